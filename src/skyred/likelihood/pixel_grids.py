@@ -60,9 +60,13 @@ def pixel_grids(total: Total) -> list[PixelGrid]:
 
 def _sources(total: Total) -> Iterator[SourceContribution]:
     for dataset in total.datasets:
-        for part in getattr(dataset, "parts", ()):
-            if isinstance(part, SourceContribution) and part.contributes and part.subset.free:
-                yield part
+        for contribution in getattr(dataset, "contributions", ()):
+            if (
+                isinstance(contribution, SourceContribution)
+                and contribution.contributes
+                and contribution.subset.free
+            ):
+                yield contribution
 
 
 def _create_grid(source: SourceContribution, total: Total) -> PixelGrid | None:

@@ -133,12 +133,15 @@ class Relocation:
         for dataset in self.total.datasets:
             if not isinstance(dataset, CountsDataset):
                 continue
-            for part in dataset.parts:
-                if not isinstance(part, SourceContribution) or part.name != grid.name:
+            for contribution in dataset.contributions:
+                if (
+                    not isinstance(contribution, SourceContribution)
+                    or contribution.name != grid.name
+                ):
                     continue
-                part.counts(start)  # with the IRFs of the start: it may have left the map
-                if part.contributes:
-                    yield dataset, part
+                contribution.counts(start)  # with the IRFs of the start: it may have left the map
+                if contribution.contributes:
+                    yield dataset, contribution
 
     def _norm_position(self, grid: PixelGrid) -> int | None:
         """Return the position of an amplitude among the free parameters; None if it is fixed."""
@@ -165,11 +168,11 @@ class Relocation:
         maps: Maps | None = None
         for dataset, source in self._sources(grid):
             kernels = point_kernels(source, flux_state)  # before its cutout changes
-            part = Maps.of(dataset, state, kernels, self.total.space.free[others])
+            dataset_maps = Maps.of(dataset, state, kernels, self.total.space.free[others])
             if maps is None:
-                maps = part
-            elif maps.score.shape == part.score.shape:
-                maps = maps + part
+                maps = dataset_maps
+            elif maps.score.shape == dataset_maps.score.shape:
+                maps = maps + dataset_maps
         return (None, np.zeros((0, 0))) if maps is None else (maps.score, maps.remaining())
 
 

@@ -10,7 +10,10 @@ import numpy as np
 
 from skyred.errors import FitError
 from skyred.interfaces.records import FitResult
-from skyred.likelihood.minimise.convergence import asymmetric, at_limit
+from skyred.likelihood.minimise.convergence import (
+    parameters_at_limit,
+    parameters_with_asymmetric_errors,
+)
 from skyred.likelihood.minimise.hesse import Hessian
 from skyred.likelihood.minimise.logarithmic_factors import LogarithmicFactors
 from skyred.likelihood.minimise.minos import add_asymmetric_errors
@@ -211,7 +214,9 @@ def _result(objective: Objective, end: SearchResult) -> FitResult:
             name for name, error in zip(objective.names, errors, strict=True) if not error > 0
         ]
         message = f"no valid error of {', '.join(invalid)}: the likelihood does not constrain it"
-    names = [] if message else asymmetric(objective, end.values, end.covariance)
+    names = (
+        [] if message else parameters_with_asymmetric_errors(objective, end.values, end.covariance)
+    )
     if names:
         notes = (
             *notes,
@@ -228,7 +233,7 @@ def _result(objective: Objective, end: SearchResult) -> FitResult:
         message=message,
         nfev=end.calls + 1,
         edm=end.edm,
-        at_limit=at_limit(objective, end.values, errors),
+        at_limit=parameters_at_limit(objective, end.values, errors),
         notes=notes,
         unconstrained=end.unconstrained,
     )

@@ -77,7 +77,9 @@ def test_class_with_required_options_is_refused() -> None:
 
 @pytest.mark.parametrize("value", [int, 3, Maker])
 def test_other_objects_than_components_are_refused(value: Any) -> None:
-    with pytest.raises(TypeError, match=r"is not a component|does not implement the abstract methods: make"):
+    with pytest.raises(
+        TypeError, match=r"is not a component|does not implement the abstract methods: make"
+    ):
         check(value)
 
 

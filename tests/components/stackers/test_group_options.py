@@ -218,7 +218,7 @@ class TestColumn:
                 {"column": "ZEN_PNT", "edges": ["1 TeV", "2 TeV"]},
                 "cannot be compared with .* TeV",
             ),
-            ({"column": "N_TELS", "edges": ["1 m", "2 m"]}, "in no unit, which cannot be compared"),
+            ({"column": "N_TELS", "edges": ["1 m", "2 m"]}, "has no unit, and cannot be compared"),
         ],
     )
     def test_options_that_do_not_match_the_table_are_reported(self, options, message):

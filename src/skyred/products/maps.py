@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyred.products.plotting import SEQUENTIAL, draw_map, draw_signed, format_energy_range
+from skyred.products.plotting import (
+    SEQUENTIAL,
+    draw_map,
+    draw_significance_image,
+    format_energy_range,
+)
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -67,7 +72,9 @@ def draw_main_map(maps: Mapping[str, Any], title: str, ax: Axes | None) -> Axes:
     image = _image(plane)
     if name == "sqrt_ts":
         low, _, high = _min_mean_max(image.data)
-        ax = draw_signed(image, ax, r"Significance [$\sigma$]", max(MIN_COLOUR_RANGE, -low, high))
+        ax = draw_significance_image(
+            image, ax, r"Significance [$\sigma$]", max(MIN_COLOUR_RANGE, -low, high)
+        )
     else:
         ax = draw_map(image, ax, label, cmap=SEQUENTIAL)
     ax.set_title(", ".join(label_part for label_part in (title, _energies(plane)) if label_part))

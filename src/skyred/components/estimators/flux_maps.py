@@ -20,7 +20,7 @@ from skyred.errors import Problem
 from skyred.fields import option
 from skyred.interfaces import Chain, Estimator, Product, value
 from skyred.products.flux_io import read_maps, write_maps
-from skyred.products.plotting import draw_signed, format_energy_range
+from skyred.products.plotting import draw_significance_image, format_energy_range
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -188,7 +188,7 @@ def draw_significance(plane: WcsNDMap, ax: Axes | None, label: str) -> Axes:
     image = plane.sum_over_axes(keepdims=False)
     magnitudes = np.where(np.isfinite(image.data), np.abs(image.data), 0)
     limit = max(5.0, float(magnitudes.max()))
-    ax = draw_signed(image, ax, label, limit)
+    ax = draw_significance_image(image, ax, label, limit)
     ax.set_title(format_energy_range(plane.geom.axes["energy"].edges))
     return ax
 

@@ -16,7 +16,7 @@ from skyred.errors import FitError, Problem
 from skyred.fields import FrozenMapping, option, thaw
 from skyred.interfaces import Chain, Fitter, component
 from skyred.interfaces.records import FitResult
-from skyred.likelihood.minimise.convergence import at_limit
+from skyred.likelihood.minimise.convergence import parameters_at_limit
 from skyred.likelihood.minimise.nearby import RESTARTS, find_lower_neighbour
 from skyred.likelihood.minimise.search_result import SearchResult
 
@@ -145,7 +145,7 @@ class GammapyFit(Fitter):
             message=result.message,
             nfev=scaled.calls + 1,
             edm=result.edm,
-            at_limit=at_limit(objective, result.values, result.errors),
+            at_limit=parameters_at_limit(objective, result.values, result.errors),
             notes=objective.notes,
         )
 

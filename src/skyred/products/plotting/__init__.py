@@ -6,7 +6,7 @@ from skyred.products.plotting.sky import (
     SEQUENTIAL,
     bin_style,
     draw_map,
-    draw_signed,
+    draw_significance_image,
     format_energy_range,
 )
 from skyred.products.plotting.slider import draw_slider
@@ -17,7 +17,7 @@ __all__ = [
     "bin_style",
     "dataset_plots",
     "draw_map",
-    "draw_signed",
+    "draw_significance_image",
     "draw_slider",
     "format_energy_range",
 ]

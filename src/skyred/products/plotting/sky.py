@@ -48,7 +48,7 @@ def draw_map(image: WcsNDMap, ax: Axes | None, label: str, **style: Any) -> Axes
     return ax
 
 
-def draw_signed(image: WcsNDMap, ax: Axes | None, label: str, limit: float) -> Axes:
+def draw_significance_image(image: WcsNDMap, ax: Axes | None, label: str, limit: float) -> Axes:
     """Draw a sky image of significances from -`limit` to `limit` sigma.
 
     Contours at 3 and 5 sigma, dashed at -3 and -5, show the signs without colours.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gammapy.maps import WcsNDMap
     from matplotlib.axes import Axes
 
-MAIN_MAPS = ("sqrt_ts", "flux", "norm")  # the first of these is drawn, else the first map
+MAIN_MAPS = ("sqrt_ts", "flux", "norm")  # the first of these is drawn, or otherwise the first map
 MIN_COLOUR_RANGE = 5.0  # sigma
 
 
@@ -48,7 +48,7 @@ def maps_table(maps: Mapping[str, Any]) -> Table:
 
 
 def draw_main_map(maps: Mapping[str, Any], title: str, ax: Axes | None) -> Axes:
-    """Draw the significance, else the flux, else the first map, in the bin of its maximum.
+    """Draw the significance, flux or norm, or otherwise the first map, in the bin of its maximum.
 
     Parameters
     ----------

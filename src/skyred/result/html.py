@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from skyred.result.core import Result
 
 SUCCESSFUL = ("reduced", "cached")
-ROWS = 20  # maximum for observations and datasets; the attributes have all
+ROWS = 20  # maximum for observations and datasets; the attributes contain all
 OUTCOME_COLUMNS = ("Data", "Run", "Status", "Counts", "Background norm", "Time", "Reason")
 DATASET_COLUMNS = ("Dataset", "Type", "Counts", "Background", "Livetime", "Energy", "Bins used")
 

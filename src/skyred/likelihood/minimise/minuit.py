@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 HESSE_STRATEGY = 2
-HESSE_FIRST = 10  # HESSE runs first if calls exceed this times the squared number of parameters
+HESSE_FIRST = 10  # HESSE runs first if more than 10 n**2 calls are allowed, for n parameters
 
 
 @attrs.define(eq=False)
@@ -42,7 +42,7 @@ class MinuitSearch:
     Attributes
     ----------
     scale : array
-        The parameters per scaled parameter, shape (n,).
+        The unit of each scaled parameter, shape (n,).
     """
 
     objective: Objective

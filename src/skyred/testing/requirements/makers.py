@@ -47,7 +47,7 @@ def makes(case: ComponentCase) -> None:
     "same observation.",
 )
 def leaves_observation(case: ComponentCase) -> None:
-    """Check that events, good time intervals, IRFs, pointing and metadata stay equal.
+    """Check that events, good time intervals, IRFs, pointing and metadata are unchanged.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def same_in_another_process(case: ComponentCase) -> None:
     fix="Change the dataset that make() receives, or create a new one with name=dataset.name: the "
     "stacker requires equal axes, and results are named after datasets.",
 )
-def keeps_frame(case: ComponentCase) -> None:
+def keeps_name_and_axes(case: ComponentCase) -> None:
     """Check the name, axes and pixels; gammapy drops the name if it makes an on-off dataset.
 
     Parameters
@@ -179,13 +179,13 @@ def keeps_times(case: ComponentCase) -> None:
         if getattr(before, "meta_table", None) is not None:
             columns = getattr(output.meta_table, "colnames", [])
             missing = [name for name in before.meta_table.colnames if name not in columns]
-            require(not missing, f"the metadata lost {', '.join(missing)}")
+            require(not missing, f"the metadata do not contain {', '.join(missing)}")
 
 
 @requirement(
     "gives a reason for each run that it skips",
     "maker",
-    fix='raise SkipObservation("reason"): the observation log shows nothing but the reason.',
+    fix='raise SkipObservation("reason"): the observation log shows only the reason.',
 )
 def gives_reason(case: ComponentCase) -> None:
     """Check the reasons for skipped runs, also for a run without events.

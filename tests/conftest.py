@@ -43,7 +43,7 @@ def disable_cache() -> None:
 @pytest.fixture(scope="session")
 def catalog() -> Catalog:
     plugins = Plugins.load()
-    plugins.require_sound()
+    plugins.raise_if_faulty()
     return plugins.catalog
 
 

@@ -125,7 +125,7 @@ print(set(map(str, again.observations["status"])))
 shell("skyred run many.yaml -o by-dask --engine dask --workers 2 --no-cache --until reduce")
 
 # %%
-# The stacked maps of processes, one core with the cache, and dask are bit-identical:
+# The stacked maps are bit-identical for several processes, one core with the cache, and dask:
 
 import numpy as np
 
@@ -173,7 +173,7 @@ print(
 )
 
 # %%
-# The exit code is still 3, so that scripts notice it, but the results are complete.
+# The exit code is still 3, so that scripts can detect it, but the results are written.
 #
 # More: :doc:`/how-to/cluster` on lost workers, TLS and ``dask-jobqueue``; :doc:`/how-to/resume` on
 # the cache; :doc:`/how-to/check-input`; :doc:`/explanation/many-runs` on memory and time.

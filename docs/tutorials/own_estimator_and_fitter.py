@@ -197,9 +197,9 @@ print(GlobalSearch().fit(double_well))
 # Then use it for the Crab, instead of ``newton``. The minimum is the same, so the first search had
 # found the lowest one:
 
-again = Orchestrator(pipeline.evolve(fit=GlobalSearch()))
-again.datasets = orchestrator.datasets
-print(again.fit())
+global_fit = Orchestrator(pipeline.evolve(fit=GlobalSearch()))
+global_fit.datasets = orchestrator.datasets
+print(global_fit.fit())
 
 # %%
 # The conformance kit checks the requirements of a fitter: known minima, minima at limits,

@@ -9,7 +9,7 @@ Create a package with a maker that can be installed with ``pip install``.
 # Create the package
 # ------------------
 # ``skyred new-plugin`` creates a working package: it can be installed and run, and it passes its
-# tests. Edit it to your needs.
+# tests. Adapt it to your needs.
 
 import os
 import subprocess

@@ -72,7 +72,7 @@ class Pipeline(Chain):
             If a plugin is faulty.
         """
         plugins = plugins or Plugins.load()
-        plugins.require_sound()
+        plugins.raise_if_faulty()
         return load(cls, read_document(source, overrides), plugins.catalog)
 
     def __str__(self) -> str:

@@ -78,14 +78,14 @@ class TestRun:
         assert invoke("run", write(toys, make=[ToyMaker(skip=[2])])).exit_code == 0
 
     def test_fit_that_did_not_converge_exits_with_4(self, toys: Path) -> None:
-        outcome = invoke("run", write(toys, fit=ToyFitter(gives_up=True)))
+        outcome = invoke("run", write(toys, fit=ToyFitter(fails=True)))
         assert outcome.exit_code == 4
-        assert "no more ideas" in outcome.stderr
+        assert "too many iterations" in outcome.stderr
 
     def test_bug_exits_with_1_and_asks_for_a_report(self, toys: Path) -> None:
         outcome = invoke("run", write(toys, estimate=[ToyEstimator(breaks=True)]))
         assert outcome.exit_code == 1
-        assert "RuntimeError: nothing to add up" in outcome.stderr
+        assert "RuntimeError: the estimator failed" in outcome.stderr
         assert "this is a bug" in outcome.stderr
 
     def test_closed_pipe_ends_the_command_without_error(self) -> None:

@@ -62,7 +62,7 @@ def test_package_is_loaded_by_its_entry_point(
     monkeypatch.syspath_prepend(str(folder / "src"))
     (distribution,) = Distribution.discover(path=[str(folder / "src")])
     plugins = Plugins.load(distribution.entry_points)
-    plugins.require_sound()
+    plugins.raise_if_faulty()
     assert plugins.catalog.kinds("maker") == ["dust-veto"]
 
 

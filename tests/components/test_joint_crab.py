@@ -60,7 +60,7 @@ def plain_fit(once: Any) -> PlainFit:
     return once("plain-joint-crab", fit)
 
 
-def values(result: Result) -> dict[str, tuple[float, float]]:
+def fitted_values(result: Result) -> dict[str, tuple[float, float]]:
     assert result.fit is not None
     names = [name.rpartition(".")[2] for name in result.fit.names]
     pairs = zip(result.fit.values, result.fit.errors, strict=True)
@@ -73,9 +73,9 @@ def values(result: Result) -> dict[str, tuple[float, float]]:
 def test_fit_agrees_with_the_published_values(joint: Result) -> None:
     assert joint.fit is not None
     assert joint.fit.success
-    for name, (value, error) in values(joint).items():
+    for name, (value, error) in fitted_values(joint).items():
         published, published_error = PUBLISHED[name]
-        # published digits, with half a unit of rounding
+        # the published digits are rounded
         assert abs(value - published) < 0.3 * published_error
         assert error == pytest.approx(published_error, rel=0.25)
 

@@ -208,7 +208,7 @@ class TestColumnRange:
 
     def test_incompatible_unit_is_reported(self, table):
         with pytest.raises(
-            ArchiveError, match=r"ZEN_PNT is in deg, which cannot be compared with 50.0 TeV"
+            ArchiveError, match=r"ZEN_PNT is in deg, and cannot be compared with 50.0 TeV"
         ):
             ColumnRange(column="ZEN_PNT", max="50 TeV").select(table)
 

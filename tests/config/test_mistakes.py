@@ -14,7 +14,7 @@ from skyred import Pipeline
 from skyred.errors import ConfigError
 from skyred.plugins import Plugins
 
-# a mark at each mistake has its name, and is removed before the string is parsed
+# «name» marks a mistake, and is removed before the string is parsed
 TEN_MISTAKES = """\
 data:
   hess:

@@ -87,7 +87,7 @@ def test_parameters_of_a_valid_source_are_checked_despite_other_mistakes(
     content = replace_parts(crab_yaml, region="icrs; circle(83.63)", last=profiles)
     region, unknown, frozen = mistakes(content, plugins)
     assert region.startswith("estimate[1].region: ")
-    assert "no parameter is called 'crab.indxe'" in unknown
+    assert "no parameter is named 'crab.indxe'" in unknown
     assert "the parameter 'crab.reference' is frozen" in frozen
 
 

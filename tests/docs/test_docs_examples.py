@@ -56,7 +56,7 @@ def plugins() -> Plugins:
             patch.syspath_prepend(EXAMPLE / "src")
             module = importlib.import_module("skyred_example")
         loaded.register(module, Owner("skyred-example", "0.1.0", "example"), "skyred_example")
-    loaded.require_sound()
+    loaded.raise_if_faulty()
     return loaded
 
 
@@ -149,7 +149,7 @@ def test_every_component_and_watcher_in_the_pages_can_be_registered(code: str) -
             cls()
         elif any(name.startswith("skyred_") for name in vars(cls)):  # a watcher
             fresh.register(cls(), Owner("page", "0", cls.__name__))
-    fresh.require_sound()
+    fresh.raise_if_faulty()
 
 
 # -- the generated reference ---------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The onboarding page: its names exist in the source, and its first reading is short."""
+"""The onboarding page: its names exist, and the first part of its reading order is short."""
 
 import ast
 import re
@@ -18,8 +18,8 @@ def section(title: str) -> str:
 
 
 def names_in_description() -> set[str]:
-    life = section("How a run is executed").split("\n", 3)[3]  # skip the command
-    names = set(re.findall(r"`([A-Za-z_][\w.]*)`", life))
+    description = section("How a run is executed").split("\n", 3)[3]  # skip the command
+    names = set(re.findall(r"`([A-Za-z_][\w.]*)`", description))
     return {name for name in names if not name.endswith((".json", ".yaml"))}
 
 

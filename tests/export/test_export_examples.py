@@ -25,9 +25,9 @@ NOT_EXPORTABLE = {
 # default components without an equivalent in gammapy
 WITHOUT_EQUIVALENT = {
     ("estimator", "model-comparison"): "it fits several models; export each on its own",
-    ("fitter", "gammapy"): "it looks for lower minima beside that of the backend",
-    ("engine", "serial"): "where the work runs is no part of the pipeline",
-    ("engine", "processes"): "where the work runs is no part of the pipeline",
+    ("fitter", "gammapy"): "it also searches for lower minima than that of the backend",
+    ("engine", "serial"): "an engine is not part of the pipeline",
+    ("engine", "processes"): "an engine is not part of the pipeline",
 }
 # the other options of the components, on empty archives and files
 MAKE = """

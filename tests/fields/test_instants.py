@@ -18,7 +18,7 @@ from skyred.interfaces import Fields, value
 class Moment(Fields):
     """A point in time."""
 
-    at: Any = instant(doc="When.")
+    at: Any = instant(doc="Time.")
 
 
 def test_string_datetime_and_time_are_equal() -> None:
@@ -48,8 +48,8 @@ def test_scale_is_kept() -> None:
 def test_time_in_an_unusual_scale_is_converted() -> None:
     from astropy.time import Time
 
-    rare = Time("2004-12-06T23:45:00", scale="tcb")
-    assert abs((Moment(at=rare).at.time - rare).to_value("s")) < 1e-5
+    time = Time("2004-12-06T23:45:00", scale="tcb")
+    assert abs((Moment(at=time).at.time - time).to_value("s")) < 1e-5
 
 
 @given(
@@ -58,9 +58,9 @@ def test_time_in_an_unusual_scale_is_converted() -> None:
 )
 def test_instant_reads_back_to_the_microsecond(moment: datetime, scale: str) -> None:
     instance = Moment(at=f"{moment.isoformat()} {scale}")
-    again = Moment(**instance.to_plain())
-    assert again == instance
-    assert datetime.fromisoformat(again.at.iso) == moment
+    loaded = Moment(**instance.to_plain())
+    assert loaded == instance
+    assert datetime.fromisoformat(loaded.at.iso) == moment
 
 
 @given(
@@ -96,7 +96,7 @@ def test_invalid_values_are_refused(invalid_value: Any, message: str) -> None:
 class Moments(Fields):
     """Points in time."""
 
-    at: Any = instant(None, many=True, doc="When.")
+    at: Any = instant(None, many=True, doc="Time.")
 
 
 def test_list_of_instants_is_stored_as_a_tuple() -> None:

@@ -46,10 +46,10 @@ class ToySelector(Selector):
 
 
 @component
-class Twice(Selector):
+class DuplicatingSelector(Selector):
     """Every run twice, last one first."""
 
-    kind = "toy-twice"
+    kind = "toy-duplicating"
 
     def select(self, table: Any) -> Any:
         return table[[*range(len(table))[::-1], *range(len(table))]]
@@ -153,7 +153,7 @@ class ToyFitter(Fitter):
     """One Newton step with numerical derivatives: exact for a quadratic objective."""
 
     kind = "toy-newton"
-    gives_up: bool = option(False, doc="Whether it reports that it did not converge.")
+    fails: bool = option(False, doc="Whether it reports that it did not converge.")
 
     def fit(self, objective: Any) -> FitResult:
         start, h = objective.start, 1e-3
@@ -175,8 +175,8 @@ class ToyFitter(Fitter):
             errors=np.sqrt(np.abs(np.diag(covariance))),
             covariance=covariance,
             stat=f(values),
-            success=not self.gives_up,
-            message="no more ideas" if self.gives_up else "",
+            success=not self.fails,
+            message="too many iterations" if self.fails else "",
         )
 
 
@@ -217,12 +217,13 @@ class ToyEstimator(Estimator):
 
     def estimate(self, datasets: Any, fit: FitResult | None) -> Product:
         if self.breaks:
-            raise RuntimeError("nothing to add up")
+            raise RuntimeError("the estimator failed")
         return ToyProduct(self.label, float(sum(d.counts.data.sum() for d in datasets)))
 
 
 COMPONENTS = (
-    ToySelector, Twice, ToyGeometry, ToyMaker, ToySum, ToyModel, ToyFitter, ToyEstimator,
+    ToySelector, DuplicatingSelector, ToyGeometry, ToyMaker, ToySum, ToyModel, ToyFitter,
+    ToyEstimator,
 )  # fmt: skip
 
 
@@ -314,7 +315,7 @@ def toy_plugins(*watchers: tuple[str, Any]) -> Plugins:
         *watchers,
     ):
         plugins.register(plugin, Owner("toys", "1.0", name))
-    plugins.require_sound()
+    plugins.raise_if_faulty()
     return plugins
 
 

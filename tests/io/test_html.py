@@ -9,9 +9,9 @@ from hypothesis import given, strategies as st
 from html_reading import read
 from skyred.io.html import data_table, details, hint, join, page, paragraph, table
 
-EVIL = "<script>alert('1')</script> & \"x\" <!-- "
+MALICIOUS = "<script>alert('1')</script> & \"x\" <!-- "
 # a parser converts all line ends to \n
-STRINGS = st.text(st.characters(codec="utf-8", exclude_characters="\r\0")) | st.just(EVIL)
+STRINGS = st.text(st.characters(codec="utf-8", exclude_characters="\r\0")) | st.just(MALICIOUS)
 
 
 @given(string=STRINGS)
@@ -35,7 +35,7 @@ def create_table() -> QTable:
         "counts": [12345678, 1],
         "start": Time([51544.5, 51545.5], format="mjd"),
         "scan": np.ones((2, 3)),
-        EVIL: [EVIL, "b"],
+        MALICIOUS: [MALICIOUS, "b"],
     }, descriptions={"energy": "reference <energy>"})  # fmt: skip
 
 
@@ -43,8 +43,8 @@ def test_table_shows_units_descriptions_and_five_digits() -> None:
     rendered = read(page(data_table(create_table())))
     assert rendered.tables[0][2].pop(1) in ("--", "\N{EM DASH}")  # masked, as written by astropy
     assert rendered.tables == [[
-        ["energy [TeV]", "flux [1 / (s cm2)]", "counts", "start", "scan", EVIL],
-        ["1.2346", "1.2346e-11", "12345678", "51544.5", "1 .. 1", EVIL],
+        ["energy [TeV]", "flux [1 / (s cm2)]", "counts", "start", "scan", MALICIOUS],
+        ["1.2346", "1.2346e-11", "12345678", "51544.5", "1 .. 1", MALICIOUS],
         ["2", "1", "51545.5", "1 .. 1", "b"],
     ]]  # fmt: skip
     assert rendered.hints == ["reference <energy>"]

@@ -31,9 +31,9 @@ def test_locked_file_is_refused_with_its_owner(tmp_path: Path) -> None:
     assert f"process {os.getpid()} on " in holder(tmp_path / "lock")
     lock.release()
     assert not (tmp_path / "lock").exists()
-    again = acquire_lock(tmp_path / "lock")
-    assert again is not None
-    again.release()
+    second = acquire_lock(tmp_path / "lock")
+    assert second is not None
+    second.release()
 
 
 def test_lock_of_a_killed_process_is_released(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_file_that_was_removed_while_locking_is_not_the_lock(
 
     def slow(descriptor: int) -> bool | None:
         if not calls:
-            path.unlink()  # like its owner, between opening and locking
+            path.unlink()  # as if the owner removed it between opening and locking
         calls.append(descriptor)
         return try_flock(descriptor)
 

@@ -49,7 +49,7 @@ class OwnSpectrum(SpectralModel):
 
 
 class SwitchingSpectrum(SpectralModel):
-    """A spectrum with another result without units, but not at its initial values."""
+    """A spectrum that is wrong if evaluated without units, except at its initial values."""
 
     tag = ["SwitchingSpectrum", "switching"]
     amplitude = Parameter("amplitude", "2e-11 cm-2 s-1 TeV-1")
@@ -85,7 +85,7 @@ class OwnShape(SpatialModel):
 
 
 class ShiftingShape(SpatialModel):
-    """A cone with its own integration, which skyred does not know."""
+    """A cone with a custom integration, which skyred does not support."""
 
     tag = ["ShiftingShape", "shifting"]
     lon_0 = Parameter("lon_0", "0 deg")
@@ -111,7 +111,7 @@ class OwnLightCurve(TemporalModel):
 
 
 class OwnSource(SkyModel):
-    """A sky model whose evaluation is not the product of its components."""
+    """A sky model that is not evaluated as the product of its components."""
 
     tag = ["OwnSource", "own-source"]
 
@@ -173,7 +173,7 @@ def test_model_that_differs_is_evaluated_by_gammapy_with_a_warning(
 
 
 class SwitchingNorm(SpectralModel):
-    """A norm with another result without units, but not at its initial values."""
+    """A norm that is wrong if evaluated without units, except at its initial values."""
 
     tag = ["SwitchingNorm", "switching-norm"]
     tilt = Parameter("tilt", 0.1)

@@ -242,7 +242,7 @@ def test_fisher_matrix_agrees_with_derivatives_of_predicted_counts(kind: str) ->
 
     def signal(at: np.ndarray) -> np.ndarray:  # the variable of the statistic of on-off data
         state = likelihood.state(at)
-        return sum(part.cube(state) for part in likelihood.datasets[0].parts)
+        return sum(item.cube(state) for item in likelihood.datasets[0].contributions)
 
     jacobian = differentiate(signal, x, 3e-2 * scale) * scale[:, None, None, None]
     weighted = jacobian * weights(data, signal(x))

@@ -119,8 +119,8 @@ def test_source_at_a_high_latitude_agrees_with_gammapy(kind: str) -> None:
 @pytest.mark.parametrize("free", [True, False], ids=["free", "frozen"])
 @pytest.mark.parametrize("psf", ["same", "none"])
 def test_point_on_the_centre_of_a_pixel_agrees_with_gammapy(free: bool, psf: str) -> None:
-    at = map_dataset().counts.geom.to_image().pix_to_coord((8, 11))
-    lonlat = (at[0].to_value("deg"), at[1].to_value("deg"))
+    lon, lat = map_dataset().counts.geom.to_image().pix_to_coord((8, 11))
+    lonlat = (lon.to_value("deg"), lat.to_value("deg"))
     make = case(lambda: map_dataset(psf=psf), "point", lonlat=lonlat, free=free)
     assert_agrees_with_gammapy(make, 1)
 

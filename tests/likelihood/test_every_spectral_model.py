@@ -83,7 +83,7 @@ def test_any_spectrum_with_energies_in_gev_agrees_with_gammapy(kind: str) -> Non
 
 
 @pytest.mark.slow
-# a quotient would start from 0 / 0; of a sum gammapy predicts nothing while its amplitude is 0
+# a quotient would start from 0 / 0; for a sum with zero amplitude gammapy predicts no counts
 @pytest.mark.parametrize("kind", sorted({*SPECTRA} - {"quotient", "sum-const"}))
 def test_any_spectrum_that_starts_at_zero_agrees_with_gammapy(kind: str) -> None:
     def spectral() -> Any:

@@ -123,7 +123,7 @@ def test_irfs_far_from_the_start_are_updated() -> None:
         likelihood.space.set(x)
         # at 0.07 deg, a PSF that varies by 40 % over 1 deg differs by 3 %
         assert ours == pytest.approx(stat_of_new_assignment(assigned), abs=1)
-        values = likelihood.datasets[0].parts[1].positions.values_at((2, -3))
+        values = likelihood.datasets[0].contributions[1].positions.values_at((2, -3))
         assert np.isfinite(values).all()
 
 

@@ -29,16 +29,16 @@ def grid_around(lon: float, lat: float, width: float) -> SkyGrid:
     angle=st.floats(-np.pi, np.pi),
     lon=st.floats(0, 6.28),
     lat=st.floats(-1.4, 1.4),
-    extended=st.booleans(),
+    is_disk=st.booleans(),
 )
 def test_formulas_agree_with_gammapy(
-    size: float, eccentricity: float, angle: float, lon: float, lat: float, extended: bool
+    size: float, eccentricity: float, angle: float, lon: float, lat: float, is_disk: bool
 ) -> None:
     grid = grid_around(lon, lat, 2 * size)
     values = {"lon_0": lon, "lat_0": lat, "e": eccentricity, "phi": angle}
     cls: type[SpatialModel] = GaussianSpatialModel
     values["sigma"] = size
-    if extended:
+    if is_disk:
         cls = DiskSpatialModel
         values["r_0"], values["edge_width"] = values.pop("sigma"), 0.2
     units = {name: u.Unit("" if name in ("e", "edge_width") else "rad") for name in values}
@@ -53,7 +53,7 @@ def test_formulas_agree_with_gammapy(
 
 
 class OwnGaussian(GaussianSpatialModel):
-    """A model of a third party."""
+    """A third-party model."""
 
     tag = ["OwnGaussian", "own-gauss"]
     lon_0, lat_0, sigma, e, phi = (
@@ -66,10 +66,10 @@ class OwnGaussian(GaussianSpatialModel):
 
 def test_only_the_class_of_gammapy_is_evaluated_by_formula() -> None:
     geom = image()
-    at = geom.center_skydir
+    center = geom.center_skydir
     methods, images = [], []
     for cls in (GaussianSpatialModel, OwnGaussian):
-        model = cls(lon_0=at.ra, lat_0=at.dec, sigma=0.1 * u.deg, frame="icrs")
+        model = cls(lon_0=center.ra, lat_0=center.dec, sigma=0.1 * u.deg, frame="icrs")
         model_image = ModelImage(model, geom)
         model_image(np.array([parameter.value for parameter in model.parameters]))
         methods.append(model_image.method)
@@ -111,8 +111,8 @@ def test_transposed_convolution_has_the_transposed_matrix(
 
 def test_model_without_extent_has_no_finite_brightness() -> None:
     geom = image()
-    at = geom.center_skydir
-    model = GaussianSpatialModel(lon_0=at.ra, lat_0=at.dec, sigma=0.1 * u.deg, frame="icrs")
+    center = geom.center_skydir
+    model = GaussianSpatialModel(lon_0=center.ra, lat_0=center.dec, sigma=0.1 * u.deg, frame="icrs")
     model_image = ModelImage(model, geom)
     model_image(np.array([parameter.value for parameter in model.parameters]))
     model.sigma.value = 0

@@ -85,7 +85,7 @@ def test_undetected_source_is_searched_on_the_map(
     assert result.success, result.message
     index = [name.endswith("lon_0") for name in result.names].index(True)
     assert abs(result.values[index] - truth) < 5 * result.errors[index]
-    assert any("not detected where it started" in note for note in result.notes)
+    assert any("not detected at its start" in note for note in result.notes)
 
 
 def two_sources() -> Datasets:

@@ -89,7 +89,7 @@ def skyred(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 def test_components_of_a_file_are_in_the_catalog(file: Path) -> None:
     plugins = Plugins.load(files=[file])
-    plugins.require_sound()
+    plugins.raise_if_faulty()
     maker = plugins.catalog.get("maker", "even-runs")(start=3)
     owner = plugins.catalog.owner(maker)
     assert owner is not None
@@ -158,7 +158,7 @@ def test_faulty_file_is_reported_with_fault_and_line(fault: str, tmp_path: Path)
     assert message in sentence
     assert where in sentence
     with pytest.raises(PluginError, match="faulty"):
-        plugins.require_sound()
+        plugins.raise_if_faulty()
 
 
 @pytest.mark.parametrize(

@@ -116,13 +116,13 @@ def test_faulty_plugin_is_reported_with_a_fix_and_does_not_affect_others(
     assert sentence.startswith(f"plugin '{name}' of {name} 3.4 ({module}): {message}")
     assert sentence.endswith(f"fix or remove it, or block it with SKYRED_BLOCK={name}")
     with pytest.raises(PluginError, match=name):
-        plugins.require_sound()
+        plugins.raise_if_faulty()
     assert "sound-maker" in plugins.catalog.kinds("maker")
     assert "safe-mask" in plugins.catalog.kinds("maker")
     assert "good-maker" not in plugins.catalog.kinds("maker"), "all of a plugin, or nothing"
     monkeypatch.setenv(BLOCK, f"other, {name}")
     blocked = load(folder, monkeypatch)
-    blocked.require_sound()
+    blocked.raise_if_faulty()
     assert [
         loaded_plugin.owner.plugin for loaded_plugin in blocked.loaded if loaded_plugin.blocked
     ] == [name]

@@ -79,7 +79,7 @@ def test_failed_run_shows_its_error_and_counts_of_statuses(tmp_path: Path) -> No
 def test_replaced_steps_are_shown() -> None:
     orchestrator = orchestrate()
     orchestrator.models = orchestrator.model()
-    assert "not as configured: the result of model" in read(orchestrator.run()).text
+    assert "was replaced from Python: model" in read(orchestrator.run()).text
 
 
 def test_strings_of_a_run_are_escaped() -> None:

@@ -87,9 +87,7 @@ def test_methods_are_completed_in_a_notebook(jedi: bool) -> None:
 
 
 def test_unknown_plot_is_reported_with_a_suggestion() -> None:
-    with pytest.raises(
-        KeyError, match="no picture 'totl'; available: total, total-by-run; did you"
-    ):
+    with pytest.raises(KeyError, match="no plot 'totl'; available: total, total-by-run; did you"):
         result("total").plot("totl")
 
 
@@ -126,7 +124,7 @@ def test_result_without_plots_is_empty() -> None:
     pipeline = toy_pipeline(estimate=[ToyEstimator()])
     plot = Orchestrator(pipeline, plugins=toy_plugins()).run().plot
     assert [name for name in plot if name.startswith("toy-total")] == []
-    assert repr(Result().plot) == "<Pictures: none>"
+    assert repr(Result().plot) == "<Plots: none>"
 
 
 def test_number_of_plotted_datasets_is_limited_with_a_log_message(

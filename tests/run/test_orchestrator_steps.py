@@ -22,13 +22,13 @@ from skyred.errors import (
 from skyred.interfaces.records import Owner
 from skyred.plugins import Plugins
 from toys import (
+    DuplicatingSelector,
     Recorder,
     ToyEstimator,
     ToyFitter,
     ToyMaker,
     ToySelector,
     ToySum,
-    Twice,
     toy_pipeline,
     toy_plugins,
 )
@@ -47,8 +47,8 @@ EXPECTED_CALLS = [
 
 
 @component
-class Raising(ToyFitter):
-    """Changes the parameters, and raises."""
+class RaisingFitter(ToyFitter):
+    """Changes the parameters, and raises an error."""
 
     kind = "raising"
 
@@ -61,7 +61,7 @@ def orchestrate(pipeline: Pipeline | None = None, *watchers: Any, **options: Any
     return Orchestrator(pipeline or toy_pipeline(), plugins=toy_plugins(*watchers), **options)
 
 
-def full(runs: int = 3, **changes: Any) -> Pipeline:
+def full_pipeline(runs: int = 3, **changes: Any) -> Pipeline:
     return toy_pipeline(runs, fit=Minuit(), estimate=[ToyEstimator()], **changes)
 
 
@@ -73,25 +73,27 @@ def hook_names(recorder: Recorder) -> list[str]:
     ]  # fmt: skip
 
 
-def counts_of(ids: list[int]) -> float:
+def expected_counts(ids: list[int]) -> float:
     return sum(1 / i for i in ids)
 
 
 def test_each_step_runs_missing_earlier_steps() -> None:
     recorder = Recorder()
-    orchestrator = orchestrate(full(), ("recorder", recorder))
+    orchestrator = orchestrate(full_pipeline(), ("recorder", recorder))
     assert orchestrator.select()["toy"]["OBS_ID"].tolist() == [1, 2, 3]
     assert hook_names(recorder) == EXPECTED_CALLS[1:3]
     (dataset,) = orchestrator.reduce()
-    assert dataset.counts.data.ravel() == pytest.approx([counts_of([1, 2, 3])] * 2)
+    assert dataset.counts.data.ravel() == pytest.approx([expected_counts([1, 2, 3])] * 2)
     assert hook_names(recorder) == EXPECTED_CALLS[1:8]
-    assert orchestrator.estimate()["toy-total"].counts == pytest.approx(2 * counts_of([1, 2, 3]))
+    assert orchestrator.estimate()["toy-total"].counts == pytest.approx(
+        2 * expected_counts([1, 2, 3])
+    )
     assert hook_names(recorder) == EXPECTED_CALLS[1:-1]
 
 
 def test_finished_steps_are_not_run_again() -> None:
     recorder = Recorder()
-    orchestrator = orchestrate(full(), ("recorder", recorder))
+    orchestrator = orchestrate(full_pipeline(), ("recorder", recorder))
     estimates = orchestrator.estimate()
     before = hook_names(recorder)
     assert orchestrator.estimate() == estimates
@@ -100,10 +102,10 @@ def test_finished_steps_are_not_run_again() -> None:
 
 
 def test_fit_agrees_with_the_analytical_value() -> None:
-    orchestrator = orchestrate(full(4))
+    orchestrator = orchestrate(full_pipeline(4))
     result = orchestrator.fit()
     # npred = const * exposure * width of the energy range: 4 runs of 1 cm2 s, 1 to 10 TeV
-    counts, exposure = 2 * counts_of([1, 2, 3, 4]), 4 * 9.0
+    counts, exposure = 2 * expected_counts([1, 2, 3, 4]), 4 * 9.0
     assert result.values[0] == pytest.approx(counts / exposure, rel=1e-4)
     assert result.errors[0] == pytest.approx(np.sqrt(counts) / exposure, rel=0.01)
     (parameter,) = orchestrator.models.parameters.free_parameters
@@ -113,11 +115,11 @@ def test_fit_agrees_with_the_analytical_value() -> None:
 
 def test_hooks_are_called_in_order_with_their_records() -> None:
     recorder = Recorder()
-    result = orchestrate(full(), ("recorder", recorder)).run()
+    result = orchestrate(full_pipeline(), ("recorder", recorder)).run()
     assert hook_names(recorder) == EXPECTED_CALLS
     arguments = dict(recorder.calls)
     assert arguments["run_started"]["run"].steps == ("select", "reduce", "model", "fit", "estimate")
-    assert arguments["run_started"]["run"].digest == full().digest()
+    assert arguments["run_started"]["run"].digest == full_pipeline().digest()
     assert arguments["observation_reduced"]["run"].observations == 3
     assert arguments["observation_reduced"]["outcome"].status == "reduced"
     report = arguments["run_finished"]["report"]
@@ -129,7 +131,7 @@ def test_hooks_are_called_in_order_with_their_records() -> None:
 
 def test_watchers_receive_the_planned_steps() -> None:
     recorder = Recorder()
-    orchestrate(full(), ("recorder", recorder)).run(until="reduce")
+    orchestrate(full_pipeline(), ("recorder", recorder)).run(until="reduce")
     assert recorder.calls[0][1]["run"].steps == ("select", "reduce")
     assert hook_names(recorder)[-2:] == ["step_finished reduce", "run_finished"]
 
@@ -140,7 +142,7 @@ def test_watchers_receive_the_planned_steps() -> None:
 )
 def test_error_of_a_watcher_is_recorded_and_does_not_stop_the_run(hook: str) -> None:
     faulty, watcher = Recorder(raises_in=hook), Recorder()
-    orchestrator = orchestrate(full(), ("faulty", faulty), ("watcher", watcher))
+    orchestrator = orchestrate(full_pipeline(), ("faulty", faulty), ("watcher", watcher))
     result = orchestrator.run()
     assert result.estimates["toy-total"].counts > 0
     assert hook_names(watcher) == hook_names(faulty) == EXPECTED_CALLS
@@ -154,7 +156,7 @@ ATTRIBUTES = ("observations", "datasets", "models", "fit_result", "estimates")
 class TestAttributes:
     def test_attributes_are_none_before_their_step(self) -> None:
         recorder = Recorder()
-        orchestrator = orchestrate(full(), ("recorder", recorder))
+        orchestrator = orchestrate(full_pipeline(), ("recorder", recorder))
         assert [getattr(orchestrator, name) for name in ATTRIBUTES] == [None] * 5
         orchestrator.reduce()
         available = [getattr(orchestrator, name) is not None for name in ATTRIBUTES]
@@ -163,7 +165,7 @@ class TestAttributes:
         assert started == ["step_started select", "step_started reduce"]
 
     def test_attributes_are_the_results_of_the_steps(self) -> None:
-        orchestrator = orchestrate(full())
+        orchestrator = orchestrate(full_pipeline())
         estimates = orchestrator.estimate()
         assert orchestrator.estimates is estimates
         assert orchestrator.fit_result is orchestrator.fit()
@@ -172,7 +174,7 @@ class TestAttributes:
         assert list(orchestrator.observations) == list(orchestrator.select())
 
     def test_datasets_are_available_after_failed_observations(self) -> None:
-        orchestrator = orchestrate(full(5, make=[ToyMaker(fail=[2])]))
+        orchestrator = orchestrate(full_pipeline(5, make=[ToyMaker(fail=[2])]))
         with pytest.raises(RunsFailedError):
             orchestrator.reduce()
         assert len(orchestrator.datasets) == 1
@@ -187,7 +189,7 @@ class TestAttributes:
         ],
     )
     def test_attribute_set_before_its_step_is_refused(self, name: str, step: str) -> None:
-        orchestrator = orchestrate(full())
+        orchestrator = orchestrate(full_pipeline())
         with pytest.raises(StepError, match=rf"{name} cannot be set before {step}\(\) is called"):
             setattr(orchestrator, name, None)
         assert orchestrator.steps == ()
@@ -195,23 +197,25 @@ class TestAttributes:
 
 class TestReplacing:
     def test_replaced_datasets_repeat_fit_and_estimates(self) -> None:
-        orchestrator = orchestrate(full())
+        orchestrator = orchestrate(full_pipeline())
         first = orchestrator.fit().values[0]
         doubled = orchestrator.datasets.copy()
         doubled[0].counts.data *= 2
         orchestrator.datasets = doubled
         assert orchestrator.fit().values[0] == pytest.approx(2 * first, rel=1e-3)
         assert orchestrator.estimate()["toy-total"].counts == pytest.approx(
-            4 * counts_of([1, 2, 3])
+            4 * expected_counts([1, 2, 3])
         )
 
     def test_replaced_observations_repeat_the_reduction(self) -> None:
-        orchestrator = orchestrate(full())
+        orchestrator = orchestrate(full_pipeline())
         assert orchestrator.estimate()["toy-total"].counts == pytest.approx(
-            2 * counts_of([1, 2, 3])
+            2 * expected_counts([1, 2, 3])
         )
         orchestrator.observations = {"toy": orchestrator.observations["toy"][:2]}
-        assert orchestrator.estimate()["toy-total"].counts == pytest.approx(2 * counts_of([1, 2]))
+        assert orchestrator.estimate()["toy-total"].counts == pytest.approx(
+            2 * expected_counts([1, 2])
+        )
         assert [outcome.obs_id for outcome in orchestrator.outcomes] == [1, 2]
 
     def test_observations_of_an_unknown_entry_are_refused(self) -> None:
@@ -222,7 +226,7 @@ class TestReplacing:
 
     def test_replaced_models_repeat_the_fit_but_not_the_reduction(self) -> None:
         recorder = Recorder()
-        orchestrator = orchestrate(full(), ("recorder", recorder))
+        orchestrator = orchestrate(full_pipeline(), ("recorder", recorder))
         first = orchestrator.fit()
         models = orchestrator.models.copy()
         models[0].spectral_model.const.value = 0.3
@@ -237,7 +241,7 @@ class TestReplacing:
 
     def test_replaced_fit_result_repeats_the_estimates(self) -> None:
         recorder = Recorder()
-        orchestrator = orchestrate(full(), ("recorder", recorder))
+        orchestrator = orchestrate(full_pipeline(), ("recorder", recorder))
         orchestrator.estimate()
         orchestrator.fit_result = None
         assert orchestrator.fit() is None
@@ -246,7 +250,7 @@ class TestReplacing:
         assert hook_names(recorder).count("step_started fit") == 1
 
     def test_result_has_no_outdated_estimates(self) -> None:
-        orchestrator = orchestrate(full())
+        orchestrator = orchestrate(full_pipeline())
         orchestrator.run()
         orchestrator.datasets = orchestrator.datasets.copy()
         assert orchestrator.run(until="fit").estimates == {}
@@ -254,7 +258,7 @@ class TestReplacing:
 
 class TestOutcomes:
     def test_failed_observation_is_recorded_and_the_others_are_reduced(self) -> None:
-        orchestrator = orchestrate(full(5, make=[ToyMaker(fail=[2, 4])]))
+        orchestrator = orchestrate(full_pipeline(5, make=[ToyMaker(fail=[2, 4])]))
         with pytest.raises(RunsFailedError, match="2 of 5 runs failed") as caught:
             orchestrator.reduce()
         assert "toy 2" in str(caught.value)
@@ -270,17 +274,19 @@ class TestOutcomes:
         assert orchestrator.outcomes[0].traceback == ""
 
     def test_on_error_skip_continues_without_failed_observations(self) -> None:
-        result = orchestrate(full(5, make=[ToyMaker(fail=[2])], on_error="skip")).run()
-        assert result.estimates["toy-total"].counts == pytest.approx(2 * counts_of([1, 3, 4, 5]))
+        result = orchestrate(full_pipeline(5, make=[ToyMaker(fail=[2])], on_error="skip")).run()
+        assert result.estimates["toy-total"].counts == pytest.approx(
+            2 * expected_counts([1, 3, 4, 5])
+        )
         assert [outcome.status for outcome in result.outcomes].count("failed") == 1
 
     def test_skipped_observation_has_its_reason_and_is_not_a_failure(self) -> None:
-        result = orchestrate(full(4, make=[ToyMaker(skip=[3])])).run()
+        result = orchestrate(full_pipeline(4, make=[ToyMaker(skip=[3])])).run()
         skipped = result.outcomes[2]
         assert (skipped.status, skipped.reason) == ("skipped", "run 3 is too cloudy")
         assert "toy-fill" in skipped.maker
         assert skipped.traceback == ""
-        assert result.estimates["toy-total"].counts == pytest.approx(2 * counts_of([1, 2, 4]))
+        assert result.estimates["toy-total"].counts == pytest.approx(2 * expected_counts([1, 2, 4]))
 
     @pytest.mark.parametrize("on_error", ["stop", "skip"])
     def test_error_of_all_failed_observations_has_their_reasons(self, on_error: str) -> None:
@@ -300,19 +306,19 @@ class TestOutcomes:
 
     def test_maker_that_returns_none_is_reported(self) -> None:
         @component
-        class Forgets(Maker):
+        class ReturnsNone(Maker):
             """Does not return the dataset."""
 
-            kind = "forgets"
+            kind = "returns-none"
 
             def make(self, dataset: Any, observation: Any) -> Any:
                 pass
 
-        orchestrator = orchestrate(toy_pipeline(1, make=[Forgets(), ToyMaker()]))
+        orchestrator = orchestrate(toy_pipeline(1, make=[ReturnsNone(), ToyMaker()]))
         with pytest.raises(RunsFailedError, match=r"tracebacks are in observations\.ecsv"):
             orchestrator.reduce()
         (outcome,) = orchestrator.outcomes
-        assert outcome.maker.startswith("maker forgets")
+        assert outcome.maker.startswith("maker returns-none")
         assert "make() returned None; it must return the dataset" in outcome.reason
 
     def test_maker_that_exits_fails_only_its_observation(self) -> None:
@@ -338,10 +344,10 @@ class TestOutcomes:
 
     def test_failing_stacker_fails_the_observation(self) -> None:
         @component
-        class Fragile(Maker):
+        class BreaksStacking(Maker):
             """Returns a dataset that cannot be stacked."""
 
-            kind = "fragile"
+            kind = "breaks-stacking"
 
             def make(self, dataset: Any, observation: Any) -> Any:
                 if observation.obs_id == 2:
@@ -349,7 +355,7 @@ class TestOutcomes:
                 return dataset
 
         with pytest.raises(RunsFailedError, match="ZeroDivisionError") as caught:
-            orchestrate(toy_pipeline(3, make=[ToyMaker(), Fragile()])).reduce()
+            orchestrate(toy_pipeline(3, make=[ToyMaker(), BreaksStacking()])).reduce()
         assert "stacker toy-sum" in str(caught.value)
 
 
@@ -361,7 +367,7 @@ class TestSelection:
     def test_duplicated_observation_is_reduced_once_with_a_note(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
-        orchestrator = orchestrate(toy_pipeline(3, select=[Twice()]))
+        orchestrator = orchestrate(toy_pipeline(3, select=[DuplicatingSelector()]))
         assert orchestrator.select()["toy"]["OBS_ID"].tolist() == [1, 2, 3]
         assert "ignored 3 duplicate runs of the selection" in caplog.text
 
@@ -445,7 +451,7 @@ class TestGammapyObjects:
 
         pipeline = toy_pipeline(2, make=[ToyMaker(), Doubling()], estimate=[Total()])
         result = orchestrate(pipeline).run()
-        assert result.estimates["Total"].value == pytest.approx(4 * counts_of([1, 2]))
+        assert result.estimates["Total"].value == pytest.approx(4 * expected_counts([1, 2]))
         assert (result.config, result.digest) == ("", "")
 
 
@@ -462,9 +468,9 @@ class TestRefusals:
             Orchestrator(toy_pipeline(), plugins=plugins)
 
     def test_estimates_are_not_run_after_a_failed_fit(self) -> None:
-        pipeline = toy_pipeline(3, fit=ToyFitter(gives_up=True), estimate=[ToyEstimator()])
+        pipeline = toy_pipeline(3, fit=ToyFitter(fails=True), estimate=[ToyEstimator()])
         orchestrator = orchestrate(pipeline)
-        with pytest.raises(FitError, match="did not converge: no more ideas") as caught:
+        with pytest.raises(FitError, match="did not converge: too many iterations") as caught:
             orchestrator.run()
         assert caught.value.exit_code == 4
         assert orchestrator.fit().success is False
@@ -473,7 +479,7 @@ class TestRefusals:
     def test_models_are_restored_after_an_error_in_the_fit(self) -> None:
         from gammapy.modeling.models import GaussianPrior
 
-        orchestrator = orchestrate(toy_pipeline(3, fit=Raising()))
+        orchestrator = orchestrate(toy_pipeline(3, fit=RaisingFitter()))
         (const,) = orchestrator.model().parameters.free_parameters
         const.prior = GaussianPrior(
             mu=1, sigma=1
@@ -487,7 +493,7 @@ class TestRefusals:
         faulty = ToyEstimator(name="b", breaks=True)
         pipeline = toy_pipeline(estimate=[ToyEstimator(), faulty, ToyEstimator(name="c")])
         orchestrator = orchestrate(pipeline)
-        with pytest.raises(RuntimeError, match="nothing to add up") as error:
+        with pytest.raises(RuntimeError, match="the estimator failed") as error:
             orchestrator.run()
         assert error.value.__notes__[0].startswith("raised in the estimator toy-total of ")
         assert list(orchestrator.result().estimates) == ["toy-total", "c"]

@@ -1,4 +1,4 @@
-"""The run folder: complete or missing, not replaced by accident, and readable."""
+"""The run folder: complete or missing, not replaced unintentionally, and readable."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from toys import (
 )
 
 
-def full(runs: int = 3, **changes: Any) -> Pipeline:
+def full_pipeline(runs: int = 3, **changes: Any) -> Pipeline:
     return toy_pipeline(runs, fit=Minuit(), estimate=[ToyEstimator()], **changes)
 
 
 def run(folder: Path, pipeline: Pipeline | None = None, *watchers: Any, **options: Any) -> Result:
-    orchestrator = Orchestrator(pipeline or full(), plugins=toy_plugins(*watchers))
+    orchestrator = Orchestrator(pipeline or full_pipeline(), plugins=toy_plugins(*watchers))
     return orchestrator.run(folder, **options)
 
 
@@ -78,31 +78,31 @@ def test_final_folder_does_not_exist_before_the_end(tmp_path: Path) -> None:
 
 def test_run_folder_is_complete_and_reads_back(tmp_path: Path) -> None:
     plugins = toy_plugins()
-    pipeline = full(5, make=[ToyMaker(skip=[2])])
+    pipeline = full_pipeline(5, make=[ToyMaker(skip=[2])])
     result = Orchestrator(pipeline, plugins=plugins).run(tmp_path / "run")
-    again = Result.read(tmp_path / "run", plugins=plugins)
-    assert Pipeline.from_yaml(again.config, plugins=plugins) == pipeline
-    assert again.digest == result.digest == pipeline.digest()
-    assert [o.status for o in again.outcomes] == [
+    loaded = Result.read(tmp_path / "run", plugins=plugins)
+    assert Pipeline.from_yaml(loaded.config, plugins=plugins) == pipeline
+    assert loaded.digest == result.digest == pipeline.digest()
+    assert [o.status for o in loaded.outcomes] == [
         "reduced",
         "skipped",
         "reduced",
         "reduced",
         "reduced",
     ]
-    for first, second in zip(again.outcomes, result.outcomes, strict=True):
+    for first, second in zip(loaded.outcomes, result.outcomes, strict=True):
         # NaN is not equal to itself
         assert attrs.evolve(first, background_norm=0) == attrs.evolve(second, background_norm=0)
-    assert again.datasets is not None
-    assert again.datasets.names == ["toy"]
-    assert (again.datasets[0].counts.data == result.datasets[0].counts.data).all()
-    assert again.fit is not None
-    assert again.fit.to_dict() == result.fit.to_dict()
-    (parameter,) = again.models.parameters.free_parameters
+    assert loaded.datasets is not None
+    assert loaded.datasets.names == ["toy"]
+    assert (loaded.datasets[0].counts.data == result.datasets[0].counts.data).all()
+    assert loaded.fit is not None
+    assert loaded.fit.to_dict() == result.fit.to_dict()
+    (parameter,) = loaded.models.parameters.free_parameters
     assert parameter.value == result.fit.values[0]
     assert parameter.error == pytest.approx(result.fit.errors[0])
-    assert again.estimates["toy-total"].counts == result.estimates["toy-total"].counts
-    assert [step.name for step in again.steps] == ["select", "reduce", "model", "fit", "estimate"]
+    assert loaded.estimates["toy-total"].counts == result.estimates["toy-total"].counts
+    assert [step.name for step in loaded.steps] == ["select", "reduce", "model", "fit", "estimate"]
     assert state(tmp_path / "run") == "finished"
     for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines():
         assert {"time", "level", "message"} <= set(json.loads(line))
@@ -135,7 +135,7 @@ def test_old_status_of_reduced_runs_is_still_read(
 
 
 def test_failed_run_is_published_with_its_observation_log(tmp_path: Path) -> None:
-    pipeline = full(3, make=[ToyMaker(fail=[2])])
+    pipeline = full_pipeline(3, make=[ToyMaker(fail=[2])])
     with pytest.raises(RunsFailedError):
         run(tmp_path / "run", pipeline)
     assert state(tmp_path / "run") == "failed"
@@ -189,10 +189,10 @@ def test_other_folders_and_files_are_not_replaced(tmp_path: Path, kind: str) -> 
 
 
 def test_overwrite_replaces_the_old_run(tmp_path: Path) -> None:
-    run(tmp_path / "run", full(2))
-    (tmp_path / "run" / "old.txt").write_text("of the old run")
+    run(tmp_path / "run", full_pipeline(2))
+    (tmp_path / "run" / "old.txt").write_text("old")
     spy = Spy(tmp_path / "run")
-    run(tmp_path / "run", full(3), ("spy", spy), overwrite=True)
+    run(tmp_path / "run", full_pipeline(3), ("spy", spy), overwrite=True)
     assert all(spy.target_exists), "the old run exists until the new one is complete"
     assert not (tmp_path / "run" / "old.txt").exists()
     assert len(Result.read(tmp_path / "run", plugins=toy_plugins()).outcomes) == 3
@@ -202,21 +202,21 @@ def test_overwrite_replaces_the_old_run(tmp_path: Path) -> None:
 def test_unfinished_run_is_replaced_by_the_same_command(tmp_path: Path) -> None:
     for _ in range(2):  # the second one also fails, and replaces the first
         with pytest.raises(RunsFailedError):
-            run(tmp_path / "run", full(3, make=[ToyMaker(fail=[1])]))
+            run(tmp_path / "run", full_pipeline(3, make=[ToyMaker(fail=[1])]))
         assert [path.name for path in tmp_path.iterdir()] == ["run"]
-    result = run(tmp_path / "run", full(3))
+    result = run(tmp_path / "run", full_pipeline(3))
     assert result.report["state"] == "finished"
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     with pytest.raises(OutputError, match="already exists"):
-        run(tmp_path / "run", full(3))
+        run(tmp_path / "run", full_pipeline(3))
 
 
 def test_failed_run_does_not_replace_a_finished_one(tmp_path: Path) -> None:
-    run(tmp_path / "run", full(2))
+    run(tmp_path / "run", full_pipeline(2))
     before = (tmp_path / "run" / "report.json").read_bytes()
     for _ in range(2):
         with pytest.raises(RunsFailedError):
-            run(tmp_path / "run", full(3, make=[ToyMaker(fail=[1])]), overwrite=True)
+            run(tmp_path / "run", full_pipeline(3, make=[ToyMaker(fail=[1])]), overwrite=True)
     assert (tmp_path / "run" / "report.json").read_bytes() == before
     parent_names = siblings(tmp_path / "run")
     assert len(parent_names) == 2
@@ -236,7 +236,7 @@ def test_missing_parent_folders_are_created(tmp_path: Path) -> None:
 
 
 def test_run_without_folder_does_not_change_an_earlier_folder(tmp_path: Path) -> None:
-    orchestrator = Orchestrator(full(), plugins=toy_plugins())
+    orchestrator = Orchestrator(full_pipeline(), plugins=toy_plugins())
     orchestrator.run(tmp_path / "run", until="reduce")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
     result = orchestrator.run()
@@ -257,16 +257,16 @@ def test_product_that_cannot_be_written_does_not_affect_others(tmp_path: Path) -
             raise OSError("disk full")
 
     @component
-    class Breaks(Estimator):
+    class WritesNothing(Estimator):
         """Returns a product that cannot be written."""
 
-        kind = "breaks"
+        kind = "writes-nothing"
         product = Unwritable
 
         def estimate(self, datasets: Any, fit: Any) -> Any:
             return Unwritable(self.label, 1.0)
 
-    pipeline = toy_pipeline(fit=ToyFitter(), estimate=[Breaks(), ToyEstimator()])
+    pipeline = toy_pipeline(fit=ToyFitter(), estimate=[WritesNothing(), ToyEstimator()])
     with pytest.raises(OSError, match="disk full"):
         run(tmp_path / "run", pipeline)
     assert state(tmp_path / "run") == "failed"
@@ -276,16 +276,16 @@ def test_product_that_cannot_be_written_does_not_affect_others(tmp_path: Path) -
 def test_folder_created_during_the_run_is_not_replaced(
     tmp_path: Path,
 ) -> None:
-    class Rival:
+    class OtherRun:
         @hookimpl
         def skyred_step_finished(self, step: str) -> None:
             if step == "estimate":
                 (tmp_path / "run").mkdir()
-                (tmp_path / "run" / "theirs").write_text("other")
+                (tmp_path / "run" / "other.txt").write_text("other")
 
     with pytest.raises(OutputError) as caught:
-        run(tmp_path / "run", None, ("rival", Rival()))
-    assert (tmp_path / "run" / "theirs").read_text() == "other"
+        run(tmp_path / "run", None, ("other", OtherRun()))
+    assert (tmp_path / "run" / "other.txt").read_text() == "other"
     (sibling,) = siblings(tmp_path / "run")
     assert state(tmp_path / sibling) == "finished"
     assert sibling in str(caught.value), "the message contains the folder of the results"
@@ -315,10 +315,10 @@ def test_estimates_and_entries_of_any_allowed_name_read_back(tmp_path: Path, nam
     pipeline = Pipeline(data={name: toy_pipeline().data["toy"]}, estimate=[ToyEstimator(name=name)])
     plugins = toy_plugins()
     result = Orchestrator(pipeline, plugins=plugins).run(tmp_path / "run")
-    again = Result.read(tmp_path / "run", plugins=plugins)
-    assert again.estimates[name].counts == result.estimates[name].counts
-    assert again.datasets is not None
-    assert again.datasets.names == [name]
+    loaded = Result.read(tmp_path / "run", plugins=plugins)
+    assert loaded.estimates[name].counts == result.estimates[name].counts
+    assert loaded.datasets is not None
+    assert loaded.datasets.names == [name]
 
 
 def test_reading_another_folder_is_refused(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ UNCHANGED = "returns a sub-table with unchanged rows"
 class NeedsSize(Maker):
     """Needs an option."""
 
-    kind = "planted-needy"
+    kind = "planted-needs-option"
     size: int = option(type=int, doc="A number without unit.")
 
     def make(self, dataset: Any, observation: Any) -> Any:
@@ -32,8 +32,8 @@ class NeedsSize(Maker):
 
 
 @component
-class TwoViolations(declaring.Everything):
-    kind = "planted-twofold"
+class TwoViolations(declaring.SelectsAll):
+    kind = "planted-two-violations"
     size: int = option(3, doc="the size")
 
 
@@ -77,7 +77,9 @@ def test_class_with_required_options_is_refused() -> None:
 
 @pytest.mark.parametrize("value", [int, 3, Maker])
 def test_other_objects_than_components_are_refused(value: Any) -> None:
-    with pytest.raises(TypeError, match=r"is not a component|does not implement make"):
+    with pytest.raises(
+        TypeError, match=r"is not a component|does not implement the abstract methods: make"
+    ):
         check(value)
 
 
@@ -96,7 +98,7 @@ def test_pytest_has_one_parameter_for_each_component_and_check() -> None:
     ]
     _, params = parametrize_with_checks(components).args
     assert len(params) == 2 * len(requirements("selector"))
-    assert params[0].id == "planted-every-other: " + requirements("selector")[0].name
+    assert params[0].id == "planted-every-second: " + requirements("selector")[0].name
     marked = [param for param in params if param.marks]
     assert [param.id for param in marked] == [f"planted-changes-rows: {UNCHANGED}"]
     assert marked[0].marks[0].kwargs["strict"] is True

@@ -13,14 +13,14 @@ FIXES = {requirement.name: requirement.fix for requirement in requirements()}
 
 VALID = [
     declaring.Valid, selecting.EverySecond, making.EnoughEvents, making.MeanEvents,
-    stacking.ValidList, stacking.KeepsAnyType, modelling.Flat, fitting.ValidNewton,
-    fitting.ValidBoxes, modelling.SumOfCounts, modelling.AtOnce,
+    stacking.ValidList, stacking.KeepsAnyType, modelling.FlatSpectrum, fitting.ValidNewton,
+    fitting.ValidBoxes, modelling.SumOfCounts, modelling.ValidEngine,
 ]  # fmt: skip
 
-_KIND = "is declared with @component and a kind of its own"
+_KIND = "is declared with @component and a unique kind"
 _SAME_RUNS = "makes the same dataset each time, independent of previous calls"
 _COUNTED = "counts every livetime and every count once"
-_MIXED = "loses no data if datasets are of two types"
+_MIXED = "keeps all data if datasets are of two types"
 _PRIORS = "includes priors exactly once"
 _WITHOUT = "reports no success for a statistic that is not finite"
 _NEW = "builds new but equal models each time"
@@ -41,8 +41,8 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
         "survives pickling",
         "is equal after writing to YAML and reading back",
     ),
-    declaring.ForgetsOption: ("distinguishes all options by equality and digest",),
-    declaring.ForgetsYaml: ("is equal after writing to YAML and reading back",),
+    declaring.OmitsOption: ("distinguishes all options by equality and digest",),
+    declaring.OmitsOptionInYaml: ("is equal after writing to YAML and reading back",),
     declaring.NoPickle: ("survives pickling",),
     declaring.BareError: ("rejects invalid values of an option, and names the option",),
     selecting.ChangesRows: ("returns a sub-table with unchanged rows",),
@@ -54,26 +54,26 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
     making.RandomCounts: (_SAME_RUNS, "makes the same dataset in another process"),
     making.CountsCalls: (_SAME_RUNS, "makes the same dataset in another process"),
     making.UsesModuleState: ("makes the same dataset in another process",),
-    making.LosesName: ("keeps the dataset's name and axes",),
+    making.ChangesName: ("keeps the dataset's name and axes",),
     making.WidensMask: ("does not widen the safe mask",),
-    making.LosesTimes: ("keeps times and metadata",),
+    making.RemovesTimes: ("keeps times and metadata",),
     making.SkipsWithoutReason: ("gives a reason for each run that it skips",),
-    making.FailsEmpty: ("gives a reason for each run that it skips",),
+    making.FailsWithoutEvents: ("gives a reason for each run that it skips",),
     making.HidesPreparation: ("has another digest if it is prepared with other results",),
-    making.ForgetsReturn: ("makes a dataset of an observation",),
+    making.ReturnsNone: ("makes a dataset of an observation",),
     stacking.Aliases: ("shares no data with added datasets",),
-    stacking.Backwards: ("adds a dataset like merging the total of that dataset",),
+    stacking.MergesInReverse: ("adds a dataset like merging the total of that dataset",),
     stacking.DropsRightTotal: ("has a zero that is a left identity of merge",),
-    stacking.Twice: (
+    stacking.DoublesCounts: (
         _COUNTED,
         "merges in any grouping",
         "adds a dataset like merging the total of that dataset",
     ),
-    stacking.ForgetsOff: (_MIXED,),
-    stacking.ForgetsDataset: (_MIXED,),
+    stacking.ConvertsType: (_MIXED,),
+    stacking.DropsOtherType: (_MIXED,),
     stacking.ChangesDataset: ("leaves added datasets unchanged",),
-    stacking.Generates: ("has totals that survive pickling",),
-    stacking.OneName: ("returns datasets with unique names",),
+    stacking.CannotBePickled: ("has totals that survive pickling",),
+    stacking.SameNames: ("returns datasets with unique names",),
     modelling.WrongSourceName: ("lists the names of the sources that it builds",),
     modelling.SetsModels: ("leaves the datasets unchanged when it builds",),
     modelling.NotANumber: (
@@ -87,15 +87,17 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
         "reports no success for degenerate parameters",
         "reports no success for a constant statistic",
     ),
-    fitting.Forgetful: ("passes on the notes of the objective",),
+    fitting.DropsNotes: ("passes on the notes of the objective",),
     fitting.MovesStart: ("leaves the objective unchanged",),
-    fitting.NoPrior: (_PRIORS,),
-    fitting.TwicePrior: (_PRIORS,),
-    fitting.NoUpper: ("stays inside the limits, and reports parameters that end at a limit",),
-    fitting.TwiceSampled: (_PRIORS,),
+    fitting.IgnoresPrior: (_PRIORS,),
+    fitting.DoubledPrior: (_PRIORS,),
+    fitting.IgnoresUpperLimits: (
+        "stays inside the limits, and reports parameters that end at a limit",
+    ),
+    fitting.DoubledSampledPrior: (_PRIORS,),
     modelling.ChangesDatasets: ("leaves datasets, models and fit unchanged",),
     modelling.WritesUnlistedFile: ("writes files, in its folder only",),
-    modelling.ReadsWrong: ("reads back the product that it wrote",),
+    modelling.DoesNotReadBack: ("reads back the product that it wrote",),
     modelling.NoUnits: ("returns a table with units",),
     modelling.DrawsElsewhere: ("draws on the given axes, and labels them",),
     modelling.HidesErrors: ("raises the error of a task",),

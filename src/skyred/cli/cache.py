@@ -16,7 +16,7 @@ _FOLDER_OPTION = click.option(
     "--cache",
     "folder",
     type=click.Path(path_type=Path),
-    help="Folder of the cache; by default $SKYRED_CACHE_FOLDER_OPTION, or the user's cache folder.",
+    help="Folder of the cache; by default $SKYRED_CACHE_DIR, or the user's cache folder.",
 )
 
 
@@ -27,7 +27,7 @@ _FOLDER_OPTION = click.option(
 def cache(ctx: click.Context, folder: Path | None, verbose: bool) -> None:
     """Show the reduced chunks that are cached for later runs.
 
-    A run uses the chunks that were reduced before from the same files, with the same options and
+    A run uses chunks that were previously reduced from the same files, with the same options and
     the same code. The cache may be removed at any time: missing chunks are reduced again.
     """
     if ctx.invoked_subcommand is not None:
@@ -36,7 +36,9 @@ def cache(ctx: click.Context, folder: Path | None, verbose: bool) -> None:
     if (cache_store := _open(folder)) is None:
         return
     entries = cache_store.entries()
-    click.echo(f"{cache_store.folder}: {_total(entries)}, at most {_size(cache_store.limit)}")
+    click.echo(
+        f"{cache_store.folder}: {_format_total(entries)}, at most {_format_size(cache_store.limit)}"
+    )
     for line in _format_entries(entries) if verbose else _format_by_data_entry(entries):
         click.echo(f"  {line}")
 
@@ -45,13 +47,13 @@ def cache(ctx: click.Context, folder: Path | None, verbose: bool) -> None:
 @_FOLDER_OPTION
 @click.option(
     "--older-than", metavar="DAYS", type=click.FloatRange(min=0), default=0.0,
-    help="Only chunks that were not used for this many days.",
+    help="Remove only chunks that have not been used for this many days.",
 )  # fmt: skip
 @click.pass_obj
 def clear(parent_folder: Path | None, folder: Path | None, older_than: float) -> None:
     """Remove cached chunks; current runs reduce them again."""
     if (cache_store := _open(folder or parent_folder)) is not None:
-        click.echo(f"removed {_total(cache_store.clear(older_than * DAY))}")
+        click.echo(f"removed {_format_total(cache_store.clear(older_than * DAY))}")
 
 
 def _open(folder: Path | None) -> Cache | None:
@@ -70,13 +72,14 @@ def _format_by_data_entry(entries: list[CachedEntry]) -> list[str]:
     for entry in entries:
         grouped.setdefault(str(entry.description.get("entry", "unknown")), []).append(entry)
     return [
-        f"{name}: {_total(group)}, {_last_use(group[0])}" for name, group in sorted(grouped.items())
+        f"{name}: {_format_total(group)}, {_format_last_use(group[0])}"
+        for name, group in sorted(grouped.items())
     ]
 
 
 def _format_entries(entries: list[CachedEntry]) -> list[str]:
     return [
-        f"{entry.key[:16]} {_size(entry.size):>9}  {_last_use(entry)}  "
+        f"{entry.key[:16]} {_format_size(entry.size):>9}  {_format_last_use(entry)}  "
         f"{entry.description.get('entry', '?')}: runs {_format_runs(entry)}"
         for entry in entries
     ]
@@ -86,16 +89,16 @@ def _format_runs(entry: CachedEntry) -> str:
     return ", ".join(str(run) for run in entry.description.get("runs", ()))
 
 
-def _total(entries: list[CachedEntry]) -> str:
+def _format_total(entries: list[CachedEntry]) -> str:
     number = len(entries)
-    size = _size(sum(entry.size for entry in entries))
+    size = _format_size(sum(entry.size for entry in entries))
     return f"{number} chunk{'' if number == 1 else 's'}, {size}"
 
 
-def _last_use(entry: CachedEntry) -> str:
+def _format_last_use(entry: CachedEntry) -> str:
     days = (time.time() - entry.used) / DAY
     return "used today" if days < 1 else f"used {days:.0f} days ago"
 
 
-def _size(size: int) -> str:
+def _format_size(size: int) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"

@@ -58,7 +58,7 @@ def _set_workers(data: dict[str, object], workers: int) -> None:
     if data.setdefault("workers", workers) != workers:
         message = f"--engine has {data['workers']} workers"
         raise ConfigError(
-            [Problem(("--workers",), message, f"set {workers} in only one of the options")]
+            [Problem(("--workers",), message, "set the number of workers in only one of them")]
         )
 
 

@@ -87,13 +87,13 @@ class Program(click.Group):
         name = args[0]
         if name not in self.commands and not ctx.resilient_parsing:  # not for completion
             loaded = plugin_commands(ctx)
-            loaded.require_sound(name)
-            if loaded.get(name) is None:  # the command may be of a faulty plugin
+            loaded.raise_if_faulty(name)
+            if loaded.get(name) is None:  # a faulty plugin may provide the command
                 _report(loaded.faults())
         return super().resolve_command(ctx, args)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the exit codes and the faults of plugins below the list of commands.
+        """Write the exit codes and the errors of plugins below the list of commands.
 
         Parameters
         ----------
@@ -132,7 +132,7 @@ class Program(click.Group):
             raise  # a pipe is broken by `skyred plugins | head`: click ends quietly
         except Exception:
             click.echo(traceback.format_exc(), err=True)
-            click.echo(_request_for_report(ctx), err=True)
+            click.echo(_bug_report_request(ctx), err=True)
             ctx.exit(BUG)
 
 
@@ -143,8 +143,8 @@ def _message(error: SkyredError) -> str:
     return f"{error}\nskyred: {number} problem{'s' if number > 1 else ''}; nothing was read or run"
 
 
-def _request_for_report(ctx: click.Context) -> str:
-    """Return the request to report a bug, printed below a traceback.
+def _bug_report_request(ctx: click.Context) -> str:
+    """Return the message that asks the user to report a bug, printed below a traceback.
 
     Returns
     -------
@@ -155,7 +155,7 @@ def _request_for_report(ctx: click.Context) -> str:
     owner = None if name in main.commands else plugin_commands(ctx).owner(name)
     if owner is None or owner.distribution == "skyred":
         return (
-            "skyred: this is a bug, of skyred or of a plugin named above; please report it "
+            "skyred: this is a bug in skyred or in a plugin named above; please report it "
             "with the lines above and the run folder's report.json"
         )
     return (

@@ -164,7 +164,7 @@ class PluginCommands:
         """
         return [name for plugin in self.plugins if plugin.works for name in plugin.commands]
 
-    def require_sound(self, name: str) -> None:
+    def raise_if_faulty(self, name: str) -> None:
         """Check that a command can be used.
 
         Parameters

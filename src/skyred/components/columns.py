@@ -76,6 +76,6 @@ def convert_limits(column: Column, limits: u.Quantity, hint: str) -> Any:
         return np.asarray(limits.to_value(unit))
     except u.UnitConversionError:
         raise ArchiveError(
-            f"the column {column.name} is in {str(unit) or 'no unit'}, which cannot be "
-            f"compared with {limits}"
+            f"the column {column.name} {f'is in {unit}' if str(unit) else 'has no unit'}, "
+            f"and cannot be compared with {limits}"
         ) from None

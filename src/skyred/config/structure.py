@@ -31,7 +31,7 @@ F = TypeVar("F", bound=Fields)
 
 
 class InvalidNode:
-    """The placeholder of an object that could not be built, with its plain data.
+    """The placeholder for an object that could not be built, with its plain data.
 
     Parameters
     ----------
@@ -204,14 +204,14 @@ class Structurer:
         return values
 
     def _has_shape(self, spec: FieldSpec, raw: Any, path: Path) -> bool:
-        fits = {
+        is_valid = {
             "one": True,
             "many": isinstance(raw, (list, Mapping)),
             "map": isinstance(raw, Mapping) and bool(raw),
         }[spec.shape]
-        if not fits:
+        if not is_valid:
             self._add_problem(path, FieldError(f"is {raw!r:.60}", f"expected {spec.type_name}"))
-        return fits
+        return is_valid
 
     def _nested(self, spec: FieldSpec, raw: Any, path: Path) -> Any:
         assert spec.of is not None

@@ -20,17 +20,17 @@ Path = tuple[str | int, ...]
 
 @value
 class Chain(Fields):
-    """An analysis from archive to estimates; `skyred.Pipeline` adds YAML and running to it."""
+    """An analysis from archive to estimates; `skyred.Pipeline` adds YAML and execution."""
 
     data: FrozenMapping = nested_mapping(DataEntry, doc="The data to reduce or to read, by name.")
-    model: tuple[Model, ...] = nested_list(Model, doc="The models, joined in this order.")
+    model: tuple[Model, ...] = nested_list(Model, doc="The models, combined in this order.")
     fit: Fitter | None = nested_object(
-        Fitter, None, doc="The fitter of the models; none means no fit."
+        Fitter, None, doc="The fitter of the models; without it, nothing is fitted."
     )
     estimate: tuple[Estimator, ...] = nested_list(
         Estimator, doc="The estimators of derived quantities."
     )
-    #: Whether `config.load` checked this very object; copies, by `evolve` or pickle, are unchecked.
+    #: Whether `config.load` checked this object; copies, by `evolve` or pickle, are unchecked.
     checked: ClassVar[bool] = False
 
     def __getstate__(self) -> dict[str, Any]:
@@ -94,7 +94,7 @@ class Chain(Fields):
         Raises
         ------
         Exception
-            The first exception that a check raised, if no problem was found that explains it.
+            The first exception that a check raised, if there is no problem that may have caused it.
         """
         problems = list(earlier_problems)
         failure: Exception | None = None

@@ -104,7 +104,7 @@ class Fields:
         Raises
         ------
         FieldError
-            If the options fit no class.
+            If the options do not match any class.
         """
         return cls
 

@@ -133,7 +133,7 @@ class Reduction(DataEntry):
         return super().__new__(cls)
 
     def with_name(self, entry: str) -> Reduction:
-        """Return a copy with a name of its datasets.
+        """Return a copy that has a name for its datasets.
 
         Parameters
         ----------

@@ -64,7 +64,7 @@ class Geometry(Component):
         Returns
         -------
         Dataset
-            An empty dataset that covers the part of `target` that the observation sees.
+            An empty dataset for the part of `target` in the field of view of the observation.
 
         Raises
         ------

@@ -48,7 +48,7 @@ class Maker(Component):
         Parameters
         ----------
         dataset : Dataset
-            The dataset as it was left by the previous maker; it may be modified.
+            The output of the previous maker; it may be modified.
         observation : Observation
             The observation; it must not be modified.
 
@@ -79,8 +79,8 @@ class Maker(Component):
     def prepare(self, observations: Iterable[Observation]) -> Maker:
         """Prepare the maker with all observations, before any of them is reduced.
 
-        Called once, in the parent process. The maker that it returns is sent to the workers and
-        enters the cache key, so results belong into fields (`skyred.array` for many numbers).
+        Called once, in the parent process. The returned maker is sent to the workers and is part of
+        the cache key, so store the results in fields (`skyred.array` for many numbers).
 
         Parameters
         ----------
@@ -98,8 +98,8 @@ class Maker(Component):
     def run(self, dataset: Dataset, observation: Observation) -> Dataset:
         """Run the maker with the interface of gammapy's makers.
 
-        With it the maker can be used in gammapy's `DatasetsMaker`, which supports neither `prepare`
-        nor skipped runs; `skyred.DatasetsMaker` does.
+        The maker can therefore be used in gammapy's `DatasetsMaker`, which supports neither
+        `prepare` nor skipped runs; `skyred.DatasetsMaker` supports both.
 
         Parameters
         ----------

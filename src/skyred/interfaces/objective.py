@@ -42,7 +42,7 @@ class PixelGrid:
     ----------
     name : str
         The name of the source.
-    places : array of int
+    indices : array of int
         The indices of the free position parameters in the vector, shape (1,) or (2,).
     related : array of int
         The indices of all free parameters of the source, its position included, shape (k,).
@@ -62,7 +62,7 @@ class PixelGrid:
     """
 
     name: str
-    places: NDArray[np.int64]
+    indices: NDArray[np.int64]
     related: NDArray[np.int64]
     to_pixels: Callable[[Vector], Vector]
     to_sky: Callable[[Vector, Vector], Vector]
@@ -79,7 +79,7 @@ class SharpSource:
     ----------
     name : str
         The name of the source.
-    places : array of int
+    indices : array of int
         The indices of its free spatial parameters in the vector, shape (k,).
     pixels : array
         The size of a pixel in the unit of each spatial parameter, shape (k,).
@@ -90,7 +90,7 @@ class SharpSource:
     """
 
     name: str
-    places: NDArray[np.int64]
+    indices: NDArray[np.int64]
     pixels: Vector
     sizes: NDArray[np.int64]
     related: NDArray[np.int64]

@@ -30,9 +30,9 @@ class Owner:
     Parameters
     ----------
     distribution : str
-        The name of the distribution; of a one-file plugin the name of the file.
+        The name of the distribution; for a one-file plugin, the name of the file.
     version : str
-        The version of the distribution; of a one-file plugin its checksum.
+        The version of the distribution; for a one-file plugin, its checksum.
     plugin : str
         The name of the plugin.
     file : str
@@ -44,7 +44,7 @@ class Owner:
     distribution: str
     version: str
     plugin: str
-    file: str = attrs.field(default="", eq=False)  # equal wherever the file is
+    file: str = attrs.field(default="", eq=False)  # it may differ between workers
     source: bytes = attrs.field(default=b"", eq=False, repr=False)
 
     def __str__(self) -> str:
@@ -118,7 +118,7 @@ class StepRecord:
 
 @attrs.frozen
 class Run:
-    """The description of a run that is passed to lifecycle hooks.
+    """A description of the run, passed to lifecycle hooks.
 
     Parameters
     ----------

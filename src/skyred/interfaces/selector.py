@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Selector(Component):
     """Selects observations from the observation table of an archive, without reading their data.
 
-    To leave out observations because of their content, write a maker that raises `SkipObservation`.
+    To exclude observations because of their content, write a maker that raises `SkipObservation`.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ class Stacker(Component):
         """Prepare the stacker with the table of the selected observations, before data are read.
 
         Called in the parent process, when observations are selected and again when they are
-        reduced. The stacker that it returns enters the cache key.
+        reduced. The returned stacker is part of the cache key.
 
         Parameters
         ----------

@@ -56,7 +56,7 @@ def remove(folder: Path) -> None:
     shutil.rmtree(hidden, ignore_errors=True)
 
 
-def remove_left_behind(folder: Path) -> None:
+def remove_leftovers(folder: Path) -> None:
     """Remove hidden folders of killed processes, while no other process writes the target.
 
     Parameters

@@ -63,7 +63,7 @@ def fit(
         The result, with the parameters in the order of
         ``datasets.models.parameters.unique_parameters.free_parameters``; of parameters that share
         one value, as those of gammapy's `NestedModelSelection`, only the first. Its `success` says
-        whether it is a minimum, its `notes` list the parts that gammapy evaluated itself.
+        whether it is a minimum, its `notes` list the models that gammapy evaluated.
 
     Raises
     ------

@@ -10,7 +10,7 @@ import numpy as np
 from skyred.errors import FitError
 from skyred.likelihood.bins import Bins
 from skyred.likelihood.contribution import Contribution
-from skyred.likelihood.convolution_rounding import counts_dominated_by_rounding, is_convolved
+from skyred.likelihood.convolution_rounding import count_dominated_by_rounding, is_convolved
 from skyred.likelihood.count_templates import ScaledCounts
 from skyred.likelihood.cross_check import CrossCheck
 from skyred.likelihood.datasets import CompiledDataset, CountsDataset, GammapyDataset
@@ -93,7 +93,7 @@ class Compiler:
         compiled = CountsDataset(
             str(dataset.name), contributions, bins, counts, statistic, on_off_statistic
         )
-        if number := counts_dominated_by_rounding(compiled, self.space.state()):
+        if number := count_dominated_by_rounding(compiled, self.space.state()):
             self._convolve_by_gammapy(compiled, dataset, number)
         return compiled
 
@@ -107,14 +107,14 @@ class Compiler:
             "are predicted; set mask_fit to false where the background is zero"
         )
         contributions: list[Contribution] = []
-        for contribution in compiled.parts:
+        for contribution in compiled.contributions:
             if is_convolved(contribution):
                 self._add_note(contribution.name, compiled.name, reason)
                 contribution = self._create_gammapy_counts(
                     contribution.model, instrument, compiled.bins
                 )
             contributions.append(contribution)
-        compiled.parts = contributions
+        compiled.contributions = contributions
 
     def _compile_contributions(self, dataset: MapDataset, bins: Bins) -> list[Contribution]:
         from gammapy.modeling.models import FoVBackgroundModel

@@ -180,13 +180,13 @@ class Refreshable(Protocol):
 
 
 def weighted_slopes(
-    part: Contribution, state: Vector, weights: Array, weight: float, indices: Indices
+    contribution: Contribution, state: Vector, weights: Array, weight: float, indices: Indices
 ) -> Iterator[tuple[int, float]]:
     """Return the derivatives of a weighted sum of the counts of a model contribution.
 
     Parameters
     ----------
-    part : Contribution
+    contribution : Contribution
         The model contribution.
     state : array
         Values of all parameters, shape (m,).
@@ -204,8 +204,8 @@ def weighted_slopes(
     float
         Derivative by this parameter.
     """
-    for index, slope in part.slopes(state, indices):
-        yield index, float(slope.by_bin @ weights[part.rows()] + slope.total * weight)
+    for index, slope in contribution.slopes(state, indices):
+        yield index, float(slope.by_bin @ weights[contribution.rows()] + slope.total * weight)
 
 
 class RecentCache(Generic[K, V]):

@@ -1,10 +1,9 @@
 """Rounding errors of gammapy's PSF convolution, and datasets whose statistic depends on them.
 
-gammapy convolves in float32 by FFT. Far from a source, where it predicts nothing, this leaves
-counts of about 1e-9 of the maximum, of either sign. They are negligible on top of any background.
-But in a bin with counts and no other predicted counts, gammapy uses their logarithm, or that of
-its truncation value: the statistic is then random, and changes by up to 100 per count as a source
-moves.
+gammapy convolves in float32 by FFT. Far from a source, this leaves predicted counts of about 1e-9
+of the maximum, of either sign. They are negligible on top of any background. But in a bin with
+counts and no other predicted counts, gammapy uses their logarithm, or that of its truncation value:
+the statistic is then random, and changes by up to 100 per count as a source moves.
 """
 
 from __future__ import annotations
@@ -27,11 +26,12 @@ if TYPE_CHECKING:
 ROUNDING = 3e-8  # of the maximum: the largest errors measured; their standard deviation is 1e-9
 LARGEST_RATIO = 50.0  # of the logarithms of a rounding error and of the truncation value
 TOLERANCE = 0.05  # in the statistic, for the largest errors: typical ones are thirty times smaller
-UNPREDICTED, FACTOR = 3.0, 10.0  # counts of a bin that a fit may leave unpredicted, and times these
+# a fit leaves bins with counts above MAX_COUNTS + MAX_FACTOR * predicted counts only at its start
+MAX_COUNTS, MAX_FACTOR = 3.0, 10.0
 RELATIVE_TOLERANCE = 3e-8  # of the statistic
 
 
-def counts_dominated_by_rounding(dataset: CountsDataset, state: Vector) -> int:
+def count_dominated_by_rounding(dataset: CountsDataset, state: Vector) -> int:
     """Return the number of counts in bins where rounding errors dominate the statistic.
 
     Parameters
@@ -44,10 +44,9 @@ def counts_dominated_by_rounding(dataset: CountsDataset, state: Vector) -> int:
     Returns
     -------
     int
-        The number of counts; zero if rounding errors change the statistic by less than any fit is
-        sensitive to.
+        The number of counts; zero if the change of the statistic by rounding errors is negligible.
     """
-    sources = [part for part in dataset.parts if is_convolved(part)]
+    sources = [contribution for contribution in dataset.contributions if is_convolved(contribution)]
     if not sources or not isinstance(dataset.statistic, Cash):
         return 0
     counts = dataset.statistic.counts
@@ -59,8 +58,12 @@ def counts_dominated_by_rounding(dataset: CountsDataset, state: Vector) -> int:
             return 0
         # start values may predict far more than the counts at an energy; best-fit values do not
         cubes = [_limit_to_counts(source, dataset, state) for source in sources]
-        others = [part for part in dataset.parts if part not in sources]
-        predicted = sum((part.cube(state) for part in others), np.zeros(dataset.counts.shape))
+        others = [
+            contribution for contribution in dataset.contributions if contribution not in sources
+        ]
+        predicted = sum(
+            (contribution.cube(state) for contribution in others), np.zeros(dataset.counts.shape)
+        )
         predicted = dataset.bins.select(predicted + sum(np.maximum(cube, 0) for cube in cubes))
         rounding = ROUNDING * sum(
             _find_maxima(source, cube, dataset) for source, cube in zip(sources, cubes, strict=True)
@@ -70,12 +73,12 @@ def counts_dominated_by_rounding(dataset: CountsDataset, state: Vector) -> int:
         return max(1, int(counts[rounding > 0.01 * predicted].sum()))
 
 
-def is_convolved(part: object) -> TypeGuard[SourceContribution]:
+def is_convolved(contribution: object) -> TypeGuard[SourceContribution]:
     """Return whether a model contribution is an image that is convolved with a PSF.
 
     Parameters
     ----------
-    part : Contribution
+    contribution : Contribution
         The model contribution.
 
     Returns
@@ -84,9 +87,9 @@ def is_convolved(part: object) -> TypeGuard[SourceContribution]:
         Whether it is a source with a PSF kernel.
     """
     return (
-        isinstance(part, SourceContribution)
-        and part.contributes
-        and part.response.kernel is not None
+        isinstance(contribution, SourceContribution)
+        and contribution.contributes
+        and contribution.response.kernel is not None
     )
 
 
@@ -94,7 +97,7 @@ def _estimate_change(counts: Array, predicted: Array, rounding: Array | float) -
     """Return the estimated change of the statistic by rounding errors."""
     ratio = np.minimum(rounding / predicted, LARGEST_RATIO)
     # start values may place the source next to a bright one; best-fit values do not
-    plausible = np.minimum(counts, UNPREDICTED + FACTOR * predicted)
+    plausible = np.minimum(counts, MAX_COUNTS + MAX_FACTOR * predicted)
     return float(np.sqrt(np.sum((2 * plausible * ratio) ** 2)))
 
 
@@ -113,7 +116,7 @@ def _limit_to_counts(source: SourceContribution, dataset: CountsDataset, state: 
 def _find_maxima(source: SourceContribution, predicted: Array, dataset: CountsDataset) -> Array:
     """Return the largest predicted counts of a source at each energy, shape (selected bins,).
 
-    Zero outside its cutout, where gammapy predicts exactly nothing.
+    Zero outside its cutout, where gammapy predicts exactly zero counts.
     """
     cube = np.zeros_like(dataset.counts)
     rows, columns = source.response.slices

@@ -1,7 +1,7 @@
 """Cutouts around sources, as in gammapy's evaluator, without copies of geometries.
 
 `MapEvaluator.update` cuts out the mask twice and the exposure once, and each time copies and
-transforms geometries. If all of them have the same pixels, their slices are enough.
+transforms geometries. If all of them have the same pixels, slices are sufficient.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Slices = tuple[slice, slice]
 
-log = logging.getLogger("gammapy.datasets.evaluator")  # its messages are gammapy's
+log = logging.getLogger("gammapy.datasets.evaluator")  # the messages are those of gammapy
 
 
 @attrs.define(eq=False)
@@ -46,7 +46,7 @@ class CutoutLookup:
 
     @classmethod
     def from_maps(cls, exposure: Any, mask: Any) -> CutoutLookup | None:
-        """Return the look-up of an exposure and a mask.
+        """Create the lookup for an exposure and a mask.
 
         Parameters
         ----------
@@ -58,20 +58,22 @@ class CutoutLookup:
         Returns
         -------
         CutoutLookup or None
-            The look-up; None if gammapy has to make the cutouts, as for other geometries.
+            The lookup; None if gammapy must create the cutouts, as for other geometries.
         """
         from gammapy.maps import WcsNDMap
 
         if type(exposure) is not WcsNDMap or type(mask) is not WcsNDMap:
             return None
         first, second = exposure.geom, mask.geom
-        usual = first.is_regular and second.is_regular and not first.wcs.has_distortion
-        same = first.data_shape[-2:] == second.data_shape[-2:] and first.frame == second.frame
-        if usual and same and first.wcs.wcs.compare(second.wcs.wcs):
+        is_regular = first.is_regular and second.is_regular and not first.wcs.has_distortion
+        same_pixels = (
+            first.data_shape[-2:] == second.data_shape[-2:] and first.frame == second.frame
+        )
+        if is_regular and same_pixels and first.wcs.wcs.compare(second.wcs.wcs):
             return cls(exposure, mask)
         return None
 
-    def cut(self, evaluator: MapEvaluator) -> Slices | None:
+    def set_cutout(self, evaluator: MapEvaluator) -> Slices | None:
         """Set the exposure of an evaluator to the cutout at the position of its model.
 
         Parameters
@@ -90,10 +92,10 @@ class CutoutLookup:
         model = evaluator.model
         pixel = np.array(pixel_at(evaluator.position, self.exposure.geom))
         width = 2 * model.evaluation_radius + CUTOUT_MARGIN
-        evaluator.contributes = self._reaches(pixel, width + evaluator.psf_width)
+        evaluator.contributes = self._overlaps_mask(pixel, width + evaluator.psf_width)
         if not evaluator.contributes:
             return None
-        if not self._reaches(pixel, width):
+        if not self._overlaps_mask(pixel, width):
             log.warning(
                 "Model %s is outside the target geom but contributes inside through the psf. "
                 "This contribution cannot be estimated precisely. Consider extending the dataset "
@@ -101,11 +103,11 @@ class CutoutLookup:
                 model.name,
             )
         slices = self._slices(pixel, evaluator.cutout_width, odd=True)
-        evaluator.exposure = self._view(slices)
+        evaluator.exposure = self._exposure_view(slices)
         return slices
 
-    def _reaches(self, pixel: NDArray[np.float64], width: u.Quantity) -> bool:
-        """Return whether any pixel of the mask is true in a cutout."""
+    def _overlaps_mask(self, pixel: NDArray[np.float64], width: u.Quantity) -> bool:
+        """Return whether the mask is true in any pixel of a cutout."""
         from astropy.nddata.utils import NoOverlapError
 
         try:
@@ -125,7 +127,7 @@ class CutoutLookup:
         shape = self.mask.data.shape[-2:]
         return overlap_slices(shape, tuple(sides[::-1]), pixel[::-1], mode="trim")[0]  # type: ignore[no-any-return]
 
-    def _view(self, slices: Slices) -> WcsNDMap:
+    def _exposure_view(self, slices: Slices) -> WcsNDMap:
         """Return a part of the exposure, on the same data."""
         from gammapy.maps import Map, WcsGeom
 

@@ -194,7 +194,7 @@ class CountsDataset:
     ----------
     name : str
         The name of the dataset.
-    parts : sequence of Contribution
+    contributions : sequence of Contribution
         The model contributions.
     bins : Bins
         The selected bins.
@@ -207,7 +207,7 @@ class CountsDataset:
     """
 
     name: str
-    parts: Sequence[Contribution]
+    contributions: Sequence[Contribution]
     bins: Bins
     counts: Array
     statistic: Cash | WStat | ChiSquare
@@ -217,7 +217,7 @@ class CountsDataset:
     @property
     def exact(self) -> bool:
         """Whether the derivatives of all contributions are exact."""
-        return all(part.exact for part in self.parts)
+        return all(contribution.exact for contribution in self.contributions)
 
     @property
     def may_be_non_smooth(self) -> set[int]:
@@ -228,7 +228,7 @@ class CountsDataset:
         set of int
             Indices in the state.
         """
-        return set().union(*(part.may_be_non_smooth for part in self.parts))
+        return set().union(*(contribution.may_be_non_smooth for contribution in self.contributions))
 
     def predict(self, state: Vector) -> tuple[Array, float]:
         """Return the predicted counts.
@@ -253,7 +253,7 @@ class CountsDataset:
         key = state.tobytes()
         cached = self.last.get(key)
         if cached is None:
-            counts = sum_of_counts(self.parts, len(self.bins), state)
+            counts = sum_of_counts(self.contributions, len(self.bins), state)
             cached = self.last.store(key, Prediction(*counts))
         return cached
 
@@ -297,7 +297,7 @@ class CountsDataset:
         # the sum over all bins is linear in the flux only if no bin has to be set to zero
         if not isinstance(self.statistic, Cash):
             return False
-        return any(part.may_be_negative(state) for part in self.parts)
+        return any(contribution.may_be_negative(state) for contribution in self.contributions)
 
     def refresh(self, state: Vector) -> bool:
         """Look up the IRFs at the values in a state.
@@ -312,7 +312,11 @@ class CountsDataset:
         bool
             Whether any IRFs have changed.
         """
-        changes = [part.refresh(state) for part in self.parts if isinstance(part, Refreshable)]
+        changes = [
+            contribution.refresh(state)
+            for contribution in self.contributions
+            if isinstance(contribution, Refreshable)
+        ]
         self.last.clear()
         return any(changes)
 
@@ -331,11 +335,19 @@ class CountsDataset:
         CompiledDataset
             The dataset with fixed contributions summed up.
         """
-        varying = [part for part in self.parts if not indices.isdisjoint(part.free)]
+        varying = [
+            contribution
+            for contribution in self.contributions
+            if not indices.isdisjoint(contribution.free)
+        ]
         if not varying:
             return FixedDataset(self, state)
-        others = [part for part in self.parts if indices.isdisjoint(part.free)]
-        return attrs.evolve(self, parts=[FixedCounts(others, self.bins, state), *varying])
+        others = [
+            contribution
+            for contribution in self.contributions
+            if indices.isdisjoint(contribution.free)
+        ]
+        return attrs.evolve(self, contributions=[FixedCounts(others, self.bins, state), *varying])
 
     def _clipped(self, state: Vector) -> float:
         """Return the statistic bin by bin, with negative predicted counts set to zero."""
@@ -360,10 +372,12 @@ class CountsDataset:
         """
         gradient: dict[int, float] = {}
         by_counts = self._derivatives(state)
-        for part in self.parts:
-            if indices.isdisjoint(part.free):
+        for contribution in self.contributions:
+            if indices.isdisjoint(contribution.free):
                 continue
-            for index, slope in part.gradient(state, by_counts.first, by_counts.total, indices):
+            for index, slope in contribution.gradient(
+                state, by_counts.first, by_counts.total, indices
+            ):
                 gradient[index] = gradient.get(index, 0.0) + slope
         return gradient
 
@@ -386,15 +400,15 @@ class CountsDataset:
         matrix : array
             The Fisher matrix, shape (k, k).
         """
-        contributions = [
-            ContributionGradient.evaluate(part, state, indices)
-            for part in self.parts
-            if not indices.isdisjoint(part.free)
+        gradients = [
+            ContributionGradient.evaluate(contribution, state, indices)
+            for contribution in self.contributions
+            if not indices.isdisjoint(contribution.free)
         ]
-        if not contributions:
+        if not gradients:
             return np.zeros(0, dtype=int), np.zeros((0, 0))
         weights = self._derivatives(state).second
-        return fisher_matrix(contributions, weights)
+        return fisher_matrix(gradients, weights)
 
     def npred(self, state: Vector) -> Array:
         """Return the predicted counts in every bin, with the background.
@@ -424,8 +438,8 @@ class CountsDataset:
     def _signal(self, state: Vector) -> Array:
         """Return the sum of all contributions in every bin, without the on-off background."""
         cube = np.zeros(self.bins.mask.shape)
-        for part in self.parts:
-            cube += part.cube(state)
+        for contribution in self.contributions:
+            cube += contribution.cube(state)
         return cube
 
 

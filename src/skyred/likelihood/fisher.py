@@ -43,13 +43,13 @@ class ContributionGradient:
 
     @classmethod
     def evaluate(
-        cls, part: Contribution, state: Vector, indices: frozenset[int]
+        cls, contribution: Contribution, state: Vector, indices: frozenset[int]
     ) -> ContributionGradient:
         """Evaluate the derivatives of a contribution; those of linked parameters are summed.
 
         Parameters
         ----------
-        part : Contribution
+        contribution : Contribution
             The model contribution.
         state : array
             Values of all parameters, shape (m,).
@@ -62,10 +62,10 @@ class ContributionGradient:
             The derivatives.
         """
         slopes: dict[int, Array] = {}
-        for index, slope in part.slopes(state, indices):
+        for index, slope in contribution.slopes(state, indices):
             earlier = slopes.get(index)
             slopes[index] = slope.by_bin if earlier is None else earlier + slope.by_bin
-        return cls(list(slopes), part.rows(), np.array(list(slopes.values())))
+        return cls(list(slopes), contribution.rows(), np.array(list(slopes.values())))
 
     @property
     def reaches_all_bins(self) -> bool:

@@ -25,7 +25,7 @@ class FixedCounts:
 
     Parameters
     ----------
-    parts : sequence of Contribution
+    contributions : sequence of Contribution
         The contributions.
     bins : Bins
         The bins of the dataset.
@@ -37,10 +37,10 @@ class FixedCounts:
     exact = True
     free: frozenset[int] = frozenset()
 
-    def __init__(self, parts: Sequence[Contribution], bins: Bins, state: Vector) -> None:
-        self.parts, self.bins, self.state = parts, bins, state
-        self.negative = any(part.may_be_negative(state) for part in parts)
-        self.sum = sum_of_counts(parts, len(bins), state)
+    def __init__(self, contributions: Sequence[Contribution], bins: Bins, state: Vector) -> None:
+        self.contributions, self.bins, self.state = contributions, bins, state
+        self.negative = any(contribution.may_be_negative(state) for contribution in contributions)
+        self.sum = sum_of_counts(contributions, len(bins), state)
 
     @property
     def may_be_non_smooth(self) -> set[int]:
@@ -79,7 +79,7 @@ class FixedCounts:
         return self.sum
 
     def slopes(self, state: Vector, indices: frozenset[int]) -> Iterator[tuple[int, Counts]]:
-        """Return no derivatives.
+        """Return an empty result: there are no derivatives.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ class FixedCounts:
     def gradient(
         self, state: Vector, weights: Array, weight: float, indices: frozenset[int]
     ) -> Iterator[tuple[int, float]]:
-        """Return no derivatives.
+        """Return an empty result: there are no derivatives.
 
         Parameters
         ----------
@@ -132,8 +132,8 @@ class FixedCounts:
             Predicted counts, shape (energies, y, x).
         """
         cube = np.zeros(self.bins.mask.shape)
-        for part in self.parts:
-            cube += part.cube(self.state)
+        for contribution in self.contributions:
+            cube += contribution.cube(self.state)
         return cube
 
     def may_be_negative(self, state: Vector) -> bool:
@@ -153,7 +153,7 @@ class FixedCounts:
 
 
 class FixedDataset:
-    """Dataset that does not depend on the parameters that vary.
+    """Dataset that does not depend on the varied parameters.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ class FixedDataset:
         return self.value
 
     def gradient(self, state: Vector, indices: frozenset[int]) -> dict[int, float]:
-        """Return no derivatives.
+        """Return an empty result: there are no derivatives.
 
         Parameters
         ----------
@@ -202,7 +202,7 @@ class FixedDataset:
         return {}
 
     def fisher(self, state: Vector, indices: frozenset[int]) -> tuple[Index, Array]:
-        """Return no derivatives.
+        """Return an empty result: there are no derivatives.
 
         Parameters
         ----------
@@ -294,12 +294,12 @@ class FixedDataset:
         return self.dataset.npred(self.state)
 
 
-def sum_of_counts(parts: Sequence[Contribution], bins: int, state: Vector) -> Counts:
+def sum_of_counts(contributions: Sequence[Contribution], bins: int, state: Vector) -> Counts:
     """Return the sum of the predicted counts of contributions.
 
     Parameters
     ----------
-    parts : sequence of Contribution
+    contributions : sequence of Contribution
         The contributions.
     bins : int
         Number of selected bins.
@@ -312,8 +312,8 @@ def sum_of_counts(parts: Sequence[Contribution], bins: int, state: Vector) -> Co
         Counts in the selected bins, shape (bins,), and over the mask.
     """
     by_bin, total = np.zeros(bins), 0.0
-    for part in parts:
-        counts = part.counts(state)
-        by_bin[part.rows()] += counts.by_bin
+    for contribution in contributions:
+        counts = contribution.counts(state)
+        by_bin[contribution.rows()] += counts.by_bin
         total += counts.total
     return Counts(by_bin, total)

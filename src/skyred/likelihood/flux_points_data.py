@@ -60,12 +60,12 @@ def compile_flux_points(
         mask = np.asarray(getattr(dataset.mask, "data", dataset.mask), dtype=bool)
     bins = Bins(mask, np.flatnonzero(mask))
     check_flux_points(str(dataset.name), bins, values, errors)
-    parts = [
+    contributions = [
         DifferentialFlux(model, dataset, bins, space, cross_check.is_exempt(model))
         for model in dataset.models or ()
     ]
     statistic = ChiSquare(bins.select(values), bins.select(errors))
-    return CountsDataset(str(dataset.name), parts, bins, values, statistic)
+    return CountsDataset(str(dataset.name), contributions, bins, values, statistic)
 
 
 def _measured(dataset: FluxPointsDataset) -> tuple[Array, Array]:

@@ -169,16 +169,16 @@ def check_source_positions(total: Total) -> None:
     unreached: dict[str, list[tuple[str, Any]]] = {}
     reaching, constrained = set[str](), set[int]()
     for dataset in total.datasets:
-        for part in getattr(dataset, "parts", ()):
-            if getattr(part, "contributes", True):
-                reaching.add(part.name)
-                constrained.update(part.free)
+        for contribution in getattr(dataset, "contributions", ()):
+            if getattr(contribution, "contributes", True):
+                reaching.add(contribution.name)
+                constrained.update(contribution.free)
             else:
-                unreached.setdefault(part.name, []).append((dataset.name, part))
+                unreached.setdefault(contribution.name, []).append((dataset.name, contribution))
         if isinstance(dataset, GammapyDataset):  # it has no list of the sources that reach it
             reaching.update(model.name for model in dataset.dataset.models or ())
-    for name, parts in unreached.items():
-        source = parts[0][1]
+    for name, contributions in unreached.items():
+        source = contributions[0][1]
         if name in reaching or source.free <= constrained:
             continue
         position = source.model.position
@@ -186,7 +186,8 @@ def check_source_positions(total: Total) -> None:
         raise FitError(
             f"source {name!r} does not reach any dataset: its position, longitude {longitude:.6g} "
             f"deg, latitude {latitude:.6g} deg ({position.frame.name}), is outside the fitted part "
-            f"of the maps of {_format_names(name for name, _ in parts)}; move it, or remove it"
+            f"of the maps of {_format_names(dataset for dataset, _ in contributions)}; "
+            "move it, or remove it"
         )
 
 
@@ -208,13 +209,14 @@ def check_predictions(total: Total) -> None:
     limits = np.array(space.limits()).reshape(-1, 2)
     start = total.state(np.clip(total.frozen[space.free], *limits.T))
     for dataset in total.datasets:
-        for part in getattr(dataset, "parts", ()):
-            if np.isfinite(part.counts(start).total):
+        for contribution in getattr(dataset, "contributions", ()):
+            if np.isfinite(contribution.counts(start).total):
                 continue
-            values = _describe_degenerate_values(space, part.name)
+            values = _describe_degenerate_values(space, contribution.name)
             raise FitError(
-                f"the counts of {dataset.name!r} predicted by model {part.name!r} are not finite "
-                f"at the start of the fit{f' ({values})' if values else ''}; change its parameters"
+                f"the counts of {dataset.name!r} predicted by model {contribution.name!r} are not "
+                f"finite at the start of the fit{f' ({values})' if values else ''}; "
+                "change its parameters"
             )
 
 

@@ -68,17 +68,25 @@ class Total:
         """Free parameters that change the shape of an extended source, shape (n,)."""
         indices: set[int] = set()
         for dataset in self.datasets:
-            for part in getattr(dataset, "parts", ()):
-                if hasattr(part, "cutout") and part.contributes:
-                    point = isinstance(part.shape, PointShape)
-                    indices |= set() if point else part.subset.free_indices
+            for contribution in getattr(dataset, "contributions", ()):
+                if hasattr(contribution, "cutout") and contribution.contributes:
+                    point = isinstance(contribution.shape, PointShape)
+                    indices |= set() if point else contribution.subset.free_indices
         return np.array([index in indices for index in self.space.free.tolist()], dtype=bool)
 
     @property
     def factors(self) -> NDArray[np.bool_]:
         """Free parameters that are factors of the flux of a source, shape (n,)."""
-        parts = [part for dataset in self.datasets for part in getattr(dataset, "parts", ())]
-        spectra = [part.spectrum for part in parts if hasattr(part, "spectrum")]
+        contributions = [
+            contribution
+            for dataset in self.datasets
+            for contribution in getattr(dataset, "contributions", ())
+        ]
+        spectra = [
+            contribution.spectrum
+            for contribution in contributions
+            if hasattr(contribution, "spectrum")
+        ]
         indices = {
             int(spectrum.subset.state_indices[spectrum.norm])
             for spectrum in spectra
@@ -194,7 +202,9 @@ class Total:
         """Positions of the free parameters of one model, or of models with common parameters."""
         positions = {index: position for position, index in enumerate(self.space.free.tolist())}
         groups = [
-            set(part.free) for dataset in self.datasets for part in getattr(dataset, "parts", ())
+            set(contribution.free)
+            for dataset in self.datasets
+            for contribution in getattr(dataset, "contributions", ())
         ]
         blocks: list[set[int]] = []
         for group in groups:

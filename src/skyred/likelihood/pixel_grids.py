@@ -48,7 +48,7 @@ def pixel_grids(total: Total) -> list[PixelGrid]:
         grid = _create_grid(source, total)
         if grid is None:
             continue
-        key = tuple(grid.places.tolist())
+        key = tuple(grid.indices.tolist())
         first = grids.get(key)
         if first is not None:
             related = np.union1d(first.related, grid.related)
@@ -60,9 +60,13 @@ def pixel_grids(total: Total) -> list[PixelGrid]:
 
 def _sources(total: Total) -> Iterator[SourceContribution]:
     for dataset in total.datasets:
-        for part in getattr(dataset, "parts", ()):
-            if isinstance(part, SourceContribution) and part.contributes and part.subset.free:
-                yield part
+        for contribution in getattr(dataset, "contributions", ()):
+            if (
+                isinstance(contribution, SourceContribution)
+                and contribution.contributes
+                and contribution.subset.free
+            ):
+                yield contribution
 
 
 def _create_grid(source: SourceContribution, total: Total) -> PixelGrid | None:
@@ -83,7 +87,7 @@ def _create_grid(source: SourceContribution, total: Total) -> PixelGrid | None:
     mapping = GridMapping(pixels, source.subset.values(total.frozen), free, free_positions)
     return PixelGrid(
         name=source.name,
-        places=free_positions,
+        indices=free_positions,
         related=np.array([positions[i] for i in source.own.tolist() if i in positions], dtype=int),
         to_pixels=mapping.to_pixels,
         to_sky=mapping.to_sky,

@@ -67,7 +67,7 @@ class Relocation:
             Vectors of all free parameters, the most significant position first; empty if all
             sources are detected.
         """
-        norms = {grid: self._norm_position(grid) for grid in grids if len(grid.places) == 2}
+        norms = {grid: self._norm_position(grid) for grid in grids if len(grid.indices) == 2}
         placed = {grid: norm for grid, norm in norms.items() if norm is not None}
         starts: list[tuple[float, Array]] = []
         for grid, norm in placed.items():
@@ -124,7 +124,7 @@ class Relocation:
         for row, column in rows[:CANDIDATES]:
             start = without.copy()
             start[grid.related] = first[grid.related]
-            start[grid.places] = grid.to_sky(np.array([column, row], dtype=float), x)
+            start[grid.indices] = grid.to_sky(np.array([column, row], dtype=float), x)
             start[norm] = scale * score[row, column] / information[row, column]
             yield float(test[row, column]), start
 
@@ -133,12 +133,15 @@ class Relocation:
         for dataset in self.total.datasets:
             if not isinstance(dataset, CountsDataset):
                 continue
-            for part in dataset.parts:
-                if not isinstance(part, SourceContribution) or part.name != grid.name:
+            for contribution in dataset.contributions:
+                if (
+                    not isinstance(contribution, SourceContribution)
+                    or contribution.name != grid.name
+                ):
                     continue
-                part.counts(start)  # with the IRFs of the start: it may have left the map
-                if part.contributes:
-                    yield dataset, part
+                contribution.counts(start)  # with the IRFs of the start: it may have left the map
+                if contribution.contributes:
+                    yield dataset, contribution
 
     def _norm_position(self, grid: PixelGrid) -> int | None:
         """Return the position of an amplitude among the free parameters; None if it is fixed."""
@@ -165,11 +168,11 @@ class Relocation:
         maps: Maps | None = None
         for dataset, source in self._sources(grid):
             kernels = point_kernels(source, flux_state)  # before its cutout changes
-            part = Maps.of(dataset, state, kernels, self.total.space.free[others])
+            dataset_maps = Maps.of(dataset, state, kernels, self.total.space.free[others])
             if maps is None:
-                maps = part
-            elif maps.score.shape == part.score.shape:
-                maps = maps + part
+                maps = dataset_maps
+            elif maps.score.shape == dataset_maps.score.shape:
+                maps = maps + dataset_maps
         return (None, np.zeros((0, 0))) if maps is None else (maps.score, maps.remaining())
 
 

@@ -167,7 +167,7 @@ class Instrument:
         dataset, slices = self.dataset, None
         if self.cutouts is not None and evaluator.evaluation_mode == "local":
             self._update_kernels(evaluator)
-            slices = self.cutouts.cut(evaluator)
+            slices = self.cutouts.set_cutout(evaluator)
             evaluator.reset_cache_properties()
         else:
             mask = self.mask_image

@@ -68,9 +68,9 @@ class Maps:
         shape, requested = first_order.shape[1:], frozenset(indices.tolist())
         correlate = Correlation(kernels, shape)
         gradients = [
-            ContributionGradient.evaluate(part, state, requested)
-            for part in dataset.parts
-            if not requested.isdisjoint(part.free)
+            ContributionGradient.evaluate(contribution, state, requested)
+            for contribution in dataset.contributions
+            if not requested.isdisjoint(contribution.free)
         ]
         cross = np.zeros((len(indices), *shape))
         fisher = np.zeros((len(indices), len(indices)))

@@ -110,7 +110,7 @@ def sharp_sources(total: Total, x: Array) -> list[SharpSource]:
     """
     unique: dict[tuple[int, ...], SharpSource] = {}
     for source in _sources(total, x):
-        unique.setdefault(tuple(source.places.tolist()), source)
+        unique.setdefault(tuple(source.indices.tolist()), source)
     return list(unique.values())
 
 
@@ -118,24 +118,27 @@ def _sources(total: Total, x: Array) -> Iterator[SharpSource]:
     state = total.state(x)
     positions = {index: position for position, index in enumerate(total.space.free.tolist())}
     for dataset in total.datasets:
-        for part in getattr(dataset, "parts", ()):
-            shape = part.shape_at(state) if hasattr(part, "shape_at") else None
-            if shape is None or not shape.is_sharp(part.subset.values(state)):
+        for contribution in getattr(dataset, "contributions", ()):
+            shape = contribution.shape_at(state) if hasattr(contribution, "shape_at") else None
+            if shape is None or not shape.is_sharp(contribution.subset.values(state)):
                 continue
-            free = part.subset.free
-            sizes = [index for index in free if _is_size(part.subset, index)]
+            free = contribution.subset.free
+            sizes = [index for index in free if _is_size(contribution.subset, index)]
 
             def free_positions(
-                indices: list[int], part: SourceContribution = part
+                indices: list[int], contribution: SourceContribution = contribution
             ) -> NDArray[np.int64]:
                 return np.array(
-                    [positions[int(part.subset.state_indices[index])] for index in indices], int
+                    [positions[int(contribution.subset.state_indices[index])] for index in indices],
+                    int,
                 )
 
-            related = [positions[index] for index in part.own.tolist() if index in positions]
+            related = [
+                positions[index] for index in contribution.own.tolist() if index in positions
+            ]
             yield SharpSource(
-                name=part.name,
-                places=free_positions(free),
+                name=contribution.name,
+                indices=free_positions(free),
                 pixels=shape.pixels[free],
                 sizes=free_positions(sizes),
                 related=np.unique(related),

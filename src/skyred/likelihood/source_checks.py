@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def find_source(datasets: Datasets, source: str | int) -> SkyModel:
-    """Find a source model of datasets of counts.
+    """Find a source model of datasets with counts.
 
     Parameters
     ----------
@@ -37,17 +37,17 @@ def find_source(datasets: Datasets, source: str | int) -> SkyModel:
     require_counts(datasets)
     models = [model for dataset in datasets for model in dataset.models or ()]
     names = [model.name for model in models if isinstance(model, SkyModel)]
-    listed = list(datasets.models or ())
+    all_models = list(datasets.models or ())
     if isinstance(source, int):
-        if not -len(listed) <= source < len(listed):
+        if not -len(all_models) <= source < len(all_models):
             raise FitError(
-                f"no model has the index {source}: the datasets have {len(listed)} models"
+                f"there is no model with index {source}: the datasets have {len(all_models)} models"
             )
-        source = str(listed[source].name)
+        source = str(all_models[source].name)
     if source not in names:
         available = ", ".join(dict.fromkeys(names)) or "none"
-        raise FitError(f"no source is called {source!r}; available: {available}")
-    return next(model for model in listed if model.name == source)
+        raise FitError(f"no source is named {source!r}; available: {available}")
+    return next(model for model in all_models if model.name == source)
 
 
 def require_counts(datasets: Datasets) -> None:
@@ -106,8 +106,11 @@ def require_free_background(datasets: Datasets, source: SkyModel) -> None:
     FitError
         If there are no parameters to reoptimize.
     """
-    own = {value_key(parameter) for parameter in source.parameters}
-    if all(value_key(parameter) in own for parameter in datasets.models.parameters.free_parameters):
+    source_keys = {value_key(parameter) for parameter in source.parameters}
+    if all(
+        value_key(parameter) in source_keys
+        for parameter in datasets.models.parameters.free_parameters
+    ):
         raise FitError(
             f"No free parameters for fitting: reoptimize=True, but all models except {source.name} "
             "are frozen; pass reoptimize=False"

@@ -1,8 +1,8 @@
 """Spectra: the integral flux of a spectral model in bins of energy, as plain numbers.
 
-The formulas are gammapy's own: `evaluate_integral` if a model has it, else its log-log trapezoidal
-rule over `evaluate`. They are evaluated without units, and compared with `model.integral` when they
-are selected.
+The formulas are gammapy's own: `evaluate_integral` if a model has it, otherwise its log-log
+trapezoidal rule for `evaluate`. They are evaluated without units, and compared
+with `model.integral` when they are selected.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 POINTS_PER_DECADE = 100  # gammapy's `integrate_spectrum`
 AGREEMENT = 1e-9  # relative; the methods differ by rounding only
-SLOPE_STEP = 1e-4  # of a parameter's default step: central differences are then good to 1e-9
-NORMS = ("norm", "amplitude")  # parameters that gammapy also treats as factors
+SLOPE_STEP = 1e-4  # of a parameter's default step: central differences are accurate to 1e-9
+NORMS = ("norm", "amplitude")  # parameters that gammapy treats as factors, too
 
 
 class SpectralFlux:
@@ -161,14 +161,14 @@ def _cache_up_to_norm(method: FluxMethod, norm: int | None) -> FluxMethod:
     return cached
 
 
-def _scales(parameters: list[Any]) -> Array:
+def _get_scales(parameters: list[Any]) -> Array:
     return np.array([scale_of(parameter.unit) for parameter in parameters], dtype=float)
 
 
 def _analytic_method(model: Any, parameters: list[Any], edges: u.Quantity) -> FluxMethod | None:
     if not hasattr(model, "evaluate_integral"):
         return None
-    scales, energy = _scales(parameters), edges.to_value("TeV")
+    scales, energy = _get_scales(parameters), edges.to_value("TeV")
     low, high = energy[:-1], energy[1:]
     return lambda values: np.asarray(model.evaluate_integral(low, high, *(values * scales)))
 
@@ -193,7 +193,7 @@ def compile_curve(model: Any, energy: Array, plain: bool = True) -> FluxMethod:
     energy : array
         The energies in TeV, of any shape.
     plain : bool
-        Whether the model may be evaluated without units, if the result agrees at the present
+        Whether the model may be evaluated without units, if the result agrees at the current
         values.
 
     Returns
@@ -212,7 +212,7 @@ def compile_curve(model: Any, energy: Array, plain: bool = True) -> FluxMethod:
         second = compile_curve(model.model2, energy, plain)
         return lambda values: model.operator(first(values[:split]), second(values[split:]))
     quantities = _gammapy_method(model, parameters, lambda: u.Quantity(model(energy * u.TeV)))
-    scales = _scales(parameters)
+    scales = _get_scales(parameters)
 
     def numbers(values: Vector) -> Array:
         return np.broadcast_to(model.evaluate(energy, *(values * scales)), energy.shape)
@@ -257,7 +257,7 @@ class EnergyGrid:
         """
         tiny = np.finfo(float).tiny  # gammapy clips ratios at it before taking logarithms
         with np.errstate(all="ignore"):
-            # a ratio has a logarithm also where the flux is negative
+            # the ratio of two negative fluxes is positive, and has a logarithm
             index = np.log(np.maximum(curve[:, :-1] / curve[:, 1:], tiny)) / self.width
             slope = 1 - np.nan_to_num(index, nan=np.inf, posinf=np.inf, neginf=-np.inf)
             area = np.expm1(slope * self.width) / slope

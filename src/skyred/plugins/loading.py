@@ -199,7 +199,7 @@ class Plugins:
             if loaded.fault
         ]
 
-    def require_sound(self) -> None:
+    def raise_if_faulty(self) -> None:
         """Raise an error if a plugin is faulty.
 
         Raises

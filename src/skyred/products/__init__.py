@@ -1,1 +1,1 @@
-"""Products of estimators: tables, flux points, maps and values, with their files and pictures."""
+"""Products of estimators: tables, flux points, maps and values, with their files and plots."""

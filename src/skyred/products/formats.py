@@ -1,4 +1,4 @@
-"""File formats, tables and pictures of the results of gammapy's estimators, by class."""
+"""File formats, tables and plots of the results of gammapy's estimators, by class."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ SINGLE = "value"  # name of a number without a name
 
 
 class ProductFormat(ABC):
-    """The files, table and picture of results of one class.
+    """The files, table and plot of results of one class.
 
     Parameters
     ----------
     drawable : bool
-        Whether there is a picture.
+        Whether there is a plot.
     """
 
     drawable: bool = True
@@ -250,7 +250,7 @@ class _Values(ProductFormat):
         return values_table(_named(value))
 
     def draw(self, value: Any, name: str, ax: Axes | None) -> Axes:
-        raise TypeError(f"{name}: named numbers have no picture; see `value`")
+        raise TypeError(f"{name}: named numbers have no plot; see `value`")
 
 
 # the most specific first

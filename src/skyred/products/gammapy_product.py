@@ -22,7 +22,7 @@ class GammapyProduct(Product):
     """The result of a gammapy estimator.
 
     ========================  ================================  ===============================
-    `value`                   files                             picture
+    `value`                   files                             plot
     ========================  ================================  ===============================
     FluxPoints                ``NAME.fits``, its model          by energy, time or distance
                               ``NAME.yaml``

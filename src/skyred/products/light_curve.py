@@ -1,4 +1,4 @@
-"""The product of the estimator `light-curve`: its files, table and picture."""
+"""The product of the estimator `light-curve`: its files, table and plot."""
 
 from __future__ import annotations
 

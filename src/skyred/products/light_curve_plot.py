@@ -1,4 +1,4 @@
-"""The picture of a light curve: flux over time in each energy bin."""
+"""The plot of a light curve: flux over time in each energy bin."""
 
 from __future__ import annotations
 

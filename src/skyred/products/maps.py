@@ -1,4 +1,4 @@
-"""The table and the picture of a result that consists of maps by name."""
+"""The table and the plot of a result that consists of maps by name."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyred.products.plotting import SEQUENTIAL, draw_map, draw_signed, energy_text
+from skyred.products.plotting import (
+    SEQUENTIAL,
+    draw_map,
+    draw_significance_image,
+    format_energy_range,
+)
 
 if TYPE_CHECKING:
     from astropy.table import Table
     from gammapy.maps import WcsNDMap
     from matplotlib.axes import Axes
 
-MAIN_MAPS = ("sqrt_ts", "flux", "norm")  # the first of these is drawn, else the first map
+MAIN_MAPS = ("sqrt_ts", "flux", "norm")  # the first of these is drawn, or otherwise the first map
 MIN_COLOUR_RANGE = 5.0  # sigma
 
 
@@ -43,7 +48,7 @@ def maps_table(maps: Mapping[str, Any]) -> Table:
 
 
 def draw_main_map(maps: Mapping[str, Any], title: str, ax: Axes | None) -> Axes:
-    """Draw the significance, else the flux, else the first map, in the bin of its maximum.
+    """Draw the significance, flux or norm, or otherwise the first map, in the bin of its maximum.
 
     Parameters
     ----------
@@ -67,7 +72,9 @@ def draw_main_map(maps: Mapping[str, Any], title: str, ax: Axes | None) -> Axes:
     image = _image(plane)
     if name == "sqrt_ts":
         low, _, high = _min_mean_max(image.data)
-        ax = draw_signed(image, ax, r"Significance [$\sigma$]", max(MIN_COLOUR_RANGE, -low, high))
+        ax = draw_significance_image(
+            image, ax, r"Significance [$\sigma$]", max(MIN_COLOUR_RANGE, -low, high)
+        )
     else:
         ax = draw_map(image, ax, label, cmap=SEQUENTIAL)
     ax.set_title(", ".join(label_part for label_part in (title, _energies(plane)) if label_part))
@@ -83,7 +90,7 @@ def _image(plane: WcsNDMap) -> WcsNDMap:
 
 def _energies(plane: WcsNDMap) -> str:
     axes = plane.geom.axes
-    return energy_text(axes["energy"].edges) if "energy" in axes.names else ""
+    return format_energy_range(axes["energy"].edges) if "energy" in axes.names else ""
 
 
 def _min_mean_max(data: Any) -> tuple[float, float, float]:

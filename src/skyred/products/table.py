@@ -24,7 +24,7 @@ AUXILIARY = ("_err", "_errn", "_errp", "_max")  # suffixes of columns that belon
 class TableProduct(Product):
     """A table of plain columns, each with its unit.
 
-    The picture shows the first numeric column after the first one against the first one, with
+    The plot shows the first numeric column after the first one against the first one, with
     errors from the column of the same name and ``_err``. Errors and upper edges (``_err``,
     ``_max``) are not drawn by themselves; an energy axis is logarithmic.
 

@@ -15,7 +15,7 @@ from skyred.interfaces.records import FitResult, Outcome, StepRecord
 from skyred.plugins import Plugins
 from skyred.result import files
 from skyred.result.html import show
-from skyred.result.pictures import Pictures, create_pictures
+from skyred.result.plots import Plots, create_plots
 from skyred.result.verifying import convert_read_errors, verify_folder
 
 if TYPE_CHECKING:
@@ -58,12 +58,12 @@ class Result:
 
     Attributes
     ----------
-    plot : Pictures
-        The pictures of datasets and estimates, one method each.
+    plot : Plots
+        The plots of datasets and estimates, one method each.
 
     Examples
     --------
-    A notebook completes ``result.plot.`` to the available pictures; `ax` is optional.
+    A notebook completes ``result.plot.`` to the available plots; `ax` is optional.
 
     >>> result = Result.read("crab")  # doctest: +SKIP
     >>> result.plot.flux_points()  # doctest: +SKIP
@@ -84,11 +84,11 @@ class Result:
     report: Mapping[str, Any] = attrs.field(factory=dict)
     folder: Path | None = None
     # not a property: notebooks complete attributes of attributes, but do not evaluate properties
-    plot: Pictures = attrs.field(init=False, repr=False)
+    plot: Plots = attrs.field(init=False, repr=False)
 
     @plot.default
-    def _pictures(self) -> Pictures:
-        return create_pictures(self.datasets, self.estimates.values())
+    def _create_plots(self) -> Plots:
+        return create_plots(self.datasets, self.estimates.values())
 
     @property
     def observations(self) -> Table:
@@ -196,7 +196,7 @@ class Result:
             digest=report.get("digest", ""),
             replaced=tuple(report.get("replaced", ())),
             outcomes=files.read_observation_log(folder),
-            steps=files.steps_of(report),
+            steps=files.read_steps(report),
             datasets=datasets,
             models=models,
             fit=files.read_fit(folder),

@@ -38,7 +38,7 @@ DESCRIPTIONS = {
     "seconds": "processing time",
     "counts": "counts inside its safe mask",
     "background_norm": "fitted background norm",
-    "notes": "warnings of libraries during its reduction",
+    "notes": "warnings from libraries during its reduction",
     "traceback": "traceback of the error",
 }
 
@@ -71,7 +71,7 @@ def write_config(folder: Path, config: str, replaced: Iterable[str]) -> None:
         The steps whose output was replaced.
     """
     names = ", ".join(replaced)
-    note = f"# Replaced from Python, so not as configured here: the result of {names}.\n"
+    note = f"# The output of these steps was replaced from Python: {names}.\n"
     write_text(folder / "config.yaml", (note if names else "") + (config or NO_CONFIG))
 
 
@@ -214,7 +214,7 @@ def read_models(folder: Path) -> Models | None:
 
 
 def write_fit(folder: Path, fit: FitResult) -> None:
-    """Write ``fit.yaml``, every number with all its digits, and the samples of a sampler.
+    """Write ``fit.yaml``, with numbers in full precision, and the samples of a sampler.
 
     Parameters
     ----------
@@ -244,7 +244,7 @@ def read_fit(folder: Path) -> FitResult | None:
     if not path.is_file():
         return None
     content = path.read_text(encoding="utf-8")
-    # a covariance has as many values as parameters squared
+    # the covariance of n parameters has n**2 values
     data = Document.parse(content, str(path), nodes=len(content)).data
     return FitResult.from_dict(data | sample_files.read_samples(folder, data))
 
@@ -355,8 +355,8 @@ def reported_kinds(report: Mapping[str, Any]) -> dict[str, str]:
     return {check_name(name): str(kind) for name, kind in report.get("estimates", {}).items()}
 
 
-def steps_of(report: Mapping[str, Any]) -> tuple[StepRecord, ...]:
-    """Return the steps in a report.
+def read_steps(report: Mapping[str, Any]) -> tuple[StepRecord, ...]:
+    """Read the steps in a report.
 
     Parameters
     ----------

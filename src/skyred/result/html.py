@@ -11,13 +11,13 @@ import numpy as np
 from skyred.interfaces.product import product_body
 from skyred.interfaces.records import STATUSES, Outcome
 from skyred.io.html import Html, bold, details, join, muted, page, paragraph, table
-from skyred.result.pictures import pictures_table
+from skyred.result.plots import plots_table
 
 if TYPE_CHECKING:
     from skyred.result.core import Result
 
 SUCCESSFUL = ("reduced", "cached")
-ROWS = 20  # maximum for observations and datasets; the attributes have all
+ROWS = 20  # maximum for observations and datasets; the attributes contain all
 OUTCOME_COLUMNS = ("Data", "Run", "Status", "Counts", "Background norm", "Time", "Reason")
 DATASET_COLUMNS = ("Dataset", "Type", "Counts", "Background", "Livetime", "Energy", "Bins used")
 
@@ -42,7 +42,7 @@ def _iter_sections(result: Result) -> Iterator[Html]:
     yield paragraph(bold("Result"), " ", _state(result))
     if result.replaced:
         names = ", ".join(result.replaced)
-        yield paragraph(f"Replaced from Python, so not as configured: the result of {names}.")
+        yield paragraph(f"The output of these steps was replaced from Python: {names}.")
     steps = [(step.name, f"{step.seconds:.1f} s", step.summary) for step in result.steps]
     yield details(bold("steps"), table(("Step", "Time", "Output"), steps), unfolded=True)
     any_failed = any(outcome.status not in SUCCESSFUL for outcome in result.outcomes)
@@ -54,7 +54,7 @@ def _iter_sections(result: Result) -> Iterator[Html]:
     for name, product in result.estimates.items():
         label = join(bold(f"estimates[{name!r}]"), " ", muted(result.kinds.get(name, "")))
         yield details(label, product_body(product), unfolded=True)
-    yield details(bold("plot"), pictures_table(result.plot))
+    yield details(bold("plot"), plots_table(result.plot))
 
 
 def _state(result: Result) -> str:

@@ -41,7 +41,7 @@ def build_models(components: Iterable[Model], datasets: Datasets) -> Models:
         for model in component.build(datasets):
             if model.name in kind_by_name:
                 raise ModelError(
-                    f"two models are called {model.name!r}: one of {kind_by_name[model.name]!r}, "
+                    f"two models are named {model.name!r}: one of {kind_by_name[model.name]!r}, "
                     f"one of {component.kind!r}; rename one of them"
                 )
             kind_by_name[model.name] = component.kind

@@ -78,7 +78,7 @@ class Orchestrator:
         if not pipeline.checked and (problems := pipeline.problems()):
             raise ConfigError(problems)
         plugins = plugins or Plugins.load()
-        plugins.require_sound()
+        plugins.raise_if_faulty()
         engine = engine or cast("Engine", plugins.catalog.get("engine", "serial")())
         self._steps = Steps(
             pipeline,

@@ -326,21 +326,21 @@ class Script:
         warn_of_old_name("Script.place", "Script.path")
         return self.path(location)
 
-    def draw(self, code: str, picture: str) -> None:
+    def draw(self, code: str, plot: str) -> None:
         """Add a figure to the current function, and save it in the folder.
 
         Parameters
         ----------
         code : str
             A statement that draws on ``axes``.
-        picture : str
+        plot : str
             The name of the file without its extension.
         """
         self.use("matplotlib.pyplot as plt")
         self.body.add(
             'figure, axes = plt.subplots(layout="constrained")',
             code,
-            f'figure.savefig(folder / "{picture}.png")',
+            f'figure.savefig(folder / "{plot}.png")',
         )
 
     def on_off_type(self) -> str:

@@ -31,7 +31,7 @@ def _create_instance(component: Any) -> Any:
             )
         if inspect.isabstract(component):
             methods = ", ".join(sorted(component.__abstractmethods__))
-            raise TypeError(f"{name} does not implement {methods}: write the method")
+            raise TypeError(f"{name} does not implement the abstract methods: {methods}")
         return component()
     if not isinstance(component, Component):
         raise TypeError(f"{component!r:.80} is not a component: pass a class or instance of one")
@@ -55,7 +55,7 @@ class ComponentCase:
     sample : Sample, optional
         The input for the component; by default the simulated Crab.
     expected_failures : mapping of str to str, optional
-        The names of requirements that it violates on purpose, each with the reason.
+        The names of requirements that it violates intentionally, each with the reason.
 
     Raises
     ------

@@ -165,7 +165,7 @@ def _audit_hook() -> AuditHook:
 def build_and_record(
     _: OneFile | None, module: str, name: str, options: dict[str, Any]
 ) -> BuildRecord:
-    """Import a module, build a component of it, and record the side effects.
+    """Import a module, build a component from it, and record the side effects.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Snapshot:
-    """The state of an object as the source of copies.
+    """The state of an object, from which copies are created.
 
     Geometries of maps are not copied, because building their WCS takes most of the time of a check.
 

@@ -13,7 +13,7 @@ from skyred.testing.case import ComponentCase
 from skyred.testing.compare import Contents, contents
 from skyred.testing.copies import duplicate
 from skyred.testing.requirement import NotChecked, RequirementViolated
-from skyred.testing.sample import NAME, MakerSetting, reduce_before
+from skyred.testing.sample import NAME, MakerSetting, run_preceding_makers
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
@@ -216,7 +216,7 @@ def _try_setting(case: ComponentCase, setting: MakerSetting) -> MakerBench | str
 def _inputs(case: ComponentCase, setting: MakerSetting) -> list[Any]:
     if case.sample.observations is None and case.sample.geometry is None:
         return case.crab.datasets_before(setting)
-    return [reduce_before(setting, run) for run in case.observations()]
+    return [run_preceding_makers(setting, run) for run in case.observations()]
 
 
 def _fills_counts(bench: MakerBench) -> bool:

@@ -182,7 +182,7 @@ class Crab:
 
     @cache  # noqa: B019 - a singleton with the lifetime of the process
     def _datasets_before(self, setting: MakerSetting) -> Snapshot:
-        return Snapshot([reduce_before(setting, run) for run in self.observations()])
+        return Snapshot([run_preceding_makers(setting, run) for run in self.observations()])
 
     def datasets_before(self, setting: MakerSetting) -> list[Dataset]:
         """Return new copies of the datasets that a maker receives in a setting.
@@ -268,7 +268,7 @@ class Crab:
 
 @cache
 def crab() -> Crab:
-    """Return the simulated Crab of this process, with all its parts created on first use.
+    """Return the simulated Crab of this process, which is reduced and fitted on first use.
 
     Returns
     -------
@@ -303,7 +303,7 @@ def reduce_run(reduction: Reduction, makers: Sequence[Maker], run: Observation) 
     return dataset
 
 
-def reduce_before(setting: MakerSetting, run: Observation) -> Dataset:
+def run_preceding_makers(setting: MakerSetting, run: Observation) -> Dataset:
     """Return the dataset of a run that a maker receives in a setting.
 
     Parameters

@@ -19,7 +19,7 @@ from gammapy.utils.regions import (
 )
 from regions import CircleSkyRegion
 
-import curves_side_by_side as beside
+import curves_side_by_side as side_by_side
 import plain_gammapy as plain
 import small_datasets as small
 from skyred import Pipeline
@@ -50,10 +50,10 @@ class TestCrab:
     def test_boxes_on_a_line_agree_with_gammapy(self, crab: Datasets) -> None:
         regions = boxes(crab[0], 2)
         profile = flux_profile(crab, regions, STEEP, EDGES, selection_optional=LIMITS)
-        expected = beside.profile_by_gammapy(
+        expected = side_by_side.profile_by_gammapy(
             crab, regions, spectral_model=STEEP, energy_edges=EDGES, selection_optional=LIMITS
         )
-        beside.assert_same(profile.flux, expected)
+        side_by_side.assert_same(profile.flux, expected)
         np.testing.assert_allclose(
             profile.flux.geom.axes["projected-distance"].edges,
             expected.geom.axes["projected-distance"].edges,
@@ -69,10 +69,10 @@ class TestCrab:
         ) + make_concentric_annulus_sky_regions(
             CRAB, radius_min=0.1 * u.deg, radius_max=0.3 * u.deg, nbin=2
         )
-        expected = beside.profile_by_gammapy(
+        expected = side_by_side.profile_by_gammapy(
             crab, regions, spectral_model=STEEP, energy_edges=[1, 10] * u.TeV
         )
-        beside.assert_same(profile.flux, expected)
+        side_by_side.assert_same(profile.flux, expected)
         area = np.pi * np.diff(np.array([0, 0.1, 0.3]) ** 2)
         np.testing.assert_allclose(profile.details["solid_angle"], area, rtol=1e-6)
 
@@ -93,10 +93,10 @@ class TestSmallMaps:
         dataset = small.map_on_off() if kind == "on-off" else small.map_dataset(edisp=kind)
         regions = [CircleSkyRegion(center, 0.12 * u.deg) for center in centers(dataset)]
         profile = flux_profile(dataset, regions, STEEP, EDGES)
-        expected = beside.profile_by_gammapy(
+        expected = side_by_side.profile_by_gammapy(
             Datasets([dataset]), regions, spectral_model=STEEP, energy_edges=EDGES
         )
-        beside.assert_same(profile.flux, expected)
+        side_by_side.assert_same(profile.flux, expected)
 
     @pytest.mark.slow
     def test_joint_profile_of_several_datasets_agrees_with_gammapy(self) -> None:
@@ -104,8 +104,10 @@ class TestSmallMaps:
         regions = boxes(datasets[0], 2)
         options = {"selection_optional": ["scan", "sensitivity"], "energy_edges": [1, 10] * u.TeV}
         profile = flux_profile(datasets, regions, STEEP, **options)
-        expected = beside.profile_by_gammapy(datasets, regions, spectral_model=STEEP, **options)
-        beside.assert_same(profile.flux, expected)
+        expected = side_by_side.profile_by_gammapy(
+            datasets, regions, spectral_model=STEEP, **options
+        )
+        side_by_side.assert_same(profile.flux, expected)
 
     def test_background_sources_are_subtracted(self, simulated: Any) -> None:
         dataset = simulated.copy(name="sim")
@@ -121,7 +123,7 @@ class TestSmallMaps:
         ):
             plain_datasets = Datasets([dataset.copy(name="sim")])
             plain_datasets.models = models
-            expected = beside.profile_by_gammapy(
+            expected = side_by_side.profile_by_gammapy(
                 plain_datasets, boxes(dataset, 2), energy_edges=[1, 10] * u.TeV
             )
             np.testing.assert_allclose(norm, expected.norm.data, rtol=1e-3)
@@ -141,7 +143,7 @@ class TestSmallMaps:
     def test_leaves_datasets_as_they_were(self, simulated: MapDataset) -> None:
         datasets = Datasets([simulated.copy(name="sim")])
         datasets.models = plain.models("sim")
-        expected = beside.copy_datasets(datasets)
+        expected = side_by_side.copy_datasets(datasets)
         line = line_through(boxes(datasets[0], 3))
         FluxProfile(line=line, background_sources=["crab"]).estimate(datasets, None)
         for name in ("counts", "background", "mask_safe", "exposure"):
@@ -188,10 +190,10 @@ class TestRegionsWithoutFlux:
             )
         ]
         profile = flux_profile(dataset, regions, STEEP, EDGES, distance=distances(6))
-        expected = beside.profile_by_gammapy(
+        expected = side_by_side.profile_by_gammapy(
             Datasets([dataset]), regions[:2], spectral_model=STEEP, energy_edges=EDGES
         )
-        beside.assert_same(profile.flux, expected, slice(2))
+        side_by_side.assert_same(profile.flux, expected, slice(2))
         assert np.isnan(profile.flux.norm.data[2:]).all()
         leaves, cut = "the region extends beyond the map", "the mask divides the region"
         assert profile.reasons == ("", "", leaves, leaves, cut, "masked in all datasets")

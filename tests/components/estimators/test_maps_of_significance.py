@@ -43,7 +43,7 @@ def msh(once: Any) -> plain_msh.Msh:
 
 @pytest.fixture(scope="module")
 def crab_ts(once: Any, reduced: plain.Reduced) -> FluxMaps:
-    """Return gammapy's TS map of the Crab, with roots as precise as ours."""
+    """Return gammapy's TS map of the Crab, with a tolerance as small as that of skyred."""
 
     def make(_: Path) -> FluxMaps:
         return TSMapEstimator(kernel_width=0.3 * u.deg, rtol=1e-9).run(reduced.dataset)
@@ -51,7 +51,7 @@ def crab_ts(once: Any, reduced: plain.Reduced) -> FluxMaps:
     return once("plain-crab-ts", make)
 
 
-def quiet(estimator: Any, dataset: Any) -> FluxMaps:
+def run_quietly(estimator: Any, dataset: Any) -> FluxMaps:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return estimator.run(dataset)
@@ -64,7 +64,7 @@ def write_and_read(product: Any, folder: Path) -> Any:
 
 @pytest.mark.data
 class TestSignificance:
-    """gammapy's tutorial of the ring background, and the same over a template."""
+    """gammapy's tutorial of the ring background, and the same with a background template."""
 
     @pytest.mark.parametrize("correlated", [True, False])
     def test_with_off_counts_agrees_with_gammapy(
@@ -76,7 +76,7 @@ class TestSignificance:
         plain_estimator = ExcessMapEstimator(
             RADIUS, correlate_off=correlated, selection_optional=[]
         )
-        expected = quiet(plain_estimator, ring)
+        expected = run_quietly(plain_estimator, ring)
         for name in ("sqrt_ts", "npred_excess", "counts", "flux", "flux_err"):
             values, expected_values = getattr(ours, name).data, getattr(expected, name).data
             scale = np.nanmax(np.abs(expected_values))
@@ -89,13 +89,13 @@ class TestSignificance:
     def test_of_several_runs_agrees_with_their_stack(self, msh: plain_msh.Msh) -> None:
         estimator = SignificanceMap(correlation_radius=RADIUS)
         ours = estimator.estimate(Datasets(msh.rings), None).maps
-        expected = quiet(ExcessMapEstimator(RADIUS, selection_optional=[]), msh.ring)
+        expected = run_quietly(ExcessMapEstimator(RADIUS, selection_optional=[]), msh.ring)
         np.testing.assert_allclose(ours.sqrt_ts.data, expected.sqrt_ts.data, atol=1e-4)
 
     def test_distribution_agrees_with_the_tutorial(self, msh: plain_msh.Msh) -> None:
         estimator = SignificanceMap(correlation_radius=RADIUS, exclude=plain_msh.REGION)
         product = estimator.estimate(Datasets([msh.ring]), None)
-        sqrt_ts = quiet(ExcessMapEstimator(RADIUS, selection_optional=[]), msh.ring).sqrt_ts
+        sqrt_ts = run_quietly(ExcessMapEstimator(RADIUS, selection_optional=[]), msh.ring).sqrt_ts
         excluded = sqrt_ts.geom.region_mask([*Regions.parse(plain_msh.REGION, format="ds9")])
         values = sqrt_ts.data[~excluded.data & np.isfinite(sqrt_ts.data)]
         mean, sigma = norm.fit(values)
@@ -103,17 +103,17 @@ class TestSignificance:
         assert row["pixels"] == len(values)
         assert row["mean"] == pytest.approx(mean, abs=1e-4)
         assert row["sigma"] == pytest.approx(sigma, abs=1e-4)
-        # truth: no other source is known in this field; some 700 disks scatter by 0.04
+        # no other source is known in this field; with about 700 disks the standard error is 0.04
         assert abs(mean) < 0.2
         assert 0.85 < sigma < 1.15
         all_values = sqrt_ts.data[np.isfinite(sqrt_ts.data)]
         assert all_values.std() > sigma
 
-    def test_over_a_template_by_energy(self, msh: plain_msh.Msh) -> None:
+    def test_with_a_background_template_by_energy(self, msh: plain_msh.Msh) -> None:
         estimator = SignificanceMap(correlation_radius=RADIUS, energy_edges=EDGES)
         product = estimator.estimate(Datasets([msh.template]), None)
         plain_estimator = ExcessMapEstimator(RADIUS, energy_edges=EDGES, selection_optional=[])
-        expected = quiet(plain_estimator, msh.template)
+        expected = run_quietly(plain_estimator, msh.template)
         # float32 maps, convolved by FFT
         np.testing.assert_allclose(product.maps.sqrt_ts.data, expected.sqrt_ts.data, atol=1e-3)
         assert len(product.table()) == 2
@@ -128,7 +128,7 @@ class TestSignificance:
 
     def test_excess_map_keeps_wstat(self, msh: plain_msh.Msh) -> None:
         ours = ExcessMap(correlation_radius=RADIUS).estimate(Datasets([msh.ring]), None).maps
-        expected = quiet(ExcessMapEstimator(RADIUS, selection_optional=[]), msh.ring)
+        expected = run_quietly(ExcessMapEstimator(RADIUS, selection_optional=[]), msh.ring)
         np.testing.assert_allclose(ours.sqrt_ts.data, expected.sqrt_ts.data, atol=1e-4)
 
     def test_residuals_keep_wstat_over_a_source(self, msh: plain_msh.Msh) -> None:
@@ -137,7 +137,7 @@ class TestSignificance:
         position = PointSpatialModel(lon_0="228.5 deg", lat_0="-59.15 deg", frame="icrs")
         ring.models = [SkyModel(spectral, position, name="msh")]
         ours = Residuals(correlation_radius=RADIUS).estimate(Datasets([ring]), None)
-        expected = quiet(ExcessMapEstimator(RADIUS, selection_optional=[]), ring)
+        expected = run_quietly(ExcessMapEstimator(RADIUS, selection_optional=[]), ring)
         np.testing.assert_allclose(ours.maps["sqrt_ts"].data, expected.sqrt_ts.data, atol=1e-3)
         excess_maps = ExcessMap(correlation_radius=RADIUS).estimate(Datasets([ring]), None).maps
         residual, excess = (
@@ -176,7 +176,7 @@ class TestTSMap:
         options = {"kernel_width": 0.33 * u.deg, "sum_over_energy_groups": False}
         ours = TSMap(energy_edges=EDGES, **options).estimate(Datasets([cutout]), None).maps
         estimator = TSMapEstimator(energy_edges=EDGES, rtol=1e-9, **options)
-        expected = quiet(estimator, cutout)
+        expected = run_quietly(estimator, cutout)
         good = expected.success.data & np.isfinite(expected.ts.data)
         np.testing.assert_allclose(ours.ts.data[good], expected.ts.data[good], 1e-4, 1e-4)
         np.testing.assert_allclose(ours.norm.data[good], expected.norm.data[good], 1e-4, 1e-4)
@@ -191,12 +191,14 @@ class TestTSMap:
         with pytest.warns(SkyredWarning, match="few: the background of its off counts"):
             ours = TSMap(kernel_width="0.33 deg").estimate(Datasets([cutout]), None).maps
         known_background = cutout.to_map_dataset(name="known")
-        expected = quiet(TSMapEstimator(kernel_width=0.33 * u.deg, rtol=1e-9), known_background)
+        expected = run_quietly(
+            TSMapEstimator(kernel_width=0.33 * u.deg, rtol=1e-9), known_background
+        )
         np.testing.assert_allclose(ours.ts.data, expected.ts.data, rtol=1e-4, atol=1e-4)
 
 
 class TestSimulatedCounts:
-    """Without real data: the truth is known."""
+    """Simulated data, with known true parameters."""
 
     @pytest.fixture
     def datasets(self, simulated: MapDataset) -> Datasets:
@@ -310,15 +312,15 @@ class TestSimulatedCounts:
         assert isinstance(models[0].spatial_model, PointSpatialModel)
 
     def test_sources_of_a_gammapy_estimator(self, datasets: Datasets) -> None:
-        plain_one = TSMapEstimator(kernel_width=0.3 * u.deg)
-        product = SourceDetection(on=plain_one).estimate(datasets, None)
+        plain_estimator = TSMapEstimator(kernel_width=0.3 * u.deg)
+        product = SourceDetection(on=plain_estimator).estimate(datasets, None)
         ours = SourceDetection(on=TSMap(kernel_width="0.3 deg")).estimate(datasets, None)
         assert list(product.table()["name"]) == list(ours.table()["name"])
 
     def test_several_energies_of_a_gammapy_estimator_are_refused(self, datasets: Datasets) -> None:
-        plain_one = ExcessMapEstimator(0.1 * u.deg, energy_edges=EDGES, selection_optional=[])
+        plain_estimator = ExcessMapEstimator(0.1 * u.deg, energy_edges=EDGES, selection_optional=[])
         with pytest.raises(ModelError, match="has maps in 2 energy bins"):
-            SourceDetection(on=plain_one).estimate(datasets, None)
+            SourceDetection(on=plain_estimator).estimate(datasets, None)
 
 
 class TestInvalidOptionsAndData:

@@ -250,7 +250,7 @@ def test_picture_names_the_models_and_their_significance(datasets):
 @pytest.mark.parametrize(
     ("alternative", "message"),
     [
-        ({"without": ["carb"]}, "no model is called 'carb'"),
+        ({"without": ["carb"]}, "no model is named 'carb'"),
         ({"fix": {"crab.indx": 1}}, "did you mean 'crab.index'"),
         ({"fix": {"crab.index": "1 TeV"}}, "crab.index is fixed at 1 TeV"),
         ({"free": ["sim-bkg.tlt"]}, "did you mean 'sim-bkg.tilt'"),
@@ -283,7 +283,7 @@ def test_invalid_alternatives_are_refused(options, message):
 
 def test_duplicate_names_are_refused():
     alternative = Alternative(name="a", without=["crab"])
-    with pytest.raises(FieldError, match="two models are called 'a'"):
+    with pytest.raises(FieldError, match="two models are named 'a'"):
         ModelComparison(alternatives=[alternative, alternative])
     with pytest.raises(FieldError, match="is empty"):
         ModelComparison(alternatives=[])
@@ -295,9 +295,9 @@ def test_duplicate_names_are_refused():
         ("{name: a, without: [carb]}", r"alternatives\[0\]\.without\[0\].*did you mean 'crab'"),
         ("{name: a, fix: {carb.index: 2}}", r"no model has the source 'carb'"),
         ("{name: a, fix: {crab.indx: 2}}",
-         r"alternatives\[0\]\.fix.*no parameter is called 'crab.indx'.*did you mean 'crab.index'"),
+         r"alternatives\[0\]\.fix.*no parameter is named 'crab.indx'.*did you mean 'crab.index'"),
         ("{name: a, free: [crab.beta]}",
-         r"alternatives\[0\]\.free\[0\]: no parameter is called 'crab.beta'"),
+         r"alternatives\[0\]\.free\[0\]: no parameter is named 'crab.beta'"),
         ("{name: a, replace: {crab: {spectral: {type: lpp}}}}",
          r"alternatives\[0\]\.replace\.crab\.spectral\.type: unknown spectral model 'lpp'"),
     ],

@@ -83,7 +83,7 @@ class TestProfiles:
             name = curve.name.split(".")[-1]
             for interval in curve.intervals:
                 plain = Fit().confidence(spectrum, spectrum.parameters[name], sigma=interval.sigma)
-                # ours ends at 5e-4 of an error, MINOS at about the same
+                # both searches end within about 5e-4 of an error
                 assert interval.errp == pytest.approx(plain["errp"], rel=1e-3), name
                 assert interval.errn == pytest.approx(plain["errn"], rel=1e-3), name
 
@@ -204,7 +204,7 @@ class TestContours:
         x.frozen = y.frozen = True
         x.value, y.value = pair.contours[0].x[3], pair.contours[0].y[3]
         rise = Fit().optimize(small).total_stat - lowest
-        # the kernels of gammapy's fits are at other positions each time
+        # gammapy evaluates the kernels at different positions in its fits
         assert rise == pytest.approx(2.25, abs=0.03)
 
     def test_probabilities_are_those_of_two_parameters(self, small):
@@ -347,7 +347,7 @@ class TestPlots:
         ("{kind: contours, parameters: [crab.index, index]}", "'index' is not the name"),
         ("{kind: profile-likelihood, parameters: [crab.temporal.t0]}", "no temporal model"),
         ("{kind: contours, parameters: [crab.index, crab.amplitud]}",
-         r"no parameter is called 'crab.amplitud'.*did you mean 'crab.amplitude'"),
+         r"no parameter is named 'crab.amplitud'.*did you mean 'crab.amplitude'"),
         ("{kind: contours, parameters: [crab.index, crab.reference]}",
          "'crab.reference' is frozen"),
         ("{kind: profile-likelihood, parameters: [crab.reference]}", "'crab.reference' is frozen"),

@@ -21,7 +21,7 @@ from gammapy.stats import CashCountsStatistic
 from hypothesis import given, strategies as st
 from regions import CircleSkyRegion
 
-import curves_side_by_side as beside
+import curves_side_by_side as side_by_side
 import plain_gammapy as plain
 import points_side_by_side
 import small_datasets as small
@@ -143,7 +143,7 @@ class TestHess:
         assert len(table) == 2
 
     def test_leaves_datasets_as_they_were(self, spectra: Datasets) -> None:
-        before = beside.copy_datasets(spectra)
+        before = side_by_side.copy_datasets(spectra)
         Sensitivity().estimate(spectra, None)
         for dataset, expected in zip(spectra, before, strict=True):
             np.testing.assert_array_equal(dataset.counts_off.data, expected.counts_off.data)

@@ -408,7 +408,7 @@ class TestAdapted:
 class TestSeveralModels:
     def test_duplicate_names_are_refused_with_the_kinds(self):
         parts = [Source(name="crab", spectral=POWER_LAW)] * 2
-        with pytest.raises(ModelError, match="two models are called 'crab'"):
+        with pytest.raises(ModelError, match="two models are named 'crab'"):
             build_models(parts, Datasets())
 
     def test_order_of_the_components_is_kept(self):

@@ -220,7 +220,7 @@ class TestSource:
         ("columns", "message"),
         [
             ({"energy": [1, 2] * u.TeV}, "has no column dnde; available: energy"),
-            ({"energy": [1, 2], "dnde": [1, 1]}, "energy is in no unit"),
+            ({"energy": [1, 2], "dnde": [1, 1]}, "energy has no unit"),
             ({"energy": [1, 2] * u.TeV, "dnde": [1, 1] / u.TeV}, "dnde is in 1 / TeV"),
             (
                 {"energy": [2, 1] * u.TeV, "dnde": [1, 1] / u.cm**2 / u.s / u.TeV},

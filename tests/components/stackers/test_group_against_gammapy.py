@@ -213,7 +213,9 @@ def test_runs_in_no_group_are_skipped_with_the_reason():
     assert orchestrator.reduce().names == ["hess-zenith-26-33"]
     first, second = orchestrator.outcomes
     assert (first.obs_id, first.status) == (47802, "skipped")
-    assert first.reason.startswith("zenith angle 37.2 deg is in no bin (26.0 deg to 33.0 deg)")
+    assert first.reason.startswith(
+        "zenith angle 37.2 deg is outside the bins (26.0 deg to 33.0 deg)"
+    )
     assert first.maker.startswith("stacker group of skyred")
     assert second.status == "reduced"
 

@@ -81,9 +81,7 @@ class TestTime:
     @pytest.mark.parametrize("time", ["2004-11-30T23:59:59", "2005-01-01T00:00:00"])
     def test_run_outside_all_bins_is_skipped_with_the_reason(self, time):
         stacker = GroupRuns(by="time", times=["2004-12-01", "2005-01-01"])
-        expected = (
-            rf"the middle of the run, {time}.*, is in no time bin \(2004-12-01.* to 2005-01-01"
-        )
+        expected = rf"run, {time}.*, is outside the time bins \(2004-12-01.* to 2005-01-01"
         with pytest.raises(SkipObservation, match=expected):
             stacker.admit(run(time))
 
@@ -130,7 +128,7 @@ class TestZenith:
 
     def test_run_outside_all_bins_is_skipped_with_the_reason(self):
         stacker = GroupRuns(by="zenith", edges=["0 deg", "30 deg", "60 deg"])
-        expected = r"zenith angle 61\.2 deg is in no bin \(0\.0 deg to 60\.0 deg\)"
+        expected = r"zenith angle 61\.2 deg is outside the bins \(0\.0 deg to 60\.0 deg\)"
         with pytest.raises(SkipObservation, match=expected):
             stacker.admit(run(zenith=61.2))
 
@@ -183,7 +181,7 @@ class TestColumn:
         assert self.labels(column="N_TELS") == ["N_TELS-4", "N_TELS-3", "N_TELS-3", "N_TELS-4"]
 
     def test_labels_of_bins(self):
-        no_bin = "its MUONEFF, {}, is in no bin (0.7 to 1.2)"
+        no_bin = "its MUONEFF, {}, is outside the bins (0.7 to 1.2)"
         assert self.labels(column="MUONEFF", edges=[0.7, 1, 1.2]) == [
             "MUONEFF-0.7-1", no_bin.format("nan"), "MUONEFF-1-1.2", no_bin.format("1.3"),
         ]  # fmt: skip
@@ -192,7 +190,7 @@ class TestColumn:
         edges = ["0 rad", "0.5 rad", "1 rad"]
         first, second, third, fourth = self.labels(column="ZEN_PNT", edges=edges)
         assert first == "ZEN_PNT-0-28.6479"
-        assert second == "its ZEN_PNT, --, is in no bin (0.0 rad to 1.0 rad)"
+        assert second == "its ZEN_PNT, --, is outside the bins (0.0 rad to 1.0 rad)"
         assert third == fourth == "ZEN_PNT-28.6479-57.2958"
 
     def test_numbers_and_strings_are_sorted(self):
@@ -220,7 +218,7 @@ class TestColumn:
                 {"column": "ZEN_PNT", "edges": ["1 TeV", "2 TeV"]},
                 "cannot be compared with .* TeV",
             ),
-            ({"column": "N_TELS", "edges": ["1 m", "2 m"]}, "in no unit, which cannot be compared"),
+            ({"column": "N_TELS", "edges": ["1 m", "2 m"]}, "has no unit, and cannot be compared"),
         ],
     )
     def test_options_that_do_not_match_the_table_are_reported(self, options, message):

@@ -9,7 +9,7 @@ from typing import Any
 from skyred import Selector, component, option
 
 
-class Everything(Selector):
+class SelectsAll(Selector):
     """Select all."""
 
     def select(self, table: Any) -> Any:
@@ -18,10 +18,10 @@ class Everything(Selector):
 
 
 @component
-class Valid(Everything):
+class Valid(SelectsAll):
     """Select all runs: a valid component."""
 
-    kind = "planted-sound"
+    kind = "planted-valid"
     size: int = option(3, doc="A number without unit.")
 
 
@@ -30,27 +30,27 @@ class Undecorated(Valid):
 
 
 @component
-class DuplicateKind(Everything):
+class DuplicateKind(SelectsAll):
     """A component with the kind of another one."""
 
     kind = "cone"
 
 
 @component
-class NoSummary(Everything):
+class NoSummary(SelectsAll):
     kind = "planted-no-summary"
 
 
 @component
-class PoorDoc(Everything):
-    """A component with an option whose doc is no sentence."""
+class PoorDoc(SelectsAll):
+    """A component with an option whose doc is not a sentence."""
 
     kind = "planted-poor-doc"
     size: int = option(3, doc="the size")
 
 
 @component
-class UnitInDoc(Everything):
+class UnitInDoc(SelectsAll):
     """A component with an angle without unit."""
 
     kind = "planted-unit-in-doc"
@@ -58,10 +58,10 @@ class UnitInDoc(Everything):
 
 
 @component
-class Mutable(Everything):
+class Mutable(SelectsAll):
     """A component that can be changed."""
 
-    kind = "planted-thawed"
+    kind = "planted-mutable"
     size: int = option(3, doc="A number without unit.")
 
 
@@ -74,7 +74,7 @@ Mutable.__setattr__ = _set  # type: ignore[method-assign]
 
 
 @component
-class OpensFile(Everything):
+class OpensFile(SelectsAll):
     """A component that reads a file on construction."""
 
     kind = "planted-opens-file"
@@ -85,7 +85,7 @@ class OpensFile(Everything):
 
 
 @component
-class ImportsGammapy(Everything):
+class ImportsGammapy(SelectsAll):
     """A component that imports gammapy on construction."""
 
     kind = "planted-imports-gammapy"
@@ -95,7 +95,7 @@ class ImportsGammapy(Everything):
 
 
 @component
-class RandomDigest(Everything):
+class RandomDigest(SelectsAll):
     """A component with a random digest."""
 
     kind = "planted-random-digest"
@@ -105,10 +105,10 @@ class RandomDigest(Everything):
 
 
 @component
-class ForgetsOption(Everything):
+class OmitsOption(SelectsAll):
     """A component whose key omits an option."""
 
-    kind = "planted-forgets-option"
+    kind = "planted-omits-option"
     size: int = option(3, doc="A number without unit.")
 
     def key(self) -> Any:
@@ -116,10 +116,10 @@ class ForgetsOption(Everything):
 
 
 @component
-class ForgetsYaml(Everything):
+class OmitsOptionInYaml(SelectsAll):
     """A component whose YAML omits an option."""
 
-    kind = "planted-forgets-yaml"
+    kind = "planted-omits-option-in-yaml"
     size: int = option(3, doc="A number without unit.")
 
     def to_plain(self, complete: bool = False) -> dict[str, Any]:
@@ -127,7 +127,7 @@ class ForgetsYaml(Everything):
 
 
 @component
-class NoPickle(Everything):
+class NoPickle(SelectsAll):
     """A component that cannot be pickled."""
 
     kind = "planted-no-pickle"
@@ -137,7 +137,7 @@ class NoPickle(Everything):
 
 
 @component
-class BareError(Everything):
+class BareError(SelectsAll):
     """A component whose errors do not contain the option."""
 
     kind = "planted-bare-error"

@@ -16,7 +16,7 @@ class Newton(Fitter):
     """Newton steps with numerical derivatives, the base class of others."""
 
     factor: ClassVar[float] = 1.0
-    honest: ClassVar[bool] = True
+    reports_failures: ClassVar[bool] = True
 
     def fit(self, objective: Any) -> FitResult:
         low, high = objective.limits.T
@@ -32,17 +32,17 @@ class Newton(Fitter):
                 inner = hessian[np.ix_(free, free)]
                 x[free] -= np.linalg.solve(inner, gradient[free])
                 x = np.clip(x, low, high)
-        at = (x <= low) | (x >= high)
+        at_limit = (x <= low) | (x >= high)
         gradient, _ = derivatives(objective.total, x, 1e-3 * sigma)
         covariance = 2 * np.linalg.inv(hessian) if is_regular else np.diag(sigma**2)
-        still = abs(gradient @ covariance @ (gradient * ~at)) < 1e-3
+        converged = abs(gradient @ covariance @ (gradient * ~at_limit)) < 1e-3
         return FitResult(
             names=objective.names, units=objective.units, values=x,
             errors=self.factor * np.sqrt(np.abs(np.diag(covariance))),
             covariance=self.factor**2 * covariance, stat=objective.total(x),
-            success=bool(is_regular and still and np.linalg.eigvalsh(hessian).min() > 0)
-            or not self.honest,
-            at_limit=[name for name, is_fixed in zip(objective.names, at, strict=True) if is_fixed],
+            success=bool(is_regular and converged and np.linalg.eigvalsh(hessian).min() > 0)
+            or not self.reports_failures,
+            at_limit=[objective.names[index] for index in np.flatnonzero(at_limit)],
             notes=objective.notes,
         )  # fmt: skip
 
@@ -61,7 +61,7 @@ def derivatives(stat: Any, x: Any, steps: Any) -> tuple[Any, Any]:
 class ValidNewton(Newton):
     """A valid fitter."""
 
-    kind = "planted-newton"
+    kind = "planted-valid-newton"
 
 
 @component
@@ -76,15 +76,15 @@ class SmallErrors(Newton):
 class AlwaysSuccessful(Newton):
     """A fitter that always reports success."""
 
-    kind = "planted-liar"
-    honest = False
+    kind = "planted-always-successful"
+    reports_failures = False
 
 
 @component
-class Forgetful(Newton):
+class DropsNotes(Newton):
     """A fitter that drops notes."""
 
-    kind = "planted-forgetful"
+    kind = "planted-drops-notes"
 
     def fit(self, objective: Any) -> FitResult:
         return attrs.evolve(super().fit(objective), notes=())
@@ -103,30 +103,30 @@ class MovesStart(Newton):
 
 
 @component
-class NoPrior(Newton):
+class IgnoresPrior(Newton):
     """A fitter that ignores priors."""
 
-    kind = "planted-no-prior"
+    kind = "planted-ignores-prior"
 
     def fit(self, objective: Any) -> FitResult:
         return super().fit(attrs.evolve(objective, prior=None))
 
 
 @component
-class TwicePrior(Newton):
+class DoubledPrior(Newton):
     """A fitter that adds priors twice."""
 
-    kind = "planted-twice-prior"
+    kind = "planted-doubled-prior"
 
     def fit(self, objective: Any) -> FitResult:
         return super().fit(attrs.evolve(objective, stat=objective.total))
 
 
 @component
-class NoUpper(Newton):
+class IgnoresUpperLimits(Newton):
     """A fitter that ignores upper limits."""
 
-    kind = "planted-no-upper"
+    kind = "planted-ignores-upper-limits"
 
     def fit(self, objective: Any) -> FitResult:
         limits = np.array(objective.limits)
@@ -172,14 +172,14 @@ class Boxes(Fitter):
 class ValidBoxes(Boxes):
     """A valid sampler."""
 
-    kind = "planted-boxes"
+    kind = "planted-valid-boxes"
 
 
 @component
-class TwiceSampled(Boxes):
+class DoubledSampledPrior(Boxes):
     """A sampler that draws from the priors, and also weights by them."""
 
-    kind = "planted-twice-sampled"
+    kind = "planted-doubled-sampled-prior"
 
     def stat(self, objective: Any, x: Any) -> float:
         return float(objective.total(x))

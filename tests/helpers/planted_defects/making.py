@@ -78,7 +78,7 @@ class CountsCalls(Maker):
 class UsesModuleState(Maker):
     """A maker with state in its module, which is missing in another process."""
 
-    kind = "planted-stays-home"
+    kind = "planted-uses-module-state"
 
     def __attrs_post_init__(self) -> None:
         _SCALES.append(1.1)
@@ -89,10 +89,10 @@ class UsesModuleState(Maker):
 
 
 @component
-class LosesName(Maker):
+class ChangesName(Maker):
     """A maker that returns a dataset with another name."""
 
-    kind = "planted-loses-name"
+    kind = "planted-changes-name"
 
     def make(self, dataset: Any, observation: Any) -> Any:
         return dataset.copy(name=f"{dataset.name}-2")
@@ -110,10 +110,10 @@ class WidensMask(Maker):
 
 
 @component
-class LosesTimes(Maker):
+class RemovesTimes(Maker):
     """A maker that removes the good time intervals."""
 
-    kind = "planted-loses-times"
+    kind = "planted-removes-times"
 
     def make(self, dataset: Any, observation: Any) -> Any:
         dataset.gti = None
@@ -124,7 +124,7 @@ class LosesTimes(Maker):
 class SkipsWithoutReason(Maker):
     """A maker that skips runs without a reason."""
 
-    kind = "planted-says-nothing"
+    kind = "planted-skips-without-reason"
 
     def make(self, dataset: Any, observation: Any) -> Any:
         if not len(observation.events.table):
@@ -133,10 +133,10 @@ class SkipsWithoutReason(Maker):
 
 
 @component
-class FailsEmpty(Maker):
+class FailsWithoutEvents(Maker):
     """A maker that fails for runs without events."""
 
-    kind = "planted-fails-empty"
+    kind = "planted-fails-without-events"
 
     def make(self, dataset: Any, observation: Any) -> Any:
         dataset.meta = float(observation.events.table["ENERGY"].max())
@@ -147,7 +147,7 @@ class FailsEmpty(Maker):
 class HidesPreparation(Maker):
     """A maker with prepared values that are not in its digest."""
 
-    kind = "planted-learns-aside"
+    kind = "planted-hides-preparation"
 
     def prepare(self, observations: Any) -> Any:
         prepared = self.evolve()
@@ -160,10 +160,10 @@ class HidesPreparation(Maker):
 
 
 @component
-class ForgetsReturn(Maker):
+class ReturnsNone(Maker):
     """A maker that returns None."""
 
-    kind = "planted-forgets-return"
+    kind = "planted-returns-none"
 
     def make(self, dataset: Any, observation: Any) -> Any:
         dataset.background.data *= 1.0

@@ -25,10 +25,10 @@ def models_of(*models: Any) -> Any:
 
 
 @component
-class Flat(Model):
+class FlatSpectrum(Model):
     """A source with a flat spectrum: a valid model."""
 
-    kind = "planted-flat"
+    kind = "planted-flat-spectrum"
 
     def source_names(self) -> list[str]:
         return ["flat"]
@@ -38,17 +38,17 @@ class Flat(Model):
 
 
 @component
-class WrongSourceName(Flat):
+class WrongSourceName(FlatSpectrum):
     """A model that lists a source which it does not build."""
 
-    kind = "planted-promises"
+    kind = "planted-wrong-source-name"
 
     def source_names(self) -> list[str]:
         return ["steep"]
 
 
 @component
-class SetsModels(Flat):
+class SetsModels(FlatSpectrum):
     """A model that assigns its models to the datasets."""
 
     kind = "planted-sets-models"
@@ -59,7 +59,7 @@ class SetsModels(Flat):
 
 
 @component
-class NotANumber(Flat):
+class NotANumber(FlatSpectrum):
     """A model with a NaN parameter."""
 
     kind = "planted-not-a-number"
@@ -69,7 +69,7 @@ class NotANumber(Flat):
 
 
 @component
-class RandomName(Flat):
+class RandomName(FlatSpectrum):
     """A model whose source has a random name."""
 
     kind = "planted-random-name"
@@ -125,7 +125,7 @@ class SumOfCounts(Estimator):
 class ChangesDatasets(SumOfCounts):
     """An estimator that changes the index of the source."""
 
-    kind = "planted-spoils-datasets"
+    kind = "planted-changes-datasets"
 
     def estimate(self, datasets: Any, fit: Any) -> Any:
         datasets.models["crab"].spectral_model.index.value = 2
@@ -170,15 +170,15 @@ class OwnFigure(Total):
 class WritesUnlistedFile(SumOfCounts):
     """An estimator with a product that writes an unlisted file."""
 
-    kind = "planted-untold"
+    kind = "planted-writes-unlisted-file"
     product = UnlistedFile
 
 
 @component
-class ReadsWrong(SumOfCounts):
+class DoesNotReadBack(SumOfCounts):
     """An estimator with a product that does not read back."""
 
-    kind = "planted-reads-wrong"
+    kind = "planted-does-not-read-back"
     product = NotRead
 
 
@@ -198,7 +198,7 @@ class DrawsElsewhere(SumOfCounts):
     product = OwnFigure
 
 
-class Inline(Executor):
+class InlineExecutor(Executor):
     """An executor that runs tasks immediately."""
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -213,7 +213,7 @@ class Inline(Executor):
         future.set_exception(error)
 
 
-class ErrorHiding(Inline):
+class ErrorHidingExecutor(InlineExecutor):
     """An executor that hides errors."""
 
     def failed(self, future: Any, error: Exception) -> None:
@@ -221,23 +221,23 @@ class ErrorHiding(Inline):
 
 
 @component
-class AtOnce(Engine):
+class ValidEngine(Engine):
     """An engine that runs tasks immediately: a valid engine."""
 
-    kind = "planted-at-once"
+    kind = "planted-valid-engine"
 
     def open(self) -> Executor:
-        return Inline()
+        return InlineExecutor()
 
 
 @component
 class HidesErrors(Engine):
-    """HidesErrors errors."""
+    """An engine that hides errors."""
 
-    kind = "planted-swallows"
+    kind = "planted-hides-errors"
 
     def open(self) -> Executor:
-        return ErrorHiding()
+        return ErrorHidingExecutor()
 
 
 @component
@@ -248,4 +248,4 @@ class NoSlots(Engine):
     slots = 0
 
     def open(self) -> Executor:
-        return Inline()
+        return InlineExecutor()

@@ -13,7 +13,7 @@ from skyred import Selector, component
 class EverySecond(Selector):
     """Every second run: a valid selector."""
 
-    kind = "planted-every-other"
+    kind = "planted-every-second"
 
     def select(self, table: Any) -> Any:
         return table[::2]
@@ -58,7 +58,7 @@ class PlainTable(Selector):
 class RandomRuns(Selector):
     """A selector with random results."""
 
-    kind = "planted-lottery"
+    kind = "planted-random-runs"
 
     def select(self, table: Any) -> Any:
         return table[np.random.permutation(len(table))[: len(table) // 2]]

@@ -9,7 +9,7 @@ from skyred.interfaces import value
 
 
 @value
-class Listing(Stacker):
+class ListStacker(Stacker):
     """Keep a copy of each dataset, the base class of others."""
 
     def zero(self, geometry: Any) -> Any:
@@ -30,14 +30,14 @@ class Listing(Stacker):
 
 
 @component
-class ValidList(Listing):
+class ValidList(ListStacker):
     """A valid stacker."""
 
-    kind = "planted-list"
+    kind = "planted-valid-list"
 
 
 @component
-class Aliases(Listing):
+class Aliases(ListStacker):
     """A stacker that does not copy datasets."""
 
     kind = "planted-aliases"
@@ -49,30 +49,30 @@ class Aliases(Listing):
 
 
 @component
-class Backwards(Listing):
+class MergesInReverse(ListStacker):
     """A stacker that merges in reverse order."""
 
-    kind = "planted-backwards"
+    kind = "planted-merges-in-reverse"
 
     def merge(self, left: Any, right: Any) -> Any:
         return [*right, *left]
 
 
 @component
-class DropsRightTotal(Listing):
-    """A stacker that loses the right total if the left one is empty."""
+class DropsRightTotal(ListStacker):
+    """A stacker that drops the right total if the left one is empty."""
 
-    kind = "planted-loses-right"
+    kind = "planted-drops-right-total"
 
     def merge(self, left: Any, right: Any) -> Any:
         return [*left, *right] if left else []
 
 
 @component
-class Twice(Listing):
+class DoublesCounts(ListStacker):
     """A stacker that doubles counts when merging."""
 
-    kind = "planted-doubles"
+    kind = "planted-doubles-counts"
 
     def merge(self, left: Any, right: Any) -> Any:
         for dataset in right if left else []:
@@ -81,20 +81,20 @@ class Twice(Listing):
 
 
 @component
-class KeepsAnyType(Listing):
+class KeepsAnyType(ListStacker):
     """Keep each dataset, of any type: a valid stacker."""
 
-    kind = "planted-each-alone"
+    kind = "planted-keeps-any-type"
 
     def add(self, total: Any, dataset: Any, observation: Any) -> Any:
         return [*total, dataset.copy(name=dataset.name)]
 
 
 @component
-class ForgetsOff(KeepsAnyType):
+class ConvertsType(KeepsAnyType):
     """A stacker that converts datasets to the type of the first."""
 
-    kind = "planted-forgets-off"
+    kind = "planted-converts-type"
 
     def add(self, total: Any, dataset: Any, observation: Any) -> Any:
         if total and type(total[0]) is not type(dataset) and dataset.tag.endswith("OnOff"):
@@ -103,10 +103,10 @@ class ForgetsOff(KeepsAnyType):
 
 
 @component
-class ForgetsDataset(KeepsAnyType):
+class DropsOtherType(KeepsAnyType):
     """A stacker that drops datasets of another type than the first."""
 
-    kind = "planted-forgets-dataset"
+    kind = "planted-drops-other-type"
 
     def add(self, total: Any, dataset: Any, observation: Any) -> Any:
         mixed = total and type(total[0]) is not type(dataset)
@@ -114,10 +114,10 @@ class ForgetsDataset(KeepsAnyType):
 
 
 @component
-class ChangesDataset(Listing):
+class ChangesDataset(ListStacker):
     """A stacker that masks the counts of added datasets."""
 
-    kind = "planted-spoils-dataset"
+    kind = "planted-changes-dataset"
 
     def add(self, total: Any, dataset: Any, observation: Any) -> Any:
         dataset.counts.data *= dataset.mask_safe.data
@@ -125,22 +125,22 @@ class ChangesDataset(Listing):
 
 
 @component
-class Generates(Listing):
+class CannotBePickled(ListStacker):
     """A stacker with totals that cannot be pickled."""
 
-    kind = "planted-generates"
+    kind = "planted-cannot-be-pickled"
 
     def zero(self, geometry: Any) -> Any:
-        return Unsendable()
+        return UnpicklableList()
 
     def add(self, total: Any, dataset: Any, observation: Any) -> Any:
-        return Unsendable(super().add(total, dataset, observation))
+        return UnpicklableList(super().add(total, dataset, observation))
 
     def merge(self, left: Any, right: Any) -> Any:
-        return Unsendable([*left, *right])
+        return UnpicklableList([*left, *right])
 
 
-class Unsendable(list[Any]):
+class UnpicklableList(list[Any]):
     """A list that cannot be pickled."""
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -148,10 +148,10 @@ class Unsendable(list[Any]):
 
 
 @component
-class OneName(Listing):
+class SameNames(ListStacker):
     """A stacker that gives all datasets the same name."""
 
-    kind = "planted-one-name"
+    kind = "planted-same-names"
 
     def result(self, total: Any) -> Any:
         return [dataset.copy(name="all") for dataset in total]

@@ -28,7 +28,7 @@ SLOPE, CURVATURE = POLYNOMIAL.deriv(), POLYNOMIAL.deriv(2)
 
 
 def two_minima(start: float, tilt: float = 0.5, **details: Any) -> Objective:
-    """Return two minima along x; y is best at ``tilt x``, with a variance of 0.04 there."""
+    """Return two minima along x; the best-fit y is ``tilt x``, with a variance of 0.04 there."""
 
     def deviation(x: np.ndarray) -> float:
         return float((x[1] - tilt * x[0]) / 0.2)

@@ -42,7 +42,7 @@ def comb(ridge: float, minimum: tuple[float, float], start: tuple[float, float])
 
     grid = PixelGrid(
         name="source",
-        places=np.array([0, 1]),
+        indices=np.array([0, 1]),
         related=np.array([0, 1, 2]),
         to_pixels=lambda x: x[:2] / PIXEL,
         to_sky=lambda pixels, x: pixels * PIXEL,
@@ -118,7 +118,7 @@ def coupled_combs(
     def grid(index: int) -> PixelGrid:
         return PixelGrid(
             name=f"source-{index}",
-            places=np.array([index]),
+            indices=np.array([index]),
             related=np.array([index]),
             to_pixels=lambda x: x[[index]],
             to_sky=lambda pixels, x: pixels,

@@ -43,7 +43,7 @@ def test_covariance_of_a_parabola_is_exact(overrides: dict[str, Any]) -> None:
     size=st.integers(1, 4),
     exponents=st.lists(st.floats(-12, 12), min_size=4, max_size=4),
 )
-def test_parabolas_of_any_scale_are_solved(seed: int, size: int, exponents: list[float]) -> None:
+def test_parabolas_of_any_scale_are_fitted(seed: int, size: int, exponents: list[float]) -> None:
     random = np.random.default_rng(seed)
     root = random.normal(size=(size, size)) + 2 * np.eye(size)
     scale = 10 ** np.array(exponents[:size])
@@ -68,20 +68,20 @@ def test_limits_of_any_scale_are_respected_and_reported(
     random, scale = np.random.default_rng(seed), 10 ** np.array(exponents)
     minimum = random.uniform(-10, 10, 3) * scale
     covariance = COVARIANCE * np.outer(scale, scale)
-    # at least half an error between them
+    # the limits are at least half an error apart
     low, width = np.min(edges, axis=1), np.abs(np.diff(edges, axis=1)[:, 0]) + 0.5
     errors = np.sqrt(np.diag(covariance))
     limits = np.array([minimum + low * errors, minimum + (low + width) * errors]).T
     expected, at_limit = minimum_within_limits(covariance, minimum, limits)
     objective = quadratic(covariance, minimum, limits=limits)
-    # a parameter that could gain less than the tolerance may end close to its limit, and one that
-    # touches its limit at zero slope may be named
+    # exclude parameters close to a limit, or at a limit with a small slope: whether they are
+    # reported depends on the tolerance
     margin = np.min(np.abs(limits - expected[:, None]), axis=1) / errors
     assume(np.all(margin[~at_limit] > 0.05))
     assume(np.all(np.abs(objective.gradient(expected) * errors)[at_limit] > 0.05))
     result = minimise(objective)
     assert result.success, result.message
-    # the steps end at an expected gain of 2e-5, which is 0.0045 errors
+    # the search ends at a distance of 2e-5 in the statistic: 0.0045 errors
     assert np.abs((result.values - expected) / errors).max() < 0.0045
     assert {f"p{index}" for index in np.flatnonzero(at_limit)} <= set(result.at_limit)
     inverse = np.linalg.inv(COVARIANCE)[np.ix_(~at_limit, ~at_limit)]
@@ -100,7 +100,7 @@ def test_minimum_outside_the_limits_gives_the_limit(
     result = minimise(quadratic(COVARIANCE, MINIMUM, limits=limits, start=start, **overrides))
     expected, _ = minimum_within_limits(COVARIANCE, MINIMUM, limits)
     assert low <= result.values[0] <= high
-    # Minuit's sine of a limited parameter is flat at its end
+    # the slope of Minuit's internal parameter is zero at a limit
     assert result.values == pytest.approx(expected, abs=0.005)
     assert "p0" in result.at_limit
     assert "p1" not in result.at_limit
@@ -122,7 +122,7 @@ def test_priors_are_part_of_the_minimised_statistic() -> None:
 
 
 @DERIVATIVES
-def test_poisson_sources_on_background_are_solved(overrides: dict[str, Any]) -> None:
+def test_poisson_sources_on_background_are_fitted(overrides: dict[str, Any]) -> None:
     # each source has different bins: (n - b) / s, and a variance of n / s^2
     signal, background = np.diag([2.0, 5.0, 1.0]), np.array([10.0, 4.0, 2.0])
     counts = np.array([50.0, 29.0, 14.0])
@@ -131,7 +131,7 @@ def test_poisson_sources_on_background_are_solved(overrides: dict[str, Any]) -> 
     assert result.success, result.message
     errors = np.sqrt(counts) / np.diag(signal)
     assert np.abs(result.values - [20, 5, 12]).max() < 0.0045 * errors.max()
-    # HESSE steps by a tenth of an error: 1e-2 / n of the fourth derivative
+    # HESSE takes steps of a tenth of an error: the fourth derivative contributes 1e-2 / n
     assert result.errors == pytest.approx(errors, rel=2e-3)
 
 

@@ -23,7 +23,7 @@ def rippled_parabola(
 ) -> Objective:
     """Return a parabola with ripples along two of its three parameters; the minimum is zero.
 
-    The two are positions in steps of a pixel, the third is an amplitude that is correlated with
+    The first two are positions in pixels, the third is an amplitude that is correlated with
     the first. The derivatives are those of the parabola alone.
     With a seed the ripples are noise instead.
     """
@@ -33,16 +33,18 @@ def rippled_parabola(
     curvature = inverse / np.outer(scale, scale)
 
     def stat(x: np.ndarray) -> float:
-        away = x - minimum
-        parabola = float(away @ curvature @ away)
+        difference = x - minimum
+        parabola = float(difference @ curvature @ difference)
         if seed is not None:
             words = np.frombuffer(x.tobytes(), dtype=np.uint32)
             return parabola + ripple * float(np.random.default_rng([seed, *words]).random())
-        return parabola + float(ripple * np.sin(np.pi * away[:2] / (WAVE * PIXEL)) ** 2 @ [1, 1])
+        return parabola + float(
+            ripple * np.sin(np.pi * difference[:2] / (WAVE * PIXEL)) ** 2 @ [1, 1]
+        )
 
     source = SharpSource(
         name="disk",
-        places=np.array([0, 1]),
+        indices=np.array([0, 1]),
         pixels=np.full(2, PIXEL),
         sizes=np.zeros(0, dtype=int),
         related=np.arange(3),

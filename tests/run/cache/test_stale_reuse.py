@@ -174,7 +174,7 @@ def _plugins(world: World) -> Plugins:
     for kind, name in (("mine", "mine"), ("other-mine", "other_mine")):
         version = world.version if kind == "mine" else "1.0"
         plugins.register(_module(world, name), Owner(name, version, name))
-    plugins.require_sound()
+    plugins.raise_if_faulty()
     return plugins
 
 

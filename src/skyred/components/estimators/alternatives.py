@@ -141,7 +141,7 @@ def apply_alternative(datasets: Datasets, alternative: Alternative) -> list[str]
     for source in (*alternative.without, *alternative.replace):
         if source not in models.names:
             raise ModelError(
-                f"{alternative.name}: no model is called {source!r}; available: "
+                f"{alternative.name}: no model is named {source!r}; available: "
                 f"{', '.join(models.names)}"
             )
     for source in alternative.without:
@@ -178,7 +178,7 @@ def _parameter(datasets: Datasets, name: str, alternative: str) -> Parameter:
             parameters[f"{model.name}.{unique_name}"] = parameter
     if name not in parameters:
         hint = did_you_mean(name, parameters)
-        raise ModelError(f"{alternative}: no parameter is called {name!r}{hint}")
+        raise ModelError(f"{alternative}: no parameter is named {name!r}{hint}")
     return parameters[name]
 
 

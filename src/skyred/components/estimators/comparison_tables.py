@@ -53,7 +53,7 @@ class FittedModel:
     caveats : tuple of str
         Reasons why differences of the statistic may not follow a chi-square distribution.
     nested : bool
-        Whether one of this model and the fitted model is a special case of the other.
+        Whether this model and the fitted model are nested: one is a special case of the other.
     """
 
     name: str

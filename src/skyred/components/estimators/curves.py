@@ -232,7 +232,7 @@ def draw_curve(curve: Curve, ax: Axes | None = None) -> Axes:
     matplotlib.axes.Axes
         The axes.
     """
-    ax = ax or _figure()
+    ax = ax or _create_axes()
     power = power_of_ten(curve.value, curve.error)
     scale = 10.0**power
     best, error, values = curve.value / scale, curve.error / scale, curve.values / scale
@@ -275,7 +275,7 @@ def draw_curves(curves: Sequence[Curve], ax: Axes | None = None) -> Axes:
     matplotlib.axes.Axes
         The axes.
     """
-    ax = ax or _figure()
+    ax = ax or _create_axes()
     top, width = 1.0, 1.0
     for number, curve in enumerate(curves):
         pulls = (curve.values - curve.value) / curve.error
@@ -293,7 +293,7 @@ def draw_curves(curves: Sequence[Curve], ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _figure() -> Axes:
+def _create_axes() -> Axes:
     import matplotlib.pyplot as plt
 
     ax: Axes = plt.subplots(figsize=(6.4, 4.6), layout="constrained")[1]

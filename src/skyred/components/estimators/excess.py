@@ -18,7 +18,7 @@ from skyred.components.estimators.scripted import (
 )
 from skyred.fields import option, quantity
 from skyred.interfaces import component, value
-from skyred.products.plotting import SEQUENTIAL, draw_map, energy_text
+from skyred.products.plotting import SEQUENTIAL, draw_map, format_energy_range
 from skyred.scripting import literal
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class ExcessProduct(FluxMapsProduct):
         excess = self.maps.npred_excess.sum_over_axes(keepdims=False)
         label = "Excess within the radius [counts]"
         ax = draw_map(excess, ax, label, cmap=SEQUENTIAL, interpolation="none")
-        ax.set_title(energy_text(self.maps.geom.axes["energy"].edges))
+        ax.set_title(format_energy_range(self.maps.geom.axes["energy"].edges))
         return ax
 
 

@@ -20,7 +20,7 @@ from skyred.errors import Problem
 from skyred.fields import option
 from skyred.interfaces import Chain, Estimator, Product, value
 from skyred.products.flux_io import read_maps, write_maps
-from skyred.products.plotting import draw_signed, energy_text
+from skyred.products.plotting import draw_significance_image, format_energy_range
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -113,7 +113,7 @@ class FluxMapsProduct(Product):
     @property
     def strongest(self) -> WcsNDMap:
         """Significance map of the energy bin with the highest significance."""
-        return max(self.planes, key=_highest)
+        return max(self.planes, key=_find_maximum)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the significance in the energy bin with the highest significance.
@@ -188,8 +188,8 @@ def draw_significance(plane: WcsNDMap, ax: Axes | None, label: str) -> Axes:
     image = plane.sum_over_axes(keepdims=False)
     magnitudes = np.where(np.isfinite(image.data), np.abs(image.data), 0)
     limit = max(5.0, float(magnitudes.max()))
-    ax = draw_signed(image, ax, label, limit)
-    ax.set_title(energy_text(plane.geom.axes["energy"].edges))
+    ax = draw_significance_image(image, ax, label, limit)
+    ax.set_title(format_energy_range(plane.geom.axes["energy"].edges))
     return ax
 
 
@@ -198,7 +198,7 @@ def _is_finite(plane: WcsNDMap) -> Any:
     return np.isfinite(plane.data)
 
 
-def _highest(plane: WcsNDMap) -> float:
+def _find_maximum(plane: WcsNDMap) -> float:
     return float(np.max(plane.data, where=_is_finite(plane), initial=-np.inf))
 
 

@@ -137,7 +137,7 @@ class ModelComparison(Estimator):
         names = Counter([self.reference, *(alternative.name for alternative in self.alternatives)])
         for index, alternative in enumerate(self.alternatives):
             if names[alternative.name] > 1:
-                message = f"two models are called {alternative.name!r}"
+                message = f"two models are named {alternative.name!r}"
                 yield Problem(("alternatives", index), message, "choose another name")
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> ComparisonProduct:

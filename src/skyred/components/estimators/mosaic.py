@@ -75,7 +75,7 @@ def maps_by_name(datasets: Datasets, patterns: Sequence[str]) -> list[MapDataset
         and (not patterns or any(fnmatchcase(dataset.name, pattern) for pattern in patterns))
     ]
     if not maps:
-        name_part = f" called {' or '.join(patterns)}" if patterns else ""
+        name_part = f" named {' or '.join(patterns)}" if patterns else ""
         raise ModelError(f"no map dataset{name_part}; available: {', '.join(datasets.names)}")
     return maps
 

@@ -169,7 +169,7 @@ def _unknown_parameter(
         expected = ", ".join(names[0] for names, _ in named)
         nearest_name = nearest(name, [alias for names, _ in named for alias in names])
         yield Problem(
-            path, f"no parameter is called {name!r}", f"available: {expected}", nearest_name
+            path, f"no parameter is named {name!r}", f"available: {expected}", nearest_name
         )
     elif free and all(parameter.frozen for parameter in matches):
         message = f"the parameter {name!r} is frozen"

@@ -16,7 +16,7 @@ from skyred.components.estimators.scripted import write_map, write_maps
 from skyred.errors import FieldError, Problem
 from skyred.fields import Regions, option, quantity, regions
 from skyred.interfaces import Chain, Estimator, Product, component
-from skyred.products.plotting import DIVERGING, draw_signed, draw_slider
+from skyred.products.plotting import DIVERGING, draw_significance_image, draw_slider
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -130,7 +130,7 @@ class ResidualsProduct(Product):
             The axes.
         """
         image = self.maps["sqrt_ts"].sum_over_axes(keepdims=False)
-        return draw_signed(image, ax, self._label, STYLE["vmax"])
+        return draw_significance_image(image, ax, self._label, STYLE["vmax"])
 
     def plot_interactive(self) -> None:
         """Draw the residual significance map of an energy bin, with a slider for the bin.

@@ -145,7 +145,9 @@ class Sensitivity(Estimator):
 
     kind = "sensitivity"
     product = SensitivityProduct
-    region: Regions = regions((), doc="The on region on maps: one circle; spectra have their own.")
+    region: Regions = regions(
+        (), doc="On region for maps, one circle. Spectra have on regions already."
+    )
     containment: bool = option(
         True,
         doc="Whether the exposure of maps is corrected for the containment of a point source in "
@@ -154,7 +156,7 @@ class Sensitivity(Estimator):
     index: float = option(2.0, min=-5, max=10, doc="Index of the assumed power law.")
     energy_edges: u.Quantity | None = energy_bins("those of the energy axis")
     n_sigma: float = option(5.0, min=0.1, doc="Significance of a detection.")
-    gamma_min: float = option(10.0, min=0, doc="Minimum number of gammas of a detection.")
+    gamma_min: float = option(10.0, min=0, doc="Minimum number of gammas for a detection.")
     background_systematics: float = option(
         0.05, min=0, doc="Fraction of the background that the excess of a detection must exceed."
     )
@@ -163,7 +165,7 @@ class Sensitivity(Estimator):
         type=float,
         min=1e-6,
         doc="Ratio of the on to the off exposure, if a known background is treated as measured in "
-        "an off region; by default it is exact. On-off data have their own ratio.",
+        "an off region; by default, it has no uncertainty. On-off data have their own ratio.",
     )
 
     def validate(self) -> Iterable[Problem]:
@@ -177,7 +179,7 @@ class Sensitivity(Estimator):
         yield from order_problems(self.energy_edges)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems with the energy edges, and of the region required by maps.
+        """Yield problems with the energy edges, and with the region that maps require.
 
         Parameters
         ----------

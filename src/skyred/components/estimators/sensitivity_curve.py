@@ -35,7 +35,7 @@ DESCRIPTIONS = {
 def stack_spectra(
     datasets: Datasets, region: SkyRegion | None, containment: bool
 ) -> SpectrumDataset:
-    """Stack datasets to one spectrum; of maps, the spectrum in a region.
+    """Stack datasets to one spectrum, with maps reduced to the spectrum in a region.
 
     Parameters
     ----------
@@ -60,14 +60,14 @@ def stack_spectra(
     """
     from gammapy.datasets import Datasets
 
-    spectra = Datasets([_spectrum(dataset, region, containment) for dataset in datasets])
+    spectra = Datasets([_extract_spectrum(dataset, region, containment) for dataset in datasets])
     kinds = {type(dataset).__name__ for dataset in spectra}
     if len(kinds) > 1:
         raise ModelError(f"sensitivity needs datasets of one type, not {' and '.join(kinds)}")
     return spectra[0] if len(spectra) == 1 else spectra.stack_reduce(name="all")
 
 
-def _spectrum(dataset: Any, region: SkyRegion | None, containment: bool) -> SpectrumDataset:
+def _extract_spectrum(dataset: Any, region: SkyRegion | None, containment: bool) -> SpectrumDataset:
     """Return the spectrum of a dataset, with the fitted background."""
     geom = getattr(getattr(dataset, "counts", None), "geom", None)
     if geom is None or getattr(dataset, "exposure", None) is None:
@@ -85,7 +85,7 @@ def _spectrum(dataset: Any, region: SkyRegion | None, containment: bool) -> Spec
         return dataset.to_spectrum_dataset(
             region, containment_correction=containment, name=dataset.name
         )
-    except Exception as error:  # gammapy raises plain exceptions for regions that do not fit
+    except Exception as error:  # gammapy raises plain exceptions for unsuitable regions
         reason = " ".join(str(error).split())
         raise ModelError(
             f"cannot extract a spectrum of {dataset.name!r} from the region: {reason}"

@@ -16,7 +16,7 @@ from skyred.errors import Problem
 from skyred.fields import Regions, exclusion
 from skyred.interfaces import Chain, component
 from skyred.products.flux_io import read_maps
-from skyred.products.plotting import energy_text
+from skyred.products.plotting import format_energy_range
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -198,7 +198,7 @@ class SignificanceProduct(FluxMapsProduct):
         ax.set_ylim(bottom=0.5)
         ax.set_xlabel(r"Significance [$\sigma$]")
         ax.set_ylabel(f"Pixels per {WIDTH} $\\sigma$")
-        ax.set_title(energy_text(plane.geom.axes["energy"].edges))
+        ax.set_title(format_energy_range(plane.geom.axes["energy"].edges))
         ax.legend(fontsize="small")
         return ax
 

@@ -262,7 +262,7 @@ class SourceDetection(Estimator):
         """
         product = self.on.estimate(datasets, fit)
         maps = _get_maps(product)
-        return DetectionProduct(self.label, self._sources(maps), maps)
+        return DetectionProduct(self.label, self._find_sources(maps), maps)
 
     def write_script(self, script: Script) -> None:
         """Write the estimator of the map, and a call of gammapy's `find_peaks`.
@@ -284,7 +284,7 @@ class SourceDetection(Estimator):
             f'peaks.write(folder / "{self.label}.ecsv", overwrite=True)',
         )
 
-    def _sources(self, maps: FluxMaps) -> Table:
+    def _find_sources(self, maps: FluxMaps) -> Table:
         """Return the table of the peaks of a map."""
         from gammapy.estimators.utils import find_peaks
 
@@ -293,10 +293,10 @@ class SourceDetection(Estimator):
         # gammapy rounds distances below half a pixel to zero, and then all pixels are peaks
         distance = max(1, round(float(pixels)))
         is_finite = np.isfinite(sqrt_ts.data[0])
-        # gammapy warns of maps without values, which have no peaks
+        # gammapy warns about maps without values, which have no peaks
         peaks = find_peaks(sqrt_ts, self.threshold, distance) if is_finite.any() else {}
         x, y = (np.array(peaks[name] if len(peaks) else [], dtype=int) for name in "xy")
-        table = _table(maps, x, y)
+        table = _create_table(maps, x, y)
         table["at_edge"] = _near_edge(is_finite, distance)[y, x]
         for name, description in DESCRIPTIONS.items():
             table[name].description = description
@@ -324,7 +324,7 @@ def _get_maps(product: Product) -> FluxMaps:
     return maps
 
 
-def _table(maps: FluxMaps, x: Any, y: Any) -> Table:
+def _create_table(maps: FluxMaps, x: Any, y: Any) -> Table:
     """Return the table of the sources in pixels (x, y), without the column ``at_edge``."""
     from astropy.coordinates import SkyCoord
     from astropy.table import Table

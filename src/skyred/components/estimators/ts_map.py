@@ -25,7 +25,7 @@ from skyred.components.models.spec import build_part, part_problems
 from skyred.errors import ExportError, ModelError, Problem, SkyredWarning
 from skyred.fields import option, quantity
 from skyred.interfaces import Chain, component
-from skyred.products.plotting import SEQUENTIAL, draw_map, energy_text
+from skyred.products.plotting import SEQUENTIAL, draw_map, format_energy_range
 from skyred.scripting import literal
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class TSMapProduct(FluxMapsProduct):
         flux = self.maps.flux.slice_by_idx({"energy": self._bin_index(axis)})
         label = f"Flux [{flux.unit:latex_inline}]"
         ax = draw_map(flux, ax, label, cmap=SEQUENTIAL, interpolation="none")
-        ax.set_title(energy_text(axis.edges))
+        ax.set_title(format_energy_range(axis.edges))
         return ax
 
     def _bin_index(self, axis: Any) -> int:

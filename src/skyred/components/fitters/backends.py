@@ -16,7 +16,7 @@ from skyred.errors import FitError, Problem
 from skyred.fields import FrozenMapping, option, thaw
 from skyred.interfaces import Chain, Fitter, component
 from skyred.interfaces.records import FitResult
-from skyred.likelihood.minimise.convergence import at_limit
+from skyred.likelihood.minimise.convergence import parameters_at_limit
 from skyred.likelihood.minimise.nearby import RESTARTS, find_lower_neighbour
 from skyred.likelihood.minimise.search_result import SearchResult
 
@@ -37,18 +37,18 @@ METHODS: Mapping[str, tuple[str, ...]] = {
 }
 WITH_GRADIENT = ("L-BFGS-B", "TNC", "SLSQP", "BFGS", "CG")
 WITHOUT_LIMITS = ("BFGS", "CG")
-MAX_STEP_RATIO = 10.0  # of step and error, in either direction; beyond it the fit is repeated
+MAX_STEP_RATIO = 10.0  # between step and error, in either direction; otherwise the fit is repeated
 MIN_STAT_DECREASE = 2e-5  # for a lower minimum, as in the fitter minuit
 TOLERANCES = {"minuit": "tol", "scipy": "tol", "sherpa": "ftol"}
 
 
 @component
 class GammapyFit(Fitter):
-    """Minimise by a backend of gammapy: minuit, scipy or sherpa; errors by its HESSE."""
+    """Minimise with a backend of gammapy (minuit, scipy or sherpa); errors from its HESSE."""
 
     kind = "gammapy"
     samples = False
-    backend: str = option("scipy", choices=tuple(METHODS), doc="The backend that minimises.")
+    backend: str = option("scipy", choices=tuple(METHODS), doc="The backend.")
     method: str | None = option(
         None,
         type=str,
@@ -58,7 +58,7 @@ class GammapyFit(Fitter):
         None,
         type=float,
         min=0,
-        doc="Tolerance of the backend (tol, or ftol of sherpa); by default its own.",
+        doc="Tolerance of the backend (tol, or ftol of sherpa); by default that of the backend.",
     )
     options: FrozenMapping = option(
         FrozenMapping({}),
@@ -119,7 +119,7 @@ class GammapyFit(Fitter):
         self._check_supported(objective, scaled.start_stat)
         result = self._find_minimum(scaled)
         for _ in range(RESTARTS):
-            restart = _restart(scaled, result)
+            restart = _create_restart(scaled, result)
             if restart is None:
                 break
             scaled = ScaledObjective(restart, calls=scaled.calls)
@@ -145,7 +145,7 @@ class GammapyFit(Fitter):
             message=result.message,
             nfev=scaled.calls + 1,
             edm=result.edm,
-            at_limit=at_limit(objective, result.values, result.errors),
+            at_limit=parameters_at_limit(objective, result.values, result.errors),
             notes=objective.notes,
         )
 
@@ -160,7 +160,7 @@ class GammapyFit(Fitter):
         Returns
         -------
         SearchResult
-            The end of the search, its covariance and messages.
+            The result of the search, with covariance and message.
         """
         factors, message = self._search(scaled)
         values = scaled.values(factors)
@@ -190,7 +190,7 @@ class GammapyFit(Fitter):
             )
 
     def _search(self, scaled: ScaledObjective) -> tuple[Array, str]:
-        """Run the backend, and return the end of the search and the message of a failure.
+        """Run the backend, and return the factors at which it ends and the message of a failure.
 
         Parameters
         ----------
@@ -246,14 +246,14 @@ class GammapyFit(Fitter):
             return {**arguments, **options, "method": method}
         if method == "Nelder-Mead":
             # its default first steps from zero are 0.00025 errors: far too small
-            options = {"initial_simplex": _simplex(scaled), **options}
+            options = {"initial_simplex": _create_simplex(scaled), **options}
         if method in WITH_GRADIENT:
             has_gradient = scaled.objective.gradient_of is not None
             arguments["jac"] = scaled.gradient if has_gradient else "3-point"
         return {**arguments, "method": method, "options": options}
 
 
-def _restart(scaled: ScaledObjective, result: SearchResult) -> Objective | None:
+def _create_restart(scaled: ScaledObjective, result: SearchResult) -> Objective | None:
     """Return the objective with a new start and new steps; None if no restart is needed.
 
     Parameters
@@ -261,7 +261,7 @@ def _restart(scaled: ScaledObjective, result: SearchResult) -> Objective | None:
     scaled : ScaledObjective
         The objective of the last search.
     result : SearchResult
-        The end of the last search.
+        The result of the last search.
 
     Returns
     -------
@@ -287,7 +287,7 @@ def _restart(scaled: ScaledObjective, result: SearchResult) -> Objective | None:
     return None if lower is None else attrs.evolve(objective, start=lower, steps=errors)
 
 
-def _simplex(scaled: ScaledObjective) -> Array:
+def _create_simplex(scaled: ScaledObjective) -> Array:
     """Return the initial simplex: the start, and a step along each factor within the limits.
 
     Parameters

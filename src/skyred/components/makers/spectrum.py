@@ -84,7 +84,7 @@ class SpectrumData(Maker):
                 )
 
     def _region_problems(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems with on regions that do not fit the options."""
+        """Yield problems with on regions that are incompatible with the options."""
         from regions import CircleSkyRegion, PointSkyRegion
 
         for entry, region in on_regions(self, pipeline):
@@ -116,7 +116,7 @@ class SpectrumData(Maker):
         Raises
         ------
         ArchiveError
-            If the on region does not fit the IRFs.
+            If the on region is incompatible with the IRFs.
         SkipObservation
             If the on region lies outside the offsets of the IRFs.
         """
@@ -149,7 +149,7 @@ class SpectrumData(Maker):
         script.loop.add(f"dataset = {maker}.run(dataset, observation)")
 
     def _check_irfs(self, geom: RegionGeom, observation: Observation) -> None:
-        """Raise if the IRFs do not fit the on region and the options."""
+        """Raise if the IRFs are incompatible with the on region and the options."""
         aeff = observation.aeff
         _check_offset(geom, observation, aeff)
         if geom.is_all_point_sky_regions or aeff.is_pointlike:

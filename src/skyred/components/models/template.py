@@ -271,8 +271,8 @@ def read_spectrum(location: Location) -> SpectralModel:
     columns = [u.Quantity(table[name]) for name in COLUMNS]
     for name, column, unit in zip(COLUMNS, columns, ("TeV", "cm-2 s-1 TeV-1"), strict=True):
         if not column.unit.is_equivalent(unit):
-            unit_text = str(column.unit) or "no unit"
-            raise ModelError(f"{path}: {name} is in {unit_text}; expected a unit such as {unit}")
+            unit_text = f"is in {column.unit}" if str(column.unit) else "has no unit"
+            raise ModelError(f"{path}: {name} {unit_text}; expected a unit such as {unit}")
     energy, dnde = columns
     if len(energy) < 2 or not np.all(np.diff(energy.value) > 0) or energy.value[0] <= 0:
         raise ModelError(f"{path}: energy must increase; expected two or more increasing energies")

@@ -56,9 +56,9 @@ def _integer_between(low: int, high: int) -> Any:
     return validate
 
 
-def _minutes(value: Any) -> Any:
-    """Round a number of minutes, so that equal durations are the same archive."""
-    # 12 digits: 0.7 h and 42 min are the same archive
+def _round_minutes(value: Any) -> Any:
+    """Round a number of minutes, so that equal durations give the same archive."""
+    # 12 digits, so that 0.7 h equals 42 min
     return float(f"{value:.12g}") if isinstance(value, (int, float)) else value
 
 
@@ -91,7 +91,9 @@ class CrabSimulation:
 
     seed: int = attrs.field(default=42, validator=_integer_between(0, SEED_MAX))
     runs: int = attrs.field(default=4, validator=_integer_between(1, RUNS_MAX))
-    livetime: float = attrs.field(default=28.0, converter=_minutes, validator=_validate_livetime)
+    livetime: float = attrs.field(
+        default=28.0, converter=_round_minutes, validator=_validate_livetime
+    )
 
     @property
     def data_files(self) -> tuple[str, ...]:
@@ -126,8 +128,8 @@ class CrabSimulation:
     def write(self, folder: Path | str) -> Path:
         """Write the archive: DL3 files, both indexes, the true parameters, and SHA256SUMS.
 
-        It is written to a hidden folder, which is renamed at the end. The same simulation has the
-        same bytes with the same versions of gammapy, numpy and astropy.
+        It is written to a hidden folder, which is renamed at the end. The same simulation results
+        in the same bytes with the same versions of gammapy, numpy and astropy.
 
         Parameters
         ----------
@@ -150,10 +152,10 @@ class CrabSimulation:
                 "Creating the simulated archive sim:crab in %s: %d x %g min; about %.0f s.",
                 *(folder, self.runs, self.livetime, 2 + self.runs * (1 + self.livetime / 100)),
             )
-            self._fill(staging)
+            self._write_files(staging)
         return folder
 
-    def _fill(self, folder: Path) -> None:
+    def _write_files(self, folder: Path) -> None:
         """Write all files of the archive to a folder."""
         from skyred.components.simulation import files, index, observations
 

@@ -15,18 +15,18 @@ from platformdirs import user_cache_path
 
 from skyred.components.simulation.archive import CrabSimulation
 from skyred.io.checksums import find_damage
-from skyred.io.publish import remove, remove_left_behind
+from skyred.io.publish import remove, remove_leftovers
 
 log = logging.getLogger("skyred.simulation")
 
 FORMAT_VERSION = 1
-"""To be increased when the same simulation results in different bytes."""
+"""Increase it when the same simulation results in different bytes."""
 
 
 def get_cached_archive(simulation: CrabSimulation, base: Path | None = None) -> Path:
     """Return the folder of an archive; create the archive if it is missing or damaged.
 
-    The name of the folder has a digest of the simulation, the version of its format, and the
+    The name of the folder contains a digest of the simulation, the version of its format, and the
     versions of gammapy, numpy and astropy. Concurrent processes create the archive once.
 
     Parameters
@@ -50,7 +50,7 @@ def get_cached_archive(simulation: CrabSimulation, base: Path | None = None) -> 
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):
-        remove_left_behind(folder)
+        remove_leftovers(folder)
         if folder.exists():
             reason = find_damage(folder, simulation.files)
             if reason is None:

@@ -29,7 +29,7 @@ FIRST_NIGHT = Time("2004-12-09T22:00:00", scale="tt")
 RUNS_PER_NIGHT = 4
 SIDEREAL_DAY = 86164.0905 * u.s
 PAUSE = 2 * u.min
-# The source needs small pixels, in the range of its PSF only; the background needs neither.
+# The source needs small pixels, but only within its PSF; the background does not.
 # With an odd number of pixels of 0.02 deg the source, 0.5 deg away, is at the centre of a pixel.
 SOURCE_MAP = (3.02 * u.deg, 0.02 * u.deg)
 BACKGROUND_MAP = (2 * FIELD_RADIUS * u.deg, 0.1 * u.deg)
@@ -54,7 +54,7 @@ def simulate_run(number: int, *, livetime: float, seed: int) -> Observation:
         The number of the run, from 0. It determines the pointing, the time and, with the seed, the
         events, independently of the other runs.
     livetime : float
-        The livetime in minutes; the run is longer by the dead time of 6 %.
+        The livetime in minutes; the duration also includes 6 % dead time.
     seed : int
         The seed of the archive.
 
@@ -64,13 +64,13 @@ def simulate_run(number: int, *, livetime: float, seed: int) -> Observation:
         The run in memory, full-enclosure. Events between 0.4 and 100 TeV, with MC_ID 1 for the
         source and 0 for the background, and the true energy and position of each.
     """
-    observation = _observation(number, livetime)
+    observation = _create_observation(number, livetime)
     random = np.random.RandomState(np.random.MT19937(np.random.SeedSequence([seed, number])))
     sampler = MapDatasetEventSampler(random_state=random, keep_mc_id=True)
-    background_dataset = _dataset(
+    background_dataset = _create_dataset(
         observation.copy(in_memory=True, psf=None, edisp=None), BACKGROUND_MAP
     )
-    tables = [_source(sampler, observation), sampler.sample_background(background_dataset)]
+    tables = [_sample_source(sampler, observation), sampler.sample_background(background_dataset)]
     # an empty table may have fewer columns: stacking would mask those of the other table
     non_empty = [table for table in tables if len(table)] or tables[1:]
     events = EventList(vstack(non_empty, metadata_conflicts="silent"))
@@ -78,7 +78,7 @@ def simulate_run(number: int, *, livetime: float, seed: int) -> Observation:
     events = events.select_row_subset(
         background_dataset.counts.geom.contains(events.map_coord(background_dataset.counts.geom))
     )
-    # these years are in the tables of astropy: no download is needed
+    # no download is needed: astropy includes the tables of these years
     with iers.earth_orientation_table.set(iers.IERS_B.open()):
         header = sampler.event_list_meta(background_dataset, observation)
     return observation.copy(
@@ -124,7 +124,7 @@ def start_time(number: int, duration: u.Quantity) -> Time:
     return FIRST_NIGHT + night * SIDEREAL_DAY + position * (duration + PAUSE)
 
 
-def _observation(number: int, livetime: float) -> Observation:
+def _create_observation(number: int, livetime: float) -> Observation:
     """Return the observation of a run without events.
 
     Parameters
@@ -153,7 +153,7 @@ def _observation(number: int, livetime: float) -> Observation:
     )
 
 
-def _dataset(observation: Observation, size: tuple[u.Quantity, u.Quantity]) -> MapDataset:
+def _create_dataset(observation: Observation, size: tuple[u.Quantity, u.Quantity]) -> MapDataset:
     """Return the dataset to sample events from, with the true models.
 
     Parameters
@@ -183,7 +183,7 @@ def _dataset(observation: Observation, size: tuple[u.Quantity, u.Quantity]) -> M
     )
 
 
-def _source(sampler: MapDatasetEventSampler, observation: Observation) -> Table:
+def _sample_source(sampler: MapDatasetEventSampler, observation: Observation) -> Table:
     """Return the events of the source, with PSF and energy dispersion.
 
     Parameters
@@ -198,7 +198,7 @@ def _source(sampler: MapDatasetEventSampler, observation: Observation) -> Table:
     astropy.table.Table
         The events.
     """
-    dataset = _dataset(observation.copy(in_memory=True, bkg=None), SOURCE_MAP)
+    dataset = _create_dataset(observation.copy(in_memory=True, bkg=None), SOURCE_MAP)
     events = sampler.sample_sources(dataset)
     if len(events):
         events = sampler.sample_psf(dataset.psf, events)

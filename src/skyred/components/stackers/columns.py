@@ -37,7 +37,7 @@ def groups_by_column(
     Returns
     -------
     dict of str to tuple or str
-        The sorting key and label of the group of a run, or the reason why it is in no group.
+        The sorting key and label of the group of a run, or the reason why it is not in any group.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def _create_bin_finder(column: Column, edges: u.Quantity) -> Callable[[int], Ass
         value = column[index]
         bin_index = None if _is_missing(value) else find_bin(float(value), limits)
         if bin_index is None:
-            return f"its {column.name}, {value}, is in no bin ({edges[0]} to {edges[-1]})"
+            return f"its {column.name}, {value}, is outside the bins ({edges[0]} to {edges[-1]})"
         label = f"{column.name}-{limits[bin_index]:g}-{limits[bin_index + 1]:g}"
         return attrs.astuple(Group(float(bin_index), label))
 

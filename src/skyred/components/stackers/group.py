@@ -165,7 +165,7 @@ class GroupRuns(Stacker):
         return GroupRows(**{name: getattr(self, name) for name in specs(GroupRuns)}, groups=groups)
 
     def admit(self, observation: Observation) -> None:
-        """Skip an observation that is in no group.
+        """Skip an observation that is not in any group.
 
         Parameters
         ----------
@@ -175,7 +175,7 @@ class GroupRuns(Stacker):
         Raises
         ------
         SkipObservation
-            If it is in no group.
+            If it is not in any group.
         """
         self.group(observation)
 
@@ -195,7 +195,7 @@ class GroupRuns(Stacker):
         Raises
         ------
         SkipObservation
-            If it is in no group.
+            If it is not in any group.
         ValueError
             If the run has no such information.
         """
@@ -273,7 +273,7 @@ class GroupRuns(Stacker):
         Raises
         ------
         SkipObservation
-            If the run is in no group.
+            If the run is not in any group.
         TypeError
             If the dataset is of another type than the total.
         """
@@ -349,7 +349,7 @@ class GroupRows(GroupRuns):
         Raises
         ------
         SkipObservation
-            If it is in no group.
+            If it is not in any group.
         ValueError
             If the run is not in the observation table.
         """

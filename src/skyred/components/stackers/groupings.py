@@ -65,7 +65,7 @@ class Grouping(Protocol):
         Raises
         ------
         SkipObservation
-            If the observation is in no group.
+            If the observation is not in any group.
         """
         ...
 
@@ -114,14 +114,14 @@ class TimeEdges:
         Raises
         ------
         SkipObservation
-            If it is in no bin.
+            If it is not in any bin.
         """
         edges = [_mjd(edge.time) for edge in self.edges]
         index = find_bin(_mjd(observation.tmid), edges)
         if index is None:
-            middle = observation.tmid.utc.isot
+            middle, bins = observation.tmid.utc.isot, _format_range(self.edges)
             raise SkipObservation(
-                f"the middle of the run, {middle}, is in no time bin ({_format_range(self.edges)})"
+                f"the middle of the run, {middle}, is outside the time bins ({bins})"
             )
         return Group(edges[index], format_time(edges[index], edges))
 
@@ -173,13 +173,13 @@ class ZenithBins:
         Raises
         ------
         SkipObservation
-            If it is in no bin.
+            If it is not in any bin.
         """
         edges, angle = self.edges.to_value("deg"), zenith(observation)
         index = find_bin(angle, edges)
         if index is None:
             raise SkipObservation(
-                f"zenith angle {angle:.1f} deg is in no bin ({_format_range(self.edges)})"
+                f"zenith angle {angle:.1f} deg is outside the bins ({_format_range(self.edges)})"
             )
         return Group(index, f"zenith-{edges[index]:g}-{edges[index + 1]:g}")
 
@@ -228,7 +228,7 @@ def find_bin(value: float, edges: Sequence[float]) -> int | None:
     Returns
     -------
     int or None
-        The index; None if the value is in no bin.
+        The index; None if the value is not in any bin.
     """
     index = int(np.searchsorted(edges, value, side="right")) - 1
     return index if 0 <= index < len(edges) - 1 else None

@@ -1,1 +1,1 @@
-"""Watchers of a run: progress, provenance and pictures."""
+"""Watchers of a run: progress, provenance and plots."""

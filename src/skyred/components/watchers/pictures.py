@@ -1,4 +1,4 @@
-"""Pictures of the datasets and products of a run, in its run folder."""
+"""Plots of the datasets and products of a run, in its run folder."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from skyred.interfaces.records import Report, Run
 
 DPI = 120
-MAX_DATASETS = 12  # to limit the time for pictures of many runs
+MAX_DATASETS = 12  # to limit the time for plots of many runs
 log = logging.getLogger(__name__)
 
 
 @hookimpl
 def skyred_run_finished(run: Run, report: Report) -> None:
-    """Draw the pictures into ``plots/`` in the folder of the run.
+    """Draw the plots into ``plots/`` in the folder of the run.
 
     Parameters
     ----------
@@ -37,21 +37,21 @@ def skyred_run_finished(run: Run, report: Report) -> None:
     Raises
     ------
     RuntimeError
-        If pictures cannot be drawn, after drawing the others.
+        If plots cannot be drawn, after drawing the others.
     """
     if run.folder is None:
         return
     failures = []
     plot = _limit_datasets(report.result).plot
-    for name in plot:  # pictures of datasets are defined in skyred/products/plotting/datasets.py
+    for name in plot:  # plots of datasets are defined in skyred/products/plotting/datasets.py
         try:
             save(partial(plot, name), run.folder / "plots" / f"{name}.png")
-        except Exception as error:  # an error in one picture must not prevent the others
+        except Exception as error:  # an error in one plot must not prevent the others
             if disk_failure(error):
                 raise
             failures.append(f"{name}: {type(error).__name__}: {error}")
     if failures:
-        raise RuntimeError(f"cannot draw pictures: {'; '.join(failures)}")
+        raise RuntimeError(f"cannot draw plots: {'; '.join(failures)}")
 
 
 def _limit_datasets(result: Any) -> Any:
@@ -66,12 +66,12 @@ def _limit_datasets(result: Any) -> Any:
 
 
 def save(draw: Callable[[], Axes], path: Path) -> None:
-    """Draw a picture into a file, and close the figure.
+    """Draw a plot into a file, and close the figure.
 
     Parameters
     ----------
     draw : callable
-        The function that draws the picture and returns its axes.
+        The function that draws the plot and returns its axes.
     path : pathlib.Path
         The file; its folder is created.
     """
@@ -81,6 +81,6 @@ def save(draw: Callable[[], Axes], path: Path) -> None:
     with plt.ioff():
         figure = draw().get_figure(root=True)
         assert figure is not None
-        # a fixed "Software" keeps the bytes of a picture independent of the installed version
+        # a fixed "Software" keeps the bytes of a plot independent of the installed version
         figure.savefig(path, dpi=DPI, metadata={"Software": "skyred"})
         plt.close(figure)

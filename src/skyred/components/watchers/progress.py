@@ -112,7 +112,7 @@ class ProgressWatcher:
         line = f"{step:<9} {record.seconds:7.1f} s  {record.summary}"
         self.console.print(line, markup=False, soft_wrap=True)
 
-    @hookimpl(trylast=True)  # after the watchers that write pictures and reports
+    @hookimpl(trylast=True)  # after the watchers that write plots and reports
     def skyred_run_finished(self, run: Run, report: Report) -> None:
         """Stop the display, and print the state and the duration of the run.
 

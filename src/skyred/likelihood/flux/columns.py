@@ -29,7 +29,7 @@ NO_DATASET = "no dataset covers these energies"
 NO_MINIMUM = "the statistic has no minimum"
 NO_COUNTS = "the source predicts no counts, since there is no exposure"
 NO_REFERENCE = "the reference flux is zero, not finite or changes sign in the bin"
-OPTIONAL = {
+OPTIONAL_COLUMNS = {
     "errn-errp": ("norm_errn", "norm_errp"),
     "ul": ("norm_ul",),
     "sensitivity": ("norm_sensitivity",),
@@ -49,7 +49,7 @@ class FittedNorm:
     slices : sequence of Slice
         The datasets in the bin, with the other parameters at their best values.
     fixed_profile : FixedProfile
-        The statistic as a function of the norm, with the other parameters fixed there.
+        The statistic as a function of the norm, with the other parameters fixed at these values.
     """
 
     norm: Norm
@@ -71,9 +71,9 @@ class FluxColumns:
     parameter : gammapy.modeling.Parameter
         The norm: its start, limits and scan values.
     scans : list of array
-        The norms of the scan, empty before the first row. All rows have the same, because
-        `FluxPoints` has one axis for them; if they depend on the fit, they are those of the first
-        row.
+        The norms of the scan, empty before the first row. They are the same in all rows, because
+        `FluxPoints` has one axis for them; if they depend on the fit, those of the first row are
+        used.
     """
 
     selected: Sequence[str]
@@ -198,7 +198,7 @@ class FluxColumns:
         if "ul" in self.selected:
             row["norm_ul"] = find_upper_limit(profile, norm, self.n_sigma_ul, high)
         if "scan" in self.selected:
-            row["norm_scan"] = scan = self._scan(norm)
+            row["norm_scan"] = scan = self._scan_norms(norm)
             row["stat_scan"] = np.array([profile.stat(value) for value in scan])
         if "sensitivity" in self.selected:
             sigma = self.n_sigma_sensitivity
@@ -210,7 +210,7 @@ class FluxColumns:
             "reason": "" if np.isfinite(norm.value) else _reason_for_missing_norm(fitted),
         }
 
-    def _scan(self, norm: Norm) -> NDArray[np.float64]:
+    def _scan_norms(self, norm: Norm) -> NDArray[np.float64]:
         if not self.scans:
             parameter = self.parameter.copy()  # its range may depend on value and error
             parameter.value, parameter.error = norm.value, np.nan_to_num(norm.error)
@@ -218,7 +218,7 @@ class FluxColumns:
         return self.scans[0]
 
     def empty_row(self, datasets: int, reason: str = MASKED) -> Row:
-        """Return the columns of a bin without a norm, filled as gammapy fills masked ones.
+        """Return the columns of a bin without a norm, with the values of masked bins in gammapy.
 
         Parameters
         ----------
@@ -233,7 +233,7 @@ class FluxColumns:
             Values by column.
         """
         nan = dict.fromkeys(["norm", "norm_err", "ts"], np.nan)
-        for selected, columns in OPTIONAL.items():
+        for selected, columns in OPTIONAL_COLUMNS.items():
             if selected in self.selected:
                 nan |= dict.fromkeys(columns, np.nan)
         row: Row = {**nan, "stat": 0.0, "stat_null": 0.0, "success": False, "reason": reason}

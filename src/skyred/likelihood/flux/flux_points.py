@@ -179,7 +179,7 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         row = self.fit_norm(datasets, energy_min, energy_max)
         row.pop("reason")
         edges = [dataset_slice.edges for dataset_slice in slices]
-        return self._for_all_datasets(slices, {**self.reference(edges), **row})
+        return self._expand_to_all_datasets(slices, {**self.reference(edges), **row})
 
     def fit_norm(self, datasets: Datasets, energy_min: u.Quantity, energy_max: u.Quantity) -> Row:
         """Fit the norm in an energy bin.
@@ -229,10 +229,10 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
             return self._refit_compiled_bin(datasets, low, high, start)
         return self.refit.fit(self.slices.bin_ranges(low, high, datasets.names), start, self.sign)
 
-    def _for_all_datasets(self, slices: list[Slice], row: Row) -> Row:
+    def _expand_to_all_datasets(self, slices: list[Slice], row: Row) -> Row:
         """Return a row with counts of every dataset, 0 for those without a bin in the range.
 
-        gammapy combines the datasets of all rows to one axis, and fails if one is missing in a row.
+        gammapy combines the datasets of all rows into one axis, and fails if a row has fewer.
         """
         names = [split.dataset.name for split in self.slices.split_datasets]
         indices = [names.index(dataset_slice.name) for dataset_slice in slices]
@@ -256,7 +256,7 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
             Reference fluxes by column.
         """
         edges = u.Quantity([u.Quantity(ranges).min(), u.Quantity(ranges).max()])
-        # in the unit of the requested edges: OGIP files are in keV
+        # in the unit of the requested edges, because OGIP files are in keV
         axis = MapAxis.from_energy_edges(edges.to(self.energy_edges.unit))
         with np.errstate(invalid="ignore", divide="ignore"):
             spectral = positive_spectrum(self.model.spectral_model, axis.edges)
@@ -306,10 +306,10 @@ def _other_priors(
         The sum of the priors of each model, and a function that returns whether it applies to
         datasets, by their names.
     """
-    own = {value_key(parameter) for parameter in model.spectral_model.parameters}
+    own_keys = {value_key(parameter) for parameter in model.spectral_model.parameters}
     priors = []
     for other_model in space.models:
-        parameters = [p for p in other_model.parameters if value_key(p) not in own and p.prior]
+        parameters = [p for p in other_model.parameters if value_key(p) not in own_keys and p.prior]
         if parameters:
             total = float(sum(parameter.prior_stat_sum() for parameter in parameters))
             priors.append((total, partial(_applies_to, other_model)))

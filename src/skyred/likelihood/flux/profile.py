@@ -168,7 +168,7 @@ class CashTerm:
         self.filled = Cash(counts[filled]), signal[filled], background[filled]
         self.sums = float(signal.sum()), float(background.sum())
         with np.errstate(all="ignore"):
-            # if the background of any bin is negative by itself, every bin is clipped separately
+            # if the background of any bin is negative, every bin is clipped separately
             zero = np.where(
                 signal > 0, -background / signal, np.where(background < 0, np.inf, -np.inf)
             )
@@ -197,7 +197,7 @@ class CashTerm:
         return cash.value(norm * signal + background, self.npred(norm))
 
     def slopes(self, norm: float) -> tuple[float, float]:
-        """Return the first and second derivative; bins without predicted counts add nothing.
+        """Return the first and second derivative; bins without predicted counts do not contribute.
 
         Parameters
         ----------

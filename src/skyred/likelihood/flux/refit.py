@@ -206,9 +206,15 @@ class Refit:
         space = likelihood.space
         free = set(space.free.tolist()) - set(space.indices_of(model.parameters).tolist())
         split_datasets = {split.dataset.name: split for split in slices.split_datasets}
-        parts = [part for split in split_datasets.values() for part in split.dataset.parts]
-        others = [part for part in parts if part.name != model.name]
-        if Priors(space) or any(_free_indices(part, free) is None for part in others):
+        contributions = [
+            contribution
+            for split in split_datasets.values()
+            for contribution in split.dataset.contributions
+        ]
+        others = [contribution for contribution in contributions if contribution.name != model.name]
+        if Priors(space) or any(
+            _free_indices(contribution, free) is None for contribution in others
+        ):
             return None
         space = attrs.evolve(space, all=[*space.all, norm])
         return cls(space, split_datasets, str(model.name), free)
@@ -239,9 +245,15 @@ class Refit:
             self._select_energies(self.split_datasets[name], *bins, sign)
             for name, bins in ranges.items()
         ]
-        parts = [part for name in ranges for part in self.split_datasets[name].dataset.parts]
-        others = [part for part in parts if part.name != self.source]
-        other_indices = [_free_indices(part, self.free) or set() for part in others]
+        contributions = [
+            contribution
+            for name in ranges
+            for contribution in self.split_datasets[name].dataset.contributions
+        ]
+        others = [
+            contribution for contribution in contributions if contribution.name != self.source
+        ]
+        other_indices = [_free_indices(contribution, self.free) or set() for contribution in others]
         free = [*sorted(set().union(*other_indices)), self.index]
         total = Total(attrs.evolve(self.space, free=np.array(free)), datasets)
         objective = with_start(build_objective_without_priors(total), len(free) - 1, start)
@@ -266,30 +278,36 @@ class Refit:
         rows = split.rows(first, last)
         bins = Bins(mask, dataset.bins.indices[rows])
         state, fixed = self.space.state(), np.zeros(mask.shape)
-        parts: list[Contribution] = [Signal(sign * split.signal, self.index, bins)]
-        for part in dataset.parts:
-            if part.name == self.source:
+        contributions: list[Contribution] = [Signal(sign * split.signal, self.index, bins)]
+        for contribution in dataset.contributions:
+            if contribution.name == self.source:
                 continue
-            if isinstance(part, ScaledCounts) and _free_indices(part, self.free):
-                parts.append(part.select(bins))
+            if isinstance(contribution, ScaledCounts) and _free_indices(contribution, self.free):
+                contributions.append(contribution.select(bins))
             else:
-                fixed += part.cube(state)
-        parts.append(ScaledCounts("", fixed, None, split.axis.center, bins, self.space))
+                fixed += contribution.cube(state)
+        contributions.append(ScaledCounts("", fixed, None, split.axis.center, bins, self.space))
         statistic: Any = split.wstat(rows) or Cash(bins.select(dataset.counts))
-        return CountsDataset(dataset.name, parts, bins, dataset.counts, statistic)
+        return CountsDataset(dataset.name, contributions, bins, dataset.counts, statistic)
 
     def _evaluate_at(self, split: SplitDataset, state: Vector) -> SplitDataset:
         """Return a dataset split at the values in a state, with the source at norm one."""
-        others = [part for part in split.dataset.parts if part.name != self.source]
-        background = sum((part.cube(state) for part in others), np.zeros(split.signal.shape))
+        others = [
+            contribution
+            for contribution in split.dataset.contributions
+            if contribution.name != self.source
+        ]
+        background = sum(
+            (contribution.cube(state) for contribution in others), np.zeros(split.signal.shape)
+        )
         return attrs.evolve(split, background=background)
 
 
-def _free_indices(part: Any, free: set[int]) -> set[int] | None:
+def _free_indices(contribution: Any, free: set[int]) -> set[int] | None:
     """Return the free parameters of a contribution; None if they change more than its scale."""
-    own = part.own if hasattr(part, "own") else part.subset.state_indices
+    own = contribution.own if hasattr(contribution, "own") else contribution.subset.state_indices
     indices = set(own.tolist()) & free
-    return None if indices and not isinstance(part, ScaledCounts) else indices
+    return None if indices and not isinstance(contribution, ScaledCounts) else indices
 
 
 def with_start(objective: Objective, index: int, norm: Norm) -> Objective:

@@ -98,9 +98,9 @@ class SplitDataset:
         """
         shape = dataset.bins.mask.shape
         signal, background = np.zeros(shape), np.zeros(shape)
-        for part in dataset.parts:
-            total = signal if part.name == source else background
-            total += part.cube(state)
+        for contribution in dataset.contributions:
+            total = signal if contribution.name == source else background
+            total += contribution.cube(state)
         return cls(dataset, axis, signal, background)
 
     def slice(self, first: int, last: int, sign: int = 1) -> Slice:

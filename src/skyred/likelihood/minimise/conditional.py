@@ -117,18 +117,18 @@ def _conditional_sharp_sources(
     """
     sources = []
     for source in objective.sharp(x) if objective.sharp else ():
-        is_free = [index in positions for index in source.places.tolist()]
+        is_free = [index in positions for index in source.indices.tolist()]
         if not any(is_free):
             continue
         indices, sizes, related = (
             np.array(
                 [positions[index] for index in array.tolist() if index in positions], dtype=int
             )
-            for array in (source.places, source.sizes, source.related)
+            for array in (source.indices, source.sizes, source.related)
         )
         pixels = source.pixels[is_free]
         sources.append(
-            attrs.evolve(source, places=indices, pixels=pixels, sizes=sizes, related=related)
+            attrs.evolve(source, indices=indices, pixels=pixels, sizes=sizes, related=related)
         )
     return sources
 
@@ -183,12 +183,12 @@ def conditional_grids(objective: Objective, free: Index, to_full: Derivative) ->
     positions = {int(index): position for position, index in enumerate(free)}
     grids = []
     for grid in objective.grids:
-        if not all(index in positions for index in grid.places.tolist()):
+        if not all(index in positions for index in grid.indices.tolist()):
             continue
         grids.append(
             attrs.evolve(
                 grid,
-                places=np.array([positions[index] for index in grid.places.tolist()], dtype=int),
+                indices=np.array([positions[index] for index in grid.indices.tolist()], dtype=int),
                 related=np.array(
                     [positions[index] for index in grid.related.tolist() if index in positions],
                     dtype=int,

@@ -169,7 +169,7 @@ def fit_all(objective: Objective) -> tuple[Array, bool]:
     if objective.gradient_of is not None and objective.fisher_of is not None:
         sources = objective.sharp(start) if objective.sharp else ()
         if sources:
-            return SharpSearch(objective, TOLERANCE).follow(start, sources), True
+            return SharpSearch(objective, TOLERANCE).update(start, sources), True
         pixels = PixelCoordinates(objective, start)
         cells = CellSearch(pixels, TOLERANCE, TOLERANCE)
         end = cells.descend(pixels.to_pixels(start))

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-FARTHEST = 0.1  # in the statistic: largest distance to the minimum that HESSE may estimate
-NEAR_LIMIT = 0.5  # of its error, as in Minuit: a parameter closer to a limit counts as at its limit
-ASYMMETRY = 0.05  # of an error: largest difference of the two sides from their mean
-MEAN = 0.02  # relative: largest difference of the mean of both sides from the error
-NEGLECTED = 0.1  # of the rise of the statistic, if costly parameters stay at the minimum
+MAX_EDM = 0.1  # largest estimated distance to the minimum after HESSE
+LIMIT_MARGIN = 0.5  # errors, as in Minuit: a parameter closer to a limit is at its limit
+MAX_ASYMMETRY = 0.05  # errors: largest difference of the two sides from their mean
+MAX_MEAN_DIFFERENCE = 0.02  # errors: largest difference of the mean of both sides from one
+MAX_ADDED_RISE = 0.1  # of the statistic, if costly parameters stay at the minimum
 
 
 def failure_reason(minuit: Minuit) -> str:
@@ -46,7 +46,7 @@ def failure_reason(minuit: Minuit) -> str:
     return "MIGRAD did not converge: " + ("; ".join(failures) or "no reason given")
 
 
-def at_limit(objective: Objective, values: Array, errors: Array) -> list[str]:
+def parameters_at_limit(objective: Objective, values: Array, errors: Array) -> list[str]:
     """Return the names of the parameters that are at one of their limits.
 
     Parameters
@@ -61,19 +61,21 @@ def at_limit(objective: Objective, values: Array, errors: Array) -> list[str]:
     list of str
         Names of the parameters that are closer to a limit than half of their error.
     """
-    margin = NEAR_LIMIT * np.where(np.isfinite(errors), errors, np.abs(values))
+    margin = LIMIT_MARGIN * np.where(np.isfinite(errors), errors, np.abs(values))
     low, high = objective.limits.T
     is_at_limit = (values - low <= margin) | (high - values <= margin)
     return [name for name, at_end in zip(objective.names, is_at_limit, strict=True) if at_end]
 
 
-def asymmetric(objective: Objective, values: Array, covariance: Array) -> list[str]:
+def parameters_with_asymmetric_errors(
+    objective: Objective, values: Array, covariance: Array
+) -> list[str]:
     """Return the names of the parameters with a non-parabolic profile.
 
-    One error away from the minimum, along the line on which a parabola has its other parameters
-    fitted, the statistic must rise by one on both sides. Costly parameters with a weak correlation
-    stay at the minimum, and the parabola rises a little more: a shifted position costs a
-    convolution.
+    A parameter is shifted by one error to each side, and the other parameters to their minimum on
+    the parabola that the covariance defines: the statistic must rise by one. Weakly correlated
+    parameters that are costly to change, such as positions, stay at the minimum; the parabola then
+    rises a little more.
 
     Parameters
     ----------
@@ -93,7 +95,7 @@ def asymmetric(objective: Objective, values: Array, covariance: Array) -> list[s
     costly = np.zeros(len(values), dtype=bool) if objective.costly is None else objective.costly
     names = []
     for index, name in enumerate(objective.names):
-        shift, expected = _line(correlation[index], curvature, costly)
+        shift, expected = _shift_by_one_error(correlation[index], curvature, costly)
         shift *= errors
         ends = [values - shift, values + shift]
         low, high = objective.limits.T
@@ -104,12 +106,17 @@ def asymmetric(objective: Objective, values: Array, covariance: Array) -> list[s
             names.append(name)
             continue
         sides = np.sqrt(expected / rises)  # in errors, to first order
-        if abs(sides[1] - sides[0]) > 2 * ASYMMETRY or abs(sides.mean() - 1) > MEAN:
+        if (
+            abs(sides[1] - sides[0]) > 2 * MAX_ASYMMETRY
+            or abs(sides.mean() - 1) > MAX_MEAN_DIFFERENCE
+        ):
             names.append(name)
     return names
 
 
-def _line(correlations: Array, curvature: Array, costly: NDArray[np.bool_]) -> tuple[Array, float]:
+def _shift_by_one_error(
+    correlations: Array, curvature: Array, costly: NDArray[np.bool_]
+) -> tuple[Array, float]:
     """Return a shift by one error of a parameter, and the rise of a parabola along it.
 
     Parameters
@@ -124,16 +131,16 @@ def _line(correlations: Array, curvature: Array, costly: NDArray[np.bool_]) -> t
     Returns
     -------
     shift : array
-        The shift in errors, shape (n,), with as many zeros of costly parameters as possible.
+        The shift in errors, shape (n,), zero for as many costly parameters as possible.
     rise : float
-        The rise of the parabola, between 1 and 1 + NEGLECTED.
+        The rise of the parabola, between 1 and 1 + MAX_ADDED_RISE.
     """
     order = np.flatnonzero(costly)
     order = order[np.argsort(np.abs(correlations[order]))]
     ordered = correlations[order]
     cross = np.tril(curvature[np.ix_(order, order)] * np.outer(ordered, ordered))
     rises = np.cumsum(2 * cross.sum(axis=1) - np.diag(cross))  # without the first ones
-    n_neglected = int(np.searchsorted(np.maximum.accumulate(rises), NEGLECTED))
+    n_neglected = int(np.searchsorted(np.maximum.accumulate(rises), MAX_ADDED_RISE))
     shift = correlations.copy()
     shift[order[:n_neglected]] = 0
     return shift, float(shift @ curvature @ shift)

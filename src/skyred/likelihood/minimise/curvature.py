@@ -27,7 +27,7 @@ FIRST_AGREEMENT = 0.1  # relative to the Fisher matrix: one pass is enough if th
 AGREEMENT = 0.02  # relative to the previous pass
 
 
-def block_curvature(
+def compute_block_curvature(
     objective: Objective, x: Array, indices: Index, matrix: Array
 ) -> tuple[Array, int]:
     """Compute the second derivatives of some parameters.

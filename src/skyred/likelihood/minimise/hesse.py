@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
-from skyred.likelihood.minimise.curvature import block_curvature
+from skyred.likelihood.minimise.curvature import compute_block_curvature
 from skyred.likelihood.minimise.degeneracy import (
     constrained_covariance,
     flat_parameters,
@@ -183,7 +183,7 @@ def _second_derivatives(
         for indices in ([smooth_indices] if len(smooth_indices) else []) + [
             limited_indices[[i]] for i in range(len(limited_indices))
         ]:
-            curvature, block_calls = block_curvature(objective, x, indices, matrix)
+            curvature, block_calls = compute_block_curvature(objective, x, indices, matrix)
             matrix[np.ix_(indices, indices)] = curvature
             calls += block_calls
     if len(objective.blocks) > 1:

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 RELOCATED = (
-    "a source was not detected where it started, or shared the counts of another: the fit was "
-    "restarted where the counts exceed the prediction most"
+    "a source was not detected at its start, or coincided with another one: the fit was "
+    "restarted at the largest excess of counts over the prediction"
 )
 
 
 @attrs.frozen(eq=False)
 class LowerPoint:
-    """A point with a lower statistic than the end of a search.
+    """A point with a lower statistic than the result of a search.
 
     Parameters
     ----------
@@ -39,14 +39,14 @@ class LowerPoint:
 
 
 def find_lower_point(cells: CellSearch, z: Array, errors: Array) -> LowerPoint | None:
-    """Search for a lower point around the end of a search.
+    """Search for a lower point around the result of a search.
 
     Parameters
     ----------
     cells : CellSearch
         The search among pixel cells, which counts the calls.
     z, errors : array
-        The end of a search and its errors, in pixel coordinates, shape (n,).
+        The result of a search and its errors, in pixel coordinates, shape (n,).
 
     Returns
     -------
@@ -83,7 +83,7 @@ def relocate_source(cells: CellSearch, z: Array) -> LowerPoint | None:
     cells : CellSearch
         The search among pixel cells, which counts the calls.
     z : array
-        The end of a search, in pixel coordinates, shape (n,).
+        The result of a search, in pixel coordinates, shape (n,).
 
     Returns
     -------

@@ -66,7 +66,7 @@ def add_asymmetric_errors(
     Returns
     -------
     FitResult
-        With `errn` and `errp`, and with notes on new fits and missing errors. It is not a success
+        With `errn` and `errp`, and with notes on new fits and missing errors. `success` is false
         if a new fit fails, or if profiles reach lower values after the last of several new fits.
     """
     for restart in range(RESTARTS + 1):
@@ -76,7 +76,7 @@ def add_asymmetric_errors(
         if restart == RESTARTS:
             break
         second = search(attrs.evolve(objective, start=intervals.lower))
-        if not second.stat < result.stat - gain:  # it is lower with other IRFs only
+        if not second.stat < result.stat - gain:  # it was lower only with other IRFs
             if objective.refresh is not None:
                 objective.refresh(result.values)
             return _with_intervals(result, _intervals(objective, result, -np.inf))

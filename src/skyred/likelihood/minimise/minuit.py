@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
-from skyred.likelihood.minimise.convergence import FARTHEST, failure_reason
+from skyred.likelihood.minimise.convergence import MAX_EDM, failure_reason
 from skyred.likelihood.minimise.search_result import SearchResult
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 HESSE_STRATEGY = 2
-HESSE_FIRST = 10  # HESSE runs first if calls exceed this times the squared number of parameters
+HESSE_FIRST = 10  # HESSE runs first if more than 10 n**2 calls are allowed, for n parameters
 
 
 @attrs.define(eq=False)
@@ -42,7 +42,7 @@ class MinuitSearch:
     Attributes
     ----------
     scale : array
-        The parameters per scaled parameter, shape (n,).
+        The unit of each scaled parameter, shape (n,).
     """
 
     objective: Objective
@@ -84,7 +84,7 @@ class MinuitSearch:
         final = self._run_hesse(search)
         message = "" if final.accurate else "HESSE failed: the covariance is not exact"
         end = self._result(final, calls + final.nfcn, message, search.fmin.edm)
-        if final.fmin.edm < FARTHEST:
+        if final.fmin.edm < MAX_EDM:
             return end
         message = f"HESSE estimates that the minimum is {final.fmin.edm:.2g} lower"
         return attrs.evolve(end, message=message, covariance=np.nan * end.covariance)

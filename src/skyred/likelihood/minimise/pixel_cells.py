@@ -241,10 +241,10 @@ class CellSearch:
             The statistic there.
         """
         best, lowest = z, stat - self.gain
-        cell = np.floor(z[grid.places])
+        cell = np.floor(z[grid.indices])
         self.rejected[_key(grid, cell)] = stat
         for start, box in _neighbours(grid, z, self.objective.limits):
-            key = _key(grid, np.floor(start[grid.places]))
+            key = _key(grid, np.floor(start[grid.indices]))
             if grid.piecewise and self.rejected.get(key, np.inf) < stat + STALE:
                 continue
             trial, value = self._fit(grid, start, box, grid.related, lowest + CLOSE)
@@ -274,11 +274,11 @@ class CellSearch:
         """
         correlated = set(self._correlated(grid, z).tolist())
         neighbours = {
-            tuple(other_grid.places.tolist())
+            tuple(other_grid.indices.tolist())
             for other_grid in self.pixels.grids
             if other_grid is not grid and not correlated.isdisjoint(other_grid.related.tolist())
         }
-        own, rejected = tuple(grid.places.tolist()), dict[tuple[float, ...], float]()
+        own, rejected = tuple(grid.indices.tolist()), dict[tuple[float, ...], float]()
         for key, stat in self.rejected.items():
             indices = key[: len(key) // 2]
             if indices not in neighbours:
@@ -309,7 +309,7 @@ class CellSearch:
     ) -> tuple[Array, float]:
         fine = len(free) > len(grid.related)
         free_objective = conditional(self.objective, free, start)
-        lines = np.flatnonzero(np.isin(free, grid.places)) if grid.piecewise else None
+        lines = np.flatnonzero(np.isin(free, grid.indices)) if grid.piecewise else None
         end = descend(
             free_objective,
             self.tolerance if fine else COARSE,
@@ -327,7 +327,7 @@ class CellSearch:
 
 
 def _key(grid: PixelGrid, cell: Array) -> tuple[float, ...]:
-    return (*grid.places.tolist(), *cell.tolist())
+    return (*grid.indices.tolist(), *cell.tolist())
 
 
 def _is_on_side(grid: PixelGrid, trial: Array, box: Array, cell: Array) -> bool:
@@ -337,9 +337,9 @@ def _is_on_side(grid: PixelGrid, trial: Array, box: Array, cell: Array) -> bool:
     """
     if not grid.piecewise:
         return False
-    low, high = box[grid.places].T
+    low, high = box[grid.indices].T
     direction = np.floor((low + high) / 2) - cell
-    at_side = np.where(direction > 0, trial[grid.places] - low, high - trial[grid.places])
+    at_side = np.where(direction > 0, trial[grid.indices] - low, high - trial[grid.indices])
     return bool(np.any((direction != 0) & (at_side <= 0)))
 
 
@@ -364,11 +364,11 @@ def _neighbours(grid: PixelGrid, z: Array, limits: Array) -> list[tuple[Array, A
         return _cells_around(grid, z, limits)
     starts = []
     sizes = FACTORS if grid.size is not None else (1.0,)
-    for *shift, factor in product(*[SHIFTS] * len(grid.places), sizes):
+    for *shift, factor in product(*[SHIFTS] * len(grid.indices), sizes):
         if not any(shift) and factor == 1:
             continue
         start = z.copy()
-        start[grid.places] += shift
+        start[grid.indices] += shift
         if grid.size is not None:
             start[grid.size] = np.clip(factor * z[grid.size], *limits[grid.size])
         starts.append((start, limits))
@@ -376,12 +376,12 @@ def _neighbours(grid: PixelGrid, z: Array, limits: Array) -> list[tuple[Array, A
 
 
 def _cells_around(grid: PixelGrid, z: Array, limits: Array) -> list[tuple[Array, Array]]:
-    cell, starts = np.floor(z[grid.places]), []
-    for shift in product((-1, 0, 1), repeat=len(grid.places)):
+    cell, starts = np.floor(z[grid.indices]), []
+    for shift in product((-1, 0, 1), repeat=len(grid.indices)):
         if not any(shift):
             continue
         start, box, neighbour = z.copy(), limits.copy(), cell + shift
-        start[grid.places] = neighbour + 0.5
-        box[grid.places] = np.array([neighbour + EDGE, neighbour + 1 - EDGE]).T
+        start[grid.indices] = neighbour + 0.5
+        box[grid.indices] = np.array([neighbour + EDGE, neighbour + 1 - EDGE]).T
         starts.append((start, box))
     return starts

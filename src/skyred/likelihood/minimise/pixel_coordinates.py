@@ -56,14 +56,14 @@ class PixelCoordinates:
         self.positions: dict[tuple[float, ...], Array] = {}
         self.jacobians: dict[tuple[int, ...], Array] = {}
         self.grids = [grid for grid in objective.grids if grid.small and self._is_free(grid)]
-        self.lines: Index = _concatenate([grid.places for grid in self.grids if grid.piecewise])
+        self.lines: Index = _concatenate([grid.indices for grid in self.grids if grid.piecewise])
         self.objective = self._transform() if self.grids else objective
 
     def _is_free(self, grid: PixelGrid) -> bool:
-        limits = self.sky.limits[grid.places]
+        limits = self.sky.limits[grid.indices]
         if not np.isfinite(limits).any():
             return True
-        distances = np.where(np.isfinite(limits), limits - self.start[grid.places, None], np.inf)
+        distances = np.where(np.isfinite(limits), limits - self.start[grid.indices, None], np.inf)
         pixel = np.abs(_slope(grid, self.start)).max(axis=1)
         return bool(np.all(np.abs(distances) > LIMIT_DISTANCE * pixel[:, None]))
 
@@ -82,7 +82,7 @@ class PixelCoordinates:
         """
         z = np.array(x, dtype=float)
         for grid in self.grids:
-            z[grid.places] = grid.to_pixels(x)
+            z[grid.indices] = grid.to_pixels(x)
         return z
 
     def update(self, z: Array, before: Array, x: Array) -> Array:
@@ -124,18 +124,18 @@ class PixelCoordinates:
     def _to_sky(self, grids: Sequence[PixelGrid], z: Array, x: Array) -> Array:
         """Set the sky positions of some sources in a vector of parameters."""
         for grid in grids:
-            key = (*grid.places.tolist(), *z[grid.places].tolist())
+            key = (*grid.indices.tolist(), *z[grid.indices].tolist())
             if key not in self.positions:
                 if len(self.positions) > MAX_POSITIONS * len(self.grids):
                     self.positions.clear()
-                x[grid.places] = self.start[grid.places]
-                self.positions[key] = grid.to_sky(z[grid.places], x)
-            x[grid.places] = self.positions[key]
+                x[grid.indices] = self.start[grid.indices]
+                self.positions[key] = grid.to_sky(z[grid.indices], x)
+            x[grid.indices] = self.positions[key]
         return x
 
     def _position_jacobian(self, grid: PixelGrid, x: Array, z: Array) -> Array:
         """Return the derivatives of a sky position by pixels, computed once per cell."""
-        key = (*grid.places.tolist(), *np.floor(z[grid.places]).astype(int).tolist())
+        key = (*grid.indices.tolist(), *np.floor(z[grid.indices]).astype(int).tolist())
         if key not in self.jacobians:
             self.jacobians[key] = _slope(grid, x)
         return self.jacobians[key]
@@ -160,7 +160,7 @@ class PixelCoordinates:
     def _jacobian(self, grids: Sequence[PixelGrid], x: Array, z: Array) -> Array:
         matrix = np.eye(len(x))
         for grid in grids:
-            matrix[grid.places[:, None], grid.places] = self._position_jacobian(grid, x, z)
+            matrix[grid.indices[:, None], grid.indices] = self._position_jacobian(grid, x, z)
         return matrix
 
     def errors(self, x: Array, errors: Array) -> Array:
@@ -180,14 +180,14 @@ class PixelCoordinates:
         return np.asarray(np.sqrt((inverse**2) @ errors**2))
 
     def _transform(self) -> Objective:
-        sky, indices = self.sky, _concatenate([grid.places for grid in self.grids])
+        sky, indices = self.sky, _concatenate([grid.indices for grid in self.grids])
         start = self.to_pixels(self.start)
         limits = sky.limits.copy()
         limits[indices] = [-np.inf, np.inf]
         steps = np.abs(sky.start) if sky.steps is None else np.array(sky.steps)
         for grid in self.grids:
             pixel = np.abs(_slope(grid, self.start)).max(axis=1)
-            steps[grid.places] = np.clip(steps[grid.places] / pixel, 0.1, 1.0)
+            steps[grid.indices] = np.clip(steps[grid.indices] / pixel, 0.1, 1.0)
         prior, refresh = sky.prior, sky.refresh
         return attrs.evolve(
             sky,
@@ -231,7 +231,7 @@ class PixelCoordinates:
         assert self.sky.condition is not None
         fixed, free = self.to_sky(values), set(indices.tolist())
         statistic = self.sky.condition(indices, fixed)
-        grids = [grid for grid in self.grids if not free.isdisjoint(grid.places.tolist())]
+        grids = [grid for grid in self.grids if not free.isdisjoint(grid.indices.tolist())]
 
         def to_sky(z: Array) -> Array:
             x = fixed.copy()

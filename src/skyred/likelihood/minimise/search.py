@@ -10,7 +10,10 @@ import numpy as np
 
 from skyred.errors import FitError
 from skyred.interfaces.records import FitResult
-from skyred.likelihood.minimise.convergence import asymmetric, at_limit
+from skyred.likelihood.minimise.convergence import (
+    parameters_at_limit,
+    parameters_with_asymmetric_errors,
+)
 from skyred.likelihood.minimise.hesse import Hessian
 from skyred.likelihood.minimise.logarithmic_factors import LogarithmicFactors
 from skyred.likelihood.minimise.minos import add_asymmetric_errors
@@ -20,7 +23,7 @@ from skyred.likelihood.minimise.newton import descend
 from skyred.likelihood.minimise.newton_search import NewtonResult, NewtonSearch
 from skyred.likelihood.minimise.search_result import SearchResult
 from skyred.likelihood.minimise.sharp_search import SharpSearch
-from skyred.likelihood.minimise.sharp_sources import is_uneven, without_small_sizes
+from skyred.likelihood.minimise.sharp_sources import is_non_smooth, without_small_sizes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -101,7 +104,7 @@ def _search(
     if method == "minuit" or objective.gradient_of is None or objective.fisher_of is None:
         end = search_by_minuit(objective, minuit, goal)
         sources = objective.sharp(end.values) if objective.sharp else ()
-        if sources and end.calls <= calls and is_uneven(objective, end.values, sources):
+        if sources and end.calls <= calls and is_non_smooth(objective, end.values, sources):
             sharp = SharpSearch(objective, goal).run(end.values, sources)
             end = _add_earlier_search(sharp, end.calls, end.notes)
         if method == "newton":
@@ -115,7 +118,7 @@ def _search_by_newton(objective: Objective, minuit: MinuitSearch, goal: float) -
     sources = objective.sharp(objective.start) if objective.sharp else ()
     if sources:
         newton = NewtonSearch(without_small_sizes(objective, sources), goal).run(objective.start)
-        if not _is_minimum(newton, goal) or is_uneven(objective, newton.x, sources):
+        if not _is_minimum(newton, goal) or is_non_smooth(objective, newton.x, sources):
             end = SharpSearch(objective, goal).run(newton.x, sources)
             return _add_earlier_search(end, newton.calls, newton.notes)
     else:
@@ -211,7 +214,9 @@ def _result(objective: Objective, end: SearchResult) -> FitResult:
             name for name, error in zip(objective.names, errors, strict=True) if not error > 0
         ]
         message = f"no valid error of {', '.join(invalid)}: the likelihood does not constrain it"
-    names = [] if message else asymmetric(objective, end.values, end.covariance)
+    names = (
+        [] if message else parameters_with_asymmetric_errors(objective, end.values, end.covariance)
+    )
     if names:
         notes = (
             *notes,
@@ -228,7 +233,7 @@ def _result(objective: Objective, end: SearchResult) -> FitResult:
         message=message,
         nfev=end.calls + 1,
         edm=end.edm,
-        at_limit=at_limit(objective, end.values, errors),
+        at_limit=parameters_at_limit(objective, end.values, errors),
         notes=notes,
         unconstrained=end.unconstrained,
     )

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-CORRELATED = 0.03  # smallest correlation of parameters that are fitted, too
-FARTHEST = 6.0  # scales: farther away the other parameters are not linear functions of the shift
+CORRELATED = 0.03  # minimum correlation of the other parameters that are fitted
+FARTHEST = 6.0  # in units of the scale: up to here other parameters are linear in the shift
 LARGEST_SCALE = 2.0  # pixels
 SMALLEST_SCALE = 1e-3
-SPREAD = 1.5  # scales, of samples
+SPREAD = 1.5  # in units of the scale: standard deviation of the samples
 VALUES, DEGREE = 17, 4  # values, and the degree of the smooth polynomial through them
-UNEVENNESS = 0.003  # in the statistic: smaller residuals create no other minimum
+MAX_RESIDUAL = 0.003  # in the statistic: smaller residuals do not create other minima
 ROUNDING = 1e-8  # of the statistic
 EFFECTIVE_FRACTION = 0.2  # smallest effective fraction of the samples for a covariance
 
@@ -35,7 +35,7 @@ class Samples:
     Parameters
     ----------
     shifts : array
-        The shifts, in scales, shape (m, k).
+        The shifts, in units of the scale, shape (m, k).
     stats : array
         The statistic, shape (m,).
     others : array
@@ -77,9 +77,9 @@ class Samples:
         Returns
         -------
         mean : array
-            The mean, in scales, shape (k,).
+            The mean, in units of the scale, shape (k,).
         covariance : array
-            The covariance, in squared scales, shape (k, k).
+            The covariance, in squared units of the scale, shape (k, k).
         """
         weights = self.weights()
         return weights @ self.shifts, _covariance(weights, self.shifts, self.shifts)
@@ -90,7 +90,7 @@ class Samples:
         Returns
         -------
         cross : array
-            The covariance with the shifts, in scales, shape (q, k).
+            The covariance with the shifts, in units of the scale, shape (q, k).
         covariance : array
             The covariance with each other, shape (q, q).
         """
@@ -105,7 +105,7 @@ def _covariance(weights: Array, first: Array, second: Array) -> Array:
 
 
 class SharpProfile:
-    """The statistic as a function of shifts of one source, in scales.
+    """The statistic as a function of shifts of one source, in units of `scale`.
 
     The other parameters are fitted by one Newton step, ``-F^-1 g`` with their gradient g and Fisher
     matrix F, which leads to the minimum of a parabola. An evaluation thus needs one image of the
@@ -122,7 +122,7 @@ class SharpProfile:
     fixed : array of int
         Indices of the parameters that are not fitted: those of other sources with sharp edges.
     scale : array, optional
-        From shifts to parameters, shape (k, k); by default from the Fisher matrix.
+        The matrix from shifts to parameters, shape (k, k); by default from the Fisher matrix.
 
     Attributes
     ----------
@@ -140,25 +140,25 @@ class SharpProfile:
         fixed: Index,
         scale: Array | None = None,
     ) -> None:
-        self.objective, self.indices, self.values = objective, source.places, values
+        self.objective, self.indices, self.values = objective, source.indices, values
         self.limits = objective.limits.copy()
         self.limits[source.sizes, 0] = np.maximum(self.limits[source.sizes, 0], 0)
         self.calls, self.longest = 1, LARGEST_SCALE * source.pixels
         fisher = objective.fisher(values)
         assert fisher is not None
         self.fisher = np.nan_to_num(fisher)
-        self.others = self._correlated(fixed)
+        self.others = self._select_correlated(fixed)
         self.gradient = gradient_by(objective, self.others)
         inner = np.ix_(self.others, self.others)
         self.inverse = np.linalg.pinv(self.fisher[inner], hermitian=True)
         self.cross = self.fisher[np.ix_(self.others, self.indices)]
         own = self.fisher[np.ix_(self.indices, self.indices)]
         if scale is None:
-            scale = self._by_fisher(own - self.cross.T @ self.inverse @ self.cross)
+            scale = self._scale_from_fisher(own - self.cross.T @ self.inverse @ self.cross)
         widths = np.sqrt(np.sum(scale**2, axis=1))
         self.scale = scale * np.minimum(1, self.longest / widths)[:, None]
 
-    def _correlated(self, fixed: Index) -> Index:
+    def _select_correlated(self, fixed: Index) -> Index:
         own = np.sqrt(np.where(np.diag(self.fisher) > 0, np.diag(self.fisher), np.inf))
         correlation = np.abs(self.fisher / np.outer(own, own))
         is_correlated = np.asarray(np.any(correlation[self.indices] > CORRELATED, axis=0))
@@ -166,7 +166,7 @@ class SharpProfile:
         at_limit = np.any(self.values[:, None] == self.objective.limits, axis=1)
         return np.flatnonzero(is_correlated & ~at_limit)
 
-    def _by_fisher(self, curvature: Array) -> Array:
+    def _scale_from_fisher(self, curvature: Array) -> Array:
         """Return the matrix from errors to parameters, shape (k, k)."""
         values, axes = np.linalg.eigh(curvature * np.outer(self.longest, self.longest))
         errors = np.sqrt(2 / np.maximum(values, 2.0))
@@ -178,7 +178,7 @@ class SharpProfile:
         Parameters
         ----------
         shift : array
-            The shift, in scales, shape (k,).
+            The shift, in units of the scale, shape (k,).
 
         Returns
         -------
@@ -216,7 +216,7 @@ class SharpProfile:
         Parameters
         ----------
         shift : array
-            The shift, in scales, shape (k,).
+            The shift, in units of the scale, shape (k,).
 
         Returns
         -------
@@ -226,7 +226,7 @@ class SharpProfile:
         return self._fit_others(self._shift(shift))
 
     @property
-    def is_uneven(self) -> bool:
+    def is_non_smooth(self) -> bool:
         """Whether the statistic is not smooth within an error, along any direction."""
         steps = np.linspace(-1, 1, VALUES)
         for direction in np.eye(len(self.indices)):
@@ -234,7 +234,7 @@ class SharpProfile:
             if not np.isfinite(stats).all():
                 return True
             smooth = np.polyval(np.polyfit(steps, stats, DEGREE), steps)
-            if np.std(stats - smooth) > max(UNEVENNESS, ROUNDING * np.abs(stats).max()):
+            if np.std(stats - smooth) > max(MAX_RESIDUAL, ROUNDING * np.abs(stats).max()):
                 return True
         return False
 
@@ -261,17 +261,17 @@ class SharpProfile:
             others[row] = point[self.others]
         return Samples(shifts, stats, others)
 
-    def scaled_to(self, covariance: Array) -> Array:
-        """Return the scale for a covariance of shifts.
+    def rescale(self, covariance: Array) -> Array:
+        """Return the scale in which shifts of this covariance have unit covariance.
 
         Parameters
         ----------
         covariance : array
-            The covariance, in squared scales, shape (k, k).
+            The covariance, in squared units of the scale, shape (k, k).
 
         Returns
         -------
         array
-            From the new shifts to parameters, shape (k, k).
+            The matrix from the new shifts to parameters, shape (k, k).
         """
         return np.asarray(self.scale @ np.linalg.cholesky(covariance))

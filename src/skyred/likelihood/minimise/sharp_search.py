@@ -1,12 +1,12 @@
-"""The search for the minimum with sources that have sharp edges.
+"""The search for the minimum if sources have sharp edges.
 
 gammapy evaluates a disk or a shell at points, and the edge passes one point after the other when
-the source moves. The statistic is therefore not smooth, and has many minima within the errors, any
-of which derivatives may lead to. This search samples the statistic around the source, on the scale
-of its likelihood, which follows from weighted samples (Cappe et al. 2004, J. Comp. Graph. Stat. 13,
-907). The simplex method (Nelder & Mead 1965, Computer Journal 7, 308), which needs no derivatives,
-starts from the lowest samples. The lowest value is accepted if several of these searches end there.
-
+the source moves. The statistic is therefore not smooth, and has many minima within the errors;
+derivatives lead to an arbitrary one of them. This search samples the statistic around the source,
+on the scale of its likelihood, which is determined from weighted samples (Cappe et al. 2004, J.
+Comp. Graph. Stat. 13, 907). The simplex method (Nelder & Mead 1965, Computer Journal 7, 308), which
+needs no derivatives, starts from the lowest samples. The lowest value is accepted if several of
+these searches end there.
 """
 
 from __future__ import annotations
@@ -35,26 +35,26 @@ if TYPE_CHECKING:
 
 SEED = 1  # makes fits reproducible
 SAMPLES = 60  # per parameter of a source, to determine its scale
-MORE_SAMPLES = 200  # per parameter, for starts of searches and for the covariance
-MIN_SEPARATION = 0.3  # scales, between the starts of searches
+MORE_SAMPLES = 200  # per parameter, for the starts of searches and the covariance
+MIN_SEPARATION = 0.3  # between the starts of searches, in units of the scale
 MIN_SEARCHES, MAX_SEARCHES = 20, 40
 FEW_SEARCHES = (3, 3)  # smallest and largest number of searches in conditional fits
 FEW_SAMPLES = 20
-AGREEING = 3  # searches that must end at the lowest value
+MIN_AGREEING = 3  # searches that must end at the lowest value
 SAME_MINIMUM = 0.005  # in the statistic: searches that end closer have the same minimum
-SIMPLEX = 0.15  # scales
-SMALL_SIMPLEX = 0.03
+SIMPLEX_SIZE = 0.15  # in units of the scale
+SMALL_SIMPLEX_SIZE = 0.03
 SIMPLEX_OPTIONS = {"xatol": 1e-5, "fatol": 1e-5, "maxfev": 600}
-SCALINGS = 12
-VARIANCE_RANGE = (0.4, 2.5)  # variances in scales, if the scale is right
-CENTRED = 1.5  # scales
-CENTRES = 6
-FACTORS = (1.0, 1 / 3, 3.0)  # of sizes, for new searches
-SMALLEST_SIZE = 0.5  # pixels, of these sizes
-COARSE = 1e-2  # in the statistic: tolerance of fits with these sizes
+MAX_RESCALINGS = 12
+VARIANCE_RANGE = (0.4, 2.5)  # of shifts in units of the scale, if the scale is correct
+MAX_OFFSET = 1.5  # of the minimum from the centre of the samples, in units of the scale
+MAX_CENTRES = 6
+SIZE_FACTORS = (1.0, 1 / 3, 3.0)  # for searches with other sizes
+SMALLEST_SIZE = 0.5  # pixels, in these searches
+COARSE_TOLERANCE = 1e-2  # in the statistic, in these searches
 ITERATIONS = 15
-ROUNDS = 10
-GAIN = 10  # times the tolerance: smallest gain of a round before another one
+MAX_ROUNDS = 10
+MIN_GAIN = 10  # times the tolerance: smallest decrease of the statistic that needs another round
 
 
 @attrs.define(eq=False)
@@ -98,23 +98,23 @@ class SharpSearch:
         SearchResult
             With a message if the lowest value was not found repeatedly.
         """
-        agreeing = []
+        agreements = []
         for source in sources:
-            x, count = self._explore(source, x, sources)
-            agreeing.append(count)
-        for _ in range(ROUNDS):
+            x, count = self._search_around(source, x, sources)
+            agreements.append(count)
+        for _ in range(MAX_ROUNDS):
             x = self._fit_others(x, sources)
             self._refresh(x)
             before = self.objective.total(x)
             for source in sources:
                 x = self._polish(source, x, sources)
-            if not before - self.objective.total(x) > GAIN * self.tolerance:
+            if not before - self.objective.total(x) > MIN_GAIN * self.tolerance:
                 break
         self._refresh(x)
-        return self._result(x, sources, agreeing)
+        return self._result(x, sources, agreements)
 
-    def follow(self, x: Array, sources: Sequence[SharpSource]) -> Array:
-        """Return the minimum close to that for slightly different values of other parameters.
+    def update(self, x: Array, sources: Sequence[SharpSource]) -> Array:
+        """Update a minimum after a small change of the other parameters.
 
         Parameters
         ----------
@@ -126,13 +126,13 @@ class SharpSearch:
         Returns
         -------
         array
-            The minimum, shape (n,), without a check of the number of searches that end there.
+            The minimum, shape (n,); how many searches end there is not checked.
         """
-        for _ in range(ROUNDS):
+        for _ in range(MAX_ROUNDS):
             before = self.objective.total(x)
             for source in sources:
                 profile = self._profile(source, x, sources)
-                shift, _ = self._lowest(profile, FEW_SAMPLES, FEW_SEARCHES)
+                shift, _ = self._search_lowest(profile, FEW_SAMPLES, FEW_SEARCHES)
                 self.calls += profile.calls
                 x = self._choose_lower(x, profile.point(shift))
             x = self._fit_others(x, sources)
@@ -151,13 +151,13 @@ class SharpSearch:
         sources: Sequence[SharpSource],
         scale: Array | None = None,
     ) -> SharpProfile:
-        fixed = np.setdiff1d(sharp_indices(sources), source.places)
+        fixed = np.setdiff1d(sharp_indices(sources), source.indices)
         return SharpProfile(self.objective, source, x, fixed, scale)
 
-    def _explore(
+    def _search_around(
         self, source: SharpSource, x: Array, sources: Sequence[SharpSource]
     ) -> tuple[Array, int]:
-        """Search the lowest point around a source.
+        """Search for the lowest point around a source.
 
         Parameters
         ----------
@@ -175,22 +175,24 @@ class SharpSearch:
         agreeing : int
             Number of searches that ended there.
         """
-        resized = self._resized(source, x)
+        resized = self._find_lower_sizes(source, x)
         x = x if resized is None else resized
-        for _ in range(CENTRES):
-            x, scale = self._scale(source, x, sources)
+        for _ in range(MAX_CENTRES):
+            x, scale = self._determine_scale(source, x, sources)
             profile = self._profile(source, x, sources, scale)
-            shift, agreeing = self._lowest(profile, MORE_SAMPLES, (MIN_SEARCHES, MAX_SEARCHES))
+            shift, agreeing = self._search_lowest(
+                profile, MORE_SAMPLES, (MIN_SEARCHES, MAX_SEARCHES)
+            )
             self.calls += profile.calls
             before, x = x, self._choose_lower(x, profile.point(shift))
-            if x is before or np.linalg.norm(shift) < CENTRED:
-                resized = self._resized(source, x)
+            if x is before or np.linalg.norm(shift) < MAX_OFFSET:
+                resized = self._find_lower_sizes(source, x)
                 if resized is None:
                     break
                 x = resized
         return x, agreeing
 
-    def _scale(
+    def _determine_scale(
         self, source: SharpSource, x: Array, sources: Sequence[SharpSource]
     ) -> tuple[Array, Array]:
         """Determine the scale of the likelihood around a source.
@@ -209,31 +211,31 @@ class SharpSearch:
         x : array
             The lowest sampled point, shape (n,).
         scale : array
-            From shifts to parameters, shape (k, k).
+            The matrix from shifts to parameters, shape (k, k).
         """
         scale = self._profile(source, x, sources).scale
-        for _ in range(SCALINGS):
+        for _ in range(MAX_RESCALINGS):
             profile = self._profile(source, x, sources, scale)
-            samples = profile.sample(self.random, SAMPLES * len(source.places))
+            samples = profile.sample(self.random, SAMPLES * len(source.indices))
             mean, covariance = samples.moments()
-            scale = profile.scaled_to(covariance)
+            scale = profile.rescale(covariance)
             x = self._choose_lower(x, profile.point(samples.lowest))
             self.calls += profile.calls
             variances = np.linalg.eigvalsh(covariance)
             is_scaled = VARIANCE_RANGE[0] < variances[0] and variances[-1] < VARIANCE_RANGE[1]
-            if is_scaled and np.linalg.norm(mean) < CENTRED:
+            if is_scaled and np.linalg.norm(mean) < MAX_OFFSET:
                 break
         return x, scale
 
-    def _resized(self, source: SharpSource, x: Array) -> Array | None:
+    def _find_lower_sizes(self, source: SharpSource, x: Array) -> Array | None:
         """Return a lower point with other sizes of a source; None if there is none.
 
         A size may have reached values on which the statistic does not depend, such as a zero radius
         of the hole in a shell.
         """
         stat, sizes = self.objective.total(x), source.sizes
-        smallest = SMALLEST_SIZE * source.pixels[np.isin(source.places, sizes)]
-        for factors in product(FACTORS, repeat=len(sizes)):
+        smallest = SMALLEST_SIZE * source.pixels[np.isin(source.indices, sizes)]
+        for factors in product(SIZE_FACTORS, repeat=len(sizes)):
             start = x.copy()
             start[sizes] = np.maximum(np.abs(x[sizes]) * factors, smallest)
             start = np.clip(start, *self.objective.limits.T)
@@ -243,7 +245,7 @@ class SharpSearch:
             free_objective = conditional(self.objective, free, start)
             end = descend(
                 free_objective,
-                COARSE,
+                COARSE_TOLERANCE,
                 start[free],
                 iterations=ITERATIONS,
                 threshold=stat - SAME_MINIMUM,
@@ -257,10 +259,10 @@ class SharpSearch:
     def _choose_lower(self, x: Array, candidate: Array) -> Array:
         return candidate if self.objective.total(candidate) < self.objective.total(x) else x
 
-    def _lowest(
+    def _search_lowest(
         self, profile: SharpProfile, samples: int, searches: tuple[int, int]
     ) -> tuple[Array, int]:
-        """Return the lowest end of several searches.
+        """Return the lowest of the points at which several searches end.
 
         Parameters
         ----------
@@ -274,7 +276,7 @@ class SharpSearch:
         Returns
         -------
         shift : array
-            The lowest end, in scales, shape (k,).
+            The lowest end, in units of the scale, shape (k,).
         agreeing : int
             Number of searches that ended there.
         """
@@ -285,18 +287,18 @@ class SharpSearch:
         for start in _select_separate(
             local_samples.shifts[np.argsort(local_samples.stats, kind="stable")], max_searches
         ):
-            shift, stat = self._descend(profile, start, SIMPLEX)
+            shift, stat = self._run_simplex(profile, start, SIMPLEX_SIZE)
             ends.append(shift)
             values.append(stat)
             agreeing = int(np.count_nonzero(np.array(values) < min(values) + SAME_MINIMUM))
-            if agreeing >= AGREEING and len(values) >= min_searches:
+            if agreeing >= MIN_AGREEING and len(values) >= min_searches:
                 break
         return ends[int(np.argmin(values))], agreeing
 
-    def _descend(self, profile: SharpProfile, start: Array, edge: float) -> tuple[Array, float]:
+    def _run_simplex(self, profile: SharpProfile, start: Array, size: float) -> tuple[Array, float]:
         from scipy.optimize import minimize
 
-        sides = edge * self.random.choice([-1.0, 1.0], size=len(start))
+        sides = size * self.random.choice([-1.0, 1.0], size=len(start))
         simplex = np.vstack([start, start + np.diag(sides)])
         options = {**SIMPLEX_OPTIONS, "initial_simplex": simplex}
         end = minimize(profile, start, method="Nelder-Mead", options=options)
@@ -305,7 +307,7 @@ class SharpSearch:
     def _polish(self, source: SharpSource, x: Array, sources: Sequence[SharpSource]) -> Array:
         """Minimise from a point close to the minimum."""
         profile = self._profile(source, x, sources)
-        shift, _ = self._descend(profile, np.zeros(len(profile.indices)), SMALL_SIMPLEX)
+        shift, _ = self._run_simplex(profile, np.zeros(len(profile.indices)), SMALL_SIMPLEX_SIZE)
         self.calls += profile.calls
         return self._choose_lower(x, profile.point(shift))
 
@@ -321,16 +323,16 @@ class SharpSearch:
         return self._choose_lower(x, moved)
 
     def _result(
-        self, x: Array, sources: Sequence[SharpSource], agreeing: Sequence[int]
+        self, x: Array, sources: Sequence[SharpSource], agreements: Sequence[int]
     ) -> SearchResult:
         names = ", ".join(self.objective.names[index] for index in sharp_indices(sources))
         covariance, edm = self._covariance(x, sources)
         notes = (
             f"the statistic has many minima along {names}, since the model has sharp edges: the "
-            "lowest was searched for, and the errors are the widths of the likelihood around it",
+            "result is the lowest of many searches, and the errors are the width of the likelihood",
         )
         message = ""
-        if min(agreeing) < AGREEING:
+        if min(agreements) < MIN_AGREEING:
             message = (
                 f"the statistic has many minima along {names}, since the model has sharp edges; "
                 "a lower one may exist: start closer, or freeze some of them"
@@ -365,15 +367,15 @@ class SharpSearch:
             edm = newton.hessian.edm
             covariance[np.ix_(others, others)] = newton.hessian.covariance
         for source in sources:
-            _, scale = self._scale(source, x, sources)
+            _, scale = self._determine_scale(source, x, sources)
             profile = self._profile(source, x, sources, scale)
-            samples = profile.sample(self.random, MORE_SAMPLES * len(source.places))
-            scale = profile.scaled_to(samples.moments()[1])
+            samples = profile.sample(self.random, MORE_SAMPLES * len(source.indices))
+            scale = profile.rescale(samples.moments()[1])
             cross, inner = samples.covariance_of_others()
             cross = cross @ profile.scale.T
-            covariance[np.ix_(source.places, source.places)] = scale @ scale.T
-            covariance[np.ix_(profile.others, source.places)] = cross
-            covariance[np.ix_(source.places, profile.others)] = cross.T
+            covariance[np.ix_(source.indices, source.indices)] = scale @ scale.T
+            covariance[np.ix_(profile.others, source.indices)] = cross
+            covariance[np.ix_(source.indices, profile.others)] = cross.T
             covariance[np.ix_(profile.others, profile.others)] += inner
             self.calls += profile.calls
         return covariance, edm
@@ -385,7 +387,7 @@ def _select_separate(points: Array, number: int) -> list[Array]:
     Parameters
     ----------
     points : array
-        The points, in scales, shape (m, k).
+        The points, in units of the scale, shape (m, k).
     number : int
         Largest number of selected points.
 

@@ -34,13 +34,13 @@ def sharp_indices(sources: Sequence[SharpSource]) -> Index:
     array of int
         Indices of the parameters, shape (k,).
     """
-    return np.concatenate([source.places for source in sources])
+    return np.concatenate([source.indices for source in sources])
 
 
-def is_uneven(objective: Objective, x: Array, sources: Sequence[SharpSource]) -> bool:
-    """Return whether sharp edges make the statistic uneven around a minimum.
+def is_non_smooth(objective: Objective, x: Array, sources: Sequence[SharpSource]) -> bool:
+    """Return whether sharp edges make the statistic non-smooth around a minimum.
 
-    For a source that is weak, or large compared to a pixel, the unevenness averages out.
+    For a source that is weak, or large compared to a pixel, their effect averages out.
 
     Parameters
     ----------
@@ -54,11 +54,11 @@ def is_uneven(objective: Objective, x: Array, sources: Sequence[SharpSource]) ->
     Returns
     -------
     bool
-        Whether the statistic around any of the sources is uneven.
+        Whether the statistic around any of the sources is not smooth.
     """
     indices = sharp_indices(sources)
     return any(
-        SharpProfile(objective, source, x, np.setdiff1d(indices, source.places)).is_uneven
+        SharpProfile(objective, source, x, np.setdiff1d(indices, source.indices)).is_non_smooth
         for source in sources
     )
 
@@ -83,7 +83,7 @@ def without_small_sizes(objective: Objective, sources: Sequence[SharpSource]) ->
     """
     limits, start = objective.limits.copy(), objective.start
     for source in sources:
-        pixels = source.pixels[np.isin(source.places, source.sizes)]
+        pixels = source.pixels[np.isin(source.indices, source.sizes)]
         smallest = np.minimum(SMALLEST_SIZE * pixels, start[source.sizes])
         limits[source.sizes, 0] = np.maximum(limits[source.sizes, 0], smallest)
     return attrs.evolve(objective, limits=limits)

@@ -1,13 +1,13 @@
 """Plotting functions for maps, spectra and datasets, independent of skyred's other packages."""
 
-from skyred.products.plotting.datasets import dataset_pictures
+from skyred.products.plotting.datasets import dataset_plots
 from skyred.products.plotting.sky import (
     DIVERGING,
     SEQUENTIAL,
     bin_style,
     draw_map,
-    draw_signed,
-    energy_text,
+    draw_significance_image,
+    format_energy_range,
 )
 from skyred.products.plotting.slider import draw_slider
 
@@ -15,9 +15,9 @@ __all__ = [
     "DIVERGING",
     "SEQUENTIAL",
     "bin_style",
-    "dataset_pictures",
+    "dataset_plots",
     "draw_map",
-    "draw_signed",
+    "draw_significance_image",
     "draw_slider",
-    "energy_text",
+    "format_energy_range",
 ]

@@ -1,4 +1,4 @@
-"""The pictures of datasets: counts maps and spectra."""
+"""The plots of datasets: counts maps and spectra."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from skyred.products.plotting.sky import SEQUENTIAL, draw_map, energy_text
-from skyred.products.plotting.spectra import spectrum_pictures
+from skyred.products.plotting.sky import SEQUENTIAL, draw_map, format_energy_range
+from skyred.products.plotting.spectra import spectrum_plots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SMOOTHING = "0.05 deg"
 
 
-def dataset_pictures(dataset: Any) -> dict[str, Callable[..., Axes]]:
+def dataset_plots(dataset: Any) -> dict[str, Callable[..., Axes]]:
     """Return the functions that draw a dataset.
 
     Parameters
@@ -26,14 +26,14 @@ def dataset_pictures(dataset: Any) -> dict[str, Callable[..., Axes]]:
     Returns
     -------
     dict of str to callable
-        The functions by the prefix of the picture's name. Each takes the axes to draw on as `ax`;
+        The functions by the prefix of the plot's name. Each takes the axes to draw on as `ax`;
         those of a new figure by default.
     """
     geom = getattr(getattr(dataset, "counts", None), "geom", None)
     if geom is None:
         return {}
     if geom.is_region:
-        return spectrum_pictures(dataset)
+        return spectrum_plots(dataset)
     return {"counts": partial(draw_counts, dataset)}
 
 
@@ -55,5 +55,5 @@ def draw_counts(dataset: Any, ax: Axes | None = None) -> Axes:
     counts = dataset.counts if dataset.mask is None else dataset.counts * dataset.mask
     image = counts.sum_over_axes(keepdims=False).smooth(SMOOTHING)
     ax = draw_map(image, ax, f"Counts per pixel (smoothed, {SMOOTHING})", cmap=SEQUENTIAL, vmin=0)
-    ax.set_title(f"{dataset.name}, {energy_text(dataset.counts.geom.axes['energy'].edges)}")
+    ax.set_title(f"{dataset.name}, {format_energy_range(dataset.counts.geom.axes['energy'].edges)}")
     return ax

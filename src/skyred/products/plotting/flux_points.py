@@ -1,4 +1,4 @@
-"""The picture of flux points: the spectral energy distribution with its fitted model."""
+"""The plot of flux points: the spectral energy distribution with its fitted model."""
 
 from __future__ import annotations
 

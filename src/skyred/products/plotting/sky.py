@@ -1,4 +1,4 @@
-"""Pictures of sky maps, and their colours, markers and labels."""
+"""Plots of sky maps, and their colours, markers and labels."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def draw_map(image: WcsNDMap, ax: Axes | None, label: str, **style: Any) -> Axes
     return ax
 
 
-def draw_signed(image: WcsNDMap, ax: Axes | None, label: str, limit: float) -> Axes:
+def draw_significance_image(image: WcsNDMap, ax: Axes | None, label: str, limit: float) -> Axes:
     """Draw a sky image of significances from -`limit` to `limit` sigma.
 
     Contours at 3 and 5 sigma, dashed at -3 and -5, show the signs without colours.
@@ -82,14 +82,14 @@ def draw_signed(image: WcsNDMap, ax: Axes | None, label: str, limit: float) -> A
 
 
 def label_sky(ax: Axes, frame: str) -> None:
-    """Label the axes of a sky picture with frame and unit.
+    """Label the axes of a sky plot with frame and unit.
 
     Parameters
     ----------
     ax : matplotlib axes
         The axes, a `WCSAxes`.
     frame : str
-        The frame: galactic, else equatorial.
+        The frame: galactic, or else equatorial.
     """
     names = ("Right ascension", "Declination")
     if frame == "galactic":
@@ -100,8 +100,8 @@ def label_sky(ax: Axes, frame: str) -> None:
         coordinate.set_major_formatter("d.d")
 
 
-def energy_text(energies: Any) -> str:
-    """Return an energy range as text: '1 TeV to 10 TeV'.
+def format_energy_range(energies: Any) -> str:
+    """Format an energy range, for example as '1 TeV to 10 TeV'.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def energy_text(energies: Any) -> str:
     Returns
     -------
     str
-        The text.
+        The formatted range.
     """
     low, high = energies[0], energies[-1]
     return f"{low.value:.3g} {low.unit} to {high.value:.3g} {high.unit}"

@@ -1,4 +1,4 @@
-"""The pictures of spectrum datasets: counts by energy, and the on and off regions on the sky."""
+"""The plots of spectrum datasets: counts by energy, and the on and off regions on the sky."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyred.products.plotting.sky import energy_text, label_sky
+from skyred.products.plotting.sky import format_energy_range, label_sky
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ON, OFF = "tab:red", "tab:blue"
 
 
-def spectrum_pictures(dataset: Any) -> dict[str, Callable[..., Axes]]:
+def spectrum_plots(dataset: Any) -> dict[str, Callable[..., Axes]]:
     """Return the functions that draw a spectrum dataset.
 
     Parameters
@@ -30,12 +30,12 @@ def spectrum_pictures(dataset: Any) -> dict[str, Callable[..., Axes]]:
     Returns
     -------
     dict of str to callable
-        The functions by the prefix of the picture's name.
+        The functions by the prefix of the plot's name.
     """
-    pictures: dict[str, Callable[..., Axes]] = {"counts": partial(draw_counts_spectrum, dataset)}
+    plots: dict[str, Callable[..., Axes]] = {"counts": partial(draw_counts_spectrum, dataset)}
     if _off_regions(dataset):
-        pictures["regions"] = partial(draw_regions, dataset)
-    return pictures
+        plots["regions"] = partial(draw_regions, dataset)
+    return plots
 
 
 def draw_counts_spectrum(dataset: Any, ax: Axes | None = None) -> Axes:
@@ -76,7 +76,7 @@ def draw_counts_spectrum(dataset: Any, ax: Axes | None = None) -> Axes:
     ax.set_xlim(edges[0], edges[-1])
     ax.set_xlabel(f"Energy [{axis.unit}]")
     ax.set_ylabel("Counts per bin")
-    ax.set_title(f"{dataset.name}, {energy_text(axis.edges)}")
+    ax.set_title(f"{dataset.name}, {format_energy_range(axis.edges)}")
     ax.legend()
     return ax
 
@@ -130,8 +130,8 @@ def draw_regions(dataset: Any, ax: Axes | None = None) -> Axes:
     if ax is None:
         figure = plt.figure(figsize=(5.6, 5.2), layout="constrained")
         ax = figure.add_subplot(projection=geom.wcs)
-    _draw_regions_of([on], ax, geom, color=ON, label="on region", fill=True)
-    _draw_regions_of(off, ax, geom, color=OFF, label="off regions", fill=False)
+    _draw_regions([on], ax, geom, color=ON, label="on region", fill=True)
+    _draw_regions(off, ax, geom, color=OFF, label="off regions", fill=False)
     if pointings is not None:
         ax.plot(*geom.wcs.world_to_pixel(pointings), "+k", markersize=10, label="pointing")
     label_sky(ax, geom.frame)
@@ -144,7 +144,7 @@ def draw_regions(dataset: Any, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _draw_regions_of(regions: Iterable[SkyRegion], ax: Axes, geom: WcsGeom, **style: Any) -> None:
+def _draw_regions(regions: Iterable[SkyRegion], ax: Axes, geom: WcsGeom, **style: Any) -> None:
     from regions import PointSkyRegion
 
     color, fill = style["color"], style["fill"]
@@ -160,7 +160,7 @@ def _draw_regions_of(regions: Iterable[SkyRegion], ax: Axes, geom: WcsGeom, **st
 
 
 def _off_regions(dataset: Any) -> list[SkyRegion]:
-    """Return the off regions: none for a stack, or if they are the on region (as for phases)."""
+    """Return the off regions that differ from the on region; stacked datasets have none."""
     from gammapy.utils.regions import compound_region_to_regions
 
     counts_off = getattr(dataset, "counts_off", None)
@@ -180,7 +180,7 @@ def _pointings(dataset: Any) -> SkyCoord | None:
 
 
 def _field_of_view(regions: list[SkyRegion]) -> WcsGeom:
-    """Return a field of view of all regions, enlarged by a quarter."""
+    """Return a field of view that contains all regions, with a margin."""
     from astropy.coordinates import SkyCoord
     from gammapy.maps import RegionGeom, WcsGeom
 

@@ -85,15 +85,15 @@ def equal_if_rebuilt(case: ComponentCase) -> None:
     case : ComponentCase
         The component to be checked.
     """
-    again = case.cls(**stored_options(case.component))
-    require(again == case.component, "rebuilt from the same options, it is not equal")
+    rebuilt = case.cls(**stored_options(case.component))
+    require(rebuilt == case.component, "rebuilt from the same options, it is not equal")
     digest = digest_or_skip(case.component)
     try:
-        hashes = hash(again), hash(case.component)
+        hashes = hash(rebuilt), hash(case.component)
     except TypeError as error:
         raise RequirementViolated(f"it cannot be hashed: {error}") from error
     require(hashes[0] == hashes[1], "rebuilt from the same options, it has another hash")
-    require(again.digest() == digest, "rebuilt from the same options, it has another digest")
+    require(rebuilt.digest() == digest, "rebuilt from the same options, it has another digest")
 
 
 @requirement(
@@ -110,12 +110,12 @@ def picklable(case: ComponentCase) -> None:
         The component to be checked.
     """
     try:
-        again = pickle.loads(pickle.dumps(case.component))
+        unpickled = pickle.loads(pickle.dumps(case.component))
     except Exception as error:  # any exception of its options
         raise RequirementViolated(f"{type(error).__name__}: {error}") from error
     digest = digest_or_skip(case.component)  # components without digest compare by identity
-    require(again == case.component, "the unpickled component is not equal")
-    require(again.digest() == digest, "the unpickled component has another digest")
+    require(unpickled == case.component, "the unpickled component is not equal")
+    require(unpickled.digest() == digest, "the unpickled component has another digest")
 
 
 @requirement(
@@ -177,13 +177,13 @@ def _check_round_trip(
     document = dump(component.to_plain(complete))
     prefix = f"with another value of {changed_option}, " if changed_option else ""
     try:
-        again = load_component(ROLES[component.role], Document.parse(document), catalog)
+        loaded = load_component(ROLES[component.role], Document.parse(document), catalog)
     except ConfigError as error:
         raise RequirementViolated(
             f"{prefix}it is written as {document!r}, which cannot be read: {error}"
         ) from error
-    require(again == component, f"{prefix}it is written as {document!r}, and reads back unequal")
-    require(again.digest() == component.digest(), f"{prefix}it reads back with another digest")
+    require(loaded == component, f"{prefix}it is written as {document!r}, and reads back unequal")
+    require(loaded.digest() == component.digest(), f"{prefix}it reads back with another digest")
 
 
 def _catalog(case: ComponentCase) -> Catalog:

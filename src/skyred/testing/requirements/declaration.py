@@ -21,7 +21,7 @@ _IN_UNITS = re.compile(rf"\bin (?:units of )?({_UNITS})\b")
 
 
 @requirement(
-    "is declared with @component and a kind of its own",
+    "is declared with @component and a unique kind",
     fix='Add @component above the class, and kind = "my-kind" in it: otherwise both are inherited '
     "from the parent, and YAML builds the parent.",
 )

@@ -92,8 +92,8 @@ def reproducible_estimate(case: ComponentCase) -> None:
         The estimator to be checked.
     """
     first = contents(_product(case).table())
-    again = case.component.estimate(*_inputs(case))
-    changed = differences(first, contents(again.table()))
+    second = case.component.estimate(*_inputs(case))
+    changed = differences(first, contents(second.table()))
     require(not changed, f"the second time, {'; '.join(changed[:3])}")
 
 
@@ -140,8 +140,8 @@ def reads_back(case: ComponentCase) -> None:
     product = _product(case)
     with _write_to_temporary(case) as (folder, _):
         datasets, _ = _inputs(case)
-        again = type(product).read(folder, product.name, datasets.models)
-        before, after = _table_contents(product.table()), _table_contents(again.table())
+        loaded = type(product).read(folder, product.name, datasets.models)
+        before, after = _table_contents(product.table()), _table_contents(loaded.table())
     changed = differences(before, after, RTOL)
     require(not changed, f"read back, {'; '.join(changed[:3])}")
 
@@ -188,7 +188,7 @@ def draws(case: ComponentCase) -> None:
     """
     product = _product(case)
     if not product.pictures():
-        raise NotChecked("its product has no pictures")
+        raise NotChecked("its product has no plots")
     import matplotlib as mpl
 
     with mpl.rc_context({"backend": "agg"}), _figures() as plt:

@@ -266,9 +266,9 @@ def reproducible_fit(case: ComponentCase) -> None:
     """
     first = _minimise(case, correlated_parabola().objective)
     _minimise(case, poisson_counts().objective)
-    again = _minimise(case, correlated_parabola().objective)
+    second = _minimise(case, correlated_parabola().objective)
     for name in ("values", "errors", "covariance"):
-        same = np.array_equal(getattr(first, name), getattr(again, name))
+        same = np.array_equal(getattr(first, name), getattr(second, name))
         require(same, f"the second time, its {name} differ")
 
 
@@ -286,9 +286,9 @@ def saved_result(case: ComponentCase) -> None:
         The fitter to be checked.
     """
     result = _fit(case, poisson_counts())
-    again = FitResult.from_dict(json.loads(json.dumps(result.to_dict())))
+    loaded = FitResult.from_dict(json.loads(json.dumps(result.to_dict())))
     for name in ("values", "covariance", "errors"):
-        same = np.array_equal(getattr(result, name), getattr(again, name))
+        same = np.array_equal(getattr(result, name), getattr(loaded, name))
         require(same, f"read back, its {name} differ")
 
 

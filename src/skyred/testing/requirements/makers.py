@@ -47,7 +47,7 @@ def makes(case: ComponentCase) -> None:
     "same observation.",
 )
 def leaves_observation(case: ComponentCase) -> None:
-    """Check that events, good time intervals, IRFs, pointing and metadata stay equal.
+    """Check that events, good time intervals, IRFs, pointing and metadata are unchanged.
 
     Parameters
     ----------
@@ -81,8 +81,8 @@ def reproducible_datasets(case: ComponentCase) -> None:
     first = output_contents(run_maker(bench.maker, bench.inputs[0], case.observations()[0]))
     for dataset, run in zip(bench.inputs[1:], case.observations()[1:], strict=True):
         run_maker(bench.maker, dataset, run)
-    again = output_contents(run_maker(bench.maker, bench.inputs[0], case.observations()[0]))
-    changed = differences(first, again)
+    second = output_contents(run_maker(bench.maker, bench.inputs[0], case.observations()[0]))
+    changed = differences(first, second)
     require(not changed, f"the second time, {'; '.join(changed[:3])}")
 
 
@@ -116,7 +116,7 @@ def same_in_another_process(case: ComponentCase) -> None:
     fix="Change the dataset that make() receives, or create a new one with name=dataset.name: the "
     "stacker requires equal axes, and results are named after datasets.",
 )
-def keeps_frame(case: ComponentCase) -> None:
+def keeps_name_and_axes(case: ComponentCase) -> None:
     """Check the name, axes and pixels; gammapy drops the name if it makes an on-off dataset.
 
     Parameters
@@ -179,13 +179,13 @@ def keeps_times(case: ComponentCase) -> None:
         if getattr(before, "meta_table", None) is not None:
             columns = getattr(output.meta_table, "colnames", [])
             missing = [name for name in before.meta_table.colnames if name not in columns]
-            require(not missing, f"the metadata lost {', '.join(missing)}")
+            require(not missing, f"the metadata do not contain {', '.join(missing)}")
 
 
 @requirement(
     "gives a reason for each run that it skips",
     "maker",
-    fix='raise SkipObservation("reason"): the observation log shows nothing but the reason.',
+    fix='raise SkipObservation("reason"): the observation log shows only the reason.',
 )
 def gives_reason(case: ComponentCase) -> None:
     """Check the reasons for skipped runs, also for a run without events.
@@ -209,7 +209,7 @@ def gives_reason(case: ComponentCase) -> None:
     "prepares without changing itself or the observations",
     "maker",
     fix="Return self.evolve(...) from prepare, with the results in an option: components are "
-    "frozen, and the maker that prepare returns enters the cache key.",
+    "frozen, and the maker that prepare returns is part of the cache key.",
 )
 def prepares(case: ComponentCase) -> None:
     """Check that `prepare` returns an equal maker each time, and changes no input.
@@ -226,8 +226,8 @@ def prepares(case: ComponentCase) -> None:
     for run, original in zip(runs, case.observations(), strict=True):
         changed = differences(contents(original), contents(run))
         require(not changed, f"in run {run.obs_id}, {'; '.join(changed[:3])}")
-    again = case.component.prepare(case.observations())
-    equal = duplicate(prepared) == prepared == again
+    second = case.component.prepare(case.observations())
+    equal = duplicate(prepared) == prepared == second
     require(equal, "the prepared maker is not equal after pickling or preparing again")
 
 

@@ -165,8 +165,8 @@ def file_round_trip(case: ComponentCase) -> None:
                 if owner is not None and getattr(owner, "filename", None) is not None:
                     owner.filename = str(Path(folder) / Path(owner.filename).name)
         built.write(path, full_output=True, overwrite_templates=True)
-        again = Models.read(path)
-        changed = differences(_values(built), _values(again))
+        loaded = Models.read(path)
+        changed = differences(_values(built), _values(loaded))
     require(not changed, f"read back, {'; '.join(changed[:3])}")
 
 

@@ -232,7 +232,7 @@ def unique_names(case: ComponentCase) -> None:
 
 
 @requirement(
-    "loses no data if datasets are of two types",
+    "keeps all data if datasets are of two types",
     "stacker",
     fix="Raise TypeError if a dataset's type is not that of the total, or keep both types: gammapy "
     "silently stacks an on-off spectrum onto a plain one, and drops the off counts.",

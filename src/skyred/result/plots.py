@@ -1,4 +1,4 @@
-"""The pictures of a result, as methods and by name."""
+"""The plots of a result, as methods and by name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from skyred.errors import did_you_mean
 from skyred.fields import file_name
 from skyred.io.html import Html, bold, page, paragraph, table
-from skyred.products.plotting import dataset_pictures
+from skyred.products.plotting import dataset_plots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     DrawByName = dict[str, Callable[..., Axes]]
 
 
-class Pictures:
-    """The pictures of a result, as methods and by name.
+class Plots:
+    """The plots of a result, as methods and by name.
 
-    The names are those of the files in ``plots/``. A method is named after its picture, with
+    The names are those of the files in ``plots/``. A method is named after its plot, with
     underscores: ``plot.residuals_spectrum()`` is ``plot("residuals-spectrum")``. Iteration yields
     the names.
 
     Parameters
     ----------
     draw : mapping of str to callable
-        The function that draws each picture, by name.
+        The function that draws each plot, by name.
     """
 
     def __init__(self, draw: Mapping[str, Callable[..., Axes]]) -> None:
@@ -43,12 +43,12 @@ class Pictures:
             setattr(self, method, draw[name])
 
     def __call__(self, name: str, ax: Axes | None = None) -> Axes:
-        """Draw a picture by its name.
+        """Draw a plot by its name.
 
         Parameters
         ----------
         name : str
-            The name of the picture.
+            The name of the plot.
         ax : matplotlib axes, optional
             The axes to draw on; those of a new figure by default.
 
@@ -64,7 +64,7 @@ class Pictures:
         """
         if name not in self._draw:
             hint = did_you_mean(name, self._draw)
-            raise KeyError(f"no picture {name!r}; available: {', '.join(self)}{hint}")
+            raise KeyError(f"no plot {name!r}; available: {', '.join(self)}{hint}")
         return self._draw[name]() if ax is None else self._draw[name](ax=ax)
 
     def __iter__(self) -> Iterator[str]:
@@ -72,35 +72,35 @@ class Pictures:
 
     def __repr__(self) -> str:
         calls = ", ".join(f"plot{call}" for call in self._calls())
-        return f"<Pictures: {calls or 'none'}>"
+        return f"<Plots: {calls or 'none'}>"
 
     def _calls(self) -> list[str]:
         methods = self._methods
         return [f".{methods[name]}()" if name in methods else f"({name!r})" for name in self]
 
     def _repr_html_(self) -> str:
-        return page(paragraph(bold("Pictures")), pictures_table(self))
+        return page(paragraph(bold("Plots")), plots_table(self))
 
 
-def pictures_table(pictures: Pictures) -> Html:
-    """Return a table of the pictures with the calls that draw them.
+def plots_table(plots: Plots) -> Html:
+    """Return a table of the plots with the calls that draw them.
 
     Parameters
     ----------
-    pictures : Pictures
-        The pictures.
+    plots : Plots
+        The plots.
 
     Returns
     -------
     Html
         The table.
     """
-    calls = [f"plot{call}" for call in pictures._calls()]
-    return table(("Picture", "Drawn by"), zip(pictures, calls, strict=True))
+    calls = [f"plot{call}" for call in plots._calls()]
+    return table(("Plot", "Drawn by"), zip(plots, calls, strict=True))
 
 
-def create_pictures(datasets: Iterable[Any] | None, products: Iterable[Product]) -> Pictures:
-    """Return the pictures of datasets and products.
+def create_plots(datasets: Iterable[Any] | None, products: Iterable[Product]) -> Plots:
+    """Return the plots of datasets and products.
 
     Parameters
     ----------
@@ -111,23 +111,23 @@ def create_pictures(datasets: Iterable[Any] | None, products: Iterable[Product])
 
     Returns
     -------
-    Pictures
-        The pictures.
+    Plots
+        The plots.
     """
     draw: dict[str, Callable[..., Axes]] = {}
     for dataset in datasets or ():
-        for kind, picture in _defer_errors(partial(dataset_pictures, dataset)).items():
-            draw[f"{kind or 'dataset'}-{file_name(dataset.name)}"] = picture
+        for kind, plot in _defer_errors(partial(dataset_plots, dataset)).items():
+            draw[f"{kind or 'dataset'}-{file_name(dataset.name)}"] = plot
     for product in products:
-        for suffix, picture in _defer_errors(product.pictures).items():
-            draw[file_name(product.name) + suffix] = picture
-    return Pictures(draw)
+        for suffix, plot in _defer_errors(product.pictures).items():
+            draw[file_name(product.name) + suffix] = plot
+    return Plots(draw)
 
 
-def _defer_errors(get_pictures: Callable[[], DrawByName]) -> DrawByName:
-    """Return pictures; if that fails, return one that raises the error when it is drawn."""
+def _defer_errors(get_plots: Callable[[], DrawByName]) -> DrawByName:
+    """Return plots; if that fails, return one that raises the error when it is drawn."""
     try:
-        return get_pictures()
+        return get_plots()
     except Exception as error:
         return {"": partial(_raise, error)}
 
@@ -137,7 +137,7 @@ def _raise(error: Exception, ax: Axes | None = None) -> Axes:
 
 
 def _methods(names: Iterable[str]) -> dict[str, str]:
-    """Return the names of methods by picture, without those that are invalid or not unique."""
+    """Return the names of methods by plot, without those that are invalid or not unique."""
     methods = {name: re.sub(r"\W", "_", name) for name in names}
     uses = Counter(methods.values())
     return {

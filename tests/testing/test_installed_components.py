@@ -14,8 +14,8 @@ from skyred.testing import Sample, check
 from skyred.testing.sample import crab
 
 CATALOG: Catalog = Plugins.load().catalog
-OURS = ("skyred", "skyred-example", "skyred-dask")
-ENTRIES = [entry for entry in CATALOG if entry.owner.distribution in OURS]
+DISTRIBUTIONS = ("skyred", "skyred-example", "skyred-dask")
+ENTRIES = [entry for entry in CATALOG if entry.owner.distribution in DISTRIBUTIONS]
 ENERGIES = ["0.8 TeV", "2 TeV", "10 TeV"]
 CRAB = {"type": "point", "lon_0": "83.633 deg", "lat_0": "22.014 deg", "frame": "icrs"}
 
@@ -62,7 +62,7 @@ OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("engine", "dask"): {"workers": 1},
 }  # fmt: skip
 
-# needs a catalogue file, which its own tests have
+# tested in test_catalog.py, with a catalogue file
 CHECKED_ELSEWHERE = {("model", "catalog")}
 
 # components with checks of more than a second
@@ -86,7 +86,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder_of_files
 
 
-def component_of(cls: type[Component]) -> Component:
+def create_component(cls: type[Component]) -> Component:
     """Return the component to be checked."""
     if cls.role != "geometry":
         return cls(**OPTIONS.get((cls.role, cls.kind), {}))
@@ -94,7 +94,7 @@ def component_of(cls: type[Component]) -> Component:
     return next(item.geometry for item in reductions if item.geometry.kind == cls.kind)
 
 
-def sample_of(cls: type[Component]) -> Sample:
+def create_sample(cls: type[Component]) -> Sample:
     """Return the sample; a light curve needs separate datasets for the runs."""
     if (cls.role, cls.kind) != ("estimator", "light-curve"):
         return Sample()
@@ -108,7 +108,7 @@ def sample_of(cls: type[Component]) -> Sample:
     return Sample(datasets=datasets)
 
 
-def parameter(cls: type[Component]) -> Any:
+def as_parameter(cls: type[Component]) -> Any:
     """Return a component as a parameter of a test, marked if it is slow."""
     marks = [pytest.mark.slow] if (cls.role, cls.kind) in SLOW else []
     return pytest.param(cls, marks=marks, id=f"{cls.role}-{cls.kind}")
@@ -117,7 +117,7 @@ def parameter(cls: type[Component]) -> Any:
 @pytest.mark.parametrize(
     "cls",
     [
-        parameter(entry.cls)
+        as_parameter(entry.cls)
         for entry in ENTRIES
         if (entry.cls.role, entry.cls.kind) not in CHECKED_ELSEWHERE
     ],
@@ -126,7 +126,7 @@ def test_installed_component_passes_the_checks(
     cls: type[Component], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
-    check(component_of(cls), sample=sample_of(cls))
+    check(create_component(cls), sample=create_sample(cls))
 
 
 def test_every_role_has_a_component() -> None:

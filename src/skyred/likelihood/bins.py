@@ -71,6 +71,8 @@ class Template:
         The bins in the cutout.
     image : array
         Fraction of the flux in each pixel of the cutout, shape (true energies, pixels).
+    is_reused : bool
+        Whether the counts by true energy are computed at the first use.
 
     Attributes
     ----------
@@ -86,6 +88,7 @@ class Template:
 
     footprint: Footprint
     image: Array
+    is_reused: bool = False
     total: Array = attrs.field(init=False)
     by_energy: Array | None = attrs.field(init=False, default=None)
     last_counts: tuple[bytes, Counts | None] = attrs.field(init=False, default=(b"", None))
@@ -113,7 +116,7 @@ class Template:
         """
         key, counts = flux.tobytes(), self.last_counts[1]
         if counts is None or self.last_counts[0] != key:
-            if counts is not None and self.by_energy is None:
+            if self.by_energy is None and (self.is_reused or counts is not None):
                 self.by_energy = self.footprint.by_energy(self.image)
             by_bin = (
                 self.footprint.counts(self.image, flux)
@@ -242,20 +245,22 @@ class Footprint:
         """The memory of a template in bytes."""
         return 8 * max(len(self.exposure) * len(self.pixels), 1)
 
-    def template(self, image: Array) -> Template:
+    def template(self, image: Array, *, is_reused: bool = False) -> Template:
         """Return the template of an image after the PSF.
 
         Parameters
         ----------
         image : array
             Fraction of the flux in each pixel of the cutout, shape (true energies, y, x).
+        is_reused : bool
+            Whether the template is used at many steps of a search.
 
         Returns
         -------
         Template
             The template.
         """
-        return Template(self, _flat(image))
+        return Template(self, _flat(image), is_reused)
 
     def counts(self, image: Array, flux: Array) -> Array:
         """Return the counts of an image in each selected bin.

@@ -266,7 +266,7 @@ class PointShape(Shape):
         if cached is None:
             image = np.zeros(self.response.exposure.shape)
             self._add_kernel(image, pixel, 1.0)
-            cached = self.footprint.template(image)
+            cached = self.footprint.template(image, is_reused=True)
             while len(self.corners) >= self.max_corners:
                 self.corners.pop(next(iter(self.corners)))
             self.corners[pixel] = cached

@@ -380,6 +380,19 @@ class TestExclusion:
         mask_path = "$GAMMAPY_DATA/joint-crab/exclusion/exclusion_mask_crab.fits.gz"
         assert self.norm(copies[0], observation, mask_path) == pytest.approx(expected, rel=1e-6)
 
+    def test_by_mask_map_with_energies(self, copies, observation, tmp_path):
+        # excluded below 2 TeV only: the norm is that of gammapy, and not that without exclusion
+        axis = MapAxis.from_energy_edges([0.7, 2, 10], unit="TeV")
+        geom = WcsGeom.create(skydir=CRAB, width=4, binsz=0.05, axes=[axis])
+        mask = Map.from_geom(geom, data=True, dtype=bool)
+        mask.data[0] = geom.to_image().separation(CRAB).deg > 0.5
+        mask.write(tmp_path / "mask.fits")
+        maker = FoVBackgroundMaker(method="scale", exclusion_mask=mask)
+        expected = maker.run(copies[1], observation).models["run-bkg"].spectral_model.norm.value
+        norm = self.norm(copies[0].copy(name="run"), observation, [tmp_path / "mask.fits"])
+        assert norm == pytest.approx(expected, rel=1e-6)
+        assert norm != pytest.approx(self.norm(copies[0], observation, []), rel=1e-3)
+
     def test_by_all_of_them_together(self, copies, observation, image, reg_file, mask_file):
         path, mask = mask_file
         allowed = self.allowed_by(image, CIRCLE, BOX)

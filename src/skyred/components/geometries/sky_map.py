@@ -103,6 +103,16 @@ class MapGeometry(Geometry):
         gammapy.maps.WcsGeom
             The geometry.
         """
+        return self.build_image().to_cube([self.energy.build("energy")])
+
+    def build_image(self) -> WcsGeom:
+        """Return the geometry of the counts without their energy axis.
+
+        Returns
+        -------
+        gammapy.maps.WcsGeom
+            The geometry, with the axes latitude and longitude.
+        """
         from gammapy.maps import WcsGeom
 
         return WcsGeom.create(
@@ -111,7 +121,6 @@ class MapGeometry(Geometry):
             binsz=self.bin_size.to_value("deg"),
             frame=self.frame,
             proj=self.projection,
-            axes=[self.energy.build("energy")],
         )
 
     def cutout(
@@ -253,3 +262,20 @@ class MapGeometry(Geometry):
             return self.cutout_width
         offset = largest_offset(reduction.make)
         return None if offset is None else 2 * offset
+
+
+def map_images(reductions: Iterable[Any]) -> list[WcsGeom]:
+    """Return the images of the sky maps of data entries.
+
+    Parameters
+    ----------
+    reductions : iterable of Reduction
+        The data entries; those with other geometries are skipped.
+
+    Returns
+    -------
+    list of gammapy.maps.WcsGeom
+        The images, without energy axis.
+    """
+    geometries = (getattr(reduction, "geometry", None) for reduction in reductions)
+    return [geometry.build_image() for geometry in geometries if isinstance(geometry, MapGeometry)]

@@ -159,6 +159,23 @@ class TestSafeMask:
         assert_equal(dataset, expected)
         assert dataset.mask_safe.data.any()
 
+    def test_first_bin_with_enough_area_is_not_masked(self, observation):
+        # the area of the first bin is 43 % of the largest; gammapy masks it (gammapy issue 5834)
+        energy = MapAxis.from_energy_edges([1, 2, 4, 8, 16], unit="TeV")
+        true = MapAxis.from_energy_edges([1, 2, 4, 8, 16, 32], unit="TeV", name="energy_true")
+        geom = WcsGeom.create(skydir=CRAB, width=1, binsz=0.1, axes=[energy])
+        empty = MapDataset.create(geom, energy_axis_true=true, name="run")
+        dataset = MapDatasetMaker(selection=["exposure"]).run(empty, observation)
+        area = dataset.exposure.get_spectrum(CRAB).data.ravel()
+        assert 0.4 * area.max() < area[0] < 0.5 * area.max()
+        maker = SafeMask(methods="aeff-max", aeff_percent=1, position=CRAB)
+        assert maker.make(dataset.copy(name="run"), observation).mask_safe.data.all()
+        # a limit between the areas of two bins: as gammapy
+        options = {"methods": ["aeff-max"], "aeff_percent": 50, "position": CRAB}
+        expected = SafeMaskMaker(**options).run(dataset.copy(name="run"), observation)
+        assert_equal(SafeMask(**options).make(dataset.copy(name="run"), observation), expected)
+        assert not expected.mask_safe.data[0].any()
+
     def test_defaults_agree_with_gammapy(self, filled, observation):
         # the default method is aeff-default in both
         expected = SafeMaskMaker().run(filled.copy(name="run"), observation)

@@ -19,6 +19,7 @@ from skyred.fields.mask_maps import outside_mask, read_mask
 from skyred.fields.options import Location
 from skyred.fields.region_checks import check_area, check_coverage, check_region
 from skyred.fields.spec import FieldSpec, declare
+from skyred.inspection.file_checks import check_regular_file
 
 if TYPE_CHECKING:
     from gammapy.maps import WcsGeom, WcsNDMap
@@ -156,6 +157,7 @@ def _build(source: str, masks: tuple[Location, ...]) -> list[Region]:
         return []
     content = source
     if isinstance(source, Location):
+        check_regular_file(source.path())
         content = source.path().read_text(encoding="utf-8")
     try:
         with warnings.catch_warnings():

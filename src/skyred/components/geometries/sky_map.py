@@ -11,7 +11,9 @@ from astropy import units as u
 from skyred.components.geometries.axes import EnergyAxis, overlap_problems
 from skyred.errors import Problem, SkipObservation
 from skyred.fields import Position, nested_object, option, position, quantity
-from skyred.interfaces import Geometry, Reduction, component, largest_offset
+from skyred.interfaces import Chain, Geometry, Reduction, component, largest_offset
+from skyred.io.disk import format_size
+from skyred.io.memory import total_memory
 from skyred.scripting import literal
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ class MapGeometry(Geometry):
         "0.2 deg", min="1e-3 deg", doc="Size of a pixel of the IRF maps."
     )
     psf_max: u.Quantity = quantity("0.66 deg", min="1e-3 deg", doc="Largest radius of the PSF.")
-    psf_bins: int = option(66, min=2, doc="Number of bins in the radius of the PSF.")
+    psf_bins: int = option(66, min=2, max=10_000, doc="Number of bins in the radius of the PSF.")
 
     def validate(self) -> Iterable[Problem]:
         """Check that the map has pixels, and that the energy axes overlap.
@@ -67,6 +69,39 @@ class MapGeometry(Geometry):
                 ("width",), f"{self.width} is below bin_size", "expected at least one pixel"
             )
         yield from overlap_problems(self.energy, self.energy_true)
+
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """Check that a dataset of the whole map fits into the memory of this machine.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The whole pipeline.
+
+        Yields
+        ------
+        Problem
+            At most one.
+        """
+        available = total_memory()
+        if available is not None and (needed := self._minimum_bytes()) > available:
+            yield Problem(
+                (),
+                f"a dataset needs at least {format_size(needed)}, but this machine has "
+                f"{format_size(available)} of memory",
+                "expected a smaller width, larger pixels (bin_size, irf_bin_size), or fewer bins",
+            )
+
+    def _minimum_bytes(self) -> float:
+        """Return the size of the maps of one dataset in bytes, without copies."""
+        width = self.width.to_value("deg")
+        pixels, irf_pixels = (
+            float(np.prod(width / size.to_value("deg")))
+            for size in (self.bin_size, self.irf_bin_size)
+        )
+        bins, true_bins = (len(axis.nodes()) - 1 for axis in (self.energy, self.energy_true))
+        # counts and background as float32, a mask of bytes; exposure; PSF
+        return pixels * (9 * bins + 4 * true_bins) + irf_pixels * 4 * true_bins * self.psf_bins
 
     def target(self, name: str | None = None) -> MapDataset:
         """Return the empty dataset of the whole map.

@@ -195,7 +195,7 @@ class TestShow:
         assert "geometry map" in out
         assert "maker map" in out
         assert "energy: an energy axis (required)" in out
-        assert "bins: a whole number of at least 1" in out, "options of nested values too"
+        assert "bins: a whole number from 1 to 10000" in out, "options of nested values too"
 
     def test_options_of_list_items_are_shown(self) -> None:
         assert "start: a date and time (required)" in invoke("show", "light-curve").stdout

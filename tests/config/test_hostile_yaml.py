@@ -51,5 +51,5 @@ def test_too_large_files_are_not_parsed(tmp_path: Path, monkeypatch: pytest.Monk
         ConfigError, match=f"large.yaml: is too large; expected at most {MAX_BYTES} bytes"
     ):
         read_document(path)
-    with hang_guard(), pytest.raises(ConfigError, match="/dev/zero: is too large"):
+    with hang_guard(), pytest.raises(ConfigError, match="/dev/zero: is a pipe or a device"):
         read_document(Path("/dev/zero"))

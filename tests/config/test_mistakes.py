@@ -68,7 +68,7 @@ MESSAGES = {
     "column-range, cone, observation-ids, time-window; did you mean 'time-window'?",
     "unknown": "data.hess.geometry.binsize: there is no such key; expected one of name, center, ",
     "order": "data.hess.geometry.energy.min: 50.0 TeV is not below the max, 1.0 TeV; swap them",
-    "bins": "data.hess.geometry.energy_true.bins: is -3; expected a number of at least 1",
+    "bins": "data.hess.geometry.energy_true.bins: is -3; expected a number from 1 to 10000",
     "missing": "data.hess.make[2]: missing key 'kind'; expected one of ",
     "duplicate": "data.hess.stack: the key 'stack' is duplicated; it is already on line 18",
     "variable": "data.other.archive: the environment variable SKYRED_TEST_NOWHERE is not set",

@@ -40,6 +40,26 @@ def siblings(folder: Path) -> set[str]:
     return {path.name for path in folder.parent.iterdir()} - {folder.name}
 
 
+def test_variables_in_the_path_are_expanded_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TOY_OUTPUT", str(tmp_path / "outputs"))
+    result = run(Path("$TOY_OUTPUT/run"))
+    assert result.folder == tmp_path / "outputs" / "run"
+    assert {path.name for path in tmp_path.iterdir()} == {"outputs"}
+    assert Result.read("$TOY_OUTPUT/run", plugins=toy_plugins()).folder == result.folder
+
+
+def test_unset_variable_in_the_path_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputError, match="variable TOY_UNSET, which is not set"):
+        run(Path("$TOY_UNSET/run"))
+    assert not list(tmp_path.iterdir())
+
+
 @attrs.define
 class Spy:
     """Record the existence of the final folder, and the staging folder, during a run."""

@@ -123,6 +123,9 @@ def _read_content_and_name(source: str | Path) -> tuple[str, str]:
     if isinstance(source, str) and ("\n" in source or source.lstrip().startswith("{")):
         return source, "<string>"
     path = Path(source)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        message = f"{path}: is a pipe or a device"
+        raise ConfigError([Problem((), message, "expected a regular file")])
     try:
         with path.open("rb") as stream:  # limited, because it may be an endless device
             content = stream.read(MAX_BYTES + 1)

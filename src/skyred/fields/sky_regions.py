@@ -6,10 +6,8 @@ built.
 
 from __future__ import annotations
 
-import functools
 import warnings
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -17,9 +15,11 @@ import numpy as np
 
 from skyred.errors import FieldError, FileError, Problem
 from skyred.fields.canonical import exact_key
+from skyred.fields.mask_maps import outside_mask, read_mask
 from skyred.fields.options import Location
+from skyred.fields.region_checks import check_area, check_coverage, check_region
 from skyred.fields.spec import FieldSpec, declare
-from skyred.inspection.file_checks import check_fits_file
+from skyred.inspection.file_checks import check_regular_file
 
 if TYPE_CHECKING:
     from gammapy.maps import WcsGeom, WcsNDMap
@@ -62,10 +62,32 @@ class Regions:
         FieldError
             If a source contains no valid region.
         """
-        return [region for source in self.sources for region in _build(source, self.masks)]
+        return [region for _, region in self.build_by_source()]
+
+    def build_by_source(self) -> list[tuple[str, Region]]:
+        """Build the regions, each with the DS9 string or region file that it comes from.
+
+        Returns
+        -------
+        list of tuple of str and Region
+            The sources and regions, without mask maps.
+
+        Raises
+        ------
+        FieldError
+            If a source contains no valid region.
+        """
+        return [
+            (str(source), region)
+            for source in self.sources
+            for region in _build(source, self.masks)
+        ]
 
     def outside(self, geom: WcsGeom) -> WcsNDMap:
         """Return the map that is True outside all regions and mask maps.
+
+        A mask map with an energy axis is evaluated at the energies of the map. On a map without
+        energies, or with a single bin, a pixel is excluded if it is excluded at any energy.
 
         Parameters
         ----------
@@ -80,22 +102,23 @@ class Regions:
         Raises
         ------
         FieldError
-            If a source contains no valid region.
+            If a source contains no valid region, or a region covers no pixel.
         FileError
             If a mask map is damaged, or contains code that gammapy would run.
         """
         from gammapy.maps import Map
 
         image = geom.to_image()
-        mask = np.ones(image.data_shape, dtype=bool)
+        mask = np.ones(geom.data_shape, dtype=bool)
         if region_list := self.build():
+            check_coverage(self, image.wcs)
             mask &= image.region_mask(region_list, inside=False).data
         for location in self.masks:
-            mask &= _mask_map(location).interp_to_geom(image, fill_value=1).data.astype(bool)
-        return Map.from_geom(geom, data=np.broadcast_to(mask, geom.data_shape).copy())
+            mask &= outside_mask(read_mask(location), geom)
+        return Map.from_geom(geom, data=mask)
 
-    def problems(self, name: str) -> Iterable[Problem]:
-        """Yield a problem if a region or mask map cannot be read.
+    def problems(self, name: str, geom: WcsGeom | None = None) -> Iterable[Problem]:
+        """Yield a problem if a region or mask map cannot be read, or has no effect.
 
         For use in `check`, because gammapy ignores regions that it cannot read.
 
@@ -103,6 +126,8 @@ class Regions:
         ----------
         name : str
             The name of the option with the regions.
+        geom : WcsGeom, optional
+            The map whose pixels the regions must cover; without it, they need an area.
 
         Yields
         ------
@@ -110,9 +135,12 @@ class Regions:
             At most one.
         """
         try:
-            self.build()
+            for source, region in self.build_by_source():
+                check_area(region, source)
+            if geom is not None:
+                check_coverage(self, geom.wcs)
             for location in self.masks:
-                _mask_map(location)
+                read_mask(location)
         except FieldError as error:
             yield error.problem.with_prefix(name)
         except (OSError, ValueError, FileError) as error:
@@ -129,6 +157,7 @@ def _build(source: str, masks: tuple[Location, ...]) -> list[Region]:
         return []
     content = source
     if isinstance(source, Location):
+        check_regular_file(source.path())
         content = source.path().read_text(encoding="utf-8")
     try:
         with warnings.catch_warnings():
@@ -139,6 +168,8 @@ def _build(source: str, masks: tuple[Location, ...]) -> list[Region]:
         raise FieldError(f"{str(source)!r} is not a DS9 region: {error}", _EXPECTED) from None
     if not parsed:
         raise FieldError(f"{str(source)!r} contains no regions", _EXPECTED)
+    for region in parsed:
+        check_region(region, str(source))
     return parsed
 
 
@@ -147,7 +178,7 @@ _EXPECTED = (
 )
 _EXCLUSION = (
     "Excluded regions with sources: DS9 regions, .reg files, or FITS mask maps (0 where excluded; "
-    "positions outside a mask map are not excluded)."
+    "positions outside a mask map are not excluded; a mask map may have an energy axis)."
 )
 _FILES = (".reg", ".fits", ".fits.gz", ".fit")
 
@@ -214,21 +245,3 @@ def _source(item: Any) -> str:
     if "(" not in source:
         raise FieldError(f"{source!r} is neither a region nor a region file", _EXPECTED)
     return source
-
-
-def _mask_map(location: Location) -> WcsNDMap:
-    """Read a mask map, or return it from the cache if the file has not changed."""
-    status = location.path().stat()
-    return _read_mask(location.path(), status.st_mtime_ns, status.st_size)
-
-
-@functools.lru_cache(maxsize=4)
-def _read_mask(path: Path, mtime_ns: int, size: int) -> WcsNDMap:
-    from gammapy.maps import Map
-
-    check_fits_file(path)
-    mask = Map.read(path)
-    if not mask.geom.is_image:
-        mask = mask.reduce_over_axes()
-    mask.data = mask.data.astype(bool)
-    return mask

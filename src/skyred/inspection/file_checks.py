@@ -22,6 +22,23 @@ _BLOCK = 1 << 20
 _GZIP = b"\x1f\x8b"
 
 
+def check_regular_file(path: Path) -> None:
+    """Check that a path is not a pipe, a device or a folder, before it is opened.
+
+    Parameters
+    ----------
+    path : Path
+        The file; a missing file is not a problem here.
+
+    Raises
+    ------
+    FileError
+        If it exists, and is not a regular file: reading could block, or never end.
+    """
+    if path.exists() and not path.is_file():
+        raise FileError(f"{path} is not a regular file, but a pipe, a device or a folder")
+
+
 def check_fits_file(path: Path) -> None:
     """Check a plain or compressed FITS file before gammapy reads it.
 
@@ -40,6 +57,7 @@ def check_fits_file(path: Path) -> None:
     from astropy.io import fits
     from astropy.utils.exceptions import AstropyWarning
 
+    check_regular_file(path)
     try:
         size = _uncompressed_size(path)
         with warnings.catch_warnings():

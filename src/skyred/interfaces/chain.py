@@ -97,6 +97,8 @@ class Chain(Fields):
             The first exception that a check raised, if there is no problem that may have caused it.
         """
         problems = list(earlier_problems)
+        if special := list(self._special_files()):
+            return [*problems, *special]  # other checks would open them
         failure: Exception | None = None
         for path, check in self._checks():
             earlier = [problem.path for problem in problems]
@@ -133,6 +135,18 @@ class Chain(Fields):
         for path, item in walk(self):
             for field_path, location in locations(item):
                 yield (*path, *field_path), location
+
+    def _special_files(self) -> Iterator[Problem]:
+        """Yield a problem for each pipe, socket or device: reading could block, or never end."""
+        for path, location in self.iter_locations():
+            if location.unset() or not location.is_path():
+                continue
+            for match in location.matches():
+                if not match.is_file() and not match.is_dir():
+                    yield Problem(
+                        path, f"{location} is a pipe or a device", "expected a regular file"
+                    )
+                    break
 
     def _missing_files(self) -> Iterator[Problem]:
         for path, location in self.iter_locations():

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from skyred.products.fits_text import decode_table, decode_text, encode_table, encode_text
+
 if TYPE_CHECKING:
     from astropy.table import Table
 
@@ -24,10 +26,10 @@ def write_tables(path: Path, tables: Iterable[Table]) -> None:
 
     hdus = [fits.PrimaryHDU()]
     for table in tables:
-        hdu = fits.table_to_hdu(table)
+        hdu = fits.table_to_hdu(encode_table(table))
         for column_number, column in enumerate(table.itercols(), 1):
             # the standard keyword for the description of a column; astropy does not write it
-            hdu.header[f"TCOMM{column_number}"] = column.description or ""
+            hdu.header[f"TCOMM{column_number}"] = encode_text(column.description or "")
         hdus.append(hdu)
     fits.HDUList(hdus).writeto(path, overwrite=True)
 
@@ -53,7 +55,8 @@ def read_tables(path: Path) -> list[Table]:
         for hdu in file[1:]:
             table = Table.read(hdu, mask_invalid=False)  # NaN and "" are valid values
             for column_number, column in enumerate(table.itercols(), 1):
-                column.description = hdu.header.get(f"TCOMM{column_number}") or None
+                description = hdu.header.get(f"TCOMM{column_number}") or ""
+                column.description = decode_text(description) or None
                 table.meta.pop(f"TCOMM{column_number}", None)
-            tables.append(table)
+            tables.append(decode_table(table))
     return tables

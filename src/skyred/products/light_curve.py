@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import attrs
 
 from skyred.interfaces import Product
+from skyred.products.fits_text import decode_text, encode_text
 from skyred.products.flux_tables import (
     flux_table,
     read_flux,
@@ -65,7 +66,9 @@ class LightCurveProduct(Product):
         list of Path
             The files.
         """
-        fits = write_flux(folder, self.name, self.flux, self.details, {"SOURCE": self.source})
+        fits = write_flux(
+            folder, self.name, self.flux, self.details, {"SOURCE": encode_text(self.source)}
+        )
         ecsv = folder / f"{self.name}.ecsv"
         self.table().write(ecsv, format="ascii.ecsv", overwrite=True)
         return [fits, ecsv]
@@ -88,7 +91,7 @@ class LightCurveProduct(Product):
         LightCurveProduct
             The light curve.
         """
-        source = read_header(folder, name).get("SOURCE")
+        source = decode_text(read_header(folder, name).get("SOURCE", ""))
         model = models[source] if models is not None and source in models.names else None
         return cls(name, *read_flux(folder, name, model, DETAILS), model)
 

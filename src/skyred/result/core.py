@@ -12,6 +12,7 @@ import attrs
 from skyred.errors import OutputError
 from skyred.interfaces import Product
 from skyred.interfaces.records import FitResult, Outcome, StepRecord
+from skyred.io.folders import expand_folder
 from skyred.plugins import Plugins
 from skyred.result import files
 from skyred.result.html import show
@@ -175,7 +176,7 @@ class Result:
         OutputError
             If the folder is not a run folder, or a file is missing, was changed or cannot be read.
         """
-        folder = Path(folder)
+        folder = expand_folder(folder)
         if not (folder / "config.yaml").is_file():
             raise OutputError(f"{folder} is not a run folder: it has no config.yaml")
         if verify:

@@ -10,6 +10,7 @@ import attrs
 
 from skyred.errors import ConfigError, DiskError, Problem
 from skyred.interfaces.records import STEPS
+from skyred.io.folders import expand_folder
 from skyred.run.disk_space import disk_errors, minimum_size, require_space, size_of
 from skyred.run.log_file import log_to_file
 from skyred.run.run_folder import RunFolder
@@ -53,7 +54,8 @@ def run_to_folder(
     if folder is None:
         _run_with_hooks(orchestrator, until)
         return orchestrator.result()
-    _check_inputs_outside(orchestrator, Path(folder))
+    folder = expand_folder(folder)
+    _check_inputs_outside(orchestrator, folder)
     with RunFolder.create(folder, overwrite) as run_folder:
         orchestrator.record = attrs.evolve(orchestrator.record, folder=run_folder.staging)
         error = _run_steps(orchestrator, until, run_folder)

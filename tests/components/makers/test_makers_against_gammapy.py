@@ -159,6 +159,23 @@ class TestSafeMask:
         assert_equal(dataset, expected)
         assert dataset.mask_safe.data.any()
 
+    def test_first_bin_with_enough_area_is_not_masked(self, observation):
+        # the area of the first bin is 43 % of the largest; gammapy masks it (gammapy issue 5834)
+        energy = MapAxis.from_energy_edges([1, 2, 4, 8, 16], unit="TeV")
+        true = MapAxis.from_energy_edges([1, 2, 4, 8, 16, 32], unit="TeV", name="energy_true")
+        geom = WcsGeom.create(skydir=CRAB, width=1, binsz=0.1, axes=[energy])
+        empty = MapDataset.create(geom, energy_axis_true=true, name="run")
+        dataset = MapDatasetMaker(selection=["exposure"]).run(empty, observation)
+        area = dataset.exposure.get_spectrum(CRAB).data.ravel()
+        assert 0.4 * area.max() < area[0] < 0.5 * area.max()
+        maker = SafeMask(methods="aeff-max", aeff_percent=1, position=CRAB)
+        assert maker.make(dataset.copy(name="run"), observation).mask_safe.data.all()
+        # a limit between the areas of two bins: as gammapy
+        options = {"methods": ["aeff-max"], "aeff_percent": 50, "position": CRAB}
+        expected = SafeMaskMaker(**options).run(dataset.copy(name="run"), observation)
+        assert_equal(SafeMask(**options).make(dataset.copy(name="run"), observation), expected)
+        assert not expected.mask_safe.data[0].any()
+
     def test_defaults_agree_with_gammapy(self, filled, observation):
         # the default method is aeff-default in both
         expected = SafeMaskMaker().run(filled.copy(name="run"), observation)
@@ -379,6 +396,19 @@ class TestExclusion:
         expected = normalised.models["run-bkg"].spectral_model.norm.value
         mask_path = "$GAMMAPY_DATA/joint-crab/exclusion/exclusion_mask_crab.fits.gz"
         assert self.norm(copies[0], observation, mask_path) == pytest.approx(expected, rel=1e-6)
+
+    def test_by_mask_map_with_energies(self, copies, observation, tmp_path):
+        # excluded below 2 TeV only: the norm is that of gammapy, and not that without exclusion
+        axis = MapAxis.from_energy_edges([0.7, 2, 10], unit="TeV")
+        geom = WcsGeom.create(skydir=CRAB, width=4, binsz=0.05, axes=[axis])
+        mask = Map.from_geom(geom, data=True, dtype=bool)
+        mask.data[0] = geom.to_image().separation(CRAB).deg > 0.5
+        mask.write(tmp_path / "mask.fits")
+        maker = FoVBackgroundMaker(method="scale", exclusion_mask=mask)
+        expected = maker.run(copies[1], observation).models["run-bkg"].spectral_model.norm.value
+        norm = self.norm(copies[0].copy(name="run"), observation, [tmp_path / "mask.fits"])
+        assert norm == pytest.approx(expected, rel=1e-6)
+        assert norm != pytest.approx(self.norm(copies[0], observation, []), rel=1e-3)
 
     def test_by_all_of_them_together(self, copies, observation, image, reg_file, mask_file):
         path, mask = mask_file

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy import units as u
 
 from skyred.components.geometries.axes import EnergyAxis
+from skyred.components.geometries.sky_map import map_images
 from skyred.errors import Problem, nearest
 from skyred.interfaces import Chain, ReducedData
+
+if TYPE_CHECKING:
+    from skyred.fields import Regions
 
 TOLERANCE = 1 + 1e-6  # factor by which edges may exceed an axis: rounding in another unit
 
@@ -173,3 +178,27 @@ def map_problems(pipeline: Chain) -> Iterable[Problem]:
     }
     if types == {"spectrum"}:
         yield Problem((), "needs a map, but all data are spectra", "remove it")
+
+
+def region_problems(name: str, regions: Regions, pipeline: Chain) -> Iterable[Problem]:
+    """Yield a problem with regions that select or exclude pixels of the maps.
+
+    Parameters
+    ----------
+    name : str
+        Name of the option with the regions.
+    regions : Regions
+        The regions.
+    pipeline : Chain
+        The pipeline with the data entries.
+
+    Yields
+    ------
+    Problem
+        At most one: a region cannot be read, or it covers no pixel of a map.
+    """
+    images = map_images(reduction for _, reduction in pipeline.reductions())
+    for image in images or [None]:
+        if problems := list(regions.problems(name, image)):
+            yield problems[0]
+            return

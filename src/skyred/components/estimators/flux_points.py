@@ -26,6 +26,7 @@ from skyred.components.estimators.scripted import changed_options, edges_option
 from skyred.errors import Problem
 from skyred.fields import option, quantity
 from skyred.interfaces import Chain, Estimator, Product, component
+from skyred.products.fits_text import decode_text, encode_text
 from skyred.products.flux_tables import read_reference
 from skyred.scripting import literal
 
@@ -85,7 +86,7 @@ class FluxPointsProduct(Product):
         """
         fits, ecsv = folder / f"{self.name}.fits", folder / f"{self.name}.ecsv"
         self.flux.write(fits, format="gadf-sed", sed_type="likelihood", overwrite=True)
-        _write_source_keyword(fits, self.source)
+        _write_fits_text(fits, self.source)
         self.table().write(ecsv, format="ascii.ecsv", overwrite=True)
         return [fits, ecsv]
 
@@ -111,7 +112,7 @@ class FluxPointsProduct(Product):
         from gammapy.estimators import FluxPoints as GammapyFluxPoints
 
         path = folder / f"{name}.fits"
-        source = fits.getheader(path, 1).get("SOURCE", "")
+        source = decode_text(fits.getheader(path, 1).get("SOURCE", ""))
         model = models[source] if models is not None and source in models.names else None
         flux = GammapyFluxPoints.read(path, reference_model=read_reference(path, model))
         return cls(name, flux, model)
@@ -152,11 +153,13 @@ class FluxPointsProduct(Product):
         return draw_flux_points(self.flux, spectral, self.source or self.name, ax)
 
 
-def _write_source_keyword(path: Path, source: str) -> None:
+def _write_fits_text(path: Path, source: str) -> None:
     # gammapy's format has no keyword for the source, which `read` needs to find its model
     from astropy.io import fits
 
-    fits.setval(path, "SOURCE", value=source, comment="name of the source's model", ext=1)
+    fits.setval(
+        path, "SOURCE", value=encode_text(source), comment="name of the source's model", ext=1
+    )
 
 
 @component

@@ -10,10 +10,10 @@ import attrs
 import numpy as np
 from astropy import units as u
 
-from skyred.components.estimators.checks import map_problems
+from skyred.components.estimators.checks import map_problems, region_problems
 from skyred.components.estimators.mosaic import Mosaic, select_maps
 from skyred.components.estimators.scripted import write_map, write_maps
-from skyred.errors import FieldError, Problem
+from skyred.errors import Problem
 from skyred.fields import Regions, option, quantity, regions
 from skyred.interfaces import Chain, Estimator, Product, component
 from skyred.products.plotting import DIVERGING, draw_significance_image, draw_slider
@@ -208,10 +208,14 @@ class Residuals(Estimator):
             A problem, with the option and the reason.
         """
         yield from map_problems(pipeline)
-        try:
-            self.region.build()
-        except (FieldError, OSError) as error:
-            yield Problem(("region",), str(error))
+        if self.region.masks:
+            yield Problem(
+                ("region",),
+                f"{self.region.masks[0]!r} is a mask map",
+                "expected regions, as DS9 strings or in a .reg file",
+            )
+            return
+        yield from region_problems("region", self.region, pipeline)
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> ResidualsProduct:
         """Compare the summed counts with the summed predictions of the datasets.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import attrs
 import numpy as np
 
+from skyred.components.estimators.checks import region_problems
 from skyred.components.estimators.excess import CorrelatedMapEstimator
 from skyred.components.estimators.flux_maps import FluxMapsProduct
 from skyred.components.makers.scripted import write_exclusion
@@ -232,7 +233,7 @@ class SignificanceMap(CorrelatedMapEstimator):
             A problem, with the option and the reason.
         """
         yield from super().check(pipeline)
-        yield from self.exclude.problems("exclude")
+        yield from region_problems("exclude", self.exclude, pipeline)
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> SignificanceProduct:
         """Compare the summed counts with the background.

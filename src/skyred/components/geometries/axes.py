@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from skyred.scripting import Script
 
+MAX_BINS = 10_000
+
 
 @value
 class EnergyAxis(Fields):
@@ -25,7 +27,9 @@ class EnergyAxis(Fields):
 
     min: u.Quantity | None = quantity(None, unit="TeV", min="0 TeV", doc="Lowest energy.")
     max: u.Quantity | None = quantity(None, unit="TeV", min="0 TeV", doc="Highest energy.")
-    bins: int | None = option(None, type=int, min=1, doc="Number of bins, equal in log(energy).")
+    bins: int | None = option(
+        None, type=int, min=1, max=MAX_BINS, doc="Number of bins, equal in log(energy)."
+    )
     per_decade: bool = option(False, doc="Whether bins is the number for each decade.")
     edges: u.Quantity | None = quantity(
         None, unit="TeV", many=True, doc="Bin edges, instead of min, max and bins."
@@ -48,6 +52,7 @@ class EnergyAxis(Fields):
                 )
         if self.min is not None and self.max is not None and self.min >= self.max:
             yield Problem(("min",), f"{self.min} is not below the max, {self.max}", "swap them")
+        yield from self._number_problems()
         options_set = [name for name in ("min", "max", "bins") if getattr(self, name) is not None]
         if self.edges is None:
             for name in [name for name in ("min", "max", "bins") if name not in options_set]:
@@ -56,6 +61,20 @@ class EnergyAxis(Fields):
             yield Problem((options_set[0],), "cannot be combined with edges", "use one of the two")
         elif len(self.edges) < 2 or np.any(np.diff(self.edges.value) <= 0):
             yield Problem(("edges",), "must increase", "expected two or more increasing energies")
+
+    def _number_problems(self) -> Iterable[Problem]:
+        """Yield a problem if there are too many bins per decade."""
+        if not self.per_decade or self.min is None or self.max is None or self.bins is None:
+            return
+        if not 0 < self.min.value < np.inf or self.max <= self.min:
+            return  # reported already
+        decades = np.log10((self.max / self.min).to_value(""))
+        if self.bins * decades > MAX_BINS:
+            yield Problem(
+                ("bins",),
+                f"is {self.bins} per decade over {decades:.3g} decades",
+                f"expected at most {MAX_BINS} bins in total",
+            )
 
     @property
     def bounds(self) -> u.Quantity:

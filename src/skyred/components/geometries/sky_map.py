@@ -11,7 +11,9 @@ from astropy import units as u
 from skyred.components.geometries.axes import EnergyAxis, overlap_problems
 from skyred.errors import Problem, SkipObservation
 from skyred.fields import Position, nested_object, option, position, quantity
-from skyred.interfaces import Geometry, Reduction, component, largest_offset
+from skyred.interfaces import Chain, Geometry, Reduction, component, largest_offset
+from skyred.io.disk import format_size
+from skyred.io.memory import total_memory
 from skyred.scripting import literal
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ class MapGeometry(Geometry):
         "0.2 deg", min="1e-3 deg", doc="Size of a pixel of the IRF maps."
     )
     psf_max: u.Quantity = quantity("0.66 deg", min="1e-3 deg", doc="Largest radius of the PSF.")
-    psf_bins: int = option(66, min=2, doc="Number of bins in the radius of the PSF.")
+    psf_bins: int = option(66, min=2, max=10_000, doc="Number of bins in the radius of the PSF.")
 
     def validate(self) -> Iterable[Problem]:
         """Check that the map has pixels, and that the energy axes overlap.
@@ -67,6 +69,39 @@ class MapGeometry(Geometry):
                 ("width",), f"{self.width} is below bin_size", "expected at least one pixel"
             )
         yield from overlap_problems(self.energy, self.energy_true)
+
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """Check that a dataset of the whole map fits into the memory of this machine.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The whole pipeline.
+
+        Yields
+        ------
+        Problem
+            At most one.
+        """
+        available = total_memory()
+        if available is not None and (needed := self._minimum_bytes()) > available:
+            yield Problem(
+                (),
+                f"a dataset needs at least {format_size(needed)}, but this machine has "
+                f"{format_size(available)} of memory",
+                "expected a smaller width, larger pixels (bin_size, irf_bin_size), or fewer bins",
+            )
+
+    def _minimum_bytes(self) -> float:
+        """Return the size of the maps of one dataset in bytes, without copies."""
+        width = self.width.to_value("deg")
+        pixels, irf_pixels = (
+            float(np.prod(width / size.to_value("deg")))
+            for size in (self.bin_size, self.irf_bin_size)
+        )
+        bins, true_bins = (len(axis.nodes()) - 1 for axis in (self.energy, self.energy_true))
+        # counts and background as float32, a mask of bytes; exposure; PSF
+        return pixels * (9 * bins + 4 * true_bins) + irf_pixels * 4 * true_bins * self.psf_bins
 
     def target(self, name: str | None = None) -> MapDataset:
         """Return the empty dataset of the whole map.
@@ -103,6 +138,16 @@ class MapGeometry(Geometry):
         gammapy.maps.WcsGeom
             The geometry.
         """
+        return self.build_image().to_cube([self.energy.build("energy")])
+
+    def build_image(self) -> WcsGeom:
+        """Return the geometry of the counts without their energy axis.
+
+        Returns
+        -------
+        gammapy.maps.WcsGeom
+            The geometry, with the axes latitude and longitude.
+        """
         from gammapy.maps import WcsGeom
 
         return WcsGeom.create(
@@ -111,7 +156,6 @@ class MapGeometry(Geometry):
             binsz=self.bin_size.to_value("deg"),
             frame=self.frame,
             proj=self.projection,
-            axes=[self.energy.build("energy")],
         )
 
     def cutout(
@@ -253,3 +297,20 @@ class MapGeometry(Geometry):
             return self.cutout_width
         offset = largest_offset(reduction.make)
         return None if offset is None else 2 * offset
+
+
+def map_images(reductions: Iterable[Any]) -> list[WcsGeom]:
+    """Return the images of the sky maps of data entries.
+
+    Parameters
+    ----------
+    reductions : iterable of Reduction
+        The data entries; those with other geometries are skipped.
+
+    Returns
+    -------
+    list of gammapy.maps.WcsGeom
+        The images, without energy axis.
+    """
+    geometries = (getattr(reduction, "geometry", None) for reduction in reductions)
+    return [geometry.build_image() for geometry in geometries if isinstance(geometry, MapGeometry)]

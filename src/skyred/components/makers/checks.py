@@ -1,15 +1,18 @@
-"""Checks of makers that need the whole pipeline: the on regions of their datasets."""
+"""Checks of makers that need the whole pipeline: the on regions and maps of their datasets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from skyred.errors import SkyredError
+from skyred.components.geometries.sky_map import map_images
+from skyred.errors import Problem, SkyredError
 from skyred.interfaces import Chain, Geometry, Maker, reductions_using
 
 if TYPE_CHECKING:
     from regions import SkyRegion
+
+    from skyred.fields import Regions
 
 
 def on_regions(maker: Maker, pipeline: Chain) -> Iterator[tuple[str, SkyRegion]]:
@@ -39,3 +42,27 @@ def on_regions(maker: Maker, pipeline: Chain) -> Iterator[tuple[str, SkyRegion]]
             continue
         if region is not None:
             yield entry, region
+
+
+def exclusion_problems(exclude: Regions, maker: Maker, pipeline: Chain) -> Iterable[Problem]:
+    """Yield a problem with the exclusion of a maker of maps.
+
+    Parameters
+    ----------
+    exclude : Regions
+        The excluded regions and mask maps.
+    maker : Maker
+        The maker.
+    pipeline : Chain
+        The whole pipeline.
+
+    Yields
+    ------
+    Problem
+        At most one: it cannot be read, or a region covers no pixel of a map that uses it.
+    """
+    images = map_images(reduction for _, reduction in reductions_using(maker, pipeline))
+    for image in images or [None]:
+        if problems := list(exclude.problems("exclude", image)):
+            yield problems[0]
+            return

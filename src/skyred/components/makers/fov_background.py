@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skyred.components.makers.checks import exclusion_problems
 from skyred.components.makers.norm_fit import EnergySums, NoMinimumError, fit_norm
 from skyred.components.makers.scripted import skip_if_empty, write_exclusion
 from skyred.errors import Problem, SkipObservation
@@ -73,7 +74,7 @@ class FoVBackground(Maker):
             Each problem, with the path of the option.
         """
         yield from geometry_problems(self, "map", pipeline)
-        yield from self.exclude.problems("exclude")
+        yield from exclusion_problems(self.exclude, self, pipeline)
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDataset:
         """Add a background model with the norm that fits the counts.

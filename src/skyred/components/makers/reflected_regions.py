@@ -102,7 +102,7 @@ class ReflectedRegions(Maker):
             if not hasattr(region, "center"):
                 message = f"the on region of data.{entry} is a {type(region).__name__}"
                 yield Problem((), message, "expected one with a centre, such as a circle")
-        yield from self.exclude.problems("exclude")
+        yield from self.exclude.problems("exclude", self._typical_search_geom(pipeline))
 
     def make(self, dataset: SpectrumDataset, observation: Observation) -> SpectrumDatasetOnOff:
         """Count off events with gammapy's `ReflectedRegionsBackgroundMaker`.
@@ -194,6 +194,18 @@ class ReflectedRegions(Maker):
             max_region_number=self.max_region_number,
             binsz=self.bin_size,
         )
+
+    def _typical_search_geom(self, pipeline: Chain) -> WcsGeom | None:
+        """Return a map like that of a run, to check regions before the pointings are known."""
+        from gammapy.maps import WcsGeom
+
+        for _, region in on_regions(self, pipeline):
+            if hasattr(region, "center"):
+                center = region.center
+                return WcsGeom.create(
+                    skydir=center, binsz=self.bin_size, width=1, frame=center.frame.name, proj="TAN"
+                )
+        return None
 
     def _search_geom(self, geom: RegionGeom, pointing: SkyCoord) -> WcsGeom:
         """Return the geometry that gammapy searches for off regions: around the pointing, TAN.

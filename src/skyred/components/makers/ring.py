@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 
+from skyred.components.makers.checks import exclusion_problems
 from skyred.components.makers.on_off import add_off_counts
 from skyred.components.makers.ring_checks import ring_problems
 from skyred.components.makers.ring_sums import OffMaps, first_sufficient_ring, sum_around
@@ -80,7 +81,7 @@ class Ring(Maker):
             Each problem, with the path of the option.
         """
         yield from ring_problems(self, pipeline)
-        yield from self.exclude.problems("exclude")
+        yield from exclusion_problems(self.exclude, self, pipeline)
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDatasetOnOff:
         """Return the dataset with off counts.

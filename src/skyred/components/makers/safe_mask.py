@@ -102,7 +102,7 @@ class SafeMask(Maker):
                 )
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDataset:
-        """Set the mask with gammapy's `SafeMaskMaker`.
+        """Set the mask with gammapy's `SafeMaskMaker`; `aeff-max` keeps the first bin if it may.
 
         Parameters
         ----------
@@ -121,9 +121,9 @@ class SafeMask(Maker):
         SkipObservation
             If no pixel is safe.
         """
-        from gammapy.makers import SafeMaskMaker
+        from skyred.components.makers.effective_area import AreaMaskMaker
 
-        maker = SafeMaskMaker(
+        maker = AreaMaskMaker(
             methods=list(self.methods),
             aeff_percent=self.aeff_percent,
             bias_percent=self.bias_percent,
@@ -161,5 +161,9 @@ class SafeMask(Maker):
             options.append(f"irfs={literal(self.irfs)}")
         maker = script.local("safe_mask_maker")
         script.body.add(f"{maker} = SafeMaskMaker({', '.join(options)})")
+        if "aeff-max" in self.methods and self.irfs == "DL4":
+            from skyred.components.makers.effective_area import write_area_mask
+
+            write_area_mask(script, maker, self.aeff_percent)
         script.loop.add(f"dataset = {maker}.run(dataset, observation)")
         skip_if_empty(script)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from skyred.fields import Regions
+from skyred.fields.mask_maps import read_mask
 from skyred.scripting import Script
 
 
@@ -51,9 +52,21 @@ def write_exclusion(script: Script, exclude: Regions, geom: str, block: str = "b
     for mask_path in exclude.masks:
         script.use("gammapy.maps", "Map")
         constant_name = script.constant(f"{script.entry}_MASK", script.path(mask_path))
-        # pixels beyond a mask map are not excluded
+        code_block.add(f"mask = Map.read({constant_name})", "mask.data = mask.data.astype(bool)")
+        target = f"{geom}.to_image()"
+        if not read_mask(mask_path).geom.is_image:
+            if _has_energies(script, geom):
+                target = geom
+            else:
+                script.use("numpy as np")
+                code_block.add("mask = mask.reduce_over_axes(np.logical_and)")
         code_block.add(
-            f"mask = Map.read({constant_name}).interp_to_geom({geom}.to_image(), fill_value=1)",
-            f"{name}.data &= mask.data.astype(bool)",
+            "# pixels beyond a mask map are not excluded",
+            f"{name}.data &= mask.interp_to_geom({target}, fill_value=1).data",
         )
     return name
+
+
+def _has_energies(script: Script, geom: str) -> bool:
+    """Return whether the geometry of a script, or of its run, has several energy bins."""
+    return geom == "geom" and script.reduction.geometry.build().data_shape[0] > 1

@@ -35,7 +35,8 @@ class SpectrumData(Maker):
     )
     containment_correction: bool = option(
         False,
-        doc="Whether the exposure is reduced to the fraction of the PSF inside the on region.",
+        doc="Whether the exposure is reduced to the fraction of the PSF inside the on region; an "
+        "on region beyond the table of the PSF contains all of it.",
     )
     background_oversampling: int | None = option(
         None, type=int, min=1, doc="Oversampling of the background in energy."
@@ -122,14 +123,19 @@ class SpectrumData(Maker):
         """
         from gammapy.makers import SpectrumDatasetMaker
 
-        self._check_irfs(dataset.counts.geom, observation)
+        geom = dataset.counts.geom
+        self._check_irfs(geom, observation)
+        beyond_psf = self.containment_correction and _is_beyond_psf(geom, observation.psf)
         maker = SpectrumDatasetMaker(
             selection=list(self.parts),
-            containment_correction=self.containment_correction,
+            containment_correction=self.containment_correction and not beyond_psf,
             background_oversampling=self.background_oversampling,
             use_region_center=self.use_region_center,
         )
-        return maker.run(dataset, observation)
+        dataset = maker.run(dataset, observation)
+        if beyond_psf and dataset.exposure is not None:
+            _correct_for_whole_psf(dataset, observation)
+        return dataset
 
     def write_script(self, script: Script) -> None:
         """Write gammapy's `SpectrumDatasetMaker`.
@@ -146,7 +152,18 @@ class SpectrumData(Maker):
                 options.append(f"{name}={literal(setting)}")
         maker = script.local("spectrum_maker")
         script.body.add(f"{maker} = SpectrumDatasetMaker({', '.join(options)})")
+        if self.containment_correction:
+            self._write_psf_check(script)
         script.loop.add(f"dataset = {maker}.run(dataset, observation)")
+
+    @staticmethod
+    def _write_psf_check(script: Script) -> None:
+        """Write an error for on regions beyond the PSF table, for which gammapy has exposure 0."""
+        with script.loop.inside('if "rad" in observation.psf.axes.names:'):
+            script.loop.add("# beyond the PSF table, gammapy would set the exposure to 0")
+            script.loop.add('psf_edges = observation.psf.axes["rad"].edges')
+            with script.loop.inside("if geom.region.radius > psf_edges[-1]:"):
+                script.loop.add('raise ValueError("the on region is larger than the PSF table")')
 
     def _check_irfs(self, geom: RegionGeom, observation: Observation) -> None:
         """Raise if the IRFs are incompatible with the on region and the options."""
@@ -159,6 +176,25 @@ class SpectrumData(Maker):
                 "the IRFs are point-like (after a cut on the direction), so the "
                 "containment must not be corrected: remove containment_correction"
             )
+
+
+def _is_beyond_psf(geom: RegionGeom, psf: Any) -> bool:
+    """Return whether the on region is larger than the table of the PSF, if it is a table."""
+    return "rad" in psf.axes.names and bool(geom.region.radius > psf.axes["rad"].edges[-1])
+
+
+def _correct_for_whole_psf(dataset: SpectrumDataset, observation: Observation) -> None:
+    """Multiply the exposure by the integral of the whole PSF table.
+
+    Beyond its table, gammapy's containment is 0, and so would be the exposure.
+    """
+    geom, psf = dataset.exposure.geom, observation.psf
+    containment = psf.containment(
+        rad=psf.axes["rad"].edges[-1] * (1 - 1e-9),
+        offset=geom.separation(observation.get_pointing_icrs(observation.tmid)),
+        energy_true=geom.axes["energy_true"].center,
+    )
+    dataset.exposure.quantity *= containment.reshape(geom.data_shape)
 
 
 def _check_offset(geom: RegionGeom, observation: Observation, aeff: Any) -> None:

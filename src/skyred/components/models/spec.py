@@ -364,10 +364,34 @@ def part_problems(part: str, spec: Mapping[str, Any] | None) -> Iterator[Problem
     if spec is None:
         return
     try:
-        build_part(part, spec)
+        model = build_part(part, spec)
+        if part == "spatial":
+            yield from _position_problems(model)
     except PartError as error:
         yield error.problem.with_prefix(part)
     except ModelError as error:
         yield Problem((part, "filename"), str(error))
     except (FieldError, ValueError, TypeError, KeyError, AttributeError, OSError) as error:
         yield Problem((part,), f"gammapy cannot build it: {error}", "see gammapy's model gallery")
+
+
+def _position_problems(model: Any) -> Iterator[Problem]:
+    """Yield a problem if a spatial model has no position on the sky: gammapy checks it later."""
+    from astropy.coordinates import SkyCoord
+
+    frame = getattr(model, "frame", "icrs")
+    try:
+        SkyCoord(0, 0, unit="deg", frame=frame).icrs  # noqa: B018 - conversion may fail
+    except Exception:  # astropy raises errors of several types
+        yield Problem(
+            ("spatial", "frame"),
+            f"{frame!r} is not a frame of fixed positions on the sky",
+            "expected a frame such as icrs or galactic",
+        )
+        return
+    if "lat_0" in model.parameters.names:
+        latitude = model.lat_0.quantity
+        if not abs(latitude.to_value("deg")) <= 90:
+            yield Problem(
+                ("spatial", "lat_0"), f"is the latitude {latitude}", "expected -90 deg to 90 deg"
+            )

@@ -1,0 +1,79 @@
+"""The safe mask above a fraction of the largest effective area, with the first energy bin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gammapy.makers import SafeMaskMaker
+
+from skyred.scripting import Script, literal
+
+
+class AreaMaskMaker(SafeMaskMaker):  # type: ignore[misc]
+    """gammapy's maker, except that `aeff-max` does not always mask the first energy bin.
+
+    gammapy searches the energy at which the projected effective area crosses the limit between bin
+    centres. If the area of the first bin is above the limit already, it finds no crossing, or only
+    one at high energies, and masks at least the first bin (gammapy issue 5834).
+    """
+
+    tag = "AreaMaskMaker"
+
+    def make_mask_energy_aeff_max(self, dataset: Any, observation: Any = None) -> Any:
+        """Return the mask of energies above the limit on the effective area.
+
+        Parameters
+        ----------
+        dataset : gammapy.datasets.MapDataset or gammapy.datasets.SpectrumDataset
+            The dataset.
+        observation : gammapy.data.Observation, optional
+            The run.
+
+        Returns
+        -------
+        gammapy.maps.Map
+            The mask.
+        """
+        if self.irfs == "DL4":
+            position = self._get_position(observation, dataset._geom)
+            exposure = dataset.exposure.get_spectrum(position)
+            values = exposure.data.ravel()
+            first = np.flatnonzero(values > 0)[:1]
+            if first.size and values[first[0]] >= self.aeff_percent / 100 * values.max():
+                energy_min = exposure.geom.axes["energy_true"].edges[first[0]]
+                return dataset._geom.energy_mask(energy_min=energy_min)
+        return super().make_mask_energy_aeff_max(dataset, observation)
+
+
+def write_area_mask(script: Script, maker: str, percent: float) -> None:
+    """Write the same correction of gammapy's maker in a script.
+
+    Parameters
+    ----------
+    script : Script
+        The script to add code to.
+    maker : str
+        The name of the variable of gammapy's `SafeMaskMaker`.
+    percent : float
+        The limit, in percent of the largest effective area.
+    """
+    script.use("numpy as np")
+    function = script.local("area_mask")
+    script.body.add(f"{function}_of_gammapy = {maker}.make_mask_energy_aeff_max", "")
+    with script.body.inside(f"def {function}(dataset, observation=None):"):
+        script.body.add(
+            "# gammapy always masks the first energy bin (gammapy issue 5834)",
+            f"position = {maker}._get_position(observation, dataset._geom)",
+            "exposure = dataset.exposure.get_spectrum(position)",
+            "values = exposure.data.ravel()",
+            "first = np.flatnonzero(values > 0)[:1]",
+        )
+        limit = f"{literal(percent)} / 100 * values.max()"
+        with script.body.inside(f"if first.size and values[first[0]] >= {limit}:"):
+            script.body.add(
+                'energy_min = exposure.geom.axes["energy_true"].edges[first[0]]',
+                "return dataset._geom.energy_mask(energy_min=energy_min)",
+            )
+        script.body.add(f"return {function}_of_gammapy(dataset, observation)")
+    script.body.add("", f"{maker}.make_mask_energy_aeff_max = {function}")

@@ -1,0 +1,126 @@
+"""Checks of regions of the sky: finite, not inverted, large enough to cover a pixel of a map."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skyred.errors import FieldError
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
+    from regions import Region
+
+    from skyred.fields.sky_regions import Regions
+
+_NO_AREA = ("PointSkyRegion", "LineSkyRegion", "TextSkyRegion")
+_LARGEST_MASK = 4_000_000  # pixels; larger regions are not searched for a pixel
+
+
+def check_region(region: Region, source: str) -> None:
+    """Check that a region is a finite region of the sky, and not inverted.
+
+    Parameters
+    ----------
+    region : Region
+        The region, as parsed.
+    source : str
+        The DS9 string or the file that it comes from, for messages.
+
+    Raises
+    ------
+    FieldError
+        If gammapy would ignore or invert the region, or cannot use it.
+    """
+    from regions import SkyRegion
+
+    if not isinstance(region, SkyRegion):
+        raise FieldError(
+            f"{source!r} is a pixel region, not a sky region",
+            "expected a frame such as icrs or galactic",
+        )
+    if not region.meta.get("include", True):
+        raise FieldError(
+            f"{source!r} has a minus sign, which selects everything outside the region",
+            "remove the minus sign",
+        )
+    if not all(_is_finite(getattr(region, name)) for name in region._params or ()):
+        raise FieldError(
+            f"{source!r} has a coordinate or size that is not finite", "expected finite numbers"
+        )
+
+
+def check_area(region: Region, source: str) -> None:
+    """Check that a region has an area.
+
+    Parameters
+    ----------
+    region : Region
+        The region.
+    source : str
+        The DS9 string or the file that it comes from, for messages.
+
+    Raises
+    ------
+    FieldError
+        If it is a point, a line or a text, or a polygon with fewer than three corners.
+    """
+    vertices = getattr(region, "vertices", None)
+    few = vertices is not None and len({(v.spherical.lon.deg, v.spherical.lat.deg)
+                                        for v in vertices}) < 3  # fmt: skip
+    if few or type(region).__name__ in _NO_AREA:
+        raise FieldError(
+            f"{source!r} has no area, so it covers no pixel",
+            "expected a region with an area, such as 'icrs; circle(83.63, 22.14, 0.2)'",
+        )
+
+
+def check_coverage(regions: Regions, wcs: WCS) -> None:
+    """Check that each region covers the centre of a pixel, on the map or beyond its edges.
+
+    A region outside the map is not a problem: lists of sources may cover the whole sky.
+
+    Parameters
+    ----------
+    regions : Regions
+        The regions; mask maps are skipped.
+    wcs : WCS
+        The pixel grid of the map.
+
+    Raises
+    ------
+    FieldError
+        If a region lies between the pixel centres, so that it would have no effect.
+    """
+    for source, region in regions.build_by_source():
+        check_area(region, source)
+        if not _covers_pixel(region, wcs):
+            size = np.sqrt(abs(np.linalg.det(wcs.pixel_scale_matrix)))
+            raise FieldError(
+                f"{source!r} covers no pixel: it is smaller than the pixels of {size:.3g} deg",
+                "expected a larger region, or a map with smaller pixels (bin_size)",
+            )
+
+
+def _covers_pixel(region: Any, wcs: WCS) -> bool:
+    """Return whether a region covers a pixel centre of the grid, continued beyond its edges."""
+    try:
+        pixel_region = region.to_pixel(wcs)
+        box = pixel_region.bounding_box
+        if box.shape[0] * box.shape[1] > _LARGEST_MASK:
+            return True
+        return bool(pixel_region.to_mask(mode="center").data.any())
+    except (ValueError, TypeError, AttributeError, NotImplementedError):
+        return True  # outside the projection, or a combination of regions
+
+
+def _is_finite(parameter: Any) -> bool:
+    """Return whether a number, angle, position, or region of a combination is finite."""
+    if hasattr(parameter, "spherical"):
+        spherical = parameter.spherical
+        return bool(np.isfinite(spherical.lon.deg).all() and np.isfinite(spherical.lat.deg).all())
+    if hasattr(parameter, "_params"):
+        return all(_is_finite(getattr(parameter, name)) for name in parameter._params or ())
+    value = getattr(parameter, "value", parameter)
+    return not isinstance(value, (float, np.ndarray, np.floating)) or bool(np.isfinite(value).all())

@@ -1,0 +1,113 @@
+"""Regions and mask maps: those without effect are refused, masks with energies are evaluated."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gammapy.maps import Map, MapAxis, WcsGeom
+
+from skyred.errors import FieldError, Problem
+from skyred.fields import Regions
+from skyred.fields.options import Location
+
+GEOM = WcsGeom.create(skydir=(83.63, 22.01), width=2, binsz=0.05)
+CIRCLE = "icrs; circle(83.63, 22.01, 0.3)"
+
+
+def first_problem(source: Any, geom: WcsGeom | None = GEOM) -> Problem:
+    (problem,) = Regions((source,)).problems("exclude", geom)
+    return problem
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("icrs; point(83.63, 22.01)", "has no area"),
+        ("icrs; line(83, 22, 84, 22)", "has no area"),
+        ("icrs; text(83, 22) # text={Crab}", "has no area"),
+        ("icrs; polygon(83, 22, 84, 22)", "has no area"),
+        ("icrs; polygon(83, 22, 84, 22, 84, 22)", "has no area"),
+        ("icrs; circle(nan, 22.01, 0.3)", "not finite"),
+        ("icrs; ellipse(83.63, nan, 0.3, 0.2, 0)", "not finite"),
+        ("icrs; polygon(83, 22, 84, nan, 83, 23)", "not finite"),
+        ("icrs; -circle(83.63, 22.01, 0.3)", "minus sign"),
+        ("image; circle(50, 50, 10)", "pixel region"),
+        ("icrs; circle(83.62, 22.0, 0.003)", "covers no pixel"),
+        ("icrs; box(83.63, 22.012, 1, 0.004, 0)", "covers no pixel"),
+    ],
+)
+def test_region_without_effect_is_refused(source: str, reason: str) -> None:
+    problem = first_problem(source)
+    assert reason in str(problem)
+    assert source in str(problem)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        CIRCLE,
+        "icrs; circle(263.63, -22.01, 0.3)",  # far outside the map
+        "icrs; circle(84.9, 22.01, 0.3)",  # beside the map
+        "galactic; ellipse(184.55, -5.78, 0.3, 0.2, 30)",
+        "icrs; annulus(83.63, 22.01, 0.2, 0.3)",
+        "icrs; circle(83.63, 22.01, 60)",
+        "fk5; polygon(83, 22, 84, 22, 83, 23)",
+    ],
+)
+def test_region_with_area_is_accepted(source: str) -> None:
+    assert not list(Regions((source,)).problems("exclude", GEOM))
+
+
+def test_small_region_raises_when_the_mask_is_built() -> None:
+    with pytest.raises(FieldError, match="covers no pixel"):
+        Regions(("icrs; circle(83.62, 22.0, 0.003)",)).outside(GEOM)
+
+
+def write_mask(path: Path, data: Any, axes: Any = ()) -> Location:
+    geom = WcsGeom.create(skydir=(83.63, 22.01), width=3, binsz=0.05, axes=list(axes) or None)
+    Map.from_geom(geom, data=np.broadcast_to(data, geom.data_shape).astype(float)).write(path)
+    return Location(path)
+
+
+@pytest.mark.parametrize(("value", "reason"), [(1, "excludes nothing"), (np.nan, "not finite")])
+def test_mask_map_without_effect_is_refused(tmp_path: Path, value: float, reason: str) -> None:
+    location = write_mask(tmp_path / "mask.fits", value)
+    assert reason in str(first_problem(location))
+
+
+def test_mask_map_by_true_energy_is_refused(tmp_path: Path) -> None:
+    axis = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2, name="energy_true")
+    location = write_mask(tmp_path / "mask.fits", 0, [axis])
+    assert "energy_true" in str(first_problem(location))
+
+
+class TestMaskWithEnergies:
+    """A mask that excludes a circle below 3 TeV, and nothing above."""
+
+    @pytest.fixture
+    def location(self, tmp_path: Path) -> Location:
+        axis = MapAxis.from_energy_edges([1, 3, 9], unit="TeV")
+        geom = WcsGeom.create(skydir=(83.63, 22.01), width=3, binsz=0.05, axes=[axis])
+        mask = Map.from_geom(geom, data=1)
+        mask.data[0] = geom.to_image().separation(geom.center_skydir).deg > 0.5
+        mask.write(tmp_path / "mask.fits")
+        return Location(tmp_path / "mask.fits")
+
+    def test_energies_of_a_map_are_those_of_gammapy(self, location: Location) -> None:
+        axis = MapAxis.from_energy_edges([1, 1.5, 2.5, 5, 9], unit="TeV")
+        geom = GEOM.to_cube([axis])
+        mask = Map.read(location.path())
+        mask.data = mask.data.astype(bool)
+        expected = mask.interp_to_geom(geom).data
+        assert [bool(allowed.all()) for allowed in expected] == [False, False, True, True]
+        assert np.array_equal(Regions((location,)).outside(geom).data, expected)
+
+    def test_excluded_at_any_energy_on_an_image_and_in_a_single_bin(
+        self, location: Location
+    ) -> None:
+        expected = GEOM.separation(GEOM.center_skydir).deg > 0.5
+        single_bin = GEOM.to_cube([MapAxis.from_energy_edges([1, 9], unit="TeV")])
+        for geom in (GEOM, single_bin):
+            mask = Regions((location,)).outside(geom)
+            assert np.array_equal(np.squeeze(mask.data), expected)

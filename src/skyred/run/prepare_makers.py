@@ -11,6 +11,7 @@ import attrs
 from skyred.errors import PrepareError, SkyredError
 from skyred.interfaces import Maker, Reduction
 from skyred.run.select import Selection
+from skyred.run.worker.good_time import drop_events_outside
 from skyred.run.worker.open_observation import InspectionFailed, inspect_observation
 
 if TYPE_CHECKING:
@@ -84,14 +85,14 @@ class ValidRuns:
         for observation in self.selection.observations:
             run = self.selection.inputs.get(int(observation.obs_id))
             if run is None:  # an observation in memory, or of an archive without an index
-                yield observation
+                yield drop_events_outside(observation)[0]
                 continue
             try:
                 inspected_observation, _ = inspect_observation(observation, run, {}, self.tolerant)
             except InspectionFailed as error:
                 self._warn(run.obs_id, error)
             else:
-                yield inspected_observation
+                yield drop_events_outside(inspected_observation)[0]
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

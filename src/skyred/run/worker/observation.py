@@ -11,6 +11,7 @@ import attrs
 from skyred.errors import SkipObservation
 from skyred.interfaces.records import Outcome
 from skyred.io.captured_warnings import capture_warnings
+from skyred.run.worker.good_time import drop_events_outside
 from skyred.run.worker.open_observation import InspectionFailed, inspect_observation
 
 if TYPE_CHECKING:
@@ -113,11 +114,13 @@ class RunReduction:
         """Inspect the files of the run, use the inspected copy from then on, and return notes."""
         run = self.chunk.inputs.get(int(self.observation.obs_id))
         if run is None:  # an observation in memory, or of an archive without an index
-            return []
+            self.observation, number = drop_events_outside(self.observation)
+            return [f"left out {number} events outside the good time intervals"] if number else []
         tolerant = self.chunk.reduction.on_fault == "note"
         self.observation, notes = inspect_observation(
             self.observation, run, self.chunk.sums, tolerant
         )
+        self.observation, _ = drop_events_outside(self.observation)  # the notes mention them
         return notes
 
     def _make(self, target: Dataset) -> tuple[Dataset, float]:

@@ -150,3 +150,17 @@ class TestRealRuns:
         observation._gti = GTI.create(0 * u.s, 500 * u.s, observation.gti.time_start[0])
         cleaned, _ = drop_events_outside(observation)
         assert len(cleaned.events.table) == (times < 500).sum()
+
+
+def test_part_that_is_skipped_is_noted(crab_archive: Path) -> None:
+    first = DataStore.from_dir(crab_archive).obs_table.time_start.min()
+    selector = f"{{{{kind: time-window, start: '{first.utc.isot}', width: 1 min}}}}"
+    yaml = YAML.replace("    geometry:", f"    select: [{selector}]\n    geometry:")
+    yaml = yaml.replace("stack: {{kind: keep}}", "stack: {{kind: group, by: time, times: [TIMES]}}")
+    edges = [(first + minutes * u.min).utc.isot for minutes in (0, 2)]
+    yaml = yaml.replace("TIMES", ", ".join(edges))
+    orchestrator = Orchestrator(Pipeline.from_yaml(yaml.format(archive=crab_archive)))
+    (dataset,) = orchestrator.reduce()
+    assert dataset.gti.time_sum.to_value("s") == pytest.approx(120, abs=1e-3)
+    notes = [note for outcome in orchestrator.outcomes for note in outcome.notes]
+    assert any("part 3" in note and "is in no time bin" in note for note in notes)

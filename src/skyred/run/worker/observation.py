@@ -167,6 +167,8 @@ class RunReduction:
             try:
                 part = self._make(target, observation)
             except SkipObservation as skip:
+                if len(observations) == 1:
+                    raise
                 skips.append(skip)
                 notes.append(f"part {number} ({describe_time(observation)}) skipped: {skip.reason}")
                 continue

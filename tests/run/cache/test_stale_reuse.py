@@ -107,6 +107,7 @@ OPTIONS = {
     "stack.kind": "keep",
     "make.3.kind": "other-mine",
     "on_fault": "note",
+    "select": "[{kind: observation-ids, ids: [1, 2, 3]}, {kind: time-window, start: 1990-01-01}]",
 }
 # options of the selection and of later steps
 NO_OPTIONS = {

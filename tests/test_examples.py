@@ -27,6 +27,7 @@ OVERRIDES = {
     "groups": ["data.hess.geometry.bin_size=0.1 deg"],
     "maps": ["data.hess.geometry.bin_size=0.06 deg"],
     "nights": ["data.crab.archive=sim:crab?runs=4&livetime=10min"],
+    "minutes": ["data.hess.select.1.stop=2006-07-29T21:05:00"],
     "light-curve": ["data.hess.select.1.stop=2006-07-29T22:50:00"],
     "targets": [
         "data.crab.select.0={kind: observation-ids, ids: [23523, 23526]}",

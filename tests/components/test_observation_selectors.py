@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 
-from skyred.components.selectors import ColumnRange, Cone, ObservationIds, TimeWindow
+from skyred.components.selectors import ColumnRange, Cone, ObservationIds
+from skyred.components.time_window import TimeWindow
 from skyred.errors import ArchiveError, FieldError
 
 pytestmark = pytest.mark.data
@@ -88,56 +89,7 @@ class TestObservationIds:
             ObservationIds(ids=[])
 
 
-class TestTimeWindow:
-    @pytest.fixture
-    def window(self, table):
-        """Return 500 s before the start of a run, and 500 s after its end."""
-        row = table[table["OBS_ID"] == RUN]
-        return row.time_start[0] - 500 * u.s, row.time_stop[0] + 500 * u.s
-
-    def test_run_in_a_window_of_minutes_is_selected(self, table, window):
-        start, stop = window
-        assert RUN in ids(TimeWindow(start=start, stop=stop).select(table))
-
-    def test_agrees_with_a_numpy_comparison(self, table, window):
-        start, stop = window
-        expected = table[(table.time_start >= start) & (table.time_stop <= stop)]
-        assert ids(TimeWindow(start=start, stop=stop).select(table)) == ids(expected)
-
-    def test_run_across_the_edge_is_not_selected(self, table, window):
-        start, _ = window
-        assert RUN not in ids(TimeWindow(stop=start + 1000 * u.s).select(table))
-
-    def test_partial_selects_a_run_across_the_edge(self, table, window):
-        start, _ = window
-        selected = TimeWindow(start=start, stop=start + 1000 * u.s, partial=True).select(table)
-        expected = (table.time_stop >= start) & (table.time_start <= start + 1000 * u.s)
-        assert ids(selected) == ids(table[expected])
-        assert RUN in ids(selected)
-
-    def test_window_can_be_open(self, table, window):
-        start, _ = window
-        after = TimeWindow(start=start).select(table)
-        before = TimeWindow(stop=start, partial=True).select(table)
-        assert ids(after) == ids(table[table.time_start >= start])
-        assert ids(before) == ids(table[table.time_start <= start])
-
-    def test_times_are_utc_by_default(self, table):
-        start = table[table["OBS_ID"] == RUN].time_start[0] - 1 * u.s
-        # TT was 64 s ahead of UTC: as UTC, this string is a minute too late
-        start_string = start.tt.isot
-        assert RUN in ids(TimeWindow(start=f"{start_string} tt").select(table))
-        assert RUN not in ids(TimeWindow(start=start_string).select(table))
-        assert RUN in ids(TimeWindow(start=start.utc.isot).select(table))
-
-    def test_reversed_window_is_refused(self):
-        with pytest.raises(FieldError, match="is not before"):
-            TimeWindow(start="2005-01-01", stop="2004-01-01")
-
-    def test_window_without_start_and_stop_is_refused(self):
-        with pytest.raises(FieldError, match="neither start nor stop"):
-            TimeWindow()
-
+class TestColumnRange:
     def test_short_window_around_the_start_selects_the_run(self, table):
         # `ObservationTable.select_range` treats 1e8 s and 1e8 s + 100 s as equal
         row = table[table["OBS_ID"] == RUN]
@@ -147,10 +99,10 @@ class TestTimeWindow:
         selected = ColumnRange(column="TSTART", min=strings[0], max=strings[1]).select(table)
         assert ids(selected) == [RUN]
         start, stop = (row.time_start[0] + shift * u.s for shift in (-100, 100))
-        assert ids(TimeWindow(start=start, stop=stop, partial=True).select(table)) == [RUN]
+        assert ids(TimeWindow(start=start, stop=stop, cut=False, partial=True).select(table)) == [
+            RUN
+        ]
 
-
-class TestColumnRange:
     @pytest.mark.parametrize(
         ("low", "high", "unit"),
         [

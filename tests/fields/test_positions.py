@@ -45,6 +45,25 @@ class TestPositions:
         assert Places(**instance.to_plain()) == instance
         assert instance != Places(center=["184.55 deg", "-5.78 deg"])
 
+    def test_names_of_coordinates_imply_the_frame(self) -> None:
+        galactic = Places(center={"l": "184.55 deg", "b": "-5.78 deg"})
+        plain = {"lon": "184.55 deg", "lat": "-5.78 deg", "frame": "galactic"}
+        assert galactic == Places(center=plain)
+        assert Places(center={"ra": "83.633 deg", "dec": "22.014 deg"}) == Places()
+
+    @pytest.mark.parametrize(
+        "center",
+        [
+            {"l": "1 deg", "dec": "2 deg"},
+            {"l": "1 deg", "b": "2 deg", "frame": "icrs"},
+            {"ra": "1 deg", "dec": "2 deg", "frame": "galactic"},
+            {"ra": "1 deg"},
+        ],
+    )
+    def test_mixed_coordinates_are_refused(self, center: Any) -> None:
+        with pytest.raises(FieldError, match=r"expected .*ra and dec"):
+            Places(center=center)
+
     def test_skycoord_in_another_frame_is_converted_to_icrs(self) -> None:
         from astropy.coordinates import SkyCoord
 
@@ -66,9 +85,9 @@ class TestPositions:
     @pytest.mark.parametrize(
         ("invalid_value", "message"),
         [
-            (["83 deg"], "is ['83 deg']; expected [longitude, latitude]"),
-            (["1 deg", "2 deg", "3 deg"], "expected [longitude, latitude]"),
-            ("83 deg, 22 deg", "is '83 deg, 22 deg'; expected [longitude, latitude]"),
+            (["83 deg"], "is ['83 deg']; expected [right ascension, declination]"),
+            (["1 deg", "2 deg", "3 deg"], "expected [right ascension, declination]"),
+            ("83 deg, 22 deg", "is '83 deg, 22 deg'; expected [right ascension, declination]"),
             (["1 deg", "95 deg"], "has the latitude 95.0 deg; expected -90 deg to 90 deg"),
             ([83, 22], "83 is not an angle"),
             (["1 TeV", "22 deg"], "'1 TeV' is not an angle"),

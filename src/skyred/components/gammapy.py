@@ -15,7 +15,6 @@ from skyred.components.estimators import (
     ExcessMap,
     FluxPoints,
     FluxProfile,
-    Interval,
     LightCurve,
     Line,
     ModelComparison,
@@ -29,6 +28,7 @@ from skyred.components.estimators import (
 )
 from skyred.components.fitters import GammapyFit
 from skyred.components.geometries import EnergyAxis, MapGeometry, SpectrumGeometry
+from skyred.components.intervals import Interval
 from skyred.components.makers import (
     AdaptiveRingBackground,
     FoVBackground,
@@ -49,8 +49,9 @@ from skyred.components.models import (
     Source,
     TemplateSource,
 )
-from skyred.components.selectors import ColumnRange, Cone, ObservationIds, TimeWindow
+from skyred.components.selectors import ColumnRange, Cone, ObservationIds
 from skyred.components.stackers import GroupRuns, Keep, Sum
+from skyred.components.time_window import TimeWindow
 from skyred.hookspecs import hookimpl
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Selectors by position, OBS_ID, time and any column of the observation table."""
+"""Selectors by position, OBS_ID and any column of the observation table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from astropy import units as u
 
 from skyred.components.columns import convert_limits, get_column
 from skyred.errors import ArchiveError, Problem
-from skyred.fields import Instant, Position, instant, option, position, quantity
+from skyred.fields import Position, option, position, quantity
 from skyred.interfaces import Selector, component
 from skyred.scripting import literal
 
@@ -113,68 +113,6 @@ class ObservationIds(Selector):
         script.use("numpy as np")
         runs = script.constant(f"{script.entry}_RUNS", literal(self.ids))
         script.body.add(f'table = table[np.isin(table["OBS_ID"], {runs})]')
-
-
-@component
-class TimeWindow(Selector):
-    """Runs within a time window."""
-
-    kind = "time-window"
-    start: Instant | None = instant(None, doc="Start of the window; unlimited by default.")
-    stop: Instant | None = instant(None, doc="End of the window; unlimited by default.")
-    partial: bool = option(False, doc="Whether runs that partly overlap the window are kept too.")
-
-    def validate(self) -> Iterable[Problem]:
-        """Check that the window has a limit, and that it starts before it stops.
-
-        Yields
-        ------
-        Problem
-            Each invalid combination of options.
-        """
-        if self.start is None and self.stop is None:
-            yield Problem(("start",), "neither start nor stop is set", "expected at least one")
-        elif self.start and self.stop and not self.start.before(self.stop):
-            yield Problem(
-                ("start",), f"{self.start} is not before {self.stop}", "expected start before stop"
-            )
-
-    def select(self, table: ObservationTable) -> ObservationTable:
-        """Keep the runs with TSTART and TSTOP within the window.
-
-        Parameters
-        ----------
-        table : gammapy.data.ObservationTable
-            The observations to select from.
-
-        Returns
-        -------
-        gammapy.data.ObservationTable
-            The selected rows, unchanged.
-        """
-        begin, end = table.time_start, table.time_stop
-        first, last = (end, begin) if self.partial else (begin, end)
-        selected = np.ones(len(table), dtype=bool)
-        if self.start is not None:
-            selected &= np.asarray(first >= self.start.time)
-        if self.stop is not None:
-            selected &= np.asarray(last <= self.stop.time)
-        return table[selected]
-
-    def write_script(self, script: Script) -> None:
-        """Write the cuts on start and stop times.
-
-        Parameters
-        ----------
-        script : Script
-            The script to add code to.
-        """
-        script.use("astropy.time", "Time")
-        first, last = ("stop", "start") if self.partial else ("start", "stop")
-        for instant_limit, sign, end in ((self.start, ">=", first), (self.stop, "<=", last)):
-            if instant_limit is not None:
-                time = f"Time({literal(instant_limit.iso)}, scale={literal(instant_limit.scale)})"
-                script.body.add(f"table = table[table.time_{end} {sign} {time}]")
 
 
 @component

@@ -43,6 +43,26 @@ def write_archive(
         'runs = np.unique(table["OBS_ID"])',
         f"observations = store.get_observations(runs, required_irf={_irf_code(reduction)})",
     )
+    for start, stop in script.cuts:
+        # beyond the times of all runs, for windows without a limit
+        limits = f"{start or literal_time('1990-01-01')}, {stop or literal_time('2100-01-01')}"
+        script.body.add(f"observations = observations.select_time(Time([{limits}]))")
+
+
+def literal_time(iso: str) -> str:
+    """Return the code of a time.
+
+    Parameters
+    ----------
+    iso : str
+        The date, in UTC.
+
+    Returns
+    -------
+    str
+        The code.
+    """
+    return f"Time({literal(iso)})"
 
 
 def _archive_code(script: Script, reduction: Reduction) -> str:

@@ -90,7 +90,7 @@ class _Exporter:
     def _write_entry(self, name: str, entry: DataEntry) -> str:
         script = self.script
         script.use("gammapy.datasets", "Datasets")
-        script.entry, script.on_off = name, False
+        script.entry, script.on_off, script.cuts = name, False, []
         script.reduction = entry if isinstance(entry, Reduction) else None
         script.datasets = "datasets"
         verb, doc = "read", "Read the datasets"

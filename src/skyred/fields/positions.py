@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
 
 FRAMES = ("icrs", "galactic")
-_EXPECTED = "expected [longitude, latitude] such as [83.633 deg, 22.014 deg], or lon, lat and frame"
+KEYS = {("lon", "lat"): None, ("ra", "dec"): "icrs", ("l", "b"): "galactic"}
+_EXPECTED = (
+    "expected [right ascension, declination] such as [83.633 deg, 22.014 deg], or a mapping with "
+    "ra and dec, with l and b, or with lon, lat and frame"
+)
 
 
 @attrs.frozen
@@ -33,11 +37,14 @@ class Position:
         Longitude and latitude, angles.
     frame : {"icrs", "galactic"}
         The frame.
+    has_frame : bool
+        Whether the frame was stated; not for a pair of angles without one, which is read as icrs.
     """
 
     lon: u.Quantity = attrs.field(eq=quantity_key)
     lat: u.Quantity = attrs.field(eq=quantity_key)
     frame: str = "icrs"
+    has_frame: bool = attrs.field(default=True, eq=False, repr=False)
 
     @property
     def skycoord(self) -> SkyCoord:
@@ -53,8 +60,8 @@ class Position:
 def position(default: Any = REQUIRED, *, doc: str) -> Any:
     """Declare a position, stored as a `Position`.
 
-    Values are ``[lon, lat]`` (icrs), a mapping with `lon`, `lat` and `frame`, or in Python also a
-    `SkyCoord`.
+    Values are ``[ra, dec]``, a mapping with `ra` and `dec`, with `l` and `b`, or with `lon`, `lat`
+    and `frame`, or in Python also a `SkyCoord`.
 
     Parameters
     ----------
@@ -84,12 +91,10 @@ def _parse_position(value: Any) -> Position:
         return value
     if hasattr(value, "represent_as"):
         return _from_skycoord(value)
-    frame: Any = "icrs"
+    frame: Any = None
     if isinstance(value, Mapping):
-        if unknown := set(value) - {"lon", "lat", "frame"}:
-            raise FieldError(f"has the unknown key {min(unknown)!r}", _EXPECTED)
-        frame = value.get("frame", "icrs")
-        value = [value.get("lon"), value.get("lat")]
+        value, frame = _read_mapping(value)
+    has_frame, frame = frame is not None, "icrs" if frame is None else frame
     if frame not in FRAMES:
         raise FieldError(f"is in the frame {frame!r}", f"expected one of {', '.join(FRAMES)}")
     if not isinstance(value, (list, tuple)) or len(value) != 2:
@@ -97,7 +102,19 @@ def _parse_position(value: Any) -> Position:
     lon, lat = (_angle(part) for part in value)
     if abs(lat.to_value("deg")) > 90:
         raise FieldError(f"has the latitude {lat}", "expected -90 deg to 90 deg")
-    return Position(lon, lat, frame)
+    return Position(lon, lat, frame, has_frame)
+
+
+def _read_mapping(value: Mapping[str, Any]) -> tuple[list[Any], Any]:
+    """Return the angles and the frame of a mapping; None without a frame."""
+    pairs = [pair for pair in KEYS if set(pair) & set(value)]
+    pair = pairs[0] if pairs else ("lon", "lat")
+    if unknown := set(value) - {*pair, "frame"}:
+        raise FieldError(f"has the unknown key {min(unknown)!r}", _EXPECTED)
+    frame, implied = value.get("frame"), KEYS[pair]
+    if implied and frame not in (None, implied):
+        raise FieldError(f"has {' and '.join(pair)} in the frame {frame!r}", _EXPECTED)
+    return [value.get(name) for name in pair], implied or frame
 
 
 def _from_skycoord(coord: SkyCoord) -> Position:
@@ -125,6 +142,6 @@ def _position_key(value: Position) -> Hashable:
 
 def _plain_position(value: Position) -> Any:
     pair = [plain_quantity(value.lon), plain_quantity(value.lat)]
-    if value.frame == "icrs":
+    if not value.has_frame:
         return pair
     return {"lon": pair[0], "lat": pair[1], "frame": value.frame}

@@ -31,7 +31,10 @@ from skyred.interfaces.maker import (
 )
 from skyred.interfaces.model import Model as Model
 from skyred.interfaces.product import Product as Product
-from skyred.interfaces.selector import Selector as Selector
+from skyred.interfaces.selector import (
+    Selector as Selector,
+    cutting_selectors as cutting_selectors,
+)
 from skyred.interfaces.stacker import Stacker as Stacker
 
 ROLES: dict[str, type[Component]] = {

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from skyred.interfaces.component import Component
 
 if TYPE_CHECKING:
-    from gammapy.data import ObservationTable
+    from gammapy.data import GTI, ObservationTable
 
 
 class Selector(Component):
@@ -38,3 +39,39 @@ class Selector(Component):
         ObservationTable
             A table with the selected rows, unchanged.
         """
+
+    def cut_gti(self, gti: GTI) -> Sequence[GTI]:
+        """Cut the good time of a selected observation, when it is reduced.
+
+        The events outside are left out, and each part is reduced to its own dataset. By default,
+        observations are not cut.
+
+        Parameters
+        ----------
+        gti : gammapy.data.GTI
+            The good time intervals of the observation, or of a part of it; they are not changed.
+
+        Returns
+        -------
+        sequence of gammapy.data.GTI
+            The parts that are used, in order; the observation is skipped if there are none.
+        """
+        return (gti,)
+
+
+def cutting_selectors(selectors: Iterable[Selector]) -> tuple[Selector, ...]:
+    """Return the selectors that may cut the good time of observations.
+
+    Parameters
+    ----------
+    selectors : iterable of Selector
+        The selectors.
+
+    Returns
+    -------
+    tuple of Selector
+        Those with a `cut_gti` of their own, in order.
+    """
+    return tuple(
+        selector for selector in selectors if type(selector).cut_gti is not Selector.cut_gti
+    )

@@ -172,6 +172,7 @@ def light_curve(
     intervals: str | u.Quantity | Sequence[tuple[Time, Time]] = "run",
     energy_edges: u.Quantity | None = None,
     *,
+    start: Time | None = None,
     selection_optional: str | Sequence[str] | None = None,
     n_sigma: float = 1,
     n_sigma_ul: float = 2,
@@ -197,6 +198,8 @@ def light_curve(
         start and stop of each interval.
     energy_edges : Quantity, optional
         Edges of the bins, shape (n + 1,); by default one bin of the whole energy axis.
+    start : Time, optional
+        Start of one of the intervals of equal width; by default the first start of the datasets.
     selection_optional : "all" or list of str, optional
         The optional columns to compute, as in `skyred.flux_points`.
     n_sigma, n_sigma_ul, n_sigma_sensitivity : float
@@ -236,13 +239,18 @@ def light_curve(
         norm=norm,
     )
     return CompiledLightCurveEstimator(points).run(
-        all_datasets, _intervals(all_datasets, intervals)
+        all_datasets, _intervals(all_datasets, intervals, start)
     )
 
 
-def _intervals(datasets: Datasets, intervals: Any) -> NDArray[Any]:
+def _intervals(datasets: Datasets, intervals: Any, start: Time | None) -> NDArray[Any]:
     """Convert the argument `intervals` to starts and stops, shape (n, 2)."""
-    from skyred.likelihood.flux.intervals import TimeSpans, intervals_from_pairs
+    from skyred.likelihood.flux.intervals import (
+        TimeSpans,
+        intervals_from_pairs,
+        reference_time,
+        to_seconds,
+    )
 
     spans = TimeSpans.from_datasets(datasets)
     if isinstance(intervals, str):
@@ -253,7 +261,8 @@ def _intervals(datasets: Datasets, intervals: Any) -> NDArray[Any]:
         is_time = intervals.isscalar and intervals.unit.is_equivalent("s")
         if not (is_time and 0 < intervals.value < float("inf")):
             raise FitError(f"the width of the intervals is {intervals}; expected a positive time")
-        return spans.equal_intervals(float(intervals.to_value("s")))
+        first = None if start is None else float(to_seconds(start, reference_time()))
+        return spans.equal_intervals(float(intervals.to_value("s")), first)
     if not len(intervals):
         raise FitError("intervals is empty; expected start and stop of at least one")
     return intervals_from_pairs(intervals)

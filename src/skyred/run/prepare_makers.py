@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import attrs
 
 from skyred.errors import PrepareError, SkyredError
-from skyred.interfaces import Maker, Reduction
+from skyred.interfaces import Maker, Reduction, Selector, cutting_selectors
 from skyred.run.select import Selection
+from skyred.run.worker.good_time import cut_observation, drop_events_outside
 from skyred.run.worker.open_observation import InspectionFailed, inspect_observation
 
 if TYPE_CHECKING:
@@ -41,7 +42,12 @@ def prepare_makers(entry: str, reduction: Reduction, selection: Selection) -> tu
     PrepareError
         If a maker cannot be prepared, with the reason.
     """
-    observations = ValidRuns(entry, selection, tolerant=reduction.on_fault == "note")
+    observations = ValidRuns(
+        entry,
+        selection,
+        tolerant=reduction.on_fault == "note",
+        selectors=cutting_selectors(reduction.select),
+    )
     return tuple(_prepare(entry, maker, observations) for maker in reduction.make)
 
 
@@ -59,11 +65,11 @@ def _prepare(entry: str, maker: Maker, observations: ValidRuns) -> Maker:
 
 @attrs.frozen(eq=False)
 class ValidRuns:
-    """The runs that can be used, as the archive returns them or as they were inspected.
+    """The runs that can be used, as they were inspected, without events outside the good time.
 
     Each run is read during the iteration and not kept, so memory use does not grow with the number
-    of runs. A run with a fault is skipped with a warning; the observation log
-    lists the reason once it is reduced. `len` reads all runs.
+    of runs. Of a run that selectors cut, each part is returned. A run with a fault is skipped with
+    a warning; the observation log lists the reason once it is reduced. `len` reads all runs.
 
     Parameters
     ----------
@@ -73,25 +79,31 @@ class ValidRuns:
         Its observations, and their files.
     tolerant : bool
         Whether faults of single HDUs are tolerated.
+    selectors : tuple of Selector
+        The selectors that cut the good time of runs.
     """
 
     entry: str
     selection: Selection
     tolerant: bool = False
+    selectors: tuple[Selector, ...] = ()
     _warned: set[int] = attrs.field(factory=set, init=False)
 
     def __iter__(self) -> Iterator[Observation]:
         for observation in self.selection.observations:
             run = self.selection.inputs.get(int(observation.obs_id))
             if run is None:  # an observation in memory, or of an archive without an index
-                yield observation
+                yield from self._cut(observation)
                 continue
             try:
                 inspected_observation, _ = inspect_observation(observation, run, {}, self.tolerant)
             except InspectionFailed as error:
                 self._warn(run.obs_id, error)
             else:
-                yield inspected_observation
+                yield from self._cut(inspected_observation)
+
+    def _cut(self, observation: Observation) -> tuple[Observation, ...]:
+        return cut_observation(drop_events_outside(observation)[0], self.selectors)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -131,6 +131,8 @@ class Script:
         The current data entry, by the name of its datasets.
     reduction : Reduction or None
         The current data entry as configured.
+    cuts : list of tuple of str or None
+        The code of start and stop of the times to which its runs are cut; None for unlimited ones.
     on_off : bool
         Whether its datasets have off counts.
     datasets : str
@@ -158,6 +160,7 @@ class Script:
     end: Block = attrs.field(factory=_body)
     entry: str = ""
     reduction: Any = None
+    cuts: list[tuple[str | None, ...]] = attrs.field(factory=list)
     on_off: bool = False
     datasets: str = "datasets"
     all_datasets: list[ScriptDatasets] = attrs.field(factory=list)

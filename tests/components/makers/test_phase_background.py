@@ -1,5 +1,7 @@
 """The maker `phase-background` on a real run with simulated phases, against gammapy."""
 
+import copy
+
 import numpy as np
 import pytest
 from gammapy.data import EventList, Observation
@@ -49,6 +51,15 @@ def count_events(pulsar: Observation, low: float, high: float) -> np.ndarray:
     energy = pulsar.events.energy[in_region & (low <= phase) & (phase < high)].to_value("TeV")
     edges = spectra.target().counts.geom.axes["energy"].edges.to_value("TeV")
     return np.histogram(energy, edges)[0]
+
+
+def with_phases(pulsar: Observation, phases: np.ndarray) -> Observation:
+    """Return the run with other phases."""
+    table = pulsar.events.table.copy()
+    table["PHASE"] = phases
+    changed = copy.copy(pulsar)
+    changed._events = EventList(table)
+    return changed
 
 
 def test_counts_of_a_map_agree_with_gammapy(pulsar, sky):
@@ -128,3 +139,40 @@ def test_other_column_is_read(pulsar, spectrum):
     maker = PhaseBackground(on_phase=ON, off_phase=OFF, column="ORBIT")
     on_off = maker.make(spectrum, renamed)
     np.testing.assert_array_equal(on_off.counts.data.ravel(), count_events(pulsar, *ON))
+
+
+@pytest.mark.parametrize("turns", [0.5, 1.0, -17.0], ids=["centred", "from one", "turns"])
+def test_phases_are_folded(pulsar, filled, turns):
+    expected = PhaseBackground(on_phase=ON, off_phase=OFF).make(filled.copy(name="run"), pulsar)
+    phase = pulsar.events.table["PHASE"].data
+    shifted = np.where(phase >= 0.5, phase - 1, phase) if turns == 0.5 else phase + turns
+    folded = with_phases(pulsar, shifted)
+    counts = PhaseBackground(on_phase=ON, off_phase=OFF).make(filled.copy(name="run"), folded)
+    for part in ("counts", "counts_off"):
+        np.testing.assert_array_equal(getattr(counts, part).data, getattr(expected, part).data)
+    np.testing.assert_array_equal(folded.events.table["PHASE"].data, shifted)
+
+
+def test_phase_one_is_phase_zero(pulsar, filled):
+    phase = pulsar.events.table["PHASE"].data.copy()
+    phase[phase < 0.5] = 1
+    phase[phase == 0.5] = np.nextafter(np.float64(0), -1)  # rounded to 1 when it is folded
+    maker = PhaseBackground(on_phase=[0, 0.1], off_phase=OFF)
+    counts = maker.make(filled.copy(name="run"), with_phases(pulsar, phase)).counts.data
+    np.testing.assert_array_equal(counts.ravel(), count_events(pulsar, 0, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda phase: phase * 0, "all .* events have the phase 0 in the column 'PHASE'"),
+        (lambda phase: phase * 0 - 1, "all .* events have the phase -1 in the column 'PHASE'"),
+        (lambda phase: np.where(phase < 0.2, np.nan, phase), "events have no finite phase"),
+        (lambda phase: phase.astype(str), "does not contain phases"),
+    ],
+    ids=["zero", "constant", "NaN", "text"],
+)
+def test_phases_that_are_not_set_are_refused(pulsar, spectrum, change, message):
+    unset = with_phases(pulsar, change(pulsar.events.table["PHASE"].data))
+    with pytest.raises(ArchiveError, match=message):
+        PhaseBackground(on_phase=ON, off_phase=OFF).make(spectrum, unset)

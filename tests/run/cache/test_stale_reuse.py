@@ -56,7 +56,7 @@ data:
     select: [{kind: observation-ids, ids: [1, 2, 3]}]
     geometry:
       kind: map
-      center: [83.633 deg, 22.014 deg]
+      center: {ra: 83.633 deg, dec: 22.014 deg}
       width: 2 deg
       energy: {min: 1 TeV, max: 10 TeV, bins: 4}
       energy_true: {min: 0.5 TeV, max: 20 TeV, bins: 10}
@@ -107,6 +107,7 @@ OPTIONS = {
     "stack.kind": "keep",
     "make.3.kind": "other-mine",
     "on_fault": "note",
+    "select": "[{kind: observation-ids, ids: [1, 2, 3]}, {kind: time-window, start: 1990-01-01}]",
 }
 # options of the selection and of later steps
 NO_OPTIONS = {

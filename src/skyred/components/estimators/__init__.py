@@ -5,7 +5,7 @@ from skyred.components.estimators.contours import Contours
 from skyred.components.estimators.excess import ExcessMap
 from skyred.components.estimators.flux_points import FluxPoints
 from skyred.components.estimators.flux_profile import FluxProfile
-from skyred.components.estimators.light_curve import Interval, LightCurve
+from skyred.components.estimators.light_curve import LightCurve
 from skyred.components.estimators.model_comparison import ModelComparison
 from skyred.components.estimators.profile_likelihood import ProfileLikelihood
 from skyred.components.estimators.profile_shapes import Line, Rings
@@ -21,7 +21,6 @@ __all__ = [
     "ExcessMap",
     "FluxPoints",
     "FluxProfile",
-    "Interval",
     "LightCurve",
     "Line",
     "ModelComparison",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from astropy import units as u
@@ -23,10 +22,11 @@ from skyred.components.estimators.flux_options import (
 )
 from skyred.components.estimators.flux_points import flux_options
 from skyred.components.estimators.scripted import write_nights, write_time_bins
-from skyred.components.estimators.times import livetime
+from skyred.components.estimators.times import livetime, times_of_cut_runs
+from skyred.components.intervals import Interval, interval_problems
 from skyred.errors import Problem, SkyredWarning
 from skyred.fields import Instant, instant, nested_list, option, quantity
-from skyred.interfaces import Chain, Estimator, Fields, Stacker, component, value
+from skyred.interfaces import Chain, Estimator, Stacker, component
 from skyred.products.light_curve import LightCurveProduct
 from skyred.scripting import literal
 
@@ -45,27 +45,6 @@ DESCRIPTIONS = {
 }
 
 
-@value
-class Interval(Fields):
-    """Time interval."""
-
-    start: Instant = instant(doc="Start of the interval.")
-    stop: Instant = instant(doc="End of the interval.")
-
-    def validate(self) -> Iterable[Problem]:
-        """Check that the interval starts before it ends.
-
-        Yields
-        ------
-        Problem
-            An interval without a positive length.
-        """
-        if not self.start.before(self.stop):
-            yield Problem(
-                ("start",), f"{self.start} is not before {self.stop}", "expected start before stop"
-            )
-
-
 @component
 class LightCurve(Estimator):
     """Light curve of a source: its flux by run, by night or in intervals of time."""
@@ -76,7 +55,8 @@ class LightCurve(Estimator):
     by: str = option(
         "run",
         choices=("run", "night", "interval"),
-        doc="Time bins of the points: runs (stack: keep), nights, or the given intervals.",
+        doc="Time bins of the points: runs (stack: keep), nights, or the given intervals. Parts of "
+        "a run that was cut are fitted together.",
     )
     intervals: tuple[Interval, ...] = nested_list(
         Interval, doc="The intervals of by: interval; each uses the runs that lie fully inside."
@@ -85,7 +65,11 @@ class LightCurve(Estimator):
         None,
         unit="d",
         min="1 s",
-        doc="Width of equal intervals from the first start on, for by: interval.",
+        doc="Width of equal intervals, for by: interval. For a width below that of a run, cut the "
+        "runs into parts (selector time-window).",
+    )
+    start: Instant | None = instant(
+        None, doc="Start of one of the equal intervals; by default that of the first dataset."
     )
     energy_edges: u.Quantity | None = energy_bins("one bin of the whole energy axis")
     columns: tuple[str, ...] = optional_columns()
@@ -104,6 +88,8 @@ class LightCurve(Estimator):
         yield from order_problems(self.energy_edges)
         interval_options = [] if self.width is None else ["width"]
         interval_options += ["intervals"] if self.intervals else []
+        if self.start is not None and self.width is None:
+            yield Problem(("start",), "has no effect without width", "set by: interval and width")
         if self.by != "interval":
             for name in interval_options:
                 yield Problem((name,), f"has no effect with by: {self.by}", "set by: interval")
@@ -114,16 +100,7 @@ class LightCurve(Estimator):
                 else "neither intervals nor width is set"
             )
             yield Problem(("intervals",), message, "set one of the two")
-        for number, (interval, following) in enumerate(pairwise(self.intervals)):
-            if (
-                interval.stop.scale != following.start.scale
-                or interval.stop.iso <= following.start.iso
-            ):
-                continue
-            message = (
-                f"starts at {following.start}, before the end of the previous one, {interval.stop}"
-            )
-            yield Problem(("intervals", number + 1), message, "expected an order without overlap")
+        yield from interval_problems("intervals", self.intervals)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
         """Yield problems with the source, the stacker, the energies and the intervals.
@@ -184,7 +161,9 @@ class LightCurve(Estimator):
         from skyred.likelihood import light_curve
 
         intervals: Any = self.by
-        if self.by == "interval":
+        if self.by == "run":
+            intervals = times_of_cut_runs(datasets) or "run"
+        elif self.by == "interval":
             intervals = [
                 (interval.start.time, interval.stop.time) for interval in self.intervals
             ] or self.width
@@ -193,6 +172,7 @@ class LightCurve(Estimator):
             self.source,
             intervals,
             self.energy_edges,
+            start=None if self.start is None else self.start.time,
             selection_optional=list(self.columns),
             reoptimize=self.reoptimize,
             n_sigma=self.n_sigma,
@@ -234,7 +214,7 @@ class LightCurve(Estimator):
     def _write_intervals(self, script: Script) -> str:
         """Write the intervals, and return the name of their variable."""
         if self.width is not None:
-            return write_time_bins(script, self.width)
+            return write_time_bins(script, self.width, self.start)
         script.use("astropy.time", "Time")
         pairs = (
             f"Time([{literal(interval.start.iso)}, {literal(interval.stop.iso)}], "

@@ -12,6 +12,8 @@ from skyred.scripting import Script, literal
 if TYPE_CHECKING:
     from astropy import units as u
 
+    from skyred.fields import Instant
+
 
 def write_map(script: Script, patterns: Sequence[str]) -> str:
     """Write ``dataset``, the map dataset of an estimator, and return its name.
@@ -171,8 +173,8 @@ def write_parameters(script: Script, patterns: Sequence[str]) -> None:
             script.body.add("parameters[name] = parameter")
 
 
-def write_time_bins(script: Script, width: u.Quantity) -> str:
-    """Write equal time intervals from the first start on, and return their name.
+def write_time_bins(script: Script, width: u.Quantity, start: Instant | None = None) -> str:
+    """Write equal time intervals, and return their name.
 
     Parameters
     ----------
@@ -180,6 +182,8 @@ def write_time_bins(script: Script, width: u.Quantity) -> str:
         The script to add code to.
     width : astropy.units.Quantity
         Width of the intervals.
+    start : Instant, optional
+        Start of one of the intervals; by default the first start of the datasets.
 
     Returns
     -------
@@ -192,6 +196,14 @@ def write_time_bins(script: Script, width: u.Quantity) -> str:
         "first = min(dataset.gti.time_start[0] for dataset in datasets)",
         "last = max(dataset.gti.time_stop[-1] for dataset in datasets)",
         f"width = {step}",
+    )
+    if start is not None:
+        script.use("astropy.time", "Time")
+        script.body.add(
+            f"start = Time({literal(start.iso)}, scale={literal(start.scale)})",
+            "first = start + width * np.floor((first - start).to_value(width.unit) / width.value)",
+        )
+    script.body.add(
         "number = int(np.ceil((last - first).to_value(width.unit) / width.value))",
         "intervals = [first + width * np.array([i, i + 1]) for i in range(number)]",
     )

@@ -68,6 +68,13 @@ class MapGeometry(Geometry):
             yield Problem(
                 ("width",), f"{self.width} is below bin_size", "expected at least one pixel"
             )
+        if self.frame != "icrs" and not self.center.has_frame:
+            pair = f"{self.center.lon}, {self.center.lat}"
+            yield Problem(
+                ("center",),
+                f"[{pair}] is ambiguous with frame: {self.frame}",
+                "name the coordinates: {l: 0 deg, b: 0 deg}, or {ra: 266.4 deg, dec: -28.9 deg}",
+            )
         yield from overlap_problems(self.energy, self.energy_true)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:

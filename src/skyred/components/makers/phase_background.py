@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from skyred.components.makers.on_off import add_off_counts
 from skyred.errors import ArchiveError, FieldError, Problem
@@ -15,8 +18,10 @@ from skyred.interfaces import Maker, component
 from skyred.scripting import literal
 
 if TYPE_CHECKING:
+    from astropy.table import Table
     from gammapy.data import Observation
     from gammapy.datasets import MapDataset, MapDatasetOnOff
+    from numpy.typing import NDArray
 
     from skyred.scripting import Script
 
@@ -84,7 +89,10 @@ class PhaseBackground(Maker):
     makes = ("off",)
     on_phase: tuple[Interval, ...] = _phases("Phases of the on counts; the upper end excluded.")
     off_phase: tuple[Interval, ...] = _phases("Phases of the off counts; the upper end excluded.")
-    column: str = option("PHASE", doc="Column of the event list with the phases, from 0 to 1.")
+    column: str = option(
+        "PHASE",
+        doc="Column of the event list with the phases in turns; they are folded to 0 to 1.",
+    )
 
     def validate(self) -> Iterable[Problem]:
         """Check that no phase is counted twice.
@@ -123,12 +131,12 @@ class PhaseBackground(Maker):
         Raises
         ------
         ArchiveError
-            If the event list has no phases.
+            If the event list has no phases, or they are not set.
         """
         from gammapy.makers import PhaseBackgroundMaker
         from gammapy.maps import Map
 
-        self._check_column(observation)
+        observation = self._fold(observation)
         maker = PhaseBackgroundMaker(
             on_phase=list(self.on_phase),
             off_phase=list(self.off_phase),
@@ -162,6 +170,7 @@ class PhaseBackground(Maker):
             f"off_phase={literal(self.off_phase)}, phase_column_name={literal(self.column)})"
         )
         script.loop.add(
+            f"observation.events.table[{literal(self.column)}] %= 1  # folded to one turn",
             f"counts_off = {maker}.make_counts_off(dataset, observation)",
             f"dataset.counts = {maker}.make_counts(dataset, observation)",
             "# the acceptances are the widths in phase",
@@ -172,10 +181,51 @@ class PhaseBackground(Maker):
         )
         script.on_off = True
 
-    def _check_column(self, observation: Observation) -> None:
-        columns = observation.events.table.colnames
-        if self.column not in columns:
+    def _fold(self, observation: Observation) -> Observation:
+        """Return the observation with phases folded to 0 <= phase < 1.
+
+        Phases come as 0 to 1, -0.5 to 0.5, or with the number of turns.
+        """
+        table = observation.events.table
+        self._check_column(table)
+        column: NDArray[np.float64] = np.ma.filled(
+            np.ma.asarray(table[self.column], dtype=float), np.nan
+        )
+        self._check_phases(column)
+        phases = column - np.floor(column)
+        phases[phases >= 1] = 0  # rounded up, for phases just below an integer
+        if np.array_equal(phases, column):
+            return observation
+        from gammapy.data import EventList
+
+        table = table.copy()
+        table[self.column] = phases
+        folded = copy.copy(observation)
+        folded._events = EventList(table)
+        return folded
+
+    def _check_column(self, table: Table) -> None:
+        if self.column not in table.colnames:
             raise ArchiveError(
                 f"the events have no column {self.column!r}; "
-                f"add the phases first, or set column to one of {', '.join(columns)}"
+                f"add the phases first, or set column to one of {', '.join(table.colnames)}"
+            )
+        if table[self.column].dtype.kind not in "fiu" or table[self.column].ndim != 1:
+            raise ArchiveError(
+                f"the column {self.column!r} of the events does not contain phases; "
+                "expected one number per event"
+            )
+
+    def _check_phases(self, phases: NDArray[np.float64]) -> None:
+        """Check that all phases are set: without them, the width in phase is not the livetime."""
+        if invalid := int(np.sum(~np.isfinite(phases))):
+            raise ArchiveError(
+                f"{invalid} of {len(phases)} events have no finite phase in the column "
+                f"{self.column!r}; compute the phases of all events first"
+            )
+        if len(phases) > 1 and np.all(phases == phases[0]):
+            raise ArchiveError(
+                f"all {len(phases)} events have the phase {phases[0]:g} in the column "
+                f"{self.column!r}, which is probably not set; compute the phases first, or set "
+                "column to another one"
             )

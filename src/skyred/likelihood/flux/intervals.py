@@ -190,20 +190,23 @@ class TimeSpans:
         times_by_night = [self.times[night == number] for number in np.unique(night)]
         return np.array([[times[:, 0].min(), times[:, 1].max()] for times in times_by_night])
 
-    def equal_intervals(self, width: float) -> Array:
-        """Return the intervals of equal width, counted from the first start, that contain data.
+    def equal_intervals(self, width: float, first: float | None = None) -> Array:
+        """Return the intervals of equal width that contain data.
 
         Parameters
         ----------
         width : float
             Width in seconds.
+        first : float, optional
+            Start of one of the intervals in seconds; by default the first start of the datasets.
 
         Returns
         -------
         array
             Start and stop in seconds, shape (n, 2), increasing.
         """
-        first = self.times[:, 0].min()
+        if first is None:
+            first = float(self.times[:, 0].min())
         low = np.floor((self.times[:, 0] - first + TIME_TOLERANCE) / width)
         high = np.ceil((self.times[:, 1] - first - TIME_TOLERANCE) / width)
         numbers = [np.arange(*ends) for ends in zip(low, np.maximum(high, low + 1), strict=True)]

@@ -140,8 +140,8 @@ def _no_dataset_message(datasets: Datasets, number: int) -> str:
     first, last = gti.time_start.min().utc.isot[:16], gti.time_stop.max().utc.isot[:16]
     return (
         f"none of the {len(datasets)} datasets lies fully in one of the {number} intervals of the "
-        f"light curve: the data are from {first} to {last} (UTC); correct the intervals, or stack "
-        "fewer observations per dataset"
+        f"light curve: the data are from {first} to {last} (UTC); correct the intervals, stack "
+        "fewer observations per dataset, or cut the observations into parts (selector time-window)"
     )
 
 

@@ -13,7 +13,15 @@ import attrs
 from skyred.errors import ConfigError
 from skyred.fields import Location, digest
 from skyred.inspection.records import RunInput
-from skyred.interfaces import Component, Fields, Maker, Reduction, locations, walk
+from skyred.interfaces import (
+    Component,
+    Fields,
+    Maker,
+    Reduction,
+    cutting_selectors,
+    locations,
+    walk,
+)
 from skyred.io.checksums import file_checksum
 from skyred.plugins import Catalog
 from skyred.run.cache.code import NoCacheError, code_digests
@@ -27,12 +35,13 @@ class Recipe:
 
     This comprises the prepared geometry, makers and stacker with all their options; their plugins
     and source code; the files that they read; and the versions of the numerical packages. The steps
-    before (selection) and after (fit range, models) are not included.
+    before (selection, except for cuts within runs) and after (fit range, models) are not included.
 
     Parameters
     ----------
     components : tuple of Fields
-        Geometry, makers and stacker, and all objects nested in them.
+        Geometry, makers, stacker and selectors that cut the good time, and all objects nested in
+        them.
     digest : str
         The digest.
     files : Hashable
@@ -110,9 +119,10 @@ def reduction_components(reduction: Reduction, makers: Iterable[Maker]) -> tuple
     Returns
     -------
     tuple of Fields
-        Geometry, makers, stacker and the objects nested in each.
+        Geometry, makers, stacker, selectors that cut the good time, and the objects nested in each.
     """
-    roots = (reduction.geometry, *reduction.make, *makers, reduction.stack)
+    cuts = cutting_selectors(reduction.select)
+    roots = (reduction.geometry, *reduction.make, *makers, reduction.stack, *cuts)
     return tuple(component for root in roots for _, component in walk(root))
 
 

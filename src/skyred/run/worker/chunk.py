@@ -104,9 +104,8 @@ def reduce_chunk(chunk: Chunk, excluded: Mapping[int, Outcome] | None = None) ->
             outcomes.append(excluded[obs_id])
             continue
         run_reduction = RunReduction(chunk, observation)
-        dataset = run_reduction.run(target)
-        if dataset is not None:
-            total = run_reduction.stack(total, dataset)
+        if parts := run_reduction.run(target):
+            total = run_reduction.stack(total, parts)
         if run_reduction.total_invalid:  # it may be added partly: start again without it
             return reduce_chunk(chunk, {**excluded, obs_id: run_reduction.outcome})
         outcomes.append(run_reduction.outcome)

@@ -1,16 +1,19 @@
-"""The reduction of one observation: cutout, makers, stacking and outcome."""
+"""The reduction of one observation: cut, makers, stacking and outcome."""
 
 from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from skyred.errors import SkipObservation
+from skyred.interfaces import cutting_selectors
 from skyred.interfaces.records import Outcome
 from skyred.io.captured_warnings import capture_warnings
+from skyred.run.worker.good_time import cut_observation, describe_time, drop_events_outside
 from skyred.run.worker.open_observation import InspectionFailed, inspect_observation
 
 if TYPE_CHECKING:
@@ -23,6 +26,25 @@ if TYPE_CHECKING:
 
 # a faulty run must neither discard the others nor exit the program
 FAILURES = (Exception, SystemExit)
+
+
+@attrs.frozen
+class ReducedPart:
+    """The dataset of an observation, or of a part of its good time.
+
+    Parameters
+    ----------
+    observation : Observation
+        The observation, cut to the part.
+    dataset : Dataset
+        Its dataset.
+    norm : float
+        The norm of its background; NaN if there is none.
+    """
+
+    observation: Observation
+    dataset: Dataset
+    norm: float
 
 
 @attrs.define
@@ -50,8 +72,8 @@ class RunReduction:
     total_invalid: bool = False
     _started: float = attrs.field(factory=time.perf_counter)
 
-    def run(self, target: Dataset) -> Dataset | None:
-        """Inspect and reduce the observation, and set its outcome.
+    def run(self, target: Dataset) -> tuple[ReducedPart, ...]:
+        """Inspect, cut and reduce the observation, and set its outcome.
 
         Parameters
         ----------
@@ -60,24 +82,25 @@ class RunReduction:
 
         Returns
         -------
-        Dataset or None
-            The dataset; None if the observation is skipped or fails.
+        tuple of ReducedPart
+            The observation and its dataset, or those of the parts into which selectors cut it; none
+            if the observation is skipped or fails.
         """
         notes: list[str] = []
         with capture_warnings() as warning_notes:
-            dataset = self._try_reduce(target, notes)
+            parts = self._try_reduce(target, notes)
         self.outcome = attrs.evolve(self.outcome, notes=(*notes, *warning_notes))
-        return dataset
+        return parts
 
-    def stack(self, total: Any, dataset: Dataset) -> Any:
-        """Add the dataset to the total; a failure sets the outcome and `total_invalid`.
+    def stack(self, total: Any, parts: Iterable[ReducedPart]) -> Any:
+        """Add datasets to the total; a failure sets the outcome and `total_invalid`.
 
         Parameters
         ----------
         total : object
             The stacker's total.
-        dataset : Dataset
-            The dataset of the observation.
+        parts : iterable of ReducedPart
+            The datasets of the observation.
 
         Returns
         -------
@@ -86,52 +109,92 @@ class RunReduction:
         """
         self._set_step(-1, self.chunk.reduction.stack)
         try:
-            return self.chunk.reduction.stack.add(total, dataset, self.observation)
+            for part in parts:
+                total = self.chunk.reduction.stack.add(total, part.dataset, part.observation)
         except FAILURES as error:
             notes = self.outcome.notes
             self._fail(error)
             self.outcome, self.total_invalid = attrs.evolve(self.outcome, notes=notes), True
-            return total
+        return total
 
-    def _try_reduce(self, target: Dataset, notes: list[str]) -> Dataset | None:
+    def _try_reduce(self, target: Dataset, notes: list[str]) -> tuple[ReducedPart, ...]:
         try:
             notes += self._inspect()
-            dataset, norm = self._make(target)
+            parts = self._reduce_parts(self._cut(), target, notes)
         except InspectionFailed as error:
             self._set_outcome("failed", reason=str(error), maker=self.step)
-            return None
+            return ()
         except SkipObservation as skip:
             self._set_outcome("skipped", reason=skip.reason, maker=self.step)
-            return None
+            return ()
         except FAILURES as error:
             self._fail(error)
-            return None
-        self._set_outcome("reduced", counts=_counts(dataset), background_norm=norm)
-        return dataset
+            return ()
+        counts = sum(_counts(part.dataset) for part in parts)
+        norm = parts[0].norm if len(parts) == 1 else float("nan")
+        self._set_outcome("reduced", counts=counts, background_norm=norm)
+        return parts
 
     def _inspect(self) -> list[str]:
         """Inspect the files of the run, use the inspected copy from then on, and return notes."""
         run = self.chunk.inputs.get(int(self.observation.obs_id))
         if run is None:  # an observation in memory, or of an archive without an index
-            return []
+            self.observation, number = drop_events_outside(self.observation)
+            return [f"left out {number} events outside the good time intervals"] if number else []
         tolerant = self.chunk.reduction.on_fault == "note"
         self.observation, notes = inspect_observation(
             self.observation, run, self.chunk.sums, tolerant
         )
+        self.observation, _ = drop_events_outside(self.observation)  # the notes mention them
         return notes
 
-    def _make(self, target: Dataset) -> tuple[Dataset, float]:
+    def _cut(self) -> tuple[Observation, ...]:
+        """Return the parts of the observation that the selectors keep."""
+        self.step = "selector"
+        selectors = cutting_selectors(self.chunk.reduction.select)
+        parts = cut_observation(self.observation, selectors)
+        if not parts:
+            kinds = ", ".join(dict.fromkeys(selector.kind for selector in selectors))
+            raise SkipObservation(f"no good time is left after {kinds}")
+        return parts
+
+    def _reduce_parts(
+        self, observations: tuple[Observation, ...], target: Dataset, notes: list[str]
+    ) -> tuple[ReducedPart, ...]:
+        """Reduce the parts; a part that is skipped is noted if there are others."""
+        parts, skips = [], []
+        for number, observation in enumerate(observations, 1):
+            try:
+                part = self._make(target, observation)
+            except SkipObservation as skip:
+                if len(observations) == 1:
+                    raise
+                skips.append(skip)
+                notes.append(f"part {number} ({describe_time(observation)}) skipped: {skip.reason}")
+                continue
+            if len(observations) > 1:
+                # not a copy: maps can be large
+                part.dataset._name = f"{part.dataset.name}-{number}"
+                if part.norm == part.norm:  # the outcome has one norm only
+                    notes.append(f"part {number}: background norm {part.norm:.4g}")
+            parts.append(part)
+        if not parts:
+            del notes[-len(skips) :]
+            raise skips[0]
+        return tuple(parts)
+
+    def _make(self, target: Dataset, observation: Observation) -> ReducedPart:
         reduction = self.chunk.reduction
         self._set_step(-1, reduction.stack)
-        reduction.stack.admit(self.observation)
+        reduction.stack.admit(observation)
         self.step = "geometry"
-        dataset = reduction.geometry.cutout(target, self.observation, reduction)
+        dataset = reduction.geometry.cutout(target, observation, reduction)
         for position, maker in enumerate(self.chunk.makers):
             self._set_step(position, maker)
-            dataset = maker.make(dataset, self.observation)
+            dataset = maker.make(dataset, observation)
             if dataset is None:  # otherwise the next maker would fail
                 raise TypeError("make() returned None; it must return the dataset")
-        return dataset, apply_background_norm(dataset)
+        return ReducedPart(observation, dataset, apply_background_norm(dataset))
 
     def _set_step(self, position: int, component: Component) -> None:
         """Set the current step to a component and its plugin."""

@@ -1,0 +1,55 @@
+"""Time intervals as options, for selectors and estimators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from skyred.errors import Problem
+from skyred.fields import Instant, instant
+from skyred.interfaces import Fields, value
+
+
+@value
+class Interval(Fields):
+    """Time interval."""
+
+    start: Instant = instant(doc="Start of the interval.")
+    stop: Instant = instant(doc="End of the interval.")
+
+    def validate(self) -> Iterable[Problem]:
+        """Check that the interval starts before it ends.
+
+        Yields
+        ------
+        Problem
+            An interval without a positive length.
+        """
+        if not self.start.before(self.stop):
+            yield Problem(
+                ("start",), f"{self.start} is not before {self.stop}", "expected start before stop"
+            )
+
+
+def interval_problems(option: str, intervals: Sequence[Interval]) -> Iterable[Problem]:
+    """Yield problems with the order of intervals in the same time scale.
+
+    Parameters
+    ----------
+    option : str
+        The option that contains the intervals.
+    intervals : sequence of Interval
+        The intervals.
+
+    Yields
+    ------
+    Problem
+        An interval that starts before the end of the previous one.
+    """
+    for number, (interval, following) in enumerate(pairwise(intervals)):
+        if interval.stop.scale != following.start.scale or interval.stop.iso <= following.start.iso:
+            continue
+        message = (
+            f"starts at {following.start}, before the end of the previous one, {interval.stop}"
+        )
+        yield Problem((option, number + 1), message, "expected an order without overlap")

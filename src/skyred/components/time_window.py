@@ -1,0 +1,257 @@
+"""The selector `time-window`: it cuts runs to time windows, or selects whole runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy import units as u
+
+from skyred.components.intervals import Interval, interval_problems
+from skyred.errors import ArchiveError, ExportError, Problem
+from skyred.fields import Instant, instant, nested_list, option, quantity
+from skyred.interfaces import Selector, component
+from skyred.scripting import literal
+
+if TYPE_CHECKING:
+    from astropy.time import Time
+    from gammapy.data import GTI, ObservationTable
+    from numpy.typing import NDArray
+
+    from skyred.scripting import Script
+
+    Mask = NDArray[np.bool_]
+    Window = tuple[Time | None, Time | None]
+
+# index tables can have times that were rounded to float32, which is up to 16 s for 4e8 s
+INDEX_TOLERANCE = 32 * u.s
+EDGE_TOLERANCE = 1e-6  # s, as in light curves
+
+
+@component
+class TimeWindow(Selector):
+    """Times within one or more windows: runs are cut to them, or whole runs are selected."""
+
+    kind = "time-window"
+    start: Instant | None = instant(None, doc="Start of the window; unlimited by default.")
+    stop: Instant | None = instant(None, doc="End of the window; unlimited by default.")
+    windows: tuple[Interval, ...] = nested_list(
+        Interval,
+        doc="Several windows, instead of start and stop. A run gives a dataset for each of them.",
+    )
+    width: u.Quantity | None = quantity(
+        None,
+        unit="min",
+        min="1 s",
+        doc="Width of the parts into which the windows are divided, beginning at their start. A "
+        "run gives a dataset for each part.",
+    )
+    cut: bool = option(
+        True,
+        doc="Whether runs are cut, with their events and good time intervals; otherwise whole runs "
+        "within a window are selected.",
+    )
+    partial: bool = option(
+        False,
+        doc="Whether whole runs that partly overlap a window are selected too (cut: false).",
+    )
+
+    def validate(self) -> Iterable[Problem]:
+        """Check that there is a window, that windows have an order, and that options go together.
+
+        Yields
+        ------
+        Problem
+            Each invalid combination of options.
+        """
+        limits = (self.start, self.stop)
+        if self.windows and any(limits):
+            yield Problem(("windows",), "cannot be combined with start and stop", "remove these")
+        elif not self.windows and not any(limits):
+            yield Problem(("start",), "neither start nor stop is set", "expected at least one")
+        elif self.start and self.stop and not self.start.before(self.stop):
+            yield Problem(
+                ("start",), f"{self.start} is not before {self.stop}", "expected start before stop"
+            )
+        yield from interval_problems("windows", self.windows)
+        if self.partial and self.cut:
+            yield Problem(
+                ("partial",), "has no effect if runs are cut", "set cut: false, or remove it"
+            )
+        if self.width is not None and not self.cut:
+            yield Problem(("width",), "has no effect with cut: false", "remove one of the two")
+        elif self.width is not None and self.start is None and not self.windows:
+            yield Problem(("width",), "needs a start", "set start, from which parts are counted")
+
+    def check(self, pipeline: Any) -> Iterable[Problem]:
+        """Check the order of windows in different time scales.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The pipeline.
+
+        Yields
+        ------
+        Problem
+            A window that does not start before it stops, or overlaps with the previous one.
+        """
+        previous = None
+        for number, (start, stop) in enumerate(self._iter_windows()):
+            path = ("windows", number) if self.windows else ("start",)
+            if start is not None and stop is not None and start >= stop:
+                yield Problem(path, "does not start before it stops", "expected start before stop")
+            if previous is not None and start is not None and start < previous:
+                yield Problem(path, "starts before the end of the previous one", "separate them")
+            previous = stop
+
+    def select(self, table: ObservationTable) -> ObservationTable:
+        """Select the runs that overlap with a window, or lie within one (``cut: false``).
+
+        Parameters
+        ----------
+        table : gammapy.data.ObservationTable
+            The observations to select from.
+
+        Returns
+        -------
+        gammapy.data.ObservationTable
+            The selected rows, unchanged. Rows without times are kept if runs are cut, because the
+            good time intervals decide.
+
+        Raises
+        ------
+        ArchiveError
+            If the table has no times, but whole runs are selected.
+        """
+        try:
+            reference = table.time_ref
+            columns = [table[name] for name in ("TSTART", "TSTOP")]
+        except KeyError as error:
+            if self.cut:
+                return table
+            raise ArchiveError(
+                "the selector 'time-window' needs the times of the runs, but the observation table "
+                f"has no {error}; set cut: true, which uses their good time intervals"
+            ) from None
+        start, stop = (_to_seconds(column) for column in columns)
+        selected = np.zeros(len(table), dtype=bool)
+        for window in self._iter_windows():
+            selected |= self._select_rows(start, stop, _limits(window, reference))
+        if self.cut:
+            selected |= ~(np.isfinite(start) & np.isfinite(stop))
+        return table[selected]
+
+    def _select_rows(
+        self, start: NDArray[np.float64], stop: NDArray[np.float64], limits: tuple[float, float]
+    ) -> Mask:
+        """Return the mask of the runs in a window, with times in seconds."""
+        low, high = limits
+        if self.cut:
+            tolerance = INDEX_TOLERANCE.to_value("s")
+            return np.asarray((stop > low - tolerance) & (start <= high + tolerance))
+        first, last = (stop, start) if self.partial else (start, stop)
+        return np.asarray((first >= low) & (last <= high))
+
+    def cut_gti(self, gti: GTI) -> Sequence[GTI]:
+        """Cut good time intervals as gammapy's `GTI.select_time`.
+
+        Parameters
+        ----------
+        gti : gammapy.data.GTI
+            The good time intervals of a run, or of a part of it.
+
+        Returns
+        -------
+        sequence of gammapy.data.GTI
+            The good time in each window or part of a window, in order of time.
+        """
+        if not self.cut:
+            return (gti,)
+        parts = [_select_time(gti, *limits) for limits in self._iter_parts(gti)]
+        return [part for part in parts if len(part.table)]
+
+    def _iter_windows(self) -> Iterator[Window]:
+        """Yield start and stop of the windows, None for unlimited ones."""
+        if self.windows:
+            yield from ((window.start.time, window.stop.time) for window in self.windows)
+        else:
+            yield (self.start and self.start.time, self.stop and self.stop.time)
+
+    def _iter_parts(self, gti: GTI) -> Iterator[tuple[Time, Time]]:
+        """Yield start and stop of the windows or their parts that overlap with good time."""
+        first, last = gti.time_start.min(), gti.time_stop.max()
+        for window_start, window_stop in self._iter_windows():
+            start = first if window_start is None else window_start
+            stop = last if window_stop is None else window_stop
+            if self.width is None:
+                yield start, stop
+            elif start < last and stop > first:
+                yield from self._divide(start, stop, (first, last))
+
+    def _divide(self, start: Time, stop: Time, good_time: tuple[Time, Time]) -> Iterator[Any]:
+        """Yield the parts of a window that overlap with good time."""
+        assert self.width is not None
+        width = self.width.to_value("s")
+        begin, end, window_end = (
+            float((time - start).to_value("s")) for time in (*good_time, stop)
+        )
+        first = max(0, int(np.floor((begin + EDGE_TOLERANCE) / width)))
+        last = int(np.ceil((min(end, window_end) - EDGE_TOLERANCE) / width))
+        for number in range(first, last):
+            low, high = (start + step * width * u.s for step in (number, number + 1))
+            yield low, min(high, stop)
+
+    def write_script(self, script: Script) -> None:
+        """Write gammapy's `Observations.select_time`, or the selection of whole runs.
+
+        Parameters
+        ----------
+        script : Script
+            The script to add code to.
+
+        Raises
+        ------
+        ExportError
+            If there are several windows or parts.
+        """
+        if self.windows or self.width is not None:
+            raise ExportError(
+                "divides runs into parts; only one window with start and stop can be exported"
+            )
+        script.use("astropy.time", "Time")
+        limits = [
+            None if limit is None else f"Time({literal(limit.iso)}, scale={literal(limit.scale)})"
+            for limit in (self.start, self.stop)
+        ]
+        if self.cut:
+            script.cuts.append(tuple(limits))
+        first, last = ("stop", "start") if self.partial or self.cut else ("start", "stop")
+        for time, sign, end in zip(limits, (">=", "<="), (first, last), strict=True):
+            if time is not None:
+                script.body.add(f"table = table[table.time_{end} {sign} {time}]")
+
+
+def _to_seconds(column: Any) -> NDArray[np.float64]:
+    """Return a column of times in seconds, as gammapy reads it; NaN where it is masked."""
+    return np.ma.filled(np.ma.asarray(u.Quantity(column, "s").value, dtype=float), np.nan)
+
+
+def _limits(window: Window, reference: Time) -> tuple[float, float]:
+    """Return the limits of a window in seconds since a reference."""
+    low, high = window
+    return (
+        -np.inf if low is None else float((low - reference).to_value("s")),
+        np.inf if high is None else float((high - reference).to_value("s")),
+    )
+
+
+def _select_time(gti: GTI, start: Time, stop: Time) -> GTI:
+    """Return the good time between two times, without intervals of no length."""
+    selected = gti.select_time((start.copy(), stop.copy()))
+    if len(selected.table) == 0:
+        return selected
+    length = (selected.time_stop - selected.time_start).to_value("s")
+    selected.table = selected.table[length > EDGE_TOLERANCE]
+    return selected

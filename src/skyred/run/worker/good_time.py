@@ -1,0 +1,144 @@
+"""Good time of an observation: events outside it are left out, and selectors cut it into parts."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skyred.inspection.times import find_outside
+
+if TYPE_CHECKING:
+    from astropy.time import Time
+    from gammapy.data import GTI, Observation
+    from numpy.typing import NDArray
+
+    from skyred.interfaces import Selector
+
+    Array = NDArray[np.float64]
+
+
+SAME_TIME = 1e-6  # s, as in gammapy
+
+
+def drop_events_outside(observation: Observation) -> tuple[Observation, int]:
+    """Leave out the events outside the good time intervals, which have no livetime.
+
+    Parameters
+    ----------
+    observation : Observation
+        The observation; it is not changed.
+
+    Returns
+    -------
+    observation : Observation
+        The same observation if all events are inside, otherwise a copy.
+    number : int
+        The number of events that were left out.
+    """
+    # an observation that was built in Python may have neither
+    events, gti = (getattr(observation, name, None) for name in ("events", "gti"))
+    if events is None or "TIME" not in events.table.colnames or gti is None or not len(gti.table):
+        return observation, 0
+    zero = gti.time_start.min()
+    start, stop = _seconds(gti.time_start, zero), _seconds(gti.time_stop, zero)
+    times = _seconds(events.time, zero)
+    is_outside = find_outside(times, start, stop, _span(events, zero, start, stop))
+    if not is_outside.any():
+        return observation, 0
+    return _copy_with(observation, ~is_outside), int(is_outside.sum())
+
+
+def cut_observation(
+    observation: Observation, selectors: Iterable[Selector]
+) -> tuple[Observation, ...]:
+    """Cut an observation into the parts that selectors keep.
+
+    Parameters
+    ----------
+    observation : Observation
+        The observation, without events outside its good time; it is not changed.
+    selectors : iterable of Selector
+        The selectors that cut, in order.
+
+    Returns
+    -------
+    tuple of Observation
+        The parts, in order; none if no good time is left.
+    """
+    selectors = tuple(selectors)
+    if not selectors:
+        return (observation,)
+    parts: list[GTI] = [observation.gti]
+    for selector in selectors:
+        parts = [piece for part in parts for piece in selector.cut_gti(part)]
+    return tuple(
+        _cut(observation, part)
+        for part in parts
+        if len(part.table) and part.time_sum.to_value("s") > SAME_TIME
+    )
+
+
+def describe_time(observation: Observation) -> str:
+    """Return the start and stop of an observation (UTC).
+
+    Parameters
+    ----------
+    observation : Observation
+        The observation.
+
+    Returns
+    -------
+    str
+        The times, to the second.
+    """
+    start, stop = (
+        observation.gti.time_start.min().utc.isot,
+        observation.gti.time_stop.max().utc.isot,
+    )
+    return f"{start[:19]} to {stop[:19]}"
+
+
+def _cut(observation: Observation, part: GTI) -> Observation:
+    """Return a copy of an observation with a part of its good time, and the events in it."""
+    gti = observation.gti
+    zero = gti.time_start.min()
+    ends = [_seconds(time, zero) for time in (gti.time_start.min(), gti.time_stop.max())]
+    start, stop = _seconds(part.time_start, zero), _seconds(part.time_stop, zero)
+    # events just before and after the observation are counted, as in `drop_events_outside`
+    low = np.where(np.abs(start - ends[0]) < SAME_TIME, -np.inf, start)
+    high = np.where(np.abs(stop - ends[1]) < SAME_TIME, np.inf, stop)
+    times = _seconds(observation.events.time, zero)
+    is_inside = np.zeros(len(times), dtype=bool)
+    for limits in zip(low, high, strict=True):
+        is_inside |= (times >= limits[0]) & (times < limits[1])
+    copied = _copy_with(observation, is_inside)
+    copied._gti = part
+    return copied
+
+
+def _copy_with(observation: Observation, selected: NDArray[np.bool_]) -> Any:
+    copied = copy.copy(observation)
+    copied._events = observation.events.select_row_subset(selected)
+    return copied
+
+
+def _span(events: Any, zero: Time, start: Array, stop: Array) -> tuple[float, float]:
+    """Return start and stop of the observation in its header, else those of its good time."""
+    from astropy import units as u
+
+    meta = events.table.meta
+    try:
+        begin, end = (float(meta[key]) for key in ("TSTART", "TSTOP"))
+        unit = u.Unit(str(meta.get("TIMEUNIT", "s")).strip())
+        limits = events.time_ref + u.Quantity([begin, end], unit)
+    except (KeyError, TypeError, ValueError):
+        return float(start.min()), float(stop.max())
+    low, high = _seconds(limits, zero)
+    return float(low), float(high)
+
+
+def _seconds(times: Time, zero: Time) -> Array:
+    return np.asarray((times - zero).to_value("s"), dtype=float)

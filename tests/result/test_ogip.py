@@ -39,7 +39,7 @@ def change(path: Path, edit: Callable[[fits.Header, dict[str, Any]], None]) -> N
             for name, values in columns.items()
         ]
         new = fits.BinTableHDU.from_columns(table, header=header, name="SPECTRUM")
-        others = [other.copy() for other in hdus if other.name not in ("PRIMARY", "SPECTRUM")]
+        others = [extra.copy() for extra in hdus if extra.name not in ("PRIMARY", "SPECTRUM")]
         fits.HDUList([fits.PrimaryHDU(), new, *others]).writeto(path, overwrite=True)
 
 

@@ -92,11 +92,15 @@ def reduced(tmp_path: Path) -> None:
 def test_reduced_data_with_unusual_names_are_read_with_their_fit_range() -> None:
     script = Pipeline.from_yaml(f"""
 data:
-  datasets: {{datasets: $EXPORT_DATA/datasets.yaml, fit_range: {{energy: [1 TeV, 5 TeV]}}}}
+  datasets:
+    datasets: $EXPORT_DATA/datasets.yaml
+    names: entry
+    fit_range: {{energy: [1 TeV, 5 TeV]}}
   spectra: {{datasets: [$EXPORT_DATA/pha.fits], fit_range: {{energy: [2 TeV, 5 TeV]}}}}
-  2021: {{datasets: $EXPORT_DATA/datasets.yaml, fit_range: {{region: {REGION}}}}}
+  2021: {{datasets: $EXPORT_DATA/datasets.yaml, names: entry, fit_range: {{region: {REGION}}}}}
   2022:
     datasets: $EXPORT_DATA/datasets.yaml
+    names: entry
     fit_range: {{energy: [1 TeV, 5 TeV], region: {REGION}}}
 """).to_script()
     functions(script)

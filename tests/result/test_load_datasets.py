@@ -42,7 +42,7 @@ def test_all_types_of_datasets_in_an_index_are_read(tmp_path: Path) -> None:
     makers = (small.map_dataset, small.map_on_off, small.spectrum_on_off, small.flux_points)
     index = write_index(tmp_path, *(make() for make in makers))
     datasets = create_orchestrator(str(index)).reduce()
-    assert datasets.names == ["other-1", "other-2", "other-3", "other-4"]
+    assert datasets.names == [make().name for make in makers]
     for make, read in zip(makers, datasets, strict=True):
         assert type(read) is type(make())
     np.testing.assert_array_equal(datasets[1].counts_off.data, small.map_on_off().counts_off.data)
@@ -89,7 +89,7 @@ def test_fit_range_of_an_entry_is_applied_to_all_its_datasets(tmp_path: Path) ->
 
 def test_empty_fit_range_is_reported_with_the_dataset(tmp_path: Path) -> None:
     index = write_index(tmp_path, small.map_dataset("a"))
-    with pytest.raises(ModelError, match="leaves no bins of other-1"):
+    with pytest.raises(ModelError, match="leaves no bins of a"):
         create_orchestrator(str(index), fit_range=FitRange(energy=["50 TeV", "60 TeV"])).reduce()
 
 
@@ -120,7 +120,7 @@ def test_datasets_from_files_are_combined_with_reduced_ones(tmp_path: Path) -> N
     data_entry = ReducedData(datasets=str(write_index(tmp_path, small.spectrum_dataset())))
     pipeline = Pipeline(data={"other": data_entry, "toy": toy}, model=[ToyModel()])
     orchestrator = Orchestrator(pipeline, plugins=toy_plugins())
-    assert orchestrator.reduce().names == ["other-1", "toy"]
+    assert orchestrator.reduce().names == ["spectrum", "toy"]
     assert list(orchestrator.select()) == ["toy"]
 
 
@@ -154,7 +154,7 @@ def test_datasets_of_a_run_folder_can_be_used_by_another_run(tmp_path: Path) -> 
 def test_other_files_are_reported(tmp_path: Path) -> None:
     image = tmp_path / "image.fits"
     fits.PrimaryHDU(np.zeros((2, 2))).writeto(image)
-    with pytest.raises(ArchiveError, match=r"image.fits has no OGIP spectrum .*datasets.yaml"):
+    with pytest.raises(ArchiveError, match=r"image.fits has no dataset: .*expected COUNTS"):
         create_orchestrator(str(image)).reduce()
     notes = tmp_path / "notes.fits"
     notes.write_text("no FITS at all")
@@ -162,7 +162,7 @@ def test_other_files_are_reported(tmp_path: Path) -> None:
         create_orchestrator(str(notes)).reduce()
     yaml = tmp_path / "models.yaml"
     yaml.write_text("components: []")
-    with pytest.raises(ArchiveError, match=r"models.yaml cannot be read as datasets: KeyError"):
+    with pytest.raises(ArchiveError, match=r"models.yaml has no list 'datasets'"):
         create_orchestrator(str(yaml)).reduce()
 
 
@@ -214,3 +214,101 @@ def test_entry_in_yaml_equals_the_entry_in_python(tmp_path: Path) -> None:
     entry = ReducedData(datasets=str(index), fit_range=FitRange(energy=["1 TeV", "5 TeV"]))
     assert pipeline == Pipeline(data={"other": entry})
     assert Pipeline.from_yaml(pipeline.to_yaml(), plugins=toy_plugins()) == pipeline
+
+
+def test_names_of_datasets_are_kept_or_replaced_by_the_entry(tmp_path: Path) -> None:
+    index = write_index(tmp_path, small.map_dataset("a"), small.spectrum_dataset("b"))
+    assert create_orchestrator(str(index)).reduce().names == ["a", "b"]
+    renamed = create_orchestrator(str(index), names="entry").reduce()
+    assert renamed.names == ["other-1", "other-2"]
+    assert renamed[1].meta_table["DATASET_NAME"].tolist() == ["b"]
+
+
+def test_equal_names_in_two_entries_are_reported_with_the_remedy(tmp_path: Path) -> None:
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+        write_index(tmp_path / folder, small.map_dataset("a"))
+    entries = {
+        folder: ReducedData(datasets=str(tmp_path / folder / "datasets.yaml"))
+        for folder in ("first", "second")
+    }
+    with pytest.raises(ArchiveError, match=r"data.second: another .*'a', of data.first.*entry"):
+        Orchestrator(Pipeline(data=entries), plugins=toy_plugins()).reduce()
+    entries["second"] = entries["second"].evolve(names="entry")
+    names = Orchestrator(Pipeline(data=entries), plugins=toy_plugins()).reduce().names
+    assert names == ["a", "second-1"]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [small.map_dataset, small.map_on_off, small.spectrum_dataset, small.spectrum_on_off],
+    ids=lambda make: make.__name__,
+)
+def test_single_file_of_any_type_is_read_as_by_gammapy(make: Any, tmp_path: Path) -> None:
+    dataset = make("single")
+    path = tmp_path / "file.fits"
+    dataset.to_hdulist().writeto(path)
+    (read,) = create_orchestrator(str(path)).reduce()
+    assert (type(read), read.name) == (type(dataset), "single")
+    read.models = dataset.models = ToyModel().build([dataset])
+    assert read.stat_sum() == pytest.approx(dataset.stat_sum(), rel=1e-9)
+
+
+def test_single_file_without_a_name_is_named_after_the_entry(tmp_path: Path) -> None:
+    hdus = small.map_dataset().to_hdulist()
+    del hdus[0].header["NAME"]
+    hdus.writeto(tmp_path / "file.fits")
+    (read,) = create_orchestrator(f"{tmp_path}/file.fits").reduce()
+    assert read.name == "other-1"
+
+
+def test_models_that_name_their_dataset_find_it(tmp_path: Path) -> None:
+    from gammapy.modeling.models import FoVBackgroundModel, Models
+
+    index = write_index(tmp_path, small.map_dataset("a"))
+    Models([FoVBackgroundModel(dataset_name="a")]).write(tmp_path / "models.yaml")
+    config = f"""
+data: {{other: {{datasets: {index}}}}}
+model: [{{kind: file, path: {tmp_path}/models.yaml}}]
+"""
+    orchestrator = Orchestrator(Pipeline.from_yaml(config))
+    orchestrator.run_until("model")
+    assert orchestrator.datasets[0].background_model is not None
+
+
+def test_files_in_other_folders_need_allow_outside(tmp_path: Path) -> None:
+    (tmp_path / "index").mkdir()
+    index = write_index(tmp_path, small.map_dataset("a")).rename(tmp_path / "index/datasets.yaml")
+    index.write_text(index.read_text().replace("filename: ", "filename: ../"))
+    with pytest.raises(ArchiveError, match=r"refers to '../a.fits'.*allow_outside: true"):
+        create_orchestrator(str(index)).reduce()
+    assert create_orchestrator(str(index), allow_outside=True).reduce().names == ["a"]
+
+
+def test_run_folder_is_read_and_verified(tmp_path: Path) -> None:
+    index = write_index(tmp_path, small.map_dataset("a"))
+    create_orchestrator(str(index)).run(tmp_path / "run")
+    (read,) = create_orchestrator(str(tmp_path / "run")).reduce()
+    np.testing.assert_array_equal(read.counts.data, small.map_dataset().counts.data)
+    (tmp_path / "run/datasets/datasets.yaml").open("a").write("# changed\n")
+    with pytest.raises(ArchiveError, match=r"data.other: .*datasets.yaml"):
+        create_orchestrator(str(tmp_path / "run")).reduce()
+    empty_folder = tmp_path / "empty"
+    empty_folder.mkdir()
+    with pytest.raises(ArchiveError, match=r"has neither datasets.yaml nor"):
+        create_orchestrator(str(empty_folder)).reduce()
+
+
+def test_missing_key_or_unit_is_named(tmp_path: Path) -> None:
+    index = write_index(tmp_path, small.map_dataset("a"))
+    content = index.read_text()
+    index.write_text(content.replace("type: MapDataset", "kind: MapDataset"))
+    with pytest.raises(ArchiveError, match=r"dataset 1 has no key 'type'"):
+        create_orchestrator(str(index)).reduce()
+    index.write_text(content.replace("type: MapDataset", "type: Cube"))
+    with pytest.raises(ArchiveError, match=r"has the type 'Cube'; expected one of MapDataset"):
+        create_orchestrator(str(index)).reduce()
+    with fits.open(tmp_path / "a.fits", mode="update") as hdus:
+        del hdus["EXPOSURE"].header["BUNIT"]
+    with pytest.raises(ArchiveError, match=r"EXPOSURE has the unit ''; expected m2 s"):
+        create_orchestrator(f"{tmp_path}/a.fits").reduce()

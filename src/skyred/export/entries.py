@@ -9,7 +9,9 @@ from skyred.errors import ExportError
 from skyred.fields import Location
 from skyred.interfaces import FitRange, ReducedData, Reduction, required_irfs
 from skyred.interfaces.fit_range import TOLERANCE
-from skyred.result.load_datasets import dataset_files
+from skyred.result.dataset_files import is_ogip
+from skyred.result.flux_point_tables import TEXT_FORMATS
+from skyred.result.load_datasets import INDEX_SUFFIXES, dataset_files
 from skyred.scripting import Script, ScriptDatasets, literal
 
 
@@ -89,7 +91,7 @@ def _irf_code(reduction: Reduction) -> str:
 
 
 def write_datasets(script: Script, entry: str, data: ReducedData) -> None:
-    """Write the reading of existing datasets, and their renaming after the entry.
+    """Write the reading of existing datasets, with the names that skyred gives them.
 
     Parameters
     ----------
@@ -103,18 +105,34 @@ def write_datasets(script: Script, entry: str, data: ReducedData) -> None:
     Raises
     ------
     ExportError
-        If it mixes ``datasets.yaml`` with OGIP files.
+        If it mixes ``datasets.yaml`` with other files, or has files that gammapy reads otherwise.
     """
-    files = [_as_written(path, data.datasets) for path in dataset_files(entry, data)]
+    paths = list(dataset_files(entry, data))
+    is_index = [path.suffix in INDEX_SUFFIXES for path in paths]
+    if any(is_index) and not all(is_index):
+        raise ExportError("mixes datasets.yaml with other files: put them into two entries")
+    if not all(is_index):
+        _check_spectra(paths)
+    files = [_as_written(path, data.datasets) for path in paths]
     constant = script.constant(f"{entry}_FILES", literal(files))
-    tables = [Path(file).suffix in (".yaml", ".yml") for file in files]
-    if any(tables) and not all(tables):
-        raise ExportError("mixes datasets.yaml with OGIP files: put them into two entries")
+    keep_names = all(is_index) and data.names == "keep"
     script_datasets = ScriptDatasets(
-        f"{entry}-*", is_map=any(tables), on_off=not any(tables), single=False
+        "*" if keep_names else f"{entry}-*",
+        is_map=all(is_index),
+        on_off=not all(is_index),
+        single=False,
     )
     script.all_datasets.append(script_datasets)
-    if any(tables):
+    script.use("gammapy.datasets", "Datasets")
+    if keep_names:
+        function = script.shared(
+            "read_named_datasets(paths)",
+            "Read datasets, with their names.",
+            "return Datasets([dataset for path in paths for dataset in Datasets.read(path)])",
+        )
+        script.datasets = f"{function}({constant})"
+        return
+    if all(is_index):
         function_name, datasets_code = (
             "read_datasets",
             "dataset for path in paths for dataset in Datasets.read(path)",
@@ -136,9 +154,20 @@ def write_datasets(script: Script, entry: str, data: ReducedData) -> None:
     script.datasets = f"{function}({literal(entry)}, {constant})"
 
 
+def _check_spectra(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if path.suffix.lower() in TEXT_FORMATS or not is_ogip(path):
+            raise ExportError(
+                f"reads {path}, which is not an OGIP spectrum: list it in a datasets.yaml "
+                "(Datasets.write of gammapy), which a script can read"
+            )
+
+
 def _as_written(path: Path, locations: Iterable[Location]) -> str:
     """Return the path of a file with the variables of the location that matched it."""
     for location in locations:
+        if location.path().is_dir() and location.path() in path.parents:
+            return str(Path(location) / path.relative_to(location.path()))
         written_folder, real_folder = Path(location).parent, location.path().parent
         if path.parent == real_folder:
             return str(written_folder / path.name)

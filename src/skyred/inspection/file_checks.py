@@ -137,8 +137,8 @@ def check_models(data: Any, folder: Path | None = None) -> None:
             check_models(item, folder)
 
 
-def resolve_indexed_file(index: Path, name: object) -> Path:
-    """Return the path of a file in an index, which must be in the folder of the index or below.
+def resolve_indexed_file(index: Path, name: object, *, allow_outside: bool = False) -> Path:
+    """Return the path of a file in an index, by default in the folder of the index or below.
 
     Parameters
     ----------
@@ -146,6 +146,8 @@ def resolve_indexed_file(index: Path, name: object) -> Path:
         The index file.
     name : object
         The name of the file in the index, relative to the folder of the index.
+    allow_outside : bool, optional
+        Whether the file may be anywhere; variables in its name are expanded.
 
     Returns
     -------
@@ -158,11 +160,13 @@ def resolve_indexed_file(index: Path, name: object) -> Path:
         If the path leaves the folder, or the file does not exist.
     """
     path = Path(str(name))
+    if allow_outside:
+        path = Path(os.path.expandvars(path)).expanduser()
     # gammapy would expand variables
-    if path.is_absolute() or ".." in path.parts or set("$~%\\") & set(str(name)):
+    elif path.is_absolute() or ".." in path.parts or set("$~%\\") & set(str(name)):
         raise FileError(
             f"{index} refers to {str(name)!r:.100}; expected a file in the same folder or below; "
-            "copy it there"
+            "copy it there, or set allow_outside: true"
         )
     if not (index.parent / path).is_file():
         raise FileError(

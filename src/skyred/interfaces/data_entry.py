@@ -65,7 +65,18 @@ class ReducedData(DataEntry):
     datasets: tuple[Location, ...] = option(
         type=Location,
         many=True,
-        doc="A datasets.yaml of gammapy, or OGIP files (pha_*.fits).",
+        doc="Files of datasets: a datasets.yaml of gammapy, FITS files of single datasets, OGIP "
+        "files (pha_*.fits), tables of flux points (FITS, ECSV, CSV), or run folders.",
+    )
+    names: str = option(
+        "keep",
+        choices=("keep", "entry"),
+        doc="Names of the datasets: keep those in datasets.yaml and FITS files, or name all after "
+        "the entry (entry-1, entry-2, ...), as is always done if the files have no names.",
+    )
+    allow_outside: bool = option(
+        False,
+        doc="Whether files may refer to other files outside their folder.",
     )
     fit_range: FitRange | None = nested_object(
         FitRange, None, doc="The bins that are fitted; all safe ones by default."

@@ -5,8 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from skyred.errors import FileError
 from skyred.fields import file_name
 from skyred.inspection.file_checks import check_fits_file, resolve_indexed_file
+from skyred.result.flux_point_tables import (
+    TEXT_FORMATS,
+    is_flux_points_table,
+    read_flux_points,
+)
+from skyred.result.ogip import read_ogip
 
 if TYPE_CHECKING:
     from gammapy.datasets import Dataset, Datasets
@@ -51,7 +58,7 @@ def _write_dataset(dataset: Dataset, path: Path) -> None:
     hdus.writeto(path, overwrite=True, checksum=True)
 
 
-def read_datasets(index: Path) -> Datasets:
+def read_datasets(index: Path, *, allow_outside: bool = False, lazy: bool = True) -> Datasets:
     """Read an index and its datasets, without models.
 
     gammapy reads the maps of some datasets on first use. All others are read at once, and the fit
@@ -61,6 +68,10 @@ def read_datasets(index: Path) -> Datasets:
     ----------
     index : Path
         The file ``datasets.yaml``.
+    allow_outside : bool, optional
+        Whether the index may refer to files outside its folder.
+    lazy : bool, optional
+        Whether maps are read on first use.
 
     Returns
     -------
@@ -70,25 +81,190 @@ def read_datasets(index: Path) -> Datasets:
     Raises
     ------
     FileError
-        If a file is damaged, would execute code, or is not next to the index.
+        If a file is damaged, would execute code, or is not next to the index, or if the index has
+        an entry without name, type or file.
     """
     from gammapy.datasets import Datasets
+
+    return Datasets(
+        [
+            read_dataset(
+                path, data["type"], str(data["name"]), allow_outside=allow_outside, lazy=lazy
+            )
+            for data, path in read_index(index, allow_outside=allow_outside)
+        ]
+    )
+
+
+def read_index(index: Path, *, allow_outside: bool = False) -> list[tuple[dict[str, Any], Path]]:
+    """Read the entries of an index of datasets.
+
+    Parameters
+    ----------
+    index : Path
+        The file ``datasets.yaml``.
+    allow_outside : bool, optional
+        Whether the index may refer to files outside its folder.
+
+    Returns
+    -------
+    list of (dict, Path)
+        Each entry, and its existing file.
+
+    Raises
+    ------
+    FileError
+        If the index is not a list of datasets with name, type and file.
+    """
+    from gammapy.datasets import DATASET_REGISTRY
     from gammapy.utils.scripts import read_yaml
 
-    entries = read_yaml(index)["datasets"]
-    for data in entries:
-        check_fits_file(resolve_indexed_file(index, data["filename"]))
-    on_off = any(data["type"].endswith("OnOff") for data in entries)
+    data = read_yaml(index)
+    if isinstance(data, dict) and "checksum" in data:
+        data = read_yaml(index, checksum=True)  # gammapy would warn of one that is missing
+    entries = data.get("datasets") if isinstance(data, dict) else None
+    if not isinstance(entries, list):
+        raise FileError(f"{index} has no list 'datasets'; expected an index as gammapy writes it")
+    types = [kind.tag for kind in DATASET_REGISTRY]
+    files = []
+    for number, entry in enumerate(entries, start=1):
+        for key in ("name", "type", "filename"):
+            if not isinstance(entry, dict) or entry.get(key) is None:
+                raise FileError(f"{index}: dataset {number} has no key {key!r}")
+        if entry["type"] not in types:
+            raise FileError(
+                f"{index}: dataset {number} has the type {entry['type']!r}; expected one of "
+                f"{', '.join(types)}"
+            )
+        path = resolve_indexed_file(index, entry["filename"], allow_outside=allow_outside)
+        files.append((entry, path))
+    return files
+
+
+def read_dataset(
+    path: Path, kind: str, name: str, *, allow_outside: bool = False, lazy: bool = True
+) -> Dataset:
+    """Read the file of one dataset, with its masks and livetime.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    kind : str
+        The type of the dataset, such as ``MapDataset``.
+    name : str
+        The name of the dataset.
+    allow_outside : bool, optional
+        Whether an OGIP file may refer to files outside its folder.
+    lazy : bool, optional
+        Whether maps are read on first use.
+
+    Returns
+    -------
+    Dataset
+        The dataset.
+
+    Raises
+    ------
+    FileError
+        If the file is damaged, would execute code, or has an invalid unit.
+    """
+    from gammapy.datasets import DATASET_REGISTRY
+
+    if path.suffix.lower() not in TEXT_FORMATS:
+        check_fits_file(path)
+    if kind == "FluxPointsDataset":
+        return read_flux_points(path, name)
+    if is_ogip(path):
+        return read_ogip(path, name, allow_outside=allow_outside)
+    on_off = kind.endswith("OnOff")
     # gammapy raises an error for lazy reading of on-off maps
-    datasets = Datasets.read(index, lazy=not on_off, checksum=True)
-    for data, dataset in zip(entries, datasets, strict=True):
-        if data["type"].endswith("OnOff"):
-            _restore_masks(dataset, index.parent / data["filename"])
-        if data["type"].startswith("Spectrum") or data["type"].endswith("OnOff"):
-            _restore_livetime(dataset)
-        if data["type"] in ("MapDataset", "SpectrumDataset"):  # the lazy ones
-            _unset_missing_masks(dataset, index.parent / data["filename"])
-    return datasets
+    options = {} if on_off else {"lazy": lazy}
+    dataset = DATASET_REGISTRY.get_cls(kind).read(path, name=name, checksum=True, **options)
+    if on_off:
+        _restore_masks(dataset, path)
+    else:
+        _unset_missing_masks(dataset, path)
+    if on_off or kind.startswith("Spectrum"):
+        _restore_livetime(dataset)
+    if not lazy:
+        _check_units(dataset, path)
+    return dataset
+
+
+def find_dataset_type(path: Path) -> str:
+    """Return the type of the dataset in a file, from its HDUs and columns.
+
+    Parameters
+    ----------
+    path : Path
+        The file: FITS, or a table of flux points as text.
+
+    Returns
+    -------
+    str
+        The type, such as ``MapDataset``.
+
+    Raises
+    ------
+    FileError
+        If there is no dataset in the file.
+    """
+    from astropy.io import fits
+
+    if path.suffix.lower() in TEXT_FORMATS:
+        return "FluxPointsDataset"
+    check_fits_file(path)
+    with fits.open(path) as hdus:
+        names = {hdu.name for hdu in hdus}
+        columns = [hdu.columns.names for hdu in hdus if isinstance(hdu, fits.BinTableHDU)]
+    if "SPECTRUM" in names:
+        return "SpectrumDatasetOnOff"
+    if "COUNTS" in names:
+        geometry = "Spectrum" if "COUNTS_REGION" in names else "Map"
+        return f"{geometry}Dataset{'OnOff' if 'ACCEPTANCE' in names else ''}"
+    if any(map(is_flux_points_table, columns)):
+        return "FluxPointsDataset"
+    raise FileError(
+        f"{path} has no dataset: it has the HDUs {', '.join(sorted(names))}; expected COUNTS (a "
+        "dataset as gammapy writes it), SPECTRUM (OGIP), or a table of flux points"
+    )
+
+
+def is_ogip(path: Path) -> bool:
+    """Return whether a file is a spectrum in OGIP format.
+
+    Parameters
+    ----------
+    path : Path
+        The FITS file.
+
+    Returns
+    -------
+    bool
+        True if it has the HDU SPECTRUM.
+    """
+    from astropy.io import fits
+
+    with fits.open(path) as hdus:
+        return "SPECTRUM" in hdus
+
+
+def _check_units(dataset: Any, path: Path) -> None:
+    exposure = dataset.exposure
+    if exposure is not None and not exposure.unit.is_equivalent("m2 s"):
+        raise FileError(
+            f"{path}: the HDU EXPOSURE has the unit '{exposure.unit}'; expected m2 s (BUNIT, or "
+            "TUNIT of a table)"
+        )
+    for key in ("counts", "exposure"):
+        sky_map = getattr(dataset, key)
+        for axis in () if sky_map is None else sky_map.geom.axes:
+            if axis.name.startswith("energy") and not axis.unit.is_equivalent("TeV"):
+                raise FileError(
+                    f"{path}: the energies in the HDU {key.upper()}_BANDS have the unit "
+                    f"'{axis.unit}'; expected an energy (TUNIT), such as TeV"
+                )
 
 
 def _unset_missing_masks(dataset: Any, path: Path) -> None:

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from skyred.errors import ArchiveError, FileError
-from skyred.inspection.file_checks import check_fits_file, resolve_indexed_file
+from skyred.errors import ArchiveError, FileError, OutputError
 from skyred.interfaces import ReducedData
-from skyred.result.dataset_files import read_datasets
+from skyred.result.dataset_files import (
+    INDEX,
+    find_dataset_type,
+    read_dataset,
+    read_datasets,
+    read_index,
+)
+from skyred.result.ogip import companion_files
+from skyred.result.verifying import verify_folder
 
 if TYPE_CHECKING:
     from gammapy.datasets import Dataset
 
 log = logging.getLogger(__name__)
-COMPANIONS = ("BACKFILE", "ANCRFILE", "RESPFILE")  # cards of a PHA file with names of files
+INDEX_SUFFIXES = (".yaml", ".yml")
 
 
 @attrs.define
@@ -38,9 +45,10 @@ class LoadedDatasets:
 
 
 def load_datasets(entry: str, data: ReducedData) -> LoadedDatasets:
-    """Read the datasets of a data entry, and name them ``{entry}-1``, ``{entry}-2``, ...
+    """Read the datasets of a data entry.
 
-    The original name of each and its file are stored in its `meta_table`.
+    Datasets without a name are called ``{entry}-1``, ``{entry}-2``, ..., as are all others if the
+    entry renames them. The original name of each and its file are stored in its `meta_table`.
 
     Parameters
     ----------
@@ -57,26 +65,49 @@ def load_datasets(entry: str, data: ReducedData) -> LoadedDatasets:
     Raises
     ------
     ArchiveError
-        If a file does not exist, or cannot be read as datasets.
+        If a file does not exist, or cannot be read as datasets, or names are not unique.
     """
     datasets: list[Dataset] = []
     files: list[Path] = []
     for path in dataset_files(entry, data):
         try:
-            loaded = list(_read(path))
-            files += [path, *_companions(path)]
-        except FileError as error:
+            loaded = list(_read(path, data))
+            files += [path, *_companions(path, data.allow_outside)]
+        except (FileError, OutputError) as error:
             raise ArchiveError(f"data.{entry}: {error}") from error
-        except ArchiveError:
-            raise
         except Exception as error:  # gammapy, astropy and YAML may raise anything
             message = f"{path} cannot be read as datasets: {type(error).__name__}: {error}"
             raise ArchiveError(f"data.{entry}: {message}") from error
-        datasets += [
-            _rename(dataset, f"{entry}-{len(datasets) + number}", path)
-            for number, dataset in enumerate(loaded, start=1)
-        ]
+        for name, dataset in loaded:
+            numbered = f"{entry}-{len(datasets) + 1}"
+            final_name = name if name and data.names == "keep" else numbered
+            datasets.append(_with_name(dataset, final_name, path))
+    check_unique_names([(entry, dataset) for dataset in datasets])
     return LoadedDatasets(datasets, files)
+
+
+def check_unique_names(datasets: Iterable[tuple[str, Dataset]]) -> None:
+    """Check that no two datasets have the same name.
+
+    Parameters
+    ----------
+    datasets : iterable of (str, Dataset)
+        The datasets, each with the name of its data entry.
+
+    Raises
+    ------
+    ArchiveError
+        If two have the same name.
+    """
+    entry_by_name: dict[str, str] = {}
+    for entry, dataset in datasets:
+        if dataset.name in entry_by_name:
+            raise ArchiveError(
+                f"data.{entry}: another dataset is called {dataset.name!r}, of "
+                f"data.{entry_by_name[dataset.name]}; set names: entry to name the datasets that "
+                "are read after their data entry"
+            )
+        entry_by_name[dataset.name] = entry
 
 
 def dataset_files(entry: str, data: ReducedData) -> Iterator[Path]:
@@ -97,81 +128,103 @@ def dataset_files(entry: str, data: ReducedData) -> Iterator[Path]:
     Raises
     ------
     ArchiveError
-        If nothing matches a location.
+        If nothing matches a location, or a folder has no datasets.
     """
     path_by_target: dict[Path, Path] = {}
     for location in data.datasets:
         if not (matches := location.matches()):
             raise ArchiveError(f"data.{entry}: no such file: {location}")
-        for path in matches:
+        for match in matches:
+            path = _index_in_folder(entry, match) if match.is_dir() else match
             if path_by_target.setdefault(path.resolve(), path) is not path:
                 log.warning("data.%s: %s is listed twice; it is read once", entry, path)
     # pha_obs*.fits also matches the IRF files that gammapy writes next to the spectra
     companions = {
         companion.resolve()
         for path in path_by_target.values()
-        for companion in _companions(path)
+        for companion in _companions(path, data.allow_outside)
         if companion != path
     }
     return (path for target, path in path_by_target.items() if target not in companions)
 
 
-def _read(path: Path) -> list[Dataset]:
-    from astropy.io import fits
-    from gammapy.datasets import SpectrumDatasetOnOff
+def _index_in_folder(entry: str, folder: Path) -> Path:
+    """Return the index of datasets in a run folder, or in another folder."""
+    for candidate in (folder / "datasets" / INDEX, folder / INDEX):
+        if candidate.is_file():
+            return candidate
+    raise ArchiveError(
+        f"data.{entry}: the folder {folder} has neither {INDEX} nor datasets/{INDEX}; expected a "
+        "run folder, or the path of files"
+    )
 
-    if path.suffix in (".yaml", ".yml"):
-        return list(read_datasets(path))
-    check_fits_file(path)
+
+def _read(path: Path, data: ReducedData) -> list[tuple[str | None, Dataset]]:
+    """Return the datasets in a file, each with its name if it has one."""
+    if path.suffix in INDEX_SUFFIXES:
+        run_folder = path.parent.parent
+        if path.parent.name == "datasets" and (run_folder / "config.yaml").is_file():
+            verify_folder(run_folder)
+        datasets = read_datasets(path, allow_outside=data.allow_outside, lazy=False)
+        return [(str(dataset.name), dataset) for dataset in datasets]
+    kind = find_dataset_type(path)
+    name, label = None, path.stem
+    if kind != "FluxPointsDataset":
+        name, label = _stored_names(path)
+    dataset = read_dataset(path, kind, label, allow_outside=data.allow_outside, lazy=False)
+    return [(name, dataset)]
+
+
+def _stored_names(path: Path) -> tuple[str | None, str]:
+    """Return the name of a dataset in its file, and a label, which has a default.
+
+    The observation ids in an OGIP file are a label only: they may be a hundred.
+    """
+    from astropy.io import fits
+
     with fits.open(path) as hdus:
-        if "SPECTRUM" not in hdus:
-            raise ArchiveError(
-                f"{path} has no OGIP spectrum (HDU SPECTRUM); use a PHA file, or the "
-                "datasets.yaml of files in gammapy's format"
-            )
-        if "BACKFILE" not in hdus["SPECTRUM"].header:
-            raise ArchiveError(f"{path} has no background file (BACKFILE), which wstat needs")
-        companion_names = [hdus["SPECTRUM"].header.get(card) for card in COMPANIONS]
-    for name in companion_names:
-        if name is not None:
-            check_fits_file(resolve_indexed_file(path, name))
-    return [SpectrumDatasetOnOff.read(path, format="ogip")]
+        name = hdus[0].header.get("NAME")
+        observations = hdus["SPECTRUM"].header.get("OBS_ID") if "SPECTRUM" in hdus else None
+    return (None if name is None else str(name)), str(name or observations or path.stem)
 
 
-def _companions(path: Path) -> list[Path]:
+def _companions(path: Path, allow_outside: bool) -> list[Path]:
     """Return the other files that a file of datasets refers to; none if it cannot be read."""
-    if path.suffix in (".yaml", ".yml"):
-        return _files_in_index(path)
-    from astropy.io import fits
-
+    if path.suffix in INDEX_SUFFIXES:
+        return _files_in_index(path, allow_outside)
     try:
-        header = fits.getheader(path, "SPECTRUM")
+        return [path.parent / name for name in companion_files(path).values()]
     except (OSError, KeyError):
         return []
-    return [path.parent / header[card] for card in COMPANIONS if card in header]
 
 
-def _files_in_index(index: Path) -> list[Path]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
+def _files_in_index(index: Path, allow_outside: bool) -> list[Path]:
     try:
-        entries = YAML(typ="safe", pure=True).load(index)["datasets"]
-        return [index.parent / data["filename"] for data in entries]
-    except (YAMLError, OSError, UnicodeDecodeError, TypeError, KeyError):
-        return []  # its faults are reported when it is read
+        files = [file for _, file in read_index(index, allow_outside=allow_outside)]
+    except Exception:  # its faults are reported when it is read
+        return []
+    companions = [
+        companion
+        for file in files
+        if file.suffix not in INDEX_SUFFIXES
+        for companion in _companions(file, allow_outside)
+    ]
+    return [*files, *companions]
 
 
-def _rename(dataset: Dataset, name: str, path: Path) -> Dataset:
+def _with_name(dataset: Dataset, name: str, path: Path) -> Dataset:
     from astropy.table import Table
 
-    log.info("%s is %r of %s", name, dataset.name, path)
-    renamed: Any = dataset.copy(name=name)
+    original = dataset.name
+    renamed: Any = dataset
+    if name != original:
+        log.info("%s is %r of %s", name, original, path)
+        renamed = dataset.copy(name=name)
     if hasattr(renamed, "meta_table"):
         meta_table = Table() if renamed.meta_table is None else renamed.meta_table
         rows = max(len(meta_table), 1)
         meta_table["DATASET_NAME"], meta_table["DATASET_FILE"] = (
-            [dataset.name] * rows,
+            [original] * rows,
             [path.name] * rows,
         )
         renamed.meta_table = meta_table

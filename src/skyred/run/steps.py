@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from skyred.interfaces.records import STATUSES, STEPS, FitResult, Outcome, Run, 
 from skyred.io.streaming import Workers
 from skyred.likelihood import objective_of, restored_on_error
 from skyred.plugins import Plugins
-from skyred.result.load_datasets import load_datasets
+from skyred.result.load_datasets import check_unique_names, load_datasets
 from skyred.run.build_models import build_models
 from skyred.run.cache import Cache
 from skyred.run.lifecycle import Watchers
@@ -168,6 +168,7 @@ class Steps:
         datasets_by_entry: dict[str, Any] = {
             name: input_data.datasets for name, input_data in inputs_by_name.items()
         }
+        _check_names(datasets_by_entry)  # before archives are reduced
         self.reduced_datasets += [
             dataset for datasets in datasets_by_entry.values() for dataset in datasets
         ]
@@ -178,6 +179,7 @@ class Steps:
             self.cache.prune()
         self._raise_on_failures()
         self._require_reduced()
+        _check_names(datasets_by_entry)
         _set_fit_ranges(
             [(entry, datasets_by_entry[name]) for name, entry in self._active_entries()]
         )
@@ -316,6 +318,12 @@ def _format_other_statuses(outcomes: Iterable[Outcome]) -> str:
     numbers = Counter(outcome.status for outcome in outcomes)
     others = [f"{numbers[status]} {status}" for status in STATUSES[1:] if numbers[status]]
     return f" ({', '.join(others)})" if others else ""
+
+
+def _check_names(datasets_by_entry: Mapping[str, Iterable[Any]]) -> None:
+    check_unique_names(
+        (entry, dataset) for entry, datasets in datasets_by_entry.items() for dataset in datasets
+    )
 
 
 def _set_fit_ranges(datasets_by_entry: Sequence[tuple[DataEntry, Sequence[Any]]]) -> None:

@@ -32,7 +32,12 @@ AHEAD = 4
 @click.option(
     "--workers", type=click.IntRange(min=1), help="Number of processes for the inspection."
 )
-@click.option("-v", "--verbose", is_flag=True, help="List every note, not only the number of runs.")
+@click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="List every warning and note, not only the number of runs.",
+)
 @SET
 @PLUGIN
 def check(
@@ -182,18 +187,23 @@ def _inspect(
 
 
 def _report(findings: Iterable[Finding], verbose: bool) -> None:
-    notes: Counter[str] = Counter()
+    notes: Counter[tuple[str, str]] = Counter()
     lines_by_run: dict[int | None, list[str]] = {}
     for finding in findings:
-        if finding.level == "note":
-            notes[finding.message.split(" (")[0]] += 1
+        if finding.level != "fault":
+            notes[finding.level, _summarise(finding.message)] += 1
         if finding.level == "fault" or verbose:
             lines_by_run.setdefault(finding.obs_id, []).append(f"  {finding.level}: {finding}")
     for obs_id, lines in lines_by_run.items():
         click.echo("\n".join((f"run {obs_id}", *lines)))
     if not verbose:
-        for message, number in notes.items():
-            click.echo(f"note: {_format_runs(number)}: {message}")
+        for (severity, message), number in notes.items():
+            click.echo(f"{severity}: {_format_runs(number)}: {message}")
+
+
+def _summarise(message: str) -> str:
+    """Return a message without its numbers in brackets, the same for all runs."""
+    return message.split(" (", maxsplit=1)[0]
 
 
 def _format_runs(number: int) -> str:

@@ -12,6 +12,8 @@ from skyred.inspection.run_hdu import RunHdu
 from skyred.inspection.tables import Floats
 
 COLUMNS = {"TIME": "s", "RA": "deg", "DEC": "deg", "ENERGY": "TeV"}
+# all files of MAGIC 2013 have RA + 360 deg, those of CTA 1DC negative RA: gammapy reads both
+RA_RANGE = (-360.0, 720.0)  # deg
 # the median direction of the events of real runs lies within 0.45 deg of the pointing
 MAX_DISTANCE = 3.0  # deg
 # more events than this number and this fraction are a fault; in real runs no two events have the
@@ -39,6 +41,7 @@ def check_events(events: RunHdu) -> Iterator[Finding]:
     yield from faults
     if faults:
         return
+    yield from events.list_assumed_units(COLUMNS)
     if len(events.table) == 0:
         yield events.fault("has no events")
         return
@@ -55,7 +58,7 @@ def check_events(events: RunHdu) -> Iterator[Finding]:
 def _check_ranges(events: RunHdu, ra: Floats, dec: Floats, energy: Floats) -> Iterator[Finding]:
     for name, out_of_range, expected in (
         ("ENERGY", energy <= 0, "above 0"),
-        ("RA", (ra < -360) | (ra > 360), "-360 to 360 deg"),
+        ("RA", (ra < RA_RANGE[0]) | (ra > RA_RANGE[1]), "-360 to 720 deg"),
         ("DEC", np.abs(dec) > 90, "-90 to 90 deg"),
     ):
         if number := int(out_of_range.sum()):

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-LEVELS = ("fault", "note")
+LEVELS = ("fault", "warning", "note")
 
 
 @attrs.frozen
@@ -19,8 +19,9 @@ class Finding:
     ----------
     message : str
         A sentence with the actual and the expected value.
-    level : {"fault", "note"}
-        A run with a fault must not be used; a note is for information.
+    level : {"fault", "warning", "note"}
+        A run with a fault must not be used; a warning is unusual content, which is used; a note is
+        for information.
     obs_id : int, optional
         The identifier of the run.
     file : Path, optional

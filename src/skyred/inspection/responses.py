@@ -45,7 +45,7 @@ def read_response(hdu: RunHdu) -> tuple[ResponseTable | None, list[Finding]]:
     if findings:
         return None, findings
     response = build_response(hdu, layout)
-    findings = list(_check_values(response))
+    findings = [*hdu.list_assumed_units(layout.columns), *_check_values(response)]
     faults = any(finding.level == "fault" for finding in findings)
     return (None if faults else response), findings
 

@@ -42,7 +42,7 @@ class InspectedRun:
     obs_id : int
         The identifier of the run.
     findings : tuple of Finding
-        The faults and notes, without duplicates.
+        The faults, warnings and notes, without duplicates.
     hdus : mapping of str to HDU
         The HDUs by kind (events, gti, aeff, ...), from the same bytes that were checked.
     sha256 : mapping of Path to str
@@ -58,6 +58,11 @@ class InspectedRun:
     def faults(self) -> tuple[Finding, ...]:
         """The findings for which the run must not be used."""
         return tuple(finding for finding in self.findings if finding.level == "fault")
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """The findings about unusual content, which is used."""
+        return tuple(finding for finding in self.findings if finding.level == "warning")
 
     @property
     def notes(self) -> tuple[Finding, ...]:
@@ -160,12 +165,12 @@ class _Inspection:
     def _check_events(self) -> Iterator[Finding]:
         events, gti = self.by_kind.get("events"), self.by_kind.get("gti")
         row = self.run.row
-        gti_faults: list[Finding] = []
+        gti_findings: list[Finding] = []
         if gti is not None:
             yield from _run_check(gti, check_obs_id, gti, required=False)
             yield from _run_check(gti, check_time_unit, gti)
-            gti_faults = list(_run_check(gti, check_gti, gti))
-            yield from gti_faults
+            gti_findings = list(_run_check(gti, check_gti, gti))
+            yield from gti_findings
         if events is None:
             return
         for check in (check_pointing, check_durations, check_count):
@@ -177,8 +182,8 @@ class _Inspection:
             yield from _run_check(events, check_direction, events)
         if gti is not None:
             yield from _run_check(events, check_references, events, gti)
-        if gti is not None and not gti_faults:
-            yield from _run_check(events, check_gti_against_header, events, gti)
+        if gti is not None and not any(finding.level == "fault" for finding in gti_findings):
+            yield from _run_check(events, check_gti_against_header, events, gti, row)
             if self._is_readable(events):
                 yield from _run_check(events, check_times, events, gti)
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
-from skyred.inspection.header import DURATION_TOLERANCE, TIME_TOLERANCE, reference_time
+from skyred.inspection.header import (
+    DURATION_TOLERANCE,
+    TIME_TOLERANCE,
+    reference_time,
+    rounding_error,
+)
 from skyred.inspection.records import Finding
-from skyred.inspection.run_hdu import RunHdu
+from skyred.inspection.run_hdu import RunHdu, as_number
 from skyred.inspection.tables import Floats
 
 # consecutive intervals of real files agree to a microsecond
@@ -17,6 +23,7 @@ OVERLAP_TOLERANCE = 1e-3  # s
 OUTSIDE_FRACTION = 0.01
 # one of the 105 H.E.S.S. runs ends 503 s after its last event, the others within a second
 MAX_EVENT_GAP = 60.0  # s
+COLUMNS = {"START": "s", "STOP": "s"}
 REFERENCES = ("MJDREFI", "MJDREFF")
 REFERENCE_TOLERANCE = 0.01  # s: headers have different numbers of digits
 # the times of all real runs are in seconds; an observation is shorter than two days
@@ -37,10 +44,11 @@ def check_gti(gti: RunHdu) -> Iterator[Finding]:
     Finding
         A fault for each violation.
     """
-    faults = list(gti.check_columns({"START": "s", "STOP": "s"}))
+    faults = list(gti.check_columns(COLUMNS))
     yield from faults
     if faults:
         return
+    yield from gti.list_assumed_units(COLUMNS)
     start, stop = intervals(gti)
     if len(start) == 0:
         yield gti.fault("has no rows; expected at least one good time interval")
@@ -110,7 +118,9 @@ def check_time_unit(hdu: RunHdu) -> Iterator[Finding]:
         )
 
 
-def check_gti_against_header(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
+def check_gti_against_header(
+    events: RunHdu, gti: RunHdu, row: Mapping[str, Any]
+) -> Iterator[Finding]:
     """Compare good time intervals with the times in the header of the events.
 
     Parameters
@@ -119,6 +129,8 @@ def check_gti_against_header(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
         The events of a run.
     gti : RunHdu
         The good time intervals of the run, which pass `check_gti`.
+    row : mapping of str to object
+        The row of the observation index, for an ONTIME that the header does not have.
 
     Yields
     ------
@@ -126,18 +138,18 @@ def check_gti_against_header(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
         A fault for each violation.
     """
     start, stop = intervals(gti)
-    ontime = events.number("ONTIME")
+    ontime = _ontime(events, row)
     total = float((stop - start).sum())
     if ontime and abs(total - ontime) > max(TIME_TOLERANCE, DURATION_TOLERANCE * ontime):
-        yield gti.fault(
-            f"its rows add up to {total:.1f} s, but the ONTIME of the events is {ontime:g} s"
-        )
+        yield gti.fault(f"its rows add up to {total:.1f} s, but ONTIME is {ontime:g} s")
     begin, end = events.number("TSTART"), events.number("TSTOP")
     if begin is None or end is None:
         yield events.fault("its header has no TSTART or TSTOP")
     elif end <= begin:
         yield events.fault(f"its TSTOP {end:.1f} s is not after its TSTART {begin:.1f} s")
-    elif start.min() < begin - TIME_TOLERANCE or stop.max() > end + TIME_TOLERANCE:
+    elif start.min() < begin - TIME_TOLERANCE - rounding_error(
+        begin
+    ) or stop.max() > end + TIME_TOLERANCE + rounding_error(end):
         yield gti.fault(
             f"its times {start.min():.1f} to {stop.max():.1f} s are not within the observation, "
             f"{begin:.1f} to {end:.1f} s"
@@ -174,6 +186,19 @@ def check_times(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
         yield events.note(f"has events outside the good time intervals ({number})")
     if not is_outside.all():
         yield from _check_event_gap(events, times[~is_outside], first, last)
+
+
+def _ontime(events: RunHdu, row: Mapping[str, Any]) -> float | None:
+    """Return ONTIME, or LIVETIME / DEADC, from the header or else from the index, in s."""
+    for values in (events.header, row):
+        ontime, livetime, deadc = (
+            as_number(values.get(key)) for key in ("ONTIME", "LIVETIME", "DEADC")
+        )
+        if ontime:
+            return ontime
+        if livetime and deadc:
+            return livetime / deadc
+    return None
 
 
 def intervals(gti: RunHdu) -> tuple[Floats, Floats]:

@@ -27,7 +27,6 @@ VAGUE = frozenset(
 )
 ALLOWED = {
     "components/models/catalog.py": {"which"},  # an option
-    "inspection/records.py": {"level"},
     "interfaces/objective.py": {"places"},
 }
 ALLOWED_IN_TESTS = {"tests/helpers/html_reading.py": {"text"}}

@@ -55,16 +55,18 @@ def check_dispersion(edisp: ResponseTable, area: ResponseTable) -> Iterator[Find
     relevant = fraction > RELEVANT_FRACTION
     median = _median(integral, relevant)
     if abs(median - 1) > MEDIAN_TOLERANCE and abs(_median(total, relevant) - 1) > MEDIAN_TOLERANCE:
-        yield edisp.hdu.warning(
-            f"MATRIX integrates to {median:.3g} over MIGRA; expected 1 (gammapy normalises it)"
+        yield edisp.hdu.report(
+            "dispersion-integral",
+            f"MATRIX integrates to {median:.3g} over MIGRA; expected 1 (gammapy normalises it)",
         )
     empty = relevant & (integral <= 0)
     if lost_flux := _lost_flux(edisp, fraction, empty):
-        yield edisp.hdu.fault(
+        yield edisp.hdu.report(
+            "response-empty",
             f"MATRIX is zero for {empty.sum()} of {relevant.sum()} energies and offsets that "
-            f"have effective area ({lost_flux:.1%} of a flux)"
+            f"have effective area ({lost_flux:.1%} of a flux)",
         )
-    if _is_uniform(integral[relevant & ~empty]):
+    if median > 0 and _is_uniform(integral[relevant & ~empty]):
         yield from _check_uniform(
             edisp, integral / median, relevant & ~empty, DISPERSION_TOLERANCE, "MATRIX"
         )
@@ -95,13 +97,16 @@ def check_psf(psf: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
     integral = np.einsum("rte,r->te", psf.cube, 2 * np.pi * (np.cos(low) - np.cos(high)))
     median = _median(integral, relevant)
     if abs(median - 1) > MEDIAN_TOLERANCE:
-        yield psf.hdu.fault(f"RPSF integrates to {median:.3g} over the sky; expected 1")
+        yield psf.hdu.report(
+            "psf-integral", f"RPSF integrates to {median:.3g} over the sky; expected 1"
+        )
         return
     empty = relevant & (integral <= 0)
     if lost_flux := _lost_flux(psf, fraction, empty):
-        yield psf.hdu.fault(
+        yield psf.hdu.report(
+            "response-empty",
             f"RPSF is zero for {empty.sum()} of {relevant.sum()} energies and offsets that have "
-            f"effective area ({lost_flux:.1%} of a flux)"
+            f"effective area ({lost_flux:.1%} of a flux)",
         )
     yield from _check_uniform(psf, integral / median, relevant & ~empty, PSF_TOLERANCE, "RPSF")
 
@@ -114,13 +119,15 @@ def _check_migration(edisp: ResponseTable, bright: npt.NDArray[np.bool_]) -> Ite
     medians = edisp.centers("MIGRA")[np.argmax(summed >= summed[:, -1:] / 2, axis=1)]
     typical = float(np.median(medians))
     if not 1 / MAX_MEDIAN_MIGRATION <= typical <= MAX_MEDIAN_MIGRATION:
-        yield edisp.hdu.fault(f"the median of its MIGRA is {typical:.3g}; expected about 1")
+        yield edisp.hdu.report(
+            "migration", f"the median of its MIGRA is {typical:.3g}; expected about 1"
+        )
     elif number := int(((medians < 1 / MAX_MIGRATION) | (medians > MAX_MIGRATION)).sum()):
         is_common = number > MAX_MIGRATION_FRACTION * len(medians)
-        report = edisp.hdu.fault if is_common else edisp.hdu.warning
-        yield report(
+        yield edisp.hdu.report(
+            "migration" if is_common else "migration-few",
             f"the median of its MIGRA is {medians.min():.3g} to {medians.max():.3g}; {number} of "
-            f"{len(medians)} cells are not within {1 / MAX_MIGRATION:g} to {MAX_MIGRATION:g}"
+            f"{len(medians)} cells are not within {1 / MAX_MIGRATION:g} to {MAX_MIGRATION:g}",
         )
 
 
@@ -128,15 +135,20 @@ def _check_parameters(psf: ResponseTable, relevant: npt.NDArray[np.bool_]) -> It
     """Check the parameters of a King profile or of three Gaussians."""
     narrow = "SIGMA" if "SIGMA" in psf.cubes else "SIGMA_1"
     if number := int((psf.cubes[narrow][relevant] <= 0).sum()):
-        yield psf.hdu.fault(f"{narrow} is not above 0 in {number} cells with effective area")
+        yield psf.hdu.report(
+            "psf-parameters", f"{narrow} is not above 0 in {number} cells with effective area"
+        )
     for name, cube in psf.cubes.items():
         if name.startswith("SIGMA") and (np.abs(cube) > SIGMA_MAX).any():
-            yield psf.hdu.fault(
+            yield psf.hdu.report(
+                "psf-parameters",
                 f"{name} has values of {np.abs(cube).max():.3g} deg; "
-                f"expected up to {SIGMA_MAX:g} deg"
+                f"expected up to {SIGMA_MAX:g} deg",
             )
     if "GAMMA" in psf.cubes and (number := int((psf.cubes["GAMMA"][relevant] <= 1).sum())):
-        yield psf.hdu.fault(f"GAMMA is not above 1 in {number} cells with effective area")
+        yield psf.hdu.report(
+            "psf-parameters", f"GAMMA is not above 1 in {number} cells with effective area"
+        )
 
 
 def _is_uniform(integral: Floats) -> bool:
@@ -155,10 +167,11 @@ def _check_uniform(
     deviation = np.where(relevant, np.abs(integral - 1), 0.0)
     if deviation.max() > tolerance:
         row, column = np.unravel_index(int(np.argmax(deviation)), deviation.shape)
-        yield response.hdu.fault(
+        yield response.hdu.report(
+            "response-outlier",
             f"{name} at {response.centers('ENERG')[column]:.3g} TeV and "
             f"{response.centers('THETA')[row]:.3g} deg integrates to {integral[row, column]:.3g} "
-            f"times the value elsewhere; possibly a flipped bit"
+            f"times the value elsewhere; possibly a flipped bit",
         )
 
 

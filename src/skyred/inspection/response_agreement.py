@@ -46,9 +46,10 @@ def _check_offsets(response: ResponseTable, area: ResponseTable) -> Iterator[Fin
         return
     largest, area_max = float(response.high[axis][-1]), float(area.high["THETA"][-1])
     if not 1 / OFFSET_RATIO <= largest / area_max <= OFFSET_RATIO:
-        yield response.hdu.fault(
+        yield response.hdu.report(
+            "response-offsets",
             f"its axis {axis} ends at {largest:.3g} deg, that of the effective area at "
-            f"{area_max:.3g} deg; check the units"
+            f"{area_max:.3g} deg; check the units",
         )
 
 
@@ -79,8 +80,8 @@ def _check_energies(response: ResponseTable, area: ResponseTable) -> Iterator[Fi
 def _report_edge(response: ResponseTable, ratio: float, message: str) -> Finding:
     """Return a fault for edges that differ as if by their units, a warning for smaller ratios."""
     if ratio > UNIT_RATIO:
-        return response.hdu.fault(f"{message}; check the units")
-    return response.hdu.warning(message)
+        return response.hdu.report("response-energies", f"{message}; check the units")
+    return response.hdu.report("response-energy-range", message)
 
 
 def _check_last_energy(response: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
@@ -91,9 +92,10 @@ def _check_last_energy(response: ResponseTable, area: ResponseTable) -> Iterator
     last = min(_last_nonzero_energy(response), area.high["ENERG"][-1])
     area_last = _last_nonzero_energy(area)
     if last > LAST_ENERGY_RATIO * area_last:
-        yield area.hdu.fault(
+        yield area.hdu.report(
+            "area-ends-early",
             f"EFFAREA is zero above {area_last:.3g} TeV, but {name} is non-zero up to "
-            f"{last:.3g} TeV"
+            f"{last:.3g} TeV",
         )
 
 

@@ -131,15 +131,17 @@ class _Inspection:
         for path, file in self.files.items():
             yield from file.findings
             if file.sha256 and expected.get(path, file.sha256) != file.sha256:
-                yield Finding("the file changed during the analysis", file=path)
+                yield Finding("the file changed during the analysis", "file-changed", file=path)
             if file.sha256 and self.run.sums.get(path, file.sha256) != file.sha256:
-                yield Finding("the file does not match its sha256 in SHA256SUMS", file=path)
+                yield Finding(
+                    "the file does not match its sha256 in SHA256SUMS", "file-changed", file=path
+                )
         for source in self.run.sources:
             file = self.files[source.path]
             if file.hdus and not self._exists(source):
                 present = ", ".join(name for name in file.hdus if name != "PRIMARY")
                 message = f"the HDU is missing ({source.kind}); available: {present}"
-                yield Finding(message, file=source.path, hdu=source.name.upper())
+                yield Finding(message, "hdu-missing", file=source.path, hdu=source.name.upper())
         yield from self._check_runs_of_files()
 
     def check_hdus(self) -> Iterator[Finding]:
@@ -210,7 +212,9 @@ class _Inspection:
             run_of_file = as_number(hdus["EVENTS"].header.get("OBS_ID"))
             if run_of_file is not None and run_of_file != self.run.obs_id:
                 message = f"is in a file of run {run_of_file:g}"
-                yield Finding(message, file=source.path, hdu=source.name.upper())
+                yield Finding(
+                    message, "hdu-of-another-run", file=source.path, hdu=source.name.upper()
+                )
 
     def _exists(self, source: HduSource) -> bool:
         hdu = self.files[source.path].hdus.get(source.name.upper())
@@ -234,4 +238,4 @@ def _run_check(
         yield from list(check(*args, **kwargs))
     except Exception as error:
         message = str(error).strip() or type(error).__name__
-        yield hdu.fault(f"cannot be read: {message}")
+        yield hdu.report("hdu-unreadable", f"cannot be read: {message}")

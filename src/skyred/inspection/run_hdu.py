@@ -44,50 +44,22 @@ class RunHdu:
         """The header of the HDU."""
         return self.table.header
 
-    def fault(self, message: str) -> Finding:
-        """Return a fault of this HDU.
+    def report(self, rule: str, message: str) -> Finding:
+        """Return a violation of a rule by this HDU.
 
         Parameters
         ----------
+        rule : str
+            The name of the rule.
         message : str
-            A sentence with the fault and the expected value.
+            A sentence with the actual and the expected value.
 
         Returns
         -------
         Finding
-            The fault, with the run, file and HDU.
+            The finding, with the run, file and HDU, and the severity of the rule.
         """
-        return Finding(message, "fault", self.obs_id, self.path, self.name)
-
-    def warning(self, message: str) -> Finding:
-        """Return a warning about this HDU.
-
-        Parameters
-        ----------
-        message : str
-            A sentence with the unusual and the expected value.
-
-        Returns
-        -------
-        Finding
-            The warning, with the run, file and HDU.
-        """
-        return Finding(message, "warning", self.obs_id, self.path, self.name)
-
-    def note(self, message: str) -> Finding:
-        """Return a note on this HDU.
-
-        Parameters
-        ----------
-        message : str
-            The note as a sentence.
-
-        Returns
-        -------
-        Finding
-            The note, with the run, file and HDU.
-        """
-        return Finding(message, "note", self.obs_id, self.path, self.name)
+        return Finding(message, rule, obs_id=self.obs_id, file=self.path, hdu=self.name)
 
     def number(self, key: str) -> float | None:
         """Return the value of a card as a number.
@@ -171,16 +143,17 @@ class RunHdu:
         for name, unit in columns.items():
             if name not in self.table.names:
                 present = ", ".join(self.table.names)
-                yield self.fault(f"has no column {name}; available: {present}")
+                yield self.report("columns", f"has no column {name}; available: {present}")
             elif conversion_factor(self.unit(name), unit) is None:
                 actual = self.table.unit(name)
                 message = f"has the unit {actual!r}" if actual else "has no unit"
                 expected = f"a unit such as {unit!r}" if unit else "none"
-                yield self.fault(f"the column {name} {message}; expected {expected}")
+                yield self.report("units", f"the column {name} {message}; expected {expected}")
             elif is_unusual_energy(self.unit(name)):
-                yield self.fault(
+                yield self.report(
+                    "energy-unit",
                     f"the column {name} has the unit {self.unit(name)!r}; expected TeV, GeV or "
-                    "another multiple of eV"
+                    "another multiple of eV",
                 )
 
     def list_assumed_units(self, columns: Mapping[str, str]) -> Iterator[Finding]:
@@ -200,7 +173,9 @@ class RunHdu:
             actual, assumed = self.table.unit(name), self.unit(name)
             if actual != assumed:
                 message = f"has the invalid unit {actual!r}" if actual else "has no unit"
-                yield self.note(f"the column {name} {message}; {assumed} is assumed")
+                yield self.report(
+                    "unit-assumed", f"the column {name} {message}; {assumed} is assumed"
+                )
 
 
 def as_number(value: object) -> float | None:

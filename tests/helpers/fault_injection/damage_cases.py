@@ -209,7 +209,7 @@ HDUS = [
     Damage("another time reference", _card("gti", "MJDREFI", 51910), "MJDREFI", "gti"),
 ]  # fmt: skip
 EVENTS = [
-    Damage("no events", _rows("events", lambda data: data[:0]), "no events", "events"),
+    Damage("an empty event list", _rows("events", lambda data: data[:0]), "no events", "events"),
     Damage("energies NaN", _column("events", "ENERGY", lambda x: _set(x, np.s_[:9], np.nan)),
            "9 of", "events"),
     Damage("positions NaN", _column("events", "RA", lambda x: _set(x, np.s_[:9], np.nan)),

@@ -53,14 +53,14 @@ def reduce_plainly(store: DataStore, ids: list[int], name: str) -> Datasets:
     energy_true = MapAxis.from_energy_bounds("0.01 TeV", "100 TeV", nbin=40, name="energy_true")
     position = SkyCoord(83.63308, 22.0145, unit="deg")
     region = CircleSkyRegion(position, radius * position.ra.unit)
-    empty = SpectrumDataset.create(
+    template = SpectrumDataset.create(
         RegionGeom.create(region, axes=[energy]), energy_axis_true=energy_true
     )
     maker = SpectrumDatasetMaker(selection=["counts", "exposure", "edisp"])
     background = ReflectedRegionsBackgroundMaker()
     datasets = Datasets()
     for observation in store.get_observations(ids, required_irf=["aeff", "edisp"]):
-        dataset = maker.run(empty.copy(name=str(observation.obs_id)), observation)
+        dataset = maker.run(template.copy(name=str(observation.obs_id)), observation)
         dataset = background.run(dataset, observation)
         dataset.mask_fit = dataset.counts.geom.energy_mask(Quantity(low), Quantity(high))
         datasets.append(dataset)
@@ -77,16 +77,16 @@ def test_archive_is_reduced_and_fitted_as_by_gammapy(name: str) -> None:
     store = DataStore.from_dir(folder)
     ids = [int(obs_id) for obs_id in store.obs_table["OBS_ID"][:3]]
     radius, low, high = ARCHIVES[name]
-    text = CONFIGURATION.format(folder=folder, ids=ids, radius=radius, low=low, high=high)
-    result = Pipeline.from_yaml(text).run()
-    expected = reduce_plainly(store, ids, name)
-    for dataset, reference in zip(result.datasets, expected, strict=True):
+    configuration = CONFIGURATION.format(folder=folder, ids=ids, radius=radius, low=low, high=high)
+    result = Pipeline.from_yaml(configuration).run()
+    references = reduce_plainly(store, ids, name)
+    for dataset, reference in zip(result.datasets, references, strict=True):
         assert np.array_equal(dataset.counts.data, reference.counts.data)
         assert np.array_equal(dataset.counts_off.data, reference.counts_off.data)
         np.testing.assert_allclose(dataset.exposure.data, reference.exposure.data, rtol=1e-6)
     model = PowerLawSpectralModel(index=2.5, amplitude="4e-11 cm-2 s-1 TeV-1", reference="1 TeV")
-    expected.models = [SkyModel(model, name="crab")]
-    Fit().run(expected)
+    references.models = [SkyModel(model, name="crab")]
+    Fit().run(references)
     # the table of tolerances: not higher than the lowest minimum by more than 0.01
     assert result.fit.success
-    assert result.fit.stat <= expected.stat_sum() + 0.01
+    assert result.fit.stat <= references.stat_sum() + 0.01

@@ -27,7 +27,6 @@ VAGUE = frozenset(
 )
 ALLOWED = {
     "components/models/catalog.py": {"which"},  # an option
-    "inspection/records.py": {"level"},
 }
 ALLOWED_IN_TESTS = {"tests/helpers/html_reading.py": {"text"}}
 # a test is named after what it expects: test_SUBJECT_EXPECTATION

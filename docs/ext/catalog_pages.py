@@ -17,6 +17,7 @@ from catalog_examples import find_example
 import skyred
 from skyred import Pipeline, ReducedData, Reduction, hookspecs
 from skyred.fields import REQUIRED, FieldSpec, default_of, describe_class, specs
+from skyred.inspection.rules import RULES_BY_PART
 from skyred.interfaces import ROLES
 from skyred.plugins import CatalogEntry, Plugins
 from skyred.testing import requirements
@@ -48,6 +49,7 @@ def write_pages(folder: Path) -> list[Path]:
     """Write all pages and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     pages = {"configuration": configuration_page(), "hooks": hooks_page(), "checks": checks_page()}
+    pages["inspection"] = inspection_page()
     pages["plugins"] = plugins_page()
     pages |= {plural(role): role_page(role) for role in ROLES}
     written = []
@@ -73,6 +75,32 @@ def role_page(role: str) -> Iterator[str]:
     for entry in PLUGINS.catalog:
         if entry.cls.role == role and entry.owner.distribution == "skyred":
             yield from component(entry)
+
+
+def inspection_page() -> Iterator[str]:
+    """Yield the lines of the page of the rules of the inspection."""
+    yield from heading("Rules of the inspection", "=")
+    yield from (
+        "``skyred check`` and ``skyred run`` inspect each run by these rules. A "
+        "run with a **fault** is not used: gammapy cannot read it, or a number is wrong. A "
+        "**warning** is unusual content, which is used and reported. A **note** is for "
+        "information.",
+        "",
+        "The limits are calibrated with 240 runs of six archives: H.E.S.S. DL3 DR1, MAGIC with "
+        "``RAD_MAX``, CTA 1DC, and FACT, MAGIC and VERITAS of the joint Crab release. None of them "
+        "has a fault.",
+        "",
+    )
+    for part, rules in RULES_BY_PART.items():
+        yield from heading(part, "-")
+        for rule in rules:
+            yield f"``{rule.name}`` ({rule.severity})"
+            yield from (
+                f"    {rule.summary} {rule.reason}",
+                "",
+                f"    What to do: {rule.remedy}.",
+                "",
+            )
 
 
 def plugins_page() -> Iterator[str]:

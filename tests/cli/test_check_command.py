@@ -119,6 +119,22 @@ def test_notes_are_counted_or_listed(damaged: Archive, crab_archive: Path, tmp_p
     assert str(archive.path(RUN)) in listed
 
 
+def test_faults_are_printed_with_their_remedy_and_rule(damaged: Archive) -> None:
+    outcome = check(damaged.folder)
+    assert "; produce the IRF again, or exclude the run [response-zero]" in outcome.stdout
+    assert "use them anyway (data.NAME.on_fault: note)" in outcome.stdout
+
+
+def test_warnings_are_counted_and_the_runs_are_accepted(crab_archive: Path, tmp_path: Path) -> None:
+    archive = Archive.copy(crab_archive, tmp_path / "archive")
+    for run in archive.runs:
+        archive.hdu(run, "events", lambda hdu: hdu.header.remove("LIVETIME"))
+    outcome = check(archive.folder)
+    assert outcome.exit_code == 0, outcome.output
+    assert "warning: 2 runs: its header has no LIVETIME" in outcome.stdout
+    assert "compare DEADC with the publication" in outcome.stdout
+
+
 def test_several_workers_report_the_same_faults(damaged: Archive) -> None:
     assert check(damaged.folder, "--workers", 2).stdout == check(damaged.folder).stdout
 

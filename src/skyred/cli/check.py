@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from skyred.plugins import Plugins
 
 EXIT_FAULTY = 3
+_ALTERNATIVES = (
+    "use them anyway (data.NAME.on_fault: note), "
+    "or continue without them (data.NAME.on_error: skip)"
+)
 AHEAD = 4
 
 
@@ -32,7 +36,12 @@ AHEAD = 4
 @click.option(
     "--workers", type=click.IntRange(min=1), help="Number of processes for the inspection."
 )
-@click.option("-v", "--verbose", is_flag=True, help="List every note, not only the number of runs.")
+@click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="List every warning and note, not only the number of runs.",
+)
 @SET
 @PLUGIN
 def check(
@@ -175,6 +184,8 @@ def _inspect(
         for findings in progress:
             all_findings += findings
     _report(all_findings, verbose)
+    if any(finding.rule and finding.level == "fault" for finding in all_findings):
+        click.echo(f"{name}: fix or exclude the runs with faults, {_ALTERNATIVES}")
     faulty = {finding.obs_id for finding in all_findings if finding.level == "fault"}
     number = len({run.obs_id for run in runs} | {finding.obs_id for finding in skipped})
     click.echo(f"{name}: {_format_runs(number)} inspected, {len(faulty) or 'none'} with faults")
@@ -182,18 +193,31 @@ def _inspect(
 
 
 def _report(findings: Iterable[Finding], verbose: bool) -> None:
-    notes: Counter[str] = Counter()
+    notes: Counter[tuple[str, str, str]] = Counter()
     lines_by_run: dict[int | None, list[str]] = {}
     for finding in findings:
-        if finding.level == "note":
-            notes[finding.message.split(" (")[0]] += 1
+        if finding.level != "fault":
+            notes[finding.level, _summarise(finding.message), finding.remedy] += 1
         if finding.level == "fault" or verbose:
-            lines_by_run.setdefault(finding.obs_id, []).append(f"  {finding.level}: {finding}")
+            lines_by_run.setdefault(finding.obs_id, []).append(
+                f"  {finding.level}: {_format(finding)}"
+            )
     for obs_id, lines in lines_by_run.items():
         click.echo("\n".join((f"run {obs_id}", *lines)))
     if not verbose:
-        for message, number in notes.items():
-            click.echo(f"note: {_format_runs(number)}: {message}")
+        for (severity, message, remedy), number in notes.items():
+            advice = f"; {remedy}" if severity != "note" else ""
+            click.echo(f"{severity}: {_format_runs(number)}: {message}{advice}")
+
+
+def _format(finding: Finding) -> str:
+    """Return a finding with what to do about it, and the rule."""
+    return f"{finding}; {finding.remedy} [{finding.rule}]" if finding.rule else str(finding)
+
+
+def _summarise(message: str) -> str:
+    """Return a message without its numbers in brackets, the same for all runs."""
+    return message.split(" (", maxsplit=1)[0]
 
 
 def _format_runs(number: int) -> str:

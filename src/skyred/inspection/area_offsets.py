@@ -76,4 +76,6 @@ def _ratio(values: Floats, row: int, reference: int) -> float:
 
 
 def _fault(area: ResponseTable, row: int, message: str) -> Finding:
-    return area.hdu.fault(f"EFFAREA at the offset {area.centers('THETA')[row]:.3g} deg {message}")
+    return area.hdu.report(
+        "area-offsets", f"EFFAREA at the offset {area.centers('THETA')[row]:.3g} deg {message}"
+    )

@@ -55,9 +55,10 @@ def check_area_smoothness(area: ResponseTable) -> Iterator[Finding]:
         return
     row, column = np.unravel_index(int(np.argmax(excess)), excess.shape)
     ratio = values[row, column] / np.sqrt(np.prod(_neighbours(values[row], int(column))))
-    yield area.hdu.fault(
+    yield area.hdu.report(
+        "area-outlier",
         f"EFFAREA at {area.centers('ENERG')[column]:.3g} TeV and {area.centers('THETA')[row]:.3g} "
-        f"deg is {ratio:.3g} times that of its neighbours; possibly a flipped bit"
+        f"deg is {ratio:.3g} times that of its neighbours; possibly a flipped bit",
     )
 
 

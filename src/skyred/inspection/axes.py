@@ -136,18 +136,20 @@ def check_axes(hdu: RunHdu, layout: ResponseLayout) -> Iterator[Finding]:
     """
     faults = list(hdu.check_columns(layout.columns))
     if not faults and len(hdu.table) != 1:
-        faults.append(hdu.fault(f"has {len(hdu.table)} rows; expected 1"))
+        faults.append(hdu.report("response-axes", f"has {len(hdu.table)} rows; expected 1"))
     yield from faults
     if faults:
         return
     for axis in layout.axes:
         if fault := _describe_axis_fault(axis, *_edges(hdu, axis)):
-            yield hdu.fault(f"its axis {axis} {fault}")
+            yield hdu.report("response-axes", f"its axis {axis} {fault}")
     lengths = tuple(len(hdu.table.cell(f"{axis}_LO")) for axis in layout.axes)
     for name in layout.cubes:
         shape = hdu.table.cell(name).shape
         if _reorder(hdu.table.cell(name), lengths) is None:
-            yield hdu.fault(f"{name} has the shape {shape}, but its axes have {lengths} bins")
+            yield hdu.report(
+                "response-axes", f"{name} has the shape {shape}, but its axes have {lengths} bins"
+            )
 
 
 def build_response(hdu: RunHdu, layout: ResponseLayout) -> ResponseTable:

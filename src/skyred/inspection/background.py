@@ -40,8 +40,9 @@ def check_background(background: ResponseTable) -> Iterator[Finding]:
     """
     alignment = str(background.hdu.header.get("FOVALIGN", ALIGNMENTS[0])).strip().upper()
     if alignment not in ALIGNMENTS:
-        yield background.hdu.fault(
-            f"its FOVALIGN is {alignment!r}; expected one of {', '.join(ALIGNMENTS)}"
+        yield background.hdu.report(
+            "background-alignment",
+            f"its FOVALIGN is {alignment!r}; expected one of {', '.join(ALIGNMENTS)}",
         )
     if "DETX" in background.low:
         yield from _check_halves(background)
@@ -64,9 +65,10 @@ def _check_halves(background: ResponseTable) -> Iterator[Finding]:
             continue
         low, high = float(rate[:half].sum()), float(rate[-half:].sum())
         if max(low, high) > MAX_HALVES_RATIO * min(low, high):
-            yield background.hdu.fault(
+            yield background.hdu.report(
+                "background-halves",
                 f"BKG of the half with {axis} below 0 is {low / max(high, 1e-300):.3g} times that "
-                f"of the other half; expected a ratio of up to {MAX_HALVES_RATIO:g}"
+                f"of the other half; expected a ratio of up to {MAX_HALVES_RATIO:g}",
             )
 
 
@@ -87,10 +89,11 @@ def _check_cells(background: ResponseTable) -> Iterator[Finding]:
         return
     energy, y, x = (int(index) for index in suspects[relevant][0])
     ratio = cube[energy, y, x] / max(float(np.median(neighbours[:, energy, y, x])), 1e-300)
-    yield background.hdu.fault(
+    yield background.hdu.report(
+        "background-outlier",
         f"BKG at {background.centers('ENERG')[energy]:.3g} TeV and "
         f"({background.centers('DETX')[x]:.2f}, {background.centers('DETY')[y]:.2f}) deg is "
-        f"{ratio:.3g} times that of its neighbours; possibly a flipped bit"
+        f"{ratio:.3g} times that of its neighbours; possibly a flipped bit",
     )
 
 
@@ -116,9 +119,10 @@ def check_rate(background: ResponseTable, events: RunHdu) -> Iterator[Finding]:
     predicted = _compute_rate(background) * livetime
     limit = MAX_RATE_RATIO * (1 + N_SIGMA / np.sqrt(number))
     if not number / limit <= predicted <= number * limit:
-        yield background.hdu.fault(
+        yield background.hdu.report(
+            "background-rate",
             f"it predicts {predicted:.3g} events, but the run has {number}; check its unit "
-            f"{background.hdu.table.unit('BKG')!r}"
+            f"{background.hdu.table.unit('BKG')!r}",
         )
 
 

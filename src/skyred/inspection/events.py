@@ -12,6 +12,8 @@ from skyred.inspection.run_hdu import RunHdu
 from skyred.inspection.tables import Floats
 
 COLUMNS = {"TIME": "s", "RA": "deg", "DEC": "deg", "ENERGY": "TeV"}
+# all files of MAGIC 2013 have RA + 360 deg, those of CTA 1DC negative RA: gammapy reads both
+RA_RANGE = (-360.0, 720.0)  # deg
 # the median direction of the events of real runs lies within 0.45 deg of the pointing
 MAX_DISTANCE = 3.0  # deg
 # more events than this number and this fraction are a fault; in real runs no two events have the
@@ -39,13 +41,16 @@ def check_events(events: RunHdu) -> Iterator[Finding]:
     yield from faults
     if faults:
         return
+    yield from events.list_assumed_units(COLUMNS)
     if len(events.table) == 0:
-        yield events.fault("has no events")
+        yield events.report("no-events", "has no events")
         return
     columns = {name: events.values(name, unit) for name, unit in COLUMNS.items()}
     for name, values in columns.items():
         if number := int((~np.isfinite(values)).sum()):
-            yield events.fault(f"{name} is not finite for {number} of {len(values)} events")
+            yield events.report(
+                "events-not-finite", f"{name} is not finite for {number} of {len(values)} events"
+            )
     yield from _check_ranges(events, columns["RA"], columns["DEC"], columns["ENERGY"])
     yield from _check_identifiers(events, columns["TIME"])
     yield from _check_positions(events, columns["RA"], columns["DEC"])
@@ -55,11 +60,14 @@ def check_events(events: RunHdu) -> Iterator[Finding]:
 def _check_ranges(events: RunHdu, ra: Floats, dec: Floats, energy: Floats) -> Iterator[Finding]:
     for name, out_of_range, expected in (
         ("ENERGY", energy <= 0, "above 0"),
-        ("RA", (ra < -360) | (ra > 360), "-360 to 360 deg"),
+        ("RA", (ra < RA_RANGE[0]) | (ra > RA_RANGE[1]), "-360 to 720 deg"),
         ("DEC", np.abs(dec) > 90, "-90 to 90 deg"),
     ):
         if number := int(out_of_range.sum()):
-            yield events.fault(f"{name} of {number} events is out of range; expected {expected}")
+            yield events.report(
+                "events-out-of-range",
+                f"{name} of {number} events is out of range; expected {expected}",
+            )
 
 
 def _check_identifiers(events: RunHdu, time: Floats) -> Iterator[Finding]:
@@ -72,9 +80,11 @@ def _check_identifiers(events: RunHdu, time: Floats) -> Iterator[Finding]:
     pairs = np.stack([ids, time])
     n_duplicates = len(ids) - np.unique(pairs, axis=1).shape[1]
     if n_duplicates:
-        yield events.fault(f"{n_duplicates} events occur twice (same EVENT_ID and TIME)")
+        yield events.report(
+            "events-repeated", f"{n_duplicates} events occur twice (same EVENT_ID and TIME)"
+        )
     if repeated > n_duplicates:
-        yield events.note(f"has duplicated EVENT_IDs ({repeated - n_duplicates})")
+        yield events.report("event-ids", f"has duplicated EVENT_IDs ({repeated - n_duplicates})")
 
 
 def _check_positions(events: RunHdu, ra: Floats, dec: Floats) -> Iterator[Finding]:
@@ -83,7 +93,9 @@ def _check_positions(events: RunHdu, ra: Floats, dec: Floats) -> Iterator[Findin
     _, counts = np.unique(ra[candidates] + 1j * dec[candidates], return_counts=True)
     largest = int(counts.max(initial=1))
     if largest > max(MAX_SAME_POSITION, MAX_SAME_POSITION_FRACTION * len(ra)):
-        yield events.fault(f"{largest} of {len(ra)} events have the same position")
+        yield events.report(
+            "events-same-position", f"{largest} of {len(ra)} events have the same position"
+        )
 
 
 def _check_duplicates(events: RunHdu, ra: Floats, dec: Floats, energy: Floats) -> Iterator[Finding]:
@@ -91,13 +103,16 @@ def _check_duplicates(events: RunHdu, ra: Floats, dec: Floats, energy: Floats) -
     repeated, counts = _repeated_values(energy)
     largest = int(counts.max(initial=1))
     if largest > max(MAX_SAME_ENERGY, MAX_SAME_ENERGY_FRACTION * len(energy)):
-        yield events.fault(f"{largest} of {len(energy)} events have the same ENERGY")
+        yield events.report(
+            "events-same-energy", f"{largest} of {len(energy)} events have the same ENERGY"
+        )
     # only a few events have the same energy, so comparing their positions is fast
     candidates = np.stack([ra, dec, energy])[:, np.isin(energy, repeated)]
     n_duplicates = candidates.shape[1] - np.unique(candidates, axis=1).shape[1]
     if n_duplicates >= max(MIN_DUPLICATES, MIN_DUPLICATE_FRACTION * len(energy)):
-        yield events.fault(
-            f"{n_duplicates} of {len(energy)} events occur twice (same RA, DEC and ENERGY)"
+        yield events.report(
+            "events-repeated",
+            f"{n_duplicates} of {len(energy)} events occur twice (same RA, DEC and ENERGY)",
         )
 
 
@@ -131,9 +146,10 @@ def check_direction(events: RunHdu) -> Iterator[Finding]:
     x, y, z = np.nanmedian(direction, axis=1)
     centre = float(np.degrees(np.arctan2(y, x))), float(np.degrees(np.arctan2(z, np.hypot(x, y))))
     if (distance := separation(lon, lat, *centre)) > MAX_DISTANCE:
-        yield events.fault(
+        yield events.report(
+            "events-far-from-pointing",
             f"its events lie {distance:.1f} deg from the pointing, around "
-            f"({centre[0]:.2f}, {centre[1]:.2f}) deg; expected within {MAX_DISTANCE:g} deg"
+            f"({centre[0]:.2f}, {centre[1]:.2f}) deg; expected within {MAX_DISTANCE:g} deg",
         )
 
 
@@ -155,7 +171,8 @@ def check_energies(events: RunHdu, low: float, high: float) -> Iterator[Finding]
     energy = events.values("ENERGY", "TeV")
     median = float(np.nanmedian(energy))
     if not low <= median <= high:
-        yield events.fault(
+        yield events.report(
+            "event-energies",
             f"the median ENERGY is {median:.3g} TeV, but the effective area is non-zero from "
-            f"{low:.3g} to {high:.3g} TeV only; check the unit {events.table.unit('ENERGY')!r}"
+            f"{low:.3g} to {high:.3g} TeV only; check the unit {events.table.unit('ENERGY')!r}",
         )

@@ -99,12 +99,13 @@ def _parse(path: Path, sha256: str, content: bytes) -> FileContent:
         return FileContent(path, sha256, findings=_faults(path, [("", message)]))
     try:
         opened = open_hdus(content)
-        faults = [*check_structure(opened, content), *_code_faults(opened)]
+        findings = _faults(path, list(check_structure(opened, content)))
+        findings += _faults(path, list(_code_faults(opened)), "header-with-code")
     except Exception as error:  # astropy raises any exception for a damaged header
         message = f"cannot be read as FITS: {_describe(error)}"
         return FileContent(path, sha256, findings=_faults(path, [("", message)]))
     hdus = {hdu.name: hdu for hdu in reversed(opened)}
-    return FileContent(path, sha256, content, hdus, _faults(path, faults))
+    return FileContent(path, sha256, content, hdus, findings)
 
 
 def _code_faults(hdus: Any) -> Iterator[tuple[str, str]]:
@@ -120,8 +121,10 @@ def _read_bytes(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _faults(path: Path, messages: list[tuple[str, str]]) -> tuple[Finding, ...]:
-    return tuple(Finding(message, file=path, hdu=hdu) for hdu, message in messages)
+def _faults(
+    path: Path, messages: list[tuple[str, str]], rule: str = "file-damaged"
+) -> tuple[Finding, ...]:
+    return tuple(Finding(message, rule, file=path, hdu=hdu) for hdu, message in messages)
 
 
 def _read_error(error: OSError) -> str:

@@ -96,17 +96,24 @@ class _Index:
         rows = self.rows.get(obs_id, [])
         findings = list(_check_rows(rows, self.required))
         if self.obs_id_counts[obs_id] > 1:
-            findings.append(Finding("the run is listed more than once in the observation index"))
+            findings.append(
+                Finding(
+                    "the run is listed more than once in the observation index",
+                    "index-run-repeated",
+                )
+            )
         sources = []
         for row in rows:
             path, message = self.locations.resolve(row)
             if path is None:
-                findings.append(Finding(message, file=Path(row.folder) / row.file, hdu=row.hdu))
+                findings.append(
+                    Finding(message, "index-path", file=Path(row.folder) / row.file, hdu=row.hdu)
+                )
                 continue
             sources.append(HduSource(row.kind, row.hdu_class, path, row.hdu))
             if (other_run := _other_run(self.shared, obs_id, row)) is not None:
                 message = f"the index also assigns this HDU ({row.kind}) to run {other_run}"
-                findings.append(Finding(message, file=path, hdu=row.hdu))
+                findings.append(Finding(message, "index-shared-hdu", file=path, hdu=row.hdu))
         with_run = tuple(attrs.evolve(finding, obs_id=obs_id) for finding in findings)
         paths = {source.path for source in sources} & self.locations.sums.keys()
         sums = {path: self.locations.sums[path] for path in paths}
@@ -131,17 +138,22 @@ def _strings(column: Any) -> list[str]:
 def _check_rows(rows: list[_Row], required: Collection[str]) -> Iterator[Finding]:
     kinds = Counter(row.kind for row in rows)
     if not rows:
-        yield Finding("the HDU index has no rows for this run")
+        yield Finding("the HDU index has no rows for this run", "index-missing-hdu")
         return
     for row in dict.fromkeys(rows):
         if kinds[row.kind] > 1:
             message = f"the index has {kinds[row.kind]} rows with HDU_TYPE {row.kind} for this run"
-            yield Finding(message, file=Path(row.folder) / row.file, hdu=row.hdu)
+            yield Finding(
+                message, "index-repeated-hdu", file=Path(row.folder) / row.file, hdu=row.hdu
+            )
             kinds[row.kind] = 0
     missing = [kind for kind in required if kind not in kinds]
     if missing:
         present = ", ".join(kinds)
-        yield Finding(f"the index has no {', '.join(missing)} for this run; available: {present}")
+        yield Finding(
+            f"the index has no {', '.join(missing)} for this run; available: {present}",
+            "index-missing-hdu",
+        )
 
 
 def _shared_hdus(rows: Mapping[int, list[_Row]]) -> dict[tuple[str, str, str], list[int]]:

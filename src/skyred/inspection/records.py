@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-LEVELS = ("fault", "note")
+from skyred.inspection.rules import RULES
 
 
 @attrs.frozen
@@ -19,8 +19,8 @@ class Finding:
     ----------
     message : str
         A sentence with the actual and the expected value.
-    level : {"fault", "note"}
-        A run with a fault must not be used; a note is for information.
+    rule : str
+        The name of the violated rule; "" for faults that are not of the inspection.
     obs_id : int, optional
         The identifier of the run.
     file : Path, optional
@@ -30,10 +30,20 @@ class Finding:
     """
 
     message: str
-    level: str = attrs.field(default="fault", validator=attrs.validators.in_(LEVELS))
+    rule: str = attrs.field(default="", validator=attrs.validators.in_(("", *RULES)))
     obs_id: int | None = None
     file: Path | None = None
     hdu: str = ""
+
+    @property
+    def level(self) -> str:
+        """The severity of the rule: fault, warning or note."""
+        return RULES[self.rule].severity if self.rule else "fault"
+
+    @property
+    def remedy(self) -> str:
+        """What to do about the finding."""
+        return RULES[self.rule].remedy if self.rule else ""
 
     def __str__(self) -> str:
         location = f"{self.file}[{self.hdu}]" if self.hdu else str(self.file or "")

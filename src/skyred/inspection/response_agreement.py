@@ -11,9 +11,9 @@ from skyred.inspection.records import Finding
 
 # largest allowed ratio of the maximum offsets; they are equal in all real responses of a run
 OFFSET_RATIO = 2.0
-# largest allowed ratio of the first energies: the dispersion of CTA begins at 1 / 1.26 of the first
-# energy of its effective area, that of other instruments at the same energy
-EDGE_RATIO = 1.5
+# ratio of the first, or the last, energies: the dispersion of MAGIC 2013 begins at 4.5 times the
+# first energy of its effective area, that of VERITAS at 1 / 2.8; wrong units are factors of 1000
+EDGE_RATIO, UNIT_RATIO = 1.5, 30.0
 # the dispersion of CTA is non-zero up to 1.66 times the last energy with effective area, that of
 # other instruments up to less
 LAST_ENERGY_RATIO = 4.0
@@ -32,7 +32,7 @@ def check_agreement(response: ResponseTable, area: ResponseTable) -> Iterator[Fi
     Yields
     ------
     Finding
-        A fault for each disagreement.
+        A fault or warning for each disagreement.
     """
     yield from _check_offsets(response, area)
     if response.hdu.kind in ("edisp", "psf"):
@@ -46,9 +46,10 @@ def _check_offsets(response: ResponseTable, area: ResponseTable) -> Iterator[Fin
         return
     largest, area_max = float(response.high[axis][-1]), float(area.high["THETA"][-1])
     if not 1 / OFFSET_RATIO <= largest / area_max <= OFFSET_RATIO:
-        yield response.hdu.fault(
+        yield response.hdu.report(
+            "response-offsets",
             f"its axis {axis} ends at {largest:.3g} deg, that of the effective area at "
-            f"{area_max:.3g} deg; check the units"
+            f"{area_max:.3g} deg; check the units",
         )
 
 
@@ -56,16 +57,31 @@ def _check_energies(response: ResponseTable, area: ResponseTable) -> Iterator[Fi
     first, area_first = float(response.low["ENERG"][0]), float(area.low["ENERG"][0])
     ratio_exists = min(first, area_first) > 0
     if ratio_exists and not 1 / EDGE_RATIO <= first / area_first <= EDGE_RATIO:
-        yield response.hdu.fault(
-            f"its axis ENERG begins at {first:.3g} TeV, that of the effective area at "
-            f"{area_first:.3g} TeV; check the units"
+        yield _report_edge(
+            response,
+            max(first / area_first, area_first / first),
+            (
+                f"its axis ENERG begins at {first:.3g} TeV, that of the effective area at "
+                f"{area_first:.3g} TeV"
+            ),
         )
     last, area_last = float(response.high["ENERG"][-1]), float(area.high["ENERG"][-1])
     if last < area_last / EDGE_RATIO:
-        yield response.hdu.fault(
-            f"its axis ENERG ends at {last:.3g} TeV, that of the effective area at "
-            f"{area_last:.3g} TeV; check the units"
+        yield _report_edge(
+            response,
+            area_last / last,
+            (
+                f"its axis ENERG ends at {last:.3g} TeV, that of the effective area at "
+                f"{area_last:.3g} TeV"
+            ),
         )
+
+
+def _report_edge(response: ResponseTable, ratio: float, message: str) -> Finding:
+    """Return a fault for edges that differ as if by their units, a warning for smaller ratios."""
+    if ratio > UNIT_RATIO:
+        return response.hdu.report("response-energies", f"{message}; check the units")
+    return response.hdu.report("response-energy-range", message)
 
 
 def _check_last_energy(response: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
@@ -76,9 +92,10 @@ def _check_last_energy(response: ResponseTable, area: ResponseTable) -> Iterator
     last = min(_last_nonzero_energy(response), area.high["ENERG"][-1])
     area_last = _last_nonzero_energy(area)
     if last > LAST_ENERGY_RATIO * area_last:
-        yield area.hdu.fault(
+        yield area.hdu.report(
+            "area-ends-early",
             f"EFFAREA is zero above {area_last:.3g} TeV, but {name} is non-zero up to "
-            f"{last:.3g} TeV"
+            f"{last:.3g} TeV",
         )
 
 

@@ -38,14 +38,20 @@ def read_response(hdu: RunHdu) -> tuple[ResponseTable | None, list[Finding]]:
     """
     layout = LAYOUTS.get(hdu.hdu_class.lower())
     if layout is None:
-        return None, [hdu.note(f"has the HDU_CLASS {hdu.hdu_class}, which is not inspected")]
+        return None, [
+            hdu.report(
+                "not-inspected", f"has the HDU_CLASS {hdu.hdu_class}, which is not inspected"
+            )
+        ]
     if hdu.table.has_variable_length:
-        return None, [hdu.note("has columns of variable length, which are not inspected")]
+        return None, [
+            hdu.report("not-inspected", "has columns of variable length, which are not inspected")
+        ]
     findings = list(check_axes(hdu, layout))
     if findings:
         return None, findings
     response = build_response(hdu, layout)
-    findings = list(_check_values(response))
+    findings = [*hdu.list_assumed_units(layout.columns), *_check_values(response)]
     faults = any(finding.level == "fault" for finding in findings)
     return (None if faults else response), findings
 
@@ -78,7 +84,7 @@ def check_response(response: ResponseTable, area: ResponseTable | None) -> Itera
     elif kind == "bkg":
         yield from check_background(response)
     elif kind == "rad_max" and (response.cube.min() < 0 or response.cube.max() > MAX_RADIUS):
-        yield response.hdu.fault(f"RAD_MAX has values outside 0 to {MAX_RADIUS:g} deg")
+        yield response.hdu.report("rad-max", f"RAD_MAX has values outside 0 to {MAX_RADIUS:g} deg")
 
 
 def sensitive_energy_range(area: ResponseTable) -> tuple[float, float]:
@@ -102,20 +108,24 @@ def _check_values(response: ResponseTable) -> Iterator[Finding]:
     hdu = response.hdu
     for name, cube in response.cubes.items():
         if number := int((~np.isfinite(cube)).sum()):
-            yield hdu.fault(f"{name} is not finite in {number} of {cube.size} cells")
+            yield hdu.report(
+                "response-not-finite", f"{name} is not finite in {number} of {cube.size} cells"
+            )
         elif name not in MAY_BE_ZERO and not (cube > 0).any():
-            yield hdu.fault(f"{name} is nowhere above 0")
+            yield hdu.report("response-zero", f"{name} is nowhere above 0")
         elif (cube < 0).any():
             percentage = 100 * cube.min() / cube.max()
-            yield hdu.note(
-                f"{hdu.kind} has negative cells (down to {percentage:.2g} % of the largest)"
+            yield hdu.report(
+                "response-negative",
+                f"{hdu.kind} has negative cells (down to {percentage:.2g} % of the largest)",
             )
 
 
 def _check_maximum(area: ResponseTable) -> Iterator[Finding]:
     largest = float(area.cube.max())
     if not AREA_RANGE[0] <= largest <= AREA_RANGE[1]:
-        yield area.hdu.fault(
+        yield area.hdu.report(
+            "area-maximum",
             f"EFFAREA is at most {largest:.3g} m2; expected {AREA_RANGE[0]:g} to "
-            f"{AREA_RANGE[1]:g} m2; check the unit {area.hdu.table.unit('EFFAREA')!r}"
+            f"{AREA_RANGE[1]:g} m2; check the unit {area.hdu.table.unit('EFFAREA')!r}",
         )

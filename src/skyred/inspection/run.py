@@ -42,7 +42,7 @@ class InspectedRun:
     obs_id : int
         The identifier of the run.
     findings : tuple of Finding
-        The faults and notes, without duplicates.
+        The faults, warnings and notes, without duplicates.
     hdus : mapping of str to HDU
         The HDUs by kind (events, gti, aeff, ...), from the same bytes that were checked.
     sha256 : mapping of Path to str
@@ -58,6 +58,11 @@ class InspectedRun:
     def faults(self) -> tuple[Finding, ...]:
         """The findings for which the run must not be used."""
         return tuple(finding for finding in self.findings if finding.level == "fault")
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """The findings about unusual content, which is used."""
+        return tuple(finding for finding in self.findings if finding.level == "warning")
 
     @property
     def notes(self) -> tuple[Finding, ...]:
@@ -126,15 +131,17 @@ class _Inspection:
         for path, file in self.files.items():
             yield from file.findings
             if file.sha256 and expected.get(path, file.sha256) != file.sha256:
-                yield Finding("the file changed during the analysis", file=path)
+                yield Finding("the file changed during the analysis", "file-changed", file=path)
             if file.sha256 and self.run.sums.get(path, file.sha256) != file.sha256:
-                yield Finding("the file does not match its sha256 in SHA256SUMS", file=path)
+                yield Finding(
+                    "the file does not match its sha256 in SHA256SUMS", "file-changed", file=path
+                )
         for source in self.run.sources:
             file = self.files[source.path]
             if file.hdus and not self._exists(source):
                 present = ", ".join(name for name in file.hdus if name != "PRIMARY")
                 message = f"the HDU is missing ({source.kind}); available: {present}"
-                yield Finding(message, file=source.path, hdu=source.name.upper())
+                yield Finding(message, "hdu-missing", file=source.path, hdu=source.name.upper())
         yield from self._check_runs_of_files()
 
     def check_hdus(self) -> Iterator[Finding]:
@@ -160,12 +167,12 @@ class _Inspection:
     def _check_events(self) -> Iterator[Finding]:
         events, gti = self.by_kind.get("events"), self.by_kind.get("gti")
         row = self.run.row
-        gti_faults: list[Finding] = []
+        gti_findings: list[Finding] = []
         if gti is not None:
             yield from _run_check(gti, check_obs_id, gti, required=False)
             yield from _run_check(gti, check_time_unit, gti)
-            gti_faults = list(_run_check(gti, check_gti, gti))
-            yield from gti_faults
+            gti_findings = list(_run_check(gti, check_gti, gti))
+            yield from gti_findings
         if events is None:
             return
         for check in (check_pointing, check_durations, check_count):
@@ -177,8 +184,8 @@ class _Inspection:
             yield from _run_check(events, check_direction, events)
         if gti is not None:
             yield from _run_check(events, check_references, events, gti)
-        if gti is not None and not gti_faults:
-            yield from _run_check(events, check_gti_against_header, events, gti)
+        if gti is not None and not any(finding.level == "fault" for finding in gti_findings):
+            yield from _run_check(events, check_gti_against_header, events, gti, row)
             if self._is_readable(events):
                 yield from _run_check(events, check_times, events, gti)
 
@@ -205,7 +212,9 @@ class _Inspection:
             run_of_file = as_number(hdus["EVENTS"].header.get("OBS_ID"))
             if run_of_file is not None and run_of_file != self.run.obs_id:
                 message = f"is in a file of run {run_of_file:g}"
-                yield Finding(message, file=source.path, hdu=source.name.upper())
+                yield Finding(
+                    message, "hdu-of-another-run", file=source.path, hdu=source.name.upper()
+                )
 
     def _exists(self, source: HduSource) -> bool:
         hdu = self.files[source.path].hdus.get(source.name.upper())
@@ -229,4 +238,4 @@ def _run_check(
         yield from list(check(*args, **kwargs))
     except Exception as error:
         message = str(error).strip() or type(error).__name__
-        yield hdu.fault(f"cannot be read: {message}")
+        yield hdu.report("hdu-unreadable", f"cannot be read: {message}")

@@ -11,7 +11,7 @@ import attrs
 
 from skyred.inspection.records import Finding
 from skyred.inspection.tables import Floats, Table
-from skyred.inspection.units import conversion_factor
+from skyred.inspection.units import assume_unit, conversion_factor, is_unusual_energy
 
 
 @attrs.frozen(eq=False)
@@ -44,35 +44,22 @@ class RunHdu:
         """The header of the HDU."""
         return self.table.header
 
-    def fault(self, message: str) -> Finding:
-        """Return a fault of this HDU.
+    def report(self, rule: str, message: str) -> Finding:
+        """Return a violation of a rule by this HDU.
 
         Parameters
         ----------
+        rule : str
+            The name of the rule.
         message : str
-            A sentence with the fault and the expected value.
+            A sentence with the actual and the expected value.
 
         Returns
         -------
         Finding
-            The fault, with the run, file and HDU.
+            The finding, with the run, file and HDU, and the severity of the rule.
         """
-        return Finding(message, "fault", self.obs_id, self.path, self.name)
-
-    def note(self, message: str) -> Finding:
-        """Return a note on this HDU.
-
-        Parameters
-        ----------
-        message : str
-            The note as a sentence.
-
-        Returns
-        -------
-        Finding
-            The note, with the run, file and HDU.
-        """
-        return Finding(message, "note", self.obs_id, self.path, self.name)
+        return Finding(message, rule, obs_id=self.obs_id, file=self.path, hdu=self.name)
 
     def number(self, key: str) -> float | None:
         """Return the value of a card as a number.
@@ -89,6 +76,21 @@ class RunHdu:
         """
         return as_number(self.header.get(key))
 
+    def unit(self, name: str) -> str:
+        """Return the unit of a column, or the unit that gammapy assumes if it has none.
+
+        Parameters
+        ----------
+        name : str
+            The name of the column.
+
+        Returns
+        -------
+        str
+            The unit.
+        """
+        return assume_unit(name, self.table.unit(name))
+
     def values(self, name: str, unit: str) -> Floats:
         """Return a column that passes `check_columns`, converted to a unit.
 
@@ -104,7 +106,7 @@ class RunHdu:
         array
             Shape (rows, ...), in `unit`.
         """
-        scale = conversion_factor(self.table.unit(name), unit)
+        scale = conversion_factor(self.unit(name), unit)
         return self.table.column(name) * (1.0 if scale is None else scale)
 
     def cell(self, name: str, unit: str) -> Floats:
@@ -122,7 +124,7 @@ class RunHdu:
         array
             The value of the cell, in `unit`.
         """
-        scale = conversion_factor(self.table.unit(name), unit)
+        scale = conversion_factor(self.unit(name), unit)
         return self.table.cell(name) * (1.0 if scale is None else scale)
 
     def check_columns(self, columns: Mapping[str, str]) -> Iterator[Finding]:
@@ -141,12 +143,39 @@ class RunHdu:
         for name, unit in columns.items():
             if name not in self.table.names:
                 present = ", ".join(self.table.names)
-                yield self.fault(f"has no column {name}; available: {present}")
-            elif conversion_factor(self.table.unit(name), unit) is None:
+                yield self.report("columns", f"has no column {name}; available: {present}")
+            elif conversion_factor(self.unit(name), unit) is None:
                 actual = self.table.unit(name)
                 message = f"has the unit {actual!r}" if actual else "has no unit"
                 expected = f"a unit such as {unit!r}" if unit else "none"
-                yield self.fault(f"the column {name} {message}; expected {expected}")
+                yield self.report("units", f"the column {name} {message}; expected {expected}")
+            elif is_unusual_energy(self.unit(name)):
+                yield self.report(
+                    "energy-unit",
+                    f"the column {name} has the unit {self.unit(name)!r}; expected TeV, GeV or "
+                    "another multiple of eV",
+                )
+
+    def list_assumed_units(self, columns: Mapping[str, str]) -> Iterator[Finding]:
+        """List the columns without a unit, for which gammapy assumes that of GADF.
+
+        Parameters
+        ----------
+        columns : mapping of str to str
+            The required columns, which pass `check_columns`.
+
+        Yields
+        ------
+        Finding
+            A note for each column.
+        """
+        for name in columns:
+            actual, assumed = self.table.unit(name), self.unit(name)
+            if actual != assumed:
+                message = f"has the invalid unit {actual!r}" if actual else "has no unit"
+                yield self.report(
+                    "unit-assumed", f"the column {name} {message}; {assumed} is assumed"
+                )
 
 
 def as_number(value: object) -> float | None:

@@ -11,6 +11,8 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
+# names that gammapy reads as well: CTA 1DC has both
+ALIASES = {"ETRUE_LO": "ENERG_LO", "ETRUE_HI": "ENERG_HI", "BGD": "BKG"}
 Floats = npt.NDArray[np.float64]
 _FORMAT = re.compile(r"\s*(\d*)([LXBIJKEDCMAPQ])")
 _CARD = re.compile(r"(TTYPE|TFORM|TUNIT|TDIM|TSCAL|TZERO)(\d+)")
@@ -41,7 +43,7 @@ class Table:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The names of the columns, in upper case."""
+        """The names of the columns, in upper case, with aliases replaced by the names of GADF."""
         return tuple(self._numbers)
 
     @property
@@ -119,7 +121,12 @@ class Table:
     @cached_property
     def _numbers(self) -> dict[str, int]:
         names = (self._cards[("TTYPE", i + 1)] for i in range(int(self.header["TFIELDS"])))
-        return {str(name).strip().upper(): i + 1 for i, name in enumerate(names)}
+        numbers = {str(name).strip().upper(): i + 1 for i, name in enumerate(names)}
+        # gammapy prefers the name of GADF if a table has both
+        return {
+            name if (standard := ALIASES.get(name, name)) in numbers else standard: number
+            for name, number in numbers.items()
+        }
 
     @cached_property
     def _rows(self) -> npt.NDArray[Any]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyred.inspection.header import DURATION_TOLERANCE, TIME_TOLERANCE, reference_time
+from skyred.inspection.header import (
+    DURATION_TOLERANCE,
+    TIME_TOLERANCE,
+    reference_time,
+    rounding_error,
+)
 from skyred.inspection.records import Finding
-from skyred.inspection.run_hdu import RunHdu
+from skyred.inspection.run_hdu import RunHdu, as_number
 from skyred.inspection.tables import Floats
 
 if TYPE_CHECKING:
@@ -21,6 +26,7 @@ OVERLAP_TOLERANCE = 1e-3  # s
 OUTSIDE_FRACTION = 0.01
 # one of the 105 H.E.S.S. runs ends 503 s after its last event, the others within a second
 MAX_EVENT_GAP = 60.0  # s
+COLUMNS = {"START": "s", "STOP": "s"}
 REFERENCES = ("MJDREFI", "MJDREFF")
 REFERENCE_TOLERANCE = 0.01  # s: headers have different numbers of digits
 # the times of all real runs are in seconds; an observation is shorter than two days
@@ -41,20 +47,25 @@ def check_gti(gti: RunHdu) -> Iterator[Finding]:
     Finding
         A fault for each violation.
     """
-    faults = list(gti.check_columns({"START": "s", "STOP": "s"}))
+    faults = list(gti.check_columns(COLUMNS))
     yield from faults
     if faults:
         return
+    yield from gti.list_assumed_units(COLUMNS)
     start, stop = intervals(gti)
     if len(start) == 0:
-        yield gti.fault("has no rows; expected at least one good time interval")
+        yield gti.report("gti", "has no rows; expected at least one good time interval")
     elif not (np.isfinite(start).all() and np.isfinite(stop).all()):
-        yield gti.fault("has times that are not finite")
+        yield gti.report("gti", "has times that are not finite")
     elif (stop <= start).any():
         row = int(np.argmax(stop <= start))
-        yield gti.fault(f"row {row} has no length: START {start[row]:.3f}, STOP {stop[row]:.3f} s")
+        yield gti.report(
+            "gti", f"row {row} has no length: START {start[row]:.3f}, STOP {stop[row]:.3f} s"
+        )
     elif (overlap := _overlap(start, stop)) > OVERLAP_TOLERANCE:
-        yield gti.fault(f"its rows overlap by {overlap:.3f} s, which would be used twice")
+        yield gti.report(
+            "gti-overlap", f"its rows overlap by {overlap:.3f} s, which would be used twice"
+        )
 
 
 def check_references(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
@@ -73,21 +84,26 @@ def check_references(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
     for hdu in (events, gti):
         missing = [key for key in REFERENCES if hdu.number(key) is None]
         if missing:
-            yield hdu.fault(f"its header has no time reference {', '.join(missing)}")
+            yield hdu.report(
+                "time-reference", f"its header has no time reference {', '.join(missing)}"
+            )
     reference, gti_reference = (reference_time(hdu.header) for hdu in (events, gti))
     if (
         reference is not None
         and gti_reference is not None
         and abs(reference - gti_reference) > REFERENCE_TOLERANCE
     ):
-        yield gti.fault(
+        yield gti.report(
+            "time-reference",
             f"its time reference (MJDREFI, MJDREFF) differs from that of the events by "
-            f"{gti_reference - reference:g} s"
+            f"{gti_reference - reference:g} s",
         )
     names = (str(hdu.header.get("TIMESYS", "")) for hdu in (events, gti))
     system, gti_system = (name.strip().upper() for name in names)
     if system and gti_system and system != gti_system:
-        yield gti.fault(f"its TIMESYS is {gti_system!r}, that of the events is {system!r}")
+        yield gti.report(
+            "time-reference", f"its TIMESYS is {gti_system!r}, that of the events is {system!r}"
+        )
 
 
 def check_time_unit(hdu: RunHdu) -> Iterator[Finding]:
@@ -106,15 +122,20 @@ def check_time_unit(hdu: RunHdu) -> Iterator[Finding]:
     unit = str(hdu.header.get("TIMEUNIT", "s")).strip()
     begin, end = hdu.number("TSTART"), hdu.number("TSTOP")
     if unit not in TIME_UNITS:
-        yield hdu.fault(f"its TIMEUNIT is {unit!r}; expected one of {', '.join(TIME_UNITS)}")
+        yield hdu.report(
+            "time-unit", f"its TIMEUNIT is {unit!r}; expected one of {', '.join(TIME_UNITS)}"
+        )
     elif unit == "d" and begin is not None and end is not None and end - begin > MAX_DAYS:
-        yield hdu.fault(
+        yield hdu.report(
+            "time-unit",
             f"its TIMEUNIT is 'd', but TSTART and TSTOP differ by {end - begin:.6g}; they "
-            "are probably in seconds"
+            "are probably in seconds",
         )
 
 
-def check_gti_against_header(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
+def check_gti_against_header(
+    events: RunHdu, gti: RunHdu, row: Mapping[str, Any]
+) -> Iterator[Finding]:
     """Compare good time intervals with the times in the header of the events.
 
     Parameters
@@ -123,6 +144,8 @@ def check_gti_against_header(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
         The events of a run.
     gti : RunHdu
         The good time intervals of the run, which pass `check_gti`.
+    row : mapping of str to object
+        The row of the observation index, for an ONTIME that the header does not have.
 
     Yields
     ------
@@ -130,21 +153,26 @@ def check_gti_against_header(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
         A fault for each violation.
     """
     start, stop = intervals(gti)
-    ontime = events.number("ONTIME")
+    ontime = _ontime(events, row)
     total = float((stop - start).sum())
     if ontime and abs(total - ontime) > max(TIME_TOLERANCE, DURATION_TOLERANCE * ontime):
-        yield gti.fault(
-            f"its rows add up to {total:.1f} s, but the ONTIME of the events is {ontime:g} s"
+        yield gti.report(
+            "gti-against-ontime", f"its rows add up to {total:.1f} s, but ONTIME is {ontime:g} s"
         )
     begin, end = events.number("TSTART"), events.number("TSTOP")
     if begin is None or end is None:
-        yield events.fault("its header has no TSTART or TSTOP")
+        yield events.report("time-range", "its header has no TSTART or TSTOP")
     elif end <= begin:
-        yield events.fault(f"its TSTOP {end:.1f} s is not after its TSTART {begin:.1f} s")
-    elif start.min() < begin - TIME_TOLERANCE or stop.max() > end + TIME_TOLERANCE:
-        yield gti.fault(
+        yield events.report(
+            "time-range", f"its TSTOP {end:.1f} s is not after its TSTART {begin:.1f} s"
+        )
+    elif start.min() < begin - TIME_TOLERANCE - rounding_error(
+        begin
+    ) or stop.max() > end + TIME_TOLERANCE + rounding_error(end):
+        yield gti.report(
+            "gti-outside-run",
             f"its times {start.min():.1f} to {stop.max():.1f} s are not within the observation, "
-            f"{begin:.1f} to {end:.1f} s"
+            f"{begin:.1f} to {end:.1f} s",
         )
 
 
@@ -176,13 +204,15 @@ def check_times(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
     is_beyond = (times < first - TIME_TOLERANCE) | (times > last + TIME_TOLERANCE)
     is_outside = find_outside(times, start, stop, (first, last))
     if is_beyond.sum() > OUTSIDE_FRACTION * len(times):
-        yield events.fault(
+        yield events.report(
+            "events-outside-gti",
             f"{is_beyond.sum()} of {len(times)} events have a TIME outside the good time intervals "
-            f"and outside the observation, {first:.1f} to {last:.1f} s"
+            f"and outside the observation, {first:.1f} to {last:.1f} s",
         )
     elif number := int(is_outside.sum()):
-        yield events.note(
-            f"has events outside the good time intervals ({number}), which are left out"
+        yield events.report(
+            "few-events-outside-gti",
+            f"has events outside the good time intervals ({number}), which are left out",
         )
     if not is_outside.all():
         yield from _check_event_gap(events, times[~is_outside], start.min(), stop.max())
@@ -220,6 +250,19 @@ def find_outside(
     return np.isfinite(times) & ~is_inside
 
 
+def _ontime(events: RunHdu, row: Mapping[str, Any]) -> float | None:
+    """Return ONTIME, or LIVETIME / DEADC, from the header or else from the index, in s."""
+    for values in (events.header, row):
+        ontime, livetime, deadc = (
+            as_number(values.get(key)) for key in ("ONTIME", "LIVETIME", "DEADC")
+        )
+        if ontime:
+            return ontime
+        if livetime and deadc:
+            return livetime / deadc
+    return None
+
+
 def intervals(gti: RunHdu) -> tuple[Floats, Floats]:
     """Return the good time intervals, sorted by their start.
 
@@ -245,6 +288,6 @@ def _overlap(start: Floats, stop: Floats) -> float:
 def _check_event_gap(events: RunHdu, times: Floats, first: float, last: float) -> Iterator[Finding]:
     gap = max(times.min() - first, last - times.max())
     if gap > MAX_EVENT_GAP:
-        yield events.note(
-            f"has no events at the beginning or the end of its good time ({gap:.0f} s)"
+        yield events.report(
+            "event-gap", f"has no events at the beginning or the end of its good time ({gap:.0f} s)"
         )

@@ -2,7 +2,63 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
+
+# columns without TUNIT for which gammapy assumes the unit of GADF, or uses ratios only (SCALE)
+ASSUMED_UNITS = {"TIME": "s", "START": "s", "STOP": "s", "SCALE": "sr-1", "BKG": "s-1 MeV-1 sr-1"}
+# columns for which it does so also if astropy cannot parse TUNIT: CTA 1DC has 1/s/MeV/sr
+ASSUMED_IF_INVALID = ("BKG",)
+# energies in files are multiples of eV; any other unit of energy contradicts the values
+_ENERGY_UNIT = "eV"
+
+
+def assume_unit(name: str, unit: str) -> str:
+    """Return the unit that gammapy uses for a column.
+
+    Parameters
+    ----------
+    name : str
+        The name of the column.
+    unit : str
+        The unit as it is written in the file; "" if there is none.
+
+    Returns
+    -------
+    str
+        The assumed unit if gammapy has one for this column, otherwise `unit`.
+    """
+    is_invalid = name in ASSUMED_IF_INVALID and not _is_unit(unit)
+    return ASSUMED_UNITS.get(name, unit) if is_invalid or not unit else unit
+
+
+@lru_cache(maxsize=256)
+def _is_unit(unit: str) -> bool:
+    """Return whether astropy can read a TUNIT of a FITS file."""
+    from astropy import units
+
+    try:
+        units.Unit(unit, format="fits")
+    except ValueError:
+        return False
+    return True
+
+
+def is_unusual_energy(unit: str) -> bool:
+    """Return whether a unit is an energy, but not a multiple of eV by a power of 1000.
+
+    Parameters
+    ----------
+    unit : str
+        The unit as it is written in the file.
+
+    Returns
+    -------
+    bool
+        True for erg or J, for example.
+    """
+    factor = conversion_factor(unit, _ENERGY_UNIT)
+    return factor is not None and abs(math.log10(factor) / 3 - round(math.log10(factor) / 3)) > 1e-9
 
 
 @lru_cache(maxsize=256)

@@ -98,6 +98,8 @@ class Damage:
         Whether the message has a file.
     both_runs : bool
         Whether the other run also has a fault, since both share a file.
+    severity : {"fault", "warning"}
+        The severity of the report.
     """
 
     name: str
@@ -106,6 +108,7 @@ class Damage:
     kind: str = ""
     file: bool = True
     both_runs: bool = False
+    severity: str = "fault"
 
 
 def find(hdus: fits.HDUList, kind: str) -> Any:

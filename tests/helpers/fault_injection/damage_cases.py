@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from astropy.io import fits
 from astropy.table import Table, vstack
 
 from fault_injection.archive_damage import Archive, Damage, find, find_largest_cell, flip
@@ -135,6 +136,31 @@ def _migrated(by: float) -> Callable[[Archive, int, int], object]:
     return lambda archive, run, _: archive.hdu(run, "edisp", edit)
 
 
+def _halve_deadc(events: Any) -> None:
+    events.header["DEADC"] = 0.5
+    del events.header["LIVETIME"], events.header["ONTIME"]
+
+
+def _halve_good_time(archive: Archive, run: int, other_run: int) -> None:
+    _column("gti", "STOP", lambda x: x - 60)(archive, run, other_run)
+    for key in ("LIVETIME", "ONTIME"):
+        _card("events", key, None)(archive, run, other_run)
+
+
+def _cut_dispersion(archive: Archive, run: int, _: int) -> None:
+    def edit(hdu: Any) -> None:
+        table = Table(hdu.data)
+        n_cut = int((table["ENERG_LO"][0] < 2 * table["ENERG_LO"][0, 0]).sum())
+        for name in ("ENERG_LO", "ENERG_HI", "MATRIX"):
+            table[name] = table[name][..., n_cut:]
+        units = {column.name: column.unit for column in hdu.columns}
+        hdu.data = fits.table_to_hdu(table).data
+        for name, unit in units.items():
+            hdu.columns[name].unit = unit
+
+    archive.hdu(run, "edisp", edit)
+
+
 def _two_intervals(data: Any) -> Any:
     both = np.concatenate([data, data]).view(type(data))
     middle = (data["START"][0] + data["STOP"][0]) / 2
@@ -169,6 +195,11 @@ HDUS = [
     Damage("DEADC = 0", _card("events", "DEADC", 0.0), "DEADC", "events"),
     Damage("DEADC = 1.3", _card("events", "DEADC", 1.3), "DEADC", "events"),
     Damage("no DEADC", _card("events", "DEADC", None), "DEADC", "events"),
+    Damage("no LIVETIME", _card("events", "LIVETIME", None), "LIVETIME", "events",
+           severity="warning"),
+    Damage("no ONTIME", _card("events", "ONTIME", None), "ONTIME", "events", severity="warning"),
+    Damage("DEADC = 0.5 without LIVETIME and ONTIME", lambda archive, run, _: archive.hdu(
+        run, "events", _halve_deadc), "DEADC", "events"),
     Damage("LIVETIME above ONTIME", _card("events", "LIVETIME", 9e3), "LIVETIME", "events"),
     Damage("TIMEUNIT in days, times in seconds", _card("events", "TIMEUNIT", "d"), "TIMEUNIT",
            "events"),
@@ -178,7 +209,7 @@ HDUS = [
     Damage("another time reference", _card("gti", "MJDREFI", 51910), "MJDREFI", "gti"),
 ]  # fmt: skip
 EVENTS = [
-    Damage("no events", _rows("events", lambda data: data[:0]), "no events", "events"),
+    Damage("an empty event list", _rows("events", lambda data: data[:0]), "no events", "events"),
     Damage("energies NaN", _column("events", "ENERGY", lambda x: _set(x, np.s_[:9], np.nan)),
            "9 of", "events"),
     Damage("positions NaN", _column("events", "RA", lambda x: _set(x, np.s_[:9], np.nan)),
@@ -188,10 +219,13 @@ EVENTS = [
     Damage("DEC of 100 deg", _column("events", "DEC", lambda x: _set(x, np.s_[:3], 100)),
            "DEC of 3", "events"),
     Damage("ENERGY in GeV", _unit("events", "ENERGY", "GeV"), "'GeV'", "events"),
+    Damage("ENERGY in erg", _unit("events", "ENERGY", "erg"), "'erg'", "events"),
     Damage("ENERGY in s", _unit("events", "ENERGY", "s"), "unit 's'", "events"),
     Damage("events twice", _rows("events", _twice), "twice", "events"),
     Damage("events twice under new numbers", _rows("events", _twice_renumbered),
            "same RA, DEC and ENERGY", "events"),
+    Damage("an event lost", _rows("events", lambda data: data[1:]), "in the index", "events",
+           severity="warning"),
     Damage("a third of the events lost", _rows("events", lambda data: data[len(data) // 3 :]),
            "in the index", "events"),
     Damage("all events of one energy", _column("events", "ENERGY", lambda x: x * 0 + 2),
@@ -213,6 +247,7 @@ TIMES = [
     Damage("good time of no length", _column("gti", "STOP", lambda x: x - 1e6), "no length", "gti"),
     Damage("good time twice", _rows("gti", _two_intervals), "overlap", "gti"),
     Damage("half of the good time", _column("gti", "STOP", lambda x: x - 60), "ONTIME", "gti"),
+    Damage("half of the good time without LIVETIME and ONTIME", _halve_good_time, "ONTIME", "gti"),
     Damage("good time NaN", _column("gti", "STOP", lambda x: x * np.nan), "finite", "gti"),
 ]  # fmt: skip
 IRFS = [
@@ -227,13 +262,13 @@ IRFS = [
     Damage("psf: bit 23 flipped", _flipped("psf", "RPSF", 23), "flipped bit", "psf"),
     Damage("bkg: bit 23 flipped", _flipped("bkg", "BKG", 23), "flipped bit", "bkg"),
     Damage("edisp twice as large", _column("edisp", "MATRIX", lambda x: x * 2), "integrates",
-           "edisp"),
+           "edisp", severity="warning"),
     Damage("psf twice as large", _column("psf", "RPSF", lambda x: x * 2), "integrates", "psf"),
     Damage("edisp: one energy is nothing",
            _column("edisp", "MATRIX", lambda x: _set(x, np.s_[..., x.shape[-1] // 2], 0)),
            "is zero", "edisp"),
     Damage("edisp 15 % too large", _column("edisp", "MATRIX", lambda x: x * 1.15), "integrates",
-           "edisp"),
+           "edisp", severity="warning"),
     Damage("psf 15 % too large", _column("psf", "RPSF", lambda x: x * 1.15), "integrates", "psf"),
     Damage("edisp: MIGRA twice as large", _migrated(2.0), "MIGRA", "edisp"),
     Damage("edisp: MIGRA shifted by 30 bins",
@@ -246,8 +281,11 @@ IRFS = [
             "THETA_LO", "THETA_HI")]), "that of the effective area", "edisp"),
     *(Damage(f"{kind}: ENERG in erg", _unit(kind, "ENERG_LO ENERG_HI", "erg"), "ENERG", kind)
       for kind in ("edisp", "psf")),
-    Damage("aeff: ENERG in erg", _unit("aeff", "ENERG_LO ENERG_HI", "erg"),
+    Damage("aeff: ENERG in erg", _unit("aeff", "ENERG_LO ENERG_HI", "erg"), "'erg'", "aeff"),
+    Damage("edisp: ENERG in GeV", _unit("edisp", "ENERG_LO ENERG_HI", "GeV"),
            "that of the effective area", "edisp"),
+    Damage("edisp: ENERG begins at twice the energy of the area", _cut_dispersion,
+           "that of the effective area", "edisp", severity="warning"),
     Damage("aeff: an offset is nothing", _column("aeff", "EFFAREA",
            lambda x: _set(x, np.s_[:, 1], 0)), "is zero", "aeff"),
     Damage("aeff: the inner offsets are nothing", _column("aeff", "EFFAREA",

@@ -1,0 +1,43 @@
+"""A rule of the inspection: its severity, reason, evidence and remedy."""
+
+from __future__ import annotations
+
+import attrs
+
+# fault: gammapy cannot read it, or a number is wrong; warning: unusual, and used; note: information
+SEVERITIES = ("fault", "warning", "note")
+
+
+@attrs.frozen
+class Rule:
+    """One rule of the inspection.
+
+    Parameters
+    ----------
+    name : str
+        The name, in kebab-case.
+    severity : {"fault", "warning", "note"}
+        A run with a fault is not used; a warning is unusual content, which is used; a note is for
+        information.
+    summary : str
+        The condition that violates the rule.
+    reason : str
+        Why it matters, and the evidence for the limit.
+    remedy : str
+        What to do about a violation.
+    """
+
+    name: str
+    severity: str = attrs.field(validator=attrs.validators.in_(SEVERITIES))
+    summary: str
+    reason: str
+    remedy: str
+
+
+COPY_AGAIN = "copy or download the file again"
+FIX_INDEX = "correct the index, or create it again from the files"
+FIX_HEADER = "correct the header, or ask the producer of the file"
+ASK = "ask the producer of the file, or exclude the run"
+REPRODUCE = "produce the IRF again, or exclude the run"
+NONE = "nothing, unless it surprises you"
+ALL = "No run of the six archives violates it."

@@ -1,0 +1,50 @@
+"""Public archives of all instruments have no faults, and only the known warnings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+import plain_gammapy as plain
+from skyred.inspection.index import list_run_inputs
+from skyred.inspection.records import Finding
+from skyred.inspection.run import inspect_run
+
+# folders relative to $GAMMAPY_DATA, and the known warnings by HDU: beginnings of their messages
+ARCHIVES = {
+    "hess-dl3-dr1": set(),
+    "magic/rad_max/data": set(),
+    "../joint-crab-dl3/fact": set(),
+    "../joint-crab-dl3/magic": {"its axis ENERG begins", "its axis ENERG ends"},
+    "../joint-crab-dl3/veritas": {"its axis ENERG begins", "the median of its MIGRA"},
+    "cta-1dc/index/gps": {"its axis ENERG begins", "MATRIX integrates"},
+}
+CALDB = "cta-1dc/caldb"
+
+
+def inspect_archive(folder: Path, caldb: Path) -> list[Finding]:
+    hdu_table = Table.read(folder / "hdu-index.fits.gz")
+    hdu_table.meta["BASE_DIR"] = str(folder)
+    folders = np.char.strip(np.asarray(hdu_table["FILE_DIR"]).astype(str))
+    hdu_table["FILE_DIR"] = np.char.replace(folders, "$CALDB", str(caldb))
+    obs_table = Table.read(folder / "obs-index.fits.gz")
+    inputs = list_run_inputs(hdu_table, obs_table, allow_outside=True)
+    return [finding for run in inputs for finding in inspect_run(run).findings]
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_public_archive_has_no_faults_and_the_known_warnings(name: str) -> None:
+    data = plain.archive().parent
+    folder = data / name
+    if not folder.is_dir():
+        pytest.skip(f"no data in {folder}")
+    findings = inspect_archive(folder, data / CALDB)
+    assert [str(finding) for finding in findings if finding.level == "fault"] == []
+    warnings = {finding.message for finding in findings if finding.level == "warning"}
+    expected = ARCHIVES[name]
+    assert {message for message in warnings if not message.startswith(tuple(expected))} == set()
+    assert all(any(message.startswith(start) for message in warnings) for start in expected)

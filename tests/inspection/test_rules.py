@@ -1,0 +1,214 @@
+"""Each rule of the inspection is violated by a damage, and is documented."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+
+from fault_injection.archive_damage import INDEX, Archive
+from fault_injection.damage_cases import DAMAGES
+from skyred.inspection.index import list_run_inputs
+from skyred.inspection.records import Finding
+from skyred.inspection.rule import SEVERITIES
+from skyred.inspection.rules import RULES
+from skyred.inspection.run import inspect_run
+
+Apply = Callable[[Archive, int, int], object]
+DAMAGE_BY_RULE = {
+    "file-damaged": "the file is missing",
+    "hdu-missing": "no aeff",
+    "index-run-repeated": "run twice",
+    "index-path": "..",
+    "index-shared-hdu": "another run's events",
+    "index-repeated-hdu": "events row twice",
+    "index-missing-hdu": "no GTI row",
+    "units": "ENERGY in s",
+    "energy-unit": "ENERGY in erg",
+    "obs-id": "another run's OBS_ID",
+    "pointing": "pointing moved by 1 deg",
+    "durations-missing": "no LIVETIME",
+    "deadc": "DEADC = 0",
+    "deadtime": "LIVETIME above ONTIME",
+    "header-against-index": "DEADC = 1.3",
+    "event-count": "a third of the events lost",
+    "event-count-small": "an event lost",
+    "time-reference": "no time reference",
+    "time-unit": "TIMEUNIT in days, times in seconds",
+    "gti": "no good time",
+    "gti-overlap": "good time twice",
+    "gti-against-ontime": "half of the good time",
+    "no-events": "an empty event list",
+    "events-not-finite": "energies NaN",
+    "events-out-of-range": "energies below 0",
+    "events-repeated": "events twice",
+    "events-same-position": "all events at one place",
+    "events-same-energy": "all events of one energy",
+    "events-far-from-pointing": "events 4 deg away",
+    "event-energies": "ENERGY in GeV",
+    "events-outside-gti": "a clock that is 1 h late",
+    "response-axes": "aeff: THETA in rad",
+    "response-not-finite": "aeff all nan",
+    "response-zero": "aeff all 0.0",
+    "response-empty": "edisp: one energy is nothing",
+    "response-outlier": "edisp: bit 23 flipped",
+    "response-offsets": "edisp: offsets of a third of the area's",
+    "response-energies": "edisp: ENERG in GeV",
+    "response-energy-range": "edisp: ENERG begins at twice the energy of the area",
+    "dispersion-integral": "edisp twice as large",
+    "migration": "edisp: MIGRA twice as large",
+    "psf-integral": "psf twice as large",
+    "area-maximum": "aeff in cm2",
+    "area-outlier": "aeff: bit 22 flipped",
+    "area-offsets": "aeff: an offset is nothing",
+    "area-ends-early": "aeff: the upper energies are nothing",
+    "background-alignment": "FOVALIGN of no frame",
+    "background-halves": "bkg: half of the camera is nothing",
+    "background-outlier": "bkg: bit 23 flipped",
+    "background-rate": "bkg: eight times as large",
+}
+
+
+def inspect(folder: Path) -> list[Finding]:
+    hdu_table = Table.read(folder / INDEX["hdu"])
+    hdu_table.meta["BASE_DIR"] = str(folder)
+    inputs = list_run_inputs(hdu_table, Table.read(folder / INDEX["obs"]))
+    return [finding for run in inputs for finding in inspect_run(run).findings]
+
+
+def edit(kind: str, change: Callable[[Any], object]) -> Apply:
+    def apply(archive: Archive, run: int, _: int) -> None:
+        archive.hdu(run, kind, change)
+
+    return apply
+
+
+def set_cards(**cards: object) -> Callable[[Any], object]:
+    return lambda hdu: hdu.header.update(cards)
+
+
+def set_cells(name: str, selection: Any, value: float) -> Callable[[Any], object]:
+    return lambda hdu: hdu.data[name].__setitem__(selection, value)
+
+
+def rename_class(archive: Archive, run: int, _: int) -> None:
+    set_index(archive, run, "psf", HDU_CLASS="psf_x")
+
+
+def repeat_event_id(hdu: Any) -> None:
+    hdu.data["EVENT_ID"][1] = hdu.data["EVENT_ID"][0]
+
+
+def delay_event(hdu: Any) -> None:
+    hdu.data["TIME"][0] += 1e5
+
+
+def remove_early_events(hdu: Any) -> None:
+    begin = hdu.data["TIME"].min()
+    units = {column.name: column.unit for column in hdu.columns}
+    hdu.data = hdu.data[hdu.data["TIME"] > begin + 70]
+    for name, unit in units.items():
+        hdu.columns[name].unit = unit
+
+
+def remove_unit(hdu: Any) -> None:
+    hdu.columns["START"].unit = None
+
+
+def replace_psf(archive: Archive, run: int, _: int) -> None:
+    """Replace the PSF by a King profile with a constant GAMMA of 0.5."""
+
+    def change(hdu: Any) -> None:
+        table = Table(hdu.data)["ENERG_LO", "ENERG_HI", "THETA_LO", "THETA_HI"]
+        shape = (1, table["THETA_LO"].shape[1], table["ENERG_LO"].shape[1])
+        table["GAMMA"], table["SIGMA"] = np.full(shape, 0.5), np.full(shape, 0.1)
+        king = fits.table_to_hdu(table)
+        hdu.data = king.data
+        for name, unit in {"ENERG": "TeV", "THETA": "deg"}.items():
+            for end in ("LO", "HI"):
+                hdu.columns[f"{name}_{end}"].unit = unit
+        hdu.columns["SIGMA"].unit = "deg"
+
+    archive.hdu(run, "psf", change)
+    set_index(archive, run, "psf", HDU_CLASS="psf_king")
+
+
+def set_rad_max(archive: Archive, run: int, _: int) -> None:
+    """Replace the effective area by a RAD_MAX of 50 deg."""
+
+    def change(hdu: Any) -> None:
+        hdu.columns.change_name("EFFAREA", "RAD_MAX")
+        hdu.columns["RAD_MAX"].unit = "deg"
+        hdu.data["RAD_MAX"][:] = 50
+
+    archive.hdu(run, "aeff", change)
+    set_index(archive, run, "aeff", HDU_CLASS="rad_max_2d", HDU_TYPE="rad_max")
+
+
+def set_index(archive: Archive, run: int, kind: str, **cells: str) -> None:
+    def change(table: Table) -> Table:
+        is_row = (table["OBS_ID"] == run) & (np.char.strip(table["HDU_TYPE"]) == kind)
+        for name, value in cells.items():
+            column = np.asarray(table[name]).astype("U80")
+            column[is_row] = value
+            table[name] = column
+        return table
+
+    archive.index("hdu", change)
+
+
+def use_area_of_neighbour(archive: Archive, run: int, neighbour: int) -> None:
+    archive.hdu(neighbour, "aeff", lambda hdu: hdu.header.remove("OBS_ID", ignore_missing=True))
+    set_index(archive, run, "aeff", FILE_NAME=archive.path(neighbour).name)
+
+
+MORE_DAMAGES: dict[str, Apply] = {
+    "header-with-code": edit("psf", set_cards(WCSSHAPE="print()")),
+    "columns": edit("events", lambda hdu: hdu.columns.change_name("ENERGY", "ENERGIE")),
+    "unit-assumed": edit("gti", remove_unit),
+    "durations": edit("events", set_cards(ONTIME=-1.0)),
+    "time-range": edit("events", lambda hdu: hdu.header.remove("TSTOP")),
+    "gti-outside-run": edit(
+        "events", lambda hdu: hdu.header.update(TSTART=hdu.header["TSTART"] + 90)
+    ),
+    "event-ids": edit("events", repeat_event_id),
+    "few-events-outside-gti": edit("events", delay_event),
+    "event-gap": edit("events", remove_early_events),
+    "response-negative": edit("psf", set_cells("RPSF", (0, -1, 0, 0), -1e-9)),
+    "not-inspected": rename_class,
+    "psf-parameters": replace_psf,
+    "rad-max": set_rad_max,
+    "hdu-of-another-run": use_area_of_neighbour,
+    "hdu-unreadable": edit("events", set_cards(RA_PNT="x", TFORM1="?")),
+}
+# file-changed: test_faults.py; migration-few: VERITAS in test_archives.py
+TESTED_ELSEWHERE = {"file-changed", "migration-few"}
+
+
+@pytest.mark.parametrize("name", sorted({*DAMAGE_BY_RULE, *MORE_DAMAGES}))
+def test_rule_is_violated_by_its_damage(name: str, crab_archive: Path, tmp_path: Path) -> None:
+    apply = MORE_DAMAGES.get(name)
+    if apply is None:
+        (apply,) = (damage.apply for damage in DAMAGES if damage.name == DAMAGE_BY_RULE[name])
+    archive = Archive.copy(crab_archive, tmp_path / "archive")
+    neighbour, run = archive.runs
+    apply(archive, run, neighbour)
+    findings = [finding for finding in inspect(archive.folder) if finding.obs_id == run]
+    assert name in {finding.rule for finding in findings}, [str(finding) for finding in findings]
+
+
+def test_every_rule_has_a_damage() -> None:
+    assert {*DAMAGE_BY_RULE, *MORE_DAMAGES, *TESTED_ELSEWHERE} == set(RULES)
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.name)
+def test_rule_is_documented(rule: Any) -> None:
+    assert rule.severity in SEVERITIES
+    assert rule.summary.endswith(".")
+    assert rule.reason.endswith(".")
+    assert rule.remedy.strip(".") == rule.remedy != ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ OVERRIDES = {
     "nights": ["data.crab.archive=sim:crab?runs=4&livetime=10min"],
     "minutes": ["data.hess.select.1.stop=2006-07-29T21:05:00"],
     "light-curve": ["data.hess.select.1.stop=2006-07-29T22:50:00"],
+    "joint-crab-events": [
+        "data.fact.select=[{kind: observation-ids, ids: [20131103103, 20131103104]}]"
+    ],
     "targets": [
         "data.crab.select.0={kind: observation-ids, ids: [23523, 23526]}",
         "data.pks-2155.select.0={kind: observation-ids, ids: [33787, 47802]}",
@@ -46,8 +50,9 @@ OVERRIDES = {
 )
 def example(request: pytest.FixtureRequest) -> Path:
     content = request.param.read_text(encoding="utf-8")
-    if "$GAMMAPY_DATA" in content and not Path(os.environ.get("GAMMAPY_DATA", "?")).is_dir():
-        pytest.skip("needs GAMMAPY_DATA")
+    for variable in sorted(set(re.findall(r"\$(\w+)", content))):
+        if not Path(os.environ.get(variable, "?")).is_dir():
+            pytest.skip(f"needs ${variable}")
     if "zenith-veto" in content and not importlib.util.find_spec("skyred_example"):
         pytest.skip("needs the plugin skyred-example")
     return Path(request.param)

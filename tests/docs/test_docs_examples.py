@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 import pytest
+from gammapy.modeling.models import Models, PowerLawSpectralModel, SkyModel
 
 from skyred import Pipeline, Reduction, hookspecs
 from skyred.cli import main
@@ -62,13 +63,17 @@ def plugins() -> Plugins:
 
 @pytest.fixture(autouse=True)
 def create_empty_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Create empty files and folders for all paths in examples and pages."""
+    """Create empty files and folders for paths in examples and pages, and a file of models."""
     contents = [path.read_text(encoding="utf-8") for path in (*PAGES, *EXAMPLES)]
-    for name in re.findall(r"\$GAMMAPY_DATA/([\w./*-]+)", "\n".join(contents)):
+    for name in re.findall(r"\$(?:GAMMAPY_DATA|JOINT_CRAB_DL3)/([\w./*-]+)", "\n".join(contents)):
         path = tmp_path / name.replace("*", "1").rstrip(".")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch() if path.suffix else path.mkdir(exist_ok=True)
+    models = Models([SkyModel(spectral_model=PowerLawSpectralModel(), name="Crab Nebula")])
+    path = tmp_path / "fermi-3fhl-crab" / "Fermi-LAT-3FHL_models.yaml"
+    models.write(path, overwrite=True, write_covariance=False)
     monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path))
+    monkeypatch.setenv("JOINT_CRAB_DL3", str(tmp_path))
 
 
 @pytest.mark.parametrize("code", PIPELINES)

@@ -135,7 +135,7 @@ def check_overwrite(scripts: dict[str, str]) -> None:
 def test_exported_examples_pass_ruff(tmp_path: Path) -> None:
     scripts = {}
     for path in EXAMPLES:
-        if path.stem in NOT_EXPORTABLE or path.stem == "joint-crab":  # needs its files
+        if path.stem in NOT_EXPORTABLE or " datasets: $" in path.read_text():  # needs its files
             continue
         scripts[path.stem] = Pipeline.from_yaml(path).to_script(path.name)
     assert len(scripts) >= 9

@@ -160,7 +160,7 @@ def add_outside_name(folder: Path) -> None:
 
 
 MALICIOUS: dict[str, tuple[Callable[[Path], None], str]] = {
-    "dataset": (lambda run: insert_attack(run / "datasets" / "other-1.fits", "COUNTS"), "WCSSHAPE"),
+    "dataset": (lambda run: insert_attack(run / "datasets" / "map.fits", "COUNTS"), "WCSSHAPE"),
     "template": (add_template, "WCSSHAPE"),
     "estimate": (add_estimate, "WCSSHAPE"),
     "name": (add_outside_name, "has the name '../x'"),
@@ -195,7 +195,7 @@ def test_tags_in_fit_and_configuration_are_not_executed(folder: Path) -> None:
 # -- changed and missing files ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["datasets/other-1.fits", "config.yaml", "report.json"])
+@pytest.mark.parametrize("name", ["datasets/map.fits", "config.yaml", "report.json"])
 def test_changed_file_is_reported(folder: Path, name: str) -> None:
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1
@@ -206,14 +206,14 @@ def test_changed_file_is_reported(folder: Path, name: str) -> None:
 
 
 def test_missing_or_truncated_dataset_is_reported(folder: Path) -> None:
-    path = folder / "datasets" / "other-1.fits"
+    path = folder / "datasets" / "map.fits"
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2 + 7])
     for verify, message in ((True, "does not match SHA256SUMS"), (False, "is truncated")):
         with pytest.raises(OutputError, match=message):
             Result.read(folder, plugins=toy_plugins(), verify=verify)
     path.unlink()
-    for verify, message in ((True, "other-1.fits is missing"), (False, "which does not exist")):
+    for verify, message in ((True, "map.fits is missing"), (False, "which does not exist")):
         with pytest.raises(OutputError, match=message):
             Result.read(folder, plugins=toy_plugins(), verify=verify)
 

@@ -163,4 +163,4 @@ def test_part_that_is_skipped_is_noted(crab_archive: Path) -> None:
     (dataset,) = orchestrator.reduce()
     assert dataset.gti.time_sum.to_value("s") == pytest.approx(120, abs=1e-3)
     notes = [note for outcome in orchestrator.outcomes for note in outcome.notes]
-    assert any("part 3" in note and "is in no time bin" in note for note in notes)
+    assert any("part 3" in note and "is outside the time bins" in note for note in notes)

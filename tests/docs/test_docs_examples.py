@@ -69,6 +69,8 @@ def create_empty_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch() if path.suffix else path.mkdir(exist_ok=True)
     monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path))
+    (tmp_path / "my-runs").mkdir()
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize("code", PIPELINES)

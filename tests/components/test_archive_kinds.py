@@ -152,8 +152,8 @@ class TestErrors:
         with pytest.raises(ArchiveError, match=r"run\.fits does not exist"):
             open_archive((str(tmp_path / "run.fits"),))
 
-    def test_folder_without_an_index_is_reported(self, tmp_path):
-        with pytest.raises(ArchiveError, match="is not a DL3 store: it has no hdu-index"):
+    def test_folder_without_index_and_files_is_reported(self, tmp_path):
+        with pytest.raises(ArchiveError, match="is not a DL3 archive: it has no hdu-index"):
             open_archive(str(tmp_path))
 
     @data

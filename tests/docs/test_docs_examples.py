@@ -74,6 +74,8 @@ def create_empty_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     models.write(path, overwrite=True, write_covariance=False)
     monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path))
     monkeypatch.setenv("JOINT_CRAB_DL3", str(tmp_path))
+    (tmp_path / "my-runs").mkdir()
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize("code", PIPELINES)

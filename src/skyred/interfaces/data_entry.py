@@ -101,7 +101,8 @@ class Reduction(DataEntry):
     archive: tuple[Location, ...] = option(
         type=Location,
         many=True,
-        doc="The archive: a folder or index file of a DL3 store, DL3 files, or sim:crab.",
+        doc="The archive: a folder with or without an index, an index file, DL3 files (also as "
+        "globs), or sim:crab.",
     )
     allow_outside: bool = option(
         False,

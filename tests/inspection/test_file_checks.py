@@ -111,7 +111,7 @@ def test_files_in_the_folder_of_an_index_and_below_are_accepted(tmp_path: Path) 
     for name in ("a.fits", "below/b.fits"):
         (tmp_path / name).touch()
         assert resolve_indexed_file(tmp_path / "datasets.yaml", name) == tmp_path / name
-    with pytest.raises(FileError, match="which does not exist: copy it to"):
+    with pytest.raises(FileError, match="which does not exist; copy it to"):
         resolve_indexed_file(tmp_path / "datasets.yaml", "c.fits")
 
 

@@ -56,7 +56,7 @@ def check_dispersion(edisp: ResponseTable, area: ResponseTable) -> Iterator[Find
     if lost_flux := _lost_flux(edisp, fraction, empty):
         yield edisp.hdu.fault(
             f"MATRIX is zero for {empty.sum()} of {relevant.sum()} energies and offsets that "
-            f"have effective area ({lost_flux:.1%} of a flux)"
+            f"have effective area ({100 * lost_flux:.2g} % of the counts of an E^-2 spectrum)"
         )
     yield from _check_uniform(
         edisp, integral / median, relevant & ~empty, DISPERSION_TOLERANCE, "MATRIX"
@@ -94,7 +94,7 @@ def check_psf(psf: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
     if lost_flux := _lost_flux(psf, fraction, empty):
         yield psf.hdu.fault(
             f"RPSF is zero for {empty.sum()} of {relevant.sum()} energies and offsets that have "
-            f"effective area ({lost_flux:.1%} of a flux)"
+            f"effective area ({100 * lost_flux:.2g} % of the counts of an E^-2 spectrum)"
         )
     yield from _check_uniform(psf, integral / median, relevant & ~empty, PSF_TOLERANCE, "RPSF")
 

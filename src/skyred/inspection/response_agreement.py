@@ -47,7 +47,7 @@ def _check_offsets(response: ResponseTable, area: ResponseTable) -> Iterator[Fin
     largest, area_max = float(response.high[axis][-1]), float(area.high["THETA"][-1])
     if not 1 / OFFSET_RATIO <= largest / area_max <= OFFSET_RATIO:
         yield response.hdu.fault(
-            f"its axis {axis} ends at {largest:.3g} deg, that of the effective area at "
+            f"its axis {axis} ends at {largest:.3g} deg, but that of the effective area at "
             f"{area_max:.3g} deg; check the units"
         )
 
@@ -57,13 +57,13 @@ def _check_energies(response: ResponseTable, area: ResponseTable) -> Iterator[Fi
     ratio_exists = min(first, area_first) > 0
     if ratio_exists and not 1 / EDGE_RATIO <= first / area_first <= EDGE_RATIO:
         yield response.hdu.fault(
-            f"its axis ENERG begins at {first:.3g} TeV, that of the effective area at "
+            f"its axis ENERG begins at {first:.3g} TeV, but that of the effective area at "
             f"{area_first:.3g} TeV; check the units"
         )
     last, area_last = float(response.high["ENERG"][-1]), float(area.high["ENERG"][-1])
     if last < area_last / EDGE_RATIO:
         yield response.hdu.fault(
-            f"its axis ENERG ends at {last:.3g} TeV, that of the effective area at "
+            f"its axis ENERG ends at {last:.3g} TeV, but that of the effective area at "
             f"{area_last:.3g} TeV; check the units"
         )
 

@@ -104,11 +104,11 @@ def _check_values(response: ResponseTable) -> Iterator[Finding]:
         if number := int((~np.isfinite(cube)).sum()):
             yield hdu.fault(f"{name} is not finite in {number} of {cube.size} cells")
         elif name not in MAY_BE_ZERO and not (cube > 0).any():
-            yield hdu.fault(f"{name} is nowhere above 0")
+            yield hdu.fault(f"{name} is zero or negative everywhere")
         elif (cube < 0).any():
             percentage = 100 * cube.min() / cube.max()
             yield hdu.note(
-                f"{hdu.kind} has negative cells (down to {percentage:.2g} % of the largest)"
+                f"{name} has negative values (down to {percentage:.2g} % of the maximum)"
             )
 
 

@@ -48,7 +48,7 @@ def check_gti(gti: RunHdu) -> Iterator[Finding]:
         yield gti.fault("has times that are not finite")
     elif (stop <= start).any():
         row = int(np.argmax(stop <= start))
-        yield gti.fault(f"row {row} has no length: START {start[row]:.3f}, STOP {stop[row]:.3f} s")
+        yield gti.fault(f"row {row}: START {start[row]:.3f} s is not before STOP {stop[row]:.3f} s")
     elif (overlap := _overlap(start, stop)) > OVERLAP_TOLERANCE:
         yield gti.fault(f"its rows overlap by {overlap:.3f} s, which would be used twice")
 
@@ -83,7 +83,7 @@ def check_references(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
     names = (str(hdu.header.get("TIMESYS", "")) for hdu in (events, gti))
     system, gti_system = (name.strip().upper() for name in names)
     if system and gti_system and system != gti_system:
-        yield gti.fault(f"its TIMESYS is {gti_system!r}, that of the events is {system!r}")
+        yield gti.fault(f"its TIMESYS is {gti_system!r}, but that of the events is {system!r}")
 
 
 def check_time_unit(hdu: RunHdu) -> Iterator[Finding]:
@@ -202,5 +202,5 @@ def _check_event_gap(events: RunHdu, times: Floats, first: float, last: float) -
     gap = max(times.min() - first, last - times.max())
     if gap > MAX_EVENT_GAP:
         yield events.note(
-            f"has no events at the beginning or the end of its good time ({gap:.0f} s)"
+            f"has no events in the first or last {gap:.0f} s of its good time intervals"
         )

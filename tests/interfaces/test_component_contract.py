@@ -244,13 +244,17 @@ def test_problems_of_validate_are_reported_with_the_class() -> None:
         high = option(2.0, doc="High.")
 
         def validate(self) -> list[Problem]:
-            return [Problem(("low",), "is above high", "swap them")] if self.low > self.high else []
+            return (
+                [Problem(("low",), "is above high", "expected low below high")]
+                if self.low > self.high
+                else []
+            )
 
         def make(self, dataset: object, observation: object) -> object:
             return dataset
 
     Ordered(low=1, high=1)
-    with pytest.raises(FieldError, match=r"Ordered\.low: is above high; swap them"):
+    with pytest.raises(FieldError, match=r"Ordered\.low: is above high; expected low below high"):
         Ordered(low=2.5)
 
 

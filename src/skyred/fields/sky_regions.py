@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from skyred.errors import FieldError, FileError, Problem
+from skyred.errors import FieldError, FileError, Problem, format_value
 from skyred.fields.canonical import exact_key
 from skyred.fields.options import Location
 from skyred.fields.spec import FieldSpec, declare
@@ -197,7 +197,7 @@ def _parse_regions(value: Any) -> Regions:
     try:
         return Regions(tuple(_source(item) for item in items))
     except TypeError:
-        raise FieldError(f"is {value!r}", _EXPECTED) from None
+        raise FieldError(f"is {format_value(value)}", _EXPECTED) from None
 
 
 def _source(item: Any) -> str:
@@ -207,7 +207,7 @@ def _source(item: Any) -> str:
     if isinstance(item, Location) or hasattr(item, "__fspath__"):
         return Location(item)
     if not isinstance(item, str) or not item.strip():
-        raise FieldError(f"{item!r} is not a region", _EXPECTED)
+        raise FieldError(f"{format_value(item)} is not a region", _EXPECTED)
     source = " ".join(item.split())
     if source.lower().endswith(_FILES):
         return Location(source)

@@ -55,7 +55,7 @@ def open_archive(location: str | tuple[str, ...]) -> DataStore | None:
         return None  # the scheme of another plugin, such as sim:
     path = Path(location)
     if not path.exists():
-        raise ArchiveError(f"the archive {location} does not exist")
+        raise ArchiveError(f"no such archive: {location}; check the path")
     if path.is_dir():
         return _from_index(path, HDU_INDEX)
     if "hdu-index" in path.name:
@@ -143,7 +143,7 @@ def from_files(paths: list[Path]) -> DataStore:
     first_files: dict[int, Path] = {}
     for path in paths:
         if not path.is_file():
-            raise ArchiveError(f"the DL3 file {path} does not exist")
+            raise ArchiveError(f"no such file: {path}; check the path")
         rows, observation, meta = _read_headers(path)
         if _is_duplicate(first_files, observation["OBS_ID"], path):
             continue

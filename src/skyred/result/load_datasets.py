@@ -102,7 +102,7 @@ def dataset_files(entry: str, data: ReducedData) -> Iterator[Path]:
     path_by_target: dict[Path, Path] = {}
     for location in data.datasets:
         if not (matches := location.matches()):
-            raise ArchiveError(f"data.{entry}: no such file: {location}")
+            raise ArchiveError(f"data.{entry}: no such file: {location}; check the path")
         for path in matches:
             if path_by_target.setdefault(path.resolve(), path) is not path:
                 log.warning("data.%s: %s is listed twice; it is read once", entry, path)

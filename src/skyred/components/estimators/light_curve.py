@@ -113,7 +113,7 @@ class LightCurve(Estimator):
                 if interval_options
                 else "neither intervals nor width is set"
             )
-            yield Problem(("intervals",), message, "set one of the two")
+            yield Problem(("intervals",), message, "set exactly one of them")
         for number, (interval, following) in enumerate(pairwise(self.intervals)):
             if (
                 interval.stop.scale != following.start.scale

@@ -48,6 +48,8 @@ def check_fits_file(path: Path) -> None:
                 shapes = [shape for hdu in hdus for shape in _shapes(hdu.header)]
                 end = max(_end(hdu) for hdu in hdus)
                 trailing = _count_trailing_bytes(path, end)
+    except FileNotFoundError as error:
+        raise FileError(f"no such file: {path}") from error
     except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError) as error:
         raise FileError(f"{path} cannot be read as FITS: {error}") from error
     for shape in shapes:
@@ -129,7 +131,9 @@ def check_models(data: Any, folder: Path | None = None) -> None:
                 check_fits_file(existing[0])
         if "model1" in data and (operator := str(data.get("operator"))) not in OPERATORS:
             expected = ", ".join(sorted(OPERATORS))
-            raise FileError(f"a model has the operator {operator!r:.60}; expected {expected}")
+            raise FileError(
+                f"a model has the operator {format_value(operator)}; expected one of {expected}"
+            )
     if isinstance(data, (Mapping, list, tuple)):
         for item in data.values() if isinstance(data, Mapping) else data:
             check_models(item, folder)

@@ -48,7 +48,10 @@ def check_gti(gti: RunHdu) -> Iterator[Finding]:
         yield gti.fault("has times that are not finite")
     elif (stop <= start).any():
         row = int(np.argmax(stop <= start))
-        yield gti.fault(f"row {row}: START {start[row]:.3f} s is not before STOP {stop[row]:.3f} s")
+        yield gti.fault(
+            f"has a row with START {start[row]:.3f} s and STOP {stop[row]:.3f} s; "
+            "expected START before STOP"
+        )
     elif (overlap := _overlap(start, stop)) > OVERLAP_TOLERANCE:
         yield gti.fault(f"its rows overlap by {overlap:.3f} s, which would be used twice")
 

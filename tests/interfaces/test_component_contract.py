@@ -157,7 +157,7 @@ def test_digest_is_independent_of_the_environment(
     ("options", "message"),
     [
         ({"scale": "3 deg"}, "ToyMaker.scale: '3 deg' is an angle; expected an energy"),
-        ({"scale": "3"}, "ToyMaker.scale: '3' is a number without unit; expected an energy"),
+        ({"scale": "3"}, "ToyMaker.scale: '3' has no unit; expected an energy"),
         ({"scale": "much"}, "ToyMaker.scale: 'much' cannot be read as a quantity"),
         ({"scale": None}, "ToyMaker.scale: is not set"),
         ({"threshold": "-1 deg"}, "ToyMaker.threshold: is -1 deg; expected at least 0 deg"),

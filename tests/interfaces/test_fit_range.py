@@ -97,9 +97,9 @@ def test_range_outside_the_safe_mask_is_empty() -> None:
 
 
 def test_region_for_a_spectrum_is_refused() -> None:
-    with pytest.raises(ModelError, match="on-off is a spectrum, not a map"):
+    with pytest.raises(ModelError, match="'on-off' is a spectrum, not a map"):
         FitRange(region=small.CIRCLE).apply(small.spectrum_on_off())
-    with pytest.raises(ModelError, match="points contains flux points"):
+    with pytest.raises(ModelError, match="'points' contains flux points"):
         FitRange(region=small.CIRCLE).apply(small.flux_points())
 
 

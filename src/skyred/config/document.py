@@ -281,7 +281,8 @@ def _as_key(container: Any, step: str | int) -> str | int:
 def _missing_key_error(path: Path, container: Any) -> ConfigError:
     if not isinstance(container, (dict, list)):
         parent = path_text(path[:-1]) or "the configuration"
-        message = f"cannot be set: {parent} is {format_value(container)}"
+        content = "empty" if container is None else format_value(container)
+        message = f"cannot be set: {parent} is {content}"
         return ConfigError([Problem(path, message, "expected a mapping or a list")])
     if isinstance(container, dict) and path[-1] in container:
         return ConfigError([Problem(path, "is not set", "expected a mapping or a list")])

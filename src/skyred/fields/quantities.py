@@ -114,11 +114,9 @@ def _quantity_parser(
     if reference_unit is None:
         expected = "expected a number such as 4 or '50 deg'"
     else:
-        expected = (
-            f"expected {_describe_type(reference_unit)} such as '1 {reference_unit}'".replace(
-                "'1 '", "'1'"
-            )
-        )
+        expected = f"expected {_describe_type(reference_unit)}"
+        if " " not in str(reference_unit):  # '1 1 / (TeV s cm2)' cannot be read as an example
+            expected += f" such as '{f'1 {reference_unit}'.rstrip()}'"
 
     def parse(value: Any) -> u.Quantity:
         try:
@@ -128,7 +126,9 @@ def _quantity_parser(
         if result.shape:
             raise FieldError(f"{str(value)!r} is not a single quantity", expected)
         if reference_unit is not None and not result.unit.is_equivalent(reference_unit):
-            raise FieldError(f"{str(value)!r} is {_describe_type(result.unit)}", expected)
+            has_unit = result.unit != u.dimensionless_unscaled
+            description = f"is {_describe_type(result.unit)}" if has_unit else "has no unit"
+            raise FieldError(f"{str(value)!r} {description}", expected)
         if not np.all(np.isfinite(result.value)):
             raise FieldError(f"{str(value)!r} is not finite", expected)
         if low is not None and np.any(result < u.Quantity(low)):

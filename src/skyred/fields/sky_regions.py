@@ -136,7 +136,8 @@ def _build(source: str, masks: tuple[Location, ...]) -> list[Region]:
             warnings.simplefilter("error")
             parsed = list(RegionList.parse(content, format="ds9"))
     except Exception as error:  # the parser may raise anything
-        raise FieldError(f"{str(source)!r} is not a DS9 region: {error}", _EXPECTED) from None
+        reason = str(error).removesuffix(".").removesuffix(", skipping")
+        raise FieldError(f"{str(source)!r} is not a DS9 region: {reason}", _EXPECTED) from None
     if not parsed:
         raise FieldError(f"{str(source)!r} contains no regions", _EXPECTED)
     return parsed

@@ -19,7 +19,7 @@ _PATTERN = re.compile(
     r"(?P<date>\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?)(?: (?P<scale>\w+))?"
 )
 _EXPECTED = (
-    "expected a date and time such as 2004-12-06T23:45:00, followed by tt or tai if not in utc"
+    "expected a date and time such as 2004-12-06T23:45:00, followed by tt or tai if not in UTC"
 )
 
 

@@ -145,7 +145,7 @@ class TestPointLike:
 
 class TestErrors:
     def test_missing_folder_is_reported(self, tmp_path):
-        with pytest.raises(ArchiveError, match="no such archive: .*nowhere"):
+        with pytest.raises(ArchiveError, match=r"no such archive: .*nowhere"):
             open_archive(str(tmp_path / "nowhere"))
 
     def test_missing_file_of_a_list_is_reported(self, tmp_path):

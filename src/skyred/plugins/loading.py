@@ -255,7 +255,10 @@ class Plugins:
                 errors.append(error)
                 continue
             except Exception as error:  # a plugin may raise anything
-                raise ArchiveError(f"plugin {name!r} cannot open {location!r}: {error}") from error
+                details = str(error).removeprefix(f"{location}: ")
+                raise ArchiveError(
+                    f"plugin {name!r} cannot open {location!r}: {details}"
+                ) from error
             if store is not None:
                 stores[name] = store
         if len(stores) > 1:

@@ -141,7 +141,7 @@ class Absorption(Fields):
                 )
             path = location.path()
             hint = (
-                f"the table of {self.ebl!r} is part of gammapy's data: download them "
+                f"the table of {self.ebl!r} is part of gammapy's data: download it "
                 "(gammapy download datasets), or set file"
             )
         if not path.is_file():

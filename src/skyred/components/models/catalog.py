@@ -241,7 +241,7 @@ class CatalogSources(Model):
         if not path.is_file():
             raise ModelError(
                 f"no such file: {path}; the catalogue {self.catalog} is part of gammapy's data: "
-                "download them (gammapy download datasets), or set file"
+                "download it (gammapy download datasets), or set file"
             )
         try:
             catalog = cls(path)

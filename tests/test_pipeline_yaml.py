@@ -147,7 +147,8 @@ def test_pipeline_with_a_gammapy_object_cannot_be_written_as_yaml() -> None:
     pipeline = toy_pipeline(estimate=[Estimator()])
     for attempt in (pipeline.to_yaml, pipeline.digest):
         with pytest.raises(
-            ConfigError, match="contains a Estimator object, so it cannot be written as YAML"
+            ConfigError,
+            match="contains an object of type Estimator, so it cannot be written as YAML",
         ):
             attempt()
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 import attrs
 
+MAX_VALUE_LENGTH = 60
+
 
 @attrs.frozen
 class Problem:
@@ -53,6 +55,29 @@ class Problem:
             parts.append(f"did you mean {self.suggestion!r}?")
         location = path_text(self.path)
         return (f"{location}: " if location else "") + "; ".join(parts)
+
+
+def format_value(value: object) -> str:
+    """Format a value for an error message.
+
+    Parameters
+    ----------
+    value : object
+        The value.
+
+    Returns
+    -------
+    str
+        Its repr, cut if it is long; the type of an object without a repr of its own.
+    """
+    if type(value).__repr__ is object.__repr__:
+        return f"an object of type {type(value).__name__}"
+    formatted = repr(value)
+    return (
+        formatted
+        if len(formatted) <= MAX_VALUE_LENGTH
+        else f"{formatted[: MAX_VALUE_LENGTH - 3]}..."
+    )
 
 
 def nearest(word: str, valid_words: Iterable[str]) -> str:

@@ -203,7 +203,8 @@ def test_class_instead_of_a_maker_is_refused(crab_archive: Path) -> None:
 
 def test_pipeline_with_gammapy_makers_cannot_be_written_as_yaml(crab_archive: Path) -> None:
     with pytest.raises(
-        ConfigError, match=r"contains a MapDatasetMaker object.*cannot be written as YAML.*cached"
+        ConfigError,
+        match=r"contains an object of type MapDatasetMaker.*cannot be written as YAML.*cached",
     ):
         pipeline(crab_archive, [gm.MapDatasetMaker()]).to_yaml()
 

@@ -113,7 +113,7 @@ def test_notes_are_counted_or_listed(damaged: Archive, crab_archive: Path, tmp_p
         archive.hdu(run, "psf", set_negative_cell)
     outcome = check(archive.folder)
     assert outcome.exit_code == 0, outcome.output
-    assert "note: 2 runs: psf has negative cells\n" in outcome.stdout
+    assert "note: 2 runs: RPSF has negative values\n" in outcome.stdout
     listed = check(archive.folder, "--verbose").stdout
     assert listed.count("note: ") == 2
     assert str(archive.path(RUN)) in listed

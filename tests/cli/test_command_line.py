@@ -134,7 +134,7 @@ class TestRun:
             (["--engine", "proceses"], "did you mean 'processes'?"),
             (["--workers", "2"], "the engine 'serial' has no option workers"),
             (["--engine", "{kind: processes, worker: 2}"], "did you mean 'workers'?"),
-            (["--engine", "{kind: processes, workers: 3}", "--workers", "2"], "has 3 workers"),
+            (["--engine", "{kind: processes, workers: 3}", "--workers", "2"], "--engine sets 3"),
             (["--engine", "[serial]"], "expected a kind, or {kind: KIND, ...}"),
             (["--workers", "0"], "0 is not in the range"),
             (["--set", "nothing"], "'nothing' is not an override; expected path=value"),
@@ -161,8 +161,8 @@ class TestCheck:
         outcome = invoke("check", "wrong.yaml")
         assert outcome.exit_code == 2
         assert outcome.stdout == ""
-        assert outcome.stderr.startswith("wrong.yaml:2:3: data.x: is 5; expected a mapping")
-        assert "wrong.yaml:3:1: fti: there is no such key" in outcome.stderr
+        assert outcome.stderr.startswith("wrong.yaml:2:3: data.x: is 5; expected a data entry")
+        assert "wrong.yaml:3:1: fti: unknown key" in outcome.stderr
 
     def test_missing_file_exits_with_2(self, toys: Path) -> None:
         outcome = invoke("check", "none.yaml")

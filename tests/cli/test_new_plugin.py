@@ -134,13 +134,16 @@ MISTAKES = {
     "path as name": (["../dust", "--maker", "a"], "'../dust' is not a valid name of a plugin"),
     "invalid kind": (["dust", "--maker", "DustVeto"], "'DustVeto' is not a valid kind"),
     "kind of skyred": (["dust", "--maker", "safe-mask"], "'safe-mask' is provided by skyred"),
-    "keyword as name": (["class", "--maker", "a"], "'class' is a keyword or an installed package"),
+    "keyword as name": (
+        ["class", "--maker", "a"],
+        "'class' is a Python keyword or an installed package",
+    ),
     "installed package": (
         ["numpy", "--maker", "a"],
-        "'numpy' is a keyword or an installed package",
+        "'numpy' is a Python keyword or an installed package",
     ),
-    "kind for two roles": (["dust", "--maker", "a", "--model", "a"], "'a' is duplicated"),
-    "duplicated kind": (["dust", "--maker", "a", "--maker", "a"], "'a' is duplicated"),
+    "kind for two roles": (["dust", "--maker", "a", "--model", "a"], "'a' is repeated"),
+    "duplicated kind": (["dust", "--maker", "a", "--maker", "a"], "'a' is repeated"),
 }
 
 

@@ -41,16 +41,16 @@ FAULTS = {
     "raises": (GREET + "    1 / 0", "skyred_commands() failed: ZeroDivisionError"),
     "exits": (GREET + "    raise SystemExit(3)", "skyred_commands() failed: SystemExit: 3"),
     "wrong argument": (GREET.replace("(cli)", "(group)"),
-                       "cannot be registered: Plugin 'faulty_greet' for hook 'skyred_commands'"),
+                       "the hook skyred_commands has no argument 'group'; available: cli"),
     "adds no command": (GREET.replace("(greet)", "(5)"), "skyred_commands() failed: "),
-    "has no hook": ("", "provides no command: expected a function skyred_commands(cli)"),
+    "has no hook": ("", "provides no command; expected a function skyred_commands(cli)"),
     "has another hook": (GREET + "@hookimpl\ndef skyred_components():\n    return []\n",
-                         "skyred_components is not called here: expected a function "
-                         "skyred_commands(cli)"),
+                         "skyred_components is ignored in modules of skyred.commands; "
+                         "expected a function skyred_commands(cli)"),
     "takes a name of the core": (GREET + "    cli.add_command(greet, 'run')",
-                                 f"the command 'run' is already added by skyred {__version__}"),
+                                 f"the command 'run' is already provided by skyred {__version__}"),
     "takes a name of skyred": (GREET + "    cli.add_command(greet, 'export')",
-                               f"the command 'export' is already added by skyred {__version__} "
+                               f"the command 'export' is already provided by skyred {__version__} "
                                "(plugin 'export')"),
 }  # fmt: skip
 CORE = ("cache", "check", "plugins", "run", "show")
@@ -173,7 +173,7 @@ class TestTwoPluginsWithOneCommand:
         assert outcome.stdout == ""
         assert outcome.stderr == (
             "skyred: plugin 'red' of red-greet 1.2 (red_greet): the command 'greet' is already "
-            "added by blue-greet 1.2 (plugin 'blue'); fix or remove it, or block it with "
+            "provided by blue-greet 1.2 (plugin 'blue'); fix or remove it, or block it with "
             "SKYRED_BLOCK=red\n"
         )
         assert "plugin 'red' of red-greet" in invoke("--help").stdout

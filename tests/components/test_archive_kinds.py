@@ -145,11 +145,11 @@ class TestPointLike:
 
 class TestErrors:
     def test_missing_folder_is_reported(self, tmp_path):
-        with pytest.raises(ArchiveError, match="nowhere does not exist"):
+        with pytest.raises(ArchiveError, match=r"no such archive: .*nowhere"):
             open_archive(str(tmp_path / "nowhere"))
 
     def test_missing_file_of_a_list_is_reported(self, tmp_path):
-        with pytest.raises(ArchiveError, match=r"run\.fits does not exist"):
+        with pytest.raises(ArchiveError, match=r"no such file: .*run\.fits"):
             open_archive((str(tmp_path / "run.fits"),))
 
     def test_folder_without_index_and_files_is_reported(self, tmp_path):

@@ -71,7 +71,7 @@ def test_independent_mistakes_are_reported_together(
         "data.hess.archive: the environment variable SKYRED_TEST_NOWHERE is not set",
         "data.hess.make[2].exclude: 'icrs; circel(83.63, 22.14, 0.2)' is not a DS9 region",
         "model[0].absorption.ebl: ",
-        "estimate[0].source: no model has the source 'carb'",
+        "estimate[0].source: unknown source 'carb'",
         "estimate[1].region: 'icrs; circle(83.63)' is not a DS9 region",
     ]
     problems = mistakes(content, plugins)
@@ -87,7 +87,7 @@ def test_parameters_of_a_valid_source_are_checked_despite_other_mistakes(
     content = replace_parts(crab_yaml, region="icrs; circle(83.63)", last=profiles)
     region, unknown, frozen = mistakes(content, plugins)
     assert region.startswith("estimate[1].region: ")
-    assert "no parameter is named 'crab.indxe'" in unknown
+    assert "unknown parameter 'crab.indxe'" in unknown
     assert "the parameter 'crab.reference' is frozen" in frozen
 
 
@@ -149,7 +149,7 @@ def test_replacement_without_type_is_reported_once(crab_yaml: str, plugins: Plug
     alternative = "{name: b, replace: {crab: {spectral: {index: 2}}}, fix: {crab.beta: 0}}"
     comparison = f"  - {{kind: model-comparison, alternatives: [{alternative}]}}\n"
     (problem,) = mistakes(replace_parts(crab_yaml, last=comparison), plugins)
-    assert "alternatives[0].replace.crab.spectral: has no type" in problem
+    assert "alternatives[0].replace.crab.spectral: missing key 'type'" in problem
 
 
 @component

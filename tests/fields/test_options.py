@@ -48,11 +48,11 @@ class Options(Fields):
         ({"choice": "grene"}, "Options.choice: is 'grene'; expected one of red, green, blue; "
                               "did you mean 'green'?"),
         ({"several": ["red", "pink"]}, "Options.several: is 'pink'; expected one of red"),
-        ({"several": object()}, "Options.several: is <object"),
+        ({"several": object()}, "Options.several: is an object of type"),
         ({"free": [1]}, "Options.free: is [1]; expected a mapping"),
-        ({"free": {"a": object()}}, "Options.free: contains a object; expected plain data"),
-        ({"location": ""}, "Options.location: is ''; expected a path or another location"),
-        ({"location": 3}, "Options.location: is 3; expected a path or another location"),
+        ({"free": {"a": object()}}, "Options.free: contains a value of type object; expected"),
+        ({"location": ""}, "Options.location: is ''; expected a path or a location such as"),
+        ({"location": 3}, "Options.location: is 3; expected a path or a location such as"),
     ],
 )  # fmt: skip
 def test_invalid_option_is_refused(invalid_options: dict[str, Any], message: str) -> None:

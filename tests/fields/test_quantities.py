@@ -31,7 +31,7 @@ class Quantities(Fields):
     [
         ({"bins": ["1 deg", 2]}, "bins: is ['1 deg', 2]; expected quantities of the same"),
         ({"size": "1 TeV"}, "size: '1 TeV' is an energy; expected an angle such as '1 deg'"),
-        ({"size": 1}, "size: '1' is a number without unit; expected an angle"),
+        ({"size": 1}, "size: '1' has no unit; expected an angle"),
         ({"size": "nan deg"}, "size: 'nan deg' is not finite"),
         ({"size": "inf deg"}, "size: 'inf deg' is not finite"),
         ({"size": "1 dge"}, "size: '1 dge' cannot be read as a quantity; expected an angle"),
@@ -41,7 +41,7 @@ class Quantities(Fields):
         ({"edges": []}, "edges: is an empty list; expected at least one quantity"),
         ({"edges": ["1 TeV", "2 deg"]}, "edges: '2 deg' is an angle; expected an energy"),
         ({"edges": ["1 TeV", "1 MeV"]}, "edges: is 1 MeV; expected at least 1 GeV"),
-        ({"edges": 5}, "edges: '5' is a number without unit; expected an energy"),
+        ({"edges": 5}, "edges: '5' has no unit; expected an energy"),
         ({"pair": ["1 deg", "2 deg", "3 deg"]}, "pair: has 3 values; expected 2"),
         ({"pair": []}, "pair: has 0 values; expected 2"),
         ({"ratio": "0.5 m"}, "ratio: '0.5 m' is a length; expected a number without unit"),

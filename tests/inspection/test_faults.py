@@ -123,8 +123,8 @@ class TestRealRuns:
         findings = inspect(plain.archive())
         assert faults(findings) == []
         notes = [finding.message.split(" (")[0] for finding in findings]
-        assert notes.count("aeff has negative cells") == 13
-        assert notes.count("psf has negative cells") == 22
+        assert notes.count("EFFAREA has negative values") == 13
+        assert notes.count("RPSF has negative values") == 22
 
     @pytest.mark.parametrize(
         "damage",

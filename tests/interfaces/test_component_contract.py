@@ -157,7 +157,7 @@ def test_digest_is_independent_of_the_environment(
     ("options", "message"),
     [
         ({"scale": "3 deg"}, "ToyMaker.scale: '3 deg' is an angle; expected an energy"),
-        ({"scale": "3"}, "ToyMaker.scale: '3' is a number without unit; expected an energy"),
+        ({"scale": "3"}, "ToyMaker.scale: '3' has no unit; expected an energy"),
         ({"scale": "much"}, "ToyMaker.scale: 'much' cannot be read as a quantity"),
         ({"scale": None}, "ToyMaker.scale: is not set"),
         ({"threshold": "-1 deg"}, "ToyMaker.threshold: is -1 deg; expected at least 0 deg"),
@@ -244,13 +244,17 @@ def test_problems_of_validate_are_reported_with_the_class() -> None:
         high = option(2.0, doc="High.")
 
         def validate(self) -> list[Problem]:
-            return [Problem(("low",), "is above high", "swap them")] if self.low > self.high else []
+            return (
+                [Problem(("low",), "is above high", "expected low below high")]
+                if self.low > self.high
+                else []
+            )
 
         def make(self, dataset: object, observation: object) -> object:
             return dataset
 
     Ordered(low=1, high=1)
-    with pytest.raises(FieldError, match=r"Ordered\.low: is above high; swap them"):
+    with pytest.raises(FieldError, match=r"Ordered\.low: is above high; expected low below high"):
         Ordered(low=2.5)
 
 

@@ -73,14 +73,18 @@ def test_flux_points_are_selected_by_reference_energy() -> None:
 
 
 def test_empty_range_is_reported_with_the_dataset_and_its_energies() -> None:
-    with pytest.raises(ModelError, match=r"\(30.0 TeV to 40.0 TeV\) leaves no bins of map, .* 10"):
+    with pytest.raises(
+        ModelError, match=r"\(30.0 TeV to 40.0 TeV\) contains no bins of the dataset 'map', .* 10"
+    ):
         FitRange(energy=["30 TeV", "40 TeV"]).apply(small.map_dataset())
-    with pytest.raises(ModelError, match="leaves no bins of points"):
+    with pytest.raises(ModelError, match="contains no bins of the dataset 'points'"):
         FitRange(energy=["30 TeV", "40 TeV"]).apply(small.flux_points())
 
 
 def test_region_outside_the_map_reports_the_position_of_the_map() -> None:
-    with pytest.raises(ModelError, match=r"leaves no bins of map, .* on a map .* wide .* around"):
+    with pytest.raises(
+        ModelError, match=r"contains no bins of the dataset 'map', .* on a map .* wide .* around"
+    ):
         FitRange(region="icrs; circle(200, -60, 0.1)").apply(small.map_dataset())
 
 
@@ -88,14 +92,14 @@ def test_range_outside_the_safe_mask_is_empty() -> None:
     dataset = small.map_dataset()
     dataset.mask_safe.data[0] = False
     edges = dataset.counts.geom.axes["energy"].edges
-    with pytest.raises(ModelError, match="leaves no bins"):
+    with pytest.raises(ModelError, match="contains no bins"):
         FitRange(energy=edges[[0, 1]]).apply(dataset)
 
 
 def test_region_for_a_spectrum_is_refused() -> None:
-    with pytest.raises(ModelError, match="on-off is a spectrum, not a map"):
+    with pytest.raises(ModelError, match="'on-off' is a spectrum, not a map"):
         FitRange(region=small.CIRCLE).apply(small.spectrum_on_off())
-    with pytest.raises(ModelError, match="points contains flux points"):
+    with pytest.raises(ModelError, match="'points' contains flux points"):
         FitRange(region=small.CIRCLE).apply(small.flux_points())
 
 

@@ -81,7 +81,9 @@ def test_invalid_value_of_an_old_option_is_reported_at_its_line(plugins: Any) ->
     "select", ["{kind: renamed, limit: 1, largest: 2}", "{kind: renamed, largest: 2, limit: 1}"]
 )
 def test_old_and_new_name_together_are_refused(plugins: Any, select: str) -> None:
-    with pytest.raises(ConfigError, match=r"limit: is the old name of 'largest'; remove one"):
+    with pytest.raises(
+        ConfigError, match=r"limit: is the old name of 'largest', which is .* remove 'limit'"
+    ):
         Pipeline.from_yaml(yaml(select), plugins=plugins)
     with pytest.raises(TypeError, match="both 'largest' and its old name 'limit'"):
         Renamed(largest=1, limit=2)

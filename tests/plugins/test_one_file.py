@@ -139,9 +139,9 @@ def test_changed_file_is_refused_by_a_worker(file: Path) -> None:
 FAULTS = {
     "raises": ("import skyred\n\nx = undefined\n", "NameError", "(line 3 of faulty.py)"),
     "syntax error": ("def f(:\n", "cannot be imported: SyntaxError", "line 1"),
-    "has no hook": ("x = 1\n", "provides nothing: expected a function skyred_components()", ""),
+    "has no hook": ("x = 1\n", "provides nothing; expected a function skyred_components()", ""),
     "adds commands": (FILE + "\n@hookimpl\ndef skyred_commands(cli):\n    pass\n",
-                      "skyred_commands() is not called here: a file cannot add commands", ""),
+                      "is ignored in this module: a file cannot add commands", ""),
     "no @hookimpl": (FILE.replace("@hookimpl", ""), "put @hookimpl above it", ""),
     "kind of skyred": (FILE.replace("even-runs", "map"), "already provided by skyred", ""),
 }  # fmt: skip
@@ -209,7 +209,7 @@ def test_two_files_with_the_same_name_are_refused_until_renamed(file: Path) -> N
 
 
 def test_kind_is_unknown_without_the_file(file: Path) -> None:
-    with pytest.raises(Exception, match="there is no maker 'even-runs'"):
+    with pytest.raises(Exception, match="unknown maker 'even-runs'"):
         Pipeline.from_yaml(CONFIG)
     assert Pipeline.from_yaml(CONFIG, plugins=Plugins.load(files=[file]))
 

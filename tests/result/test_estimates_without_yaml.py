@@ -74,6 +74,6 @@ def test_name_in_the_report_with_a_path_outside_is_refused(
     report["estimates"] = {"../numbers": "adapted"}
     (folder / "report.json").write_text(json.dumps(report))
     (folder / "SHA256SUMS").unlink()
-    refused = pytest.raises(OutputError, match=r"cannot be read: has the name '\.\./numbers'")
+    refused = pytest.raises(OutputError, match=r"cannot be read: is '\.\./numbers'")
     with pytest.warns(SkyredWarning, match="has no SHA256SUMS"), refused:
         Result.read(folder)

@@ -89,7 +89,7 @@ def test_fit_range_of_an_entry_is_applied_to_all_its_datasets(tmp_path: Path) ->
 
 def test_empty_fit_range_is_reported_with_the_dataset(tmp_path: Path) -> None:
     index = write_index(tmp_path, small.map_dataset("a"))
-    with pytest.raises(ModelError, match="leaves no bins of a"):
+    with pytest.raises(ModelError, match="contains no bins of the dataset 'a'"):
         create_orchestrator(str(index), fit_range=FitRange(energy=["50 TeV", "60 TeV"])).reduce()
 
 
@@ -194,7 +194,7 @@ def test_entry_has_either_an_archive_or_datasets() -> None:
             "{archive: 'sim:crab', datasets: x.fits}",
             r"data.other: has both datasets and an archive",
         ),
-        ("{datasets: x.fits, stack: {kind: sum}}", r"data.other.stack: there is no such key"),
+        ("{datasets: x.fits, stack: {kind: sum}}", r"data.other.stack: unknown key"),
         ("{archive: 'sim:crab'}", r"data.other: missing key 'geometry'; expected a geometry"),
     ):
         with pytest.raises(ConfigError, match=message):

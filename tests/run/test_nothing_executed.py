@@ -163,7 +163,7 @@ MALICIOUS: dict[str, tuple[Callable[[Path], None], str]] = {
     "dataset": (lambda run: insert_attack(run / "datasets" / "map.fits", "COUNTS"), "WCSSHAPE"),
     "template": (add_template, "WCSSHAPE"),
     "estimate": (add_estimate, "WCSSHAPE"),
-    "name": (add_outside_name, "has the name '../x'"),
+    "name": (add_outside_name, "is '../x'"),
     "index": (lambda run: add_tag(run / "datasets" / "datasets.yaml"), "for the tag"),
     "models": (lambda run: add_tag(run / "models.yaml"), "for the tag"),
     "observation log": (

@@ -169,7 +169,7 @@ def test_unreachable_scheduler_is_reported(address, message):
 
 
 def test_number_of_workers_of_a_scheduler_is_required():
-    with pytest.raises(FieldError, match=r"missing, although a scheduler is set"):
+    with pytest.raises(FieldError, match=r"is not set, but scheduler is"):
         Dask(scheduler="tcp://node1:8786")
 
 

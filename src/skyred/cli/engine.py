@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from skyred.errors import ConfigError, FieldError, Problem
+from skyred.errors import ConfigError, FieldError, Problem, format_value
 
 if TYPE_CHECKING:
     from skyred.interfaces import Component, Engine
@@ -42,7 +42,9 @@ def make_engine(plugins: Plugins, engine_option: str, workers: int | None) -> En
         document.data = {"kind": document.data}
     if not isinstance(document.data, dict):
         problem = Problem(
-            ("--engine",), f"is {engine_option!r:.60}", "expected a kind, or {kind: KIND, ...}"
+            ("--engine",),
+            f"is {format_value(engine_option)}",
+            "expected a kind, or {kind: KIND, ...}",
         )
         raise ConfigError([problem])
     if workers is not None:
@@ -56,10 +58,8 @@ def make_engine(plugins: Plugins, engine_option: str, workers: int | None) -> En
 
 def _set_workers(data: dict[str, object], workers: int) -> None:
     if data.setdefault("workers", workers) != workers:
-        message = f"--engine has {data['workers']} workers"
-        raise ConfigError(
-            [Problem(("--workers",), message, "set the number of workers in only one of them")]
-        )
+        message = f"is {workers}, but --engine sets {data['workers']} workers"
+        raise ConfigError([Problem(("--workers",), message, "use only one of the two options")])
 
 
 def _engine_class(plugins: Plugins, kind: object) -> type[Component] | None:

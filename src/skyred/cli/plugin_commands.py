@@ -24,6 +24,7 @@ from skyred.plugins.entry_points import (
 )
 from skyred.plugins.hooks import (
     COMMAND_HOOK,
+    describe_registration_error,
     find_misspelt_hook,
     implemented_hooks,
     new_manager,
@@ -120,7 +121,7 @@ class PluginCommands:
 
     def _find_conflict(self, name: str, core: Collection[str]) -> str:
         owner = CORE if name in core else self.owner(name)
-        return f"the command {name!r} is already added by {owner}" if owner else ""
+        return f"the command {name!r} is already provided by {owner}" if owner else ""
 
     def owner(self, name: str) -> CommandPlugin | None:
         """Return the working plugin that adds a command.
@@ -247,12 +248,13 @@ def _commands_of(plugin: object) -> Mapping[str, click.Command]:
     implemented = implemented_hooks(manager, plugin)
     if implemented != [COMMAND_HOOK]:
         others = ", ".join(name for name in implemented if name != COMMAND_HOOK)
-        fault = f"{others} is not called here" if others else "provides no command"
-        raise PluginError(f"{fault}: expected a function {COMMAND_HOOK}(cli) with @hookimpl")
+        ignored = f"{others} is ignored in modules of {COMMANDS}"
+        fault = ignored if others else "provides no command"
+        raise PluginError(f"{fault}; expected a function {COMMAND_HOOK}(cli) with @hookimpl")
     try:
         manager.register(plugin)
     except pluggy.PluginValidationError as error:  # of arguments that the hook does not have
-        raise PluginError(f"cannot be registered: {' '.join(str(error).split())}") from error
+        raise PluginError(describe_registration_error(manager, plugin, error)) from error
     group = click.Group()
     manager.hook.skyred_commands(cli=group)
     return group.commands

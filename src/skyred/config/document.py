@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
-from skyred.errors import ConfigError, Problem, path_text
+from skyred.errors import ConfigError, Problem, format_value, path_text
 
 Path = tuple[str | int, ...]
 MAX_DEPTH = 50
@@ -82,14 +82,11 @@ class Document:
         except MarkedYAMLError as error:
             raise _syntax_error(error, name) from None
         except YAMLError as error:
-            raise ConfigError([Problem((), f"{name} is not valid YAML: {error}")]) from None
+            details = " ".join(str(error).replace('in "<file>", ', "at ").split())
+            raise _document_error(name, f"invalid YAML: {details}") from None
         except RecursionError:
-            raise ConfigError(
-                [
-                    Problem(
-                        (), f"{name} is nested too deeply", f"expected at most {MAX_DEPTH} levels"
-                    )
-                ]
+            raise _document_error(
+                name, "is nested too deeply", f"expected at most {MAX_DEPTH} levels"
             ) from None
         document = cls(None, name, nodes=nodes)
         document.data = document._build(node, ()) if node is not None else None
@@ -115,7 +112,7 @@ class Document:
         for step in path[:-1]:
             parent_path = (*parent_path, _as_key(container, step))
             item = _get(container, parent_path[-1])
-            if not isinstance(item, (dict, list)):
+            if item is None:
                 raise _missing_key_error(parent_path, container)
             container = item
         last = _as_key(container, path[-1])
@@ -174,14 +171,8 @@ class Document:
     def _build(self, node: Node, path: Path) -> Any:
         self.marks.setdefault(path, _position(node))
         if len(self.marks) > self.nodes:  # nested aliases grow exponentially
-            raise ConfigError(
-                [
-                    Problem(
-                        (),
-                        f"{self.name} contains too many values",
-                        f"expected at most {self.nodes}",
-                    )
-                ]
+            raise _document_error(
+                self.name, "contains too many values", f"expected at most {self.nodes}"
             )
         if len(path) > MAX_DEPTH:
             self.problems.append(
@@ -190,7 +181,7 @@ class Document:
             return None
         if str(node.tag) not in _PLAIN_TAGS:
             self.problems.append(
-                Problem(path, f"has the YAML tag {node.tag}", "expected no tags: only plain data")
+                Problem(path, f"has the YAML tag {node.tag}", "expected plain data without tags")
             )
         if isinstance(node, MappingNode):
             return self._mapping(node, path)
@@ -199,7 +190,7 @@ class Document:
         try:
             return _scalar(node)
         except (ValueError, KeyError, YAMLError):  # !!int abc, or a number of thousands of digits
-            self.problems.append(Problem(path, f"cannot be read: {node.value[:40]!r}"))
+            self.problems.append(_invalid_scalar(node, path))
             return node.value
 
     def _mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
@@ -254,6 +245,20 @@ def _scalar(node: Node) -> Any:
     return value
 
 
+def _invalid_scalar(node: Node, path: Path) -> Problem:
+    tag = str(node.tag).rpartition(":")[2]
+    expected = {
+        "int": f"expected a whole number of at most {MAX_BITS} bits",
+        "bool": "expected true or false",
+    }.get(tag, "expected a number")
+    return Problem(path, f"{format_value(node.value)} cannot be read as {tag}", expected)
+
+
+def _document_error(name: str, message: str, expected: str = "") -> ConfigError:
+    problem = Problem((), message, expected)
+    return ConfigError([problem], [f"{name}: {problem}"])
+
+
 def _syntax_error(error: MarkedYAMLError, name: str) -> ConfigError:
     mark = error.problem_mark
     details = " ".join(str(part) for part in (error.context, error.problem) if part)
@@ -264,7 +269,7 @@ def _syntax_error(error: MarkedYAMLError, name: str) -> ConfigError:
 
 def _get(container: Any, step: str | int) -> Any:
     try:
-        return container[step]
+        return container[step] if isinstance(container, (dict, list)) else None  # type: ignore[index]
     except (KeyError, IndexError, TypeError):
         return None
 
@@ -275,9 +280,18 @@ def _as_key(container: Any, step: str | int) -> str | int:
 
 def _missing_key_error(path: Path, container: Any) -> ConfigError:
     if not isinstance(container, (dict, list)):
-        return ConfigError([Problem(path, f"cannot be set: its parent is {container!r:.60}")])
-    names = ", ".join(container) if isinstance(container, dict) else f"0 to {len(container) - 1}"
-    return ConfigError([Problem(path, "there is no such key or index", f"expected one of {names}")])
+        parent = path_text(path[:-1]) or "the configuration"
+        content = "empty" if container is None else format_value(container)
+        message = f"cannot be set: {parent} is {content}"
+        return ConfigError([Problem(path, message, "expected a mapping or a list")])
+    if isinstance(container, dict) and path[-1] in container:
+        return ConfigError([Problem(path, "is not set", "expected a mapping or a list")])
+    if isinstance(container, dict):
+        available = f"available: {', '.join(container) or 'none'}"
+        return ConfigError([Problem(path, "unknown key", available)])
+    short = {0: "the list is empty", 1: "expected index 0"}
+    expected = short.get(len(container), f"expected an index from 0 to {len(container) - 1}")
+    return ConfigError([Problem(path, "unknown index", expected)])
 
 
 def split_path(dotted_path: str) -> Path:

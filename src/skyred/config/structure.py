@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import attrs
 
 from skyred.config.document import Path
-from skyred.errors import FieldError, Problem, nearest, path_text, warn_of_old_name
+from skyred.errors import FieldError, Problem, format_value, nearest, path_text, warn_of_old_name
 from skyred.fields import (
     REQUIRED,
     FieldSpec,
@@ -24,7 +24,7 @@ from skyred.fields import (
     specs,
     with_article,
 )
-from skyred.interfaces import Chain, Component, DataEntry, Fields
+from skyred.interfaces import Component, DataEntry, Fields
 from skyred.plugins import Catalog
 
 F = TypeVar("F", bound=Fields)
@@ -104,7 +104,7 @@ class Structurer:
         """
         if not isinstance(raw, Mapping):
             self._add_problem(
-                path, FieldError(f"is {raw!r:.60}", f"expected a mapping: {_describe_class(cls)}")
+                path, FieldError(f"is {format_value(raw)}", f"expected {_describe_class(cls)}")
             )
             return InvalidNode(raw)
         if issubclass(cls, Component):
@@ -160,7 +160,9 @@ class Structurer:
             self._add_problem(path, FieldError("missing key 'kind'", f"expected one of {kinds}"))
             return None
         if not isinstance(kind, str):
-            self._add_problem((*path, "kind"), FieldError(f"is {kind!r:.60}", "expected a string"))
+            self._add_problem(
+                (*path, "kind"), FieldError(f"is {format_value(kind)}", "expected a string")
+            )
             return None
         try:
             return self.catalog.get(role.role, kind)
@@ -177,8 +179,11 @@ class Structurer:
             if name not in field_specs:
                 self._add_unknown_key(key, list(field_specs), path)
             elif name in keys:
-                error = FieldError(f"is the old name of {name!r}", "remove one of them")
-                self._add_problem((*path, key if name != key else keys[name]), error)
+                old_key = key if name != key else keys[name]
+                error = FieldError(
+                    f"is the old name of {name!r}, which is also set", f"remove {old_key!r}"
+                )
+                self._add_problem((*path, old_key), error)
             else:
                 keys[name] = key
                 if name != key:
@@ -187,7 +192,10 @@ class Structurer:
             if name not in keys and default_of(cls, name) is REQUIRED:
                 self._add_problem(
                     path,
-                    FieldError(f"missing key {name!r}", f"expected {spec.type_name}: {spec.doc}"),
+                    FieldError(
+                        f"missing key {name!r}",
+                        f"expected {spec.type_name}: {_as_phrase(spec.doc)}",
+                    ),
                 )
         return keys
 
@@ -210,7 +218,9 @@ class Structurer:
             "map": isinstance(raw, Mapping) and bool(raw),
         }[spec.shape]
         if not is_valid:
-            self._add_problem(path, FieldError(f"is {raw!r:.60}", f"expected {spec.type_name}"))
+            self._add_problem(
+                path, FieldError(f"is {format_value(raw)}", f"expected {spec.type_name}")
+            )
         return is_valid
 
     def _nested(self, spec: FieldSpec, raw: Any, path: Path) -> Any:
@@ -230,10 +240,8 @@ class Structurer:
 
     def _add_unknown_key(self, name: str, valid_keys: list[str], path: Path) -> None:
         suggestion = nearest(name, valid_keys)
-        expected = (
-            f"expected one of {', '.join(valid_keys)}" if valid_keys else "expected no options"
-        )
-        error = FieldError("there is no such key", expected, suggestion)
+        expected = f"available: {', '.join(valid_keys)}" if valid_keys else "expected no options"
+        error = FieldError("unknown key", expected, suggestion)
         self._add_problem((*path, name), error)
 
     def _validate(self, instance: Fields, path: Path, complete: bool) -> None:
@@ -260,7 +268,13 @@ def _create_unchecked(cls: type[F], values: Mapping[str, Any], unset: set[str]) 
 
 def _describe_class(cls: type[Fields]) -> str:
     if cls is DataEntry:
-        return f"{with_article(cls)}, with an archive, or with datasets"
-    if issubclass(cls, (Component, Chain)):
-        return with_article(cls)
-    return f"{with_article(cls)}, with {', '.join(specs(cls))}"
+        return f"{with_article(cls)}, as a mapping with archive or datasets"
+    if issubclass(cls, Component):
+        return f"{with_article(cls)}, as a mapping {{kind: KIND, ...}}"
+    return f"{with_article(cls)}, as a mapping with {', '.join(specs(cls))}"
+
+
+def _as_phrase(doc: str) -> str:
+    """Convert a sentence to a phrase that can follow a colon."""
+    first = doc[:1].lower() if doc[1:2].islower() or doc[1:2] == " " else doc[:1]
+    return first + doc[1:].rstrip(".")

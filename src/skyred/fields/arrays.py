@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skyred.errors import FieldError
+from skyred.errors import FieldError, format_value
 from skyred.fields.spec import REQUIRED, FieldSpec, declare
 
 
@@ -44,7 +44,7 @@ def _frozen(value: Any) -> NDArray[np.float64]:
     try:
         numbers = np.array(value, dtype=np.float64)  # a copy: that of the caller stays writable
     except (TypeError, ValueError):
-        raise FieldError(f"is {value!r:.80}", "expected an array of numbers") from None
+        raise FieldError(f"is {format_value(value)}", "expected an array of numbers") from None
     if not np.all(np.isfinite(numbers)):
         raise FieldError("contains numbers that are not finite", "expected finite numbers")
     numbers.setflags(write=False)

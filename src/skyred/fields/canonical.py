@@ -206,7 +206,7 @@ def freeze(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise FieldError(
-        f"contains a {type(value).__name__}",
+        f"contains a value of type {type(value).__name__}",
         "expected plain data: strings, numbers, quantities, lists and mappings",
     )
 

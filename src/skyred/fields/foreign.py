@@ -38,7 +38,7 @@ def _raise_unsupported(value: object) -> NoReturn:
         [
             Problem(
                 (),
-                f"the pipeline contains a {type(value).__name__} object, "
+                f"the pipeline contains an object of type {type(value).__name__}, "
                 "so it cannot be written as YAML, digested or cached",
                 "use the skyred component instead, or write a small one that wraps it",
             )

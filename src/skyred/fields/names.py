@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 
-from skyred.errors import FieldError
+from skyred.errors import FieldError, format_value
 
 MAX_LENGTH = 80
 _SAFE_NAME = re.compile(
     rf"\w[\w.+-]{{0,{MAX_LENGTH - 1}}}", re.ASCII
 )  # the maximum length in FITS headers
-_EXPECTED = f"expected letters, digits and . + - _, at most {MAX_LENGTH}, and no . + - at the start"
+_EXPECTED = f"expected at most {MAX_LENGTH} letters, digits or . + - _, not starting with . + -"
 
 
 def check_name(name: object) -> str:
@@ -33,7 +33,7 @@ def check_name(name: object) -> str:
         If it is not a string, is too long, or contains other characters.
     """
     if not isinstance(name, str) or not _SAFE_NAME.fullmatch(name):
-        raise FieldError(f"has the name {str(name)[:40]!r}", _EXPECTED)
+        raise FieldError(f"is {format_value(name)}", _EXPECTED)
     return name
 
 

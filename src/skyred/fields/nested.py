@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from skyred.errors import FieldError
+from skyred.errors import FieldError, format_value
 from skyred.fields.canonical import FrozenMapping
 from skyred.fields.names import check_name
 from skyred.fields.spec import REQUIRED, FieldSpec, declare
@@ -86,7 +86,7 @@ def nested_list(of: type, default: Any = (), *, doc: str) -> Any:
     def key(values: tuple[Nested, ...]) -> Hashable:
         return tuple(value.key() for value in values)
 
-    name = f"a list, each {with_article(of)}"
+    name = f"a list of {_plural(of)}"
     return declare(_spec(of, doc, "many", name, _list_parser(of), key), default)
 
 
@@ -111,7 +111,7 @@ def nested_mapping(of: type, default: Any = REQUIRED, *, doc: str) -> Any:
     def key(values: Mapping[str, Nested]) -> Hashable:
         return tuple((name, value.key()) for name, value in values.items())
 
-    name = f"a mapping of names, each to {with_article(of)}"
+    name = f"a mapping of names to {_plural(of)}"
     return declare(_spec(of, doc, "map", name, _mapping_parser(of), key), default)
 
 
@@ -150,6 +150,15 @@ def write_nested(value: Any, complete: bool = False) -> Any:
     return value.to_plain(complete)
 
 
+def _words(of: type) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", " ", of.__name__).lower()
+
+
+def _plural(of: type) -> str:
+    words = _words(of)
+    return words[:-1] + "ies" if words.endswith("y") else words + "s"
+
+
 def with_article(of: type) -> str:
     """Return the name of a class in words, with its article.
 
@@ -163,7 +172,7 @@ def with_article(of: type) -> str:
     str
         The words, such as "an energy axis".
     """
-    name = re.sub(r"(?<!^)(?=[A-Z])", " ", of.__name__).lower()
+    name = _words(of)
     return f"an {name}" if name[0] in "aeiou" else f"a {name}"
 
 
@@ -178,7 +187,7 @@ def _object_parser(of: type) -> Callable[[Any], Any]:
             return adapted
         if isinstance(value, type):
             raise FieldError(f"is the class {value.__name__}", f"call it: {value.__name__}(...)")
-        raise FieldError(f"is {value!r:.80}", f"expected {with_article(of)}")
+        raise FieldError(f"is {format_value(value)}", f"expected {with_article(of)}")
 
     return parse
 
@@ -198,7 +207,9 @@ def _mapping_parser(of: type) -> Callable[[Any], FrozenMapping]:
 
     def parse(value: Any) -> FrozenMapping:
         if not isinstance(value, Mapping) or not value:
-            raise FieldError(f"is {value!r:.80}", "expected a mapping with at least one name")
+            raise FieldError(
+                f"is {format_value(value)}", "expected a mapping with at least one name"
+            )
         return FrozenMapping({check_name(name): parse_object(item) for name, item in value.items()})
 
     return parse

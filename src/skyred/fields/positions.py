@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from astropy import units as u
 
-from skyred.errors import FieldError
+from skyred.errors import FieldError, format_value
 from skyred.fields.canonical import quantity_key
 from skyred.fields.quantities import plain as plain_quantity
 from skyred.fields.spec import REQUIRED, FieldSpec, declare
@@ -96,9 +96,11 @@ def _parse_position(value: Any) -> Position:
         value, frame = _read_mapping(value)
     has_frame, frame = frame is not None, "icrs" if frame is None else frame
     if frame not in FRAMES:
-        raise FieldError(f"is in the frame {frame!r}", f"expected one of {', '.join(FRAMES)}")
+        raise FieldError(
+            f"is in the frame {format_value(frame)}", f"expected one of {', '.join(FRAMES)}"
+        )
     if not isinstance(value, (list, tuple)) or len(value) != 2:
-        raise FieldError(f"is {value!r}", _EXPECTED)
+        raise FieldError(f"is {format_value(value)}", _EXPECTED)
     lon, lat = (_angle(part) for part in value)
     if abs(lat.to_value("deg")) > 90:
         raise FieldError(f"has the latitude {lat}", "expected -90 deg to 90 deg")
@@ -127,9 +129,9 @@ def _angle(value: Any) -> u.Quantity:
     try:
         angle = u.Quantity(value, dtype=float)
     except (TypeError, ValueError):
-        raise FieldError(f"{value!r} cannot be read as an angle", _EXPECTED) from None
+        raise FieldError(f"{format_value(value)} cannot be read as an angle", _EXPECTED) from None
     if not angle.unit.is_equivalent("deg"):
-        raise FieldError(f"{value!r} is not an angle", _EXPECTED)
+        raise FieldError(f"{format_value(value)} is not an angle", _EXPECTED)
     if not (angle.isscalar and angle.value - angle.value == 0):  # not inf or nan
         raise FieldError(f"{str(value)!r} is not a single finite angle", _EXPECTED)
     angle.setflags(write=False)

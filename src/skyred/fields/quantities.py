@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from astropy import units as u
 
-from skyred.errors import FieldError
+from skyred.errors import FieldError, format_value
 from skyred.fields.canonical import quantity_key
 from skyred.fields.spec import REQUIRED, FieldSpec, declare
 
@@ -91,7 +91,7 @@ def _to_quantity(value: Any) -> u.Quantity:
     try:
         return u.Quantity(value)
     except (TypeError, ValueError):
-        raise FieldError(f"{value!r} cannot be read as a quantity") from None
+        raise FieldError(f"{format_value(value)} cannot be read as a quantity") from None
 
 
 def _unit_of(default: Any) -> u.UnitBase:
@@ -114,11 +114,9 @@ def _quantity_parser(
     if reference_unit is None:
         expected = "expected a number such as 4 or '50 deg'"
     else:
-        expected = (
-            f"expected {_describe_type(reference_unit)} such as '1 {reference_unit}'".replace(
-                "'1 '", "'1'"
-            )
-        )
+        expected = f"expected {_describe_type(reference_unit)}"
+        if " " not in str(reference_unit):  # '1 1 / (TeV s cm2)' cannot be read as an example
+            expected += f" such as '{f'1 {reference_unit}'.rstrip()}'"
 
     def parse(value: Any) -> u.Quantity:
         try:
@@ -128,7 +126,9 @@ def _quantity_parser(
         if result.shape:
             raise FieldError(f"{str(value)!r} is not a single quantity", expected)
         if reference_unit is not None and not result.unit.is_equivalent(reference_unit):
-            raise FieldError(f"{str(value)!r} is {_describe_type(result.unit)}", expected)
+            has_unit = result.unit != u.dimensionless_unscaled
+            description = f"is {_describe_type(result.unit)}" if has_unit else "has no unit"
+            raise FieldError(f"{str(value)!r} {description}", expected)
         if not np.all(np.isfinite(result.value)):
             raise FieldError(f"{str(value)!r} is not finite", expected)
         if low is not None and np.any(result < u.Quantity(low)):
@@ -145,7 +145,7 @@ def _array(value: Any, parse_one: Callable[[Any], u.Quantity], count: int | None
     try:
         items = [value] * (count or 1) if is_scalar else list(value)
     except TypeError:
-        raise FieldError(f"is {value!r}", "expected a list of quantities") from None
+        raise FieldError(f"is {format_value(value)}", "expected a list of quantities") from None
     if count is not None and len(items) != count:
         raise FieldError(f"has {len(items)} values", f"expected {count}")
     if not items:
@@ -153,7 +153,9 @@ def _array(value: Any, parse_one: Callable[[Any], u.Quantity], count: int | None
     try:
         return u.Quantity([parse_one(item) for item in items])
     except u.UnitConversionError:
-        raise FieldError(f"is {value!r}", "expected quantities of the same physical type") from None
+        raise FieldError(
+            f"is {format_value(value)}", "expected quantities of the same physical type"
+        ) from None
 
 
 def _frozen(value: u.Quantity) -> u.Quantity:

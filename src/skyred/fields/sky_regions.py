@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from skyred.errors import FieldError, FileError, Problem
+from skyred.errors import FieldError, FileError, Problem, format_value
 from skyred.fields.canonical import exact_key
 from skyred.fields.mask_maps import outside_mask, read_mask
 from skyred.fields.options import Location
@@ -165,7 +165,8 @@ def _build(source: str, masks: tuple[Location, ...]) -> list[Region]:
             warnings.simplefilter("error")
             parsed = list(RegionList.parse(content, format="ds9"))
     except Exception as error:  # the parser may raise anything
-        raise FieldError(f"{str(source)!r} is not a DS9 region: {error}", _EXPECTED) from None
+        reason = str(error).removesuffix(".").removesuffix(", skipping")
+        raise FieldError(f"{str(source)!r} is not a DS9 region: {reason}", _EXPECTED) from None
     if not parsed:
         raise FieldError(f"{str(source)!r} contains no regions", _EXPECTED)
     for region in parsed:
@@ -228,7 +229,7 @@ def _parse_regions(value: Any) -> Regions:
     try:
         return Regions(tuple(_source(item) for item in items))
     except TypeError:
-        raise FieldError(f"is {value!r}", _EXPECTED) from None
+        raise FieldError(f"is {format_value(value)}", _EXPECTED) from None
 
 
 def _source(item: Any) -> str:
@@ -238,7 +239,7 @@ def _source(item: Any) -> str:
     if isinstance(item, Location) or hasattr(item, "__fspath__"):
         return Location(item)
     if not isinstance(item, str) or not item.strip():
-        raise FieldError(f"{item!r} is not a region", _EXPECTED)
+        raise FieldError(f"{format_value(item)} is not a region", _EXPECTED)
     source = " ".join(item.split())
     if source.lower().endswith(_FILES):
         return Location(source)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from skyred.errors import FieldError
+from skyred.errors import FieldError, format_value
 from skyred.fields.spec import REQUIRED, FieldSpec, declare
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _PATTERN = re.compile(
     r"(?P<date>\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?)(?: (?P<scale>\w+))?"
 )
 _EXPECTED = (
-    "expected a date and time such as 2004-12-06T23:45:00, followed by tt or tai if not in utc"
+    "expected a date and time such as 2004-12-06T23:45:00, followed by tt or tai if not in UTC"
 )
 
 
@@ -105,7 +105,9 @@ def _parse_all(value: Any) -> tuple[Instant, ...]:
     try:
         return tuple(_parse(item) for item in ([value] if is_scalar else value))
     except TypeError:
-        raise FieldError(f"is {value!r}", "expected a list of dates and times") from None
+        raise FieldError(
+            f"is {format_value(value)}", "expected a list of dates and times"
+        ) from None
 
 
 def _parse(value: Any) -> Instant:
@@ -118,11 +120,11 @@ def _parse(value: Any) -> Instant:
         return _instant(str(instant.value), scale)
     if isinstance(value, datetime):
         if value.tzinfo is not None:
-            raise FieldError(f"{value} has a time zone", "expected utc without a zone")
+            raise FieldError(f"{value} has a time zone", "expected UTC without a time zone")
         return _instant(value.isoformat(), "utc")
     match = _PATTERN.fullmatch(str(value).strip())
     if match is None:
-        raise FieldError(f"{str(value)!r} is not a date and time", _EXPECTED)
+        raise FieldError(f"{format_value(str(value))} is not a date and time", _EXPECTED)
     return _instant(match["date"], match["scale"] or "utc")
 
 

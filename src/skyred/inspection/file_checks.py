@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from skyred.errors import FileError
+from skyred.errors import FileError, format_value
 
 # gammapy evaluates this card with Python's eval(): anything but integers could run code
 SHAPE_CARD = "WCSSHAPE"
@@ -66,14 +66,13 @@ def check_fits_file(path: Path) -> None:
                 shapes = [shape for hdu in hdus for shape in _shapes(hdu.header)]
                 end = max(_end(hdu) for hdu in hdus)
                 trailing = _count_trailing_bytes(path, end)
+    except FileNotFoundError as error:
+        raise FileError(f"no such file: {path}") from error
     except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError) as error:
         raise FileError(f"{path} cannot be read as FITS: {error}") from error
     for shape in shapes:
         if _is_code(shape):
-            raise FileError(
-                f"{path} has the card {SHAPE_CARD} = {shape!r:.60}; expected integers in brackets "
-                "(gammapy would run anything else as code)"
-            )
+            raise FileError(f"{path} {describe_code(shape)}")
     if size < end:
         raise FileError(
             f"{path} is truncated: it has {size} bytes, but at least {end} are expected; "
@@ -100,6 +99,25 @@ def find_code(header: Any) -> str:
         The value of the card; "" if the header has no such card.
     """
     return next((shape for shape in _shapes(header) if _is_code(shape)), "")
+
+
+def describe_code(code: str) -> str:
+    """Return the error message for a card that gammapy would run as code.
+
+    Parameters
+    ----------
+    code : str
+        The value of the card.
+
+    Returns
+    -------
+    str
+        The message, without the name of the file or HDU.
+    """
+    return (
+        f"has the card {SHAPE_CARD} = {format_value(code)}, which gammapy would execute as code; "
+        "expected integers in brackets"
+    )
 
 
 def _is_code(shape: str) -> bool:
@@ -131,7 +149,9 @@ def check_models(data: Any, folder: Path | None = None) -> None:
                 check_fits_file(existing[0])
         if "model1" in data and (operator := str(data.get("operator"))) not in OPERATORS:
             expected = ", ".join(sorted(OPERATORS))
-            raise FileError(f"a model has the operator {operator!r:.60}; expected {expected}")
+            raise FileError(
+                f"a model has the operator {format_value(operator)}; expected one of {expected}"
+            )
     if isinstance(data, (Mapping, list, tuple)):
         for item in data.values() if isinstance(data, Mapping) else data:
             check_models(item, folder)
@@ -170,7 +190,7 @@ def resolve_indexed_file(index: Path, name: object, *, allow_outside: bool = Fal
         )
     if not (index.parent / path).is_file():
         raise FileError(
-            f"{index} refers to {path}, which does not exist: copy it to {index.parent}"
+            f"{index} refers to {path}, which does not exist; copy it to {index.parent}"
         )
     return index.parent / path
 

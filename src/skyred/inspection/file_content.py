@@ -14,7 +14,7 @@ from typing import Any
 
 import attrs
 
-from skyred.inspection.file_checks import find_code
+from skyred.inspection.file_checks import describe_code, find_code
 from skyred.inspection.records import Finding
 from skyred.inspection.structure import check_structure, open_hdus
 from skyred.inspection.tables import Table
@@ -112,7 +112,7 @@ def _code_faults(hdus: Any) -> Iterator[tuple[str, str]]:
     # faults of the file as a whole: no option accepts such a file
     for hdu in hdus:
         if code := find_code(hdu.header):
-            yield "", f"{hdu.name} has the card WCSSHAPE = {code!r:.60}, which gammapy would run"
+            yield "", f"{hdu.name} {describe_code(code)}"
 
 
 def _read_bytes(path: Path) -> bytes:

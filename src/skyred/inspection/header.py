@@ -64,7 +64,7 @@ def check_pointing(events: RunHdu, row: Mapping[str, Any]) -> Iterator[Finding]:
         return  # the pointing is fixed in altitude and azimuth
     pointing = _direction(events.header)
     if pointing is None:
-        yield events.report("pointing", "its header has no pointing (RA_PNT, DEC_PNT) in range")
+        yield events.report("pointing", "its header has no valid pointing (RA_PNT, DEC_PNT)")
         return
     expected = _direction(row)
     if expected is not None and (distance := separation(*pointing, *expected)) > POINTING_TOLERANCE:

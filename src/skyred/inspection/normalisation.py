@@ -64,7 +64,7 @@ def check_dispersion(edisp: ResponseTable, area: ResponseTable) -> Iterator[Find
         yield edisp.hdu.report(
             "response-empty",
             f"MATRIX is zero for {empty.sum()} of {relevant.sum()} energies and offsets that "
-            f"have effective area ({lost_flux:.1%} of a flux)",
+            f"have effective area ({100 * lost_flux:.2g} % of the counts of an E^-2 spectrum)",
         )
     if median > 0 and _is_uniform(integral[relevant & ~empty]):
         yield from _check_uniform(
@@ -106,7 +106,7 @@ def check_psf(psf: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
         yield psf.hdu.report(
             "response-empty",
             f"RPSF is zero for {empty.sum()} of {relevant.sum()} energies and offsets that have "
-            f"effective area ({lost_flux:.1%} of a flux)",
+            f"effective area ({100 * lost_flux:.2g} % of the counts of an E^-2 spectrum)",
         )
     yield from _check_uniform(psf, integral / median, relevant & ~empty, PSF_TOLERANCE, "RPSF")
 

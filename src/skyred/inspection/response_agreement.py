@@ -48,7 +48,7 @@ def _check_offsets(response: ResponseTable, area: ResponseTable) -> Iterator[Fin
     if not 1 / OFFSET_RATIO <= largest / area_max <= OFFSET_RATIO:
         yield response.hdu.report(
             "response-offsets",
-            f"its axis {axis} ends at {largest:.3g} deg, that of the effective area at "
+            f"its axis {axis} ends at {largest:.3g} deg, but that of the effective area at "
             f"{area_max:.3g} deg; check the units",
         )
 
@@ -61,7 +61,7 @@ def _check_energies(response: ResponseTable, area: ResponseTable) -> Iterator[Fi
             response,
             max(first / area_first, area_first / first),
             (
-                f"its axis ENERG begins at {first:.3g} TeV, that of the effective area at "
+                f"its axis ENERG begins at {first:.3g} TeV, but that of the effective area at "
                 f"{area_first:.3g} TeV"
             ),
         )
@@ -71,7 +71,7 @@ def _check_energies(response: ResponseTable, area: ResponseTable) -> Iterator[Fi
             response,
             area_last / last,
             (
-                f"its axis ENERG ends at {last:.3g} TeV, that of the effective area at "
+                f"its axis ENERG ends at {last:.3g} TeV, but that of the effective area at "
                 f"{area_last:.3g} TeV"
             ),
         )

@@ -112,12 +112,12 @@ def _check_values(response: ResponseTable) -> Iterator[Finding]:
                 "response-not-finite", f"{name} is not finite in {number} of {cube.size} cells"
             )
         elif name not in MAY_BE_ZERO and not (cube > 0).any():
-            yield hdu.report("response-zero", f"{name} is nowhere above 0")
+            yield hdu.report("response-zero", f"{name} is zero or negative everywhere")
         elif (cube < 0).any():
             percentage = 100 * cube.min() / cube.max()
             yield hdu.report(
                 "response-negative",
-                f"{hdu.kind} has negative cells (down to {percentage:.2g} % of the largest)",
+                f"{name} has negative values (down to {percentage:.2g} % of the maximum)",
             )
 
 

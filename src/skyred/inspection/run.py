@@ -211,7 +211,9 @@ class _Inspection:
                 continue  # the OBS_ID of the run's own events is checked separately
             run_of_file = as_number(hdus["EVENTS"].header.get("OBS_ID"))
             if run_of_file is not None and run_of_file != self.run.obs_id:
-                message = f"is in a file of run {run_of_file:g}"
+                message = (
+                    f"is in the file of run {run_of_file:g}, according to the OBS_ID of the events"
+                )
                 yield Finding(
                     message, "hdu-of-another-run", file=source.path, hdu=source.name.upper()
                 )

@@ -55,7 +55,8 @@ def check_structure(hdus: fits.HDUList, content: bytes) -> Iterator[tuple[str, s
         name, layout = hdu.name, hdu.fileinfo()
         end = layout["datLoc"] + layout["datSpan"]
         if end > len(content):
-            yield name, f"is truncated: {end - len(content)} bytes of its data are missing"
+            missing = end - len(content)
+            yield name, f"is truncated: {missing} byte{'s' * (missing > 1)} missing at the end"
         elif message := _describe_checksum_fault(hdu.header, content, layout):
             yield name, message
         if name in names:
@@ -66,7 +67,8 @@ def check_structure(hdus: fits.HDUList, content: bytes) -> Iterator[tuple[str, s
         trailing = len(content) - end
         yield (
             last,
-            f"the {trailing} bytes after it are not an HDU; the next header is probably damaged",
+            f"is followed by {trailing} bytes that are not an HDU; "
+            "the next header is probably damaged",
         )
 
 

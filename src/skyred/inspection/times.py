@@ -60,7 +60,9 @@ def check_gti(gti: RunHdu) -> Iterator[Finding]:
     elif (stop <= start).any():
         row = int(np.argmax(stop <= start))
         yield gti.report(
-            "gti", f"row {row} has no length: START {start[row]:.3f}, STOP {stop[row]:.3f} s"
+            "gti",
+            f"has a row with START {start[row]:.3f} s and STOP {stop[row]:.3f} s; "
+            "expected START before STOP",
         )
     elif (overlap := _overlap(start, stop)) > OVERLAP_TOLERANCE:
         yield gti.report(
@@ -102,7 +104,7 @@ def check_references(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
     system, gti_system = (name.strip().upper() for name in names)
     if system and gti_system and system != gti_system:
         yield gti.report(
-            "time-reference", f"its TIMESYS is {gti_system!r}, that of the events is {system!r}"
+            "time-reference", f"its TIMESYS is {gti_system!r}, but that of the events is {system!r}"
         )
 
 
@@ -289,5 +291,6 @@ def _check_event_gap(events: RunHdu, times: Floats, first: float, last: float) -
     gap = max(times.min() - first, last - times.max())
     if gap > MAX_EVENT_GAP:
         yield events.report(
-            "event-gap", f"has no events at the beginning or the end of its good time ({gap:.0f} s)"
+            "event-gap",
+            f"has no events in the first or last {gap:.0f} s of its good time intervals",
         )

@@ -189,7 +189,7 @@ class Chain(Fields):
                 yield Problem(
                     ("estimate", index),
                     f"another estimate has the same name, {estimator.label!r}",
-                    "set another name: ...",
+                    "choose another name",
                 )
 
     def _fit_without_model(self) -> Iterator[Problem]:

@@ -85,15 +85,17 @@ class FitRange(Fields):
         if dataset.tag == "FluxPointsDataset":
             mask, mask_safe = self._flux_points_mask(dataset), dataset.mask_safe
         elif dataset.counts is None:
-            raise ModelError(f"the fit range needs counts, but {dataset.name} has none")
+            raise ModelError(
+                f"the fit range needs counts, but the dataset {dataset.name!r} has none"
+            )
         else:
             mask = self._counts_mask(dataset)
             mask_safe = True if dataset.mask_safe is None else dataset.mask_safe.data.astype(bool)
         mask_data = mask if dataset.tag == "FluxPointsDataset" else mask.data
         if not (mask_data & mask_safe).any():
             raise ModelError(
-                f"the fit range ({self}) leaves no bins of {dataset.name}, with data from "
-                f"{self._data_range(dataset)}; widen it, or remove the dataset"
+                f"the fit range ({self}) contains no bins of the dataset {dataset.name!r}, "
+                f"which has data from {self._data_range(dataset)}; widen it, or remove the dataset"
             )
         dataset.mask_fit = mask
 
@@ -103,8 +105,8 @@ class FitRange(Fields):
         if self.region:
             if geom.is_region:
                 raise ModelError(
-                    f"the fit range has a region, but {dataset.name} is a spectrum, not a map; "
-                    "set an energy range only"
+                    f"the fit range has a region, but the dataset {dataset.name!r} is a "
+                    "spectrum, not a map; set an energy range only"
                 )
             area = geom.region_mask(self.region.build())
             mask = area if mask is None else mask & area
@@ -112,7 +114,10 @@ class FitRange(Fields):
 
     def _flux_points_mask(self, dataset: FluxPointsDataset) -> Any:
         if self.region:
-            raise ModelError(f"the fit range has a region, but {dataset.name} contains flux points")
+            raise ModelError(
+                f"the fit range has a region, but the dataset {dataset.name!r} contains flux "
+                "points; set an energy range only"
+            )
         low, high = self._energy_with_tolerance
         energies = dataset.data.energy_ref
         mask = (energies >= low) & (energies <= high)

@@ -321,8 +321,8 @@ class Objective:
         unbounded = [name for name, prior, bounded in parameters if prior is None and not bounded]
         if unbounded:
             raise FitError(
-                f"cannot sample without a prior or two limits: {', '.join(map(repr, unbounded))}; "
-                "set prior, or min and max"
+                f"parameters without a prior or two limits: {', '.join(map(repr, unbounded))}; "
+                "to sample them, set prior, or min and max"
             )
 
     def _quantile(self, index: int, q: float) -> float:

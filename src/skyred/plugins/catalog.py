@@ -107,11 +107,8 @@ class Catalog:
         suggestion = nearest(str(kind), kinds)
         elsewhere = [entry_role for entry_role, name in self._entries if name == kind]
         hint = f" ({kind!r} is a {elsewhere[0]})" if elsewhere else ""
-        raise FieldError(
-            f"there is no {role} {kind!r}{hint}",
-            f"expected one of {', '.join(kinds) or 'none: no plugin provides any'}",
-            suggestion,
-        )
+        available = f"available: {', '.join(kinds)}" if kinds else f"no plugin provides a {role}"
+        raise FieldError(f"unknown {role} {kind!r}{hint}", available, suggestion)
 
     def kinds(self, role: str) -> list[str]:
         """Return the kinds of a role.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pluggy
@@ -66,3 +67,33 @@ def find_misspelt_hook(manager: pluggy.PluginManager, plugin: Any) -> str:
         if name in HOOKS and name not in implemented:
             return f"{name} is not decorated: put @hookimpl above it"
     return ""
+
+
+def describe_registration_error(
+    manager: pluggy.PluginManager, plugin: Any, error: Exception
+) -> str:
+    """Describe why a plugin cannot be registered.
+
+    Parameters
+    ----------
+    manager : pluggy.PluginManager
+        A plugin manager of skyred.
+    plugin : module or object
+        The plugin.
+    error : Exception
+        The error of pluggy.
+
+    Returns
+    -------
+    str
+        The unknown argument of a hook, or the message of pluggy on one line.
+    """
+    for name in implemented_hooks(manager, plugin):
+        available = list(getattr(manager.hook, name).spec.argnames)
+        for argument in inspect.signature(getattr(plugin, name)).parameters:
+            if argument not in available:
+                return (
+                    f"the hook {name} has no argument {argument!r}; "
+                    f"available: {', '.join(available) or 'none'}"
+                )
+    return f"cannot be registered: {' '.join(str(error).split())}"

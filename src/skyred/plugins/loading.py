@@ -25,6 +25,7 @@ from skyred.plugins.entry_points import (
 )
 from skyred.plugins.hooks import (
     COMMAND_HOOK,
+    describe_registration_error,
     find_misspelt_hook,
     implemented_hooks,
     new_manager,
@@ -148,7 +149,7 @@ class Plugins:
             try:
                 self.manager.register(plugin, name=owner.plugin)
             except (ValueError, pluggy.PluginValidationError) as error:
-                fault = f"cannot be registered: {error}"
+                fault = describe_registration_error(self.manager, plugin, error)
         if not fault:
             fault = self._add_components(plugin, owner)
         if (
@@ -254,7 +255,10 @@ class Plugins:
                 errors.append(error)
                 continue
             except Exception as error:  # a plugin may raise anything
-                raise ArchiveError(f"plugin {name!r} cannot open {location!r}: {error}") from error
+                details = str(error).removeprefix(f"{location}: ")
+                raise ArchiveError(
+                    f"plugin {name!r} cannot open {location!r}: {details}"
+                ) from error
             if store is not None:
                 stores[name] = store
         if len(stores) > 1:
@@ -276,13 +280,13 @@ def _find_misplaced_hook(manager: pluggy.PluginManager, plugin: Any, owner: Owne
     """Return the error if a plugin implements no hook, or one of another group; "" if none."""
     implemented = implemented_hooks(manager, plugin)
     if COMMAND_HOOK in implemented:
-        return f"{COMMAND_HOOK}() is not called here: {_command_advice(owner)}"
+        return f"{COMMAND_HOOK}() is ignored in this module: {_command_advice(owner)}"
     if owner.file and not implemented:  # a file that is used as a plugin must implement a hook
-        return "provides nothing: expected a function skyred_components() with @hookimpl above it"
+        return "provides nothing; expected a function skyred_components() with @hookimpl above it"
     return ""
 
 
 def _command_advice(owner: Owner) -> str:
     if owner.file:
         return "a file cannot add commands; install a package that does (skyred new-plugin)"
-    return f"put it into a module of its own, with an entry point in the group {COMMANDS}"
+    return f"move it to its own module, with an entry point in the group {COMMANDS}"

@@ -158,7 +158,7 @@ def _unpickle_instance(
 
 def _read_source(path: Path) -> bytes:
     if path.suffix != ".py":
-        raise PluginError(f"{path} is not a Python file: expected a name that ends in .py")
+        raise PluginError(f"{path} is not a Python file; expected a name that ends in .py")
     try:
         return path.read_bytes()
     except OSError as error:

@@ -133,7 +133,7 @@ def dataset_files(entry: str, data: ReducedData) -> Iterator[Path]:
     path_by_target: dict[Path, Path] = {}
     for location in data.datasets:
         if not (matches := location.matches()):
-            raise ArchiveError(f"data.{entry}: no such file: {location}")
+            raise ArchiveError(f"data.{entry}: no such file: {location}; check the path")
         for match in matches:
             path = _index_in_folder(entry, match) if match.is_dir() else match
             if path_by_target.setdefault(path.resolve(), path) is not path:

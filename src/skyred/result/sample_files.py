@@ -118,8 +118,8 @@ def read_samples(folder: Path, data: Mapping[str, Any]) -> dict[str, Any]:
         count = 0 if table is None else len(table.dtype)
         if table is None or count != 1 + len(data["names"]):
             raise FileError(
-                f"{path} has {count} columns; expected {1 + len(data['names'])}, of weights and "
-                "of the parameters of fit.yaml"
+                f"{path} has {count} columns; expected {1 + len(data['names'])}: "
+                "the weights and the parameters of fit.yaml"
             )
         columns = [np.array(table.field(position), dtype=float) for position in range(count)]
     samples = np.stack(columns[1:], axis=1)

@@ -107,7 +107,7 @@ def steps_until(last: str) -> tuple[str, ...]:
         If the step does not exist.
     """
     if last not in STEPS:
-        expected = f"expected one of {', '.join(STEPS)}"
+        expected = f"available: {', '.join(STEPS)}"
         raise ConfigError([Problem((), f"unknown step {last!r}", expected)])
     return STEPS[: STEPS.index(last) + 1]
 

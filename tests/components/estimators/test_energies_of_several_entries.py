@@ -55,8 +55,8 @@ def test_edges_inside_one_of_the_axes_are_valid() -> None:
 
 def test_edges_outside_all_axes_are_reported_with_the_range_of_the_axes() -> None:
     (problem,) = messages(points(0.1, 1, 30), low=entry(LOW), high=entry(HIGH))
-    assert "0.1 TeV to 30.0 TeV are outside the energy axes of data.low and data.high" in problem
-    assert "expected edges from 0.1 TeV to 10.0 TeV" in problem
+    assert "0.1 TeV to 30.0 TeV is beyond the energy axes of data.low and data.high" in problem
+    assert "expected edges within 0.1 TeV to 10.0 TeV" in problem
 
 
 def test_edges_are_not_checked_if_some_axes_are_only_in_datasets() -> None:

@@ -281,7 +281,9 @@ class TestFiles:
 
 class TestInvalidOptionsAndData:
     def test_exactly_one_of_line_and_rings_is_required(self) -> None:
-        with pytest.raises(FieldError, match="neither line nor rings is set; set one of the two"):
+        with pytest.raises(
+            FieldError, match="neither line nor rings is set; set exactly one of them"
+        ):
             FluxProfile()
         rings = Rings(center=CRAB, radii=[0, 0.1, 0.2] * u.deg)
         line = Line(start=CRAB, stop=["84 deg", "22 deg"])
@@ -301,8 +303,8 @@ class TestInvalidOptionsAndData:
     @pytest.mark.parametrize(
         ("override", "message"),
         [
-            ("estimate.0.background_sources=[crab]", "no model has the source 'crab'"),
-            ("estimate.1.energy_edges=[0.1 TeV, 1 TeV]", "are outside the energy axis"),
+            ("estimate.0.background_sources=[crab]", "unknown source 'crab'"),
+            ("estimate.1.energy_edges=[0.1 TeV, 1 TeV]", "is beyond the energy axis"),
         ],
     )
     def test_errors_are_reported_before_data_are_read(self, override: str, message: str) -> None:

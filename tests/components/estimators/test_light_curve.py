@@ -273,8 +273,8 @@ class TestInvalidOptionsAndData:
         ("override", "message"),
         [
             ("data.hess.stack.kind=sum", "stack: {kind: keep}"),
-            ("estimate.0.source=crab", "no model has the source 'crab'"),
-            ("estimate.1.energy_edges=[0.1 TeV, 1 TeV]", "are outside the energy axis"),
+            ("estimate.0.source=crab", "unknown source 'crab'"),
+            ("estimate.1.energy_edges=[0.1 TeV, 1 TeV]", "is beyond the energy axis"),
         ],
     )
     def test_errors_are_reported_before_data_are_read(self, override: str, message: str) -> None:

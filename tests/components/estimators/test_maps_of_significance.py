@@ -359,17 +359,19 @@ class TestInvalidOptionsAndData:
             SourceDetection(on=TSMap(energy_edges=EDGES))
 
     def test_source_detection_needs_significance_maps(self) -> None:
-        with pytest.raises(FieldError, match="on: flux-points does not create a significance map"):
+        with pytest.raises(
+            FieldError, match="on: 'flux-points' does not create a significance map"
+        ):
             SourceDetection(on=FluxPoints(source="crab", energy_edges=EDGES))
 
     @pytest.mark.parametrize(
         ("estimate", "message"),
         [
             ("{kind: ts-map, energy_edges: [2 TeV, 1 TeV]}", "energy_edges.*must increase"),
-            ("{kind: ts-map, energy_edges: [1 TeV, 30 TeV]}", "are outside the energy axis"),
+            ("{kind: ts-map, energy_edges: [1 TeV, 30 TeV]}", "is beyond the energy axis"),
             (
                 "{kind: ts-map, without: [krab]}",
-                r"without\[0\]: no model has .*did you mean 'crab'",
+                r"without\[0\]: unknown source 'krab'.*did you mean 'crab'",
             ),
             ("{kind: ts-map, kernel_width: 0 deg}", "kernel_width.*at least"),
             ("{kind: ts-map, columns: [ull]}", r"columns.*did you mean 'ul'"),

@@ -343,11 +343,11 @@ class TestPlots:
     ("estimate", "message"),
     [
         ("{kind: profile-likelihood, parameters: [carb.index]}",
-         r"no model has the source 'carb' of 'carb.index'.*did you mean 'crab'"),
+         r"unknown source 'carb' of 'carb.index'.*did you mean 'crab'"),
         ("{kind: contours, parameters: [crab.index, index]}", "'index' is not the name"),
         ("{kind: profile-likelihood, parameters: [crab.temporal.t0]}", "no temporal model"),
         ("{kind: contours, parameters: [crab.index, crab.amplitud]}",
-         r"no parameter is named 'crab.amplitud'.*did you mean 'crab.amplitude'"),
+         r"unknown parameter 'crab.amplitud'.*did you mean 'crab.amplitude'"),
         ("{kind: contours, parameters: [crab.index, crab.reference]}",
          "'crab.reference' is frozen"),
         ("{kind: profile-likelihood, parameters: [crab.reference]}", "'crab.reference' is frozen"),

@@ -199,7 +199,7 @@ def test_start_that_is_not_finite_is_refused() -> None:
 
 
 def test_method_of_another_backend_is_refused() -> None:
-    with pytest.raises(FieldError, match="minuit has no method 'Powell'; expected one of migrad"):
+    with pytest.raises(FieldError, match="minuit has no method 'Powell'; available: migrad"):
         GammapyFit(backend="minuit", method="Powell")
 
 

@@ -499,7 +499,7 @@ class TestMakersInAPipeline:
 
     def test_adapted_maker_cannot_be_written_as_yaml(self):
         pipeline = orchestrator(MapDatasetMaker(), self.SAFE).pipeline
-        with pytest.raises(ConfigError, match="contains a MapDatasetMaker object"):
+        with pytest.raises(ConfigError, match="contains an object of type MapDatasetMaker"):
             pipeline.to_yaml()
 
     def test_run_folder_of_a_pipeline_with_adapted_makers_reads_back(self, tmp_path):

@@ -112,7 +112,7 @@ def test_fit_recovers_the_simulated_normalisation(table):
 @pytest.mark.usefixtures("data")
 def test_missing_table_is_reported_with_the_download_command(tmp_path, monkeypatch):
     (problem,) = problems_of(Absorption(ebl="finke", redshift=0.1))
-    assert f"no absorption table at {tmp_path}/ebl/frd_abs.fits.gz" in str(problem)
+    assert f"no such file: {tmp_path}/ebl/frd_abs.fits.gz" in str(problem)
     assert "gammapy download datasets" in str(problem)
     monkeypatch.delenv("GAMMAPY_DATA")
     (problem,) = problems_of(Absorption(ebl="finke", redshift=0.1))

@@ -247,7 +247,10 @@ def test_invalid_file_is_reported(tmp_path):
         ({"catalog": "3fhl"}, "selects no sources"),
         ({"catalog": "3fhl", "center": ["1 deg", "2 deg"]}, "missing key 'radius'"),
         ({"catalog": "4fhl", "sources": ["x"]}, "did you mean '[34]f[gh]l'"),
-        ({"catalog": "3fhl", "sources": ["x"], "which": "point"}, "not a model of 3fhl"),
+        (
+            {"catalog": "3fhl", "sources": ["x"], "which": "point"},
+            "but 3fhl has no choice of models",
+        ),
         ({"catalog": "2hwc", "sources": ["x"], "which": "pl"}, "expected one of point, extended"),
     ],
     ids=["none", "half a cone", "catalogue", "one model", "model"],
@@ -260,7 +263,7 @@ def test_invalid_options_are_refused(options, message):
 def test_estimators_can_use_the_sources_by_name(fermi):
     model = f"model.0={{kind: catalog, catalog: 3fhl, file: {fermi}, sources: [Crab]}}"
     changed = ["data.hess.archive=sim:crab", model]
-    with pytest.raises(ConfigError, match=r"no model has the source 'crab'; available: Crab"):
+    with pytest.raises(ConfigError, match=r"unknown source 'crab'; available: Crab"):
         Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
     Pipeline.from_yaml(plain.EXAMPLE, overrides=[*changed, "estimate.0.source=Crab"])
 

@@ -172,7 +172,7 @@ class TestSource:
             ({"unit": "TeV"}, "expected a flux as product of spectrum and map"),
             ({"scale": 0.0}, "contains only zeros"),
             ({"scale": np.nan}, "values that are not finite"),
-            ({"WCSSHAPE": "__import__('os').abort()"}, "gammapy would run anything else as code"),
+            ({"WCSSHAPE": "__import__('os').abort()"}, "gammapy would execute as code"),
             (
                 {"axes": [MapAxis.from_energy_bounds("1 TeV", "9 TeV", nbin=2)]},
                 "has the axes energy;",
@@ -195,13 +195,13 @@ class TestSource:
         path = write_map(tmp_path / "wrong.fits", WCSSHAPE="__import__('os').abort()")
         spatial = {"type": "template", "filename": path}
         (problem,) = problems_of(Source(name="s", spectral=POWER_LAW, spatial=spatial))
-        assert "would run anything else as code" in str(problem)
+        assert "would execute as code" in str(problem)
         model_dict = {"name": "s", "type": "SkyModel", "spatial": spatial, "spectral": POWER_LAW}
         (problem,) = problems_of(GammapyModels(components=[model_dict]))
-        assert "would run anything else as code" in str(problem)
+        assert "would execute as code" in str(problem)
         model_path = tmp_path / "models.yaml"
         model_path.write_text(json.dumps({"components": [model_dict]}))
-        with pytest.raises(ModelError, match="would run anything else as code"):
+        with pytest.raises(ModelError, match="would execute as code"):
             ModelFile(path=str(model_path)).build(Datasets())
 
     def test_header_written_by_gammapy_is_read(self, tmp_path):
@@ -241,7 +241,7 @@ class TestSource:
         [
             ({}, "has neither map nor spectrum"),
             ({"map": "a.fits", "spatial": POINT}, "cannot be combined with map"),
-            ({"map": "a.fits", "spectral": {"index": 2}}, "has no type"),
+            ({"map": "a.fits", "spectral": {"index": 2}}, "missing key 'type'"),
         ],
     )
     def test_invalid_options_are_refused(self, options, message):

@@ -244,7 +244,7 @@ EVENTS = [
 ]  # fmt: skip
 TIMES = [
     Damage("no good time", _rows("gti", lambda data: data[:0]), "no rows", "gti"),
-    Damage("good time of no length", _column("gti", "STOP", lambda x: x - 1e6), "no length", "gti"),
+    Damage("good time reversed", _column("gti", "STOP", lambda x: x - 1e6), "before STOP", "gti"),
     Damage("good time twice", _rows("gti", _two_intervals), "overlap", "gti"),
     Damage("half of the good time", _column("gti", "STOP", lambda x: x - 60), "ONTIME", "gti"),
     Damage("half of the good time without LIVETIME and ONTIME", _halve_good_time, "ONTIME", "gti"),
@@ -252,7 +252,7 @@ TIMES = [
 ]  # fmt: skip
 IRFS = [
     *(Damage(f"{kind} all {value}", _column(kind, name, lambda x, v=value: x * 0 + v),
-             "finite" if np.isnan(value) else "nowhere above 0", kind)
+             "finite" if np.isnan(value) else "zero or negative", kind)
       for kind, name in (("aeff", "EFFAREA"), ("edisp", "MATRIX"), ("psf", "RPSF"), ("bkg", "BKG"))
       for value in (0.0, np.nan)),
     *(Damage(f"aeff: bit {bit} flipped", _flipped("aeff", "EFFAREA", bit), "flipped bit", "aeff")

@@ -43,8 +43,8 @@ class Dask(Engine):
         if self.scheduler and not self.workers:
             yield Problem(
                 ("workers",),
-                "missing, although a scheduler is set",
-                "set it to the number of workers: at most twice as many chunks are sent at once",
+                "is not set, but scheduler is",
+                "expected the number of workers of the scheduler",
             )
 
     def open(self) -> Executor:

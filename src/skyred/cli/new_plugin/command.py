@@ -76,7 +76,9 @@ def _problems(name: str, drafts: list[Any]) -> Iterator[Any]:
         yield Problem(("NAME",), f"{name!r} is not a valid name of a plugin", expected)
     elif not name.endswith(".py") and not _is_free(name.replace("-", "_")):
         yield Problem(
-            ("NAME",), f"{name!r} is a keyword or an installed package", "choose another name"
+            ("NAME",),
+            f"{name!r} is a Python keyword or an installed package",
+            "choose another name",
         )
     if not drafts:
         yield Problem((), "no component is requested", "add one: --maker my-kind")
@@ -88,7 +90,7 @@ def _problems(name: str, drafts: list[Any]) -> Iterator[Any]:
                 path, f"{draft.kind!r} is not a valid kind", "expected kebab-case: my-kind"
             )
         elif draft.kind in [earlier.kind for earlier in drafts[:index]]:
-            yield Problem(path, f"{draft.kind!r} is duplicated", "expected each kind once")
+            yield Problem(path, f"{draft.kind!r} is repeated", "list each kind once")
         elif draft.kind in catalog.kinds(draft.role):
             owner = catalog.owner_of(draft.role, draft.kind)
             yield Problem(path, f"{draft.kind!r} is provided by {owner}", "choose another kind")

@@ -86,7 +86,7 @@ class Alternative(Fields):
             if all_names_known and source not in names:
                 nearest_name = nearest(source, names)
                 expected = f"available: {', '.join(names) or 'none'}"
-                yield Problem(path, f"no model has the source {source!r}", expected, nearest_name)
+                yield Problem(path, f"unknown source {source!r}", expected, nearest_name)
         parameters: list[tuple[tuple[str | int, ...], str]] = [
             *((("fix", name), name) for name in self.fix),
             *((("free", index), name) for index, name in enumerate(self.free)),
@@ -105,14 +105,14 @@ def _part_problems(part: str, spec: Any, path: tuple[str, ...]) -> Iterator[Prob
         nearest_name = nearest(part, PARTS)
         yield Problem(
             (*path, part),
-            "is not a part of a source",
-            f"expected one of {', '.join(PARTS)}",
+            "unknown part of a source",
+            f"available: {', '.join(PARTS)}",
             nearest_name,
         )
     elif spec is None and part != "spectral":
         return  # the part is removed
     elif not isinstance(spec, Mapping) or "type" not in spec:
-        yield Problem((*path, part), "has no type", "expected type: ..., such as pl")
+        yield Problem((*path, part), "missing key 'type'", "expected a model type such as pl")
 
 
 def apply_alternative(datasets: Datasets, alternative: Alternative) -> list[str]:

@@ -57,7 +57,7 @@ def source_problems(source: str, pipeline: Chain) -> Iterable[Problem]:
     if source not in names and all(model.knows_names() for model in pipeline.model):
         nearest_name = nearest(source, names)
         expected = f"available: {', '.join(names) or 'none'}"
-        yield Problem(("source",), f"no model has the source {source!r}", expected, nearest_name)
+        yield Problem(("source",), f"unknown source {source!r}", expected, nearest_name)
 
 
 def edge_problems(edges: u.Quantity, pipeline: Chain) -> Iterable[Problem]:
@@ -108,9 +108,9 @@ def _range_problems(
         entry_names = " and ".join(f"data.{entry}" for entry in axes)
         yield Problem(
             ("energy_edges",),
-            f"{edges.min()} to {edges.max()} are outside the energy "
+            f"{edges.min()} to {edges.max()} is beyond the energy "
             f"{'axis' if len(axes) == 1 else 'axes'} of {entry_names}",
-            f"expected edges from {low} to {high}",
+            f"expected edges within {low} to {high}",
         )
 
 

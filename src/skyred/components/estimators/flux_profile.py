@@ -205,7 +205,7 @@ class FluxProfile(Estimator):
         yield from order_problems(self.energy_edges)
         if (self.line is None) == (self.rings is None):
             state = "neither line nor rings is" if self.line is None else "both line and rings are"
-            yield Problem(("line",), f"{state} set", "set one of the two")
+            yield Problem(("line",), f"{state} set", "set exactly one of them")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
         """Yield problems with the maps, the background sources and the energy edges.
@@ -228,7 +228,7 @@ class FluxProfile(Estimator):
             if source not in names and all(model.knows_names() for model in pipeline.model):
                 expected = f"available: {', '.join(names) or 'none'}"
                 path = ("background_sources", index)
-                yield Problem(path, f"no model has the source {source!r}", expected)
+                yield Problem(path, f"unknown source {source!r}", expected)
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> FluxProfileProduct:
         """Estimate the fluxes from counts in the regions, with the compiled likelihood.

@@ -99,7 +99,7 @@ class LightCurve(Estimator):
                 if interval_options
                 else "neither intervals nor width is set"
             )
-            yield Problem(("intervals",), message, "set one of the two")
+            yield Problem(("intervals",), message, "set exactly one of them")
         yield from interval_problems("intervals", self.intervals)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:

@@ -151,9 +151,7 @@ def _unknown_source(
         source = name.split(".", maxsplit=1)[0]
         nearest_name = nearest(source, sources)
         expected = f"available: {', '.join(sources) or 'none'}"
-        yield Problem(
-            path, f"no model has the source {source!r} of {name!r}", expected, nearest_name
-        )
+        yield Problem(path, f"unknown source {source!r} of {name!r}", expected, nearest_name)
 
 
 def _unknown_parameter(
@@ -168,9 +166,7 @@ def _unknown_parameter(
     if not matches:
         expected = ", ".join(names[0] for names, _ in named)
         nearest_name = nearest(name, [alias for names, _ in named for alias in names])
-        yield Problem(
-            path, f"no parameter is named {name!r}", f"available: {expected}", nearest_name
-        )
+        yield Problem(path, f"unknown parameter {name!r}", f"available: {expected}", nearest_name)
     elif free and all(parameter.frozen for parameter in matches):
         message = f"the parameter {name!r} is frozen"
         yield Problem(path, message, "set frozen: false in its model")

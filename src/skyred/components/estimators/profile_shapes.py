@@ -116,7 +116,7 @@ class Rings(Fields):
         """
         if len(self.radii) < 3 or np.any(np.diff(self.radii.value) <= 0):
             yield Problem(
-                ("radii",), "define fewer than two rings", "expected three or more increasing radii"
+                ("radii",), "do not define two rings", "expected three or more increasing radii"
             )
 
     def regions(self, wcs: Any) -> list[SkyRegion]:

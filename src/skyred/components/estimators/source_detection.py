@@ -229,7 +229,7 @@ class SourceDetection(Estimator):
         if not issubclass(self.on.product, FluxMapsProduct | GammapyProduct):
             yield Problem(
                 ("on",),
-                f"{self.on.kind} does not create a significance map",
+                f"{self.on.kind!r} does not create a significance map",
                 "expected ts-map, significance-map or excess-map",
             )
         edges = getattr(self.on, "energy_edges", None)

@@ -77,7 +77,7 @@ class GammapyFit(Fitter):
         """
         methods = METHODS[self.backend]
         if self.method is not None and self.method not in methods:
-            expected = f"expected one of {', '.join(methods)}"
+            expected = f"available: {', '.join(methods)}"
             yield Problem(("method",), f"{self.backend} has no method {self.method!r}", expected)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:

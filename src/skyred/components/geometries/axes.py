@@ -51,7 +51,9 @@ class EnergyAxis(Fields):
                     "expected a positive energy: bins are logarithmic",
                 )
         if self.min is not None and self.max is not None and self.min >= self.max:
-            yield Problem(("min",), f"{self.min} is not below the max, {self.max}", "swap them")
+            yield Problem(
+                ("min",), f"{self.min} is not below max ({self.max})", "expected min below max"
+            )
         yield from self._number_problems()
         options_set = [name for name in ("min", "max", "bins") if getattr(self, name) is not None]
         if self.edges is None:
@@ -168,5 +170,5 @@ def overlap_problems(energy: EnergyAxis, energy_true: EnergyAxis) -> Iterable[Pr
     low_true, high_true = energy_true.bounds
     if high_true <= low or low_true >= high:
         yield Problem(
-            ("energy_true",), "does not overlap with energy", "expected a range around it"
+            ("energy_true",), "does not overlap with energy", "expected a range that includes it"
         )

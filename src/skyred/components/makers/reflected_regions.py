@@ -71,7 +71,7 @@ class ReflectedRegions(Maker):
                 yield Problem(("n_off_regions",), "is not set", "set it for finder: wobble")
             for name in REFLECTED_ONLY:
                 if not self._is_default(name, getattr(self, name)):
-                    yield Problem((name,), "has no effect with finder: wobble", "leave it out")
+                    yield Problem((name,), "has no effect with finder: wobble", "remove it")
         elif self.n_off_regions is not None:
             yield Problem(
                 ("n_off_regions",),

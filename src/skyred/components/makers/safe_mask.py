@@ -72,7 +72,9 @@ class SafeMask(Maker):
             Each invalid combination of options.
         """
         if not self.methods:
-            yield Problem(("methods",), "is empty", f"expected some of {', '.join(METHODS)}")
+            yield Problem(
+                ("methods",), "is empty", f"expected at least one of {', '.join(METHODS)}"
+            )
         if self.position is not None and self.fixed_offset is not None:
             yield Problem(
                 ("position",), "cannot be combined with fixed_offset", "use one of the two"

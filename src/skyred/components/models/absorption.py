@@ -46,7 +46,7 @@ class Absorption(Fields):
         """
         if (self.ebl is None) == (self.file is None):
             message = "has neither ebl nor file" if self.ebl is None else "has both ebl and file"
-            yield Problem((), message, f"expected ebl: one of {', '.join(EBL)}; or file: a table")
+            yield Problem((), message, f"set ebl (one of {', '.join(EBL)}) or file (a table)")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
         """Yield problems with the table, its range of redshifts, and the parameters.
@@ -131,16 +131,19 @@ class Absorption(Fields):
         from gammapy.modeling.models import EBL_DATA_BUILTIN
 
         if self.file is not None:
-            path, hint = self.file.path(), "correct the path"
+            path, hint = self.file.path(), "check the path"
         else:
             location = Location(EBL_DATA_BUILTIN[self.ebl])
             if location.unset():
                 raise ModelError(
                     f"the table of {self.ebl!r} is expected at {location}, but GAMMAPY_DATA is "
-                    "not set: set it to the folder of gammapy's data, or set file"
+                    "not set; set it to the folder of gammapy's data, or set file"
                 )
             path = location.path()
-            hint = "it is part of gammapy's data (gammapy download datasets), or set file"
+            hint = (
+                f"the table of {self.ebl!r} is part of gammapy's data: download it "
+                "(gammapy download datasets), or set file"
+            )
         if not path.is_file():
-            raise ModelError(f"no absorption table at {path}: {hint}")
+            raise ModelError(f"no such file: {path}; {hint}")
         return path

@@ -83,11 +83,12 @@ class CatalogSources(Model):
             yield Problem((), f"missing key {missing!r}", "expected center and radius, or neither")
         model_variants = MODEL_VARIANTS.get(self.catalog, ())
         if self.which is not None and self.which not in model_variants:
-            expected = (
-                f"expected one of {', '.join(model_variants)}" if model_variants else "leave it out"
-            )
-            message = f"is {self.which!r}, not a model of {self.catalog}"
-            yield Problem(("which",), message, expected)
+            message = f"is {self.which!r}"
+            if model_variants:
+                yield Problem(("which",), message, f"expected one of {', '.join(model_variants)}")
+            else:
+                message += f", but {self.catalog} has no choice of models"
+                yield Problem(("which",), message, "remove it")
 
     def source_names(self) -> Iterable[str]:
         """Return the names of the sources that are selected by name.
@@ -234,13 +235,13 @@ class CatalogSources(Model):
         if self.file is None and (missing := default.unset()):
             raise ModelError(
                 f"the catalogue {self.catalog} is expected at {default}, but {missing[0]} is not "
-                "set: set it to the folder of gammapy's data, or set file"
+                "set; set it to the folder of gammapy's data, or set file"
             )
         path = make_path(default if self.file is None else self.file.path())
         if not path.is_file():
             raise ModelError(
-                f"no such file: {path}; the catalogue {self.catalog} is part of gammapy's data "
-                "(gammapy download datasets), or set file"
+                f"no such file: {path}; the catalogue {self.catalog} is part of gammapy's data: "
+                "download it (gammapy download datasets), or set file"
             )
         try:
             catalog = cls(path)

@@ -46,7 +46,9 @@ class CountsTemplate(Model):
             Each invalid combination of options.
         """
         if "type" not in self.spectral:
-            yield Problem(("spectral",), "has no type", "expected type: ..., such as pl-norm")
+            yield Problem(
+                ("spectral",), "missing key 'type'", "expected a model type such as pl-norm"
+            )
 
     def links(self) -> Iterable[LinkUse]:
         """Find the link labels.

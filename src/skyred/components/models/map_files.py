@@ -33,7 +33,7 @@ def read_map(path: Path) -> Any:
     from gammapy.maps import Map
 
     if not path.is_file():
-        raise ModelError(f"no such file: {path}")
+        raise ModelError(f"no such file: {path}; check the path")
     try:
         check_fits_file(path)
         skymap = Map.read(path)

@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 from astropy import units as u
 
-from skyred.errors import Problem, nearest
+from skyred.errors import Problem, format_value, nearest
 
 UNITLESS = ("eta",)  # all others are in the unit of the parameter
 OPTIONAL = ("eta", "weight")
@@ -60,13 +60,13 @@ def prior_to_gammapy(prior: Any, target: PriorTarget) -> dict[str, Any] | Proble
     """
     if not isinstance(prior, Mapping) or "type" not in prior:
         expected = "expected a mapping such as {type: gaussian, mu: 2, sigma: 0.1}"
-        return Problem((), f"is {prior!r:.60}", expected)
+        return Problem((), f"is {format_value(prior)}", expected)
     classes = _classes()
     kind = str(prior["type"])
     if kind not in classes:
         short_names = sorted(name for name in classes if name == name.lower())
         suggestion = nearest(kind, classes)
-        expected = f"expected one of {', '.join(short_names)}"
+        expected = f"available: {', '.join(short_names)}"
         return Problem(("type",), f"unknown prior {kind!r}", expected, suggestion)
     cls = classes[kind]
     numbers = _numbers(prior)

@@ -59,7 +59,9 @@ class Source(Model):
             spec = getattr(self, name)
             if spec is not None and "type" not in spec:
                 example = {"spectral": "pl", "spatial": "point", "temporal": "const"}[name]
-                yield Problem((name,), "has no type", f"expected type: ..., such as {example}")
+                yield Problem(
+                    (name,), "missing key 'type'", f"expected a model type such as {example}"
+                )
 
     def source_names(self) -> Iterable[str]:
         """Return the name of the source.

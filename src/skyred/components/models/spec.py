@@ -105,8 +105,8 @@ def model_class(part: str, data: Mapping[str, Any]) -> Any:
         raise PartError(
             Problem(
                 ("type",) if "type" in data else (),
-                f"unknown {part} model {kind!r}" if kind else "has no type",
-                f"expected one of {', '.join(short_tags)}",
+                f"unknown {part} model {kind!r}" if kind else "missing key 'type'",
+                f"available: {', '.join(short_tags)}",
                 suggestion,
             )
         )
@@ -143,7 +143,7 @@ def _full_entry(value: Any, name: str, default: Any) -> dict[str, Any]:
     for key in entry:
         if key not in PARAMETER_KEYS:
             suggestion = nearest(key, PARAMETER_KEYS)
-            expected = f"expected some of {', '.join(PARAMETER_KEYS[:8])}"
+            expected = f"available: {', '.join(PARAMETER_KEYS[:8])}"
             raise PartError(Problem((name, key), "unknown key", expected, suggestion))
     entry.setdefault("value", str(default.quantity))
     unit = u.Unit(entry.get("unit") or "")
@@ -265,8 +265,8 @@ def _check_extra(cls: Any, name: str, value: Any, defaults: Mapping[str, Any]) -
         raise PartError(
             Problem(
                 (name,),
-                f"{cls.__name__} has no parameter with this name",
-                f"expected some of {', '.join(defaults)}",
+                f"unknown parameter of {cls.__name__}",
+                f"available: {', '.join(defaults)}",
                 suggestion,
             )
         )
@@ -320,7 +320,7 @@ def set_parameters(model: Any, spec: Mapping[str, Any]) -> None:
     for name, entry in thaw(spec).items():
         if name not in model.parameters.names:
             suggestion = nearest(name, model.parameters.names)
-            expected = f"expected some of {', '.join(model.parameters.names)}"
+            expected = f"available: {', '.join(model.parameters.names)}"
             raise PartError(Problem((name,), "unknown parameter", expected, suggestion))
         current = model.parameters[name]
         full_entry = _complete(name, _full_entry(entry, name, current), current)

@@ -74,7 +74,9 @@ class TemplateSource(Model):
         for part in ("spectral", "spatial"):
             spec = getattr(self, part)
             if spec is not None and "type" not in spec:
-                yield Problem((part,), "has no type", "expected type: ..., such as pl-norm")
+                yield Problem(
+                    (part,), "missing key 'type'", "expected a model type such as pl-norm"
+                )
 
     def source_names(self) -> Iterable[str]:
         """Return the name of the source.

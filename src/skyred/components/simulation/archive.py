@@ -50,7 +50,7 @@ def _integer_between(low: int, high: int) -> Any:
     def validate(_: object, field: attrs.Attribute[int], value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise ValueError(
-                f"{field.name} is {value!r}, expected a whole number from {low} to {high}"
+                f"{field.name} is {value!r}; expected a whole number from {low} to {high}"
             )
 
     return validate
@@ -66,7 +66,7 @@ def _validate_livetime(_: object, field: attrs.Attribute[float], value: object) 
     """Raise if a livetime is not a number in its range."""
     if not isinstance(value, float) or not math.isfinite(value) or not 0 < value <= LIVETIME_MAX:
         raise ValueError(
-            f"{field.name} is {value!r} (minutes), expected above 0 and up to {LIVETIME_MAX:g}"
+            f"{field.name} is {value!r} (minutes); expected above 0 and up to {LIVETIME_MAX:g}"
         )
 
 

@@ -105,7 +105,7 @@ def _location(values: Mapping[str, str]) -> SimulationLocation:
         livetime=_minutes(values["livetime"]) if "livetime" in values else default.livetime,
     )
     if not values.get("folder", "."):
-        raise ValueError("folder is empty, expected the name of a folder")
+        raise ValueError("folder is empty; expected the name of a folder")
     return SimulationLocation(simulation, Path(values["folder"]) if "folder" in values else None)
 
 
@@ -116,7 +116,7 @@ def _values(query: str) -> dict[str, str]:
         if key not in KEYS:
             raise ValueError(_unknown("key", key, KEYS))
         if key in values:
-            raise ValueError(f"{key} is set more than once, expected once")
+            raise ValueError(f"{key} is set more than once; expected once")
         values[key] = value
     return values
 
@@ -142,7 +142,7 @@ def _integer(key: str, value: str) -> int:
         If it is not a whole number.
     """
     if not re.fullmatch(r"-?[0-9]{1,20}", value):
-        raise ValueError(f"{key} is {value!r}, expected a whole number")
+        raise ValueError(f"{key} is {value!r}; expected a whole number")
     return int(value)
 
 
@@ -167,7 +167,7 @@ def _minutes(duration: str) -> float:
     match = re.fullmatch(r"(-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?) ?(s|min|h)", duration)
     if match is None:
         raise ValueError(
-            f"livetime is {duration!r}, expected a number with s, min or h, as in 10min"
+            f"livetime is {duration!r}; expected a number with s, min or h, as in 10min"
         )
     return float(match[1]) * MINUTES[match[2]]
 
@@ -176,4 +176,4 @@ def _unknown(item_type: str, name: str, choices: Iterable[str]) -> str:
     """Return the error message for an unknown name."""
     choices = sorted(choices)
     hint = did_you_mean(name, choices)
-    return f"unknown {item_type} {name!r}, expected one of {', '.join(choices)}{hint}"
+    return f"unknown {item_type} {name!r}; available: {', '.join(choices)}{hint}"

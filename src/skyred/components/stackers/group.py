@@ -117,7 +117,7 @@ class GroupRuns(Stacker):
                 (), "missing key 'edges'", "expected edges such as [0 deg, 30 deg, 60 deg]"
             )
         if self.by == "time" and (self.times is None) == (self.width is None):
-            yield Problem((), "needs either times or width", "set one of the two")
+            yield Problem((), "needs either times or width", "set exactly one of them")
         if self.start is not None and self.times is not None:
             yield Problem(("start",), "cannot be combined with times", "use it with width")
 

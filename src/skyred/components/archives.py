@@ -56,7 +56,7 @@ def open_archive(location: str | tuple[str, ...]) -> DataStore | None:
 def _missing(location: str) -> str:
     if glob.has_magic(location):
         return f"no file matches the archive {location}"
-    return f"the archive {location} does not exist"
+    return f"no such archive: {location}; check the path"
 
 
 def _from_folder(folder: Path) -> DataStore:
@@ -108,7 +108,7 @@ def _files_of_list(locations: tuple[str, ...]) -> list[Path]:
             raise ArchiveError(
                 _missing(str(path))
                 if glob.has_magic(str(path))
-                else f"the DL3 file {path} does not exist"
+                else f"no such file: {path}; check the path"
             )
         files += find_fits_files(path) if path.is_dir() else [path]
     return files

@@ -193,7 +193,7 @@ def read_header(path: Path) -> Dl3Header | None:
     from astropy.io import fits
 
     if not path.exists():
-        raise ArchiveError(f"the DL3 file {path} does not exist")
+        raise ArchiveError(f"no such file: {path}; check the path")
     if not path.is_file():
         raise ArchiveError(f"{path} is not a regular file; expected a DL3 file")
     path = path.resolve()

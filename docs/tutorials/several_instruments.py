@@ -71,6 +71,7 @@ data:
     stack: {kind: sum}
   spectra:
     datasets: SPECTRA
+    names: entry
     fit_range: {energy: [1 TeV, 20 TeV]}
 model:
   - kind: source
@@ -86,7 +87,8 @@ estimate:
 # %%
 # Reduce the data
 # ---------------
-# Datasets that are read are named after their entry and numbered, so that names are unique.
+# With ``names: entry``, datasets that are read are named after their entry and numbered. By default
+# they keep the names in ``datasets.yaml``.
 
 from skyred import Orchestrator
 

@@ -103,7 +103,7 @@ def assert_agrees_with_scan(datasets: Datasets, points: FluxPoints) -> None:
         dataset = datasets[0]
         assert np.any((dataset.counts.data == 0) & (dataset.counts_off.data == 0))
     elif abs(errp - errn) < 0.05 * (errp + errn):
-        assert error == pytest.approx(0.5 * (errp + errn), rel=0.05)
+        assert error == pytest.approx(0.5 * (errp + errn), rel=0.02)
 
 
 @pytest.mark.slow

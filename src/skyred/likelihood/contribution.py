@@ -160,6 +160,28 @@ class Contribution(Protocol):
 
 
 @runtime_checkable
+class DifferentiableCube(Protocol):
+    """A model contribution with derivatives in every bin, as all have that are not fixed."""
+
+    def slope_cubes(self, state: Vector, indices: Indices) -> Iterator[tuple[int, Array]]:
+        """Return the derivatives of the predicted counts in every bin, masked or not.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Returns
+        -------
+        iterator of (int, array)
+            Index of a parameter in the state, and the derivatives by it, shape (energies, y, x).
+        """
+        ...
+
+
+@runtime_checkable
 class Refreshable(Protocol):
     """Object with IRFs that can be looked up again."""
 

@@ -201,6 +201,26 @@ class ScaledCounts:
         """
         return self.template * self.norm(self.subset.values(state))[:, None, None]
 
+    def slope_cubes(self, state: Vector, indices: Indices) -> Iterator[tuple[int, Array]]:
+        """Return the derivatives of the predicted counts in every bin, masked or not.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Yields
+        ------
+        int
+            Index of a parameter in the state.
+        array
+            The derivatives by this parameter, shape (energies, y, x).
+        """
+        for index, slope in self.subset.slopes(self.norm, state, SLOPE_STEP, indices):
+            yield index, self.template * slope[:, None, None]
+
     def may_be_negative(self, state: Vector) -> bool:
         """Return whether any norm is negative.
 

@@ -185,6 +185,25 @@ class GammapyCounts:
         """
         return self._cube(self.subset.values(state)).copy()
 
+    def slope_cubes(self, state: Vector, indices: Indices) -> Iterator[tuple[int, Array]]:
+        """Return the derivatives of the predicted counts in every bin, masked or not.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Yields
+        ------
+        int
+            Index of a parameter in the state.
+        array
+            The derivatives by this parameter, shape (energies, y, x).
+        """
+        yield from self.subset.slopes(self._cube, state, SLOPE_STEP, indices)
+
     def may_be_negative(self, state: Vector) -> bool:
         """Return whether any predicted counts are negative.
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import attrs
 import numpy as np
 from scipy import fft
 
-from skyred.likelihood.fisher import ContributionGradient, fisher_matrix
+from skyred.likelihood.contribution import DifferentiableCube
 from skyred.likelihood.statistics import Cash, WStat
 
 if TYPE_CHECKING:
@@ -67,26 +66,22 @@ class Maps:
         first_order, second_order = _weights(dataset, state)
         shape, requested = first_order.shape[1:], frozenset(indices.tolist())
         correlate = Correlation(kernels, shape)
-        gradients = [
-            ContributionGradient.evaluate(contribution, state, requested)
-            for contribution in dataset.contributions
-            if not requested.isdisjoint(contribution.free)
-        ]
-        cross = np.zeros((len(indices), *shape))
-        fisher = np.zeros((len(indices), len(indices)))
-        if gradients:
-            weights = second_order.ravel()[dataset.bins.indices]
-            present, block = fisher_matrix(gradients, weights)
-            positions = np.array([indices.tolist().index(index) for index in present], dtype=int)
-            fisher[np.ix_(positions, positions)] = block
-            for position, index in zip(positions, present, strict=True):
-                slope = _slope(dataset, gradients, int(index))
-                cross[position] = correlate(second_order * slope)
+        # in every bin: of bins without counts the likelihood needs only the sum, but they have
+        # information
+        slopes = [np.zeros(first_order.shape) for _ in indices]
+        positions = {index: position for position, index in enumerate(indices.tolist())}
+        for contribution in dataset.contributions:
+            if isinstance(contribution, DifferentiableCube):
+                for index, slope in contribution.slope_cubes(state, requested):
+                    slopes[positions[index]] += slope
+        weighted = [second_order * slope for slope in slopes]
+        cross = np.array([correlate(slope) for slope in weighted]).reshape(-1, *shape)
+        fisher = np.array([[np.vdot(first, second) for second in slopes] for first in weighted])
         return cls(
             correlate(first_order),
             Correlation(kernels**2, shape)(second_order),
             cross,
-            fisher,
+            fisher.reshape(len(slopes), len(slopes)),
         )
 
     def __add__(self, maps: Maps) -> Maps:
@@ -151,16 +146,6 @@ class Correlation:
         """
         product = np.einsum("eyx,eyx->yx", fft.rfft2(weights, self.padded), self.spectrum)
         return np.asarray(fft.irfft2(product, self.padded)[self.central])
-
-
-def _slope(dataset: CountsDataset, gradients: Sequence[ContributionGradient], index: int) -> Array:
-    """Return the derivative of the predicted counts in every bin; zero outside the mask."""
-    slope = np.zeros(dataset.bins.mask.size)
-    for gradient in gradients:
-        if index in gradient.indices:
-            bins = dataset.bins.indices[gradient.rows]
-            slope[bins] += gradient.slopes[gradient.indices.index(index)]
-    return slope.reshape(dataset.bins.mask.shape)
 
 
 def _weights(dataset: CountsDataset, state: Array) -> tuple[Array, Array]:

@@ -126,10 +126,25 @@ class Shape(ABC):
         Template or Mixture
             The derivative.
         """
+        return self.footprint.template(self.image_slope(values, index))
+
+    def image_slope(self, values: Array, index: int) -> Array:
+        """Return the derivative of the image after the PSF by one of the parameters.
+
+        Parameters
+        ----------
+        values : array
+            Values of the spatial parameters, shape (k,).
+        index : int
+            Index of the parameter among the spatial parameters.
+
+        Returns
+        -------
+        array
+            The derivative, shape (true energies, y, x).
+        """
         low, high = self._shifted(values, index)
-        return self.footprint.template(
-            self._image_difference(low, high) / (high[index] - low[index])
-        )
+        return np.asarray(self._image_difference(low, high) / (high[index] - low[index]))
 
     def _image_difference(self, low: Array, high: Array) -> Array:
         """Return the difference of two images."""

@@ -324,6 +324,37 @@ class SourceContribution:
             return np.zeros(self.bins.mask.shape)
         return self.footprint.cube(self.shape.image(self.subset.values(state)), self.flux(state))
 
+    def slope_cubes(self, state: Vector, indices: Indices) -> Iterator[tuple[int, Array]]:
+        """Return the derivatives of the predicted counts in every bin, masked or not.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Yields
+        ------
+        int
+            Index of a parameter in the state.
+        array
+            The derivatives by this parameter, shape (energies, y, x).
+        """
+        if self._template(state) is None:
+            return
+        values, flux = self.subset.values(state), self.flux(state)
+        image = self.shape.image(values)
+        for index, slope in self._flux_slopes(state, indices):
+            yield index, self.footprint.cube(image, slope)
+        for index in self.subset.free:
+            if int(self.subset.state_indices[index]) in indices:
+                image_slope = self.shape.image_slope(values, index)
+                yield (
+                    int(self.subset.state_indices[index]),
+                    self.footprint.cube(image_slope, flux),
+                )
+
     def may_be_negative(self, state: Vector) -> bool:
         """Return whether any flux is negative.
 

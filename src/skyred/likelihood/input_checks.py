@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skyred.likelihood.bins import Bins
-    from skyred.likelihood.likelihood import Total
+    from skyred.likelihood.likelihood import CompiledLikelihood
     from skyred.likelihood.parameters import ParameterSpace
 
     Array = NDArray[np.float64]
@@ -132,12 +132,12 @@ def check_flux_points(name: str, bins: Bins, values: Array, errors: Array) -> No
         )
 
 
-def check_bins(total: Total) -> None:
+def check_bins(total: CompiledLikelihood) -> None:
     """Check that there are bins to fit.
 
     Parameters
     ----------
-    total : Total
+    total : CompiledLikelihood
         The compiled likelihood.
 
     Raises
@@ -153,12 +153,12 @@ def check_bins(total: Total) -> None:
         )
 
 
-def check_source_positions(total: Total) -> None:
+def check_source_positions(total: CompiledLikelihood) -> None:
     """Check that every source with free parameters reaches a dataset.
 
     Parameters
     ----------
-    total : Total
+    total : CompiledLikelihood
         The compiled likelihood.
 
     Raises
@@ -191,12 +191,12 @@ def check_source_positions(total: Total) -> None:
         )
 
 
-def check_predictions(total: Total) -> None:
+def check_predictions(total: CompiledLikelihood) -> None:
     """Check that every model predicts finite counts at the start of the fit.
 
     Parameters
     ----------
-    total : Total
+    total : CompiledLikelihood
         The compiled likelihood.
 
     Raises
@@ -207,7 +207,7 @@ def check_predictions(total: Total) -> None:
     """
     space = total.space
     limits = np.array(space.limits()).reshape(-1, 2)
-    start = total.state(np.clip(total.frozen[space.free], *limits.T))
+    start = total.state(np.clip(total.initial_state[space.free], *limits.T))
     for dataset in total.datasets:
         for contribution in getattr(dataset, "contributions", ()):
             if np.isfinite(contribution.counts(start).total):

@@ -281,7 +281,7 @@ class ParameterSubset:
         for parameter, value in zip(self.parameters, values, strict=True):
             parameter.value = value
 
-    def shifted(self, values: Vector, index: int, fraction: float) -> tuple[Vector, Vector]:
+    def shift(self, values: Vector, index: int, fraction: float) -> tuple[Vector, Vector]:
         """Return the values with one parameter shifted down and up, within its limits.
 
         Parameters
@@ -322,7 +322,7 @@ class ParameterSubset:
         fraction : float
             Step of the differences, as a fraction of the default step.
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Yields
         ------
@@ -334,7 +334,7 @@ class ParameterSubset:
         for index in self.free:
             if int(self.state_indices[index]) not in indices:
                 continue
-            low, high = self.shifted(self.values(state), index, fraction)
+            low, high = self.shift(self.values(state), index, fraction)
             change = function(high) - function(low)
             yield int(self.state_indices[index]), change / (high[index] - low[index])
 

@@ -16,7 +16,7 @@ from skyred.likelihood.source import SourceContribution
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skyred.likelihood.likelihood import Total
+    from skyred.likelihood.likelihood import CompiledLikelihood
 
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
@@ -27,7 +27,7 @@ ITERATIONS = 4  # of the inverse along one axis, which is linear except for the 
 STEP = 1e-3  # of a pixel
 
 
-def pixel_grids(total: Total) -> list[PixelGrid]:
+def pixel_grids(total: CompiledLikelihood) -> list[PixelGrid]:
     """Return a pixel grid for each source with a free position.
 
     A source in several datasets has the grid of the first that it reaches; datasets with other
@@ -35,7 +35,7 @@ def pixel_grids(total: Total) -> list[PixelGrid]:
 
     Parameters
     ----------
-    total : Total
+    total : CompiledLikelihood
         The compiled likelihood.
 
     Returns
@@ -58,7 +58,7 @@ def pixel_grids(total: Total) -> list[PixelGrid]:
     return list(grids.values())
 
 
-def _sources(total: Total) -> Iterator[SourceContribution]:
+def _sources(total: CompiledLikelihood) -> Iterator[SourceContribution]:
     for dataset in total.datasets:
         for contribution in getattr(dataset, "contributions", ()):
             if (
@@ -69,7 +69,7 @@ def _sources(total: Total) -> Iterator[SourceContribution]:
                 yield contribution
 
 
-def _create_grid(source: SourceContribution, total: Total) -> PixelGrid | None:
+def _create_grid(source: SourceContribution, total: CompiledLikelihood) -> PixelGrid | None:
     shape = source.shape
     if not isinstance(shape, PointShape | ExtendedShape):
         return None
@@ -84,11 +84,13 @@ def _create_grid(source: SourceContribution, total: Total) -> PixelGrid | None:
     free = [axis for axis in (pixels.lon, pixels.lat) if axis in source.subset.free]
     free_positions = np.array([positions[indices[axis]] for axis in free], dtype=int)
     size = next((positions.get(indices[axis]) for axis in sizes), None)
-    mapping = GridMapping(pixels, source.subset.values(total.frozen), free, free_positions)
+    mapping = GridMapping(pixels, source.subset.values(total.initial_state), free, free_positions)
     return PixelGrid(
         name=source.name,
         indices=free_positions,
-        related=np.array([positions[i] for i in source.own.tolist() if i in positions], dtype=int),
+        related=np.array(
+            [positions[i] for i in source.state_indices.tolist() if i in positions], dtype=int
+        ),
         to_pixels=mapping.to_pixels,
         to_sky=mapping.to_sky,
         piecewise=piecewise,
@@ -97,8 +99,8 @@ def _create_grid(source: SourceContribution, total: Total) -> PixelGrid | None:
     )
 
 
-def _is_small(source: SourceContribution, sizes: Sequence[int], total: Total) -> bool:
-    values = source.subset.values(total.frozen)
+def _is_small(source: SourceContribution, sizes: Sequence[int], total: CompiledLikelihood) -> bool:
+    values = source.subset.values(total.initial_state)
     pixel = float(np.min(source.shape.model_image.pixel))  # type: ignore[attr-defined]
     units = [source.subset.parameters[index].unit.to("deg") for index in sizes]
     extent = [abs(values[index]) * unit for index, unit in zip(sizes, units, strict=True)]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skyred.interfaces.objective import PixelGrid
-    from skyred.likelihood.likelihood import Total
+    from skyred.likelihood.likelihood import CompiledLikelihood
 
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
@@ -45,11 +45,11 @@ class Relocation:
 
     Parameters
     ----------
-    total : Total
+    total : CompiledLikelihood
         The compiled likelihood.
     """
 
-    total: Total
+    total: CompiledLikelihood
 
     def __call__(self, x: Array, grids: tuple[PixelGrid, ...]) -> list[Array]:
         """Return vectors with an undetected source moved to where counts are in excess.
@@ -116,7 +116,7 @@ class Relocation:
         if score is None:
             return
         # a fit without the source leaves its spectrum unconstrained
-        first = self.total.frozen[self.total.space.free]
+        first = self.total.initial_state[self.total.space.free]
         scale = abs(first[norm]) or 1.0
         test = _tests(score, information)
         peaks = (test == maximum_filter(test, size=3)) & (test > max(DETECTED, significance + GAIN))
@@ -129,7 +129,7 @@ class Relocation:
             yield float(test[row, column]), start
 
     def _sources(self, grid: PixelGrid) -> Iterator[tuple[CountsDataset, SourceContribution]]:
-        start = self.total.state(self.total.frozen[self.total.space.free])
+        start = self.total.state(self.total.initial_state[self.total.space.free])
         for dataset in self.total.datasets:
             if not isinstance(dataset, CountsDataset):
                 continue
@@ -160,7 +160,7 @@ class Relocation:
         information is that with the parameters of the other models fitted again: a neighbour may
         have been fitted to the counts of the source, and leave no excess.
         """
-        spectrum = self.total.frozen[self.total.space.free]
+        spectrum = self.total.initial_state[self.total.space.free]
         spectrum[norm] = abs(spectrum[norm]) or 1.0
         others = np.setdiff1d(np.arange(len(without), dtype=np.int64), grid.related)
         others = others if len(others) <= MOST_OTHERS else others[:0]

@@ -18,7 +18,7 @@ from skyred.likelihood.parameters import ParameterSubset, default_step
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skyred.likelihood.likelihood import Total
+    from skyred.likelihood.likelihood import CompiledLikelihood
     from skyred.likelihood.source import SourceContribution
 
     Array = NDArray[np.float64]
@@ -93,12 +93,12 @@ def pixel_sizes(subset: ParameterSubset, pixel: float) -> Array:
     )
 
 
-def sharp_sources(total: Total, x: Array) -> list[SharpSource]:
+def sharp_sources(total: CompiledLikelihood, x: Array) -> list[SharpSource]:
     """Return the sources with sharp edges and free spatial parameters.
 
     Parameters
     ----------
-    total : Total
+    total : CompiledLikelihood
         The compiled likelihood.
     x : array
         The free parameters, shape (n,).
@@ -114,7 +114,7 @@ def sharp_sources(total: Total, x: Array) -> list[SharpSource]:
     return list(unique.values())
 
 
-def _sources(total: Total, x: Array) -> Iterator[SharpSource]:
+def _sources(total: CompiledLikelihood, x: Array) -> Iterator[SharpSource]:
     state = total.state(x)
     positions = {index: position for position, index in enumerate(total.space.free.tolist())}
     for dataset in total.datasets:
@@ -134,12 +134,14 @@ def _sources(total: Total, x: Array) -> Iterator[SharpSource]:
                 )
 
             related = [
-                positions[index] for index in contribution.own.tolist() if index in positions
+                positions[index]
+                for index in contribution.state_indices.tolist()
+                if index in positions
             ]
             yield SharpSource(
                 name=contribution.name,
                 indices=free_positions(free),
-                pixels=shape.pixels[free],
+                pixels=shape.pixel_sizes[free],
                 sizes=free_positions(sizes),
                 related=np.unique(related),
             )

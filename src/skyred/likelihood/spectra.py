@@ -82,7 +82,7 @@ class SpectralFlux:
         state_index = int(self.subset.state_indices[index])
         if index == self.norm and values[index] != 0:
             return state_index, self(state) / values[index]
-        low, high = self.subset.shifted(values, index, SLOPE_STEP)
+        low, high = self.subset.shift(values, index, SLOPE_STEP)
         return state_index, (self.flux(high) - self.flux(low)) / (high[index] - low[index])
 
 
@@ -183,7 +183,7 @@ def _grid_method(model: Any, parameters: list[Any], edges: u.Quantity) -> FluxMe
     return lambda values: grid.integral(curve(values))
 
 
-def compile_curve(model: Any, energy: Array, plain: bool = True) -> FluxMethod:
+def compile_curve(model: Any, energy: Array, unitless: bool = True) -> FluxMethod:
     """Return the differential flux as a function of a model's parameters.
 
     Parameters
@@ -192,7 +192,7 @@ def compile_curve(model: Any, energy: Array, plain: bool = True) -> FluxMethod:
         The model; components of a compound model are evaluated separately.
     energy : array
         The energies in TeV, of any shape.
-    plain : bool
+    unitless : bool
         Whether the model may be evaluated without units, if the result agrees at the current
         values.
 
@@ -208,8 +208,8 @@ def compile_curve(model: Any, energy: Array, plain: bool = True) -> FluxMethod:
     parameters = list(model.parameters)
     if type(model) is CompoundSpectralModel:
         split = len(model.model1.parameters)
-        first = compile_curve(model.model1, energy, plain)
-        second = compile_curve(model.model2, energy, plain)
+        first = compile_curve(model.model1, energy, unitless)
+        second = compile_curve(model.model2, energy, unitless)
         return lambda values: model.operator(first(values[:split]), second(values[split:]))
     quantities = _gammapy_method(model, parameters, lambda: u.Quantity(model(energy * u.TeV)))
     scales = _get_scales(parameters)
@@ -218,7 +218,7 @@ def compile_curve(model: Any, energy: Array, plain: bool = True) -> FluxMethod:
         return np.broadcast_to(model.evaluate(energy, *(values * scales)), energy.shape)
 
     values = np.array([parameter.value for parameter in parameters], dtype=float)
-    if plain and _agrees(numbers, values, quantities(values)):
+    if unitless and _agrees(numbers, values, quantities(values)):
         return numbers
     return _cache_up_to_norm(quantities, _find_norm(model, parameters))
 

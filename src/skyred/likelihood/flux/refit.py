@@ -20,7 +20,7 @@ from skyred.likelihood.datasets import CountsDataset
 from skyred.likelihood.flux.columns import FittedNorm
 from skyred.likelihood.flux.norm import Norm
 from skyred.likelihood.flux.profile import FixedProfile, RefittedProfile
-from skyred.likelihood.likelihood import Likelihood, Total
+from skyred.likelihood.likelihood import CompiledLikelihood, Likelihood
 from skyred.likelihood.minimise import minimise
 from skyred.likelihood.priors import Priors
 from skyred.likelihood.statistics import Cash
@@ -63,7 +63,7 @@ class Signal:
         """Empty set: the counts are linear in the norm."""
         return set()
 
-    def rows(self) -> slice:
+    def bin_indices(self) -> slice:
         """Return all selected bins.
 
         Returns
@@ -107,7 +107,7 @@ class Signal:
         yield self.index, self.unit
 
     def gradient(
-        self, state: Vector, weights: Array, weight: float, indices: frozenset[int]
+        self, state: Vector, weights: Array, weight_of_total: float, indices: frozenset[int]
     ) -> Iterator[tuple[int, float]]:
         """Return the derivative of a weighted sum of the predicted counts by the norm.
 
@@ -117,17 +117,17 @@ class Signal:
             Values of all parameters, shape (m,).
         weights : array
             Weights of the counts in the selected bins, shape (k,).
-        weight : float
-            Weight of the total.
+        weight_of_total : float
+            Weight of the total counts.
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Returns
         -------
         iterator of (int, float)
             Index of the norm in the state, and the derivative.
         """
-        return weighted_slopes(self, state, weights, weight, indices)
+        return weighted_slopes(self, state, weights, weight_of_total, indices)
 
     def cube(self, state: Vector) -> Array:
         """Return the predicted counts in every bin, masked or not.
@@ -255,7 +255,7 @@ class Refit:
         ]
         other_indices = [_free_indices(contribution, self.free) or set() for contribution in others]
         free = [*sorted(set().union(*other_indices)), self.index]
-        total = Total(attrs.evolve(self.space, free=np.array(free)), datasets)
+        total = CompiledLikelihood(attrs.evolve(self.space, free=np.array(free)), datasets)
         objective = with_start(build_objective_without_priors(total), len(free) - 1, start)
         result = minimise(objective)
         norm = norm_from_result(result, len(free) - 1, start.scale)
@@ -305,7 +305,8 @@ class Refit:
 
 def _free_indices(contribution: Any, free: set[int]) -> set[int] | None:
     """Return the free parameters of a contribution; None if they change more than its scale."""
-    own = contribution.own if hasattr(contribution, "own") else contribution.subset.state_indices
+    owner = contribution if hasattr(contribution, "state_indices") else contribution.subset
+    own = owner.state_indices
     indices = set(own.tolist()) & free
     return None if indices and not isinstance(contribution, ScaledCounts) else indices
 
@@ -360,12 +361,12 @@ def norm_from_result(result: FitResult, index: int, scale: float) -> Norm:
     return Norm(value, error, float(result.stat), bool(success), error if is_constrained else scale)
 
 
-def build_objective_without_priors(total: Total) -> Objective:
+def build_objective_without_priors(total: CompiledLikelihood) -> Objective:
     """Build the objective of datasets without priors.
 
     Parameters
     ----------
-    total : Total
+    total : CompiledLikelihood
         The likelihood of the datasets.
 
     Returns
@@ -376,7 +377,7 @@ def build_objective_without_priors(total: Total) -> Objective:
     space = total.space
     return Objective(
         names=[f"parameter {index}" for index in space.free],
-        start=total.frozen[space.free],
+        start=total.initial_state[space.free],
         limits=space.limits(),
         steps=space.steps(),
         stat=total.stat,

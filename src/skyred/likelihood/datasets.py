@@ -616,7 +616,7 @@ class GammapyDataset:
         return flux
 
     def _set(self, state: Vector) -> None:
-        for parameter, value in zip(self.space.all, state, strict=True):
+        for parameter, value in zip(self.space.parameters, state, strict=True):
             parameter.value = value
         self._reset_evaluators()
 

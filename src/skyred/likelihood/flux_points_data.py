@@ -1,4 +1,4 @@
-"""Flux-points data: a chi square of the differential flux at their energies."""
+"""Datasets of flux points, compared with the differential flux of models by a chi-square."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def compile_flux_points(
     space : ParameterSpace
         The parameters of all models.
     cross_check : CrossCheck
-        Rule for the models that may be evaluated without units.
+        Decides which models may be evaluated without units.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def compile_flux_points(
     FitError
         If a flux is not finite, or an error not positive.
     """
-    values, errors = _measured(dataset)
+    values, errors = _read_fluxes(dataset)
     mask = np.ones(values.shape, dtype=bool)
     if dataset.mask is not None:
         mask = np.asarray(getattr(dataset.mask, "data", dataset.mask), dtype=bool)
@@ -68,18 +68,18 @@ def compile_flux_points(
     return CountsDataset(str(dataset.name), contributions, bins, values, statistic)
 
 
-def _measured(dataset: FluxPointsDataset) -> tuple[Array, Array]:
-    """Return fluxes and errors in cm-2 s-1 TeV-1; asymmetric errors are averaged as in gammapy."""
+def _read_fluxes(dataset: FluxPointsDataset) -> tuple[Array, Array]:
+    """Return fluxes and errors in cm-2 s-1 TeV-1; asymmetric errors are averaged, as in gammapy."""
     points = dataset.data
     values = points.dnde.quantity
     try:
         errors = points.dnde_err.quantity
     except AttributeError:
         errors = (points.dnde_errn + points.dnde_errp).quantity / 2
-    return _plain(values), _plain(errors)
+    return _to_numbers(values), _to_numbers(errors)
 
 
-def _plain(quantity: Any) -> Array:
+def _to_numbers(quantity: Any) -> Array:
     return np.asarray(quantity.value * scale_of(quantity.unit), dtype=float)
 
 
@@ -134,7 +134,7 @@ class DifferentialFlux:
         Returns
         -------
         slice
-            The rows.
+            All indices.
         """
         return slice(None)
 

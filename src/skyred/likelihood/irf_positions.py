@@ -80,7 +80,7 @@ class IrfPositions:
         """Return whether the IRFs for two sets of values differ by rounding errors at most."""
         if self.position is None:
             return np.array_equal(reference, values)
-        axes = [self.position.lon, self.position.lat]
+        axes = [self.position.lon_index, self.position.lat_index]
         distance = separation(*self.position.radians(reference), *self.position.radians(values))
         same_shape = np.array_equal(np.delete(reference, axes), np.delete(values, axes))
         return distance < SAME_POSITION and same_shape
@@ -129,10 +129,10 @@ class IrfPositions:
         if self.position is not None and node != REFERENCE:
             column, row = node
             east, north = column * self._longitude_step(row), row * self.radius
-            lon_unit, lat_unit = self.position.units
-            values[self.position.lon] += east / lon_unit
+            lon_unit, lat_unit = self.position.unit_scales
+            values[self.position.lon_index] += east / lon_unit
             pole = np.pi / 2 / lat_unit
-            values[self.position.lat] = np.clip(
-                values[self.position.lat] + north / lat_unit, -pole, pole
+            values[self.position.lat_index] = np.clip(
+                values[self.position.lat_index] + north / lat_unit, -pole, pole
             )
         return values

@@ -361,7 +361,7 @@ class ExtendedShape(Shape):
         self.last_projection: tuple[Array, tuple[bytes, float], Array] | None = None
         if response.kernel is not None:
             self.convolution = Convolution(response.kernel, response.image_geom.data_shape)
-        largest_side = float(np.max(self.model_image.pixel))
+        largest_side = float(np.max(self.model_image.pixel_scales))
         self.pixel_sizes = sharp_edges.pixel_sizes(subset, largest_side)
         self.sharp: bool | None = None
 
@@ -379,7 +379,7 @@ class ExtendedShape(Shape):
             Whether it has sharp edges.
         """
         if self.sharp is None:
-            axes = [self.model_image.position.lon, self.model_image.position.lat]
+            axes = [self.model_image.position.lon_index, self.model_image.position.lat_index]
             sizes = self.pixel_sizes[axes]
             self.sharp = sharp_edges.has_sharp_edges(self._unconvolved, values, axes, sizes)
         return self.sharp

@@ -216,13 +216,13 @@ class Refit:
             _free_indices(contribution, free) is None for contribution in others
         ):
             return None
-        space = attrs.evolve(space, all=[*space.all, norm])
+        space = attrs.evolve(space, parameters=[*space.parameters, norm])
         return cls(space, split_datasets, str(model.name), free)
 
     @property
     def index(self) -> int:
         """Index of the norm in the state."""
-        return len(self.space.all) - 1
+        return len(self.space.parameters) - 1
 
     def fit(self, ranges: Mapping[str, tuple[int, int]], start: Norm, sign: int = 1) -> FittedNorm:
         """Fit the norm in a subset of the datasets.

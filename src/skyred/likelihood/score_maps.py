@@ -31,7 +31,8 @@ class ScoreMaps:
     Parameters
     ----------
     score, information : array
-        First and expected second derivatives, shape (y, x).
+        First and second derivatives of the log likelihood by the amplitude, the second with a
+        positive sign, shape (y, x).
     cross : array
         Elements of the Fisher matrix between the amplitude and k other parameters, shape
         (k, y, x).

@@ -143,11 +143,11 @@ def flux_points(
     from astropy import units as u
 
     from skyred.likelihood.flux.flux_points import CompiledFluxPointsEstimator
-    from skyred.likelihood.flux.stack_axis import aligned_axes, covered_axis
+    from skyred.likelihood.flux.stack_axis import aligned_axes, rounded_energy_axis
 
     all_datasets, edges = as_datasets(datasets), u.Quantity(energy_edges)
     require_counts(all_datasets)
-    covered_axis(aligned_axes(all_datasets), edges)
+    rounded_energy_axis(aligned_axes(all_datasets), edges)
     if not allow_multiple_telescopes:
         require_one_telescope(all_datasets)
     model = find_source(all_datasets, source)

@@ -18,7 +18,7 @@ FREE = np.zeros(3, dtype=bool)
 def test_covariance_of_a_parabola_is_exact() -> None:
     result = hesse(quadratic(COVARIANCE, MINIMUM), MINIMUM, FREE)
     assert result.covariance == pytest.approx(COVARIANCE, rel=1e-9)
-    assert result.flat == []
+    assert result.flat_names == []
     assert result.calls == 7
 
 
@@ -122,7 +122,7 @@ def test_parameters_without_positive_curvature_are_reported(
     matrix: np.ndarray, flat: list[str]
 ) -> None:
     result = hesse(curved(np.array(matrix)), np.zeros(3), FREE)
-    assert result.flat == flat
+    assert result.flat_names == flat
     named = np.isin(["p0", "p1", "p2"], flat) if result.zero_curvature else np.ones(3, dtype=bool)
     np.testing.assert_array_equal(np.isnan(np.diag(result.covariance)), named)
     assert np.isnan(result.edm)
@@ -131,5 +131,5 @@ def test_parameters_without_positive_curvature_are_reported(
 def test_negative_curvature_along_a_parameter_at_its_limit_is_ignored() -> None:
     at_limit = np.array([False, True, False])
     result = hesse(curved(np.diag([1.0, -1.0, 1.0])), np.zeros(3), at_limit)
-    assert result.flat == []
+    assert result.flat_names == []
     assert np.isfinite(result.covariance).all()

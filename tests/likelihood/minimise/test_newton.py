@@ -55,7 +55,7 @@ def test_descent_from_hundred_errors_away_converges() -> None:
 
 def test_descent_with_too_few_iterations_does_not_converge() -> None:
     objective = quadratic(np.eye(1), [0.0], start=[300.0])
-    assert not descend(objective, TOLERANCE, iterations=2).converged
+    assert not descend(objective, TOLERANCE, max_iterations=2).converged
 
 
 def test_steps_grow_if_errors_are_far_too_small() -> None:
@@ -229,9 +229,9 @@ def test_steps_across_a_valley_end_early() -> None:
         gradient_of=lambda x: np.array([2 * x[0] + 3 * np.sign(x[0] - 0.1), 2 * (x[1] - 2)]),
         fisher_of=lambda x: np.diag([2.0, 2.0]),
     )
-    patient, early = (descend(objective, TOLERANCE, least_gain=gain) for gain in (0.0, 0.01))
+    patient, early = (descend(objective, TOLERANCE, min_gain=gain) for gain in (0.0, 0.01))
     assert not early.converged
     assert early.calls < patient.calls
     assert stat(early.x) < stat(patient.x) + 0.05
-    plain = descend(quadratic(COVARIANCE, MINIMUM), TOLERANCE, least_gain=0.01)
+    plain = descend(quadratic(COVARIANCE, MINIMUM), TOLERANCE, min_gain=0.01)
     assert plain.converged

@@ -115,7 +115,7 @@ def assert_agrees_with_gammapy(
     """
     likelihood = Likelihood(make())
     assert notes or not likelihood.notes
-    theirs, start = GammapyLikelihood(make), likelihood.frozen[likelihood.space.free]
+    theirs, start = GammapyLikelihood(make), likelihood.initial_state[likelihood.space.free]
     for values in (start, *draw_values(likelihood.space.free_parameters, draws), *moves):
         ours = Prediction(likelihood.stat(values), likelihood.npred(values))
         assert_same(ours, theirs(values), stat, counts)

@@ -43,14 +43,14 @@ IN_ERRORS = 3e-3
 
 def errors(likelihood: Likelihood) -> np.ndarray:
     """Return the errors by the Fisher matrix; 0.01 for parameters without effect."""
-    diagonal = np.diag(likelihood.fisher(likelihood.frozen[likelihood.space.free]))
+    diagonal = np.diag(likelihood.fisher(likelihood.initial_state[likelihood.space.free]))
     assert np.all(diagonal >= 0)
     return np.sqrt(2 / np.where(diagonal > 0, diagonal, 2e4))
 
 
 def steps(likelihood: Likelihood, fraction: float) -> np.ndarray:
     """Return a fraction of the errors, but at most a hundredth of the values."""
-    values = np.abs(likelihood.frozen[likelihood.space.free])
+    values = np.abs(likelihood.initial_state[likelihood.space.free])
     return np.minimum(fraction * errors(likelihood), 0.01 * np.where(values > 0, values, np.inf))
 
 
@@ -72,7 +72,7 @@ def assert_gradient_is_correct(
 ) -> None:
     likelihood = Likelihood(make())
     assert likelihood.exact
-    x, scale = likelihood.frozen[likelihood.space.free], errors(likelihood)
+    x, scale = likelihood.initial_state[likelihood.space.free], errors(likelihood)
     expected = differentiate(likelihood.stat, x, steps(likelihood, fraction)) * scale
     difference = likelihood.gradient(x) * scale - expected
     names = likelihood.space.names()
@@ -238,7 +238,7 @@ def test_fisher_matrix_agrees_with_derivatives_of_predicted_counts(kind: str) ->
 
     make = with_models(dataset, models)
     likelihood, data = Likelihood(make()), make()[0]
-    x, scale = likelihood.frozen[likelihood.space.free], errors(likelihood)
+    x, scale = likelihood.initial_state[likelihood.space.free], errors(likelihood)
 
     def signal(at: np.ndarray) -> np.ndarray:  # the variable of the statistic of on-off data
         state = likelihood.state(at)
@@ -254,7 +254,7 @@ def test_fisher_matrix_agrees_with_derivatives_of_predicted_counts(kind: str) ->
 @pytest.mark.slow
 def test_results_do_not_depend_on_earlier_evaluations() -> None:
     make = with_models(all_dataset_types, linked_models)
-    used, start = Likelihood(make()), Likelihood(make()).frozen
+    used, start = Likelihood(make()), Likelihood(make()).initial_state
     x = start[used.space.free]
     for move in (1.02, 0.97, 1.0):
         used.stat(move * x), used.gradient(move * x), used.fisher(move * x)

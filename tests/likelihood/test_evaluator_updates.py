@@ -41,10 +41,10 @@ def update_both(
 ) -> tuple[MapEvaluator, MapEvaluator, Response | None]:
     """Return our evaluator, gammapy's, and our response."""
     instrument = Instrument(dataset)
-    ours = instrument.evaluator(model)
+    ours = instrument.create_evaluator(model)
     slices = instrument.update(ours)
     plain = Instrument(dataset, fast_kernels=False)
-    theirs = plain.evaluator(model)
+    theirs = plain.create_evaluator(model)
     theirs.update(
         dataset.exposure, plain.psf, dataset.edisp, dataset.counts.geom, instrument.mask_image
     )

@@ -69,7 +69,7 @@ def stat_of_new_assignment(assigned: Datasets) -> float:
 
 def move_sources(likelihood: Likelihood, distance: float) -> np.ndarray:
     """Return parameters with all sources moved to the north-west, and widened."""
-    x = likelihood.frozen[likelihood.space.free].copy()
+    x = likelihood.initial_state[likelihood.space.free].copy()
     for index, name in enumerate(likelihood.space.names()):
         if name.endswith("lon_0"):
             x[index] -= 0.6 * distance / np.cos(np.radians(small.CRAB[1]))
@@ -129,7 +129,7 @@ def test_irfs_far_from_the_start_are_updated() -> None:
 
 def test_source_can_leave_the_map_and_return() -> None:
     likelihood = Likelihood(datasets(lambda: [point()]))
-    start = likelihood.frozen[likelihood.space.free]
+    start = likelihood.initial_state[likelihood.space.free]
     before = likelihood.stat(start)
     x = move_sources(likelihood, 5.0)
     stat_outside = likelihood.stat(x)

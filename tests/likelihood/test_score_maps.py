@@ -17,7 +17,7 @@ from gammapy.modeling.models import (
 
 import small_datasets as small
 from skyred.likelihood.likelihood import Likelihood
-from skyred.likelihood.score_maps import Maps
+from skyred.likelihood.score_maps import ScoreMaps
 
 LON, LAT = small.CRAB
 
@@ -78,7 +78,7 @@ def test_information_of_all_bins_agrees_with_gammapy(
         [parameter.value for parameter in sparse.models.parameters.free_parameters], dtype=float
     )
     kernels = np.ones((len(sparse.counts.data), 1, 1))  # of a point in its pixel alone
-    maps = Maps.of(dataset, likelihood.state(x), kernels, likelihood.space.free)
+    maps = ScoreMaps.from_dataset(dataset, likelihood.state(x), kernels, likelihood.space.free)
 
     slopes, weights = npred_slopes(sparse), sparse.mask.data / sparse.npred().data
     expected = np.einsum("keyx,leyx->kl", slopes * weights, slopes)

@@ -55,7 +55,9 @@ def test_intervals_of_a_width_cover_all_runs_without_empty_ones(
 ) -> None:
     runs, _ = runs_and_nights
     steps = runs.equal_intervals(width)
-    touched = [set(runs.datasets_within(step)) | set(runs.datasets_across(step)) for step in steps]
+    touched = [
+        set(runs.datasets_within(step)) | set(runs.datasets_partly_within(step)) for step in steps
+    ]
     assert all(touched)
     assert set().union(*touched) == set(runs.names)
     assert intervals.describe_overlap(steps) == ""
@@ -95,7 +97,7 @@ def test_runs_across_an_edge_are_detected() -> None:
     runs = spans((0, 10), (10, 20), (19, 30), (-5, 40), (30, 40))
     interval = np.array([10.0, 25.0])
     assert runs.datasets_within(interval) == ["run-1"]
-    assert runs.datasets_across(interval) == ["run-2", "run-3"]
+    assert runs.datasets_partly_within(interval) == ["run-2", "run-3"]
 
 
 def test_span_is_from_the_first_start_to_the_last_stop_in_any_order() -> None:

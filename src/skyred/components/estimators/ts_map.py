@@ -196,9 +196,9 @@ class TSMap(MapEstimator):
         self._require_psf(maps)
         columns = ColumnSelection(
             self.n_sigma,
-            errors="errn-errp" in self.columns,
-            limit=self.n_sigma_ul if "ul" in self.columns else None,
-            sensitivity=self.n_sigma_sensitivity if "sensitivity" in self.columns else None,
+            asymmetric_errors="errn-errp" in self.columns,
+            n_sigma_ul=self.n_sigma_ul if "ul" in self.columns else None,
+            n_sigma_sensitivity=self.n_sigma_sensitivity if "sensitivity" in self.columns else None,
         )
         width, summed = self.kernel_width, self.sum_over_energy_groups
         maker = TSMapMaker(self.build_source(), width, summed, columns, self.without)

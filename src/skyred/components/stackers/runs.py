@@ -1,4 +1,4 @@
-"""The stackers `sum` (one dataset of all runs) and `keep` (one dataset for each run)."""
+"""The stackers `sum` (one dataset of all runs) and `keep` (one dataset per run)."""
 
 from __future__ import annotations
 
@@ -97,11 +97,16 @@ class Sum(Stacker):
         -------
         Stack
             The total of both.
+
+        Raises
+        ------
+        TypeError
+            If the totals have datasets of different types.
         """
         return merge_totals(left, right)
 
     def result(self, total: Stack) -> Datasets:
-        """Return the stacked dataset, or no dataset.
+        """Return the stacked dataset.
 
         Parameters
         ----------
@@ -111,14 +116,14 @@ class Sum(Stacker):
         Returns
         -------
         gammapy.datasets.Datasets
-            The datasets.
+            The stacked dataset; empty if no run was added.
         """
         from gammapy.datasets import Datasets
 
         return Datasets([] if total.dataset is None else [total.dataset])
 
     def write_script(self, script: Script) -> None:
-        """Write the stack, with an empty dataset of the type that the makers return.
+        """Write the stacking onto an empty dataset of the type that the makers return.
 
         Parameters
         ----------
@@ -133,12 +138,12 @@ class Sum(Stacker):
 
 @component
 class Keep(Stacker):
-    """Keep one dataset for each run, for a joint fit."""
+    """Keep one dataset per run, for a joint fit."""
 
     kind = "keep"
 
     def minimum_size(self, coverage_fractions: NDArray[np.float64]) -> float:
-        """Return the size of the datasets of all runs.
+        """Return the total size of the datasets of all runs.
 
         Parameters
         ----------
@@ -208,6 +213,11 @@ class Keep(Stacker):
         -------
         list
             The total of both.
+
+        Raises
+        ------
+        TypeError
+            If the totals have datasets of different types.
         """
         if left and right and type(left[0]) is not type(right[0]):
             raise mixed_types_error(left[0], right[0])

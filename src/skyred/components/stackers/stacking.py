@@ -12,7 +12,15 @@ from skyred.interfaces import Geometry
 
 @attrs.define(eq=False)
 class Stack:
-    """The total of `sum`: empty, or one dataset with the type of the first dataset."""
+    """A total of stacked runs: empty, or one dataset of the type of the first run.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        The geometry of the dataset.
+    dataset : gammapy.datasets.Dataset or None
+        The stacked dataset; None if no run was added.
+    """
 
     geometry: Geometry
     dataset: Any = None
@@ -31,7 +39,7 @@ def stack_dataset(stack: Stack, dataset: Any) -> Stack:
     Returns
     -------
     Stack
-        The same total.
+        The total that was passed.
 
     Raises
     ------
@@ -39,7 +47,7 @@ def stack_dataset(stack: Stack, dataset: Any) -> Stack:
         If the dataset is of another type than the total, or does not fit the geometry.
     """
     if stack.dataset is None:
-        stack.dataset = _empty(stack.geometry, dataset)
+        stack.dataset = _create_empty(stack.geometry, dataset)
     elif type(stack.dataset) is not type(dataset):
         raise mixed_types_error(stack.dataset, dataset)
     _stack(stack.dataset, dataset)
@@ -64,7 +72,7 @@ def merge_totals(left: Stack, right: Stack) -> Stack:
     Raises
     ------
     TypeError
-        If they have datasets of different types.
+        If the totals have datasets of different types.
     """
     if right.dataset is None:
         return left
@@ -80,9 +88,9 @@ def merge_stacks(left: Any, right: Any) -> None:
     """Stack a stacked dataset onto another one.
 
     gammapy's `stack` masks the IRFs of the right dataset on their coarse grid. This is correct for
-    one run, but wrong for a stack of masked runs, since it erases IRFs at the edge. The safe mask
-    of the right dataset is therefore set to True while it is stacked, and the original masks are
-    combined afterwards.
+    one run, but wrong for a stack of masked runs, since it erases IRFs at the edge of the mask. The
+    safe mask of the right dataset is therefore set to True during stacking, and the original masks
+    are combined afterwards.
 
     Parameters
     ----------
@@ -128,12 +136,12 @@ def mixed_types_error(total: Any, dataset: Any) -> TypeError:
     )
 
 
-def _empty(geometry: Geometry, dataset: Any) -> Any:
-    """Return the empty dataset that a dataset of this type is stacked onto.
+def _create_empty(geometry: Geometry, dataset: Any) -> Any:
+    """Create the empty dataset that datasets of this type are stacked onto.
 
-    A geometry returns datasets without off counts. gammapy silently stacks a dataset with off
-    counts onto such a dataset, and replaces wstat by Cash. The empty dataset therefore gets empty
-    off counts.
+    A geometry returns datasets without off counts. If a dataset with off counts is stacked onto
+    one of these, gammapy silently replaces wstat by Cash. The empty dataset therefore gets off
+    counts and acceptances of zero.
     """
     target = geometry.target()
     if type(target) is type(dataset):
@@ -153,14 +161,14 @@ def _empty(geometry: Geometry, dataset: Any) -> Any:
 def _stack(total: Any, dataset: Any) -> None:
     """Stack as gammapy does, except for the off acceptance of a total without off counts.
 
-    gammapy weights acceptances with off counts, so the off acceptance would be NaN and the
-    predicted background lost. In this case the off acceptances are added, until there are off
-    counts.
+    gammapy computes the off acceptance of a stack from the off counts: without any, it would be NaN
+    and the predicted background would be lost. As long as the total has no off counts, the off
+    acceptances are therefore added.
     """
-    off = getattr(total, "acceptance_off", None)
-    if off is not None:
-        off = off.copy()
-        off.stack(dataset.acceptance_off, weights=dataset.mask_safe)
+    acceptance_off = getattr(total, "acceptance_off", None)
+    if acceptance_off is not None:
+        acceptance_off = acceptance_off.copy()
+        acceptance_off.stack(dataset.acceptance_off, weights=dataset.mask_safe)
     total.stack(dataset)
-    if off is not None and not total.counts_off.data.any():
-        total.acceptance_off = off
+    if acceptance_off is not None and not total.counts_off.data.any():
+        total.acceptance_off = acceptance_off

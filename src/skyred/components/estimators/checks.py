@@ -83,7 +83,7 @@ def edge_problems(edges: u.Quantity, pipeline: Chain) -> Iterable[Problem]:
     for entry, axis in axes.items():
         low, high = axis.bounds
         edges_inside = edges[(edges >= low / TOLERANCE) & (edges <= high * TOLERANCE)]
-        nodes = np.log(axis.nodes().to_value("TeV"))
+        nodes = np.log(axis.bin_edges().to_value("TeV"))
         nearest_nodes = [
             int(np.argmin(np.abs(nodes - edge))) for edge in np.log(edges_inside.to_value("TeV"))
         ]

@@ -1,4 +1,4 @@
-"""Makers, based on gammapy's makers."""
+"""Makers, which reduce the data of a run with gammapy's makers."""
 
 from skyred.components.makers.fov_background import FoVBackground
 from skyred.components.makers.map_data import MapData

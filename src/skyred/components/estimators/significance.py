@@ -35,9 +35,8 @@ if TYPE_CHECKING:
 LOWEST, HIGHEST, BIN_WIDTH = -5.0, 8.0, 0.2  # range and bins of the distribution, in sigma
 COLUMNS = {
     "pixels": "Number of pixels outside the exclusion regions",
-    "mean": "Mean significance outside the exclusion regions; 0 is expected for a correct background",
-    "sigma": "Standard deviation of the significance outside the exclusion regions; 1 is expected for "
-    "a correct background",
+    "mean": "Mean significance outside the exclusion regions; expected: 0",
+    "sigma": "Standard deviation of the significance outside the exclusion regions; expected: 1",
 }
 
 

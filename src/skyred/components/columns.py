@@ -64,7 +64,7 @@ def convert_limits(column: Column, limits: u.Quantity, hint: str) -> Any:
     Raises
     ------
     ArchiveError
-        If the column is not numeric, or its unit does not fit the limits.
+        If the column is not numeric, or its unit is not compatible with the limits.
     """
     if column.dtype.kind not in "iuf":
         content = "strings" if column.dtype.kind in "SU" else column.dtype

@@ -167,7 +167,7 @@ class Processes(Engine):
         return self.workers or cores()
 
     def open(self) -> Executor:
-        """Return a process pool; its workers start with the first task.
+        """Return a process pool, whose workers start with the first task.
 
         Returns
         -------

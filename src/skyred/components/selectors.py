@@ -76,7 +76,7 @@ class ObservationIds(Selector):
             yield Problem(("ids",), "is empty", "expected at least one OBS_ID")
 
     def select(self, table: ObservationTable) -> ObservationTable:
-        """Keep the runs with these OBS_IDs.
+        """Keep the runs with the OBS_IDs in `ids`.
 
         Parameters
         ----------

@@ -62,7 +62,7 @@ def fit_norm(
     Parameters
     ----------
     model : gammapy.modeling.models.SpectralModel
-        The norm model; it is changed.
+        The norm model, which is changed in place.
     sums : EnergySums
         The counts and the background.
     shape_parameters : sequence of gammapy.modeling.Parameter

@@ -42,7 +42,7 @@ class Absorption(Fields):
         Yields
         ------
         Problem
-            Both or none of them.
+            Both options, or neither of them.
         """
         if (self.ebl is None) == (self.file is None):
             message = "has neither ebl nor file" if self.ebl is None else "has both ebl and file"

@@ -110,7 +110,7 @@ class BackgroundModels(Model):
                 self._write_norm(script)
 
     def _write_norm(self, script: Script) -> None:
-        """Write the norm model of a dataset; gammapy's default if it is the same."""
+        """Write the background model of a dataset, with the norm model if it is not the default."""
         norm, options = build_part("spectral", self.spectral), "dataset_name=dataset.name"
         if type(norm).__name__ != "PowerLawNormSpectralModel" or not has_only_defaults(norm):
             norm_variable = ModelWriter(script, script.body).write_part(norm, "norm")

@@ -368,7 +368,7 @@ def freeze_parameters(model: Any, scope: str) -> None:
     Parameters
     ----------
     model : gammapy.modeling.models.SkyModel
-        The model; it is changed.
+        The model, which is changed in place.
     scope : {"nothing", "spatial", "all-but-norm", "all"}
         The parameters to freeze.
     """

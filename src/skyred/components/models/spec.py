@@ -315,7 +315,7 @@ def set_parameters(model: Any, spec: Mapping[str, Any]) -> None:
     Parameters
     ----------
     model : gammapy.modeling.models.ModelBase
-        The model; it is changed.
+        The model, which is changed in place.
     spec : mapping
         The parameters by name, as numbers, quantities or mappings.
 

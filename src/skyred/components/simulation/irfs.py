@@ -135,7 +135,9 @@ def background() -> Background3D:
     """
     energy = MapAxis.from_energy_bounds(*ENERGY_RANGE, nbin=8, per_decade=True, name="energy")
     edges = np.linspace(-FIELD_RADIUS, FIELD_RADIUS, 25) * u.deg
-    axes = MapAxes([energy, *(MapAxis.from_edges(edges, name=n) for n in ("fov_lon", "fov_lat"))])
+    axes = MapAxes(
+        [energy, *(MapAxis.from_edges(edges, name=name) for name in ("fov_lon", "fov_lat"))]
+    )
     coords = axes.get_coord()
     shape = acceptance(np.hypot(coords["fov_lon"], coords["fov_lat"]))
     rate = 4.7e-4 * coords["energy"].to_value("TeV") ** -2.7 * shape

@@ -277,9 +277,9 @@ class GroupRuns(Stacker):
         Parameters
         ----------
         total : GroupTotal
-            The total; it is changed.
+            The total, which is changed in place.
         dataset : gammapy.datasets.Dataset
-            The dataset of the run; it is not changed.
+            The dataset of the run, which is not changed.
         observation : gammapy.data.Observation
             The run.
 
@@ -308,14 +308,14 @@ class GroupRuns(Stacker):
         Parameters
         ----------
         left : GroupTotal
-            The total of the first runs; it is changed.
+            The total of the first runs, which is changed in place.
         right : GroupTotal
-            The total of the following runs; it may be changed.
+            The total of the following runs, which may be changed.
 
         Returns
         -------
         GroupTotal
-            The total of both.
+            The merged total.
 
         Raises
         ------

@@ -260,10 +260,10 @@ def format_time(mjd: float, other_times: Sequence[float]) -> str:
     """
     # not np.rint: it rounds half to even, so two times 1 s apart may become equal
     seconds = np.floor(np.array([mjd, *other_times]) * DAY + 0.5).astype(int)
-    formatted = (MJD_EPOCH + timedelta(seconds=int(seconds[0]))).strftime("%Y-%m-%dT%H%M%S")
+    date_text = (MJD_EPOCH + timedelta(seconds=int(seconds[0]))).strftime("%Y-%m-%dT%H%M%S")
     if np.all(seconds % DAY == 0):
-        return formatted[:10]
-    return formatted[:15] if np.all(seconds % 60 == 0) else formatted
+        return date_text[:10]
+    return date_text[:15] if np.all(seconds % 60 == 0) else date_text
 
 
 def zenith_angle(observation: Observation) -> float:
@@ -287,7 +287,7 @@ def zenith_angle(observation: Observation) -> float:
     from astropy.utils import iers
 
     site(observation)  # raises an error if the location is missing
-    # the tables of Earth rotation would improve the angle by arcseconds only: do not download them
+    # do not download tables of the Earth's rotation, which change the angle only by arcseconds
     with (
         iers.conf.set_temp("auto_download", False),
         iers.conf.set_temp("iers_degraded_accuracy", "ignore"),

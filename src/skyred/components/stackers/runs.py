@@ -65,9 +65,9 @@ class Sum(Stacker):
         Parameters
         ----------
         total : Stack
-            The total; it is changed.
+            The total, which is changed in place.
         dataset : gammapy.datasets.Dataset
-            The dataset of the run; it is not changed.
+            The dataset of the run, which is not changed.
         observation : gammapy.data.Observation
             The run.
 
@@ -89,14 +89,14 @@ class Sum(Stacker):
         Parameters
         ----------
         left : Stack
-            The total of the first runs; it is changed.
+            The total of the first runs, which is changed in place.
         right : Stack
-            The total of the following runs; it may be changed.
+            The total of the following runs, which may be changed.
 
         Returns
         -------
         Stack
-            The total of both.
+            The merged total.
 
         Raises
         ------
@@ -178,9 +178,9 @@ class Keep(Stacker):
         Parameters
         ----------
         total : list
-            The total; it is changed.
+            The total, which is changed in place.
         dataset : gammapy.datasets.Dataset
-            The dataset of the run; it is not changed.
+            The dataset of the run, which is not changed.
         observation : gammapy.data.Observation
             The run.
 
@@ -205,14 +205,14 @@ class Keep(Stacker):
         Parameters
         ----------
         left : list
-            The total of the first runs; it is changed.
+            The total of the first runs, which is changed in place.
         right : list
-            The total of the following runs; it may be changed.
+            The total of the following runs, which may be changed.
 
         Returns
         -------
         list
-            The total of both.
+            The merged total.
 
         Raises
         ------

@@ -32,9 +32,9 @@ def stack_dataset(stack: Stack, dataset: Any) -> Stack:
     Parameters
     ----------
     stack : Stack
-        The total; it is changed.
+        The total, which is changed in place.
     dataset : gammapy.datasets.Dataset
-        The dataset; it is not changed.
+        The dataset, which is not changed.
 
     Returns
     -------
@@ -60,14 +60,14 @@ def merge_totals(left: Stack, right: Stack) -> Stack:
     Parameters
     ----------
     left : Stack
-        The total of the first runs; it is changed.
+        The total of the first runs, which is changed in place.
     right : Stack
-        The total of the following runs; it must not be used afterwards.
+        The total of the following runs, which must not be used afterwards.
 
     Returns
     -------
     Stack
-        The total of both.
+        The merged total.
 
     Raises
     ------
@@ -95,24 +95,24 @@ def merge_stacks(left: Any, right: Any) -> None:
     Parameters
     ----------
     left : gammapy.datasets.MapDataset
-        A stacked dataset; it is changed.
+        A stacked dataset, which is changed in place.
     right : gammapy.datasets.MapDataset
-        The dataset to stack onto it.
+        The dataset that is stacked onto the left one.
     """
-    safe_right = right.mask_safe
-    if safe_right is None or left.mask_safe is None:
+    right_mask = right.mask_safe
+    if right_mask is None or left.mask_safe is None:
         _stack(left, right)
         return
-    safe_left = left.mask_safe.copy()  # stacking writes into the original
-    all_safe = safe_right.copy()
-    all_safe.data[...] = True
-    right.mask_safe = all_safe
+    left_mask = left.mask_safe.copy()  # stacking writes into the original
+    full_mask = right_mask.copy()
+    full_mask.data[...] = True
+    right.mask_safe = full_mask
     try:
         _stack(left, right)
     finally:
-        right.mask_safe = safe_right
-    left.mask_safe = safe_left
-    left.mask_safe.data = np.logical_or(left.mask_safe.data, safe_right.data)
+        right.mask_safe = right_mask
+    left.mask_safe = left_mask
+    left.mask_safe.data = np.logical_or(left.mask_safe.data, right_mask.data)
 
 
 def mixed_types_error(total: Any, dataset: Any) -> TypeError:

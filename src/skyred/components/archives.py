@@ -26,8 +26,8 @@ def open_archive(location: str | tuple[str, ...]) -> DataStore | None:
     Parameters
     ----------
     location : str or tuple of str
-        A folder with index files; a folder of DL3 files without an index, also in subfolders; an
-        HDU index file (``hdu-index...fits``); or one or more DL3 files.
+        One of the following: a folder with index files, a folder with DL3 files (also in
+        subfolders) but no index, an HDU index file (``hdu-index...fits``), or DL3 files.
 
     Returns
     -------

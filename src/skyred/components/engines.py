@@ -167,7 +167,7 @@ class Processes(Engine):
         return self.workers or cores()
 
     def open(self) -> Executor:
-        """Return a process pool, whose workers start with the first task.
+        """Create a process pool; the workers start with the first task.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""The selector `time-window`, which cuts runs to time windows or selects whole runs."""
+"""The selector `time-window`: runs are cut to time windows, or whole runs are selected."""
 
 from __future__ import annotations
 

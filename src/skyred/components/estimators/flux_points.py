@@ -164,7 +164,7 @@ def _write_source_name(path: Path, source: str) -> None:
 
 @component
 class FluxPoints(Estimator):
-    """Flux points of a source, whose norm is fitted in each energy bin."""
+    """Flux points of a source: the norm is fitted in each energy bin."""
 
     kind = "flux-points"
     product = FluxPointsProduct

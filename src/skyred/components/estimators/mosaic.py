@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def select_maps(datasets: Datasets, patterns: Sequence[str]) -> list[MapDataset]:
-    """Return the map datasets with a matching name, which must be on one pixel grid.
+    """Return the map datasets with a matching name; check that they are on one pixel grid.
 
     Parameters
     ----------

@@ -21,10 +21,11 @@ STAT_TOLERANCE = 1e-6  # smaller differences of the statistic are ignored
 
 @attrs.define(eq=False)
 class ScaledObjective:
-    """An objective as a function of factors, which are offsets from the start in units of a step.
+    """An objective as a function of factors: offsets from the start, in units of a step.
 
-    A step is about one error. gammapy's own factors are of order one, independent of the errors:
-    an absolute tolerance of 1e-4, as in scipy, could then be as large as the error of a position.
+    A step is about one error. gammapy's own factors are of order one, independent of the errors.
+    With those, an absolute tolerance of 1e-4, as in scipy, could be as large as the error of a
+    position.
 
     Parameters
     ----------

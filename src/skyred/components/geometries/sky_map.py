@@ -107,7 +107,7 @@ class MapGeometry(Geometry):
             for size in (self.bin_size, self.irf_bin_size)
         )
         bins, true_bins = (len(axis.bin_edges()) - 1 for axis in (self.energy, self.energy_true))
-        # counts and background (float32) and safe mask (1 byte); exposure; PSF
+        # counts, background (float32) and safe mask (1 byte), then exposure and PSF (float32)
         return pixels * (9 * bins + 4 * true_bins) + irf_pixels * 4 * true_bins * self.psf_bins
 
     def target(self, name: str | None = None) -> MapDataset:

@@ -209,7 +209,7 @@ class ReflectedRegions(Maker):
         return None
 
     def _search_geom(self, geom: RegionGeom, pointing: SkyCoord) -> WcsGeom:
-        """Create the geometry in which gammapy searches for off regions, around the pointing.
+        """Create gammapy's geometry for the search for off regions, around the pointing.
 
         Parameters
         ----------

@@ -20,7 +20,7 @@ def skip_if_empty(script: Script) -> None:
 
 
 def write_exclusion(script: Script, exclude: Regions, geom: str, block: str = "body") -> str:
-    """Write the exclusion mask, which is False in the excluded regions.
+    """Write the exclusion mask, with False in the excluded regions.
 
     Parameters
     ----------

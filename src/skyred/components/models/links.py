@@ -100,7 +100,7 @@ def link_problems(model: Any, pipeline: Chain) -> Iterator[Problem]:
 
 
 def _get_uses(model: Any) -> Iterator[LinkUse]:
-    """Return the uses in a model, which may be None if its options are invalid."""
+    """Return the uses in a model; no uses for None, which replaces a model with invalid options."""
     find_links = getattr(model, "links", None)
     return iter(find_links() if find_links else ())
 

@@ -156,7 +156,7 @@ def _create_observation(number: int, livetime: float) -> Observation:
 
 
 def _create_dataset(observation: Observation, size: tuple[u.Quantity, u.Quantity]) -> MapDataset:
-    """Create the dataset from which events are sampled, with the true models.
+    """Create the dataset for the sampling of events, with the true models.
 
     Parameters
     ----------

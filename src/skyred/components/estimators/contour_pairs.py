@@ -73,22 +73,10 @@ class ContourPair:
             statistic, its square root, and the probability.
         """
         for contour in self.contours:
-            x_columns, y_columns = (
-                (name, unit, value, *_finite_range(coordinates))
-                for name, unit, value, coordinates in zip(
-                    (self.x, self.y),
-                    self.units,
-                    self.best_fit,
-                    (contour.x, contour.y),
-                    strict=True,
-                )
-            )
             yield (
-                *x_columns,
-                *y_columns,
-                contour.rise,
-                np.sqrt(contour.rise),
-                probability(contour.rise),
+                *(self.x, self.units[0], self.best_fit[0], *_finite_range(contour.x)),
+                *(self.y, self.units[1], self.best_fit[1], *_finite_range(contour.y)),
+                *(contour.rise, np.sqrt(contour.rise), probability(contour.rise)),
             )
 
     @classmethod

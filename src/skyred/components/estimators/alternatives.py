@@ -186,7 +186,7 @@ def _find_parameter(datasets: Datasets, name: str, alternative: str) -> Paramete
 
 
 def _fix_parameter(parameter: Parameter, name: str, fixed_value: Any) -> list[str]:
-    """Freeze a parameter at a value, or at its own value if that is None, and return caveats."""
+    """Freeze a parameter at a value (None: at its current value), and return caveats."""
     if fixed_value is not None:
         quantity = u.Quantity(fixed_value)
         if quantity.unit == u.dimensionless_unscaled:

@@ -116,12 +116,12 @@ def _range_problems(
 
 
 def bin_problems(edges: u.Quantity | None, pipeline: Chain) -> Iterable[Problem]:
-    """Yield problems with energy edges or, if there are none, with axes without common bins.
+    """Yield problems with energy edges or, if these are valid, with axes without common bins.
 
     Parameters
     ----------
     edges : astropy.units.Quantity or None
-        Energy edges, shape (n + 1,).
+        Energy edges, shape (n + 1,); None if they are not set, which is valid.
     pipeline : Chain
         The pipeline with the energy axes.
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-# by this much, the statistic of the more general model may exceed that of the other, because of
-# rounding errors and non-differentiable points
+# the statistic of the more general model may be higher than that of the other model by this much,
+# because of rounding errors and non-differentiable points
 TOLERANCE = 0.01
 DESCRIPTIONS = {
     "model": "name of the model",

@@ -24,7 +24,7 @@ DESCRIPTIONS = {
     "error": "symmetric error, from the second derivatives",
 }
 MAX_POWER = 2  # largest power of ten of numbers that are written without an exponent
-LINE_STYLES = ("-", "--", ":", "-.")  # after all colours were used with one style, the next follows
+LINE_STYLES = ("-", "--", ":", "-.")  # one for each cycle through the colours
 
 
 @attrs.frozen

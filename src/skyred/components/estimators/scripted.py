@@ -228,7 +228,7 @@ def write_nights(script: Script) -> str:
     script.body.add(
         "starts = np.array([dataset.gti.time_start[0].tt.mjd for dataset in datasets])",
         "stops = np.array([dataset.gti.time_stop[-1].tt.mjd for dataset in datasets])",
-        "# nights are separated in the middle of the time of day without the start of a run",
+        "# nights are separated in the middle of the longest daily period in which no run starts",
         "clock = np.sort(starts % 1)",
         "gaps = np.diff(clock, append=clock[0] + 1)",
         "nights = np.floor(starts - clock[gaps.argmax()] - gaps.max() / 2)",

@@ -161,7 +161,7 @@ class SignificanceProduct(FluxMapsProduct):
         return ax
 
     def plot_distribution(self, ax: Axes | None = None) -> Axes:
-        """Draw the distribution of the significance in the energy bin with the highest value.
+        """Draw the distribution of the significance in the most significant energy bin.
 
         Parameters
         ----------

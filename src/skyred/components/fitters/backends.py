@@ -59,7 +59,7 @@ class GammapyFit(Fitter):
         None,
         type=float,
         min=0,
-        doc="Tolerance (tol of minuit and scipy, ftol of sherpa); by default that of the backend.",
+        doc="Tolerance (tol of minuit and scipy, ftol of sherpa); by default, the backend's own.",
     )
     options: FrozenMapping = option(
         FrozenMapping({}),
@@ -192,7 +192,7 @@ class GammapyFit(Fitter):
             )
 
     def _search(self, scaled: ScaledObjective) -> tuple[Array, str]:
-        """Run the backend, and return the factors at its end and a message if it failed.
+        """Run the backend; return the final factors, and a message if the backend failed.
 
         Parameters
         ----------

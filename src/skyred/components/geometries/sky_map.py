@@ -234,7 +234,7 @@ class MapGeometry(Geometry):
         self._write_cutout(script)
 
     def _write_cutout(self, script: Script) -> None:
-        """Write the cutout of the empty dataset around the pointing of a run, or its copy."""
+        """Write the empty dataset of one run: a cutout around its pointing, or a copy."""
         name = f'f"{script.entry}-{{observation.obs_id}}"'
         width = self._get_cutout_width(script.reduction)
         if width is None:

@@ -114,7 +114,7 @@ def _linearise_log(
     offset = log_model()
     slopes = [np.ones_like(offset)]
     for parameter in shape_parameters:
-        # exact for any step, since the function is linear; a large one could underflow with cutoffs
+        # any step is exact, since the function is linear; at a large step, a cutoff could underflow
         parameter.value = 0.01
         slopes.append((log_model() - offset) / 0.01)
         parameter.value = 0

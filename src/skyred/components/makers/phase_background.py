@@ -96,8 +96,7 @@ class PhaseBackground(Maker):
     )
     column: str = option(
         "PHASE",
-        doc="Column of the event list with the phases, in turns. Only their fractional part is "
-        "used.",
+        doc="Column of the event list with the phases, in turns; only the fractional part is used.",
     )
 
     def validate(self) -> Iterable[Problem]:

@@ -165,7 +165,7 @@ class SpectrumData(Maker):
         gammapy would set their exposure to 0.
         """
         with script.loop.inside('if "rad" in observation.psf.axes.names:'):
-            script.loop.add("# gammapy would set the exposure to 0")
+            script.loop.add("# beyond the PSF table, gammapy would set the exposure to 0")
             script.loop.add('psf_edges = observation.psf.axes["rad"].edges')
             with script.loop.inside("if geom.region.radius > psf_edges[-1]:"):
                 script.loop.add('raise ValueError("the on region is larger than the PSF table")')

@@ -134,7 +134,7 @@ class ColumnRange(Selector):
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            A missing or reversed range, different units, or a range in addition to values.
         """
         if bool(self.values) == (self.min is not None or self.max is not None):
             yield Problem((), "needs either a range or values", "set min or max, or else values")

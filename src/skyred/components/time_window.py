@@ -63,7 +63,7 @@ class TimeWindow(Selector):
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            A missing, reversed or overlapping window, or options that cannot be combined.
         """
         limits = (self.start, self.stop)
         if self.windows and any(limits):

@@ -50,7 +50,7 @@ class Alternative(Fields):
         Yields
         ------
         Problem
-            A problem, with the option and the reason.
+            No changes, or a new model without a type.
         """
         if not (self.without or self.fix or self.free or self.replace):
             expected = "expected one of without, fix, free, replace"

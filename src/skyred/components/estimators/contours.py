@@ -189,7 +189,7 @@ class Contours(Estimator):
         Yields
         ------
         Problem
-            A problem, with the option and the reason.
+            Fewer than two names, or no contours.
         """
         if len(self.parameters) == 1 and not any(sign in self.parameters[0] for sign in "*?["):
             yield Problem(("parameters",), "has one name", "expected two or more names")
@@ -209,7 +209,7 @@ class Contours(Estimator):
         Yields
         ------
         Problem
-            A problem, with the option and the reason.
+            A parameter that is frozen or does not exist.
         """
         yield from parameter_problems(self.parameters, pipeline, ("parameters",), free=True)
 

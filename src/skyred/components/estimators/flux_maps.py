@@ -161,7 +161,7 @@ class MapEstimator(Estimator):
         Yields
         ------
         Problem
-            A problem, with the option and the reason.
+            Data without maps, or invalid energy edges.
         """
         yield from map_problems(pipeline)
         if self.energy_edges is not None:

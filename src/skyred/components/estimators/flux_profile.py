@@ -200,7 +200,7 @@ class FluxProfile(Estimator):
         Yields
         ------
         Problem
-            A problem, with the option and the reason.
+            Energy edges that do not increase, or neither or both of line and rings.
         """
         yield from order_problems(self.energy_edges)
         if (self.line is None) == (self.rings is None):

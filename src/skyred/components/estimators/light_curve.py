@@ -83,7 +83,7 @@ class LightCurve(Estimator):
         Yields
         ------
         Problem
-            A problem, with the option and the reason.
+            Invalid energy edges, or intervals that are missing, invalid or have no effect.
         """
         yield from order_problems(self.energy_edges)
         interval_options = [] if self.width is None else ["width"]

@@ -130,7 +130,7 @@ class ModelComparison(Estimator):
         Yields
         ------
         Problem
-            A problem, with the option and the reason.
+            No alternatives, or two models with the same name.
         """
         if not self.alternatives:
             yield Problem(("alternatives",), "is empty", "expected at least one")

@@ -202,7 +202,7 @@ class ProfileLikelihood(Estimator):
         Yields
         ------
         Problem
-            A problem, with the option and the reason.
+            A parameter that is frozen or does not exist.
         """
         yield from parameter_problems(self.parameters, pipeline, ("parameters",), free=True)
 

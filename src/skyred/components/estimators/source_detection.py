@@ -226,7 +226,7 @@ class SourceDetection(Estimator):
         Yields
         ------
         Problem
-            A problem, with the option and the reason.
+            An estimator without a significance map, or with more than one energy bin.
         """
         if not issubclass(self.on.product, FluxMapsProduct | GammapyProduct):
             yield Problem(

@@ -41,7 +41,7 @@ class EnergyAxis(Fields):
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            Invalid or missing energies, or too many bins.
         """
         for name in ("min", "edges"):
             if (low := getattr(self, name)) is not None and np.any(low <= 0 * low.unit):

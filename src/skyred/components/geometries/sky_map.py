@@ -62,7 +62,7 @@ class MapGeometry(Geometry):
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            A map smaller than a pixel, an ambiguous centre, or energy axes without overlap.
         """
         if np.any(self.width < self.bin_size):
             yield Problem(

@@ -52,7 +52,7 @@ class SpectrumGeometry(Geometry):
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            Energy axes that do not overlap.
         """
         yield from overlap_problems(self.energy, self.energy_true)
 

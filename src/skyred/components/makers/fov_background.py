@@ -57,7 +57,7 @@ class FoVBackground(Maker):
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            A free tilt with another method or norm model.
         """
         if self.free_tilt and self.method != "fit":
             yield Problem(("free_tilt",), "needs method: fit", "set method: fit, or remove it")

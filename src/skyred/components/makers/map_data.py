@@ -51,7 +51,7 @@ class MapData(Maker):
         Yields
         ------
         Problem
-            Each problem, with the path of the option.
+            A geometry that is not a map.
         """
         yield from geometry_problems(self, "map", pipeline)
 

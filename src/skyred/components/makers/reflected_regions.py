@@ -64,7 +64,7 @@ class ReflectedRegions(Maker):
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            An option that is missing, or has no effect with this finder.
         """
         if self.finder == "wobble":
             if self.n_off_regions is None:

@@ -154,7 +154,7 @@ class RingBackground(Ring):
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            A width that is not positive.
         """
         if self.width <= 0:
             yield Problem(("width",), f"is {self.width}", "expected more than 0 deg")
@@ -244,7 +244,7 @@ class AdaptiveRingBackground(Ring):
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            An option that is not positive, or an outer radius that is too small.
         """
         for name in ("width", "stepsize", "theta", "threshold_alpha"):
             if getattr(self, name) <= 0:

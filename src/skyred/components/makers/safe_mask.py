@@ -72,7 +72,7 @@ class SafeMask(Maker):
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            No method, or both a position and an offset.
         """
         if not self.methods:
             yield Problem(

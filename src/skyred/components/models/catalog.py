@@ -74,7 +74,7 @@ class CatalogSources(Model):
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            A missing selection, an incomplete cone, or an unknown model variant.
         """
         if not self.sources and self.center is None:
             yield Problem((), "selects no sources", "expected sources: [...], or center and radius")
@@ -121,7 +121,7 @@ class CatalogSources(Model):
         Yields
         ------
         Problem
-            Each problem, with the path of the option.
+            A catalogue that cannot be read, or a source that it does not contain.
         """
         if any(True for _ in self.validate()):
             return  # invalid options would be reported as errors of the catalogue

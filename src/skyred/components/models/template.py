@@ -65,7 +65,7 @@ class TemplateSource(Model):
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            No file, two shapes, or a part without a type.
         """
         if self.map is None and self.spectrum is None:
             yield Problem((), "has neither map nor spectrum", "expected one of them, or both")

@@ -102,7 +102,7 @@ class GroupRuns(Stacker):
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            An option that is missing, invalid, or has no effect with this grouping.
         """
         for name in ("column", "edges", "times", "width", "start"):
             if getattr(self, name) is not None and name not in OPTIONS_BY_GROUPING[self.by]:

@@ -137,5 +137,5 @@ def test_flux_points_with_identical_edges_are_reported_before_data_are_read(
     monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path))
     pipeline = Pipeline.from_yaml(crab_yaml)
     crowded = FluxPoints(source="crab", energy_edges=["1 TeV", "1.1 TeV", "1.2 TeV", "10 TeV"])
-    with pytest.raises(ConfigError, match="two of them have the same nearest edge"):
+    with pytest.raises(ConfigError, match="two edges have the same nearest edge"):
         Orchestrator(pipeline.evolve(estimate=[crowded]))

@@ -67,7 +67,7 @@ def test_edges_are_not_checked_if_some_axes_are_only_in_datasets() -> None:
 
 def test_edges_nearest_to_the_same_edge_are_reported_with_the_axis() -> None:
     (problem,) = messages(points(0.1, 1, 1.1, 10), low=entry(LOW), high=entry(HIGH))
-    assert "two of them have the same nearest edge on the energy axis of data.high" in problem
+    assert "two edges have the same nearest edge on the energy axis of data.high" in problem
 
 
 @pytest.mark.parametrize(

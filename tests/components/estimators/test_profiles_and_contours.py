@@ -296,8 +296,8 @@ class TestFiles:
         product.write(tmp_path)
         loaded = ContoursProduct.read(tmp_path, "contours", None)
         for pair, expected_pair in zip(loaded.pairs, product.pairs, strict=True):
-            assert (pair.x, pair.y, pair.units, pair.best) == (
-                expected_pair.x, expected_pair.y, expected_pair.units, expected_pair.best,
+            assert (pair.x, pair.y, pair.units, pair.best_fit) == (
+                expected_pair.x, expected_pair.y, expected_pair.units, expected_pair.best_fit,
             )  # fmt: skip
             for line, expected in zip(pair.contours, expected_pair.contours, strict=True):
                 assert line.rise == expected.rise

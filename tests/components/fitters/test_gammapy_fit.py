@@ -13,7 +13,7 @@ import objectives
 import plain_gammapy as plain
 from component_checks import problems_of
 from skyred import Objective
-from skyred.components.fitters.backends import METHODS, WITHOUT_LIMITS
+from skyred.components.fitters.backends import METHODS, METHODS_WITHOUT_LIMITS
 from skyred.components.fitters.check_minimum import check_minimum
 from skyred.components.fitters.minuit import Newton
 from skyred.components.fitters.scaled import ScaledObjective
@@ -23,7 +23,9 @@ from skyred.errors import FieldError, FitError
 COVARIANCE = np.array([[4.0, 1.2, 0.0], [1.2, 1.0, -0.3], [0.0, -0.3, 0.25]])
 MINIMUM = np.array([1.0, -2.0, 30.0])
 ALL_METHODS = [(backend, method) for backend in ("minuit", "scipy") for method in METHODS[backend]]
-WITH_LIMITS = [(backend, method) for backend, method in ALL_METHODS if method not in WITHOUT_LIMITS]
+WITH_LIMITS = [
+    (backend, method) for backend, method in ALL_METHODS if method not in METHODS_WITHOUT_LIMITS
+]
 SOME_METHODS = [("minuit", "migrad"), ("scipy", "Nelder-Mead"), ("scipy", "L-BFGS-B")]
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import given, strategies as st
 
-from skyred.components.makers.ring_sums import OffMaps, first_sufficient_ring, sum_around
+from skyred.components.makers.ring_sums import OffMaps, select_first_sufficient_ring, sum_around
 
 
 def ring(r_in: float, r_out: float) -> np.ndarray:
@@ -67,7 +67,7 @@ def test_first_ring_with_enough_background_is_used():
     valid = np.array([[True, True, False, True]])
     small = OffMaps(np.array([[5.0] * 4]), np.array([[20.0, 5.0, 20.0, 1.0]]), valid)
     large = OffMaps(np.array([[9.0] * 4]), np.array([[30.0, 30.0, 30.0, 2.0]]), valid | True)
-    off = first_sufficient_ring([small, large], own_background, largest_alpha=0.1)
+    off = select_first_sufficient_ring([small, large], own_background, max_alpha=0.1)
     assert off.counts.tolist() == [[5, 9, 9, 0]]
     assert off.acceptance.tolist() == [[20, 30, 30, 0]]
     assert off.valid.tolist() == [[True, True, True, False]]
@@ -80,4 +80,4 @@ def test_rings_are_created_only_if_a_pixel_needs_them():
         yield enough
         raise AssertionError("a second ring was created")
 
-    assert first_sufficient_ring(rings(), np.ones((2, 2)), largest_alpha=0.1).valid.all()
+    assert select_first_sufficient_ring(rings(), np.ones((2, 2)), max_alpha=0.1).valid.all()

@@ -128,7 +128,7 @@ def test_true_energies_must_overlap():
         ),
         (
             {"off": "safe-mask"},
-            "make[0]", "no maker of data.crab makes a background; add a maker such as reflected",
+            "make[0]", "no maker of data.crab creates a background; add a maker such as reflected",
         ),
         (
             {"region": "icrs; point(83.6, 22)"},
@@ -136,10 +136,10 @@ def test_true_energies_must_overlap():
         ),
         (
             {"region": "icrs; polygon(83, 22, 83.2, 22, 83.1, 22.2)"},
-            "make[2]", "is a PolygonSkyRegion; expected one with a centre",
+            "make[2]", "is a PolygonSkyRegion; expected a region with a centre",
         ),
         (
-            {"off": WOBBLE}, "make[2].n_off_regions", "is not set; set it for finder: wobble",
+            {"off": WOBBLE}, "make[2].n_off_regions", "is not set; finder: wobble needs a number",
         ),
         (
             {"off": WOBBLE + ", n_off_regions: 3, min_distance: 0.2 rad"},

@@ -21,7 +21,7 @@ from component_checks import problems_of
 from ebl_table import write_table
 from skyred import Pipeline
 from skyred.components.gammapy import Absorption, Source
-from skyred.components.models.absorption import EBL
+from skyred.components.models.absorption import EBL_MODELS
 from skyred.errors import ConfigError, FieldError
 from skyred.likelihood import objective_of
 from small_datasets import spectrum_dataset
@@ -75,7 +75,7 @@ def test_model_can_be_selected_by_name():
 
 
 def test_names_agree_with_gammapy():
-    assert set(EBL) == set(EBL_DATA_BUILTIN)
+    assert set(EBL_MODELS) == set(EBL_DATA_BUILTIN)
 
 
 def test_parameters_are_frozen_by_default(table):

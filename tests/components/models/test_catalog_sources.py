@@ -166,7 +166,7 @@ def test_source_in_a_cone_without_a_model_is_omitted_with_a_warning(fermi):
     )
     assert problems_of(component) == []
     with pytest.warns(
-        SkyredWarning, match=r"3FHL-J0001\.2-0748 has no value of index in the catalogue"
+        SkyredWarning, match=r"3FHL-J0001\.2-0748 has no value for index in the catalogue"
     ):
         assert len(component.build(Datasets())) == 2
 
@@ -223,7 +223,7 @@ def test_source_without_the_requested_model_is_reported(hawc):
     ("options", "message"),
     [
         ({"sources": ["Crab", "Crab Nebula"]}, "'Crab' and 'Crab Nebula' are the same source"),
-        ({"sources": ["3FHL J0001.2-0748"]}, "has no value of index in the catalogue"),
+        ({"sources": ["3FHL J0001.2-0748"]}, "has no value for index in the catalogue"),
         ({"center": ["200 deg", "60 deg"], "radius": "1 deg"}, "no source within"),
     ],
     ids=["two names", "no index", "empty cone"],

@@ -169,7 +169,7 @@ class TestSource:
     @pytest.mark.parametrize(
         ("map_options", "message"),
         [
-            ({"unit": "TeV"}, "expected a flux as product of spectrum and map"),
+            ({"unit": "TeV"}, "expected a product of spectrum and map"),
             ({"scale": 0.0}, "contains only zeros"),
             ({"scale": np.nan}, "values that are not finite"),
             ({"WCSSHAPE": "__import__('os').abort()"}, "gammapy would execute as code"),

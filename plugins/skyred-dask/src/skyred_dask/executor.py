@@ -15,7 +15,7 @@ import dask
 from distributed import Client, LocalCluster
 from distributed.scheduler import KilledWorker
 
-from skyred import EngineError, interrupts_held
+from skyred import EngineError, block_interrupts
 from skyred_dask.check_workers import check_workers
 from skyred_dask.worker_monitor import WorkerMonitor
 
@@ -139,7 +139,7 @@ def open_local(workers: int, allowed_failures: int) -> DaskExecutor:
         "distributed.comm.timeouts.connect": START_TIMEOUT,
         **NO_PROFILING,
     }
-    with dask.config.set(settings), interrupts_held():
+    with dask.config.set(settings), block_interrupts():
         try:
             cluster = LocalCluster(
                 n_workers=workers,

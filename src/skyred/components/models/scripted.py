@@ -126,7 +126,7 @@ class ModelWriter:
         for parameter in model.parameters:
             target = f"{variable}.{parameter.name}"
             label = parameter._link_label_io
-            first = self.script.linked(label, target) if label else None
+            first = self.script.first_linked_parameter(label, target) if label else None
             if first:
                 yield f"{target} = {first}  # linked"
                 continue

@@ -187,7 +187,8 @@ def parabola_with_prior() -> KnownObjective:
     covariance = np.linalg.inv(weights + prior_weights).astype(float)
 
     def gradient(x: Array) -> Array:
-        return 2 * weights @ (x - likelihood.values) + 2 * prior_weights @ (x - prior_mean)
+        total: Array = weights @ (x - likelihood.values) + prior_weights @ (x - prior_mean)
+        return 2 * total
 
     def prior_stat(x: Array) -> float:
         return float(((x[0] - mean) / sigma) ** 2)

@@ -1,4 +1,4 @@
-"""Requirements of models: new gammapy models in each call, which predict counts and can be saved."""
+"""Requirements of models: new gammapy models each time, which predict counts and can be saved."""
 
 from __future__ import annotations
 

@@ -69,9 +69,9 @@ def test_instant_reads_back_to_the_microsecond(moment: datetime, scale: str) -> 
 )
 def test_before_compares_times(moment: datetime, later: int) -> None:
     first, second = Moment(at=moment).at, Moment(at=moment + timedelta(microseconds=later)).at
-    assert first.before(second)
-    assert not second.before(first)
-    assert not first.before(first)
+    assert first.is_before(second)
+    assert not second.is_before(first)
+    assert not first.is_before(first)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from typing import Any
 from skyred.fields import option
 from skyred.hookspecs import hookimpl
 from skyred.interfaces import Component, Engine, component
-from skyred.interfaces.engine import cores, interrupts_held
+from skyred.interfaces.engine import block_interrupts, cores
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class _Pool(ProcessPoolExecutor):
         super().__init__(workers, mp_context=self._context, initializer=_initialise_worker)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        with _environment(ONE_THREAD), interrupts_held():  # workers start on submission
+        with _environment(ONE_THREAD), block_interrupts():  # workers start on submission
             return super().submit(fn, *args, **kwargs)
 
     def __exit__(self, exc_type: Any, exc_value: Any, traceback: Any) -> None:

@@ -25,7 +25,7 @@ class Interval(Fields):
         Problem
             An interval without a positive length.
         """
-        if not self.start.before(self.stop):
+        if not self.start.is_before(self.stop):
             yield Problem(
                 ("start",), f"{self.start} is not before {self.stop}", "expected start before stop"
             )

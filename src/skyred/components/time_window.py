@@ -72,7 +72,7 @@ class TimeWindow(Selector):
             )
         elif not self.windows and not any(limits):
             yield Problem(("start",), "neither start nor stop is set", "expected at least one")
-        elif self.start and self.stop and not self.start.before(self.stop):
+        elif self.start and self.stop and not self.start.is_before(self.stop):
             yield Problem(
                 ("start",), f"{self.start} is not before {self.stop}", "expected start before stop"
             )

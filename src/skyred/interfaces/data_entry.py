@@ -72,14 +72,14 @@ class ReducedData(DataEntry):
         "keep",
         choices=("keep", "entry"),
         doc="Names of the datasets: keep those in datasets.yaml and FITS files, or name all after "
-        "the entry (entry-1, entry-2, ...), as is always done if the files have no names.",
+        "the entry (entry-1, entry-2, ...), which is always done if the files contain no names.",
     )
     allow_outside: bool = option(
         False,
         doc="Whether files may refer to other files outside their folder.",
     )
     fit_range: FitRange | None = nested_object(
-        FitRange, None, doc="The bins that are fitted; all safe ones by default."
+        FitRange, None, doc="The bins that are fitted; by default all bins in the safe mask."
     )
 
     def validate(self) -> Iterable[Problem]:
@@ -123,7 +123,7 @@ class Reduction(DataEntry):
         Stacker, doc="How the datasets of the observations are combined."
     )
     fit_range: FitRange | None = nested_object(
-        FitRange, None, doc="The bins that are fitted; all safe ones by default."
+        FitRange, None, doc="The bins that are fitted; by default all bins in the safe mask."
     )
     on_fault: str = option(
         "fail",
@@ -145,7 +145,7 @@ class Reduction(DataEntry):
         return super().__new__(cls)
 
     def with_name(self, entry: str) -> Reduction:
-        """Return a copy that has a name for its datasets.
+        """Return a copy with a name for its datasets.
 
         Parameters
         ----------

@@ -138,7 +138,7 @@ class Absorption(Fields):
             path, hint = self.file.path(), "check the path"
         else:
             location = Location(EBL_DATA_BUILTIN[self.ebl])
-            if location.unset():
+            if location.unset_variables():
                 raise ModelError(
                     f"the table of {self.ebl!r} is expected at {location}, but GAMMAPY_DATA is "
                     "not set; set it to the folder of gammapy's data, or set file"

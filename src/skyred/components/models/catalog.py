@@ -233,7 +233,7 @@ class CatalogSources(Model):
 
         cls = CATALOG_REGISTRY.get_cls(self.catalog)
         default = Location(inspect.signature(cls).parameters["filename"].default)
-        if self.file is None and (missing := default.unset()):
+        if self.file is None and (missing := default.unset_variables()):
             raise ModelError(
                 f"the catalogue {self.catalog} is expected at {default}, but {missing[0]} is not "
                 "set; set it to the folder of gammapy's data, or set file"

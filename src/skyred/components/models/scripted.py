@@ -127,9 +127,9 @@ class ModelWriter:
         for parameter in model.parameters:
             target = f"{variable}.{parameter.name}"
             label = parameter._link_label_io
-            linked_parameter = self.script.linked(label, target) if label else None
-            if linked_parameter:
-                yield f"{target} = {linked_parameter}  # linked"
+            linked = self.script.first_linked_parameter(label, target) if label else None
+            if linked:
+                yield f"{target} = {linked}  # linked"
                 continue
             default = defaults.get(parameter.name)
             for name in PARAMETER_ATTRIBUTES:

@@ -142,7 +142,7 @@ class GroupRuns(Stacker):
     def _time_problems(self, times: tuple[Instant, ...]) -> Iterable[Problem]:
         """Yield problems with the edges of bins in time."""
         pairs = list(pairwise(times))
-        if not pairs or any(not start.before(stop) for start, stop in pairs):
+        if not pairs or any(not start.is_before(stop) for start, stop in pairs):
             yield Problem(
                 ("times",), "must increase", "expected two or more times in increasing order"
             )

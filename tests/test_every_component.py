@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
-from drawing import field_values, instances
+from component_strategies import field_values, instances
 from skyred import Pipeline
 from skyred.config import Document, dump
 from skyred.config.structure import Structurer

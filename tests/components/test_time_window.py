@@ -13,7 +13,7 @@ from gammapy.data import GTI, Observation, Observations, ObservationTable
 from gammapy.datasets import Datasets
 from gammapy.makers import ReflectedRegionsBackgroundMaker, SafeMaskMaker, SpectrumDatasetMaker
 
-import curves_side_by_side as beside
+import light_curve_comparison as beside
 import plain_flare as flare
 import plain_gammapy as plain
 from component_checks import problems_of

@@ -10,12 +10,12 @@ from gammapy.datasets import Datasets, MapDataset
 
 import skyred
 import small_datasets as small
-from fits_side_by_side import (
+from fit_comparison import (
     Change,
     assert_as_good_as_gammapy,
     assert_consistent,
     map_with_source,
-    point,
+    point_source,
 )
 from skyred import FitResult
 from skyred.components.fitters.minuit import Minuit
@@ -77,7 +77,7 @@ def test_position_that_starts_half_a_map_away_is_fitted() -> None:
 @pytest.mark.slow
 def test_source_at_the_edge_converges_or_has_a_message() -> None:
     datasets = map_with_source()
-    edge = point("edge", lon=84.15, free=True)
+    edge = point_source("edge", lon=84.15, free=True)
     edge.spectral_model.index.frozen = edge.spatial_model.lat_0.frozen = True
     datasets.models = [*datasets.models, edge]
     stat_without_source = float(skyred.fit(map_with_source()).stat)

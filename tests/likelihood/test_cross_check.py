@@ -22,12 +22,12 @@ from gammapy.modeling.models import (
     TemporalModel,
 )
 
-from every_shape import SPATIAL
-from every_spectrum import power_law
-from side_by_side import Make, assert_agrees_with_gammapy, with_models
+from likelihood_comparison import Make, assert_agrees_with_gammapy, with_models
 from skyred.errors import SkyredWarning
 from skyred.likelihood import Likelihood
 from small_datasets import CRAB, flux_points, map_dataset, spectrum_on_off
+from spatial_models import SPATIAL
+from spectral_models import power_law
 
 POSITION = {"lon_0": f"{CRAB[0] + 0.04} deg", "lat_0": f"{CRAB[1]} deg"}
 SHAPES = {name: make for kinds in SPATIAL.values() for name, make in kinds.items()}

@@ -17,10 +17,7 @@ from gammapy.modeling.models import (
 )
 from gammapy.stats import wstat
 
-from every_light_curve import LIGHT_CURVES
-from every_shape import SPATIAL
-from every_spectrum import NORMS, SOURCES, free_all, power_law
-from side_by_side import Make, with_models
+from likelihood_comparison import Make, with_models
 from skyred.likelihood import Likelihood, objective_of
 from small_datasets import (
     CRAB,
@@ -30,6 +27,9 @@ from small_datasets import (
     spectrum_dataset,
     spectrum_on_off,
 )
+from spatial_models import SPATIAL
+from spectral_models import NORMS, SOURCES, free_all, power_law
+from temporal_models import LIGHT_CURVES
 
 SPECTRA = {name: make for kinds in SOURCES.values() for name, make in kinds.items()}
 FACTORS = {name: make for kinds in NORMS.values() for name, make in kinds.items()}

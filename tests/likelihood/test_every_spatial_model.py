@@ -18,9 +18,9 @@ from gammapy.modeling.models import (
     TemplateSpectralModel,
 )
 
-from every_shape import SPATIAL, LonLat
-from side_by_side import Make, assert_agrees_with_gammapy, draw_values, with_models
+from likelihood_comparison import Make, assert_agrees_with_gammapy, draw_values, with_models
 from small_datasets import CRAB, map_dataset, map_on_off, spectrum_dataset, spectrum_on_off
+from spatial_models import SPATIAL, LonLat
 
 SOURCES = {
     name: make

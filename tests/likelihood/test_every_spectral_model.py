@@ -15,8 +15,7 @@ from gammapy.modeling.models import (
     TemplateNPredModel,
 )
 
-from every_spectrum import NORMS, SOURCES, free_all, power_law
-from side_by_side import Make, assert_agrees_with_gammapy, draw_values, with_models
+from likelihood_comparison import Make, assert_agrees_with_gammapy, draw_values, with_models
 from small_datasets import (
     CRAB,
     flux_points,
@@ -25,6 +24,7 @@ from small_datasets import (
     spectrum_dataset,
     spectrum_on_off,
 )
+from spectral_models import NORMS, SOURCES, free_all, power_law
 
 SPECTRA = {name: make for kinds in SOURCES.values() for name, make in kinds.items()}
 FACTORS = {name: make for kinds in NORMS.values() for name, make in kinds.items()}

@@ -10,9 +10,7 @@ from astropy import units as u
 from gammapy.data import GTI
 from gammapy.modeling.models import TEMPORAL_MODEL_REGISTRY, PointSpatialModel, SkyModel
 
-from every_light_curve import LIGHT_CURVES
-from every_spectrum import power_law
-from side_by_side import Make, assert_agrees_with_gammapy, with_models
+from likelihood_comparison import Make, assert_agrees_with_gammapy, with_models
 from small_datasets import (
     CRAB,
     REFERENCE,
@@ -22,6 +20,8 @@ from small_datasets import (
     spectrum_dataset,
     spectrum_on_off,
 )
+from spectral_models import power_law
+from temporal_models import LIGHT_CURVES
 
 CURVES = {name: make for kinds in LIGHT_CURVES.values() for name, make in kinds.items()}
 

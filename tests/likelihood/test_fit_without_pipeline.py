@@ -23,7 +23,7 @@ from gammapy.stats.fit_statistics import GaussianPriorPenalty
 
 import skyred
 import small_datasets as small
-from fits_side_by_side import free, map_with_source
+from fit_comparison import free_parameters, map_with_source
 from skyred import FitResult, Objective
 from skyred.components.fitters.minuit import Minuit
 from skyred.errors import FitError
@@ -43,7 +43,7 @@ def covariance_of_differences(datasets: Datasets, result: FitResult, step: float
     """
     fresh = datasets.copy()
     fresh.models = datasets.models
-    parameters, axes = free(fresh), np.linalg.cholesky(result.covariance)
+    parameters, axes = free_parameters(fresh), np.linalg.cholesky(result.covariance)
 
     def stat(steps: np.ndarray) -> float:
         for parameter, value in zip(parameters, result.values + axes @ steps, strict=True):
@@ -140,7 +140,9 @@ def test_values_and_errors_agree_with_gammapy(make: Make) -> None:
     lower = theirs.copy().stat_sum() - result.stat
     differences = [
         our_parameter.value - their_parameter.value
-        for our_parameter, their_parameter in zip(free(ours), free(theirs), strict=True)
+        for our_parameter, their_parameter in zip(
+            free_parameters(ours), free_parameters(theirs), strict=True
+        )
     ]
     assert lower > 1 or (np.abs(differences) < 0.02 * result.errors).all()
     assert lower > -1e-3
@@ -156,10 +158,12 @@ def test_values_and_errors_agree_with_gammapy(make: Make) -> None:
 def test_models_have_values_errors_and_covariance() -> None:
     datasets = wide_on_map()
     result = skyred.fit(datasets)
-    assert [par.value for par in free(datasets)] == result.values.tolist()
-    assert [par.error for par in free(datasets)] == pytest.approx(result.errors)
+    assert [par.value for par in free_parameters(datasets)] == result.values.tolist()
+    assert [par.error for par in free_parameters(datasets)] == pytest.approx(result.errors)
     covariance = datasets.models.covariance
-    assert covariance.get_subcovariance(free(datasets)).data == pytest.approx(result.covariance)
+    assert covariance.get_subcovariance(free_parameters(datasets)).data == pytest.approx(
+        result.covariance
+    )
     frozen = [par for par in datasets.models.parameters if par.frozen]
     assert [par.error for par in frozen] == [0] * len(frozen)
     own = datasets.models["wide"].spectral_model
@@ -231,7 +235,9 @@ def test_priors_of_several_parameters_are_minimised() -> None:
     assert result.stat == pytest.approx(theirs.stat_sum(), abs=1e-3)
     differences = [
         our_parameter.value - their_parameter.value
-        for our_parameter, their_parameter in zip(free(ours), free(theirs), strict=True)
+        for our_parameter, their_parameter in zip(
+            free_parameters(ours), free_parameters(theirs), strict=True
+        )
     ]
     assert (np.abs(differences) < 0.02 * result.errors).all()
 
@@ -242,7 +248,7 @@ def test_minos_errors_agree_with_gammapy() -> None:
     result = skyred.fit(ours, minos=True)
     fitter = Fit(optimize_opts={"tol": 1e-3})
     fitter.run(theirs)
-    for index, parameter in enumerate(free(theirs)):
+    for index, parameter in enumerate(free_parameters(theirs)):
         expected = fitter.confidence(theirs, parameter)
         assert result.errn[index] == pytest.approx(expected["errn"], rel=ERRORS)
         assert result.errp[index] == pytest.approx(expected["errp"], rel=ERRORS)

@@ -10,13 +10,13 @@ import pytest
 from gammapy.datasets import Datasets
 
 import skyred
-from fits_side_by_side import (
+from fit_comparison import (
     assert_as_good_as_gammapy,
     assert_consistent,
     assert_fails,
-    free,
+    free_parameters,
     map_with_source,
-    point,
+    point_source,
     spectrum,
 )
 
@@ -41,7 +41,7 @@ def test_on_off_counts_without_exposure_do_not_constrain_a_source() -> None:
 
 def test_frozen_source_outside_the_map_has_no_effect() -> None:
     datasets = map_with_source()
-    far = point("far", lon=90)
+    far = point_source("far", lon=90)
     far.freeze()
     datasets.models = [*datasets.models, far]
     assert skyred.fit(datasets).values == pytest.approx(
@@ -51,7 +51,7 @@ def test_frozen_source_outside_the_map_has_no_effect() -> None:
 
 def test_two_identical_sources_are_reported() -> None:
     datasets = map_with_source()
-    datasets.models = [*datasets.models, point("twin")]
+    datasets.models = [*datasets.models, point_source("twin")]
     for name in ("point", "twin"):
         datasets.models[name].spectral_model.index.frozen = True
     assert_fails(datasets, "constrain point.spectral.amplitude, twin.spectral.amplitude")
@@ -81,7 +81,7 @@ def no_counts(datasets: Datasets) -> None:
 
 def no_counts_nor_negative_flux(datasets: Datasets) -> None:
     no_counts(datasets)
-    for parameter in free(datasets):
+    for parameter in free_parameters(datasets):
         if parameter.name in ("norm", "amplitude"):
             parameter.min = 0
 

@@ -16,7 +16,7 @@ from gammapy.modeling.models import (
     SkyModel,
 )
 
-import points_side_by_side as side_by_side
+import flux_points_comparison as comparison
 import skyred
 import small_datasets as small
 from skyred.errors import FitError, SkyredWarning
@@ -58,7 +58,7 @@ def best() -> float:
     ],
 )
 def test_options_of_the_norm_agree_with_gammapy(norm: Any) -> None:
-    side_by_side.assert_agrees_with_gammapy(
+    comparison.assert_agrees_with_gammapy(
         on_off(), "crab", WIDE, selection_optional=OPTIONAL, norm=norm
     )
 
@@ -68,10 +68,10 @@ def test_norm_outside_its_limits_ends_at_the_limit(best: float, low: Any, high: 
     limits = {name: factor * best for name, factor in (("min", low), ("max", high)) if factor}
     options = {"selection_optional": OPTIONAL, "norm": limits}
     ours = skyred.flux_points(on_off(), "crab", WIDE, **options)
-    theirs = side_by_side.flux_points_by_gammapy(on_off(), "crab", WIDE, **options)
+    theirs = comparison.flux_points_by_gammapy(on_off(), "crab", WIDE, **options)
     # Minuit's errors at a limit are those of its sine transformation: they tend to zero
     skip = ("norm_err", "norm_errn", "norm_errp", "norm_ul", "norm_scan", "stat_scan")
-    side_by_side.assert_same_points(ours, theirs, skip)
+    comparison.assert_same_points(ours, theirs, skip)
     if None in (low, high):
         assert value(ours, "norm") == next(iter(limits.values()))
         assert np.isnan(value(ours, "norm_errn" if low else "norm_errp"))
@@ -86,7 +86,7 @@ def test_source_without_background_agrees_with_gammapy() -> None:
     spatial = PointSpatialModel(lon_0="83.651 deg", lat_0="22.03 deg", frame="icrs")
     datasets.models = [SkyModel(spectral_model=spectral, spatial_model=spatial, name="crab")]
     options = {"selection_optional": ["errn-errp", "ul"]}
-    side_by_side.assert_agrees_with_gammapy(datasets, "crab", small.ENERGY.edges, **options)
+    comparison.assert_agrees_with_gammapy(datasets, "crab", small.ENERGY.edges, **options)
 
 
 def empty_spectrum() -> SpectrumDataset:
@@ -127,10 +127,8 @@ def test_no_on_counts_agree_with_gammapy() -> None:
     datasets = on_off()
     datasets[0].counts.data[...] = 0
     ours = skyred.flux_points(datasets, "crab", WIDE, selection_optional=OPTIONAL)
-    theirs = side_by_side.flux_points_by_gammapy(
-        datasets, "crab", WIDE, selection_optional=OPTIONAL
-    )
-    side_by_side.assert_same_points(ours, theirs)
+    theirs = comparison.flux_points_by_gammapy(datasets, "crab", WIDE, selection_optional=OPTIONAL)
+    comparison.assert_same_points(ours, theirs)
 
 
 def test_no_on_and_off_counts_have_a_norm_of_zero_and_a_limit() -> None:
@@ -149,7 +147,7 @@ def test_no_on_and_off_counts_have_a_norm_of_zero_and_a_limit() -> None:
 def test_no_off_counts_agree_with_gammapy() -> None:
     datasets = on_off()
     datasets[0].counts_off.data[...] = 0
-    side_by_side.assert_agrees_with_gammapy(datasets, "crab", WIDE, selection_optional=OPTIONAL)
+    comparison.assert_agrees_with_gammapy(datasets, "crab", WIDE, selection_optional=OPTIONAL)
 
 
 @pytest.mark.parametrize("make", [small.spectrum_dataset, small.spectrum_on_off])
@@ -167,8 +165,8 @@ def test_norm_with_a_prior_is_estimated_by_gammapy() -> None:
     norm = Parameter("norm", 1, prior=GaussianPrior(mu=2, sigma=0.05))
     with pytest.warns(SkyredWarning, match="estimated by gammapy: the norm has a prior"):
         ours = skyred.flux_points(on_off(), "crab", WIDE, norm=norm)
-    side_by_side.assert_same_points(
-        ours, side_by_side.flux_points_by_gammapy(on_off(), "crab", WIDE, norm=norm)
+    comparison.assert_same_points(
+        ours, comparison.flux_points_by_gammapy(on_off(), "crab", WIDE, norm=norm)
     )
 
 
@@ -181,8 +179,8 @@ def test_datasets_that_cannot_be_compiled_are_estimated_by_gammapy() -> None:
     message = "by gammapy: .* Mine is a class that skyred does not support"
     with pytest.warns(SkyredWarning, match=message):
         ours = skyred.flux_points(with_model(dataset), "crab", WIDE)
-    theirs = side_by_side.flux_points_by_gammapy(with_model(small.spectrum_dataset()), "crab", WIDE)
-    side_by_side.assert_same_points(ours, theirs)
+    theirs = comparison.flux_points_by_gammapy(with_model(small.spectrum_dataset()), "crab", WIDE)
+    comparison.assert_same_points(ours, theirs)
 
 
 def test_flux_points_as_data_are_refused() -> None:

@@ -13,7 +13,7 @@ from gammapy.estimators import FluxPoints, FluxPointsEstimator
 from gammapy.maps import MapAxis, RegionGeom, WcsGeom
 from gammapy.modeling.models import GaussianSpatialModel, PowerLawSpectralModel, SkyModel
 
-import points_side_by_side as side_by_side
+import flux_points_comparison as comparison
 import skyred
 import small_datasets as small
 from skyred.errors import FitError
@@ -41,7 +41,7 @@ def on_off(name: str = "on-off") -> Datasets:
 
 @pytest.mark.parametrize("source", [0, 1, -2])
 def test_source_can_be_selected_by_index(source: int) -> None:
-    side_by_side.assert_agrees_with_gammapy(side_by_side.map_case(), source, [1, 3] * u.TeV)
+    comparison.assert_agrees_with_gammapy(comparison.simulated_map(), source, [1, 3] * u.TeV)
 
 
 def test_source_of_a_light_curve_can_be_selected_by_index() -> None:

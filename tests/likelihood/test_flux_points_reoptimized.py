@@ -15,7 +15,7 @@ from gammapy.estimators import FluxPoints
 from gammapy.modeling import Fit
 from gammapy.modeling.models import GaussianPrior, PowerLawSpectralModel, SkyModel
 
-import points_side_by_side as side_by_side
+import flux_points_comparison as comparison
 import skyred
 import small_datasets as small
 from skyred.errors import SkyredWarning
@@ -28,7 +28,7 @@ SCAN = {"scan_values": [0.5, 2]}
 
 def reoptimized_by_gammapy(datasets: Datasets, **options: Any) -> FluxPoints:
     """Estimate by gammapy with MINOS, since its other errors are affected by noise of fits."""
-    return side_by_side.flux_points_by_gammapy(
+    return comparison.flux_points_by_gammapy(
         datasets, "crab", WIDE, **{"fit": Fit(), "reoptimize": True, **options}
     )
 
@@ -49,7 +49,7 @@ def test_all_columns_agree_with_gammapy() -> None:
     options = {"selection_optional": ["errn-errp", "ul", "scan"], "norm": SCAN, "reoptimize": True}
     ours = skyred.flux_points(two_on_one(), "crab", WIDE, **options)
     theirs = reoptimized_by_gammapy(two_on_one(), **options)
-    side_by_side.assert_same_points(ours, theirs, **ERRORS)
+    comparison.assert_same_points(ours, theirs, **ERRORS)
 
 
 @pytest.mark.slow
@@ -57,12 +57,12 @@ def test_sensitivity_agrees_with_gammapy() -> None:
     options = {"selection_optional": ["sensitivity"], "reoptimize": True}
     ours = skyred.flux_points(two_on_one(), "crab", WIDE, **options)
     theirs = reoptimized_by_gammapy(two_on_one(), **options)
-    side_by_side.assert_same_points(ours, theirs, **ERRORS)
+    comparison.assert_same_points(ours, theirs, **ERRORS)
 
 
 def on_a_map() -> Datasets:
     """Return overlapping sources and a background norm, with free amplitudes and norm."""
-    datasets = side_by_side.map_case()
+    datasets = comparison.simulated_map()
     for model in ("steep", "hard"):
         datasets.models[model].spatial_model.freeze()
         datasets.models[model].spectral_model.index.frozen = True
@@ -74,9 +74,9 @@ def test_points_of_a_map_agree_with_gammapy() -> None:
     options = {"reoptimize": True}
     ours = skyred.flux_points(on_a_map(), "steep", WIDE, **options)
     # this takes a minute with a tighter tolerance than MIGRAD's default
-    theirs = side_by_side.flux_points_by_gammapy(on_a_map(), "steep", WIDE, fit=Fit(), **options)
+    theirs = comparison.flux_points_by_gammapy(on_a_map(), "steep", WIDE, fit=Fit(), **options)
     # MIGRAD stops up to 0.01 in the statistic above the minimum: 0.1 errors
-    side_by_side.assert_same_points(ours, theirs, **ERRORS, norm=5e-3, npred_excess=5e-3, ts=0.05)
+    comparison.assert_same_points(ours, theirs, **ERRORS, norm=5e-3, npred_excess=5e-3, ts=0.05)
 
 
 def test_errors_are_larger_with_other_free_parameters() -> None:
@@ -96,7 +96,7 @@ def test_priors_of_other_parameters_are_included() -> None:
 
     ours = skyred.flux_points(case(), "crab", WIDE, reoptimize=True)
     theirs = reoptimized_by_gammapy(case())
-    side_by_side.assert_same_points(ours, theirs, **ERRORS)
+    comparison.assert_same_points(ours, theirs, **ERRORS)
 
 
 def test_norm_is_limited() -> None:
@@ -118,7 +118,7 @@ def test_each_bin_starts_with_the_original_models() -> None:
 
 
 def test_missing_other_free_parameters_are_refused_as_by_gammapy() -> None:
-    for estimate in (skyred.flux_points, side_by_side.flux_points_by_gammapy):
+    for estimate in (skyred.flux_points, comparison.flux_points_by_gammapy):
         datasets = two_on_one()
         datasets.models["weak"].freeze()
         with pytest.raises(ValueError, match="No free parameters for fitting"):
@@ -134,4 +134,4 @@ def test_datasets_that_cannot_be_compiled_are_estimated_by_gammapy() -> None:
     datasets[1].__class__ = Mine
     with pytest.warns(SkyredWarning, match="flux points are estimated by gammapy"):
         ours = skyred.flux_points(datasets, "crab", WIDE, reoptimize=True)
-    side_by_side.assert_same_points(ours, reoptimized_by_gammapy(two_on_one()), **ERRORS)
+    comparison.assert_same_points(ours, reoptimized_by_gammapy(two_on_one()), **ERRORS)

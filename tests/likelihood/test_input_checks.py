@@ -20,13 +20,13 @@ from gammapy.modeling.models import (
 
 import skyred
 import small_datasets as small
-from fits_side_by_side import (
+from fit_comparison import (
     CLOSE,
     Change,
     assert_as_good_as_gammapy,
-    background,
+    background_model,
     map_with_source,
-    point,
+    point_source,
     spectrum,
 )
 from skyred.errors import FitError
@@ -115,7 +115,7 @@ def points(errors: list[float], masked: bool = False) -> Datasets:
     if masked:
         dataset.mask_fit = np.array([True, True, False]).reshape(3, 1, 1)
     datasets = Datasets([dataset])
-    datasets.models = [point()]
+    datasets.models = [point_source()]
     return datasets
 
 
@@ -151,7 +151,7 @@ def test_model_with_infinite_predictions_is_refused() -> None:
         frame=point_like.spatial_model.frame,
     )
     model = SkyModel(point_like.spectral_model, gauss, name="point")
-    datasets.models = [model, background()]
+    datasets.models = [model, background_model()]
     assert_refused(datasets, r"predicted by model 'point' are not finite .* \(sigma = 0 deg")
 
 
@@ -186,7 +186,7 @@ def test_masks_are_refused_if_all_are_empty() -> None:
 
     assert_refused(map_with_source(empty), "no bin is fitted: the mask of 'map' is empty")
     datasets = Datasets([*map_with_source(empty), small.map_dataset("other")])
-    datasets.models = [point(), background("map"), background("other")]
+    datasets.models = [point_source(), background_model("map"), background_model("other")]
     datasets.models["map-bkg"].freeze()
     assert objective_of(datasets).names
 
@@ -201,7 +201,7 @@ def test_masks_of_numbers_are_read_as_bool(make: Any) -> None:
         scaled = np.where(mask, weights.reshape(mask.shape), 0)
         dataset.mask_safe.data = mask if kind is bool else scaled
         datasets = Datasets([dataset])
-        datasets.models = [point()]
+        datasets.models = [point_source()]
         likelihood = Likelihood(datasets)
         stats.append(likelihood.stat(likelihood.frozen[likelihood.space.free]))
         if kind is bool:
@@ -247,7 +247,7 @@ def test_start_outside_its_limits_is_moved_with_a_note() -> None:
 
 def with_far(change: Change | None = None, free: bool = False) -> Datasets:
     datasets = map_with_source()
-    datasets.models = [*datasets.models, point("far", lon=90, free=free)]
+    datasets.models = [*datasets.models, point_source("far", lon=90, free=free)]
     if change:
         change(datasets)
     return datasets
@@ -274,7 +274,12 @@ def test_source_in_a_masked_area_is_refused() -> None:
 
 def test_source_in_one_of_two_datasets_is_fitted() -> None:
     datasets = Datasets([*map_with_source(), small.map_dataset("other", lonlat=(90.0, 22.03))])
-    datasets.models = [point(), point("far", lon=90), background("map"), background("other")]
+    datasets.models = [
+        point_source(),
+        point_source("far", lon=90),
+        background_model("map"),
+        background_model("other"),
+    ]
     assert objective_of(datasets).names
 
 

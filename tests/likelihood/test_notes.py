@@ -21,9 +21,7 @@ from gammapy.modeling.models import (
     TemplateSpectralModel,
 )
 
-from every_shape import SPATIAL
-from every_spectrum import power_law
-from side_by_side import assert_agrees_with_gammapy, with_models
+from likelihood_comparison import assert_agrees_with_gammapy, with_models
 from skyred.likelihood import Likelihood, objective_of
 from small_datasets import (
     CRAB,
@@ -34,6 +32,8 @@ from small_datasets import (
     spectrum_dataset,
     spectrum_on_off,
 )
+from spatial_models import SPATIAL
+from spectral_models import power_law
 
 SHAPES = {name: make for kinds in SPATIAL.values() for name, make in kinds.items()}
 

@@ -8,7 +8,7 @@ from gammapy.datasets import Datasets
 from gammapy.modeling.models import GaussianPrior, LogUniformPrior, Prior, UniformPrior
 
 import skyred
-from fits_side_by_side import map_with_source
+from fit_comparison import map_with_source
 
 LOW, HIGH = 1e-12, 3e-11  # limits of the amplitude, whose best value without limits is 4.4e-11
 

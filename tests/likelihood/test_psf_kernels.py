@@ -13,8 +13,8 @@ from gammapy.makers.utils import make_psf_map
 from gammapy.maps import Map, MapAxis, WcsGeom
 
 import small_datasets as small
-from points_side_by_side import sources
-from side_by_side import assert_agrees_with_gammapy
+from flux_points_comparison import sources
+from likelihood_comparison import assert_agrees_with_gammapy
 from skyred.likelihood.psf import PsfLookup
 
 CLOSE = 1e-6  # relative to the maximum: the same operations in another order

@@ -17,9 +17,7 @@ from gammapy.modeling.models import (
 )
 from hypothesis import given, settings, strategies as st
 
-from every_shape import SPATIAL
-from every_spectrum import NORMS, SOURCES
-from side_by_side import assert_agrees_with_gammapy, draw_values
+from likelihood_comparison import assert_agrees_with_gammapy, draw_values
 from small_datasets import (
     CRAB,
     flux_points,
@@ -28,6 +26,8 @@ from small_datasets import (
     spectrum_dataset,
     spectrum_on_off,
 )
+from spatial_models import SPATIAL
+from spectral_models import NORMS, SOURCES
 
 SHAPES = {name: make for kinds in SPATIAL.values() for name, make in kinds.items()}
 SPECTRA = {name: make for kinds in SOURCES.values() for name, make in kinds.items()}

@@ -10,8 +10,8 @@ from astropy import units as u
 from gammapy.datasets import Datasets
 from gammapy.modeling.models import FoVBackgroundModel, GaussianPrior, Models
 
+import flux_points_comparison as comparison
 import plain_gammapy as plain
-import points_side_by_side as side_by_side
 import skyred
 import small_datasets as small
 from skyred.likelihood.flux import flux_points
@@ -78,7 +78,7 @@ def test_negative_norm_of_a_hole_agrees_with_gammapy() -> None:
     norm = {"min": -10.0, "max": 10.0}
     options = {"reoptimize": True, "norm": norm}
     points = skyred.flux_points(datasets, "crab", EDGES[:2], **options)
-    expected = side_by_side.flux_points_by_gammapy(datasets, "crab", EDGES[:2], **options)
+    expected = comparison.flux_points_by_gammapy(datasets, "crab", EDGES[:2], **options)
     assert (points.norm.data < 0).all()
     assert (points.stat.data <= expected.stat.data + 1e-3).all()
     pulls = (points.norm.data - expected.norm.data) / expected.norm_err.data
@@ -90,7 +90,7 @@ def test_likelihood_is_reused_only_for_free_background_norms(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert fast_refits(monkeypatch, two_maps(), "crab") == [True, True]
-    case = side_by_side.map_case()
+    case = comparison.simulated_map()
     with monkeypatch.context() as patch:
         assert fast_refits(patch, case, "steep") == [False, False]  # the other source is also free
     case.models["hard"].parameters.freeze_all()

@@ -22,7 +22,7 @@ from gammapy.modeling.models import (
 from gammapy.modeling.selection import NestedModelSelection
 from gammapy.stats.fit_statistics import GaussianPriorPenalty
 
-import points_side_by_side as side_by_side
+import flux_points_comparison as comparison
 import skyred
 import small_datasets as small
 from skyred.components.estimators.parameters import copy_datasets, select_parameters
@@ -173,11 +173,11 @@ def test_flux_points_agree_with_a_link() -> None:
     shared, options = three_sources(share_value), {"reoptimize": True}
     ours = skyred.flux_points(shared, "crab", WIDE, **options)
     linked = skyred.flux_points(three_sources(link), "crab", WIDE, **options)
-    side_by_side.assert_same_points(ours, linked)
+    comparison.assert_same_points(ours, linked)
     first, second = (shared.models[name].spectral_model for name in ("weak-one", "weak-two"))
     assert first.amplitude.__dict__ is second.amplitude.__dict__
-    theirs = side_by_side.flux_points_by_gammapy(three_sources(link), "crab", WIDE, **options)
-    side_by_side.assert_same_points(ours, theirs)
+    theirs = comparison.flux_points_by_gammapy(three_sources(link), "crab", WIDE, **options)
+    comparison.assert_same_points(ours, theirs)
 
 
 def test_flux_points_of_shared_values_by_gammapy_are_refused() -> None:

@@ -24,7 +24,7 @@ from gammapy.modeling.models import (
 
 import skyred
 import small_datasets as small
-from fits_side_by_side import free
+from fit_comparison import free_parameters
 from skyred.components.fitters.minuit import Minuit, Newton
 from skyred.likelihood import Likelihood, objective_of
 from skyred.likelihood.sharp_edges import SLOPE_STEP, has_sharp_edges
@@ -122,7 +122,7 @@ def test_minimum_is_independent_of_start_and_fitter(kind: str) -> None:
     ]:
         datasets = simulated(SHARP[kind]())
         datasets[0].counts = counts
-        truth = {parameter.name: float(parameter.value) for parameter in free(datasets)}
+        truth = {parameter.name: float(parameter.value) for parameter in free_parameters(datasets)}
         spatial = datasets.models["source"].spatial_model
         spatial.lon_0.value += shift[0] * PIXEL.to_value("deg")
         spatial.lat_0.value += shift[1] * PIXEL.to_value("deg")
@@ -131,7 +131,7 @@ def test_minimum_is_independent_of_start_and_fitter(kind: str) -> None:
         result = skyred.fit(datasets, fitter=fitter)
         assert result.success, result.message
         stats.append(float(datasets.copy().stat_sum()))
-        for parameter in free(datasets):  # five errors: the likelihood is not normal
+        for parameter in free_parameters(datasets):  # five errors: the likelihood is not normal
             assert abs(parameter.value - truth[parameter.name]) < 5 * parameter.error
     by_gammapy = simulated(SHARP[kind]())
     by_gammapy[0].counts = counts

@@ -20,7 +20,7 @@ from hypothesis import given, settings, strategies as st
 
 import skyred
 import small_datasets as small
-from fits_side_by_side import background, map_with_source, point
+from fit_comparison import background_model, map_with_source, point_source
 from skyred.components.fitters.minuit import Minuit, Newton
 
 
@@ -78,9 +78,9 @@ def test_undetected_source_is_searched_on_the_map(
 ) -> None:
     datasets = map_with_source(free=True)
     truth = datasets.models["point"].spatial_model.lon_0.value
-    shifted = point(free=True)
+    shifted = point_source(free=True)
     shifted.spatial_model.lon_0.value = truth + 0.6
-    datasets.models = [shifted, background()]
+    datasets.models = [shifted, background_model()]
     result = skyred.fit(datasets, fitter)
     assert result.success, result.message
     index = [name.endswith("lon_0") for name in result.names].index(True)
@@ -91,14 +91,14 @@ def test_undetected_source_is_searched_on_the_map(
 def two_sources() -> Datasets:
     """Return a map of two equally bright sources, one of them at a corner of four pixels."""
     dataset = small.map_dataset()
-    models = [point("first", 83.408), point("second", 83.9)]
+    models = [point_source("first", 83.408), point_source("second", 83.9)]
     models[0].spatial_model.lat_0.value, models[1].spatial_model.lat_0.value = 21.839, 22.24
-    dataset.models = [*models, background()]
+    dataset.models = [*models, background_model()]
     dataset.fake(random_state=5)
     for model in models:
         model.spatial_model.unfreeze()
     datasets = Datasets([dataset.copy(name="map")])
-    datasets.models = [*models, background()]
+    datasets.models = [*models, background_model()]
     return datasets
 
 

@@ -14,7 +14,7 @@ from gammapy.estimators import FluxPoints
 from gammapy.estimators.utils import compute_lightcurve_fvar
 from gammapy.modeling.models import GaussianPrior
 
-import curves_side_by_side as side_by_side
+import light_curve_comparison as side_by_side
 import plain_flare as flare
 import plain_gammapy as plain
 from component_checks import problems_of

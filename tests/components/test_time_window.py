@@ -230,7 +230,7 @@ def reduce_plain(observations: Any, name: Any) -> Datasets:
     background, safe = ReflectedRegionsBackgroundMaker(), SafeMaskMaker(methods=["aeff-max"])
     spectra = []
     for number, observation in enumerate(observations):
-        dataset = spectrum.run(flare.empty(name(number, observation)), observation)
+        dataset = spectrum.run(flare.empty_dataset(name(number, observation)), observation)
         spectra.append(safe.run(background.run(dataset, observation), observation))
     return Datasets(spectra)
 

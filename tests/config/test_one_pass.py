@@ -170,7 +170,7 @@ class Complaining(ToyEstimator):
     kind = "complaining"
 
     def check(self, pipeline: Any) -> Any:
-        yield Problem(("breaks",), "is wrong")
+        yield Problem(("fails",), "is wrong")
 
 
 def test_error_in_a_check_is_raised_if_there_are_no_problems() -> None:
@@ -186,10 +186,10 @@ def test_error_in_a_check_does_not_hide_problems(estimators: Any) -> None:
 
 def test_second_problem_of_a_field_is_dropped() -> None:
     pipeline = toy_pipeline(estimate=[Complaining()])
-    for path in (("estimate", 0, "breaks"), ("estimate", 0, "breaks", 3)):
+    for path in (("estimate", 0, "fails"), ("estimate", 0, "fails", 3)):
         earlier = Problem(path, "is wrong already")
         assert pipeline.problems([earlier]) == [earlier]
-    for path in (("estimate", 0), ("estimate", 0, "name"), ("estimate", 1, "breaks")):
+    for path in (("estimate", 0), ("estimate", 0, "name"), ("estimate", 1, "fails")):
         assert len(pipeline.problems([Problem(path, "is wrong too")])) == 2
 
 

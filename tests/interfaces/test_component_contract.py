@@ -280,5 +280,5 @@ def test_toy_fitter_finds_the_minimum() -> None:
 
 def test_evolve_changes_one_field_of_a_copy() -> None:
     old = ToyEstimator(name="a")
-    new = old.evolve(breaks=True)
-    assert (old.breaks, new.breaks, new.name) == (False, True, "a")
+    new = old.evolve(fails=True)
+    assert (old.fails, new.fails, new.name) == (False, True, "a")

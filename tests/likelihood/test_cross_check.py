@@ -22,7 +22,7 @@ from gammapy.modeling.models import (
     TemporalModel,
 )
 
-from likelihood_comparison import Make, assert_agrees_with_gammapy, with_models
+from likelihood_comparison import DatasetsFactory, assert_agrees_with_gammapy, with_models
 from skyred.errors import SkyredWarning
 from skyred.likelihood import Likelihood
 from small_datasets import CRAB, flux_points, map_dataset, spectrum_on_off
@@ -119,7 +119,9 @@ class OwnSource(SkyModel):
         return 2 * super().evaluate(*args, **options)
 
 
-def case(spectral: Any, spatial: Any = None, temporal: Any = None, cls: Any = SkyModel) -> Make:
+def case(
+    spectral: Any, spatial: Any = None, temporal: Any = None, cls: Any = SkyModel
+) -> DatasetsFactory:
     def models() -> list[Any]:
         shape = spatial() if spatial else GaussianSpatialModel(**POSITION, sigma="0.1 deg")
         curve = temporal() if temporal else None
@@ -147,7 +149,7 @@ def no_warning() -> Iterator[None]:
     ],
     ids=["spectrum", "sum", "shape", "light-curve", "source"],
 )
-def test_user_model_is_compiled_if_it_agrees(make: Make) -> None:
+def test_user_model_is_compiled_if_it_agrees(make: DatasetsFactory) -> None:
     likelihood = assert_agrees_with_gammapy(make, 3)
     assert likelihood.exact
 
@@ -162,7 +164,7 @@ def test_user_model_is_compiled_if_it_agrees(make: Make) -> None:
     ids=["spectrum", "sum", "shape"],
 )
 def test_model_that_differs_is_evaluated_by_gammapy_with_a_warning(
-    make: Make, dataset_names: list[str]
+    make: DatasetsFactory, dataset_names: list[str]
 ) -> None:
     with pytest.warns(SkyredWarning, match="star: its predicted counts differ by"):
         likelihood = assert_agrees_with_gammapy(make, 3, notes=True)

@@ -17,7 +17,7 @@ from gammapy.modeling.models import (
 )
 from gammapy.stats import wstat
 
-from likelihood_comparison import Make, with_models
+from likelihood_comparison import DatasetsFactory, with_models
 from skyred.likelihood import Likelihood, objective_of
 from small_datasets import (
     CRAB,
@@ -68,7 +68,7 @@ def differentiate(
 
 
 def assert_gradient_is_correct(
-    make: Make, fraction: float = 3e-2, tolerance: float = IN_ERRORS
+    make: DatasetsFactory, fraction: float = 3e-2, tolerance: float = IN_ERRORS
 ) -> None:
     likelihood = Likelihood(make())
     assert likelihood.exact

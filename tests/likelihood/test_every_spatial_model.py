@@ -18,7 +18,12 @@ from gammapy.modeling.models import (
     TemplateSpectralModel,
 )
 
-from likelihood_comparison import Make, assert_agrees_with_gammapy, draw_values, with_models
+from likelihood_comparison import (
+    DatasetsFactory,
+    assert_agrees_with_gammapy,
+    draw_values,
+    with_models,
+)
 from small_datasets import CRAB, map_dataset, map_on_off, spectrum_dataset, spectrum_on_off
 from spatial_models import SPATIAL, LonLat
 
@@ -46,7 +51,7 @@ def source(
     return model
 
 
-def case(dataset: Callable[[], Any], kind: str, **options: Any) -> Make:
+def case(dataset: Callable[[], Any], kind: str, **options: Any) -> DatasetsFactory:
     return with_models(lambda: [dataset()], lambda: [source(kind, **options)])
 
 
@@ -232,4 +237,4 @@ def test_moved_point_source_agrees_with_gammapy() -> None:
     moves = draw_values(free, 6)
     for shift, values in zip([0.3, -0.3, 0.4, 0.0, -0.42, 0.1], moves, strict=True):
         values[free.names.index("lat_0")] = CRAB[1] + shift
-    assert_agrees_with_gammapy(make, moves=moves)
+    assert_agrees_with_gammapy(make, more_values=moves)

@@ -15,7 +15,12 @@ from gammapy.modeling.models import (
     TemplateNPredModel,
 )
 
-from likelihood_comparison import Make, assert_agrees_with_gammapy, draw_values, with_models
+from likelihood_comparison import (
+    DatasetsFactory,
+    assert_agrees_with_gammapy,
+    draw_values,
+    with_models,
+)
 from small_datasets import (
     CRAB,
     flux_points,
@@ -53,7 +58,7 @@ def source(spectral: Any, with_position: bool) -> SkyModel:
 
 def case(
     dataset: Callable[[], Any], spectral: Callable[[], Any], with_position: bool = False
-) -> Make:
+) -> DatasetsFactory:
     return with_models(lambda: [dataset()], lambda: [source(spectral(), with_position)])
 
 
@@ -95,7 +100,7 @@ def test_any_spectrum_that_starts_at_zero_agrees_with_gammapy(kind: str) -> None
 
     free = case(spectrum_dataset, SPECTRA[kind])().models.parameters.free_parameters
     moves = draw_values(free, 2)
-    assert_agrees_with_gammapy(case(spectrum_dataset, spectral), moves=moves, **EXACT)
+    assert_agrees_with_gammapy(case(spectrum_dataset, spectral), more_values=moves, **EXACT)
 
 
 @pytest.mark.slow
@@ -107,7 +112,7 @@ def test_any_spectrum_with_negative_flux_agrees_with_gammapy(kind: str) -> None:
     norms = [i for i, name in enumerate(free.names) if name in ("amplitude", "const", "norm")]
     for index in norms[:1] if kind in ("absorbed", "quotient") else norms:
         moves[0][index] *= -0.3
-    assert_agrees_with_gammapy(make, moves=moves, **EXACT)
+    assert_agrees_with_gammapy(make, more_values=moves, **EXACT)
 
 
 @pytest.mark.parametrize("factor", [-0.03, 0])
@@ -120,7 +125,7 @@ def test_source_with_zero_or_negative_flux_agrees_with_gammapy(
     moves = draw_values(free, 2)
     for values in moves:
         values[free.names.index("amplitude")] *= factor
-    assert_agrees_with_gammapy(make, moves=moves)
+    assert_agrees_with_gammapy(make, more_values=moves)
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from astropy import units as u
 from gammapy.data import GTI
 from gammapy.modeling.models import TEMPORAL_MODEL_REGISTRY, PointSpatialModel, SkyModel
 
-from likelihood_comparison import Make, assert_agrees_with_gammapy, with_models
+from likelihood_comparison import DatasetsFactory, assert_agrees_with_gammapy, with_models
 from small_datasets import (
     CRAB,
     REFERENCE,
@@ -51,7 +51,7 @@ def source(kind: str, with_position: bool, free: bool = True) -> SkyModel:
 
 def case(
     dataset: Callable[[], Any], kind: str, with_position: bool = False, free: bool = True
-) -> Make:
+) -> DatasetsFactory:
     return with_models(lambda: [dataset()], lambda: [source(kind, with_position, free)])
 
 

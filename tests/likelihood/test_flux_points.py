@@ -134,10 +134,10 @@ def test_energy_dependent_template_agrees_with_gammapy() -> None:
     dataset = small.map_dataset()
     image = dataset.counts.geom.to_image()
     separation = image.separation(small.centre()).to_value("deg")
-    energy = small.TRUE.center.to_value("TeV")[:, None, None]
+    energy = small.ENERGY_TRUE.center.to_value("TeV")[:, None, None]
     shape = np.exp(-0.5 * (separation / (0.15 * energy**-0.2)) ** 2) * 1e-8 * energy**-2.5
     unit = "cm-2 s-1 TeV-1 sr-1"
-    template = Map.from_geom(image.to_cube([small.TRUE]), data=shape, unit=unit)
+    template = Map.from_geom(image.to_cube([small.ENERGY_TRUE]), data=shape, unit=unit)
     source = SkyModel(
         spectral_model=PowerLawNormSpectralModel(),
         spatial_model=TemplateSpatialModel(template, normalize=False),

@@ -53,28 +53,28 @@ def positions_on_map(geom: WcsGeom) -> list[SkyCoord]:
 def test_kernels_in_any_projection_agree_with_gammapy(
     frame: str, proj: str, lonlat: tuple[float, float], varying: bool
 ) -> None:
-    image = small.image(frame, proj, lonlat)
+    image = small.image_geom(frame, proj, lonlat)
     psf = small.psf_map(image, varying)
     for position in positions_on_map(image):
-        assert_same_kernel(psf, image.to_cube([small.TRUE]), position)
+        assert_same_kernel(psf, image.to_cube([small.ENERGY_TRUE]), position)
 
 
 @pytest.mark.parametrize("pixel", [0.02, 0.03, 0.1, 0.4])
 def test_kernels_for_any_pixel_size_agree_with_gammapy(pixel: float) -> None:
     image = WcsGeom.create(skydir=small.centre(), width=1.2, binsz=pixel, frame="icrs", proj="TAN")
-    psf = small.psf_map(small.image(), varying=True)
-    assert_same_kernel(psf, image.to_cube([small.TRUE]), small.centre())
+    psf = small.psf_map(small.image_geom(), varying=True)
+    assert_same_kernel(psf, image.to_cube([small.ENERGY_TRUE]), small.centre())
 
 
 def test_kernels_for_rectangular_pixels_agree_with_gammapy() -> None:
     image = WcsGeom.create(skydir=small.centre(), npix=(20, 30), binsz=(0.05, 0.03), frame="icrs")
-    psf = small.psf_map(small.image(), varying=True)
-    assert_same_kernel(psf, image.to_cube([small.TRUE]), small.centre())
+    psf = small.psf_map(small.image_geom(), varying=True)
+    assert_same_kernel(psf, image.to_cube([small.ENERGY_TRUE]), small.centre())
 
 
 def test_maker_can_be_reused_for_positions_in_any_order() -> None:
-    image = small.image()
-    psf, geom = small.psf_map(image, varying=True), image.to_cube([small.TRUE])
+    image = small.image_geom()
+    psf, geom = small.psf_map(image, varying=True), image.to_cube([small.ENERGY_TRUE])
     maker = PsfLookup(psf)
     for position in [*positions_on_map(geom), *reversed(positions_on_map(geom))]:
         ours = maker.get_psf_kernel(position, geom, PSF_CONTAINMENT).psf_kernel_map.data
@@ -84,7 +84,9 @@ def test_maker_can_be_reused_for_positions_in_any_order() -> None:
 
 def test_default_position_is_the_centre() -> None:
     assert_same_kernel(
-        small.psf_map(small.image(), True), small.image().to_cube([small.TRUE]), None
+        small.psf_map(small.image_geom(), True),
+        small.image_geom().to_cube([small.ENERGY_TRUE]),
+        None,
     )
 
 
@@ -95,7 +97,9 @@ def test_psf_with_other_energies_than_the_exposure_agrees_with_gammapy(nbin: int
 
     def make() -> Datasets:
         dataset = small.map_dataset()
-        dataset.psf = PSFMap.from_gauss(axis, sigma="0.08 deg", geom=small.image().to_binsz(0.25))
+        dataset.psf = PSFMap.from_gauss(
+            axis, sigma="0.08 deg", geom=small.image_geom().to_binsz(0.25)
+        )
         datasets = Datasets([dataset])
         datasets.models = [sources()["hard"], sources()["steep"]]
         return datasets
@@ -106,7 +110,7 @@ def test_psf_with_other_energies_than_the_exposure_agrees_with_gammapy(nbin: int
 def test_psf_of_one_energy_agrees_with_gammapy() -> None:
     axis = MapAxis.from_energy_edges([0.5, 20] * u.TeV, name="energy_true")
     psf = PSFMap.from_gauss(axis, sigma="0.08 deg")
-    assert_same_kernel(psf, small.image().to_cube([axis]), small.centre())
+    assert_same_kernel(psf, small.image_geom().to_cube([axis]), small.centre())
 
 
 def king_tables(rad: MapAxis) -> PSF3D:
@@ -114,11 +118,11 @@ def king_tables(rad: MapAxis) -> PSF3D:
     offset = MapAxis.from_edges([0, 0.5, 1, 2], unit="deg", name="offset")
     distance = rad.center.to_value("deg")[None, None, :]
     core = 0.05 * (1 + offset.center.to_value("deg"))[None, :, None]
-    core = core * (small.TRUE.center.to_value("TeV") ** -0.2)[:, None, None]
+    core = core * (small.ENERGY_TRUE.center.to_value("TeV") ** -0.2)[:, None, None]
     shape = np.exp(-0.5 * (distance / core) ** 2) + 0.05 * (1 + (distance / core) ** 2) ** -2
     area = np.pi * np.diff(rad.edges.to_value("rad") ** 2)
     data = shape / (shape * area).sum(axis=-1, keepdims=True)
-    return PSF3D(axes=[small.TRUE, offset, rad], data=data, unit="sr-1")
+    return PSF3D(axes=[small.ENERGY_TRUE, offset, rad], data=data, unit="sr-1")
 
 
 @pytest.mark.parametrize(
@@ -132,15 +136,15 @@ def king_tables(rad: MapAxis) -> PSF3D:
 def test_tables_on_any_rad_axis_agree_with_gammapy(edges: np.ndarray) -> None:
     rad = MapAxis.from_edges(edges, unit="deg", name="rad")
     pointing = small.centre().directional_offset_by(30 * u.deg, 0.3 * u.deg)
-    coarse = small.image().to_binsz(0.2).to_cube([rad, small.TRUE])
+    coarse = small.image_geom().to_binsz(0.2).to_cube([rad, small.ENERGY_TRUE])
     psf = make_psf_map(king_tables(rad), pointing, coarse)
-    for position in positions_on_map(small.image()):
-        assert_same_kernel(psf, small.image().to_cube([small.TRUE]), position)
+    for position in positions_on_map(small.image_geom()):
+        assert_same_kernel(psf, small.image_geom().to_cube([small.ENERGY_TRUE]), position)
 
 
 def half_valid() -> PSFMap:
     """Return a PSF without exposure and values in its eastern half."""
-    psf = small.psf_map(small.image(), varying=True)
+    psf = small.psf_map(small.image_geom(), varying=True)
     geom = psf.psf_map.geom.squash("rad")
     psf.exposure_map = Map.from_geom(geom, data=1e10, unit="cm2 s")
     psf.exposure_map.data[..., :2] = 0
@@ -149,18 +153,18 @@ def half_valid() -> PSFMap:
 
 
 def test_nearest_valid_irfs_are_used_as_by_gammapy() -> None:
-    for position in positions_on_map(small.image()):
-        assert_same_kernel(half_valid(), small.image().to_cube([small.TRUE]), position)
+    for position in positions_on_map(small.image_geom()):
+        assert_same_kernel(half_valid(), small.image_geom().to_cube([small.ENERGY_TRUE]), position)
 
 
 def test_kernels_without_psf_are_empty_as_in_gammapy() -> None:
-    psf = small.psf_map(small.image())
+    psf = small.psf_map(small.image_geom())
     psf.psf_map.data[0] = 0
-    assert_same_kernel(psf, small.image().to_cube([small.TRUE]), small.centre())
+    assert_same_kernel(psf, small.image_geom().to_cube([small.ENERGY_TRUE]), small.centre())
 
 
 def test_kernels_with_a_given_radius_agree_with_gammapy() -> None:
-    psf, geom = small.psf_map(small.image()), small.image().to_cube([small.TRUE])
+    psf, geom = small.psf_map(small.image_geom()), small.image_geom().to_cube([small.ENERGY_TRUE])
     ours = PsfLookup(psf).get_psf_kernel(small.centre(), geom, PSF_CONTAINMENT, 0.3 * u.deg)
     theirs = psf.get_psf_kernel(geom, small.centre(), max_radius=0.3 * u.deg)
     assert ours.data.shape == theirs.data.shape

@@ -182,4 +182,4 @@ def test_any_likelihood_agrees_with_gammapy(sky: Sky, seed: int, factors: list[f
     amplitudes = [index for index, name in enumerate(free.names) if name == "amplitude"]
     for index, factor in zip(amplitudes, factors, strict=False):
         moves[1][index] *= factor
-    assert_agrees_with_gammapy(sky.make, moves=moves)
+    assert_agrees_with_gammapy(sky.make, more_values=moves)

@@ -13,7 +13,7 @@ from scipy.signal import fftconvolve
 from skyred.likelihood.shapes import Convolution
 from skyred.likelihood.sky import ModelImage
 from skyred.likelihood.spatial_formulas import SkyGrid, find_formula
-from small_datasets import image
+from small_datasets import image_geom
 
 ROUNDING = 3e-16  # rounding of cosines, which gammapy subtracts from one
 
@@ -65,7 +65,7 @@ class OwnGaussian(GaussianSpatialModel):
 
 
 def test_only_the_class_of_gammapy_is_evaluated_by_formula() -> None:
-    geom = image()
+    geom = image_geom()
     center = geom.center_skydir
     methods, images = [], []
     for cls in (GaussianSpatialModel, OwnGaussian):
@@ -110,7 +110,7 @@ def test_transposed_convolution_has_the_transposed_matrix(
 
 
 def test_model_without_extent_has_no_finite_brightness() -> None:
-    geom = image()
+    geom = image_geom()
     center = geom.center_skydir
     model = GaussianSpatialModel(lon_0=center.ra, lat_0=center.dec, sigma=0.1 * u.deg, frame="icrs")
     model_image = ModelImage(model, geom)

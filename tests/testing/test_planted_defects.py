@@ -14,7 +14,7 @@ FIXES = {requirement.name: requirement.fix for requirement in requirements()}
 VALID = [
     declarations.Valid, selectors.EverySecond, makers.EnoughEvents, makers.MeanEvents,
     stackers.ValidList, stackers.KeepsAnyType, models.FlatSpectrum, fitters.ValidNewton,
-    fitters.ValidBoxes, models.SumOfCounts, models.ValidEngine,
+    fitters.ValidBoxSampler, models.SumOfCounts, models.ValidEngine,
 ]  # fmt: skip
 
 _KIND = "is declared with @component and a unique kind"

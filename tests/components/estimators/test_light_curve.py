@@ -37,7 +37,7 @@ def reduced(once: Any) -> Datasets:
 @pytest.fixture
 def spectra(reduced: Datasets) -> Datasets:
     """Return five runs: three of the flare, two of other nights in 2008."""
-    return flare.fresh(reduced)
+    return flare.with_new_models(reduced)
 
 
 def estimated(datasets: Datasets, **options: Any) -> Any:

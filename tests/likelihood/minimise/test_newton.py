@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from objectives import minimum_within_limits, noisy, poisson, quadratic, rosenbrock
+from objectives import add_noise, minimum_within_limits, poisson, quadratic, rosenbrock
 from skyred import Objective
 from skyred.likelihood.minimise.newton import descend
 from skyred.likelihood.minimise.newton_search import NewtonResult, NewtonSearch
@@ -210,7 +210,7 @@ def test_minimum_lower_by_less_than_the_tolerance_is_ignored() -> None:
 def test_search_converges_with_noise_of_float32(seed: int) -> None:
     random = np.random.default_rng(seed)
     exact = quadratic(draw_correlation(random, 3), MINIMUM)
-    objective = quadratic(draw_correlation(random, 3), MINIMUM, stat=noisy(exact.stat, 1e-5))
+    objective = quadratic(draw_correlation(random, 3), MINIMUM, stat=add_noise(exact.stat, 1e-5))
     objective.gradient_of, objective.fisher_of = exact.gradient_of, exact.fisher_of
     result = search(objective)
     assert result.converged

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, strategies as st
 
-from objectives import minimum_within_limits, noisy, poisson, quadratic, rosenbrock
+from objectives import add_noise, minimum_within_limits, poisson, quadratic, rosenbrock
 from skyred.likelihood.minimise import minimise
 
 COVARIANCE = np.array([[4.0, 1.2, 0.0], [1.2, 1.0, -0.3], [0.0, -0.3, 0.25]])
@@ -153,7 +153,7 @@ def test_noise_of_float32_does_not_change_results(overrides: dict, seed: int) ->
     exact = quadratic(COVARIANCE, MINIMUM)
     start = MINIMUM + np.random.default_rng(seed).uniform(-3, 3, 3) * ERRORS
     objective = quadratic(
-        COVARIANCE, MINIMUM, stat=noisy(exact.stat, 1e-5), start=start, **overrides
+        COVARIANCE, MINIMUM, stat=add_noise(exact.stat, 1e-5), start=start, **overrides
     )
     result = minimise(objective)
     # without derivatives, noise may invalidate Minuit's differences: then the fit must fail

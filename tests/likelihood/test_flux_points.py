@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,12 +107,12 @@ def test_edges_between_those_of_the_axis_agree_with_gammapy() -> None:
     assert points.energy_min.to_value("TeV") == pytest.approx(axis[[0, 2]])
 
 
-def test_edges_inside_one_bin_give_no_fluxes_as_by_gammapy() -> None:
+def test_edges_within_one_bin_have_no_fluxes_as_in_gammapy() -> None:
     points = comparison.assert_agrees_with_gammapy(on_off(), "crab", [1, 1.1, 1.2] * u.TeV)
     assert not points.success.data.any()
 
 
-def test_masked_bins_are_ignored_as_by_gammapy() -> None:
+def test_masked_bins_are_ignored_as_in_gammapy() -> None:
     datasets = Datasets([small.spectrum_on_off("one"), small.spectrum_on_off("two", seed=5)])
     axis = small.ENERGY.edges
     datasets[0].mask_fit = datasets[0].counts.geom.energy_mask(axis[1], axis[2])
@@ -152,23 +154,27 @@ def test_priors_shift_the_statistic_as_in_gammapy() -> None:
     datasets = comparison.simulated_map()
     datasets.models["hard"].spectral_model.index.prior = GaussianPrior(mu=2.5, sigma=0.2)
     datasets.models["steep"].spatial_model.lon_0.prior = GaussianPrior(mu=83.6, sigma=0.02)
-    # gammapy discards the spectrum of the source itself, and its priors
+    # gammapy replaces the spectrum of the source, and discards its priors
     datasets.models["steep"].spectral_model.index.prior = GaussianPrior(mu=9, sigma=0.1)
     points = comparison.assert_agrees_with_gammapy(datasets, "steep", [1, 3] * u.TeV)
     datasets.models["hard"].spectral_model.index.prior = None
     datasets.models["steep"].spatial_model.lon_0.prior = None
-    without = skyred.flux_points(datasets, "steep", [1, 3] * u.TeV)
-    separation, sigma = np.array([0.5, 0.051]), np.array([0.2, 0.02])
-    expected = np.sum((separation / sigma) ** 2 + np.log(2 * np.pi * sigma**2))
-    assert points.stat.data - without.stat.data == pytest.approx(expected)
+    without_priors = skyred.flux_points(datasets, "steep", [1, 3] * u.TeV)
+    difference, sigma = np.array([0.5, 0.051]), np.array([0.2, 0.02])
+    expected = np.sum((difference / sigma) ** 2 + np.log(2 * np.pi * sigma**2))
+    assert points.stat.data - without_priors.stat.data == pytest.approx(expected)
 
 
 def test_datasets_and_models_are_not_changed() -> None:
     datasets = comparison.simulated_map()
     skyred.fit(datasets)
     datasets.models["hard"].spectral_model.index.frozen = True
-    before = [(p.name, p.value, p.error, p.frozen, p.min, p.max)
-            for p in datasets.models.parameters]  # fmt: skip
+
+    def parameter_settings() -> list[tuple[Any, ...]]:
+        get_settings = attrgetter("name", "value", "error", "frozen", "min", "max")
+        return [get_settings(parameter) for parameter in datasets.models.parameters]
+
+    original_settings = parameter_settings()
     covariance = datasets.models.covariance.data.copy()
     models = list(datasets[0].models)
     for reoptimize in (False, True):
@@ -176,9 +182,7 @@ def test_datasets_and_models_are_not_changed() -> None:
         skyred.flux_points(
             datasets, "steep", WIDE, selection_optional=optional, reoptimize=reoptimize
         )
-        after = [(p.name, p.value, p.error, p.frozen, p.min, p.max)
-               for p in datasets.models.parameters]  # fmt: skip
-        np.testing.assert_equal(after, before)
+        np.testing.assert_equal(parameter_settings(), original_settings)
         assert (datasets.models.covariance.data == covariance).all()
         assert all(
             model is original for model, original in zip(datasets[0].models, models, strict=True)
@@ -189,9 +193,9 @@ def test_points_can_be_written_read_and_plotted(tmp_path: Path) -> None:
     points = skyred.flux_points(on_off(), "crab", comparison.EDGES, selection_optional="all")
     path = tmp_path / "points.fits"
     points.write(path, sed_type="likelihood", format="gadf-sed")
-    again = FluxPoints.read(path, format="gadf-sed", reference_model=points.reference_model)
+    read_back = FluxPoints.read(path, format="gadf-sed", reference_model=points.reference_model)
     for name in ("dnde", "dnde_err", "dnde_ul", "stat_scan", "counts"):
-        actual, expected = getattr(again, name).data, getattr(points, name).data
+        actual, expected = getattr(read_back, name).data, getattr(points, name).data
         assert np.squeeze(actual) == pytest.approx(np.squeeze(expected), nan_ok=True)
     import matplotlib.pyplot as plt
 
@@ -247,7 +251,7 @@ def test_list_and_single_dataset_are_accepted() -> None:
     assert norms[0].tolist() == norms[1].tolist() == norms[2].tolist()
 
 
-def test_reference_without_counts_has_no_norm() -> None:
+def test_reference_flux_of_zero_has_no_norm() -> None:
     with pytest.warns(SkyredWarning, match="the reference flux is zero"):
         points = skyred.flux_points(
             on_off([power_law(0.0)]), "crab", WIDE, selection_optional="all"

@@ -19,16 +19,16 @@ from skyred.plugins import Plugins
 from skyred.products.gammapy_product import GammapyProduct
 from toys import ToyEstimator, ToyFitter, ToyGeometry, ToyMaker, ToyModel, ToyProduct, toy_pipeline
 
-EVIL = "<script>alert('1')</script>"
+MALICIOUS = "<script>alert('1')</script>"
 CATALOG = Plugins.load().catalog
 CLASSES = sorted((entry.cls for entry in CATALOG), key=lambda cls: (cls.role, cls.kind))
 
 
 @component
-class Evil(Maker):
-    __doc__ = f"Summary {EVIL}."
-    kind = "evil"
-    label = option(EVIL, doc=f"Doc {EVIL}.")
+class MaliciousMaker(Maker):
+    __doc__ = f"Summary {MALICIOUS}."
+    kind = "malicious"
+    label = option(MALICIOUS, doc=f"Doc {MALICIOUS}.")
     angle = quantity("1.2 arcmin", doc="An angle.")
 
     def make(self, dataset: Any, observation: Any) -> Any:
@@ -77,10 +77,13 @@ def test_values_other_than_the_default_are_bold() -> None:
 
 def test_all_strings_are_escaped() -> None:
     injection = "</td><img src=x onerror=alert(1)>"
-    page = parse_html(Evil(label=injection))  # fails on other tags
-    assert EVIL in page.text
-    assert page.row("label") == ["label", injection, EVIL, f"Doc {EVIL}."]
-    assert EVIL in parse_html(toy_pipeline(make=[ToyMaker(), Evil(label=f"2{EVIL}")])).text
+    page = parse_html(MaliciousMaker(label=injection))  # raises an error for unknown tags
+    assert MALICIOUS in page.text
+    assert page.row("label") == ["label", injection, MALICIOUS, f"Doc {MALICIOUS}."]
+    assert (
+        MALICIOUS
+        in parse_html(toy_pipeline(make=[ToyMaker(), MaliciousMaker(label=f"2{MALICIOUS}")])).text
+    )
 
 
 def test_pipeline_shows_its_components_in_order() -> None:
@@ -129,34 +132,34 @@ def test_fit_results_show_values_errors_units_limits_and_notes() -> None:
     from skyred import FitResult
 
     fit = FitResult(
-        names=[f"crab.{EVIL}", "crab.index"], units=["TeV", ""], values=[1.23456789, 2],
+        names=[f"crab.{MALICIOUS}", "crab.index"], units=["TeV", ""], values=[1.23456789, 2],
         errors=[0.123, 0.2], covariance=[[1, 0], [0, 1]], stat=3, success=False,
-        message=f"lost {EVIL}", at_limit=["crab.index"], notes=[f"note {EVIL}"],
+        message=f"failed {MALICIOUS}", at_limit=["crab.index"], notes=[f"note {MALICIOUS}"],
     )  # fmt: skip
     page = parse_html(fit)
-    assert page.row(f"crab.{EVIL}")[1:] == ["1.2346", "\N{PLUS-MINUS SIGN} 0.12", "TeV", ""]
+    assert page.row(f"crab.{MALICIOUS}")[1:] == ["1.2346", "\N{PLUS-MINUS SIGN} 0.12", "TeV", ""]
     assert page.row("crab.index")[1:] == ["2", "\N{PLUS-MINUS SIGN} 0.2", "", "at its limit"]
     assert "did NOT converge" in page.text
-    assert f"lost {EVIL}" in page.text
-    assert f"note {EVIL}" in page.text
-    skewed = parse_html(attrs.evolve(fit, success=True, errn=[0.1, 0.2], errp=[0.3, 0.4]))
-    assert skewed.row("crab.index")[2] == "-0.2 +0.4"
-    assert "The fit converged" in skewed.text
+    assert f"failed {MALICIOUS}" in page.text
+    assert f"note {MALICIOUS}" in page.text
+    asymmetric = parse_html(attrs.evolve(fit, success=True, errn=[0.1, 0.2], errp=[0.3, 0.4]))
+    assert asymmetric.row("crab.index")[2] == "-0.2 +0.4"
+    assert "The fit converged" in asymmetric.text
 
 
 def test_views_do_not_import_gammapy() -> None:
     code = (
         "import sys; from toys import *; from skyred.components.fitters.minuit import Minuit\n"
         "from skyred.components.gammapy import FluxPoints, SafeMask\n"
-        "shown = toy_pipeline(fit=Minuit(), model=False, estimate=[FluxPoints(source='crab', "
+        "html = toy_pipeline(fit=Minuit(), model=False, estimate=[FluxPoints(source='crab', "
         "energy_edges=['1 TeV', '2 TeV'])], make=[SafeMask()])._repr_html_()\n"
-        "assert 'aeff-default' in shown; print([name for name in sys.modules if name == 'gammapy' "
+        "assert 'aeff-default' in html; print([name for name in sys.modules if name == 'gammapy' "
         "or name.startswith(('matplotlib', 'IPython'))])"
     )
     path = str(Path(__file__).parents[1] / "helpers")
-    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path},
+    process = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path},
                           capture_output=True, text=True, check=True)  # fmt: skip
-    assert done.stdout.strip() == "[]"
+    assert process.stdout.strip() == "[]"
 
 
 def test_model_shows_its_configuration() -> None:

@@ -1,7 +1,7 @@
 """Asymmetric errors where profiles reach a lower minimum, on objectives with two minima.
 
-The statistic along x is a polynomial of fourth degree with minima at 0 and 2.2, and a barrier at 1. The
-barrier is less than 1 above the first minimum, so that a profile crosses it.
+The statistic along x is a polynomial of fourth degree with minima at 0 and 2.2, and a barrier at 1,
+which is less than 1 above the first minimum, so that a profile crosses it.
 """
 
 from __future__ import annotations

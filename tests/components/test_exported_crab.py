@@ -10,7 +10,7 @@ from gammapy.datasets import Datasets
 from gammapy.modeling.models import Models
 
 import plain_gammapy as plain
-from exported import Exported, run_exported
+from exported_scripts import ScriptResults, run_exported
 from skyred import Pipeline
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
@@ -19,12 +19,12 @@ FEWER_COLUMNS = "estimate.0.columns=[ul]"
 
 
 @pytest.fixture(scope="module")
-def exported(once: Any) -> Exported:
+def exported(once: Any) -> ScriptResults:
     pipeline = Pipeline.from_yaml(plain.EXAMPLE, overrides=[FEWER_COLUMNS])
     return once("exported-crab", lambda folder: run_exported(pipeline, folder))
 
 
-def test_maps_agree(crab: Any, exported: Exported) -> None:
+def test_maps_agree(crab: Any, exported: ScriptResults) -> None:
     ours, theirs = crab.result.datasets["hess"], exported.datasets["hess"]
     for name in ("counts", "mask_safe"):
         np.testing.assert_array_equal(getattr(ours, name).data, getattr(theirs, name).data)
@@ -45,7 +45,7 @@ def statistic(dataset: Any, models: Models) -> float:
     return float(datasets.stat_sum())
 
 
-def test_statistic_agrees_at_the_same_values(crab: Any, exported: Exported) -> None:
+def test_statistic_agrees_at_the_same_values(crab: Any, exported: ScriptResults) -> None:
     expected = statistic(crab.result.datasets["hess"], crab.result.models)
     theirs = exported.datasets["hess"].copy(name="hess")
     # gammapy's norms stop before the optimum; their effect is tested with the maps
@@ -53,7 +53,7 @@ def test_statistic_agrees_at_the_same_values(crab: Any, exported: Exported) -> N
     assert statistic(theirs, crab.result.models) == pytest.approx(expected, abs=1e-3)
 
 
-def test_fit_agrees_or_is_lower(crab: Any, exported: Exported) -> None:
+def test_fit_agrees_or_is_lower(crab: Any, exported: ScriptResults) -> None:
     ours, theirs = crab.result.fit, exported.models.parameters.free_parameters
     assert [parameter.name for parameter in theirs] == [n.split(".")[-1] for n in ours.names]
     values = np.array([parameter.value for parameter in theirs])
@@ -72,7 +72,7 @@ def test_fit_agrees_or_is_lower(crab: Any, exported: Exported) -> None:
     np.testing.assert_allclose(errors[position], ours.errors[position], rtol=0.15)
 
 
-def test_flux_points_agree(crab: Any, exported: Exported) -> None:
+def test_flux_points_agree(crab: Any, exported: ScriptResults) -> None:
     ours = crab.result.estimates["flux-points"].flux
     for name in ("dnde", "dnde_err", "dnde_ul"):
         values, expected = (getattr(flux, name).data for flux in (exported.flux, ours))

@@ -13,7 +13,7 @@ from gammapy.datasets import Datasets, SpectrumDatasetOnOff
 import plain_gammapy as plain
 import plain_spectra as spectra
 import skyred
-from exported import Exported, run_exported
+from exported_scripts import ScriptResults, run_exported
 from skyred import Pipeline
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
@@ -28,7 +28,7 @@ EXAMPLE = plain.EXAMPLE.parent / "spectrum.yaml"
 
 
 @pytest.fixture(scope="module")
-def exported(once: Any) -> Exported:
+def exported(once: Any) -> ScriptResults:
     pipeline = Pipeline.from_yaml(EXAMPLE, overrides=FEWER_COLUMNS)
     return once("exported-spectrum", lambda folder: run_exported(pipeline, folder))
 
@@ -41,7 +41,7 @@ def expected(once: Any) -> list[SpectrumDatasetOnOff]:
     return once("plain-spectra", make)
 
 
-def with_start(exported: Exported) -> Datasets:
+def with_start(exported: ScriptResults) -> Datasets:
     """Return the script's datasets with the initial models of its fit."""
     datasets = exported.datasets.copy()
     datasets.models = Pipeline.from_yaml(EXAMPLE).model[0].build(datasets)
@@ -49,7 +49,7 @@ def with_start(exported: Exported) -> Datasets:
 
 
 def test_spectra_agree_with_gammapy(
-    exported: Exported, expected: list[SpectrumDatasetOnOff]
+    exported: ScriptResults, expected: list[SpectrumDatasetOnOff]
 ) -> None:
     assert exported.datasets.names == [f"hess-{run}" for run in RUNS]
     for ours, theirs in zip(exported.datasets, expected[:2], strict=True):
@@ -60,7 +60,7 @@ def test_spectra_agree_with_gammapy(
         np.testing.assert_allclose(ours.exposure.data, theirs.exposure.data, rtol=1e-6)
 
 
-def test_fit_agrees(exported: Exported) -> None:
+def test_fit_agrees(exported: ScriptResults) -> None:
     datasets = with_start(exported)
     fit = skyred.fit(datasets)
     theirs = exported.models.parameters.free_parameters
@@ -71,7 +71,7 @@ def test_fit_agrees(exported: Exported) -> None:
     assert datasets.stat_sum() == pytest.approx(fit.stat, abs=1e-3)
 
 
-def test_flux_points_agree(exported: Exported) -> None:
+def test_flux_points_agree(exported: ScriptResults) -> None:
     datasets = exported.datasets.copy()
     datasets.models = exported.models
     edges = [1, 4, 10] * u.TeV

@@ -16,7 +16,7 @@ from regions import CircleSkyRegion
 
 import plain_gammapy as plain
 import plain_spectra as spectra
-from points_side_by_side import assert_same_points, flux_points_by_gammapy
+from flux_points_comparison import assert_same_points, flux_points_by_gammapy
 from skyred import Orchestrator, Pipeline, Result
 
 pytestmark = pytest.mark.data

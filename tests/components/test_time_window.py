@@ -13,7 +13,7 @@ from gammapy.data import GTI, Observation, Observations, ObservationTable
 from gammapy.datasets import Datasets
 from gammapy.makers import ReflectedRegionsBackgroundMaker, SafeMaskMaker, SpectrumDatasetMaker
 
-import curves_side_by_side as beside
+import light_curve_comparison as beside
 import plain_flare as flare
 import plain_gammapy as plain
 from component_checks import problems_of
@@ -230,7 +230,7 @@ def reduce_plain(observations: Any, name: Any) -> Datasets:
     background, safe = ReflectedRegionsBackgroundMaker(), SafeMaskMaker(methods=["aeff-max"])
     spectra = []
     for number, observation in enumerate(observations):
-        dataset = spectrum.run(flare.empty(name(number, observation)), observation)
+        dataset = spectrum.run(flare.empty_dataset(name(number, observation)), observation)
         spectra.append(safe.run(background.run(dataset, observation), observation))
     return Datasets(spectra)
 

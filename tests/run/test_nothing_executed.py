@@ -80,7 +80,7 @@ def test_spectrum_and_its_files_with_code_are_refused(tmp_path: Path, part: str)
 
 
 def test_exclusion_mask_with_code_is_refused(tmp_path: Path) -> None:
-    Map.from_geom(small.image(), data=np.ones((20, 20))).write(tmp_path / "mask.fits")
+    Map.from_geom(small.image_geom(), data=np.ones((20, 20))).write(tmp_path / "mask.fits")
     insert_attack(tmp_path / "mask.fits", 0)
     (problem,) = Regions((Location(tmp_path / "mask.fits"),)).problems("exclude")
     assert "has the card WCSSHAPE" in str(problem)
@@ -141,7 +141,7 @@ def add_tag(path: Path) -> None:
 
 
 def add_template(folder: Path) -> None:
-    Map.from_geom(small.image(), data=np.ones((20, 20))).write(folder / "template.fits")
+    Map.from_geom(small.image_geom(), data=np.ones((20, 20))).write(folder / "template.fits")
     insert_attack(folder / "template.fits", 0)
     models_yaml = (folder / "models.yaml").read_text()
     spatial = "    spatial: {type: TemplateSpatialModel, filename: template.fits}\n"
@@ -150,7 +150,9 @@ def add_template(folder: Path) -> None:
 
 
 def add_estimate(folder: Path) -> None:
-    Map.from_geom(small.image(), data=np.ones((20, 20))).write(folder / "estimates" / "map.fits")
+    Map.from_geom(small.image_geom(), data=np.ones((20, 20))).write(
+        folder / "estimates" / "map.fits"
+    )
     insert_attack(folder / "estimates" / "map.fits", 0)
 
 

@@ -347,7 +347,7 @@ class TestOutcomes:
         class BreaksStacking(Maker):
             """Returns a dataset that cannot be stacked."""
 
-            kind = "breaks-stacking"
+            kind = "fails-stacking"
 
             def make(self, dataset: Any, observation: Any) -> Any:
                 if observation.obs_id == 2:
@@ -490,7 +490,7 @@ class TestRefusals:
         assert orchestrator.models.parameters.free_parameters[0].value == before
 
     def test_faulty_estimator_does_not_affect_others(self) -> None:
-        faulty = ToyEstimator(name="b", breaks=True)
+        faulty = ToyEstimator(name="b", fails=True)
         pipeline = toy_pipeline(estimate=[ToyEstimator(), faulty, ToyEstimator(name="c")])
         orchestrator = orchestrate(pipeline)
         with pytest.raises(RuntimeError, match="the estimator failed") as error:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fault_injection.killed_reductions import reduce, statuses, totals
-from fault_injection.killing_maker import Killer, chunks
+from fault_injection.killing_maker import KillingMaker, chunks
 from skyred import Engine, Orchestrator, component
 from skyred.components.engines import InlineExecutor, Processes, Serial
 from skyred.io.streaming import Workers, stream
@@ -28,10 +28,13 @@ def limit_time() -> Iterator[None]:
 
 
 def test_run_that_kills_its_worker_once_is_reduced_again(tmp_path: Path) -> None:
-    partial_stacks = reduce(Killer(victims=[5], times=1, scene=str(tmp_path)), Processes(workers=2))
+    partial_stacks = reduce(
+        KillingMaker(killing_runs=[5], max_kills=1, state_folder=str(tmp_path)),
+        Processes(workers=2),
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["5-0"]
     assert statuses(partial_stacks) == [(n, "reduced") for n in range(1, 8)]
-    assert totals(partial_stacks) == totals(reduce(Killer(), Serial()))
+    assert totals(partial_stacks) == totals(reduce(KillingMaker(), Serial()))
 
 
 @pytest.mark.slow
@@ -39,14 +42,16 @@ def test_run_that_kills_its_worker_once_is_reduced_again(tmp_path: Path) -> None
 def test_only_the_run_that_always_kills_fails(
     tmp_path: Path, workers: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    partial_stacks = reduce(Killer(victims=[5], scene=str(tmp_path)), Processes(workers=workers))
+    partial_stacks = reduce(
+        KillingMaker(killing_runs=[5], state_folder=str(tmp_path)), Processes(workers=workers)
+    )
     assert statuses(partial_stacks) == [(n, "failed" if n == 5 else "reduced") for n in range(1, 8)]
     reason = partial_stacks[1].outcomes[1].reason
     assert "the worker that reduced it was killed" in reason
     assert "out of memory?" in reason
     assert "ended with signal 9 (SIGKILL)" in caplog.text
     # identical bits to a chunk with a run that raised an error
-    assert totals(partial_stacks) == totals(reduce(Killer(fails=[5]), Serial()))
+    assert totals(partial_stacks) == totals(reduce(KillingMaker(failing_runs=[5]), Serial()))
 
 
 class Fragile(InlineExecutor):
@@ -68,7 +73,13 @@ class Fragile(InlineExecutor):
 def test_runs_that_kill_only_together_fail_together() -> None:
     with Workers(lambda: Fragile({4, 6}.issubset)) as workers:
         partial_stacks = list(
-            stream(workers, reduce_chunk, chunks(Killer()), 4, partial(reduce_run_by_run, workers))
+            stream(
+                workers,
+                reduce_chunk,
+                chunks(KillingMaker()),
+                4,
+                partial(reduce_run_by_run, workers),
+            )
         )
     assert statuses(partial_stacks) == [
         (n, "failed" if n in (4, 5, 6) else "reduced") for n in range(1, 8)

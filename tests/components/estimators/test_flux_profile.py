@@ -19,7 +19,7 @@ from gammapy.utils.regions import (
 )
 from regions import CircleSkyRegion
 
-import curves_side_by_side as side_by_side
+import light_curve_comparison as side_by_side
 import plain_gammapy as plain
 import small_datasets as small
 from skyred import Pipeline

@@ -14,7 +14,7 @@ from gammapy.estimators import FluxPoints
 from gammapy.estimators.utils import compute_lightcurve_fvar
 from gammapy.modeling.models import GaussianPrior
 
-import curves_side_by_side as side_by_side
+import light_curve_comparison as side_by_side
 import plain_flare as flare
 import plain_gammapy as plain
 from component_checks import problems_of
@@ -37,7 +37,7 @@ def reduced(once: Any) -> Datasets:
 @pytest.fixture
 def spectra(reduced: Datasets) -> Datasets:
     """Return five runs: three of the flare, two of other nights in 2008."""
-    return flare.fresh(reduced)
+    return flare.with_new_models(reduced)
 
 
 def estimated(datasets: Datasets, **options: Any) -> Any:

@@ -21,9 +21,9 @@ from gammapy.stats import CashCountsStatistic
 from hypothesis import given, strategies as st
 from regions import CircleSkyRegion
 
-import curves_side_by_side as side_by_side
+import flux_points_comparison
+import light_curve_comparison as side_by_side
 import plain_gammapy as plain
-import points_side_by_side
 import small_datasets as small
 from component_checks import problems_of
 from skyred import Pipeline
@@ -119,7 +119,7 @@ class TestCTA:
 class TestHess:
     @pytest.fixture
     def spectra(self) -> Datasets:
-        datasets = points_side_by_side.crab_spectra((23523, 23526))
+        datasets = flux_points_comparison.crab_spectra((23523, 23526))
         datasets.models = None
         return datasets
 

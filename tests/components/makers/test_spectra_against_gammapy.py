@@ -186,7 +186,7 @@ class TestReflectedRegions:
         assert dataset.counts_off.data.sum() > 0
 
     def test_angle_increment_agrees_with_gammapy(self, spectrum, filled, observation):
-        mask = spectra.allowed()  # excluded regions are skipped in such steps
+        mask = spectra.exclusion_mask()  # excluded regions are skipped in such steps
         finder = ReflectedRegionsFinder(angle_increment="0.5 rad")
         maker = ReflectedRegionsBackgroundMaker(region_finder=finder, exclusion_mask=mask)
         ours = ReflectedRegions(exclude=spectra.EXCLUDED, angle_increment="0.5 rad")
@@ -198,7 +198,7 @@ class TestReflectedRegions:
         assert dataset.meta.obs_info[0].obs_id == RUN
 
     def test_exclusion_by_region_agrees_with_a_fine_mask(self, spectrum, filled, observation):
-        maker = ReflectedRegionsBackgroundMaker(exclusion_mask=spectra.allowed())
+        maker = ReflectedRegionsBackgroundMaker(exclusion_mask=spectra.exclusion_mask())
         expected = maker.run(filled, observation)
         dataset = ReflectedRegions(exclude=spectra.EXCLUDED).make(spectrum, observation)
         assert_equal(dataset, expected)

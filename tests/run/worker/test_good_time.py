@@ -52,14 +52,14 @@ def cut_gti(archive: Archive, run: int, fractions: list[tuple[float, float]]) ->
         for key in ("ONTIME", "LIVETIME"):
             header[key] *= total
 
-    archive.hdus(run, change)
+    archive.change_hdus(run, change)
 
     def scale(table: Any) -> Any:
         for key in {"ONTIME", "LIVETIME"} & set(table.colnames):
             table[key][table["OBS_ID"] == run] *= total
         return table
 
-    archive.index("obs", scale)
+    archive.change_index("obs", scale)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_events_outside_the_observation_are_a_fault(crab_archive: Path, tmp_path
     def shift(hdu: Any) -> None:
         hdu.data["TIME"][: len(hdu.data) // 2] -= 1e4
 
-    archive.hdu(run, "events", shift)
+    archive.change_hdu(run, "events", shift)
     store = DataStore.from_dir(archive.folder)
     inputs = list_run_inputs(store.hdu_table, store.obs_table)
     (fault,) = inspect_run(inputs[0]).faults

@@ -3,7 +3,7 @@
 import attrs
 import pytest
 
-from fault_injection.killing_maker import Killer, chunks
+from fault_injection.killing_maker import KillingMaker, chunks
 from skyred.errors import EngineError
 from skyred.run.cache import reduction_components, source_versions
 from skyred.run.worker import Chunk, reduce_chunk
@@ -11,7 +11,7 @@ from skyred.run.worker import Chunk, reduce_chunk
 
 @pytest.fixture
 def chunk() -> Chunk:
-    first: Chunk = next(iter(chunks(Killer(), 2)))
+    first: Chunk = next(iter(chunks(KillingMaker(), 2)))
     return first
 
 

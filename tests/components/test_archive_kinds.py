@@ -36,17 +36,17 @@ def magic() -> Path:
 def assert_same_run(run, expected):
     assert run.obs_id == expected.obs_id
     assert set(run.available_irfs) == set(expected.available_irfs)
-    ours, theirs = run.events.table, expected.events.table
-    assert ours.colnames == theirs.colnames
+    table, expected_table = run.events.table, expected.events.table
+    assert table.colnames == expected_table.colnames
     for name in ("EVENT_ID", "RA", "DEC", "ENERGY"):
-        np.testing.assert_array_equal(ours[name].data, theirs[name].data)
-    np.testing.assert_array_equal(ours["TIME"].mjd, theirs["TIME"].mjd)
+        np.testing.assert_array_equal(table[name].data, expected_table[name].data)
+    np.testing.assert_array_equal(table["TIME"].mjd, expected_table["TIME"].mjd)
     for name in run.available_irfs:
-        first, second = getattr(run, name), getattr(expected, name)
-        assert type(first) is type(second)
-        if hasattr(first, "quantity"):
-            np.testing.assert_array_equal(first.quantity, second.quantity)
-        assert first.axes == second.axes
+        irf, expected_irf = getattr(run, name), getattr(expected, name)
+        assert type(irf) is type(expected_irf)
+        if hasattr(irf, "quantity"):
+            np.testing.assert_array_equal(irf.quantity, expected_irf.quantity)
+        assert irf.axes == expected_irf.axes
     assert run.observation_live_time_duration == expected.observation_live_time_duration
     assert run.get_pointing_icrs(run.tmid).separation(
         expected.get_pointing_icrs(expected.tmid)
@@ -92,8 +92,8 @@ class TestStore:
         yaml_text = plain.EXAMPLE.read_text()
 
         def reduce(archive):
-            changed = [f"data.hess.archive={archive}", "data.hess.geometry.bin_size=0.1 deg"]
-            orchestrator = Orchestrator(Pipeline.from_yaml(yaml_text, overrides=changed))
+            overrides = [f"data.hess.archive={archive}", "data.hess.geometry.bin_size=0.1 deg"]
+            orchestrator = Orchestrator(Pipeline.from_yaml(yaml_text, overrides=overrides))
             orchestrator.select()
             orchestrator.observations = {"hess": orchestrator.observations["hess"][:1]}
             return orchestrator.reduce()["hess"]
@@ -195,8 +195,8 @@ class TestErrors:
 
     @data
     def test_selector_without_result_is_reported(self):
-        changed = ["data.hess.select.0.center=[0 deg, 89 deg]"]
-        orchestrator = Orchestrator(Pipeline.from_yaml(plain.EXAMPLE, overrides=changed))
+        overrides = ["data.hess.select.0.center=[0 deg, 89 deg]"]
+        orchestrator = Orchestrator(Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides))
         with pytest.raises(ArchiveError, match=r"no observation is left after .*'cone' \(105 in"):
             orchestrator.select()
 

@@ -19,14 +19,14 @@ def stack(crab):
 
 
 @pytest.fixture(scope="session")
-def plain_points(once, crab, reduced) -> FluxPoints:
+def plain_points(compute_once, crab, plain_reduction) -> FluxPoints:
     """Return gammapy's flux points, at the values of our fit."""
 
     def make(_):
-        dataset = reduced.dataset.copy(name="hess")
+        dataset = plain_reduction.dataset.copy(name="hess")
         return plain.flux_points(dataset, crab.result.models.copy()).to_table(sed_type="likelihood")
 
-    return once("plain-points", make)
+    return compute_once("plain-points", make)
 
 
 @pytest.fixture(scope="session")
@@ -41,10 +41,12 @@ def fresh(dataset, models) -> Datasets:
     return datasets
 
 
-def background_of(crab, reduced) -> np.ndarray:
+def background_of(crab, plain_reduction) -> np.ndarray:
     """Return gammapy's background with our norms."""
     norms = [outcome.background_norm for outcome in crab.result.outcomes]
-    return sum(norm * template for norm, template in zip(norms, reduced.templates, strict=True))
+    return sum(
+        norm * template for norm, template in zip(norms, plain_reduction.templates, strict=True)
+    )
 
 
 class TestReduction:
@@ -53,42 +55,42 @@ class TestReduction:
         assert [outcome.obs_id for outcome in crab.result.outcomes] == expected
 
     @pytest.mark.parametrize("name", ["counts", "mask_safe"])
-    def test_counts_and_safe_mask_are_exact(self, stack, reduced, name):
-        np.testing.assert_array_equal(arrays(stack)[name], arrays(reduced.dataset)[name])
+    def test_counts_and_safe_mask_are_exact(self, stack, plain_reduction, name):
+        np.testing.assert_array_equal(arrays(stack)[name], arrays(plain_reduction.dataset)[name])
 
-    def test_good_time_is_exact(self, stack, reduced):
-        assert str(stack.gti) == str(reduced.dataset.gti)
+    def test_good_time_is_exact(self, stack, plain_reduction):
+        assert str(stack.gti) == str(plain_reduction.dataset.gti)
         for column in ("START", "STOP"):
             np.testing.assert_array_equal(
-                stack.gti.table[column].tt.mjd, reduced.dataset.gti.table[column].tt.mjd
+                stack.gti.table[column].tt.mjd, plain_reduction.dataset.gti.table[column].tt.mjd
             )
 
-    def test_livetime_agrees_to_1e_9(self, stack, reduced):
+    def test_livetime_agrees_to_1e_9(self, stack, plain_reduction):
         # a sum of four doubles, in chunks
-        expected = reduced.dataset.exposure.meta["livetime"].to_value("s")
+        expected = plain_reduction.dataset.exposure.meta["livetime"].to_value("s")
         assert stack.exposure.meta["livetime"].to_value("s") == pytest.approx(expected, rel=1e-9)
 
     @pytest.mark.parametrize("name", ["exposure", "psf", "psf_exposure", "edisp", "edisp_exposure"])
-    def test_irfs_agree_to_1e_6(self, stack, reduced, name):
+    def test_irfs_agree_to_1e_6(self, stack, plain_reduction, name):
         # float32 sums in chunks; atol only for values that are negligible
-        expected = arrays(reduced.dataset)[name]
+        expected = arrays(plain_reduction.dataset)[name]
         np.testing.assert_allclose(
             arrays(stack)[name], expected, rtol=1e-6, atol=1e-12 * np.abs(expected).max()
         )
 
-    def test_background_agrees_to_1e_6_with_our_norms(self, crab, stack, reduced):
+    def test_background_agrees_to_1e_6_with_our_norms(self, crab, stack, plain_reduction):
         # float32 sums in chunks
-        expected = background_of(crab, reduced)
+        expected = background_of(crab, plain_reduction)
         np.testing.assert_allclose(stack.background.data, expected, rtol=1e-6, atol=1e-12)
 
-    def test_background_norms_agree_to_2e_4(self, crab, reduced):
+    def test_background_norms_agree_to_2e_4(self, crab, plain_reduction):
         # MIGRAD of gammapy stops early
         norms = [outcome.background_norm for outcome in crab.result.outcomes]
-        np.testing.assert_allclose(norms, reduced.norms, rtol=2e-4)
+        np.testing.assert_allclose(norms, plain_reduction.norms, rtol=2e-4)
 
-    def test_background_agrees_to_2e_4_with_gammapy_norms(self, stack, reduced):
+    def test_background_agrees_to_2e_4_with_gammapy_norms(self, stack, plain_reduction):
         np.testing.assert_allclose(
-            stack.background.data, reduced.dataset.background.data, rtol=2e-4, atol=1e-12
+            stack.background.data, plain_reduction.dataset.background.data, rtol=2e-4, atol=1e-12
         )
 
     def test_observation_log_has_the_counts_inside_each_safe_mask(self, crab, stack):
@@ -137,11 +139,11 @@ class TestReferenceNumbers:
 
 
 class TestFit:
-    def test_statistic_at_the_same_values_agrees_to_1e_3(self, crab, stack, reduced):
+    def test_statistic_at_the_same_values_agrees_to_1e_3(self, crab, stack, plain_reduction):
         # float32 in gammapy; the kernel is at the same position in both, the norms are ours
-        theirs = reduced.dataset.copy(name="hess")
-        theirs.background.data = background_of(crab, reduced)
-        expected = fresh(theirs, crab.result.models).stat_sum()
+        dataset = plain_reduction.dataset.copy(name="hess")
+        dataset.background.data = background_of(crab, plain_reduction)
+        expected = fresh(dataset, crab.result.models).stat_sum()
         assert fresh(stack, crab.result.models).stat_sum() == pytest.approx(expected, abs=1e-3)
 
     def test_objective_agrees_with_the_statistic_of_gammapy(self, crab, stack):
@@ -151,17 +153,17 @@ class TestFit:
         # the same kernel, since the position has not changed
         assert objective(objective.start) == pytest.approx(expected, abs=1e-3)
 
-    def test_best_fit_agrees_with_gammapy_or_is_lower(self, crab, reduced, fitted):
+    def test_best_fit_agrees_with_gammapy_or_is_lower(self, crab, plain_reduction, plain_fit):
         fit = crab.result.fit
-        pulls = np.abs(fit.values - fitted.values) / fitted.errors
+        pulls = np.abs(fit.values - plain_fit.values) / plain_fit.errors
         # each with the kernel of its own position, on gammapy's dataset
-        ours = fresh(reduced.dataset, crab.result.models).stat_sum()
-        theirs = fresh(reduced.dataset, fitted.models).stat_sum()
-        assert np.all(pulls < 0.01) or ours < theirs
+        actual = fresh(plain_reduction.dataset, crab.result.models).stat_sum()
+        expected = fresh(plain_reduction.dataset, plain_fit.models).stat_sum()
+        assert np.all(pulls < 0.01) or actual < expected
 
     @pytest.mark.slow
-    def test_errors_agree_with_hesse_to_1_percent(self, crab, reduced):
-        dataset = reduced.dataset.copy(name="hess")
+    def test_errors_agree_with_hesse_to_1_percent(self, crab, plain_reduction):
+        dataset = plain_reduction.dataset.copy(name="hess")
         expected = plain.hesse_errors(dataset, crab.result.models)
         ratios = dict(zip(crab.result.fit.names, crab.result.fit.errors / expected, strict=True))
         # the likelihood is not differentiable at a pixel centre, where the Crab is. HESSE's errors
@@ -172,7 +174,7 @@ class TestFit:
         assert ratios.pop("crab.spatial.lat_0") == pytest.approx(1, abs=0.15)
         assert list(ratios.values()) == pytest.approx([1] * len(ratios), abs=0.01)
 
-    def test_parameter_names_contain_model_and_part(self, crab, fitted):
+    def test_parameter_names_contain_model_and_part(self, crab, plain_fit):
         assert crab.result.fit.names == (
             "crab.spectral.index",
             "crab.spectral.amplitude",
@@ -180,7 +182,7 @@ class TestFit:
             "crab.spatial.lat_0",
             "hess-bkg.spectral.norm",
         )
-        assert len(fitted.values) == len(crab.result.fit.names)
+        assert len(plain_fit.values) == len(crab.result.fit.names)
 
     def test_models_have_the_values_and_errors_of_the_fit(self, crab):
         fit, free = crab.result.fit, crab.result.models.parameters.free_parameters

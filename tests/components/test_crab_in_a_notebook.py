@@ -12,10 +12,10 @@ from skyred import Result
 
 @pytest.mark.data
 def test_datasets_show_counts_background_livetime_and_energies(
-    crab: Any, reduced: plain.Reduced
+    crab: Any, plain_reduction: plain.Reduced
 ) -> None:
     page = read(crab.result).row("hess", of="Dataset")
-    dataset = reduced.dataset
+    dataset = plain_reduction.dataset
     assert page[1] == "MapDataset"
     assert int(page[2]) == dataset.counts.data[dataset.mask_safe.data].sum()
     # our norms are the exact optimum, gammapy's agree to 2e-4

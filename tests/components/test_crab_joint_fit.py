@@ -16,19 +16,19 @@ PARTS = ("values", "errors")
 
 
 @pytest.fixture(scope="session")
-def joint(once, crab, runs) -> Result:
+def joint(compute_once, crab, run_datasets) -> Result:
     """Return the result of the example with ``keep``, on the reduced datasets of the runs."""
 
     def run(folder):
-        changed = ["data.hess.stack.kind=keep"]
-        keep = Pipeline.from_yaml(crab.pipeline.to_yaml(), overrides=changed)
+        overrides = ["data.hess.stack.kind=keep"]
+        keep = Pipeline.from_yaml(crab.pipeline.to_yaml(), overrides=overrides)
         points, *others = keep.estimate
         pipeline = keep.evolve(estimate=[points.evolve(energy_edges=EDGES, columns=()), *others])
         orchestrator = Orchestrator(pipeline)
-        orchestrator.datasets = Datasets(runs)
+        orchestrator.datasets = Datasets(run_datasets)
         return orchestrator.run(folder / "joint")
 
-    return once("joint", run)
+    return compute_once("joint", run)
 
 
 class TestFit:
@@ -51,22 +51,22 @@ class TestFit:
         expected = [f"hess-{run}-bkg.spectral.norm" for run in plain.RUNS]
         assert list(joint.fit.names[4:]) == expected
 
-    def test_mean_background_norm_agrees_with_the_stack(self, crab, joint, runs):
-        weights = [run.background.data[run.mask_safe.data].sum() for run in runs]
+    def test_mean_background_norm_agrees_with_the_stack(self, crab, joint, run_datasets):
+        weights = [run.background.data[run.mask_safe.data].sum() for run in run_datasets]
         mean = np.average(joint.fit.values[4:], weights=weights)
         fit = crab.result.fit
         assert abs(mean - fit.values[-1]) < 0.2 * fit.errors[-1]
 
-    def test_statistic_agrees_with_gammapy_at_the_same_values(self, joint, runs):
-        datasets = Datasets([run.copy(name=run.name) for run in runs])
+    def test_statistic_agrees_with_gammapy_at_the_same_values(self, joint, run_datasets):
+        datasets = Datasets([run.copy(name=run.name) for run in run_datasets])
         datasets.models = joint.models.copy()
         # each kernel was computed at a position during the fit, which changes the statistic by 0.05
         assert joint.fit.stat == pytest.approx(datasets.stat_sum(), abs=0.4)
 
 
 class TestEstimates:
-    def test_flux_point_agrees_with_gammapy(self, joint, runs):
-        datasets = Datasets([run.copy(name=run.name) for run in runs])
+    def test_flux_point_agrees_with_gammapy(self, joint, run_datasets):
+        datasets = Datasets([run.copy(name=run.name) for run in run_datasets])
         datasets.models = joint.models.copy()
         expected = FluxPointsEstimator(source="crab", energy_edges=EDGES).run(datasets)
         flux = joint.estimates["flux-points"].flux
@@ -76,11 +76,11 @@ class TestEstimates:
                 getattr(flux, name).data, getattr(expected, name).data, rtol=1e-3
             )
 
-    def test_residual_maps_sum_over_the_runs(self, joint, runs):
+    def test_residual_maps_sum_over_the_runs(self, joint, run_datasets):
         maps = joint.estimates["residuals"].maps
-        counts = sum(run.counts.data[run.mask_safe.data].sum() for run in runs)
+        counts = sum(run.counts.data[run.mask_safe.data].sum() for run in run_datasets)
         assert maps["counts"].data.sum() == counts
-        datasets = Datasets([run.copy(name=run.name) for run in runs])
+        datasets = Datasets([run.copy(name=run.name) for run in run_datasets])
         datasets.models = joint.models.copy()
         npred = sum((d.npred().data * d.mask_safe.data).sum() for d in datasets)
         # kernels as above: they change much less than a thousandth of the counts

@@ -51,6 +51,6 @@ def test_valid_configuration_is_accepted() -> None:
 def test_invalid_value_is_refused_before_data_are_read(old: str, new: str, message: str) -> None:
     assert old in CONFIG
     changed = CONFIG.replace(old, new)
-    with pytest.raises(ConfigError, match=message) as caught:
+    with pytest.raises(ConfigError, match=message) as excinfo:
         Pipeline.from_yaml(changed)
-    assert re.search(r"\d+:\d+", str(caught.value))  # line and column
+    assert re.search(r"\d+:\d+", str(excinfo.value))  # line and column

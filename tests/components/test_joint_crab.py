@@ -28,8 +28,10 @@ PUBLISHED = {"amplitude": (38.5e-12, 1.1e-12), "alpha": (2.51, 0.03), "beta": (0
 
 
 @pytest.fixture(scope="module")
-def joint(once: Any) -> Result:
-    return once("joint-crab", lambda folder: Pipeline.from_yaml(EXAMPLE).run(folder / "joint"))
+def joint(compute_once: Any) -> Result:
+    return compute_once(
+        "joint-crab", lambda folder: Pipeline.from_yaml(EXAMPLE).run(folder / "joint")
+    )
 
 
 @attrs.define
@@ -39,7 +41,7 @@ class PlainFit:
 
 
 @pytest.fixture(scope="module")
-def plain_fit(once: Any) -> PlainFit:
+def plain_fit(compute_once: Any) -> PlainFit:
     def fit(_: Path) -> PlainFit:
         datasets = Datasets()
         folder = Path(os.environ["GAMMAPY_DATA"], "joint-crab", "spectra")
@@ -57,7 +59,7 @@ def plain_fit(once: Any) -> PlainFit:
         Fit(covariance_opts={"strategy": 2}).covariance(datasets)
         return PlainFit(datasets, float(stat))
 
-    return once("plain-joint-crab", fit)
+    return compute_once("plain-joint-crab", fit)
 
 
 def fitted_values(result: Result) -> dict[str, tuple[float, float]]:
@@ -83,10 +85,10 @@ def test_fit_agrees_with_the_published_values(joint: Result) -> None:
 def test_fitted_bins_agree_with_gammapy(joint: Result, plain_fit: PlainFit) -> None:
     assert joint.datasets is not None
     assert joint.datasets.names == plain_fit.datasets.names
-    for ours, theirs in zip(joint.datasets, plain_fit.datasets, strict=True):
-        np.testing.assert_array_equal(ours.mask.data, theirs.mask.data)
-        np.testing.assert_array_equal(ours.counts.data, theirs.counts.data)
-        np.testing.assert_array_equal(ours.counts_off.data, theirs.counts_off.data)
+    for actual, expected in zip(joint.datasets, plain_fit.datasets, strict=True):
+        np.testing.assert_array_equal(actual.mask.data, expected.mask.data)
+        np.testing.assert_array_equal(actual.counts.data, expected.counts.data)
+        np.testing.assert_array_equal(actual.counts_off.data, expected.counts_off.data)
 
 
 def test_fit_agrees_with_gammapy(joint: Result, plain_fit: PlainFit) -> None:

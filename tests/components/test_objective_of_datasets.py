@@ -22,9 +22,9 @@ NAMES = (
 
 
 @pytest.fixture
-def datasets(simulated: MapDataset, truth: Models) -> Datasets:
-    datasets = Datasets([simulated.copy(name="sim")])
-    datasets.models = truth.copy()
+def datasets(simulated_dataset: MapDataset, true_models: Models) -> Datasets:
+    datasets = Datasets([simulated_dataset.copy(name="sim")])
+    datasets.models = true_models.copy()
     return datasets
 
 
@@ -58,14 +58,14 @@ def test_statistic_agrees_with_gammapy(datasets, shift):
     assert stat == pytest.approx(datasets.stat_sum(), abs=1e-3)
 
 
-def test_source_can_leave_the_map_and_return(datasets, simulated):
+def test_source_can_leave_the_map_and_return(datasets, simulated_dataset):
     objective = objective_of(datasets)
     x = objective.start.copy()
     far = x.copy()
     far[2] += 5
     before, without = objective(x), objective(far)
     datasets.models["crab"].spatial_model.lon_0.value = far[2]
-    empty = Datasets([simulated.copy(name="sim")])
+    empty = Datasets([simulated_dataset.copy(name="sim")])
     empty.models = Models([datasets.models["sim-bkg"].copy(name="sim-bkg")])
     assert without == pytest.approx(empty.stat_sum(), abs=1e-3)  # float32 in gammapy
     # the kernel is computed again
@@ -85,9 +85,9 @@ def test_priors_are_added_once(datasets):
     assert total == pytest.approx(datasets.stat_sum(), abs=1e-3)
 
 
-def test_priors_of_several_datasets_are_added_once(simulated, truth):
-    datasets = Datasets([simulated.copy(name=name) for name in ("sim", "other")])
-    datasets.models = truth.copy()
+def test_priors_of_several_datasets_are_added_once(simulated_dataset, true_models):
+    datasets = Datasets([simulated_dataset.copy(name=name) for name in ("sim", "other")])
+    datasets.models = true_models.copy()
     index(datasets).prior = GaussianPrior(mu=2.0, sigma=0.1)
     objective = objective_of(datasets)
     x = objective.start.copy()
@@ -119,9 +119,9 @@ def test_frozen_parameters_are_not_changed(datasets):
 
 
 @pytest.fixture(scope="module")
-def fitted(simulated, truth):
-    datasets = Datasets([simulated.copy(name="sim")])
-    datasets.models = truth.copy()
+def fit(simulated_dataset, true_models):
+    datasets = Datasets([simulated_dataset.copy(name="sim")])
+    datasets.models = true_models.copy()
     objective = objective_of(datasets)
     result = Minuit().fit(objective)
     objective(result.values * 1.1)  # the last evaluation of a fitter may be elsewhere
@@ -130,17 +130,17 @@ def fitted(simulated, truth):
 
 
 @pytest.fixture(scope="module")
-def plain_fit(simulated, truth):
+def plain_fit(simulated_dataset, true_models):
     """Return values and statistic of gammapy's best fit."""
-    datasets = Datasets([simulated.copy(name="sim")])
-    datasets.models = truth.copy()
+    datasets = Datasets([simulated_dataset.copy(name="sim")])
+    datasets.models = true_models.copy()
     stat = Fit().run(datasets).total_stat
     return np.array([p.value for p in datasets.models.parameters.free_parameters]), stat
 
 
 class TestAccept:
-    def test_values_errors_and_covariance_are_in_the_models(self, fitted):
-        datasets, result = fitted
+    def test_values_errors_and_covariance_are_in_the_models(self, fit):
+        datasets, result = fit
         # `Datasets.models` is created at each access, so errors must be kept by the models
         for _ in range(2):
             free = datasets.models.parameters.free_parameters
@@ -153,45 +153,45 @@ class TestAccept:
             np.testing.assert_allclose(block, result.covariance, rtol=1e-12)
             assert not matrix[~np.array(is_free)].any()
 
-    def test_covariance_survives_a_copy_and_a_new_assignment(self, fitted, simulated):
-        datasets, result = fitted
-        others = Datasets([simulated.copy(name="sim")])
+    def test_covariance_survives_a_copy_and_a_new_assignment(self, fit, simulated_dataset):
+        datasets, result = fit
+        others = Datasets([simulated_dataset.copy(name="sim")])
         others.models = datasets.models.copy()
         free = others.models.parameters.free_parameters
         np.testing.assert_allclose([p.error for p in free], result.errors, rtol=1e-12)
 
-    def test_statistic_agrees_with_the_result(self, fitted):
-        datasets, result = fitted
+    def test_statistic_agrees_with_the_result(self, fit):
+        datasets, result = fit
         # the kernel may have been computed again
         assert datasets.stat_sum() == pytest.approx(result.stat, abs=0.04)
 
-    def test_fit_recovers_the_truth(self, fitted, truth):
-        _, result = fitted
-        expected = [p.value for p in truth.parameters.free_parameters]
+    def test_fit_recovers_the_truth(self, fit, true_models):
+        _, result = fit
+        expected = [p.value for p in true_models.parameters.free_parameters]
         pulls = (result.values - expected) / result.errors
         # five Gaussian numbers: the chance of more than 4 sigma is 1 in 3000
         assert np.all(np.abs(pulls) < 4), pulls
         assert result.success
 
-    def test_fit_is_as_good_as_with_gammapy(self, fitted, simulated, plain_fit):
-        datasets, result = fitted
+    def test_fit_is_as_good_as_with_gammapy(self, fit, simulated_dataset, plain_fit):
+        datasets, result = fit
         values, stat = plain_fit
-        fresh = Datasets([simulated.copy(name="sim")])
+        fresh = Datasets([simulated_dataset.copy(name="sim")])
         fresh.models = datasets.models.copy()
         close = np.abs(result.values - values) < 0.01 * result.errors
         assert np.all(close) or fresh.stat_sum() < stat
 
 
 @pytest.mark.slow
-def test_errors_agree_with_an_explicit_hesse_to_1_percent(fitted, simulated):
-    datasets, result = fitted
-    expected = plain.hesse_errors(simulated.copy(name="sim"), datasets.models)
+def test_errors_agree_with_an_explicit_hesse_to_1_percent(fit, simulated_dataset):
+    datasets, result = fit
+    expected = plain.hesse_errors(simulated_dataset.copy(name="sim"), datasets.models)
     np.testing.assert_allclose(result.errors, expected, rtol=0.01)
 
 
-def test_linked_parameters_share_their_error(simulated, truth):
-    datasets = Datasets([simulated.copy(name="sim")])
-    models = truth.copy()
+def test_linked_parameters_share_their_error(simulated_dataset, true_models):
+    datasets = Datasets([simulated_dataset.copy(name="sim")])
+    models = true_models.copy()
     models["crab"].spatial_model.freeze()
     twin = models["crab"].copy(name="twin")
     twin.spectral_model.index = models["crab"].spectral_model.index
@@ -206,9 +206,9 @@ def test_linked_parameters_share_their_error(simulated, truth):
 
 
 class TestErrors:
-    def test_missing_models_are_reported(self, simulated):
+    def test_missing_models_are_reported(self, simulated_dataset):
         with pytest.raises(FitError, match="have no models"):
-            objective_of(Datasets([simulated.copy(name="sim")]))
+            objective_of(Datasets([simulated_dataset.copy(name="sim")]))
 
     def test_missing_free_parameters_are_reported(self, datasets):
         datasets.models.freeze()

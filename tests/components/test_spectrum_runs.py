@@ -35,11 +35,11 @@ class Run:
 
 
 @pytest.fixture(scope="session")
-def expected(once) -> list[SpectrumDatasetOnOff]:
+def expected(compute_once) -> list[SpectrumDatasetOnOff]:
     def make(_: Path) -> list[SpectrumDatasetOnOff]:
         return [spectra.make_run(run) for run in plain.observations(plain.RUNS)]
 
-    return once("plain-spectra", make)
+    return compute_once("plain-spectra", make)
 
 
 @pytest.fixture(scope="session")
@@ -53,18 +53,18 @@ def stacked(expected) -> SpectrumDatasetOnOff:
 
 
 @pytest.fixture(scope="session")
-def joint(once) -> Run:
+def joint(compute_once) -> Run:
     """Return the run of ``examples/spectrum.yaml``: one spectrum per observation."""
 
     def make(folder: Path) -> Run:
         pipeline = Pipeline.from_yaml(EXAMPLES / "spectrum.yaml")
         return Run(pipeline.run(folder / "run"), folder / "run")
 
-    return once("spectrum-joint", make)
+    return compute_once("spectrum-joint", make)
 
 
 @pytest.fixture(scope="session")
-def summed(once) -> Run:
+def summed(compute_once) -> Run:
     """Return the same with all observations in one spectrum, from two chunks."""
 
     def make(folder: Path) -> Run:
@@ -76,11 +76,11 @@ def summed(once) -> Run:
         pipeline = pipeline.evolve(estimate=[points])
         return Run(pipeline.run(folder / "run"), folder / "run")
 
-    return once("spectrum-summed", make)
+    return compute_once("spectrum-summed", make)
 
 
 @pytest.fixture(scope="session")
-def magic(once) -> Run:
+def magic(compute_once) -> Run:
     if not spectra.magic_archive().is_dir():
         pytest.skip("needs $GAMMAPY_DATA/magic")
 
@@ -88,7 +88,7 @@ def magic(once) -> Run:
         pipeline = Pipeline.from_yaml(EXAMPLES / "point-like.yaml")
         return Run(pipeline.run(folder / "run"), folder / "run")
 
-    return once("spectrum-magic", make)
+    return compute_once("spectrum-magic", make)
 
 
 def region_positions(dataset: SpectrumDatasetOnOff) -> list[tuple[float, ...]]:
@@ -109,10 +109,12 @@ def assert_same(
     dataset: SpectrumDatasetOnOff, expected: SpectrumDatasetOnOff, rtol: float = 0
 ) -> None:
     assert dataset.tag == expected.tag == "SpectrumDatasetOnOff"
-    theirs = spectra.arrays(expected)
+    expected_arrays = spectra.arrays(expected)
     for name, array in spectra.arrays(dataset).items():
         exact = name in ("counts", "counts_off", "mask_safe")
-        np.testing.assert_allclose(array, theirs[name], rtol=0 if exact else rtol, err_msg=name)
+        np.testing.assert_allclose(
+            array, expected_arrays[name], rtol=0 if exact else rtol, err_msg=name
+        )
     assert livetime(dataset) == pytest.approx(livetime(expected), rel=1e-9)
     assert str(dataset.gti) == str(expected.gti)
 
@@ -202,18 +204,18 @@ class TestFluxPoints:
     def test_of_a_joint_fit_agree_with_gammapy(self, joint, expected):
         datasets = Datasets([dataset.copy(name=dataset.name) for dataset in expected])
         datasets.models = joint.result.models.copy()
-        theirs = flux_points_by_gammapy(datasets, "crab", spectra.EDGES)
-        ours = joint.result.estimates["flux-points"].flux
+        expected = flux_points_by_gammapy(datasets, "crab", spectra.EDGES)
+        actual = joint.result.estimates["flux-points"].flux
         for name in ("norm", "norm_err", "ts", "npred", "counts"):
-            values, expected_values = getattr(ours, name).data, getattr(theirs, name).data
+            values, expected_values = getattr(actual, name).data, getattr(expected, name).data
             # tolerance of gammapy's root finding
             np.testing.assert_allclose(values, expected_values, rtol=1e-3, err_msg=name)
 
     def test_of_the_sum_agree_with_gammapy(self, summed, stacked):
         datasets = Datasets([stacked.copy(name="hess")])
         datasets.models = summed.result.models.copy()
-        theirs = flux_points_by_gammapy(datasets, "crab", EDGES, selection_optional=["ul"])
-        assert_same_points(summed.result.estimates["flux-points"].flux, theirs)
+        expected = flux_points_by_gammapy(datasets, "crab", EDGES, selection_optional=["ul"])
+        assert_same_points(summed.result.estimates["flux-points"].flux, expected)
 
 
 class TestFolder:
@@ -255,9 +257,9 @@ class TestFolder:
 
 
 def assert_same_but_livetime(dataset: SpectrumDatasetOnOff, expected: SpectrumDatasetOnOff) -> None:
-    theirs = spectra.arrays(expected)
+    expected_arrays = spectra.arrays(expected)
     for name, array in spectra.arrays(dataset).items():
-        np.testing.assert_array_equal(array, theirs[name], err_msg=name)
+        np.testing.assert_array_equal(array, expected_arrays[name], err_msg=name)
 
 
 @pytest.mark.slow
@@ -265,11 +267,11 @@ class TestMagic:
     """Two runs with an energy-dependent radius, compared with gammapy's tutorial."""
 
     @pytest.fixture
-    def runs(self, magic, once) -> list[SpectrumDatasetOnOff]:
+    def runs(self, magic, compute_once) -> list[SpectrumDatasetOnOff]:
         def make(_: Path) -> list[SpectrumDatasetOnOff]:
             return [spectra.make_magic(run) for run in spectra.magic_observations()]
 
-        return once("plain-magic", make)
+        return compute_once("plain-magic", make)
 
     def test_each_run_agrees_with_gammapy(self, magic, runs):
         for dataset, plain_dataset in zip(magic.result.datasets, runs, strict=True):

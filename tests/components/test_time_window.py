@@ -188,13 +188,11 @@ class TestCuts:
             [Time([low, high]) for low, high in itertools.pairwise(edges)]
         )
         assert len(parts) == len(expected) == 3  # the run ends before the last window
-        for part, theirs in zip(parts, expected, strict=True):
-            assert (
-                part.events.table["EVENT_ID"].tolist() == theirs.events.table["EVENT_ID"].tolist()
-            )
-            np.testing.assert_allclose(
-                part.gti.time_sum.to_value("s"), theirs.gti.time_sum.to_value("s"), rtol=1e-9
-            )
+        for pair in zip(parts, expected, strict=True):
+            event_ids, expected_ids = (part.events.table["EVENT_ID"].tolist() for part in pair)
+            assert event_ids == expected_ids
+            durations = [part.gti.time_sum.to_value("s") for part in pair]
+            np.testing.assert_allclose(*durations, rtol=1e-9)
 
     def test_parts_of_a_width_cover_the_run_once(self, observation: Observation) -> None:
         window = TimeWindow(start="2006-07-29T12:00:00", width="7 min")
@@ -235,18 +233,16 @@ def reduce_plain(observations: Any, name: Any) -> Datasets:
     return Datasets(spectra)
 
 
-def assert_same_spectra(ours: Datasets, theirs: Datasets) -> None:
+def assert_same_spectra(actual: Datasets, expected: Datasets) -> None:
     """Compare counts exactly, and exposures to the precision of float32."""
-    assert len(ours) == len(theirs)
-    for dataset, expected in zip(ours, theirs, strict=True):
-        for part in ("counts", "counts_off", "mask_safe"):
-            np.testing.assert_array_equal(
-                getattr(dataset, part).data, getattr(expected, part).data, err_msg=dataset.name
-            )
-        np.testing.assert_allclose(dataset.exposure.data, expected.exposure.data, rtol=1e-6)
-        livetimes = [
-            spectrum.exposure.meta["livetime"].to_value("s") for spectrum in (dataset, expected)
-        ]
+    assert len(actual) == len(expected)
+    for pair in zip(actual, expected, strict=True):
+        for name in ("counts", "counts_off", "mask_safe"):
+            data = [getattr(dataset, name).data for dataset in pair]
+            np.testing.assert_array_equal(*data, err_msg=pair[0].name)
+        exposures = [dataset.exposure for dataset in pair]
+        np.testing.assert_allclose(*[exposure.data for exposure in exposures], rtol=1e-6)
+        livetimes = [exposure.meta["livetime"].to_value("s") for exposure in exposures]
         np.testing.assert_allclose(*livetimes, rtol=1e-9)
 
 
@@ -265,7 +261,7 @@ class TestFlare:
         pipeline = Pipeline.from_yaml(EXAMPLE, overrides=[REGION, *overrides])
         orchestrator = Orchestrator(pipeline)
         orchestrator.estimate()
-        ours = orchestrator.datasets
+        actual = orchestrator.datasets
         stop = pipeline.data["hess"].select[1].stop.time
         number = int(np.ceil((stop - START).to_value("min") / 10 - 1e-6))
         bins = [Time([START + 10 * i * u.min, START + 10 * (i + 1) * u.min]) for i in range(number)]
@@ -273,26 +269,29 @@ class TestFlare:
         observations = Observations(plain.observations(tuple(runs)))
         parts = observations.select_time(bins)
         parts = Observations(sorted(parts, key=lambda part: part.gti.time_start[0].mjd))
-        theirs = reduce_plain(parts, lambda index, _: f"part-{index}")
-        assert_same_spectra(ours, theirs)
-        assert theirs[0].gti.time_start[0] == START  # run 33787 is cut
+        plain_datasets = reduce_plain(parts, lambda index, _: f"part-{index}")
+        assert_same_spectra(actual, plain_datasets)
+        assert plain_datasets[0].gti.time_start[0] == START  # run 33787 is cut
         if not overrides:
-            assert len(theirs) == 53
-            assert abs((theirs[-1].gti.time_stop[0] - STOP).to_value("s")) < 1e-6  # 33800 as well
+            assert len(plain_datasets) == 53
+            last_stop = plain_datasets[-1].gti.time_stop[0]
+            assert abs((last_stop - STOP).to_value("s")) < 1e-6  # 33800 as well
 
-        theirs.models = ours.models.copy()
+        plain_datasets.models = actual.models.copy()
         options = {"energy_edges": [0.4, 20] * u.TeV}
-        expected = beside.light_curve_by_gammapy(theirs, "pks-2155", time_intervals=bins, **options)
+        expected = beside.light_curve_by_gammapy(
+            plain_datasets, "pks-2155", time_intervals=bins, **options
+        )
         estimates = orchestrator.estimates
         assert_same_fluxes(estimates["by-minutes"].flux, expected)
-        spans = {}
+        gtis_by_run = {}
         for part in parts:
-            spans.setdefault(part.obs_id, []).append(part.gti)
+            gtis_by_run.setdefault(part.obs_id, []).append(part.gti)
         run_times = [
-            Time([gtis[0].time_start[0], gtis[-1].time_stop[0]]) for gtis in spans.values()
+            Time([gtis[0].time_start[0], gtis[-1].time_stop[0]]) for gtis in gtis_by_run.values()
         ]
         expected = beside.light_curve_by_gammapy(
-            theirs, "pks-2155", time_intervals=run_times, **options
+            plain_datasets, "pks-2155", time_intervals=run_times, **options
         )
         assert_same_fluxes(estimates["light-curve"].flux, expected)
 
@@ -309,19 +308,23 @@ class TestFlare:
         orchestrator = Orchestrator(pipeline)
         orchestrator.estimate()
         runs = Observations(plain.observations(flare.FLARE)).select_time(Time([START, STOP]))
-        theirs = reduce_plain(runs, lambda _, observation: f"hess-{observation.obs_id}")
-        assert_same_spectra(orchestrator.datasets, theirs)
-        assert theirs.names == orchestrator.datasets.names
-        theirs.models = orchestrator.datasets.models.copy()
-        expected = beside.light_curve_by_gammapy(theirs, "pks-2155", energy_edges=[0.4, 20] * u.TeV)
+        plain_datasets = reduce_plain(runs, lambda _, observation: f"hess-{observation.obs_id}")
+        assert_same_spectra(orchestrator.datasets, plain_datasets)
+        assert plain_datasets.names == orchestrator.datasets.names
+        plain_datasets.models = orchestrator.datasets.models.copy()
+        expected = beside.light_curve_by_gammapy(
+            plain_datasets, "pks-2155", energy_edges=[0.4, 20] * u.TeV
+        )
         assert_same_fluxes(orchestrator.estimates["light-curve"].flux, expected)
 
 
-def assert_same_fluxes(ours: Any, theirs: Any) -> None:
+def assert_same_fluxes(actual: Any, expected: Any) -> None:
     """Compare fluxes and their errors within 1e-3, and times."""
     for name in ("flux", "flux_err", "sqrt_ts"):
-        values, expected = (np.asarray(getattr(points, name).data) for points in (ours, theirs))
-        np.testing.assert_allclose(values, expected, rtol=1e-3, err_msg=name)
+        data = [np.asarray(getattr(flux, name).data) for flux in (actual, expected)]
+        np.testing.assert_allclose(*data, rtol=1e-3, err_msg=name)
     for name in ("time_min", "time_max"):
-        difference = getattr(ours.geom.axes["time"], name) - getattr(theirs.geom.axes["time"], name)
+        difference = getattr(actual.geom.axes["time"], name) - getattr(
+            expected.geom.axes["time"], name
+        )
         np.testing.assert_allclose(difference.to_value("s"), 0, atol=1e-5)

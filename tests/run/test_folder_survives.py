@@ -129,10 +129,10 @@ def test_full_disk_leaves_only_the_earlier_run(
         run(target)
     before = contents(target)
     pipeline, watchers = STAGES[stage](small_disk)
-    with pytest.raises(DiskError, match=FULL) as caught:
+    with pytest.raises(DiskError, match=FULL) as excinfo:
         run(target, pipeline, *watchers, overwrite=True)
-    assert caught.value.exit_code == 2
-    assert str(small_disk) in str(caught.value)
+    assert excinfo.value.exit_code == 2
+    assert str(small_disk) in str(excinfo.value)
     assert contents(target) == before
     remaining = {path.name for path in small_disk.iterdir()} - {"others"}
     assert remaining == ({"run"} if exists else set())
@@ -254,9 +254,9 @@ def test_second_concurrent_run_is_refused(tmp_path: Path) -> None:
     class Second:
         @hookimpl
         def skyred_step_started(self, step: str) -> None:
-            with pytest.raises(OutputError) as caught:
+            with pytest.raises(OutputError) as excinfo:
                 run(tmp_path / "run", None, overwrite=True)
-            refusals.append(str(caught.value))
+            refusals.append(str(excinfo.value))
 
     run(tmp_path / "run", None, ("second", Second()), until="reduce")
     assert re.search(

@@ -259,11 +259,11 @@ class TestReplacing:
 class TestOutcomes:
     def test_failed_observation_is_recorded_and_the_others_are_reduced(self) -> None:
         orchestrator = orchestrate(full_pipeline(5, make=[ToyMaker(fail=[2, 4])]))
-        with pytest.raises(RunsFailedError, match="2 of 5 runs failed") as caught:
+        with pytest.raises(RunsFailedError, match="2 of 5 runs failed") as excinfo:
             orchestrator.reduce()
-        assert "toy 2" in str(caught.value)
-        assert "run 4 is broken" in str(caught.value)
-        assert caught.value.exit_code == 3
+        assert "toy 2" in str(excinfo.value)
+        assert "run 4 is broken" in str(excinfo.value)
+        assert excinfo.value.exit_code == 3
         statuses = [outcome.status for outcome in orchestrator.outcomes]
         assert statuses == ["reduced", "failed", "reduced", "failed", "reduced"]
         failed = orchestrator.outcomes[1]
@@ -354,9 +354,9 @@ class TestOutcomes:
                     dataset.copy = lambda name: 1 / 0
                 return dataset
 
-        with pytest.raises(RunsFailedError, match="ZeroDivisionError") as caught:
+        with pytest.raises(RunsFailedError, match="ZeroDivisionError") as excinfo:
             orchestrate(toy_pipeline(3, make=[ToyMaker(), BreaksStacking()])).reduce()
-        assert "stacker toy-sum" in str(caught.value)
+        assert "stacker toy-sum" in str(excinfo.value)
 
 
 class TestSelection:
@@ -470,9 +470,9 @@ class TestRefusals:
     def test_estimates_are_not_run_after_a_failed_fit(self) -> None:
         pipeline = toy_pipeline(3, fit=ToyFitter(fails=True), estimate=[ToyEstimator()])
         orchestrator = orchestrate(pipeline)
-        with pytest.raises(FitError, match="did not converge: too many iterations") as caught:
+        with pytest.raises(FitError, match="did not converge: too many iterations") as excinfo:
             orchestrator.run()
-        assert caught.value.exit_code == 4
+        assert excinfo.value.exit_code == 4
         assert orchestrator.fit().success is False
         assert orchestrator.result().estimates == {}
 

@@ -186,9 +186,9 @@ def test_existing_folder_is_refused_before_any_work(tmp_path: Path) -> None:
     run(tmp_path / "run")
     before = (tmp_path / "run" / "report.json").read_bytes()
     recorder = Recorder()
-    with pytest.raises(OutputError, match=r"already exists; .* \(--overwrite\)") as caught:
+    with pytest.raises(OutputError, match=r"already exists; .* \(--overwrite\)") as excinfo:
         run(tmp_path / "run", None, ("recorder", recorder))
-    assert caught.value.exit_code == 2
+    assert excinfo.value.exit_code == 2
     assert recorder.calls == []
     assert (tmp_path / "run" / "report.json").read_bytes() == before
     assert siblings(tmp_path / "run") == set()
@@ -303,12 +303,12 @@ def test_folder_created_during_the_run_is_not_replaced(
                 (tmp_path / "run").mkdir()
                 (tmp_path / "run" / "other.txt").write_text("other")
 
-    with pytest.raises(OutputError) as caught:
+    with pytest.raises(OutputError) as excinfo:
         run(tmp_path / "run", None, ("other", OtherRun()))
     assert (tmp_path / "run" / "other.txt").read_text() == "other"
     (sibling,) = siblings(tmp_path / "run")
     assert state(tmp_path / sibling) == "finished"
-    assert sibling in str(caught.value), "the message contains the folder of the results"
+    assert sibling in str(excinfo.value), "the message contains the folder of the results"
 
 
 def test_input_inside_the_run_folder_is_refused(tmp_path: Path) -> None:

@@ -76,10 +76,10 @@ def test_folder_can_be_given():
     ],
 )
 def test_invalid_location_is_one_error(location_string, message):
-    with pytest.raises(ValueError, match=r"^sim:") as caught:
+    with pytest.raises(ValueError, match=r"^sim:") as excinfo:
         parse(location_string)
-    assert str(caught.value).startswith(f"{location_string}: ")
-    assert message in str(caught.value)
+    assert str(excinfo.value).startswith(f"{location_string}: ")
+    assert message in str(excinfo.value)
 
 
 @pytest.mark.parametrize(

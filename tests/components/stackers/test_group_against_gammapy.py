@@ -55,25 +55,25 @@ def pipeline(stack: str = "{kind: group, by: night}", **changes: str) -> Pipelin
 
 
 @pytest.fixture(scope="session")
-def datasets_by_run(once) -> dict[int, MapDataset]:
+def datasets_by_run(compute_once) -> dict[int, MapDataset]:
     """Return the dataset of each run, before stacking."""
 
     def make(_):
         datasets = Orchestrator(pipeline("{kind: keep}")).reduce()
         return {int(dataset.name.removeprefix("hess-")): dataset for dataset in datasets}
 
-    return once("pks-runs", make)
+    return compute_once("pks-runs", make)
 
 
 @pytest.fixture(scope="session")
-def by_night(once):
+def by_night(compute_once):
     """Return the fitted run in groups by night, with the datasets in its folder."""
 
     def run(folder):
         result = pipeline().run(folder / "nights")
         return result, skyred.Result.read(folder / "nights")
 
-    return once("pks-nights", run)
+    return compute_once("pks-nights", run)
 
 
 def stack_by_gammapy(datasets_by_run: dict[int, MapDataset], runs: tuple[int, ...]) -> MapDataset:
@@ -83,20 +83,20 @@ def stack_by_gammapy(datasets_by_run: dict[int, MapDataset], runs: tuple[int, ..
     return expected
 
 
-def assert_same(ours: MapDataset, theirs: MapDataset) -> None:
-    expected = plain.arrays(theirs)
-    for name, array in plain.arrays(ours).items():
+def assert_same(actual: MapDataset, expected: MapDataset) -> None:
+    expected_arrays = plain.arrays(expected)
+    for name, array in plain.arrays(actual).items():
         exact = name in ("counts", "mask_safe")
-        scale = 1e-7 * np.abs(expected[name]).max()
+        scale = 1e-7 * np.abs(expected_arrays[name]).max()
         # float32 sums in chunks
         np.testing.assert_allclose(
-            array, expected[name], rtol=0 if exact else 1e-6, atol=0 if exact else scale
+            array, expected_arrays[name], rtol=0 if exact else 1e-6, atol=0 if exact else scale
         )
-    livetime = theirs.exposure.meta["livetime"].to_value("s")
-    assert ours.exposure.meta["livetime"].to_value("s") == pytest.approx(livetime, rel=1e-9)
-    assert str(ours.gti) == str(theirs.gti)
-    assert ours.meta.obs_info == theirs.meta.obs_info
-    assert str(ours.meta_table) == str(theirs.meta_table)
+    livetime = expected.exposure.meta["livetime"].to_value("s")
+    assert actual.exposure.meta["livetime"].to_value("s") == pytest.approx(livetime, rel=1e-9)
+    assert str(actual.gti) == str(expected.gti)
+    assert actual.meta.obs_info == expected.meta.obs_info
+    assert str(actual.meta_table) == str(expected.meta_table)
 
 
 def stack_groups(

@@ -48,9 +48,9 @@ def geometry(kind, map_geometry, spectrum_geometry):
 
 
 @pytest.fixture(scope="session")
-def spectra(once) -> list[SpectrumDatasetOnOff]:
+def spectra(compute_once) -> list[SpectrumDatasetOnOff]:
     """Return the spectra of the runs by plain gammapy, each with its own safe mask and alpha."""
-    run_datasets = once(
+    run_datasets = compute_once(
         "plain-spectra", lambda _: [make_run(observation) for observation in observations(RUNS)]
     )
     assert len({spectrum.mask_safe.data.sum() for spectrum in run_datasets}) > 1
@@ -85,12 +85,12 @@ def rings(runs) -> list[MapDatasetOnOff]:
 
 
 @pytest.fixture(scope="session")
-def corners(runs) -> list[MapDataset]:
+def corners(run_datasets) -> list[MapDataset]:
     """Return partly overlapping cutouts of the runs; the last one overlaps with no other."""
     positions = [(83.2, 21.6), (83.7, 22.1), (84.3, 22.6), (82.9, 22.8)]
     return [
         run.cutout(SkyCoord(*position, unit="deg"), width=w * u.deg, name=run.name)
-        for run, position, w in zip(runs, positions, (1.0, 1.2, 0.8, 0.3), strict=True)
+        for run, position, w in zip(run_datasets, positions, (1.0, 1.2, 0.8, 0.3), strict=True)
     ]
 
 

@@ -84,10 +84,12 @@ def test_times_pointing_and_metadata_are_equal(pair: Pair) -> None:
     np.testing.assert_array_equal(in_memory.gti.time_start.mjd, read.gti.time_start.mjd)
     np.testing.assert_array_equal(in_memory.gti.time_stop.mjd, read.gti.time_stop.mjd)
     assert in_memory.observation_live_time_duration == read.observation_live_time_duration
-    ours, theirs = (observation.get_pointing_icrs(read.tmid) for observation in (in_memory, read))
-    assert ours.separation(theirs).deg == 0
-    ours, theirs = (observation.meta.to_header() for observation in (in_memory, read))
-    assert ours | {"CREATED": ""} == theirs | {"CREATED": ""}  # time of the call
+    actual, expected = (
+        observation.get_pointing_icrs(read.tmid) for observation in (in_memory, read)
+    )
+    assert actual.separation(expected).deg == 0
+    actual, expected = (observation.meta.to_header() for observation in (in_memory, read))
+    assert actual | {"CREATED": ""} == expected | {"CREATED": ""}  # time of the call
 
 
 def test_parts_are_read_once(pair: Pair) -> None:

@@ -17,7 +17,7 @@ from exported import Exported, run_exported
 from skyred import Pipeline
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
-# scans and asymmetric errors need the most time in gammapy, with a fit for each value
+# scans and asymmetric errors take gammapy the longest: a fit for each value
 FEWER_COLUMNS = [
     "data.hess.select=[{kind: observation-ids, ids: [23526, 23523]}]",
     "estimate.0.columns=[ul]",
@@ -34,25 +34,25 @@ def exported(compute_once: Any) -> Exported:
 
 
 @pytest.fixture(scope="module")
-def expected(compute_once: Any) -> list[SpectrumDatasetOnOff]:
-    def make(_: Path) -> list[SpectrumDatasetOnOff]:
+def plain_spectra(compute_once: Any) -> list[SpectrumDatasetOnOff]:
+    def reduce(_: Path) -> list[SpectrumDatasetOnOff]:
         return [spectra.make_run(run) for run in plain.observations(plain.RUNS)]
 
-    return compute_once("plain-spectra", make)
+    return compute_once("plain-spectra", reduce)
 
 
-def with_start(exported: Exported) -> Datasets:
-    """Return the script's datasets with the initial models of its fit."""
+def datasets_with_initial_models(exported: Exported) -> Datasets:
+    """Return the datasets of the script with the models from which its fit starts."""
     datasets = exported.datasets.copy()
     datasets.models = Pipeline.from_yaml(EXAMPLE).model[0].build(datasets)
     return datasets
 
 
 def test_spectra_agree_with_gammapy(
-    exported: Exported, expected: list[SpectrumDatasetOnOff]
+    exported: Exported, plain_spectra: list[SpectrumDatasetOnOff]
 ) -> None:
     assert exported.datasets.names == [f"hess-{run}" for run in RUNS]
-    for pair in zip(exported.datasets, expected[:2], strict=True):
+    for pair in zip(exported.datasets, plain_spectra[:2], strict=True):
         for name in ("counts", "counts_off", "mask_safe", "acceptance", "acceptance_off"):
             np.testing.assert_array_equal(*[getattr(dataset, name).data for dataset in pair])
         # written as float32
@@ -60,7 +60,7 @@ def test_spectra_agree_with_gammapy(
 
 
 def test_fit_agrees(exported: Exported) -> None:
-    datasets = with_start(exported)
+    datasets = datasets_with_initial_models(exported)
     fit = skyred.fit(datasets)
     parameters = exported.models.parameters.free_parameters
     pulls = [(parameter.value - value) / error for parameter, value, error

@@ -196,8 +196,8 @@ class TestRegionsWithoutFlux:
         )
         side_by_side.assert_same(profile.flux, expected, slice(2))
         assert np.isnan(profile.flux.norm.data[2:]).all()
-        outside, divided = "the region extends beyond the map", "the mask divides the region"
-        assert profile.reasons == ("", "", outside, outside, divided, "masked in all datasets")
+        beyond, divided = "the region extends beyond the map", "the mask divides the region"
+        assert profile.reasons == ("", "", beyond, beyond, divided, "masked in all datasets")
 
     def test_missing_counts_cause_a_warning(self) -> None:
         dataset = small.map_dataset()

@@ -365,7 +365,7 @@ def test_unknown_parameters_are_reported_before_data_are_read(estimate, message)
         Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides)
 
 
-def test_names_of_background_parameters_and_wildcards_are_accepted_before_data_are_read():
+def test_background_parameters_and_wildcards_are_not_checked_before_data_are_read():
     names = "[hess-bkg.norm, '*.index', crab.lon_0]"
     overrides = ["data.hess.archive=sim:crab",
                f"estimate.0={{kind: contours, parameters: {names}}}"]  # fmt: skip

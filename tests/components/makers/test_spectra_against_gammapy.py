@@ -124,7 +124,7 @@ class TestSpectrumData:
         assert "psf" in SpectrumData(containment_correction=True).needs
         assert "bkg" in SpectrumData(parts=["counts", "background"]).needs
 
-    def test_run_with_the_on_region_beyond_the_offsets_of_its_irfs_is_skipped(self, observation):
+    def test_run_with_the_on_region_outside_its_irfs_is_skipped(self, observation):
         distant_region = CircleSkyRegion(SkyCoord(83.6, 25.5, unit="deg"), 0.1 * u.deg)
         with pytest.raises(SkipObservation, match=r"lies 3\.99 deg from .* end at 2\.75 deg"):
             SpectrumData().make(spectra.target("run", distant_region), observation)

@@ -37,6 +37,12 @@ AHEAD = 4
     "--workers", type=click.IntRange(min=1), help="Number of processes for the inspection."
 )
 @click.option(
+    "--allow-outside",
+    is_flag=True,
+    help="Allow the index of the archive FILE to name files outside the archive, as the option "
+    "allow_outside of data.NAME does in a configuration.",
+)
+@click.option(
     "-v",
     "--verbose",
     is_flag=True,
@@ -49,6 +55,7 @@ def check(
     no_data: bool,
     all_runs: bool,
     workers: int | None,
+    allow_outside: bool,
     verbose: bool,
     overrides: tuple[str, ...],
     plugin_files: tuple[Path, ...],
@@ -62,8 +69,13 @@ def check(
         from skyred.plugins import Plugins
 
         plugins = Plugins.load(files=plugin_files)
-        entries = {str(file): _all_runs(plugins.open_archive(str(file)), allow_outside=False)}
+        entries = {str(file): _all_runs(plugins.open_archive(str(file)), allow_outside=allow_outside)}
     else:
+        if allow_outside:
+            raise click.UsageError(
+                "--allow-outside is an option for archives; in a configuration, set "
+                "data.NAME.allow_outside: true (--set data.NAME.allow_outside=true)"
+            )
         plugins, pipeline = read_pipeline(file, overrides, plugin_files)
         number = sum(1 for _ in pipeline.components())
         click.echo(f"{file}: no problems; {number} components, digest {pipeline.digest()[:16]}")
@@ -200,7 +212,7 @@ def _report(findings: Iterable[Finding], verbose: bool) -> None:
             notes[finding.level, _summarise(finding.message), finding.remedy] += 1
         if finding.level == "fault" or verbose:
             lines_by_run.setdefault(finding.obs_id, []).append(
-                f"  {finding.level}: {_format(finding)}"
+                f"  {finding.level}: {finding.advice}"
             )
     for obs_id, lines in lines_by_run.items():
         click.echo("\n".join((f"run {obs_id}", *lines)))
@@ -208,11 +220,6 @@ def _report(findings: Iterable[Finding], verbose: bool) -> None:
         for (severity, message, remedy), number in notes.items():
             advice = f"; {remedy}" if severity != "note" else ""
             click.echo(f"{severity}: {_format_runs(number)}: {message}{advice}")
-
-
-def _format(finding: Finding) -> str:
-    """Return a finding with what to do about it, and the rule."""
-    return f"{finding}; {finding.remedy} [{finding.rule}]" if finding.rule else str(finding)
 
 
 def _summarise(message: str) -> str:

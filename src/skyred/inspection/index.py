@@ -11,9 +11,9 @@ import attrs
 import numpy as np
 
 from skyred.errors import ArchiveError
+from skyred.inspection.indexed_paths import IndexedPaths
 from skyred.inspection.records import Finding, HduSource, RunInput
 from skyred.inspection.units import conversion_factor
-from skyred.io.checksums import read_checksums
 
 REQUIRED_KINDS = ("events", "gti")
 _TEXT_COLUMNS = ("HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME")
@@ -70,8 +70,8 @@ def list_run_inputs(
     obs_ids = [int(obs_id) for obs_id in obs_table_rows["OBS_ID"]]
     if len(hdu_table) == 0:
         return [RunInput(obs_id, ()) for obs_id in obs_ids]
-    locations = _FileLocations(Path(str(hdu_table.meta.get("BASE_DIR", ""))), allow_outside)
-    index = _Index(_rows_by_run(hdu_table), locations, required, Counter(obs_ids))
+    paths = IndexedPaths(Path(str(hdu_table.meta.get("BASE_DIR", ""))), allow_outside)
+    index = _Index(_rows_by_run(hdu_table), paths, required, Counter(obs_ids))
     pairs = zip(obs_ids, _values(obs_table_rows), strict=True)
     return [index.run_input(obs_id, values) for obs_id, values in pairs]
 
@@ -82,12 +82,12 @@ class _Index:
     def __init__(
         self,
         rows: Mapping[int, list[_Row]],
-        locations: _FileLocations,
+        paths: IndexedPaths,
         required: Collection[str],
         obs_id_counts: Mapping[int, int],
     ) -> None:
         self.rows = rows
-        self.locations = locations
+        self.paths = paths
         self.required = required
         self.obs_id_counts = obs_id_counts
         self.shared = _shared_hdus(rows)
@@ -104,19 +104,17 @@ class _Index:
             )
         sources = []
         for row in rows:
-            path, message = self.locations.resolve(row)
-            if path is None:
-                findings.append(
-                    Finding(message, "index-path", file=Path(row.folder) / row.file, hdu=row.hdu)
-                )
+            path = self.paths.resolve(row.kind, row.folder, row.file)
+            if isinstance(path, Finding):
+                findings.append(attrs.evolve(path, hdu=row.hdu))
                 continue
             sources.append(HduSource(row.kind, row.hdu_class, path, row.hdu))
             if (other_run := _other_run(self.shared, obs_id, row)) is not None:
                 message = f"the index also assigns this HDU ({row.kind}) to run {other_run}"
                 findings.append(Finding(message, "index-shared-hdu", file=path, hdu=row.hdu))
         with_run = tuple(attrs.evolve(finding, obs_id=obs_id) for finding in findings)
-        paths = {source.path for source in sources} & self.locations.sums.keys()
-        sums = {path: self.locations.sums[path] for path in paths}
+        with_sum = {source.path for source in sources} & self.paths.sums.keys()
+        sums = {path: self.paths.sums[path] for path in with_sum}
         return RunInput(obs_id, tuple(sources), values, with_run, sums)
 
 
@@ -174,38 +172,6 @@ def _shared_hdus(rows: Mapping[int, list[_Row]]) -> dict[tuple[str, str, str], l
 def _other_run(shared: Mapping[Any, list[int]], obs_id: int, row: _Row) -> int | None:
     runs = shared.get((*row.location, row.hdu.upper()), [])
     return next((run for run in runs if run != obs_id), None)
-
-
-class _FileLocations:
-    """The paths of the files of an index, with each file resolved once."""
-
-    def __init__(self, base: Path, allow_outside: bool) -> None:
-        self.base = base.resolve()
-        self.allow_outside = allow_outside
-        self.sums = {self.base / name: digest for name, digest in read_checksums(base).items()}
-        self._resolved: dict[tuple[str, str], tuple[Path | None, str]] = {}
-
-    def resolve(self, row: _Row) -> tuple[Path | None, str]:
-        """Return the path of the file of a row; or None and the reason if it must not be read."""
-        if row.location not in self._resolved:
-            self._resolved[row.location] = self._resolve(Path(row.folder) / row.file)
-        return self._resolved[row.location]
-
-    def _resolve(self, relative: Path) -> tuple[Path | None, str]:
-        if "$" in str(relative) or str(relative).startswith("~"):
-            return None, "the path in the index contains a variable or ~, which is not expanded"
-        path = self.base / relative
-        if self.allow_outside:
-            return path, ""
-        if relative.is_absolute() or ".." in relative.parts:
-            return None, f"the path in the index is outside the archive {self.base}"
-        try:
-            in_archive = path.resolve().is_relative_to(self.base)
-        except (OSError, RuntimeError, ValueError):  # circular links, or a NUL in the name
-            in_archive = False
-        if not in_archive:
-            return None, f"the file is a link that points outside the archive {self.base}"
-        return path, ""
 
 
 def _values(table: Any) -> Iterator[dict[str, Any]]:

@@ -106,7 +106,8 @@ class Reduction(DataEntry):
     )
     allow_outside: bool = option(
         False,
-        doc="Whether the index of the archive may name files outside its folder.",
+        doc="Whether the index of the archive may name any files outside the archive, also events, "
+        "absolute paths and links; IRFs in FITS files with a relative path may always be outside.",
     )
     irfs: str | None = option(
         None,

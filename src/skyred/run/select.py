@@ -169,7 +169,7 @@ def _open(entry: str, store: DataStore, table: ObservationTable, reduction: Redu
     for run, run_store in zip(inputs, _iter_run_stores(store, table), strict=True):
         try:
             if run.findings:
-                raise ValueError("; ".join(str(finding) for finding in run.findings))
+                raise ValueError("; ".join(finding.advice for finding in run.findings))
             opened.append(run_store.obs(run.obs_id, required_irf=irfs))
         except (MissingRequiredHDU, ValueError) as error:
             outcome = Outcome(entry, run.obs_id, "failed", reason=str(error), maker="inspection")

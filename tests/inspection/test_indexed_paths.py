@@ -36,9 +36,7 @@ def rule(result: Path | Finding) -> str:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["0.fits", "data/0.fits", "data/../0.fits", "../archive/0.fits"])
-def test_files_in_the_folder_of_the_index_may_be_read(
-    tmp_path: Path, kind: str, name: str
-) -> None:
+def test_files_in_the_folder_of_the_index_may_be_read(tmp_path: Path, kind: str, name: str) -> None:
     base = tmp_path / "archive"
     (base / "data").mkdir(parents=True)
     assert resolve(base, kind, name) == base.resolve() / name

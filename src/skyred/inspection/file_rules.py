@@ -82,9 +82,9 @@ FILE_RULES = (
     Rule(
         "index-repeated-hdu",
         "fault",
-        "The HDU index has two HDUs of one type for a run.",
-        f"gammapy uses one of them without notice. {ALL}",
-        FIX_INDEX,
+        "The HDU index has several HDUs of one type for a run.",
+        f"gammapy uses the first without notice. {ALL}",
+        "choose one with hdus (skyred check ARCHIVE --hdus HDU_NAME=...), or correct the index",
     ),
     Rule(
         "index-missing-hdu",

@@ -11,6 +11,7 @@ import attrs
 import numpy as np
 
 from skyred.errors import ArchiveError
+from skyred.inspection.hdu_choice import HduChoice, choose_hdus, strip_cells
 from skyred.inspection.indexed_paths import IndexedPaths
 from skyred.inspection.records import Finding, HduSource, RunInput
 from skyred.inspection.units import conversion_factor
@@ -41,6 +42,7 @@ def list_run_inputs(
     *,
     allow_outside: bool = False,
     required: Collection[str] = REQUIRED_KINDS,
+    hdus: Mapping[str, Any] | None = None,
 ) -> list[RunInput]:
     """Return the input of the inspection for each run of an index.
 
@@ -54,6 +56,8 @@ def list_run_inputs(
         Whether files may be outside the folder of the archive.
     required : collection of str
         The required kinds of HDUs (HDU_TYPE) of a run.
+    hdus : mapping of str to object, optional
+        The choice between several HDUs of one type, as in `choose_hdus`.
 
     Returns
     -------
@@ -65,13 +69,17 @@ def list_run_inputs(
     Raises
     ------
     ArchiveError
-        If the HDU index has a missing column.
+        If the HDU index has a missing column, or `hdus` does not fit it.
     """
     obs_ids = [int(obs_id) for obs_id in obs_table_rows["OBS_ID"]]
-    if len(hdu_table) == 0:
+    if len(hdu_table) == 0 and not hdus:
         return [RunInput(obs_id, ()) for obs_id in obs_ids]
+    if len(hdu_table):
+        _check_columns(hdu_table)
+    choice = choose_hdus(hdu_table, hdus or {})
     paths = IndexedPaths(Path(str(hdu_table.meta.get("BASE_DIR", ""))), allow_outside)
-    index = _Index(_rows_by_run(hdu_table), paths, required, Counter(obs_ids))
+    rows = _rows_by_run(hdu_table if choice.mask.all() else hdu_table[choice.mask])
+    index = _Index(rows, paths, required, Counter(obs_ids), choice)
     pairs = zip(obs_ids, _values(obs_table_rows), strict=True)
     return [index.run_input(obs_id, values) for obs_id, values in pairs]
 
@@ -85,16 +93,18 @@ class _Index:
         paths: IndexedPaths,
         required: Collection[str],
         obs_id_counts: Mapping[int, int],
+        choice: HduChoice,
     ) -> None:
         self.rows = rows
         self.paths = paths
         self.required = required
         self.obs_id_counts = obs_id_counts
+        self.choice = choice
         self.shared = _shared_hdus(rows)
 
     def run_input(self, obs_id: int, values: Mapping[str, Any]) -> RunInput:
         rows = self.rows.get(obs_id, [])
-        findings = list(_check_rows(rows, self.required))
+        findings = [*self.choice.findings.get(obs_id, []), *_check_rows(rows, self.required)]
         if self.obs_id_counts[obs_id] > 1:
             findings.append(
                 Finding(
@@ -115,13 +125,18 @@ class _Index:
         with_run = tuple(attrs.evolve(finding, obs_id=obs_id) for finding in findings)
         with_sum = {source.path for source in sources} & self.paths.sums.keys()
         sums = {path: self.paths.sums[path] for path in with_sum}
+        if obs_id in self.choice.partial_events:  # the index has the number of all events
+            values = {name: value for name, value in values.items() if name != "EVENT_COUNT"}
         return RunInput(obs_id, tuple(sources), values, with_run, sums)
 
 
-def _rows_by_run(hdu_table: Any) -> dict[int, list[_Row]]:
+def _check_columns(hdu_table: Any) -> None:
     if missing := {"OBS_ID", *_TEXT_COLUMNS} - set(hdu_table.colnames):
         raise ArchiveError(f"the HDU index has no column {', '.join(sorted(missing))}")
-    columns = [_strings(hdu_table[name]) for name in _TEXT_COLUMNS]
+
+
+def _rows_by_run(hdu_table: Any) -> dict[int, list[_Row]]:
+    columns = [strip_cells(hdu_table[name]) for name in _TEXT_COLUMNS]
     columns[0], columns[1] = ([name.lower() for name in column] for column in columns[:2])
     rows: dict[int, list[_Row]] = {}
     for obs_id, *cells in zip(np.asarray(hdu_table["OBS_ID"]).tolist(), *columns, strict=True):
@@ -129,22 +144,11 @@ def _rows_by_run(hdu_table: Any) -> dict[int, list[_Row]]:
     return rows
 
 
-def _strings(column: Any) -> list[str]:
-    return [str(cell) for cell in np.char.strip(np.asarray(column).astype(str)).tolist()]
-
-
 def _check_rows(rows: list[_Row], required: Collection[str]) -> Iterator[Finding]:
-    kinds = Counter(row.kind for row in rows)
     if not rows:
         yield Finding("the HDU index has no rows for this run", "index-missing-hdu")
         return
-    for row in dict.fromkeys(rows):
-        if kinds[row.kind] > 1:
-            message = f"the index has {kinds[row.kind]} rows with HDU_TYPE {row.kind} for this run"
-            yield Finding(
-                message, "index-repeated-hdu", file=Path(row.folder) / row.file, hdu=row.hdu
-            )
-            kinds[row.kind] = 0
+    kinds = dict.fromkeys(row.kind for row in rows)
     missing = [kind for kind in required if kind not in kinds]
     if missing:
         present = ", ".join(kinds)
@@ -185,7 +189,7 @@ def _values(table: Any) -> Iterator[dict[str, Any]]:
 def _plain(column: Any) -> list[Any]:
     values = np.asarray(column)
     if values.dtype.kind not in "fiu":
-        return _strings(column) if values.dtype.kind in "SU" else list(values.tolist())
+        return strip_cells(column) if values.dtype.kind in "SU" else list(values.tolist())
     for unit in ("s", "deg"):
         scale = conversion_factor(str(getattr(column, "unit", None) or ""), unit)
         if scale not in (None, 1.0):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,6 +57,40 @@ class Cone(Selector):
         script.body.add(f"table = table[table.pointing_radec.separation({center}) <= {radius}]")
 
 
+def select_ids(
+    table: ObservationTable, ids: Sequence[int], selector: str, advice: str
+) -> ObservationTable:
+    """Return the rows of runs.
+
+    Parameters
+    ----------
+    table : gammapy.data.ObservationTable
+        The observations to select from.
+    ids : sequence of int
+        The OBS_IDs.
+    selector : str
+        The selector, for the error message.
+    advice : str
+        What to do about missing runs, for the error message.
+
+    Returns
+    -------
+    gammapy.data.ObservationTable
+        The selected rows, unchanged.
+
+    Raises
+    ------
+    ArchiveError
+        If a run is not in the table.
+    """
+    if missing := sorted(set(ids) - set(table["OBS_ID"].tolist())):
+        raise ArchiveError(
+            f"the selector {selector} requests missing runs: {missing}; "
+            f"{advice}, or the previous selectors"
+        )
+    return table[np.isin(table["OBS_ID"], list(ids))]
+
+
 @component
 class ObservationIds(Selector):
     """Runs by their OBS_ID."""
@@ -94,13 +128,7 @@ class ObservationIds(Selector):
             If an OBS_ID is not in the table, because it is missing in the archive or excluded by a
             previous selector.
         """
-        missing = sorted(set(self.ids) - set(table["OBS_ID"].tolist()))
-        if missing:
-            raise ArchiveError(
-                f"the selector 'observation-ids' requests missing runs: {missing}; "
-                "correct ids, or the previous selectors"
-            )
-        return table[np.isin(table["OBS_ID"], self.ids)]
+        return select_ids(table, self.ids, "'observation-ids'", "correct ids")
 
     def write_script(self, script: Script) -> None:
         """Write the selection of rows by OBS_ID.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from skyred.errors import ExportError
@@ -15,15 +14,13 @@ if TYPE_CHECKING:
     from skyred.fields import Instant
 
 
-def write_map(script: Script, patterns: Sequence[str]) -> str:
+def write_map(script: Script) -> str:
     """Write ``dataset``, the map dataset of an estimator, and return its name.
 
     Parameters
     ----------
     script : Script
         The script to add code to.
-    patterns : sequence of str
-        Names of the datasets, possibly with wildcards; all maps if empty.
 
     Returns
     -------
@@ -35,13 +32,7 @@ def write_map(script: Script, patterns: Sequence[str]) -> str:
     ExportError
         If there is not exactly one map dataset, as gammapy's map estimators require.
     """
-    datasets = script.all_datasets
-    maps = [
-        dataset
-        for dataset in datasets
-        if dataset.is_map
-        and (not patterns or any(fnmatchcase(dataset.name, pattern) for pattern in patterns))
-    ]
+    maps = [dataset for dataset in script.all_datasets if dataset.is_map]
     if len(maps) != 1 or not maps[0].single:
         raise ExportError(
             "sums several map datasets, but gammapy's estimator needs a single one: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -22,13 +23,14 @@ from skyred.likelihood.minimise.minuit_rounds import search_by_minuit
 from skyred.likelihood.minimise.newton import descend
 from skyred.likelihood.minimise.newton_search import NewtonResult, NewtonSearch
 from skyred.likelihood.minimise.search_result import SearchResult
+from skyred.likelihood.minimise.sharp_errors import with_profile_errors
 from skyred.likelihood.minimise.sharp_search import SharpSearch
 from skyred.likelihood.minimise.sharp_sources import is_non_smooth, without_small_sizes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skyred.interfaces.objective import Objective
+    from skyred.interfaces.objective import Objective, SharpSource
 
     Array = NDArray[np.float64]
 
@@ -106,7 +108,7 @@ def _search(
         result = search_by_minuit(objective, minuit, target_edm)
         sources = objective.sharp(result.values) if objective.sharp else ()
         if sources and result.calls <= calls and is_non_smooth(objective, result.values, sources):
-            sharp_result = SharpSearch(objective, target_edm).run(result.values, sources)
+            sharp_result = _search_sharp_sources(objective, target_edm, result.values, sources)
             result = _add_previous_search(sharp_result, result.calls, result.notes)
         if method == "newton":
             result = attrs.evolve(
@@ -126,7 +128,7 @@ def _search_by_newton(
             objective.start
         )
         if not _is_minimum(newton, target_edm) or is_non_smooth(objective, newton.x, sources):
-            result = SharpSearch(objective, target_edm).run(newton.x, sources)
+            result = _search_sharp_sources(objective, target_edm, newton.x, sources)
             return _add_previous_search(result, newton.calls, newton.notes)
     else:
         newton = _run_newton(objective, target_edm)
@@ -147,6 +149,13 @@ def _search_by_newton(
         message = f"{result.message}; the statistic hardly depends on {', '.join(flat_names)}"
         result = attrs.evolve(result, message=message)
     return _polish_after_migrad(objective, result, target_edm)
+
+
+def _search_sharp_sources(
+    objective: Objective, target_edm: float, x: Array, sources: Sequence[SharpSource]
+) -> SearchResult:
+    result = SharpSearch(objective, target_edm).run(x, sources)
+    return with_profile_errors(objective, result, sources)
 
 
 def _is_minimum(newton: NewtonResult, target_edm: float) -> bool:

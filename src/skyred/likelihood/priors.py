@@ -181,8 +181,8 @@ def quantile_function(parameter: Parameter) -> Quantile | None:
     )
 
 
-def _quantile_between(distribution: Any, low: float, high: float, q: float) -> float:
-    return float(distribution.ppf(low + q * (high - low)))
+def _quantile_between(distribution: Any, low: float, high: float, probability: float) -> float:
+    return float(distribution.ppf(low + probability * (high - low)))
 
 
 def _finite(limit: float, default: float) -> float:

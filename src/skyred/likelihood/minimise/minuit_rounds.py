@@ -51,7 +51,7 @@ def search_by_minuit(
     steps = objective.steps if errors is None else errors
     result = minuit.migrad(start, steps)
     if result.message and result.calls < minuit.calls and errors is not None:
-        result = _better(objective, result, minuit.migrad(objective.start, objective.steps))
+        result = _select_better(objective, result, minuit.migrad(objective.start, objective.steps))
     for _ in range(RESTARTS):
         if result.calls > minuit.calls:
             break
@@ -60,7 +60,7 @@ def search_by_minuit(
         if lower is None:
             break
         second = minuit.migrad(lower, result.errors)
-        result = _better(objective, result, attrs.evolve(second, notes=notes))
+        result = _select_better(objective, result, attrs.evolve(second, notes=notes))
         if result.values is not second.values:
             # the search ended above the lower point from which it started
             result = attrs.evolve(
@@ -69,7 +69,7 @@ def search_by_minuit(
     return _refresh_irfs(objective, minuit, result)
 
 
-def _better(objective: Objective, first: SearchResult, second: SearchResult) -> SearchResult:
+def _select_better(objective: Objective, first: SearchResult, second: SearchResult) -> SearchResult:
     """Return the valid one of two results, or the lower one if both are valid.
 
     Calls and notes are those of both searches.
@@ -124,6 +124,6 @@ def _refresh_irfs(objective: Objective, minuit: MinuitSearch, result: SearchResu
     """Update the IRFs at the result of a search; if they change, continue the search."""
     if objective.refresh is None or not objective.refresh(result.values) or result.message:
         return result
-    result = _better(objective, result, minuit.migrad(result.values, result.errors))
+    result = _select_better(objective, result, minuit.migrad(result.values, result.errors))
     objective.refresh(result.values)
     return result

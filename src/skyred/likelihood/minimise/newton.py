@@ -106,7 +106,7 @@ def descend(
     may_reach_bound = np.zeros(len(x), dtype=bool)
     may_reach_bound[[] if lines is None else lines] = True
     for _ in range(max_iterations):
-        parabola, calls = _Parabola.at(objective, x, bounds), calls + 2
+        parabola, calls = _Parabola.from_objective(objective, x, bounds), calls + 2
         expected = parabola.gain(parabola.step(0.0))
         if threshold < np.inf and value - 2 * parabola.full_gain > threshold:
             return Descent(x, parabola.errors, calls, False, parabola.at_bound)
@@ -183,7 +183,7 @@ class _Parabola:
     steps: Array
 
     @classmethod
-    def at(cls, objective: Objective, x: Array, bounds: Array) -> _Parabola:
+    def from_objective(cls, objective: Objective, x: Array, bounds: Array) -> _Parabola:
         """Return the parabola around a point, with the parameters at bounds fixed."""
         gradient, matrix = objective.gradient(x), objective.fisher(x)
         assert gradient is not None

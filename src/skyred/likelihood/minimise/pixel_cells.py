@@ -132,8 +132,8 @@ class CellSearch:
     def _positive_flux_bounds(self, z: Array) -> Array:
         factors, bounds = self.objective.factors, self.objective.limits.copy()
         if factors is not None:
-            positive = factors & (z > 0)
-            bounds[positive, 0] = np.maximum(bounds[positive, 0], 0)
+            is_positive = factors & (z > 0)
+            bounds[is_positive, 0] = np.maximum(bounds[is_positive, 0], 0)
         return bounds
 
     def _descend_across_lines(self, z: Array, bounds: Array) -> Descent:

@@ -235,8 +235,8 @@ class SharpProfile:
             stats = np.array([self(step * direction) for step in steps])
             if not np.isfinite(stats).all():
                 return True
-            smooth = np.polyval(np.polyfit(steps, stats, DEGREE), steps)
-            if np.std(stats - smooth) > max(MAX_RESIDUAL, ROUNDING * np.abs(stats).max()):
+            polynomial = np.polyval(np.polyfit(steps, stats, DEGREE), steps)
+            if np.std(stats - polynomial) > max(MAX_RESIDUAL, ROUNDING * np.abs(stats).max()):
                 return True
         return False
 

@@ -176,8 +176,8 @@ class SharpSearch:
         agreeing : int
             Number of searches that ended there.
         """
-        resized = self._find_lower_sizes(source, x)
-        x = x if resized is None else resized
+        resized_x = self._find_lower_sizes(source, x)
+        x = x if resized_x is None else resized_x
         for _ in range(MAX_CENTRES):
             x, scale = self._determine_scale(source, x, sources)
             profile = self._profile(source, x, sources, scale)
@@ -187,10 +187,10 @@ class SharpSearch:
             self.calls += profile.calls
             previous_x, x = x, self._choose_lower(x, profile.point(shift))
             if x is previous_x or np.linalg.norm(shift) < MAX_OFFSET:
-                resized = self._find_lower_sizes(source, x)
-                if resized is None:
+                resized_x = self._find_lower_sizes(source, x)
+                if resized_x is None:
                     break
-                x = resized
+                x = resized_x
         return x, agreeing
 
     def _determine_scale(

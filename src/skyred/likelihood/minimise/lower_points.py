@@ -1,4 +1,4 @@
-"""Lower points than the result of a search: in nearby pixels, within an error, or far away."""
+"""Points lower than the result of a search: in nearby pixels, within an error, or far away."""
 
 from __future__ import annotations
 

@@ -211,7 +211,7 @@ def _polish_after_migrad(
         if objective.refresh is not None:
             objective.refresh(result.values)
         return attrs.evolve(result, calls=calls, notes=notes)
-    if hessian.flat_names and hessian.zero_curvature:  # the end of MIGRAD is then arbitrary
+    if hessian.flat_names and hessian.zero_curvature:  # MIGRAD then ends at an arbitrary point
         return _create_unconstrained_result(newton.x, hessian, calls)
     if hessian.flat_names or not hessian.edm < MAX_EDM_FACTOR * target_edm:
         return attrs.evolve(result, calls=calls, notes=notes)
@@ -235,7 +235,7 @@ def _create_fit_result(objective: Objective, result: SearchResult) -> FitResult:
         invalid = [
             name for name, error in zip(objective.names, errors, strict=True) if not error > 0
         ]
-        message = f"no valid error of {', '.join(invalid)}: the likelihood does not constrain it"
+        message = f"no valid errors of {', '.join(invalid)}: the likelihood does not constrain them"
     names = (
         []
         if message

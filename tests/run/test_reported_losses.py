@@ -128,7 +128,7 @@ def test_logarithmic_axis_from_zero_is_refused(options: dict[str, Any]) -> None:
 )
 def test_edges_of_an_axis_agree_with_gammapy(axis: EnergyAxis) -> None:
     expected = axis.build("energy").edges.to_value("TeV")
-    assert axis.nodes().to_value("TeV") == pytest.approx(expected, rel=1e-9)
+    assert axis.bin_edges().to_value("TeV") == pytest.approx(expected, rel=1e-9)
 
 
 def test_edges_with_the_same_nearest_axis_edge_are_reported_before_data_are_read(

@@ -31,5 +31,5 @@ def test_every_module_can_be_imported(path: Path) -> None:
 
 @pytest.mark.slow
 def test_functions_that_are_timed_separately_exist() -> None:
-    result = run("-c", "import orchestration as o; o.watch_extras(o.Clock())")
+    result = run("-c", "import orchestration as o; o.time_additional_steps(o.Clock())")
     assert result.returncode == 0, result.stderr

@@ -20,9 +20,7 @@ from hard_fits_minima import Minima
 from hard_fits_problem import SEED, Problem, free_parameters
 from hard_fits_run import cpu_limit, fresh_stat
 
-PARABOLIC = (
-    0.05  # largest relative difference of the asymmetric errors of a parabola from their mean
-)
+PARABOLIC = 0.05  # largest relative difference of parabolic asymmetric errors from their mean
 AGREEMENT = 0.02  # largest relative difference of an error from the mean asymmetric error
 ACCURACY = 0.004  # of the statistic at a crossing, which is 1/500 of an error
 STEPS = 12

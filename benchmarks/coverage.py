@@ -95,7 +95,8 @@ def ts_map_limits(background: float, flux: float, random: Any) -> list[float]:
     is_centre[PIXELS // 2, PIXELS // 2] = True
     cubes = (plane[None] for plane in (counts, background_map, np.ones_like(background_map)))
     layer = Layer.from_bins(*cubes, np.ones((1, PIXELS, PIXELS), dtype=bool), signal[None])
-    maps = (fit_norm_maps([layer], is_centre, ColumnSelection(limit=sigma)) for sigma in SIGMAS)
+    selections = (ColumnSelection(n_sigma_ul=sigma) for sigma in SIGMAS)
+    maps = (fit_norm_maps([layer], is_centre, selection) for selection in selections)
     return [float(columns.norm_ul[is_centre].item()) for columns in maps]
 
 

@@ -184,7 +184,7 @@ def warm_up_cases() -> tuple[Case, ...]:
     """Return small cases for warm-up: a map and a spectrum, with flux points."""
     small_map = plain.simulate(plain.models("sim"))
     spectrum = onoff_datasets()[0]
-    map_case = Case(
+    simulated_map = Case(
         name="small-map",
         title="small map",
         create_datasets=lambda: copies(small_map),
@@ -195,7 +195,7 @@ def warm_up_cases() -> tuple[Case, ...]:
     spectrum_case = attrs.evolve(
         onoff(), name="small-spectrum", create_datasets=lambda: copies(spectrum), edges=(1, 10)
     )
-    return map_case, spectrum_case
+    return simulated_map, spectrum_case
 
 
 CASES = (crab, gaussian, five, onoff, fluxpoints)

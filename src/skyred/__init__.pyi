@@ -22,6 +22,7 @@ from .components.gammapy import (
     CountsTemplate as CountsTemplate,
     EnergyAxis as EnergyAxis,
     ExcessMap as ExcessMap,
+    FileList as FileList,
     FluxPoints as FluxPoints,
     FluxProfile as FluxProfile,
     FoVBackground as FoVBackground,

@@ -34,6 +34,8 @@ def write_archive(
     ExportError
         If gammapy cannot open the archive alone.
     """
+    if reduction.hdus:
+        raise ExportError("has the option hdus: in a script, remove rows from store.hdu_table")
     script.use("gammapy.data", "DataStore")
     script.use("numpy as np")
     script.body.add(f"store = DataStore.from_dir({_archive_code(script, reduction)})")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from skyred.errors import FieldError, Problem, warn_of_old_name
+from skyred.errors import FieldError, Problem, format_value, warn_of_old_name
 from skyred.fields import Location, nested_list, nested_object, option
 from skyred.interfaces.component import Fields, value
 from skyred.interfaces.fit_range import FitRange
@@ -106,7 +106,15 @@ class Reduction(DataEntry):
     )
     allow_outside: bool = option(
         False,
-        doc="Whether the index of the archive may name files outside its folder.",
+        doc="Whether the index of the archive may name any files outside the archive, also events, "
+        "absolute paths and links; IRFs in FITS files with a relative path may always be outside.",
+    )
+    hdus: Mapping[str, Any] = option(
+        {},
+        type=dict,
+        doc="The choice between several HDUs of one type for a run, such as the IRFs of event "
+        "classes: a pattern of HDU_NAME by type (psf: PSF_B9), or a pattern of a column of the HDU "
+        "index for all types with several HDUs (EVENT_CLASS: 9). Patterns may contain * and ?.",
     )
     irfs: str | None = option(
         None,
@@ -171,6 +179,11 @@ class Reduction(DataEntry):
             yield Problem(("archive",), "is empty", "expected at least one location")
         if not self.make:
             yield Problem(("make",), "is empty", "expected at least one maker")
+        for key, pattern in self.hdus.items():
+            if isinstance(pattern, bool) or not isinstance(pattern, (str, int, float)):
+                yield Problem(
+                    ("hdus", key), f"is {format_value(pattern)}", "expected a string or a number"
+                )
         yield from self._fit_range_problems()
 
     def _fit_range_problems(self) -> Iterable[Problem]:

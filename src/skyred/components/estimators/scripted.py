@@ -1,4 +1,4 @@
-"""Parts of exported gammapy scripts that several estimators write."""
+"""Code in exported gammapy scripts that several estimators share."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def write_map(script: Script, patterns: Sequence[str]) -> str:
     Raises
     ------
     ExportError
-        If the number of map datasets is not one: gammapy's map estimators need a single one.
+        If there is not exactly one map dataset, as gammapy's map estimators require.
     """
     datasets = script.all_datasets
     maps = [
@@ -61,7 +61,7 @@ def write_without_sources(script: Script, name: str) -> None:
     name : str
         Name of the dataset.
     """
-    script.body.add("# the fitted background alone is the null hypothesis")
+    script.body.add("# the null hypothesis is the fitted background without sources")
     if any(dataset.on_off for dataset in script.all_datasets if dataset.name == name):
         script.body.add(f'dataset = dataset.copy(name="{name}")')
     else:
@@ -73,8 +73,8 @@ def write_without_sources(script: Script, name: str) -> None:
     script.body.add("dataset.models = None")
 
 
-def edges_option(script: Script, label: str, edges: u.Quantity | None) -> list[str]:
-    """Return the option of the energy edges.
+def energy_edges_argument(script: Script, label: str, edges: u.Quantity | None) -> list[str]:
+    """Return the argument of the energy edges, as code.
 
     Parameters
     ----------
@@ -88,15 +88,15 @@ def edges_option(script: Script, label: str, edges: u.Quantity | None) -> list[s
     Returns
     -------
     list of str
-        The option as code; empty without edges.
+        The argument; empty without edges.
     """
     if edges is None:
         return []
     return [f"energy_edges={script.constant(f'{label}_EDGES', script.quantity(edges))}"]
 
 
-def changed_options(estimator: Any, *names: str) -> list[str]:
-    """Return the options that differ from the defaults of skyred and gammapy.
+def non_default_arguments(estimator: Any, *names: str) -> list[str]:
+    """Return the options that differ from the defaults, as arguments in code.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def changed_options(estimator: Any, *names: str) -> list[str]:
     Returns
     -------
     list of str
-        The options as code.
+        The arguments.
     """
     return [
         f"{name}={literal(getattr(estimator, name))}"
@@ -118,7 +118,7 @@ def changed_options(estimator: Any, *names: str) -> list[str]:
 
 
 def write_maps(script: Script, label: str, quantity: str = "sqrt_ts") -> None:
-    """Write flux maps to a file, and draw one quantity of them.
+    """Write code that writes flux maps to a file, and draws one of their quantities.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def write_parameters(script: Script, patterns: Sequence[str]) -> None:
     script : Script
         The script to add code to.
     patterns : sequence of str
-        Names of parameters, possibly with wildcards; all free ones if empty.
+        Names of parameters, possibly with wildcards; all free parameters if empty.
     """
     script.body.add(
         "models = datasets.models",
@@ -174,7 +174,7 @@ def write_parameters(script: Script, patterns: Sequence[str]) -> None:
 
 
 def write_time_bins(script: Script, width: u.Quantity, start: Instant | None = None) -> str:
-    """Write equal time intervals, and return their name.
+    """Write equal time intervals, and return the name of their variable.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ def write_nights(script: Script) -> str:
     script.body.add(
         "starts = np.array([dataset.gti.time_start[0].tt.mjd for dataset in datasets])",
         "stops = np.array([dataset.gti.time_stop[-1].tt.mjd for dataset in datasets])",
-        "# nights are separated in the middle of the longest period of the day without a start",
+        "# nights are separated in the middle of the longest daily period in which no run starts",
         "clock = np.sort(starts % 1)",
         "gaps = np.diff(clock, append=clock[0] + 1)",
         "nights = np.floor(starts - clock[gaps.argmax()] - gaps.max() / 2)",
@@ -237,8 +237,8 @@ def write_nights(script: Script) -> str:
     with script.body.inside("for night in np.unique(nights):"):
         script.body.add(
             "start, stop = starts[nights == night].min(), stops[nights == night].max()",
-            "# gammapy uses datasets fully inside an interval: allow a second for rounding",
-            "ends = [start - 1 / 86400, stop + 1 / 86400]",
-            'intervals.append(Time(ends, format="mjd", scale="tt"))',
+            "# gammapy uses only datasets fully inside an interval: add 1 s for rounding",
+            "bounds = [start - 1 / 86400, stop + 1 / 86400]",
+            'intervals.append(Time(bounds, format="mjd", scale="tt"))',
         )
     return "intervals"

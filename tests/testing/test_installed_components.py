@@ -103,7 +103,7 @@ def create_sample(cls: type[Component]) -> Sample:
     from gammapy.datasets import Datasets
     from gammapy.modeling.models import Models
 
-    runs = enumerate(crab().reduced("maps"))
+    runs = enumerate(crab().reduced_datasets("maps"))
     datasets = Datasets([run.copy(name=f"sample-{number}") for number, run in runs])
     fitted, _ = crab().fitted()
     datasets.models = Models([fitted.models["crab"]])

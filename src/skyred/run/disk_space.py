@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from skyred.interfaces import Reduction
 
-PROBE = 65536  # bytes: more than any file system stores inline in a directory
+PROBE = 65536  # bytes; more than any file system stores inline in a directory
 
 
 def probe(folder: Path) -> None:
-    """Write a small file into an existing folder, wait until it is on the disk, and remove it.
+    """Check that files can be written to an existing folder, with a small temporary file.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def probe(folder: Path) -> None:
 
 @contextmanager
 def disk_errors(path: Path, needed: float = 0) -> Iterator[None]:
-    """Convert errors of a full or faulty disk to a `DiskError` with one sentence.
+    """Convert errors that are caused by a full or faulty disk to a `DiskError`.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def disk_errors(path: Path, needed: float = 0) -> Iterator[None]:
     Raises
     ------
     DiskError
-        Instead of any error that was caused by the disk; other errors pass.
+        If an error was caused by the disk; other errors are not converted.
     """
     try:
         yield
@@ -93,7 +93,7 @@ def require_space(folder: Path, needed: float) -> None:
 
 
 def minimum_size(selected: Mapping[str, ObservationTable], data: Mapping[str, Reduction]) -> float:
-    """Return the minimum size of the datasets of selected observations; no data are read.
+    """Return the minimum size of the datasets of selected observations, without reading data.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def minimum_size(selected: Mapping[str, ObservationTable], data: Mapping[str, Re
 
 
 def size_of(datasets: Iterable[Dataset]) -> float:
-    """Return the size of the maps of datasets in memory: FITS files are not smaller.
+    """Return the size of the maps of datasets in memory, a lower limit for that of FITS files.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def size_of(datasets: Iterable[Dataset]) -> float:
 
 
 def _arrays(dataset: Any) -> Iterator[np.ndarray]:
-    # the maps of a dataset are attributes; those of its IRFs are attributes of the IRF maps
+    # most maps are attributes of the dataset; the IRFs have maps as attributes
     for name in ("counts", "counts_off", "exposure", "background", "acceptance", "acceptance_off"):
         yield from _data(getattr(dataset, name, None))
     for name in ("mask_safe", "mask_fit"):
@@ -150,6 +150,6 @@ def _data(part: Any) -> Iterator[np.ndarray]:
 
 
 def _describe_space(path: Path, needed: float) -> str:
-    existing = next(folder for folder in (path, *path.parents) if folder.exists())
-    least = f"at least {format_size(needed)} are needed, and " if needed else ""
-    return f"{least}{format_size(free_bytes(existing))} are free"
+    existing_folder = next(folder for folder in (path, *path.parents) if folder.exists())
+    requirement = f"at least {format_size(needed)} are needed, and " if needed else ""
+    return f"{requirement}{format_size(free_bytes(existing_folder))} are free"

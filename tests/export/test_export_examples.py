@@ -98,11 +98,12 @@ def configuration(name: str) -> str:
 
 @pytest.fixture(autouse=True)
 def archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Create empty folders in place of archives, which are not read."""
+    """Create empty indices in place of archives, which are not read."""
     monkeypatch.setenv("EXPORT_DATA", str(tmp_path))
     monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path))
     for name in ("store", "hess-dl3-dr1", "magic/rad_max/data"):
         (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "hdu-index.fits.gz").touch()
 
 
 def check_style(scripts: dict[str, str], folder: Path) -> None:

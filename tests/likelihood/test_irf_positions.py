@@ -146,9 +146,8 @@ class UserSkyModel(SkyModel):
 
 
 def test_models_evaluated_by_gammapy_are_refreshed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "skyred.likelihood.cross_check.AGREEMENT", -1.0
-    )  # the comparison always fails
+    # the comparison always fails
+    monkeypatch.setattr("skyred.likelihood.cross_check.TOLERANCE", -1.0)
 
     def models() -> list[SkyModel]:
         model = point()

@@ -342,7 +342,7 @@ class TestExactResults:
         data = layer(np.random.default_rng(2).poisson(0.7, (9, 9)).astype(float))
         mask = np.random.default_rng(3).random((9, 9)) > 0.2
         one_block = fit_norm_maps([data], mask, ALL)
-        monkeypatch.setattr("skyred.likelihood.flux.ts_map.pixels.PAIRS", 20)
+        monkeypatch.setattr("skyred.likelihood.flux.ts_map.pixels.MAX_PAIRS", 20)
         small_blocks = fit_norm_maps([data], mask, ALL)
         for name in attrs.fields_dict(type(one_block)):
             # the blocks are summed in another order

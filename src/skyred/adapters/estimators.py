@@ -21,7 +21,11 @@ _SIGNATURES = (("datasets",), ("dataset",), ("datasets", "parameter"))
 
 
 def adapt_estimator(
-    candidate: object, *, name: str | None = None, parameter: str | None = None
+    candidate: object,
+    *,
+    name: str | None = None,
+    parameter: str | None = None,
+    datasets: tuple[str, ...] = (),
 ) -> Estimator | None:
     """Return a gammapy estimator as a component.
 
@@ -31,6 +35,8 @@ def adapt_estimator(
         The estimator: an object with ``run(datasets)`` or ``run(dataset)``.
     name, parameter : str, optional
         As for `skyred.Estimator.adapt`.
+    datasets : tuple of str, optional
+        The names of the datasets to use, with wildcards; by default all.
 
     Returns
     -------
@@ -52,7 +58,7 @@ def adapt_estimator(
             "skyred.Estimator that calls it",
         )
     label = name or type(candidate).__name__
-    return AdaptedEstimator(adapted=candidate, name=label, parameter=parameter)
+    return AdaptedEstimator(adapted=candidate, name=label, parameter=parameter, datasets=datasets)
 
 
 @component

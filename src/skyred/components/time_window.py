@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # some index tables have times rounded to float32: the error is up to 16 s at 4e8 s
 INDEX_TOLERANCE = 32 * u.s
 EDGE_TOLERANCE = 1e-6  # s, as in light curves
+# before and after all runs, for exported scripts
+UNLIMITED = (Instant("1990-01-01", "tt"), Instant("2100-01-01", "tt"))
 
 
 @component
@@ -181,10 +183,8 @@ class TimeWindow(Selector):
 
     def _iter_windows(self) -> Iterator[Window]:
         """Yield the start and stop of each window; None where it is unlimited."""
-        if self.windows:
-            yield from ((window.start.time, window.stop.time) for window in self.windows)
-        else:
-            yield (self.start and self.start.time, self.stop and self.stop.time)
+        for start, stop in self._instants():
+            yield start and start.time, stop and stop.time
 
     def _iter_parts(self, gti: GTI) -> Iterator[tuple[Time, Time]]:
         """Yield the start and stop of each window, or of its parts that overlap with good time."""
@@ -211,7 +211,7 @@ class TimeWindow(Selector):
             yield low, min(high, stop)
 
     def write_script(self, script: Script) -> None:
-        """Write a call of gammapy's `Observations.select_time`, or the selection of whole runs.
+        """Write the cut of the runs to the window, or the selection of whole runs.
 
         Parameters
         ----------
@@ -221,23 +221,78 @@ class TimeWindow(Selector):
         Raises
         ------
         ExportError
-            If the windows option or the width is set.
+            If there are several parts for each run.
         """
-        if self.windows or self.width is not None:
+        if self.cut and (len(self.windows) > 1 or self.width is not None):
             raise ExportError(
-                "divides runs into parts; only one window with start and stop can be exported"
+                "divides runs into parts; only one window without width can be exported"
             )
-        script.use("astropy.time", "Time")
+        script.use("numpy as np")
+        script.use("astropy", "units as u")
         limits = [
-            None if limit is None else f"Time({literal(limit.iso)}, scale={literal(limit.scale)})"
-            for limit in (self.start, self.stop)
+            tuple(
+                script.time(unlimited if limit is None else limit)
+                for limit, unlimited in zip(window, UNLIMITED, strict=True)
+            )
+            for window in self._instants()
         ]
+        windows = ", ".join(f"Time([{start}, {stop}])" for start, stop in limits)
+        constant = script.constant(f"{script.entry}_TIMES", f"[{windows}]")
+        script.shared(
+            "get_index_times(table)",
+            "Return start and stop of runs in seconds, NaN where they are masked.",
+            'columns = [u.Quantity(table[name], "s").value for name in ("TSTART", "TSTOP")]',
+            "return [np.ma.filled(np.ma.asarray(column, float), np.nan) for column in columns]",
+        )
         if self.cut:
-            script.cuts.append(tuple(limits))
-        first, last = ("stop", "start") if self.partial or self.cut else ("start", "stop")
-        for time, sign, end in zip(limits, (">=", "<="), (first, last), strict=True):
-            if time is not None:
-                script.body.add(f"table = table[table.time_{end} {sign} {time}]")
+            script.cuts += limits
+            script.body.add(f"table = {_write_overlap(script)}(table, {constant})")
+        else:
+            function = _write_whole(script, partial=self.partial)
+            script.body.add(f"table = {function}(table, {constant})")
+
+    def _instants(self) -> list[tuple[Instant | None, Instant | None]]:
+        """Return start and stop of the windows, None for unlimited ones."""
+        if self.windows:
+            return [(window.start, window.stop) for window in self.windows]
+        return [(self.start, self.stop)]
+
+
+def _write_overlap(script: Script) -> str:
+    """Write the function that selects runs to be cut, and return its name."""
+    tolerance = literal(INDEX_TOLERANCE.to_value("s"))
+    return script.shared(
+        "select_overlapping_runs(table, windows)",
+        "Select the runs that may overlap with a window, and those without times in the index.",
+        'if not {"TSTART", "TSTOP"} <= set(table.colnames) or "MJDREFI" not in table.meta:',
+        "    return table",
+        "start, stop = get_index_times(table)",
+        "selected = ~(np.isfinite(start) & np.isfinite(stop))",
+        "for window in windows:",
+        '    low, high = (window - table.time_ref).to_value("s")',
+        "    # the times of an index may be rounded to float32",
+        f"    selected |= (stop > low - {tolerance}) & (start <= high + {tolerance})",
+        "return table[selected]",
+    )
+
+
+def _write_whole(script: Script, *, partial: bool) -> str:
+    """Write the function that selects whole runs, and return its name."""
+    name, doc, first, last = (
+        ("select_runs_partly_within", "in part", "stop", "start")
+        if partial
+        else ("select_runs_within", "completely", "start", "stop")
+    )
+    return script.shared(
+        f"{name}(table, windows)",
+        f"Select the runs that lie {doc} within a window.",
+        "start, stop = get_index_times(table)",
+        "selected = np.zeros(len(table), dtype=bool)",
+        "for window in windows:",
+        '    low, high = (window - table.time_ref).to_value("s")',
+        f"    selected |= ({first} >= low) & ({last} <= high)",
+        "return table[selected]",
+    )
 
 
 def _to_seconds(column: Any) -> NDArray[np.float64]:

@@ -57,6 +57,21 @@ class DataEntry(Fields):
             )
         return Reduction if "archive" in raw else ReducedData
 
+    def name_pattern(self, entry: str) -> str:
+        """Return a pattern that the names of all datasets match, as far as it is known beforehand.
+
+        Parameters
+        ----------
+        entry : str
+            The name of the data entry.
+
+        Returns
+        -------
+        str
+            The name of a single dataset, or a pattern with wildcards.
+        """
+        return "*"
+
 
 @value
 class ReducedData(DataEntry):
@@ -81,6 +96,21 @@ class ReducedData(DataEntry):
     fit_range: FitRange | None = nested_object(
         FitRange, None, doc="The bins that are fitted; by default all bins in the safe mask."
     )
+
+    def name_pattern(self, entry: str) -> str:
+        """Return a pattern for the names of the datasets.
+
+        Parameters
+        ----------
+        entry : str
+            The name of the data entry.
+
+        Returns
+        -------
+        str
+            ``{entry}-*`` if the datasets are named after the entry; otherwise ``*``.
+        """
+        return f"{entry}-*" if self.names == "entry" else "*"
 
     def validate(self) -> Iterable[Problem]:
         """Yield a problem if there are no files.
@@ -151,6 +181,21 @@ class Reduction(DataEntry):
             warn_of_old_name("Reduction(datasets=...)", "ReducedData(datasets=...)")
             return ReducedData(**fields)
         return super().__new__(cls)
+
+    def name_pattern(self, entry: str) -> str:
+        """Return a pattern for the names of the datasets.
+
+        Parameters
+        ----------
+        entry : str
+            The name of the data entry, used if the geometry has no name.
+
+        Returns
+        -------
+        str
+            The name of a single dataset, or a pattern with wildcards.
+        """
+        return self.stack.name_pattern(self.geometry.name or entry)
 
     def with_name(self, entry: str) -> Reduction:
         """Return a copy with a name for its datasets.

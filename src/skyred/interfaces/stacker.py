@@ -71,6 +71,21 @@ class Stacker(Component):
             If the observation cannot be stacked, with the reason.
         """
 
+    def name_pattern(self, name: str) -> str:
+        """Return a pattern that the names of all datasets match, as far as it is known beforehand.
+
+        Parameters
+        ----------
+        name : str
+            The name of the geometry.
+
+        Returns
+        -------
+        str
+            The name of the dataset, or a pattern with wildcards; by default ``*``, for any name.
+        """
+        return "*"
+
     def minimum_size(self, coverage_fractions: NDArray[np.float64]) -> float:
         """Return the minimum size of the result, in units of the size of the full geometry.
 

@@ -12,12 +12,18 @@ import attrs
 
 from skyred.errors import warn_of_old_name
 from skyred.scripting.layout import INDENT, WIDTH, lay_out
-from skyred.scripting.literals import path_code, position_code, quantity_code, regions_code
+from skyred.scripting.literals import (
+    path_code,
+    position_code,
+    quantity_code,
+    regions_code,
+    time_code,
+)
 
 if TYPE_CHECKING:
     from astropy import units as u
 
-    from skyred.fields import Position, Regions
+    from skyred.fields import Instant, Position, Regions
 
 FUNCTIONS = ("build_models", "fit_models", "main")  # names of functions of every script
 STANDARD_MODULES = ("os", "sys", "pathlib", "fnmatch", "itertools")
@@ -131,8 +137,8 @@ class Script:
         The name of the datasets of the current data entry.
     reduction : Reduction or None
         The current data entry.
-    cuts : list of tuple of str or None
-        The code of start and stop of the time windows to which runs are cut; None if unlimited.
+    cuts : list of tuple of str
+        The code of start and stop of the windows to which its runs are cut, all of them in turn.
     on_off : bool
         Whether the datasets of the data entry have off counts.
     datasets : str
@@ -160,7 +166,7 @@ class Script:
     end: Block = attrs.field(factory=_body)
     entry: str = ""
     reduction: Any = None
-    cuts: list[tuple[str | None, ...]] = attrs.field(factory=list)
+    cuts: list[tuple[str, ...]] = attrs.field(factory=list)
     on_off: bool = False
     datasets: str = "datasets"
     all_datasets: list[ScriptDatasets] = attrs.field(factory=list)
@@ -253,6 +259,22 @@ class Script:
         """
         self.use("astropy", "units as u")
         return quantity_code(value)
+
+    def time(self, value: Instant) -> str:
+        """Return the code of a point in time, and import ``Time``.
+
+        Parameters
+        ----------
+        value : Instant
+            The point in time.
+
+        Returns
+        -------
+        str
+            The code.
+        """
+        self.use("astropy.time", "Time")
+        return time_code(value)
 
     def position(self, name: str, value: Position) -> str:
         """Define a position as a constant.

@@ -56,6 +56,37 @@ def variations(fields: Fields) -> Iterator[tuple[str, Any]]:
                 break
 
 
+def leaf_variations(fields: Fields, name: str, most: int = 3) -> Iterator[Any]:
+    """Yield copies of an object with other values of one option.
+
+    Parameters
+    ----------
+    fields : Fields
+        The object.
+    name : str
+        The name of the option. There are no variations if its values are objects with options.
+    most : int
+        The largest number of copies.
+
+    Yields
+    ------
+    Fields
+        Each copy.
+    """
+    spec = specs(type(fields))[name]
+    if spec.shape != "leaf":
+        return
+    number = 0
+    for value in _candidates(getattr(fields, name), spec):
+        variation = _with_value(fields, name, value)
+        if variation is None or spec.key(getattr(variation, name)) == _key(fields, name, spec):
+            continue
+        yield variation
+        number += 1
+        if number == most:
+            return
+
+
 def _key(fields: Fields, name: str, spec: FieldSpec) -> Any:
     value = getattr(fields, name)
     return None if value is None else spec.key(value)

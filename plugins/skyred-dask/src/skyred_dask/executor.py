@@ -97,7 +97,7 @@ class DaskExecutor(Executor):
                 future.set_exception(error)
 
     def _kill_workers(self) -> None:
-        """Kill the workers started here, so that they do not finish their tasks first."""
+        """Kill the workers of this executor, so that they do not finish their tasks."""
         for nanny in self._cluster.workers.values() if self._cluster else ():
             nanny.auto_restart = False
             with suppress(ProcessLookupError):

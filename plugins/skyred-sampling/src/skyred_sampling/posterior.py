@@ -83,7 +83,11 @@ class Posterior(Estimator):
     )
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield a problem if the fitter does not sample."""
+        """Yield a problem if the fitter does not sample, or if datasets are selected."""
+        if self.datasets:
+            yield Problem(
+                ("datasets",), "has no effect: the samples are those of the fit", "remove it"
+            )
         fitter = pipeline.fit
         if fitter is None or fitter.samples is False:
             message = (

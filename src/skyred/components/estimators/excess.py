@@ -104,7 +104,7 @@ class CorrelatedMapEstimator(MapEstimator):
         """
         from gammapy.estimators import ExcessMapEstimator
 
-        mosaic = Mosaic.from_datasets(select_maps(datasets, self.datasets), include_sources=False)
+        mosaic = Mosaic.from_datasets(select_maps(datasets), include_sources=False)
         estimator = ExcessMapEstimator(
             self.correlation_radius,
             selection_optional=list(columns),
@@ -129,7 +129,7 @@ class CorrelatedMapEstimator(MapEstimator):
             If several map datasets would have to be summed.
         """
         script.use("gammapy.estimators", "ExcessMapEstimator")
-        write_without_sources(script, write_map(script, self.datasets))
+        write_without_sources(script, write_map(script))
         options = [script.quantity(self.correlation_radius)]
         options += energy_edges_argument(script, self.label, self.energy_edges)
         options.append(f"selection_optional={literal(columns)}")

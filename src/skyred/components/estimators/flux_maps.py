@@ -17,7 +17,6 @@ from skyred.components.estimators.checks import (
 )
 from skyred.components.estimators.flux_options import energy_edges_option
 from skyred.errors import Problem
-from skyred.fields import option
 from skyred.interfaces import Chain, Estimator, Product, value
 from skyred.products.flux_io import read_maps, write_maps
 from skyred.products.plotting import draw_significance_image, format_energy_range
@@ -136,9 +135,6 @@ class MapEstimator(Estimator):
     """Base class of estimators of maps in energy bins."""
 
     energy_edges: u.Quantity | None = energy_edges_option("one bin of the whole energy axis")
-    datasets: tuple[str, ...] = option(
-        (), type=str, many=True, doc="Names of the datasets (with wildcards); by default all maps."
-    )
 
     def validate(self) -> Iterable[Problem]:
         """Check that the energy edges increase.

@@ -190,9 +190,6 @@ class FluxProfile(Estimator):
     columns: tuple[str, ...] = columns_option()
     n_sigma: float = n_sigma_option()
     n_sigma_ul: float = n_sigma_ul_option()
-    datasets: tuple[str, ...] = option(
-        (), type=str, many=True, doc="Names of the datasets (with wildcards); by default all maps."
-    )
 
     def validate(self) -> Iterable[Problem]:
         """Check that the energy edges increase, and that either a line or rings are set.
@@ -256,7 +253,7 @@ class FluxProfile(Estimator):
 
         from skyred.likelihood import flux_profile
 
-        maps = select_maps(datasets, self.datasets)
+        maps = select_maps(datasets)
         shape = self.line or self.rings
         assert shape is not None
         geom = maps[0].counts.geom
@@ -296,7 +293,7 @@ class FluxProfile(Estimator):
             raise ExportError("has background_sources, which gammapy's estimator does not support")
         script.use("gammapy.estimators", "FluxProfileEstimator")
         script.use("gammapy.modeling.models", "PowerLawSpectralModel")
-        write_without_sources(script, write_map(script, self.datasets))
+        write_without_sources(script, write_map(script))
         shape = self.line or self.rings
         assert shape is not None
         shape.write_regions(script)

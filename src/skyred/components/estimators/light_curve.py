@@ -21,14 +21,13 @@ from skyred.components.estimators.flux_options import (
     reoptimize_option,
 )
 from skyred.components.estimators.flux_points import flux_arguments
-from skyred.components.estimators.scripted import write_nights, write_time_bins
+from skyred.components.estimators.scripted import write_nights, write_runs, write_time_bins
 from skyred.components.estimators.times import livetime, times_of_cut_runs
 from skyred.components.intervals import Interval, interval_problems
 from skyred.errors import Problem, SkyredWarning
 from skyred.fields import Instant, instant, nested_list, option, quantity
 from skyred.interfaces import Chain, Estimator, Stacker, component
 from skyred.products.light_curve import LightCurveProduct
-from skyred.scripting import literal
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -202,6 +201,8 @@ class LightCurve(Estimator):
             arguments.append(f"time_intervals={self._write_intervals(script)}")
         elif self.by == "night":
             arguments.append(f"time_intervals={write_nights(script)}")
+        else:
+            arguments.append(f"time_intervals={write_runs(script)}")
         script.body.add(
             f"estimator = LightCurveEstimator({', '.join(arguments)})",
             "light_curve = estimator.run(datasets)",
@@ -215,10 +216,8 @@ class LightCurve(Estimator):
         """Write the intervals, and return the name of the variable that contains them."""
         if self.width is not None:
             return write_time_bins(script, self.width, self.start)
-        script.use("astropy.time", "Time")
         pairs = (
-            f"Time([{literal(interval.start.iso)}, {literal(interval.stop.iso)}], "
-            f"scale={literal(interval.start.scale)})"
+            f"Time([{script.time(interval.start)}, {script.time(interval.stop)}])"
             for interval in self.intervals
         )
         return script.constant(f"{self.label}_INTERVALS", f"[{', '.join(pairs)}]")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -18,27 +17,25 @@ if TYPE_CHECKING:
     from gammapy.maps import WcsGeom, WcsNDMap
 
 
-def select_maps(datasets: Datasets, patterns: Sequence[str]) -> list[MapDataset]:
-    """Return the map datasets with a matching name; check that they are on one pixel grid.
+def select_maps(datasets: Datasets) -> list[MapDataset]:
+    """Return the map datasets, which must be on one pixel grid.
 
     Parameters
     ----------
     datasets : gammapy.datasets.Datasets
-        The datasets.
-    patterns : sequence of str
-        Names, possibly with wildcards; all maps if empty.
+        The datasets; spectra are ignored.
 
     Returns
     -------
     list of MapDataset
-        The matching datasets, all on one pixel grid.
+        The maps.
 
     Raises
     ------
     ModelError
-        If there is no matching map dataset, or they are not on one pixel grid.
+        If there is no map dataset, or they are not on one pixel grid.
     """
-    maps = maps_by_name(datasets, patterns)
+    maps = map_datasets(datasets)
     for dataset in maps[1:]:
         if _grid(dataset) != _grid(maps[0]):
             raise ModelError(
@@ -48,35 +45,27 @@ def select_maps(datasets: Datasets, patterns: Sequence[str]) -> list[MapDataset]
     return maps
 
 
-def maps_by_name(datasets: Datasets, patterns: Sequence[str]) -> list[MapDataset]:
-    """Return the map datasets with a matching name, on any pixel grids.
+def map_datasets(datasets: Datasets) -> list[MapDataset]:
+    """Return the map datasets, on any pixel grid.
 
     Parameters
     ----------
     datasets : gammapy.datasets.Datasets
-        The datasets.
-    patterns : sequence of str
-        Names, possibly with wildcards; all maps if empty.
+        The datasets; spectra are ignored.
 
     Returns
     -------
     list of MapDataset
-        The matching datasets.
+        The maps.
 
     Raises
     ------
     ModelError
-        If there is no matching map dataset.
+        If there is no map dataset.
     """
-    maps = [
-        dataset
-        for dataset in datasets
-        if _is_map(dataset)
-        and (not patterns or any(fnmatchcase(dataset.name, pattern) for pattern in patterns))
-    ]
+    maps = [dataset for dataset in datasets if _is_map(dataset)]
     if not maps:
-        name_part = f" named {' or '.join(patterns)}" if patterns else ""
-        raise ModelError(f"no map dataset{name_part}; available: {', '.join(datasets.names)}")
+        raise ModelError(f"none of the datasets is a map: {', '.join(datasets.names)}")
     return maps
 
 

@@ -14,7 +14,7 @@ from skyred.components.estimators.checks import map_problems, region_problems
 from skyred.components.estimators.mosaic import Mosaic, select_maps
 from skyred.components.estimators.scripted import write_map, write_maps
 from skyred.errors import Problem
-from skyred.fields import Regions, option, quantity, regions
+from skyred.fields import Regions, quantity, regions
 from skyred.interfaces import Chain, Estimator, Product, component
 from skyred.products.plotting import DIVERGING, draw_significance_image, draw_slider
 
@@ -191,9 +191,6 @@ class Residuals(Estimator):
         "0.1 deg", min="1e-3 deg", doc="Radius of the disk over which counts are summed."
     )
     region: Regions = regions((), doc="Region of the residual spectrum; by default the whole map.")
-    datasets: tuple[str, ...] = option(
-        (), type=str, many=True, doc="Names of the datasets (with wildcards); by default all maps."
-    )
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
         """Yield problems with the region, and with data without maps.
@@ -244,7 +241,7 @@ class Residuals(Estimator):
         """
         from gammapy.maps import Map, Maps
 
-        mosaic = Mosaic.from_datasets(select_maps(datasets, self.datasets), include_sources=True)
+        mosaic = Mosaic.from_datasets(select_maps(datasets), include_sources=True)
         counts = _sum_over_energy(mosaic.total.counts, mosaic.total)
         npred = _sum_over_energy(mosaic.npred, mosaic.total)
         sqrt_ts = Map.from_geom(counts.geom, data=self._estimate_sqrt_ts(mosaic, None).data)
@@ -267,7 +264,7 @@ class Residuals(Estimator):
         """
         script.use("gammapy.estimators", "ExcessMapEstimator")
         script.use("astropy.table", "QTable")
-        write_map(script, self.datasets)
+        write_map(script)
         script.body.add(
             "# the counts are compared with the prediction of all models",
             f"estimator = ExcessMapEstimator({script.quantity(self.correlation_radius)})",

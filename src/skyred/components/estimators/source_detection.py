@@ -14,7 +14,7 @@ from skyred.components.estimators.flux_maps import FluxMapsProduct, draw_signifi
 from skyred.components.estimators.ts_map import TSMap, get_amplitude
 from skyred.errors import ModelError, Problem
 from skyred.fields import nested_object, option, quantity
-from skyred.interfaces import Estimator, Product, component, write_component
+from skyred.interfaces import Estimator, Product, component, write_estimator
 from skyred.products.fits_tables import read_tables, write_tables
 from skyred.products.flux_io import read_maps, write_maps
 from skyred.products.gammapy_product import GammapyProduct
@@ -274,7 +274,7 @@ class SourceDetection(Estimator):
         script : Script
             The script to add code to.
         """
-        write_component(self.on.evolve(name=f"{self.label}-map"), script)
+        write_estimator(self.on.evolve(name=f"{self.label}-map"), script)
         script.use("gammapy.estimators.utils", "find_peaks")
         script.body.add(
             "",

@@ -13,7 +13,7 @@ from astropy import units as u
 from skyred.components.estimators.checks import source_problems
 from skyred.components.estimators.flux_maps import FluxMapsProduct, MapEstimator
 from skyred.components.estimators.flux_options import n_sigma_option, n_sigma_ul_option
-from skyred.components.estimators.mosaic import maps_by_name
+from skyred.components.estimators.mosaic import map_datasets
 from skyred.components.estimators.scripted import (
     energy_edges_argument,
     non_default_arguments,
@@ -191,9 +191,7 @@ class TSMap(MapEstimator):
         """
         from skyred.likelihood.flux.ts_map import ColumnSelection, TSMapMaker
 
-        maps = [
-            _with_known_background(dataset) for dataset in maps_by_name(datasets, self.datasets)
-        ]
+        maps = [_with_known_background(dataset) for dataset in map_datasets(datasets)]
         _require_same_pixels(maps)
         self._require_psf(maps)
         columns = ColumnSelection(
@@ -228,7 +226,7 @@ class TSMap(MapEstimator):
             If the dataset has off counts, or several map datasets would have to be summed.
         """
         script.use("gammapy.estimators", "TSMapEstimator")
-        name = write_map(script, self.datasets)
+        name = write_map(script)
         if any(dataset.on_off for dataset in script.all_datasets if dataset.name == name):
             raise ExportError(
                 "treats the background of off counts as known, which gammapy does not support"

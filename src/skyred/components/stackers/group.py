@@ -241,6 +241,21 @@ class GroupRuns(Stacker):
         """
         write_group(self, script)
 
+    def name_pattern(self, name: str) -> str:
+        """Return the pattern of the names of the datasets, which end with the labels of the groups.
+
+        Parameters
+        ----------
+        name : str
+            The name of the geometry.
+
+        Returns
+        -------
+        str
+            The pattern.
+        """
+        return f"{name}-*"
+
     def minimum_size(self, coverage_fractions: NDArray[np.float64]) -> float:
         """Return the size of one dataset: the number of groups is unknown before the reduction.
 

@@ -29,6 +29,21 @@ class Sum(Stacker):
     kind = "sum"
     one_dataset = True
 
+    def name_pattern(self, name: str) -> str:
+        """Return the name of the dataset.
+
+        Parameters
+        ----------
+        name : str
+            The name of the geometry.
+
+        Returns
+        -------
+        str
+            The same name.
+        """
+        return name
+
     def minimum_size(self, coverage_fractions: NDArray[np.float64]) -> float:
         """Return the size of one dataset.
 
@@ -141,6 +156,21 @@ class Keep(Stacker):
     """Keep one dataset per run, for a joint fit."""
 
     kind = "keep"
+
+    def name_pattern(self, name: str) -> str:
+        """Return the pattern of the names of the datasets, which end with the ids of the runs.
+
+        Parameters
+        ----------
+        name : str
+            The name of the geometry.
+
+        Returns
+        -------
+        str
+            The pattern.
+        """
+        return f"{name}-*"
 
     def minimum_size(self, coverage_fractions: NDArray[np.float64]) -> float:
         """Return the total size of the datasets of all runs.

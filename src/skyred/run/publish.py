@@ -146,12 +146,12 @@ def _run_with_hooks(orchestrator: Orchestrator, until: str) -> None:
 
 def _write(result: Result, folder: Path | None) -> None:
     if folder is not None:
-        with disk_errors(folder.parent, needed=size_of(result.datasets or ())):
+        with disk_errors(folder.parent, required_size=size_of(result.datasets or ())):
             result.write(folder)
 
 
 def _check_space(orchestrator: Orchestrator) -> None:
     folder = orchestrator.record.folder
     if folder is not None:
-        needed = minimum_size(orchestrator.select(), orchestrator.pipeline.data)
-        require_space(folder.parent, needed)
+        required_size = minimum_size(orchestrator.select(), orchestrator.pipeline.data)
+        require_space(folder.parent, required_size)

@@ -232,7 +232,8 @@ def test_equal_names_in_two_entries_are_reported_with_the_remedy(tmp_path: Path)
         folder: ReducedData(datasets=str(tmp_path / folder / "datasets.yaml"))
         for folder in ("first", "second")
     }
-    with pytest.raises(ArchiveError, match=r"data.second: another .*'a', of data.first.*entry"):
+    message = r"data.second: a dataset of data.first also has the name 'a'; set 'names: entry'"
+    with pytest.raises(ArchiveError, match=message):
         Orchestrator(Pipeline(data=entries), plugins=toy_plugins()).reduce()
     entries["second"] = entries["second"].evolve(names="entry")
     names = Orchestrator(Pipeline(data=entries), plugins=toy_plugins()).reduce().names

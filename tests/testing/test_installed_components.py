@@ -80,7 +80,7 @@ SLOW = {
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the files of `OPTIONS`."""
     folder_of_files = tmp_path_factory.mktemp("files")
-    datasets, _ = crab().fitted()
+    datasets, _ = crab().fitted_datasets()
     datasets[0].background.write(folder_of_files / "counts.fits")
     datasets[0].exposure.sum_over_axes(keepdims=False).write(folder_of_files / "image.fits")
     datasets.models.write(folder_of_files / "models.yaml")
@@ -103,10 +103,10 @@ def create_sample(cls: type[Component]) -> Sample:
     from gammapy.datasets import Datasets
     from gammapy.modeling.models import Models
 
-    runs = enumerate(crab().reduced("maps"))
+    runs = enumerate(crab().reduced_datasets("maps"))
     datasets = Datasets([run.copy(name=f"sample-{number}") for number, run in runs])
-    fitted, _ = crab().fitted()
-    datasets.models = Models([fitted.models["crab"]])
+    fitted_datasets, _ = crab().fitted_datasets()
+    datasets.models = Models([fitted_datasets.models["crab"]])
     return Sample(datasets=datasets)
 
 

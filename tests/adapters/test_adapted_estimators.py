@@ -13,7 +13,7 @@ from astropy import units as u
 from astropy.table import Table
 from gammapy import estimators as ge
 from gammapy.datasets import Datasets
-from gammapy.map_datasets import Map, Maps
+from gammapy.maps import Map, Maps
 from gammapy.modeling import Fit
 from gammapy.modeling.models import (
     FoVBackgroundModel,

@@ -12,13 +12,13 @@ from skyred import Result
 
 @pytest.mark.data
 def test_datasets_show_counts_background_livetime_and_energies(
-    crab: Any, reduced: plain.Reduced
+    crab: Any, plain_reduction: plain.Reduced
 ) -> None:
     page = parse_html(crab.result).row("hess", heading="Dataset")
-    dataset = reduced.dataset
+    dataset = plain_reduction.dataset
     assert page[1] == "MapDataset"
     assert int(page[2]) == dataset.counts.data[dataset.mask_safe.data].sum()
-    # our norms are the exact optimum, gammapy's agree to 2e-4
+    # gammapy's fit of the norms agrees with skyred's to 2e-4
     background = dataset.background.data[dataset.mask_safe.data].sum()
     assert float(page[3]) == pytest.approx(background, rel=2e-4)
     livetime = dataset.exposure.meta["livetime"].to_value("h")
@@ -37,12 +37,12 @@ def test_flux_points_and_fit_are_shown_with_their_units(crab: Any) -> None:
 
 @pytest.mark.data
 def test_plots_have_the_names_of_the_files(crab: Any) -> None:
-    files = {path.stem for path in (crab.folder / "plots").iterdir()}
-    assert set(crab.result.plot) == files
-    assert {"counts-hess", "flux-points", "residuals", "residuals-spectrum"} <= files
+    names = {path.stem for path in (crab.folder / "plots").iterdir()}
+    assert set(crab.result.plot) == names
+    assert {"counts-hess", "flux-points", "residuals", "residuals-spectrum"} <= names
 
 
-def test_datasets_of_every_type_are_shown() -> None:
+def test_all_types_of_datasets_are_displayed() -> None:
     on_off, points = small.spectrum_on_off(), small.flux_points()
     masked = small.spectrum_dataset("masked")
     masked.mask_safe.data[...] = False

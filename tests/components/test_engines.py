@@ -1,4 +1,4 @@
-"""The engine processes: workers with one thread, started once, and stopped in all cases."""
+"""The engine `processes`: workers start once, have one thread, and stop in all cases."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_workers_end_when_their_parent_is_killed(child: ReductionProcess) -> Non
 
 
 @pytest.mark.slow
-def test_script_without_main_guard_gets_an_error_with_the_fix(tmp_path: Path) -> None:
+def test_script_without_main_guard_is_reported_with_the_fix(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script_text = SCRIPT.format(
         module="skyred.components.engines", name="Processes", sleep_time=SLEEP_TIME
@@ -50,9 +50,9 @@ def test_script_without_main_guard_gets_an_error_with_the_fix(tmp_path: Path) ->
     process = start_script(script, tmp_path)
     _, output = process.communicate(timeout=LIMIT)
     assert process.returncode == 1
-    last = output.rpartition("EngineError: ")[2]
-    assert last.startswith("workers cannot be started")
-    assert "if __name__ == '__main__'" in last
+    message = output.rpartition("EngineError: ")[2]
+    assert message.startswith("workers cannot be started")
+    assert "if __name__ == '__main__'" in message
 
 
 def test_workers_start_once_and_have_one_thread_each(
@@ -70,10 +70,10 @@ def test_workers_start_once_and_have_one_thread_each(
 
 
 def _count_blas_threads() -> int:
-    """Count the threads that a matrix multiplication starts."""
+    """Return the number of threads that a matrix multiplication starts."""
     import numpy as np
 
-    before = len(list(Path("/proc/self/task").iterdir()))
+    threads = len(list(Path("/proc/self/task").iterdir()))
     matrix = np.ones((600, 600))
     assert np.isfinite(matrix @ matrix).all()
-    return len(list(Path("/proc/self/task").iterdir())) - before
+    return len(list(Path("/proc/self/task").iterdir())) - threads

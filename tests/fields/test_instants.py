@@ -70,9 +70,9 @@ def test_instant_is_read_back_to_the_microsecond(moment: datetime, scale: str) -
 def test_before_compares_times(moment: datetime, microseconds: int) -> None:
     first = Moment(time=moment).time
     second = Moment(time=moment + timedelta(microseconds=microseconds)).time
-    assert first.before(second)
-    assert not second.before(first)
-    assert not first.before(first)
+    assert first.is_before(second)
+    assert not second.is_before(first)
+    assert not first.is_before(first)
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ class TestLocations:
         monkeypatch.delenv("TOY_NOWHERE", raising=False)
         monkeypatch.setenv("TOY_FOLDER", "/somewhere")
         location = Location("$TOY_FOLDER/${TOY_NOWHERE}/x")
-        assert location.unset() == ["TOY_NOWHERE"]
+        assert location.unset_variables() == ["TOY_NOWHERE"]
         with pytest.raises(FieldError, match=r"variable TOY_NOWHERE, .*\(export TOY_NOWHERE="):
             location.expanded()
 

@@ -124,7 +124,7 @@ def assert_agrees_with_gammapy(
     """
     likelihood = Likelihood(make())
     assert notes or not likelihood.notes
-    reference, start = GammapyLikelihood(make), likelihood.frozen[likelihood.space.free]
+    reference, start = GammapyLikelihood(make), likelihood.initial_state[likelihood.space.free]
     for values in (start, *draw_values(likelihood.space.free_parameters, draws), *more_values):
         actual = Prediction(likelihood.stat(values), likelihood.npred(values))
         assert_same(actual, reference(values), stat, counts)

@@ -25,6 +25,7 @@ DAMAGE_BY_RULE = {
     "hdu-missing": "no aeff",
     "index-run-repeated": "run twice",
     "index-path": "..",
+    "index-variable": "a variable",
     "index-shared-hdu": "another run's events",
     "index-repeated-hdu": "events row twice",
     "index-missing-hdu": "no GTI row",

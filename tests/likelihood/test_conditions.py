@@ -70,7 +70,7 @@ def test_conditional_likelihood_agrees_with_the_full_likelihood(negative: bool) 
 def test_source_can_leave_its_cutout_while_others_are_fixed() -> None:
     likelihood = Likelihood(datasets_with_models())
     names = likelihood.space.names()
-    x = likelihood.frozen[likelihood.space.free]
+    x = likelihood.initial_state[likelihood.space.free]
     index = names.index("first.spatial.lon_0")
     conditional = likelihood.condition(np.array([index]), x)
     for step in (0.0, 0.25, -0.45, 0.9):
@@ -81,7 +81,7 @@ def test_source_can_leave_its_cutout_while_others_are_fixed() -> None:
 
 def test_fixed_datasets_are_not_evaluated_again() -> None:
     likelihood = Likelihood(datasets_with_models())
-    x = likelihood.frozen[likelihood.space.free]
+    x = likelihood.initial_state[likelihood.space.free]
     norm = likelihood.space.names().index("one-bkg.spectral.norm")
     state = likelihood.state(x)
     varied = frozenset([int(likelihood.space.free[norm])])
@@ -89,6 +89,6 @@ def test_fixed_datasets_are_not_evaluated_again() -> None:
     new_state = likelihood.state(1.1 * x)
     assert spectrum.stat(new_state) == likelihood.datasets[2].stat(state)
     np.testing.assert_array_equal(spectrum.npred(new_state), likelihood.datasets[2].npred(state))
-    assert not spectrum.clips(new_state)
+    assert not spectrum.may_clip(new_state)
     assert not spectrum.refresh(new_state)
     assert spectrum.condition(new_state, varied) is spectrum

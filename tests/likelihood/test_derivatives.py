@@ -43,14 +43,14 @@ GRADIENT_TOLERANCE = 3e-3
 
 def errors(likelihood: Likelihood) -> np.ndarray:
     """Return the errors from the Fisher matrix; 0.01 for parameters without effect."""
-    diagonal = np.diag(likelihood.fisher(likelihood.frozen[likelihood.space.free]))
+    diagonal = np.diag(likelihood.fisher(likelihood.initial_state[likelihood.space.free]))
     assert np.all(diagonal >= 0)
     return np.sqrt(2 / np.where(diagonal > 0, diagonal, 2e4))
 
 
 def steps(likelihood: Likelihood, fraction: float) -> np.ndarray:
     """Return a fraction of the errors, but at most 1 % of the values that are not zero."""
-    values = np.abs(likelihood.frozen[likelihood.space.free])
+    values = np.abs(likelihood.initial_state[likelihood.space.free])
     return np.minimum(fraction * errors(likelihood), 0.01 * np.where(values > 0, values, np.inf))
 
 
@@ -72,7 +72,7 @@ def assert_gradient_is_correct(
 ) -> None:
     likelihood = Likelihood(make())
     assert likelihood.exact
-    x, scale = likelihood.frozen[likelihood.space.free], errors(likelihood)
+    x, scale = likelihood.initial_state[likelihood.space.free], errors(likelihood)
     expected = differentiate(likelihood.stat, x, steps(likelihood, fraction)) * scale
     difference = likelihood.gradient(x) * scale - expected
     names = likelihood.space.names()
@@ -249,7 +249,7 @@ def test_fisher_matrix_agrees_with_derivatives_of_predicted_counts(kind: str) ->
 
     make = with_models(dataset, models)
     likelihood, data = Likelihood(make()), make()[0]
-    x, scale = likelihood.frozen[likelihood.space.free], errors(likelihood)
+    x, scale = likelihood.initial_state[likelihood.space.free], errors(likelihood)
 
     def signal(values: np.ndarray) -> np.ndarray:
         """Return the counts without background, on which the statistic of on-off data depends."""
@@ -268,7 +268,7 @@ def test_fisher_matrix_agrees_with_derivatives_of_predicted_counts(kind: str) ->
 @pytest.mark.slow
 def test_results_do_not_depend_on_earlier_evaluations() -> None:
     make = with_models(all_dataset_types, linked_models)
-    likelihood, start = Likelihood(make()), Likelihood(make()).frozen
+    likelihood, start = Likelihood(make()), Likelihood(make()).initial_state
     x = start[likelihood.space.free]
     for factor in (1.02, 0.97, 1.0):
         likelihood.stat(factor * x), likelihood.gradient(factor * x), likelihood.fisher(factor * x)

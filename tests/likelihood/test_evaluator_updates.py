@@ -41,10 +41,10 @@ def update_both(
 ) -> tuple[MapEvaluator, MapEvaluator, Response | None]:
     """Return skyred's evaluator, gammapy's evaluator, and skyred's response, if there is one."""
     instrument = Instrument(dataset)
-    actual = instrument.evaluator(model)
+    actual = instrument.create_evaluator(model)
     slices = instrument.update(actual)
     instrument_without_lookup = Instrument(dataset, fast_kernels=False)
-    expected = instrument_without_lookup.evaluator(model)
+    expected = instrument_without_lookup.create_evaluator(model)
     expected.update(
         dataset.exposure,
         instrument_without_lookup.psf,

@@ -92,5 +92,5 @@ def test_light_curve_is_integrated_over_the_times_of_each_dataset(kind: str) -> 
 
     make = with_models(datasets, lambda: [source(kind, False)])
     likelihood = assert_agrees_with_gammapy(make, 2)
-    first, later = likelihood.npred(likelihood.frozen[likelihood.space.free]).values()
+    first, later = likelihood.npred(likelihood.initial_state[likelihood.space.free]).values()
     assert kind == "const" or abs(first.sum() - later.sum()) > 0.1

@@ -53,7 +53,7 @@ def test_fisher_matrix_agrees_with_numerical_derivatives() -> None:
     backgrounds = [FoVBackgroundModel(dataset_name=name) for name in ("one", "two")]
     datasets.models = Models([first, second, *backgrounds])
     likelihood = Likelihood(datasets)
-    x, steps = likelihood.frozen[likelihood.space.free], 1e-4 * likelihood.space.steps()
+    x, steps = likelihood.initial_state[likelihood.space.free], 1e-4 * likelihood.space.steps()
     slopes = []
     for step in np.diag(steps):
         low, high = likelihood.npred(x - step), likelihood.npred(x + step)

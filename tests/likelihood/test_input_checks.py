@@ -164,7 +164,7 @@ def test_flux_points_without_errors_are_refused(value: float) -> None:
 
 def test_masked_flux_points_need_no_errors() -> None:
     likelihood = Likelihood(points([np.nan], masked=True))
-    x = likelihood.frozen[likelihood.space.free]
+    x = likelihood.initial_state[likelihood.space.free]
     expected = likelihood.space.datasets.stat_sum()
     assert likelihood.stat(x) == pytest.approx(expected, rel=EXACT, abs=1e-12)
 
@@ -176,7 +176,7 @@ def test_acceptances_that_are_not_finite_are_treated_as_in_gammapy() -> None:
 
     datasets = spectrum(set_invalid, on_off=True)
     likelihood = Likelihood(datasets)
-    x = likelihood.frozen[likelihood.space.free]
+    x = likelihood.initial_state[likelihood.space.free]
     assert likelihood.stat(x) == pytest.approx(datasets.stat_sum(), rel=EXACT)
 
 
@@ -203,7 +203,7 @@ def test_numeric_masks_are_used_as_bool(make: Any) -> None:
         datasets = Datasets([dataset])
         datasets.models = [point_source()]
         likelihood = Likelihood(datasets)
-        stats.append(likelihood.stat(likelihood.frozen[likelihood.space.free]))
+        stats.append(likelihood.stat(likelihood.initial_state[likelihood.space.free]))
         if kind is bool:
             assert stats[0] == pytest.approx(datasets.stat_sum(), rel=1e-7)
     assert stats[0] == stats[1]

@@ -188,7 +188,7 @@ def test_source_evaluated_by_gammapy_can_leave_the_map_and_return(shift: float) 
     for dataset in (third_party_dataset, map_with_reco_psf):
         make = with_models(lambda create=dataset: [create()], lambda: [star()])
         likelihood = Likelihood(make())
-        x = likelihood.frozen[likelihood.space.free]
+        x = likelihood.initial_state[likelihood.space.free]
         expected = likelihood.stat(x)
         shifted = x.copy()
         shifted[likelihood.space.names().index("star.spatial.lat_0")] += shift

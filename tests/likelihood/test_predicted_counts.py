@@ -29,7 +29,7 @@ def test_predicted_counts_agree_with_gammapy_inside_and_outside_the_mask(
     datasets.models = [plain.models()["crab"].copy(name="crab")]
     datasets.models["crab"].spectral_model.amplitude.value *= factor
     likelihood = Likelihood(datasets)
-    actual = likelihood.npred(likelihood.frozen[likelihood.space.free])["data"]
+    actual = likelihood.npred(likelihood.initial_state[likelihood.space.free])["data"]
     expected = dataset.npred().data
     assert actual == pytest.approx(expected, abs=CONVOLUTION_TOLERANCE * np.max(expected))
 
@@ -39,7 +39,7 @@ def test_predicted_counts_of_on_off_data_include_the_background() -> None:
     datasets = Datasets([dataset])
     datasets.models = [plain.models()["crab"].copy(name="crab")]
     likelihood = Likelihood(datasets)
-    npred = likelihood.npred(likelihood.frozen[likelihood.space.free])["data"]
+    npred = likelihood.npred(likelihood.initial_state[likelihood.space.free])["data"]
     signal = dataset.npred_signal().data
     background = dataset.npred_background().data
     assert background.sum() > 1

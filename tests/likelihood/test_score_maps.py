@@ -17,7 +17,7 @@ from gammapy.modeling.models import (
 
 import small_datasets as small
 from skyred.likelihood.likelihood import Likelihood
-from skyred.likelihood.score_maps import Maps
+from skyred.likelihood.score_maps import ScoreMaps
 
 LON, LAT = small.CRAB
 
@@ -77,7 +77,7 @@ def test_information_of_all_bins_agrees_with_gammapy(sparse_dataset: MapDataset)
         dtype=float,
     )
     kernels = np.ones((len(sparse_dataset.counts.data), 1, 1))  # a point source within one pixel
-    maps = Maps.of(dataset, likelihood.state(x), kernels, likelihood.space.free)
+    maps = ScoreMaps.from_dataset(dataset, likelihood.state(x), kernels, likelihood.space.free)
 
     slopes = npred_derivatives(sparse_dataset)
     weights = sparse_dataset.mask.data / sparse_dataset.npred().data

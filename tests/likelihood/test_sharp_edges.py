@@ -97,7 +97,7 @@ def test_derivatives_use_steps_of_a_tenth_of_a_pixel(kind: str) -> None:
         return np.asarray(dataset.npred().data)
 
     likelihood = Likelihood(simulated_source(SHARP[kind]()))
-    x = likelihood.frozen[likelihood.space.free]
+    x = likelihood.initial_state[likelihood.space.free]
     gradient = dict(zip(likelihood.space.names(), likelihood.gradient(x), strict=True))
     (dataset,) = simulated_source(SHARP[kind]())
     weights = 2 * (1 - dataset.counts.data / dataset.npred().data)

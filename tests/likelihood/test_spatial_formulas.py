@@ -101,7 +101,7 @@ def test_transposed_convolution_is_the_adjoint_of_the_convolution(
         np.sum(weight * fftconvolve(padded, kernel_at_energy, mode="valid"))
         for weight, kernel_at_energy in zip(weights, kernel.astype(float), strict=True)
     )
-    product = np.vdot(convolution.transposed(weights), image)
+    product = np.vdot(convolution.apply_transpose(weights), image)
     assert product == pytest.approx(expected, abs=1e-6 * float(kernel.sum()))
     assert np.sum(weights * convolution(image)) == pytest.approx(
         expected, abs=1e-5 * float(kernel.sum())

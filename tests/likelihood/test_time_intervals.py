@@ -56,7 +56,7 @@ def test_intervals_of_equal_width_cover_all_runs_and_are_not_empty(
     runs, _ = runs_and_nights
     equal_intervals = runs.equal_intervals(width)
     names = [
-        {*runs.datasets_within(interval), *runs.datasets_across(interval)}
+        {*runs.datasets_within(interval), *runs.datasets_partly_within(interval)}
         for interval in equal_intervals
     ]
     assert all(names)
@@ -98,7 +98,7 @@ def test_runs_across_an_edge_are_detected() -> None:
     runs = create_spans((0, 10), (10, 20), (19, 30), (-5, 40), (30, 40))
     interval = np.array([10.0, 25.0])
     assert runs.datasets_within(interval) == ["run-1"]
-    assert runs.datasets_across(interval) == ["run-2", "run-3"]
+    assert runs.datasets_partly_within(interval) == ["run-2", "run-3"]
 
 
 def test_span_is_from_the_first_start_to_the_last_stop_in_any_order() -> None:

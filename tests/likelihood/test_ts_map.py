@@ -28,7 +28,7 @@ from skyred.errors import ModelError
 from skyred.likelihood.flux.ts_map import ColumnSelection, Layer, TSMapMaker, fit_norm_maps
 
 EDGES = [1, 2.2, 10] * u.TeV
-ALL = ColumnSelection(errors=True, limit=2.0, sensitivity=5.0)
+ALL = ColumnSelection(asymmetric_errors=True, n_sigma_ul=2.0, n_sigma_sensitivity=5.0)
 OPTIONAL = ["errn-errp", "ul", "sensitivity"]
 COLUMNS = ("norm", "norm_err", "ts", "npred", "npred_excess", "stat", "stat_null")
 ROOTS = ("norm_errn", "norm_errp", "norm_ul")
@@ -151,7 +151,9 @@ class TestNullHypothesis:
         datasets.models = plain.models("sim")
         edges, width = [1, 10] * u.TeV, 0.55 * u.deg
         with_source = TSMapMaker(source(), width).run([datasets[0]], edges)
-        without_source = TSMapMaker(source(), width, without=["crab"]).run([datasets[0]], edges)
+        without_source = TSMapMaker(source(), width, excluded_models=["crab"]).run(
+            [datasets[0]], edges
+        )
         datasets.models = [FoVBackgroundModel(dataset_name="sim")]
         expected = plain_maps(datasets, source(), width, True, energy_edges=edges, columns=[])
         # npred is the difference of two float32 sums
@@ -161,7 +163,9 @@ class TestNullHypothesis:
 
     def test_confidence_levels_are_applied(self, cutout: MapDataset) -> None:
         edges, width = [1, 10] * u.TeV, 0.35 * u.deg
-        columns = ColumnSelection(2.0, errors=True, limit=3.0, sensitivity=3.0)
+        columns = ColumnSelection(
+            2.0, asymmetric_errors=True, n_sigma_ul=3.0, n_sigma_sensitivity=3.0
+        )
         result = TSMapMaker(source(), width, True, columns).run([cutout], edges)
         options = {"n_sigma": 2, "n_sigma_ul": 3, "n_sigma_sensitivity": 3, "energy_edges": edges}
         expected = plain_maps(cutout, source(), width, True, **options)
@@ -267,7 +271,7 @@ class TestExactResults:
         counts = np.zeros((5, 5))
         counts[2, 2] = 7
         data = layer(counts)
-        maps = fit_norm_maps([data], np.ones((5, 5), bool), ColumnSelection(limit=2.0))
+        maps = fit_norm_maps([data], np.ones((5, 5), bool), ColumnSelection(n_sigma_ul=2.0))
         signal = 0.4 * 1.5
         total = float(data.signal()[2, 2])
         expected = 7 / total - 0.5 / signal
@@ -279,7 +283,9 @@ class TestExactResults:
 
     def test_limit_without_counts_is_the_poisson_limit(self) -> None:
         data = layer(np.zeros((5, 5)))
-        maps = fit_norm_maps([data], np.ones((5, 5), bool), ColumnSelection(errors=True, limit=2.0))
+        maps = fit_norm_maps(
+            [data], np.ones((5, 5), bool), ColumnSelection(asymmetric_errors=True, n_sigma_ul=2.0)
+        )
         floor = -0.5 / (0.4 * 1.5)  # the brightest bin has no predicted counts at this norm
         assert maps.norm[2, 2] == pytest.approx(floor, rel=1e-9)
         # the slope of the statistic is 2 S; gammapy returns NaN
@@ -312,9 +318,9 @@ class TestExactResults:
         """Check that the Cash statistic is not lower at other norms within the limits."""
         data = layer(np.array(counts, dtype=float).reshape(7, 7))
         maps = fit_norm_maps([data], np.ones((7, 7), bool), ColumnSelection())
-        floor = data.floor(np.ones((7, 7), bool))
+        lowest = data.lowest_norms(np.ones((7, 7), bool))
         for step in (-0.3, -1e-3, 1e-3, 0.3):
-            norm = np.maximum(maps.norm + step, floor)
+            norm = np.maximum(maps.norm + step, lowest)
             for j, i in np.ndindex(7, 7):
                 box = slice(j, j + 3), slice(i, i + 3)
                 signal = data.exposure[0][box] * data.kernels[0, 0]
@@ -336,7 +342,7 @@ class TestExactResults:
         data = layer(np.random.default_rng(2).poisson(0.7, (9, 9)).astype(float))
         mask = np.random.default_rng(3).random((9, 9)) > 0.2
         one_block = fit_norm_maps([data], mask, ALL)
-        monkeypatch.setattr("skyred.likelihood.flux.ts_map.pixels.PAIRS", 20)
+        monkeypatch.setattr("skyred.likelihood.flux.ts_map.pixels.MAX_PAIRS", 20)
         small_blocks = fit_norm_maps([data], mask, ALL)
         for name in attrs.fields_dict(type(one_block)):
             # the blocks are summed in another order
@@ -350,7 +356,7 @@ def test_datasets_and_models_are_not_changed(dataset: MapDataset) -> None:
     datasets.models = Models(plain.models("sim"))
     stat, counts = datasets.stat_sum(), datasets[0].counts.data.copy()
     names = datasets.models.names
-    TSMapMaker(source(), without=["crab"]).run([datasets[0]], EDGES)
+    TSMapMaker(source(), excluded_models=["crab"]).run([datasets[0]], EDGES)
     assert datasets.stat_sum() == stat
     np.testing.assert_array_equal(datasets[0].counts.data, counts)
     assert datasets.models.names == names

@@ -72,7 +72,7 @@ def test_statistic_around_zero_agrees_with_gammapy(
 ) -> None:
     datasets = with_background(kind, seed, fraction, float32)
     likelihood = Likelihood(datasets)
-    x = likelihood.frozen[likelihood.space.free].copy()
+    x = likelihood.initial_state[likelihood.space.free].copy()
     x[likelihood.space.names().index("crab.spectral.amplitude")] *= factor
     actual = likelihood.stat(x)
     likelihood.space.set(x)
@@ -180,7 +180,7 @@ def test_counts_where_only_rounding_errors_are_predicted_have_a_note() -> None:
     (note,) = likelihood.notes
     assert note.startswith("crab in map is evaluated by gammapy: ")
     assert "only rounding errors of the PSF convolution are predicted" in note
-    x = likelihood.frozen[likelihood.space.free]
+    x = likelihood.initial_state[likelihood.space.free]
     assert likelihood.stat(x) == pytest.approx(stat_of_new_assignment(datasets), rel=EXACT)
     result = skyred.fit(datasets)
     assert result.notes[0] == note
@@ -223,6 +223,6 @@ def test_on_off_data_without_counts_or_signal_agree_with_gammapy(amplitude: floa
     datasets = Datasets([dataset])
     datasets.models = [SkyModel(spectral_model=spectrum, name="source")]
     likelihood = Likelihood(datasets)
-    x = likelihood.frozen[likelihood.space.free]
+    x = likelihood.initial_state[likelihood.space.free]
     assert likelihood.stat(x) == pytest.approx(stat_of_new_assignment(datasets), rel=EXACT)
     assert np.isfinite(likelihood.gradient(x)).all()

@@ -38,12 +38,12 @@ class TwoViolations(declarations.SelectsAll):
 
 
 def test_all_violations_are_reported_with_observations() -> None:
-    with pytest.raises(ConformanceError) as caught:
+    with pytest.raises(ConformanceError) as excinfo:
         check(TwoViolations)
-    message = str(caught.value)
+    message = str(excinfo.value)
     assert "A component has a summary of one sentence." in message
     assert "Observed: the doc of size is 'the size'." in message
-    assert message.count("To fix it: ") == len(caught.value.violations) == 2
+    assert message.count("To fix it: ") == len(excinfo.value.violations) == 2
 
 
 def test_expected_failure_is_not_reported() -> None:

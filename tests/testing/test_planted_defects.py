@@ -113,10 +113,10 @@ def test_valid_component_passes_all_checks(component: type[Any]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("planted", DEFECTS, ids=lambda cls: cls.__name__)
 def test_defect_is_reported_only_by_its_check(planted: type[Any]) -> None:
-    with pytest.raises(ConformanceError) as caught:
+    with pytest.raises(ConformanceError) as excinfo:
         check(planted)
-    names = {violation.requirement.name for violation in caught.value.violations}
+    names = {violation.requirement.name for violation in excinfo.value.violations}
     about, *others = DEFECTS[planted]
     assert about in names
     assert names <= {about, *others}
-    assert FIXES[about] in str(caught.value)
+    assert FIXES[about] in str(excinfo.value)

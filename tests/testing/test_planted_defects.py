@@ -46,7 +46,7 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
     declarations.NoPickle: ("survives pickling",),
     declarations.BareError: ("rejects invalid values of an option, and names the option",),
     selectors.ChangesRows: ("returns a sub-table with unchanged rows",),
-    selectors.SortsInPlace: ("leaves the table unchanged",),
+    selectors.ReversesInPlace: ("leaves the table unchanged",),
     selectors.PlainTable: ("returns a table of the same type",),
     selectors.RandomRuns: ("returns the same rows each time",),
     selectors.NeedsRows: ("accepts a table without rows",),

@@ -11,7 +11,7 @@ from skyred import Selector, component
 
 @component
 class EverySecond(Selector):
-    """Every second run: a valid selector."""
+    """Select every second run: a valid selector."""
 
     kind = "planted-every-second"
 
@@ -32,10 +32,10 @@ class ChangesRows(Selector):
 
 
 @component
-class SortsInPlace(Selector):
-    """A selector that sorts its input table."""
+class ReversesInPlace(Selector):
+    """A selector that reverses its input table."""
 
-    kind = "planted-sorts-in-place"
+    kind = "planted-reverses-in-place"
 
     def select(self, table: Any) -> Any:
         table.reverse()

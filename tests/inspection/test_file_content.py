@@ -38,7 +38,7 @@ COMPRESSED = gzip.compress(UNCOMPRESSED, mtime=0)
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("reading") / "file.fits.gz"
+    return tmp_path_factory.mktemp("fits") / "file.fits.gz"
 
 
 @given(bit=st.integers(0, 8 * len(COMPRESSED) - 1))
@@ -46,9 +46,9 @@ def test_any_flipped_bit_is_detected_or_has_no_effect(file: Path, bit: int) -> N
     content = bytearray(COMPRESSED)
     content[bit // 8] ^= 1 << bit % 8
     file.write_bytes(content)
-    content_of_file = read_file(file)
+    file_content = read_file(file)
     # some bits have no effect, such as those of the time stamp in the gzip header
-    assert content_of_file.findings or content_of_file.content == UNCOMPRESSED
+    assert file_content.findings or file_content.content == UNCOMPRESSED
 
 
 @given(length=st.integers(0, len(COMPRESSED) - 1))
@@ -60,17 +60,17 @@ def test_any_truncation_is_detected(file: Path, length: int) -> None:
 @given(length=st.integers(0, len(UNCOMPRESSED) - 1))
 def test_any_truncation_before_compression_is_detected(file: Path, length: int) -> None:
     file.write_bytes(gzip.compress(UNCOMPRESSED[:length], 1))
-    content_of_file = read_file(file)
+    file_content = read_file(file)
     # a file with fewer HDUs is valid; the missing HDU is a fault of the run
-    assert content_of_file.findings or len(content_of_file.hdus) < 3
+    assert file_content.findings or len(file_content.hdus) < 3
 
 
 @pytest.mark.parametrize("content", [COMPRESSED, UNCOMPRESSED, COMPRESSED + bytes(64)], ids=len)
 def test_valid_file_has_no_findings(file: Path, content: bytes) -> None:
     file.write_bytes(content)
-    content_of_file = read_file(file)
-    assert content_of_file.findings == ()
-    assert set(content_of_file.hdus) == {"PRIMARY", "ONE", "TWO"}
+    file_content = read_file(file)
+    assert file_content.findings == ()
+    assert set(file_content.hdus) == {"PRIMARY", "ONE", "TWO"}
 
 
 def test_gzip_file_with_several_members_is_read_completely(file: Path) -> None:

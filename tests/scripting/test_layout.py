@@ -11,6 +11,7 @@ from skyred.scripting.layout import WIDTH, lay_out
 
 NAMES = st.from_regex(r"[a-z][a-z_]{2,14}", fullmatch=True).filter(lambda code: code.isidentifier())
 STRINGS = st.text("abc ,([{)]} for if", max_size=12).map(lambda code: f'"{code}"')
+# the prefixes of names, n_ and f_, avoid keywords of Python
 ATOMS = st.one_of(NAMES.map(lambda name: f"n_{name}"), st.integers(0, 10**6).map(str), STRINGS)
 
 

@@ -65,8 +65,10 @@ def test_entries_with_similar_names_have_different_functions(names: tuple[str, .
     script = Pipeline.from_yaml(data_section(*names)).to_script()
     script_names = [name for name in function_names(script) if name.startswith("reduce_")]
     assert len(script_names) == len(names)
-    called = [name for name in functions_called_by_main(script) if name.startswith("reduce_")]
-    assert called == sorted(script_names)
+    called_functions = [
+        name for name in functions_called_by_main(script) if name.startswith("reduce_")
+    ]
+    assert called_functions == sorted(script_names)
 
 
 def test_estimates_with_similar_names_are_called_once() -> None:
@@ -74,8 +76,10 @@ def test_estimates_with_similar_names_are_called_once() -> None:
     script = Pipeline.from_yaml(f"{data_section('a')}\nestimate:\n{estimates}").to_script()
     script_names = [name for name in function_names(script) if name.startswith("estimate_")]
     assert len(script_names) == 2
-    called = [name for name in functions_called_by_main(script) if name.startswith("estimate_")]
-    assert called == sorted(script_names)
+    called_functions = [
+        name for name in functions_called_by_main(script) if name.startswith("estimate_")
+    ]
+    assert called_functions == sorted(script_names)
 
 
 @pytest.fixture

@@ -205,7 +205,7 @@ def test_entry_has_either_an_archive_or_datasets() -> None:
 def test_reduced_data_are_not_among_the_reductions() -> None:
     pipeline = Pipeline(data={"other": ReducedData(datasets="datasets.yaml")})
     assert list(pipeline.reductions()) == []
-    assert not hasattr(pipeline.data["other"], "with_name")  # it has no geometry
+    assert not hasattr(pipeline.data["other"], "with_name")  # a method of entries with a geometry
 
 
 def test_entry_in_yaml_equals_the_entry_in_python(tmp_path: Path) -> None:

@@ -25,9 +25,9 @@ def test_literals_evaluate_to_equal_values(value: object) -> None:
 @given(NUMBERS, st.sampled_from(["deg", "TeV", "cm-2 s-1 TeV-1", ""]))
 def test_quantity_keeps_all_digits_and_its_unit(value: float, unit: str) -> None:
     quantity = u.Quantity(value, unit)
-    evaluated = u.Quantity(eval(quantity_code(quantity), {"u": u}))
-    assert evaluated == quantity
-    assert evaluated.unit == quantity.unit
+    evaluated_quantity = u.Quantity(eval(quantity_code(quantity), {"u": u}))
+    assert evaluated_quantity == quantity
+    assert evaluated_quantity.unit == quantity.unit
     assert u.Quantity(eval(quantity_text(value, quantity.unit))) == quantity
 
 

@@ -241,7 +241,7 @@ def test_equal_names_in_two_entries_are_reported_with_the_remedy(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "make",
+    "create",
     [small.map_dataset, small.map_on_off, small.spectrum_dataset, small.spectrum_on_off],
     ids=lambda create: create.__name__,
 )

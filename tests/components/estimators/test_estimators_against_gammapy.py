@@ -244,7 +244,7 @@ class TestExcess:
         assert table["sqrt_ts_max"][0] > 10
 
     def test_unknown_dataset_is_reported_with_the_available_ones(self, datasets):
-        with pytest.raises(ModelError, match=r"no map dataset named hess\*; available: sim"):
+        with pytest.raises(ModelError, match=r"no dataset is named 'hess\*'; available: sim"):
             ExcessMap(datasets=["hess*"]).estimate(datasets, None)
 
 

@@ -1,4 +1,7 @@
-"""Runs with damaged input are in the observation log, and do not contribute to results."""
+"""Runs with damaged input are in the observation log, and do not contribute to results.
+
+Runs with unusual input contribute, with a note.
+"""
 
 import functools
 import os
@@ -22,7 +25,7 @@ from skyred import Orchestrator, Pipeline
 from skyred.errors import RunsFailedError
 from skyred.interfaces.records import Outcome
 
-# unusual input, which is used and named in the observation log, and the maps that it changes
+# damage that is only noted in the observation log (the runs are used), with the changed maps
 WARNINGS: dict[str, set[str]] = {
     "no LIVETIME": set(),
     "no ONTIME": set(),
@@ -45,16 +48,16 @@ class Reduced:
 
 
 @functools.cache
-def pipeline(*changed: str) -> Pipeline:
+def pipeline(*overrides: str) -> Pipeline:
     config = CONFIG.format(archive="$SKYRED_TEST_ARCHIVE")
     return Pipeline.from_yaml(
-        config, overrides=["data.crab.on_error=skip", "estimate=[]", *changed]
+        config, overrides=["data.crab.on_error=skip", "estimate=[]", *overrides]
     )
 
 
-def reduce(archive: Path, cache: Path, *changed: str) -> Reduced:
+def reduce(archive: Path, cache: Path, *overrides: str) -> Reduced:
     os.environ["SKYRED_TEST_ARCHIVE"] = str(archive)
-    orchestrator = Orchestrator(pipeline(*changed), cache=cache)
+    orchestrator = Orchestrator(pipeline(*overrides), cache=cache)
     (dataset,) = orchestrator.reduce()
     return Reduced(
         {name: array.tobytes() for name, array in arrays(dataset).items()},

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
+from astropy.table import Table
 from click.testing import CliRunner, Result
 
 from fault_injection.archive_damage import Archive
 from fault_injection.damage_cases import IRFS
+from skyred import Orchestrator, Pipeline
 from skyred.cli import main
+from skyred.errors import RunsFailedError
 
 RUN, OTHER = 900002, 900001
 AREA_ZERO = next(damage for damage in IRFS if damage.name == "aeff all 0.0")
@@ -110,7 +114,7 @@ def test_notes_are_counted_or_listed(damaged: Archive, crab_archive: Path, tmp_p
         hdu.data["RPSF"][0, -1, 0, 0] = -1e-9  # type: ignore[attr-defined]
 
     for run in archive.runs:
-        archive.hdu(run, "psf", set_negative_cell)
+        archive.change_hdu(run, "psf", set_negative_cell)
     outcome = check(archive.folder)
     assert outcome.exit_code == 0, outcome.output
     assert "note: 2 runs: RPSF has negative values\n" in outcome.stdout
@@ -128,7 +132,7 @@ def test_faults_are_printed_with_their_remedy_and_rule(damaged: Archive) -> None
 def test_warnings_are_counted_and_the_runs_are_accepted(crab_archive: Path, tmp_path: Path) -> None:
     archive = Archive.copy(crab_archive, tmp_path / "archive")
     for run in archive.runs:
-        archive.hdu(run, "events", lambda hdu: hdu.header.remove("LIVETIME"))
+        archive.change_hdu(run, "events", lambda hdu: hdu.header.remove("LIVETIME"))
     outcome = check(archive.folder)
     assert outcome.exit_code == 0, outcome.output
     assert "warning: 2 runs: its header has no LIVETIME" in outcome.stdout
@@ -143,3 +147,45 @@ def test_invalid_configuration_and_missing_archive_exit_with_2(tmp_path: Path) -
     (tmp_path / "wrong.yaml").write_text("fti: {}\n")
     assert check(tmp_path / "wrong.yaml").exit_code == 2
     assert check(tmp_path).exit_code == 2
+
+
+@pytest.fixture
+def events_outside(crab_archive: Path, tmp_path: Path) -> Archive:
+    """Return an archive with the events of one run in another folder."""
+    archive = Archive.copy(crab_archive, tmp_path / "archive")
+    (tmp_path / "events").mkdir()
+    shutil.move(archive.path(RUN), tmp_path / "events")
+
+    def edit(table: Table) -> Table:
+        table["FILE_DIR"][table["OBS_ID"] == RUN] = "../events"
+        return table
+
+    archive.index("hdu", edit)
+    return archive
+
+
+def test_events_outside_are_a_fault_unless_allowed(events_outside: Archive) -> None:
+    outcome = check(events_outside.folder)
+    assert outcome.exit_code == 3
+    assert outcome.stdout.count("outside the archive") == 2  # events and GTI; IRFs may be there
+    assert "allow_outside: true (skyred check ARCHIVE --allow-outside)" in outcome.stdout
+    allowed = check(events_outside.folder, "--allow-outside")
+    assert allowed.exit_code == 0, allowed.output
+
+
+def test_run_and_check_report_the_same_files_outside(
+    events_outside: Archive, tmp_path: Path
+) -> None:
+    path = configuration(tmp_path, events_outside.folder)
+    orchestrator = Orchestrator(Pipeline.from_yaml(path))
+    with pytest.raises(RunsFailedError):
+        orchestrator.reduce()
+    outcome = check(path)
+    assert outcome.exit_code == 3
+    (failed,) = [outcome for outcome in orchestrator.outcomes if outcome.status == "failed"]
+    assert "allow_outside: true" in failed.reason
+    assert f"fault: {failed.reason}\n" in outcome.stdout
+    assert check(path, "--set", "data.sim.allow_outside=true").exit_code == 0
+    refused = check(path, "--allow-outside")
+    assert refused.exit_code == 2
+    assert "data.NAME.allow_outside: true" in refused.stderr

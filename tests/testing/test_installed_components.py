@@ -24,6 +24,7 @@ OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("selector", "column-range"): {"column": "ZEN_PNT", "max": "90 deg"},
     ("selector", "cone"): {"center": ["83.633 deg", "22.014 deg"], "radius": "2 deg"},
     ("selector", "observation-ids"): {"ids": [900001, 900103]},
+    ("selector", "file-list"): {"path": "runs.txt"},
     ("selector", "time-window"): {"start": "2000-01-01T00:00:00"},
     ("maker", "ring-background"): {"r_in": "0.4 deg", "width": "0.2 deg"},
     ("maker", "adaptive-ring-background"): {
@@ -83,6 +84,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     datasets[0].background.write(folder_of_files / "counts.fits")
     datasets[0].exposure.sum_over_axes(keepdims=False).write(folder_of_files / "image.fits")
     datasets.models.write(folder_of_files / "models.yaml")
+    (folder_of_files / "runs.txt").write_text("900001\n900103\n", encoding="utf-8")
     return folder_of_files
 
 

@@ -45,6 +45,11 @@ class Finding:
         """What to do about the finding."""
         return RULES[self.rule].remedy if self.rule else ""
 
+    @property
+    def advice(self) -> str:
+        """The finding with what to do about it, and the rule."""
+        return f"{self}; {self.remedy} [{self.rule}]" if self.rule else str(self)
+
     def __str__(self) -> str:
         location = f"{self.file}[{self.hdu}]" if self.hdu else str(self.file or "")
         return f"{location}: {self.message}" if location else self.message

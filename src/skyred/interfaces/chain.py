@@ -79,12 +79,12 @@ class Chain(Fields):
                 yield item
 
     def problems(self, earlier_problems: Iterable[Problem] = ()) -> list[Problem]:
-        """Check the pipeline and all its components; imports gammapy, reads no data.
+        """Check the pipeline and all its components, without reading data.
 
         Parameters
         ----------
         earlier_problems : iterable of Problem
-            Problems from building the pipeline, which left some fields unset.
+            Problems found when the pipeline was built, so that some of its fields are not set.
 
         Returns
         -------
@@ -95,19 +95,19 @@ class Chain(Fields):
         Raises
         ------
         Exception
-            The first exception that a check raised, if there is no problem that may have caused it.
+            The first exception raised by a check, if no problem was found that may have caused it.
         """
         problems = list(earlier_problems)
-        if special := list(self._special_files()):
-            return [*problems, *special]  # other checks would open them
+        if special_files := list(self._special_files()):
+            return [*problems, *special_files]  # other checks would open the files
         failure: Exception | None = None
         for path, check in self._checks():
-            earlier = [problem.path for problem in problems]
+            earlier_paths = [problem.path for problem in problems]
             try:
                 for problem in check():
-                    located = problem.with_prefix(*path)
-                    if not _is_follow_up(located, path, earlier):
-                        problems.append(located)
+                    prefixed_problem = problem.with_prefix(*path)
+                    if not _is_follow_up(prefixed_problem, path, earlier_paths):
+                        problems.append(prefixed_problem)
             except Exception as error:  # a check may raise anything if other fields are invalid
                 failure = failure or error
         if failure is not None and not problems:
@@ -139,7 +139,7 @@ class Chain(Fields):
         return self.evolve(data=entries) if entries and len(entries) < len(self.data) else self
 
     def iter_locations(self) -> Iterator[tuple[Path, Location]]:
-        """Yield all locations in the pipeline: archives, region files, model files, ...
+        """Yield all locations in the pipeline, such as archives, region files and model files.
 
         Yields
         ------
@@ -153,9 +153,9 @@ class Chain(Fields):
                 yield (*path, *field_path), location
 
     def _special_files(self) -> Iterator[Problem]:
-        """Yield a problem for each pipe, socket or device: reading could block, or never end."""
+        """Yield a problem for each pipe, socket or device, because reading it may never end."""
         for path, location in self.iter_locations():
-            if location.unset() or not location.is_path():
+            if location.unset_variables() or not location.is_path():
                 continue
             for match in location.matches():
                 if not match.is_file() and not match.is_dir():
@@ -166,14 +166,14 @@ class Chain(Fields):
 
     def _missing_files(self) -> Iterator[Problem]:
         for path, location in self.iter_locations():
-            unset = location.unset()
-            for name in unset:
+            unset_variables = location.unset_variables()
+            for name in unset_variables:
                 yield Problem(
                     path,
                     f"the environment variable {name} is not set",
                     f"set it (export {name}=...), or write the full path",
                 )
-            if not unset and location.is_path() and not location.matches():
+            if not unset_variables and location.is_path() and not location.matches():
                 yield Problem(path, f"no such file or folder: {location}", "check the path")
 
     def _duplicate_datasets(self) -> Iterator[Problem]:
@@ -234,9 +234,9 @@ def _may_use(estimator: Estimator, expected: str) -> bool:
     return not patterns or any(may_match(expected, pattern) for pattern in patterns)
 
 
-def _is_follow_up(problem: Problem, path: Path, earlier: Iterable[Path]) -> bool:
+def _is_follow_up(problem: Problem, path: Path, earlier_paths: Iterable[Path]) -> bool:
     """Return whether the field of a problem, or an item in it, has an earlier problem."""
     field_path = problem.path
     return len(field_path) > len(path) > 0 and any(
-        earlier_path[: len(field_path)] == field_path for earlier_path in earlier
+        earlier_path[: len(field_path)] == field_path for earlier_path in earlier_paths
     )

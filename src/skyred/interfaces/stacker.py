@@ -31,7 +31,7 @@ class Stacker(Component):
     #: Whether all observations are stacked into one dataset, which does not keep their times.
     one_dataset: ClassVar[bool] = False
     chunk: int = option(
-        8, min=1, doc="How many consecutive observations are reduced and stacked as one task."
+        8, min=1, doc="Number of consecutive observations that are reduced and stacked as one task."
     )
 
     def prepare(self, table: ObservationTable) -> Stacker:
@@ -97,7 +97,7 @@ class Stacker(Component):
         Returns
         -------
         float
-            The size, without unit.
+            The size, dimensionless.
         """
         return 0.0
 

@@ -88,10 +88,10 @@ def file_checksum(path: Path) -> str:
     Returns
     -------
     str
-        The sha256 in hexadecimal; "" if the file cannot be read.
+        The sha256 in hexadecimal; "" if the file cannot be read, or is not a regular file.
     """
     try:
-        return _digest(path)
+        return _digest(path) if path.is_file() else ""  # reading from a pipe would block
     except OSError:
         return ""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import attrs
 
 from skyred.errors import ArchiveError
 from skyred.fields import Location
+from skyred.inspection.hdu_choice import choose_hdus
 from skyred.inspection.index import list_run_inputs
 from skyred.inspection.records import RunInput
 from skyred.interfaces import Reduction, required_irfs
@@ -164,12 +166,14 @@ def _open(entry: str, store: DataStore, table: ObservationTable, reduction: Redu
         table,
         allow_outside=reduction.allow_outside,
         required=("events", "gti", *irfs),
+        hdus=reduction.hdus,
     )
+    store = _with_hdus(store, reduction.hdus)
     opened, outcomes = [], list[Outcome]()
     for run, run_store in zip(inputs, _iter_run_stores(store, table), strict=True):
         try:
             if run.findings:
-                raise ValueError("; ".join(str(finding) for finding in run.findings))
+                raise ValueError("; ".join(finding.advice for finding in run.findings))
             opened.append(run_store.obs(run.obs_id, required_irf=irfs))
         except (MissingRequiredHDU, ValueError) as error:
             outcome = Outcome(entry, run.obs_id, "failed", reason=str(error), maker="inspection")
@@ -185,6 +189,15 @@ def _open(entry: str, store: DataStore, table: ObservationTable, reduction: Redu
     return Selection(
         table, Observations(opened), outcomes, list(dict.fromkeys(files)), valid_inputs
     )
+
+
+def _with_hdus(store: DataStore, patterns: Mapping[str, Any]) -> DataStore:
+    """Return a store with the chosen HDUs: gammapy uses the first of several HDUs of a type."""
+    if not patterns:
+        return store
+    chosen = copy.copy(store)
+    chosen.hdu_table = store.hdu_table[choose_hdus(store.hdu_table, patterns).mask]
+    return chosen
 
 
 def _iter_run_stores(store: DataStore, table: ObservationTable) -> Iterator[DataStore]:

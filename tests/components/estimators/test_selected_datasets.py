@@ -18,8 +18,8 @@ from gammapy.modeling.models import (
     SkyModel,
 )
 
-import curves_side_by_side as side_by_side
-import points_side_by_side
+import flux_points_comparison
+import light_curve_comparison as side_by_side
 import small_datasets as small
 from skyred import Estimator, Pipeline
 from skyred.components.gammapy import (
@@ -81,10 +81,10 @@ def test_flux_points_agree_with_gammapy(
     names = names or ["hess-1", "magic"]
     estimator = FluxPoints(source="crab", energy_edges=EDGES, columns=(), datasets=patterns)
     flux = estimator.estimate(datasets, None).flux
-    expected = points_side_by_side.flux_points_by_gammapy(
+    expected = flux_points_comparison.flux_points_by_gammapy(
         subset(*names), "crab", EDGES, selection_optional=[], allow_multiple_telescopes=True
     )
-    points_side_by_side.assert_same_points(flux, expected)
+    flux_points_comparison.assert_same_points(flux, expected)
     assert flux.counts.geom.axes["dataset"].center.tolist() == names
 
 

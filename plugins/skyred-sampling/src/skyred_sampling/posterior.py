@@ -34,7 +34,7 @@ class PosteriorProduct(Product):
     Parameters
     ----------
     summary : Table
-        A row for each parameter; the evidence and the effective number of samples in its metadata.
+        A row for each parameter, with the evidence and the effective sample size in the metadata.
     samples, weights : array
         The samples, shape (m, number of rows), and their weights, shape (m,).
     """

@@ -59,7 +59,7 @@ def test_datasets_of_all_runs_are_counted_if_they_are_kept(
     pipeline = Pipeline.from_yaml(CONFIG.format(archive=crab_archive, stacker=stacker))
     monkeypatch.setattr(memory, "total_memory", lambda: fraction * size)
     if rejected:
-        with pytest.raises(ConfigError, match="data: all datasets need at least .* 2 runs"):
+        with pytest.raises(ConfigError, match=r"data: all datasets need at least .* 2 runs"):
             Orchestrator(pipeline).reduce()
     else:
         assert Orchestrator(pipeline).reduce()

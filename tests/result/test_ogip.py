@@ -188,8 +188,8 @@ def test_files_in_other_folders_need_allow_outside(pha_path: Path, tmp_path: Pat
         (lambda header, columns: header.update(EXPOSURE=0.0), "EXPOSURE = 0.0; expected"),
         (lambda header, columns: columns.pop("COUNTS"), "no column COUNTS or RATE"),
         (lambda header, columns: columns.update(BACKSCAL=-columns["BACKSCAL"]), "BACKSCAL that"),
-        (lambda header, columns: header.update(BACKFILE="none"), "BACKFILE.*, which wstat needs"),
-        (lambda header, columns: header.remove("ANCRFILE"), "no effective area file"),
+        (lambda header, columns: header.update(BACKFILE="none"), "BACKFILE.*cannot be fitted"),
+        (lambda header, columns: header.remove("ANCRFILE"), "names no effective area file"),
     ],
 )
 def test_missing_card_or_column_is_reported(edit: Any, message: str, pha_path: Path) -> None:
@@ -213,3 +213,39 @@ def test_missing_unit_is_reported(
         del hdus[hdu].header[card]
     with pytest.raises(FileError, match=message):
         read_ogip(pha_path, "x")
+
+
+def test_spectrum_without_background_file_cannot_be_fitted_by_gammapy_either(pha: Path) -> None:
+    change(pha, lambda header, columns: header.update(BACKFILE="none"))
+    with pytest.raises(
+        FileError, match=r"its statistic, wstat, needs the off counts; set the card"
+    ):
+        read_ogip(pha, "x")
+    with pytest.raises(Exception, match=r".+"):  # any error, in reading or in the statistic
+        SpectrumDatasetOnOff.read(pha).stat_sum()
+
+
+@pytest.mark.parametrize("card", ["HDUCLAS4", ""])
+def test_file_with_several_spectra_is_rejected(card: str, pha: Path) -> None:
+    """Type II files have a spectrum in each row, and the names of other files in columns."""
+    with fits.open(pha, memmap=False) as hdus:
+        header = hdus["SPECTRUM"].header.copy(strip=True)
+        counts = np.array(hdus["SPECTRUM"].data["COUNTS"])
+        for name in ("BACKFILE", "ANCRFILE", "RESPFILE"):
+            header.remove(name, ignore_missing=True)
+        if card:
+            header[card] = "TYPE:II"
+        table = fits.BinTableHDU.from_columns(
+            [
+                fits.Column(name="SPEC_NUM", array=[1, 2], format="J"),
+                fits.Column(name="COUNTS", array=[counts, counts], format=f"{len(counts)}D"),
+            ],
+            header=header,
+            name="SPECTRUM",
+        )
+        others = [extra.copy() for extra in hdus if extra.name not in ("PRIMARY", "SPECTRUM")]
+        fits.HDUList([fits.PrimaryHDU(), table, *others]).writeto(pha, overwrite=True)
+    with pytest.raises(FileError, match=r"has 2 spectra in one table \(type II\), which gammapy"):
+        read_ogip(pha, "x")
+    with pytest.raises(Exception, match=r".+"):
+        SpectrumDatasetOnOff.read(pha)

@@ -245,7 +245,7 @@ class TestExcessMap:
         assert table["sqrt_ts_max"][0] > 10
 
     def test_unknown_dataset_is_reported_with_the_available_datasets(self, datasets):
-        with pytest.raises(ModelError, match=r"no map dataset named hess\*; available: sim"):
+        with pytest.raises(ModelError, match=r"no dataset is named 'hess\*'; available: sim"):
             ExcessMap(datasets=["hess*"]).estimate(datasets, None)
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
-from astropy import units as u
 
 from skyred import Pipeline
 from skyred.components.models.spec import PartError

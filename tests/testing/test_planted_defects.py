@@ -12,7 +12,8 @@ from skyred.testing import ConformanceError, check, requirements
 FIXES = {requirement.name: requirement.fix for requirement in requirements()}
 
 VALID = [
-    declaring.Valid, selecting.EverySecond, making.EnoughEvents, making.MeanEvents,
+    declaring.Valid, selecting.EverySecond, selecting.HalfRuns, making.EnoughEvents,
+    making.MeanEvents,
     stacking.ValidList, stacking.KeepsAnyType, modelling.FlatSpectrum, fitting.ValidNewton,
     fitting.ValidBoxes, modelling.SumOfCounts, modelling.ValidEngine,
 ]  # fmt: skip
@@ -23,6 +24,7 @@ _COUNTED = "counts every livetime and every count once"
 _MIXED = "keeps all data if datasets are of two types"
 _PRIORS = "includes priors exactly once"
 _WITHOUT = "reports no success for a statistic that is not finite"
+_NO_OVERLAP = "cuts good time to parts in order of time, without overlap"
 _NEW = "builds new but equal models each time"
 
 # a defect, its check, and other checks that it necessarily fails
@@ -50,6 +52,11 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
     selecting.PlainTable: ("returns a table of the same type",),
     selecting.RandomRuns: ("returns the same rows each time",),
     selecting.NeedsRows: ("accepts a table without rows",),
+    selecting.OverlappingParts: (_NO_OVERLAP,),
+    selecting.LongerParts: ("cuts good time to parts of it",),
+    selecting.EmptyParts: ("cuts good time to parts of it",),
+    selecting.CutsInPlace: ("cuts runs without changing their good time",),
+    selecting.CutsMoreEachTime: ("cuts runs to the same parts each time",),
     making.CutsEvents: ("leaves the observation unchanged",),
     making.RandomCounts: (_SAME_RUNS, "makes the same dataset in another process"),
     making.CountsCalls: (_SAME_RUNS, "makes the same dataset in another process"),

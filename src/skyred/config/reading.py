@@ -74,7 +74,7 @@ def load(into: type[C], document: Document, catalog: Catalog) -> C:
         If there are problems; it contains all of them in the order of the file, with line and
         column.
     """
-    structurer = Structurer(catalog, list(document.problems))
+    structurer = Structurer(catalog, list(document.problems), document.unreadable)
     pipeline = structurer.build(into, document.data or {})
     if not isinstance(pipeline, into):
         raise _config_error(structurer.problems, document)
@@ -107,7 +107,7 @@ def load_component(role: type[F], document: Document, catalog: Catalog) -> F:
     ConfigError
         If there are problems; it contains all of them, with line and column.
     """
-    structurer = Structurer(catalog, list(document.problems))
+    structurer = Structurer(catalog, list(document.problems), document.unreadable)
     component = structurer.build(role, document.data)
     if structurer.problems:
         raise _config_error(structurer.problems, document)

@@ -166,7 +166,9 @@ def set_hdu_index(archive: Archive, run: int, kind: str, **cells: str) -> None:
 
 
 def use_area_of_other_run(archive: Archive, run: int, other_run: int) -> None:
-    archive.change_hdu(other_run, "aeff", lambda hdu: hdu.header.remove("OBS_ID", ignore_missing=True))
+    archive.change_hdu(
+        other_run, "aeff", lambda hdu: hdu.header.remove("OBS_ID", ignore_missing=True)
+    )
     set_hdu_index(archive, run, "aeff", FILE_NAME=archive.path(other_run).name)
 
 

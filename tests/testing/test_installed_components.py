@@ -25,7 +25,7 @@ OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("selector", "cone"): {"center": ["83.633 deg", "22.014 deg"], "radius": "2 deg"},
     ("selector", "observation-ids"): {"ids": [900001, 900103]},
     ("selector", "file-list"): {"path": "runs.txt"},
-    ("selector", "time-window"): {"start": "2000-01-01T00:00:00"},
+    ("selector", "time-window"): {"start": "2000-01-01T00:00:00", "width": "1 min"},
     ("maker", "ring-background"): {"r_in": "0.4 deg", "width": "0.2 deg"},
     ("maker", "adaptive-ring-background"): {
         "r_in": "0.3 deg", "width": "0.3 deg", "r_out_max": "1.2 deg", "threshold_alpha": 1,

@@ -12,7 +12,7 @@ from skyred.testing import ConformanceError, check, requirements
 FIXES = {requirement.name: requirement.fix for requirement in requirements()}
 
 VALID = [
-    declarations.Valid, selectors.EverySecond, makers.EnoughEvents, makers.MeanEvents,
+    declarations.Valid, selectors.EverySecond, selectors.HalfRuns, makers.EnoughEvents, makers.MeanEvents,
     stackers.ValidList, stackers.KeepsAnyType, models.FlatSpectrum, fitters.ValidNewton,
     fitters.ValidBoxSampler, models.SumOfCounts, models.ValidEngine,
 ]  # fmt: skip
@@ -23,6 +23,7 @@ _COUNTED_ONCE = "counts every livetime and every count once"
 _TWO_TYPES = "keeps all data if datasets are of two types"
 _PRIORS = "includes priors exactly once"
 _NOT_FINITE = "reports no success for a statistic that is not finite"
+_NO_OVERLAP = "cuts good time to parts in order of time, without overlap"
 _NEW_MODELS = "builds new but equal models each time"
 
 # the check that reports a defect, followed by other checks that the defect necessarily fails
@@ -50,6 +51,11 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
     selectors.PlainTable: ("returns a table of the same type",),
     selectors.RandomRuns: ("returns the same rows each time",),
     selectors.NeedsRows: ("accepts a table without rows",),
+    selectors.OverlappingParts: (_NO_OVERLAP,),
+    selectors.LongerParts: ("cuts good time to parts of it",),
+    selectors.EmptyParts: ("cuts good time to parts of it",),
+    selectors.CutsInPlace: ("cuts runs without changing their good time",),
+    selectors.CutsMoreEachTime: ("cuts runs to the same parts each time",),
     makers.CutsEvents: ("leaves the observation unchanged",),
     makers.RandomCounts: (_REPRODUCIBLE, "makes the same dataset in another process"),
     makers.CountsCalls: (_REPRODUCIBLE, "makes the same dataset in another process"),

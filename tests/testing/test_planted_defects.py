@@ -12,7 +12,8 @@ from skyred.testing import ConformanceError, check, requirements
 FIXES = {requirement.name: requirement.fix for requirement in requirements()}
 
 VALID = [
-    declarations.Valid, selectors.EverySecond, selectors.HalfRuns, makers.EnoughEvents, makers.MeanEvents,
+    declarations.Valid, selectors.EverySecond, selectors.HalfRuns, makers.EnoughEvents,
+    makers.MeanEvents,
     stackers.ValidList, stackers.KeepsAnyType, models.FlatSpectrum, fitters.ValidNewton,
     fitters.ValidBoxSampler, models.SumOfCounts, models.ValidEngine,
 ]  # fmt: skip

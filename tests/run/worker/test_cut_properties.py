@@ -137,7 +137,8 @@ def test_run_without_good_time_has_no_part() -> None:
         cut_observation(Observation(obs_id=1, events=run.events), [TimeWindow(start=ZERO)])
 
 
-@pytest.mark.parametrize("text", ["2020-03-01T22:00:00 tt", Time(ZERO.mjd, format="mjd", scale="tt"),
+@pytest.mark.parametrize("text", ["2020-03-01T22:00:00 tt",
+                                  Time(ZERO.mjd, format="mjd", scale="tt"),
                                   Time(ZERO.tai.jd1, ZERO.tai.jd2, format="jd", scale="tai"),
                                   Time(ZERO.utc.unix, format="unix")])  # fmt: skip
 def test_times_of_all_formats_are_the_same_instant(text: Any) -> None:

@@ -55,7 +55,7 @@ def test_covariance_includes_second_derivatives_of_the_model() -> None:
     x = np.array([0.9, 0.7])
     hessian = np.array([[1200 * x[0] ** 2 - 400 * x[1] + 2, -400 * x[0]], [-400 * x[0], 200]])
     result = hesse(rosenbrock(), x, np.zeros(2, dtype=bool))
-    # the steps of 0.1 errors are 0.05: third derivatives cancel, the fourth derivative is 2400
+    # third derivatives cancel in central differences; the fourth derivative is 2400
     assert result.covariance == pytest.approx(2 * np.linalg.inv(hessian), rel=0.01)
 
 
@@ -63,7 +63,7 @@ def test_poisson_errors_are_analytic() -> None:
     counts, signal = np.array([40.0, 25.0]), np.eye(2) * [2.0, 5.0]
     result = hesse(poisson(counts, signal, np.zeros(2)), np.array([20.0, 5.0]), NONE_AT_LIMIT[:2])
     expected = np.diag([40 / 4, 25 / 25])  # n / s^2
-    # central differences over 0.1 errors change the second derivative by 2 (0.1)^2 / n
+    # steps of 0.03 errors change the second derivative by a fraction of (0.03)^2 / n
     assert result.covariance == pytest.approx(expected, rel=1e-3)
 
 

@@ -57,8 +57,9 @@ def test_descent_with_too_few_iterations_does_not_converge() -> None:
     assert not descend(objective, TOLERANCE, max_iterations=2).converged
 
 
-def test_steps_grow_if_errors_are_far_too_small() -> None:
-    # with 1e7 predicted and 10 observed counts, errors at the start are 1e-4 of the distance
+def test_steps_to_negative_predicted_counts_are_shortened() -> None:
+    # with 1e7 predicted and 10 observed counts, the statistic is almost linear, and the first step
+    # leads to negative counts, for which it is infinite
     objective = poisson(np.array([10.0]), np.ones((1, 1)), np.zeros(1), start=[1e7])
     descent = descend(objective, TOLERANCE)
     assert descent.converged

@@ -43,7 +43,7 @@ class Maker(Component):
 
     @abstractmethod
     def make(self, dataset: Dataset, observation: Observation) -> Dataset:
-        """Make the part of the dataset.
+        """Add the part of this maker to a dataset.
 
         Parameters
         ----------
@@ -55,7 +55,7 @@ class Maker(Component):
         Returns
         -------
         Dataset
-            The dataset with the part that this maker makes: `dataset` itself, or a new one.
+            The dataset with the part of this maker, `dataset` itself or a new dataset.
 
         Raises
         ------

@@ -22,8 +22,10 @@ from skyred.plugins import Plugins
 from skyred.result.load_datasets import check_unique_names, load_datasets
 from skyred.run.build_models import build_models
 from skyred.run.cache import Cache
+from skyred.run.disk_space import size_of
 from skyred.run.failures import raise_on_failures, require_reduced
 from skyred.run.lifecycle import Watchers
+from skyred.run.memory import require_memory
 from skyred.run.reduce import Reducer
 from skyred.run.select import Selection, select
 
@@ -174,6 +176,7 @@ class Steps:
         self.reduced_datasets += [
             dataset for datasets in datasets_by_entry.values() for dataset in datasets
         ]
+        self._require_memory()
         for entry, datasets in self._iter_reduced(details):
             datasets_by_entry[entry] = datasets
             self.reduced_datasets += datasets
@@ -197,6 +200,11 @@ class Steps:
             path for input_data in inputs_by_name.values() for path in input_data.files
         )
         return Datasets(self.reduced_datasets)
+
+    def _require_memory(self) -> None:
+        """Raise an error if the datasets of all entries do not fit into memory."""
+        tables = {name: selection.table for name, selection in self.outputs["select"].items()}
+        require_memory(tables, self.pipeline.data, size_of(self.reduced_datasets))
 
     def _expected_names(self, datasets_by_entry: Mapping[str, Iterable[Any]]) -> list[str]:
         """Return the names of the existing datasets, and patterns for those to be reduced."""

@@ -78,7 +78,7 @@ class TestCrab:
         np.testing.assert_allclose(profile.details["solid_angle"], area, rtol=1e-6)
 
     def test_good_time_intervals_are_not_repeated(self, crab: Datasets) -> None:
-        # gammapy repeats them for each region
+        # gammapy repeats the intervals for each region
         flux = flux_profile(crab, boxes(crab[0], 3)).flux
         span = crab.gti.time_sum
         assert flux.gti.time_sum == span
@@ -194,8 +194,18 @@ class TestRegionsWithoutFlux:
         )
         comparison.assert_same(profile.flux, expected, slice(2))
         assert np.isnan(profile.flux.norm.data[2:]).all()
-        beyond, divided = "the region extends beyond the map", "the mask divides the region"
-        assert profile.reasons == ("", "", beyond, beyond, divided, "masked in all datasets")
+        outside_message, divided_message = (
+            "the region extends beyond the map",
+            "the mask divides the region",
+        )
+        assert profile.reasons == (
+            "",
+            "",
+            outside_message,
+            outside_message,
+            divided_message,
+            "masked in all datasets",
+        )
 
     def test_missing_counts_cause_a_warning(self) -> None:
         dataset = small.map_dataset()

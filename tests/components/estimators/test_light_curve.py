@@ -30,14 +30,14 @@ EXAMPLE = plain.EXAMPLE.with_name("light-curve.yaml")
 
 
 @pytest.fixture(scope="module")
-def reduced(compute_once: Any) -> Datasets:
+def reduced_spectra(compute_once: Any) -> Datasets:
     return compute_once("flare", lambda _: flare.reduce(RUNS))
 
 
 @pytest.fixture
-def spectra(reduced: Datasets) -> Datasets:
+def spectra(reduced_spectra: Datasets) -> Datasets:
     """Return the spectra of five runs: three of the flare, two of other nights in 2008."""
-    return flare.with_new_models(reduced)
+    return flare.with_new_models(reduced_spectra)
 
 
 def estimate_light_curve(datasets: Datasets, **options: Any) -> Any:
@@ -80,13 +80,13 @@ class TestSpectra:
     def test_counts_are_in_the_order_of_the_dataset_names(self, spectra: Datasets) -> None:
         # gammapy sorts the names, but not the counts
         names = ["c", "a", "b"]
-        renamed = Datasets(
+        renamed_datasets = Datasets(
             [dataset.copy(name=name) for dataset, name in zip(spectra, names, strict=False)]
         )
-        renamed.models = flare.models()
-        counts = estimate_light_curve(renamed, by="night").flux.counts
+        renamed_datasets.models = flare.models()
+        counts = estimate_light_curve(renamed_datasets, by="night").flux.counts
         assert counts.geom.axes["dataset"].center.tolist() == names
-        expected = [dataset.counts.data[dataset.mask.data].sum() for dataset in renamed]
+        expected = [dataset.counts.data[dataset.mask.data].sum() for dataset in renamed_datasets]
         assert counts.data.ravel().tolist() == expected
 
     def test_intervals_without_runs_are_kept_with_their_reason(self, spectra: Datasets) -> None:
@@ -187,8 +187,8 @@ class TestFiles:
     def product(self, spectra: Datasets) -> Any:
         ranges = time_ranges(spectra)
         empty = Interval(start=ranges[0][0] - 1 * u.h, stop=ranges[0][0])
-        full = Interval(start=ranges[0][0], stop=ranges[2][1])
-        options = {"intervals": [empty, full], "columns": [*LIMITS, "scan"]}
+        full_interval = Interval(start=ranges[0][0], stop=ranges[2][1])
+        options = {"intervals": [empty, full_interval], "columns": [*LIMITS, "scan"]}
         return estimate_light_curve(spectra, by="interval", energy_edges=EDGES, **options)
 
     def test_product_is_read_back(self, product: Any, spectra: Datasets, tmp_path: Path) -> None:

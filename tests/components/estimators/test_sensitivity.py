@@ -105,13 +105,13 @@ class TestCTA:
         assert set(table["criterion"]) == {"significance"}
 
     def test_sensitivity_is_better_if_the_background_is_known(self, cta: SpectrumDataset) -> None:
-        known, measured = (
+        exact_background, measured_background = (
             Sensitivity(alpha=alpha).estimate(Datasets([cta]), None).table()
             for alpha in (None, 0.2)
         )
-        limited_by_significance = known["criterion"] == "significance"
+        limited_by_significance = exact_background["criterion"] == "significance"
         assert limited_by_significance.any()
-        ratio = known["e2dnde"] / measured["e2dnde"]
+        ratio = exact_background["e2dnde"] / measured_background["e2dnde"]
         assert (ratio[limited_by_significance] < 1).all()
 
 

@@ -129,8 +129,8 @@ def test_datasets_of_the_same_name_are_reported(folder: Path) -> None:
 
 def test_fit_range_without_bins_is_reported_as_in_a_run(folder: Path) -> None:
     path = configuration(folder, points=f"{folder}/points.ecsv")
-    text = path.read_text("utf-8").replace("ecsv}", "ecsv, fit_range: {energy: [1 PeV, 2 PeV]}}")
-    path.write_text(text, encoding="utf-8")
+    content = path.read_text("utf-8").replace("ecsv}", "ecsv, fit_range: {energy: [1 PeV, 2 PeV]}}")
+    path.write_text(content, encoding="utf-8")
     with pytest.raises(SkyredError) as raised:
         Orchestrator(Pipeline.from_yaml(path)).reduce()
     outcome = check(path)

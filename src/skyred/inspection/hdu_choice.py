@@ -123,14 +123,14 @@ class _Index:
 
     def findings(self, mask: NDArray[np.bool_]) -> dict[int, list[Finding]]:
         by_run: dict[int, list[Finding]] = {}
-        kept = mask.tolist()
+        is_used = mask.tolist()
         for (obs_id, kind), rows in self.rows.items():
-            number = sum(kept[row] for row in rows)
+            number = sum(is_used[row] for row in rows)
             if number == 0:
                 message = f"hdus matches no HDU with HDU_TYPE {kind} of this run{self._list(rows)}"
                 by_run.setdefault(obs_id, []).append(Finding(message, "index-missing-hdu"))
             elif number > 1:
-                repeated = [row for row in rows if kept[row]]
+                repeated = [row for row in rows if is_used[row]]
                 by_run.setdefault(obs_id, []).append(self._repeated(kind, repeated))
         return by_run
 

@@ -44,11 +44,11 @@ def configuration(kind: str, frame: str, folder: Path) -> str:
         return DATA + SOURCE.replace("SPATIAL", SPATIAL.replace("FRAME", frame))
     spatial = PointSpatialModel(lon_0="1 deg", lat_0="2 deg", frame="icrs")
     model = SkyModel(spatial_model=spatial, spectral_model=PowerLawSpectralModel(), name="crab")
-    text = Models([model]).to_yaml().replace("frame: icrs", f"frame: {frame}")
-    text = text[: text.index("metadata:")]
+    content = Models([model]).to_yaml().replace("frame: icrs", f"frame: {frame}")
+    content = content[: content.index("metadata:")]
     if kind == "gammapy":
-        return f"{DATA}  - kind: gammapy\n{textwrap.indent(text, '    ')}"
-    (folder / "models.yaml").write_text(text, encoding="utf-8")
+        return f"{DATA}  - kind: gammapy\n{textwrap.indent(content, '    ')}"
+    (folder / "models.yaml").write_text(content, encoding="utf-8")
     return DATA + f"  - {{kind: file, path: {folder}/models.yaml}}\n"
 
 

@@ -94,7 +94,7 @@ def ts_map_limits(background: float, flux: float, random: Any) -> list[float]:
     middle[PIXELS // 2, PIXELS // 2] = True
     cubes = (plane[None] for plane in (counts, flat, np.ones_like(flat)))
     layer = Layer.from_bins(*cubes, np.ones((1, PIXELS, PIXELS), dtype=bool), signal[None])
-    maps = (fit_norm_maps([layer], middle, ColumnSelection(limit=sigma)) for sigma in SIGMAS)
+    maps = (fit_norm_maps([layer], middle, ColumnSelection(n_sigma_ul=sigma)) for sigma in SIGMAS)
     return [float(columns.norm_ul[middle].item()) for columns in maps]
 
 

@@ -183,7 +183,7 @@ def smallest() -> tuple[Case, ...]:
     """Return small cases to warm up: a map and a spectrum, with flux points."""
     small = plain.simulate(plain.models("sim"))
     spectrum = onoff_datasets()[0]
-    map_case = Case(
+    simulated_map = Case(
         name="small-map",
         title="small map",
         bare=lambda: copies(small),
@@ -194,7 +194,7 @@ def smallest() -> tuple[Case, ...]:
     spectrum_case = attrs.evolve(
         onoff(), name="small-spectrum", bare=lambda: copies(spectrum), edges=(1, 10)
     )
-    return map_case, spectrum_case
+    return simulated_map, spectrum_case
 
 
 CASES = (crab, gaussian, five, onoff, fluxpoints)

@@ -1,4 +1,7 @@
-"""Runs with damaged input are in the observation log, and do not contribute to results."""
+"""Runs with damaged input are in the observation log, and do not contribute to results.
+
+Runs with unusual input contribute, with a note.
+"""
 
 import functools
 import os
@@ -14,7 +17,7 @@ from skyred import Orchestrator, Pipeline
 from skyred.errors import RunsFailedError
 from skyred.interfaces.records import Outcome
 
-# unusual input, which is used and named in the observation log
+# damage that is only noted in the observation log: the runs are used
 WARNINGS = {
     "no LIVETIME",
     "no ONTIME",
@@ -27,23 +30,23 @@ WARNINGS = {
 
 @attrs.frozen
 class Reduced:
-    """The result of a reduction: its maps as bytes, and its outcomes."""
+    """The result of a reduction: its maps as bytes, and the outcomes of its runs."""
 
     maps: dict[str, bytes]
     outcomes: dict[int, Outcome]
 
 
 @functools.cache
-def pipeline(*changed: str) -> Pipeline:
+def pipeline(*overrides: str) -> Pipeline:
     config = CONFIG.format(archive="$SKYRED_TEST_ARCHIVE")
     return Pipeline.from_yaml(
-        config, overrides=["data.crab.on_error=skip", "estimate=[]", *changed]
+        config, overrides=["data.crab.on_error=skip", "estimate=[]", *overrides]
     )
 
 
-def reduce(archive: Path, cache: Path, *changed: str) -> Reduced:
+def reduce(archive: Path, cache: Path, *overrides: str) -> Reduced:
     os.environ["SKYRED_TEST_ARCHIVE"] = str(archive)
-    orchestrator = Orchestrator(pipeline(*changed), cache=cache)
+    orchestrator = Orchestrator(pipeline(*overrides), cache=cache)
     (dataset,) = orchestrator.reduce()
     maps = {name: getattr(dataset, name) for name in ("counts", "background", "exposure")}
     maps |= {"psf": dataset.psf.psf_map, "edisp": dataset.edisp.edisp_map}

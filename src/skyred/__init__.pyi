@@ -118,8 +118,8 @@ from .interfaces import (
     value as value,
 )
 from .interfaces.engine import (
+    block_interrupts as block_interrupts,
     cores as cores,
-    interrupts_held as interrupts_held,
 )
 from .interfaces.objective import (
     Objective as Objective,

@@ -114,7 +114,7 @@ def test_notes_are_counted_or_listed(damaged: Archive, crab_archive: Path, tmp_p
         hdu.data["RPSF"][0, -1, 0, 0] = -1e-9  # type: ignore[attr-defined]
 
     for run in archive.runs:
-        archive.hdu(run, "psf", set_negative_cell)
+        archive.change_hdu(run, "psf", set_negative_cell)
     outcome = check(archive.folder)
     assert outcome.exit_code == 0, outcome.output
     assert "note: 2 runs: RPSF has negative values\n" in outcome.stdout
@@ -132,7 +132,7 @@ def test_faults_are_printed_with_their_remedy_and_rule(damaged: Archive) -> None
 def test_warnings_are_counted_and_the_runs_are_accepted(crab_archive: Path, tmp_path: Path) -> None:
     archive = Archive.copy(crab_archive, tmp_path / "archive")
     for run in archive.runs:
-        archive.hdu(run, "events", lambda hdu: hdu.header.remove("LIVETIME"))
+        archive.change_hdu(run, "events", lambda hdu: hdu.header.remove("LIVETIME"))
     outcome = check(archive.folder)
     assert outcome.exit_code == 0, outcome.output
     assert "warning: 2 runs: its header has no LIVETIME" in outcome.stdout

@@ -83,7 +83,7 @@ class TestRun:
         assert "too many iterations" in outcome.stderr
 
     def test_bug_exits_with_1_and_asks_for_a_report(self, toys: Path) -> None:
-        outcome = invoke("run", write(toys, estimate=[ToyEstimator(breaks=True)]))
+        outcome = invoke("run", write(toys, estimate=[ToyEstimator(fails=True)]))
         assert outcome.exit_code == 1
         assert "RuntimeError: the estimator failed" in outcome.stderr
         assert "this is a bug" in outcome.stderr

@@ -1,4 +1,4 @@
-"""Maps of Fermi-LAT from gammapy's tutorials, fitted beside plain gammapy."""
+"""Fits of the Fermi-LAT maps of gammapy's tutorials, compared with plain gammapy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from skyred import Orchestrator, Pipeline
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DATA = Path(os.environ.get("GAMMAPY_DATA", "?")) / "fermi-3fhl-crab"
-CENTRE = DATA.parent / "fermi-3fhl-gc" / "fermi-3fhl-gc.fits.gz"
+GALACTIC_CENTRE = DATA.parent / "fermi-3fhl-gc" / "fermi-3fhl-gc.fits.gz"
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.data,
@@ -21,7 +21,7 @@ pytestmark = [
 ]
 
 
-def test_fit_of_the_fermi_crab_is_as_good_as_that_of_gammapy() -> None:
+def test_fit_of_the_crab_is_as_good_as_with_gammapy() -> None:
     orchestrator = Orchestrator(Pipeline.from_yaml(EXAMPLES / "fermi-3fhl-crab.yaml"))
     orchestrator.run_until("fit")
     fit = orchestrator.fit_result
@@ -31,18 +31,18 @@ def test_fit_of_the_fermi_crab_is_as_good_as_that_of_gammapy() -> None:
     )
     assert orchestrator.datasets.names == plain.names == ["Fermi-LAT"]
     assert fit.success
-    # 0.01 as for all fits, and 1e-8 of the statistic at the same values
+    # the tolerance of all fits; at the same values the statistics agree to 1e-8
     assert fit.stat <= Fit().run(plain).total_stat + 0.01
     plain.models.parameters.value = orchestrator.datasets.models.parameters.value
     assert fit.stat == pytest.approx(plain.stat_sum(), rel=1e-8)
 
 
-def test_fit_of_the_fermi_galactic_centre_has_the_statistic_of_gammapy() -> None:
+def test_statistic_of_the_galactic_centre_agrees_with_gammapy() -> None:
     orchestrator = Orchestrator(Pipeline.from_yaml(EXAMPLES / "fermi-3fhl-gc.yaml"))
     orchestrator.run_until("fit")
     fit = orchestrator.fit_result
     assert fit is not None
     assert fit.success
-    plain = Datasets([MapDataset.read(CENTRE, name="fermi-1")])
+    plain = Datasets([MapDataset.read(GALACTIC_CENTRE, name="fermi-1")])
     plain.models = orchestrator.datasets.models.copy()
     assert fit.stat == pytest.approx(plain.stat_sum(), rel=1e-8)

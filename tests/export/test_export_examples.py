@@ -99,11 +99,12 @@ def configuration(name: str) -> str:
 
 @pytest.fixture(autouse=True)
 def archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Create empty folders in place of archives, which are not read."""
+    """Create empty indices in place of archives, which are not read."""
     monkeypatch.setenv("EXPORT_DATA", str(tmp_path))
     monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path))
     for name in ("store", "hess-dl3-dr1", "magic/rad_max/data", "cta-1dc/index/gps"):
         (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "hdu-index.fits.gz").touch()
     (tmp_path / "runs.txt").write_text("1\n2\n", encoding="utf-8")
 
 
@@ -165,13 +166,13 @@ def test_parts_without_gammapy_equivalent_are_reported_together(
     }:
         pytest.skip("needs the plugin skyred-example")
     owners = {entry.cls: entry.owner.distribution for entry in catalog}
-    with pytest.raises(ExportError) as raised:
+    with pytest.raises(ExportError) as excinfo:
         export(Pipeline.from_yaml(path), path.name, lambda component: owners[type(component)])
-    assert raised.value.exit_code == 2
+    assert excinfo.value.exit_code == 2
     for message in NOT_EXPORTABLE[name]:
-        assert message in str(raised.value)
+        assert message in str(excinfo.value)
     if name == "nights":
-        assert "`zenith-veto` of skyred-example has no plain gammapy form" in str(raised.value)
+        assert "`zenith-veto` of skyred-example has no plain gammapy form" in str(excinfo.value)
 
 
 def test_every_default_component_can_be_exported_or_has_a_reason(catalog: Catalog) -> None:

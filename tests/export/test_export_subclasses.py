@@ -57,6 +57,7 @@ class OwnMap(TSMap):
 @pytest.fixture
 def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     monkeypatch.setenv("EXPORT_DATA", str(tmp_path))
+    (tmp_path / "hdu-index.fits.gz").touch()
     return Pipeline.from_yaml(PIPELINE)
 
 

@@ -109,6 +109,7 @@ MODELS = {
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Write model files to the folder of the environment variables."""
     monkeypatch.setenv("EXPORT_DATA", str(tmp_path))
+    (tmp_path / "hdu-index.fits.gz").touch()
     monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path))
     write_table(tmp_path / "ebl.fits")
     write_table(tmp_path / "ebl" / "ebl_dominguez11.fits.gz")

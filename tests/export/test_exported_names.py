@@ -31,8 +31,9 @@ NAMES = st.from_regex(r"[A-Za-z0-9_][\w.+-]{0,8}", fullmatch=True).filter(str.is
 
 @pytest.fixture(autouse=True)
 def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use an empty folder as archive."""
+    """Use a folder with an empty index as archive."""
     monkeypatch.setenv("EXPORT_DATA", str(tmp_path))
+    (tmp_path / "hdu-index.fits.gz").touch()
 
 
 def entries(*names: str) -> str:

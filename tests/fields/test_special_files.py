@@ -1,4 +1,4 @@
-"""Pipes and devices as files of a configuration: refused, never opened."""
+"""Pipes and devices in a configuration are refused and not opened."""
 
 import os
 from pathlib import Path

@@ -10,7 +10,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 import plain_gammapy as plain
-from fault_injection.archive_damage import CLASSES, INDEX, Archive, Damage, find
+from fault_injection.archive_damage import INDEX_FILES, KIND_BY_CLASS, Archive, Damage, find_hdu
 from fault_injection.damage_cases import DAMAGES, IRFS
 from skyred.inspection.file_content import read_file
 from skyred.inspection.index import list_run_inputs
@@ -23,9 +23,9 @@ REQUIRED_KINDS = ("events", "gti", "aeff", "edisp", "psf", "bkg")
 
 
 def inspect(folder: Path, *runs: int, needed: tuple[str, ...] = REQUIRED_KINDS) -> list[Finding]:
-    hdu_table = Table.read(folder / INDEX["hdu"])
+    hdu_table = Table.read(folder / INDEX_FILES["hdu"])
     hdu_table.meta["BASE_DIR"] = str(folder)
-    table = Table.read(folder / INDEX["obs"])
+    table = Table.read(folder / INDEX_FILES["obs"])
     selected = table[[row["OBS_ID"] in runs for row in table]] if runs else table
     inputs = list_run_inputs(hdu_table, selected, required=needed)
     return [finding for run in inputs for finding in inspect_run(run).findings]
@@ -37,7 +37,7 @@ def faults(findings: list[Finding]) -> list[Finding]:
 
 def hdu_name(path: Path, kind: str) -> str:
     with fits.open(path) as hdus:
-        return str(find(hdus, kind).name)
+        return str(find_hdu(hdus, kind).name)
 
 
 def test_undamaged_archive_has_no_findings(crab_archive: Path) -> None:
@@ -77,7 +77,7 @@ def test_small_difference_from_event_count_of_index_is_a_warning(
         table["EVENT_COUNT"] += 1
         return table
 
-    archive.index("obs", one_more)
+    archive.change_index("obs", one_more)
     findings = inspect(archive.folder)
     levels = [(finding.obs_id, finding.level) for finding in findings]
     assert levels == [(run, "warning") for run in archive.runs]
@@ -88,16 +88,16 @@ def test_file_that_does_not_match_sha256sums_is_a_fault(crab_archive: Path, tmp_
     archive = Archive.copy(crab_archive, tmp_path / "archive", sums=True)
     assert inspect(archive.folder) == []
     run = archive.runs[1]
-    archive.pack(run, lambda packed: gzip.compress(gzip.decompress(packed), 1))
+    archive.change_file(run, lambda packed: gzip.compress(gzip.decompress(packed), 1))
     (finding,) = inspect(archive.folder)
     assert (finding.obs_id, finding.file) == (run, archive.path(run))
     assert "SHA256SUMS" in finding.message
 
 
 def test_file_that_changed_since_last_inspection_is_a_fault(crab_archive: Path) -> None:
-    hdu_table = Table.read(crab_archive / INDEX["hdu"])
+    hdu_table = Table.read(crab_archive / INDEX_FILES["hdu"])
     hdu_table.meta["BASE_DIR"] = str(crab_archive)
-    run = list_run_inputs(hdu_table, Table.read(crab_archive / INDEX["obs"]))[0]
+    run = list_run_inputs(hdu_table, Table.read(crab_archive / INDEX_FILES["obs"]))[0]
     inspected = inspect_run(run)
     assert inspect_run(run, inspected.sha256).faults == ()
     (finding,) = inspect_run(run, dict.fromkeys(inspected.sha256, "0" * 64)).faults
@@ -105,14 +105,14 @@ def test_file_that_changed_since_last_inspection_is_a_fault(crab_archive: Path) 
 
 
 def test_inspected_bytes_are_returned(crab_archive: Path) -> None:
-    hdu_table = Table.read(crab_archive / INDEX["hdu"])
+    hdu_table = Table.read(crab_archive / INDEX_FILES["hdu"])
     hdu_table.meta["BASE_DIR"] = str(crab_archive)
-    run = list_run_inputs(hdu_table, Table.read(crab_archive / INDEX["obs"]))[0]
+    run = list_run_inputs(hdu_table, Table.read(crab_archive / INDEX_FILES["obs"]))[0]
     inspected = inspect_run(run)
     assert set(inspected.hdus) == set(REQUIRED_KINDS)
     with fits.open(run.files[0]) as plainly:
         for kind in REQUIRED_KINDS:
-            assert inspected.hdus[kind].data.tobytes() == find(plainly, kind).data.tobytes()
+            assert inspected.hdus[kind].data.tobytes() == find_hdu(plainly, kind).data.tobytes()
     assert set(inspected.sha256) == set(run.files)
 
 
@@ -135,7 +135,7 @@ class TestRealRuns:
         run, name = 23523, f"hess_dl3_dr1_obs_id_{23523:06d}.fits.gz"
         (tmp_path / "data").mkdir()
         (tmp_path / "data" / name).write_bytes((plain.archive() / "data" / name).read_bytes())
-        for index in INDEX.values():
+        for index in INDEX_FILES.values():
             (tmp_path / index).write_bytes((plain.archive() / index).read_bytes())
         damage.apply(Archive(tmp_path), run, run)
         findings = faults(inspect(tmp_path, run))
@@ -154,7 +154,7 @@ class TestRealRuns:
     def test_irfs_of_cta_have_no_fault(self, array: str) -> None:
         (path,) = (plain.archive().parent / "cta-caldb").glob(f"Prod5-{array}*.fits.gz")
         with fits.open(path) as hdus:
-            kinds = {CLASSES[hdu.header["HDUCLAS2"]]: hdu for hdu in hdus[1:]}
+            kinds = {KIND_BY_CLASS[hdu.header["HDUCLAS2"]]: hdu for hdu in hdus[1:]}
             sources = [
                 HduSource(kind, hdu.header["HDUCLAS4"].lower(), path, hdu.name)
                 for kind, hdu in kinds.items()
@@ -174,6 +174,6 @@ def test_card_with_code_is_a_fault_of_the_file(crab_archive: Path, tmp_path: Pat
     archive = Archive.copy(crab_archive, tmp_path / "archive")
     _, run = archive.runs
     code = "(__import__('os').abort(), (4, 4))[1]"
-    archive.hdu(run, "psf", lambda hdu: hdu.header.set("WCSSHAPE", code))
+    archive.change_hdu(run, "psf", lambda hdu: hdu.header.set("WCSSHAPE", code))
     findings = [fault for fault in faults(inspect(archive.folder)) if fault.obs_id == run]
     assert any("WCSSHAPE" in fault.message and not fault.hdu for fault in findings)

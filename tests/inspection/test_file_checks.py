@@ -24,7 +24,7 @@ ATTACK = "open('canary', 'w') and (20, 20)"
 
 
 def map_file(path: Path, shape: str | None = None) -> Path:
-    ones = Map.from_geom(small.image(), data=np.ones((20, 20)))
+    ones = Map.from_geom(small.image_geom(), data=np.ones((20, 20)))
     ones.write(path, overwrite=True)
     if shape is not None:
         with fits.open(path) as hdus:
@@ -55,7 +55,7 @@ def test_valid_file_is_accepted(tmp_path: Path, shape: str | None) -> None:
 
 
 def test_shape_written_by_gammapy_is_allowed() -> None:
-    for geom in (small.image(), small.image().to_cube([small.ENERGY])):
+    for geom in (small.image_geom(), small.image_geom().to_cube([small.ENERGY])):
         header = geom.to_header()
         assert SHAPE_PATTERN.fullmatch(header.get("WCSSHAPE", "(1, 1)"))
 

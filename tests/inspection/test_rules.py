@@ -11,7 +11,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from fault_injection.archive_damage import INDEX, Archive
+from fault_injection.archive_damage import INDEX_FILES, Archive
 from fault_injection.damage_cases import DAMAGES
 from skyred.inspection.index import list_run_inputs
 from skyred.inspection.records import Finding
@@ -45,10 +45,10 @@ DAMAGE_BY_RULE = {
     "gti-overlap": "good time twice",
     "gti-against-ontime": "half of the good time",
     "no-events": "an empty event list",
-    "events-not-finite": "energies NaN",
-    "events-out-of-range": "energies below 0",
+    "events-not-finite": "NaN energies",
+    "events-out-of-range": "negative energies",
     "events-repeated": "events twice",
-    "events-same-position": "all events at one place",
+    "events-same-position": "all events at one position",
     "events-same-energy": "all events of one energy",
     "events-far-from-pointing": "events 4 deg away",
     "event-energies": "ENERGY in GeV",
@@ -56,9 +56,9 @@ DAMAGE_BY_RULE = {
     "response-axes": "aeff: THETA in rad",
     "response-not-finite": "aeff all nan",
     "response-zero": "aeff all 0.0",
-    "response-empty": "edisp: one energy is nothing",
+    "response-empty": "edisp: zero at one energy",
     "response-outlier": "edisp: bit 23 flipped",
-    "response-offsets": "edisp: offsets of a third of the area's",
+    "response-offsets": "edisp: offsets a third of those of aeff",
     "response-energies": "edisp: ENERG in GeV",
     "response-energy-range": "edisp: ENERG begins at twice the energy of the area",
     "dispersion-integral": "edisp twice as large",
@@ -66,25 +66,25 @@ DAMAGE_BY_RULE = {
     "psf-integral": "psf twice as large",
     "area-maximum": "aeff in cm2",
     "area-outlier": "aeff: bit 22 flipped",
-    "area-offsets": "aeff: an offset is nothing",
-    "area-ends-early": "aeff: the upper energies are nothing",
-    "background-alignment": "FOVALIGN of no frame",
-    "background-halves": "bkg: half of the camera is nothing",
+    "area-offsets": "aeff: zero at one offset",
+    "area-ends-early": "aeff: zero at high energies",
+    "background-alignment": "FOVALIGN is not a frame",
+    "background-halves": "bkg: zero in half of the camera",
     "background-outlier": "bkg: bit 23 flipped",
     "background-rate": "bkg: eight times as large",
 }
 
 
 def inspect(folder: Path) -> list[Finding]:
-    hdu_table = Table.read(folder / INDEX["hdu"])
+    hdu_table = Table.read(folder / INDEX_FILES["hdu"])
     hdu_table.meta["BASE_DIR"] = str(folder)
-    inputs = list_run_inputs(hdu_table, Table.read(folder / INDEX["obs"]))
+    inputs = list_run_inputs(hdu_table, Table.read(folder / INDEX_FILES["obs"]))
     return [finding for run in inputs for finding in inspect_run(run).findings]
 
 
 def edit(kind: str, change: Callable[[Any], object]) -> Apply:
     def apply(archive: Archive, run: int, _: int) -> None:
-        archive.hdu(run, kind, change)
+        archive.change_hdu(run, kind, change)
 
     return apply
 
@@ -135,7 +135,7 @@ def replace_psf(archive: Archive, run: int, _: int) -> None:
                 hdu.columns[f"{name}_{end}"].unit = unit
         hdu.columns["SIGMA"].unit = "deg"
 
-    archive.hdu(run, "psf", change)
+    archive.change_hdu(run, "psf", change)
     set_index(archive, run, "psf", HDU_CLASS="psf_king")
 
 
@@ -147,7 +147,7 @@ def set_rad_max(archive: Archive, run: int, _: int) -> None:
         hdu.columns["RAD_MAX"].unit = "deg"
         hdu.data["RAD_MAX"][:] = 50
 
-    archive.hdu(run, "aeff", change)
+    archive.change_hdu(run, "aeff", change)
     set_index(archive, run, "aeff", HDU_CLASS="rad_max_2d", HDU_TYPE="rad_max")
 
 
@@ -160,11 +160,13 @@ def set_index(archive: Archive, run: int, kind: str, **cells: str) -> None:
             table[name] = column
         return table
 
-    archive.index("hdu", change)
+    archive.change_index("hdu", change)
 
 
 def use_area_of_neighbour(archive: Archive, run: int, neighbour: int) -> None:
-    archive.hdu(neighbour, "aeff", lambda hdu: hdu.header.remove("OBS_ID", ignore_missing=True))
+    archive.change_hdu(
+        neighbour, "aeff", lambda hdu: hdu.header.remove("OBS_ID", ignore_missing=True)
+    )
     set_index(archive, run, "aeff", FILE_NAME=archive.path(neighbour).name)
 
 

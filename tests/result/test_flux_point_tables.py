@@ -105,12 +105,15 @@ def test_points_with_a_flux_and_a_limit_are_fitted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("e_ref [TeV],dnde_err\n1,1\n", "no column of a flux"),
+        ("e_ref [TeV],dnde_err\n1,1\n", "no flux column"),
         ("dnde [cm-2 s-1 TeV-1]\n1\n", "no column 'e_ref'"),
-        ("e_ref,dnde,dnde_err\n1,1,1\n", "the column 'e_ref' has no unit; expected one like TeV"),
+        (
+            "e_ref,dnde,dnde_err\n1,1,1\n",
+            "the column 'e_ref' has no unit; expected a unit such as TeV",
+        ),
         (
             "e_ref [TeV],dnde [cm-2 s-1],dnde_err [cm-2 s-1]\n1,1,1\n",
-            "'dnde' has the unit '1 / .*expected one like cm-2 s-1 TeV-1",
+            "'dnde' has the unit '1 / .*expected a unit such as cm-2 s-1 TeV-1",
         ),
         ("e_ref [TeV],dnde [cm-2 s-1 TeV-1]\n1,1\n", "has no errors of 'dnde'"),
         (

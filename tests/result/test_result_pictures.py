@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 import small_datasets as small
-from html_reading import read
+from html_parser import parse_html
 from skyred import Orchestrator, Result
 from skyred.components.watchers import pictures
 from skyred.interfaces.records import Report, Run
@@ -97,7 +97,7 @@ def test_invalid_or_ambiguous_method_names_are_accessible_by_name() -> None:
     assert methods == {"lambda_by_run"}
     for name in ("2hwc", "a-b", "a.b", "lambda"):
         assert plot(name).get_title() == name
-    rendered = read(plot)
+    rendered = parse_html(plot)
     assert rendered.row("a.b") == ["a.b", "plot('a.b')"]
     assert rendered.row("lambda-by-run") == ["lambda-by-run", "plot.lambda_by_run()"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from planted_defects import declaring, selecting
+from planted_defects import declarations, selectors
 from skyred import Maker, component, option
 from skyred.interfaces import ROLES
 from skyred.testing import (
@@ -32,32 +32,32 @@ class NeedsSize(Maker):
 
 
 @component
-class TwoViolations(declaring.SelectsAll):
+class TwoViolations(declarations.SelectsAll):
     kind = "planted-two-violations"
     size: int = option(3, doc="the size")
 
 
 def test_all_violations_are_reported_with_observations() -> None:
-    with pytest.raises(ConformanceError) as caught:
+    with pytest.raises(ConformanceError) as excinfo:
         check(TwoViolations)
-    message = str(caught.value)
+    message = str(excinfo.value)
     assert "A component has a summary of one sentence." in message
     assert "Observed: the doc of size is 'the size'." in message
-    assert message.count("To fix it: ") == len(caught.value.violations) == 2
+    assert message.count("To fix it: ") == len(excinfo.value.violations) == 2
 
 
 def test_expected_failure_is_not_reported() -> None:
-    check(selecting.ChangesRows, expected_failures={UNCHANGED: "rounding is intended"})
+    check(selectors.ChangesRows, expected_failures={UNCHANGED: "rounding is intended"})
 
 
 def test_expected_failure_that_does_not_occur_is_reported() -> None:
     with pytest.raises(ConformanceError, match="expected to fail, but is met"):
-        check(selecting.EverySecond, expected_failures={UNCHANGED: "rounding is intended"})
+        check(selectors.EverySecond, expected_failures={UNCHANGED: "rounding is intended"})
 
 
 def test_expected_failure_without_a_reason_is_refused() -> None:
     with pytest.raises(ValueError, match=r"give a reason for the expected failure of 'is frozen'"):
-        check(selecting.EverySecond, expected_failures={"is frozen": " "})
+        check(selectors.EverySecond, expected_failures={"is frozen": " "})
 
 
 def test_unknown_check_is_refused_with_a_suggestion() -> None:
@@ -65,7 +65,7 @@ def test_unknown_check_is_refused_with_a_suggestion() -> None:
         ValueError,
         match=r"the role selector has no requirement 'is frosen'; .* 'is frozen'",
     ):
-        check(selecting.EverySecond, expected_failures={"is frosen": "a typo"})
+        check(selectors.EverySecond, expected_failures={"is frosen": "a typo"})
 
 
 def test_class_with_required_options_is_refused() -> None:
@@ -93,8 +93,8 @@ def test_names_of_checks_are_unique_within_a_role() -> None:
 def test_pytest_has_one_parameter_for_each_component_and_check() -> None:
     reasons = {UNCHANGED: "rounding is intended"}
     components = [
-        selecting.EverySecond,
-        ComponentCase(selecting.ChangesRows, expected_failures=reasons),
+        selectors.EverySecond,
+        ComponentCase(selectors.ChangesRows, expected_failures=reasons),
     ]
     _, params = parametrize_with_checks(components).args
     assert len(params) == 2 * len(requirements("selector"))
@@ -106,8 +106,8 @@ def test_pytest_has_one_parameter_for_each_component_and_check() -> None:
 
 @parametrize_with_checks(
     [
-        selecting.EverySecond,
-        ComponentCase(selecting.ChangesRows, expected_failures={UNCHANGED: "rounding is intended"}),
+        selectors.EverySecond,
+        ComponentCase(selectors.ChangesRows, expected_failures={UNCHANGED: "rounding is intended"}),
     ]
 )
 def test_decorated_test_checks_selectors(check: Any) -> None:

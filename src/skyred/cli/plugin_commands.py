@@ -17,17 +17,17 @@ from skyred import __version__
 from skyred.errors import PluginError
 from skyred.plugins.entry_points import (
     COMMANDS,
-    blocked,
+    blocked_names,
     describe_fault,
     distribution_of,
     find_entry_points,
 )
 from skyred.plugins.hooks import (
     COMMAND_HOOK,
+    create_manager,
     describe_registration_error,
     find_misspelt_hook,
     implemented_hooks,
-    new_manager,
 )
 
 CORE = f"skyred {__version__}"
@@ -101,7 +101,7 @@ class PluginCommands:
         return loaded
 
     def _load(self, point: EntryPoint, core: Collection[str]) -> CommandPlugin:
-        if blocked() & {point.name, distribution_of(point)[0]}:
+        if blocked_names() & {point.name, distribution_of(point)[0]}:
             return CommandPlugin(point, blocked=True)
         try:
             plugin = point.load()
@@ -242,7 +242,7 @@ def _commands_of(plugin: object) -> Mapping[str, click.Command]:
     PluginError
         If the plugin implements no command, or its hooks are invalid.
     """
-    manager = new_manager()
+    manager = create_manager()
     if fault := find_misspelt_hook(manager, plugin):
         raise PluginError(fault)
     implemented = implemented_hooks(manager, plugin)

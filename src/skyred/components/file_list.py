@@ -48,7 +48,7 @@ class FileList(Selector):
         Problem
             At most one; missing files are reported elsewhere.
         """
-        if self.path.unset() or not self.path.path().is_file():
+        if self.path.unset_variables() or not self.path.path().is_file():
             return
         try:
             read_ids(self.path.path())

@@ -146,6 +146,6 @@ def skyred_archive(location: str | tuple[str, ...]) -> DataStore | None:
     Returns
     -------
     gammapy.data.DataStore or None
-        The data store; None if the location is none of these.
+        The data store; None if the location has the scheme of another plugin, such as ``sim:``.
     """
     return open_archive(location)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from skyred.errors import ExportError
+from skyred.export.good_time import write_good_time
 from skyred.fields import Location
 from skyred.interfaces import FitRange, ReducedData, Reduction, required_irfs
 from skyred.interfaces.fit_range import TOLERANCE
@@ -13,6 +14,9 @@ from skyred.result.dataset_files import is_ogip
 from skyred.result.flux_point_tables import TEXT_FORMATS
 from skyred.result.load_datasets import INDEX_SUFFIXES, dataset_files
 from skyred.scripting import Script, ScriptDatasets, literal
+
+INDICES = ("hdu-index.fits.gz", "hdu-index.fits")  # in the order in which archives are opened
+ONE_INDEX = "plain gammapy opens one folder with index files"
 
 
 def write_archive(
@@ -47,42 +51,34 @@ def write_archive(
         'runs = np.unique(table["OBS_ID"])',
         f"observations = store.get_observations(runs, required_irf={_irf_code(reduction)})",
     )
-    for start, stop in script.cuts:
-        # beyond the times of all runs, for windows without a limit
-        limits = f"{start or literal_time('1990-01-01')}, {stop or literal_time('2100-01-01')}"
-        script.body.add(f"observations = observations.select_time(Time([{limits}]))")
-
-
-def literal_time(iso: str) -> str:
-    """Return the code of a time.
-
-    Parameters
-    ----------
-    iso : str
-        The date, in UTC.
-
-    Returns
-    -------
-    str
-        The code.
-    """
-    return f"Time({literal(iso)})"
+    write_good_time(script)
 
 
 def _archive_code(script: Script, reduction: Reduction) -> str:
+    """Return the arguments of ``DataStore.from_dir``."""
     name = f"{script.entry}_ARCHIVE"
+    listed = ", ".join(str(location) for location in reduction.archive)
     if len(reduction.archive) != 1 or not reduction.archive[0].is_path():
-        listed = ", ".join(str(location) for location in reduction.archive)
-        raise ExportError(f"reads {listed:.60}: plain gammapy opens one folder with index files")
+        raise ExportError(f"reads {listed:.60}: {ONE_INDEX}")
     location = reduction.archive[0]
     path = location.path()
     if path.is_dir():
-        return script.constant(name, literal(location))
-    if "hdu-index" in path.name:
-        observations = path.name.replace("hdu-index", "obs-index")
+        index = next((index for index in INDICES if (path / index).is_file()), None)
+        if index is None:
+            raise ExportError(
+                f"reads the folder {location}, which has no {INDICES[0]}: {ONE_INDEX}"
+            )
+        folder = script.constant(name, literal(location))
+        return folder if index == INDICES[0] else f"{folder}, {_index_code(index)}"
+    if "hdu-index" in path.name and path.is_file():
         folder = script.constant(name, literal(str(Path(location).parent)))
-        return f"{folder}, {literal(path.name)}, {literal(observations)}"
-    raise ExportError(f"reads the file {location}: plain gammapy opens a folder with index files")
+        return f"{folder}, {_index_code(path.name)}"
+    raise ExportError(f"reads {location}: {ONE_INDEX}")
+
+
+def _index_code(hdu_index: str) -> str:
+    """Return the names of both index files, as arguments of ``DataStore.from_dir``."""
+    return f"{literal(hdu_index)}, {literal(hdu_index.replace('hdu-index', 'obs-index'))}"
 
 
 def _irf_code(reduction: Reduction) -> str:

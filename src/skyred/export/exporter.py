@@ -18,6 +18,7 @@ from skyred.interfaces import (
     ReducedData,
     Reduction,
     write_component,
+    write_estimator,
 )
 from skyred.scripting import Script, literal
 
@@ -83,7 +84,10 @@ class _Exporter:
     def _write_component(self, component: Component) -> None:
         owner = self.owner(component)
         with self._collect_errors(f"`{component.kind}`{f' of {owner}' if owner else ''}"):
-            write_component(component, self.script)
+            if isinstance(component, Estimator):
+                write_estimator(component, self.script)
+            else:
+                write_component(component, self.script)
 
     # -- data ------------------------------------------------------------------------------------
 

@@ -39,7 +39,7 @@ class Position:
     frame : {"icrs", "fk5", "galactic"}
         The frame; fk5 has the equinox J2000.
     has_frame : bool
-        Whether the frame was stated; not for a pair of angles without one, which is read as icrs.
+        Whether the frame was given; False for a pair of angles, which is read as icrs.
     """
 
     lon: u.Quantity = attrs.field(eq=quantity_key)
@@ -111,7 +111,7 @@ def _parse_position(value: Any) -> Position:
 
 
 def _read_mapping(value: Mapping[str, Any]) -> tuple[list[Any], Any]:
-    """Return the angles and the frame of a mapping; None without a frame."""
+    """Return the two angles and the frame of a mapping; the frame is None if there is none."""
     pairs = [pair for pair in KEYS if set(pair) & set(value)]
     pair = pairs[0] if pairs else ("lon", "lat")
     if unknown := set(value) - {*pair, "frame"}:

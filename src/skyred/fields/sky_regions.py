@@ -127,7 +127,8 @@ class Regions:
         name : str
             The name of the option with the regions.
         geom : WcsGeom, optional
-            The map whose pixels the regions must cover; without it, they need an area.
+            The geometry of a map. Each region must cover one of its pixels; without a map, each
+            region must have an area.
 
         Yields
         ------
@@ -178,8 +179,8 @@ _EXPECTED = (
     "expected a DS9 region such as 'icrs; circle(83.63, 22.14, 0.2)', or a .reg or FITS file"
 )
 _EXCLUSION = (
-    "Excluded regions with sources: DS9 regions, .reg files, or FITS mask maps (0 where excluded; "
-    "positions outside a mask map are not excluded; a mask map may have an energy axis)."
+    "Exclusion regions around sources: DS9 regions, .reg files, or FITS mask maps (0 where "
+    "excluded; positions outside a mask map are not excluded; a mask map may have an energy axis)."
 )
 _FILES = (".reg", ".fits", ".fits.gz", ".fit")
 

@@ -57,6 +57,21 @@ class DataEntry(Fields):
             )
         return Reduction if "archive" in raw else ReducedData
 
+    def name_pattern(self, entry: str) -> str:
+        """Return a pattern that the names of all datasets match, as far as it is known beforehand.
+
+        Parameters
+        ----------
+        entry : str
+            The name of the data entry.
+
+        Returns
+        -------
+        str
+            The name of a single dataset, or a pattern with wildcards.
+        """
+        return "*"
+
 
 @value
 class ReducedData(DataEntry):
@@ -72,15 +87,30 @@ class ReducedData(DataEntry):
         "keep",
         choices=("keep", "entry"),
         doc="Names of the datasets: keep those in datasets.yaml and FITS files, or name all after "
-        "the entry (entry-1, entry-2, ...), as is always done if the files have no names.",
+        "the entry (entry-1, entry-2, ...), which is always done if the files contain no names.",
     )
     allow_outside: bool = option(
         False,
         doc="Whether files may refer to other files outside their folder.",
     )
     fit_range: FitRange | None = nested_object(
-        FitRange, None, doc="The bins that are fitted; all safe ones by default."
+        FitRange, None, doc="The bins that are fitted; by default all bins in the safe mask."
     )
+
+    def name_pattern(self, entry: str) -> str:
+        """Return a pattern for the names of the datasets.
+
+        Parameters
+        ----------
+        entry : str
+            The name of the data entry.
+
+        Returns
+        -------
+        str
+            ``{entry}-*`` if the datasets are named after the entry; otherwise ``*``.
+        """
+        return f"{entry}-*" if self.names == "entry" else "*"
 
     def validate(self) -> Iterable[Problem]:
         """Yield a problem if there are no files.
@@ -131,7 +161,7 @@ class Reduction(DataEntry):
         Stacker, doc="How the datasets of the observations are combined."
     )
     fit_range: FitRange | None = nested_object(
-        FitRange, None, doc="The bins that are fitted; all safe ones by default."
+        FitRange, None, doc="The bins that are fitted; by default all bins in the safe mask."
     )
     on_fault: str = option(
         "fail",
@@ -152,8 +182,23 @@ class Reduction(DataEntry):
             return ReducedData(**fields)
         return super().__new__(cls)
 
+    def name_pattern(self, entry: str) -> str:
+        """Return a pattern for the names of the datasets.
+
+        Parameters
+        ----------
+        entry : str
+            The name of the data entry, used if the geometry has no name.
+
+        Returns
+        -------
+        str
+            The name of a single dataset, or a pattern with wildcards.
+        """
+        return self.stack.name_pattern(self.geometry.name or entry)
+
     def with_name(self, entry: str) -> Reduction:
-        """Return a copy that has a name for its datasets.
+        """Return a copy with a name for its datasets.
 
         Parameters
         ----------

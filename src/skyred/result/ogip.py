@@ -1,4 +1,4 @@
-"""Spectra in OGIP format: scalings, exposures, rates and channels as the standard defines them."""
+"""Reading of spectra in OGIP format, with all scalings, exposures, rates and channel numbers."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 SPECTRUM = "SPECTRUM"
-# cards of a PHA file with names of files, and their content
+# header cards of a PHA file that name other files, and the content of these files
 COMPANIONS = {"BACKFILE": "background", "ANCRFILE": "effective area", "RESPFILE": "response"}
-RATE_TOLERANCE = 1e-3  # of a count: rates are stored with 7 digits
+RATE_TOLERANCE = 1e-3  # of a count, or 1e-6 of the counts: rates are stored with 7 digits
 
 
 @attrs.frozen
@@ -37,8 +37,8 @@ class Spectrum:
         The file.
     counts : array
         The counts.
-    quality : array of bool
-        Whether the channel is good.
+    is_good : array of bool
+        Whether the channel is good (QUALITY is 0).
     backscal : array
         The scaling of the background.
     areascal : array
@@ -49,27 +49,28 @@ class Spectrum:
 
     path: Path
     counts: Array
-    quality: NDArray[np.bool_]
+    is_good: NDArray[np.bool_]
     backscal: Array
     areascal: Array
     exposure: float
 
     @property
     def has_constant_area(self) -> bool:
-        """Whether the scaling of the area is the same in all channels."""
+        """Whether the scaling of the effective area is the same in all channels."""
         return bool((self.areascal == self.areascal[0]).all())
 
     @property
     def scaled_exposure(self) -> Array:
-        """The exposure times the scaling of the area, in s."""
+        """The exposure time multiplied by the scaling of the effective area, in s."""
         return self.exposure * self.areascal
 
 
 def read_ogip(path: Path, name: str, *, allow_outside: bool = False) -> SpectrumDatasetOnOff:
     """Read a spectrum with its background and IRFs.
 
-    Unlike gammapy, this honours the area scaling, different exposures of the spectrum and its
-    background, scalings in the header, rates, and the number of the first channel.
+    Unlike gammapy, this function supports the scaling of the effective area, different exposures of
+    the spectrum and its background, scalings in the header, rates, and any number of the first
+    channel.
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ def read_ogip(path: Path, name: str, *, allow_outside: bool = False) -> Spectrum
     name : str
         The name of the dataset.
     allow_outside : bool, optional
-        Whether the other files may be outside its folder.
+        Whether the files that the PHA file refers to may be outside its folder.
 
     Returns
     -------
@@ -114,7 +115,7 @@ def read_ogip(path: Path, name: str, *, allow_outside: bool = False) -> Spectrum
         "counts_off": off.counts,
         "acceptance": on.backscal,
         "acceptance_off": off.backscal * _ratio(off.scaled_exposure, on.scaled_exposure),
-        "mask_safe": on.quality,
+        "mask_safe": on.is_good,
     }
     components: dict[str, Any] = {
         key: RegionNDMap(geom, data=values.reshape(geom.data_shape), dtype=values.dtype)
@@ -141,7 +142,7 @@ def companion_files(path: Path) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        The names by the card of the header; without those that are ``none``.
+        The names by header card, except those that are ``none``.
 
     Raises
     ------
@@ -187,7 +188,7 @@ def _read_spectrum(path: Path) -> Spectrum:
     return Spectrum(
         path=path,
         counts=counts,
-        quality=_read_scaling(path, data, header, "QUALITY", size, default=0) == 0,
+        is_good=_read_scaling(path, data, header, "QUALITY", size, default=0) == 0,
         backscal=_read_scaling(path, data, header, "BACKSCAL", size),
         areascal=_read_scaling(path, data, header, "AREASCAL", size),
         exposure=exposure,
@@ -205,8 +206,8 @@ def _read_counts(path: Path, data: Any, columns: set[str], exposure: float) -> A
     rounded = np.round(counts)
     if (np.abs(counts - rounded) > RATE_TOLERANCE * np.maximum(1, np.abs(rounded) * 1e-3)).any():
         raise FileError(
-            f"{path}: RATE times EXPOSURE ({exposure} s) gives no whole numbers, so the rates are "
-            "weighted or subtracted; expected the COUNTS, which wstat needs"
+            f"{path}: RATE times EXPOSURE ({exposure} s) is not a whole number, so the rates are "
+            "weighted or background-subtracted; expected the COUNTS, which wstat needs"
         )
     return rounded
 
@@ -289,7 +290,7 @@ def _axis_from_edges(path: Path, hdu: Any, low: str, high: str, name: str) -> Ma
 
 
 def _read_exposure(path: Path, on: Spectrum, geom: Any) -> Any:
-    """Return the exposure, with the scaling of the area if it is the same in all channels."""
+    """Return the exposure, including the scaling of the area if it is equal in all channels."""
     from astropy import units as u
     from astropy.io import fits
     from gammapy.maps import RegionGeom, RegionNDMap
@@ -319,7 +320,7 @@ def _read_exposure(path: Path, on: Spectrum, geom: Any) -> Any:
 
 
 def _read_edisp(path: Path, axis: MapAxis, exposure: Any, on: Spectrum) -> Any:
-    """Return the energy dispersion, with the scaling of the area if it varies by channel."""
+    """Return the energy dispersion, including the scaling of the area if it varies by channel."""
     from astropy.io import fits
     from gammapy.irf import EDispKernel, EDispKernelMap
 
@@ -334,7 +335,9 @@ def _read_edisp(path: Path, axis: MapAxis, exposure: Any, on: Spectrum) -> Any:
     if true_axis.nbin != area_axis.nbin or not np.allclose(
         true_axis.edges.to_value("TeV"), area_axis.edges.to_value("TeV"), rtol=1e-4, atol=0
     ):
-        raise FileError(f"{path} has other true energies than the effective area (ANCRFILE)")
+        raise FileError(
+            f"{path}: the true energies differ from those of the effective area (ANCRFILE)"
+        )
     if not on.has_constant_area:
         matrix = matrix * on.areascal
     kernel = EDispKernel(axes=[area_axis, axis], data=matrix)
@@ -344,7 +347,7 @@ def _read_edisp(path: Path, axis: MapAxis, exposure: Any, on: Spectrum) -> Any:
 
 
 def _first_channel(hdus: Any, hdu: Any) -> int:
-    """Return the number of the first channel: TLMIN of F_CHAN, or as in EBOUNDS."""
+    """Return the number of the first channel, from TLMIN of F_CHAN or from EBOUNDS."""
     index = [str(name).upper() for name in hdu.columns.names].index("F_CHAN") + 1
     if (first := hdu.header.get(f"TLMIN{index}")) is not None:
         return int(first)
@@ -374,7 +377,7 @@ def _read_matrix(path: Path, hdu: Any, first_channel: int, channels: int) -> Arr
 
 
 def _read_region(path: Path) -> tuple[Any, Any]:
-    """Return the on region of a PHA file and its WCS; None without a region of the sky."""
+    """Return the on region of a PHA file and its WCS; None if there is no region of the sky."""
     from astropy.io import fits
     from gammapy.maps import RegionGeom
 

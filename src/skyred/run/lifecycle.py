@@ -45,7 +45,7 @@ class Watchers:
             incomplete. All other hooks are called first.
         """
         disk_error: Exception | None = None
-        for name, implementation in self.plugins.watchers(hook):
+        for name, implementation in self.plugins.hook_implementations(hook):
             if "report" in record:  # includes the errors of the hooks called before
                 record["report"] = attrs.evolve(record["report"], watchers=tuple(self.faults))
             arguments = [record[argument] for argument in implementation.argnames]

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from skyred.errors import ModelError, RunsFailedError
+from skyred.errors import ModelError
 from skyred.interfaces import Chain, DataEntry, Engine, Product, ReducedData
+from skyred.interfaces.dataset_names import require_names
 from skyred.interfaces.records import STATUSES, STEPS, FitResult, Outcome, Run, StepRecord
 from skyred.io.streaming import Workers
 from skyred.likelihood import objective_of, restored_on_error
@@ -21,8 +22,9 @@ from skyred.plugins import Plugins
 from skyred.result.load_datasets import check_unique_names, load_datasets
 from skyred.run.build_models import build_models
 from skyred.run.cache import Cache
+from skyred.run.failures import raise_on_failures, require_reduced
 from skyred.run.lifecycle import Watchers
-from skyred.run.reduce import Reducer, describe
+from skyred.run.reduce import Reducer
 from skyred.run.select import Selection, select
 
 if TYPE_CHECKING:
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import Models
 
 log = logging.getLogger(__name__)
-_ON_FAULT_HINT = "use those with faults anyway (data.{}.on_fault: note), "
 
 
 @attrs.define(eq=False)
@@ -169,6 +170,7 @@ class Steps:
             name: input_data.datasets for name, input_data in inputs_by_name.items()
         }
         _check_names(datasets_by_entry)  # before archives are reduced
+        self._check_estimators(self._expected_names(datasets_by_entry))
         self.reduced_datasets += [
             dataset for datasets in datasets_by_entry.values() for dataset in datasets
         ]
@@ -177,8 +179,8 @@ class Steps:
             self.reduced_datasets += datasets
         if self.cache is not None:
             self.cache.prune()
-        self._raise_on_failures()
-        self._require_reduced()
+        raise_on_failures(self.outcomes, self.pipeline)
+        require_reduced(self.outcomes, self.outputs["select"])
         _check_names(datasets_by_entry)
         _set_fit_ranges(
             [(entry, datasets_by_entry[name]) for name, entry in self._active_entries()]
@@ -195,6 +197,24 @@ class Steps:
             path for input_data in inputs_by_name.values() for path in input_data.files
         )
         return Datasets(self.reduced_datasets)
+
+    def _expected_names(self, datasets_by_entry: Mapping[str, Iterable[Any]]) -> list[str]:
+        """Return the names of the existing datasets, and patterns for those to be reduced."""
+        names = [dataset.name for datasets in datasets_by_entry.values() for dataset in datasets]
+        to_reduce = [
+            entry.name_pattern(name)
+            for name, entry in self._active_entries()
+            if name not in datasets_by_entry
+        ]
+        return [*names, *to_reduce]
+
+    def _check_estimators(self, expected: Sequence[str]) -> None:
+        """Raise an error if an estimator names a dataset that does not exist."""
+        for estimator in self.pipeline.estimate:
+            try:
+                require_names(expected, estimator.datasets)
+            except ModelError as error:
+                raise ModelError(f"estimate {estimator.label}: {error}") from None
 
     def _iter_reduced(self, details: dict[str, Any]) -> Iterator[tuple[str, Datasets]]:
         selections = self.outputs["select"]
@@ -242,38 +262,9 @@ class Steps:
             log.info("%s %d: %s", outcome.entry, outcome.obs_id, note)
         self.watchers.notify("skyred_observation_reduced", run=self.record, outcome=outcome)
 
-    def _require_reduced(self) -> None:
-        reduced_entries = {
-            outcome.entry for outcome in self.outcomes if outcome.status in ("reduced", "cached")
-        }
-        if empty_entries := [
-            entry for entry in self.outputs["select"] if entry not in reduced_entries
-        ]:
-            outcomes = [outcome for outcome in self.outcomes if outcome.entry in empty_entries]
-            raise RunsFailedError(
-                f"none of {len(outcomes)} observations of data.{', data.'.join(empty_entries)} "
-                f"could be reduced:\n{describe(outcomes)}"
-            )
-
-    def _raise_on_failures(self) -> None:
-        failed = [
-            outcome
-            for outcome in self.outcomes
-            if outcome.status == "failed" and self.pipeline.data[outcome.entry].on_error == "stop"
-        ]
-        if failed:
-            entry = failed[0].entry
-            by_inspection = any(outcome.maker == "inspection" for outcome in failed)
-            raise RunsFailedError(
-                f"{len(failed)} of {len(self.outcomes)} runs failed:\n{describe(failed)}\n"
-                f"fix them, exclude them, {_ON_FAULT_HINT.format(entry) if by_inspection else ''}"
-                f"or continue without them (data.{entry}.on_error: skip)"
-                + "; tracebacks are in observations.ecsv"
-                * any(outcome.traceback for outcome in failed)
-            )
-
     def _model(self, details: dict[str, Any]) -> Models | None:
         datasets = self.outputs["reduce"]
+        self._check_estimators(datasets.names)  # before the fit, which may take long
         models = build_models(self.pipeline.model, datasets)
         datasets.models = models
         # gammapy silently drops a model if none of its datasets exists

@@ -1,4 +1,4 @@
-"""Python literals of values: numbers, strings, quantities, positions, regions and paths."""
+"""Python code for values: numbers, strings, quantities, positions, regions and paths."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from astropy import units as u
 
-from skyred.fields import Location, Position
+from skyred.fields import Instant, Location, Position
 
 
 def literal(value: Any) -> str:
@@ -90,7 +90,7 @@ def quantity_text(value: float, unit: u.UnitBase) -> str:
     value : float
         The number.
     unit : Unit
-        Its unit.
+        The unit.
 
     Returns
     -------
@@ -116,6 +116,25 @@ def position_code(position: Position) -> str:
     """
     lon, lat = (quantity_code(angle) for angle in (position.lon, position.lat))
     return f"SkyCoord({lon}, {lat}, frame={literal(position.frame)})"
+
+
+def time_code(instant: Instant) -> str:
+    """Return the code of a point in time as a ``Time`` in TT.
+
+    In one time scale, any points in time can be combined in an array.
+
+    Parameters
+    ----------
+    instant : Instant
+        The point in time.
+
+    Returns
+    -------
+    str
+        The code.
+    """
+    code = f"Time({literal(instant.iso)}, scale={literal(instant.scale)})"
+    return code if instant.scale == "tt" else f"{code}.tt"
 
 
 def regions_code(sources: tuple[str, ...]) -> str:

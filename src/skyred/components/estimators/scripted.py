@@ -1,9 +1,8 @@
-"""Parts of exported gammapy scripts that several estimators write."""
+"""Code in exported gammapy scripts that several estimators share."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from skyred.errors import ExportError
@@ -15,15 +14,13 @@ if TYPE_CHECKING:
     from skyred.fields import Instant
 
 
-def write_map(script: Script, patterns: Sequence[str]) -> str:
+def write_map(script: Script) -> str:
     """Write ``dataset``, the map dataset of an estimator, and return its name.
 
     Parameters
     ----------
     script : Script
         The script to add code to.
-    patterns : sequence of str
-        Names of the datasets, possibly with wildcards; all maps if empty.
 
     Returns
     -------
@@ -33,15 +30,9 @@ def write_map(script: Script, patterns: Sequence[str]) -> str:
     Raises
     ------
     ExportError
-        If the number of map datasets is not one: gammapy's map estimators need a single one.
+        If there is not exactly one map dataset, as gammapy's map estimators require.
     """
-    datasets = script.all_datasets
-    maps = [
-        dataset
-        for dataset in datasets
-        if dataset.is_map
-        and (not patterns or any(fnmatchcase(dataset.name, pattern) for pattern in patterns))
-    ]
+    maps = [dataset for dataset in script.all_datasets if dataset.is_map]
     if len(maps) != 1 or not maps[0].single:
         raise ExportError(
             "sums several map datasets, but gammapy's estimator needs a single one: "
@@ -61,7 +52,7 @@ def write_without_sources(script: Script, name: str) -> None:
     name : str
         Name of the dataset.
     """
-    script.body.add("# the fitted background alone is the null hypothesis")
+    script.body.add("# the null hypothesis is the fitted background without sources")
     if any(dataset.on_off for dataset in script.all_datasets if dataset.name == name):
         script.body.add(f'dataset = dataset.copy(name="{name}")')
     else:
@@ -73,8 +64,8 @@ def write_without_sources(script: Script, name: str) -> None:
     script.body.add("dataset.models = None")
 
 
-def edges_option(script: Script, label: str, edges: u.Quantity | None) -> list[str]:
-    """Return the option of the energy edges.
+def energy_edges_argument(script: Script, label: str, edges: u.Quantity | None) -> list[str]:
+    """Return the argument of the energy edges, as code.
 
     Parameters
     ----------
@@ -88,15 +79,15 @@ def edges_option(script: Script, label: str, edges: u.Quantity | None) -> list[s
     Returns
     -------
     list of str
-        The option as code; empty without edges.
+        The argument; empty without edges.
     """
     if edges is None:
         return []
     return [f"energy_edges={script.constant(f'{label}_EDGES', script.quantity(edges))}"]
 
 
-def changed_options(estimator: Any, *names: str) -> list[str]:
-    """Return the options that differ from the defaults of skyred and gammapy.
+def non_default_arguments(estimator: Any, *names: str) -> list[str]:
+    """Return the options that differ from the defaults, as arguments in code.
 
     Parameters
     ----------
@@ -108,7 +99,7 @@ def changed_options(estimator: Any, *names: str) -> list[str]:
     Returns
     -------
     list of str
-        The options as code.
+        The arguments.
     """
     return [
         f"{name}={literal(getattr(estimator, name))}"
@@ -118,7 +109,7 @@ def changed_options(estimator: Any, *names: str) -> list[str]:
 
 
 def write_maps(script: Script, label: str, quantity: str = "sqrt_ts") -> None:
-    """Write flux maps to a file, and draw one quantity of them.
+    """Write code that writes flux maps to a file, and draws one of their quantities.
 
     Parameters
     ----------
@@ -147,7 +138,7 @@ def write_parameters(script: Script, patterns: Sequence[str]) -> None:
     script : Script
         The script to add code to.
     patterns : sequence of str
-        Names of parameters, possibly with wildcards; all free ones if empty.
+        Names of parameters, possibly with wildcards; all free parameters if empty.
     """
     script.body.add(
         "models = datasets.models",
@@ -174,7 +165,7 @@ def write_parameters(script: Script, patterns: Sequence[str]) -> None:
 
 
 def write_time_bins(script: Script, width: u.Quantity, start: Instant | None = None) -> str:
-    """Write equal time intervals, and return their name.
+    """Write equal time intervals, and return the name of their variable.
 
     Parameters
     ----------
@@ -193,21 +184,62 @@ def write_time_bins(script: Script, width: u.Quantity, start: Instant | None = N
     script.use("numpy as np")
     step = script.quantity(width)
     script.body.add(
-        "first = min(dataset.gti.time_start[0] for dataset in datasets)",
-        "last = max(dataset.gti.time_stop[-1] for dataset in datasets)",
-        f"width = {step}",
+        f'width = ({step}).to_value("s")',
+        "starts, stops = zip(*[time_range(dataset) for dataset in datasets], strict=True)",
     )
-    if start is not None:
-        script.use("astropy.time", "Time")
+    _write_time_range(script)
+    if start is None:
+        script.body.add("first = min(starts)")
+    else:
+        script.body.add(f"first = {script.time(start)}")
+    script.body.add("numbers = set()")
+    with script.body.inside("for start, stop in zip(starts, stops, strict=True):"):
         script.body.add(
-            f"start = Time({literal(start.iso)}, scale={literal(start.scale)})",
-            "first = start + width * np.floor((first - start).to_value(width.unit) / width.value)",
+            "# as gammapy, allow for rounding",
+            'low = int(np.floor(((start - first).to_value("s") + 1e-6) / width))',
+            'high = int(np.ceil(((stop - first).to_value("s") - 1e-6) / width))',
+            "numbers.update(range(low, max(high, low + 1)))",
         )
+    script.use("astropy", "units as u")
     script.body.add(
-        "number = int(np.ceil((last - first).to_value(width.unit) / width.value))",
-        "intervals = [first + width * np.array([i, i + 1]) for i in range(number)]",
+        "intervals = [first + width * np.array([i, i + 1]) * u.s for i in sorted(numbers)]"
     )
     return "intervals"
+
+
+def write_runs(script: Script) -> str:
+    """Write one time interval for each dataset, and return their name.
+
+    By default, gammapy's estimator takes each good time interval, but datasets with several lie in
+    none of them.
+
+    Parameters
+    ----------
+    script : Script
+        The script to add code to.
+
+    Returns
+    -------
+    str
+        Name of the variable with the intervals.
+    """
+    script.use("astropy.time", "Time")
+    _write_time_range(script)
+    script.body.add("intervals = []")
+    with script.body.inside("for start, stop in sorted(map(time_range, datasets)):"):
+        script.body.add("# datasets of the same run share an interval")
+        with script.body.inside("if not intervals or abs(start - intervals[-1][0]) > 1e-6 * u.s:"):
+            script.body.add("intervals.append(Time([start, stop]))")
+    script.use("astropy", "units as u")
+    return "intervals"
+
+
+def _write_time_range(script: Script) -> None:
+    script.shared(
+        "time_range(dataset)",
+        "Return the first start and the last stop of the good time of a dataset.",
+        "return dataset.gti.time_start.tt.min(), dataset.gti.time_stop.tt.max()",
+    )
 
 
 def write_nights(script: Script) -> str:
@@ -226,9 +258,9 @@ def write_nights(script: Script) -> str:
     script.use("numpy as np")
     script.use("astropy.time", "Time")
     script.body.add(
-        "starts = np.array([dataset.gti.time_start[0].tt.mjd for dataset in datasets])",
-        "stops = np.array([dataset.gti.time_stop[-1].tt.mjd for dataset in datasets])",
-        "# nights are separated in the middle of the longest period of the day without a start",
+        "starts = np.array([dataset.gti.time_start.tt.mjd.min() for dataset in datasets])",
+        "stops = np.array([dataset.gti.time_stop.tt.mjd.max() for dataset in datasets])",
+        "# nights are separated in the middle of the longest daily period in which no run starts",
         "clock = np.sort(starts % 1)",
         "gaps = np.diff(clock, append=clock[0] + 1)",
         "nights = np.floor(starts - clock[gaps.argmax()] - gaps.max() / 2)",
@@ -237,8 +269,8 @@ def write_nights(script: Script) -> str:
     with script.body.inside("for night in np.unique(nights):"):
         script.body.add(
             "start, stop = starts[nights == night].min(), stops[nights == night].max()",
-            "# gammapy uses datasets fully inside an interval: allow a second for rounding",
-            "ends = [start - 1 / 86400, stop + 1 / 86400]",
-            'intervals.append(Time(ends, format="mjd", scale="tt"))',
+            "# gammapy uses only datasets fully inside an interval: add 1 s for rounding",
+            "bounds = [start - 1 / 86400, stop + 1 / 86400]",
+            'intervals.append(Time(bounds, format="mjd", scale="tt"))',
         )
     return "intervals"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -22,13 +23,14 @@ from skyred.likelihood.minimise.minuit_rounds import search_by_minuit
 from skyred.likelihood.minimise.newton import descend
 from skyred.likelihood.minimise.newton_search import NewtonResult, NewtonSearch
 from skyred.likelihood.minimise.search_result import SearchResult
+from skyred.likelihood.minimise.sharp_errors import with_profile_errors
 from skyred.likelihood.minimise.sharp_search import SharpSearch
 from skyred.likelihood.minimise.sharp_sources import is_non_smooth, without_small_sizes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skyred.interfaces.objective import Objective
+    from skyred.interfaces.objective import Objective, SharpSource
 
     Array = NDArray[np.float64]
 
@@ -105,7 +107,7 @@ def _search(
         end = search_by_minuit(objective, minuit, goal)
         sources = objective.sharp(end.values) if objective.sharp else ()
         if sources and end.calls <= calls and is_non_smooth(objective, end.values, sources):
-            sharp = SharpSearch(objective, goal).run(end.values, sources)
+            sharp = _search_sharp_sources(objective, goal, end.values, sources)
             end = _add_earlier_search(sharp, end.calls, end.notes)
         if method == "newton":
             end = attrs.evolve(end, notes=(*end.notes, "fitted by MIGRAD: no exact derivatives"))
@@ -119,7 +121,7 @@ def _search_by_newton(objective: Objective, minuit: MinuitSearch, goal: float) -
     if sources:
         newton = NewtonSearch(without_small_sizes(objective, sources), goal).run(objective.start)
         if not _is_minimum(newton, goal) or is_non_smooth(objective, newton.x, sources):
-            end = SharpSearch(objective, goal).run(newton.x, sources)
+            end = _search_sharp_sources(objective, goal, newton.x, sources)
             return _add_earlier_search(end, newton.calls, newton.notes)
     else:
         newton = _run_newton(objective, goal)
@@ -140,6 +142,13 @@ def _search_by_newton(objective: Objective, minuit: MinuitSearch, goal: float) -
         message = f"{end.message}; the statistic hardly depends on {', '.join(flat)}"
         end = attrs.evolve(end, message=message)
     return _polish_after_migrad(objective, end, goal)
+
+
+def _search_sharp_sources(
+    objective: Objective, goal: float, x: Array, sources: Sequence[SharpSource]
+) -> SearchResult:
+    end = SharpSearch(objective, goal).run(x, sources)
+    return with_profile_errors(objective, end, sources)
 
 
 def _is_minimum(newton: NewtonResult, goal: float) -> bool:

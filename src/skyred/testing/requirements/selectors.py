@@ -15,8 +15,8 @@ _SUB_TABLE = "Return table[mask] or table[indices]: unchanged rows with all colu
 
 
 @requirement("returns a sub-table with unchanged rows", "selector", fix=_SUB_TABLE)
-def sub_table(case: ComponentCase) -> None:
-    """Check that each row is in the table, and occurs no more often than in the table.
+def returns_sub_table(case: ComponentCase) -> None:
+    """Check that each row is in the table, and is not duplicated.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ def sub_table(case: ComponentCase) -> None:
     "selector",
     fix=_SUB_TABLE + " Later steps need an ObservationTable.",
 )
-def same_type(case: ComponentCase) -> None:
-    """Check that the type is kept: other selectors call methods of ObservationTable.
+def keeps_type(case: ComponentCase) -> None:
+    """Check the type of the table, because other selectors call methods of ObservationTable.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def same_type(case: ComponentCase) -> None:
     "selector",
     fix="Work on table.copy(), or on arrays created from its columns.",
 )
-def leaves_table(case: ComponentCase) -> None:
+def leaves_table_unchanged(case: ComponentCase) -> None:
     """Check that rows, columns, units and metadata stay equal.
 
     Parameters
@@ -86,7 +86,7 @@ def reproducible_selection(case: ComponentCase) -> None:
         The selector to be checked.
     """
     first = contents(_select(case, case.table()))
-    with suppress(SkyredError):  # it may select runs by identifier
+    with suppress(SkyredError):  # it may require runs that are not among these rows
         _select(case, case.table()[:2])
     changed = differences(first, contents(_select(case, case.table())))
     require(not changed, "; ".join(changed[:3]))
@@ -98,7 +98,7 @@ def reproducible_selection(case: ComponentCase) -> None:
     fix="Return the empty table: preceding selectors may have removed all rows.",
 )
 def accepts_empty_table(case: ComponentCase) -> None:
-    """Check that the selector accepts an empty table, as other selectors may return one.
+    """Check that the selector accepts an empty table, because other selectors may return one.
 
     Parameters
     ----------
@@ -107,9 +107,9 @@ def accepts_empty_table(case: ComponentCase) -> None:
     """
     try:
         selected = _select(case, case.table()[:0])
-    except SkyredError:  # a clear error: the selector requires runs by identifier
+    except SkyredError:  # the selector requires certain runs, and reports that they are missing
         return
-    require(len(selected) == 0, f"from no rows it returns {len(selected)}")
+    require(len(selected) == 0, f"for an empty table it returns {len(selected)} rows")
 
 
 def _select(case: ComponentCase, table: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Stackers with one defect each, and the valid ones that they are derived from."""
+"""Stackers with one defect each, and the valid stackers that they derive from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from skyred.interfaces import value
 
 @value
 class ListStacker(Stacker):
-    """Keep a copy of each dataset, the base class of others."""
+    """Keep a copy of each dataset; base class of the stackers in this module."""
 
     def zero(self, geometry: Any) -> Any:
         return []

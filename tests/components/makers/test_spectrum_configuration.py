@@ -1,4 +1,4 @@
-"""Mistakes in the configuration of spectra: reported before any data are read."""
+"""Errors in the configuration of spectra, which are reported before data are read."""
 
 from __future__ import annotations
 
@@ -31,36 +31,36 @@ OFF = "reflected-regions"
 WOBBLE = "reflected-regions, finder: wobble"
 
 
-def problems(
+def error_message(
     region: str = CIRCLE,
     spectrum: str = "use_region_center: true",
     safe: str = "methods: aeff-max",
     off: str = OFF,
     estimate: str = "",
 ) -> str:
-    """Return the problems of a pipeline, one on each line."""
+    """Return the error message of an invalid pipeline, which has one problem per line."""
     yaml_text = CONFIG.format(
         region=region, spectrum=spectrum, safe=safe, off=off, estimate=estimate
     )
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError) as excinfo:
         Pipeline.from_yaml(yaml_text)
-    return str(caught.value)
+    return str(excinfo.value)
 
 
-def load(**parts: str) -> Pipeline:
-    filled = {
+def load(**changes: str) -> Pipeline:
+    values = {
         "region": CIRCLE,
         "spectrum": "use_region_center: true",
         "safe": "methods: aeff-max",
         "off": OFF,
         "estimate": "",
-        **parts,
+        **changes,
     }
-    return Pipeline.from_yaml(CONFIG.format(**filled))
+    return Pipeline.from_yaml(CONFIG.format(**values))
 
 
 @pytest.mark.parametrize(
-    "parts",
+    "changes",
     [
         {},
         {"region": "icrs; ellipse(83.63, 22.01, 0.2, 0.1, 30)"},
@@ -72,10 +72,10 @@ def load(**parts: str) -> Pipeline:
         {"spectrum": "parts: [counts, exposure, edisp, background]", "off": "safe-mask"},
         {"safe": "position: [83.63 deg, 22.01 deg], methods: aeff-max, irfs: DL3"},
     ],
-    ids=lambda parts: "+".join(parts) or "as it is",
+    ids=lambda changes: "+".join(changes) or "default",
 )  # fmt: skip
-def test_valid_configuration_is_accepted_and_written_back(parts):
-    pipeline = load(**parts)
+def test_valid_configuration_is_accepted_and_written_as_yaml(changes):
+    pipeline = load(**changes)
     assert Pipeline.from_yaml(pipeline.to_yaml()).digest() == pipeline.digest()
 
 
@@ -89,22 +89,22 @@ def test_valid_configuration_is_accepted_and_written_back(parts):
         ("", r"is not a region"),
     ],
 )
-def test_on_region_must_be_one_region_of_the_sky(region, message):
-    assert re.search(r"data\.crab\.geometry\.on_region: .*" + message, problems(region))
+def test_on_region_must_be_a_single_sky_region(region, message):
+    assert re.search(r"data\.crab\.geometry\.on_region: .*" + message, error_message(region))
 
 
 def test_mask_map_as_on_region_is_refused(tmp_path):
     (tmp_path / "mask.fits").touch()
-    assert "mask.fits is a map; expected one region" in problems(str(tmp_path / "mask.fits"))
+    assert "mask.fits is a map; expected one region" in error_message(str(tmp_path / "mask.fits"))
 
 
-def test_on_region_must_be_given():
+def test_on_region_is_required():
     axis = EnergyAxis(min="1 TeV", max="10 TeV", bins=4)
     with pytest.raises(TypeError, match="on_region"):
         SpectrumGeometry(energy=axis, energy_true=axis)
 
 
-def test_true_energies_must_overlap():
+def test_true_energies_must_overlap_with_reconstructed_energies():
     with pytest.raises(FieldError, match="energy_true: does not overlap with energy"):
         SpectrumGeometry(
             on_region=CIRCLE,
@@ -114,7 +114,7 @@ def test_true_energies_must_overlap():
 
 
 @pytest.mark.parametrize(
-    ("parts", "option_path", "message"),
+    ("changes", "option_path", "message"),
     [
         (
             {"region": "icrs; ellipse(83.6, 22, 0.2, 0.1, 0)",
@@ -128,7 +128,7 @@ def test_true_energies_must_overlap():
         ),
         (
             {"off": "safe-mask"},
-            "make[0]", "no maker of data.crab makes a background; add a maker such as reflected",
+            "make[0]", "no maker of data.crab creates a background; add a maker such as reflected",
         ),
         (
             {"region": "icrs; point(83.6, 22)"},
@@ -136,10 +136,10 @@ def test_true_energies_must_overlap():
         ),
         (
             {"region": "icrs; polygon(83, 22, 83.2, 22, 83.1, 22.2)"},
-            "make[2]", "is a PolygonSkyRegion; expected one with a centre",
+            "make[2]", "is a PolygonSkyRegion; expected a region with a centre",
         ),
         (
-            {"off": WOBBLE}, "make[2].n_off_regions", "is not set; set it for finder: wobble",
+            {"off": WOBBLE}, "make[2].n_off_regions", "is not set; finder: wobble needs a number",
         ),
         (
             {"off": WOBBLE + ", n_off_regions: 3, min_distance: 0.2 rad"},
@@ -200,12 +200,12 @@ def test_true_energies_must_overlap():
             "make[2].off_phase", "is empty; expected [low, high]",
         ),
     ],
-    ids=lambda part: part.replace("make[", "").replace("]", "") if isinstance(part, str) else "",
+    ids=lambda case: case.replace("make[", "").replace("]", "") if isinstance(case, str) else "",
 )  # fmt: skip
-def test_inconsistent_options_are_reported(parts, option_path, message):
-    reported = problems(**parts)
-    assert message in reported
-    assert f"{option_path}: " in reported
+def test_inconsistent_options_are_reported(changes, option_path, message):
+    error = error_message(**changes)
+    assert message in error
+    assert f"{option_path}: " in error
 
 
 def test_maker_of_spectra_needs_the_geometry_spectrum(crab_yaml):
@@ -214,6 +214,6 @@ def test_maker_of_spectra_needs_the_geometry_spectrum(crab_yaml):
             Pipeline.from_yaml(crab_yaml.replace("{kind: map}", f"{{kind: {kind}}}"))
 
 
-def test_options_for_the_other_finder_are_refused_in_python():
+def test_options_of_another_finder_are_refused_in_python():
     with pytest.raises(FieldError, match="angle_increment: has no effect with finder: wobble"):
         ReflectedRegions(finder="wobble", n_off_regions=2, angle_increment="0.2 rad")

@@ -8,7 +8,7 @@ import numpy as np
 from gammapy.datasets import Datasets
 from gammapy.estimators import FluxPoints, FluxProfileEstimator, LightCurveEstimator
 
-from points_side_by_side import STATISTICS, precise
+from flux_points_comparison import STATISTICS, precise_fit
 
 PER_DATASET = ("counts", "npred", "npred_excess")
 
@@ -22,21 +22,31 @@ def copy_datasets(datasets: Datasets) -> Datasets:
 
 
 def light_curve_by_gammapy(datasets: Datasets, source: str, **options: Any) -> FluxPoints:
-    """Estimate a light curve by gammapy's estimator, on copies."""
-    estimator = LightCurveEstimator(source=source, fit=precise(), **options)
+    """Estimate a light curve with gammapy, on copies of the datasets."""
+    estimator = LightCurveEstimator(source=source, fit=precise_fit(), **options)
     return estimator.run(copy_datasets(datasets))
 
 
 def profile_by_gammapy(datasets: Datasets, regions: Any, **options: Any) -> FluxPoints:
-    """Estimate a profile by gammapy's estimator, on copies."""
-    return FluxProfileEstimator(regions, fit=precise(), **options).run(copy_datasets(datasets))
+    """Estimate a flux profile with gammapy, on copies of the datasets."""
+    return FluxProfileEstimator(regions, fit=precise_fit(), **options).run(copy_datasets(datasets))
 
 
 def assert_same(ours: FluxPoints, theirs: FluxPoints, bins: Any = slice(None)) -> None:
-    """Compare all quantities of two estimates, ours only in some bins of time or distance.
+    """Check that all quantities of two estimates agree.
 
-    Relative to gammapy's by 1e-3, which is the tolerance of its root finding and of its fit;
-    statistics, of which differences matter, by 1e-2 absolute; counts and success exactly.
+    Counts and `success` must be equal. Statistics may differ by 1e-2, since only their differences
+    matter. Other quantities may differ by 1e-3 relative to gammapy's, which is the tolerance of
+    gammapy's root finding and of its fit.
+
+    Parameters
+    ----------
+    ours : FluxPoints
+        Estimate by skyred.
+    theirs : FluxPoints
+        Estimate by gammapy.
+    bins : index
+        Bins of time or distance of `ours` that correspond to those of `theirs`; by default all.
     """
     assert ours.available_quantities == theirs.available_quantities
     for name in theirs.available_quantities:

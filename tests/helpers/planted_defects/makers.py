@@ -34,7 +34,7 @@ class MeanEvents(Maker):
     mean: float | None = option(None, type=float, doc="Mean number of events, set by `prepare`.")
 
     def prepare(self, observations: Any) -> Any:
-        return self.evolve(mean=float(np.mean([len(o.events.table) for o in observations])))
+        return self.evolve(mean=float(np.mean([len(obs.events.table) for obs in observations])))
 
     def make(self, dataset: Any, observation: Any) -> Any:
         dataset.background.data *= len(observation.events.table) / self.mean
@@ -76,7 +76,7 @@ class CountsCalls(Maker):
 
 @component
 class UsesModuleState(Maker):
-    """A maker with state in its module, which is missing in another process."""
+    """A maker that depends on a global variable, which other processes do not share."""
 
     kind = "planted-uses-module-state"
 
@@ -151,7 +151,7 @@ class HidesPreparation(Maker):
 
     def prepare(self, observations: Any) -> Any:
         prepared = self.evolve()
-        prepared.__dict__["_mean"] = float(np.mean([len(o.events.table) for o in observations]))
+        prepared.__dict__["_mean"] = float(np.mean([len(obs.events.table) for obs in observations]))
         return prepared
 
     def make(self, dataset: Any, observation: Any) -> Any:

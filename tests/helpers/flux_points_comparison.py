@@ -27,7 +27,7 @@ STATISTICS = ("stat", "stat_null", "ts", "stat_scan")
 EXACT = ("e_ref", "e_min", "e_max", "ref_dnde", "ref_flux", "ref_eflux", "counts", "success")
 
 
-def precise() -> Fit:
+def precise_fit() -> Fit:
     """Return a gammapy fit with a tighter tolerance.
 
     By default, MIGRAD stops up to 0.05 errors from the minimum, which changes norms, errors and
@@ -39,16 +39,16 @@ def precise() -> Fit:
 def flux_points_by_gammapy(
     datasets: Datasets, source: str, energy_edges: u.Quantity, **options: Any
 ) -> FluxPoints:
-    """Estimate flux points of copies by gammapy's estimator."""
+    """Estimate flux points with gammapy, on copies of the datasets."""
     copies = Datasets([dataset.copy(name=dataset.name) for dataset in datasets])
     copies.models = datasets.models.copy()
-    options = {"fit": precise(), **options}
+    options = {"fit": precise_fit(), **options}
     estimator = FluxPointsEstimator(source=source, energy_edges=energy_edges, **options)
     return estimator.run(copies)
 
 
 def table(points: FluxPoints) -> dict[str, np.ndarray]:
-    """Return the columns as arrays with a row for each energy."""
+    """Return the columns as arrays in SI units, with a row for each energy."""
     rows = points.to_table(sed_type="likelihood")
     columns = {name: np.asarray(rows[name].quantity.si.value if rows[name].unit else rows[name])
              for name in rows.colnames}  # fmt: skip
@@ -58,9 +58,21 @@ def table(points: FluxPoints) -> dict[str, np.ndarray]:
 def assert_same_points(
     ours: FluxPoints, theirs: FluxPoints, skip: tuple[str, ...] = (), **tolerances: float
 ) -> None:
-    """Compare every column of two estimates.
+    """Check that all columns of two estimates agree.
 
-    Relative to gammapy's; statistics, of which differences matter, absolute.
+    Statistics may differ by 1e-2, since only their differences matter, and other floats by 1e-3
+    relative to gammapy's, or 1e-2 for the sensitivity. All other columns must be equal.
+
+    Parameters
+    ----------
+    ours : FluxPoints
+        Estimate by skyred.
+    theirs : FluxPoints
+        Estimate by gammapy.
+    skip : tuple of str
+        Columns that are not compared.
+    **tolerances : float
+        Other tolerances, by column: absolute for statistics, relative otherwise.
     """
     columns, expected = table(ours), table(theirs)
     assert columns.keys() == expected.keys()
@@ -86,14 +98,14 @@ def assert_same_points(
 def assert_agrees_with_gammapy(
     datasets: Datasets, source: str, energy_edges: u.Quantity = EDGES, **options: Any
 ) -> FluxPoints:
-    """Estimate by both, compare, and return skyred's result."""
+    """Estimate flux points with skyred and gammapy, compare them, and return skyred's."""
     ours = skyred.flux_points(datasets, source, energy_edges, **options)
     assert_same_points(ours, flux_points_by_gammapy(datasets, source, energy_edges, **options))
     return ours
 
 
 def sources() -> Models:
-    """Return two overlapping sources, and the background of `plain.simulate`."""
+    """Return models of two overlapping sources and of the background of `plain.simulate`."""
     steep = PowerLawSpectralModel(index=2.5, amplitude="4e-11 cm-2 s-1 TeV-1")
     hard = PowerLawSpectralModel(index=2.0, amplitude="2e-11 cm-2 s-1 TeV-1")
     point = PointSpatialModel(lon_0="83.651 deg", lat_0="22.03 deg", frame="icrs")
@@ -105,17 +117,16 @@ def sources() -> Models:
     ])  # fmt: skip
 
 
-def map_case(models: Models | None = None) -> Datasets:
-    """Return a map with several sources and slightly wrong models."""
-    truth = sources()
-    dataset: MapDataset = plain.simulate(truth)
+def simulated_map(models: Models | None = None) -> Datasets:
+    """Return a map that is simulated with `sources()`, with these or other models."""
+    dataset: MapDataset = plain.simulate(sources())
     datasets = Datasets([dataset])
     datasets.models = models if models is not None else sources()
     return datasets
 
 
 def crab_spectra(runs: tuple[int, ...] = plain.RUNS) -> Datasets:
-    """Return the H.E.S.S. spectra of the Crab nebula, with a model."""
+    """Return the H.E.S.S. spectra of the Crab nebula, with a power law as model."""
     folder = plain.archive().parent / "joint-crab" / "spectra" / "hess"
     spectra = [
         SpectrumDatasetOnOff.read(folder / f"pha_obs{run}.fits", name=f"run-{run}") for run in runs

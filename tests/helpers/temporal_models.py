@@ -1,6 +1,6 @@
 """One or more instances of every temporal model of gammapy, by class.
 
-The good time intervals of the small datasets are four and a half hours, from MJD 58849.
+The models vary within the good time intervals of the small datasets: 4.5 hours from MJD 58849.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _phase_curve() -> m.TemporalModel:
     )
 
 
-def _gauss(cls: type[m.TemporalModel], **options: u.Quantity) -> Temporal:
+def _factory(cls: type[m.TemporalModel], **options: u.Quantity) -> Temporal:
     return lambda: cls(t_ref=T_REF, **options)
 
 
@@ -44,11 +44,11 @@ LIGHT_CURVES: dict[type[m.TemporalModel], dict[str, Temporal]] = {
         "exp-decay": lambda: m.ExpDecayTemporalModel(t_ref=T_REF, t0=3 * u.h)
     },
     m.GaussianTemporalModel: {
-        "gauss": _gauss(m.GaussianTemporalModel, sigma=0.08 * u.d),
+        "gauss": _factory(m.GaussianTemporalModel, sigma=0.08 * u.d),
         "gauss-tt": lambda: m.GaussianTemporalModel(t_ref=T_REF, sigma=2 * u.h, scale="tt"),
     },
     m.GeneralizedGaussianTemporalModel: {
-        "gauss-general": _gauss(
+        "gauss-general": _factory(
             m.GeneralizedGaussianTemporalModel, t_rise=0.05 * u.d, t_decay=0.1 * u.d, eta=0.6
         )
     },

@@ -1,4 +1,4 @@
-"""Parser of the HTML for notebooks, which checks that it is well formed."""
+"""Parser for the HTML that notebooks show; it requires well-formed HTML."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ ATTRIBUTES = {"class", "title", "open"}
 
 
 class _Parser(HTMLParser):
-    """Parser that requires closed tags."""
+    """Parser that allows only known tags and attributes, and requires closed tags."""
 
     def __init__(self) -> None:
         super().__init__()
         self.open: list[str] = []
         self.texts: list[str] = []
-        self.hints: list[str] = []
+        self.tooltips: list[str] = []
         self.tables: list[list[list[str]]] = []
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         assert tag in TAGS
         assert {name for name, _ in attributes} <= ATTRIBUTES
-        self.hints += [value or "" for name, value in attributes if name == "title"]
+        self.tooltips += [value or "" for name, value in attributes if name == "title"]
         self.open.append(tag)
         if tag == "table":
             self.tables.append([])
@@ -49,23 +49,29 @@ class _Parser(HTMLParser):
 
 @attrs.frozen
 class Page:
-    """Content of a page: its text, its hints, and its tables as rows."""
+    """Content of a page: its text, its tooltips, and its tables as lists of rows."""
 
     text: str
-    hints: list[str]
+    tooltips: list[str]
     tables: list[list[list[str]]]
 
-    def row(self, first: str, of: str = "") -> list[str]:
-        """Return the only row with a first cell; `of` is the first heading of its table."""
-        tables = [table for table in self.tables if not of or table[0][0] == of]
-        (row,) = [row for table in tables for row in table if row[0] == first]
+    def row(self, first_cell: str, heading: str = "") -> list[str]:
+        """Return the only row with a first cell, in all tables or in those with a heading."""
+        tables = [table for table in self.tables if not heading or table[0][0] == heading]
+        (row,) = [row for table in tables for row in table if row[0] == first_cell]
         return row
 
 
-def read(result: object) -> Page:
-    """Parse the notebook view of an object; fail on unknown and on unclosed tags."""
+def parse_html(view: object) -> Page:
+    """Parse the notebook view of an object, or HTML.
+
+    Raises
+    ------
+    AssertionError
+        For unknown and for unclosed tags.
+    """
     parser = _Parser()
-    parser.feed(result if isinstance(result, str) else result._repr_html_())  # type: ignore[attr-defined]
+    parser.feed(view if isinstance(view, str) else view._repr_html_())  # type: ignore[attr-defined]
     parser.close()
     assert parser.open == []
-    return Page("".join(parser.texts), parser.hints, parser.tables)
+    return Page("".join(parser.texts), parser.tooltips, parser.tables)

@@ -25,15 +25,17 @@ PLAIN = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(STRINGS, inner, max_size=2),
     max_leaves=4,
 )
-NUMBERS = st.integers(1, 99999).flatmap(lambda n: st.integers(-4, 2).map(lambda e: n * 10.0**e))
+NUMBERS = st.integers(1, 99999).flatmap(
+    lambda mantissa: st.integers(-4, 2).map(lambda exponent: mantissa * 10.0**exponent)
+)
 LOCATIONS = st.sampled_from(
     ["$SOMEWHERE/a b", "${SOMEWHERE}/c", "~/d", "sim:crab?runs=2", "e.fits"]
 )
 REGIONS = st.sampled_from(
     ["icrs; circle(83.63, 22.14, 0.2)", "galactic; box(1, 2, 3, 4, 5)", "a.reg", "$B/mask.fits"]
 )
-LON = st.floats(0, 360).map(lambda x: f"{x!r} deg")
-LAT = st.floats(-90, 90).map(lambda x: f"{x!r} deg")
+LON = st.floats(0, 360).map(lambda angle: f"{angle!r} deg")
+LAT = st.floats(-90, 90).map(lambda angle: f"{angle!r} deg")
 POSITIONS = st.tuples(LON, LAT).map(list) | st.fixed_dictionaries(
     {"lon": LON, "lat": LAT, "frame": st.sampled_from(["icrs", "galactic"])}
 )
@@ -45,20 +47,22 @@ def raw_values(spec: FieldSpec) -> st.SearchStrategy[Any]:
     type_name = spec.type_name
     if type_name.startswith("a list of quantities"):
         numbers = st.lists(NUMBERS, min_size=2, max_size=4, unique=True).map(sorted)
-        drawn: Any = numbers.map(lambda values: [f"{n!r} {spec.unit}" for n in values])
+        strategy: Any = numbers.map(lambda values: [f"{value!r} {spec.unit}" for value in values])
     elif type_name.startswith("a list, each "):
-        drawn = st.lists(
+        strategy = st.lists(
             _single_value(type_name.removeprefix("a list, each "), spec), min_size=1, max_size=3
         )
     else:
-        drawn = _single_value(type_name, spec)
-    return drawn.filter(lambda raw: _is_valid(spec, raw))
+        strategy = _single_value(type_name, spec)
+    return strategy.filter(lambda raw: _is_valid(spec, raw))
 
 
 def _single_value(type_name: str, spec: FieldSpec) -> st.SearchStrategy[Any]:
     if type_name.startswith("one of "):
         return st.sampled_from(type_name.removeprefix("one of ").split(", "))
-    bounds = [float(n) for n in re.findall(r"(?:from|to|least|most) (-?[\d.e+-]+)", type_name)]
+    bounds = [
+        float(number) for number in re.findall(r"(?:from|to|least|most) (-?[\d.e+-]+)", type_name)
+    ]
     low = bounds[0] if bounds else -1000.0
     high = bounds[1] if len(bounds) > 1 else low + 2000.0
     if type_name.startswith("a whole number"):
@@ -69,7 +73,7 @@ def _single_value(type_name: str, spec: FieldSpec) -> st.SearchStrategy[Any]:
         "true or false": st.booleans(),
         "a string": STRINGS,
         "a string or number": STRINGS | st.integers(-9, 9),
-        "a number, with or without a unit": NUMBERS.map(lambda n: f"{n!r} deg"),
+        "a number, with or without a unit": NUMBERS.map(lambda number: f"{number!r} deg"),
         "a name": NAMES,
         "a mapping": st.dictionaries(STRINGS, PLAIN, max_size=3),
         "a location": LOCATIONS,
@@ -83,8 +87,10 @@ def _single_value(type_name: str, spec: FieldSpec) -> st.SearchStrategy[Any]:
     if type_name in strategies:
         return strategies[type_name]
     if spec.unit or type_name == "a number without unit":
-        return NUMBERS.map(lambda n: f"{n!r} {spec.unit}".rstrip())
-    raise AssertionError(f"no strategy for {type_name!r}: teach tests/helpers/drawing.py")
+        return NUMBERS.map(lambda number: f"{number!r} {spec.unit}".rstrip())
+    raise AssertionError(
+        f"no strategy for {type_name!r}: add one to tests/helpers/component_strategies.py"
+    )
 
 
 def _is_valid(spec: FieldSpec, raw: Any) -> bool:
@@ -95,13 +101,13 @@ def _is_valid(spec: FieldSpec, raw: Any) -> bool:
     return True
 
 
-# values that random drawing would rarely find, for constraints of validate()
+# strategies for classes and fields whose validation rejects most random values
 SPECIAL: dict[str, Any] = {
     "EnergyAxis": st.one_of(
         st.builds(
-            lambda low, factor, bins, decade: {
+            lambda low, factor, bins, per_decade: {
                 "min": f"{low!r} TeV", "max": f"{low * factor!r} TeV", "bins": bins,
-                "per_decade": decade,
+                "per_decade": per_decade,
             },
             st.floats(0.01, 1), st.floats(2, 100), st.integers(1, 20), st.booleans(),
         ),
@@ -110,7 +116,7 @@ SPECIAL: dict[str, Any] = {
         ),
     ),
     "Source.spectral": st.dictionaries(STRINGS, PLAIN, max_size=3).map(
-        lambda d: {**d, "type": "pl"}
+        lambda options: {**options, "type": "pl"}
     ),
     "Source.spatial": st.none() | st.just({"type": "point", "lon_0": "83.6 deg"}),
     "Source.temporal": st.none() | st.just({"type": "const"}),
@@ -135,9 +141,9 @@ SPECIAL: dict[str, Any] = {
         ),
     ),
     "AdaptiveRingBackground": st.builds(
-        lambda r_in, width, more, alpha, method: {
+        lambda r_in, width, margin, alpha, method: {
             "r_in": f"{r_in!r} deg", "width": f"{width!r} deg", "threshold_alpha": alpha,
-            "r_out_max": f"{r_in + width + more!r} deg", "method": method,
+            "r_out_max": f"{r_in + width + margin!r} deg", "method": method,
         },
         st.floats(0, 2), st.floats(0.01, 1), st.floats(0.01, 1), st.floats(0.01, 1),
         st.sampled_from(["fixed_width", "fixed_r_in"]),
@@ -146,7 +152,7 @@ SPECIAL: dict[str, Any] = {
         st.fixed_dictionaries({"by": st.sampled_from(["night", "telescope"])}),
         st.builds(lambda name: {"by": "column", "column": name}, STRINGS),
         st.builds(
-            lambda low, more: {"by": "zenith", "edges": [f"{low!r} deg", f"{low + more!r} deg"]},
+            lambda low, width: {"by": "zenith", "edges": [f"{low!r} deg", f"{low + width!r} deg"]},
             st.floats(0, 40), st.floats(1, 40),
         ),
         st.lists(INSTANTS, min_size=2, max_size=3, unique=True).map(
@@ -227,13 +233,12 @@ def field_values(
     return st.dictionaries(NAMES, instance, min_size=1, max_size=2)
 
 
-def instances_of(catalog: Catalog, of: type[Fields]) -> st.SearchStrategy[Any]:
+def instances_of(catalog: Catalog, cls: type[Fields]) -> st.SearchStrategy[Any]:
     """Return a strategy for instances of a value class, or of any component of a role."""
-    if of is DataEntry:
-        return st.sampled_from([Reduction, ReducedData]).flatmap(
-            lambda cls: instances(catalog, cls)
-        )
-    if not issubclass(of, Component):
-        return instances(catalog, of)
-    classes = [entry.cls for entry in catalog if entry.cls.role == of.role]
-    return st.sampled_from(classes).flatmap(lambda cls: instances(catalog, cls))
+    if cls is DataEntry:
+        classes: list[type[Fields]] = [Reduction, ReducedData]
+    elif issubclass(cls, Component):
+        classes = [entry.cls for entry in catalog if entry.cls.role == cls.role]
+    else:
+        return instances(catalog, cls)
+    return st.sampled_from(classes).flatmap(lambda subclass: instances(catalog, subclass))

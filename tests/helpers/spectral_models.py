@@ -18,7 +18,7 @@ AMPLITUDE = 2e-11 * FLUX
 
 
 def _table(unit: str, scale: float) -> RegionNDMap:
-    """Return a table by energy and two parameters."""
+    """Return a table of spectra on axes of energy and two parameters."""
     energy = MapAxis.from_energy_bounds("0.3 TeV", "30 TeV", nbin=9, name="energy_true")
     slope = MapAxis.from_nodes([1.5, 2, 2.5, 3], name="slope", unit="")
     size = MapAxis.from_nodes([1, 2, 4], name="size", unit="cm", interp="log")
@@ -35,7 +35,7 @@ def _template(scale: u.Quantity, **options: Any) -> m.TemplateSpectralModel:
 
 
 def _fixed_norm() -> m.SpectralModel:
-    """Return a norm without parameters."""
+    """Return a tabulated norm without parameters."""
     energy = MapAxis.from_energy_bounds("0.3 TeV", "30 TeV", nbin=9, name="energy_true")
     table = RegionNDMap.create(region=None, axes=[energy])
     table.data = np.linspace(0.6, 1.8, 9).reshape(9, 1, 1)

@@ -1,4 +1,4 @@
-"""The key of a chunk depends on everything that affects its content, and on nothing else."""
+"""The key of a chunk depends on all inputs that affect its content, and on no others."""
 
 import importlib.util
 import os
@@ -38,7 +38,7 @@ class Mine(Maker):
     """Does nothing."""
 
     kind = "{kind}"
-    way = option("left", doc="Which way.")
+    side = option("left", doc="A side.")
 
     def make(self, dataset, observation):
         return dataset
@@ -52,7 +52,7 @@ def skyred_components():
 PIPELINE = """
 data:
   hess:
-    archive: $SKYRED_TEST_WORLD/archive
+    archive: $SKYRED_TEST_INPUTS/archive
     select: [{kind: observation-ids, ids: [1, 2, 3]}]
     geometry:
       kind: map
@@ -63,7 +63,7 @@ data:
     make:
       - {kind: map}
       - {kind: safe-mask, methods: [offset-max], offset_max: 2.5 deg}
-      - {kind: fov-background, exclude: [$SKYRED_TEST_WORLD/sources.reg]}
+      - {kind: fov-background, exclude: [$SKYRED_TEST_INPUTS/sources.reg]}
       - {kind: mine}
     stack: {kind: sum, chunk: 1}
     on_error: skip
@@ -71,7 +71,7 @@ model: [{kind: fov-background}]
 estimate: [{kind: excess-map}]
 """
 
-# another value for every option of every component of the reduction
+# a non-default value of each option of the components of the reduction
 OPTIONS = {
     "geometry.name": "other",
     "geometry.center": "[83.7 deg, 22.014 deg]",
@@ -102,15 +102,15 @@ OPTIONS = {
     "make.2.free_tilt": "true",
     "make.2.min_counts": "3",
     "make.2.min_background": "2.5",
-    "make.3.way": "right",
+    "make.3.side": "right",
     "stack.chunk": "2",
     "stack.kind": "keep",
     "make.3.kind": "other-mine",
     "on_fault": "note",
     "select": "[{kind: observation-ids, ids: [1, 2, 3]}, {kind: time-window, start: 1990-01-01}]",
 }
-# options of the selection and of later steps
-NO_OPTIONS = {
+# options of the selection and of later steps, which do not affect the chunks
+UNRELATED_OPTIONS = {
     "data.hess.select": "[]",
     "data.hess.on_error": "stop",
     "data.hess.fit_range": "{energy: [1 TeV, 5 TeV]}",
@@ -122,8 +122,8 @@ NO_OPTIONS = {
 
 
 @attrs.define
-class World:
-    """All files that a reduction could read, in the archive and in plugins."""
+class Inputs:
+    """All inputs of a reduction: the archive, the source of plugins and the configuration."""
 
     folder: Path
     version: str = "1.0"
@@ -137,7 +137,7 @@ class World:
         return self.archive / f"run{number}.fits"
 
     def pipeline(self, plugins: Plugins) -> Pipeline:
-        os.environ["SKYRED_TEST_WORLD"] = str(self.folder)  # the key has the unexpanded variable
+        os.environ["SKYRED_TEST_INPUTS"] = str(self.folder)  # the key has the unexpanded variable
         return Pipeline.from_yaml(PIPELINE, overrides=self.overrides, plugins=plugins)
 
     def keys(self) -> dict[int, str]:
@@ -156,16 +156,16 @@ class World:
 
 
 def _create_plan(
-    world: World, entry: str, reduction: Reduction, plugins: Plugins
+    inputs: Inputs, entry: str, reduction: Reduction, plugins: Plugins
 ) -> _EntryReduction:
     reduction = reduction.with_name(entry)
     entry_cache = EntryCache.from_reduction(
-        Cache(world.folder, b""), reduction, reduction.make, plugins.catalog
+        Cache(inputs.folder, b""), reduction, reduction.make, plugins.catalog
     )
     return _EntryReduction(entry, reduction, reduction.make, (), entry_cache, None)
 
 
-def _plugins(world: World) -> Plugins:
+def _plugins(inputs: Inputs) -> Plugins:
     from skyred.components import engines, gammapy
     from skyred.components.fitters import minuit
 
@@ -173,70 +173,70 @@ def _plugins(world: World) -> Plugins:
     for name, module in (("gammapy", gammapy), ("minuit", minuit), ("engines", engines)):
         plugins.register(module, Owner("skyred", "0.1.0", name))
     for kind, name in (("mine", "mine"), ("other-mine", "other_mine")):
-        version = world.version if kind == "mine" else "1.0"
-        plugins.register(_module(world, name), Owner(name, version, name))
+        version = inputs.version if kind == "mine" else "1.0"
+        plugins.register(_module(inputs, name), Owner(name, version, name))
     plugins.raise_if_faulty()
     return plugins
 
 
-def _module(world: World, name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, world.folder / name / "__init__.py")
+def _module(inputs: Inputs, name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, inputs.folder / name / "__init__.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # like an import; an earlier module may be from another world
-    module.__path__ = [str(world.folder / name)]
+    sys.modules[name] = module  # replaces the module of other inputs
+    module.__path__ = [str(inputs.folder / name)]
     spec.loader.exec_module(module)
     return module
 
 
-def _write(folder: Path) -> World:
-    world = World(folder)
-    world.archive.mkdir(parents=True)
+def _write_inputs(folder: Path) -> Inputs:
+    inputs = Inputs(folder)
+    inputs.archive.mkdir(parents=True)
     rows = [
         (run, kind, kind, ".", f"run{run}.fits", kind.upper()) for run in RUNS for kind in KINDS
     ]
     names = ("OBS_ID", "HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME")
-    Table(rows=rows, names=names).write(world.archive / "hdu-index.fits.gz")
+    Table(rows=rows, names=names).write(inputs.archive / "hdu-index.fits.gz")
     pointings = {"OBS_ID": RUNS, "RA_PNT": [83.0, 84.0, 83.5], "DEC_PNT": [22.0, 22.0, 22.5]}
-    Table(pointings).write(world.archive / "obs-index.fits.gz")
+    Table(pointings).write(inputs.archive / "obs-index.fits.gz")
     for run in RUNS:
-        world.run(run).write_bytes(bytes(range(256)) * (run + 4))
+        inputs.run(run).write_bytes(bytes(range(256)) * (run + 4))
     (folder / "sources.reg").write_text("icrs\ncircle(83.63, 22.01, 0.2)\n")
     for name, kind in (("mine", "mine"), ("other_mine", "other-mine")):
         (folder / name).mkdir()
         (folder / name / "__init__.py").write_text(PLUGIN.format(kind=kind))
         (folder / name / "helper.py").write_text("FACTOR = 1\n")
-    return world
+    return inputs
 
 
 @pytest.fixture(scope="module")
-def before(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, dict[int, str]]:
-    world = _write(tmp_path_factory.mktemp("world"))
-    return world, world.keys()
+def inputs_and_keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Inputs, dict[int, str]]:
+    inputs = _write_inputs(tmp_path_factory.mktemp("inputs"))
+    return inputs, inputs.keys()
 
 
-def _flip_bit(run: int, bit: int) -> Callable[[World], Any]:
-    def change(world: World) -> None:
-        content = bytearray(world.run(run).read_bytes())
+def _flip_bit(run: int, bit: int) -> Callable[[Inputs], Any]:
+    def change(inputs: Inputs) -> None:
+        content = bytearray(inputs.run(run).read_bytes())
         content[bit % len(content)] ^= 1 << bit % 8
-        world.run(run).write_bytes(content)
+        inputs.run(run).write_bytes(content)
 
     return change
 
 
-def _append_comment(name: str) -> Callable[[World], Any]:
-    def change(world: World) -> None:
-        path = world.folder / name
+def _append_comment(name: str) -> Callable[[Inputs], Any]:
+    def change(inputs: Inputs) -> None:
+        path = inputs.folder / name
         path.write_text(path.read_text() + "# changed\n")
-        os.utime(path, (0, 0))  # older than its import
+        os.utime(path, (0, 0))  # before the import
 
     return change
 
 
-def _row(run: int) -> Callable[[World], Any]:
-    def change(world: World) -> None:
-        path = world.archive / "obs-index.fits.gz"
+def _change_observation_row(run: int) -> Callable[[Inputs], Any]:
+    def change(inputs: Inputs) -> None:
+        path = inputs.archive / "obs-index.fits.gz"
         table = Table.read(path)
         table["RA_PNT"][RUNS.index(run)] += 0.1
         table.write(path, overwrite=True)
@@ -244,147 +244,153 @@ def _row(run: int) -> Callable[[World], Any]:
     return change
 
 
-def _hdu(run: int) -> Callable[[World], Any]:
-    def change(world: World) -> None:
-        path = world.archive / "hdu-index.fits.gz"
+def _change_hdu_row(run: int) -> Callable[[Inputs], Any]:
+    def change(inputs: Inputs) -> None:
+        path = inputs.archive / "hdu-index.fits.gz"
         table = Table.read(path)
-        is_row = (table["OBS_ID"] == run) & (table["HDU_TYPE"] == "aeff")
-        table["HDU_NAME"][is_row] = "BKG"
+        is_aeff = (table["OBS_ID"] == run) & (table["HDU_TYPE"] == "aeff")
+        table["HDU_NAME"][is_aeff] = "BKG"
         table.write(path, overwrite=True)
 
     return change
 
 
-def _version(world: World) -> None:
-    world.version = "1.1"
+def _change_version(inputs: Inputs) -> None:
+    inputs.version = "1.1"
 
 
-def _set(path: str, value: str) -> Callable[[World], Any]:
-    return lambda world: world.overrides.append(f"{path}={value}")
+def _override(path: str, value: str) -> Callable[[Inputs], Any]:
+    return lambda inputs: inputs.overrides.append(f"{path}={value}")
 
 
-def _touch(world: World) -> None:
-    os.utime(world.run(1), (1, 1))
+def _change_file_times(inputs: Inputs) -> None:
+    os.utime(inputs.run(1), (1, 1))
 
 
-def _another_run(world: World) -> None:
-    (world.archive / "run4.fits").write_bytes(b"4")
+def _add_run(inputs: Inputs) -> None:
+    (inputs.archive / "run4.fits").write_bytes(b"4")
 
 
-def _comment_in_index(world: World) -> None:
-    with fits.open(world.archive / "obs-index.fits.gz", mode="update") as hdus:
+def _add_comment_to_index(inputs: Inputs) -> None:
+    with fits.open(inputs.archive / "obs-index.fits.gz", mode="update") as hdus:
         hdus[1].header["COMMENT"] = "a comment"
 
 
-Change = Callable[[World], Any]
+Change = Callable[[Inputs], Any]
 
 CHANGES: dict[str, tuple[Change, frozenset[int]]] = {
-    **{path: (_set(f"data.hess.{path}", value), ALL) for path, value in OPTIONS.items()},
-    **{path: (_set(path, value), NONE) for path, value in NO_OPTIONS.items()},
-    **{f"row of run {run}": (_row(run), frozenset({run})) for run in RUNS},
-    **{f"HDU of run {run}": (_hdu(run), frozenset({run})) for run in RUNS},
+    **{path: (_override(f"data.hess.{path}", value), ALL) for path, value in OPTIONS.items()},
+    **{path: (_override(path, value), NONE) for path, value in UNRELATED_OPTIONS.items()},
+    **{f"row of run {run}": (_change_observation_row(run), frozenset({run})) for run in RUNS},
+    **{f"HDU of run {run}": (_change_hdu_row(run), frozenset({run})) for run in RUNS},
     "region file": (_append_comment("sources.reg"), ALL),
     "source of a component": (_append_comment("mine/__init__.py"), ALL),
     "source of its helper": (_append_comment("mine/helper.py"), ALL),
-    "version of a plugin": (_version, ALL),
-    "source of a plugin that takes no part": (_append_comment("other_mine/__init__.py"), NONE),
-    "times of a file": (_touch, NONE),
-    "a run that was not chosen": (_another_run, NONE),
-    "comment in the index": (_comment_in_index, NONE),
-    "nothing but the place": (lambda world: None, NONE),
+    "version of a plugin": (_change_version, ALL),
+    "source of an unused plugin": (_append_comment("other_mine/__init__.py"), NONE),
+    "times of a file": (_change_file_times, NONE),
+    "run that is not selected": (_add_run, NONE),
+    "comment in the index": (_add_comment_to_index, NONE),
+    "location only": (lambda inputs: None, NONE),
 }
 
 
 def changed_runs(
-    before: tuple[World, dict[int, str]], change: Change, factory: pytest.TempPathFactory
+    inputs_and_keys: tuple[Inputs, dict[int, str]], change: Change, factory: pytest.TempPathFactory
 ) -> set[int]:
-    """Return the runs with another chunk key after a change."""
-    world, keys = before
-    copy = World(factory.mktemp("changed") / "world")
-    shutil.copytree(world.folder, copy.folder)  # another folder, which must not matter
+    """Return the runs whose chunk key differs after a change."""
+    inputs, keys = inputs_and_keys
+    copy = Inputs(factory.mktemp("changed") / "inputs")
+    shutil.copytree(inputs.folder, copy.folder)  # the location must have no effect
     change(copy)
-    after = copy.keys()
+    changed_keys = copy.keys()
     shutil.rmtree(copy.folder)
     assert all(keys.values())
-    return {run for run in RUNS if after[run] != keys[run]}
+    return {run for run in RUNS if changed_keys[run] != keys[run]}
 
 
 @pytest.mark.parametrize("change_name", CHANGES)
 def test_change_affects_only_the_keys_of_its_chunks(
-    change_name: str, before: tuple[World, dict[int, str]], tmp_path_factory: pytest.TempPathFactory
+    change_name: str,
+    inputs_and_keys: tuple[Inputs, dict[int, str]],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     change, expected = CHANGES[change_name]
-    assert changed_runs(before, change, tmp_path_factory) == expected
+    assert changed_runs(inputs_and_keys, change, tmp_path_factory) == expected
 
 
 @settings(
     max_examples=20,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(run=st.sampled_from(RUNS), where=st.integers(0, 10_000))
+@given(run=st.sampled_from(RUNS), bit=st.integers(0, 10_000))
 def test_flipped_bit_of_a_run_affects_only_the_key_of_its_chunk(
     run: int,
-    where: int,
-    before: tuple[World, dict[int, str]],
+    bit: int,
+    inputs_and_keys: tuple[Inputs, dict[int, str]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    assert changed_runs(before, _flip_bit(run, where), tmp_path_factory) == {run}
+    assert changed_runs(inputs_and_keys, _flip_bit(run, bit), tmp_path_factory) == {run}
 
 
 def test_all_options_of_the_reduction_are_tested(
-    before: tuple[World, dict[int, str]],
+    inputs_and_keys: tuple[Inputs, dict[int, str]],
 ) -> None:
-    world, _ = before
-    reduction = world.pipeline(_plugins(world)).data["hess"]
+    inputs, _ = inputs_and_keys
+    reduction = inputs.pipeline(_plugins(inputs)).data["hess"]
     components = {"geometry": reduction.geometry, "stack": reduction.stack}
     components |= {f"make.{index}": maker for index, maker in enumerate(reduction.make)}
-    options = {f"{path}.{name}" for path, part in components.items() for name in specs(type(part))}
+    options = {
+        f"{path}.{name}"
+        for path, component in components.items()
+        for name in specs(type(component))
+    }
     tested = {".".join(path.split(".")[: 3 if path.startswith("make") else 2]) for path in OPTIONS}
     assert options <= tested
 
 
 @pytest.mark.parametrize("package", ["gammapy", "numpy", "astropy"])
-def test_versions_of_numerical_packages_affect_all_keys(
-    package: str, before: tuple[World, dict[int, str]], monkeypatch: pytest.MonkeyPatch
+def test_versions_of_numerical_packages_change_all_keys(
+    package: str, inputs_and_keys: tuple[Inputs, dict[int, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world, keys = before
+    inputs, keys = inputs_and_keys
     real_version = skyred.run.cache.keys.version
     monkeypatch.setattr(
         skyred.run.cache.keys,
         "version",
         lambda name: "9" if name == package else real_version(name),
     )
-    after = world.keys()
-    assert all(after[run] != keys[run] for run in RUNS)
+    changed_keys = inputs.keys()
+    assert all(changed_keys[run] != keys[run] for run in RUNS)
 
 
-def test_source_changed_after_import_disables_the_cache(tmp_path: Path) -> None:
-    world = _write(tmp_path / "world")
-    plugins = _plugins(world)
-    path = world.folder / "mine" / "helper.py"
+def test_cache_is_disabled_if_a_source_changed_after_its_import(tmp_path: Path) -> None:
+    inputs = _write_inputs(tmp_path / "inputs")
+    plugins = _plugins(inputs)
+    path = inputs.folder / "mine" / "helper.py"
     path.write_text("FACTOR = 2\n")
     os.utime(path, (2**33, 2**33))
-    reduction = world.pipeline(plugins).data["hess"].with_name("hess")
+    reduction = inputs.pipeline(plugins).data["hess"].with_name("hess")
     entry_cache = EntryCache.from_reduction(
         Cache(tmp_path, b""), reduction, reduction.make, plugins.catalog
     )
     assert entry_cache.recipe is None
 
 
-def test_chunks_are_not_stored_if_a_file_changes_meanwhile(
+def test_chunks_are_not_stored_if_a_file_changes_during_the_reduction(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     from skyred.interfaces.records import Outcome
     from skyred.run.worker import PartialStack
 
-    world = _write(tmp_path / "world")
-    plugins = _plugins(world)
-    reduction = world.pipeline(plugins).data["hess"].with_name("hess")
+    inputs = _write_inputs(tmp_path / "inputs")
+    plugins = _plugins(inputs)
+    reduction = inputs.pipeline(plugins).data["hess"].with_name("hess")
     (tmp_path / "chunks").mkdir()
     entry_cache = EntryCache.from_reduction(
         Cache(tmp_path / "chunks", b"s"), reduction, reduction.make, plugins.catalog
     )
-    _append_comment("sources.reg")(world)
+    _append_comment("sources.reg")(inputs)
     entry_cache.put("ab" * 32, PartialStack(np.ones(3), (Outcome("hess", 1, "reduced"),)))
     assert not entry_cache.contains("ab" * 32)
     assert "changed during the reduction" in caplog.text

@@ -30,16 +30,16 @@ Spatial = Callable[[LonLat, str], SpatialModel]
 
 def _centred(cls: type[SpatialModel], **options: Any) -> Spatial:
     def make(lonlat: LonLat, frame: str) -> SpatialModel:
-        at = SkyCoord(*lonlat, unit="deg", frame="icrs").transform_to(frame)
-        return cls(lon_0=at.data.lon, lat_0=at.data.lat, frame=frame, **options)
+        position = SkyCoord(*lonlat, unit="deg", frame="icrs").transform_to(frame)
+        return cls(lon_0=position.data.lon, lat_0=position.data.lat, frame=frame, **options)
 
     return make
 
 
-def _blob(lonlat: LonLat, frame: str, axes: list[MapAxis], unit: str = "sr-1") -> Map:
-    """Return an asymmetric peak with another width in each bin; it integrates to about 1."""
-    at = SkyCoord(*lonlat, unit="deg", frame="icrs").transform_to(frame)
-    geom = WcsGeom.create(skydir=at, width=0.8, binsz=0.05, frame=frame, axes=axes)
+def _peak_map(lonlat: LonLat, frame: str, axes: list[MapAxis], unit: str = "sr-1") -> Map:
+    """Return an asymmetric peak with an integral of about 1, and another width in each bin."""
+    position = SkyCoord(*lonlat, unit="deg", frame="icrs").transform_to(frame)
+    geom = WcsGeom.create(skydir=position, width=0.8, binsz=0.05, frame=frame, axes=axes)
     y, x = np.mgrid[-1:1:16j, -1:1:16j]
     width = 0.3 + 0.1 * np.arange(np.prod([1, *(axis.nbin for axis in axes)]))
     shape = [*(axis.nbin for axis in reversed(axes)), 1, 1]
@@ -52,28 +52,28 @@ EXTENSION = MapAxis.from_nodes([0.5, 1, 2], name="extension", unit="")
 
 
 def _template(lonlat: LonLat, frame: str) -> SpatialModel:
-    return TemplateSpatialModel(_blob(lonlat, frame, []), filename="template.fits")
+    return TemplateSpatialModel(_peak_map(lonlat, frame, []), filename="template.fits")
 
 
 def _template_cube(lonlat: LonLat, frame: str) -> SpatialModel:
-    cube = _blob(lonlat, frame, [TEMPLATE_ENERGY])
+    cube = _peak_map(lonlat, frame, [TEMPLATE_ENERGY])
     return TemplateSpatialModel(cube, filename="template.fits", normalize=False)
 
 
 def _template_nd(lonlat: LonLat, frame: str) -> SpatialModel:
-    return TemplateNDSpatialModel(_blob(lonlat, frame, [EXTENSION]), filename="template.fits")
+    return TemplateNDSpatialModel(_peak_map(lonlat, frame, [EXTENSION]), filename="template.fits")
 
 
 def _template_nd_cube(lonlat: LonLat, frame: str) -> SpatialModel:
-    cube = _blob(lonlat, frame, [TEMPLATE_ENERGY, EXTENSION])
+    cube = _peak_map(lonlat, frame, [TEMPLATE_ENERGY, EXTENSION])
     return TemplateNDSpatialModel(cube, filename="template.fits")
 
 
 def _piecewise(lonlat: LonLat, frame: str) -> SpatialModel:
-    at = SkyCoord(*lonlat, unit="deg", frame="icrs").transform_to(frame)
+    position = SkyCoord(*lonlat, unit="deg", frame="icrs").transform_to(frame)
     lon, lat = np.meshgrid(np.linspace(-2, 2, 3), np.linspace(-2, 2, 3))
-    coords = MapCoord.create({"lon": (lon.ravel() + at.data.lon.deg) * u.deg,
-                              "lat": (lat.ravel() + at.data.lat.deg) * u.deg})  # fmt: skip
+    coords = MapCoord.create({"lon": (lon.ravel() + position.data.lon.deg) * u.deg,
+                              "lat": (lat.ravel() + position.data.lat.deg) * u.deg})  # fmt: skip
     return PiecewiseNormSpatialModel(coords, norms=np.linspace(0.6, 1.5, 9), frame=frame)
 
 

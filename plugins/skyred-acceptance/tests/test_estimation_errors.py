@@ -1,4 +1,4 @@
-"""Errors for runs from which rates cannot be learnt, and which do not affect others."""
+"""Errors for runs from which rates cannot be estimated, and their effect on other runs."""
 
 from copy import copy
 
@@ -12,9 +12,10 @@ OPTIONS = {"energy": ["0.9 TeV", "12 TeV"], "offset_max": "2.4 deg"}
 
 def test_too_few_counts_are_reported_with_bin_energies_and_a_hint(runs):
     maker = Acceptance(**OPTIONS, zenith_edges=["40 deg", "60 deg"], min_counts=1000)
-    with pytest.raises(ValueError, match=r"TeV in the zenith bin 40 to 60 deg \(4 runs\), ex") as e:
+    message = r"TeV in the zenith bin 40 to 60 deg \(4 runs\), ex"
+    with pytest.raises(ValueError, match=message) as error:
         maker.prepare(runs)
-    assert "use fewer energy_bins" in str(e.value)
+    assert "use fewer energy_bins" in str(error.value)
 
 
 def test_bins_that_are_always_excluded_are_reported(runs):
@@ -24,19 +25,19 @@ def test_bins_that_are_always_excluded_are_reported(runs):
         maker.prepare(runs[:1])
 
 
-def test_run_without_events_fails_and_rates_are_learnt_from_others(runs):
-    without_events = copy(runs[0])
-    without_events.obs_id, without_events._events = 77, None
-    learnt = Acceptance(**OPTIONS).prepare([without_events, *runs])
-    assert learnt.rates.tolist() == Acceptance(**OPTIONS).prepare(runs).rates.tolist()
+def test_run_without_events_fails_and_rates_are_estimated_from_others(runs):
+    empty_run = copy(runs[0])
+    empty_run.obs_id, empty_run._events = 77, None
+    maker = Acceptance(**OPTIONS).prepare([empty_run, *runs])
+    assert maker.rates.tolist() == Acceptance(**OPTIONS).prepare(runs).rates.tolist()
     with pytest.raises(ValueError, match="this run could not be used to estimate the acceptance: "):
-        learnt.make(type("Empty", (), {"models": None})(), without_events)
+        maker.make(type("Empty", (), {"models": None})(), empty_run)
 
 
 def test_unknown_target_is_reported(runs):
     maker = Acceptance(**OPTIONS, target_radius="0.3 deg")
-    learnt = maker.prepare([*runs[:1]])
-    assert "has no target position" in learnt.failures["0"]
+    prepared_maker = maker.prepare(runs[:1])
+    assert "has no target position" in prepared_maker.failures["0"]
 
 
 def test_unprepared_maker_is_refused(runs):

@@ -1,4 +1,4 @@
-"""`skyred.fit` of unconstrained parameters fails with their names."""
+"""`skyred.fit` fails for unconstrained parameters, and names them."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import pytest
 from gammapy.datasets import Datasets
 
 import skyred
-from fits_side_by_side import (
+from fit_comparison import (
     assert_as_good_as_gammapy,
     assert_consistent,
     assert_fails,
-    free,
+    free_parameters,
     map_with_source,
-    point,
+    point_source,
     spectrum,
 )
 
 
-def no_exposure(datasets: Datasets) -> None:
+def remove_exposure(datasets: Datasets) -> None:
     datasets[0].exposure.data[...] = 0
 
 
 def test_source_without_exposure_is_reported() -> None:
-    datasets = map_with_source(no_exposure)
+    datasets = map_with_source(remove_exposure)
     start = [parameter.value for parameter in datasets.models["point"].parameters]
     result = assert_fails(datasets, "constrain point.spectral.index, point.spectral.amplitude:")
     assert [parameter.value for parameter in datasets.models["point"].parameters] == start
@@ -35,13 +35,13 @@ def test_source_without_exposure_is_reported() -> None:
 
 def test_on_off_counts_without_exposure_do_not_constrain_a_source() -> None:
     assert_fails(
-        spectrum(no_exposure, on_off=True), "constrain crab.spectral.index, crab.spectral.amp"
+        spectrum(remove_exposure, on_off=True), "constrain crab.spectral.index, crab.spectral.amp"
     )
 
 
 def test_frozen_source_outside_the_map_has_no_effect() -> None:
     datasets = map_with_source()
-    far = point("far", lon=90)
+    far = point_source("far", lon=90)
     far.freeze()
     datasets.models = [*datasets.models, far]
     assert skyred.fit(datasets).values == pytest.approx(
@@ -51,7 +51,7 @@ def test_frozen_source_outside_the_map_has_no_effect() -> None:
 
 def test_two_identical_sources_are_reported() -> None:
     datasets = map_with_source()
-    datasets.models = [*datasets.models, point("twin")]
+    datasets.models = [*datasets.models, point_source("twin")]
     for name in ("point", "twin"):
         datasets.models[name].spectral_model.index.frozen = True
     assert_fails(datasets, "constrain point.spectral.amplitude, twin.spectral.amplitude")
@@ -75,44 +75,44 @@ def test_template_equal_to_the_background_is_reported(
 # -- no counts -------------------------------------------------------------------------------
 
 
-def no_counts(datasets: Datasets) -> None:
+def remove_counts(datasets: Datasets) -> None:
     datasets[0].counts.data[...] = 0
 
 
-def no_counts_nor_negative_flux(datasets: Datasets) -> None:
-    no_counts(datasets)
-    for parameter in free(datasets):
+def remove_counts_and_negative_fluxes(datasets: Datasets) -> None:
+    remove_counts(datasets)
+    for parameter in free_parameters(datasets):
         if parameter.name in ("norm", "amplitude"):
             parameter.min = 0
 
 
 @pytest.mark.parametrize("make", [map_with_source, spectrum])
-def test_no_counts_with_known_background_are_a_failure(make: Any) -> None:
-    result = assert_fails(make(no_counts))
-    # predicted counts cannot be negative, so the statistic ends at its lowest value
+def test_fit_without_counts_on_a_known_background_fails(make: Any) -> None:
+    result = assert_fails(make(remove_counts))
+    # predicted counts cannot be negative, so the statistic cannot decrease below zero
     assert result.stat == pytest.approx(0, abs=1e-9)
 
 
-def test_no_counts_with_positive_fluxes_end_at_their_limits() -> None:
-    datasets = spectrum(no_counts_nor_negative_flux)
+def test_positive_fluxes_without_counts_end_at_their_limits() -> None:
+    datasets = spectrum(remove_counts_and_negative_fluxes)
     result = assert_fails(datasets, "does not constrain crab.spectral.index")
     assert result.at_limit == ("crab.spectral.amplitude",)
     assert datasets.models["crab"].spectral_model.amplitude.value == pytest.approx(0, abs=1e-16)
     assert result.stat == pytest.approx(2 * datasets[0].background.data.sum())
 
 
-def test_no_counts_on_are_fitted_as_by_gammapy() -> None:
-    assert_as_good_as_gammapy(lambda: spectrum(no_counts, on_off=True))
+def test_fit_without_on_counts_agrees_with_gammapy() -> None:
+    assert_as_good_as_gammapy(lambda: spectrum(remove_counts, on_off=True))
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_no_on_and_off_counts_end_without_a_source() -> None:
+def test_fit_without_on_and_off_counts_predicts_no_source() -> None:
     def clear_counts(datasets: Datasets) -> None:
-        no_counts(datasets)
+        remove_counts(datasets)
         datasets[0].counts_off.data[...] = 0
 
     datasets = spectrum(clear_counts, on_off=True)
-    result = skyred.fit(datasets)  # not differentiable: errors are meaningless
+    result = skyred.fit(datasets)  # not differentiable at zero, so that the errors are meaningless
     assert_consistent(datasets, result)
     assert result.stat == pytest.approx(0, abs=1e-6)
     assert np.abs(datasets[0].npred_signal().data).max() < 1e-6

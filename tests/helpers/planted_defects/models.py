@@ -12,7 +12,7 @@ import numpy as np
 from skyred import Engine, Estimator, Model, Product, component
 
 
-def flat_source(name: str, const: float = 1e-12) -> Any:
+def constant_source(name: str, const: float = 1e-12) -> Any:
     from gammapy.modeling.models import ConstantSpectralModel, SkyModel
 
     return SkyModel(ConstantSpectralModel(const=f"{const} cm-2 s-1 TeV-1"), name=name)
@@ -26,7 +26,7 @@ def models_of(*models: Any) -> Any:
 
 @component
 class FlatSpectrum(Model):
-    """A source with a flat spectrum: a valid model."""
+    """A source with a constant spectrum: a valid model."""
 
     kind = "planted-flat-spectrum"
 
@@ -34,12 +34,12 @@ class FlatSpectrum(Model):
         return ["flat"]
 
     def build(self, datasets: Any) -> Any:
-        return models_of(flat_source("flat"))
+        return models_of(constant_source("flat"))
 
 
 @component
 class WrongSourceName(FlatSpectrum):
-    """A model that lists a source which it does not build."""
+    """A model that lists a source but builds another one."""
 
     kind = "planted-wrong-source-name"
 
@@ -54,8 +54,8 @@ class SetsModels(FlatSpectrum):
     kind = "planted-sets-models"
 
     def build(self, datasets: Any) -> Any:
-        datasets.models = models_of(flat_source("flat"))
-        return models_of(flat_source("flat"))
+        datasets.models = models_of(constant_source("flat"))
+        return models_of(constant_source("flat"))
 
 
 @component
@@ -65,7 +65,7 @@ class NotANumber(FlatSpectrum):
     kind = "planted-not-a-number"
 
     def build(self, datasets: Any) -> Any:
-        return models_of(flat_source("flat", np.nan))
+        return models_of(constant_source("flat", np.nan))
 
 
 @component
@@ -78,7 +78,7 @@ class RandomName(FlatSpectrum):
         return []
 
     def build(self, datasets: Any) -> Any:
-        return models_of(flat_source(f"s{np.random.randint(10**9)}"))
+        return models_of(constant_source(f"s{np.random.randint(10**9)}"))
 
 
 @attrs.define(eq=False)
@@ -118,7 +118,9 @@ class SumOfCounts(Estimator):
     product = Total
 
     def estimate(self, datasets: Any, fit: Any) -> Any:
-        return self.product(self.label, float(sum(d.counts.data.sum() for d in datasets)))
+        return self.product(
+            self.label, float(sum(dataset.counts.data.sum() for dataset in datasets))
+        )
 
 
 @component
@@ -133,15 +135,15 @@ class ChangesDatasets(SumOfCounts):
 
 
 class UnlistedFile(Total):
-    """A product that writes a file which it does not return."""
+    """A product that does not return all files that it writes."""
 
     def write(self, folder: Path) -> list[Path]:
-        (folder / "more.txt").write_text("more", encoding="utf-8")
+        (folder / "unlisted.txt").write_text("unlisted", encoding="utf-8")
         return super().write(folder)
 
 
 class NotRead(Total):
-    """A product that does not read its value."""
+    """A product that reads back as zero."""
 
     @classmethod
     def read(cls, folder: Path, name: str, models: Any) -> Any:
@@ -206,17 +208,17 @@ class InlineExecutor(Executor):
         try:
             future.set_result(fn(*args, **kwargs))
         except Exception as error:
-            self.failed(future, error)
+            self.set_error(future, error)
         return future
 
-    def failed(self, future: Any, error: Exception) -> None:
+    def set_error(self, future: Any, error: Exception) -> None:
         future.set_exception(error)
 
 
 class ErrorHidingExecutor(InlineExecutor):
-    """An executor that hides errors."""
+    """An executor that returns None for failed tasks."""
 
-    def failed(self, future: Any, error: Exception) -> None:
+    def set_error(self, future: Any, error: Exception) -> None:
         future.set_result(None)
 
 

@@ -10,10 +10,10 @@ from skyred import Selector, component, option
 
 
 class SelectsAll(Selector):
-    """Select all."""
+    """Select all runs."""
 
     def select(self, table: Any) -> Any:
-        """Return the table."""
+        """Return the complete table."""
         return table
 
 
@@ -51,7 +51,7 @@ class PoorDoc(SelectsAll):
 
 @component
 class UnitInDoc(SelectsAll):
-    """A component with an angle without unit."""
+    """A component with an angle that is declared as a plain number."""
 
     kind = "planted-unit-in-doc"
     radius: float = option(2.0, doc="Largest offset in deg.")

@@ -1,4 +1,4 @@
-"""Numeric masks, as in some files, are treated as boolean."""
+"""Numeric masks, which some files contain, are used as boolean masks."""
 
 from __future__ import annotations
 
@@ -32,14 +32,24 @@ from skyred.products.plotting.spectra import draw_counts_spectrum
 SPATIAL = {"type": "gauss", "sigma": "0.1 deg"}
 
 
-def with_masks(dataset: Any, kind: Any, name: str) -> Datasets:
-    """Return a dataset with some bins masked, the mask of the given type."""
-    safe = np.ones(dataset.counts.data.shape, dtype=bool)
-    safe[0, :2] = safe[-1] = False
-    masks = {"mask_safe": dataset.mask_safe.copy(data=safe.astype(kind))}
+def with_masks(dataset: Any, dtype: Any, name: str) -> Datasets:
+    """Return a dataset with a model and some masked bins.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Dataset to mask.
+    dtype : type
+        Type of the masks.
+    name : {"mask_safe", "mask_fit"}
+        The mask that excludes bins.
+    """
+    is_used = np.ones(dataset.counts.data.shape, dtype=bool)
+    is_used[0, :2] = is_used[-1] = False
+    masks = {"mask_safe": dataset.mask_safe.copy(data=is_used.astype(dtype))}
     if name == "mask_fit":
         masks["mask_fit"] = masks["mask_safe"]
-        masks["mask_safe"] = dataset.mask_safe.copy(data=np.ones_like(safe).astype(kind))
+        masks["mask_safe"] = dataset.mask_safe.copy(data=np.ones_like(is_used).astype(dtype))
     for mask, values in masks.items():
         setattr(dataset, mask, values)
     centre = {"lon_0": f"{small.CRAB[0]} deg", "lat_0": f"{small.CRAB[1]} deg", "frame": "icrs"}
@@ -61,7 +71,7 @@ def ts_map(datasets: Datasets) -> Any:
     return [maps.ts.data, maps.norm_ul.data, maps.norm_sensitivity.data]
 
 
-def profile(datasets: Datasets) -> Any:
+def profile_norms(datasets: Datasets) -> Any:
     centres = [
         small.centre().directional_offset_by(90 * u.deg, offset * u.deg) for offset in (0, 0.2)
     ]
@@ -69,7 +79,7 @@ def profile(datasets: Datasets) -> Any:
     return flux_profile(datasets, regions, energy_edges=small.ENERGY.edges).flux.norm.data
 
 
-def points(datasets: Datasets) -> Any:
+def flux_point_norms(datasets: Datasets) -> Any:
     return skyred.flux_points(datasets, "crab", small.ENERGY.edges).norm.data
 
 
@@ -79,36 +89,40 @@ def fit_values(datasets: Datasets) -> Any:
 
 ESTIMATES = [
     pytest.param(ts_map, id="ts-map"),
-    pytest.param(profile, id="flux-profile"),
-    pytest.param(points, id="flux-points"),
+    pytest.param(profile_norms, id="flux-profile"),
+    pytest.param(flux_point_norms, id="flux-points"),
     pytest.param(fit_values, id="fit"),
-    pytest.param(lambda d: ExcessMap().estimate(d, None).maps.sqrt_ts.data, id="excess-map"),
-    pytest.param(lambda d: SignificanceMap().estimate(d, None).maps.flux.data, id="significance"),
-    pytest.param(lambda d: Residuals().estimate(d, None).table()["residuals"], id="residuals"),
+    pytest.param(lambda data: ExcessMap().estimate(data, None).maps.sqrt_ts.data, id="excess-map"),
+    pytest.param(
+        lambda data: SignificanceMap().estimate(data, None).maps.flux.data, id="significance"
+    ),
+    pytest.param(
+        lambda data: Residuals().estimate(data, None).table()["residuals"], id="residuals"
+    ),
 ]
 
 
 @pytest.mark.parametrize("estimate", ESTIMATES)
 @pytest.mark.parametrize("name", ["mask_safe", "mask_fit"])
-def test_estimates_of_maps_are_those_of_boolean_masks(estimate: Any, name: str) -> None:
-    results = [estimate(with_masks(small.map_dataset(), kind, name)) for kind in (float, bool)]
+def test_estimates_of_maps_equal_those_with_boolean_masks(estimate: Any, name: str) -> None:
+    results = [estimate(with_masks(small.map_dataset(), dtype, name)) for dtype in (float, bool)]
     np.testing.assert_allclose(*results, rtol=1e-12)
     assert np.isfinite(results[0]).any()
 
 
-def test_estimates_of_spectra_are_those_of_boolean_masks() -> None:
-    for estimate in (points, fit_values):
+def test_estimates_of_spectra_equal_those_with_boolean_masks() -> None:
+    for estimate in (flux_point_norms, fit_values):
         results = [
-            estimate(with_masks(small.spectrum_on_off(psf=True), kind, "mask_safe"))
-            for kind in (np.uint8, bool)
+            estimate(with_masks(small.spectrum_on_off(psf=True), dtype, "mask_safe"))
+            for dtype in (np.uint8, bool)
         ]
         np.testing.assert_allclose(*results, rtol=1e-12)
 
 
-def test_sensitivity_of_spectra_is_that_of_boolean_masks() -> None:
+def test_sensitivity_of_spectra_equals_that_with_boolean_masks() -> None:
     results = [
-        Sensitivity().estimate(with_masks(small.spectrum_on_off(), kind, "mask_safe"), None)
-        for kind in (float, bool)
+        Sensitivity().estimate(with_masks(small.spectrum_on_off(), dtype, "mask_safe"), None)
+        for dtype in (float, bool)
     ]
     first, second = (product.table()["dnde"] for product in results)
     np.testing.assert_allclose(first, second)

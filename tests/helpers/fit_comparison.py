@@ -20,13 +20,13 @@ import skyred
 import small_datasets as small
 from skyred import FitResult
 
-CLOSE = 0.01  # fraction of an error, between two converged fits
-GAIN = 1e-3  # tolerance of the statistic, since MIGRAD stops below 2e-3
+CLOSE = 0.01  # maximum difference between two converged fits, as a fraction of the error
+STAT_TOLERANCE = 1e-3  # MIGRAD stops at an estimated distance to the minimum below 2e-3
 
 Change = Callable[[Datasets], None]
 
 
-def point(name: str = "point", lon: float = 83.651, free: bool = False) -> SkyModel:
+def point_source(name: str = "point", lon: float = 83.651, free: bool = False) -> SkyModel:
     spectral = PowerLawSpectralModel(index=2.6, amplitude="4.4e-11 cm-2 s-1 TeV-1")
     spatial = PointSpatialModel(lon_0=f"{lon} deg", lat_0="22.03 deg", frame="icrs")
     model = SkyModel(spectral_model=spectral, spatial_model=spatial, name=name)
@@ -35,73 +35,83 @@ def point(name: str = "point", lon: float = 83.651, free: bool = False) -> SkyMo
     return model
 
 
-def background(dataset: str = "map") -> FoVBackgroundModel:
+def background_model(dataset: str = "map") -> FoVBackgroundModel:
     return FoVBackgroundModel(dataset_name=dataset)
 
 
 def map_with_source(change: Change | None = None, free: bool = False) -> Datasets:
-    """Return a map with a source of 800 counts, whose model starts 10 % too high."""
+    """Return a simulated map with a point source; its model starts with an amplitude 10 % too high.
+
+    By default, the position of the model is fixed.
+    """
     dataset = small.map_dataset()
-    dataset.models = [point(), background()]
+    dataset.models = [point_source(), background_model()]
     dataset.models["point"].spectral_model.amplitude.value = 4e-11
     dataset.fake(random_state=3)
-    return with_changes([dataset], [point(free=free), background()], change)
+    return with_changes([dataset], [point_source(free=free), background_model()], change)
 
 
 def spectrum(change: Change | None = None, on_off: bool = False) -> Datasets:
-    model = point("crab")
+    model = point_source("crab")
     source = SkyModel(spectral_model=model.spectral_model, name="crab")
     dataset = small.spectrum_on_off() if on_off else small.spectrum_dataset()
     return with_changes([dataset], [source], change)
 
 
 def with_changes(datasets: list[Any], models: list[Any], change: Change | None) -> Datasets:
-    """Return new datasets, since gammapy caches sources and masks in used ones."""
-    fresh = Datasets([dataset.copy(name=dataset.name) for dataset in datasets])
-    fresh.models = models
+    """Assign models to copies of datasets, and apply a change to them.
+
+    The datasets are copied because gammapy caches models and masks in them.
+    """
+    copies = Datasets([dataset.copy(name=dataset.name) for dataset in datasets])
+    copies.models = models
     if change:
-        change(fresh)
-    return fresh
+        change(copies)
+    return copies
 
 
-def free(datasets: Datasets) -> list[Any]:
+def free_parameters(datasets: Datasets) -> list[Any]:
     return datasets.models.parameters.unique_parameters.free_parameters
 
 
-def assert_as_good_as_gammapy(make: Callable[[], Datasets]) -> FitResult:
-    """Require gammapy's values if both converge, or a lower statistic."""
-    ours, theirs = make(), make()
+def assert_as_good_as_gammapy(create_datasets: Callable[[], Datasets]) -> FitResult:
+    """Check that skyred's fit has gammapy's values or a lower statistic; return its result."""
+    ours, theirs = create_datasets(), create_datasets()
     result = skyred.fit(ours)
     assert result.success, result.message
     assert_consistent(ours, result)
     gammapy_result = Fit().run(theirs)
     stats = float(ours.copy().stat_sum()), float(theirs.copy().stat_sum())
     if gammapy_result.success:
-        assert stats[0] < stats[1] + GAIN
-    differences = [p.value - q.value for p, q in zip(free(ours), free(theirs), strict=True)]
+        assert stats[0] < stats[1] + STAT_TOLERANCE
+    pairs = zip(free_parameters(ours), free_parameters(theirs), strict=True)
+    differences = [
+        our_parameter.value - their_parameter.value for our_parameter, their_parameter in pairs
+    ]
     close = np.abs(np.array(differences)) <= CLOSE * result.errors
     assert close.all() or stats[0] < stats[1]
     return result
 
 
 def assert_consistent(datasets: Datasets, result: FitResult) -> None:
-    """Check that the models have the values of the result, and can be evaluated."""
-    values = [parameter.value for parameter in free(datasets)]
+    """Check that the models have the values and errors of the result, and can be evaluated."""
+    values = [parameter.value for parameter in free_parameters(datasets)]
     assert np.isfinite(values).all()
     assert values == result.values.tolist()
     assert np.isfinite(datasets.stat_sum())
     # gammapy writes and copies NaN errors as 1, so unknown errors are 0
     errors = np.nan_to_num(result.errors)
     for models in (datasets.models, datasets.models.copy()):
-        own = [par.error for par in models.parameters.unique_parameters if not par.frozen]
-        assert own == pytest.approx(errors, rel=1e-12)
+        unique = models.parameters.unique_parameters
+        model_errors = [parameter.error for parameter in unique if not parameter.frozen]
+        assert model_errors == pytest.approx(errors, rel=1e-12)
     datasets.models.to_yaml()
     datasets.models.to_parameters_table()
     str(result)
 
 
 def assert_fails(datasets: Datasets, *words: str) -> FitResult:
-    """Fit, and check that the fit fails with the words in its message."""
+    """Check that the fit fails with a message that contains all words; return its result."""
     result = skyred.fit(datasets)
     assert not result.success
     for word in words:

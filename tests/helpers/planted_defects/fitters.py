@@ -1,4 +1,4 @@
-"""Fitters with one defect each, and the valid ones that they are derived from."""
+"""Fitters with one defect each, and the valid fitters that they derive from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from skyred.interfaces import value
 
 @value
 class Newton(Fitter):
-    """Newton steps with numerical derivatives, the base class of others."""
+    """Newton steps with numerical derivatives; base class of the fitters in this module."""
 
     factor: ClassVar[float] = 1.0
     reports_failures: ClassVar[bool] = True
@@ -48,6 +48,7 @@ class Newton(Fitter):
 
 
 def derivatives(stat: Any, x: Any, steps: Any) -> tuple[Any, Any]:
+    """Return the gradient and Hessian by central differences."""
     eye = np.diag(steps)
     gradient = np.array([(stat(x + e) - stat(x - e)) / 2 for e in eye]) / steps
     second = [
@@ -66,7 +67,7 @@ class ValidNewton(Newton):
 
 @component
 class SmallErrors(Newton):
-    """A fitter with errors of -log L instead of -2 log L."""
+    """A fitter that estimates errors as if the statistic were -log L instead of -2 log L."""
 
     kind = "planted-small-errors"
     factor = 1 / np.sqrt(2)
@@ -135,8 +136,8 @@ class IgnoresUpperLimits(Newton):
 
 
 @value
-class Boxes(Fitter):
-    """Samples weighted by their likelihood, in smaller and smaller boxes of the unit cube."""
+class BoxSampler(Fitter):
+    """Sample increasingly small boxes of the unit cube, with likelihoods as weights."""
 
     def stat(self, objective: Any, x: Any) -> float:
         return float(objective.sampled_stat(x))
@@ -169,15 +170,15 @@ class Boxes(Fitter):
 
 
 @component
-class ValidBoxes(Boxes):
+class ValidBoxSampler(BoxSampler):
     """A valid sampler."""
 
-    kind = "planted-valid-boxes"
+    kind = "planted-valid-box-sampler"
 
 
 @component
-class DoubledSampledPrior(Boxes):
-    """A sampler that draws from the priors, and also weights by them."""
+class DoubledSampledPrior(BoxSampler):
+    """A sampler that draws from the priors, and also includes them in the weights."""
 
     kind = "planted-doubled-sampled-prior"
 

@@ -1,4 +1,4 @@
-"""Losses of models, data entries, edges and watcher errors are reported."""
+"""Unused models, failed data entries, merged edges and watcher errors are reported."""
 
 from __future__ import annotations
 
@@ -15,42 +15,41 @@ from skyred.errors import ConfigError, ModelError, RunsFailedError
 from toys import ToyMaker, toy_pipeline, toy_plugins
 
 
-def source(**changes: Any) -> Source:
+def create_source(**changes: Any) -> Source:
     return Source(name="crab", spectral={"type": "pl"}, **changes)
 
 
 def test_model_without_dataset_is_reported() -> None:
-    pipeline = toy_pipeline().evolve(model=[source(datasets="hes")])
+    pipeline = toy_pipeline().evolve(model=[create_source(datasets="hes")])
     with pytest.raises(ModelError, match=r"uses the model crab: the datasets are toy"):
         Orchestrator(pipeline, plugins=toy_plugins()).model()
 
 
 def test_unused_background_models_are_not_reported() -> None:
-    # a spectrum dataset with a background uses one, so nothing is lost
-    pipeline = toy_pipeline().evolve(model=[source(), BackgroundModels()])
+    # background models apply to all datasets with a background, of which there may be none
+    pipeline = toy_pipeline().evolve(model=[create_source(), BackgroundModels()])
     models = Orchestrator(pipeline, plugins=toy_plugins()).model()
     assert models is not None
     assert "crab" in models.names
 
 
 @component
-class FailAll(Maker):
-    """Fails for every run."""
+class FailingMaker(Maker):
+    """Fail for every run."""
 
-    kind = "fail-all"
+    kind = "failing"
 
     def make(self, dataset: Any, observation: Any) -> Any:
         raise OSError("no such file")
 
 
-def two_entries() -> Pipeline:
-    (good,) = toy_pipeline().data.values()
-    bad = good.evolve(make=[FailAll()])
-    return Pipeline(data={"one": bad, "two": good})
+def pipeline_with_a_failing_entry() -> Pipeline:
+    (reduction,) = toy_pipeline().data.values()
+    return Pipeline(data={"one": reduction.evolve(make=[FailingMaker()]), "two": reduction})
 
 
-def test_all_entries_are_reduced_despite_a_failed_one() -> None:
-    orchestrator = Orchestrator(two_entries(), plugins=toy_plugins())
+def test_other_entries_are_reduced_if_an_entry_fails() -> None:
+    orchestrator = Orchestrator(pipeline_with_a_failing_entry(), plugins=toy_plugins())
     with pytest.raises(RunsFailedError):
         orchestrator.reduce()
     assert {outcome.entry for outcome in orchestrator.outcomes} == {"one", "two"}
@@ -59,22 +58,22 @@ def test_all_entries_are_reduced_despite_a_failed_one() -> None:
     assert datasets.names == ["two"]
 
 
-def test_maker_without_plugin_is_recorded_as_such() -> None:
-    orchestrator = Orchestrator(two_entries(), plugins=toy_plugins())
+def test_maker_without_a_plugin_is_recorded() -> None:
+    orchestrator = Orchestrator(pipeline_with_a_failing_entry(), plugins=toy_plugins())
     with pytest.raises(RunsFailedError):
         orchestrator.reduce()
-    assert orchestrator.outcomes[0].maker == "maker fail-all of no plugin"
+    assert orchestrator.outcomes[0].maker == "maker failing of no plugin"
 
 
-def test_maker_with_the_kind_of_another_is_recorded_with_its_own_plugin() -> None:
+def test_maker_with_the_kind_of_another_plugin_is_not_recorded_with_that_plugin() -> None:
     @component
-    class Other(FailAll):
-        """Fails, with the kind of a toy."""
+    class SameKind(FailingMaker):
+        """Fail, with the kind of `ToyMaker`."""
 
         kind = ToyMaker.kind
 
-    (good,) = toy_pipeline().data.values()
-    pipeline = Pipeline(data={"one": good.evolve(make=[ToyMaker(), Other()])})
+    (reduction,) = toy_pipeline().data.values()
+    pipeline = Pipeline(data={"one": reduction.evolve(make=[ToyMaker(), SameKind()])})
     orchestrator = Orchestrator(pipeline, plugins=toy_plugins())
     with pytest.raises(RunsFailedError):
         orchestrator.reduce()
@@ -83,8 +82,8 @@ def test_maker_with_the_kind_of_another_is_recorded_with_its_own_plugin() -> Non
 
 def test_entries_with_the_same_dataset_name_are_refused() -> None:
     (reduction,) = toy_pipeline().data.values()
-    same: Reduction = reduction.evolve(geometry=reduction.geometry.evolve(name="same"))
-    pipeline = Pipeline(data={"one": same, "two": same})
+    renamed: Reduction = reduction.evolve(geometry=reduction.geometry.evolve(name="same"))
+    pipeline = Pipeline(data={"one": renamed, "two": renamed})
     with pytest.raises(
         ConfigError, match=r"data.two: the datasets have the same name as those of data.one: 'same'"
     ):
@@ -92,18 +91,20 @@ def test_entries_with_the_same_dataset_name_are_refused() -> None:
 
 
 @attrs.define
-class Faulty:
-    """Fails when the run ends."""
+class FailingWatcher:
+    """Fail at the end of a run."""
 
     @hookimpl
     def skyred_run_finished(self, run: Any, report: Any) -> None:
-        raise ValueError("too late")
+        raise ValueError("an error at the end")
 
 
 def test_watcher_error_at_the_end_is_in_the_report(tmp_path: Path) -> None:
-    Orchestrator(toy_pipeline(), plugins=toy_plugins(("faulty", Faulty()))).run(tmp_path / "run")
+    Orchestrator(toy_pipeline(), plugins=toy_plugins(("failing", FailingWatcher()))).run(
+        tmp_path / "run"
+    )
     report = json.loads((tmp_path / "run" / "report.json").read_text())
-    assert any("too late" in fault for fault in report["watchers"])
+    assert any("an error at the end" in fault for fault in report["watchers"])
 
 
 @pytest.mark.parametrize(
@@ -130,12 +131,12 @@ def test_edges_of_an_axis_agree_with_gammapy(axis: EnergyAxis) -> None:
     assert axis.nodes().to_value("TeV") == pytest.approx(expected, rel=1e-9)
 
 
-def test_flux_points_with_identical_edges_are_reported_before_data_are_read(
+def test_edges_with_the_same_nearest_axis_edge_are_reported_before_data_are_read(
     crab_yaml: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "hess-dl3-dr1").mkdir()
     monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path))
     pipeline = Pipeline.from_yaml(crab_yaml)
-    crowded = FluxPoints(source="crab", energy_edges=["1 TeV", "1.1 TeV", "1.2 TeV", "10 TeV"])
-    with pytest.raises(ConfigError, match="two of them have the same nearest edge"):
-        Orchestrator(pipeline.evolve(estimate=[crowded]))
+    flux_points = FluxPoints(source="crab", energy_edges=["1 TeV", "1.1 TeV", "1.2 TeV", "10 TeV"])
+    with pytest.raises(ConfigError, match="two edges have the same nearest edge"):
+        Orchestrator(pipeline.evolve(estimate=[flux_points]))

@@ -1,4 +1,4 @@
-"""Malicious input files of runs and run folders: an error, without execution of code."""
+"""Code in input files and run folders is not executed: an error is raised instead."""
 
 from __future__ import annotations
 
@@ -21,21 +21,23 @@ from skyred.fields import Location, Regions
 from skyred.result.dataset_files import write_datasets
 from toys import ToyEstimator, toy_pipeline, toy_plugins
 
-ATTACK = "open('canary', 'w') and (20, 20)"
-TAG = "!!python/object/apply:builtins.open ['canary', 'w']"
+# both create the file "executed" if they are executed
+EXPRESSION = "open('executed', 'w') and (20, 20)"
+TAG = "!!python/object/apply:builtins.open ['executed', 'w']"
 
 
 @pytest.fixture(autouse=True)
-def canary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Check that the file of the malicious code is not created."""
+def check_that_no_code_is_executed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     yield
-    assert not Path("canary").exists()
+    assert not Path("executed").exists()
 
 
-def insert_attack(path: Path, hdu: str | int) -> None:
+def insert_expression(path: Path, hdu: str | int) -> None:
     with fits.open(path) as hdus:
-        hdus[hdu].header["WCSSHAPE"] = ATTACK
+        hdus[hdu].header["WCSSHAPE"] = EXPRESSION
         hdus.writeto(path, overwrite=True)
 
 
@@ -44,28 +46,29 @@ def reduce_datasets(location: Path) -> Any:
     return Orchestrator(pipeline, plugins=toy_plugins()).reduce()
 
 
-def index(folder: Path) -> Path:
+def write_index(folder: Path) -> Path:
+    """Write a map dataset, and return the path of its `datasets.yaml`."""
     write_datasets(folder, [small.map_dataset()])
     return folder / "datasets.yaml"
 
 
-def spectrum(path: Path) -> None:
+def write_spectrum(path: Path) -> None:
     dataset = small.spectrum_on_off("x")
     dataset.exposure.meta = {"livetime": 100 * small.u.s}
     dataset.write(path, format="ogip")
 
 
-# -- input of runs ---------------------------------------------------------------------------
+# -- input files -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("suffix", [".fits", ".fits.gz"])
 @pytest.mark.parametrize("hdu", ["COUNTS", "PSF", "MASK_SAFE"])
 def test_dataset_with_code_is_refused(tmp_path: Path, hdu: str, suffix: str) -> None:
-    path = index(tmp_path)
-    insert_attack(tmp_path / "map.fits", hdu)
+    path = write_index(tmp_path)
+    insert_expression(tmp_path / "map.fits", hdu)
     if suffix == ".fits.gz":
-        packed = gzip.compress((tmp_path / "map.fits").read_bytes())
-        (tmp_path / "map.fits.gz").write_bytes(packed)
+        content = gzip.compress((tmp_path / "map.fits").read_bytes())
+        (tmp_path / "map.fits.gz").write_bytes(content)
         path.write_text(path.read_text().replace("map.fits", "map.fits.gz"))
     with pytest.raises(ArchiveError, match=r"data.other: .*map.fits.* has the card WCSSHAPE"):
         reduce_datasets(path)
@@ -73,15 +76,15 @@ def test_dataset_with_code_is_refused(tmp_path: Path, hdu: str, suffix: str) -> 
 
 @pytest.mark.parametrize("part", ["", "_bkg", "_arf", "_rmf"])
 def test_spectrum_and_its_files_with_code_are_refused(tmp_path: Path, part: str) -> None:
-    spectrum(tmp_path / "pha_x.fits")
-    insert_attack(tmp_path / f"pha_x{part}.fits", -1)
+    write_spectrum(tmp_path / "pha_x.fits")
+    insert_expression(tmp_path / f"pha_x{part}.fits", -1)
     with pytest.raises(ArchiveError, match=rf"pha_x{part}.fits has the card WCSSHAPE"):
         reduce_datasets(tmp_path / "pha_x.fits")
 
 
 def test_exclusion_mask_with_code_is_refused(tmp_path: Path) -> None:
-    Map.from_geom(small.image(), data=np.ones((20, 20))).write(tmp_path / "mask.fits")
-    insert_attack(tmp_path / "mask.fits", 0)
+    Map.from_geom(small.image_geom(), data=np.ones((20, 20))).write(tmp_path / "mask.fits")
+    insert_expression(tmp_path / "mask.fits", 0)
     (problem,) = Regions((Location(tmp_path / "mask.fits"),)).problems("exclude")
     assert "has the card WCSSHAPE" in str(problem)
 
@@ -89,8 +92,8 @@ def test_exclusion_mask_with_code_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["../map.fits", "{folder}/map.fits", "$HOME/map.fits"])
 def test_index_with_a_file_outside_its_folder_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "in").mkdir()
-    path = index(tmp_path / "in")
-    index(tmp_path)
+    path = write_index(tmp_path / "in")
+    write_index(tmp_path)
     path.write_text(path.read_text().replace("map.fits", name.format(folder=tmp_path)))
     with pytest.raises(
         ArchiveError, match=r"data.other: .* refers to .*; expected a file in the same folder"
@@ -100,7 +103,7 @@ def test_index_with_a_file_outside_its_folder_is_refused(tmp_path: Path, name: s
 
 @pytest.mark.parametrize("card", ["BACKFILE", "ANCRFILE", "RESPFILE"])
 def test_spectrum_with_a_file_outside_its_folder_is_refused(tmp_path: Path, card: str) -> None:
-    spectrum(tmp_path / "pha_x.fits")
+    write_spectrum(tmp_path / "pha_x.fits")
     fits.setval(tmp_path / "pha_x.fits", card, value="/etc/passwd", extname="SPECTRUM")
     with pytest.raises(
         ArchiveError, match="refers to '/etc/passwd'; expected a file in the same folder"
@@ -109,7 +112,7 @@ def test_spectrum_with_a_file_outside_its_folder_is_refused(tmp_path: Path, card
 
 
 def test_yaml_tag_in_an_index_is_refused(tmp_path: Path) -> None:
-    path = index(tmp_path)
+    path = write_index(tmp_path)
     path.write_text(path.read_text() + f"\nmore: {TAG}\n")
     with pytest.raises(ArchiveError, match="could not determine a constructor for the tag"):
         reduce_datasets(path)
@@ -120,14 +123,14 @@ def test_yaml_tag_in_an_index_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    archive = tmp_path_factory.mktemp("run")
+    parent = tmp_path_factory.mktemp("run")
     pipeline = Pipeline(
-        data={"other": ReducedData(datasets=[str(index(archive))])},
+        data={"other": ReducedData(datasets=[str(write_index(parent))])},
         model=toy_pipeline().model,
         estimate=[ToyEstimator()],
     )
-    Orchestrator(pipeline, plugins=toy_plugins()).run(archive / "run")
-    return archive / "run"
+    Orchestrator(pipeline, plugins=toy_plugins()).run(parent / "run")
+    return parent / "run"
 
 
 @pytest.fixture
@@ -141,8 +144,8 @@ def add_tag(path: Path) -> None:
 
 
 def add_template(folder: Path) -> None:
-    Map.from_geom(small.image(), data=np.ones((20, 20))).write(folder / "template.fits")
-    insert_attack(folder / "template.fits", 0)
+    Map.from_geom(small.image_geom(), data=np.ones((20, 20))).write(folder / "template.fits")
+    insert_expression(folder / "template.fits", 0)
     models_yaml = (folder / "models.yaml").read_text()
     spatial = "    spatial: {type: TemplateSpatialModel, filename: template.fits}\n"
     position = models_yaml.index("    type: SkyModel\n")
@@ -150,20 +153,22 @@ def add_template(folder: Path) -> None:
 
 
 def add_estimate(folder: Path) -> None:
-    Map.from_geom(small.image(), data=np.ones((20, 20))).write(folder / "estimates" / "map.fits")
-    insert_attack(folder / "estimates" / "map.fits", 0)
+    Map.from_geom(small.image_geom(), data=np.ones((20, 20))).write(
+        folder / "estimates" / "map.fits"
+    )
+    insert_expression(folder / "estimates" / "map.fits", 0)
 
 
-def add_outside_name(folder: Path) -> None:
+def add_name_outside_the_folder(folder: Path) -> None:
     path = folder / "config.yaml"
     path.write_text(path.read_text().replace("kind: toy-total", "kind: toy-total, name: ../x"))
 
 
-MALICIOUS: dict[str, tuple[Callable[[Path], None], str]] = {
-    "dataset": (lambda run: insert_attack(run / "datasets" / "map.fits", "COUNTS"), "WCSSHAPE"),
+CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
+    "dataset": (lambda run: insert_expression(run / "datasets" / "map.fits", "COUNTS"), "WCSSHAPE"),
     "template": (add_template, "WCSSHAPE"),
     "estimate": (add_estimate, "WCSSHAPE"),
-    "name": (add_outside_name, "is '../x'"),
+    "name": (add_name_outside_the_folder, "is '../x'"),
     "index": (lambda run: add_tag(run / "datasets" / "datasets.yaml"), "for the tag"),
     "models": (lambda run: add_tag(run / "models.yaml"), "for the tag"),
     "observation log": (
@@ -176,10 +181,10 @@ MALICIOUS: dict[str, tuple[Callable[[Path], None], str]] = {
 }
 
 
-@pytest.mark.parametrize("malicious_file", MALICIOUS)
-def test_run_folder_with_code_is_refused(folder: Path, malicious_file: str) -> None:
-    apply_change, message = MALICIOUS[malicious_file]
-    apply_change(folder)
+@pytest.mark.parametrize("name", CHANGES)
+def test_run_folder_with_code_is_refused(folder: Path, name: str) -> None:
+    change, message = CHANGES[name]
+    change(folder)
     with pytest.raises(OutputError, match=f"run cannot be read: .*({message})"):
         Result.read(folder, plugins=toy_plugins(), verify=False)
 

@@ -31,6 +31,6 @@ def test_every_module_can_be_imported(path: Path) -> None:
 @pytest.mark.slow
 def test_functions_that_are_timed_separately_exist() -> None:
     result = run_python(
-        "-c", "import orchestration; orchestration.watch_extras(orchestration.Clock())"
+        "-c", "import orchestration; orchestration.time_additional_steps(orchestration.Clock())"
     )
     assert result.returncode == 0, result.stderr

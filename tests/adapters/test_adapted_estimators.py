@@ -146,7 +146,7 @@ def assert_same(actual: Any, expected: Any, path: str = "") -> None:
         assert actual.pformat(-1, -1) == expected.pformat(-1, -1)
     elif isinstance(expected, Map):
         assert actual.unit == expected.unit
-        # map_datasets are written as fluxes in float32, and read back as norms
+        # maps are written as fluxes in float32, and read back as norms
         np.testing.assert_allclose(actual.data, expected.data, rtol=1e-5, err_msg=path)
     elif isinstance(expected, list) and isinstance(expected[0], str):
         assert list(actual) == expected

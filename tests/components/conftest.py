@@ -20,13 +20,13 @@ from skyred import Orchestrator, Pipeline, Result
 def compute_once(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Any:
     """Return a function ``(name, compute)`` that calls ``compute(folder)`` in one worker only."""
     base = tmp_path_factory.getbasetemp()
-    shared = base.parent if hasattr(request.config, "workerinput") else base
+    shared_folder = base.parent if hasattr(request.config, "workerinput") else base
 
     def load_or_compute(name: str, compute: Callable[[Path], Any]) -> Any:
-        path = shared / f"{name}.pickle"
-        with FileLock(shared / f"{name}.lock"):
+        path = shared_folder / f"{name}.pickle"
+        with FileLock(shared_folder / f"{name}.lock"):
             if not path.exists():
-                folder = shared / name
+                folder = shared_folder / name
                 folder.mkdir()
                 path.write_bytes(pickle.dumps(compute(folder)))
         return pickle.loads(path.read_bytes())

@@ -128,7 +128,7 @@ class TestReferenceNumbers:
         ],
     )
     def test_parameters_agree_within_a_twentieth_of_their_errors(self, crab, name, value):
-        # the precision to which the values are quoted
+        # the values are rounded to about this precision
         fit = crab.result.fit
         index = fit.names.index(name)
         assert abs(fit.values[index] - value) < 0.05 * fit.errors[index]

@@ -244,7 +244,7 @@ class TestRunFolder:
         datasets = Datasets.read(index, filename_models=run.folder / "models.yaml")
         for dataset, expected in zip(datasets, run.result.datasets, strict=True):
             assert_same_but_livetime(dataset, expected)
-            dataset.mask_fit = expected.mask_fit  # gammapy does not read it
+            dataset.mask_fit = expected.mask_fit  # gammapy does not read fit masks
         assert datasets.stat_sum() == pytest.approx(run.result.fit.stat, abs=1e-3)
 
     def test_plots_are_written(self, run):

@@ -13,7 +13,7 @@ from gammapy.data import GTI, Observation, Observations, ObservationTable
 from gammapy.datasets import Datasets
 from gammapy.makers import ReflectedRegionsBackgroundMaker, SafeMaskMaker, SpectrumDatasetMaker
 
-import light_curve_comparison as beside
+import light_curve_comparison as comparison
 import plain_flare as flare
 import plain_gammapy as plain
 from component_checks import problems_of
@@ -288,7 +288,7 @@ class TestFlare:
 
         plain_datasets.models = actual.models.copy()
         options = {"energy_edges": [0.4, 20] * u.TeV}
-        expected = beside.light_curve_by_gammapy(
+        expected = comparison.light_curve_by_gammapy(
             plain_datasets, "pks-2155", time_intervals=bins, **options
         )
         estimates = orchestrator.estimates
@@ -299,7 +299,7 @@ class TestFlare:
         run_times = [
             Time([gtis[0].time_start[0], gtis[-1].time_stop[0]]) for gtis in gtis_by_run.values()
         ]
-        expected = beside.light_curve_by_gammapy(
+        expected = comparison.light_curve_by_gammapy(
             plain_datasets, "pks-2155", time_intervals=run_times, **options
         )
         assert_same_fluxes(estimates["light-curve"].flux, expected)
@@ -321,7 +321,7 @@ class TestFlare:
         assert_same_spectra(orchestrator.datasets, plain_datasets)
         assert plain_datasets.names == orchestrator.datasets.names
         plain_datasets.models = orchestrator.datasets.models.copy()
-        expected = beside.light_curve_by_gammapy(
+        expected = comparison.light_curve_by_gammapy(
             plain_datasets, "pks-2155", energy_edges=[0.4, 20] * u.TeV
         )
         assert_same_fluxes(orchestrator.estimates["light-curve"].flux, expected)

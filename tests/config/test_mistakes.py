@@ -322,7 +322,36 @@ def test_value_that_does_not_match_its_tag_is_reported(
     crab_yaml: str, plugins: Plugins, value: str
 ) -> None:
     content = crab_yaml.replace("{kind: minuit}", f"{{kind: minuit, calls: {value}}}")
-    assert any("fit.calls: " in line for line in mistakes(content, plugins))
+    (line,) = mistakes(content, plugins)
+    assert "fit.calls: " in line
+    (line,) = mistakes(crab_yaml, plugins, f"fit.calls={value}")
+    assert "fit.calls: " in line
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path"),
+    [
+        ("{kind: minuit}", "!!int minuit", "fit"),
+        ("{kind: minuit}", "!!python/name:os.system ''", "fit"),
+        ("{kind: minuit}", "{kind: !!int minuit}", "fit.kind"),
+        ("bins: 4", "bins: !number 4", "data.hess.geometry.energy.bins"),
+        ("[offset-max, aeff-max]", "[offset-max, !!float aeff]", "data.hess.make[1].methods[1]"),
+    ],
+)
+def test_value_that_cannot_be_read_is_one_problem(
+    crab_yaml: str, plugins: Plugins, old: str, new: str, path: str
+) -> None:
+    assert old in crab_yaml
+    (line,) = mistakes(crab_yaml.replace(old, new), plugins)
+    assert f": {path}: " in line
+
+
+def test_other_problems_are_listed_with_a_value_that_cannot_be_read(
+    crab_yaml: str, plugins: Plugins
+) -> None:
+    content = crab_yaml.replace("{kind: minuit}", "{kind: minuit, cals: !!int abc, minos: 5}")
+    lines = mistakes(content, plugins)
+    assert [line.split(": ")[1] for line in lines] == ["fit.cals", "fit.cals", "fit.minos"]
 
 
 @pytest.mark.parametrize(

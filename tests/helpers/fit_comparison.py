@@ -76,15 +76,15 @@ def free_parameters(datasets: Datasets) -> list[Any]:
 
 def assert_as_good_as_gammapy(create_datasets: Callable[[], Datasets]) -> FitResult:
     """Check that skyred's fit has gammapy's values or a lower statistic; return its result."""
-    ours, theirs = create_datasets(), create_datasets()
-    result = skyred.fit(ours)
+    actual, reference = create_datasets(), create_datasets()
+    result = skyred.fit(actual)
     assert result.success, result.message
-    assert_consistent(ours, result)
-    gammapy_result = Fit().run(theirs)
-    stats = float(ours.copy().stat_sum()), float(theirs.copy().stat_sum())
+    assert_consistent(actual, result)
+    gammapy_result = Fit().run(reference)
+    stats = float(actual.copy().stat_sum()), float(reference.copy().stat_sum())
     if gammapy_result.success:
         assert stats[0] < stats[1] + STAT_TOLERANCE
-    pairs = zip(free_parameters(ours), free_parameters(theirs), strict=True)
+    pairs = zip(free_parameters(actual), free_parameters(reference), strict=True)
     differences = [
         our_parameter.value - their_parameter.value for our_parameter, their_parameter in pairs
     ]

@@ -56,7 +56,7 @@ def table(points: FluxPoints) -> dict[str, np.ndarray]:
 
 
 def assert_same_points(
-    ours: FluxPoints, theirs: FluxPoints, skip: tuple[str, ...] = (), **tolerances: float
+    actual: FluxPoints, reference: FluxPoints, skip: tuple[str, ...] = (), **tolerances: float
 ) -> None:
     """Check that all columns of two estimates agree.
 
@@ -65,16 +65,16 @@ def assert_same_points(
 
     Parameters
     ----------
-    ours : FluxPoints
+    actual : FluxPoints
         Estimate by skyred.
-    theirs : FluxPoints
+    reference : FluxPoints
         Estimate by gammapy.
     skip : tuple of str
         Columns that are not compared.
     **tolerances : float
         Other tolerances, by column: absolute for statistics, relative otherwise.
     """
-    columns, expected = table(ours), table(theirs)
+    columns, expected = table(actual), table(reference)
     assert columns.keys() == expected.keys()
     for name in expected.keys() - set(skip):
         if name in EXACT and expected[name].dtype.kind == "f":
@@ -91,17 +91,17 @@ def assert_same_points(
         if name in tolerances:
             tolerance["abs" if name in STATISTICS else "rel"] = tolerances[name]
         assert columns[name] == pytest.approx(expected[name], nan_ok=True, **tolerance), name
-    assert ours.meta == theirs.meta
-    assert ours.gti is None or (ours.gti.table == theirs.gti.table).all()
+    assert actual.meta == reference.meta
+    assert actual.gti is None or (actual.gti.table == reference.gti.table).all()
 
 
 def assert_agrees_with_gammapy(
     datasets: Datasets, source: str, energy_edges: u.Quantity = EDGES, **options: Any
 ) -> FluxPoints:
     """Estimate flux points with skyred and gammapy, compare them, and return skyred's."""
-    ours = skyred.flux_points(datasets, source, energy_edges, **options)
-    assert_same_points(ours, flux_points_by_gammapy(datasets, source, energy_edges, **options))
-    return ours
+    actual = skyred.flux_points(datasets, source, energy_edges, **options)
+    assert_same_points(actual, flux_points_by_gammapy(datasets, source, energy_edges, **options))
+    return actual
 
 
 def sources() -> Models:
@@ -118,7 +118,7 @@ def sources() -> Models:
 
 
 def simulated_map(models: Models | None = None) -> Datasets:
-    """Return a map that is simulated with `sources()`, with these or other models."""
+    """Return a map that is simulated with `sources()`, and assign these or other models."""
     dataset: MapDataset = plain.simulate(sources())
     datasets = Datasets([dataset])
     datasets.models = models if models is not None else sources()

@@ -32,7 +32,7 @@ def profile_by_gammapy(datasets: Datasets, regions: Any, **options: Any) -> Flux
     return FluxProfileEstimator(regions, fit=precise_fit(), **options).run(copy_datasets(datasets))
 
 
-def assert_same(ours: FluxPoints, theirs: FluxPoints, bins: Any = slice(None)) -> None:
+def assert_same(actual: FluxPoints, reference: FluxPoints, bins: Any = slice(None)) -> None:
     """Check that all quantities of two estimates agree.
 
     Counts and `success` must be equal. Statistics may differ by 1e-2, since only their differences
@@ -41,16 +41,16 @@ def assert_same(ours: FluxPoints, theirs: FluxPoints, bins: Any = slice(None)) -
 
     Parameters
     ----------
-    ours : FluxPoints
+    actual : FluxPoints
         Estimate by skyred.
-    theirs : FluxPoints
+    reference : FluxPoints
         Estimate by gammapy.
     bins : index
-        Bins of time or distance of `ours` that correspond to those of `theirs`; by default all.
+        Bins of time or distance of `actual` that `reference` contains; by default all.
     """
-    assert ours.available_quantities == theirs.available_quantities
-    for name in theirs.available_quantities:
-        values, expected = getattr(ours, name).data[bins], getattr(theirs, name).data
+    assert actual.available_quantities == reference.available_quantities
+    for name in reference.available_quantities:
+        values, expected = getattr(actual, name).data[bins], getattr(reference, name).data
         if name in PER_DATASET and values.shape[2] != expected.shape[2]:
             continue
         assert values.shape == expected.shape, name
@@ -62,13 +62,13 @@ def assert_same(ours: FluxPoints, theirs: FluxPoints, bins: Any = slice(None)) -
             rtol = 1e-2 if name == "norm_sensitivity" else 1e-3
             np.testing.assert_allclose(values, expected, rtol=rtol, atol=1e-6, err_msg=name)
     for name in ("flux", "dnde_ref"):
-        values, expected = getattr(ours, name), getattr(theirs, name)
+        values, expected = getattr(actual, name), getattr(reference, name)
         values = values.quantity[bins] if name == "flux" else values
         expected_values = expected.quantity if name == "flux" else expected
         unit = expected_values.unit
         np.testing.assert_allclose(
             values.to_value(unit), expected_values.value, rtol=1e-3, atol=1e-20
         )
-    np.testing.assert_allclose(ours.energy_axis.edges, theirs.energy_axis.edges)
+    np.testing.assert_allclose(actual.energy_axis.edges, reference.energy_axis.edges)
     for name in ("n_sigma", "n_sigma_ul", "sed_type_init"):
-        assert ours.meta[name] == theirs.meta[name]
+        assert actual.meta[name] == reference.meta[name]

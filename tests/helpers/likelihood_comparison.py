@@ -80,15 +80,15 @@ def _npred(dataset: Any) -> np.ndarray:
 
 
 def assert_same(
-    ours: Prediction, theirs: Prediction, stat: float = STAT_ATOL, counts: float = COUNTS_RTOL
+    actual: Prediction, reference: Prediction, stat: float = STAT_ATOL, counts: float = COUNTS_RTOL
 ) -> None:
     """Check that two predictions agree: `stat` is absolute, `counts` relative to the maximum."""
-    assert ours.npred.keys() == theirs.npred.keys()
-    for name, expected in theirs.npred.items():
-        assert ours.npred[name].shape == expected.shape
+    assert actual.npred.keys() == reference.npred.keys()
+    for name, expected in reference.npred.items():
+        assert actual.npred[name].shape == expected.shape
         scale = np.max(np.abs(expected), initial=0)
-        assert np.max(np.abs(ours.npred[name] - expected), initial=0) <= counts * scale, name
-    assert ours.stat == pytest.approx(theirs.stat, rel=STAT_RTOL, abs=stat)
+        assert np.max(np.abs(actual.npred[name] - expected), initial=0) <= counts * scale, name
+    assert actual.stat == pytest.approx(reference.stat, rel=STAT_RTOL, abs=stat)
 
 
 def assert_agrees_with_gammapy(
@@ -124,10 +124,10 @@ def assert_agrees_with_gammapy(
     """
     likelihood = Likelihood(make())
     assert notes or not likelihood.notes
-    theirs, start = GammapyLikelihood(make), likelihood.initial_state[likelihood.space.free]
+    reference, start = GammapyLikelihood(make), likelihood.initial_state[likelihood.space.free]
     for values in (start, *draw_values(likelihood.space.free_parameters, draws), *more_values):
-        ours = Prediction(likelihood.stat(values), likelihood.npred(values))
-        assert_same(ours, theirs(values), stat, counts)
+        actual = Prediction(likelihood.stat(values), likelihood.npred(values))
+        assert_same(actual, reference(values), stat, counts)
     return likelihood
 
 

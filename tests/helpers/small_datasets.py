@@ -63,7 +63,7 @@ def _exposure(geom: Any) -> Map:
 
 
 def _fill(dataset: MapDataset, seed: int, scale: float) -> None:
-    """Set a background that decreases with energy, and counts close to it."""
+    """Set a background that decreases with energy, and draw counts with a 30 % higher mean."""
     spectrum = scale * np.array([1.5, 0.5, 0.2])[:, None, None]
     dataset.background.data = spectrum * _gradient(dataset.background.geom)
     random = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Public archives of all instruments have no faults, and only the known warnings."""
+"""Public archives of all instruments have no faults, and only the listed warnings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from skyred.inspection.index import list_run_inputs
 from skyred.inspection.records import Finding
 from skyred.inspection.run import inspect_run
 
-# folders relative to $GAMMAPY_DATA, and the known warnings by HDU: beginnings of their messages
+# folders relative to $GAMMAPY_DATA, and how the messages of their warnings begin
 ARCHIVES = {
     "hess-dl3-dr1": set(),
     "magic/rad_max/data": set(),
@@ -33,7 +33,7 @@ def inspect_archive(folder: Path) -> list[Finding]:
 
 @pytest.mark.data
 @pytest.mark.parametrize("name", ARCHIVES)
-def test_public_archive_has_no_faults_and_the_known_warnings(name: str) -> None:
+def test_public_archive_has_no_faults_and_the_listed_warnings(name: str) -> None:
     data = plain.archive().parent
     folder = data / name
     if not folder.is_dir():

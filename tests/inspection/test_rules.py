@@ -1,4 +1,4 @@
-"""Each rule of the inspection is violated by a damage, and is documented."""
+"""Each rule of the inspection is documented, and a damaged archive violates it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from skyred.inspection.rule import SEVERITIES
 from skyred.inspection.rules import RULES
 from skyred.inspection.run import inspect_run
 
-Apply = Callable[[Archive, int, int], object]
+# a function of the archive, the run to damage, and another run
+ApplyDamage = Callable[[Archive, int, int], object]
 DAMAGE_BY_RULE = {
     "file-damaged": "the file is missing",
     "hdu-missing": "no aeff",
@@ -60,7 +61,8 @@ DAMAGE_BY_RULE = {
     "response-outlier": "edisp: bit 23 flipped",
     "response-offsets": "edisp: offsets a third of those of aeff",
     "response-energies": "edisp: ENERG in GeV",
-    "response-energy-range": "edisp: ENERG begins at twice the energy of the area",
+    "response-energy-range": "edisp: ENERG begins where the area is not zero",
+    "dispersion-coverage": "edisp: ENERG begins at twice the energy of the area",
     "dispersion-integral": "edisp twice as large",
     "migration": "edisp: MIGRA twice as large",
     "psf-integral": "psf twice as large",
@@ -82,7 +84,7 @@ def inspect(folder: Path) -> list[Finding]:
     return [finding for run in inputs for finding in inspect_run(run).findings]
 
 
-def edit(kind: str, change: Callable[[Any], object]) -> Apply:
+def edit_hdu(kind: str, change: Callable[[Any], object]) -> ApplyDamage:
     def apply(archive: Archive, run: int, _: int) -> None:
         archive.change_hdu(run, kind, change)
 
@@ -93,12 +95,12 @@ def set_cards(**cards: object) -> Callable[[Any], object]:
     return lambda hdu: hdu.header.update(cards)
 
 
-def set_cells(name: str, selection: Any, value: float) -> Callable[[Any], object]:
-    return lambda hdu: hdu.data[name].__setitem__(selection, value)
+def set_values(name: str, index: Any, value: float) -> Callable[[Any], object]:
+    return lambda hdu: hdu.data[name].__setitem__(index, value)
 
 
-def rename_class(archive: Archive, run: int, _: int) -> None:
-    set_index(archive, run, "psf", HDU_CLASS="psf_x")
+def change_hdu_class(archive: Archive, run: int, _: int) -> None:
+    set_hdu_index(archive, run, "psf", HDU_CLASS="psf_x")
 
 
 def repeat_event_id(hdu: Any) -> None:
@@ -110,9 +112,9 @@ def delay_event(hdu: Any) -> None:
 
 
 def remove_early_events(hdu: Any) -> None:
-    begin = hdu.data["TIME"].min()
+    start = hdu.data["TIME"].min()
     units = {column.name: column.unit for column in hdu.columns}
-    hdu.data = hdu.data[hdu.data["TIME"] > begin + 70]
+    hdu.data = hdu.data[hdu.data["TIME"] > start + 70]
     for name, unit in units.items():
         hdu.columns[name].unit = unit
 
@@ -136,10 +138,10 @@ def replace_psf(archive: Archive, run: int, _: int) -> None:
         hdu.columns["SIGMA"].unit = "deg"
 
     archive.change_hdu(run, "psf", change)
-    set_index(archive, run, "psf", HDU_CLASS="psf_king")
+    set_hdu_index(archive, run, "psf", HDU_CLASS="psf_king")
 
 
-def set_rad_max(archive: Archive, run: int, _: int) -> None:
+def replace_area_by_rad_max(archive: Archive, run: int, _: int) -> None:
     """Replace the effective area by a RAD_MAX of 50 deg."""
 
     def change(hdu: Any) -> None:
@@ -148,10 +150,10 @@ def set_rad_max(archive: Archive, run: int, _: int) -> None:
         hdu.data["RAD_MAX"][:] = 50
 
     archive.change_hdu(run, "aeff", change)
-    set_index(archive, run, "aeff", HDU_CLASS="rad_max_2d", HDU_TYPE="rad_max")
+    set_hdu_index(archive, run, "aeff", HDU_CLASS="rad_max_2d", HDU_TYPE="rad_max")
 
 
-def set_index(archive: Archive, run: int, kind: str, **cells: str) -> None:
+def set_hdu_index(archive: Archive, run: int, kind: str, **cells: str) -> None:
     def change(table: Table) -> Table:
         is_row = (table["OBS_ID"] == run) & (np.char.strip(table["HDU_TYPE"]) == kind)
         for name, value in cells.items():
@@ -163,33 +165,33 @@ def set_index(archive: Archive, run: int, kind: str, **cells: str) -> None:
     archive.change_index("hdu", change)
 
 
-def use_area_of_neighbour(archive: Archive, run: int, neighbour: int) -> None:
+def use_area_of_other_run(archive: Archive, run: int, other_run: int) -> None:
     archive.change_hdu(
-        neighbour, "aeff", lambda hdu: hdu.header.remove("OBS_ID", ignore_missing=True)
+        other_run, "aeff", lambda hdu: hdu.header.remove("OBS_ID", ignore_missing=True)
     )
-    set_index(archive, run, "aeff", FILE_NAME=archive.path(neighbour).name)
+    set_hdu_index(archive, run, "aeff", FILE_NAME=archive.path(other_run).name)
 
 
-MORE_DAMAGES: dict[str, Apply] = {
-    "header-with-code": edit("psf", set_cards(WCSSHAPE="print()")),
-    "columns": edit("events", lambda hdu: hdu.columns.change_name("ENERGY", "ENERGIE")),
-    "unit-assumed": edit("gti", remove_unit),
-    "durations": edit("events", set_cards(ONTIME=-1.0)),
-    "time-range": edit("events", lambda hdu: hdu.header.remove("TSTOP")),
-    "gti-outside-run": edit(
+MORE_DAMAGES: dict[str, ApplyDamage] = {
+    "header-with-code": edit_hdu("psf", set_cards(WCSSHAPE="print()")),
+    "columns": edit_hdu("events", lambda hdu: hdu.columns.change_name("ENERGY", "ENERGIE")),
+    "unit-assumed": edit_hdu("gti", remove_unit),
+    "durations": edit_hdu("events", set_cards(ONTIME=-1.0)),
+    "time-range": edit_hdu("events", lambda hdu: hdu.header.remove("TSTOP")),
+    "gti-outside-run": edit_hdu(
         "events", lambda hdu: hdu.header.update(TSTART=hdu.header["TSTART"] + 90)
     ),
-    "event-ids": edit("events", repeat_event_id),
-    "few-events-outside-gti": edit("events", delay_event),
-    "event-gap": edit("events", remove_early_events),
-    "response-negative": edit("psf", set_cells("RPSF", (0, -1, 0, 0), -1e-9)),
-    "not-inspected": rename_class,
+    "event-ids": edit_hdu("events", repeat_event_id),
+    "few-events-outside-gti": edit_hdu("events", delay_event),
+    "event-gap": edit_hdu("events", remove_early_events),
+    "response-negative": edit_hdu("psf", set_values("RPSF", (0, -1, 0, 0), -1e-9)),
+    "not-inspected": change_hdu_class,
     "psf-parameters": replace_psf,
-    "rad-max": set_rad_max,
-    "hdu-of-another-run": use_area_of_neighbour,
-    "hdu-unreadable": edit("events", set_cards(RA_PNT="x", TFORM1="?")),
+    "rad-max": replace_area_by_rad_max,
+    "hdu-of-another-run": use_area_of_other_run,
+    "hdu-unreadable": edit_hdu("events", set_cards(RA_PNT="x", TFORM1="?")),
 }
-# file-changed: test_faults.py; migration-few: VERITAS in test_archives.py
+# file-changed is tested in test_faults.py, migration-few with VERITAS in test_archives.py
 TESTED_ELSEWHERE = {"file-changed", "migration-few"}
 
 
@@ -199,8 +201,8 @@ def test_rule_is_violated_by_its_damage(name: str, crab_archive: Path, tmp_path:
     if apply is None:
         (apply,) = (damage.apply for damage in DAMAGES if damage.name == DAMAGE_BY_RULE[name])
     archive = Archive.copy(crab_archive, tmp_path / "archive")
-    neighbour, run = archive.runs
-    apply(archive, run, neighbour)
+    other_run, run = archive.runs
+    apply(archive, run, other_run)
     findings = [finding for finding in inspect(archive.folder) if finding.obs_id == run]
     assert name in {finding.rule for finding in findings}, [str(finding) for finding in findings]
 

@@ -1,4 +1,4 @@
-"""Fit fit_results with any content can be written and read back."""
+"""Fit results with any content can be written and read back."""
 
 from __future__ import annotations
 

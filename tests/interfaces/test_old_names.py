@@ -172,3 +172,9 @@ def test_reduction_of_datasets_is_reduced_data(tmp_path: Path) -> None:
 def test_old_public_name_is_the_current_object(old_name: str) -> None:
     with pytest.warns(OldNameWarning, match=f"skyred.{old_name} is now called"):
         assert getattr(skyred, old_name) is getattr(skyred, skyred._OLD_NAMES[old_name])
+
+
+def test_nodes_of_energy_axis_are_bin_edges() -> None:
+    axis = skyred.EnergyAxis(min="1 TeV", max="100 TeV", bins=2)
+    with pytest.warns(OldNameWarning, match=r"EnergyAxis.nodes is now called EnergyAxis.bin_edges"):
+        assert axis.nodes().to_value("TeV").tolist() == pytest.approx([1, 10, 100])

@@ -1,4 +1,4 @@
-"""Locks are exclusive, name their owner, and are released when its process ends."""
+"""Locks are exclusive, name their owner, and are released when their process ends."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_finished_items_are_reported_immediately() -> None:
         first_may_end.set()
 
     with create_workers(ThreadPoolExecutor(2)) as pool:
-        results = list(stream(pool, work, ["first", "second", "third"], 3, finished=finished))
+        results = list(stream(pool, work, ["first", "second", "third"], 3, on_result=finished))
     assert results == ["FIRST", "SECOND", "THIRD"]
     assert sorted(reported) == ["first FIRST", "second SECOND", "third THIRD"]
     assert reported[0] != "first FIRST"

@@ -100,7 +100,7 @@ def test_start_that_is_not_finite_is_reported(name: str) -> None:
 # -- data ------------------------------------------------------------------------------------
 
 
-def test_exposure_that_is_not_finite_is_treated_as_by_gammapy() -> None:
+def test_exposure_that_is_not_finite_is_treated_as_in_gammapy() -> None:
     def set_invalid(datasets: Datasets) -> None:
         datasets[0].exposure.data[:, 3:6, 4] = np.nan
 
@@ -133,7 +133,7 @@ def test_dataset_without_models_changes_only_the_statistic() -> None:
     assert result.stat == pytest.approx(datasets.stat_sum())
 
 
-def test_partly_masked_source_is_fitted_as_by_gammapy() -> None:
+def test_partly_masked_source_is_fitted_as_in_gammapy() -> None:
     def mask_source(datasets: Datasets) -> None:
         position = datasets.models["point"].spatial_model.position
         separation = datasets[0].counts.geom.separation(position).deg

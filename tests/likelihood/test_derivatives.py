@@ -36,8 +36,8 @@ FACTORS = {name: make for kinds in NORMS.values() for name, make in kinds.items(
 SHAPES = {name: make for kinds in SPATIAL.values() for name, make in kinds.items()}
 CURVES = {name: make for kinds in LIGHT_CURVES.values() for name, make in kinds.items()}
 POSITION = (CRAB[0] + 0.071, CRAB[1] - 0.044)  # the likelihood is not smooth at pixel centres
-# of derivatives in units of the errors: expected values are numerical, and images float32. Fitters
-# need much less: a gradient that is wrong by 0.01 moves the minimum by about 0.01 errors.
+# For derivatives in units of the errors; expected values are numerical, and images are float32.
+# Fitters need much less: a gradient that is wrong by 0.01 moves the minimum by about 0.01 errors.
 GRADIENT_TOLERANCE = 3e-3
 
 

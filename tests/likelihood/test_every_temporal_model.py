@@ -27,7 +27,7 @@ CURVES = {name: make for kinds in LIGHT_CURVES.values() for name, make in kinds.
 
 
 def _parameter(kind: str) -> Any:
-    """Return a parameter of tests, which is skipped if gammapy cannot integrate the model."""
+    """Return a test parameter, which is skipped if gammapy cannot integrate the model."""
     times = gti()
     try:
         CURVES[kind]().integral(times.time_start, times.time_stop)

@@ -113,13 +113,13 @@ def test_norm_is_limited() -> None:
 
 def test_each_bin_starts_with_the_original_models() -> None:
     edges = small.ENERGY.edges
-    together = skyred.flux_points(two_spectra(), "crab", edges, reoptimize=True)
+    all_points = skyred.flux_points(two_spectra(), "crab", edges, reoptimize=True)
     for index in range(3):
-        alone = skyred.flux_points(two_spectra(), "crab", edges[index : index + 2], reoptimize=True)
-        assert alone.norm.data.squeeze() == pytest.approx(together.norm.data[index].item())
+        point = skyred.flux_points(two_spectra(), "crab", edges[index : index + 2], reoptimize=True)
+        assert point.norm.data.squeeze() == pytest.approx(all_points.norm.data[index].item())
 
 
-def test_missing_other_free_parameters_are_refused_as_by_gammapy() -> None:
+def test_missing_other_free_parameters_are_refused_as_in_gammapy() -> None:
     for estimate in (skyred.flux_points, comparison.flux_points_by_gammapy):
         datasets = two_spectra()
         datasets.models["weak"].freeze()

@@ -1,4 +1,4 @@
-"""Score maps include the Fisher information of all bins in the mask, with other parameters."""
+"""Score maps include the Fisher information of all bins, also in common with other parameters."""
 
 from __future__ import annotations
 

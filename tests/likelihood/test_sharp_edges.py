@@ -142,12 +142,12 @@ def test_minimum_is_independent_of_start_and_fitter(kind: str) -> None:
 
 
 def test_negative_radius_of_a_shell_is_not_a_minimum() -> None:
-    """gammapy has no limit on the radius, so that negative values can be a false minimum."""
+    """Check a fit that starts at a false minimum, since gammapy does not limit the radius."""
     datasets = simulated_source(ShellSpatialModel(radius=3 * PIXEL, width=1.5 * PIXEL))
-    stat_at_start = objective_of(datasets).total(objective_of(datasets).start)
+    stat_of_true_values = objective_of(datasets).total(objective_of(datasets).start)
     spatial = datasets.models["source"].spatial_model
     spatial.radius.quantity, spatial.width.quantity = -1.5 * PIXEL, 6.3 * PIXEL
     result = skyred.fit(datasets)
     assert result.success, result.message
     assert spatial.radius.value > 0
-    assert result.stat < stat_at_start
+    assert result.stat < stat_of_true_values

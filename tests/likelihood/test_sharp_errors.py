@@ -1,4 +1,4 @@
-"""Errors from profiles beside sources with sharp edges, compared with exact solutions."""
+"""Errors from profiles, for sources with sharp edges, agree with exact solutions."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ SOURCE = SharpSource(
 
 
 def parabola(sources: list[SharpSource]) -> Objective:
+    """Return a parabola with `COVARIANCE`, and sources that are sharp everywhere."""
     return Objective(
         names=NAMES,
         units=[""] * 4,
@@ -39,7 +40,7 @@ def parabola(sources: list[SharpSource]) -> Objective:
 
 
 def search_result(factors: np.ndarray) -> SearchResult:
-    """Return the minimum, with errors that are wrong by some factors."""
+    """Return the minimum, with errors that are wrong by the factors."""
     return SearchResult(np.zeros(4), COVARIANCE * np.outer(factors, factors), 0.0, 10, "")
 
 
@@ -47,7 +48,7 @@ def search_result(factors: np.ndarray) -> SearchResult:
 def test_error_of_a_correlated_amplitude_is_that_of_the_profile(factor: float) -> None:
     factors = np.array([factor, 1, 1, 1])
     result = with_profile_errors(parabola([SOURCE]), search_result(factors), [SOURCE])
-    # points of the profile are accurate to 5e-3 in the statistic: 0.25 % of an error
+    # the profile is accurate to 5e-3 in the statistic, which is 0.25 % of an error
     np.testing.assert_allclose(result.errors, np.sqrt(np.diag(COVARIANCE)), rtol=4e-3)
     correlation = result.covariance / np.outer(result.errors, result.errors)
     expected = COVARIANCE / np.sqrt(np.outer(np.diag(COVARIANCE), np.diag(COVARIANCE)))
@@ -62,20 +63,20 @@ def test_errors_of_uncorrelated_parameters_are_unchanged() -> None:
     np.testing.assert_allclose(result.errors[1:], expected[1:], rtol=1e-12)
 
 
-def test_errors_are_unchanged_if_no_source_is_sharp_beside_the_minimum() -> None:
-    end = search_result(np.array([0.8, 1, 1, 1]))
-    result = with_profile_errors(parabola([]), end, [SOURCE])
-    np.testing.assert_array_equal(result.covariance, end.covariance)
+def test_errors_are_unchanged_if_no_source_is_sharp_near_the_minimum() -> None:
+    minimum = search_result(np.array([0.8, 1, 1, 1]))
+    result = with_profile_errors(parabola([]), minimum, [SOURCE])
+    np.testing.assert_array_equal(result.covariance, minimum.covariance)
 
 
 def test_errors_are_unchanged_beyond_a_limit() -> None:
-    end = search_result(np.array([0.8, 1, 1, 1]))
+    minimum = search_result(np.array([0.8, 1, 1, 1]))
     limits = np.array([[-0.1, np.inf], *[[-np.inf, np.inf]] * 3])
     objective = attrs.evolve(parabola([SOURCE]), limits=limits)
-    result = with_profile_errors(objective, end, [SOURCE])
-    np.testing.assert_array_equal(result.covariance, end.covariance)
+    result = with_profile_errors(objective, minimum, [SOURCE])
+    np.testing.assert_array_equal(result.covariance, minimum.covariance)
 
 
 def test_search_without_success_is_unchanged() -> None:
-    end = attrs.evolve(search_result(np.ones(4)), message="no minimum")
-    assert with_profile_errors(parabola([SOURCE]), end, [SOURCE]) is end
+    minimum = attrs.evolve(search_result(np.ones(4)), message="no minimum")
+    assert with_profile_errors(parabola([SOURCE]), minimum, [SOURCE]) is minimum

@@ -188,20 +188,20 @@ class TestKernel:
         assert actual.norm.data[peak] == pytest.approx(wide.norm.data[peak], rel=0.02)
 
     def test_missing_exposure_is_reported(self, dataset: MapDataset) -> None:
-        dark = dataset.copy(name="dark")
-        dark.exposure.data[...] = 0
-        with pytest.raises(ModelError, match="exposure of dark is zero everywhere"):
-            TSMapMaker(source()).run([dark], EDGES)
-        dark.exposure = None
-        with pytest.raises(ModelError, match="dark has no exposure; reduce it"):
-            TSMapMaker(source()).run([dark], EDGES)
+        unexposed = dataset.copy(name="unexposed")
+        unexposed.exposure.data[...] = 0
+        with pytest.raises(ModelError, match="exposure of unexposed is zero everywhere"):
+            TSMapMaker(source()).run([unexposed], EDGES)
+        unexposed.exposure = None
+        with pytest.raises(ModelError, match="unexposed has no exposure; reduce it"):
+            TSMapMaker(source()).run([unexposed], EDGES)
 
     def test_pixels_without_counts_of_the_source_have_zero_ts(self, dataset: MapDataset) -> None:
-        dark = dataset.copy(name="dark")
-        dark.exposure.data[:, 5:15, 5:15] = 0
+        unexposed = dataset.copy(name="unexposed")
+        unexposed.exposure.data[:, 5:15, 5:15] = 0
         edges, width = [1, 10] * u.TeV, 0.25 * u.deg
-        result = TSMapMaker(source(), width, True, ALL).run([dark], edges)
-        expected = plain_maps(dark, source(), width, True, energy_edges=edges, columns=[])
+        result = TSMapMaker(source(), width, True, ALL).run([unexposed], edges)
+        expected = plain_maps(unexposed, source(), width, True, energy_edges=edges, columns=[])
         # gammapy's norm is -1e14 in these pixels
         without_counts = ~result.success.data & np.isfinite(expected.ts.data)
         assert without_counts.sum() > 10

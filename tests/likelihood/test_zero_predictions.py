@@ -130,7 +130,7 @@ def test_wstat_and_its_derivatives_agree_with_gammapy(
 
 @pytest.mark.parametrize("signal", [np.nan, np.inf, -np.inf, 1e200])
 def test_wstat_of_a_signal_that_overflows_is_nan(signal: float) -> None:
-    """gammapy's wstat is zero for such signals, below any minimum."""
+    """Check signals for which gammapy's wstat is zero, which is below any minimum."""
     on, off, alpha = np.array([3.0, 2.0]), np.array([1.0, 4.0]), np.array([0.5, 0.5])
     statistic = WStat(on, off, alpha)
     assert np.isnan(statistic.value(np.array([1.0, signal])))

@@ -166,8 +166,8 @@ class TestAttributes:
         orchestrator.reduce()
         available = [getattr(orchestrator, name) is not None for name in ATTRIBUTES]
         assert available == [True, True, False, False, False]
-        started = [name for name in hook_names(recorder) if name.startswith("step_started")]
-        assert started == ["step_started select", "step_started reduce"]
+        started_steps = [name for name in hook_names(recorder) if name.startswith("step_started")]
+        assert started_steps == ["step_started select", "step_started reduce"]
 
     def test_attributes_are_the_results_of_the_steps(self) -> None:
         orchestrator = create_orchestrator(full_pipeline())
@@ -271,11 +271,11 @@ class TestOutcomes:
         assert excinfo.value.exit_code == 3
         statuses = [outcome.status for outcome in orchestrator.outcomes]
         assert statuses == ["reduced", "failed", "reduced", "failed", "reduced"]
-        failed = orchestrator.outcomes[1]
-        assert failed.obs_id == 2
-        assert failed.reason == "RuntimeError: run 2 is broken"
-        assert "toy-fill" in failed.maker
-        assert 'raise RuntimeError(f"run {obs_id} is broken")' in failed.traceback
+        failed_outcome = orchestrator.outcomes[1]
+        assert failed_outcome.obs_id == 2
+        assert failed_outcome.reason == "RuntimeError: run 2 is broken"
+        assert "toy-fill" in failed_outcome.maker
+        assert 'raise RuntimeError(f"run {obs_id} is broken")' in failed_outcome.traceback
         assert orchestrator.outcomes[0].traceback == ""
 
     def test_on_error_skip_continues_without_failed_observations(self) -> None:

@@ -26,7 +26,7 @@ def test_model_without_dataset_is_reported() -> None:
 
 
 def test_unused_background_models_are_not_reported() -> None:
-    # background models apply to all datasets with a background, of which there may be none
+    # background models apply to all datasets with a background; there may be no such dataset
     pipeline = toy_pipeline().evolve(model=[create_source(), BackgroundModels()])
     models = Orchestrator(pipeline, plugins=toy_plugins()).model()
     assert models is not None
@@ -82,8 +82,8 @@ def test_maker_with_the_kind_of_another_plugin_is_not_recorded_with_that_plugin(
 
 def test_entries_with_the_same_dataset_name_are_refused() -> None:
     (reduction,) = toy_pipeline().data.values()
-    renamed: Reduction = reduction.evolve(geometry=reduction.geometry.evolve(name="same"))
-    pipeline = Pipeline(data={"one": renamed, "two": renamed})
+    renamed_reduction: Reduction = reduction.evolve(geometry=reduction.geometry.evolve(name="same"))
+    pipeline = Pipeline(data={"one": renamed_reduction, "two": renamed_reduction})
     with pytest.raises(
         ConfigError, match=r"data.two: the datasets have the same name as those of data.one: 'same'"
     ):
@@ -128,7 +128,7 @@ def test_logarithmic_axis_from_zero_is_refused(options: dict[str, Any]) -> None:
 )
 def test_edges_of_an_axis_agree_with_gammapy(axis: EnergyAxis) -> None:
     expected = axis.build("energy").edges.to_value("TeV")
-    assert axis.nodes().to_value("TeV") == pytest.approx(expected, rel=1e-9)
+    assert axis.bin_edges().to_value("TeV") == pytest.approx(expected, rel=1e-9)
 
 
 def test_edges_with_the_same_nearest_axis_edge_are_reported_before_data_are_read(

@@ -194,7 +194,7 @@ class KeepToy(ToySum):
 
 
 @component
-class HalfCovered(ToyGeometry):
+class PartlyCoveredGeometry(ToyGeometry):
     """A geometry that is half covered by each run."""
 
     kind = "half-covered"
@@ -206,9 +206,9 @@ class HalfCovered(ToyGeometry):
 
 
 def test_minimum_size_depends_on_geometry_and_stacker() -> None:
-    pipeline = toy_pipeline(4, geometry=HalfCovered(bins=10), stack=KeepToy())
+    pipeline = toy_pipeline(4, geometry=PartlyCoveredGeometry(bins=10), stack=KeepToy())
     selected = Orchestrator(pipeline, plugins=toy_plugins()).select()
-    dataset_size = size_of([HalfCovered(bins=10).target("toy")])
+    dataset_size = size_of([PartlyCoveredGeometry(bins=10).target("toy")])
     assert dataset_size == 10 * (4 + 4 + 4 + 1), "counts, exposure, background, safe mask"
     assert minimum_size(selected, pipeline.data) == 4 * 0.5 * dataset_size
     # the default of Stacker.minimum_size is 0
@@ -222,7 +222,7 @@ def test_disk_that_is_too_small_is_refused_before_data_are_read(
     monkeypatch.setattr(space, "free_bytes", lambda path: 1000.0)
     stack = KeepToy()
     pipeline = toy_pipeline(
-        4, geometry=HalfCovered(bins=1000), stack=stack, make=[ToyMaker(fail=[1])]
+        4, geometry=PartlyCoveredGeometry(bins=1000), stack=stack, make=[ToyMaker(fail=[1])]
     )
     message = (
         r"is too small for this run: at least 0.026 MB are needed, and 0.001 MB are free; free"

@@ -63,9 +63,9 @@ class FailingExecutor(InlineExecutor):
         self.fails_for = fails_for
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        excluded = args[1] if len(args) > 1 else {}
+        excluded_runs = args[1] if len(args) > 1 else {}
         observations = args[0].observations if args else ()
-        obs_ids = {int(observation.obs_id) for observation in observations} - set(excluded)
+        obs_ids = {int(observation.obs_id) for observation in observations} - set(excluded_runs)
         if self.fails_for(obs_ids):
             future: Future[Any] = Future()
             future.set_exception(BrokenExecutor("gone"))
@@ -102,13 +102,17 @@ def test_result_without_a_killed_run_equals_that_without_a_failed_run() -> None:
             return FailingExecutor(lambda obs_ids: 5 in obs_ids)
 
     pipeline = toy_pipeline(7, stack=ToySum(chunk=3), on_error="skip")
-    killed = Orchestrator(pipeline, plugins=toy_plugins(), engine=FailingEngine())
-    failed = Orchestrator(
+    with_killed_worker = Orchestrator(pipeline, plugins=toy_plugins(), engine=FailingEngine())
+    with_failed_run = Orchestrator(
         toy_pipeline(7, make=[ToyMaker(fail=[5])], stack=ToySum(chunk=3), on_error="skip"),
         plugins=toy_plugins(),
     )
-    assert killed.reduce()[0].counts.data.tobytes() == failed.reduce()[0].counts.data.tobytes()
+    assert (
+        with_killed_worker.reduce()[0].counts.data.tobytes()
+        == with_failed_run.reduce()[0].counts.data.tobytes()
+    )
     statuses, expected = (
-        [outcome.status for outcome in orchestrator.outcomes] for orchestrator in (killed, failed)
+        [outcome.status for outcome in orchestrator.outcomes]
+        for orchestrator in (with_killed_worker, with_failed_run)
     )
     assert statuses == expected

@@ -1,4 +1,4 @@
-"""The messages of check and parametrize_with_checks."""
+"""The functions `check` and `parametrize_with_checks`, and their messages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNCHANGED = "returns a sub-table with unchanged rows"
 
 @component
 class NeedsSize(Maker):
-    """Needs an option."""
+    """A maker with a required option."""
 
     kind = "planted-needs-option"
     size: int = option(type=int, doc="A number without unit.")
@@ -37,7 +37,7 @@ class TwoViolations(declarations.SelectsAll):
     size: int = option(3, doc="the size")
 
 
-def test_all_violations_are_reported_with_observations() -> None:
+def test_all_violations_are_reported_with_their_details() -> None:
     with pytest.raises(ConformanceError) as excinfo:
         check(TwoViolations)
     message = str(excinfo.value)
@@ -76,7 +76,7 @@ def test_class_with_required_options_is_refused() -> None:
 
 
 @pytest.mark.parametrize("value", [int, 3, Maker])
-def test_other_objects_than_components_are_refused(value: Any) -> None:
+def test_objects_that_are_not_components_are_refused(value: Any) -> None:
     with pytest.raises(
         TypeError, match=r"is not a component|does not implement the abstract methods: make"
     ):
@@ -99,9 +99,9 @@ def test_pytest_has_one_parameter_for_each_component_and_check() -> None:
     _, params = parametrize_with_checks(components).args
     assert len(params) == 2 * len(requirements("selector"))
     assert params[0].id == "planted-every-second: " + requirements("selector")[0].name
-    marked = [param for param in params if param.marks]
-    assert [param.id for param in marked] == [f"planted-changes-rows: {UNCHANGED}"]
-    assert marked[0].marks[0].kwargs["strict"] is True
+    xfail_params = [param for param in params if param.marks]
+    assert [param.id for param in xfail_params] == [f"planted-changes-rows: {UNCHANGED}"]
+    assert xfail_params[0].marks[0].kwargs["strict"] is True
 
 
 @parametrize_with_checks(

@@ -1,4 +1,4 @@
-"""Planted defects are reported by their checks and by no others."""
+"""Components with a defect fail the check of that defect, and pass all other checks."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ from skyred.testing import ConformanceError, check, requirements
 FIXES = {requirement.name: requirement.fix for requirement in requirements()}
 
 VALID = [
-    declarations.Valid, selectors.EverySecond, makers.EnoughEvents, makers.MeanEvents,
+    declarations.Valid, selectors.EverySecond, selectors.HalfRuns, makers.EnoughEvents,
+    makers.MeanEvents,
     stackers.ValidList, stackers.KeepsAnyType, models.FlatSpectrum, fitters.ValidNewton,
     fitters.ValidBoxSampler, models.SumOfCounts, models.ValidEngine,
 ]  # fmt: skip
 
 _KIND = "is declared with @component and a unique kind"
-_SAME_RUNS = "makes the same dataset each time, independent of previous calls"
-_COUNTED = "counts every livetime and every count once"
-_MIXED = "keeps all data if datasets are of two types"
+_REPRODUCIBLE = "makes the same dataset each time, independent of previous calls"
+_COUNTED_ONCE = "counts every livetime and every count once"
+_TWO_TYPES = "keeps all data if datasets are of two types"
 _PRIORS = "includes priors exactly once"
-_WITHOUT = "reports no success for a statistic that is not finite"
-_NEW = "builds new but equal models each time"
+_NOT_FINITE = "reports no success for a statistic that is not finite"
+_NO_OVERLAP = "cuts good time to parts in order of time, without overlap"
+_NEW_MODELS = "builds new but equal models each time"
 
-# a defect, its check, and other checks that it necessarily fails
+# the check that reports a defect, followed by other checks that the defect necessarily fails
 DEFECTS: dict[type[Any], tuple[str, ...]] = {
-    # it can also not be in a catalog
+    # an undecorated class cannot be in a catalog, so it cannot be read from YAML either
     declarations.Undecorated: (_KIND, "is equal after writing to YAML and reading back"),
     declarations.DuplicateKind: ("has a kind that no other component of its role has",),
     declarations.NoSummary: ("has a summary of one sentence",),
@@ -46,13 +48,18 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
     declarations.NoPickle: ("survives pickling",),
     declarations.BareError: ("rejects invalid values of an option, and names the option",),
     selectors.ChangesRows: ("returns a sub-table with unchanged rows",),
-    selectors.SortsInPlace: ("leaves the table unchanged",),
+    selectors.ReversesInPlace: ("leaves the table unchanged",),
     selectors.PlainTable: ("returns a table of the same type",),
     selectors.RandomRuns: ("returns the same rows each time",),
     selectors.NeedsRows: ("accepts a table without rows",),
+    selectors.OverlappingParts: (_NO_OVERLAP,),
+    selectors.LongerParts: ("cuts good time to parts of it",),
+    selectors.EmptyParts: ("cuts good time to parts of it",),
+    selectors.CutsInPlace: ("cuts runs without changing their good time",),
+    selectors.CutsMoreEachTime: ("cuts runs to the same parts each time",),
     makers.CutsEvents: ("leaves the observation unchanged",),
-    makers.RandomCounts: (_SAME_RUNS, "makes the same dataset in another process"),
-    makers.CountsCalls: (_SAME_RUNS, "makes the same dataset in another process"),
+    makers.RandomCounts: (_REPRODUCIBLE, "makes the same dataset in another process"),
+    makers.CountsCalls: (_REPRODUCIBLE, "makes the same dataset in another process"),
     makers.UsesModuleState: ("makes the same dataset in another process",),
     makers.ChangesName: ("keeps the dataset's name and axes",),
     makers.WidensMask: ("does not widen the safe mask",),
@@ -65,12 +72,12 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
     stackers.MergesInReverse: ("adds a dataset like merging the total of that dataset",),
     stackers.DropsRightTotal: ("has a zero that is a left identity of merge",),
     stackers.DoublesCounts: (
-        _COUNTED,
+        _COUNTED_ONCE,
         "merges in any grouping",
         "adds a dataset like merging the total of that dataset",
     ),
-    stackers.ConvertsType: (_MIXED,),
-    stackers.DropsOtherType: (_MIXED,),
+    stackers.ConvertsType: (_TWO_TYPES,),
+    stackers.DropsOtherType: (_TWO_TYPES,),
     stackers.ChangesDataset: ("leaves added datasets unchanged",),
     stackers.CannotBePickled: ("has totals that survive pickling",),
     stackers.SameNames: ("returns datasets with unique names",),
@@ -80,10 +87,10 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
         "starts from finite values inside their limits",
         "predicts a finite number of counts",
     ),
-    models.RandomName: (_NEW,),
+    models.RandomName: (_NEW_MODELS,),
     fitters.SmallErrors: ("returns the errors and the covariance of known objectives", _PRIORS),
     fitters.AlwaysSuccessful: (
-        _WITHOUT,
+        _NOT_FINITE,
         "reports no success for degenerate parameters",
         "reports no success for a constant statistic",
     ),
@@ -111,12 +118,12 @@ def test_valid_component_passes_all_checks(component: type[Any]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("planted", DEFECTS, ids=lambda cls: cls.__name__)
-def test_defect_is_reported_only_by_its_check(planted: type[Any]) -> None:
+@pytest.mark.parametrize("component", DEFECTS, ids=lambda cls: cls.__name__)
+def test_defect_is_reported_only_by_its_checks(component: type[Any]) -> None:
     with pytest.raises(ConformanceError) as excinfo:
-        check(planted)
+        check(component)
     names = {violation.requirement.name for violation in excinfo.value.violations}
-    about, *others = DEFECTS[planted]
-    assert about in names
-    assert names <= {about, *others}
-    assert FIXES[about] in str(excinfo.value)
+    expected, *implied_violations = DEFECTS[component]
+    assert expected in names
+    assert names <= {expected, *implied_violations}
+    assert FIXES[expected] in str(excinfo.value)

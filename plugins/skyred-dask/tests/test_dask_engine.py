@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fault_injection.killed_reductions import Child, reduce, statuses, totals
-from fault_injection.killing_maker import Killer
+from fault_injection.killed_reductions import ReductionProcess, reduce, statuses, totals
+from fault_injection.killing_maker import KillingMaker
 from skyred import EngineError, FieldError, Serial
 from skyred_dask import Dask
 from waiting import LIMIT, hang_guard, wait_for
@@ -25,24 +25,28 @@ def limit_time():
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_totals_are_identical_to_serial(workers):
-    partial_stacks = reduce(Killer(fails=[4]), Dask(workers=workers))
-    expected = reduce(Killer(fails=[4]), Serial())
+    partial_stacks = reduce(KillingMaker(failing_runs=[4]), Dask(workers=workers))
+    expected = reduce(KillingMaker(failing_runs=[4]), Serial())
     assert totals(partial_stacks) == totals(expected)
     assert statuses(partial_stacks) == statuses(expected)
 
 
 def test_run_that_kills_its_worker_once_is_reduced_again(tmp_path):
-    partial_stacks = reduce(Killer(victims=[5], times=1, scene=str(tmp_path)), Dask(workers=2))
+    partial_stacks = reduce(
+        KillingMaker(killing_runs=[5], max_kills=1, state_folder=str(tmp_path)), Dask(workers=2)
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["5-0"]
-    assert totals(partial_stacks) == totals(reduce(Killer(), Serial()))
+    assert totals(partial_stacks) == totals(reduce(KillingMaker(), Serial()))
 
 
 def test_only_the_run_that_always_kills_fails(tmp_path):
-    killer = Killer(victims=[5], scene=str(tmp_path))
-    partial_stacks = reduce(killer, Dask(workers=2, allowed_failures=0))
-    assert statuses(partial_stacks) == [(n, "failed" if n == 5 else "reduced") for n in range(1, 8)]
+    maker = KillingMaker(killing_runs=[5], state_folder=str(tmp_path))
+    partial_stacks = reduce(maker, Dask(workers=2, allowed_failures=0))
+    assert statuses(partial_stacks) == [
+        (run, "failed" if run == 5 else "reduced") for run in range(1, 8)
+    ]
     assert "dask workers died while running it" in partial_stacks[1].outcomes[1].reason
-    assert totals(partial_stacks) == totals(reduce(Killer(fails=[5]), Serial()))
+    assert totals(partial_stacks) == totals(reduce(KillingMaker(failing_runs=[5]), Serial()))
 
 
 def test_local_workers_have_one_thread_and_are_not_reachable_from_outside():
@@ -124,21 +128,21 @@ def test_worker_with_several_threads_is_refused(scheduler):
 def test_scheduler_of_a_file_is_used_and_not_stopped(scheduler):
     file, start = scheduler
     start(*SINGLE_WORKER)
-    expected = totals(reduce(Killer(), Serial()))
+    expected = totals(reduce(KillingMaker(), Serial()))
     for _ in range(2):
-        partial_stacks = reduce(Killer(), Dask(scheduler=str(file), workers=1, wait=WAIT))
+        partial_stacks = reduce(KillingMaker(), Dask(scheduler=str(file), workers=1, wait=WAIT))
         assert totals(partial_stacks) == expected
 
 
 def test_missing_workers_end_the_run_with_an_error(scheduler, tmp_path):
     file, start = scheduler
     worker = start(*SINGLE_WORKER)
-    killer = Killer(victims=[3], scene=str(tmp_path))  # no other worker is started
+    maker = KillingMaker(killing_runs=[3], state_folder=str(tmp_path))  # no other worker is started
     with Dask(scheduler=str(file), workers=1, wait=WAIT).open():
         pass  # the worker is connected
     try:
         with pytest.raises(EngineError, match=r"no workers for 1 s.*start some and run again"):
-            reduce(killer, Dask(scheduler=str(file), workers=1, wait="1 s"))
+            reduce(maker, Dask(scheduler=str(file), workers=1, wait="1 s"))
     finally:
         worker.kill()
 
@@ -179,9 +183,9 @@ def test_number_of_workers_of_a_scheduler_is_required():
 
 @pytest.fixture
 def child(tmp_path):
-    child_process = Child(tmp_path, "skyred_dask", "Dask")
-    yield child_process
-    child_process.end()
+    process = ReductionProcess(tmp_path, "skyred_dask", "Dask")
+    yield process
+    process.end()
 
 
 @pytest.mark.parametrize("whole_group", [False, True], ids=["parent", "group"])

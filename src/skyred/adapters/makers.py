@@ -81,13 +81,13 @@ class AdaptedMaker(Maker):
             If the maker does not return a dataset.
         """
         had_safe_bins = _has_safe_bins(dataset)
-        reduced = self.adapted.run(dataset=dataset, observation=observation)
+        reduced_dataset = self.adapted.run(dataset=dataset, observation=observation)
         name = type(self.adapted).__name__
-        if not hasattr(reduced, "mask_safe"):
-            raise TypeError(f"{name}.run returned {reduced!r:.80}; expected a dataset")
-        if had_safe_bins and not _has_safe_bins(reduced):
+        if not hasattr(reduced_dataset, "mask_safe"):
+            raise TypeError(f"{name}.run returned {reduced_dataset!r:.80}; expected a dataset")
+        if had_safe_bins and not _has_safe_bins(reduced_dataset):
             raise SkipObservation(f"{name} leaves no bins in the safe mask")
-        return reduced
+        return reduced_dataset
 
 
 def _has_safe_bins(dataset: Dataset) -> bool:

@@ -16,9 +16,9 @@ from skyred.cli.engine import make_engine
 
 if TYPE_CHECKING:
     from skyred.inspection.records import Finding, RunInput
-    from skyred.interfaces import Reduction
     from skyred.pipeline import Pipeline
     from skyred.plugins import Plugins
+    from skyred.run.select import Selection
 
 EXIT_FAULTY = 3
 _ALTERNATIVES = (
@@ -163,17 +163,20 @@ def _runs_of_entries(pipeline: Pipeline, plugins: Plugins) -> dict[str, Runs]:
     dict of str to Runs
         The runs, by data entry.
     """
-    return {
-        f"data.{name}": _selected_runs(name, reduction, plugins)
-        for name, reduction in pipeline.reductions()
-    }
-
-
-def _selected_runs(name: str, reduction: Reduction, plugins: Plugins) -> Runs:
-    from skyred.inspection.records import Finding
+    from skyred.run.memory import require_memory
     from skyred.run.select import select
 
-    selection = select(name, reduction, plugins)
+    selections = {
+        name: select(name, reduction, plugins) for name, reduction in pipeline.reductions()
+    }
+    tables = {name: selection.table for name, selection in selections.items()}
+    require_memory(tables, pipeline.data)
+    return {f"data.{name}": _selected_runs(selection) for name, selection in selections.items()}
+
+
+def _selected_runs(selection: Selection) -> Runs:
+    from skyred.inspection.records import Finding
+
     findings = [Finding(outcome.reason, obs_id=outcome.obs_id) for outcome in selection.outcomes]
     failed_ids = {outcome.obs_id for outcome in selection.outcomes}
     return [run for obs_id, run in selection.inputs.items() if obs_id not in failed_ids], findings

@@ -139,7 +139,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 def _initialise_worker() -> None:
     """Initialise a worker process: ignore Ctrl-C, and exit with the parent."""
-    # needed on systems where `interrupts_held` cannot block the signal
+    # needed on systems where `block_interrupts` cannot block the signal
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
+from skyred.config.merge_keys import InvalidMergeError, MergedMappings, is_merge_key
 from skyred.errors import ConfigError, Problem, format_value, path_text
 
 Path = tuple[str | int, ...]
@@ -39,9 +40,11 @@ class Document:
     marks : dict
         From paths to (line, column) of their keys, counted from 1.
     problems : list of Problem
-        Problems with the YAML document: duplicate keys, tags.
+        Problems with the YAML document: duplicate keys, tags, invalid merge keys.
     positions : dict
         Line and column of problems that are not at the position of their path.
+    unreadable : set
+        Paths of values that cannot be read, whose types and values are unknown.
     max_nodes : int
         The maximum number of values.
     """
@@ -51,7 +54,9 @@ class Document:
     marks: dict[Path, tuple[int, int]] = attrs.field(factory=dict)
     problems: list[Problem] = attrs.field(factory=list)
     positions: dict[Problem, tuple[int, int]] = attrs.field(factory=dict)
+    unreadable: set[Path] = attrs.field(factory=set)
     max_nodes: int = MAX_NODES
+    _merged: MergedMappings = attrs.field(factory=MergedMappings, repr=False, eq=False)
 
     @classmethod
     def parse(cls, content: str, name: str = "<string>", max_nodes: int = MAX_NODES) -> Document:
@@ -124,6 +129,7 @@ class Document:
             raise _missing_key_error(path, container)
         value = Document.parse(content, f"the value of {path_text(path)}")
         self.problems += [problem.with_prefix(*path) for problem in value.problems]
+        self.unreadable |= {(*path, *unreadable_path) for unreadable_path in value.unreadable}
         container[key] = value.data
         self.marks = {
             marked_path: mark
@@ -180,6 +186,7 @@ class Document:
             )
             return None
         if str(node.tag) not in _PLAIN_TAGS:
+            self.unreadable.add(path)
             self.problems.append(
                 Problem(path, f"has the YAML tag {node.tag}", "expected plain data without tags")
             )
@@ -190,29 +197,53 @@ class Document:
         try:
             return _scalar(node)
         except (ValueError, KeyError, YAMLError):  # !!int abc, or a number of thousands of digits
+            self.unreadable.add(path)
             self.problems.append(_invalid_scalar(node, path))
             return node.value
 
     def _mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
-        data: dict[str, Any] = {}
+        own: dict[str, tuple[Node, Node]] = {}
+        inherited: dict[str, tuple[Node, Node]] = {}
+        merge_key: Node | None = None
         for key, value in node.value:
             name = str(key.value)
-            item_path = (*path, name)
-            if name in data:
-                self._add_duplicate_key(name, item_path, _position(key))
-                continue
-            self.marks[item_path] = _position(key)
-            data[name] = self._build(value, item_path)
+            first_key = merge_key if is_merge_key(key) else own.get(name, (None,))[0]
+            if first_key is not None:
+                self._add_duplicate_key((*path, name), key, first_key)
+            elif is_merge_key(key):
+                merge_key, inherited = key, self._inherit(key, value, path)
+            else:
+                own[name] = (key, value)
+        data: dict[str, Any] = {}
+        for name, (key, value) in (inherited | own).items():
+            self.marks[*path, name] = _position(key)  # for inherited ones, that of the anchor
+            data[name] = self._build(value, (*path, name))
         return data
 
-    def _add_duplicate_key(self, name: str, path: Path, position: tuple[int, int]) -> None:
+    def _inherit(self, key: Node, value: Node, path: Path) -> dict[str, tuple[Node, Node]]:
+        """Return the keys and values from a merge key."""
+        try:
+            return self._merged.inherited(value)
+        except InvalidMergeError:
+            path = (*path, str(key.value))
+            self.marks[path] = _position(key)
+            self.problems.append(
+                Problem(
+                    path,
+                    "does not merge other mappings",
+                    "expected a mapping with an anchor (<<: *name), or a list of such",
+                )
+            )
+            return {}
+
+    def _add_duplicate_key(self, path: Path, key: Node, first_key: Node) -> None:
         problem = Problem(
             path,
-            f"the key {name!r} is duplicated",
-            f"it is already on line {self.marks[path][0]}; remove one",
+            f"the key {path[-1]!r} is duplicated",
+            f"it is already on line {_position(first_key)[0]}; remove one",
         )
         self.problems.append(problem)
-        self.positions[problem] = position
+        self.positions[problem] = _position(key)
 
 
 def _check_bracket_depth(content: str) -> None:

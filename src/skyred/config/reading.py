@@ -73,7 +73,7 @@ def load(pipeline_class: type[C], document: Document, catalog: Catalog) -> C:
         If there are problems. The error contains all of them in the order of the file, with line
         and column.
     """
-    structurer = Structurer(catalog, list(document.problems))
+    structurer = Structurer(catalog, list(document.problems), document.unreadable)
     pipeline = structurer.build(pipeline_class, document.data or {})
     if not isinstance(pipeline, pipeline_class):
         raise _config_error(structurer.problems, document)
@@ -106,7 +106,7 @@ def load_component(role: type[F], document: Document, catalog: Catalog) -> F:
     ConfigError
         If there are problems. The error contains all of them, with line and column.
     """
-    structurer = Structurer(catalog, list(document.problems))
+    structurer = Structurer(catalog, list(document.problems), document.unreadable)
     component = structurer.build(role, document.data)
     if structurer.problems:
         raise _config_error(structurer.problems, document)

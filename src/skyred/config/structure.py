@@ -6,7 +6,7 @@ pass finds all problems: those of single fields, of objects, and of the pipeline
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -79,10 +79,13 @@ class Structurer:
         The catalog of components.
     problems : list of Problem
         The problems that were found so far.
+    unreadable : collection of Path
+        The paths of values with problems already, which are not checked.
     """
 
     catalog: Catalog
     problems: list[Problem] = attrs.field(factory=list)
+    unreadable: Collection[Path] = ()
 
     def build(self, cls: type[F], raw: Any, path: Path = ()) -> F | InvalidNode:
         """Build an object from plain data.
@@ -103,7 +106,7 @@ class Structurer:
             placeholder.
         """
         if not isinstance(raw, Mapping):
-            self._add_problem(
+            self._add_value_problem(
                 path, FieldError(f"is {format_value(raw)}", f"expected {_describe_class(cls)}")
             )
             return InvalidNode(raw)
@@ -123,7 +126,7 @@ class Structurer:
         n_problems = len(self.problems)
         keys = self._keys_of_fields(cls, raw, path)
         values = self._nested_fields(cls, keys, raw, path)
-        is_valid = len(self.problems) == n_problems
+        is_valid = len(self.problems) == n_problems and not self._has_unreadable(path)
         if is_valid:
             leaves = {name: raw[key] for name, key in keys.items() if name not in values}
             with suppress(FieldError):  # reported below, with all other problems
@@ -142,14 +145,15 @@ class Structurer:
         path: Path,
     ) -> bool:
         """Parse plain fields into `values`, and return whether all of them are valid."""
-        n_problems, field_specs = len(self.problems), specs(cls)
+        is_valid, field_specs = True, specs(cls)
         for name, key in keys.items():
             if field_specs[name].shape == "leaf" or raw[key] is None:
                 try:
                     values[name] = parse_field(field_specs[name], raw[key])
                 except FieldError as error:
-                    self._add_problem((*path, key), error)
-        return len(self.problems) == n_problems
+                    self._add_value_problem((*path, key), error)
+                    is_valid = False
+        return is_valid
 
     def _find_component_class(
         self, role: type[Component], raw: Mapping[str, Any], path: Path
@@ -160,14 +164,14 @@ class Structurer:
             self._add_problem(path, FieldError("missing key 'kind'", f"expected one of {kinds}"))
             return None
         if not isinstance(kind, str):
-            self._add_problem(
+            self._add_value_problem(
                 (*path, "kind"), FieldError(f"is {format_value(kind)}", "expected a string")
             )
             return None
         try:
             return self.catalog.get(role.role, kind)
         except FieldError as error:
-            self._add_problem((*path, "kind"), error)
+            self._add_value_problem((*path, "kind"), error)
             return None
 
     def _keys_of_fields(self, cls: type[F], raw: Mapping[str, Any], path: Path) -> dict[str, str]:
@@ -218,7 +222,7 @@ class Structurer:
             "map": isinstance(raw, Mapping) and bool(raw),
         }[spec.shape]
         if not is_valid:
-            self._add_problem(
+            self._add_value_problem(
                 path, FieldError(f"is {format_value(raw)}", f"expected {spec.type_name}")
             )
         return is_valid
@@ -254,6 +258,14 @@ class Structurer:
 
     def _add_problem(self, path: Path, error: FieldError) -> None:
         self.problems.append(error.problem.with_prefix(*path))
+
+    def _add_value_problem(self, path: Path, error: FieldError) -> None:
+        """Add a problem with a value, unless it, or a part of it, could not be read."""
+        if not self._has_unreadable(path):
+            self._add_problem(path, error)
+
+    def _has_unreadable(self, path: Path) -> bool:
+        return any(unreadable[: len(path)] == path for unreadable in self.unreadable)
 
 
 def _create_unchecked(cls: type[F], values: Mapping[str, Any], unset: set[str]) -> F:

@@ -1,4 +1,4 @@
-"""The export of a pipeline: the functions of the script, to which its components add their code."""
+"""The export of a pipeline to a script, with functions to which the components add their code."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def export(pipeline: Chain, source: str = "", owner: Owner = lambda _: "") -> st
     pipeline : Chain
         The pipeline.
     source : str
-        The path of its configuration, for the docstring and the output folder of the script.
+        The path of the configuration, for the docstring and the output folder of the script.
     owner : callable
-        Returns the distribution of a component, for messages.
+        Function that returns the distribution of a component, for messages.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def export(pipeline: Chain, source: str = "", owner: Owner = lambda _: "") -> st
     Raises
     ------
     ExportError
-        If parts of it cannot be expressed in plain gammapy; the message lists all of them.
+        If parts of the pipeline cannot be written in plain gammapy; the message lists all of them.
     """
     return _Exporter(pipeline, source, owner).create_script()
 

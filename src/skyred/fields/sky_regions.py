@@ -164,15 +164,15 @@ def _build(source: str, masks: tuple[Location, ...]) -> list[Region]:
         with warnings.catch_warnings():
             # the parser skips unknown regions with a warning, so an exclusion would be ignored
             warnings.simplefilter("error")
-            parsed = list(RegionList.parse(content, format="ds9"))
+            regions = list(RegionList.parse(content, format="ds9"))
     except Exception as error:  # the parser may raise anything
         reason = str(error).removesuffix(".").removesuffix(", skipping")
         raise FieldError(f"{str(source)!r} is not a DS9 region: {reason}", _EXPECTED) from None
-    if not parsed:
+    if not regions:
         raise FieldError(f"{str(source)!r} contains no regions", _EXPECTED)
-    for region in parsed:
+    for region in regions:
         check_region(region, str(source))
-    return parsed
+    return regions
 
 
 _EXPECTED = (

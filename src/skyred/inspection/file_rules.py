@@ -38,7 +38,7 @@ FILE_RULES = (
         "hdu-of-another-run",
         "fault",
         "A response without OBS_ID is in the file of another run.",
-        f"Its flux would be that of another run's IRFs. {ALL}",
+        f"The flux would be computed with the IRFs of another run. {ALL}",
         FIX_INDEX,
     ),
     Rule(
@@ -103,7 +103,7 @@ FILE_RULES = (
     Rule(
         "units",
         "fault",
-        "A column has no unit, or one of another physical type.",
+        "A column has no unit, or a unit of another physical type.",
         f"gammapy cannot read it. {ALL}",
         "correct TUNIT of the column",
     ),

@@ -17,7 +17,7 @@ from skyred.inspection.records import Finding
 
 HDU_TYPES = ("events", "gti", "aeff", "edisp", "psf", "bkg", "rad_max", "pointing")
 _NOT_A_CHOICE = ("OBS_ID", "HDU_TYPE", "SIZE", "MTIME", "MD5")
-_MOST_LISTED = 20
+_MAX_LISTED = 20
 
 
 @attrs.frozen(eq=False)
@@ -29,9 +29,10 @@ class HduChoice:
     mask : numpy.ndarray of bool
         Whether each row is used, shape (n,).
     findings : mapping of int to list of Finding
-        The types of HDUs of which a run has several, or none after the choice, by OBS_ID.
+        The faults by OBS_ID. A run has a fault if it has several HDUs of one type, or no HDU of a
+        type is left after the choice.
     partial_events : frozenset of int
-        The OBS_IDs of the runs of which only some of several lists of events are used.
+        The OBS_IDs of the runs with several lists of events of which only some are used.
     """
 
     mask: NDArray[np.bool_]
@@ -40,21 +41,22 @@ class HduChoice:
 
 
 def choose_hdus(hdu_table: Any, patterns: Mapping[str, Any]) -> HduChoice:
-    """Choose the HDUs of each run, and report the types of which it still has several.
+    """Choose the HDUs of each run, and report the types of which a run still has several.
 
     Parameters
     ----------
     hdu_table : astropy.table.Table
         The HDU index.
     patterns : mapping of str to object
-        The choice. A key is a type of HDUs (psf), with a pattern of HDU_NAME; or a column of the
-        index, with a pattern of its values for all types of which a run has several HDUs. Patterns
-        may contain the wildcards ``*`` and ``?``; upper and lower case are not distinguished.
+        The choice. If a key is a type of HDUs (psf), the value is a pattern of HDU_NAME. If a key
+        is a column of the index, the value is a pattern of its values, for all types of which a run
+        has several HDUs. Patterns may contain the wildcards ``*`` and ``?``; upper and lower case
+        are not distinguished.
 
     Returns
     -------
     HduChoice
-        The chosen rows, and findings.
+        The chosen rows, and the findings.
 
     Raises
     ------
@@ -67,9 +69,11 @@ def choose_hdus(hdu_table: Any, patterns: Mapping[str, Any]) -> HduChoice:
     mask = np.ones(len(hdu_table), dtype=bool)
     for key, pattern in patterns.items():
         mask &= index.matches(str(key), str(pattern).strip(), patterns)
-    dropped = zip(index.obs_ids, index.kinds, mask.tolist(), strict=True)
-    partial = frozenset(run for run, kind, is_used in dropped if kind == "events" and not is_used)
-    return HduChoice(mask, index.findings(mask), partial)
+    rows = zip(index.obs_ids, index.kinds, mask.tolist(), strict=True)
+    partial_events = frozenset(
+        obs_id for obs_id, kind, is_used in rows if kind == "events" and not is_used
+    )
+    return HduChoice(mask, index.find_faults(mask), partial_events)
 
 
 def strip_cells(column: Any) -> list[str]:
@@ -100,7 +104,7 @@ class _Index:
             self.rows.setdefault(key, []).append(row)
 
     def matches(self, key: str, pattern: str, patterns: Iterable[str]) -> NDArray[np.bool_]:
-        """Return the mask of the rows that are kept by one pattern."""
+        """Return whether one pattern keeps each row."""
         column = "HDU_NAME" if key in HDU_TYPES else key
         if column not in self.table.colnames:
             raise ArchiveError(
@@ -108,10 +112,10 @@ class _Index:
                 f"the HDU index; its columns are {', '.join(self.table.colnames)}"
             )
         kinds = {key} if key in HDU_TYPES else self._repeated_kinds() - set(patterns)
-        is_match = _match(strip_cells(self.table[column]), pattern)
-        candidates = np.isin(self.kinds, sorted(kinds or set(self.kinds)))
-        if not np.any(is_match & candidates):
-            values = _format(np.asarray(strip_cells(self.table[column]))[candidates])
+        is_match = _match_values(strip_cells(self.table[column]), pattern)
+        is_candidate = np.isin(self.kinds, sorted(kinds or set(self.kinds)))
+        if not np.any(is_match & is_candidate):
+            values = _format_values(np.asarray(strip_cells(self.table[column]))[is_candidate])
             raise ArchiveError(
                 f"hdus: no HDU has {column} {pattern!r}; "
                 + (f"expected one of: {values}" if values else f"the index has no {key}")
@@ -121,30 +125,31 @@ class _Index:
     def _repeated_kinds(self) -> set[str]:
         return {kind for (_, kind), rows in self.rows.items() if len(rows) > 1}
 
-    def findings(self, mask: NDArray[np.bool_]) -> dict[int, list[Finding]]:
-        by_run: dict[int, list[Finding]] = {}
+    def find_faults(self, mask: NDArray[np.bool_]) -> dict[int, list[Finding]]:
+        faults: dict[int, list[Finding]] = {}
         is_used = mask.tolist()
         for (obs_id, kind), rows in self.rows.items():
-            number = sum(is_used[row] for row in rows)
-            if number == 0:
-                message = f"hdus matches no HDU with HDU_TYPE {kind} of this run{self._list(rows)}"
-                by_run.setdefault(obs_id, []).append(Finding(message, "index-missing-hdu"))
-            elif number > 1:
-                repeated = [row for row in rows if is_used[row]]
-                by_run.setdefault(obs_id, []).append(self._repeated(kind, repeated))
-        return by_run
+            used_rows = [row for row in rows if is_used[row]]
+            if not used_rows:
+                choices = self._format_choices(rows)
+                message = f"hdus matches no HDU with HDU_TYPE {kind} of this run{choices}"
+                faults.setdefault(obs_id, []).append(Finding(message, "index-missing-hdu"))
+            elif len(used_rows) > 1:
+                faults.setdefault(obs_id, []).append(self._report_repeated(kind, used_rows))
+        return faults
 
-    def _repeated(self, kind: str, rows: list[int]) -> Finding:
+    def _report_repeated(self, kind: str, rows: list[int]) -> Finding:
         folder, file, hdu = (
             strip_cells(self.table[name][rows[:1]])[0]
             for name in ("FILE_DIR", "FILE_NAME", "HDU_NAME")
         )
-        message = f"the index has {len(rows)} rows with HDU_TYPE {kind} for this run"
-        return Finding(
-            message + self._list(rows), "index-repeated-hdu", file=Path(folder) / file, hdu=hdu
+        message = (
+            f"the index has {len(rows)} rows with HDU_TYPE {kind} for this run"
+            f"{self._format_choices(rows)}"
         )
+        return Finding(message, "index-repeated-hdu", file=Path(folder) / file, hdu=hdu)
 
-    def _list(self, rows: list[int]) -> str:
+    def _format_choices(self, rows: list[int]) -> str:
         """Return the values by which some rows can be distinguished, in brackets."""
         choices = "; ".join(self._iter_choices(rows))
         return f" ({choices})" if choices else ""
@@ -153,18 +158,18 @@ class _Index:
         for name in self.table.colnames:
             values = strip_cells(self.table[name][rows]) if name not in _NOT_A_CHOICE else []
             if len(set(values)) > 1 or (name == "HDU_NAME" and len(rows) == 1):
-                yield f"{name}: {_format(values)}"
+                yield f"{name}: {_format_values(values)}"
 
 
-def _match(values: Sequence[str], pattern: str) -> NDArray[np.bool_]:
-    folded = pattern.casefold()
-    matches = {
-        value: folded == value.casefold()
-        or fnmatchcase(value.casefold(), folded)
+def _match_values(values: Sequence[str], pattern: str) -> NDArray[np.bool_]:
+    folded_pattern = pattern.casefold()
+    is_match = {
+        value: folded_pattern == value.casefold()
+        or fnmatchcase(value.casefold(), folded_pattern)
         or _is_same_number(value, pattern)
         for value in Counter(values)
     }
-    return np.array([matches[value] for value in values], dtype=bool)
+    return np.array([is_match[value] for value in values], dtype=bool)
 
 
 def _is_same_number(value: str, pattern: str) -> bool:
@@ -174,7 +179,8 @@ def _is_same_number(value: str, pattern: str) -> bool:
         return False
 
 
-def _format(values: Iterable[str]) -> str:
-    listed = list(dict.fromkeys(values))
-    more = f", and {len(listed) - _MOST_LISTED} others" if len(listed) > _MOST_LISTED else ""
-    return ", ".join(listed[:_MOST_LISTED]) + more
+def _format_values(values: Iterable[str]) -> str:
+    unique_values = list(dict.fromkeys(values))
+    number = len(unique_values) - _MAX_LISTED
+    others = f", and {number} others" if number > 0 else ""
+    return ", ".join(unique_values[:_MAX_LISTED]) + others

@@ -1,4 +1,4 @@
-"""The entries of an archive's index for each run, and the faults of the index."""
+"""The entries of each run in the index of an archive, and the faults of the index."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ def list_run_inputs(
     Returns
     -------
     list of RunInput
-        One for each row, in the same order. Files that must not be read are not among the sources.
-        If the HDU index is empty, because the data are stored elsewhere, there are no
-        sources.
+        The input for each row of the observation index, in the same order. Files that must not be
+        read are not among the sources. If the HDU index is empty, because the data are stored
+        elsewhere, there are no sources.
 
     Raises
     ------
     ArchiveError
-        If the HDU index has a missing column, or `hdus` does not fit it.
+        If a column of the HDU index is missing, or `hdus` does not match the index.
     """
     obs_ids = [int(obs_id) for obs_id in obs_table_rows["OBS_ID"]]
     if len(hdu_table) == 0 and not hdus:
@@ -122,12 +122,12 @@ class _Index:
             if (other_run := _other_run(self.shared, obs_id, row)) is not None:
                 message = f"the index also assigns this HDU ({row.kind}) to run {other_run}"
                 findings.append(Finding(message, "index-shared-hdu", file=path, hdu=row.hdu))
-        with_run = tuple(attrs.evolve(finding, obs_id=obs_id) for finding in findings)
-        with_sum = {source.path for source in sources} & self.paths.sums.keys()
-        sums = {path: self.paths.sums[path] for path in with_sum}
+        findings_with_run = tuple(attrs.evolve(finding, obs_id=obs_id) for finding in findings)
+        files_with_sum = {source.path for source in sources} & self.paths.sums.keys()
+        sums = {path: self.paths.sums[path] for path in files_with_sum}
         if obs_id in self.choice.partial_events:  # the index has the number of all events
             values = {name: value for name, value in values.items() if name != "EVENT_COUNT"}
-        return RunInput(obs_id, tuple(sources), values, with_run, sums)
+        return RunInput(obs_id, tuple(sources), values, findings_with_run, sums)
 
 
 def _check_columns(hdu_table: Any) -> None:
@@ -180,13 +180,14 @@ def _other_run(shared: Mapping[Any, list[int]], obs_id: int, row: _Row) -> int |
 
 def _values(table: Any) -> Iterator[dict[str, Any]]:
     """Yield the values of each row by column, in s and deg, with the reference time."""
-    columns = {name: _plain(table[name]) for name in table.colnames}
-    common = {key: table.meta[key] for key in _REFERENCE if key in (table.meta or {})}
+    columns = {name: _convert_column(table[name]) for name in table.colnames}
+    reference = {key: table.meta[key] for key in _REFERENCE if key in (table.meta or {})}
     for row in range(len(table)):
-        yield {**common, **{name: column[row] for name, column in columns.items()}}
+        yield {**reference, **{name: column[row] for name, column in columns.items()}}
 
 
-def _plain(column: Any) -> list[Any]:
+def _convert_column(column: Any) -> list[Any]:
+    """Return the values of a column in plain Python types; times in s and angles in deg."""
     values = np.asarray(column)
     if values.dtype.kind not in "fiu":
         return strip_cells(column) if values.dtype.kind in "SU" else list(values.tolist())

@@ -1,4 +1,4 @@
-"""Paths of the files of an HDU index, and whether they may be read."""
+"""Paths of the files of an HDU index, and the rules that decide whether a file may be read."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _GZIP, _FITS = b"\x1f\x8b", b"SIMPLE  ="
 class IndexedPaths:
     """The paths of the files of an HDU index, with each file resolved once.
 
-    An index must not make skyred read any file of its user. Without ``allow_outside``, a file is
-    read if it is, with all links followed,
+    An index must not make skyred read arbitrary files of the user. Without ``allow_outside``, a
+    file is read if its path, with all links followed, is
 
     - in the folder of the index or below;
-    - in the archive, if the index is in its folder ``index`` or a subfolder of that, as in CTA 1DC:
-      ``index/gps`` next to ``data`` and ``caldb``;
-    - anywhere else, if the row is an IRF with a relative path, as a file of IRFs is often shared by
-      several archives.
+    - in the archive, if the index is in the folder ``index`` of the archive or in a subfolder, as
+      in CTA 1DC, which has ``index/gps`` next to ``data`` and ``caldb``;
+    - anywhere else, if the row is an IRF with a relative path, because several archives often share
+      a file of IRFs.
 
     A file that is not in the folder of the index must be a FITS file.
 
@@ -77,33 +77,33 @@ class IndexedPaths:
             return path
         try:
             target = path.resolve()
-            lexical = Path(os.path.normpath(path))
-            passes_link = lexical.resolve() != target or lexical.is_relative_to(self.archive)
+            normal_path = Path(os.path.normpath(path))
+            has_link = normal_path.resolve() != target or normal_path.is_relative_to(self.archive)
         except (OSError, RuntimeError, ValueError):  # circular links, or a NUL in the name
             return Finding("the path is invalid, or a circular link", "index-path", file=name)
         if target.is_relative_to(self.base):
             return path
         if target.is_relative_to(self.archive):
-            return _fits_file(target)
-        if passes_link:
+            return _check_fits_file(target)
+        if has_link:
             message = f"the file is a link that points outside the archive {self.archive}"
             return Finding(message, "index-path", file=name)
         if is_irf and not name.is_absolute():
-            return _fits_file(target)
+            return _check_fits_file(target)
         message = f"the path in the index is outside the archive {self.archive}"
         return Finding(message, "index-path", file=name)
 
 
 def _archive_folder(base: Path) -> Path:
-    """Return the folder of the archive: the parent of its folder ``index``, or else ``base``."""
+    """Return the parent of the folder ``index`` that ``base`` is or is in; otherwise ``base``."""
     for folder in (base, base.parent):
         if folder.name == "index":
             return folder.parent
     return base
 
 
-def _fits_file(path: Path) -> Path | Finding:
-    """Return the path of a FITS file, or a fault if it is none; pipes are not opened."""
+def _check_fits_file(path: Path) -> Path | Finding:
+    """Return the path of a file, or a fault if it is not a FITS file; pipes are not opened."""
     if not path.exists():
         return Finding("the file is missing", "file-damaged", file=path)
     if not path.is_file():

@@ -106,8 +106,7 @@ class RunHdu:
         array
             Shape (rows, ...), in `unit`.
         """
-        scale = conversion_factor(self.unit(name), unit)
-        return self.table.column(name) * (1.0 if scale is None else scale)
+        return self.table.column(name) * self._scale(name, unit)
 
     def cell(self, name: str, unit: str) -> Floats:
         """Return the single cell of a column of a response, converted to a unit.
@@ -124,8 +123,12 @@ class RunHdu:
         array
             The value of the cell, in `unit`.
         """
+        return self.table.cell(name) * self._scale(name, unit)
+
+    def _scale(self, name: str, unit: str) -> float:
+        """Return the factor from the unit of a column to another; 1 if they differ in kind."""
         scale = conversion_factor(self.unit(name), unit)
-        return self.table.cell(name) * (1.0 if scale is None else scale)
+        return 1.0 if scale is None else scale
 
     def check_columns(self, columns: Mapping[str, str]) -> Iterator[Finding]:
         """Check that columns exist and have convertible units.

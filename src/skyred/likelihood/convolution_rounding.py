@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 ROUNDING = 3e-8  # of the maximum: the largest errors measured; their standard deviation is 1e-9
-MAX_LOG_CHANGE = 50.0  # between the logarithms of a rounding error and of the truncation value
-TOLERANCE = 0.05  # in the statistic, for the largest errors: typical ones are thirty times smaller
-# more counts than MAX_COUNTS + MAX_FACTOR * predicted counts occur at start values, not at a fit
+MAX_LOG_CHANGE = 50.0  # from the logarithm of the truncation value to that of a rounding error
+TOLERANCE = 0.05  # in the statistic, for the largest errors; typical errors change it 30 times less
+# more counts than MAX_COUNTS + MAX_FACTOR * predicted counts occur only at start values
 MAX_COUNTS, MAX_FACTOR = 3.0, 10.0
 RELATIVE_TOLERANCE = 3e-8  # of the statistic
 
@@ -57,7 +57,8 @@ def count_unpredicted_events(dataset: CountsDataset, state: Vector) -> int:
         predicted = np.maximum(dataset.predict(state)[0], TRUNCATION)
         if not _estimate_change(counts, predicted, bound) > tolerance:
             return 0
-        # start values may predict many more counts at an energy than measured; a fit does not
+        # start values may predict many more counts at an energy than measured; best-fit values do
+        # not
         cubes = [_limit_to_counts(source, dataset, state) for source in sources]
         others = [
             contribution for contribution in dataset.contributions if contribution not in sources

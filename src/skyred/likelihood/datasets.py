@@ -621,7 +621,7 @@ class GammapyDataset:
         self._reset_evaluators()
 
     def _reset_evaluators(self) -> None:
-        # gammapy never evaluates a source again that has once left the map; without this reset,
+        # once a source has left the map, gammapy does not evaluate it again; without this reset,
         # all later states that a fitter tries would be evaluated without the source
         for evaluator in self._evaluators_with_position():
             position = tuple(evaluator.model.spatial_model.parameters.value)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 REFERENCE = (0, 0)  # the grid node at the reference position
 SAME_POSITION = 1e-6  # rad: IRFs vary over degrees, the statistic by less than 1e-8
-MIN_COS_LATITUDE = 1e-3  # cosine of the latitude
+MIN_COS_LATITUDE = 1e-3  # limits the spacing in longitude near the poles
 
 
 class IrfPositions:

@@ -129,8 +129,8 @@ def build_objective(likelihood: Likelihood) -> Objective:
         prior_without_quantile=priors.prior_without_quantile
         if priors.has_prior_without_quantile
         else None,
-        gradient_of=_add(gradient, priors.gradient) if likelihood.exact else None,
-        fisher_of=_add(fisher, priors.curvature) if likelihood.exact else None,
+        gradient_of=_add_functions(gradient, priors.gradient) if likelihood.exact else None,
+        fisher_of=_add_functions(fisher, priors.curvature) if likelihood.exact else None,
         may_be_non_smooth=likelihood.may_be_non_smooth,
         factors=likelihood.factors,
         costly=likelihood.costly,
@@ -146,13 +146,13 @@ def build_objective(likelihood: Likelihood) -> Objective:
     )
 
 
-def _add(first: Function, second: Function) -> Function:
+def _add_functions(first: Function, second: Function) -> Function:
     return lambda x: first(x) + second(x)
 
 
 def _gradient_by(likelihood: Likelihood, priors: Priors, positions: NDArray[np.int64]) -> Function:
     gradient = likelihood.gradient_by(positions)
-    return _add(gradient, lambda x: priors.gradient(x)[positions]) if priors else gradient
+    return _add_functions(gradient, lambda x: priors.gradient(x)[positions]) if priors else gradient
 
 
 def _condition_with_priors(

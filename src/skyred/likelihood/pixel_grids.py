@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MAX_SMALL_SIZE = 1.5  # pixels: smaller extended sources are as sensitive to the grid as points
 SIZES = ("sigma", "r_0", "radius")  # gammapy's names of parameters that are sizes
-ITERATIONS = 4  # of secant steps along one axis, where only the projection is not linear
+ITERATIONS = 4  # secant steps along one axis; only the projection is not linear
 STEP = 1e-3  # of a pixel, for the derivative
 
 

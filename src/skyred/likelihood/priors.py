@@ -144,8 +144,7 @@ class Priors:
     ) -> Array:
         for position in self.positions:
             low, high = x.copy(), x.copy()
-            # a uniform prior is infinite outside its range, which is also the range of the
-            # parameter
+            # a uniform prior is infinite outside its range, which gammapy uses as limits
             ends = x[position] + np.array([-1, 1]) * self.steps[position]
             low[position], high[position] = np.clip(ends, *self.limits[position])
             if (width := high[position] - low[position]) > 0:
@@ -181,8 +180,8 @@ def quantile_function(parameter: Parameter) -> Quantile | None:
     )
 
 
-def _quantile_between(distribution: Any, low: float, high: float, q: float) -> float:
-    return float(distribution.ppf(low + q * (high - low)))
+def _quantile_between(distribution: Any, low: float, high: float, probability: float) -> float:
+    return float(distribution.ppf(low + probability * (high - low)))
 
 
 def _finite(limit: float, default: float) -> float:

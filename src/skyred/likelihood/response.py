@@ -294,6 +294,6 @@ def _find_slices(cutout: Any, geom: Any) -> tuple[slice, slice]:
 
 def _set_invalid_to_zero(exposure: Array) -> Array:
     """Set the exposure to zero, in place, in pixels where it is invalid at any true energy."""
-    # there gammapy sets the predicted counts to zero
+    # gammapy sets the predicted counts of these pixels to zero
     exposure[:, ~np.isfinite(exposure).all(axis=0)] = 0
     return exposure

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-MIN_FRACTION = 0.02  # of the information, which is left after a fit of the other parameters
+MIN_FRACTION = 0.02  # smallest fraction of the information left after a fit of other parameters
 MIN_COUNTS = 1e-12  # predicted counts below which a bin is ignored
 
 

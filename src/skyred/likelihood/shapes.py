@@ -363,7 +363,7 @@ class ExtendedShape(Shape):
             self.convolution = Convolution(response.kernel, response.image_geom.data_shape)
         largest_side = float(np.max(self.model_image.pixel_scales))
         self.pixel_sizes = sharp_edges.pixel_sizes(subset, largest_side)
-        self.sharp: bool | None = None
+        self.cached_is_sharp: bool | None = None
 
     def is_sharp(self, values: Array) -> bool:
         """Return whether the image has sharp edges; the first result is cached.
@@ -378,11 +378,13 @@ class ExtendedShape(Shape):
         bool
             Whether it has sharp edges.
         """
-        if self.sharp is None:
+        if self.cached_is_sharp is None:
             axes = [self.model_image.position.lon_index, self.model_image.position.lat_index]
             sizes = self.pixel_sizes[axes]
-            self.sharp = sharp_edges.has_sharp_edges(self._unconvolved, values, axes, sizes)
-        return self.sharp
+            self.cached_is_sharp = sharp_edges.has_sharp_edges(
+                self._unconvolved, values, axes, sizes
+            )
+        return self.cached_is_sharp
 
     def _shift(self, values: Array, index: int) -> tuple[Array, Array]:
         if not self.is_sharp(values):

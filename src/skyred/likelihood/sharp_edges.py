@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 STEP = 0.03
 STEPS = np.arange(-4, 5)
 DIRECTION = np.array([0.0, 1.0])
-OFFSET = np.array([0.31, 0.17])  # of a source centred on a pixel, points cross an edge in pairs
+OFFSET = np.array([0.31, 0.17])  # without it, points would cross the edge of a source in pairs
 MIN_SHARPNESS = 0.15  # relative second difference: 0.1 for a Gaussian of 0.3 pixels, 0.4 for disks
 SLOPE_STEP = 0.1  # pixels: with smaller steps, single points at an edge dominate the derivatives
 STEP_FRACTION = 0.3  # of the default step, for eccentricities and angles

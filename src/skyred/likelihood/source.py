@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Indices = frozenset[int]
 
 MAX_CACHED_COUNTS = 4
-MAX_CACHED_CUTOUTS = 9  # fits also try the eight neighbouring pixels
+MAX_CACHED_CUTOUTS = 9  # a node of the grid of IRF positions and its eight neighbours
 
 
 class SourceContribution:

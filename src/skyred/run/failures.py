@@ -1,4 +1,4 @@
-"""Errors of failed runs: those that stop the analysis, and entries without any reduced run."""
+"""Errors for failed runs that stop the analysis, and for data entries without a reduced run."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ def raise_on_failures(outcomes: Sequence[Outcome], pipeline: Chain) -> None:
     Raises
     ------
     RunsFailedError
-        If such a run failed; the message lists all of them.
+        If runs of such an entry failed; the message lists all of them.
     """
-    failed = [
+    failed_outcomes = [
         outcome
         for outcome in outcomes
         if outcome.status == "failed" and pipeline.data[outcome.entry].on_error == "stop"
     ]
-    if failed:
-        entry = failed[0].entry
-        by_inspection = any(outcome.maker == "inspection" for outcome in failed)
+    if failed_outcomes:
+        entry = failed_outcomes[0].entry
+        has_faults = any(outcome.maker == "inspection" for outcome in failed_outcomes)
         raise RunsFailedError(
-            f"{len(failed)} of {len(outcomes)} runs failed:\n{describe(failed)}\n"
-            f"fix them, exclude them, {_ON_FAULT_HINT.format(entry) if by_inspection else ''}"
+            f"{len(failed_outcomes)} of {len(outcomes)} runs failed:\n{describe(failed_outcomes)}\n"
+            f"fix them, exclude them, {_ON_FAULT_HINT.format(entry) if has_faults else ''}"
             f"or continue without them (data.{entry}.on_error: skip)"
             + "; tracebacks are in observations.ecsv"
-            * any(outcome.traceback for outcome in failed)
+            * any(outcome.traceback for outcome in failed_outcomes)
         )
 
 

@@ -22,8 +22,10 @@ from skyred.plugins import Plugins
 from skyred.result.load_datasets import check_unique_names, load_datasets
 from skyred.run.build_models import build_models
 from skyred.run.cache import Cache
+from skyred.run.disk_space import size_of
 from skyred.run.failures import raise_on_failures, require_reduced
 from skyred.run.lifecycle import Watchers
+from skyred.run.memory import require_memory
 from skyred.run.reduce import Reducer
 from skyred.run.select import Selection, select
 
@@ -57,9 +59,9 @@ class Steps:
     records : list of StepRecord
         The steps that have run.
     estimates : dict of str to Product
-        The estimates so far: a faulty estimator must not discard the others.
+        The estimates so far, which are kept if another estimator fails.
     reduced_datasets : list of Dataset
-        The datasets so far: a failed run must not discard the others.
+        The datasets so far, which are kept if another run fails.
     outputs : dict of str to object
         The output of each step that has run.
     """
@@ -106,16 +108,16 @@ class Steps:
         value : object
             The new output.
         """
-        for later in STEPS[STEPS.index(step) :]:
-            self.outputs.pop(later, None)
+        for invalid_step in STEPS[STEPS.index(step) :]:
+            self.outputs.pop(invalid_step, None)
         if step != "estimate":
             self.estimates = {}
         if step == "reduce":
             self.outcomes, self.reduced_datasets = [], []
         self.outputs.setdefault("select", {})
         self.outputs[step] = value
-        replaced = dict.fromkeys((*self.record.replaced, step))
-        self.record = attrs.evolve(self.record, replaced=tuple(replaced))
+        replaced_steps = dict.fromkeys((*self.record.replaced, step))
+        self.record = attrs.evolve(self.record, replaced=tuple(replaced_steps))
 
     def models(self) -> Models | None:
         """Return the current models with their covariance.
@@ -132,9 +134,9 @@ class Steps:
     @contextmanager
     def _notify_and_record(self, step: str) -> Iterator[dict[str, Any]]:
         self.watchers.notify("skyred_step_started", run=self.record, step=step)
-        started, details = time.perf_counter(), dict[str, Any]()
+        start, details = time.perf_counter(), dict[str, Any]()
         yield details
-        record = StepRecord(step, time.perf_counter() - started, **details)
+        record = StepRecord(step, time.perf_counter() - start, **details)
         log.info("%s in %.1f s: %s", step, record.seconds, record.summary)
         self.records.append(record)
         self.watchers.notify("skyred_step_finished", run=self.record, step=step, record=record)
@@ -174,6 +176,7 @@ class Steps:
         self.reduced_datasets += [
             dataset for datasets in datasets_by_entry.values() for dataset in datasets
         ]
+        self._require_memory()
         for entry, datasets in self._iter_reduced(details):
             datasets_by_entry[entry] = datasets
             self.reduced_datasets += datasets
@@ -197,6 +200,11 @@ class Steps:
             path for input_data in inputs_by_name.values() for path in input_data.files
         )
         return Datasets(self.reduced_datasets)
+
+    def _require_memory(self) -> None:
+        """Raise an error if the datasets of all entries do not fit into memory."""
+        tables = {name: selection.table for name, selection in self.outputs["select"].items()}
+        require_memory(tables, self.pipeline.data, size_of(self.reduced_datasets))
 
     def _expected_names(self, datasets_by_entry: Mapping[str, Iterable[Any]]) -> list[str]:
         """Return the names of the existing datasets, and patterns for those to be reduced."""
@@ -231,7 +239,7 @@ class Steps:
             yield from reducer.reduce(entries, self._record_outcome)
 
     def _active_entries(self) -> list[tuple[str, DataEntry]]:
-        """Return the entries that are reduced or read: replaced observations may omit some."""
+        """Return the entries that are reduced or read; replaced observations may omit entries."""
         selections = self.outputs["select"]
         return [
             (name, entry)
@@ -255,7 +263,7 @@ class Steps:
 
     def _record_outcome(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
-        # for the log file: on the terminal, outcomes are reported by watchers
+        # for the log file only, because watchers report outcomes on the terminal
         message = f"{outcome.status}: {outcome.reason}" if outcome.reason else outcome.status
         log.info("%s %d %s", outcome.entry, outcome.obs_id, message)
         for note in outcome.notes:

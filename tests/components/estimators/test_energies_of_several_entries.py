@@ -81,15 +81,13 @@ def test_axes_without_common_bins_are_reported(estimate: Estimator, other_axis: 
     assert messages(estimate, one=entry(HIGH), other=entry(HIGH)) == []
 
 
-def test_moved_edges_are_logged(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_moved_edges_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     datasets = Datasets([small.spectrum_on_off()])
     datasets.models = [SkyModel(PowerLawSpectralModel(), name="crab")]
     edges = datasets[0].counts.geom.axes["energy"].edges
     FluxPoints(source="crab", energy_edges=edges, columns=[]).estimate(datasets, None)
     assert caplog.messages == []
-    moved = [edges[0], 1.2 * edges[1], edges[3]]
-    FluxPoints(source="crab", energy_edges=moved, columns=[]).estimate(datasets, None)
+    moved_edges = [edges[0], 1.2 * edges[1], edges[3]]
+    FluxPoints(source="crab", energy_edges=moved_edges, columns=[]).estimate(datasets, None)
     (message,) = caplog.messages
     assert message.startswith(f"flux-points: the energy axis has no edge at {1.2 * edges[1]:.4g};")

@@ -245,7 +245,7 @@ class TestExcessMap:
         assert table["sqrt_ts_max"][0] > 10
 
     def test_unknown_dataset_is_reported_with_the_available_datasets(self, datasets):
-        with pytest.raises(ModelError, match=r"no map dataset named hess\*; available: sim"):
+        with pytest.raises(ModelError, match=r"no dataset is named 'hess\*'; available: sim"):
             ExcessMap(datasets=["hess*"]).estimate(datasets, None)
 
 
@@ -259,11 +259,13 @@ class TestSeveralDatasets:
         datasets = Datasets()
         for name, shift in (("east", 0.2), ("west", -0.2)):
             half_center = center.spherical_offsets_by(shift * u.deg, 0 * u.deg)
-            half = dataset.cutout(half_center, width=(0.6, 1) * u.deg, name=name)
-            lon = half.counts.geom.get_coord().lon
-            half.mask_safe.data &= (lon >= center.ra) if name == "east" else (lon < center.ra)
-            half.background = half.background * norm
-            datasets.append(half)
+            half_dataset = dataset.cutout(half_center, width=(0.6, 1) * u.deg, name=name)
+            lon = half_dataset.counts.geom.get_coord().lon
+            half_dataset.mask_safe.data &= (
+                (lon >= center.ra) if name == "east" else (lon < center.ra)
+            )
+            half_dataset.background = half_dataset.background * norm
+            datasets.append(half_dataset)
         datasets.models = [fit[1]["crab"].copy(name="crab")]
         return datasets
 
@@ -295,8 +297,8 @@ class TestSeveralDatasets:
 
 def test_gammapy_estimator_is_adapted(fit, datasets, tmp_path):
     plain = FluxPointsEstimator(source="crab", energy_edges=EDGES)
-    adapted = Estimator.adapt(plain)
-    product = adapted.estimate(datasets, None)
+    adapted_estimator = Estimator.adapt(plain)
+    product = adapted_estimator.estimate(datasets, None)
     assert product.name == "FluxPointsEstimator"
     expected = plain.run(copy_datasets(fit))
     np.testing.assert_allclose(product.value.norm.data, expected.norm.data, rtol=1e-3)

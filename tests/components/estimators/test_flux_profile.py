@@ -19,7 +19,7 @@ from gammapy.utils.regions import (
 )
 from regions import CircleSkyRegion
 
-import light_curve_comparison as side_by_side
+import light_curve_comparison as comparison
 import plain_gammapy as plain
 import small_datasets as small
 from skyred import Pipeline
@@ -51,10 +51,10 @@ class TestCrab:
     def test_boxes_on_a_line_agree_with_gammapy(self, crab: Datasets) -> None:
         regions = boxes(crab[0], 2)
         profile = flux_profile(crab, regions, STEEP, EDGES, selection_optional=LIMITS)
-        expected = side_by_side.profile_by_gammapy(
+        expected = comparison.profile_by_gammapy(
             crab, regions, spectral_model=STEEP, energy_edges=EDGES, selection_optional=LIMITS
         )
-        side_by_side.assert_same(profile.flux, expected)
+        comparison.assert_same(profile.flux, expected)
         np.testing.assert_allclose(
             profile.flux.geom.axes["projected-distance"].edges,
             expected.geom.axes["projected-distance"].edges,
@@ -70,15 +70,15 @@ class TestCrab:
         ) + make_concentric_annulus_sky_regions(
             CRAB, radius_min=0.1 * u.deg, radius_max=0.3 * u.deg, nbin=2
         )
-        expected = side_by_side.profile_by_gammapy(
+        expected = comparison.profile_by_gammapy(
             crab, regions, spectral_model=STEEP, energy_edges=[1, 10] * u.TeV
         )
-        side_by_side.assert_same(profile.flux, expected)
+        comparison.assert_same(profile.flux, expected)
         area = np.pi * np.diff(np.array([0, 0.1, 0.3]) ** 2)
         np.testing.assert_allclose(profile.details["solid_angle"], area, rtol=1e-6)
 
     def test_good_time_intervals_are_not_repeated(self, crab: Datasets) -> None:
-        # gammapy repeats them for each region
+        # gammapy repeats the intervals for each region
         flux = flux_profile(crab, boxes(crab[0], 3)).flux
         span = crab.gti.time_sum
         assert flux.gti.time_sum == span
@@ -94,10 +94,10 @@ class TestSmallMaps:
         dataset = small.map_on_off() if kind == "on-off" else small.map_dataset(edisp=kind)
         regions = [CircleSkyRegion(center, 0.12 * u.deg) for center in centers(dataset)]
         profile = flux_profile(dataset, regions, STEEP, EDGES)
-        expected = side_by_side.profile_by_gammapy(
+        expected = comparison.profile_by_gammapy(
             Datasets([dataset]), regions, spectral_model=STEEP, energy_edges=EDGES
         )
-        side_by_side.assert_same(profile.flux, expected)
+        comparison.assert_same(profile.flux, expected)
 
     @pytest.mark.slow
     def test_joint_profile_of_several_datasets_agrees_with_gammapy(self) -> None:
@@ -105,10 +105,8 @@ class TestSmallMaps:
         regions = boxes(datasets[0], 2)
         options = {"selection_optional": ["scan", "sensitivity"], "energy_edges": [1, 10] * u.TeV}
         profile = flux_profile(datasets, regions, STEEP, **options)
-        expected = side_by_side.profile_by_gammapy(
-            datasets, regions, spectral_model=STEEP, **options
-        )
-        side_by_side.assert_same(profile.flux, expected)
+        expected = comparison.profile_by_gammapy(datasets, regions, spectral_model=STEEP, **options)
+        comparison.assert_same(profile.flux, expected)
 
     def test_background_sources_are_subtracted(self, simulated_dataset: Any) -> None:
         dataset = simulated_dataset.copy(name="sim")
@@ -121,7 +119,7 @@ class TestSmallMaps:
             norm = estimator.estimate(datasets, None).flux.norm.data
             plain_datasets = Datasets([dataset.copy(name="sim")])
             plain_datasets.models = models
-            expected = side_by_side.profile_by_gammapy(
+            expected = comparison.profile_by_gammapy(
                 plain_datasets, boxes(dataset, 2), energy_edges=[1, 10] * u.TeV
             )
             np.testing.assert_allclose(norm, expected.norm.data, rtol=1e-3)
@@ -143,7 +141,7 @@ class TestSmallMaps:
     def test_datasets_are_unchanged(self, simulated_dataset: MapDataset) -> None:
         datasets = Datasets([simulated_dataset.copy(name="sim")])
         datasets.models = plain.models("sim")
-        expected = side_by_side.copy_datasets(datasets)
+        expected = comparison.copy_datasets(datasets)
         line = line_through(boxes(datasets[0], 3))
         FluxProfile(line=line, background_sources=["crab"]).estimate(datasets, None)
         for name in ("counts", "background", "mask_safe", "exposure"):
@@ -191,13 +189,23 @@ class TestRegionsWithoutFlux:
             )
         ]
         profile = flux_profile(dataset, regions, STEEP, EDGES, distance=distance_axis(6))
-        expected = side_by_side.profile_by_gammapy(
+        expected = comparison.profile_by_gammapy(
             Datasets([dataset]), regions[:2], spectral_model=STEEP, energy_edges=EDGES
         )
-        side_by_side.assert_same(profile.flux, expected, slice(2))
+        comparison.assert_same(profile.flux, expected, slice(2))
         assert np.isnan(profile.flux.norm.data[2:]).all()
-        beyond, divided = "the region extends beyond the map", "the mask divides the region"
-        assert profile.reasons == ("", "", beyond, beyond, divided, "masked in all datasets")
+        outside_message, divided_message = (
+            "the region extends beyond the map",
+            "the mask divides the region",
+        )
+        assert profile.reasons == (
+            "",
+            "",
+            outside_message,
+            outside_message,
+            divided_message,
+            "masked in all datasets",
+        )
 
     def test_missing_counts_cause_a_warning(self) -> None:
         dataset = small.map_dataset()

@@ -14,7 +14,7 @@ from gammapy.estimators import FluxPoints
 from gammapy.estimators.utils import compute_lightcurve_fvar
 from gammapy.modeling.models import GaussianPrior
 
-import light_curve_comparison as side_by_side
+import light_curve_comparison as comparison
 import plain_flare as flare
 import plain_gammapy as plain
 from component_checks import problems_of
@@ -30,14 +30,14 @@ EXAMPLE = plain.EXAMPLE.with_name("light-curve.yaml")
 
 
 @pytest.fixture(scope="module")
-def reduced(compute_once: Any) -> Datasets:
+def reduced_spectra(compute_once: Any) -> Datasets:
     return compute_once("flare", lambda _: flare.reduce(RUNS))
 
 
 @pytest.fixture
-def spectra(reduced: Datasets) -> Datasets:
+def spectra(reduced_spectra: Datasets) -> Datasets:
     """Return the spectra of five runs: three of the flare, two of other nights in 2008."""
-    return flare.with_new_models(reduced)
+    return flare.with_new_models(reduced_spectra)
 
 
 def estimate_light_curve(datasets: Datasets, **options: Any) -> Any:
@@ -54,10 +54,10 @@ class TestSpectra:
     def test_runs_in_energy_bins_agree_with_gammapy(self, spectra: Datasets) -> None:
         two_runs = Datasets(spectra[:2])
         flux = estimate_light_curve(two_runs, energy_edges=EDGES, columns=LIMITS).flux
-        expected = side_by_side.light_curve_by_gammapy(
+        expected = comparison.light_curve_by_gammapy(
             two_runs, "pks", energy_edges=EDGES, selection_optional=LIMITS
         )
-        side_by_side.assert_same(flux, expected)
+        comparison.assert_same(flux, expected)
         times, expected_times = (points.geom.axes["time"] for points in (flux, expected))
         for name in ("time_min", "time_max"):
             differences = getattr(times, name) - getattr(expected_times, name)
@@ -68,10 +68,10 @@ class TestSpectra:
         product = estimate_light_curve(spectra, by="night")
         ranges = time_ranges(spectra)
         nights = [(ranges[0][0], ranges[2][1]), ranges[3], ranges[4]]
-        expected = side_by_side.light_curve_by_gammapy(
+        expected = comparison.light_curve_by_gammapy(
             spectra, "pks", energy_edges=[0.4, 20] * u.TeV, time_intervals=nights
         )
-        side_by_side.assert_same(product.flux, expected)
+        comparison.assert_same(product.flux, expected)
         assert product.details["n_datasets"].tolist() == [3, 1, 1]
         livetimes = [dataset.exposure.meta["livetime"].to_value("s") for dataset in spectra]
         total = [sum(livetimes[:3]), *livetimes[3:]]
@@ -80,13 +80,13 @@ class TestSpectra:
     def test_counts_are_in_the_order_of_the_dataset_names(self, spectra: Datasets) -> None:
         # gammapy sorts the names, but not the counts
         names = ["c", "a", "b"]
-        renamed = Datasets(
+        renamed_datasets = Datasets(
             [dataset.copy(name=name) for dataset, name in zip(spectra, names, strict=False)]
         )
-        renamed.models = flare.models()
-        counts = estimate_light_curve(renamed, by="night").flux.counts
+        renamed_datasets.models = flare.models()
+        counts = estimate_light_curve(renamed_datasets, by="night").flux.counts
         assert counts.geom.axes["dataset"].center.tolist() == names
-        expected = [dataset.counts.data[dataset.mask.data].sum() for dataset in renamed]
+        expected = [dataset.counts.data[dataset.mask.data].sum() for dataset in renamed_datasets]
         assert counts.data.ravel().tolist() == expected
 
     def test_intervals_without_runs_are_kept_with_their_reason(self, spectra: Datasets) -> None:
@@ -98,13 +98,13 @@ class TestSpectra:
             Interval(start=ranges[2][0], stop=ranges[3][0] + 1 * u.min),
         ]
         product = estimate_light_curve(spectra, by="interval", intervals=intervals)
-        expected = side_by_side.light_curve_by_gammapy(
+        expected = comparison.light_curve_by_gammapy(
             spectra,
             "pks",
             energy_edges=[0.4, 20] * u.TeV,
             time_intervals=[(interval.start.time, interval.stop.time) for interval in intervals],
         )
-        side_by_side.assert_same(product.flux, expected, [0, 3])
+        comparison.assert_same(product.flux, expected, [0, 3])
         assert np.isnan(product.flux.norm.data[[1, 2]]).all()
         assert not product.flux.success.data[[1, 2]].any()
         assert product.details["reason"].tolist() == [
@@ -141,7 +141,7 @@ class TestSpectra:
         assert variability.dof == 4
 
     def test_datasets_and_models_are_unchanged(self, spectra: Datasets) -> None:
-        expected = side_by_side.copy_datasets(spectra)
+        expected = comparison.copy_datasets(spectra)
         for reoptimize in (False, True):
             estimate_light_curve(spectra, reoptimize=reoptimize, columns=LIMITS)
         for dataset, copy in zip(spectra, expected, strict=True):
@@ -166,10 +166,10 @@ class TestMaps:
     @pytest.mark.parametrize("reoptimize", [False, True], ids=["fixed", "refitted"])
     def test_runs_agree_with_gammapy(self, maps: Datasets, reoptimize: bool) -> None:
         flux = estimate_light_curve(maps, source="crab", reoptimize=reoptimize).flux
-        expected = side_by_side.light_curve_by_gammapy(
+        expected = comparison.light_curve_by_gammapy(
             maps, "crab", energy_edges=[1, 10] * u.TeV, reoptimize=reoptimize
         )
-        side_by_side.assert_same(flux, expected)
+        comparison.assert_same(flux, expected)
 
     def test_priors_are_added_only_for_the_datasets_of_their_models(self, maps: Datasets) -> None:
         norm = maps.models[f"{maps[1].name}-bkg"].spectral_model.norm
@@ -187,8 +187,8 @@ class TestFiles:
     def product(self, spectra: Datasets) -> Any:
         ranges = time_ranges(spectra)
         empty = Interval(start=ranges[0][0] - 1 * u.h, stop=ranges[0][0])
-        full = Interval(start=ranges[0][0], stop=ranges[2][1])
-        options = {"intervals": [empty, full], "columns": [*LIMITS, "scan"]}
+        full_interval = Interval(start=ranges[0][0], stop=ranges[2][1])
+        options = {"intervals": [empty, full_interval], "columns": [*LIMITS, "scan"]}
         return estimate_light_curve(spectra, by="interval", energy_edges=EDGES, **options)
 
     def test_product_is_read_back(self, product: Any, spectra: Datasets, tmp_path: Path) -> None:

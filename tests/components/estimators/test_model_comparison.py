@@ -43,7 +43,8 @@ def compare(datasets: Datasets, **alternative: object) -> ComparisonProduct:
 
 @pytest.mark.slow
 def test_agrees_with_the_fit_of_gammapy(datasets):
-    datasets.models["crab"].spatial_model.freeze()  # gammapy rebuilds kernels otherwise
+    # with a fixed position, gammapy does not compute its PSF kernels again
+    datasets.models["crab"].spatial_model.freeze()
     product = compare(datasets, replace={"crab": {"spectral": LOG_PARABOLA}})
     first, row = product.table()
     plain_models = datasets.models.copy()
@@ -183,8 +184,8 @@ class TestNotes:
         assert message in note
 
     def test_failed_fits_have_no_significance(self):
-        failed = self.create_fitted_model(120, 2, success=False, message="line search failed")
-        sigma, note = self.compare(self.create_fitted_model(100, 3), failed)
+        failed_fit = self.create_fitted_model(120, 2, success=False, message="line search failed")
+        sigma, note = self.compare(self.create_fitted_model(100, 3), failed_fit)
         assert np.isnan(sigma)
         assert "line search failed" in note
 

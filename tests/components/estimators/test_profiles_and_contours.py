@@ -183,7 +183,8 @@ class TestContours:
         x, y = (spectrum.parameters[name] for name in ("index", "amplitude"))
         plain = Fit().stat_contour(spectrum, x, y, numpoints=8, sigma=1)
         line = pair.contours[0]
-        # gammapy's points include the extrema of both parameters; some of our 40 points are close
+        # gammapy's points include the extrema of both parameters; some of skyred's 40 points are
+        # close to them
         for actual, expected in (
             (line.x, plain["crab.spectral.index"]),
             (line.y, plain["crab.spectral.amplitude"]),

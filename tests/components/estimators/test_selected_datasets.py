@@ -19,7 +19,7 @@ from gammapy.modeling.models import (
 )
 
 import flux_points_comparison
-import light_curve_comparison as side_by_side
+import light_curve_comparison as comparison
 import small_datasets as small
 from skyred import Estimator, Pipeline
 from skyred.components.gammapy import (
@@ -92,8 +92,8 @@ def test_light_curve_agrees_with_gammapy(datasets: Datasets) -> None:
     estimator = LightCurve(source="crab", datasets=["hess-2"], **LINES)
     with pytest.warns(SkyredWarning, match="hess-2 is the only dataset"):
         flux = estimator.estimate(datasets, None).flux
-    expected = side_by_side.light_curve_by_gammapy(subset("hess-2"), "crab", energy_edges=EDGES)
-    side_by_side.assert_same(flux, expected)
+    expected = comparison.light_curve_by_gammapy(subset("hess-2"), "crab", energy_edges=EDGES)
+    comparison.assert_same(flux, expected)
 
 
 def test_flux_profile_agrees_with_gammapy(datasets: Datasets) -> None:
@@ -102,7 +102,7 @@ def test_flux_profile_agrees_with_gammapy(datasets: Datasets) -> None:
     flux = estimator.estimate(datasets, None).flux
     alone = subset("hess-2")
     alone.models = [alone.models["hess-2-bkg"]]  # gammapy subtracts all sources
-    expected = side_by_side.profile_by_gammapy(
+    expected = comparison.profile_by_gammapy(
         alone, rings.regions(alone[0].counts.geom.wcs), energy_edges=EDGES
     )
     np.testing.assert_allclose(flux.norm.data, expected.norm.data, rtol=1e-3)

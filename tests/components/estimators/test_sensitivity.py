@@ -22,7 +22,7 @@ from hypothesis import given, strategies as st
 from regions import CircleSkyRegion
 
 import flux_points_comparison
-import light_curve_comparison as side_by_side
+import light_curve_comparison as comparison
 import plain_gammapy as plain
 import small_datasets as small
 from component_checks import problems_of
@@ -105,13 +105,13 @@ class TestCTA:
         assert set(table["criterion"]) == {"significance"}
 
     def test_sensitivity_is_better_if_the_background_is_known(self, cta: SpectrumDataset) -> None:
-        known, measured = (
+        exact_background, measured_background = (
             Sensitivity(alpha=alpha).estimate(Datasets([cta]), None).table()
             for alpha in (None, 0.2)
         )
-        limited_by_significance = known["criterion"] == "significance"
+        limited_by_significance = exact_background["criterion"] == "significance"
         assert limited_by_significance.any()
-        ratio = known["e2dnde"] / measured["e2dnde"]
+        ratio = exact_background["e2dnde"] / measured_background["e2dnde"]
         assert (ratio[limited_by_significance] < 1).all()
 
 
@@ -143,7 +143,7 @@ class TestHess:
         assert len(table) == 2
 
     def test_datasets_are_unchanged(self, spectra: Datasets) -> None:
-        expected_datasets = side_by_side.copy_datasets(spectra)
+        expected_datasets = comparison.copy_datasets(spectra)
         Sensitivity().estimate(spectra, None)
         for dataset, expected in zip(spectra, expected_datasets, strict=True):
             np.testing.assert_array_equal(dataset.counts_off.data, expected.counts_off.data)

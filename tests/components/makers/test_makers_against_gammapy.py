@@ -172,7 +172,7 @@ class TestSafeMask:
         assert 0.4 * area.max() < area[0] < 0.5 * area.max()
         maker = SafeMask(methods="aeff-max", aeff_percent=1, position=CRAB)
         assert maker.make(dataset.copy(name="run"), observation).mask_safe.data.all()
-        # with a threshold between the areas of two bins, gammapy has no such fault
+        # with a threshold between the areas of two bins, gammapy's mask is correct
         options = {"methods": ["aeff-max"], "aeff_percent": 50, "position": CRAB}
         expected = SafeMaskMaker(**options).run(dataset.copy(name="run"), observation)
         assert_equal(SafeMask(**options).make(dataset.copy(name="run"), observation), expected)
@@ -499,10 +499,12 @@ class TestMakersInAPipeline:
         mask = ~target.counts.geom.region_mask(Regions.parse(CIRCLE, format="ds9"))
         safe_mask = SafeMaskMaker(methods=["offset-max", "aeff-max"], offset_max=2.5 * u.deg)
         background = FoVBackgroundMaker(method="scale", exclusion_mask=mask)
-        adapted = create_orchestrator(MapDatasetMaker(), safe_mask, background, geometry=geometry)
-        assert_equal(adapted.reduce()["hess"], orchestrator.reduce()["hess"])
+        gammapy_makers_orchestrator = create_orchestrator(
+            MapDatasetMaker(), safe_mask, background, geometry=geometry
+        )
+        assert_equal(gammapy_makers_orchestrator.reduce()["hess"], orchestrator.reduce()["hess"])
         expected = orchestrator.result().outcomes[0].background_norm
-        norm = adapted.result().outcomes[0].background_norm
+        norm = gammapy_makers_orchestrator.result().outcomes[0].background_norm
         assert norm == pytest.approx(expected, rel=1e-6)
 
     def test_adapted_maker_cannot_be_written_as_yaml(self):

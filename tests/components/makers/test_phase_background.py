@@ -101,20 +101,22 @@ def test_spectrum_agrees_with_gammapy_in_bins_with_off_counts(
 
 
 def test_interval_can_include_phase_zero(observation, spectrum, plain_spectrum):
-    wrapped = PhaseBackground(on_phase=[0.95, 0.05], off_phase=OFF).make(spectrum, observation)
+    wrapped_interval = PhaseBackground(on_phase=[0.95, 0.05], off_phase=OFF).make(
+        spectrum, observation
+    )
     expected = count_events(observation, 0.95, 1) + count_events(observation, 0, 0.05)
-    np.testing.assert_array_equal(wrapped.counts.data.ravel(), expected)
-    np.testing.assert_allclose(wrapped.acceptance.data, 0.1, rtol=1e-12)
+    np.testing.assert_array_equal(wrapped_interval.counts.data.ravel(), expected)
+    np.testing.assert_allclose(wrapped_interval.acceptance.data, 0.1, rtol=1e-12)
     maker = PhaseBackground(on_phase=[[0.95, 1], [0, 0.05]], off_phase=OFF)
     two_intervals = maker.make(plain_spectrum.copy(name="run"), observation)
-    np.testing.assert_array_equal(two_intervals.counts.data, wrapped.counts.data)
+    np.testing.assert_array_equal(two_intervals.counts.data, wrapped_interval.counts.data)
 
 
 def test_makers_of_the_same_phases_are_equal():
-    wrapped = PhaseBackground(on_phase=[0.95, 0.05], off_phase=[0.5, 0.6])
+    wrapped_interval = PhaseBackground(on_phase=[0.95, 0.05], off_phase=[0.5, 0.6])
     two_intervals = PhaseBackground(on_phase=[[0, 0.05], [0.95, 1]], off_phase=[[0.5, 0.6]])
-    assert wrapped == two_intervals
-    assert wrapped.digest() == two_intervals.digest()
+    assert wrapped_interval == two_intervals
+    assert wrapped_interval.digest() == two_intervals.digest()
 
 
 def test_other_data_are_not_changed(observation, spectrum, plain_spectrum):
@@ -149,19 +151,20 @@ def test_phases_are_folded(observation, plain_spectrum, shift):
         plain_spectrum.copy(name="run"), observation
     )
     phase = observation.events.table["PHASE"].data
-    shifted = np.where(phase >= 0.5, phase - 1, phase) if shift == 0.5 else phase + shift
-    observation = replace_phases(observation, shifted)
+    shifted_phase = np.where(phase >= 0.5, phase - 1, phase) if shift == 0.5 else phase + shift
+    observation = replace_phases(observation, shifted_phase)
     maker = PhaseBackground(on_phase=ON, off_phase=OFF)
     on_off = maker.make(plain_spectrum.copy(name="run"), observation)
     for name in ("counts", "counts_off"):
         np.testing.assert_array_equal(getattr(on_off, name).data, getattr(expected, name).data)
-    np.testing.assert_array_equal(observation.events.table["PHASE"].data, shifted)
+    np.testing.assert_array_equal(observation.events.table["PHASE"].data, shifted_phase)
 
 
 def test_phase_one_is_phase_zero(observation, plain_spectrum):
     phase = observation.events.table["PHASE"].data.copy()
     phase[phase < 0.5] = 1
-    phase[phase == 0.5] = np.nextafter(np.float64(0), -1)  # rounded to 1 when it is folded
+    # slightly below 0: folding rounds the phase to 1
+    phase[phase == 0.5] = np.nextafter(np.float64(0), -1)
     maker = PhaseBackground(on_phase=[0, 0.1], off_phase=OFF)
     counts = maker.make(
         plain_spectrum.copy(name="run"), replace_phases(observation, phase)

@@ -161,10 +161,10 @@ class TestRing:
             method="scale", exclusion_mask=create_exclusion_mask(run.counts.geom)
         )
         plain_ring, template = add_ring(run.copy(name="run")), run.background.data.copy()
-        scaled = maker.run(run)
-        norm = scaled.background_model.spectral_model.norm.value
+        scaled_dataset = maker.run(run)
+        norm = scaled_dataset.background_model.spectral_model.norm.value
         assert norm != 1
-        ring_dataset = add_ring(scaled)
+        ring_dataset = add_ring(scaled_dataset)
         safe = ring_dataset.mask_safe.data
         expected = norm * template[safe]
         np.testing.assert_allclose(ring_dataset.acceptance.data[safe], expected, rtol=1e-6)

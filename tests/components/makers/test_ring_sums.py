@@ -63,9 +63,9 @@ def test_norm_of_the_template_cancels(ring_images, r_in, norm):
 def test_first_ring_with_enough_background_is_used():
     own_background = np.array([[1.0, 1.0, 1.0, 1.0]])
     valid = np.array([[True, True, False, True]])
-    small = OffMaps(np.array([[5.0] * 4]), np.array([[20.0, 5.0, 20.0, 1.0]]), valid)
-    large = OffMaps(np.array([[9.0] * 4]), np.array([[30.0, 30.0, 30.0, 2.0]]), valid | True)
-    off = select_first_sufficient_ring([small, large], own_background, max_alpha=0.1)
+    small_ring = OffMaps(np.array([[5.0] * 4]), np.array([[20.0, 5.0, 20.0, 1.0]]), valid)
+    large_ring = OffMaps(np.array([[9.0] * 4]), np.array([[30.0, 30.0, 30.0, 2.0]]), valid | True)
+    off = select_first_sufficient_ring([small_ring, large_ring], own_background, max_alpha=0.1)
     assert off.counts.tolist() == [[5, 9, 9, 0]]
     assert off.acceptance.tolist() == [[20, 30, 30, 0]]
     assert off.valid.tolist() == [[True, True, True, False]]

@@ -111,11 +111,15 @@ class TestSpectrumData:
 
     def test_on_region_larger_than_the_psf_table_has_containment_of_one(self, observation):
         # the table of the PSF ends at 0.67 deg, where gammapy's containment drops from 1 to 0
-        large = CircleSkyRegion(spectra.CRAB, 0.7 * u.deg)
+        large_region = CircleSkyRegion(spectra.CRAB, 0.7 * u.deg)
         maker = SpectrumData(parts=["exposure"], containment_correction=True)
-        corrected = maker.make(spectra.target("run", large), observation).exposure.data.ravel()
+        corrected = maker.make(
+            spectra.target("run", large_region), observation
+        ).exposure.data.ravel()
         maker = SpectrumDatasetMaker(selection=["exposure"])
-        uncorrected = maker.run(spectra.target("run", large), observation).exposure.data.ravel()
+        uncorrected = maker.run(
+            spectra.target("run", large_region), observation
+        ).exposure.data.ravel()
         np.testing.assert_allclose(corrected, uncorrected, rtol=2e-3)  # H.E.S.S. PSF tails
 
     def test_needed_irfs_depend_on_the_parts(self):

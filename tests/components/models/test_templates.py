@@ -102,7 +102,8 @@ class TestTemplateSource:
         assert stat == pytest.approx(plain_stat, abs=1e-3)
 
     def test_copies_keep_the_map(self, tmp_path):
-        # gammapy normalises by the pixel areas, which differ, again in each copy
+        # gammapy normalises the map by the area of its pixels, and repeats this in each copy. Maps
+        # with pixels of different areas would change.
         path = write_map(tmp_path / "map.fits")
         model = build(TemplateSource(name="blob", map=path, spectral=POWER_LAW))
         data = model.spatial_model.map.data

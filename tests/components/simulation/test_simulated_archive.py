@@ -134,10 +134,10 @@ def test_interrupted_simulation_leaves_no_files(monkeypatch, tmp_path, simulatio
 
 
 def test_existing_folder_is_not_overwritten(tmp_path, simulation):
-    (tmp_path / "mine.txt").touch()
+    (tmp_path / "notes.txt").touch()
     with pytest.raises(FileExistsError, match="already exists"):
         simulation.write(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_file_modes_follow_the_umask(archive, tmp_path):

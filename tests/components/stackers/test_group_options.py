@@ -242,10 +242,10 @@ class TestColumn:
         import pickle
 
         stacker = GroupRuns(by="column", column="N_TELS", chunk=3)
-        prepared = stacker.prepare(create_table())
-        assert prepared.chunk == 3
-        assert prepared.digest() != stacker.prepare(create_table()[:2]).digest()
-        assert pickle.loads(pickle.dumps(prepared)) == prepared
+        prepared_stacker = stacker.prepare(create_table())
+        assert prepared_stacker.chunk == 3
+        assert prepared_stacker.digest() != stacker.prepare(create_table()[:2]).digest()
+        assert pickle.loads(pickle.dumps(prepared_stacker)) == prepared_stacker
 
     def test_prepare_has_no_effect_without_a_column(self):
         stacker = GroupRuns(by="night")

@@ -312,7 +312,10 @@ class TestOnOff:
     def test_acceptance_of_spectra_without_off_counts_is_kept(self, spectrum_geometry, spectra):
         # in this case gammapy sets the off acceptance to NaN, and alpha to 0
         empty = [without_off_counts(spectrum) for spectrum in spectra]
-        left, right = (stack_all(Sum(), spectrum_geometry, half) for half in (empty[:2], empty[2:]))
+        left, right = (
+            stack_all(Sum(), spectrum_geometry, half_datasets)
+            for half_datasets in (empty[:2], empty[2:])
+        )
         (total,) = results(Sum(), Sum().merge(left, right))
         acceptance = self.sum_products(empty, "acceptance")
         expected = self.sum_products(empty, "acceptance_off")

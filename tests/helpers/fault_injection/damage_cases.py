@@ -167,6 +167,17 @@ def _cut_dispersion(archive: Archive, run: int, _: int) -> None:
     archive.change_hdu(run, "edisp", edit)
 
 
+def _cut_area_and_dispersion(archive: Archive, run: int, other_run: int) -> None:
+    """Remove energies of the dispersion, where the area becomes zero."""
+    _cut_dispersion(archive, run, other_run)
+
+    def edit(hdu: Any) -> None:
+        low = hdu.data["ENERG_LO"][0]
+        hdu.data["EFFAREA"][..., low < 2 * low[0]] = 0
+
+    archive.change_hdu(run, "aeff", edit)
+
+
 def _overlapping_intervals(data: Any) -> Any:
     both = np.concatenate([data, data]).view(type(data))
     middle = (data["START"][0] + data["STOP"][0]) / 2
@@ -303,6 +314,8 @@ IRFS = [
     Damage("edisp: ENERG in GeV", _set_unit("edisp", "ENERG_LO ENERG_HI", "GeV"),
            "that of the effective area", "edisp"),
     Damage("edisp: ENERG begins at twice the energy of the area", _cut_dispersion,
+           "of the counts of an E^-2 spectrum are at other energies", "edisp"),
+    Damage("edisp: ENERG begins where the area is not zero", _cut_area_and_dispersion,
            "that of the effective area", "edisp", severity="warning"),
     Damage("aeff: zero at one offset", _edit_column("aeff", "EFFAREA",
            lambda x: _assign(x, np.s_[:, 1], 0)), "is zero", "aeff"),

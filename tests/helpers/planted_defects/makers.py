@@ -28,7 +28,7 @@ class EnoughEvents(Maker):
 
 @component
 class MeanEvents(Maker):
-    """Scale the background by the mean number of events of all runs: a valid maker."""
+    """Scale the background by the number of events, relative to all runs: a valid maker."""
 
     kind = "planted-mean-events"
     mean: float | None = option(None, type=float, doc="Mean number of events, set by `prepare`.")

@@ -18,7 +18,7 @@ NONE_AT_LIMIT = np.zeros(3, dtype=bool)
 def test_covariance_of_a_parabola_is_exact() -> None:
     result = hesse(quadratic(COVARIANCE, MINIMUM), MINIMUM, NONE_AT_LIMIT)
     assert result.covariance == pytest.approx(COVARIANCE, rel=1e-9)
-    assert result.flat == []
+    assert result.flat_names == []
     assert result.calls == 7
 
 
@@ -55,7 +55,7 @@ def test_covariance_includes_second_derivatives_of_the_model() -> None:
     x = np.array([0.9, 0.7])
     hessian = np.array([[1200 * x[0] ** 2 - 400 * x[1] + 2, -400 * x[0]], [-400 * x[0], 200]])
     result = hesse(rosenbrock(), x, np.zeros(2, dtype=bool))
-    # the steps of 0.1 errors are 0.05: third derivatives cancel, the fourth derivative is 2400
+    # third derivatives cancel in central differences; the fourth derivative is 2400
     assert result.covariance == pytest.approx(2 * np.linalg.inv(hessian), rel=0.01)
 
 
@@ -63,7 +63,7 @@ def test_poisson_errors_are_analytic() -> None:
     counts, signal = np.array([40.0, 25.0]), np.eye(2) * [2.0, 5.0]
     result = hesse(poisson(counts, signal, np.zeros(2)), np.array([20.0, 5.0]), NONE_AT_LIMIT[:2])
     expected = np.diag([40 / 4, 25 / 25])  # n / s^2
-    # central differences over 0.1 errors change the second derivative by 2 (0.1)^2 / n
+    # steps of 0.03 errors change the second derivative by a fraction of (0.03)^2 / n
     assert result.covariance == pytest.approx(expected, rel=1e-3)
 
 
@@ -130,7 +130,7 @@ def test_parameters_without_positive_curvature_are_reported(
     matrix: np.ndarray, flat: list[str]
 ) -> None:
     result = hesse(objective_with_hessian(np.array(matrix)), np.zeros(3), NONE_AT_LIMIT)
-    assert result.flat == flat
+    assert result.flat_names == flat
     all_unknown = np.ones(3, dtype=bool)
     is_unknown = np.isin(["p0", "p1", "p2"], flat) if result.zero_curvature else all_unknown
     np.testing.assert_array_equal(np.isnan(np.diag(result.covariance)), is_unknown)
@@ -140,5 +140,5 @@ def test_parameters_without_positive_curvature_are_reported(
 def test_negative_curvature_along_a_parameter_at_its_limit_is_ignored() -> None:
     at_limit = np.array([False, True, False])
     result = hesse(objective_with_hessian(np.diag([1.0, -1.0, 1.0])), np.zeros(3), at_limit)
-    assert result.flat == []
+    assert result.flat_names == []
     assert np.isfinite(result.covariance).all()

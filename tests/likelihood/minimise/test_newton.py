@@ -54,11 +54,12 @@ def test_descent_from_a_hundred_errors_away_converges() -> None:
 
 def test_descent_with_too_few_iterations_does_not_converge() -> None:
     objective = quadratic(np.eye(1), [0.0], start=[300.0])
-    assert not descend(objective, TOLERANCE, iterations=2).converged
+    assert not descend(objective, TOLERANCE, max_iterations=2).converged
 
 
-def test_steps_grow_if_errors_are_far_too_small() -> None:
-    # with 1e7 predicted and 10 observed counts, errors at the start are 1e-4 of the distance
+def test_steps_to_negative_predicted_counts_are_shortened() -> None:
+    # with 1e7 predicted and 10 observed counts, the statistic is almost linear, and the first step
+    # leads to negative counts, for which it is infinite
     objective = poisson(np.array([10.0]), np.ones((1, 1)), np.zeros(1), start=[1e7])
     descent = descend(objective, TOLERANCE)
     assert descent.converged
@@ -231,9 +232,9 @@ def test_steps_with_little_gain_end_early() -> None:
         gradient_of=lambda x: np.array([2 * x[0] + 3 * np.sign(x[0] - 0.1), 2 * (x[1] - 2)]),
         fisher_of=lambda x: np.diag([2.0, 2.0]),
     )
-    complete, early = (descend(objective, TOLERANCE, least_gain=gain) for gain in (0.0, 0.01))
+    complete, early = (descend(objective, TOLERANCE, min_gain=gain) for gain in (0.0, 0.01))
     assert not early.converged
     assert early.calls < complete.calls
     assert stat(early.x) < stat(complete.x) + 0.05
-    smooth = descend(quadratic(COVARIANCE, MINIMUM), TOLERANCE, least_gain=0.01)
+    smooth = descend(quadratic(COVARIANCE, MINIMUM), TOLERANCE, min_gain=0.01)
     assert smooth.converged

@@ -155,7 +155,7 @@ def test_minos_is_skipped_without_a_minimum() -> None:
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_values_of_a_diverged_search_are_discarded() -> None:
-    # like for a source with a flux of zero at its limit: MIGRAD moves the flux to infinity
+    # as for a source with a flux of zero, at its limit: MIGRAD moves the flux to infinity
     objective = Objective(
         names=["flux", "index"],
         start=[0.0, 1.0],

@@ -131,7 +131,7 @@ def test_poisson_sources_on_background_are_fitted(overrides: dict[str, Any]) -> 
     assert result.success, result.message
     errors = np.sqrt(counts) / np.diag(signal)
     assert np.abs(result.values - [20, 5, 12]).max() < 0.0045 * errors.max()
-    # with HESSE's steps of 0.1 errors, the fourth derivative contributes 1e-2 / n
+    # the fourth derivative contributes to the differences over finite steps in HESSE
     assert result.errors == pytest.approx(errors, rel=2e-3)
 
 

@@ -345,8 +345,10 @@ def test_all_options_of_the_reduction_are_tested(
         for path, component in components.items()
         for name in specs(type(component))
     }
-    tested = {".".join(path.split(".")[: 3 if path.startswith("make") else 2]) for path in OPTIONS}
-    assert options <= tested
+    tested_paths = {
+        ".".join(path.split(".")[: 3 if path.startswith("make") else 2]) for path in OPTIONS
+    }
+    assert options <= tested_paths
 
 
 @pytest.mark.parametrize("package", ["gammapy", "numpy", "astropy"])

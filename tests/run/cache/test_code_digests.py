@@ -15,10 +15,10 @@ from skyred import Maker, component
 {imports}
 
 @component
-class Mine(Maker{bases}):
+class OwnMaker(Maker{bases}):
     \"\"\"Does nothing.\"\"\"
 
-    kind = "mine"
+    kind = "own-maker"
 
     def make(self, dataset, observation):
         {work}
@@ -45,8 +45,8 @@ def digests(module: str) -> dict[str, str]:
     for name in [name for name in sys.modules if name.split("_")[0] == "digested"]:
         del sys.modules[name]
     importlib.invalidate_caches()
-    digests = code_digests([importlib.import_module(module).Mine])
-    return {name: digest for name, digest in digests.items() if name != "skyred"}
+    all_digests = code_digests([importlib.import_module(module).OwnMaker])
+    return {name: digest for name, digest in all_digests.items() if name != "skyred"}
 
 
 def test_digest_depends_on_modules_imported_in_functions(module_folder: Path) -> None:
@@ -58,15 +58,15 @@ def test_digest_depends_on_modules_imported_in_functions(module_folder: Path) ->
 
 
 def test_digest_depends_on_base_classes(module_folder: Path) -> None:
-    (module_folder / "elsewhere").mkdir()
-    sys.path.append(str(module_folder / "elsewhere"))
-    base = module_folder / "elsewhere" / "digested_base.py"
-    base.write_text("class Mix:\n    factor = 1\n")
-    write_component(module_folder / "digested_a.py", "from digested_base import Mix", ", Mix")
+    (module_folder / "other_folder").mkdir()
+    sys.path.append(str(module_folder / "other_folder"))
+    base = module_folder / "other_folder" / "digested_base.py"
+    base.write_text("class Mixin:\n    factor = 1\n")
+    write_component(module_folder / "digested_a.py", "from digested_base import Mixin", ", Mixin")
     expected = digests("digested_a")
-    base.write_text("class Mix:\n    factor = 3\n")
+    base.write_text("class Mixin:\n    factor = 3\n")
     assert digests("digested_a") != expected
-    sys.path.remove(str(module_folder / "elsewhere"))
+    sys.path.remove(str(module_folder / "other_folder"))
 
 
 def test_digest_depends_on_data_files_of_a_package(module_folder: Path) -> None:
@@ -90,13 +90,13 @@ def test_source_that_is_replaced_after_the_import_is_detected(module_folder: Pat
     digests("digested_a")
     replacement = module_folder / "other.py.new"
     replacement.write_text((module_folder / "digested_a.py").read_text() + "# changed\n")
-    import_time = sys.modules["digested_a"].Mine.declared_at
+    import_time = sys.modules["digested_a"].OwnMaker.declared_at
     # the time stamps of files have a low resolution
     wait_for(lambda: replacement.touch() or replacement.stat().st_ctime > import_time)
     os.utime(replacement, (0, 0))
     replacement.rename(module_folder / "digested_a.py")
-    with pytest.raises(NoCacheError, match="was changed after Mine was imported"):
-        code_digests([sys.modules["digested_a"].Mine])
+    with pytest.raises(NoCacheError, match="was changed after OwnMaker was imported"):
+        code_digests([sys.modules["digested_a"].OwnMaker])
 
 
 def test_class_without_a_file_cannot_be_cached() -> None:
@@ -106,4 +106,4 @@ def test_class_without_a_file_cannot_be_cached() -> None:
     namespace = {"__name__": "notebook", "Maker": Maker, "component": component}
     exec(source, namespace)
     with pytest.raises(NoCacheError, match="put it into a module"):
-        code_digests([namespace["Mine"]])
+        code_digests([namespace["OwnMaker"]])

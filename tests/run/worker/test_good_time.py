@@ -131,18 +131,18 @@ class TestRealRuns:
         # some events are up to 0.93 s after the end of the run; gammapy counts them
         store = DataStore.from_dir(plain.archive())
         for observation in store.get_observations():
-            cleaned, number = drop_events_outside(observation)
-            assert (cleaned is observation, number) == (True, 0)
+            observation_inside_gti, number = drop_events_outside(observation)
+            assert (observation_inside_gti is observation, number) == (True, 0)
 
     def test_events_in_a_gap_are_dropped(self, observation: Observation) -> None:
         times = event_times(observation)
         duration = observation.gti.time_sum.to_value("s")
         gti = GTI.create([0, 600] * u.s, [500, duration] * u.s, observation.gti.time_start[0])
         observation._gti = gti
-        cleaned, number = drop_events_outside(observation)
+        observation_inside_gti, number = drop_events_outside(observation)
         in_gap = (times >= 500) & (times < 600)
         assert number == in_gap.sum() > 0
-        np.testing.assert_array_equal(event_times(cleaned), times[~in_gap])
+        np.testing.assert_array_equal(event_times(observation_inside_gti), times[~in_gap])
         assert len(observation.events.table) == len(times)
 
     def test_tolerance_applies_only_at_the_ends_of_the_observation(
@@ -150,8 +150,8 @@ class TestRealRuns:
     ) -> None:
         times = event_times(observation)
         observation._gti = GTI.create(0 * u.s, 500 * u.s, observation.gti.time_start[0])
-        cleaned, _ = drop_events_outside(observation)
-        assert len(cleaned.events.table) == (times < 500).sum()
+        observation_inside_gti, _ = drop_events_outside(observation)
+        assert len(observation_inside_gti.events.table) == (times < 500).sum()
 
 
 def test_skipped_part_of_a_run_has_a_note(crab_archive: Path) -> None:

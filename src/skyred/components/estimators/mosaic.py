@@ -65,7 +65,7 @@ def map_datasets(datasets: Datasets) -> list[MapDataset]:
     """
     maps = [dataset for dataset in datasets if _is_map(dataset)]
     if not maps:
-        raise ModelError(f"none of the datasets is a map: {', '.join(datasets.names)}")
+        raise ModelError(f"no map dataset; available: {', '.join(datasets.names)}")
     return maps
 
 

@@ -164,8 +164,8 @@ class GammapyFit(Fitter):
             The result of the search, with covariance and message.
         """
         factors, message = self._search(scaled)
-        values = scaled.values(factors)
-        minimum = check_minimum(scaled, scaled.factors(values))
+        values = scaled.to_values(factors)
+        minimum = check_minimum(scaled, scaled.to_factors(values))
         covariance = minimum.covariance * np.outer(scaled.steps, scaled.steps)
         reason = "; ".join(part for part in (message, minimum.message) if part)
         return SearchResult(values, covariance, minimum.edm, scaled.calls, reason)
@@ -206,13 +206,13 @@ class GammapyFit(Fitter):
         """
         from gammapy.modeling.fit import registry
 
-        parameters = scaled.parameters(np.zeros(len(scaled.steps)))
+        parameters = scaled.create_parameters(np.zeros(len(scaled.steps)))
         optimize = registry.get("optimize", self.backend)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # inf beyond the limits is intended
             factors, info, _ = optimize(
                 parameters=parameters,
-                function=scaled.function(parameters),
+                function=scaled.create_function(parameters),
                 **self._arguments(scaled),
             )
         message = (
@@ -272,7 +272,7 @@ def _create_restart(scaled: ScaledObjective, result: SearchResult) -> Objective 
         repeated.
     """
     objective, errors = scaled.objective, result.errors
-    factors = scaled.factors(result.values)
+    factors = scaled.to_factors(result.values)
     lower_point = search_inside_limits(scaled, factors)
     if lower_point is not None:
         step = scaled.steps * (lower_point - factors)

@@ -145,11 +145,11 @@ def _hesse(scaled: ScaledObjective, factors: Array, frozen: Mask) -> Array:
     """
     from gammapy.modeling.fit import registry
 
-    parameters = scaled.parameters(factors, frozen)
+    parameters = scaled.create_parameters(factors, frozen)
     compute_covariance = registry.get("covariance", "minuit")
     # strategy 2, since near a non-differentiable point HESSE depends on its first steps
     matrix, _ = compute_covariance(
-        parameters=parameters, function=scaled.function(parameters), strategy=2
+        parameters=parameters, function=scaled.create_function(parameters), strategy=2
     )
     return np.asarray(matrix, dtype=float)
 

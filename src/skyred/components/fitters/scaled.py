@@ -53,7 +53,7 @@ class ScaledObjective:
         """The limits of the factors, shape (n, 2)."""
         return (self.objective.limits - self.objective.start[:, None]) / self.steps[:, None]
 
-    def values(self, factors: Array) -> Array:
+    def to_values(self, factors: Array) -> Array:
         """Convert the factors at the end of a search to parameter values.
 
         A parameter very close to a limit is moved to the limit, but only if the statistic is not
@@ -81,7 +81,7 @@ class ScaledObjective:
                 values = trial
         return values
 
-    def factors(self, values: Array) -> Array:
+    def to_factors(self, values: Array) -> Array:
         """Convert parameter values to factors.
 
         Parameters
@@ -153,7 +153,9 @@ class ScaledObjective:
         values = np.clip(self.objective.start + self.steps * factors, *self.objective.limits.T)
         return self.objective.gradient(values) * self.steps  # type: ignore[operator]
 
-    def parameters(self, factors: Array, frozen: NDArray[np.bool_] | None = None) -> Parameters:
+    def create_parameters(
+        self, factors: Array, frozen: NDArray[np.bool_] | None = None
+    ) -> Parameters:
         """Create gammapy parameters with the factors as values.
 
         Parameters
@@ -186,7 +188,7 @@ class ScaledObjective:
             ]
         )
 
-    def function(self, parameters: Parameters) -> Any:
+    def create_function(self, parameters: Parameters) -> Any:
         """Create a function without arguments that returns the statistic, for gammapy's backends.
 
         Parameters

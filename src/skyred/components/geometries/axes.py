@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy import units as u
 
-from skyred.errors import Problem
+from skyred.errors import Problem, warn_of_old_name
 from skyred.fields import option, quantity
 from skyred.interfaces import Fields, value
 from skyred.scripting import literal, quantity_text
@@ -105,6 +105,17 @@ class EnergyAxis(Fields):
         low, high = self.bounds.to_value("TeV")
         bins = int(np.ceil(np.log10(high / low) * self.bins)) if self.per_decade else self.bins
         return np.geomspace(low, high, bins + 1) * u.TeV
+
+    def nodes(self) -> u.Quantity:
+        """Return the edges of all bins: the old name of `bin_edges`.
+
+        Returns
+        -------
+        astropy.units.Quantity
+            The edges, shape (bins + 1,), with a unit of energy.
+        """
+        warn_of_old_name("EnergyAxis.nodes", "EnergyAxis.bin_edges")
+        return self.bin_edges()
 
     def build(self, name: str) -> MapAxis:
         """Create the gammapy axis.

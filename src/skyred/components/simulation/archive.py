@@ -19,7 +19,7 @@ from skyred.components.simulation.truth import (
     true_parameters,
 )
 from skyred.io.checksums import write_checksums
-from skyred.io.publish import published
+from skyred.io.publish import create_folder
 
 log = logging.getLogger("skyred.simulation")
 
@@ -149,7 +149,7 @@ class CrabSimulation:
             If the folder exists and is not empty.
         """
         folder = Path(folder)
-        with published(folder) as staging:
+        with create_folder(folder) as staging:
             log.info(
                 "Creating the simulated archive sim:crab in %s: %d x %g min; takes about %.0f s.",
                 *(folder, self.runs, self.livetime, 2 + self.runs * (1 + self.livetime / 100)),

@@ -204,7 +204,7 @@ class FluxColumns:
         if "sensitivity" in self.selected:
             sigma = self.n_sigma_sensitivity
             row["norm_sensitivity"] = find_sensitivity(
-                fitted.fixed_profile.asimov, norm.scale, sigma
+                fitted.fixed_profile.expected_gain, norm.scale, sigma
             )
         return {
             **row,

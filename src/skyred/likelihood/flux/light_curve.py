@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-NO_SOURCE = "none of its datasets contains the source"  # of a time interval
+NO_SOURCE = "none of its datasets contains the source"
 
 
 @attrs.frozen(eq=False)

@@ -167,12 +167,12 @@ def _find_distance(
     return distance if lowest_rise > -MAX_DECREASE else np.nan
 
 
-def find_sensitivity(asimov: Callable[[float], float], scale: float, sigma: float) -> float:
+def find_sensitivity(expected_gain: Callable[[float], float], scale: float, sigma: float) -> float:
     """Find the norm with an expected significance of sigma.
 
     Parameters
     ----------
-    asimov : callable
+    expected_gain : callable
         Function that returns the expected gain in the statistic for a norm.
     scale : float
         The order of magnitude of the error of the norm.
@@ -184,7 +184,7 @@ def find_sensitivity(asimov: Callable[[float], float], scale: float, sigma: floa
     float
         The norm; NaN if no norm reaches the significance.
     """
-    return find_root(lambda norm: asimov(norm) - sigma**2, 0.0, sigma * scale)
+    return find_root(lambda norm: expected_gain(norm) - sigma**2, 0.0, sigma * scale)
 
 
 def find_root(

@@ -125,7 +125,7 @@ class Term(Protocol):
         """
         ...
 
-    def asimov(self, norm: float) -> float:
+    def expected_gain(self, norm: float) -> float:
         """Return the gain in the statistic over norm zero, for counts equal to the prediction.
 
         Parameters
@@ -254,7 +254,7 @@ class CashTerm:
         """
         return norm * self.total_signal if self.total_signal else 0.0
 
-    def asimov(self, norm: float) -> float:
+    def expected_gain(self, norm: float) -> float:
         """Return the gain in the statistic over norm zero for Asimov data.
 
         Parameters
@@ -379,7 +379,7 @@ class WStatTerm:
         """
         return float(norm * self.signal.sum()) if self.signal.any() else 0.0
 
-    def asimov(self, norm: float) -> float:
+    def expected_gain(self, norm: float) -> float:
         """Return the gain in the statistic over norm zero for Asimov data with the same off counts.
 
         Parameters
@@ -392,8 +392,10 @@ class WStatTerm:
         float
             The gain.
         """
-        asimov = attrs.evolve(self.statistic, on=self._predicted(norm))
-        return asimov.value(self.other_signal) - asimov.value(self._signal(norm))
+        asimov_statistic = attrs.evolve(self.statistic, on=self._predicted(norm))
+        return asimov_statistic.value(self.other_signal) - asimov_statistic.value(
+            self._signal(norm)
+        )
 
 
 @attrs.define(eq=False)
@@ -456,7 +458,7 @@ class FixedProfile:
         slopes = [term.slopes(norm) for term in self.terms]
         return sum(first for first, _ in slopes), sum(second for _, second in slopes)
 
-    def asimov(self, norm: float) -> float:
+    def expected_gain(self, norm: float) -> float:
         """Return the gain in the statistic over norm zero, for counts equal to the prediction.
 
         Parameters
@@ -469,7 +471,7 @@ class FixedProfile:
         float
             The gain.
         """
-        return sum(term.asimov(norm) for term in self.terms)
+        return sum(term.expected_gain(norm) for term in self.terms)
 
 
 class RefittedProfile:

@@ -132,7 +132,7 @@ def _negate_parameter(spectral: SpectralModel, name: str) -> SpectralModel | Non
     parameter.min = parameter.max = np.nan  # limits that would exclude the new value
     parameter.value = -parameter.value
     parameter.min, parameter.max = -high, -low
-    signs = np.where([other is parameter for other in negated.parameters], -1.0, 1.0)
+    signs = np.where([member is parameter for member in negated.parameters], -1.0, 1.0)
     negated.covariance = spectral.covariance.data * np.outer(signs, signs)
     return negated
 
@@ -155,9 +155,9 @@ def positive_model(model: SkyModel, edges: u.Quantity) -> SkyModel:
     spectral = positive_spectrum(model.spectral_model, edges)
     if spectral is model.spectral_model:
         return model
-    positive = model.copy(name=model.name)
-    positive.spectral_model = spectral
-    return positive
+    positive_source = model.copy(name=model.name)
+    positive_source.spectral_model = spectral
+    return positive_source
 
 
 def reference_spectrum(model: SkyModel, edges: u.Quantity) -> SpectralModel:

@@ -1,7 +1,8 @@
-"""Errors from profiles, for the parameters that are correlated with those of sharp sources.
+"""Errors from profiles, for parameters that are correlated with those of sources with sharp edges.
 
-The statistic of sources with sharp edges has many minima, and a profile passes along the lowest of
-them. The profile of an amplitude is therefore wider than the covariance of samples implies.
+The statistic of these sources has many minima, and the profile of another parameter follows the
+lowest of them. The profile of an amplitude is therefore wider than the covariance of samples
+implies.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-MIN_FRACTION = 0.005  # of the variance that follows from the parameters of sharp sources
+MIN_FRACTION = 0.005  # of the variance, explained by the parameters of sources with sharp edges
 TOLERANCE = 1e-4  # of a point of a profile, in the statistic
-MIN_RISE, MAX_RISE = 0.25, 4.0  # after one error: outside, the profile is no parabola
+MIN_RISE, MAX_RISE = 0.25, 4.0  # after one error; outside this range the profile is not parabolic
 
 
 def with_profile_errors(
-    objective: Objective, end: SearchResult, sources: Sequence[SharpSource]
+    objective: Objective, result: SearchResult, sources: Sequence[SharpSource]
 ) -> SearchResult:
     """Return the result of a search with errors from profiles.
 
@@ -38,7 +39,7 @@ def with_profile_errors(
     ----------
     objective : Objective
         The objective, with derivatives and `sharp`.
-    end : SearchResult
+    result : SearchResult
         The minimum, with the covariance of samples.
     sources : sequence of SharpSource
         The sources with sharp edges, at least one.
@@ -46,48 +47,51 @@ def with_profile_errors(
     Returns
     -------
     SearchResult
-        The same minimum. The errors of parameters that are correlated with those of the sources are
-        the means of both sides of their profiles; correlations are unchanged.
+        The same minimum. For parameters that are correlated with those of the sources, the errors
+        are the means of both sides of the profiles. Correlations are unchanged.
     """
-    if end.message or not np.isfinite(end.covariance).all():
-        return end
-    factors, calls = np.ones(len(end.values)), end.calls
-    for index in _correlated_indices(end.covariance, sources):
-        lengths = []
+    if result.message or not np.isfinite(result.covariance).all():
+        return result
+    factors, calls = np.ones(len(result.values)), result.calls
+    for index in _correlated_indices(result.covariance, sources):
+        error_ratios = []
         for side in (-1.0, 1.0):
-            rise, number = _rise(objective, end, index, side)
-            calls += number
-            lengths.append(1 / np.sqrt(rise) if MIN_RISE < rise < MAX_RISE else np.nan)
-        if np.isfinite(lengths).all():
-            factors[index] = np.mean(lengths)
-    covariance = end.covariance * np.outer(factors, factors)
-    return attrs.evolve(end, covariance=covariance, calls=calls)
+            rise, profile_calls = _profile_rise(objective, result, index, side)
+            calls += profile_calls
+            error_ratios.append(1 / np.sqrt(rise) if MIN_RISE < rise < MAX_RISE else np.nan)
+        if np.isfinite(error_ratios).all():
+            factors[index] = np.mean(error_ratios)
+    covariance = result.covariance * np.outer(factors, factors)
+    return attrs.evolve(result, covariance=covariance, calls=calls)
 
 
 def _correlated_indices(covariance: Array, sources: Sequence[SharpSource]) -> list[int]:
-    """Return the other parameters whose variance follows partly from that of the sources."""
-    sharp = sharp_indices(sources)
-    others = np.setdiff1d(np.arange(len(covariance)), sharp)
-    cross = covariance[np.ix_(others, sharp)]
-    inverse = np.linalg.pinv(covariance[np.ix_(sharp, sharp)], hermitian=True)
+    """Return the other parameters with variances that the sources' parameters explain in part."""
+    indices = sharp_indices(sources)
+    others = np.setdiff1d(np.arange(len(covariance)), indices)
+    cross = covariance[np.ix_(others, indices)]
+    inverse = np.linalg.pinv(covariance[np.ix_(indices, indices)], hermitian=True)
     explained = np.einsum("ij,jk,ik->i", cross, inverse, cross)
     is_correlated = explained > MIN_FRACTION * np.diag(covariance)[others]
     return [int(index) for index in others[is_correlated]]
 
 
-def _rise(objective: Objective, end: SearchResult, index: int, side: float) -> tuple[float, int]:
+def _profile_rise(
+    objective: Objective, result: SearchResult, index: int, side: float
+) -> tuple[float, int]:
     """Return the rise of a profile after one error, and the number of calls."""
-    shift = side * end.errors[index]
-    start = end.values + end.covariance[:, index] / end.covariance[index, index] * shift
+    shift = side * result.errors[index]
+    slopes = result.covariance[:, index] / result.covariance[index, index]
+    start = result.values + slopes * shift
     low, high = objective.limits[index]
     if not low <= start[index] <= high:
         return np.nan, 0
     start = np.clip(start, *objective.limits.T)
     free = np.delete(np.arange(len(start)), index)
-    fixed_objective = conditional(objective, free, start)
-    sources = fixed_objective.sharp(start[free]) if fixed_objective.sharp else ()
-    if not sources:  # without a sharp edge at these values
+    free_objective = conditional(objective, free, start)
+    sources = free_objective.sharp(start[free]) if free_objective.sharp else ()
+    if not sources:  # the edges are not sharp at these values
         return np.nan, 0
-    search = SharpSearch(fixed_objective, TOLERANCE)
+    search = SharpSearch(free_objective, TOLERANCE)
     x = search.update(start[free], sources)
-    return fixed_objective.total(x) - objective.total(end.values), search.calls
+    return free_objective.total(x) - objective.total(result.values), search.calls

@@ -58,11 +58,11 @@ def draw_flux_points(
 
 def _with_limits(flux: FluxPoints) -> FluxPoints:
     """Return a copy of flux points, with `is_ul` also for bins without a best-fit flux."""
-    copied = flux.copy()
+    flux_copy = flux.copy()
     if flux.has_ul:
         has_only_limit = np.isnan(flux.norm.data) & np.isfinite(flux.norm_ul.data)
-        copied.is_ul = flux.is_ul.data.astype(bool) | has_only_limit
-    return copied
+        flux_copy.is_ul = flux.is_ul.data.astype(bool) | has_only_limit
+    return flux_copy
 
 
 def _draw_model(spectral_model: SpectralModel, ax: Axes, bounds: u.Quantity) -> None:

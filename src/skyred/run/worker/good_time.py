@@ -67,11 +67,22 @@ def cut_observation(
     -------
     tuple of Observation
         The parts, in order; none if no good time is left.
+
+    Raises
+    ------
+    ValueError
+        If the observation has no good time intervals at all.
     """
     selectors = tuple(selectors)
     if not selectors:
         return (observation,)
-    parts: list[GTI] = [observation.gti]
+    gti = observation.gti
+    if gti is None:
+        kinds = ", ".join(selector.kind for selector in selectors)
+        raise ValueError(
+            f"the observation has no good time intervals, which {kinds} would cut; set its gti"
+        )
+    parts: list[GTI] = [gti] if len(gti.table) else []
     for selector in selectors:
         parts = [piece for part in parts for piece in selector.cut_gti(part)]
     return tuple(

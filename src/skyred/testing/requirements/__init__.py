@@ -12,6 +12,7 @@ from skyred.testing.requirements import (
     estimators,
     fitters,
     geometries,
+    good_time,
     makers,
     models,
     selectors,
@@ -20,7 +21,7 @@ from skyred.testing.requirements import (
 
 _MODULES: tuple[ModuleType, ...] = (
     *(declaration, construction),
-    *(selectors, geometries, makers, stackers, models, fitters, estimators, engines),
+    *(selectors, good_time, geometries, makers, stackers, models, fitters, estimators, engines),
 )
 
 

@@ -178,13 +178,19 @@ def _check_round_trip(
     document = dump(component.to_plain(complete))
     prefix = f"with another value of {changed_option}, " if changed_option else ""
     try:
-        loaded = load_component(ROLES[component.role], Document.parse(document), catalog)
+        loaded_component = load_component(ROLES[component.role], Document.parse(document), catalog)
     except ConfigError as error:
         raise RequirementViolated(
             f"{prefix}it is written as {document!r}, which cannot be read: {error}"
         ) from error
-    require(loaded == component, f"{prefix}it is written as {document!r}, and reads back unequal")
-    require(loaded.digest() == component.digest(), f"{prefix}it reads back with another digest")
+    require(
+        loaded_component == component,
+        f"{prefix}it is written as {document!r}, and reads back unequal",
+    )
+    require(
+        loaded_component.digest() == component.digest(),
+        f"{prefix}it reads back with another digest",
+    )
 
 
 def _catalog(case: ComponentCase) -> Catalog:

@@ -74,8 +74,8 @@ def leaves_inputs_unchanged(case: ComponentCase) -> None:
         The estimator to be checked.
     """
     _product(case)
-    changed = _first_estimate(case).changes
-    require(not changed, "; ".join(changed[:3]))
+    changes = _first_estimate(case).changes
+    require(not changes, "; ".join(changes[:3]))
 
 
 @requirement(
@@ -93,8 +93,8 @@ def reproducible_estimate(case: ComponentCase) -> None:
     """
     first = contents(_product(case).table())
     second = case.component.estimate(*_inputs(case))
-    changed = differences(first, contents(second.table()))
-    require(not changed, f"the second time, {'; '.join(changed[:3])}")
+    changes = differences(first, contents(second.table()))
+    require(not changes, f"the second time, {'; '.join(changes[:3])}")
 
 
 @requirement(
@@ -140,10 +140,13 @@ def reads_back(case: ComponentCase) -> None:
     product = _product(case)
     with _write_to_temporary(case) as (folder, _):
         datasets, _ = _inputs(case)
-        loaded = type(product).read(folder, product.name, datasets.models)
-        before, after = _table_contents(product.table()), _table_contents(loaded.table())
-    changed = differences(before, after, RTOL)
-    require(not changed, f"read back, {'; '.join(changed[:3])}")
+        loaded_product = type(product).read(folder, product.name, datasets.models)
+        written_contents, loaded_contents = (
+            _table_contents(product.table()),
+            _table_contents(loaded_product.table()),
+        )
+    changes = differences(written_contents, loaded_contents, RTOL)
+    require(not changes, f"read back, {'; '.join(changes[:3])}")
 
 
 @requirement(
@@ -264,9 +267,9 @@ def _product(case: ComponentCase) -> Any:
 def _first_estimate(case: ComponentCase) -> _Estimate:
     if "estimate" not in case.memo:
         datasets, fit = _inputs(case)
-        before = _state(datasets, fit)
+        original_contents = _state(datasets, fit)
         product = case.component.estimate(datasets, fit)
-        changes = differences(before, _state(datasets, fit))
+        changes = differences(original_contents, _state(datasets, fit))
         case.memo["estimate"] = _Estimate(product, changes)
     estimate = case.memo["estimate"]
     assert isinstance(estimate, _Estimate)

@@ -59,8 +59,8 @@ def leaves_observation_unchanged(case: ComponentCase) -> None:
         bench.inputs, case.observations(), case.observations(), strict=True
     ):
         run_maker(bench.maker, dataset, run)
-        changed = differences(contents(original), contents(run))
-        require(not changed, f"in run {run.obs_id}, {'; '.join(changed[:3])}")
+        changes = differences(contents(original), contents(run))
+        require(not changes, f"in run {run.obs_id}, {'; '.join(changes[:3])}")
 
 
 @requirement(
@@ -82,8 +82,8 @@ def reproducible_datasets(case: ComponentCase) -> None:
     for dataset, run in zip(bench.inputs[1:], case.observations()[1:], strict=True):
         run_maker(bench.maker, dataset, run)
     second = output_contents(run_maker(bench.maker, bench.inputs[0], case.observations()[0]))
-    changed = differences(first, second)
-    require(not changed, f"the second time, {'; '.join(changed[:3])}")
+    changes = differences(first, second)
+    require(not changes, f"the second time, {'; '.join(changes[:3])}")
 
 
 @requirement(
@@ -106,8 +106,8 @@ def makes_same_dataset_in_another_process(case: ComponentCase) -> None:
     index, _ = bench.datasets()[0]
     args = (bench.maker, bench.inputs[index], case.observations()[index])
     worker_contents = shared_worker().call(run_maker_contents, *args)
-    changed = differences(output_contents(run_maker(*args)), worker_contents)
-    require(not changed, f"in the other process, {'; '.join(changed[:3])}")
+    changes = differences(output_contents(run_maker(*args)), worker_contents)
+    require(not changes, f"in the other process, {'; '.join(changes[:3])}")
 
 
 @requirement(
@@ -224,8 +224,8 @@ def prepares_without_changes(case: ComponentCase) -> None:
     require(isinstance(maker, Maker), f"prepare returns {type(maker).__name__}, not a maker")
     require(case.component == original_maker, "prepare changed the maker itself")
     for run, original in zip(runs, case.observations(), strict=True):
-        changed = differences(contents(original), contents(run))
-        require(not changed, f"in run {run.obs_id}, {'; '.join(changed[:3])}")
+        changes = differences(contents(original), contents(run))
+        require(not changes, f"in run {run.obs_id}, {'; '.join(changes[:3])}")
     second_maker = case.component.prepare(case.observations())
     is_equal = duplicate(maker) == maker == second_maker
     require(is_equal, "the prepared maker is not equal after pickling or preparing again")
@@ -249,10 +249,12 @@ def digest_includes_preparation(case: ComponentCase) -> None:
     other_maker = case.component.prepare(case.observations()[-1:])
     digests = digest_or_skip(other_maker), digest_or_skip(bench.maker)
     for dataset, run in zip(bench.inputs, case.observations(), strict=True):
-        before = output_contents(run_maker(other_maker, dataset, run))
-        if changed := differences(before, output_contents(run_maker(bench.maker, dataset, run))):
+        original_contents = output_contents(run_maker(other_maker, dataset, run))
+        if changes := differences(
+            original_contents, output_contents(run_maker(bench.maker, dataset, run))
+        ):
             is_valid = digests[0] != digests[1] or not _is_reproducible(other_maker, dataset, run)
-            require(is_valid, f"prepared with other runs, {changed[0]}, but the digest is the same")
+            require(is_valid, f"prepared with other runs, {changes[0]}, but the digest is the same")
             return
 
 

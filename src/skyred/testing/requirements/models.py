@@ -52,11 +52,11 @@ def new_each_time(case: ComponentCase) -> None:
         The model to be checked.
     """
     first = _build(case)
-    before = contents(duplicate(first))
+    original_contents = contents(duplicate(first))
     for parameter in first.parameters:
         parameter.value = parameter.value * 1.5 + 1
-    changed = differences(before, contents(_build(case)))
-    require(not changed, f"the second time, {'; '.join(changed[:3])}")
+    changes = differences(original_contents, contents(_build(case)))
+    require(not changes, f"the second time, {'; '.join(changes[:3])}")
 
 
 @requirement(
@@ -73,10 +73,10 @@ def leaves_datasets_unchanged(case: ComponentCase) -> None:
         The model to be checked.
     """
     datasets = _datasets(case)
-    before = contents(_datasets(case))
+    original_contents = contents(_datasets(case))
     _build(case, datasets)
-    changed = differences(before, contents(datasets))
-    require(not changed, "; ".join(changed[:3]))
+    changes = differences(original_contents, contents(datasets))
+    require(not changes, "; ".join(changes[:3]))
 
 
 @requirement(
@@ -163,9 +163,9 @@ def file_round_trip(case: ComponentCase) -> None:
                 if owner is not None and getattr(owner, "filename", None) is not None:
                     owner.filename = str(Path(folder) / Path(owner.filename).name)
         models.write(path, full_output=True, overwrite_templates=True)
-        loaded = Models.read(path)
-        changed = differences(_values(models), _values(loaded))
-    require(not changed, f"read back, {'; '.join(changed[:3])}")
+        loaded_models = Models.read(path)
+        changes = differences(_values(models), _values(loaded_models))
+    require(not changes, f"read back, {'; '.join(changes[:3])}")
 
 
 def _values(models: Any) -> dict[str, Any]:

@@ -24,13 +24,13 @@ def returns_sub_table(case: ComponentCase) -> None:
         The selector to be checked.
     """
     table = case.table()
-    selected = _select(case, table)
+    selected_rows = _select(case, table)
     require(
-        selected.colnames == table.colnames,
-        f"the columns {', '.join(table.colnames)} became {', '.join(selected.colnames)}",
+        selected_rows.colnames == table.colnames,
+        f"the columns {', '.join(table.colnames)} became {', '.join(selected_rows.colnames)}",
     )
-    extra = Counter(map(_row, selected)) - Counter(map(_row, case.table()))
-    require(not extra, f"{sum(extra.values())} of {len(selected)} rows are not in the table")
+    extra = Counter(map(_row, selected_rows)) - Counter(map(_row, case.table()))
+    require(not extra, f"{sum(extra.values())} of {len(selected_rows)} rows are not in the table")
 
 
 @requirement(
@@ -47,8 +47,8 @@ def keeps_type(case: ComponentCase) -> None:
         The selector to be checked.
     """
     table = case.table()
-    selected = _select(case, table)
-    require(type(selected) is type(table), f"it returns a {type(selected).__name__}")
+    selected_rows = _select(case, table)
+    require(type(selected_rows) is type(table), f"it returns a {type(selected_rows).__name__}")
 
 
 @requirement(
@@ -65,10 +65,10 @@ def leaves_table_unchanged(case: ComponentCase) -> None:
         The selector to be checked.
     """
     table = case.table()
-    before = contents(case.table())
+    original_contents = contents(case.table())
     _select(case, table)
-    changed = differences(before, contents(table))
-    require(not changed, "; ".join(changed[:3]))
+    changes = differences(original_contents, contents(table))
+    require(not changes, "; ".join(changes[:3]))
 
 
 @requirement(
@@ -88,8 +88,8 @@ def reproducible_selection(case: ComponentCase) -> None:
     first = contents(_select(case, case.table()))
     with suppress(SkyredError):  # it may require runs that are not among these rows
         _select(case, case.table()[:2])
-    changed = differences(first, contents(_select(case, case.table())))
-    require(not changed, "; ".join(changed[:3]))
+    changes = differences(first, contents(_select(case, case.table())))
+    require(not changes, "; ".join(changes[:3]))
 
 
 @requirement(
@@ -106,10 +106,10 @@ def accepts_empty_table(case: ComponentCase) -> None:
         The selector to be checked.
     """
     try:
-        selected = _select(case, case.table()[:0])
+        selected_rows = _select(case, case.table()[:0])
     except SkyredError:  # the selector requires certain runs, and reports that they are missing
         return
-    require(len(selected) == 0, f"for an empty table it returns {len(selected)} rows")
+    require(len(selected_rows) == 0, f"for an empty table it returns {len(selected_rows)} rows")
 
 
 def _select(case: ComponentCase, table: Any) -> Any:

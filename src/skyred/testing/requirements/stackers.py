@@ -34,8 +34,8 @@ def has_left_identity(case: ComponentCase) -> None:
         The stacker to be checked.
     """
     for inputs in accepted_inputs(case):
-        merged = inputs.stacker.merge(inputs.zero(), inputs.total(0, 1))
-        _require_same(inputs, inputs.total(0, 1), merged)
+        merged_total = inputs.stacker.merge(inputs.zero(), inputs.total(0, 1))
+        _require_same(inputs, inputs.total(0, 1), merged_total)
 
 
 @requirement(
@@ -52,8 +52,8 @@ def has_right_identity(case: ComponentCase) -> None:
         The stacker to be checked.
     """
     for inputs in accepted_inputs(case):
-        merged = inputs.stacker.merge(inputs.total(0, 1), inputs.zero())
-        _require_same(inputs, inputs.total(0, 1), merged)
+        merged_total = inputs.stacker.merge(inputs.total(0, 1), inputs.zero())
+        _require_same(inputs, inputs.total(0, 1), merged_total)
 
 
 @requirement(
@@ -89,9 +89,9 @@ def is_associative(case: ComponentCase) -> None:
     """
     for inputs in accepted_inputs(case):
         merge = inputs.stacker.merge
-        left = merge(merge(inputs.total(0), inputs.total(1)), inputs.total(2))
-        right = merge(inputs.total(0), merge(inputs.total(1), inputs.total(2)))
-        _require_same(inputs, left, right, FLOAT32_RTOL)
+        left_total = merge(merge(inputs.total(0), inputs.total(1)), inputs.total(2))
+        right_total = merge(inputs.total(0), merge(inputs.total(1), inputs.total(2)))
+        _require_same(inputs, left_total, right_total, FLOAT32_RTOL)
 
 
 @requirement(
@@ -135,8 +135,8 @@ def leaves_datasets_unchanged(case: ComponentCase) -> None:
         total, copies = inputs.zero(), [duplicate(dataset) for dataset, _ in inputs.runs]
         for dataset, (_, run) in zip(copies, inputs.runs, strict=True):
             total = inputs.stacker.add(total, dataset, run)
-        changed = differences(contents([dataset for dataset, _ in inputs.runs]), contents(copies))
-        require(not changed, f"for {inputs.description}, {'; '.join(changed[:3])}")
+        changes = differences(contents([dataset for dataset, _ in inputs.runs]), contents(copies))
+        require(not changes, f"for {inputs.description}, {'; '.join(changes[:3])}")
 
 
 @requirement(
@@ -156,11 +156,11 @@ def shares_no_data(case: ComponentCase) -> None:
     for inputs in accepted_inputs(case):
         dataset, run = duplicate(inputs.runs[0])
         total = inputs.stacker.add(inputs.zero(), dataset, run)
-        before = _snapshot(inputs, total)
+        original_contents = _snapshot(inputs, total)
         _overwrite(dataset)
-        changed = differences(before, inputs.contents(total))
+        changes = differences(original_contents, inputs.contents(total))
         message = f"after a change of an added dataset of {inputs.description}"
-        require(not changed, f"{message}, {'; '.join(changed[:3])}")
+        require(not changes, f"{message}, {'; '.join(changes[:3])}")
 
 
 @requirement(
@@ -282,9 +282,9 @@ def has_positive_chunk(case: ComponentCase) -> None:
 
 def _require_same(inputs: StackerInputs, first: Any, second: Any, rtol: float = 0.0) -> None:
     # a copy, because `result` of the second total may change datasets that the totals share
-    before = _snapshot(inputs, first)
-    changed = differences(before, inputs.contents(second), rtol)
-    require(not changed, f"for {inputs.description}, {'; '.join(changed[:3])}")
+    original_contents = _snapshot(inputs, first)
+    changes = differences(original_contents, inputs.contents(second), rtol)
+    require(not changes, f"for {inputs.description}, {'; '.join(changes[:3])}")
 
 
 def _snapshot(inputs: StackerInputs, total: Any) -> Contents:

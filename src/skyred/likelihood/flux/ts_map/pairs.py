@@ -79,7 +79,7 @@ class PixelBinPairs:
             reduced[self.pixels_with_pairs] = function.reduceat(values, self.starts)
         return reduced
 
-    def sums(self, values: Array) -> Array:
+    def sum_by_pixel(self, values: Array) -> Array:
         """Sum values of pairs by pixel.
 
         Parameters
@@ -94,7 +94,7 @@ class PixelBinPairs:
         """
         return self.reduce(np.add, values)
 
-    def predicted(self, norm: Array) -> Array:
+    def predict(self, norm: Array) -> Array:
         """Return the predicted counts of each pair at the norms of the pixels.
 
         Parameters

@@ -208,7 +208,7 @@ class Solver:
         if selection.asymmetric_errors:
             errp = find_distances_up(pairs, signal, best, selection.n_sigma)
             empty_bins = _pairs(self.without_counts, rows, columns)
-            empty_bins = empty_bins.select(empty_bins.predicted(best.pole) < 0)
+            empty_bins = empty_bins.select(empty_bins.predict(best.pole) < 0)
             errn = find_distances_down(pairs, empty_bins, signal, best, selection.n_sigma)
         if selection.n_sigma_ul is not None:
             limit = best.value + find_distances_up(pairs, signal, best, selection.n_sigma_ul)

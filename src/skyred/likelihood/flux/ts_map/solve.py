@@ -92,10 +92,10 @@ class Norms:
         """
         norm = np.where(signal > 0, np.maximum(roots.value, lowest_norms), np.nan)
         with np.errstate(divide="ignore", invalid="ignore"):
-            predicted = np.maximum(pairs.predicted(norm), TRUNCATION)
-            error = 1 / np.sqrt(pairs.sums(pairs.counts * (pairs.signal / predicted) ** 2))
+            predicted = np.maximum(pairs.predict(norm), TRUNCATION)
+            error = 1 / np.sqrt(pairs.sum_by_pixel(pairs.counts * (pairs.signal / predicted) ** 2))
         logs = np.log(predicted / np.maximum(pairs.background, TRUNCATION))
-        ts = 2 * (pairs.sums(pairs.counts * logs) - norm * signal)
+        ts = 2 * (pairs.sum_by_pixel(pairs.counts * logs) - norm * signal)
         pole = np.where(np.isfinite(roots.pole), roots.pole, norm)
         return cls(norm, np.where(signal > 0, error, np.nan), pole, ts)
 
@@ -150,9 +150,9 @@ def find_roots(pairs: PixelBinPairs, signal: Array) -> Roots:
         lowest = pole + pairs.reduce(np.minimum, pairs.counts) / signal  # here h >= signal
         norm = np.where(active, np.maximum(lowest, 0), -np.inf)
         for _ in range(MAX_ITERATIONS):
-            ratio = pairs.signal / pairs.predicted(norm)
+            ratio = pairs.signal / pairs.predict(norm)
             weighted = pairs.counts * ratio
-            slope, curvature = pairs.sums(weighted), pairs.sums(weighted * ratio)
+            slope, curvature = pairs.sum_by_pixel(weighted), pairs.sum_by_pixel(weighted * ratio)
             step = slope * (slope / signal - 1) / curvature
             next_norm = np.where(active, np.maximum(norm + step, lowest), norm)
             niter[active] += 1
@@ -187,14 +187,16 @@ def find_distances_up(pairs: PixelBinPairs, signal: Array, best: Norms, sigma: f
     The statistic is convex. From a start where it rises, the first Newton step ends above the root,
     and the next steps fall towards it.
     """
-    start = np.maximum(pairs.predicted(best.value), TRUNCATION)
+    start = np.maximum(pairs.predict(best.value), TRUNCATION)
     with np.errstate(all="ignore"):
         distance = best.approximate_distance(sigma, signal)
         for _ in range(MAX_ITERATIONS):
             predicted = start + distance[pairs.pixel] * pairs.signal
-            logs = pairs.sums(pairs.counts * np.log(predicted / start))
+            logs = pairs.sum_by_pixel(pairs.counts * np.log(predicted / start))
             rise = 2 * (distance * signal - logs) - sigma**2
-            step = rise / (2 * (signal - pairs.sums(pairs.counts * pairs.signal / predicted)))
+            step = rise / (
+                2 * (signal - pairs.sum_by_pixel(pairs.counts * pairs.signal / predicted))
+            )
             distance = distance - step
             if not np.any(np.abs(step) > ACCURACY * distance):
                 break
@@ -231,17 +233,17 @@ def find_distances_down(
     If a step would pass the pole, or the statistic does not rise downwards, the step goes halfway
     to the pole instead.
     """
-    start = np.maximum(pairs.predicted(best.value), TRUNCATION)
+    start = np.maximum(pairs.predict(best.value), TRUNCATION)
     with np.errstate(all="ignore"):
         max_distance = best.value - best.pole
         distance = np.minimum(best.approximate_distance(sigma, signal), max_distance / 2)
         for _ in range(MAX_ITERATIONS):
             predicted = start - distance[pairs.pixel] * pairs.signal
             # negative predicted counts, with the opposite sign
-            deficit = -np.minimum(empty_bins.predicted(best.value - distance), 0)
-            logs = pairs.sums(pairs.counts * np.log(predicted / start))
-            rise = 2 * (empty_bins.sums(deficit) - distance * signal - logs) - sigma**2
-            slope = empty_bins.sums(empty_bins.signal * (deficit > 0)) + pairs.sums(
+            deficit = -np.minimum(empty_bins.predict(best.value - distance), 0)
+            logs = pairs.sum_by_pixel(pairs.counts * np.log(predicted / start))
+            rise = 2 * (empty_bins.sum_by_pixel(deficit) - distance * signal - logs) - sigma**2
+            slope = empty_bins.sum_by_pixel(empty_bins.signal * (deficit > 0)) + pairs.sum_by_pixel(
                 pairs.counts * pairs.signal / predicted
             )
             newton = distance - rise / (2 * (slope - signal))
@@ -281,13 +283,13 @@ def find_sensitivities(pairs: PixelBinPairs, signal: Array, sigma: float) -> Arr
     null = np.maximum(pairs.background, TRUNCATION)
     with np.errstate(all="ignore"):
         # the start includes counts of the source, for bins without background
-        information = pairs.sums(pairs.signal**2 / pairs.predicted(sigma**2 / signal))
+        information = pairs.sum_by_pixel(pairs.signal**2 / pairs.predict(sigma**2 / signal))
         norm = sigma / np.sqrt(information)
         for _ in range(MAX_ITERATIONS):
-            predicted = pairs.predicted(norm)
+            predicted = pairs.predict(norm)
             logs = np.log(predicted / null)
-            gain = 2 * (pairs.sums(predicted * logs) - norm * signal)
-            step = (gain - sigma**2) / (2 * pairs.sums(pairs.signal * logs))
+            gain = 2 * (pairs.sum_by_pixel(predicted * logs) - norm * signal)
+            step = (gain - sigma**2) / (2 * pairs.sum_by_pixel(pairs.signal * logs))
             norm = norm - step
             if not np.any(np.abs(step) > ACCURACY * norm):
                 break

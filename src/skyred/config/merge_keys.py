@@ -1,0 +1,100 @@
+"""Merge keys (``<<``) of YAML mappings, as PyYAML merges them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attrs
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+
+Pair = tuple[Node, Node]
+MERGE_TAG = "tag:yaml.org,2002:merge"
+
+
+class InvalidMergeError(Exception):
+    """The value of a merge key is not a mapping or a list of mappings, or contains itself."""
+
+
+def is_merge_key(key: Node) -> bool:
+    """Return whether a key is a merge key; a quoted ``"<<"`` is not.
+
+    Parameters
+    ----------
+    key : Node
+        The key.
+
+    Returns
+    -------
+    bool
+        Whether it is a merge key.
+    """
+    return str(key.tag) == MERGE_TAG
+
+
+@attrs.define
+class MergedMappings:
+    """The keys and values that mappings take from others.
+
+    Every mapping is merged once, so that nested merges, whose number grows exponentially, need a
+    time proportional to the size of the document.
+
+    Parameters
+    ----------
+    pairs : dict of int to dict
+        The keys and values of a mapping with those that it takes from others, by its identity.
+    """
+
+    pairs: dict[int, dict[str, Pair]] = attrs.field(factory=dict)
+    _open: set[int] = attrs.field(factory=set)
+
+    def inherited(self, value: Node) -> dict[str, Pair]:
+        """Return the keys and values that a mapping takes from the value of its merge key.
+
+        Parameters
+        ----------
+        value : Node
+            The value of the merge key: a mapping, or a list of mappings. Earlier ones win.
+
+        Returns
+        -------
+        dict of str to tuple of Node
+            Keys and values, in the order in which PyYAML inserts them.
+
+        Raises
+        ------
+        InvalidMergeError
+            If it is something else, or a mapping that contains the merge key.
+        """
+        inherited: dict[str, Pair] = {}
+        for node in reversed(list(_iter_mappings(value))):
+            inherited |= self._all_pairs(node)
+        return inherited
+
+    def _all_pairs(self, node: MappingNode) -> dict[str, Pair]:
+        if id(node) in self._open:
+            raise InvalidMergeError
+        if id(node) not in self.pairs:
+            self._open.add(id(node))
+            try:
+                self.pairs[id(node)] = self._merge(node)
+            finally:
+                self._open.discard(id(node))
+        return self.pairs[id(node)]
+
+    def _merge(self, node: MappingNode) -> dict[str, Pair]:
+        pairs: dict[str, Pair] = {}
+        own: dict[str, Pair] = {}
+        for key, value in node.value:
+            if is_merge_key(key):
+                pairs |= self.inherited(value)
+            else:
+                own.setdefault(str(key.value), (key, value))
+        return pairs | own
+
+
+def _iter_mappings(value: Node) -> Iterator[MappingNode]:
+    nodes = value.value if isinstance(value, SequenceNode) else [value]
+    for node in nodes:
+        if not isinstance(node, MappingNode):
+            raise InvalidMergeError
+        yield node

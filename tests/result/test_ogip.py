@@ -246,7 +246,7 @@ def test_file_with_several_spectra_is_rejected(card: str, pha_path: Path) -> Non
             name="SPECTRUM",
         )
         others = [extra.copy() for extra in hdus if extra.name not in ("PRIMARY", "SPECTRUM")]
-        fits.HDUList([fits.PrimaryHDU(), table, *others]).writeto(pha, overwrite=True)
+        fits.HDUList([fits.PrimaryHDU(), table, *others]).writeto(pha_path, overwrite=True)
     with pytest.raises(FileError, match=r"has 2 spectra in one table \(type II\), which gammapy"):
         read_ogip(pha_path, "x")
     with pytest.raises(Exception, match=r".+"):

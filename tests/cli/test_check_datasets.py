@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,17 +30,24 @@ def configuration(folder: Path, **entries: str) -> Path:
     return path
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Return a folder with datasets in all formats."""
+@pytest.fixture(scope="module")
+def valid_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with datasets in all formats; do not change them."""
+    folder = tmp_path_factory.mktemp("datasets")
     makers = (small.map_dataset, small.map_on_off, small.flux_points)
-    Datasets([make() for make in makers]).write(tmp_path / "datasets.yaml")
-    small.map_dataset("single").write(tmp_path / "single.fits")
+    Datasets([make() for make in makers]).write(folder / "datasets.yaml")
+    small.map_dataset("single").write(folder / "single.fits")
     on_off = small.spectrum_on_off("run7")
     on_off.exposure.meta = {"livetime": 100 * small.u.s}
-    on_off.write(tmp_path / "pha_obsrun7.fits", format="ogip")
-    small.flux_points("table").data.to_table().write(tmp_path / "points.ecsv", format="ascii.ecsv")
-    return tmp_path
+    on_off.write(folder / "pha_obsrun7.fits", format="ogip")
+    small.flux_points("table").data.to_table().write(folder / "points.ecsv", format="ascii.ecsv")
+    return folder
+
+
+@pytest.fixture
+def folder(valid_files: Path, tmp_path: Path) -> Path:
+    """Return a copy of the datasets, which can be damaged."""
+    return Path(shutil.copytree(valid_files, tmp_path / "copy"))
 
 
 FILES = ("datasets.yaml", "single.fits", "pha_obsrun7.fits", "points.ecsv")

@@ -21,6 +21,7 @@ from skyred import Orchestrator, Pipeline
 from skyred.cli import main
 from skyred.errors import ConfigError, ExportError, RunsFailedError
 
+pytestmark = pytest.mark.slow
 CONFIG = """
 data:
   sim:

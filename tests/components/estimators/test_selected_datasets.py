@@ -117,12 +117,12 @@ def test_excess_map_agrees_with_gammapy(datasets: Datasets) -> None:
     np.testing.assert_allclose(maps.sqrt_ts.data, expected.sqrt_ts.data, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("level", ["outer", "inner"])
-def test_sources_are_detected_in_the_selected_maps(datasets: Datasets, level: str) -> None:
+@pytest.mark.parametrize("estimator_kind", ["source-detection", "ts-map"])
+def test_sources_are_detected_in_the_selected_maps(datasets: Datasets, estimator_kind: str) -> None:
     options: dict[str, Any] = {"datasets": ["hess-2"]}
     estimator = (
         SourceDetection(threshold=1, **options)
-        if level == "outer"
+        if estimator_kind == "source-detection"
         else SourceDetection(threshold=1, on=TSMap(**options))
     )
     maps = estimator.estimate(datasets, None).maps
@@ -207,9 +207,9 @@ class TestConfiguration:
         assert problem.suggestion == "hess"
 
     def test_one_dataset_per_run_is_checked_by_its_prefix(self, crab_yaml: str) -> None:
-        kept = crab_yaml.replace("stack: {kind: sum}", "stack: {kind: keep}")
+        one_per_run = crab_yaml.replace("stack: {kind: sum}", "stack: {kind: keep}")
         for name, valid in (("hess-23523", True), ("hess", False), ("hess-2*", True)):
-            changed = kept.replace("kind: excess-map", f"kind: excess-map, datasets: {name}")
+            changed = one_per_run.replace("kind: excess-map", f"kind: excess-map, datasets: {name}")
             if valid:
                 assert Pipeline.from_yaml(changed).estimate[2].datasets == (name,)
             else:
@@ -220,8 +220,8 @@ class TestConfiguration:
         pipeline = Pipeline.from_yaml(crab_yaml)
         geometry = pipeline.data["hess"].geometry
         shifted = geometry.energy.evolve(min="1.1 TeV", max="9 TeV", bins=3)
-        other = pipeline.data["hess"].evolve(geometry=geometry.evolve(energy=shifted))
-        pipeline = pipeline.evolve(data={**pipeline.data, "other": other})
+        shifted_entry = pipeline.data["hess"].evolve(geometry=geometry.evolve(energy=shifted))
+        pipeline = pipeline.evolve(data={**pipeline.data, "shifted": shifted_entry})
         assert any("no common energy bins" in str(problem) for problem in pipeline.problems())
         points = pipeline.estimate[0].evolve(datasets=["hess"])
         alone = pipeline.evolve(estimate=[points, *pipeline.estimate[1:]])

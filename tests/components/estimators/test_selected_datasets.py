@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
 import numpy as np
@@ -226,3 +227,18 @@ class TestConfiguration:
         points = pipeline.estimate[0].evolve(datasets=["hess"])
         alone = pipeline.evolve(estimate=[points, *pipeline.estimate[1:]])
         assert not any("energy" in str(problem) for problem in alone.problems())
+
+    def test_exported_script_selects_the_datasets(self, crab_yaml: str) -> None:
+        changed = crab_yaml.replace("kind: flux-points,", "kind: flux-points, datasets: hess,")
+        script = Pipeline.from_yaml(changed).to_script()
+        (function,) = [
+            node
+            for node in ast.parse(script).body
+            if isinstance(node, ast.FunctionDef) and node.name == "estimate_flux_points"
+        ]
+        selection = [ast.unparse(statement) for statement in function.body[1:3]]
+        assert selection[0] == "patterns = ['hess']"
+        names: dict[str, Any] = {"datasets": joint_datasets(), "Datasets": Datasets}
+        exec("from fnmatch import fnmatchcase\npatterns = ['hess-*']\n" + selection[1], names)
+        assert names["datasets"].names == ["hess-1", "hess-2"]
+        assert "from fnmatch import fnmatchcase" in script

@@ -2,11 +2,11 @@
 
     python benchmarks/coverage.py [NUMBER]
 
-On-off spectra of one bin and small maps are simulated, NUMBER of each (1000 by default), with a
-true flux of zero and a small one, of one standard deviation of the background. A flux is fitted to
-each, along the norm of a source and, for maps, also by the solver of TS maps. The limits are those
-of the likelihood ratio: with many counts a one-sided limit of 1.645 sigma is above the true flux in
-95 % of the cases, one of 2 sigma in 97.7 %.
+On-off spectra of one bin and small maps are simulated, NUMBER of each (1000 by default), for two
+true fluxes: zero, and one standard deviation of the background. The norm of a source is fitted to
+each of them, for maps also by the solver of TS maps. Upper limits are derived from the likelihood
+ratio: with many counts, a one-sided limit of 1.645 sigma is above the true flux in 95 % of the
+cases, and a limit of 2 sigma in 97.7 %.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from skyred.likelihood.statistics import WStat
 
 BACKGROUNDS = (3, 8, 20, 100, 1000)
 SIGMAS = (1.645, 2.0)
-ALPHA = 0.2  # ratio of the exposures on and off
-PIXELS = 15  # of a side of the map
-WIDTH = 1.5  # of the source, in pixels
+ALPHA = 0.2  # ratio of the on exposure to the off exposure
+PIXELS = 15  # pixels along a side of the map
+WIDTH = 1.5  # sigma of the source, in pixels
 
 
 @attrs.frozen
 class Coverage:
-    """The coverage of upper limits of one confidence.
+    """The coverage of upper limits of one confidence level.
 
     Parameters
     ----------
     data : str
         The kind of the data.
     background : float
-        Expected background counts, under the source in the case of maps.
+        Expected background counts; for maps, below the source.
     flux : float
         True source counts.
     sigma : float
-        Confidence of the limits.
+        Confidence level of the limits, in sigma.
     number : int
         Number of simulations.
-    above : int
+    n_above : int
         Number of simulations with a limit that is not below the true flux.
     """
 
@@ -73,7 +73,7 @@ class Coverage:
 
 
 def on_off_limits(background: float, flux: float, random: Any) -> list[float]:
-    """Simulate counts on and off a source in one bin, and compute its limits in counts."""
+    """Simulate on and off counts in one bin, and compute the upper limits in counts."""
     on = np.array([float(random.poisson(background + flux))])
     off = np.array([float(random.poisson(background / ALPHA))])
     return _limits(
@@ -82,41 +82,44 @@ def on_off_limits(background: float, flux: float, random: Any) -> list[float]:
 
 
 def map_limits(background: float, flux: float, random: Any) -> list[float]:
-    """Simulate a map with a source in its middle, and compute its limits in counts."""
-    signal, flat, counts = _map(background, flux, random)
-    return _limits(FixedProfile([CashTerm(counts.ravel(), signal.ravel(), flat.ravel())]))
+    """Simulate a map with a source at its centre, and compute the upper limits in counts."""
+    signal, background_map, counts = _simulate_map(background, flux, random)
+    term = CashTerm(counts.ravel(), signal.ravel(), background_map.ravel())
+    return _limits(FixedProfile([term]))
 
 
 def ts_map_limits(background: float, flux: float, random: Any) -> list[float]:
-    """Simulate the same map, and compute the limits of a TS map in its middle."""
-    signal, flat, counts = _map(background, flux, random)
-    middle = np.zeros(signal.shape, dtype=bool)
-    middle[PIXELS // 2, PIXELS // 2] = True
-    cubes = (plane[None] for plane in (counts, flat, np.ones_like(flat)))
+    """Simulate the same map, and compute the upper limits of a TS map at its centre."""
+    signal, background_map, counts = _simulate_map(background, flux, random)
+    is_centre = np.zeros(signal.shape, dtype=bool)
+    is_centre[PIXELS // 2, PIXELS // 2] = True
+    cubes = (plane[None] for plane in (counts, background_map, np.ones_like(background_map)))
     layer = Layer.from_bins(*cubes, np.ones((1, PIXELS, PIXELS), dtype=bool), signal[None])
-    maps = (fit_norm_maps([layer], middle, ColumnSelection(limit=sigma)) for sigma in SIGMAS)
-    return [float(columns.norm_ul[middle].item()) for columns in maps]
+    selections = (ColumnSelection(n_sigma_ul=sigma) for sigma in SIGMAS)
+    maps = (fit_norm_maps([layer], is_centre, selection) for selection in selections)
+    return [float(columns.norm_ul[is_centre].item()) for columns in maps]
 
 
-def _map(background: float, flux: float, random: Any) -> tuple[Any, Any, Any]:
-    """Return the source's distribution over pixels, the flat background, and simulated counts."""
+def _simulate_map(background: float, flux: float, random: Any) -> tuple[Any, Any, Any]:
+    """Return the normalised source, the flat background, and simulated counts."""
     offset = np.arange(PIXELS) - PIXELS // 2
     signal = np.exp(-0.5 * (offset[:, None] ** 2 + offset[None, :] ** 2) / WIDTH**2)
     signal /= signal.sum()
-    # so that counts weighted by the source have the same noise as one bin with this background
-    flat = np.full(signal.shape, background * np.sum(signal**2))
-    return signal, flat, random.poisson(flux * signal + flat).astype(float)
+    # counts weighted by the source have the same noise as one bin with `background` counts
+    background_map = np.full(signal.shape, background * np.sum(signal**2))
+    counts = random.poisson(flux * signal + background_map).astype(float)
+    return signal, background_map, counts
 
 
 def _limits(profile: FixedProfile) -> list[float]:
-    best = find_best_norm(profile)
-    return [find_upper_limit(profile, best, sigma) for sigma in SIGMAS]
+    best_norm = find_best_norm(profile)
+    return [find_upper_limit(profile, best_norm, sigma) for sigma in SIGMAS]
 
 
 KINDS = {"on-off": on_off_limits, "map": map_limits, "TS map": ts_map_limits}
 
 
-def coverage(
+def measure_coverage(
     kind: str, background: float, flux: float, number: int, seed: int = 0
 ) -> list[Coverage]:
     """Measure the coverage of upper limits, for each of `SIGMAS`.
@@ -135,22 +138,24 @@ def coverage(
     Returns
     -------
     list of Coverage
-        One for each of `SIGMAS`.
+        The coverage for each of `SIGMAS`.
     """
     random = np.random.default_rng(seed)
     limits = np.array([KINDS[kind](background, flux, random) for _ in range(number)])
-    n_above = np.count_nonzero(limits >= flux, axis=0)  # false for NaN
-    pairs = zip(SIGMAS, n_above, strict=True)
-    return [Coverage(kind, background, flux, sigma, number, int(many)) for sigma, many in pairs]
+    counts_above = np.count_nonzero(limits >= flux, axis=0)  # not counted if NaN
+    return [
+        Coverage(kind, background, flux, sigma, number, int(n_above))
+        for sigma, n_above in zip(SIGMAS, counts_above, strict=True)
+    ]
 
 
-def study(number: int, backgrounds: Sequence[float] = BACKGROUNDS) -> Iterator[Coverage]:
+def measure_all(number: int, backgrounds: Sequence[float] = BACKGROUNDS) -> Iterator[Coverage]:
     """Measure the coverage for all kinds of data, backgrounds and fluxes."""
     seeds = count()
     for kind in KINDS:
         for background in backgrounds:
             for flux in (0.0, float(np.sqrt(background))):
-                yield from coverage(kind, background, flux, number, seed=next(seeds))
+                yield from measure_coverage(kind, background, flux, number, seed=next(seeds))
 
 
 def main() -> None:
@@ -158,11 +163,11 @@ def main() -> None:
     number = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     print("| data | background | flux | n_sigma_ul | limit above the true flux | expected |")
     print("|---|---|---|---|---|---|")
-    for row in study(number):
+    for coverage in measure_all(number):
         print(
-            f"| {row.data} | {row.background:g} | {row.flux:.3g} | {row.sigma:g} "
-            f"| {100 * row.fraction:.1f} % | {100 * gauss.cdf(row.sigma):.1f} "
-            f"± {100 * row.error:.1f} % |",
+            f"| {coverage.data} | {coverage.background:g} | {coverage.flux:.3g} "
+            f"| {coverage.sigma:g} | {100 * coverage.fraction:.1f} % "
+            f"| {100 * gauss.cdf(coverage.sigma):.1f} ± {100 * coverage.error:.1f} % |",
             flush=True,
         )
 

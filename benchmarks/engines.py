@@ -1,13 +1,14 @@
 """Check that all engines return identical results, and measure the speed-up by a second worker.
 
-The four targets of `examples/targets.yaml` (60 runs) are reduced with each engine in turn, from
-the files, without a cache. Digests of all stacked arrays are printed; the program fails if any of
-them depends on the engine::
+The four targets of `examples/targets.yaml` (60 runs) are reduced with each engine in turn, without
+a cache. Digests of all stacked arrays are printed; the program fails if any of them depends on the
+engine::
 
     GAMMAPY_DATA=... python benchmarks/engines.py --repeats 2
 
-Times are wall-clock times including the start of the workers; the best of the repeats counts. A
-second worker only helps if a second core is free, so the load before each run is printed too.
+Times are wall-clock times including the start of the workers, and the shortest of all repeats is
+reported. A second worker only helps if a second core is free, so the load before each run is
+printed too.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "targets.yaml"
 
 @attrs.frozen
 class Reduction:
-    """Result of a reduction by one engine.
+    """The result of a reduction by one engine.
 
     Parameters
     ----------
     digests : dict of (str, str) to str
-        The sha256 of each array, by entry and name.
+        The sha256 of each array, by data entry and name.
     seconds : float
-        Wall-clock time.
+        Wall-clock time in seconds.
     load : float
         Load of the machine before the reduction.
     """
@@ -89,38 +90,44 @@ def create_engine(name: str) -> Engine:
 
 
 def reduce(engine: str, overrides: list[str]) -> Reduction:
+    """Reduce the targets with an engine."""
     from skyred import Orchestrator, Pipeline
 
     pipeline = Pipeline.from_yaml(EXAMPLE, overrides=overrides)
     orchestrator = Orchestrator(pipeline, engine=create_engine(engine), cache=False)
     orchestrator.select()
-    load, started = os.getloadavg()[0], time.perf_counter()
+    load, start = os.getloadavg()[0], time.perf_counter()
     datasets = orchestrator.reduce()
-    seconds = time.perf_counter() - started
+    seconds = time.perf_counter() - start
     digests = {
         (dataset.name, name): digest(data) for dataset in datasets for name, data in arrays(dataset)
     }
     return Reduction(digests, seconds, load)
 
 
-def show_times(reduced: dict[str, list[Reduction]]) -> None:
+def show_times(reductions_by_engine: dict[str, list[Reduction]]) -> None:
     print("\n| engine | best, s | all, s | load before |\n|---|---:|---|---|")
-    best = {}
-    for engine, runs in reduced.items():
-        best[engine] = min(run.seconds for run in runs)
+    best_times = {}
+    for engine, reductions in reductions_by_engine.items():
+        best_times[engine] = min(reduction.seconds for reduction in reductions)
         times, loads = (
-            ", ".join(f"{getattr(run, name):.1f}" for run in runs) for name in ("seconds", "load")
+            ", ".join(f"{getattr(reduction, name):.1f}" for reduction in reductions)
+            for name in ("seconds", "load")
         )
-        print(f"| {engine} | {best[engine]:.1f} | {times} | {loads} |")
-    for engine, seconds in best.items():
+        print(f"| {engine} | {best_times[engine]:.1f} | {times} | {loads} |")
+    for engine, seconds in best_times.items():
         kind, _, workers = engine.partition(":")
-        if workers == "2" and f"{kind}:1" in best:
-            print(f"\n{kind}: 2 workers are {best[f'{kind}:1'] / seconds:.2f} times as fast")
+        if workers == "2" and f"{kind}:1" in best_times:
+            print(f"\n{kind}: 2 workers are {best_times[f'{kind}:1'] / seconds:.2f} times as fast")
 
 
-def show_digests(reduced: dict[str, list[Reduction]]) -> bool:
+def show_digests(reductions_by_engine: dict[str, list[Reduction]]) -> bool:
     """Print the digests, and return whether all engines agree."""
-    runs = [(engine, run.digests) for engine, runs in reduced.items() for run in runs]
+    runs = [
+        (engine, reduction.digests)
+        for engine, reductions in reductions_by_engine.items()
+        for reduction in reductions
+    ]
     agree = True
     for key in sorted(set().union(*(digests for _, digests in runs))):
         values = {digests.get(key, "missing") for _, digests in runs}
@@ -142,13 +149,14 @@ def main() -> None:
     engines = arguments.engines or ["serial", "processes:1", "processes:2"]
     if not arguments.engines and importlib.util.find_spec("skyred_dask"):
         engines += ["dask:1", "dask:2"]
-    reduced: dict[str, list[Reduction]] = {engine: [] for engine in engines}
+    reductions_by_engine: dict[str, list[Reduction]] = {engine: [] for engine in engines}
     for _ in range(arguments.repeats):
         for engine in engines:
-            reduced[engine].append(reduce(engine, arguments.set))
-            print(f"{engine}: {reduced[engine][-1].seconds:.1f} s", file=sys.stderr)
-    agree = show_digests(reduced)
-    show_times(reduced)
+            reduction = reduce(engine, arguments.set)
+            reductions_by_engine[engine].append(reduction)
+            print(f"{engine}: {reduction.seconds:.1f} s", file=sys.stderr)
+    agree = show_digests(reductions_by_engine)
+    show_times(reductions_by_engine)
     print("\nall engines agree" if agree else "\nengines DIFFER")
     sys.exit(not agree)
 

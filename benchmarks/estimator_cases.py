@@ -32,19 +32,19 @@ THREE_BINS = (0.4, 1.0, 3.0, 20.0)
 
 @attrs.frozen
 class Job:
-    """Light curve or flux profile to estimate.
+    """A light curve or flux profile to estimate.
 
     Parameters
     ----------
     case : Case
         Datasets and models.
-    plain, ours : callable
-        Functions from datasets to flux points, by gammapy and by skyred.
+    estimate_with_gammapy, estimate_with_skyred : callable
+        Functions of datasets that return flux points.
     """
 
     case: cases.Case
-    plain: Callable[[Datasets], FluxPoints]
-    ours: Callable[[Datasets], FluxPoints]
+    estimate_with_gammapy: Callable[[Datasets], FluxPoints]
+    estimate_with_skyred: Callable[[Datasets], FluxPoints]
 
 
 # -- light curves --------------------------------------------------------------------------------
@@ -69,19 +69,19 @@ def crab_runs() -> Datasets:
 
 def curve(name: str, title: str, **options: Any) -> Job:
     """Create the job of a light curve by run, of the flare or of the Crab."""
-    of_flare = name.startswith("flare")
-    datasets, source = (flare_datasets, "pks") if of_flare else (crab_runs, "crab")
+    is_flare = name.startswith("flare")
+    datasets, source = (flare_datasets, "pks") if is_flare else (crab_runs, "crab")
     case = cases.Case(
         name=name,
         title=title,
-        bare=lambda: cases.copies(*datasets()),
-        start=flare.models if of_flare else lambda: plain.models(*crab_runs().names),
+        create_datasets=lambda: cases.copies(*datasets()),
+        create_models=flare.models if is_flare else lambda: plain.models(*crab_runs().names),
         target=TARGET,
     )
     return Job(
         case,
-        lambda data: LightCurveEstimator(source=source, **options).run(data),
-        lambda data: light_curve(data, source, "run", **options).flux,
+        lambda datasets: LightCurveEstimator(source=source, **options).run(datasets),
+        lambda datasets: light_curve(datasets, source, "run", **options).flux,
     )
 
 
@@ -95,7 +95,7 @@ def flare_all() -> Job:
 
 
 def flare_bins() -> Job:
-    title = "the same, three bins of energy, errors and limits"
+    title = "the same, three energy bins, errors and limits"
     optional = ["errn-errp", "ul"]
     edges = THREE_BINS * u.TeV
     return curve("flare-bins", title, energy_edges=edges, selection_optional=optional)
@@ -125,14 +125,14 @@ def profile(name: str, title: str, regions: Sequence[SkyRegion], **options: Any)
     case = cases.Case(
         name=name,
         title=title,
-        bare=lambda: cases.copies(cases.crab_dataset()),
-        start=lambda: Models([FoVBackgroundModel(dataset_name="hess")]),
+        create_datasets=lambda: cases.copies(cases.crab_dataset()),
+        create_models=lambda: Models([FoVBackgroundModel(dataset_name="hess")]),
         target=TARGET,
     )
     return Job(
         case,
-        lambda data: FluxProfileEstimator(regions, energy_edges=edges, **options).run(data),
-        lambda data: flux_profile(data, regions, None, edges, **options).flux,
+        lambda datasets: FluxProfileEstimator(regions, energy_edges=edges, **options).run(datasets),
+        lambda datasets: flux_profile(datasets, regions, None, edges, **options).flux,
     )
 
 
@@ -161,12 +161,14 @@ JOBS: Mapping[str, Callable[[], Job]] = {
 }  # fmt: skip
 
 
-def smallest() -> Sequence[Job]:
-    """Return small jobs to warm up: light curves of two runs, and a profile."""
-    curves = [flare_run(), maps_free()]
-    shortened = [attrs.evolve(j, case=attrs.evolve(j.case, bare=_first(j))) for j in curves]
-    return [*shortened, attrs.evolve(line(), plain=lambda data: data)]
+def warm_up_jobs() -> Sequence[Job]:
+    """Return small jobs for warm-up: light curves of two runs, and a profile only with skyred."""
+    profile_job = attrs.evolve(line(), estimate_with_gammapy=lambda datasets: datasets)
+    return [_with_two_runs(flare_run()), _with_two_runs(maps_free()), profile_job]
 
 
-def _first(job: Job) -> Callable[[], Datasets]:
-    return lambda: cases.copies(*job.case.bare()[:2])
+def _with_two_runs(job: Job) -> Job:
+    def create_datasets() -> Datasets:
+        return cases.copies(*job.case.create_datasets()[:2])
+
+    return attrs.evolve(job, case=attrs.evolve(job.case, create_datasets=create_datasets))

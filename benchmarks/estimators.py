@@ -1,7 +1,7 @@
-"""Compare the CPU time and the results of light curves and flux profiles with gammapy's.
+"""Compare light curves and flux profiles of skyred and gammapy: CPU time and results.
 
-Both start each time with new copies of the same datasets and models, and alternate in one process,
-as in `likelihood.py`::
+Each measurement starts with new copies of the same datasets and models. gammapy and skyred
+alternate in one process, as in `likelihood.py`::
 
     OMP_NUM_THREADS=1 GAMMAPY_DATA=... python benchmarks/estimators.py --pairs 5 --json out.json
 
@@ -27,44 +27,47 @@ if TYPE_CHECKING:
 QUICK = ("flare", "line")
 
 
-def differences(ours: FluxPoints, theirs: FluxPoints) -> dict[str, float]:
-    """Return the largest differences of norms, in errors, of their errors and of the statistic.
+def differences(skyred_points: FluxPoints, gammapy_points: FluxPoints) -> dict[str, float]:
+    """Return the largest differences of norms (in sigma), of their errors and of the statistic.
 
-    With few counts, gammapy's error is sometimes that of a MIGRAD fit that did not converge, so the
-    median difference of the errors is included too.
+    With few counts, the error from gammapy is sometimes that of a MIGRAD fit that did not converge,
+    so the median difference of the errors is included too.
     """
-    values, expected = ours.norm.data, theirs.norm.data
-    error, expected_error = ours.norm_err.data, theirs.norm_err.data
+    error, gammapy_error = skyred_points.norm_err.data, gammapy_points.norm_err.data
     with np.errstate(all="ignore"):
-        shift = np.abs(values - expected) / error
-        relative = np.abs(expected_error / error - 1)
-    lower = np.nanmax(ours.stat.data - theirs.stat.data)
+        shift = np.abs(skyred_points.norm.data - gammapy_points.norm.data) / error
+        relative_difference = np.abs(gammapy_error / error - 1)
+    stat_excess = np.nanmax(skyred_points.stat.data - gammapy_points.stat.data)
     return {
         "norm": float(np.nanmax(shift)),
-        "norm_err_median": float(np.nanmedian(relative)),
-        "norm_err": float(np.nanmax(relative)),
-        "stat": float(lower),
+        "norm_err_median": float(np.nanmedian(relative_difference)),
+        "norm_err": float(np.nanmax(relative_difference)),
+        "stat": float(stat_excess),
     }
 
 
+def create_timer(job: Job) -> AlternatingTimer:
+    return AlternatingTimer(job.case, None, job.estimate_with_gammapy, job.estimate_with_skyred)
+
+
 def measure(job: Job, pairs: int) -> dict[str, Any]:
-    turns = AlternatingTimer(job.case, None, job.plain, job.ours)
+    timer = create_timer(job)
     outcome = {"title": job.case.title, "target": job.case.target, "pairs": pairs}
-    outcome |= turns.run(pairs)
-    outcome["difference"] = differences(turns.results["skyred"], turns.results["plain"])
+    outcome |= timer.run(pairs)
+    outcome["difference"] = differences(timer.results["skyred"], timer.results["plain"])
     return outcome
 
 
 def warm_up() -> None:
-    """Run small jobs with both, so that imports and first calls are not timed."""
-    from estimator_cases import smallest
+    """Run small jobs, so that imports and first calls are not timed."""
+    from estimator_cases import warm_up_jobs
 
-    for job in smallest():
-        AlternatingTimer(job.case, None, job.plain, job.ours).run(1)
+    for job in warm_up_jobs():
+        create_timer(job).run(1)
 
 
 def show(results: dict[str, dict[str, Any]], console: Console) -> None:
-    table = Table(title="CPU time, gammapy's over skyred's", title_justify="left")
+    table = Table(title="CPU time, and ratio of gammapy to skyred", title_justify="left")
     heads = ("case", "gammapy [ms]", "skyred [ms]", "ratio", "range", "target",
              "norm [sigma]", "error", "stat")  # fmt: skip
     for head in heads:
@@ -85,7 +88,7 @@ def show(results: dict[str, dict[str, Any]], console: Console) -> None:
     console.print(table)
     console.print(
         "norm: largest difference (MIGRAD stops up to 0.05 sigma from the minimum); "
-        "error: median difference; stat: largest excess of skyred's over gammapy's"
+        "error: median difference; stat: largest excess of skyred over gammapy"
     )
 
 

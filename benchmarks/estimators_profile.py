@@ -1,12 +1,13 @@
-"""Compare the CPU time and the results of profiles and contours with plain gammapy's.
+"""Compare profiles and contours of skyred and plain gammapy: CPU time and results.
 
-Both start each time with new copies of the same datasets and best-fit models, and alternate in one
-process, as in ``likelihood.py``::
+Each measurement starts with new copies of the same datasets and best-fit models. gammapy and skyred
+alternate in one process, as in ``likelihood.py``::
 
     OMP_NUM_THREADS=1 GAMMAPY_DATA=... python benchmarks/estimators_profile.py --pairs 3 --contours
 
-gammapy's results are those of ``Fit.stat_profile(reoptimize=True)`` along one parameter, and of
-``Fit.stat_contour``. skyred's times include the compilation of the datasets, the fit and HESSE.
+The results of gammapy are from ``Fit.stat_profile(reoptimize=True)`` along one parameter, and from
+``Fit.stat_contour``. The times of skyred include the compilation of the likelihood, the fit and
+HESSE.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ if TYPE_CHECKING:
     from gammapy.datasets import Datasets
     from likelihood_cases import Case
 
-POINTS = 11
-CONTOUR = 20
+PROFILE_POINTS = 11
+CONTOUR_POINTS = 20
 TARGET = 20
-# for each case the parameters of the contour; the first is that of the profile
+# the parameters of the contour of each case; the profile is along the first of them
 PARAMETERS = {"crab": ("index", "amplitude"), "onoff": ("index", "amplitude")}
 
 
 def scan_values(datasets: Datasets, name: str) -> np.ndarray:
     parameter = datasets.models.parameters[name]
-    return parameter.value + parameter.error * np.linspace(-2, 2, POINTS)
+    return parameter.value + parameter.error * np.linspace(-2, 2, PROFILE_POINTS)
 
 
 def plain_profile(datasets: Datasets, name: str) -> np.ndarray:
@@ -60,8 +61,8 @@ def skyred_profile(datasets: Datasets, name: str) -> np.ndarray:
 def plain_contour(datasets: Datasets, x: str, y: str) -> np.ndarray:
     from gammapy.modeling import Fit
 
-    pair = (datasets.models.parameters[name] for name in (x, y))
-    contour = Fit().stat_contour(datasets, *pair, numpoints=CONTOUR, sigma=1)
+    parameters = (datasets.models.parameters[name] for name in (x, y))
+    contour = Fit().stat_contour(datasets, *parameters, numpoints=CONTOUR_POINTS, sigma=1)
     return bounding_box(*(contour[f"crab.spectral.{name}"] for name in (x, y)))
 
 
@@ -69,7 +70,7 @@ def skyred_contour(datasets: Datasets, x: str, y: str) -> np.ndarray:
     from skyred.components.gammapy import Contours
 
     names = [f"crab.{x}", f"crab.{y}"]
-    estimator = Contours(parameters=names, sigmas=[1], points=CONTOUR)
+    estimator = Contours(parameters=names, sigmas=[1], points=CONTOUR_POINTS)
     (line,) = estimator.estimate(datasets, None).pairs[0].lines
     return bounding_box(line.x, line.y)
 
@@ -85,25 +86,28 @@ def measure(case: Case, pairs: int, contours: bool) -> dict[str, Any]:
     x, y = PARAMETERS[case.name]
     skyred_contour(case.datasets(datasets.models), x, y)  # imports are not timed
     skyred_profile(case.datasets(datasets.models), x)
-    work = [functools.partial(function, name=x) for function in (plain_profile, skyred_profile)]
-    turns = AlternatingTimer(case, datasets.models, *work)
-    outcome: dict[str, Any] = {"title": case.title, "profile": turns.run(pairs)}
-    plain, ours = (turns.results[name] for name in ("plain", "skyred"))
-    outcome["profile"] |= {"largest_difference": float(np.abs(plain - ours).max())}
+    functions = [
+        functools.partial(function, name=x) for function in (plain_profile, skyred_profile)
+    ]
+    timer = AlternatingTimer(case, datasets.models, *functions)
+    outcome: dict[str, Any] = {"title": case.title, "profile": timer.run(pairs)}
+    difference = timer.results["plain"] - timer.results["skyred"]
+    outcome["profile"] |= {"largest_difference": float(np.abs(difference).max())}
     if contours:
-        work = [
+        functions = [
             functools.partial(function, x=x, y=y) for function in (plain_contour, skyred_contour)
         ]
-        turns = AlternatingTimer(case, datasets.models, *work)
-        outcome["contour"] = turns.run(pairs)
-        plain, ours = (turns.results[name] for name in ("plain", "skyred"))
-        widths = np.repeat([plain[1] - plain[0], plain[3] - plain[2]], 2)
-        outcome["contour"] |= {"largest_difference": float(np.abs((plain - ours) / widths).max())}
+        timer = AlternatingTimer(case, datasets.models, *functions)
+        outcome["contour"] = timer.run(pairs)
+        box, skyred_box = timer.results["plain"], timer.results["skyred"]
+        widths = np.repeat([box[1] - box[0], box[3] - box[2]], 2)
+        difference = (box - skyred_box) / widths
+        outcome["contour"] |= {"largest_difference": float(np.abs(difference).max())}
     return outcome
 
 
 def show(cases: dict[str, dict[str, Any]], console: Console) -> None:
-    table = Table(title="CPU time, gammapy's over skyred's", title_justify="left")
+    table = Table(title="CPU time, and ratio of gammapy to skyred", title_justify="left")
     heads = ("case", "gammapy [ms]", "skyred [ms]", "ratio", "range", "target", "difference")
     for head in heads:
         table.add_column(head, justify="left" if head == "case" else "right")
@@ -128,7 +132,7 @@ def show(cases: dict[str, dict[str, Any]], console: Console) -> None:
 
 def main() -> None:
     prepare()
-    from likelihood_cases import CASES, smallest
+    from likelihood_cases import CASES, warm_up_cases
 
     cases_by_name = {make.__name__: make for make in CASES if make.__name__ in PARAMETERS}
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -136,10 +140,10 @@ def main() -> None:
     parser.add_argument(
         "--case", action="append", choices=cases_by_name, help="name of a case; may be repeated"
     )
-    parser.add_argument("--contours", action="store_true", help="time contours too: takes minutes")
+    parser.add_argument("--contours", action="store_true", help="time contours too, for minutes")
     parser.add_argument("--json", type=Path, help="file for the results")
     arguments = parser.parse_args()
-    for case in smallest():  # imports and first calls are not timed
+    for case in warm_up_cases():  # imports and first calls are not timed
         AlternatingTimer(case, None, skyred_fit, skyred_fit).run(1)
     cases = dict[str, dict[str, Any]]()
     for name in arguments.case or cases_by_name:

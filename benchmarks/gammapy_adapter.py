@@ -2,8 +2,8 @@
 
 ``pytest -p gammapy_adapter`` replaces both methods for the session. `Fit.run` still returns
 gammapy's `FitResult`, and `FluxPointsEstimator.run` gammapy's `FluxPoints`. Calls with options that
-skyred does not support use gammapy's own method; ``--adapter-calls FILE`` writes the number of
-calls of both.
+skyred does not support use the original method; ``--adapter-calls FILE`` writes the number of calls
+of skyred and of the original methods.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ESTIMATOR_OPTIONS = (
     "source", "energy_edges", "selection_optional", "n_sigma", "n_sigma_ul", "n_sigma_sensitivity",
     "reoptimize", "norm", "allow_multiple_telescopes",
 )  # fmt: skip
-MINUIT_OPTIONS = {"tol": "tolerance", "strategy": "strategy"}  # gammapy's names and skyred's
+MINUIT_OPTIONS = {"tol": "tolerance", "strategy": "strategy"}  # from names of gammapy to skyred
 BY_SKYRED = "skyred"
 
 calls: Counter[str] = Counter()
@@ -41,8 +41,8 @@ _running = False
 
 
 @contextmanager
-def running_skyred() -> Iterator[None]:
-    """Use gammapy's own methods for calls by skyred itself."""
+def use_original_methods() -> Iterator[None]:
+    """Use the original methods of gammapy for calls by skyred itself."""
     global _running
     _running = True
     try:
@@ -56,16 +56,16 @@ def replace_method(
     replacement: Callable[..., Any],
     reason_for_gammapy: Callable[[Any, Any], str],
 ) -> Callable[..., Any]:
-    """Return a method that calls skyred, or the original if there is a reason to.
+    """Return a method that calls skyred, or the original method if skyred cannot replace it.
 
     Parameters
     ----------
     original : callable
-        gammapy's method, a function of an object and datasets.
+        The method of gammapy, a function of an object and datasets.
     replacement : callable
         The function of skyred with the same arguments.
     reason_for_gammapy : callable
-        Function that returns the reason to call gammapy's method; "" for skyred.
+        Function that returns the reason to call the original method; "" to call skyred.
     """
 
     @wraps(original)
@@ -76,26 +76,26 @@ def replace_method(
         calls[f"{original.__qualname__}: {reason or BY_SKYRED}"] += 1
         if reason:
             return original(self, datasets)
-        with running_skyred():
+        with use_original_methods():
             return replacement(self, datasets)
 
     return run
 
 
 def reason_for_gammapy_fit(fit: Fit, datasets: Any) -> str:
-    """Return the reason to fit by gammapy; "" for skyred."""
+    """Return the reason to fit with gammapy; "" to fit with skyred."""
     backends = {fit.backend, fit.optimize_opts.get("backend", fit.backend)}
     if backends != {"minuit"}:
         return f"the backend is {', '.join(sorted(backends - {'minuit'}))}"
-    if others := set(fit.optimize_opts) - {"backend", *MINUIT_OPTIONS}:
-        return f"options of Minuit without a counterpart ({', '.join(sorted(others))})"
+    if unsupported := set(fit.optimize_opts) - {"backend", *MINUIT_OPTIONS}:
+        return f"options of Minuit without a counterpart ({', '.join(sorted(unsupported))})"
     if fit.store_trace:
         return "the trace is stored"
     return "the datasets are Ray actors" if isinstance(datasets, DatasetsActor) else ""
 
 
 def reason_for_gammapy_flux_points(estimator: FluxPointsEstimator, datasets: Any) -> str:
-    """Return the reason to estimate flux points by gammapy; "" for skyred."""
+    """Return the reason to estimate flux points with gammapy; "" to use skyred."""
     if isinstance(datasets, DatasetsActor):
         return "the datasets are Ray actors"
     if estimator.sum_over_energy_groups:
@@ -105,19 +105,18 @@ def reason_for_gammapy_flux_points(estimator: FluxPointsEstimator, datasets: Any
 
 
 def fit_by_skyred(fit: Fit, datasets: Any) -> FitResult:
-    """Fit by `skyred.fit`, and return gammapy's record of a fit."""
+    """Fit with `skyred.fit`, and return a `FitResult` of gammapy."""
     datasets_to_fit = datasets if isinstance(datasets, Datasets) else Datasets(datasets)
-    minuit_options = fit.optimize_opts
     options = {
-        ours: minuit_options[theirs]
-        for theirs, ours in MINUIT_OPTIONS.items()
-        if theirs in minuit_options
+        name: fit.optimize_opts[gammapy_name]
+        for gammapy_name, name in MINUIT_OPTIONS.items()
+        if gammapy_name in fit.optimize_opts
     }
     result = skyred.fit(datasets_to_fit, Minuit(**options) if options else None)
     fit._minuit = result  # skyred has no Minuit object
     models = datasets_to_fit.models
     state = {"backend": "minuit", "success": result.success, "message": result.message}
-    optimised = OptimizeResult(
+    optimize_result = OptimizeResult(
         models=models.copy(),
         nfev=result.nfev,
         total_stat=result.stat,
@@ -127,13 +126,13 @@ def fit_by_skyred(fit: Fit, datasets: Any) -> FitResult:
         **state,
     )
     matrix = models.covariance.data.copy()
-    optimised.models.covariance = matrix
-    covariance = CovarianceResult(matrix=matrix, method="hesse", **state)
-    return FitResult(optimize_result=optimised, covariance_result=covariance)
+    optimize_result.models.covariance = matrix
+    covariance_result = CovarianceResult(matrix=matrix, method="hesse", **state)
+    return FitResult(optimize_result=optimize_result, covariance_result=covariance_result)
 
 
 def estimate_by_skyred(estimator: FluxPointsEstimator, datasets: Any) -> Any:
-    """Estimate flux points by `skyred.flux_points` with the options of an estimator."""
+    """Estimate flux points with `skyred.flux_points` and the options of an estimator."""
     options = {name: getattr(estimator, name) for name in ESTIMATOR_OPTIONS}
     return skyred.flux_points(datasets, **options)
 

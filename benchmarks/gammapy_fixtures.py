@@ -1,6 +1,6 @@
 """The fixture of gammapy's ``conftest.py`` as a pytest plugin, for runs with ``--noconftest``.
 
-That file also imports `pytest_astropy_header`, which is optional here.
+gammapy's file also imports `pytest_astropy_header`, which need not be installed here.
 """
 
 from __future__ import annotations

@@ -3,11 +3,11 @@
     GAMMAPY_DATA=... python benchmarks/gammapy_tests.py --json differences.json
 
 The second run replaces `Fit.run` by `skyred.fit` and `FluxPointsEstimator.run` by
-`skyred.flux_points` (`gammapy_adapter.py`). Each test that passes the first run and not the second
-is reported with the last lines of its error. Known differences are listed with their reasons in
-`gammapy_tests.yaml`; the program ends with 1 if there is any other, or if a listed test fails with
-another error than the one listed. gammapy skips tests whose data
-are missing. `--folder` keeps the result of the first run for the next time.
+`skyred.flux_points` (`gammapy_adapter.py`). Each test that passes in the first run but not in the
+second is reported with the last lines of its error. Known differences are listed with their reasons
+in `gammapy_tests.yaml`. The exit code is 1 if there is any other difference, or if a listed test
+fails with another error. gammapy skips tests if their data are missing. With `--folder` the results
+of the first run are kept, and used again the next time.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ ERROR_LINES = 2
 
 @attrs.frozen
 class Outcome:
-    """Outcome of a test: "passed", "failed", "error" or "skipped", and the end of its error."""
+    """Outcome of a test: "passed", "failed", "error" or "skipped", and the last error lines."""
 
     status: str
     error: str = ""
@@ -59,7 +59,7 @@ class Outcome:
 
 @attrs.frozen
 class Difference:
-    """Test that passes with gammapy but not with skyred; `reason` is "" if it is not listed."""
+    """A test that passes with gammapy but not with skyred; `reason` is "" if it is not listed."""
 
     test: str
     error: str
@@ -73,12 +73,13 @@ def last_error_lines(traceback: str) -> str:
 
 
 def read_report(path: Path) -> dict[str, Outcome]:
-    """Read outcomes from a JUnit report by test, as ``modeling.tests.test_fit::test_run``."""
+    """Read outcomes from a JUnit report, by test (``modeling.tests.test_fit::test_run``)."""
     outcomes: dict[str, Outcome] = {}
     for case in ET.parse(path).iter("testcase"):
         test = f"{case.get('classname')}::{case.get('name')}"
         outcome = Outcome.from_test_case(case)
-        if test not in outcomes or outcome.status != "passed":  # a teardown is another entry
+        # an error during teardown is a second entry
+        if test not in outcomes or outcome.status != "passed":
             outcomes[test] = outcome
     return outcomes
 
@@ -99,49 +100,51 @@ def run_tests(tests: Sequence[str], report: Path, options: Sequence[str] = ()) -
         code = subprocess.run(
             command, cwd=folder, env={**os.environ, "PYTHONPATH": path}, check=False
         ).returncode
-    if code > 1:  # 0 and 1: all passed, some failed
+    if code > 1:  # 0 if all tests passed, 1 if some failed
         raise SystemExit(f"pytest ended with {code}")
 
 
 def find_differences(
-    plain: Mapping[str, Outcome],
-    patched: Mapping[str, Outcome],
+    gammapy_outcomes: Mapping[str, Outcome],
+    skyred_outcomes: Mapping[str, Outcome],
     known_differences: Mapping[str, Any],
 ) -> list[Difference]:
     """Return the tests that pass in the first run but not in the second."""
     differences = []
-    for test, outcome in plain.items():
-        other_outcome = patched.get(test, Outcome("error", "was not run"))
-        if outcome.status == "passed" != other_outcome.status:
+    for test, gammapy_outcome in gammapy_outcomes.items():
+        outcome = skyred_outcomes.get(test, Outcome("error", "was not run"))
+        if gammapy_outcome.status == "passed" != outcome.status:
             entry = known_differences.get(test)
-            is_listed = entry is not None and entry["error"] in other_outcome.error
+            is_listed = entry is not None and entry["error"] in outcome.error
             reason = entry["reason"] if is_listed else ""
-            error = f"{other_outcome.status}: {other_outcome.error}"
-            differences.append(Difference(test, error, reason))
+            differences.append(Difference(test, f"{outcome.status}: {outcome.error}", reason))
     return differences
 
 
-def report_text(
-    plain: Mapping[str, Outcome],
-    patched: Mapping[str, Outcome],
+def format_report(
+    gammapy_outcomes: Mapping[str, Outcome],
+    skyred_outcomes: Mapping[str, Outcome],
     calls: Mapping[str, int],
     differences: Sequence[Difference],
     known_differences: Iterable[str],
 ) -> str:
     """Format the report."""
     lines = []
-    for name, outcomes in (("gammapy", plain), ("skyred", patched)):
-        numbers = Counter(outcome.status for outcome in outcomes.values())
-        lines.append(f"{name}: " + ", ".join(f"{n} {status}" for status, n in numbers.items()))
+    for name, outcomes in (("gammapy", gammapy_outcomes), ("skyred", skyred_outcomes)):
+        counts = Counter(outcome.status for outcome in outcomes.values())
+        formatted_counts = (f"{count} {status}" for status, count in counts.items())
+        lines.append(f"{name}: {', '.join(formatted_counts)}")
     lines += [f"{number} calls of {name}" for name, number in sorted(calls.items())]
-    for title, unknown in (("Known differences", False), ("Other differences", True)):
-        listed = [difference for difference in differences if (not difference.reason) is unknown]
-        lines.append(f"\n{title}: {len(listed)}")
-        for difference in listed:
+    for title, is_known in (("Known differences", True), ("Other differences", False)):
+        selected = [item for item in differences if bool(item.reason) is is_known]
+        lines.append(f"\n{title}: {len(selected)}")
+        for difference in selected:
             lines += [f"  {difference.test}", f"    {difference.error}"]
             lines += [f"    {difference.reason}"] if difference.reason else []
     if outdated := [
-        test for test in known_differences if patched.get(test, Outcome("")).status == "passed"
+        test
+        for test in known_differences
+        if skyred_outcomes.get(test, Outcome("")).status == "passed"
     ]:
         lines += ["\nListed as different, but passed:", *(f"  {test}" for test in outdated)]
     return "\n".join(lines)
@@ -154,17 +157,17 @@ def main() -> int:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         folder = folder.absolute()
-        first, second, calls_file = (
+        gammapy_report, skyred_report, calls_file = (
             folder / name for name in ("plain.xml", "patched.xml", "calls.json")
         )
-        if not first.exists():
-            run_tests(options.tests, first)
-        adapter = ["-p", "gammapy_adapter", f"--adapter-calls={calls_file}"]
-        run_tests(options.tests, second, adapter)
-        plain, patched = read_report(first), read_report(second)
+        if not gammapy_report.exists():
+            run_tests(options.tests, gammapy_report)
+        adapter_options = ["-p", "gammapy_adapter", f"--adapter-calls={calls_file}"]
+        run_tests(options.tests, skyred_report, adapter_options)
+        outcomes = read_report(gammapy_report), read_report(skyred_report)
         calls = json.loads(calls_file.read_text())
-    differences = find_differences(plain, patched, known_differences)
-    print(report_text(plain, patched, calls, differences, known_differences))
+    differences = find_differences(*outcomes, known_differences)
+    print(format_report(*outcomes, calls, differences, known_differences))
     if options.json:
         content = {"calls": calls, "differences": [attrs.asdict(item) for item in differences]}
         options.json.write_text(json.dumps(content, indent=2) + "\n")
@@ -176,7 +179,7 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument(
-        "tests", nargs="*", default=TESTS, help="files or folders inside of gammapy's package"
+        "tests", nargs="*", default=TESTS, help="files or folders in the package of gammapy"
     )
     parser.add_argument("--json", type=Path, help="file for the differences")
     parser.add_argument("--folder", type=Path, help="folder for the reports of both runs")

@@ -1,15 +1,15 @@
 """Fit real and simulated data from random starts far from the minimum.
 
-Every fit starts with fresh copies of datasets and models. gammapy's own statistic at each result,
-with newly assigned models, is compared with the lowest known statistic of the problem: of all fits
-from all starts, of fits from the true or best known values, of gammapy's own `Fit` on a subset of
-the problems (``--gammapy``), and of earlier runs with the same cache::
+Every fit starts with new copies of datasets and models. The statistic of gammapy at each result,
+with newly assigned models, is compared with the lowest known statistic of the problem. That is the
+lowest of all fits from all starts, of fits from the true or best known values, of gammapy's `Fit`
+for a subset of the problems (``--gammapy``), and of earlier runs with the same cache::
 
     OMP_NUM_THREADS=1 GAMMAPY_DATA=... python benchmarks/hard_fits.py --workers 2
 
-Reduced and simulated datasets are cached on disk. The random starts depend on the name of the
-problem and the number of the start only. ``--errors`` compares the errors at the lowest minimum of
-each problem with profiles of the likelihood.
+Reduced and simulated datasets are cached on disk. The random starts only depend on the name of the
+problem and the number of the start. ``--errors`` compares the errors at the lowest minimum of each
+problem with likelihood profiles.
 """
 
 from __future__ import annotations
@@ -41,17 +41,19 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--starts", type=int, help="starts per problem; default: its own number")
     parser.add_argument("--first", type=int, default=0, help="number of the first start")
     parser.add_argument("--workers", type=int, default=1, help="number of processes")
-    parser.add_argument("--gammapy", action="store_true", help="run gammapy's fit on its subset")
+    parser.add_argument(
+        "--gammapy", action="store_true", help="also fit a subset of the problems with gammapy"
+    )
     parser.add_argument("--errors", action="store_true", help="compare errors with profiles")
     parser.add_argument("--cache", type=Path, default=default_cache(), help="directory")
-    parser.add_argument("--json", type=Path, help="write the outcome of every fit here")
-    parser.add_argument("--markdown", type=Path, help="write the tables here")
+    parser.add_argument("--json", type=Path, help="file for the outcome of every fit")
+    parser.add_argument("--markdown", type=Path, help="file for the tables")
     parser.add_argument("--list", action="store_true", help="list the problems and stop")
     return parser.parse_args()
 
 
 def create_jobs(names: Iterable[str], arguments: argparse.Namespace) -> list[Job]:
-    """Create the fits of a run: from the reference (number -1), and from random starts."""
+    """Create the jobs of a run: fits from the reference (number -1) and from random starts."""
     jobs = []
     for name in names:
         problem = problems()[name]
@@ -71,13 +73,13 @@ def run(job: Job | ErrorJob, cache: Path) -> Record | ErrorRecord:
     return run_job(job, problem, cache)
 
 
-def prepare_named(name: str, cache: Path) -> None:
+def prepare_problem(name: str, cache: Path) -> None:
     prepare(problems()[name], cache)
 
 
 @contextmanager
 def executor(workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
-    """Yield a function like `map`, in this process or in several."""
+    """Yield a function like `map`, which calls its function in this process or in several."""
     if workers < 2:
         yield map
         return
@@ -91,12 +93,12 @@ def run_all(
     mapping: Callable[..., Iterator[Any]], jobs: list[Job] | list[ErrorJob], cache: Path, title: str
 ) -> list[Any]:
     """Run jobs, and return their records in the order of the jobs."""
-    started, records = time.monotonic(), []
+    start, records = time.monotonic(), []
     for record in mapping(functools.partial(run, cache=cache), jobs):
         records.append(record)
         if sys.stderr.isatty():
             print(f"\r{len(records)}/{len(jobs)}", end="", file=sys.stderr, flush=True)
-    print(f"{len(records)} {title} in {time.monotonic() - started:.0f} s", file=sys.stderr)
+    print(f"{len(records)} {title} in {time.monotonic() - start:.0f} s", file=sys.stderr)
     order = {job: index for index, job in enumerate(jobs)}
     return sorted(records, key=lambda record: order[record.job])
 
@@ -132,7 +134,7 @@ def main() -> None:
         return
     errors: list[ErrorRecord] = []
     with executor(arguments.workers) as mapping:
-        for _ in mapping(functools.partial(prepare_named, cache=cache), names):
+        for _ in mapping(functools.partial(prepare_problem, cache=cache), names):
             pass
         fits = run_all(mapping, create_jobs(names, arguments), cache, "fits")
         lowest = Minima(cache).update(fits)

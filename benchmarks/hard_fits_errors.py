@@ -1,8 +1,8 @@
-"""Errors of skyred's fits compared with profiles of the likelihood.
+"""Errors of fits with skyred, compared with likelihood profiles.
 
-A profile fixes a parameter, fits the others, and evaluates gammapy's statistic at the result with
-newly assigned models. The distances at which it has risen by 1 on both sides are the asymmetric
-errors. They do not use skyred's code for errors.
+For a profile, a parameter is fixed, the others are fitted, and the statistic of gammapy is
+evaluated at the result with newly assigned models. The asymmetric errors are the distances at which
+the statistic has increased by 1. They are independent of the errors that skyred computes.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from hard_fits_minima import Minima
 from hard_fits_problem import SEED, Problem, free_parameters
 from hard_fits_run import cpu_limit, fresh_stat
 
-PARABOLIC = 0.05  # largest difference of each asymmetric error from their mean, relative
-AGREEMENT = 0.02  # of an error with the mean of the asymmetric ones, relative
-ACCURACY = 0.004  # of a crossing, in the statistic: a five hundredth of an error
+PARABOLIC = 0.05  # largest relative difference of parabolic asymmetric errors from their mean
+AGREEMENT = 0.02  # largest relative difference of an error from the mean asymmetric error
+ACCURACY = 0.004  # of the statistic at a crossing, which is 1/500 of an error
 STEPS = 12
-MAX_DECREASE = 0.01  # of the statistic below the best fit: with more there is another minimum
+MAX_DECREASE = 0.01  # of the statistic below the best fit; if it is more, there is another minimum
 CPU_LIMIT = 600.0  # seconds per parameter
-MAX_CHECKED = 12  # parameters of a problem that are all checked
-N_SAMPLED = 8  # checked parameters of larger problems
+MAX_CHECKED = 12  # largest number of parameters of a problem that are all checked
+N_SAMPLED = 8  # number of parameters that are checked for larger problems
 
 
 @attrs.frozen
 class ErrorJob:
-    """A parameter of a problem, by its number among the free ones."""
+    """A parameter of a problem, by its index among the free parameters."""
 
     problem: str
     number: int
@@ -40,20 +40,20 @@ class ErrorJob:
 
 @attrs.define
 class ErrorRecord:
-    """The error of a parameter, and its asymmetric errors by a profile.
+    """The error of a parameter, and its asymmetric errors from a profile.
 
     Parameters
     ----------
     job : ErrorJob
         The parameter.
     name : str
-        Its name.
+        The name of the parameter.
     success : bool
         Whether the fit was successful.
     error : float
-        The error of the fit.
+        The error from the fit.
     errp, errn : float
-        Asymmetric errors by the profile, both positive; NaN if there are none.
+        Asymmetric errors from the profile, both positive; NaN if there are none.
     near_centre : bool
         Whether the position of a point source is less than an error from the centre of a pixel.
     message : str
@@ -74,23 +74,24 @@ class ErrorRecord:
         return (self.errp + self.errn) / 2
 
     @property
-    def parabolic(self) -> bool:
+    def is_parabolic(self) -> bool:
         """Return whether both asymmetric errors exist and agree."""
         return bool(abs(self.errp - self.mean) <= PARABOLIC * self.mean)
 
     @property
     def difference(self) -> float:
-        """Return the relative difference of the error from the asymmetric ones."""
+        """Return the relative difference of the error from the mean asymmetric error."""
         return self.error / self.mean - 1
 
     @property
-    def compared(self) -> bool:
-        """Return whether the error has to agree."""
-        return self.success and self.parabolic and not self.near_centre
+    def is_compared(self) -> bool:
+        """Return whether the error must agree with the asymmetric errors."""
+        return self.success and self.is_parabolic and not self.near_centre
 
     @property
-    def wrong(self) -> bool:
-        return self.compared and not abs(self.difference) <= AGREEMENT
+    def is_wrong(self) -> bool:
+        """Return whether the error must agree, but differs."""
+        return self.is_compared and not abs(self.difference) <= AGREEMENT
 
 
 class LowerMinimumError(Exception):
@@ -98,7 +99,7 @@ class LowerMinimumError(Exception):
 
 
 def error_jobs(name: str, problem: Problem) -> list[ErrorJob]:
-    """Return the parameters to check, a random choice if there are many."""
+    """Return the parameters to check, a random selection if there are many."""
     count = len(free_parameters(problem.reference()))
     numbers = np.arange(count)
     if count > MAX_CHECKED:
@@ -124,7 +125,7 @@ def run_error_job(job: ErrorJob, problem: Problem, cache: Path) -> ErrorRecord:
     job : ErrorJob
         The parameter.
     problem : Problem
-        Its problem.
+        The problem of the parameter.
     cache : pathlib.Path
         Directory of the cache.
 
@@ -142,7 +143,7 @@ def run_error_job(job: ErrorJob, problem: Problem, cache: Path) -> ErrorRecord:
             result = skyred.fit(datasets)
             record.success, record.message = bool(result.success), result.message
             record.name, record.error = result.names[job.number], float(result.errors[job.number])
-            record.near_centre = near_centre(datasets, job.number, record.error)
+            record.near_centre = is_near_centre(datasets, job.number, record.error)
             curve = Curve(problem, cache, datasets.models, job.number, record.error)
             record.errp, record.errn = curve.crossing(1), curve.crossing(-1)
     except Exception as error:  # any exception is recorded
@@ -150,67 +151,73 @@ def run_error_job(job: ErrorJob, problem: Problem, cache: Path) -> ErrorRecord:
     return record
 
 
-def near_centre(datasets: Datasets, number: int, error: float) -> bool:
-    """Return whether a parameter is a coordinate of a point source near a pixel's centre."""
+def is_near_centre(datasets: Datasets, number: int, error: float) -> bool:
+    """Return whether a parameter is a coordinate of a point source near the centre of a pixel."""
     parameter = free_parameters(datasets.models)[number]
     for model in datasets.models:
-        spatial = getattr(model, "spatial_model", None)
-        if not isinstance(model, SkyModel) or not isinstance(spatial, PointSpatialModel):
+        spatial_model = getattr(model, "spatial_model", None)
+        if not isinstance(model, SkyModel) or not isinstance(spatial_model, PointSpatialModel):
             continue
         for axis, name in enumerate(("lon_0", "lat_0")):
-            if spatial.parameters[name] is parameter:
+            if spatial_model.parameters[name] is parameter:
                 return any(
-                    centre_within(dataset.counts.geom.to_image(), spatial, axis, error)
+                    is_centre_within(dataset.counts.geom.to_image(), spatial_model, axis, error)
                     for dataset in datasets
                 )
     return False
 
 
-def centre_within(geom: WcsGeom, spatial: PointSpatialModel, axis: int, error: float) -> bool:
-    pixel = np.ravel(geom.coord_to_pix(spatial.position)[axis])[0]
+def is_centre_within(
+    geom: WcsGeom, spatial_model: PointSpatialModel, axis: int, error: float
+) -> bool:
+    """Return whether the centre of a pixel is within an error (deg) along an axis of a map."""
+    pixel = np.ravel(geom.coord_to_pix(spatial_model.position)[axis])[0]
     scale = geom.pixel_scales[axis].to_value("deg")
     if axis == 0:
-        scale /= np.cos(spatial.lat_0.quantity.to_value("rad"))
+        scale /= np.cos(spatial_model.lat_0.quantity.to_value("rad"))
     return bool(abs(pixel - round(pixel)) < error / scale)
 
 
 @attrs.define
 class Curve:
-    """The statistic along a parameter, all others fitted."""
+    """The likelihood profile of a parameter: the statistic with all other parameters fitted."""
 
     problem: Problem
     cache: Path
-    best: Models
+    best_models: Models
     number: int
     error: float
-    lowest: float = np.nan
+    best_stat: float = np.nan
 
     def __attrs_post_init__(self) -> None:
-        self.best = self.best.copy()
-        self.lowest = fresh_stat(self.problem, self.best, self.cache)
+        self.best_models = self.best_models.copy()
+        self.best_stat = fresh_stat(self.problem, self.best_models, self.cache)
 
     def crossing(self, sign: int) -> float:
-        """Return the distance at which the statistic has risen by 1, or NaN.
+        """Return the distance at which the statistic has increased by 1, or NaN.
 
-        The square root of the rise is linear for a parabola, so secant steps are used, within the
-        bracket.
+        The square root of the increase is linear for a parabola. Therefore secant steps are used,
+        within the bracket.
         """
-        models = self.best.copy()
+        models = self.best_models.copy()
         low, high, distance = (0.0, 0.0), (np.inf, np.inf), self.error
         for _ in range(STEPS):
-            if not self.allowed(models, sign * distance):
+            if not self.is_allowed(models, sign * distance):
                 return np.nan
-            rise, models = self.rise(models, sign * distance)
-            if rise < -MAX_DECREASE:
-                raise LowerMinimumError(f"{-rise:.3g} below the best fit at {sign * distance:+.4g}")
-            root = np.sqrt(max(rise, 0.0))
-            if abs(rise - 1) < ACCURACY:
+            increase, models = self.increase(models, sign * distance)
+            if increase < -MAX_DECREASE:
+                raise LowerMinimumError(
+                    f"{-increase:.3g} below the best fit at {sign * distance:+.4g}"
+                )
+            root = np.sqrt(max(increase, 0.0))
+            if abs(increase - 1) < ACCURACY:
                 return distance / root
-            low, high = ((distance, root), high) if rise < 1 else (low, (distance, root))
+            low, high = ((distance, root), high) if increase < 1 else (low, (distance, root))
             distance = self.next_distance(low, high)
         return np.nan
 
     def next_distance(self, low: tuple[float, float], high: tuple[float, float]) -> float:
+        """Return the next distance from the bracket, pairs of distance and root of the increase."""
         if not np.isfinite(high[0]):
             return low[0] * float(np.clip(1 / max(low[1], 0.1), 1.02, 3.0))
         slope = (high[1] - low[1]) / (high[0] - low[0])
@@ -218,25 +225,27 @@ class Curve:
         margin = 0.02 * (high[0] - low[0])
         return float(np.clip(target, low[0] + margin, high[0] - margin))
 
-    def allowed(self, models: Models, shift: float) -> bool:
+    def is_allowed(self, models: Models, shift: float) -> bool:
+        """Return whether the shifted value of the parameter is within its limits."""
         parameter = self.parameter(models)
-        value = self.parameter(self.best).value + shift
+        value = self.parameter(self.best_models).value + shift
         return not (value < parameter.min or value > parameter.max)
 
     def parameter(self, models: Models) -> Parameter:
-        """Return the profiled parameter of copied models; it may be frozen there."""
-        all_parameters = self.best.parameters.unique_parameters
+        """Return the parameter of the profile in copied models, in which it may be frozen."""
+        all_parameters = self.best_models.parameters.unique_parameters
         indices = [index for index, parameter in enumerate(all_parameters) if not parameter.frozen]
         return models.parameters.unique_parameters[indices[self.number]]
 
-    def rise(self, models: Models, shift: float) -> tuple[float, Models]:
-        """Return the rise of the statistic at a shift, and the models of the conditional fit."""
+    def increase(self, models: Models, shift: float) -> tuple[float, Models]:
+        """Return the increase of the statistic at a shift, and the conditionally fitted models."""
         import skyred
 
         datasets = self.problem.datasets(models, self.cache)
-        fixed = self.parameter(datasets.models)
-        fixed.value, fixed.frozen = self.parameter(self.best).value + shift, True
+        parameter = self.parameter(datasets.models)
+        parameter.value = self.parameter(self.best_models).value + shift
+        parameter.frozen = True
         if len(free_parameters(datasets.models)):
             skyred.fit(datasets)
         stat = fresh_stat(self.problem, datasets.models, self.cache)
-        return stat - self.lowest, datasets.models.copy()
+        return stat - self.best_stat, datasets.models.copy()

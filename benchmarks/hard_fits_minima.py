@@ -15,7 +15,7 @@ from hard_fits_run import Record, problems
 
 @attrs.frozen
 class Minima:
-    """Lowest minima in a file of the cache.
+    """The lowest known minima, in a file of the cache.
 
     Parameters
     ----------
@@ -41,17 +41,17 @@ class Minima:
         return self.read().get(identity(problem))
 
     def update(self, records: list[Record]) -> dict[str, float]:
-        """Add the outcomes of fits.
+        """Update the minima with the outcomes of fits.
 
         Parameters
         ----------
         records : list of Record
-            Outcomes, by any fitter, with or without success.
+            Outcomes of fits with any fitter, successful or not.
 
         Returns
         -------
-        dict
-            Lowest statistic by the name of the problem.
+        dict of str to float
+            The lowest statistic by the name of the problem.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self.path.with_suffix(".lock")):
@@ -63,7 +63,7 @@ class Minima:
         return {name: minima[identity(problems()[name])]["stat"] for name in names}
 
     def merge(self, records: list[Record]) -> dict[str, dict[str, Any]]:
-        """Merge the known minima with lower ones of fits."""
+        """Return the known minima, replaced by the outcomes of fits that are lower."""
         minima = self.read()
         for record in records:
             key = identity(problems()[record.job.problem])

@@ -1,7 +1,7 @@
 """Problems of the benchmark of hard fits: datasets, reference models, and random starts.
 
-The spread of the starts is computed from the Fisher matrix of gammapy's prediction, so it does not
-depend on the fitter. Expensive results are computed once, and cached on disk.
+The spread of the starts is computed from the Fisher matrix of the counts that gammapy predicts, so
+that it does not depend on the fitter. Datasets and errors are computed once, and cached on disk.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from numpy.random import Generator
 from platformdirs import user_cache_path
 
 SEED = 20250301
-MAX_ERRORS = 10.0  # largest shift of a start, in errors of the parameter
-MAX_FACTOR = 10.0  # largest factor on amplitudes and norms
-MAX_SIZE_FACTOR = 4.0  # largest factor on sizes and cutoff energies
+MAX_ERRORS = 10.0  # largest shift of a start, in units of the error of the parameter
+MAX_FACTOR = 10.0  # largest factor for amplitudes and norms
+MAX_SIZE_FACTOR = 4.0  # largest factor for sizes and cutoff energies
 MAX_SHIFT = {"index": 1.5, "alpha": 1.5, "beta": 0.4, "tilt": 0.5, "e": 0.5, "phi": 60.0}
 MAX_ECCENTRICITY = 0.95  # the minor axis of a Gaussian is zero at 1
 SCALES = ("sigma", "r_0", "radius", "width", "lambda_")
@@ -40,24 +40,24 @@ class Problem:
     Parameters
     ----------
     name, title : str
-        Identifier, and one line for tables.
+        Identifier, and title in tables.
     build : callable
         Function that returns the datasets without models.
     reference : callable
-        Function that returns the true models of a simulation, or models near the best fit to data.
+        Function that returns the true models of a simulation, or models near the best fit of data.
     pixels : tuple of float
         Smallest and largest distance of a far start from the reference position, in pixels.
     starts : int
-        Number of random starts of a full run.
+        Number of random starts by default.
     gammapy : bool
-        Whether it belongs to the subset that is also fitted by gammapy.
+        Whether the problem belongs to the subset that is also fitted with gammapy.
     constrained : bool
         Whether the data constrain all free parameters.
     sharp : bool
-        Whether a source has a sharp edge. gammapy evaluates it on a grid with a step that depends
-        on the size, so the statistic has jumps and many minima within an error.
+        Whether a source has a sharp edge. gammapy evaluates such a source on a grid with a step
+        that depends on its size, so that the statistic has jumps and many minima within an error.
     version : str
-        Cached datasets of other versions are ignored.
+        The version of the datasets; cached datasets of other versions are ignored.
     """
 
     name: str
@@ -72,17 +72,20 @@ class Problem:
     version: str = "1"
 
     def datasets(self, models: Models | None, cache: Path) -> Datasets:
-        """Return fresh copies of the datasets with copies of models assigned."""
-        bare = prepare(self, cache).datasets
-        datasets = Datasets([dataset.copy(name=dataset.name) for dataset in bare])
+        """Return new copies of the datasets, with copies of the models."""
+        datasets = copy_without_models(prepare(self, cache).datasets)
         if models is not None:
             datasets.models = models.copy()
         return datasets
 
 
+def copy_without_models(datasets: Datasets) -> Datasets:
+    return Datasets([dataset.copy(name=dataset.name) for dataset in datasets])
+
+
 @attrs.frozen(eq=False)
-class Prepared:
-    """Datasets without models, and the expected errors of the free parameters."""
+class Prepared:  # renaming it would invalidate the pickles in the cache
+    """The prepared data of a problem: datasets without models, and expected parameter errors."""
 
     datasets: Datasets
     errors: np.ndarray
@@ -112,22 +115,21 @@ def prepare(problem: Problem, cache: Path) -> Prepared:
     Returns
     -------
     Prepared
-        The datasets and errors as read from disk, so that every run fits the same data.
+        The datasets and errors, as read from disk, so that every run fits the same data.
     """
     path = cache / f"{identity(problem)}.pickle"
     if not path.exists():
-        bare = problem.build()
-        models = problem.reference()
-        with_models = Datasets([dataset.copy(name=dataset.name) for dataset in bare])
-        with_models.models = models
-        prepared = Prepared(bare, expected_errors(with_models))
+        datasets = problem.build()
+        datasets_with_models = copy_without_models(datasets)
+        datasets_with_models.models = problem.reference()
+        prepared_data = Prepared(datasets, expected_errors(datasets_with_models))
         cache.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_bytes(pickle.dumps(prepared))
-        partial.replace(path)
-    prepared = pickle.loads(path.read_bytes())
-    assert isinstance(prepared, Prepared)
-    return prepared
+        partial_file = path.with_suffix(".partial")
+        partial_file.write_bytes(pickle.dumps(prepared_data))
+        partial_file.replace(path)
+    prepared_data = pickle.loads(path.read_bytes())
+    assert isinstance(prepared_data, Prepared)
+    return prepared_data
 
 
 def free_parameters(models: Models) -> list[Parameter]:
@@ -137,12 +139,13 @@ def free_parameters(models: Models) -> list[Parameter]:
 def start(problem: Problem, number: int, cache: Path) -> Models:
     """Draw a random start of a problem.
 
-    Starts with even numbers are near the reference (positions within 10 errors), others far.
+    Starts with even numbers are near the reference, with positions within 10 errors. The positions
+    of starts with odd numbers are far from it.
 
     Parameters
     ----------
     problem : Problem
-        Problem to start.
+        The problem.
     number : int
         Number of the start; the same number always gives the same models.
     cache : pathlib.Path
@@ -151,13 +154,13 @@ def start(problem: Problem, number: int, cache: Path) -> Models:
     Returns
     -------
     gammapy.modeling.models.Models
-        Models with a finite statistic, all sources on the map.
+        Models with a finite statistic, and all sources on the map.
     """
     generator = np.random.default_rng([SEED, zlib.crc32(problem.name.encode()), number])
     for _ in range(DRAWS):
         models = draw(problem, generator, number % 2 == 1, cache)
         datasets = problem.datasets(models, cache)
-        if on_map(datasets) and is_finite(datasets):
+        if is_on_map(datasets) and is_finite(datasets):
             return models
     raise RuntimeError(f"{problem.name}: no valid start in {DRAWS} draws")
 
@@ -165,11 +168,14 @@ def start(problem: Problem, number: int, cache: Path) -> Models:
 def draw(problem: Problem, generator: Generator, far: bool, cache: Path) -> Models:
     """Draw models around the reference."""
     models = problem.reference()
-    prepared = prepare(problem, cache)
-    errors = dict(zip(free_parameters(models), prepared.errors, strict=True))
-    pixel = pixel_size(prepared.datasets)
+    prepared_data = prepare(problem, cache)
+    errors = dict(zip(free_parameters(models), prepared_data.errors, strict=True))
+    pixel = pixel_size(prepared_data.datasets)
     for model in models:
-        position = [p for p in model.parameters.free_parameters if p.name in ("lon_0", "lat_0")]
+        position = []
+        for parameter in model.parameters.free_parameters:
+            if parameter.name in ("lon_0", "lat_0"):
+                position.append(parameter)
         if position:
             shift_position(position, problem.pixels, far, pixel, errors, generator)
         for parameter in model.parameters.free_parameters:
@@ -202,7 +208,7 @@ def shift_position(
         high = min(high, max(MAX_ERRORS * error / pixel, low))
     distance = generator.uniform(low, high) * pixel
     angle = generator.uniform(0, 2 * np.pi)
-    latitude = next(p.value for p in position if p.name == "lat_0")
+    latitude = next(parameter.value for parameter in position if parameter.name == "lat_0")
     shifts = {
         "lon_0": distance * np.cos(angle) / np.cos(np.radians(latitude)),
         "lat_0": distance * np.sin(angle),
@@ -226,13 +232,13 @@ def draw_value(parameter: Parameter, error: float, generator: Generator) -> floa
 
 
 def is_finite(datasets: Datasets) -> bool:
-    """Return whether statistic and prediction are finite; gammapy's statistic hides NaN."""
+    """Return whether statistic and prediction are finite, because NaN can be hidden in stat_sum."""
     if not np.isfinite(datasets.stat_sum()):
         return False
     return all(np.isfinite(prediction(dataset)).all() for dataset in datasets)
 
 
-def on_map(datasets: Datasets) -> bool:
+def is_on_map(datasets: Datasets) -> bool:
     """Return whether the centres of all sources are on all maps."""
     for dataset in datasets:
         counts = getattr(dataset, "counts", None)

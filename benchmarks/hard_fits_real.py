@@ -1,4 +1,4 @@
-"""Hard fits of real data, and of the public simulations of CTA's first data challenge."""
+"""Hard fits of real data, and of the public simulations of the first CTA data challenge (1DC)."""
 
 from __future__ import annotations
 
@@ -105,18 +105,18 @@ def hess_crab_gauss_models() -> Models:
 def cta_gc() -> Datasets:
     """Reduce three runs at the Galactic centre to 75 x 50 pixels."""
     energy = MapAxis.from_energy_bounds("0.2 TeV", "20 TeV", nbin=5)
-    true = MapAxis.from_energy_bounds("0.1 TeV", "40 TeV", nbin=10, name="energy_true")
+    energy_true = MapAxis.from_energy_bounds("0.1 TeV", "40 TeV", nbin=10, name="energy_true")
     geom = WcsGeom.create(
         skydir=CTA_CENTER, width=(3, 2), binsz=0.04, frame="galactic", proj="CAR", axes=[energy]
     )
-    stacked = MapDataset.create(geom, energy_axis_true=true, name="cta-gc")
+    stacked = MapDataset.create(geom, energy_axis_true=energy_true, name="cta-gc")
     store = DataStore.from_dir(data_path("cta-1dc", "index", "gps"))
-    safe = SafeMaskMaker(methods=["offset-max"], offset_max=2.5 * u.deg)
+    safe_mask_maker = SafeMaskMaker(methods=["offset-max"], offset_max=2.5 * u.deg)
     for observation in store.get_observations(list(CTA_RUNS)):
         dataset = MapDatasetMaker().run(
             stacked.cutout(CTA_CENTER, width=(3, 2) * u.deg), observation
         )
-        stacked.stack(safe.run(dataset, observation))
+        stacked.stack(safe_mask_maker.run(dataset, observation))
     return Datasets([stacked])
 
 
@@ -136,14 +136,14 @@ MSH_RUNS = (20282, 20283, 20301, 20302, 20303, 20322, 20323, 20324, 20325, 20343
 
 
 def msh() -> Datasets:
-    """Reduce ten runs to 60 x 60 pixels in three bins of energy."""
+    """Reduce ten runs to 60 x 60 pixels in three energy bins."""
     import plain_msh
 
     return Datasets([plain_msh.reduce(MSH_RUNS, width=1.8).template.copy(name="msh")])
 
 
 def msh_ring() -> Datasets:
-    """Reduce the runs to one bin of energy with a ring around each pixel."""
+    """Reduce the runs to one energy bin, with off counts from a ring around each pixel."""
     import plain_msh
 
     return Datasets([plain_msh.reduce(MSH_RUNS, width=1.8).ring.copy(name="msh-ring")])
@@ -169,7 +169,7 @@ def msh_elongated_models() -> Models:
 
 def msh_ring_models() -> Models:
     source = msh_source(elongated=False)
-    source.spectral_model.index.frozen = True  # one bin of energy
+    source.spectral_model.index.frozen = True  # there is only one energy bin
     return Models([source])
 
 
@@ -249,7 +249,7 @@ PROBLEMS = (
         hess_crab,
         hess_crab_gauss_models,
         gammapy=True,
-        constrained=False,  # the extension is 1.3 errors
+        constrained=False,  # the extension is only 1.3 times its error
         starts=10,
     ),
 )

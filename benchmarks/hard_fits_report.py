@@ -12,7 +12,7 @@ from hard_fits_run import Record
 from rich.console import Console
 from rich.table import Table
 
-TOLERANCE = 0.01  # of the statistic above the lowest one: with more it is a false minimum
+TOLERANCE = 0.01  # of the statistic above the lowest known one; if it is more, the minimum is false
 HEADS = (
     "problem",
     "data and model",
@@ -36,25 +36,25 @@ ERROR_HEADS = (
     "largest difference",
 )
 TEXT_COLUMNS = 2
-SHORT = 90  # characters of a message in the list of failures
+MAX_LENGTH = 90  # characters of a message in the list of failures
 
 
 @attrs.frozen
 class Summary:
-    """The outcomes of one fitter on one problem, or on several.
+    """A summary of the fits of one or more problems with one fitter.
 
     Parameters
     ----------
     fits, successes : int
-        Number of fits, and of those with success.
+        Number of fits, and of successful fits.
     false_minima : int
-        Number of fits with success above the lowest statistic by more than the tolerance.
+        Number of successful fits with a statistic above the lowest by more than the tolerance.
     largest_excess : float
-        Of the statistic of the fits with success; 0 if there are none.
+        Largest excess of the statistic of successful fits above the lowest; 0 if there are none.
     largest_difference : float
-        Between the reported statistic and gammapy's, of the fits with success.
+        Largest difference of the reported statistic of successful fits from that of gammapy.
     failed_off_minimum : int
-        Number of fits without success above the lowest statistic by more than the tolerance.
+        Number of failed fits with a statistic above the lowest by more than the tolerance.
     cpu : float
         Median CPU time in seconds.
     """
@@ -113,15 +113,17 @@ def summarize(records: list[Record], lowest: dict[str, float]) -> Summary:
 def rows(
     problems: dict[str, Problem], records: list[Record], lowest: dict[str, float], fitter: str
 ) -> list[list[str]]:
-    """Return the rows of the table of a fitter, the totals last."""
-    selected = [r for r in records if r.job.fitter == fitter and r.job.number >= 0]
+    """Return the rows of the table of a fitter, followed by the totals."""
+    selected = [
+        record for record in records if record.job.fitter == fitter and record.job.number >= 0
+    ]
     table = []
     for name, problem in problems.items():
-        own = [record for record in selected if record.job.problem == name]
-        if own:
-            table.append([name, problem.title + flag(problem), *summarize(own, lowest).cells()])
-    constrained = [r for r in selected if problems[r.job.problem].constrained]
-    smooth = [r for r in constrained if not problems[r.job.problem].sharp]
+        fits = [record for record in selected if record.job.problem == name]
+        if fits:
+            table.append([name, problem.title + flag(problem), *summarize(fits, lowest).cells()])
+    constrained = [record for record in selected if problems[record.job.problem].constrained]
+    smooth = [record for record in constrained if not problems[record.job.problem].sharp]
     totals = {"all": selected, "constrained": constrained, "constrained, no sharp edges": smooth}
     for title, total in totals.items():
         if total:
@@ -130,13 +132,12 @@ def rows(
 
 
 def flag(problem: Problem) -> str:
-    flags = {"not constrained": not problem.constrained, "sharp edge": problem.sharp}
-    flags_that_apply = [label for label, applies in flags.items() if applies]
-    return f" ({', '.join(flags_that_apply)})" if flags_that_apply else ""
+    flags = ["not constrained"] * (not problem.constrained) + ["sharp edge"] * problem.sharp
+    return f" ({', '.join(flags)})" if flags else ""
 
 
 def failures(records: list[Record], lowest: dict[str, float]) -> list[str]:
-    """Return a line for each fit that is a false minimum or has no success."""
+    """Return a line for each fit that failed, or ended at a false minimum."""
     lines = []
     for record in records:
         excess = record.fresh_stat - lowest[record.job.problem]
@@ -144,7 +145,7 @@ def failures(records: list[Record], lowest: dict[str, float]) -> list[str]:
             continue
         kind = "false minimum" if record.success else "no success"
         job = record.job
-        message = record.message.replace("\n", " ")[:SHORT]
+        message = record.message.replace("\n", " ")[:MAX_LENGTH]
         lines.append(
             f"{job.problem} {job.fitter} start {job.number}: {kind}, excess {excess:.4g}, "
             f"reported {record.stat - record.fresh_stat:+.2g}, CPU {record.cpu:.1f} s: {message}"
@@ -153,31 +154,31 @@ def failures(records: list[Record], lowest: dict[str, float]) -> list[str]:
 
 
 def message_counts(records: list[Record]) -> list[str]:
-    """Return the messages of fits without success, the most frequent first."""
-    messages = Counter(record.message[:SHORT] for record in records if not record.success)
+    """Return the messages of failed fits, the most frequent first."""
+    messages = Counter(record.message[:MAX_LENGTH] for record in records if not record.success)
     return [f"{count} x {message}" for message, count in messages.most_common()]
 
 
 def error_rows(problems: dict[str, Problem], records: list[ErrorRecord]) -> list[list[str]]:
-    """Return the rows of the table of errors, the total last."""
+    """Return the rows of the table of errors, followed by the total."""
     table = []
     for name, problem in problems.items():
-        own = [record for record in records if record.job.problem == name]
-        if own:
-            table.append([name, problem.title, *error_cells(own)])
+        selected = [record for record in records if record.job.problem == name]
+        if selected:
+            table.append([name, problem.title, *error_cells(selected)])
     return [*table, ["total", "", *error_cells(records)]]
 
 
 def error_cells(records: list[ErrorRecord]) -> list[str]:
-    compared = [record for record in records if record.compared]
+    compared = [record for record in records if record.is_compared]
     largest = max((abs(record.difference) for record in compared), default=0.0)
     counts = (
         len(records),
         sum(not record.success for record in records),
         sum(record.success and record.near_centre for record in records),
-        sum(record.success and not record.parabolic for record in records),
+        sum(record.success and not record.is_parabolic for record in records),
         len(compared),
-        sum(record.wrong for record in compared),
+        sum(record.is_wrong for record in compared),
     )
     return [*map(str, counts), f"{100 * largest:.2g} %"]
 
@@ -187,9 +188,9 @@ def error_lines(records: list[ErrorRecord]) -> list[str]:
     return [
         f"{record.job.problem} {record.name}: error {record.error:.4g}, profile "
         f"+{record.errp:.4g} -{record.errn:.4g} ({100 * record.difference:+.1f} %): "
-        f"{record.message[:SHORT]}"
+        f"{record.message[:MAX_LENGTH]}"
         for record in records
-        if record.wrong or not record.success or not np.isfinite(record.mean)
+        if record.is_wrong or not record.success or not np.isfinite(record.mean)
     ]
 
 
@@ -243,9 +244,10 @@ class Report:
 
     def markdown(self) -> str:
         """Return the tables as Markdown."""
-        texts = []
+        sections = []
         for title, heads, body in self.tables():
-            marks = ["---" if n < TEXT_COLUMNS else "---:" for n in range(len(heads))]
-            lines = ["| " + " | ".join(line) + " |" for line in (heads, marks, *body)]
-            texts.append(f"### {title}\n\n" + "\n".join(lines) + "\n")
-        return "\n".join(texts)
+            n_numeric = len(heads) - TEXT_COLUMNS
+            alignment = ["---"] * TEXT_COLUMNS + ["---:"] * n_numeric
+            lines = ["| " + " | ".join(line) + " |" for line in (heads, alignment, *body)]
+            sections.append(f"### {title}\n\n" + "\n".join(lines) + "\n")
+        return "\n".join(sections)

@@ -19,15 +19,14 @@ from gammapy.datasets import Datasets
 from gammapy.modeling.models import Models
 from hard_fits_problem import Problem, free_parameters, start
 
-TESTS = (
-    Path(__file__).resolve().parents[1] / "tests" / "helpers"
-)  # helpers that reduce some of the data
+# helpers of the tests, which reduce some of the data
+HELPERS = Path(__file__).resolve().parents[1] / "tests" / "helpers"
 CPU_LIMIT = {"skyred": 120.0, "gammapy": 300.0}  # seconds per fit
 
 
 @attrs.frozen
 class Job:
-    """A fit: of a problem, by a fitter, from a numbered start; -1 is the reference."""
+    """A fit of a problem with a fitter, from the start with a number; -1 is the reference."""
 
     problem: str
     fitter: str
@@ -43,21 +42,21 @@ class Record:
     job : Job
         The fit.
     success : bool
-        Whether the fitter reports success; false after an exception.
+        Whether the fitter reports success; False after an exception.
     message : str
         Message of the fitter or of the exception.
     notes : list of str
-        Notes of skyred's result.
+        Notes in the result of skyred.
     stat : float
         The statistic that the fitter reports.
     fresh_stat : float
         gammapy's statistic at the result, with newly assigned models.
     names : list of str
-        Of the free parameters.
+        Names of the free parameters.
     values, errors : list of float
-        Of the free parameters.
+        Values and errors of the free parameters.
     nfev : int
-        Calls of the objective.
+        Number of calls of the objective.
     cpu : float
         CPU time of the fit in seconds.
     """
@@ -76,23 +75,23 @@ class Record:
 
 
 class CpuLimitError(Exception):
-    """Raised if a fit takes more CPU time than allowed."""
+    """Raised if a fit takes more than the maximum CPU time."""
 
 
 @contextmanager
 def cpu_limit(seconds: float) -> Iterator[None]:
-    """Raise `CpuLimitError` after a number of seconds of CPU time."""
+    """Raise `CpuLimitError` if the context takes more than a number of seconds of CPU time."""
 
     def stop(*_: object) -> None:
         raise CpuLimitError(f"more than {seconds:g} s of CPU time")
 
-    previous = signal.signal(signal.SIGPROF, stop)
+    original_handler = signal.signal(signal.SIGPROF, stop)
     signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, previous)
+        signal.signal(signal.SIGPROF, original_handler)
 
 
 def quiet() -> None:
@@ -128,32 +127,32 @@ def starting_models(problem: Problem, number: int, cache: Path) -> Models:
 
 
 def run_job(job: Job, problem: Problem, cache: Path) -> Record:
-    """Fit fresh copies of the datasets and models of a problem.
+    """Fit new copies of the datasets and models of a problem.
 
     Parameters
     ----------
     job : Job
         The fit.
     problem : Problem
-        Its problem.
+        The problem of the fit.
     cache : pathlib.Path
         Directory of the cache.
 
     Returns
     -------
     Record
-        The outcome; an exception of the fitter is an outcome as well.
+        The outcome; an exception of the fitter is recorded as a message.
     """
     record = Record(job)
     datasets = problem.datasets(starting_models(problem, job.number, cache), cache)
     gc.collect()
-    started = time.process_time()
+    start_time = time.process_time()
     try:
         with cpu_limit(CPU_LIMIT[job.fitter]):
             FITTERS[job.fitter](datasets, record)
     except Exception as error:  # any exception of a fitter is recorded
         record.success, record.message = False, f"{type(error).__name__}: {error}"
-    record.cpu = time.process_time() - started
+    record.cpu = time.process_time() - start_time
     describe_result(record, datasets)
     record.fresh_stat = fresh_stat(problem, datasets.models, cache)
     return record
@@ -162,14 +161,16 @@ def run_job(job: Job, problem: Problem, cache: Path) -> Record:
 def describe_result(record: Record, datasets: Datasets) -> None:
     """Record names, values and errors of the free parameters."""
     parameters = free_parameters(datasets.models)
-    owners = {p: model.name for model in datasets.models for p in model.parameters}
-    record.names = [f"{owners[p]}.{p.name}" for p in parameters]
-    record.values = [float(p.value) for p in parameters]
-    record.errors = [float(p.error) for p in parameters]
+    model_names = {
+        parameter: model.name for model in datasets.models for parameter in model.parameters
+    }
+    record.names = [f"{model_names[parameter]}.{parameter.name}" for parameter in parameters]
+    record.values = [float(parameter.value) for parameter in parameters]
+    record.errors = [float(parameter.error) for parameter in parameters]
 
 
 def fresh_stat(problem: Problem, models: Models, cache: Path) -> float:
-    """Return gammapy's statistic of models, with IRFs at their positions."""
+    """Return the statistic of gammapy for newly assigned models, with IRFs at their positions."""
     with np.errstate(all="ignore"):
         return float(problem.datasets(models, cache).stat_sum())
 
@@ -177,7 +178,7 @@ def fresh_stat(problem: Problem, models: Models, cache: Path) -> float:
 @functools.cache
 def problems() -> dict[str, Problem]:
     """Return all problems by name."""
-    sys.path.insert(0, str(TESTS))
+    sys.path.insert(0, str(HELPERS))
     import hard_fits_real
     import hard_fits_simulated
     import hard_fits_spectra

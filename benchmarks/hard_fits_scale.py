@@ -1,4 +1,4 @@
-"""Expected errors of the parameters, from derivatives of gammapy's prediction."""
+"""Expected errors of parameters, from derivatives of the counts that gammapy predicts."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def expected_errors(datasets: Datasets) -> np.ndarray:
     Parameters
     ----------
     datasets : gammapy.datasets.Datasets
-        With models assigned.
+        Datasets with models.
 
     Returns
     -------
     array
-        Shape (n,), in the order and the units of the free parameters.
+        Errors in the order and the units of the free parameters, shape (n,).
     """
     variance = np.concatenate([expected_variance(dataset) for dataset in datasets])
     parameters = datasets.models.parameters.unique_parameters.free_parameters
@@ -34,17 +34,18 @@ def expected_errors(datasets: Datasets) -> np.ndarray:
 def derivative(datasets: Datasets, parameter: Parameter) -> np.ndarray:
     """Return the derivative of the prediction by central differences."""
     value = parameter.value
-    step = step_of(datasets, parameter)
+    step = choose_step(datasets, parameter)
     predictions = []
-    for shifted in (value + step, value - step):
-        parameter.value = shifted
+    for shifted_value in (value + step, value - step):
+        parameter.value = shifted_value
         predictions.append(np.concatenate([prediction(dataset) for dataset in datasets]))
     parameter.value = value
     upper, lower = predictions
     return (upper - lower) / (2 * step)
 
 
-def step_of(datasets: Datasets, parameter: Parameter) -> float:
+def choose_step(datasets: Datasets, parameter: Parameter) -> float:
+    """Return the step for the derivative, in the unit of the parameter."""
     if parameter.name in ("lon_0", "lat_0"):
         scale = datasets[0].counts.geom.pixel_scales[0].to_value("deg")
         return 0.3 * float(scale)
@@ -65,18 +66,18 @@ def prediction(dataset: Dataset) -> np.ndarray:
         unit = dataset.data.dnde.unit
         flux = dataset.flux_pred().to_value(unit).ravel()
         return flux[mask_of_points(dataset)]
-    on_off = dataset.tag.endswith("OnOff")
-    counts = dataset.npred_signal() if on_off else dataset.npred()
+    is_on_off = dataset.tag.endswith("OnOff")
+    counts = dataset.npred_signal() if is_on_off else dataset.npred()
     return counts.data[mask_of(dataset)]
 
 
 def mask_of_points(dataset: Dataset) -> np.ndarray:
-    valid = dataset.mask_valid.data if dataset.mask is None else dataset.mask.data
-    return np.asarray(valid, dtype=bool).ravel()
+    mask = dataset.mask_valid.data if dataset.mask is None else dataset.mask.data
+    return np.asarray(mask, dtype=bool).ravel()
 
 
 def expected_variance(dataset: Dataset) -> np.ndarray:
-    """Return the variance of the data about the prediction."""
+    """Return the expected variance of the data."""
     if dataset.tag == "FluxPointsDataset":
         error = dataset.data.dnde_err.data.ravel()
         return np.square(error)[mask_of_points(dataset)]

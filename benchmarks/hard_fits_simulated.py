@@ -1,4 +1,4 @@
-"""Hard fits of simulated data, specified by sources and pixels."""
+"""Hard fits of simulated maps, defined by their sources and pixels."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from hard_fits_problem import Problem
 CENTER = SkyCoord(83.0, 22.0, unit="deg")
 PSF = 0.09  # 68 % containment at 1 TeV, in degrees
 EXPOSURE = 3e9  # m2 s
-BACKGROUND = (600.0, 150.0, 40.0)  # counts per square degree in each bin of energy
+BACKGROUND = (600.0, 150.0, 40.0)  # counts per square degree in each energy bin
 DNDE = "cm-2 s-1 TeV-1"
 
 
 @attrs.frozen
 class Shape:
-    """Source with a spatial model of gammapy.
+    """A source with a spatial model of gammapy.
 
     Parameters
     ----------
     tag : str
-        gammapy's tag of the spatial model.
+        The tag of the spatial model.
     x, y : float
         Offset from the centre of the map, in pixels.
     amplitude : float
-        At 1 TeV, in cm-2 s-1 TeV-1.
+        Amplitude at 1 TeV, in cm-2 s-1 TeV-1.
     index : float
-        Of the power law.
+        Index of the power law.
     beta : float
-        Curvature; the spectrum is a power law if it is 0, else a log parabola.
-    sizes : dict
-        Values of the sizes in pixels, by their names; `edge_width` is relative to the radius.
+        Curvature of the spectrum; if it is 0, the spectrum is a power law, else a log parabola.
+    sizes : dict of str to float
+        Sizes in pixels, by the names of parameters; `edge_width` is relative to the radius.
     """
 
     tag: str
@@ -50,34 +50,36 @@ class Shape:
     sizes: dict[str, float] = attrs.field(factory=dict)
 
     def model(self, name: str, pixel: float) -> SkyModel:
-        """Build the model."""
+        """Build the model, for pixels of a size in deg."""
         model = SkyModel.create("lp" if self.beta else "pl", self.tag, name=name)
         model.spatial_model.frame = "icrs"
-        values = model.parameters
-        values["lat_0"].value = CENTER.dec.deg + pixel * self.y
-        values["lon_0"].value = CENTER.ra.deg - pixel * self.x / np.cos(CENTER.dec.rad)
-        values["alpha" if self.beta else "index"].value = self.index
+        parameters = model.parameters
+        parameters["lat_0"].value = CENTER.dec.deg + pixel * self.y
+        parameters["lon_0"].value = CENTER.ra.deg - pixel * self.x / np.cos(CENTER.dec.rad)
+        parameters["alpha" if self.beta else "index"].value = self.index
         if self.beta:
-            values["beta"].value = self.beta
-        values["amplitude"].quantity = self.amplitude * u.Unit(DNDE)
-        for size, value in self.sizes.items():
-            unit = u.Unit("") if size == "edge_width" else pixel * u.deg
-            values[size].quantity = value * unit
+            parameters["beta"].value = self.beta
+        parameters["amplitude"].quantity = self.amplitude * u.Unit(DNDE)
+        for size_name, value in self.sizes.items():
+            unit = u.Unit("") if size_name == "edge_width" else pixel * u.deg
+            parameters[size_name].quantity = value * unit
         return model
 
 
 @attrs.frozen
 class Spec:
-    """A simulated map.
+    """The specification of a simulated map.
+
+    The cached datasets of a problem depend on the names and values of these fields.
 
     Parameters
     ----------
     name : str
-        The name of the problem; it also seeds the counts.
+        The name of the problem; the seed of the counts depends on it.
     shapes : tuple of Shape
         The sources.
     ratio : float
-        Size of a pixel over the 68 % containment of the PSF.
+        Ratio of the size of a pixel to the 68 % containment radius of the PSF.
     npix : int
         Number of pixels along each side.
     tilt : bool
@@ -109,7 +111,7 @@ class Spec:
 
     @property
     def pixels(self) -> dict[str, float]:
-        """Return the sizes of pixels of the datasets in degrees, by their names."""
+        """Return the pixel sizes of the datasets in deg, by their names."""
         sizes = {self.name: self.pixel}
         return sizes | ({f"{self.name}-2": self.pixel * self.second} if self.second else {})
 
@@ -126,39 +128,40 @@ class Spec:
 
 
 def empty_dataset(name: str, pixel: float, npix: int) -> MapDataset:
-    """Create IRFs and background of a map of npix x npix pixels in three bins of energy."""
+    """Create a map dataset of npix x npix pixels in three energy bins, without counts."""
     energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=3)
-    true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=6, name="energy_true")
+    energy_true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=6, name="energy_true")
     image = WcsGeom.create(skydir=CENTER, npix=(npix, npix), binsz=pixel, proj="TAN")
     dataset = MapDataset.create(
-        image.to_cube([energy]), energy_axis_true=true, name=name, migra_axis=None
+        image.to_cube([energy]), energy_axis_true=energy_true, name=name, migra_axis=None
     )
-    dataset.exposure = Map.from_geom(image.to_cube([true]), data=EXPOSURE, unit="m2 s")
-    sigma = PSF / 1.515 * (true.center.to_value("TeV")) ** -0.15
-    dataset.psf = PSFMap.from_gauss(true, sigma=sigma * u.deg)
-    dataset.edisp = EDispKernelMap.from_gauss(energy, true, sigma=0.15, bias=0)
+    dataset.exposure = Map.from_geom(image.to_cube([energy_true]), data=EXPOSURE, unit="m2 s")
+    # a Gaussian has 68 % containment at 1.515 sigma
+    sigma = PSF / 1.515 * (energy_true.center.to_value("TeV")) ** -0.15
+    dataset.psf = PSFMap.from_gauss(energy_true, sigma=sigma * u.deg)
+    dataset.edisp = EDispKernelMap.from_gauss(energy, energy_true, sigma=0.15, bias=0)
     dataset.background.data[...] = (np.array(BACKGROUND) * pixel**2)[:, None, None]
     dataset.mask_safe.data[...] = True
     return dataset
 
 
 def problem(spec: Spec, title: str, **options: object) -> Problem:
-    """Create the problem of a spec; datasets are simulated again when the spec changes."""
+    """Create the problem of a specification; if it changes, datasets are simulated again."""
     return Problem(spec.name, title, spec.datasets, spec.models, version=repr(spec), **options)
 
 
 def single(tag: str, amplitude: float = 2e-11, **sizes: float) -> tuple[Shape, ...]:
-    """Return one source near a pixel centre."""
+    """Return a single source, off the centre of a pixel."""
     return (Shape(tag, 1.3, -0.7, amplitude, sizes=sizes),)
 
 
-def field(columns: int, lines: int, spacing: float, seed: int) -> tuple[Shape, ...]:
-    """Return point sources on a grid with random offsets of up to 2 pixels."""
+def field(columns: int, rows: int, spacing: float, seed: int) -> tuple[Shape, ...]:
+    """Return point sources on a grid, with random offsets of up to 2 pixels."""
     random = np.random.default_rng(seed)
     shapes = []
-    for number in range(columns * lines):
-        x = spacing * (number % columns - (columns - 1) / 2) + random.uniform(-2, 2)
-        y = spacing * (number // columns - (lines - 1) / 2) + random.uniform(-2, 2)
+    for index in range(columns * rows):
+        x = spacing * (index % columns - (columns - 1) / 2) + random.uniform(-2, 2)
+        y = spacing * (index // columns - (rows - 1) / 2) + random.uniform(-2, 2)
         amplitude = 1e-11 * 4 ** random.uniform(0, 1)
         shapes.append(Shape("point", x, y, amplitude, random.uniform(1.9, 2.6)))
     return tuple(shapes)

@@ -31,8 +31,8 @@ PKS_RUNS = (33787, 33791, 33796, 33801)
 EXPOSURE = 3e9  # m2 s
 
 
-def spectral(tag: str, **values: float) -> SkyModel:
-    """Return a source without a spatial model; amplitudes are in cm-2 s-1 TeV-1."""
+def create_source(tag: str, **values: float) -> SkyModel:
+    """Create a source without a spatial model; amplitudes are in cm-2 s-1 TeV-1."""
     source = SkyModel.create(tag, name="source")
     for name, value in values.items():
         parameter = source.parameters[name]
@@ -44,7 +44,7 @@ def spectral(tag: str, **values: float) -> SkyModel:
 
 
 def read_spectra(*folders: str) -> Datasets:
-    """Read the on-off spectra of instruments that observed the Crab nebula."""
+    """Read on-off spectra of the Crab nebula from the folders of instruments."""
     files = [
         file
         for folder in folders
@@ -67,23 +67,23 @@ def joint_spectra() -> Datasets:
 
 
 def pks_spectra() -> Datasets:
-    """Reduce four runs of PKS 2155-304 in its flare with reflected regions."""
+    """Reduce four runs of the flare of PKS 2155-304 with reflected regions."""
     energy = MapAxis.from_energy_bounds("0.1 TeV", "20 TeV", nbin=8, per_decade=True)
-    true = MapAxis.from_energy_bounds(
+    energy_true = MapAxis.from_energy_bounds(
         "0.05 TeV", "50 TeV", nbin=12, per_decade=True, name="energy_true"
     )
-    region = CircleSkyRegion(PKS, 0.11 * u.deg)
-    empty = SpectrumDataset.create(RegionGeom.create(region, axes=[energy]), energy_axis_true=true)
+    geom = RegionGeom.create(CircleSkyRegion(PKS, 0.11 * u.deg), axes=[energy])
+    empty_dataset = SpectrumDataset.create(geom, energy_axis_true=energy_true)
     maker = SpectrumDatasetMaker(
         containment_correction=True, selection=["counts", "exposure", "edisp"]
     )
-    safe = SafeMaskMaker(methods=["aeff-max"], aeff_percent=10)
+    safe_mask_maker = SafeMaskMaker(methods=["aeff-max"], aeff_percent=10)
     datasets = Datasets()
     store = DataStore.from_dir(data_path("hess-dl3-dr1"))
     for observation in store.get_observations(list(PKS_RUNS)):
-        dataset = maker.run(empty.copy(name=f"run-{observation.obs_id}"), observation)
+        dataset = maker.run(empty_dataset.copy(name=f"run-{observation.obs_id}"), observation)
         dataset = ReflectedRegionsBackgroundMaker().run(dataset, observation)
-        datasets.append(safe.run(dataset, observation))
+        datasets.append(safe_mask_maker.run(dataset, observation))
     return datasets
 
 
@@ -101,14 +101,16 @@ def crab_points() -> Datasets:
 class Simulated:
     """Simulated spectra of a source.
 
+    The cached datasets of a problem depend on the name of the class and on its fields.
+
     Parameters
     ----------
     name : str
-        Of the problem; it seeds the counts.
+        The name of the problem; the seed of the counts depends on it.
     tag : str
-        Of gammapy's spectral model.
-    values : dict
-        Its parameters.
+        The tag of the spectral model of gammapy.
+    values : dict of str to float
+        The values of its parameters.
     runs : int
         Number of on-off spectra; 0 for one set of flux points.
     """
@@ -119,7 +121,7 @@ class Simulated:
     runs: int = 1
 
     def models(self) -> Models:
-        return Models([spectral(self.tag, **self.values)])
+        return Models([create_source(self.tag, **self.values)])
 
     def datasets(self) -> Datasets:
         """Simulate the spectra."""
@@ -131,14 +133,14 @@ class Simulated:
     def on_off(self, number: int, random: np.random.Generator) -> SpectrumDatasetOnOff:
         """Simulate one run."""
         energy = MapAxis.from_energy_bounds("0.3 TeV", "30 TeV", nbin=6, per_decade=True)
-        true = MapAxis.from_energy_bounds(
+        energy_true = MapAxis.from_energy_bounds(
             "0.2 TeV", "50 TeV", nbin=8, per_decade=True, name="energy_true"
         )
         region = CircleSkyRegion(PKS, 0.1 * u.deg)
         geom = RegionGeom.create(region, axes=[energy])
-        dataset = SpectrumDataset.create(geom, energy_axis_true=true, name=f"run-{number}")
+        dataset = SpectrumDataset.create(geom, energy_axis_true=energy_true, name=f"run-{number}")
         dataset.exposure.quantity = EXPOSURE * np.ones(dataset.exposure.data.shape) * u.Unit("m2 s")
-        dataset.edisp = EDispKernelMap.from_gauss(energy, true, sigma=0.15, bias=0)
+        dataset.edisp = EDispKernelMap.from_gauss(energy, energy_true, sigma=0.15, bias=0)
         dataset.mask_safe.data[...] = True
         center = energy.center.to_value("TeV")
         background = RegionNDMap.from_geom(geom, data=(30 * center**-1.7)[:, None, None])
@@ -180,7 +182,7 @@ PROBLEMS = (
         "pks-pl",
         "H.E.S.S. PKS 2155-304, 4 on-off spectra: power law",
         pks_spectra,
-        lambda: Models([spectral("pl", **FLARE)]),
+        lambda: Models([create_source("pl", **FLARE)]),
         gammapy=True,
         version="2",
     ),
@@ -188,7 +190,7 @@ PROBLEMS = (
         "pks-lp",
         "H.E.S.S. PKS 2155-304, 4 on-off spectra: log parabola",
         pks_spectra,
-        lambda: Models([spectral("lp", alpha=4.0, beta=0.45, amplitude=8e-11, reference=1.0)]),
+        lambda: Models([create_source("lp", alpha=4.0, beta=0.45, amplitude=8e-11, reference=1.0)]),
         gammapy=True,
         version="2",
     ),
@@ -196,21 +198,21 @@ PROBLEMS = (
         "hess-crab-onoff",
         "H.E.S.S. Crab, 4 on-off spectra: log parabola",
         hess_spectra,
-        lambda: Models([spectral("lp", **CRAB)]),
+        lambda: Models([create_source("lp", **CRAB)]),
         gammapy=True,
     ),
     Problem(
         "joint-crab",
         "Crab by 5 instruments, on-off spectra: log parabola",
         joint_spectra,
-        lambda: Models([spectral("lp", **CRAB)]),
+        lambda: Models([create_source("lp", **CRAB)]),
         gammapy=True,
     ),
     Problem(
         "crab-points",
         "H.E.S.S. Crab, flux points: log parabola",
         crab_points,
-        lambda: Models([spectral("lp", **CRAB)]),
+        lambda: Models([create_source("lp", **CRAB)]),
         gammapy=True,
         starts=10,
     ),

@@ -26,39 +26,43 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         reference = KillableRun(options.archive, folder / "reference", options.engine)
-        started = time.monotonic()
+        start = time.monotonic()
         reference.finish()
-        longest = time.monotonic() - started
-        print(f"uninterrupted: {longest:.1f} s")
-        chance, n_wrong, kills, rounds = random.Random(options.seed), 0, 0, 0
+        duration = time.monotonic() - start
+        print(f"uninterrupted: {duration:.1f} s")
+        generator, n_failures, kills, rounds = random.Random(options.seed), 0, 0, 0
         while kills < options.kills:
             rounds += 1
             victim = KillableRun(options.archive, folder / f"victim{rounds}", options.engine)
-            reduced: set[int] = set()
+            reduced_runs: set[int] = set()
             while kills < options.kills and not victim.output.exists():
-                moment = chance.uniform(0.05, 1.05) * longest
-                killed = victim.kill_after(moment)
-                kills += killed
-                missing = reduced - victim.cached_runs()
-                reduced = victim.cached_runs()
-                n_wrong += bool(missing)
-                state = "killed" if killed else "had ended"
-                print(f"{kills:3d}  {state} after {moment:5.1f} s; {len(reduced)} runs reduced")
-            n_wrong += _differs(reference, victim, reduced)
-    print(f"{kills} kills in {rounds} rounds: {n_wrong or 'no'} failures")
-    return int(n_wrong > 0)
+                delay = generator.uniform(0.05, 1.05) * duration
+                was_killed = victim.kill_after(delay)
+                kills += was_killed
+                missing_runs = reduced_runs - victim.cached_runs()
+                reduced_runs = victim.cached_runs()
+                n_failures += bool(missing_runs)
+                state = "killed" if was_killed else "had ended"
+                print(f"{kills:3d}  {state} after {delay:5.1f} s; {len(reduced_runs)} runs reduced")
+            n_failures += _differs(reference, victim, reduced_runs)
+    print(f"{kills} kills in {rounds} rounds: {n_failures or 'no'} failures")
+    return int(n_failures > 0)
 
 
-def _differs(reference: KillableRun, victim: KillableRun, reduced: set[int]) -> bool:
-    again: set[int] = set()
+def _differs(reference: KillableRun, victim: KillableRun, reduced_runs: set[int]) -> bool:
+    """Finish a run, and return whether it differs from the reference or repeated a reduction."""
+    repeated_runs: set[int] = set()
     if not victim.output.exists():
         outcomes = victim.finish().outcomes
-        again = reduced & {outcome.obs_id for outcome in outcomes if outcome.status == "reduced"}
-    differing = differences(reference.output, victim.output)
+        repeated_runs = reduced_runs & {
+            outcome.obs_id for outcome in outcomes if outcome.status == "reduced"
+        }
+    differing_files = differences(reference.output, victim.output)
     print(
-        f"     finished; reduced again: {sorted(again) or 'none'}; differs: {differing or 'none'}"
+        f"     finished; reduced again: {sorted(repeated_runs) or 'none'}; "
+        f"differs: {differing_files or 'none'}"
     )
-    return bool(differing or again)
+    return bool(differing_files or repeated_runs)
 
 
 def _options() -> argparse.Namespace:

@@ -1,12 +1,13 @@
-"""Compare the CPU time and the results of fits and flux points with plain gammapy's.
+"""Compare fits and flux points of skyred and plain gammapy: CPU time and results.
 
-Both start each time with new copies of the same datasets and models. They alternate in one process,
-so that other load on the machine affects both equally::
+Each measurement starts with new copies of the same datasets and models. gammapy and skyred
+alternate in one process, so that other load on the machine affects both equally::
 
     OMP_NUM_THREADS=1 GAMMAPY_DATA=... python benchmarks/likelihood.py --pairs 5 --json out.json
 
-gammapy's results are those of ``Fit().run(datasets)``, which does not call HESSE, and of
-``FluxPointsEstimator`` with all optional columns. skyred's times include HESSE and the compilation.
+The results of gammapy are from ``Fit().run(datasets)``, which does not call HESSE, and from
+``FluxPointsEstimator`` with all optional columns. The times of skyred include HESSE and the
+compilation of the likelihood.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 QUICK = ("crab", "onoff")
-Work = Callable[["Datasets"], Any]
+TimedFunction = Callable[["Datasets"], Any]
 
 
 def plain_fit(datasets: Datasets) -> object:
@@ -71,86 +72,100 @@ def skyred_points(datasets: Datasets, case: Case) -> FluxPoints:
     return skyred.flux_points(datasets, case.source, case.energy_edges, selection_optional="all")
 
 
-def cpu_seconds(work: Work, datasets: Datasets) -> tuple[float, Any]:
+def cpu_seconds(function: TimedFunction, datasets: Datasets) -> tuple[float, Any]:
     """Return the CPU time of a function and its result, after a garbage collection."""
     gc.collect()
-    started = time.process_time()
-    result = work(datasets)
-    return time.process_time() - started, result
+    start = time.process_time()
+    result = function(datasets)
+    return time.process_time() - start, result
 
 
 class AlternatingTimer:
-    """Timer of two functions that are called alternately with new datasets."""
+    """Timer of two functions that are called alternately with new datasets.
 
-    def __init__(self, case: Case, models: Models | None, plain: Work, ours: Work) -> None:
+    Parameters
+    ----------
+    case : Case
+        The datasets and models.
+    models : Models or None
+        The models of the datasets; if None, those at the start values of the case.
+    plain, skyred : callable
+        Functions of datasets that use plain gammapy and skyred.
+    """
+
+    def __init__(
+        self, case: Case, models: Models | None, plain: TimedFunction, skyred: TimedFunction
+    ) -> None:
         self.case, self.models = case, models
-        self.work = {"plain": plain, "skyred": ours}
-        self.seconds: dict[str, list[float]] = {name: [] for name in self.work}
+        self.functions = {"plain": plain, "skyred": skyred}
+        self.seconds: dict[str, list[float]] = {name: [] for name in self.functions}
         self.results: dict[str, Any] = {}
         self.datasets: dict[str, Datasets] = {}
 
     def run(self, pairs: int) -> dict[str, Any]:
         """Time pairs of calls, and return the times and their ratios."""
         for number in range(pairs):
-            names = list(self.work)
+            names = list(self.functions)
             for name in names if number % 2 else names[::-1]:
                 datasets = self.case.datasets(self.models)
-                seconds, result = cpu_seconds(self.work[name], datasets)
+                seconds, result = cpu_seconds(self.functions[name], datasets)
                 self.seconds[name].append(seconds)
                 self.results[name], self.datasets[name] = result, datasets
         return self.summary()
 
     def summary(self) -> dict[str, Any]:
-        """Return median times, and the median, smallest and largest ratio of a pair."""
-        plain, ours = (np.array(self.seconds[name]) for name in self.work)
-        ratios = plain / ours
+        """Return median times, and the median, minimum and maximum of the ratios of pairs."""
+        plain, skyred = (np.array(self.seconds[name]) for name in self.functions)
+        ratios = plain / skyred
         return {
             "plain_ms": round(1e3 * float(np.median(plain)), 2),
-            "skyred_ms": round(1e3 * float(np.median(ours)), 2),
+            "skyred_ms": round(1e3 * float(np.median(skyred)), 2),
             "ratio": round(float(np.median(ratios)), 2),
             "ratio_range": [round(float(ratios.min()), 2), round(float(ratios.max()), 2)],
             "plain_all_ms": [round(1e3 * seconds, 2) for seconds in plain],
-            "skyred_all_ms": [round(1e3 * seconds, 2) for seconds in ours],
+            "skyred_all_ms": [round(1e3 * seconds, 2) for seconds in skyred],
         }
 
 
 def measure(case: Case, pairs: int) -> dict[str, Any]:
     """Time a case, and compare the results."""
-    from likelihood_accuracy import compare_fits, compare_points, fitted
+    from likelihood_accuracy import FittedModels, compare_fits, compare_points
 
     pairs = min(pairs, case.pairs)
     fits = AlternatingTimer(case, None, plain_fit, skyred_fit)
     outcome: dict[str, Any] = {"title": case.title, "pairs": pairs}
     outcome["fit"] = fits.run(pairs) | {"target": case.target}
-    plain, ours = (fitted(fits.datasets[name]) for name in ("plain", "skyred"))
+    plain, skyred = (
+        FittedModels.from_datasets(fits.datasets[name]) for name in ("plain", "skyred")
+    )
     result = fits.results["skyred"]
-    same = functools.partial(np.allclose, rtol=1e-9, atol=0)
-    if not (same(result.values, ours.values) and same(result.errors, ours.errors)):
+    is_close = functools.partial(np.allclose, rtol=1e-9, atol=0)
+    if not (is_close(result.values, skyred.values) and is_close(result.errors, skyred.errors)):
         raise SystemExit(f"{case.name}: skyred's result differs from the values in the models")
-    outcome |= {"free": len(ours.values), "nfev": result.nfev, "edm": result.edm}
+    outcome |= {"free": len(skyred.values), "nfev": result.nfev, "edm": result.edm}
     outcome["plain_success"] = bool(fits.results["plain"].success)
-    outcome["fit_accuracy"] = compare_fits(case, plain, ours)
+    outcome["fit_accuracy"] = compare_fits(case, plain, skyred)
     if case.source:
-        work = (
-            functools.partial(function, case=case) for function in (plain_points, skyred_points)
-        )
-        points = AlternatingTimer(case, plain.models, *work)  # the same models for both
+        points = AlternatingTimer(case, plain.models, *points_functions(case))
         outcome["points"] = points.run(pairs) | {"target": case.target_points}
-        both = (points.results[name] for name in ("plain", "skyred"))
-        outcome["points_accuracy"] = compare_points(*both)
+        outcome["points_accuracy"] = compare_points(
+            points.results["plain"], points.results["skyred"]
+        )
     return outcome
 
 
-def warm_up() -> None:
-    """Run the smallest cases with both, so that imports and first calls are not timed."""
-    from likelihood_cases import smallest
+def points_functions(case: Case) -> list[TimedFunction]:
+    """Return the functions that estimate flux points of a case, with gammapy and with skyred."""
+    return [functools.partial(function, case=case) for function in (plain_points, skyred_points)]
 
-    for case in smallest():
+
+def warm_up() -> None:
+    """Run small cases, so that imports and first calls are not timed."""
+    from likelihood_cases import warm_up_cases
+
+    for case in warm_up_cases():
         AlternatingTimer(case, None, plain_fit, skyred_fit).run(1)
-        work = (
-            functools.partial(function, case=case) for function in (plain_points, skyred_points)
-        )
-        AlternatingTimer(case, None, *work).run(1)
+        AlternatingTimer(case, None, *points_functions(case)).run(1)
 
 
 def environment() -> dict[str, Any]:
@@ -166,7 +181,7 @@ def environment() -> dict[str, Any]:
 
 
 def show_times(cases: dict[str, dict[str, Any]], console: Console) -> None:
-    table = Table(title="CPU time, gammapy's over skyred's", title_justify="left")
+    table = Table(title="CPU time, and ratio of gammapy to skyred", title_justify="left")
     for head in ("case", "free", "gammapy [ms]", "skyred [ms]", "ratio", "range", "target"):
         table.add_column(head, justify="left" if head == "case" else "right")
     for name, outcome in cases.items():
@@ -188,15 +203,15 @@ def show_times(cases: dict[str, dict[str, Any]], console: Console) -> None:
 
 
 def show_accuracy(cases: dict[str, dict[str, Any]], console: Console) -> None:
-    table = Table(title="largest differences between skyred and gammapy", title_justify="left")
+    table = Table(title="Largest differences between skyred and gammapy", title_justify="left")
     heads = ("case", "parameters [sigma]", "stat", "errors", "flux points", "sensitivity")
     for head in heads:
         table.add_column(head, justify="left" if head == "case" else "right")
     for name, outcome in cases.items():
         fit, points = outcome["fit_accuracy"], outcome.get("points_accuracy", {})
-        defined = np.array(fit["error_defined"])
-        errors = np.abs(fit["skyred_errors"])[defined]
-        others = [
+        is_defined = np.array(fit["error_defined"])
+        errors = np.abs(fit["skyred_errors"])[is_defined]
+        differences = [
             comparison["difference"]
             for column, comparison in points.items()
             if "sensi" not in column
@@ -206,30 +221,30 @@ def show_accuracy(cases: dict[str, dict[str, Any]], console: Console) -> None:
             f"{np.abs(fit['shifts']).max():.4f}",
             f"{fit['stat_difference']:+.4f}",
             f"{100 * errors.max():.2f} %" if len(errors) else "",
-            f"{max(others):.1e}" if others else "",
+            f"{max(differences):.1e}" if differences else "",
             f"{points['norm_sensitivity']['difference']:.1e}" if points else "",
         )
-        for index in np.flatnonzero(~defined):
+        for index in np.flatnonzero(~is_defined):
             console.print(
                 f"{name}: undefined error of {fit['names'][index]}, near a non-differentiable point"
             )
     console.print(table)
     console.print(
-        "stat: gammapy's own, skyred's best fit minus gammapy's; errors: against a Hessian"
+        "stat: gammapy's statistic at the best fit of skyred, minus that at the best fit of "
+        "gammapy; errors: compared with a Hessian"
     )
 
 
 def report(cases: dict[str, dict[str, Any]], path: Path | None) -> None:
-    """Write the results so far to a JSON file."""
+    """Write the available results to a JSON file."""
     if path is not None:
         content = json.dumps({"environment": environment(), "cases": cases}, indent=1)
         path.write_text(content + "\n", encoding="utf-8")
 
 
 def prepare() -> None:
-    sys.path.insert(
-        0, str(ROOT / "tests" / "helpers")
-    )  # the plain script is what the tests compare with
+    # the tests also use the plain gammapy scripts in this folder
+    sys.path.insert(0, str(ROOT / "tests" / "helpers"))
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
 

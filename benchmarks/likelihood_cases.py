@@ -1,7 +1,7 @@
-"""The cases of the likelihood benchmark: datasets with models assigned, fresh at each call.
+"""The cases of the likelihood benchmark: new datasets with models for each fit.
 
-Datasets are reduced or simulated once, and copied. The copies have no models, and so none of
-gammapy's caches of earlier evaluations: each fit starts as in a new session.
+Datasets are reduced or simulated once, and copied without models. Therefore gammapy has not cached
+any evaluation, and each fit starts as in a new session.
 """
 
 from __future__ import annotations
@@ -35,26 +35,26 @@ class Case:
     ----------
     name, title : str
         Identifier, and description of data and models.
-    bare : callable
+    create_datasets : callable
         Function that returns new datasets without models.
-    start : callable
+    create_models : callable
         Function that returns new models, at the start values of the fit.
     target : float, optional
-        Target of the ratio of gammapy's to skyred's time of the fit.
+        Target for the ratio of the fit times of gammapy and skyred.
     source : str
         Source of the flux points; "" if there are none.
-    edges : array
-        Their energy edges, in TeV.
+    edges : tuple of float
+        Energy edges of the flux points, in TeV.
     target_points : float, optional
-        Target of the ratio of times of the flux points.
+        Target for the ratio of the times for the flux points.
     pairs : int
-        Largest number of pairs that are timed; gammapy takes minutes for some.
+        Largest number of pairs that are timed, because gammapy takes minutes for some cases.
     """
 
     name: str
     title: str
-    bare: Callable[[], Datasets]
-    start: Callable[[], Models]
+    create_datasets: Callable[[], Datasets]
+    create_models: Callable[[], Models]
     target: float | None = None
     source: str = ""
     edges: tuple[float, ...] = ()
@@ -63,8 +63,8 @@ class Case:
 
     def datasets(self, models: Models | None = None) -> Datasets:
         """Return new datasets with copies of models, by default at the start values of the fit."""
-        datasets = self.bare()
-        datasets.models = self.start() if models is None else models.copy()
+        datasets = self.create_datasets()
+        datasets.models = self.create_models() if models is None else models.copy()
         return datasets
 
     @property
@@ -86,8 +86,8 @@ def crab() -> Case:
     return Case(
         name="crab",
         title="H.E.S.S. Crab, map: point, power law",
-        bare=lambda: copies(crab_dataset()),
-        start=lambda: plain.models("hess"),
+        create_datasets=lambda: copies(crab_dataset()),
+        create_models=lambda: plain.models("hess"),
         target=30,
         source="crab",
         edges=tuple(plain.EDGES.to_value("TeV")),
@@ -100,8 +100,8 @@ def gaussian() -> Case:
     return Case(
         name="gaussian",
         title="simulated map: Gaussian, log parabola",
-        bare=lambda: copies(simulated.extended_dataset()),
-        start=lambda: simulated.models((simulated.EXTENDED,), names, start=True),
+        create_datasets=lambda: copies(simulated.extended_dataset()),
+        create_models=lambda: simulated.models((simulated.EXTENDED,), names, start=True),
         target=8,
         source=simulated.EXTENDED.name,
         edges=tuple(plain.EDGES.to_value("TeV")),
@@ -113,8 +113,8 @@ def five() -> Case:
     return Case(
         name="five",
         title="simulated CTA north + south, maps: five sources",
-        bare=lambda: copies(*simulated.five_datasets()),
-        start=lambda: simulated.models(simulated.FIVE, names, start=True),
+        create_datasets=lambda: copies(*simulated.five_datasets()),
+        create_models=lambda: simulated.models(simulated.FIVE, names, start=True),
         target=30,
         pairs=3,
     )
@@ -128,20 +128,21 @@ def onoff_datasets() -> tuple[SpectrumDatasetOnOff, ...]:
 
 
 def onoff_models() -> Models:
-    spectral = PowerLawSpectralModel(
+    """Return the models at the start values of the tutorial of gammapy."""
+    spectral_model = PowerLawSpectralModel(
         index=2, amplitude="2e-11 cm-2 s-1 TeV-1", reference="1 TeV"
-    )  # the start values of gammapy's tutorial
-    return Models([SkyModel(spectral_model=spectral, name="crab")])
+    )
+    return Models([SkyModel(spectral_model=spectral_model, name="crab")])
 
 
 def onoff() -> Case:
-    # up to 20 TeV: without counts gammapy's flux point is undefined
+    # only up to 20 TeV, because the flux points of gammapy are undefined without counts
     edges = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 6.3, 8.9, 12.6, 20.0)
     return Case(
         name="onoff",
         title="H.E.S.S. Crab, 4 on-off spectra, joint: power law",
-        bare=lambda: copies(*onoff_datasets()),
-        start=onoff_models,
+        create_datasets=lambda: copies(*onoff_datasets()),
+        create_models=onoff_models,
         target=12,
         source="crab",
         edges=edges,
@@ -164,37 +165,37 @@ def points_dataset() -> Datasets:
 
 
 def points_models() -> Models:
-    spectral = LogParabolaSpectralModel(
+    spectral_model = LogParabolaSpectralModel(
         amplitude="3e-11 cm-2 s-1 TeV-1", reference="1 TeV", alpha=2.3, beta=0.1
     )
-    return Models([SkyModel(spectral_model=spectral, name="crab", datasets_names=["points"])])
+    return Models([SkyModel(spectral_model=spectral_model, name="crab", datasets_names=["points"])])
 
 
 def fluxpoints() -> Case:
     return Case(
         name="fluxpoints",
         title="flux points of the H.E.S.S. Crab: log parabola",
-        bare=points_dataset,
-        start=points_models,
+        create_datasets=points_dataset,
+        create_models=points_models,
     )
 
 
-def smallest() -> tuple[Case, ...]:
-    """Return small cases to warm up: a map and a spectrum, with flux points."""
-    small = plain.simulate(plain.models("sim"))
+def warm_up_cases() -> tuple[Case, ...]:
+    """Return small cases for warm-up: a map and a spectrum, with flux points."""
+    small_map = plain.simulate(plain.models("sim"))
     spectrum = onoff_datasets()[0]
-    map_case = Case(
+    simulated_map = Case(
         name="small-map",
         title="small map",
-        bare=lambda: copies(small),
-        start=lambda: plain.models("sim"),
+        create_datasets=lambda: copies(small_map),
+        create_models=lambda: plain.models("sim"),
         source="crab",
         edges=(1, 10),
     )
     spectrum_case = attrs.evolve(
-        onoff(), name="small-spectrum", bare=lambda: copies(spectrum), edges=(1, 10)
+        onoff(), name="small-spectrum", create_datasets=lambda: copies(spectrum), edges=(1, 10)
     )
-    return map_case, spectrum_case
+    return simulated_map, spectrum_case
 
 
 CASES = (crab, gaussian, five, onoff, fluxpoints)

@@ -1,8 +1,9 @@
-"""Simulated datasets for the likelihood benchmark: a Gaussian, and five sources and two arrays.
+"""Simulated datasets for the likelihood benchmark: a Gaussian, and five sources for two arrays.
 
-Counts are Poisson with a fixed seed. Start values differ from the true ones by a few errors of the
-fit, and no point source is at a pixel centre, where the likelihood is not differentiable. Positions
-have limits: without them gammapy's fit moves a source off the map in its first steps, and fails.
+Counts are Poisson distributed, with a fixed seed. Start values differ from true values by a few
+errors of the fit, and no point source is at a pixel centre, where the likelihood is not
+differentiable. Positions have limits, because otherwise the fit of gammapy moves a source off the
+map in its first steps, and fails.
 """
 
 from __future__ import annotations
@@ -24,22 +25,22 @@ from gammapy.modeling.models import FoVBackgroundModel, Models, SkyModel
 SEED = 20240601
 CENTER = SkyCoord(266.4, -29.0, unit="deg")
 AMPLITUDE = "cm-2 s-1 TeV-1"
-MAX_SHIFT = 0.5  # degrees, of a position from its start value
+MAX_SHIFT = 0.5  # largest distance of a position from its start value, in deg
 
 
 @attrs.frozen
 class Value:
-    """Parameter: its true value, the difference of its start value, and its unit."""
+    """A parameter: its true value, the difference of its start value from it, and its unit."""
 
     true: float
-    off: float = 0.0
+    start_offset: float = 0.0
     unit: str = ""
     frozen: bool = False
 
 
 @attrs.frozen
 class Source:
-    """A source by gammapy's tags of its models, and their parameters."""
+    """A source: the tags of its models in gammapy, and their parameters."""
 
     name: str
     spatial: str
@@ -52,7 +53,7 @@ class Source:
         model.spatial_model.frame = "icrs"
         for name, value in self.parameters.items():
             parameter = model.parameters[name]
-            parameter.quantity = (value.true + start * value.off) * u.Unit(value.unit)
+            parameter.quantity = (value.true + start * value.start_offset) * u.Unit(value.unit)
             parameter.frozen = value.frozen
             if name in ("lon_0", "lat_0"):
                 parameter.min = parameter.value - MAX_SHIFT
@@ -60,8 +61,8 @@ class Source:
         return model
 
 
-def position(lon: float, lat: float, off: float) -> dict[str, Value]:
-    return {"lon_0": Value(lon, off, "deg"), "lat_0": Value(lat, -off, "deg")}
+def position(lon: float, lat: float, start_offset: float) -> dict[str, Value]:
+    return {"lon_0": Value(lon, start_offset, "deg"), "lat_0": Value(lat, -start_offset, "deg")}
 
 
 def power_law(index: float, amplitude: float) -> dict[str, Value]:
@@ -103,7 +104,7 @@ FIVE = (
         | {"sigma": Value(0.2, 0.02, "deg")}
         | log_parabola(2.2, 0.1, 6e-12),
     ),
-    # with a sharp edge, the likelihood would have non-differentiable points
+    # a soft edge, because the likelihood of a sharp one has non-differentiable points
     Source(
         "remnant",
         "disk",
@@ -162,7 +163,7 @@ def five_datasets() -> tuple[MapDataset, ...]:
 
 
 def create_cta_dataset(name: str, number: int, shift: float) -> MapDataset:
-    """Create the IRFs and the background of five hours with one of the CTA arrays."""
+    """Create IRFs and background for five hours of observation with one of the CTA arrays."""
     observatory, file = ARRAYS[name]
     path = Path(os.environ["GAMMAPY_DATA"], "cta-caldb", file)
     pointing = CENTER.directional_offset_by(90 * u.deg, shift * u.deg)
@@ -173,12 +174,12 @@ def create_cta_dataset(name: str, number: int, shift: float) -> MapDataset:
         livetime=5 * u.h,
         irfs=load_irf_dict_from_file(path),
     )
-    true = MapAxis.from_energy_bounds("0.1 TeV", "100 TeV", nbin=15, name="energy_true")
+    energy_true = MapAxis.from_energy_bounds("0.1 TeV", "100 TeV", nbin=15, name="energy_true")
     energy = MapAxis.from_energy_bounds("0.2 TeV", "50 TeV", nbin=9)
     geom = WcsGeom.create(
         skydir=CENTER, width=4, binsz=0.03, frame="icrs", proj="CAR", axes=[energy]
     )
-    empty = MapDataset.create(geom, energy_axis_true=true, name=name)
+    empty_dataset = MapDataset.create(geom, energy_axis_true=energy_true, name=name)
     maker = MapDatasetMaker(selection=["exposure", "background", "psf", "edisp"])
-    dataset = maker.run(empty, observation)
+    dataset = maker.run(empty_dataset, observation)
     return SafeMaskMaker(methods=["offset-max"], offset_max=2.8 * u.deg).run(dataset, observation)

@@ -1,12 +1,12 @@
 """Measure the memory of a stacked reduction of few and many runs, and of plain gammapy.
 
-The four runs of the H.E.S.S. Crab are repeated under new ids, in an archive that is removed
-afterwards (1 MB per run). Each line of the table is a separate process::
+The four runs of the H.E.S.S. Crab are repeated with new ids, in an archive that is removed
+afterwards (1 MB per run). Each row of the table is measured in a separate process::
 
     OMP_NUM_THREADS=1 GAMMAPY_DATA=... python benchmarks/memory.py --runs 25 100 1000 --plain 25 100
 
 The memory is the maximum resident set size of the process, and of the largest of its workers. The
-program fails if skyred's differs by more than `--limit` between the numbers of runs.
+program fails if the memory of skyred differs by more than `--limit` between the numbers of runs.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ ROOT = Path(__file__).resolve().parents[1]
 NAME = "hess-dl3-dr1"
 CRAB = (23523, 23526, 23559, 23592)
 FIRST = 100_000
-MB = 1024 if sys.platform != "darwin" else 1024**2  # ru_maxrss: kB, on macOS bytes
+MB = 1024 if sys.platform != "darwin" else 1024**2  # in units of ru_maxrss: kB, bytes on macOS
 
 
 @attrs.frozen
-class Line:
-    """Reduction in one process: its memory in MB and its time in seconds."""
+class Measurement:
+    """The memory of a reduction in MB, and its time in seconds."""
 
     reducer: str
     runs: int
@@ -54,20 +54,20 @@ class Line:
 
 
 def repeat(source: Path, target: Path, number: int) -> None:
-    """Write an archive of `number` runs, repeating the four of the Crab under new ids."""
+    """Write an archive of `number` runs, by repeating the four runs of the Crab with new ids."""
     from astropy.table import Table, vstack
 
     (target / "data").mkdir(parents=True)
     indices = {name: Table.read(source / f"{name}.fits.gz") for name in ("obs-index", "hdu-index")}
     rows: dict[str, list[Any]] = {name: [] for name in indices}
     for offset in range(number):
-        old, new = CRAB[offset % len(CRAB)], FIRST + offset
-        file = _write_run(source, target, old, new)
+        old_id, new_id = CRAB[offset % len(CRAB)], FIRST + offset
+        file_name = _write_run(source, target, old_id, new_id)
         for name, index in indices.items():
-            row = index[index["OBS_ID"] == old]
-            row["OBS_ID"] = new
+            row = index[index["OBS_ID"] == old_id]
+            row["OBS_ID"] = new_id
             if name == "hdu-index":
-                row["FILE_DIR"], row["FILE_NAME"] = "data", file
+                row["FILE_DIR"], row["FILE_NAME"] = "data", file_name
             rows[name].append(row)
     for name, parts in rows.items():
         table = vstack(parts, metadata_conflicts="silent")
@@ -75,15 +75,15 @@ def repeat(source: Path, target: Path, number: int) -> None:
         table.write(target / f"{name}.fits.gz")
 
 
-def _write_run(source: Path, target: Path, old: int, new: int) -> str:
+def _write_run(source: Path, target: Path, old_id: int, new_id: int) -> str:
     """Copy a run uncompressed, with another id in its headers, and return the name of the file."""
-    (path,) = source.glob(f"data/*{old:06d}.fits.gz")
+    (path,) = source.glob(f"data/*{old_id:06d}.fits.gz")
     content = gzip.decompress(path.read_bytes())
     card = b"OBS_ID  = %20d"
-    if not content.count(card % old):
-        raise SystemExit(f"{path} has no OBS_ID {old} in its headers")
-    name = path.name.replace(f"{old:06d}", f"{new:06d}").removesuffix(".gz")
-    (target / "data" / name).write_bytes(content.replace(card % old, card % new))
+    if not content.count(card % old_id):
+        raise SystemExit(f"{path} has no OBS_ID {old_id} in its headers")
+    name = path.name.replace(f"{old_id:06d}", f"{new_id:06d}").removesuffix(".gz")
+    (target / "data" / name).write_bytes(content.replace(card % old_id, card % new_id))
     return name
 
 
@@ -101,43 +101,43 @@ def skyred_reduce(ids: tuple[int, ...], engine: str) -> float:
 
 def plain_reduce(ids: tuple[int, ...]) -> float:
     """Reduce with the script of gammapy's tutorial, and return the total counts."""
-    sys.path.insert(
-        0, str(ROOT / "tests" / "helpers")
-    )  # the plain script is what the tests compare with
+    # the tests also use the plain gammapy scripts in this folder
+    sys.path.insert(0, str(ROOT / "tests" / "helpers"))
     import plain_gammapy
 
     return float(plain_gammapy.reduce(ids).counts.data.sum())
 
 
-def measure_reduction(reducer: str, runs: int) -> Line:
+def measure_reduction(reducer: str, runs: int) -> Measurement:
     """Reduce in this process, and measure memory and time."""
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
     ids = tuple(range(FIRST, FIRST + runs))
-    started = time.perf_counter()
+    start = time.perf_counter()
     counts = plain_reduce(ids) if reducer == "gammapy" else skyred_reduce(ids, reducer)
-    seconds = time.perf_counter() - started
+    seconds = time.perf_counter() - start
     parent, worker = (
         resource.getrusage(process).ru_maxrss / MB
         for process in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
-    return Line(reducer, runs, parent, worker, seconds, counts)
+    return Measurement(reducer, runs, parent, worker, seconds, counts)
 
 
-def measure_in_subprocess(reducer: str, runs: int, data: Path) -> Line:
+def measure_in_subprocess(reducer: str, runs: int, data: Path) -> Measurement:
     """Reduce in a subprocess, and measure memory and time."""
     command = [sys.executable, __file__, "--here", reducer, "--runs", str(runs)]
     environment = {**os.environ, "GAMMAPY_DATA": str(data)}
-    completed = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
-    return Line(**json.loads(completed.stdout.splitlines()[-1]))
+    process = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+    return Measurement(**json.loads(process.stdout.splitlines()[-1]))
 
 
-def memory_growth(lines: list[Line]) -> float:
-    """Return the largest difference of skyred's memory between numbers of runs, in MB."""
+def memory_growth(measurements: list[Measurement]) -> float:
+    """Return the largest difference of the memory of skyred between numbers of runs, in MB."""
     growth = [0.0]
-    for reducer in {line.reducer for line in lines} - {"gammapy"}:
-        for part in ("parent", "worker"):
-            sizes = [getattr(line, part) for line in lines if line.reducer == reducer]
+    for reducer in {measurement.reducer for measurement in measurements} - {"gammapy"}:
+        selected = [item for item in measurements if item.reducer == reducer]
+        for process in ("parent", "worker"):
+            sizes = [getattr(measurement, process) for measurement in selected]
             growth.append(max(sizes) - min(sizes))
     return max(growth)
 
@@ -158,14 +158,15 @@ def main() -> None:
     cases = [(engine, runs) for engine in arguments.engines for runs in arguments.runs]
     cases += [("gammapy", runs) for runs in arguments.plain]
     with tempfile.TemporaryDirectory(prefix="skyred-memory-") as folder:
-        repeat(Path(os.environ["GAMMAPY_DATA"], NAME), Path(folder, NAME), max(n for _, n in cases))
+        source, max_runs = Path(os.environ["GAMMAPY_DATA"], NAME), max(runs for _, runs in cases)
+        repeat(source, Path(folder, NAME), max_runs)
         print("| reduced by | runs | process, MB | largest worker, MB | time, s |")
         print("|---|---:|---:|---:|---:|", flush=True)
-        lines = []
+        measurements = []
         for reducer, runs in cases:
-            lines.append(measure_in_subprocess(reducer, runs, Path(folder)))
-            print(lines[-1].markdown(), flush=True)
-    growth = memory_growth(lines)
+            measurements.append(measure_in_subprocess(reducer, runs, Path(folder)))
+            print(measurements[-1].markdown(), flush=True)
+    growth = memory_growth(measurements)
     print(f"\nskyred grows by {growth:.0f} MB; limit: {arguments.limit:.0f} MB")
     if growth > arguments.limit:
         sys.exit(1)

@@ -1,10 +1,10 @@
 """Compare the CPU time of the reduction of the H.E.S.S. Crab with a plain gammapy script.
 
-Three reductions alternate in one process, so that other load on the machine affects all equally:
-plain gammapy; skyred with an empty cache (plugins, configuration, selection, inspection of the
-input, reduction, observation log, writing of the cache); and skyred with all observations in the
-cache. Use one thread. The steps that plain gammapy does not have are also timed separately, since
-skyred is faster in other steps::
+Three reductions alternate in one process, so that other load on the machine affects all of them
+equally: with plain gammapy, with skyred and an empty cache (plugins, configuration, selection,
+inspection of the input, reduction, observation log, writing of the cache), and with skyred and all
+observations in the cache. Use one thread. The steps that plain gammapy does not have are also timed
+separately, because skyred is faster in other steps::
 
     OMP_NUM_THREADS=1 GAMMAPY_DATA=... python benchmarks/orchestration.py --rounds 9 --json out.json
 """
@@ -33,7 +33,7 @@ from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
-TARGETS = {"fresh": 1.1, "extra": 0.1, "resumed": 0.1}  # of a plain reduction
+TARGETS = {"fresh": 1.1, "extra": 0.1, "resumed": 0.1}  # ratios to the time of plain gammapy
 
 
 def plain_reduce(folder: Path) -> float:
@@ -74,22 +74,24 @@ class Clock:
         self.seconds = 0.0
         self._inside = False
 
-    def wrap(self, work: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(work)
-        def timed(*arguments: Any, **options: Any) -> Any:
+    def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that also adds its CPU time; nested calls are counted once."""
+
+        @functools.wraps(function)
+        def timed_function(*arguments: Any, **options: Any) -> Any:
             if self._inside:
-                return work(*arguments, **options)
-            started, self._inside = time.process_time(), True
+                return function(*arguments, **options)
+            start, self._inside = time.process_time(), True
             try:
-                return work(*arguments, **options)
+                return function(*arguments, **options)
             finally:
-                self.seconds += time.process_time() - started
+                self.seconds += time.process_time() - start
                 self._inside = False
 
-        return timed
+        return timed_function
 
 
-def watch_extras(clock: Clock) -> None:
+def time_additional_steps(clock: Clock) -> None:
     """Time the steps that plain gammapy does not have: inspection, cache, plugins, log."""
     import skyred.inspection.run
     from skyred.interfaces import Chain
@@ -119,30 +121,30 @@ def pipeline() -> Any:
     return Pipeline.from_yaml(ROOT / "examples" / "crab.yaml")
 
 
-def cpu_seconds(work: Callable[[Path], float], folder: Path) -> tuple[float, float]:
+def cpu_seconds(function: Callable[[Path], float], folder: Path) -> tuple[float, float]:
     """Return the CPU time of a function and its result, after a garbage collection."""
     gc.collect()
-    started = time.process_time()
-    value = work(folder)
-    return time.process_time() - started, value
+    start = time.process_time()
+    result = function(folder)
+    return time.process_time() - start, result
 
 
 def measure(rounds: int, folder: Path) -> dict[str, list[float]]:
-    """Time all three alternately, in a different order in each round."""
+    """Time the three reductions alternately, in a different order in each round."""
     times: dict[str, list[float]] = {"plain": [], "fresh": [], "extra": [], "resumed": []}
-    works = [("plain", plain_reduce), ("fresh", fresh), ("resumed", resumed)]
+    reductions = [("plain", plain_reduce), ("fresh", fresh), ("resumed", resumed)]
     clock = Clock()
-    watch_extras(clock)
-    for number in range(-1, rounds):  # the first one warms up imports, and fills the cache
+    time_additional_steps(clock)
+    for number in range(-1, rounds):  # the first round is not timed: imports, empty cache
         counts = set()
-        for name, work in works[number % 3 :] + works[: number % 3]:
-            before = clock.seconds
-            seconds, value = cpu_seconds(work, folder)
-            counts.add(value)
+        for name, reduction in reductions[number % 3 :] + reductions[: number % 3]:
+            start = clock.seconds
+            seconds, total_counts = cpu_seconds(reduction, folder)
+            counts.add(total_counts)
             if number >= 0:
                 times[name].append(seconds)
                 if name == "fresh":
-                    times["extra"].append(clock.seconds - before)
+                    times["extra"].append(clock.seconds - start)
         if len(counts) > 1:
             raise SystemExit(f"the results differ: counts {sorted(counts)}")
     return times
@@ -161,15 +163,15 @@ def summary(times: dict[str, list[float]]) -> dict[str, Any]:
     }
 
 
-def _ratio(ours: list[float], plain: list[float], target: float) -> dict[str, Any]:
-    low, middle, high = np.percentile(np.array(ours) / np.array(plain), [25, 50, 75])
+def _ratio(skyred: list[float], plain: list[float], target: float) -> dict[str, Any]:
+    low, median, high = np.percentile(np.array(skyred) / np.array(plain), [25, 50, 75])
     return {
-        "median_s": float(np.median(ours)),
-        "ratio": round(float(middle), 4),
+        "median_s": float(np.median(skyred)),
+        "ratio": round(float(median), 4),
         "quartiles": [round(float(low), 4), round(float(high), 4)],
         "target": target,
-        "met": bool(middle <= target),
-        "all_s": ours,
+        "met": bool(median <= target),
+        "all_s": skyred,
     }
 
 
@@ -190,9 +192,9 @@ def show(results: dict[str, Any]) -> None:
     for name, label in labels.items():
         row = results[name]
         low, high = row["quartiles"]
-        verdict = f"{row['target']:.2f} {'met' if row['met'] else 'MISSED'}"
+        target = f"{row['target']:.2f} {'met' if row['met'] else 'MISSED'}"
         times = f"{row['median_s']:.3f} s", f"{row['ratio']:.3f}", f"{low:.3f} .. {high:.3f}"
-        table.add_row(label, *times, verdict)
+        table.add_row(label, *times, target)
     Console(width=100).print(table)
 
 
@@ -203,9 +205,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.rounds < 5:
         parser.error("at least 5 rounds are needed")
-    sys.path.insert(
-        0, str(ROOT / "tests" / "helpers")
-    )  # the plain script is what the tests compare with
+    # the tests also use the plain gammapy scripts in this folder
+    sys.path.insert(0, str(ROOT / "tests" / "helpers"))
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:

@@ -1,8 +1,8 @@
 """Measure the pulls of fits to simulated archives.
 
 For each seed an archive of the Crab is simulated, reduced and fitted with the pipeline of ``skyred
-demo``. A pull is (value - truth) / error: over many seeds its mean should be 0 and its width 1. A
-seed takes about ten seconds; results in the JSON file are reused::
+demo``. A pull is (value - truth) / error. For many seeds, the mean of the pulls should be 0 and
+their width 1. A seed takes about ten seconds; results in the JSON file are reused::
 
     OMP_NUM_THREADS=1 python benchmarks/pulls.py --seeds 100 --workers 2 \
         --json pulls.json --figure pulls.png
@@ -38,19 +38,19 @@ LABELS = {
     "background": "background norm",
 }
 BLOCK = "SKYRED_BLOCK"
-BIASED = 3.0  # errors of the mean
+BIASED = 3.0  # deviation of a biased mean from 0, in units of its error
 
 
 @attrs.frozen
 class Demonstration:
-    """The pipeline of the demonstration, on simulated archives, with some options changed."""
+    """The pipeline of the demonstration, with changed options."""
 
     changes: tuple[str, ...] = ()
 
     def settings(self) -> dict[str, Any]:
-        """Return the options and versions that the pulls depend on."""
+        """Return the options and versions that affect the pulls."""
         names = ("skyred", "gammapy", "numpy")
-        return {"changes": list(self.changes), "versions": {n: version(n) for n in names}}
+        return {"changes": list(self.changes), "versions": {name: version(name) for name in names}}
 
 
 def fit_seed(seed: int, demonstration: Demonstration) -> dict[str, Any]:
@@ -99,15 +99,19 @@ def parameters(orchestrator: Any) -> dict[str, dict[str, float]]:
         "truth": BACKGROUND_NORM,
         "value_alone": norm.value,
     }
-    return {name: {key: float(v) for key, v in row.items()} for name, row in values_by_name.items()}
+    return {
+        name: {key: float(value) for key, value in values.items()}
+        for name, values in values_by_name.items()
+    }
 
 
 def maker_norm(orchestrator: Any) -> float:
     """Return the mean norm that the maker applied to the background before the fit.
 
-    The norm in the fit is relative to it, and determined by mostly the same counts: it is near 1
-    for any true norm, with pulls much narrower than 1. So pulls are computed for the product of
-    both. All runs are similar, so the mean of their norms is a good estimate for the stack.
+    The norm in the fit is relative to this norm, and is determined by mostly the same counts. It is
+    near 1 for any true norm, with pulls much narrower than 1. Therefore pulls are computed for the
+    product of both norms. All runs are similar, so that the mean of their norms is a good estimate
+    for the stack.
     """
     return float(np.mean([outcome.background_norm for outcome in orchestrator.outcomes]))
 
@@ -122,38 +126,39 @@ def run_seeds(
         raise SystemExit(
             f"{path} has settings {saved['settings']}, expected {settings}; use another file"
         )
-    done = [record for record in saved.get("records", []) if record["seed"] in seeds]
-    yield done
-    missing = sorted(set(seeds) - {record["seed"] for record in done})
+    records = [record for record in saved.get("records", []) if record["seed"] in seeds]
+    yield records
+    missing_seeds = sorted(set(seeds) - {record["seed"] for record in records})
     # forked workers would inherit locks that other threads may hold
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as executor:
-        futures = [executor.submit(fit_seed, seed, demonstration) for seed in missing]
+        futures = [executor.submit(fit_seed, seed, demonstration) for seed in missing_seeds]
         for future in as_completed(futures):
-            done = sorted([*done, future.result()], key=lambda record: record["seed"])
-            save(path, {"settings": settings, "records": done})
-            yield done
+            records = sorted([*records, future.result()], key=lambda record: record["seed"])
+            save(path, {"settings": settings, "records": records})
+            yield records
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
     """Replace a file atomically, so that an interrupted run does not corrupt it."""
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
+    partial_file = path.with_name(f".{path.name}.part")
+    partial_file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    partial_file.replace(path)
 
 
-def compute_pulls(done: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+def compute_pulls(records: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     """Compute the pulls of each parameter in the fits that converged."""
-    good = [record["parameters"] for record in done if record["success"]]
-    return {
-        name: np.array([(p[name]["value"] - p[name]["truth"]) / p[name]["error"] for p in good])
-        for name in LABELS
-    }
+    converged = [record["parameters"] for record in records if record["success"]]
+    return {name: np.array([pull(values[name]) for values in converged]) for name in LABELS}
+
+
+def pull(parameter: dict[str, float]) -> float:
+    return (parameter["value"] - parameter["truth"]) / parameter["error"]
 
 
 @attrs.frozen
 class Summary:
-    """Mean, width and skewness of pulls, each with its error."""
+    """Mean, width and skewness of pulls, with their errors."""
 
     mean: float
     mean_error: float
@@ -175,9 +180,9 @@ class Summary:
         )
 
 
-def show(summaries: dict[str, Summary], done: list[dict[str, Any]]) -> None:
-    failed = [record["seed"] for record in done if not record["success"]]
-    table = Table(title=f"pulls of {len(done) - len(failed)} simulated archives")
+def show(summaries: dict[str, Summary], records: list[dict[str, Any]]) -> None:
+    failed_seeds = [record["seed"] for record in records if not record["success"]]
+    table = Table(title=f"pulls of {len(records) - len(failed_seeds)} simulated archives")
     for head in ("parameter", "mean", "width", "skewness"):
         table.add_column(head, justify="left" if head == "parameter" else "right")
     for name, summary in summaries.items():
@@ -192,24 +197,22 @@ def show(summaries: dict[str, Summary], done: list[dict[str, Any]]) -> None:
     for name, summary in summaries.items():
         if abs(summary.mean) > BIASED * summary.mean_error:
             console.print(f"{LABELS[name]}: the mean differs from 0 by more than {BIASED:g} errors")
-    if failed:
-        console.print(f"fits that did not converge, excluded: seeds {failed}")
+    if failed_seeds:
+        console.print(f"excluded seeds, because their fits did not converge: {failed_seeds}")
 
 
-def draw(values_by_name: dict[str, np.ndarray], summaries: dict[str, Summary], path: Path) -> None:
+def draw(pulls: dict[str, np.ndarray], summaries: dict[str, Summary], path: Path) -> None:
     """Draw histograms of the pulls, with unit Gaussians."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 6), layout="constrained")
     edges = np.linspace(-4, 4, 21)
-    fine = np.linspace(-4, 4, 200)
-    for axes, (name, values) in zip(
-        figure.subplots(2, 3).flat, values_by_name.items(), strict=True
-    ):
+    x = np.linspace(-4, 4, 200)
+    for axes, (name, values) in zip(figure.subplots(2, 3).flat, pulls.items(), strict=True):
         clipped = np.clip(values, edges[0], edges[-1])  # outliers are in the outermost bins
         axes.hist(clipped, bins=edges, color="tab:blue", alpha=0.6, label="simulated archives")
-        expected = len(values) * (edges[1] - edges[0]) / np.sqrt(2 * np.pi) * np.exp(-(fine**2) / 2)
-        axes.plot(fine, expected, color="black", label="unit Gaussian")
+        expected = len(values) * (edges[1] - edges[0]) / np.sqrt(2 * np.pi) * np.exp(-(x**2) / 2)
+        axes.plot(x, expected, color="black", label="unit Gaussian")
         summary = summaries[name]
         axes.set_title(
             f"{LABELS[name]}\nmean {summary.mean:+.2f} ± {summary.mean_error:.2f}, "
@@ -230,27 +233,27 @@ def main() -> None:
         "--set", action="append", default=[], metavar="PATH=VALUE",
         help="change an option of the pipeline, as in data.demo.geometry.energy_true.bins=20",
     )  # fmt: skip
-    parser.add_argument("--workers", type=int, default=1, help="processes")
+    parser.add_argument("--workers", type=int, default=1, help="number of processes")
     parser.add_argument(
-        "--json", type=Path, required=True, help="file for the records; existing ones are reused"
+        "--json", type=Path, required=True, help="file for the records; existing records are reused"
     )
-    parser.add_argument("--figure", type=Path, help="draw histograms into this file")
+    parser.add_argument("--figure", type=Path, help="file for histograms of the pulls")
     arguments = parser.parse_args()
     if arguments.seeds < 10:
         parser.error("at least 10 archives are needed")
     seeds = range(arguments.first, arguments.first + arguments.seeds)
-    done: list[dict[str, Any]] = []
+    records: list[dict[str, Any]] = []
     demonstration = Demonstration(tuple(arguments.set))
-    for done in run_seeds(demonstration, seeds, arguments.workers, arguments.json):
-        print(f"{len(done)} of {len(seeds)} archives", end="\r", flush=True)
-    values_by_name = compute_pulls(done)
-    summaries = {name: Summary.from_pulls(values) for name, values in values_by_name.items()}
-    show(summaries, done)
+    for records in run_seeds(demonstration, seeds, arguments.workers, arguments.json):
+        print(f"{len(records)} of {len(seeds)} archives", end="\r", flush=True)
+    pulls = compute_pulls(records)
+    summaries = {name: Summary.from_pulls(values) for name, values in pulls.items()}
+    show(summaries, records)
     content = json.loads(arguments.json.read_text(encoding="utf-8"))
     content["summary"] = {name: attrs.asdict(summary) for name, summary in summaries.items()}
     save(arguments.json, content)
     if arguments.figure:
-        draw(values_by_name, summaries, arguments.figure)
+        draw(pulls, summaries, arguments.figure)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Compare the CPU time and the results of TS maps with gammapy's.
+"""Compare TS maps of skyred and gammapy: CPU time and results.
 
-Both start each time with new copies of the same datasets, and alternate in one process, as in
-`likelihood.py`::
+Each measurement starts with new copies of the same datasets. gammapy and skyred alternate in one
+process, as in `likelihood.py`::
 
     OMP_NUM_THREADS=1 GAMMAPY_DATA=... python benchmarks/ts_map.py --pairs 5 --json out.json
 
-gammapy's results are those of ``TSMapEstimator``, with its own precision (1 % of a norm).
+The results of gammapy are from ``TSMapEstimator``, with its default precision (1 % of a norm).
 """
 
 from __future__ import annotations
@@ -34,29 +34,34 @@ EVEN, ODD = (20282, 20302, 20322), (20283, 20301, 20323)
 
 @attrs.frozen
 class Job:
-    """TS map with its data and options."""
+    """A TS map to estimate, with its data and options."""
 
     case: Case
     width: str
     columns: tuple[str, ...] = ()
 
-    def plain(self, datasets: Datasets) -> FluxMaps:
+    def estimate_with_gammapy(self, datasets: Datasets) -> FluxMaps:
         from gammapy.estimators import TSMapEstimator
 
         width, columns = u.Quantity(self.width), list(self.columns)
         return TSMapEstimator(kernel_width=width, selection_optional=columns).run(datasets)
 
-    def ours(self, datasets: Datasets) -> FluxMaps:
+    def estimate_with_skyred(self, datasets: Datasets) -> FluxMaps:
         from skyred.components.gammapy import TSMap
 
         return TSMap(kernel_width=self.width, columns=self.columns).estimate(datasets, None).maps
 
+    def timer(self) -> AlternatingTimer:
+        return AlternatingTimer(
+            self.case, None, self.estimate_with_gammapy, self.estimate_with_skyred
+        )
 
-def case(name: str, title: str, make: Callable[[], list[MapDataset]]) -> Case:
+
+def create_case(name: str, title: str, create_maps: Callable[[], list[MapDataset]]) -> Case:
     from gammapy.modeling.models import Models
     from likelihood_cases import Case, copies
 
-    return Case(name, title, bare=lambda: copies(*make()), start=Models, target=3)
+    return Case(name, title, lambda: copies(*create_maps()), Models, target=3)
 
 
 @functools.cache
@@ -71,7 +76,7 @@ def crab() -> Job:
     from likelihood_cases import crab_dataset
 
     title = "H.E.S.S. Crab, 100 x 100 pixels, 25 x 25 kernel"
-    return Job(case("crab", title, lambda: [crab_dataset()]), "0.5 deg")
+    return Job(create_case("crab", title, lambda: [crab_dataset()]), "0.5 deg")
 
 
 def crab_columns() -> Job:
@@ -81,53 +86,54 @@ def crab_columns() -> Job:
 
 def large() -> Job:
     title = "H.E.S.S. MSH 15-52, 200 x 200 pixels, 25 x 25 kernel"
-    return Job(case("large", title, lambda: [msh(*EVEN, *ODD)]), "0.5 deg")
+    return Job(create_case("large", title, lambda: [msh(*EVEN, *ODD)]), "0.5 deg")
 
 
 def wide() -> Job:
     title = "the same, 51 x 51 kernel"
-    return Job(case("wide", title, lambda: [msh(*EVEN, *ODD)]), "1 deg")
+    return Job(create_case("wide", title, lambda: [msh(*EVEN, *ODD)]), "1 deg")
 
 
 def joint() -> Job:
     title = "the same in two datasets, joint"
-    return Job(case("joint", title, lambda: [msh(*EVEN), msh(*ODD)]), "0.5 deg")
+    return Job(create_case("joint", title, lambda: [msh(*EVEN), msh(*ODD)]), "0.5 deg")
 
 
 JOBS = (crab, crab_columns, large, wide, joint)
 
 
-def differences(ours: FluxMaps, theirs: FluxMaps) -> dict[str, float]:
-    """Return the largest differences of norms, in errors, and of sqrt(TS)."""
+def differences(skyred_maps: FluxMaps, gammapy_maps: FluxMaps) -> dict[str, float]:
+    """Return the largest differences of norms (in sigma), of sqrt(TS) and of TS."""
     with np.errstate(all="ignore"):
-        norm = np.abs(ours.norm.data - theirs.norm.data) / theirs.norm_err.data
-    good = theirs.success.data & np.isfinite(norm)
-    root = np.abs(ours.sqrt_ts.data - theirs.sqrt_ts.data)
+        shift = np.abs(skyred_maps.norm.data - gammapy_maps.norm.data) / gammapy_maps.norm_err.data
+    is_valid = gammapy_maps.success.data & np.isfinite(shift)
+    sqrt_ts = np.abs(skyred_maps.sqrt_ts.data - gammapy_maps.sqrt_ts.data)
     return {
-        "norm": float(norm[good].max()),
-        "sqrt_ts": float(root[good].max()),
-        "ts_less": float((theirs.ts.data - ours.ts.data)[good].max()),
+        "norm": float(shift[is_valid].max()),
+        "sqrt_ts": float(sqrt_ts[is_valid].max()),
+        "ts_less": float((gammapy_maps.ts.data - skyred_maps.ts.data)[is_valid].max()),
     }
 
 
 def measure(job: Job, pairs: int) -> dict[str, Any]:
-    turns = AlternatingTimer(job.case, None, job.plain, job.ours)
+    timer = job.timer()
     outcome = {"title": job.case.title, "target": job.case.target, "pairs": pairs}
-    outcome |= turns.run(pairs)
-    return outcome | {"difference": differences(turns.results["skyred"], turns.results["plain"])}
+    outcome |= timer.run(pairs)
+    return outcome | {"difference": differences(timer.results["skyred"], timer.results["plain"])}
 
 
 def warm_up() -> None:
-    """Run a small map with both, so that imports and first calls are not timed."""
+    """Estimate a small map, so that imports and first calls are not timed."""
     job = crab()
-    few = job.case.bare()[0]
-    few = few.cutout(few.counts.geom.center_skydir, width="0.2 deg", name="few")
-    AlternatingTimer(case("few", "", lambda: [few]), None, job.plain, job.ours).run(1)
+    dataset = job.case.create_datasets()[0]
+    center = dataset.counts.geom.center_skydir
+    small_map = dataset.cutout(center, width="0.2 deg", name="small")
+    attrs.evolve(job, case=create_case("small", "", lambda: [small_map])).timer().run(1)
 
 
 def show(outcomes: dict[str, dict[str, Any]], console: Console) -> None:
-    table = Table(title="CPU time, gammapy's over skyred's", title_justify="left")
-    heads = ("case", "gammapy [s]", "skyred [s]", "ratio", "range", "norm [err]", "sqrt(TS)")
+    table = Table(title="CPU time, and ratio of gammapy to skyred", title_justify="left")
+    heads = ("case", "gammapy [s]", "skyred [s]", "ratio", "range", "norm [sigma]", "sqrt(TS)")
     for head in heads:
         table.add_column(head, justify="left" if head == "case" else "right")
     for name, times in outcomes.items():

@@ -1,4 +1,4 @@
-"""Shared by all tests: settings of property tests, markers and fixtures."""
+"""Settings of property tests, markers and fixtures of all tests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parent.parent
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test marked ``data("folder", ...)`` if these folders of $GAMMAPY_DATA are missing.
 
-    Without arguments the marker means the H.E.S.S. runs.
+    Without arguments, the marker requires the H.E.S.S. runs.
     """
     for marker in item.iter_markers("data"):
         for folder in marker.args or ("hess-dl3-dr1",):
@@ -42,6 +42,7 @@ def disable_cache() -> None:
 
 @pytest.fixture(scope="session")
 def catalog() -> Catalog:
+    """Return the catalog of the installed plugins."""
     plugins = Plugins.load()
     plugins.raise_if_faulty()
     return plugins.catalog
@@ -49,7 +50,7 @@ def catalog() -> Catalog:
 
 @pytest.fixture
 def crab_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return the example of the documentation; its archive is an empty folder."""
+    """Return the content of examples/crab.yaml, with an empty folder as the archive."""
     (tmp_path / "data" / "hess-dl3-dr1").mkdir(parents=True)
     monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path / "data"))
     return (ROOT / "examples" / "crab.yaml").read_text(encoding="utf-8")
@@ -57,7 +58,10 @@ def crab_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture(scope="session")
 def crab_archive(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
-    """Return two short simulated runs, created once for all workers; do not change them."""
+    """Return an archive of two short simulated runs, which is created once for all workers.
+
+    Tests must not change it.
+    """
     from skyred.components.simulation.archive import CrabSimulation
 
     base = tmp_path_factory.getbasetemp()

@@ -1,4 +1,4 @@
-"""The benchmarks can be imported, and time functions that exist."""
+"""The benchmarks can be imported, and the functions that they time exist."""
 
 import os
 import subprocess
@@ -10,11 +10,10 @@ import pytest
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, *arguments]
+def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
     paths = os.pathsep.join([str(FOLDER), str(FOLDER.parent / "tests" / "helpers")])
     return subprocess.run(
-        command,
+        [sys.executable, *arguments],
         env={**os.environ, "PYTHONPATH": paths},
         capture_output=True,
         text=True,
@@ -25,11 +24,13 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.stem)
 def test_every_module_can_be_imported(path: Path) -> None:
-    result = run("-c", f"import {path.stem}")
+    result = run_python("-c", f"import {path.stem}")
     assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.slow
 def test_functions_that_are_timed_separately_exist() -> None:
-    result = run("-c", "import orchestration as o; o.watch_extras(o.Clock())")
+    result = run_python(
+        "-c", "import orchestration; orchestration.time_additional_steps(orchestration.Clock())"
+    )
     assert result.returncode == 0, result.stderr

@@ -23,16 +23,18 @@ from skyred.errors import (
 )
 
 
-@pytest.mark.parametrize("kind", [ArchiveError, ConfigError, FieldError, FitError, ModelError])
-def test_errors_about_values_are_value_errors(kind: type[SkyredError]) -> None:
-    assert issubclass(kind, ValueError)
+@pytest.mark.parametrize(
+    "error_class", [ArchiveError, ConfigError, FieldError, FitError, ModelError]
+)
+def test_errors_about_values_are_value_errors(error_class: type[SkyredError]) -> None:
+    assert issubclass(error_class, ValueError)
 
 
 def test_errors_about_the_installation_are_not_value_errors() -> None:
     assert not issubclass(PluginError, ValueError)
 
 
-def all_frozen() -> Datasets:
+def datasets_without_free_parameters() -> Datasets:
     source = SkyModel(spectral_model=PowerLawSpectralModel(), name="source")
     datasets = Datasets([small.spectrum_on_off()])
     datasets.models = [source]
@@ -45,7 +47,7 @@ def test_fit_without_free_parameters_raises_a_value_error(
     fit: Callable[[Datasets], object],
 ) -> None:
     with pytest.raises(ValueError, match="No free parameters for fitting"):
-        fit(all_frozen())
+        fit(datasets_without_free_parameters())
 
 
 def test_duplicate_model_names_raise_a_value_error_in_gammapy() -> None:

@@ -1,4 +1,7 @@
-"""Properties of random instances of components; the conformance checks are in `testing`."""
+"""Property tests of random instances of all components.
+
+The conformance checks are tested in `tests/testing`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
-from drawing import field_values, instances
+from component_strategies import field_values, instances
 from skyred import Pipeline
 from skyred.config import Document, dump
 from skyred.config.structure import Structurer
@@ -24,8 +27,8 @@ component_settings = settings(
 )
 
 
-def read(content: str, cls: type[Any], catalog: Catalog = CATALOG) -> Any:
-    """Build from YAML without the checks of the pipeline, since random sources are unknown."""
+def build_from_yaml(content: str, cls: type[Any], catalog: Catalog = CATALOG) -> Any:
+    """Build an instance without the checks of the pipeline, which random names would not pass."""
     structurer = Structurer(catalog, Document.parse(content).problems)
     instance = structurer.build(cls, Document.parse(content).data)
     assert structurer.problems == []
@@ -37,16 +40,16 @@ def read(content: str, cls: type[Any], catalog: Catalog = CATALOG) -> Any:
 def test_component_reads_back_from_yaml_and_pickle(data: st.DataObject) -> None:
     cls = data.draw(st.sampled_from(CLASSES))
     instance = data.draw(instances(CATALOG, cls))
-    again = pickle.loads(pickle.dumps(instance))
-    assert again == instance
-    assert again.to_plain(complete=True) == instance.to_plain(complete=True)
+    copy = pickle.loads(pickle.dumps(instance))
+    assert copy == instance
+    assert copy.to_plain(complete=True) == instance.to_plain(complete=True)
     for complete in (False, True):
         content = dump(instance.to_plain(complete))
-        again = read(content, ROLES[cls.role])
-        assert again == instance
-        assert hash(again) == hash(instance)
-        assert again.digest() == instance.digest()
-        assert dump(again.to_plain(complete)) == content
+        copy = build_from_yaml(content, ROLES[cls.role])
+        assert copy == instance
+        assert hash(copy) == hash(instance)
+        assert copy.digest() == instance.digest()
+        assert dump(copy.to_plain(complete)) == content
 
 
 @component_settings
@@ -60,26 +63,26 @@ def test_every_option_affects_equality_and_digest(data: st.DataObject) -> None:
         changed = instance.evolve(**{name: new_value})
     except FieldError:
         assume(False)
-    same = spec.key(getattr(changed, name)) == (
+    is_same = spec.key(getattr(changed, name)) == (
         None if getattr(instance, name) is None else spec.key(getattr(instance, name))
     )
-    assert (changed == instance) is same
-    assert (changed.digest() == instance.digest()) is same
+    assert (changed == instance) is is_same
+    assert (changed.digest() == instance.digest()) is is_same
 
 
 @pytest.mark.slow
 @settings(max_examples=2, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_random_pipeline_reads_back_from_yaml(data: st.DataObject) -> None:
-    parts = {
+    fields = {
         name: data.draw(field_values(CATALOG, Pipeline, name, spec))
         for name, spec in specs(Pipeline).items()
     }
-    pipeline = Pipeline(**parts)
+    pipeline = Pipeline(**fields)
     for complete in (False, True):
-        again = read(pipeline.to_yaml(complete=complete), Pipeline)
-        assert again == pipeline
-        assert again.digest() == pipeline.digest()
+        copy = build_from_yaml(pipeline.to_yaml(complete=complete), Pipeline)
+        assert copy == pipeline
+        assert copy.digest() == pipeline.digest()
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: f"{cls.role}-{cls.kind}")

@@ -1,4 +1,4 @@
-"""Every example runs, writes its plots, and its folder reads back."""
+"""Every example runs and writes its plots, and its run folder can be read."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from gammapy.data import DataStore
 from skyred import Orchestrator, Pipeline, Result
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.yaml"))
-# needs no data; all others take seconds
+# the examples that need no data; all others take seconds
 QUICK = {"nights"}
 TARGETS = {"crab": 4, "pks-2155": 21, "msh-15-52": 20, "rx-j1713": 15}
-# all 60 runs of the four targets take a minute, and plots of all runs half a minute
+# fewer runs and larger pixels, to save time: all 60 runs of the four targets take a minute
 OVERRIDES = {
     "comparison": ["estimate.1.parameters=[crab.alpha, crab.beta]"],
     "sensitivity": ["data.hess.select.0={kind: observation-ids, ids: [23523]}"],
@@ -67,7 +67,7 @@ def test_example_runs(example: Path, tmp_path: Path) -> None:
     assert result.fit is None or result.fit.success
     assert not [outcome for outcome in result.outcomes if outcome.status == "failed"]
     _check_plots(result)
-    _check_reading(result)
+    _check_read_back(result)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_example_runs(example: Path, tmp_path: Path) -> None:
 def test_all_runs_of_the_four_targets_are_selected(example: Path) -> None:
     tables = Orchestrator(Pipeline.from_yaml(example)).select()
     assert {entry: len(table) for entry, table in tables.items()} == TARGETS
-    # "PKS 2155-304 (flare)" and "(steady)" are one target
+    # "PKS 2155-304 (flare)" and "PKS 2155-304 (steady)" are the same target
     names = [set(map(str, table["TARGET_NAME"])) for table in tables.values()]
     assert [len({name.split(" (")[0] for name in target_names}) for target_names in names] == [
         1,
@@ -84,41 +84,42 @@ def test_all_runs_of_the_four_targets_are_selected(example: Path) -> None:
         1,
         1,
     ]
-    everything = DataStore.from_dir(Path(os.environ["GAMMAPY_DATA"], "hess-dl3-dr1")).obs_table
+    obs_table = DataStore.from_dir(Path(os.environ["GAMMAPY_DATA"], "hess-dl3-dr1")).obs_table
     others = [
-        name for name in map(str, everything["TARGET_NAME"]) if name not in set().union(*names)
+        name for name in map(str, obs_table["TARGET_NAME"]) if name not in set().union(*names)
     ]
-    assert len(others) == 105 - 60
+    # the archive has 105 runs
+    assert len(others) == 105 - sum(TARGETS.values())
 
 
 def _check_plots(result: Result) -> None:
-    drawn = {path.stem for path in (result.folder / "plots").glob("*.png")}  # type: ignore[operator]
+    plot_names = {path.stem for path in (result.folder / "plots").glob("*.png")}  # type: ignore[operator]
     for product in result.estimates.values():
-        assert {product.name + suffix for suffix in product.pictures()} <= drawn
+        assert {product.name + suffix for suffix in product.pictures()} <= plot_names
 
 
-def _check_reading(result: Result) -> None:
+def _check_read_back(result: Result) -> None:
     assert result.folder is not None
-    again = Result.read(result.folder)
-    assert list(again.estimates) == list(result.estimates)
+    read_back = Result.read(result.folder)
+    assert list(read_back.estimates) == list(result.estimates)
     for name, product in result.estimates.items():
-        _assert_same(again.estimates[name].table(), product.table())
+        _assert_same(read_back.estimates[name].table(), product.table())
     if result.datasets is not None and result.fit is not None:
-        assert again.datasets is not None
-        # float32 maps, and PSF kernels at the current positions of models
-        assert again.datasets.stat_sum() == pytest.approx(result.datasets.stat_sum(), abs=0.1)
+        assert read_back.datasets is not None
+        # maps are written as float32, and PSF kernels are computed at the fitted positions
+        assert read_back.datasets.stat_sum() == pytest.approx(result.datasets.stat_sum(), abs=0.1)
 
 
-def _assert_same(read: Table, expected: Table) -> None:
-    assert read.colnames == expected.colnames
+def _assert_same(actual: Table, expected: Table) -> None:
+    assert actual.colnames == expected.colnames
     for name in expected.colnames:
-        assert read[name].unit == expected[name].unit
-        ours, theirs = _plain(read[name]), _plain(expected[name])
-        if ours.dtype.kind == "f":
-            np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+        assert actual[name].unit == expected[name].unit
+        values, expected_values = _to_array(actual[name]), _to_array(expected[name])
+        if values.dtype.kind == "f":
+            np.testing.assert_allclose(values, expected_values, rtol=1e-5)
         else:
-            assert ours.astype(str).tolist() == theirs.astype(str).tolist()
+            assert values.astype(str).tolist() == expected_values.astype(str).tolist()
 
 
-def _plain(column: Any) -> Any:
+def _to_array(column: Any) -> Any:
     return np.asarray(column.filled() if hasattr(column, "filled") else column)

@@ -1,4 +1,4 @@
-"""The specifications of hooks document their parameters, results and versions."""
+"""Hook specifications document their parameters, results and versions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HOOKS = [hook for name, hook in vars(hookspecs).items() if name.startswith("skyr
 
 
 def section(docstring: str, title: str) -> str:
-    """Return a section of a numpydoc docstring; "" if there is none."""
+    """Return a section of a numpydoc docstring, or "" if the docstring does not have it."""
     match = re.search(rf"^{title}\n-+\n(.*?)(?=^\w+\n-+\n|\Z)", docstring, re.DOTALL | re.MULTILINE)
     return match[1] if match else ""
 

@@ -1,4 +1,4 @@
-"""A run that is killed at any time is continued by the same command."""
+"""A killed run is continued by the same command."""
 
 import time
 from pathlib import Path
@@ -21,21 +21,24 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_run_killed_at_random_times_has_the_results_of_an_undisturbed_run(
     archive: str, tmp_path: Path
 ) -> None:
-    uninterrupted = KillableRun(archive, tmp_path / "undisturbed")
-    began = time.monotonic()
-    uninterrupted.finish()
-    longest = time.monotonic() - began
-    victim = KillableRun(archive, tmp_path / "killed")
-    before: set[int] = set()
-    for time_limit in random_times(seed=17, number=KILLS, longest=longest):
-        if not victim.kill_after(time_limit):
+    undisturbed = KillableRun(archive, tmp_path / "undisturbed")
+    start = time.monotonic()
+    undisturbed.finish()
+    duration = time.monotonic() - start
+    killed = KillableRun(archive, tmp_path / "killed")
+    cached_runs: set[int] = set()
+    for time_limit in random_times(seed=17, number=KILLS, duration=duration):
+        if not killed.kill_after(time_limit):
             break
-        assert victim.cached_runs() >= before  # finished chunks stay in the cache
-        before = victim.cached_runs()
-    if not victim.output.exists():
-        result = victim.finish()
-        cached = {outcome.obs_id for outcome in result.outcomes if outcome.status == "cached"}
-        assert cached == before  # and are not reduced again
-    assert differences(uninterrupted.output, victim.output) == []
-    left = {path.name for path in victim.folder.iterdir()}
-    assert left == {"cache", "crab", "crab.yaml"}  # no left-overs of killed runs
+        # finished chunks stay in the cache
+        assert killed.cached_runs() >= cached_runs
+        cached_runs = killed.cached_runs()
+    if not killed.output.exists():
+        result = killed.finish()
+        # runs in the cache are not reduced again
+        assert cached_runs == {
+            outcome.obs_id for outcome in result.outcomes if outcome.status == "cached"
+        }
+    assert differences(undisturbed.output, killed.output) == []
+    # killed runs leave no temporary files
+    assert {path.name for path in killed.folder.iterdir()} == {"cache", "crab", "crab.yaml"}

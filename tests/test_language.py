@@ -1,4 +1,4 @@
-"""The language of the code: names after their content, plain test names, public docstrings."""
+"""Variables and tests have clear names, and public names have numpydoc docstrings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import skyred.testing
 
 SOURCE = Path(skyred.__file__).parent
 ROOT = Path(__file__).parents[1]
-# vague words: a variable is named after its content
+# vague words: a variable is named after the thing that it holds
 VAGUE = frozenset(
     " ".join(
         (
@@ -28,10 +28,10 @@ VAGUE = frozenset(
 ALLOWED = {
     "components/models/catalog.py": {"which"},  # an option
 }
-ALLOWED_IN_TESTS = {"tests/helpers/html_reading.py": {"text"}}
+ALLOWED_IN_TESTS = {"tests/helpers/html_parser.py": {"text"}}
 # a test is named after what it expects: test_SUBJECT_EXPECTATION
-PREFIXES = ("a", "an", "it", "its", "the", "what")
-RIDDLES = frozenset(
+UNCLEAR_PREFIXES = ("a", "an", "it", "its", "the", "what")
+UNCLEAR_WORDS = frozenset(
     " ".join(
         (
             "alike anew beside beyond blame blamed bowl found gammapys kink laws ledger lost made",
@@ -41,34 +41,35 @@ RIDDLES = frozenset(
     ).split()
 )
 MAX_LENGTH = 80
-IGNORED = {"ES01", "EX01", "SA01"}  # extended summary, examples and "see also" are not needed
+# extended summaries, examples and "see also" are not required
+IGNORED_CODES = {"ES01", "EX01", "SA01"}
 
 
-def sources() -> list[str]:
+def source_files() -> list[str]:
     return sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py"))
 
 
-def files_of_tests() -> list[str]:
+def list_test_files() -> list[str]:
     paths = [*ROOT.glob("tests/**/*.py"), *ROOT.glob("plugins/*/tests/**/*.py")]
     return sorted(path.relative_to(ROOT).as_posix() for path in paths)
 
 
-def nodes(path: Path) -> Iterator[ast.AST]:
+def ast_nodes(path: Path) -> Iterator[ast.AST]:
     return ast.walk(ast.parse(path.read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("path", sources())
+@pytest.mark.parametrize("path", source_files())
 def test_source_has_no_vague_names(path: str) -> None:
     assert vague_names(SOURCE / path) == ALLOWED.get(path, set())
 
 
-@pytest.mark.parametrize("path", files_of_tests())
+@pytest.mark.parametrize("path", list_test_files())
 def test_tests_have_no_vague_names(path: str) -> None:
     assert vague_names(ROOT / path) == ALLOWED_IN_TESTS.get(path, set())
 
 
 def vague_names(path: Path) -> set[str]:
-    return {name for node in nodes(path) if (name := assigned_name(node)) in VAGUE}
+    return {name for node in ast_nodes(path) if (name := assigned_name(node)) in VAGUE}
 
 
 def assigned_name(node: ast.AST) -> str:
@@ -77,15 +78,19 @@ def assigned_name(node: ast.AST) -> str:
     return node.arg if isinstance(node, ast.arg) else ""
 
 
-@pytest.mark.parametrize("path", files_of_tests())
-def test_names_of_tests_state_an_expectation_in_plain_words(path: str) -> None:
-    functions = [node.name for node in nodes(ROOT / path) if isinstance(node, ast.FunctionDef)]
-    assert [name for name in functions if name.startswith("test_") and is_riddle(name)] == []
+@pytest.mark.parametrize("path", list_test_files())
+def test_names_of_tests_are_clear(path: str) -> None:
+    functions = [node.name for node in ast_nodes(ROOT / path) if isinstance(node, ast.FunctionDef)]
+    assert [name for name in functions if name.startswith("test_") and is_unclear(name)] == []
 
 
-def is_riddle(test_name: str) -> bool:
+def is_unclear(test_name: str) -> bool:
     _, *words = test_name.split("_")
-    return words[0] in PREFIXES or not RIDDLES.isdisjoint(words) or len(test_name) > MAX_LENGTH
+    return (
+        words[0] in UNCLEAR_PREFIXES
+        or not UNCLEAR_WORDS.isdisjoint(words)
+        or len(test_name) > MAX_LENGTH
+    )
 
 
 @pytest.mark.parametrize(
@@ -93,9 +98,9 @@ def is_riddle(test_name: str) -> bool:
     ["test_a_file_is_read", "test_file_is_found", "test_" + "file_" * 16 + "is_read"],
     ids=["article", "vague word", "too long"],
 )
-def test_riddles_are_detected(test_name: str) -> None:
-    assert is_riddle(test_name)
-    assert not is_riddle("test_file_is_read")
+def test_unclear_test_names_are_detected(test_name: str) -> None:
+    assert is_unclear(test_name)
+    assert not is_unclear("test_file_is_read")
 
 
 def public_objects() -> Iterator[str]:
@@ -131,6 +136,6 @@ def test_docstrings_of_public_names_are_numpydoc() -> None:
         f"{name}: {code} {message}"
         for name in public_objects()
         for code, message in validate(name)["errors"]
-        if code not in IGNORED
+        if code not in IGNORED_CODES
     ]
     assert faults == []

@@ -1,4 +1,4 @@
-"""A pipeline is the same in YAML and in Python."""
+"""Pipelines in YAML and in Python are equivalent."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from toys import ToyEstimator, ToyFitter, toy_pipeline, toy_plugins
 
 
 def crab_in_python() -> Pipeline:
-    """Return `examples/crab.yaml`, with other units and orders where they do not matter."""
+    """Return the pipeline of examples/crab.yaml, with equivalent units and orders of options."""
     crab = (83.633 * u.deg, 22.014 * u.deg)
     return Pipeline(
         data={
@@ -77,7 +77,7 @@ def crab_in_python() -> Pipeline:
     )
 
 
-def test_example_in_python_equals_the_one_in_yaml(crab_yaml: str) -> None:
+def test_example_in_python_equals_example_in_yaml(crab_yaml: str) -> None:
     pipeline = Pipeline.from_yaml(crab_yaml)
     assert crab_in_python() == pipeline
     assert crab_in_python().digest() == pipeline.digest()
@@ -88,10 +88,10 @@ def test_example_in_python_equals_the_one_in_yaml(crab_yaml: str) -> None:
 def test_example_reads_back(crab_yaml: str, complete: bool) -> None:
     pipeline = Pipeline.from_yaml(crab_yaml)
     content = pipeline.to_yaml(complete=complete)
-    again = Pipeline.from_yaml(content)
-    assert again == pipeline
-    assert again.digest() == pipeline.digest()
-    assert again.to_yaml(complete=complete) == content
+    read_back = Pipeline.from_yaml(content)
+    assert read_back == pipeline
+    assert read_back.digest() == pipeline.digest()
+    assert read_back.to_yaml(complete=complete) == content
 
 
 def test_yaml_keeps_variables_and_units(crab_yaml: str) -> None:
@@ -118,7 +118,7 @@ def test_complete_yaml_has_all_defaults(crab_yaml: str) -> None:
 
 def test_every_part_of_a_pipeline_affects_its_digest() -> None:
     base = toy_pipeline(estimate=[ToyEstimator()])
-    others = [
+    variants = [
         toy_pipeline(),
         toy_pipeline(6, estimate=[ToyEstimator()]),
         toy_pipeline(estimate=[ToyEstimator(name="other")]),
@@ -127,7 +127,7 @@ def test_every_part_of_a_pipeline_affects_its_digest() -> None:
         toy_pipeline(estimate=[ToyEstimator()], on_error="skip"),
         Pipeline(data={"renamed": base.data["toy"]}, model=base.model, estimate=base.estimate),
     ]
-    digests = [pipeline.digest() for pipeline in [base, *others]]
+    digests = [pipeline.digest() for pipeline in [base, *variants]]
     assert len(set(digests)) == len(digests)
 
 
@@ -145,12 +145,12 @@ def test_pipeline_with_a_gammapy_object_cannot_be_written_as_yaml() -> None:
         def run(self, datasets: object) -> None: ...
 
     pipeline = toy_pipeline(estimate=[Estimator()])
-    for attempt in (pipeline.to_yaml, pipeline.digest):
+    for method in (pipeline.to_yaml, pipeline.digest):
         with pytest.raises(
             ConfigError,
             match="contains an object of type Estimator, so it cannot be written as YAML",
         ):
-            attempt()
+            method()
 
 
 def test_duplicate_estimate_names_are_refused() -> None:
@@ -167,11 +167,11 @@ def test_fit_without_a_model_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "invalid_yaml", ["circel(1, 2, 3)", "icrs; circle(1, 2, 3); circel(1, 2, 3)"]
+    "invalid_region", ["circel(1, 2, 3)", "icrs; circle(1, 2, 3); circel(1, 2, 3)"]
 )
-def test_pipeline_from_python_has_the_same_checks_as_yaml(
-    crab_yaml: str, invalid_yaml: str
+def test_pipeline_in_python_has_the_same_checks_as_in_yaml(
+    crab_yaml: str, invalid_region: str
 ) -> None:
-    pipeline = crab_in_python().evolve(estimate=[Residuals(region=invalid_yaml)])
+    pipeline = crab_in_python().evolve(estimate=[Residuals(region=invalid_region)])
     with pytest.raises(ConfigError, match=r"estimate\[0\]\.region"):
         pipeline.check()

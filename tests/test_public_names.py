@@ -1,4 +1,4 @@
-"""The public names are complete, and none is lost: old names work until the next release."""
+"""Public names are listed and documented, and old names work until the next release."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ CODE = (
 PAGES = ("README.md", "docs/**/*.md", "plugins/*/README.md")
 
 
-def sources() -> Iterator[tuple[Path, str]]:
+def python_sources() -> Iterator[tuple[Path, str]]:
+    """Yield the paths of modules and pages, and the Python code in them."""
     for pattern in CODE:
         for path in ROOT.glob(pattern):
             yield path, path.read_text("utf-8")
@@ -37,15 +38,15 @@ def sources() -> Iterator[tuple[Path, str]]:
 
 
 def test_plugins_examples_and_pages_import_only_public_names() -> None:
-    inner = [
+    private_imports = [
         f"{path.relative_to(ROOT)}: {module}"
-        for path, content in sources()
+        for path, content in python_sources()
         for module in re.findall(
             r"^\s*(?:from|import) (skyred(?:\.[\w.]+)?)\b", content, re.MULTILINE
         )
         if module not in PUBLIC
     ]
-    assert not inner
+    assert not private_imports
 
 
 @pytest.mark.parametrize("name", sorted(skyred.__all__))
@@ -56,18 +57,22 @@ def test_public_name_exists(name: str) -> None:
 def test_every_public_name_is_in_the_reference() -> None:
     page = (ROOT / "docs" / "reference" / "api.rst").read_text("utf-8")
     described = set(re.findall(r"^\.\. (?:auto\w+|data):: (?:[\w.]+\.)?(\w+)$", page, re.MULTILINE))
-    # default components and the values of their options have other pages
-    others = {
+    # default components and the values of their options are described on other pages
+    expected = {
         name
         for name in skyred.__all__
         if not getattr(getattr(skyred, name), "__module__", "").startswith("skyred.components")
     }
-    assert others <= described
+    assert expected <= described
 
 
 def test_every_default_component_is_public() -> None:
-    ours = [entry for entry in Plugins.load().catalog if entry.owner.distribution == "skyred"]
-    missing = [entry.cls.__name__ for entry in ours if not hasattr(skyred, entry.cls.__name__)]
+    default_entries = [
+        entry for entry in Plugins.load().catalog if entry.owner.distribution == "skyred"
+    ]
+    missing = [
+        entry.cls.__name__ for entry in default_entries if not hasattr(skyred, entry.cls.__name__)
+    ]
     assert not missing
 
 
@@ -82,22 +87,22 @@ def test_modules_mentioned_in_pages_exist() -> None:
     assert not missing
 
 
-def members_in_the_reference() -> list[tuple[str, str]]:
+def list_documented_members() -> list[tuple[str, str]]:
     page = (ROOT / "docs" / "reference" / "api.rst").read_text("utf-8")
     entries = re.findall(r"^\.\. auto\w+:: ([\w.]+)\n   :members: (.+)$", page, re.MULTILINE)
     return [(owner, name) for owner, names in entries for name in names.split(", ")]
 
 
-@pytest.mark.parametrize(("owner", "name"), members_in_the_reference())
+@pytest.mark.parametrize(("owner", "name"), list_documented_members())
 def test_every_member_in_the_reference_exists(owner: str, name: str) -> None:
     path = owner.removeprefix("skyred.").split(".")
-    described = getattr(skyred, path[-1], None)
-    if described is None:
-        described = getattr(importlib.import_module(".".join(["skyred", *path[:-1]])), path[-1])
-    assert hasattr(described, name) or name in getattr(described, "__annotations__", {})
+    documented = getattr(skyred, path[-1], None)
+    if documented is None:
+        documented = getattr(importlib.import_module(".".join(["skyred", *path[:-1]])), path[-1])
+    assert hasattr(documented, name) or name in getattr(documented, "__annotations__", {})
 
 
-def test_public_names_of_the_list_still_work() -> None:
+def test_listed_public_names_still_work() -> None:
     missing = sorted(read_names() - public_names())
     assert not missing, "keep old names: _OLD_NAMES, old_kinds, old_names"
 

@@ -88,7 +88,7 @@ def inspection_page() -> Iterator[str]:
         "",
         "The limits are calibrated with 240 runs of six archives: H.E.S.S. DL3 DR1, MAGIC with "
         "``RAD_MAX``, CTA 1DC, and FACT, MAGIC and VERITAS of the joint Crab release. None of them "
-        "has a fault, apart from the variable in the paths of CTA 1DC (``index-path``).",
+        "has a fault.",
         "",
     )
     for part, rules in RULES_BY_PART.items():

@@ -32,7 +32,7 @@ archive = "$GAMMAPY_DATA/hess-dl3-dr1" if "GAMMAPY_DATA" in os.environ else "sim
 # - ``model`` describes the sky and the background, with the initial values of the fit.
 # - ``estimate`` lists the products to compute.
 
-text = """
+yaml_text = """
 data:
   crab:
     archive: sim:crab
@@ -68,8 +68,8 @@ estimate:
 import tempfile
 from pathlib import Path
 
-here = Path(tempfile.mkdtemp())
-(here / "crab.yaml").write_text(text)
+folder = Path(tempfile.mkdtemp())
+(folder / "crab.yaml").write_text(yaml_text)
 
 # %%
 # Check the configuration
@@ -79,17 +79,17 @@ here = Path(tempfile.mkdtemp())
 
 from skyred import Pipeline
 
-pipeline = Pipeline.from_yaml(here / "crab.yaml")
+pipeline = Pipeline.from_yaml(folder / "crab.yaml")
 pipeline
 
 # %%
-# All errors are reported at once, with the line and the expected value. Here are two:
+# All errors are reported at once, with the line and the expected value. This file has two:
 
 from skyred import ConfigError
 
-wrong = text.replace("min: 1 TeV", "min: 1 s").replace("offset-max", "offset-mx")
+invalid = yaml_text.replace("min: 1 TeV", "min: 1 s").replace("offset-max", "offset-mx")
 try:
-    Pipeline.from_yaml(wrong)
+    Pipeline.from_yaml(invalid)
 except ConfigError as error:
     print(error)
 
@@ -98,7 +98,7 @@ except ConfigError as error:
 # ----------------
 # In a shell, use ``skyred check crab.yaml`` and ``skyred run crab.yaml -o crab``. In Python:
 
-result = pipeline.run(here / "crab")
+result = pipeline.run(folder / "crab")
 print(result.fit)
 
 # %%
@@ -143,9 +143,9 @@ result.plot.residuals()
 # ----------
 # All results are in the run folder, in the file formats of the field.
 
-for path in sorted((here / "crab").rglob("*")):
+for path in sorted((folder / "crab").rglob("*")):
     if path.is_file():
-        print(path.relative_to(here))
+        print(path.relative_to(folder))
 
 # %%
 # :doc:`reading_a_run_folder` shows how to use it. To change an option, edit the file, or override

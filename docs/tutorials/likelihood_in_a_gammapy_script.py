@@ -10,7 +10,7 @@ Change two lines of a gammapy script to get the same fit and flux points faster.
 # ----------------
 # ``skyred.fit`` and ``skyred.flux_points`` do not need a pipeline: they accept gammapy's datasets
 # with their models, however they were created. This script creates a map of the Crab nebula with
-# gammapy alone; only the archive is opened by skyred, so that it can be a simulated one.
+# gammapy alone, except that skyred opens the archive, which may be simulated.
 
 import os
 
@@ -88,8 +88,10 @@ datasets.models = create_models()
 start = time.process_time()
 Fit().run(datasets)
 seconds["fit", "gammapy"] = time.process_time() - start
-values = {parameter.name: parameter.value for parameter in datasets.parameters.free_parameters}
-stat = datasets.stat_sum()
+gammapy_values = {
+    parameter.name: parameter.value for parameter in datasets.parameters.free_parameters
+}
+gammapy_stat = datasets.stat_sum()
 
 # %%
 # With skyred:
@@ -114,10 +116,12 @@ datasets.models.to_parameters_table()["model", "name", "value", "error", "unit",
 # computed by gammapy for both results.
 
 for parameter in datasets.parameters.free_parameters:
-    theirs, ours = values[parameter.name], parameter.value
-    difference = abs(ours - theirs) / parameter.error
-    print(f"{parameter.name:10} {theirs:12.6g} {ours:12.6g}  {difference:.4f} sigma")
-print(f"stat       {stat:12.3f} {datasets.stat_sum():12.3f}")
+    gammapy_value = gammapy_values[parameter.name]
+    difference = abs(parameter.value - gammapy_value) / parameter.error
+    print(
+        f"{parameter.name:10} {gammapy_value:12.6g} {parameter.value:12.6g}  {difference:.4f} sigma"
+    )
+print(f"stat       {gammapy_stat:12.3f} {datasets.stat_sum():12.3f}")
 
 # %%
 # The errors differ from those of ``Fit.run``, which MIGRAD estimates during the minimisation:
@@ -131,22 +135,22 @@ edges = [1, 2, 4, 10] * u.TeV
 
 start = time.process_time()
 estimator = FluxPointsEstimator(source="source", energy_edges=edges, selection_optional=["ul"])
-theirs = estimator.run(datasets)
+gammapy_points = estimator.run(datasets)
 seconds["flux points", "gammapy"] = time.process_time() - start
 
 start = time.process_time()
-ours = skyred.flux_points(datasets, "source", edges, selection_optional=["ul"])
+skyred_points = skyred.flux_points(datasets, "source", edges, selection_optional=["ul"])
 seconds["flux points", "skyred"] = time.process_time() - start
 
 for name in ("dnde", "dnde_err", "dnde_ul"):
-    ratio = getattr(ours, name).data.ravel() / getattr(theirs, name).data.ravel()
+    ratio = getattr(skyred_points, name).data.ravel() / getattr(gammapy_points, name).data.ravel()
     print(f"{name:8} skyred / gammapy:", ratio.round(4))
 
 # %%
 import matplotlib.pyplot as plt
 
 figure, ax = plt.subplots(figsize=(7, 4.5))
-for points, label, size in ((theirs, "gammapy", 12), (ours, "skyred", 5)):
+for points, label, size in ((gammapy_points, "gammapy", 12), (skyred_points, "skyred", 5)):
     table = points.to_table(sed_type="e2dnde")
     energy, flux, error = (
         table[name].quantity.to_value(unit)
@@ -166,11 +170,14 @@ figure.tight_layout()
 # %%
 # Compare the CPU time
 # --------------------
-# CPU time on one core, measured once when this page was built; take it as a rough estimate.
+# CPU time on one core, measured once when this page was built, as a rough estimate:
 
 for task in ("fit", "flux points"):
-    gammapy, ours = seconds[task, "gammapy"], seconds[task, "skyred"]
-    print(f"{task:11} gammapy {gammapy:5.2f} s, skyred {ours:5.2f} s: {gammapy / ours:.0f} times")
+    gammapy_time, skyred_time = seconds[task, "gammapy"], seconds[task, "skyred"]
+    ratio = gammapy_time / skyred_time
+    print(
+        f"{task:11} gammapy {gammapy_time:5.2f} s, skyred {skyred_time:5.2f} s: ratio {ratio:.0f}"
+    )
 
 # %%
 # gammapy spends most of this time on Python objects, not on arithmetic.

@@ -7,9 +7,9 @@ Use each component by itself, and combine the components in a pipeline.
 
 # %%
 # In gammapy's *low level analysis*, users write the loop over runs. This page does the same with
-# skyred's components, one by one, and shows the result of each; inputs and outputs are gammapy's
-# objects. At the end the same components are combined in a :class:`~skyred.Pipeline`, with the same
-# results.
+# skyred's components, one by one, and shows the result of each; inputs and outputs are gammapy
+# objects. At the end, the same components are combined in a :class:`~skyred.Pipeline`, which has
+# the same results.
 
 import os
 
@@ -30,8 +30,8 @@ print(type(store).__name__, "of", len(store.obs_table), "runs")
 # %%
 # Select
 # ------
-# A selector receives the observation table of the archive, and returns the selected rows. No events
-# are read.
+# A selector receives the observation table of the archive, and returns the selected rows. No
+# events are read.
 
 from skyred import Cone
 
@@ -48,7 +48,7 @@ columns
 cone
 
 # %%
-# The observations are gammapy's, and are read when they are used.
+# The observations are gammapy's objects, which read their files when they are used.
 
 observations = store.get_observations(table["OBS_ID"])
 print(observations[0].events)
@@ -79,26 +79,26 @@ print(empty.counts.geom)
 
 from skyred import FoVBackground, MapData, SafeMask
 
-first = observations[0]
-dataset = MapData().make(empty.copy(name=f"crab-{first.obs_id}"), first)
+observation = observations[0]
+dataset = MapData().make(empty.copy(name=f"crab-{observation.obs_id}"), observation)
 print(f"{dataset.counts.data.sum():.0f} counts")
-print(f"{dataset.background.data.sum():.1f} counts of background expected")
+print(f"{dataset.background.data.sum():.1f} predicted background counts")
 
 # %%
-# The second sets the safe mask, where the IRFs are reliable:
+# The second maker sets the safe mask, the bins in which the IRFs are reliable:
 
 safe_mask = SafeMask(methods=["offset-max", "aeff-max"], offset_max="1.2 deg")
-dataset = safe_mask.make(dataset, first)
-fraction = dataset.mask_safe.data.mean(axis=(1, 2))
-for energy, safe in zip(dataset.counts.geom.axes["energy"].center, fraction, strict=True):
-    print(f"{energy:.2f}: {safe:.0%} of the map is safe")
+dataset = safe_mask.make(dataset, observation)
+fractions = dataset.mask_safe.data.mean(axis=(1, 2))
+for energy, fraction in zip(dataset.counts.geom.axes["energy"].center, fractions, strict=True):
+    print(f"{energy:.2f}: {fraction:.0%} of the map is inside the safe mask")
 
 # %%
-# The third normalises the background to the counts outside an exclusion region. It sets a model
-# with the fitted norm on the dataset:
+# The third maker normalises the background to the counts outside an exclusion region. It sets a
+# model with the fitted norm on the dataset:
 
 background = FoVBackground(exclude="icrs; circle(83.633, 22.014, 0.3)")
-dataset = background.make(dataset, first)
+dataset = background.make(dataset, observation)
 norm = dataset.background_model.spectral_model.norm
 print(f"norm {norm.value:.3f} +- {norm.error:.3f}")
 
@@ -108,7 +108,7 @@ print(f"norm {norm.value:.3f} +- {norm.error:.3f}")
 figure = plt.figure(figsize=(12, 3.6))
 maps = {
     "counts per pixel": dataset.counts.sum_over_axes(),
-    "safe bins of energy": dataset.mask_safe.sum_over_axes(),
+    "energy bins in the safe mask": dataset.mask_safe.sum_over_axes(),
     "background per pixel, normalised": dataset.npred_background().sum_over_axes(),
 }
 for position, (title, image) in enumerate(maps.items(), start=1):
@@ -166,8 +166,8 @@ print(datasets.models.names)
 # %%
 # Fit
 # ---
-# A fitter receives an :class:`~skyred.Objective`: parameters with their limits, and a function that
-# computes the fit statistic for given values. It does not depend on gammapy.
+# A fitter receives an :class:`~skyred.Objective`: parameters with their limits, and a function
+# that computes the fit statistic for given values. It does not depend on gammapy.
 
 from skyred import Newton, objective_of
 
@@ -222,15 +222,17 @@ pipeline = Pipeline(
 # each run before they are used, records the outcome of each run, and can use several cores.
 
 orchestrator = Orchestrator(pipeline)
-again = orchestrator.fit()
-print(again)
+pipeline_fit = orchestrator.fit()
+print(pipeline_fit)
 
 # %%
 # The values computed step by step and by the pipeline, and their difference in units of the error:
 
-print(f"{'parameter':26} {'by hand':>12} {'pipeline':>12}  difference")
-for name, value, other, error in zip(fit.names, fit.values, again.values, fit.errors, strict=True):
-    print(f"{name:26} {value:12.6g} {other:12.6g}  {abs(value - other) / error:.1e} sigma")
+differences = abs(fit.values - pipeline_fit.values) / fit.errors
+print(f"{'parameter':26} {'steps':>12} {'pipeline':>12}  difference")
+for index, name in enumerate(fit.names):
+    values = f"{fit.values[index]:12.6g} {pipeline_fit.values[index]:12.6g}"
+    print(f"{name:26} {values}  {differences[index]:.1e} sigma")
 
 # %%
 # The same pipeline as YAML, for ``skyred run``:

@@ -9,22 +9,24 @@ faulty runs.
 # %%
 # An analysis of many runs
 # ------------------------
-# With gammapy's example data these are 21 H.E.S.S. runs on the blazar PKS 2155-304; without them, 8
-# short simulated runs on the Crab. The option ``stack.chunk`` is for many runs: runs are reduced in
-# chunks of consecutive runs on any free worker, and the chunks are merged in order. The results
-# therefore do not depend on the number or speed of the workers.
+# With gammapy's example data, this page analyses 21 H.E.S.S. runs on the blazar PKS 2155-304;
+# without them, 8 short simulated runs on the Crab. Runs are reduced in chunks of consecutive runs,
+# whose size is the option ``stack.chunk``. Any free worker can reduce a chunk, and the chunks are
+# merged in order, so the results do not depend on the number or speed of the workers.
 
 import os
 import tempfile
 from pathlib import Path
 
-here = Path(tempfile.mkdtemp())
-real = "GAMMAPY_DATA" in os.environ
-archive = "$GAMMAPY_DATA/hess-dl3-dr1" if real else "sim:crab?runs=8&livetime=5min"
-source = f"icrs; circle({'329.717, -30.226' if real else '83.633, 22.014'}, 0.3)"
-center = "[329.717 deg, -30.226 deg]" if real else "[83.633 deg, 22.014 deg]"
+folder = Path(tempfile.mkdtemp())
+if "GAMMAPY_DATA" in os.environ:
+    archive = "$GAMMAPY_DATA/hess-dl3-dr1"
+    center, exclusion = "[329.717 deg, -30.226 deg]", "icrs; circle(329.717, -30.226, 0.3)"
+else:
+    archive = "sim:crab?runs=8&livetime=5min"
+    center, exclusion = "[83.633 deg, 22.014 deg]", "icrs; circle(83.633, 22.014, 0.3)"
 
-(here / "many.yaml").write_text(f"""
+(folder / "many.yaml").write_text(f"""
 data:
   many:
     archive: {archive}
@@ -40,7 +42,7 @@ data:
     make:
       - {{kind: map}}
       - {{kind: safe-mask, methods: offset-max, offset_max: 2.5 deg}}
-      - {{kind: fov-background, exclude: ["{source}"]}}
+      - {{kind: fov-background, exclude: ["{exclusion}"]}}
     stack: {{kind: sum, chunk: 2}}
 """)
 
@@ -51,19 +53,19 @@ import subprocess
 
 
 def shell(command):
-    environment = os.environ | {"SKYRED_CACHE": "on", "SKYRED_CACHE_DIR": str(here / "cache")}
+    environment = os.environ | {"SKYRED_CACHE": "on", "SKYRED_CACHE_DIR": str(folder / "cache")}
     process = subprocess.run(
-        command, shell=True, cwd=here, env=environment, text=True, capture_output=True
+        command, shell=True, cwd=folder, env=environment, text=True, capture_output=True
     )
-    output = (process.stdout + process.stderr * (process.returncode != 0)).replace(f"{here}/", "")
+    output = (process.stdout + process.stderr * (process.returncode != 0)).replace(f"{folder}/", "")
     print(f"$ {command}\n{output}(exit code {process.returncode})")
 
 
 # %%
 # Check the data
 # --------------
-# ``skyred check`` reads all files of the selected runs, and reports damaged files, wrong indexes
-# and implausible IRFs, before a long run depends on them.
+# Before a long run, ``skyred check`` reads all files of the selected runs, and reports damaged
+# files, wrong indexes and implausible IRFs.
 
 shell("skyred check many.yaml")
 
@@ -79,27 +81,27 @@ shell("skyred run many.yaml -o many --engine processes --workers 2 --until reduc
 
 from skyred import Result
 
-many = Result.read(here / "many")
-log = many.observations["obs_id", "status", "counts", "background_norm"]
+result = Result.read(folder / "many")
+log = result.observations["obs_id", "status", "counts", "background_norm"]
 log["background_norm"].info.format = ".3f"
 log
 
 # %%
 # The counts of all runs together:
 
-many.plot.counts_many()
+result.plot.counts_many()
 
 # %%
 # Resume a run
 # ------------
-# Each chunk is cached as soon as it is finished. If the run is killed, or the time limit of the job
-# is reached, the same command resumes it; other commands that need the same chunks use them too.
-# Here all chunks are read from the cache:
+# Each chunk is cached as soon as it is finished. If the run is killed, or the time limit of the
+# job is reached, the same command resumes it; other commands that need the same chunks use them
+# too. Here all chunks are read from the cache:
 
-shell("skyred run many.yaml -o again --until reduce")
+shell("skyred run many.yaml -o cached --until reduce")
 
-again = Result.read(here / "again")
-print(set(map(str, again.observations["status"])))
+cached_result = Result.read(folder / "cached")
+print(set(map(str, cached_result.observations["status"])))
 
 # %%
 # Use a cluster
@@ -129,51 +131,47 @@ shell("skyred run many.yaml -o by-dask --engine dask --workers 2 --no-cache --un
 
 import numpy as np
 
-by_dask = Result.read(here / "by-dask")
-for name in ("counts", "background", "exposure", "mask_safe"):
-    maps = [getattr(result.datasets["many"], name).data for result in (many, again, by_dask)]
-    print(f"{name:<11}", all(np.array_equal(maps[0], other) for other in maps[1:]))
+expected = result.datasets["many"]
+for other_result in (cached_result, Result.read(folder / "by-dask")):
+    dataset = other_result.datasets["many"]
+    for name in ("counts", "background", "exposure", "mask_safe"):
+        equal = np.array_equal(getattr(dataset, name).data, getattr(expected, name).data)
+        print(f"{name:<11}", equal)
 
 # %%
 # Faulty runs
 # -----------
-# In large data sets, some runs are faulty. This copy of the archive has a truncated file, as after
-# an interrupted copy.
+# In large data sets, some runs are faulty. In this copy of the archive, a file is truncated, as if
+# copying had been interrupted.
 
 import shutil
 
 from skyred import Plugins
 
 table = Plugins.load().open_archive(os.path.expandvars(archive)).hdu_table
-shutil.copytree(table.meta["BASE_DIR"], here / "copy")
-row = table[(table["OBS_ID"] == many.observations["obs_id"][5]) & (table["HDU_TYPE"] == "events")][
-    0
-]
-path = here / "copy" / str(row["FILE_DIR"]) / str(row["FILE_NAME"])
+shutil.copytree(table.meta["BASE_DIR"], folder / "copy")
+obs_id = result.observations["obs_id"][5]
+row = table[(table["OBS_ID"] == obs_id) & (table["HDU_TYPE"] == "events")][0]
+path = folder / "copy" / str(row["FILE_DIR"]) / str(row["FILE_NAME"])
 os.truncate(path, path.stat().st_size // 2)
 
 shell("skyred run many.yaml -o broken --set data.many.archive=copy --until reduce")
 
 # %%
-# The faulty run is reported with its file and the error; the other runs were reduced and cached. By
-# default the analysis stops before the fit if a requested run is missing, with a non-zero exit
+# The faulty run is reported with its file and the error; the other runs were reduced and cached.
+# By default the analysis stops before the fit if a requested run is missing, with a non-zero exit
 # code. To continue without the run, set this explicitly in the file:
 
 shell(
-    "skyred run many.yaml -o without --until reduce "
+    "skyred run many.yaml -o skipped --until reduce "
     "--set data.many.archive=copy --set data.many.on_error=skip"
 )
 
-without = Result.read(here / "without")
-print(
-    {
-        str(status): int((without.observations["status"] == status).sum())
-        for status in np.unique(without.observations["status"])
-    }
-)
+statuses = Result.read(folder / "skipped").observations["status"]
+print({str(status): int((statuses == status).sum()) for status in np.unique(statuses)})
 
 # %%
-# The exit code is still 3, so that scripts can detect it, but the results are written.
+# The exit code is still 3, so that scripts can detect the failed run, but the results are written.
 #
 # More: :doc:`/how-to/cluster` on lost workers, TLS and ``dask-jobqueue``; :doc:`/how-to/resume` on
 # the cache; :doc:`/how-to/check-input`; :doc:`/explanation/many-runs` on memory and time.

@@ -54,8 +54,8 @@ print(fit)
 # units and descriptions of the columns are written to the file, names and units are shown on the
 # axes of the plot.
 #
-# This estimator computes the integral flux of a source above given energies, in units of that of
-# the Crab nebula as published by H.E.S.S. (`Aharonian et al. 2006, A&A 457, 899
+# This estimator computes the integral flux of a source above some energies, in units of the flux
+# of the Crab nebula as published by H.E.S.S. (`Aharonian et al. 2006, A&A 457, 899
 # <https://doi.org/10.1051/0004-6361:20065351>`_).
 
 import numpy as np
@@ -75,9 +75,7 @@ class CrabUnits(Estimator):
     energy_min = quantity(["1 TeV", "2 TeV", "5 TeV"], many=True, doc="Lower energy limits.")
 
     def check(self, pipeline):
-        names = [
-            name for name in (getattr(model, "name", None) for model in pipeline.model) if name
-        ]
+        names = [model.name for model in pipeline.model if getattr(model, "name", None)]
         if self.source not in names:
             yield Problem(
                 ("source",), f"no model {self.source!r}", f"available: {', '.join(names)}"
@@ -90,9 +88,9 @@ class CrabUnits(Estimator):
         spectrum = datasets.models[self.source].spectral_model
         rows = []
         for energy in self.energy_min:
-            unit = crab.integral(energy, 100 * u.TeV)
-            flux, below, above = spectrum.integral_error(energy, 100 * u.TeV)
-            ratios = [float(value / unit) for value in (flux, (below + above) / 2)]
+            crab_flux = crab.integral(energy, 100 * u.TeV)
+            flux, errn, errp = spectrum.integral_error(energy, 100 * u.TeV)
+            ratios = [float(value / crab_flux) for value in (flux, (errn + errp) / 2)]
             rows.append((energy.to_value("TeV"), *np.round(ratios, 3)))
         names = ["energy_min", "crab_units", "crab_units_err"]
         table = Table(rows=rows, names=names, units=["TeV", "", ""])
@@ -125,8 +123,8 @@ except ConfigError as error:
 # %%
 # A fitter
 # --------
-# A fitter does not depend on gammapy: it receives an objective, a function of a vector, with names,
-# starting values and limits:
+# A fitter does not depend on gammapy: it receives an objective, a function of a vector, with
+# names, starting values and limits:
 
 from skyred import objective_of
 
@@ -135,8 +133,8 @@ print(*objective.names, sep="\n")
 print(f"{objective(objective.start):.3f}")
 
 # %%
-# Gradient-based searches end in the nearest minimum. This fitter searches the surrounding region by
-# `differential evolution
+# Gradient-based searches end in the nearest minimum. This fitter searches the surrounding region
+# by `differential evolution
 # <https://docs.scipy.org/doc/scipy/reference/generated/scipy.optimize.differential_evolution.html>`_,
 # and uses skyred's own search for the last steps and the errors, which also checks that the result
 # is a minimum.
@@ -179,8 +177,8 @@ class GlobalSearch(Fitter):
 
 
 # %%
-# First, test it on a known objective with two minima, the deeper one at 3. A search from -2 ends in
-# the other one.
+# First, test it on an objective with two minima, of which the one near 3 is lower. A search from
+# -2 ends in the other minimum.
 
 from skyred import Objective
 
@@ -194,17 +192,15 @@ print(minimise(double_well))
 print(GlobalSearch().fit(double_well))
 
 # %%
-# Then use it for the Crab, instead of ``newton``. The minimum is the same, so the first search had
-# found the lowest one:
+# Then use it for the Crab, instead of ``newton``. It finds no lower minimum:
 
-global_fit = Orchestrator(pipeline.evolve(fit=GlobalSearch()))
-global_fit.datasets = orchestrator.datasets
-print(global_fit.fit())
+global_orchestrator = Orchestrator(pipeline.evolve(fit=GlobalSearch()))
+global_orchestrator.datasets = orchestrator.datasets
+print(global_orchestrator.fit())
 
 # %%
-# The conformance kit checks the requirements of a fitter: known minima, minima at limits,
-# objectives without a minimum or with values that are not finite, and no ``success`` without a
-# minimum.
+# The conformance kit checks the requirements of a fitter, with objectives whose minimum is known,
+# with minima at limits, and with objectives that have no minimum or are not finite.
 
 from skyred.testing import check
 

@@ -10,10 +10,10 @@ Write a maker in a few lines, and use it for one run, for all runs, and from a Y
 # -------
 # Clouds reduce the event rate for minutes. A run with clouds has too few counts for its exposure,
 # but the index of the archive does not show this. A maker has access to the events, so it can
-# detect it.
+# detect clouds.
 #
 # A maker receives the dataset of one observation from the previous maker, and returns it for the
-# next one. These are its inputs:
+# next maker. This is an observation:
 
 import os
 
@@ -32,14 +32,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 
-def counts_by_minute(observation, minutes=2.0):
+def counts_by_interval(observation, minutes=2.0):
     times = observation.events.time.mjd
     start, stop = observation.tstart.mjd, observation.tstop.mjd
     number = round((stop - start) * 24 * 60 / minutes)
     return np.histogram(times, np.linspace(start, stop, number + 1))[0]
 
 
-counts = counts_by_minute(observation)
+counts = counts_by_interval(observation)
 figure, ax = plt.subplots()
 ax.stairs(counts, baseline=None)
 _ = ax.set(xlabel="Interval of two minutes", ylabel="Counts", ylim=(0, 1.2 * counts.max()))
@@ -63,7 +63,7 @@ class SteadyRate(Maker):
     chi2_max = option(2.0, min=0.0, doc="Largest chi2 per degree of freedom of a constant rate.")
 
     def make(self, dataset, observation):
-        counts = counts_by_minute(observation, self.interval.to_value("min"))
+        counts = counts_by_interval(observation, self.interval.to_value("min"))
         chi2 = counts.var(ddof=1) / counts.mean() if counts.any() else 0.0
         if chi2 > self.chi2_max:
             raise SkipObservation(f"chi2 per degree of freedom of {chi2:.2f} for a steady rate")
@@ -73,9 +73,9 @@ class SteadyRate(Maker):
 # %%
 # The maker can be used by itself. It does not use the dataset, so None is passed:
 
-steady = SteadyRate(chi2_max=0.5)
+maker = SteadyRate(chi2_max=0.5)
 try:
-    steady.make(None, observation)
+    maker.make(None, observation)
 except SkipObservation as reason:
     print(f"skipped: {reason}")
 
@@ -95,7 +95,7 @@ SteadyRate(interval="90 s")
 # %%
 # Use it in a pipeline
 # --------------------
-# It is added to ``make``, here before all others, so that no time is spent on skipped runs. The
+# Add the maker to ``make``, here before all others, so that no time is spent on skipped runs. The
 # threshold is deliberately too strict.
 
 from skyred import Orchestrator, Pipeline
@@ -119,9 +119,9 @@ data:
     stack: {{kind: sum}}
 """
 pipeline = Pipeline.from_yaml(config)
-crab = pipeline.data["crab"]
-strict = crab.evolve(make=[SteadyRate(chi2_max=1.0), *crab.make])
-orchestrator = Orchestrator(pipeline.evolve(data={"crab": strict}))
+reduction = pipeline.data["crab"]
+reduction = reduction.evolve(make=[SteadyRate(chi2_max=1.0), *reduction.make])
+orchestrator = Orchestrator(pipeline.evolve(data={"crab": reduction}))
 orchestrator.reduce()
 
 for outcome in orchestrator.outcomes:
@@ -138,8 +138,8 @@ for outcome in orchestrator.outcomes:
 import tempfile
 from pathlib import Path
 
-here = Path(tempfile.mkdtemp())
-(here / "steady.py").write_text('''
+folder = Path(tempfile.mkdtemp())
+(folder / "steady.py").write_text('''
 """Skip runs with clouds."""
 
 import numpy as np
@@ -176,13 +176,13 @@ def skyred_components():
 
 import subprocess
 
-with_rate = "make:\n      - {kind: steady-rate, chi2_max: 1.0}\n"
-(here / "crab.yaml").write_text(config.replace("make:\n", with_rate))
+make = "make:\n      - {kind: steady-rate, chi2_max: 1.0}\n"
+(folder / "crab.yaml").write_text(config.replace("make:\n", make))
 
 
 def shell(command):
-    process = subprocess.run(command, shell=True, cwd=here, text=True, capture_output=True)
-    print(f"$ {command}\n{process.stdout}{process.stderr}".replace(f"{here}/", ""))
+    process = subprocess.run(command, shell=True, cwd=folder, text=True, capture_output=True)
+    print(f"$ {command}\n{process.stdout}{process.stderr}".replace(f"{folder}/", ""))
 
 
 shell("skyred show steady-rate --plugin steady.py")
@@ -191,20 +191,20 @@ shell("skyred show steady-rate --plugin steady.py")
 shell("skyred run crab.yaml --plugin steady.py --engine processes --workers 2 --until reduce")
 
 # %%
-# The workers loaded the plugin too, and the run folder contains a copy of the file, because it has
+# The workers also load the plugin. The run folder contains a copy of the file, because a file has
 # no version number.
 #
 # Check the maker
 # ---------------
 # skyred sends components to workers, caches their results, and writes them to files. This requires
 # that a maker does not modify the observation, is deterministic, can be written as YAML and read
-# again, and so on. The conformance kit checks this on a small simulated archive, and prints nothing
-# if all checks pass:
+# back, and more. The conformance kit checks these requirements on a small simulated archive, and
+# prints nothing if all checks pass:
 
 from skyred.testing import check
 
-steady = Plugins.load(files=[here / "steady.py"]).catalog.get("maker", "steady-rate")
-check(steady)
+cls = Plugins.load(files=[folder / "steady.py"]).catalog.get("maker", "steady-rate")
+check(cls)
 
 # %%
 # This maker has two errors:

@@ -17,36 +17,36 @@ import sys
 import tempfile
 from pathlib import Path
 
-here = Path(tempfile.mkdtemp())
-site = here / "site"
+folder = Path(tempfile.mkdtemp())
+site = folder / "site"
 
 
-def shell(command, folder="."):
+def shell(command, subfolder="."):
     environment = os.environ | {"PYTHONPATH": str(site)}
     process = subprocess.run(
-        command, shell=True, cwd=here / folder, env=environment, text=True, capture_output=True
+        command, shell=True, cwd=folder / subfolder, env=environment, text=True, capture_output=True
     )
-    print(f"$ {command}\n{process.stdout}{process.stderr}".replace(f"{here}/", ""))
+    print(f"$ {command}\n{process.stdout}{process.stderr}".replace(f"{folder}/", ""))
 
 
 shell("skyred new-plugin skyred-dust --maker dust-veto")
 
 # %%
-for path in sorted((here / "skyred-dust").rglob("*")):
+for path in sorted((folder / "skyred-dust").rglob("*")):
     if path.is_file():
-        print(path.relative_to(here))
+        print(path.relative_to(folder))
 
 # %%
-# The package is small. The last two lines of ``pyproject.toml`` make it a plugin: they set the name
-# of the plugin, and the module with its hooks.
+# The package is small. The last two lines of ``pyproject.toml`` make it a plugin: they set the
+# name of the plugin, and the module with its hooks.
 
-print((here / "skyred-dust" / "pyproject.toml").read_text())
+print((folder / "skyred-dust" / "pyproject.toml").read_text())
 
 # %%
 # The module contains a maker, and the hook that registers it. This maker skips short runs; replace
 # ``make`` with your own code.
 
-print((here / "skyred-dust" / "src" / "skyred_dust" / "__init__.py").read_text())
+print((folder / "skyred-dust" / "src" / "skyred_dust" / "__init__.py").read_text())
 
 # %%
 # Install
@@ -56,7 +56,7 @@ print((here / "skyred-dust" / "src" / "skyred_dust" / "__init__.py").read_text()
 
 options = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation")
 pip = (sys.executable, "-m", "pip", "install", *options)
-subprocess.run([*pip, "--target", str(site), str(here / "skyred-dust")], check=True)
+subprocess.run([*pip, "--target", str(site), str(folder / "skyred-dust")], check=True)
 
 shell("skyred show dust-veto")
 
@@ -72,11 +72,11 @@ shell("skyred plugins | grep -A 1 '^dust'")
 # ---
 # The package contains an example analysis.
 
-print((here / "skyred-dust" / "example.yaml").read_text())
+print((folder / "skyred-dust" / "example.yaml").read_text())
 
 # %%
-# All four runs last ten minutes; with a limit of eleven, all would be skipped, and skyred would
-# report this.
+# All four runs last ten minutes. With a limit of eleven minutes, all would be skipped, and skyred
+# would report this.
 
 shell("skyred run example.yaml -o result", "skyred-dust")
 
@@ -86,7 +86,7 @@ shell("skyred run example.yaml -o result", "skyred-dust")
 
 import json
 
-report = json.loads((here / "skyred-dust" / "result" / "report.json").read_text())
+report = json.loads((folder / "skyred-dust" / "result" / "report.json").read_text())
 for owner in report["plugins"]:
     print(owner)
 
@@ -96,7 +96,7 @@ for owner in report["plugins"]:
 # The generated test checks all requirements for makers, on which skyred relies when it sends your
 # maker to workers and caches its results.
 
-print((here / "skyred-dust" / "tests" / "test_components.py").read_text())
+print((folder / "skyred-dust" / "tests" / "test_components.py").read_text())
 
 # %%
 shell("python -m pytest -q -p no:cacheprovider", "skyred-dust")
@@ -105,8 +105,8 @@ shell("python -m pytest -q -p no:cacheprovider", "skyred-dust")
 # Share
 # -----
 # ``python -m build`` builds a wheel; users who install it can write ``{kind: dust-veto}`` in their
-# YAML files. Run the checks in your continuous integration, and pin the minor version of skyred, as
-# ``pyproject.toml`` does.
+# YAML files. Run the checks in your continuous integration, and pin the minor version of skyred,
+# as ``pyproject.toml`` does.
 #
 # More: :doc:`/how-to/plugin` on hooks, archives and watchers; :doc:`/plugins/index` for more
 # plugins; :doc:`your own estimator and fitter <own_estimator_and_fitter>`.

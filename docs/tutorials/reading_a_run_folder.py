@@ -9,7 +9,7 @@ Read the output of a run with or without skyred, verify it, and run the analysis
 # Create a run folder
 # -------------------
 # This short analysis computes a spectrum from an on region, with off regions around it. Reduced
-# chunks are cached; here the cache has its own folder so that it is empty at first.
+# chunks are cached; this page uses a separate cache folder, which is empty at first.
 
 import os
 import tempfile
@@ -19,10 +19,10 @@ from astropy import units as u
 
 from skyred import Pipeline
 
-here = Path(tempfile.mkdtemp())
+folder = Path(tempfile.mkdtemp())
 archive = "$GAMMAPY_DATA/hess-dl3-dr1" if "GAMMAPY_DATA" in os.environ else "sim:crab"
 
-text = """
+yaml_text = """
 data:
   crab:
     archive: sim:crab
@@ -46,25 +46,25 @@ fit: {kind: newton}
 estimate:
   - {kind: flux-points, source: crab, energy_edges: [0.7 TeV, 1 TeV, 2 TeV, 4 TeV, 10 TeV, 30 TeV]}
 """.replace("sim:crab", archive)
-pipeline = Pipeline.from_yaml(text)
-first = pipeline.run(here / "crab", cache=here / "cache")
+pipeline = Pipeline.from_yaml(yaml_text)
+pipeline.run(folder / "crab", cache=folder / "cache")
 
 # %%
-# The folder was created when the run had ended, with all its files:
+# The folder is created at the end of the run, with all its files:
 
-for path in sorted((here / "crab").rglob("*")):
+for path in sorted((folder / "crab").rglob("*")):
     if path.is_file():
-        print(f"{path.relative_to(here)}")
+        print(f"{path.relative_to(folder)}")
 
 # %%
 # With skyred
 # -----------
-# ``Result.read`` returns the same as ``run``, at any later time. The files are first compared with
+# ``Result.read`` returns the same result as ``run``. The files are first compared with
 # ``SHA256SUMS``.
 
 from skyred import Result
 
-result = Result.read(here / "crab")
+result = Result.read(folder / "crab")
 print(result.fit)
 
 # %%
@@ -73,8 +73,8 @@ result.estimates["flux-points"].plot()
 # %%
 # The models are set on the datasets, so further results can be computed directly:
 
-flux, below, above = result.models["crab"].spectral_model.integral_error(1 * u.TeV, 10 * u.TeV)
-print(f"flux from 1 to 10 TeV: {flux:.3g} -{below.value:.1g} +{above.value:.1g}")
+flux, errn, errp = result.models["crab"].spectral_model.integral_error(1 * u.TeV, 10 * u.TeV)
+print(f"flux from 1 to 10 TeV: {flux:.3g} -{errn.value:.1g} +{errp.value:.1g}")
 
 # %%
 # With gammapy alone
@@ -85,11 +85,11 @@ from gammapy.datasets import Datasets
 from gammapy.estimators import FluxPoints
 from gammapy.modeling.models import Models
 
-datasets = Datasets.read(here / "crab" / "datasets" / "datasets.yaml")
-models = Models.read(here / "crab" / "models.yaml")
+datasets = Datasets.read(folder / "crab" / "datasets" / "datasets.yaml")
+models = Models.read(folder / "crab" / "models.yaml")
 datasets.models = models
 points = FluxPoints.read(
-    here / "crab" / "estimates" / "flux-points.fits", reference_model=models["crab"]
+    folder / "crab" / "estimates" / "flux-points.fits", reference_model=models["crab"]
 )
 print(f"stat {datasets.stat_sum():.2f}, {len(points.to_table())} flux points")
 
@@ -101,72 +101,71 @@ print(f"stat {datasets.stat_sum():.2f}, {len(points.to_table())} flux points")
 
 from astropy.table import Table
 
-log = Table.read(here / "crab" / "observations.ecsv")
+log = Table.read(folder / "crab" / "observations.ecsv")
 log["entry", "obs_id", "status", "reason", "counts"]
 
 # %%
 # Provenance
 # ----------
-# ``config.yaml`` is the complete configuration, with all defaults: ``skyred run crab/config.yaml -o
-# again`` repeats the analysis. ``report.json`` has the versions, the plugins, and each file that
-# was read, with its sha256.
+# ``config.yaml`` is the complete configuration, with all defaults: ``skyred run crab/config.yaml
+# -o again`` repeats the analysis. ``report.json`` has the versions, the plugins, and each file
+# that was read, with its sha256.
 
 import json
 
-report = json.loads((here / "crab" / "report.json").read_text())
+report = json.loads((folder / "crab" / "report.json").read_text())
 print("state:", report["state"])
 for package, version in report["versions"].items():
     print(f"{package:8} {version}")
 for step in report["steps"]:
     print(f"{step['name']:8} {step['summary']}")
-for file in report["inputs"]:
-    print(file["sha256"][:16], Path(file["path"]).name)
+for input_file in report["inputs"]:
+    print(input_file["sha256"][:16], Path(input_file["path"]).name)
 
 # %%
-# The digest is that of the pipeline. Two runs with the same digest have the same configuration,
-# however it was written:
+# The digest identifies the pipeline. Two runs with the same digest have equivalent configurations:
 
 print(report["digest"] == pipeline.digest())
 
 # %%
 # Detect changed files
 # --------------------
-# Here one word in the fitted models is changed:
+# This code changes one word in the fitted models:
 
 from skyred import OutputError
 
-path = here / "crab" / "models.yaml"
+path = folder / "crab" / "models.yaml"
 original = path.read_text()
 path.write_text(original.replace("frozen: true", "frozen: false", 1))
 try:
-    Result.read(here / "crab")
+    Result.read(folder / "crab")
 except OutputError as error:
-    print(str(error).replace(str(here), "..."))
+    print(str(error).replace(str(folder), "..."))
 
 path.write_text(original)
-print(Result.read(here / "crab").fit.success)
+print(Result.read(folder / "crab").fit.success)
 
 # %%
 # In a shell, ``sha256sum -c SHA256SUMS`` in the folder does the same without skyred.
 #
 # Use the cache
 # -------------
-# Reduced runs are cached in chunks, here of two runs. The same command uses them again, and so does
-# another analysis that needs the same reduction. Here only the model is changed, and no events are
+# Reduced runs are cached in chunks, here of two runs. They are used by the same command, and by
+# other analyses that need the same reduction. Here only the model is changed, and no events are
 # read:
 
 shape = "{type: lp, alpha: 2.3, beta: 0.1, amplitude: 3e-11 cm-2 s-1 TeV-1, reference: 1 TeV}"
-curved = Pipeline.from_yaml(text, overrides=[f"model[0].spectral={shape}"])
-second = curved.run(cache=here / "cache")
-second.observations["obs_id", "status", "counts"]
+curved_pipeline = Pipeline.from_yaml(yaml_text, overrides=[f"model[0].spectral={shape}"])
+curved_result = curved_pipeline.run(cache=folder / "cache")
+curved_result.observations["obs_id", "status", "counts"]
 
 # %%
-print(second.fit)
+print(curved_result.fit)
 
 # %%
-# Cached runs are bit-identical to reduced ones: the cache key contains every option, file, source
-# code and version. After a change of the geometry, the key is different, and the runs are reduced
-# again.
+# Cached runs are bit-identical to newly reduced runs, because the cache key depends on every
+# option, file, source code and version. If the geometry is changed, the key is different, and the
+# runs are reduced again.
 #
 # :doc:`/how-to/resume` explains what is cached, for how long, and how to delete it;
 # :doc:`/how-to/run-folder` is a summary of this page.

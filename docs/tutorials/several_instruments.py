@@ -7,10 +7,10 @@ Fit maps of one instrument and spectra of another together, each with its own re
 
 # %%
 # Each entry of ``data:`` is reduced, or read, separately; then all entries are fitted together.
-# Here one entry is reduced from event lists to a map, and the other consists of on-off spectra that
-# are already reduced. With gammapy's example data, these are the spectra of the Crab nebula
-# published by VERITAS. Without them, they are from a second simulated array with more livetime, and
-# are reduced here first.
+# Here one entry is reduced from event lists to a map, and the other consists of on-off spectra
+# that are already reduced. With gammapy's example data, these are the spectra of the Crab nebula
+# published by VERITAS. Without them, they are simulated with another seed and a longer livetime,
+# and reduced first.
 
 import os
 import tempfile
@@ -18,12 +18,11 @@ from pathlib import Path
 
 from skyred import Pipeline
 
-here = Path(tempfile.mkdtemp())
-real = "GAMMAPY_DATA" in os.environ
-archive = "$GAMMAPY_DATA/hess-dl3-dr1" if real else "sim:crab"
+folder = Path(tempfile.mkdtemp())
+archive = "$GAMMAPY_DATA/hess-dl3-dr1" if "GAMMAPY_DATA" in os.environ else "sim:crab"
 spectra = "$GAMMAPY_DATA/joint-crab/spectra/veritas/pha_obs*.fits"
 
-if not real:
+if "GAMMAPY_DATA" not in os.environ:
     spectra_pipeline = Pipeline.from_yaml("""
 data:
   other:
@@ -39,8 +38,8 @@ data:
       - {kind: safe-mask, methods: aeff-max, aeff_percent: 10}
     stack: {kind: keep}
 """)
-    spectra_pipeline.run(here / "spectra")
-    spectra = here / "spectra" / "datasets" / "datasets.yaml"
+    spectra_pipeline.run(folder / "spectra")
+    spectra = folder / "spectra" / "datasets" / "datasets.yaml"
 
 # %%
 # Configuration with two entries
@@ -51,7 +50,7 @@ data:
 # spectra have off counts. All datasets have 20 energy bins per decade: flux points of several
 # datasets need the same bin edges.
 
-text = """
+yaml_text = """
 data:
   maps:
     archive: sim:crab
@@ -87,13 +86,13 @@ estimate:
 # %%
 # Reduce the data
 # ---------------
-# With ``names: entry``, datasets that are read are named after their entry and numbered. By default
-# they keep the names in ``datasets.yaml``.
+# With ``names: entry``, datasets that are read are named after their entry and numbered. By
+# default they keep the names in ``datasets.yaml``.
 
 from skyred import Orchestrator
 
-joint = Orchestrator(Pipeline.from_yaml(text))
-datasets = joint.reduce()
+orchestrator = Orchestrator(Pipeline.from_yaml(yaml_text))
+datasets = orchestrator.reduce()
 for dataset in datasets:
     counts = dataset.counts.data.sum()
     print(f"{dataset.name:10} {dataset.tag:22} {dataset.stat_type:6} {counts:.0f} counts")
@@ -102,14 +101,14 @@ for dataset in datasets:
 # Maps use the Cash statistic, spectra with off counts the W statistic; their sum is minimised. The
 # parameters of the source are shared, the background norm belongs to the maps.
 
-fit = joint.fit()
+fit = orchestrator.fit()
 print(fit)
 
 # %%
 # Compare the instruments
 # -----------------------
-# The same models, fitted to the datasets of one entry with :func:`skyred.fit`. Spectra do not
-# constrain the position, so it is fixed for them.
+# Fit the same models to the datasets of each entry with :func:`skyred.fit`. Spectra do not
+# constrain the position, so it is fixed in their fit.
 
 from gammapy.datasets import Datasets
 
@@ -119,7 +118,7 @@ fits = {"joint": fit}
 for entry in ("maps", "spectra"):
     names = [name for name in datasets.names if name.startswith(entry)]
     subset = Datasets([datasets[name].copy(name=name) for name in names])
-    subset.models = joint.models.copy()
+    subset.models = orchestrator.models.copy()
     if entry == "spectra":
         subset.models["crab"].spatial_model.freeze()
     fits[entry] = skyred.fit(subset)
@@ -145,14 +144,14 @@ ax.legend()
 figure.tight_layout()
 
 # %%
-# If the joint region is not where the two others overlap, the instruments disagree: check their
-# energy scales and backgrounds before you use the errors of the joint fit.
+# If the two other regions do not overlap with the joint region, the instruments disagree: check
+# their energy scales and backgrounds before you use the errors of the joint fit.
 #
 # Flux points
 # -----------
 # In each energy bin the norm of the source is fitted to all instruments together.
 
-joint.estimate()["flux-points"].plot()
+orchestrator.estimate()["flux-points"].plot()
 
 # %%
 # :doc:`/how-to/several-instruments` fits five instruments from 30 GeV to 30 TeV, and compares the

@@ -22,6 +22,7 @@ from .components.gammapy import (
     CountsTemplate as CountsTemplate,
     EnergyAxis as EnergyAxis,
     ExcessMap as ExcessMap,
+    FileList as FileList,
     FluxPoints as FluxPoints,
     FluxProfile as FluxProfile,
     FoVBackground as FoVBackground,
@@ -117,8 +118,8 @@ from .interfaces import (
     value as value,
 )
 from .interfaces.engine import (
+    block_interrupts as block_interrupts,
     cores as cores,
-    interrupts_held as interrupts_held,
 )
 from .interfaces.objective import (
     Objective as Objective,

@@ -159,15 +159,15 @@ def warn_of_old_name(old: str, new: str) -> None:
 class SkyredError(Exception):
     """Base class of the errors of skyred; `exit_code` is the exit code of the command line.
 
-    Errors that correspond to a `ValueError` of gammapy are also a `ValueError`: invalid models,
-    impossible fits, runs that are missing in an archive.
+    Errors for which gammapy raises a `ValueError` are also a `ValueError`: invalid models,
+    impossible fits, and runs that are missing in an archive.
     """
 
     exit_code = 1
 
 
 class FieldError(SkyredError, ValueError):
-    """An invalid value of a field of a component.
+    """Raised if the value of a field of a component is invalid.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ class FieldError(SkyredError, ValueError):
 
 
 class ConfigError(SkyredError, ValueError):
-    """An invalid configuration, with all its problems.
+    """Raised if a configuration is invalid; contains all its problems.
 
     Parameters
     ----------
@@ -212,75 +212,75 @@ class ConfigError(SkyredError, ValueError):
 
 
 class PluginError(SkyredError):
-    """Plugins that are faulty or in conflict."""
+    """Raised if plugins are faulty or in conflict."""
 
     exit_code = 2
 
 
 class ArchiveError(SkyredError, ValueError):
-    """An archive that cannot be opened, or in which the requested data are missing."""
+    """Raised if an archive cannot be opened, or does not contain the requested data."""
 
     exit_code = 2
 
 
 class OutputError(SkyredError):
-    """A run folder that cannot be written, or a folder that is not a run folder."""
+    """Raised if a run folder cannot be written, or a folder is not a run folder."""
 
     exit_code = 2
 
 
 class DiskError(OutputError):
-    """A disk that is full, over quota, read-only or broken while a run is written."""
+    """Raised if a run cannot be written because the disk is full, over quota or read-only."""
 
 
 class FileError(SkyredError):
-    """A file that is damaged, or that would run code or refer to files outside its folder."""
+    """Raised if a file is damaged, would run code, or refers to files outside its folder."""
 
     exit_code = 2
 
 
 class CacheError(SkyredError):
-    """A cache that cannot be created, or that other users could have written to."""
+    """Raised if a cache cannot be created, or if other users could have written to it."""
 
     exit_code = 2
 
 
 class EngineError(SkyredError):
-    """Workers that cannot be started or reached, or that are incompatible."""
+    """Raised if workers cannot be started or reached, or are incompatible."""
 
     exit_code = 2
 
 
 class StepError(SkyredError, AttributeError):
-    """An output of a step that is set before the previous step has run."""
+    """Raised if the output of a step is replaced before the previous step has run."""
 
 
 class RunsFailedError(SkyredError):
-    """Observations that could not be reduced, with one line for each of them."""
+    """Raised if observations could not be reduced; the message has one line for each of them."""
 
     exit_code = 3
 
 
 class PrepareError(SkyredError):
-    """A maker that cannot be prepared with the selected runs."""
+    """Raised if a maker cannot be prepared with the selected runs."""
 
     exit_code = 2
 
 
 class ModelError(SkyredError, ValueError):
-    """Models that cannot be built from the configuration."""
+    """Raised if models cannot be built from the configuration."""
 
     exit_code = 2
 
 
 class ExportError(SkyredError):
-    """A component that cannot be expressed in plain gammapy."""
+    """Raised if a component cannot be expressed in plain gammapy."""
 
     exit_code = 2
 
 
 class FitError(SkyredError, ValueError):
-    """A fit that is not possible."""
+    """Raised if a fit is not possible."""
 
     exit_code = 4
 

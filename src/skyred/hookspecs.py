@@ -1,8 +1,8 @@
-"""The hooks: what a plugin can add (components, archives, commands), and how it can watch runs.
+"""The hooks of plugins: to add components, archives and commands, and to watch runs.
 
-Only components change data; the lifecycle hooks watch. They are called in the parent process, with
-frozen records, and their return values are ignored. An exception in a hook is logged and recorded
-with the name of the plugin, and does not stop the run.
+Only components change data; lifecycle hooks watch a run. These hooks are called in the parent
+process, with frozen records, and their return values are ignored. An exception in such a hook is
+logged and recorded with the name of the plugin, and does not stop the run.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def skyred_components() -> Iterable[type[Component]]:  # type: ignore[empty-body
 
     It is called once in each process that loads plugins. A plugin whose hook raises an exception,
     or returns anything that is not a component class of an unused kind, is faulty: ``skyred
-    plugins`` reports it, and no run starts until it is fixed or blocked.
+    plugins`` reports the plugin, and no run starts until the plugin is fixed or blocked.
 
     .. versionadded:: 0.1
 
@@ -71,9 +71,10 @@ def skyred_commands(cli: click.Group) -> None:
 
     It is called by ``skyred --help``, by ``skyred plugins``, and for a command that is not one of
     ``run``, ``check``, ``plugins``, ``show`` and ``cache``. It is only called for entry points of
-    the group ``skyred.commands``. They belong in a module of their own, which imports slow modules
-    inside the commands, because help imports all of them. A plugin whose hook raises an exception,
-    or adds an existing command, adds none; help and ``skyred plugins`` report it.
+    the group ``skyred.commands``. Define them in a separate module that imports slow modules inside
+    the commands, because ``skyred --help`` imports all such modules. If the hook raises an
+    exception, or adds an existing command, all commands of the plugin are ignored, and the help and
+    ``skyred plugins`` report the plugin.
 
     .. versionadded:: 0.1
 
@@ -87,7 +88,7 @@ def skyred_commands(cli: click.Group) -> None:
 
 @hookspec
 def skyred_run_started(run: Run) -> None:
-    """Watch a run start, before its first step.
+    """Handle the start of a run, before its first step.
 
     .. versionadded:: 0.1
 
@@ -101,7 +102,7 @@ def skyred_run_started(run: Run) -> None:
 
 @hookspec
 def skyred_step_started(run: Run, step: str) -> None:
-    """Watch a step start.
+    """Handle the start of a step.
 
     It is also called for steps that are run one by one from Python, outside a run.
 
@@ -118,7 +119,7 @@ def skyred_step_started(run: Run, step: str) -> None:
 
 @hookspec
 def skyred_observation_reduced(run: Run, outcome: Outcome) -> None:
-    """Watch the outcome of an observation.
+    """Handle the outcome of the reduction of an observation.
 
     It is called once for each selected observation, when its chunk of observations has been
     reduced or read from the cache. The order does not depend on the engine.
@@ -137,7 +138,7 @@ def skyred_observation_reduced(run: Run, outcome: Outcome) -> None:
 
 @hookspec
 def skyred_step_finished(run: Run, step: str, record: StepRecord) -> None:
-    """Watch a step end.
+    """Handle the end of a step.
 
     It is not called for a step that raises an exception or is interrupted: `skyred_run_finished`
     follows.
@@ -157,11 +158,11 @@ def skyred_step_finished(run: Run, step: str, record: StepRecord) -> None:
 
 @hookspec
 def skyred_run_finished(run: Run, report: Report) -> None:
-    """Watch a run end, before its folder is published.
+    """Handle the end of a run, before its folder is published.
 
     It is called for failed and interrupted runs too. Files that it writes into `run.folder` are
     published with the run. An `OSError` because the disk is full or broken stops the publication,
-    for the files may be incomplete; other exceptions do not.
+    because the files may be incomplete; other exceptions do not.
 
     .. versionadded:: 0.1
 

@@ -1,4 +1,4 @@
-"""The pipeline, which can be read from YAML, checked, exported and run."""
+"""The pipeline of an analysis, with methods to read, check, export and run it."""
 
 from __future__ import annotations
 
@@ -124,8 +124,8 @@ class Pipeline(Chain):
     def check(self) -> None:  # type: ignore[override]  # a pipeline is not nested
         """Check the pipeline, without reading data.
 
-        Pipelines are also checked when they are read from YAML, and those that were built in Python
-        before they run.
+        A pipeline is also checked when it is read from YAML, or, if it was built in Python, before
+        it is run.
 
         Raises
         ------

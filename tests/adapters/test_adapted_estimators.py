@@ -1,4 +1,4 @@
-"""gammapy's estimators in a pipeline: each registered class, compared with its direct use."""
+"""All estimators in gammapy's registry have the same results in a pipeline as without it."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ from skyred.errors import FieldError, ModelError
 from skyred.products.gammapy_product import GammapyProduct
 
 EDGES = [1, 3, 10] * u.TeV
-ALL = [1, 10] * u.TeV
-ROUGH = Fit(optimize_opts={"strategy": 0, "tol": 1000})  # ends early: its precision does not matter
+ONE_BIN = [1, 10] * u.TeV
+# ends early, since both results have the same precision
+FAST_FIT = Fit(optimize_opts={"strategy": 0, "tol": 1000})
 
 
 def source(spatial: bool = True) -> SkyModel:
@@ -41,15 +42,15 @@ def source(spatial: bool = True) -> SkyModel:
     return SkyModel(spectral, point if spatial else None, name="crab")
 
 
-def maps() -> Datasets:
+def map_datasets() -> Datasets:
     dataset = small.map_dataset()
     dataset.models = [source(), FoVBackgroundModel(dataset_name="map")]
     dataset.fake(1)
     return Datasets([dataset])
 
 
-def maps_without_psf() -> Datasets:
-    """Return maps without a PSF: gammapy's kernels cost most of a fit."""
+def map_datasets_without_psf() -> Datasets:
+    """Return a map without PSF, since gammapy's kernels take most of the time of a fit."""
     dataset = small.map_dataset(psf="none")
     dataset.models = [source(), FoVBackgroundModel(dataset_name="map")]
     dataset.fake(1)
@@ -70,7 +71,7 @@ def annuli() -> list[Any]:
 
 @attrs.frozen
 class Case:
-    """An estimator, its datasets, and how plain gammapy runs it on them."""
+    """An estimator, its datasets, and a function that runs it in plain gammapy."""
 
     estimator: Callable[[], Any]
     datasets: Callable[[], Datasets]
@@ -87,22 +88,26 @@ def sensitivity(_: Any, datasets: Datasets) -> Any:
     return ge.ParameterSensitivityEstimator(amplitude, 0, rtol=0.1).run(datasets) * amplitude.unit
 
 
-# a class of gammapy's registry without a case here fails the test: add one if it works
+# if a class in gammapy's registry has no case, the test fails: add one
 CASES = {
-    ge.ExcessMapEstimator: Case(lambda: ge.ExcessMapEstimator("0.1 deg"), maps, run_on_first),
-    ge.TSMapEstimator: Case(lambda: ge.TSMapEstimator(kernel_width="0.2 deg"), maps_without_psf),
+    ge.ExcessMapEstimator: Case(
+        lambda: ge.ExcessMapEstimator("0.1 deg"), map_datasets, run_on_first
+    ),
+    ge.TSMapEstimator: Case(
+        lambda: ge.TSMapEstimator(kernel_width="0.2 deg"), map_datasets_without_psf
+    ),
     ge.FluxPointsEstimator: Case(lambda: ge.FluxPointsEstimator(EDGES, source="crab"), spectrum),
     ge.ASmoothMapEstimator: Case(
         lambda: ge.ASmoothMapEstimator(scales=[0.05, 0.1] * u.deg, threshold=2.5),
-        maps,
+        map_datasets,
         run_on_first,
     ),
     ge.LightCurveEstimator: Case(
-        lambda: ge.LightCurveEstimator(energy_edges=ALL, source="crab"), spectrum
+        lambda: ge.LightCurveEstimator(energy_edges=ONE_BIN, source="crab"), spectrum
     ),
     ge.SensitivityEstimator: Case(ge.SensitivityEstimator, spectrum, run_on_first),
     ge.FluxProfileEstimator: Case(
-        lambda: ge.FluxProfileEstimator(annuli(), energy_edges=ALL), maps_without_psf
+        lambda: ge.FluxProfileEstimator(annuli(), energy_edges=ONE_BIN), map_datasets_without_psf
     ),
     ge.ParameterEstimator: Case(
         lambda: ge.ParameterEstimator(null_value=1e-11),
@@ -110,7 +115,7 @@ CASES = {
         lambda estimator, datasets: estimator.run(datasets, "amplitude"),
         "amplitude",
     ),
-    # its parameter is of a model that is not that of the datasets, as in a pipeline
+    # as in a pipeline, the parameter belongs to a model that is not in the datasets
     ge.ParameterSensitivityEstimator: Case(
         lambda: ge.ParameterSensitivityEstimator(source().spectral_model.amplitude, 0, rtol=0.1),
         spectrum,
@@ -118,46 +123,46 @@ CASES = {
     ),
     # not in the registry
     ge.EnergyDependentMorphologyEstimator: Case(
-        lambda: ge.EnergyDependentMorphologyEstimator(EDGES, source="crab", fit=ROUGH),
-        maps_without_psf,
+        lambda: ge.EnergyDependentMorphologyEstimator(EDGES, source="crab", fit=FAST_FIT),
+        map_datasets_without_psf,
     ),
 }
 
 
-def assert_same(actual: Any, expected: Any, where: str = "") -> None:
-    """Compare the results of two estimators, of any type."""
+def assert_same(actual: Any, expected: Any, path: str = "") -> None:
+    """Check that two results of any type agree; `path` locates them in the messages."""
     assert type(actual) is type(expected) or np.isscalar(expected) or isinstance(expected, list), (
-        where
+        path
     )
     if isinstance(expected, ge.FluxMaps):
-        # gammapy never sets niter where its search does not begin
+        # gammapy does not set niter if it does not search a minimum
         for name in set(expected.available_quantities) - {"niter"}:
             assert_same(getattr(actual, name), getattr(expected, name), name)
     elif isinstance(expected, dict | Maps):
         assert set(actual) == set(expected)
         for name in expected:
-            assert_same(actual[name], expected[name], f"{where}.{name}")
+            assert_same(actual[name], expected[name], f"{path}.{name}")
     elif isinstance(expected, Table):
         assert actual.pformat(-1, -1) == expected.pformat(-1, -1)
     elif isinstance(expected, Map):
         assert actual.unit == expected.unit
-        # maps are written as fluxes, and read back as norms: float32 in between
-        np.testing.assert_allclose(actual.data, expected.data, rtol=1e-5, err_msg=where)
+        # maps are written as fluxes in float32, and read back as norms
+        np.testing.assert_allclose(actual.data, expected.data, rtol=1e-5, err_msg=path)
     elif isinstance(expected, list) and isinstance(expected[0], str):
         assert list(actual) == expected
     else:
         np.testing.assert_allclose(
-            u.Quantity(actual), u.Quantity(expected), rtol=1e-9, err_msg=where
+            u.Quantity(actual), u.Quantity(expected), rtol=1e-9, err_msg=path
         )
 
 
-def registered() -> list[type]:
+def estimator_classes() -> list[type]:
     return [*ge.ESTIMATOR_REGISTRY, ge.EnergyDependentMorphologyEstimator]
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("cls", registered(), ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", estimator_classes(), ids=lambda cls: cls.__name__)
 def test_product_of_every_gammapy_estimator_can_be_written_read_and_plotted(
     cls: type, tmp_path: Path
 ) -> None:
@@ -165,11 +170,13 @@ def test_product_of_every_gammapy_estimator_can_be_written_read_and_plotted(
 
     case = CASES[cls]
     datasets = case.datasets()
-    before = [(dataset.counts.data.copy(), dataset.models.to_dict()) for dataset in datasets]
+    original_content = [
+        (dataset.counts.data.copy(), dataset.models.to_dict()) for dataset in datasets
+    ]
     models = list(datasets.models)
-    adapted = Estimator.adapt(case.estimator(), name="it", parameter=case.parameter)
+    adapted = Estimator.adapt(case.estimator(), name="product", parameter=case.parameter)
     product = adapted.estimate(datasets, None)
-    for dataset, (counts, model_dict) in zip(datasets, before, strict=True):
+    for dataset, (counts, model_dict) in zip(datasets, original_content, strict=True):
         assert (dataset.counts.data == counts).all()
         assert dataset.models.to_dict() == model_dict
     assert all(
@@ -180,24 +187,24 @@ def test_product_of_every_gammapy_estimator_can_be_written_read_and_plotted(
     files = product.write(tmp_path)
     assert files
     assert all(path.is_file() for path in files)
-    again = GammapyProduct.read(tmp_path, "it", None)
-    assert_same(again.value, product.value)
+    read_back = GammapyProduct.read(tmp_path, "product", None)
+    assert_same(read_back.value, product.value)
     assert len(product.table()) > 0
     for draw in product.pictures().values():
         ax = draw()
         assert ax.get_xlabel()
-        assert ax.get_title().startswith("it")
+        assert ax.get_title().startswith("product")
         plt.close("all")
 
 
 def test_parameter_estimator_runs_for_all_free_parameters() -> None:
-    class Value:
+    class ValueEstimator:
         """Return the value of a parameter, with the signature of `ParameterEstimator`."""
 
         def run(self, datasets: Datasets, parameter: Any) -> dict[str, float]:
             return {"value": datasets.parameters[parameter].value}
 
-    product = Estimator.adapt(Value()).estimate(maps(), None)
+    product = Estimator.adapt(ValueEstimator()).estimate(map_datasets(), None)
     free = ["crab.spectral.amplitude", "crab.spatial.lon_0", "map-bkg.spectral.norm"]
     assert list(product.value) == free
     assert product.value["crab.spatial.lon_0"]["value"] == pytest.approx(83.652)
@@ -210,51 +217,49 @@ def test_missing_parameter_is_reported_with_the_available_ones() -> None:
 
 
 def test_estimator_of_one_dataset_refuses_several() -> None:
-    both = Datasets([small.map_dataset("a"), small.map_dataset("b")])
+    datasets = Datasets([small.map_dataset("a"), small.map_dataset("b")])
     with pytest.raises(ModelError, match="needs one dataset, but got 2: stack them"):
-        Estimator.adapt(ge.ExcessMapEstimator("0.1 deg")).estimate(both, None)
+        Estimator.adapt(ge.ExcessMapEstimator("0.1 deg")).estimate(datasets, None)
 
 
 def test_models_shared_by_datasets_stay_shared_in_the_copy() -> None:
-    class Shares:
+    class AmplitudeEstimator:
         def run(self, datasets: Datasets) -> float:
-            model_copy, original_model = (
-                dataset.models["crab"].spectral_model for dataset in datasets
-            )
-            assert model_copy.amplitude is original_model.amplitude
-            model_copy.amplitude.value = 0
+            first, second = (dataset.models["crab"].spectral_model for dataset in datasets)
+            assert first.amplitude is second.amplitude
+            first.amplitude.value = 0
             return 1.0
 
-    both = Datasets([small.spectrum_dataset("a"), small.spectrum_dataset("b")])
-    both.models = [source(spatial=False)]
-    assert Estimator.adapt(Shares()).estimate(both, None).value == 1
-    assert both.models["crab"].spectral_model.amplitude.value == 3e-11
+    datasets = Datasets([small.spectrum_dataset("a"), small.spectrum_dataset("b")])
+    datasets.models = [source(spatial=False)]
+    assert Estimator.adapt(AmplitudeEstimator()).estimate(datasets, None).value == 1
+    assert datasets.models["crab"].spectral_model.amplitude.value == 3e-11
 
 
 def test_object_with_another_signature_is_refused() -> None:
     from gammapy.makers import FoVBackgroundMaker
 
-    axis = [0, 1] * u.deg
+    x_edges = [0, 1] * u.deg
     with pytest.raises(FieldError, match=r"run\(image, image_err, mask\); expected an estimator"):
-        Estimator.adapt(ge.ImageProfileEstimator(x_edges=axis))
+        Estimator.adapt(ge.ImageProfileEstimator(x_edges=x_edges))
     with pytest.raises(FieldError, match=r"is a FoVBackgroundMaker, with run\(dataset"):
         Estimator.adapt(FoVBackgroundMaker())
 
 
-def test_strings_and_numbers_read_back_from_yaml(tmp_path: Path) -> None:
-    value = {"a": [1.5, 2.5] * u.TeV, "b": {"texts": ["x", "y"], "none": None}, "c": np.int64(3)}
-    GammapyProduct("it", value).write(tmp_path)
-    again = GammapyProduct.read(tmp_path, "it", None).value
-    assert (again["a"] == value["a"]).all()
-    assert again["b"] == value["b"]
-    assert again["c"] == 3
-    assert GammapyProduct("it", value["a"].value).table().colnames == ["value"]
+def test_strings_and_numbers_are_read_back_from_yaml(tmp_path: Path) -> None:
+    value = {"a": [1.5, 2.5] * u.TeV, "b": {"strings": ["x", "y"], "none": None}, "c": np.int64(3)}
+    GammapyProduct("product", value).write(tmp_path)
+    read_back = GammapyProduct.read(tmp_path, "product", None).value
+    assert (read_back["a"] == value["a"]).all()
+    assert read_back["b"] == value["b"]
+    assert read_back["c"] == 3
+    assert GammapyProduct("product", value["a"].value).table().colnames == ["value"]
 
 
 def test_product_without_file_format_is_reported_by_name(tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="it: a object cannot be written"):
-        GammapyProduct("it", object()).write(tmp_path)
+    with pytest.raises(TypeError, match="product: a object cannot be written"):
+        GammapyProduct("product", object()).write(tmp_path)
     with pytest.raises(TypeError, match=r"a\.b is a object; only numbers, strings"):
-        GammapyProduct("it", {"a": {"b": object()}}).write(tmp_path)
+        GammapyProduct("product", {"a": {"b": object()}}).write(tmp_path)
     with pytest.raises(TypeError, match="has an unknown format"):
         GammapyProduct.read(tmp_path, "other", None)

@@ -1,4 +1,4 @@
-"""gammapy's makers in a pipeline: each registered class, compared with its direct use."""
+"""All makers in gammapy's registry have the same results in a pipeline as without it."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from skyred.errors import ConfigError, FieldError, RunsFailedError
 CENTER = SkyCoord(83.633, 22.014, unit="deg")
 REGION = "icrs; circle(83.633, 22.014, 0.15)"
 ENERGY = {"min": "1 TeV", "max": "10 TeV", "bins": 1}
-TRUE = {"min": "0.5 TeV", "max": "20 TeV", "bins": 4}
+ENERGY_TRUE = {"min": "0.5 TeV", "max": "20 TeV", "bins": 4}
 
 
 def map_target() -> MapDataset:
     energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=1)
-    true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=4, name="energy_true")
+    energy_true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=4, name="energy_true")
     geom = WcsGeom.create(skydir=CENTER, width=2, binsz=0.1, frame="icrs", axes=[energy])
-    return MapDataset.create(geom, energy_axis_true=true, binsz_irf=0.5 * u.deg, name="map")
+    return MapDataset.create(geom, energy_axis_true=energy_true, binsz_irf=0.5 * u.deg, name="map")
 
 
 def spectrum_target() -> SpectrumDataset:
     energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=1)
-    true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=4, name="energy_true")
+    energy_true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=4, name="energy_true")
     geom = RegionGeom.create("icrs;circle(83.633, 22.014, 0.15)", axes=[energy])
-    return SpectrumDataset.create(geom, energy_axis_true=true, name="spectrum")
+    return SpectrumDataset.create(geom, energy_axis_true=energy_true, name="spectrum")
 
 
 def map_geometry() -> MapGeometry:
@@ -49,13 +49,13 @@ def map_geometry() -> MapGeometry:
         bin_size="0.1 deg",
         irf_bin_size="0.5 deg",
         energy=EnergyAxis(**ENERGY),
-        energy_true=EnergyAxis(**TRUE),
+        energy_true=EnergyAxis(**ENERGY_TRUE),
     )
 
 
 def spectrum_geometry() -> SpectrumGeometry:
     return SpectrumGeometry(
-        on_region=REGION, energy=EnergyAxis(**ENERGY), energy_true=EnergyAxis(**TRUE)
+        on_region=REGION, energy=EnergyAxis(**ENERGY), energy_true=EnergyAxis(**ENERGY_TRUE)
     )
 
 
@@ -67,29 +67,33 @@ class MakerCase:
     spectrum: bool = False
 
 
-def safe() -> gm.SafeMaskMaker:
+def safe_mask_maker() -> gm.SafeMaskMaker:
     return gm.SafeMaskMaker(methods=["offset-max"], offset_max=2 * u.deg)
 
 
-def ring() -> gm.RingBackgroundMaker:
+def ring_maker() -> gm.RingBackgroundMaker:
     return gm.RingBackgroundMaker(r_in=0.3 * u.deg, width=0.2 * u.deg)
 
 
-def adaptive() -> gm.AdaptiveRingBackgroundMaker:
+def adaptive_ring_maker() -> gm.AdaptiveRingBackgroundMaker:
     return gm.AdaptiveRingBackgroundMaker(
         r_in=0.3 * u.deg, r_out_max=0.9 * u.deg, width=0.2 * u.deg, stepsize=0.1 * u.deg
     )
 
 
-# a class of gammapy's registry without a case here fails the test: add one if it works
+# if a class in gammapy's registry has no case, the test fails: add one
 CASES = {
     gm.MapDatasetMaker: MakerCase(lambda: [gm.MapDatasetMaker()]),
-    gm.SafeMaskMaker: MakerCase(lambda: [gm.MapDatasetMaker(), safe()]),
+    gm.SafeMaskMaker: MakerCase(lambda: [gm.MapDatasetMaker(), safe_mask_maker()]),
     gm.FoVBackgroundMaker: MakerCase(
-        lambda: [gm.MapDatasetMaker(), safe(), gm.FoVBackgroundMaker(method="scale")]
+        lambda: [gm.MapDatasetMaker(), safe_mask_maker(), gm.FoVBackgroundMaker(method="scale")]
     ),
-    gm.RingBackgroundMaker: MakerCase(lambda: [gm.MapDatasetMaker(), safe(), ring()]),
-    gm.AdaptiveRingBackgroundMaker: MakerCase(lambda: [gm.MapDatasetMaker(), safe(), adaptive()]),
+    gm.RingBackgroundMaker: MakerCase(
+        lambda: [gm.MapDatasetMaker(), safe_mask_maker(), ring_maker()]
+    ),
+    gm.AdaptiveRingBackgroundMaker: MakerCase(
+        lambda: [gm.MapDatasetMaker(), safe_mask_maker(), adaptive_ring_maker()]
+    ),
     gm.SpectrumDatasetMaker: MakerCase(lambda: [gm.SpectrumDatasetMaker()], spectrum=True),
     gm.ReflectedRegionsBackgroundMaker: MakerCase(
         lambda: [
@@ -113,7 +117,7 @@ REFUSED = {gm.DatasetsMaker: lambda: gm.DatasetsMaker([gm.MapDatasetMaker()])}
 
 @pytest.fixture(scope="module")
 def observation(crab_archive: Path) -> Observation:
-    """Return one run whose events have phases."""
+    """Return one run with a phase for each event."""
     run = DataStore.from_dir(crab_archive).get_observations()[0]
     table = run.events.table.copy()
     table["PHASE"] = np.linspace(0, 1, len(table))
@@ -129,12 +133,12 @@ def pipeline(archive: Path, makers: list[Any], spectrum: bool = False) -> Pipeli
 def arrays(dataset: Any) -> dict[str, np.ndarray]:
     """Return the arrays of a dataset, with the predicted background."""
     names = ("counts", "counts_off", "acceptance", "acceptance_off", "mask_safe", "exposure")
-    components = {name: getattr(dataset, name, None) for name in names}
+    maps = {name: getattr(dataset, name, None) for name in names}
     if dataset.stat_type == "cash":
-        components["background"] = dataset.npred_background()
+        maps["background"] = dataset.npred_background()
     if dataset.psf is not None:
-        components["psf"] = dataset.psf.psf_map
-    return {name: component.data for name, component in components.items() if component is not None}
+        maps["psf"] = dataset.psf.psf_map
+    return {name: value_map.data for name, value_map in maps.items() if value_map is not None}
 
 
 @pytest.mark.parametrize("cls", gm.MAKER_REGISTRY, ids=lambda cls: cls.__name__)
@@ -153,25 +157,25 @@ def test_every_gammapy_maker_works_in_a_pipeline_or_is_refused(
     orchestrator = Orchestrator(pipeline(crab_archive, case.makers(), case.spectrum))
     orchestrator.select()
     orchestrator.observations = {"sim": Observations([observation])}
-    (reduced,) = orchestrator.reduce()
-    assert type(reduced) is type(expected)
-    components, expected_arrays = arrays(reduced), arrays(expected)
-    assert components.keys() == expected_arrays.keys()
+    (dataset,) = orchestrator.reduce()
+    assert type(dataset) is type(expected)
+    actual_arrays, expected_arrays = arrays(dataset), arrays(expected)
+    assert actual_arrays.keys() == expected_arrays.keys()
     for name, data in expected_arrays.items():
-        # the norm is applied to float32 background maps at the end
-        np.testing.assert_allclose(components[name], data, rtol=1e-6, err_msg=name)
+        # the background norm is applied to a float32 map
+        np.testing.assert_allclose(actual_arrays[name], data, rtol=1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize("cls", CASES, ids=lambda cls: cls.__name__)
 def test_adapted_makers_can_be_sent_to_workers(cls: type) -> None:
     for maker in CASES[cls].makers():
-        again = pickle.loads(pickle.dumps(Maker.adapt(maker)))
-        assert type(again.adapted) is type(maker)
+        copy = pickle.loads(pickle.dumps(Maker.adapt(maker)))
+        assert type(copy.adapted) is type(maker)
 
 
 def test_run_with_empty_safe_mask_is_skipped_with_the_name_of_the_maker(crab_archive: Path) -> None:
-    # gammapy excludes a run in this way if it cannot normalise its background
-    makers = [gm.MapDatasetMaker(), safe(), gm.FoVBackgroundMaker(min_counts=10**9)]
+    # gammapy empties the safe mask of a run if it cannot normalise the background
+    makers = [gm.MapDatasetMaker(), safe_mask_maker(), gm.FoVBackgroundMaker(min_counts=10**9)]
     orchestrator = Orchestrator(pipeline(crab_archive, makers))
     with pytest.raises(RunsFailedError, match="FoVBackgroundMaker leaves no bins in the safe mask"):
         orchestrator.reduce()
@@ -179,12 +183,14 @@ def test_run_with_empty_safe_mask_is_skipped_with_the_name_of_the_maker(crab_arc
 
 
 def test_maker_that_returns_no_dataset_is_reported_by_name(crab_archive: Path) -> None:
-    class Forgetful:
+    class NoResultMaker:
         def run(self, dataset: Any, observation: Any) -> None:
             """Return nothing."""
 
-    orchestrator = Orchestrator(pipeline(crab_archive, [gm.MapDatasetMaker(), Forgetful()]))
-    with pytest.raises(RunsFailedError, match=r"Forgetful\.run returned None; expected a dataset"):
+    orchestrator = Orchestrator(pipeline(crab_archive, [gm.MapDatasetMaker(), NoResultMaker()]))
+    with pytest.raises(
+        RunsFailedError, match=r"NoResultMaker\.run returned None; expected a dataset"
+    ):
         orchestrator.reduce()
 
 

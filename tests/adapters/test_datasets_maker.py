@@ -1,4 +1,4 @@
-"""skyred's makers in gammapy's and in skyred's `DatasetsMaker`, compared with gammapy's makers."""
+"""skyred's makers in the `DatasetsMaker` of gammapy and of skyred agree with gammapy's makers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Veto(Maker):
 
 @component
 class ScaleByRuns(Maker):
-    """Divide the counts by the number of runs."""
+    """Multiply the counts by 12, and divide them by the number of runs."""
 
     kind = "scale-by-runs"
     runs: int = option(0, doc="Number of runs, set by `prepare`.")
@@ -58,58 +58,61 @@ def observations(crab_archive: Path) -> Observations:
 
 def target() -> MapDataset:
     energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)
-    true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=4, name="energy_true")
+    energy_true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=4, name="energy_true")
     center = SkyCoord(83.633, 22.014, unit="deg")
     geom = WcsGeom.create(skydir=center, width=4, binsz=0.1, frame="icrs", axes=[energy])
-    return MapDataset.create(geom, energy_axis_true=true, binsz_irf=0.5 * u.deg, name="stacked")
+    return MapDataset.create(
+        geom, energy_axis_true=energy_true, binsz_irf=0.5 * u.deg, name="stacked"
+    )
 
 
 def skyred_makers() -> list[Maker]:
-    safe = SafeMask(methods=["offset-max"], offset_max=OFFSET)
-    return [MapData(), safe, FoVBackground(method="scale")]
+    safe_mask = SafeMask(methods=["offset-max"], offset_max=OFFSET)
+    return [MapData(), safe_mask, FoVBackground(method="scale")]
 
 
 def gammapy_makers() -> list[gm.Maker]:
-    safe = gm.SafeMaskMaker(methods=["offset-max"], offset_max=OFFSET)
-    return [gm.MapDatasetMaker(), safe, gm.FoVBackgroundMaker(method="scale")]
+    safe_mask = gm.SafeMaskMaker(methods=["offset-max"], offset_max=OFFSET)
+    return [gm.MapDatasetMaker(), safe_mask, gm.FoVBackgroundMaker(method="scale")]
 
 
 @pytest.fixture(scope="module")
-def plain(observations: Observations) -> dict[str, np.ndarray]:
+def expected(observations: Observations) -> dict[str, np.ndarray]:
+    """Return the arrays that gammapy's makers reduce."""
     (dataset,) = gm.DatasetsMaker(gammapy_makers()).run(target(), observations)
     return arrays(dataset)
 
 
-def assert_same(dataset: MapDataset, plain: dict[str, np.ndarray]) -> None:
+def assert_same(dataset: MapDataset, expected: dict[str, np.ndarray]) -> None:
     for name, data in arrays(dataset).items():
         # the background norm is summed in another precision
-        np.testing.assert_allclose(data, plain[name], rtol=1e-6, err_msg=name)
+        np.testing.assert_allclose(data, expected[name], rtol=1e-6, err_msg=name)
 
 
 def test_skyred_makers_in_the_gammapy_datasets_maker_agree_with_gammapy(
-    observations: Observations, plain: dict[str, np.ndarray]
+    observations: Observations, expected: dict[str, np.ndarray]
 ) -> None:
     (dataset,) = gm.DatasetsMaker(skyred_makers(), cutout_width=2 * OFFSET).run(
         target(), observations
     )
-    assert_same(dataset, plain)
+    assert_same(dataset, expected)
     mixed = [skyred_makers()[0], gammapy_makers()[1], skyred_makers()[2]]
-    assert_same(gm.DatasetsMaker(mixed).run(target(), observations)[0], plain)
+    assert_same(gm.DatasetsMaker(mixed).run(target(), observations)[0], expected)
 
 
 def test_datasets_maker_sets_the_cutout_width_from_the_safe_mask(
-    observations: Observations, plain: dict[str, np.ndarray]
+    observations: Observations, expected: dict[str, np.ndarray]
 ) -> None:
     maker = DatasetsMaker(skyred_makers())
     assert maker.cutout_width == 2 * OFFSET
     assert DatasetsMaker(gammapy_makers()).cutout_width == 2 * OFFSET
     assert DatasetsMaker([MapData(), SafeMask()]).cutout_width is None
-    assert_same(maker.run(target(), observations)[0], plain)
+    assert_same(maker.run(target(), observations)[0], expected)
     assert maker.skipped == []
 
 
 def test_reduction_agrees_with_gammapy_makers(
-    crab_archive: Path, plain: dict[str, np.ndarray]
+    crab_archive: Path, expected: dict[str, np.ndarray]
 ) -> None:
     from skyred import Orchestrator, Pipeline, Reduction
     from skyred.components.gammapy import EnergyAxis, MapGeometry, Sum
@@ -126,7 +129,7 @@ def test_reduction_agrees_with_gammapy_makers(
         archive=str(crab_archive), geometry=geometry, make=skyred_makers(), stack=Sum()
     )
     (dataset,) = Orchestrator(Pipeline(data={"stacked": reduction})).reduce()
-    assert_same(dataset, plain)
+    assert_same(dataset, expected)
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
@@ -141,10 +144,10 @@ def test_skipped_run_is_excluded_with_its_reason(
         (int(first), "skipped", "it rained")
     ]
     assert f"run {first} is skipped: it rained" in caplog.text
-    (alone,) = gm.DatasetsMaker(gammapy_makers()).run(target(), observations[[second]])
-    assert_same(dataset, arrays(alone))
-    # neither its livetime nor its number is in the stack
-    assert u.isclose(dataset.gti.time_sum, alone.gti.time_sum)
+    (expected,) = gm.DatasetsMaker(gammapy_makers()).run(target(), observations[[second]])
+    assert_same(dataset, arrays(expected))
+    # the stack does not contain the livetime of the skipped run
+    assert u.isclose(dataset.gti.time_sum, expected.gti.time_sum)
     assert maker.run(target(), observations[[second]])[0].counts.data.sum() > 0
     assert maker.skipped == []
 
@@ -159,12 +162,12 @@ def test_skipped_run_in_the_gammapy_datasets_maker_raises_an_error_with_advice(
 
 
 def test_makers_are_prepared_with_all_runs_first(observations: Observations) -> None:
-    learning = ScaleByRuns()
-    maker = DatasetsMaker([gm.MapDatasetMaker(), learning], stack_datasets=False)
+    scale_by_runs = ScaleByRuns()
+    maker = DatasetsMaker([gm.MapDatasetMaker(), scale_by_runs], stack_datasets=False)
     datasets = maker.run(target(), observations)
-    plain = gm.DatasetsMaker([gm.MapDatasetMaker()], stack_datasets=False).run(
+    expected = gm.DatasetsMaker([gm.MapDatasetMaker()], stack_datasets=False).run(
         target(), observations
     )
-    for dataset, expected_dataset in zip(datasets, plain, strict=True):
+    for dataset, expected_dataset in zip(datasets, expected, strict=True):
         assert (dataset.counts.data == 12 / len(observations) * expected_dataset.counts.data).all()
-    assert maker.makers[1] is learning
+    assert maker.makers[1] is scale_by_runs

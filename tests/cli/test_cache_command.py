@@ -1,4 +1,4 @@
-"""The command cache: its output, and the chunks that it removes."""
+"""The command `cache`: its output, and the chunks that it removes."""
 
 from pathlib import Path
 
@@ -18,29 +18,29 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def call(*words: object) -> Result:
-    return CliRunner().invoke(cache, [str(word) for word in words])
+def invoke(*args: object) -> Result:
+    return CliRunner().invoke(cache, [str(arg) for arg in args])
 
 
 def test_cached_chunks_of_each_entry_are_shown(folder: Path) -> None:
-    output = call("--cache", folder).output
+    output = invoke("--cache", folder).output
     assert f"{folder / 'chunks'}: 1 chunk, 2.0 MB, at most 20.0 GB" in output
     assert "hess: 1 chunk, 2.0 MB, used today" in output
 
 
 def test_verbose_output_lists_the_runs_of_every_chunk(folder: Path) -> None:
-    assert "hess: runs 1, 2" in call("--cache", folder, "--verbose").output
+    assert "hess: runs 1, 2" in invoke("--cache", folder, "--verbose").output
 
 
 def test_clear_removes_all_or_old_chunks(folder: Path) -> None:
-    assert "removed 0 chunks" in call("clear", "--cache", folder, "--older-than", 1).output
-    assert "removed 1 chunk, 2.0 MB" in call("clear", "--cache", folder).output
+    assert "removed 0 chunks" in invoke("clear", "--cache", folder, "--older-than", 1).output
+    assert "removed 1 chunk, 2.0 MB" in invoke("clear", "--cache", folder).output
     assert not list(folder.rglob(KEY))
 
 
 def test_missing_cache_is_not_created(tmp_path: Path) -> None:
-    for words in ((), ("clear",)):
-        outcome = call(*words, "--cache", tmp_path / "nowhere")
-        assert outcome.exit_code == 0
-        assert f"no cache in {tmp_path / 'nowhere'}" in outcome.output
-    assert not (tmp_path / "nowhere").exists()
+    for args in ((), ("clear",)):
+        result = invoke(*args, "--cache", tmp_path / "missing")
+        assert result.exit_code == 0
+        assert f"no cache in {tmp_path / 'missing'}" in result.output
+    assert not (tmp_path / "missing").exists()

@@ -1,4 +1,4 @@
-"""The command new-plugin: its packages can be installed, run, and pass the conformance checks."""
+"""The command `new-plugin`: its plugins can be loaded and run, and pass the conformance checks."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from skyred.result import Result as RunResult
 from skyred.testing import check
 
 ROLES = ("selector", "maker", "stacker", "model", "fitter", "estimator", "engine")
-SLOW = {"maker", "engine"}  # their checks need more than a second
-ALL = [word for role in ROLES for word in (f"--{role}", f"my-{role}")]
+SLOW_ROLES = {"maker", "engine"}  # their conformance checks take more than a second
+ALL_ROLES = [arg for role in ROLES for arg in (f"--{role}", f"my-{role}")]
 
 
-def new_plugin(folder: Path, *words: str) -> Result:
-    return CliRunner().invoke(main, ["new-plugin", *words, "-o", str(folder)])
+def new_plugin(folder: Path, *args: str) -> Result:
+    return CliRunner().invoke(main, ["new-plugin", *args, "-o", str(folder)])
 
 
-def count_code_lines(block: str) -> int:
-    return sum(bool(line.strip()) for line in block.splitlines())
+def count_code_lines(code: str) -> int:
+    return sum(bool(line.strip()) for line in code.splitlines())
 
 
-def test_package_of_a_maker_has_at_most_15_lines_of_python_and_10_of_pyproject(
+def test_package_of_a_maker_has_few_lines(
     tmp_path: Path,
 ) -> None:
     assert new_plugin(tmp_path, "skyred-dust", "--maker", "dust-veto").exit_code == 0
@@ -46,7 +46,7 @@ def test_package_of_a_maker_has_at_most_15_lines_of_python_and_10_of_pyproject(
 def test_package_is_loaded_by_its_entry_point(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Write the metadata of its pyproject.toml next to the package, like an installation."""
+    # write the metadata of pyproject.toml next to the package, as an installation does
     assert new_plugin(tmp_path, "skyred-dust", "--maker", "dust-veto").exit_code == 0
     folder = tmp_path / "skyred-dust"
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
@@ -84,19 +84,19 @@ def test_code_in_the_readme_adds_a_command(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.parametrize(
     "role",
-    [pytest.param(role, marks=[pytest.mark.slow] if role in SLOW else []) for role in ROLES],
+    [pytest.param(role, marks=[pytest.mark.slow] if role in SLOW_ROLES else []) for role in ROLES],
 )
 def test_created_components_pass_the_conformance_checks(role: str, tmp_path: Path) -> None:
-    outcome = new_plugin(tmp_path, "mine.py", f"--{role}", f"my-{role}")
-    assert outcome.exit_code == 0, outcome.output
+    result = new_plugin(tmp_path, "mine.py", f"--{role}", f"my-{role}")
+    assert result.exit_code == 0, result.output
     check(Plugins.load(files=[tmp_path / "mine.py"]).catalog.get(role, f"my-{role}"))
 
 
 @pytest.mark.slow
 def test_file_with_components_of_all_roles_runs_with_the_printed_command(tmp_path: Path) -> None:
-    outcome = new_plugin(tmp_path, "mine.py", *ALL)
-    assert outcome.exit_code == 0, outcome.output
-    command = outcome.output.partition("try: ")[2].split()
+    result = new_plugin(tmp_path, "mine.py", *ALL_ROLES)
+    assert result.exit_code == 0, result.output
+    command = result.output.partition("try: ")[2].split()
     assert command[0] == "skyred"
     run = subprocess.run(
         [sys.executable, "-m", *command, "-o", str(tmp_path / "out")],
@@ -106,29 +106,31 @@ def test_file_with_components_of_all_roles_runs_with_the_printed_command(tmp_pat
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    result = RunResult.read(tmp_path / "out", plugins=Plugins.load(files=[tmp_path / "mine.py"]))
-    table = result.estimates["my-estimator"].table()
-    assert table["counts"].sum() == sum(outcome.counts for outcome in result.outcomes)
+    run_result = RunResult.read(
+        tmp_path / "out", plugins=Plugins.load(files=[tmp_path / "mine.py"])
+    )
+    table = run_result.estimates["my-estimator"].table()
+    assert table["counts"].sum() == sum(outcome.counts for outcome in run_result.outcomes)
     assert (tmp_path / "out" / "plots" / "my-estimator.png").is_file()
 
 
-@pytest.mark.parametrize("words", [ALL, ["--engine", "e"], ["--model", "m", "--maker", "k"]])
-def test_created_source_passes_ruff(words: list[str], tmp_path: Path) -> None:
-    assert new_plugin(tmp_path, "skyred-mine", *words).exit_code == 0
+@pytest.mark.parametrize("args", [ALL_ROLES, ["--engine", "e"], ["--model", "m", "--maker", "k"]])
+def test_created_source_passes_ruff(args: list[str], tmp_path: Path) -> None:
+    assert new_plugin(tmp_path, "skyred-mine", *args).exit_code == 0
     ruff = [sys.executable, "-m", "ruff"]
-    flags = ["--isolated", "--line-length", "100", "."]
+    options = ["--isolated", "--line-length", "100", "."]
     for command in (["check", "--select", "E,F,W,I,B,UP"], ["format", "--check"]):
-        outcome = subprocess.run(
-            [*ruff, *command, *flags],
+        result = subprocess.run(
+            [*ruff, *command, *options],
             cwd=tmp_path / "skyred-mine",
             capture_output=True,
             text=True,
             check=False,
         )
-        assert outcome.returncode == 0, outcome.stdout
+        assert result.returncode == 0, result.stdout
 
 
-MISTAKES = {
+INVALID_ARGS = {
     "no component": (["skyred-dust"], "no component is requested; add one: --maker"),
     "name with capitals": (["Dust", "--maker", "a"], "'Dust' is not a valid name of a plugin"),
     "path as name": (["../dust", "--maker", "a"], "'../dust' is not a valid name of a plugin"),
@@ -147,18 +149,18 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_mistake_is_reported_and_nothing_written(mistake: str, tmp_path: Path) -> None:
-    words, message = MISTAKES[mistake]
-    outcome = new_plugin(tmp_path, *words)
-    assert outcome.exit_code == 2
-    assert message in outcome.output
+@pytest.mark.parametrize("case", INVALID_ARGS)
+def test_invalid_arguments_are_reported_and_no_file_is_written(case: str, tmp_path: Path) -> None:
+    args, message = INVALID_ARGS[case]
+    result = new_plugin(tmp_path, *args)
+    assert result.exit_code == 2
+    assert message in result.output
     assert not list(tmp_path.iterdir())
 
 
-def test_class_name_differs_from_imported_names(tmp_path: Path) -> None:
-    outcome = new_plugin(tmp_path, "mine.py", "--estimator", "table-product")
-    assert outcome.exit_code == 0, outcome.output
+def test_class_name_does_not_clash_with_imported_names(tmp_path: Path) -> None:
+    result = new_plugin(tmp_path, "mine.py", "--estimator", "table-product")
+    assert result.exit_code == 0, result.output
     estimator = Plugins.load(files=[tmp_path / "mine.py"]).catalog.get("estimator", "table-product")
     assert estimator.__name__ == "TableProductEstimator"
     assert estimator.product is TableProduct  # type: ignore[attr-defined]
@@ -168,8 +170,8 @@ def test_existing_files_are_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "dust.yaml").write_text("mine", encoding="utf-8")
     for name in ("dust.py", "skyred-sand"):
         (tmp_path / "skyred-sand").mkdir(exist_ok=True)
-        outcome = new_plugin(tmp_path, name, "--maker", "dust-veto")
-        assert outcome.exit_code == 2
-        assert "already exists; choose another name" in outcome.output
+        result = new_plugin(tmp_path, name, "--maker", "dust-veto")
+        assert result.exit_code == 2
+        assert "already exists; choose another name" in result.output
     assert (tmp_path / "dust.yaml").read_text(encoding="utf-8") == "mine"
     assert not (tmp_path / "dust.py").exists()

@@ -1,4 +1,4 @@
-"""Commands of plugins: help, execution, and errors that do not affect other commands."""
+"""Commands of plugins: help, execution, and errors, which do not affect other commands."""
 
 from __future__ import annotations
 
@@ -53,17 +53,17 @@ FAULTS = {
                                f"the command 'export' is already provided by skyred {__version__} "
                                "(plugin 'export')"),
 }  # fmt: skip
-CORE = ("cache", "check", "plugins", "run", "show")
+CORE_COMMANDS = ("cache", "check", "plugins", "run", "show")
 
 Install = Callable[..., None]
 
 
-def invoke(*words: str) -> Result:
-    return CliRunner().invoke(main, words)
+def invoke(*args: str) -> Result:
+    return CliRunner().invoke(main, args)
 
 
 def listed_commands(output: str) -> list[str]:
-    """Return the names of the commands in the output of help."""
+    """Return the names of the commands in the output of ``--help``."""
     _, _, commands = output.partition("\nCommands:\n")
     lines = commands.partition("\n\n")[0].split("\n")
     return [line.split()[0] for line in lines]
@@ -71,7 +71,7 @@ def listed_commands(output: str) -> list[str]:
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Install distributions that add commands; their modules are unloaded after the test."""
+    """Return a function that installs a distribution with a command, until the test ends."""
     folder = tmp_path / "site"
     folder.mkdir()
     monkeypatch.syspath_prepend(str(folder))
@@ -87,24 +87,26 @@ def test_command_is_listed_and_runs(install: Install) -> None:
     assert "greet" not in listed_commands(invoke("--help").stdout)
     install("skyred-greet", plugin="greeter")
     help_text = invoke("--help").stdout
-    assert listed_commands(help_text) == sorted([*CORE, "demo", "export", "greet", "new-plugin"])
+    assert listed_commands(help_text) == sorted(
+        [*CORE_COMMANDS, "demo", "export", "greet", "new-plugin"]
+    )
     assert "Greet NAME." in help_text
     assert "Greet NAME." in invoke("greet", "--help").stdout
-    outcome = invoke("greet", "crab")
-    assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (0, "hello CRAB\n", "")
+    result = invoke("greet", "crab")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "hello CRAB\n", "")
 
 
 def test_command_runs_in_a_new_process(tmp_path: Path) -> None:
     folder = install_distribution(tmp_path, "skyred-greet", HEAD + GREET, group="skyred.commands")
     path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
-    outcome = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "skyred", "greet", "crab"],
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (outcome.returncode, outcome.stdout) == (0, "hello CRAB\n"), outcome.stderr
+    assert (result.returncode, result.stdout) == (0, "hello CRAB\n"), result.stderr
 
 
 def test_class_can_add_commands(install: Install) -> None:
@@ -115,10 +117,10 @@ def test_class_can_add_commands(install: Install) -> None:
 
 def test_list_of_plugins_has_the_commands_of_each_plugin(install: Install) -> None:
     install("skyred-greet", plugin="greeter")
-    outcome = invoke("plugins")
-    assert "greeter  skyred-greet 1.2  skyred_greet\n    command greet" in outcome.stdout
-    assert f"export  skyred {__version__}  skyred.cli.export\n    command export" in outcome.stdout
-    assert outcome.stderr == ""
+    result = invoke("plugins")
+    assert "greeter  skyred-greet 1.2  skyred_greet\n    command greet" in result.stdout
+    assert f"export  skyred {__version__}  skyred.cli.export\n    command export" in result.stdout
+    assert result.stderr == ""
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -134,52 +136,53 @@ def test_faulty_plugin_is_reported_and_does_not_affect_other_commands(
     help_result = invoke("--help")
     assert help_result.exit_code == 0
     assert listed_commands(help_result.stdout) == sorted(
-        [*CORE, "demo", "export", "new-plugin", "wave"]
+        [*CORE_COMMANDS, "demo", "export", "new-plugin", "wave"]
     )
-    (sentence,) = [line for line in help_result.stdout.split("\n") if line.startswith("plugin ")]
-    assert sentence.startswith(begin)
-    assert sentence.endswith(end)
+    (error,) = [line for line in help_result.stdout.split("\n") if line.startswith("plugin ")]
+    assert error.startswith(begin)
+    assert error.endswith(end)
 
-    outcome = invoke("plugins")
-    assert outcome.exit_code == 0
-    assert "faulty  faulty-greet 1.2  faulty_greet FAULTY" in outcome.stdout
-    assert sentence in outcome.stderr
+    result = invoke("plugins")
+    assert result.exit_code == 0
+    assert "faulty  faulty-greet 1.2  faulty_greet FAULTY" in result.stdout
+    assert error in result.stderr
 
     assert invoke("wave", "crab").exit_code == 0
-    for command in (*CORE, "export", "demo", "new-plugin"):
-        usage = invoke(command, "--help")
-        assert usage.exit_code == 0
-        assert usage.stdout.startswith(f"Usage: main {command} [OPTIONS]")
-        assert usage.stderr == ""
+    for command in (*CORE_COMMANDS, "export", "demo", "new-plugin"):
+        result = invoke(command, "--help")
+        assert result.exit_code == 0
+        assert result.stdout.startswith(f"Usage: main {command} [OPTIONS]")
+        assert result.stderr == ""
     for command in ("run", "check"):
         assert "faulty-greet" not in invoke(command, str(tmp_path / "none.yaml")).stderr
     assert invoke("cache", "--cache", str(tmp_path)).exit_code == 0
 
-    refused = invoke("greet", "crab")
-    assert refused.exit_code == 2
-    assert sentence in refused.stderr
+    result = invoke("greet", "crab")
+    assert result.exit_code == 2
+    assert error in result.stderr
 
     monkeypatch.setenv(BLOCK, "faulty")
     assert "faulty" not in invoke("--help").stdout
     assert "faulty_greet (blocked by SKYRED_BLOCK)" in invoke("plugins").stdout
 
 
-class TestTwoPluginsWithOneCommand:
-    def test_error_of_the_call_names_both(self, install: Install) -> None:
+class TestTwoPluginsWithTheSameCommand:
+    def test_error_contains_the_names_of_both_plugins(self, install: Install) -> None:
         install("blue-greet", plugin="blue")
         install("red-greet", GREET + "    cli.add_command(greet, 'wave')", plugin="red")
-        outcome = invoke("greet", "crab")
-        assert outcome.exit_code == 2
-        assert outcome.stdout == ""
-        assert outcome.stderr == (
+        result = invoke("greet", "crab")
+        assert result.exit_code == 2
+        assert result.stdout == ""
+        assert result.stderr == (
             "skyred: plugin 'red' of red-greet 1.2 (red_greet): the command 'greet' is already "
             "provided by blue-greet 1.2 (plugin 'blue'); fix or remove it, or block it with "
             "SKYRED_BLOCK=red\n"
         )
         assert "plugin 'red' of red-greet" in invoke("--help").stdout
-        assert "wave" not in listed_commands(invoke("--help").stdout), "all of a plugin, or nothing"
+        # the other commands of the faulty plugin are not added either
+        assert "wave" not in listed_commands(invoke("--help").stdout)
 
-    def test_each_of_them_can_be_blocked(
+    def test_either_plugin_can_be_blocked(
         self, install: Install, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         install("blue-greet", plugin="blue")
@@ -197,22 +200,22 @@ class TestTwoPluginsWithOneCommand:
 class TestErrorsOfCommands:
     def test_skyred_errors_are_printed_without_traceback(self, install: Install) -> None:
         install("skyred-greet")
-        outcome = invoke("greet", "nobody")
-        assert outcome.exit_code == 2
-        assert "NAME: is nobody; expected a name" in outcome.stderr
-        assert "Traceback" not in outcome.stderr
+        result = invoke("greet", "nobody")
+        assert result.exit_code == 2
+        assert "NAME: is nobody; expected a name" in result.stderr
+        assert "Traceback" not in result.stderr
 
     def test_bug_is_attributed_to_the_plugin(self, install: Install) -> None:
         install("skyred-greet", plugin="greeter")
-        outcome = invoke("greet", "")
-        assert outcome.exit_code == 1
-        assert "ZeroDivisionError" in outcome.stderr
-        assert "the command 'greet' of skyred-greet 1.2 (plugin 'greeter') failed" in outcome.stderr
+        result = invoke("greet", "")
+        assert result.exit_code == 1
+        assert "ZeroDivisionError" in result.stderr
+        assert "the command 'greet' of skyred-greet 1.2 (plugin 'greeter') failed" in result.stderr
 
 
-@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["cache"]], ids=" ".join)
-def test_plugin_commands_are_loaded_only_for_help(words: list[str], tmp_path: Path) -> None:
-    """The help imports neither plugins with components nor their dependencies."""
+@pytest.mark.parametrize("args", [["--help"], ["run", "--help"], ["cache"]], ids=" ".join)
+def test_plugin_commands_are_loaded_only_for_help(args: list[str], tmp_path: Path) -> None:
+    # the help imports neither plugins with components nor slow dependencies
     folder = install_distribution(tmp_path, "skyred-greet", HEAD + GREET, group="skyred.commands")
     names = ("skyred_greet", "skyred.cli.export", "skyred.cli.demo", "skyred.cli.new_plugin")
     slow = ("numpy", "astropy", "gammapy", "skyred.components", "skyred.plugins.loading")
@@ -220,21 +223,21 @@ def test_plugin_commands_are_loaded_only_for_help(words: list[str], tmp_path: Pa
         "import sys\n"
         "from skyred.cli import main\n"
         "try:\n"
-        f"    main({words!r})\n"
+        f"    main({args!r})\n"
         "finally:\n"
         f"    print('commands:', [name for name in {names} if name in sys.modules])\n"
         f"    print('slow:', [name for name in {slow} if name in sys.modules])\n"
     )
     path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
-    outcome = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": path, "SKYRED_CACHE_DIR": str(tmp_path), BLOCK: ""},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert outcome.returncode == 0, outcome.stderr
-    *_, commands, imported = outcome.stdout.strip().split("\n")
-    assert commands == f"commands: {list(names) if words == ['--help'] else []}"
-    if "--help" in words:
+    assert result.returncode == 0, result.stderr
+    *_, commands, imported = result.stdout.strip().split("\n")
+    assert commands == f"commands: {list(names) if args == ['--help'] else []}"
+    if "--help" in args:
         assert imported == "slow: []"

@@ -17,26 +17,26 @@ from skyred import Orchestrator, Pipeline, Result
 
 
 @pytest.fixture(scope="session")
-def once(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Any:
-    """Return ``once(name, make)``: the result of `make`, computed by one worker for all."""
+def compute_once(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Any:
+    """Return a function ``(name, compute)`` that calls ``compute(folder)`` in one worker only."""
     base = tmp_path_factory.getbasetemp()
-    shared = base.parent if hasattr(request.config, "workerinput") else base
+    shared_folder = base.parent if hasattr(request.config, "workerinput") else base
 
-    def get(name: str, make: Callable[[Path], Any]) -> Any:
-        path = shared / f"{name}.pickle"
-        with FileLock(shared / f"{name}.lock"):
+    def load_or_compute(name: str, compute: Callable[[Path], Any]) -> Any:
+        path = shared_folder / f"{name}.pickle"
+        with FileLock(shared_folder / f"{name}.lock"):
             if not path.exists():
-                folder = shared / name
+                folder = shared_folder / name
                 folder.mkdir()
-                path.write_bytes(pickle.dumps(make(folder)))
+                path.write_bytes(pickle.dumps(compute(folder)))
         return pickle.loads(path.read_bytes())
 
-    return get
+    return load_or_compute
 
 
 @attrs.define
 class Crab:
-    """The pipeline of the example, its result and its run folder."""
+    """The pipeline of the example `crab.yaml`, its result and its run folder."""
 
     pipeline: Pipeline
     result: Result
@@ -44,22 +44,24 @@ class Crab:
 
 
 @pytest.fixture(scope="session")
-def crab(once: Any) -> Crab:
+def crab(compute_once: Any) -> Crab:
     def run(folder: Path) -> Crab:
         pipeline = Pipeline.from_yaml(plain.EXAMPLE)
         return Crab(pipeline, pipeline.run(folder / "crab"), folder / "crab")
 
-    return once("crab", run)
+    return compute_once("crab", run)
 
 
 @pytest.fixture(scope="session")
-def reduced(once: Any) -> plain.Reduced:
-    return once("plain-reduced", lambda _: plain.reduce_with_templates())
+def plain_reduction(compute_once: Any) -> plain.Reduced:
+    return compute_once("plain-reduced", lambda _: plain.reduce_with_templates())
 
 
 @pytest.fixture(scope="session")
-def fitted(once: Any, reduced: plain.Reduced) -> plain.Fitted:
-    return once("plain-fitted", lambda _: plain.fit(reduced.dataset.copy(name="hess")))
+def plain_fit(compute_once: Any, plain_reduction: plain.Reduced) -> plain.Fitted:
+    return compute_once(
+        "plain-fitted", lambda _: plain.fit(plain_reduction.dataset.copy(name="hess"))
+    )
 
 
 @pytest.fixture(scope="session")
@@ -73,20 +75,20 @@ def table(store: DataStore) -> ObservationTable:
 
 
 @pytest.fixture(scope="session")
-def runs(once: Any) -> list[MapDataset]:
+def run_datasets(compute_once: Any) -> list[MapDataset]:
     """Return the datasets of the four runs, reduced by skyred without stacking."""
 
-    def make(_: Path) -> list[MapDataset]:
-        changed = ["data.hess.stack.kind=keep"]
-        pipeline = Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
+    def reduce(_: Path) -> list[MapDataset]:
+        overrides = ["data.hess.stack.kind=keep"]
+        pipeline = Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides)
         return list(Orchestrator(pipeline).reduce())
 
-    return once("runs", make)
+    return compute_once("runs", reduce)
 
 
 @pytest.fixture(scope="session")
-def truth() -> Models:
-    """Return the true models of `simulated`."""
+def true_models() -> Models:
+    """Return the models from which `simulated_dataset` is simulated."""
     models = plain.models("sim")
     models["crab"].spectral_model.index.value = 2.4
     # between pixel centres: at a centre the likelihood is not differentiable
@@ -96,6 +98,6 @@ def truth() -> Models:
 
 
 @pytest.fixture(scope="session")
-def simulated(truth: Models) -> MapDataset:
+def simulated_dataset(true_models: Models) -> MapDataset:
     """Return a small simulated dataset: a power law, a flat background, a Gaussian PSF."""
-    return plain.simulate(truth)
+    return plain.simulate(true_models)

@@ -1,4 +1,4 @@
-"""Archives: the same runs from a folder, an index file and single files; clear errors."""
+"""Archives as folders, index files and event files: the same runs, and errors."""
 
 import os
 import shutil
@@ -20,13 +20,13 @@ data = pytest.mark.data
 RUNS = (23523, 23526)
 
 
-def files() -> tuple[str, ...]:
+def event_files() -> tuple[str, ...]:
     return tuple(
         str(plain.archive() / "data" / f"hess_dl3_dr1_obs_id_{run:06d}.fits.gz") for run in RUNS
     )
 
 
-def magic() -> Path:
+def magic_folder() -> Path:
     folder = Path(os.environ.get("GAMMAPY_DATA", ""), "magic", "rad_max", "data")
     if not folder.is_dir():
         pytest.skip("needs $GAMMAPY_DATA/magic/rad_max")
@@ -36,53 +36,53 @@ def magic() -> Path:
 def assert_same_run(run, expected):
     assert run.obs_id == expected.obs_id
     assert set(run.available_irfs) == set(expected.available_irfs)
-    ours, theirs = run.events.table, expected.events.table
-    assert ours.colnames == theirs.colnames
+    table, expected_table = run.events.table, expected.events.table
+    assert table.colnames == expected_table.colnames
     for name in ("EVENT_ID", "RA", "DEC", "ENERGY"):
-        np.testing.assert_array_equal(ours[name].data, theirs[name].data)
-    np.testing.assert_array_equal(ours["TIME"].mjd, theirs["TIME"].mjd)
+        np.testing.assert_array_equal(table[name].data, expected_table[name].data)
+    np.testing.assert_array_equal(table["TIME"].mjd, expected_table["TIME"].mjd)
     for name in run.available_irfs:
-        first, second = getattr(run, name), getattr(expected, name)
-        assert type(first) is type(second)
-        if hasattr(first, "quantity"):
-            np.testing.assert_array_equal(first.quantity, second.quantity)
-        assert first.axes == second.axes
+        irf, expected_irf = getattr(run, name), getattr(expected, name)
+        assert type(irf) is type(expected_irf)
+        if hasattr(irf, "quantity"):
+            np.testing.assert_array_equal(irf.quantity, expected_irf.quantity)
+        assert irf.axes == expected_irf.axes
     assert run.observation_live_time_duration == expected.observation_live_time_duration
     assert run.get_pointing_icrs(run.tmid).separation(
         expected.get_pointing_icrs(expected.tmid)
-    ).deg == pytest.approx(0, abs=1e-9)  # both are read from the same header
+    ).deg == pytest.approx(0, abs=1e-9)
     assert str(run.gti) == str(expected.gti)
 
 
 @data
 class TestStore:
-    def test_folder_opens_the_store_of_gammapy(self):
+    def test_folder_is_opened_as_a_data_store(self):
         store = open_archive(str(plain.archive()))
         expected = DataStore.from_dir(plain.archive())
         assert store.obs_table["OBS_ID"].tolist() == expected.obs_table["OBS_ID"].tolist()
         assert len(store.hdu_table) == len(expected.hdu_table)
 
-    def test_index_file_opens_the_store_around_it(self):
+    def test_index_file_opens_the_store_of_its_folder(self):
         index = open_archive(str(plain.archive() / "hdu-index.fits.gz"))
         folder = open_archive(str(plain.archive()))
         assert index.obs_table["OBS_ID"].tolist() == folder.obs_table["OBS_ID"].tolist()
         assert_same_run(index.obs(RUNS[0]), folder.obs(RUNS[0]))
 
     def test_files_have_the_same_runs_as_the_folder(self):
-        from_files, folder = open_archive(files()), open_archive(str(plain.archive()))
+        from_files, folder = open_archive(event_files()), open_archive(str(plain.archive()))
         assert from_files.obs_table["OBS_ID"].tolist() == list(RUNS)
         for run in RUNS:
             assert_same_run(from_files.obs(run), folder.obs(run))
 
     def test_one_file_is_an_archive_of_one_run(self):
-        store = open_archive(files()[0])
+        store = open_archive(event_files()[0])
         assert store.obs_table["OBS_ID"].tolist() == [RUNS[0]]
 
-    def test_table_of_files_has_the_columns_for_selectors(self):
-        table = open_archive(files()).obs_table
+    def test_observation_table_of_files_has_the_columns_of_selectors(self):
+        table = open_archive(event_files()).obs_table
         expected = DataStore.from_dir(plain.archive()).obs_table
         expected = expected[np.isin(expected["OBS_ID"], RUNS)]
-        # the index has single precision
+        # the index is in single precision
         separation = table.pointing_radec.separation(expected.pointing_radec)
         assert separation.arcsec.max() < 1
         assert np.abs((table.time_start - expected.time_start).sec).max() < 1
@@ -92,14 +92,14 @@ class TestStore:
         yaml_text = plain.EXAMPLE.read_text()
 
         def reduce(archive):
-            changed = [f"data.hess.archive={archive}", "data.hess.geometry.bin_size=0.1 deg"]
-            orchestrator = Orchestrator(Pipeline.from_yaml(yaml_text, overrides=changed))
+            overrides = [f"data.hess.archive={archive}", "data.hess.geometry.bin_size=0.1 deg"]
+            orchestrator = Orchestrator(Pipeline.from_yaml(yaml_text, overrides=overrides))
             orchestrator.select()
             orchestrator.observations = {"hess": orchestrator.observations["hess"][:1]}
             return orchestrator.reduce()["hess"]
 
         from_files, from_folder = (
-            reduce(f"[{', '.join(files())}]"),
+            reduce(f"[{', '.join(event_files())}]"),
             reduce("$GAMMAPY_DATA/hess-dl3-dr1"),
         )
         for name, array in plain.arrays(from_files).items():
@@ -109,31 +109,30 @@ class TestStore:
 @data
 class TestPointLike:
     def test_folder_opens_with_point_like_irfs(self):
-        store = open_archive(str(magic()))
+        store = open_archive(str(magic_folder()))
         observation = store.obs(5029747, required_irf="point-like")
         assert set(observation.available_irfs) == {"aeff", "edisp", "rad_max"}
 
     def test_files_have_the_same_runs_as_the_folder(self):
-        paths = tuple(str(path) for path in sorted(magic().glob("*DL3*.fits")))
-        from_files, folder = open_archive(paths), open_archive(str(magic()))
+        paths = tuple(str(path) for path in sorted(magic_folder().glob("*DL3*.fits")))
+        from_files, folder = open_archive(paths), open_archive(str(magic_folder()))
         for run in (5029747, 5029748):
             assert_same_run(
                 from_files.obs(run, required_irf="point-like"),
                 folder.obs(run, required_irf="point-like"),
             )
 
-    def pipeline(self, irfs):
-        return Pipeline.from_yaml(
-            plain.EXAMPLE.read_text(), overrides=[f"data.hess.archive={magic()}", *irfs]
-        )
+    def create_pipeline(self, *overrides):
+        overrides = [f"data.hess.archive={magic_folder()}", *overrides]
+        return Pipeline.from_yaml(plain.EXAMPLE.read_text(), overrides=overrides)
 
     def test_runs_are_selected_with_point_like_irfs(self):
-        orchestrator = Orchestrator(self.pipeline(["data.hess.irfs=point-like"]))
+        orchestrator = Orchestrator(self.create_pipeline("data.hess.irfs=point-like"))
         orchestrator.select()
         assert len(orchestrator.observations["hess"]) == 2
 
     def test_runs_without_needed_irfs_fail_with_the_reason(self):
-        orchestrator = Orchestrator(self.pipeline([]))
+        orchestrator = Orchestrator(self.create_pipeline())
         with pytest.raises(RunsFailedError, match="5029747 failed"):
             orchestrator.reduce()
         outcomes = orchestrator.result().outcomes
@@ -163,12 +162,12 @@ class TestErrors:
             open_archive(str(tmp_path))
 
     @pytest.mark.parametrize("name", ["notes.txt", "image.fits"])
-    def test_other_file_than_dl3_is_reported(self, tmp_path, name):
+    def test_file_that_is_not_dl3_is_reported(self, tmp_path, name):
         path = tmp_path / name
         if name.endswith(".fits"):
             fits.PrimaryHDU(data=np.zeros((2, 2))).writeto(path)
         else:
-            path.write_text("nothing of the kind\n" * 200)
+            path.write_text("\n" * 200)
         with pytest.raises(ArchiveError, match=name):
             open_archive(str(path))
 
@@ -180,7 +179,7 @@ class TestErrors:
 
     def test_invalid_index_file_is_reported(self, tmp_path):
         for name in ("hdu-index.fits.gz", "obs-index.fits.gz"):
-            (tmp_path / name).write_text("nothing of the kind")
+            (tmp_path / name).write_text("")
         with pytest.raises(ArchiveError, match="hdu-index"):
             open_archive(str(tmp_path))
 
@@ -195,25 +194,25 @@ class TestErrors:
 
     @data
     def test_selector_without_result_is_reported(self):
-        changed = ["data.hess.select.0.center=[0 deg, 89 deg]"]
-        orchestrator = Orchestrator(Pipeline.from_yaml(plain.EXAMPLE, overrides=changed))
+        overrides = ["data.hess.select.0.center=[0 deg, 89 deg]"]
+        orchestrator = Orchestrator(Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides))
         with pytest.raises(ArchiveError, match=r"no observation is left after .*'cone' \(105 in"):
             orchestrator.select()
 
     @data
     def test_file_listed_twice_is_used_once_with_a_warning(self, caplog):
         with caplog.at_level("WARNING"):
-            store = open_archive((*files(), files()[0]))
+            store = open_archive((*event_files(), event_files()[0]))
         assert store.obs_table["OBS_ID"].tolist() == list(RUNS)
         assert store.hdu_table["OBS_ID"].tolist().count(RUNS[0]) == 6
         assert "023523.fits.gz is listed twice: it is used once" in caplog.text
 
     @data
     def test_two_files_of_one_run_are_refused(self, tmp_path):
-        copy = tmp_path / "copy.fits.gz"
-        copy.write_bytes(Path(files()[0]).read_bytes())
+        path = tmp_path / "copy.fits.gz"
+        path.write_bytes(Path(event_files()[0]).read_bytes())
         with pytest.raises(ArchiveError, match=r"copy\.fits\.gz both contain run 23523"):
-            open_archive((files()[0], str(copy)))
+            open_archive((event_files()[0], str(path)))
 
 
 @data

@@ -1,4 +1,4 @@
-"""The example analysis, compared with the same analysis in plain gammapy."""
+"""The analysis `crab.yaml`, compared with the same analysis in plain gammapy."""
 
 import astropy.units as u
 import numpy as np
@@ -19,14 +19,14 @@ def stack(crab):
 
 
 @pytest.fixture(scope="session")
-def plain_points(once, crab, reduced) -> FluxPoints:
-    """Return gammapy's flux points, at the values of our fit."""
+def plain_points(compute_once, crab, plain_reduction) -> FluxPoints:
+    """Return the table of gammapy's flux points, with the models of skyred's fit."""
 
-    def make(_):
-        dataset = reduced.dataset.copy(name="hess")
+    def estimate(_):
+        dataset = plain_reduction.dataset.copy(name="hess")
         return plain.flux_points(dataset, crab.result.models.copy()).to_table(sed_type="likelihood")
 
-    return once("plain-points", make)
+    return compute_once("plain-points", estimate)
 
 
 @pytest.fixture(scope="session")
@@ -34,17 +34,19 @@ def points(crab):
     return crab.result.estimates["flux-points"].flux.to_table(sed_type="likelihood")
 
 
-def fresh(dataset, models) -> Datasets:
+def copy_with_models(dataset, models) -> Datasets:
     """Return a copy with newly assigned models, so that PSF kernels are computed for them."""
     datasets = Datasets([dataset.copy(name="hess")])
     datasets.models = models.copy()
     return datasets
 
 
-def background_of(crab, reduced) -> np.ndarray:
-    """Return gammapy's background with our norms."""
+def background_of(crab, plain_reduction) -> np.ndarray:
+    """Return the sum of gammapy's background templates, with skyred's norms."""
     norms = [outcome.background_norm for outcome in crab.result.outcomes]
-    return sum(norm * template for norm, template in zip(norms, reduced.templates, strict=True))
+    return sum(
+        norm * template for norm, template in zip(norms, plain_reduction.templates, strict=True)
+    )
 
 
 class TestReduction:
@@ -53,42 +55,42 @@ class TestReduction:
         assert [outcome.obs_id for outcome in crab.result.outcomes] == expected
 
     @pytest.mark.parametrize("name", ["counts", "mask_safe"])
-    def test_counts_and_safe_mask_are_exact(self, stack, reduced, name):
-        np.testing.assert_array_equal(arrays(stack)[name], arrays(reduced.dataset)[name])
+    def test_counts_and_safe_mask_are_exact(self, stack, plain_reduction, name):
+        np.testing.assert_array_equal(arrays(stack)[name], arrays(plain_reduction.dataset)[name])
 
-    def test_good_time_is_exact(self, stack, reduced):
-        assert str(stack.gti) == str(reduced.dataset.gti)
+    def test_good_time_is_exact(self, stack, plain_reduction):
+        assert str(stack.gti) == str(plain_reduction.dataset.gti)
         for column in ("START", "STOP"):
             np.testing.assert_array_equal(
-                stack.gti.table[column].tt.mjd, reduced.dataset.gti.table[column].tt.mjd
+                stack.gti.table[column].tt.mjd, plain_reduction.dataset.gti.table[column].tt.mjd
             )
 
-    def test_livetime_agrees_to_1e_9(self, stack, reduced):
-        # a sum of four doubles, in chunks
-        expected = reduced.dataset.exposure.meta["livetime"].to_value("s")
+    def test_livetime_agrees_to_1e_9(self, stack, plain_reduction):
+        # float64 sums in another order
+        expected = plain_reduction.dataset.exposure.meta["livetime"].to_value("s")
         assert stack.exposure.meta["livetime"].to_value("s") == pytest.approx(expected, rel=1e-9)
 
     @pytest.mark.parametrize("name", ["exposure", "psf", "psf_exposure", "edisp", "edisp_exposure"])
-    def test_irfs_agree_to_1e_6(self, stack, reduced, name):
-        # float32 sums in chunks; atol only for values that are negligible
-        expected = arrays(reduced.dataset)[name]
+    def test_irfs_agree_to_1e_6(self, stack, plain_reduction, name):
+        # float32 sums in chunks; atol is for negligible values only
+        expected = arrays(plain_reduction.dataset)[name]
         np.testing.assert_allclose(
             arrays(stack)[name], expected, rtol=1e-6, atol=1e-12 * np.abs(expected).max()
         )
 
-    def test_background_agrees_to_1e_6_with_our_norms(self, crab, stack, reduced):
+    def test_background_with_the_same_norms_agrees_to_1e_6(self, crab, stack, plain_reduction):
         # float32 sums in chunks
-        expected = background_of(crab, reduced)
+        expected = background_of(crab, plain_reduction)
         np.testing.assert_allclose(stack.background.data, expected, rtol=1e-6, atol=1e-12)
 
-    def test_background_norms_agree_to_2e_4(self, crab, reduced):
-        # MIGRAD of gammapy stops early
+    def test_background_norms_agree_to_2e_4(self, crab, plain_reduction):
+        # MIGRAD, which gammapy uses, stops early
         norms = [outcome.background_norm for outcome in crab.result.outcomes]
-        np.testing.assert_allclose(norms, reduced.norms, rtol=2e-4)
+        np.testing.assert_allclose(norms, plain_reduction.norms, rtol=2e-4)
 
-    def test_background_agrees_to_2e_4_with_gammapy_norms(self, stack, reduced):
+    def test_background_with_fitted_norms_agrees_to_2e_4(self, stack, plain_reduction):
         np.testing.assert_allclose(
-            stack.background.data, reduced.dataset.background.data, rtol=2e-4, atol=1e-12
+            stack.background.data, plain_reduction.dataset.background.data, rtol=2e-4, atol=1e-12
         )
 
     def test_observation_log_has_the_counts_inside_each_safe_mask(self, crab, stack):
@@ -97,9 +99,9 @@ class TestReduction:
 
 
 class TestReferenceNumbers:
-    """Numbers that were computed with plain gammapy 2.1 on the same runs."""
+    """Numbers from plain gammapy 2.1 on the same runs."""
 
-    def test_reduced_data(self, stack):
+    def test_reduced_data_agree(self, stack):
         assert stack.counts.data.sum() == 2479
         assert stack.counts.data.size == 40000
         # 2112.97 by gammapy's fitted norms, 2113.10 by the exact maximum
@@ -109,12 +111,12 @@ class TestReferenceNumbers:
         assert exposure.min() == pytest.approx(3.75e8, rel=2e-3)
         assert exposure.max() == pytest.approx(3.48e9, rel=2e-3)
 
-    def test_background_norms(self, crab):
+    def test_background_norms_agree(self, crab):
         norms = [outcome.background_norm for outcome in crab.result.outcomes]
         assert np.round(norms, 2).tolist() == [0.99, 1.08, 0.99, 1.10]
 
-    def test_statistic(self, crab):
-        # the PSF kernel depends on the path of a fit, and moves the statistic by up to 0.04
+    def test_statistic_agrees(self, crab):
+        # gammapy's PSF kernel depends on the steps of its fit, and changes the statistic by 0.04
         assert crab.result.fit.stat == pytest.approx(16240.8, abs=0.3)
 
     @pytest.mark.parametrize(
@@ -126,7 +128,7 @@ class TestReferenceNumbers:
         ],
     )
     def test_parameters_agree_within_a_twentieth_of_their_errors(self, crab, name, value):
-        # the values are quoted with as many digits
+        # the values are rounded to about this precision
         fit = crab.result.fit
         index = fit.names.index(name)
         assert abs(fit.values[index] - value) < 0.05 * fit.errors[index]
@@ -137,42 +139,44 @@ class TestReferenceNumbers:
 
 
 class TestFit:
-    def test_statistic_at_the_same_values_agrees_to_1e_3(self, crab, stack, reduced):
-        # float32 in gammapy; the kernel is at the same position in both, the norms are ours
-        theirs = reduced.dataset.copy(name="hess")
-        theirs.background.data = background_of(crab, reduced)
-        expected = fresh(theirs, crab.result.models).stat_sum()
-        assert fresh(stack, crab.result.models).stat_sum() == pytest.approx(expected, abs=1e-3)
+    def test_statistic_at_the_same_values_agrees_to_1e_3(self, crab, stack, plain_reduction):
+        # npred is float32 in gammapy; both PSF kernels are computed for the same position
+        dataset = plain_reduction.dataset.copy(name="hess")
+        dataset.background.data = background_of(crab, plain_reduction)
+        expected = copy_with_models(dataset, crab.result.models).stat_sum()
+        assert copy_with_models(stack, crab.result.models).stat_sum() == pytest.approx(
+            expected, abs=1e-3
+        )
 
     def test_objective_agrees_with_the_statistic_of_gammapy(self, crab, stack):
-        datasets = fresh(stack, crab.result.models)
+        datasets = copy_with_models(stack, crab.result.models)
         expected = datasets.stat_sum()
         objective = objective_of(datasets)
-        # the same kernel, since the position has not changed
+        # with the same PSF kernel, since the position has not changed
         assert objective(objective.start) == pytest.approx(expected, abs=1e-3)
 
-    def test_best_fit_agrees_with_gammapy_or_is_lower(self, crab, reduced, fitted):
+    def test_best_fit_agrees_with_gammapy_or_is_lower(self, crab, plain_reduction, plain_fit):
         fit = crab.result.fit
-        pulls = np.abs(fit.values - fitted.values) / fitted.errors
-        # each with the kernel of its own position, on gammapy's dataset
-        ours = fresh(reduced.dataset, crab.result.models).stat_sum()
-        theirs = fresh(reduced.dataset, fitted.models).stat_sum()
-        assert np.all(pulls < 0.01) or ours < theirs
+        pulls = np.abs(fit.values - plain_fit.values) / plain_fit.errors
+        # on gammapy's dataset, each with the PSF kernel of its own position
+        actual = copy_with_models(plain_reduction.dataset, crab.result.models).stat_sum()
+        expected = copy_with_models(plain_reduction.dataset, plain_fit.models).stat_sum()
+        assert np.all(pulls < 0.01) or actual < expected
 
     @pytest.mark.slow
-    def test_errors_agree_with_hesse_to_1_percent(self, crab, reduced):
-        dataset = reduced.dataset.copy(name="hess")
+    def test_errors_agree_with_hesse_to_1_percent(self, crab, plain_reduction):
+        dataset = plain_reduction.dataset.copy(name="hess")
         expected = plain.hesse_errors(dataset, crab.result.models)
         ratios = dict(zip(crab.result.fit.names, crab.result.fit.errors / expected, strict=True))
-        # the likelihood is not differentiable at a pixel centre, where the Crab is. HESSE's errors
-        # of its position depend on the start, by 2 to 5 % with gammapy's function alone.
-        # Agreement to 1 % elsewhere is tested on a simulated source between pixel centres.
-        # Our error of the declination, 0.1 errors from the centre, is the width of the statistic.
+        # The likelihood is not differentiable at a pixel centre, and the Crab is close to one:
+        # HESSE's errors of the position depend on the start by 2 to 5 %. skyred's error of the
+        # declination, 0.1 errors from the pixel centre, is the width of the likelihood profile.
+        # test_objective_of_datasets.py tests 1 % on a simulated source between pixel centres.
         assert ratios.pop("crab.spatial.lon_0") == pytest.approx(1, abs=0.06)
         assert ratios.pop("crab.spatial.lat_0") == pytest.approx(1, abs=0.15)
         assert list(ratios.values()) == pytest.approx([1] * len(ratios), abs=0.01)
 
-    def test_parameter_names_contain_model_and_part(self, crab, fitted):
+    def test_parameter_names_contain_model_and_part(self, crab, plain_fit):
         assert crab.result.fit.names == (
             "crab.spectral.index",
             "crab.spectral.amplitude",
@@ -180,7 +184,7 @@ class TestFit:
             "crab.spatial.lat_0",
             "hess-bkg.spectral.norm",
         )
-        assert len(fitted.values) == len(crab.result.fit.names)
+        assert len(plain_fit.values) == len(crab.result.fit.names)
 
     def test_models_have_the_values_and_errors_of_the_fit(self, crab):
         fit, free = crab.result.fit, crab.result.models.parameters.free_parameters
@@ -212,7 +216,7 @@ class TestFluxPoints:
         np.testing.assert_allclose(points[name].data, plain_points[name].data, rtol=1e-3)
 
     def test_sensitivity_agrees_to_1e_2(self, points, plain_points):
-        # tolerance of gammapy's root finding, coarser here
+        # tolerance of gammapy's root finding, which is coarser for the sensitivity
         np.testing.assert_allclose(
             points["norm_sensitivity"].data, plain_points["norm_sensitivity"].data, rtol=1e-2
         )
@@ -223,7 +227,7 @@ class TestFluxPoints:
     def test_reference_flux_is_evaluated_with_the_fitted_model(self, crab, points):
         spectral = crab.result.models["crab"].spectral_model
         expected = spectral(points["e_ref"].quantity).to("cm-2 s-1 TeV-1")
-        # evaluated at the same energies, up to rounding
+        # equal up to rounding
         np.testing.assert_allclose(
             points["ref_dnde"].quantity.to_value("cm-2 s-1 TeV-1"), expected.value, rtol=1e-9
         )

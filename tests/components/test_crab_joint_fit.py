@@ -1,4 +1,4 @@
-"""The Crab with one dataset per run, fitted jointly, compared with the stacked fit."""
+"""A joint fit of one dataset per run of the Crab, compared with the fit of their stack."""
 
 import astropy.units as u
 import numpy as np
@@ -16,23 +16,23 @@ PARTS = ("values", "errors")
 
 
 @pytest.fixture(scope="session")
-def joint(once, crab, runs) -> Result:
-    """Return the result of the example with ``keep``, on the reduced datasets of the runs."""
+def joint(compute_once, crab, run_datasets) -> Result:
+    """Return the result of `crab.yaml` with ``stack: {kind: keep}``, on `run_datasets`."""
 
     def run(folder):
-        changed = ["data.hess.stack.kind=keep"]
-        keep = Pipeline.from_yaml(crab.pipeline.to_yaml(), overrides=changed)
-        points, *others = keep.estimate
-        pipeline = keep.evolve(estimate=[points.evolve(energy_edges=EDGES, columns=()), *others])
-        orchestrator = Orchestrator(pipeline)
-        orchestrator.datasets = Datasets(runs)
+        overrides = ["data.hess.stack.kind=keep"]
+        pipeline = Pipeline.from_yaml(crab.pipeline.to_yaml(), overrides=overrides)
+        flux_points, *maps = pipeline.estimate
+        flux_points = flux_points.evolve(energy_edges=EDGES, columns=())
+        orchestrator = Orchestrator(pipeline.evolve(estimate=[flux_points, *maps]))
+        orchestrator.datasets = Datasets(run_datasets)
         return orchestrator.run(folder / "joint")
 
-    return once("joint", run)
+    return compute_once("joint", run)
 
 
 class TestFit:
-    def test_converged(self, joint):
+    def test_fit_converged(self, joint):
         assert joint.fit.success
 
     @pytest.mark.parametrize(
@@ -40,33 +40,34 @@ class TestFit:
         ["spectral.index", "spectral.amplitude", "spatial.lon_0", "spatial.lat_0"],
     )
     def test_agrees_with_the_stacked_fit_to_a_fifth_of_the_error(self, crab, joint, name):
-        # the likelihoods differ: stacking averages IRFs, and has only one background norm
+        # the likelihoods differ: the stack has averaged IRFs and a single background norm
         stacked_fit, joint_fit = crab.result.fit, joint.fit
         value, error = (
             getattr(stacked_fit, part)[stacked_fit.names.index(f"crab.{name}")] for part in PARTS
         )
         assert abs(joint_fit.values[joint_fit.names.index(f"crab.{name}")] - value) < 0.2 * error
 
-    def test_every_run_has_its_own_background_norm(self, joint):
+    def test_each_run_has_a_background_norm(self, joint):
         expected = [f"hess-{run}-bkg.spectral.norm" for run in plain.RUNS]
         assert list(joint.fit.names[4:]) == expected
 
-    def test_mean_background_norm_agrees_with_the_stack(self, crab, joint, runs):
-        weights = [run.background.data[run.mask_safe.data].sum() for run in runs]
+    def test_mean_background_norm_agrees_with_the_stack(self, crab, joint, run_datasets):
+        weights = [run.background.data[run.mask_safe.data].sum() for run in run_datasets]
         mean = np.average(joint.fit.values[4:], weights=weights)
         fit = crab.result.fit
         assert abs(mean - fit.values[-1]) < 0.2 * fit.errors[-1]
 
-    def test_statistic_agrees_with_gammapy_at_the_same_values(self, joint, runs):
-        datasets = Datasets([run.copy(name=run.name) for run in runs])
+    def test_statistic_agrees_with_gammapy_at_the_same_values(self, joint, run_datasets):
+        datasets = Datasets([run.copy(name=run.name) for run in run_datasets])
         datasets.models = joint.models.copy()
-        # each kernel was computed at a position during the fit, which changes the statistic by 0.05
+        # each PSF kernel was computed at another step of the fit, which changes the statistic by
+        # about 0.05
         assert joint.fit.stat == pytest.approx(datasets.stat_sum(), abs=0.4)
 
 
 class TestEstimates:
-    def test_flux_point_agrees_with_gammapy(self, joint, runs):
-        datasets = Datasets([run.copy(name=run.name) for run in runs])
+    def test_flux_point_agrees_with_gammapy(self, joint, run_datasets):
+        datasets = Datasets([run.copy(name=run.name) for run in run_datasets])
         datasets.models = joint.models.copy()
         expected = FluxPointsEstimator(source="crab", energy_edges=EDGES).run(datasets)
         flux = joint.estimates["flux-points"].flux
@@ -76,28 +77,31 @@ class TestEstimates:
                 getattr(flux, name).data, getattr(expected, name).data, rtol=1e-3
             )
 
-    def test_residual_maps_sum_over_the_runs(self, joint, runs):
+    def test_residual_maps_sum_over_the_runs(self, joint, run_datasets):
         maps = joint.estimates["residuals"].maps
-        counts = sum(run.counts.data[run.mask_safe.data].sum() for run in runs)
+        counts = sum(run.counts.data[run.mask_safe.data].sum() for run in run_datasets)
         assert maps["counts"].data.sum() == counts
-        datasets = Datasets([run.copy(name=run.name) for run in runs])
+        datasets = Datasets([run.copy(name=run.name) for run in run_datasets])
         datasets.models = joint.models.copy()
-        npred = sum((d.npred().data * d.mask_safe.data).sum() for d in datasets)
-        # kernels as above: they change much less than a thousandth of the counts
+        npred = sum((dataset.npred().data * dataset.mask_safe.data).sum() for dataset in datasets)
+        # PSF kernels of other positions change far less than a thousandth of the counts
         assert maps["npred"].data.sum() == pytest.approx(npred, rel=1e-3)
 
     def test_model_explains_the_counts(self, joint):
-        # with the fitted norms, npred equals the counts of each dataset
+        # at the best-fit norms, the sum of npred is the sum of the counts of each dataset
         maps = joint.estimates["residuals"].maps
         assert maps["residuals"].data.sum() == pytest.approx(0, abs=0.05 * np.sqrt(2479))
 
     def test_excess_agrees_with_the_stack(self, crab, joint):
-        # the Crab at its peak: backgrounds of four fits or of one differ by less than the error
-        stacked, joint_map = (r.estimates["excess-map"].maps.sqrt_ts for r in (crab.result, joint))
-        assert joint_map.geom.data_shape == stacked.geom.data_shape
-        assert np.nanmax(joint_map.data) == pytest.approx(np.nanmax(stacked.data), abs=0.2)
+        # the peak is at the Crab, where the backgrounds of the two fits differ by less than their
+        # errors
+        sqrt_ts, expected = (
+            result.estimates["excess-map"].maps.sqrt_ts for result in (joint, crab.result)
+        )
+        assert sqrt_ts.geom.data_shape == expected.geom.data_shape
+        assert np.nanmax(sqrt_ts.data) == pytest.approx(np.nanmax(expected.data), abs=0.2)
 
     def test_folder_can_be_read_back(self, joint):
-        again = Result.read(joint.folder)
-        assert again.datasets.names == [f"hess-{run}" for run in plain.RUNS]
-        assert set(again.estimates) == set(joint.estimates)
+        loaded = Result.read(joint.folder)
+        assert loaded.datasets.names == [f"hess-{run}" for run in plain.RUNS]
+        assert set(loaded.estimates) == set(joint.estimates)

@@ -1,4 +1,4 @@
-"""DL3 files without an index: the same runs as with it, from folders, globs and lists."""
+"""DL3 files without an index, from folders, globs and lists: the same runs as with an index."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from skyred.errors import ArchiveError
 from skyred.inspection.index import list_run_inputs
 from skyred.inspection.run import inspect_run
 
-# the folder without its index; the folder of the index; the glob of its DL3 files
+# the folder of the files; the folder of the index; the glob of the files
 ARCHIVES = {
     "hess": ("hess-dl3-dr1/data", "hess-dl3-dr1", "*.fits.gz"),
     "magic": ("magic/rad_max/data", "magic/rad_max/data", "*DL3*.fits"),
@@ -40,8 +40,8 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def obs_ids(location: object) -> list[int]:
-    opened = open_archive(location if isinstance(location, tuple) else str(location))
-    return sorted(opened.obs_table["OBS_ID"].tolist())
+    store = open_archive(location if isinstance(location, tuple) else str(location))
+    return sorted(store.obs_table["OBS_ID"].tolist())
 
 
 def configuration(archive: str) -> str:
@@ -74,7 +74,7 @@ def test_table_from_headers_agrees_with_the_index_of_the_archive(name: str, tmp_
     rows = [expected["OBS_ID"].tolist().index(obs_id) for obs_id in table["OBS_ID"].tolist()]
     expected = expected[rows]
     assert len(table) in (2, 4, 6)
-    # the index of H.E.S.S. has positions in single precision
+    # the positions in the index of H.E.S.S. are in single precision
     assert table.pointing_radec.separation(expected.pointing_radec).arcsec.max() < 0.1
     if "TSTART" in expected.colnames and "MJDREFI" in expected.meta:
         assert np.abs((table.time_start - expected.time_start).sec).max() < 1
@@ -94,7 +94,7 @@ def test_subfolders_links_and_lists_of_folders_are_searched(runs: Path, tmp_path
     assert obs_ids((str(nights / "0"), str(second))) == obs_ids(runs)
 
 
-def test_runs_from_links_have_no_faults(runs: Path, tmp_path: Path) -> None:
+def test_runs_of_linked_files_have_no_faults(runs: Path, tmp_path: Path) -> None:
     links = tmp_path / "links"
     links.mkdir()
     for path in files_of(runs):
@@ -105,7 +105,7 @@ def test_runs_from_links_have_no_faults(runs: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("location", ["runs", "runs/*.fits.gz", "[FIRST, SECOND]", "FIRST"])
-def test_configuration_selects_the_runs(
+def test_runs_of_a_location_in_the_configuration_are_selected(
     location: str, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(runs.parent)
@@ -132,7 +132,7 @@ def test_check_and_run_agree_on_a_folder(runs: Path, tmp_path: Path) -> None:
         assert "[EFFECTIVE AREA]: the checksum of its data differs" in outcome.output
 
 
-def test_other_fits_files_are_named_in_a_warning(
+def test_other_fits_files_are_listed_in_a_warning(
     runs: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     fits.PrimaryHDU(data=np.zeros((2, 2))).writeto(runs / "map.fits")
@@ -164,7 +164,7 @@ def test_invalid_observation_id_is_an_error(runs: Path, value: str | None) -> No
         open_archive(str(runs))
 
 
-def test_index_in_a_subfolder_is_proposed(crab_archive: Path, tmp_path: Path) -> None:
+def test_index_in_a_subfolder_is_suggested(crab_archive: Path, tmp_path: Path) -> None:
     shutil.copytree(crab_archive, tmp_path / "root" / "archive")
     with pytest.raises(ArchiveError, match=r"specify one of them .*archive/hdu-index\.fits\.gz"):
         open_archive(str(tmp_path / "root"))
@@ -192,7 +192,7 @@ def test_files_with_different_time_references_keep_their_times(runs: Path, unit:
             hdus["EVENTS"].header[name] = seconds / (86400 if unit == "d" else 1)
         hdus.writeto(files_of(runs)[1], overwrite=True)
     table = open_archive(str(runs)).obs_table
-    # a double of 1e-11 d resolves 1 us
+    # float64 rounding of MJD in days is about 1 us
     assert np.abs((table.time_start - expected.time_start).sec).max() < 1e-4
     assert np.abs((table.time_stop - expected.time_stop).sec).max() < 1e-4
 

@@ -1,4 +1,4 @@
-"""Engines: identical bits for any engine and number of workers."""
+"""Bit-identical reductions with any engine and number of workers."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from skyred.components.engines import Processes, Serial
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
 
-# fewer pixels and no fits: this is about the order of sums
+# few pixels and no fits, since these tests are about the order of sums
 SMALL = [
     "data.hess.geometry.width=[1 deg, 1 deg]",
     "data.hess.geometry.bin_size=0.04 deg",
@@ -29,43 +29,43 @@ def serial():
 
 
 @pytest.fixture(scope="module", params=[(1, 2), (2, 1)], ids=str)
-def both(request, serial):
-    """Return the same reduction by `serial` and by `processes`, for some chunks and workers."""
+def reductions(request, serial):
+    """Return the same reduction by `serial` and by `processes`, for a chunk and worker number."""
     chunk, workers = request.param
     return serial[chunk], reduce(chunk, Processes(workers=workers))
 
 
-def assert_same_bits(first, second):
-    expected = arrays(second)
-    for name, array in arrays(first).items():
-        assert array.dtype == expected[name].dtype
-        np.testing.assert_array_equal(array, expected[name], err_msg=name)
-    assert first.exposure.meta["livetime"] == second.exposure.meta["livetime"]
+def assert_bit_identical(dataset, expected):
+    expected_arrays = arrays(expected)
+    for name, array in arrays(dataset).items():
+        assert array.dtype == expected_arrays[name].dtype
+        np.testing.assert_array_equal(array, expected_arrays[name], err_msg=name)
+    assert dataset.exposure.meta["livetime"] == expected.exposure.meta["livetime"]
     for column in ("START", "STOP"):
         np.testing.assert_array_equal(
-            first.gti.table[column].tt.mjd, second.gti.table[column].tt.mjd
+            dataset.gti.table[column].tt.mjd, expected.gti.table[column].tt.mjd
         )
 
 
-def test_processes_and_serial_have_identical_bits(both):
-    (first, _), (second, _) = both
-    assert_same_bits(second, first)
+def test_datasets_of_processes_and_serial_are_bit_identical(reductions):
+    (expected, _), (dataset, _) = reductions
+    assert_bit_identical(dataset, expected)
 
 
-def test_processes_and_serial_have_the_same_outcomes(both):
-    (_, first), (_, second) = both
-    columns = ("obs_id", "status", "reason", "maker", "counts", "background_norm")
-    assert [[getattr(outcome, name) for name in columns] for outcome in second] == [
-        [getattr(outcome, name) for name in columns] for outcome in first
+def test_outcomes_of_processes_and_serial_are_equal(reductions):
+    (_, expected), (_, outcomes) = reductions
+    names = ("obs_id", "status", "reason", "maker", "counts", "background_norm")
+    assert [[getattr(outcome, name) for name in names] for outcome in outcomes] == [
+        [getattr(outcome, name) for name in names] for outcome in expected
     ]
 
 
 def test_serial_is_reproducible(serial):
-    assert_same_bits(reduce(2, Serial())[0], serial[2][0])
+    assert_bit_identical(reduce(2, Serial())[0], serial[2][0])
 
 
-def test_chunks_differ_in_rounding_only(serial):
-    # float32 sums in another order: to 1e-6 of the largest summand
+def test_other_chunks_change_rounding_errors_only(serial):
+    # float32 sums in another order agree to 1e-6
     for chunk in (1, 2):
         expected = arrays(serial[8][0])
         for name, array in arrays(serial[chunk][0]).items():

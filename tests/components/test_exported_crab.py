@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -10,72 +11,70 @@ from gammapy.datasets import Datasets
 from gammapy.modeling.models import Models
 
 import plain_gammapy as plain
-from exported import Exported, run_exported
+from exported_scripts import ScriptResults, run_exported
 from skyred import Pipeline
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
-# scans and asymmetric errors need the most time in gammapy, with a fit for each value
+# scans and asymmetric errors take gammapy the longest: a fit for each value
 FEWER_COLUMNS = "estimate.0.columns=[ul]"
 
 
 @pytest.fixture(scope="module")
-def exported(once: Any) -> Exported:
+def exported(compute_once: Any) -> ScriptResults:
     pipeline = Pipeline.from_yaml(plain.EXAMPLE, overrides=[FEWER_COLUMNS])
-    return once("exported-crab", lambda folder: run_exported(pipeline, folder))
+    return compute_once("exported-crab", lambda folder: run_exported(pipeline, folder))
 
 
-def test_maps_agree(crab: Any, exported: Exported) -> None:
-    ours, theirs = crab.result.datasets["hess"], exported.datasets["hess"]
+def test_maps_agree(crab: Any, exported: ScriptResults) -> None:
+    dataset, expected = exported.datasets["hess"], crab.result.datasets["hess"]
     for name in ("counts", "mask_safe"):
-        np.testing.assert_array_equal(getattr(ours, name).data, getattr(theirs, name).data)
-    # float32 sums, both in one chunk
-    np.testing.assert_allclose(theirs.exposure.data, ours.exposure.data, rtol=1e-6)
-    for part in ("psf.psf_map", "edisp.edisp_map"):
-        first, second = part.split(".")
-        maps = [getattr(getattr(dataset, first), second).data for dataset in (theirs, ours)]
-        np.testing.assert_allclose(*maps, rtol=1e-6, atol=1e-9 * maps[1].max())
-    # gammapy's norms are those of MIGRAD, ours are exact
-    np.testing.assert_allclose(theirs.background.data, ours.background.data, rtol=2e-4)
+        np.testing.assert_array_equal(getattr(dataset, name).data, getattr(expected, name).data)
+    # float32 sums
+    np.testing.assert_allclose(dataset.exposure.data, expected.exposure.data, rtol=1e-6)
+    for path in ("psf.psf_map", "edisp.edisp_map"):
+        data, expected_data = (attrgetter(path)(pair).data for pair in (dataset, expected))
+        np.testing.assert_allclose(data, expected_data, rtol=1e-6, atol=1e-9 * expected_data.max())
+    # the script fits the norms with MIGRAD, which stops early
+    np.testing.assert_allclose(dataset.background.data, expected.background.data, rtol=2e-4)
 
 
 def statistic(dataset: Any, models: Models) -> float:
-    """Return gammapy's statistic, with the PSF kernel at these values."""
+    """Return gammapy's statistic, with the PSF kernel at the position of these models."""
     datasets = Datasets([dataset.copy(name="hess")])
     datasets.models = models.copy()
     return float(datasets.stat_sum())
 
 
-def test_statistic_agrees_at_the_same_values(crab: Any, exported: Exported) -> None:
+def test_statistic_agrees_at_the_same_values(crab: Any, exported: ScriptResults) -> None:
     expected = statistic(crab.result.datasets["hess"], crab.result.models)
-    theirs = exported.datasets["hess"].copy(name="hess")
-    # gammapy's norms stop before the optimum; their effect is tested with the maps
-    theirs.background.data = crab.result.datasets["hess"].background.data
-    assert statistic(theirs, crab.result.models) == pytest.approx(expected, abs=1e-3)
+    dataset = exported.datasets["hess"].copy(name="hess")
+    # the background norms differ slightly, which test_maps_agree tests
+    dataset.background.data = crab.result.datasets["hess"].background.data
+    assert statistic(dataset, crab.result.models) == pytest.approx(expected, abs=1e-3)
 
 
-def test_fit_agrees_or_is_lower(crab: Any, exported: Exported) -> None:
-    ours, theirs = crab.result.fit, exported.models.parameters.free_parameters
-    assert [parameter.name for parameter in theirs] == [n.split(".")[-1] for n in ours.names]
-    values = np.array([parameter.value for parameter in theirs])
-    pulls = np.abs(values - ours.values) / ours.errors
+def test_fit_agrees_or_is_lower(crab: Any, exported: ScriptResults) -> None:
+    fit, free = crab.result.fit, exported.models.parameters.free_parameters
+    assert free.names == [name.split(".")[-1] for name in fit.names]
+    pulls = np.abs(free.value - fit.values) / fit.errors
     lower = statistic(exported.datasets["hess"], crab.result.models) < statistic(
         exported.datasets["hess"], exported.models
     )
     assert np.all(pulls < 0.01) or lower
     # the likelihood is not differentiable at pixel centres, so MIGRAD may stop above the minimum
-    position = np.array([name.endswith(("lon_0", "lat_0")) for name in ours.names])
-    # gammapy evaluates IRFs at the start of its last fit, skyred at the minimum
-    assert np.all(pulls[~position] < 0.02)
-    errors = np.array([parameter.error for parameter in theirs])
-    np.testing.assert_allclose(errors[~position], ours.errors[~position], rtol=0.01)
-    # HESSE's errors of a position depend on its start, by 2 to 5 % in gammapy
-    np.testing.assert_allclose(errors[position], ours.errors[position], rtol=0.15)
+    is_position = np.array([name.endswith(("lon_0", "lat_0")) for name in fit.names])
+    # gammapy evaluates the IRFs at the start of its last fit, skyred at the minimum
+    assert np.all(pulls[~is_position] < 0.02)
+    errors = np.array([parameter.error for parameter in free])
+    np.testing.assert_allclose(errors[~is_position], fit.errors[~is_position], rtol=0.01)
+    # HESSE's errors of the position depend on its start by 2 to 5 %
+    np.testing.assert_allclose(errors[is_position], fit.errors[is_position], rtol=0.15)
 
 
-def test_flux_points_agree(crab: Any, exported: Exported) -> None:
-    ours = crab.result.estimates["flux-points"].flux
+def test_flux_points_agree(crab: Any, exported: ScriptResults) -> None:
+    expected = crab.result.estimates["flux-points"].flux
     for name in ("dnde", "dnde_err", "dnde_ul"):
-        values, expected = (getattr(flux, name).data for flux in (exported.flux, ours))
-        # the position of the source differs slightly
-        np.testing.assert_allclose(values, expected, rtol=1e-3)
-    np.testing.assert_array_equal(exported.flux.counts.data, ours.counts.data)
+        values, expected_values = (getattr(flux, name).data for flux in (exported.flux, expected))
+        # the positions of the source differ slightly
+        np.testing.assert_allclose(values, expected_values, rtol=1e-3)
+    np.testing.assert_array_equal(exported.flux.counts.data, expected.counts.data)

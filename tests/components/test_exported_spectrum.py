@@ -13,11 +13,11 @@ from gammapy.datasets import Datasets, SpectrumDatasetOnOff
 import plain_gammapy as plain
 import plain_spectra as spectra
 import skyred
-from exported import Exported, run_exported
+from exported_scripts import ScriptResults, run_exported
 from skyred import Pipeline
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
-# scans and asymmetric errors need the most time in gammapy, with a fit for each value
+# scans and asymmetric errors take gammapy the longest: a fit for each value
 FEWER_COLUMNS = [
     "data.hess.select=[{kind: observation-ids, ids: [23526, 23523]}]",
     "estimate.0.columns=[ul]",
@@ -28,58 +28,57 @@ EXAMPLE = plain.EXAMPLE.parent / "spectrum.yaml"
 
 
 @pytest.fixture(scope="module")
-def exported(once: Any) -> Exported:
+def exported(compute_once: Any) -> ScriptResults:
     pipeline = Pipeline.from_yaml(EXAMPLE, overrides=FEWER_COLUMNS)
-    return once("exported-spectrum", lambda folder: run_exported(pipeline, folder))
+    return compute_once("exported-spectrum", lambda folder: run_exported(pipeline, folder))
 
 
 @pytest.fixture(scope="module")
-def expected(once: Any) -> list[SpectrumDatasetOnOff]:
-    def make(_: Path) -> list[SpectrumDatasetOnOff]:
+def plain_spectra(compute_once: Any) -> list[SpectrumDatasetOnOff]:
+    def reduce(_: Path) -> list[SpectrumDatasetOnOff]:
         return [spectra.make_run(run) for run in plain.observations(plain.RUNS)]
 
-    return once("plain-spectra", make)
+    return compute_once("plain-spectra", reduce)
 
 
-def with_start(exported: Exported) -> Datasets:
-    """Return the script's datasets with the initial models of its fit."""
+def datasets_with_initial_models(exported: ScriptResults) -> Datasets:
+    """Return the datasets of the script with the models from which its fit starts."""
     datasets = exported.datasets.copy()
     datasets.models = Pipeline.from_yaml(EXAMPLE).model[0].build(datasets)
     return datasets
 
 
 def test_spectra_agree_with_gammapy(
-    exported: Exported, expected: list[SpectrumDatasetOnOff]
+    exported: ScriptResults, plain_spectra: list[SpectrumDatasetOnOff]
 ) -> None:
     assert exported.datasets.names == [f"hess-{run}" for run in RUNS]
-    for ours, theirs in zip(exported.datasets, expected[:2], strict=True):
+    for pair in zip(exported.datasets, plain_spectra[:2], strict=True):
         for name in ("counts", "counts_off", "mask_safe", "acceptance", "acceptance_off"):
-            values, expected_values = (getattr(dataset, name).data for dataset in (ours, theirs))
-            np.testing.assert_array_equal(values, expected_values)
+            np.testing.assert_array_equal(*[getattr(dataset, name).data for dataset in pair])
         # written as float32
-        np.testing.assert_allclose(ours.exposure.data, theirs.exposure.data, rtol=1e-6)
+        np.testing.assert_allclose(*[dataset.exposure.data for dataset in pair], rtol=1e-6)
 
 
-def test_fit_agrees(exported: Exported) -> None:
-    datasets = with_start(exported)
+def test_fit_agrees(exported: ScriptResults) -> None:
+    datasets = datasets_with_initial_models(exported)
     fit = skyred.fit(datasets)
-    theirs = exported.models.parameters.free_parameters
-    pulls = [(par.value - ours) / error
-             for par, ours, error in zip(theirs, fit.values, fit.errors, strict=True)]  # fmt: skip
+    parameters = exported.models.parameters.free_parameters
+    pulls = [(parameter.value - value) / error for parameter, value, error
+             in zip(parameters, fit.values, fit.errors, strict=True)]  # fmt: skip
     assert np.max(np.abs(pulls)) < 0.01
-    np.testing.assert_allclose([parameter.error for parameter in theirs], fit.errors, rtol=0.01)
+    np.testing.assert_allclose([parameter.error for parameter in parameters], fit.errors, rtol=0.01)
     assert datasets.stat_sum() == pytest.approx(fit.stat, abs=1e-3)
 
 
-def test_flux_points_agree(exported: Exported) -> None:
+def test_flux_points_agree(exported: ScriptResults) -> None:
     datasets = exported.datasets.copy()
     datasets.models = exported.models
     edges = [1, 4, 10] * u.TeV
-    ours = skyred.flux_points(datasets, "crab", edges, selection_optional=["ul"])
+    actual = skyred.flux_points(datasets, "crab", edges, selection_optional=["ul"])
     for name in ("norm_err", "norm_ul", "ts"):
-        values, expected_values = (getattr(flux, name).data for flux in (exported.flux, ours))
+        values, expected_values = (getattr(flux, name).data for flux in (exported.flux, actual))
         np.testing.assert_allclose(values, expected_values, rtol=1e-3)
     # gammapy's fit of a norm stops early, especially with few counts
-    pulls = (exported.flux.norm.data - ours.norm.data) / ours.norm_err.data
+    pulls = (exported.flux.norm.data - actual.norm.data) / actual.norm_err.data
     assert np.max(np.abs(pulls)) < 0.01
-    np.testing.assert_array_equal(exported.flux.counts.data, ours.counts.data)
+    np.testing.assert_array_equal(exported.flux.counts.data, actual.counts.data)

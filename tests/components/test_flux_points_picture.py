@@ -1,4 +1,4 @@
-"""The plot of flux points: fluxes, limits and models of any sign are visible."""
+"""The plot of flux points shows fluxes, limits and models of either sign."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def close_figures() -> Any:
 
 
 def flux_points(on: list[int], amplitude: float = 1e-12, ul: bool = False) -> FluxPoints:
-    """Estimate flux points of counts on a source, with 20 counts of background in each bin."""
+    """Return flux points from three on counts, with 20 off counts and alpha = 1 in each bin."""
     dataset = small.spectrum_on_off()
     dataset.counts.data = np.reshape(on, (3, 1, 1)).astype(float)
     dataset.counts_off.data = np.full((3, 1, 1), 20.0)
@@ -96,5 +96,5 @@ def test_limit_without_a_flux_is_drawn() -> None:
     maps["norm"] = RegionNDMap.from_geom(flux.geom, data=norm)
     without_flux = FluxPoints.from_maps(maps, "likelihood", flux.reference_model)
     ax = draw_flux_points(without_flux, None, "crab")
-    drawn = u.Quantity(ax.lines[0].get_ydata()).value
-    np.testing.assert_allclose(drawn[1], flux.e2dnde_ul.to_unit(UNIT).data.ravel()[1])
+    values = u.Quantity(ax.lines[0].get_ydata()).value
+    np.testing.assert_allclose(values[1], flux.e2dnde_ul.to_unit(UNIT).data.ravel()[1])

@@ -1,4 +1,4 @@
-"""Invalid frames, latitudes, numbers of bins and sizes of maps: found before data are read."""
+"""Invalid frames, latitudes, bin numbers and map sizes are reported before data are read."""
 
 import re
 
@@ -50,7 +50,7 @@ def test_valid_configuration_is_accepted() -> None:
 )
 def test_invalid_value_is_refused_before_data_are_read(old: str, new: str, message: str) -> None:
     assert old in CONFIG
-    changed = CONFIG.replace(old, new)
-    with pytest.raises(ConfigError, match=message) as caught:
-        Pipeline.from_yaml(changed)
-    assert re.search(r"\d+:\d+", str(caught.value))  # line and column
+    yaml_text = CONFIG.replace(old, new)
+    with pytest.raises(ConfigError, match=message) as excinfo:
+        Pipeline.from_yaml(yaml_text)
+    assert re.search(r"\d+:\d+", str(excinfo.value))  # line and column

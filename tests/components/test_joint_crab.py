@@ -1,4 +1,4 @@
-"""Five instruments in one fit, compared with the published Crab spectrum and with gammapy."""
+"""A fit of five instruments, compared with the published Crab spectrum and with gammapy."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ EXAMPLE = plain.EXAMPLE.with_name("joint-crab.yaml")
 RANGES = {"hess": (0.66, 30), "magic": (0.08, 30), "veritas": (0.15, 30), "fact": (0.4, 30),
           "fermi": (0.03, 2)}  # fmt: skip
 EDGES = [0.03, 0.1, 0.3, 1, 3, 10, 30] * u.TeV
-# Nigro et al. 2019, A&A 625, A10, the joint fit (log10 form)
+# Nigro et al. 2019, A&A 625, A10: the joint fit, with the curvature in log10
 PUBLISHED = {"amplitude": (38.5e-12, 1.1e-12), "alpha": (2.51, 0.03), "beta": (0.24, 0.02)}
 
 
 @pytest.fixture(scope="module")
-def joint(once: Any) -> Result:
-    return once("joint-crab", lambda folder: Pipeline.from_yaml(EXAMPLE).run(folder / "joint"))
+def joint(compute_once: Any) -> Result:
+    return compute_once(
+        "joint-crab", lambda folder: Pipeline.from_yaml(EXAMPLE).run(folder / "joint")
+    )
 
 
 @attrs.define
@@ -39,7 +41,7 @@ class PlainFit:
 
 
 @pytest.fixture(scope="module")
-def plain_fit(once: Any) -> PlainFit:
+def plain_fit(compute_once: Any) -> PlainFit:
     def fit(_: Path) -> PlainFit:
         datasets = Datasets()
         folder = Path(os.environ["GAMMAPY_DATA"], "joint-crab", "spectra")
@@ -57,15 +59,16 @@ def plain_fit(once: Any) -> PlainFit:
         Fit(covariance_opts={"strategy": 2}).covariance(datasets)
         return PlainFit(datasets, float(stat))
 
-    return once("plain-joint-crab", fit)
+    return compute_once("plain-joint-crab", fit)
 
 
-def fitted_values(result: Result) -> dict[str, tuple[float, float]]:
+def values_and_errors(result: Result) -> dict[str, tuple[float, float]]:
+    """Return the value and error of each parameter, with beta in log10."""
     assert result.fit is not None
     names = [name.rpartition(".")[2] for name in result.fit.names]
     pairs = zip(result.fit.values, result.fit.errors, strict=True)
     parameters = dict(zip(names, pairs, strict=True))
-    # gammapy's curvature is that of the natural logarithm
+    # gammapy's log parabola uses the natural logarithm
     parameters["beta"] = tuple(np.log(10) * np.array(parameters["beta"]))
     return parameters
 
@@ -73,20 +76,20 @@ def fitted_values(result: Result) -> dict[str, tuple[float, float]]:
 def test_fit_agrees_with_the_published_values(joint: Result) -> None:
     assert joint.fit is not None
     assert joint.fit.success
-    for name, (value, error) in fitted_values(joint).items():
+    for name, (value, error) in values_and_errors(joint).items():
         published, published_error = PUBLISHED[name]
         # the published digits are rounded
         assert abs(value - published) < 0.3 * published_error
         assert error == pytest.approx(published_error, rel=0.25)
 
 
-def test_fitted_bins_agree_with_gammapy(joint: Result, plain_fit: PlainFit) -> None:
+def test_masks_and_counts_agree_with_gammapy(joint: Result, plain_fit: PlainFit) -> None:
     assert joint.datasets is not None
     assert joint.datasets.names == plain_fit.datasets.names
-    for ours, theirs in zip(joint.datasets, plain_fit.datasets, strict=True):
-        np.testing.assert_array_equal(ours.mask.data, theirs.mask.data)
-        np.testing.assert_array_equal(ours.counts.data, theirs.counts.data)
-        np.testing.assert_array_equal(ours.counts_off.data, theirs.counts_off.data)
+    for actual, expected in zip(joint.datasets, plain_fit.datasets, strict=True):
+        np.testing.assert_array_equal(actual.mask.data, expected.mask.data)
+        np.testing.assert_array_equal(actual.counts.data, expected.counts.data)
+        np.testing.assert_array_equal(actual.counts_off.data, expected.counts_off.data)
 
 
 def test_fit_agrees_with_gammapy(joint: Result, plain_fit: PlainFit) -> None:
@@ -101,7 +104,7 @@ def test_fit_agrees_with_gammapy(joint: Result, plain_fit: PlainFit) -> None:
 def test_flux_points_of_partly_covered_bins_agree_with_gammapy(
     joint: Result, plain_fit: PlainFit
 ) -> None:
-    # bin by bin, since gammapy's `run` fails if bins are covered by different datasets
+    # bin by bin, since `FluxPointsEstimator.run` fails if datasets cover different bins
     datasets = Datasets([dataset.copy(name=dataset.name) for dataset in plain_fit.datasets])
     assert joint.models is not None
     datasets.models = Models(joint.models).copy()
@@ -117,7 +120,7 @@ def test_flux_points_of_partly_covered_bins_agree_with_gammapy(
 
 
 def test_energies_have_the_configured_unit(joint: Result) -> None:
-    # the files are in keV
+    # the energies in the files are in keV
     table = joint.estimates["flux-points"].table()
     assert table["e_ref"].unit == u.TeV
     np.testing.assert_allclose(table["e_max"][:-1], table["e_min"][1:], rtol=1e-9)

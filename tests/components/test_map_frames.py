@@ -1,4 +1,4 @@
-"""Frames of maps: their centres are read in the stated frame, and ambiguous ones are refused."""
+"""Map centres are converted from the frame that they state; ambiguous centres are refused."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def galactic_map(center: Any) -> MapGeometry:
         SkyCoord(0, 0, unit="deg", frame="galactic"),
     ],
 )
-def test_galactic_centre_is_the_middle_of_the_map(center: Any) -> None:
-    middle = galactic_map(center).build().center_skydir
+def test_map_is_centred_on_galactic_coordinates(center: Any) -> None:
+    position = galactic_map(center).build().center_skydir
     expected = SkyCoord(0, 0, unit="deg", frame="galactic")
-    assert middle.separation(expected).to_value("arcsec") < 1e-3
+    assert position.separation(expected).to_value("arcsec") < 1e-3
 
 
 def test_equatorial_centre_is_converted() -> None:
-    middle = galactic_map({"ra": "83.633 deg", "dec": "22.014 deg"}).build().center_skydir
+    position = galactic_map({"ra": "83.633 deg", "dec": "22.014 deg"}).build().center_skydir
     expected = SkyCoord(83.633, 22.014, unit="deg", frame="icrs")
-    assert middle.separation(expected).to_value("arcsec") < 1e-3
+    assert position.separation(expected).to_value("arcsec") < 1e-3
 
 
 def test_center_without_frame_is_refused_in_galactic_maps() -> None:

@@ -1,4 +1,4 @@
-"""Selectors on the real observation table, against plain numpy and gammapy."""
+"""Selectors on the observation table of H.E.S.S., against numpy and gammapy."""
 
 import astropy.units as u
 import numpy as np
@@ -27,11 +27,11 @@ def assert_same_rows(table, expected) -> None:
 
 
 @pytest.fixture(autouse=True)
-def unchanged(table):
-    """Check that no selector changes its input table."""
-    before = table.copy()
+def check_that_the_table_is_unchanged(table):
+    """Check after each test that selectors do not change their input table."""
+    original = table.copy()
     yield
-    assert_same_rows(table, before)
+    assert_same_rows(table, original)
 
 
 class TestCone:
@@ -57,13 +57,13 @@ class TestCone:
         assert len(selected) > 0
         assert ids(selected) == ids(Cone(center=icrs, radius="3 deg").select(table))
 
-    def test_rows_meta_and_type_are_kept(self, table):
+    def test_rows_metadata_and_type_are_kept(self, table):
         selected = Cone(center=["83.633 deg", "22.014 deg"]).select(table)
         expected = table[np.isin(table["OBS_ID"], ids(selected))]
         assert type(selected) is type(table)
         assert_same_rows(selected, expected)
 
-    def test_result_can_be_empty(self, table):
+    def test_selection_can_be_empty(self, table):
         assert len(Cone(center=["0 deg", "89 deg"], radius="1 deg").select(table)) == 0
 
 
@@ -81,8 +81,8 @@ class TestObservationIds:
     def test_duplicated_rows_of_the_table_are_kept(self, table):
         from astropy.table import vstack
 
-        doubled = vstack([table, table[table["OBS_ID"] == RUN]])
-        assert ids(ObservationIds(ids=[RUN]).select(doubled)) == [RUN, RUN]
+        table = vstack([table, table[table["OBS_ID"] == RUN]])
+        assert ids(ObservationIds(ids=[RUN]).select(table)) == [RUN, RUN]
 
     def test_empty_list_of_ids_is_refused(self):
         with pytest.raises(FieldError, match="ids"):
@@ -149,12 +149,12 @@ class TestColumnRange:
         ],
         ids=["range", "values"],
     )
-    def test_invert_keeps_the_others_in_order(self, table, options):
+    def test_invert_selects_the_other_rows_in_order(self, table, options):
         selected_ids = ids(ColumnRange(**options).select(table))
         others = ids(ColumnRange(**options, invert=True).select(table))
         assert others == [run for run in ids(table) if run not in selected_ids]
 
-    def test_missing_column_is_reported_with_the_available_ones(self, table):
+    def test_missing_column_is_reported_with_the_available_columns(self, table):
         with pytest.raises(ArchiveError, match=r"column 'ZENITH', which is missing.*ZEN_PNT"):
             ColumnRange(column="ZENITH", max="50 deg").select(table)
 
@@ -172,7 +172,7 @@ class TestColumnRange:
         with pytest.raises(ArchiveError, match=r"OBJECT contains .*; use values instead"):
             ColumnRange(column="OBJECT", min="4").select(table)
 
-    def test_masked_rows_are_outside_any_range(self, table):
+    def test_rows_with_nan_are_outside_any_range(self, table):
         table = table.copy()
         table["ZEN_PNT"][table["OBS_ID"] == RUN] = np.nan
         assert RUN not in ids(ColumnRange(column="ZEN_PNT", min="0 deg").select(table))
@@ -187,7 +187,7 @@ class TestColumnRange:
             {"min": "60 deg", "max": "50 deg"},
             {"min": "1 deg", "max": "1 TeV"},
         ],
-        ids=["nothing", "both", "no number", "wrong way round", "two units"],
+        ids=["no limit", "limit and values", "no number", "min above max", "two units"],
     )
     def test_invalid_options_are_refused(self, options):
         with pytest.raises(FieldError):
@@ -195,18 +195,18 @@ class TestColumnRange:
 
 
 def test_several_selectors_select_the_intersection(table):
-    chain = [
+    selectors = [
         Cone(center=["83.633 deg", "22.014 deg"], radius="5 deg"),
         ColumnRange(column="ZEN_PNT", max="47 deg"),
         TimeWindow(start="2004-12-05", stop="2004-12-08"),
     ]
     selected = table
-    for selector in chain:
+    for selector in selectors:
         selected = selector.select(selected)
-    expected = set.intersection(*(set(ids(selector.select(table))) for selector in chain))
+    expected = set.intersection(*(set(ids(selector.select(table))) for selector in selectors))
     assert 0 < len(expected) < 4
     assert set(ids(selected)) == expected
-    backwards = table
-    for selector in reversed(chain):
-        backwards = selector.select(backwards)
-    assert ids(backwards) == ids(selected)
+    reversed_order = table
+    for selector in reversed(selectors):
+        reversed_order = selector.select(reversed_order)
+    assert ids(reversed_order) == ids(selected)

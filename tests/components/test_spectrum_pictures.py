@@ -32,11 +32,10 @@ def on_off() -> SpectrumDatasetOnOff:
     return dataset
 
 
-def with_regions(dataset: SpectrumDatasetOnOff, *regions: SkyRegion) -> SpectrumDatasetOnOff:
+def set_off_regions(dataset: SpectrumDatasetOnOff, *regions: SkyRegion) -> None:
     geom = RegionGeom.from_regions(list(regions), axes=dataset.counts.geom.axes)
     dataset.counts_off = RegionNDMap.from_geom(geom, data=dataset.counts_off.data)
     dataset.meta_table = Table({"RA_PNT": [[83.633]], "DEC_PNT": [[22.514]]})
-    return dataset
 
 
 def artists_by_label(ax: Axes) -> dict[str, object]:
@@ -51,14 +50,14 @@ def test_counts_background_and_excess_are_drawn_by_energy(on_off):
     np.testing.assert_allclose(artists["background"].get_data().values, off / 4)
     np.testing.assert_allclose(artists["excess"][0].get_ydata(), counts - off / 4)
     segments = artists["excess"][2][0].get_segments()
-    half = [(top - bottom) / 2 for (_, bottom), (_, top) in segments]
-    np.testing.assert_allclose(half, np.sqrt(counts + off / 16))
+    errors = [(high - low) / 2 for (_, low), (_, high) in segments]
+    np.testing.assert_allclose(errors, np.sqrt(counts + off / 16))
     assert ax.get_xlabel() == "Energy [TeV]"
     assert ax.get_ylabel() == "Counts per bin"
     assert ax.get_title() == "crab, 1 TeV to 10 TeV"
 
 
-def test_unused_bins_are_grey(on_off):
+def test_bins_outside_the_mask_are_grey(on_off):
     ax = dataset_plots(on_off)["counts"]()
     box = artists_by_label(ax)["not used"].get_bbox()
     np.testing.assert_allclose([box.x0, box.x1], small.ENERGY.edges.to_value("TeV")[:2])
@@ -85,17 +84,15 @@ def test_spectrum_without_off_counts_is_drawn():
 def test_regions_and_pointing_are_drawn_on_the_sky(on_off):
     radius = on_off.counts.geom.region.radius
     centres = [SkyCoord(83.633, 23.014, unit="deg"), SkyCoord(83.1, 22.5, unit="deg")]
-    with_regions(on_off, *(CircleSkyRegion(centre, radius) for centre in centres))
+    set_off_regions(on_off, *(CircleSkyRegion(centre, radius) for centre in centres))
     ax = dataset_plots(on_off)["regions"]()
     assert set(artists_by_label(ax)) == {"on region", "off regions", "pointing"}
     assert len(ax.patches) == 3
     wcs = ax.wcs
-    for patch, centre in zip(ax.patches, [small.centre(), *centres], strict=True):
-        center = wcs.pixel_to_world(*patch.center)
-        assert center.separation(centre).deg < 1e-6
-    assert wcs.pixel_to_world(
-        *artists_by_label(ax)["pointing"].get_xydata()[0]
-    ).dec.deg == pytest.approx(22.514)
+    for patch, expected in zip(ax.patches, [small.centre(), *centres], strict=True):
+        assert wcs.pixel_to_world(*patch.center).separation(expected).deg < 1e-6
+    pointing = artists_by_label(ax)["pointing"].get_xydata()[0]
+    assert wcs.pixel_to_world(*pointing).dec.deg == pytest.approx(22.514)
     low, high = ax.get_xlim()
     assert all(low < patch.center[0] - patch.radius for patch in ax.patches)
     assert all(patch.center[0] + patch.radius < high for patch in ax.patches)
@@ -104,12 +101,12 @@ def test_regions_and_pointing_are_drawn_on_the_sky(on_off):
 
 def test_point_regions_are_drawn_as_markers():
     dataset = small.spectrum_on_off("crab", region="icrs;point(83.633, 22.014)")
-    with_regions(dataset, PointSkyRegion(SkyCoord(83.633, 22.8, unit="deg")))
+    set_off_regions(dataset, PointSkyRegion(SkyCoord(83.633, 22.8, unit="deg")))
     ax = dataset_plots(dataset)["regions"]()
     assert len(ax.patches) == 0
     assert set(artists_by_label(ax)) == {"on region", "off regions", "pointing"}
 
 
-def test_spectra_by_phase_have_no_off_regions(on_off):
-    # their off counts come from the on region
+def test_off_counts_from_the_on_region_have_no_plot_of_regions(on_off):
+    # as with phase-background
     assert list(dataset_plots(on_off)) == ["counts"]

@@ -13,7 +13,7 @@ from gammapy.data import GTI, Observation, Observations, ObservationTable
 from gammapy.datasets import Datasets
 from gammapy.makers import ReflectedRegionsBackgroundMaker, SafeMaskMaker, SpectrumDatasetMaker
 
-import curves_side_by_side as beside
+import light_curve_comparison as comparison
 import plain_flare as flare
 import plain_gammapy as plain
 from component_checks import problems_of
@@ -26,8 +26,8 @@ from skyred.run.worker.good_time import cut_observation, drop_events_outside
 RUN = 23523
 EXAMPLE = plain.EXAMPLE.with_name("minutes.yaml")
 START, STOP = Time("2006-07-29T20:30:00"), Time("2006-07-30T03:20:00")
-# run 33787 starts before the window, the next one lies in it
 REGION = 'data.hess.geometry.on_region="icrs; circle(329.71693826, -30.2255890, 0.11)"'
+# the window starts during run 33787, and contains the next run
 TWO_RUNS = ["data.hess.select.1.stop=2006-07-29T21:10:00"]
 
 
@@ -35,8 +35,8 @@ def ids(table: ObservationTable) -> list[int]:
     return list(table["OBS_ID"].tolist())
 
 
-def whole(**options: Any) -> TimeWindow:
-    """Return a window that selects whole runs."""
+def uncut_window(**options: Any) -> TimeWindow:
+    """Return a window that selects complete runs."""
     return TimeWindow(cut=False, **options)
 
 
@@ -73,8 +73,8 @@ class TestOptions:
         with pytest.raises(FieldError, match=message):
             TimeWindow(**{**options, "windows": windows})
 
-    def test_windows_in_two_time_scales_are_compared(self) -> None:
-        # TT is 65 s ahead of UTC: the second starts 35 s before the end of the first
+    def test_overlap_of_windows_in_two_time_scales_is_reported(self) -> None:
+        # TT is 65 s ahead of UTC, so the second window starts 35 s before the end of the first
         windows = [
             Interval(start="2006-07-29T20:00:00", stop="2006-07-29T21:00:00"),
             Interval(start="2006-07-29T21:00:30 tt", stop="2006-07-29T22:00:00 tt"),
@@ -87,7 +87,7 @@ class TestOptions:
 class TestSelection:
     @pytest.fixture
     def window(self, table: ObservationTable) -> tuple[Time, Time]:
-        """Return 500 s before the start of a run, and 500 s after its end."""
+        """Return the times 500 s before the start of a run and 500 s after its end."""
         row = table[table["OBS_ID"] == RUN]
         return row.time_start[0] - 500 * u.s, row.time_stop[0] + 500 * u.s
 
@@ -96,14 +96,14 @@ class TestSelection:
     ) -> None:
         start, stop = window
         expected = table[(table.time_start >= start) & (table.time_stop <= stop)]
-        assert ids(whole(start=start, stop=stop).select(table)) == ids(expected)
+        assert ids(uncut_window(start=start, stop=stop).select(table)) == ids(expected)
         assert RUN in ids(expected)
 
-    def test_run_across_the_edge_is_not_selected(
+    def test_run_across_the_end_of_the_window_is_not_selected(
         self, table: ObservationTable, window: tuple[Time, Time]
     ) -> None:
         start, _ = window
-        assert RUN not in ids(whole(stop=start + 1000 * u.s).select(table))
+        assert RUN not in ids(uncut_window(stop=start + 1000 * u.s).select(table))
 
     def test_overlapping_runs_are_selected(
         self, table: ObservationTable, window: tuple[Time, Time]
@@ -111,16 +111,18 @@ class TestSelection:
         start, _ = window
         stop = start + 1000 * u.s
         expected = ids(table[(table.time_stop >= start) & (table.time_start <= stop)])
-        assert ids(whole(start=start, stop=stop, partial=True).select(table)) == expected
+        assert ids(uncut_window(start=start, stop=stop, partial=True).select(table)) == expected
         assert ids(TimeWindow(start=start, stop=stop).select(table)) == expected
         assert RUN in expected
 
-    def test_window_can_be_open(self, table: ObservationTable, window: tuple[Time, Time]) -> None:
+    def test_window_can_have_only_a_start_or_a_stop(
+        self, table: ObservationTable, window: tuple[Time, Time]
+    ) -> None:
         start, _ = window
-        after = whole(start=start).select(table)
-        before = whole(stop=start, partial=True).select(table)
-        assert ids(after) == ids(table[table.time_start >= start])
-        assert ids(before) == ids(table[table.time_start <= start])
+        selected = uncut_window(start=start).select(table)
+        assert ids(selected) == ids(table[table.time_start >= start])
+        selected = uncut_window(stop=start, partial=True).select(table)
+        assert ids(selected) == ids(table[table.time_start <= start])
 
     def test_several_windows_select_their_union(
         self, table: ObservationTable, window: tuple[Time, Time]
@@ -129,31 +131,33 @@ class TestSelection:
         windows = [Interval(start=start, stop=stop), Interval(start=START, stop=STOP)]
         expected = (table.time_start >= start) & (table.time_stop <= stop)
         expected |= (table.time_start >= START) & (table.time_stop <= STOP)
-        assert ids(whole(windows=windows).select(table)) == ids(table[expected])
+        assert ids(uncut_window(windows=windows).select(table)) == ids(table[expected])
 
     def test_times_are_utc_by_default(self, table: ObservationTable) -> None:
         start = table[table["OBS_ID"] == RUN].time_start[0] - 1 * u.s
-        # TT was 64 s ahead of UTC: as UTC, this string is a minute too late
+        # TT was 64 s ahead of UTC, so this time is a minute too late if it is read as UTC
         start_string = start.tt.isot
-        assert RUN in ids(whole(start=f"{start_string} tt").select(table))
-        assert RUN not in ids(whole(start=start_string).select(table))
-        assert RUN in ids(whole(start=start.utc.isot).select(table))
+        assert RUN in ids(uncut_window(start=f"{start_string} tt").select(table))
+        assert RUN not in ids(uncut_window(start=start_string).select(table))
+        assert RUN in ids(uncut_window(start=start.utc.isot).select(table))
 
-    def test_cut_tolerates_times_of_the_index_in_float32(self, table: ObservationTable) -> None:
+    def test_runs_are_cut_with_times_in_single_precision_in_the_index(
+        self, table: ObservationTable
+    ) -> None:
         stop = table[table["OBS_ID"] == RUN].time_stop[0]
-        rounded = table.copy()
-        for name in ("TSTART", "TSTOP"):
-            rounded[name] = np.float32(rounded[name])
         window = TimeWindow(start=stop - 1 * u.s, stop=stop + 100 * u.s)
         assert RUN in ids(window.select(table))
-        assert RUN in ids(window.select(rounded))
+        table = table.copy()
+        for name in ("TSTART", "TSTOP"):
+            table[name] = np.float32(table[name])
+        assert RUN in ids(window.select(table))
 
-    def test_cut_keeps_runs_without_times_in_the_index(self, table: ObservationTable) -> None:
-        without = table.copy()
-        without.remove_columns(["TSTART", "TSTOP"])
-        assert len(TimeWindow(start=START).select(without)) == len(table)
+    def test_runs_without_times_in_the_index_need_cut(self, table: ObservationTable) -> None:
+        without_times = table.copy()
+        without_times.remove_columns(["TSTART", "TSTOP"])
+        assert len(TimeWindow(start=START).select(without_times)) == len(table)
         with pytest.raises(ArchiveError, match=r"TSTART.*set cut: true"):
-            whole(start=START).select(without)
+            uncut_window(start=START).select(without_times)
 
 
 @pytest.mark.data
@@ -175,7 +179,7 @@ class TestCuts:
         expected_livetime = expected.observation_live_time_duration.to_value("s")
         np.testing.assert_allclose(livetime, expected_livetime, rtol=1e-9)
 
-    def test_window_around_a_run_leaves_it_unchanged(self, observation: Observation) -> None:
+    def test_run_inside_the_window_is_not_cut(self, observation: Observation) -> None:
         (part,) = cut_observation(observation, [TimeWindow(start="2006-01-01")])
         assert part.gti.time_sum == observation.gti.time_sum
         assert len(part.events.table) == len(observation.events.table)
@@ -188,31 +192,29 @@ class TestCuts:
             [Time([low, high]) for low, high in itertools.pairwise(edges)]
         )
         assert len(parts) == len(expected) == 3  # the run ends before the last window
-        for part, theirs in zip(parts, expected, strict=True):
-            assert (
-                part.events.table["EVENT_ID"].tolist() == theirs.events.table["EVENT_ID"].tolist()
-            )
-            np.testing.assert_allclose(
-                part.gti.time_sum.to_value("s"), theirs.gti.time_sum.to_value("s"), rtol=1e-9
-            )
+        for pair in zip(parts, expected, strict=True):
+            event_ids, expected_ids = (part.events.table["EVENT_ID"].tolist() for part in pair)
+            assert event_ids == expected_ids
+            durations = [part.gti.time_sum.to_value("s") for part in pair]
+            np.testing.assert_allclose(*durations, rtol=1e-9)
 
-    def test_parts_of_a_width_cover_the_run_once(self, observation: Observation) -> None:
+    def test_windows_of_equal_width_divide_the_run(self, observation: Observation) -> None:
         window = TimeWindow(start="2006-07-29T12:00:00", width="7 min")
         parts = cut_observation(observation, [window])
         assert sum(len(part.events.table) for part in parts) == len(observation.events.table)
         total = sum(part.gti.time_sum.to_value("s") for part in parts)
         np.testing.assert_allclose(total, observation.gti.time_sum.to_value("s"), rtol=1e-9)
         for part in parts[1:]:
-            minutes = (part.gti.time_start[0] - Time("2006-07-29T12:00:00")).to_value("min") / 7
-            assert minutes == pytest.approx(round(minutes), abs=1e-6)
+            widths = (part.gti.time_start[0] - Time("2006-07-29T12:00:00")).to_value("min") / 7
+            assert widths == pytest.approx(round(widths), abs=1e-6)
 
     def test_gaps_of_the_good_time_are_kept(self, observation: Observation) -> None:
         first = observation.gti.time_start[0]
-        gaps = plain.observations((33787,))[0]
+        with_gap = plain.observations((33787,))[0]
         duration = observation.gti.time_sum.to_value("s")
-        gaps._gti = GTI.create([0, 600] * u.s, [500, duration] * u.s, first)
+        with_gap._gti = GTI.create([0, 600] * u.s, [500, duration] * u.s, first)
         window = TimeWindow(start=first + 100 * u.s, stop=first + 700 * u.s)
-        (part,) = cut_observation(drop_events_outside(gaps)[0], [window])
+        (part,) = cut_observation(drop_events_outside(with_gap)[0], [window])
         times = (observation.events.time - first).to_value("s")
         expected = ((times >= 100) & (times < 500)) | ((times >= 600) & (times < 700))
         assert len(part.events.table) == expected.sum()
@@ -223,36 +225,39 @@ class TestCuts:
 
 
 def reduce_plain(observations: Any, name: Any) -> Datasets:
-    """Return an on-off spectrum of each observation, without models."""
-    spectrum = SpectrumDatasetMaker(
+    """Return gammapy's on-off spectrum of each observation, without models.
+
+    `name` is a function of the index and the observation.
+    """
+    maker = SpectrumDatasetMaker(
         selection=["counts", "exposure", "edisp"], containment_correction=True
     )
-    background, safe = ReflectedRegionsBackgroundMaker(), SafeMaskMaker(methods=["aeff-max"])
+    background_maker = ReflectedRegionsBackgroundMaker()
+    safe_mask_maker = SafeMaskMaker(methods=["aeff-max"])
     spectra = []
-    for number, observation in enumerate(observations):
-        dataset = spectrum.run(flare.empty(name(number, observation)), observation)
-        spectra.append(safe.run(background.run(dataset, observation), observation))
+    for index, observation in enumerate(observations):
+        dataset = maker.run(flare.empty_dataset(name(index, observation)), observation)
+        dataset = background_maker.run(dataset, observation)
+        spectra.append(safe_mask_maker.run(dataset, observation))
     return Datasets(spectra)
 
 
-def assert_same_spectra(ours: Datasets, theirs: Datasets) -> None:
+def assert_same_spectra(actual: Datasets, expected: Datasets) -> None:
     """Compare counts exactly, and exposures to the precision of float32."""
-    assert len(ours) == len(theirs)
-    for dataset, expected in zip(ours, theirs, strict=True):
-        for part in ("counts", "counts_off", "mask_safe"):
-            np.testing.assert_array_equal(
-                getattr(dataset, part).data, getattr(expected, part).data, err_msg=dataset.name
-            )
-        np.testing.assert_allclose(dataset.exposure.data, expected.exposure.data, rtol=1e-6)
-        livetimes = [
-            spectrum.exposure.meta["livetime"].to_value("s") for spectrum in (dataset, expected)
-        ]
+    assert len(actual) == len(expected)
+    for pair in zip(actual, expected, strict=True):
+        for name in ("counts", "counts_off", "mask_safe"):
+            data = [getattr(dataset, name).data for dataset in pair]
+            np.testing.assert_array_equal(*data, err_msg=pair[0].name)
+        exposures = [dataset.exposure for dataset in pair]
+        np.testing.assert_allclose(*[exposure.data for exposure in exposures], rtol=1e-6)
+        livetimes = [exposure.meta["livetime"].to_value("s") for exposure in exposures]
         np.testing.assert_allclose(*livetimes, rtol=1e-9)
 
 
 @pytest.mark.data
 class TestFlare:
-    """The night of the flare: as gammapy's `select_time`, within the table of tolerances."""
+    """The night of the flare, cut by skyred and by gammapy's `select_time`."""
 
     @pytest.mark.parametrize(
         "overrides",
@@ -265,7 +270,7 @@ class TestFlare:
         pipeline = Pipeline.from_yaml(EXAMPLE, overrides=[REGION, *overrides])
         orchestrator = Orchestrator(pipeline)
         orchestrator.estimate()
-        ours = orchestrator.datasets
+        actual = orchestrator.datasets
         stop = pipeline.data["hess"].select[1].stop.time
         number = int(np.ceil((stop - START).to_value("min") / 10 - 1e-6))
         bins = [Time([START + 10 * i * u.min, START + 10 * (i + 1) * u.min]) for i in range(number)]
@@ -273,26 +278,29 @@ class TestFlare:
         observations = Observations(plain.observations(tuple(runs)))
         parts = observations.select_time(bins)
         parts = Observations(sorted(parts, key=lambda part: part.gti.time_start[0].mjd))
-        theirs = reduce_plain(parts, lambda index, _: f"part-{index}")
-        assert_same_spectra(ours, theirs)
-        assert theirs[0].gti.time_start[0] == START  # run 33787 is cut
+        plain_datasets = reduce_plain(parts, lambda index, _: f"part-{index}")
+        assert_same_spectra(actual, plain_datasets)
+        assert plain_datasets[0].gti.time_start[0] == START  # run 33787 is cut
         if not overrides:
-            assert len(theirs) == 53
-            assert abs((theirs[-1].gti.time_stop[0] - STOP).to_value("s")) < 1e-6  # 33800 as well
+            assert len(plain_datasets) == 53
+            last_stop = plain_datasets[-1].gti.time_stop[0]
+            assert abs((last_stop - STOP).to_value("s")) < 1e-6  # 33800 as well
 
-        theirs.models = ours.models.copy()
+        plain_datasets.models = actual.models.copy()
         options = {"energy_edges": [0.4, 20] * u.TeV}
-        expected = beside.light_curve_by_gammapy(theirs, "pks-2155", time_intervals=bins, **options)
+        expected = comparison.light_curve_by_gammapy(
+            plain_datasets, "pks-2155", time_intervals=bins, **options
+        )
         estimates = orchestrator.estimates
         assert_same_fluxes(estimates["by-minutes"].flux, expected)
-        spans = {}
+        gtis_by_run = {}
         for part in parts:
-            spans.setdefault(part.obs_id, []).append(part.gti)
+            gtis_by_run.setdefault(part.obs_id, []).append(part.gti)
         run_times = [
-            Time([gtis[0].time_start[0], gtis[-1].time_stop[0]]) for gtis in spans.values()
+            Time([gtis[0].time_start[0], gtis[-1].time_stop[0]]) for gtis in gtis_by_run.values()
         ]
-        expected = beside.light_curve_by_gammapy(
-            theirs, "pks-2155", time_intervals=run_times, **options
+        expected = comparison.light_curve_by_gammapy(
+            plain_datasets, "pks-2155", time_intervals=run_times, **options
         )
         assert_same_fluxes(estimates["light-curve"].flux, expected)
 
@@ -309,19 +317,23 @@ class TestFlare:
         orchestrator = Orchestrator(pipeline)
         orchestrator.estimate()
         runs = Observations(plain.observations(flare.FLARE)).select_time(Time([START, STOP]))
-        theirs = reduce_plain(runs, lambda _, observation: f"hess-{observation.obs_id}")
-        assert_same_spectra(orchestrator.datasets, theirs)
-        assert theirs.names == orchestrator.datasets.names
-        theirs.models = orchestrator.datasets.models.copy()
-        expected = beside.light_curve_by_gammapy(theirs, "pks-2155", energy_edges=[0.4, 20] * u.TeV)
+        plain_datasets = reduce_plain(runs, lambda _, observation: f"hess-{observation.obs_id}")
+        assert_same_spectra(orchestrator.datasets, plain_datasets)
+        assert plain_datasets.names == orchestrator.datasets.names
+        plain_datasets.models = orchestrator.datasets.models.copy()
+        expected = comparison.light_curve_by_gammapy(
+            plain_datasets, "pks-2155", energy_edges=[0.4, 20] * u.TeV
+        )
         assert_same_fluxes(orchestrator.estimates["light-curve"].flux, expected)
 
 
-def assert_same_fluxes(ours: Any, theirs: Any) -> None:
+def assert_same_fluxes(actual: Any, expected: Any) -> None:
     """Compare fluxes and their errors within 1e-3, and times."""
     for name in ("flux", "flux_err", "sqrt_ts"):
-        values, expected = (np.asarray(getattr(points, name).data) for points in (ours, theirs))
-        np.testing.assert_allclose(values, expected, rtol=1e-3, err_msg=name)
+        data = [np.asarray(getattr(flux, name).data) for flux in (actual, expected)]
+        np.testing.assert_allclose(*data, rtol=1e-3, err_msg=name)
     for name in ("time_min", "time_max"):
-        difference = getattr(ours.geom.axes["time"], name) - getattr(theirs.geom.axes["time"], name)
+        difference = getattr(actual.geom.axes["time"], name) - getattr(
+            expected.geom.axes["time"], name
+        )
         np.testing.assert_allclose(difference.to_value("s"), 0, atol=1e-5)

@@ -1,4 +1,4 @@
-"""Mistakes in a configuration: all reported at once, each with its line and column."""
+"""All mistakes in a configuration are reported at once, with their lines and columns."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ estimate:
 
 @pytest.fixture
 def crab_yaml(crab_yaml: str) -> str:
-    """Return the example with `minuit`, the fitter with most options."""
+    """Return the example with `minuit`, the fitter with the most options."""
     return crab_yaml.replace("kind: newton", "kind: minuit")
 
 
@@ -79,8 +79,8 @@ MESSAGES = {
 }
 
 
-def unmark(marked: str) -> tuple[str, dict[str, tuple[int, int]]]:
-    """Return the document without marks, and line and column of each mark."""
+def remove_marks(marked: str) -> tuple[str, dict[str, tuple[int, int]]]:
+    """Return the document without marks, and the line and column of each mark."""
     positions = {}
     lines = marked.split("\n")
     for number, line in enumerate(lines, start=1):
@@ -97,29 +97,29 @@ def plugins() -> Plugins:
 
 
 def mistakes(content: str, plugins: Plugins, *overrides: str) -> list[str]:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError) as exc_info:
         Pipeline.from_yaml(content, plugins=plugins, overrides=overrides)
-    assert len(caught.value.lines) == len(caught.value.problems)
-    return list(caught.value.lines)
+    assert len(exc_info.value.lines) == len(exc_info.value.problems)
+    return list(exc_info.value.lines)
 
 
 def test_ten_mistakes_are_reported_at_once_with_their_positions(plugins: Plugins) -> None:
-    content, positions = unmark(TEN_MISTAKES)
+    content, positions = remove_marks(TEN_MISTAKES)
     assert set(positions) == set(MESSAGES)
     assert len(positions) == 10
     lines = mistakes(content, plugins)
     for name, (line, column) in positions.items():
         start = f"<string>:{line}:{column}: {MESSAGES[name]}"
-        assert any(found_line.startswith(start) for found_line in lines), (
+        assert any(reported.startswith(start) for reported in lines), (
             f"{start}\nis not in\n" + "\n".join(lines)
         )
     assert len(lines) == 10, "\n".join(lines)
-    numbers = [tuple(map(int, found_line.split(":")[1:3])) for found_line in lines]
-    assert numbers == sorted(numbers)
+    reported_positions = [tuple(map(int, reported.split(":")[1:3])) for reported in lines]
+    assert reported_positions == sorted(reported_positions)
 
 
 def test_mistakes_exit_with_2(tmp_path: Path) -> None:
-    content, positions = unmark(TEN_MISTAKES)
+    content, positions = remove_marks(TEN_MISTAKES)
     path = tmp_path / "wrong.yaml"
     path.write_text(content, encoding="utf-8")
     env = {name: value for name, value in os.environ.items() if name != "SKYRED_TEST_NOWHERE"}
@@ -140,7 +140,7 @@ def test_mistakes_exit_with_2(tmp_path: Path) -> None:
 
 
 SINGLE = [
-    # string of the example, its wrong replacement (with a mark), message
+    # string in the example, replacement with a mark at the mistake, message
     ("kind: minuit}", "kind: minuit, «»strategy: 3}", "fit.strategy: is 3; expected a number from"),
     ("kind: minuit}", "«»kind: minuet}", "fit.kind: unknown fitter 'minuet'; available:"),
     ("kind: minuit}", "«»kind: cone}", "unknown fitter 'cone' ('cone' is a selector)"),
@@ -178,16 +178,20 @@ SINGLE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("right", "replacement", "message"), SINGLE, ids=[m for _, _, m in SINGLE])
+@pytest.mark.parametrize(
+    ("original", "replacement", "message"), SINGLE, ids=[case[2] for case in SINGLE]
+)
 def test_single_mistake_is_reported_once_with_its_position(
-    crab_yaml: str, plugins: Plugins, right: str, replacement: str, message: str
+    crab_yaml: str, plugins: Plugins, original: str, replacement: str, message: str
 ) -> None:
-    assert crab_yaml.count(right) >= 1
-    content, positions = unmark(crab_yaml.replace(right, replacement.replace("«»", "«mark»"), 1))
-    (lines,) = mistakes(content, plugins)
-    assert message in lines
+    assert crab_yaml.count(original) >= 1
+    content, positions = remove_marks(
+        crab_yaml.replace(original, replacement.replace("«»", "«mark»"), 1)
+    )
+    (report,) = mistakes(content, plugins)
+    assert message in report
     for line, column in positions.values():
-        assert lines.startswith(f"<string>:{line}:{column}: ")
+        assert report.startswith(f"<string>:{line}:{column}: ")
 
 
 ONLY_GAMMAPY = [
@@ -209,16 +213,16 @@ ONLY_GAMMAPY = [
 
 
 @pytest.mark.parametrize(
-    ("right", "replacement", "message"), ONLY_GAMMAPY, ids=[w for _, w, _ in ONLY_GAMMAPY]
+    ("original", "replacement", "message"), ONLY_GAMMAPY, ids=[case[1] for case in ONLY_GAMMAPY]
 )
 def test_problems_detected_by_gammapy_are_reported_before_data_are_read(
-    crab_yaml: str, plugins: Plugins, right: str, replacement: str, message: str
+    crab_yaml: str, plugins: Plugins, original: str, replacement: str, message: str
 ) -> None:
-    assert crab_yaml.count(right) == 1
-    (lines,) = mistakes(crab_yaml.replace(right, replacement), plugins)
-    assert message in lines
-    number = crab_yaml[: crab_yaml.index(right)].count("\n") + 1
-    assert lines.startswith(f"<string>:{number}:")
+    assert crab_yaml.count(original) == 1
+    (report,) = mistakes(crab_yaml.replace(original, replacement), plugins)
+    assert message in report
+    line = crab_yaml[: crab_yaml.index(original)].count("\n") + 1
+    assert report.startswith(f"<string>:{line}:")
 
 
 def test_mistakes_in_two_models_are_reported_together(crab_yaml: str, plugins: Plugins) -> None:
@@ -261,8 +265,8 @@ def test_tags_of_plain_data_are_accepted(crab_yaml: str, plugins: Plugins) -> No
 @pytest.mark.parametrize("depth", [60, 1500])
 @pytest.mark.parametrize("brackets", ["[]", "{}"])
 def test_deep_nesting_is_refused(plugins: Plugins, depth: int, brackets: str) -> None:
-    inner = "a: " if brackets == "{}" else ""
-    content = f"data: {(brackets[0] + inner) * depth}1{brackets[1] * depth}\n"
+    key = "a: " if brackets == "{}" else ""
+    content = f"data: {(brackets[0] + key) * depth}1{brackets[1] * depth}\n"
     lines = mistakes(content, plugins)
     assert any("nested too deeply" in line for line in lines), lines
 
@@ -297,7 +301,7 @@ def test_recursive_data_are_refused(plugins: Plugins) -> None:
 def test_invalid_configuration_file_is_refused(
     plugins: Plugins, tmp_path: Path, content: str, position: str, message: str
 ) -> None:
-    path = tmp_path / "some.yaml"
+    path = tmp_path / "config.yaml"
     path.write_text(content, encoding="utf-8")
     lines = mistakes(str(path), plugins)
     assert lines[0].startswith(f"{path}:{position}: ")
@@ -399,8 +403,8 @@ def test_invalid_override_is_reported(
 def test_override_of_a_document_without_mapping_is_refused(
     plugins: Plugins, tmp_path: Path, content: str, override: str
 ) -> None:
-    (tmp_path / "some.yaml").write_text(content)
-    assert mistakes(str(tmp_path / "some.yaml"), plugins, override)
+    (tmp_path / "config.yaml").write_text(content)
+    assert mistakes(str(tmp_path / "config.yaml"), plugins, override)
 
 
 def test_entry_with_a_number_as_name_can_be_overridden(crab_yaml: str, plugins: Plugins) -> None:
@@ -410,12 +414,12 @@ def test_entry_with_a_number_as_name_can_be_overridden(crab_yaml: str, plugins: 
 
 
 def test_mistake_in_one_part_causes_no_other_problem(crab_yaml: str, plugins: Plugins) -> None:
-    # the source is there, only its spectrum is wrong; the axis is there, only its bins are
+    # estimators that use the source or the energy axis are not reported
     content = crab_yaml.replace("{type: pl, index", "{index").replace("bins: 4", "bins: none")
     assert len(mistakes(content, plugins)) == 2
 
 
-def test_models_that_are_not_a_list_are_one_problem(crab_yaml: str, plugins: Plugins) -> None:
+def test_models_that_are_not_a_list_are_reported_once(crab_yaml: str, plugins: Plugins) -> None:
     start, end = crab_yaml.index("model:"), crab_yaml.index("fit: {")
-    (lines,) = mistakes(crab_yaml[:start] + "model: 5\n" + crab_yaml[end:], plugins)
-    assert "model: is 5; expected a list of models" in lines
+    (report,) = mistakes(crab_yaml[:start] + "model: 5\n" + crab_yaml[end:], plugins)
+    assert "model: is 5; expected a list of models" in report

@@ -1,4 +1,4 @@
-"""Checks of the whole pipeline: all independent mistakes in one pass, without duplicates."""
+"""Checks of the pipeline report all independent mistakes at once, without duplicates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from toys import ToyEstimator, toy_pipeline
 
 PROFILES = "  - {kind: profile-likelihood, parameters: [crab.%s]}\n"
 SPECTRAL = "spectral: {type: pl, index: 2.702"
-NOWHERE = "$SKYRED_TEST_NOWHERE"
+UNSET = "$SKYRED_TEST_NOWHERE"
 
 
 @pytest.fixture(scope="module")
@@ -25,26 +25,25 @@ def plugins() -> Plugins:
 
 
 @pytest.fixture(autouse=True)
-def unset(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(NOWHERE[1:], raising=False)
+def unset_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(UNSET[1:], raising=False)
 
 
 def mistakes(content: str, plugins: Plugins) -> list[str]:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError) as exc_info:
         Pipeline.from_yaml(content, plugins=plugins)
-    return [str(problem) for problem in caught.value.problems]
+    return [str(problem) for problem in exc_info.value.problems]
 
 
-def replace_parts(content: str, **changes: str) -> str:
-    """Replace strings of the example, each of which occurs once."""
-    for name, new in changes.items():
-        old = OLD[name]
-        assert content.count(old) == 1
-        content = content.replace(old, new)
+def replace_strings(content: str, **replacements: str) -> str:
+    """Replace strings of `ORIGINALS`, which occur once in the example."""
+    for name, replacement in replacements.items():
+        assert content.count(ORIGINALS[name]) == 1
+        content = content.replace(ORIGINALS[name], replacement)
     return content
 
 
-OLD = {
+ORIGINALS = {
     "archive": "$GAMMAPY_DATA/hess-dl3-dr1",
     "exclude": "icrs; circle(83.63, 22.14, 0.2)",
     "spatial": "spatial: {type: point",
@@ -59,13 +58,13 @@ OLD = {
 def test_independent_mistakes_are_reported_together(
     crab_yaml: str, plugins: Plugins, ebl: str
 ) -> None:
-    content = replace_parts(
+    content = replace_strings(
         crab_yaml,
-        archive=f"{NOWHERE}/dl3",  # by the pipeline
-        exclude="icrs; circel(83.63, 22.14, 0.2)",  # by regions
+        archive=f"{UNSET}/dl3",  # detected by the pipeline
+        exclude="icrs; circel(83.63, 22.14, 0.2)",  # detected by regions
         spatial=f"absorption: {{ebl: {ebl}, redshift: 0.1}}\n    spatial: {{type: point",
-        source="source: carb",  # by an estimator
-        region="icrs; circle(83.63)",  # by regions
+        source="source: carb",  # detected by an estimator
+        region="icrs; circle(83.63)",  # detected by regions
     )
     starts = [
         "data.hess.archive: the environment variable SKYRED_TEST_NOWHERE is not set",
@@ -84,7 +83,7 @@ def test_parameters_of_a_valid_source_are_checked_despite_other_mistakes(
     crab_yaml: str, plugins: Plugins
 ) -> None:
     profiles = PROFILES % "indxe" + PROFILES.replace("{", "{name: b, ") % "reference"
-    content = replace_parts(crab_yaml, region="icrs; circle(83.63)", last=profiles)
+    content = replace_strings(crab_yaml, region="icrs; circle(83.63)", last=profiles)
     region, unknown, frozen = mistakes(content, plugins)
     assert region.startswith("estimate[1].region: ")
     assert "unknown parameter 'crab.indxe'" in unknown
@@ -97,30 +96,32 @@ def test_parameters_of_a_valid_source_are_checked_despite_other_mistakes(
         {"spectral": "spectral: {type: plaw, index: 2.702"},
         {"spectral": "spectral: {type: pl, indxe: 2.702"},
         {"spectral": "spectral: {index: 2.702"},
-        {"spectral": f"absorption: {{file: {NOWHERE}/ebl.fits, redshift: 1}}\n    {SPECTRAL}"},
+        {"spectral": f"absorption: {{file: {UNSET}/ebl.fits, redshift: 1}}\n    {SPECTRAL}"},
         {"spectral": f"absorption: {{file: nowhere.fits, redshift: 1}}\n    {SPECTRAL}"},
         {"spectral": f"absorption: {{redshift: 1}}\n    {SPECTRAL}"},
-        {"exclude": f"{NOWHERE}/mask.reg"},
+        {"exclude": f"{UNSET}/mask.reg"},
         {"exclude": "nowhere.reg"},
         {"exclude": "nowhere.fits"},
         {"region": "nowhere.reg"},
     ],
     ids=lambda changes: ", ".join(changes.values()).strip(),
 )
-def test_one_mistake_is_one_problem(
+def test_single_mistake_is_reported_once(
     crab_yaml: str, plugins: Plugins, changes: dict[str, str]
 ) -> None:
-    # a profile builds the source; without its spectrum it has no parameters
-    (problem,) = mistakes(replace_parts(crab_yaml, last=PROFILES % "index", **changes), plugins)
+    # the profile needs the parameters of the source, which has none without a valid spectrum
+    (problem,) = mistakes(replace_strings(crab_yaml, last=PROFILES % "index", **changes), plugins)
     assert problem.startswith({"spectral": "model[0].", "region": "estimate[1].region: "}.get(
         next(iter(changes)), "data.hess.make[2].exclude: "
     ))  # fmt: skip
 
 
-def test_wrong_redshift_is_one_problem(crab_yaml: str, plugins: Plugins, tmp_path: Path) -> None:
+def test_invalid_redshift_is_reported_once(
+    crab_yaml: str, plugins: Plugins, tmp_path: Path
+) -> None:
     write_table(tmp_path / "data" / "ebl" / "ebl_dominguez11.fits.gz")
     absorption = f"absorption: {{ebl: dominguez, redshift: far}}\n    {SPECTRAL}"
-    (problem,) = mistakes(replace_parts(crab_yaml, spectral=absorption), plugins)
+    (problem,) = mistakes(replace_strings(crab_yaml, spectral=absorption), plugins)
     assert problem.startswith("model[0].absorption.redshift: ")
 
 
@@ -135,8 +136,10 @@ SINGLE_MODELS = [
 ]
 
 
-@pytest.mark.parametrize(("model", "message"), SINGLE_MODELS, ids=[m for m, _ in SINGLE_MODELS])
-def test_one_mistake_in_a_model_is_one_problem(
+@pytest.mark.parametrize(
+    ("model", "message"), SINGLE_MODELS, ids=[model for model, _ in SINGLE_MODELS]
+)
+def test_single_mistake_in_a_model_is_reported_once(
     crab_yaml: str, plugins: Plugins, model: str, message: str
 ) -> None:
     content = crab_yaml.replace("{kind: fov-background}\nfit", f"{model}\nfit")
@@ -148,15 +151,15 @@ def test_one_mistake_in_a_model_is_one_problem(
 def test_replacement_without_type_is_reported_once(crab_yaml: str, plugins: Plugins) -> None:
     alternative = "{name: b, replace: {crab: {spectral: {index: 2}}}, fix: {crab.beta: 0}}"
     comparison = f"  - {{kind: model-comparison, alternatives: [{alternative}]}}\n"
-    (problem,) = mistakes(replace_parts(crab_yaml, last=comparison), plugins)
+    (problem,) = mistakes(replace_strings(crab_yaml, last=comparison), plugins)
     assert "alternatives[0].replace.crab.spectral: missing key 'type'" in problem
 
 
 @component
-class Failing(ToyEstimator):
+class FailingCheck(ToyEstimator):
     """An estimator with an error in its check."""
 
-    kind = "failing"
+    kind = "failing-check"
 
     def check(self, pipeline: Any) -> Any:
         yield from ()
@@ -164,33 +167,35 @@ class Failing(ToyEstimator):
 
 
 @component
-class Complaining(ToyEstimator):
+class AlwaysInvalid(ToyEstimator):
     """An estimator that always reports a problem."""
 
-    kind = "complaining"
+    kind = "always-invalid"
 
     def check(self, pipeline: Any) -> Any:
-        yield Problem(("breaks",), "is wrong")
+        yield Problem(("fails",), "is wrong")
 
 
 def test_error_in_a_check_is_raised_if_there_are_no_problems() -> None:
     with pytest.raises(LookupError, match="no such thing"):
-        toy_pipeline(estimate=[Failing()]).problems()
+        toy_pipeline(estimate=[FailingCheck()]).problems()
 
 
-@pytest.mark.parametrize("estimators", [(Failing, Complaining), (Complaining, Failing)])
+@pytest.mark.parametrize(
+    "estimators", [(FailingCheck, AlwaysInvalid), (AlwaysInvalid, FailingCheck)]
+)
 def test_error_in_a_check_does_not_hide_problems(estimators: Any) -> None:
     (problem,) = toy_pipeline(estimate=[estimator() for estimator in estimators]).problems()
     assert problem.message == "is wrong"
 
 
-def test_second_problem_of_a_field_is_dropped() -> None:
-    pipeline = toy_pipeline(estimate=[Complaining()])
-    for path in (("estimate", 0, "breaks"), ("estimate", 0, "breaks", 3)):
-        earlier = Problem(path, "is wrong already")
-        assert pipeline.problems([earlier]) == [earlier]
-    for path in (("estimate", 0), ("estimate", 0, "name"), ("estimate", 1, "breaks")):
-        assert len(pipeline.problems([Problem(path, "is wrong too")])) == 2
+def test_second_problem_of_a_field_is_not_reported() -> None:
+    pipeline = toy_pipeline(estimate=[AlwaysInvalid()])
+    for path in (("estimate", 0, "fails"), ("estimate", 0, "fails", 3)):
+        first_problem = Problem(path, "is wrong")
+        assert pipeline.problems([first_problem]) == [first_problem]
+    for path in (("estimate", 0), ("estimate", 0, "name"), ("estimate", 1, "fails")):
+        assert len(pipeline.problems([Problem(path, "is also wrong")])) == 2
 
 
 @pytest.mark.parametrize("name", ["check_deeply", "check_whole_deeply"])

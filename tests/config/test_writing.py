@@ -1,4 +1,4 @@
-"""Written YAML reads back unchanged for any strings."""
+"""Any plain data are unchanged after writing to YAML and reading back."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ PLAIN = st.recursive(
 @pytest.mark.slow
 @settings(max_examples=300)
 @given(st.dictionaries(STRINGS, PLAIN, max_size=4))
-def test_plain_data_read_back_unchanged(data: dict[str, Any]) -> None:
-    again = Document.parse(dump(data))
-    assert again.problems == []
-    assert again.data == data
-    assert repr(again.data) == repr(data), "1 is not True, and 1.0 is not 1"
+def test_plain_data_are_read_back_unchanged(data: dict[str, Any]) -> None:
+    read_back = Document.parse(dump(data))
+    assert read_back.problems == []
+    assert read_back.data == data
+    assert repr(read_back.data) == repr(data), "1 is not True, and 1.0 is not 1"
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,12 @@ def test_plain_data_read_back_unchanged(data: dict[str, Any]) -> None:
     ["?0", "? x", "\x85", "a\u2028b", "\x00", "yes", "1e3", "2004-12-06", "~", "a: b", "# no"],
 )
 @pytest.mark.parametrize(
-    "wrap", [lambda t: {"a": t}, lambda t: {"a": [t, t]}, lambda t: {t: {t: 1}}]
+    "wrap",
+    [
+        lambda string: {"a": string},
+        lambda string: {"a": [string, string]},
+        lambda string: {string: {string: 1}},
+    ],
 )
 def test_string_that_looks_like_yaml_syntax_stays_a_string(string: str, wrap: Any) -> None:
     assert Document.parse(dump(wrap(string))).data == wrap(string)

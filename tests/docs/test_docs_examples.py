@@ -1,4 +1,4 @@
-"""README and documentation agree with the code: examples, reference, source tree."""
+"""Examples, reference and source tree in README and documentation agree with the code."""
 
 import importlib.util
 import re
@@ -26,7 +26,7 @@ EXAMPLE = ROOT / "plugins" / "skyred-example"
 EXAMPLES = sorted(ROOT.glob("examples/*.yaml"))
 
 
-def blocks(language: str) -> list[object]:
+def code_blocks(language: str) -> list[object]:
     """Return the fenced blocks of a language, with page and line as ids."""
     parameters = []
     for page in PAGES:
@@ -37,33 +37,33 @@ def blocks(language: str) -> list[object]:
     return parameters
 
 
-def block(page: str, begin: str) -> str:
-    """Return the only block of a page that starts with a string."""
+def code_block(page: str, start: str) -> str:
+    """Return the fenced block of a page that starts with a string."""
     content = (ROOT / page).read_text(encoding="utf-8")
-    (match,) = [code for code in re.findall(r"^```\w+\n(.*?)^```", content, re.S | re.M)
-                if code.startswith(begin)]  # fmt: skip
-    return str(match)
+    (block,) = [code for code in re.findall(r"^```\w+\n(.*?)^```", content, re.S | re.M)
+                if code.startswith(start)]  # fmt: skip
+    return str(block)
 
 
-PIPELINES = [param for param in blocks("yaml") if re.search(r"^data:", param.values[0], re.M)]
+PIPELINES = [param for param in code_blocks("yaml") if re.search(r"^data:", param.values[0], re.M)]
 
 
 @pytest.fixture(scope="module")
 def plugins() -> Plugins:
     """Return the installed plugins, with the example plugin from its source if necessary."""
-    loaded = Plugins.load()
-    if "example" not in [plugin.owner.plugin for plugin in loaded.loaded]:
+    plugins = Plugins.load()
+    if "example" not in [plugin.owner.plugin for plugin in plugins.loaded]:
         with pytest.MonkeyPatch.context() as patch:
             patch.syspath_prepend(EXAMPLE / "src")
             module = importlib.import_module("skyred_example")
-        loaded.register(module, Owner("skyred-example", "0.1.0", "example"), "skyred_example")
-    loaded.raise_if_faulty()
-    return loaded
+        plugins.register(module, Owner("skyred-example", "0.1.0", "example"), "skyred_example")
+    plugins.raise_if_faulty()
+    return plugins
 
 
 @pytest.fixture(autouse=True)
 def create_empty_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Create empty files and folders for paths in examples and pages, and a file of models."""
+    """Create the files and folders that examples and pages mention, empty except for models."""
     contents = [path.read_text(encoding="utf-8") for path in (*PAGES, *EXAMPLES)]
     for name in re.findall(r"\$(?:GAMMAPY_DATA|JOINT_CRAB_DL3)/([\w./*-]+)", "\n".join(contents)):
         path = tmp_path / name.replace("*", "1").rstrip(".")
@@ -87,22 +87,22 @@ def test_pages_contain_pipelines() -> None:
     assert len(PIPELINES) >= 2
 
 
-FRAGMENTS = [param for param in blocks("yaml") if param not in PIPELINES]
+FRAGMENTS = [param for param in code_blocks("yaml") if param not in PIPELINES]
 
 
 @pytest.mark.parametrize("code", FRAGMENTS)
 def test_every_part_of_a_pipeline_in_the_pages_is_valid(code: str, plugins: Plugins) -> None:
-    """Check kinds, options, units and values; checks of the whole pipeline are not run."""
+    """Check kinds, options, units and values, but not the pipeline as a whole."""
     document = Document.parse(code)
     structurer = Structurer(plugins.catalog, document.problems)
-    for role, part in parts_of(document.data):
-        structurer.build(ROLES[role], part)
+    for role, component in list_components(document.data):
+        structurer.build(ROLES[role], component)
     assert structurer.problems == []
 
 
-def parts_of(data: Any) -> list[tuple[str, Any]]:
-    """Return each component in a part of a configuration, with its role."""
-    if "spectral" in data and "kind" not in data:  # a part of a source
+def list_components(data: Any) -> list[tuple[str, Any]]:
+    """Return the components in a fragment of a configuration, with their roles."""
+    if "spectral" in data and "kind" not in data:  # a fragment of a source
         data = {"kind": "source", "name": "any", **data}
     if "kind" in data:  # a single component
         return [("model", data)]
@@ -110,7 +110,8 @@ def parts_of(data: Any) -> list[tuple[str, Any]]:
     components = []
     for key, entry in data.items():
         role = fields[key].of.role
-        components += [(role, part) for part in (entry if isinstance(entry, list) else [entry])]
+        entries = entry if isinstance(entry, list) else [entry]
+        components += [(role, component) for component in entries]
     return components
 
 
@@ -121,32 +122,32 @@ def test_every_example_is_valid(path: Path, plugins: Plugins) -> None:
 
 def test_yaml_of_the_readme_is_the_example() -> None:
     example = (ROOT / "examples" / "crab.yaml").read_text(encoding="utf-8")
-    assert block("README.md", "# The H.E.S.S. Crab") == example
+    assert code_block("README.md", "# The H.E.S.S. Crab") == example
 
 
 def test_python_of_the_readme_is_the_same_pipeline(plugins: Plugins) -> None:
     names: dict[str, Pipeline] = {}
-    exec(block("README.md", "from skyred import ("), names)
+    exec(code_block("README.md", "from skyred import ("), names)
     example = Pipeline.from_yaml(ROOT / "examples" / "crab.yaml", plugins=plugins)
     assert names["pipeline"] == example
     assert names["pipeline"].digest() == example.digest()
 
 
-@pytest.mark.parametrize("code", blocks("python"))
+@pytest.mark.parametrize("code", code_blocks("python"))
 def test_every_python_block_compiles(code: str) -> None:
     compile(code, "<page>", "exec")
 
 
-@pytest.mark.parametrize("code", [param for param in blocks("python")
+@pytest.mark.parametrize("code", [param for param in code_blocks("python")
                                   if re.search(r"^ *@(component|hookimpl)", param.values[0], re.M)
                                   and "skyred_example" not in param.values[0]])  # fmt: skip
 def test_every_component_and_watcher_in_the_pages_can_be_registered(code: str) -> None:
     module = ModuleType("page")
     exec(code, module.__dict__)
-    fresh = Plugins.load(points=[])
+    plugins = Plugins.load(points=[])
     if hasattr(module, "skyred_components"):
-        fresh.register(module, Owner("page", "0", "page"))
-        assert list(fresh.catalog)
+        plugins.register(module, Owner("page", "0", "page"))
+        assert list(plugins.catalog)
     if hasattr(module, "skyred_commands"):
         group = click.Group()
         module.skyred_commands(group)
@@ -155,8 +156,8 @@ def test_every_component_and_watcher_in_the_pages_can_be_registered(code: str) -
         if issubclass(cls, Component) and cls.kind:
             cls()
         elif any(name.startswith("skyred_") for name in vars(cls)):  # a watcher
-            fresh.register(cls(), Owner("page", "0", cls.__name__))
-    fresh.raise_if_faulty()
+            plugins.register(cls(), Owner("page", "0", cls.__name__))
+    plugins.raise_if_faulty()
 
 
 # -- the generated reference ---------------------------------------------------------------------
@@ -164,7 +165,7 @@ def test_every_component_and_watcher_in_the_pages_can_be_registered(code: str) -
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Return the content of each generated page by its name."""
+    """Return the content of the generated pages, by name."""
     path = ROOT / "docs" / "ext" / "catalog_pages.py"
     spec = importlib.util.spec_from_file_location("catalog_pages", path)
     assert spec is not None
@@ -179,7 +180,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 HOOKS = [name for name in vars(hookspecs) if name.startswith("skyred_")]
 DISTRIBUTIONS = ["skyred", *(path.name for path in (ROOT / "plugins").iterdir())]
-OURS = [entry for entry in Plugins.load().catalog if entry.owner.distribution in DISTRIBUTIONS]
+ENTRIES = [entry for entry in Plugins.load().catalog if entry.owner.distribution in DISTRIBUTIONS]
 
 
 @pytest.mark.parametrize("hook", HOOKS)
@@ -188,18 +189,18 @@ def test_every_hook_is_in_the_reference(hook: str, reference: dict[str, str]) ->
     assert re.search(rf"^``{hook}``\n~+\n\n.. autofunction:: skyred.hookspecs.{hook}$", page, re.M)
 
 
-@pytest.mark.parametrize("entry", OURS, ids=lambda entry: f"{entry.cls.role} {entry.cls.kind}")
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: f"{entry.cls.role} {entry.cls.kind}")
 def test_every_component_is_in_the_reference_with_all_its_options(
     entry: CatalogEntry, reference: dict[str, str]
 ) -> None:
     role, kind = entry.cls.role, entry.cls.kind
-    ours = entry.owner.distribution == "skyred"
-    page = reference["plugins" if not ours else "geometries" if role == "geometry" else f"{role}s"]
+    name = "geometries" if role == "geometry" else f"{role}s"
+    page = reference[name if entry.owner.distribution == "skyred" else "plugins"]
     section = re.search(rf"^{kind}\n[-~]+\n(.*?)(?=^[a-z-]+\n[-~]+\n|\Z)", page, re.S | re.M)
     assert section
     assert entry.cls.summary() in section[1]
     if role != "engine":  # engines are not in configurations
-        assert f"kind: {kind}" in section[1], "not in any example or page"
+        assert f"kind: {kind}" in section[1], "the component is not in any example or page"
     for name, spec in specs(entry.cls).items():
         assert re.search(rf"^``{name}`` : {re.escape(spec.type_name)}, .*\n    .", section[1], re.M)
         assert spec.doc in section[1]
@@ -226,10 +227,10 @@ def test_source_tree_of_the_onboarding_page_is_up_to_date() -> None:
 
 def test_names_in_the_description_of_a_run_are_in_the_source() -> None:
     code = (ROOT / "docs" / "onboarding.md").read_text(encoding="utf-8")
-    life = code[code.index("## How a run is executed") :]
+    description = code[code.index("## How a run is executed") :]
     source = "\n".join(path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py"))
     modules = {path.stem for path in (ROOT / "src").rglob("*.py")}
-    for name in re.findall(r"`([A-Za-z_][\w.]*)`", life):
+    for name in re.findall(r"`([A-Za-z_][\w.]*)`", description):
         last = name.split(".")[-1]
         defined = re.search(rf"\b(def|class) {last}\b|^{last}\b.*=|^ *def {last}\b", source, re.M)
         assert defined or last in modules or "/" in name or name.endswith((".json", ".yaml")), name

@@ -1,4 +1,4 @@
-"""The onboarding page: its names exist, and the first part of its reading order is short."""
+"""Names on the onboarding page exist, and the first part of the reading order is short."""
 
 import ast
 import re
@@ -37,19 +37,20 @@ def is_module(name: str) -> bool:
 
 
 def count_code_lines(path: Path) -> int:
+    """Return the number of lines of a module without its docstrings."""
     content = path.read_text(encoding="utf-8")
-    number = len(content.splitlines())
+    n_lines = len(content.splitlines())
     for node in ast.walk(ast.parse(content)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
             node
         ):
             docstring = node.body[0]
-            number -= (docstring.end_lineno or 0) - docstring.lineno + 1
-    return number
+            n_lines -= (docstring.end_lineno or 0) - docstring.lineno + 1
+    return n_lines
 
 
 def test_first_part_of_the_reading_order_is_below_1000_lines() -> None:
-    first = section("Reading order").split("Then, depending on")[0]
-    files = re.findall(r"`([\w/]+\.py)`", first)
+    first_part = section("Reading order").split("Then, depending on")[0]
+    files = re.findall(r"`([\w/]+\.py)`", first_part)
     assert len(files) > 5
     assert sum(count_code_lines(SOURCE / name) for name in files) < 1000

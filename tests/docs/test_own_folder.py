@@ -1,4 +1,4 @@
-"""The how-to of a folder of DL3 files: its YAML from six files without an index, and gammapy."""
+"""The how-to of folders of DL3 files: its YAML for six files without index agrees with gammapy."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.data, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
-    """Return the result of the YAML of the page, in a folder with links to six files."""
+    """Run the YAML of the page in a folder with links to six files, and return the result."""
     if not (data := Path(os.environ.get("GAMMAPY_DATA", "?"), "hess-dl3-dr1", "data")).is_dir():
         pytest.skip("needs $GAMMAPY_DATA/hess-dl3-dr1")
     folder = tmp_path_factory.mktemp("own")
@@ -53,11 +53,11 @@ def test_all_runs_are_reduced_to_the_counts_of_gammapy(result: Result) -> None:
     axis = dataset.exposure.geom.axes["energy_true"]
     empty = MapDataset.create(dataset.counts.geom, energy_axis_true=axis, name="plain")
     stacked = empty.copy(name="stacked")
-    safe = SafeMaskMaker(methods=["offset-max", "aeff-max"], offset_max="2.5 deg")
+    safe_mask = SafeMaskMaker(methods=["offset-max", "aeff-max"], offset_max="2.5 deg")
     for observation in store.get_observations(list(RUNS)):
         center = observation.get_pointing_icrs(observation.tmid)
         target = empty.cutout(position=center, width="5 deg")
-        stacked.stack(safe.run(MapDatasetMaker().run(target, observation), observation))
+        stacked.stack(safe_mask.run(MapDatasetMaker().run(target, observation), observation))
     np.testing.assert_array_equal(dataset.counts.data, stacked.counts.data)
     np.testing.assert_array_equal(dataset.mask_safe.data, stacked.mask_safe.data)
     np.testing.assert_allclose(dataset.exposure.data, stacked.exposure.data, rtol=1e-6)
@@ -72,15 +72,16 @@ def test_spectrum_agrees_with_the_fit_of_gammapy(result: Result) -> None:
         name="pks-2155",
     )
     dataset.models = Models([source, FoVBackgroundModel(dataset_name="plain")])
-    for name in ("lon_0", "lat_0"):  # the first steps of MIGRAD leave the map otherwise
+    # without limits, the first steps of MIGRAD leave the map
+    for name in ("lon_0", "lat_0"):
         parameter = source.spatial_model.parameters[name]
         parameter.min, parameter.max = parameter.value - 0.1, parameter.value + 0.1
     assert Fit().run([dataset]).success
-    ours = result.models["pks-2155"].spectral_model
+    spectral = result.models["pks-2155"].spectral_model
     for name in ("index", "amplitude"):
-        fitted, expected = ours.parameters[name], source.spectral_model.parameters[name]
+        actual, expected = spectral.parameters[name], source.spectral_model.parameters[name]
         # MIGRAD stops within a few percent of an error
-        assert abs(fitted.value - expected.value) < 0.05 * fitted.error
+        assert abs(actual.value - expected.value) < 0.05 * actual.error
     points = result.estimates["flux-points"].flux.to_table(sed_type="dnde")
     assert len(points) == 4
     assert np.all(points["sqrt_ts"][:3] > 2)

@@ -1,4 +1,4 @@
-"""The tutorials: all are listed, described, and executed by the documentation build."""
+"""All tutorials are listed, described, and executed by the documentation build."""
 
 import ast
 import importlib.util
@@ -14,7 +14,7 @@ TUTORIALS = sorted((DOCS / "tutorials").glob("*.py"))
 
 @pytest.fixture(scope="module")
 def gallery() -> dict[str, object]:
-    """Return the configuration of the gallery; the environment is restored."""
+    """Return the configuration of the gallery, without changes of the environment."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("SKYRED_CACHE", "SKYRED_BLOCK", "SKYRED_INTERSPHINX"):
             patch.setenv(name, "")
@@ -24,7 +24,7 @@ def gallery() -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def order() -> tuple[str, ...]:
-    """Return the listed tutorials."""
+    """Return the names of the listed tutorials, in order."""
     spec = importlib.util.spec_from_file_location(
         "tutorials_in_order", DOCS / "ext" / "tutorials_in_order.py"
     )

@@ -1,4 +1,4 @@
-"""Export of the examples, and of every default component, as plain gammapy scripts."""
+"""Export of the examples and of all default components as plain gammapy scripts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from skyred.plugins import Catalog
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
-# examples that cannot be exported, with the reported parts
+# examples that cannot be exported, and the components that are reported
 NOT_EXPORTABLE = {
     "minutes": ["`time-window`"],
     "comparison": ["sim:crab", "`model-comparison`"],
@@ -25,17 +25,17 @@ NOT_EXPORTABLE = {
 }
 # default components without an equivalent in gammapy
 WITHOUT_EQUIVALENT = {
-    ("estimator", "model-comparison"): "it fits several models; export each on its own",
-    ("fitter", "gammapy"): "it also searches for lower minima than that of the backend",
+    ("estimator", "model-comparison"): "it fits several models, which can be exported separately",
+    ("fitter", "gammapy"): "it also searches for minima lower than that of the backend",
     ("engine", "serial"): "an engine is not part of the pipeline",
     ("engine", "processes"): "an engine is not part of the pipeline",
 }
-# the other options of the components, on empty archives and files
+# options that the examples do not set, with empty archives
 MAKE = """
       - {kind: map, parts: [counts, exposure, background, psf, edisp], background_oversampling: 2}
       - {kind: safe-mask, methods: [aeff-default, edisp-bias], bias_percent: 5, fixed_offset: 1 deg}
 """
-MORE = """
+CONFIG = """
 data:
   one:
     archive: $EXPORT_DATA/store
@@ -59,12 +59,12 @@ estimate:
   - {kind: contours, parameters: [my source.amplitude, other.amplitude]}
   - {kind: profile-likelihood, parameters: [other.amplitude]}
 """
-SPECTRUM = "spectrum\n      on_region: 'icrs; circle(83.63, 22.01, 0.1)'"
-MAP = (
+SPECTRUM_GEOMETRY = "spectrum\n      on_region: 'icrs; circle(83.63, 22.01, 0.1)'"
+MAP_GEOMETRY = (
     "map\n      center: {lon: 184.5 deg, lat: -5.8 deg, frame: galactic}\n"
     "      width: 2 deg\n      frame: galactic\n      psf_max: 0.5 deg\n      irf_bin_size: 0.1 deg"
 )
-SOURCE = """
+SOURCES = """
   - kind: source
     name: my source
     datasets: [one]
@@ -78,27 +78,28 @@ SOURCE = """
     spectral: {type: pl, index: {value: 2, link: shared}}
 """
 PIPELINES = {
-    "phases": (SPECTRUM, "[{kind: spectrum}, {kind: phase-background, on_phase: [0, 0.4], "
-               "off_phase: [[0.5, 0.6], [0.8, 0.9]]}]", "sum", SOURCE),
-    "wobble": (SPECTRUM, "[{kind: spectrum, use_region_center: false}, {kind: reflected-regions, "
-               "finder: wobble, n_off_regions: 3}]", "group\n      by: night", SOURCE),
-    "ring": (MAP, "[{kind: map}, {kind: ring-background, r_in: 0.5 deg, width: 0.2 deg}]", "sum",
-             SOURCE),
-    "tilt": (MAP, MAKE + "      - {kind: fov-background, free_tilt: true, min_counts: 3}",
-             "keep", SOURCE + "  - {kind: fov-background, spectral: {type: pl-norm, tilt: "
+    "phases": (SPECTRUM_GEOMETRY, "[{kind: spectrum}, {kind: phase-background, on_phase: [0, 0.4], "
+               "off_phase: [[0.5, 0.6], [0.8, 0.9]]}]", "sum", SOURCES),
+    "wobble": (SPECTRUM_GEOMETRY, "[{kind: spectrum, use_region_center: false}, "
+               "{kind: reflected-regions, finder: wobble, n_off_regions: 3}]",
+               "group\n      by: night", SOURCES),
+    "ring": (MAP_GEOMETRY, "[{kind: map}, {kind: ring-background, r_in: 0.5 deg, width: 0.2 deg}]",
+             "sum", SOURCES),
+    "tilt": (MAP_GEOMETRY, MAKE + "      - {kind: fov-background, free_tilt: true, min_counts: 3}",
+             "keep", SOURCES + "  - {kind: fov-background, spectral: {type: pl-norm, tilt: "
              "{value: 0, frozen: false}}}"),
 }  # fmt: skip
 
 
 def configuration(name: str) -> str:
     geometry, make, stack, model = PIPELINES[name]
-    script = MORE.replace("GEOMETRY", geometry).replace("MAKE", make).replace("MODEL", model)
-    return script.replace("{kind: STACK}", f"\n      kind: {stack}")
+    yaml_text = CONFIG.replace("GEOMETRY", geometry).replace("MAKE", make).replace("MODEL", model)
+    return yaml_text.replace("{kind: STACK}", f"\n      kind: {stack}")
 
 
 @pytest.fixture(autouse=True)
-def archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Create empty indices in place of archives, which are not read."""
+def create_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Create empty indices instead of archives, since an export does not read them."""
     monkeypatch.setenv("EXPORT_DATA", str(tmp_path))
     monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path))
     for name in ("store", "hess-dl3-dr1", "magic/rad_max/data"):
@@ -107,7 +108,7 @@ def archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def check_style(scripts: dict[str, str], folder: Path) -> None:
-    """Raise if ruff reports something, or a script imports skyred."""
+    """Check that ruff reports no errors, and that no script imports skyred."""
     for name, script in scripts.items():
         compile(script, name, "exec")
         assert not [line for line in script.split("\n") if "import" in line and "skyred" in line]
@@ -119,24 +120,25 @@ def check_style(scripts: dict[str, str], folder: Path) -> None:
     )
     for check in checks:
         command = [sys.executable, "-m", "ruff", *check, "--no-cache", str(folder)]
-        completed = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert completed.returncode == 0, completed.stdout + completed.stderr
+        process = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert process.returncode == 0, process.stdout + process.stderr
 
 
 def check_overwrite(scripts: dict[str, str]) -> None:
-    """Raise if a script cannot overwrite the files of an earlier run."""
+    """Check that all scripts can overwrite the files of an earlier run."""
     for name, script in scripts.items():
         calls = [node for node in ast.walk(ast.parse(script)) if isinstance(node, ast.Call)]
-        writes = [call for call in calls if getattr(call.func, "attr", "") == "write"]
-        assert writes, name
-        for call in writes:
+        write_calls = [call for call in calls if getattr(call.func, "attr", "") == "write"]
+        assert write_calls, name
+        for call in write_calls:
             assert "overwrite" in [keyword.arg for keyword in call.keywords], ast.unparse(call)
 
 
 def test_exported_examples_pass_ruff(tmp_path: Path) -> None:
     scripts = {}
     for path in EXAMPLES:
-        if path.stem in NOT_EXPORTABLE or " datasets: $" in path.read_text():  # needs its files
+        # examples that read datasets need their files
+        if path.stem in NOT_EXPORTABLE or " datasets: $" in path.read_text():
             continue
         scripts[path.stem] = Pipeline.from_yaml(path).to_script(path.name)
     assert len(scripts) >= 9
@@ -155,7 +157,7 @@ def test_exported_scripts_of_other_components_pass_ruff(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NOT_EXPORTABLE)
-def test_parts_without_gammapy_equivalent_are_reported_together(
+def test_components_without_a_gammapy_equivalent_are_reported_together(
     name: str, catalog: Catalog
 ) -> None:
     path = ROOT / "examples" / f"{name}.yaml"
@@ -164,22 +166,26 @@ def test_parts_without_gammapy_equivalent_are_reported_together(
     }:
         pytest.skip("needs the plugin skyred-example")
     owners = {entry.cls: entry.owner.distribution for entry in catalog}
-    with pytest.raises(ExportError) as raised:
+    with pytest.raises(ExportError) as excinfo:
         export(Pipeline.from_yaml(path), path.name, lambda component: owners[type(component)])
-    assert raised.value.exit_code == 2
+    assert excinfo.value.exit_code == 2
     for message in NOT_EXPORTABLE[name]:
-        assert message in str(raised.value)
+        assert message in str(excinfo.value)
     if name == "nights":
-        assert "`zenith-veto` of skyred-example has no plain gammapy form" in str(raised.value)
+        assert "`zenith-veto` of skyred-example has no plain gammapy form" in str(excinfo.value)
 
 
 def test_every_default_component_can_be_exported_or_has_a_reason(catalog: Catalog) -> None:
-    own = [entry.cls for entry in catalog if entry.owner.distribution == "skyred"]
-    without = {(cls.role, cls.kind) for cls in own if cls.write_script is Component.write_script}
-    assert without == set(WITHOUT_EQUIVALENT)
-    # an inherited method would be refused
+    default = [entry.cls for entry in catalog if entry.owner.distribution == "skyred"]
+    not_exportable = {
+        (cls.role, cls.kind) for cls in default if cls.write_script is Component.write_script
+    }
+    assert not_exportable == set(WITHOUT_EQUIVALENT)
+    # an inherited method is refused
     assert all(
-        "write_script" in vars(cls) for cls in own if (cls.role, cls.kind) not in WITHOUT_EQUIVALENT
+        "write_script" in vars(cls)
+        for cls in default
+        if (cls.role, cls.kind) not in WITHOUT_EQUIVALENT
     )
 
 

@@ -1,4 +1,4 @@
-"""A component that inherits `write_script` is not exported like its parent."""
+"""Export of subclasses of components: an inherited `write_script` is refused."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ data:
 
 
 @component
-class Harder(SafeMask):
-    """A subclass with another behaviour."""
+class ChangedMask(SafeMask):
+    """A subclass that behaves differently, and inherits `write_script`."""
 
-    kind = "harder"
+    kind = "changed-mask"
 
     def make(self, dataset: Dataset, observation: Observation) -> Dataset:
         return dataset
 
 
 @component
-class Renamed(SafeMask):
-    """A subclass with the same behaviour, which declares it."""
+class RenamedMask(SafeMask):
+    """A subclass that behaves equally, and sets `write_script` explicitly."""
 
-    kind = "renamed"
+    kind = "renamed-mask"
     write_script = SafeMask.write_script
 
 
 @component
 class OwnMap(TSMap):
-    """A TS map with another name."""
+    """A subclass that inherits `write_script`."""
 
     kind = "own-map"
 
@@ -61,7 +61,7 @@ def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     return Pipeline.from_yaml(PIPELINE)
 
 
-def with_maker(pipeline: Pipeline, maker: SafeMask) -> Pipeline:
+def add_maker(pipeline: Pipeline, maker: SafeMask) -> Pipeline:
     reduction: Reduction = pipeline.data["crab"]
     return attrs.evolve(
         pipeline, data={"crab": attrs.evolve(reduction, make=(*reduction.make, maker))}
@@ -69,14 +69,17 @@ def with_maker(pipeline: Pipeline, maker: SafeMask) -> Pipeline:
 
 
 def test_subclass_that_inherits_the_method_is_refused(pipeline: Pipeline) -> None:
-    message = r"`harder` has no .*, only its parent SafeMask has one: .* = SafeMask.write_script"
+    message = (
+        r"`changed-mask` has no .*, only its parent SafeMask has one: .* = SafeMask.write_script"
+    )
     with pytest.raises(ExportError, match=message):
-        with_maker(pipeline, Harder(methods=["aeff-max"])).to_script()
+        add_maker(pipeline, ChangedMask(methods=["aeff-max"])).to_script()
 
 
 def test_subclass_that_declares_the_method_is_exported(pipeline: Pipeline) -> None:
     scripts = [
-        with_maker(pipeline, cls(methods=["aeff-max"])).to_script() for cls in (Renamed, SafeMask)
+        add_maker(pipeline, cls(methods=["aeff-max"])).to_script()
+        for cls in (RenamedMask, SafeMask)
     ]
     assert "SafeMaskMaker(" in scripts[0]
     # identical except for the digest

@@ -1,4 +1,4 @@
-"""Exported scripts build the same models as skyred: parts, parameters, links."""
+"""Models that exported scripts build, compared with those of skyred."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ MODELS = {
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write model files to the folder of the environment variables."""
+    """Write the files of `MODELS` to $EXPORT_DATA and $GAMMAPY_DATA."""
     monkeypatch.setenv("EXPORT_DATA", str(tmp_path))
     (tmp_path / "hdu-index.fits.gz").touch()
     monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path))
@@ -121,8 +121,8 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Map.from_geom(image.to_cube([energy]), data=np.ones((3, 4, 4))).write(tmp_path / "counts.fits")
 
 
-def build_both(model: str) -> tuple[Models, Models]:
-    """Build models by skyred, and by the exported script."""
+def build_models_twice(model: str) -> tuple[Models, Models]:
+    """Return the models built by skyred, and by the exported script."""
     datasets = Datasets([map_dataset("hess"), spectrum_dataset("other")])
     config = PIPELINE.replace("GEOMETRY", GEOMETRY).replace("MODEL", model)
     pipeline = Pipeline.from_yaml(config)
@@ -131,8 +131,8 @@ def build_both(model: str) -> tuple[Models, Models]:
     return build_models(pipeline.model, datasets), namespace["build_models"](datasets)
 
 
-def parameters(models: Models) -> list[tuple[object, ...]]:
-    """List all properties of each parameter, with a number that linked ones share."""
+def describe_parameters(models: Models) -> list[tuple[object, ...]]:
+    """Return all properties of each parameter, with a number that is equal if they are linked."""
     order: dict[int, int] = {}
     return [
         (parameter.name, parameter.value, str(parameter.unit), str(parameter.min),
@@ -147,28 +147,28 @@ def parameters(models: Models) -> list[tuple[object, ...]]:
 @pytest.mark.usefixtures("files")
 @pytest.mark.parametrize("name", MODELS)
 def test_exported_models_agree_with_skyred(name: str) -> None:
-    built, exported = build_both(MODELS[name])
-    assert exported.names == built.names
-    assert [type(model) for model in exported] == [type(model) for model in built]
-    assert parameters(exported) == parameters(built)
-    for ours, theirs in zip(built, exported, strict=True):
-        assert theirs.datasets_names == ours.datasets_names
+    expected_models, exported = build_models_twice(MODELS[name])
+    assert exported.names == expected_models.names
+    assert [type(model) for model in exported] == [type(model) for model in expected_models]
+    assert describe_parameters(exported) == describe_parameters(expected_models)
+    for model, expected in zip(exported, expected_models, strict=True):
+        assert model.datasets_names == expected.datasets_names
         for part in ("spectral_model", "spatial_model", "temporal_model"):
-            parts = [getattr(model, part, None) for model in (ours, theirs)]
-            assert type(parts[0]) is type(parts[1])
+            assert type(getattr(model, part, None)) is type(getattr(expected, part, None))
         np.testing.assert_array_equal(
-            theirs.spectral_model(ENERGIES).value, ours.spectral_model(ENERGIES).value
+            model.spectral_model(ENERGIES).value, expected.spectral_model(ENERGIES).value
         )
-        if (spatial := getattr(ours, "spatial_model", None)) is not None:
-            assert theirs.spatial_model.frame == spatial.frame
-            values = [model.spatial_model.evaluate_geom for model in (theirs, ours)]
+        if (spatial := getattr(expected, "spatial_model", None)) is not None:
+            assert model.spatial_model.frame == spatial.frame
             geom = WcsGeom.create(skydir=spatial.position, width=0.3, binsz=0.05, frame="icrs")
-            np.testing.assert_array_equal(*(value(geom).value for value in values))
+            np.testing.assert_array_equal(
+                model.spatial_model.evaluate_geom(geom).value, spatial.evaluate_geom(geom).value
+            )
 
 
 @pytest.mark.usefixtures("files")
 def test_linked_parameters_are_linked_in_the_script() -> None:
-    _, exported = build_both(MODELS["links"])
+    _, exported = build_models_twice(MODELS["links"])
     first, second = (model.spectral_model for model in exported)
     assert first.index is second.index
     assert first.lambda_ is second.lambda_

@@ -1,4 +1,4 @@
-"""Functions and constants of a script for any names in the pipeline."""
+"""Names of functions and constants in a script, for any names in the pipeline."""
 
 import ast
 import keyword
@@ -19,7 +19,7 @@ from skyred.export import export
 from skyred.scripting import Script
 from small_datasets import map_dataset, spectrum_on_off
 
-ARCHIVED = """
+ENTRY = """
     archive: $EXPORT_DATA
     geometry: {kind: map, center: [83.6 deg, 22 deg], width: 1 deg,
                energy: {edges: [1 TeV, 10 TeV]}, energy_true: {edges: [0.5 TeV, 20 TeV]}}
@@ -30,32 +30,32 @@ NAMES = st.from_regex(r"[A-Za-z0-9_][\w.+-]{0,8}", fullmatch=True).filter(str.is
 
 
 @pytest.fixture(autouse=True)
-def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use a folder with an empty index as archive."""
+def set_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use a folder with an empty index as the archive."""
     monkeypatch.setenv("EXPORT_DATA", str(tmp_path))
     (tmp_path / "hdu-index.fits.gz").touch()
 
 
-def entries(*names: str) -> str:
-    return "data:" + "".join(f"\n  {name}:{ARCHIVED}" for name in names)
+def data_section(*names: str) -> str:
+    return "data:" + "".join(f"\n  {name}:{ENTRY}" for name in names)
 
 
-def functions(script: str) -> list[str]:
-    """Return the names of the functions of a script, which must be different."""
+def function_names(script: str) -> list[str]:
+    """Return the names of the functions of a script, and check that they are unique."""
     names = [node.name for node in ast.parse(script).body if isinstance(node, ast.FunctionDef)]
     assert max(Counter(names).values()) == 1
     return names
 
 
-def calls_of_main(script: str) -> list[str]:
-    """Return the names of the functions that `main` calls, sorted."""
+def functions_called_by_main(script: str) -> list[str]:
+    """Return the sorted names of the functions that `main` calls."""
     main = next(node for node in ast.parse(script).body if getattr(node, "name", "") == "main")
     calls = [node.func for node in ast.walk(main) if isinstance(node, ast.Call)]
     return sorted(function.id for function in calls if isinstance(function, ast.Name))
 
 
-def namespace(script: str) -> dict[str, Any]:
-    """Return the definitions of a script, without running it."""
+def execute_definitions(script: str) -> dict[str, Any]:
+    """Return the namespace of a script after it is imported, so that `main` is not called."""
     variables: dict[str, Any] = {"__name__": "exported"}
     exec(compile(script, "exported.py", "exec"), variables)
     return variables
@@ -63,33 +63,35 @@ def namespace(script: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("names", [("a-b", "a_b"), ("Crab", "crab"), ("a.b", "a+b", "A_b")])
 def test_entries_with_similar_names_have_different_functions(names: tuple[str, ...]) -> None:
-    script = Pipeline.from_yaml(entries(*names)).to_script()
-    script_names = [name for name in functions(script) if name.startswith("reduce_")]
+    script = Pipeline.from_yaml(data_section(*names)).to_script()
+    script_names = [name for name in function_names(script) if name.startswith("reduce_")]
     assert len(script_names) == len(names)
-    assert [name for name in calls_of_main(script) if name.startswith("reduce_")] == sorted(
-        script_names
-    )
+    called_functions = [
+        name for name in functions_called_by_main(script) if name.startswith("reduce_")
+    ]
+    assert called_functions == sorted(script_names)
 
 
 def test_estimates_with_similar_names_are_called_once() -> None:
-    estimates = "\n".join(f"  - {{kind: excess-map, name: {n}}}" for n in ("sed-1", "sed_1"))
-    script = Pipeline.from_yaml(f"{entries('a')}\nestimate:\n{estimates}").to_script()
-    script_names = [name for name in functions(script) if name.startswith("estimate_")]
+    estimates = "\n".join(f"  - {{kind: excess-map, name: {name}}}" for name in ("sed-1", "sed_1"))
+    script = Pipeline.from_yaml(f"{data_section('a')}\nestimate:\n{estimates}").to_script()
+    script_names = [name for name in function_names(script) if name.startswith("estimate_")]
     assert len(script_names) == 2
-    assert [name for name in calls_of_main(script) if name.startswith("estimate_")] == sorted(
-        script_names
-    )
+    called_functions = [
+        name for name in functions_called_by_main(script) if name.startswith("estimate_")
+    ]
+    assert called_functions == sorted(script_names)
 
 
 @pytest.fixture
-def reduced(tmp_path: Path) -> None:
+def dataset_files(tmp_path: Path) -> None:
     Datasets([map_dataset("map")]).write(tmp_path / "datasets.yaml")
     spectrum = spectrum_on_off("spectrum")
     spectrum.exposure.meta["livetime"] = 1 * u.h  # stored in OGIP files
     spectrum.write(tmp_path / "pha.fits", format="ogip")
 
 
-@pytest.mark.usefixtures("reduced")
+@pytest.mark.usefixtures("dataset_files")
 def test_reduced_data_with_unusual_names_are_read_with_their_fit_range() -> None:
     script = Pipeline.from_yaml(f"""
 data:
@@ -104,30 +106,28 @@ data:
     names: entry
     fit_range: {{energy: [1 TeV, 5 TeV], region: {REGION}}}
 """).to_script()
-    functions(script)
-    variables = namespace(script)
-    datasets_read = [
-        variables[name]() for name in calls_of_main(script) if name.startswith("read_")
-    ]
-    read = {dataset.name: dataset for datasets in datasets_read for dataset in datasets}
-    assert set(read) == {"datasets-1", "spectra-1", "2021-1", "2022-1"}
-    geom = read["2021-1"].counts.geom
-    energies = geom.energy_mask(1 * u.TeV, 5 * u.TeV).data
-    region = geom.region_mask(Regions.parse(REGION.strip('"'), format="ds9")).data
-    assert 0 < (energies & region).sum() < min(energies.sum(), region.sum())
-    np.testing.assert_array_equal(read["datasets-1"].mask_fit.data, energies)
-    np.testing.assert_array_equal(read["2021-1"].mask_fit.data, region)
-    np.testing.assert_array_equal(read["2022-1"].mask_fit.data, energies & region)
+    function_names(script)
+    variables = execute_definitions(script)
+    names = [name for name in functions_called_by_main(script) if name.startswith("read_")]
+    datasets = {dataset.name: dataset for name in names for dataset in variables[name]()}
+    assert set(datasets) == {"datasets-1", "spectra-1", "2021-1", "2022-1"}
+    geom = datasets["2021-1"].counts.geom
+    energy_mask = geom.energy_mask(1 * u.TeV, 5 * u.TeV).data
+    region_mask = geom.region_mask(Regions.parse(REGION.strip('"'), format="ds9")).data
+    assert 0 < (energy_mask & region_mask).sum() < min(energy_mask.sum(), region_mask.sum())
+    np.testing.assert_array_equal(datasets["datasets-1"].mask_fit.data, energy_mask)
+    np.testing.assert_array_equal(datasets["2021-1"].mask_fit.data, region_mask)
+    np.testing.assert_array_equal(datasets["2022-1"].mask_fit.data, energy_mask & region_mask)
 
 
 @pytest.mark.parametrize("source", ['x"y\\.yaml', "x'y.yaml", '"""quoted""".yaml', "a/b.c.yaml"])
-def test_file_with_any_name_is_exported(
+def test_name_of_the_file_is_quoted_in_the_script(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = export(Pipeline.from_yaml(entries("2021")), source)
+    script = export(Pipeline.from_yaml(data_section("2021")), source)
     name = source.rsplit("/", 1)[-1]
     assert f"The analysis of {name} in plain gammapy." in str(ast.get_docstring(ast.parse(script)))
-    variables = namespace(script)
+    variables = execute_definitions(script)
     variables |= {name: lambda *_: Datasets() for name in ("reduce_2021", "fit_models")}
     monkeypatch.setattr(sys, "argv", ["script.py"])
     monkeypatch.chdir(tmp_path)
@@ -141,7 +141,8 @@ def test_function_names_are_unique(requested_names: list[str]) -> None:
     script = Script()
     script_names = [script.name(requested_name) for requested_name in [*requested_names, "main"]]
     script_names += [
-        script.shared(f"{name}(x)", "Doc.", f"return {i}") for i, name in enumerate(script_names)
+        script.shared(f"{name}(x)", "Doc.", f"return {index}")
+        for index, name in enumerate(script_names)
     ]
     assert all(name.isidentifier() and not keyword.iskeyword(name) for name in script_names)
     assert len({*script_names, "main", "build_models", "fit_models"}) == len(script_names) + 3
@@ -151,16 +152,14 @@ def test_function_names_are_unique(requested_names: list[str]) -> None:
 @given(st.lists(NAMES, max_size=5, unique=True))
 def test_constant_names_are_unique(requested_names: list[str]) -> None:
     script = Script()
-    script_names = [
-        script.constant(requested_name, str(i)) for i, requested_name in enumerate(requested_names)
-    ]
+    script_names = [script.constant(name, str(index)) for index, name in enumerate(requested_names)]
     assert all(name.isidentifier() for name in script_names)
     assert len(set(script_names)) == len(script_names)
 
 
 def test_equal_shared_functions_are_defined_once() -> None:
     script = Script()
-    script_names = [script.shared("add(x)", "Add.", f"return x + {n}") for n in (1, 2, 1)]
+    script_names = [script.shared("add(x)", "Add.", f"return x + {number}") for number in (1, 2, 1)]
     assert script_names == ["add", "add_2", "add"]
-    variables = namespace(script.text(["Adds."]))
+    variables = execute_definitions(script.text(["Adds."]))
     assert [variables[name](0) for name in script_names] == [1, 2, 1]

@@ -16,7 +16,7 @@ from astropy.time import Time
 from gammapy.data import DataStore
 from gammapy.datasets import Datasets
 
-from fault_injection.archive_damage import Archive, find
+from fault_injection.archive_damage import Archive, find_hdu
 from skyred import Orchestrator, Pipeline
 from skyred.errors import ExportError
 
@@ -51,7 +51,7 @@ def folder(crab_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 def divide_good_time(hdus: fits.HDUList) -> None:
     """Leave a gap in the good time, and add phases and an event just after the end of the run."""
-    events, gti = find(hdus, "events"), find(hdus, "gti")
+    events, gti = find_hdu(hdus, "events"), find_hdu(hdus, "gti")
     start, stop = float(gti.data["START"][0]), float(gti.data["STOP"][0])
     length = stop - start
     times = [[start, start + 0.6 * length], [start + 0.45 * length, stop]]  # START, STOP

@@ -1,4 +1,4 @@
-"""Arrays as fields: read-only copies, compared by value."""
+"""Fields with arrays are read-only copies, and are compared by value."""
 
 import numpy as np
 import pytest

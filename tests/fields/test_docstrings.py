@@ -69,7 +69,7 @@ def test_class_without_options_keeps_its_docstring() -> None:
     assert describe_class(skyred.Serial) == inspect.cleandoc(skyred.Serial.__doc__ or "")
 
 
-def test_section_in_the_source_is_kept() -> None:
+def test_parameters_section_in_the_source_is_kept() -> None:
     assert (skyred.Pipeline.__doc__ or "").count("Parameters") == 1
     assert "mapping of str to Reduction" in (skyred.Pipeline.__doc__ or "")
 

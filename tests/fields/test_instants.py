@@ -1,4 +1,4 @@
-"""Instants: ISO strings, datetime and astropy's Time."""
+"""Instants are built from ISO strings, datetime and astropy's Time."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from skyred.interfaces import Fields, value
 class Moment(Fields):
     """A point in time."""
 
-    at: Any = instant(doc="Time.")
+    time: Any = instant(doc="Time.")
 
 
 def test_string_datetime_and_time_are_equal() -> None:
     from astropy.time import Time
 
-    iso_string = Moment(at="2004-12-06T23:45:00")
-    assert iso_string == Moment(at="2004-12-06 23:45")
-    assert iso_string == Moment(at=datetime(2004, 12, 6, 23, 45))
-    assert iso_string == Moment(at=Time("2004-12-06T23:45:00", scale="utc"))
-    assert iso_string.digest() == Moment(at=Time(53345.98958333333, format="mjd")).digest()
+    iso_string = Moment(time="2004-12-06T23:45:00")
+    assert iso_string == Moment(time="2004-12-06 23:45")
+    assert iso_string == Moment(time=datetime(2004, 12, 6, 23, 45))
+    assert iso_string == Moment(time=Time("2004-12-06T23:45:00", scale="utc"))
+    assert iso_string.digest() == Moment(time=Time(53345.98958333333, format="mjd")).digest()
 
 
 def test_date_is_midnight() -> None:
-    assert Moment(at="2004-12-06") == Moment(at="2004-12-06T00:00:00")
+    assert Moment(time="2004-12-06") == Moment(time="2004-12-06T00:00:00")
 
 
 def test_scale_is_kept() -> None:
     from astropy.time import Time
 
-    instance = Moment(at="2004-12-06T23:45:00 tt")
-    assert instance.at.scale == "tt"
-    assert instance != Moment(at="2004-12-06T23:45:00")
-    assert instance == Moment(at=Time("2004-12-06T23:45:00", scale="tt"))
+    instance = Moment(time="2004-12-06T23:45:00 tt")
+    assert instance.time.scale == "tt"
+    assert instance != Moment(time="2004-12-06T23:45:00")
+    assert instance == Moment(time=Time("2004-12-06T23:45:00", scale="tt"))
     assert Moment(**instance.to_plain()) == instance
 
 
@@ -49,29 +49,30 @@ def test_time_in_an_unusual_scale_is_converted() -> None:
     from astropy.time import Time
 
     time = Time("2004-12-06T23:45:00", scale="tcb")
-    assert abs((Moment(at=time).at.time - time).to_value("s")) < 1e-5
+    assert abs((Moment(time=time).time.time - time).to_value("s")) < 1e-5
 
 
 @given(
     st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2100, 1, 1)),
     st.sampled_from(["utc", "tt", "tai"]),
 )
-def test_instant_reads_back_to_the_microsecond(moment: datetime, scale: str) -> None:
-    instance = Moment(at=f"{moment.isoformat()} {scale}")
-    loaded = Moment(**instance.to_plain())
-    assert loaded == instance
-    assert datetime.fromisoformat(loaded.at.iso) == moment
+def test_instant_is_read_back_to_the_microsecond(moment: datetime, scale: str) -> None:
+    instance = Moment(time=f"{moment.isoformat()} {scale}")
+    read_back = Moment(**instance.to_plain())
+    assert read_back == instance
+    assert datetime.fromisoformat(read_back.time.iso) == moment
 
 
 @given(
     st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2100, 1, 1)),
     st.integers(1, 10**9),
 )
-def test_before_compares_times(moment: datetime, later: int) -> None:
-    first, second = Moment(at=moment).at, Moment(at=moment + timedelta(microseconds=later)).at
-    assert first.before(second)
-    assert not second.before(first)
-    assert not first.before(first)
+def test_before_compares_times(moment: datetime, microseconds: int) -> None:
+    first = Moment(time=moment).time
+    second = Moment(time=moment + timedelta(microseconds=microseconds)).time
+    assert first.is_before(second)
+    assert not second.is_before(first)
+    assert not first.is_before(first)
 
 
 @pytest.mark.parametrize(
@@ -89,44 +90,44 @@ def test_before_compares_times(moment: datetime, later: int) -> None:
 )
 def test_invalid_values_are_refused(invalid_value: Any, message: str) -> None:
     with pytest.raises(FieldError, match=re.escape(message)):
-        Moment(at=invalid_value)
+        Moment(time=invalid_value)
 
 
 @value
 class Moments(Fields):
     """Points in time."""
 
-    at: Any = instant(None, many=True, doc="Time.")
+    time: Any = instant(None, many=True, doc="Time.")
 
 
 def test_list_of_instants_is_stored_as_a_tuple() -> None:
     from astropy.time import Time
 
-    moments = Moments(at=["2004-12-06T23:45:00", "2005-01-01 tt"])
-    assert [str(instant_value) for instant_value in moments.at] == [
+    moments = Moments(time=["2004-12-06T23:45:00", "2005-01-01 tt"])
+    assert [str(time) for time in moments.time] == [
         "2004-12-06T23:45:00.000000", "2005-01-01T00:00:00.000000 tt",
     ]  # fmt: skip
     utc = ["2004-12-06T23:45:00", "2005-01-01T00:00:00"]
-    assert Moments(at=Time(utc)) == Moments(
-        at=[datetime.fromisoformat(iso_string) for iso_string in utc]
+    assert Moments(time=Time(utc)) == Moments(
+        time=[datetime.fromisoformat(iso_string) for iso_string in utc]
     )
-    assert Moments(at="2004-12-06") == Moments(at=["2004-12-06"])
-    assert Moments().at is None
+    assert Moments(time="2004-12-06") == Moments(time=["2004-12-06"])
+    assert Moments().time is None
 
 
-def test_list_of_instants_reads_back() -> None:
-    moments = Moments(at=["2004-12-06T23:45:00", "2005-01-01 tt"])
+def test_list_of_instants_is_read_back() -> None:
+    moments = Moments(time=["2004-12-06T23:45:00", "2005-01-01 tt"])
     assert Moments(**moments.to_plain()) == moments
-    assert moments.digest() != Moments(at=moments.at[::-1]).digest()
+    assert moments.digest() != Moments(time=moments.time[::-1]).digest()
 
 
 @pytest.mark.parametrize(
     ("invalid_list", "message"),
     [
-        (["2004-12-06", "soon"], r"Moments\.at: 'soon' is not a date and time"),
-        (7, r"Moments\.at: is 7; expected a list of dates and times"),
+        (["2004-12-06", "soon"], r"Moments\.time: 'soon' is not a date and time"),
+        (7, r"Moments\.time: is 7; expected a list of dates and times"),
     ],
 )
 def test_invalid_list_of_instants_is_refused(invalid_list: Any, message: str) -> None:
     with pytest.raises(FieldError, match=message):
-        Moments(at=invalid_list)
+        Moments(time=invalid_list)

@@ -1,4 +1,4 @@
-"""Plain options: accepted values, refused values and error messages."""
+"""Plain options accept and refuse values, with clear error messages."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Options(Fields):
     number = option(1.0, min=0.5, doc="A number.")
     string = option("a", doc="A string.")
     choice = option("red", choices=("red", "green", "blue"), doc="A choice.")
-    several = option(("red",), choices=("red", "green", "blue"), many=True, doc="Choices.")
+    choices = option(("red",), choices=("red", "green", "blue"), many=True, doc="Choices.")
     numbers = option((), type=float, many=True, doc="Numbers.")
-    free: Any = option(None, type=dict, doc="Anything.")
+    mapping: Any = option(None, type=dict, doc="A mapping.")
     location: Any = option(None, type=Location, doc="A location.")
     locations = option((), type=Location, many=True, doc="Locations.")
 
@@ -47,10 +47,10 @@ class Options(Fields):
         ({"string": 5}, "Options.string: is 5; expected a string"),
         ({"choice": "grene"}, "Options.choice: is 'grene'; expected one of red, green, blue; "
                               "did you mean 'green'?"),
-        ({"several": ["red", "pink"]}, "Options.several: is 'pink'; expected one of red"),
-        ({"several": object()}, "Options.several: is an object of type"),
-        ({"free": [1]}, "Options.free: is [1]; expected a mapping"),
-        ({"free": {"a": object()}}, "Options.free: contains a value of type object; expected"),
+        ({"choices": ["red", "pink"]}, "Options.choices: is 'pink'; expected one of red"),
+        ({"choices": object()}, "Options.choices: is an object of type"),
+        ({"mapping": [1]}, "Options.mapping: is [1]; expected a mapping"),
+        ({"mapping": {"a": object()}}, "Options.mapping: contains a value of type object; "),
         ({"location": ""}, "Options.location: is ''; expected a path or a location such as"),
         ({"location": 3}, "Options.location: is 3; expected a path or a location such as"),
     ],
@@ -61,7 +61,7 @@ def test_invalid_option_is_refused(invalid_options: dict[str, Any], message: str
 
 
 def test_bounds_are_inclusive() -> None:
-    assert [Options(integer=n).integer for n in (1, 9)] == [1, 9]
+    assert [Options(integer=number).integer for number in (1, 9)] == [1, 9]
     assert Options(number=0.5).number == 0.5
 
 
@@ -72,22 +72,22 @@ def test_numpy_integers_and_integers_for_floats_are_accepted() -> None:
 
 
 def test_single_value_is_accepted_for_a_list() -> None:
-    assert Options(several="blue") == Options(several=["blue"])
+    assert Options(choices="blue") == Options(choices=["blue"])
     assert Options(numbers=2) == Options(numbers=[2.0])
     assert Options(locations=Path("x.fits")) == Options(locations=["x.fits"])
 
 
 def test_lists_and_mappings_are_copied() -> None:
-    numbers, free = [1.0], {"inner": [1, {"deep": 2}]}
-    options = Options(numbers=numbers, free=free)
-    before = options.digest()
+    numbers, mapping = [1.0], {"inner": [1, {"deep": 2}]}
+    options = Options(numbers=numbers, mapping=mapping)
+    original_digest = options.digest()
     numbers.append(2.0)
-    free["inner"][1]["deep"] = 3  # type: ignore[index]
-    assert options.digest() == before
+    mapping["inner"][1]["deep"] = 3  # type: ignore[index]
+    assert options.digest() == original_digest
     assert options.numbers == (1.0,)
     with pytest.raises(TypeError):
-        options.free["inner"] = ()
-    assert thaw(options.free) == {"inner": [1, {"deep": 2}]}
+        options.mapping["inner"] = ()
+    assert thaw(options.mapping) == {"inner": [1, {"deep": 2}]}
 
 
 @pytest.mark.parametrize("number", [float(x) for x in (0.1, 1e-300, 1e300, 1 / 3, -2.5)])
@@ -102,43 +102,47 @@ def test_numbers_that_differ_at_the_twelfth_digit_differ(number: float) -> None:
     assert WithNumber(number=number) == WithNumber(number=number * (1 + 1e-15))
 
 
-class TestFreeMappings:
+class TestMappings:
     def test_order_of_keys_does_not_matter(self) -> None:
-        first_value, second_value = Options(free={"a": 1, "b": 2}), Options(free={"b": 2, "a": 1})
+        first_value, second_value = (
+            Options(mapping={"a": 1, "b": 2}),
+            Options(mapping={"b": 2, "a": 1}),
+        )
         assert first_value == second_value
         assert hash(first_value) == hash(second_value)
         assert first_value.digest() == second_value.digest()
 
     def test_strings_with_units_are_compared_as_quantities(self) -> None:
-        assert Options(free={"x": "0.02 deg"}) == Options(free={"x": "1.2 arcmin"})
-        assert Options(free={"x": "0.02 deg"}) != Options(free={"x": "0.02 rad"})
+        assert Options(mapping={"x": "0.02 deg"}) == Options(mapping={"x": "1.2 arcmin"})
+        assert Options(mapping={"x": "0.02 deg"}) != Options(mapping={"x": "0.02 rad"})
 
     def test_strings_that_are_not_quantities_are_compared_as_strings(self) -> None:
-        assert Options(free={"x": "2004-12-06"}) != Options(free={"x": "2004-12-07"})
-        assert Options(free={"x": "-"}) != Options(free={"x": "+"})
+        assert Options(mapping={"x": "2004-12-06"}) != Options(mapping={"x": "2004-12-07"})
+        assert Options(mapping={"x": "-"}) != Options(mapping={"x": "+"})
 
     @pytest.mark.parametrize(
         ("first_value", "second_value"),
         [(1, True), (0, False), (0, None), ("a", ["a"]), ([], {}), ([1], [[1]])],
     )
     def test_values_of_different_types_differ(self, first_value: Any, second_value: Any) -> None:
-        assert Options(free={"x": first_value}) != Options(free={"x": second_value})
+        assert Options(mapping={"x": first_value}) != Options(mapping={"x": second_value})
         assert (
-            Options(free={"x": first_value}).digest() != Options(free={"x": second_value}).digest()
+            Options(mapping={"x": first_value}).digest()
+            != Options(mapping={"x": second_value}).digest()
         )
 
     def test_quantity_is_stored_as_string(self) -> None:
-        options = Options(free={"x": 0.1 * u.Unit("TeV-1 cm-2 s-1"), "y": [1, 2] * u.deg})
-        assert thaw(options.free) == {"x": "0.1 1 / (TeV s cm2)", "y": ["1.0 deg", "2.0 deg"]}
-        assert options == Options(free={"x": "0.1 cm-2 s-1 TeV-1", "y": ["1 deg", "120 arcmin"]})
+        options = Options(mapping={"x": 0.1 * u.Unit("TeV-1 cm-2 s-1"), "y": [1, 2] * u.deg})
+        assert thaw(options.mapping) == {"x": "0.1 1 / (TeV s cm2)", "y": ["1.0 deg", "2.0 deg"]}
+        assert options == Options(mapping={"x": "0.1 cm-2 s-1 TeV-1", "y": ["1 deg", "120 arcmin"]})
 
 
 class TestFrozenMapping:
     @given(items=st.dictionaries(st.text(), st.integers()), random=st.randoms())
     def test_equal_mappings_have_the_same_hash(self, items: dict[str, int], random: Any) -> None:
-        shuffled = list(items.items())
-        random.shuffle(shuffled)
-        first_value, second_value = FrozenMapping(items), FrozenMapping(tuple(shuffled))
+        shuffled_items = list(items.items())
+        random.shuffle(shuffled_items)
+        first_value, second_value = FrozenMapping(items), FrozenMapping(tuple(shuffled_items))
         assert first_value == second_value == items
         assert hash(first_value) == hash(second_value)
 
@@ -155,7 +159,7 @@ class TestLocations:
         monkeypatch.delenv("TOY_NOWHERE", raising=False)
         monkeypatch.setenv("TOY_FOLDER", "/somewhere")
         location = Location("$TOY_FOLDER/${TOY_NOWHERE}/x")
-        assert location.unset() == ["TOY_NOWHERE"]
+        assert location.unset_variables() == ["TOY_NOWHERE"]
         with pytest.raises(FieldError, match=r"variable TOY_NOWHERE, .*\(export TOY_NOWHERE="):
             location.expanded()
 
@@ -184,8 +188,8 @@ class TestLocations:
     ),
 )
 def test_different_keys_have_different_digests(first_value: Any, second_value: Any) -> None:
-    same = repr(first_value) == repr(second_value)  # unlike ==, distinguishes 1 from True
-    assert (digest(first_value) == digest(second_value)) is same
+    are_equal = repr(first_value) == repr(second_value)  # unlike ==, repr distinguishes 1 from True
+    assert (digest(first_value) == digest(second_value)) is are_equal
 
 
 def test_declaration_with_an_unknown_type_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""Positions and regions: all accepted forms, and invalid values."""
+"""Positions and regions accept several forms, and refuse invalid values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CIRCLE = "icrs; circle(83.63, 22.14, 0.2)"
 
 
 @value
-class Places(Fields):
+class SkyFields(Fields):
     """A position and regions."""
 
     center: Any = position(["83.633 deg", "22.014 deg"], doc="A position.")
@@ -30,26 +30,26 @@ class TestPositions:
     def test_list_mapping_and_skycoord_are_equal(self) -> None:
         from astropy.coordinates import SkyCoord
 
-        instance = Places(center=["83.633 deg", "1320.84 arcmin"])
-        assert instance == Places(center={"lon": 83.633 * u.deg, "lat": "22.014 deg"})
-        assert instance == Places(center=SkyCoord(83.633, 22.014, unit="deg"))
-        assert instance == Places(center=Position(83.633 * u.deg, 22.014 * u.deg))
-        assert instance.digest() == Places(center=SkyCoord(83.633, 22.014, unit="deg")).digest()
+        instance = SkyFields(center=["83.633 deg", "1320.84 arcmin"])
+        assert instance == SkyFields(center={"lon": 83.633 * u.deg, "lat": "22.014 deg"})
+        assert instance == SkyFields(center=SkyCoord(83.633, 22.014, unit="deg"))
+        assert instance == SkyFields(center=Position(83.633 * u.deg, 22.014 * u.deg))
+        assert instance.digest() == SkyFields(center=SkyCoord(83.633, 22.014, unit="deg")).digest()
 
     def test_galactic_position_stays_galactic(self) -> None:
         from astropy.coordinates import SkyCoord
 
         plain = {"lon": "184.55 deg", "lat": "-5.78 deg", "frame": "galactic"}
-        instance = Places(center=plain)
-        assert instance == Places(center=SkyCoord(184.55, -5.78, unit="deg", frame="galactic"))
-        assert Places(**instance.to_plain()) == instance
-        assert instance != Places(center=["184.55 deg", "-5.78 deg"])
+        instance = SkyFields(center=plain)
+        assert instance == SkyFields(center=SkyCoord(184.55, -5.78, unit="deg", frame="galactic"))
+        assert SkyFields(**instance.to_plain()) == instance
+        assert instance != SkyFields(center=["184.55 deg", "-5.78 deg"])
 
     def test_names_of_coordinates_imply_the_frame(self) -> None:
-        galactic = Places(center={"l": "184.55 deg", "b": "-5.78 deg"})
+        galactic = SkyFields(center={"l": "184.55 deg", "b": "-5.78 deg"})
         plain = {"lon": "184.55 deg", "lat": "-5.78 deg", "frame": "galactic"}
-        assert galactic == Places(center=plain)
-        assert Places(center={"ra": "83.633 deg", "dec": "22.014 deg"}) == Places()
+        assert galactic == SkyFields(center=plain)
+        assert SkyFields(center={"ra": "83.633 deg", "dec": "22.014 deg"}) == SkyFields()
 
     @pytest.mark.parametrize(
         "center",
@@ -62,25 +62,25 @@ class TestPositions:
     )
     def test_mixed_coordinates_are_refused(self, center: Any) -> None:
         with pytest.raises(FieldError, match=r"expected .*ra and dec"):
-            Places(center=center)
+            SkyFields(center=center)
 
     def test_skycoord_in_another_frame_is_converted_to_icrs(self) -> None:
         from astropy.coordinates import SkyCoord
 
         coord = SkyCoord(83.633, 22.014, unit="deg", frame="fk5")
-        center = Places(center=coord).center
+        center = SkyFields(center=coord).center
         assert center.frame == "icrs"
         assert center.skycoord.separation(coord).to_value("arcsec") < 1e-6
 
     @given(
         lon=st.floats(0, 360), lat=st.floats(-90, 90), frame=st.sampled_from(["icrs", "galactic"])
     )
-    def test_position_reads_back_unchanged(self, lon: float, lat: float, frame: str) -> None:
-        instance = Places(center={"lon": lon * u.deg, "lat": lat * u.deg, "frame": frame})
-        again = Places(**instance.to_plain(complete=True))
-        assert again == instance
-        assert again.center.lon.to_value("deg") == lon
-        assert again.center.lat.to_value("deg") == lat
+    def test_position_is_read_back_unchanged(self, lon: float, lat: float, frame: str) -> None:
+        instance = SkyFields(center={"lon": lon * u.deg, "lat": lat * u.deg, "frame": frame})
+        read_back = SkyFields(**instance.to_plain(complete=True))
+        assert read_back == instance
+        assert read_back.center.lon.to_value("deg") == lon
+        assert read_back.center.lat.to_value("deg") == lat
 
     @pytest.mark.parametrize(
         ("invalid_value", "message"),
@@ -103,29 +103,31 @@ class TestPositions:
     )  # fmt: skip
     def test_invalid_values_are_refused(self, invalid_value: Any, message: str) -> None:
         with pytest.raises(FieldError, match=re.escape(message)):
-            Places(center=invalid_value)
+            SkyFields(center=invalid_value)
 
     def test_position_is_read_only(self) -> None:
-        instance = Places(center=["1 deg", "2 deg"])
+        instance = SkyFields(center=["1 deg", "2 deg"])
         with pytest.raises(ValueError, match="read-only"):
             instance.center.lon[...] = 5 * u.deg
 
     def test_position_can_be_pickled(self) -> None:
-        instance = Places(center=["1 deg", "2 deg"], exclude=[CIRCLE, "a.reg"])
-        again = pickle.loads(pickle.dumps(instance))
-        assert again == instance
-        assert again.exclude.files == (Location("a.reg"),)
+        instance = SkyFields(center=["1 deg", "2 deg"], exclude=[CIRCLE, "a.reg"])
+        read_back = pickle.loads(pickle.dumps(instance))
+        assert read_back == instance
+        assert read_back.exclude.files == (Location("a.reg"),)
 
 
 class TestRegions:
     def test_circle_is_built_from_a_string(self) -> None:
-        (circle,) = Places(exclude=CIRCLE).exclude.build()
+        (circle,) = SkyFields(exclude=CIRCLE).exclude.build()
         assert circle.center.ra.deg == pytest.approx(83.63)
         assert circle.center.dec.deg == pytest.approx(22.14)
         assert circle.radius.to_value("deg") == pytest.approx(0.2)
 
     def test_string_equals_a_list_of_one_with_other_spaces(self) -> None:
-        assert Places(exclude=CIRCLE) == Places(exclude=["icrs;  circle(83.63,  22.14, 0.2) "])
+        assert SkyFields(exclude=CIRCLE) == SkyFields(
+            exclude=["icrs;  circle(83.63,  22.14, 0.2) "]
+        )
 
     def test_region_objects_keep_their_position(self) -> None:
         from astropy.coordinates import SkyCoord
@@ -135,11 +137,11 @@ class TestRegions:
         circle = CircleSkyRegion(center, 0.25 * u.deg)
         box = RectangleSkyRegion(SkyCoord(1, 2, unit="deg"), 3 * u.deg, 1 * u.deg, 30 * u.deg)
         for exclude in (
-            Places(exclude=[circle, box]),
-            Places(exclude=Regions([circle, box])),
+            SkyFields(exclude=[circle, box]),
+            SkyFields(exclude=Regions([circle, box])),
         ):
-            again = Places(**exclude.to_plain())
-            first, second = again.exclude.build()
+            read_back = SkyFields(**exclude.to_plain())
+            first, second = read_back.exclude.build()
             assert first.center.separation(center).deg < 1e-9
             assert first.radius == 0.25 * u.deg
             assert second.width == 3 * u.deg
@@ -155,14 +157,14 @@ class TestRegions:
             meta={"text": "Crab; near"},
             visual={"color": "red"},
         )
-        (again,) = Places(exclude=circle).exclude.build()
-        assert again.radius == 1 * u.deg
+        (region,) = SkyFields(exclude=circle).exclude.build()
+        assert region.radius == 1 * u.deg
 
     def test_region_file_is_read_by_build(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("TOY_REGIONS", str(tmp_path))
-        instance = Places(exclude=["$TOY_REGIONS/two.reg", CIRCLE])
+        instance = SkyFields(exclude=["$TOY_REGIONS/two.reg", CIRCLE])
         with pytest.raises(FileNotFoundError):
             instance.exclude.build()
         (tmp_path / "two.reg").write_text("icrs\ncircle(1, 2, 0.5)\ncircle(3, 4, 0.5)\n")
@@ -174,14 +176,14 @@ class TestRegions:
         assert instance.to_plain() == {"exclude": ["$TOY_REGIONS/two.reg", CIRCLE]}
 
     def test_mask_maps_and_regions_are_distinguished(self) -> None:
-        exclude = Places(exclude=["mask.fits.gz", "a.reg", CIRCLE, Path("b.fits")]).exclude
+        exclude = SkyFields(exclude=["mask.fits.gz", "a.reg", CIRCLE, Path("b.fits")]).exclude
         assert exclude.masks == ("mask.fits.gz", "b.fits")
         assert exclude.files == ("mask.fits.gz", "a.reg", "b.fits")
 
     @pytest.mark.parametrize("invalid_value", ["the Crab", "", "   ", [5], 5, [None], {"a": 1}])
     def test_invalid_regions_are_refused_on_construction(self, invalid_value: Any) -> None:
-        with pytest.raises(FieldError, match=r"Places\.exclude: .*expected a DS9 region"):
-            Places(exclude=invalid_value)
+        with pytest.raises(FieldError, match=r"SkyFields\.exclude: .*expected a DS9 region"):
+            SkyFields(exclude=invalid_value)
 
     @pytest.mark.parametrize(
         "invalid_value",
@@ -190,11 +192,11 @@ class TestRegions:
     @pytest.mark.filterwarnings("ignore")
     def test_unparsable_regions_are_refused_by_build(self, invalid_value: str) -> None:
         with pytest.raises(FieldError, match="region"):
-            Places(exclude=invalid_value).exclude.build()
+            SkyFields(exclude=invalid_value).exclude.build()
 
     @pytest.mark.filterwarnings("ignore")
     def test_invalid_region_in_a_list_is_refused(self) -> None:
         # the parser skips invalid regions with a warning, which would drop an exclusion
-        exclude = Places(exclude=f"{CIRCLE}; circel(1, 2, 3)").exclude
+        exclude = SkyFields(exclude=f"{CIRCLE}; circel(1, 2, 3)").exclude
         with pytest.raises(FieldError):
             exclude.build()

@@ -1,4 +1,4 @@
-"""Quantities: units, bounds and read-only arrays."""
+"""Quantities have checked units and bounds, and are read-only."""
 
 from __future__ import annotations
 
@@ -77,8 +77,9 @@ def test_single_value_is_repeated_for_a_count() -> None:
 
 
 def test_list_with_mixed_units_equals_an_array() -> None:
-    mixed = Quantities(edges=["500 GeV", "1 TeV"])
-    assert mixed == Quantities(edges=[0.5, 1] * u.TeV) == Quantities(edges=(500 * u.GeV, "1 TeV"))
+    instance = Quantities(edges=["500 GeV", "1 TeV"])
+    assert instance == Quantities(edges=[0.5, 1] * u.TeV)
+    assert instance == Quantities(edges=(500 * u.GeV, "1 TeV"))
 
 
 def test_single_quantity_is_accepted_for_a_list() -> None:
@@ -88,12 +89,12 @@ def test_single_quantity_is_accepted_for_a_list() -> None:
 def test_arrays_are_read_only_copies() -> None:
     edges = np.array([1.0, 2.0]) * u.TeV
     instance = Quantities(edges=edges)
-    before = instance.digest()
+    original_digest = instance.digest()
     edges[0] = 5 * u.TeV
-    assert instance.digest() == before
-    for stored in (instance.edges, instance.size, instance.pair):
+    assert instance.digest() == original_digest
+    for array in (instance.edges, instance.size, instance.pair):
         with pytest.raises(ValueError, match="read-only"):
-            stored[...] = 3 * stored.unit
+            array[...] = 3 * array.unit
 
 
 def test_order_matters_in_a_list() -> None:
@@ -101,20 +102,20 @@ def test_order_matters_in_a_list() -> None:
 
 
 @pytest.mark.parametrize("quantity_string", ["1.2 arcmin", "0.02 deg", "72.0 arcsec"])
-def test_str_keeps_the_given_unit(quantity_string: str) -> None:
+def test_str_keeps_the_original_unit(quantity_string: str) -> None:
     instance = Quantities(size=quantity_string)
     assert instance.to_plain(complete=True)["size"] == quantity_string
     assert str(instance.size) == quantity_string
 
 
-def test_plain_quantities_read_back_to_the_last_digit() -> None:
+def test_plain_quantities_are_read_back_to_the_last_digit() -> None:
     number = 0.1 + 0.2  # 0.30000000000000004
     plain = Quantities(size=number * u.deg).to_plain()
     assert plain == {"size": "0.30000000000000004 deg"}
     assert Quantities(**plain).size.value == number
 
 
-def test_unit_with_a_scale_reads_back() -> None:
+def test_unit_with_a_scale_is_read_back() -> None:
     instance = Quantities(size=2 * u.Unit("0.1 deg"))
     assert Quantities(**instance.to_plain()) == instance
 

@@ -1,4 +1,4 @@
-"""Regions and mask maps: those without effect are refused, masks with energies are evaluated."""
+"""Regions and masks without effect are refused, and masks with energies are evaluated."""
 
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ def test_region_without_effect_is_refused(source: str, reason: str) -> None:
     [
         CIRCLE,
         "icrs; circle(263.63, -22.01, 0.3)",  # far outside the map
-        "icrs; circle(84.9, 22.01, 0.3)",  # beside the map
+        "icrs; circle(84.9, 22.01, 0.3)",  # just outside the map
         "galactic; ellipse(184.55, -5.78, 0.3, 0.2, 30)",
         "icrs; annulus(83.63, 22.01, 0.2, 0.3)",
         "icrs; circle(83.63, 22.01, 60)",
@@ -59,7 +59,7 @@ def test_region_with_area_is_accepted(source: str) -> None:
     assert not list(Regions((source,)).problems("exclude", GEOM))
 
 
-def test_small_region_raises_when_the_mask_is_built() -> None:
+def test_small_region_is_refused_when_the_mask_is_built() -> None:
     with pytest.raises(FieldError, match="covers no pixel"):
         Regions(("icrs; circle(83.62, 22.0, 0.003)",)).outside(GEOM)
 
@@ -94,16 +94,16 @@ class TestMaskWithEnergies:
         mask.write(tmp_path / "mask.fits")
         return Location(tmp_path / "mask.fits")
 
-    def test_energies_of_a_map_are_those_of_gammapy(self, location: Location) -> None:
+    def test_mask_in_energy_bins_agrees_with_gammapy(self, location: Location) -> None:
         axis = MapAxis.from_energy_edges([1, 1.5, 2.5, 5, 9], unit="TeV")
         geom = GEOM.to_cube([axis])
         mask = Map.read(location.path())
         mask.data = mask.data.astype(bool)
         expected = mask.interp_to_geom(geom).data
-        assert [bool(allowed.all()) for allowed in expected] == [False, False, True, True]
+        assert [bool(plane.all()) for plane in expected] == [False, False, True, True]
         assert np.array_equal(Regions((location,)).outside(geom).data, expected)
 
-    def test_excluded_at_any_energy_on_an_image_and_in_a_single_bin(
+    def test_images_and_single_bins_exclude_pixels_masked_at_any_energy(
         self, location: Location
     ) -> None:
         expected = GEOM.separation(GEOM.center_skydir).deg > 0.5

@@ -1,4 +1,4 @@
-"""Pipes and devices as files of a configuration: refused, never opened."""
+"""Pipes and devices in a configuration are refused and not opened."""
 
 import os
 from pathlib import Path
@@ -40,7 +40,7 @@ def test_pipe_as_configuration_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "option"),
+    ("original", "replacement", "option"),
     [
         ("archive: sim:crab", "archive: PIPE", "archive"),
         ("make: [{kind: map}]", "make: [{kind: map}, {kind: fov-background, exclude: PIPE.reg}]",
@@ -50,10 +50,10 @@ def test_pipe_as_configuration_is_refused(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_pipe_in_a_configuration_is_never_opened(
-    tmp_path: Path, old: str, new: str, option: str
+    tmp_path: Path, original: str, replacement: str, option: str
 ) -> None:
     for name in ("pipe", "pipe.reg"):
         os.mkfifo(tmp_path / name)
-    content = CONFIG.replace(old, new.replace("PIPE", str(tmp_path / "pipe")))
+    content = CONFIG.replace(original, replacement.replace("PIPE", str(tmp_path / "pipe")))
     with pytest.raises(ConfigError, match=rf"{option}.*is a pipe or a device"):
         Pipeline.from_yaml(content)

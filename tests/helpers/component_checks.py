@@ -1,4 +1,4 @@
-"""Check of a single component in a pipeline, for tests of components."""
+"""Check of a single component as part of a pipeline."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from skyred.interfaces import Fields
 from toys import toy_pipeline
 
 
-def problems_of(part: Fields) -> list[Problem]:
-    """Return the problems of a component in a toy pipeline; a model replaces its models."""
+def problems_of(component: Fields) -> list[Problem]:
+    """Check a component in a toy pipeline, and return the problems.
+
+    A model replaces the models of the pipeline.
+    """
     pipeline = toy_pipeline()
-    if isinstance(part, Model):
-        pipeline = pipeline.evolve(model=[part])
-    return list(part.check(pipeline))
+    if isinstance(component, Model):
+        pipeline = pipeline.evolve(model=[component])
+    return list(component.check(pipeline))

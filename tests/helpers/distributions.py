@@ -1,4 +1,4 @@
-"""Distributions with a plugin, written like an installation: a module and its metadata."""
+"""Installed distributions that provide a plugin, each with one module and its metadata."""
 
 from __future__ import annotations
 
@@ -15,24 +15,29 @@ def install_distribution(
     group: str = "skyred",
     cls: str = "",
 ) -> Path:
-    """Install a distribution of one module into a folder; return the folder.
+    """Install a distribution of one module into a folder.
 
     Parameters
     ----------
     folder : Path
         A folder for `sys.path`.
     name : str
-        Name of the distribution, and of its module with underscores.
+        Name of the distribution; its module has the same name with underscores.
     code : str
         The code of the module.
     plugin : str
-        Name of the entry point; by default that of the distribution.
+        Name of the entry point; by default the name of the distribution.
     version : str
         Version of the distribution.
     group : str
         Group of the entry point.
     cls : str
-        Name of the class in the module that is the plugin; by default the module is.
+        Name of the class that is the plugin; by default the module is the plugin.
+
+    Returns
+    -------
+    Path
+        The folder.
     """
     module = name.replace("-", "_")
     (folder / f"{module}.py").write_text(code, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A small absorption table in the XSPEC format of gammapy's tables."""
+"""A small absorption table in the XSPEC format, which gammapy reads."""
 
 from pathlib import Path
 
@@ -11,11 +11,25 @@ EDGES = np.geomspace(1e7, 1e11, 33)  # keV
 
 
 def optical_depth(redshift: np.ndarray, energy: np.ndarray) -> np.ndarray:
-    """Return a depth that increases with redshift and energy (keV), about 1 at 0.1 and 1 TeV."""
+    """Return an optical depth that is 1 at redshift 0.1 and 1 TeV.
+
+    Parameters
+    ----------
+    redshift : array
+        Redshifts, shape (n,).
+    energy : array
+        Energies in keV, shape (m,).
+
+    Returns
+    -------
+    array
+        Optical depths, shape (n, m).
+    """
     return 10 * np.multiply.outer(redshift, energy / 1e9)
 
 
 def write_table(path: Path) -> Path:
+    """Write the table, and return its path."""
     energy = np.sqrt(EDGES[:-1] * EDGES[1:])
     values = np.exp(-optical_depth(REDSHIFTS, energy))
     tables = {

@@ -1,6 +1,6 @@
-"""A pytest plugin that lists the messages of errors and findings that the tests cause.
+"""A pytest plugin that lists the messages of all errors and findings in the tests.
 
-``make messages`` writes them to messages.txt: to review their wording as a whole.
+``make messages`` writes them to messages.txt, to review their wording as a whole.
 """
 
 from __future__ import annotations
@@ -27,7 +27,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class MessageLog:
-    """Messages by pattern, each with the test that caused it first."""
+    """Messages that differ in more than numbers, each with the first test that caused it.
+
+    Parameters
+    ----------
+    path : Path
+        File to write at the end of the session.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -40,16 +46,20 @@ class MessageLog:
             record_instances(patch, records)
             result = yield
         messages = sorted(
-            {(message, type(record).__name__) for record in records for message in split(record)}
+            {
+                (message, type(record).__name__)
+                for record in records
+                for message in messages_of(record)
+            }
         )
         for message, name in messages:
-            # errors of fields are part of those of their configuration
+            # the error of a configuration contains those of its fields
             if not any(message in longer and message != longer for longer, _ in messages):
                 self.add(message, name, item.nodeid)
         return result
 
     def add(self, message: str, name: str, test: str) -> None:
-        """Add a message, unless there is one that differs in numbers only."""
+        """Add a message, unless it differs from a previous one only in numbers."""
         message = f"{name}: {_TEMPORARY_PATH.sub('', message)}"
         self.entries.setdefault(re.sub(r"\d+", "0", message), f"{message}\n    {test}\n")
 
@@ -57,13 +67,13 @@ class MessageLog:
         self.path.write_text("\n".join(sorted(self.entries.values())), "utf-8")
 
 
-def split(record: SkyredError | Finding) -> Sequence[str]:
-    """Return the messages of a record: an error of a configuration has one for each problem."""
+def messages_of(record: SkyredError | Finding) -> Sequence[str]:
+    """Return the messages of a record; a `ConfigError` has one for each problem."""
     return record.lines if isinstance(record, ConfigError) else [str(record)]
 
 
 def record_instances(patch: pytest.MonkeyPatch, records: list[Any]) -> None:
-    """Append all errors and findings that are created to a list."""
+    """Patch the classes so that new errors and findings are appended to a list."""
 
     def create_error(cls: type[SkyredError], *args: Any, **kwargs: Any) -> SkyredError:
         error = Exception.__new__(cls, *args, **kwargs)

@@ -17,19 +17,18 @@ import plain_gammapy as plain
 PKS_2155 = SkyCoord(329.71693826, -30.2255890, unit="deg", frame="icrs")
 FLARE = tuple(range(33787, 33802))
 STEADY = (47802, 47803, 47804, 47827, 47828, 47829)
-REFERENCE = (
-    3.4,
-    "8e-11 cm-2 s-1 TeV-1",
-)  # index and amplitude at 1 TeV, close to the mean of the flare
+# close to the mean spectrum of the flare
+INDEX = 3.4
+AMPLITUDE = "8e-11 cm-2 s-1 TeV-1"  # at 1 TeV
 
 
-def empty(name: str) -> SpectrumDataset:
-    """Return an empty spectrum in the on region."""
+def empty_dataset(name: str) -> SpectrumDataset:
+    """Return an empty spectrum for the on region."""
     region = CircleSkyRegion(center=PKS_2155, radius=0.11 * u.deg)
     energy = MapAxis.from_energy_bounds("0.4 TeV", "20 TeV", nbin=10)
-    true = MapAxis.from_energy_bounds("0.1 TeV", "40 TeV", nbin=20, name="energy_true")
+    energy_true = MapAxis.from_energy_bounds("0.1 TeV", "40 TeV", nbin=20, name="energy_true")
     geom = RegionGeom.create(region, axes=[energy])
-    return SpectrumDataset.create(geom=geom, energy_axis_true=true, name=name)
+    return SpectrumDataset.create(geom=geom, energy_axis_true=energy_true, name=name)
 
 
 def reduce(runs: tuple[int, ...]) -> Datasets:
@@ -38,23 +37,22 @@ def reduce(runs: tuple[int, ...]) -> Datasets:
         selection=["counts", "exposure", "edisp"], containment_correction=True
     )
     background = ReflectedRegionsBackgroundMaker()
-    safe = SafeMaskMaker(methods=["aeff-max"], aeff_percent=10)
+    safe_mask = SafeMaskMaker(methods=["aeff-max"], aeff_percent=10)
     spectra = []
     for observation in DataStore.from_dir(plain.archive()).get_observations(list(runs)):
-        dataset = spectrum.run(empty(f"run-{observation.obs_id}"), observation)
-        spectra.append(safe.run(background.run(dataset, observation), observation))
+        dataset = spectrum.run(empty_dataset(f"run-{observation.obs_id}"), observation)
+        spectra.append(safe_mask.run(background.run(dataset, observation), observation))
     return Datasets(spectra)
 
 
 def models() -> Models:
     """Return a power law for all runs."""
-    index, amplitude = REFERENCE
-    spectral = PowerLawSpectralModel(index=index, amplitude=amplitude, reference="1 TeV")
+    spectral = PowerLawSpectralModel(index=INDEX, amplitude=AMPLITUDE, reference="1 TeV")
     return Models([SkyModel(spectral_model=spectral, name="pks")])
 
 
-def fresh(datasets: Datasets) -> Datasets:
-    """Copy datasets with their names, and assign new models."""
+def with_new_models(datasets: Datasets) -> Datasets:
+    """Return copies of datasets, with the same names and new models."""
     copies = Datasets([dataset.copy(name=dataset.name) for dataset in datasets])
     copies.models = models()
     return copies

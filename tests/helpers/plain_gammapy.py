@@ -1,4 +1,4 @@
-"""The H.E.S.S. Crab analysis in plain gammapy, like its low-level tutorial.
+"""The H.E.S.S. Crab analysis in plain gammapy, as in its low-level tutorial.
 
 skyred is compared with these results, so it is not used here.
 """
@@ -33,10 +33,12 @@ RUNS = (23523, 23526, 23559, 23592)
 
 
 def archive() -> Path:
+    """Return the folder of the H.E.S.S. DL3 DR1."""
     return Path(os.environ.get("GAMMAPY_DATA", ""), "hess-dl3-dr1")
 
 
 def observations(runs: tuple[int, ...] = ()) -> list[Observation]:
+    """Return observations; by default all within 5 deg of the Crab nebula."""
     store = DataStore.from_dir(archive())
     if runs:
         return list(store.get_observations(list(runs)))
@@ -46,6 +48,7 @@ def observations(runs: tuple[int, ...] = ()) -> list[Observation]:
 
 
 def geom() -> WcsGeom:
+    """Return the geometry of ``examples/crab.yaml``."""
     axis = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=4)
     return WcsGeom.create(
         skydir=SkyCoord(83.633, 22.014, unit="deg"),
@@ -58,33 +61,54 @@ def geom() -> WcsGeom:
 
 
 def target(name: str = "plain") -> MapDataset:
+    """Return an empty dataset with the axes of ``examples/crab.yaml``."""
     axis = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=10, name="energy_true")
     return MapDataset.create(geom(), energy_axis_true=axis, name=name)
 
 
-def exclusion() -> Map:
+def exclusion_mask() -> Map:
+    """Return a mask that is False in the excluded circle."""
     circle = CircleSkyRegion(SkyCoord(83.63, 22.14, unit="deg"), 0.2 * u.deg)
     return ~geom().region_mask([circle])
 
 
-def make(observation: Observation, onto: MapDataset) -> MapDataset:
-    """Return the dataset of one run, with the fitted background norm in its models."""
+def make(observation: Observation, stacked: MapDataset) -> MapDataset:
+    """Return the dataset of one run, with its fitted background model.
+
+    Parameters
+    ----------
+    observation : Observation
+        The run.
+    stacked : MapDataset
+        Dataset with the geometry of the stack, from which the cutout is made.
+    """
     position = observation.get_pointing_icrs(observation.tmid)
     name = f"run-{observation.obs_id}"
-    dataset = onto.cutout(position=position, width=2 * OFFSET_MAX, name=name)
+    dataset = stacked.cutout(position=position, width=2 * OFFSET_MAX, name=name)
     dataset = MapDatasetMaker().run(dataset, observation)
-    safe = SafeMaskMaker(methods=["offset-max", "aeff-max"], offset_max=OFFSET_MAX)
-    dataset = safe.run(dataset, observation)
-    return FoVBackgroundMaker(method="fit", exclusion_mask=exclusion()).run(dataset)
+    safe_mask = SafeMaskMaker(methods=["offset-max", "aeff-max"], offset_max=OFFSET_MAX)
+    dataset = safe_mask.run(dataset, observation)
+    return FoVBackgroundMaker(method="fit", exclusion_mask=exclusion_mask()).run(dataset)
 
 
-def norm_of(dataset: MapDataset) -> float:
+def background_norm(dataset: MapDataset) -> float:
+    """Return the fitted background norm of a run."""
     return dataset.models[f"{dataset.name}-bkg"].spectral_model.norm.value
 
 
 @attrs.define
 class Reduced:
-    """The stack, and the norms and full-size templates (norm 1) of the runs."""
+    """The stacked dataset, and the background of each run.
+
+    Parameters
+    ----------
+    dataset : MapDataset
+        The stacked dataset.
+    norms : list of float
+        Fitted background norm of each run.
+    templates : list of array
+        Background of each run on the stacked geometry, before the norm is applied.
+    """
 
     dataset: MapDataset
     norms: list[float]
@@ -92,7 +116,7 @@ class Reduced:
 
 
 def reduce(runs: tuple[int, ...] = ()) -> MapDataset:
-    """Stack the runs."""
+    """Reduce runs, and stack their datasets."""
     stacked = target()
     for observation in observations(runs):
         stacked.stack(make(observation, stacked))
@@ -100,12 +124,13 @@ def reduce(runs: tuple[int, ...] = ()) -> MapDataset:
 
 
 def reduce_with_templates() -> Reduced:
+    """Reduce all runs of the Crab nebula, and keep their background norms and templates."""
     stacked = target()
     norms, templates = [], []
     for observation in observations():
         dataset = make(observation, stacked)
         stacked.stack(dataset)
-        norms.append(norm_of(dataset))
+        norms.append(background_norm(dataset))
         template = Map.from_geom(geom())
         template.stack(dataset.background, weights=dataset.mask_safe)
         templates.append(template.data)
@@ -113,6 +138,7 @@ def reduce_with_templates() -> Reduced:
 
 
 def models(*datasets: str) -> Models:
+    """Return a point source, and a background model for each name of a dataset."""
     spectral = PowerLawSpectralModel(
         index=2.702, amplitude="4.712e-11 cm-2 s-1 TeV-1", reference="1 TeV"
     )
@@ -123,7 +149,7 @@ def models(*datasets: str) -> Models:
 
 @attrs.define
 class Fitted:
-    """gammapy's best fit; `errors` are MIGRAD's estimates."""
+    """Result of gammapy's fit; the errors are MIGRAD's estimates."""
 
     values: np.ndarray
     errors: np.ndarray
@@ -132,6 +158,7 @@ class Fitted:
 
 
 def fit(dataset: MapDataset) -> Fitted:
+    """Fit `models` to a dataset."""
     datasets = Datasets([dataset])
     datasets.models = models(dataset.name)
     stat = Fit().run(datasets).total_stat
@@ -145,10 +172,10 @@ def fit(dataset: MapDataset) -> Fitted:
 
 
 def hesse_errors(dataset: MapDataset, models: Models) -> np.ndarray:
-    """Return the errors of an explicit HESSE at the models' values; `Fit.run` does not call it.
+    """Return the errors of the free parameters from HESSE, which `Fit.run` does not call.
 
     The likelihood of a point source is not differentiable at pixel centres, and HESSE steps across
-    them: its errors depend on the first steps by up to 20 %, but not with strategy 2.
+    them. Its errors therefore depend on the initial steps, by up to 20 %, except with strategy 2.
     """
     datasets = Datasets([dataset])
     datasets.models = models.copy()
@@ -159,6 +186,7 @@ def hesse_errors(dataset: MapDataset, models: Models) -> np.ndarray:
 
 
 def flux_points(dataset: MapDataset, models: Models) -> FluxPoints:
+    """Estimate flux points of the Crab nebula in `EDGES`, with all optional quantities."""
     datasets = Datasets([dataset])
     datasets.models = models
     estimator = FluxPointsEstimator(source="crab", energy_edges=EDGES, selection_optional="all")
@@ -180,20 +208,20 @@ def arrays(dataset: MapDataset) -> dict[str, np.ndarray]:
 
 
 def simulate(models: Models, seed: int = 1) -> MapDataset:
-    """Simulate counts of models on a small map with simple IRFs, by gammapy's `fake`."""
+    """Simulate counts of models on a small map with simple IRFs, with gammapy's `fake`."""
     energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=3)
-    true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=6, name="energy_true")
+    energy_true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=6, name="energy_true")
     image = WcsGeom.create(
         skydir=SkyCoord(83.633, 22.014, unit="deg"), width=1, binsz=0.05, frame="icrs"
     )
     dataset = MapDataset.create(
-        image.to_cube([energy]), energy_axis_true=true, name="sim", migra_axis=None
+        image.to_cube([energy]), energy_axis_true=energy_true, name="sim", migra_axis=None
     )
     dataset.exposure = Map.from_geom(
-        image.to_cube([true]), data=3e9 * np.ones((6, 20, 20)), unit="m2 s"
+        image.to_cube([energy_true]), data=3e9 * np.ones((6, 20, 20)), unit="m2 s"
     )
-    dataset.psf = PSFMap.from_gauss(true, sigma="0.08 deg")
-    dataset.edisp = EDispKernelMap.from_diagonal_response(energy, true)
+    dataset.psf = PSFMap.from_gauss(energy_true, sigma="0.08 deg")
+    dataset.edisp = EDispKernelMap.from_diagonal_response(energy, energy_true)
     dataset.background.data = np.repeat([1.5, 0.4, 0.1], 400).reshape(3, 20, 20)
     dataset.mask_safe.data[...] = True
     dataset.models = models.copy()

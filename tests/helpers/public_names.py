@@ -1,7 +1,7 @@
 """Public names: exported names, kinds of default components, and options.
 
-``python tests/helpers/public_names.py`` adds new names to tests/public_names.txt. It removes none:
-delete the line of a name by hand, one release after it was replaced.
+``python tests/helpers/public_names.py`` adds new names to tests/public_names.txt, and keeps
+all others. Delete the line of a name by hand, one release after the name was replaced.
 """
 
 from __future__ import annotations

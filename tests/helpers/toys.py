@@ -1,7 +1,7 @@
 """Toy components, an archive and a watcher: a complete pipeline on simple counts.
 
-A toy run has ``1 / OBS_ID`` counts in each of two bins: sums of them depend, in the last bits, on
-their order.
+A toy run has ``1 / OBS_ID`` counts in each of two bins: the last bits of their sum depend on
+the order of the runs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from skyred.plugins import Plugins
 
 @component
 class ToySelector(Selector):
-    """Runs with an odd id."""
+    """Select runs with an odd id."""
 
     kind = "toy-odd"
 
@@ -47,7 +47,7 @@ class ToySelector(Selector):
 
 @component
 class DuplicatingSelector(Selector):
-    """Every run twice, last one first."""
+    """Select every run twice: once in reverse order, and once in the original order."""
 
     kind = "toy-duplicating"
 
@@ -57,7 +57,7 @@ class DuplicatingSelector(Selector):
 
 @component
 class ToyGeometry(Geometry):
-    """Two bins of energy on one region."""
+    """A spectrum in a region, by default with two energy bins."""
 
     kind = "toy-region"
     bins: int = option(2, min=1, doc="Number of energy bins.")
@@ -88,13 +88,13 @@ class ToyGeometry(Geometry):
 
 @component
 class ToyMaker(Maker):
-    """Fill the counts of a run, and skip or fail the configured runs."""
+    """Set the counts of a run; skip some runs, and fail for others."""
 
     kind = "toy-fill"
     scale = quantity("700 GeV", doc="An energy, for its digest only.")
     threshold = quantity("0.02 deg", min="0 deg", max="1 deg", doc="An angle, for its digest only.")
     skip: tuple[int, ...] = option((), type=int, many=True, doc="Runs to skip.")
-    fail: tuple[int, ...] = option((), type=int, many=True, doc="Runs to fail.")
+    fail: tuple[int, ...] = option((), type=int, many=True, doc="Runs that raise an error.")
 
     def make(self, dataset: Any, observation: Any) -> Any:
         obs_id = int(observation.obs_id)
@@ -109,7 +109,7 @@ class ToyMaker(Maker):
 
 @component
 class ToySum(Stacker):
-    """Adds counts and exposures."""
+    """Add counts and exposures."""
 
     kind = "toy-sum"
 
@@ -150,10 +150,10 @@ class ToyModel(Model):
 
 @component
 class ToyFitter(Fitter):
-    """One Newton step with numerical derivatives: exact for a quadratic objective."""
+    """Fit by one numerical Newton step, which is exact for a quadratic objective."""
 
     kind = "toy-newton"
-    fails: bool = option(False, doc="Whether it reports that it did not converge.")
+    fails: bool = option(False, doc="Whether to report that the fit failed.")
 
     def fit(self, objective: Any) -> FitResult:
         start, h = objective.start, 1e-3
@@ -209,16 +209,16 @@ class ToyProduct(Product):
 
 @component
 class ToyEstimator(Estimator):
-    """The sum of all counts."""
+    """Estimate the sum of all counts."""
 
     kind = "toy-total"
     product = ToyProduct
-    breaks: bool = option(False, doc="Whether it fails.")
+    fails: bool = option(False, doc="Whether to raise an error.")
 
     def estimate(self, datasets: Any, fit: FitResult | None) -> Product:
-        if self.breaks:
+        if self.fails:
             raise RuntimeError("the estimator failed")
-        return ToyProduct(self.label, float(sum(d.counts.data.sum() for d in datasets)))
+        return ToyProduct(self.label, float(sum(dataset.counts.data.sum() for dataset in datasets)))
 
 
 COMPONENTS = (
@@ -229,7 +229,10 @@ COMPONENTS = (
 
 @attrs.define
 class ToyStore:
-    """An archive of runs 1 to n, with the interface of gammapy's DataStore."""
+    """An archive of runs 1 to `runs`, with the interface of gammapy's DataStore.
+
+    Run 13 cannot be opened.
+    """
 
     runs: int
 
@@ -268,7 +271,15 @@ def skyred_archive(location: Any) -> Any:
 
 @attrs.define
 class Recorder:
-    """Record all calls of lifecycle hooks, in order, with their arguments."""
+    """A watcher that records the calls of its hooks, with their arguments.
+
+    Parameters
+    ----------
+    calls : list
+        Name and arguments of each call.
+    raises_in : str
+        Name of a hook that raises an error.
+    """
 
     calls: list[tuple[str, dict[str, Any]]] = attrs.field(factory=list)
     raises_in: str = ""
@@ -300,7 +311,7 @@ class Recorder:
 
 
 def toy_plugins(*watchers: tuple[str, Any]) -> Plugins:
-    """Return plugins with the toys, the engines, provenance and some watchers."""
+    """Return plugins with the toys, the engines, Minuit, provenance and other watchers."""
     import toys  # this module, as a plugin
     from skyred.components import engines
     from skyred.components.fitters import minuit
@@ -322,7 +333,21 @@ def toy_plugins(*watchers: tuple[str, Any]) -> Plugins:
 def toy_pipeline(
     runs: int = 5, *, fit: Any = None, model: bool = True, estimate: Any = (), **changes: Any
 ) -> Pipeline:
-    """Return a pipeline of toys; `changes` are options of its reduction, `toy`."""
+    """Return a pipeline of toys.
+
+    Parameters
+    ----------
+    runs : int
+        Number of runs in the archive.
+    fit : Fitter, optional
+        Fitter.
+    model : bool
+        Whether to add a source.
+    estimate : sequence of Estimator
+        Estimators.
+    **changes
+        Options of the reduction, which is called "toy".
+    """
     options: dict[str, Any] = {
         "archive": f"toy:{runs}",
         "geometry": ToyGeometry(),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# seconds: no test needs nearly as long, even on a busy machine
+# in seconds; no test takes nearly as long, even on a busy machine
 LIMIT = 300
 
 
@@ -35,7 +35,7 @@ def wait_for(condition: Callable[[], object], limit: float = LIMIT) -> None:
 
 @contextmanager
 def hang_guard(limit: int = LIMIT) -> Iterator[None]:
-    """Raise `TimeoutError` in a block that never ends.
+    """Raise `TimeoutError` in a block that takes longer than a limit.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Faults of input files are reported with their run, file and HDU."""
+"""Faults of input files are reported with the run, the file and the HDU."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from astropy.io import fits
 from astropy.table import Table
 
 import plain_gammapy as plain
-from fault_injection.archive_damage import CLASSES, INDEX, Archive, Damage, find
+from fault_injection.archive_damage import INDEX_FILES, KIND_BY_CLASS, Archive, Damage, find_hdu
 from fault_injection.damage_cases import DAMAGES, IRFS
 from skyred.inspection.file_content import read_file
 from skyred.inspection.index import list_run_inputs
 from skyred.inspection.records import Finding, HduSource, RunInput
 from skyred.inspection.run import inspect_run
 
-# simulated IRFs are too smooth to test these damages
+# damages that are only detected in real IRFs: the simulated ones are too smooth
 ONLY_IN_REAL_RUNS = ("flipped bit", "reversed", "neighbouring offsets", "zero above", "MIGRA")
 REQUIRED_KINDS = ("events", "gti", "aeff", "edisp", "psf", "bkg")
 
 
 def inspect(folder: Path, *runs: int, needed: tuple[str, ...] = REQUIRED_KINDS) -> list[Finding]:
-    hdu_table = Table.read(folder / INDEX["hdu"])
+    hdu_table = Table.read(folder / INDEX_FILES["hdu"])
     hdu_table.meta["BASE_DIR"] = str(folder)
-    table = Table.read(folder / INDEX["obs"])
-    selected = table[[row["OBS_ID"] in runs for row in table]] if runs else table
-    inputs = list_run_inputs(hdu_table, selected, required=needed)
+    obs_table = Table.read(folder / INDEX_FILES["obs"])
+    if runs:
+        obs_table = obs_table[[row["OBS_ID"] in runs for row in obs_table]]
+    inputs = list_run_inputs(hdu_table, obs_table, required=needed)
     return [finding for run in inputs for finding in inspect_run(run).findings]
 
 
@@ -37,7 +38,7 @@ def faults(findings: list[Finding]) -> list[Finding]:
 
 def hdu_name(path: Path, kind: str) -> str:
     with fits.open(path) as hdus:
-        return str(find(hdus, kind).name)
+        return str(find_hdu(hdus, kind).name)
 
 
 def test_undamaged_archive_has_no_findings(crab_archive: Path) -> None:
@@ -50,34 +51,33 @@ def test_damage_is_reported_with_its_level_run_file_and_hdu(
 ) -> None:
     archive = Archive.copy(crab_archive, tmp_path / "archive")
     other_run, run = archive.runs
-    file, name = archive.path(run), damage.kind and hdu_name(archive.path(run), damage.kind)
+    path, name = archive.path(run), damage.kind and hdu_name(archive.path(run), damage.kind)
     damage.apply(archive, run, other_run)
     findings = inspect(archive.folder)
-    everything = [finding for finding in findings if finding.level == damage.severity]
     assert damage.severity == "fault" or faults(findings) == []
-    of_run = [finding for finding in everything if finding.obs_id == run]
-    assert damage.both_runs or of_run == everything, "another run has a fault"
-    matches = [finding for finding in of_run if damage.word in finding.message]
-    assert matches, f"{damage.word!r} is not in {[str(finding) for finding in of_run]}"
+    findings = [finding for finding in findings if finding.level == damage.severity]
+    run_findings = [finding for finding in findings if finding.obs_id == run]
+    assert damage.both_runs or run_findings == findings, "another run has a fault"
+    matches = [finding for finding in run_findings if damage.word in finding.message]
+    assert matches, f"{damage.word!r} is not in {[str(finding) for finding in run_findings]}"
     if damage.file:
         assert all(finding.file is not None for finding in matches)
-        assert {file.name, archive.path(other_run).name} & {
-            finding.file.name for finding in matches
-        }
+        names = {path.name, archive.path(other_run).name}
+        assert names & {finding.file.name for finding in matches}
     if damage.kind:
         assert name in {finding.hdu for finding in matches}
 
 
-def test_small_difference_from_event_count_of_index_is_a_warning(
+def test_small_difference_from_the_event_count_of_the_index_is_a_warning(
     crab_archive: Path, tmp_path: Path
 ) -> None:
     archive = Archive.copy(crab_archive, tmp_path / "archive")
 
-    def one_more(table: Table) -> Table:
+    def increase_event_count(table: Table) -> Table:
         table["EVENT_COUNT"] += 1
         return table
 
-    archive.index("obs", one_more)
+    archive.change_index("obs", increase_event_count)
     findings = inspect(archive.folder)
     levels = [(finding.obs_id, finding.level) for finding in findings]
     assert levels == [(run, "warning") for run in archive.runs]
@@ -88,38 +88,38 @@ def test_file_that_does_not_match_sha256sums_is_a_fault(crab_archive: Path, tmp_
     archive = Archive.copy(crab_archive, tmp_path / "archive", sums=True)
     assert inspect(archive.folder) == []
     run = archive.runs[1]
-    archive.pack(run, lambda packed: gzip.compress(gzip.decompress(packed), 1))
+    archive.change_file(run, lambda content: gzip.compress(gzip.decompress(content), 1))
     (finding,) = inspect(archive.folder)
     assert (finding.obs_id, finding.file) == (run, archive.path(run))
     assert "SHA256SUMS" in finding.message
 
 
-def test_file_that_changed_since_last_inspection_is_a_fault(crab_archive: Path) -> None:
-    hdu_table = Table.read(crab_archive / INDEX["hdu"])
+def test_file_that_changed_since_the_last_inspection_is_a_fault(crab_archive: Path) -> None:
+    hdu_table = Table.read(crab_archive / INDEX_FILES["hdu"])
     hdu_table.meta["BASE_DIR"] = str(crab_archive)
-    run = list_run_inputs(hdu_table, Table.read(crab_archive / INDEX["obs"]))[0]
-    inspected = inspect_run(run)
-    assert inspect_run(run, inspected.sha256).faults == ()
-    (finding,) = inspect_run(run, dict.fromkeys(inspected.sha256, "0" * 64)).faults
+    run = list_run_inputs(hdu_table, Table.read(crab_archive / INDEX_FILES["obs"]))[0]
+    sha256 = inspect_run(run).sha256
+    assert inspect_run(run, sha256).faults == ()
+    (finding,) = inspect_run(run, dict.fromkeys(sha256, "0" * 64)).faults
     assert "changed" in finding.message
 
 
 def test_inspected_bytes_are_returned(crab_archive: Path) -> None:
-    hdu_table = Table.read(crab_archive / INDEX["hdu"])
+    hdu_table = Table.read(crab_archive / INDEX_FILES["hdu"])
     hdu_table.meta["BASE_DIR"] = str(crab_archive)
-    run = list_run_inputs(hdu_table, Table.read(crab_archive / INDEX["obs"]))[0]
-    inspected = inspect_run(run)
-    assert set(inspected.hdus) == set(REQUIRED_KINDS)
-    with fits.open(run.files[0]) as plainly:
+    run = list_run_inputs(hdu_table, Table.read(crab_archive / INDEX_FILES["obs"]))[0]
+    inspection = inspect_run(run)
+    assert set(inspection.hdus) == set(REQUIRED_KINDS)
+    with fits.open(run.files[0]) as hdus:
         for kind in REQUIRED_KINDS:
-            assert inspected.hdus[kind].data.tobytes() == find(plainly, kind).data.tobytes()
-    assert set(inspected.sha256) == set(run.files)
+            assert inspection.hdus[kind].data.tobytes() == find_hdu(hdus, kind).data.tobytes()
+    assert set(inspection.sha256) == set(run.files)
 
 
 @pytest.mark.data
 class TestRealRuns:
     @pytest.mark.slow
-    def test_105_runs_have_no_fault_and_the_known_notes(self) -> None:
+    def test_105_runs_of_hess_have_no_faults_and_35_notes(self) -> None:
         findings = inspect(plain.archive())
         assert faults(findings) == []
         notes = [finding.message.split(" (")[0] for finding in findings]
@@ -135,7 +135,7 @@ class TestRealRuns:
         run, name = 23523, f"hess_dl3_dr1_obs_id_{23523:06d}.fits.gz"
         (tmp_path / "data").mkdir()
         (tmp_path / "data" / name).write_bytes((plain.archive() / "data" / name).read_bytes())
-        for index in INDEX.values():
+        for index in INDEX_FILES.values():
             (tmp_path / index).write_bytes((plain.archive() / index).read_bytes())
         damage.apply(Archive(tmp_path), run, run)
         findings = faults(inspect(tmp_path, run))
@@ -145,35 +145,35 @@ class TestRealRuns:
         ), [str(finding) for finding in findings]
 
     @pytest.mark.data("magic")
-    def test_point_like_runs_of_magic_have_no_fault(self) -> None:
+    def test_point_like_runs_of_magic_have_no_faults(self) -> None:
         folder = plain.archive().parent / "magic" / "rad_max" / "data"
         assert faults(inspect(folder, needed=("events", "gti", "aeff", "edisp", "rad_max"))) == []
 
     @pytest.mark.data("cta-caldb")
     @pytest.mark.parametrize("array", ["South", "North"])
-    def test_irfs_of_cta_have_no_fault(self, array: str) -> None:
+    def test_irfs_of_cta_have_no_faults(self, array: str) -> None:
         (path,) = (plain.archive().parent / "cta-caldb").glob(f"Prod5-{array}*.fits.gz")
         with fits.open(path) as hdus:
-            kinds = {CLASSES[hdu.header["HDUCLAS2"]]: hdu for hdu in hdus[1:]}
+            kinds = {KIND_BY_CLASS[hdu.header["HDUCLAS2"]]: hdu for hdu in hdus[1:]}
             sources = [
                 HduSource(kind, hdu.header["HDUCLAS4"].lower(), path, hdu.name)
                 for kind, hdu in kinds.items()
             ]
-        inspected = inspect_run(RunInput(1, tuple(sources)))
-        assert inspected.faults == ()
-        assert set(inspected.hdus) == {"aeff", "psf", "edisp", "bkg"}
+        inspection = inspect_run(RunInput(1, tuple(sources)))
+        assert inspection.faults == ()
+        assert set(inspection.hdus) == {"aeff", "psf", "edisp", "bkg"}
 
 
-def test_read_file_does_not_raise_for_missing_file_or_folder(tmp_path: Path) -> None:
+def test_missing_file_and_folder_are_findings_of_read_file(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none"):
         (finding,) = read_file(path).findings
         assert finding.file == path
 
 
-def test_card_with_code_is_a_fault_of_the_file(crab_archive: Path, tmp_path: Path) -> None:
+def test_header_card_with_code_is_a_fault_of_the_file(crab_archive: Path, tmp_path: Path) -> None:
     archive = Archive.copy(crab_archive, tmp_path / "archive")
     _, run = archive.runs
     code = "(__import__('os').abort(), (4, 4))[1]"
-    archive.hdu(run, "psf", lambda hdu: hdu.header.set("WCSSHAPE", code))
+    archive.change_hdu(run, "psf", lambda hdu: hdu.header.set("WCSSHAPE", code))
     findings = [fault for fault in faults(inspect(archive.folder)) if fault.obs_id == run]
     assert any("WCSSHAPE" in fault.message and not fault.hdu for fault in findings)

@@ -20,12 +20,12 @@ from skyred.inspection.file_checks import (
     resolve_indexed_file,
 )
 
-ATTACK = "open('canary', 'w') and (20, 20)"
+EXPRESSION = "open('executed', 'w') and (20, 20)"  # creates a file if it is executed
 
 
-def map_file(path: Path, shape: str | None = None) -> Path:
-    ones = Map.from_geom(small.image(), data=np.ones((20, 20)))
-    ones.write(path, overwrite=True)
+def write_map(path: Path, shape: str | None = None) -> Path:
+    """Write a map with this card WCSSHAPE, and return its path."""
+    Map.from_geom(small.image_geom(), data=np.ones((20, 20))).write(path, overwrite=True)
     if shape is not None:
         with fits.open(path) as hdus:
             hdus[0].header["WCSSHAPE"] = shape
@@ -38,24 +38,24 @@ def test_header_with_code_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    path = map_file(tmp_path / name, ATTACK)
+    path = write_map(tmp_path / name, EXPRESSION)
     with pytest.raises(
         FileError, match=r"has the card WCSSHAPE = .*which gammapy would execute as code"
     ):
         check_fits_file(path)
-    assert not Path("canary").exists()
+    assert not Path("executed").exists()
     Map.read(path)
-    assert Path("canary").exists(), "plain gammapy runs the code"
+    assert Path("executed").exists(), "gammapy executes the expression"
 
 
 @pytest.mark.parametrize("shape", [None, "(20, 20)", "(20,20,)"])
 def test_valid_file_is_accepted(tmp_path: Path, shape: str | None) -> None:
     for name in ("map.fits", "map.fits.gz"):
-        check_fits_file(map_file(tmp_path / name, shape))
+        check_fits_file(write_map(tmp_path / name, shape))
 
 
 def test_shape_written_by_gammapy_is_allowed() -> None:
-    for geom in (small.image(), small.image().to_cube([small.ENERGY])):
+    for geom in (small.image_geom(), small.image_geom().to_cube([small.ENERGY])):
         header = geom.to_header()
         assert SHAPE_PATTERN.fullmatch(header.get("WCSSHAPE", "(1, 1)"))
 
@@ -64,7 +64,8 @@ def test_shape_written_by_gammapy_is_allowed() -> None:
 def test_only_integers_in_brackets_are_allowed(shape: str) -> None:
     if SHAPE_PATTERN.fullmatch(shape):
         assert set(shape) <= set("0123456789(), ")
-        assert all(part.strip().isdigit() for part in shape.strip("() ").rstrip(", ").split(","))
+        numbers = shape.strip("() ").rstrip(", ").split(",")
+        assert all(number.strip().isdigit() for number in numbers)
 
 
 @pytest.fixture(scope="module")
@@ -74,14 +75,14 @@ def complete_file(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
-@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
-def test_truncated_file_is_rejected(tmp_path: Path, complete_file: bytes, packed: bool) -> None:
-    content = gzip.compress(complete_file) if packed else complete_file
-    path = tmp_path / f"dataset.fits{'.gz' if packed else ''}"
+@pytest.mark.parametrize("suffix", [".fits", ".fits.gz"])
+def test_truncated_file_is_rejected(tmp_path: Path, complete_file: bytes, suffix: str) -> None:
+    content = gzip.compress(complete_file) if suffix == ".fits.gz" else complete_file
+    path = tmp_path / f"dataset{suffix}"
     path.write_bytes(content)
     check_fits_file(path)
     for length in np.linspace(0, len(content) - 1, 40).astype(int):
-        if length % 2880 == 0 and length and not packed:
+        if length % 2880 == 0 and length and suffix == ".fits":
             continue  # a file that ends between two HDUs is valid FITS
         path.write_bytes(content[:length])
         with pytest.raises(FileError, match=r"cannot be read as FITS|is truncated"):
@@ -90,7 +91,7 @@ def test_truncated_file_is_rejected(tmp_path: Path, complete_file: bytes, packed
 
 def test_flipped_bit_in_a_compressed_file_is_detected(tmp_path: Path, complete_file: bytes) -> None:
     content = bytearray(gzip.compress(complete_file))
-    content[-6] ^= 1  # in its checksum
+    content[-6] ^= 1  # in the checksum of the gzip file
     (tmp_path / "dataset.fits.gz").write_bytes(content)
     with pytest.raises(FileError, match="CRC check failed"):
         check_fits_file(tmp_path / "dataset.fits.gz")
@@ -99,7 +100,7 @@ def test_flipped_bit_in_a_compressed_file_is_detected(tmp_path: Path, complete_f
 @pytest.mark.parametrize(
     "name", ["/etc/passwd", "../data.fits", "a/../../b.fits", "$HOME/x.fits", "~/x.fits", "a\\b"]
 )
-def test_file_of_an_index_outside_its_folder_is_refused(tmp_path: Path, name: str) -> None:
+def test_index_entry_outside_the_folder_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "data.fits").touch()
     (tmp_path / "in").mkdir()
     with pytest.raises(
@@ -108,9 +109,9 @@ def test_file_of_an_index_outside_its_folder_is_refused(tmp_path: Path, name: st
         resolve_indexed_file(tmp_path / "in" / "datasets.yaml", name)
 
 
-def test_files_in_the_folder_of_an_index_and_below_are_accepted(tmp_path: Path) -> None:
-    (tmp_path / "below").mkdir()
-    for name in ("a.fits", "below/b.fits"):
+def test_index_entries_in_the_folder_and_its_subfolders_are_accepted(tmp_path: Path) -> None:
+    (tmp_path / "subfolder").mkdir()
+    for name in ("a.fits", "subfolder/b.fits"):
         (tmp_path / name).touch()
         assert resolve_indexed_file(tmp_path / "datasets.yaml", name) == tmp_path / name
     with pytest.raises(FileError, match="which does not exist; copy it to"):
@@ -118,9 +119,9 @@ def test_files_in_the_folder_of_an_index_and_below_are_accepted(tmp_path: Path) 
 
 
 def test_models_with_code_are_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PLACE", str(tmp_path))
-    path = map_file(tmp_path / "map.fits", ATTACK)
-    for folder, name in ((None, str(path)), (None, "$PLACE/map.fits"), (tmp_path, "map.fits")):
+    monkeypatch.setenv("MAP_FOLDER", str(tmp_path))
+    path = write_map(tmp_path / "map.fits", EXPRESSION)
+    for folder, name in ((None, str(path)), (None, "$MAP_FOLDER/map.fits"), (tmp_path, "map.fits")):
         with pytest.raises(FileError, match="WCSSHAPE"):
             check_models({"components": [{"spatial": {"filename": name}}]}, folder)
     compound = {"model1": {}, "model2": {}, "operator": "methodcaller"}

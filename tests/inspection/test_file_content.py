@@ -1,4 +1,4 @@
-"""Changes of any bit or byte of a compressed file are detected."""
+"""Reading of FITS files: any flipped bit and any truncation is detected."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from skyred.inspection.file_content import read_file
 from skyred.inspection.tables import Table
 
 
-def plain_bytes() -> bytes:
+def create_fits() -> bytes:
+    """Return a FITS file with two tables that are both named ONE."""
     columns = [
         fits.Column("A", "1E", unit="TeV", array=np.arange(50, dtype="f4")),
         fits.Column("B", "6D", dim="(3,2)", array=np.arange(300.0).reshape(50, 6)),
@@ -31,61 +32,61 @@ def plain_bytes() -> bytes:
     return stream.getvalue()
 
 
-PLAIN = plain_bytes().replace(b"'ONE     '", b"'TWO     '", 1)
-PACKED = gzip.compress(PLAIN, mtime=0)
+UNCOMPRESSED = create_fits().replace(b"'ONE     '", b"'TWO     '", 1)
+COMPRESSED = gzip.compress(UNCOMPRESSED, mtime=0)
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("reading") / "file.fits.gz"
+    return tmp_path_factory.mktemp("fits") / "file.fits.gz"
 
 
-@given(bit=st.integers(0, 8 * len(PACKED) - 1))
+@given(bit=st.integers(0, 8 * len(COMPRESSED) - 1))
 def test_any_flipped_bit_is_detected_or_has_no_effect(file: Path, bit: int) -> None:
-    damaged = bytearray(PACKED)
-    damaged[bit // 8] ^= 1 << bit % 8
-    file.write_bytes(damaged)
-    content_of_file = read_file(file)
-    # some bits have no effect, such as the gzip time stamp
-    assert content_of_file.findings or content_of_file.content == PLAIN
+    content = bytearray(COMPRESSED)
+    content[bit // 8] ^= 1 << bit % 8
+    file.write_bytes(content)
+    file_content = read_file(file)
+    # some bits have no effect, such as those of the time stamp in the gzip header
+    assert file_content.findings or file_content.content == UNCOMPRESSED
 
 
-@given(length=st.integers(0, len(PACKED) - 1))
+@given(length=st.integers(0, len(COMPRESSED) - 1))
 def test_any_truncation_is_detected(file: Path, length: int) -> None:
-    file.write_bytes(PACKED[:length])
+    file.write_bytes(COMPRESSED[:length])
     assert read_file(file).findings
 
 
-@given(length=st.integers(0, len(PLAIN) - 1))
+@given(length=st.integers(0, len(UNCOMPRESSED) - 1))
 def test_any_truncation_before_compression_is_detected(file: Path, length: int) -> None:
-    file.write_bytes(gzip.compress(PLAIN[:length], 1))
-    content_of_file = read_file(file)
+    file.write_bytes(gzip.compress(UNCOMPRESSED[:length], 1))
+    file_content = read_file(file)
     # a file with fewer HDUs is valid; the missing HDU is a fault of the run
-    assert content_of_file.findings or len(content_of_file.hdus) < 3
+    assert file_content.findings or len(file_content.hdus) < 3
 
 
-@pytest.mark.parametrize("content", [PACKED, PLAIN, PACKED + bytes(64)], ids=len)
+@pytest.mark.parametrize("content", [COMPRESSED, UNCOMPRESSED, COMPRESSED + bytes(64)], ids=len)
 def test_valid_file_has_no_findings(file: Path, content: bytes) -> None:
     file.write_bytes(content)
-    content_of_file = read_file(file)
-    assert content_of_file.findings == ()
-    assert set(content_of_file.hdus) == {"PRIMARY", "ONE", "TWO"}
+    file_content = read_file(file)
+    assert file_content.findings == ()
+    assert set(file_content.hdus) == {"PRIMARY", "ONE", "TWO"}
 
 
 def test_gzip_file_with_several_members_is_read_completely(file: Path) -> None:
-    file.write_bytes(gzip.compress(PLAIN[:3000]) + gzip.compress(PLAIN[3000:]))
-    assert read_file(file).content == PLAIN
+    file.write_bytes(gzip.compress(UNCOMPRESSED[:3000]) + gzip.compress(UNCOMPRESSED[3000:]))
+    assert read_file(file).content == UNCOMPRESSED
 
 
 def test_two_hdus_with_the_same_name_are_a_fault(file: Path) -> None:
-    file.write_bytes(plain_bytes())
+    file.write_bytes(create_fits())
     (finding,) = read_file(file).findings
     assert finding.hdu == "ONE"
     assert "two HDUs" in finding.message
 
 
 def test_columns_agree_with_astropy(file: Path) -> None:
-    file.write_bytes(PLAIN)
+    file.write_bytes(UNCOMPRESSED)
     table = read_file(file).table("ONE")
     assert table.names == tuple("ABCDEFG")
     assert table.unit("A") == "TeV"

@@ -1,4 +1,4 @@
-"""Entries of runs in an index: order, faults, and scaling with the number of runs."""
+"""Files of runs in an index: order, faults, and scaling with the number of runs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from skyred.inspection.records import RunInput
 KINDS = ("events", "gti", "aeff")
 
 
-def hdu_index(base: Path, runs: int, folder: str = "data", responses: str = "") -> Table:
+def create_hdu_index(base: Path, runs: int, folder: str = "data", irf_file: str = "") -> Table:
     rows = [
         (run, kind.upper(), f"{kind}_x", folder,
-         responses if responses and kind == "aeff" else f"{run}.fits", f" {kind} ")
+         irf_file if irf_file and kind == "aeff" else f"{run}.fits", f" {kind} ")
         for run in range(runs)
         for kind in KINDS
     ]  # fmt: skip
@@ -31,12 +31,12 @@ def hdu_index(base: Path, runs: int, folder: str = "data", responses: str = "") 
     return Table(rows=rows, names=names, meta={"BASE_DIR": str(base)})
 
 
-def inputs(table: Table, *runs: int, **options: bool) -> list[RunInput]:
+def list_inputs(table: Table, *runs: int, **options: bool) -> list[RunInput]:
     return list_run_inputs(table, Table({"OBS_ID": list(runs)}), **options)
 
 
 def test_runs_are_in_the_order_of_the_rows_with_their_hdus(tmp_path: Path) -> None:
-    runs = inputs(hdu_index(tmp_path, 4), 3, 1)
+    runs = list_inputs(create_hdu_index(tmp_path, 4), 3, 1)
     assert [run.obs_id for run in runs] == [3, 1]
     assert all(run.findings == () for run in runs)
     assert [(source.kind, source.hdu_class, source.name) for source in runs[0].sources] == [
@@ -46,31 +46,31 @@ def test_runs_are_in_the_order_of_the_rows_with_their_hdus(tmp_path: Path) -> No
 
 
 def test_irf_in_a_separate_file_can_be_shared_by_runs(tmp_path: Path) -> None:
-    runs = inputs(hdu_index(tmp_path, 3, responses="caldb.fits"), 0, 1, 2)
+    runs = list_inputs(create_hdu_index(tmp_path, 3, irf_file="caldb.fits"), 0, 1, 2)
     assert all(run.findings == () for run in runs)
 
 
-def test_two_runs_with_the_same_events_both_have_a_fault(tmp_path: Path) -> None:
-    table = hdu_index(tmp_path, 2)
+def test_runs_with_the_same_events_have_faults(tmp_path: Path) -> None:
+    table = create_hdu_index(tmp_path, 2)
     table["FILE_NAME"] = "0.fits"
-    first, second = inputs(table, 0, 1)
+    first, second = list_inputs(table, 0, 1)
     assert "also assigns this HDU (events) to run 1" in first.findings[0].message
     assert "also assigns this HDU (events) to run 0" in second.findings[0].message
 
 
 @pytest.mark.parametrize("folder", ["..", "/etc", "data/../.."])
 def test_file_outside_the_archive_is_ignored_unless_allowed(tmp_path: Path, folder: str) -> None:
-    (run,) = inputs(hdu_index(tmp_path, 1, folder), 0)
+    (run,) = list_inputs(create_hdu_index(tmp_path, 1, folder), 0)
     assert run.sources == ()
     assert "outside the archive" in run.findings[0].message
-    (run,) = inputs(hdu_index(tmp_path, 1, folder), 0, allow_outside=True)
+    (run,) = list_inputs(create_hdu_index(tmp_path, 1, folder), 0, allow_outside=True)
     assert len(run.sources) == len(KINDS)
     assert run.findings == ()
 
 
 @pytest.mark.parametrize("folder", ["$HOME", "${HOME}/data", "~", "~root/data"])
-def test_variable_is_not_expanded(tmp_path: Path, folder: str) -> None:
-    (run,) = inputs(hdu_index(tmp_path, 1, folder), 0, allow_outside=True)
+def test_environment_variables_are_not_expanded(tmp_path: Path, folder: str) -> None:
+    (run,) = list_inputs(create_hdu_index(tmp_path, 1, folder), 0, allow_outside=True)
     assert run.sources == ()
     assert "not expanded" in run.findings[0].message
 
@@ -79,41 +79,41 @@ def test_link_inside_the_archive_is_followed(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "real.fits").touch()
     (tmp_path / "data" / "0.fits").symlink_to("real.fits")
-    (run,) = inputs(hdu_index(tmp_path, 1), 0)
+    (run,) = list_inputs(create_hdu_index(tmp_path, 1), 0)
     assert run.findings == ()
 
 
-def test_loop_of_links_is_not_an_exception(tmp_path: Path) -> None:
+def test_loop_of_links_does_not_raise(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "0.fits").symlink_to("0.fits")
-    (run,) = inputs(hdu_index(tmp_path, 1), 0)
+    (run,) = list_inputs(create_hdu_index(tmp_path, 1), 0)
     assert run.findings or run.sources  # the resolved path depends on the version of Python
 
 
-def test_values_are_in_s_and_deg_and_none_if_masked(tmp_path: Path) -> None:
+def test_values_are_converted_to_s_and_masked_values_to_none(tmp_path: Path) -> None:
     rows = Table({"OBS_ID": [0], "OBJECT": [b"Crab "]}, meta={"MJDREFI": 51910})
     rows["ONTIME"] = np.array([0.5], dtype=">f4")
     rows["ONTIME"].unit = "h"
     rows["TARGET_OFFSET"] = MaskedColumn([1.0], mask=[True])
-    (run,) = list_run_inputs(hdu_index(tmp_path, 1), rows)
+    (run,) = list_run_inputs(create_hdu_index(tmp_path, 1), rows)
     expected = {"OBS_ID": 0, "OBJECT": "Crab", "ONTIME": 1800.0, "TARGET_OFFSET": None}
     assert run.row == {"MJDREFI": 51910, **expected}
 
 
 def test_missing_column_of_an_index_is_reported(tmp_path: Path) -> None:
-    table = hdu_index(tmp_path, 1)
+    table = create_hdu_index(tmp_path, 1)
     table.remove_column("HDU_NAME")
     with pytest.raises(ArchiveError, match="no column HDU_NAME"):
-        inputs(table, 0)
+        list_inputs(table, 0)
 
 
 def test_store_without_files_has_no_sources_and_no_fault() -> None:
-    (run,) = inputs(Table({"OBS_ID": np.array([], int)}), 5)
+    (run,) = list_inputs(Table({"OBS_ID": np.array([], int)}), 5)
     assert run == RunInput(5, ())
 
 
 class CountedTable(Table):
-    """A table that counts reads."""
+    """A table that counts how often its columns and rows are accessed."""
 
     reads = 0
 
@@ -123,26 +123,27 @@ class CountedTable(Table):
 
 
 def count_work(base: Path, runs: int, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Count the reads of an HDU index, and the lines executed in `skyred.inspection.index`."""
-    table, work = CountedTable(hdu_index(base, runs), copy=False), Counter[str]()
+    """Return the number of table accesses ("reads") and executed lines of the module `index`."""
+    table = CountedTable(create_hdu_index(base, runs), copy=False)
+    counts = Counter[str]()
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
-        work["lines"] += event == "line"
+        counts["lines"] += event == "line"
         return trace if frame.f_code.co_filename == index.__file__ else None
 
     monkeypatch.setattr(CountedTable, "reads", 0)
     previous = sys.gettrace()
     sys.settrace(trace)
     try:
-        inputs(table, *range(runs))
+        list_inputs(table, *range(runs))
     finally:
         sys.settrace(previous)
-    return work + Counter(reads=CountedTable.reads)
+    return counts + Counter(reads=CountedTable.reads)
 
 
 def test_work_grows_in_proportion_to_the_number_of_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few, many = (count_work(tmp_path, runs, monkeypatch) for runs in (20, 200))
-    assert many["reads"] == few["reads"] > 0  # complete columns, not rows
-    assert 5 * few["lines"] < many["lines"] < 10.5 * few["lines"]
+    for_20_runs, for_200_runs = (count_work(tmp_path, runs, monkeypatch) for runs in (20, 200))
+    assert for_200_runs["reads"] == for_20_runs["reads"] > 0  # complete columns, not rows
+    assert 5 * for_20_runs["lines"] < for_200_runs["lines"] < 10.5 * for_20_runs["lines"]

@@ -1,4 +1,4 @@
-"""Each rule of the inspection is violated by a damage, and is documented."""
+"""Each rule of the inspection is documented, and a damaged archive violates it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from fault_injection.archive_damage import INDEX, Archive
+from fault_injection.archive_damage import INDEX_FILES, Archive
 from fault_injection.damage_cases import DAMAGES
 from skyred.inspection.index import list_run_inputs
 from skyred.inspection.records import Finding
@@ -19,12 +19,14 @@ from skyred.inspection.rule import SEVERITIES
 from skyred.inspection.rules import RULES
 from skyred.inspection.run import inspect_run
 
-Apply = Callable[[Archive, int, int], object]
+# a function of the archive, the run to damage, and another run
+ApplyDamage = Callable[[Archive, int, int], object]
 DAMAGE_BY_RULE = {
     "file-damaged": "the file is missing",
     "hdu-missing": "no aeff",
     "index-run-repeated": "run twice",
     "index-path": "..",
+    "index-variable": "a variable",
     "index-shared-hdu": "another run's events",
     "index-repeated-hdu": "events row twice",
     "index-missing-hdu": "no GTI row",
@@ -44,10 +46,10 @@ DAMAGE_BY_RULE = {
     "gti-overlap": "good time twice",
     "gti-against-ontime": "half of the good time",
     "no-events": "an empty event list",
-    "events-not-finite": "energies NaN",
-    "events-out-of-range": "energies below 0",
+    "events-not-finite": "NaN energies",
+    "events-out-of-range": "negative energies",
     "events-repeated": "events twice",
-    "events-same-position": "all events at one place",
+    "events-same-position": "all events at one position",
     "events-same-energy": "all events of one energy",
     "events-far-from-pointing": "events 4 deg away",
     "event-energies": "ENERGY in GeV",
@@ -55,35 +57,36 @@ DAMAGE_BY_RULE = {
     "response-axes": "aeff: THETA in rad",
     "response-not-finite": "aeff all nan",
     "response-zero": "aeff all 0.0",
-    "response-empty": "edisp: one energy is nothing",
+    "response-empty": "edisp: zero at one energy",
     "response-outlier": "edisp: bit 23 flipped",
-    "response-offsets": "edisp: offsets of a third of the area's",
+    "response-offsets": "edisp: offsets a third of those of aeff",
     "response-energies": "edisp: ENERG in GeV",
-    "response-energy-range": "edisp: ENERG begins at twice the energy of the area",
+    "response-energy-range": "edisp: ENERG begins where the area is not zero",
+    "dispersion-coverage": "edisp: ENERG begins at twice the energy of the area",
     "dispersion-integral": "edisp twice as large",
     "migration": "edisp: MIGRA twice as large",
     "psf-integral": "psf twice as large",
     "area-maximum": "aeff in cm2",
     "area-outlier": "aeff: bit 22 flipped",
-    "area-offsets": "aeff: an offset is nothing",
-    "area-ends-early": "aeff: the upper energies are nothing",
-    "background-alignment": "FOVALIGN of no frame",
-    "background-halves": "bkg: half of the camera is nothing",
+    "area-offsets": "aeff: zero at one offset",
+    "area-ends-early": "aeff: zero at high energies",
+    "background-alignment": "FOVALIGN is not a frame",
+    "background-halves": "bkg: zero in half of the camera",
     "background-outlier": "bkg: bit 23 flipped",
     "background-rate": "bkg: eight times as large",
 }
 
 
 def inspect(folder: Path) -> list[Finding]:
-    hdu_table = Table.read(folder / INDEX["hdu"])
+    hdu_table = Table.read(folder / INDEX_FILES["hdu"])
     hdu_table.meta["BASE_DIR"] = str(folder)
-    inputs = list_run_inputs(hdu_table, Table.read(folder / INDEX["obs"]))
+    inputs = list_run_inputs(hdu_table, Table.read(folder / INDEX_FILES["obs"]))
     return [finding for run in inputs for finding in inspect_run(run).findings]
 
 
-def edit(kind: str, change: Callable[[Any], object]) -> Apply:
+def edit_hdu(kind: str, change: Callable[[Any], object]) -> ApplyDamage:
     def apply(archive: Archive, run: int, _: int) -> None:
-        archive.hdu(run, kind, change)
+        archive.change_hdu(run, kind, change)
 
     return apply
 
@@ -92,12 +95,12 @@ def set_cards(**cards: object) -> Callable[[Any], object]:
     return lambda hdu: hdu.header.update(cards)
 
 
-def set_cells(name: str, selection: Any, value: float) -> Callable[[Any], object]:
-    return lambda hdu: hdu.data[name].__setitem__(selection, value)
+def set_values(name: str, index: Any, value: float) -> Callable[[Any], object]:
+    return lambda hdu: hdu.data[name].__setitem__(index, value)
 
 
-def rename_class(archive: Archive, run: int, _: int) -> None:
-    set_index(archive, run, "psf", HDU_CLASS="psf_x")
+def change_hdu_class(archive: Archive, run: int, _: int) -> None:
+    set_hdu_index(archive, run, "psf", HDU_CLASS="psf_x")
 
 
 def repeat_event_id(hdu: Any) -> None:
@@ -109,9 +112,9 @@ def delay_event(hdu: Any) -> None:
 
 
 def remove_early_events(hdu: Any) -> None:
-    begin = hdu.data["TIME"].min()
+    start = hdu.data["TIME"].min()
     units = {column.name: column.unit for column in hdu.columns}
-    hdu.data = hdu.data[hdu.data["TIME"] > begin + 70]
+    hdu.data = hdu.data[hdu.data["TIME"] > start + 70]
     for name, unit in units.items():
         hdu.columns[name].unit = unit
 
@@ -134,11 +137,11 @@ def replace_psf(archive: Archive, run: int, _: int) -> None:
                 hdu.columns[f"{name}_{end}"].unit = unit
         hdu.columns["SIGMA"].unit = "deg"
 
-    archive.hdu(run, "psf", change)
-    set_index(archive, run, "psf", HDU_CLASS="psf_king")
+    archive.change_hdu(run, "psf", change)
+    set_hdu_index(archive, run, "psf", HDU_CLASS="psf_king")
 
 
-def set_rad_max(archive: Archive, run: int, _: int) -> None:
+def replace_area_by_rad_max(archive: Archive, run: int, _: int) -> None:
     """Replace the effective area by a RAD_MAX of 50 deg."""
 
     def change(hdu: Any) -> None:
@@ -146,11 +149,11 @@ def set_rad_max(archive: Archive, run: int, _: int) -> None:
         hdu.columns["RAD_MAX"].unit = "deg"
         hdu.data["RAD_MAX"][:] = 50
 
-    archive.hdu(run, "aeff", change)
-    set_index(archive, run, "aeff", HDU_CLASS="rad_max_2d", HDU_TYPE="rad_max")
+    archive.change_hdu(run, "aeff", change)
+    set_hdu_index(archive, run, "aeff", HDU_CLASS="rad_max_2d", HDU_TYPE="rad_max")
 
 
-def set_index(archive: Archive, run: int, kind: str, **cells: str) -> None:
+def set_hdu_index(archive: Archive, run: int, kind: str, **cells: str) -> None:
     def change(table: Table) -> Table:
         is_row = (table["OBS_ID"] == run) & (np.char.strip(table["HDU_TYPE"]) == kind)
         for name, value in cells.items():
@@ -159,34 +162,36 @@ def set_index(archive: Archive, run: int, kind: str, **cells: str) -> None:
             table[name] = column
         return table
 
-    archive.index("hdu", change)
+    archive.change_index("hdu", change)
 
 
-def use_area_of_neighbour(archive: Archive, run: int, neighbour: int) -> None:
-    archive.hdu(neighbour, "aeff", lambda hdu: hdu.header.remove("OBS_ID", ignore_missing=True))
-    set_index(archive, run, "aeff", FILE_NAME=archive.path(neighbour).name)
+def use_area_of_other_run(archive: Archive, run: int, other_run: int) -> None:
+    archive.change_hdu(
+        other_run, "aeff", lambda hdu: hdu.header.remove("OBS_ID", ignore_missing=True)
+    )
+    set_hdu_index(archive, run, "aeff", FILE_NAME=archive.path(other_run).name)
 
 
-MORE_DAMAGES: dict[str, Apply] = {
-    "header-with-code": edit("psf", set_cards(WCSSHAPE="print()")),
-    "columns": edit("events", lambda hdu: hdu.columns.change_name("ENERGY", "ENERGIE")),
-    "unit-assumed": edit("gti", remove_unit),
-    "durations": edit("events", set_cards(ONTIME=-1.0)),
-    "time-range": edit("events", lambda hdu: hdu.header.remove("TSTOP")),
-    "gti-outside-run": edit(
+MORE_DAMAGES: dict[str, ApplyDamage] = {
+    "header-with-code": edit_hdu("psf", set_cards(WCSSHAPE="print()")),
+    "columns": edit_hdu("events", lambda hdu: hdu.columns.change_name("ENERGY", "ENERGIE")),
+    "unit-assumed": edit_hdu("gti", remove_unit),
+    "durations": edit_hdu("events", set_cards(ONTIME=-1.0)),
+    "time-range": edit_hdu("events", lambda hdu: hdu.header.remove("TSTOP")),
+    "gti-outside-run": edit_hdu(
         "events", lambda hdu: hdu.header.update(TSTART=hdu.header["TSTART"] + 90)
     ),
-    "event-ids": edit("events", repeat_event_id),
-    "few-events-outside-gti": edit("events", delay_event),
-    "event-gap": edit("events", remove_early_events),
-    "response-negative": edit("psf", set_cells("RPSF", (0, -1, 0, 0), -1e-9)),
-    "not-inspected": rename_class,
+    "event-ids": edit_hdu("events", repeat_event_id),
+    "few-events-outside-gti": edit_hdu("events", delay_event),
+    "event-gap": edit_hdu("events", remove_early_events),
+    "response-negative": edit_hdu("psf", set_values("RPSF", (0, -1, 0, 0), -1e-9)),
+    "not-inspected": change_hdu_class,
     "psf-parameters": replace_psf,
-    "rad-max": set_rad_max,
-    "hdu-of-another-run": use_area_of_neighbour,
-    "hdu-unreadable": edit("events", set_cards(RA_PNT="x", TFORM1="?")),
+    "rad-max": replace_area_by_rad_max,
+    "hdu-of-another-run": use_area_of_other_run,
+    "hdu-unreadable": edit_hdu("events", set_cards(RA_PNT="x", TFORM1="?")),
 }
-# file-changed: test_faults.py; migration-few: VERITAS in test_archives.py
+# file-changed is tested in test_faults.py, migration-few with VERITAS in test_archives.py
 TESTED_ELSEWHERE = {"file-changed", "migration-few"}
 
 
@@ -196,8 +201,8 @@ def test_rule_is_violated_by_its_damage(name: str, crab_archive: Path, tmp_path:
     if apply is None:
         (apply,) = (damage.apply for damage in DAMAGES if damage.name == DAMAGE_BY_RULE[name])
     archive = Archive.copy(crab_archive, tmp_path / "archive")
-    neighbour, run = archive.runs
-    apply(archive, run, neighbour)
+    other_run, run = archive.runs
+    apply(archive, run, other_run)
     findings = [finding for finding in inspect(archive.folder) if finding.obs_id == run]
     assert name in {finding.rule for finding in findings}, [str(finding) for finding in findings]
 

@@ -18,24 +18,24 @@ from skyred.errors import FieldError, Problem
 from skyred.interfaces import Fields, value
 from toys import ToyEstimator, ToyFitter, ToyMaker, ToySum, toy_pipeline
 
-TRIO = [ToyMaker(skip=[3]), ToySum(chunk=3), ToyFitter()]
+COMPONENTS = [ToyMaker(skip=[3]), ToySum(chunk=3), ToyFitter()]
 
 
-@pytest.mark.parametrize("instance", TRIO, ids=lambda instance: instance.kind)
+@pytest.mark.parametrize("instance", COMPONENTS, ids=lambda instance: instance.kind)
 def test_component_can_be_pickled(instance: Fields) -> None:
-    again = pickle.loads(pickle.dumps(instance))
-    assert again == instance
-    assert hash(again) == hash(instance)
-    assert again.digest() == instance.digest()
+    copy = pickle.loads(pickle.dumps(instance))
+    assert copy == instance
+    assert hash(copy) == hash(instance)
+    assert copy.digest() == instance.digest()
 
 
-@pytest.mark.parametrize("instance", TRIO, ids=lambda instance: instance.kind)
+@pytest.mark.parametrize("instance", COMPONENTS, ids=lambda instance: instance.kind)
 def test_component_is_frozen(instance: Fields) -> None:
     name = attrs.fields(type(instance))[0].name
-    before = instance.digest()
+    original_digest = instance.digest()
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         setattr(instance, name, getattr(instance, name))
-    assert instance.digest() == before
+    assert instance.digest() == original_digest
 
 
 def test_positional_arguments_are_refused() -> None:
@@ -45,36 +45,36 @@ def test_positional_arguments_are_refused() -> None:
 
 def test_components_of_different_kinds_with_equal_fields_differ() -> None:
     @component
-    class Other(Maker):
-        """One field."""
+    class First(Maker):
+        """A maker with one field."""
 
-        kind = "other"
+        kind = "first"
         scale = quantity("700 GeV", doc="An energy.")
 
         def make(self, dataset: object, observation: object) -> object:
             return dataset
 
     @component
-    class Another(Maker):
-        """The same fields as Other."""
+    class Second(Maker):
+        """A maker with the same field."""
 
-        kind = "another"
+        kind = "second"
         scale = quantity("700 GeV", doc="An energy.")
 
         def make(self, dataset: object, observation: object) -> object:
             return dataset
 
-    assert Other() != Another()
-    assert Other().digest() != Another().digest()
+    assert First() != Second()
+    assert First().digest() != Second().digest()
 
 
 def test_components_with_equal_quantities_in_different_units_are_equal() -> None:
-    first = ToyMaker(scale="0.7 TeV", threshold="0.02 deg")
-    second_maker = ToyMaker(scale=700 * u.GeV, threshold=1.2 * u.arcmin)
-    assert first == second_maker
-    assert hash(first) == hash(second_maker)
-    assert first.digest() == second_maker.digest()
-    assert ToyMaker(scale="0.7000001 TeV") != first
+    maker = ToyMaker(scale="0.7 TeV", threshold="0.02 deg")
+    equal_maker = ToyMaker(scale=700 * u.GeV, threshold=1.2 * u.arcmin)
+    assert maker == equal_maker
+    assert hash(maker) == hash(equal_maker)
+    assert maker.digest() == equal_maker.digest()
+    assert ToyMaker(scale="0.7000001 TeV") != maker
 
 
 UNITS = {
@@ -86,8 +86,8 @@ UNITS = {
 
 
 @value
-class Measured(Fields):
-    """One quantity of each kind."""
+class Quantities(Fields):
+    """One quantity of each physical type."""
 
     energy = quantity("1 TeV", doc="An energy.")
     angle = quantity("1 deg", doc="An angle.")
@@ -97,24 +97,24 @@ class Measured(Fields):
 
 @given(
     data=st.data(),
-    physical=st.sampled_from(sorted(UNITS)),
-    # seven digits, far above the rounding to 12 digits
+    name=st.sampled_from(sorted(UNITS)),
+    # seven digits, since digests round to 12 digits
     digits=st.integers(-(10**7), 10**7),
     exponent=st.integers(-30, 20),
 )
 def test_digest_is_independent_of_the_unit(
-    data: st.DataObject, physical: str, digits: int, exponent: int
+    data: st.DataObject, name: str, digits: int, exponent: int
 ) -> None:
     number = float(f"{digits}e{exponent}")
-    first, second = (data.draw(st.sampled_from(UNITS[physical])) for _ in range(2))
-    quantity_value = u.Quantity(number, first)
-    measured = Measured(**{physical: quantity_value})
-    second_maker = Measured(**{physical: quantity_value.to(second)})
-    assert measured == second_maker
-    assert hash(measured) == hash(second_maker)
-    assert measured.digest() == second_maker.digest()
-    farther = Measured(**{physical: quantity_value * (1 + 1e-9)})
-    assert (farther == measured) == (number == 0)
+    first_unit, second_unit = (data.draw(st.sampled_from(UNITS[name])) for _ in range(2))
+    quantity_value = u.Quantity(number, first_unit)
+    instance = Quantities(**{name: quantity_value})
+    converted = Quantities(**{name: quantity_value.to(second_unit)})
+    assert instance == converted
+    assert hash(instance) == hash(converted)
+    assert instance.digest() == converted.digest()
+    changed = Quantities(**{name: quantity_value * (1 + 1e-9)})
+    assert (changed == instance) == (number == 0)
 
 
 @pytest.mark.slow
@@ -123,7 +123,7 @@ def test_digest_is_the_same_in_every_process() -> None:
         "from toys import *; print(toy_pipeline(fit=ToyFitter(), estimate=[ToyEstimator()])"
         ".digest(), ToyMaker(skip=[1, 2], scale='1 TeV').digest())"
     )
-    resolved = {
+    outputs = {
         subprocess.run(
             [sys.executable, "-c", code],
             env={
@@ -139,18 +139,16 @@ def test_digest_is_the_same_in_every_process() -> None:
     }
     pipeline = toy_pipeline(fit=ToyFitter(), estimate=[ToyEstimator()])
     maker = ToyMaker(skip=[1, 2], scale="1 TeV")
-    assert resolved == {f"{pipeline.digest()} {maker.digest()}"}
+    assert outputs == {f"{pipeline.digest()} {maker.digest()}"}
 
 
-def test_digest_is_independent_of_the_environment(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    pipeline = toy_pipeline(archive="$TOY_PLACE")
-    monkeypatch.setenv("TOY_PLACE", "toy:3")
-    first = pipeline.digest()
-    monkeypatch.setenv("TOY_PLACE", "toy:4")
-    assert pipeline.digest() == first
-    assert toy_pipeline(archive="toy:3").digest() != first
+def test_digest_is_independent_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = toy_pipeline(archive="$TOY_ARCHIVE")
+    monkeypatch.setenv("TOY_ARCHIVE", "toy:3")
+    original_digest = pipeline.digest()
+    monkeypatch.setenv("TOY_ARCHIVE", "toy:4")
+    assert pipeline.digest() == original_digest
+    assert toy_pipeline(archive="toy:3").digest() != original_digest
 
 
 @pytest.mark.parametrize(
@@ -158,7 +156,7 @@ def test_digest_is_independent_of_the_environment(
     [
         ({"scale": "3 deg"}, "ToyMaker.scale: '3 deg' is an angle; expected an energy"),
         ({"scale": "3"}, "ToyMaker.scale: '3' has no unit; expected an energy"),
-        ({"scale": "much"}, "ToyMaker.scale: 'much' cannot be read as a quantity"),
+        ({"scale": "many"}, "ToyMaker.scale: 'many' cannot be read as a quantity"),
         ({"scale": None}, "ToyMaker.scale: is not set"),
         ({"threshold": "-1 deg"}, "ToyMaker.threshold: is -1 deg; expected at least 0 deg"),
         ({"threshold": "2 deg"}, "ToyMaker.threshold: is 2 deg; expected at most 1 deg"),
@@ -180,37 +178,37 @@ def test_unknown_field_is_refused() -> None:
 
 
 def test_class_without_decorator_is_reported() -> None:
-    class Bare(Maker):
-        kind = "bare"
+    class Undecorated(Maker):
+        kind = "undecorated"
 
         def make(self, dataset: object, observation: object) -> object:
             return dataset
 
-    with pytest.raises(TypeError, match="Bare has no decorator: put @component above"):
-        Bare()
+    with pytest.raises(TypeError, match="Undecorated has no decorator: put @component above"):
+        Undecorated()
 
 
 def test_field_without_option_is_refused() -> None:
-    class Bare(Maker):
-        kind = "bare"
+    class Undeclared(Maker):
+        kind = "undeclared"
         size: float = 3.0
 
-    with pytest.raises(TypeError, match=r"Bare\.size is not declared with option\(\)"):
-        component(Bare)
+    with pytest.raises(TypeError, match=r"Undeclared\.size is not declared with option\(\)"):
+        component(Undeclared)
 
 
 def test_class_variables_are_not_fields() -> None:
     @component
-    class Plain(Maker):
+    class WithConstant(Maker):
         """A maker with a constant."""
 
-        kind = "plain"
+        kind = "with-constant"
         needs = ("aeff",)
 
         def make(self, dataset: object, observation: object) -> object:
             return dataset
 
-    assert "needs" not in Plain().to_plain(complete=True)
+    assert "needs" not in WithConstant().to_plain(complete=True)
 
 
 @pytest.mark.parametrize("kind", ["", "Upper", "under_score", "-x", "x-", "1st", "a--b", 5])
@@ -269,7 +267,7 @@ def test_class_instead_of_an_object_is_reported() -> None:
         toy_pipeline(make=[ToyMaker])
 
 
-def test_toy_fitter_finds_the_minimum() -> None:
+def test_toy_fitter_reaches_the_minimum() -> None:
     objective = Objective(
         names=["x", "y"], start=[5, 5], stat=lambda x: (x[0] - 1) ** 2 + x[1] ** 2 / 4
     )
@@ -279,6 +277,6 @@ def test_toy_fitter_finds_the_minimum() -> None:
 
 
 def test_evolve_changes_one_field_of_a_copy() -> None:
-    old = ToyEstimator(name="a")
-    new = old.evolve(breaks=True)
-    assert (old.breaks, new.breaks, new.name) == (False, True, "a")
+    original = ToyEstimator(name="a")
+    changed = original.evolve(fails=True)
+    assert (original.fails, changed.fails, changed.name) == (False, True, "a")

@@ -1,4 +1,4 @@
-"""The range of a fit: agreement with gammapy's masks, and errors for empty ranges."""
+"""Fit ranges agree with gammapy's masks, and empty ranges are refused."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_energy_range_agrees_with_the_energy_mask_of_gammapy(make: Any) -> None:
 
 
 def test_edges_can_be_in_another_unit() -> None:
-    # edges in MeV differ from those of the axis in the last digit, which must not drop a bin
+    # edges in MeV differ from those of the axis in the last digit, which must not exclude a bin
     dataset = small.map_dataset()
     edges = dataset.counts.geom.axes["energy"].edges
     FitRange(energy=[f"{edge.to_value('MeV'):.12g} MeV" for edge in edges[[0, -1]]]).apply(dataset)
@@ -67,9 +67,9 @@ def test_flux_points_are_selected_by_reference_energy() -> None:
     dataset = small.flux_points()
     FitRange(energy=["1 TeV", "12 TeV"]).apply(dataset)
     energy = dataset.data.energy_ref
-    mask_inside = (energy > 1 * u.TeV) & (energy < 12 * u.TeV)
-    assert 0 < mask_inside.sum() < len(mask_inside)
-    np.testing.assert_array_equal(dataset.mask_fit.squeeze(), mask_inside)
+    is_inside = (energy > 1 * u.TeV) & (energy < 12 * u.TeV)
+    assert 0 < is_inside.sum() < len(is_inside)
+    np.testing.assert_array_equal(dataset.mask_fit.squeeze(), is_inside)
 
 
 def test_empty_range_is_reported_with_the_dataset_and_its_energies() -> None:

@@ -1,4 +1,4 @@
-"""The fit result: written and read back for any content."""
+"""Fit results with any content can be written and read back."""
 
 from __future__ import annotations
 
@@ -18,54 +18,56 @@ from skyred.config import Document, dump
 from skyred.errors import FileError
 from skyred.result.files import read_fit, write_fit
 
-numbers = st.floats(allow_nan=True, allow_infinity=True)
+NUMBERS = st.floats(allow_nan=True, allow_infinity=True)
 
 
 @st.composite
-def results(draw: st.DrawFn) -> FitResult:
+def fit_results(draw: st.DrawFn) -> FitResult:
     names = draw(st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=4, unique=True))
-    n, m = len(names), draw(st.integers(0, 3))
-    samples = draw(st.none() | arrays(float, (m, n), elements=numbers)) if m else None
+    n, n_samples = len(names), draw(st.integers(0, 3))
+    samples = None
+    if n_samples:
+        samples = draw(st.none() | arrays(float, (n_samples, n), elements=NUMBERS))
     return FitResult(
         names=names,
         units=draw(
             st.lists(st.sampled_from(["", "TeV", "1 / (TeV s cm2)"]), min_size=n, max_size=n)
         ),
-        values=draw(arrays(float, n, elements=numbers)),
-        errors=draw(arrays(float, n, elements=numbers)),
-        covariance=draw(arrays(float, (n, n), elements=numbers)),
-        stat=draw(numbers),
+        values=draw(arrays(float, n, elements=NUMBERS)),
+        errors=draw(arrays(float, n, elements=NUMBERS)),
+        covariance=draw(arrays(float, (n, n), elements=NUMBERS)),
+        stat=draw(NUMBERS),
         success=draw(st.booleans()),
         message=draw(st.text(max_size=20)),
         nfev=draw(st.integers(0, 10**6)),
-        edm=draw(numbers),
+        edm=draw(NUMBERS),
         at_limit=draw(st.lists(st.sampled_from(names), unique=True)),
         samples=samples,
-        weights=None if samples is None else draw(arrays(float, m, elements=numbers)),
-        evidence=draw(st.none() | numbers),
-        evidence_error=draw(st.none() | numbers),
+        weights=None if samples is None else draw(arrays(float, n_samples, elements=NUMBERS)),
+        evidence=draw(st.none() | NUMBERS),
+        evidence_error=draw(st.none() | NUMBERS),
     )
 
 
-def assert_same(result: FitResult, expected: FitResult) -> None:
+def assert_same(actual: FitResult, expected: FitResult) -> None:
     for name in FitResult.__annotations__:
-        left, right = getattr(result, name), getattr(expected, name)
-        if isinstance(left, np.ndarray):
-            assert left.shape == right.shape
-            np.testing.assert_array_equal(left, right)
-        elif isinstance(left, float):
-            np.testing.assert_equal(left, right)
+        value, expected_value = getattr(actual, name), getattr(expected, name)
+        if isinstance(value, np.ndarray):
+            assert value.shape == expected_value.shape
+            np.testing.assert_array_equal(value, expected_value)
+        elif isinstance(value, float):
+            np.testing.assert_equal(value, expected_value)
         else:
-            assert left == right
+            assert value == expected_value
 
 
-@given(results())
-def test_result_reads_back_from_its_dictionary(result: FitResult) -> None:
+@given(fit_results())
+def test_result_is_read_back_from_its_dictionary(result: FitResult) -> None:
     assert_same(FitResult.from_dict(result.to_dict()), result)
 
 
-@given(results())
-def test_result_reads_back_from_yaml_exactly(result: FitResult) -> None:
+@given(fit_results())
+def test_result_is_read_back_from_yaml_exactly(result: FitResult) -> None:
     data = Document.parse(dump(result.to_dict())).data
     assert_same(FitResult.from_dict(data), result)
 
@@ -93,7 +95,7 @@ def test_result_as_string_starts_with_its_status(success: bool, message: str) ->
 
 
 @pytest.mark.slow
-def test_result_with_many_parameters_reads_back_from_its_folder(tmp_path: Path) -> None:
+def test_result_with_many_parameters_is_read_back_from_its_folder(tmp_path: Path) -> None:
     n = 150
     result = FitResult(
         names=[f"p{index}" for index in range(n)],
@@ -105,18 +107,18 @@ def test_result_with_many_parameters_reads_back_from_its_folder(tmp_path: Path) 
         success=True,
     )
     write_fit(tmp_path, result)
-    read = read_fit(tmp_path)
-    assert read is not None
-    assert_same(read, result)
+    read_back = read_fit(tmp_path)
+    assert read_back is not None
+    assert_same(read_back, result)
 
 
-@given(results())
-def test_result_reads_back_from_its_folder_exactly(result: FitResult) -> None:
+@given(fit_results())
+def test_result_is_read_back_from_its_folder_exactly(result: FitResult) -> None:
     with TemporaryDirectory() as folder:
         write_fit(Path(folder), result)
-        read = read_fit(Path(folder))
-    assert read is not None
-    assert_same(read, result)
+        read_back = read_fit(Path(folder))
+    assert read_back is not None
+    assert_same(read_back, result)
 
 
 def test_samples_are_a_table_with_names_and_units(tmp_path: Path) -> None:
@@ -136,7 +138,7 @@ def test_samples_are_a_table_with_names_and_units(tmp_path: Path) -> None:
     assert "samples: samples.fits" in (tmp_path / "fit.yaml").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("fault", ["absent", "cut off", "of another fit"])
+@pytest.mark.parametrize("fault", ["missing", "truncated", "of another fit"])
 def test_samples_that_do_not_match_the_fit_are_refused(fault: str, tmp_path: Path) -> None:
     fit = FitResult(
         names=["a", "b"], units=["", ""], values=[1, 2], errors=[1, 1], covariance=np.eye(2),
@@ -144,9 +146,9 @@ def test_samples_that_do_not_match_the_fit_are_refused(fault: str, tmp_path: Pat
     )  # fmt: skip
     write_fit(tmp_path, fit)
     path = tmp_path / "samples.fits"
-    if fault == "absent":
+    if fault == "missing":
         path.unlink()
-    elif fault == "cut off":
+    elif fault == "truncated":
         path.write_bytes(path.read_bytes()[:3000])
     else:
         Table({"WEIGHT": np.ones(4)}).write(path, overwrite=True)
@@ -158,9 +160,9 @@ def test_fit_without_samples_removes_earlier_samples(tmp_path: Path) -> None:
     fields: dict[str, Any] = {"names": ["x"], "units": [""], "values": [1], "errors": [1]}
     fields |= {"covariance": [[1]], "stat": 0, "success": True}
     write_fit(tmp_path, FitResult(**fields, samples=[[1.0], [2.0]]))
-    read = read_fit(tmp_path)
-    assert read is not None
-    assert read.weights is None
+    read_back = read_fit(tmp_path)
+    assert read_back is not None
+    assert read_back.weights is None
     write_fit(tmp_path, FitResult(**fields))
     assert not (tmp_path / "samples.fits").exists()
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("default::skyred.errors.OldNameWarning")
 
 @component
 class Renamed(Selector):
-    """A selector with a new kind, and with a renamed option."""
+    """A selector with an old kind, and an old name of its option."""
 
     kind = "renamed"
     old_kinds = ("first-name",)
@@ -31,18 +31,19 @@ class Renamed(Selector):
 
 @pytest.fixture
 def plugins() -> Any:
-    toys = toy_plugins()
-    assert toys.catalog.add(Renamed, Owner("renamed", "1", "renamed")) == ""
-    return toys
+    plugins = toy_plugins()
+    assert plugins.catalog.add(Renamed, Owner("renamed", "1", "renamed")) == ""
+    return plugins
 
 
-def yaml(select: str) -> str:
+def yaml_with(select: str) -> str:
+    """Return a pipeline in YAML with a selector."""
     config = toy_pipeline().to_yaml()
     assert "  toy:\n" in config
     return config.replace("  toy:\n", f"  toy:\n    select: {select}\n", 1)
 
 
-def test_old_option_in_python_gives_a_warning_with_the_new_name() -> None:
+def test_old_option_in_python_causes_a_warning_with_the_new_name() -> None:
     with pytest.warns(OldNameWarning, match="'limit' of Renamed is now called 'largest'"):
         renamed = Renamed(limit=2)
     assert renamed == Renamed(largest=2)
@@ -53,23 +54,23 @@ def test_old_option_in_python_gives_a_warning_with_the_new_name() -> None:
 
 def test_old_option_and_kind_in_yaml_are_replaced(plugins: Any) -> None:
     with pytest.warns(OldNameWarning) as warnings:
-        read = Pipeline.from_yaml(yaml("{kind: first-name, limit: 2}"), plugins=plugins)
+        pipeline = Pipeline.from_yaml(yaml_with("{kind: first-name, limit: 2}"), plugins=plugins)
     messages = sorted(str(line.message) for line in warnings)
     assert len(messages) == 2
     assert messages[0].startswith("data.toy.select.limit is now called 'largest'")
     assert messages[1].startswith("the selector 'first-name' is now called 'renamed'")
-    assert read == Pipeline.from_yaml(yaml("{kind: renamed, largest: 2}"), plugins=plugins)
-    assert "first-name" not in read.to_yaml(complete=True)
-    assert "limit" not in read.to_yaml(complete=True)
+    assert pipeline == Pipeline.from_yaml(yaml_with("{kind: renamed, largest: 2}"), plugins=plugins)
+    assert "first-name" not in pipeline.to_yaml(complete=True)
+    assert "limit" not in pipeline.to_yaml(complete=True)
 
 
 def test_invalid_value_of_an_old_option_is_reported_at_its_line(plugins: Any) -> None:
-    config = yaml("{kind: renamed, limit: 0}")
-    with pytest.warns(OldNameWarning), pytest.raises(ConfigError) as refused:
+    config = yaml_with("{kind: renamed, limit: 0}")
+    with pytest.warns(OldNameWarning), pytest.raises(ConfigError) as exc_info:
         Pipeline.from_yaml(config, plugins=plugins)
-    (line,) = refused.value.lines
+    (line,) = exc_info.value.lines
     number = next(
-        i for i, config_line in enumerate(config.split("\n"), 1) if "limit" in config_line
+        index for index, content in enumerate(config.split("\n"), 1) if "limit" in content
     )
     column = config.split("\n")[number - 1].index("limit") + 1
     assert line.startswith(f"<string>:{number}:{column}: data.toy.select[0].limit: is 0") or (
@@ -84,7 +85,7 @@ def test_old_and_new_name_together_are_refused(plugins: Any, select: str) -> Non
     with pytest.raises(
         ConfigError, match=r"limit: is the old name of 'largest', which is .* remove 'limit'"
     ):
-        Pipeline.from_yaml(yaml(select), plugins=plugins)
+        Pipeline.from_yaml(yaml_with(select), plugins=plugins)
     with pytest.raises(TypeError, match="both 'largest' and its old name 'limit'"):
         Renamed(largest=1, limit=2)
 
@@ -92,7 +93,7 @@ def test_old_and_new_name_together_are_refused(plugins: Any, select: str) -> Non
 def test_old_kind_that_another_plugin_provides_is_a_conflict() -> None:
     @component
     class Other(Selector):
-        """A selector with the old kind of the other one."""
+        """A selector whose kind is the old kind of `Renamed`."""
 
         kind = "first-name"
 
@@ -111,7 +112,7 @@ def test_old_kind_that_another_plugin_provides_is_a_conflict() -> None:
 def test_subclass_does_not_inherit_old_kinds() -> None:
     @component
     class Extended(Renamed):
-        """A subclass that inherits old names of options, but not old kinds."""
+        """A subclass of a selector with old names."""
 
         kind = "extended"
 
@@ -167,7 +168,13 @@ def test_reduction_of_datasets_is_reduced_data(tmp_path: Path) -> None:
     assert entry == ReducedData(datasets=path)
 
 
-@pytest.mark.parametrize("old", sorted(skyred._OLD_NAMES))
-def test_old_public_name_is_the_current_object(old: str) -> None:
-    with pytest.warns(OldNameWarning, match=f"skyred.{old} is now called"):
-        assert getattr(skyred, old) is getattr(skyred, skyred._OLD_NAMES[old])
+@pytest.mark.parametrize("old_name", sorted(skyred._OLD_NAMES))
+def test_old_public_name_is_the_current_object(old_name: str) -> None:
+    with pytest.warns(OldNameWarning, match=f"skyred.{old_name} is now called"):
+        assert getattr(skyred, old_name) is getattr(skyred, skyred._OLD_NAMES[old_name])
+
+
+def test_nodes_of_energy_axis_are_bin_edges() -> None:
+    axis = skyred.EnergyAxis(min="1 TeV", max="100 TeV", bins=2)
+    with pytest.warns(OldNameWarning, match=r"EnergyAxis.nodes is now called EnergyAxis.bin_edges"):
+        assert axis.nodes().to_value("TeV").tolist() == pytest.approx([1, 10, 100])

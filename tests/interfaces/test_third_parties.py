@@ -1,4 +1,4 @@
-"""Components of third parties are treated like the defaults, by their interfaces."""
+"""Components of third parties are treated like the default components."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ OFFSET = 1.2 * u.deg
 
 
 @component
-class Inside(Maker):
+class OffsetMask(Maker):
     """A safe mask by offset, of a third party."""
 
-    kind = "inside"
+    kind = "offset-mask"
     offset_max: u.Quantity = quantity("1.2 deg", doc="Largest offset.")
 
     def make(self, dataset: Any, observation: Any) -> Any:
@@ -45,10 +45,10 @@ class Inside(Maker):
 
 
 @component
-class Flat(Maker):
+class FlatBackground(Maker):
     """A background with a maximum offset, which does not change masks."""
 
-    kind = "flat"
+    kind = "flat-background"
     makes = ("background",)
     offset_max: u.Quantity = quantity("1 deg", doc="Largest offset.")
 
@@ -57,23 +57,23 @@ class Flat(Maker):
 
 
 @component
-class InPixels(Flat):
+class PixelOffset(FlatBackground):
     """A maker without `makes`, and with an option that is not an angle."""
 
-    kind = "in-pixels"
+    kind = "pixel-offset"
     makes = None
     offset_max: float = option(3.0, doc="Largest distance in pixels.")
 
 
 def geometry(**options: Any) -> MapGeometry:
-    edges = {"min": "1 TeV", "max": "10 TeV", "bins": 2}
-    true = {"min": "0.5 TeV", "max": "20 TeV", "bins": 3}
+    energy = {"min": "1 TeV", "max": "10 TeV", "bins": 2}
+    energy_true = {"min": "0.5 TeV", "max": "20 TeV", "bins": 3}
     return MapGeometry(
         center=SkyCoord("83.63 deg", "22.01 deg"),
         width="6 deg",
         bin_size="0.1 deg",
-        energy=EnergyAxis(**edges),
-        energy_true=EnergyAxis(**true),
+        energy=EnergyAxis(**energy),
+        energy_true=EnergyAxis(**energy_true),
         **options,
     )
 
@@ -83,46 +83,45 @@ def observations(crab_archive: Path) -> Observations:
     return DataStore.from_dir(crab_archive).get_observations()
 
 
-def pixels(mask: Any, observations: Observations) -> tuple[int, ...]:
+def cutout_shape(mask: Any, observations: Observations) -> tuple[int, ...]:
+    """Return the shape of the counts of a run, reduced with a mask."""
     reduction = Reduction(archive="x", geometry=geometry(), make=[MapData(), mask], stack=Sum())
-    flat_geometry = reduction.geometry
-    return flat_geometry.cutout(
-        flat_geometry.target("t"), observations[0], reduction
-    ).counts.data.shape
+    target = reduction.geometry.target("target")
+    dataset = reduction.geometry.cutout(target, observations[0], reduction)
+    return dataset.counts.data.shape
 
 
-def test_mask_of_a_third_party_sets_the_cutout(
-    observations: Observations,
-) -> None:
-    shape = geometry().target("t").counts.data.shape
-    expected = pixels(SafeMask(methods=["offset-max"], offset_max=OFFSET), observations)
-    assert pixels(Inside(), observations) == expected
+def test_mask_of_a_third_party_sets_the_cutout(observations: Observations) -> None:
+    shape = geometry().target("target").counts.data.shape
+    expected = cutout_shape(SafeMask(methods=["offset-max"], offset_max=OFFSET), observations)
+    assert cutout_shape(OffsetMask(), observations) == expected
     assert np.prod(expected) < np.prod(shape) / 5
-    # the same for gammapy's safe mask
-    gammapys = SafeMaskMaker(methods=["offset-max"], offset_max=OFFSET)
-    assert pixels(gammapys, observations) == expected
+    gammapy_mask = SafeMaskMaker(methods=["offset-max"], offset_max=OFFSET)
+    assert cutout_shape(gammapy_mask, observations) == expected
 
 
 def test_offset_that_does_not_limit_events_does_not_set_the_cutout(
     observations: Observations,
 ) -> None:
-    shape = geometry().target("t").counts.data.shape
-    assert pixels(Flat(), observations) == shape
-    assert pixels(InPixels(), observations) == shape
-    assert pixels(SafeMask(methods=["aeff-default"], offset_max=OFFSET), observations) == shape
-    assert pixels(SafeMaskMaker(methods=["aeff-default"]), observations) == shape
+    shape = geometry().target("target").counts.data.shape
+    assert cutout_shape(FlatBackground(), observations) == shape
+    assert cutout_shape(PixelOffset(), observations) == shape
+    assert (
+        cutout_shape(SafeMask(methods=["aeff-default"], offset_max=OFFSET), observations) == shape
+    )
+    assert cutout_shape(SafeMaskMaker(methods=["aeff-default"]), observations) == shape
 
 
 def test_datasets_maker_uses_the_offsets_of_its_makers() -> None:
-    assert DatasetsMaker([MapData(), Inside()]).offset_max == OFFSET
-    assert DatasetsMaker([MapData(), Flat()]).offset_max is None
-    both = [SafeMaskMaker(methods=["offset-max"], offset_max=2 * u.deg), Inside()]
-    assert DatasetsMaker(both).offset_max == OFFSET
+    assert DatasetsMaker([MapData(), OffsetMask()]).offset_max == OFFSET
+    assert DatasetsMaker([MapData(), FlatBackground()]).offset_max is None
+    makers = [SafeMaskMaker(methods=["offset-max"], offset_max=2 * u.deg), OffsetMask()]
+    assert DatasetsMaker(makers).offset_max == OFFSET
 
 
 @component
 class Image(Geometry):
-    """A map of a third party."""
+    """A map geometry of a third party."""
 
     kind = "image"
     dataset_type = "map"
@@ -136,7 +135,7 @@ class Image(Geometry):
 
 @component
 class Spectra(Image):
-    """Spectra of a third party."""
+    """A spectrum geometry of a third party."""
 
     kind = "spectra"
     dataset_type = "spectrum"
@@ -165,16 +164,18 @@ def test_geometry_of_a_third_party_is_checked_by_its_dataset_type() -> None:
 
 def test_makers_of_third_parties_are_checked_by_their_makes() -> None:
     ring = RingBackground(r_in="0.3 deg", width="0.3 deg")
-    makers = [MapData(), ring, Flat()]
-    assert "must be the last maker, but 'flat' follows" in problems(geometry=Image(), make=makers)
-    assert "comes before" not in problems(geometry=Image(), make=[MapData(), ring, Inside()])
+    makers = [MapData(), ring, FlatBackground()]
+    assert "must be the last maker, but 'flat-background' follows" in problems(
+        geometry=Image(), make=makers
+    )
+    assert "comes before" not in problems(geometry=Image(), make=[MapData(), ring, OffsetMask()])
 
 
 @component
 class ThirdPartySum(Sum):
     """A sum of a third party."""
 
-    kind = "one"
+    kind = "third-party-sum"
 
 
 @pytest.mark.parametrize("stacker", [Sum(), ThirdPartySum()])
@@ -186,10 +187,10 @@ def test_light_curve_of_one_dataset_is_refused_for_any_stacker(stacker: Stacker)
     assert any("is stacked into one dataset" in str(problem) for problem in pipeline.problems())
 
 
-def test_no_core_module_compares_the_kind_of_a_component() -> None:
+def test_core_modules_do_not_compare_kinds_of_components() -> None:
     # kinds of HDUs, of numpy types and of files are not kinds of components
     layers = {"inspection", "components", "products", "io"}
-    imports = []
+    comparisons = []
     for path in SOURCE.rglob("*.py"):
         if path.relative_to(SOURCE).parts[0] in layers:
             continue
@@ -203,7 +204,7 @@ def test_no_core_module_compares_the_kind_of_a_component() -> None:
                     and side.attr == "kind"
                     and "dtype" not in ast.unparse(side.value)
                 ]
-                texts = [side for side in sides if isinstance(side, ast.Constant | ast.Tuple)]
-                if kinds and texts:
-                    imports.append(f"{path.relative_to(SOURCE)}:{node.lineno}")
-    assert not imports
+                constants = [side for side in sides if isinstance(side, ast.Constant | ast.Tuple)]
+                if kinds and constants:
+                    comparisons.append(f"{path.relative_to(SOURCE)}:{node.lineno}")
+    assert not comparisons

@@ -1,4 +1,4 @@
-"""SHA256SUMS: compatible with `sha256sum`, and reports of damage."""
+"""SHA256SUMS files are compatible with `sha256sum`, and damage is reported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from hypothesis import given, strategies as st
 
 from skyred.io.checksums import SUMS, find_damage, write_checksums
 
-names = st.text(st.sampled_from("ab \\\n\rn*ü"), min_size=1, max_size=6).filter(lambda n: n.strip())
+NAMES = st.text(st.sampled_from("ab \\\n\rn*ü"), min_size=1, max_size=6).filter(
+    lambda name: name.strip()
+)
 
 
 def create_folder(folder: Path, files: dict[str, bytes]) -> Path:
@@ -23,7 +25,7 @@ def create_folder(folder: Path, files: dict[str, bytes]) -> Path:
     return folder
 
 
-@given(files=st.dictionaries(names, st.binary(max_size=9), max_size=5))
+@given(files=st.dictionaries(NAMES, st.binary(max_size=9), max_size=5))
 def test_files_with_any_name_are_valid(
     tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]
 ) -> None:
@@ -34,7 +36,9 @@ def test_files_with_any_name_are_valid(
 
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="needs the command sha256sum")
 def test_sha256sum_command_agrees(tmp_path: Path) -> None:
-    folder = create_folder(tmp_path / "it", {"a": b"1", "b b": b"2", "c\\d": b"3", "e\nf": b"4"})
+    folder = create_folder(
+        tmp_path / "folder", {"a": b"1", "b b": b"2", "c\\d": b"3", "e\nf": b"4"}
+    )
     command = ["sha256sum", "--check", "--strict", SUMS]
     assert subprocess.run(command, cwd=folder, check=False).returncode == 0
     (folder / "e\nf").write_bytes(b"5")
@@ -50,18 +54,18 @@ def test_sha256sum_command_agrees(tmp_path: Path) -> None:
         (lambda folder: (folder / SUMS).unlink(), "SHA256SUMS cannot be read"),
         (lambda folder: (folder / SUMS).write_bytes(b"\xff"), "SHA256SUMS cannot be read"),
     ],
-    ids=["missing", "changed", "empty", "no sums", "no text"],
+    ids=["missing", "changed", "empty", "no SHA256SUMS", "not text"],
 )
 def test_damage_is_reported(tmp_path: Path, apply_damage, message: str) -> None:
-    folder = create_folder(tmp_path / "it", {"a": b"1", "b": b"2"})
+    folder = create_folder(tmp_path / "folder", {"a": b"1", "b": b"2"})
     apply_damage(folder)
-    difference = find_damage(folder)
-    assert difference is not None
-    assert message in difference
+    report = find_damage(folder)
+    assert report is not None
+    assert message in report
 
 
 def test_unlisted_file_is_reported_only_for_a_list_of_files(tmp_path: Path) -> None:
-    folder = create_folder(tmp_path / "it", {"a": b"1"})
-    (folder / "notes.txt").write_text("mine")
+    folder = create_folder(tmp_path / "folder", {"a": b"1"})
+    (folder / "notes.txt").write_text("notes")
     assert find_damage(folder) is None
     assert "does not list" in (find_damage(folder, ["a", "notes.txt"]) or "")

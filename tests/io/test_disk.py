@@ -1,4 +1,4 @@
-"""Disk failures are detected in the causes of other errors."""
+"""Disk failures are detected in the causes of other errors, and folders are exchanged."""
 
 from __future__ import annotations
 
@@ -12,21 +12,24 @@ from skyred.io.exchange import exchange
 
 
 def wrap(error: Exception, chained: bool) -> Exception:
+    """Return an error with another one as its cause, or as its suppressed context."""
     try:
         try:
             raise error
         except Exception as cause:
             if chained:
                 raise RuntimeError("pictures") from cause
-            raise OSError("Not enough space on disk") from None  # keeps the context
+            raise OSError("Not enough space on disk") from None  # keeps __context__
     except Exception as outer:
         return outer
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+@pytest.mark.parametrize("error_number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
 @pytest.mark.parametrize("chained", [True, False])
-def test_disk_failure_is_detected_in_the_cause_of_other_errors(number: int, chained: bool) -> None:
-    error = OSError(number, "message of the system")
+def test_disk_failure_is_detected_in_the_cause_of_other_errors(
+    error_number: int, chained: bool
+) -> None:
+    error = OSError(error_number, "message of the system")
     assert disk_failure(error) == disk_failure(wrap(error, chained)) == "message of the system"
 
 
@@ -40,7 +43,7 @@ def test_two_folders_are_exchanged(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / name).touch()
     if not exchange(tmp_path / "a", tmp_path / "b"):
-        pytest.skip("this file system cannot exchange")
+        pytest.skip("this file system cannot exchange folders")
     assert (tmp_path / "a" / "b").exists()
     assert (tmp_path / "b" / "a").exists()
     with pytest.raises(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Locks: exclusive, with the name of their owner, and released with its process."""
+"""Locks are exclusive, name their owner, and are released when their process ends."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import pytest
 from skyred.io import locks
 from skyred.io.locks import acquire_lock, holder
 
-HOLD = """
+LOCK_SCRIPT = """
 import sys
 from pathlib import Path
 from skyred.io.locks import acquire_lock
 lock = acquire_lock(Path(sys.argv[1]))
-print("held" if lock else "refused", flush=True)
+print("locked" if lock else "refused", flush=True)
 sys.stdin.read()
 """
 
@@ -38,13 +38,13 @@ def test_locked_file_is_refused_with_its_owner(tmp_path: Path) -> None:
 
 def test_lock_of_a_killed_process_is_released(tmp_path: Path) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path / "lock")],
+        [sys.executable, "-c", LOCK_SCRIPT, str(tmp_path / "lock")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
+        assert process.stdout.readline() == "locked\n"
         assert acquire_lock(tmp_path / "lock") is None
         assert holder(tmp_path / "lock").startswith(f"process {process.pid} on ")
         process.send_signal(signal.SIGKILL)
@@ -60,13 +60,13 @@ def test_file_that_was_removed_while_locking_is_not_the_lock(
 ) -> None:
     path, try_flock, calls = tmp_path / "lock", locks._try_flock, []
 
-    def slow(descriptor: int) -> bool | None:
+    def flock_after_removal(descriptor: int) -> bool | None:
         if not calls:
-            path.unlink()  # as if the owner removed it between opening and locking
+            path.unlink()  # as if the owner removed the file between opening and locking
         calls.append(descriptor)
         return try_flock(descriptor)
 
-    monkeypatch.setattr(locks, "_try_flock", slow)
+    monkeypatch.setattr(locks, "_try_flock", flock_after_removal)
     lock = acquire_lock(path)
     assert lock is not None
     assert len(calls) == 2

@@ -1,12 +1,14 @@
-"""Models in files: complete, unlike with gammapy, and movable with their folder."""
+"""Files of models are complete, unlike those of gammapy, and can be moved with their folder."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from gammapy.maps import Map, WcsGeom
+from gammapy.modeling import Parameter
 from gammapy.modeling.models import (
     FoVBackgroundModel,
     GaussianPrior,
@@ -24,7 +26,7 @@ from skyred.io.model_files import read_models, write_models
 from small_datasets import map_dataset
 
 
-def absorbed(name: str, table: Path) -> SkyModel:
+def absorbed_source(name: str, table: Path) -> SkyModel:
     ebl = Absorption(file=str(table), redshift=0.116, parameters={"alpha_norm": 0.9}).build()
     return SkyModel(PowerLawSpectralModel() * ebl, name=name)
 
@@ -32,7 +34,7 @@ def absorbed(name: str, table: Path) -> SkyModel:
 @pytest.fixture
 def models(tmp_path) -> Models:
     """Return linked sources with priors, absorption, templates and a covariance."""
-    left, right = (absorbed(name, write_table(tmp_path / f"{name}.fits")) for name in "ab")
+    left, right = (absorbed_source(name, write_table(tmp_path / f"{name}.fits")) for name in "ab")
     alpha = left.parameters["alpha_norm"]
     alpha.frozen, alpha.min, alpha.max = False, 0, 3
     alpha.prior = GaussianPrior(mu=1, sigma=0.2)
@@ -40,9 +42,9 @@ def models(tmp_path) -> Models:
     right.spectral_model.model1.index = left.spectral_model.model1.index
     left.parameters["index"].prior = UniformPrior(min=1, max=4)
     geom = WcsGeom.create(skydir=(83.6, 22), width=0.5, binsz=0.05)
-    blob = Map.from_geom(geom, data=np.random.default_rng(1).random((10, 10)))
-    blob.write(tmp_path / "blob.fits")
-    shape = TemplateSpatialModel.read(str(tmp_path / "blob.fits"))
+    template = Map.from_geom(geom, data=np.random.default_rng(1).random((10, 10)))
+    template.write(tmp_path / "template.fits")
+    shape = TemplateSpatialModel.read(str(tmp_path / "template.fits"))
     shape.lon_0.frozen = False
     diffuse = SkyModel(PowerLawSpectralModel(), shape, name="diffuse")
     counts = TemplateNPredModel(
@@ -51,40 +53,48 @@ def models(tmp_path) -> Models:
     )  # fmt: skip
     models = Models([left, right, diffuse, counts, FoVBackgroundModel(dataset_name="map")])
     size = len(models.parameters)
-    errors = np.linspace(0.1, 0.2, size) * np.array([not p.frozen for p in models.parameters])
+    errors = np.linspace(0.1, 0.2, size) * np.array(
+        [not parameter.frozen for parameter in models.parameters]
+    )
     models.covariance = np.diag(errors**2)
     return models
 
 
-def state(models: Models) -> list[tuple]:
-    prior = [p.prior and (type(p.prior).__name__, p.prior.parameters.value.tolist())
-             for p in models.parameters]  # fmt: skip
-    rows = [(p.name, p.value, str(p.unit), p.frozen, p.error) for p in models.parameters]
-    limits = [str((p.min, p.max)) for p in models.parameters]
-    return [*zip(rows, prior, limits, strict=True)]
+def parameter_state(parameter: Parameter) -> tuple[Any, ...]:
+    prior = parameter.prior
+    prior_state = prior and (type(prior).__name__, prior.parameters.value.tolist())
+    # limits as strings, since NaN is not equal to itself
+    limits = str((parameter.min, parameter.max))
+    settings = (parameter.name, parameter.value, str(parameter.unit), parameter.frozen)
+    return (*settings, parameter.error, limits, prior_state)
 
 
-def test_parameters_priors_links_and_covariance_read_back(models, tmp_path):
+def state(models: Models) -> list[tuple[Any, ...]]:
+    """Return the values, settings and priors of all parameters."""
+    return [parameter_state(parameter) for parameter in models.parameters]
+
+
+def test_parameters_priors_links_and_covariance_are_read_back(models, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     expected = state(models)
     write_models(folder / "models.yaml", models)
-    again = read_models(folder / "models.yaml")
-    assert state(again) == expected
-    assert again.names == models.names
-    np.testing.assert_allclose(again.covariance.data, models.covariance.data, rtol=1e-12)
-    unique = len(models.parameters.unique_parameters)
-    assert len(again.parameters.unique_parameters) == unique == len(models.parameters) - 2
+    read_back = read_models(folder / "models.yaml")
+    assert state(read_back) == expected
+    assert read_back.names == models.names
+    np.testing.assert_allclose(read_back.covariance.data, models.covariance.data, rtol=1e-12)
+    n_unique = len(models.parameters.unique_parameters)
+    assert len(read_back.parameters.unique_parameters) == n_unique == len(models.parameters) - 2
     for part, name in (("model1", "index"), ("model2", "alpha_norm")):
-        left, right = (getattr(again[model].spectral_model, part) for model in "ab")
+        left, right = (getattr(read_back[model].spectral_model, part) for model in "ab")
         assert getattr(left, name) is getattr(right, name)
 
 
 def test_gammapy_reads_the_files(models, tmp_path):
     write_models(tmp_path / "models.yaml", models)
-    read = Models.read(tmp_path / "models.yaml", checksum=True)
-    assert read.names == models.names
-    for left, right in zip(read.parameters, models.parameters, strict=True):
+    read_back = Models.read(tmp_path / "models.yaml", checksum=True)
+    assert read_back.names == models.names
+    for left, right in zip(read_back.parameters, models.parameters, strict=True):
         assert left.quantity == right.quantity
 
 
@@ -97,21 +107,20 @@ def test_files_can_be_moved_together(models, tmp_path, monkeypatch):
     for path in tmp_path.glob("*.fits"):
         path.unlink()
     monkeypatch.chdir(tmp_path)
-    again = read_models(second / "models.yaml")
-    left, right = (
-        read_or_written["diffuse"].spatial_model.map for read_or_written in (again, models)
+    read_back = read_models(second / "models.yaml")
+    np.testing.assert_array_equal(
+        read_back["diffuse"].spatial_model.map.data, models["diffuse"].spatial_model.map.data
     )
-    np.testing.assert_array_equal(left.data, right.data)
-    np.testing.assert_array_equal(again["counts"].map.data, models["counts"].map.data)
-    write_models(tmp_path / "again.yaml", again)
-    assert state(read_models(tmp_path / "again.yaml")) == state(models)
+    np.testing.assert_array_equal(read_back["counts"].map.data, models["counts"].map.data)
+    write_models(tmp_path / "copy.yaml", read_back)
+    assert state(read_models(tmp_path / "copy.yaml")) == state(models)
 
 
-def test_writing_leaves_models_as_they_were(models, tmp_path):
-    before = state(models)
+def test_writing_does_not_change_models(models, tmp_path):
+    expected = state(models)
     names = models["diffuse"].spatial_model.filename, models["counts"].filename
     write_models(tmp_path / "models.yaml", models)
-    assert state(models) == before
+    assert state(models) == expected
     assert (models["diffuse"].spatial_model.filename, models["counts"].filename) == names
 
 
@@ -131,11 +140,11 @@ def test_writing_again_replaces_a_template(models, tmp_path):
     write_models(tmp_path / "models.yaml", models)
     models["counts"].map.data *= 2
     write_models(tmp_path / "models.yaml", models)
-    again = read_models(tmp_path / "models.yaml")
-    np.testing.assert_array_equal(again["counts"].map.data, models["counts"].map.data)
+    read_back = read_models(tmp_path / "models.yaml")
+    np.testing.assert_array_equal(read_back["counts"].map.data, models["counts"].map.data)
 
 
-def test_empty_models_read_back(tmp_path):
+def test_empty_models_are_read_back(tmp_path):
     write_models(tmp_path / "models.yaml", Models([]))
     assert len(read_models(tmp_path / "models.yaml")) == 0
 
@@ -147,8 +156,8 @@ def test_covariance_in_another_folder_is_read(models, tmp_path):
     model_yaml = (tmp_path / "m.yaml").read_text()
     model_yaml = model_yaml.replace("covariance: m_covariance.dat", "covariance: errors/moved.dat")
     (tmp_path / "m.yaml").write_text(model_yaml)
-    restored = read_models(tmp_path / "m.yaml")
-    np.testing.assert_allclose(restored.covariance.data, models.covariance.data, rtol=1e-6)
+    read_back = read_models(tmp_path / "m.yaml")
+    np.testing.assert_allclose(read_back.covariance.data, models.covariance.data, rtol=1e-6)
 
 
 def test_covariance_of_other_parameters_is_ignored_with_a_warning(tmp_path, caplog):

@@ -1,4 +1,4 @@
-"""Streaming: order, limited look-ahead, cancellation, and recovery from killed workers."""
+"""Streams keep the order, limit the look-ahead, cancel tasks, and recover from killed workers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from skyred.io.streaming import Workers, stream
 from waiting import LIMIT
 
 
-class Lazy(Executor):
+class LazyExecutor(Executor):
     """An executor that runs tasks when their results are requested, and records them."""
 
     def __init__(self) -> None:
@@ -69,9 +69,9 @@ def test_finished_items_are_reported_immediately() -> None:
         first_may_end.set()
 
     with create_workers(ThreadPoolExecutor(2)) as pool:
-        done = list(stream(pool, work, ["first", "second", "third"], 3, finished=finished))
-    assert done == ["FIRST", "SECOND", "THIRD"]
-    assert sorted(reported) == ["first FIRST", "second SECOND", "third THIRD"]  # without duplicates
+        results = list(stream(pool, work, ["first", "second", "third"], 3, on_result=finished))
+    assert results == ["FIRST", "SECOND", "THIRD"]
+    assert sorted(reported) == ["first FIRST", "second SECOND", "third THIRD"]
     assert reported[0] != "first FIRST"
 
 
@@ -84,29 +84,29 @@ def test_number_of_submitted_items_is_limited(count: int, ahead: int) -> None:
             submitted_items.append(number)
             yield number
 
-    lazy, received = Lazy(), 0
-    with create_workers(lazy) as pool:
+    executor, n_received = LazyExecutor(), 0
+    with create_workers(executor) as pool:
         for result in stream(pool, lambda item: item, items(), ahead):
-            received += 1
-            assert result == received - 1
-            assert len(submitted_items) == len(lazy.futures) <= received + ahead
-    assert received == count
+            n_received += 1
+            assert result == n_received - 1
+            assert len(submitted_items) == len(executor.futures) <= n_received + ahead
+    assert n_received == count
 
 
 def test_pending_items_are_cancelled_if_the_caller_stops() -> None:
-    lazy = Lazy()
-    with create_workers(lazy) as pool:
-        running = stream(pool, lambda item: item, range(10), 3)
-        assert next(running) == 0
-        running.close()
-    assert [future.cancelled() for future in lazy.futures] == [False, True, True, True]
+    executor = LazyExecutor()
+    with create_workers(executor) as pool:
+        results = stream(pool, lambda item: item, range(10), 3)
+        assert next(results) == 0
+        results.close()
+    assert [future.cancelled() for future in executor.futures] == [False, True, True, True]
 
 
 def test_error_ends_the_stream_and_cancels_pending_items() -> None:
-    lazy = Lazy()
-    with create_workers(lazy) as pool, pytest.raises(ZeroDivisionError):
+    executor = LazyExecutor()
+    with create_workers(executor) as pool, pytest.raises(ZeroDivisionError):
         list(stream(pool, lambda item: 1 / item, [1, 0, 2, 3], 3))
-    assert [future.cancelled() for future in lazy.futures] == [False, False, True, True]
+    assert [future.cancelled() for future in executor.futures] == [False, False, True, True]
 
 
 def test_interrupt_of_inline_work_is_raised() -> None:
@@ -117,27 +117,32 @@ def test_interrupt_of_inline_work_is_raised() -> None:
         list(stream(pool, interrupt, [1]))
 
 
-class Unreliable(Executor):
-    """An executor of one thread that breaks for some items, `deaths` times for each.
+class UnreliableExecutor(Executor):
+    """An executor with one thread, whose worker is killed by some items.
 
-    If `alone`, only the item's own work is lost, as on a cluster; otherwise all, as in a pool.
+    Parameters
+    ----------
+    kills : dict
+        Number of kills by each item.
+    alone : bool
+        Whether only the task of the item is lost, as on a cluster, instead of all, as in a pool.
     """
 
-    def __init__(self, deaths: dict[int, int], alone: bool) -> None:
-        self.deaths, self.alone, self.dead = deaths, alone, False
+    def __init__(self, kills: dict[int, int], alone: bool) -> None:
+        self.kills, self.alone, self.is_broken = kills, alone, False
         self.thread = ThreadPoolExecutor(1)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        if self.dead:
+        if self.is_broken:
             raise BrokenExecutor("the executor is broken")
         return self.thread.submit(self.work, fn, *args)
 
     def work(self, fn: Callable[..., Any], *args: Any) -> Any:
-        if args and self.deaths.get(args[0], 0) > 0:
-            self.deaths[args[0]] -= 1
-            self.dead = not self.alone
+        if args and self.kills.get(args[0], 0) > 0:
+            self.kills[args[0]] -= 1
+            self.is_broken = not self.alone
             raise BrokenExecutor("a worker died")
-        if self.dead:
+        if self.is_broken:
             raise BrokenExecutor("a worker died")
         return fn(*args)
 
@@ -152,54 +157,59 @@ class Unreliable(Executor):
     st.booleans(),
 )
 def test_results_are_complete_and_in_order_despite_killed_workers(
-    count: int, ahead: int, deaths: dict[int, int], alone: bool
+    count: int, ahead: int, kills: dict[int, int], alone: bool
 ) -> None:
-    remaining, rescued = dict(deaths), list[int]()
+    remaining_kills, rescued_items = dict(kills), list[int]()
 
     def rescue(item: int) -> str:
-        rescued.append(item)
+        rescued_items.append(item)
         return f"rescued {item}"
 
-    with Workers(lambda: Unreliable(remaining, alone)) as pool:
+    with Workers(lambda: UnreliableExecutor(remaining_kills, alone)) as pool:
         results = list(stream(pool, str, range(count), ahead, rescue))
-    assert results == [f"rescued {i}" if i in rescued else str(i) for i in range(count)]
-    # only items that killed at least twice, the last time alone
-    assert all(deaths.get(item, 0) >= 2 for item in rescued)
-    assert len(rescued) == len(set(rescued))
-    assert {item for item in deaths if item < count and deaths[item] >= 3} <= set(rescued)
+    assert results == [
+        f"rescued {item}" if item in rescued_items else str(item) for item in range(count)
+    ]
+    # only items that killed a worker at least twice, the last time alone, are rescued
+    assert all(kills.get(item, 0) >= 2 for item in rescued_items)
+    assert len(rescued_items) == len(set(rescued_items))
+    assert {item for item in kills if item < count and kills[item] >= 3} <= set(rescued_items)
 
 
 def test_error_of_the_work_is_raised_after_a_killed_worker() -> None:
-    with Workers(lambda: Unreliable({0: 2}, False)) as pool, pytest.raises(ZeroDivisionError):
+    with (
+        Workers(lambda: UnreliableExecutor({0: 2}, False)) as pool,
+        pytest.raises(ZeroDivisionError),
+    ):
         list(stream(pool, lambda item: 1 / (item - 1), range(3), 3, float))
 
 
 def test_error_of_the_executor_is_raised_without_rescue() -> None:
-    with Workers(lambda: Unreliable({1: 9}, False)) as pool, pytest.raises(BrokenExecutor):
+    with Workers(lambda: UnreliableExecutor({1: 9}, False)) as pool, pytest.raises(BrokenExecutor):
         list(stream(pool, str, range(3), 3))
 
 
 def test_workers_that_cannot_start_are_reported_with_a_hint() -> None:
-    class NeverStarts(Unreliable):
+    class BrokenAtStart(UnreliableExecutor):
         def work(self, fn: Callable[..., Any], *args: Any) -> Any:
-            self.dead = True
+            self.is_broken = True
             raise BrokenExecutor("no start")
 
     with (
-        Workers(lambda: NeverStarts({}, False)) as pool,
+        Workers(lambda: BrokenAtStart({}, False)) as pool,
         pytest.raises(EngineError, match=r"cannot be started: no start; .*__main__"),
     ):
         list(stream(pool, str, range(3), 2, str))
 
 
 def test_work_cancelled_by_a_scheduler_is_repeated() -> None:
-    class Forgetful(Unreliable):
+    class CancellingExecutor(UnreliableExecutor):
         def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-            if args and self.deaths.pop(args[0], 0):
-                forgotten: Future[Any] = Future()
-                forgotten.cancel()
-                return forgotten
+            if args and self.kills.pop(args[0], 0):
+                future: Future[Any] = Future()
+                future.cancel()
+                return future
             return super().submit(fn, *args)
 
-    with Workers(lambda: Forgetful({1: 1, 2: 1}, True)) as pool:
+    with Workers(lambda: CancellingExecutor({1: 1, 2: 1}, True)) as pool:
         assert list(stream(pool, str, range(4), 3)) == ["0", "1", "2", "3"]

@@ -1,4 +1,4 @@
-"""`skyred.fit` of difficult data and models: results like gammapy's, or a clear message."""
+"""`skyred.fit` of difficult data and models has gammapy's results or a clear message."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from gammapy.datasets import Datasets, MapDataset
 
 import skyred
 import small_datasets as small
-from fits_side_by_side import (
+from fit_comparison import (
     Change,
     assert_as_good_as_gammapy,
     assert_consistent,
     map_with_source,
-    point,
+    point_source,
 )
 from skyred import FitResult
 from skyred.components.fitters.minuit import Minuit
@@ -45,7 +45,7 @@ def test_parameter_at_its_limit_is_reported(name: str, limits: dict[str, float])
     assert result.values[result.names.index(f"point.spectral.{name}")] in limits.values()
 
 
-# -- starts ----------------------------------------------------------------------------------
+# -- start values ----------------------------------------------------------------------------------
 
 
 def negative_amplitude(datasets: Datasets) -> None:
@@ -58,26 +58,28 @@ def negative_norm(datasets: Datasets) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("start", [negative_amplitude, negative_norm])
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # gammapy's fit, which ends far away
+@pytest.mark.filterwarnings(
+    "ignore::RuntimeWarning"
+)  # from gammapy's fit, which ends far from the minimum
 def test_start_with_negative_predicted_counts_converges(start: Change) -> None:
     assert_as_good_as_gammapy(lambda: map_with_source(start))
 
 
-def test_position_that_starts_half_a_map_away_is_fitted() -> None:
+def test_position_that_starts_far_away_is_fitted() -> None:
     datasets = map_with_source(free=True)
     datasets.models["point"].spatial_model.lon_0.value -= 0.3
     result = skyred.fit(datasets)
     assert result.success, result.message
     errors = dict(zip(result.names, result.errors, strict=True))
-    # the simulated position
-    separation = datasets.models["point"].spatial_model.lon_0.value - 83.651
-    assert abs(separation) < 4 * errors["point.spatial.lon_0"]
+    # the difference to the simulated longitude
+    difference = datasets.models["point"].spatial_model.lon_0.value - 83.651
+    assert abs(difference) < 4 * errors["point.spatial.lon_0"]
 
 
 @pytest.mark.slow
 def test_source_at_the_edge_converges_or_has_a_message() -> None:
     datasets = map_with_source()
-    edge = point("edge", lon=84.15, free=True)
+    edge = point_source("edge", lon=84.15, free=True)
     edge.spectral_model.index.frozen = edge.spatial_model.lat_0.frozen = True
     datasets.models = [*datasets.models, edge]
     stat_without_source = float(skyred.fit(map_with_source()).stat)
@@ -98,23 +100,23 @@ def test_start_that_is_not_finite_is_reported(name: str) -> None:
 # -- data ------------------------------------------------------------------------------------
 
 
-def test_exposure_that_is_not_finite_is_treated_as_by_gammapy() -> None:
+def test_exposure_that_is_not_finite_is_treated_as_in_gammapy() -> None:
     def set_invalid(datasets: Datasets) -> None:
         datasets[0].exposure.data[:, 3:6, 4] = np.nan
 
     assert_as_good_as_gammapy(lambda: map_with_source(set_invalid))
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_infinite_background_is_refused_with_the_number_of_bins(bad: float) -> None:
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_background_that_is_not_finite_is_refused_with_the_number_of_bins(value: float) -> None:
     def set_invalid(datasets: Datasets) -> None:
-        datasets[0].background.data[1, 3:6, 4] = bad
+        datasets[0].background.data[1, 3:6, 4] = value
 
     with pytest.raises(FitError, match="background of 'map' is not finite in 3 of the fitted bins"):
         skyred.fit(map_with_source(set_invalid))
 
 
-def test_infinite_background_outside_the_mask_is_ignored() -> None:
+def test_background_that_is_not_finite_outside_the_mask_is_ignored() -> None:
     def set_invalid(datasets: Datasets) -> None:
         datasets[0].background.data[1, 3:6, 4] = np.nan
         datasets[0].mask_safe.data[1, 3:6, 4] = False
@@ -123,14 +125,15 @@ def test_infinite_background_outside_the_mask_is_ignored() -> None:
 
 
 def test_dataset_without_models_changes_only_the_statistic() -> None:
-    alone, together = map_with_source(), map_with_source()
-    together.append(small.map_dataset("other"))
-    result_alone, result_together = skyred.fit(alone), skyred.fit(together)
-    assert result_together.values == pytest.approx(result_alone.values, rel=1e-9)
-    assert result_together.stat == pytest.approx(together.stat_sum())
+    expected = skyred.fit(map_with_source())
+    datasets = map_with_source()
+    datasets.append(small.map_dataset("other"))
+    result = skyred.fit(datasets)
+    assert result.values == pytest.approx(expected.values, rel=1e-9)
+    assert result.stat == pytest.approx(datasets.stat_sum())
 
 
-def test_partly_masked_source_is_fitted_as_by_gammapy() -> None:
+def test_partly_masked_source_is_fitted_as_in_gammapy() -> None:
     def mask_source(datasets: Datasets) -> None:
         position = datasets.models["point"].spatial_model.position
         separation = datasets[0].counts.geom.separation(position).deg
@@ -139,14 +142,14 @@ def test_partly_masked_source_is_fitted_as_by_gammapy() -> None:
     assert_as_good_as_gammapy(lambda: map_with_source(mask_source))
 
 
-# -- ends ------------------------------------------------------------------------------------
+# -- failures --------------------------------------------------------------------------------
 
 
 class UnknownDataset(MapDataset):
     """A class that skyred cannot compile, so that MIGRAD has no derivatives."""
 
 
-def test_limit_on_calls_is_reported_and_leaves_valid_values() -> None:
+def test_fit_that_reaches_the_limit_on_calls_is_reported() -> None:
     datasets = map_with_source()
     datasets[0].__class__ = UnknownDataset
     result = skyred.fit(datasets, Minuit(calls=5))
@@ -169,25 +172,25 @@ def test_fit_without_models_is_refused() -> None:
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_models_are_restored_after_any_error(error: type[BaseException]) -> None:
-    class Stopping(Minuit):
+    class FailingFitter(Minuit):
         def fit(self, objective: Any) -> FitResult:
             objective.total(1.5 * objective.start)
             raise error
 
     datasets = map_with_source(free=True)
-    before = [parameter.value for parameter in datasets.models.parameters]
+    initial_values = [parameter.value for parameter in datasets.models.parameters]
     with pytest.raises(error):
-        skyred.fit(datasets, Stopping())
-    assert [parameter.value for parameter in datasets.models.parameters] == before
+        skyred.fit(datasets, FailingFitter())
+    assert [parameter.value for parameter in datasets.models.parameters] == initial_values
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_models_are_restored_after_an_invalid_start() -> None:
     datasets = map_with_source()
     datasets.models["point"].spectral_model.amplitude.value = 1e300
-    before = [parameter.value for parameter in datasets.models.parameters]
+    initial_values = [parameter.value for parameter in datasets.models.parameters]
     with pytest.raises(
         FitError, match=r"counts of 'map' predicted by model 'point' are not finite"
     ):
         skyred.fit(datasets)
-    assert [parameter.value for parameter in datasets.models.parameters] == before
+    assert [parameter.value for parameter in datasets.models.parameters] == initial_values

@@ -13,11 +13,14 @@ import plain_gammapy as plain
 import small_datasets as small
 from skyred.likelihood import Likelihood, objective_of
 
-STEP = 0.2  # errors
+STEP = 0.2  # in units of the errors
 
 
 def datasets_with_models(negative: bool = False) -> Datasets:
-    """Return two maps and a spectrum, with sources that overlap, one of them linked."""
+    """Return two maps and a spectrum with overlapping sources.
+
+    The first two sources share an index; the amplitude of the second one can be negative.
+    """
     datasets = Datasets(
         [small.map_dataset("one"), small.map_on_off("two"), small.spectrum_dataset("three")]
     )
@@ -37,7 +40,7 @@ def datasets_with_models(negative: bool = False) -> Datasets:
 
 
 @pytest.mark.parametrize("negative", [False, True])
-def test_conditional_likelihood_agrees_with_the_full_one(negative: bool) -> None:
+def test_conditional_likelihood_agrees_with_the_full_likelihood(negative: bool) -> None:
     objective = objective_of(datasets_with_models(negative))
     assert objective.condition is not None
     x = objective.start
@@ -48,40 +51,44 @@ def test_conditional_likelihood_agrees_with_the_full_one(negative: bool) -> None
         values = x + STEP * errors * random.uniform(-1, 1, len(x))
         conditional = objective.condition(positions, values)
         for _ in range(2):
-            point = values.copy()
-            point[positions] += STEP * errors[positions] * random.uniform(-1, 1, len(positions))
-            assert conditional.stat(point) == pytest.approx(objective(point), rel=1e-12)
-            gradient = objective.gradient(point)[positions] * errors[positions]
-            assert conditional.gradient_of(point) * errors[positions] == pytest.approx(
+            new_values = values.copy()
+            new_values[positions] += (
+                STEP * errors[positions] * random.uniform(-1, 1, len(positions))
+            )
+            assert conditional.stat(new_values) == pytest.approx(objective(new_values), rel=1e-12)
+            gradient = objective.gradient(new_values)[positions] * errors[positions]
+            assert conditional.gradient_of(new_values) * errors[positions] == pytest.approx(
                 gradient, abs=1e-6
             )
             scale = np.outer(errors[positions], errors[positions])
-            fisher = objective.fisher(point)[np.ix_(positions, positions)] * scale
-            assert conditional.fisher_of(point) * scale == pytest.approx(fisher, rel=1e-9, abs=1e-9)
+            fisher = objective.fisher(new_values)[np.ix_(positions, positions)] * scale
+            assert conditional.fisher_of(new_values) * scale == pytest.approx(
+                fisher, rel=1e-9, abs=1e-9
+            )
 
 
 def test_source_can_leave_its_cutout_while_others_are_fixed() -> None:
     likelihood = Likelihood(datasets_with_models())
     names = likelihood.space.names()
-    x = likelihood.frozen[likelihood.space.free]
+    x = likelihood.initial_state[likelihood.space.free]
     index = names.index("first.spatial.lon_0")
     conditional = likelihood.condition(np.array([index]), x)
     for step in (0.0, 0.25, -0.45, 0.9):
-        point = x.copy()
-        point[index] += step
-        assert conditional.stat(point) == pytest.approx(likelihood.stat(point), rel=1e-12)
+        new_values = x.copy()
+        new_values[index] += step
+        assert conditional.stat(new_values) == pytest.approx(likelihood.stat(new_values), rel=1e-12)
 
 
 def test_fixed_datasets_are_not_evaluated_again() -> None:
     likelihood = Likelihood(datasets_with_models())
-    x = likelihood.frozen[likelihood.space.free]
+    x = likelihood.initial_state[likelihood.space.free]
     norm = likelihood.space.names().index("one-bkg.spectral.norm")
     state = likelihood.state(x)
     varied = frozenset([int(likelihood.space.free[norm])])
     spectrum = likelihood.datasets[2].condition(state, varied)
-    moved = likelihood.state(1.1 * x)
-    assert spectrum.stat(moved) == likelihood.datasets[2].stat(state)
-    np.testing.assert_array_equal(spectrum.npred(moved), likelihood.datasets[2].npred(state))
-    assert not spectrum.clips(moved)
-    assert not spectrum.refresh(moved)
-    assert spectrum.condition(moved, varied) is spectrum
+    new_state = likelihood.state(1.1 * x)
+    assert spectrum.stat(new_state) == likelihood.datasets[2].stat(state)
+    np.testing.assert_array_equal(spectrum.npred(new_state), likelihood.datasets[2].npred(state))
+    assert not spectrum.may_clip(new_state)
+    assert not spectrum.refresh(new_state)
+    assert spectrum.condition(new_state, varied) is spectrum

@@ -1,4 +1,4 @@
-"""Coverage of upper limits: fraction above the true flux of simulated data."""
+"""Upper limits are above the true flux in the expected fraction of simulations."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ import skyred
 import small_datasets as small
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "coverage.py"
+# allowed fractions, by the number of standard deviations of the limit
 INTERVALS = {1.645: (0.93, 0.97), 2.0: (0.96, 0.99)}
 
 
 @pytest.fixture(scope="module")
 def study() -> ModuleType:
-    """Load the benchmark."""
+    """Return the module of the benchmark."""
     spec = importlib.util.spec_from_file_location("coverage_study", SCRIPT)
     assert spec is not None
     assert spec.loader is not None
@@ -44,19 +45,21 @@ def test_limits_are_above_the_true_flux(study: ModuleType, kind: str, background
 
 @pytest.mark.slow
 def test_limits_of_flux_points_are_above_the_true_flux() -> None:
-    """The same through `skyred.flux_points`, with fewer simulations."""
+    """Check `skyred.flux_points`, with fewer simulations."""
     dataset, random = small.spectrum_on_off(), np.random.default_rng(2)
     spectral = PowerLawSpectralModel(amplitude="-1e-12 cm-2 s-1 TeV-1")
     datasets = Datasets([dataset])
     datasets.models = [SkyModel(spectral, name="none")]
-    covered, number = np.zeros(2), 150
-    for _ in range(number):
+    n_covered, n_simulations = np.zeros(2), 150
+    for _ in range(n_simulations):
         dataset.counts.data = random.poisson(np.reshape([50, 20, 20], (3, 1, 1))).astype(float)
         off = random.poisson(np.reshape([200, 80, 80], (3, 1, 1)))
         dataset.counts_off.data = off.astype(float)
         for index, sigma in enumerate(INTERVALS):
             points = skyred.flux_points(datasets, "none", [1, 10] * u.TeV,
                                        selection_optional=["ul"], n_sigma_ul=sigma)  # fmt: skip
-            covered[index] += points.flux_ul.data.item() >= 0
-    # three standard deviations of 95.0 % and 97.7 %
-    assert np.all(np.abs(covered / number - [0.95, 0.977]) < 3 * np.array([0.0178, 0.0122]))
+            n_covered[index] += points.flux_ul.data.item() >= 0
+    # one-sided coverages of 1.645 and 2 sigma, within three standard deviations of the fractions
+    assert np.all(
+        np.abs(n_covered / n_simulations - [0.95, 0.977]) < 3 * np.array([0.0178, 0.0122])
+    )

@@ -1,4 +1,4 @@
-"""Models of third parties: comparison with gammapy's evaluation, and its use on differences."""
+"""Models of third parties are compared with gammapy, and evaluated by gammapy if they differ."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from gammapy.modeling.models import (
     TemporalModel,
 )
 
-from every_shape import SPATIAL
-from every_spectrum import power_law
-from side_by_side import Make, assert_agrees_with_gammapy, with_models
+from likelihood_comparison import DatasetsFactory, assert_agrees_with_gammapy, with_models
 from skyred.errors import SkyredWarning
 from skyred.likelihood import Likelihood
 from small_datasets import CRAB, flux_points, map_dataset, spectrum_on_off
+from spatial_models import SPATIAL
+from spectral_models import power_law
 
 POSITION = {"lon_0": f"{CRAB[0] + 0.04} deg", "lat_0": f"{CRAB[1]} deg"}
 SHAPES = {name: make for kinds in SPATIAL.values() for name, make in kinds.items()}
 
 
-class OwnSpectrum(SpectralModel):
-    """A power law with a bend, written by a user."""
+class UserSpectrum(SpectralModel):
+    """A power law with a bend, as a user could write it."""
 
-    tag = ["OwnSpectrum", "own"]
+    tag = ["UserSpectrum", "own"]
     amplitude = Parameter("amplitude", "2e-11 cm-2 s-1 TeV-1")
     index = Parameter("index", 2.3)
     bend = Parameter("bend", 0.2)
@@ -58,15 +58,15 @@ class SwitchingSpectrum(SpectralModel):
 
     @staticmethod
     def evaluate(energy: Any, amplitude: Any, index: Any, reference: Any) -> Any:
-        plain = not isinstance(energy, u.Quantity)
+        is_plain = not isinstance(energy, u.Quantity)
         value = amplitude * (energy / reference) ** -index
-        return value * (1.5 if plain and abs(index - 2.3) > 1e-9 else 1)
+        return value * (1.5 if is_plain and abs(index - 2.3) > 1e-9 else 1)
 
 
-class OwnShape(SpatialModel):
-    """A cone: its surface brightness decreases linearly from the centre."""
+class UserShape(SpatialModel):
+    """A cone: the surface brightness decreases linearly with the distance from the centre."""
 
-    tag = ["OwnShape", "cone"]
+    tag = ["UserShape", "cone"]
     lon_0 = Parameter("lon_0", "0 deg")
     lat_0 = Parameter("lat_0", "0 deg", min=-90, max=90)
     radius = Parameter("radius", "0.2 deg", min=0)
@@ -91,17 +91,17 @@ class ShiftingShape(SpatialModel):
     lon_0 = Parameter("lon_0", "0 deg")
     lat_0 = Parameter("lat_0", "0 deg", min=-90, max=90)
     radius = Parameter("radius", "0.2 deg", min=0)
-    evaluation_radius = OwnShape.evaluation_radius
-    evaluate = staticmethod(OwnShape.evaluate)
+    evaluation_radius = UserShape.evaluation_radius
+    evaluate = staticmethod(UserShape.evaluate)
 
     def integrate_geom(self, geom: Any, oversampling_factor: int | None = None) -> Map:
         return super().integrate_geom(geom, oversampling_factor) * 1.1
 
 
-class OwnLightCurve(TemporalModel):
+class UserLightCurve(TemporalModel):
     """A parabola in time."""
 
-    tag = ["OwnLightCurve", "parabola"]
+    tag = ["UserLightCurve", "parabola"]
     bend = Parameter("bend", 3.0)
     t_ref = Parameter("t_ref", 58849.07, unit="day", frozen=True)
 
@@ -110,16 +110,18 @@ class OwnLightCurve(TemporalModel):
         return 1 + bend * ((time - t_ref) / u.d) ** 2
 
 
-class OwnSource(SkyModel):
-    """A sky model that is not evaluated as the product of its components."""
+class UserSource(SkyModel):
+    """A sky model with twice the flux of its components."""
 
-    tag = ["OwnSource", "own-source"]
+    tag = ["UserSource", "own-source"]
 
     def evaluate(self, *args: Any, **options: Any) -> Any:
         return 2 * super().evaluate(*args, **options)
 
 
-def case(spectral: Any, spatial: Any = None, temporal: Any = None, cls: Any = SkyModel) -> Make:
+def case(
+    spectral: Any, spatial: Any = None, temporal: Any = None, cls: Any = SkyModel
+) -> DatasetsFactory:
     def models() -> list[Any]:
         shape = spatial() if spatial else GaussianSpatialModel(**POSITION, sigma="0.1 deg")
         curve = temporal() if temporal else None
@@ -130,6 +132,7 @@ def case(spectral: Any, spatial: Any = None, temporal: Any = None, cls: Any = Sk
 
 @pytest.fixture
 def no_warning() -> Iterator[None]:
+    """Raise warnings of skyred as errors."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", SkyredWarning)
         yield
@@ -139,15 +142,15 @@ def no_warning() -> Iterator[None]:
 @pytest.mark.parametrize(
     "make",
     [
-        case(OwnSpectrum),
-        case(lambda: power_law() + OwnSpectrum()),
-        case(power_law, lambda: OwnShape(**POSITION)),
-        case(power_law, temporal=OwnLightCurve),
-        case(power_law, cls=OwnSource),
+        case(UserSpectrum),
+        case(lambda: power_law() + UserSpectrum()),
+        case(power_law, lambda: UserShape(**POSITION)),
+        case(power_law, temporal=UserLightCurve),
+        case(power_law, cls=UserSource),
     ],
     ids=["spectrum", "sum", "shape", "light-curve", "source"],
 )
-def test_user_model_is_compiled_if_it_agrees(make: Make) -> None:
+def test_user_model_is_compiled_if_it_agrees(make: DatasetsFactory) -> None:
     likelihood = assert_agrees_with_gammapy(make, 3)
     assert likelihood.exact
 
@@ -162,7 +165,7 @@ def test_user_model_is_compiled_if_it_agrees(make: Make) -> None:
     ids=["spectrum", "sum", "shape"],
 )
 def test_model_that_differs_is_evaluated_by_gammapy_with_a_warning(
-    make: Make, dataset_names: list[str]
+    make: DatasetsFactory, dataset_names: list[str]
 ) -> None:
     with pytest.warns(SkyredWarning, match="star: its predicted counts differ by"):
         likelihood = assert_agrees_with_gammapy(make, 3, notes=True)
@@ -182,29 +185,33 @@ class SwitchingNorm(SpectralModel):
 
     @staticmethod
     def evaluate(energy: Any, tilt: Any, norm: Any, reference: Any) -> Any:
-        plain = not isinstance(energy, u.Quantity)
+        is_plain = not isinstance(energy, u.Quantity)
         value = norm * (energy / reference) ** -tilt
-        return value * (1.5 if plain and abs(norm - 1) > 1e-9 else 1)
+        return value * (1.5 if is_plain and abs(norm - 1) > 1e-9 else 1)
 
 
-def fov() -> list[Any]:
+def background_models() -> list[Any]:
     return [FoVBackgroundModel("map", spectral_model=SwitchingNorm())]
 
 
-def template() -> list[Any]:
+def template_models() -> list[Any]:
     return [
         TemplateNPredModel(map_dataset().background, spectral_model=SwitchingNorm(), name="star")
     ]
 
 
-def points() -> list[Any]:
+def flux_points_models() -> list[Any]:
     return [SkyModel(SwitchingSpectrum(), name="star")]
 
 
 @pytest.mark.usefixtures("no_warning")
 @pytest.mark.parametrize(
     ("dataset", "models"),
-    [(map_dataset, fov), (map_dataset, template), (flux_points, points)],
+    [
+        (map_dataset, background_models),
+        (map_dataset, template_models),
+        (flux_points, flux_points_models),
+    ],
     ids=["background", "template", "flux-points"],
 )
 def test_user_norm_or_spectrum_is_evaluated_with_units(dataset: Any, models: Any) -> None:
@@ -213,7 +220,7 @@ def test_user_norm_or_spectrum_is_evaluated_with_units(dataset: Any, models: Any
 
 @pytest.mark.usefixtures("no_warning")
 @pytest.mark.parametrize("shape", ["point", "gauss-elongated", "shell", "template-cube", "const"])
-def test_check_of_all_gammapy_models_has_no_warnings(shape: str) -> None:
+def test_check_of_gammapy_models_has_no_warnings(shape: str) -> None:
     make = case(power_law, lambda: SHAPES[shape]((CRAB[0] + 0.04, CRAB[1]), "icrs"))
     assert Likelihood(make(), check=True).notes == ()
 
@@ -235,7 +242,7 @@ def test_gammapy_models_are_checked_only_on_request(monkeypatch: pytest.MonkeyPa
 
 
 def test_check_does_not_change_parameters() -> None:
-    datasets = case(power_law, lambda: OwnShape(**POSITION))()
-    before = datasets.models.parameters.value
+    datasets = case(power_law, lambda: UserShape(**POSITION))()
+    initial_values = datasets.models.parameters.value
     Likelihood(datasets, check=True)
-    assert np.array_equal(datasets.models.parameters.value, before)
+    assert np.array_equal(datasets.models.parameters.value, initial_values)

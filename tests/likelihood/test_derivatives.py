@@ -17,10 +17,7 @@ from gammapy.modeling.models import (
 )
 from gammapy.stats import wstat
 
-from every_light_curve import LIGHT_CURVES
-from every_shape import SPATIAL
-from every_spectrum import NORMS, SOURCES, free_all, power_law
-from side_by_side import Make, with_models
+from likelihood_comparison import DatasetsFactory, with_models
 from skyred.likelihood import Likelihood, objective_of
 from small_datasets import (
     CRAB,
@@ -30,49 +27,52 @@ from small_datasets import (
     spectrum_dataset,
     spectrum_on_off,
 )
+from spatial_models import SPATIAL
+from spectral_models import NORMS, SOURCES, free_all, power_law
+from temporal_models import LIGHT_CURVES
 
 SPECTRA = {name: make for kinds in SOURCES.values() for name, make in kinds.items()}
 FACTORS = {name: make for kinds in NORMS.values() for name, make in kinds.items()}
 SHAPES = {name: make for kinds in SPATIAL.values() for name, make in kinds.items()}
 CURVES = {name: make for kinds in LIGHT_CURVES.values() for name, make in kinds.items()}
 POSITION = (CRAB[0] + 0.071, CRAB[1] - 0.044)  # the likelihood is not smooth at pixel centres
-# Both are numerical, and images are convolved in float32. Fitters need much less: a gradient that
-# is wrong by 0.01 errors moves the minimum by 0.01 errors.
-IN_ERRORS = 3e-3
+# For derivatives in units of the errors; expected values are numerical, and images are float32.
+# Fitters need much less: a gradient that is wrong by 0.01 moves the minimum by about 0.01 errors.
+GRADIENT_TOLERANCE = 3e-3
 
 
 def errors(likelihood: Likelihood) -> np.ndarray:
-    """Return the errors by the Fisher matrix; 0.01 for parameters without effect."""
-    diagonal = np.diag(likelihood.fisher(likelihood.frozen[likelihood.space.free]))
+    """Return the errors from the Fisher matrix; 0.01 for parameters without effect."""
+    diagonal = np.diag(likelihood.fisher(likelihood.initial_state[likelihood.space.free]))
     assert np.all(diagonal >= 0)
     return np.sqrt(2 / np.where(diagonal > 0, diagonal, 2e4))
 
 
 def steps(likelihood: Likelihood, fraction: float) -> np.ndarray:
-    """Return a fraction of the errors, but at most a hundredth of the values."""
-    values = np.abs(likelihood.frozen[likelihood.space.free])
+    """Return a fraction of the errors, but at most 1 % of the values that are not zero."""
+    values = np.abs(likelihood.initial_state[likelihood.space.free])
     return np.minimum(fraction * errors(likelihood), 0.01 * np.where(values > 0, values, np.inf))
 
 
 def differentiate(
     function: Callable[[np.ndarray], Any], x: np.ndarray, step: np.ndarray
 ) -> np.ndarray:
-    """Differentiate by central differences of the fourth order, shape (parameters, ...)."""
+    """Return central differences of fourth order, of shape (parameters, ...)."""
     derivatives = []
-    for size, along in zip(step, np.eye(len(x)), strict=True):
-        move = size * along
-        difference = function(x + move) - function(x - move)
-        far = function(x + 2 * move) - function(x - 2 * move)
-        derivatives.append((8 * difference - far) / (12 * size))
+    for size, direction in zip(step, np.eye(len(x)), strict=True):
+        shift = size * direction
+        near_difference = function(x + shift) - function(x - shift)
+        far_difference = function(x + 2 * shift) - function(x - 2 * shift)
+        derivatives.append((8 * near_difference - far_difference) / (12 * size))
     return np.array(derivatives)
 
 
 def assert_gradient_is_correct(
-    make: Make, fraction: float = 3e-2, tolerance: float = IN_ERRORS
+    make: DatasetsFactory, fraction: float = 3e-2, tolerance: float = GRADIENT_TOLERANCE
 ) -> None:
     likelihood = Likelihood(make())
     assert likelihood.exact
-    x, scale = likelihood.frozen[likelihood.space.free], errors(likelihood)
+    x, scale = likelihood.initial_state[likelihood.space.free], errors(likelihood)
     expected = differentiate(likelihood.stat, x, steps(likelihood, fraction)) * scale
     difference = likelihood.gradient(x) * scale - expected
     names = likelihood.space.names()
@@ -85,7 +85,7 @@ def source(spectral: Any, shape: str | None = None, temporal: Any = None) -> Sky
     if shape:
         spatial = SHAPES[shape](POSITION, "icrs")
         free_all(spatial)
-        if shape in ("gauss", "gauss-narrow", "disk"):  # circular, where e is at its limit
+        if shape in ("gauss", "gauss-narrow", "disk"):  # e of circular shapes is at its limit
             spatial.e.frozen = spatial.phi.frozen = True
     return SkyModel(spectral, spatial, temporal, name="source")
 
@@ -116,8 +116,12 @@ def test_gradient_of_every_norm_is_correct(kind: str) -> None:
 
 @pytest.mark.parametrize(
     "shape",
-    # of disks and shells see test_sharp_edges.py
-    [k for k in SHAPES if not k.startswith(("const-flux", "piecewise-norm", "disk", "shell"))],
+    # disks and shells are tested in test_sharp_edges.py
+    [
+        shape
+        for shape in SHAPES
+        if not shape.startswith(("const-flux", "piecewise-norm", "disk", "shell"))
+    ],
 )
 def test_gradient_of_every_smooth_shape_is_correct(shape: str) -> None:
     assert_gradient_is_correct(
@@ -166,9 +170,14 @@ def linked_models() -> list[Any]:
     second = second.copy(name="second")
     second.spectral_model.index = first.spectral_model.index
     second.spatial_model.lon_0 = first.spatial_model.lon_0
-    tilted = FoVBackgroundModel("map", PowerLawNormSpectralModel(tilt=0.1))
-    tilted.spectral_model.tilt.frozen = False
-    return [first, second, tilted, FoVBackgroundModel("spectrum", FACTORS["piecewise-norm"]())]
+    tilted_background = FoVBackgroundModel("map", PowerLawNormSpectralModel(tilt=0.1))
+    tilted_background.spectral_model.tilt.frozen = False
+    return [
+        first,
+        second,
+        tilted_background,
+        FoVBackgroundModel("spectrum", FACTORS["piecewise-norm"]()),
+    ]
 
 
 def test_gradient_of_linked_parameters_is_correct_for_all_dataset_types() -> None:
@@ -178,24 +187,24 @@ def test_gradient_of_linked_parameters_is_correct_for_all_dataset_types() -> Non
 
 
 def test_gradient_with_masked_bins_is_correct() -> None:
-    def masked() -> list[Any]:
-        datasets = map_dataset()
-        datasets.mask_safe.data[0, :7] = False
-        datasets.mask_fit = datasets.mask_safe.copy()
-        datasets.mask_fit.data[:, :, 11:] = False
-        return [datasets]
+    def masked_datasets() -> list[Any]:
+        dataset = map_dataset()
+        dataset.mask_safe.data[0, :7] = False
+        dataset.mask_fit = dataset.mask_safe.copy()
+        dataset.mask_fit.data[:, :, 11:] = False
+        return [dataset]
 
-    assert_gradient_is_correct(with_models(masked, lambda: linked_models()[:3]))
+    assert_gradient_is_correct(with_models(masked_datasets, lambda: linked_models()[:3]))
 
 
 @pytest.mark.slow
 def test_gradient_and_fisher_matrix_include_priors() -> None:
     def models() -> list[Any]:
-        datasets = linked_models()
-        datasets[0].spectral_model.index.prior = GaussianPrior(mu=2.1, sigma=0.04)
-        datasets[1].spatial_model.sigma.prior = GaussianPrior(mu=0.1, sigma=0.01)
-        datasets[0].spectral_model.amplitude.prior = UniformPrior(min=0, max=1e-9)
-        return datasets
+        first, second, *backgrounds = linked_models()
+        first.spectral_model.index.prior = GaussianPrior(mu=2.1, sigma=0.04)
+        second.spatial_model.sigma.prior = GaussianPrior(mu=0.1, sigma=0.01)
+        first.spectral_model.amplitude.prior = UniformPrior(min=0, max=1e-9)
+        return [first, second, *backgrounds]
 
     make = with_models(all_dataset_types, models)
     objective, likelihood = objective_of(make()), Likelihood(make())
@@ -203,9 +212,11 @@ def test_gradient_and_fisher_matrix_include_priors() -> None:
     expected = differentiate(objective.total, x, steps(likelihood, 3e-2))
     assert objective.gradient(x) * scale == pytest.approx(expected * scale, abs=0.1, rel=3e-3)
     curvature = objective.fisher(x) - likelihood.fisher(x)
-    second = differentiate(lambda at: differentiate(objective.prior_stat, at, scale), x, scale)
+    expected_curvature = differentiate(
+        lambda values: differentiate(objective.prior_stat, values, scale), x, scale
+    )
     units = np.outer(scale, scale)
-    assert curvature * units == pytest.approx(second * units, abs=1e-5, rel=1e-5)
+    assert curvature * units == pytest.approx(expected_curvature * units, abs=1e-5, rel=1e-5)
     # both sources have this index, so gammapy adds its prior twice
     assert curvature[0, 0] == pytest.approx(2 * 2 / 0.04**2)
 
@@ -238,11 +249,14 @@ def test_fisher_matrix_agrees_with_derivatives_of_predicted_counts(kind: str) ->
 
     make = with_models(dataset, models)
     likelihood, data = Likelihood(make()), make()[0]
-    x, scale = likelihood.frozen[likelihood.space.free], errors(likelihood)
+    x, scale = likelihood.initial_state[likelihood.space.free], errors(likelihood)
 
-    def signal(at: np.ndarray) -> np.ndarray:  # the variable of the statistic of on-off data
-        state = likelihood.state(at)
-        return sum(item.cube(state) for item in likelihood.datasets[0].contributions)
+    def signal(values: np.ndarray) -> np.ndarray:
+        """Return the counts without background, on which the statistic of on-off data depends."""
+        state = likelihood.state(values)
+        return sum(
+            contribution.cube(state) for contribution in likelihood.datasets[0].contributions
+        )
 
     jacobian = differentiate(signal, x, 3e-2 * scale) * scale[:, None, None, None]
     weighted = jacobian * weights(data, signal(x))
@@ -254,11 +268,11 @@ def test_fisher_matrix_agrees_with_derivatives_of_predicted_counts(kind: str) ->
 @pytest.mark.slow
 def test_results_do_not_depend_on_earlier_evaluations() -> None:
     make = with_models(all_dataset_types, linked_models)
-    used, start = Likelihood(make()), Likelihood(make()).frozen
-    x = start[used.space.free]
-    for move in (1.02, 0.97, 1.0):
-        used.stat(move * x), used.gradient(move * x), used.fisher(move * x)
-    fresh = Likelihood(make())
-    assert used.stat(x) == fresh.stat(x)
-    assert used.gradient(x) == pytest.approx(fresh.gradient(x), rel=1e-12)
-    assert used.fisher(x) == pytest.approx(fresh.fisher(x), rel=1e-12)
+    likelihood, start = Likelihood(make()), Likelihood(make()).initial_state
+    x = start[likelihood.space.free]
+    for factor in (1.02, 0.97, 1.0):
+        likelihood.stat(factor * x), likelihood.gradient(factor * x), likelihood.fisher(factor * x)
+    expected = Likelihood(make())
+    assert likelihood.stat(x) == expected.stat(x)
+    assert likelihood.gradient(x) == pytest.approx(expected.gradient(x), rel=1e-12)
+    assert likelihood.fisher(x) == pytest.approx(expected.fisher(x), rel=1e-12)

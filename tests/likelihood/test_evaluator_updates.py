@@ -1,4 +1,4 @@
-"""`Instrument.update` against `MapEvaluator.update`: the same IRFs and cutouts."""
+"""`Instrument.update` has the same IRFs and cutouts as gammapy's `MapEvaluator.update`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KINDS = {
     "gauss": {"sigma": 0.07 * u.deg},
     "disk": {"r_0": 0.2 * u.deg},
 }
-# pixels: the middle of the map, centres and edges of pixels, the edge of the map, and outside
+# in pixels: the middle of the map, centres and edges of pixels, the edge of the map, and outside
 PIXELS = (9.5, 9.0, 12.25, 0.0, -0.5, 19.6, -3.0, 24.0, 80.0)
 
 
@@ -39,34 +39,38 @@ def model_at(dataset: MapDataset, kind: str, pixel: tuple[float, float]) -> SkyM
 def update_both(
     dataset: MapDataset, model: SkyModel
 ) -> tuple[MapEvaluator, MapEvaluator, Response | None]:
-    """Return our evaluator, gammapy's, and our response."""
+    """Return skyred's evaluator, gammapy's evaluator, and skyred's response, if there is one."""
     instrument = Instrument(dataset)
-    ours = instrument.evaluator(model)
-    slices = instrument.update(ours)
-    plain = Instrument(dataset, fast_kernels=False)
-    theirs = plain.evaluator(model)
-    theirs.update(
-        dataset.exposure, plain.psf, dataset.edisp, dataset.counts.geom, instrument.mask_image
+    actual = instrument.create_evaluator(model)
+    slices = instrument.update(actual)
+    instrument_without_lookup = Instrument(dataset, fast_kernels=False)
+    expected = instrument_without_lookup.create_evaluator(model)
+    expected.update(
+        dataset.exposure,
+        instrument_without_lookup.psf,
+        dataset.edisp,
+        dataset.counts.geom,
+        instrument.mask_image,
     )
-    response = Response.from_evaluator(ours, instrument, slices) if ours.contributes else None
-    return ours, theirs, response
+    response = Response.from_evaluator(actual, instrument, slices) if actual.contributes else None
+    return actual, expected, response
 
 
 def assert_same_update(dataset: MapDataset, model: SkyModel) -> None:
-    ours, theirs, response = update_both(dataset, model)
-    assert ours.contributes == theirs.contributes
-    assert ours.exposure.geom.data_shape == theirs.exposure.geom.data_shape
-    np.testing.assert_array_equal(ours.exposure.data, theirs.exposure.data)
-    assert ours.exposure.unit == theirs.exposure.unit
-    assert ours.exposure.geom.wcs.wcs.compare(theirs.exposure.geom.wcs.wcs)
-    assert ours.exposure.geom == theirs.exposure.geom
+    actual, reference, response = update_both(dataset, model)
+    assert actual.contributes == reference.contributes
+    assert actual.exposure.geom.data_shape == reference.exposure.geom.data_shape
+    np.testing.assert_array_equal(actual.exposure.data, reference.exposure.data)
+    assert actual.exposure.unit == reference.exposure.unit
+    assert actual.exposure.geom.wcs.wcs.compare(reference.exposure.geom.wcs.wcs)
+    assert actual.exposure.geom == reference.exposure.geom
     if dataset.edisp:
-        np.testing.assert_array_equal(ours.edisp.pdf_matrix, theirs.edisp.pdf_matrix)
-        assert ours.edisp.axes == theirs.edisp.axes
+        np.testing.assert_array_equal(actual.edisp.pdf_matrix, reference.edisp.pdf_matrix)
+        assert actual.edisp.axes == reference.edisp.axes
     if dataset.psf:
-        assert ours.psf_width == theirs.psf_width
+        assert actual.psf_width == reference.psf_width
     if response is not None:
-        expected = Response.from_evaluator(theirs, Instrument(dataset))
+        expected = Response.from_evaluator(reference, Instrument(dataset))
         assert response.slices == expected.slices
         np.testing.assert_array_equal(response.exposure, expected.exposure)
 
@@ -117,17 +121,17 @@ def with_kernel_per_pixel(dataset: MapDataset) -> MapDataset:
 
 def test_energy_dispersion_agrees_with_gammapy_in_and_between_pixels() -> None:
     dataset = with_kernel_per_pixel(small.map_dataset(edisp="migra"))
-    coarse = dataset.edisp.edisp_map.geom.to_image()
+    edisp_geom = dataset.edisp.edisp_map.geom.to_image()
     pixels = (-0.6, 0.0, 0.3, 0.5, 0.5 + 1e-9, 1.0, 1.5 - 1e-4, 1.5 + 1e-4, 2.2)
     for pixel in product(pixels, pixels):
-        position = coarse.pix_to_coord(pixel)
+        position = edisp_geom.pix_to_coord(pixel)
         model = model_at(dataset, "point", (9.5, 9.5))
         for name, value in zip(("lon_0", "lat_0"), position, strict=True):
             model.parameters[name].quantity = value
         assert_same_update(dataset, model)
 
 
-def test_exposures_with_other_pixels_use_cutouts_by_gammapy() -> None:
+def test_exposure_with_other_pixels_uses_cutouts_of_gammapy() -> None:
     dataset = small.map_dataset()
     dataset.exposure = small.map_dataset(lonlat=(83.5, 22.1)).exposure
     assert Instrument(dataset).cutouts is None

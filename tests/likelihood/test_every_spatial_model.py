@@ -18,9 +18,14 @@ from gammapy.modeling.models import (
     TemplateSpectralModel,
 )
 
-from every_shape import SPATIAL, LonLat
-from side_by_side import Make, assert_agrees_with_gammapy, draw_values, with_models
+from likelihood_comparison import (
+    DatasetsFactory,
+    assert_agrees_with_gammapy,
+    draw_values,
+    with_models,
+)
 from small_datasets import CRAB, map_dataset, map_on_off, spectrum_dataset, spectrum_on_off
+from spatial_models import SPATIAL, LonLat
 
 SOURCES = {
     name: make
@@ -29,16 +34,16 @@ SOURCES = {
     if cls is not PiecewiseNormSpatialModel  # a norm without unit, not a source
 }
 OFF_CENTRE = (CRAB[0] + 0.073, CRAB[1] - 0.041)
-# one of each evaluation: a point, an image, an image per energy, no position
-FEW = ["point", "gauss-elongated", "shell", "template-cube", "const"]
-each_source = pytest.mark.parametrize("kind", SOURCES)
-few_sources = pytest.mark.parametrize("kind", FEW)
+# one model for each kind of evaluation: a point, an image, an image per energy, no position
+TYPICAL = ["point", "gauss-elongated", "shell", "template-cube", "const"]
+all_sources = pytest.mark.parametrize("kind", SOURCES)
+typical_sources = pytest.mark.parametrize("kind", TYPICAL)
 
 
 def source(
     kind: str, lonlat: LonLat = OFF_CENTRE, frame: str = "icrs", free: bool = True, **options: Any
 ) -> SkyModel:
-    amplitude = 1e-13 if kind == "const-flux" else 2e-11  # the constant is in every pixel
+    amplitude = 1e-13 if kind == "const-flux" else 2e-11  # const-flux has this flux in each pixel
     spectral = PowerLawSpectralModel(index=2.3, amplitude=amplitude * u.Unit("cm-2 s-1 TeV-1"))
     model = SkyModel(spectral, SOURCES[kind](lonlat, frame), name="source", **options)
     for parameter in model.spatial_model.parameters:
@@ -46,7 +51,7 @@ def source(
     return model
 
 
-def case(dataset: Callable[[], Any], kind: str, **options: Any) -> Make:
+def case(dataset: Callable[[], Any], kind: str, **options: Any) -> DatasetsFactory:
     return with_models(lambda: [dataset()], lambda: [source(kind, **options)])
 
 
@@ -54,32 +59,32 @@ def test_all_spatial_models_are_tested() -> None:
     assert set(SPATIAL) == {*SPATIAL_MODEL_REGISTRY, ConstantFluxSpatialModel}
 
 
-@each_source
+@all_sources
 def test_source_of_any_shape_agrees_with_gammapy(kind: str) -> None:
     assert_agrees_with_gammapy(case(map_dataset, kind), 3)
 
 
 @pytest.mark.slow
-@each_source
+@all_sources
 def test_frozen_source_of_any_shape_agrees_with_gammapy(kind: str) -> None:
     assert_agrees_with_gammapy(case(map_dataset, kind, free=False), 1)
 
 
 @pytest.mark.slow
-@each_source
+@all_sources
 def test_source_with_varying_irfs_agrees_with_gammapy(kind: str) -> None:
     make = case(lambda: map_dataset(psf="varying", edisp="migra"), kind)
     assert_agrees_with_gammapy(make, 1)
 
 
-@few_sources
+@typical_sources
 def test_source_without_psf_and_edisp_agrees_with_gammapy(kind: str) -> None:
     make = case(lambda: map_dataset(psf="none", edisp="none"), kind)
     assert_agrees_with_gammapy(make, 1)
 
 
 @pytest.mark.slow
-@few_sources
+@typical_sources
 @pytest.mark.parametrize(("frame", "map_frame"), [("icrs", "galactic"), ("galactic", "icrs")])
 def test_source_in_another_frame_than_the_map_agrees_with_gammapy(
     kind: str, frame: str, map_frame: str
@@ -89,7 +94,7 @@ def test_source_in_another_frame_than_the_map_agrees_with_gammapy(
 
 
 @pytest.mark.slow
-@few_sources
+@typical_sources
 @pytest.mark.parametrize("proj", ["TAN", "AIT"])
 def test_source_in_other_projections_agrees_with_gammapy(kind: str, proj: str) -> None:
     make = case(lambda: map_dataset(proj=proj), kind)
@@ -110,7 +115,7 @@ def test_source_at_longitude_zero_agrees_with_gammapy(
     assert_agrees_with_gammapy(make, 1)
 
 
-@few_sources
+@typical_sources
 def test_source_at_a_high_latitude_agrees_with_gammapy(kind: str) -> None:
     make = case(lambda: map_dataset(lonlat=(120.0, 75.0), proj="TAN"), kind, lonlat=(120.1, 75.04))
     assert_agrees_with_gammapy(make, 1)
@@ -125,7 +130,7 @@ def test_point_on_the_centre_of_a_pixel_agrees_with_gammapy(free: bool, psf: str
     assert_agrees_with_gammapy(make, 1)
 
 
-@few_sources
+@typical_sources
 @pytest.mark.parametrize("irf", ["psf", "edisp"])
 def test_source_without_an_irf_agrees_with_gammapy(kind: str, irf: str) -> None:
     flags = {"exposure": True, "psf": True, "edisp": True} | {irf: False}
@@ -133,7 +138,7 @@ def test_source_without_an_irf_agrees_with_gammapy(kind: str, irf: str) -> None:
     assert_agrees_with_gammapy(make, 1)
 
 
-@few_sources
+@typical_sources
 def test_source_without_exposure_agrees_with_gammapy(kind: str) -> None:
     def models() -> list[Any]:
         flags = {"exposure": False, "psf": True, "edisp": True}
@@ -146,20 +151,20 @@ def test_source_without_exposure_agrees_with_gammapy(kind: str) -> None:
 
 
 @pytest.mark.slow
-@each_source
+@all_sources
 def test_source_at_the_edge_agrees_with_gammapy(kind: str) -> None:
     assert_agrees_with_gammapy(case(map_dataset, kind, lonlat=(CRAB[0], CRAB[1] + 0.45)), 1)
 
 
 @pytest.mark.slow
-@few_sources
+@typical_sources
 @pytest.mark.parametrize("shift", [0.6, 0.9, 4.0], ids=["outside", "psf", "far"])
 def test_source_outside_the_map_agrees_with_gammapy(kind: str, shift: float) -> None:
     make = case(map_dataset, kind, lonlat=(CRAB[0], CRAB[1] + shift))
     assert_agrees_with_gammapy(make, 1)
 
 
-@few_sources
+@typical_sources
 def test_source_in_masked_pixels_agrees_with_gammapy(kind: str) -> None:
     def dataset() -> Any:
         masked = map_dataset()
@@ -173,7 +178,7 @@ def test_source_in_masked_pixels_agrees_with_gammapy(kind: str) -> None:
     assert_agrees_with_gammapy(make, 1)
 
 
-@few_sources
+@typical_sources
 def test_source_in_on_off_maps_agrees_with_gammapy(kind: str) -> None:
     make = case(map_on_off, kind)
     assert_agrees_with_gammapy(make, 1)
@@ -194,7 +199,7 @@ def test_source_in_a_region_agrees_with_gammapy(kind: str) -> None:
     assert_agrees_with_gammapy(make, 1)
 
 
-@few_sources
+@typical_sources
 def test_source_in_a_region_without_psf_agrees_with_gammapy(kind: str) -> None:
     make = case(spectrum_dataset, kind)
     assert_agrees_with_gammapy(make, 1)
@@ -226,10 +231,10 @@ def test_spatially_varying_norm_agrees_with_gammapy(frame: str) -> None:
 
 
 def test_moved_point_source_agrees_with_gammapy() -> None:
-    # here gammapy's kernels are the same everywhere, and its cutouts move with the source
+    # gammapy's cutouts move with the source, and the PSF is the same everywhere
     make = case(map_dataset, "point")
-    free = make().models.parameters.free_parameters
-    moves = draw_values(free, 6)
-    for shift, values in zip([0.3, -0.3, 0.4, 0.0, -0.42, 0.1], moves, strict=True):
-        values[free.names.index("lat_0")] = CRAB[1] + shift
-    assert_agrees_with_gammapy(make, moves=moves)
+    parameters = make().models.parameters.free_parameters
+    value_sets = draw_values(parameters, 6)
+    for shift, values in zip([0.3, -0.3, 0.4, 0.0, -0.42, 0.1], value_sets, strict=True):
+        values[parameters.names.index("lat_0")] = CRAB[1] + shift
+    assert_agrees_with_gammapy(make, more_values=value_sets)

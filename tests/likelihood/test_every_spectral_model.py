@@ -15,8 +15,12 @@ from gammapy.modeling.models import (
     TemplateNPredModel,
 )
 
-from every_spectrum import NORMS, SOURCES, free_all, power_law
-from side_by_side import Make, assert_agrees_with_gammapy, draw_values, with_models
+from likelihood_comparison import (
+    DatasetsFactory,
+    assert_agrees_with_gammapy,
+    draw_values,
+    with_models,
+)
 from small_datasets import (
     CRAB,
     flux_points,
@@ -25,11 +29,12 @@ from small_datasets import (
     spectrum_dataset,
     spectrum_on_off,
 )
+from spectral_models import NORMS, SOURCES, free_all, power_law
 
 SPECTRA = {name: make for kinds in SOURCES.values() for name, make in kinds.items()}
 FACTORS = {name: make for kinds in NORMS.values() for name, make in kinds.items()}
-each_spectrum = pytest.mark.parametrize("kind", SPECTRA)
-each_norm = pytest.mark.parametrize("kind", FACTORS)
+all_spectra = pytest.mark.parametrize("kind", SPECTRA)
+all_norms = pytest.mark.parametrize("kind", FACTORS)
 
 
 def map_without_psf() -> Any:
@@ -53,7 +58,7 @@ def source(spectral: Any, with_position: bool) -> SkyModel:
 
 def case(
     dataset: Callable[[], Any], spectral: Callable[[], Any], with_position: bool = False
-) -> Make:
+) -> DatasetsFactory:
     return with_models(lambda: [dataset()], lambda: [source(spectral(), with_position)])
 
 
@@ -66,24 +71,24 @@ def test_every_spectral_model_is_tested(cls: type[Any]) -> None:
     assert all(type(make()) is cls for make in kinds.values())
 
 
-@each_spectrum
+@all_spectra
 def test_point_source_with_any_spectrum_agrees_with_gammapy(kind: str) -> None:
     assert_agrees_with_gammapy(case(map_without_psf, SPECTRA[kind], with_position=True), 2)
 
 
-@each_spectrum
+@all_spectra
 def test_any_spectrum_in_a_region_agrees_with_gammapy(kind: str) -> None:
     assert_agrees_with_gammapy(case(spectrum_on_off, SPECTRA[kind]), 2, **EXACT)
 
 
-@each_spectrum
+@all_spectra
 def test_any_spectrum_with_energies_in_gev_agrees_with_gammapy(kind: str) -> None:
     make = case(lambda: spectrum_dataset(unit="GeV"), SPECTRA[kind])
     assert_agrees_with_gammapy(make, 1, **EXACT)
 
 
 @pytest.mark.slow
-# a quotient would start from 0 / 0; for a sum with zero amplitude gammapy predicts no counts
+# the quotient would be 0 / 0, and gammapy predicts no counts for a sum with an amplitude of zero
 @pytest.mark.parametrize("kind", sorted({*SPECTRA} - {"quotient", "sum-const"}))
 def test_any_spectrum_that_starts_at_zero_agrees_with_gammapy(kind: str) -> None:
     def spectral() -> Any:
@@ -93,21 +98,25 @@ def test_any_spectrum_that_starts_at_zero_agrees_with_gammapy(kind: str) -> None
                 parameter.value = 0
         return model
 
-    free = case(spectrum_dataset, SPECTRA[kind])().models.parameters.free_parameters
-    moves = draw_values(free, 2)
-    assert_agrees_with_gammapy(case(spectrum_dataset, spectral), moves=moves, **EXACT)
+    parameters = case(spectrum_dataset, SPECTRA[kind])().models.parameters.free_parameters
+    value_sets = draw_values(parameters, 2)
+    assert_agrees_with_gammapy(case(spectrum_dataset, spectral), more_values=value_sets, **EXACT)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in SPECTRA if "template" not in kind])
 def test_any_spectrum_with_negative_flux_agrees_with_gammapy(kind: str) -> None:
     make = case(spectrum_dataset, SPECTRA[kind])
-    free = make().models.parameters.free_parameters
-    moves = draw_values(free, 2)
-    norms = [i for i, name in enumerate(free.names) if name in ("amplitude", "const", "norm")]
+    parameters = make().models.parameters.free_parameters
+    value_sets = draw_values(parameters, 2)
+    norms = [
+        index
+        for index, name in enumerate(parameters.names)
+        if name in ("amplitude", "const", "norm")
+    ]
     for index in norms[:1] if kind in ("absorbed", "quotient") else norms:
-        moves[0][index] *= -0.3
-    assert_agrees_with_gammapy(make, moves=moves, **EXACT)
+        value_sets[0][index] *= -0.3
+    assert_agrees_with_gammapy(make, more_values=value_sets, **EXACT)
 
 
 @pytest.mark.parametrize("factor", [-0.03, 0])
@@ -116,15 +125,15 @@ def test_source_with_zero_or_negative_flux_agrees_with_gammapy(
     factor: float, dataset: Callable[[], Any]
 ) -> None:
     make = case(dataset, power_law, with_position=True)
-    free = make().models.parameters.free_parameters
-    moves = draw_values(free, 2)
-    for values in moves:
-        values[free.names.index("amplitude")] *= factor
-    assert_agrees_with_gammapy(make, moves=moves)
+    parameters = make().models.parameters.free_parameters
+    value_sets = draw_values(parameters, 2)
+    for values in value_sets:
+        values[parameters.names.index("amplitude")] *= factor
+    assert_agrees_with_gammapy(make, more_values=value_sets)
 
 
 @pytest.mark.slow
-@each_spectrum
+@all_spectra
 @pytest.mark.parametrize("asymmetric", [False, True])
 def test_any_spectrum_of_flux_points_agrees_with_gammapy(kind: str, asymmetric: bool) -> None:
     make = case(lambda: flux_points(asymmetric=asymmetric), SPECTRA[kind])
@@ -132,7 +141,7 @@ def test_any_spectrum_of_flux_points_agrees_with_gammapy(kind: str, asymmetric: 
 
 
 @pytest.mark.slow
-@each_norm
+@all_norms
 def test_power_law_times_any_norm_agrees_with_gammapy(kind: str) -> None:
     def spectral() -> Any:
         return power_law() * FACTORS[kind]()
@@ -153,12 +162,12 @@ def test_background_with_any_norm_agrees_with_gammapy(kind: str) -> None:
     assert_agrees_with_gammapy(with_models(lambda: [map_without_psf()], models), 3, **EXACT)
 
 
-@each_norm
-@pytest.mark.parametrize("part", [False, True], ids=["full", "cutout"])
-def test_template_with_any_norm_agrees_with_gammapy(kind: str, part: bool) -> None:
+@all_norms
+@pytest.mark.parametrize("is_cutout", [False, True], ids=["full", "cutout"])
+def test_template_with_any_norm_agrees_with_gammapy(kind: str, is_cutout: bool) -> None:
     def models() -> list[Any]:
         counts = map_dataset().background * 0.7
-        if part:
+        if is_cutout:
             counts = counts.cutout(counts.geom.center_skydir, width="0.5 deg")
         model = TemplateNPredModel(counts, spectral_model=FACTORS[kind](), name="template")
         free_all(model)

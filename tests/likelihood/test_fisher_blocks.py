@@ -1,4 +1,4 @@
-"""Fisher matrices from blocks agree with the product of dense derivatives."""
+"""Fisher matrices that are summed in blocks agree with products of dense derivatives."""
 
 from __future__ import annotations
 
@@ -19,31 +19,30 @@ BINS = 40
 @given(
     seed=st.integers(0, 10**6),
     sizes=st.lists(st.integers(0, 25), max_size=5),
-    everywhere=st.integers(0, 2),
-    parameters=st.integers(1, 8),
+    n_complete=st.integers(0, 2),
+    n_parameters=st.integers(1, 8),
 )
 def test_sum_of_blocks_agrees_with_dense_derivatives(
-    seed: int, sizes: list[int], everywhere: int, parameters: int
+    seed: int, sizes: list[int], n_complete: int, n_parameters: int
 ) -> None:
     random = np.random.default_rng(seed)
-    contributions, dense = [], np.zeros((parameters, BINS))
-    for size in [*sizes, *[BINS] * everywhere]:
-        indices = random.permutation(parameters)[: random.integers(0, 4)].tolist()
+    contributions, dense = [], np.zeros((n_parameters, BINS))
+    for size in [*sizes, *[BINS] * n_complete]:
+        indices = random.permutation(n_parameters)[: random.integers(0, 4)].tolist()
         rows = random.permutation(BINS)[:size]
         slopes = random.normal(size=(len(indices), size))
-        reaches_all = size == BINS and everywhere > 0
-        if reaches_all:
+        is_complete = size == BINS
+        if is_complete:
             rows = np.arange(BINS)
         contributions.append(
-            ContributionGradient(indices, slice(None) if reaches_all else rows, slopes)
+            ContributionGradient(indices, slice(None) if is_complete else rows, slopes)
         )
         dense[np.ix_(indices, rows)] += slopes
     weights = random.uniform(0, 2, size=BINS)
     indices, matrix = fisher_matrix(contributions, weights)
     expected = (dense * weights) @ dense.T
     assert matrix == pytest.approx(expected[np.ix_(indices, indices)], abs=1e-12)
-    others = np.delete(expected, indices, axis=0)
-    assert not others.any()
+    assert not np.delete(expected, indices, axis=0).any()
 
 
 def test_fisher_matrix_agrees_with_numerical_derivatives() -> None:
@@ -54,7 +53,7 @@ def test_fisher_matrix_agrees_with_numerical_derivatives() -> None:
     backgrounds = [FoVBackgroundModel(dataset_name=name) for name in ("one", "two")]
     datasets.models = Models([first, second, *backgrounds])
     likelihood = Likelihood(datasets)
-    x, steps = likelihood.frozen[likelihood.space.free], 1e-4 * likelihood.space.steps()
+    x, steps = likelihood.initial_state[likelihood.space.free], 1e-4 * likelihood.space.steps()
     slopes = []
     for step in np.diag(steps):
         low, high = likelihood.npred(x - step), likelihood.npred(x + step)
@@ -62,14 +61,14 @@ def test_fisher_matrix_agrees_with_numerical_derivatives() -> None:
     mu = likelihood.npred(x)
     expected = [
         [
-            # Cash: the second derivative by the predicted counts is 2 n / mu^2
+            # the second derivative of the Cash statistic by the predicted counts mu is 2 n / mu^2
             sum(
-                np.sum(2 * d.counts.data / mu[d.name] ** 2 * a[d.name] * b[d.name])
-                for d in datasets
+                np.sum(2 * dataset.counts.data / mu[name] ** 2 * row[name] * column[name])
+                for name, dataset in zip(datasets.names, datasets, strict=True)
             )
-            for b in slopes
+            for column in slopes
         ]
-        for a in slopes
+        for row in slopes
     ]
     scale = np.sqrt(np.diag(expected))
     fisher = likelihood.fisher(x) / np.outer(scale, scale)

@@ -1,4 +1,4 @@
-"""The norm of flux points at limits, and for data with few or no counts."""
+"""Norms of flux points at limits, and for data with few or no counts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gammapy.modeling.models import (
     SkyModel,
 )
 
-import points_side_by_side as side_by_side
+import flux_points_comparison as comparison
 import skyred
 import small_datasets as small
 from skyred.errors import FitError, SkyredWarning
@@ -41,7 +41,8 @@ def value(points: Any, name: str) -> float:
 
 
 @pytest.fixture(scope="module")
-def best() -> float:
+def best_norm() -> float:
+    """Return the norm without limits."""
     return value(skyred.flux_points(on_off(), "crab", WIDE), "norm")
 
 
@@ -58,27 +59,27 @@ def best() -> float:
     ],
 )
 def test_options_of_the_norm_agree_with_gammapy(norm: Any) -> None:
-    side_by_side.assert_agrees_with_gammapy(
+    comparison.assert_agrees_with_gammapy(
         on_off(), "crab", WIDE, selection_optional=OPTIONAL, norm=norm
     )
 
 
 @pytest.mark.parametrize(("low", "high"), [(1.5, None), (None, 0.5), (0.9, 1.1)])
-def test_norm_outside_its_limits_ends_at_the_limit(best: float, low: Any, high: Any) -> None:
-    limits = {name: factor * best for name, factor in (("min", low), ("max", high)) if factor}
+def test_norm_outside_its_limits_ends_at_the_limit(best_norm: float, low: Any, high: Any) -> None:
+    limits = {name: factor * best_norm for name, factor in (("min", low), ("max", high)) if factor}
     options = {"selection_optional": OPTIONAL, "norm": limits}
-    ours = skyred.flux_points(on_off(), "crab", WIDE, **options)
-    theirs = side_by_side.flux_points_by_gammapy(on_off(), "crab", WIDE, **options)
-    # Minuit's errors at a limit are those of its sine transformation: they tend to zero
+    actual = skyred.flux_points(on_off(), "crab", WIDE, **options)
+    expected = comparison.flux_points_by_gammapy(on_off(), "crab", WIDE, **options)
+    # gammapy has errors of Minuit's sine transformation, which tend to zero at a limit
     skip = ("norm_err", "norm_errn", "norm_errp", "norm_ul", "norm_scan", "stat_scan")
-    side_by_side.assert_same_points(ours, theirs, skip)
+    comparison.assert_same_points(actual, expected, skip)
     if None in (low, high):
-        assert value(ours, "norm") == next(iter(limits.values()))
-        assert np.isnan(value(ours, "norm_errn" if low else "norm_errp"))
+        assert value(actual, "norm") == next(iter(limits.values()))
+        assert np.isnan(value(actual, "norm_errn" if low else "norm_errp"))
 
 
 def test_source_without_background_agrees_with_gammapy() -> None:
-    # where nothing is predicted, rounding errors of the PSF convolution have either sign
+    # in bins without predicted counts, rounding errors of the PSF convolution have both signs
     dataset = small.map_dataset()
     datasets = Datasets([dataset])
     dataset.background.data[...] = 0
@@ -86,7 +87,7 @@ def test_source_without_background_agrees_with_gammapy() -> None:
     spatial = PointSpatialModel(lon_0="83.651 deg", lat_0="22.03 deg", frame="icrs")
     datasets.models = [SkyModel(spectral_model=spectral, spatial_model=spatial, name="crab")]
     options = {"selection_optional": ["errn-errp", "ul"]}
-    side_by_side.assert_agrees_with_gammapy(datasets, "crab", small.ENERGY.edges, **options)
+    comparison.assert_agrees_with_gammapy(datasets, "crab", small.ENERGY.edges, **options)
 
 
 def empty_spectrum() -> SpectrumDataset:
@@ -96,7 +97,7 @@ def empty_spectrum() -> SpectrumDataset:
 
 
 def test_no_counts_with_known_background_have_only_an_upper_limit() -> None:
-    # the lower the norm the better, until nothing at all is predicted: the statistic is zero there
+    # the statistic decreases with the norm, to zero where no counts are predicted
     datasets = with_model(empty_spectrum())
     points = skyred.flux_points(datasets, "crab", WIDE, selection_optional="all")
     assert not points.success.data.any()
@@ -114,7 +115,7 @@ def test_no_counts_with_positive_norms_have_the_poisson_limit() -> None:
     points = skyred.flux_points(
         datasets, "crab", WIDE, selection_optional=OPTIONAL, norm={"min": 0}
     )
-    # -2 log L = 2 s norm: increases by 1 and by 4 at norms of 0.5 / s and 2 / s
+    # -2 log L = 2 s norm, which increases by 1 and 4 at norms of 0.5 / s and 2 / s
     signal = datasets[0].npred_signal().data.sum()
     assert value(points, "norm") == 0
     assert value(points, "ts") == 0
@@ -126,11 +127,11 @@ def test_no_counts_with_positive_norms_have_the_poisson_limit() -> None:
 def test_no_on_counts_agree_with_gammapy() -> None:
     datasets = on_off()
     datasets[0].counts.data[...] = 0
-    ours = skyred.flux_points(datasets, "crab", WIDE, selection_optional=OPTIONAL)
-    theirs = side_by_side.flux_points_by_gammapy(
+    actual = skyred.flux_points(datasets, "crab", WIDE, selection_optional=OPTIONAL)
+    expected = comparison.flux_points_by_gammapy(
         datasets, "crab", WIDE, selection_optional=OPTIONAL
     )
-    side_by_side.assert_same_points(ours, theirs)
+    comparison.assert_same_points(actual, expected)
 
 
 def test_no_on_and_off_counts_have_a_norm_of_zero_and_a_limit() -> None:
@@ -138,7 +139,8 @@ def test_no_on_and_off_counts_have_a_norm_of_zero_and_a_limit() -> None:
     datasets[0].counts.data[...] = datasets[0].counts_off.data[...] = 0
     points = skyred.flux_points(datasets, "crab", WIDE, selection_optional=OPTIONAL)
     signal = datasets[0].npred_signal().data.sum()
-    # 2 s norm again, as the most likely background is zero; downwards it is 2 s norm / alpha
+    # -2 log L = 2 s norm, since the most likely background is zero; for negative norms it is
+    # -2 s norm / alpha, with alpha = 0.25
     assert value(points, "norm") == pytest.approx(0, abs=1e-6)
     assert value(points, "norm_ul") == pytest.approx(2 / signal, rel=1e-4)
     assert value(points, "norm_errp") == pytest.approx(0.5 / signal, rel=1e-4)
@@ -149,7 +151,7 @@ def test_no_on_and_off_counts_have_a_norm_of_zero_and_a_limit() -> None:
 def test_no_off_counts_agree_with_gammapy() -> None:
     datasets = on_off()
     datasets[0].counts_off.data[...] = 0
-    side_by_side.assert_agrees_with_gammapy(datasets, "crab", WIDE, selection_optional=OPTIONAL)
+    comparison.assert_agrees_with_gammapy(datasets, "crab", WIDE, selection_optional=OPTIONAL)
 
 
 @pytest.mark.parametrize("make", [small.spectrum_dataset, small.spectrum_on_off])
@@ -166,23 +168,23 @@ def test_norm_without_exposure_is_nan(make: Any) -> None:
 def test_norm_with_a_prior_is_estimated_by_gammapy() -> None:
     norm = Parameter("norm", 1, prior=GaussianPrior(mu=2, sigma=0.05))
     with pytest.warns(SkyredWarning, match="estimated by gammapy: the norm has a prior"):
-        ours = skyred.flux_points(on_off(), "crab", WIDE, norm=norm)
-    side_by_side.assert_same_points(
-        ours, side_by_side.flux_points_by_gammapy(on_off(), "crab", WIDE, norm=norm)
+        actual = skyred.flux_points(on_off(), "crab", WIDE, norm=norm)
+    comparison.assert_same_points(
+        actual, comparison.flux_points_by_gammapy(on_off(), "crab", WIDE, norm=norm)
     )
 
 
 def test_datasets_that_cannot_be_compiled_are_estimated_by_gammapy() -> None:
-    class Mine(SpectrumDataset):
-        pass
+    class UserDataset(SpectrumDataset):
+        """A class that skyred cannot compile."""
 
     dataset = small.spectrum_dataset()
-    dataset.__class__ = Mine
-    message = "by gammapy: .* Mine is a class that skyred does not support"
+    dataset.__class__ = UserDataset
+    message = "by gammapy: .* UserDataset is a class that skyred does not support"
     with pytest.warns(SkyredWarning, match=message):
-        ours = skyred.flux_points(with_model(dataset), "crab", WIDE)
-    theirs = side_by_side.flux_points_by_gammapy(with_model(small.spectrum_dataset()), "crab", WIDE)
-    side_by_side.assert_same_points(ours, theirs)
+        actual = skyred.flux_points(with_model(dataset), "crab", WIDE)
+    expected = comparison.flux_points_by_gammapy(with_model(small.spectrum_dataset()), "crab", WIDE)
+    comparison.assert_same_points(actual, expected)
 
 
 def test_flux_points_as_data_are_refused() -> None:

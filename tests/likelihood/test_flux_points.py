@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from gammapy.modeling.models import (
     TemplateSpatialModel,
 )
 
-import points_side_by_side as side_by_side
+import flux_points_comparison as comparison
 import skyred
 import small_datasets as small
 from skyred.errors import FitError, SkyredWarning
@@ -41,29 +43,29 @@ def on_off(models: list[SkyModel] | None = None) -> Datasets:
 @pytest.mark.slow
 def test_columns_of_one_of_several_sources_on_a_map_agree_with_gammapy() -> None:
     options = {"selection_optional": ["errn-errp", "ul", "scan"], "norm": {"scan_values": [0.5, 2]}}
-    side_by_side.assert_agrees_with_gammapy(
-        side_by_side.map_case(), "steep", [1, 3] * u.TeV, **options
+    comparison.assert_agrees_with_gammapy(
+        comparison.simulated_map(), "steep", [1, 3] * u.TeV, **options
     )
 
 
 def test_each_bin_of_a_map_agrees_with_gammapy() -> None:
-    side_by_side.assert_agrees_with_gammapy(side_by_side.map_case(), "hard", [1, 2, 10] * u.TeV)
+    comparison.assert_agrees_with_gammapy(comparison.simulated_map(), "hard", [1, 2, 10] * u.TeV)
 
 
 @pytest.mark.data("joint-crab")
 def test_joint_on_off_spectra_agree_with_gammapy() -> None:
     optional = ["errn-errp", "ul"]
     edges = [0.7, 2, 10] * u.TeV
-    side_by_side.assert_agrees_with_gammapy(
-        side_by_side.crab_spectra(), "crab", edges, selection_optional=optional
+    comparison.assert_agrees_with_gammapy(
+        comparison.crab_spectra(), "crab", edges, selection_optional=optional
     )
 
 
 @pytest.mark.data("joint-crab")
 def test_bins_outside_the_data_agree_with_gammapy() -> None:
     edges = [0.001, 0.002, 1, 3, 500, 1000] * u.TeV
-    datasets = side_by_side.crab_spectra((23523,))
-    points = side_by_side.assert_agrees_with_gammapy(
+    datasets = comparison.crab_spectra((23523,))
+    points = comparison.assert_agrees_with_gammapy(
         datasets, "crab", edges, selection_optional=["ul", "scan"]
     )
     assert points.success.data.ravel().tolist() == [False, True, True, True, False]
@@ -72,8 +74,8 @@ def test_bins_outside_the_data_agree_with_gammapy() -> None:
 @pytest.mark.data("joint-crab")
 def test_other_confidence_levels_agree_with_gammapy() -> None:
     sigmas = {"n_sigma": 2, "n_sigma_ul": 3, "n_sigma_sensitivity": 3}
-    datasets = side_by_side.crab_spectra((23523,))
-    points = side_by_side.assert_agrees_with_gammapy(
+    datasets = comparison.crab_spectra((23523,))
+    points = comparison.assert_agrees_with_gammapy(
         datasets, "crab", [1, 3] * u.TeV, selection_optional="all", **sigmas
     )
     assert (points.n_sigma, points.n_sigma_ul) == (2, 3)
@@ -81,10 +83,10 @@ def test_other_confidence_levels_agree_with_gammapy() -> None:
 
 def test_joint_map_and_spectrum_agree_with_gammapy() -> None:
     datasets = Datasets([small.spectrum_dataset(), small.map_dataset()])
-    datasets.models = [side_by_side.sources()["steep"], FoVBackgroundModel(dataset_name="map")]
+    datasets.models = [comparison.sources()["steep"], FoVBackgroundModel(dataset_name="map")]
     optional = ["ul", "scan"]
     norm = {"scan_values": [0.5, 1, 2]}
-    side_by_side.assert_agrees_with_gammapy(
+    comparison.assert_agrees_with_gammapy(
         datasets, "steep", WIDE, selection_optional=optional, norm=norm
     )
 
@@ -92,7 +94,7 @@ def test_joint_map_and_spectrum_agree_with_gammapy() -> None:
 def test_sensitivity_with_known_background_agrees_with_gammapy() -> None:
     datasets = Datasets([small.spectrum_dataset()])
     datasets.models = [power_law()]
-    points = side_by_side.assert_agrees_with_gammapy(
+    points = comparison.assert_agrees_with_gammapy(
         datasets, "crab", WIDE, selection_optional=["sensitivity"]
     )
     assert np.isfinite(points.norm_sensitivity.data).all()
@@ -100,23 +102,23 @@ def test_sensitivity_with_known_background_agrees_with_gammapy() -> None:
 
 def test_edges_between_those_of_the_axis_agree_with_gammapy() -> None:
     edges = [1.3, 3.9, 8] * u.TeV
-    points = side_by_side.assert_agrees_with_gammapy(on_off(), "crab", edges)
+    points = comparison.assert_agrees_with_gammapy(on_off(), "crab", edges)
     axis = small.ENERGY.edges.to_value("TeV")
     assert points.energy_min.to_value("TeV") == pytest.approx(axis[[0, 2]])
 
 
-def test_edges_inside_one_bin_give_no_fluxes_as_by_gammapy() -> None:
-    points = side_by_side.assert_agrees_with_gammapy(on_off(), "crab", [1, 1.1, 1.2] * u.TeV)
+def test_edges_within_one_bin_have_no_fluxes_as_in_gammapy() -> None:
+    points = comparison.assert_agrees_with_gammapy(on_off(), "crab", [1, 1.1, 1.2] * u.TeV)
     assert not points.success.data.any()
 
 
-def test_masked_bins_are_ignored_as_by_gammapy() -> None:
+def test_masked_bins_are_ignored_as_in_gammapy() -> None:
     datasets = Datasets([small.spectrum_on_off("one"), small.spectrum_on_off("two", seed=5)])
     axis = small.ENERGY.edges
     datasets[0].mask_fit = datasets[0].counts.geom.energy_mask(axis[1], axis[2])
     datasets[1].mask_fit = datasets[1].counts.geom.energy_mask(axis[1], axis[3])
     datasets.models = [power_law()]
-    points = side_by_side.assert_agrees_with_gammapy(
+    points = comparison.assert_agrees_with_gammapy(
         datasets, "crab", axis, selection_optional=["ul"]
     )
     assert points.success.data.ravel().tolist() == [False, True, True]
@@ -127,17 +129,17 @@ def test_models_of_some_datasets_agree_with_gammapy() -> None:
     second_model = power_law(1e-11, "other")
     second_model.datasets_names = ["two"]
     datasets.models = [power_law(), second_model]
-    side_by_side.assert_agrees_with_gammapy(datasets, "crab", WIDE)
+    comparison.assert_agrees_with_gammapy(datasets, "crab", WIDE)
 
 
 def test_energy_dependent_template_agrees_with_gammapy() -> None:
     dataset = small.map_dataset()
     image = dataset.counts.geom.to_image()
     separation = image.separation(small.centre()).to_value("deg")
-    energy = small.TRUE.center.to_value("TeV")[:, None, None]
+    energy = small.ENERGY_TRUE.center.to_value("TeV")[:, None, None]
     shape = np.exp(-0.5 * (separation / (0.15 * energy**-0.2)) ** 2) * 1e-8 * energy**-2.5
     unit = "cm-2 s-1 TeV-1 sr-1"
-    template = Map.from_geom(image.to_cube([small.TRUE]), data=shape, unit=unit)
+    template = Map.from_geom(image.to_cube([small.ENERGY_TRUE]), data=shape, unit=unit)
     source = SkyModel(
         spectral_model=PowerLawNormSpectralModel(),
         spatial_model=TemplateSpatialModel(template, normalize=False),
@@ -145,30 +147,34 @@ def test_energy_dependent_template_agrees_with_gammapy() -> None:
     )
     datasets = Datasets([dataset])
     datasets.models = [source, FoVBackgroundModel(dataset_name="map")]
-    side_by_side.assert_agrees_with_gammapy(datasets, "template", [1, 3] * u.TeV)
+    comparison.assert_agrees_with_gammapy(datasets, "template", [1, 3] * u.TeV)
 
 
 def test_priors_shift_the_statistic_as_in_gammapy() -> None:
-    datasets = side_by_side.map_case()
+    datasets = comparison.simulated_map()
     datasets.models["hard"].spectral_model.index.prior = GaussianPrior(mu=2.5, sigma=0.2)
     datasets.models["steep"].spatial_model.lon_0.prior = GaussianPrior(mu=83.6, sigma=0.02)
-    # gammapy discards the spectrum of the source itself, and its priors
+    # gammapy replaces the spectrum of the source, and discards its priors
     datasets.models["steep"].spectral_model.index.prior = GaussianPrior(mu=9, sigma=0.1)
-    points = side_by_side.assert_agrees_with_gammapy(datasets, "steep", [1, 3] * u.TeV)
+    points = comparison.assert_agrees_with_gammapy(datasets, "steep", [1, 3] * u.TeV)
     datasets.models["hard"].spectral_model.index.prior = None
     datasets.models["steep"].spatial_model.lon_0.prior = None
-    without = skyred.flux_points(datasets, "steep", [1, 3] * u.TeV)
-    separation, sigma = np.array([0.5, 0.051]), np.array([0.2, 0.02])
-    expected = np.sum((separation / sigma) ** 2 + np.log(2 * np.pi * sigma**2))
-    assert points.stat.data - without.stat.data == pytest.approx(expected)
+    without_priors = skyred.flux_points(datasets, "steep", [1, 3] * u.TeV)
+    difference, sigma = np.array([0.5, 0.051]), np.array([0.2, 0.02])
+    expected = np.sum((difference / sigma) ** 2 + np.log(2 * np.pi * sigma**2))
+    assert points.stat.data - without_priors.stat.data == pytest.approx(expected)
 
 
 def test_datasets_and_models_are_not_changed() -> None:
-    datasets = side_by_side.map_case()
+    datasets = comparison.simulated_map()
     skyred.fit(datasets)
     datasets.models["hard"].spectral_model.index.frozen = True
-    before = [(p.name, p.value, p.error, p.frozen, p.min, p.max)
-            for p in datasets.models.parameters]  # fmt: skip
+
+    def parameter_settings() -> list[tuple[Any, ...]]:
+        get_settings = attrgetter("name", "value", "error", "frozen", "min", "max")
+        return [get_settings(parameter) for parameter in datasets.models.parameters]
+
+    original_settings = parameter_settings()
     covariance = datasets.models.covariance.data.copy()
     models = list(datasets[0].models)
     for reoptimize in (False, True):
@@ -176,9 +182,7 @@ def test_datasets_and_models_are_not_changed() -> None:
         skyred.flux_points(
             datasets, "steep", WIDE, selection_optional=optional, reoptimize=reoptimize
         )
-        after = [(p.name, p.value, p.error, p.frozen, p.min, p.max)
-               for p in datasets.models.parameters]  # fmt: skip
-        np.testing.assert_equal(after, before)
+        np.testing.assert_equal(parameter_settings(), original_settings)
         assert (datasets.models.covariance.data == covariance).all()
         assert all(
             model is original for model, original in zip(datasets[0].models, models, strict=True)
@@ -186,12 +190,12 @@ def test_datasets_and_models_are_not_changed() -> None:
 
 
 def test_points_can_be_written_read_and_plotted(tmp_path: Path) -> None:
-    points = skyred.flux_points(on_off(), "crab", side_by_side.EDGES, selection_optional="all")
+    points = skyred.flux_points(on_off(), "crab", comparison.EDGES, selection_optional="all")
     path = tmp_path / "points.fits"
     points.write(path, sed_type="likelihood", format="gadf-sed")
-    again = FluxPoints.read(path, format="gadf-sed", reference_model=points.reference_model)
+    read_back = FluxPoints.read(path, format="gadf-sed", reference_model=points.reference_model)
     for name in ("dnde", "dnde_err", "dnde_ul", "stat_scan", "counts"):
-        actual, expected = getattr(again, name).data, getattr(points, name).data
+        actual, expected = getattr(read_back, name).data, getattr(points, name).data
         assert np.squeeze(actual) == pytest.approx(np.squeeze(expected), nan_ok=True)
     import matplotlib.pyplot as plt
 
@@ -232,7 +236,7 @@ def test_several_telescopes_are_refused_unless_allowed() -> None:
 @pytest.mark.parametrize("source", ["crob", "sim-bkg", ""])
 def test_unknown_source_is_reported_with_the_available_ones(source: str) -> None:
     with pytest.raises(FitError, match=r"no source is named .*; available: steep, hard"):
-        skyred.flux_points(side_by_side.map_case(), source, WIDE)
+        skyred.flux_points(comparison.simulated_map(), source, WIDE)
 
 
 def test_datasets_without_models_have_no_sources() -> None:
@@ -247,7 +251,7 @@ def test_list_and_single_dataset_are_accepted() -> None:
     assert norms[0].tolist() == norms[1].tolist() == norms[2].tolist()
 
 
-def test_reference_without_counts_has_no_norm() -> None:
+def test_reference_flux_of_zero_has_no_norm() -> None:
     with pytest.warns(SkyredWarning, match="the reference flux is zero"):
         points = skyred.flux_points(
             on_off([power_law(0.0)]), "crab", WIDE, selection_optional="all"

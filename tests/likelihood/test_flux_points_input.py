@@ -1,4 +1,4 @@
-"""Sources and datasets that `skyred.flux_points` accepts and refuses, compared with gammapy."""
+"""`skyred.flux_points` accepts and refuses the same sources and datasets as gammapy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gammapy.estimators import FluxPoints, FluxPointsEstimator
 from gammapy.maps import MapAxis, RegionGeom, WcsGeom
 from gammapy.modeling.models import GaussianSpatialModel, PowerLawSpectralModel, SkyModel
 
-import points_side_by_side as side_by_side
+import flux_points_comparison as comparison
 import skyred
 import small_datasets as small
 from skyred.errors import FitError
@@ -24,7 +24,7 @@ Estimate = Callable[..., FluxPoints]
 
 
 def flux_points_by_gammapy(
-    datasets: Datasets, source: str | int, edges: u.Quantity, **options
+    datasets: Datasets, source: str | int, edges: u.Quantity, **options: bool
 ) -> FluxPoints:
     return FluxPointsEstimator(source=source, energy_edges=edges, **options).run(datasets)
 
@@ -41,7 +41,7 @@ def on_off(name: str = "on-off") -> Datasets:
 
 @pytest.mark.parametrize("source", [0, 1, -2])
 def test_source_can_be_selected_by_index(source: int) -> None:
-    side_by_side.assert_agrees_with_gammapy(side_by_side.map_case(), source, [1, 3] * u.TeV)
+    comparison.assert_agrees_with_gammapy(comparison.simulated_map(), source, [1, 3] * u.TeV)
 
 
 def test_source_of_a_light_curve_can_be_selected_by_index() -> None:
@@ -63,22 +63,22 @@ def test_unknown_source_is_refused(estimate: Estimate, source: str | int) -> Non
             [1, 1.1, 1.2, 10] * u.TeV,
             "have the same nearest edge of the energy axis; expected edges near",
         ),
-        ([1, 2, 2, 10] * u.TeV, "expected two or more, all finite and without duplicates"),
-        ([1, np.nan, 10] * u.TeV, "expected two or more, all finite"),
+        ([1, 2, 2, 10] * u.TeV, "expected two or more finite energies without duplicates"),
+        ([1, np.nan, 10] * u.TeV, "expected two or more finite energies"),
         ([1] * u.TeV, "expected two or more"),
         ([1, 10], r"expected energies, such as \[1, 10\] \* u.TeV"),
         ([1, 10] * u.m, "expected energies"),
     ],
 )
-def test_energy_edges_without_bins_are_refused(edges: u.Quantity, message: str) -> None:
+def test_invalid_energy_edges_are_refused(edges: u.Quantity, message: str) -> None:
     with pytest.raises(FitError, match=message):
         skyred.flux_points(on_off(), "crab", edges)
 
 
 def test_energy_edges_can_be_a_list_of_energies() -> None:
-    listed = skyred.flux_points(on_off(), "crab", [1000 * u.GeV, 10 * u.TeV])
+    points = skyred.flux_points(on_off(), "crab", [1000 * u.GeV, 10 * u.TeV])
     expected = skyred.flux_points(on_off(), "crab", WIDE.to("GeV"))
-    np.testing.assert_array_equal(listed.norm.data, expected.norm.data)
+    np.testing.assert_array_equal(points.norm.data, expected.norm.data)
     curve = light_curve(on_off(), "crab", energy_edges=[1000 * u.GeV, 10 * u.TeV]).flux
     assert curve.norm.data.squeeze() == pytest.approx(expected.norm.data.squeeze())
 

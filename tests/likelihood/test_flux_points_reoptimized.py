@@ -1,6 +1,6 @@
-"""`skyred.flux_points` with other parameters fitted again in each bin, against gammapy.
+"""`skyred.flux_points` with `reoptimize`, which fits the other parameters in each energy bin.
 
-gammapy fits them again for each evaluated norm, so the cases are small.
+gammapy fits them for each norm that it evaluates, so the datasets are small.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gammapy.estimators import FluxPoints
 from gammapy.modeling import Fit
 from gammapy.modeling.models import GaussianPrior, PowerLawSpectralModel, SkyModel
 
-import points_side_by_side as side_by_side
+import flux_points_comparison as comparison
 import skyred
 import small_datasets as small
 from skyred.errors import SkyredWarning
@@ -27,14 +27,14 @@ SCAN = {"scan_values": [0.5, 2]}
 
 
 def reoptimized_by_gammapy(datasets: Datasets, **options: Any) -> FluxPoints:
-    """Estimate by gammapy with MINOS, since its other errors are affected by noise of fits."""
-    return side_by_side.flux_points_by_gammapy(
+    """Estimate with gammapy's default fit: noise affects its errors with other backends."""
+    return comparison.flux_points_by_gammapy(
         datasets, "crab", WIDE, **{"fit": Fit(), "reoptimize": True, **options}
     )
 
 
-def two_on_one() -> Datasets:
-    """Return two datasets with a source in both, and a weak source in the second."""
+def two_spectra() -> Datasets:
+    """Return two datasets with a common source, and a weak source in the second one."""
     crab = PowerLawSpectralModel(index=2.6, amplitude="4e-11 cm-2 s-1 TeV-1")
     weak = PowerLawSpectralModel(index=2.6, amplitude="5e-12 cm-2 s-1 TeV-1")
     weak.index.frozen = True
@@ -47,22 +47,22 @@ def two_on_one() -> Datasets:
 @pytest.mark.slow
 def test_all_columns_agree_with_gammapy() -> None:
     options = {"selection_optional": ["errn-errp", "ul", "scan"], "norm": SCAN, "reoptimize": True}
-    ours = skyred.flux_points(two_on_one(), "crab", WIDE, **options)
-    theirs = reoptimized_by_gammapy(two_on_one(), **options)
-    side_by_side.assert_same_points(ours, theirs, **ERRORS)
+    actual = skyred.flux_points(two_spectra(), "crab", WIDE, **options)
+    expected = reoptimized_by_gammapy(two_spectra(), **options)
+    comparison.assert_same_points(actual, expected, **ERRORS)
 
 
 @pytest.mark.slow
 def test_sensitivity_agrees_with_gammapy() -> None:
     options = {"selection_optional": ["sensitivity"], "reoptimize": True}
-    ours = skyred.flux_points(two_on_one(), "crab", WIDE, **options)
-    theirs = reoptimized_by_gammapy(two_on_one(), **options)
-    side_by_side.assert_same_points(ours, theirs, **ERRORS)
+    actual = skyred.flux_points(two_spectra(), "crab", WIDE, **options)
+    expected = reoptimized_by_gammapy(two_spectra(), **options)
+    comparison.assert_same_points(actual, expected, **ERRORS)
 
 
-def on_a_map() -> Datasets:
-    """Return overlapping sources and a background norm, with free amplitudes and norm."""
-    datasets = side_by_side.map_case()
+def map_with_free_amplitudes() -> Datasets:
+    """Return a map with overlapping sources; amplitudes and background norm are free."""
+    datasets = comparison.simulated_map()
     for model in ("steep", "hard"):
         datasets.models[model].spatial_model.freeze()
         datasets.models[model].spectral_model.index.frozen = True
@@ -72,38 +72,40 @@ def on_a_map() -> Datasets:
 @pytest.mark.slow
 def test_points_of_a_map_agree_with_gammapy() -> None:
     options = {"reoptimize": True}
-    ours = skyred.flux_points(on_a_map(), "steep", WIDE, **options)
-    # this takes a minute with a tighter tolerance than MIGRAD's default
-    theirs = side_by_side.flux_points_by_gammapy(on_a_map(), "steep", WIDE, fit=Fit(), **options)
-    # MIGRAD stops up to 0.01 in the statistic above the minimum: 0.1 errors
-    side_by_side.assert_same_points(ours, theirs, **ERRORS, norm=5e-3, npred_excess=5e-3, ts=0.05)
+    actual = skyred.flux_points(map_with_free_amplitudes(), "steep", WIDE, **options)
+    # with MIGRAD's default tolerance, since a tighter one takes a minute
+    expected = comparison.flux_points_by_gammapy(
+        map_with_free_amplitudes(), "steep", WIDE, fit=Fit(), **options
+    )
+    # MIGRAD stops up to 0.01 above the minimum of the statistic, which is 0.1 errors away
+    comparison.assert_same_points(actual, expected, **ERRORS, norm=5e-3, npred_excess=5e-3, ts=0.05)
 
 
 def test_errors_are_larger_with_other_free_parameters() -> None:
-    fixed = skyred.flux_points(on_a_map(), "steep", WIDE)
-    free = skyred.flux_points(on_a_map(), "steep", WIDE, reoptimize=True)
+    fixed = skyred.flux_points(map_with_free_amplitudes(), "steep", WIDE)
+    free = skyred.flux_points(map_with_free_amplitudes(), "steep", WIDE, reoptimize=True)
     assert free.stat.data <= fixed.stat.data
     assert free.norm_err.data > fixed.norm_err.data
 
 
 def test_priors_of_other_parameters_are_included() -> None:
-    def case() -> Datasets:
-        datasets = two_on_one()
+    def spectra_with_prior() -> Datasets:
+        datasets = two_spectra()
         datasets.models["weak"].spectral_model.amplitude.prior = GaussianPrior(
             mu=2e-11, sigma=1e-12
         )
         return datasets
 
-    ours = skyred.flux_points(case(), "crab", WIDE, reoptimize=True)
-    theirs = reoptimized_by_gammapy(case())
-    side_by_side.assert_same_points(ours, theirs, **ERRORS)
+    actual = skyred.flux_points(spectra_with_prior(), "crab", WIDE, reoptimize=True)
+    expected = reoptimized_by_gammapy(spectra_with_prior())
+    comparison.assert_same_points(actual, expected, **ERRORS)
 
 
 def test_norm_is_limited() -> None:
     options = {"reoptimize": True, "selection_optional": ["errn-errp", "ul"]}
-    best = skyred.flux_points(two_on_one(), "crab", WIDE, **options)
+    best = skyred.flux_points(two_spectra(), "crab", WIDE, **options)
     low = 1.2 * float(best.norm.data.squeeze())
-    points = skyred.flux_points(two_on_one(), "crab", WIDE, norm={"min": low}, **options)
+    points = skyred.flux_points(two_spectra(), "crab", WIDE, norm={"min": low}, **options)
     assert points.norm.data.squeeze() == pytest.approx(low)
     assert points.stat.data > best.stat.data
     assert np.isnan(points.norm_errn.data.squeeze())
@@ -111,15 +113,15 @@ def test_norm_is_limited() -> None:
 
 def test_each_bin_starts_with_the_original_models() -> None:
     edges = small.ENERGY.edges
-    together = skyred.flux_points(two_on_one(), "crab", edges, reoptimize=True)
+    all_points = skyred.flux_points(two_spectra(), "crab", edges, reoptimize=True)
     for index in range(3):
-        alone = skyred.flux_points(two_on_one(), "crab", edges[index : index + 2], reoptimize=True)
-        assert alone.norm.data.squeeze() == pytest.approx(together.norm.data[index].item())
+        point = skyred.flux_points(two_spectra(), "crab", edges[index : index + 2], reoptimize=True)
+        assert point.norm.data.squeeze() == pytest.approx(all_points.norm.data[index].item())
 
 
-def test_missing_other_free_parameters_are_refused_as_by_gammapy() -> None:
-    for estimate in (skyred.flux_points, side_by_side.flux_points_by_gammapy):
-        datasets = two_on_one()
+def test_missing_other_free_parameters_are_refused_as_in_gammapy() -> None:
+    for estimate in (skyred.flux_points, comparison.flux_points_by_gammapy):
+        datasets = two_spectra()
         datasets.models["weak"].freeze()
         with pytest.raises(ValueError, match="No free parameters for fitting"):
             estimate(datasets, "crab", WIDE, reoptimize=True)
@@ -127,11 +129,11 @@ def test_missing_other_free_parameters_are_refused_as_by_gammapy() -> None:
 
 @pytest.mark.slow
 def test_datasets_that_cannot_be_compiled_are_estimated_by_gammapy() -> None:
-    class Mine(SpectrumDatasetOnOff):
-        pass
+    class UserDataset(SpectrumDatasetOnOff):
+        """A class that skyred cannot compile."""
 
-    datasets = two_on_one()
-    datasets[1].__class__ = Mine
+    datasets = two_spectra()
+    datasets[1].__class__ = UserDataset
     with pytest.warns(SkyredWarning, match="flux points are estimated by gammapy"):
-        ours = skyred.flux_points(datasets, "crab", WIDE, reoptimize=True)
-    side_by_side.assert_same_points(ours, reoptimized_by_gammapy(two_on_one()), **ERRORS)
+        actual = skyred.flux_points(datasets, "crab", WIDE, reoptimize=True)
+    comparison.assert_same_points(actual, reoptimized_by_gammapy(two_spectra()), **ERRORS)

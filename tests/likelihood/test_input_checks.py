@@ -1,4 +1,4 @@
-"""Invalid input of fits is refused with the name of its dataset or model."""
+"""Invalid input of fits is refused, and the message names the dataset or model."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from gammapy.modeling.models import (
 
 import skyred
 import small_datasets as small
-from fits_side_by_side import (
+from fit_comparison import (
     CLOSE,
     Change,
     assert_as_good_as_gammapy,
-    background,
+    background_model,
     map_with_source,
-    point,
+    point_source,
     spectrum,
 )
 from skyred.errors import FitError
@@ -36,11 +36,11 @@ EXACT = 1e-8  # relative, of the statistic
 
 
 def assert_refused(datasets: Datasets, message: str) -> None:
-    before = [parameter.value for parameter in datasets.models.parameters]
+    initial_values = [parameter.value for parameter in datasets.models.parameters]
     with pytest.raises(FitError, match=message):
         skyred.fit(datasets)
     assert [parameter.value for parameter in datasets.models.parameters] == pytest.approx(
-        before, nan_ok=True
+        initial_values, nan_ok=True
     )
 
 
@@ -48,12 +48,12 @@ def assert_refused(datasets: Datasets, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bad", "kind"), [(np.nan, "not finite"), (np.inf, "not finite"), (-1.0, "negative")]
+    ("value", "kind"), [(np.nan, "not finite"), (np.inf, "not finite"), (-1.0, "negative")]
 )
 @pytest.mark.parametrize("attribute", ["counts", "counts_off"])
-def test_invalid_counts_are_refused(attribute: str, bad: float, kind: str) -> None:
+def test_invalid_counts_are_refused(attribute: str, value: float, kind: str) -> None:
     def set_invalid(datasets: Datasets) -> None:
-        getattr(datasets[0], attribute).data[1, 0, 0] = bad
+        getattr(datasets[0], attribute).data[1, 0, 0] = value
 
     name = "off counts" if attribute == "counts_off" else "counts"
     assert_refused(
@@ -62,7 +62,7 @@ def test_invalid_counts_are_refused(attribute: str, bad: float, kind: str) -> No
 
 
 class Parabola(Dataset):
-    """A dataset without counts and masks, with its minimum at a constant of 3."""
+    """A dataset without counts and masks; the best value of its constant is 3."""
 
     tag, data_shape, meta_table = "parabola", (1,), None
 
@@ -79,7 +79,7 @@ class Parabola(Dataset):
         return float((self._models.parameters["const"].value - 3) ** 2)
 
     def stat_array(self) -> None:
-        """Do nothing: fits do not need it."""
+        """Return nothing, since fits do not call this method."""
 
 
 def test_dataset_without_counts_and_masks_is_fitted() -> None:
@@ -88,7 +88,7 @@ def test_dataset_without_counts_and_masks_is_fitted() -> None:
     assert result.values == pytest.approx([3], abs=1e-4)  # the error is 1
 
 
-def test_counts_are_refused_with_the_number_of_bins() -> None:
+def test_number_of_bins_with_invalid_counts_is_reported() -> None:
     def set_invalid(datasets: Datasets) -> None:
         datasets[0].counts.data[1, 3:6, 4] = -1
 
@@ -106,7 +106,7 @@ def test_invalid_counts_outside_the_mask_are_ignored() -> None:
 
 
 def points(errors: list[float], masked: bool = False) -> Datasets:
-    """Return flux points with given third errors."""
+    """Return three flux points; `errors` are those of the third one."""
     energy = [1, 3, 9] * u.TeV
     dnde = 4e-11 * energy.value**-2.6 * u.Unit("TeV-1 s-1 cm-2")
     table = Table({"e_ref": energy, "dnde": dnde}, meta={"SED_TYPE": "dnde"})
@@ -115,21 +115,21 @@ def points(errors: list[float], masked: bool = False) -> Datasets:
     if masked:
         dataset.mask_fit = np.array([True, True, False]).reshape(3, 1, 1)
     datasets = Datasets([dataset])
-    datasets.models = [point()]
+    datasets.models = [point_source()]
     return datasets
 
 
-def test_parameter_with_equal_limits_is_fixed_as_by_gammapy() -> None:
+def test_parameter_with_equal_limits_is_fixed_as_in_gammapy() -> None:
     def set_equal_limits(datasets: Datasets) -> None:
         index = datasets.models["crab"].parameters["index"]
         index.min = index.max = index.value
 
-    ours, theirs = spectrum(set_equal_limits), spectrum(set_equal_limits)
-    result, gammapy_result = skyred.fit(ours), Fit().run(theirs)
+    actual, expected = spectrum(set_equal_limits), spectrum(set_equal_limits)
+    result, gammapy_result = skyred.fit(actual), Fit().run(expected)
     assert result.success, result.message
     assert gammapy_result.success
     assert result.names == ("crab.spectral.amplitude",)
-    amplitudes = [datasets.models.parameters["amplitude"].value for datasets in (ours, theirs)]
+    amplitudes = [datasets.models.parameters["amplitude"].value for datasets in (actual, expected)]
     assert abs(amplitudes[0] - amplitudes[1]) < CLOSE * result.errors[0]
 
 
@@ -143,67 +143,67 @@ def test_equal_limits_at_another_value_are_refused() -> None:
 
 def test_model_with_infinite_predictions_is_refused() -> None:
     datasets = map_with_source()
-    point_like = datasets.models["point"]
+    original = datasets.models["point"]
     gauss = GaussianSpatialModel(
-        lon_0=point_like.spatial_model.lon_0.quantity,
-        lat_0=point_like.spatial_model.lat_0.quantity,
+        lon_0=original.spatial_model.lon_0.quantity,
+        lat_0=original.spatial_model.lat_0.quantity,
         sigma="0 deg",
-        frame=point_like.spatial_model.frame,
+        frame=original.spatial_model.frame,
     )
-    model = SkyModel(point_like.spectral_model, gauss, name="point")
-    datasets.models = [model, background()]
+    model = SkyModel(original.spectral_model, gauss, name="point")
+    datasets.models = [model, background_model()]
     assert_refused(datasets, r"predicted by model 'point' are not finite .* \(sigma = 0 deg")
 
 
-@pytest.mark.parametrize("bad", [np.nan, 0.0, -1e-14, np.inf])
-def test_flux_points_without_errors_are_refused(bad: float) -> None:
+@pytest.mark.parametrize("value", [np.nan, 0.0, -1e-14, np.inf])
+def test_flux_points_without_errors_are_refused(value: float) -> None:
     assert_refused(
-        points([bad]), "the error is not positive for 1 of the fitted flux points of 'points'"
+        points([value]), "the error is not positive for 1 of the fitted flux points of 'points'"
     )
 
 
 def test_masked_flux_points_need_no_errors() -> None:
     likelihood = Likelihood(points([np.nan], masked=True))
-    x = likelihood.frozen[likelihood.space.free]
+    x = likelihood.initial_state[likelihood.space.free]
     expected = likelihood.space.datasets.stat_sum()
     assert likelihood.stat(x) == pytest.approx(expected, rel=EXACT, abs=1e-12)
 
 
-def test_acceptances_that_are_not_finite_are_treated_as_by_gammapy() -> None:
+def test_acceptances_that_are_not_finite_are_treated_as_in_gammapy() -> None:
     def set_invalid(datasets: Datasets) -> None:
         acceptance = np.array([1.0, np.nan, 1.0]).reshape(3, 1, 1)
         datasets[0].acceptance = datasets[0].counts.copy(data=acceptance)
 
     datasets = spectrum(set_invalid, on_off=True)
     likelihood = Likelihood(datasets)
-    x = likelihood.frozen[likelihood.space.free]
+    x = likelihood.initial_state[likelihood.space.free]
     assert likelihood.stat(x) == pytest.approx(datasets.stat_sum(), rel=EXACT)
 
 
-def test_masks_are_refused_if_all_are_empty() -> None:
-    def empty(datasets: Datasets) -> None:
+def test_fit_is_refused_if_all_masks_are_empty() -> None:
+    def clear_mask(datasets: Datasets) -> None:
         datasets[0].mask_safe.data[...] = False
 
-    assert_refused(map_with_source(empty), "no bin is fitted: the mask of 'map' is empty")
-    datasets = Datasets([*map_with_source(empty), small.map_dataset("other")])
-    datasets.models = [point(), background("map"), background("other")]
+    assert_refused(map_with_source(clear_mask), "no bin is fitted: the mask of 'map' is empty")
+    datasets = Datasets([*map_with_source(clear_mask), small.map_dataset("other")])
+    datasets.models = [point_source(), background_model("map"), background_model("other")]
     datasets.models["map-bkg"].freeze()
     assert objective_of(datasets).names
 
 
 @pytest.mark.parametrize("make", [small.map_dataset, small.map_on_off])
-def test_masks_of_numbers_are_read_as_bool(make: Any) -> None:
+def test_numeric_masks_are_used_as_bool(make: Any) -> None:
     stats = []
     for kind in (bool, float):
         dataset = make("map")
         weights = np.linspace(-0.5, 2, dataset.mask_safe.data.size).round(1)
         mask = dataset.mask_safe.data & (weights.reshape(dataset.mask_safe.data.shape) != 0)
-        scaled = np.where(mask, weights.reshape(mask.shape), 0)
-        dataset.mask_safe.data = mask if kind is bool else scaled
+        weighted_mask = np.where(mask, weights.reshape(mask.shape), 0)
+        dataset.mask_safe.data = mask if kind is bool else weighted_mask
         datasets = Datasets([dataset])
-        datasets.models = [point()]
+        datasets.models = [point_source()]
         likelihood = Likelihood(datasets)
-        stats.append(likelihood.stat(likelihood.frozen[likelihood.space.free]))
+        stats.append(likelihood.stat(likelihood.initial_state[likelihood.space.free]))
         if kind is bool:
             assert stats[0] == pytest.approx(datasets.stat_sum(), rel=1e-7)
     assert stats[0] == stats[1]
@@ -222,15 +222,15 @@ def test_limits_without_valid_values_are_refused() -> None:
     )
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_start_that_is_not_finite_is_refused(bad: float) -> None:
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_start_that_is_not_finite_is_refused(value: float) -> None:
     def set_invalid(datasets: Datasets) -> None:
-        datasets.models["point"].spectral_model.index.value = bad
+        datasets.models["point"].spectral_model.index.value = value
 
-    assert_refused(map_with_source(set_invalid), f"point.spectral.index starts at {bad}")
+    assert_refused(map_with_source(set_invalid), f"point.spectral.index starts at {value}")
 
 
-def test_start_outside_its_limits_is_moved_with_a_note() -> None:
+def test_start_outside_its_limits_is_changed_with_a_note() -> None:
     def limit(datasets: Datasets) -> None:
         datasets.models["point"].spectral_model.index.max = 2
 
@@ -245,9 +245,9 @@ def test_start_outside_its_limits_is_moved_with_a_note() -> None:
 # -- sources ---------------------------------------------------------------------------------
 
 
-def with_far(change: Change | None = None, free: bool = False) -> Datasets:
+def map_with_distant_source(change: Change | None = None, free: bool = False) -> Datasets:
     datasets = map_with_source()
-    datasets.models = [*datasets.models, point("far", lon=90, free=free)]
+    datasets.models = [*datasets.models, point_source("far", lon=90, free=free)]
     if change:
         change(datasets)
     return datasets
@@ -259,7 +259,7 @@ def test_source_outside_all_datasets_is_refused(free: bool) -> None:
         r"source 'far' does not reach any dataset: its position, longitude 90 deg, "
         r"latitude 22.03 deg \(icrs\), is outside the fitted part of the maps of 'map'"
     )
-    assert_refused(with_far(free=free), message)
+    assert_refused(map_with_distant_source(free=free), message)
 
 
 def test_source_in_a_masked_area_is_refused() -> None:
@@ -274,18 +274,23 @@ def test_source_in_a_masked_area_is_refused() -> None:
 
 def test_source_in_one_of_two_datasets_is_fitted() -> None:
     datasets = Datasets([*map_with_source(), small.map_dataset("other", lonlat=(90.0, 22.03))])
-    datasets.models = [point(), point("far", lon=90), background("map"), background("other")]
+    datasets.models = [
+        point_source(),
+        point_source("far", lon=90),
+        background_model("map"),
+        background_model("other"),
+    ]
     assert objective_of(datasets).names
 
 
 def test_frozen_source_outside_the_map_is_ignored() -> None:
-    datasets = with_far(lambda datasets: datasets.models["far"].freeze())
+    datasets = map_with_distant_source(lambda datasets: datasets.models["far"].freeze())
     assert objective_of(datasets).names
 
 
-def test_source_outside_with_shared_parameters_is_ignored() -> None:
+def test_outside_source_with_shared_parameters_is_ignored() -> None:
     def link(datasets: Datasets) -> None:
         far, point = datasets.models["far"], datasets.models["point"]
         far.spectral_model = point.spectral_model
 
-    assert objective_of(with_far(link)).names
+    assert objective_of(map_with_distant_source(link)).names

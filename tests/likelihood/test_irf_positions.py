@@ -1,4 +1,4 @@
-"""IRF positions: independent of earlier evaluations, and equal to `stat_sum` after a refresh."""
+"""IRFs depend only on the current positions, and agree with gammapy after a refresh."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from skyred.likelihood import Likelihood
 from skyred.likelihood.objective import build_objective
 
 EXACT = 1e-8  # relative, of the statistic
-CONVOLVED = 2e-5  # absolute: rounding of float32 convolutions in sums over few counts
-MOVES = [0.0, 0.05, 0.11, 0.2, 0.5]  # deg; gammapy's margin is 0.1
+FLOAT32 = 2e-5  # absolute; rounding errors of convolutions, in a statistic of few counts
+DISTANCES = [0.0, 0.05, 0.11, 0.2, 0.5]  # deg; gammapy's margin is 0.1 deg
 
 
 def source(name: str, spatial: SpatialModel) -> SkyModel:
@@ -48,8 +48,8 @@ def gaussian() -> SkyModel:
     return source("gaussian", GaussianSpatialModel(**position, sigma="0.08 deg", frame="icrs"))
 
 
-def datasets(models: Callable[[], list[SkyModel]], psf: str = "varying") -> Datasets:
-    assigned = Datasets(
+def create_datasets(models: Callable[[], list[SkyModel]], psf: str = "varying") -> Datasets:
+    datasets = Datasets(
         [
             small.map_dataset("one", psf=psf, edisp="migra"),
             small.map_dataset("two", psf="same", seed=5),
@@ -57,19 +57,20 @@ def datasets(models: Callable[[], list[SkyModel]], psf: str = "varying") -> Data
         ]
     )
     backgrounds = [FoVBackgroundModel(dataset_name=name) for name in ("one", "two")]
-    assigned.models = Models([*models(), *backgrounds])
-    return assigned
+    datasets.models = Models([*models(), *backgrounds])
+    return datasets
 
 
-def stat_of_new_assignment(assigned: Datasets) -> float:
-    models = assigned.models
-    assigned.models = models
-    return float(assigned.stat_sum())
+def stat_of_new_assignment(datasets: Datasets) -> float:
+    """Return gammapy's statistic with IRFs at the current positions."""
+    models = datasets.models
+    datasets.models = models
+    return float(datasets.stat_sum())
 
 
 def move_sources(likelihood: Likelihood, distance: float) -> np.ndarray:
-    """Return parameters with all sources moved to the north-west, and widened."""
-    x = likelihood.frozen[likelihood.space.free].copy()
+    """Return values with all sources shifted to the north-west, and widened."""
+    x = likelihood.initial_state[likelihood.space.free].copy()
     for index, name in enumerate(likelihood.space.names()):
         if name.endswith("lon_0"):
             x[index] -= 0.6 * distance / np.cos(np.radians(small.CRAB[1]))
@@ -80,7 +81,7 @@ def move_sources(likelihood: Likelihood, distance: float) -> np.ndarray:
     return x
 
 
-@pytest.mark.parametrize("distance", MOVES)
+@pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("kind", ["points", "gaussian"])
 def test_statistic_after_a_refresh_agrees_with_newly_assigned_models(
     kind: str, distance: float
@@ -88,98 +89,99 @@ def test_statistic_after_a_refresh_agrees_with_newly_assigned_models(
     def models() -> list[SkyModel]:
         return [gaussian()] if kind == "gaussian" else [point(), point(0.2, -0.2, "second")]
 
-    assigned = datasets(models)
-    likelihood = Likelihood(assigned)
+    datasets = create_datasets(models)
+    likelihood = Likelihood(datasets)
     x = move_sources(likelihood, distance)
     likelihood.stat(x)
     assert likelihood.refresh(x) == (distance > 0)
-    ours = likelihood.stat(x)
+    actual = likelihood.stat(x)
     assert not likelihood.refresh(x)
-    assert likelihood.stat(x) == ours
+    assert likelihood.stat(x) == actual
     likelihood.space.set(x)
-    assert ours == pytest.approx(stat_of_new_assignment(assigned), rel=EXACT, abs=CONVOLVED)
+    assert actual == pytest.approx(stat_of_new_assignment(datasets), rel=EXACT, abs=FLOAT32)
 
 
 @pytest.mark.parametrize("models", [lambda: [point()], lambda: [gaussian()]])
 def test_statistic_does_not_depend_on_earlier_positions(
     models: Callable[[], list[SkyModel]],
 ) -> None:
-    straight, wandering = (Likelihood(datasets(models)) for _ in range(2))
+    likelihood, moved_likelihood = (Likelihood(create_datasets(models)) for _ in range(2))
     random = np.random.default_rng(1)
     for distance in random.uniform(0, 0.9, size=30):
-        wandering.stat(move_sources(wandering, distance))
-    for distance in [*MOVES, 3.0, -0.3]:
-        x = move_sources(straight, distance)
-        assert wandering.stat(x) == straight.stat(x)
-        assert wandering.gradient(x) == pytest.approx(straight.gradient(x), rel=1e-12)
+        moved_likelihood.stat(move_sources(moved_likelihood, distance))
+    for distance in [*DISTANCES, 3.0, -0.3]:
+        x = move_sources(likelihood, distance)
+        assert moved_likelihood.stat(x) == likelihood.stat(x)
+        assert moved_likelihood.gradient(x) == pytest.approx(likelihood.gradient(x), rel=1e-12)
 
 
 def test_irfs_far_from_the_start_are_updated() -> None:
-    assigned = datasets(lambda: [point()])
-    likelihood = Likelihood(assigned)
+    datasets = create_datasets(lambda: [point()])
+    likelihood = Likelihood(datasets)
     for distance in (0.15, 0.3, 0.45):
         x = move_sources(likelihood, distance)
-        ours = likelihood.stat(x)
+        actual = likelihood.stat(x)
         likelihood.space.set(x)
-        # at 0.07 deg, a PSF that varies by 40 % over 1 deg differs by 3 %
-        assert ours == pytest.approx(stat_of_new_assignment(assigned), abs=1)
+        # the PSF varies by 40 % over 1 deg, and so differs by 3 % at a distance of 0.07 deg
+        assert actual == pytest.approx(stat_of_new_assignment(datasets), abs=1)
         values = likelihood.datasets[0].contributions[1].positions.values_at((2, -3))
         assert np.isfinite(values).all()
 
 
 def test_source_can_leave_the_map_and_return() -> None:
-    likelihood = Likelihood(datasets(lambda: [point()]))
-    start = likelihood.frozen[likelihood.space.free]
-    before = likelihood.stat(start)
+    likelihood = Likelihood(create_datasets(lambda: [point()]))
+    start = likelihood.initial_state[likelihood.space.free]
+    stat_at_start = likelihood.stat(start)
     x = move_sources(likelihood, 5.0)
     stat_outside = likelihood.stat(x)
-    assert likelihood.stat(start) == before
+    assert likelihood.stat(start) == stat_at_start
     assert likelihood.refresh(x)
     assert likelihood.stat(x) == stat_outside
     assert likelihood.refresh(start)
-    assert likelihood.stat(start) == before
+    assert likelihood.stat(start) == stat_at_start
 
 
-class OwnSkyModel(SkyModel):
-    """A class of a third party, so that it is compared with gammapy."""
+class UserSkyModel(SkyModel):
+    """A class of a third party, whose predicted counts are compared with gammapy."""
 
 
 def test_models_evaluated_by_gammapy_are_refreshed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("skyred.likelihood.cross_check.AGREEMENT", -1.0)  # comparisons always fail
+    # the comparison always fails
+    monkeypatch.setattr("skyred.likelihood.cross_check.TOLERANCE", -1.0)
 
     def models() -> list[SkyModel]:
         model = point()
-        return [OwnSkyModel(model.spectral_model, model.spatial_model, name="own")]
+        return [UserSkyModel(model.spectral_model, model.spatial_model, name="own")]
 
-    assigned = datasets(models)
+    datasets = create_datasets(models)
     with pytest.warns(match="differ"):
-        likelihood = Likelihood(assigned)
+        likelihood = Likelihood(datasets)
     assert likelihood.notes
-    for distance in MOVES[1:]:
+    for distance in DISTANCES[1:]:
         x = move_sources(likelihood, distance)
         assert likelihood.refresh(x)
         assert not likelihood.refresh(x)
-        ours = likelihood.stat(x)
+        actual = likelihood.stat(x)
         likelihood.space.set(x)
-        assert ours == pytest.approx(stat_of_new_assignment(assigned), rel=EXACT, abs=CONVOLVED)
+        assert actual == pytest.approx(stat_of_new_assignment(datasets), rel=EXACT, abs=FLOAT32)
 
 
 def test_dataset_evaluated_by_gammapy_is_refreshed() -> None:
-    assigned = datasets(lambda: [point()])
-    assigned[0].mask_safe.data = assigned[0].mask_safe.data.astype(float)
-    assigned[0].stat_type = "cash_weighted"
-    likelihood = Likelihood(assigned)
+    datasets = create_datasets(lambda: [point()])
+    datasets[0].mask_safe.data = datasets[0].mask_safe.data.astype(float)
+    datasets[0].stat_type = "cash_weighted"
+    likelihood = Likelihood(datasets)
     assert likelihood.notes
-    for distance in MOVES[1:]:
+    for distance in DISTANCES[1:]:
         x = move_sources(likelihood, distance)
         assert likelihood.refresh(x)
-        ours = likelihood.stat(x)
+        actual = likelihood.stat(x)
         likelihood.space.set(x)
-        assert ours == pytest.approx(stat_of_new_assignment(assigned), rel=EXACT, abs=CONVOLVED)
+        assert actual == pytest.approx(stat_of_new_assignment(datasets), rel=EXACT, abs=FLOAT32)
 
 
 def test_objective_has_the_refresh() -> None:
-    likelihood = Likelihood(datasets(lambda: [point()]))
+    likelihood = Likelihood(create_datasets(lambda: [point()]))
     objective = build_objective(likelihood)
     assert objective.refresh is not None
     assert not objective.refresh(objective.start)

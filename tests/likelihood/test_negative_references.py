@@ -1,4 +1,4 @@
-"""Fluxes with a reference model that is negative, changes sign with energy, or is zero."""
+"""Fluxes with a reference model that is negative or zero, or changes sign with energy."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def power_law(amplitude: float, index: float = 2.3) -> PowerLawSpectralModel:
 
 
 def with_model(spectral: Any, *datasets: Any) -> Datasets:
-    modelled = Datasets(list(datasets) or [small.spectrum_on_off()])
-    modelled.models = [SkyModel(spectral, name="crab")]
-    return modelled
+    all_datasets = Datasets(list(datasets) or [small.spectrum_on_off()])
+    all_datasets.models = [SkyModel(spectral, name="crab")]
+    return all_datasets
 
 
 def points(spectral: Any, edges: u.Quantity = EDGES, **options: Any) -> FluxPoints:
@@ -67,7 +67,7 @@ def assert_same_fluxes(
 class SignChange(SpectralModel):
     """A spectrum that is positive in the first bin, and negative in the last.
 
-    Its integral is exact; gammapy's numerical one fails where the sign changes.
+    The integral is analytical, since gammapy's numerical integral fails if the sign changes.
     """
 
     tag = ("SignChange", "sign-change")
@@ -85,7 +85,7 @@ class SignChange(SpectralModel):
 
 
 class TestReference:
-    def test_positive_spectrum_is_the_reference(self) -> None:
+    def test_positive_spectrum_is_its_own_reference(self) -> None:
         spectral = power_law(1e-12)
         assert positive_spectrum(spectral, EDGES) is spectral
 
@@ -134,7 +134,7 @@ class TestFluxPoints:
 
     def test_bin_with_a_sign_change_has_no_flux_point(self) -> None:
         datasets = with_model(SignChange())
-        # without energy dispersion, so that the counts of a bin are due to its flux
+        # without energy dispersion, so that the counts of a bin depend only on the flux in it
         datasets[0].edisp = None
         with pytest.warns(SkyredWarning, match="no flux point .* changes sign in the bin"):
             flux_points = skyred.flux_points(datasets, "crab", EDGES, selection_optional=OPTIONAL)
@@ -165,10 +165,10 @@ class TestFluxPoints:
         datasets[0].__class__ = UnknownDataset
         optional = ["errn-errp", "ul"]
         with pytest.warns(SkyredWarning, match="estimated by gammapy"):
-            ours = skyred.flux_points(datasets, "crab", EDGES, selection_optional=optional)
+            actual = skyred.flux_points(datasets, "crab", EDGES, selection_optional=optional)
         expected = points(power_law(1e-12))
         for name in ("dnde", "dnde_ul", "dnde_errn", "dnde_errp", "flux_ul"):
-            pair = (getattr(flux_points, name).data for flux_points in (ours, expected))
+            pair = (getattr(flux_points, name).data for flux_points in (actual, expected))
             np.testing.assert_allclose(*pair, rtol=1e-3, atol=1e-16, err_msg=name)
 
     def test_fluxes_with_other_free_parameters_do_not_depend_on_the_sign(self) -> None:
@@ -202,14 +202,14 @@ class TestFluxPoints:
 
 
 class TestFiles:
-    def test_flux_points_read_back(self, tmp_path: Path) -> None:
+    def test_flux_points_can_be_read_back(self, tmp_path: Path) -> None:
         flux, model = points(power_law(-1e-12)), SkyModel(power_law(-1e-12), name="crab")
         product = FluxPointsProduct("fp", flux, model)
         product.write(tmp_path)
         path = tmp_path / "fp.fits"
         assert_same_fluxes(flux, FluxPointsProduct.read(tmp_path, "fp", model_list(model)).flux)
         assert_same_fluxes(flux, FluxPoints.read(path, reference_model=flux.reference_model))
-        # without a model gammapy interpolates the reference fluxes, which is exact only for dnde
+        # without a model, gammapy interpolates the reference fluxes: only dnde is exact
         plain = FluxPoints.read(path)
         for name in ("dnde", "dnde_ul", "dnde_errn", "sqrt_ts"):
             pair = (getattr(flux_points, name).data for flux_points in (plain, flux))
@@ -219,12 +219,12 @@ class TestFiles:
         model = SkyModel(power_law(-1e-12), name="crab")
         flux = points(power_law(-1e-12))
         maps = {"norm": flux.norm * -1, "norm_err": flux.norm_err * -1}
-        old = FluxPoints.from_maps(maps, "likelihood", model)
-        FluxPointsProduct("old", old, model).write(tmp_path)
-        read = FluxPointsProduct.read(tmp_path, "old", model_list(model)).flux
-        np.testing.assert_allclose(read.dnde.data, flux.dnde.data, rtol=1e-6)
+        negative = FluxPoints.from_maps(maps, "likelihood", model)
+        FluxPointsProduct("fp", negative, model).write(tmp_path)
+        read_back = FluxPointsProduct.read(tmp_path, "fp", model_list(model)).flux
+        np.testing.assert_allclose(read_back.dnde.data, flux.dnde.data, rtol=1e-6)
 
-    def test_light_curve_reads_back(self, tmp_path: Path) -> None:
+    def test_light_curve_can_be_read_back(self, tmp_path: Path) -> None:
         curves = []
         for amplitude in (-1e-12, 1e-12):
             datasets = with_model(power_law(amplitude))
@@ -235,8 +235,8 @@ class TestFiles:
 
         table = details_table(curves[0], with_model(power_law(-1e-12)))
         LightCurveProduct("lc", curves[0].flux, table, model).write(tmp_path)
-        read = LightCurveProduct.read(tmp_path, "lc", model_list(model))
-        assert_same_fluxes(curves[0].flux, read.flux)
+        read_back = LightCurveProduct.read(tmp_path, "lc", model_list(model))
+        assert_same_fluxes(curves[0].flux, read_back.flux)
 
 
 def model_list(model: SkyModel) -> Any:

@@ -1,4 +1,4 @@
-"""Datasets and models that cannot be compiled have a note, and are evaluated by gammapy."""
+"""Datasets and models that cannot be compiled are evaluated by gammapy, with a note."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ from gammapy.modeling.models import (
     TemplateSpectralModel,
 )
 
-from every_shape import SPATIAL
-from every_spectrum import power_law
-from side_by_side import assert_agrees_with_gammapy, with_models
+from likelihood_comparison import assert_agrees_with_gammapy, with_models
 from skyred.likelihood import Likelihood, objective_of
 from small_datasets import (
     CRAB,
@@ -34,6 +32,8 @@ from small_datasets import (
     spectrum_dataset,
     spectrum_on_off,
 )
+from spatial_models import SPATIAL
+from spectral_models import power_law
 
 SHAPES = {name: make for kinds in SPATIAL.values() for name, make in kinds.items()}
 
@@ -43,13 +43,13 @@ def star(shape: str | None = "point") -> SkyModel:
     return SkyModel(power_law(), spatial, name="star")
 
 
-class MyMapDataset(MapDataset):
+class UserMapDataset(MapDataset):
     """A dataset of a third party, which skyred cannot compile."""
 
-    tag = "MyMapDataset"
+    tag = "UserMapDataset"
 
 
-def weighted() -> Any:
+def weighted_map() -> Any:
     dataset = map_dataset()
     dataset.stat_type = "cash_weighted"
     weights = np.linspace(0, 1, dataset.counts.data.size).reshape(dataset.counts.data.shape)
@@ -60,22 +60,21 @@ def weighted() -> Any:
 
 def third_party_dataset() -> Any:
     dataset = map_dataset()
-    parts = {name: getattr(dataset, name) for name in ("counts", "exposure", "background", "psf",
-             "edisp", "mask_safe", "gti", "name")}  # fmt: skip
-    return MyMapDataset(**parts)
+    names = ("counts", "exposure", "background", "psf", "edisp", "mask_safe", "gti", "name")
+    return UserMapDataset(**{name: getattr(dataset, name) for name in names})
 
 
-def reco_psf() -> Any:
+def map_with_reco_psf() -> Any:
     dataset = map_dataset()
     dataset.psf = RecoPSFMap.from_gauss(ENERGY, sigma=[0.1, 0.08, 0.06] * u.deg)
     return dataset
 
 
-def distributed() -> Any:
+def distribution_points() -> Any:
     return FluxPointsDataset(data=flux_points().data, name="points", stat_type="distrib")
 
 
-def profiled() -> Any:
+def profile_points() -> Any:
     energy = np.geomspace(0.7, 20, 5) * u.TeV
     norm = np.linspace(0.2, 3, 9)
     table = Table(
@@ -95,10 +94,10 @@ def profiled() -> Any:
 
 
 NOT_COMPILABLE: dict[str, tuple[Callable[[], Any], str]] = {
-    "weighted": (weighted, "its statistic is 'cash_weighted'"),
-    "third-party": (third_party_dataset, "MyMapDataset is a class that skyred does not support"),
-    "distributed": (distributed, "its statistic is 'distrib'"),
-    "profiled": (profiled, "its statistic is 'profile'"),
+    "weighted": (weighted_map, "its statistic is 'cash_weighted'"),
+    "third-party": (third_party_dataset, "UserMapDataset is a class that skyred does not support"),
+    "distribution": (distribution_points, "its statistic is 'distrib'"),
+    "profile": (profile_points, "its statistic is 'profile'"),
 }
 
 
@@ -123,12 +122,12 @@ def test_flux_points_of_a_template_are_evaluated_by_gammapy() -> None:
 
 
 @pytest.mark.parametrize("shape", ["point", "gauss", "const"])
-def test_source_with_psf_in_reconstructed_energy_is_evaluated_by_gammapy(shape: str) -> None:
+def test_source_with_psf_by_reconstructed_energy_is_evaluated_by_gammapy(shape: str) -> None:
     def models() -> list[Any]:
         return [star(shape), FoVBackgroundModel("map")]
 
     likelihood = assert_agrees_with_gammapy(
-        with_models(lambda: [reco_psf()], models), 3, notes=True
+        with_models(lambda: [map_with_reco_psf()], models), 3, notes=True
     )
     assert likelihood.notes == (
         "star in map is evaluated by gammapy: the PSF depends on reconstructed energy",
@@ -136,7 +135,7 @@ def test_source_with_psf_in_reconstructed_energy_is_evaluated_by_gammapy(shape: 
     assert not likelihood.exact
 
 
-@pytest.mark.parametrize("dataset", [map_dataset, reco_psf])
+@pytest.mark.parametrize("dataset", [map_dataset, map_with_reco_psf])
 def test_source_without_parameters_agrees_with_gammapy(dataset: Callable[[], Any]) -> None:
     def models() -> list[Any]:
         spectral = TemplateSpectralModel(
@@ -167,15 +166,15 @@ def test_healpix_dataset_is_evaluated_by_gammapy() -> None:
 
     def dataset() -> Any:
         geom = HpxGeom.create(nside=64, axes=[ENERGY], region="DISK(83.633,22.014,5)", frame="icrs")
-        healpix = MapDataset.create(
+        dataset = MapDataset.create(
             geom, energy_axis_true=ENERGY.copy(name="energy_true"), name="map"
         )
-        healpix.background.data += 0.3
-        healpix.counts.data += 1
-        healpix.exposure.data += 1e13
-        healpix.psf = healpix.edisp = None
-        healpix.mask_safe.data[...] = True
-        return healpix
+        dataset.background.data += 0.3
+        dataset.counts.data += 1
+        dataset.exposure.data += 1e13
+        dataset.psf = dataset.edisp = None
+        dataset.mask_safe.data[...] = True
+        return dataset
 
     likelihood = assert_agrees_with_gammapy(
         with_models(lambda: [dataset()], lambda: [star()]), 1, notes=True
@@ -183,17 +182,17 @@ def test_healpix_dataset_is_evaluated_by_gammapy() -> None:
     assert "its maps are HEALPix" in likelihood.notes[0]
 
 
-@pytest.mark.parametrize("move", [0.3, 2.0, 0.0])
-def test_source_evaluated_by_gammapy_can_leave_the_map_and_return(move: float) -> None:
-    # gammapy never updates a source that left the map
-    for dataset in (third_party_dataset, reco_psf):
+@pytest.mark.parametrize("shift", [0.3, 2.0, 0.0])
+def test_source_evaluated_by_gammapy_can_leave_the_map_and_return(shift: float) -> None:
+    # gammapy alone would never update a source that has left the map
+    for dataset in (third_party_dataset, map_with_reco_psf):
         make = with_models(lambda create=dataset: [create()], lambda: [star()])
         likelihood = Likelihood(make())
-        x = likelihood.frozen[likelihood.space.free]
+        x = likelihood.initial_state[likelihood.space.free]
         expected = likelihood.stat(x)
-        moved = x.copy()
-        moved[likelihood.space.names().index("star.spatial.lat_0")] += move
-        likelihood.stat(moved)
+        shifted = x.copy()
+        shifted[likelihood.space.names().index("star.spatial.lat_0")] += shift
+        likelihood.stat(shifted)
         assert likelihood.stat(x) == pytest.approx(expected, abs=1e-3)
 
 
@@ -205,8 +204,8 @@ def test_compiled_datasets_have_no_notes() -> None:
     assert likelihood.exact
 
 
-def test_objective_has_notes_and_no_incomplete_derivatives() -> None:
-    objective = objective_of(with_models(lambda: [weighted()], lambda: [star()])())
+def test_objective_has_notes_but_no_derivatives() -> None:
+    objective = objective_of(with_models(lambda: [weighted_map()], lambda: [star()])())
     assert "cash_weighted" in objective.notes[0]
     assert objective.gradient(objective.start) is None
     assert objective.fisher(objective.start) is None

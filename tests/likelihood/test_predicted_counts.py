@@ -1,4 +1,4 @@
-"""Predicted counts agree with gammapy's `Dataset.npred`, with the background of on-off data."""
+"""Predicted counts, with the background of on-off data, agree with gammapy's `Dataset.npred`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import plain_gammapy as plain
 import small_datasets as small
 from skyred.likelihood import Likelihood
 
-CONVOLVED = 1e-6  # relative to the maximum: float32
+CONVOLUTION_TOLERANCE = 1e-6  # relative to the maximum; gammapy convolves in float32
 
 
 @pytest.mark.parametrize(
@@ -23,23 +23,23 @@ CONVOLVED = 1e-6  # relative to the maximum: float32
 def test_predicted_counts_agree_with_gammapy_inside_and_outside_the_mask(
     make: Callable[..., Any], factor: float
 ) -> None:
-    dataset = make("d")
+    dataset = make("data")
     dataset.mask_safe.data[0] = False
     datasets = Datasets([dataset])
     datasets.models = [plain.models()["crab"].copy(name="crab")]
     datasets.models["crab"].spectral_model.amplitude.value *= factor
     likelihood = Likelihood(datasets)
-    ours = likelihood.npred(likelihood.frozen[likelihood.space.free])["d"]
+    actual = likelihood.npred(likelihood.initial_state[likelihood.space.free])["data"]
     expected = dataset.npred().data
-    assert ours == pytest.approx(expected, abs=CONVOLVED * np.max(expected))
+    assert actual == pytest.approx(expected, abs=CONVOLUTION_TOLERANCE * np.max(expected))
 
 
 def test_predicted_counts_of_on_off_data_include_the_background() -> None:
-    dataset = small.spectrum_on_off("d")
+    dataset = small.spectrum_on_off("data")
     datasets = Datasets([dataset])
     datasets.models = [plain.models()["crab"].copy(name="crab")]
     likelihood = Likelihood(datasets)
-    npred = likelihood.npred(likelihood.frozen[likelihood.space.free])["d"]
+    npred = likelihood.npred(likelihood.initial_state[likelihood.space.free])["data"]
     signal = dataset.npred_signal().data
     background = dataset.npred_background().data
     assert background.sum() > 1

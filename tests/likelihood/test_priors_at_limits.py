@@ -1,4 +1,4 @@
-"""Priors of parameters at their limits: values and errors are those of the limits."""
+"""Edges of uniform priors have the same effect as limits of parameters."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from gammapy.datasets import Datasets
 from gammapy.modeling.models import GaussianPrior, LogUniformPrior, Prior, UniformPrior
 
 import skyred
-from fits_side_by_side import map_with_source
+from fit_comparison import map_with_source
 
-LOW, HIGH = 1e-12, 3e-11  # limits of the amplitude, whose best value without limits is 4.4e-11
+# limits of the amplitude; without them, the best value is 4.4e-11
+LOW, HIGH = 1e-12, 3e-11
 
 
 def with_limited_amplitude(prior: Prior | None = None) -> Datasets:
+    """Return datasets with a prior of the amplitude, or with limits."""
     datasets = map_with_source()
     amplitude = datasets.models["point"].spectral_model.amplitude
     amplitude.prior = prior
@@ -22,12 +24,10 @@ def with_limited_amplitude(prior: Prior | None = None) -> Datasets:
     return datasets
 
 
-@pytest.mark.parametrize("kind", [UniformPrior, LogUniformPrior])
-def test_edge_of_a_uniform_prior_is_a_limit(kind: type[Prior]) -> None:
-    expected, datasets = (
-        skyred.fit(with_limited_amplitude()),
-        with_limited_amplitude(kind(min=LOW, max=HIGH)),
-    )
+@pytest.mark.parametrize("prior_class", [UniformPrior, LogUniformPrior])
+def test_edge_of_a_uniform_prior_is_a_limit(prior_class: type[Prior]) -> None:
+    expected = skyred.fit(with_limited_amplitude())
+    datasets = with_limited_amplitude(prior_class(min=LOW, max=HIGH))
     result = skyred.fit(datasets)
     assert result.success, result.message
     assert result.at_limit == expected.at_limit == ("point.spectral.amplitude",)

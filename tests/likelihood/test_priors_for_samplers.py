@@ -1,7 +1,7 @@
 """Priors for samplers: the transformation of the unit cube matches the prior density.
 
-For any prior, -2 log of the density of transformed values, plus the rest of the prior in the
-sampled statistic, must be the statistic of the prior, except for a constant.
+For any prior, -2 log of the density of transformed values, plus the part of the prior that is
+left in the sampled statistic, must be the statistic of the prior, except for a constant.
 """
 
 from __future__ import annotations
@@ -35,9 +35,11 @@ PRIORS = {
 }
 
 
-def objective_with(prior, limits=(np.nan, np.nan), linked=False):
-    models = [SkyModel(PowerLawSpectralModel(index=2.3, amplitude="4e-11 cm-2 s-1 TeV-1"), name=n)
-              for n in ("a", "b")[: 2 if linked else 1]]  # fmt: skip
+def create_objective(prior, limits=(np.nan, np.nan), linked=False):
+    models = [
+        SkyModel(PowerLawSpectralModel(index=2.3, amplitude="4e-11 cm-2 s-1 TeV-1"), name=name)
+        for name in ("a", "b")[: 2 if linked else 1]
+    ]
     index = models[0].spectral_model.index
     index.prior, index.min, index.max = prior, *limits
     for model in models:
@@ -49,7 +51,7 @@ def objective_with(prior, limits=(np.nan, np.nan), linked=False):
 
 
 def prior_differences(objective):
-    """Yield differences between both forms of the prior, which must be constant."""
+    """Yield the differences between the two forms of the prior, which must be constant."""
     for q in CUBE:
         low, x, high = (objective.transform([q + side])[0] for side in (-STEP, 0, STEP))
         density = 2 * STEP / (high - low)
@@ -62,21 +64,20 @@ def prior_differences(objective):
 @pytest.mark.parametrize("limits", [(np.nan, np.nan), (2.0, np.nan), (1.5, 3.0)])
 @pytest.mark.parametrize("linked", [False, True])
 def test_transformation_and_sampled_stat_agree_with_the_prior(prior, limits, linked):
-    objective = objective_with(prior, limits, linked)
-    remainders = np.array(list(prior_differences(objective)))
-    # differences with steps of 1e-4 are accurate to 1e-6, except at the maximum of Laplace's
-    assert np.median(np.abs(remainders - np.median(remainders))) < 1e-6
+    objective = create_objective(prior, limits, linked)
+    differences = np.array(list(prior_differences(objective)))
+    # finite differences are accurate to 1e-6, except at the maximum of the Laplace distribution
+    assert np.median(np.abs(differences - np.median(differences))) < 1e-6
     low, high = limits
     x = np.array([objective.transform([q])[0] for q in CUBE])
-    if not isinstance(
-        prior, (UniformPrior, LogUniformPrior)
-    ):  # gammapy also treats these as limits
+    # gammapy also uses uniform priors as limits
+    if not isinstance(prior, (UniformPrior, LogUniformPrior)):
         assert np.all(x >= np.nan_to_num(low, nan=-np.inf))
         assert np.all(x <= np.nan_to_num(high, nan=np.inf))
 
 
 @pytest.mark.parametrize(
-    ("prior", "law"),
+    ("prior", "distribution"),
     [
         (PRIORS["gaussian"], stats.norm(2.4, 0.3)),
         (PRIORS["uniform"], stats.uniform(1, 3)),
@@ -85,14 +86,14 @@ def test_transformation_and_sampled_stat_agree_with_the_prior(prior, limits, lin
     ],
     ids=["gaussian", "uniform", "log-uniform", "laplace"],
 )
-def test_quantiles_agree_with_the_distribution(prior, law):
-    objective = objective_with(prior)
+def test_quantiles_agree_with_the_distribution(prior, distribution):
+    objective = create_objective(prior)
     quantiles = [objective.transform([q])[0] for q in CUBE]
-    assert quantiles == pytest.approx(law.ppf(CUBE), rel=1e-12)
+    assert quantiles == pytest.approx(distribution.ppf(CUBE), rel=1e-12)
 
 
-def test_negligible_prior_between_limits_is_in_the_sampled_stat():
-    objective = objective_with(GaussianPrior(mu=0, sigma=0.1), (2.0, 3.0))
+def test_prior_that_is_negligible_between_limits_is_in_the_sampled_stat():
+    objective = create_objective(GaussianPrior(mu=0, sigma=0.1), (2.0, 3.0))
     assert objective.transform([0.5]).tolist() == [2.5]
     difference = objective.sampled_stat([2.5]) - objective([2.5])
     assert difference == pytest.approx(-2 * stats.norm(0, 0.1).logpdf(2.5))

@@ -1,4 +1,4 @@
-"""`PsfLookup` against `PSFMap.get_psf_kernel`: the same kernels."""
+"""`PsfLookup` returns the same kernels as gammapy's `PSFMap.get_psf_kernel`."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from gammapy.makers.utils import make_psf_map
 from gammapy.maps import Map, MapAxis, WcsGeom
 
 import small_datasets as small
-from points_side_by_side import sources
-from side_by_side import assert_agrees_with_gammapy
+from flux_points_comparison import sources
+from likelihood_comparison import assert_agrees_with_gammapy
 from skyred.likelihood.psf import PsfLookup
 
-CLOSE = 1e-6  # relative to the maximum: the same operations in another order
+TOLERANCE = 1e-6  # relative to the maximum; the operations are in another order
 
 
 def assert_same_kernel(psf: PSFMap, geom: WcsGeom, position: SkyCoord | None) -> None:
-    ours = PsfLookup(psf).get_psf_kernel(position, geom, PSF_CONTAINMENT).psf_kernel_map
-    theirs = psf.get_psf_kernel(geom, position, containment=PSF_CONTAINMENT).psf_kernel_map
-    assert ours.data.shape == theirs.data.shape
-    assert np.abs(ours.data - theirs.data).max() < CLOSE * theirs.data.max()
-    assert ours.geom.axes == theirs.geom.axes
-    assert ours.geom.pixel_scales.to_value("deg") == pytest.approx(
-        theirs.geom.pixel_scales.to_value("deg")
+    actual = PsfLookup(psf).get_psf_kernel(position, geom, PSF_CONTAINMENT).psf_kernel_map
+    expected = psf.get_psf_kernel(geom, position, containment=PSF_CONTAINMENT).psf_kernel_map
+    assert actual.data.shape == expected.data.shape
+    assert np.abs(actual.data - expected.data).max() < TOLERANCE * expected.data.max()
+    assert actual.geom.axes == expected.geom.axes
+    assert actual.geom.pixel_scales.to_value("deg") == pytest.approx(
+        expected.geom.pixel_scales.to_value("deg")
     )
 
 
 def positions_on_map(geom: WcsGeom) -> list[SkyCoord]:
-    """Return the centre of a map, and positions inside, at its corner and outside."""
+    """Return positions at the centre of a map, inside, at a corner, and outside."""
     height, width = geom.data_shape[-2:]
     pixels = [(width / 2, height / 2), (3.3, 5.8), (-0.4, -0.4), (width + 4, height / 3)]
     return [SkyCoord(geom.to_image().pix_to_coord(pair)[0], geom.to_image().pix_to_coord(pair)[1],
@@ -53,38 +53,42 @@ def positions_on_map(geom: WcsGeom) -> list[SkyCoord]:
 def test_kernels_in_any_projection_agree_with_gammapy(
     frame: str, proj: str, lonlat: tuple[float, float], varying: bool
 ) -> None:
-    image = small.image(frame, proj, lonlat)
+    image = small.image_geom(frame, proj, lonlat)
     psf = small.psf_map(image, varying)
     for position in positions_on_map(image):
-        assert_same_kernel(psf, image.to_cube([small.TRUE]), position)
+        assert_same_kernel(psf, image.to_cube([small.ENERGY_TRUE]), position)
 
 
 @pytest.mark.parametrize("pixel", [0.02, 0.03, 0.1, 0.4])
 def test_kernels_for_any_pixel_size_agree_with_gammapy(pixel: float) -> None:
     image = WcsGeom.create(skydir=small.centre(), width=1.2, binsz=pixel, frame="icrs", proj="TAN")
-    psf = small.psf_map(small.image(), varying=True)
-    assert_same_kernel(psf, image.to_cube([small.TRUE]), small.centre())
+    psf = small.psf_map(small.image_geom(), varying=True)
+    assert_same_kernel(psf, image.to_cube([small.ENERGY_TRUE]), small.centre())
 
 
 def test_kernels_for_rectangular_pixels_agree_with_gammapy() -> None:
     image = WcsGeom.create(skydir=small.centre(), npix=(20, 30), binsz=(0.05, 0.03), frame="icrs")
-    psf = small.psf_map(small.image(), varying=True)
-    assert_same_kernel(psf, image.to_cube([small.TRUE]), small.centre())
+    psf = small.psf_map(small.image_geom(), varying=True)
+    assert_same_kernel(psf, image.to_cube([small.ENERGY_TRUE]), small.centre())
 
 
-def test_maker_can_be_reused_for_positions_in_any_order() -> None:
-    image = small.image()
-    psf, geom = small.psf_map(image, varying=True), image.to_cube([small.TRUE])
-    maker = PsfLookup(psf)
+def test_lookup_can_be_reused_for_positions_in_any_order() -> None:
+    image = small.image_geom()
+    psf, geom = small.psf_map(image, varying=True), image.to_cube([small.ENERGY_TRUE])
+    lookup = PsfLookup(psf)
     for position in [*positions_on_map(geom), *reversed(positions_on_map(geom))]:
-        ours = maker.get_psf_kernel(position, geom, PSF_CONTAINMENT).psf_kernel_map.data
-        theirs = psf.get_psf_kernel(geom, position, containment=PSF_CONTAINMENT).psf_kernel_map.data
-        assert ours == pytest.approx(theirs, abs=float(CLOSE * theirs.max()))
+        actual = lookup.get_psf_kernel(position, geom, PSF_CONTAINMENT).psf_kernel_map.data
+        expected = psf.get_psf_kernel(
+            geom, position, containment=PSF_CONTAINMENT
+        ).psf_kernel_map.data
+        assert actual == pytest.approx(expected, abs=float(TOLERANCE * expected.max()))
 
 
 def test_default_position_is_the_centre() -> None:
     assert_same_kernel(
-        small.psf_map(small.image(), True), small.image().to_cube([small.TRUE]), None
+        small.psf_map(small.image_geom(), True),
+        small.image_geom().to_cube([small.ENERGY_TRUE]),
+        None,
     )
 
 
@@ -95,7 +99,9 @@ def test_psf_with_other_energies_than_the_exposure_agrees_with_gammapy(nbin: int
 
     def make() -> Datasets:
         dataset = small.map_dataset()
-        dataset.psf = PSFMap.from_gauss(axis, sigma="0.08 deg", geom=small.image().to_binsz(0.25))
+        dataset.psf = PSFMap.from_gauss(
+            axis, sigma="0.08 deg", geom=small.image_geom().to_binsz(0.25)
+        )
         datasets = Datasets([dataset])
         datasets.models = [sources()["hard"], sources()["steep"]]
         return datasets
@@ -106,19 +112,19 @@ def test_psf_with_other_energies_than_the_exposure_agrees_with_gammapy(nbin: int
 def test_psf_of_one_energy_agrees_with_gammapy() -> None:
     axis = MapAxis.from_energy_edges([0.5, 20] * u.TeV, name="energy_true")
     psf = PSFMap.from_gauss(axis, sigma="0.08 deg")
-    assert_same_kernel(psf, small.image().to_cube([axis]), small.centre())
+    assert_same_kernel(psf, small.image_geom().to_cube([axis]), small.centre())
 
 
 def king_tables(rad: MapAxis) -> PSF3D:
-    """Return a PSF3D with a Gaussian core and a wide tail, wider at larger offsets."""
+    """Return a PSF with a Gaussian core and a King tail, which are wider at larger offsets."""
     offset = MapAxis.from_edges([0, 0.5, 1, 2], unit="deg", name="offset")
     distance = rad.center.to_value("deg")[None, None, :]
     core = 0.05 * (1 + offset.center.to_value("deg"))[None, :, None]
-    core = core * (small.TRUE.center.to_value("TeV") ** -0.2)[:, None, None]
+    core = core * (small.ENERGY_TRUE.center.to_value("TeV") ** -0.2)[:, None, None]
     shape = np.exp(-0.5 * (distance / core) ** 2) + 0.05 * (1 + (distance / core) ** 2) ** -2
     area = np.pi * np.diff(rad.edges.to_value("rad") ** 2)
     data = shape / (shape * area).sum(axis=-1, keepdims=True)
-    return PSF3D(axes=[small.TRUE, offset, rad], data=data, unit="sr-1")
+    return PSF3D(axes=[small.ENERGY_TRUE, offset, rad], data=data, unit="sr-1")
 
 
 @pytest.mark.parametrize(
@@ -132,15 +138,15 @@ def king_tables(rad: MapAxis) -> PSF3D:
 def test_tables_on_any_rad_axis_agree_with_gammapy(edges: np.ndarray) -> None:
     rad = MapAxis.from_edges(edges, unit="deg", name="rad")
     pointing = small.centre().directional_offset_by(30 * u.deg, 0.3 * u.deg)
-    coarse = small.image().to_binsz(0.2).to_cube([rad, small.TRUE])
-    psf = make_psf_map(king_tables(rad), pointing, coarse)
-    for position in positions_on_map(small.image()):
-        assert_same_kernel(psf, small.image().to_cube([small.TRUE]), position)
+    coarse_geom = small.image_geom().to_binsz(0.2).to_cube([rad, small.ENERGY_TRUE])
+    psf = make_psf_map(king_tables(rad), pointing, coarse_geom)
+    for position in positions_on_map(small.image_geom()):
+        assert_same_kernel(psf, small.image_geom().to_cube([small.ENERGY_TRUE]), position)
 
 
-def half_valid() -> PSFMap:
-    """Return a PSF without exposure and values in its eastern half."""
-    psf = small.psf_map(small.image(), varying=True)
+def psf_without_eastern_half() -> PSFMap:
+    """Return a PSF that is zero, with zero exposure, in its eastern half."""
+    psf = small.psf_map(small.image_geom(), varying=True)
     geom = psf.psf_map.geom.squash("rad")
     psf.exposure_map = Map.from_geom(geom, data=1e10, unit="cm2 s")
     psf.exposure_map.data[..., :2] = 0
@@ -148,20 +154,22 @@ def half_valid() -> PSFMap:
     return psf
 
 
-def test_nearest_valid_irfs_are_used_as_by_gammapy() -> None:
-    for position in positions_on_map(small.image()):
-        assert_same_kernel(half_valid(), small.image().to_cube([small.TRUE]), position)
+def test_nearest_valid_irfs_are_used_as_in_gammapy() -> None:
+    for position in positions_on_map(small.image_geom()):
+        assert_same_kernel(
+            psf_without_eastern_half(), small.image_geom().to_cube([small.ENERGY_TRUE]), position
+        )
 
 
 def test_kernels_without_psf_are_empty_as_in_gammapy() -> None:
-    psf = small.psf_map(small.image())
+    psf = small.psf_map(small.image_geom())
     psf.psf_map.data[0] = 0
-    assert_same_kernel(psf, small.image().to_cube([small.TRUE]), small.centre())
+    assert_same_kernel(psf, small.image_geom().to_cube([small.ENERGY_TRUE]), small.centre())
 
 
-def test_kernels_with_a_given_radius_agree_with_gammapy() -> None:
-    psf, geom = small.psf_map(small.image()), small.image().to_cube([small.TRUE])
-    ours = PsfLookup(psf).get_psf_kernel(small.centre(), geom, PSF_CONTAINMENT, 0.3 * u.deg)
-    theirs = psf.get_psf_kernel(geom, small.centre(), max_radius=0.3 * u.deg)
-    assert ours.data.shape == theirs.data.shape
-    assert ours.data == pytest.approx(theirs.data, abs=float(CLOSE * theirs.data.max()))
+def test_kernels_with_a_maximum_radius_agree_with_gammapy() -> None:
+    psf, geom = small.psf_map(small.image_geom()), small.image_geom().to_cube([small.ENERGY_TRUE])
+    actual = PsfLookup(psf).get_psf_kernel(small.centre(), geom, PSF_CONTAINMENT, 0.3 * u.deg)
+    expected = psf.get_psf_kernel(geom, small.centre(), max_radius=0.3 * u.deg)
+    assert actual.data.shape == expected.data.shape
+    assert actual.data == pytest.approx(expected.data, abs=float(TOLERANCE * expected.data.max()))

@@ -17,9 +17,7 @@ from gammapy.modeling.models import (
 )
 from hypothesis import given, settings, strategies as st
 
-from every_shape import SPATIAL
-from every_spectrum import NORMS, SOURCES
-from side_by_side import assert_agrees_with_gammapy, draw_values
+from likelihood_comparison import assert_agrees_with_gammapy, draw_values
 from small_datasets import (
     CRAB,
     flux_points,
@@ -28,6 +26,8 @@ from small_datasets import (
     spectrum_dataset,
     spectrum_on_off,
 )
+from spatial_models import SPATIAL
+from spectral_models import NORMS, SOURCES
 
 SHAPES = {name: make for kinds in SPATIAL.values() for name, make in kinds.items()}
 SPECTRA = {name: make for kinds in SOURCES.values() for name, make in kinds.items()}
@@ -37,21 +37,37 @@ NO_POSITION = ("const", "template-nd")  # gammapy needs their radius in a region
 
 
 @attrs.frozen
-class Star:
-    """One random source, with its offset from the centre in tenths of a degree."""
+class Source:
+    """A random source.
+
+    Parameters
+    ----------
+    spectrum, shape : str
+        Keys of `SPECTRA` and `SHAPES`.
+    offset : tuple of int
+        Offset from the centre, in tenths of a degree.
+    frame : str
+        Frame of the position.
+    free : bool
+        Whether its spatial parameters are free.
+    dataset_indices : tuple of int
+        Datasets that contain the source; empty for all.
+    links : frozenset of str
+        Parameters that are linked to those of the first source.
+    """
 
     spectrum: str
     shape: str
     offset: tuple[int, int]
     frame: str
     free: bool
-    only: tuple[int, ...]
+    dataset_indices: tuple[int, ...]
     links: frozenset[str]
 
 
 @attrs.frozen
-class Sky:
-    """Random datasets and models as plain values, from which new objects can be created."""
+class Scenario:
+    """A description of random datasets and models, which `make` creates."""
 
     kinds: tuple[str, ...]
     psf: str
@@ -59,20 +75,21 @@ class Sky:
     background: str
     template: bool
     masks: int
-    stars: tuple[Star, ...]
+    sources: tuple[Source, ...]
 
     def make(self) -> Datasets:
+        """Return new datasets with new models."""
         datasets = Datasets(
             [self._masked(self._dataset(i, kind), i) for i, kind in enumerate(self.kinds)]
         )
-        stars = [self._star(index) for index in range(len(self.stars))]
-        _link(stars, self.stars)
-        datasets.models = [*stars, *self._extras(datasets)]
+        models = [self._model(index) for index in range(len(self.sources))]
+        _link(models, self.sources)
+        datasets.models = [*models, *self._background_models(datasets)]
         return datasets
 
     def _dataset(self, index: int, kind: str) -> Any:
         name, seed = f"{kind}-{index}", index
-        psf = self.psf != "none" and not any(star.shape in NO_POSITION for star in self.stars)
+        psf = self.psf != "none" and not any(source.shape in NO_POSITION for source in self.sources)
         makers: dict[str, Callable[[], Any]] = {
             "map": lambda: map_dataset(name, psf=self.psf, edisp=self.edisp, seed=seed),
             "spectrum": lambda: spectrum_dataset(name, psf=psf, seed=seed),
@@ -89,27 +106,34 @@ class Sky:
                 _set_mask(dataset, name, random)
         return dataset
 
-    def _star(self, index: int) -> SkyModel:
-        star = self.stars[index]
-        at = CRAB[0] + 0.1 * star.offset[0] + 0.017, CRAB[1] + 0.1 * star.offset[1] - 0.013
-        spatial = SHAPES[star.shape](at, star.frame)
+    def _model(self, index: int) -> SkyModel:
+        source = self.sources[index]
+        # away from pixel centres, where the likelihood is not smooth
+        lon, lat = (CRAB[i] + 0.1 * source.offset[i] + (0.017, -0.013)[i] for i in range(2))
+        spatial = SHAPES[source.shape]((lon, lat), source.frame)
         for parameter in spatial.parameters:
-            parameter.frozen = not star.free
-        names = [f"{self.kinds[i]}-{i}" for i in star.only if i < len(self.kinds)]
+            parameter.frozen = not source.free
+        names = [f"{self.kinds[i]}-{i}" for i in source.dataset_indices if i < len(self.kinds)]
         return SkyModel(
-            SPECTRA[star.spectrum](), spatial, name=f"star-{index}", datasets_names=names or None
+            SPECTRA[source.spectrum](),
+            spatial,
+            name=f"source-{index}",
+            datasets_names=names or None,
         )
 
-    def _extras(self, datasets: Datasets) -> list[Any]:
-        with_counts = [d for d in datasets if d.tag in ("MapDataset", "SpectrumDataset")]
+    def _background_models(self, datasets: Datasets) -> list[Any]:
+        tags = ("MapDataset", "SpectrumDataset")
+        with_counts = [dataset for dataset in datasets if dataset.tag in tags]
         models: list[Any] = []
         for dataset in with_counts if self.background != "none" else []:
             norm = FACTORS.get(self.background, PowerLawNormSpectralModel)()
-            norm.parameters[0].frozen = False  # also a tilt
+            norm.parameters[0].frozen = False  # including a tilt
             models.append(FoVBackgroundModel(dataset.name, spectral_model=norm))
-        for dataset in [d for d in with_counts if d.tag == "MapDataset" and self.template]:
-            part = dataset.background.cutout(dataset.counts.geom.center_skydir, width="0.6 deg")
-            models.append(TemplateNPredModel(part, name="more", datasets_names=[dataset.name]))
+        for dataset in [data for data in with_counts if data.tag == "MapDataset" and self.template]:
+            cutout = dataset.background.cutout(dataset.counts.geom.center_skydir, width="0.6 deg")
+            models.append(
+                TemplateNPredModel(cutout, name="template", datasets_names=[dataset.name])
+            )
             break
         return models
 
@@ -123,28 +147,28 @@ def _set_mask(dataset: Any, name: str, random: np.random.Generator) -> None:
     setattr(dataset, name, mask)
 
 
-def _link(models: list[SkyModel], stars: tuple[Star, ...]) -> None:
-    """Link parameters of sources to those of the first one if both have them."""
+def _link(models: list[SkyModel], sources: tuple[Source, ...]) -> None:
+    """Link parameters of sources to those of the first source, if it has the same parameters."""
     first = models[0]
-    for model, star in zip(models[1:], stars[1:], strict=True):
+    for model, source in zip(models[1:], sources[1:], strict=True):
         for part in ("spectral_model", "spatial_model"):
-            ours, theirs = getattr(model, part), getattr(first, part)
-            for name in star.links:
+            actual, expected = getattr(model, part), getattr(first, part)
+            for name in source.links:
                 if (
-                    hasattr(ours, name)
-                    and hasattr(theirs, name)
-                    and _can_be_linked(ours, theirs, name)
+                    hasattr(actual, name)
+                    and hasattr(expected, name)
+                    and _can_be_linked(actual, expected, name)
                 ):
-                    setattr(ours, name, getattr(theirs, name))
+                    setattr(actual, name, getattr(expected, name))
 
 
-def _can_be_linked(ours: Any, theirs: Any, name: str) -> bool:
-    same_frame = getattr(ours, "frame", "") == getattr(theirs, "frame", "")
-    return same_frame and getattr(ours, name).unit == getattr(theirs, name).unit
+def _can_be_linked(actual: Any, expected: Any, name: str) -> bool:
+    same_frame = getattr(actual, "frame", "") == getattr(expected, "frame", "")
+    return same_frame and getattr(actual, name).unit == getattr(expected, name).unit
 
 
-STARS = st.builds(
-    Star,
+RANDOM_SOURCES = st.builds(
+    Source,
     spectrum=st.sampled_from(
         ["pl", "pl2", "ecpl", "lp", "absorbed", "sum", "template-nd", "gauss"]
     ),
@@ -154,32 +178,36 @@ STARS = st.builds(
     offset=st.tuples(st.integers(-6, 6), st.integers(-6, 6)),
     frame=st.sampled_from(["icrs", "galactic"]),
     free=st.booleans(),
-    only=st.sampled_from([(), (), (0,), (1,), (0, 2)]),
+    dataset_indices=st.sampled_from([(), (), (0,), (1,), (0, 2)]),
     links=st.frozensets(st.sampled_from(["index", "amplitude", "lon_0", "lat_0", "sigma"])),
 )
-SKIES = st.builds(
-    Sky,
+SCENARIOS = st.builds(
+    Scenario,
     kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=3).map(tuple),
     psf=st.sampled_from(["same", "varying", "none"]),
     edisp=st.sampled_from(["kernel", "migra", "none"]),
     background=st.sampled_from(["none", "pl", "piecewise-norm", "lp-norm"]),
     template=st.booleans(),
     masks=st.integers(0, 5),
-    stars=st.tuples(STARS) | st.tuples(STARS, STARS) | st.tuples(STARS, STARS, STARS),
+    sources=st.tuples(RANDOM_SOURCES)
+    | st.tuples(RANDOM_SOURCES, RANDOM_SOURCES)
+    | st.tuples(RANDOM_SOURCES, RANDOM_SOURCES, RANDOM_SOURCES),
 )
 
 
-# negative amplitudes are small: otherwise all predicted counts are zero
-AMPLITUDES = st.lists(st.sampled_from([1, 1, 1, 0.1, -0.01, 0]), max_size=6)
+# negative factors are small: otherwise all predicted counts are zero
+AMPLITUDE_FACTORS = st.lists(st.sampled_from([1, 1, 1, 0.1, -0.01, 0]), max_size=6)
 
 
 @pytest.mark.slow
 @settings(max_examples=20)
-@given(sky=SKIES, seed=st.integers(0, 1000), factors=AMPLITUDES)
-def test_any_likelihood_agrees_with_gammapy(sky: Sky, seed: int, factors: list[float]) -> None:
-    free = sky.make().models.parameters.unique_parameters.free_parameters
-    moves = draw_values(free, 2, seed)
-    amplitudes = [index for index, name in enumerate(free.names) if name == "amplitude"]
+@given(scenario=SCENARIOS, seed=st.integers(0, 1000), factors=AMPLITUDE_FACTORS)
+def test_any_likelihood_agrees_with_gammapy(
+    scenario: Scenario, seed: int, factors: list[float]
+) -> None:
+    parameters = scenario.make().models.parameters.unique_parameters.free_parameters
+    value_sets = draw_values(parameters, 2, seed)
+    amplitudes = [index for index, name in enumerate(parameters.names) if name == "amplitude"]
     for index, factor in zip(amplitudes, factors, strict=False):
-        moves[1][index] *= factor
-    assert_agrees_with_gammapy(sky.make, moves=moves)
+        value_sets[1][index] *= factor
+    assert_agrees_with_gammapy(scenario.make, more_values=value_sets)

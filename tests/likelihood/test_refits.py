@@ -1,4 +1,4 @@
-"""Norms fitted together with backgrounds agree with those of a likelihood compiled in each bin."""
+"""Flux points with free backgrounds agree with and without reuse of the compiled likelihood."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from astropy import units as u
 from gammapy.datasets import Datasets
 from gammapy.modeling.models import FoVBackgroundModel, GaussianPrior, Models
 
+import flux_points_comparison as comparison
 import plain_gammapy as plain
-import points_side_by_side as side_by_side
 import skyred
 import small_datasets as small
 from skyred.likelihood.flux import flux_points
@@ -30,15 +30,17 @@ def two_maps(free_tilt: bool = False) -> Datasets:
     return datasets
 
 
-def fast_refits(monkeypatch: pytest.MonkeyPatch, datasets: Datasets, source: str) -> list[bool]:
-    """Return for each bin whether the norm was fitted without compiling the likelihood again."""
+def find_fast_refits(
+    monkeypatch: pytest.MonkeyPatch, datasets: Datasets, source: str
+) -> list[bool]:
+    """Return, for each bin, whether the norm was fitted without compiling the likelihood again."""
     was_fast: list[bool] = []
-    plain_refit = flux_points.CompiledFluxPointsEstimator._refit_compiled_bin
+    slow_refit = flux_points.CompiledFluxPointsEstimator._refit_compiled_bin
     fast_fit = Refit.fit
 
     def slow(self: Any, *args: Any) -> Any:
         was_fast.append(False)
-        return plain_refit(self, *args)
+        return slow_refit(self, *args)
 
     def fast(self: Any, *args: Any) -> Any:
         was_fast.append(True)
@@ -50,11 +52,11 @@ def fast_refits(monkeypatch: pytest.MonkeyPatch, datasets: Datasets, source: str
     return was_fast
 
 
-@pytest.mark.parametrize("tilt", [False, True], ids=["norm", "norm and tilt"])
+@pytest.mark.parametrize("free_tilt", [False, True], ids=["norm", "norm and tilt"])
 def test_norms_agree_with_those_of_newly_compiled_likelihoods(
-    monkeypatch: pytest.MonkeyPatch, tilt: bool
+    monkeypatch: pytest.MonkeyPatch, free_tilt: bool
 ) -> None:
-    datasets = two_maps(tilt)
+    datasets = two_maps(free_tilt)
     options = {"selection_optional": ["ul"], "reoptimize": True}
     points = skyred.flux_points(datasets, "crab", EDGES, **options)
     monkeypatch.setattr(Refit, "from_likelihood", lambda *_: None)
@@ -64,8 +66,8 @@ def test_norms_agree_with_those_of_newly_compiled_likelihoods(
         actual, reference = (
             getattr(result, name).data.astype(float) for result in (points, expected)
         )
-        # both end with Newton steps; in one bin, norm and tilt are degenerate, and the error of
-        # the source is that of the parameters that are constrained
+        # norm and tilt are degenerate in one bin, where the error of the source is that with only
+        # the constrained parameters
         rtol = 1e-2 if name == "norm_err" else 1e-4
         np.testing.assert_allclose(actual, reference, rtol=rtol, atol=1e-6, err_msg=name)
 
@@ -78,7 +80,7 @@ def test_negative_norm_of_a_hole_agrees_with_gammapy() -> None:
     norm = {"min": -10.0, "max": 10.0}
     options = {"reoptimize": True, "norm": norm}
     points = skyred.flux_points(datasets, "crab", EDGES[:2], **options)
-    expected = side_by_side.flux_points_by_gammapy(datasets, "crab", EDGES[:2], **options)
+    expected = comparison.flux_points_by_gammapy(datasets, "crab", EDGES[:2], **options)
     assert (points.norm.data < 0).all()
     assert (points.stat.data <= expected.stat.data + 1e-3).all()
     pulls = (points.norm.data - expected.norm.data) / expected.norm_err.data
@@ -89,11 +91,14 @@ def test_negative_norm_of_a_hole_agrees_with_gammapy() -> None:
 def test_likelihood_is_reused_only_for_free_background_norms(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert fast_refits(monkeypatch, two_maps(), "crab") == [True, True]
-    case = side_by_side.map_case()
+    assert find_fast_refits(monkeypatch, two_maps(), "crab") == [True, True]
+    datasets = comparison.simulated_map()
     with monkeypatch.context() as patch:
-        assert fast_refits(patch, case, "steep") == [False, False]  # the other source is also free
-    case.models["hard"].parameters.freeze_all()
-    assert all(fast_refits(monkeypatch, case, "steep"))
-    case.models["sim-bkg"].spectral_model.norm.prior = GaussianPrior(mu=1, sigma=0.1)
-    assert not any(fast_refits(monkeypatch, case, "steep"))
+        assert find_fast_refits(patch, datasets, "steep") == [
+            False,
+            False,
+        ]  # the other source is free
+    datasets.models["hard"].parameters.freeze_all()
+    assert all(find_fast_refits(monkeypatch, datasets, "steep"))
+    datasets.models["sim-bkg"].spectral_model.norm.prior = GaussianPrior(mu=1, sigma=0.1)
+    assert not any(find_fast_refits(monkeypatch, datasets, "steep"))

@@ -1,4 +1,4 @@
-"""Score maps: the information in common with other parameters, in all bins of the mask."""
+"""Score maps include the Fisher information of all bins, also in common with other parameters."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from gammapy.modeling.models import (
 
 import small_datasets as small
 from skyred.likelihood.likelihood import Likelihood
-from skyred.likelihood.score_maps import Maps
+from skyred.likelihood.score_maps import ScoreMaps
 
 LON, LAT = small.CRAB
 
 
 @pytest.fixture
-def sparse() -> MapDataset:
-    """Return a dataset with counts in few bins, and two sources that overlap."""
+def sparse_dataset() -> MapDataset:
+    """Return a dataset with counts in few bins, and with two overlapping sources."""
     dataset = small.map_dataset()
     random = np.random.default_rng(1)
     dataset.counts.data *= random.uniform(size=dataset.counts.data.shape) < 0.05
@@ -42,7 +42,7 @@ def sparse() -> MapDataset:
             ),
             SkyModel(
                 spectrum.copy(),
-                # off the lines through pixel centres, on which the slopes jump
+                # not on a line through pixel centres, where the derivatives are discontinuous
                 PointSpatialModel(
                     lon_0=f"{LON + 0.112} deg", lat_0=f"{LAT - 0.063} deg", frame="icrs"
                 ),
@@ -54,8 +54,8 @@ def sparse() -> MapDataset:
     return dataset
 
 
-def npred_slopes(dataset: MapDataset) -> np.ndarray:
-    """Return differences of gammapy's predicted counts by the free parameters."""
+def npred_derivatives(dataset: MapDataset) -> np.ndarray:
+    """Return numerical derivatives of gammapy's predicted counts by the free parameters."""
     slopes = []
     for parameter in dataset.models.parameters.free_parameters:
         start, sides = parameter.value, []
@@ -68,27 +68,28 @@ def npred_slopes(dataset: MapDataset) -> np.ndarray:
     return np.array(slopes)
 
 
-def test_information_of_all_bins_agrees_with_gammapy(
-    sparse: MapDataset,
-) -> None:
-    likelihood = Likelihood(Datasets([sparse]))
+def test_information_of_all_bins_agrees_with_gammapy(sparse_dataset: MapDataset) -> None:
+    likelihood = Likelihood(Datasets([sparse_dataset]))
     (dataset,) = likelihood.datasets
-    assert len(dataset.bins) < 0.2 * sparse.mask.data.sum()
+    assert len(dataset.bins) < 0.2 * sparse_dataset.mask.data.sum()
     x = np.array(
-        [parameter.value for parameter in sparse.models.parameters.free_parameters], dtype=float
+        [parameter.value for parameter in sparse_dataset.models.parameters.free_parameters],
+        dtype=float,
     )
-    kernels = np.ones((len(sparse.counts.data), 1, 1))  # of a point in its pixel alone
-    maps = Maps.of(dataset, likelihood.state(x), kernels, likelihood.space.free)
+    kernels = np.ones((len(sparse_dataset.counts.data), 1, 1))  # a point source within one pixel
+    maps = ScoreMaps.from_dataset(dataset, likelihood.state(x), kernels, likelihood.space.free)
 
-    slopes, weights = npred_slopes(sparse), sparse.mask.data / sparse.npred().data
+    slopes = npred_derivatives(sparse_dataset)
+    weights = sparse_dataset.mask.data / sparse_dataset.npred().data
     expected = np.einsum("keyx,leyx->kl", slopes * weights, slopes)
-    size = np.sqrt(np.diag(expected))
-    # float32 kernels and differences over finite steps
-    assert maps.fisher / np.outer(size, size) == pytest.approx(
-        expected / np.outer(size, size), abs=5e-3
+    scale = np.sqrt(np.diag(expected))
+    # the tolerance covers float32 kernels and finite steps
+    assert maps.fisher / np.outer(scale, scale) == pytest.approx(
+        expected / np.outer(scale, scale), abs=5e-3
     )
     cross = (slopes * weights).sum(axis=1)
-    for ours, gammapy in zip(maps.cross, cross, strict=True):
-        assert ours == pytest.approx(gammapy, abs=0.01 * np.abs(gammapy).max())
+    for actual, expected_map in zip(maps.cross, cross, strict=True):
+        tolerance = 0.01 * np.abs(expected_map).max()
+        assert actual == pytest.approx(expected_map, abs=tolerance)
     information = weights.sum(axis=0)
     assert maps.information == pytest.approx(information, rel=1e-3)

@@ -1,7 +1,7 @@
-"""Parameters that share a value without being linked are fitted like linked ones.
+"""Parameters that share a value without being linked are fitted like linked parameters.
 
-gammapy's `NestedModelSelection` creates them by a common ``__dict__``. gammapy's fit treats them as
-two parameters, so that the expected values are computed by gammapy with a link.
+gammapy's `NestedModelSelection` creates such parameters by a common ``__dict__``. gammapy's fit
+treats them as two parameters, so that expected values are computed by gammapy with a link.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gammapy.modeling.models import (
 from gammapy.modeling.selection import NestedModelSelection
 from gammapy.stats.fit_statistics import GaussianPriorPenalty
 
-import points_side_by_side as side_by_side
+import flux_points_comparison as comparison
 import skyred
 import small_datasets as small
 from skyred.components.estimators.parameters import copy_datasets, select_parameters
@@ -31,7 +31,7 @@ from skyred.likelihood import objective_of
 from skyred.likelihood.minimise import minimise
 
 WIDE = [1, 10] * u.TeV
-Join = Callable[[SkyModel, SkyModel], None]
+JoinModels = Callable[[SkyModel, SkyModel], None]
 
 
 def share_value(first: SkyModel, second: SkyModel) -> None:
@@ -42,10 +42,10 @@ def link(first: SkyModel, second: SkyModel) -> None:
     second.spectral_model.index = first.spectral_model.index
 
 
-def two_sources(join: Join | None = None) -> Datasets:
-    """Return two spectra of different sources with joined indices."""
+def two_sources(join_models: JoinModels | None = None) -> Datasets:
+    """Return two spectra of different sources, whose indices can be joined."""
     names = ("one", "two")
-    datasets = Datasets([small.spectrum_on_off(name, seed=n) for n, name in enumerate(names)])
+    datasets = Datasets([small.spectrum_on_off(name, seed=seed) for seed, name in enumerate(names)])
     models = [
         SkyModel(
             spectral_model=PowerLawSpectralModel(index=index, amplitude="4e-11 cm-2 s-1 TeV-1"),
@@ -54,27 +54,27 @@ def two_sources(join: Join | None = None) -> Datasets:
         )
         for name, index in zip(names, (2.4, 2.8), strict=True)
     ]
-    if join:
-        join(*models)
+    if join_models:
+        join_models(*models)
     datasets.models = models
     return datasets
 
 
 def test_shared_value_is_fitted_like_a_link() -> None:
     shared, linked = two_sources(share_value), two_sources(link)
-    ours, expected = skyred.fit(shared, minos=True), skyred.fit(linked, minos=True)
-    assert ours.success
-    assert ours.names == expected.names
-    assert len(ours.names) == 3
+    actual, expected = skyred.fit(shared, minos=True), skyred.fit(linked, minos=True)
+    assert actual.success
+    assert actual.names == expected.names
+    assert len(actual.names) == 3
     for name in ("values", "errors", "covariance", "errn", "errp", "stat"):
-        assert np.array_equal(getattr(ours, name), getattr(expected, name)), name
-    assert ours.stat == pytest.approx(shared.stat_sum(), rel=1e-8)
+        assert np.array_equal(getattr(actual, name), getattr(expected, name)), name
+    assert actual.stat == pytest.approx(shared.stat_sum(), rel=1e-8)
     indices = [model.spectral_model.index for model in shared.models]
     assert {parameter.value for parameter in indices} == {
-        ours.values[ours.names.index(expected.names[0])]
+        actual.values[actual.names.index(expected.names[0])]
     }
     assert {parameter.error for parameter in indices} == {
-        ours.errors[ours.names.index(expected.names[0])]
+        actual.errors[actual.names.index(expected.names[0])]
     }
     np.testing.assert_allclose(
         shared.models.covariance.data, linked.models.covariance.data, rtol=1e-12
@@ -82,11 +82,11 @@ def test_shared_value_is_fitted_like_a_link() -> None:
 
 
 def test_fit_of_a_shared_value_agrees_with_gammapy_with_a_link() -> None:
-    ours, theirs = skyred.fit(two_sources(share_value)), two_sources(link)
-    assert Fit(optimize_opts={"tol": 1e-4}).run(theirs).success
-    values = [parameter.value for parameter in theirs.models.parameters.free_unique_parameters]
-    assert ours.values == pytest.approx(values, abs=0.01 * ours.errors.min(), rel=1e-3)
-    assert ours.stat == pytest.approx(theirs.stat_sum(), abs=1e-3)
+    actual, expected = skyred.fit(two_sources(share_value)), two_sources(link)
+    assert Fit(optimize_opts={"tol": 1e-4}).run(expected).success
+    values = [parameter.value for parameter in expected.models.parameters.free_unique_parameters]
+    assert actual.values == pytest.approx(values, abs=0.01 * actual.errors.min(), rel=1e-3)
+    assert actual.stat == pytest.approx(expected.stat_sum(), abs=1e-3)
 
 
 def test_shared_frozen_value_is_not_changed() -> None:
@@ -100,8 +100,8 @@ def test_shared_frozen_value_is_not_changed() -> None:
 def test_gradient_of_a_shared_value_is_correct() -> None:
     objective = objective_of(two_sources(share_value))
     step = 1e-4 * np.eye(3)[0]
-    rise = objective.stat(objective.start + step) - objective.stat(objective.start - step)
-    assert objective.gradient_of(objective.start)[0] == pytest.approx(rise / 2e-4, rel=1e-4)
+    difference = objective.stat(objective.start + step) - objective.stat(objective.start - step)
+    assert objective.gradient_of(objective.start)[0] == pytest.approx(difference / 2e-4, rel=1e-4)
 
 
 def test_null_hypothesis_of_nested_models_is_fitted() -> None:
@@ -123,19 +123,19 @@ def test_values_can_be_shared_within_one_model() -> None:
     second.amplitude.frozen = True
     second.index.__dict__ = first.index.__dict__
     datasets.models = [SkyModel(spectral_model=first + second, name="crab")]
-    ours = skyred.fit(datasets)
-    assert ours.stat == pytest.approx(datasets.stat_sum(), rel=1e-8)
+    actual = skyred.fit(datasets)
+    assert actual.stat == pytest.approx(datasets.stat_sum(), rel=1e-8)
     plain = PowerLawSpectralModel(index=2.3, amplitude="4e-12 cm-2 s-1 TeV-1")
     datasets.models = [SkyModel(spectral_model=plain, name="crab")]
     expected = skyred.fit(datasets)
-    assert ours.values + np.array([0, 2e-12]) == pytest.approx(expected.values, rel=1e-4)
-    assert ours.errors == pytest.approx(expected.errors, rel=1e-3)
-    assert ours.stat == pytest.approx(expected.stat, abs=1e-3)
+    assert actual.values + np.array([0, 2e-12]) == pytest.approx(expected.values, rel=1e-4)
+    assert actual.errors == pytest.approx(expected.errors, rel=1e-3)
+    assert actual.stat == pytest.approx(expected.stat, abs=1e-3)
 
 
 def test_priors_and_penalties_of_a_shared_value_agree_with_a_link() -> None:
-    def case(join: Join) -> Datasets:
-        datasets = two_sources(join)
+    def sources_with_prior(join_models: JoinModels) -> Datasets:
+        datasets = two_sources(join_models)
         index = datasets.models[1].spectral_model.index
         index.prior = GaussianPrior(mu=2.2, sigma=0.1)
         models = Models(datasets.models)
@@ -143,14 +143,14 @@ def test_priors_and_penalties_of_a_shared_value_agree_with_a_link() -> None:
         datasets.models = models
         return datasets
 
-    shared = case(share_value)
-    ours, expected = skyred.fit(shared), skyred.fit(case(link))
-    assert np.array_equal(ours.values, expected.values)
-    assert np.array_equal(ours.errors, expected.errors)
-    assert ours.stat == pytest.approx(shared.stat_sum(), rel=1e-8)
+    shared = sources_with_prior(share_value)
+    actual, expected = skyred.fit(shared), skyred.fit(sources_with_prior(link))
+    assert np.array_equal(actual.values, expected.values)
+    assert np.array_equal(actual.errors, expected.errors)
+    assert actual.stat == pytest.approx(shared.stat_sum(), rel=1e-8)
 
 
-def three_sources(join: Join) -> Datasets:
+def three_sources(join_models: JoinModels) -> Datasets:
     """Return two spectra with a common source, and two weak sources with joined amplitudes."""
     datasets = Datasets([small.spectrum_on_off("one"), small.spectrum_on_off("two", seed=5)])
     crab = PowerLawSpectralModel(index=2.6, amplitude="4e-11 cm-2 s-1 TeV-1")
@@ -161,7 +161,7 @@ def three_sources(join: Join) -> Datasets:
         weak.amplitude.prior = GaussianPrior(mu=6e-12, sigma=3e-12)
         models.append(SkyModel(spectral_model=weak, name=f"weak-{name}", datasets_names=[name]))
     first, second = (model.spectral_model for model in models[1:])
-    if join is share_value:
+    if join_models is share_value:
         second.amplitude.__dict__ = first.amplitude.__dict__
     else:
         second.amplitude = first.amplitude
@@ -171,13 +171,13 @@ def three_sources(join: Join) -> Datasets:
 
 def test_flux_points_agree_with_a_link() -> None:
     shared, options = three_sources(share_value), {"reoptimize": True}
-    ours = skyred.flux_points(shared, "crab", WIDE, **options)
+    actual = skyred.flux_points(shared, "crab", WIDE, **options)
     linked = skyred.flux_points(three_sources(link), "crab", WIDE, **options)
-    side_by_side.assert_same_points(ours, linked)
+    comparison.assert_same_points(actual, linked)
     first, second = (shared.models[name].spectral_model for name in ("weak-one", "weak-two"))
     assert first.amplitude.__dict__ is second.amplitude.__dict__
-    theirs = side_by_side.flux_points_by_gammapy(three_sources(link), "crab", WIDE, **options)
-    side_by_side.assert_same_points(ours, theirs)
+    expected = comparison.flux_points_by_gammapy(three_sources(link), "crab", WIDE, **options)
+    comparison.assert_same_points(actual, expected)
 
 
 def test_flux_points_of_shared_values_by_gammapy_are_refused() -> None:
@@ -202,9 +202,9 @@ def test_shared_parameter_has_a_name_in_each_model() -> None:
 
 def test_copies_for_estimators_share_values() -> None:
     datasets = two_sources(share_value)
-    copied = copy_datasets(datasets)
+    copies = copy_datasets(datasets)
     expected = minimise(objective_of(datasets))
-    assert np.array_equal(minimise(objective_of(copied)).values, expected.values)
-    copied.models[0].spectral_model.index.value = 3.0
-    assert [model.spectral_model.index.value for model in copied.models] == [3.0, 3.0]
+    assert np.array_equal(minimise(objective_of(copies)).values, expected.values)
+    copies.models[0].spectral_model.index.value = 3.0
+    assert [model.spectral_model.index.value for model in copies.models] == [3.0, 3.0]
     assert datasets.models[0].spectral_model.index.value == 2.4

@@ -1,4 +1,4 @@
-"""Sources with sharp edges: detection, derivatives and fits."""
+"""Sources with sharp edges are detected, and their derivatives and fits are correct."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from gammapy.modeling.models import (
 
 import skyred
 import small_datasets as small
-from fits_side_by_side import free
+from fit_comparison import free_parameters
 from skyred.components.fitters.minuit import Minuit, Newton
 from skyred.likelihood import Likelihood, objective_of
 from skyred.likelihood.sharp_edges import SLOPE_STEP, has_sharp_edges
 from skyred.likelihood.sky import ModelImage
 
 PIXEL = 0.05 * u.deg
-# minima are treated as equal within 0.005; IRFs and rounding in float32 add 0.001
-SAME = 0.006
+# minima of the statistic are equal within 0.005; IRFs and rounding in float32 add 0.001
+STAT_TOLERANCE = 0.006
 
 SHARP: dict[str, Callable[[], SpatialModel]] = {
     "disk": lambda: DiskSpatialModel(r_0=3 * PIXEL),
@@ -60,18 +60,18 @@ def test_sharp_edges_are_detected_in_the_image(kind: str, shift: tuple[float, fl
     model.lon_0.quantity, model.lat_0.quantity = [83, 22] * u.deg + shift * PIXEL
     image, parameters = ModelImage(model, geom), list(model.parameters)
 
-    def of(values: np.ndarray) -> np.ndarray:
+    def evaluate_image(values: np.ndarray) -> np.ndarray:
         for parameter, value in zip(parameters, values, strict=True):
             parameter.value = value
         return image(values)
 
     values = np.array([parameter.value for parameter in parameters], dtype=float)
     axes = [image.position.lon, image.position.lat]
-    is_non_smooth = has_sharp_edges(of, values, axes, PIXEL.to_value("deg") * np.ones(2))
-    assert is_non_smooth == (kind in SHARP)
+    detected = has_sharp_edges(evaluate_image, values, axes, PIXEL.to_value("deg") * np.ones(2))
+    assert detected == (kind in SHARP)
 
 
-def simulated(spatial: SpatialModel, seed: int = 7) -> Datasets:
+def simulated_source(spatial: SpatialModel, seed: int = 7) -> Datasets:
     """Return a map with a bright source that is not at the centre of a pixel."""
     dataset = small.map_dataset()
     spatial.frame = "icrs"
@@ -89,21 +89,21 @@ def simulated(spatial: SpatialModel, seed: int = 7) -> Datasets:
 def test_derivatives_use_steps_of_a_tenth_of_a_pixel(kind: str) -> None:
     """Compare with derivatives of the Cash statistic, from counts predicted by gammapy."""
 
-    def predicted(name: str, side: int) -> np.ndarray:
-        (dataset,) = simulated(SHARP[kind]())
-        dataset.npred()  # look up IRFs at this position
+    def shifted_npred(name: str, side: int) -> np.ndarray:
+        (dataset,) = simulated_source(SHARP[kind]())
+        dataset.npred()  # gammapy looks up the IRFs at the initial position
         parameter = dataset.models["source"].parameters[name]
         parameter.value += side * SLOPE_STEP * PIXEL.to_value(parameter.unit)
         return np.asarray(dataset.npred().data)
 
-    likelihood = Likelihood(simulated(SHARP[kind]()))
-    x = likelihood.frozen[likelihood.space.free]
+    likelihood = Likelihood(simulated_source(SHARP[kind]()))
+    x = likelihood.initial_state[likelihood.space.free]
     gradient = dict(zip(likelihood.space.names(), likelihood.gradient(x), strict=True))
-    (dataset,) = simulated(SHARP[kind]())
+    (dataset,) = simulated_source(SHARP[kind]())
     weights = 2 * (1 - dataset.counts.data / dataset.npred().data)
     for parameter in dataset.models["source"].spatial_model.parameters.free_parameters:
-        rise = predicted(parameter.name, 1) - predicted(parameter.name, -1)
-        expected = np.sum(weights * rise) / (2 * SLOPE_STEP * PIXEL.to_value(parameter.unit))
+        difference = shifted_npred(parameter.name, 1) - shifted_npred(parameter.name, -1)
+        expected = np.sum(weights * difference) / (2 * SLOPE_STEP * PIXEL.to_value(parameter.unit))
         # images are convolved in float32
         derivative = gradient[f"source.spatial.{parameter.name}"]
         assert derivative == pytest.approx(expected, rel=1e-3, abs=0.5)
@@ -112,7 +112,7 @@ def test_derivatives_use_steps_of_a_tenth_of_a_pixel(kind: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["disk", "shell"])
 def test_minimum_is_independent_of_start_and_fitter(kind: str) -> None:
-    counts = simulated(SHARP[kind]())[0].counts
+    counts = simulated_source(SHARP[kind]())[0].counts
     stats = []
     for fitter, shift, factor in [
         (Newton(), (0, 0), 1.0),
@@ -120,9 +120,9 @@ def test_minimum_is_independent_of_start_and_fitter(kind: str) -> None:
         (Newton(), (-0.6, 0.9), 1.5),
         (Minuit(), (-0.6, 0.9), 1.1),
     ]:
-        datasets = simulated(SHARP[kind]())
+        datasets = simulated_source(SHARP[kind]())
         datasets[0].counts = counts
-        truth = {parameter.name: float(parameter.value) for parameter in free(datasets)}
+        truth = {parameter.name: float(parameter.value) for parameter in free_parameters(datasets)}
         spatial = datasets.models["source"].spatial_model
         spatial.lon_0.value += shift[0] * PIXEL.to_value("deg")
         spatial.lat_0.value += shift[1] * PIXEL.to_value("deg")
@@ -131,22 +131,23 @@ def test_minimum_is_independent_of_start_and_fitter(kind: str) -> None:
         result = skyred.fit(datasets, fitter=fitter)
         assert result.success, result.message
         stats.append(float(datasets.copy().stat_sum()))
-        for parameter in free(datasets):  # five errors: the likelihood is not normal
+        # within five errors, since the likelihood is not Gaussian
+        for parameter in free_parameters(datasets):
             assert abs(parameter.value - truth[parameter.name]) < 5 * parameter.error
-    by_gammapy = simulated(SHARP[kind]())
-    by_gammapy[0].counts = counts
-    Fit().run(by_gammapy)
-    assert max(stats) - min(stats) < SAME
-    assert max(stats) < by_gammapy.copy().stat_sum() + SAME
+    gammapy_datasets = simulated_source(SHARP[kind]())
+    gammapy_datasets[0].counts = counts
+    Fit().run(gammapy_datasets)
+    assert max(stats) - min(stats) < STAT_TOLERANCE
+    assert max(stats) < gammapy_datasets.copy().stat_sum() + STAT_TOLERANCE
 
 
 def test_negative_radius_of_a_shell_is_not_a_minimum() -> None:
-    """gammapy has no limit on the radius, so that negative values can be a false minimum."""
-    datasets = simulated(ShellSpatialModel(radius=3 * PIXEL, width=1.5 * PIXEL))
-    lowest = objective_of(datasets).total(objective_of(datasets).start)
+    """Check a fit that starts at a false minimum, since gammapy does not limit the radius."""
+    datasets = simulated_source(ShellSpatialModel(radius=3 * PIXEL, width=1.5 * PIXEL))
+    stat_of_true_values = objective_of(datasets).total(objective_of(datasets).start)
     spatial = datasets.models["source"].spatial_model
     spatial.radius.quantity, spatial.width.quantity = -1.5 * PIXEL, 6.3 * PIXEL
     result = skyred.fit(datasets)
     assert result.success, result.message
     assert spatial.radius.value > 0
-    assert result.stat < lowest
+    assert result.stat < stat_of_true_values

@@ -26,11 +26,11 @@ def test_large_significance_agrees_with_the_analytical_tail(ts: float, dof: int)
 
 
 @pytest.mark.parametrize("dof", [2, 3, 7])
-def test_significance_is_monotonic_between_the_methods(dof: int) -> None:
+def test_significance_is_smooth_where_the_method_changes(dof: int) -> None:
     ts = np.linspace(1000, 1600, 40)
-    sigma = [significance(difference, dof) for difference in ts]
+    sigma = [significance(value, dof) for value in ts]
     steps = np.diff(sigma)
-    # smooth: approximately a square root, with slowly decreasing steps
+    # approximately a square root, with slowly decreasing steps
     assert np.all(steps > 0)
     np.testing.assert_allclose(steps[1:], steps[:-1], rtol=0.05)
 
@@ -41,5 +41,5 @@ def test_significance_of_known_values(ts: float, dof: int, expected: float) -> N
 
 
 @pytest.mark.parametrize(("ts", "dof"), [(4, 0), (4, -1), (np.nan, 2), (np.inf, 2)])
-def test_invalid_input_gives_nan(ts: float, dof: int) -> None:
+def test_significance_of_invalid_input_is_nan(ts: float, dof: int) -> None:
     assert np.isnan(significance(ts, dof))

@@ -1,6 +1,6 @@
 """Signs, errors and limits of fluxes for positive and negative reference amplitudes.
 
-The expected numbers are computed with gammapy's `stat_sum` as a function of the amplitude.
+Expected values are computed with gammapy's `stat_sum` as a function of the amplitude.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ import skyred
 import small_datasets as small
 
 WIDE = [1, 10] * u.TeV
-ALL = ["errn-errp", "ul", "sensitivity"]
+OPTIONAL = ["errn-errp", "ul", "sensitivity"]
 UNIT = "cm-2 s-1 TeV-1"
 COUNTS = st.lists(st.integers(0, 300) | st.integers(0, 3), min_size=3, max_size=3)
 AMPLITUDES = st.builds(
-    lambda sign, power: sign * 10.0**power, st.sampled_from([-1, 1]), st.integers(-20, -10)
+    lambda sign, exponent: sign * 10.0**exponent, st.sampled_from([-1, 1]), st.integers(-20, -10)
 )
 
 
-def spectra(on: Sequence[int], off: Sequence[int], amplitude: float) -> Datasets:
-    """Return on-off data of three bins."""
+def on_off_spectrum(on: Sequence[int], off: Sequence[int], amplitude: float) -> Datasets:
+    """Return an on-off spectrum with three energy bins."""
     dataset = small.spectrum_on_off()
     dataset.counts.data = np.reshape(np.array(on, dtype=float), (3, 1, 1))
     dataset.counts_off.data = np.reshape(np.array(off, dtype=float), (3, 1, 1))
     return with_model(dataset, amplitude)
 
 
-def maps(seed: int, ratio: float, amplitude: float) -> Datasets:
+def simulated_map(seed: int, ratio: float, amplitude: float) -> Datasets:
     """Return a map with expected counts of `ratio` times the background."""
     dataset = small.map_dataset()
     counts = np.random.default_rng(seed).poisson(ratio * dataset.background.data)
@@ -57,7 +57,7 @@ def with_model(dataset: Any, amplitude: float, spatial: Any = None) -> Datasets:
     return datasets
 
 
-def statistic(datasets: Datasets, points: FluxPoints) -> Callable[[float], float]:
+def stat_by_norm(datasets: Datasets) -> Callable[[float], float]:
     """Return gammapy's statistic as a function of the norm of the flux points."""
     parameter = datasets.models["crab"].spectral_model.amplitude
     magnitude = abs(parameter.value)
@@ -74,7 +74,7 @@ def value(points: FluxPoints, name: str) -> float:
 
 
 def assert_signs(points: FluxPoints) -> None:
-    """Check the order of limit and estimate, and the signs of the columns."""
+    """Check that the limit is above the estimate, and the signs of all columns."""
     assert points.success.data.all()
     assert value(points, "dnde_ref") > 0
     assert value(points, "dnde_ul") > value(points, "dnde")
@@ -87,8 +87,8 @@ def assert_signs(points: FluxPoints) -> None:
 
 
 def assert_agrees_with_scan(datasets: Datasets, points: FluxPoints) -> None:
-    """Compare the columns with gammapy's statistic, which is convex, at norms around them."""
-    stat, norm = statistic(datasets, points), value(points, "norm")
+    """Compare the columns with gammapy's statistic, which is convex, at other norms."""
+    stat, norm = stat_by_norm(datasets), value(points, "norm")
     error, errn, errp = (value(points, f"norm_{name}") for name in ("err", "errn", "errp"))
     minimum = stat(norm)
     assert value(points, "stat") == pytest.approx(minimum, rel=1e-7, abs=1e-7)
@@ -97,16 +97,18 @@ def assert_agrees_with_scan(datasets: Datasets, points: FluxPoints) -> None:
     assert stat(norm + 0.1 * errp) > minimum
     ul = value(points, "norm_ul") - norm
     for side, distance, sigma in ((1, errp, 1), (-1, errn, 1), (1, ul, 2)):
-        nearer, farther = (stat(norm + side * part * distance) for part in (0.999, 1.001))
+        nearer, farther = (stat(norm + side * factor * distance) for factor in (0.999, 1.001))
         assert nearer - minimum < sigma**2 < farther - minimum
     if np.isnan(error):  # the first derivative is discontinuous without on and off counts
         dataset = datasets[0]
         assert np.any((dataset.counts.data == 0) & (dataset.counts_off.data == 0))
         return
-    # equal sides alone do not make a parabola: the first derivative jumps at a norm, if a bin
-    # without on counts has off counts
-    rises = [stat(norm + side) - minimum for side in (-0.5 * errn, 0.5 * errp)]
-    if abs(errp - errn) < 0.05 * (errp + errn) and rises == pytest.approx([0.25] * 2, rel=0.05):
+    # equal errors are not sufficient for a parabola: the first derivative is discontinuous at a
+    # norm if a bin without on counts has off counts
+    stat_differences = [stat(norm + side) - minimum for side in (-0.5 * errn, 0.5 * errp)]
+    if abs(errp - errn) < 0.05 * (errp + errn) and stat_differences == pytest.approx(
+        [0.25] * 2, rel=0.05
+    ):
         assert error == pytest.approx(0.5 * (errp + errn), rel=0.02)
 
 
@@ -116,8 +118,8 @@ def assert_agrees_with_scan(datasets: Datasets, points: FluxPoints) -> None:
 def test_columns_of_on_off_spectra_agree_with_a_scan(
     on: list[int], off: list[int], amplitude: float
 ) -> None:
-    datasets = spectra(on, off, amplitude)
-    points = skyred.flux_points(datasets, "crab", WIDE, selection_optional=ALL)
+    datasets = on_off_spectrum(on, off, amplitude)
+    points = skyred.flux_points(datasets, "crab", WIDE, selection_optional=OPTIONAL)
     assert_signs(points)
     assert_agrees_with_scan(datasets, points)
 
@@ -130,8 +132,8 @@ def test_columns_of_on_off_spectra_agree_with_a_scan(
     amplitude=AMPLITUDES,
 )
 def test_columns_of_maps_agree_with_a_scan(seed: int, ratio: float, amplitude: float) -> None:
-    datasets = maps(seed, ratio, amplitude)
-    points = skyred.flux_points(datasets, "crab", WIDE, selection_optional=ALL)
+    datasets = simulated_map(seed, ratio, amplitude)
+    points = skyred.flux_points(datasets, "crab", WIDE, selection_optional=OPTIONAL)
     assert_signs(points)
     assert_agrees_with_scan(datasets, points)
 
@@ -142,7 +144,7 @@ def test_fluxes_do_not_depend_on_the_sign_of_the_amplitude(reoptimize: bool) -> 
     options = {"selection_optional": "all", "reoptimize": reoptimize}
     points_by_sign = []
     for amplitude in (1e-12, -1e-12):
-        datasets = spectra(on, off, amplitude)
+        datasets = on_off_spectrum(on, off, amplitude)
         weak = PowerLawSpectralModel(index=2.6, amplitude=f"5e-13 {UNIT}")
         weak.index.frozen = True
         datasets.models = Models([*datasets.models, SkyModel(weak, name="weak")])

@@ -1,4 +1,4 @@
-"""Formulas of spatial models on unit vectors, and transposed convolutions."""
+"""Formulas of spatial models, and transposed convolutions."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from scipy.signal import fftconvolve
 from skyred.likelihood.shapes import Convolution
 from skyred.likelihood.sky import ModelImage
 from skyred.likelihood.spatial_formulas import SkyGrid, find_formula
-from small_datasets import image
+from small_datasets import image_geom
 
-ROUNDING = 3e-16  # rounding of cosines, which gammapy subtracts from one
+ROUNDING = 3e-16  # of cosines, which gammapy subtracts from one
 
 
 def grid_around(lon: float, lat: float, width: float) -> SkyGrid:
@@ -52,10 +52,10 @@ def test_formulas_agree_with_gammapy(
     assert formula(grid, values) == pytest.approx(expected, rel=1e-9, abs=absolute)
 
 
-class OwnGaussian(GaussianSpatialModel):
-    """A third-party model."""
+class UserGaussian(GaussianSpatialModel):
+    """A copy of the model that is not gammapy's class."""
 
-    tag = ["OwnGaussian", "own-gauss"]
+    tag = ["UserGaussian", "user-gauss"]
     lon_0, lat_0, sigma, e, phi = (
         Parameter(name, value, frozen=name in ("e", "phi"))
         for name, value in (
@@ -64,19 +64,18 @@ class OwnGaussian(GaussianSpatialModel):
     )  # fmt: skip
 
 
-def test_only_the_class_of_gammapy_is_evaluated_by_formula() -> None:
-    geom = image()
+def test_only_classes_of_gammapy_are_evaluated_by_formulas() -> None:
+    geom = image_geom()
     center = geom.center_skydir
     methods, images = [], []
-    for cls in (GaussianSpatialModel, OwnGaussian):
+    for cls in (GaussianSpatialModel, UserGaussian):
         model = cls(lon_0=center.ra, lat_0=center.dec, sigma=0.1 * u.deg, frame="icrs")
         model_image = ModelImage(model, geom)
         model_image(np.array([parameter.value for parameter in model.parameters]))
         methods.append(model_image.method)
         images.append(model_image(np.array([parameter.value for parameter in model.parameters])))
-        expected = model.integrate_geom(geom).quantity.to_value(
-            ""
-        )  # with the areas of small pixels
+        # gammapy integrates over small pixels, with their areas
+        expected = model.integrate_geom(geom).quantity.to_value("")
         assert images[-1] == pytest.approx(expected, rel=1e-6, abs=1e-9 * expected.max())
     assert images[0] == pytest.approx(images[1], rel=1e-9, abs=1e-9 * images[1].max())
     assert [getattr(method, "__name__", "") for method in methods] == [
@@ -88,29 +87,29 @@ def test_only_the_class_of_gammapy_is_evaluated_by_formula() -> None:
 @given(
     seed=st.integers(0, 10**6),
     shape=st.tuples(st.integers(1, 12), st.integers(1, 12)),
-    half=st.tuples(st.integers(0, 7), st.integers(0, 7)),
+    half_size=st.tuples(st.integers(0, 7), st.integers(0, 7)),
 )
-def test_transposed_convolution_has_the_transposed_matrix(
-    seed: int, shape: tuple[int, int], half: tuple[int, int]
+def test_transposed_convolution_is_the_adjoint_of_the_convolution(
+    seed: int, shape: tuple[int, int], half_size: tuple[int, int]
 ) -> None:
     random = np.random.default_rng(seed)
-    kernel = random.uniform(size=(3, 2 * half[0] + 1, 2 * half[1] + 1)).astype(np.float32)
-    plain, weights = random.uniform(size=shape), random.normal(size=(3, *shape))
+    kernel = random.uniform(size=(3, 2 * half_size[0] + 1, 2 * half_size[1] + 1)).astype(np.float32)
+    image, weights = random.uniform(size=shape), random.normal(size=(3, *shape))
     convolution = Convolution(kernel, shape)
-    padded = np.pad(plain, [(k, k) for k in half])
+    padded = np.pad(image, [(width, width) for width in half_size])
     expected = sum(
         np.sum(weight * fftconvolve(padded, kernel_at_energy, mode="valid"))
         for weight, kernel_at_energy in zip(weights, kernel.astype(float), strict=True)
     )
-    product = np.vdot(convolution.transposed(weights), plain)
+    product = np.vdot(convolution.apply_transpose(weights), image)
     assert product == pytest.approx(expected, abs=1e-6 * float(kernel.sum()))
-    assert np.sum(weights * convolution(plain)) == pytest.approx(
+    assert np.sum(weights * convolution(image)) == pytest.approx(
         expected, abs=1e-5 * float(kernel.sum())
     )
 
 
-def test_model_without_extent_has_no_finite_brightness() -> None:
-    geom = image()
+def test_brightness_of_a_model_without_extent_is_not_finite() -> None:
+    geom = image_geom()
     center = geom.center_skydir
     model = GaussianSpatialModel(lon_0=center.ra, lat_0=center.dec, sigma=0.1 * u.deg, frame="icrs")
     model_image = ModelImage(model, geom)

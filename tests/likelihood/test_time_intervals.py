@@ -1,4 +1,4 @@
-"""Time intervals of a light curve and their datasets, for random runs."""
+"""Time intervals of light curves, and the datasets within them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from skyred.likelihood.flux.intervals import DAY, TimeSpans
 from skyred.likelihood.flux.variability import Variability
 
 
-def spans(*times: tuple[float, float]) -> TimeSpans:
+def create_spans(*times: tuple[float, float]) -> TimeSpans:
     return TimeSpans(
         [f"run-{number}" for number in range(len(times))], np.array(times, dtype=float)
     )
@@ -25,7 +25,7 @@ def spans(*times: tuple[float, float]) -> TimeSpans:
 
 @st.composite
 def nights_of_runs(draw: st.DrawFn) -> tuple[TimeSpans, list[int]]:
-    """Draw runs of 28 min in nights of up to 8 h after a random time, and the night of each."""
+    """Draw runs of 28 min in nights of up to 8 h, and the number of the night of each run."""
     dusk = draw(st.floats(0, DAY))
     numbers = draw(st.lists(st.integers(0, 400), min_size=1, max_size=4, unique=True))
     times, nights = [], []
@@ -35,7 +35,7 @@ def nights_of_runs(draw: st.DrawFn) -> tuple[TimeSpans, list[int]]:
             start = number * DAY + dusk + slot * 1800
             times.append((start, start + 1680))
             nights.append(number)
-    return spans(*times), nights
+    return create_spans(*times), nights
 
 
 @given(nights_of_runs())
@@ -50,18 +50,21 @@ def test_night_contains_exactly_its_runs(runs_and_nights: tuple[TimeSpans, list[
 
 
 @given(nights_of_runs(), st.floats(60, 10 * DAY))
-def test_intervals_of_a_width_cover_all_runs_without_empty_ones(
+def test_intervals_of_equal_width_cover_all_runs_and_are_not_empty(
     runs_and_nights: tuple[TimeSpans, list[int]], width: float
 ) -> None:
     runs, _ = runs_and_nights
-    steps = runs.equal_intervals(width)
-    touched = [set(runs.datasets_within(step)) | set(runs.datasets_across(step)) for step in steps]
-    assert all(touched)
-    assert set().union(*touched) == set(runs.names)
-    assert intervals.describe_overlap(steps) == ""
-    np.testing.assert_allclose(np.diff(steps), width)
-    # all start at a multiple of the width after the first start
-    offsets = (steps[:, 0] - runs.times.min()) / width
+    equal_intervals = runs.equal_intervals(width)
+    names = [
+        {*runs.datasets_within(interval), *runs.datasets_partly_within(interval)}
+        for interval in equal_intervals
+    ]
+    assert all(names)
+    assert set().union(*names) == set(runs.names)
+    assert intervals.describe_overlap(equal_intervals) == ""
+    np.testing.assert_allclose(np.diff(equal_intervals), width)
+    # the intervals start at multiples of the width after the first run
+    offsets = (equal_intervals[:, 0] - runs.times.min()) / width
     np.testing.assert_allclose(offsets, np.round(offsets), atol=1e-6)
 
 
@@ -78,8 +81,8 @@ def test_intervals_by_run_are_the_runs_in_order(
     assert intervals.describe_overlap(run_intervals) == ""
 
 
-def test_datasets_of_the_same_time_share_a_point() -> None:
-    runs = spans((0, 10), (20, 30), (0, 10 + 5e-7))
+def test_simultaneous_datasets_share_an_interval() -> None:
+    runs = create_spans((0, 10), (20, 30), (0, 10 + 5e-7))
     assert [runs.datasets_within(interval) for interval in runs.run_intervals()] == [
         ["run-0", "run-2"],
         ["run-1"],
@@ -88,18 +91,18 @@ def test_datasets_of_the_same_time_share_a_point() -> None:
 
 def test_partly_overlapping_runs_are_reported() -> None:
     with pytest.raises(FitError, match="run-0 and run-1 overlap in time"):
-        spans((0, 10), (9, 30)).run_intervals()
+        create_spans((0, 10), (9, 30)).run_intervals()
 
 
 def test_runs_across_an_edge_are_detected() -> None:
-    runs = spans((0, 10), (10, 20), (19, 30), (-5, 40), (30, 40))
+    runs = create_spans((0, 10), (10, 20), (19, 30), (-5, 40), (30, 40))
     interval = np.array([10.0, 25.0])
     assert runs.datasets_within(interval) == ["run-1"]
-    assert runs.datasets_across(interval) == ["run-2", "run-3"]
+    assert runs.datasets_partly_within(interval) == ["run-2", "run-3"]
 
 
 def test_span_is_from_the_first_start_to_the_last_stop_in_any_order() -> None:
-    # gammapy uses the first and the last row
+    # gammapy uses the first and the last row of the table
     dataset = small.spectrum_on_off()
     dataset.gti = GTI.create([3, 0] * u.h, [4.5, 1] * u.h, reference_time=small.REFERENCE)
     span = TimeSpans.from_datasets(Datasets([dataset])).times[0]
@@ -110,32 +113,34 @@ def test_span_is_from_the_first_start_to_the_last_stop_in_any_order() -> None:
 
 def test_equal_times_of_different_scales_have_equal_seconds() -> None:
     utc = Time("2006-07-29T21:00:00", scale="utc")
-    numbers = [
+    seconds = [
         intervals.to_seconds(time, intervals.reference_time()) for time in (utc, utc.tt, utc.tai)
     ]
-    np.testing.assert_allclose(np.diff(numbers), 0, atol=1e-6)
+    np.testing.assert_allclose(np.diff(seconds), 0, atol=1e-6)
     # TT is 65.184 s ahead of UTC in 2006: 33 leap seconds and 32.184 s
     days = utc.mjd - Time(intervals.REFERENCE, scale="utc").mjd
-    assert numbers[0] == pytest.approx(days * DAY + 65.184, abs=1e-5)
+    assert seconds[0] == pytest.approx(days * DAY + 65.184, abs=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("ends", "message"),
+    ("times", "message"),
     [
         ([("21:00", "20:00")], "interval 1 does not end after it starts"),
         ([("20:00", "21:00"), ("20:30", "22:00")], "intervals 1 and 2 overlap"),
     ],
 )
-def test_invalid_intervals_are_refused(ends: list[tuple[str, str]], message: str) -> None:
-    pairs = [(Time(f"2006-07-29T{a}"), Time(f"2006-07-29T{b}")) for a, b in ends]
+def test_invalid_intervals_are_refused(times: list[tuple[str, str]], message: str) -> None:
+    pairs = [(Time(f"2006-07-29T{start}"), Time(f"2006-07-29T{stop}")) for start, stop in times]
     with pytest.raises(FitError, match=message):
         intervals.intervals_from_pairs(pairs)
 
 
 class TestVariability:
     @given(st.floats(0.1, 10), st.integers(2, 40), st.integers(0, 1000))
-    def test_of_a_constant_flux_is_chi_square(self, scale: float, size: int, seed: int) -> None:
-        # by hand: the weighted mean minimises the sum of squares
+    def test_chi_square_is_that_of_the_weighted_mean(
+        self, scale: float, size: int, seed: int
+    ) -> None:
+        # the weighted mean minimises the sum of squares
         random = np.random.default_rng(seed)
         error = scale * random.uniform(0.5, 2, size)
         flux = 100 * scale + error * random.normal(size=size)
@@ -153,8 +158,8 @@ class TestVariability:
         assert (variability.chi2, variability.dof) == (2.0, 1)
         assert Variability.from_fluxes([1.0, np.nan], [1.0, 1.0]) is None
 
-    def test_pulls_of_a_constant_source_are_likely(self) -> None:
-        # truth: p-values of constant fluxes are uniform; the mean of 200 scatters by 0.02
+    def test_p_values_of_constant_fluxes_are_uniform(self) -> None:
+        # the mean of 200 uniform p-values has a standard deviation of 0.02
         random = np.random.default_rng(1)
         values = [Variability.from_fluxes(random.normal(5, 1, 10), np.ones(10)) for _ in range(200)]
         assert np.mean([variability.p_value for variability in values]) == pytest.approx(
@@ -167,7 +172,7 @@ def test_intervals_are_sorted_by_start(seed: int) -> None:
     random = np.random.default_rng(seed)
     edges = np.sort(random.uniform(53000, 53100, 6))
     assume(np.diff(edges).min() > 1e-6)
-    pairs = [(Time(a, format="mjd"), Time(b, format="mjd")) for a, b in edges.reshape(3, 2)]
+    pairs = [tuple(Time(pair, format="mjd")) for pair in edges.reshape(3, 2)]
     random.shuffle(pairs)
     times = intervals.intervals_from_pairs(pairs)
     assert (np.diff(times.ravel()) > 0).all()

@@ -1,4 +1,4 @@
-"""Fits with a distant start: minima are compared with gammapy and with simulated truth."""
+"""Fits that start far away reach the minimum of gammapy, or the simulated values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hypothesis import given, settings, strategies as st
 
 import skyred
 import small_datasets as small
-from fits_side_by_side import background, map_with_source, point
+from fit_comparison import background_model, map_with_source, point_source
 from skyred.components.fitters.minuit import Minuit, Newton
 
 
@@ -33,6 +33,7 @@ def stat_of_new_assignment(datasets: Datasets) -> float:
 
 @pytest.fixture(scope="module")
 def galactic_centre() -> MapDataset:
+    """Return a Fermi-LAT map of the Galactic centre."""
     path = Path(os.environ["GAMMAPY_DATA"], "fermi-3fhl-gc", "fermi-3fhl-gc.fits.gz")
     return MapDataset.read(path, name="fermi-gc")
 
@@ -59,46 +60,44 @@ def test_galactic_centre_is_reached_across_a_barrier(
     datasets = with_source_at(galactic_centre, *start)
     result = skyred.fit(datasets, fitter)
     assert result.success, result.message
-    # gammapy's statistic at the minimum that its fit reaches from (-0.04, -0.04) deg
-    minimum = with_source_at(galactic_centre, -0.0476, -0.0491)
+    # the position of the minimum that gammapy's fit reaches from (-0.04, -0.04) deg
+    expected = with_source_at(galactic_centre, -0.0476, -0.0491)
     for name in ("index", "amplitude"):
-        minimum.models["gc"].spectral_model.parameters[name].value = float(
+        expected.models["gc"].spectral_model.parameters[name].value = float(
             datasets.models["gc"].spectral_model.parameters[name].value
         )
-    minimum.models["fermi-gc-bkg"].parameters["norm"].value = float(
+    expected.models["fermi-gc-bkg"].parameters["norm"].value = float(
         datasets.models["fermi-gc-bkg"].parameters["norm"].value
     )
-    assert stat_of_new_assignment(datasets) <= stat_of_new_assignment(minimum) + 0.01
+    assert stat_of_new_assignment(datasets) <= stat_of_new_assignment(expected) + 0.01
     assert result.stat == pytest.approx(stat_of_new_assignment(datasets), rel=1e-8)
 
 
 @pytest.mark.parametrize("fitter", [Newton(), Minuit()], ids=lambda fitter: fitter.kind)
-def test_undetected_source_is_searched_on_the_map(
-    fitter: Newton | Minuit,
-) -> None:
+def test_undetected_source_is_searched_on_the_map(fitter: Newton | Minuit) -> None:
     datasets = map_with_source(free=True)
-    truth = datasets.models["point"].spatial_model.lon_0.value
-    shifted = point(free=True)
-    shifted.spatial_model.lon_0.value = truth + 0.6
-    datasets.models = [shifted, background()]
+    true_lon = datasets.models["point"].spatial_model.lon_0.value
+    shifted = point_source(free=True)
+    shifted.spatial_model.lon_0.value = true_lon + 0.6
+    datasets.models = [shifted, background_model()]
     result = skyred.fit(datasets, fitter)
     assert result.success, result.message
     index = [name.endswith("lon_0") for name in result.names].index(True)
-    assert abs(result.values[index] - truth) < 5 * result.errors[index]
+    assert abs(result.values[index] - true_lon) < 5 * result.errors[index]
     assert any("not detected at its start" in note for note in result.notes)
 
 
 def two_sources() -> Datasets:
-    """Return a map of two equally bright sources, one of them at a corner of four pixels."""
+    """Return a map of two equally bright sources; the first is at a corner of four pixels."""
     dataset = small.map_dataset()
-    models = [point("first", 83.408), point("second", 83.9)]
+    models = [point_source("first", 83.408), point_source("second", 83.9)]
     models[0].spatial_model.lat_0.value, models[1].spatial_model.lat_0.value = 21.839, 22.24
-    dataset.models = [*models, background()]
+    dataset.models = [*models, background_model()]
     dataset.fake(random_state=5)
     for model in models:
         model.spatial_model.unfreeze()
     datasets = Datasets([dataset.copy(name="map")])
-    datasets.models = [*models, background()]
+    datasets.models = [*models, background_model()]
     return datasets
 
 
@@ -108,46 +107,47 @@ def test_two_models_are_fitted_to_two_sources(fitter: Newton | Minuit, shift: fl
     expected = skyred.fit(two_sources())
     datasets = two_sources()
     first, second = (datasets.models[name].spatial_model for name in ("first", "second"))
-    # on both sides of the first source, so that both seem to be detected
+    # start both models near the first source, so that both seem to be detected
     second.lon_0.value, second.lat_0.value = first.lon_0.value + shift, first.lat_0.value + shift
     first.lon_0.value -= shift
     result = skyred.fit(datasets, fitter)
     assert result.success, result.message
-    assert result.stat == pytest.approx(expected.stat, abs=0.01)  # the sources can be exchanged
+    assert result.stat == pytest.approx(expected.stat, abs=0.01)  # the models can be exchanged
 
 
-def spectra() -> Datasets:
+def hess_spectra() -> Datasets:
+    """Return the H.E.S.S. spectra of the Crab nebula."""
     folder = Path(os.environ["GAMMAPY_DATA"], "joint-crab", "spectra", "hess")
     return Datasets([SpectrumDatasetOnOff.read(path) for path in sorted(folder.glob("pha_obs*"))])
 
 
 @pytest.mark.data("joint-crab")
 @settings(deadline=None, max_examples=8)
-@given(decades=st.floats(-4, 1), scale=st.sampled_from(["cm-2 s-1 TeV-1", "m-2 s-1 GeV-1"]))
-def test_errors_do_not_depend_on_reference_energy_and_units(decades: float, scale: str) -> None:
-    datasets, reference = spectra(), 10**decades
-    plain = LogParabolaSpectralModel(
+@given(decades=st.floats(-4, 1), unit=st.sampled_from(["cm-2 s-1 TeV-1", "m-2 s-1 GeV-1"]))
+def test_errors_do_not_depend_on_reference_energy_and_units(decades: float, unit: str) -> None:
+    datasets, energy_ratio = hess_spectra(), 10**decades
+    original = LogParabolaSpectralModel(
         amplitude="4e-11 cm-2 s-1 TeV-1", reference="1 TeV", alpha=2.5, beta=0.2
     )
-    datasets.models = [SkyModel(spectral_model=plain, name="crab")]
+    datasets.models = [SkyModel(spectral_model=original, name="crab")]
     expected = skyred.fit(datasets)
     beta = expected.names.index("crab.spectral.beta")
     # the same spectrum with another reference energy
-    shift = np.log(reference)
-    moved = LogParabolaSpectralModel(
-        amplitude=plain(reference * plain.reference.quantity).to(scale),
-        reference=reference * plain.reference.quantity,
-        alpha=plain.alpha.value + 2 * plain.beta.value * shift,
-        beta=plain.beta.value,
+    shift = np.log(energy_ratio)
+    equivalent = LogParabolaSpectralModel(
+        amplitude=original(energy_ratio * original.reference.quantity).to(unit),
+        reference=energy_ratio * original.reference.quantity,
+        alpha=original.alpha.value + 2 * original.beta.value * shift,
+        beta=original.beta.value,
     )
-    datasets.models = [SkyModel(spectral_model=moved, name="crab")]
+    datasets.models = [SkyModel(spectral_model=equivalent, name="crab")]
     result = skyred.fit(datasets)
     assert result.success, result.message
     assert result.stat == pytest.approx(expected.stat, abs=1e-3)
     assert result.errors[beta] == pytest.approx(expected.errors[beta], rel=0.01)
 
 
-def test_single_call_is_a_failure() -> None:
+def test_fit_with_a_single_call_fails() -> None:
     result = skyred.fit(map_with_source(), Minuit(calls=1))
     assert not result.success
     assert "limit on calls" in result.message

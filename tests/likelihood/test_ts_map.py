@@ -1,4 +1,4 @@
-"""TS maps: the norm of a source in each pixel, against gammapy and exact results."""
+"""TS maps agree with gammapy's `TSMapEstimator` and with exact results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from skyred.errors import ModelError
 from skyred.likelihood.flux.ts_map import ColumnSelection, Layer, TSMapMaker, fit_norm_maps
 
 EDGES = [1, 2.2, 10] * u.TeV
-ALL = ColumnSelection(errors=True, limit=2.0, sensitivity=5.0)
+ALL = ColumnSelection(asymmetric_errors=True, n_sigma_ul=2.0, n_sigma_sensitivity=5.0)
 OPTIONAL = ["errn-errp", "ul", "sensitivity"]
 COLUMNS = ("norm", "norm_err", "ts", "npred", "npred_excess", "stat", "stat_null")
 ROOTS = ("norm_errn", "norm_errp", "norm_ul")
@@ -51,12 +51,12 @@ def dataset() -> MapDataset:
 
 @pytest.fixture(scope="module")
 def cutout(dataset: MapDataset) -> MapDataset:
-    """Return the middle of the dataset, since gammapy needs 10 ms per pixel for all columns."""
+    """Return the centre of the dataset: with all columns, gammapy takes 10 ms per pixel."""
     return dataset.cutout(dataset.counts.geom.center_skydir, width="0.5 deg", name="few")
 
 
 def plain_maps(datasets: Any, model: SkyModel, width: u.Quantity, summed: bool, **options: Any):
-    """Run gammapy's estimator with a negligible root tolerance."""
+    """Return gammapy's maps, with a negligible tolerance of the root finding."""
     estimator = TSMapEstimator(
         model,
         kernel_width=width,
@@ -71,46 +71,47 @@ def plain_maps(datasets: Any, model: SkyModel, width: u.Quantity, summed: bool, 
         return estimator.run(datasets)
 
 
-def assert_same(ours: Any, expected: Any) -> None:
-    """Check all columns in the pixels that gammapy fitted.
+def assert_same(result: Any, expected: Any) -> None:
+    """Check all columns in the pixels that gammapy fitted, by 1e-4 relative or 1e-5 absolute.
 
-    Kernels and roots agree to 1e-6 of an error, which is the scale near zero. The tolerance of
-    flux-point columns in the contract, 1e-3, is ten times larger.
+    The documented tolerance of such columns, 1e-3, is ten times larger.
     """
-    good = expected.success.data & np.isfinite(expected.norm.data)
-    assert good.sum() > 80
-    np.testing.assert_array_equal(np.isfinite(ours.norm.data), np.isfinite(expected.norm.data))
+    is_fitted = expected.success.data & np.isfinite(expected.norm.data)
+    assert is_fitted.sum() > 80
+    np.testing.assert_array_equal(np.isfinite(result.norm.data), np.isfinite(expected.norm.data))
     for name in (*COLUMNS, *ROOTS):
-        actual, reference = (getattr(maps, name).data for maps in (ours, expected))
-        is_finite = good & np.isfinite(reference)
-        assert is_finite.sum() > 0.8 * good.sum()
+        actual, reference = (getattr(maps, name).data for maps in (result, expected))
+        is_finite = is_fitted & np.isfinite(reference)
+        assert is_finite.sum() > 0.8 * is_fitted.sum()
         assert np.isfinite(actual[is_finite]).all()
         np.testing.assert_allclose(
             actual[is_finite], reference[is_finite], rtol=1e-4, atol=1e-5, err_msg=name
         )
-    # gammapy searches sensitivities between a thousandth and a thousand times the norm: negative
-    # ones for a negative norm
-    is_finite = good & (expected.norm.data > 0) & np.isfinite(expected.norm_sensitivity.data)
+    # gammapy searches the sensitivity between 1e-3 and 1e3 times the norm, so that it is negative
+    # for negative norms
+    is_finite = is_fitted & (expected.norm.data > 0) & np.isfinite(expected.norm_sensitivity.data)
     np.testing.assert_allclose(
-        ours.norm_sensitivity.data[is_finite], expected.norm_sensitivity.data[is_finite], rtol=1e-4
+        result.norm_sensitivity.data[is_finite],
+        expected.norm_sensitivity.data[is_finite],
+        rtol=1e-4,
     )
-    assert np.all(ours.norm_sensitivity.data[good] > 0)
+    assert np.all(result.norm_sensitivity.data[is_fitted] > 0)
 
 
 class TestAgainstGammapy:
     @pytest.mark.parametrize("summed", [True, False], ids=["summed", "each energy"])
     def test_maps_of_a_point_source_agree(self, cutout: MapDataset, summed: bool) -> None:
         width = 0.35 * u.deg
-        ours = TSMapMaker(source(), width, summed, ALL).run([cutout], EDGES)
-        assert_same(ours, plain_maps(cutout, source(), width, summed))
+        actual = TSMapMaker(source(), width, summed, ALL).run([cutout], EDGES)
+        assert_same(actual, plain_maps(cutout, source(), width, summed))
 
     def test_maps_of_an_extended_source_agree(self, cutout: MapDataset) -> None:
         model, width = source(GaussianSpatialModel(sigma="0.08 deg"), 2.6), 0.45 * u.deg
-        ours = TSMapMaker(model, width, True, ALL).run([cutout], EDGES)
+        actual = TSMapMaker(model, width, True, ALL).run([cutout], EDGES)
         expected = plain_maps(cutout, model, width, True)
-        assert_same(ours, expected)
-        np.testing.assert_allclose(ours.flux.data, expected.flux.data, rtol=1e-4, atol=1e-16)
-        assert ours.flux.unit == expected.flux.unit
+        assert_same(actual, expected)
+        np.testing.assert_allclose(actual.flux.data, expected.flux.data, rtol=1e-4, atol=1e-16)
+        assert actual.flux.unit == expected.flux.unit
 
     def test_maps_of_joint_datasets_with_models_agree(self, cutout: MapDataset) -> None:
         second = plain.simulate(plain.models("other"), seed=4)
@@ -121,28 +122,27 @@ class TestAgainstGammapy:
         background.spectral_model.norm.value = 1.1
         datasets.models = [background, plain.models()["crab"]]
         edges = [1, 10] * u.TeV
-        ours = TSMapMaker(source(), 0.35 * u.deg, True, ALL).run(list(datasets), edges)
+        actual = TSMapMaker(source(), 0.35 * u.deg, True, ALL).run(list(datasets), edges)
         expected = plain_maps(datasets, source(), 0.35 * u.deg, True, energy_edges=edges)
-        assert_same(ours, expected)
+        assert_same(actual, expected)
 
     def test_maps_with_a_kernel_wider_than_the_map_agree(self, cutout: MapDataset) -> None:
         edges, width = [1, 10] * u.TeV, 0.75 * u.deg
-        ours = TSMapMaker(source(), width, True, ALL).run([cutout], edges)
+        actual = TSMapMaker(source(), width, True, ALL).run([cutout], edges)
         expected = plain_maps(cutout, source(), width, True, energy_edges=edges, columns=[])
-        np.testing.assert_allclose(ours.norm.data, expected.norm.data, rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(ours.ts.data, expected.ts.data, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(actual.norm.data, expected.norm.data, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(actual.ts.data, expected.ts.data, rtol=1e-4, atol=1e-5)
 
     def test_maps_agree_within_the_default_precision_of_gammapy(self, dataset: MapDataset) -> None:
         width, edges = 0.35 * u.deg, [1, 10] * u.TeV
-        ours = TSMapMaker(source(), width).run([dataset], edges)
+        actual = TSMapMaker(source(), width).run([dataset], edges)
         expected = TSMapEstimator(source(), kernel_width=width, energy_edges=edges).run(dataset)
-        # its roots are accurate to 1 %, a small fraction of an error, and the minimum is flat
-        distance = np.abs(ours.norm.data - expected.norm.data) / expected.norm_err.data
-        assert np.nanmax(distance) < 0.1
-        np.testing.assert_allclose(ours.ts.data, expected.ts.data, atol=0.01)
-        assert (
-            np.nanmin(ours.ts.data - expected.ts.data) > -1e-4
-        )  # ours is the minimum, with a float32 kernel
+        # gammapy's roots are accurate to 1 %, which is a small fraction of an error
+        pulls = np.abs(actual.norm.data - expected.norm.data) / expected.norm_err.data
+        assert np.nanmax(pulls) < 0.1
+        np.testing.assert_allclose(actual.ts.data, expected.ts.data, atol=0.01)
+        # skyred reaches the minimum, except for the rounding of float32 kernels
+        assert np.nanmin(actual.ts.data - expected.ts.data) > -1e-4
 
 
 class TestNullHypothesis:
@@ -151,7 +151,9 @@ class TestNullHypothesis:
         datasets.models = plain.models("sim")
         edges, width = [1, 10] * u.TeV, 0.55 * u.deg
         with_source = TSMapMaker(source(), width).run([datasets[0]], edges)
-        without_source = TSMapMaker(source(), width, without=["crab"]).run([datasets[0]], edges)
+        without_source = TSMapMaker(source(), width, excluded_models=["crab"]).run(
+            [datasets[0]], edges
+        )
         datasets.models = [FoVBackgroundModel(dataset_name="sim")]
         expected = plain_maps(datasets, source(), width, True, energy_edges=edges, columns=[])
         # npred is the difference of two float32 sums
@@ -159,55 +161,57 @@ class TestNullHypothesis:
         assert np.nanmax(without_source.ts.data) > 400
         assert np.nanmax(with_source.ts.data) < 25
 
-    def test_widths_of_errors_and_limits_are_applied(self, cutout: MapDataset) -> None:
+    def test_confidence_levels_are_applied(self, cutout: MapDataset) -> None:
         edges, width = [1, 10] * u.TeV, 0.35 * u.deg
-        columns = ColumnSelection(2.0, errors=True, limit=3.0, sensitivity=3.0)
-        ours = TSMapMaker(source(), width, True, columns).run([cutout], edges)
+        columns = ColumnSelection(
+            2.0, asymmetric_errors=True, n_sigma_ul=3.0, n_sigma_sensitivity=3.0
+        )
+        result = TSMapMaker(source(), width, True, columns).run([cutout], edges)
         options = {"n_sigma": 2, "n_sigma_ul": 3, "n_sigma_sensitivity": 3, "energy_edges": edges}
         expected = plain_maps(cutout, source(), width, True, **options)
         for name in ("norm_err", "norm_errn", "norm_errp", "norm_ul"):
-            actual, reference = (getattr(maps, name).data for maps in (ours, expected))
+            actual, reference = (getattr(maps, name).data for maps in (result, expected))
             np.testing.assert_allclose(actual, reference, rtol=1e-4, atol=1e-5)
-        # gammapy 2.1 always uses 5 sigma: with few counts 3/5 of its result is about right
-        ratio = ours.norm_sensitivity.data / np.abs(expected.norm_sensitivity.data)
+        # gammapy 2.1 always uses 5 sigma; with few counts the ratio is about 3/5
+        ratio = result.norm_sensitivity.data / np.abs(expected.norm_sensitivity.data)
         assert 0.4 < np.nanmedian(ratio[expected.norm.data > 0]) < 0.62
-        assert (ours.n_sigma, ours.n_sigma_ul) == (2, 3)
+        assert (result.n_sigma, result.n_sigma_ul) == (2, 3)
 
 
 class TestKernel:
     def test_default_width_contains_the_source(self, dataset: MapDataset) -> None:
         maker, edges = TSMapMaker(source()), [1, 10] * u.TeV
-        ours = maker.run([dataset], edges)
+        actual = maker.run([dataset], edges)
         wide = TSMapMaker(source(), 2 * u.deg).run([dataset], edges)
         peak = np.unravel_index(np.nanargmax(wide.ts.data), wide.ts.data.shape)
-        # it contains 99 % of the counts, so that at most 1 % of the flux is missing
-        assert ours.norm.data[peak] == pytest.approx(wide.norm.data[peak], rel=0.02)
+        # the default kernel contains 99 % of the counts
+        assert actual.norm.data[peak] == pytest.approx(wide.norm.data[peak], rel=0.02)
 
     def test_missing_exposure_is_reported(self, dataset: MapDataset) -> None:
-        dark = dataset.copy(name="dark")
-        dark.exposure.data[...] = 0
-        with pytest.raises(ModelError, match="exposure of dark is zero everywhere"):
-            TSMapMaker(source()).run([dark], EDGES)
-        dark.exposure = None
-        with pytest.raises(ModelError, match="dark has no exposure; reduce it"):
-            TSMapMaker(source()).run([dark], EDGES)
+        unexposed = dataset.copy(name="unexposed")
+        unexposed.exposure.data[...] = 0
+        with pytest.raises(ModelError, match="exposure of unexposed is zero everywhere"):
+            TSMapMaker(source()).run([unexposed], EDGES)
+        unexposed.exposure = None
+        with pytest.raises(ModelError, match="unexposed has no exposure; reduce it"):
+            TSMapMaker(source()).run([unexposed], EDGES)
 
     def test_pixels_without_counts_of_the_source_have_zero_ts(self, dataset: MapDataset) -> None:
-        dark = dataset.copy(name="dark")
-        dark.exposure.data[:, 5:15, 5:15] = 0
+        unexposed = dataset.copy(name="unexposed")
+        unexposed.exposure.data[:, 5:15, 5:15] = 0
         edges, width = [1, 10] * u.TeV, 0.25 * u.deg
-        ours = TSMapMaker(source(), width, True, ALL).run([dark], edges)
-        expected = plain_maps(dark, source(), width, True, energy_edges=edges, columns=[])
+        result = TSMapMaker(source(), width, True, ALL).run([unexposed], edges)
+        expected = plain_maps(unexposed, source(), width, True, energy_edges=edges, columns=[])
         # gammapy's norm is -1e14 in these pixels
-        without_counts = ~ours.success.data & np.isfinite(expected.ts.data)
+        without_counts = ~result.success.data & np.isfinite(expected.ts.data)
         assert without_counts.sum() > 10
         for name in ("ts", "npred", "npred_excess", "stat", "stat_null"):
             actual, reference = (
-                getattr(maps, name).data[without_counts] for maps in (ours, expected)
+                getattr(maps, name).data[without_counts] for maps in (result, expected)
             )
             np.testing.assert_allclose(actual, reference, rtol=1e-5, err_msg=name)
         for name in ("norm", "norm_err", "norm_ul", "norm_sensitivity"):
-            assert np.isnan(getattr(ours, name).data[without_counts]).all()
+            assert np.isnan(getattr(result, name).data[without_counts]).all()
 
     def test_fully_masked_dataset_is_reported(self, dataset: MapDataset) -> None:
         masked = dataset.copy(name="masked")
@@ -218,10 +222,10 @@ class TestKernel:
     def test_masked_energy_bin_does_not_affect_other_bins(self, dataset: MapDataset) -> None:
         masked = dataset.copy(name="masked")
         masked.mask_safe.data[2] = False
-        ours = TSMapMaker(source()).run([masked], [1, 4.6, 10] * u.TeV)
-        assert np.isfinite(ours.ts.data[0]).any()
-        assert np.isnan(ours.ts.data[1]).all()
-        assert not ours.success.data[1].any()
+        actual = TSMapMaker(source()).run([masked], [1, 4.6, 10] * u.TeV)
+        assert np.isfinite(actual.ts.data[0]).any()
+        assert np.isnan(actual.ts.data[1]).all()
+        assert not actual.success.data[1].any()
 
 
 class TestSignOfTheSource:
@@ -252,7 +256,7 @@ class TestSignOfTheSource:
 
 
 def layer(counts: np.ndarray, background: float = 0.5, kernel: Any = None) -> Layer:
-    """Return a map of one energy bin with an exposure that decreases to one side."""
+    """Return a map of one energy bin; the exposure increases from 1 to 2 along the x axis."""
     if kernel is None:
         kernel = np.array([[0.05, 0.1, 0.05], [0.1, 0.4, 0.1], [0.05, 0.1, 0.05]])
     exposure = np.broadcast_to(np.linspace(1, 2, counts.shape[1]), counts.shape)
@@ -263,23 +267,25 @@ def layer(counts: np.ndarray, background: float = 0.5, kernel: Any = None) -> La
 
 class TestExactResults:
     def test_counts_in_one_bin_have_an_analytical_norm(self) -> None:
-        """With n counts in one bin, the root is n / S - b / s, which gammapy does not find."""
+        """Compare with the norm n / S - b / s of n counts in one bin; gammapy finds no root."""
         counts = np.zeros((5, 5))
         counts[2, 2] = 7
         data = layer(counts)
-        maps = fit_norm_maps([data], np.ones((5, 5), bool), ColumnSelection(limit=2.0))
+        maps = fit_norm_maps([data], np.ones((5, 5), bool), ColumnSelection(n_sigma_ul=2.0))
         signal = 0.4 * 1.5
         total = float(data.signal()[2, 2])
         expected = 7 / total - 0.5 / signal
         assert maps.norm[2, 2] == pytest.approx(expected, rel=1e-9)
         assert maps.norm_err[2, 2] == pytest.approx(np.sqrt(7) / total, rel=1e-6)
-        gain = 7 * np.log1p(expected * signal / 0.5) - expected * total
-        assert maps.ts[2, 2] == pytest.approx(2 * gain, rel=1e-9)
+        log_likelihood_ratio = 7 * np.log1p(expected * signal / 0.5) - expected * total
+        assert maps.ts[2, 2] == pytest.approx(2 * log_likelihood_ratio, rel=1e-9)
         assert maps.success.all()
 
-    def test_limit_without_counts_is_that_of_poisson(self) -> None:
+    def test_limit_without_counts_is_the_poisson_limit(self) -> None:
         data = layer(np.zeros((5, 5)))
-        maps = fit_norm_maps([data], np.ones((5, 5), bool), ColumnSelection(errors=True, limit=2.0))
+        maps = fit_norm_maps(
+            [data], np.ones((5, 5), bool), ColumnSelection(asymmetric_errors=True, n_sigma_ul=2.0)
+        )
         floor = -0.5 / (0.4 * 1.5)  # the brightest bin has no predicted counts at this norm
         assert maps.norm[2, 2] == pytest.approx(floor, rel=1e-9)
         # the slope of the statistic is 2 S; gammapy returns NaN
@@ -296,15 +302,15 @@ class TestExactResults:
         self, counts: list[int], factor: float
     ) -> None:
         data = layer(np.array(counts, dtype=float).reshape(7, 7))
-        more = attrs.evolve(data, exposure=data.exposure * factor)
-        maps, maps_with_more = (
+        scaled_data = attrs.evolve(data, exposure=data.exposure * factor)
+        maps, scaled_maps = (
             fit_norm_maps([counts_layer], np.ones((7, 7), bool), ALL)
-            for counts_layer in (data, more)
+            for counts_layer in (data, scaled_data)
         )
-        np.testing.assert_allclose(maps_with_more.ts, maps.ts, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(scaled_maps.ts, maps.ts, rtol=1e-5, atol=1e-7)
         for name in ("norm", "norm_err", "norm_errn", "norm_errp", "norm_ul", "norm_sensitivity"):
-            scaled = getattr(maps_with_more, name) * factor
-            np.testing.assert_allclose(scaled, getattr(maps, name), rtol=1e-5, atol=1e-7)
+            norm = getattr(scaled_maps, name) * factor
+            np.testing.assert_allclose(norm, getattr(maps, name), rtol=1e-5, atol=1e-7)
 
     @settings(deadline=None, max_examples=30)
     @given(counts=st.lists(st.integers(0, 4), min_size=49, max_size=49))
@@ -312,9 +318,9 @@ class TestExactResults:
         """Check that the Cash statistic is not lower at other norms within the limits."""
         data = layer(np.array(counts, dtype=float).reshape(7, 7))
         maps = fit_norm_maps([data], np.ones((7, 7), bool), ColumnSelection())
-        floor = data.floor(np.ones((7, 7), bool))
+        lowest = data.lowest_norms(np.ones((7, 7), bool))
         for step in (-0.3, -1e-3, 1e-3, 0.3):
-            norm = np.maximum(maps.norm + step, floor)
+            norm = np.maximum(maps.norm + step, lowest)
             for j, i in np.ndindex(7, 7):
                 box = slice(j, j + 3), slice(i, i + 3)
                 signal = data.exposure[0][box] * data.kernels[0, 0]
@@ -336,10 +342,10 @@ class TestExactResults:
         data = layer(np.random.default_rng(2).poisson(0.7, (9, 9)).astype(float))
         mask = np.random.default_rng(3).random((9, 9)) > 0.2
         one_block = fit_norm_maps([data], mask, ALL)
-        monkeypatch.setattr("skyred.likelihood.flux.ts_map.pixels.PAIRS", 20)
+        monkeypatch.setattr("skyred.likelihood.flux.ts_map.pixels.MAX_PAIRS", 20)
         small_blocks = fit_norm_maps([data], mask, ALL)
         for name in attrs.fields_dict(type(one_block)):
-            # sums in another order
+            # the blocks are summed in another order
             np.testing.assert_allclose(
                 getattr(small_blocks, name), getattr(one_block, name), rtol=1e-12
             )
@@ -348,8 +354,9 @@ class TestExactResults:
 def test_datasets_and_models_are_not_changed(dataset: MapDataset) -> None:
     datasets = Datasets([dataset.copy(name="sim")])
     datasets.models = Models(plain.models("sim"))
-    before = datasets.stat_sum(), datasets[0].counts.data.copy(), datasets.models.names
-    TSMapMaker(source(), without=["crab"]).run([datasets[0]], EDGES)
-    assert datasets.stat_sum() == before[0]
-    np.testing.assert_array_equal(datasets[0].counts.data, before[1])
-    assert datasets.models.names == before[2]
+    stat, counts = datasets.stat_sum(), datasets[0].counts.data.copy()
+    names = datasets.models.names
+    TSMapMaker(source(), excluded_models=["crab"]).run([datasets[0]], EDGES)
+    assert datasets.stat_sum() == stat
+    np.testing.assert_array_equal(datasets[0].counts.data, counts)
+    assert datasets.models.names == names

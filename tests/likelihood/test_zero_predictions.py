@@ -1,4 +1,4 @@
-"""Bins with almost zero predicted counts: agreement with gammapy, and derivatives."""
+"""The statistic of bins with almost zero predicted counts, and its derivatives."""
 
 from __future__ import annotations
 
@@ -29,19 +29,18 @@ EXACT = 1e-8  # relative, of the statistic
 LEVELS = [0.0, 1e-30, 1e-25, 1e-20, 1e-12, 1e-6, -1e-30, -1e-6, -0.3, 0.2]
 
 
-def point(free: bool = False) -> SkyModel:
+def point_source() -> SkyModel:
     model = plain.models()["crab"].copy(name="crab")
-    for parameter in model.spatial_model.parameters:
-        parameter.frozen = not free
+    model.spatial_model.freeze()
     return model
 
 
 def with_background(kind: str, seed: int, fraction: float, float32: bool) -> Datasets:
-    """Set a fraction of the background bins to values around zero."""
+    """Return a dataset with values of `LEVELS` in a fraction of its background bins."""
     makers = {
-        "spectrum": lambda: small.spectrum_dataset("d"),
-        "map": lambda: small.map_dataset("d", psf="none"),
-        "map with PSF": lambda: small.map_dataset("d"),
+        "spectrum": lambda: small.spectrum_dataset("data"),
+        "map": lambda: small.map_dataset("data", psf="none"),
+        "map with PSF": lambda: small.map_dataset("data"),
     }
     dataset, random = makers[kind](), np.random.default_rng(seed)
     background = np.array(dataset.background.data, dtype=np.float32 if float32 else float)
@@ -50,7 +49,7 @@ def with_background(kind: str, seed: int, fraction: float, float32: bool) -> Dat
     dataset.background.data = background
     dataset.mask_fit = dataset.counts.copy(data=random.random(background.shape) < 0.9)
     datasets = Datasets([dataset])
-    datasets.models = Models([point(), FoVBackgroundModel(dataset_name="d")])
+    datasets.models = Models([point_source(), FoVBackgroundModel(dataset_name="data")])
     return datasets
 
 
@@ -73,13 +72,13 @@ def test_statistic_around_zero_agrees_with_gammapy(
 ) -> None:
     datasets = with_background(kind, seed, fraction, float32)
     likelihood = Likelihood(datasets)
-    x = likelihood.frozen[likelihood.space.free].copy()
+    x = likelihood.initial_state[likelihood.space.free].copy()
     x[likelihood.space.names().index("crab.spectral.amplitude")] *= factor
-    ours = likelihood.stat(x)
+    actual = likelihood.stat(x)
     likelihood.space.set(x)
-    # limit on rounding errors of gammapy's convolution, above which gammapy evaluates
+    # models with larger rounding errors of the convolution are evaluated by gammapy
     rounding = TOLERANCE if kind == "map with PSF" else 0
-    assert ours == pytest.approx(stat_of_new_assignment(datasets), rel=EXACT, abs=rounding)
+    assert actual == pytest.approx(stat_of_new_assignment(datasets), rel=EXACT, abs=rounding)
 
 
 @given(
@@ -94,7 +93,7 @@ def test_derivatives_of_cash_are_correct(counts: list[int], predicted: list[floa
     )
     derivatives = statistic.derivatives(mu)
     is_predicted = mu > 1e-25
-    # exact: 2 (1 - n / mu) above the truncation value; constant below zero
+    # 2 (1 - n / mu) above the truncation value; constant below zero
     expected = np.where(
         is_predicted, 2 - 2 * n / np.where(is_predicted, mu, 1), np.where(mu < 0, 0, 2)
     )
@@ -109,7 +108,7 @@ def test_derivatives_of_cash_are_correct(counts: list[int], predicted: list[floa
     alpha=st.sampled_from([0.0, 0.1, 1.0, np.inf]),
     signal=st.sampled_from([0.0, 1e-30, 1e-9, 0.5, 20.0, -1e-9, -0.3, -40.0]),
 )
-def test_wstat_agrees_with_gammapy_and_its_derivatives_are_correct(
+def test_wstat_and_its_derivatives_agree_with_gammapy(
     on: int, off: int, alpha: float, signal: float
 ) -> None:
     n_on, n_off, mu = (np.array([float(count)]) for count in (on, off, signal))
@@ -122,15 +121,16 @@ def test_wstat_agrees_with_gammapy_and_its_derivatives_are_correct(
     assert np.isfinite([*derivatives.first, *derivatives.second]).all()
     step = 1e-6
     sides = [statistic.value(mu + side * step) for side in (-1, 0, 1)]
-    if sides[0] == sides[1] == sides[2]:  # the statistic is constant where it is not defined
+    # gammapy's statistic is constant where it is not defined
+    if sides[0] == sides[1] == sides[2]:
         assert derivatives.first[0] == 0
-    elif abs(signal) > 0.1 and np.ptp(sides) < 1e-3:  # both inside the definition range
+    elif abs(signal) > 0.1 and np.ptp(sides) < 1e-3:  # defined on both sides
         assert derivatives.first[0] == pytest.approx((sides[2] - sides[0]) / (2 * step), abs=1e-3)
 
 
 @pytest.mark.parametrize("signal", [np.nan, np.inf, -np.inf, 1e200])
 def test_wstat_of_a_signal_that_overflows_is_nan(signal: float) -> None:
-    """gammapy's wstat is zero for such signals, below any minimum."""
+    """Check signals for which gammapy's wstat is zero, which is below any minimum."""
     on, off, alpha = np.array([3.0, 2.0]), np.array([1.0, 4.0]), np.array([0.5, 0.5])
     statistic = WStat(on, off, alpha)
     assert np.isnan(statistic.value(np.array([1.0, signal])))
@@ -151,17 +151,17 @@ def test_fit_does_not_end_at_infinite_fluxes() -> None:
 
 @pytest.mark.parametrize("kind", ["spectrum", "map"])
 def test_fit_with_bins_without_background_agrees_with_gammapy(kind: str) -> None:
-    def datasets() -> Datasets:
-        simulated = with_background(kind, 3, 0.0, True)
-        simulated[0].background.data[1] = 0
-        return simulated
+    def without_background() -> Datasets:
+        datasets = with_background(kind, 3, 0.0, True)
+        datasets[0].background.data[1] = 0
+        return datasets
 
-    ours, theirs = datasets(), datasets()
-    result = skyred.fit(ours)
+    actual, expected = without_background(), without_background()
+    result = skyred.fit(actual)
     assert result.success, result.message
-    Fit().run(theirs)
-    assert result.stat == pytest.approx(stat_of_new_assignment(ours), rel=EXACT)
-    assert result.stat <= stat_of_new_assignment(theirs) + 0.01
+    Fit().run(expected)
+    assert result.stat == pytest.approx(stat_of_new_assignment(actual), rel=EXACT)
+    assert result.stat <= stat_of_new_assignment(expected) + 0.01
 
 
 def map_with_partial_background() -> Datasets:
@@ -170,17 +170,17 @@ def map_with_partial_background() -> Datasets:
     dataset.background.data[2] = 0
     dataset.counts.data[2, 1, 1] = 1
     datasets = Datasets([dataset])
-    datasets.models = Models([point(), FoVBackgroundModel(dataset_name="map")])
+    datasets.models = Models([point_source(), FoVBackgroundModel(dataset_name="map")])
     return datasets
 
 
-def test_counts_with_only_rounding_errors_as_prediction_have_a_note() -> None:
+def test_counts_where_only_rounding_errors_are_predicted_have_a_note() -> None:
     datasets = map_with_partial_background()
     likelihood = Likelihood(datasets)
     (note,) = likelihood.notes
     assert note.startswith("crab in map is evaluated by gammapy: ")
     assert "only rounding errors of the PSF convolution are predicted" in note
-    x = likelihood.frozen[likelihood.space.free]
+    x = likelihood.initial_state[likelihood.space.free]
     assert likelihood.stat(x) == pytest.approx(stat_of_new_assignment(datasets), rel=EXACT)
     result = skyred.fit(datasets)
     assert result.notes[0] == note
@@ -188,14 +188,14 @@ def test_counts_with_only_rounding_errors_as_prediction_have_a_note() -> None:
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_negative_start_is_compiled(sign: int) -> None:
+def test_model_with_either_sign_of_the_amplitude_is_compiled(sign: int) -> None:
     dataset = small.map_dataset("map")
     dataset.background.data[:, :10] = 0
-    dataset.models = Models([point(), FoVBackgroundModel(dataset_name="map")])
+    dataset.models = Models([point_source(), FoVBackgroundModel(dataset_name="map")])
     predicted = np.maximum(dataset.npred().data, 0)
     dataset.counts.data = np.random.default_rng(1).poisson(predicted).astype(float)
     datasets = Datasets([dataset.copy(name="map")])
-    datasets.models = Models([point(), FoVBackgroundModel(dataset_name="map")])
+    datasets.models = Models([point_source(), FoVBackgroundModel(dataset_name="map")])
     datasets.models["crab"].spectral_model.amplitude.value *= sign
     assert not Likelihood(datasets).notes
     result = skyred.fit(datasets)
@@ -203,7 +203,7 @@ def test_negative_start_is_compiled(sign: int) -> None:
     assert result.values[1] > 0
 
 
-def test_same_map_with_background_is_compiled() -> None:
+def test_model_on_a_complete_background_is_compiled() -> None:
     datasets = map_with_partial_background()
     datasets[0].background.data[2] = 0.1
     assert not Likelihood(datasets).notes
@@ -223,6 +223,6 @@ def test_on_off_data_without_counts_or_signal_agree_with_gammapy(amplitude: floa
     datasets = Datasets([dataset])
     datasets.models = [SkyModel(spectral_model=spectrum, name="source")]
     likelihood = Likelihood(datasets)
-    x = likelihood.frozen[likelihood.space.free]
+    x = likelihood.initial_state[likelihood.space.free]
     assert likelihood.stat(x) == pytest.approx(stat_of_new_assignment(datasets), rel=EXACT)
     assert np.isfinite(likelihood.gradient(x)).all()

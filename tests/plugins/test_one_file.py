@@ -1,4 +1,4 @@
-"""One-file plugins: a file given on the command line is a plugin, also in workers."""
+"""A Python file named on the command line is loaded as a plugin, also in workers."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from skyred import Pipeline
 from skyred.errors import PluginError
 from skyred.plugins import Plugins
 
-FILE = '''"""A plugin in one file."""
+PLUGIN = '''"""A plugin in one file."""
 
 from enum import Enum
 
 from skyred import Maker, SkipObservation, component, hookimpl, option
 
 
-class Mood(Enum):
+class Quality(Enum):
     GOOD = "good"
 
 
-class Refused(ValueError):
+class QualityError(ValueError):
     pass
 
 
-class Remembered:
+class Number:
     def __init__(self, number):
         self.number = number
 
 
 @component
 class EvenRuns(Maker):
-    """Leave out runs with an odd number."""
+    """Skip runs with an odd number."""
 
     kind = "even-runs"
-    start = option(0, doc="Runs below this number are kept.")
+    start = option(0, doc="Runs below this number are not skipped.")
 
     def make(self, dataset, observation):
         if observation.obs_id % 2 and observation.obs_id >= self.start:
@@ -72,13 +72,13 @@ data:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "my plugin-1.py"
-    path.write_text(FILE, encoding="utf-8")
+    path.write_text(PLUGIN, encoding="utf-8")
     return path
 
 
-def skyred(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def run_skyred(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "skyred", *words],
+        [sys.executable, "-m", "skyred", *arguments],
         cwd=folder,
         env=dict(os.environ, SKYRED_BLOCK="progress"),
         capture_output=True,
@@ -101,7 +101,7 @@ def test_components_of_a_file_are_in_the_catalog(file: Path) -> None:
 def test_unchanged_file_is_loaded_once(file: Path) -> None:
     first = Plugins.load(files=[file, str(file)]).catalog.get("maker", "even-runs")
     assert Plugins.load(files=[file]).catalog.get("maker", "even-runs") is first
-    file.write_text(FILE.replace("option(0", "option(5"), encoding="utf-8")
+    file.write_text(PLUGIN.replace("option(0", "option(5"), encoding="utf-8")
     second = Plugins.load(files=[file]).catalog.get("maker", "even-runs")
     assert (first().start, second().start) == (0, 5)  # type: ignore[attr-defined]
 
@@ -109,26 +109,26 @@ def test_unchanged_file_is_loaded_once(file: Path) -> None:
 def test_instances_are_unpickled_in_a_process_without_the_plugin(file: Path) -> None:
     cls = Plugins.load(files=[file]).catalog.get("maker", "even-runs")
     module = sys.modules[cls.__module__]
-    originals = [cls(start=3), module.Remembered(4), module.Mood.GOOD, module.Refused("why")]
+    originals = [cls(start=3), module.Number(4), module.Quality.GOOD, module.QualityError("low")]
     code = (
         "import pickle, sys\n"
-        "maker, remembered, mood, refused = pickle.load(sys.stdin.buffer)\n"
-        "print(maker.kind, maker.start, remembered.number, mood.value, refused.args)\n"
+        "maker, number, quality, error = pickle.load(sys.stdin.buffer)\n"
+        "print(maker.kind, maker.start, number.number, quality.value, error.args)\n"
         "sys.stdout.flush()\n"
-        "sys.stdout.buffer.write(pickle.dumps([maker, mood]))\n"
+        "sys.stdout.buffer.write(pickle.dumps([maker, quality]))\n"
     )
     process = subprocess.run(
         [sys.executable, "-c", code], input=pickle.dumps(originals), capture_output=True, check=True
     )
-    line, back = process.stdout.split(b"\n", 1)
-    assert line == b"even-runs 3 4 good ('why',)"
-    assert pickle.loads(back) == [originals[0], originals[2]]
+    line, pickled = process.stdout.split(b"\n", 1)
+    assert line == b"even-runs 3 4 good ('low',)"
+    assert pickle.loads(pickled) == [originals[0], originals[2]]
 
 
 def test_changed_file_is_refused_by_a_worker(file: Path) -> None:
     maker = Plugins.load(files=[file]).catalog.get("maker", "even-runs")()
     pickled = pickle.dumps(maker)
-    file.write_text(FILE + "# changed\n", encoding="utf-8")
+    file.write_text(PLUGIN + "# changed\n", encoding="utf-8")
     code = "import pickle, sys; pickle.load(sys.stdin.buffer)"
     process = subprocess.run(
         [sys.executable, "-c", code], input=pickled, capture_output=True, check=False
@@ -140,23 +140,23 @@ FAULTS = {
     "raises": ("import skyred\n\nx = undefined\n", "NameError", "(line 3 of faulty.py)"),
     "syntax error": ("def f(:\n", "cannot be imported: SyntaxError", "line 1"),
     "has no hook": ("x = 1\n", "provides nothing; expected a function skyred_components()", ""),
-    "adds commands": (FILE + "\n@hookimpl\ndef skyred_commands(cli):\n    pass\n",
+    "adds commands": (PLUGIN + "\n@hookimpl\ndef skyred_commands(cli):\n    pass\n",
                       "is ignored in this module: a file cannot add commands", ""),
-    "no @hookimpl": (FILE.replace("@hookimpl", ""), "put @hookimpl above it", ""),
-    "kind of skyred": (FILE.replace("even-runs", "map"), "already provided by skyred", ""),
+    "no @hookimpl": (PLUGIN.replace("@hookimpl", ""), "put @hookimpl above it", ""),
+    "kind of skyred": (PLUGIN.replace("even-runs", "map"), "already provided by skyred", ""),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faulty_file_is_reported_with_fault_and_line(fault: str, tmp_path: Path) -> None:
-    code, message, where = FAULTS[fault]
+    code, message, location = FAULTS[fault]
     path = tmp_path / "faulty.py"
     path.write_text(code, encoding="utf-8")
     plugins = Plugins.load(files=[path])
     (sentence,) = plugins.faults()
     assert sentence.startswith("plugin 'faulty' of faulty.py sha256:")
     assert message in sentence
-    assert where in sentence
+    assert location in sentence
     with pytest.raises(PluginError, match="faulty"):
         plugins.raise_if_faulty()
 
@@ -173,37 +173,37 @@ def test_missing_or_invalid_file_is_refused(name: str, expected: str) -> None:
 @pytest.mark.slow
 def test_run_uses_the_file_in_workers_and_keeps_a_copy(file: Path, tmp_path: Path) -> None:
     (tmp_path / "crab.yaml").write_text(CONFIG, encoding="utf-8")
-    words = ("crab.yaml", "--plugin", file.name, "--engine", "processes", "--workers", "2")
-    process = skyred(tmp_path, "run", *words)
+    arguments = ("crab.yaml", "--plugin", file.name, "--engine", "processes", "--workers", "2")
+    process = run_skyred(tmp_path, "run", *arguments)
     assert process.returncode == 0, process.stderr
     observation_log = (tmp_path / "crab" / "observations.ecsv").read_text(encoding="utf-8")
     assert "900001 is odd" in observation_log
     assert "even-runs of my plugin-1.py sha256:" in observation_log
     assert (tmp_path / "crab" / "plugins" / file.name).read_bytes() == file.read_bytes()
     report = json.loads((tmp_path / "crab" / "report.json").read_text(encoding="utf-8"))
-    (used,) = [plugin_record for plugin_record in report["plugins"] if "file" in plugin_record]
-    assert used["file"] == str(file)
+    (record,) = [plugin for plugin in report["plugins"] if "file" in plugin]
+    assert record["file"] == str(file)
 
 
-@pytest.mark.parametrize("ending", ["changed", "gone"])
-def test_run_folder_has_the_file_as_it_was_loaded(ending: str, file: Path, tmp_path: Path) -> None:
-    """Run in Python, where the file is given only when the pipeline is read."""
+@pytest.mark.parametrize("change", ["edited", "removed"])
+def test_run_folder_has_the_file_as_it_was_loaded(change: str, file: Path, tmp_path: Path) -> None:
+    """Check a run in Python, where the file is read only with the pipeline."""
     pipeline = Pipeline.from_yaml(CONFIG, plugins=Plugins.load(files=[file]))
     original = file.read_bytes()
-    file.write_text(FILE + "# changed\n", encoding="utf-8")
-    if ending == "gone":
+    file.write_text(PLUGIN + "# changed\n", encoding="utf-8")
+    if change == "removed":
         file.unlink()
     pipeline.run(tmp_path / "run")
     assert (tmp_path / "run" / "plugins" / file.name).read_bytes() == original
     report = json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))
-    (used,) = [plugin_record for plugin_record in report["plugins"] if "file" in plugin_record]
-    assert used["version"].removeprefix("sha256:") == hashlib.sha256(original).hexdigest()[:12]
+    (record,) = [plugin for plugin in report["plugins"] if "file" in plugin]
+    assert record["version"].removeprefix("sha256:") == hashlib.sha256(original).hexdigest()[:12]
 
 
 def test_two_files_with_the_same_name_are_refused_until_renamed(file: Path) -> None:
     copied_file = file.parent / "other" / file.name
     copied_file.parent.mkdir()
-    copied_file.write_text(FILE.replace("even-runs", "odd-runs"), encoding="utf-8")
+    copied_file.write_text(PLUGIN.replace("even-runs", "odd-runs"), encoding="utf-8")
     (sentence,) = Plugins.load(files=[file, copied_file]).faults()
     assert "has the same name; rename the file" in sentence
 
@@ -214,10 +214,12 @@ def test_kind_is_unknown_without_the_file(file: Path) -> None:
     assert Pipeline.from_yaml(CONFIG, plugins=Plugins.load(files=[file]))
 
 
-@pytest.mark.parametrize("words", [("plugins",), ("show", "even-runs"), ("check", "crab.yaml")])
-def test_other_commands_accept_the_file(words: tuple[str, ...], file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("arguments", [("plugins",), ("show", "even-runs"), ("check", "crab.yaml")])
+def test_other_commands_accept_the_file(
+    arguments: tuple[str, ...], file: Path, tmp_path: Path
+) -> None:
     (tmp_path / "crab.yaml").write_text(CONFIG, encoding="utf-8")
-    flags = ("--no-data",) if words[0] == "check" else ()
-    process = skyred(tmp_path, *words, *flags, "--plugin", file.name)
+    flags = ("--no-data",) if arguments[0] == "check" else ()
+    process = run_skyred(tmp_path, *arguments, *flags, "--plugin", file.name)
     assert process.returncode == 0, process.stderr
-    assert "no problems" in process.stdout or "Leave out runs with an odd number" in process.stdout
+    assert "no problems" in process.stdout or "Skip runs with an odd number" in process.stdout

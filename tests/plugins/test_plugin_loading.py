@@ -1,4 +1,4 @@
-"""Plugins: loading by entry point, and errors that do not affect other plugins."""
+"""Plugins are loaded by entry points, and faulty plugins do not affect others."""
 
 from __future__ import annotations
 
@@ -21,80 +21,81 @@ from skyred.plugins import BLOCK, Plugins
 from toys import ToyMaker, ToySum
 
 HEAD = "from skyred import Maker, component, hookimpl, option\n"
-GOOD = """
+VALID = """
 @component
-class Good(Maker):
+class ValidMaker(Maker):
     '''A maker that does nothing.'''
-    kind = "good-maker"
+    kind = "valid-maker"
     size = option(1, doc="A size.")
     def make(self, dataset, observation):
         return dataset
 
 @hookimpl
 def skyred_components():
-    return [Good]
+    return [ValidMaker]
 """
 FAULTS = {
     "raises on import": ("raise RuntimeError('no libfoo')",
                          "cannot be imported: RuntimeError: no libfoo"),
     "exits on import": ("raise SystemExit('bye')", "cannot be imported: SystemExit: bye"),
     "syntax error": ("def f(:", "cannot be imported: SyntaxError"),
-    "misspelt hook": (GOOD.replace("skyred_components", "skyred_componets"),
+    "misspelt hook": (VALID.replace("skyred_components", "skyred_componets"),
                       "unknown hook 'skyred_componets'; did you mean 'skyred_components'?"),
-    "undecorated hook": (GOOD.replace("@hookimpl", ""), "skyred_components is not decorated: "
+    "undecorated hook": (VALID.replace("@hookimpl", ""), "skyred_components is not decorated: "
                          "put @hookimpl above it"),
-    "undecorated component": (GOOD.replace("@component", ""), "Good is not decorated: put "
+    "undecorated component": (VALID.replace("@component", ""), "ValidMaker is not decorated: put "
                               "@component above the class"),
-    "unfinished component": (GOOD.replace("def make", "def other"),
-                             "Good does not implement make: write the method"),
+    "abstract component": (VALID.replace("def make", "def other"),
+                             "ValidMaker does not implement make: write the method"),
     "wrong argument of a hook": ("@hookimpl\ndef skyred_run_started(rnu):\n    pass\n",
                                  "the hook skyred_run_started has no argument 'rnu'"),
-    "claims a kind of ours": (GOOD.replace('"good-maker"', '"safe-mask"'),
+    "kind of skyred": (VALID.replace('"valid-maker"', '"safe-mask"'),
                               "the maker 'safe-mask' is already provided by skyred "),
-    "claims a kind twice": (GOOD.replace("[Good]", "[Good, Good]"),
-                            "the maker 'good-maker' is already provided by "),
-    "components that raise": (GOOD.replace("return [Good]", "return 1 / 0"),
+    "duplicate kind": (VALID.replace("[ValidMaker]", "[ValidMaker, ValidMaker]"),
+                            "the maker 'valid-maker' is already provided by "),
+    "components that raise": (VALID.replace("return [ValidMaker]", "return 1 / 0"),
                               "skyred_components() failed: ZeroDivisionError"),
     "commands": ("@hookimpl\ndef skyred_commands(cli):\n    pass\n",
                  "skyred_commands() is ignored in this module: move it to its own module, with an "
                  "entry point in the group skyred.commands"),
-    "components that are none": (GOOD.replace("[Good]", "[Good, 5]"), "5 is not a component class"),
+    "components that are not classes": (VALID.replace("[ValidMaker]", "[ValidMaker, 5]"),
+                                        "5 is not a component class"),
 }  # fmt: skip
 
-Distribute = Callable[..., Path]
+Install = Callable[..., Path]
 
 
 @pytest.fixture
-def distribute(tmp_path: Path) -> Distribute:
-    """Return a function that installs a distribution of one module with its metadata."""
+def install(tmp_path: Path) -> Install:
+    """Return a function that installs a distribution with one module."""
 
-    def install(name: str, code: str, *, plugin: str = "", version: str = "1.2") -> Path:
+    def install_module(name: str, code: str, *, plugin: str = "", version: str = "1.2") -> Path:
         return install_distribution(
             tmp_path, name, HEAD + dedent(code), plugin=plugin, version=version
         )
 
-    return install
+    return install_module
 
 
 def load(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Plugins:
     """Load the plugins of skyred and those in a folder."""
     monkeypatch.syspath_prepend(str(folder))
-    found_distributions = [
+    all_distributions = [
         *Distribution.discover(path=[str(folder)]),
         *distributions(name="skyred"),
     ]
     return Plugins.load(
         [
             point
-            for dist in found_distributions
-            for point in dist.entry_points.select(group="skyred")
+            for distribution in all_distributions
+            for point in distribution.entry_points.select(group="skyred")
         ]
     )
 
 
-def skyred(folder: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+def run_skyred(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", "from skyred.cli import main; main()", *words],
+        [sys.executable, "-c", "from skyred.cli import main; main()", *arguments],
         env={**os.environ, "PYTHONPATH": str(folder), **env},
         capture_output=True,
         text=True,
@@ -104,35 +105,36 @@ def skyred(folder: Path, *words: str, **env: str) -> subprocess.CompletedProcess
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faulty_plugin_is_reported_with_a_fix_and_does_not_affect_others(
-    fault: str, distribute: Distribute, monkeypatch: pytest.MonkeyPatch
+    fault: str, install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code, message = FAULTS[fault]
-    module = f"faulty_{fault.replace(' ', '_')}"  # modules stay imported between tests
+    # another name in each test, since modules stay imported
+    module = f"faulty_{fault.replace(' ', '_')}"
     name = module.replace("_", "-")
-    distribute(name, code, version="3.4")
-    folder = distribute(f"sound-{name}", GOOD.replace("good-maker", "sound-maker"))
+    install(name, code, version="3.4")
+    folder = install(f"other-{name}", VALID.replace("valid-maker", "other-maker"))
     plugins = load(folder, monkeypatch)
     (sentence,) = plugins.faults()
     assert sentence.startswith(f"plugin '{name}' of {name} 3.4 ({module}): {message}")
     assert sentence.endswith(f"fix or remove it, or block it with SKYRED_BLOCK={name}")
     with pytest.raises(PluginError, match=name):
         plugins.raise_if_faulty()
-    assert "sound-maker" in plugins.catalog.kinds("maker")
+    assert "other-maker" in plugins.catalog.kinds("maker")
     assert "safe-mask" in plugins.catalog.kinds("maker")
-    assert "good-maker" not in plugins.catalog.kinds("maker"), "all of a plugin, or nothing"
+    assert "valid-maker" not in plugins.catalog.kinds("maker"), (
+        "a faulty plugin provides no components"
+    )
     monkeypatch.setenv(BLOCK, f"other, {name}")
     blocked = load(folder, monkeypatch)
     blocked.raise_if_faulty()
-    assert [
-        loaded_plugin.owner.plugin for loaded_plugin in blocked.loaded if loaded_plugin.blocked
-    ] == [name]
+    assert [plugin.owner.plugin for plugin in blocked.loaded if plugin.blocked] == [name]
 
 
 def test_two_plugins_with_the_same_name_are_blocked_by_distribution(
-    distribute: Distribute, monkeypatch: pytest.MonkeyPatch
+    install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    distribute("twin-one", GOOD.replace("good-maker", "one"), plugin="twin", version="1.0")
-    folder = distribute("twin-two", GOOD.replace("good-maker", "two"), plugin="twin", version="2.0")
+    install("twin-one", VALID.replace("valid-maker", "one"), plugin="twin", version="1.0")
+    folder = install("twin-two", VALID.replace("valid-maker", "two"), plugin="twin", version="2.0")
     plugins = load(folder, monkeypatch)
     (sentence,) = plugins.faults()
     assert sentence.startswith("plugin 'twin' of twin-two 2.0 (twin_two): twin-one 1.0 ")
@@ -141,22 +143,22 @@ def test_two_plugins_with_the_same_name_are_blocked_by_distribution(
 
 
 def test_kind_of_skyred_in_another_plugin_is_refused(
-    distribute: Distribute, monkeypatch: pytest.MonkeyPatch
+    install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = distribute("aaa-first", GOOD.replace("good-maker", "aaa"), plugin="gammapy")
+    folder = install("aaa-first", VALID.replace("valid-maker", "aaa"), plugin="gammapy")
     plugins = load(folder, monkeypatch)
     (sentence,) = plugins.faults()
     assert sentence.startswith("plugin 'gammapy' of aaa-first 1.2")
     assert "safe-mask" in plugins.catalog.kinds("maker")
 
 
-def test_faulty_plugins_cannot_stop_the_list_of_plugins(distribute: Distribute) -> None:
-    distribute("breaks", "raise RuntimeError('no libfoo')")
-    distribute("leaves", "raise SystemExit(3)")
-    folder = distribute("works", GOOD)
-    plugin_list = skyred(folder, "plugins")
+def test_faulty_plugins_cannot_stop_the_list_of_plugins(install: Install) -> None:
+    install("breaks", "raise RuntimeError('no libfoo')")
+    install("leaves", "raise SystemExit(3)")
+    folder = install("works", VALID)
+    plugin_list = run_skyred(folder, "plugins")
     assert plugin_list.returncode == 0
-    assert "works  works 1.2  works\n    maker good-maker" in plugin_list.stdout
+    assert "works  works 1.2  works\n    maker valid-maker" in plugin_list.stdout
     assert "A maker that does nothing." in plugin_list.stdout
     assert "breaks  breaks 1.2  breaks FAULTY" in plugin_list.stdout
     assert "maker safe-mask" in plugin_list.stdout
@@ -166,40 +168,39 @@ def test_faulty_plugins_cannot_stop_the_list_of_plugins(distribute: Distribute) 
 
 
 @pytest.mark.slow
-def test_check_and_run_with_a_faulty_plugin_exit_with_2(
-    distribute: Distribute, tmp_path: Path
-) -> None:
-    folder = distribute("breaks", "raise RuntimeError('no libfoo')")
-    config = tmp_path / "some.yaml"
+def test_check_and_run_with_a_faulty_plugin_exit_with_2(install: Install, tmp_path: Path) -> None:
+    folder = install("breaks", "raise RuntimeError('no libfoo')")
+    config = tmp_path / "config.yaml"
     config.write_text("data: {}\n")
     for command in ("check", "run"):
-        process = skyred(folder, command, str(config))
+        process = run_skyred(folder, command, str(config))
         assert process.returncode == 2
         assert "plugin 'breaks' of breaks 1.2" in process.stderr
         assert "Traceback" not in process.stderr
-        allowed = skyred(folder, command, str(config), SKYRED_BLOCK="breaks")
-        assert allowed.returncode == 2
-        assert "breaks" not in allowed.stderr, "only the configuration is invalid"
-    plugin_list = skyred(folder, "plugins", SKYRED_BLOCK="breaks")
+        process = run_skyred(folder, command, str(config), SKYRED_BLOCK="breaks")
+        assert process.returncode == 2, "the configuration is invalid"
+        assert "breaks" not in process.stderr
+    plugin_list = run_skyred(folder, "plugins", SKYRED_BLOCK="breaks")
     assert "breaks (blocked by SKYRED_BLOCK)" in plugin_list.stdout
     assert plugin_list.stderr == ""
 
 
 def test_owner_of_a_component_is_its_distribution(
-    distribute: Distribute, monkeypatch: pytest.MonkeyPatch
+    install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = distribute("gives-owner", GOOD, plugin="nice", version="0.3")
+    folder = install("new-makers", VALID, plugin="makers", version="0.3")
     catalog = load(folder, monkeypatch).catalog
-    instance = catalog.get("maker", "good-maker")()
-    assert catalog.owner(instance) == Owner("gives-owner", "0.3", "nice")
+    instance = catalog.get("maker", "valid-maker")()
+    assert catalog.owner(instance) == Owner("new-makers", "0.3", "makers")
     assert catalog.owner(ToyMaker()) is None
 
 
-def empty(*plugins: tuple[str, object]) -> Plugins:
-    instance = Plugins.load(points=[])
-    for name, plugin in plugins:
-        instance.register(plugin, Owner(f"{name}-package", "1.0", name))
-    return instance
+def plugins_of(*named_plugins: tuple[str, object]) -> Plugins:
+    """Return plugins without those of skyred."""
+    plugins = Plugins.load(points=[])
+    for name, plugin in named_plugins:
+        plugins.register(plugin, Owner(f"{name}-package", "1.0", name))
+    return plugins
 
 
 def plugin_with(*classes: type) -> SimpleNamespace:
@@ -207,7 +208,7 @@ def plugin_with(*classes: type) -> SimpleNamespace:
 
 
 def test_plugin_with_a_duplicate_name_does_not_replace_the_first() -> None:
-    plugins = empty(("same", plugin_with(ToyMaker)))
+    plugins = plugins_of(("same", plugin_with(ToyMaker)))
     plugins.register(plugin_with(ToySum), Owner("other", "2", "same"))
     assert len(plugins.faults()) == 1
     assert plugins.catalog.kinds("maker") == ["toy-fill"]
@@ -217,7 +218,7 @@ def test_plugin_with_a_duplicate_name_does_not_replace_the_first() -> None:
 
 class TestCatalog:
     def test_unknown_kind_is_reported_with_a_suggestion(self) -> None:
-        catalog = empty(("toys", plugin_with(ToyMaker, ToySum))).catalog
+        catalog = plugins_of(("toys", plugin_with(ToyMaker, ToySum))).catalog
         with pytest.raises(
             FieldError, match=r"unknown maker 'toy-fil'; .* did you mean 'toy-fill'\?"
         ):
@@ -233,23 +234,24 @@ class TestCatalog:
         assert roles == {"geometry", "maker"}
 
 
-def archive(name: str, scheme: str) -> tuple[str, SimpleNamespace]:
-    def claim(location: object) -> object:
-        return f"the store of {name}" if str(location).startswith(scheme) else None
+def archive_plugin(name: str, scheme: str) -> tuple[str, SimpleNamespace]:
+    """Return the name of a plugin, and the plugin, which opens locations with a scheme."""
 
     def skyred_archive(location: object) -> object:
-        return claim(location)
+        return f"the store of {name}" if str(location).startswith(scheme) else None
 
     return name, SimpleNamespace(skyred_archive=hookimpl(skyred_archive))
 
 
 class TestArchives:
     def test_plugin_of_the_scheme_opens_the_archive(self) -> None:
-        plugins = empty(archive("red", "red:"), archive("blue", "blue:"))
+        plugins = plugins_of(archive_plugin("red", "red:"), archive_plugin("blue", "blue:"))
         assert plugins.open_archive("blue:1") == "the store of blue"
 
     def test_two_plugins_for_one_location_are_an_error(self) -> None:
-        plugins = empty(archive("red", "x:"), archive("blue", "x:"), archive("green", "y:"))
+        plugins = plugins_of(
+            archive_plugin("red", "x:"), archive_plugin("blue", "x:"), archive_plugin("green", "y:")
+        )
         with pytest.raises(
             ArchiveError, match=r"opened by the plugins blue and red;.*SKYRED_BLOCK"
         ):
@@ -257,22 +259,22 @@ class TestArchives:
 
     def test_location_without_a_plugin_is_an_error_with_a_hint(self) -> None:
         with pytest.raises(ArchiveError, match="no plugin can open 'x:1'; expected"):
-            empty(archive("red", "red:")).open_archive("x:1")
+            plugins_of(archive_plugin("red", "red:")).open_archive("x:1")
 
     def test_failing_plugin_is_reported(self) -> None:
         def skyred_archive(location: object) -> object:
             raise ValueError("bad options")
 
-        plugins = empty(("red", SimpleNamespace(skyred_archive=hookimpl(skyred_archive))))
+        plugins = plugins_of(("red", SimpleNamespace(skyred_archive=hookimpl(skyred_archive))))
         with pytest.raises(ArchiveError, match="plugin 'red' cannot open 'x:1': bad options"):
             plugins.open_archive("x:1")
 
     def test_location_that_is_not_a_path_can_be_opened_by_a_plugin(self) -> None:
         plugins = Plugins.load()
-        plugins.register(archive("names", "my-")[1], Owner("names", "1", "names"))
+        plugins.register(archive_plugin("names", "my-")[1], Owner("names", "1", "names"))
         assert plugins.open_archive("my-observations") == "the store of names"
 
     def test_misspelt_simulation_is_a_user_error(self) -> None:
-        with pytest.raises(ArchiveError, match="did you mean 'crab'") as caught:
+        with pytest.raises(ArchiveError, match="did you mean 'crab'") as exc_info:
             Plugins.load().open_archive("sim:carb")
-        assert caught.value.exit_code == 2
+        assert exc_info.value.exit_code == 2

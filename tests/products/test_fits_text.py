@@ -1,4 +1,4 @@
-"""Names of sources and parameters in FITS files."""
+"""Names that are not ASCII can be written to FITS files and read back."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""TableProduct: a table as a product, which can be written, read and plotted with its units."""
+"""Table products can be written, read and plotted with their units."""
 
 from __future__ import annotations
 
@@ -24,22 +24,24 @@ def table() -> Table:
     return table
 
 
-def test_table_reads_back(table: Table, tmp_path: Path) -> None:
+def test_table_is_read_back(table: Table, tmp_path: Path) -> None:
     (path,) = TableProduct("fluxes", table).write(tmp_path)
     assert path == tmp_path / "fluxes.ecsv"
-    again = TableProduct.read(tmp_path, "fluxes", None).table()
-    assert again.colnames == table.colnames
-    assert again.meta == table.meta
-    assert again["flux"].unit == u.Unit("cm-2 s-1")
-    assert again["energy"].description == "Energy."
+    read_back = TableProduct.read(tmp_path, "fluxes", None).table()
+    assert read_back.colnames == table.colnames
+    assert read_back.meta == table.meta
+    assert read_back["flux"].unit == u.Unit("cm-2 s-1")
+    assert read_back["energy"].description == "Energy."
     for name in table.colnames:
-        np.testing.assert_array_equal(again[name], table[name])
+        np.testing.assert_array_equal(read_back[name], table[name])
 
 
-@pytest.mark.parametrize("kind", [Table, QTable])
-def test_first_numeric_column_is_plotted_against_the_first_column(kind: type, table: Table) -> None:
+@pytest.mark.parametrize("table_class", [Table, QTable])
+def test_first_numeric_column_is_plotted_against_the_first_column(
+    table_class: type, table: Table
+) -> None:
     _, ax = plt.subplots()
-    product = TableProduct("fluxes", kind(table))
+    product = TableProduct("fluxes", table_class(table))
     assert product.plot(ax) is ax
     assert ax.get_xlabel() == "energy [TeV]"
     assert ax.get_ylabel().startswith("flux [")
@@ -52,7 +54,7 @@ def test_first_numeric_column_is_plotted_against_the_first_column(kind: type, ta
 
 def test_times_are_dates_on_the_axis() -> None:
     times = Time(["2004-12-06", "2004-12-08"])
-    table = QTable({"time": times, "again": times, "counts": [3, 4]})
+    table = QTable({"time": times, "time_2": times, "counts": [3, 4]})
     ax = TableProduct("counts", table).plot()
     (line, _, _) = ax.containers[0]
     np.testing.assert_array_equal(line.get_xdata(), [time.datetime for time in times])

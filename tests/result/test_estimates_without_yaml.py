@@ -1,4 +1,4 @@
-"""Estimates of a run without YAML, because of gammapy objects, read from its folder."""
+"""Estimates in the folder of a run with gammapy objects, which has no YAML configuration."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ EDGES = [1, 3, 10] * u.TeV
 NAMES = ["by-gammapy", "flux-points", "numbers"]
 
 
-class Numbers:
-    """A user estimator with the interface of gammapy."""
+class CountsEstimator:
+    """An estimator with gammapy's interface."""
 
     def run(self, datasets: Datasets) -> dict[str, Any]:
         """Return the counts."""
@@ -41,31 +41,29 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
         estimate=[
             Estimator.adapt(ge.FluxPointsEstimator(EDGES, source="crab"), name="by-gammapy"),
             FluxPoints(source="crab", energy_edges=EDGES, columns=[]),
-            Estimator.adapt(Numbers(), name="numbers"),
+            Estimator.adapt(CountsEstimator(), name="numbers"),
         ],
     )
     return pipeline.run(folder / "out"), folder / "out"
 
 
-def test_estimates_of_gammapy_and_of_skyred_read_back(
-    run: tuple[Result, Path],
-) -> None:
+def test_estimates_of_gammapy_and_skyred_are_read_back(run: tuple[Result, Path]) -> None:
     result, folder = run
-    again = Result.read(folder)
-    assert again.config == ""
-    assert sorted(again.estimates) == NAMES
-    assert again.estimates["numbers"].value == result.estimates["numbers"].value
-    for read, original in (
-        (again.estimates["by-gammapy"].value, result.estimates["by-gammapy"].value),
-        (again.estimates["flux-points"].flux, result.estimates["flux-points"].flux),
+    loaded = Result.read(folder)
+    assert loaded.config == ""
+    assert sorted(loaded.estimates) == NAMES
+    assert loaded.estimates["numbers"].value == result.estimates["numbers"].value
+    for flux, expected in (
+        (loaded.estimates["by-gammapy"].value, result.estimates["by-gammapy"].value),
+        (loaded.estimates["flux-points"].flux, result.estimates["flux-points"].flux),
     ):
-        # float32 in files
-        np.testing.assert_allclose(read.dnde.data, original.dnde.data, rtol=1e-6)
-        assert read.dnde.unit == original.dnde.unit
-    assert again.estimates["flux-points"].source == "crab"
+        # the files are in float32
+        np.testing.assert_allclose(flux.dnde.data, expected.dnde.data, rtol=1e-6)
+        assert flux.dnde.unit == expected.dnde.unit
+    assert loaded.estimates["flux-points"].source == "crab"
 
 
-def test_name_in_the_report_with_a_path_outside_is_refused(
+def test_estimate_name_outside_the_folder_is_refused(
     run: tuple[Result, Path], tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
@@ -74,6 +72,8 @@ def test_name_in_the_report_with_a_path_outside_is_refused(
     report["estimates"] = {"../numbers": "adapted"}
     (folder / "report.json").write_text(json.dumps(report))
     (folder / "SHA256SUMS").unlink()
-    refused = pytest.raises(OutputError, match=r"cannot be read: is '\.\./numbers'")
-    with pytest.warns(SkyredWarning, match="has no SHA256SUMS"), refused:
+    with (
+        pytest.warns(SkyredWarning, match="has no SHA256SUMS"),
+        pytest.raises(OutputError, match=r"cannot be read: is '\.\./numbers'"),
+    ):
         Result.read(folder)

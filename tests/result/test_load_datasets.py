@@ -39,37 +39,38 @@ def create_orchestrator(locations: Any, **options: Any) -> Orchestrator:
 
 
 def test_all_types_of_datasets_in_an_index_are_read(tmp_path: Path) -> None:
-    makers = (small.map_dataset, small.map_on_off, small.spectrum_on_off, small.flux_points)
-    index = write_index(tmp_path, *(make() for make in makers))
+    expected = Datasets(
+        [small.map_dataset(), small.map_on_off(), small.spectrum_on_off(), small.flux_points()]
+    )
+    index = write_index(tmp_path, *expected)
     datasets = create_orchestrator(str(index)).reduce()
-    assert datasets.names == [make().name for make in makers]
-    for make, read in zip(makers, datasets, strict=True):
-        assert type(read) is type(make())
-    np.testing.assert_array_equal(datasets[1].counts_off.data, small.map_on_off().counts_off.data)
+    assert datasets.names == expected.names
+    assert [type(dataset) for dataset in datasets] == [type(dataset) for dataset in expected]
+    np.testing.assert_array_equal(datasets[1].counts_off.data, expected[1].counts_off.data)
 
 
-def test_ogip_files_are_read_as_by_gammapy(tmp_path: Path) -> None:
+def test_ogip_file_agrees_with_gammapy(tmp_path: Path) -> None:
     from gammapy.datasets import SpectrumDatasetOnOff
 
     path = write_ogip(tmp_path, "run7")
-    (read,) = create_orchestrator(str(path)).reduce()
+    (loaded,) = create_orchestrator(str(path)).reduce()
     plain = SpectrumDatasetOnOff.read(path)
-    assert read.stat_type == "wstat"
+    assert loaded.stat_type == "wstat"
     for name in ("counts", "counts_off", "acceptance", "acceptance_off", "exposure"):
-        np.testing.assert_array_equal(getattr(read, name).data, getattr(plain, name).data)
+        np.testing.assert_array_equal(getattr(loaded, name).data, getattr(plain, name).data)
 
 
 def test_original_name_and_file_of_a_dataset_are_kept(tmp_path: Path) -> None:
-    (read,) = create_orchestrator(str(write_ogip(tmp_path, "run7"))).reduce()
-    assert read.meta_table["DATASET_NAME"].tolist() == ["run7"]
-    assert read.meta_table["DATASET_FILE"].tolist() == ["pha_obsrun7.fits"]
+    (loaded,) = create_orchestrator(str(write_ogip(tmp_path, "run7"))).reduce()
+    assert loaded.meta_table["DATASET_NAME"].tolist() == ["run7"]
+    assert loaded.meta_table["DATASET_FILE"].tolist() == ["pha_obsrun7.fits"]
 
 
 def test_wildcard_matches_several_files_in_order_of_their_names(tmp_path: Path) -> None:
     for name, seed in (("b", 1), ("a", 2)):
         write_ogip(tmp_path, name, seed)
     datasets = create_orchestrator(f"{tmp_path}/pha_obs?.fits").reduce()
-    assert [read.meta_table["DATASET_NAME"][0] for read in datasets] == ["a", "b"]
+    assert [loaded.meta_table["DATASET_NAME"][0] for loaded in datasets] == ["a", "b"]
 
 
 def test_file_listed_twice_is_read_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -82,9 +83,9 @@ def test_file_listed_twice_is_read_once(tmp_path: Path, caplog: pytest.LogCaptur
 def test_fit_range_of_an_entry_is_applied_to_all_its_datasets(tmp_path: Path) -> None:
     index = write_index(tmp_path, small.map_dataset("a"), small.map_dataset("b"))
     edges = small.ENERGY.edges[[0, 1]]
-    for read in create_orchestrator(str(index), fit_range=FitRange(energy=edges)).reduce():
-        assert read.mask_fit.data[0].all()
-        assert not read.mask_fit.data[1:].any()
+    for loaded in create_orchestrator(str(index), fit_range=FitRange(energy=edges)).reduce():
+        assert loaded.mask_fit.data[0].all()
+        assert not loaded.mask_fit.data[1:].any()
 
 
 def test_empty_fit_range_is_reported_with_the_dataset(tmp_path: Path) -> None:
@@ -115,10 +116,10 @@ def test_fit_range_is_applied_to_reduced_observations() -> None:
     assert dataset.mask_fit.data.squeeze().tolist() == [True, False]
 
 
-def test_datasets_from_files_are_combined_with_reduced_ones(tmp_path: Path) -> None:
-    (toy,) = toy_pipeline().data.values()
-    data_entry = ReducedData(datasets=str(write_index(tmp_path, small.spectrum_dataset())))
-    pipeline = Pipeline(data={"other": data_entry, "toy": toy}, model=[ToyModel()])
+def test_datasets_from_files_and_from_observations_are_combined(tmp_path: Path) -> None:
+    (reduction,) = toy_pipeline().data.values()
+    reduced_data = ReducedData(datasets=str(write_index(tmp_path, small.spectrum_dataset())))
+    pipeline = Pipeline(data={"other": reduced_data, "toy": reduction}, model=[ToyModel()])
     orchestrator = Orchestrator(pipeline, plugins=toy_plugins())
     assert orchestrator.reduce().names == ["spectrum", "toy"]
     assert list(orchestrator.select()) == ["toy"]
@@ -142,16 +143,16 @@ def test_datasets_of_a_run_folder_can_be_used_by_another_run(tmp_path: Path) -> 
     )
     first.run(tmp_path / "first")
     second = create_orchestrator(str(tmp_path / "first" / "datasets" / "datasets.yaml"))
-    (read,) = second.reduce()
+    (loaded,) = second.reduce()
     # gammapy does not read the fit range of on-off datasets
-    np.testing.assert_array_equal(read.mask_fit.data, first.datasets[0].mask_fit.data)
+    np.testing.assert_array_equal(loaded.mask_fit.data, first.datasets[0].mask_fit.data)
     second.run(tmp_path / "second")
-    again = Result.read(tmp_path / "second", plugins=toy_plugins()).datasets
-    assert again is not None
-    assert again[0].stat_sum() == pytest.approx(first.datasets[0].stat_sum(), rel=1e-9)
+    loaded = Result.read(tmp_path / "second", plugins=toy_plugins()).datasets
+    assert loaded is not None
+    assert loaded[0].stat_sum() == pytest.approx(first.datasets[0].stat_sum(), rel=1e-9)
 
 
-def test_other_files_are_reported(tmp_path: Path) -> None:
+def test_files_without_datasets_are_reported(tmp_path: Path) -> None:
     image = tmp_path / "image.fits"
     fits.PrimaryHDU(np.zeros((2, 2))).writeto(image)
     with pytest.raises(ArchiveError, match=r"image.fits has no dataset: .*expected COUNTS"):
@@ -160,10 +161,10 @@ def test_other_files_are_reported(tmp_path: Path) -> None:
     notes.write_text("no FITS at all")
     with pytest.raises(ArchiveError, match=r"data.other: .*notes.fits cannot be read as FITS"):
         create_orchestrator(str(notes)).reduce()
-    yaml = tmp_path / "models.yaml"
-    yaml.write_text("components: []")
+    models = tmp_path / "models.yaml"
+    models.write_text("components: []")
     with pytest.raises(ArchiveError, match=r"models.yaml has no list 'datasets'"):
-        create_orchestrator(str(yaml)).reduce()
+        create_orchestrator(str(models)).reduce()
 
 
 def test_spectrum_without_background_or_irf_file_is_reported(tmp_path: Path) -> None:
@@ -201,10 +202,10 @@ def test_entry_has_either_an_archive_or_datasets() -> None:
             Pipeline.from_yaml(f"data:\n  other: {entry_yaml}\n", plugins=toy_plugins())
 
 
-def test_reduced_data_are_not_a_reduction() -> None:
+def test_reduced_data_are_not_among_the_reductions() -> None:
     pipeline = Pipeline(data={"other": ReducedData(datasets="datasets.yaml")})
     assert list(pipeline.reductions()) == []
-    assert not hasattr(pipeline.data["other"], "with_name")  # it has no geometry
+    assert not hasattr(pipeline.data["other"], "with_name")  # a method of entries with a geometry
 
 
 def test_entry_in_yaml_equals_the_entry_in_python(tmp_path: Path) -> None:
@@ -216,12 +217,12 @@ def test_entry_in_yaml_equals_the_entry_in_python(tmp_path: Path) -> None:
     assert Pipeline.from_yaml(pipeline.to_yaml(), plugins=toy_plugins()) == pipeline
 
 
-def test_names_of_datasets_are_kept_or_replaced_by_the_entry(tmp_path: Path) -> None:
+def test_names_of_datasets_are_kept_or_derived_from_the_entry(tmp_path: Path) -> None:
     index = write_index(tmp_path, small.map_dataset("a"), small.spectrum_dataset("b"))
     assert create_orchestrator(str(index)).reduce().names == ["a", "b"]
-    renamed = create_orchestrator(str(index), names="entry").reduce()
-    assert renamed.names == ["other-1", "other-2"]
-    assert renamed[1].meta_table["DATASET_NAME"].tolist() == ["b"]
+    datasets = create_orchestrator(str(index), names="entry").reduce()
+    assert datasets.names == ["other-1", "other-2"]
+    assert datasets[1].meta_table["DATASET_NAME"].tolist() == ["b"]
 
 
 def test_equal_names_in_two_entries_are_reported_with_the_remedy(tmp_path: Path) -> None:
@@ -232,7 +233,8 @@ def test_equal_names_in_two_entries_are_reported_with_the_remedy(tmp_path: Path)
         folder: ReducedData(datasets=str(tmp_path / folder / "datasets.yaml"))
         for folder in ("first", "second")
     }
-    with pytest.raises(ArchiveError, match=r"data.second: another .*'a', of data.first.*entry"):
+    message = r"data.second: a dataset of data.first also has the name 'a'; set 'names: entry'"
+    with pytest.raises(ArchiveError, match=message):
         Orchestrator(Pipeline(data=entries), plugins=toy_plugins()).reduce()
     entries["second"] = entries["second"].evolve(names="entry")
     names = Orchestrator(Pipeline(data=entries), plugins=toy_plugins()).reduce().names
@@ -240,29 +242,29 @@ def test_equal_names_in_two_entries_are_reported_with_the_remedy(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "make",
+    "create",
     [small.map_dataset, small.map_on_off, small.spectrum_dataset, small.spectrum_on_off],
-    ids=lambda make: make.__name__,
+    ids=lambda create: create.__name__,
 )
-def test_single_file_of_any_type_is_read_as_by_gammapy(make: Any, tmp_path: Path) -> None:
-    dataset = make("single")
+def test_single_file_of_any_type_is_read(create: Any, tmp_path: Path) -> None:
+    dataset = create("single")
     path = tmp_path / "file.fits"
     dataset.to_hdulist().writeto(path)
-    (read,) = create_orchestrator(str(path)).reduce()
-    assert (type(read), read.name) == (type(dataset), "single")
-    read.models = dataset.models = ToyModel().build([dataset])
-    assert read.stat_sum() == pytest.approx(dataset.stat_sum(), rel=1e-9)
+    (loaded,) = create_orchestrator(str(path)).reduce()
+    assert (type(loaded), loaded.name) == (type(dataset), "single")
+    loaded.models = dataset.models = ToyModel().build([dataset])
+    assert loaded.stat_sum() == pytest.approx(dataset.stat_sum(), rel=1e-9)
 
 
 def test_single_file_without_a_name_is_named_after_the_entry(tmp_path: Path) -> None:
     hdus = small.map_dataset().to_hdulist()
     del hdus[0].header["NAME"]
     hdus.writeto(tmp_path / "file.fits")
-    (read,) = create_orchestrator(f"{tmp_path}/file.fits").reduce()
-    assert read.name == "other-1"
+    (loaded,) = create_orchestrator(f"{tmp_path}/file.fits").reduce()
+    assert loaded.name == "other-1"
 
 
-def test_models_that_name_their_dataset_find_it(tmp_path: Path) -> None:
+def test_background_model_in_a_file_is_assigned_to_its_dataset(tmp_path: Path) -> None:
     from gammapy.modeling.models import FoVBackgroundModel, Models
 
     index = write_index(tmp_path, small.map_dataset("a"))
@@ -288,8 +290,8 @@ def test_files_in_other_folders_need_allow_outside(tmp_path: Path) -> None:
 def test_run_folder_is_read_and_verified(tmp_path: Path) -> None:
     index = write_index(tmp_path, small.map_dataset("a"))
     create_orchestrator(str(index)).run(tmp_path / "run")
-    (read,) = create_orchestrator(str(tmp_path / "run")).reduce()
-    np.testing.assert_array_equal(read.counts.data, small.map_dataset().counts.data)
+    (loaded,) = create_orchestrator(str(tmp_path / "run")).reduce()
+    np.testing.assert_array_equal(loaded.counts.data, small.map_dataset().counts.data)
     (tmp_path / "run/datasets/datasets.yaml").open("a").write("# changed\n")
     with pytest.raises(ArchiveError, match=r"data.other: .*datasets.yaml"):
         create_orchestrator(str(tmp_path / "run")).reduce()
@@ -299,7 +301,7 @@ def test_run_folder_is_read_and_verified(tmp_path: Path) -> None:
         create_orchestrator(str(empty_folder)).reduce()
 
 
-def test_missing_key_or_unit_is_named(tmp_path: Path) -> None:
+def test_invalid_index_and_missing_unit_are_reported(tmp_path: Path) -> None:
     index = write_index(tmp_path, small.map_dataset("a"))
     content = index.read_text()
     index.write_text(content.replace("type: MapDataset", "kind: MapDataset"))

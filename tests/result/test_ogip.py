@@ -1,4 +1,4 @@
-"""Spectra in OGIP format as they occur, beside plain gammapy and exact values."""
+"""OGIP spectra in the variants that other software writes, against gammapy and exact values."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ SOURCE = SkyModel(PowerLawSpectralModel(index=2.1, amplitude="3e-12 cm-2 s-1 TeV
 
 
 @pytest.fixture
-def pha(tmp_path: Path) -> Path:
+def pha_path(tmp_path: Path) -> Path:
+    """Write a spectrum with gammapy, and return its path."""
     dataset = small.spectrum_on_off("run7")
     dataset.exposure.meta = {"livetime": 100 * small.u.s}
     dataset.write(tmp_path / "pha.fits", format="ogip")
     return tmp_path / "pha.fits"
 
 
-def change(path: Path, edit: Callable[[fits.Header, dict[str, Any]], None]) -> None:
-    """Edit the header and the columns of a spectrum; a column that is removed has no card left."""
+def edit_spectrum(path: Path, edit: Callable[[fits.Header, dict[str, Any]], None]) -> None:
+    """Edit the header and the columns of a spectrum; cards of removed columns are removed too."""
     with fits.open(path, memmap=False) as hdus:
         hdu = hdus["SPECTRUM"]
         columns = {name: np.array(hdu.data[name]) for name in hdu.columns.names}
@@ -38,17 +39,17 @@ def change(path: Path, edit: Callable[[fits.Header, dict[str, Any]], None]) -> N
             fits.Column(name=name, array=values, format="K" if values.dtype.kind in "ib" else "D")
             for name, values in columns.items()
         ]
-        new = fits.BinTableHDU.from_columns(table, header=header, name="SPECTRUM")
-        others = [extra.copy() for extra in hdus if extra.name not in ("PRIMARY", "SPECTRUM")]
-        fits.HDUList([fits.PrimaryHDU(), new, *others]).writeto(path, overwrite=True)
+        spectrum = fits.BinTableHDU.from_columns(table, header=header, name="SPECTRUM")
+        other_hdus = [hdu.copy() for hdu in hdus if hdu.name not in ("PRIMARY", "SPECTRUM")]
+        fits.HDUList([fits.PrimaryHDU(), spectrum, *other_hdus]).writeto(path, overwrite=True)
 
 
-def predict(dataset: SpectrumDatasetOnOff) -> Any:
+def predict_counts(dataset: SpectrumDatasetOnOff) -> Any:
     dataset.models = [SOURCE.copy(name="s")]
     return dataset.npred_signal().data.ravel()
 
 
-def convert_to_kev(path: Path) -> None:
+def convert_energies_to_kev(path: Path) -> None:
     with fits.open(path, mode="update") as hdus:
         for hdu in hdus[1:]:
             for name in {"E_MIN", "E_MAX", "ENERG_LO", "ENERG_HI"} & set(hdu.columns.names):
@@ -57,118 +58,122 @@ def convert_to_kev(path: Path) -> None:
 
 
 @pytest.mark.parametrize("unit", ["TeV", "keV"])
-def test_files_of_gammapy_are_read_as_by_gammapy(unit: str, pha: Path) -> None:
-    for path in pha.parent.glob("pha*.fits") if unit == "keV" else ():
-        convert_to_kev(path)
-    read, plain = read_ogip(pha, "x"), SpectrumDatasetOnOff.read(pha)
-    assert read.counts.geom.axes["energy"].unit == unit
+def test_files_written_by_gammapy_agree_with_gammapy(unit: str, pha_path: Path) -> None:
+    for path in pha_path.parent.glob("pha*.fits") if unit == "keV" else ():
+        convert_energies_to_kev(path)
+    dataset, plain = read_ogip(pha_path, "x"), SpectrumDatasetOnOff.read(pha_path)
+    assert dataset.counts.geom.axes["energy"].unit == unit
     for name in ("counts", "counts_off", "acceptance", "acceptance_off", "exposure", "mask_safe"):
-        np.testing.assert_array_equal(getattr(read, name).data, getattr(plain, name).data)
-    np.testing.assert_allclose(predict(read), predict(plain), rtol=1e-9)
-    assert read.stat_sum() == pytest.approx(plain.stat_sum(), rel=1e-9)
-    assert read.counts.geom.region == plain.counts.geom.region
+        np.testing.assert_array_equal(getattr(dataset, name).data, getattr(plain, name).data)
+    np.testing.assert_allclose(predict_counts(dataset), predict_counts(plain), rtol=1e-9)
+    assert dataset.stat_sum() == pytest.approx(plain.stat_sum(), rel=1e-9)
+    assert dataset.counts.geom.region == plain.counts.geom.region
 
 
-def test_area_scaling_scales_source_and_background(pha: Path) -> None:
-    plain = read_ogip(pha, "plain")
+def test_area_scaling_scales_source_and_background(pha_path: Path) -> None:
+    plain = read_ogip(pha_path, "plain")
 
     def scale_area(header: fits.Header, columns: dict[str, Any]) -> None:
         columns.pop("AREASCAL", None)
         header["AREASCAL"] = 0.5
 
-    change(pha, scale_area)
-    read = read_ogip(pha, "read")
-    np.testing.assert_allclose(predict(read), 0.5 * predict(plain), rtol=1e-6)
-    np.testing.assert_allclose(read.alpha.data, 0.5 * plain.alpha.data, rtol=1e-6)
+    edit_spectrum(pha_path, scale_area)
+    dataset = read_ogip(pha_path, "read")
+    np.testing.assert_allclose(predict_counts(dataset), 0.5 * predict_counts(plain), rtol=1e-6)
+    np.testing.assert_allclose(dataset.alpha.data, 0.5 * plain.alpha.data, rtol=1e-6)
 
 
-def test_area_scaling_by_channel_scales_each_channel(pha: Path) -> None:
-    plain, scale = read_ogip(pha, "plain"), np.array([0.5, 1, 0.8])
-    change(pha, lambda header, columns: columns.update(AREASCAL=scale))
-    read = read_ogip(pha, "read")
-    np.testing.assert_allclose(predict(read), scale * predict(plain), rtol=1e-6)
-    np.testing.assert_allclose(read.alpha.data.ravel(), scale * plain.alpha.data.ravel(), rtol=1e-6)
+def test_area_scaling_by_channel_scales_each_channel(pha_path: Path) -> None:
+    plain, scale = read_ogip(pha_path, "plain"), np.array([0.5, 1, 0.8])
+    edit_spectrum(pha_path, lambda header, columns: columns.update(AREASCAL=scale))
+    dataset = read_ogip(pha_path, "read")
+    np.testing.assert_allclose(predict_counts(dataset), scale * predict_counts(plain), rtol=1e-6)
+    np.testing.assert_allclose(
+        dataset.alpha.data.ravel(), scale * plain.alpha.data.ravel(), rtol=1e-6
+    )
 
 
-def test_longer_exposure_of_the_background_is_honoured(pha: Path) -> None:
-    plain = read_ogip(pha, "plain")
-    change(pha.with_name("pha_bkg.fits"), lambda header, columns: header.update(EXPOSURE=400.0))
-    read = read_ogip(pha, "read")
-    np.testing.assert_allclose(read.alpha.data, plain.alpha.data / 4, rtol=1e-9)
-    np.testing.assert_array_equal(read.counts_off.data, plain.counts_off.data)
+def test_exposure_of_the_background_scales_alpha(pha_path: Path) -> None:
+    plain = read_ogip(pha_path, "plain")
+    edit_spectrum(
+        pha_path.with_name("pha_bkg.fits"), lambda header, columns: header.update(EXPOSURE=400.0)
+    )
+    dataset = read_ogip(pha_path, "read")
+    np.testing.assert_allclose(dataset.alpha.data, plain.alpha.data / 4, rtol=1e-9)
+    np.testing.assert_array_equal(dataset.counts_off.data, plain.counts_off.data)
 
 
-def test_scaling_of_the_background_in_the_header(pha: Path) -> None:
-    def move(value: float) -> Any:
+def test_background_scaling_in_the_header_is_read(pha_path: Path) -> None:
+    def move_to_header(value: float) -> Any:
         def edit(header: fits.Header, columns: dict[str, Any]) -> None:
             del columns["BACKSCAL"]
             header["BACKSCAL"] = value
 
         return edit
 
-    change(pha, move(2.0))
-    change(pha.with_name("pha_bkg.fits"), move(8.0))
-    np.testing.assert_allclose(read_ogip(pha, "read").alpha.data, 0.25, rtol=1e-9)
+    edit_spectrum(pha_path, move_to_header(2.0))
+    edit_spectrum(pha_path.with_name("pha_bkg.fits"), move_to_header(8.0))
+    np.testing.assert_allclose(read_ogip(pha_path, "read").alpha.data, 0.25, rtol=1e-9)
 
 
-def test_rates_are_converted_to_counts(pha: Path) -> None:
-    plain = read_ogip(pha, "plain")
+def test_rates_are_converted_to_counts(pha_path: Path) -> None:
+    plain = read_ogip(pha_path, "plain")
 
-    def to_rates(header: fits.Header, columns: dict[str, Any]) -> None:
+    def convert_to_rates(header: fits.Header, columns: dict[str, Any]) -> None:
         columns["RATE"] = (columns.pop("COUNTS") / header["EXPOSURE"]).astype("f4")
 
-    change(pha, to_rates)
-    np.testing.assert_array_equal(read_ogip(pha, "read").counts.data, plain.counts.data)
-    change(pha, lambda header, columns: columns.update(RATE=columns["RATE"] * 1.01))
-    with pytest.raises(FileError, match="gives no whole numbers"):
-        read_ogip(pha, "read")
+    edit_spectrum(pha_path, convert_to_rates)
+    np.testing.assert_array_equal(read_ogip(pha_path, "read").counts.data, plain.counts.data)
+    edit_spectrum(pha_path, lambda header, columns: columns.update(RATE=columns["RATE"] * 1.01))
+    with pytest.raises(FileError, match="is not a whole number"):
+        read_ogip(pha_path, "read")
 
 
-def test_channels_may_start_at_1_and_energies_be_in_the_response(pha: Path) -> None:
-    dataset = read_ogip(pha, "plain")
-    plain, redistribution = predict(dataset), dataset.edisp.edisp_map.data[:, :, 0, 0]
-    with fits.open(pha, mode="update") as hdus:
+def test_channels_from_1_and_energies_in_the_rmf_file_are_read(pha_path: Path) -> None:
+    dataset = read_ogip(pha_path, "plain")
+    plain, redistribution = predict_counts(dataset), dataset.edisp.edisp_map.data[:, :, 0, 0]
+    with fits.open(pha_path, mode="update") as hdus:
         del hdus["EBOUNDS"]
-    rmf = pha.with_name("pha_rmf.fits")
+    rmf = pha_path.with_name("pha_rmf.fits")
     with fits.open(rmf, mode="update") as hdus:
         matrix = hdus["MATRIX"]
-        # arrays of fixed length, as some software writes them
+        # arrays of fixed length, which some software writes
         rows = len(matrix.data)
         columns = [matrix.columns[name] for name in ("ENERG_LO", "ENERG_HI")]
         for name, value in (("N_GRP", 1), ("F_CHAN", 1), ("N_CHAN", 3)):
             columns.append(fits.Column(name, "J", array=np.full(rows, value)))
         columns.append(fits.Column("MATRIX", "3D", array=redistribution))
-        new = fits.BinTableHDU.from_columns(columns)
-        new.header["TLMIN4"], new.name = 1, "SPECRESP MATRIX"
+        new_matrix = fits.BinTableHDU.from_columns(columns)
+        new_matrix.header["TLMIN4"], new_matrix.name = 1, "SPECRESP MATRIX"
         hdus["EBOUNDS"].data["CHANNEL"] += 1
-        hdus[hdus.index_of("MATRIX")] = new
-    np.testing.assert_allclose(predict(read_ogip(pha, "read")), plain, rtol=1e-6)
+        hdus[hdus.index_of("MATRIX")] = new_matrix
+    np.testing.assert_allclose(predict_counts(read_ogip(pha_path, "read")), plain, rtol=1e-6)
     with fits.open(rmf, mode="update") as hdus:
         hdus["SPECRESP MATRIX"].header["TLMIN4"] = 3
     with pytest.raises(FileError, match="check TLMIN of F_CHAN"):
-        read_ogip(pha, "read")
+        read_ogip(pha_path, "read")
 
 
-def test_files_in_the_working_folder_are_not_used(
-    pha: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_files_in_the_working_directory_are_not_used(
+    pha_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # gammapy prefers a file of the same name in the working folder
-    expected = read_ogip(pha, "plain").exposure.data
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
+    # gammapy prefers a file of the same name in the working directory
+    expected = read_ogip(pha_path, "plain").exposure.data
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
     with fits.open(tmp_path / "pha_arf.fits") as hdus:
         hdus["SPECRESP"].data["SPECRESP"] *= 10
         hdus.writeto("pha_arf.fits")
-    np.testing.assert_array_equal(read_ogip(pha, "read").exposure.data, expected)
+    np.testing.assert_array_equal(read_ogip(pha_path, "read").exposure.data, expected)
 
 
-def test_files_in_other_folders_need_permission(pha: Path, tmp_path: Path) -> None:
+def test_files_in_other_folders_need_allow_outside(pha_path: Path, tmp_path: Path) -> None:
     (tmp_path / "irfs").mkdir()
     folder = tmp_path / "spectra"
     folder.mkdir()
     for path in tmp_path.glob("pha*.fits"):
         path.rename(tmp_path / ("irfs" if "arf" in path.name else "spectra") / path.name)
-    change(
+    edit_spectrum(
         folder / "pha.fits", lambda header, columns: header.update(ANCRFILE="../irfs/pha_arf.fits")
     )
     with pytest.raises(FileError, match="allow_outside: true"):
@@ -183,14 +188,14 @@ def test_files_in_other_folders_need_permission(pha: Path, tmp_path: Path) -> No
         (lambda header, columns: header.update(EXPOSURE=0.0), "EXPOSURE = 0.0; expected"),
         (lambda header, columns: columns.pop("COUNTS"), "no column COUNTS or RATE"),
         (lambda header, columns: columns.update(BACKSCAL=-columns["BACKSCAL"]), "BACKSCAL that"),
-        (lambda header, columns: header.update(BACKFILE="none"), "BACKFILE.*, which wstat needs"),
-        (lambda header, columns: header.remove("ANCRFILE"), "no effective area file"),
+        (lambda header, columns: header.update(BACKFILE="none"), "BACKFILE.*cannot be fitted"),
+        (lambda header, columns: header.remove("ANCRFILE"), "names no effective area file"),
     ],
 )
-def test_missing_key_or_column_is_named(edit: Any, message: str, pha: Path) -> None:
-    change(pha, edit)
+def test_missing_card_or_column_is_reported(edit: Any, message: str, pha_path: Path) -> None:
+    edit_spectrum(pha_path, edit)
     with pytest.raises(FileError, match=message):
-        read_ogip(pha, "x")
+        read_ogip(pha_path, "x")
 
 
 @pytest.mark.parametrize(
@@ -201,8 +206,46 @@ def test_missing_key_or_column_is_named(edit: Any, message: str, pha: Path) -> N
         ("rmf", "MATRIX", "TUNIT2", "ENERG_HI of MATRIX has no unit"),
     ],
 )
-def test_missing_unit_is_named(suffix: str, hdu: str, card: str, message: str, pha: Path) -> None:
-    with fits.open(pha.with_name(f"pha_{suffix}.fits"), mode="update") as hdus:
+def test_missing_unit_is_reported(
+    suffix: str, hdu: str, card: str, message: str, pha_path: Path
+) -> None:
+    with fits.open(pha_path.with_name(f"pha_{suffix}.fits"), mode="update") as hdus:
         del hdus[hdu].header[card]
     with pytest.raises(FileError, match=message):
+        read_ogip(pha_path, "x")
+
+
+def test_spectrum_without_background_file_cannot_be_fitted_by_gammapy_either(pha: Path) -> None:
+    change(pha, lambda header, columns: header.update(BACKFILE="none"))
+    with pytest.raises(
+        FileError, match=r"its statistic, wstat, needs the off counts; set the card"
+    ):
         read_ogip(pha, "x")
+    with pytest.raises(Exception, match=r".+"):  # any error, in reading or in the statistic
+        SpectrumDatasetOnOff.read(pha).stat_sum()
+
+
+@pytest.mark.parametrize("card", ["HDUCLAS4", ""])
+def test_file_with_several_spectra_is_rejected(card: str, pha: Path) -> None:
+    """Type II files have a spectrum in each row, and the names of other files in columns."""
+    with fits.open(pha, memmap=False) as hdus:
+        header = hdus["SPECTRUM"].header.copy(strip=True)
+        counts = np.array(hdus["SPECTRUM"].data["COUNTS"])
+        for name in ("BACKFILE", "ANCRFILE", "RESPFILE"):
+            header.remove(name, ignore_missing=True)
+        if card:
+            header[card] = "TYPE:II"
+        table = fits.BinTableHDU.from_columns(
+            [
+                fits.Column(name="SPEC_NUM", array=[1, 2], format="J"),
+                fits.Column(name="COUNTS", array=[counts, counts], format=f"{len(counts)}D"),
+            ],
+            header=header,
+            name="SPECTRUM",
+        )
+        others = [extra.copy() for extra in hdus if extra.name not in ("PRIMARY", "SPECTRUM")]
+        fits.HDUList([fits.PrimaryHDU(), table, *others]).writeto(pha, overwrite=True)
+    with pytest.raises(FileError, match=r"has 2 spectra in one table \(type II\), which gammapy"):
+        read_ogip(pha, "x")
+    with pytest.raises(Exception, match=r".+"):
+        SpectrumDatasetOnOff.read(pha)

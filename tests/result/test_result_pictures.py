@@ -1,4 +1,4 @@
-"""The plots of a result, as methods and by name."""
+"""The plots of a result, called as methods and by name."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 import small_datasets as small
-from html_reading import read
+from html_parser import parse_html
 from skyred import Orchestrator, Result
 from skyred.components.watchers import pictures
 from skyred.interfaces.records import Report, Run
@@ -16,8 +16,8 @@ from toys import ToyEstimator, ToyProduct, toy_pipeline, toy_plugins
 
 
 @attrs.define(eq=False)
-class PlottedProduct(ToyProduct):
-    """A product with two plots, which accept axes."""
+class ProductWithPlots(ToyProduct):
+    """A product with two plots."""
 
     def pictures(self) -> dict[str, Callable[..., Any]]:
         return {"": self.plot, "-by-run": self.plot_by_run}
@@ -35,15 +35,15 @@ class PlottedProduct(ToyProduct):
 
 
 @attrs.define(eq=False)
-class Faulty(ToyProduct):
-    """A product whose list of plots fails."""
+class FaultyProduct(ToyProduct):
+    """A product with an error in its list of plots."""
 
     def pictures(self) -> dict[str, Callable[..., Any]]:
         raise RuntimeError("no plots available")
 
 
-def result(*names: str) -> Result:
-    return Result(estimates={name: PlottedProduct(name, 1.0) for name in names})
+def create_result(*names: str) -> Result:
+    return Result(estimates={name: ProductWithPlots(name, 1.0) for name in names})
 
 
 @pytest.fixture(autouse=True)
@@ -53,21 +53,21 @@ def _close_figures() -> Any:
 
 
 def test_each_plot_is_a_method_and_has_a_name() -> None:
-    plot = result("total", "flux-points").plot
+    plot = create_result("total", "flux-points").plot
     assert list(plot) == ["total", "total-by-run", "flux-points", "flux-points-by-run"]
     assert plot.flux_points_by_run().get_title() == "flux-points by run"
     assert plot("flux-points-by-run").get_title() == "flux-points by run"
 
 
-def test_given_axes_are_used() -> None:
-    plot = result("total").plot
+def test_plots_are_drawn_on_the_axes_of_the_argument() -> None:
+    plot = create_result("total").plot
     _, (left, right) = plt.subplots(ncols=2)
     assert plot.total(ax=left) is left
     assert plot("total-by-run", ax=right) is right
 
 
 def test_methods_are_in_dir_and_have_docstrings() -> None:
-    plot = result("flux-points").plot
+    plot = create_result("flux-points").plot
     methods = [name for name in dir(plot) if not name.startswith("_")]
     assert methods == ["flux_points", "flux_points_by_run"]
     assert plot.flux_points_by_run.__doc__ == "Plot the total by run."
@@ -77,7 +77,7 @@ def test_methods_are_in_dir_and_have_docstrings() -> None:
 @pytest.mark.parametrize("jedi", [False, True])
 def test_methods_are_completed_in_a_notebook(jedi: bool) -> None:
     completer = pytest.importorskip("IPython.core.completer")
-    shell = completer.IPCompleter(namespace={"result": result("total", "flux-points")})
+    shell = completer.IPCompleter(namespace={"result": create_result("total", "flux-points")})
     shell.use_jedi = jedi
     with completer.provisionalcompleter():
         completions = {
@@ -88,30 +88,34 @@ def test_methods_are_completed_in_a_notebook(jedi: bool) -> None:
 
 def test_unknown_plot_is_reported_with_a_suggestion() -> None:
     with pytest.raises(KeyError, match="no plot 'totl'; available: total, total-by-run; did you"):
-        result("total").plot("totl")
+        create_result("total").plot("totl")
 
 
 def test_invalid_or_ambiguous_method_names_are_accessible_by_name() -> None:
-    plot = result("2hwc", "a-b", "a.b", "lambda").plot
+    plot = create_result("2hwc", "a-b", "a.b", "lambda").plot
     methods = {name for name in dir(plot) if not name.startswith("_")}
     assert methods == {"lambda_by_run"}
     for name in ("2hwc", "a-b", "a.b", "lambda"):
         assert plot(name).get_title() == name
-    rendered = read(plot)
-    assert rendered.row("a.b") == ["a.b", "plot('a.b')"]
-    assert rendered.row("lambda-by-run") == ["lambda-by-run", "plot.lambda_by_run()"]
+    page = parse_html(plot)
+    assert page.row("a.b") == ["a.b", "plot('a.b')"]
+    assert page.row("lambda-by-run") == ["lambda-by-run", "plot.lambda_by_run()"]
 
 
 def test_faulty_product_does_not_affect_other_plots() -> None:
-    broken = Result(estimates={"bad": Faulty("bad", 1.0), "total": PlottedProduct("total", 1.0)})
-    assert broken.plot.total().get_title() == "total"
+    result = Result(
+        estimates={"bad": FaultyProduct("bad", 1.0), "total": ProductWithPlots("total", 1.0)}
+    )
+    assert result.plot.total().get_title() == "total"
     with pytest.raises(RuntimeError, match="no plots available"):
-        broken.plot.bad()
+        result.plot.bad()
 
 
 def test_run_writes_all_plots_and_reports_failures(tmp_path: Any) -> None:
-    broken = Result(estimates={"bad": Faulty("bad", 1.0), "total": PlottedProduct("total", 1.0)})
-    report = Report("finished", "", (), (), (), (), broken)
+    result = Result(
+        estimates={"bad": FaultyProduct("bad", 1.0), "total": ProductWithPlots("total", 1.0)}
+    )
+    report = Report("finished", "", (), (), (), (), result)
     with pytest.raises(RuntimeError, match="bad: RuntimeError: no plots available"):
         pictures.skyred_run_finished(Run(folder=tmp_path), report)
     assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == [
@@ -134,12 +138,12 @@ def test_number_of_plotted_datasets_is_limited_with_a_log_message(
 
     monkeypatch.setattr(pictures, "MAX_DATASETS", 1)
     datasets = Datasets([small.spectrum_dataset("one"), small.spectrum_dataset("two")])
-    many = Result(datasets=datasets, estimates={"total": PlottedProduct("total", 1.0)})
+    result = Result(datasets=datasets, estimates={"total": ProductWithPlots("total", 1.0)})
     with caplog.at_level("INFO"):
-        report = Report("finished", "", (), (), (), (), many)
+        report = Report("finished", "", (), (), (), (), result)
         pictures.skyred_run_finished(Run(folder=tmp_path), report)
-    drawn = {path.stem for path in (tmp_path / "plots").iterdir()}
-    assert {"counts-one", "total"} <= drawn
-    assert "counts-two" not in drawn
+    names = {path.stem for path in (tmp_path / "plots").iterdir()}
+    assert {"counts-one", "total"} <= names
+    assert "counts-two" not in names
     assert "first 1 of 2 datasets" in caplog.text
-    assert "counts-two" in list(many.plot)
+    assert "counts-two" in list(result.plot)

@@ -1,6 +1,7 @@
-"""Publish run folders in processes that are killed, and check the folders meanwhile.
+"""Publish run folders in processes that are killed, and check the folders at the same time.
 
-``python killed_publishers.py FOLDER KILLS SEED EXCHANGE`` prints the observed states as JSON.
+``python killed_publishers.py FOLDER KILLS SEED METHOD`` prints the observed states as JSON. METHOD
+is "exchange" or "renames".
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from skyred.io.checksums import find_damage
 from skyred.run import run_folder as folder
 from skyred.run.run_folder import RunFolder
 
-NOTHING = "no folder"
+MISSING = "no folder"
 FILES = ("config.yaml", "log.jsonl", "datasets/a.fits", "datasets/b.fits")
 
 
@@ -38,34 +39,34 @@ def publish_repeatedly(target: Path) -> None:
 
 
 def published_by(process: int, target: Path) -> bool:
-    """Return whether the run under the final name is from this process."""
+    """Return whether the run folder was published by this process."""
     with suppress(FileNotFoundError):
         return (target / FILES[0]).read_text().startswith(f"{process} ")
     return False
 
 
 def check_folder(target: Path) -> str:
-    """Return the damage of a folder; "" if it is complete, or changed during the check."""
+    """Return the damage of a folder; "" if it is complete, or was replaced during the check."""
     try:
-        before = target.stat()
+        first = target.stat()
     except FileNotFoundError:
-        return NOTHING
+        return MISSING
     try:
         fault = find_damage(target) or ""
         if not fault and len({(target / name).read_text() for name in FILES}) > 1:
             fault = "files of two runs"
-        after = target.stat()
+        second = target.stat()
     except FileNotFoundError:
         return ""
-    same = (before.st_ino, before.st_ctime_ns) == (after.st_ino, after.st_ctime_ns)
-    return fault if same else ""
+    is_same = (first.st_ino, first.st_ctime_ns) == (second.st_ino, second.st_ctime_ns)
+    return fault if is_same else ""
 
 
 def main(target: Path, kills: int, seed: int, can_exchange: bool) -> None:
     if not can_exchange:
         folder.exchange = lambda first, second: False
     random_generator, n_interrupted = random.Random(seed), 0
-    observed, later = Counter[str](), Counter[str]()
+    states, restored_states = Counter[str](), Counter[str]()
     publish(target, "the first\n")
     for _ in range(kills):
         child = os.fork()
@@ -74,16 +75,21 @@ def main(target: Path, kills: int, seed: int, can_exchange: bool) -> None:
         while not published_by(child, target):
             time.sleep(0.001)
         for _ in range(random_generator.randint(10, 100)):
-            observed[check_folder(target)] += 1
+            states[check_folder(target)] += 1
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         n_interrupted += any(path.name.startswith(".") for path in target.parent.iterdir())
+        # the next process restores the earlier run, and removes partial folders
         with RunFolder.create(target, overwrite=True):
-            later[check_folder(target)] += (
-                1  # the next process restores a run, and removes left-overs
-            )
-    stray = sorted(path.name for path in target.parent.iterdir() if path != target)
-    print(json.dumps({"seen": observed, "later": later, "left": n_interrupted, "stray": stray}))
+            restored_states[check_folder(target)] += 1
+    remaining = sorted(path.name for path in target.parent.iterdir() if path != target)
+    report = {
+        "states": states,
+        "restored_states": restored_states,
+        "n_interrupted": n_interrupted,
+        "remaining": remaining,
+    }
+    print(json.dumps(report))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Checks run once per run, for pipelines from YAML and from Python."""
+"""Components are checked once per run, in pipelines from YAML and from Python."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ CALLS: list[str] = []
 
 
 @value
-class Inner(Fields):
-    """A value class with a check."""
+class NestedValue(Fields):
+    """A nested value with a check."""
 
     number: int = option(1, doc="A number.")
 
     def check(self, pipeline: Any) -> Iterable[Problem]:
-        CALLS.append("inner")
+        CALLS.append("nested")
         return ()
 
 
 @component
-class Counted(ToyEstimator):
+class CountingEstimator(ToyEstimator):
     """An estimator that counts its checks."""
 
     kind = "toy-counted"
-    inner: Inner = nested_object(Inner, Inner(), doc="A value.")
+    nested: NestedValue = nested_object(NestedValue, NestedValue(), doc="A value.")
     invalid: bool = option(False, doc="Whether its check reports a problem.")
 
     def check(self, pipeline: Any) -> Iterator[Problem]:
-        CALLS.append("counted")
+        CALLS.append("estimator")
         if self.invalid:
             yield Problem(("invalid",), "is true", "expected false")
 
@@ -52,29 +52,34 @@ class Counted(ToyEstimator):
 def plugins() -> Plugins:
     CALLS.clear()
     module = types.ModuleType("counted")
-    module.skyred_components = hookimpl(specname="skyred_components")(lambda: [Counted])  # type: ignore[attr-defined]
+    module.skyred_components = hookimpl(specname="skyred_components")(lambda: [CountingEstimator])  # type: ignore[attr-defined]
     return toy_plugins(("counted", module))
 
 
 @pytest.fixture
-def loaded(plugins: Plugins) -> Pipeline:
-    return Pipeline.from_yaml(toy_pipeline(estimate=[Counted()]).to_yaml(), plugins=plugins)
+def pipeline_from_yaml(plugins: Plugins) -> Pipeline:
+    return Pipeline.from_yaml(
+        toy_pipeline(estimate=[CountingEstimator()]).to_yaml(), plugins=plugins
+    )
 
 
-def test_pipeline_from_yaml_is_checked_when_it_is_read(loaded: Pipeline, plugins: Plugins) -> None:
-    assert CALLS == ["counted", "inner"]
-    loaded.run(plugins=plugins)
-    Orchestrator(loaded, plugins=plugins).select()
-    assert CALLS == ["counted", "inner"]
+def test_pipeline_from_yaml_is_checked_when_it_is_read(
+    pipeline_from_yaml: Pipeline, plugins: Plugins
+) -> None:
+    assert CALLS == ["estimator", "nested"]
+    pipeline_from_yaml.run(plugins=plugins)
+    Orchestrator(pipeline_from_yaml, plugins=plugins).select()
+    assert CALLS == ["estimator", "nested"]
 
 
 def test_pipeline_from_python_is_checked_when_it_runs(plugins: Plugins) -> None:
-    pipeline = toy_pipeline(estimate=[Counted()])
+    pipeline = toy_pipeline(estimate=[CountingEstimator()])
     assert CALLS == []
     pipeline.run(plugins=plugins)
-    assert CALLS == ["counted", "inner"]
-    pipeline.run(plugins=plugins)  # its gammapy objects may have changed
-    assert CALLS == ["counted", "inner"] * 2
+    assert CALLS == ["estimator", "nested"]
+    # checked again, since gammapy objects in the pipeline may have changed
+    pipeline.run(plugins=plugins)
+    assert CALLS == ["estimator", "nested"] * 2
 
 
 @pytest.mark.parametrize(
@@ -88,21 +93,23 @@ def test_pipeline_from_python_is_checked_when_it_runs(plugins: Plugins) -> None:
     ids=["evolve", "copy", "deepcopy", "pickle"],
 )
 def test_copy_of_a_checked_pipeline_is_checked_again(
-    loaded: Pipeline, plugins: Plugins, copy_pipeline: Any
+    pipeline_from_yaml: Pipeline, plugins: Plugins, copy_pipeline: Any
 ) -> None:
-    plugin_copy = copy_pipeline(loaded)
-    assert plugin_copy == loaded
-    assert plugin_copy.digest() == loaded.digest()
-    assert (loaded.checked, plugin_copy.checked) == (True, False)
+    pipeline_copy = copy_pipeline(pipeline_from_yaml)
+    assert pipeline_copy == pipeline_from_yaml
+    assert pipeline_copy.digest() == pipeline_from_yaml.digest()
+    assert (pipeline_from_yaml.checked, pipeline_copy.checked) == (True, False)
     CALLS.clear()
-    plugin_copy.run(plugins=plugins)
-    assert CALLS == ["counted", "inner"]
+    pipeline_copy.run(plugins=plugins)
+    assert CALLS == ["estimator", "nested"]
 
 
-def test_changed_copy_of_a_checked_pipeline_is_checked(loaded: Pipeline, plugins: Plugins) -> None:
-    changed = loaded.evolve(estimate=[Counted(invalid=True)])
+def test_changed_copy_of_a_checked_pipeline_is_checked(
+    pipeline_from_yaml: Pipeline, plugins: Plugins
+) -> None:
+    pipeline = pipeline_from_yaml.evolve(estimate=[CountingEstimator(invalid=True)])
     with pytest.raises(ConfigError, match=r"estimate\[0\].invalid: is true; expected false"):
-        changed.run(plugins=plugins)
+        pipeline.run(plugins=plugins)
 
 
 PLUGIN = """
@@ -112,8 +119,8 @@ from skyred import Selector, component, hookimpl
 
 
 @component
-class Counted(Selector):
-    kind = "counted"
+class LoggingSelector(Selector):
+    kind = "logging"
 
     def check(self, pipeline):
         with Path({log!r}).open("a") as log:
@@ -126,16 +133,16 @@ class Counted(Selector):
 
 @hookimpl
 def skyred_components():
-    return [Counted]
+    return [LoggingSelector]
 """
 
 
-def test_command_checks_once(tmp_path: Path, crab_yaml: str) -> None:
+def test_run_command_checks_components_once(tmp_path: Path, crab_yaml: str) -> None:
     log, path, plugin = tmp_path / "log", tmp_path / "crab.yaml", tmp_path / "counted.py"
     plugin.write_text(PLUGIN.format(log=str(log)))
     config = crab_yaml.replace("$GAMMAPY_DATA/hess-dl3-dr1", "sim:crab")
-    path.write_text(config.replace("kind: cone", "kind: counted}\n      - {kind: cone"))
-    words = ["run", path, "--plugin", plugin, "--until", "select", "-o", tmp_path / "out"]
-    outcome = CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
-    assert outcome.exit_code == 0, outcome.output
+    path.write_text(config.replace("kind: cone", "kind: logging}\n      - {kind: cone"))
+    args = ["run", path, "--plugin", plugin, "--until", "select", "-o", tmp_path / "out"]
+    result = CliRunner().invoke(main, [str(arg) for arg in args], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
     assert log.read_text() == "checked "

@@ -1,4 +1,4 @@
-"""The orchestrator: steps run their missing predecessors, and run again after replacements."""
+"""The steps of the orchestrator: missing earlier steps run first, outdated steps run again."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ EXPECTED_CALLS = [
 
 @component
 class RaisingFitter(ToyFitter):
-    """Changes the parameters, and raises an error."""
+    """Change the parameters, and raise an error."""
 
     kind = "raising"
 
@@ -57,7 +57,9 @@ class RaisingFitter(ToyFitter):
         raise ArithmeticError("the fit failed")
 
 
-def orchestrate(pipeline: Pipeline | None = None, *watchers: Any, **options: Any) -> Orchestrator:
+def create_orchestrator(
+    pipeline: Pipeline | None = None, *watchers: Any, **options: Any
+) -> Orchestrator:
     return Orchestrator(pipeline or toy_pipeline(), plugins=toy_plugins(*watchers), **options)
 
 
@@ -66,20 +68,23 @@ def full_pipeline(runs: int = 3, **changes: Any) -> Pipeline:
 
 
 def hook_names(recorder: Recorder) -> list[str]:
-    return [
-        " ".join([hook, *(str(arguments[key]) for key in ["step"] if key in arguments),
-                  *(str(arguments["outcome"].obs_id) for key in ["outcome"] if key in arguments)])
-        for hook, arguments in recorder.calls
-    ]  # fmt: skip
+    """Return the name of each called hook, followed by its step or observation id."""
+    names = []
+    for hook, arguments in recorder.calls:
+        details = [str(arguments[key]) for key in ("step",) if key in arguments]
+        details += [str(arguments[key].obs_id) for key in ("outcome",) if key in arguments]
+        names.append(" ".join([hook, *details]))
+    return names
 
 
-def expected_counts(ids: list[int]) -> float:
-    return sum(1 / i for i in ids)
+def expected_counts(obs_ids: list[int]) -> float:
+    """Return the counts per energy bin of these runs: 1 / obs_id each."""
+    return sum(1 / obs_id for obs_id in obs_ids)
 
 
 def test_each_step_runs_missing_earlier_steps() -> None:
     recorder = Recorder()
-    orchestrator = orchestrate(full_pipeline(), ("recorder", recorder))
+    orchestrator = create_orchestrator(full_pipeline(), ("recorder", recorder))
     assert orchestrator.select()["toy"]["OBS_ID"].tolist() == [1, 2, 3]
     assert hook_names(recorder) == EXPECTED_CALLS[1:3]
     (dataset,) = orchestrator.reduce()
@@ -93,16 +98,16 @@ def test_each_step_runs_missing_earlier_steps() -> None:
 
 def test_finished_steps_are_not_run_again() -> None:
     recorder = Recorder()
-    orchestrator = orchestrate(full_pipeline(), ("recorder", recorder))
+    orchestrator = create_orchestrator(full_pipeline(), ("recorder", recorder))
     estimates = orchestrator.estimate()
-    before = hook_names(recorder)
+    expected = hook_names(recorder)
     assert orchestrator.estimate() == estimates
     orchestrator.fit(), orchestrator.model(), orchestrator.reduce(), orchestrator.select()
-    assert hook_names(recorder) == before
+    assert hook_names(recorder) == expected
 
 
 def test_fit_agrees_with_the_analytical_value() -> None:
-    orchestrator = orchestrate(full_pipeline(4))
+    orchestrator = create_orchestrator(full_pipeline(4))
     result = orchestrator.fit()
     # npred = const * exposure * width of the energy range: 4 runs of 1 cm2 s, 1 to 10 TeV
     counts, exposure = 2 * expected_counts([1, 2, 3, 4]), 4 * 9.0
@@ -113,9 +118,9 @@ def test_fit_agrees_with_the_analytical_value() -> None:
     assert parameter.error == pytest.approx(result.errors[0])
 
 
-def test_hooks_are_called_in_order_with_their_records() -> None:
+def test_hooks_are_called_in_order_with_their_arguments() -> None:
     recorder = Recorder()
-    result = orchestrate(full_pipeline(), ("recorder", recorder)).run()
+    result = create_orchestrator(full_pipeline(), ("recorder", recorder)).run()
     assert hook_names(recorder) == EXPECTED_CALLS
     arguments = dict(recorder.calls)
     assert arguments["run_started"]["run"].steps == ("select", "reduce", "model", "fit", "estimate")
@@ -131,7 +136,7 @@ def test_hooks_are_called_in_order_with_their_records() -> None:
 
 def test_watchers_receive_the_planned_steps() -> None:
     recorder = Recorder()
-    orchestrate(full_pipeline(), ("recorder", recorder)).run(until="reduce")
+    create_orchestrator(full_pipeline(), ("recorder", recorder)).run(until="reduce")
     assert recorder.calls[0][1]["run"].steps == ("select", "reduce")
     assert hook_names(recorder)[-2:] == ["step_finished reduce", "run_finished"]
 
@@ -142,7 +147,7 @@ def test_watchers_receive_the_planned_steps() -> None:
 )
 def test_error_of_a_watcher_is_recorded_and_does_not_stop_the_run(hook: str) -> None:
     faulty, watcher = Recorder(raises_in=hook), Recorder()
-    orchestrator = orchestrate(full_pipeline(), ("faulty", faulty), ("watcher", watcher))
+    orchestrator = create_orchestrator(full_pipeline(), ("faulty", faulty), ("watcher", watcher))
     result = orchestrator.run()
     assert result.estimates["toy-total"].counts > 0
     assert hook_names(watcher) == hook_names(faulty) == EXPECTED_CALLS
@@ -156,16 +161,16 @@ ATTRIBUTES = ("observations", "datasets", "models", "fit_result", "estimates")
 class TestAttributes:
     def test_attributes_are_none_before_their_step(self) -> None:
         recorder = Recorder()
-        orchestrator = orchestrate(full_pipeline(), ("recorder", recorder))
+        orchestrator = create_orchestrator(full_pipeline(), ("recorder", recorder))
         assert [getattr(orchestrator, name) for name in ATTRIBUTES] == [None] * 5
         orchestrator.reduce()
         available = [getattr(orchestrator, name) is not None for name in ATTRIBUTES]
         assert available == [True, True, False, False, False]
-        started = [name for name in hook_names(recorder) if name.startswith("step_started")]
-        assert started == ["step_started select", "step_started reduce"]
+        started_steps = [name for name in hook_names(recorder) if name.startswith("step_started")]
+        assert started_steps == ["step_started select", "step_started reduce"]
 
     def test_attributes_are_the_results_of_the_steps(self) -> None:
-        orchestrator = orchestrate(full_pipeline())
+        orchestrator = create_orchestrator(full_pipeline())
         estimates = orchestrator.estimate()
         assert orchestrator.estimates is estimates
         assert orchestrator.fit_result is orchestrator.fit()
@@ -174,7 +179,7 @@ class TestAttributes:
         assert list(orchestrator.observations) == list(orchestrator.select())
 
     def test_datasets_are_available_after_failed_observations(self) -> None:
-        orchestrator = orchestrate(full_pipeline(5, make=[ToyMaker(fail=[2])]))
+        orchestrator = create_orchestrator(full_pipeline(5, make=[ToyMaker(fail=[2])]))
         with pytest.raises(RunsFailedError):
             orchestrator.reduce()
         assert len(orchestrator.datasets) == 1
@@ -189,26 +194,26 @@ class TestAttributes:
         ],
     )
     def test_attribute_set_before_its_step_is_refused(self, name: str, step: str) -> None:
-        orchestrator = orchestrate(full_pipeline())
+        orchestrator = create_orchestrator(full_pipeline())
         with pytest.raises(StepError, match=rf"{name} cannot be set before {step}\(\) is called"):
             setattr(orchestrator, name, None)
         assert orchestrator.steps == ()
 
 
-class TestReplacing:
+class TestReplacements:
     def test_replaced_datasets_repeat_fit_and_estimates(self) -> None:
-        orchestrator = orchestrate(full_pipeline())
+        orchestrator = create_orchestrator(full_pipeline())
         first = orchestrator.fit().values[0]
-        doubled = orchestrator.datasets.copy()
-        doubled[0].counts.data *= 2
-        orchestrator.datasets = doubled
+        datasets = orchestrator.datasets.copy()
+        datasets[0].counts.data *= 2
+        orchestrator.datasets = datasets
         assert orchestrator.fit().values[0] == pytest.approx(2 * first, rel=1e-3)
         assert orchestrator.estimate()["toy-total"].counts == pytest.approx(
             4 * expected_counts([1, 2, 3])
         )
 
     def test_replaced_observations_repeat_the_reduction(self) -> None:
-        orchestrator = orchestrate(full_pipeline())
+        orchestrator = create_orchestrator(full_pipeline())
         assert orchestrator.estimate()["toy-total"].counts == pytest.approx(
             2 * expected_counts([1, 2, 3])
         )
@@ -219,14 +224,14 @@ class TestReplacing:
         assert [outcome.obs_id for outcome in orchestrator.outcomes] == [1, 2]
 
     def test_observations_of_an_unknown_entry_are_refused(self) -> None:
-        orchestrator = orchestrate()
+        orchestrator = create_orchestrator()
         orchestrator.select()
         with pytest.raises(KeyError, match="no data entry 'other'"):
             orchestrator.observations = {"other": []}
 
     def test_replaced_models_repeat_the_fit_but_not_the_reduction(self) -> None:
         recorder = Recorder()
-        orchestrator = orchestrate(full_pipeline(), ("recorder", recorder))
+        orchestrator = create_orchestrator(full_pipeline(), ("recorder", recorder))
         first = orchestrator.fit()
         models = orchestrator.models.copy()
         models[0].spectral_model.const.value = 0.3
@@ -241,7 +246,7 @@ class TestReplacing:
 
     def test_replaced_fit_result_repeats_the_estimates(self) -> None:
         recorder = Recorder()
-        orchestrator = orchestrate(full_pipeline(), ("recorder", recorder))
+        orchestrator = create_orchestrator(full_pipeline(), ("recorder", recorder))
         orchestrator.estimate()
         orchestrator.fit_result = None
         assert orchestrator.fit() is None
@@ -250,7 +255,7 @@ class TestReplacing:
         assert hook_names(recorder).count("step_started fit") == 1
 
     def test_result_has_no_outdated_estimates(self) -> None:
-        orchestrator = orchestrate(full_pipeline())
+        orchestrator = create_orchestrator(full_pipeline())
         orchestrator.run()
         orchestrator.datasets = orchestrator.datasets.copy()
         assert orchestrator.run(until="fit").estimates == {}
@@ -258,30 +263,32 @@ class TestReplacing:
 
 class TestOutcomes:
     def test_failed_observation_is_recorded_and_the_others_are_reduced(self) -> None:
-        orchestrator = orchestrate(full_pipeline(5, make=[ToyMaker(fail=[2, 4])]))
-        with pytest.raises(RunsFailedError, match="2 of 5 runs failed") as caught:
+        orchestrator = create_orchestrator(full_pipeline(5, make=[ToyMaker(fail=[2, 4])]))
+        with pytest.raises(RunsFailedError, match="2 of 5 runs failed") as excinfo:
             orchestrator.reduce()
-        assert "toy 2" in str(caught.value)
-        assert "run 4 is broken" in str(caught.value)
-        assert caught.value.exit_code == 3
+        assert "toy 2" in str(excinfo.value)
+        assert "run 4 is broken" in str(excinfo.value)
+        assert excinfo.value.exit_code == 3
         statuses = [outcome.status for outcome in orchestrator.outcomes]
         assert statuses == ["reduced", "failed", "reduced", "failed", "reduced"]
-        failed = orchestrator.outcomes[1]
-        assert failed.obs_id == 2
-        assert failed.reason == "RuntimeError: run 2 is broken"
-        assert "toy-fill" in failed.maker
-        assert 'raise RuntimeError(f"run {obs_id} is broken")' in failed.traceback
+        failed_outcome = orchestrator.outcomes[1]
+        assert failed_outcome.obs_id == 2
+        assert failed_outcome.reason == "RuntimeError: run 2 is broken"
+        assert "toy-fill" in failed_outcome.maker
+        assert 'raise RuntimeError(f"run {obs_id} is broken")' in failed_outcome.traceback
         assert orchestrator.outcomes[0].traceback == ""
 
     def test_on_error_skip_continues_without_failed_observations(self) -> None:
-        result = orchestrate(full_pipeline(5, make=[ToyMaker(fail=[2])], on_error="skip")).run()
+        result = create_orchestrator(
+            full_pipeline(5, make=[ToyMaker(fail=[2])], on_error="skip")
+        ).run()
         assert result.estimates["toy-total"].counts == pytest.approx(
             2 * expected_counts([1, 3, 4, 5])
         )
         assert [outcome.status for outcome in result.outcomes].count("failed") == 1
 
     def test_skipped_observation_has_its_reason_and_is_not_a_failure(self) -> None:
-        result = orchestrate(full_pipeline(4, make=[ToyMaker(skip=[3])])).run()
+        result = create_orchestrator(full_pipeline(4, make=[ToyMaker(skip=[3])])).run()
         skipped = result.outcomes[2]
         assert (skipped.status, skipped.reason) == ("skipped", "run 3 is too cloudy")
         assert "toy-fill" in skipped.maker
@@ -290,31 +297,33 @@ class TestOutcomes:
 
     @pytest.mark.parametrize("on_error", ["stop", "skip"])
     def test_error_of_all_failed_observations_has_their_reasons(self, on_error: str) -> None:
-        orchestrator = orchestrate(toy_pipeline(2, make=[ToyMaker(fail=[1, 2])], on_error=on_error))
+        orchestrator = create_orchestrator(
+            toy_pipeline(2, make=[ToyMaker(fail=[1, 2])], on_error=on_error)
+        )
         with pytest.raises(RunsFailedError, match="run 2 is broken"):
             orchestrator.reduce()
         assert len(orchestrator.outcomes) == 2
 
     def test_every_observation_is_in_the_observation_log(self) -> None:
         pipeline = toy_pipeline(14, make=[ToyMaker(skip=[1], fail=[2])], on_error="skip")
-        result = orchestrate(pipeline).run()
+        result = create_orchestrator(pipeline).run()
         assert sorted(result.observations["obs_id"]) == list(range(1, 15))
         by_id = {outcome.obs_id: outcome for outcome in result.outcomes}
-        assert [by_id[n].status for n in (1, 2, 3)] == ["skipped", "failed", "reduced"]
+        assert [by_id[obs_id].status for obs_id in (1, 2, 3)] == ["skipped", "failed", "reduced"]
         assert by_id[13].status == "failed"
         assert "no effective area" in by_id[13].reason
 
     def test_maker_that_returns_none_is_reported(self) -> None:
         @component
         class ReturnsNone(Maker):
-            """Does not return the dataset."""
+            """Do not return the dataset."""
 
             kind = "returns-none"
 
             def make(self, dataset: Any, observation: Any) -> Any:
                 pass
 
-        orchestrator = orchestrate(toy_pipeline(1, make=[ReturnsNone(), ToyMaker()]))
+        orchestrator = create_orchestrator(toy_pipeline(1, make=[ReturnsNone(), ToyMaker()]))
         with pytest.raises(RunsFailedError, match=r"tracebacks are in observations\.ecsv"):
             orchestrator.reduce()
         (outcome,) = orchestrator.outcomes
@@ -324,7 +333,7 @@ class TestOutcomes:
     def test_maker_that_exits_fails_only_its_observation(self) -> None:
         @component
         class Exits(Maker):
-            """Calls `sys.exit`."""
+            """Exit the process for run 2."""
 
             kind = "exits"
 
@@ -334,7 +343,7 @@ class TestOutcomes:
                 return dataset
 
         pipeline = toy_pipeline(3, make=[ToyMaker(), Exits()], on_error="skip")
-        orchestrator = orchestrate(pipeline)
+        orchestrator = create_orchestrator(pipeline)
         orchestrator.reduce()
         assert [outcome.status for outcome in orchestrator.outcomes] == [
             "reduced",
@@ -342,68 +351,69 @@ class TestOutcomes:
             "reduced",
         ]
 
-    def test_failing_stacker_fails_the_observation(self) -> None:
+    def test_error_of_the_stacker_fails_the_observation(self) -> None:
         @component
-        class BreaksStacking(Maker):
-            """Returns a dataset that cannot be stacked."""
+        class NotStackable(Maker):
+            """Return a dataset that cannot be stacked for run 2."""
 
-            kind = "breaks-stacking"
+            kind = "not-stackable"
 
             def make(self, dataset: Any, observation: Any) -> Any:
                 if observation.obs_id == 2:
                     dataset.copy = lambda name: 1 / 0
                 return dataset
 
-        with pytest.raises(RunsFailedError, match="ZeroDivisionError") as caught:
-            orchestrate(toy_pipeline(3, make=[ToyMaker(), BreaksStacking()])).reduce()
-        assert "stacker toy-sum" in str(caught.value)
+        with pytest.raises(RunsFailedError, match="ZeroDivisionError") as excinfo:
+            create_orchestrator(toy_pipeline(3, make=[ToyMaker(), NotStackable()])).reduce()
+        assert "stacker toy-sum" in str(excinfo.value)
 
 
 class TestSelection:
     def test_selectors_are_applied_in_order(self) -> None:
-        orchestrator = orchestrate(toy_pipeline(5, select=[ToySelector()]))
+        orchestrator = create_orchestrator(toy_pipeline(5, select=[ToySelector()]))
         assert orchestrator.select()["toy"]["OBS_ID"].tolist() == [1, 3, 5]
 
     def test_duplicated_observation_is_reduced_once_with_a_note(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
-        orchestrator = orchestrate(toy_pipeline(3, select=[DuplicatingSelector()]))
+        orchestrator = create_orchestrator(toy_pipeline(3, select=[DuplicatingSelector()]))
         assert orchestrator.select()["toy"]["OBS_ID"].tolist() == [1, 2, 3]
         assert "ignored 3 duplicate runs of the selection" in caplog.text
 
     def test_selector_without_result_is_reported(self) -> None:
         @component
-        class Nothing(ToySelector.__mro__[1]):  # type: ignore[misc]
-            """Selects no observation."""
+        class SelectNone(ToySelector.__mro__[1]):  # type: ignore[misc]
+            """Select no observation."""
 
-            kind = "nothing"
+            kind = "select-none"
 
             def select(self, table: Any) -> Any:
                 return table[:0]
 
-        with pytest.raises(ArchiveError, match=r"data.toy: no observation is left .*'nothing'"):
-            orchestrate(toy_pipeline(3, select=[Nothing()])).select()
+        with pytest.raises(ArchiveError, match=r"data.toy: no observation is left .*'select-none'"):
+            create_orchestrator(toy_pipeline(3, select=[SelectNone()])).select()
 
 
 class TestEngines:
     @pytest.mark.slow
     def test_serial_and_processes_have_identical_results(self) -> None:
         pipeline = toy_pipeline(9, make=[ToyMaker(skip=[3])], stack=ToySum(chunk=2))
-        serial = orchestrate(pipeline, engine=Serial())
-        parallel = orchestrate(pipeline, engine=Processes(workers=2))
-        left, right = serial.reduce()[0], parallel.reduce()[0]
-        assert left.counts.data.tobytes() == right.counts.data.tobytes()
-        assert left.exposure.data.tobytes() == right.exposure.data.tobytes()
-        assert [(o.obs_id, o.status) for o in serial.outcomes] == [
-            (o.obs_id, o.status) for o in parallel.outcomes
-        ]
+        serial = create_orchestrator(pipeline, engine=Serial())
+        parallel = create_orchestrator(pipeline, engine=Processes(workers=2))
+        dataset, expected = parallel.reduce()[0], serial.reduce()[0]
+        assert dataset.counts.data.tobytes() == expected.counts.data.tobytes()
+        assert dataset.exposure.data.tobytes() == expected.exposure.data.tobytes()
+        statuses, expected_statuses = (
+            [(outcome.obs_id, outcome.status) for outcome in orchestrator.outcomes]
+            for orchestrator in (parallel, serial)
+        )
+        assert statuses == expected_statuses
 
     def test_digest_is_independent_of_the_engine(self) -> None:
         pipeline = toy_pipeline()
         engines = (Serial(), Processes(workers=2))
-        assert {orchestrate(pipeline, engine=e).record.digest for e in engines} == {
-            pipeline.digest()
-        }
+        digests = {create_orchestrator(pipeline, engine=engine).record.digest for engine in engines}
+        assert digests == {pipeline.digest()}
 
     def test_threads_are_limited_only_in_workers(self, monkeypatch: pytest.MonkeyPatch) -> None:
         import os
@@ -416,11 +426,11 @@ class TestEngines:
         assert "MKL_NUM_THREADS" not in os.environ
 
 
-class TestPreparing:
+class TestPreparation:
     def test_maker_is_prepared_with_all_observations(self) -> None:
         @component
         class TwoPass(Maker):
-            """Sets counts to the number of runs."""
+            """Set the counts to the number of runs."""
 
             kind = "two-pass"
             runs = option(0, doc="Number of runs.")
@@ -433,14 +443,14 @@ class TestPreparing:
                 return dataset
 
         pipeline = toy_pipeline(3, make=[TwoPass()])
-        (dataset,) = orchestrate(pipeline).reduce()
+        (dataset,) = create_orchestrator(pipeline).reduce()
         assert dataset.counts.data.ravel().tolist() == [9, 9]
         assert pipeline.data["toy"].make[0].runs == 0
 
 
 class TestGammapyObjects:
     def test_objects_with_run_are_accepted_as_makers_and_estimators(self) -> None:
-        class Doubling:
+        class CountsDoubler:
             def run(self, dataset: Any, observation: Any) -> Any:
                 dataset.counts.data *= 2
                 return dataset
@@ -449,16 +459,16 @@ class TestGammapyObjects:
             def run(self, datasets: Any) -> float:
                 return float(datasets[0].counts.data.sum())
 
-        pipeline = toy_pipeline(2, make=[ToyMaker(), Doubling()], estimate=[Total()])
-        result = orchestrate(pipeline).run()
+        pipeline = toy_pipeline(2, make=[ToyMaker(), CountsDoubler()], estimate=[Total()])
+        result = create_orchestrator(pipeline).run()
         assert result.estimates["Total"].value == pytest.approx(4 * expected_counts([1, 2]))
         assert (result.config, result.digest) == ("", "")
 
 
-class TestRefusals:
+class TestErrors:
     def test_invalid_pipeline_is_refused_on_construction(self) -> None:
         with pytest.raises(ConfigError, match="nothing to fit"):
-            orchestrate(toy_pipeline(fit=ToyFitter(), model=False))
+            create_orchestrator(toy_pipeline(fit=ToyFitter(), model=False))
 
     def test_faulty_plugin_is_refused_on_construction(self) -> None:
         plugins = Plugins.load(points=[])
@@ -469,37 +479,36 @@ class TestRefusals:
 
     def test_estimates_are_not_run_after_a_failed_fit(self) -> None:
         pipeline = toy_pipeline(3, fit=ToyFitter(fails=True), estimate=[ToyEstimator()])
-        orchestrator = orchestrate(pipeline)
-        with pytest.raises(FitError, match="did not converge: too many iterations") as caught:
+        orchestrator = create_orchestrator(pipeline)
+        with pytest.raises(FitError, match="did not converge: too many iterations") as excinfo:
             orchestrator.run()
-        assert caught.value.exit_code == 4
+        assert excinfo.value.exit_code == 4
         assert orchestrator.fit().success is False
         assert orchestrator.result().estimates == {}
 
     def test_models_are_restored_after_an_error_in_the_fit(self) -> None:
         from gammapy.modeling.models import GaussianPrior
 
-        orchestrator = orchestrate(toy_pipeline(3, fit=RaisingFitter()))
+        orchestrator = create_orchestrator(toy_pipeline(3, fit=RaisingFitter()))
         (const,) = orchestrator.model().parameters.free_parameters
-        const.prior = GaussianPrior(
-            mu=1, sigma=1
-        )  # gammapy evaluates it at the value of the parameter
-        before = const.value
+        # gammapy evaluates the prior at the value of the parameter, so the fit changes that value
+        const.prior = GaussianPrior(mu=1, sigma=1)
+        value = const.value
         with pytest.raises(ArithmeticError, match="the fit failed"):
             orchestrator.fit()
-        assert orchestrator.models.parameters.free_parameters[0].value == before
+        assert orchestrator.models.parameters.free_parameters[0].value == value
 
     def test_faulty_estimator_does_not_affect_others(self) -> None:
-        faulty = ToyEstimator(name="b", breaks=True)
+        faulty = ToyEstimator(name="b", fails=True)
         pipeline = toy_pipeline(estimate=[ToyEstimator(), faulty, ToyEstimator(name="c")])
-        orchestrator = orchestrate(pipeline)
-        with pytest.raises(RuntimeError, match="the estimator failed") as error:
+        orchestrator = create_orchestrator(pipeline)
+        with pytest.raises(RuntimeError, match="the estimator failed") as excinfo:
             orchestrator.run()
-        assert error.value.__notes__[0].startswith("raised in the estimator toy-total of ")
+        assert excinfo.value.__notes__[0].startswith("raised in the estimator toy-total of ")
         assert list(orchestrator.result().estimates) == ["toy-total", "c"]
 
     def test_duplicate_model_names_are_refused(self) -> None:
         pipeline = toy_pipeline()
-        doubled = pipeline.evolve(model=[*pipeline.model, *pipeline.model])
+        pipeline = pipeline.evolve(model=[*pipeline.model, *pipeline.model])
         with pytest.raises(ConfigError, match="another model has the same name, 'toy'"):
-            orchestrate(doubled).model()
+            create_orchestrator(pipeline).model()

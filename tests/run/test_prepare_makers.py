@@ -1,4 +1,4 @@
-"""Preparation of makers with all runs, also with faulty ones."""
+"""Preparation of makers with all runs, of which some may be faulty."""
 
 import logging
 import shutil
@@ -29,10 +29,10 @@ data:
 
 
 @component
-class Counter(Maker):
-    """Counts the events of all runs in its preparation."""
+class EventCounter(Maker):
+    """Count the events of all runs in the preparation."""
 
-    kind = "counter"
+    kind = "event-counter"
     events = option((), type=int, many=True, doc="Number of events of each run.")
 
     def prepare(self, observations: Any) -> Maker:
@@ -51,39 +51,39 @@ def create_orchestrator(archive: Path, maker: Maker) -> Orchestrator:
     return Orchestrator(pipeline.evolve(data={"crab": entry.evolve(make=[*entry.make, maker])}))
 
 
-@pytest.mark.parametrize("damage", ["cut short", "one bit flipped"])
+@pytest.mark.parametrize("damage", ["truncated", "one bit flipped"])
 def test_faulty_run_is_excluded_from_the_preparation_and_fails(
     damage: str, crab_archive: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    broken = Path(shutil.copytree(crab_archive, tmp_path / "broken"))
-    file = min(path for path in broken.rglob("*.fits.gz") if "index" not in path.name)
-    content = bytearray(file.read_bytes())
-    if damage == "cut short":
+    archive = Path(shutil.copytree(crab_archive, tmp_path / "archive"))
+    path = min(path for path in archive.rglob("*.fits.gz") if "index" not in path.name)
+    content = bytearray(path.read_bytes())
+    if damage == "truncated":
         del content[-3000:]
     else:
         content[len(content) // 2] ^= 1
-    file.write_bytes(content)
-    orchestrator = create_orchestrator(broken, Counter())
+    path.write_bytes(content)
+    orchestrator = create_orchestrator(archive, EventCounter())
     with caplog.at_level(logging.WARNING):
         (dataset,) = orchestrator.reduce()
     assert [outcome.status for outcome in orchestrator.outcomes] == ["failed", "reduced"]
-    assert file.name in orchestrator.outcomes[0].reason
+    assert path.name in orchestrator.outcomes[0].reason
     assert set(dataset.counts.data.ravel()) == {1}
     assert "makers are prepared without run 900001" in caplog.text
 
 
 def test_error_of_a_preparation_is_reported_with_maker_and_entry(crab_archive: Path) -> None:
     @component
-    class Hopeless(Counter):
-        """Fails in its preparation."""
+    class FailingPreparation(EventCounter):
+        """Fail in the preparation."""
 
-        kind = "hopeless"
+        kind = "failing-preparation"
 
         def prepare(self, observations: Any) -> Maker:
             raise ValueError("two runs are too few")
 
     with pytest.raises(
-        PrepareError, match=r"data\.crab: the maker 'hopeless' cannot be prepared"
-    ) as e:
-        create_orchestrator(crab_archive, Hopeless()).reduce()
-    assert "two runs are too few" in str(e.value)
+        PrepareError, match=r"data\.crab: the maker 'failing-preparation' cannot be prepared"
+    ) as excinfo:
+        create_orchestrator(crab_archive, FailingPreparation()).reduce()
+    assert "two runs are too few" in str(excinfo.value)

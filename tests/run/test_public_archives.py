@@ -1,4 +1,4 @@
-"""Archives of MAGIC, VERITAS and FACT are reduced and fitted as by plain gammapy."""
+"""Reduction and fit of archives of MAGIC, VERITAS and FACT, compared with plain gammapy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from regions import CircleSkyRegion
 import plain_gammapy as plain
 from skyred import Pipeline
 
-# radius in deg, and the energy range of the fit
+# the radius of the on region in deg, and the energy range of the fit
 ARCHIVES = {
     "magic": (0.1414213, "0.08 TeV", "30 TeV"),
     "veritas": (0.1, "0.15 TeV", "30 TeV"),
@@ -47,7 +47,7 @@ fit: {{kind: newton}}
 """
 
 
-def reduce_plainly(store: DataStore, ids: list[int], name: str) -> Datasets:
+def reduce_by_gammapy(store: DataStore, ids: list[int], name: str) -> Datasets:
     radius, low, high = ARCHIVES[name]
     energy = MapAxis.from_energy_bounds("0.01 TeV", "100 TeV", nbin=20)
     energy_true = MapAxis.from_energy_bounds("0.01 TeV", "100 TeV", nbin=40, name="energy_true")
@@ -57,11 +57,11 @@ def reduce_plainly(store: DataStore, ids: list[int], name: str) -> Datasets:
         RegionGeom.create(region, axes=[energy]), energy_axis_true=energy_true
     )
     maker = SpectrumDatasetMaker(selection=["counts", "exposure", "edisp"])
-    background = ReflectedRegionsBackgroundMaker()
+    background_maker = ReflectedRegionsBackgroundMaker()
     datasets = Datasets()
     for observation in store.get_observations(ids, required_irf=["aeff", "edisp"]):
         dataset = maker.run(template.copy(name=str(observation.obs_id)), observation)
-        dataset = background.run(dataset, observation)
+        dataset = background_maker.run(dataset, observation)
         dataset.mask_fit = dataset.counts.geom.energy_mask(Quantity(low), Quantity(high))
         datasets.append(dataset)
     return datasets
@@ -70,7 +70,7 @@ def reduce_plainly(store: DataStore, ids: list[int], name: str) -> Datasets:
 @pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.parametrize("name", ARCHIVES)
-def test_archive_is_reduced_and_fitted_as_by_gammapy(name: str) -> None:
+def test_counts_exposure_and_fit_agree_with_gammapy(name: str) -> None:
     folder = plain.archive().parent.parent / "joint-crab-dl3" / name
     if not folder.is_dir():
         pytest.skip(f"no data in {folder}")
@@ -79,14 +79,13 @@ def test_archive_is_reduced_and_fitted_as_by_gammapy(name: str) -> None:
     radius, low, high = ARCHIVES[name]
     configuration = CONFIGURATION.format(folder=folder, ids=ids, radius=radius, low=low, high=high)
     result = Pipeline.from_yaml(configuration).run()
-    references = reduce_plainly(store, ids, name)
-    for dataset, reference in zip(result.datasets, references, strict=True):
-        assert np.array_equal(dataset.counts.data, reference.counts.data)
-        assert np.array_equal(dataset.counts_off.data, reference.counts_off.data)
-        np.testing.assert_allclose(dataset.exposure.data, reference.exposure.data, rtol=1e-6)
+    plain_datasets = reduce_by_gammapy(store, ids, name)
+    for dataset, expected in zip(result.datasets, plain_datasets, strict=True):
+        assert np.array_equal(dataset.counts.data, expected.counts.data)
+        assert np.array_equal(dataset.counts_off.data, expected.counts_off.data)
+        np.testing.assert_allclose(dataset.exposure.data, expected.exposure.data, rtol=1e-6)
     model = PowerLawSpectralModel(index=2.5, amplitude="4e-11 cm-2 s-1 TeV-1", reference="1 TeV")
-    references.models = [SkyModel(model, name="crab")]
-    Fit().run(references)
-    # the table of tolerances: not higher than the lowest minimum by more than 0.01
+    plain_datasets.models = [SkyModel(model, name="crab")]
+    Fit().run(plain_datasets)
     assert result.fit.success
-    assert result.fit.stat <= references.stat_sum() + 0.01
+    assert result.fit.stat <= plain_datasets.stat_sum() + 0.01

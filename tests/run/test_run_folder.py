@@ -1,4 +1,4 @@
-"""The run folder: complete or missing, not replaced unintentionally, and readable."""
+"""Run folders: published when they are complete, replaced only on request, and readable."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def run(folder: Path, pipeline: Pipeline | None = None, *watchers: Any, **option
     return orchestrator.run(folder, **options)
 
 
-def state(folder: Path) -> str:
+def state_of(folder: Path) -> str:
     return json.loads((folder / "report.json").read_text())["state"]
 
 
-def siblings(folder: Path) -> set[str]:
+def sibling_names(folder: Path) -> set[str]:
     return {path.name for path in folder.parent.iterdir()} - {folder.name}
 
 
-def test_variables_in_the_path_are_expanded_at_once(
+def test_variables_in_the_path_are_expanded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -61,8 +61,8 @@ def test_unset_variable_in_the_path_is_refused(
 
 
 @attrs.define
-class Spy:
-    """Record the existence of the final folder, and the staging folder, during a run."""
+class FolderRecorder:
+    """Record the staging folder, and whether the final folder exists, during a run."""
 
     target: Path
     target_exists: list[bool] = attrs.field(factory=list)
@@ -84,35 +84,31 @@ class Spy:
 
 
 def test_final_folder_does_not_exist_before_the_end(tmp_path: Path) -> None:
-    spy = Spy(tmp_path / "run")
-    result = run(spy.target, None, ("spy", spy))
-    assert spy.target_exists == [False] * 7
-    assert result.folder == spy.target
-    assert spy.staging is not None
-    assert spy.staging.parent == tmp_path
-    assert spy.staging.name.startswith(".run.")
-    assert not spy.staging.exists()
-    assert (spy.target / "added.txt").read_text() == "by a plugin"
-    assert siblings(spy.target) == set()
+    recorder = FolderRecorder(tmp_path / "run")
+    result = run(recorder.target, None, ("recorder", recorder))
+    assert recorder.target_exists == [False] * 7
+    assert result.folder == recorder.target
+    assert recorder.staging is not None
+    assert recorder.staging.parent == tmp_path
+    assert recorder.staging.name.startswith(".run.")
+    assert not recorder.staging.exists()
+    assert (recorder.target / "added.txt").read_text() == "by a plugin"
+    assert sibling_names(recorder.target) == set()
 
 
-def test_run_folder_is_complete_and_reads_back(tmp_path: Path) -> None:
+def test_run_folder_is_complete_and_readable(tmp_path: Path) -> None:
     plugins = toy_plugins()
     pipeline = full_pipeline(5, make=[ToyMaker(skip=[2])])
     result = Orchestrator(pipeline, plugins=plugins).run(tmp_path / "run")
     loaded = Result.read(tmp_path / "run", plugins=plugins)
     assert Pipeline.from_yaml(loaded.config, plugins=plugins) == pipeline
     assert loaded.digest == result.digest == pipeline.digest()
-    assert [o.status for o in loaded.outcomes] == [
-        "reduced",
-        "skipped",
-        "reduced",
-        "reduced",
-        "reduced",
-    ]
-    for first, second in zip(loaded.outcomes, result.outcomes, strict=True):
+    statuses = [outcome.status for outcome in loaded.outcomes]
+    assert statuses == ["reduced", "skipped", "reduced", "reduced", "reduced"]
+    for pair in zip(loaded.outcomes, result.outcomes, strict=True):
         # NaN is not equal to itself
-        assert attrs.evolve(first, background_norm=0) == attrs.evolve(second, background_norm=0)
+        outcome, expected = (attrs.evolve(outcome, background_norm=0) for outcome in pair)
+        assert outcome == expected
     assert loaded.datasets is not None
     assert loaded.datasets.names == ["toy"]
     assert (loaded.datasets[0].counts.data == result.datasets[0].counts.data).all()
@@ -123,7 +119,7 @@ def test_run_folder_is_complete_and_reads_back(tmp_path: Path) -> None:
     assert parameter.error == pytest.approx(result.fit.errors[0])
     assert loaded.estimates["toy-total"].counts == result.estimates["toy-total"].counts
     assert [step.name for step in loaded.steps] == ["select", "reduce", "model", "fit", "estimate"]
-    assert state(tmp_path / "run") == "finished"
+    assert state_of(tmp_path / "run") == "finished"
     for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines():
         assert {"time", "level", "message"} <= set(json.loads(line))
 
@@ -143,59 +139,61 @@ def lines_without_dates(path: Path) -> list[str]:
     return [line for line in lines if not line.strip().startswith(("date:", "checksum:"))]
 
 
-def test_old_status_of_reduced_runs_is_still_read(
+def test_deprecated_status_of_reduced_runs_is_read(
     tmp_path: Path,
 ) -> None:
     run(tmp_path / "run")
     path = tmp_path / "run" / "observations.ecsv"
     path.write_text(path.read_text().replace(" reduced ", " made "))
-    read = Result.read(tmp_path / "run", plugins=toy_plugins(), verify=False)
     assert " made " in path.read_text()
-    assert {outcome.status for outcome in read.outcomes} == {"reduced"}
+    result = Result.read(tmp_path / "run", plugins=toy_plugins(), verify=False)
+    assert {outcome.status for outcome in result.outcomes} == {"reduced"}
 
 
 def test_failed_run_is_published_with_its_observation_log(tmp_path: Path) -> None:
     pipeline = full_pipeline(3, make=[ToyMaker(fail=[2])])
     with pytest.raises(RunsFailedError):
         run(tmp_path / "run", pipeline)
-    assert state(tmp_path / "run") == "failed"
-    read = Result.read(tmp_path / "run", plugins=toy_plugins())
-    assert [outcome.status for outcome in read.outcomes] == ["reduced", "failed", "reduced"]
-    assert "run 2 is broken" in read.outcomes[1].traceback
+    assert state_of(tmp_path / "run") == "failed"
+    result = Result.read(tmp_path / "run", plugins=toy_plugins())
+    assert [outcome.status for outcome in result.outcomes] == ["reduced", "failed", "reduced"]
+    assert "run 2 is broken" in result.outcomes[1].traceback
     assert "run 2 is broken" in (tmp_path / "run" / "log.jsonl").read_text()
-    assert siblings(tmp_path / "run") == set()
+    assert sibling_names(tmp_path / "run") == set()
 
 
-def test_interrupted_run_has_the_state_interrupted(tmp_path: Path) -> None:
+def test_interrupted_run_is_published_as_interrupted(tmp_path: Path) -> None:
     @component
-    class Interrupts(Estimator):
-        """Raises `KeyboardInterrupt`."""
+    class InterruptedEstimator(Estimator):
+        """Raise `KeyboardInterrupt`."""
 
-        kind = "interrupts"
+        kind = "interrupted"
         product = ToyProduct
 
         def estimate(self, datasets: Any, fit: Any) -> Any:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "run", toy_pipeline(estimate=[Interrupts()]))
-    assert state(tmp_path / "run") == "interrupted"
+        run(tmp_path / "run", toy_pipeline(estimate=[InterruptedEstimator()]))
+    assert state_of(tmp_path / "run") == "interrupted"
 
 
 def test_existing_folder_is_refused_before_any_work(tmp_path: Path) -> None:
     run(tmp_path / "run")
     before = (tmp_path / "run" / "report.json").read_bytes()
     recorder = Recorder()
-    with pytest.raises(OutputError, match=r"already exists; .* \(--overwrite\)") as caught:
+    with pytest.raises(OutputError, match=r"already exists; .* \(--overwrite\)") as excinfo:
         run(tmp_path / "run", None, ("recorder", recorder))
-    assert caught.value.exit_code == 2
+    assert excinfo.value.exit_code == 2
     assert recorder.calls == []
     assert (tmp_path / "run" / "report.json").read_bytes() == before
-    assert siblings(tmp_path / "run") == set()
+    assert sibling_names(tmp_path / "run") == set()
 
 
 @pytest.mark.parametrize("kind", ["folder", "file"])
-def test_other_folders_and_files_are_not_replaced(tmp_path: Path, kind: str) -> None:
+def test_folders_and_files_that_are_not_run_folders_are_not_replaced(
+    tmp_path: Path, kind: str
+) -> None:
     target = tmp_path / "other"
     if kind == "folder":
         target.mkdir()
@@ -205,22 +203,22 @@ def test_other_folders_and_files_are_not_replaced(tmp_path: Path, kind: str) -> 
     with pytest.raises(OutputError, match="is not a run folder of skyred, so it is not replaced"):
         run(target, overwrite=True)
     assert target.exists()
-    assert siblings(target) == set()
+    assert sibling_names(target) == set()
 
 
-def test_overwrite_replaces_the_old_run(tmp_path: Path) -> None:
+def test_overwrite_replaces_the_earlier_run(tmp_path: Path) -> None:
     run(tmp_path / "run", full_pipeline(2))
     (tmp_path / "run" / "old.txt").write_text("old")
-    spy = Spy(tmp_path / "run")
-    run(tmp_path / "run", full_pipeline(3), ("spy", spy), overwrite=True)
-    assert all(spy.target_exists), "the old run exists until the new one is complete"
+    recorder = FolderRecorder(tmp_path / "run")
+    run(tmp_path / "run", full_pipeline(3), ("recorder", recorder), overwrite=True)
+    assert all(recorder.target_exists), "the earlier run was removed before the new run ended"
     assert not (tmp_path / "run" / "old.txt").exists()
     assert len(Result.read(tmp_path / "run", plugins=toy_plugins()).outcomes) == 3
-    assert siblings(tmp_path / "run") == set()
+    assert sibling_names(tmp_path / "run") == set()
 
 
-def test_unfinished_run_is_replaced_by_the_same_command(tmp_path: Path) -> None:
-    for _ in range(2):  # the second one also fails, and replaces the first
+def test_failed_run_is_replaced_without_overwrite(tmp_path: Path) -> None:
+    for _ in range(2):  # the second run also fails, and replaces the first
         with pytest.raises(RunsFailedError):
             run(tmp_path / "run", full_pipeline(3, make=[ToyMaker(fail=[1])]))
         assert [path.name for path in tmp_path.iterdir()] == ["run"]
@@ -231,16 +229,16 @@ def test_unfinished_run_is_replaced_by_the_same_command(tmp_path: Path) -> None:
         run(tmp_path / "run", full_pipeline(3))
 
 
-def test_failed_run_does_not_replace_a_finished_one(tmp_path: Path) -> None:
+def test_failed_run_does_not_replace_a_finished_run(tmp_path: Path) -> None:
     run(tmp_path / "run", full_pipeline(2))
     before = (tmp_path / "run" / "report.json").read_bytes()
     for _ in range(2):
         with pytest.raises(RunsFailedError):
             run(tmp_path / "run", full_pipeline(3, make=[ToyMaker(fail=[1])]), overwrite=True)
     assert (tmp_path / "run" / "report.json").read_bytes() == before
-    parent_names = siblings(tmp_path / "run")
-    assert len(parent_names) == 2
-    assert all(state(tmp_path / name) == "failed" for name in parent_names)
+    failed_runs = sibling_names(tmp_path / "run")
+    assert len(failed_runs) == 2
+    assert all(state_of(tmp_path / name) == "failed" for name in failed_runs)
 
 
 def test_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
@@ -258,38 +256,38 @@ def test_missing_parent_folders_are_created(tmp_path: Path) -> None:
 def test_run_without_folder_does_not_change_an_earlier_folder(tmp_path: Path) -> None:
     orchestrator = Orchestrator(full_pipeline(), plugins=toy_plugins())
     orchestrator.run(tmp_path / "run", until="reduce")
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
     result = orchestrator.run()
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")} == times
     assert result.fit is not None
 
 
-def test_unknown_step_writes_nothing(tmp_path: Path) -> None:
+def test_unknown_step_is_refused_without_an_output_folder(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="unknown step 'fitt'"):
         run(tmp_path / "run", until="fitt")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_product_that_cannot_be_written_does_not_affect_others(tmp_path: Path) -> None:
+def test_other_files_are_written_if_a_product_cannot_be_written(tmp_path: Path) -> None:
     @attrs.define(eq=False)
-    class Unwritable(ToyProduct):
+    class UnwritableProduct(ToyProduct):
         def write(self, folder: Path) -> list[Path]:
             raise OSError("disk full")
 
     @component
-    class WritesNothing(Estimator):
-        """Returns a product that cannot be written."""
+    class UnwritableEstimator(Estimator):
+        """Return a product that cannot be written."""
 
-        kind = "writes-nothing"
-        product = Unwritable
+        kind = "unwritable"
+        product = UnwritableProduct
 
         def estimate(self, datasets: Any, fit: Any) -> Any:
-            return Unwritable(self.label, 1.0)
+            return UnwritableProduct(self.label, 1.0)
 
-    pipeline = toy_pipeline(fit=ToyFitter(), estimate=[WritesNothing(), ToyEstimator()])
+    pipeline = toy_pipeline(fit=ToyFitter(), estimate=[UnwritableEstimator(), ToyEstimator()])
     with pytest.raises(OSError, match="disk full"):
         run(tmp_path / "run", pipeline)
-    assert state(tmp_path / "run") == "failed"
+    assert state_of(tmp_path / "run") == "failed"
     assert (tmp_path / "run" / "fit.yaml").is_file()
 
 
@@ -303,12 +301,12 @@ def test_folder_created_during_the_run_is_not_replaced(
                 (tmp_path / "run").mkdir()
                 (tmp_path / "run" / "other.txt").write_text("other")
 
-    with pytest.raises(OutputError) as caught:
+    with pytest.raises(OutputError) as excinfo:
         run(tmp_path / "run", None, ("other", OtherRun()))
     assert (tmp_path / "run" / "other.txt").read_text() == "other"
-    (sibling,) = siblings(tmp_path / "run")
-    assert state(tmp_path / sibling) == "finished"
-    assert sibling in str(caught.value), "the message contains the folder of the results"
+    (sibling,) = sibling_names(tmp_path / "run")
+    assert state_of(tmp_path / sibling) == "finished"
+    assert sibling in str(excinfo.value), "the message contains the folder of the results"
 
 
 def test_input_inside_the_run_folder_is_refused(tmp_path: Path) -> None:
@@ -331,7 +329,7 @@ def test_name_that_is_invalid_for_files_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.b", "1", "x" * 80, "a+b-c_d"])
-def test_estimates_and_entries_of_any_allowed_name_read_back(tmp_path: Path, name: str) -> None:
+def test_estimates_and_entries_with_valid_names_are_read_back(tmp_path: Path, name: str) -> None:
     pipeline = Pipeline(data={name: toy_pipeline().data["toy"]}, estimate=[ToyEstimator(name=name)])
     plugins = toy_plugins()
     result = Orchestrator(pipeline, plugins=plugins).run(tmp_path / "run")
@@ -341,6 +339,6 @@ def test_estimates_and_entries_of_any_allowed_name_read_back(tmp_path: Path, nam
     assert loaded.datasets.names == [name]
 
 
-def test_reading_another_folder_is_refused(tmp_path: Path) -> None:
+def test_folder_without_a_configuration_is_not_read(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"is not a run folder: it has no config\.yaml"):
         Result.read(tmp_path)

@@ -1,4 +1,4 @@
-"""Stackers before the reduction of runs: preparation with the table, and skipped runs."""
+"""Stackers in a run: preparation with the observation table, and runs that they skip."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from toys import ToyMaker, ToySum, toy_pipeline, toy_plugins
 
 @component
 class LimitedSum(ToySum):
-    """Adds only runs up to the middle one of the table."""
+    """Add only runs up to the median observation id of the table."""
 
     kind = "limited-sum"
     last: int = option(0, doc="The last run that is added, set by `prepare`.")
@@ -31,33 +31,35 @@ class LimitedSum(ToySum):
 
 
 @component
-class Fragile(Maker):
-    """Fails for runs that the stacker does not accept."""
+class AcceptedRunsOnly(Maker):
+    """Fail for runs that the stacker does not accept."""
 
-    kind = "fragile"
+    kind = "accepted-runs-only"
 
     def make(self, dataset: Any, observation: Any) -> Any:
-        assert observation.obs_id <= 3, "reduced, although the stacker does not accept it"
+        assert observation.obs_id <= 3, "the stacker does not accept this run"
         return dataset
 
 
-def orchestrate(pipeline: Pipeline) -> Orchestrator:
+def create_orchestrator(pipeline: Pipeline) -> Orchestrator:
     return Orchestrator(pipeline, plugins=toy_plugins())
 
 
 def limited_pipeline(**options: Any) -> Pipeline:
-    return toy_pipeline(5, make=[Fragile(), ToyMaker()], stack=LimitedSum(chunk=2, **options))
+    return toy_pipeline(
+        5, make=[AcceptedRunsOnly(), ToyMaker()], stack=LimitedSum(chunk=2, **options)
+    )
 
 
 def test_prepared_stacker_is_used_for_runs() -> None:
-    orchestrator = orchestrate(limited_pipeline())
+    orchestrator = create_orchestrator(limited_pipeline())
     (dataset,) = orchestrator.reduce()
     assert dataset.counts.data.ravel() == pytest.approx([1 + 1 / 2 + 1 / 3] * 2)
     assert orchestrator.pipeline.data["toy"].stack.last == 0  # the pipeline is not changed
 
 
 def test_runs_that_are_not_accepted_are_skipped_with_the_reason() -> None:
-    orchestrator = orchestrate(limited_pipeline())
+    orchestrator = create_orchestrator(limited_pipeline())
     orchestrator.reduce()
     statuses = [outcome.status for outcome in orchestrator.outcomes]
     assert statuses == ["reduced", "reduced", "reduced", "skipped", "skipped"]
@@ -65,20 +67,22 @@ def test_runs_that_are_not_accepted_are_skipped_with_the_reason() -> None:
     assert orchestrator.outcomes[3].maker == "stacker limited-sum of no plugin"
 
 
-def test_missing_column_is_reported_by_the_selection() -> None:
+def test_error_in_the_preparation_is_raised_by_the_selection() -> None:
     with pytest.raises(ArchiveError, match="no column 'NIGHT'"):
-        orchestrate(limited_pipeline(missing_column="NIGHT")).select()
+        create_orchestrator(limited_pipeline(missing_column="NIGHT")).select()
 
 
 def test_error_of_a_stacker_fails_the_run() -> None:
     @component
-    class Undecided(ToySum):
-        """Fails in its check of observations."""
+    class FailingSum(ToySum):
+        """Fail in the check of observations."""
 
-        kind = "undecided"
+        kind = "failing-sum"
 
         def admit(self, observation: Any) -> None:
-            raise ValueError("no idea")
+            raise ValueError("no column")
 
-    with pytest.raises(RunsFailedError, match="stacker undecided of no plugin: ValueError: no id"):
-        orchestrate(toy_pipeline(2, stack=Undecided())).reduce()
+    with pytest.raises(
+        RunsFailedError, match="stacker failing-sum of no plugin: ValueError: no column"
+    ):
+        create_orchestrator(toy_pipeline(2, stack=FailingSum())).reduce()

@@ -1,4 +1,4 @@
-"""Statements are wrapped like by black, without a change of their meaning."""
+"""Long statements are wrapped in the style of black, with the same syntax tree."""
 
 import ast
 import subprocess
@@ -11,18 +11,19 @@ from skyred.scripting.layout import WIDTH, lay_out
 
 NAMES = st.from_regex(r"[a-z][a-z_]{2,14}", fullmatch=True).filter(lambda code: code.isidentifier())
 STRINGS = st.text("abc ,([{)]} for if", max_size=12).map(lambda code: f'"{code}"')
+# the prefixes of names, n_ and f_, avoid keywords of Python
 ATOMS = st.one_of(NAMES.map(lambda name: f"n_{name}"), st.integers(0, 10**6).map(str), STRINGS)
 
 
-def _calls(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    options = st.tuples(NAMES, inner).map(lambda pair: f"n_{pair[0]}={pair[1]}")
-    unique = st.lists(options, max_size=6, unique_by=lambda code: code.split("=")[0])
-    calls = st.tuples(NAMES, unique).map(lambda it: f"f_{it[0]}({', '.join(it[1])})")
+def _calls_and_lists(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    keyword = st.tuples(NAMES, inner).map(lambda pair: f"n_{pair[0]}={pair[1]}")
+    keywords = st.lists(keyword, max_size=6, unique_by=lambda code: code.split("=")[0])
+    calls = st.tuples(NAMES, keywords).map(lambda pair: f"f_{pair[0]}({', '.join(pair[1])})")
     lists = st.lists(inner, max_size=8).map(lambda items: f"[{', '.join(items)}]")
     return calls | lists
 
 
-STATEMENTS = st.tuples(NAMES, st.recursive(ATOMS, _calls, max_leaves=12)).map(
+STATEMENTS = st.tuples(NAMES, st.recursive(ATOMS, _calls_and_lists, max_leaves=12)).map(
     lambda pair: f"n_{pair[0]} = {pair[1]}"
 )
 
@@ -39,17 +40,17 @@ def test_short_statement_is_not_changed(code: str) -> None:
 
 
 def test_formatter_does_not_change_wrapped_statements() -> None:
-    long = ", ".join(f"option_{number}={number}" for number in range(12))
+    options = ", ".join(f"option_{number}={number}" for number in range(12))
     statements = [
-        f"result = maker({long})",
-        f'x = outer(first={{"key": inner({long})}}, second=[1, 2], text="a (b, c] for d in e")',
-        f"x = [function_of_an_item(item, with_options=1) for item in something({long}) if item]",
+        f"result = maker({options})",
+        f'x = outer(first={{"key": inner({options})}}, second=[1, 2], text="a (b, c] for d in e")',
+        f"x = [function_of_an_item(item, with_options=1) for item in something({options}) if item]",
         "items = [" + ", ".join(f'"number {number}"' for number in range(12)) + "]",
     ]
     code = "\n".join(line for statement in statements for line in lay_out(statement)) + "\n"
     command = [sys.executable, "-m", "ruff", "format", "--isolated", "-"]
-    formatted = subprocess.run(command, input=code, capture_output=True, text=True, check=True)
-    assert formatted.stdout == code
+    process = subprocess.run(command, input=code, capture_output=True, text=True, check=True)
+    assert process.stdout == code
 
 
 @pytest.mark.parametrize("code", ["# " + "a long comment, with (brackets) " * 5, "x" * 100])

@@ -1,4 +1,4 @@
-"""The messages of check and parametrize_with_checks."""
+"""The functions `check` and `parametrize_with_checks`, and their messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from planted_defects import declaring, selecting
+from planted_defects import declarations, selectors
 from skyred import Maker, component, option
 from skyred.interfaces import ROLES
 from skyred.testing import (
@@ -22,7 +22,7 @@ UNCHANGED = "returns a sub-table with unchanged rows"
 
 @component
 class NeedsSize(Maker):
-    """Needs an option."""
+    """A maker with a required option."""
 
     kind = "planted-needs-option"
     size: int = option(type=int, doc="A number without unit.")
@@ -32,32 +32,32 @@ class NeedsSize(Maker):
 
 
 @component
-class TwoViolations(declaring.SelectsAll):
+class TwoViolations(declarations.SelectsAll):
     kind = "planted-two-violations"
     size: int = option(3, doc="the size")
 
 
-def test_all_violations_are_reported_with_observations() -> None:
-    with pytest.raises(ConformanceError) as caught:
+def test_all_violations_are_reported_with_their_details() -> None:
+    with pytest.raises(ConformanceError) as excinfo:
         check(TwoViolations)
-    message = str(caught.value)
+    message = str(excinfo.value)
     assert "A component has a summary of one sentence." in message
     assert "Observed: the doc of size is 'the size'." in message
-    assert message.count("To fix it: ") == len(caught.value.violations) == 2
+    assert message.count("To fix it: ") == len(excinfo.value.violations) == 2
 
 
 def test_expected_failure_is_not_reported() -> None:
-    check(selecting.ChangesRows, expected_failures={UNCHANGED: "rounding is intended"})
+    check(selectors.ChangesRows, expected_failures={UNCHANGED: "rounding is intended"})
 
 
 def test_expected_failure_that_does_not_occur_is_reported() -> None:
     with pytest.raises(ConformanceError, match="expected to fail, but is met"):
-        check(selecting.EverySecond, expected_failures={UNCHANGED: "rounding is intended"})
+        check(selectors.EverySecond, expected_failures={UNCHANGED: "rounding is intended"})
 
 
 def test_expected_failure_without_a_reason_is_refused() -> None:
     with pytest.raises(ValueError, match=r"give a reason for the expected failure of 'is frozen'"):
-        check(selecting.EverySecond, expected_failures={"is frozen": " "})
+        check(selectors.EverySecond, expected_failures={"is frozen": " "})
 
 
 def test_unknown_check_is_refused_with_a_suggestion() -> None:
@@ -65,7 +65,7 @@ def test_unknown_check_is_refused_with_a_suggestion() -> None:
         ValueError,
         match=r"the role selector has no requirement 'is frosen'; .* 'is frozen'",
     ):
-        check(selecting.EverySecond, expected_failures={"is frosen": "a typo"})
+        check(selectors.EverySecond, expected_failures={"is frosen": "a typo"})
 
 
 def test_class_with_required_options_is_refused() -> None:
@@ -76,7 +76,7 @@ def test_class_with_required_options_is_refused() -> None:
 
 
 @pytest.mark.parametrize("value", [int, 3, Maker])
-def test_other_objects_than_components_are_refused(value: Any) -> None:
+def test_objects_that_are_not_components_are_refused(value: Any) -> None:
     with pytest.raises(
         TypeError, match=r"is not a component|does not implement the abstract methods: make"
     ):
@@ -93,21 +93,21 @@ def test_names_of_checks_are_unique_within_a_role() -> None:
 def test_pytest_has_one_parameter_for_each_component_and_check() -> None:
     reasons = {UNCHANGED: "rounding is intended"}
     components = [
-        selecting.EverySecond,
-        ComponentCase(selecting.ChangesRows, expected_failures=reasons),
+        selectors.EverySecond,
+        ComponentCase(selectors.ChangesRows, expected_failures=reasons),
     ]
     _, params = parametrize_with_checks(components).args
     assert len(params) == 2 * len(requirements("selector"))
     assert params[0].id == "planted-every-second: " + requirements("selector")[0].name
-    marked = [param for param in params if param.marks]
-    assert [param.id for param in marked] == [f"planted-changes-rows: {UNCHANGED}"]
-    assert marked[0].marks[0].kwargs["strict"] is True
+    xfail_params = [param for param in params if param.marks]
+    assert [param.id for param in xfail_params] == [f"planted-changes-rows: {UNCHANGED}"]
+    assert xfail_params[0].marks[0].kwargs["strict"] is True
 
 
 @parametrize_with_checks(
     [
-        selecting.EverySecond,
-        ComponentCase(selecting.ChangesRows, expected_failures={UNCHANGED: "rounding is intended"}),
+        selectors.EverySecond,
+        ComponentCase(selectors.ChangesRows, expected_failures={UNCHANGED: "rounding is intended"}),
     ]
 )
 def test_decorated_test_checks_selectors(check: Any) -> None:

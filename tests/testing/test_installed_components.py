@@ -19,11 +19,12 @@ ENTRIES = [entry for entry in CATALOG if entry.owner.distribution in DISTRIBUTIO
 ENERGIES = ["0.8 TeV", "2 TeV", "10 TeV"]
 CRAB = {"type": "point", "lon_0": "83.633 deg", "lat_0": "22.014 deg", "frame": "icrs"}
 
-# options that components require, or that make them faster
+# options that are required, or that make the checks faster
 OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("selector", "column-range"): {"column": "ZEN_PNT", "max": "90 deg"},
     ("selector", "cone"): {"center": ["83.633 deg", "22.014 deg"], "radius": "2 deg"},
     ("selector", "observation-ids"): {"ids": [900001, 900103]},
+    ("selector", "file-list"): {"path": "runs.txt"},
     ("selector", "time-window"): {"start": "2000-01-01T00:00:00", "width": "1 min"},
     ("maker", "ring-background"): {"r_in": "0.4 deg", "width": "0.2 deg"},
     ("maker", "adaptive-ring-background"): {
@@ -62,10 +63,10 @@ OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("engine", "dask"): {"workers": 1},
 }  # fmt: skip
 
-# tested in test_catalog.py, with a catalogue file
+# checked in components/models/test_catalog_sources.py, with a catalogue file
 CHECKED_ELSEWHERE = {("model", "catalog")}
 
-# components with checks of more than a second
+# components whose checks take more than a second
 SLOW = {
     ("engine", "dask"),
     ("engine", "processes"),
@@ -77,39 +78,41 @@ SLOW = {
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the files of `OPTIONS`."""
-    folder_of_files = tmp_path_factory.mktemp("files")
-    datasets, _ = crab().fitted()
-    datasets[0].background.write(folder_of_files / "counts.fits")
-    datasets[0].exposure.sum_over_axes(keepdims=False).write(folder_of_files / "image.fits")
-    datasets.models.write(folder_of_files / "models.yaml")
-    return folder_of_files
+    """Return a folder with the files to which `OPTIONS` refer."""
+    path = tmp_path_factory.mktemp("files")
+    datasets, _ = crab().fitted_datasets()
+    datasets[0].background.write(path / "counts.fits")
+    datasets[0].exposure.sum_over_axes(keepdims=False).write(path / "image.fits")
+    datasets.models.write(path / "models.yaml")
+    (folder_of_files / "runs.txt").write_text("900001\n900103\n", encoding="utf-8")
+    return path
 
 
 def create_component(cls: type[Component]) -> Component:
-    """Return the component to be checked."""
+    """Return an instance of the component with its `OPTIONS`."""
     if cls.role != "geometry":
         return cls(**OPTIONS.get((cls.role, cls.kind), {}))
     reductions = [crab().reduction(name) for name in ("maps", "spectra")]
-    return next(item.geometry for item in reductions if item.geometry.kind == cls.kind)
+    geometries = [reduction.geometry for reduction in reductions]
+    return next(geometry for geometry in geometries if geometry.kind == cls.kind)
 
 
 def create_sample(cls: type[Component]) -> Sample:
-    """Return the sample; a light curve needs separate datasets for the runs."""
+    """Return the sample data; the light curve needs a dataset for each run."""
     if (cls.role, cls.kind) != ("estimator", "light-curve"):
         return Sample()
     from gammapy.datasets import Datasets
     from gammapy.modeling.models import Models
 
-    runs = enumerate(crab().reduced("maps"))
+    runs = enumerate(crab().reduced_datasets("maps"))
     datasets = Datasets([run.copy(name=f"sample-{number}") for number, run in runs])
-    fitted, _ = crab().fitted()
-    datasets.models = Models([fitted.models["crab"]])
+    fitted_datasets, _ = crab().fitted_datasets()
+    datasets.models = Models([fitted_datasets.models["crab"]])
     return Sample(datasets=datasets)
 
 
-def as_parameter(cls: type[Component]) -> Any:
-    """Return a component as a parameter of a test, marked if it is slow."""
+def component_param(cls: type[Component]) -> Any:
+    """Return a ``pytest.param`` of a component, with the mark ``slow`` if it is in `SLOW`."""
     marks = [pytest.mark.slow] if (cls.role, cls.kind) in SLOW else []
     return pytest.param(cls, marks=marks, id=f"{cls.role}-{cls.kind}")
 
@@ -117,7 +120,7 @@ def as_parameter(cls: type[Component]) -> Any:
 @pytest.mark.parametrize(
     "cls",
     [
-        as_parameter(entry.cls)
+        component_param(entry.cls)
         for entry in ENTRIES
         if (entry.cls.role, entry.cls.kind) not in CHECKED_ELSEWHERE
     ],

@@ -1,4 +1,4 @@
-"""The types of public names for type checkers of users: checked by mypy, not executed."""
+"""Types of the public API as seen by a plugin; mypy checks this module, which is not executed."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ from skyred.testing import (
 
 
 @component
-class Doubled(Maker):
-    """A maker of a third party."""
+class MultiplyCounts(Maker):
+    """A maker as in a plugin."""
 
-    kind = "doubled"
+    kind = "multiply-counts"
     factor: float = option(2.0, min=0, doc="Factor of the counts.")
     radius = quantity("0.2 deg", doc="A radius.")
     name: str = option(doc="A name.")
@@ -58,17 +58,16 @@ class Doubled(Maker):
 
 
 def check_types_of_options() -> None:
-    """Check that constructor and attributes have the declared types."""
-    maker = Doubled(name="x", factor=3.0)
+    """Check the types of the constructor and of the attributes."""
+    maker = MultiplyCounts(name="x", factor=3.0)
     assert_type(maker.factor, float)
-    assert_type(maker.evolve(factor=1.0), Doubled)
+    assert_type(maker.evolve(factor=1.0), MultiplyCounts)
     assert_type(maker.digest(), str)
-    assert_type(Doubled.kind, str)
+    assert_type(MultiplyCounts.kind, str)
     assert_type(maker.name, str)
-    Doubled(
-        name="x", radius="3 deg", factor="4"
-    )  # options are converted, so that strings are accepted
-    Doubled("x")  # type: ignore[call-arg]
+    # strings are accepted, since options are converted
+    MultiplyCounts(name="x", radius="3 deg", factor="4")
+    MultiplyCounts("x")  # type: ignore[call-arg]
 
 
 def check_types_of_pipelines(
@@ -79,7 +78,7 @@ def check_types_of_pipelines(
     assert_type(pipeline, Pipeline)
     reduction = Reduction(
         archive="$DATA/archive", select=[selector], geometry=geometry,
-        make=[Doubled(name="x")], stack=stack,
+        make=[MultiplyCounts(name="x")], stack=stack,
     )  # fmt: skip
     pipeline_in_python = Pipeline(
         data={"a": reduction, "b": ReducedData(datasets="x.fits")},
@@ -94,7 +93,7 @@ def check_types_of_pipelines(
 
 
 def check_types_of_orchestrators(pipeline: Pipeline) -> None:
-    """Check that methods return results, and attributes results or None."""
+    """Check the types of the results of methods, and of attributes, which may be None."""
     orchestrator = Orchestrator(pipeline, cache=False)
     assert_type(orchestrator.fit(), FitResult | None)
     assert_type(orchestrator.fit_result, FitResult | None)
@@ -122,12 +121,12 @@ def check_types_of_hook_arguments(run: Run, report: Report, step: StepRecord) ->
 @hookimpl
 def skyred_components() -> list[type[Component]]:
     """Provide a component."""
-    return [Doubled]
+    return [MultiplyCounts]
 
 
 def check_types_of_testing(estimator: Estimator) -> None:
     """Check that `check` accepts components and cases."""
     check(estimator)
-    parametrize_with_checks([Doubled(name="x"), ComponentCase(estimator)])
+    parametrize_with_checks([MultiplyCounts(name="x"), ComponentCase(estimator)])
     assert_type(ConformanceError("x", ()).violations, tuple[Violation, ...])
     assert_type(Problem(("a",), "is wrong").message, str)

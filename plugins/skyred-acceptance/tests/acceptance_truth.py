@@ -1,4 +1,4 @@
-"""Runs simulated from a known background, with which a learnt model is compared."""
+"""Runs simulated from a known background, to which estimated models are compared."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from skyred_acceptance.maker import zenith_angle
 
 HESS = observatory_locations["hess"]
 REFERENCE = Time("2020-01-01T00:00:00", scale="tt")
-ENERGY = (0.8, 15.0)  # TeV: wider than the range of the models
-BOX = 2.8  # deg: wider than the field of the models
-DEAD = 0.1
+ENERGY = (0.8, 15.0)  # TeV; wider than the energy range of the models
+HALF_WIDTH = 2.8  # deg; larger than the field of view of the models
+DEADTIME_FRACTION = 0.1
 
 
 @attrs.frozen
 class Truth:
-    """A power law in energy that decreases with offset, with a slope towards the horizon.
+    """The true background: a power law in energy that decreases with offset.
 
-    `rate` is at 1 TeV on axis at the zenith, per MeV s sr of livetime; `slope` is the relative
-    change per degree of field-of-view latitude, `zenith_power` the power of cos(zenith).
+    `rate` is the rate per livetime at 1 TeV, on axis, at the zenith, in s-1 MeV-1 sr-1; `slope` is
+    the relative change per degree of field-of-view latitude, `zenith_power` the power of
+    cos(zenith).
     """
 
     rate: float = 2e-3
@@ -41,7 +42,8 @@ class Truth:
         offset = np.hypot(lon * np.cos(np.deg2rad(lat)), lat)
         return np.exp(-0.25 * (offset / 1.6) ** 4) * (1 + self.slope * lat)
 
-    def at_zenith(self, zenith):
+    def rate_at_zenith(self, zenith):
+        """Return the rate on axis at 1 TeV, for a zenith angle in deg."""
         return self.rate * np.cos(np.deg2rad(zenith)) ** self.zenith_power
 
     def spectrum(self, edges):
@@ -49,46 +51,50 @@ class Truth:
         powers = np.asarray(edges) ** (1 - self.index)
         return 1e6 * -np.diff(powers) / (self.index - 1)
 
-    def on_field(self, camera, samples=20):
+    def integrate_shape(self, camera, samples=20):
         """Integrate the shape over bins of the field of view, in sr."""
-        fine = attrs.evolve(camera, bins=camera.bins * samples)
-        axes = [axis.center.to_value("deg") for axis in fine.fov_axes()]
+        fine_camera = attrs.evolve(camera, bins=camera.bins * samples)
+        axes = [axis.center.to_value("deg") for axis in fine_camera.fov_axes()]
         if camera.radial:
-            values = self.shape(axes[0], 0) * fine.solid_angle()
+            values = self.shape(axes[0], 0) * fine_camera.solid_angle()
             return values.reshape(-1, samples).sum(axis=1)
-        values = self.shape(*np.meshgrid(*axes, indexing="ij")) * fine.solid_angle()
+        values = self.shape(*np.meshgrid(*axes, indexing="ij")) * fine_camera.solid_angle()
         bins = 2 * camera.bins
         return values.reshape(bins, samples, bins, samples).sum(axis=(1, 3))
 
     def response(self, zenith):
-        """Return a background IRF of gammapy, with fine bins to make interpolation negligible."""
+        """Return a gammapy background IRF, with bins so small that interpolation has no effect."""
         energy = MapAxis.from_energy_bounds(0.7, 20, 40, unit="TeV", name="energy")
-        sides = [
-            MapAxis.from_bounds(-BOX, BOX, 112, unit="deg", name=n) for n in ("fov_lon", "fov_lat")
+        fov_axes = [
+            MapAxis.from_bounds(-HALF_WIDTH, HALF_WIDTH, 112, unit="deg", name=name)
+            for name in ("fov_lon", "fov_lat")
         ]
-        axes = MapAxes([energy, *sides])
+        axes = MapAxes([energy, *fov_axes])
         coords = axes.get_coord()
         shape = self.shape(coords["fov_lon"].to_value("deg"), coords["fov_lat"].to_value("deg"))
-        data = self.at_zenith(zenith) * coords["energy"].to_value("TeV") ** -self.index * shape
+        rate = self.rate_at_zenith(zenith)
+        data = rate * coords["energy"].to_value("TeV") ** -self.index * shape
         return Background3D(
             axes=axes, data=data, unit="s-1 MeV-1 sr-1", fov_alignment=FoVAlignment.ALTAZ
         )
 
 
-def run(truth, number, pointing=None, dead=DEAD, hours=1.0, start=None, seed=1):
-    """Simulate a run: events from 0.8 to 15 TeV in 5.6 deg, aligned with the horizon."""
-    random = np.random.default_rng([seed, number])
+def simulate_run(
+    truth, obs_id, pointing=None, deadtime_fraction=DEADTIME_FRACTION, hours=1.0, seed=1
+):
+    """Simulate a run with events from 0.8 to 15 TeV, in a square of 5.6 deg in altaz."""
+    random = np.random.default_rng([seed, obs_id])
     pointing = pointing or SkyCoord(83.63, 22.01, unit="deg").directional_offset_by(
-        90 * (number % 4) * u.deg, 0.7 * u.deg
+        90 * (obs_id % 4) * u.deg, 0.7 * u.deg
     )
-    start = start or Time("2020-11-20T22:30:00", scale="tt") + 0.02 * number * u.h
+    start = Time("2020-11-20T22:30:00", scale="tt") + 0.02 * obs_id * u.h
     observation = Observation.create(
         pointing=FixedPointingInfo(fixed_icrs=pointing.icrs),
         location=HESS,
-        obs_id=number,
+        obs_id=obs_id,
         tstart=start,
         tstop=start + hours * u.h,
-        deadtime_fraction=dead,
+        deadtime_fraction=deadtime_fraction,
         reference_time=REFERENCE,
         irfs={},
     )
@@ -97,9 +103,9 @@ def run(truth, number, pointing=None, dead=DEAD, hours=1.0, start=None, seed=1):
 
 
 def _events(truth, observation, random):
-    lon, lat, energy = _draw(truth, observation, random)
-    length = observation.observation_time_duration.to_value("s")
-    times = observation.tstart + np.sort(random.uniform(0, length, len(lon))) * u.s
+    lon, lat, energy = _draw_events(truth, observation, random)
+    duration = observation.observation_time_duration.to_value("s")
+    times = observation.tstart + np.sort(random.uniform(0, duration, len(lon))) * u.s
     with erfa_astrom.set(ErfaAstromInterpolator(60 * u.s)):
         origin = observation.pointing.get_altaz(times, HESS)
         frame = FoVAltAzFrame(origin=origin, location=HESS, obstime=times)
@@ -108,25 +114,28 @@ def _events(truth, observation, random):
 
 
 def event_list(sky, energy, times):
-    """Return an event list of gammapy, from energies in TeV."""
+    """Return a gammapy event list, from energies in TeV."""
     columns = {"TIME": times, "RA": sky.ra, "DEC": sky.dec, "ENERGY": energy * u.TeV}
     return EventList(Table(columns | {"EVENT_ID": np.arange(len(sky))}))
 
 
-def _draw(truth, observation, random):
+def _draw_events(truth, observation, random):
+    """Draw field-of-view coordinates in deg and energies in TeV, by rejection sampling."""
     zenith = zenith_angle(observation)
-    side = np.linspace(-BOX, BOX, 401)
-    grid = np.meshgrid((side[1:] + side[:-1]) / 2, (side[1:] + side[:-1]) / 2)
-    pixel = np.deg2rad(side[1] - side[0]) ** 2 * np.cos(np.deg2rad(grid[1]))
-    solid_angle = (truth.shape(*grid) * pixel).sum()
-    live = observation.observation_live_time_duration.to_value("s")
-    expected = truth.at_zenith(zenith) * live * solid_angle * truth.spectrum(ENERGY)[0]
-    n_events = random.poisson(expected)
-    tries = int(n_events * 8 + 1000)
-    lon = random.uniform(-BOX, BOX, tries)
-    lat = np.rad2deg(np.arcsin(random.uniform(-1, 1, tries) * np.sin(np.deg2rad(BOX))))
-    highest = 1 + abs(truth.slope) * BOX
-    accepted = np.flatnonzero(random.uniform(0, highest, tries) < truth.shape(lon, lat))[:n_events]
+    edges = np.linspace(-HALF_WIDTH, HALF_WIDTH, 401)
+    grid = np.meshgrid((edges[1:] + edges[:-1]) / 2, (edges[1:] + edges[:-1]) / 2)
+    pixel_solid_angle = np.deg2rad(edges[1] - edges[0]) ** 2 * np.cos(np.deg2rad(grid[1]))
+    solid_angle = (truth.shape(*grid) * pixel_solid_angle).sum()
+    livetime = observation.observation_live_time_duration.to_value("s")
+    rate = truth.rate_at_zenith(zenith) * solid_angle * truth.spectrum(ENERGY)[0]
+    n_events = random.poisson(rate * livetime)
+    n_trials = int(n_events * 8 + 1000)
+    lon = random.uniform(-HALF_WIDTH, HALF_WIDTH, n_trials)
+    sin_lat = random.uniform(-1, 1, n_trials) * np.sin(np.deg2rad(HALF_WIDTH))
+    lat = np.rad2deg(np.arcsin(sin_lat))
+    max_shape = 1 + abs(truth.slope) * HALF_WIDTH
+    is_accepted = random.uniform(0, max_shape, n_trials) < truth.shape(lon, lat)
+    accepted = np.flatnonzero(is_accepted)[:n_events]
     assert len(accepted) == n_events
     low, high = (edge ** (1 - truth.index) for edge in ENERGY)
     energy = (low + random.uniform(size=n_events) * (high - low)) ** (1 / (1 - truth.index))

@@ -1,4 +1,4 @@
-"""The example on real data: the learnt background, compared with the background of the files."""
+"""The example on real data: the estimated background, compared with the background IRFs."""
 
 import os
 from pathlib import Path
@@ -22,7 +22,7 @@ pytestmark = [
 
 
 def reduce(config):
-    # only parts that affect the background, with larger pixels
+    # without PSF and energy dispersion, which do not affect the background, and with larger pixels
     config = config.replace("bin_size: 0.02", "bin_size: 0.05").replace(", psf, edisp]", "]")
     analysis = Orchestrator(Pipeline.from_yaml(config))
     (dataset,) = analysis.reduce()
@@ -30,13 +30,14 @@ def reduce(config):
 
 
 @pytest.fixture(scope="module")
-def learnt():
+def acceptance_reduction():
+    """Return the dataset and the outcomes of the example."""
     return reduce(EXAMPLE.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
-def delivered():
-    """Return the same with the background of the files, for the four Crab runs."""
+def irf_reduction():
+    """Return the dataset and the outcomes with the background IRFs, for the four Crab runs."""
     config = EXAMPLE.read_text(encoding="utf-8")
     first = config.index("      - kind: acceptance")
     last = config.index("      - {kind: fov-back")
@@ -46,7 +47,7 @@ def delivered():
 
 
 def significance(dataset):
-    """Return mean and width of the significance (Li & Ma, 0.1 deg) outside the Crab nebula."""
+    """Return mean and width of the significances (Li & Ma, 0.1 deg) outside the Crab nebula."""
     off_mask = ~dataset.counts.geom.to_image().region_mask(Regions.parse(CRAB, format="ds9"))
     maps = ExcessMapEstimator("0.1 deg", selection_optional=[], correlate_off=False).run(dataset)
     safe = dataset.mask_safe.reduce_over_axes(np.logical_or).data
@@ -62,25 +63,25 @@ def counts_and_background(dataset):
     return float(dataset.counts.data[on].sum()), float(background)
 
 
-def test_runs_used_only_for_learning_are_skipped_in_the_observation_log(learnt):
-    _, outcomes = learnt
+def test_runs_without_the_source_are_skipped_in_the_observation_log(acceptance_reduction):
+    _, outcomes = acceptance_reduction
     reduced = [obs_id for obs_id, outcome in outcomes.items() if outcome.status == "reduced"]
     assert reduced == [23523, 23526, 23559, 23592]
     assert {outcome.status for outcome in outcomes.values()} == {"reduced", "skipped"}
 
 
-def test_significance_outside_the_source_is_normal(learnt, delivered):
-    mean, width = significance(learnt[0])
-    _, other_width = significance(delivered[0])
-    # about 400 independent circles of 0.1 deg in 12 deg2, so 0.05 each; 3 sigma
+def test_significance_outside_the_source_is_normal(acceptance_reduction, irf_reduction):
+    mean, width = significance(acceptance_reduction[0])
+    _, irf_width = significance(irf_reduction[0])
+    # 3 sigma: there are about 400 independent circles of 0.1 deg in 12 deg2, so sigma is 0.05
     assert mean == pytest.approx(0, abs=0.15)
     assert width == pytest.approx(1, abs=0.15)
-    assert width < other_width + 0.1
+    assert width < irf_width + 0.1
 
 
-def test_excess_of_the_crab_agrees_within_its_error(learnt, delivered):
-    counts, background = counts_and_background(learnt[0])
-    other_counts, other_background = counts_and_background(delivered[0])
-    assert counts == other_counts
-    # both are normalised to the same counts outside, so they share most of their errors
-    assert background == pytest.approx(other_background, abs=np.sqrt(background))
+def test_excess_of_the_crab_agrees_within_its_error(acceptance_reduction, irf_reduction):
+    counts, background = counts_and_background(acceptance_reduction[0])
+    irf_counts, irf_background = counts_and_background(irf_reduction[0])
+    assert counts == irf_counts
+    # both backgrounds are normalised to the same counts, so they share most of their errors
+    assert background == pytest.approx(irf_background, abs=np.sqrt(background))

@@ -39,10 +39,11 @@ def archive():
 
 
 def test_unreadable_run_fails_and_the_others_are_reduced(archive, tmp_path):
-    broken = shutil.copytree(archive, tmp_path / "broken")
-    file = sorted(path for path in broken.rglob("*.fits.gz") if "index" not in path.name)[1]
+    broken_archive = shutil.copytree(archive, tmp_path / "broken")
+    files = sorted(path for path in broken_archive.rglob("*.fits.gz") if "index" not in path.name)
+    file = files[1]
     file.write_bytes(file.read_bytes()[:-3000])
-    analysis = Orchestrator(Pipeline.from_yaml(YAML.format(archive=broken)))
+    analysis = Orchestrator(Pipeline.from_yaml(YAML.format(archive=broken_archive)))
     (dataset,) = analysis.reduce()
     statuses = [(outcome.status, outcome.maker) for outcome in analysis.outcomes]
     assert statuses == [("reduced", ""), ("failed", "inspection"), ("reduced", "")]
@@ -62,9 +63,9 @@ def test_second_run_is_cached_but_not_with_another_option(archive, tmp_path, mon
     assert statuses(config) == ["reduced"] * 3
     assert statuses(config) == ["cached"] * 3
     assert statuses(config.replace("offset_bins: 4", "offset_bins: 5")) == ["reduced"] * 3
-    # other rates are learnt from fewer runs, so that cached chunks are not used
-    fewer = "    select: [{kind: observation-ids, ids: [900001]}]\n    on_error"
-    assert statuses(config.replace("    on_error", fewer)) == ["reduced"]
+    # the rates estimated from fewer runs differ, so that cached chunks are not used
+    selection = "    select: [{kind: observation-ids, ids: [900001]}]\n"
+    assert statuses(config.replace("    on_error", f"{selection}    on_error")) == ["reduced"]
 
 
 def test_data_outside_the_model_are_reported_before_data_are_read(archive):

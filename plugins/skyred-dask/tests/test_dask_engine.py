@@ -1,4 +1,4 @@
-"""The engine dask: identical results to serial, killed workers, schedulers and Ctrl-C."""
+"""The engine dask: same results as the serial engine, killed workers, schedulers and Ctrl-C."""
 
 import logging
 import os
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fault_injection.killed_reductions import Child, reduce, statuses, totals
-from fault_injection.killing_maker import Killer
+from fault_injection.killed_reductions import ReductionProcess, reduce, statuses, totals
+from fault_injection.killing_maker import KillingMaker
 from skyred import EngineError, FieldError, Serial
 from skyred_dask import Dask
 from waiting import LIMIT, hang_guard, wait_for
@@ -25,24 +25,28 @@ def limit_time():
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_totals_are_identical_to_serial(workers):
-    partial_stacks = reduce(Killer(fails=[4]), Dask(workers=workers))
-    expected = reduce(Killer(fails=[4]), Serial())
+    partial_stacks = reduce(KillingMaker(failing_runs=[4]), Dask(workers=workers))
+    expected = reduce(KillingMaker(failing_runs=[4]), Serial())
     assert totals(partial_stacks) == totals(expected)
     assert statuses(partial_stacks) == statuses(expected)
 
 
 def test_run_that_kills_its_worker_once_is_reduced_again(tmp_path):
-    partial_stacks = reduce(Killer(victims=[5], times=1, scene=str(tmp_path)), Dask(workers=2))
+    partial_stacks = reduce(
+        KillingMaker(killing_runs=[5], max_kills=1, state_folder=str(tmp_path)), Dask(workers=2)
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["5-0"]
-    assert totals(partial_stacks) == totals(reduce(Killer(), Serial()))
+    assert totals(partial_stacks) == totals(reduce(KillingMaker(), Serial()))
 
 
 def test_only_the_run_that_always_kills_fails(tmp_path):
-    killer = Killer(victims=[5], scene=str(tmp_path))
-    partial_stacks = reduce(killer, Dask(workers=2, allowed_failures=0))
-    assert statuses(partial_stacks) == [(n, "failed" if n == 5 else "reduced") for n in range(1, 8)]
+    maker = KillingMaker(killing_runs=[5], state_folder=str(tmp_path))
+    partial_stacks = reduce(maker, Dask(workers=2, allowed_failures=0))
+    assert statuses(partial_stacks) == [
+        (run, "failed" if run == 5 else "reduced") for run in range(1, 8)
+    ]
     assert "dask workers died while running it" in partial_stacks[1].outcomes[1].reason
-    assert totals(partial_stacks) == totals(reduce(Killer(fails=[5]), Serial()))
+    assert totals(partial_stacks) == totals(reduce(KillingMaker(failing_runs=[5]), Serial()))
 
 
 def test_local_workers_have_one_thread_and_are_not_reachable_from_outside():
@@ -55,15 +59,15 @@ def test_local_workers_have_one_thread_and_are_not_reachable_from_outside():
 
 def test_timeout_of_a_closing_cluster_is_not_an_error(monkeypatch):
     with Dask(workers=1).open() as executor:
-        answer = executor.submit(sum, (1, 2)).result()
+        result = executor.submit(sum, (1, 2)).result()
         pids = [nanny.pid for nanny in executor._cluster.workers.values()]
         close = executor._cluster.close
 
-        def too_late(timeout):
+        def raise_timeout(timeout):
             raise TimeoutError(f"timed out after {timeout} s.")
 
-        monkeypatch.setattr(executor._cluster, "close", too_late)
-    assert answer == 3
+        monkeypatch.setattr(executor._cluster, "close", raise_timeout)
+    assert result == 3
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
     close(LIMIT)
 
@@ -71,29 +75,33 @@ def test_timeout_of_a_closing_cluster_is_not_an_error(monkeypatch):
 def test_broken_connections_while_closing_are_not_logged():
     with Dask(workers=1).open():
         pass
-    for name in ("distributed.batched", "distributed.client"):  # its threads may still run
+    for name in ("distributed.batched", "distributed.client"):  # their threads may still run
         assert not logging.getLogger(name).isEnabledFor(logging.WARNING)
 
 
 @pytest.fixture(scope="module")
 def scheduler(tmp_path_factory):
-    """Start a scheduler like on a cluster; yield its file and a function that starts workers."""
+    """Start a scheduler as on a cluster; yield its file and a function that starts workers."""
     folder = tmp_path_factory.mktemp("cluster")
     file = folder / "scheduler.json"
     paths = os.pathsep.join([str(Path(__file__).parents[3] / "tests" / "helpers"), *sys.path])
     environment = {**os.environ, "PYTHONPATH": paths, "DASK_LOGGING__DISTRIBUTED": "error"}
 
-    def start(*words):
-        command = [sys.executable, "-m", "dask", *words, "--scheduler-file", str(file)]
-        log = (folder / f"{words[0]}.log").open("a")
-        return subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)
+    processes = []
 
-    started = [start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")]
+    def start(*arguments):
+        command = [sys.executable, "-m", "dask", *arguments, "--scheduler-file", str(file)]
+        log = (folder / f"{arguments[0]}.log").open("a")
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)
+        processes.append(process)
+        return process
+
+    start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
     try:
         wait_for(file.exists)
-        yield file, lambda *words: started.append(start("worker", *words)) or started[-1]
+        yield file, lambda *arguments: start("worker", *arguments)
     finally:
-        for process in started:
+        for process in processes:
             process.kill()
             process.wait(LIMIT)
 
@@ -120,21 +128,21 @@ def test_worker_with_several_threads_is_refused(scheduler):
 def test_scheduler_of_a_file_is_used_and_not_stopped(scheduler):
     file, start = scheduler
     start(*SINGLE_WORKER)
-    expected = totals(reduce(Killer(), Serial()))
+    expected = totals(reduce(KillingMaker(), Serial()))
     for _ in range(2):
-        partial_stacks = reduce(Killer(), Dask(scheduler=str(file), workers=1, wait=WAIT))
+        partial_stacks = reduce(KillingMaker(), Dask(scheduler=str(file), workers=1, wait=WAIT))
         assert totals(partial_stacks) == expected
 
 
 def test_missing_workers_end_the_run_with_an_error(scheduler, tmp_path):
     file, start = scheduler
     worker = start(*SINGLE_WORKER)
-    killer = Killer(victims=[3], scene=str(tmp_path))  # no other worker is started
+    maker = KillingMaker(killing_runs=[3], state_folder=str(tmp_path))  # no other worker is started
     with Dask(scheduler=str(file), workers=1, wait=WAIT).open():
         pass  # the worker is connected
     try:
         with pytest.raises(EngineError, match=r"no workers for 1 s.*start some and run again"):
-            reduce(killer, Dask(scheduler=str(file), workers=1, wait="1 s"))
+            reduce(maker, Dask(scheduler=str(file), workers=1, wait="1 s"))
     finally:
         worker.kill()
 
@@ -144,11 +152,11 @@ def test_workers_with_other_versions_are_refused(scheduler, monkeypatch):
 
     file, start = scheduler
     start(*SINGLE_WORKER)
-    local = {**check_workers.versions(), "gammapy": "2.0"}
+    local_versions = {**check_workers.versions(), "gammapy": "2.0"}
     with Dask(scheduler=str(file), workers=1, wait=WAIT).open() as executor:
-        theirs = executor._client.run(check_workers.versions)
-        monkeypatch.setattr(check_workers, "versions", lambda: local)
-        monkeypatch.setattr(check_workers, "_versions_of_workers", lambda client: theirs)
+        worker_versions = executor._client.run(check_workers.versions)
+        monkeypatch.setattr(check_workers, "versions", lambda: local_versions)
+        monkeypatch.setattr(check_workers, "_versions_of_workers", lambda client: worker_versions)
         with pytest.raises(EngineError, match=r"tcp://\S+ has gammapy 2\.1 \(here 2\.0\)"):
             check_workers.check_workers(executor._client)
 
@@ -163,8 +171,8 @@ def test_workers_with_other_versions_are_refused(scheduler, monkeypatch):
 def test_unreachable_scheduler_is_reported(address, message):
     import dask
 
-    quick = {"distributed.comm.timeouts.connect": "0.5s"}
-    with dask.config.set(quick), pytest.raises(EngineError, match=message):
+    settings = {"distributed.comm.timeouts.connect": "0.5s"}
+    with dask.config.set(settings), pytest.raises(EngineError, match=message):
         Dask(scheduler=address, workers=1).open()
 
 
@@ -175,9 +183,9 @@ def test_number_of_workers_of_a_scheduler_is_required():
 
 @pytest.fixture
 def child(tmp_path):
-    started = Child(tmp_path, "skyred_dask", "Dask")
-    yield started
-    started.end()
+    process = ReductionProcess(tmp_path, "skyred_dask", "Dask")
+    yield process
+    process.end()
 
 
 @pytest.mark.parametrize("whole_group", [False, True], ids=["parent", "group"])

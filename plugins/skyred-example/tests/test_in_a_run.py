@@ -14,7 +14,7 @@ from skyred import Orchestrator, Pipeline
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
+def cache_folder(tmp_path_factory):
     """Set the folder of the simulated archive, unless SKYRED_CACHE_DIR is set."""
     with pytest.MonkeyPatch.context() as patch:
         if "SKYRED_CACHE_DIR" not in os.environ:
@@ -23,7 +23,7 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def reduced(example, cache, tmp_path_factory):
+def result(example, cache_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "nights"
     return Pipeline.from_yaml(example).run(folder, until="reduce")
 
@@ -45,37 +45,39 @@ def test_example_reads_back(example):
     assert pipeline.data["crab"].stack.kind == "sum-by-night"
 
 
-def test_runs_above_the_limit_are_skipped_with_the_reason(reduced, example, cache):
+def test_runs_above_the_limit_are_skipped_with_the_reason(result, example, cache_folder):
     table = Orchestrator(Pipeline.from_yaml(example)).select()["crab"]
-    expected = [row["OBS_ID"] for row in table if zenith(row, table.meta) > 48]
+    expected = [row["OBS_ID"] for row in table if zenith_angle(row, table.meta) > 48]
     assert 0 < len(expected) < len(table)
-    skipped = [outcome for outcome in reduced.outcomes if outcome.status == "skipped"]
+    skipped = [outcome for outcome in result.outcomes if outcome.status == "skipped"]
     assert [outcome.obs_id for outcome in skipped] == expected
     assert all(outcome.reason.endswith("is above 48.0 deg") for outcome in skipped)
 
 
-def zenith(row, meta):
-    """Compute the zenith angle at mid-run by astropy, in degrees."""
-    reference = Time(meta["MJDREFI"] + meta["MJDREFF"], format="mjd", scale="tt")
-    mid = reference + TimeDelta((row["TSTART"] + row["TSTOP"]) / 2, format="sec")
-    site = EarthLocation(lon=meta["GEOLON"], lat=meta["GEOLAT"], height=meta["ALTITUDE"])
+def zenith_angle(row, meta):
+    """Compute the zenith angle at mid-run with astropy, in deg."""
+    reference_time = Time(meta["MJDREFI"] + meta["MJDREFF"], format="mjd", scale="tt")
+    time = reference_time + TimeDelta((row["TSTART"] + row["TSTOP"]) / 2, format="sec")
+    location = EarthLocation(lon=meta["GEOLON"], lat=meta["GEOLAT"], height=meta["ALTITUDE"])
     pointing = SkyCoord(row["RA_PNT"], row["DEC_PNT"], unit="deg")
     with iers.earth_orientation_table.set(iers.IERS_B.open()):
-        return pointing.transform_to(AltAz(obstime=mid, location=site)).zen.deg
+        return pointing.transform_to(AltAz(obstime=time, location=location)).zen.deg
 
 
-def test_each_night_is_a_dataset_with_the_counts_of_its_runs(reduced):
-    assert reduced.datasets.names == ["crab-20041209", "crab-20041210"]
-    first, second = (int(dataset.counts.data.sum()) for dataset in reduced.datasets)
-    counts_by_run = {o.obs_id: o.counts for o in reduced.outcomes if o.status == "reduced"}
+def test_each_night_is_a_dataset_with_the_counts_of_its_runs(result):
+    assert result.datasets.names == ["crab-20041209", "crab-20041210"]
+    first, second = (int(dataset.counts.data.sum()) for dataset in result.datasets)
+    reduced = [outcome for outcome in result.outcomes if outcome.status == "reduced"]
+    counts_by_run = {outcome.obs_id: outcome.counts for outcome in reduced}
     assert first == sum(counts for obs_id, counts in counts_by_run.items() if obs_id <= 900004)
     assert second == sum(counts for obs_id, counts in counts_by_run.items() if obs_id > 900004)
 
 
-def test_chunk_size_changes_only_rounding(reduced, example, cache):
+def test_chunk_size_changes_only_rounding(result, example, cache_folder):
     pipeline = Pipeline.from_yaml(example, overrides=["data.crab.stack.chunk=1"])
-    by_run = Orchestrator(pipeline).reduce()
-    for left, right in zip(reduced.datasets, by_run, strict=True):
-        assert left.counts.data.sum() == right.counts.data.sum()
-        assert left.background.data.sum() == pytest.approx(right.background.data.sum(), rel=1e-6)
-        assert left.exposure.data.sum() == pytest.approx(right.exposure.data.sum(), rel=1e-6)
+    datasets = Orchestrator(pipeline).reduce()
+    for dataset, expected in zip(datasets, result.datasets, strict=True):
+        assert dataset.counts.data.sum() == expected.counts.data.sum()
+        background = expected.background.data.sum()
+        assert dataset.background.data.sum() == pytest.approx(background, rel=1e-6)
+        assert dataset.exposure.data.sum() == pytest.approx(expected.exposure.data.sum(), rel=1e-6)

@@ -1,4 +1,4 @@
-"""Algebraic rules of the stacker on toy maps; expected values are sums by numpy and gammapy."""
+"""Tests of the stacker on toy maps, compared with sums computed by numpy and gammapy."""
 
 from copy import deepcopy
 from types import SimpleNamespace
@@ -28,39 +28,40 @@ def geometry(example):
 
 @pytest.fixture
 def runs(geometry):
-    """Return four different runs of two nights, each with another safe mask."""
-    return [run(geometry, number, time) for number, time in enumerate((*FIRST, *SECOND))]
+    """Return four runs of two nights, with different data and safe masks."""
+    return [create_run(geometry, obs_id, time) for obs_id, time in enumerate((*FIRST, *SECOND))]
 
 
-def run(geometry, number, time):
-    """Return a run on a cutout, with an irregular edge of the safe mask."""
-    random = np.random.default_rng(number)
-    center = geometry.center.skycoord.directional_offset_by(90 * number * u.deg, 0.3 * u.deg)
-    dataset = geometry.target("toy").cutout(center, "1.1 deg", name=f"toy-{number}")
+def create_run(geometry, obs_id, time):
+    """Return the dataset of a run on a cutout with a random safe mask, and a toy observation."""
+    random = np.random.default_rng(obs_id)
+    center = geometry.center.skycoord.directional_offset_by(90 * obs_id * u.deg, 0.3 * u.deg)
+    dataset = geometry.target("toy").cutout(center, "1.1 deg", name=f"toy-{obs_id}")
     shape = dataset.counts.data.shape
     dataset.counts.data = random.poisson(3, shape)
     dataset.background.data = random.uniform(1, 2, shape)
-    for part in (dataset.exposure, dataset.psf.exposure_map, dataset.edisp.exposure_map):
-        part.data = random.uniform(1, 2, part.data.shape) * 1e9
+    for exposure in (dataset.exposure, dataset.psf.exposure_map, dataset.edisp.exposure_map):
+        exposure.data = random.uniform(1, 2, exposure.data.shape) * 1e9
     dataset.psf.psf_map.data = random.uniform(1, 2, dataset.psf.psf_map.data.shape)
     dataset.edisp.edisp_map.data = random.uniform(1, 2, dataset.edisp.edisp_map.data.shape)
     dataset.mask_safe.data[...] = random.uniform(size=shape) < 0.7
     start = Time(time)
-    dataset.gti = GTI.create(0 * u.s, (600 + number) * u.s, reference_time=start)
-    return dataset, SimpleNamespace(tmid=start + 5 * u.min, obs_id=number)
+    dataset.gti = GTI.create(0 * u.s, (600 + obs_id) * u.s, reference_time=start)
+    return dataset, SimpleNamespace(tmid=start + 5 * u.min, obs_id=obs_id)
 
 
-def total(stacker, geometry, runs):
-    stacked = stacker.zero(geometry)
+def add_runs(stacker, geometry, runs):
+    """Return the total of runs."""
+    total = stacker.zero(geometry)
     for dataset, observation in runs:
-        stacked = stacker.add(stacked, dataset, observation)
-    return stacked
+        total = stacker.add(total, dataset, observation)
+    return total
 
 
 def assert_same(stacker, left, right, tolerance):
-    lefts, rights = stacker.result(left), stacker.result(right)
-    assert lefts.names == rights.names
-    for left_dataset, right_dataset in zip(lefts, rights, strict=True):
+    left_datasets, right_datasets = stacker.result(left), stacker.result(right)
+    assert left_datasets.names == right_datasets.names
+    for left_dataset, right_dataset in zip(left_datasets, right_datasets, strict=True):
         assert_same_dataset(left_dataset, right_dataset, tolerance)
 
 
@@ -85,10 +86,10 @@ def arrays(dataset):
 
 def test_zero_is_an_identity(geometry, runs):
     stacker = SumByNight()
-    alone = total(stacker, geometry, runs)
-    for pair in ([], runs), (runs, []):
-        merged = stacker.merge(*(total(stacker, geometry, part) for part in pair))
-        assert_same(stacker, merged, alone, EXACT)
+    expected = add_runs(stacker, geometry, runs)
+    for parts in ([], runs), (runs, []):
+        merged = stacker.merge(*(add_runs(stacker, geometry, part) for part in parts))
+        assert_same(stacker, merged, expected, EXACT)
 
 
 def test_zero_has_no_datasets(geometry):
@@ -97,11 +98,11 @@ def test_zero_has_no_datasets(geometry):
 
 
 def test_merge_is_associative(geometry, runs):
-    stacker = SumByNight(noon="0 h")  # with the boundary at midnight, these are three nights
+    stacker = SumByNight(noon="0 h")  # if days begin at midnight, the runs are in three nights
 
     def parts():
         return [
-            total(stacker, geometry, runs[begin:end]) for begin, end in ((0, 1), (1, 3), (3, 4))
+            add_runs(stacker, geometry, runs[begin:end]) for begin, end in ((0, 1), (1, 3), (3, 4))
         ]
 
     first, second, third = parts()
@@ -111,41 +112,42 @@ def test_merge_is_associative(geometry, runs):
     assert_same(stacker, left, right, ROUNDING)
 
 
-@pytest.mark.parametrize("cut", [1, 2, 3])
-def test_merged_chunks_equal_added_runs(geometry, runs, cut):
+@pytest.mark.parametrize("n_first", [1, 2, 3])
+def test_merged_chunks_equal_added_runs(geometry, runs, n_first):
     stacker = SumByNight()
-    merged = stacker.merge(
-        total(stacker, geometry, runs[:cut]), total(stacker, geometry, runs[cut:])
+    first, second = (
+        add_runs(stacker, geometry, chunk) for chunk in (runs[:n_first], runs[n_first:])
     )
-    assert_same(stacker, merged, total(stacker, geometry, runs), ROUNDING)
+    expected = add_runs(stacker, geometry, runs)
+    assert_same(stacker, stacker.merge(first, second), expected, ROUNDING)
 
 
 def test_each_night_agrees_with_gammapy(geometry, runs):
-    stacked = SumByNight().result(total(SumByNight(), geometry, runs))
-    for result, night in zip(stacked, (runs[:2], runs[2:]), strict=True):
+    datasets = SumByNight().result(add_runs(SumByNight(), geometry, runs))
+    for stack, night in zip(datasets, (runs[:2], runs[2:]), strict=True):
         expected = geometry.target("expected")
         for dataset, _ in night:
             expected.stack(dataset)
-        assert_same_dataset(result, expected, EXACT)
-        safe = [dataset.counts.data[dataset.mask_safe.data].sum() for dataset, _ in night]
-        assert result.counts.data.sum() == sum(safe)
+        assert_same_dataset(stack, expected, EXACT)
+        counts = [dataset.counts.data[dataset.mask_safe.data].sum() for dataset, _ in night]
+        assert stack.counts.data.sum() == sum(counts)
 
 
 def test_datasets_are_copied(geometry, runs):
-    before = deepcopy([dataset for dataset, _ in runs])
-    stacked = total(SumByNight(), geometry, runs)
-    for dataset, original in zip([dataset for dataset, _ in runs], before, strict=True):
+    originals = deepcopy([dataset for dataset, _ in runs])
+    total = add_runs(SumByNight(), geometry, runs)
+    for (dataset, _), original in zip(runs, originals, strict=True):
         assert_same_dataset(dataset, original, EXACT)
-    counts = [stack.counts.data.copy() for stack in SumByNight().result(stacked)]
+    counts = [stack.counts.data.copy() for stack in SumByNight().result(total)]
     for dataset, _ in runs:
         dataset.counts.data[...] = 1000
-    for stack, values in zip(SumByNight().result(stacked), counts, strict=True):
-        assert np.array_equal(stack.counts.data, values)
+    for stack, expected in zip(SumByNight().result(total), counts, strict=True):
+        assert np.array_equal(stack.counts.data, expected)
 
 
 def test_nights_are_sorted_and_named_after_their_first_day(geometry, runs):
-    stacked = SumByNight().result(total(SumByNight(), geometry, reversed(runs)))
-    assert stacked.names == ["toy-20041209", "toy-20041210"]
+    datasets = SumByNight().result(add_runs(SumByNight(), geometry, reversed(runs)))
+    assert datasets.names == ["toy-20041209", "toy-20041210"]
 
 
 @pytest.mark.parametrize(
@@ -161,8 +163,8 @@ def test_nights_are_sorted_and_named_after_their_first_day(geometry, runs):
 def test_night_is_from_noon_to_noon(geometry, runs, time, noon, day):
     stacker = SumByNight(noon=noon)
     observation = SimpleNamespace(tmid=Time(time, scale="utc").tt)
-    stacked = stacker.add(stacker.zero(geometry), runs[0][0], observation)
-    assert stacker.result(stacked).names == [f"toy-{day}"]
+    total = stacker.add(stacker.zero(geometry), runs[0][0], observation)
+    assert stacker.result(total).names == [f"toy-{day}"]
 
 
 def test_datasets_of_another_type_are_refused(geometry, runs):

@@ -1,4 +1,4 @@
-"""Shared by the tests: a marker for real data, and a disabled cache."""
+"""Configuration of the tests: a marker for real data, and a disabled cache."""
 
 import os
 from pathlib import Path

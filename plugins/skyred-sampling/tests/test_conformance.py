@@ -8,23 +8,23 @@ from skyred import objective_of
 from skyred.testing import ComponentCase, Sample, parametrize_with_checks
 from skyred_sampling import Nested, Posterior
 
-# the checks consider the precision of the available samples
+# few samples are sufficient, because the checks take their precision into account
 NESTED = Nested(live_points=50, bound="single", dlogz=0.1)
 
 
-def sampled() -> Sample:
+def spectrum_with_posterior() -> Sample:
     """Return a spectrum and its posterior."""
     datasets = Datasets([small.spectrum_on_off("crab")])
-    spectral = PowerLawSpectralModel(amplitude="4e-11 cm-2 s-1 TeV-1")
-    spectral.index.min, spectral.index.max = 1, 4
-    spectral.amplitude.min, spectral.amplitude.max = 1e-12, 1e-10
-    datasets.models = [SkyModel(spectral, name="crab")]
+    spectral_model = PowerLawSpectralModel(amplitude="4e-11 cm-2 s-1 TeV-1")
+    spectral_model.index.min, spectral_model.index.max = 1, 4
+    spectral_model.amplitude.min, spectral_model.amplitude.max = 1e-12, 1e-10
+    datasets.models = [SkyModel(spectral_model, name="crab")]
     objective = objective_of(datasets)
     fit = NESTED.fit(objective)
     objective.accept(fit)
     return Sample(datasets=datasets, fit=fit)
 
 
-@parametrize_with_checks([NESTED, ComponentCase(Posterior(), sample=sampled())])
+@parametrize_with_checks([NESTED, ComponentCase(Posterior(), sample=spectrum_with_posterior())])
 def test_fitter_and_estimator_pass_the_checks(check):
     check()

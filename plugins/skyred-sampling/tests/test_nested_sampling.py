@@ -1,7 +1,7 @@
 """The fitter `nested`, on objectives with an analytical posterior and evidence.
 
-A mean of N effective samples is accurate to 1 / sqrt(N) of the error, a standard deviation to
-1 / sqrt(2 N) of itself: tolerances are 4 of these.
+With N effective samples, a mean is accurate to 1 / sqrt(N) of the error, and a standard deviation
+to a relative error of 1 / sqrt(2 N). Tolerances are 4 times these errors.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from objectives import quadratic
 from skyred import FitError, Objective
 from skyred_sampling import Nested, weighted
 
-# correlated by 0.9, with scales as different as those of an index and an amplitude
+# a correlation of 0.9, and scales as different as those of an index and an amplitude
 SCALE = np.array([0.1, 3e-12])
 COVARIANCE = np.array([[1, 0.9], [0.9, 1]]) * np.outer(SCALE, SCALE)
 MINIMUM = np.array([2.6, 4.5e-11])
@@ -33,12 +33,12 @@ def result():
     )
 
 
-def effective(result):
+def effective_size(result):
     return weighted.effective_size(result.weights)
 
 
 def test_mean_and_covariance_agree_with_the_posterior(result):
-    tolerance = 4 / np.sqrt(effective(result))
+    tolerance = 4 / np.sqrt(effective_size(result))
     assert result.success
     assert (result.values - MINIMUM) / SCALE == pytest.approx(0, abs=tolerance)
     assert result.errors / SCALE == pytest.approx(1, abs=tolerance / np.sqrt(2))
@@ -46,9 +46,8 @@ def test_mean_and_covariance_agree_with_the_posterior(result):
 
 
 def test_asymmetric_errors_agree_with_the_central_quantiles(result):
-    tolerance = (
-        4 / np.sqrt(effective(result)) * 1.5
-    )  # quantiles at 1 sigma are less accurate by this factor
+    # quantiles at 1 sigma are less accurate by a factor of 1.5
+    tolerance = 4 / np.sqrt(effective_size(result)) * 1.5
     assert result.errn / SCALE == pytest.approx(1, abs=tolerance)
     assert result.errp / SCALE == pytest.approx(1, abs=tolerance)
 
@@ -75,15 +74,14 @@ def test_stopped_sampling_is_a_failure_with_its_progress():
 
 
 def test_best_sample_of_a_skewed_posterior_is_closer_to_the_minimum():
-    # all that is known is that x is small and positive: the density is highest at the limit
+    # the density is highest at the lower limit
     objective = Objective(names=["x"], start=[1], limits=[[0, 50]], stat=lambda x: 2 * x[0])
     mean, best = (
         Nested(live_points=60, point=point, bound="single").fit(objective)
         for point in ("mean", "best")
     )
-    assert mean.values[0] == pytest.approx(
-        1, abs=0.25
-    )  # mean of exp(-x), from about 200 effective samples
+    # the mean of exp(-x), from about 200 effective samples
+    assert mean.values[0] == pytest.approx(1, abs=0.25)
     assert best.values[0] < 0.01
     assert best.at_limit == ("x",)
     assert np.all(best.errn >= 0)
@@ -97,10 +95,9 @@ def test_two_modes_are_sampled_with_a_note_about_the_mean():
 
     objective = Objective(names=["x"], start=[0], limits=[[-5, 5]], stat=stat)
     result = Nested(live_points=100, dlogz=0.5).fit(objective)
-    right = result.weights[result.samples[:, 0] > 0].sum()
-    assert right == pytest.approx(
-        0.5, abs=0.2
-    )  # the division of live points is random: 4 / sqrt(100) / 2
+    weight_of_right_mode = result.weights[result.samples[:, 0] > 0].sum()
+    # live points are divided at random between the modes: the tolerance is 4 / sqrt(100) / 2
+    assert weight_of_right_mode == pytest.approx(0.5, abs=0.2)
     assert result.evidence == pytest.approx(
         np.log(2 * np.sqrt(2 * np.pi) * 0.1 / 10), abs=3 * result.evidence_error
     )
@@ -117,10 +114,10 @@ def test_prior_is_included_once():
         prior=lambda x: float(-2 * prior.logpdf(x[0])),
     )  # fmt: skip
     result = Nested(live_points=100, bound="single").fit(objective)
-    tolerance = 4 * np.sqrt(0.5 / effective(result))
+    tolerance = 4 * np.sqrt(0.5 / effective_size(result))
     assert result.values[0] == pytest.approx(0.5, abs=tolerance)
     assert result.errors[0] == pytest.approx(np.sqrt(0.5), abs=tolerance)
-    # integral of exp(-x^2 / 2) times the prior
+    # the integral of exp(-x^2 / 2) times the prior
     expected = 0.5 * np.log(2 * np.pi) + norm(1, np.sqrt(2)).logpdf(0)
     assert result.evidence == pytest.approx(expected, abs=3 * result.evidence_error)
 
@@ -134,7 +131,7 @@ def test_points_without_finite_statistic_are_excluded_with_a_note(invalid_stat):
     result = Nested(live_points=60, bound="single").fit(objective)
     assert result.samples.min() > 0
     expected = np.log(np.sqrt(2 * np.pi) / 2 * erf(5 / np.sqrt(2)) / 10)
-    # dynesty estimates the valid part of the prior only from the live points
+    # dynesty estimates the fraction of the prior that is valid only from the live points
     assert result.evidence == pytest.approx(expected, abs=3 * result.evidence_error + 0.2)
     assert any("was not finite at" in note for note in result.notes)
 
@@ -181,7 +178,7 @@ def test_interrupt_is_raised_without_output(capfd):
 
 
 def digest_of_samples(seed):
-    """Return the digest of all samples and weights of a run."""
+    """Sample with a seed, and return the digest of all samples and weights."""
     objective = quadratic([[1, 0.5], [0.5, 1]], [1, 2], limits=[[-5, 7], [-4, 8]])
     result = Nested(live_points=50, bound="single", seed=seed).fit(objective)
     return hashlib.sha256(result.samples.tobytes() + result.weights.tobytes()).hexdigest()

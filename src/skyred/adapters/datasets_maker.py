@@ -124,13 +124,13 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
             The datasets.
         """
         self.skipped = []
-        with self._prepared(observations):
+        with self._prepare_makers(observations):
             reduced: Datasets = super().run(dataset, observations, datasets)
         return reduced
 
     @contextmanager
-    def _prepared(self, observations: Observations) -> Iterator[None]:
-        """Replace the makers by prepared ones inside the context."""
+    def _prepare_makers(self, observations: Observations) -> Iterator[None]:
+        """Replace the makers with prepared makers inside the context."""
         original_makers = self.makers
         self.makers = [
             maker.prepare(observations) if isinstance(maker, Maker) else maker

@@ -21,7 +21,11 @@ _SIGNATURES = (("datasets",), ("dataset",), ("datasets", "parameter"))
 
 
 def adapt_estimator(
-    candidate: object, *, name: str | None = None, parameter: str | None = None
+    candidate: object,
+    *,
+    name: str | None = None,
+    parameter: str | None = None,
+    datasets: tuple[str, ...] = (),
 ) -> Estimator | None:
     """Return a gammapy estimator as a component.
 
@@ -31,6 +35,8 @@ def adapt_estimator(
         The estimator: an object with ``run(datasets)`` or ``run(dataset)``.
     name, parameter : str, optional
         As for `skyred.Estimator.adapt`.
+    datasets : tuple of str, optional
+        The names of the datasets to use, with wildcards; by default all.
 
     Returns
     -------
@@ -52,7 +58,7 @@ def adapt_estimator(
             "skyred.Estimator that calls it",
         )
     label = name or type(candidate).__name__
-    return AdaptedEstimator(adapted=candidate, name=label, parameter=parameter)
+    return AdaptedEstimator(adapted=candidate, name=label, parameter=parameter, datasets=datasets)
 
 
 @component
@@ -65,7 +71,7 @@ class AdaptedEstimator(Estimator):
     parameter: str | None = option(
         None,
         type=str,
-        doc="The parameter it is run for, if it needs one; by default each free parameter.",
+        doc="The parameter to run it for, if its run needs one; by default each free parameter.",
     )
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> Product:
@@ -86,7 +92,8 @@ class AdaptedEstimator(Estimator):
         Raises
         ------
         ModelError
-            If it needs one dataset and there are several, or if the parameter does not exist.
+            If the estimator needs a single dataset and there are several, or if the parameter does
+            not exist.
         """
         datasets = copy.deepcopy(datasets)  # one copy, so that datasets still share their models
         estimator = self._with_parameter_from(datasets)
@@ -105,22 +112,22 @@ class AdaptedEstimator(Estimator):
         return datasets[0]
 
     def _run_by_parameter(self, datasets: Datasets) -> Any:
-        """Run it for one parameter; for several, return a dict of results by name."""
+        """Run the estimator for the selected parameter, or return a dict for all free ones."""
         if self.parameter is not None:
             return self.adapted.run(datasets, _find_parameter(datasets, self.parameter))
         names = enumerate(datasets.models.parameters_unique_names)
-        free = [not parameter.frozen for parameter in datasets.models.parameters]
+        is_free = [not parameter.frozen for parameter in datasets.models.parameters]
         return {
-            name: self._run_for(copy.deepcopy(datasets), index)
+            name: self._run_for_parameter(copy.deepcopy(datasets), index)
             for index, name in names
-            if free[index]
+            if is_free[index]
         }
 
-    def _run_for(self, datasets: Datasets, index: int) -> Any:
+    def _run_for_parameter(self, datasets: Datasets, index: int) -> Any:
         return self.adapted.run(datasets, datasets.models.parameters[index])
 
     def _with_parameter_from(self, datasets: Datasets) -> Any:
-        """Return the estimator, with its parameter replaced by that of the datasets."""
+        """Return the estimator, with its parameter replaced by the one of the datasets."""
         old_parameter: Any = getattr(self.adapted, "parameter", None)
         if not hasattr(old_parameter, "frozen"):
             return self.adapted
@@ -133,7 +140,9 @@ def _find_parameter(datasets: Datasets, name: str) -> Parameter:
     models = datasets.models
     parameters_by_name = zip(models.parameters_unique_names, models.parameters, strict=True)
     matches = [
-        parameter for unique, parameter in parameters_by_name if name in (unique, parameter.name)
+        parameter
+        for unique_name, parameter in parameters_by_name
+        if name in (unique_name, parameter.name)
     ]
     if len(matches) == 1:
         return matches[0]
@@ -144,6 +153,6 @@ def _find_parameter(datasets: Datasets, name: str) -> Parameter:
 
 
 def _with_unit(estimator: Any, result: Any) -> Any:
-    """Add the unit of the parameter, which gammapy omits, to a sensitivity."""
+    """Add the unit of the parameter to a sensitivity, because gammapy omits it."""
     unit = getattr(getattr(estimator, "parameter", None), "unit", None)
     return result * unit if isinstance(result, float) and unit is not None else result

@@ -53,7 +53,7 @@ class AdaptedMaker(Maker):
 
     @property
     def largest_offset(self) -> Quantity | None:
-        """The ``offset_max`` of gammapy's safe mask, if the method is used."""
+        """The ``offset_max`` of gammapy's `SafeMaskMaker`, if it uses the method "offset-max"."""
         methods = getattr(self.adapted, "methods", ())
         offset_max: Quantity | None = getattr(self.adapted, "offset_max", None)
         return offset_max if "offset-max" in methods else None
@@ -76,18 +76,18 @@ class AdaptedMaker(Maker):
         Raises
         ------
         SkipObservation
-            If it empties the safe mask, as gammapy's makers do to leave out a run.
+            If the maker empties the safe mask, as gammapy's makers do to leave out a run.
         TypeError
-            If it does not return a dataset.
+            If the maker does not return a dataset.
         """
         had_safe_bins = _has_safe_bins(dataset)
-        reduced = self.adapted.run(dataset=dataset, observation=observation)
+        reduced_dataset = self.adapted.run(dataset=dataset, observation=observation)
         name = type(self.adapted).__name__
-        if not hasattr(reduced, "mask_safe"):
-            raise TypeError(f"{name}.run returned {reduced!r:.80}; expected a dataset")
-        if had_safe_bins and not _has_safe_bins(reduced):
+        if not hasattr(reduced_dataset, "mask_safe"):
+            raise TypeError(f"{name}.run returned {reduced_dataset!r:.80}; expected a dataset")
+        if had_safe_bins and not _has_safe_bins(reduced_dataset):
             raise SkipObservation(f"{name} leaves no bins in the safe mask")
-        return reduced
+        return reduced_dataset
 
 
 def _has_safe_bins(dataset: Dataset) -> bool:

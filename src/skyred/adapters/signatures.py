@@ -1,4 +1,4 @@
-"""Checks of the signature of the method `run` of gammapy objects."""
+"""Checks of the signature of the `run` method of gammapy objects."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from skyred.errors import FieldError
 
 
 def has_run(candidate: object) -> bool:
-    """Return whether an object has a method `run`.
+    """Return whether an object has a `run` method.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def has_run(candidate: object) -> bool:
 
 
 def run_arguments(candidate: object) -> tuple[str, ...]:
-    """Return the names of the arguments of the `run` of an object.
+    """Return the names of the arguments of the `run` method of an object.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def run_arguments(candidate: object) -> tuple[str, ...]:
 
 
 def accepts_arguments(candidate: object, *names: str) -> bool:
-    """Return whether the `run` of an object can be called with exactly these arguments.
+    """Return whether the `run` method of an object can be called with exactly these arguments.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def accepts_arguments(candidate: object, *names: str) -> bool:
 
 
 def signature_error(candidate: object, expected: str) -> FieldError:
-    """Create the error for an object with an unexpected signature of `run`.
+    """Create the error for an object whose `run` method has an unexpected signature.
 
     Parameters
     ----------

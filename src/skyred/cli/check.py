@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,9 @@ from skyred.cli.engine import make_engine
 
 if TYPE_CHECKING:
     from skyred.inspection.records import Finding, RunInput
-    from skyred.interfaces import Reduction
     from skyred.pipeline import Pipeline
     from skyred.plugins import Plugins
+    from skyred.run.select import Selection
 
 EXIT_FAULTY = 3
 _ALTERNATIVES = (
@@ -37,6 +37,20 @@ AHEAD = 4
     "--workers", type=click.IntRange(min=1), help="Number of processes for the inspection."
 )
 @click.option(
+    "--allow-outside",
+    is_flag=True,
+    help="Allow the index of the archive FILE to name files outside the archive, as the option "
+    "allow_outside of data.NAME does in a configuration.",
+)
+@click.option(
+    "--hdus",
+    "hdus",
+    multiple=True,
+    metavar="KEY=PATTERN",
+    help="Choose between several HDUs of one type in the archive FILE, as the option hdus of "
+    "data.NAME does in a configuration: HDU_NAME='*_B9', psf=PSF_B9. Can be repeated.",
+)
+@click.option(
     "-v",
     "--verbose",
     is_flag=True,
@@ -49,6 +63,8 @@ def check(
     no_data: bool,
     all_runs: bool,
     workers: int | None,
+    allow_outside: bool,
+    hdus: tuple[str, ...],
     verbose: bool,
     overrides: tuple[str, ...],
     plugin_files: tuple[Path, ...],
@@ -62,8 +78,15 @@ def check(
         from skyred.plugins import Plugins
 
         plugins = Plugins.load(files=plugin_files)
-        entries = {str(file): _all_runs(plugins.open_archive(str(file)), allow_outside=False)}
+        runs = _all_runs(plugins.open_archive(str(file)), allow_outside, _parse_patterns(hdus))
+        entries = {str(file): runs}
     else:
+        if allow_outside or hdus:
+            raise click.UsageError(
+                "--allow-outside and --hdus are options for archives; in a configuration, set "
+                "data.NAME.allow_outside: true (--set data.NAME.allow_outside=true) or "
+                "data.NAME.hdus"
+            )
         plugins, pipeline = read_pipeline(file, overrides, plugin_files)
         number = sum(1 for _ in pipeline.components())
         click.echo(f"{file}: no problems; {number} components, digest {pipeline.digest()[:16]}")
@@ -83,10 +106,25 @@ def _is_archive(file: Path) -> bool:
     return file.is_dir() or ".fits" in file.name or (":" in name and not file.exists())
 
 
-def _all_runs(store: Any, *, allow_outside: bool) -> Runs:
+def _parse_patterns(assignments: Iterable[str]) -> dict[str, str]:
+    patterns = {}
+    for assignment in assignments:
+        key, equals, pattern = assignment.partition("=")
+        if not (key and equals and pattern):
+            raise click.BadParameter(
+                f"is {assignment!r}; expected KEY=PATTERN", param_hint="--hdus"
+            )
+        patterns[key] = pattern
+    return patterns
+
+
+def _all_runs(store: Any, allow_outside: bool, hdus: Mapping[str, Any]) -> Runs:
     from skyred.inspection.index import list_run_inputs
 
-    return list_run_inputs(store.hdu_table, store.obs_table, allow_outside=allow_outside), ()
+    inputs = list_run_inputs(
+        store.hdu_table, store.obs_table, allow_outside=allow_outside, hdus=hdus
+    )
+    return inputs, ()
 
 
 def _runs_of_archives(pipeline: Pipeline, plugins: Plugins) -> dict[str, Runs]:
@@ -99,15 +137,18 @@ def _runs_of_archives(pipeline: Pipeline, plugins: Plugins) -> dict[str, Runs]:
     """
     from skyred.run.select import open_store
 
-    names_by_archive: dict[tuple[object, bool], list[str]] = {}
+    names_by_archive: dict[tuple[object, ...], list[str]] = {}
     for name, reduction in pipeline.reductions():
-        names_by_archive.setdefault((reduction.archive, reduction.allow_outside), []).append(name)
-    return {
-        ", ".join(f"data.{name}" for name in names): _all_runs(
-            open_store(pipeline.data[names[0]], plugins), allow_outside=allow_outside
+        key = (reduction.archive, reduction.allow_outside, reduction.hdus)
+        names_by_archive.setdefault(key, []).append(name)
+    runs = {}
+    for names in names_by_archive.values():
+        reduction = pipeline.data[names[0]]
+        store = open_store(reduction, plugins)
+        runs[", ".join(f"data.{name}" for name in names)] = _all_runs(
+            store, reduction.allow_outside, reduction.hdus
         )
-        for (_, allow_outside), names in names_by_archive.items()
-    }
+    return runs
 
 
 def _runs_of_entries(pipeline: Pipeline, plugins: Plugins) -> dict[str, Runs]:
@@ -118,17 +159,20 @@ def _runs_of_entries(pipeline: Pipeline, plugins: Plugins) -> dict[str, Runs]:
     dict of str to Runs
         The runs, by data entry.
     """
-    return {
-        f"data.{name}": _selected_runs(name, reduction, plugins)
-        for name, reduction in pipeline.reductions()
-    }
-
-
-def _selected_runs(name: str, reduction: Reduction, plugins: Plugins) -> Runs:
-    from skyred.inspection.records import Finding
+    from skyred.run.memory import require_memory
     from skyred.run.select import select
 
-    selection = select(name, reduction, plugins)
+    selections = {
+        name: select(name, reduction, plugins) for name, reduction in pipeline.reductions()
+    }
+    tables = {name: selection.table for name, selection in selections.items()}
+    require_memory(tables, pipeline.data)
+    return {f"data.{name}": _selected_runs(selection) for name, selection in selections.items()}
+
+
+def _selected_runs(selection: Selection) -> Runs:
+    from skyred.inspection.records import Finding
+
     findings = [Finding(outcome.reason, obs_id=outcome.obs_id) for outcome in selection.outcomes]
     failed_ids = {outcome.obs_id for outcome in selection.outcomes}
     return [run for obs_id, run in selection.inputs.items() if obs_id not in failed_ids], findings
@@ -200,7 +244,7 @@ def _report(findings: Iterable[Finding], verbose: bool) -> None:
             notes[finding.level, _summarise(finding.message), finding.remedy] += 1
         if finding.level == "fault" or verbose:
             lines_by_run.setdefault(finding.obs_id, []).append(
-                f"  {finding.level}: {_format(finding)}"
+                f"  {finding.level}: {finding.advice}"
             )
     for obs_id, lines in lines_by_run.items():
         click.echo("\n".join((f"run {obs_id}", *lines)))
@@ -208,11 +252,6 @@ def _report(findings: Iterable[Finding], verbose: bool) -> None:
         for (severity, message, remedy), number in notes.items():
             advice = f"; {remedy}" if severity != "note" else ""
             click.echo(f"{severity}: {_format_runs(number)}: {message}{advice}")
-
-
-def _format(finding: Finding) -> str:
-    """Return a finding with what to do about it, and the rule."""
-    return f"{finding}; {finding.remedy} [{finding.rule}]" if finding.rule else str(finding)
 
 
 def _summarise(message: str) -> str:

@@ -105,25 +105,25 @@ def plugins(ctx: click.Context, plugin_files: tuple[Path, ...]) -> None:
     from skyred.plugins import Plugins
 
     installed_plugins = Plugins.load(files=plugin_files)
-    for loaded in installed_plugins.loaded:
-        owner = loaded.owner
-        title = f"{owner.plugin}  {owner.distribution} {owner.version}  {loaded.module}"
-        click.echo(f"{title}{_state(loaded)}")
+    for loaded_plugin in installed_plugins.loaded:
+        owner = loaded_plugin.owner
+        title = f"{owner.plugin}  {owner.distribution} {owner.version}  {loaded_plugin.module}"
+        click.echo(f"{title}{_format_status(loaded_plugin)}")
         for entry in installed_plugins.catalog:
             if entry.owner == owner:
                 _echo_component(f"{entry.cls.role} {entry.cls.kind}", entry.cls.summary())
-    added = plugin_commands(ctx)
-    for plugin in added.plugins:
-        point = plugin.point
+    commands_of_plugins = plugin_commands(ctx)
+    for plugin in commands_of_plugins.plugins:
+        point = plugin.entry_point
         title = f"{point.name}  {' '.join(distribution_of(point))}  {point.value}"
-        click.echo(f"{title}{_state(plugin)}")
+        click.echo(f"{title}{_format_status(plugin)}")
         for name, command in plugin.commands.items() if plugin.works else ():
             _echo_component(f"command {name}", command.get_short_help_str(limit=100))
-    for fault in [*installed_plugins.faults(), *added.faults()]:
+    for fault in [*installed_plugins.faults(), *commands_of_plugins.faults()]:
         click.echo(fault, err=True)
 
 
-def _state(plugin: LoadedPlugin | CommandPlugin) -> str:
+def _format_status(plugin: LoadedPlugin | CommandPlugin) -> str:
     return " (blocked by SKYRED_BLOCK)" if plugin.blocked else " FAULTY" if plugin.fault else ""
 
 
@@ -161,7 +161,7 @@ def read_pipeline(
     file : Path
         The YAML file.
     overrides : tuple of str
-        Values that replace those of the file, each as ``path=value``.
+        Values that replace values of the file, each as ``path=value``.
     plugin_files : tuple of Path
         Python files to use as plugins, in addition to installed plugins.
 

@@ -79,14 +79,14 @@ def compare(result: Result, truth: Path) -> list[str]:
     pulls = []
     assert result.models is not None
     for model in Models.read(truth):
-        fitted = result.models[model.name]
-        for parameter in fitted.parameters.free_parameters:
-            true = model.parameters[parameter.name].quantity.to_value(parameter.unit)
-            pulls.append((parameter.value - true) / parameter.error)
+        fitted_model = result.models[model.name]
+        for parameter in fitted_model.parameters.free_parameters:
+            truth_value = model.parameters[parameter.name].quantity.to_value(parameter.unit)
+            pulls.append((parameter.value - truth_value) / parameter.error)
             lines.append(
                 f"{parameter.name:<10} {parameter.value:12.5g} {parameter.error:10.2g} "
-                f"{true:12.5g} {pulls[-1]:+6.2f}  {parameter.unit}"
+                f"{truth_value:12.5g} {pulls[-1]:+6.2f}  {parameter.unit}"
             )
-    worst = max(abs(pull) for pull in pulls)
-    verdict = "agrees with the truth" if worst < MAX_PULL else "does NOT agree with the truth"
-    return [*lines, f"The fit {verdict}: the largest difference is {worst:.1f} sigma."]
+    max_pull = max(abs(pull) for pull in pulls)
+    verdict = "agrees with the truth" if max_pull < MAX_PULL else "does NOT agree with the truth"
+    return [*lines, f"The fit {verdict}: the largest difference is {max_pull:.1f} sigma."]

@@ -23,25 +23,25 @@ def describe(entry: CatalogEntry) -> str:
     """
     cls = entry.cls
     lines = [f"{cls.role} {cls.kind}    ({entry.owner})", "", describe_class(cls)]
-    options = list(_options(cls))
+    options = list(_format_options(cls))
     lines += ["", "Options:" if options else "It has no options.", *options]
     return "\n".join(lines).rstrip()
 
 
-def _options(cls: type, indent: str = "  ") -> Any:
+def _format_options(cls: type, indent: str = "  ") -> Any:
     for name, spec in specs(cls).items():
-        yield f"{indent}{name}: {spec.type_name}{_default(cls, name, spec)}"
+        yield f"{indent}{name}: {spec.type_name}{_format_default(cls, name, spec)}"
         yield f"{indent}    {spec.doc}"
         nested_class = spec.of if spec.shape in ("one", "many") else None
         if nested_class is not None and not getattr(nested_class, "role", ""):
-            yield from _options(nested_class, indent + "    ")
+            yield from _format_options(nested_class, indent + "    ")
 
 
-def _default(cls: type, name: str, spec: FieldSpec) -> str:
+def _format_default(cls: type, name: str, spec: FieldSpec) -> str:
     default = default_of(cls, name)
     if default is REQUIRED:
         return " (required)"
     if default is None:
         return " (optional)"
-    plain = spec.plain(default)
-    return f" {plain}" if isinstance(plain, list) else f" [{plain}]"
+    plain_default = spec.plain(default)
+    return f" {plain_default}" if isinstance(plain_default, list) else f" [{plain_default}]"

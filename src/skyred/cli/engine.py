@@ -1,4 +1,4 @@
-"""The engine of a run, from the options of the command line."""
+"""Creation of the engine of a run from the options of the command line."""
 
 from __future__ import annotations
 
@@ -66,4 +66,4 @@ def _engine_class(plugins: Plugins, kind: object) -> type[Component] | None:
     try:
         return plugins.catalog.get("engine", str(kind))
     except FieldError:
-        return None  # reported, with a suggestion, when the engine is built
+        return None  # the error is reported, with a suggestion, when the engine is created

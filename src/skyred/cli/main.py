@@ -15,8 +15,8 @@ from skyred.cli.commands import plugins, run, show
 from skyred.cli.plugin_commands import plugin_commands
 from skyred.errors import ConfigError, SkyredError, SkyredWarning
 
-INTERRUPTED = 130
-BUG = 1
+EXIT_INTERRUPTED = 130
+EXIT_BUG = 1
 
 
 class Program(click.Group):
@@ -86,10 +86,10 @@ class Program(click.Group):
         """
         name = args[0]
         if name not in self.commands and not ctx.resilient_parsing:  # not for completion
-            loaded = plugin_commands(ctx)
-            loaded.raise_if_faulty(name)
-            if loaded.get(name) is None:  # a faulty plugin may provide the command
-                _report(loaded.faults())
+            commands = plugin_commands(ctx)
+            commands.raise_if_faulty(name)
+            if commands.get(name) is None:  # a faulty plugin may provide the command
+                _print_faults(commands.faults())
         return super().resolve_command(ctx, args)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -123,20 +123,20 @@ class Program(click.Group):
         try:
             return super().invoke(ctx)
         except SkyredError as error:
-            click.echo(_message(error), err=True)
+            click.echo(_format_error(error), err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("skyred: interrupted", err=True)
-            ctx.exit(INTERRUPTED)
+            ctx.exit(EXIT_INTERRUPTED)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
-            raise  # a pipe is broken by `skyred plugins | head`: click ends quietly
+            raise  # `skyred plugins | head` breaks the pipe, and click then ends without a message
         except Exception:
             click.echo(traceback.format_exc(), err=True)
             click.echo(_bug_report_request(ctx), err=True)
-            ctx.exit(BUG)
+            ctx.exit(EXIT_BUG)
 
 
-def _message(error: SkyredError) -> str:
+def _format_error(error: SkyredError) -> str:
     if not isinstance(error, ConfigError):
         return f"skyred: {error}"
     number = len(error.problems)
@@ -164,7 +164,7 @@ def _bug_report_request(ctx: click.Context) -> str:
     )
 
 
-def _report(faults: list[str]) -> None:
+def _print_faults(faults: list[str]) -> None:
     for fault in faults:
         click.echo(fault, err=True)
 

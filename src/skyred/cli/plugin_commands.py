@@ -1,7 +1,7 @@
 """The commands that plugins add, loaded from entry points.
 
-They are loaded by ``skyred --help``, by ``skyred plugins``, and to run one of them. A faulty plugin
-is reported; the commands of other plugins and of skyred's core still work.
+These commands are loaded by ``skyred --help``, by ``skyred plugins``, and when one of them is
+called. A faulty plugin is reported; the commands of other plugins and of the core still work.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from skyred import __version__
 from skyred.errors import PluginError
 from skyred.plugins.entry_points import (
     COMMANDS,
-    blocked,
+    blocked_names,
     describe_fault,
     distribution_of,
     find_entry_points,
 )
 from skyred.plugins.hooks import (
     COMMAND_HOOK,
+    create_manager,
     describe_registration_error,
     find_misspelt_hook,
     implemented_hooks,
-    new_manager,
 )
 
 CORE = f"skyred {__version__}"
@@ -40,17 +40,17 @@ class CommandPlugin:
 
     Parameters
     ----------
-    point : EntryPoint
+    entry_point : EntryPoint
         The entry point of the plugin.
     commands : mapping of str to click.Command
-        The commands that it adds, by name.
+        The commands that the plugin adds, by name.
     fault : str
         The fault; "" if there is none.
     blocked : bool
-        Whether the user blocked it.
+        Whether the user blocked the plugin.
     """
 
-    point: EntryPoint
+    entry_point: EntryPoint
     commands: Mapping[str, click.Command] = attrs.field(factory=dict)
     fault: str = ""
     blocked: bool = False
@@ -58,15 +58,15 @@ class CommandPlugin:
     @property
     def distribution(self) -> str:
         """Name of the distribution of the plugin."""
-        return distribution_of(self.point)[0]
+        return distribution_of(self.entry_point)[0]
 
     @property
     def works(self) -> bool:
-        """Whether its commands can be used."""
+        """Whether the commands of the plugin can be used."""
         return not (self.fault or self.blocked)
 
     def __str__(self) -> str:
-        return f"{' '.join(distribution_of(self.point))} (plugin {self.point.name!r})"
+        return f"{' '.join(distribution_of(self.entry_point))} (plugin {self.entry_point.name!r})"
 
 
 @attrs.define
@@ -76,37 +76,37 @@ class PluginCommands:
     Parameters
     ----------
     plugins : list of CommandPlugin
-        All plugins that were found, faulty and blocked ones too.
+        All plugins that were found, including faulty and blocked plugins.
     """
 
     plugins: list[CommandPlugin] = attrs.field(factory=list)
 
     @classmethod
     def load(cls, core: Collection[str]) -> PluginCommands:
-        """Load all plugins that add commands; faulty ones are recorded.
+        """Load all plugins that add commands; faulty plugins are recorded.
 
         Parameters
         ----------
         core : collection of str
-            Names of the commands of skyred's core, which plugins cannot replace.
+            Names of the commands of the core of skyred, which plugins cannot replace.
 
         Returns
         -------
         PluginCommands
             The commands.
         """
-        loaded = cls()
+        commands = cls()
         for point in find_entry_points(COMMANDS):
-            loaded.plugins.append(loaded._load(point, core))
-        return loaded
+            commands.plugins.append(commands._load(point, core))
+        return commands
 
     def _load(self, point: EntryPoint, core: Collection[str]) -> CommandPlugin:
-        if blocked() & {point.name, distribution_of(point)[0]}:
+        if blocked_names() & {point.name, distribution_of(point)[0]}:
             return CommandPlugin(point, blocked=True)
         try:
             plugin = point.load()
             plugin = plugin() if isinstance(plugin, type) else plugin
-        except (Exception, SystemExit) as error:  # must not prevent the use of other commands
+        except (Exception, SystemExit) as error:  # it must not prevent the use of other commands
             return CommandPlugin(point, fault=f"cannot be imported: {_format_error(error)}")
         try:
             commands = _commands_of(plugin)
@@ -176,7 +176,7 @@ class PluginCommands:
         Raises
         ------
         PluginError
-            If a faulty plugin adds a command of this name, unless it is one of skyred's own.
+            If a faulty plugin adds a command of this name, unless skyred itself has this command.
         """
         owner = self.owner(name)
         if owner is not None and owner.distribution == "skyred":
@@ -196,15 +196,16 @@ class PluginCommands:
         return [self._describe(plugin) for plugin in self.plugins if plugin.fault]
 
     def _describe(self, plugin: CommandPlugin) -> str:
-        point = plugin.point
+        point = plugin.entry_point
         distribution, version = distribution_of(point)
-        same = [candidate for candidate in self.plugins if candidate.point.name == point.name]
-        block = point.name if len(same) == 1 else distribution  # the name would block all of them
+        names = [other_plugin.entry_point.name for other_plugin in self.plugins]
+        # a name that several plugins have would block all of them
+        block = point.name if names.count(point.name) == 1 else distribution
         return describe_fault(point.name, distribution, version, point.value, plugin.fault, block)
 
 
 def plugin_commands(ctx: click.Context) -> PluginCommands:
-    """Return the commands of plugins, loading them once in a process.
+    """Return the commands of plugins, which are loaded once in a process.
 
     Parameters
     ----------
@@ -220,8 +221,8 @@ def plugin_commands(ctx: click.Context) -> PluginCommands:
     assert isinstance(program, click.Group)
     if _KEY not in ctx.meta:
         ctx.meta[_KEY] = PluginCommands.load(program.commands)
-    loaded: PluginCommands = ctx.meta[_KEY]
-    return loaded
+    commands: PluginCommands = ctx.meta[_KEY]
+    return commands
 
 
 def _commands_of(plugin: object) -> Mapping[str, click.Command]:
@@ -242,18 +243,17 @@ def _commands_of(plugin: object) -> Mapping[str, click.Command]:
     PluginError
         If the plugin implements no command, or its hooks are invalid.
     """
-    manager = new_manager()
+    manager = create_manager()
     if fault := find_misspelt_hook(manager, plugin):
         raise PluginError(fault)
-    implemented = implemented_hooks(manager, plugin)
-    if implemented != [COMMAND_HOOK]:
-        others = ", ".join(name for name in implemented if name != COMMAND_HOOK)
-        ignored = f"{others} is ignored in modules of {COMMANDS}"
-        fault = ignored if others else "provides no command"
+    hook_names = implemented_hooks(manager, plugin)
+    if hook_names != [COMMAND_HOOK]:
+        others = ", ".join(name for name in hook_names if name != COMMAND_HOOK)
+        fault = f"{others} is ignored in modules of {COMMANDS}" if others else "provides no command"
         raise PluginError(f"{fault}; expected a function {COMMAND_HOOK}(cli) with @hookimpl")
     try:
         manager.register(plugin)
-    except pluggy.PluginValidationError as error:  # of arguments that the hook does not have
+    except pluggy.PluginValidationError as error:  # the hook does not have such arguments
         raise PluginError(describe_registration_error(manager, plugin, error)) from error
     group = click.Group()
     manager.hook.skyred_commands(cli=group)

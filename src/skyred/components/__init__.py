@@ -1,1 +1,1 @@
-"""The default components, by role, which are loaded through entry points."""
+"""The default components, by role; they are loaded through entry points."""

@@ -1,4 +1,4 @@
-"""DL3 archives: the folder or index file of a data store, or DL3 files without an index."""
+"""Opening of DL3 archives: data stores with an index, or DL3 files without one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skyred.components.dl3_files import find_fits_files, from_files
+from skyred.components.dl3_files import find_fits_files, open_dl3_files
 from skyred.errors import ArchiveError
 
 if TYPE_CHECKING:
@@ -26,44 +26,45 @@ def open_archive(location: str | tuple[str, ...]) -> DataStore | None:
     Parameters
     ----------
     location : str or tuple of str
-        A folder with index files; a folder of DL3 files without index, in any subfolders; an HDU
-        index file (``hdu-index...fits``); or DL3 files.
+        One of the following: a folder with index files, a folder with DL3 files (also in
+        subfolders) but no index, an HDU index file (``hdu-index...fits``), or DL3 files.
 
     Returns
     -------
     gammapy.data.DataStore or None
-        The data store; None if the location is none of these.
+        The data store; None if the location has the scheme of another plugin, such as ``sim:``.
 
     Raises
     ------
     ArchiveError
-        If a file or folder does not exist, or is not a DL3 store.
+        If a file or folder does not exist, or is not a DL3 archive.
     """
     if isinstance(location, tuple):
-        return from_files(_files_of_list(location))
+        return open_dl3_files(_list_files(location))
     if ":" in location and not Path(location).exists():
         return None  # the scheme of another plugin, such as sim:
     path = Path(location)
     if path.is_dir():
-        return _from_folder(path)
+        return _open_folder(path)
     if not path.exists():
-        raise ArchiveError(_missing(location))
+        raise ArchiveError(_missing_message(location))
     if "hdu-index" in path.name:
-        return _from_index(path.parent, path.name)
-    return from_files([path])
+        return _open_index(path.parent, path.name)
+    return open_dl3_files([path])
 
 
-def _missing(location: str) -> str:
+def _missing_message(location: str) -> str:
+    """Return the error message for an archive that does not exist."""
     if glob.has_magic(location):
         return f"no file matches the archive {location}"
     return f"no such archive: {location}; check the path"
 
 
-def _from_folder(folder: Path) -> DataStore:
-    """Open a folder: by its index, or else by the DL3 files in it and its subfolders."""
+def _open_folder(folder: Path) -> DataStore:
+    """Open a folder by its index; without an index, the DL3 files in it and its subfolders."""
     if any((folder / name).exists() for name in (HDU_INDEX, HDU_INDEX.removesuffix(".gz"))):
-        return _from_index(folder, HDU_INDEX)
-    return from_files(_files_without_index(folder), skip_others=True)
+        return _open_index(folder, HDU_INDEX)
+    return open_dl3_files(_files_without_index(folder), skip_other_files=True)
 
 
 def _files_without_index(folder: Path) -> list[Path]:
@@ -72,12 +73,12 @@ def _files_without_index(folder: Path) -> list[Path]:
     Raises
     ------
     ArchiveError
-        If there are none, or an index among them, which may describe them better than their
-        headers.
+        If there are none, or if one of them is an index: the index may describe the files better
+        than their headers.
     """
     paths = find_fits_files(folder)
-    if indices := [path for path in paths if "hdu-index" in path.name]:
-        names = ", ".join(str(path) for path in indices[:5])
+    if index_files := [path for path in paths if "hdu-index" in path.name]:
+        names = ", ".join(str(path) for path in index_files[:5])
         raise ArchiveError(
             f"{folder} has no {HDU_INDEX}, but other index files: specify one of them as the "
             f"archive ({names}), or a glob of the DL3 files"
@@ -89,13 +90,13 @@ def _files_without_index(folder: Path) -> list[Path]:
     return paths
 
 
-def _files_of_list(locations: tuple[str, ...]) -> list[Path]:
-    """Return the DL3 files of a list of files, and of folders without an index.
+def _list_files(locations: tuple[str, ...]) -> list[Path]:
+    """List the given files, and the FITS files in the given folders.
 
     Raises
     ------
     ArchiveError
-        If the list has a folder with an index.
+        If a file or folder does not exist, or a folder has an index.
     """
     files: list[Path] = []
     for path in map(Path, locations):
@@ -106,7 +107,7 @@ def _files_of_list(locations: tuple[str, ...]) -> list[Path]:
             )
         if not path.exists():
             raise ArchiveError(
-                _missing(str(path))
+                _missing_message(str(path))
                 if glob.has_magic(str(path))
                 else f"no such file: {path}; check the path"
             )
@@ -114,7 +115,7 @@ def _files_of_list(locations: tuple[str, ...]) -> list[Path]:
     return files
 
 
-def _from_index(folder: Path, name: str) -> DataStore:
+def _open_index(folder: Path, name: str) -> DataStore:
     """Open a data store by its HDU index and the observation index in the same folder.
 
     Parameters
@@ -122,7 +123,7 @@ def _from_index(folder: Path, name: str) -> DataStore:
     folder : pathlib.Path
         The folder of the index files.
     name : str
-        The name of the HDU index.
+        The file name of the HDU index, which may also exist without ``.gz``.
 
     Returns
     -------
@@ -138,27 +139,28 @@ def _from_index(folder: Path, name: str) -> DataStore:
 
     if not (folder / name).exists() and (folder / name.removesuffix(".gz")).exists():
         name = name.removesuffix(".gz")
-    index = folder / name
-    if not index.is_file():
+    hdu_index = folder / name
+    if not hdu_index.is_file():
         raise ArchiveError(
             f"{folder} is not a DL3 store: it has no {HDU_INDEX}; "
             "specify the index file, or list the DL3 files"
         )
-    observations = folder / name.replace("hdu-index", "obs-index")
-    if not observations.is_file():
-        raise ArchiveError(f"{folder} has {name}, but no {observations.name}")
+    obs_index = folder / name.replace("hdu-index", "obs-index")
+    if not obs_index.is_file():
+        raise ArchiveError(f"{folder} has {name}, but no {obs_index.name}")
     try:
-        hdus = HDUIndexTable.read(index, format="fits")
-        table = ObservationTable.read(observations, format="fits")
-        _warn_about_duplicates(table, observations)
-        return DataStore(hdu_table=hdus, obs_table=table)
+        hdu_table = HDUIndexTable.read(hdu_index, format="fits")
+        obs_table = ObservationTable.read(obs_index, format="fits")
+        _warn_about_duplicates(obs_table, obs_index)
+        return DataStore(hdu_table=hdu_table, obs_table=obs_table)
     except (OSError, ValueError, KeyError) as error:
-        raise ArchiveError(f"the index {index} cannot be read: {error}") from None
+        raise ArchiveError(f"the index {hdu_index} cannot be read: {error}") from None
 
 
-def _warn_about_duplicates(table: ObservationTable, index: Path) -> None:
+def _warn_about_duplicates(table: ObservationTable, path: Path) -> None:
+    """Log a warning if the observation index has several rows for a run."""
     # gammapy silently uses the first row of each run
-    runs, counts = np.unique(np.asarray(table["OBS_ID"]), return_counts=True)
-    if duplicates := runs[counts > 1].tolist():
-        run_list = ", ".join(str(run) for run in duplicates[:10])
-        log.warning("%s has several rows for the runs %s: the first row is used", index, run_list)
+    obs_ids, counts = np.unique(np.asarray(table["OBS_ID"]), return_counts=True)
+    if duplicates := obs_ids[counts > 1].tolist():
+        run_list = ", ".join(str(obs_id) for obs_id in duplicates[:10])
+        log.warning("%s has several rows for the runs %s: the first row is used", path, run_list)

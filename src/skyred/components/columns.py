@@ -1,4 +1,4 @@
-"""Columns of the observation table, and limits in their units."""
+"""Columns of the observation table, and the conversion of limits to their units."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def convert_limits(column: Column, limits: u.Quantity, hint: str) -> Any:
     limits : astropy.units.Quantity
         One or more limits.
     hint : str
-        The advice in the error message if the column is not numeric.
+        The advice at the end of the error message if the column is not numeric.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def convert_limits(column: Column, limits: u.Quantity, hint: str) -> Any:
     Raises
     ------
     ArchiveError
-        If the column is not numeric, or its unit does not fit the limits.
+        If the column is not numeric, or its unit is not compatible with the limits.
     """
     if column.dtype.kind not in "iuf":
         content = "strings" if column.dtype.kind in "SU" else column.dtype

@@ -1,4 +1,4 @@
-"""Data stores of DL3 files without an index, which is built from their headers."""
+"""Data stores for DL3 files without an index: the index is built from their headers."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 SUFFIXES = (".fits", ".fits.gz", ".fit", ".fit.gz", ".fts", ".fts.gz")
 
+# keywords of the EVENTS header that become columns of the observation index
 HEADER_COLUMNS = (
     "RA_PNT", "DEC_PNT", "ALT_PNT", "AZ_PNT", "ONTIME", "LIVETIME", "DEADC", "TSTART", "TSTOP",
     "OBJECT", "RA_OBJ", "DEC_OBJ", "DATE-OBS", "DATE-END", "N_TELS",
@@ -44,7 +45,7 @@ class Dl3Header:
     observation : dict
         The row of the observation index.
     meta : dict
-        The time keywords.
+        The keywords of the times and of the site.
     """
 
     hdus: list[dict[str, Any]]
@@ -63,7 +64,8 @@ def find_fits_files(folder: Path) -> list[Path]:
     Returns
     -------
     list of pathlib.Path
-        The regular files and the links to such, sorted, without hidden ones.
+        The regular files and links to regular files, sorted. Hidden files, and files in hidden
+        subfolders, are left out.
     """
     return sorted(
         path
@@ -74,18 +76,18 @@ def find_fits_files(folder: Path) -> list[Path]:
     )
 
 
-def from_files(paths: Iterable[Path], *, skip_others: bool = False) -> DataStore:
+def open_dl3_files(paths: Iterable[Path], *, skip_other_files: bool = False) -> DataStore:
     """Create a data store from DL3 files, with an index built from their headers.
 
-    gammapy's own function assumes the HDU names of one simulated data set; this one reads the class
-    keywords of each header.
+    `DataStore.from_events_files` of gammapy assumes the HDU names of CTA-1DC; this function reads
+    the HDUCLAS keywords of each header instead.
 
     Parameters
     ----------
     paths : iterable of pathlib.Path
         The DL3 files.
-    skip_others : bool
-        Whether FITS files without events are left out, with a warning.
+    skip_other_files : bool
+        Whether FITS files without events are skipped with a warning instead of raising an error.
 
     Returns
     -------
@@ -95,26 +97,26 @@ def from_files(paths: Iterable[Path], *, skip_others: bool = False) -> DataStore
     Raises
     ------
     ArchiveError
-        If a file does not exist, is not a DL3 file, or has the OBS_ID of another one, or if there
-        are no DL3 files.
+        If a file does not exist, is not a DL3 file, or has the same OBS_ID as another file, or if
+        there are no DL3 files.
     """
     headers: list[Dl3Header] = []
-    others: list[Path] = []
+    other_files: list[Path] = []
     first_files: dict[int, Path] = {}
     for path in paths:
         header = read_header(path)
         if header is not None and not _is_duplicate(first_files, header, path):
             headers.append(header)
-        elif header is None and not skip_others and not is_index(path):
+        elif header is None and not skip_other_files and not is_index(path):
             raise ArchiveError(
-                f"{path} is not a DL3 file: it has no EVENTS extension; leave it out of archive"
+                f"{path} is not a DL3 file: it has no EVENTS extension; remove it from archive:"
             )
         elif header is None:
-            others.append(path)
-    _warn_about_others([path for path in others if not is_index(path)])
+            other_files.append(path)
+    _warn_about_other_files([path for path in other_files if not is_index(path)])
     if not headers:
         raise ArchiveError(
-            f"{others[0]} has no events: expected DL3 files" if others else "no DL3 files"
+            f"{other_files[0]} has no events: expected DL3 files" if other_files else "no DL3 files"
         )
     return _create_store(headers)
 
@@ -135,7 +137,8 @@ def is_index(path: Path) -> bool:
     return "hdu-index" in path.name or "obs-index" in path.name
 
 
-def _warn_about_others(paths: list[Path]) -> None:
+def _warn_about_other_files(paths: list[Path]) -> None:
+    """Log a warning about FITS files without events, such as separate IRF files."""
     if paths:
         names = ", ".join(str(path) for path in paths[:5])
         more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
@@ -199,7 +202,7 @@ def read_header(path: Path) -> Dl3Header | None:
     path = path.resolve()
     try:
         with fits.open(path) as hdus:
-            events = next((hdu for hdu in hdus if _type_of(hdu) == "events"), None)
+            events = next((hdu for hdu in hdus if _hdu_type(hdu) == "events"), None)
             return None if events is None else _collect_rows(path, hdus, events.header)
     except (OSError, KeyError, ValueError, TypeError) as error:
         reason = str(error).strip("\"'") or type(error).__name__
@@ -208,23 +211,25 @@ def read_header(path: Path) -> Dl3Header | None:
         ) from None
 
 
-def _collect_rows(path: Path, hdus: Any, header: Any) -> Dl3Header:
-    obs_id = int(header["OBS_ID"])
+def _collect_rows(path: Path, hdus: Any, events_header: Any) -> Dl3Header:
+    """Return the rows of the index tables for the HDUs of a DL3 file."""
+    obs_id = int(events_header["OBS_ID"])
+    # FILE_DIR is relative to the BASE_DIR of the index, "/"
     location = {"FILE_DIR": str(path.parent).lstrip("/"), "FILE_NAME": path.name}
     rows = [
-        {"OBS_ID": obs_id, "HDU_TYPE": kind, "HDU_CLASS": _class_of(hdu, kind), **location,
+        {"OBS_ID": obs_id, "HDU_TYPE": hdu_type, "HDU_CLASS": _hdu_class(hdu, hdu_type), **location,
          "HDU_NAME": hdu.name, "SIZE": 0}
-        for hdu, kind in _iterate_types(hdus)
+        for hdu, hdu_type in _iter_hdus_with_types(hdus)
     ]  # fmt: skip
-    columns = {name: header[name] for name in HEADER_COLUMNS if name in header}
-    meta = {name: header[name] for name in TIME_KEYS if name in header}
+    columns = {name: events_header[name] for name in HEADER_COLUMNS if name in events_header}
+    meta = {name: events_header[name] for name in TIME_KEYS if name in events_header}
     return Dl3Header(rows, {"OBS_ID": obs_id, **columns}, meta)
 
 
 def _with_common_times(headers: list[Dl3Header]) -> list[dict[str, Any]]:
-    """Return the rows of the observation index, with times in s since the first reference.
+    """Return the rows of the observation index, with times since the reference of the first file.
 
-    A table has one reference time for all rows, but each file its own.
+    A table has one reference time for all rows, whereas each file has its own.
 
     Raises
     ------
@@ -240,29 +245,30 @@ def _with_common_times(headers: list[Dl3Header]) -> list[dict[str, Any]]:
     return [_shift_times(header, headers[0].meta) for header in headers]
 
 
-def _shift_times(header: Dl3Header, common: dict[str, Any]) -> dict[str, Any]:
-    seconds = DAY if str(header.meta.get("TIMEUNIT", "s")).strip().lower() == "d" else 1
+def _shift_times(header: Dl3Header, reference: dict[str, Any]) -> dict[str, Any]:
+    """Return the row of a file, with TSTART and TSTOP in s since the reference time."""
+    seconds_per_unit = DAY if str(header.meta.get("TIMEUNIT", "s")).strip().lower() == "d" else 1
     days = sum(
-        float(header.meta.get(name, 0)) - float(common.get(name, 0))
+        float(header.meta.get(name, 0)) - float(reference.get(name, 0))
         for name in ("MJDREFI", "MJDREFF")
     )
     times: dict[str, Any] = {
-        name: float(header.observation[name]) * seconds + days * DAY
+        name: float(header.observation[name]) * seconds_per_unit + days * DAY
         for name in ("TSTART", "TSTOP")
         if name in header.observation
     }
     return {**header.observation, **times}
 
 
-def _iterate_types(hdus: Any) -> Iterator[tuple[BinTableHDU, str]]:
+def _iter_hdus_with_types(hdus: Any) -> Iterator[tuple[BinTableHDU, str]]:
     """Yield the HDUs that gammapy reads, with their types."""
     for hdu in hdus[1:]:
-        if kind := _type_of(hdu):
-            yield hdu, kind
+        if hdu_type := _hdu_type(hdu):
+            yield hdu, hdu_type
 
 
-def _type_of(hdu: BinTableHDU) -> str:
-    """Return gammapy's type of an HDU; "" if gammapy does not read it.
+def _hdu_type(hdu: BinTableHDU) -> str:
+    """Return the HDU_TYPE of the HDU index.
 
     Parameters
     ----------
@@ -272,7 +278,7 @@ def _type_of(hdu: BinTableHDU) -> str:
     Returns
     -------
     str
-        The type, such as "events" or "aeff".
+        The type, such as "events" or "aeff"; "" if gammapy does not read the HDU.
     """
     primary_class = str(hdu.header.get("HDUCLAS1", "")).lower()
     if hdu.name in ("EVENTS", "GTI") or primary_class in ("events", "gti"):
@@ -289,21 +295,21 @@ def _type_of(hdu: BinTableHDU) -> str:
     return types.get(secondary_class, "") if primary_class == "response" else ""
 
 
-def _class_of(hdu: BinTableHDU, kind: str) -> str:
-    """Return gammapy's class of an HDU: for IRFs, the value of HDUCLAS4.
+def _hdu_class(hdu: BinTableHDU, hdu_type: str) -> str:
+    """Return the HDU_CLASS of the HDU index: for IRFs, the value of HDUCLAS4.
 
     Parameters
     ----------
     hdu : astropy.io.fits.BinTableHDU
         The HDU.
-    kind : str
-        Its type.
+    hdu_type : str
+        The type of the HDU.
 
     Returns
     -------
     str
         The class, such as "events" or "aeff_2d".
     """
-    if kind in ("events", "gti"):
-        return kind
+    if hdu_type in ("events", "gti"):
+        return hdu_type
     return str(hdu.header["HDUCLAS4"]).lower()

@@ -17,11 +17,11 @@ from typing import Any
 from skyred.fields import option
 from skyred.hookspecs import hookimpl
 from skyred.interfaces import Component, Engine, component
-from skyred.interfaces.engine import cores, interrupts_held
+from skyred.interfaces.engine import block_interrupts, cores
 
 log = logging.getLogger(__name__)
 
-# One thread for each worker: together they must not start more threads than there are cores.
+# One BLAS thread per worker, so that the workers together do not start more threads than cores.
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
@@ -31,16 +31,16 @@ class InlineExecutor(Executor):
     """An executor that runs each task immediately, in this process."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Run the task and return a finished future.
+        """Run a task and return a finished future.
 
         Parameters
         ----------
         fn : callable
             The task.
         *args : object
-            Its positional arguments.
+            The positional arguments of the task.
         **kwargs : object
-            Its keyword arguments.
+            The keyword arguments of the task.
 
         Returns
         -------
@@ -72,40 +72,40 @@ class Serial(Engine):
         return InlineExecutor()
 
 
-class _Spawn(SpawnContext):
-    """A context that spawns worker processes and records them, for their exit codes.
+class _RecordingSpawnContext(SpawnContext):
+    """A context that spawns worker processes, and records them to report their exit codes.
 
     Workers are not forked: a fork copies locks that other threads hold.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.started: list[SpawnProcess] = []
+        self.processes: list[SpawnProcess] = []
 
     def Process(self, *args: Any, **kwargs: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
-        self.started.append(SpawnProcess(*args, **kwargs))
-        return self.started[-1]
+        self.processes.append(SpawnProcess(*args, **kwargs))
+        return self.processes[-1]
 
 
 class _Pool(ProcessPoolExecutor):
-    """A process pool with one BLAS thread for each worker; the workers exit with the pool."""
+    """A process pool with one BLAS thread per worker; the workers exit with the pool."""
 
     def __init__(self, workers: int) -> None:
-        self._spawn = _Spawn()
-        super().__init__(workers, mp_context=self._spawn, initializer=_start_worker)
+        self._context = _RecordingSpawnContext()
+        super().__init__(workers, mp_context=self._context, initializer=_initialise_worker)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        with _environment(ONE_THREAD), interrupts_held():  # workers start on submission
+        with _environment(ONE_THREAD), block_interrupts():  # workers start on submission
             return super().submit(fn, *args, **kwargs)
 
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        if kind is not None:  # the results are no longer needed
+    def __exit__(self, exc_type: Any, exc_value: Any, traceback: Any) -> None:
+        if exc_type is not None:  # the results are no longer needed
             self.shutdown(wait=False, cancel_futures=True)
-            for process in self._spawn.started:
+            for process in self._context.processes:
                 process.terminate()
-        super().__exit__(kind, error, trace)
-        for process in self._spawn.started:
-            if kind is None and process.exitcode not in _EXPECTED_EXIT_CODES:
+        super().__exit__(exc_type, exc_value, traceback)
+        for process in self._context.processes:
+            if exc_type is None and process.exitcode not in _EXPECTED_EXIT_CODES:
                 log.warning(
                     "worker %s ended with %s", process.pid, _describe_exit(process.exitcode)
                 )
@@ -123,28 +123,29 @@ def _describe_exit(code: int | None) -> str:
 
 
 @contextmanager
-def _environment(changes: Mapping[str, str]) -> Iterator[None]:
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Set environment variables for the duration of the context."""
-    previous = {name: os.environ.get(name) for name in changes}
-    os.environ.update(changes)
+    previous_values = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
-        for name, previous_value in previous.items():
+        for name, previous_value in previous_values.items():
             if previous_value is None:
                 del os.environ[name]
             else:
                 os.environ[name] = previous_value
 
 
-def _start_worker() -> None:
+def _initialise_worker() -> None:
     """Initialise a worker process: ignore Ctrl-C, and exit with the parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it cannot be blocked
+    # needed on systems where `block_interrupts` cannot block the signal
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
 def _exit_with_parent() -> None:
-    """Exit as soon as the parent process ends: a killed parent cannot stop its workers."""
+    """Exit as soon as the parent process ends, since a killed parent cannot stop its workers."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])
@@ -157,7 +158,7 @@ class Processes(Engine):
 
     kind = "processes"
     workers: int | None = option(
-        None, type=int, min=1, doc="Number of processes; by default one for each core."
+        None, type=int, min=1, doc="Number of processes; by default one per core."
     )
 
     @property
@@ -166,7 +167,7 @@ class Processes(Engine):
         return self.workers or cores()
 
     def open(self) -> Executor:
-        """Return a process pool; its workers start with the first task.
+        """Create a process pool; the workers start with the first task.
 
         Returns
         -------

@@ -26,6 +26,7 @@ from skyred.components.estimators import (
     SourceDetection,
     TSMap,
 )
+from skyred.components.file_list import FileList
 from skyred.components.fitters import GammapyFit
 from skyred.components.geometries import EnergyAxis, MapGeometry, SpectrumGeometry
 from skyred.components.intervals import Interval
@@ -71,6 +72,7 @@ __all__ = [
     "CountsTemplate",
     "EnergyAxis",
     "ExcessMap",
+    "FileList",
     "FluxPoints",
     "FluxProfile",
     "FoVBackground",
@@ -116,7 +118,7 @@ def skyred_components() -> list[type[Component]]:
         The component classes.
     """
     return [
-        *(Cone, ObservationIds, TimeWindow, ColumnRange),
+        *(Cone, ObservationIds, FileList, TimeWindow, ColumnRange),
         *(MapGeometry, SpectrumGeometry),
         *(MapData, SpectrumData, SafeMask),
         *(FoVBackground, ReflectedRegions, PhaseBackground),
@@ -144,6 +146,6 @@ def skyred_archive(location: str | tuple[str, ...]) -> DataStore | None:
     Returns
     -------
     gammapy.data.DataStore or None
-        The data store; None if the location is none of these.
+        The data store; None if the location has the scheme of another plugin, such as ``sim:``.
     """
     return open_archive(location)

@@ -25,14 +25,16 @@ class Interval(Fields):
         Problem
             An interval without a positive length.
         """
-        if not self.start.before(self.stop):
+        if not self.start.is_before(self.stop):
             yield Problem(
                 ("start",), f"{self.start} is not before {self.stop}", "expected start before stop"
             )
 
 
 def interval_problems(option: str, intervals: Sequence[Interval]) -> Iterable[Problem]:
-    """Yield problems with the order of intervals in the same time scale.
+    """Yield problems with the order of intervals.
+
+    Intervals in different time scales are not compared.
 
     Parameters
     ----------
@@ -46,10 +48,8 @@ def interval_problems(option: str, intervals: Sequence[Interval]) -> Iterable[Pr
     Problem
         An interval that starts before the end of the previous one.
     """
-    for number, (interval, following) in enumerate(pairwise(intervals)):
-        if interval.stop.scale != following.start.scale or interval.stop.iso <= following.start.iso:
+    for index, (previous, interval) in enumerate(pairwise(intervals), start=1):
+        if previous.stop.scale != interval.start.scale or previous.stop.iso <= interval.start.iso:
             continue
-        message = (
-            f"starts at {following.start}, before the end of the previous one, {interval.stop}"
-        )
-        yield Problem((option, number + 1), message, "expected an order without overlap")
+        message = f"starts at {interval.start}, before the end of the previous one, {previous.stop}"
+        yield Problem((option, index), message, "expected intervals in order, without overlap")

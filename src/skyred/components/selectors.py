@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @component
 class Cone(Selector):
-    """Runs that point to within a radius of a position."""
+    """Runs with a pointing within a radius of a position."""
 
     kind = "cone"
     center: Position = position(doc="Centre of the cone.")
@@ -57,6 +57,40 @@ class Cone(Selector):
         script.body.add(f"table = table[table.pointing_radec.separation({center}) <= {radius}]")
 
 
+def select_ids(
+    table: ObservationTable, ids: Sequence[int], selector: str, advice: str
+) -> ObservationTable:
+    """Return the rows of runs.
+
+    Parameters
+    ----------
+    table : gammapy.data.ObservationTable
+        The observations to select from.
+    ids : sequence of int
+        The OBS_IDs.
+    selector : str
+        The selector, for the error message.
+    advice : str
+        What to do about missing runs, for the error message.
+
+    Returns
+    -------
+    gammapy.data.ObservationTable
+        The selected rows, unchanged.
+
+    Raises
+    ------
+    ArchiveError
+        If a run is not in the table.
+    """
+    if missing := sorted(set(ids) - set(table["OBS_ID"].tolist())):
+        raise ArchiveError(
+            f"the selector {selector} requests missing runs: {missing}; "
+            f"{advice}, or the previous selectors"
+        )
+    return table[np.isin(table["OBS_ID"], list(ids))]
+
+
 @component
 class ObservationIds(Selector):
     """Runs by their OBS_ID."""
@@ -70,13 +104,13 @@ class ObservationIds(Selector):
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            An empty list of OBS_IDs.
         """
         if not self.ids:
             yield Problem(("ids",), "is empty", "expected at least one OBS_ID")
 
     def select(self, table: ObservationTable) -> ObservationTable:
-        """Keep the runs with these OBS_IDs.
+        """Keep the runs with the OBS_IDs in `ids`.
 
         Parameters
         ----------
@@ -91,16 +125,10 @@ class ObservationIds(Selector):
         Raises
         ------
         ArchiveError
-            If one of them is not in the table: missing in the archive, or excluded by a previous
-            selector.
+            If an OBS_ID is not in the table, because it is missing in the archive or excluded by a
+            previous selector.
         """
-        missing = sorted(set(self.ids) - set(table["OBS_ID"].tolist()))
-        if missing:
-            raise ArchiveError(
-                f"the selector 'observation-ids' requests missing runs: {missing}; "
-                "correct ids, or the previous selectors"
-            )
-        return table[np.isin(table["OBS_ID"], self.ids)]
+        return select_ids(table, self.ids, "'observation-ids'", "correct ids")
 
     def write_script(self, script: Script) -> None:
         """Write the selection of rows by OBS_ID.
@@ -126,7 +154,7 @@ class ColumnRange(Selector):
     values: tuple[str, ...] = option(
         (), type=object, many=True, doc="Values that are kept: strings or numbers."
     )
-    invert: bool = option(False, doc="Whether to keep the other runs instead.")
+    invert: bool = option(False, doc="Whether to remove these runs and keep all others.")
 
     def validate(self) -> Iterable[Problem]:
         """Check that either a range or values are set, and that the range is not reversed.
@@ -134,10 +162,10 @@ class ColumnRange(Selector):
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            A missing or reversed range, different units, or a range in addition to values.
         """
         if bool(self.values) == (self.min is not None or self.max is not None):
-            yield Problem((), "needs either min or max, or values", "set one of the two")
+            yield Problem((), "needs either a range or values", "set min or max, or else values")
         low, high = self.min, self.max
         if low is not None and high is not None:
             if not low.unit.is_equivalent(high.unit):
@@ -146,7 +174,7 @@ class ColumnRange(Selector):
                 yield Problem(("min",), f"{low} is above max, {high}", "expected min below max")
 
     def select(self, table: ObservationTable) -> ObservationTable:
-        """Keep the rows within the range (both ends included) or with one of the values.
+        """Keep the rows within the range (limits included) or with one of the values.
 
         Parameters
         ----------
@@ -163,11 +191,11 @@ class ColumnRange(Selector):
         ArchiveError
             If the table does not have the column, or its unit is incompatible with the range.
         """
-        selected = self._mask(get_column(table, self.column, "the selector 'column-range'"))
-        return table[~selected if self.invert else selected]
+        mask = self._mask(get_column(table, self.column, "the selector 'column-range'"))
+        return table[~mask if self.invert else mask]
 
     def _mask(self, column: Column) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Return the mask of the rows in the range or with one of the values, before `invert`.
+        """Return the mask of the rows in the range or with one of the values; ignore `invert`.
 
         Parameters
         ----------
@@ -181,12 +209,12 @@ class ColumnRange(Selector):
         """
         if self.values:
             return np.isin([str(value).strip() for value in column], self.values)
-        selected = np.ones(len(column), dtype=bool)
+        mask = np.ones(len(column), dtype=bool)
         for limit, sign in ((self.min, 1), (self.max, -1)):
             if limit is not None:
                 bound = convert_limits(column, limit, "use values instead")
-                selected &= sign * (np.asarray(column, dtype=float) - bound) >= 0
-        return selected
+                mask &= sign * (np.asarray(column, dtype=float) - bound) >= 0
+        return mask
 
     def write_script(self, script: Script) -> None:
         """Write the cut on the column.

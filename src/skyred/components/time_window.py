@@ -1,4 +1,4 @@
-"""The selector `time-window`: it cuts runs to time windows, or selects whole runs."""
+"""The selector `time-window`: runs are cut to time windows, or whole runs are selected."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from astropy import units as u
 from skyred.components.intervals import Interval, interval_problems
 from skyred.errors import ArchiveError, ExportError, Problem
 from skyred.fields import Instant, instant, nested_list, option, quantity
-from skyred.interfaces import Selector, component
+from skyred.interfaces import Chain, Selector, component
 from skyred.scripting import literal
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
     Window = tuple[Time | None, Time | None]
 
-# index tables can have times that were rounded to float32, which is up to 16 s for 4e8 s
+# some index tables have times rounded to float32: the error is up to 16 s at 4e8 s
 INDEX_TOLERANCE = 32 * u.s
 EDGE_TOLERANCE = 1e-6  # s, as in light curves
 # before and after all runs, for exported scripts
@@ -40,19 +40,19 @@ class TimeWindow(Selector):
     stop: Instant | None = instant(None, doc="End of the window; unlimited by default.")
     windows: tuple[Interval, ...] = nested_list(
         Interval,
-        doc="Several windows, instead of start and stop. A run gives a dataset for each of them.",
+        doc="Several windows, instead of start and stop. Each run gives one dataset per window.",
     )
     width: u.Quantity | None = quantity(
         None,
         unit="min",
         min="1 s",
-        doc="Width of the parts into which the windows are divided, beginning at their start. A "
-        "run gives a dataset for each part.",
+        doc="Width of the parts into which each window is divided, from its start. Each run gives "
+        "one dataset per part.",
     )
     cut: bool = option(
         True,
-        doc="Whether runs are cut, with their events and good time intervals; otherwise whole runs "
-        "within a window are selected.",
+        doc="Whether the events and good time intervals of a run are cut to the windows; if false, "
+        "whole runs within a window are selected.",
     )
     partial: bool = option(
         False,
@@ -60,19 +60,21 @@ class TimeWindow(Selector):
     )
 
     def validate(self) -> Iterable[Problem]:
-        """Check that there is a window, that windows have an order, and that options go together.
+        """Check that a window is set, that windows are in order, and that options are compatible.
 
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            A missing, reversed or overlapping window, or options that cannot be combined.
         """
         limits = (self.start, self.stop)
         if self.windows and any(limits):
-            yield Problem(("windows",), "cannot be combined with start and stop", "remove these")
+            yield Problem(
+                ("windows",), "cannot be combined with start and stop", "remove start and stop"
+            )
         elif not self.windows and not any(limits):
             yield Problem(("start",), "neither start nor stop is set", "expected at least one")
-        elif self.start and self.stop and not self.start.before(self.stop):
+        elif self.start and self.stop and not self.start.is_before(self.stop):
             yield Problem(
                 ("start",), f"{self.start} is not before {self.stop}", "expected start before stop"
             )
@@ -84,9 +86,9 @@ class TimeWindow(Selector):
         if self.width is not None and not self.cut:
             yield Problem(("width",), "has no effect with cut: false", "remove one of the two")
         elif self.width is not None and self.start is None and not self.windows:
-            yield Problem(("width",), "needs a start", "set start, from which parts are counted")
+            yield Problem(("width",), "needs a start", "set start, where the first part begins")
 
-    def check(self, pipeline: Any) -> Iterable[Problem]:
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
         """Check the order of windows in different time scales.
 
         Parameters
@@ -99,18 +101,26 @@ class TimeWindow(Selector):
         Problem
             A window that does not start before it stops, or overlaps with the previous one.
         """
-        previous = None
-        for number, (start, stop) in enumerate(self._iter_windows()):
-            path = ("windows", number) if self.windows else ("start",)
+        previous_stop = None
+        for index, (start, stop) in enumerate(self._iter_windows()):
+            path = ("windows", index) if self.windows else ("start",)
             if start is not None and stop is not None and start >= stop:
                 yield Problem(path, "does not start before it stops", "expected start before stop")
             # times of different scales are converted, with rounding errors
-            if previous and start and (previous - start).to_value("s") > EDGE_TOLERANCE:
-                yield Problem(path, "starts before the end of the previous one", "separate them")
-            previous = stop
+            if (
+                previous_stop is not None
+                and start is not None
+                and (previous_stop - start).to_value("s") > EDGE_TOLERANCE
+            ):
+                yield Problem(
+                    path,
+                    "starts before the end of the previous one",
+                    "expected windows without overlap",
+                )
+            previous_stop = stop
 
     def select(self, table: ObservationTable) -> ObservationTable:
-        """Select the runs that overlap with a window, or lie within one (``cut: false``).
+        """Select the runs that overlap with a window, or with ``cut: false`` lie within a window.
 
         Parameters
         ----------
@@ -120,13 +130,13 @@ class TimeWindow(Selector):
         Returns
         -------
         gammapy.data.ObservationTable
-            The selected rows, unchanged. Rows without times are kept if runs are cut, because the
-            good time intervals decide.
+            The selected rows, unchanged. Rows without times are kept if runs are cut, since their
+            good time intervals are cut later.
 
         Raises
         ------
         ArchiveError
-            If the table has no times, but whole runs are selected.
+            If whole runs are selected, and the table has no times.
         """
         try:
             reference = table.time_ref
@@ -139,17 +149,17 @@ class TimeWindow(Selector):
                 f"has no {error}; set cut: true, which uses their good time intervals"
             ) from None
         start, stop = (_to_seconds(column) for column in columns)
-        selected = np.zeros(len(table), dtype=bool)
+        mask = np.zeros(len(table), dtype=bool)
         for window in self._iter_windows():
-            selected |= self._select_rows(start, stop, _limits(window, reference))
+            mask |= self._select_rows(start, stop, _limits(window, reference))
         if self.cut:
-            selected |= ~(np.isfinite(start) & np.isfinite(stop))
-        return table[selected]
+            mask |= ~(np.isfinite(start) & np.isfinite(stop))
+        return table[mask]
 
     def _select_rows(
         self, start: NDArray[np.float64], stop: NDArray[np.float64], limits: tuple[float, float]
     ) -> Mask:
-        """Return the mask of the runs in a window, with times in seconds."""
+        """Return the mask of the runs in a window, shape (n,), from times in seconds."""
         low, high = limits
         if self.cut:
             tolerance = INDEX_TOLERANCE.to_value("s")
@@ -158,7 +168,7 @@ class TimeWindow(Selector):
         return np.asarray((first >= low) & (last <= high))
 
     def cut_gti(self, gti: GTI) -> Sequence[GTI]:
-        """Cut good time intervals as gammapy's `GTI.select_time`.
+        """Cut good time intervals to the windows, as gammapy's `GTI.select_time` does.
 
         Parameters
         ----------
@@ -168,7 +178,8 @@ class TimeWindow(Selector):
         Returns
         -------
         sequence of gammapy.data.GTI
-            The good time in each window or part of a window, in order of time.
+            The good time in each window or part of a window, in order of time; windows without
+            good time are left out. The unchanged `gti` if runs are not cut.
         """
         if not self.cut:
             return (gti,)
@@ -176,12 +187,12 @@ class TimeWindow(Selector):
         return [part for part in parts if len(part.table)]
 
     def _iter_windows(self) -> Iterator[Window]:
-        """Yield start and stop of the windows, None for unlimited ones."""
+        """Yield the start and stop of each window; None where it is unlimited."""
         for start, stop in self._instants():
             yield start and start.time, stop and stop.time
 
     def _iter_parts(self, gti: GTI) -> Iterator[tuple[Time, Time]]:
-        """Yield start and stop of the windows or their parts that overlap with good time."""
+        """Yield the start and stop of each window, or of its parts that overlap with good time."""
         first, last = gti.time_start.min(), gti.time_stop.max()
         for window_start, window_stop in self._iter_windows():
             start = first if window_start is None else window_start
@@ -200,8 +211,8 @@ class TimeWindow(Selector):
         )
         first = max(0, int(np.floor((begin + EDGE_TOLERANCE) / width)))
         last = int(np.ceil((min(end, window_end) - EDGE_TOLERANCE) / width))
-        for number in range(first, last):
-            low, high = (start + step * width * u.s for step in (number, number + 1))
+        for index in range(first, last):
+            low, high = (start + edge * width * u.s for edge in (index, index + 1))
             yield low, min(high, stop)
 
     def write_script(self, script: Script) -> None:
@@ -290,7 +301,7 @@ def _write_whole(script: Script, *, partial: bool) -> str:
 
 
 def _to_seconds(column: Any) -> NDArray[np.float64]:
-    """Return a column of times in seconds, as gammapy reads it; NaN where it is masked."""
+    """Return a column of times in seconds, as gammapy reads it, with NaN for masked values."""
     return np.ma.filled(np.ma.asarray(u.Quantity(column, "s").value, dtype=float), np.nan)
 
 
@@ -304,7 +315,7 @@ def _limits(window: Window, reference: Time) -> tuple[float, float]:
 
 
 def _select_time(gti: GTI, start: Time, stop: Time) -> GTI:
-    """Return the good time between two times, without intervals of no length."""
+    """Return the good time between two times, without intervals of zero length."""
     selected = gti.select_time((start.copy(), stop.copy()))
     if len(selected.table) == 0:
         return selected

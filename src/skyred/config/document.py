@@ -19,7 +19,7 @@ Path = tuple[str | int, ...]
 MAX_DEPTH = 50
 MAX_NODES = 20_000
 MAX_BRACKETS = 10 * MAX_DEPTH
-MAX_BITS = 1024  # of integers: those of thousands of digits cannot be printed
+MAX_BITS = 1024  # of an integer, because Python does not print integers of thousands of digits
 _PLAIN_TAGS = {
     f"tag:yaml.org,2002:{name}"
     for name in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "value")
@@ -45,7 +45,7 @@ class Document:
         Line and column of problems that are not at the position of their path.
     unreadable : set
         Paths of values that cannot be read, whose types and values are unknown.
-    nodes : int
+    max_nodes : int
         The maximum number of values.
     """
 
@@ -55,11 +55,11 @@ class Document:
     problems: list[Problem] = attrs.field(factory=list)
     positions: dict[Problem, tuple[int, int]] = attrs.field(factory=dict)
     unreadable: set[Path] = attrs.field(factory=set)
-    nodes: int = MAX_NODES
+    max_nodes: int = MAX_NODES
     _merged: MergedMappings = attrs.field(factory=MergedMappings, repr=False, eq=False)
 
     @classmethod
-    def parse(cls, content: str, name: str = "<string>", nodes: int = MAX_NODES) -> Document:
+    def parse(cls, content: str, name: str = "<string>", max_nodes: int = MAX_NODES) -> Document:
         """Parse a YAML document.
 
         Parameters
@@ -68,7 +68,7 @@ class Document:
             The document.
         name : str
             The name of the file, for error messages.
-        nodes : int
+        max_nodes : int
             The maximum number of values.
 
         Returns
@@ -79,10 +79,10 @@ class Document:
         Raises
         ------
         ConfigError
-            If it is not valid YAML, or contains too many values.
+            If the document is not valid YAML, or contains too many values.
         """
         try:
-            _check_bracket_depth(content)  # ruamel takes seconds to detect this
+            _check_bracket_depth(content)  # ruamel takes seconds to detect deep nesting
             node = _yaml().compose(io.StringIO(content))
         except MarkedYAMLError as error:
             raise _syntax_error(error, name) from None
@@ -93,7 +93,7 @@ class Document:
             raise _document_error(
                 name, "is nested too deeply", f"expected at most {MAX_DEPTH} levels"
             ) from None
-        document = cls(None, name, nodes=nodes)
+        document = cls(None, name, max_nodes=max_nodes)
         document.data = document._build(node, ()) if node is not None else None
         return document
 
@@ -120,17 +120,17 @@ class Document:
             if item is None:
                 raise _missing_key_error(parent_path, container)
             container = item
-        last = _as_key(container, path[-1])
-        path = (*parent_path, last)
+        key = _as_key(container, path[-1])
+        path = (*parent_path, key)
         exists = isinstance(container, dict) or (
-            isinstance(container, list) and _get(container, last) is not None
+            isinstance(container, list) and _get(container, key) is not None
         )
         if not exists:
             raise _missing_key_error(path, container)
         value = Document.parse(content, f"the value of {path_text(path)}")
         self.problems += [problem.with_prefix(*path) for problem in value.problems]
         self.unreadable |= {(*path, *unreadable_path) for unreadable_path in value.unreadable}
-        container[last] = value.data
+        container[key] = value.data
         self.marks = {
             marked_path: mark
             for marked_path, mark in self.marks.items()
@@ -176,9 +176,9 @@ class Document:
 
     def _build(self, node: Node, path: Path) -> Any:
         self.marks.setdefault(path, _position(node))
-        if len(self.marks) > self.nodes:  # nested aliases grow exponentially
+        if len(self.marks) > self.max_nodes:  # nested aliases grow exponentially
             raise _document_error(
-                self.name, "contains too many values", f"expected at most {self.nodes}"
+                self.name, "contains too many values", f"expected at most {self.max_nodes}"
             )
         if len(path) > MAX_DEPTH:
             self.problems.append(
@@ -294,8 +294,8 @@ def _syntax_error(error: MarkedYAMLError, name: str) -> ConfigError:
     mark = error.problem_mark
     details = " ".join(str(part) for part in (error.context, error.problem) if part)
     problem = Problem((), f"invalid YAML: {details}")
-    at = f"{name}:{mark.line + 1}:{mark.column + 1}: " if mark else f"{name}: "
-    return ConfigError([problem], [f"{at}{problem}"])
+    position = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+    return ConfigError([problem], [f"{position}: {problem}"])
 
 
 def _get(container: Any, step: str | int) -> Any:
@@ -320,8 +320,8 @@ def _missing_key_error(path: Path, container: Any) -> ConfigError:
     if isinstance(container, dict):
         available = f"available: {', '.join(container) or 'none'}"
         return ConfigError([Problem(path, "unknown key", available)])
-    short = {0: "the list is empty", 1: "expected index 0"}
-    expected = short.get(len(container), f"expected an index from 0 to {len(container) - 1}")
+    expected = f"expected an index from 0 to {len(container) - 1}"
+    expected = {0: "the list is empty", 1: "expected index 0"}.get(len(container), expected)
     return ConfigError([Problem(path, "unknown index", expected)])
 
 

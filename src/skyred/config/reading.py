@@ -14,8 +14,7 @@ from skyred.plugins import Catalog
 
 C = TypeVar("C", bound=Chain)
 F = TypeVar("F", bound=Fields)
-# of a file: larger ones would take minutes to parse
-MAX_BYTES = 300_000
+MAX_BYTES = 300_000  # larger files would take minutes to parse
 
 
 def read_document(source: str | Path, overrides: Iterable[str] = ()) -> Document:
@@ -49,14 +48,14 @@ def read_document(source: str | Path, overrides: Iterable[str] = ()) -> Document
     return document
 
 
-def load(into: type[C], document: Document, catalog: Catalog) -> C:
+def load(pipeline_class: type[C], document: Document, catalog: Catalog) -> C:
     """Build a pipeline from a document, and check it.
 
     Valid parts are checked even if other parts are invalid, so that one pass finds all problems.
 
     Parameters
     ----------
-    into : type
+    pipeline_class : type
         The class of the pipeline.
     document : Document
         The document.
@@ -66,21 +65,21 @@ def load(into: type[C], document: Document, catalog: Catalog) -> C:
     Returns
     -------
     Chain
-        The pipeline, an object of the class `into`.
+        The pipeline, an instance of `pipeline_class`.
 
     Raises
     ------
     ConfigError
-        If there are problems; it contains all of them in the order of the file, with line and
-        column.
+        If there are problems. The error contains all of them in the order of the file, with line
+        and column.
     """
     structurer = Structurer(catalog, list(document.problems), document.unreadable)
-    pipeline = structurer.build(into, document.data or {})
-    if not isinstance(pipeline, into):
+    pipeline = structurer.build(pipeline_class, document.data or {})
+    if not isinstance(pipeline, pipeline_class):
         raise _config_error(structurer.problems, document)
     if problems := pipeline.problems(structurer.problems):
         raise _config_error(problems, document)
-    # the object is frozen; not a field, so that equality and digest ignore it
+    # bypasses the frozen class; `checked` is not a field, so that equality and digest ignore it
     object.__setattr__(pipeline, "checked", True)
     return pipeline
 
@@ -105,7 +104,7 @@ def load_component(role: type[F], document: Document, catalog: Catalog) -> F:
     Raises
     ------
     ConfigError
-        If there are problems; it contains all of them, with line and column.
+        If there are problems. The error contains all of them, with line and column.
     """
     structurer = Structurer(catalog, list(document.problems), document.unreadable)
     component = structurer.build(role, document.data)
@@ -115,8 +114,9 @@ def load_component(role: type[F], document: Document, catalog: Catalog) -> F:
 
 
 def _config_error(problems: list[Problem], document: Document) -> ConfigError:
-    ordered = sorted(dict.fromkeys(problems), key=document.position)
-    return ConfigError(ordered, [document.format_problem(problem) for problem in ordered])
+    sorted_problems = sorted(dict.fromkeys(problems), key=document.position)
+    lines = [document.format_problem(problem) for problem in sorted_problems]
+    return ConfigError(sorted_problems, lines)
 
 
 def _read_content_and_name(source: str | Path) -> tuple[str, str]:

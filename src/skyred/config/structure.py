@@ -1,4 +1,4 @@
-"""Building of objects from plain data; reports all unknown, missing and invalid keys at once.
+"""Building of objects from plain data, with a report of all unknown, missing and invalid keys.
 
 Invalid fields are left unset, and the objects that contain them are built anyway, so that one
 pass finds all problems: those of single fields, of objects, and of the pipeline.
@@ -43,7 +43,7 @@ class InvalidNode:
         self._raw = raw if isinstance(raw, Mapping) else {}
 
     def source_names(self) -> list[str]:
-        """Return its name, so that references to it are not reported as problems.
+        """Return the name of the object, so that references to it are not reported as problems.
 
         Returns
         -------
@@ -54,7 +54,7 @@ class InvalidNode:
         return [name] if isinstance(name, str) else []
 
     def knows_names(self) -> bool:
-        """Return whether its names are known, so that unknown names are reported.
+        """Return whether all names of the object are known, so that unknown names are reported.
 
         Returns
         -------
@@ -65,7 +65,7 @@ class InvalidNode:
 
     @property
     def label(self) -> str:
-        """Name or kind of the object; a unique one if it has neither."""
+        """Name or kind of the object; a unique identifier if it has neither."""
         return str(self._raw.get("name") or self._raw.get("kind") or id(self))
 
 
@@ -123,10 +123,10 @@ class Structurer:
         except FieldError as error:
             self._add_problem(path, error)
             return InvalidNode(raw)
-        before = len(self.problems)
+        n_problems = len(self.problems)
         keys = self._keys_of_fields(cls, raw, path)
         values = self._nested_fields(cls, keys, raw, path)
-        is_valid = len(self.problems) == before and not self._has_unreadable(path)
+        is_valid = len(self.problems) == n_problems and not self._has_unreadable(path)
         if is_valid:
             leaves = {name: raw[key] for name, key in keys.items() if name not in values}
             with suppress(FieldError):  # reported below, with all other problems
@@ -248,12 +248,12 @@ class Structurer:
         error = FieldError("unknown key", expected, suggestion)
         self._add_problem((*path, name), error)
 
-    def _validate(self, instance: Fields, path: Path, complete: bool) -> None:
+    def _validate(self, instance: Fields, path: Path, is_valid: bool) -> None:
         try:
             for problem in instance.validate():  # keep the problems found before an exception
                 self.problems.append(problem.with_prefix(*path))
         except Exception:  # validate() may raise anything if fields are invalid
-            if complete:  # an error of the component; otherwise caused by a reported problem
+            if is_valid:  # a bug of the component; otherwise caused by a reported problem
                 raise
 
     def _add_problem(self, path: Path, error: FieldError) -> None:
@@ -269,7 +269,7 @@ class Structurer:
 
 
 def _create_unchecked(cls: type[F], values: Mapping[str, Any], unset: set[str]) -> F:
-    """Create an object without its constructor; invalid fields have no attribute."""
+    """Create an object without its constructor, and without attributes for invalid fields."""
     instance = cls.__new__(cls)
     for name in specs(cls):
         field_value = values.get(name, default_of(cls, name))

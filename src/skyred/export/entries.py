@@ -31,13 +31,15 @@ def write_archive(
     reduction : Reduction
         The data entry.
     select : iterable of callable
-        Each writes the code of a selector, which replaces ``table`` by a smaller one.
+        Functions that each write the code of a selector, which removes rows from ``table``.
 
     Raises
     ------
     ExportError
-        If gammapy cannot open the archive alone.
+        If gammapy cannot open the archive without skyred.
     """
+    if reduction.hdus:
+        raise ExportError("has the option hdus: in a script, remove rows from store.hdu_table")
     script.use("gammapy.data", "DataStore")
     script.use("numpy as np")
     script.body.add(f"store = DataStore.from_dir({_archive_code(script, reduction)})")
@@ -55,9 +57,9 @@ def write_archive(
 def _archive_code(script: Script, reduction: Reduction) -> str:
     """Return the arguments of ``DataStore.from_dir``."""
     name = f"{script.entry}_ARCHIVE"
-    listed = ", ".join(str(location) for location in reduction.archive)
+    archives = ", ".join(str(location) for location in reduction.archive)
     if len(reduction.archive) != 1 or not reduction.archive[0].is_path():
-        raise ExportError(f"reads {listed:.60}: {ONE_INDEX}")
+        raise ExportError(f"reads {archives:.60}: {ONE_INDEX}")
     location = reduction.archive[0]
     path = location.path()
     if path.is_dir():
@@ -101,7 +103,8 @@ def write_datasets(script: Script, entry: str, data: ReducedData) -> None:
     Raises
     ------
     ExportError
-        If it mixes ``datasets.yaml`` with other files, or has files that gammapy reads otherwise.
+        If the entry mixes ``datasets.yaml`` with other files, or gammapy cannot read its files in
+        the same way.
     """
     paths = list(dataset_files(entry, data))
     is_index = [path.suffix in INDEX_SUFFIXES for path in paths]
@@ -109,7 +112,7 @@ def write_datasets(script: Script, entry: str, data: ReducedData) -> None:
         raise ExportError("mixes datasets.yaml with other files: put them into two entries")
     if not all(is_index):
         _check_spectra(paths)
-    files = [_as_written(path, data.datasets) for path in paths]
+    files = [_restore_variables(path, data.datasets) for path in paths]
     constant = script.constant(f"{entry}_FILES", literal(files))
     keep_names = all(is_index) and data.names == "keep"
     script_datasets = ScriptDatasets(
@@ -159,14 +162,13 @@ def _check_spectra(paths: Iterable[Path]) -> None:
             )
 
 
-def _as_written(path: Path, locations: Iterable[Location]) -> str:
-    """Return the path of a file with the variables of the location that matched it."""
+def _restore_variables(path: Path, locations: Iterable[Location]) -> str:
+    """Return the path of a file with the variables of the location that matches the file."""
     for location in locations:
         if location.path().is_dir() and location.path() in path.parents:
             return str(Path(location) / path.relative_to(location.path()))
-        written_folder, real_folder = Path(location).parent, location.path().parent
-        if path.parent == real_folder:
-            return str(written_folder / path.name)
+        if path.parent == location.path().parent:
+            return str(Path(location).parent / path.name)
     return str(path)
 
 
@@ -183,7 +185,7 @@ def write_fit_range(script: Script, fit_range: FitRange) -> None:
     Raises
     ------
     ExportError
-        If its region is a mask map.
+        If the region of the fit range is a mask map.
     """
     if fit_range.region.masks:
         raise ExportError("has a mask map as its region")

@@ -1,4 +1,4 @@
-"""The export of a pipeline: the functions of the script, to which its components add their code."""
+"""The export of a pipeline to a script, with functions to which the components add their code."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from skyred.interfaces import (
     ReducedData,
     Reduction,
     write_component,
+    write_estimator,
 )
 from skyred.scripting import Script, literal
 
@@ -33,9 +34,9 @@ def export(pipeline: Chain, source: str = "", owner: Owner = lambda _: "") -> st
     pipeline : Chain
         The pipeline.
     source : str
-        The path of its configuration, for the docstring and the output folder of the script.
+        The path of the configuration, for the docstring and the output folder of the script.
     owner : callable
-        Returns the distribution of a component, for messages.
+        Function that returns the distribution of a component, for messages.
 
     Returns
     -------
@@ -45,7 +46,7 @@ def export(pipeline: Chain, source: str = "", owner: Owner = lambda _: "") -> st
     Raises
     ------
     ExportError
-        If parts of it cannot be expressed in plain gammapy; the message lists all of them.
+        If parts of the pipeline cannot be written in plain gammapy; the message lists all of them.
     """
     return _Exporter(pipeline, source, owner).create_script()
 
@@ -83,7 +84,10 @@ class _Exporter:
     def _write_component(self, component: Component) -> None:
         owner = self.owner(component)
         with self._collect_errors(f"`{component.kind}`{f' of {owner}' if owner else ''}"):
-            write_component(component, self.script)
+            if isinstance(component, Estimator):
+                write_estimator(component, self.script)
+            else:
+                write_component(component, self.script)
 
     # -- data ------------------------------------------------------------------------------------
 

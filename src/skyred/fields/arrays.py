@@ -33,16 +33,16 @@ def array(default: Any = REQUIRED, *, doc: str) -> Any:
     spec = FieldSpec(
         type_name="an array of numbers",
         doc=doc,
-        parse=_frozen,
+        parse=_parse_array,
         key=_key,
         plain=lambda numbers: numbers.tolist(),
     )
     return declare(spec, default)
 
 
-def _frozen(value: Any) -> NDArray[np.float64]:
+def _parse_array(value: Any) -> NDArray[np.float64]:
     try:
-        numbers = np.array(value, dtype=np.float64)  # a copy: that of the caller stays writable
+        numbers = np.array(value, dtype=np.float64)  # a copy: the caller's array stays writable
     except (TypeError, ValueError):
         raise FieldError(f"is {format_value(value)}", "expected an array of numbers") from None
     if not np.all(np.isfinite(numbers)):

@@ -12,8 +12,8 @@ from astropy import units as u
 
 from skyred.errors import FieldError
 
-# of the 15 to 16 digits of a double: more precise than any measurement, and not affected by the
-# rounding of unit conversions
+# significant digits (a double has 15 to 16): more precise than any measurement, and not affected by
+# the rounding of unit conversions
 DIGITS = 12
 
 
@@ -192,7 +192,7 @@ def freeze(value: Any) -> Any:
     Raises
     ------
     FieldError
-        If it contains other objects.
+        If the data contain other objects.
     """
     if isinstance(value, Mapping):
         return FrozenMapping({str(name): freeze(item) for name, item in value.items()})

@@ -1,4 +1,4 @@
-"""Docstrings of classes with fields: their `Parameters` are derived from the declarations."""
+"""Docstrings of classes with fields, with a `Parameters` section derived from the declarations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TYPE_IN_WORDS = re.compile(rf"\b({'|'.join(_PYTHON_TYPES)})\b")
 
 
 def document_fields(cls: type) -> None:
-    """Add a numpydoc section of the fields to the docstring of a class that has none.
+    """Add a `Parameters` section with the fields to the docstring of a class that has none.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def document_fields(cls: type) -> None:
 
 
 def describe_class(cls: type) -> str:
-    """Return the docstring of a class as in the source, without a section of its fields.
+    """Return the docstring of a class as in the source, without the section that was added.
 
     Parameters
     ----------

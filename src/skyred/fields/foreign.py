@@ -40,7 +40,7 @@ def _raise_unsupported(value: object) -> NoReturn:
                 (),
                 f"the pipeline contains an object of type {type(value).__name__}, "
                 "so it cannot be written as YAML, digested or cached",
-                "use the skyred component instead, or write a small one that wraps it",
+                "use the corresponding skyred component, or write one that wraps the object",
             )
         ]
     )

@@ -141,7 +141,7 @@ def _nested_changes(name: str, spec: FieldSpec, value: Any) -> Iterator[tuple[st
 
 
 def _nested(fields: Nested, name: str, spec: FieldSpec) -> Html:
-    """Return a nested object, collapsed behind a summary line, or an expanded list or mapping."""
+    """Return a nested object, collapsed below a summary line, or an expanded list or mapping."""
     value, label = getattr(fields, name), hint(bold(name), spec.doc)
     if not value:
         return paragraph(label, " ", muted("not set" if value is None else "none"))

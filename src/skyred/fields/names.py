@@ -7,10 +7,8 @@ import re
 
 from skyred.errors import FieldError, format_value
 
-MAX_LENGTH = 80
-_SAFE_NAME = re.compile(
-    rf"\w[\w.+-]{{0,{MAX_LENGTH - 1}}}", re.ASCII
-)  # the maximum length in FITS headers
+MAX_LENGTH = 80  # of a header card in FITS
+_SAFE_NAME = re.compile(rf"\w[\w.+-]{{0,{MAX_LENGTH - 1}}}", re.ASCII)
 _EXPECTED = f"expected at most {MAX_LENGTH} letters, digits or . + - _, not starting with . + -"
 
 
@@ -30,7 +28,7 @@ def check_name(name: object) -> str:
     Raises
     ------
     FieldError
-        If it is not a string, is too long, or contains other characters.
+        If the name is not a string, is too long, or contains other characters.
     """
     if not isinstance(name, str) or not _SAFE_NAME.fullmatch(name):
         raise FieldError(f"is {format_value(name)}", _EXPECTED)

@@ -1,4 +1,4 @@
-"""Options for strings, numbers, booleans, lists of them, locations and free mappings."""
+"""Options for strings, numbers, booleans, locations, lists of them, and mappings of any content."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Location(str):
 
     __slots__ = ()
 
-    def unset(self) -> list[str]:
+    def unset_variables(self) -> list[str]:
         """Return the environment variables in the location that are not set.
 
         Returns
@@ -75,7 +75,7 @@ class Location(str):
         path = self.path()
         if path.exists():
             return [path]
-        return [Path(match) for match in sorted(glob.glob(str(path)))]  # noqa: PTH207 - absolute too
+        return [Path(match) for match in sorted(glob.glob(str(path)))]  # noqa: PTH207 - absolute
 
     def expanded(self) -> str:
         """Expand environment variables and ``~``.
@@ -90,7 +90,7 @@ class Location(str):
         FieldError
             If a variable is not set.
         """
-        if missing := self.unset():
+        if missing := self.unset_variables():
             raise FieldError(
                 f"{str(self)!r} uses the environment variable {missing[0]}, which is not set",
                 f"set it (export {missing[0]}=...)",
@@ -136,18 +136,18 @@ def option(
     TypeError
         If the type is not supported.
     """
-    kind = type or _infer_type(default, many)
-    item = _PARSERS.get(kind)
-    if item is None:
+    value_type = type or _infer_type(default, many)
+    parse_type = _PARSERS.get(value_type)
+    if parse_type is None:
         raise TypeError(
-            f"unsupported type of an option: {kind.__name__}; expected one of {_SUPPORTED}"
+            f"unsupported type of an option: {value_type.__name__}; expected one of {_SUPPORTED}"
         )
-    parse: Callable[[Any], Any] = _value_parser(item, tuple(choices), min, max)
-    name = _type_name(kind, tuple(choices), min, max)
+    parse: Callable[[Any], Any] = _value_parser(parse_type, tuple(choices), min, max)
+    name = _type_name(value_type, tuple(choices), min, max)
     if many:
         parse, name = _list_parser(parse), f"a list, each {name}"
-    # strings may be quantities only in free mappings; elsewhere '1e2' and '100' are two names
-    key = plain_key if kind is dict else exact_key
+    # strings in a mapping may be quantities; elsewhere '1e2' and '100' are different strings
+    key = plain_key if value_type is dict else exact_key
     return declare(FieldSpec(type_name=name, doc=doc, parse=parse, key=key, plain=thaw), default)
 
 
@@ -169,10 +169,13 @@ def _list_parser(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _value_parser(
-    item: Callable[[Any], Any], choices: tuple[str, ...], low: float | None, high: float | None
+    parse_type: Callable[[Any], Any],
+    choices: tuple[str, ...],
+    low: float | None,
+    high: float | None,
 ) -> Callable[[Any], Any]:
     def parse(value: Any) -> Any:
-        result = item(value)
+        result = parse_type(value)
         if choices and result not in choices:
             suggestion = nearest(str(result), choices)
             raise FieldError(
@@ -251,7 +254,7 @@ _PARSERS: dict[type, Callable[[Any], Any]] = {
     dict: _dict,
     Location: _location,
 }
-_SUPPORTED = ", ".join(kind.__name__ for kind in _PARSERS)
+_SUPPORTED = ", ".join(value_type.__name__ for value_type in _PARSERS)
 _TYPE_NAMES: dict[type, str] = {
     Name: "a name",
     object: "a string or number",
@@ -264,9 +267,11 @@ _TYPE_NAMES: dict[type, str] = {
 }
 
 
-def _type_name(kind: type, choices: tuple[str, ...], low: float | None, high: float | None) -> str:
+def _type_name(
+    value_type: type, choices: tuple[str, ...], low: float | None, high: float | None
+) -> str:
     if choices:
         return "one of " + ", ".join(choices)
     if low is not None or high is not None:
-        return _bounds(low, high).replace("a number", _TYPE_NAMES[kind])
-    return _TYPE_NAMES[kind]
+        return _bounds(low, high).replace("a number", _TYPE_NAMES[value_type])
+    return _TYPE_NAMES[value_type]

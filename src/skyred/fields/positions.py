@@ -38,7 +38,7 @@ class Position:
     frame : {"icrs", "galactic"}
         The frame.
     has_frame : bool
-        Whether the frame was stated; not for a pair of angles without one, which is read as icrs.
+        Whether the frame was given; False for a pair of angles, which is read as icrs.
     """
 
     lon: u.Quantity = attrs.field(eq=quantity_key)
@@ -108,15 +108,15 @@ def _parse_position(value: Any) -> Position:
 
 
 def _read_mapping(value: Mapping[str, Any]) -> tuple[list[Any], Any]:
-    """Return the angles and the frame of a mapping; None without a frame."""
+    """Return the two angles and the frame of a mapping; the frame is None if there is none."""
     pairs = [pair for pair in KEYS if set(pair) & set(value)]
     pair = pairs[0] if pairs else ("lon", "lat")
     if unknown := set(value) - {*pair, "frame"}:
         raise FieldError(f"has the unknown key {min(unknown)!r}", _EXPECTED)
-    frame, implied = value.get("frame"), KEYS[pair]
-    if implied and frame not in (None, implied):
+    frame, implied_frame = value.get("frame"), KEYS[pair]
+    if implied_frame and frame not in (None, implied_frame):
         raise FieldError(f"has {' and '.join(pair)} in the frame {frame!r}", _EXPECTED)
-    return [value.get(name) for name in pair], implied or frame
+    return [value.get(name) for name in pair], implied_frame or frame
 
 
 def _from_skycoord(coord: SkyCoord) -> Position:

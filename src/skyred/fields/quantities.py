@@ -66,7 +66,7 @@ def quantity(
 def _parser(
     parse_one: Callable[[Any], u.Quantity], many: bool, count: int | None
 ) -> Callable[[Any], u.Quantity]:
-    return lambda value: _frozen(_array(value, parse_one, count) if many else parse_one(value))
+    return lambda value: _read_only(_array(value, parse_one, count) if many else parse_one(value))
 
 
 def plain(value: u.Quantity) -> str | list[str]:
@@ -158,8 +158,7 @@ def _array(value: Any, parse_one: Callable[[Any], u.Quantity], count: int | None
         ) from None
 
 
-def _frozen(value: u.Quantity) -> u.Quantity:
-    # a copy, because u.Quantity copies: the array of the caller stays writable
-    value = u.Quantity(value, dtype=float)
+def _read_only(value: u.Quantity) -> u.Quantity:
+    value = u.Quantity(value, dtype=float)  # a copy: the caller's array stays writable
     value.setflags(write=False)
     return value

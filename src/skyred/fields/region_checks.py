@@ -1,4 +1,4 @@
-"""Checks of regions of the sky: finite, not inverted, large enough to cover a pixel of a map."""
+"""Checks that regions of the sky are finite, not inverted, and cover a pixel of a map."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from skyred.fields.sky_regions import Regions
 
 _NO_AREA = ("PointSkyRegion", "LineSkyRegion", "TextSkyRegion")
-_LARGEST_MASK = 4_000_000  # pixels; larger regions are not searched for a pixel
+_MAX_MASK_PIXELS = 4_000_000  # larger regions are assumed to cover a pixel
 
 
 def check_region(region: Region, source: str) -> None:
@@ -64,12 +64,12 @@ def check_area(region: Region, source: str) -> None:
     Raises
     ------
     FieldError
-        If it is a point, a line or a text, or a polygon with fewer than three corners.
+        If the region is a point, a line or a text, or a polygon with fewer than three vertices.
     """
     vertices = getattr(region, "vertices", None)
-    few = vertices is not None and len({(v.spherical.lon.deg, v.spherical.lat.deg)
-                                        for v in vertices}) < 3  # fmt: skip
-    if few or type(region).__name__ in _NO_AREA:
+    is_line = vertices is not None and len({(v.spherical.lon.deg, v.spherical.lat.deg)
+                                            for v in vertices}) < 3  # fmt: skip
+    if is_line or type(region).__name__ in _NO_AREA:
         raise FieldError(
             f"{source!r} has no area, so it covers no pixel",
             "expected a region with an area, such as 'icrs; circle(83.63, 22.14, 0.2)'",
@@ -104,11 +104,11 @@ def check_coverage(regions: Regions, wcs: WCS) -> None:
 
 
 def _covers_pixel(region: Any, wcs: WCS) -> bool:
-    """Return whether a region covers a pixel centre of the grid, continued beyond its edges."""
+    """Return whether a region covers a pixel centre of the grid, also beyond the map's edges."""
     try:
         pixel_region = region.to_pixel(wcs)
         box = pixel_region.bounding_box
-        if box.shape[0] * box.shape[1] > _LARGEST_MASK:
+        if box.shape[0] * box.shape[1] > _MAX_MASK_PIXELS:
             return True
         return bool(pixel_region.to_mask(mode="center").data.any())
     except (ValueError, TypeError, AttributeError, NotImplementedError):
@@ -116,7 +116,7 @@ def _covers_pixel(region: Any, wcs: WCS) -> bool:
 
 
 def _is_finite(parameter: Any) -> bool:
-    """Return whether a number, angle, position, or region of a combination is finite."""
+    """Return whether a parameter of a region is finite: a number, angle, position or region."""
     if hasattr(parameter, "spherical"):
         spherical = parameter.spherical
         return bool(np.isfinite(spherical.lon.deg).all() and np.isfinite(spherical.lat.deg).all())

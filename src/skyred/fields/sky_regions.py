@@ -127,7 +127,8 @@ class Regions:
         name : str
             The name of the option with the regions.
         geom : WcsGeom, optional
-            The map whose pixels the regions must cover; without it, they need an area.
+            The geometry of a map. Each region must cover one of its pixels; without a map, each
+            region must have an area.
 
         Yields
         ------
@@ -163,23 +164,23 @@ def _build(source: str, masks: tuple[Location, ...]) -> list[Region]:
         with warnings.catch_warnings():
             # the parser skips unknown regions with a warning, so an exclusion would be ignored
             warnings.simplefilter("error")
-            parsed = list(RegionList.parse(content, format="ds9"))
+            regions = list(RegionList.parse(content, format="ds9"))
     except Exception as error:  # the parser may raise anything
         reason = str(error).removesuffix(".").removesuffix(", skipping")
         raise FieldError(f"{str(source)!r} is not a DS9 region: {reason}", _EXPECTED) from None
-    if not parsed:
+    if not regions:
         raise FieldError(f"{str(source)!r} contains no regions", _EXPECTED)
-    for region in parsed:
+    for region in regions:
         check_region(region, str(source))
-    return parsed
+    return regions
 
 
 _EXPECTED = (
     "expected a DS9 region such as 'icrs; circle(83.63, 22.14, 0.2)', or a .reg or FITS file"
 )
 _EXCLUSION = (
-    "Excluded regions with sources: DS9 regions, .reg files, or FITS mask maps (0 where excluded; "
-    "positions outside a mask map are not excluded; a mask map may have an energy axis)."
+    "Exclusion regions around sources: DS9 regions, .reg files, or FITS mask maps (0 where "
+    "excluded; positions outside a mask map are not excluded; a mask map may have an energy axis)."
 )
 _FILES = (".reg", ".fits", ".fits.gz", ".fit")
 

@@ -34,7 +34,7 @@ class FieldSpec:
     shape : {"leaf", "one", "many", "map"}
         Whether the value is a plain value, one nested object, a list or a mapping of them.
     of : type or None
-        The class of nested objects (a role's interface, or a value class).
+        The class of nested objects: the interface of a role, or a value class.
     optional : bool
         Whether None ("not set") is allowed.
     """
@@ -163,7 +163,7 @@ def spec_of(field: attrs.Attribute[Any]) -> FieldSpec:
 
 
 def specs(cls: type) -> dict[str, FieldSpec]:
-    """Return the fields of a component or value class.
+    """Return the specifications of the fields of a component or value class.
 
     Returns
     -------

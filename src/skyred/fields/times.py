@@ -45,7 +45,7 @@ class Instant:
 
         return Time(self.iso, format="isot", scale=self.scale)
 
-    def before(self, other_instant: Instant) -> bool:
+    def is_before(self, other_instant: Instant) -> bool:
         """Return whether this instant is earlier than another.
 
         Parameters
@@ -56,7 +56,7 @@ class Instant:
         Returns
         -------
         bool
-            True if it is earlier; also True if the scales differ, which are not compared.
+            True if it is earlier, or if the scales differ, because they are not compared.
         """
         return self.scale != other_instant.scale or self.iso < other_instant.iso
 

@@ -1,11 +1,11 @@
-"""Checks of an effective area along the offset: no empty offset in between, and no outliers.
+"""Checks of an effective area for offsets that are empty or differ from their neighbours.
 
 Two offsets are compared by the median of their ratio over the energies where one of them is above
-a fraction of the maximum. In the 105 H.E.S.S. runs, the CTA responses and the simulated runs, an
-offset has at most 1.06 times the area of both neighbours, and at least 1 / 1.26 of one of them. The
-innermost offset has at least 1 / 2.1 of the next (one run, with few simulated showers), and the
-outermost at most 0.61 times either of the two innermost. There is no limit on the decrease towards
-the outermost offset.
+a fraction of the maximum. In the 105 H.E.S.S. runs, the CTA responses and the simulated runs, the
+area at an offset is at most 1.06 times that at both neighbours, and at least 1 / 1.26 of that at
+one neighbour. The area at the innermost offset is at least 1 / 2.1 of that at the next offset (one
+run, with few simulated showers), and the area at the outermost offset is at most 0.61 times that at
+either of the two innermost offsets. There is no limit on the decrease towards the outermost offset.
 """
 
 from __future__ import annotations
@@ -58,20 +58,23 @@ def check_area_offsets(area: ResponseTable) -> Iterator[Finding]:
                 area, row, f"is {inner:.2g} and {outer:.2g} times that at the neighbouring offsets"
             )
     if len(values) > 2:
-        first, second = _ratio(values, -1, 0), _ratio(values, -1, 1)
-        if first > MAX_OUTER_RATIO and second > MAX_OUTER_RATIO:
+        to_first, to_second = _ratio(values, -1, 0), _ratio(values, -1, 1)
+        if to_first > MAX_OUTER_RATIO and to_second > MAX_OUTER_RATIO:
             yield _fault(
-                area, -1, f"is {first:.2g} times that at the centre; the offsets may be reversed"
+                area, -1, f"is {to_first:.2g} times that at the centre; the offsets may be reversed"
             )
 
 
 def _ratio(values: Floats, row: int, reference: int) -> float:
-    """Return the median ratio of two offsets; NaN, which passes all checks, if it is unknown."""
-    bright = (values[[row, reference]] > BRIGHT_FRACTION * values.max()).any(axis=0)
-    if bright.sum() < MIN_ENERGIES:
+    """Return the median ratio of the areas at two offsets; NaN if there are too few energies.
+
+    NaN passes all checks.
+    """
+    is_bright = (values[[row, reference]] > BRIGHT_FRACTION * values.max()).any(axis=0)
+    if is_bright.sum() < MIN_ENERGIES:
         return float("nan")
-    floor = ZERO_FRACTION * values.max()
-    ratios = np.maximum(values[row, bright], floor) / np.maximum(values[reference, bright], floor)
+    areas = np.maximum(values[:, is_bright], ZERO_FRACTION * values.max())
+    ratios = areas[row] / areas[reference]
     return float(np.median(ratios))
 
 

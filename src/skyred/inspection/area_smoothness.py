@@ -48,9 +48,8 @@ def check_area_smoothness(area: ResponseTable) -> Iterator[Finding]:
     if len(area.low["ENERG"]) < 5:
         return
     values = np.maximum(area.cube, ZERO_FRACTION * area.cube.max())
-    deviation = compute_deviations(values)
-    limit = _limits(values, deviation)
-    excess = np.where(deviation > limit, deviation, 0.0)
+    deviations = compute_deviations(values)
+    excess = np.where(deviations > _compute_limits(values, deviations), deviations, 0.0)
     if not excess.any():
         return
     row, column = np.unravel_index(int(np.argmax(excess)), excess.shape)
@@ -63,7 +62,7 @@ def check_area_smoothness(area: ResponseTable) -> Iterator[Finding]:
 
 
 def compute_deviations(values: Floats) -> Floats:
-    """Return the deviation of each cell from its neighbours, the smallest of all comparisons.
+    """Return the smallest deviation of each cell from its neighbours, of all comparisons.
 
     Parameters
     ----------
@@ -76,44 +75,45 @@ def compute_deviations(values: Floats) -> Floats:
         Absolute differences of natural logarithms, shape (offset, energy).
     """
     logs = np.log(values)
-    residuals = [_cubic(logs), _linear(logs)]
-    for expected in (values - _cubic(values), values - _linear(values)):
+    residuals = [_cubic_residuals(logs), _linear_residuals(logs)]
+    for expected in (values - _cubic_residuals(values), values - _linear_residuals(values)):
         residuals.append(np.log(values / np.maximum(expected, ZERO_FRACTION * values.max())))
     if len(values) > 1:
         for step in (1, -1):
             ratio = logs - _next_offset(logs, step)
-            residuals += [_cubic(ratio), _linear(ratio)]
-    deviation: Floats = np.min(np.abs(residuals), axis=0)
-    return deviation
+            residuals += [_cubic_residuals(ratio), _linear_residuals(ratio)]
+    deviations: Floats = np.min(np.abs(residuals), axis=0)
+    return deviations
 
 
-def _limits(values: Floats, deviation: Floats) -> Floats:
-    """Return the largest allowed deviation of each cell, infinite if it is not tested."""
-    empty = values <= ZERO_FRACTION * values.max() * (1 + 1e-9)
-    edge = _at_edge(empty)
+def _compute_limits(values: Floats, deviations: Floats) -> Floats:
+    """Return the largest allowed deviation of each cell, infinite if the cell is not tested."""
+    is_empty = values <= ZERO_FRACTION * values.max() * (1 + 1e-9)
+    is_edge = _find_edges(is_empty)
     # a cell that became zero counts as bright as its neighbours
     padded = np.pad(values, ((0, 0), (1, 1)))
     fraction = np.maximum(values, np.minimum(padded[:, :-2], padded[:, 2:])) / values.max()
-    inner = deviation[(fraction > LIMITS[0][0]) & ~edge]
+    inner = deviations[(fraction > LIMITS[0][0]) & ~is_edge]
     scatter = (
         min(SCATTER_FACTOR * float(np.quantile(inner, 0.9)), MAX_LIMIT) if inner.size else MAX_LIMIT
     )
-    limit = np.full(values.shape, np.inf)
-    for min_fraction, allowed in LIMITS:
-        limit[(fraction >= min_fraction) & ~edge] = max(allowed, scatter)
-    limit[(fraction >= EDGE_MIN_FRACTION) & edge] = EDGE_LIMIT
-    return limit
+    limits = np.full(values.shape, np.inf)
+    for min_fraction, limit in LIMITS:
+        limits[(fraction >= min_fraction) & ~is_edge] = max(limit, scatter)
+    limits[(fraction >= EDGE_MIN_FRACTION) & is_edge] = EDGE_LIMIT
+    return limits
 
 
-def _at_edge(empty: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    edge = np.zeros_like(empty)
-    edge[:, 0] = edge[:, -1] = True
-    edge[:, 1:] |= empty[:, :-1]
-    edge[:, :-1] |= empty[:, 1:]
-    return edge
+def _find_edges(is_empty: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return whether each cell is at an end of the energy axis, or next to an empty cell."""
+    is_edge = np.zeros_like(is_empty)
+    is_edge[:, 0] = is_edge[:, -1] = True
+    is_edge[:, 1:] |= is_empty[:, :-1]
+    is_edge[:, :-1] |= is_empty[:, 1:]
+    return is_edge
 
 
-def _linear(values: Floats) -> Floats:
+def _linear_residuals(values: Floats) -> Floats:
     """Return the residuals of linear interpolation, and of linear extrapolation at the ends."""
     residuals = np.empty_like(values)
     residuals[:, 1:-1] = values[:, 1:-1] - (values[:, :-2] + values[:, 2:]) / 2
@@ -122,9 +122,9 @@ def _linear(values: Floats) -> Floats:
     return residuals
 
 
-def _cubic(values: Floats) -> Floats:
+def _cubic_residuals(values: Floats) -> Floats:
     """Return the residuals of cubic interpolation between two values on each side."""
-    residuals = _linear(values)
+    residuals = _linear_residuals(values)
     adjacent, second = values[:, 1:-3] + values[:, 3:-1], values[:, :-4] + values[:, 4:]
     residuals[:, 2:-2] = values[:, 2:-2] - (4 * adjacent - second) / 6
     return residuals

@@ -39,7 +39,7 @@ class ResponseLayout:
 
     @property
     def columns(self) -> dict[str, str]:
-        """All required columns, each with a unit of the expected physical type."""
+        """The required columns, each with a unit of the expected physical type."""
         edges = {f"{axis}_{end}": AXIS_UNITS[axis] for axis in self.axes for end in ("LO", "HI")}
         return {**edges, **self.cubes}
 
@@ -189,13 +189,14 @@ def _describe_axis_fault(axis: str, low: Floats, high: Floats) -> str | None:
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
         return "has edges that are not finite"
     # offsets may be points without width, as in H.E.S.S. responses
-    points = axis == "THETA" and (low == high).all()
+    are_points = axis == "THETA" and (low == high).all()
     if (np.diff(low) <= 0).any() or (np.diff(high) <= 0).any():
         return "is not strictly increasing"
-    if not points and (high <= low).any():
-        return "has a bin without width"
-    if not points and (np.abs(low[1:] - high[:-1]) > GAP_TOLERANCE * np.abs(high - low)[:-1]).any():
-        return "has a gap or an overlap between bins"
+    if not are_points:
+        if (high <= low).any():
+            return "has a bin without width"
+        if (np.abs(low[1:] - high[:-1]) > GAP_TOLERANCE * np.abs(high - low)[:-1]).any():
+            return "has a gap or an overlap between bins"
     if axis == "ENERG" and low[0] < 0:
         return "has a negative energy"
     if axis in OFFSETS and not OFFSET_RANGE[0] <= high[-1] <= OFFSET_RANGE[1]:

@@ -1,4 +1,4 @@
-"""Checks of a background: no outlying cell, no empty half, and a plausible event rate."""
+"""Checks of a background for outlying cells, unequal halves and implausible event rates."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from skyred.inspection.records import Finding
 from skyred.inspection.run_hdu import RunHdu
 from skyred.inspection.tables import Floats
 
-# in real backgrounds no cell exceeds 1.17 times the largest of its neighbours, or is below 1 / 1.08
-# times the smallest; a cell is tested only if it, or its neighbours, exceed the given fraction of
-# the largest value at its energy
+# in real backgrounds no cell exceeds 1.17 times its largest neighbour, or is below 1 / 1.08 times
+# its smallest neighbour; a cell is tested only if the cell, or its neighbours, exceed the given
+# fraction of the largest value at the same energy
 HIGH_RATIO, HIGH_MIN_FRACTION = 1.4, 0.01
 LOW_RATIO, LOW_MIN_FRACTION = 0.7, 0.1
-# the backgrounds of the H.E.S.S. runs predict 0.46 to 0.97 times the observed number of events,
-# those of the simulated runs 1.55 times; the limit widens with the Poisson error of few events
+# the predicted number of events is 0.46 to 0.97 times the observed number in H.E.S.S. runs, and
+# 1.55 times the observed number in simulated runs; the limit includes the Poisson error
 MAX_RATE_RATIO, N_SIGMA = 3.5, 3.0
 # one half of the camera has at most 1.14 times the rate of the other in H.E.S.S. runs
 MAX_HALVES_RATIO = 1.5

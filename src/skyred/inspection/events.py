@@ -1,4 +1,4 @@
-"""Checks of an event list: finite values in range, and no duplicated events."""
+"""Checks of an event list for values that are not finite or out of range, and for duplicates."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from skyred.inspection.run_hdu import RunHdu
 from skyred.inspection.tables import Floats
 
 COLUMNS = {"TIME": "s", "RA": "deg", "DEC": "deg", "ENERGY": "TeV"}
-# all files of MAGIC 2013 have RA + 360 deg, those of CTA 1DC negative RA: gammapy reads both
+# the files of MAGIC 2013 have RA + 360 deg, those of CTA 1DC negative RA; gammapy reads both
 RA_RANGE = (-360.0, 720.0)  # deg
 # the median direction of the events of real runs lies within 0.45 deg of the pointing
 MAX_DISTANCE = 3.0  # deg
-# more events than this number and this fraction are a fault; in real runs no two events have the
+# largest number and fraction of events with the same position; in real runs, no two events have the
 # same position
 MAX_SAME_POSITION, MAX_SAME_POSITION_FRACTION = 10, 0.01
-# or the same position and energy; the same energy (float32) occurs for pairs or 0.04 % of events
+# number and fraction of events with the same position and energy that are a fault
 MIN_DUPLICATES, MIN_DUPLICATE_FRACTION = 2, 0.001
+# largest number and fraction of events with the same energy; in real runs, single pairs of events
+# or 0.04 % of the events have the same energy, because it is in float32
 MAX_SAME_ENERGY, MAX_SAME_ENERGY_FRACTION = 10, 0.01
 
 
@@ -74,8 +76,8 @@ def _check_identifiers(events: RunHdu, time: Floats) -> Iterator[Finding]:
     if "EVENT_ID" not in events.table.names:
         return
     ids = events.table.column("EVENT_ID")
-    repeated = len(ids) - len(np.unique(ids))
-    if not repeated:
+    n_repeated_ids = len(ids) - len(np.unique(ids))
+    if not n_repeated_ids:
         return
     pairs = np.stack([ids, time])
     n_duplicates = len(ids) - np.unique(pairs, axis=1).shape[1]
@@ -83,14 +85,15 @@ def _check_identifiers(events: RunHdu, time: Floats) -> Iterator[Finding]:
         yield events.report(
             "events-repeated", f"{n_duplicates} events occur twice (same EVENT_ID and TIME)"
         )
-    if repeated > n_duplicates:
-        yield events.report("event-ids", f"has duplicated EVENT_IDs ({repeated - n_duplicates})")
+    if n_repeated_ids > n_duplicates:
+        number = n_repeated_ids - n_duplicates
+        yield events.report("event-ids", f"has duplicated EVENT_IDs ({number})")
 
 
 def _check_positions(events: RunHdu, ra: Floats, dec: Floats) -> Iterator[Finding]:
-    repeated, _ = _repeated_values(ra)
-    candidates = np.isin(ra, repeated)
-    _, counts = np.unique(ra[candidates] + 1j * dec[candidates], return_counts=True)
+    repeated_ra, _ = _repeated_values(ra)
+    is_candidate = np.isin(ra, repeated_ra)
+    _, counts = np.unique(ra[is_candidate] + 1j * dec[is_candidate], return_counts=True)
     largest = int(counts.max(initial=1))
     if largest > max(MAX_SAME_POSITION, MAX_SAME_POSITION_FRACTION * len(ra)):
         yield events.report(
@@ -100,14 +103,14 @@ def _check_positions(events: RunHdu, ra: Floats, dec: Floats) -> Iterator[Findin
 
 def _check_duplicates(events: RunHdu, ra: Floats, dec: Floats, energy: Floats) -> Iterator[Finding]:
     """Check for energies that occur too often, and events with the same position and energy."""
-    repeated, counts = _repeated_values(energy)
+    repeated_energies, counts = _repeated_values(energy)
     largest = int(counts.max(initial=1))
     if largest > max(MAX_SAME_ENERGY, MAX_SAME_ENERGY_FRACTION * len(energy)):
         yield events.report(
             "events-same-energy", f"{largest} of {len(energy)} events have the same ENERGY"
         )
     # only a few events have the same energy, so comparing their positions is fast
-    candidates = np.stack([ra, dec, energy])[:, np.isin(energy, repeated)]
+    candidates = np.stack([ra, dec, energy])[:, np.isin(energy, repeated_energies)]
     n_duplicates = candidates.shape[1] - np.unique(candidates, axis=1).shape[1]
     if n_duplicates >= max(MIN_DUPLICATES, MIN_DUPLICATE_FRACTION * len(energy)):
         yield events.report(
@@ -117,10 +120,11 @@ def _check_duplicates(events: RunHdu, ra: Floats, dec: Floats, energy: Floats) -
 
 
 def _repeated_values(values: Floats) -> tuple[Floats, Floats]:
-    """Return the values that occur more than once, and how often each of them occurs."""
-    ordered = np.sort(values)
-    repeated, counts = np.unique(ordered[1:][ordered[1:] == ordered[:-1]], return_counts=True)
-    return repeated, counts.astype(float) + 1
+    """Return the values that occur more than once, and the number of times that each occurs."""
+    sorted_values = np.sort(values)
+    is_repeated = sorted_values[1:] == sorted_values[:-1]
+    repeated_values, counts = np.unique(sorted_values[1:][is_repeated], return_counts=True)
+    return repeated_values, counts.astype(float) + 1
 
 
 def check_direction(events: RunHdu) -> Iterator[Finding]:
@@ -136,14 +140,13 @@ def check_direction(events: RunHdu) -> Iterator[Finding]:
     Finding
         A fault if the events are too far from the pointing.
     """
-    ra, dec = events.values("RA", "deg"), events.values("DEC", "deg")
     lon, lat = events.number("RA_PNT"), events.number("DEC_PNT")
     if lon is None or lat is None or str(events.header.get("OBS_MODE", "")).upper() == "DRIFT":
         return
-    a, b = np.radians(ra), np.radians(dec)
-    direction = np.array([np.cos(b) * np.cos(a), np.cos(b) * np.sin(a), np.sin(b)])
-    # the median, not the mean: some showers are reconstructed up to 89 deg away
-    x, y, z = np.nanmedian(direction, axis=1)
+    ra, dec = np.radians(events.values("RA", "deg")), np.radians(events.values("DEC", "deg"))
+    directions = np.array([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
+    # the median, not the mean, because some showers are reconstructed up to 89 deg away
+    x, y, z = np.nanmedian(directions, axis=1)
     centre = float(np.degrees(np.arctan2(y, x))), float(np.degrees(np.arctan2(z, np.hypot(x, y))))
     if (distance := separation(lon, lat, *centre)) > MAX_DISTANCE:
         yield events.report(

@@ -13,7 +13,7 @@ from typing import Any
 
 from skyred.errors import FileError, format_value
 
-# gammapy evaluates this card with Python's eval(): anything but integers could run code
+# gammapy evaluates this card with Python's eval(), so other values than integers could run code
 SHAPE_CARD = "WCSSHAPE"
 SHAPE_PATTERN = re.compile(r"\(\s*\d{1,9}\s*(,\s*\d{1,9}\s*)*,?\s*\)", re.ASCII)
 # gammapy looks up the name among all functions of Python's module `operator`
@@ -25,15 +25,17 @@ _GZIP = b"\x1f\x8b"
 def check_regular_file(path: Path) -> None:
     """Check that a path is not a pipe, a device or a folder, before it is opened.
 
+    Reading from a pipe or a device could block, or never end.
+
     Parameters
     ----------
     path : Path
-        The file; a missing file is not a problem here.
+        The file; a missing file is not an error here.
 
     Raises
     ------
     FileError
-        If it exists, and is not a regular file: reading could block, or never end.
+        If the path exists and is not a regular file.
     """
     if path.exists() and not path.is_file():
         raise FileError(f"{path} is not a regular file, but a pipe, a device or a folder")
@@ -42,7 +44,7 @@ def check_regular_file(path: Path) -> None:
 def check_fits_file(path: Path) -> None:
     """Check a plain or compressed FITS file before gammapy reads it.
 
-    gammapy reads a truncated file as one with fewer maps, and evaluates one card of its headers.
+    gammapy reads a truncated file as a file with fewer maps, and evaluates one card of its headers.
 
     Parameters
     ----------
@@ -52,7 +54,8 @@ def check_fits_file(path: Path) -> None:
     Raises
     ------
     FileError
-        If it is not a FITS file, is truncated, or has a header that gammapy would run as code.
+        If the file is not a FITS file, is truncated, or has a header that gammapy would run as
+        code.
     """
     from astropy.io import fits
     from astropy.utils.exceptions import AstropyWarning
@@ -125,21 +128,21 @@ def _is_code(shape: str) -> bool:
 
 
 def check_models(data: Any, folder: Path | None = None) -> None:
-    """Check the files and operators in gammapy's dictionary of models.
+    """Check the files and operators in a dictionary of gammapy models.
 
-    Missing files are not checked: gammapy reports them.
+    Missing files are not checked, because gammapy reports them.
 
     Parameters
     ----------
     data : mapping, list or plain value
         The dictionary of models, or a part of it.
     folder : Path, optional
-        The folder of the file of the models, relative to which files are searched first.
+        The folder of the file of the models; files are searched relative to this folder first.
 
     Raises
     ------
     FileError
-        If something could run code, or a file is damaged.
+        If an operator could run code, or a file is damaged.
     """
     if isinstance(data, Mapping):
         if isinstance(name := data.get("filename"), str):
@@ -200,8 +203,8 @@ def _uncompressed_size(path: Path) -> int:
     with path.open("rb") as stream:
         if stream.read(2) != _GZIP:
             return path.stat().st_size
-    with gzip.open(path) as packed:
-        return sum(len(block) for block in iter(lambda: packed.read(_BLOCK), b""))
+    with gzip.open(path) as unpacked:
+        return sum(len(block) for block in iter(lambda: unpacked.read(_BLOCK), b""))
 
 
 def _shapes(header: Any) -> Iterator[str]:

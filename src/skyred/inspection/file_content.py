@@ -1,6 +1,6 @@
-"""The content of a file: its sha256, the verification of its bytes, and its HDUs.
+"""The content of a file, with its sha256, its HDUs, and the faults of its bytes.
 
-The file is read only once: gammapy uses the HDUs that are checked here.
+The file is read only once, because gammapy uses the HDUs that are checked here.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class FileContent:
     content : bytes
         The uncompressed bytes.
     hdus : mapping of str to HDU
-        The HDUs by name (upper case); of several HDUs with the same name, the first.
+        The HDUs by name (upper case); the first of several HDUs with the same name.
     findings : tuple of Finding
         The faults of the file, independent of the meaning of its content.
     """
@@ -68,7 +68,7 @@ class FileContent:
 def read_file(path: Path) -> FileContent:
     """Read a file and verify the CRC and length of gzip, the FITS structure and checksum cards.
 
-    Never raises for a faulty file: the faults are in `findings`.
+    No error is raised for a faulty file; the faults are in `findings`.
 
     Parameters
     ----------
@@ -81,35 +81,36 @@ def read_file(path: Path) -> FileContent:
         The content and the faults.
     """
     try:
-        stored = _read_bytes(path)
+        stored_bytes = _read_bytes(path)
     except OSError as error:
-        return FileContent(path, findings=_faults(path, [("", _read_error(error))]))
-    sha256 = hashlib.sha256(stored).hexdigest()
+        return FileContent(path, findings=_create_findings(path, [("", _describe_os_error(error))]))
+    sha256 = hashlib.sha256(stored_bytes).hexdigest()
     try:
-        content = gzip.decompress(stored) if stored.startswith(_GZIP) else stored
+        is_packed = stored_bytes.startswith(_GZIP)
+        content = gzip.decompress(stored_bytes) if is_packed else stored_bytes
     except (OSError, EOFError, zlib.error) as error:
         message = f"the gzip data are damaged: {_describe(error)}; copy or download it again"
-        return FileContent(path, sha256, findings=_faults(path, [("", message)]))
+        return FileContent(path, sha256, findings=_create_findings(path, [("", message)]))
     return _parse(path, sha256, content)
 
 
 def _parse(path: Path, sha256: str, content: bytes) -> FileContent:
     if not content.startswith(_FITS):
         message = "is not a FITS file" if content else "is empty"
-        return FileContent(path, sha256, findings=_faults(path, [("", message)]))
+        return FileContent(path, sha256, findings=_create_findings(path, [("", message)]))
     try:
-        opened = open_hdus(content)
-        findings = _faults(path, list(check_structure(opened, content)))
-        findings += _faults(path, list(_code_faults(opened)), "header-with-code")
+        hdus = open_hdus(content)
+        findings = _create_findings(path, list(check_structure(hdus, content)))
+        findings += _create_findings(path, list(_find_code(hdus)), "header-with-code")
     except Exception as error:  # astropy raises any exception for a damaged header
         message = f"cannot be read as FITS: {_describe(error)}"
-        return FileContent(path, sha256, findings=_faults(path, [("", message)]))
-    hdus = {hdu.name: hdu for hdu in reversed(opened)}
-    return FileContent(path, sha256, content, hdus, findings)
+        return FileContent(path, sha256, findings=_create_findings(path, [("", message)]))
+    hdus_by_name = {hdu.name: hdu for hdu in reversed(hdus)}
+    return FileContent(path, sha256, content, hdus_by_name, findings)
 
 
-def _code_faults(hdus: Any) -> Iterator[tuple[str, str]]:
-    # faults of the file as a whole: no option accepts such a file
+def _find_code(hdus: Any) -> Iterator[tuple[str, str]]:
+    # faults of the file as a whole, because no option accepts such a file
     for hdu in hdus:
         if code := find_code(hdu.header):
             yield "", f"{hdu.name} {describe_code(code)}"
@@ -121,13 +122,13 @@ def _read_bytes(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _faults(
+def _create_findings(
     path: Path, messages: list[tuple[str, str]], rule: str = "file-damaged"
 ) -> tuple[Finding, ...]:
     return tuple(Finding(message, rule, file=path, hdu=hdu) for hdu, message in messages)
 
 
-def _read_error(error: OSError) -> str:
+def _describe_os_error(error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
         return "the file is missing"
     return f"cannot be read: {error.strerror or error}"

@@ -38,7 +38,7 @@ FILE_RULES = (
         "hdu-of-another-run",
         "fault",
         "A response without OBS_ID is in the file of another run.",
-        f"Its flux would be that of another run's IRFs. {ALL}",
+        f"The flux would be computed with the IRFs of another run. {ALL}",
         FIX_INDEX,
     ),
     Rule(
@@ -58,9 +58,19 @@ FILE_RULES = (
     Rule(
         "index-path",
         "fault",
-        "A path in the index is outside the archive, or has a variable.",
-        "An index must not make skyred read any file of the user. CTA 1DC has $CALDB in its paths.",
-        "set allow_outside, or copy the files into the archive",
+        "A path in the index is outside the archive.",
+        "An index must not make skyred read any file of the user. IRFs may be outside, if their "
+        "path is relative and they are FITS files. If the index is in a folder `index`, as in CTA "
+        "1DC, the archive is the folder that contains it.",
+        "copy the file into the archive and correct the index, or set allow_outside: true "
+        "(skyred check ARCHIVE --allow-outside)",
+    ),
+    Rule(
+        "index-variable",
+        "fault",
+        "A path in the index contains a variable or ~.",
+        f"An index must not depend on the environment. {ALL}",
+        "replace the variable in the index by the path of the file",
     ),
     Rule(
         "index-shared-hdu",
@@ -72,9 +82,9 @@ FILE_RULES = (
     Rule(
         "index-repeated-hdu",
         "fault",
-        "The HDU index has two HDUs of one type for a run.",
-        f"gammapy uses one of them without notice. {ALL}",
-        FIX_INDEX,
+        "The HDU index has several HDUs of one type for a run.",
+        f"gammapy uses the first without notice. {ALL}",
+        "choose one with hdus (skyred check ARCHIVE --hdus HDU_NAME=...), or correct the index",
     ),
     Rule(
         "index-missing-hdu",
@@ -93,7 +103,7 @@ FILE_RULES = (
     Rule(
         "units",
         "fault",
-        "A column has no unit, or one of another physical type.",
+        "A column has no unit, or a unit of another physical type.",
         f"gammapy cannot read it. {ALL}",
         "correct TUNIT of the column",
     ),

@@ -1,4 +1,4 @@
-"""Checks of the header of the events: run identifier, pointing and durations."""
+"""Checks of the run identifier, the pointing and the durations in the header of the events."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECONDS_PER_DAY = 86400.0
 
 
 def check_obs_id(hdu: RunHdu, *, required: bool) -> Iterator[Finding]:
-    """Compare the run identifier in a header with that of the index.
+    """Compare the run identifier in a header with that in the index.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def check_obs_id(hdu: RunHdu, *, required: bool) -> Iterator[Finding]:
 
 
 def check_pointing(events: RunHdu, row: Mapping[str, Any]) -> Iterator[Finding]:
-    """Check the pointing in a header, and compare it with that of the index.
+    """Check the pointing in a header, and compare it with that in the index.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def check_pointing(events: RunHdu, row: Mapping[str, Any]) -> Iterator[Finding]:
     Yields
     ------
     Finding
-        A fault if the pointing is missing or differs.
+        A fault if the pointing is missing, or differs from the index.
     """
     if str(events.header.get("OBS_MODE", "")).upper() == "DRIFT":
         return  # the pointing is fixed in altitude and azimuth
@@ -166,7 +166,8 @@ def rounding_error(value: float) -> float:
     Returns
     -------
     float
-        Half the distance of two numbers of float32; 0 if the number has more digits than float32.
+        Half the distance between adjacent float32 numbers; 0 if the number has more digits than
+        float32.
     """
     mantissa, exponent = math.frexp(value)
     is_float32 = (mantissa * 2**_FLOAT32_DIGITS).is_integer()
@@ -174,7 +175,7 @@ def rounding_error(value: float) -> float:
 
 
 def check_count(events: RunHdu, row: Mapping[str, Any]) -> Iterator[Finding]:
-    """Compare the number of events with that of the index.
+    """Compare the number of events with that in the index.
 
     Parameters
     ----------
@@ -214,11 +215,11 @@ def separation(lon: float, lat: float, lon_0: float, lat_0: float) -> float:
     float
         The separation in deg.
     """
-    a, b, a_0, b_0 = (math.radians(angle) for angle in (lon, lat, lon_0, lat_0))
-    half = math.sin((b - b_0) / 2) ** 2 + math.cos(b) * math.cos(b_0) * (
-        math.sin((a - a_0) / 2) ** 2
+    lon, lat, lon_0, lat_0 = (math.radians(angle) for angle in (lon, lat, lon_0, lat_0))
+    haversine = math.sin((lat - lat_0) / 2) ** 2 + math.cos(lat) * math.cos(lat_0) * (
+        math.sin((lon - lon_0) / 2) ** 2
     )
-    return math.degrees(2 * math.asin(min(1.0, math.sqrt(half))))
+    return math.degrees(2 * math.asin(min(1.0, math.sqrt(haversine))))
 
 
 def _direction(values: Mapping[str, Any]) -> tuple[float, float] | None:

@@ -1,4 +1,4 @@
-"""The entries of an archive's index for each run, and the faults of the index."""
+"""The entries of each run in the index of an archive, and the faults of the index."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import attrs
 import numpy as np
 
 from skyred.errors import ArchiveError
+from skyred.inspection.hdu_choice import HduChoice, choose_hdus, strip_cells
+from skyred.inspection.indexed_paths import IndexedPaths
 from skyred.inspection.records import Finding, HduSource, RunInput
 from skyred.inspection.units import conversion_factor
-from skyred.io.checksums import read_checksums
 
 REQUIRED_KINDS = ("events", "gti")
 _TEXT_COLUMNS = ("HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME")
@@ -41,6 +42,7 @@ def list_run_inputs(
     *,
     allow_outside: bool = False,
     required: Collection[str] = REQUIRED_KINDS,
+    hdus: Mapping[str, Any] | None = None,
 ) -> list[RunInput]:
     """Return the input of the inspection for each run of an index.
 
@@ -54,24 +56,30 @@ def list_run_inputs(
         Whether files may be outside the folder of the archive.
     required : collection of str
         The required kinds of HDUs (HDU_TYPE) of a run.
+    hdus : mapping of str to object, optional
+        The choice between several HDUs of one type, as in `choose_hdus`.
 
     Returns
     -------
     list of RunInput
-        One for each row, in the same order. Files that must not be read are not among the sources.
-        If the HDU index is empty, because the data are stored elsewhere, there are no
-        sources.
+        The input for each row of the observation index, in the same order. Files that must not be
+        read are not among the sources. If the HDU index is empty, because the data are stored
+        elsewhere, there are no sources.
 
     Raises
     ------
     ArchiveError
-        If the HDU index has a missing column.
+        If a column of the HDU index is missing, or `hdus` does not match the index.
     """
     obs_ids = [int(obs_id) for obs_id in obs_table_rows["OBS_ID"]]
-    if len(hdu_table) == 0:
+    if len(hdu_table) == 0 and not hdus:
         return [RunInput(obs_id, ()) for obs_id in obs_ids]
-    locations = _FileLocations(Path(str(hdu_table.meta.get("BASE_DIR", ""))), allow_outside)
-    index = _Index(_rows_by_run(hdu_table), locations, required, Counter(obs_ids))
+    if len(hdu_table):
+        _check_columns(hdu_table)
+    choice = choose_hdus(hdu_table, hdus or {})
+    paths = IndexedPaths(Path(str(hdu_table.meta.get("BASE_DIR", ""))), allow_outside)
+    rows = _rows_by_run(hdu_table if choice.mask.all() else hdu_table[choice.mask])
+    index = _Index(rows, paths, required, Counter(obs_ids), choice)
     pairs = zip(obs_ids, _values(obs_table_rows), strict=True)
     return [index.run_input(obs_id, values) for obs_id, values in pairs]
 
@@ -82,19 +90,21 @@ class _Index:
     def __init__(
         self,
         rows: Mapping[int, list[_Row]],
-        locations: _FileLocations,
+        paths: IndexedPaths,
         required: Collection[str],
         obs_id_counts: Mapping[int, int],
+        choice: HduChoice,
     ) -> None:
         self.rows = rows
-        self.locations = locations
+        self.paths = paths
         self.required = required
         self.obs_id_counts = obs_id_counts
+        self.choice = choice
         self.shared = _shared_hdus(rows)
 
     def run_input(self, obs_id: int, values: Mapping[str, Any]) -> RunInput:
         rows = self.rows.get(obs_id, [])
-        findings = list(_check_rows(rows, self.required))
+        findings = [*self.choice.findings.get(obs_id, []), *_check_rows(rows, self.required)]
         if self.obs_id_counts[obs_id] > 1:
             findings.append(
                 Finding(
@@ -104,26 +114,29 @@ class _Index:
             )
         sources = []
         for row in rows:
-            path, message = self.locations.resolve(row)
-            if path is None:
-                findings.append(
-                    Finding(message, "index-path", file=Path(row.folder) / row.file, hdu=row.hdu)
-                )
+            path = self.paths.resolve(row.kind, row.folder, row.file)
+            if isinstance(path, Finding):
+                findings.append(attrs.evolve(path, hdu=row.hdu))
                 continue
             sources.append(HduSource(row.kind, row.hdu_class, path, row.hdu))
             if (other_run := _other_run(self.shared, obs_id, row)) is not None:
                 message = f"the index also assigns this HDU ({row.kind}) to run {other_run}"
                 findings.append(Finding(message, "index-shared-hdu", file=path, hdu=row.hdu))
-        with_run = tuple(attrs.evolve(finding, obs_id=obs_id) for finding in findings)
-        paths = {source.path for source in sources} & self.locations.sums.keys()
-        sums = {path: self.locations.sums[path] for path in paths}
-        return RunInput(obs_id, tuple(sources), values, with_run, sums)
+        findings_with_run = tuple(attrs.evolve(finding, obs_id=obs_id) for finding in findings)
+        files_with_sum = {source.path for source in sources} & self.paths.sums.keys()
+        sums = {path: self.paths.sums[path] for path in files_with_sum}
+        if obs_id in self.choice.partial_events:  # the index has the number of all events
+            values = {name: value for name, value in values.items() if name != "EVENT_COUNT"}
+        return RunInput(obs_id, tuple(sources), values, findings_with_run, sums)
+
+
+def _check_columns(hdu_table: Any) -> None:
+    if missing := {"OBS_ID", *_TEXT_COLUMNS} - set(hdu_table.colnames):
+        raise ArchiveError(f"the HDU index has no column {', '.join(sorted(missing))}")
 
 
 def _rows_by_run(hdu_table: Any) -> dict[int, list[_Row]]:
-    if missing := {"OBS_ID", *_TEXT_COLUMNS} - set(hdu_table.colnames):
-        raise ArchiveError(f"the HDU index has no column {', '.join(sorted(missing))}")
-    columns = [_strings(hdu_table[name]) for name in _TEXT_COLUMNS]
+    columns = [strip_cells(hdu_table[name]) for name in _TEXT_COLUMNS]
     columns[0], columns[1] = ([name.lower() for name in column] for column in columns[:2])
     rows: dict[int, list[_Row]] = {}
     for obs_id, *cells in zip(np.asarray(hdu_table["OBS_ID"]).tolist(), *columns, strict=True):
@@ -131,22 +144,11 @@ def _rows_by_run(hdu_table: Any) -> dict[int, list[_Row]]:
     return rows
 
 
-def _strings(column: Any) -> list[str]:
-    return [str(cell) for cell in np.char.strip(np.asarray(column).astype(str)).tolist()]
-
-
 def _check_rows(rows: list[_Row], required: Collection[str]) -> Iterator[Finding]:
-    kinds = Counter(row.kind for row in rows)
     if not rows:
         yield Finding("the HDU index has no rows for this run", "index-missing-hdu")
         return
-    for row in dict.fromkeys(rows):
-        if kinds[row.kind] > 1:
-            message = f"the index has {kinds[row.kind]} rows with HDU_TYPE {row.kind} for this run"
-            yield Finding(
-                message, "index-repeated-hdu", file=Path(row.folder) / row.file, hdu=row.hdu
-            )
-            kinds[row.kind] = 0
+    kinds = dict.fromkeys(row.kind for row in rows)
     missing = [kind for kind in required if kind not in kinds]
     if missing:
         present = ", ".join(kinds)
@@ -176,50 +178,19 @@ def _other_run(shared: Mapping[Any, list[int]], obs_id: int, row: _Row) -> int |
     return next((run for run in runs if run != obs_id), None)
 
 
-class _FileLocations:
-    """The paths of the files of an index, with each file resolved once."""
-
-    def __init__(self, base: Path, allow_outside: bool) -> None:
-        self.base = base.resolve()
-        self.allow_outside = allow_outside
-        self.sums = {self.base / name: digest for name, digest in read_checksums(base).items()}
-        self._resolved: dict[tuple[str, str], tuple[Path | None, str]] = {}
-
-    def resolve(self, row: _Row) -> tuple[Path | None, str]:
-        """Return the path of the file of a row; or None and the reason if it must not be read."""
-        if row.location not in self._resolved:
-            self._resolved[row.location] = self._resolve(Path(row.folder) / row.file)
-        return self._resolved[row.location]
-
-    def _resolve(self, relative: Path) -> tuple[Path | None, str]:
-        if "$" in str(relative) or str(relative).startswith("~"):
-            return None, "the path in the index contains a variable or ~, which is not expanded"
-        path = self.base / relative
-        if self.allow_outside:
-            return path, ""
-        if relative.is_absolute() or ".." in relative.parts:
-            return None, f"the path in the index is outside the archive {self.base}"
-        try:
-            in_archive = path.resolve().is_relative_to(self.base)
-        except (OSError, RuntimeError, ValueError):  # circular links, or a NUL in the name
-            in_archive = False
-        if not in_archive:
-            return None, f"the file is a link that points outside the archive {self.base}"
-        return path, ""
-
-
 def _values(table: Any) -> Iterator[dict[str, Any]]:
     """Yield the values of each row by column, in s and deg, with the reference time."""
-    columns = {name: _plain(table[name]) for name in table.colnames}
-    common = {key: table.meta[key] for key in _REFERENCE if key in (table.meta or {})}
+    columns = {name: _convert_column(table[name]) for name in table.colnames}
+    reference = {key: table.meta[key] for key in _REFERENCE if key in (table.meta or {})}
     for row in range(len(table)):
-        yield {**common, **{name: column[row] for name, column in columns.items()}}
+        yield {**reference, **{name: column[row] for name, column in columns.items()}}
 
 
-def _plain(column: Any) -> list[Any]:
+def _convert_column(column: Any) -> list[Any]:
+    """Return the values of a column in plain Python types; times in s and angles in deg."""
     values = np.asarray(column)
     if values.dtype.kind not in "fiu":
-        return _strings(column) if values.dtype.kind in "SU" else list(values.tolist())
+        return strip_cells(column) if values.dtype.kind in "SU" else list(values.tolist())
     for unit in ("s", "deg"):
         scale = conversion_factor(str(getattr(column, "unit", None) or ""), unit)
         if scale not in (None, 1.0):

@@ -17,7 +17,8 @@ RELEVANT_FRACTION = 1e-3
 DISPERSION_TOLERANCE = 0.01
 # the PSF of H.E.S.S. is normalised to 0.4 %; a truncated PSF loses a little more
 PSF_TOLERANCE = 0.02
-# tolerance of the median integral: H.E.S.S. has 1 to 0.06 % in its PSF, to 1e-7 in its dispersion
+# tolerance of the median integral, which is 1 to 0.06 % in the PSF of H.E.S.S., and to 1e-7 in its
+# dispersion
 MEDIAN_TOLERANCE = 0.05
 # the integrals between these quantiles are equal to 1e-6 in normalised dispersions; those of CTA
 # 1DC are numbers of simulated events, and differ by factors above 30; gammapy normalises each cell
@@ -25,7 +26,7 @@ QUANTILES = (0.1, 0.9)
 # where the area is above this fraction of its maximum, the median of MIGRA is 0.70 to 1.27 in
 # single cells (H.E.S.S.), and its median over the cells is 0.84 to 1.01
 BRIGHT_FRACTION = 0.1
-# two of 118 cells of VERITAS, at the threshold, have 0.36 and 0.45
+# VERITAS has 0.36 and 0.45 in two of 118 cells, at the threshold
 MAX_MIGRATION, MAX_MEDIAN_MIGRATION = 2.0, 1.5
 MAX_MIGRATION_FRACTION = 0.1
 # the dispersion of CTA is zero where its area ends; the lost fraction of a flux (E-2) must be small
@@ -49,7 +50,7 @@ def check_dispersion(edisp: ResponseTable, area: ResponseTable) -> Iterator[Find
         A fault for each violation.
     """
     integral = np.einsum("tme,m->te", edisp.cube, edisp.widths("MIGRA"))
-    # CTA has sums of 1 instead of integrals: gammapy accepts both
+    # gammapy also accepts sums of 1 instead of integrals, as in CTA
     total = edisp.cube.sum(axis=1)
     fraction = _area_fraction(edisp, area)
     relevant = fraction > RELEVANT_FRACTION
@@ -74,7 +75,7 @@ def check_dispersion(edisp: ResponseTable, area: ResponseTable) -> Iterator[Find
 
 
 def check_psf(psf: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
-    """Check the integral or the parameters of the PSF_TOLERANCE, for each offset and energy.
+    """Check the integral or the parameters of the PSF, for each offset and energy.
 
     Parameters
     ----------
@@ -115,12 +116,12 @@ def _check_migration(edisp: ResponseTable, bright: npt.NDArray[np.bool_]) -> Ite
     """Check the median of MIGRA in the cells with the largest effective area."""
     if not bright.any():
         return
-    summed = (np.swapaxes(edisp.cube, 1, 2)[bright] * edisp.widths("MIGRA")).cumsum(axis=1)
-    medians = edisp.centers("MIGRA")[np.argmax(summed >= summed[:, -1:] / 2, axis=1)]
-    typical = float(np.median(medians))
-    if not 1 / MAX_MEDIAN_MIGRATION <= typical <= MAX_MEDIAN_MIGRATION:
+    integrals = (np.swapaxes(edisp.cube, 1, 2)[bright] * edisp.widths("MIGRA")).cumsum(axis=1)
+    medians = edisp.centers("MIGRA")[np.argmax(integrals >= integrals[:, -1:] / 2, axis=1)]
+    median = float(np.median(medians))
+    if not 1 / MAX_MEDIAN_MIGRATION <= median <= MAX_MEDIAN_MIGRATION:
         yield edisp.hdu.report(
-            "migration", f"the median of its MIGRA is {typical:.3g}; expected about 1"
+            "migration", f"the median of its MIGRA is {median:.3g}; expected about 1"
         )
     elif number := int(((medians < 1 / MAX_MIGRATION) | (medians > MAX_MIGRATION)).sum()):
         is_common = number > MAX_MIGRATION_FRACTION * len(medians)
@@ -133,10 +134,10 @@ def _check_migration(edisp: ResponseTable, bright: npt.NDArray[np.bool_]) -> Ite
 
 def _check_parameters(psf: ResponseTable, relevant: npt.NDArray[np.bool_]) -> Iterator[Finding]:
     """Check the parameters of a King profile or of three Gaussians."""
-    narrow = "SIGMA" if "SIGMA" in psf.cubes else "SIGMA_1"
-    if number := int((psf.cubes[narrow][relevant] <= 0).sum()):
+    width = "SIGMA" if "SIGMA" in psf.cubes else "SIGMA_1"
+    if number := int((psf.cubes[width][relevant] <= 0).sum()):
         yield psf.hdu.report(
-            "psf-parameters", f"{narrow} is not above 0 in {number} cells with effective area"
+            "psf-parameters", f"{width} is not above 0 in {number} cells with effective area"
         )
     for name, cube in psf.cubes.items():
         if name.startswith("SIGMA") and (np.abs(cube) > SIGMA_MAX).any():
@@ -152,7 +153,7 @@ def _check_parameters(psf: ResponseTable, relevant: npt.NDArray[np.bool_]) -> It
 
 
 def _is_uniform(integral: Floats) -> bool:
-    """Return whether most integrals are equal, unlike those of simulated counts in CTA 1DC."""
+    """Return whether most integrals are equal; in CTA 1DC they are numbers of simulated events."""
     low, high = np.quantile(integral, QUANTILES) if integral.size else (1.0, 1.0)
     return bool(high <= low * (1 + MEDIAN_TOLERANCE))
 
@@ -181,7 +182,7 @@ def _median(integral: Floats, relevant: npt.NDArray[np.bool_]) -> float:
 
 
 def _lost_flux(response: ResponseTable, fraction: Floats, empty: npt.NDArray[np.bool_]) -> float:
-    """Return the largest fraction of a flux in empty cells, over the offsets; 0 if negligible."""
+    """Return the fraction of a flux in empty cells at the worst offset; 0 if it is negligible."""
     energy = response.centers("ENERG")
     weight = fraction * response.widths("ENERG") * energy**-2
     lost_fraction = float(

@@ -20,7 +20,7 @@ class Finding:
     message : str
         A sentence with the actual and the expected value.
     rule : str
-        The name of the violated rule; "" for faults that are not of the inspection.
+        The name of the violated rule; "" for faults that the inspection did not find.
     obs_id : int, optional
         The identifier of the run.
     file : Path, optional
@@ -42,8 +42,13 @@ class Finding:
 
     @property
     def remedy(self) -> str:
-        """What to do about the finding."""
+        """Advice on the finding."""
         return RULES[self.rule].remedy if self.rule else ""
+
+    @property
+    def advice(self) -> str:
+        """The finding with what to do about it, and the rule."""
+        return f"{self}; {self.remedy} [{self.rule}]" if self.rule else str(self)
 
     def __str__(self) -> str:
         location = f"{self.file}[{self.hdu}]" if self.hdu else str(self.file or "")
@@ -87,7 +92,7 @@ class RunInput:
     findings : tuple of Finding
         The faults of the index: duplicated rows, files outside the archive.
     sums : mapping of Path to str
-        The sha256 of the files according to the archive's SHA256SUMS, if it has one.
+        The sha256 of the files in the SHA256SUMS of the archive, if there is one.
     """
 
     obs_id: int

@@ -17,6 +17,9 @@ EDGE_RATIO, UNIT_RATIO = 1.5, 30.0
 # the dispersion of CTA is non-zero up to 1.66 times the last energy with effective area, that of
 # other instruments up to less
 LAST_ENERGY_RATIO = 4.0
+# largest fraction of the counts of an E^-2 spectrum at energies that a dispersion does not have: 0
+# for H.E.S.S., MAGIC, VERITAS, FACT and CTA, whose area is zero there
+MAX_UNCOVERED = 0.01
 
 
 def check_agreement(response: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
@@ -37,6 +40,7 @@ def check_agreement(response: ResponseTable, area: ResponseTable) -> Iterator[Fi
     yield from _check_offsets(response, area)
     if response.hdu.kind in ("edisp", "psf"):
         yield from _check_energies(response, area)
+        yield from _check_coverage(response, area)
         yield from _check_last_energy(response, area)
 
 
@@ -82,6 +86,27 @@ def _report_edge(response: ResponseTable, ratio: float, message: str) -> Finding
     if ratio > UNIT_RATIO:
         return response.hdu.report("response-energies", f"{message}; check the units")
     return response.hdu.report("response-energy-range", message)
+
+
+def _check_coverage(response: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
+    """Check that a dispersion has all energies with effective area: gammapy extrapolates it."""
+    if "MATRIX" not in response.cubes:
+        return
+    first, last = float(response.low["ENERG"][0]), float(response.high["ENERG"][-1])
+    energy = area.centers("ENERG")
+    ratio = max(first / energy[-1], energy[0] / max(last, 1e-300))
+    if ratio > 1:  # no common energies: the units are wrong, which another rule reports
+        return
+    counts = np.clip(area.cube, 0, None) * area.widths("ENERG") / energy**2
+    outside = (energy < first) | (energy > last)
+    total = np.maximum(counts.sum(axis=-1), 1e-300)
+    uncovered = float(((counts * outside).sum(axis=-1) / total).max())
+    if uncovered > MAX_UNCOVERED:
+        yield response.hdu.report(
+            "dispersion-coverage",
+            f"its axis ENERG is {first:.3g} to {last:.3g} TeV, but {100 * uncovered:.2g} % of the "
+            "counts of an E^-2 spectrum are at other energies, that of the effective area",
+        )
 
 
 def _check_last_energy(response: ResponseTable, area: ResponseTable) -> Iterator[Finding]:

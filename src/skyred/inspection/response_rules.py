@@ -71,6 +71,14 @@ RESPONSE_RULES = (
         "choose an energy range inside of both",
     ),
     Rule(
+        "dispersion-coverage",
+        "fault",
+        "More than 1 % of the counts of a spectrum are at energies that the dispersion lacks.",
+        "gammapy extrapolates the dispersion: without its energies below 1 TeV, a H.E.S.S. run has "
+        f"58 % fewer predicted counts between 0.7 and 1.3 TeV. {ALL}",
+        REPRODUCE,
+    ),
+    Rule(
         "dispersion-integral",
         "warning",
         "The energy dispersion does not integrate to 1.",

@@ -1,4 +1,4 @@
-"""Checks of the values of responses by kind: finite, non-zero, and in range."""
+"""Checks that the values of responses are finite, non-zero and in range, by kind."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def check_response(response: ResponseTable, area: ResponseTable | None) -> Itera
     response : ResponseTable
         The response.
     area : ResponseTable, optional
-        The effective area of the same run: energy dispersion and PSF are tested where it is
-        non-zero.
+        The effective area of the same run. The energy dispersion and the PSF are tested where the
+        area is non-zero.
 
     Yields
     ------

@@ -22,9 +22,9 @@ class Rule:
     summary : str
         The condition that violates the rule.
     reason : str
-        Why it matters, and the evidence for the limit.
+        The reason for the rule, and the evidence for the limit.
     remedy : str
-        What to do about a violation.
+        Advice on a violation.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Inspection of a run: its files are read once, and all its HDUs are checked."""
+"""Inspection of a run, in which its files are read once and all HDUs are checked."""
 
 from __future__ import annotations
 
@@ -73,14 +73,14 @@ class InspectedRun:
 def inspect_run(run: RunInput, expected: Mapping[Path, str] | None = None) -> InspectedRun:
     """Read and check the files of a run.
 
-    Never raises for a faulty file: the faults are in the findings.
+    No error is raised for a faulty file; the faults are in the findings.
 
     Parameters
     ----------
     run : RunInput
         The entries of the run in the archive's index.
     expected : mapping of Path to str, optional
-        The previous sha256 of the files; a file that differs is a fault.
+        The previous sha256 of the files; a different sha256 is a fault.
 
     Returns
     -------
@@ -90,10 +90,10 @@ def inspect_run(run: RunInput, expected: Mapping[Path, str] | None = None) -> In
     files = {path: read_file(path) for path in run.files}
     inspection = _Inspection(run, files)
     findings = [*run.findings, *inspection.check_files(expected or {}), *inspection.check_hdus()]
-    with_run = (attrs.evolve(finding, obs_id=run.obs_id) for finding in findings)
+    findings_with_run = (attrs.evolve(finding, obs_id=run.obs_id) for finding in findings)
     return InspectedRun(
         run.obs_id,
-        tuple(dict.fromkeys(with_run)),
+        tuple(dict.fromkeys(findings_with_run)),
         {hdu.kind: files[hdu.path].hdus[hdu.name] for hdu in inspection.hdus},
         {path: file.sha256 for path, file in files.items() if file.sha256},
     )
@@ -121,11 +121,11 @@ class _Inspection:
     def __init__(self, run: RunInput, files: Mapping[Path, FileContent]) -> None:
         self.run = run
         self.files = files
-        damaged = {(f.path, finding.hdu) for f in files.values() for finding in f.findings}
-        self.hdus = tuple(self._hdu(source) for source in run.sources if self._exists(source))
+        damaged_hdus = {(f.path, finding.hdu) for f in files.values() for finding in f.findings}
+        self.hdus = tuple(self._read_hdu(source) for source in run.sources if self._exists(source))
         # the content of a damaged HDU is not checked
-        self.intact = [hdu for hdu in self.hdus if (hdu.path, hdu.name) not in damaged]
-        self.by_kind = {hdu.kind: hdu for hdu in self.intact}
+        self.intact_hdus = [hdu for hdu in self.hdus if (hdu.path, hdu.name) not in damaged_hdus]
+        self.hdus_by_kind = {hdu.kind: hdu for hdu in self.intact_hdus}
 
     def check_files(self, expected: Mapping[Path, str]) -> Iterator[Finding]:
         for path, file in self.files.items():
@@ -147,17 +147,17 @@ class _Inspection:
     def check_hdus(self) -> Iterator[Finding]:
         yield from self._check_events()
         responses: dict[str, ResponseTable] = {}
-        for hdu in self.intact:
+        for hdu in self.intact_hdus:
             if hdu.kind not in ("events", "gti", "pointing"):
-                yield from _run_check(hdu, self._read, hdu, responses)
+                yield from _run_check(hdu, self._read_response, hdu, responses)
         for kind, response in responses.items():
             area = responses.get("aeff")
-            yield from _run_check(self.by_kind[kind], check_response, response, area)
+            yield from _run_check(self.hdus_by_kind[kind], check_response, response, area)
             if area is not None and kind != "aeff":
-                yield from _run_check(self.by_kind[kind], check_agreement, response, area)
+                yield from _run_check(self.hdus_by_kind[kind], check_agreement, response, area)
         yield from self._check_events_against_responses(responses)
 
-    def _read(self, hdu: RunHdu, responses: dict[str, ResponseTable]) -> Iterator[Finding]:
+    def _read_response(self, hdu: RunHdu, responses: dict[str, ResponseTable]) -> Iterator[Finding]:
         yield from check_obs_id(hdu, required=False)
         response, findings = read_response(hdu)
         yield from findings
@@ -165,7 +165,7 @@ class _Inspection:
             responses[hdu.kind] = response
 
     def _check_events(self) -> Iterator[Finding]:
-        events, gti = self.by_kind.get("events"), self.by_kind.get("gti")
+        events, gti = self.hdus_by_kind.get("events"), self.hdus_by_kind.get("gti")
         row = self.run.row
         gti_findings: list[Finding] = []
         if gti is not None:
@@ -192,7 +192,7 @@ class _Inspection:
     def _check_events_against_responses(
         self, responses: Mapping[str, ResponseTable]
     ) -> Iterator[Finding]:
-        events = self.by_kind.get("events")
+        events = self.hdus_by_kind.get("events")
         if events is None or not self._is_readable(events):
             return
         if "aeff" in responses:
@@ -208,7 +208,7 @@ class _Inspection:
         for source in self.run.sources:
             hdus = self.files[source.path].hdus
             if source.kind in ("events", "gti") or "EVENTS" not in hdus or source.path in own_files:
-                continue  # the OBS_ID of the run's own events is checked separately
+                continue  # the OBS_ID of the events of this run is checked separately
             run_of_file = as_number(hdus["EVENTS"].header.get("OBS_ID"))
             if run_of_file is not None and run_of_file != self.run.obs_id:
                 message = (
@@ -222,7 +222,7 @@ class _Inspection:
         hdu = self.files[source.path].hdus.get(source.name.upper())
         return hdu is not None and "TFIELDS" in hdu.header
 
-    def _hdu(self, source: HduSource) -> RunHdu:
+    def _read_hdu(self, source: HduSource) -> RunHdu:
         name = source.name.upper()
         table = self.files[source.path].table(name)
         return RunHdu(self.run.obs_id, source.kind, source.hdu_class, source.path, name, table)
@@ -235,7 +235,7 @@ class _Inspection:
 def _run_check(
     hdu: RunHdu, check: Callable[P, Iterable[Finding]], *args: P.args, **kwargs: P.kwargs
 ) -> Iterator[Finding]:
-    """Run a check, and report any exception as a fault: a damaged header may contain anything."""
+    """Run a check, and report any exception as a fault, because a header may contain anything."""
     try:
         yield from list(check(*args, **kwargs))
     except Exception as error:

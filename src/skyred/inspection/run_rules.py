@@ -9,7 +9,7 @@ HEADER_RULES = (
         "obs-id",
         "fault",
         "OBS_ID is missing in the events, or differs from the index.",
-        f"It may be another run's file. {ALL}",
+        f"The file may be that of another run. {ALL}",
         FIX_INDEX,
     ),
     Rule(
@@ -76,7 +76,7 @@ HEADER_RULES = (
         "time-unit",
         "fault",
         "TIMEUNIT is neither s nor d, or contradicts the times.",
-        f"gammapy converts by it. {ALL}",
+        f"gammapy uses it to convert times. {ALL}",
         FIX_HEADER,
     ),
     Rule("time-range", "fault", "TSTART or TSTOP is missing, or not in order.", ALL, FIX_HEADER),
@@ -131,7 +131,7 @@ EVENT_RULES = (
         "events-repeated",
         "fault",
         "Events occur twice.",
-        f"They are counted twice. {ALL}",
+        f"gammapy counts them twice. {ALL}",
         COPY_AGAIN,
     ),
     Rule(

@@ -11,11 +11,11 @@ import numpy as np
 from astropy.io import fits
 
 BLOCK = 2880
-_ONES = 0xFFFFFFFF
+_ALL_BITS = 0xFFFFFFFF
 
 
 def open_hdus(content: bytes) -> fits.HDUList:
-    """Open a FITS file in memory without astropy's warnings; `check_structure` replaces them.
+    """Open a FITS file in memory without the warnings of astropy, which `check_structure` replaces.
 
     Parameters
     ----------
@@ -77,16 +77,17 @@ def _describe_checksum_fault(
 ) -> str | None:
     """Check the cards CHECKSUM and DATASUM, if present (FITS standard 4.0, section 4.4.2.7)."""
     end = layout["datLoc"] + layout["datSpan"]
-    if "DATASUM" in header and _sum(content[layout["datLoc"] : end]) != int(header["DATASUM"]):
+    data, hdu = content[layout["datLoc"] : end], content[layout["hdrLoc"] : end]
+    if "DATASUM" in header and _compute_sum(data) != int(header["DATASUM"]):
         return "the checksum of its data differs from DATASUM"
-    if "CHECKSUM" in header and _sum(content[layout["hdrLoc"] : end]) not in (0, _ONES):
+    if "CHECKSUM" in header and _compute_sum(hdu) not in (0, _ALL_BITS):
         return "its checksum differs from CHECKSUM"
     return None
 
 
-def _sum(content: bytes) -> int:
+def _compute_sum(content: bytes) -> int:
     """Return the sum of 32-bit words in ones' complement."""
     total = int(np.frombuffer(content, ">u4").sum(dtype=np.uint64))
-    while total > _ONES:
-        total = (total & _ONES) + (total >> 32)
+    while total > _ALL_BITS:
+        total = (total & _ALL_BITS) + (total >> 32)
     return total

@@ -11,7 +11,7 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-# names that gammapy reads as well: CTA 1DC has both
+# other names that gammapy reads too, and that CTA 1DC has
 ALIASES = {"ETRUE_LO": "ENERG_LO", "ETRUE_HI": "ENERG_HI", "BGD": "BKG"}
 Floats = npt.NDArray[np.float64]
 _FORMAT = re.compile(r"\s*(\d*)([LXBIJKEDCMAPQ])")

@@ -35,7 +35,7 @@ MAX_DAYS = 2.0
 
 
 def check_gti(gti: RunHdu) -> Iterator[Finding]:
-    """Check that good time intervals are finite, of positive length and without overlap.
+    """Check that good time intervals are finite, have positive lengths, and do not overlap.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ def check_times(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
     """Compare the times of events with the observation and the good time intervals.
 
     Good time intervals may be cut, for example because of clouds, while the events stay in the
-    file: the reduction leaves these events out. Events outside the observation are faulty.
+    file. The reduction leaves these events out. Events outside the observation are faulty.
 
     Parameters
     ----------
@@ -225,8 +225,8 @@ def find_outside(
 ) -> NDArray[np.bool_]:
     """Find the events outside good time intervals.
 
-    Where the good time begins or ends with the observation, a tolerance of 2 s covers rounded
-    times: real files have events up to 0.93 s after the end, which gammapy counts.
+    Where the good time begins or ends with the observation, a tolerance of 2 s allows for rounded
+    times. Real files have events up to 0.93 s after the end, which gammapy counts.
 
     Parameters
     ----------
@@ -253,7 +253,7 @@ def find_outside(
 
 
 def _ontime(events: RunHdu, row: Mapping[str, Any]) -> float | None:
-    """Return ONTIME, or LIVETIME / DEADC, from the header or else from the index, in s."""
+    """Return ONTIME, or LIVETIME / DEADC, in s, from the header if possible, or from the index."""
     for values in (events.header, row):
         ontime, livetime, deadc = (
             as_number(values.get(key)) for key in ("ONTIME", "LIVETIME", "DEADC")

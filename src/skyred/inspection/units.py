@@ -1,4 +1,4 @@
-"""Conversion of units in files to those of this package: TeV, s, deg, m2."""
+"""Conversion of units in files to the units of this package, TeV, s, deg and m2."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from functools import lru_cache
 
 # columns without TUNIT for which gammapy assumes the unit of GADF, or uses ratios only (SCALE)
 ASSUMED_UNITS = {"TIME": "s", "START": "s", "STOP": "s", "SCALE": "sr-1", "BKG": "s-1 MeV-1 sr-1"}
-# columns for which it does so also if astropy cannot parse TUNIT: CTA 1DC has 1/s/MeV/sr
+# columns for which gammapy assumes the unit also if astropy cannot parse TUNIT, as in CTA 1DC,
+# which has 1/s/MeV/sr
 ASSUMED_IF_INVALID = ("BKG",)
 # energies in files are multiples of eV; any other unit of energy contradicts the values
 _ENERGY_UNIT = "eV"
@@ -75,7 +76,7 @@ def conversion_factor(unit: str, target: str) -> float | None:
     Returns
     -------
     float or None
-        None if `unit` is not a unit, or has another physical type.
+        The factor; None if `unit` is not a unit, or has another physical type.
     """
     from astropy import units
 

@@ -45,8 +45,8 @@ def adapt_object(role: str, candidate: object, **options: Any) -> Component | No
     FieldError
         If an adapter supports the object, but the object cannot be used in a pipeline.
     """
-    for point in _adapters(role):
-        component: Component | None = point.load()(candidate, **options)
+    for entry_point in _adapters(role):
+        component: Component | None = entry_point.load()(candidate, **options)
         if component is not None:
             return component
     return None

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, ClassVar
 
-from skyred.errors import Problem
+from skyred.errors import Problem, nearest
 from skyred.fields import FrozenMapping, Location, nested_list, nested_mapping, nested_object
 from skyred.interfaces.component import Component, Fields, locations, value, walk
 from skyred.interfaces.data_entry import DataEntry, Reduction
+from skyred.interfaces.dataset_names import may_match
 from skyred.interfaces.estimator import Estimator
 from skyred.interfaces.fitter import Fitter
 from skyred.interfaces.model import Model
@@ -78,12 +79,12 @@ class Chain(Fields):
                 yield item
 
     def problems(self, earlier_problems: Iterable[Problem] = ()) -> list[Problem]:
-        """Check the pipeline and all its components; imports gammapy, reads no data.
+        """Check the pipeline and all its components, without reading data.
 
         Parameters
         ----------
         earlier_problems : iterable of Problem
-            Problems from building the pipeline, which left some fields unset.
+            Problems found when the pipeline was built, so that some of its fields are not set.
 
         Returns
         -------
@@ -94,19 +95,19 @@ class Chain(Fields):
         Raises
         ------
         Exception
-            The first exception that a check raised, if there is no problem that may have caused it.
+            The first exception raised by a check, if no problem was found that may have caused it.
         """
         problems = list(earlier_problems)
-        if special := list(self._special_files()):
-            return [*problems, *special]  # other checks would open them
+        if special_files := list(self._special_files()):
+            return [*problems, *special_files]  # other checks would open the files
         failure: Exception | None = None
         for path, check in self._checks():
-            earlier = [problem.path for problem in problems]
+            earlier_paths = [problem.path for problem in problems]
             try:
                 for problem in check():
-                    located = problem.with_prefix(*path)
-                    if not _is_follow_up(located, path, earlier):
-                        problems.append(located)
+                    prefixed_problem = problem.with_prefix(*path)
+                    if not _is_follow_up(prefixed_problem, path, earlier_paths):
+                        problems.append(prefixed_problem)
             except Exception as error:  # a check may raise anything if other fields are invalid
                 failure = failure or error
         if failure is not None and not problems:
@@ -118,12 +119,27 @@ class Chain(Fields):
         yield from (((), self._missing_files), ((), self._duplicate_datasets))
         yield from (((), self._duplicate_sources), ((), self._duplicate_estimates))
         yield (), self._fit_without_model
+        yield (), self._unknown_datasets
         for path, inner in walk(self):
             if inner is not self:
-                yield path, partial(inner.check, self)
+                yield path, partial(inner.check, self._used_by(path, inner))
+
+    def _used_by(self, path: Path, inner: Fields) -> Chain:
+        """Return the pipeline with only those data entries that an estimator may use."""
+        if path[0] != "estimate":
+            return self
+        estimators = [self.estimate[int(path[1])]]
+        if isinstance(inner, Estimator):
+            estimators.append(inner)
+        entries = {
+            name: entry
+            for name, entry in self.entries()
+            if all(_may_use(estimator, entry.name_pattern(name)) for estimator in estimators)
+        }
+        return self.evolve(data=entries) if entries and len(entries) < len(self.data) else self
 
     def iter_locations(self) -> Iterator[tuple[Path, Location]]:
-        """Yield all locations in the pipeline: archives, region files, model files, ...
+        """Yield all locations in the pipeline, such as archives, region files and model files.
 
         Yields
         ------
@@ -137,9 +153,9 @@ class Chain(Fields):
                 yield (*path, *field_path), location
 
     def _special_files(self) -> Iterator[Problem]:
-        """Yield a problem for each pipe, socket or device: reading could block, or never end."""
+        """Yield a problem for each pipe, socket or device, because reading it may never end."""
         for path, location in self.iter_locations():
-            if location.unset() or not location.is_path():
+            if location.unset_variables() or not location.is_path():
                 continue
             for match in location.matches():
                 if not match.is_file() and not match.is_dir():
@@ -150,14 +166,14 @@ class Chain(Fields):
 
     def _missing_files(self) -> Iterator[Problem]:
         for path, location in self.iter_locations():
-            unset = location.unset()
-            for name in unset:
+            unset_variables = location.unset_variables()
+            for name in unset_variables:
                 yield Problem(
                     path,
                     f"the environment variable {name} is not set",
                     f"set it (export {name}=...), or write the full path",
                 )
-            if not unset and location.is_path() and not location.matches():
+            if not unset_variables and location.is_path() and not location.matches():
                 yield Problem(path, f"no such file or folder: {location}", "check the path")
 
     def _duplicate_datasets(self) -> Iterator[Problem]:
@@ -171,6 +187,21 @@ class Chain(Fields):
                 )
                 yield Problem(("data", entry), message, "choose another name")
             entries_by_name[name] = entry
+
+    def _unknown_datasets(self) -> Iterator[Problem]:
+        """Yield a problem for each name in an estimator that no dataset can have."""
+        expected = [entry.name_pattern(name) for name, entry in self.entries()]
+        for path, inner in walk(self):
+            if path[:1] != ("estimate",) or not isinstance(inner, Estimator):
+                continue
+            for index, pattern in enumerate(inner.datasets):
+                if not any(may_match(name, pattern) for name in expected):
+                    yield Problem(
+                        (*path, "datasets", index),
+                        f"no dataset is named {pattern!r}",
+                        f"available: {', '.join(expected)}",
+                        nearest(pattern, expected),
+                    )
 
     def _duplicate_sources(self) -> Iterator[Problem]:
         names = set[str]()
@@ -197,9 +228,15 @@ class Chain(Fields):
             yield Problem(("fit",), "there is nothing to fit", "add a model, or remove fit")
 
 
-def _is_follow_up(problem: Problem, path: Path, earlier: Iterable[Path]) -> bool:
+def _may_use(estimator: Estimator, expected: str) -> bool:
+    """Return whether an estimator may use datasets of an expected name, or pattern of names."""
+    patterns = estimator.datasets
+    return not patterns or any(may_match(expected, pattern) for pattern in patterns)
+
+
+def _is_follow_up(problem: Problem, path: Path, earlier_paths: Iterable[Path]) -> bool:
     """Return whether the field of a problem, or an item in it, has an earlier problem."""
     field_path = problem.path
     return len(field_path) > len(path) > 0 and any(
-        earlier_path[: len(field_path)] == field_path for earlier_path in earlier
+        earlier_path[: len(field_path)] == field_path for earlier_path in earlier_paths
     )

@@ -47,7 +47,7 @@ _KIND = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 class Fields:
-    """Base class of objects with declared fields: it derives key, digest and YAML from them.
+    """Base class of objects with declared fields; derives key, digest and YAML from the fields.
 
     Parameters
     ----------
@@ -55,9 +55,10 @@ class Fields:
         The values of the fields.
     """
 
-    #: When the class was imported, in seconds since 1970: newer source code is not used.
+    #: Time of the import of the class, in seconds since 1970; later changes of its source code are
+    #: not in effect.
     declared_at: ClassVar[float] = 0.0
-    #: From old to current names of options: old ones work, with a warning, for one release.
+    #: From old to current names of options. Old names work, with a warning, for one release.
     old_names: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, **fields: Any) -> None:
@@ -65,31 +66,31 @@ class Fields:
 
     def __attrs_post_init__(self) -> None:
         for problem in self.validate():
-            located = problem.with_prefix(type(self).__name__)
-            raise FieldError(str(attrs.evolve(located, expected="")), problem.expected)
+            prefixed_problem = problem.with_prefix(type(self).__name__)
+            raise FieldError(str(attrs.evolve(prefixed_problem, expected="")), problem.expected)
 
     def validate(self) -> Iterable[Problem]:
         """Yield problems in the combination of fields, such as a minimum above the maximum.
 
         Called whenever an object is built, from Python or YAML, after each field was validated on
-        its own. It must be quick: it reads no files and imports neither gammapy nor regions.
+        its own. It must be quick: it must not read files, or import gammapy or regions.
 
         Returns
         -------
         iterable of Problem
-            One for each mistake, usually yielded. Its path starts at this object: ``("min",)`` is
-            its field `min`, ``()`` the object as a whole.
+            One for each mistake; most implementations yield them. The path of a problem starts at
+            this object: ``("min",)`` is its field `min`, ``()`` the object as a whole.
 
         Notes
         -----
-        An exception is an error in this method. It is ignored only if fields have problems of
-        their own: such fields are not set.
+        An exception raised by this method is treated as an error in the component. It is ignored
+        only if single fields are invalid, because those fields are not set.
         """
         return ()
 
     @classmethod
     def variant(cls, raw: Mapping[str, Any]) -> type[Fields]:
-        """Return the class to build from options: by default this class.
+        """Return the class to build from options, by default this class.
 
         Parameters
         ----------
@@ -116,8 +117,9 @@ class Fields:
         YAML, or, if it was built in Python, when it is passed to an `Orchestrator`. All components
         and value classes of a pipeline are checked; an engine is not part of a pipeline.
 
-        It may import gammapy, inside the method, and read files that options name, such as a
-        region file or a table of a model. It reads no event data and changes nothing.
+        The method may import gammapy, inside its body, and read files that the options refer to,
+        such as a region file or the table of a model. It must not read event data or change
+        anything.
 
         Parameters
         ----------
@@ -127,13 +129,14 @@ class Fields:
         Returns
         -------
         iterable of Problem
-            One for each mistake, usually yielded. Its path starts at this object, as in
-            `validate`. It is dropped if its field has a problem already, such as a missing file.
+            One for each mistake; most implementations yield them. The path of a problem starts at
+            this object, as in `validate`. A problem is dropped if its field already has another
+            problem, such as a missing file.
 
         Notes
         -----
-        An exception ends this check only. If the pipeline has any problem, the exception is
-        ignored, because other parts may be missing; otherwise it is raised.
+        If this method raises an exception, the other checks still run. The exception is ignored if
+        the pipeline has any problem, because other parts may be missing; otherwise it is raised.
         """
         return ()
 
@@ -235,7 +238,7 @@ class Component(Fields, ABC):
 
     role: ClassVar[str] = ""
     kind: ClassVar[str] = ""
-    #: Old names of the kind: they work in YAML, with a warning, for one release.
+    #: Old names of the kind. They work in YAML, with a warning, for one release.
     old_kinds: ClassVar[tuple[str, ...]] = ()
 
     def _identity(self) -> tuple[str, ...]:
@@ -273,7 +276,7 @@ class Component(Fields, ABC):
 
     @classmethod
     def adapt(cls, candidate: object) -> Component | None:
-        """Return another object as a component of this role.
+        """Convert another object to a component of this role.
 
         Parameters
         ----------
@@ -332,7 +335,8 @@ def value(cls: T) -> T:
     """Turn a class with declared fields into a frozen value class.
 
     Its objects are compared, hashed and written by their fields. The arguments of the constructor
-    have no types: type checkers would refuse values that options convert, such as ``"3 deg"``.
+    have no types, because type checkers would reject values that options convert, such as
+    ``"3 deg"``.
 
     Returns
     -------
@@ -363,12 +367,13 @@ def component(cls: T) -> T:
     Raises
     ------
     TypeError
-        If it is not a subclass of an interface, has no `kind` in kebab-case, has a field that is
-        not declared with `option`, `quantity`, ..., or a check with a name that is never called.
+        If the class is not a subclass of an interface, has no `kind` in kebab-case, has a field
+        that is not declared with `option`, `quantity`, ..., or defines `check` under an old name,
+        so that it would never be called.
     """
     if not (isinstance(cls, type) and issubclass(cls, Component) and cls.role):
         raise TypeError(f"{cls!r} is not a subclass of an interface such as skyred.Maker")
-    cls.old_kinds = vars(cls).get("old_kinds", ())  # not those of the class that it extends
+    cls.old_kinds = vars(cls).get("old_kinds", ())  # not inherited from the parent class
     if isinstance(cls.old_kinds, str):
         raise TypeError(
             f"{cls.__name__}.old_kinds is a string; expected a tuple: ({cls.old_kinds!r},)"
@@ -386,9 +391,9 @@ def _accept_old_names(cls: Any) -> None:
     init = cls.__init__
     if unknown := sorted(set(cls.old_names.values()) - set(specs(cls))):
         raise TypeError(f"{cls.__name__}.old_names refers to unknown options: {', '.join(unknown)}")
-    if present := sorted(set(cls.old_names) & set(specs(cls))):
+    if current_names := sorted(set(cls.old_names) & set(specs(cls))):
         raise TypeError(
-            f"{cls.__name__}.old_names has current options as keys: {', '.join(present)}; "
+            f"{cls.__name__}.old_names has current options as keys: {', '.join(current_names)}; "
             "expected old names as keys, and current names as values"
         )
 
@@ -419,7 +424,7 @@ def _check_field_declarations(cls: type) -> None:
 
 
 def _check_method_names(cls: type) -> None:
-    # earlier names of `check`: the author would expect them to be called
+    # old names of `check`, which the author of the class would expect to be called
     for name in ("check_deeply", "check_whole_deeply"):
         if hasattr(cls, name):
             raise TypeError(f"{cls.__name__}.{name} is never called; move it to check(pipeline)")
@@ -449,9 +454,9 @@ def walk(
         field_value = getattr(root, name, None)
         if spec.shape == "leaf" or field_value is None:
             continue
-        for step, item in _items(field_value):
+        for item_path, item in _items(field_value):
             if isinstance(item, Fields):
-                yield from walk(item, (*path, name, *step))
+                yield from walk(item, (*path, name, *item_path))
 
 
 def locations(fields: Fields) -> Iterator[tuple[tuple[str | int, ...], Location]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from skyred.errors import FieldError, Problem, warn_of_old_name
+from skyred.errors import FieldError, Problem, format_value, warn_of_old_name
 from skyred.fields import Location, nested_list, nested_object, option
 from skyred.interfaces.component import Fields, value
 from skyred.interfaces.fit_range import FitRange
@@ -57,6 +57,21 @@ class DataEntry(Fields):
             )
         return Reduction if "archive" in raw else ReducedData
 
+    def name_pattern(self, entry: str) -> str:
+        """Return a pattern that the names of all datasets match, as far as it is known beforehand.
+
+        Parameters
+        ----------
+        entry : str
+            The name of the data entry.
+
+        Returns
+        -------
+        str
+            The name of a single dataset, or a pattern with wildcards.
+        """
+        return "*"
+
 
 @value
 class ReducedData(DataEntry):
@@ -72,15 +87,30 @@ class ReducedData(DataEntry):
         "keep",
         choices=("keep", "entry"),
         doc="Names of the datasets: keep those in datasets.yaml and FITS files, or name all after "
-        "the entry (entry-1, entry-2, ...), as is always done if the files have no names.",
+        "the entry (entry-1, entry-2, ...), which is always done if the files contain no names.",
     )
     allow_outside: bool = option(
         False,
         doc="Whether files may refer to other files outside their folder.",
     )
     fit_range: FitRange | None = nested_object(
-        FitRange, None, doc="The bins that are fitted; all safe ones by default."
+        FitRange, None, doc="The bins that are fitted; by default all bins in the safe mask."
     )
+
+    def name_pattern(self, entry: str) -> str:
+        """Return a pattern for the names of the datasets.
+
+        Parameters
+        ----------
+        entry : str
+            The name of the data entry.
+
+        Returns
+        -------
+        str
+            ``{entry}-*`` if the datasets are named after the entry; otherwise ``*``.
+        """
+        return f"{entry}-*" if self.names == "entry" else "*"
 
     def validate(self) -> Iterable[Problem]:
         """Yield a problem if there are no files.
@@ -106,7 +136,15 @@ class Reduction(DataEntry):
     )
     allow_outside: bool = option(
         False,
-        doc="Whether the index of the archive may name files outside its folder.",
+        doc="Whether the index of the archive may name any files outside the archive, also events, "
+        "absolute paths and links; IRFs in FITS files with a relative path may always be outside.",
+    )
+    hdus: Mapping[str, Any] = option(
+        {},
+        type=dict,
+        doc="The choice between several HDUs of one type for a run, such as the IRFs of event "
+        "classes: a pattern of HDU_NAME by type (psf: PSF_B9), or a pattern of a column of the HDU "
+        "index for all types with several HDUs (EVENT_CLASS: 9). Patterns may contain * and ?.",
     )
     irfs: str | None = option(
         None,
@@ -123,7 +161,7 @@ class Reduction(DataEntry):
         Stacker, doc="How the datasets of the observations are combined."
     )
     fit_range: FitRange | None = nested_object(
-        FitRange, None, doc="The bins that are fitted; all safe ones by default."
+        FitRange, None, doc="The bins that are fitted; by default all bins in the safe mask."
     )
     on_fault: str = option(
         "fail",
@@ -144,8 +182,23 @@ class Reduction(DataEntry):
             return ReducedData(**fields)
         return super().__new__(cls)
 
+    def name_pattern(self, entry: str) -> str:
+        """Return a pattern for the names of the datasets.
+
+        Parameters
+        ----------
+        entry : str
+            The name of the data entry, used if the geometry has no name.
+
+        Returns
+        -------
+        str
+            The name of a single dataset, or a pattern with wildcards.
+        """
+        return self.stack.name_pattern(self.geometry.name or entry)
+
     def with_name(self, entry: str) -> Reduction:
-        """Return a copy that has a name for its datasets.
+        """Return a copy with a name for its datasets.
 
         Parameters
         ----------
@@ -171,6 +224,11 @@ class Reduction(DataEntry):
             yield Problem(("archive",), "is empty", "expected at least one location")
         if not self.make:
             yield Problem(("make",), "is empty", "expected at least one maker")
+        for key, pattern in self.hdus.items():
+            if isinstance(pattern, bool) or not isinstance(pattern, (str, int, float)):
+                yield Problem(
+                    ("hdus", key), f"is {format_value(pattern)}", "expected a string or a number"
+                )
         yield from self._fit_range_problems()
 
     def _fit_range_problems(self) -> Iterable[Problem]:

@@ -43,16 +43,16 @@ def cores() -> int:
     Returns
     -------
     int
-        The number of cores, which can be smaller than that of the machine.
+        The number of cores; it may be smaller than the number of cores of the machine.
     """
     try:
         return len(os.sched_getaffinity(0))
-    except AttributeError:  # no such call on macOS
+    except AttributeError:  # not available on macOS
         return os.cpu_count() or 1
 
 
 @contextmanager
-def interrupts_held() -> Iterator[None]:
+def block_interrupts() -> Iterator[None]:
     """Block interrupts (Ctrl-C) for processes and threads that are started in this context.
 
     An interrupt reaches every process of a terminal, but only the parent process should handle it.
@@ -65,8 +65,8 @@ def interrupts_held() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    original_mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, original_mask)

@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
+import functools
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from skyred.fields import Name, option
 from skyred.interfaces.adapting import adapt_object
-from skyred.interfaces.component import Component, value
+from skyred.interfaces.component import Component, value, write_component
+from skyred.interfaces.dataset_names import may_match, select_datasets
 from skyred.interfaces.product import Product
+from skyred.scripting import literal
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
 
     from skyred.interfaces.records import FitResult
+    from skyred.scripting import Script
+
+    Estimate = Callable[["Estimator", Datasets, FitResult | None], Product]
 
 
 @value
 class Estimator(Component):
-    """Derives a product, such as flux points, from fitted datasets."""
+    """Derives a product, such as flux points, from fitted datasets.
+
+    The option `datasets` is applied before `estimate` of a subclass is called, which receives only
+    the selected datasets.
+    """
 
     role: ClassVar[str] = "estimator"
     product: ClassVar[type[Product]]
     name: str | None = option(
         None, type=Name, doc="Name of the estimate in the results; by default the kind."
     )
+    datasets: tuple[str, ...] = option(
+        (),
+        type=str,
+        many=True,
+        doc="Names of the datasets to use (with wildcards); by default all.",
+    )
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "estimate" in vars(cls):
+            # here, and not in the orchestrator: estimators are also called directly
+            cls.estimate = _with_selected_datasets(cls.estimate)  # type: ignore[method-assign, assignment]
 
     @abstractmethod
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> Product:
@@ -50,7 +73,12 @@ class Estimator(Component):
 
     @classmethod
     def adapt(
-        cls, candidate: object, *, name: str | None = None, parameter: str | None = None
+        cls,
+        candidate: object,
+        *,
+        name: str | None = None,
+        parameter: str | None = None,
+        datasets: Sequence[str] = (),
     ) -> Component | None:
         """Return a gammapy estimator as a component.
 
@@ -63,6 +91,8 @@ class Estimator(Component):
         parameter : str, optional
             The parameter that it is run for, if its ``run`` needs one; by default it is run for
             each free parameter.
+        datasets : sequence of str, optional
+            The names of the datasets to use, with wildcards; by default all.
 
         Returns
         -------
@@ -74,4 +104,52 @@ class Estimator(Component):
         FieldError
             If its ``run`` takes other arguments.
         """
-        return adapt_object(cls.role, candidate, name=name, parameter=parameter)
+        return adapt_object(
+            cls.role, candidate, name=name, parameter=parameter, datasets=tuple(datasets)
+        )
+
+
+def _with_selected_datasets(estimate: Estimate) -> Estimate:
+    """Return the method `estimate` with a selection of the datasets before it."""
+
+    @functools.wraps(estimate)
+    def estimate_selected(self: Estimator, datasets: Datasets, fit: FitResult | None) -> Product:
+        return estimate(self, select_datasets(datasets, self.datasets), fit)
+
+    return estimate_selected
+
+
+def write_estimator(estimator: Estimator, script: Script) -> None:
+    """Write the code of an estimator into a script, preceded by the selection of its datasets.
+
+    Parameters
+    ----------
+    estimator : Estimator
+        The estimator.
+    script : Script
+        The script to write to.
+
+    Raises
+    ------
+    ExportError
+        If the estimator has no plain gammapy form.
+    """
+    if not estimator.datasets:
+        write_component(estimator, script)
+        return
+    script.use("fnmatch", "fnmatchcase")
+    condition = "any(fnmatchcase(dataset.name, pattern) for pattern in patterns)"
+    script.body.add(
+        f"patterns = {literal(estimator.datasets)}",
+        f"datasets = Datasets([dataset for dataset in datasets if {condition}])",
+    )
+    all_datasets = script.all_datasets
+    script.all_datasets = [
+        dataset
+        for dataset in all_datasets
+        if any(may_match(dataset.name, pattern) for pattern in estimator.datasets)
+    ]
+    try:
+        write_component(estimator, script)
+    finally:
+        script.all_datasets = all_datasets

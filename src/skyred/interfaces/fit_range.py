@@ -21,14 +21,14 @@ TOLERANCE = 1e-6  # relative: an edge of the axis may be given in another unit, 
 
 @value
 class FitRange(Fields):
-    """The bins that are fitted, within the safe mask: an energy range, a region of the sky."""
+    """The energy range and the region of the sky that are fitted, within the safe mask."""
 
     energy: u.Quantity | None = quantity(
         None,
         count=2,
         unit="TeV",
         min="0 TeV",
-        doc="Minimum and maximum reconstructed energy: bins that are entirely inside are fitted, "
+        doc="Minimum and maximum reconstructed energy. Bins that are entirely inside are fitted, "
         "and flux points with e_ref inside.",
     )
     region: Regions = regions((), doc="The region of the sky; the whole map if left out.")
@@ -80,7 +80,7 @@ class FitRange(Fields):
         Raises
         ------
         ModelError
-            If no bin is left, or there is a region and the dataset is not a map.
+            If no bin is left, or if there is a region and the dataset is not a map.
         """
         if dataset.tag == "FluxPointsDataset":
             mask, mask_safe = self._flux_points_mask(dataset), dataset.mask_safe

@@ -1,4 +1,4 @@
-"""Checks of the data entries of a maker and of their geometries."""
+"""Checks of the data entries that use a maker, and of their geometries."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from skyred.interfaces.maker import Maker
 
 
 def reductions_using(maker: Maker, pipeline: Chain) -> Iterator[tuple[str, Reduction]]:
-    """Yield the data entries that a maker is part of, with their names.
+    """Yield the data entries that use a maker, with their names.
 
     Parameters
     ----------
@@ -33,14 +33,14 @@ def reductions_using(maker: Maker, pipeline: Chain) -> Iterator[tuple[str, Reduc
             yield entry, reduction
 
 
-def geometry_problems(maker: Maker, needed: str, pipeline: Chain) -> Iterable[Problem]:
-    """Yield a problem for each geometry whose dataset type a maker does not support.
+def geometry_problems(maker: Maker, dataset_type: str, pipeline: Chain) -> Iterable[Problem]:
+    """Yield a problem for each geometry with a dataset type that a maker does not support.
 
     Parameters
     ----------
     maker : Maker
         The maker.
-    needed : {"map", "spectrum"}
+    dataset_type : {"map", "spectrum"}
         The type of dataset that the maker needs, as in `Geometry.dataset_type`.
     pipeline : Chain
         The pipeline.
@@ -54,11 +54,10 @@ def geometry_problems(maker: Maker, needed: str, pipeline: Chain) -> Iterable[Pr
         geometry = getattr(reduction, "geometry", None)
         if not isinstance(geometry, Geometry):
             continue  # the geometry could not be built
-        dataset_type = geometry.dataset_type
-        if dataset_type not in (None, needed):
+        if geometry.dataset_type not in (None, dataset_type):
             yield Problem(
                 (),
-                f"the maker {maker.kind!r} needs the geometry {needed!r}, "
+                f"the maker {maker.kind!r} needs the geometry {dataset_type!r}, "
                 f"but that of data.{entry} is {geometry.kind!r}",
                 "change the maker or the geometry",
             )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Maker(Component):
-    """Makes one component of the reduced dataset of an observation.
+    """Makes one part of the reduced dataset of an observation, such as its counts or its mask.
 
     Parameters
     ----------
@@ -26,11 +26,11 @@ class Maker(Component):
     """
 
     role: ClassVar[str] = "maker"
-    #: IRFs that this maker reads, by gammapy's names ("aeff", "edisp", "psf", "bkg"); None if they
-    #: are unknown, so that an observation must have all of them.
+    #: IRFs that this maker reads, by gammapy's names ("aeff", "edisp", "psf", "bkg"). If None, they
+    #: are unknown, and an observation must have all of them.
     needs: tuple[str, ...] | None = ()
-    #: Components of the dataset that this maker makes: "counts", "exposure", "edisp", "psf",
-    #: "background", "mask" or "off" (off counts); None if they are unknown, so that the order of
+    #: Parts of the dataset that this maker makes: "counts", "exposure", "edisp", "psf",
+    #: "background", "mask" or "off" (off counts). If None, they are unknown, and the order of
     #: makers is not checked.
     makes: tuple[str, ...] | None = None
     #: The name of the maker in gammapy's log messages: its kind.
@@ -43,7 +43,7 @@ class Maker(Component):
 
     @abstractmethod
     def make(self, dataset: Dataset, observation: Observation) -> Dataset:
-        """Make the component of the dataset.
+        """Make the part of the dataset.
 
         Parameters
         ----------
@@ -55,20 +55,20 @@ class Maker(Component):
         Returns
         -------
         Dataset
-            The dataset with this maker's component: `dataset` itself, or a new one.
+            The dataset with the part that this maker makes: `dataset` itself, or a new one.
 
         Raises
         ------
         SkipObservation
-            To skip the observation, with the reason.
+            If the observation must be skipped, with the reason.
         """
 
     @property
     def largest_offset(self) -> Quantity | None:
         """Largest offset from the pointing of events that are used; None without a limit.
 
-        The dataset of a run is not made larger than this. By default it is the option
-        ``offset_max``, if it is an angle, of a maker that makes the mask or has unknown `makes`.
+        It limits the size of the dataset of a run. By default it is the option ``offset_max``, if
+        that is an angle and the maker makes the mask or has unknown `makes`.
         """
         if self.makes is not None and "mask" not in self.makes:
             return None
@@ -80,13 +80,13 @@ class Maker(Component):
         """Prepare the maker with all observations, before any of them is reduced.
 
         Called once, in the parent process. The returned maker is sent to the workers and is part of
-        the cache key, so store the results in fields (`skyred.array` for many numbers).
+        the cache key. Therefore store results in fields (`skyred.array` for many numbers).
 
         Parameters
         ----------
         observations : iterable of Observation
-            The observations without faults, each read during iteration: do not keep references to
-            them. Those with a fault are not included, and fail when they are reduced.
+            The observations, each read during iteration: do not keep references to them.
+            Observations with faults are not included; they fail when they are reduced.
 
         Returns
         -------
@@ -111,7 +111,7 @@ class Maker(Component):
         Returns
         -------
         Dataset
-            The dataset with this maker's component.
+            The dataset with the part that this maker makes.
 
         Raises
         ------

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Model(Component):
-    """Builds gammapy models; the models of all components of `model:` are joined in their order.
+    """Builds gammapy models; the models of all components in `model:` are joined in that order.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ def _limits(value: Any) -> Vector | None:
 
 @attrs.frozen(eq=False, kw_only=True)
 class PixelGrid:
-    """The pixel grid of a source: the statistic is not differentiable on its lines.
+    """The pixel grid of a source; the fit statistic is not differentiable on its lines.
 
     The counts of a point source are distributed over the four pixels around it, so the likelihood
     is smooth only between the lines through pixel centres, at integer pixel coordinates.
@@ -47,16 +47,17 @@ class PixelGrid:
     related : array of int
         The indices of all free parameters of the source, its position included, shape (k,).
     to_pixels : callable
-        From a vector of all free parameters, shape (n,), to the pixel coordinates, shape (1,) or
-        (2,).
+        Function of a vector of all free parameters, shape (n,). Returns the pixel coordinates,
+        shape (1,) or (2,).
     to_sky : callable
-        The inverse, from pixel coordinates and a nearby vector to the position parameters.
+        The inverse: a function of pixel coordinates and a nearby vector. Returns the position
+        parameters.
     piecewise : bool
-        Whether the statistic is smooth between the lines, as for a point source. It is not for an
-        extended source of about the size of a pixel.
+        Whether the statistic is smooth between the lines, as for a point source. For an extended
+        source of about the size of a pixel it is not.
     small : bool
-        Whether the source is so small that its shape is affected by the pixels; for larger sources
-        only the position is.
+        Whether the source is so small that the pixels affect the statistic also along the
+        parameters of its shape, not only along those of its position.
     size : int, optional
         The index of the size of an extended source in the vector, if it is free.
     """
@@ -73,7 +74,7 @@ class PixelGrid:
 
 @attrs.frozen(eq=False, kw_only=True)
 class SharpSource:
-    """A source with sharp edges: along its parameters the statistic is not smooth.
+    """A source with sharp edges; the fit statistic is not smooth along its spatial parameters.
 
     Parameters
     ----------
@@ -86,7 +87,7 @@ class SharpSource:
     sizes : array of int
         The indices of spatial parameters that are lengths, not positions.
     related : array of int
-        The indices of all free parameters of the source, spatial ones included.
+        The indices of all free parameters of the source, spatial and spectral.
     """
 
     name: str
@@ -103,11 +104,11 @@ class Conditional:
     Parameters
     ----------
     stat : callable
-        From a vector of all parameters, shape (n,), in which the others have their fixed values, to
-        the fit statistic without priors.
+        Function of a vector of all parameters, shape (n,), in which the others have their fixed
+        values. Returns the fit statistic without priors.
     gradient_of, fisher_of : callable
-        From such a vector to the gradient, shape (k,), and the Fisher matrix, shape (k, k), of the
-        total with respect to these parameters.
+        Functions of the same vector. Return the gradient, shape (k,), and the Fisher matrix, shape
+        (k, k), of the total with respect to the k parameters.
     """
 
     stat: Callable[[Vector], float]
@@ -126,7 +127,7 @@ class Objective:
     start : array
         Starting values, shape (n,).
     stat : callable
-        From a vector of shape (n,) to the fit statistic, without priors.
+        Function of a vector of shape (n,). Returns the fit statistic, without priors.
     units : sequence of str, optional
         Units of the parameters, shape (n,).
     limits : array, optional
@@ -134,46 +135,47 @@ class Objective:
     steps : array, optional
         Estimates of the errors of the parameters, shape (n,), for fitters that need them.
     prior : callable, optional
-        From a vector to the contribution of the priors to the statistic.
+        Function of a vector. Returns the contribution of the priors to the statistic.
     quantiles : sequence, optional
         For each parameter the inverse cumulative distribution function of its prior, or None.
     prior_without_quantile : callable, optional
-        From a vector to the contribution of priors without a function in `quantiles`, such as
-        penalties. By default it is `prior` if there are no quantiles, and 0 otherwise.
+        Function of a vector. Returns the contribution of priors without a function in `quantiles`,
+        such as penalties. By default it is `prior` if there are no quantiles, and 0 otherwise.
     gradient_of, fisher_of : callable, optional
-        From a vector to the gradient, shape (n,), and the Fisher matrix, shape (n, n), of the
-        total.
+        Functions of a vector. Return the gradient, shape (n,), and the Fisher matrix, shape (n, n),
+        of the total.
     on_accept : callable, optional
-        Called with a `FitResult`, to write it back to the models.
+        Function of a `FitResult` that writes it back to the models.
     may_be_non_smooth : array of bool, optional
         Mask of the parameters along which the statistic may have non-differentiable points, shape
         (n,); by default all.
     blocks : sequence of array of int, optional
-        Blocks of indices of parameters; each parameter is in one block. Between parameters of
-        different blocks the Fisher matrix is the exact second derivative, as for sources with
-        counts that add up.
+        Blocks of indices of parameters; each parameter is in one block. For two parameters of
+        different blocks the Fisher matrix is the exact second derivative, as for parameters of
+        different sources, whose counts are added.
     factors : array of bool, optional
-        Mask of the parameters that are factors of predicted counts, shape (n,): amplitudes and
-        norms. Their logarithms are correlated with the other parameters of a spectrum.
+        Mask of the parameters that multiply predicted counts, shape (n,): amplitudes and norms.
+        Their logarithms are correlated with the other parameters of a spectrum.
     costly : array of bool, optional
         Mask of the parameters that are costly to change, shape (n,): those of the shape of
         extended sources.
     grids : sequence of PixelGrid, optional
         The known pixel grids on which the statistic is not differentiable.
     sharp : callable, optional
-        From a vector to the sources with sharp edges at it, a sequence of `SharpSource`.
+        Function of a vector. Returns the sources that have sharp edges for these parameters, a
+        sequence of `SharpSource`.
     refresh : callable, optional
-        From a vector to whether the IRFs were evaluated at new source positions. This may change
-        the statistic; a fitter calls it before it returns.
+        Function of a vector that evaluates the IRFs at its source positions. Returns whether they
+        have changed, which may change the statistic; a fitter calls it before it returns.
     relocate : callable, optional
-        From a vector to vectors in which one source is moved to the position of the largest excess
-        over the prediction, the best first; for sources that are not detected at their position.
+        Function of a vector. Returns vectors in which one source, not detected at its position, is
+        moved to the position of the largest excess over the prediction, the best vector first.
     condition : callable, optional
-        From indices of parameters, shape (k,), and a vector with the values of the others to the
-        `Conditional` of these parameters, which is faster than the objective.
+        Function of indices of parameters, shape (k,), and a vector with the values of the others.
+        Returns the `Conditional` of these parameters, which is faster than the objective.
     gradient_by : callable, optional
-        From indices of parameters, shape (k,), to a function from a vector to the gradient with
-        respect to these alone, shape (k,), which is faster than the full gradient.
+        Function of indices of parameters, shape (k,). Returns a function of a vector that returns
+        the gradient with respect to these parameters, shape (k,), faster than the full gradient.
     notes : sequence of str, optional
         Remarks that fitters copy to their results.
     """

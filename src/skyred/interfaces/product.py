@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @attrs.define(eq=False)
 class Product(ABC):
-    """The result of an estimator: it can be written, read, listed as a table and plotted.
+    """The result of an estimator, with methods to write, read, tabulate and plot it.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class Product(ABC):
         Returns
         -------
         dict of str to callable
-            From the suffix of the file name to a function that draws the plot and returns its axes.
+            Functions that draw a plot and return its axes, by the suffix of the file name.
         """
         return {"": self.plot}
 
@@ -116,7 +116,7 @@ def product_body(product: Product) -> Html:
     Returns
     -------
     Html
-        The table, or the error message if the product has none.
+        The table; the error message if the product cannot be converted to a table.
     """
     try:
         return data_table(product.table())

@@ -58,25 +58,25 @@ class Outcome:
     Parameters
     ----------
     entry : str
-        The `data:` entry that requested it.
+        The data entry that requested the observation.
     obs_id : int
         The identifier of the observation.
     status : {"reduced", "cached", "skipped", "failed"}
-        Whether it was reduced in this run, read from the cache, left out, or failed.
+        Whether the observation was reduced in this run, read from the cache, skipped, or failed.
     reason : str
-        The reason for skipping it, or the error message.
+        The reason for skipping the observation, or the error message.
     maker : str
-        The kind and owner of the maker that skipped it or failed.
+        The kind and owner of the maker that skipped the observation or failed.
     traceback : str
         The traceback of the error.
     notes : tuple of str
-        Warnings that were captured while it was reduced.
+        Warnings that were captured during the reduction.
     seconds : float
-        The time that its reduction took, in seconds.
+        The duration of the reduction, in seconds.
     counts : int
-        The number of counts inside its safe mask.
+        The number of counts inside the safe mask.
     background_norm : float
-        The fitted norm of its background; NaN if none was fitted.
+        The fitted norm of the background; NaN if none was fitted.
     """
 
     entry: str
@@ -127,14 +127,14 @@ class Run:
     digest : str
         The pipeline's digest ("" if it has none).
     folder : Path or None
-        The folder that the run is written to; before publication this is the staging folder.
+        The folder that the run is written to: the staging folder, until the run is published.
     steps : tuple of str
         The steps that will be executed.
     observations : int
         The number of observations that will be reduced; 0 until they are selected.
     replaced : tuple of str
-        Steps with a result that was replaced from Python: later results do not depend on `config`
-        alone.
+        Steps with a result that was replaced from Python, so that later results do not depend on
+        `config` alone.
     """
 
     config: str = ""
@@ -203,15 +203,15 @@ class FitResult:
     names, units : tuple of str
         Names and units of the free parameters, shape (n,).
     values, errors : array
-        Best values and their symmetric errors, in those units, shape (n,).
+        Best-fit values and their symmetric errors, in these units, shape (n,).
     covariance : array
         Covariance matrix, shape (n, n).
     stat : float
-        The fit statistic (-2 log L, with priors) at the best values.
+        The fit statistic (-2 log L, with priors) at the best-fit values.
     success : bool
         Whether the fit converged to a minimum with a valid covariance matrix.
     message : str
-        The message of the fitter; if `success` is false, the reason.
+        The message of the fitter; if `success` is False, the reason.
     nfev : int
         The number of calls of the objective and its derivatives.
     edm : float

@@ -31,7 +31,7 @@ class Stacker(Component):
     #: Whether all observations are stacked into one dataset, which does not keep their times.
     one_dataset: ClassVar[bool] = False
     chunk: int = option(
-        8, min=1, doc="How many consecutive observations are reduced and stacked as one task."
+        8, min=1, doc="Number of consecutive observations that are reduced and stacked as one task."
     )
 
     def prepare(self, table: ObservationTable) -> Stacker:
@@ -71,6 +71,21 @@ class Stacker(Component):
             If the observation cannot be stacked, with the reason.
         """
 
+    def name_pattern(self, name: str) -> str:
+        """Return a pattern that the names of all datasets match, as far as it is known beforehand.
+
+        Parameters
+        ----------
+        name : str
+            The name of the geometry.
+
+        Returns
+        -------
+        str
+            The name of the dataset, or a pattern with wildcards; by default ``*``, for any name.
+        """
+        return "*"
+
     def minimum_size(self, coverage_fractions: NDArray[np.float64]) -> float:
         """Return the minimum size of the result, in units of the size of the full geometry.
 
@@ -82,7 +97,7 @@ class Stacker(Component):
         Returns
         -------
         float
-            The size, without unit.
+            The size, dimensionless.
         """
         return 0.0
 

@@ -19,14 +19,14 @@ class _Collector(logging.Handler):
 
 @contextmanager
 def capture_warnings(logger: str = "gammapy") -> Iterator[list[str]]:
-    """Collect the warnings of a library's logger and of Python, without duplicates.
+    """Collect the warnings of a logger and of Python, without duplicates.
 
     The warnings are not shown as usual, since nobody would see them in a worker.
 
     Parameters
     ----------
     logger : str
-        The name of the library's logger.
+        The name of the logger.
 
     Yields
     ------
@@ -38,10 +38,12 @@ def capture_warnings(logger: str = "gammapy") -> Iterator[list[str]]:
     propagate, source.propagate = source.propagate, False
     source.addHandler(collector)
     try:
-        with warnings.catch_warnings(record=True) as caught:
+        with warnings.catch_warnings(record=True) as python_warnings:
             warnings.simplefilter("default")
             yield notes
-            notes += [f"{warning.category.__name__}: {warning.message}" for warning in caught]
+            notes += [
+                f"{warning.category.__name__}: {warning.message}" for warning in python_warnings
+            ]
     finally:
         source.removeHandler(collector)
         source.propagate = propagate

@@ -20,7 +20,7 @@ def write_checksums(folder: Path, names: Iterable[str]) -> None:
     names : iterable of str
         The files, relative to the folder.
     """
-    lines = (_format_line(name, _digest(folder / name)) for name in sorted(names))
+    lines = (_format_line(name, _compute_digest(folder / name)) for name in sorted(names))
     (folder / SUMS).write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
@@ -32,7 +32,7 @@ def find_damage(folder: Path, names: Iterable[str] | None = None) -> str | None:
     folder : Path
         The folder.
     names : iterable of str, optional
-        The files that must be listed, exactly; by default any.
+        The files that must be listed, and no others; by default any files.
 
     Returns
     -------
@@ -43,14 +43,14 @@ def find_damage(folder: Path, names: Iterable[str] | None = None) -> str | None:
         lines = (folder / SUMS).read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError):
         return f"{SUMS} cannot be read"
-    listed = dict(_parse_line(line) for line in lines if line)
-    if names is not None and listed.keys() != set(names):
+    digests = dict(_parse_line(line) for line in lines if line)
+    if names is not None and digests.keys() != set(names):
         return f"{SUMS} does not list the expected files"
-    for name, digest in listed.items():
+    for name, digest in digests.items():
         if not (folder / name).is_file():
             return f"{name} is missing"
         try:
-            if _digest(folder / name) != digest:
+            if _compute_digest(folder / name) != digest:
                 return f"{name} does not match {SUMS}: it was changed or damaged"
         except OSError:
             return f"{name} cannot be read"
@@ -88,10 +88,10 @@ def file_checksum(path: Path) -> str:
     Returns
     -------
     str
-        The sha256 in hexadecimal; "" if the file cannot be read.
+        The sha256 in hexadecimal; "" if the file cannot be read, or is not a regular file.
     """
     try:
-        return _digest(path)
+        return _compute_digest(path) if path.is_file() else ""  # reading from a pipe would block
     except OSError:
         return ""
 
@@ -113,6 +113,6 @@ def _parse_line(line: str) -> tuple[str, str]:
     return name, digest.removeprefix("\\")
 
 
-def _digest(path: Path) -> str:
+def _compute_digest(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

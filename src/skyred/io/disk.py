@@ -1,4 +1,4 @@
-"""The disk: failures, free space, and waiting until files are stored safely."""
+"""Failures and free space of a disk, and functions that wait until files are stored safely."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def sync_folder(folder: Path) -> None:
     Raises
     ------
     OSError
-        If it cannot be written: network file systems report that late.
+        If a file cannot be written, which network file systems may report only now.
     """
     for path in files_below(folder):
         sync(path)

@@ -26,12 +26,13 @@ def exchange(first: Path, second: Path) -> bool:
     Returns
     -------
     bool
-        False, and nothing is changed, if the system or the file system does not support it.
+        True if the folders were exchanged; False if the system or the file system does not support
+        an exchange, and nothing was changed.
 
     Raises
     ------
     OSError
-        If a folder does not exist, or may not be moved.
+        If a folder does not exist, or this process has no permission to move it.
     """
     if sys.platform != "linux":
         return False

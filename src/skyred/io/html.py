@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from astropy.table import Table
 
-# the colours are inherited, so that light and dark pages work; so does grey with alpha
+# colours are inherited and grey is transparent, so that light and dark pages are readable
 STYLE = """
 div.skyred{font-size:.9em;line-height:1.45;color:inherit}
 div.skyred table{border-collapse:collapse;margin:.2em 0 .6em;border:0;font-size:1em}
@@ -35,7 +35,7 @@ class Html(str):
 
 
 def escape(content: object) -> Html:
-    """Convert any content to HTML: HTML is returned unchanged, everything else is escaped.
+    """Convert any content to HTML; HTML is returned unchanged, everything else is escaped.
 
     Parameters
     ----------

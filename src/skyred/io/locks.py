@@ -1,4 +1,4 @@
-"""File locks that name their holder, released by the system when the holder dies."""
+"""File locks that contain the name of their holder, and end when the holder dies."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Lock:
     path : Path
         The lock file, which is deleted on release.
     descriptor : int
-        The open file: the lock lasts until it is closed.
-    sure : bool
-        Whether other processes are excluded: some network file systems do not support locks.
+        The open file; closing the file releases the lock.
+    exclusive : bool
+        Whether other processes are excluded; False on file systems that do not support locks.
     """
 
     path: Path
@@ -38,7 +38,8 @@ class Lock:
     def release(self) -> None:
         """Release the lock and delete its file."""
         with contextlib.suppress(OSError):
-            self.path.unlink()  # before closing: nobody may lock a file that is then deleted
+            # before closing, so that no process can lock a file that is then deleted
+            self.path.unlink()
         os.close(self.descriptor)
 
 
@@ -61,20 +62,20 @@ def acquire_lock(path: Path) -> Lock | None:
         If the file cannot be written.
     """
     while True:
-        # follow no symbolic link: another user could have pointed it to any file
+        # follow no symbolic link, because another user could have pointed it to any file
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         descriptor = os.open(path, flags, 0o666)
         try:
-            locked = _try_flock(descriptor)
-            if locked is False:
+            has_lock = _try_flock(descriptor)
+            if has_lock is False:
                 os.close(descriptor)
                 return None
             if _is_same_file(descriptor, path):
-                return _write_holder(Lock(path, descriptor, exclusive=locked is True))
+                return _write_holder(Lock(path, descriptor, exclusive=has_lock is True))
         except BaseException:
             os.close(descriptor)
             raise
-        os.close(descriptor)  # its holder released and deleted it after it was opened here
+        os.close(descriptor)  # another process deleted the file after it was opened here
 
 
 def holder(path: Path) -> str:

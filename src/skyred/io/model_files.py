@@ -20,7 +20,8 @@ RESTORED_ATTRIBUTES = ("frozen", "min", "max")
 def write_models(path: Path, models: Models) -> None:
     """Write models to YAML, with their covariance and templates as separate files next to it.
 
-    The files can be moved together. Link labels are numbered; gammapy's are random.
+    The files can be moved together. The labels of links are numbered, because those of gammapy are
+    random.
 
     Parameters
     ----------
@@ -68,7 +69,7 @@ def _templates_beside(path: Path, models: Models) -> Iterator[dict[str, str]]:
 
 
 def read_models(path: Path) -> Models:
-    """Read models with all attributes of their parameters as written.
+    """Read models, and restore all attributes of their parameters.
 
     gammapy restores only the values of the parameters of EBL absorption, and loses whether they are
     free, their limits, priors and links.
@@ -88,13 +89,13 @@ def read_models(path: Path) -> Models:
 
     models = Models.read(path)
     data = read_yaml(path, checksum=False)
-    linked: dict[str, Any] = {}
+    linked_parameters: dict[str, Any] = {}
     for model, model_data in zip(models, data["components"], strict=True):
         for submodel, submodel_data in _iter_submodels(model, model_data):
-            _restore(submodel, submodel_data.get("parameters", ()), linked)
+            _restore_parameters(submodel, submodel_data.get("parameters", ()), linked_parameters)
     for submodel in _iter_templates(models):  # gammapy keeps the relative name
         submodel.filename = str(path.parent.absolute() / submodel.filename)
-    if covariance := data.get("covariance"):  # again, since parameters were replaced
+    if covariance := data.get("covariance"):  # read again, because parameters were replaced
         covariance_path = path.parent / covariance
         _read_covariance(models, covariance_path if covariance_path.is_file() else Path(covariance))
     return models
@@ -103,11 +104,13 @@ def read_models(path: Path) -> Models:
 def _read_covariance(models: Models, path: Path) -> None:
     try:
         models.read_covariance(path.parent, path.name, format="ascii.fixed_width")
-    except ValueError as error:  # of other parameters, if a file was edited by hand
+    except ValueError as error:  # a file was edited by hand and has other parameters
         log.warning("ignored %s, which does not match its models: %s", path, error)
 
 
-def _restore(submodel: Any, parameter_data: Any, linked: dict[str, Any]) -> None:
+def _restore_parameters(
+    submodel: Any, parameter_data: Any, linked_parameters: dict[str, Any]
+) -> None:
     for entry in parameter_data:
         parameter = getattr(submodel, entry["name"])
         if submodel.tag[0] == "EBLAbsorptionNormSpectralModel":
@@ -117,8 +120,8 @@ def _restore(submodel: Any, parameter_data: Any, linked: dict[str, Any]) -> None
             parameter.prior = entry.get("prior")
         if (label := entry.get("link")) is None:
             continue
-        if linked.setdefault(label, parameter) is not parameter:
-            setattr(submodel, entry["name"], linked[label])
+        if linked_parameters.setdefault(label, parameter) is not parameter:
+            setattr(submodel, entry["name"], linked_parameters[label])
 
 
 def _iter_submodels(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 @contextmanager
-def published(folder: Path) -> Iterator[Path]:
+def create_folder(folder: Path) -> Iterator[Path]:
     """Yield a hidden folder that is renamed to the target at the end, or removed on error.
 
     Parameters
@@ -31,7 +31,7 @@ def published(folder: Path) -> Iterator[Path]:
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise FileExistsError(f"{folder} already exists; choose a new folder, or remove this one")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = _hidden(folder)
+    staging = _hidden_path(folder)
     staging.mkdir()  # with the mode of the umask, unlike tempfile
     try:
         yield staging
@@ -44,16 +44,16 @@ def published(folder: Path) -> Iterator[Path]:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder, which is renamed to a hidden name first.
+    """Remove a folder, after it is renamed to a hidden name.
 
     Parameters
     ----------
     folder : Path
         The folder.
     """
-    hidden = _hidden(folder)
-    folder.rename(hidden)
-    shutil.rmtree(hidden, ignore_errors=True)
+    hidden_path = _hidden_path(folder)
+    folder.rename(hidden_path)
+    shutil.rmtree(hidden_path, ignore_errors=True)
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -68,5 +68,5 @@ def remove_leftovers(folder: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _hidden(folder: Path) -> Path:
+def _hidden_path(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")

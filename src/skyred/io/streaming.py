@@ -1,4 +1,4 @@
-"""Streaming of work through an executor: in order, with bounded look-ahead and worker recovery."""
+"""Streaming of tasks through an executor, in order, with a limited look-ahead and recovery."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Workers:
     Parameters
     ----------
     open_executor : callable
-        Returns an executor: the `open` of an engine.
+        Returns an executor, as the method `open` of an engine.
     """
 
     def __init__(self, open_executor: Callable[[], Executor]) -> None:
@@ -49,21 +49,21 @@ class Workers:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
-        self._executor.__exit__(kind, error, trace)
+        self._executor.__exit__(exception_type, exception, traceback)
 
     def submit(self, work: Callable[..., R], /, *args: Any) -> Future[R]:
-        """Submit a task; if the workers are dead already, the future has the error.
+        """Submit a task; if the workers are already dead, the future has the error.
 
         Parameters
         ----------
         work : callable
             The function.
         *args : object
-            Its arguments.
+            The arguments of the function.
 
         Returns
         -------
@@ -85,7 +85,7 @@ class Workers:
         work : callable
             The function.
         *args : object
-            Its arguments.
+            The arguments of the function.
 
         Returns
         -------
@@ -95,7 +95,7 @@ class Workers:
         Raises
         ------
         concurrent.futures.BrokenExecutor, concurrent.futures.CancelledError
-            If the task is lost with its worker; new workers have been started.
+            If the task is lost with its worker; new workers have then been started.
         """
         try:
             return self.submit(work, *args).result()
@@ -109,12 +109,12 @@ class Workers:
         Returns
         -------
         bool
-            Whether there is a new executor.
+            Whether a new executor was opened.
 
         Raises
         ------
         EngineError
-            If the workers of the new executor die too, before any task.
+            If the workers of the new executor die before their first task.
         """
         try:
             self._executor.submit(_do_nothing).cancel()
@@ -140,15 +140,16 @@ def stream(
     items: Iterable[T],
     ahead: int = 4,
     recover: Callable[[T], R] | None = None,
-    finished: Callable[[T, R], None] | None = None,
+    on_result: Callable[[T, R], None] | None = None,
 ) -> Iterator[R]:
     """Yield ``work(item)`` for each item, in the order of the items.
 
-    At most `ahead` items are running or finished and not yet consumed, so memory does not grow with
-    their number. When the caller stops early, tasks that have not started are cancelled.
+    At most `ahead` tasks are running or have results that are not yet consumed, so memory does not
+    grow with the number of items. When the caller stops early, tasks that have not started are
+    cancelled.
 
-    The tasks that were running when a worker died are repeated: first together, then, if they are
-    lost a second time, one at a time. This identifies the item that kills its worker.
+    The tasks that were running when a worker died are repeated together, and one at a time if they
+    are lost again. This identifies the item that kills its worker.
 
     Parameters
     ----------
@@ -159,13 +160,13 @@ def stream(
     items : iterable
         The items, read only as far ahead as needed.
     ahead : int
-        The look-ahead, at least 1.
+        The number of items to submit ahead, at least 1.
     recover : callable, optional
         Called in this process with an item that killed its worker when it ran alone; returns the
-        result of the item. Without it, the error of the executor is raised.
-    finished : callable, optional
-        Called in this process with each item and its result as soon as that is known, possibly long
-        before it is yielded.
+        result of the item. By default, the error of the executor is raised.
+    on_result : callable, optional
+        Called in this process with each item and its result as soon as the result is known,
+        possibly long before it is yielded.
 
     Yields
     ------
@@ -178,15 +179,15 @@ def stream(
         If the workers cannot be started again.
     """
     remaining = iter(items)
-    streamed = _Stream(workers, work, recover, finished)
-    streamed.start(islice(remaining, max(ahead, 1)))
+    task_stream = _Stream(workers, work, recover, on_result)
+    task_stream.start(islice(remaining, max(ahead, 1)))
     try:
-        while streamed.pending:
-            result = streamed.next_result()
-            streamed.start(islice(remaining, 1))
+        while task_stream.pending:
+            result = task_stream.next_result()
+            task_stream.start(islice(remaining, 1))
             yield result
     finally:
-        for task in streamed.pending:
+        for task in task_stream.pending:
             task.future.cancel()
 
 
@@ -197,15 +198,15 @@ class _Task(Generic[T, R]):
     item: T
     future: Future[R]
     losses: int = 0
-    reported: bool = False
+    is_reported: bool = False
 
     @property
-    def succeeded(self) -> bool:
+    def has_result(self) -> bool:
         future = self.future
         return future.done() and not future.cancelled() and future.exception() is None
 
     @property
-    def lost(self) -> bool:
+    def is_lost(self) -> bool:
         if self.future.cancelled():
             return True
         return self.future.done() and isinstance(self.future.exception(), LOST_TASK_ERRORS)
@@ -218,40 +219,40 @@ class _Stream(Generic[T, R]):
     workers: Workers
     work: Callable[[T], R]
     recover: Callable[[T], R] | None
-    finished: Callable[[T, R], None] | None
+    on_result: Callable[[T, R], None] | None
     pending: deque[_Task[T, R]] = attrs.field(factory=deque)
 
     def start(self, items: Iterable[T]) -> None:
         for item in items:
             self.pending.append(_Task(item, self.workers.submit(self.work, item)))
-            self._report_finished()
+            self._report_results()
 
     def next_result(self) -> R:
         """Wait for the result of the first task; repeat tasks that are lost meanwhile."""
-        first = self.pending[0]
-        while not first.succeeded:
-            unfinished = [task.future for task in self.pending if not task.future.done()]
-            if not first.future.done():
-                wait(unfinished, timeout=POLL_INTERVAL, return_when=FIRST_COMPLETED)
-            elif first.lost:
-                self._repeat_lost()
+        first_task = self.pending[0]
+        while not first_task.has_result:
+            running = [task.future for task in self.pending if not task.future.done()]
+            if not first_task.future.done():
+                wait(running, timeout=POLL_INTERVAL, return_when=FIRST_COMPLETED)
+            elif first_task.is_lost:
+                self._repeat_lost_tasks()
             else:
                 break  # an error of the work itself
-            self._report_finished()
+            self._report_results()
         return self.pending.popleft().future.result()
 
-    def _report_finished(self) -> None:
+    def _report_results(self) -> None:
         for task in self.pending:
-            if self.finished is not None and not task.reported and task.succeeded:
-                task.reported = True
-                self.finished(task.item, task.future.result())
+            if self.on_result is not None and not task.is_reported and task.has_result:
+                task.is_reported = True
+                self.on_result(task.item, task.future.result())
 
-    def _repeat_lost(self) -> None:
-        restarted = self.workers.restart_if_broken()
-        lost_tasks = [task for task in self.pending if task.lost]
+    def _repeat_lost_tasks(self) -> None:
+        is_restarted = self.workers.restart_if_broken()
+        lost_tasks = [task for task in self.pending if task.is_lost]
         for task in lost_tasks:
             task.losses += 1
-        if restarted and all(task.losses == 1 for task in lost_tasks):
+        if is_restarted and all(task.losses == 1 for task in lost_tasks):
             for task in lost_tasks:  # any of them, or none, may have killed the worker
                 task.future = self.workers.submit(self.work, task.item)
         else:
@@ -260,16 +261,16 @@ class _Stream(Generic[T, R]):
 
     def _repeat_alone(self, task: _Task[T, R]) -> None:
         wait([task.future for task in self.pending if not task.future.done()])
-        done: Future[R] = Future()
+        future: Future[R] = Future()
         try:
-            done.set_result(self.workers.attempt(self.work, task.item))
+            future.set_result(self.workers.attempt(self.work, task.item))
         except LOST_TASK_ERRORS:
             if self.recover is None:
                 raise
-            done.set_result(self.recover(task.item))
-        except Exception as error:  # of the work itself: raised when the result of this item is due
-            done.set_exception(error)
-        task.future = done
+            future.set_result(self.recover(task.item))
+        except Exception as error:  # of the work itself; raised when the result of the item is due
+            future.set_exception(error)
+        task.future = future
 
 
 def _do_nothing() -> None:

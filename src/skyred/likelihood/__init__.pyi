@@ -1,4 +1,4 @@
-# The names of this package, and where each is from
+# The names that this package exports, and their modules
 from .api import (
     fit as fit,
     flux_points as flux_points,

@@ -1,4 +1,4 @@
-"""The functions for gammapy's datasets: fit, flux points, light curve and flux profile."""
+"""Functions for gammapy datasets: fit, flux points, light curve and flux profile."""
 
 from __future__ import annotations
 
@@ -40,36 +40,37 @@ def fit(
 ) -> FitResult:
     """Fit the models of gammapy datasets, as ``gammapy.modeling.Fit().run(datasets)`` does.
 
-    Afterwards the models have the best-fit values, their errors and covariance; errors that are
-    NaN in the result are 0 there. The errors are computed from the second derivatives at the
-    minimum, unlike those of `Fit.run`, which MIGRAD accumulates during the search.
+    Values, errors and covariance of the result are written to the models; errors that are NaN are
+    written as 0. The errors are computed from the second derivatives at the minimum. Those of
+    `Fit.run` are estimates that MIGRAD accumulates during the search.
 
     Parameters
     ----------
-    datasets : gammapy.datasets.Datasets, or one or more of its datasets
+    datasets : gammapy.datasets.Datasets, Dataset or iterable of Dataset
         Datasets with models assigned.
     fitter : Fitter, optional
         Fitter that minimises or samples the statistic; by default Newton steps, MIGRAD if Newton
         steps fail, and HESSE.
     minos : bool
-        Whether to compute asymmetric errors by MINOS; a fitter has its own option for it.
+        Whether to compute asymmetric errors with MINOS. It cannot be combined with `fitter`: set
+        the option of the fitter instead.
     check : bool
-        Whether to compare every source with gammapy's own evaluation first; by default only
-        sources with classes that are not gammapy's own.
+        Whether to compare every source with gammapy's own evaluation first; by default, only
+        sources with model classes that are not defined in gammapy.
 
     Returns
     -------
     FitResult
         The result, with the parameters in the order of
-        ``datasets.models.parameters.unique_parameters.free_parameters``; of parameters that share
-        one value, as those of gammapy's `NestedModelSelection`, only the first. Its `success` says
-        whether it is a minimum, its `notes` list the models that gammapy evaluated.
+        ``datasets.models.parameters.unique_parameters.free_parameters``. Parameters that share one
+        value, as in gammapy's `NestedModelSelection`, are listed once. `success` is whether a
+        minimum was found; `notes` list the models that gammapy evaluated.
 
     Raises
     ------
     FitError
-        If there is nothing to fit, the statistic is not finite at the start, or both a fitter and
-        `minos` are passed.
+        If there is nothing to fit, if the statistic is not finite at the start, or if both
+        `fitter` and `minos` are passed.
     """
     if fitter and minos:
         raise FitError(
@@ -105,16 +106,16 @@ def flux_points(
 
     Parameters
     ----------
-    datasets : gammapy.datasets.Datasets, or one or more of its datasets
+    datasets : gammapy.datasets.Datasets, Dataset or iterable of Dataset
         Datasets with (fitted) models assigned.
     source : str or int
         The name of the source, or its index in ``datasets.models``.
     energy_edges : Quantity
-        Edges of the bins, shape (n + 1,); they are moved to the nearest edges of the energy axis.
+        Edges of the bins, shape (n + 1,); they are rounded to the nearest edges of the energy axis.
     selection_optional : "all" or list of {"errn-errp", "ul", "scan", "sensitivity"}, optional
         The optional columns to compute.
     n_sigma, n_sigma_ul, n_sigma_sensitivity : float
-        Width of the errors, confidence of the upper limits and significance of the sensitivity.
+        Number of sigma of the errors, of the upper limits and of the sensitivity.
     reoptimize : bool
         Whether to fit the free parameters of the other models again in each bin.
     norm : gammapy.modeling.Parameter or dict, optional
@@ -132,20 +133,21 @@ def flux_points(
     Raises
     ------
     FitError
-        If there is no such source model, a dataset does not contain counts, the energy axes are
-        not sections of one axis, `energy_edges` are not finite energies or two of them fall on one
-        edge, there are several telescopes without `allow_multiple_telescopes`, there is nothing
-        free to reoptimize, or gammapy's estimator has to be used and would not preserve the values
-        that free parameters share.
+        If the source does not exist or a dataset does not contain counts.
+        If the energy axes of the datasets are not sections of one axis, or `energy_edges` are not
+        finite energies, or two of them are rounded to the same edge.
+        If the datasets are from several telescopes and `allow_multiple_telescopes` is false.
+        If no parameter is free to reoptimize.
+        If gammapy's estimator has to be used, and would separate parameters that share one value.
     """
     from astropy import units as u
 
     from skyred.likelihood.flux.flux_points import CompiledFluxPointsEstimator
-    from skyred.likelihood.flux.stack_axis import aligned_axes, covered_axis
+    from skyred.likelihood.flux.stack_axis import aligned_axes, rounded_energy_axis
 
     all_datasets, edges = as_datasets(datasets), u.Quantity(energy_edges)
     require_counts(all_datasets)
-    covered_axis(aligned_axes(all_datasets), edges)
+    rounded_energy_axis(aligned_axes(all_datasets), edges)
     if not allow_multiple_telescopes:
         require_one_telescope(all_datasets)
     model = find_source(all_datasets, source)
@@ -189,21 +191,21 @@ def light_curve(
 
     Parameters
     ----------
-    datasets : gammapy.datasets.Datasets, or one or more of its datasets
+    datasets : gammapy.datasets.Datasets, Dataset or iterable of Dataset
         Datasets with (fitted) models assigned.
     source : str or int
         The name of the source, or its index in ``datasets.models``.
     intervals : {"run", "night"}, Quantity or list of pairs of Time
-        One interval per dataset or night, intervals of equal width from the first start on, or
-        start and stop of each interval.
+        One interval per dataset or per night, the width of intervals of equal width, or the start
+        and stop of each interval.
     energy_edges : Quantity, optional
-        Edges of the bins, shape (n + 1,); by default one bin of the whole energy axis.
+        Edges of the bins, shape (n + 1,); by default one bin for the whole energy axis.
     start : Time, optional
-        Start of one of the intervals of equal width; by default the first start of the datasets.
+        Start of one of the intervals of equal width; by default the start of the first dataset.
     selection_optional : "all" or list of str, optional
         The optional columns to compute, as in `skyred.flux_points`.
     n_sigma, n_sigma_ul, n_sigma_sensitivity : float
-        Width of the errors, confidence of the upper limits and significance of the sensitivity.
+        Number of sigma of the errors, of the upper limits and of the sensitivity.
     reoptimize : bool
         Whether to fit the free parameters of the other models again in each bin.
     norm : gammapy.modeling.Parameter or dict, optional
@@ -214,13 +216,14 @@ def light_curve(
     Returns
     -------
     LightCurveData
-        The flux points of gammapy with a time axis, and for each interval its datasets and the
-        reason if there is no norm. Intervals without datasets are NaN; gammapy omits them.
+        The flux points of gammapy with a time axis. For each interval, they are accompanied by its
+        datasets, and by the reason if there is no norm. Intervals without datasets are NaN;
+        gammapy omits them.
 
     Raises
     ------
     FitError
-        If there is no such source, intervals overlap, or no dataset lies in one of them.
+        If the source does not exist, the intervals overlap, or no dataset lies in any interval.
     """
     from skyred.likelihood.flux.flux_points import CompiledFluxPointsEstimator
     from skyred.likelihood.flux.light_curve import CompiledLightCurveEstimator
@@ -230,7 +233,7 @@ def light_curve(
     points = CompiledFluxPointsEstimator(
         check=check,
         source=str(model.name),
-        energy_edges=_edges(all_datasets, energy_edges),
+        energy_edges=_energy_edges(all_datasets, energy_edges),
         selection_optional=selection_optional,
         n_sigma=n_sigma,
         n_sigma_ul=n_sigma_ul,
@@ -239,11 +242,11 @@ def light_curve(
         norm=norm,
     )
     return CompiledLightCurveEstimator(points).run(
-        all_datasets, _intervals(all_datasets, intervals, start)
+        all_datasets, _time_intervals(all_datasets, intervals, start)
     )
 
 
-def _intervals(datasets: Datasets, intervals: Any, start: Time | None) -> NDArray[Any]:
+def _time_intervals(datasets: Datasets, intervals: Any, start: Time | None) -> NDArray[Any]:
     """Convert the argument `intervals` to starts and stops, shape (n, 2)."""
     from skyred.likelihood.flux.intervals import (
         TimeSpans,
@@ -261,15 +264,15 @@ def _intervals(datasets: Datasets, intervals: Any, start: Time | None) -> NDArra
         is_time = intervals.isscalar and intervals.unit.is_equivalent("s")
         if not (is_time and 0 < intervals.value < float("inf")):
             raise FitError(f"the width of the intervals is {intervals}; expected a positive time")
-        first = None if start is None else float(to_seconds(start, reference_time()))
-        return spans.equal_intervals(float(intervals.to_value("s")), first)
+        start_s = None if start is None else float(to_seconds(start, reference_time()))
+        return spans.equal_intervals(float(intervals.to_value("s")), start_s)
     if not len(intervals):
-        raise FitError("intervals is empty; expected start and stop of at least one")
+        raise FitError("intervals is empty; expected start and stop of at least one interval")
     return intervals_from_pairs(intervals)
 
 
-def _edges(datasets: Datasets, edges: Any) -> u.Quantity:
-    """Return bin edges as one quantity; by default those of one bin of the whole energy axis."""
+def _energy_edges(datasets: Datasets, edges: Any) -> u.Quantity:
+    """Return bin edges as one quantity; by default, of one bin for the whole energy axis."""
     from astropy import units as u
 
     from skyred.likelihood.flux.stack_axis import aligned_axes, energy_range
@@ -295,14 +298,14 @@ def flux_profile(
 
     Parameters
     ----------
-    datasets : gammapy.datasets.Datasets, or one or more of its datasets
-        Map datasets, with or without a known background.
+    datasets : gammapy.datasets.Datasets, Dataset or iterable of Dataset
+        Map datasets; the background is predicted, or for on-off data measured.
     regions : sequence of SkyRegion
         The regions, at least two.
     spectral_model : SpectralModel, optional
-        The spectrum that is scaled; by default a power law of index 2.
+        The spectrum that the norm scales; by default a power law of index 2.
     energy_edges : Quantity, optional
-        Edges of the bins, shape (n + 1,); by default one bin of the whole energy axis.
+        Edges of the bins, shape (n + 1,); by default one bin for the whole energy axis.
     background_sources : sequence of str, optional
         Names of the sources that belong to the background; by default all sources of the datasets,
         as in gammapy, so that the profile is that of the residual flux.
@@ -312,16 +315,16 @@ def flux_profile(
     selection_optional : "all" or list of str, optional
         The optional columns to compute, as in `skyred.flux_points`.
     n_sigma, n_sigma_ul, n_sigma_sensitivity : float
-        Width of the errors, confidence of the upper limits and significance of the sensitivity.
+        Number of sigma of the errors, of the upper limits and of the sensitivity.
     norm : gammapy.modeling.Parameter or dict, optional
         Start, limits and scan values of the norm.
 
     Returns
     -------
     FluxProfileData
-        The flux points of gammapy along the projected distance, and the reason for each region
-        without any. A region that extends beyond the map or is divided by the mask is NaN; gammapy
-        raises an error.
+        The flux points of gammapy along the projected distance, and for each region without a flux
+        the reason. The fluxes of regions that extend beyond the map, or that the mask covers in
+        part, are NaN; gammapy raises an error.
 
     Raises
     ------
@@ -337,7 +340,7 @@ def flux_profile(
 
     all_datasets = as_datasets(datasets)
     points = FluxPointsEstimator(
-        energy_edges=_edges(all_datasets, energy_edges),
+        energy_edges=_energy_edges(all_datasets, energy_edges),
         selection_optional=selection_optional,
         n_sigma=n_sigma,
         n_sigma_ul=n_sigma_ul,
@@ -359,7 +362,7 @@ def flux_profile(
 
 
 def as_datasets(datasets: Any) -> Datasets:
-    """Return one dataset or several as `Datasets`.
+    """Return one or several datasets as `Datasets`.
 
     Parameters
     ----------

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 class Bins:
     """Selected bins of a dataset, and its mask.
 
-    The statistic evaluates the selected bins one by one. Of the other bins only the sum of the
-    predicted counts matters, which is linear in the flux. So all bins are selected that have
-    counts, or that could have negative predicted counts (which are set to zero) although every
-    flux is positive. If a flux is negative, the statistic evaluates all bins.
+    The statistic evaluates the selected bins one by one. Of the other bins it only needs the sum of
+    the predicted counts, which is linear in the flux. The selected bins are therefore those with
+    counts, and those where predicted counts may be negative, and are set to zero, although every
+    flux is positive. If a flux is negative, the statistic evaluates all bins. With on-off data, all
+    bins inside the mask are selected.
 
     Parameters
     ----------
@@ -62,8 +63,9 @@ class Bins:
 class Template:
     """Predicted counts of a source shape per unit flux of 1 cm-2 s-1.
 
-    The first counts, and all weighted sums before the second, are computed from the image: the
-    counts by true energy are large, and most templates of a search are used once.
+    The counts by true energy are a large array, and a search uses most templates only once. So
+    they are computed at the second call of `counts`; before that, counts and weighted sums are
+    computed from the image.
 
     Parameters
     ----------
@@ -72,7 +74,7 @@ class Template:
     image : array
         Fraction of the flux in each pixel of the cutout, shape (true energies, pixels).
     is_reused : bool
-        Whether the counts by true energy are computed at the first use.
+        Whether the counts by true energy are computed at the first call of `counts`.
 
     Attributes
     ----------
@@ -81,9 +83,9 @@ class Template:
     by_energy : array or None
         Counts in each selected bin of the cutout, by true energy, shape (true energies, k').
     last_counts : tuple
-        Cache of the last flux and its counts.
+        The last flux, as bytes, and the counts for it.
     last_sum : tuple
-        Cache of the last weights and their weighted sum.
+        The last weights, the last weight of the total, and the weighted sum for them.
     """
 
     footprint: Footprint
@@ -99,10 +101,10 @@ class Template:
     def __attrs_post_init__(self) -> None:
         self.total = np.einsum("tp,tp->t", self.image, self.footprint.per_pixel, dtype=float)
 
-    def times(self, flux: Array) -> Counts:
+    def counts(self, flux: Array) -> Counts:
         """Return the counts for a flux.
 
-        The last counts are cached, since mixtures use them for several derivatives.
+        The last counts are cached, since `Mixture` needs them for several derivatives.
 
         Parameters
         ----------
@@ -127,15 +129,15 @@ class Template:
             self.last_counts = key, counts
         return counts
 
-    def weighted_sum(self, weights: Array, weight: float) -> Array:
+    def weighted_sum(self, weights: Array, weight_of_total: float) -> Array:
         """Return the weighted sum over the bins and the total.
 
         Parameters
         ----------
         weights : array
             Weights of the selected bins of the cutout, shape (k',).
-        weight : float
-            Weight of the total.
+        weight_of_total : float
+            Weight of the total counts.
 
         Returns
         -------
@@ -143,36 +145,40 @@ class Template:
             Sum by true energy, shape (true energies,).
         """
         cached = self.last_sum
-        if cached[0] is not weights or cached[1] != weight or cached[2] is None:
-            cached = self.last_sum = weights, weight, self._weighted(weights, weight)
+        if cached[0] is not weights or cached[1] != weight_of_total or cached[2] is None:
+            cached = self.last_sum = (
+                weights,
+                weight_of_total,
+                self._weighted(weights, weight_of_total),
+            )
         return cached[2]  # type: ignore[return-value]
 
-    def _weighted(self, weights: Array, weight: float) -> Array:
+    def _weighted(self, weights: Array, weight_of_total: float) -> Array:
         if self.by_energy is not None:
-            return np.asarray(self.by_energy @ weights + self.total * weight)
-        projection = self.footprint.back_projection(weights, weight)
+            return np.asarray(self.by_energy @ weights + self.total * weight_of_total)
+        projection = self.footprint.back_projection(weights, weight_of_total)
         return np.asarray(np.einsum("tp,tp->t", self.image, projection, dtype=float))
 
 
 @attrs.define(eq=False)
 class Mixture:
-    """Weighted sum of templates of the same bins.
+    """Weighted sum of templates in the same bins.
 
     Parameters
     ----------
-    parts : sequence of (float, Template)
+    terms : sequence of (float, Template)
         Weights and templates.
-    size : int
-        Number of bins.
+    n_bins : int
+        Number of selected bins in the cutout, k'.
     """
 
-    parts: Sequence[tuple[float, Template]]
-    size: int
+    terms: Sequence[tuple[float, Template]]
+    n_bins: int
 
-    def times(self, flux: Array) -> Counts:
+    def counts(self, flux: Array) -> Counts:
         """Return the counts for a flux.
 
-        The counts of the templates are summed, which is faster than summing the templates.
+        Summing the counts of the templates is faster than summing the templates.
 
         Parameters
         ----------
@@ -184,22 +190,22 @@ class Mixture:
         Counts
             The predicted counts.
         """
-        by_bin, total = np.zeros(self.size), 0.0
-        for weight, template in self.parts:
-            counts = template.times(flux)
+        by_bin, total = np.zeros(self.n_bins), 0.0
+        for weight, template in self.terms:
+            counts = template.counts(flux)
             by_bin += weight * counts.by_bin
             total += weight * counts.total
         return Counts(by_bin, total)
 
-    def weighted_sum(self, weights: Array, weight: float) -> Array:
+    def weighted_sum(self, weights: Array, weight_of_total: float) -> Array:
         """Return the weighted sum over the bins and the total.
 
         Parameters
         ----------
         weights : array
             Weights of the selected bins of the cutout, shape (k',).
-        weight : float
-            Weight of the total.
+        weight_of_total : float
+            Weight of the total counts.
 
         Returns
         -------
@@ -207,7 +213,8 @@ class Mixture:
             Sum by true energy, shape (true energies,).
         """
         return sum(  # type: ignore[return-value]
-            fraction * template.weighted_sum(weights, weight) for fraction, template in self.parts
+            weight * template.weighted_sum(weights, weight_of_total)
+            for weight, template in self.terms
         )
 
 
@@ -217,9 +224,20 @@ class Footprint:
     Parameters
     ----------
     response : Response
-        The response at the source.
+        The IRFs at the source.
     bins : Bins
         The bins of the dataset.
+
+    Attributes
+    ----------
+    bin_indices : array of int
+        The selected bins in the cutout, as indices among all selected bins, shape (k',).
+    energies, pixels : array of int
+        Indices of their reconstructed energies, and of their pixels in the cutout, shape (k',).
+    exposure : array
+        Exposure in cm2 s, shape (true energies, pixels).
+    per_pixel : array
+        Counts summed over the mask per unit of the image, shape (true energies, pixels).
     """
 
     def __init__(self, response: Response, bins: Bins) -> None:
@@ -227,22 +245,22 @@ class Footprint:
         rows, columns = response.slices
         energy, y, x = np.unravel_index(bins.indices, self.shape)
         in_cutout = (y >= rows.start) & (y < rows.stop) & (x >= columns.start) & (x < columns.stop)
-        self.rows, self.energies = np.flatnonzero(in_cutout), energy[in_cutout]
+        self.bin_indices, self.energies = np.flatnonzero(in_cutout), energy[in_cutout]
         width = columns.stop - columns.start
         self.pixels = (y[in_cutout] - rows.start) * width + x[in_cutout] - columns.start
-        self.exposure = _flat(response.exposure)
+        self.exposure = _flatten_pixels(response.exposure)
         mask = bins.mask[:, rows, columns].reshape(len(bins.mask), -1)
         self.per_pixel = self.exposure * (response.migration @ mask)
         self.last_projection: tuple[Array, float, Array] | None = None
 
     @cached_property
     def per_bin(self) -> Array:
-        """Counts in each selected bin per unit of the image there, shape (true energies, k')."""
+        """Counts in each selected bin per unit of the image, shape (true energies, k')."""
         return self.exposure[:, self.pixels] * self.response.migration[:, self.energies]
 
     @property
     def template_size(self) -> int:
-        """The memory of a template in bytes."""
+        """The memory in bytes that the counts by true energy of a template take."""
         return 8 * max(len(self.exposure) * len(self.pixels), 1)
 
     def template(self, image: Array, *, is_reused: bool = False) -> Template:
@@ -253,14 +271,14 @@ class Footprint:
         image : array
             Fraction of the flux in each pixel of the cutout, shape (true energies, y, x).
         is_reused : bool
-            Whether the template is used at many steps of a search.
+            Whether the template will be used at many steps of a search.
 
         Returns
         -------
         Template
             The template.
         """
-        return Template(self, _flat(image), is_reused)
+        return Template(self, _flatten_pixels(image), is_reused)
 
     def counts(self, image: Array, flux: Array) -> Array:
         """Return the counts of an image in each selected bin.
@@ -297,16 +315,16 @@ class Footprint:
         counts *= self.per_bin
         return counts
 
-    def back_projection(self, weights: Array, weight: float) -> Array:
+    def back_projection(self, weights: Array, weight_of_total: float) -> Array:
         """Return the derivatives of a weighted sum of counts per unit flux by the image.
 
-        The last ones are cached: the derivatives by all parameters of a source use them.
+        The last result is cached, since the derivatives by all parameters of a source use it.
 
         Parameters
         ----------
         weights : array
             Weights of the counts in each selected bin of the cutout, shape (k',).
-        weight : float
+        weight_of_total : float
             Weight of the total counts.
 
         Returns
@@ -315,14 +333,14 @@ class Footprint:
             Derivatives, shape (true energies, pixels).
         """
         last = self.last_projection
-        if last is None or last[0] is not weights or last[1] != weight:
+        if last is None or last[0] is not weights or last[1] != weight_of_total:
             migration = self.response.migration
             by_bin = np.zeros((len(migration[0]), len(self.exposure[0])))
             by_bin[self.energies, self.pixels] = weights
             projection = migration @ by_bin
             projection *= self.exposure
-            projection += weight * self.per_pixel
-            last = self.last_projection = weights, weight, projection
+            projection += weight_of_total * self.per_pixel
+            last = self.last_projection = weights, weight_of_total, projection
         return last[2]
 
     def cube(self, image: Array, flux: Array) -> Array:
@@ -348,5 +366,5 @@ class Footprint:
         return cube
 
 
-def _flat(cube: Array) -> Array:
+def _flatten_pixels(cube: Array) -> Array:
     return cube.reshape(len(cube), -1)

@@ -1,4 +1,4 @@
-"""Compilation of gammapy's datasets, with notes on the models that gammapy evaluates."""
+"""Compiler of gammapy datasets, with notes on the models that gammapy evaluates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from skyred.errors import FitError
 from skyred.likelihood.bins import Bins
 from skyred.likelihood.contribution import Contribution
-from skyred.likelihood.convolution_rounding import count_dominated_by_rounding, is_convolved
+from skyred.likelihood.convolution_rounding import count_unpredicted_events, is_convolved
 from skyred.likelihood.count_templates import ScaledCounts
 from skyred.likelihood.cross_check import CrossCheck
 from skyred.likelihood.datasets import CompiledDataset, CountsDataset, GammapyDataset
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
 
 @attrs.define(eq=False)
 class Compiler:
-    """Compiler of gammapy's datasets.
+    """Compiler of gammapy datasets.
 
     Parameters
     ----------
     space : ParameterSpace
         The parameters of all models.
     cross_check : CrossCheck
-        Rule for the models that are compared with gammapy first.
+        Comparison of compiled sources with gammapy.
     notes : list of str
         The datasets and models that gammapy evaluates, with the reasons.
     spectra : dict of SpectralFlux
-        Compiled spectra, by model and energies.
+        Compiled spectra, by the id of the model and the energy edges.
     """
 
     space: ParameterSpace
@@ -63,7 +63,7 @@ class Compiler:
         Returns
         -------
         CompiledDataset
-            The compiled dataset, or a wrapper of gammapy's own evaluation.
+            The compiled dataset, or a wrapper around gammapy's own evaluation.
 
         Raises
         ------
@@ -93,17 +93,17 @@ class Compiler:
         compiled = CountsDataset(
             str(dataset.name), contributions, bins, counts, statistic, on_off_statistic
         )
-        if number := count_dominated_by_rounding(compiled, self.space.state()):
-            self._convolve_by_gammapy(compiled, dataset, number)
+        if number := count_unpredicted_events(compiled, self.space.state()):
+            self._convolve_with_gammapy(compiled, dataset, number)
         return compiled
 
-    def _convolve_by_gammapy(
+    def _convolve_with_gammapy(
         self, compiled: CountsDataset, dataset: MapDataset, number: int
     ) -> None:
-        """Replace sources by gammapy's own evaluation, which has the same rounding errors."""
+        """Replace convolved sources by gammapy's own evaluation, for identical rounding errors."""
         instrument = Instrument(dataset, fast_kernels=False)
         reason = (
-            f"in bins with {number} of the counts, only rounding errors of the PSF convolution "
+            f"{number} of the counts are in bins where only rounding errors of the PSF convolution "
             "are predicted; set mask_fit to false where the background is zero"
         )
         contributions: list[Contribution] = []
@@ -186,8 +186,8 @@ class Compiler:
     def _create_scaled_counts(
         self, model: Any, counts: Array, energy: Any, bins: Bins
     ) -> Contribution:
-        spectral, plain = model.spectral_model, self.cross_check.is_exempt(model)
-        return ScaledCounts(model.name, counts, spectral, energy, bins, self.space, plain)
+        spectral, unitless = model.spectral_model, self.cross_check.is_exempt(model)
+        return ScaledCounts(model.name, counts, spectral, energy, bins, self.space, unitless)
 
     def _compile_spectrum(self, model: Any, instrument: Instrument) -> SpectralFlux:
         """Return the spectrum of a model; datasets with the same energies share it."""
@@ -216,10 +216,13 @@ def reason_dataset_not_compilable(dataset: Dataset) -> str:
     """
     supported = ("MapDataset", "SpectrumDataset", "MapDatasetOnOff", "SpectrumDatasetOnOff",
                  "FluxPointsDataset")  # fmt: skip
-    kind = type(dataset)
-    if not kind.__module__.startswith("gammapy.") or kind.__name__ not in supported:
-        return f"{kind.__name__} is a class that skyred does not support"
-    if kind.__name__ == "FluxPointsDataset":
+    dataset_class = type(dataset)
+    if (
+        not dataset_class.__module__.startswith("gammapy.")
+        or dataset_class.__name__ not in supported
+    ):
+        return f"{dataset_class.__name__} is a class that skyred does not support"
+    if dataset_class.__name__ == "FluxPointsDataset":
         return _reason_flux_points_not_compilable(dataset)
     if dataset.stat_type not in ("cash", "wstat"):
         return f"its statistic is {dataset.stat_type!r}"

@@ -43,9 +43,10 @@ class Contribution(Protocol):
     name : str
         The name of its model.
     exact : bool
-        Whether its derivatives are exact.
+        Whether its derivatives are accurate enough for Newton steps: analytic, or finite
+        differences of compiled functions.
     free : frozenset of int
-        Indices of its free parameters in the state.
+        State indices of its free parameters.
     """
 
     name: str
@@ -78,13 +79,13 @@ class Contribution(Protocol):
         """
         ...
 
-    def rows(self) -> Index | slice:
-        """Return the rows of the selected bins that the last counts belong to.
+    def bin_indices(self) -> Index | slice:
+        """Return the bins of the counts that were evaluated last.
 
         Returns
         -------
         array of int or slice
-            Rows, shape (k',).
+            Indices among the selected bins, shape (k',).
         """
         ...
 
@@ -96,7 +97,7 @@ class Contribution(Protocol):
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Returns
         -------
@@ -106,7 +107,7 @@ class Contribution(Protocol):
         ...
 
     def gradient(
-        self, state: Vector, weights: Array, weight: float, indices: Indices
+        self, state: Vector, weights: Array, weight_of_total: float, indices: Indices
     ) -> Iterator[tuple[int, float]]:
         """Return the derivatives of a weighted sum of the predicted counts.
 
@@ -116,10 +117,10 @@ class Contribution(Protocol):
             Values of all parameters, shape (m,).
         weights : array
             Weights of the counts in the selected bins, shape (k,).
-        weight : float
-            Weight of the total.
+        weight_of_total : float
+            Weight of the total counts.
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Returns
         -------
@@ -144,7 +145,7 @@ class Contribution(Protocol):
         ...
 
     def may_be_negative(self, state: Vector) -> bool:
-        """Return whether bins that are not selected could have negative predicted counts.
+        """Return whether predicted counts may be negative in bins that are not selected.
 
         Parameters
         ----------
@@ -154,14 +155,14 @@ class Contribution(Protocol):
         Returns
         -------
         bool
-            Whether predicted counts could be negative.
+            Whether predicted counts may be negative.
         """
         ...
 
 
 @runtime_checkable
 class DifferentiableCube(Protocol):
-    """A model contribution with derivatives in every bin, as all have that are not fixed."""
+    """Model contribution that can compute derivatives in every bin, not only in selected ones."""
 
     def slope_cubes(self, state: Vector, indices: Indices) -> Iterator[tuple[int, Array]]:
         """Return the derivatives of the predicted counts in every bin, masked or not.
@@ -171,7 +172,7 @@ class DifferentiableCube(Protocol):
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Returns
         -------
@@ -186,7 +187,7 @@ class Refreshable(Protocol):
     """Object with IRFs that can be looked up again."""
 
     def refresh(self, state: Vector) -> bool:
-        """Look up the IRFs at the values in a state.
+        """Look up the IRFs at the source positions of a state.
 
         Parameters
         ----------
@@ -202,7 +203,11 @@ class Refreshable(Protocol):
 
 
 def weighted_slopes(
-    contribution: Contribution, state: Vector, weights: Array, weight: float, indices: Indices
+    contribution: Contribution,
+    state: Vector,
+    weights: Array,
+    weight_of_total: float,
+    indices: Indices,
 ) -> Iterator[tuple[int, float]]:
     """Return the derivatives of a weighted sum of the counts of a model contribution.
 
@@ -214,10 +219,10 @@ def weighted_slopes(
         Values of all parameters, shape (m,).
     weights : array
         Weights of the counts in the selected bins, shape (k,).
-    weight : float
-        Weight of the total.
+    weight_of_total : float
+        Weight of the total counts.
     indices : frozenset of int
-        Indices in the state of the parameters to differentiate by.
+        State indices of the parameters to differentiate by.
 
     Yields
     ------
@@ -227,11 +232,16 @@ def weighted_slopes(
         Derivative by this parameter.
     """
     for index, slope in contribution.slopes(state, indices):
-        yield index, float(slope.by_bin @ weights[contribution.rows()] + slope.total * weight)
+        yield (
+            index,
+            float(
+                slope.by_bin @ weights[contribution.bin_indices()] + slope.total * weight_of_total
+            ),
+        )
 
 
 class RecentCache(Generic[K, V]):
-    """Cache of the most recent values of a function.
+    """Cache of a limited number of values; a full cache drops the value that was stored first.
 
     Parameters
     ----------
@@ -259,7 +269,7 @@ class RecentCache(Generic[K, V]):
         return self.entries.get(key)
 
     def store(self, key: K, value: V) -> V:
-        """Cache a value, and drop the oldest one if the cache is full.
+        """Cache a value; if the cache is full, drop the value that was stored first.
 
         Parameters
         ----------

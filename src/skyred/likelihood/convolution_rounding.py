@@ -1,9 +1,10 @@
-"""Rounding errors of gammapy's PSF convolution, and datasets whose statistic depends on them.
+"""Datasets with a statistic that depends on the rounding errors of gammapy's PSF convolution.
 
-gammapy convolves in float32 by FFT. Far from a source, this leaves predicted counts of about 1e-9
-of the maximum, of either sign. They are negligible on top of any background. But in a bin with
-counts and no other predicted counts, gammapy uses their logarithm, or that of its truncation value:
-the statistic is then random, and changes by up to 100 per count as a source moves.
+gammapy convolves in float32 by FFT. Far from a source, the rounding errors are about 1e-9 of the
+largest predicted counts, with either sign. On top of any background they are negligible. But in a
+bin with counts and without other predicted counts, the statistic contains their logarithm, or that
+of gammapy's truncation value if they are negative. The statistic is then random, and changes by up
+to 100 per count as a source moves.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 ROUNDING = 3e-8  # of the maximum: the largest errors measured; their standard deviation is 1e-9
-LARGEST_RATIO = 50.0  # of the logarithms of a rounding error and of the truncation value
-TOLERANCE = 0.05  # in the statistic, for the largest errors: typical ones are thirty times smaller
-# a fit leaves bins with counts above MAX_COUNTS + MAX_FACTOR * predicted counts only at its start
+MAX_LOG_CHANGE = 50.0  # from the logarithm of the truncation value to that of a rounding error
+TOLERANCE = 0.05  # in the statistic, for the largest errors; typical errors change it 30 times less
+# more counts than MAX_COUNTS + MAX_FACTOR * predicted counts occur only at start values
 MAX_COUNTS, MAX_FACTOR = 3.0, 10.0
 RELATIVE_TOLERANCE = 3e-8  # of the statistic
 
 
-def count_dominated_by_rounding(dataset: CountsDataset, state: Vector) -> int:
-    """Return the number of counts in bins where rounding errors dominate the statistic.
+def count_unpredicted_events(dataset: CountsDataset, state: Vector) -> int:
+    """Count the events in bins where rounding errors dominate the prediction.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ def count_dominated_by_rounding(dataset: CountsDataset, state: Vector) -> int:
     Returns
     -------
     int
-        The number of counts; zero if the change of the statistic by rounding errors is negligible.
+        The number of events; zero if rounding errors change the statistic by less than a tolerance.
     """
     sources = [contribution for contribution in dataset.contributions if is_convolved(contribution)]
     if not sources or not isinstance(dataset.statistic, Cash):
@@ -56,7 +57,8 @@ def count_dominated_by_rounding(dataset: CountsDataset, state: Vector) -> int:
         predicted = np.maximum(dataset.predict(state)[0], TRUNCATION)
         if not _estimate_change(counts, predicted, bound) > tolerance:
             return 0
-        # start values may predict far more than the counts at an energy; best-fit values do not
+        # start values may predict many more counts at an energy than measured; best-fit values do
+        # not
         cubes = [_limit_to_counts(source, dataset, state) for source in sources]
         others = [
             contribution for contribution in dataset.contributions if contribution not in sources
@@ -74,7 +76,7 @@ def count_dominated_by_rounding(dataset: CountsDataset, state: Vector) -> int:
 
 
 def is_convolved(contribution: object) -> TypeGuard[SourceContribution]:
-    """Return whether a model contribution is an image that is convolved with a PSF.
+    """Return whether a model contribution is a source that is convolved with the PSF.
 
     Parameters
     ----------
@@ -94,17 +96,17 @@ def is_convolved(contribution: object) -> TypeGuard[SourceContribution]:
 
 
 def _estimate_change(counts: Array, predicted: Array, rounding: Array | float) -> float:
-    """Return the estimated change of the statistic by rounding errors."""
-    ratio = np.minimum(rounding / predicted, LARGEST_RATIO)
-    # start values may place the source next to a bright one; best-fit values do not
-    plausible = np.minimum(counts, MAX_COUNTS + MAX_FACTOR * predicted)
-    return float(np.sqrt(np.sum((2 * plausible * ratio) ** 2)))
+    """Return the change of the statistic by rounding errors, estimated from -2 n log mu."""
+    log_change = np.minimum(rounding / predicted, MAX_LOG_CHANGE)
+    # start values may leave a bright source without prediction; best-fit values do not
+    plausible_counts = np.minimum(counts, MAX_COUNTS + MAX_FACTOR * predicted)
+    return float(np.sqrt(np.sum((2 * plausible_counts * log_change) ** 2)))
 
 
 def _limit_to_counts(source: SourceContribution, dataset: CountsDataset, state: Vector) -> Array:
     """Return the predicted counts of a source, scaled down to the counts at each energy.
 
-    The sign of a source that starts negative is changed, as in the first steps of a fit.
+    A source with a negative flux at the start is made positive, as in the first steps of a fit.
     """
     predicted = source.cube(state)
     predicted = predicted * (-1 if predicted.sum() < 0 else 1)
@@ -114,9 +116,9 @@ def _limit_to_counts(source: SourceContribution, dataset: CountsDataset, state: 
 
 
 def _find_maxima(source: SourceContribution, predicted: Array, dataset: CountsDataset) -> Array:
-    """Return the largest predicted counts of a source at each energy, shape (selected bins,).
+    """Return, for each selected bin, the largest predicted counts of a source at its energy.
 
-    Zero outside its cutout, where gammapy predicts exactly zero counts.
+    They are zero outside the cutout of the source, where gammapy predicts exactly zero counts.
     """
     cube = np.zeros_like(dataset.counts)
     rows, columns = source.response.slices

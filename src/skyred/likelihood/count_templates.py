@@ -35,14 +35,14 @@ class ScaledCounts:
     counts : array
         The template, shape (energies, y, x).
     spectral : gammapy.modeling.models.SpectralModel or None
-        The norm spectrum, evaluated at the centres of the bins; None for a norm of 1.
+        The norm spectrum, evaluated at the centres of the energy bins; None for a norm of 1.
     energy : Quantity
-        The centres, shape (energies,).
+        Centres of the energy bins, shape (energies,).
     bins : Bins
         The bins of the dataset.
     space : ParameterSpace
         The parameters of all models.
-    plain : bool
+    unitless : bool
         Whether the norm spectrum may be evaluated without units.
     """
 
@@ -56,18 +56,18 @@ class ScaledCounts:
         energy: u.Quantity,
         bins: Bins,
         space: ParameterSpace,
-        plain: bool = True,
+        unitless: bool = True,
     ) -> None:
         self.name, self.template = name, counts
-        self.curve = spectral and compile_curve(spectral, energy.to_value("TeV"), plain)
+        self.curve = spectral and compile_curve(spectral, energy.to_value("TeV"), unitless)
         self.subset = ParameterSubset.from_model(spectral, space)
         self.free = self.subset.free_indices
         self._select(bins)
-        self.cached: tuple[bytes | None, Array] = (None, np.ones(len(counts)))
+        self.cached_norm: tuple[bytes | None, Array] = (None, np.ones(len(counts)))
 
     def _select(self, bins: Bins) -> None:
         self.by_bin = bins.select(self.template)
-        self.row_energy = np.unravel_index(bins.indices, self.template.shape)[0]
+        self.energy_indices = np.unravel_index(bins.indices, self.template.shape)[0]
         self.totals = np.where(bins.mask, self.template, 0).sum(axis=(1, 2))
 
     def select(self, bins: Bins) -> Self:
@@ -98,7 +98,7 @@ class ScaledCounts:
         """
         return set()
 
-    def rows(self) -> slice:
+    def bin_indices(self) -> slice:
         """Return all selected bins.
 
         Returns
@@ -121,9 +121,9 @@ class ScaledCounts:
         array
             The norm, shape (energies,).
         """
-        if self.curve is not None and values.tobytes() != self.cached[0]:
-            self.cached = values.tobytes(), self.curve(values)
-        return self.cached[1]
+        if self.curve is not None and values.tobytes() != self.cached_norm[0]:
+            self.cached_norm = values.tobytes(), self.curve(values)
+        return self.cached_norm[1]
 
     def counts(self, state: Vector) -> Counts:
         """Return the predicted counts.
@@ -138,10 +138,10 @@ class ScaledCounts:
         Counts
             The predicted counts.
         """
-        return self._times(self.norm(self.subset.values(state)))
+        return self._scaled_counts(self.norm(self.subset.values(state)))
 
-    def _times(self, norm: Array) -> Counts:
-        return Counts(norm[self.row_energy] * self.by_bin, float(norm @ self.totals))
+    def _scaled_counts(self, norm: Array) -> Counts:
+        return Counts(norm[self.energy_indices] * self.by_bin, float(norm @ self.totals))
 
     def slopes(self, state: Vector, indices: Indices) -> Iterator[tuple[int, Counts]]:
         """Return the derivatives of the predicted counts.
@@ -151,7 +151,7 @@ class ScaledCounts:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Yields
         ------
@@ -161,10 +161,10 @@ class ScaledCounts:
             The derivatives by this parameter.
         """
         for index, slope in self.subset.slopes(self.norm, state, SLOPE_STEP, indices):
-            yield index, self._times(slope)
+            yield index, self._scaled_counts(slope)
 
     def gradient(
-        self, state: Vector, weights: Array, weight: float, indices: Indices
+        self, state: Vector, weights: Array, weight_of_total: float, indices: Indices
     ) -> Iterator[tuple[int, float]]:
         """Return the derivatives of a weighted sum of the predicted counts.
 
@@ -174,17 +174,17 @@ class ScaledCounts:
             Values of all parameters, shape (m,).
         weights : array
             Weights of the counts in the selected bins, shape (k,).
-        weight : float
-            Weight of the total.
+        weight_of_total : float
+            Weight of the total counts.
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Returns
         -------
         iterator of (int, float)
             Index of a parameter in the state, and the derivative by it.
         """
-        return weighted_slopes(self, state, weights, weight, indices)
+        return weighted_slopes(self, state, weights, weight_of_total, indices)
 
     def cube(self, state: Vector) -> Array:
         """Return the predicted counts in every bin.
@@ -209,7 +209,7 @@ class ScaledCounts:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Yields
         ------
@@ -222,7 +222,7 @@ class ScaledCounts:
             yield index, self.template * slope[:, None, None]
 
     def may_be_negative(self, state: Vector) -> bool:
-        """Return whether any norm is negative.
+        """Return whether the norm is negative at any energy.
 
         Parameters
         ----------
@@ -232,6 +232,6 @@ class ScaledCounts:
         Returns
         -------
         bool
-            Whether any norm is negative.
+            Whether the norm is negative at any energy.
         """
         return bool(self.norm(self.subset.values(state)).min() < 0)

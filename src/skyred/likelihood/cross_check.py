@@ -1,4 +1,4 @@
-"""Cross-checks of compiled sources with gammapy's own evaluation."""
+"""Comparison of compiled sources with gammapy's own evaluation."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-TRIALS = 3
-AGREEMENT = 1e-5  # of the largest predicted counts: gammapy convolves in float32
-SMALL_STEP = 0.5  # of a parameter's default step, so that the source stays in its cutout
+N_RANDOM_STATES = 3
+TOLERANCE = 1e-5  # of the largest predicted counts: gammapy convolves in float32
+MAX_SHIFT = 0.5  # of a parameter's step, so that the source stays in its cutout
 
 
 @attrs.define(eq=False)
 class CrossCheck:
-    """Rule for the sources that are compared with gammapy.
+    """Comparison of compiled sources with gammapy's own evaluation.
 
     Parameters
     ----------
     check : bool
-        Whether all sources are compared; by default only those with a class that is not gammapy's
-        own. gammapy's own classes are compared one by one in the tests.
+        Whether all sources are compared; by default, only sources with model classes that are not
+        defined in gammapy. The tests compare each class that is.
     """
 
     check: bool = False
@@ -54,7 +54,7 @@ class CrossCheck:
         return not self.check and is_from_gammapy(model)
 
     def reason_to_reject(self, source: SourceContribution, space: ParameterSpace) -> str:
-        """Return the reason why gammapy has to evaluate a source, and warn of differences.
+        """Return the reason why gammapy has to evaluate a source, and warn about differences.
 
         Parameters
         ----------
@@ -66,14 +66,14 @@ class CrossCheck:
         Returns
         -------
         str
-            The reason; empty if the source may be evaluated as it is compiled.
+            The reason; empty if the compiled source may be used.
         """
         if self.is_exempt(source.model):
             return ""
         if not source.contributes and not is_from_gammapy(source.model):
             return "it could not be compared: at its start position it does not reach the map"
         error = largest_difference(source, space)
-        if error <= AGREEMENT:
+        if error <= TOLERANCE:
             return ""
         reason = (
             f"its predicted counts differ by {error:.1e} of their maximum from gammapy's when they "
@@ -96,23 +96,24 @@ def is_from_gammapy(model: Any) -> bool:
     bool
         Whether all classes are defined in gammapy.
     """
-    parts = [model, *_parts(model)]
-    return all(type(part).__module__.startswith("gammapy.") for part in parts)
+    components = [model, *_components(model)]
+    return all(type(component).__module__.startswith("gammapy.") for component in components)
 
 
-def _parts(model: Any) -> Iterator[Any]:
+def _components(model: Any) -> Iterator[Any]:
     for name in ("spectral_model", "spatial_model", "temporal_model", "model", "model1", "model2"):
-        part = getattr(model, name, None)
-        if part is not None and hasattr(part, "parameters"):
-            yield part
-            yield from _parts(part)
+        component = getattr(model, name, None)
+        if component is not None and hasattr(component, "parameters"):
+            yield component
+            yield from _components(component)
 
 
 def largest_difference(source: SourceContribution, space: ParameterSpace) -> float:
-    """Compare the counts of a source with gammapy's, at its values and at some around them.
+    """Compare the counts of a source with gammapy's, at its values and at random values nearby.
 
-    Both use the same PSF kernel: it does not depend on the class of a model, and computing it as
-    gammapy does would take longer than a fit. The values of the parameters are restored.
+    Both are computed with the same PSF kernel: it does not depend on the class of the model, and
+    gammapy would take longer to compute it than a fit takes. The values of the parameters are
+    restored.
 
     Parameters
     ----------
@@ -129,33 +130,35 @@ def largest_difference(source: SourceContribution, space: ParameterSpace) -> flo
     start = space.state()
     errors = []
     try:
-        for state in _states(space, start):
-            ours = source.cube(state)
-            theirs = _by_gammapy(source, space, state)
-            scale = np.max(np.abs(theirs), initial=0) or np.max(np.abs(ours), initial=0) or 1.0
-            errors.append(float(np.max(np.abs(ours - theirs), initial=0) / scale))
+        for state in _nearby_states(space, start):
+            npred = source.cube(state)
+            expected = _predict_with_gammapy(source, space, state)
+            scale = np.max(np.abs(expected), initial=0) or np.max(np.abs(npred), initial=0) or 1.0
+            errors.append(float(np.max(np.abs(npred - expected), initial=0) / scale))
     finally:
-        _set(space, start)
+        _set_parameters(space, start)
     return float(np.max(np.nan_to_num(errors, nan=np.inf)))
 
 
-def _states(space: ParameterSpace, start: Vector) -> Iterator[Vector]:
+def _nearby_states(space: ParameterSpace, start: Vector) -> Iterator[Vector]:
     yield start
     random = np.random.default_rng(0)
-    for _ in range(TRIALS):
+    for _ in range(N_RANDOM_STATES):
         state = start.copy()
         for index in space.free:
-            parameter = space.all[index]
-            step = SMALL_STEP * min(parameter_step(parameter), abs(start[index]) or np.inf)
+            parameter = space.parameters[index]
+            step = MAX_SHIFT * min(parameter_step(parameter), abs(start[index]) or np.inf)
             low, high = np.fmax(parameter.min, -np.inf), np.fmin(parameter.max, np.inf)
             state[index] = np.clip(start[index] + step * random.uniform(-1, 1), low, high)
         yield state
 
 
-def _by_gammapy(source: SourceContribution, space: ParameterSpace, state: Vector) -> Array:
+def _predict_with_gammapy(
+    source: SourceContribution, space: ParameterSpace, state: Vector
+) -> Array:
     from gammapy.maps import Map
 
-    _set(space, state)
+    _set_parameters(space, state)
     npred = Map.from_geom(source.instrument.geom, dtype=float)
     if source.contributes:
         source.evaluator.reset_cache_properties()
@@ -164,6 +167,6 @@ def _by_gammapy(source: SourceContribution, space: ParameterSpace, state: Vector
     return np.asarray(npred.data, dtype=float)
 
 
-def _set(space: ParameterSpace, state: Vector) -> None:
-    for parameter, value in zip(space.all, state, strict=True):
+def _set_parameters(space: ParameterSpace, state: Vector) -> None:
+    for parameter, value in zip(space.parameters, state, strict=True):
         parameter.value = value

@@ -1,7 +1,7 @@
 """Cutouts around sources, as in gammapy's evaluator, without copies of geometries.
 
-`MapEvaluator.update` cuts out the mask twice and the exposure once, and each time copies and
-transforms geometries. If all of them have the same pixels, slices are sufficient.
+`MapEvaluator.update` cuts out the mask twice and the exposure once, and copies and transforms a
+geometry each time. If mask and exposure have the same pixels, slices of the arrays are sufficient.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Slices = tuple[slice, slice]
 
-log = logging.getLogger("gammapy.datasets.evaluator")  # the messages are those of gammapy
+log = logging.getLogger("gammapy.datasets.evaluator")  # the warning is a copy of gammapy's
 
 
 @attrs.define(eq=False)
@@ -34,7 +34,7 @@ class CutoutLookup:
     exposure : gammapy.maps.WcsNDMap
         The exposure.
     mask : gammapy.maps.WcsNDMap
-        The pixels in which any energy is fitted, with the pixels of the exposure.
+        Mask of the pixels in which any energy is fitted, on the pixels of the exposure.
     """
 
     exposure: WcsNDMap
@@ -53,25 +53,27 @@ class CutoutLookup:
         exposure : gammapy.maps.Map
             The exposure.
         mask : gammapy.maps.Map
-            The pixels in which any energy is fitted.
+            Mask of the pixels in which any energy is fitted.
 
         Returns
         -------
         CutoutLookup or None
-            The lookup; None if gammapy must create the cutouts, as for other geometries.
+            The lookup; None if gammapy has to create the cutouts: the maps are not regular WCS maps
+            with the same pixels.
         """
         from gammapy.maps import WcsNDMap
 
         if type(exposure) is not WcsNDMap or type(mask) is not WcsNDMap:
             return None
-        first, second = exposure.geom, mask.geom
-        is_regular = first.is_regular and second.is_regular and not first.wcs.has_distortion
-        same_pixels = (
-            first.data_shape[-2:] == second.data_shape[-2:] and first.frame == second.frame
+        geom, mask_geom = exposure.geom, mask.geom
+        is_regular = geom.is_regular and mask_geom.is_regular and not geom.wcs.has_distortion
+        has_same_shape = geom.data_shape[-2:] == mask_geom.data_shape[-2:]
+        has_same_pixels = (
+            has_same_shape
+            and geom.frame == mask_geom.frame
+            and geom.wcs.wcs.compare(mask_geom.wcs.wcs)
         )
-        if is_regular and same_pixels and first.wcs.wcs.compare(second.wcs.wcs):
-            return cls(exposure, mask)
-        return None
+        return cls(exposure, mask) if is_regular and has_same_pixels else None
 
     def set_cutout(self, evaluator: MapEvaluator) -> Slices | None:
         """Set the exposure of an evaluator to the cutout at the position of its model.
@@ -118,7 +120,7 @@ class CutoutLookup:
     def _slices(
         self, pixel: NDArray[np.float64], width: u.Quantity, *, odd: bool = False
     ) -> Slices:
-        """Return the rows and columns of a cutout, by the arithmetic of `WcsGeom.cutout`."""
+        """Return the rows and columns of a cutout, computed as in `WcsGeom.cutout`."""
         from astropy.nddata.utils import overlap_slices
         from gammapy.maps.wcs.geom import round_up_to_odd
 
@@ -128,13 +130,15 @@ class CutoutLookup:
         return overlap_slices(shape, tuple(sides[::-1]), pixel[::-1], mode="trim")[0]  # type: ignore[no-any-return]
 
     def _exposure_view(self, slices: Slices) -> WcsNDMap:
-        """Return a part of the exposure, on the same data."""
+        """Return a cutout of the exposure that shares its data."""
         from gammapy.maps import Map, WcsGeom
 
         geom, (rows, columns) = self.exposure.geom, slices
         wcs, shape = geom.wcs.deepcopy(), (rows.stop - rows.start, columns.stop - columns.start)
         wcs.wcs.crpix -= (columns.start, rows.start)
         wcs.array_shape = shape
-        part = WcsGeom(wcs, npix=shape[::-1], cdelt=geom._cdelt, crpix=geom._crpix, axes=geom.axes)
+        cutout = WcsGeom(
+            wcs, npix=shape[::-1], cdelt=geom._cdelt, crpix=geom._crpix, axes=geom.axes
+        )
         data = self.exposure.data[..., rows, columns]
-        return Map.from_geom(geom=part, data=data, unit=self.exposure.unit)
+        return Map.from_geom(geom=cutout, data=data, unit=self.exposure.unit)

@@ -31,14 +31,14 @@ class CompiledDataset(Protocol):
     Attributes
     ----------
     name : str
-        Its name.
+        The name of the dataset.
     """
 
     name: str
 
     @property
     def exact(self) -> bool:
-        """Whether its derivatives are exact."""
+        """Whether the derivatives of all contributions are exact, see `Contribution`."""
         ...
 
     def stat(self, state: Vector) -> float:
@@ -64,7 +64,7 @@ class CompiledDataset(Protocol):
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Returns
         -------
@@ -82,7 +82,7 @@ class CompiledDataset(Protocol):
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Returns
         -------
@@ -104,8 +104,10 @@ class CompiledDataset(Protocol):
         """
         ...
 
-    def clips(self, state: Vector) -> bool:
-        """Return whether the derivatives are not valid, since predicted counts are clipped.
+    def may_clip(self, state: Vector) -> bool:
+        """Return whether negative predicted counts may be set to zero.
+
+        The derivatives are not valid then.
 
         Parameters
         ----------
@@ -115,12 +117,12 @@ class CompiledDataset(Protocol):
         Returns
         -------
         bool
-            Whether predicted counts are clipped.
+            Whether predicted counts may be clipped.
         """
         ...
 
     def refresh(self, state: Vector) -> bool:
-        """Look up the IRFs at the values in a state.
+        """Look up the IRFs at the source positions of a state.
 
         Parameters
         ----------
@@ -142,7 +144,7 @@ class CompiledDataset(Protocol):
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            Indices in the state of the parameters that vary.
+            State indices of the parameters that vary.
 
         Returns
         -------
@@ -212,11 +214,13 @@ class CountsDataset:
     counts: Array
     statistic: Cash | WStat | ChiSquare
     on_off: WStat | None = None
-    last: RecentCache[bytes, Prediction] = attrs.field(init=False, factory=lambda: RecentCache(1))
+    predictions: RecentCache[bytes, Prediction] = attrs.field(
+        init=False, factory=lambda: RecentCache(1)
+    )
 
     @property
     def exact(self) -> bool:
-        """Whether the derivatives of all contributions are exact."""
+        """Whether the derivatives of all contributions are exact, see `Contribution`."""
         return all(contribution.exact for contribution in self.contributions)
 
     @property
@@ -249,12 +253,12 @@ class CountsDataset:
         return prediction.by_bin, prediction.total
 
     def _prediction(self, state: Vector) -> Prediction:
-        """Return the prediction, cached for the derivatives at the same values."""
+        """Return the prediction; the last one is cached, for derivatives at the same values."""
         key = state.tobytes()
-        cached = self.last.get(key)
+        cached = self.predictions.get(key)
         if cached is None:
             counts = sum_of_counts(self.contributions, len(self.bins), state)
-            cached = self.last.store(key, Prediction(*counts))
+            cached = self.predictions.store(key, Prediction(*counts))
         return cached
 
     def _derivatives(self, state: Vector) -> Derivatives:
@@ -277,12 +281,12 @@ class CountsDataset:
         float
             The fit statistic.
         """
-        if self.clips(state):
-            return self._clipped(state)
+        if self.may_clip(state):
+            return self._clipped_stat(state)
         return self.statistic.value(*self.predict(state))
 
-    def clips(self, state: Vector) -> bool:
-        """Return whether negative predicted counts may have to be set to zero, bin by bin.
+    def may_clip(self, state: Vector) -> bool:
+        """Return whether negative predicted counts may have to be set to zero.
 
         Parameters
         ----------
@@ -294,13 +298,12 @@ class CountsDataset:
         bool
             Whether predicted counts may be clipped.
         """
-        # the sum over all bins is linear in the flux only if no bin has to be set to zero
         if not isinstance(self.statistic, Cash):
             return False
         return any(contribution.may_be_negative(state) for contribution in self.contributions)
 
     def refresh(self, state: Vector) -> bool:
-        """Look up the IRFs at the values in a state.
+        """Look up the IRFs at the source positions of a state.
 
         Parameters
         ----------
@@ -317,7 +320,7 @@ class CountsDataset:
             for contribution in self.contributions
             if isinstance(contribution, Refreshable)
         ]
-        self.last.clear()
+        self.predictions.clear()
         return any(changes)
 
     def condition(self, state: Vector, indices: Indices) -> CompiledDataset:
@@ -328,7 +331,7 @@ class CountsDataset:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            Indices in the state of the parameters that vary.
+            State indices of the parameters that vary.
 
         Returns
         -------
@@ -349,8 +352,12 @@ class CountsDataset:
         ]
         return attrs.evolve(self, contributions=[FixedCounts(others, self.bins, state), *varying])
 
-    def _clipped(self, state: Vector) -> float:
-        """Return the statistic bin by bin, with negative predicted counts set to zero."""
+    def _clipped_stat(self, state: Vector) -> float:
+        """Return the statistic, summed over all bins, with negative predicted counts set to zero.
+
+        The sum of the predicted counts cannot be used: with clipped bins it is not linear in the
+        flux.
+        """
         predicted = np.maximum(self._signal(state)[self.bins.mask], 0)
         return Cash(self.counts[self.bins.mask]).value(predicted, float(predicted.sum()))
 
@@ -362,7 +369,7 @@ class CountsDataset:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Returns
         -------
@@ -384,14 +391,15 @@ class CountsDataset:
     def fisher(self, state: Vector, indices: Indices) -> tuple[Index, Array]:
         """Return the Fisher matrix.
 
-        It contains the second derivatives of the statistic without those of the predicted counts.
+        These are the second derivatives of the statistic, without the terms that contain second
+        derivatives of the predicted counts.
 
         Parameters
         ----------
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Returns
         -------
@@ -413,7 +421,7 @@ class CountsDataset:
     def npred(self, state: Vector) -> Array:
         """Return the predicted counts in every bin, with the background.
 
-        The background of on-off data is the most likely one, as in gammapy's `npred`.
+        For on-off data the background is its maximum likelihood estimate, as in gammapy's `npred`.
 
         Parameters
         ----------
@@ -444,7 +452,7 @@ class CountsDataset:
 
 
 class GammapyDataset:
-    """Dataset with a statistic that gammapy evaluates, since it cannot be compiled.
+    """Dataset that gammapy evaluates, since it cannot be compiled.
 
     Parameters
     ----------
@@ -477,18 +485,18 @@ class GammapyDataset:
 
     @property
     def exact(self) -> bool:
-        """Whether there are no free parameters, so that no derivatives are needed."""
+        """Whether no parameter is free; derivatives are not needed then."""
         return not self.may_be_non_smooth
 
     def gradient(self, state: Vector, indices: Indices) -> dict[int, float]:
-        """Return no derivatives: no parameter is free.
+        """Return an empty result: derivatives are only requested if no parameter is free.
 
         Parameters
         ----------
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Returns
         -------
@@ -498,14 +506,14 @@ class GammapyDataset:
         return {}
 
     def fisher(self, state: Vector, indices: Indices) -> tuple[Index, Array]:
-        """Return no derivatives: no parameter is free.
+        """Return an empty result: derivatives are only requested if no parameter is free.
 
         Parameters
         ----------
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Returns
         -------
@@ -518,18 +526,20 @@ class GammapyDataset:
 
     @property
     def may_be_non_smooth(self) -> set[int]:
-        """All free parameters of its models: gammapy may be non-smooth along any.
+        """All free parameters of the models: gammapy's evaluation may be non-smooth along any.
 
         Returns
         -------
         set of int
             Indices in the state.
         """
-        own = [parameter for model in self.dataset.models or () for parameter in model.parameters]
-        return set(self.space.indices_of(own).tolist()) & set(self.space.free.tolist())
+        parameters = [
+            parameter for model in self.dataset.models or () for parameter in model.parameters
+        ]
+        return set(self.space.indices_of(parameters).tolist()) & set(self.space.free.tolist())
 
-    def clips(self, state: Vector) -> bool:
-        """Return False: there are no derivatives.
+    def may_clip(self, state: Vector) -> bool:
+        """Return False: there are no derivatives that clipping could invalidate.
 
         Parameters
         ----------
@@ -544,7 +554,7 @@ class GammapyDataset:
         return False
 
     def refresh(self, state: Vector) -> bool:
-        """Look up the IRFs at the values in a state.
+        """Look up the IRFs at the source positions of a state.
 
         Parameters
         ----------
@@ -575,7 +585,7 @@ class GammapyDataset:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            Indices in the state of the parameters that vary.
+            State indices of the parameters that vary.
 
         Returns
         -------
@@ -606,12 +616,12 @@ class GammapyDataset:
         return flux
 
     def _set(self, state: Vector) -> None:
-        for parameter, value in zip(self.space.all, state, strict=True):
+        for parameter, value in zip(self.space.parameters, state, strict=True):
             parameter.value = value
         self._reset_evaluators()
 
     def _reset_evaluators(self) -> None:
-        # once a source has left the map, gammapy skips it permanently; without this reset, all
+        # once a source has left the map, gammapy does not evaluate it again; without this reset, all
         # later states that a fitter tries would be evaluated without the source
         for evaluator in self._evaluators_with_position():
             position = tuple(evaluator.model.spatial_model.parameters.value)

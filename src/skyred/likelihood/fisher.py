@@ -1,7 +1,7 @@
 """Fisher matrix of a dataset, computed in blocks of overlapping model contributions.
 
-A source covers only a part of the map, so most pairs of sources have few bins in common, or none.
-A product of full rows of derivatives would mostly multiply zeros.
+A source covers only a part of the map, so most pairs of sources have few or no bins in common.
+Derivatives in all bins would mostly be zeros, so only those in common bins are multiplied.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
-    Rows = Index | slice
+    BinIndices = Index | slice
 
 
 @attrs.frozen(eq=False)
@@ -30,15 +30,16 @@ class ContributionGradient:
     Parameters
     ----------
     indices : list of int
-        Indices of the parameters in the state, unique, shape (n,).
-    rows : array of int or slice
-        The selected bins that the contribution reaches: k' of them, or all.
+        State indices of the parameters, unique, length n.
+    bin_indices : array of int or slice
+        Indices, among the selected bins, of those that the contribution reaches: k' of them, or
+        all.
     slopes : array
         The derivatives in these bins, shape (n, k').
     """
 
     indices: list[int]
-    rows: Rows
+    bin_indices: BinIndices
     slopes: Array
 
     @classmethod
@@ -54,7 +55,7 @@ class ContributionGradient:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Returns
         -------
@@ -63,24 +64,22 @@ class ContributionGradient:
         """
         slopes: dict[int, Array] = {}
         for index, slope in contribution.slopes(state, indices):
-            earlier = slopes.get(index)
-            slopes[index] = slope.by_bin if earlier is None else earlier + slope.by_bin
-        return cls(list(slopes), contribution.rows(), np.array(list(slopes.values())))
+            previous = slopes.get(index)
+            slopes[index] = slope.by_bin if previous is None else previous + slope.by_bin
+        return cls(list(slopes), contribution.bin_indices(), np.array(list(slopes.values())))
 
     @property
     def reaches_all_bins(self) -> bool:
         """Whether the contribution reaches all selected bins."""
-        return isinstance(self.rows, slice)
+        return isinstance(self.bin_indices, slice)
 
 
-def fisher_matrix(
-    contributions: Sequence[ContributionGradient], weights: Array
-) -> tuple[Index, Array]:
+def fisher_matrix(gradients: Sequence[ContributionGradient], weights: Array) -> tuple[Index, Array]:
     """Return the sum over bins of weighted products of derivatives.
 
     Parameters
     ----------
-    contributions : sequence of ContributionGradient
+    gradients : sequence of ContributionGradient
         Derivatives of the model contributions of a dataset.
     weights : array
         The second derivatives of the statistic by the predicted counts, shape (k,).
@@ -88,59 +87,60 @@ def fisher_matrix(
     Returns
     -------
     indices : array of int
-        Indices of the parameters in the state, unique, shape (n,).
+        State indices of the parameters, unique, shape (n,).
     matrix : array
         The Fisher matrix, shape (n, n).
     """
+    # those that reach all bins are last: `_ScatteredSlopes.product` needs no copy if `second` does
     ordered = sorted(
-        (item for item in contributions if item.indices), key=lambda i: i.reaches_all_bins
+        (gradient for gradient in gradients if gradient.indices),
+        key=lambda gradient: gradient.reaches_all_bins,
     )
-    indices = list(dict.fromkeys(index for item in ordered for index in item.indices))
+    indices = list(dict.fromkeys(index for gradient in ordered for index in gradient.indices))
     positions = {index: position for position, index in enumerate(indices)}
     matrix = np.zeros((len(indices), len(indices)))
-    scattered = _ScatteredSlopes(
-        len(weights), max((len(item.indices) for item in ordered), default=0)
-    )
+    max_parameters = max((len(gradient.indices) for gradient in ordered), default=0)
+    scattered_slopes = _ScatteredSlopes(len(weights), max_parameters)
     for number, first in enumerate(ordered):
-        weighted = first.slopes * weights[first.rows]
+        weighted = first.slopes * weights[first.bin_indices]
         first_positions = [positions[index] for index in first.indices]
         matrix[np.ix_(first_positions, first_positions)] += weighted @ first.slopes.T
-        scattered.set(first, weighted)
+        scattered_slopes.set(first, weighted)
         for second in ordered[number + 1 :]:
-            block = scattered.product(first, weighted, second)
+            block = scattered_slopes.product(first, weighted, second)
             if block is not None:
                 second_positions = [positions[index] for index in second.indices]
                 matrix[np.ix_(first_positions, second_positions)] += block
                 matrix[np.ix_(second_positions, first_positions)] += block.T
-        scattered.clear(first)
+        scattered_slopes.clear(first)
     return np.array(indices, dtype=int), matrix
 
 
 class _ScatteredSlopes:
-    """Weighted derivatives of one contribution in all selected bins."""
+    """Weighted derivatives of one contribution, copied to an array of all selected bins."""
 
-    def __init__(self, bins: int, parameters: int) -> None:
-        self.values = np.zeros((bins, parameters))
-        self.reached = np.zeros(bins, dtype=bool)
+    def __init__(self, n_bins: int, n_parameters: int) -> None:
+        self.values = np.zeros((n_bins, n_parameters))
+        self.is_reached = np.zeros(n_bins, dtype=bool)
 
     def set(self, first: ContributionGradient, weighted: Array) -> None:
-        """Set the values in the bins that a contribution reaches, unless it reaches all."""
+        """Set the values in the bins that a contribution reaches, unless it reaches all bins."""
         if not first.reaches_all_bins:
-            self.values[first.rows, : len(weighted)] = weighted.T
-            self.reached[first.rows] = True
+            self.values[first.bin_indices, : len(weighted)] = weighted.T
+            self.is_reached[first.bin_indices] = True
 
     def clear(self, first: ContributionGradient) -> None:
-        """Reset these values to zero."""
+        """Reset the values in the bins that a contribution reaches to zero."""
         if not first.reaches_all_bins:
-            self.values[first.rows] = 0
-            self.reached[first.rows] = False
+            self.values[first.bin_indices] = 0
+            self.is_reached[first.bin_indices] = False
 
     def product(
         self, first: ContributionGradient, weighted: Array, second: ContributionGradient
     ) -> Array | None:
         """Return the products with another contribution; None if they have no bin in common."""
         if second.reaches_all_bins:
-            return np.asarray(weighted @ second.slopes[:, first.rows].T)
-        if not self.reached[second.rows].any():
+            return np.asarray(weighted @ second.slopes[:, first.bin_indices].T)
+        if not self.is_reached[second.bin_indices].any():
             return None
-        return np.asarray((second.slopes @ self.values[second.rows, : len(weighted)]).T)
+        return np.asarray((second.slopes @ self.values[second.bin_indices, : len(weighted)]).T)

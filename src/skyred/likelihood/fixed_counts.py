@@ -39,7 +39,9 @@ class FixedCounts:
 
     def __init__(self, contributions: Sequence[Contribution], bins: Bins, state: Vector) -> None:
         self.contributions, self.bins, self.state = contributions, bins, state
-        self.negative = any(contribution.may_be_negative(state) for contribution in contributions)
+        self._may_be_negative = any(
+            contribution.may_be_negative(state) for contribution in contributions
+        )
         self.sum = sum_of_counts(contributions, len(bins), state)
 
     @property
@@ -53,7 +55,7 @@ class FixedCounts:
         """
         return set()
 
-    def rows(self) -> slice:
+    def bin_indices(self) -> slice:
         """Return all selected bins.
 
         Returns
@@ -86,7 +88,7 @@ class FixedCounts:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Returns
         -------
@@ -96,7 +98,7 @@ class FixedCounts:
         return iter(())
 
     def gradient(
-        self, state: Vector, weights: Array, weight: float, indices: frozenset[int]
+        self, state: Vector, weights: Array, weight_of_total: float, indices: frozenset[int]
     ) -> Iterator[tuple[int, float]]:
         """Return an empty result: there are no derivatives.
 
@@ -106,10 +108,10 @@ class FixedCounts:
             Values of all parameters, shape (m,).
         weights : array
             Weights of the counts in the selected bins, shape (k,).
-        weight : float
-            Weight of the total.
+        weight_of_total : float
+            Weight of the total counts.
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Returns
         -------
@@ -147,13 +149,13 @@ class FixedCounts:
         Returns
         -------
         bool
-            Whether predicted counts could be negative.
+            Whether predicted counts may be negative.
         """
-        return self.negative
+        return self._may_be_negative
 
 
 class FixedDataset:
-    """Dataset that does not depend on the varied parameters.
+    """Dataset that does not depend on the parameters that vary.
 
     Parameters
     ----------
@@ -167,7 +169,7 @@ class FixedDataset:
 
     def __init__(self, dataset: CompiledDataset, state: Vector) -> None:
         self.dataset, self.state, self.name = dataset, state, dataset.name
-        self.value = dataset.stat(state)
+        self.constant_stat = dataset.stat(state)
 
     def stat(self, state: Vector) -> float:
         """Return the fit statistic.
@@ -182,7 +184,7 @@ class FixedDataset:
         float
             The fit statistic.
         """
-        return self.value
+        return self.constant_stat
 
     def gradient(self, state: Vector, indices: frozenset[int]) -> dict[int, float]:
         """Return an empty result: there are no derivatives.
@@ -192,7 +194,7 @@ class FixedDataset:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Returns
         -------
@@ -209,7 +211,7 @@ class FixedDataset:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Returns
         -------
@@ -231,8 +233,8 @@ class FixedDataset:
         """
         return set()
 
-    def clips(self, state: Vector) -> bool:
-        """Return False: there are no derivatives.
+    def may_clip(self, state: Vector) -> bool:
+        """Return False: there are no derivatives that clipping could invalidate.
 
         Parameters
         ----------
@@ -247,7 +249,7 @@ class FixedDataset:
         return False
 
     def refresh(self, state: Vector) -> bool:
-        """Return False: IRFs are looked up by the dataset itself.
+        """Return False: the IRFs of a fixed dataset do not change.
 
         Parameters
         ----------
@@ -269,7 +271,7 @@ class FixedDataset:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            Indices in the state of the parameters that vary.
+            State indices of the parameters that vary.
 
         Returns
         -------
@@ -294,14 +296,14 @@ class FixedDataset:
         return self.dataset.npred(self.state)
 
 
-def sum_of_counts(contributions: Sequence[Contribution], bins: int, state: Vector) -> Counts:
+def sum_of_counts(contributions: Sequence[Contribution], n_bins: int, state: Vector) -> Counts:
     """Return the sum of the predicted counts of contributions.
 
     Parameters
     ----------
     contributions : sequence of Contribution
         The contributions.
-    bins : int
+    n_bins : int
         Number of selected bins.
     state : array
         Values of all parameters, shape (m,).
@@ -309,11 +311,11 @@ def sum_of_counts(contributions: Sequence[Contribution], bins: int, state: Vecto
     Returns
     -------
     Counts
-        Counts in the selected bins, shape (bins,), and over the mask.
+        Counts in the selected bins, shape (n_bins,), and summed over the mask.
     """
-    by_bin, total = np.zeros(bins), 0.0
+    by_bin, total = np.zeros(n_bins), 0.0
     for contribution in contributions:
         counts = contribution.counts(state)
-        by_bin[contribution.rows()] += counts.by_bin
+        by_bin[contribution.bin_indices()] += counts.by_bin
         total += counts.total
     return Counts(by_bin, total)

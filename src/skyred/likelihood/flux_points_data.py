@@ -1,4 +1,4 @@
-"""Flux-points data: a chi square of the differential flux at their energies."""
+"""Datasets of flux points, compared with the differential flux of models by a chi-square."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def compile_flux_points(
     space : ParameterSpace
         The parameters of all models.
     cross_check : CrossCheck
-        Rule for the models that may be evaluated without units.
+        Decides which models may be evaluated without units.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def compile_flux_points(
     FitError
         If a flux is not finite, or an error not positive.
     """
-    values, errors = _measured(dataset)
+    values, errors = _read_fluxes(dataset)
     mask = np.ones(values.shape, dtype=bool)
     if dataset.mask is not None:
         mask = np.asarray(getattr(dataset.mask, "data", dataset.mask), dtype=bool)
@@ -68,18 +68,18 @@ def compile_flux_points(
     return CountsDataset(str(dataset.name), contributions, bins, values, statistic)
 
 
-def _measured(dataset: FluxPointsDataset) -> tuple[Array, Array]:
-    """Return fluxes and errors in cm-2 s-1 TeV-1; asymmetric errors are averaged as in gammapy."""
+def _read_fluxes(dataset: FluxPointsDataset) -> tuple[Array, Array]:
+    """Return fluxes and errors in cm-2 s-1 TeV-1; asymmetric errors are averaged, as in gammapy."""
     points = dataset.data
     values = points.dnde.quantity
     try:
         errors = points.dnde_err.quantity
     except AttributeError:
         errors = (points.dnde_errn + points.dnde_errp).quantity / 2
-    return _plain(values), _plain(errors)
+    return _to_numbers(values), _to_numbers(errors)
 
 
-def _plain(quantity: Any) -> Array:
+def _to_numbers(quantity: Any) -> Array:
     return np.asarray(quantity.value * scale_of(quantity.unit), dtype=float)
 
 
@@ -96,7 +96,7 @@ class DifferentialFlux:
         The points that are fitted.
     space : ParameterSpace
         The parameters of all models.
-    plain : bool
+    unitless : bool
         Whether the spectrum may be evaluated without units.
     """
 
@@ -108,12 +108,12 @@ class DifferentialFlux:
         dataset: FluxPointsDataset,
         bins: Bins,
         space: ParameterSpace,
-        plain: bool,
+        unitless: bool,
     ) -> None:
         self.bins, self.subset = bins, ParameterSubset.from_model(model.spectral_model, space)
         self.name = str(model.name)
         energy = dataset.data.geom.axes["energy"].center.to_value("TeV")
-        self.curve = compile_curve(model.spectral_model, energy, plain)
+        self.curve = compile_curve(model.spectral_model, energy, unitless)
         self.time = TimeFactor(model, dataset.gti, space)
         self.free = self.subset.free_indices | self.time.subset.free_indices
 
@@ -128,13 +128,13 @@ class DifferentialFlux:
         """
         return set()
 
-    def rows(self) -> slice:
+    def bin_indices(self) -> slice:
         """Return all points.
 
         Returns
         -------
         slice
-            The rows.
+            All indices.
         """
         return slice(None)
 
@@ -165,7 +165,7 @@ class DifferentialFlux:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Yields
         ------
@@ -181,7 +181,7 @@ class DifferentialFlux:
             yield index, self._counts(self.curve(self.subset.values(state)) * slope)
 
     def gradient(
-        self, state: Vector, weights: Array, weight: float, indices: Indices
+        self, state: Vector, weights: Array, weight_of_total: float, indices: Indices
     ) -> Iterator[tuple[int, float]]:
         """Return the derivatives of a weighted sum of the fluxes.
 
@@ -191,17 +191,17 @@ class DifferentialFlux:
             Values of all parameters, shape (m,).
         weights : array
             Weights of the counts in the selected bins, shape (k,).
-        weight : float
-            Weight of the total.
+        weight_of_total : float
+            Weight of the total counts.
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Returns
         -------
         iterator of (int, float)
             Index of a parameter in the state, and the derivative by it.
         """
-        return weighted_slopes(self, state, weights, weight, indices)
+        return weighted_slopes(self, state, weights, weight_of_total, indices)
 
     def cube(self, state: Vector) -> Array:
         """Return the flux in the shape of the flux points.

@@ -31,17 +31,17 @@ class GammapyCounts:
     Parameters
     ----------
     model : object
-        The model, for its parameters.
+        The model; only its name and its parameters are used.
     predict : callable
-        Function that returns the predicted counts in every bin at the current values of the
-        parameters.
+        Function that returns the predicted counts in every bin, shape (energies, y, x), at the
+        current values of the parameters.
     bins : Bins
         The bins of the dataset.
     space : ParameterSpace
         The parameters of all models.
-    look_up : callable, optional
-        Function that looks up the IRFs at the current values, and returns whether they have
-        changed.
+    update_irfs : callable, optional
+        Function that looks up the IRFs at the current source position, and returns whether they
+        have changed.
     """
 
     def __init__(
@@ -50,14 +50,10 @@ class GammapyCounts:
         predict: Callable[[], Array],
         bins: Bins,
         space: ParameterSpace,
-        look_up: Callable[[], bool] | None = None,
+        update_irfs: Callable[[], bool] | None = None,
     ) -> None:
-        self.predict, self.bins, self.subset = (
-            predict,
-            bins,
-            ParameterSubset.from_model(model, space),
-        )
-        self.look_up = look_up
+        self.predict, self.bins, self.update_irfs = predict, bins, update_irfs
+        self.subset = ParameterSubset.from_model(model, space)
         self.name = str(model.name)
         self.free = self.subset.free_indices
         self.exact = not self.subset.free
@@ -65,7 +61,7 @@ class GammapyCounts:
 
     @property
     def may_be_non_smooth(self) -> set[int]:
-        """All free parameters, since gammapy's evaluation may be non-smooth along any.
+        """All free parameters, since gammapy's evaluation may be non-smooth along any of them.
 
         Returns
         -------
@@ -74,7 +70,7 @@ class GammapyCounts:
         """
         return {int(self.subset.state_indices[index]) for index in self.subset.free}
 
-    def rows(self) -> slice:
+    def bin_indices(self) -> slice:
         """Return all selected bins.
 
         Returns
@@ -85,7 +81,7 @@ class GammapyCounts:
         return slice(None)
 
     def refresh(self, state: Vector) -> bool:
-        """Look up the IRFs at the values in a state.
+        """Look up the IRFs at the source positions of a state.
 
         Parameters
         ----------
@@ -98,7 +94,7 @@ class GammapyCounts:
             Whether the IRFs have changed.
         """
         self.subset.set(self.subset.values(state))
-        if self.look_up is None or not self.look_up():
+        if self.update_irfs is None or not self.update_irfs():
             return False
         self.cached = (None, self.cached[1])
         return True
@@ -135,7 +131,7 @@ class GammapyCounts:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Yields
         ------
@@ -148,7 +144,7 @@ class GammapyCounts:
             yield index, self._counts(slope)
 
     def gradient(
-        self, state: Vector, weights: Array, weight: float, indices: Indices
+        self, state: Vector, weights: Array, weight_of_total: float, indices: Indices
     ) -> Iterator[tuple[int, float]]:
         """Return the derivatives of a weighted sum of the predicted counts.
 
@@ -158,17 +154,17 @@ class GammapyCounts:
             Values of all parameters, shape (m,).
         weights : array
             Weights of the counts in the selected bins, shape (k,).
-        weight : float
-            Weight of the total.
+        weight_of_total : float
+            Weight of the total counts.
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Returns
         -------
         iterator of (int, float)
             Index of a parameter in the state, and the derivative by it.
         """
-        return weighted_slopes(self, state, weights, weight, indices)
+        return weighted_slopes(self, state, weights, weight_of_total, indices)
 
     def cube(self, state: Vector) -> Array:
         """Return the predicted counts in every bin.
@@ -193,7 +189,7 @@ class GammapyCounts:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Yields
         ------
@@ -221,7 +217,7 @@ class GammapyCounts:
 
 
 class GammapyPrediction:
-    """Predicted counts of one model by gammapy, on the full map of a dataset.
+    """Predicted counts of one model on the full map of a dataset, evaluated by gammapy.
 
     Parameters
     ----------
@@ -237,32 +233,32 @@ class GammapyPrediction:
         self.model, self.instrument = model, instrument
         spatial = getattr(model, "spatial_model", None)
         self.subset = ParameterSubset.from_model(spatial, space)
-        self.positions = IrfPositions(spatial, self.subset, instrument.moves(model))
+        self.positions = IrfPositions(spatial, self.subset, instrument.irfs_follow(model))
         self.evaluators = RecentCache[tuple[int, int], Any](MAX_CACHED_EVALUATORS)
 
     def refresh(self) -> bool:
-        """Look up the IRFs at the current values.
+        """Look up the IRFs at the current source position.
 
         Returns
         -------
         bool
             Whether the IRFs have changed.
         """
-        if not self.subset.free or not self.positions.move_to(self._values()):
+        if not self.subset.free or not self.positions.move_to(self._current_values()):
             return False
         self.evaluators.clear()
         return True
 
-    def _values(self) -> Array:
+    def _current_values(self) -> Array:
         return np.array([parameter.value for parameter in self.subset.parameters], dtype=float)
 
-    def _evaluator(self) -> Any:
-        values = self._values()
+    def _get_evaluator(self) -> Any:
+        values = self._current_values()
         node = self.positions.node(values)
         evaluator = self.evaluators.get(node)
         if evaluator is None:
             self.subset.set(self.positions.values_at(node))
-            evaluator = self.evaluators.store(node, self.instrument.evaluator(self.model))
+            evaluator = self.evaluators.store(node, self.instrument.create_evaluator(self.model))
             self.instrument.update(evaluator)
             self.subset.set(values)
         return evaluator
@@ -271,7 +267,7 @@ class GammapyPrediction:
         """Return the predicted counts at the current values of the parameters."""
         from gammapy.maps import Map
 
-        npred, evaluator = Map.from_geom(self.instrument.geom, dtype=float), self._evaluator()
+        npred, evaluator = Map.from_geom(self.instrument.geom, dtype=float), self._get_evaluator()
         if evaluator.contributes:
             npred.stack(evaluator.compute_npred())
         return np.asarray(npred.data, dtype=float)

@@ -1,4 +1,4 @@
-"""Checks of data and models before a fit, with errors that name the invalid item."""
+"""Checks of data and models before a fit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skyred.likelihood.bins import Bins
-    from skyred.likelihood.likelihood import Total
+    from skyred.likelihood.likelihood import CompiledLikelihood
     from skyred.likelihood.parameters import ParameterSpace
 
     Array = NDArray[np.float64]
@@ -31,8 +31,8 @@ def check_parameters(space: ParameterSpace) -> None:
     Raises
     ------
     FitError
-        If a value is not finite, a minimum is above the maximum, or the limits are equal and
-        exclude the value.
+        If a value is not finite, a minimum is above the maximum, or both limits are equal and
+        different from the value.
     """
     for parameter, name in zip(space.free_parameters, space.names(), strict=True):
         if not np.isfinite(parameter.value):
@@ -82,7 +82,7 @@ def check_counts(dataset: Any) -> None:
     Parameters
     ----------
     dataset : gammapy.datasets.Dataset
-        Dataset of counts, with or without off counts; others are not checked.
+        A dataset with counts, and possibly off counts; datasets without are not checked.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def check_counts(dataset: Any) -> None:
 
 
 def check_flux_points(name: str, bins: Bins, values: Array, errors: Array) -> None:
-    """Check that the fitted flux points have values and errors.
+    """Check that the fitted flux points have finite values and positive errors.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def check_flux_points(name: str, bins: Bins, values: Array, errors: Array) -> No
     bins : Bins
         The points that are fitted.
     values, errors : array
-        The fluxes and their errors.
+        The fluxes and their errors, shape (energies, 1, 1).
 
     Raises
     ------
@@ -132,12 +132,12 @@ def check_flux_points(name: str, bins: Bins, values: Array, errors: Array) -> No
         )
 
 
-def check_bins(total: Total) -> None:
+def check_bins(likelihood: CompiledLikelihood) -> None:
     """Check that there are bins to fit.
 
     Parameters
     ----------
-    total : Total
+    likelihood : CompiledLikelihood
         The compiled likelihood.
 
     Raises
@@ -145,20 +145,20 @@ def check_bins(total: Total) -> None:
     FitError
         If the masks of all datasets are empty.
     """
-    masks = [getattr(dataset, "bins", None) for dataset in total.datasets]
+    masks = [getattr(dataset, "bins", None) for dataset in likelihood.datasets]
     if masks and all(bins is not None and not bins.mask.any() for bins in masks):
-        names = _format_names(dataset.name for dataset in total.datasets)
+        names = _format_names(dataset.name for dataset in likelihood.datasets)
         raise FitError(
             f"no bin is fitted: the mask of {names} is empty; widen mask_safe or mask_fit"
         )
 
 
-def check_source_positions(total: Total) -> None:
+def check_source_positions(likelihood: CompiledLikelihood) -> None:
     """Check that every source with free parameters reaches a dataset.
 
     Parameters
     ----------
-    total : Total
+    likelihood : CompiledLikelihood
         The compiled likelihood.
 
     Raises
@@ -166,16 +166,17 @@ def check_source_positions(total: Total) -> None:
     FitError
         If a source starts outside the fitted part of all maps.
     """
+    # by name of the source: contributions that do not reach their dataset, with its name
     unreached: dict[str, list[tuple[str, Any]]] = {}
-    reaching, constrained = set[str](), set[int]()
-    for dataset in total.datasets:
+    reaching, constrained = set[str](), set[int]()  # names of sources, indices of parameters
+    for dataset in likelihood.datasets:
         for contribution in getattr(dataset, "contributions", ()):
             if getattr(contribution, "contributes", True):
                 reaching.add(contribution.name)
                 constrained.update(contribution.free)
             else:
                 unreached.setdefault(contribution.name, []).append((dataset.name, contribution))
-        if isinstance(dataset, GammapyDataset):  # it has no list of the sources that reach it
+        if isinstance(dataset, GammapyDataset):  # the sources that reach it are not known
             reaching.update(model.name for model in dataset.dataset.models or ())
     for name, contributions in unreached.items():
         source = contributions[0][1]
@@ -191,28 +192,28 @@ def check_source_positions(total: Total) -> None:
         )
 
 
-def check_predictions(total: Total) -> None:
+def check_predictions(likelihood: CompiledLikelihood) -> None:
     """Check that every model predicts finite counts at the start of the fit.
 
     Parameters
     ----------
-    total : Total
+    likelihood : CompiledLikelihood
         The compiled likelihood.
 
     Raises
     ------
     FitError
-        If a contribution to the counts is NaN or infinite. The message lists the parameters that
-        are zero or at a limit, where models degenerate.
+        If a contribution to the counts is NaN or infinite. The message lists parameters that are
+        zero or at a limit, where some models are not defined.
     """
-    space = total.space
+    space = likelihood.space
     limits = np.array(space.limits()).reshape(-1, 2)
-    start = total.state(np.clip(total.frozen[space.free], *limits.T))
-    for dataset in total.datasets:
+    start = likelihood.state(np.clip(likelihood.initial_state[space.free], *limits.T))
+    for dataset in likelihood.datasets:
         for contribution in getattr(dataset, "contributions", ()):
             if np.isfinite(contribution.counts(start).total):
                 continue
-            values = _describe_degenerate_values(space, contribution.name)
+            values = _describe_extreme_values(space, contribution.name)
             raise FitError(
                 f"the counts of {dataset.name!r} predicted by model {contribution.name!r} are not "
                 f"finite at the start of the fit{f' ({values})' if values else ''}; "
@@ -220,7 +221,7 @@ def check_predictions(total: Total) -> None:
             )
 
 
-def _describe_degenerate_values(space: ParameterSpace, name: str) -> str:
+def _describe_extreme_values(space: ParameterSpace, name: str) -> str:
     """Describe the parameters of a model that are zero or at a limit."""
     model = next((model for model in space.models if model.name == name), None)
     descriptions = [

@@ -1,9 +1,10 @@
 """Positions of the IRFs of a source, independent of the path of a fit.
 
 gammapy looks up the IRFs at the first position of a source. When a fit moves the source out of its
-cutout, gammapy looks them up again, at the position of that step, so its statistic depends on the
-path of the fit. Here it does not: the IRFs are those of a reference position, and beyond gammapy's
-margin those of the nearest node of a grid around it. The reference changes only on request.
+cutout, gammapy looks them up again, at the position of that step. So its statistic depends on the
+path of the fit. skyred avoids this: near a reference position, within the margin that gammapy also
+uses, the IRFs are those of the reference position. Farther away they are those of the nearest node
+of a grid around it. The reference position only changes in `IrfPositions.move_to`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 REFERENCE = (0, 0)  # the grid node at the reference position
 SAME_POSITION = 1e-6  # rad: IRFs vary over degrees, the statistic by less than 1e-8
-MIN_COS_LATITUDE = 1e-3  # cosine of the latitude
+MIN_COS_LATITUDE = 1e-3  # limits the spacing in longitude near the poles
 
 
 class IrfPositions:
@@ -35,9 +36,9 @@ class IrfPositions:
         The spatial model.
     subset : ParameterSubset
         The spatial parameters.
-    moves : bool
+    irfs_follow : bool
         Whether the IRFs are looked up again for a source that has left its cutout. gammapy does not
-        do so in regions, or for models that are evaluated on the full map.
+        do so for region datasets, or for models that are evaluated on the full map.
 
     Attributes
     ----------
@@ -45,13 +46,13 @@ class IrfPositions:
         The values of the spatial parameters for which the IRFs were looked up, shape (k,).
     """
 
-    def __init__(self, spatial: Any, subset: ParameterSubset, moves: bool) -> None:
+    def __init__(self, spatial: Any, subset: ParameterSubset, irfs_follow: bool) -> None:
         self.spatial, self.subset = spatial, subset
-        self.position = ModelPosition(spatial) if moves and subset.free else None
+        self.position = ModelPosition(spatial) if irfs_follow and subset.free else None
         self.move_to(np.array([parameter.value for parameter in subset.parameters], dtype=float))
 
     def move_to(self, values: Array) -> bool:
-        """Set the reference to values of the spatial parameters.
+        """Set the reference position.
 
         Parameters
         ----------
@@ -61,12 +62,12 @@ class IrfPositions:
         Returns
         -------
         bool
-            Whether the reference has changed by more than rounding.
+            Whether the reference has changed by more than rounding errors.
         """
         from gammapy.datasets.evaluator import CUTOUT_MARGIN
 
         reference = getattr(self, "reference", None)
-        if reference is not None and self._is_same(reference, values):
+        if reference is not None and self._have_same_irfs(reference, values):
             return False
         self.reference = values.copy()
         if self.position is not None:
@@ -75,17 +76,17 @@ class IrfPositions:
             self.radius = (self.spatial.evaluation_radius + CUTOUT_MARGIN).to_value("rad")
         return True
 
-    def _is_same(self, reference: Array, values: Array) -> bool:
-        """Return whether the IRFs for two sets of values differ by rounding only."""
+    def _have_same_irfs(self, reference: Array, values: Array) -> bool:
+        """Return whether the IRFs for two sets of values differ by rounding errors at most."""
         if self.position is None:
             return np.array_equal(reference, values)
-        axes = [self.position.lon, self.position.lat]
+        axes = [self.position.lon_index, self.position.lat_index]
         distance = separation(*self.position.radians(reference), *self.position.radians(values))
-        others = np.delete(reference, axes), np.delete(values, axes)
-        return distance < SAME_POSITION and np.array_equal(*others)
+        same_shape = np.array_equal(np.delete(reference, axes), np.delete(values, axes))
+        return distance < SAME_POSITION and same_shape
 
     def node(self, values: Array) -> tuple[int, int]:
-        """Return the node for values of the spatial parameters.
+        """Return the grid node with the IRFs for values of the spatial parameters.
 
         Parameters
         ----------
@@ -95,7 +96,7 @@ class IrfPositions:
         Returns
         -------
         tuple of int
-            Column and row of the node with the IRFs that apply.
+            Column and row of the node.
         """
         if self.position is None:
             return REFERENCE
@@ -112,7 +113,7 @@ class IrfPositions:
         return float(self.radius / max(np.cos(latitude), MIN_COS_LATITUDE))
 
     def values_at(self, node: tuple[int, int]) -> Array:
-        """Return the reference values with the position of a node.
+        """Return the reference values, moved to the position of a node.
 
         Parameters
         ----------
@@ -128,9 +129,10 @@ class IrfPositions:
         if self.position is not None and node != REFERENCE:
             column, row = node
             east, north = column * self._longitude_step(row), row * self.radius
-            values[self.position.lon] += east / self.position.units[0]
-            pole = np.pi / 2 / self.position.units[1]
-            values[self.position.lat] = np.clip(
-                values[self.position.lat] + north / self.position.units[1], -pole, pole
+            lon_unit, lat_unit = self.position.unit_scales
+            values[self.position.lon_index] += east / lon_unit
+            pole = np.pi / 2 / lat_unit
+            values[self.position.lat_index] = np.clip(
+                values[self.position.lat_index] + north / lat_unit, -pole, pole
             )
         return values

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 DIFFERENCE_STEP = 1e-3  # of a parameter's step
 
 
-class Total:
+class CompiledLikelihood:
     """Sum of the statistics of compiled datasets.
 
     Parameters
@@ -41,8 +41,13 @@ class Total:
         The parameters, free and frozen.
     datasets : sequence of CompiledDataset
         The datasets.
-    notes : sequence of str
+    notes : iterable of str
         The datasets and models that gammapy evaluates, with the reasons.
+
+    Attributes
+    ----------
+    initial_state : array
+        Values of all parameters when the object was created, shape (m,).
     """
 
     def __init__(
@@ -50,33 +55,33 @@ class Total:
     ) -> None:
         self.space, self.datasets = space, datasets
         self.notes = tuple(dict.fromkeys(notes))
-        self.frozen = self.space.state()
+        self.initial_state = self.space.state()
 
     @property
     def exact(self) -> bool:
-        """Whether the gradient and the Fisher matrix are exact."""
+        """Whether the derivatives of all datasets are exact, see `Contribution`."""
         return all(dataset.exact for dataset in self.datasets)
 
     @property
     def may_be_non_smooth(self) -> NDArray[np.bool_]:
-        """Free parameters along which the statistic may be non-differentiable, shape (n,)."""
+        """Mask of parameters along which the statistic may be non-differentiable, shape (n,)."""
         indices = {index for dataset in self.datasets for index in dataset.may_be_non_smooth}
         return np.array([index in indices for index in self.space.free.tolist()], dtype=bool)
 
     @property
     def costly(self) -> NDArray[np.bool_]:
-        """Free parameters that change the shape of an extended source, shape (n,)."""
+        """Mask of the parameters that change the image of an extended source, shape (n,)."""
         indices: set[int] = set()
         for dataset in self.datasets:
             for contribution in getattr(dataset, "contributions", ()):
                 if hasattr(contribution, "cutout") and contribution.contributes:
-                    point = isinstance(contribution.shape, PointShape)
-                    indices |= set() if point else contribution.subset.free_indices
+                    is_point = isinstance(contribution.shape, PointShape)
+                    indices |= set() if is_point else contribution.subset.free_indices
         return np.array([index in indices for index in self.space.free.tolist()], dtype=bool)
 
     @property
     def factors(self) -> NDArray[np.bool_]:
-        """Free parameters that are factors of the flux of a source, shape (n,)."""
+        """Mask of the parameters that are factors of the flux of a source, shape (n,)."""
         contributions = [
             contribution
             for dataset in self.datasets
@@ -107,7 +112,7 @@ class Total:
         array
             Values of all parameters, free and frozen, shape (m,).
         """
-        state = self.frozen.copy()
+        state = self.initial_state.copy()
         state[self.space.free] = x
         return state
 
@@ -150,7 +155,7 @@ class Total:
         Parameters
         ----------
         positions : array of int
-            Positions of these parameters in the vector of free parameters, shape (k,).
+            Positions, in the vector of free parameters, of those to differentiate by, shape (k,).
 
         Returns
         -------
@@ -180,26 +185,31 @@ class Total:
         Parameters
         ----------
         positions : array of int
-            Positions of these parameters in the vector of free parameters, shape (k,).
+            Positions, in the vector of free parameters, of those that vary, shape (k,).
         x : array
-            The free parameters, shape (n,): the values of the others.
+            The free parameters, shape (n,), with the values at which the others are fixed.
 
         Returns
         -------
         Conditional
             Statistic, gradient and Fisher matrix. Only the model contributions that depend on
-            these parameters are evaluated.
+            the varying parameters are evaluated.
         """
         indices, state = self.space.free[positions], self.state(x)
-        varied = frozenset(indices.tolist())
-        total = copy(self)
-        total.datasets = [dataset.condition(state, varied) for dataset in self.datasets]
-        gradient, fisher = partial(total._gradient, indices), partial(total._fisher, indices)
-        return Conditional(total.stat, gradient, fisher)
+        varying = frozenset(indices.tolist())
+        conditional = copy(self)
+        conditional.datasets = [dataset.condition(state, varying) for dataset in self.datasets]
+        gradient = partial(conditional._gradient, indices)
+        fisher = partial(conditional._fisher, indices)
+        return Conditional(conditional.stat, gradient, fisher)
 
     @property
     def blocks(self) -> list[Index]:
-        """Positions of the free parameters of one model, or of models with common parameters."""
+        """Groups of free parameters that do not occur in a common model contribution.
+
+        Each block has the positions of its parameters in the vector, sorted. There are no blocks if
+        a free parameter does not belong to any contribution.
+        """
         positions = {index: position for position, index in enumerate(self.space.free.tolist())}
         groups = [
             set(contribution.free)
@@ -209,16 +219,17 @@ class Total:
         blocks: list[set[int]] = []
         for group in groups:
             disjoint = [block for block in blocks if block.isdisjoint(group)]
-            blocks = [*disjoint, group.union(*(b for b in blocks if not b.isdisjoint(group)))]
-        ordered = [
+            overlapping = [block for block in blocks if not block.isdisjoint(group)]
+            blocks = [*disjoint, group.union(*overlapping)]
+        sorted_blocks = [
             np.array(sorted(positions[index] for index in block)) for block in blocks if block
         ]
-        complete = sum(map(len, ordered)) == len(positions)
-        return sorted(ordered, key=lambda block: int(block[0])) if complete else []
+        is_complete = sum(map(len, sorted_blocks)) == len(positions)
+        return sorted(sorted_blocks, key=lambda block: int(block[0])) if is_complete else []
 
     def _gradient(self, indices: Index, x: Vector) -> Array:
         state = self.state(x)
-        if any(dataset.clips(state) for dataset in self.datasets):
+        if any(dataset.may_clip(state) for dataset in self.datasets):
             return self._finite_differences(indices, x)
         positions = {index: position for position, index in enumerate(indices.tolist())}
         gradient, requested = np.zeros(len(indices)), frozenset(positions)
@@ -251,11 +262,11 @@ class Total:
         )
 
     def refresh(self, x: Vector) -> bool:
-        """Look up the IRFs of all sources at the values in a vector.
+        """Look up the IRFs of all sources at their positions in a vector.
 
-        Between two calls the statistic is a function of the vector alone: the IRFs are those of
-        the last call, or of the start. Sources that leave their cutout have the IRFs of the
-        nearest node of a grid. After a call the statistic is that of `Datasets.stat_sum` for newly
+        Between two calls, the statistic depends on the vector only: the IRFs are those of the last
+        call, or of the start. A source that has left its cutout has the IRFs of the nearest node of
+        a grid (`IrfPositions`). After a call, the statistic equals `Datasets.stat_sum` for newly
         assigned models.
 
         Parameters
@@ -266,17 +277,16 @@ class Total:
         Returns
         -------
         bool
-            Whether any source has other spatial parameters than at the last call; if not, the
-            statistic is unchanged.
+            Whether the IRFs of any source have changed; if not, the statistic is unchanged.
         """
         state = self.state(x)
         changes = [dataset.refresh(state) for dataset in self.datasets]
         return any(changes)
 
     def npred(self, x: Vector) -> dict[str, Array]:
-        """Return the predicted counts of each dataset, as gammapy's `Dataset.npred`.
+        """Return the predicted counts of each dataset, as gammapy's `npred`.
 
-        They include the background, also that of on-off data.
+        They include the background; for on-off data, its maximum likelihood estimate.
 
         Parameters
         ----------
@@ -303,21 +313,22 @@ class Total:
         self.space.write_back(result)
 
 
-class Likelihood(Total):
+class Likelihood(CompiledLikelihood):
     """Compiled likelihood of datasets with their models.
 
-    One evaluation goes from a vector of the free parameters to a state of all of them
-    (`ParameterSpace`), for each source to its flux (`SpectralFlux`) and its template (`Shape`,
-    `Footprint`), from both to predicted counts (`SourceContribution`, `ScaledCounts`), and from
-    their sum to the statistic (`Cash`, `WStat`, `ChiSquare`).
+    The vector of the free parameters is first completed to a state with the values of all
+    parameters (`ParameterSpace`). From the state, the flux (`SpectralFlux`) and the template
+    (`Shape`, `Footprint`) of each source are computed. Their product is the predicted counts of
+    the source (`SourceContribution`); backgrounds are `ScaledCounts`. The sum of all predicted
+    counts enters the statistic (`Cash`, `WStat`, `ChiSquare`).
 
     Parameters
     ----------
     datasets : gammapy.datasets.Datasets
         Datasets with models assigned.
     check : bool
-        Whether to compare every source with gammapy first; by default only sources with classes
-        that are not gammapy's own.
+        Whether to compare every source with gammapy first; by default, only sources with model
+        classes that are not defined in gammapy.
 
     Attributes
     ----------

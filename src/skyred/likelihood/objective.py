@@ -40,22 +40,23 @@ def objective_of(datasets: Datasets, check: bool = False) -> Objective:
     datasets : gammapy.datasets.Datasets
         Datasets with models assigned.
     check : bool
-        Whether to compare every source with gammapy's own evaluation first; by default only
-        sources with classes that are not gammapy's own.
+        Whether to compare every source with gammapy's own evaluation first; by default, only
+        sources with model classes that are not defined in gammapy.
 
     Returns
     -------
     Objective
-        The objective. Its statistic is that of `Datasets.stat_sum` without priors; `accept` writes
-        to the models. Its notes list the datasets and models that gammapy evaluates, with the
-        reasons.
+        The objective. Its statistic equals `Datasets.stat_sum` without priors, and its `accept`
+        writes results to the models. Its notes list the datasets and models that gammapy
+        evaluates, with the reasons, and parameters that start outside their limits.
 
     Raises
     ------
     FitError
-        If there are no models, no free parameters or no bins to fit, a parameter is not finite or
-        its limits exclude its value, counts or flux points are not valid, or a source with free
-        parameters does not reach any dataset.
+        If there are no models, no free parameters or no bins to fit.
+        If a parameter is not finite, or its limits are not valid.
+        If counts, flux points or predicted counts are not valid.
+        If a source with free parameters does not reach any dataset.
     """
     if not any(dataset.models for dataset in datasets):
         raise FitError("the datasets have no models: there is nothing to fit")
@@ -110,7 +111,7 @@ def build_objective(likelihood: Likelihood) -> Objective:
     Returns
     -------
     Objective
-        Statistic, priors, derivatives and searches over the free parameters.
+        The objective of the free parameters.
     """
     space = likelihood.space
     priors = Priors(space)
@@ -119,7 +120,7 @@ def build_objective(likelihood: Likelihood) -> Objective:
     return Objective(
         names=space.names(),
         units=space.units(),
-        start=likelihood.frozen[space.free],
+        start=likelihood.initial_state[space.free],
         limits=space.limits(),
         steps=space.steps(),
         stat=likelihood.stat,
@@ -128,8 +129,8 @@ def build_objective(likelihood: Likelihood) -> Objective:
         prior_without_quantile=priors.prior_without_quantile
         if priors.has_prior_without_quantile
         else None,
-        gradient_of=_add(gradient, priors.gradient) if likelihood.exact else None,
-        fisher_of=_add(fisher, priors.curvature) if likelihood.exact else None,
+        gradient_of=_add_functions(gradient, priors.gradient) if likelihood.exact else None,
+        fisher_of=_add_functions(fisher, priors.curvature) if likelihood.exact else None,
         may_be_non_smooth=likelihood.may_be_non_smooth,
         factors=likelihood.factors,
         costly=likelihood.costly,
@@ -145,19 +146,19 @@ def build_objective(likelihood: Likelihood) -> Objective:
     )
 
 
-def _add(first: Function, second: Function) -> Function:
+def _add_functions(first: Function, second: Function) -> Function:
     return lambda x: first(x) + second(x)
 
 
 def _gradient_by(likelihood: Likelihood, priors: Priors, positions: NDArray[np.int64]) -> Function:
     gradient = likelihood.gradient_by(positions)
-    return _add(gradient, lambda x: priors.gradient(x)[positions]) if priors else gradient
+    return _add_functions(gradient, lambda x: priors.gradient(x)[positions]) if priors else gradient
 
 
 def _condition_with_priors(
     likelihood: Likelihood, priors: Priors
 ) -> Callable[[NDArray[np.int64], Array], Conditional]:
-    """Return a function that fixes all but some parameters, with priors in its derivatives."""
+    """Return a function that fixes all but some parameters, and adds priors to derivatives."""
 
     def condition(positions: NDArray[np.int64], values: Array) -> Conditional:
         conditional = likelihood.condition(positions, values)

@@ -38,16 +38,16 @@ class ParameterSpace:
         The datasets.
     models : gammapy.modeling.models.DatasetModels
         The models of the datasets.
-    all : list of Parameter
-        Every parameter, free or frozen, once; a `state` holds a value for each, shape (m,).
+    parameters : list of Parameter
+        The unique parameters, free and frozen; a `state` contains their values, shape (m,).
     free : array of int
-        Indices of the free parameters in `all`, shape (n,); parameters with limits equal to their
-        value are not free, as in gammapy.
+        Indices of the free parameters in `parameters`, shape (n,). As in gammapy, parameters with
+        limits equal to their value are not free.
     """
 
     datasets: Datasets
     models: DatasetModels
-    all: list[Parameter]
+    parameters: list[Parameter]
     free: NDArray[np.int64]
 
     @classmethod
@@ -64,7 +64,7 @@ class ParameterSpace:
         ParameterSpace
             The parameters.
         """
-        models = datasets.models  # rebuilt at each access, which takes 5 ms
+        models = datasets.models  # gammapy builds them anew at each access, in 5 ms
         parameters = unique_parameters(models.parameters)
         free = [index for index, parameter in enumerate(parameters) if not is_fixed(parameter)]
         return cls(datasets, models, parameters, np.array(free, dtype=int))
@@ -72,7 +72,7 @@ class ParameterSpace:
     @property
     def free_parameters(self) -> list[Parameter]:
         """The free parameters, in the order of the vector."""
-        return [self.all[index] for index in self.free]
+        return [self.parameters[index] for index in self.free]
 
     def indices_of(self, parameters: Iterable[Parameter]) -> NDArray[np.int64]:
         """Return the indices of parameters in the state.
@@ -87,7 +87,9 @@ class ParameterSpace:
         array of int
             Indices, shape (number of parameters,).
         """
-        index_by_key = {value_key(parameter): index for index, parameter in enumerate(self.all)}
+        index_by_key = {
+            value_key(parameter): index for index, parameter in enumerate(self.parameters)
+        }
         return np.array([index_by_key[value_key(parameter)] for parameter in parameters], dtype=int)
 
     def state(self, x: Vector | None = None) -> Vector:
@@ -103,7 +105,7 @@ class ParameterSpace:
         array
             Values of all parameters, shape (m,).
         """
-        state = np.array([parameter.value for parameter in self.all], dtype=float)
+        state = np.array([parameter.value for parameter in self.parameters], dtype=float)
         if x is not None:
             state[self.free] = x
         return state
@@ -158,12 +160,12 @@ class ParameterSpace:
         ]
 
     def steps(self) -> Vector:
-        """Return estimated errors of the free parameters.
+        """Return estimates of the errors of the free parameters, see `parameter_step`.
 
         Returns
         -------
         array
-            The errors, in the units of the parameters, shape (n,).
+            The estimates, in the units of the parameters, shape (n,).
         """
         return np.array(
             [parameter_step(parameter) for parameter in self.free_parameters], dtype=float
@@ -172,8 +174,8 @@ class ParameterSpace:
     def write_back(self, result: FitResult) -> None:
         """Write values, errors and covariance of a fit to the models.
 
-        Errors that are NaN become 0, as in gammapy before a fit: gammapy turns NaN into 1 when
-        models are copied or written.
+        Errors that are NaN are set to 0, the value of gammapy before a fit: gammapy would change
+        NaN to 1 when the models are copied or written.
 
         Parameters
         ----------
@@ -210,11 +212,11 @@ class ParameterSubset:
     parameters : list of Parameter
         The k parameters of the component.
     state_indices : array of int
-        Their indices in the state, shape (k,).
+        Indices of the parameters in the state, shape (k,).
     free : list of int
-        Positions of the free ones in `parameters`.
+        Positions of the free parameters in `parameters`.
     steps : array
-        Their default steps, shape (k,).
+        Default steps of the parameters, shape (k,).
     """
 
     parameters: list[Parameter]
@@ -252,7 +254,7 @@ class ParameterSubset:
 
     @property
     def free_indices(self) -> frozenset[int]:
-        """Indices of the free parameters in the state."""
+        """State indices of the free parameters."""
         return frozenset(self.state_indices[self.free].tolist())
 
     def values(self, state: Vector) -> Vector:
@@ -271,7 +273,7 @@ class ParameterSubset:
         return state[self.state_indices]
 
     def set(self, values: Vector) -> None:
-        """Set the values of these parameters, for gammapy to evaluate.
+        """Set the values of these parameters, before gammapy evaluates the model.
 
         Parameters
         ----------
@@ -281,15 +283,15 @@ class ParameterSubset:
         for parameter, value in zip(self.parameters, values, strict=True):
             parameter.value = value
 
-    def shifted(self, values: Vector, index: int, fraction: float) -> tuple[Vector, Vector]:
-        """Return the values with one parameter shifted down and up, within its limits.
+    def shift(self, values: Vector, index: int, fraction: float) -> tuple[Vector, Vector]:
+        """Shift one parameter down and up, within its limits.
 
         Parameters
         ----------
         values : array
             Values of these parameters, shape (k,).
         index : int
-            Position of the parameter that is shifted.
+            Position of the parameter to shift.
         fraction : float
             Size of the shift, as a fraction of the default step.
 
@@ -322,7 +324,7 @@ class ParameterSubset:
         fraction : float
             Step of the differences, as a fraction of the default step.
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Yields
         ------
@@ -334,9 +336,9 @@ class ParameterSubset:
         for index in self.free:
             if int(self.state_indices[index]) not in indices:
                 continue
-            low, high = self.shifted(self.values(state), index, fraction)
-            change = function(high) - function(low)
-            yield int(self.state_indices[index]), change / (high[index] - low[index])
+            low, high = self.shift(self.values(state), index, fraction)
+            difference = function(high) - function(low)
+            yield int(self.state_indices[index]), difference / (high[index] - low[index])
 
 
 def is_fixed(parameter: Parameter) -> bool:
@@ -356,10 +358,10 @@ def is_fixed(parameter: Parameter) -> bool:
 
 
 def value_key(parameter: Parameter) -> int:
-    """Return a key that is common to parameters that share one value.
+    """Return a key that is the same for parameters that share one value.
 
-    Linked parameters of gammapy's models are one object. `NestedModelSelection` of gammapy shares
-    the ``__dict__`` of parameters instead.
+    Linked parameters of gammapy are the same object. Those of gammapy's `NestedModelSelection` are
+    different objects with the same ``__dict__``.
 
     Parameters
     ----------
@@ -375,7 +377,7 @@ def value_key(parameter: Parameter) -> int:
 
 
 def unique_parameters(parameters: Iterable[Parameter]) -> list[Parameter]:
-    """Return parameters without those that share the value of an earlier one.
+    """Return parameters without those that share the value of a previous parameter.
 
     Parameters
     ----------
@@ -385,7 +387,7 @@ def unique_parameters(parameters: Iterable[Parameter]) -> list[Parameter]:
     Returns
     -------
     list of Parameter
-        The unique parameters, in their order.
+        The unique parameters, in the same order.
     """
     unique: dict[int, Parameter] = {}
     for parameter in parameters:
@@ -394,20 +396,20 @@ def unique_parameters(parameters: Iterable[Parameter]) -> list[Parameter]:
 
 
 def share_values(models: DatasetModels, copies: DatasetModels) -> None:
-    """Share values among copied parameters that share values in the original models.
+    """Make copied parameters share values if the parameters of the original models do.
 
-    Copies of models keep gammapy's links, but not a common ``__dict__``.
+    Copies of models preserve gammapy's links, but not a shared ``__dict__``.
 
     Parameters
     ----------
     models : gammapy.modeling.models.DatasetModels
         The original models.
     copies : gammapy.modeling.models.DatasetModels
-        Their copies, in the same order.
+        Their copies, in the same order; they are changed.
     """
-    first: dict[int, Parameter] = {}
+    first_by_key: dict[int, Parameter] = {}
     for original, parameter in zip(models.parameters, copies.parameters, strict=True):
-        parameter.__dict__ = first.setdefault(value_key(original), parameter).__dict__
+        parameter.__dict__ = first_by_key.setdefault(value_key(original), parameter).__dict__
 
 
 def names_sharing_values(models: DatasetModels) -> list[str]:

@@ -16,36 +16,36 @@ from skyred.likelihood.source import SourceContribution
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skyred.likelihood.likelihood import Total
+    from skyred.likelihood.likelihood import CompiledLikelihood
 
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
 MAX_SMALL_SIZE = 1.5  # pixels: smaller extended sources are as sensitive to the grid as points
 SIZES = ("sigma", "r_0", "radius")  # gammapy's names of parameters that are sizes
-ITERATIONS = 4  # of the inverse along one axis, which is linear except for the projection
-STEP = 1e-3  # of a pixel
+ITERATIONS = 4  # secant steps along one axis; only the projection is not linear
+STEP = 1e-3  # of a pixel, for the derivative
 
 
-def pixel_grids(total: Total) -> list[PixelGrid]:
+def pixel_grids(likelihood: CompiledLikelihood) -> list[PixelGrid]:
     """Return a pixel grid for each source with a free position.
 
-    A source in several datasets has the grid of the first that it reaches; datasets with other
-    pixels add non-differentiable points that are not on this grid.
+    A source in several datasets has the grid of the first dataset that it reaches. Datasets with
+    other pixels add non-differentiable points that are not on this grid.
 
     Parameters
     ----------
-    total : Total
+    likelihood : CompiledLikelihood
         The compiled likelihood.
 
     Returns
     -------
     list of PixelGrid
-        One grid per free position; linked positions have one.
+        One grid per free position; sources with linked positions have a common grid.
     """
     grids: dict[tuple[int, ...], PixelGrid] = {}
-    for source in _sources(total):
-        grid = _create_grid(source, total)
+    for source in _sources(likelihood):
+        grid = _create_grid(source, likelihood)
         if grid is None:
             continue
         key = tuple(grid.indices.tolist())
@@ -58,8 +58,8 @@ def pixel_grids(total: Total) -> list[PixelGrid]:
     return list(grids.values())
 
 
-def _sources(total: Total) -> Iterator[SourceContribution]:
-    for dataset in total.datasets:
+def _sources(likelihood: CompiledLikelihood) -> Iterator[SourceContribution]:
+    for dataset in likelihood.datasets:
         for contribution in getattr(dataset, "contributions", ()):
             if (
                 isinstance(contribution, SourceContribution)
@@ -69,26 +69,29 @@ def _sources(total: Total) -> Iterator[SourceContribution]:
                 yield contribution
 
 
-def _create_grid(source: SourceContribution, total: Total) -> PixelGrid | None:
+def _create_grid(source: SourceContribution, likelihood: CompiledLikelihood) -> PixelGrid | None:
     shape = source.shape
     if not isinstance(shape, PointShape | ExtendedShape):
         return None
-    positions = {index: position for position, index in enumerate(total.space.free.tolist())}
+    positions = {index: position for position, index in enumerate(likelihood.space.free.tolist())}
     indices = source.subset.state_indices.tolist()
     names = [parameter.name for parameter in source.subset.parameters]
     piecewise = isinstance(shape, PointShape)
     sizes = [index for index, name in enumerate(names) if name in SIZES]
-    small = piecewise or _is_small(source, sizes, total)
-    # of the whole map: cutouts move with the source
-    pixels = PixelPosition(source.model.spatial_model, source.instrument.geom.to_image())
-    free = [axis for axis in (pixels.lon, pixels.lat) if axis in source.subset.free]
+    small = piecewise or _is_small(source, sizes, likelihood)
+    # pixels of the whole map, since cutouts move with the source
+    position = PixelPosition(source.model.spatial_model, source.instrument.geom.to_image())
+    axes = (position.lon_index, position.lat_index)
+    free = [axis for axis in axes if axis in source.subset.free]
     free_positions = np.array([positions[indices[axis]] for axis in free], dtype=int)
-    size = next((positions.get(indices[axis]) for axis in sizes), None)
-    mapping = GridMapping(pixels, source.subset.values(total.frozen), free, free_positions)
+    size = next((positions.get(indices[index]) for index in sizes), None)
+    values = source.subset.values(likelihood.initial_state)
+    mapping = GridMapping(position, values, free, free_positions)
+    related = [positions[index] for index in source.state_indices.tolist() if index in positions]
     return PixelGrid(
         name=source.name,
         indices=free_positions,
-        related=np.array([positions[i] for i in source.own.tolist() if i in positions], dtype=int),
+        related=np.array(related, dtype=int),
         to_pixels=mapping.to_pixels,
         to_sky=mapping.to_sky,
         piecewise=piecewise,
@@ -97,9 +100,11 @@ def _create_grid(source: SourceContribution, total: Total) -> PixelGrid | None:
     )
 
 
-def _is_small(source: SourceContribution, sizes: Sequence[int], total: Total) -> bool:
-    values = source.subset.values(total.frozen)
-    pixel = float(np.min(source.shape.model_image.pixel))  # type: ignore[attr-defined]
+def _is_small(
+    source: SourceContribution, sizes: Sequence[int], likelihood: CompiledLikelihood
+) -> bool:
+    values = source.subset.values(likelihood.initial_state)
+    pixel = float(np.min(source.shape.model_image.pixel_scales))  # type: ignore[attr-defined]
     units = [source.subset.parameters[index].unit.to("deg") for index in sizes]
     extent = [abs(values[index]) * unit for index, unit in zip(sizes, units, strict=True)]
     return bool(extent) and max(extent) < MAX_SMALL_SIZE * pixel
@@ -111,25 +116,31 @@ class GridMapping:
 
     Parameters
     ----------
-    pixels : PixelPosition
-        The mapping of both position parameters.
+    position : PixelPosition
+        The mapping of longitude and latitude.
     values : array
-        The values of all spatial parameters, for those that are not free, shape (k,).
+        Values of all spatial parameters, used for those that are not free, shape (k,).
     free : list of int
-        Positions of the free position parameters among them: one or two.
+        Indices, among the spatial parameters, of the free longitude and latitude: one or two.
     indices : array of int
-        Their positions in the vector of all free parameters.
+        Indices of the same parameters in the vector of free parameters.
+
+    Attributes
+    ----------
+    axis : int
+        If one coordinate is free, the pixel axis along which the source moves most: 0 for x, 1 for
+        y.
     """
 
-    pixels: PixelPosition
+    position: PixelPosition
     values: Array
     free: list[int]
     indices: Index
     axis: int = attrs.field(init=False, default=0)
 
     def __attrs_post_init__(self) -> None:
-        if len(self.free) == 1:  # the axis along which the source moves most
-            self.axis = int(np.argmax(np.abs(self.pixels.slope(self.values, self.free[0]))))
+        if len(self.free) == 1:
+            self.axis = int(np.argmax(np.abs(self.position.slope(self.values, self.free[0]))))
 
     def to_pixels(self, x: Array) -> Array:
         """Return the pixel coordinates.
@@ -142,15 +153,15 @@ class GridMapping:
         Returns
         -------
         array
-            Pixel coordinates of the free axes, shape (1,) or (2,).
+            Pixel coordinates, shape (2,); if one coordinate is free, that along `axis`, shape (1,).
         """
         return self._pixel_coordinates(x[self.indices])
 
-    def _pixel_coordinates(self, position: Array) -> Array:
+    def _pixel_coordinates(self, free_values: Array) -> Array:
         values = self.values.copy()
-        values[self.free] = position
-        both = np.array(self.pixels(values))
-        return both if len(self.free) == 2 else both[[self.axis]]
+        values[self.free] = free_values
+        coordinates = np.array(self.position(values))
+        return coordinates if len(self.free) == 2 else coordinates[[self.axis]]
 
     def to_sky(self, pixel: Array, x: Array) -> Array:
         """Return the position parameters at pixel coordinates.
@@ -158,33 +169,38 @@ class GridMapping:
         Parameters
         ----------
         pixel : array
-            Pixel coordinates of the free axes, shape (1,) or (2,).
+            Pixel coordinates, as from `to_pixels`, shape (1,) or (2,).
         x : array
-            The free parameters, shape (n,); the longitude is the one nearest to theirs.
+            The free parameters, shape (n,). Of equivalent longitudes, the one nearest to the
+            longitude in `x` is returned.
 
         Returns
         -------
         array
-            The position parameters in their own units, shape (1,) or (2,).
+            Values of the free position parameters in their own units, shape (1,) or (2,).
         """
         start = x[self.indices]
         if len(self.free) == 2:
             return self._invert_both_axes(pixel, start)
-        position = start.astype(float)
-        step = STEP / self.pixels.slope(self.values, self.free[0])[self.axis]
+        value = start.astype(float)
+        step = STEP / self.position.slope(self.values, self.free[0])[self.axis]
         for _ in range(ITERATIONS):
-            reached = self._pixel_coordinates(position)
-            position = position + (pixel - reached) * step / (
-                self._pixel_coordinates(position + step) - reached
+            coordinate = self._pixel_coordinates(value)
+            value = value + (pixel - coordinate) * step / (
+                self._pixel_coordinates(value + step) - coordinate
             )
-        return position
+        return value
 
     def _invert_both_axes(self, pixel: Array, start: Array) -> Array:
-        lon, lat = self.pixels.inverse(float(pixel[0]), float(pixel[1]))
-        units = dict(zip((self.pixels.lon, self.pixels.lat), self.pixels.units, strict=True))
-        order = {self.pixels.lon: lon, self.pixels.lat: lat}
-        position = np.array([order[axis] / units[axis] for axis in self.free])
-        index = self.free.index(self.pixels.lon)
-        period = 2 * np.pi / units[self.pixels.lon]
-        position[index] += period * np.round((start[index] - position[index]) / period)
-        return position
+        lon, lat = self.position.inverse(float(pixel[0]), float(pixel[1]))
+        lon_unit, lat_unit = self.position.unit_scales
+        value_by_index = {
+            self.position.lon_index: lon / lon_unit,
+            self.position.lat_index: lat / lat_unit,
+        }
+        values = np.array([value_by_index[index] for index in self.free])
+        lon_position = self.free.index(self.position.lon_index)
+        period = 2 * np.pi / lon_unit
+        turns = np.round((start[lon_position] - values[lon_position]) / period)
+        values[lon_position] += period * turns
+        return values

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     Quantile = Callable[[float], float]
 
 SLOPE_STEP = 1e-2  # of a parameter's step: most priors are parabolas, for which any step is exact
-SMALLEST_PROBABILITY = 1e-6  # of a prior, between limits: quantiles lose precision below it
+SMALLEST_PROBABILITY = 1e-6  # of a prior between the limits; quantiles lose precision below
 
 
 class Priors:
-    """Priors of parameters and penalties of models, as additions to the statistic.
+    """Priors of parameters and penalties of models, which are added to the statistic.
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ class Priors:
     Attributes
     ----------
     quantiles : list of (callable or None)
-        For each free parameter the inverse cumulative distribution of its prior, between its
-        limits; None if it has no prior, or one with an unknown distribution.
+        For each free parameter, the inverse cumulative distribution function of its prior between
+        its limits; None without a prior or if its distribution is not known.
     """
 
     def __init__(self, space: ParameterSpace) -> None:
@@ -55,13 +55,16 @@ class Priors:
         ]
         self.quantiles = [quantile_function(parameter) for parameter in space.free_parameters]
         pairs = zip(space.free_parameters, self.quantiles, strict=True)
-        self.sampled = [parameter for parameter, quantile in pairs if quantile is not None]
+        self.with_quantiles = [parameter for parameter, quantile in pairs if quantile is not None]
 
     def __bool__(self) -> bool:
         return bool(self.penalties) or any(parameter.prior for parameter in self.parameters)
 
     def __call__(self, x: Vector) -> float:
-        """Return their sum, with the prior of a linked parameter once per model, as in gammapy."""
+        """Return the sum of all priors and penalties.
+
+        As in gammapy, the prior of a linked parameter is added once per model.
+        """
         self.space.set(x)
         penalty = sum(model_penalty.stat_sum() for model_penalty in self.penalties)
         return float(self.parameters.prior_stat_sum() + penalty)
@@ -69,20 +72,20 @@ class Priors:
     @property
     def has_prior_without_quantile(self) -> bool:
         """Whether the quantiles do not describe all priors and penalties."""
-        varied = [
+        constrained = [
             parameter
             for parameter in self.parameters
             if parameter.prior and not is_fixed(parameter)
         ]
-        plain = all(parameter.prior.weight == 1 for parameter in varied)
-        return bool(self.penalties) or not plain or len(varied) > len(self.sampled)
+        is_weighted = any(parameter.prior.weight != 1 for parameter in constrained)
+        return bool(self.penalties) or is_weighted or len(constrained) > len(self.with_quantiles)
 
     def prior_without_quantile(self, x: Vector) -> float:
         """Return the priors and penalties that the quantiles do not describe.
 
-        These are penalties, priors with unknown quantiles, and the repetitions of priors that
-        gammapy adds more than once, for several models or by their weight. Priors of frozen
-        parameters are constant, and excluded.
+        These are penalties and priors without a known distribution. They also include the multiples
+        of priors that gammapy adds for linked parameters, or for weights other than 1. Priors of
+        frozen parameters are constant, and not included.
 
         Parameters
         ----------
@@ -92,7 +95,7 @@ class Priors:
         Returns
         -------
         float
-            Their sum, in units of the statistic.
+            The sum of their contributions to the statistic.
         """
         total = self(x)
         frozen = sum(
@@ -100,13 +103,13 @@ class Priors:
             for parameter in self.parameters
             if parameter.prior and is_fixed(parameter)
         )
-        counted_once = sum(
-            parameter.prior_stat_sum() / parameter.prior.weight for parameter in self.sampled
+        with_quantiles = sum(
+            parameter.prior_stat_sum() / parameter.prior.weight for parameter in self.with_quantiles
         )
-        return float(total - frozen - counted_once)
+        return float(total - frozen - with_quantiles)
 
     def gradient(self, x: Vector) -> Array:
-        """Return the gradient.
+        """Return the gradient of the sum of priors and penalties.
 
         Parameters
         ----------
@@ -121,7 +124,7 @@ class Priors:
         return self._differentiate(self, x, np.zeros(len(x)))
 
     def curvature(self, x: Vector) -> Array:
-        """Return the second derivatives.
+        """Return the second derivatives of the sum of priors and penalties.
 
         Parameters
         ----------
@@ -141,7 +144,7 @@ class Priors:
     ) -> Array:
         for position in self.positions:
             low, high = x.copy(), x.copy()
-            # a uniform prior is infinite outside its range, which also limits the parameter
+            # a uniform prior is infinite outside its range, which gammapy uses as limits
             ends = x[position] + np.array([-1, 1]) * self.steps[position]
             low[position], high[position] = np.clip(ends, *self.limits[position])
             if (width := high[position] - low[position]) > 0:
@@ -150,7 +153,7 @@ class Priors:
 
 
 def quantile_function(parameter: Parameter) -> Quantile | None:
-    """Return the inverse cumulative distribution of a parameter's prior, between its limits.
+    """Return the inverse cumulative distribution of a parameter's prior between its limits.
 
     Parameters
     ----------
@@ -160,10 +163,11 @@ def quantile_function(parameter: Parameter) -> Quantile | None:
     Returns
     -------
     callable or None
-        Function from 0 .. 1 to values of the parameter; None if it has no prior, or a prior with
-        an unknown or improper distribution, or with almost no probability between the limits.
+        Function from probabilities, 0 to 1, to values of the parameter. None if there is no prior,
+        if its distribution is unknown or improper, or if almost none of its probability lies
+        between the limits.
     """
-    # kept, since gammapy rebuilds this scipy distribution at each access: 0.3 ms
+    # accessed once, since gammapy creates this scipy distribution anew each time, in 0.3 ms
     distribution = getattr(parameter.prior, "_random_variable", None)
     if distribution is None or not parameter.prior.weight or not np.isfinite(distribution.ppf(0.5)):
         return None
@@ -176,8 +180,8 @@ def quantile_function(parameter: Parameter) -> Quantile | None:
     )
 
 
-def _quantile_between(distribution: Any, low: float, high: float, q: float) -> float:
-    return float(distribution.ppf(low + q * (high - low)))
+def _quantile_between(distribution: Any, low: float, high: float, probability: float) -> float:
+    return float(distribution.ppf(low + probability * (high - low)))
 
 
 def _finite(limit: float, default: float) -> float:

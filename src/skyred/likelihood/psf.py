@@ -1,8 +1,8 @@
 """PSF kernels, equal to those of `PSFMap.get_psf_kernel` and 25 times faster.
 
-The steps and their constants are gammapy's, so the kernels agree up to rounding. Most of gammapy's
-time is spent on sky coordinates; here distances from the centre are computed once for all
-positions.
+The algorithm and its constants are gammapy's, so the kernels agree up to rounding. gammapy spends
+most of the time on sky coordinates of the kernel pixels. Here their distances from the centre are
+computed once, for all positions.
 """
 
 from __future__ import annotations
@@ -33,28 +33,28 @@ class PsfLookup:
     ----------
     psf : gammapy.irf.PSFMap
         The point spread function, in true energy.
-    distances : dict
-        Cached angular distances from the centre of the map in rad, on grids with pixels divided by
-        the key.
+    distances : dict of array
+        Cached angular distances of pixels from the centre of the map in rad, by the oversampling
+        factor of the pixels.
     centred_geom : WcsGeom or None
-        A grid of such pixels, with one at the centre.
+        Geometry of pixels of the map, of which one is at the centre.
     centre : tuple of float
         Longitude and latitude of the centre, in rad.
-    images : dict
-        Geometries of kernels, by their number of pixels along each side.
-    kernels : dict
-        Kernels by their containment, if the PSF is the same everywhere.
+    kernel_geoms : dict of WcsGeom
+        Cached geometries of kernels, by their number of pixels along each side.
+    kernels : dict of PSFKernel
+        Cached kernels by their containment, if the PSF is the same everywhere.
     """
 
     psf: PSFMap
     distances: dict[int, Array] = attrs.field(factory=dict)
     centred_geom: WcsGeom | None = None
     centre: tuple[float, float] = (0.0, 0.0)
-    images: dict[int, WcsGeom] = attrs.field(factory=dict)
+    kernel_geoms: dict[int, WcsGeom] = attrs.field(factory=dict)
     kernels: dict[float, PSFKernel] = attrs.field(factory=dict)
 
     @cached_property
-    def valid(self) -> Any:
+    def validity_map(self) -> Any:
         """The map of positions with a valid PSF; gammapy computes it at each access."""
         from gammapy.maps import Map
 
@@ -68,21 +68,21 @@ class PsfLookup:
         data = self.psf.psf_map.data
         return bool(np.all(data == data[..., :1, :1]))
 
-    def _nearest(self, position: SkyCoord | None) -> SkyCoord:
-        """Return a position, or the nearest one with a valid PSF, as gammapy does."""
+    def _nearest_valid_position(self, position: SkyCoord | None) -> SkyCoord:
+        """Return a position, or the nearest position with a valid PSF, as gammapy does."""
         if position is None:  # a model without a position
             position = self.psf.psf_map.geom.center_skydir
-        is_valid = np.nan_to_num(self.valid.get_by_coord(position))[0]
+        is_valid = np.nan_to_num(self.validity_map.get_by_coord(position))[0]
         return position if is_valid else self.psf._get_nearest_valid_position(position)
 
     @property
     def energy_name(self) -> str:
-        """The name of the energy axis, for gammapy's evaluator."""
+        """The name of the energy axis; read by gammapy's evaluator."""
         return str(self.psf.energy_name)
 
     @property
     def has_single_spatial_bin(self) -> bool:
-        """Whether the PSF is the same everywhere, for gammapy's evaluator."""
+        """Whether the PSF map has a single position; read by gammapy's evaluator."""
         return bool(self.psf.has_single_spatial_bin)
 
     def get_psf_kernel(
@@ -99,7 +99,7 @@ class PsfLookup:
         containment : float
             Fraction of the PSF that the kernel contains at each energy.
         max_radius : Quantity, optional
-            Largest radius of the kernel; with it gammapy computes the kernel.
+            Largest radius of the kernel; if it is set, gammapy computes the kernel.
 
         Returns
         -------
@@ -113,46 +113,55 @@ class PsfLookup:
             return self.psf.get_psf_kernel(geom, position, max_radius, containment)
         if self.is_uniform and containment in self.kernels:
             return self.kernels[containment]
-        profile = RadialProfile.from_psf_map(self.psf, self._nearest(position))
-        data = self._kernel(profile, geom, containment)
-        image = self._image(geom, len(data[0]))
-        kernel = PSFKernel(Map.from_geom(image, data=data), normalize=False)
+        profile = RadialProfile.from_psf_map(self.psf, self._nearest_valid_position(position))
+        data = self._compute_kernel(profile, geom, containment)
+        kernel_geom = self._get_kernel_geom(geom, len(data[0]))
+        kernel = PSFKernel(Map.from_geom(kernel_geom, data=data), normalize=False)
         if self.is_uniform:
             self.kernels[containment] = kernel
         return kernel
 
-    def _image(self, geom: WcsGeom, size: int) -> WcsGeom:
-        """Return the geometry of a kernel; kernels of one size share it."""
-        if size not in self.images:
+    def _get_kernel_geom(self, geom: WcsGeom, size: int) -> WcsGeom:
+        """Return the geometry of kernels of one size."""
+        if size not in self.kernel_geoms:
             pixel = geom.pixel_scales.max()
-            self.images[size] = geom.to_odd_npix(max_radius=size / 2 * pixel * (1 - 1e-9))
-        return self.images[size]
+            self.kernel_geoms[size] = geom.to_odd_npix(max_radius=size / 2 * pixel * (1 - 1e-9))
+        return self.kernel_geoms[size]
 
-    def _kernel(self, profile: RadialProfile, geom: WcsGeom, containment: float) -> Array:
+    def _compute_kernel(self, profile: RadialProfile, geom: WcsGeom, containment: float) -> Array:
         """Average the profile over pixels, at each energy out to the containment radius."""
         pixel = geom.pixel_scales.max().to_value("rad")
-        energies = profile.at_energies(geom.axes[self.energy_name].center)
-        sizes = [_odd(2 * radius / pixel) for radius in profile.containment_radii(containment)]
+        profile_at_energies = profile.at_energies(geom.axes[self.energy_name].center)
+        sizes = [
+            _round_up_to_odd(2 * radius / pixel)
+            for radius in profile.containment_radii(containment)
+        ]
         kernel = np.zeros((len(sizes), max(sizes), max(sizes)))
-        for plane, size, row, r68 in zip(
-            kernel, sizes, energies.values, energies.containment_radii(0.68), strict=True
+        for image, size, values, r68 in zip(
+            kernel,
+            sizes,
+            profile_at_energies.values,
+            profile_at_energies.containment_radii(0.68),
+            strict=True,
         ):
             factor = self._oversampling(2 * r68 / pixel)
-            centred = slice((max(sizes) - size) // 2, (max(sizes) + size) // 2)
-            fine = np.maximum(energies.interpolate(row, self._get_distances(geom, size, factor)), 0)
-            plane[centred, centred] = fine.reshape(size, factor, size, factor).sum(axis=(1, 3))
+            centre = slice((max(sizes) - size) // 2, (max(sizes) + size) // 2)
+            distances = self._get_distances(geom, size, factor)
+            density = np.maximum(profile_at_energies.interpolate(values, distances), 0)
+            image[centre, centre] = density.reshape(size, factor, size, factor).sum(axis=(1, 3))
         total = kernel.sum(axis=(1, 2), keepdims=True)
         return kernel / np.where(total > 0, total, 1)
 
-    def _oversampling(self, pixels: float) -> int:
+    def _oversampling(self, diameter: float) -> int:
+        """Return the oversampling factor for a PSF with a diameter in pixels."""
         from gammapy.irf.psf.map import PSF_MAX_OVERSAMPLING
 
         with np.errstate(divide="ignore"):
-            factor = np.ceil(np.float64(PIXELS_IN_DIAMETER) / pixels)
+            factor = np.ceil(np.float64(PIXELS_IN_DIAMETER) / diameter)
         return int(min(factor, PSF_MAX_OVERSAMPLING))
 
     def _get_distances(self, geom: WcsGeom, size: int, factor: int) -> Array:
-        """Return the distances on size x size pixels, each divided by factor along both axes."""
+        """Return the distances on size x size pixels, oversampled along both axes."""
         cached = self.distances.get(factor)
         if cached is None or len(cached) < size * factor:
             cached = self.distances[factor] = self._compute_distances(geom.to_image(), size, factor)
@@ -162,7 +171,7 @@ class PsfLookup:
     def _compute_distances(self, image: WcsGeom, size: int, factor: int) -> Array:
         from astropy.coordinates import angular_separation
 
-        if self.centred_geom is None:  # one odd grid around the centre is used for all sizes
+        if self.centred_geom is None:  # an odd number of pixels, used for kernels of all sizes
             self.centred_geom = image.to_odd_npix(max_radius=image.pixel_scales.max())
             direction = image.center_skydir.data
             self.centre = float(direction.lon.rad), float(direction.lat.rad)
@@ -174,7 +183,7 @@ class PsfLookup:
         return np.asarray(separation.reshape(x.shape))
 
 
-def _odd(size: float) -> int:
+def _round_up_to_odd(size: float) -> int:
     from gammapy.maps.wcs.geom import round_up_to_odd
 
     return int(round_up_to_odd(size))
@@ -182,18 +191,20 @@ def _odd(size: float) -> int:
 
 @attrs.define(eq=False, slots=False)
 class RadialProfile:
-    """Radial profile of the PSF at one position, one row per energy.
+    """Radial profile of the PSF at one position, for each energy.
 
     Parameters
     ----------
     values : array
-        Density in sr-1, shape (energies, n).
+        Density in sr-1 in n bins of distance, shape (energies, n).
     containment : array
-        Containment within each of `steps`, shape (energies, len(steps)).
+        Containment fraction within each of the radii `steps`, shape (energies, len(steps)).
     axis : gammapy.maps.MapAxis
         The energy axis of the PSF.
-    edges, steps : array
-        Edges of the distance bins, and the distances of `containment`, in rad.
+    edges : array
+        Edges of the distance bins in rad, shape (n + 1,).
+    steps : array
+        Radii of the containment fractions in rad.
     """
 
     values: Array
@@ -256,11 +267,13 @@ class RadialProfile:
         """
         pixels = self.axis.coord_to_pix(energy)
         weights = [_bracketing_pixels(pixel, len(self.values)) for pixel in pixels]
-        values = [(1 - f) * self.values[a] + f * self.values[b] for a, b, f in weights]
-        containment = [
-            (1 - f) * self.containment[a] + f * self.containment[b] for a, b, f in weights
+        interpolated = [
+            np.array(
+                [(1 - weight) * rows[low] + weight * rows[high] for low, high, weight in weights]
+            )
+            for rows in (self.values, self.containment)
         ]
-        return attrs.evolve(self, values=np.array(values), containment=np.array(containment))
+        return attrs.evolve(self, values=interpolated[0], containment=interpolated[1])
 
     def containment_radii(self, fraction: float) -> Array:
         """Return the containment radii.
@@ -268,7 +281,7 @@ class RadialProfile:
         Parameters
         ----------
         fraction : float
-            The fraction that is contained.
+            The containment fraction.
 
         Returns
         -------
@@ -278,12 +291,12 @@ class RadialProfile:
         nearest = np.argmin(np.abs(self.containment - fraction), axis=1)
         return np.asarray(self.steps[nearest])
 
-    def interpolate(self, row: Array, distance: Array) -> Array:
-        """Interpolate one row linearly, and extrapolate it beyond its ends, as gammapy does.
+    def interpolate(self, density: Array, distance: Array) -> Array:
+        """Interpolate a profile linearly, and extrapolate it beyond its ends, as gammapy does.
 
         Parameters
         ----------
-        row : array
+        density : array
             Density at the centres of the distance bins, shape (n,).
         distance : array
             Distances in rad.
@@ -291,15 +304,15 @@ class RadialProfile:
         Returns
         -------
         array
-            Density at these distances, in the unit of the row.
+            Density at these distances.
         """
         widths = np.diff(self.edges)
         position = (distance - self.edges[0]) / widths[0] - 0.5
-        if not self.has_equal_bins:  # gammapy's position at an edge is halfway between the bins
+        if not self.has_equal_bins:  # as in gammapy, edges are halfway between the bins
             position = np.interp(distance, self.edges, np.arange(len(self.edges)) - 0.5)
             position += np.maximum(distance - self.edges[-1], 0) / widths[-1]
-        index = np.clip(position.astype(int), 0, len(row) - 2)
-        return np.asarray(row[index] + (position - index) * np.diff(row)[index])
+        index = np.clip(position.astype(int), 0, len(density) - 2)
+        return np.asarray(density[index] + (position - index) * np.diff(density)[index])
 
 
 def _bracketing_pixels(coordinate: float, size: int) -> tuple[int, int, float]:

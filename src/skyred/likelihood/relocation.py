@@ -1,9 +1,9 @@
 """Search for the positions of undetected sources by a score test.
 
-A fit that starts far from a source is not sensitive to it: it goes to an amplitude of zero, where
-the position has no effect. A score test then finds the pixels where the counts exceed the
-prediction in the shape of the PSF: with the score S and the expected information I of an
-additional flux, S^2 / I is its significance squared.
+A fit that starts far from a source is not sensitive to its counts. The amplitude goes to zero,
+where the position has no effect. The score test then finds pixels with an excess of counts in the
+shape of the PSF. With the score S and the expected information I of an additional flux, S^2 / I is
+its significance squared.
 
 References
 ----------
@@ -20,39 +20,39 @@ import numpy as np
 from scipy.ndimage import maximum_filter
 
 from skyred.likelihood.datasets import CountsDataset
-from skyred.likelihood.score_maps import Maps, point_kernels
+from skyred.likelihood.score_maps import ScoreMaps, point_kernels
 from skyred.likelihood.source import SourceContribution
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skyred.interfaces.objective import PixelGrid
-    from skyred.likelihood.likelihood import Total
+    from skyred.likelihood.likelihood import CompiledLikelihood
 
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-DETECTED = 25.0  # the test statistic above which a source is not moved: 5 sigma
-GAIN = 9.0  # in the test statistic, by which another position must be better, all else fixed
-CANDIDATES = 3
-MOST_OTHERS = 40  # parameters of other models that are fitted again
-SINGULAR = 1e-8  # of the largest eigenvalue of the scaled Fisher matrix
+DETECTION_TS = 25.0  # more significant sources are not moved: 5 sigma
+MIN_GAIN = 9.0  # in TS, by which another position must be better, with all else fixed
+MAX_CANDIDATES = 3
+MAX_OTHERS = 40  # parameters of other models that are fitted again
+RCOND = 1e-8  # eigenvalues of the scaled Fisher matrix, relative to the largest, taken as zero
 
 
 @attrs.define(eq=False)
 class Relocation:
-    """Search for other positions of the sources of a likelihood.
+    """Search for better positions of the sources of a likelihood.
 
     Parameters
     ----------
-    total : Total
+    likelihood : CompiledLikelihood
         The compiled likelihood.
     """
 
-    total: Total
+    likelihood: CompiledLikelihood
 
     def __call__(self, x: Array, grids: tuple[PixelGrid, ...]) -> list[Array]:
-        """Return vectors with an undetected source moved to where counts are in excess.
+        """Return vectors with an undetected source moved to an excess of counts.
 
         Parameters
         ----------
@@ -68,69 +68,75 @@ class Relocation:
             sources are detected.
         """
         norms = {grid: self._norm_position(grid) for grid in grids if len(grid.indices) == 2}
-        placed = {grid: norm for grid, norm in norms.items() if norm is not None}
+        movable = {grid: norm for grid, norm in norms.items() if norm is not None}
         starts: list[tuple[float, Array]] = []
-        for grid, norm in placed.items():
-            without = x.copy()
-            without[norm] = 0
-            significance = self.total.stat(without) - self.total.stat(x)
-            if not x[norm] > 0 or significance <= DETECTED:
-                starts += self._elsewhere(x, norm, grid, significance)
-        if not starts and len(placed) > 1:
-            starts = list(self._of_shared(x, placed))
+        for grid, norm in movable.items():
+            without_source = x.copy()
+            without_source[norm] = 0
+            ts = self.likelihood.stat(without_source) - self.likelihood.stat(x)
+            if not x[norm] > 0 or ts <= DETECTION_TS:
+                starts += self._better_positions(x, norm, grid, ts)
+        if not starts and len(movable) > 1:
+            starts = list(self._relocate_degenerate_source(x, movable))
         starts.sort(key=lambda start: -start[0])
         return [start for _, start in starts]
 
-    def _of_shared(self, x: Array, placed: dict[PixelGrid, int]) -> Iterator[tuple[float, Array]]:
-        """Return other positions of the least significant source, if an excess remains.
+    def _relocate_degenerate_source(
+        self, x: Array, movable: dict[PixelGrid, int]
+    ) -> Iterator[tuple[float, Array]]:
+        """Yield other positions of the least significant source, if there is an excess elsewhere.
 
-        Two sources may share the counts of one: either seems to be detected as long as the other
-        is fixed, but not if the other is fitted again, as in the inverse Fisher matrix.
+        Two models may be fitted to the counts of one source. Each of them is significant with the
+        other fixed, but not with the other fitted again, according to the inverse Fisher matrix.
         """
-        score, information = self._maps(x, *next((norm, grid) for grid, norm in placed.items()))
+        score, information = self._score_maps(
+            x, *next((norm, grid) for grid, norm in movable.items())
+        )
         if score is None:
             return
-        excess = float(np.max(_tests(score, information)))
-        if excess < DETECTED + GAIN:
+        excess_ts = float(np.max(_test_statistic(score, information)))
+        if excess_ts < DETECTION_TS + MIN_GAIN:
             return
-        fisher = self.total.fisher(x)
+        fisher = self.likelihood.fisher(x)
         size = 1 / np.sqrt(np.where(np.diag(fisher) > 0, np.diag(fisher), np.inf))
-        inverse = np.linalg.pinv(fisher * np.outer(size, size), rcond=SINGULAR, hermitian=True)
+        inverse = np.linalg.pinv(fisher * np.outer(size, size), rcond=RCOND, hermitian=True)
         variances = 2 * np.diag(inverse) * size**2
-        missed = {
+        ts_by_grid = {
             grid: x[norm] ** 2 / variances[norm]
-            for grid, norm in placed.items()
+            for grid, norm in movable.items()
             if variances[norm] > 0
         }
-        if missed and min(missed.values()) < excess - GAIN:
-            grid = min(missed, key=lambda candidate: missed[candidate])
-            yield from self._elsewhere(x, placed[grid], grid, missed[grid])
+        if ts_by_grid and min(ts_by_grid.values()) < excess_ts - MIN_GAIN:
+            grid = min(ts_by_grid, key=lambda candidate: ts_by_grid[candidate])
+            yield from self._better_positions(x, movable[grid], grid, ts_by_grid[grid])
 
-    def _elsewhere(
-        self, x: Array, norm: int, grid: PixelGrid, significance: float
+    def _better_positions(
+        self, x: Array, norm: int, grid: PixelGrid, current_ts: float
     ) -> Iterator[tuple[float, Array]]:
-        """Yield positions where a source is more significant than at its present position."""
-        without = x.copy()
-        without[norm] = 0
-        score, information = self._maps(without, norm, grid)
+        """Yield TS and vector for positions where a source is more significant than now."""
+        without_source = x.copy()
+        without_source[norm] = 0
+        score, information = self._score_maps(without_source, norm, grid)
         if score is None:
             return
-        # a fit without the source leaves its spectrum unconstrained
-        first = self.total.frozen[self.total.space.free]
-        scale = abs(first[norm]) or 1.0
-        test = _tests(score, information)
-        peaks = (test == maximum_filter(test, size=3)) & (test > max(DETECTED, significance + GAIN))
-        rows = sorted(zip(*np.nonzero(peaks), strict=True), key=lambda pixel: -test[pixel])
-        for row, column in rows[:CANDIDATES]:
-            start = without.copy()
-            start[grid.related] = first[grid.related]
+        # the spectrum is that of the start: a fit without the source does not constrain it
+        initial = self.likelihood.initial_state[self.likelihood.space.free]
+        scale = abs(initial[norm]) or 1.0
+        ts = _test_statistic(score, information)
+        is_peak = (ts == maximum_filter(ts, size=3)) & (
+            ts > max(DETECTION_TS, current_ts + MIN_GAIN)
+        )
+        peaks = sorted(zip(*np.nonzero(is_peak), strict=True), key=lambda pixel: -ts[pixel])
+        for row, column in peaks[:MAX_CANDIDATES]:
+            start = without_source.copy()
+            start[grid.related] = initial[grid.related]
             start[grid.indices] = grid.to_sky(np.array([column, row], dtype=float), x)
             start[norm] = scale * score[row, column] / information[row, column]
-            yield float(test[row, column]), start
+            yield float(ts[row, column]), start
 
     def _sources(self, grid: PixelGrid) -> Iterator[tuple[CountsDataset, SourceContribution]]:
-        start = self.total.state(self.total.frozen[self.total.space.free])
-        for dataset in self.total.datasets:
+        start = self.likelihood.state(self.likelihood.initial_state[self.likelihood.space.free])
+        for dataset in self.likelihood.datasets:
             if not isinstance(dataset, CountsDataset):
                 continue
             for contribution in dataset.contributions:
@@ -139,44 +145,49 @@ class Relocation:
                     or contribution.name != grid.name
                 ):
                     continue
-                contribution.counts(start)  # with the IRFs of the start: it may have left the map
+                # select the cutout of the start position: the fit may have moved it off the map
+                contribution.counts(start)
                 if contribution.contributes:
                     yield dataset, contribution
 
     def _norm_position(self, grid: PixelGrid) -> int | None:
-        """Return the position of an amplitude among the free parameters; None if it is fixed."""
+        """Return the position of the amplitude of a source in the vector; None if it is fixed."""
         for _, source in self._sources(grid):
             if source.spectrum.norm is None:
                 return None
             state_index = source.spectrum.subset.state_indices[source.spectrum.norm]
-            positions = np.flatnonzero(self.total.space.free == state_index)
+            positions = np.flatnonzero(self.likelihood.space.free == state_index)
             return int(positions[0]) if len(positions) else None
         return None
 
-    def _maps(self, without: Array, norm: int, grid: PixelGrid) -> tuple[Array | None, Array]:
-        """Return score and information of an amplitude in each pixel, shape (y, x) each.
+    def _score_maps(self, x: Array, norm: int, grid: PixelGrid) -> tuple[Array | None, Array]:
+        """Return score and information of the amplitude of a source in each pixel.
 
-        Only datasets with the same pixels are used; in units of the starting amplitude. The
-        information is that with the parameters of the other models fitted again: a neighbour may
-        have been fitted to the counts of the source, and leave no excess.
+        The shape is (y, x) each, the unit the starting amplitude. Datasets with another map shape
+        than the first are ignored. The information accounts for a new fit of the other models: a
+        neighbour that was fitted to the counts of the source may leave no excess.
         """
-        spectrum = self.total.frozen[self.total.space.free]
-        spectrum[norm] = abs(spectrum[norm]) or 1.0
-        others = np.setdiff1d(np.arange(len(without), dtype=np.int64), grid.related)
-        others = others if len(others) <= MOST_OTHERS else others[:0]
-        state, flux_state = self.total.state(without), self.total.state(spectrum)
-        maps: Maps | None = None
+        flux_parameters = self.likelihood.initial_state[self.likelihood.space.free]
+        flux_parameters[norm] = abs(flux_parameters[norm]) or 1.0
+        others = np.setdiff1d(np.arange(len(x), dtype=np.int64), grid.related)
+        others = others if len(others) <= MAX_OTHERS else others[:0]
+        state, flux_state = self.likelihood.state(x), self.likelihood.state(flux_parameters)
+        maps: ScoreMaps | None = None
         for dataset, source in self._sources(grid):
-            kernels = point_kernels(source, flux_state)  # before its cutout changes
-            dataset_maps = Maps.of(dataset, state, kernels, self.total.space.free[others])
+            kernels = point_kernels(source, flux_state)  # before the next call changes its cutout
+            dataset_maps = ScoreMaps.from_dataset(
+                dataset, state, kernels, self.likelihood.space.free[others]
+            )
             if maps is None:
                 maps = dataset_maps
             elif maps.score.shape == dataset_maps.score.shape:
                 maps = maps + dataset_maps
-        return (None, np.zeros((0, 0))) if maps is None else (maps.score, maps.remaining())
+        return (
+            (None, np.zeros((0, 0))) if maps is None else (maps.score, maps.profiled_information())
+        )
 
 
-def _tests(score: Array, information: Array) -> Array:
+def _test_statistic(score: Array, information: Array) -> Array:
     """Return the test statistic of a positive amplitude in each pixel, shape (y, x)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where((score > 0) & (information > 0), score**2 / information, 0)

@@ -1,8 +1,8 @@
 """IRFs at one position as plain arrays: exposure, energy dispersion and PSF kernel.
 
-They are the same as in gammapy's evaluator, with its interpolation and size of cutouts. The modules
-`skyred.likelihood.psf`, `edisp` and `cutouts` compute the IRFs that they support, gammapy the
-others.
+The interpolation and the size of cutouts are those of gammapy's evaluator, so the IRFs are equal.
+They are computed by the modules `psf`, `edisp` and `cutouts` of this package if these support the
+dataset, and by gammapy otherwise.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def suppress_evaluator_warnings() -> Iterator[None]:
-    """Suppress the warnings of gammapy's evaluator about sources outside of a map.
+    """Suppress the warnings of gammapy's evaluator about sources outside the map.
 
     Yields
     ------
@@ -56,14 +56,14 @@ class Instrument:
     dataset : gammapy.datasets.MapDataset
         The dataset.
     fast_kernels : bool
-        Whether PSF kernels may be computed by `PsfLookup`, equal to gammapy's up to rounding.
+        Whether PSF kernels may be computed by `PsfLookup`, which equal gammapy's up to rounding.
     """
 
     def __init__(self, dataset: MapDataset, fast_kernels: bool = True) -> None:
         self.dataset, self.geom = dataset, dataset._geom
         self.mask_image = _mask_image(dataset)
         self.psf: Any = dataset.psf
-        if fast_kernels and self.psf and not self.geom.is_region and self._has_usual_energies():
+        if fast_kernels and self.psf and not self.geom.is_region and self._has_exposure_energies():
             self.psf = PsfLookup(dataset.psf)
         self.edisp: Any = dataset.edisp
         if self._has_kernel_per_pixel():
@@ -71,22 +71,25 @@ class Instrument:
         self.cutouts = CutoutLookup.from_maps(dataset.exposure, self.mask_image)
 
     def _has_kernel_per_pixel(self) -> bool:
-        """Return whether the energy dispersion is a map of kernels, on pixels of the sky."""
+        """Return whether the energy dispersion is a sky map of kernels."""
         from gammapy.irf import EDispKernelMap
 
         edisp = self.dataset.edisp
         return type(edisp) is EDispKernelMap and not edisp.edisp_map.geom.is_region
 
-    def _has_usual_energies(self) -> bool:
-        """Return whether the PSF has the energies of the exposure, as `PsfLookup` requires."""
+    def _has_exposure_energies(self) -> bool:
+        """Return whether the PSF has the true energies of the exposure, as `PsfLookup` requires.
+
+        Without exposure no kernel is computed.
+        """
         if self.psf.energy_name != "energy_true" or self.dataset.exposure is None:
             return self.dataset.exposure is None
-        geoms = self.psf.psf_map.geom, self.dataset.exposure.geom
-        return bool(geoms[0].axes["energy_true"] == geoms[1].axes["energy_true"])
+        psf_geom, exposure_geom = self.psf.psf_map.geom, self.dataset.exposure.geom
+        return bool(psf_geom.axes["energy_true"] == exposure_geom.axes["energy_true"])
 
     @cached_property
     def area(self) -> Array:
-        """Solid angles of the pixels of the image in sr, shape (y, x)."""
+        """Solid angles of the pixels of the dataset in sr, shape (y, x)."""
         return np.asarray(self.geom.to_image().solid_angle().to_value("sr"))
 
     def cutout_area(self, slices: tuple[slice, slice]) -> Array | None:
@@ -104,7 +107,7 @@ class Instrument:
         """
         return None if self.geom.is_region else self.area[slices]
 
-    def evaluator(self, model: SkyModel) -> MapEvaluator:
+    def create_evaluator(self, model: SkyModel) -> MapEvaluator:
         """Create a gammapy evaluator for a model, separate from the dataset's own.
 
         Parameters
@@ -121,9 +124,9 @@ class Instrument:
         from gammapy.datasets.map import EVALUATION_MODE
 
         mode, gti = EVALUATION_MODE, self.dataset.gti
-        return MapEvaluator(model, psf=self._kernel, gti=gti, evaluation_mode=mode)
+        return MapEvaluator(model, psf=self._common_kernel, gti=gti, evaluation_mode=mode)
 
-    def moves(self, model: SkyModel) -> bool:
+    def irfs_follow(self, model: SkyModel) -> bool:
         """Return whether gammapy looks up the IRFs again when a model has left its cutout.
 
         Parameters
@@ -134,12 +137,13 @@ class Instrument:
         Returns
         -------
         bool
-            Whether the IRFs move with the model.
+            Whether the IRFs follow the model.
         """
-        return not self.geom.is_region and self.evaluator(model).evaluation_mode == "local"
+        return not self.geom.is_region and self.create_evaluator(model).evaluation_mode == "local"
 
     @cached_property
-    def _kernel(self) -> Any:
+    def _common_kernel(self) -> Any:
+        """The PSF kernel of all positions; None if it depends on the position."""
         from gammapy.datasets.evaluator import PSF_CONTAINMENT, PSF_MAX_RADIUS
 
         # gammapy uses one kernel for all positions if the PSF map has a single position
@@ -148,8 +152,9 @@ class Instrument:
         exposure = self.dataset.exposure
         if not self.psf.has_single_spatial_bin or exposure is None:
             return None
-        centre, size = exposure.geom.center_skydir, (PSF_CONTAINMENT, PSF_MAX_RADIUS)
-        return self.psf.get_psf_kernel(centre, exposure.geom, *size)
+        return self.psf.get_psf_kernel(
+            exposure.geom.center_skydir, exposure.geom, PSF_CONTAINMENT, PSF_MAX_RADIUS
+        )
 
     def update(self, evaluator: MapEvaluator) -> tuple[slice, slice] | None:
         """Look up the IRFs at the current position of the evaluator's model.
@@ -157,12 +162,12 @@ class Instrument:
         Parameters
         ----------
         evaluator : gammapy.datasets.evaluator.MapEvaluator
-            The evaluator; afterwards it is in the state that its own `update` leaves.
+            The evaluator; afterwards it has the same state as after its own `update`.
 
         Returns
         -------
         tuple of slice or None
-            The rows and columns of the cutout, if they are known.
+            The rows and columns of the cutout; None if gammapy creates the cutout.
         """
         dataset, slices = self.dataset, None
         if self.cutouts is not None and evaluator.evaluation_mode == "local":
@@ -173,12 +178,12 @@ class Instrument:
             mask = self.mask_image
             evaluator.update(dataset.exposure, self.psf, self.edisp, self.geom, mask)
         if getattr(evaluator.model, "spatial_model", None) is not None:
-            # otherwise gammapy compares the next position with (0, 0), and recomputes kernels
+            # without this, gammapy compares the next position with (0, 0), and recomputes kernels
             evaluator._cached_position = evaluator.model.position_lonlat
         return slices
 
     def _update_kernels(self, evaluator: MapEvaluator) -> None:
-        """Look up energy dispersion and PSF kernel, as the evaluator does on maps of the sky."""
+        """Look up energy dispersion and PSF kernel, as the evaluator does for sky maps."""
         from gammapy.datasets.evaluator import PSF_CONTAINMENT, PSF_MAX_RADIUS
         from gammapy.irf import PSFKernel
 
@@ -198,7 +203,7 @@ class Instrument:
 
 
 def _mask_image(dataset: MapDataset) -> Any:
-    """Return the pixels with any fitted energy, without gammapy's deep copies of geometries."""
+    """Return the mask of the pixels in which any energy is fitted, without copying geometries."""
     from gammapy.maps import Map
 
     if dataset.mask is None:
@@ -222,17 +227,18 @@ class Response:
         reconstructed energies).
     kernel : array or None
         The PSF kernels, shape (true energies, ky, kx), in float32 as gammapy convolves with them.
-    image : gammapy.maps.Geom
-        The geometry of the cutout.
+    image_geom : gammapy.maps.Geom
+        The geometry of the cutout, without energy axis.
     area : callable
-        Function that returns the solid angles of the pixels in sr, shape (y, x); None for regions.
+        Function that returns the solid angles of the pixels in sr, shape (y, x), or None for a
+        region.
     """
 
     slices: tuple[slice, slice]
     exposure: Array
     migration: Array
     kernel: NDArray[np.float32] | None
-    image: Any
+    image_geom: Any
     area: Callable[[], Array | None]
 
     @classmethod
@@ -251,7 +257,7 @@ class Response:
         instrument : Instrument
             The IRFs of the dataset.
         slices : tuple of slice, optional
-            Rows and columns of the cutout, if they are known.
+            Rows and columns of the cutout; by default they are computed.
 
         Returns
         -------
@@ -287,6 +293,7 @@ def _find_slices(cutout: Any, geom: Any) -> tuple[slice, slice]:
 
 
 def _set_invalid_to_zero(exposure: Array) -> Array:
-    # gammapy sets predicted counts to zero if the exposure is invalid at any true energy
+    """Set the exposure to zero, in place, in pixels where it is invalid at any true energy."""
+    # gammapy sets the predicted counts of these pixels to zero
     exposure[:, ~np.isfinite(exposure).all(axis=0)] = 0
     return exposure

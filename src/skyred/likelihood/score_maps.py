@@ -20,20 +20,22 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-SMALLEST_FRACTION = 0.02  # smallest fraction of the information that remains
-SMALLEST_COUNTS = 1e-12  # predicted counts, below which a bin carries no information
+MIN_FRACTION = 0.02  # smallest fraction of the information left after a fit of other parameters
+MIN_COUNTS = 1e-12  # predicted counts below which a bin is ignored
 
 
 @attrs.define(eq=False)
-class Maps:
+class ScoreMaps:
     """Score and information of an amplitude in each pixel of one or more datasets.
 
     Parameters
     ----------
     score, information : array
-        First and expected second derivatives, shape (y, x).
+        First and second derivatives of the log likelihood by the amplitude, the second with a
+        positive sign, shape (y, x).
     cross : array
-        Information in common with k other parameters, shape (k, y, x).
+        Elements of the Fisher matrix between the amplitude and k other parameters, shape
+        (k, y, x).
     fisher : array
         Fisher matrix of the other parameters, shape (k, k).
     """
@@ -44,7 +46,9 @@ class Maps:
     fisher: Array
 
     @classmethod
-    def of(cls, dataset: CountsDataset, state: Array, kernels: Array, indices: Index) -> Maps:
+    def from_dataset(
+        cls, dataset: CountsDataset, state: Array, kernels: Array, indices: Index
+    ) -> ScoreMaps:
         """Compute the maps of one dataset.
 
         Parameters
@@ -54,20 +58,19 @@ class Maps:
         state : array
             Values of all parameters, shape (m,).
         kernels : array
-            Counts of a point per unit amplitude, shape (energies, ky, kx).
+            Counts of a point source per unit amplitude, shape (energies, ky, kx).
         indices : array of int
-            Indices in the state of the k other parameters.
+            State indices of the k other parameters.
 
         Returns
         -------
-        Maps
+        ScoreMaps
             The maps.
         """
-        first_order, second_order = _weights(dataset, state)
+        first_order, second_order = _derivatives_by_counts(dataset, state)
         shape, requested = first_order.shape[1:], frozenset(indices.tolist())
         correlate = Correlation(kernels, shape)
-        # in every bin: of bins without counts the likelihood needs only the sum, but they have
-        # information
+        # in every bin: those without counts are not selected, but carry information
         slopes = [np.zeros(first_order.shape) for _ in indices]
         positions = {index: position for position, index in enumerate(indices.tolist())}
         for contribution in dataset.contributions:
@@ -84,16 +87,16 @@ class Maps:
             fisher.reshape(len(slopes), len(slopes)),
         )
 
-    def __add__(self, maps: Maps) -> Maps:
-        return Maps(
+    def __add__(self, maps: ScoreMaps) -> ScoreMaps:
+        return ScoreMaps(
             self.score + maps.score,
             self.information + maps.information,
             self.cross + maps.cross,
             self.fisher + maps.fisher,
         )
 
-    def remaining(self) -> Array:
-        """Return the information with the other parameters fitted again.
+    def profiled_information(self) -> Array:
+        """Return the information on the amplitude if the other parameters are fitted again.
 
         Returns
         -------
@@ -102,13 +105,12 @@ class Maps:
         """
         if not len(self.fisher):
             return self.information
-        own = np.diag(self.fisher)
-        size = np.where(own > 0, 1 / np.sqrt(np.where(own > 0, own, 1)), 0)
-        inverse = np.linalg.pinv(self.fisher * np.outer(size, size), rcond=1e-8, hermitian=True)
-        cross = self.cross * size[:, None, None]
-        degeneracy = np.einsum("kyx,kl,lyx->yx", cross, inverse, cross)
-        smallest = SMALLEST_FRACTION * self.information
-        return np.asarray(np.maximum(self.information - degeneracy, smallest))
+        diagonal = np.diag(self.fisher)
+        scale = np.where(diagonal > 0, 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1)), 0)
+        inverse = np.linalg.pinv(self.fisher * np.outer(scale, scale), rcond=1e-8, hermitian=True)
+        cross = self.cross * scale[:, None, None]
+        loss = np.einsum("kyx,kl,lyx->yx", cross, inverse, cross)
+        return np.asarray(np.maximum(self.information - loss, MIN_FRACTION * self.information))
 
 
 class Correlation:
@@ -124,53 +126,55 @@ class Correlation:
 
     def __init__(self, kernels: Array, shape: tuple[int, int]) -> None:
         sizes = [size + k - 1 for size, k in zip(shape, kernels.shape[1:], strict=True)]
-        self.padded = [fft.next_fast_len(size, real=True) for size in sizes]
-        self.spectrum = fft.rfft2(kernels[:, ::-1, ::-1], self.padded)
-        self.central = tuple(
+        self.padded_shape = [fft.next_fast_len(size, real=True) for size in sizes]
+        self.spectrum = fft.rfft2(kernels[:, ::-1, ::-1], self.padded_shape)
+        self.central_slices = tuple(
             slice((k - 1) // 2, (k - 1) // 2 + size)
             for size, k in zip(shape, kernels.shape[1:], strict=True)
         )
 
     def __call__(self, weights: Array) -> Array:
-        """Return the weighted sum for a point in each pixel.
+        """Return the weighted sum of the kernel around each pixel.
 
         Parameters
         ----------
         weights : array
-            Weights of the counts, shape (energies, y, x).
+            Weights of the bins, shape (energies, y, x).
 
         Returns
         -------
         array
             Sums, shape (y, x).
         """
-        product = np.einsum("eyx,eyx->yx", fft.rfft2(weights, self.padded), self.spectrum)
-        return np.asarray(fft.irfft2(product, self.padded)[self.central])
+        product = np.einsum("eyx,eyx->yx", fft.rfft2(weights, self.padded_shape), self.spectrum)
+        return np.asarray(fft.irfft2(product, self.padded_shape)[self.central_slices])
 
 
-def _weights(dataset: CountsDataset, state: Array) -> tuple[Array, Array]:
+def _derivatives_by_counts(dataset: CountsDataset, state: Array) -> tuple[Array, Array]:
     """Return the derivatives of the log likelihood by the predicted counts, in every bin.
 
-    The second derivative is the expected one, and positive.
+    The second derivatives are those of the negative log likelihood, so they are positive. For
+    `Cash` they are expectation values.
     """
     shape, mask = dataset.bins.mask.shape, dataset.bins.mask
     if isinstance(dataset.statistic, WStat):
-        slopes = dataset.statistic.derivatives(dataset.predict(state)[0])
-        both = np.zeros((2, mask.size))
-        both[:, dataset.bins.indices] = -slopes.first / 2, np.maximum(slopes.second / 2, 0)
-        return both[0].reshape(shape), both[1].reshape(shape)
+        derivatives = dataset.statistic.derivatives(dataset.predict(state)[0])
+        first, second = np.zeros(mask.size), np.zeros(mask.size)
+        first[dataset.bins.indices] = -derivatives.first / 2
+        second[dataset.bins.indices] = np.maximum(derivatives.second / 2, 0)
+        return first.reshape(shape), second.reshape(shape)
     if not isinstance(dataset.statistic, Cash):
         return np.zeros(shape), np.zeros(shape)
     predicted = dataset.npred(state)
-    is_predicted = mask & (predicted > SMALLEST_COUNTS)
+    is_predicted = mask & (predicted > MIN_COUNTS)
     inverse = np.where(is_predicted, 1 / np.where(is_predicted, predicted, 1), 0)
     return np.where(is_predicted, dataset.counts * inverse - 1, 0), inverse
 
 
 def point_kernels(source: SourceContribution, state: Array) -> Array:
-    """Return the counts of a point source at each energy, around the middle.
+    """Return the predicted counts of a point source in the pixels around it.
 
-    The mean exposure of the cutout is used.
+    They are computed with the mean exposure of the cutout.
 
     Parameters
     ----------
@@ -182,7 +186,7 @@ def point_kernels(source: SourceContribution, state: Array) -> Array:
     Returns
     -------
     array
-        Counts, shape (energies, k, k).
+        Predicted counts, shape (energies, k, k).
     """
     response = source.response
     exposure = response.exposure.mean(axis=(1, 2))

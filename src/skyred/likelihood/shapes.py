@@ -1,7 +1,8 @@
 """Shapes: images of a source after the PSF, and its templates, for given spatial parameters.
 
-There are three kinds: a point, with an image that is the sum of four kernels; an image that is the
-same at all energies, convolved by FFT; and any other model, evaluated by gammapy.
+There are three classes. The image of a `PointShape` is the sum of four PSF kernels. An
+`ExtendedShape` has the same image at all energies, which is convolved with the PSF by FFT. A
+`GeneralShape` is evaluated by gammapy.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
 SLOPE_STEP = 0.01  # of a parameter's default step, for derivatives of images
 CACHED_DIFFERENCES = 2  # for each spatial parameter
-MIN_CACHED_CORNERS = 24  # the pixels that a fit and its errors reach
-CORNER_CACHE_BYTES = 2**26  # for more of them: samplers move from pixel to pixel and back
+MIN_CACHED_PIXELS = 24  # enough for the pixels that a fit and its errors reach
+PIXEL_CACHE_BYTES = 2**26  # to cache more pixels: samplers return to them often
 
 
 class Shape(ABC):
@@ -41,7 +42,7 @@ class Shape(ABC):
     Parameters
     ----------
     evaluator : gammapy.datasets.evaluator.MapEvaluator
-        Evaluator of gammapy's for the source, updated.
+        Updated gammapy evaluator of the source.
     response : Response
         The IRFs at the source.
     footprint : Footprint
@@ -50,7 +51,7 @@ class Shape(ABC):
         The spatial parameters.
     """
 
-    pixels: Array  # the size of a pixel in the units of the spatial parameters, if extended
+    pixel_sizes: Array  # in the units of the spatial parameters, shape (k,); extended sources only
 
     def __init__(
         self,
@@ -107,9 +108,9 @@ class Shape(ABC):
         """
         return False
 
-    def _shifted(self, values: Array, index: int) -> tuple[Array, Array]:
+    def _shift(self, values: Array, index: int) -> tuple[Array, Array]:
         """Return the values at both ends of a finite difference."""
-        return self.subset.shifted(values, index, SLOPE_STEP)
+        return self.subset.shift(values, index, SLOPE_STEP)
 
     def slope(self, values: Array, index: int) -> Template | Mixture:
         """Return the derivative of the template by one of the parameters.
@@ -143,7 +144,7 @@ class Shape(ABC):
         array
             The derivative, shape (true energies, y, x).
         """
-        low, high = self._shifted(values, index)
+        low, high = self._shift(values, index)
         return np.asarray(self._image_difference(low, high) / (high[index] - low[index]))
 
     def _image_difference(self, low: Array, high: Array) -> Array:
@@ -157,7 +158,7 @@ class GeneralShape(Shape):
     Parameters
     ----------
     evaluator : gammapy.datasets.evaluator.MapEvaluator
-        Evaluator of gammapy's for the source, updated.
+        Updated gammapy evaluator of the source.
     response : Response
         The IRFs at the source.
     footprint : Footprint
@@ -167,7 +168,7 @@ class GeneralShape(Shape):
     """
 
     def image(self, values: Array) -> Array:
-        """Return the image of gammapy's evaluator.
+        """Return the image that gammapy's evaluator computes.
 
         Parameters
         ----------
@@ -188,10 +189,10 @@ class GeneralShape(Shape):
         else:
             evaluator.reset_cache_properties()
             flux = evaluator._compute_flux_spatial
-        flux = getattr(flux, "quantity", flux)  # of a map
-        plain = np.asarray(getattr(flux, "value", flux), dtype=float)
-        plain = plain * scale_of(getattr(flux, "unit", ""))
-        return np.broadcast_to(plain, self.response.exposure.shape)
+        flux = getattr(flux, "quantity", flux)  # a map, a quantity or an array
+        image = np.asarray(getattr(flux, "value", flux), dtype=float)
+        image = image * scale_of(getattr(flux, "unit", ""))
+        return np.broadcast_to(image, self.response.exposure.shape)
 
 
 class PointShape(Shape):
@@ -200,7 +201,7 @@ class PointShape(Shape):
     Parameters
     ----------
     evaluator : gammapy.datasets.evaluator.MapEvaluator
-        Evaluator of gammapy's for the source, updated.
+        Updated gammapy evaluator of the source.
     response : Response
         The IRFs at the source.
     footprint : Footprint
@@ -217,12 +218,12 @@ class PointShape(Shape):
         subset: ParameterSubset,
     ) -> None:
         super().__init__(evaluator, response, footprint, subset)
-        self.position = PixelPosition(evaluator.model.spatial_model, response.image)
-        self.corners: dict[tuple[int, int], Template] = {}
-        self.max_corners = max(MIN_CACHED_CORNERS, CORNER_CACHE_BYTES // footprint.template_size)
+        self.position = PixelPosition(evaluator.model.spatial_model, response.image_geom)
+        self.pixel_templates: dict[tuple[int, int], Template] = {}
+        self.max_templates = max(MIN_CACHED_PIXELS, PIXEL_CACHE_BYTES // footprint.template_size)
 
     def image(self, values: Array) -> Array:
-        """Return the image: four kernels, each around one of the pixels.
+        """Return the image: the weighted sum of the kernels at the four nearest pixels.
 
         Parameters
         ----------
@@ -235,12 +236,12 @@ class PointShape(Shape):
             Fraction of the flux in each pixel, shape (true energies, y, x).
         """
         image = np.zeros(self.response.exposure.shape)
-        for pixel, weight in _weights(*self.position(values)):
+        for pixel, weight in _pixel_weights(*self.position(values)):
             self._add_kernel(image, pixel, weight)
         return image
 
     def template(self, values: Array) -> Mixture:
-        """Return the template: a weighted sum of those at the four pixels.
+        """Return the template: the weighted sum of the templates at the four nearest pixels.
 
         Parameters
         ----------
@@ -252,10 +253,10 @@ class PointShape(Shape):
         Mixture
             The predicted counts per flux.
         """
-        return self._sum(_weights(*self.position(values)))
+        return self._sum(_pixel_weights(*self.position(values)))
 
     def slope(self, values: Array, index: int) -> Mixture:
-        """Return the exact derivative of the template: inside a pixel the weights are bilinear.
+        """Return the derivative of the template; between pixel centres the weights are bilinear.
 
         Parameters
         ----------
@@ -270,64 +271,62 @@ class PointShape(Shape):
             The derivative.
         """
         slopes = self.position.slope(values, index)
-        return self._sum(_weight_slopes(*self.position(values), *slopes))
+        return self._sum(_pixel_weight_slopes(*self.position(values), *slopes))
 
     def _sum(self, weights: Weights) -> Mixture:
-        parts = [(weight, self._corner(pixel)) for pixel, weight in weights if weight]
-        return Mixture(parts, len(self.footprint.rows))
+        terms = [(weight, self._template_at(pixel)) for pixel, weight in weights if weight]
+        return Mixture(terms, len(self.footprint.bin_indices))
 
-    def _corner(self, pixel: tuple[int, int]) -> Template:
-        cached = self.corners.get(pixel)
-        if cached is None:
+    def _template_at(self, pixel: tuple[int, int]) -> Template:
+        template = self.pixel_templates.get(pixel)
+        if template is None:
             image = np.zeros(self.response.exposure.shape)
             self._add_kernel(image, pixel, 1.0)
-            cached = self.footprint.template(image, is_reused=True)
-            while len(self.corners) >= self.max_corners:
-                self.corners.pop(next(iter(self.corners)))
-            self.corners[pixel] = cached
-        return cached
+            template = self.footprint.template(image, is_reused=True)
+            while len(self.pixel_templates) >= self.max_templates:
+                self.pixel_templates.pop(next(iter(self.pixel_templates)))
+            self.pixel_templates[pixel] = template
+        return template
 
     def _add_kernel(self, image: Array, pixel: tuple[int, int], weight: float) -> None:
-        """Add the kernel around a pixel; counts outside the cutout are dropped, as in gammapy."""
+        """Add the kernel centred on a pixel; as in gammapy, it is cut off outside the cutout."""
         height, width = image.shape[1:]
         if not (0 <= pixel[0] < height and 0 <= pixel[1] < width):
             return
         kernel = self.response.kernel
         if kernel is None:
             kernel = np.ones((len(image), 1, 1), dtype=np.float32)
-        onto, part = zip(
-            *(_overlap(at, size, full) for at, size, full in zip(
-                pixel, kernel.shape[1:], (height, width), strict=True)),
-            strict=True,
-        )  # fmt: skip
-        image[:, onto[0], onto[1]] += weight * kernel[:, part[0], part[1]].astype(float)
+        rows, kernel_rows = _overlap(pixel[0], kernel.shape[1], height)
+        columns, kernel_columns = _overlap(pixel[1], kernel.shape[2], width)
+        image[:, rows, columns] += weight * kernel[:, kernel_rows, kernel_columns].astype(float)
 
 
-def _weights(x: float, y: float) -> Weights:
+def _pixel_weights(x: float, y: float) -> Weights:
     """Yield the four pixels (row, column) around a position, and their weights."""
-    left, low = int(np.floor(x)), int(np.floor(y))
-    return _products(low, left, (1 - y + low, y - low), (1 - x + left, x - left))
+    column, row = int(np.floor(x)), int(np.floor(y))
+    return _products(row, column, (1 - y + row, y - row), (1 - x + column, x - column))
 
 
-def _weight_slopes(x: float, y: float, dx: float, dy: float) -> Weights:
-    """Yield the derivatives of the weights, for derivatives of the position."""
-    left, low = int(np.floor(x)), int(np.floor(y))
-    along_y = _products(low, left, (-dy, dy), (1 - x + left, x - left))
-    along_x = _products(low, left, (1 - y + low, y - low), (-dx, dx))
-    for (pixel, first), (_, second) in zip(along_y, along_x, strict=True):
-        yield pixel, first + second
+def _pixel_weight_slopes(x: float, y: float, dx: float, dy: float) -> Weights:
+    """Yield the derivatives of the weights, for derivatives dx and dy of the position."""
+    column, row = int(np.floor(x)), int(np.floor(y))
+    by_y = _products(row, column, (-dy, dy), (1 - x + column, x - column))
+    by_x = _products(row, column, (1 - y + row, y - row), (-dx, dx))
+    for (pixel, slope_by_y), (_, slope_by_x) in zip(by_y, by_x, strict=True):
+        yield pixel, slope_by_y + slope_by_x
 
 
-def _products(low: int, left: int, rows: Pair, columns: Pair) -> Weights:
-    for row, along_y in enumerate(rows):
-        for column, along_x in enumerate(columns):
-            yield (low + row, left + column), along_y * along_x
+def _products(row: int, column: int, y_factors: Pair, x_factors: Pair) -> Weights:
+    """Yield the four pixels from the lowest row and column on, and products of their factors."""
+    for row_offset, y_factor in enumerate(y_factors):
+        for column_offset, x_factor in enumerate(x_factors):
+            yield (row + row_offset, column + column_offset), y_factor * x_factor
 
 
-def _overlap(at: int, size: int, full: int) -> tuple[slice, slice]:
+def _overlap(centre: int, kernel_size: int, image_size: int) -> tuple[slice, slice]:
     """Return the slices of image and kernel where they overlap, along one axis."""
-    start = at - (size - 1) // 2
-    low, high = max(start, 0), min(start + size, full)
+    start = centre - (kernel_size - 1) // 2
+    low, high = max(start, 0), min(start + kernel_size, image_size)
     return slice(low, high), slice(low - start, high - start)
 
 
@@ -337,7 +336,7 @@ class ExtendedShape(Shape):
     Parameters
     ----------
     evaluator : gammapy.datasets.evaluator.MapEvaluator
-        Evaluator of gammapy's for the source, updated.
+        Updated gammapy evaluator of the source.
     response : Response
         The IRFs at the source.
     footprint : Footprint
@@ -355,15 +354,16 @@ class ExtendedShape(Shape):
     ) -> None:
         super().__init__(evaluator, response, footprint, subset)
         area = response.area()
-        self.model_image = ModelImage(evaluator.model.spatial_model, response.image, area)
+        self.model_image = ModelImage(evaluator.model.spatial_model, response.image_geom, area)
         size = CACHED_DIFFERENCES * len(subset.free)
         self.differences: RecentCache[tuple[bytes, bytes], Array] = RecentCache(size)
         self.convolution = None
-        self.last_weights: tuple[Array, tuple[bytes, float], Array] | None = None
+        self.last_projection: tuple[Array, tuple[bytes, float], Array] | None = None
         if response.kernel is not None:
-            self.convolution = Convolution(response.kernel, response.image.data_shape)
-        self.pixels = sharp_edges.pixel_sizes(subset, float(np.max(self.model_image.pixel)))
-        self.sharp: bool | None = None
+            self.convolution = Convolution(response.kernel, response.image_geom.data_shape)
+        largest_side = float(np.max(self.model_image.pixel_scales))
+        self.pixel_sizes = sharp_edges.pixel_sizes(subset, largest_side)
+        self.cached_is_sharp: bool | None = None
 
     def is_sharp(self, values: Array) -> bool:
         """Return whether the image has sharp edges; the first result is cached.
@@ -378,17 +378,19 @@ class ExtendedShape(Shape):
         bool
             Whether it has sharp edges.
         """
-        if self.sharp is None:
-            axes = [self.model_image.position.lon, self.model_image.position.lat]
-            pixels = self.pixels[axes]
-            self.sharp = sharp_edges.has_sharp_edges(self._unconvolved, values, axes, pixels)
-        return self.sharp
+        if self.cached_is_sharp is None:
+            axes = [self.model_image.position.lon_index, self.model_image.position.lat_index]
+            sizes = self.pixel_sizes[axes]
+            self.cached_is_sharp = sharp_edges.has_sharp_edges(
+                self._unconvolved, values, axes, sizes
+            )
+        return self.cached_is_sharp
 
-    def _shifted(self, values: Array, index: int) -> tuple[Array, Array]:
+    def _shift(self, values: Array, index: int) -> tuple[Array, Array]:
         if not self.is_sharp(values):
-            return super()._shifted(values, index)
-        fraction = sharp_edges.SLOPE_STEP * self.pixels[index] / self.subset.steps[index]
-        return self.subset.shifted(values, index, fraction)
+            return super()._shift(values, index)
+        fraction = sharp_edges.SLOPE_STEP * self.pixel_sizes[index] / self.subset.steps[index]
+        return self.subset.shift(values, index, fraction)
 
     def image(self, values: Array) -> Array:
         """Return the image after the PSF.
@@ -409,17 +411,17 @@ class ExtendedShape(Shape):
         self.subset.set(values)
         return self.model_image(values)
 
-    def _convolve(self, plain: Array) -> Array:
+    def _convolve(self, image: Array) -> Array:
         if self.convolution is None:
-            return np.broadcast_to(plain, self.response.exposure.shape)
-        return self.convolution(plain)
+            return np.broadcast_to(image, self.response.exposure.shape)
+        return self.convolution(image)
 
     def _image_difference(self, low: Array, high: Array) -> Array:
-        # convolving the difference takes half the time, and avoids cancellation of rounded numbers
+        # convolving the difference takes half the time, and avoids differences of rounded numbers
         return self._convolve(self._unconvolved_difference(low, high))
 
     def _unconvolved_difference(self, low: Array, high: Array) -> Array:
-        """Return the difference of two images before the PSF; the last ones are cached."""
+        """Return the difference of two images before the PSF; recent differences are cached."""
         key = low.tobytes(), high.tobytes()
         cached = self.differences.get(key)
         if cached is None:
@@ -427,7 +429,7 @@ class ExtendedShape(Shape):
         return cached
 
     def weighted_slope(
-        self, values: Array, index: int, flux: Array, weights: Array, weight: float
+        self, values: Array, index: int, flux: Array, weights: Array, weight_of_total: float
     ) -> float:
         """Return the derivative of a weighted sum of counts by one of the parameters.
 
@@ -443,29 +445,33 @@ class ExtendedShape(Shape):
             Flux in each bin of true energy in cm-2 s-1, shape (true energies,).
         weights : array
             Weights of the counts in the selected bins of the cutout, shape (k',).
-        weight : float
-            Weight of the total.
+        weight_of_total : float
+            Weight of the total counts.
 
         Returns
         -------
         float
             The derivative.
         """
-        low, high = self._shifted(values, index)
-        by_pixel = self._project_to_pixels(flux, weights, weight)
-        rise = np.vdot(by_pixel, self._unconvolved_difference(low, high))
-        return float(rise / (high[index] - low[index]))
+        low, high = self._shift(values, index)
+        by_pixel = self._project_to_pixels(flux, weights, weight_of_total)
+        difference = np.vdot(by_pixel, self._unconvolved_difference(low, high))
+        return float(difference / (high[index] - low[index]))
 
-    def _project_to_pixels(self, flux: Array, weights: Array, weight: float) -> Array:
+    def _project_to_pixels(self, flux: Array, weights: Array, weight_of_total: float) -> Array:
         """Return the derivatives of the weighted sum by the pixels of the image, shape (y, x)."""
-        cached = self.last_weights
-        if cached is None or cached[0] is not weights or cached[1] != (flux.tobytes(), weight):
-            projection = flux[:, None] * self.footprint.back_projection(weights, weight)
+        cached = self.last_projection
+        if (
+            cached is None
+            or cached[0] is not weights
+            or cached[1] != (flux.tobytes(), weight_of_total)
+        ):
+            projection = flux[:, None] * self.footprint.back_projection(weights, weight_of_total)
             projection = projection.reshape(self.response.exposure.shape)
             by_pixel = projection.sum(axis=0)
             if self.convolution is not None:
-                by_pixel = self.convolution.transposed(projection)
-            cached = self.last_weights = weights, (flux.tobytes(), weight), by_pixel
+                by_pixel = self.convolution.apply_transpose(projection)
+            cached = self.last_projection = weights, (flux.tobytes(), weight_of_total), by_pixel
         return cached[2]
 
 
@@ -482,27 +488,27 @@ class Convolution:
 
     def __init__(self, kernel: NDArray[np.float32], shape: tuple[int, int]) -> None:
         # wrap-around only affects pixels that are cut off, so half a kernel of margin is enough
-        sizes = [
+        self.padded_shape = [
             max(fft.next_fast_len(size + (k + 1) // 2, real=True), k)
             for size, k in zip(shape, kernel.shape[1:], strict=True)
         ]
-        self.padded, self.kernel = sizes, fft.rfft2(kernel, sizes)
-        self.central = tuple(
+        self.kernel_spectrum = fft.rfft2(kernel, self.padded_shape)
+        self.central_slices = tuple(
             slice((k - 1) // 2, (k - 1) // 2 + size)
             for size, k in zip(shape, kernel.shape[1:], strict=True)
         )
 
     def __call__(self, image: Array) -> Array:
         """Return the image convolved with the kernel of each energy, shape (energies, y, x)."""
-        spectrum = fft.rfft2(image.astype(np.float32), self.padded)
-        images = fft.irfft2(spectrum * self.kernel, self.padded)
-        return images[:, self.central[0], self.central[1]]  # type: ignore[no-any-return]
+        spectrum = fft.rfft2(image.astype(np.float32), self.padded_shape)
+        images = fft.irfft2(spectrum * self.kernel_spectrum, self.padded_shape)
+        return images[:, self.central_slices[0], self.central_slices[1]]  # type: ignore[no-any-return]
 
-    def transposed(self, images: Array) -> Array:
+    def apply_transpose(self, images: Array) -> Array:
         """Return the sum over energies of images convolved with the mirrored kernels.
 
-        It is the transposed matrix of the convolution, applied in double precision: the weights
-        cancel where the gradient is zero.
+        This applies the transpose of the convolution matrix, in double precision: where the
+        gradient is zero, positive and negative terms cancel.
 
         Parameters
         ----------
@@ -514,8 +520,10 @@ class Convolution:
         array
             The sum, shape (y, x).
         """
-        padded = np.zeros((len(images), *self.padded))
-        padded[:, self.central[0], self.central[1]] = images
-        spectrum = np.einsum("tyx,tyx->yx", fft.rfft2(padded, self.padded), self.kernel.conj())
-        height, width = (part.stop - part.start for part in self.central)
-        return np.asarray(fft.irfft2(spectrum, self.padded)[:height, :width])
+        rows, columns = self.central_slices
+        padded = np.zeros((len(images), *self.padded_shape))
+        padded[:, rows, columns] = images
+        spectra = fft.rfft2(padded, self.padded_shape)
+        spectrum = np.einsum("tyx,tyx->yx", spectra, self.kernel_spectrum.conj())
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        return np.asarray(fft.irfft2(spectrum, self.padded_shape)[:height, :width])

@@ -1,6 +1,6 @@
-"""Sources with sharp edges, along which the likelihood is not differentiable.
+"""Sources with sharp edges, for which the likelihood is not differentiable.
 
-gammapy evaluates a spatial model at the centres of pixels, or of oversampled pixels. As a model
+gammapy evaluates a spatial model at the centres of pixels, or of oversampled pixels. When a model
 with a sharp edge moves, such as a disk or a shell, these points cross the edge one by one. So the
 statistic is not differentiable, and has many minima within the errors.
 """
@@ -18,15 +18,16 @@ from skyred.likelihood.parameters import ParameterSubset, default_step
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skyred.likelihood.likelihood import Total
+    from skyred.likelihood.likelihood import CompiledLikelihood
     from skyred.likelihood.source import SourceContribution
 
     Array = NDArray[np.float64]
 
-STEP = 0.03  # pixels, between the positions at which images are compared
+# images are compared at positions along a line, in pixels along longitude and latitude
+STEP = 0.03
 STEPS = np.arange(-4, 5)
 DIRECTION = np.array([0.0, 1.0])
-OFFSET = np.array([0.31, 0.17])  # pixels: centred on a pixel, points cross an edge in pairs
+OFFSET = np.array([0.31, 0.17])  # without it, points would cross the edge of a source in pairs
 MIN_SHARPNESS = 0.15  # relative second difference: 0.1 for a Gaussian of 0.3 pixels, 0.4 for disks
 SLOPE_STEP = 0.1  # pixels: with smaller steps, single points at an edge dominate the derivatives
 STEP_FRACTION = 0.3  # of the default step, for eccentricities and angles
@@ -45,21 +46,21 @@ def has_sharp_edges(
     values : array
         Values of the spatial parameters, shape (k,).
     axes : sequence of int
-        Positions of longitude and latitude among the parameters.
+        Indices of longitude and latitude among the spatial parameters.
     pixels : array
-        The size of a pixel in the unit of longitude and latitude, shape (2,).
+        The size of a pixel in the units of longitude and latitude, shape (2,).
 
     Returns
     -------
     bool
         Whether the second differences of the image between nearby positions are not small compared
-        with the first.
+        with the first differences.
     """
     images = []
     for step in STEPS:
-        moved = values.copy()
-        moved[axes] += (OFFSET + step * DIRECTION * STEP) * pixels
-        images.append(image(moved))
+        shifted_values = values.copy()
+        shifted_values[axes] += (OFFSET + step * DIRECTION * STEP) * pixels
+        images.append(image(shifted_values))
     first_differences, second_differences = np.diff(images, axis=0), np.diff(images, 2, axis=0)
     return bool(
         np.linalg.norm(second_differences)
@@ -80,8 +81,8 @@ def pixel_sizes(subset: ParameterSubset, pixel: float) -> Array:
     Returns
     -------
     array
-        Sizes, shape (k,); for rotations and parameters that are not angles, a fraction of their
-        default step.
+        Sizes, shape (k,). For rotations and parameters that are not angles, a length for which
+        `SLOPE_STEP` is the fraction `STEP_FRACTION` of the default step.
     """
     return np.array(
         [
@@ -93,12 +94,12 @@ def pixel_sizes(subset: ParameterSubset, pixel: float) -> Array:
     )
 
 
-def sharp_sources(total: Total, x: Array) -> list[SharpSource]:
+def sharp_sources(likelihood: CompiledLikelihood, x: Array) -> list[SharpSource]:
     """Return the sources with sharp edges and free spatial parameters.
 
     Parameters
     ----------
-    total : Total
+    likelihood : CompiledLikelihood
         The compiled likelihood.
     x : array
         The free parameters, shape (n,).
@@ -109,15 +110,15 @@ def sharp_sources(total: Total, x: Array) -> list[SharpSource]:
         One for each set of spatial parameters, even if the source is in several datasets.
     """
     unique: dict[tuple[int, ...], SharpSource] = {}
-    for source in _sources(total, x):
+    for source in _sources(likelihood, x):
         unique.setdefault(tuple(source.indices.tolist()), source)
     return list(unique.values())
 
 
-def _sources(total: Total, x: Array) -> Iterator[SharpSource]:
-    state = total.state(x)
-    positions = {index: position for position, index in enumerate(total.space.free.tolist())}
-    for dataset in total.datasets:
+def _sources(likelihood: CompiledLikelihood, x: Array) -> Iterator[SharpSource]:
+    state = likelihood.state(x)
+    positions = {index: position for position, index in enumerate(likelihood.space.free.tolist())}
+    for dataset in likelihood.datasets:
         for contribution in getattr(dataset, "contributions", ()):
             shape = contribution.shape_at(state) if hasattr(contribution, "shape_at") else None
             if shape is None or not shape.is_sharp(contribution.subset.values(state)):
@@ -134,12 +135,14 @@ def _sources(total: Total, x: Array) -> Iterator[SharpSource]:
                 )
 
             related = [
-                positions[index] for index in contribution.own.tolist() if index in positions
+                positions[index]
+                for index in contribution.state_indices.tolist()
+                if index in positions
             ]
             yield SharpSource(
                 name=contribution.name,
                 indices=free_positions(free),
-                pixels=shape.pixels[free],
+                pixels=shape.pixel_sizes[free],
                 sizes=free_positions(sizes),
                 related=np.unique(related),
             )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-SMALLEST_PROBABILITY = 1e-280  # tail probabilities below it lose precision
+SMALLEST_PROBABILITY = 1e-280  # smaller tail probabilities lose precision
 
 
 def significance(ts: float, dof: int) -> float:
     """Return the significance of a difference between the statistics of two nested models.
 
-    By Wilks' theorem it follows a chi-square distribution. Sigma is two-sided, as in gammapy: with
-    one degree of freedom it is the square root of the difference.
+    By Wilks' theorem the difference follows a chi-square distribution. The probability is
+    converted to a two-sided significance, as in gammapy: with one degree of freedom, the
+    significance is the square root of the difference.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ def significance(ts: float, dof: int) -> float:
 def _log_tail(x: float, a: float) -> float:
     """Return the logarithm of the regularised upper incomplete gamma function.
 
-    By the asymptotic series of Abramowitz & Stegun 6.5.32, for x much larger than a.
+    It is computed by the asymptotic series 6.5.32 of Abramowitz & Stegun, for x much larger than a.
     """
     from scipy.special import gammaln
 

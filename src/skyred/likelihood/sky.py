@@ -1,4 +1,4 @@
-"""Positions and images of spatial models on the pixels of a map, by gammapy's own formulas."""
+"""Positions and images of spatial models on the pixels of a map, by gammapy's formulas."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PIXEL_STEP = 1e-6  # rad, for the derivative of a position in pixels
 MAX_CACHED_GRIDS = 8
-AGREEMENT = 1e-9  # relative; the methods differ by rounding only
+TOLERANCE = 1e-9  # relative; methods that agree differ only by rounding
 
 
 class ModelPosition:
@@ -32,12 +32,19 @@ class ModelPosition:
     ----------
     model : gammapy.modeling.models.SpatialModel
         The model, with ``lon_0`` and ``lat_0``.
+
+    Attributes
+    ----------
+    lon_index, lat_index : int
+        Indices of longitude and latitude among the spatial parameters.
+    unit_scales : tuple of float
+        The units of longitude and latitude in rad.
     """
 
     def __init__(self, model: SpatialModel) -> None:
         names = [parameter.name for parameter in model.parameters]
-        self.lon, self.lat = names.index("lon_0"), names.index("lat_0")
-        self.units = model.lon_0.unit.to("rad"), model.lat_0.unit.to("rad")
+        self.lon_index, self.lat_index = names.index("lon_0"), names.index("lat_0")
+        self.unit_scales = model.lon_0.unit.to("rad"), model.lat_0.unit.to("rad")
 
     def radians(self, values: Array) -> tuple[float, float]:
         """Return longitude and latitude in radians.
@@ -52,11 +59,13 @@ class ModelPosition:
         tuple of float
             Longitude and latitude in rad.
         """
-        return values[self.lon] * self.units[0], values[self.lat] * self.units[1]
+        return values[self.lon_index] * self.unit_scales[0], values[
+            self.lat_index
+        ] * self.unit_scales[1]
 
 
 def separation(lon: float, lat: float, other_lon: float, other_lat: float) -> float:
-    """Return the angle between two directions, by the formula of Vincenty.
+    """Return the angle between two directions by Vincenty's formula.
 
     Parameters
     ----------
@@ -82,7 +91,8 @@ def separation(lon: float, lat: float, other_lon: float, other_lat: float) -> fl
 def pixel_at(position: SkyCoord, geom: WcsGeom) -> tuple[float, float]:
     """Return the pixel coordinates of a position, in a geometry without distortion.
 
-    This is `astropy.wcs.utils.skycoord_to_pixel`, without a transformation between equal frames.
+    The result is that of `astropy.wcs.utils.skycoord_to_pixel`, which takes longer since it also
+    transforms between equal frames.
 
     Parameters
     ----------
@@ -114,17 +124,17 @@ class PixelPosition(ModelPosition):
     ----------
     model : gammapy.modeling.models.SpatialModel
         The model, with ``lon_0`` and ``lat_0``.
-    image : gammapy.maps.WcsGeom
-        The image.
+    geom : gammapy.maps.WcsGeom
+        The geometry of the image.
     """
 
-    def __init__(self, model: SpatialModel, image: WcsGeom) -> None:
+    def __init__(self, model: SpatialModel, geom: WcsGeom) -> None:
         super().__init__(model)
-        self.to_pixel, self.to_world = image.wcs.wcs_world2pix, image.wcs.wcs_pix2world
-        self.rotation = _rotation(model.frame, image.frame)
+        self.to_pixel, self.to_world = geom.wcs.wcs_world2pix, geom.wcs.wcs_pix2world
+        self.rotation = _rotation(model.frame, geom.frame)
 
     def __call__(self, values: Array) -> tuple[float, float]:
-        """Return x and y in pixels for values of the spatial parameters."""
+        """Return the pixel coordinates x and y for values of the spatial parameters."""
         return self._pixel(*self.radians(values))
 
     def inverse(self, x: float, y: float) -> tuple[float, float]:
@@ -162,11 +172,11 @@ class PixelPosition(ModelPosition):
         tuple of float
             Derivatives of x and y, in pixels per unit of the parameter.
         """
-        if index not in (self.lon, self.lat):
+        if index not in (self.lon_index, self.lat_index):
             return 0.0, 0.0
-        axis = (self.lon, self.lat).index(index)
+        axis = (self.lon_index, self.lat_index).index(index)
         step = np.zeros(len(values))
-        step[index] = PIXEL_STEP / self.units[axis]
+        step[index] = PIXEL_STEP / self.unit_scales[axis]
         (x1, y1), (x2, y2) = self(values - step), self(values + step)
         return (x2 - x1) / (2 * step[index]), (y2 - y1) / (2 * step[index])
 
@@ -176,7 +186,7 @@ class PixelPosition(ModelPosition):
             unit_vector = cos_lat * math.cos(lon), cos_lat * math.sin(lon), math.sin(lat)
             vector = self.rotation @ unit_vector
             lon, lat = math.atan2(vector[1], vector[0]), math.asin(vector[2])
-        # longitudes of SkyCoord are between 0 and 360 deg
+        # with longitudes between 0 and 360 deg, as in SkyCoord
         ((x, y),) = self.to_pixel([(math.degrees(lon) % 360, math.degrees(lat))], 0)
         return float(x), float(y)
 
@@ -194,24 +204,24 @@ def _rotation(frame: str, target: str) -> Array | None:
 class ModelImage:
     """Spatial model integrated over the pixels of an image.
 
-    The rules are those of `SpatialModel.integrate_geom`: pixels are divided if the model is finer
-    than the pixels, within the evaluation radius of the model.
+    As in `SpatialModel.integrate_geom`, pixels within the evaluation radius are oversampled if the
+    model has structures smaller than a pixel.
 
     Parameters
     ----------
     model : gammapy.modeling.models.SpatialModel
         A model with the same image at all energies, and with an evaluation radius.
-    image : gammapy.maps.WcsGeom
-        The image.
+    geom : gammapy.maps.WcsGeom
+        The geometry of the image.
     area : array, optional
-        Solid angles of its pixels in sr, shape (y, x), if they are known.
+        Solid angles of its pixels in sr, shape (y, x); by default they are computed.
     """
 
-    def __init__(self, model: SpatialModel, image: WcsGeom, area: Array | None = None) -> None:
-        self.model, self.image = model, image
-        self.area = image.solid_angle().to_value("sr") if area is None else area
-        self.pixel = image.pixel_scales.to_value("deg")
-        self.position = PixelPosition(model, image)
+    def __init__(self, model: SpatialModel, geom: WcsGeom, area: Array | None = None) -> None:
+        self.model, self.geom = model, geom
+        self.area = geom.solid_angle().to_value("sr") if area is None else area
+        self.pixel_scales = geom.pixel_scales.to_value("deg")
+        self.position = PixelPosition(model, geom)
         self.names = [parameter.name for parameter in model.parameters]
         self.scales = [scale_of(parameter.unit) for parameter in model.parameters]
         self.grids: dict[Any, SkyGrid] = {}
@@ -219,12 +229,12 @@ class ModelImage:
         self.method: Callable[[SkyGrid, Array], Array] | None = None
 
     def __call__(self, values: Array) -> Array:
-        """Return the fraction in each pixel for the parameters of the model, shape (y, x).
+        """Return the fraction of the flux in each pixel, shape (y, x).
 
         Parameters
         ----------
         values : array
-            The values of the parameters, equal to the current values of the model, shape (k,).
+            Values of the spatial parameters, shape (k,); the model must have the same values.
         """
         factor, sides = self._extent(values)
         slices = self._slices_around(values, sides)
@@ -235,82 +245,85 @@ class ModelImage:
         return np.asarray(image * self.area)
 
     def _average(self, values: Array, factor: int, slices: tuple[slice, slice]) -> Array:
-        """Average the model over the pixels, each divided by factor along both axes."""
-        fine = self._evaluate(self._grid(factor, slices), values)
-        shape = [slices[0].stop - slices[0].start, slices[1].stop - slices[1].start]
-        fine = np.broadcast_to(fine, [side * factor for side in shape])
-        return fine.reshape(shape[0], factor, shape[1], factor).mean(axis=(1, 3))  # type: ignore[no-any-return]
+        """Average the model over the pixels, oversampled by a factor along both axes."""
+        brightness = self._evaluate(self._grid(factor, slices), values)
+        height, width = (pixels.stop - pixels.start for pixels in slices)
+        brightness = np.broadcast_to(brightness, (height * factor, width * factor))
+        return brightness.reshape(height, factor, width, factor).mean(axis=(1, 3))  # type: ignore[no-any-return]
 
     def _evaluate(self, grid: SkyGrid, values: Array) -> Array:
         """Evaluate the model in sr-1, by the fastest method that agrees with gammapy's.
 
-        Arithmetic with units takes ten times as long.
+        Evaluation with units takes ten times as long.
         """
         if self.method is not None:
             try:
                 return self.method(grid, values)
-            except Exception:  # for example for a size of zero: fall back to gammapy
-                return self._by_quantities(grid, values)
-        expected = self._by_quantities(grid, values)
-        self.method = self._by_quantities
-        for method in (self._by_formula, self._by_plain_numbers):
+            except Exception:  # for example if a size is zero
+                return self._evaluate_with_units(grid, values)
+        expected = self._evaluate_with_units(grid, values)
+        self.method = self._evaluate_with_units
+        for method in (self._evaluate_formula, self._evaluate_without_units):
             if _agrees(method, grid, values, expected):
                 self.method = method
                 break
         return expected
 
-    def _plain(self, values: Array) -> dict[str, float]:
+    def _converted_values(self, values: Array) -> dict[str, float]:
         pairs = zip(self.names, values.tolist(), self.scales, strict=True)
         return {name: value * scale for name, value, scale in pairs}
 
-    def _by_formula(self, grid: SkyGrid, values: Array) -> Array:
+    def _evaluate_formula(self, grid: SkyGrid, values: Array) -> Array:
         formula = find_formula(self.model)
         if formula is None:
             raise NotImplementedError
         with np.errstate(all="ignore"):
-            return formula(grid, self._plain(values))
+            return formula(grid, self._converted_values(values))
 
-    def _by_plain_numbers(self, grid: SkyGrid, values: Array) -> Array:
+    def _evaluate_without_units(self, grid: SkyGrid, values: Array) -> Array:
         numbers = {
-            name: PlainArray.from_numbers(value) for name, value in self._plain(values).items()
+            name: PlainArray.from_numbers(value)
+            for name, value in self._converted_values(values).items()
         }
         result = self.model.evaluate(
             PlainArray.from_numbers(grid.lon), PlainArray.from_numbers(grid.lat), **numbers
         )
         return np.asarray(getattr(result, "value", result), dtype=float)
 
-    def _by_quantities(self, grid: SkyGrid, values: Array) -> Array:
+    def _evaluate_with_units(self, grid: SkyGrid, values: Array) -> Array:
         quantities = {parameter.name: parameter.quantity for parameter in self.model.parameters}
         try:
             brightness = self.model.evaluate(grid.lon * u.rad, grid.lat * u.rad, **quantities)
-        except ZeroDivisionError:  # raised for a size of zero
+        except ZeroDivisionError:  # if a size is zero
             return np.full(np.broadcast(grid.lon, grid.lat).shape, np.nan)
         return np.asarray(brightness.to_value("sr-1"), dtype=float)
 
     def _extent(self, values: Array) -> tuple[int, Array]:
-        """Return the oversampling factor and the width and height of the model in pixels.
+        """Return the oversampling factor, and the width and height of the model in pixels.
 
-        They do not depend on its position.
+        They are cached, since they do not depend on the position.
         """
-        others = np.delete(values, [self.position.lon, self.position.lat]).tobytes()
+        others = np.delete(values, [self.position.lon_index, self.position.lat_index]).tobytes()
         if self.extent is None or self.extent[0] != others:
             radius = self.model.evaluation_radius.to_value("deg")
-            sides = np.round(np.clip(2 * max(radius, np.max(self.pixel)) / self.pixel, 1, None))
+            sides = np.round(
+                np.clip(2 * max(radius, np.max(self.pixel_scales)) / self.pixel_scales, 1, None)
+            )
             self.extent = others, self._oversampling(), sides
         return self.extent[1:]
 
     def _oversampling(self) -> int:
         from gammapy.modeling.models.spatial import MAX_OVERSAMPLING
 
-        smallest = self.model.evaluation_bin_size_min
-        if smallest is None:
+        bin_size = self.model.evaluation_bin_size_min
+        if bin_size is None:
             return 1
         with np.errstate(divide="ignore"):
-            factor = np.ceil(np.max(self.pixel) / np.float64(smallest.to_value("deg")))
+            factor = np.ceil(np.max(self.pixel_scales) / np.float64(bin_size.to_value("deg")))
         return int(min(factor, MAX_OVERSAMPLING)) if factor > 0 else MAX_OVERSAMPLING
 
     def _slices_around(self, values: Array, sides: Array) -> tuple[slice, slice] | None:
-        """Return the pixels around the model's position; None if there are none."""
+        """Return the slices around the position of the model; None if it is outside the image."""
         from astropy.nddata.utils import NoOverlapError, overlap_slices
 
         x, y = self.position(values)
@@ -321,16 +334,16 @@ class ModelImage:
             return None
 
     def _grid(self, factor: int, slices: tuple[slice, slice]) -> SkyGrid:
-        """Return the directions of the divided pixels in the frame of the model."""
+        """Return the directions of the oversampled pixels in the frame of the model."""
         from gammapy.maps import WcsGeom
 
         key = factor, slices[0].start, slices[0].stop, slices[1].start, slices[1].stop
         if key not in self.grids:
             if len(self.grids) >= MAX_CACHED_GRIDS:
                 self.grids.pop(next(iter(self.grids)))
-            part = WcsGeom(self.image.wcs[slices], npix=(key[4] - key[3], key[2] - key[1]))
-            fine = part.upsample(factor) if factor > 1 else part
-            coordinates = fine.get_coord(frame=self.model.frame, sparse=True)
+            geom = WcsGeom(self.geom.wcs[slices], npix=(key[4] - key[3], key[2] - key[1]))
+            geom = geom.upsample(factor) if factor > 1 else geom
+            coordinates = geom.get_coord(frame=self.model.frame, sparse=True)
             lon, lat = coordinates.lon.to_value("rad"), coordinates.lat.to_value("rad")
             self.grids[key] = SkyGrid(lon, lat)
         return self.grids[key]
@@ -344,4 +357,4 @@ def _agrees(
     except Exception:  # a model may need quantities, and raise any error without them
         return False
     scale = np.max(np.abs(expected), initial=0)
-    return bool(np.allclose(result, expected, rtol=AGREEMENT, atol=AGREEMENT * scale))
+    return bool(np.allclose(result, expected, rtol=TOLERANCE, atol=TOLERANCE * scale))

@@ -1,4 +1,4 @@
-"""Source models in datasets of counts: predicted counts as flux times template, with caches."""
+"""Contributions of source models: predicted counts as flux times template, with caches."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     Index = NDArray[np.int64]
     Indices = frozenset[int]
 
-MAX_CACHED_STATES = 4
-MAX_CACHED_CUTOUTS = 9  # fits also try the eight neighbouring pixels
+MAX_CACHED_COUNTS = 4
+MAX_CACHED_CUTOUTS = 9  # a node of the grid of IRF positions and its eight neighbours
 
 
 class SourceContribution:
     """Contribution of one sky model to one dataset of counts.
 
-    Its predicted counts in a bin of reconstructed energy e and pixel p are ``mu[e, p] = sum_t
-    flux[t] S[t, p] X[t, p] D[t, e]`` over true energies t: S is its image after the PSF, X the
-    exposure and D the energy dispersion.
+    The predicted counts at reconstructed energy e in pixel p are a sum over true energies t:
+    ``mu[e, p] = sum_t flux[t] S[t, p] X[t, p] D[t, e]``. Here S is the image of the source after
+    the PSF, X the exposure and D the energy dispersion.
 
     Parameters
     ----------
@@ -67,18 +67,20 @@ class SourceContribution:
         self.model, self.instrument, self.bins, self.spectrum = model, instrument, bins, spectrum
         self.name = str(model.name)
         self.subset = ParameterSubset.from_model(model.spatial_model, space)
-        self.own = space.indices_of(model.parameters)
-        self.free = frozenset(self.own.tolist()) & frozenset(space.free.tolist())
+        self.state_indices = space.indices_of(model.parameters)
+        self.free = frozenset(self.state_indices.tolist()) & frozenset(space.free.tolist())
         self.time = TimeFactor(model, instrument.dataset.gti, space)
-        # counts by all values; spectrum and time factor cache their last values themselves
-        self.states = RecentCache[bytes, tuple[SourceCutout, Counts]](MAX_CACHED_STATES)
+        # by the values of all parameters of the source; spectrum and time factor are also cached
+        self.counts_cache = RecentCache[bytes, tuple[SourceCutout, Counts]](MAX_CACHED_COUNTS)
         self.cutouts = RecentCache[tuple[int, int], SourceCutout](MAX_CACHED_CUTOUTS)
-        self.positions = IrfPositions(model.spatial_model, self.subset, instrument.moves(model))
+        self.positions = IrfPositions(
+            model.spatial_model, self.subset, instrument.irfs_follow(model)
+        )
         self.cutout = self._select_cutout(self.positions.reference)
 
     @property
     def may_be_non_smooth(self) -> set[int]:
-        """Its free spatial parameters, unless its shape is smooth over pixels.
+        """The free spatial parameters; none for Gaussians, whose images are smooth.
 
         Returns
         -------
@@ -96,20 +98,20 @@ class SourceContribution:
     # -- IRFs -----------------------------------------------------------------------------------
 
     def _select_cutout(self, values: Vector) -> SourceCutout:
-        """Select the cutout for values of the spatial parameters, and return it."""
+        """Make the cutout for values of the spatial parameters the current one, and return it."""
         node = self.positions.node(values)
         cutout = self.cutouts.get(node)
         if cutout is None:
             self.subset.set(self.positions.values_at(node))
             # warn only at the start, as gammapy does, and not at every step of a fit
             with suppress_evaluator_warnings() if hasattr(self, "cutout") else nullcontext():
-                created = SourceCutout(self.model, self.instrument, self.bins, self.subset)
-            cutout = self.cutouts.store(node, created)
+                new_cutout = SourceCutout(self.model, self.instrument, self.bins, self.subset)
+            cutout = self.cutouts.store(node, new_cutout)
         self.cutout = cutout
         return cutout
 
     def refresh(self, state: Vector) -> bool:
-        """Look up the IRFs at the values in a state, as gammapy does for newly assigned models.
+        """Look up the IRFs at the position of a state, as gammapy does for newly assigned models.
 
         Parameters
         ----------
@@ -125,7 +127,7 @@ class SourceContribution:
         if not self.subset.free or not self.positions.move_to(values):
             return False
         self.cutouts.clear()
-        self.states.clear()
+        self.counts_cache.clear()
         self._select_cutout(values)
         return True
 
@@ -178,18 +180,18 @@ class SourceContribution:
         cutout = self._select_cutout(values)
         return cutout.template(values) if cutout.contributes else None
 
-    def rows(self) -> Index:
-        """Return the rows of the selected bins that lie in the current cutout.
+    def bin_indices(self) -> Index:
+        """Return the bins in the current cutout.
 
         Returns
         -------
         array of int
-            Rows, shape (k',).
+            Indices among the selected bins, shape (k',).
         """
-        return self.cutout.rows
+        return self.cutout.bin_indices
 
     def flux(self, state: Vector) -> Array:
-        """Return the flux, with the factor of a temporal model.
+        """Return the flux, multiplied by the mean of the temporal model, if there is one.
 
         Parameters
         ----------
@@ -216,14 +218,14 @@ class SourceContribution:
         Counts
             The predicted counts.
         """
-        key = state[self.own].tobytes()
-        cached = self.states.get(key)
+        key = state[self.state_indices].tobytes()
+        cached = self.counts_cache.get(key)
         if cached is None:
             template = self._template(state)
             counts = Counts(np.zeros(0), 0.0)
             if template is not None:
-                counts = template.times(self.flux(state))
-            cached = self.states.store(key, (self.cutout, counts))
+                counts = template.counts(self.flux(state))
+            cached = self.counts_cache.store(key, (self.cutout, counts))
         self.cutout = cached[0]
         return cached[1]
 
@@ -235,7 +237,7 @@ class SourceContribution:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Yields
         ------
@@ -247,18 +249,18 @@ class SourceContribution:
         template = self._template(state)
         if template is None:
             return
-        for index, slope in self._flux_slopes(state, indices):
-            yield index, template.times(slope)
+        for index, flux_slope in self._flux_slopes(state, indices):
+            yield index, template.counts(flux_slope)
         flux = self.flux(state)
-        for index, slope_of_template in self._template_slopes(state, indices):
-            yield index, slope_of_template.times(flux)
+        for index, template_slope in self._template_slopes(state, indices):
+            yield index, template_slope.counts(flux)
 
     def gradient(
-        self, state: Vector, weights: Array, weight: float, indices: Indices
+        self, state: Vector, weights: Array, weight_of_total: float, indices: Indices
     ) -> Iterator[tuple[int, float]]:
         """Return the derivatives of a weighted sum of the predicted counts.
 
-        The counts are summed over bins first, once for all spectral parameters.
+        The counts are first summed over the bins, only once for all spectral parameters.
 
         Parameters
         ----------
@@ -266,10 +268,10 @@ class SourceContribution:
             Values of all parameters, shape (m,).
         weights : array
             Weights of the counts in the selected bins, shape (k,).
-        weight : float
-            Weight of the total.
+        weight_of_total : float
+            Weight of the total counts.
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Yields
         ------
@@ -281,23 +283,25 @@ class SourceContribution:
         template = self._template(state)
         if template is None:
             return
-        own = weights[self.rows()]
-        by_flux = template.weighted_sum(own, weight)
-        for state_index, slope in self._flux_slopes(state, indices):
-            yield state_index, float(by_flux @ slope)
+        cutout_weights = weights[self.bin_indices()]
+        sum_by_energy = template.weighted_sum(cutout_weights, weight_of_total)
+        for state_index, flux_slope in self._flux_slopes(state, indices):
+            yield state_index, float(sum_by_energy @ flux_slope)
         flux, values = self.flux(state), self.subset.values(state)
         for index in self.subset.free:
             if int(self.subset.state_indices[index]) in indices:
-                slope_of_sum = self.cutout.weighted_slope(values, index, flux, own, weight)
-                yield int(self.subset.state_indices[index]), slope_of_sum
+                slope = self.cutout.weighted_slope(
+                    values, index, flux, cutout_weights, weight_of_total
+                )
+                yield int(self.subset.state_indices[index]), slope
 
     def _flux_slopes(self, state: Vector, indices: Indices) -> Iterator[tuple[int, Array]]:
         factor = self.time(state)
         for index, slope in self.spectrum.slopes(state):
             if index in indices:
                 yield index, slope * factor
-        for index, change in self.time.slopes(state, indices):
-            yield index, self.spectrum(state) * change
+        for index, factor_slope in self.time.slopes(state, indices):
+            yield index, self.spectrum(state) * factor_slope
 
     def _template_slopes(
         self, state: Vector, indices: Indices
@@ -332,7 +336,7 @@ class SourceContribution:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Yields
         ------
@@ -345,8 +349,8 @@ class SourceContribution:
             return
         values, flux = self.subset.values(state), self.flux(state)
         image = self.shape.image(values)
-        for index, slope in self._flux_slopes(state, indices):
-            yield index, self.footprint.cube(image, slope)
+        for index, flux_slope in self._flux_slopes(state, indices):
+            yield index, self.footprint.cube(image, flux_slope)
         for index in self.subset.free:
             if int(self.subset.state_indices[index]) in indices:
                 image_slope = self.shape.image_slope(values, index)

@@ -18,9 +18,9 @@ def find_source(datasets: Datasets, source: str | int) -> SkyModel:
     Parameters
     ----------
     datasets : gammapy.datasets.Datasets
-        With models assigned.
+        Datasets with models assigned.
     source : str or int
-        Its name, or its index in ``datasets.models``, as in gammapy's estimators.
+        The name of the source, or its index in ``datasets.models``, as in gammapy's estimators.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def require_one_telescope(datasets: Datasets) -> None:
     names = {str(name) for column in columns for name in column.flatten()}
     if len(names) > 1:
         raise FitError(
-            "All datasets must use the same value of the 'TELESCOP' meta keyword: these have "
+            "All datasets must use the same value of the 'TELESCOP' meta keyword, but these have "
             f"{', '.join(sorted(names))}; pass allow_multiple_telescopes=True to combine them"
         )
 

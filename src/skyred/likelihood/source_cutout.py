@@ -1,4 +1,4 @@
-"""Sources with the IRFs of one position, and their cached templates."""
+"""Source with the IRFs of one position, and its cached templates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-TEMPLATE_CACHE_BYTES = 2**25  # for the cached templates of a cutout
+TEMPLATE_CACHE_BYTES = 2**25  # for templates, and as much for their derivatives, of one cutout
 
 
 class SourceCutout:
@@ -42,7 +42,8 @@ class SourceCutout:
     evaluator : gammapy.datasets.evaluator.MapEvaluator
         Updated gammapy evaluator.
     contributes : bool
-        Whether the source reaches the map; otherwise there is no response, footprint or shape.
+        Whether the source reaches the map; if not, there are no `response`, `footprint` and
+        `shape`.
     """
 
     response: Response
@@ -53,7 +54,7 @@ class SourceCutout:
         self, model: SkyModel, instrument: Instrument, bins: Bins, subset: ParameterSubset
     ) -> None:
         self.subset = subset
-        self.evaluator: MapEvaluator = instrument.evaluator(model)
+        self.evaluator: MapEvaluator = instrument.create_evaluator(model)
         slices = instrument.update(self.evaluator)
         self.contributes = bool(self.evaluator.contributes)
         self.templates = RecentCache[bytes, Template | Mixture](2 * len(subset.free) + 4)
@@ -71,19 +72,19 @@ class SourceCutout:
     def _create_shape(self) -> Shape:
         from gammapy.modeling.models import PointSpatialModel
 
-        spatial, image = self.evaluator.model.spatial_model, self.response.image
-        kind: type[Shape] = GeneralShape
-        if spatial is not None and not image.is_region and self.subset.free:
+        spatial, geom = self.evaluator.model.spatial_model, self.response.image_geom
+        shape_class: type[Shape] = GeneralShape
+        if spatial is not None and not geom.is_region and self.subset.free:
             if type(spatial) is PointSpatialModel:
-                kind = PointShape
+                shape_class = PointShape
             elif spatial.evaluation_radius is not None and _has_position_and_one_image(spatial):
-                kind = ExtendedShape
-        return kind(self.evaluator, self.response, self.footprint, self.subset)
+                shape_class = ExtendedShape
+        return shape_class(self.evaluator, self.response, self.footprint, self.subset)
 
     @property
-    def rows(self) -> Index:
-        """Rows of the selected bins that lie in the cutout, shape (k',)."""
-        return self.footprint.rows if self.contributes else np.zeros(0, dtype=int)
+    def bin_indices(self) -> Index:
+        """The bins in the cutout, as indices among the selected bins, shape (k',)."""
+        return self.footprint.bin_indices if self.contributes else np.zeros(0, dtype=int)
 
     def template(self, values: Array) -> Template | Mixture:
         """Return the template.
@@ -122,7 +123,7 @@ class SourceCutout:
         return self.slopes.store(key, self.shape.slope(values, index)) if cached is None else cached
 
     def weighted_slope(
-        self, values: Array, index: int, flux: Array, weights: Array, weight: float
+        self, values: Array, index: int, flux: Array, weights: Array, weight_of_total: float
     ) -> float:
         """Return the derivative of a weighted sum of counts by one of the spatial parameters.
 
@@ -136,8 +137,8 @@ class SourceCutout:
             Flux in each bin of true energy in cm-2 s-1, shape (true energies,).
         weights : array
             Weights of the counts in the selected bins of the cutout, shape (k',).
-        weight : float
-            Weight of the total.
+        weight_of_total : float
+            Weight of the total counts.
 
         Returns
         -------
@@ -145,11 +146,12 @@ class SourceCutout:
             The derivative.
         """
         if isinstance(self.shape, ExtendedShape):
-            return self.shape.weighted_slope(values, index, flux, weights, weight)
-        return float(self.slope(values, index).weighted_sum(weights, weight) @ flux)
+            return self.shape.weighted_slope(values, index, flux, weights, weight_of_total)
+        return float(self.slope(values, index).weighted_sum(weights, weight_of_total) @ flux)
 
 
 def _has_position_and_one_image(spatial: object) -> bool:
+    """Return whether a model has a position, and the same image at all energies."""
     names = {parameter.name for parameter in spatial.parameters}  # type: ignore[attr-defined]
     has_position = {"lon_0", "lat_0"} <= names
     return has_position and not spatial.is_energy_dependent  # type: ignore[attr-defined]

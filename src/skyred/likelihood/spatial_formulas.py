@@ -1,8 +1,8 @@
 """Surface brightness of common spatial models on unit vectors.
 
-gammapy evaluates them on longitudes and latitudes, with six trigonometric functions a pixel. With
-unit vectors u of the pixels and c of the centre, ``1 - cos(separation) = |u - c|^2 / 2``, and the
-position angle is that of the components of u to the north and to the east.
+gammapy evaluates them on longitudes and latitudes, with six trigonometric functions per pixel. With
+unit vectors u of a pixel and c of the centre, ``1 - cos(separation) = |u - c|^2 / 2``. The position
+angle follows from the components of u to the north and to the east.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Values = Mapping[str, float]
 
-EDGE_95 = 2.326174307353347  # gammapy's: the width of an edge contains 95 % of its error function
+EDGE_95 = 2.326174307353347  # as in gammapy: the edge width contains 95 % of the error function
 
 
 @attrs.define(eq=False, slots=False)
@@ -68,7 +68,7 @@ class SkyGrid:
         return chords
 
     def squared_cosines(self, lon: float, lat: float, angle: float) -> Array:
-        """Return the squared cosines of the position angles around a direction minus an angle.
+        """Return the squared cosines of position angles around a direction, relative to an angle.
 
         Parameters
         ----------
@@ -86,17 +86,17 @@ class SkyGrid:
         east = y * math.cos(lon) - x * math.sin(lon)
         north = z * math.cos(lat) - math.sin(lat) * (x * math.cos(lon) + y * math.sin(lon))
         length = np.square(east) + np.square(north)
-        along = np.square(north * math.cos(angle) + east * math.sin(angle))
+        projection = np.square(north * math.cos(angle) + east * math.sin(angle))
         # the position angle of the centre itself is zero
         centre = math.cos(angle) ** 2
-        return np.where(length > 0, along / np.where(length > 0, length, 1), centre)
+        return np.where(length > 0, projection / np.where(length > 0, length, 1), centre)
 
 
 Formula = Callable[[SkyGrid, "Values"], "Array"]
 
 
 def find_formula(model: Any) -> Formula | None:
-    """Return the formula of a spatial model.
+    """Return the formula for a spatial model.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def find_formula(model: Any) -> Formula | None:
     Returns
     -------
     callable or None
-        Function of the grid and the values; None if only gammapy evaluates the model.
+        Function of the grid and the values, such as `disk`; None if there is no formula here.
     """
     from gammapy.modeling.models import DiskSpatialModel, GaussianSpatialModel
 
@@ -121,12 +121,12 @@ def gaussian(grid: SkyGrid, values: Values) -> Array:
     grid : SkyGrid
         The directions.
     values : mapping
-        The values of its parameters by their names, angles in rad.
+        The values of the spatial parameters by name, angles in rad.
 
     Returns
     -------
     array
-        Shape (y, x).
+        The surface brightness, shape (y, x).
     """
     sigma, position = values["sigma"], (values["lon_0"], values["lat_0"])
     if values["e"] == 0:
@@ -146,12 +146,12 @@ def disk(grid: SkyGrid, values: Values) -> Array:
     grid : SkyGrid
         The directions.
     values : mapping
-        The values of its parameters by their names, angles in rad.
+        The values of the spatial parameters by name, angles in rad.
 
     Returns
     -------
     array
-        Shape (y, x).
+        The surface brightness, shape (y, x).
     """
     from gammapy.modeling.models import DiskSpatialModel
 
@@ -168,7 +168,7 @@ def disk(grid: SkyGrid, values: Values) -> Array:
 
 
 def _effective_size(grid: SkyGrid, values: Values, major: float) -> Array:
-    """Return the radius of an ellipse towards each direction, as `compute_sigma_eff`."""
+    """Return the radius of an ellipse in each direction, as gammapy's `compute_sigma_eff`."""
     minor = major * math.sqrt(1 - values["e"] ** 2)
     cosines = grid.squared_cosines(values["lon_0"], values["lat_0"], values["phi"])
     return np.asarray(major * minor / np.sqrt(major**2 * (1 - cosines) + minor**2 * cosines))

@@ -1,8 +1,8 @@
-"""Spectra: the integral flux of a spectral model in bins of energy, as plain numbers.
+"""Spectra: the integral flux of a spectral model in bins of energy, without units.
 
-The formulas are gammapy's own: `evaluate_integral` if a model has it, otherwise its log-log
-trapezoidal rule for `evaluate`. They are evaluated without units, and compared
-with `model.integral` when they are selected.
+The formulas are gammapy's: `evaluate_integral` if a model has it, otherwise the log-log trapezoidal
+rule for `evaluate`. They are evaluated without units. A method is only used if it agrees with
+`model.integral` at the start.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 POINTS_PER_DECADE = 100  # gammapy's `integrate_spectrum`
-AGREEMENT = 1e-9  # relative; the methods differ by rounding only
+TOLERANCE = 1e-9  # relative; methods that agree differ only by rounding
 SLOPE_STEP = 1e-4  # of a parameter's default step: central differences are accurate to 1e-9
-NORMS = ("norm", "amplitude")  # parameters that gammapy treats as factors, too
+NORMS = ("norm", "amplitude")  # names of parameters that gammapy also treats as factors
 
 
 class SpectralFlux:
@@ -47,17 +47,17 @@ class SpectralFlux:
     def __init__(self, model: SpectralModel, edges: u.Quantity, space: ParameterSpace) -> None:
         self.subset = ParameterSubset.from_model(model, space)
         self.norm = _find_norm(model, self.subset.parameters)
-        self.cached: tuple[bytes | None, Array] = (None, np.zeros(0))
+        self.cached_flux: tuple[bytes | None, Array] = (None, np.zeros(0))
         self.cached_slopes: tuple[bytes | None, Sequence[tuple[int, Array]]] = (None, ())
         self.flux = _find_fastest_method(model, self.subset.parameters, edges)
 
     def __call__(self, state: Vector) -> Array:
-        """Return the fluxes, shape (n,)."""
+        """Return the fluxes for the values of all parameters, shape (n,)."""
         values = self.subset.values(state)
         key = values.tobytes()
-        if key != self.cached[0]:
-            self.cached = key, self.flux(values)
-        return self.cached[1]
+        if key != self.cached_flux[0]:
+            self.cached_flux = key, self.flux(values)
+        return self.cached_flux[1]
 
     def slopes(self, state: Vector) -> Sequence[tuple[int, Array]]:
         """Return the derivatives of the fluxes by the free parameters.
@@ -82,11 +82,12 @@ class SpectralFlux:
         state_index = int(self.subset.state_indices[index])
         if index == self.norm and values[index] != 0:
             return state_index, self(state) / values[index]
-        low, high = self.subset.shifted(values, index, SLOPE_STEP)
+        low, high = self.subset.shift(values, index, SLOPE_STEP)
         return state_index, (self.flux(high) - self.flux(low)) / (high[index] - low[index])
 
 
 def _find_norm(model: Any, parameters: list[Any]) -> int | None:
+    """Return the index of the parameter that the flux is proportional to; None if there is none."""
     if not _is_product(model):
         return None
     norms = [index for index, parameter in enumerate(parameters) if parameter.name in NORMS]
@@ -94,7 +95,7 @@ def _find_norm(model: Any, parameters: list[Any]) -> int | None:
 
 
 def _is_product(model: Any) -> bool:
-    """Return whether a model is not a sum: then a norm is a factor of the flux."""
+    """Return whether a model is a product of components; their norms are then factors of it."""
     if not hasattr(model, "operator"):
         return True
     return model.operator is operator.mul and all(map(_is_product, (model.model1, model.model2)))
@@ -107,14 +108,14 @@ def _find_fastest_method(
     model: SpectralModel, parameters: list[Any], edges: u.Quantity
 ) -> FluxMethod:
     """Return the fastest method that agrees with `model.integral`."""
-    plain = _gammapy_method(model, parameters, lambda: model.integral(edges[:-1], edges[1:]))
+    integral = _gammapy_method(model, parameters, lambda: model.integral(edges[:-1], edges[1:]))
     values = np.array([parameter.value for parameter in parameters], dtype=float)
-    expected = plain(values)
+    expected = integral(values)
     for build in (_analytic_method, _grid_method):
         method = build(model, parameters, edges)
         if method is not None and _agrees(method, values, expected):
             return method
-    return _cache_up_to_norm(plain, _find_norm(model, parameters))
+    return _cache_up_to_norm(integral, _find_norm(model, parameters))
 
 
 def _agrees(method: FluxMethod, values: Vector, expected: Array) -> bool:
@@ -124,14 +125,14 @@ def _agrees(method: FluxMethod, values: Vector, expected: Array) -> bool:
     except Exception:  # a model may need quantities, and raise any error without them
         return False
     return result.shape == expected.shape and np.allclose(
-        result, expected, rtol=AGREEMENT, atol=0, equal_nan=True
+        result, expected, rtol=TOLERANCE, atol=0, equal_nan=True
     )
 
 
 def _gammapy_method(
     model: Any, parameters: list[Any], call: Callable[[], u.Quantity]
 ) -> FluxMethod:
-    """Return a function that sets the parameters and evaluates the model by gammapy."""
+    """Return a function that sets the parameters and calls a method of the model."""
 
     def method(values: Vector) -> Array:
         for parameter, value in zip(parameters, values, strict=True):
@@ -144,7 +145,7 @@ def _gammapy_method(
 
 
 def _cache_up_to_norm(method: FluxMethod, norm: int | None) -> FluxMethod:
-    """Cache the result of a method until a parameter other than the norm changes."""
+    """Return a method that is only evaluated again if a parameter other than the norm changes."""
     cache: dict[bytes, Array] = {}
 
     def cached(values: Vector) -> Array:
@@ -183,18 +184,18 @@ def _grid_method(model: Any, parameters: list[Any], edges: u.Quantity) -> FluxMe
     return lambda values: grid.integral(curve(values))
 
 
-def compile_curve(model: Any, energy: Array, plain: bool = True) -> FluxMethod:
-    """Return the differential flux as a function of a model's parameters.
+def compile_curve(model: Any, energy: Array, unitless: bool = True) -> FluxMethod:
+    """Return the differential flux as a function of the parameters of a model.
 
     Parameters
     ----------
     model : gammapy.modeling.models.SpectralModel
-        The model; components of a compound model are evaluated separately.
+        The model; the components of a compound model are compiled separately.
     energy : array
         The energies in TeV, of any shape.
-    plain : bool
-        Whether the model may be evaluated without units, if the result agrees at the current
-        values.
+    unitless : bool
+        Whether the model may be evaluated without units, provided that the result is the same at
+        the current values.
 
     Returns
     -------
@@ -208,23 +209,23 @@ def compile_curve(model: Any, energy: Array, plain: bool = True) -> FluxMethod:
     parameters = list(model.parameters)
     if type(model) is CompoundSpectralModel:
         split = len(model.model1.parameters)
-        first = compile_curve(model.model1, energy, plain)
-        second = compile_curve(model.model2, energy, plain)
+        first = compile_curve(model.model1, energy, unitless)
+        second = compile_curve(model.model2, energy, unitless)
         return lambda values: model.operator(first(values[:split]), second(values[split:]))
-    quantities = _gammapy_method(model, parameters, lambda: u.Quantity(model(energy * u.TeV)))
+    with_units = _gammapy_method(model, parameters, lambda: u.Quantity(model(energy * u.TeV)))
     scales = _get_scales(parameters)
 
-    def numbers(values: Vector) -> Array:
+    def without_units(values: Vector) -> Array:
         return np.broadcast_to(model.evaluate(energy, *(values * scales)), energy.shape)
 
     values = np.array([parameter.value for parameter in parameters], dtype=float)
-    if plain and _agrees(numbers, values, quantities(values)):
-        return numbers
-    return _cache_up_to_norm(quantities, _find_norm(model, parameters))
+    if unitless and _agrees(without_units, values, with_units(values)):
+        return without_units
+    return _cache_up_to_norm(with_units, _find_norm(model, parameters))
 
 
 class EnergyGrid:
-    """Energy grid of gammapy for integrals over bins, with its log-log trapezoidal rule.
+    """Energy grid for integrals over bins by the log-log trapezoidal rule, as in gammapy.
 
     Parameters
     ----------
@@ -242,8 +243,8 @@ class EnergyGrid:
     def integral(self, curve: Array) -> Array:
         """Integrate a curve over each bin.
 
-        Between two points the curve is a power law of index ``-s``: its integral is ``y E (exp((1
-        + s) w) - 1) / (1 + s)``, with w the logarithm of the ratio of energies.
+        Between two points the curve is a power law, ``y (E' / E)^s``. Its integral is
+        ``y E (exp((1 + s) w) - 1) / (1 + s)``, where w is the logarithm of the ratio of energies.
 
         Parameters
         ----------
@@ -255,11 +256,11 @@ class EnergyGrid:
         array
             Integrals, shape (bins,).
         """
-        tiny = np.finfo(float).tiny  # gammapy clips ratios at it before taking logarithms
+        tiny = np.finfo(float).tiny  # as in gammapy, smaller ratios are set to it
         with np.errstate(all="ignore"):
             # the ratio of two negative fluxes is positive, and has a logarithm
             index = np.log(np.maximum(curve[:, :-1] / curve[:, 1:], tiny)) / self.width
-            slope = 1 - np.nan_to_num(index, nan=np.inf, posinf=np.inf, neginf=-np.inf)
-            area = np.expm1(slope * self.width) / slope
-        area = np.where(np.abs(slope) < 1e-8, self.width, area)
-        return (curve[:, :-1] * self.start * area).sum(axis=-1)  # type: ignore[no-any-return]
+            exponent = 1 - np.nan_to_num(index, nan=np.inf, posinf=np.inf, neginf=-np.inf)
+            factor = np.expm1(exponent * self.width) / exponent
+        factor = np.where(np.abs(exponent) < 1e-8, self.width, factor)
+        return (curve[:, :-1] * self.start * factor).sum(axis=-1)  # type: ignore[no-any-return]

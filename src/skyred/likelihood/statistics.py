@@ -39,10 +39,10 @@ class Derivatives(NamedTuple):
 
 @attrs.define(eq=False)
 class Cash:
-    """Counts on a known background: ``2 (sum mu - sum n log mu)``.
+    """Statistic of counts with a known background: ``2 (sum mu - sum n log mu)``.
 
-    Only bins with counts need a logarithm. The sum over all bins is linear in the flux, and passed
-    as an argument.
+    Only bins with counts need a logarithm. The sum of the predicted counts over all bins is linear
+    in the flux; callers compute it and pass it as an argument.
 
     Parameters
     ----------
@@ -79,9 +79,9 @@ class Cash:
     def derivatives(self, predicted: Array) -> Derivatives:
         """Return the derivatives of `value`, including its truncation.
 
-        A bin below the truncation value has the constant ``log(TRUNCATION)``, so the derivative of
-        its logarithm is zero. If negative predicted counts are set to zero, that of the sum is
-        zero too.
+        Below the truncation value the logarithm is constant, ``log(TRUNCATION)``, and its
+        derivative zero. In bins where negative predicted counts are set to zero, the derivative of
+        the sum is also zero.
 
         Parameters
         ----------
@@ -105,14 +105,14 @@ class Cash:
 
 @attrs.define(eq=False)
 class WStat:
-    """Counts on and off a source, with the background profiled in each bin.
+    """Statistic of on and off counts, with the background profiled in each bin.
 
     Parameters
     ----------
     on, off : array
-        Counts, shape (k,).
+        On and off counts, shape (k,).
     alpha : array
-        Ratio of the exposures on and off, shape (k,).
+        Ratio of the on and off exposures, shape (k,).
 
     References
     ----------
@@ -152,7 +152,7 @@ class WStat:
         return WStat(bins.select(self.on), bins.select(self.off), bins.select(self.alpha))
 
     def background(self, signal: Array) -> Array:
-        """Return the most likely background in the off region.
+        """Return the maximum likelihood estimate of the background in the off region.
 
         Parameters
         ----------
@@ -167,7 +167,7 @@ class WStat:
         return self._background(signal)[0]
 
     def _background(self, signal: Array) -> tuple[Array, Array, Array]:
-        """Return the background, and the linear term and the root of its formula."""
+        """Return the background, and the linear term and the square root in its formula."""
         with np.errstate(all="ignore"):
             linear = self.linear - (1 + self.alpha) * signal
             root = np.sqrt(linear**2 + 2 * self.denominator * self.off * signal)
@@ -186,18 +186,18 @@ class WStat:
         Returns
         -------
         float
-            The statistic; NaN if it is undefined because of the signal, since zero would be lower
+            The statistic; NaN if a signal is too large to evaluate it, since zero would be lower
             than any minimum.
         """
         with np.errstate(all="ignore"):
             terms = self._terms(signal, self.background(signal))
-            total = terms.sum()
-            if not np.isfinite(total) and not (np.abs(signal) < LARGEST_SIGNAL).all():
+            stat = terms.sum()
+            if not np.isfinite(stat) and not (np.abs(signal) < LARGEST_SIGNAL).all():
                 return np.nan
-            return float(total if np.isfinite(total) else np.nan_to_num(terms).sum())
+            return float(stat if np.isfinite(stat) else np.nan_to_num(terms).sum())
 
     def _terms(self, signal: Array, background: Array) -> Array:
-        """Return the statistic of each bin; NaN if it is undefined, as without exposure."""
+        """Return the statistic of each bin; NaN if it is undefined, such as without exposure."""
         on = np.where(self.on == 0, 0, self.on * np.log(signal + self.alpha * background))
         off = np.where(self.off == 0, 0, self.off * np.log(background))
         return 2 * (signal + (1 + self.alpha) * background - on - off) + self.constant
@@ -205,8 +205,8 @@ class WStat:
     def derivatives(self, signal: Array) -> Derivatives:
         """Return the derivatives.
 
-        The background is at its optimum, so it does not contribute to the first derivative. The
-        exception is a bin without on counts and with a negative signal: there the background
+        The background is at its optimum, so it does not contribute to the first derivative. An
+        exception are bins without on counts and with a negative signal: there the background
         cancels the signal, and changes with it.
 
         Parameters
@@ -221,7 +221,7 @@ class WStat:
         """
         background, linear, root = self._background(signal)
         with np.errstate(all="ignore"):
-            defined = np.isfinite(self._terms(signal, background))
+            is_defined = np.isfinite(self._terms(signal, background))
             root_slope = (self.denominator * self.off - (1 + self.alpha) * linear) / root
             background_slope = (root_slope - 1 - self.alpha) / self.denominator
             predicted = signal + self.alpha * background
@@ -230,16 +230,16 @@ class WStat:
                 self.on > 0, ratio * (1 + self.alpha * background_slope) / predicted, 0
             )
             off = np.where(self.off > 0, self.off / background, 0)
-            from_background = np.where(self.on == 0, background_slope * (1 + self.alpha - off), 0)
-        first = 2 * (1 - ratio + np.nan_to_num(from_background, posinf=0, neginf=0))
-        first = np.where(defined, np.nan_to_num(first, posinf=0, neginf=0), 0)
-        second = np.where(defined, np.nan_to_num(2 * second, posinf=0, neginf=0), 0)
+            background_term = np.where(self.on == 0, background_slope * (1 + self.alpha - off), 0)
+        first = 2 * (1 - ratio + np.nan_to_num(background_term, posinf=0, neginf=0))
+        first = np.where(is_defined, np.nan_to_num(first, posinf=0, neginf=0), 0)
+        second = np.where(is_defined, np.nan_to_num(2 * second, posinf=0, neginf=0), 0)
         return Derivatives(first, second, 0.0)
 
 
 @attrs.define(eq=False)
 class ChiSquare:
-    """Values with Gaussian errors: ``sum ((d - m) / sigma)^2``.
+    """Statistic of values with Gaussian errors: ``sum ((d - m) / sigma)^2``.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Temporal models: their factor on the flux of a dataset."""
+"""Temporal models: the factor by which they change the flux in a dataset."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ class TimeFactor:
         self.cached: tuple[bytes | None, float] = (None, 1.0)
 
     def __call__(self, state: Vector) -> float:
-        """Return the factor."""
+        """Return the factor for the values of all parameters."""
         return 1.0 if self.model is None else self._factor(self.subset.values(state))
 
     def _factor(self, values: Vector) -> float:
         if values.tobytes() != self.cached[0]:
             self.subset.set(values)
             integral = self.model.integral(self.gti.time_start, self.gti.time_stop)
-            total = np.sum(integral)
-            factor = total.to_value("") if hasattr(total, "to_value") else total
+            mean = np.sum(integral)  # gammapy divides the integrals by the total duration
+            factor = mean.to_value("") if hasattr(mean, "to_value") else mean
             self.cached = values.tobytes(), float(factor)
         return self.cached[1]
 
@@ -56,7 +56,7 @@ class TimeFactor:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Returns
         -------

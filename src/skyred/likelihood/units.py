@@ -44,8 +44,8 @@ def scale_of(unit: u.UnitBase | str) -> float:
 class PlainArray(np.ndarray[Any, Any]):
     """Numbers in TeV, cm, s and rad, with the methods `value`, `to_value` and `to` of quantities.
 
-    These methods convert nothing. The result of a formula that relies on a conversion differs from
-    that with quantities, so the two have to be compared first.
+    These methods do not convert units. A formula that relies on a conversion therefore returns
+    another result than with quantities, and has to be compared with it before it is used.
     """
 
     @classmethod
@@ -85,7 +85,7 @@ class PlainArray(np.ndarray[Any, Any]):
         return np.asarray(self)
 
     def to(self, unit: object) -> PlainArray:
-        """Return the object itself.
+        """Return the array itself.
 
         Parameters
         ----------
@@ -95,6 +95,6 @@ class PlainArray(np.ndarray[Any, Any]):
         Returns
         -------
         PlainArray
-            The object itself.
+            The array itself.
         """
         return self

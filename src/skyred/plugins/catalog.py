@@ -34,7 +34,7 @@ class Catalog:
     """All components that the plugins provide."""
 
     _entries: dict[tuple[str, str], CatalogEntry] = attrs.field(factory=dict)
-    _old: dict[tuple[str, str], CatalogEntry] = attrs.field(factory=dict)  # by old kinds
+    _old_entries: dict[tuple[str, str], CatalogEntry] = attrs.field(factory=dict)  # by old kind
 
     def add(self, cls: Any, owner: Owner) -> str:
         """Add a component class.
@@ -54,18 +54,19 @@ class Catalog:
         if fault := _find_fault(cls):
             return fault
         key = cls.role, cls.kind
-        existing_entry = self._entries.get(key) or self._old.get(key)
+        existing_entry = self._entries.get(key) or self._old_entries.get(key)
         if existing_entry is not None:
             return f"the {cls.role} {cls.kind!r} is already provided by {existing_entry.owner}"
         for kind in cls.old_kinds:
-            existing_entry = self._entries.get((cls.role, kind)) or self._old.get((cls.role, kind))
+            key = cls.role, kind
+            existing_entry = self._entries.get(key) or self._old_entries.get(key)
             if existing_entry is not None:
                 return (
                     f"the {cls.role} {kind!r}, its old kind, is already provided by "
                     f"{existing_entry.owner}"
                 )
         entry = self._entries[cls.role, cls.kind] = CatalogEntry(cls, owner)
-        self._old.update(dict.fromkeys(((cls.role, kind) for kind in cls.old_kinds), entry))
+        self._old_entries |= {(cls.role, kind): entry for kind in cls.old_kinds}
         return ""
 
     def drop(self, owner: Owner) -> None:
@@ -76,7 +77,7 @@ class Catalog:
         owner : Owner
             The plugin.
         """
-        for entries in (self._entries, self._old):
+        for entries in (self._entries, self._old_entries):
             for key in [key for key, entry in entries.items() if entry.owner == owner]:
                 del entries[key]
 
@@ -99,14 +100,14 @@ class Catalog:
             If there is no such kind; the message suggests the most similar one.
         """
         entry = self._entries.get((role, kind))
-        if entry is None and (entry := self._old.get((role, kind))) is not None:
+        if entry is None and (entry := self._old_entries.get((role, kind))) is not None:
             warn_of_old_name(f"the {role} {kind!r}", repr(entry.cls.kind))
         if entry is not None:
             return entry.cls
         kinds = self.kinds(role)
         suggestion = nearest(str(kind), kinds)
-        elsewhere = [entry_role for entry_role, name in self._entries if name == kind]
-        hint = f" ({kind!r} is a {elsewhere[0]})" if elsewhere else ""
+        other_roles = [entry_role for entry_role, name in self._entries if name == kind]
+        hint = f" ({kind!r} is a {other_roles[0]})" if other_roles else ""
         available = f"available: {', '.join(kinds)}" if kinds else f"no plugin provides a {role}"
         raise FieldError(f"unknown {role} {kind!r}{hint}", available, suggestion)
 
@@ -126,20 +127,20 @@ class Catalog:
         return sorted(kind for entry_role, kind in self._entries if entry_role == role)
 
     def find(self, kind: str) -> list[CatalogEntry]:
-        """Return the components of a kind in all roles, of a former kind if there are none.
+        """Return the components of a kind in all roles.
 
         Parameters
         ----------
         kind : str
-            The kind.
+            The kind; an old kind is accepted if no component has it as its current kind.
 
         Returns
         -------
         list of CatalogEntry
             The components.
         """
-        current = [entry for (_, name), entry in self._entries.items() if name == kind]
-        return current or [entry for (_, name), entry in self._old.items() if name == kind]
+        entries = [entry for (_, name), entry in self._entries.items() if name == kind]
+        return entries or [entry for (_, name), entry in self._old_entries.items() if name == kind]
 
     def owner(self, component: Component) -> Owner | None:
         """Return the owner of a component.

@@ -1,4 +1,4 @@
-"""Entry points of plugins: their order, blocked plugins, and error messages."""
+"""Entry points of plugins, in loading order, with blocked plugins and error messages."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def find_entry_points(group: str) -> list[EntryPoint]:
     list of EntryPoint
         The entry points.
     """
-    return in_load_order(entry_points(group=group))
+    return sort_entry_points(entry_points(group=group))
 
 
-def in_load_order(points: Iterable[EntryPoint]) -> list[EntryPoint]:
+def sort_entry_points(points: Iterable[EntryPoint]) -> list[EntryPoint]:
     """Sort entry points by distribution and name, those of skyred first.
 
-    If another distribution uses the same name as skyred, that of skyred is used.
+    If another distribution uses a name of skyred, the plugin of skyred is loaded.
 
     Parameters
     ----------
@@ -66,8 +66,8 @@ def distribution_of(point: EntryPoint) -> tuple[str, str]:
     return ("unknown", "") if point.dist is None else (point.dist.name, point.dist.version)
 
 
-def blocked() -> set[str]:
-    """Return the names of plugins and distributions that the user blocked.
+def blocked_names() -> set[str]:
+    """Return the names of the plugins and distributions that the user has blocked.
 
     Returns
     -------
@@ -80,12 +80,12 @@ def blocked() -> set[str]:
 def describe_fault(
     plugin: str, distribution: str, version: str, module: str, fault: str, block: str
 ) -> str:
-    """Return the error message about a faulty plugin: its owner, its fault and the fix.
+    """Return the error message for a faulty plugin, with its owner, its fault and the fix.
 
     Parameters
     ----------
     plugin, distribution, version : str
-        The owner: name of the entry point, name and version of its distribution.
+        The name of the entry point, and the name and version of its distribution.
     module : str
         The module or file of the plugin.
     fault : str

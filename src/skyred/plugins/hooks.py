@@ -14,8 +14,8 @@ COMMAND_HOOK = "skyred_commands"
 HOOKS = [name for name in vars(hookspecs) if name.startswith("skyred_")]
 
 
-def new_manager() -> pluggy.PluginManager:
-    """Create a plugin manager with the hooks of skyred and without plugins.
+def create_manager() -> pluggy.PluginManager:
+    """Create a plugin manager with the hooks of skyred, without plugins.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def find_misspelt_hook(manager: pluggy.PluginManager, plugin: Any) -> str:
 def describe_registration_error(
     manager: pluggy.PluginManager, plugin: Any, error: Exception
 ) -> str:
-    """Describe why a plugin cannot be registered.
+    """Return the reason why a plugin cannot be registered.
 
     Parameters
     ----------

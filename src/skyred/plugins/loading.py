@@ -1,4 +1,4 @@
-"""Loading of plugins from entry points and files, with an error message for each faulty one."""
+"""Loading of plugins from entry points and files, with a message for each faulty plugin."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from skyred.plugins.entry_points import (
     BLOCK,
     COMMANDS,
     COMPONENTS,
-    blocked,
+    blocked_names,
     describe_fault,
     distribution_of,
     find_entry_points,
-    in_load_order,
+    sort_entry_points,
 )
 from skyred.plugins.hooks import (
     COMMAND_HOOK,
+    create_manager,
     describe_registration_error,
     find_misspelt_hook,
     implemented_hooks,
-    new_manager,
 )
 from skyred.plugins.one_file import OneFile, line_in_file
 
 
 @attrs.frozen
 class LoadedPlugin:
-    """A plugin that was found, possibly faulty or blocked.
+    """An installed plugin or a plugin file, which may be faulty or blocked.
 
     Parameters
     ----------
@@ -67,9 +67,9 @@ class Plugins:
     manager : pluggy.PluginManager
         The manager of the plugins without faults.
     catalog : Catalog
-        Their components.
+        The components of these plugins.
     loaded : list of LoadedPlugin
-        All plugins that were found, faulty and blocked ones too.
+        All plugins, including faulty and blocked ones.
     """
 
     manager: pluggy.PluginManager
@@ -82,8 +82,8 @@ class Plugins:
     ) -> Plugins:
         """Load all plugins of the entry-point group ``skyred``; faulty ones are recorded.
 
-        The environment variable SKYRED_BLOCK contains the names of plugins and distributions,
-        separated by commas, that are blocked.
+        The environment variable SKYRED_BLOCK contains the names of blocked plugins and
+        distributions, separated by commas.
 
         Parameters
         ----------
@@ -102,8 +102,8 @@ class Plugins:
         PluginError
             If one of `files` cannot be read.
         """
-        plugins = cls(new_manager())
-        points = find_entry_points(COMPONENTS) if points is None else in_load_order(points)
+        plugins = cls(create_manager())
+        points = find_entry_points(COMPONENTS) if points is None else sort_entry_points(points)
         for point in points:
             owner = Owner(*distribution_of(point), point.name)
             plugins._load(owner, point.value, point.load)
@@ -112,7 +112,7 @@ class Plugins:
         return plugins
 
     def _load(self, owner: Owner, module: str, load: Callable[[], Any]) -> None:
-        if blocked() & {owner.plugin, owner.distribution}:
+        if blocked_names() & {owner.plugin, owner.distribution}:
             self.loaded.append(LoadedPlugin(owner, module, blocked=True))
             return
         if namesake := self._find_loaded(owner.plugin):
@@ -124,14 +124,14 @@ class Plugins:
             plugin = load()
             plugin = plugin() if isinstance(plugin, type) else plugin
         except (Exception, SystemExit) as error:  # must not prevent the import of other plugins
-            where = line_in_file(Path(owner.file), error) if owner.file else ""
-            fault = f"cannot be imported: {type(error).__name__}: {error}{where}"
+            line = line_in_file(Path(owner.file), error) if owner.file else ""
+            fault = f"cannot be imported: {type(error).__name__}: {error}{line}"
             self.loaded.append(LoadedPlugin(owner, module, fault))
             return
         self.register(plugin, owner, module)
 
     def register(self, plugin: Any, owner: Owner, module: str = "") -> None:
-        """Register a plugin; a faulty one is recorded.
+        """Register a plugin, or record its fault.
 
         Parameters
         ----------
@@ -152,9 +152,8 @@ class Plugins:
                 fault = describe_registration_error(self.manager, plugin, error)
         if not fault:
             fault = self._add_components(plugin, owner)
-        if (
-            fault and self.manager.get_plugin(owner.plugin) is plugin
-        ):  # remove a plugin that was registered in part
+        if fault and self.manager.get_plugin(owner.plugin) is plugin:
+            # only a part of its components could be added
             self.manager.unregister(name=owner.plugin)
             self.catalog.drop(owner)
         self.loaded.append(LoadedPlugin(owner, module, fault))
@@ -165,7 +164,7 @@ class Plugins:
             return ""
         try:
             faults = [self.catalog.add(cls, owner) for cls in component_hook()]
-        except Exception as error:  # as above
+        except Exception as error:  # a plugin may raise anything
             return f"skyred_components() failed: {type(error).__name__}: {error}"
         return "; ".join(fault for fault in faults if fault)
 
@@ -211,8 +210,8 @@ class Plugins:
         if faults := self.faults():
             raise PluginError("\n".join(faults))
 
-    def watchers(self, hook: str) -> Iterator[tuple[str, Any]]:
-        """Yield the implementations of a lifecycle hook, in calling order.
+    def hook_implementations(self, hook: str) -> Iterator[tuple[str, Any]]:
+        """Yield the implementations of a hook, in calling order.
 
         Parameters
         ----------
@@ -245,10 +244,10 @@ class Plugins:
         Raises
         ------
         ArchiveError
-            If no plugin supports the location, or more than one does, or it cannot be opened.
+            If no plugin supports the location, if several do, or if the archive cannot be opened.
         """
         stores, errors = dict[str, Any](), list[ArchiveError]()
-        for name, implementation in self.watchers("skyred_archive"):
+        for name, implementation in self.hook_implementations("skyred_archive"):
             try:
                 store = implementation.function(location=location)
             except ArchiveError as error:  # another plugin may support the location
@@ -277,11 +276,11 @@ class Plugins:
 
 
 def _find_misplaced_hook(manager: pluggy.PluginManager, plugin: Any, owner: Owner) -> str:
-    """Return the error if a plugin implements no hook, or one of another group; "" if none."""
+    """Return the fault if a plugin implements no hook, or a hook of another group; "" if none."""
     implemented = implemented_hooks(manager, plugin)
     if COMMAND_HOOK in implemented:
         return f"{COMMAND_HOOK}() is ignored in this module: {_command_advice(owner)}"
-    if owner.file and not implemented:  # a file that is used as a plugin must implement a hook
+    if owner.file and not implemented:
         return "provides nothing; expected a function skyred_components() with @hookimpl above it"
     return ""
 

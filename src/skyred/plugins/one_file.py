@@ -64,7 +64,7 @@ class OneFile:
 
     @property
     def owner(self) -> Owner:
-        """Owner of its components, with the file as distribution and its checksum as version."""
+        """Owner of the components, with the file as distribution and its checksum as version."""
         name = self.path.name
         return Owner(
             name,
@@ -77,11 +77,11 @@ class OneFile:
     @property
     def module_name(self) -> str:
         """Unique name of the module, derived from path and content of the file."""
-        unique = hashlib.sha256(f"{self.path} {self.sha256}".encode()).hexdigest()
-        return f"skyred_plugin_{re.sub(r'[^0-9a-zA-Z_]', '_', self.path.stem)}_{unique[:8]}"
+        digest = hashlib.sha256(f"{self.path} {self.sha256}".encode()).hexdigest()
+        return f"skyred_plugin_{re.sub(r'[^0-9a-zA-Z_]', '_', self.path.stem)}_{digest[:8]}"
 
     def load(self) -> ModuleType:
-        """Return the module of the file, executing it once in a process.
+        """Return the module of the file, which is executed only once in a process.
 
         Returns
         -------
@@ -113,7 +113,7 @@ class OneFile:
         return module
 
     def _register_pickling(self, module: ModuleType) -> None:
-        """Make pickles of instances of the module's classes load the file first."""
+        """Register the classes of the module, so that unpickling an instance loads the file."""
 
         def reduce(instance: object) -> tuple[Any, ...]:
             create, arguments, *state = cast("tuple[Any, ...]", instance.__reduce_ex__(2))

@@ -1,4 +1,4 @@
-"""Text in FITS files, which is ASCII, unlike the names of sources and parameters."""
+"""Encoding of strings in FITS files, which allow only ASCII, as for names of sources."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ _PLAIN = (ascii_letters + digits + punctuation + " ").replace("%", "")
 
 
 def encode_text(string: str) -> str:
-    """Return a text in printable ASCII characters.
+    """Encode a string in printable ASCII characters.
 
     Parameters
     ----------
     string : str
-        The text, with any characters.
+        The string, with any characters.
 
     Returns
     -------
     str
-        The text, with other characters and ``%`` percent-encoded as in a URL.
+        The string, with other characters and ``%`` percent-encoded as in a URL.
     """
     return quote(string, safe=_PLAIN)
 
 
 def decode_text(string: str) -> str:
-    """Return the original of an encoded text.
+    """Decode a string.
 
     Parameters
     ----------
     string : str
-        The text as `encode_text` returns it.
+        The string, as returned by `encode_text`.
 
     Returns
     -------
     str
-        The original text.
+        The original string.
     """
     return unquote(string)
 
 
 def encode_table(table: Table) -> Table:
-    """Return a table with encoded texts, if any of them is not ASCII.
+    """Encode the strings of a table, if any of them is not ASCII.
 
     Parameters
     ----------
@@ -57,9 +57,9 @@ def encode_table(table: Table) -> Table:
     Returns
     -------
     Table
-        The table, or a copy with ``ENCODED`` in its metadata.
+        The table itself, or a copy with encoded strings, and ``ENCODED`` in its metadata.
     """
-    strings = [string for name in _text_columns(table) for string in table[name]]
+    strings = [string for name in _string_columns(table) for string in table[name]]
     strings += [value for value in table.meta.values() if isinstance(value, str)]
     if all(str(string).isascii() for string in strings):
         return table
@@ -69,30 +69,30 @@ def encode_table(table: Table) -> Table:
 
 
 def decode_table(table: Table) -> Table:
-    """Return a table with its original texts.
+    """Decode the strings of a table, if they are encoded.
 
     Parameters
     ----------
     table : Table
-        The table as `encode_table` returns it.
+        The table, as returned by `encode_table`.
 
     Returns
     -------
     Table
-        The table, or a copy with the original texts.
+        The table itself, or a copy with the original strings.
     """
     if not table.meta.pop("ENCODED", False):
         return table
     return _convert(table, decode_text)
 
 
-def _text_columns(table: Table) -> list[str]:
+def _string_columns(table: Table) -> list[str]:
     return [name for name in table.colnames if table[name].dtype.kind in "US"]
 
 
 def _convert(table: Table, convert: Callable[[str], str]) -> Table:
     converted = table.copy()
-    for name in _text_columns(table):
+    for name in _string_columns(table):
         values = table[name]
         converted[name] = [convert(str(string)) for string in values]
         converted[name].description = values.description

@@ -1,4 +1,4 @@
-"""Files of the flux results of gammapy's estimators, and of flux maps, with their model."""
+"""Files of flux points and flux maps of gammapy, with their reference model."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ CARDS = {"n_sigma": "NSIGMA", "n_sigma_ul": "NSIGMAUL"}
 def write_maps(maps: FluxMaps, path: Path) -> list[Path]:
     """Write flux maps as FITS, and their reference model as YAML next to it.
 
-    `FluxMaps.write` is not used, since it stores the absolute path of the model file, and the
-    folder is moved later. Without the model, gammapy reads the same fluxes, with an E^-2 reference
-    spectrum.
+    `FluxMaps.write` is not used, because it stores the absolute path of the model file, and the
+    folder is moved later. If the model file is missing, gammapy reads the same fluxes with an E^-2
+    reference spectrum.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def write_maps(maps: FluxMaps, path: Path) -> list[Path]:
 
 
 def read_maps(path: Path) -> FluxMaps:
-    """Read flux maps that `write_maps` wrote.
+    """Read flux maps written by `write_maps`.
 
     Parameters
     ----------
@@ -83,16 +83,15 @@ def write_points(points: FluxPoints, path: Path) -> list[Path]:
     points.write(path, overwrite=True)
     with fits.open(path, mode="update") as hdulist:
         header = hdulist["FLUXPOINTS"].header
-        header["SED_TYPE"] = (
-            points.sed_type_init
-        )  # gammapy does not write it along time and distance
+        # gammapy does not write it for light curves and profiles
+        header["SED_TYPE"] = points.sed_type_init
         for key, card in CARDS.items():
             header[card] = getattr(points, key)
     return [path, _write_model(points, path)]
 
 
 def read_points(path: Path) -> FluxPoints:
-    """Read flux points that `write_points` wrote.
+    """Read flux points written by `write_points`.
 
     Parameters
     ----------
@@ -117,7 +116,7 @@ def _write_model(maps: FluxMaps, path: Path) -> Path:
     from gammapy.modeling.models import Models
 
     model = maps.reference_model
-    if model.spatial_model is None:  # gammapy's default has a random name
+    if model.spatial_model is None:  # gammapy's default model has a random name
         model = model.copy(name=path.stem)
     model_path = path.with_suffix(".yaml")
     Models([model]).write(model_path, overwrite=True, write_covariance=False)

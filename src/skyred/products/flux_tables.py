@@ -28,12 +28,12 @@ DESCRIPTIONS: Mapping[str, str] = {
     "ref_dnde": "differential flux of the reference model at e_ref",
     "ref_flux": "integral flux of the reference model in the bin",
     "ref_eflux": "energy flux of the reference model in the bin",
-    "norm": "flux over that of the reference model, which is positive",
+    "norm": "ratio of the flux to the (positive) flux of the reference model",
     "flux": "integral flux in the bin",
     "dnde": "differential flux at e_ref",
-    "ts": "likelihood ratio against no source",
-    "sqrt_ts": "significance against no source, with the sign of the flux",
-    "stat": "fit statistic at the best norm",
+    "ts": "test statistic, relative to the fit without the source",
+    "sqrt_ts": "significance of the source (sigma), with the sign of the flux",
+    "stat": "fit statistic at the best-fit norm",
     "stat_null": "fit statistic without the source",
     "stat_scan": "fit statistic at norm_scan",
     "norm_scan": "norms of the likelihood scan",
@@ -41,14 +41,14 @@ DESCRIPTIONS: Mapping[str, str] = {
     "npred_excess": "predicted counts of the source, by dataset",
     "counts": "counts, by dataset",
     "success": "whether the fit of the norm succeeded",
-    "is_ul": "whether the upper limit is to be quoted",
+    "is_ul": "whether to quote the upper limit",
 }
 SUFFIXES: Mapping[str, str] = {
     "_err": "symmetric error of {}",
     "_errn": "downward error of {}",
     "_errp": "upward error of {}",
     "_ul": "upper limit of {}",
-    "_sensitivity": "{} that would be significant",
+    "_sensitivity": "sensitivity: {} of a source that would be significant",
 }
 
 
@@ -93,14 +93,14 @@ def column_description(name: str) -> str | None:
 
 
 def flux_table(flux: FluxPoints, sed_type: str, details: Table) -> Table:
-    """Return gammapy's table of flux points, which it can read again, with additional columns.
+    """Return flux points as a table that gammapy can read, with additional columns.
 
     Parameters
     ----------
     flux : gammapy.estimators.FluxPoints
         Flux points along time or projected distance.
     sed_type : {"likelihood", "flux", "dnde"}
-        The quantities: norms, or fluxes.
+        The type of the quantities: norms or fluxes.
     details : Table
         The additional columns, a row for each interval or region; its metadata are added too.
 
@@ -110,7 +110,7 @@ def flux_table(flux: FluxPoints, sed_type: str, details: Table) -> Table:
         A row for each interval or region.
     """
     table = flux.to_table(sed_type=sed_type)
-    # gammapy drops both when it builds the rows
+    # gammapy drops these two when it builds the rows
     table.meta |= {"SED_TYPE": sed_type, "UL_CONF": round(erf(flux.n_sigma_ul / 2**0.5), 7)}
     for name in ("time_min", "time_max"):
         if name in table.colnames:
@@ -163,7 +163,7 @@ def _is_valid_card(value: Any) -> bool:
 
 
 def read_header(folder: Path, name: str) -> Mapping[str, Any]:
-    """Return the header of a file that `write_flux` wrote.
+    """Return the header of a file written by `write_flux`.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def read_header(folder: Path, name: str) -> Mapping[str, Any]:
 def read_flux(
     folder: Path, name: str, model: Any, details: tuple[str, ...]
 ) -> tuple[FluxPoints, Table]:
-    """Read flux points with their reference spectrum, and additional columns.
+    """Read flux points with their reference spectrum and additional columns.
 
     Parameters
     ----------
@@ -246,7 +246,7 @@ def read_reference(path: Path, model: Any) -> Any:
 
 
 def _between_edges(values: Any, table: Table) -> Any:
-    """Return a map with the exact edges of its bins: gammapy computes them from the centres."""
+    """Return a map with the exact edges of its bins, which gammapy computes from the centres."""
     from gammapy.maps import MapAxis, RegionNDMap
 
     edges = u.Quantity([*table["x_min"].quantity, table["x_max"].quantity[-1]])

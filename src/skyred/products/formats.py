@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from astropy.table import Table
     from matplotlib.axes import Axes
 
-SINGLE = "value"  # name of a number without a name
+SINGLE = "value"  # the name under which a single number is written
 
 
 class ProductFormat(ABC):
@@ -68,7 +68,7 @@ class ProductFormat(ABC):
 
     @abstractmethod
     def read(self, path: Path) -> Any:
-        """Read a result that `write` wrote.
+        """Read a result written by `write`.
 
         Parameters
         ----------
@@ -107,7 +107,7 @@ class ProductFormat(ABC):
         name : str
             The title.
         ax : matplotlib axes or None
-            The axes to draw on; None for those of a new figure.
+            The axes to draw on; if None, those of a new figure.
 
         Returns
         -------
@@ -176,7 +176,7 @@ class _FluxMaps(ProductFormat):
 
 
 class _Maps(ProductFormat):
-    """One map, or maps by name."""
+    """A single map, or several maps by name."""
 
     def handles(self, value: Any) -> bool:
         from gammapy.maps import Map, Maps
@@ -190,19 +190,19 @@ class _Maps(ProductFormat):
     def read(self, path: Path) -> Any:
         from gammapy.maps import Map, Maps
 
-        kinds = {"map": Map, "maps": Maps}
+        classes = {"map": Map, "maps": Maps}
         content = _fits_content(path)
-        return kinds[content].read(_with_extension(path, "fits")) if content in kinds else None
+        return classes[content].read(_with_extension(path, "fits")) if content in classes else None
 
     def table(self, value: Any) -> Table:
-        return maps_table(_by_name(value))
+        return maps_table(_maps_by_name(value))
 
     def draw(self, value: Any, name: str, ax: Axes | None) -> Axes:
-        return draw_main_map(_by_name(value), name, ax)
+        return draw_main_map(_maps_by_name(value), name, ax)
 
 
 class _Tables(ProductFormat):
-    """Tables, and objects with a `table` attribute, as image profiles."""
+    """Tables, and objects with a `table` attribute, such as image profiles."""
 
     def handles(self, value: Any) -> bool:
         from astropy.table import Table
@@ -238,7 +238,7 @@ class _Values(ProductFormat):
         return isinstance(value, Mapping | Number | np.ndarray)
 
     def write(self, value: Any, path: Path) -> list[Path]:
-        return write_values(_named(value), _with_extension(path, "yaml"))
+        return write_values(_values_by_name(value), _with_extension(path, "yaml"))
 
     def read(self, path: Path) -> Any:
         if not _with_extension(path, "yaml").is_file() or _with_extension(path, "fits").is_file():
@@ -247,13 +247,13 @@ class _Values(ProductFormat):
         return values[SINGLE] if set(values) == {SINGLE} else values
 
     def table(self, value: Any) -> Table:
-        return values_table(_named(value))
+        return values_table(_values_by_name(value))
 
     def draw(self, value: Any, name: str, ax: Axes | None) -> Axes:
-        raise TypeError(f"{name}: named numbers have no plot; see `value`")
+        raise TypeError(f"{name}: numbers have no plot; see `value`")
 
 
-# the most specific first
+# the most specific format first
 FORMATS: tuple[ProductFormat, ...] = (_Points(), _FluxMaps(), _Maps(), _Tables(), _Values())
 
 
@@ -263,7 +263,7 @@ def _with_extension(path: Path, extension: str) -> Path:
 
 
 def _fits_content(path: Path) -> str:
-    """Return the content of a FITS file by its headers; "" if there is no file."""
+    """Return the type of content of a FITS file, from its headers; "" if there is no file."""
     from astropy.io import fits
 
     path = _with_extension(path, "fits")
@@ -280,14 +280,14 @@ def _fits_content(path: Path) -> str:
 
 def _quantities(value: Any) -> dict[str, Any]:
     names = dict.fromkeys(value.available_quantities)
-    if "ts" in names:  # gammapy computes it from ts, but lists it only if it was written
+    if "ts" in names:  # gammapy computes sqrt_ts from ts, but lists it only if it was written
         names["sqrt_ts"] = None
     return {name: getattr(value, name) for name in names}
 
 
-def _by_name(value: Any) -> Mapping[str, Any]:
+def _maps_by_name(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {"": value}
 
 
-def _named(value: Any) -> Mapping[str, Any]:
+def _values_by_name(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {SINGLE: value}

@@ -58,7 +58,7 @@ class GammapyProduct(Product):
         Raises
         ------
         TypeError
-            If its class has no file format.
+            If the class of the result has no file format.
         """
         if product_format := self._format:
             return product_format.write(self.value, folder / self.name)
@@ -70,7 +70,7 @@ class GammapyProduct(Product):
 
     @classmethod
     def read(cls, folder: Path, name: str, models: Models | None) -> Self:
-        """Read a result; its class follows from the files.
+        """Read a result; its class is derived from the files.
 
         Parameters
         ----------
@@ -107,7 +107,7 @@ class GammapyProduct(Product):
         Raises
         ------
         TypeError
-            If it has none.
+            If the result cannot be converted to a table.
         """
         if product_format := self._format:
             return product_format.table(self.value)
@@ -132,7 +132,7 @@ class GammapyProduct(Product):
         Parameters
         ----------
         ax : matplotlib axes, optional
-            The axes to draw on; those of a new figure by default.
+            The axes to draw on; by default those of a new figure.
 
         Returns
         -------
@@ -142,7 +142,7 @@ class GammapyProduct(Product):
         Raises
         ------
         TypeError
-            If it cannot be drawn.
+            If the result cannot be drawn.
         """
         if product_format := self._format:
             return product_format.draw(self.value, self.name, ax)

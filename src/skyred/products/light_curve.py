@@ -52,7 +52,7 @@ class LightCurveProduct(Product):
         return "" if self.model is None else str(self.model.name)
 
     def write(self, folder: Path) -> list[Path]:
-        """Write ``NAME.fits`` (all quantities) and ``NAME.ecsv`` (fluxes, for reading).
+        """Write ``NAME.fits`` (all quantities) and ``NAME.ecsv`` (fluxes, as readable text).
 
         gammapy's ``FluxPoints.read(format="lightcurve")`` reads both.
 
@@ -96,12 +96,12 @@ class LightCurveProduct(Product):
         return cls(name, *read_flux(folder, name, model, DETAILS), model)
 
     def table(self) -> Table:
-        """Return the fluxes by interval and energy; the metadata have time scale and variability.
+        """Return the fluxes by time interval and energy.
 
         Returns
         -------
         Table
-            A row for each interval.
+            A row for each interval, with time scale and variability in the metadata.
         """
         table = flux_table(self.flux, "flux", self.details)
         for column in table.itercols():
@@ -133,7 +133,7 @@ class LightCurveProduct(Product):
         Parameters
         ----------
         ax : matplotlib axes, optional
-            The axes to draw on; those of a new figure by default.
+            The axes to draw on; by default those of a new figure.
 
         Returns
         -------

@@ -30,7 +30,9 @@ def draw_light_curve(
     title: str,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the flux over time: upper limits where TS is below 4, hatched areas without any flux.
+    """Draw the flux over time, with upper limits where TS is below 4.
+
+    Intervals without any flux are hatched.
 
     Parameters
     ----------
@@ -41,7 +43,7 @@ def draw_light_curve(
     title : str
         The name of the source.
     ax : matplotlib axes, optional
-        The axes to draw on; those of a new figure by default.
+        The axes to draw on; by default those of a new figure.
 
     Returns
     -------
@@ -53,15 +55,15 @@ def draw_light_curve(
 
     if ax is None:
         _, ax = plt.subplots(figsize=(7.2, 4.8), layout="constrained")
-    bins = [EnergyBin.from_flux_points(flux, number) for number in range(flux.energy_axis.nbin)]
-    logarithmic = flux_ratio(bins) > MIN_LOG_RATIO
-    for number, (energy_bin, variability) in enumerate(zip(bins, variabilities, strict=True)):
+    bins = [EnergyBin.from_flux_points(flux, index) for index in range(flux.energy_axis.nbin)]
+    log_scale = flux_ratio(bins) > MIN_LOG_RATIO
+    for index, (energy_bin, variability) in enumerate(zip(bins, variabilities, strict=True)):
         label = energy_bin.label if variability is None else f"{energy_bin.label}: {variability}"
-        energy_bin.draw(ax, number, label, logarithmic)
+        energy_bin.draw(ax, index, label, log_scale)
     has_flux = np.isfinite(flux.norm.data).any(axis=(1, 2, 3))
     for low, high in zip(bins[0].start[~has_flux], bins[0].stop[~has_flux], strict=True):
         ax.axvspan(low, high, facecolor="none", edgecolor="0.7", hatch="///", linewidth=0)
-    if logarithmic:
+    if log_scale:
         ax.set_yscale("log")
     else:
         ax.axhline(0, color="0.5", linewidth=0.8)
@@ -102,14 +104,14 @@ class EnergyBin:
     limit: Array
 
     @classmethod
-    def from_flux_points(cls, flux: FluxPoints, number: int) -> Self:
+    def from_flux_points(cls, flux: FluxPoints, index: int) -> Self:
         """Return an energy bin of flux points.
 
         Parameters
         ----------
         flux : gammapy.estimators.FluxPoints
             The flux points along energy and time.
-        number : int
+        index : int
             The index of the energy bin.
 
         Returns
@@ -120,14 +122,14 @@ class EnergyBin:
         from matplotlib.dates import date2num
 
         def get_values(name: str) -> Array:
-            return np.asarray(getattr(flux, name).data[:, number, 0, 0], dtype=float)
+            return np.asarray(getattr(flux, name).data[:, index, 0, 0], dtype=float)
 
         axis = flux.geom.axes["time"]
         middle = axis.time_min + 0.5 * (axis.time_max - axis.time_min).to(u.s)
-        moments = (axis.time_min, middle, axis.time_max)
-        start, centre, stop = (date2num(time.utc.datetime64) for time in moments)
-        low, high = flux.energy_axis.edges[[number, number + 1]]
-        weak = (
+        times = (axis.time_min, middle, axis.time_max)
+        start, centre, stop = (date2num(time.utc.datetime64) for time in times)
+        low, high = flux.energy_axis.edges[[index, index + 1]]
+        use_limit = (
             get_values("ts") < MAX_TS_OF_LIMITS
             if flux.has_ul
             else np.zeros(len(middle), dtype=bool)
@@ -138,42 +140,42 @@ class EnergyBin:
             sides = [get_values("flux_errn"), get_values("flux_errp")]
         errn, errp = (np.where(np.isfinite(side) & (side > 0), side, error) for side in sides)
         limit = get_values("flux_ul") if flux.has_ul else np.full(len(middle), np.nan)
-        weak |= np.isnan(get_values("flux"))  # there can be a limit without a best-fit flux
+        use_limit |= np.isnan(get_values("flux"))  # there can be a limit without a best-fit flux
         return cls(
             f"{low.value:.3g} to {high.value:.3g} {low.unit}",
             start,
             centre,
             stop,
-            np.where(weak, np.nan, get_values("flux")),
+            np.where(use_limit, np.nan, get_values("flux")),
             np.nan_to_num(errn),
             np.nan_to_num(errp),
-            np.where(weak, limit, np.nan),
+            np.where(use_limit, limit, np.nan),
         )
 
-    def draw(self, ax: Axes, number: int, label: str, logarithmic: bool) -> None:
+    def draw(self, ax: Axes, index: int, label: str, log_scale: bool) -> None:
         """Draw fluxes and upper limits.
 
         Parameters
         ----------
         ax : matplotlib axes
             The axes to draw on.
-        number : int
+        index : int
             The index of the energy bin, for colour and marker.
         label : str
             The entry of the legend.
-        logarithmic : bool
+        log_scale : bool
             Whether the flux axis is logarithmic.
         """
-        colour, marker = bin_style(number)
+        colour, marker = bin_style(index)
         spans = [self.middle - self.start, self.stop - self.middle]
         ax.errorbar(self.middle, self.flux, yerr=[self.errn, self.errp], xerr=spans, label=label,
                     linestyle="none", markersize=4, color=colour, marker=marker)  # fmt: skip
-        limited = np.isfinite(self.limit)
-        if limited.any():
+        has_limit = np.isfinite(self.limit)
+        if has_limit.any():
             highest = np.nanmax(np.abs(np.concatenate([self.flux, self.limit])))
-            arrows = 0.4 * self.limit if logarithmic else np.full(len(self.limit), 0.07 * highest)
-            ax.errorbar(self.middle[limited], self.limit[limited], yerr=arrows[limited],
-                        uplims=True, xerr=[side[limited] for side in spans], linestyle="none",
+            arrows = 0.4 * self.limit if log_scale else np.full(len(self.limit), 0.07 * highest)
+            ax.errorbar(self.middle[has_limit], self.limit[has_limit], yerr=arrows[has_limit],
+                        uplims=True, xerr=[span[has_limit] for span in spans], linestyle="none",
                         markersize=0, color=colour)  # fmt: skip
 
 
@@ -190,8 +192,8 @@ def flux_ratio(bins: Sequence[EnergyBin]) -> float:
     float
         The ratio; 0 if a value is not positive.
     """
-    drawn = np.concatenate(
+    fluxes = np.concatenate(
         [np.concatenate([energy_bin.flux, energy_bin.limit]) for energy_bin in bins]
     )
-    drawn = drawn[np.isfinite(drawn)]
-    return float(drawn.max() / drawn.min()) if len(drawn) and drawn.min() > 0 else 0.0
+    fluxes = fluxes[np.isfinite(fluxes)]
+    return float(fluxes.max() / fluxes.min()) if len(fluxes) and fluxes.min() > 0 else 0.0

@@ -1,4 +1,4 @@
-"""The table and the plot of a result that consists of maps by name."""
+"""The table and the plot of a result that consists of named maps."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from gammapy.maps import WcsNDMap
     from matplotlib.axes import Axes
 
-MAIN_MAPS = ("sqrt_ts", "flux", "norm")  # the first of these is drawn, or otherwise the first map
+MAIN_MAPS = ("sqrt_ts", "flux", "norm")  # in order of preference; if there is none, the first map
 MIN_COLOUR_RANGE = 5.0  # sigma
 
 
 def maps_table(maps: Mapping[str, Any]) -> Table:
-    """Return a table of the planes of maps: energies, and minimum, mean and maximum finite value.
+    """Return a table of the planes of maps, with the minimum, mean and maximum of finite values.
 
     Parameters
     ----------
@@ -48,7 +48,9 @@ def maps_table(maps: Mapping[str, Any]) -> Table:
 
 
 def draw_main_map(maps: Mapping[str, Any], title: str, ax: Axes | None) -> Axes:
-    """Draw the significance, flux or norm, or otherwise the first map, in the bin of its maximum.
+    """Draw the significance, flux or norm map in the energy bin that contains its maximum.
+
+    If there is no such map, the first map is drawn.
 
     Parameters
     ----------
@@ -57,7 +59,7 @@ def draw_main_map(maps: Mapping[str, Any], title: str, ax: Axes | None) -> Axes:
     title : str
         The title.
     ax : matplotlib axes or None
-        The axes to draw on; None for those of a new figure.
+        The axes to draw on; if None, those of a new figure.
 
     Returns
     -------
@@ -82,7 +84,7 @@ def draw_main_map(maps: Mapping[str, Any], title: str, ax: Axes | None) -> Axes:
 
 
 def _image(plane: WcsNDMap) -> WcsNDMap:
-    """Return a plane without its energy axis; a sum over the axis would convert NaN to numbers."""
+    """Return a plane without its energy axis; `Map.sum_over_axes` would replace NaN by zero."""
     image = plane.geom.to_image()
     data = plane.data.reshape(image.data_shape)
     return type(plane)(image, data=data.astype(float), unit=plane.unit)

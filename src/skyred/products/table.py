@@ -1,4 +1,4 @@
-"""The product of an estimator whose result is one table."""
+"""The product of an estimator that returns a single table."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-AUXILIARY = ("_err", "_errn", "_errp", "_max")  # suffixes of columns that belong to another one
+AUXILIARY = ("_err", "_errn", "_errp", "_max")  # suffixes of columns that belong to another column
 
 
 @attrs.define(eq=False)
 class TableProduct(Product):
-    """A table of plain columns, each with its unit.
+    """A table of plain columns with units.
 
-    The plot shows the first numeric column after the first one against the first one, with
-    errors from the column of the same name and ``_err``. Errors and upper edges (``_err``,
-    ``_max``) are not drawn by themselves; an energy axis is logarithmic.
+    The plot shows a numeric column against the first column: the second column, or the next one
+    that is numeric and does not contain errors or upper edges (``_err``, ``_errn``, ``_errp``,
+    ``_max``). Its errors are taken from the column with the same name and ``_err``. An energy axis
+    is logarithmic.
 
     Parameters
     ----------
@@ -98,7 +99,7 @@ class TableProduct(Product):
         return {"": self.plot} if self._drawn_column() else {}
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw one column against the first.
+        """Draw a numeric column against the first column.
 
         Parameters
         ----------
@@ -145,7 +146,7 @@ def _is_numeric(column: Any) -> bool:
 
 
 def _axis_values(column: Any) -> Any:
-    """Return the values of the first column for the axis: numbers, dates or strings."""
+    """Return the values of the first column for the x axis: numbers, dates or strings."""
     if _is_numeric(column):
         return _numbers(column)
     return column.datetime if hasattr(column, "datetime") else [str(value) for value in column]

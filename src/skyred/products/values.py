@@ -1,4 +1,4 @@
-"""Files and tables of results that are values by name, as of gammapy's parameter estimators."""
+"""Files and tables of named values, such as the results of gammapy's parameter estimators."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ QUANTITY = {"value", "unit"}
 
 
 def write_values(values: Mapping[str, Any], path: Path) -> list[Path]:
-    """Write values by name as YAML: numbers, strings, arrays, quantities, mappings and lists.
+    """Write named values as YAML: numbers, strings, arrays, quantities, mappings and lists.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def write_values(values: Mapping[str, Any], path: Path) -> list[Path]:
     Raises
     ------
     TypeError
-        If a value is of any other type, with its name.
+        If a value is of any other type; the message contains its name.
     """
     from ruamel.yaml import YAML
 
@@ -43,7 +43,7 @@ def write_values(values: Mapping[str, Any], path: Path) -> list[Path]:
 
 
 def read_values(path: Path) -> Any:
-    """Read values that `write_values` wrote; lists of numbers become arrays.
+    """Read values written by `write_values`; lists of numbers become arrays.
 
     Parameters
     ----------
@@ -81,9 +81,9 @@ def values_table(values: Mapping[str, Any]) -> Table:
     flat_values = dict(_flatten(values, ()))
     lengths = {len(value) for value in flat_values.values() if np.ndim(value) == 1}
     if len(lengths) <= 1 and all(np.ndim(value) <= 1 for value in flat_values.values()):
-        rows = next(iter(lengths), 1)
+        n_rows = next(iter(lengths), 1)
         columns = {
-            name: value if np.ndim(value) else _repeat(value, rows)
+            name: value if np.ndim(value) else _repeat(value, n_rows)
             for name, value in flat_values.items()
         }
         return Table(columns)
@@ -101,10 +101,10 @@ def _long_table(flat_values: Mapping[str, Any]) -> Table:
     return Table(rows=rows, names=("name", "index", "value", "unit"), dtype=("U",) * 4)
 
 
-def _repeat(value: Any, rows: int) -> Any:
+def _repeat(value: Any, n_rows: int) -> Any:
     if isinstance(value, u.Quantity):
-        return np.repeat(value.value, rows) * value.unit
-    return [value] * rows
+        return np.repeat(value.value, n_rows) * value.unit
+    return [value] * n_rows
 
 
 def _flatten(values: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
@@ -143,6 +143,6 @@ def _from_plain(value: Any) -> Any:
             return u.Quantity(value["value"], value["unit"])
         return {name: _from_plain(item) for name, item in value.items()}
     if isinstance(value, list):
-        numbers = all(isinstance(item, (bool, int, float)) for item in value)
-        return np.array(value) if value and numbers else [_from_plain(item) for item in value]
+        is_numeric = all(isinstance(item, (bool, int, float)) for item in value)
+        return np.array(value) if value and is_numeric else [_from_plain(item) for item in value]
     return value

@@ -15,7 +15,7 @@ from skyred.interfaces.records import FitResult, Outcome, StepRecord
 from skyred.io.folders import expand_folder
 from skyred.plugins import Plugins
 from skyred.result import files
-from skyred.result.html import show
+from skyred.result.html import result_page
 from skyred.result.plots import Plots, create_plots
 from skyred.result.verifying import convert_read_errors, verify_folder
 
@@ -36,12 +36,12 @@ class Result:
     digest : str
         The digest of the pipeline.
     replaced : tuple of str
-        The steps whose output was replaced from Python: it and later outputs do not follow from
-        `config` alone.
+        The steps whose output was replaced from Python. Their outputs and those of later steps do
+        not follow from `config` alone.
     outcomes : tuple of Outcome
         The outcome of each requested observation.
     steps : tuple of StepRecord
-        The steps that have run, with their times.
+        The steps that have run, with their durations.
     datasets : Datasets or None
         The reduced datasets, with the models set on them.
     models : Models or None
@@ -64,7 +64,7 @@ class Result:
 
     Examples
     --------
-    A notebook completes ``result.plot.`` to the available plots; `ax` is optional.
+    In a notebook, tab completion of ``result.plot.`` lists the available plots; `ax` is optional.
 
     >>> result = Result.read("crab")  # doctest: +SKIP
     >>> result.plot.flux_points()  # doctest: +SKIP
@@ -84,7 +84,7 @@ class Result:
     kinds: Mapping[str, str] = attrs.field(factory=dict)
     report: Mapping[str, Any] = attrs.field(factory=dict)
     folder: Path | None = None
-    # not a property: notebooks complete attributes of attributes, but do not evaluate properties
+    # not a property, because tab completion in notebooks does not evaluate properties
     plot: Plots = attrs.field(init=False, repr=False)
 
     @plot.default
@@ -97,8 +97,8 @@ class Result:
         return files.observation_log(self.outcomes)
 
     def __str__(self) -> str:
-        states = Counter(outcome.status for outcome in self.outcomes)
-        runs = ", ".join(f"{count} {status}" for status, count in states.items())
+        status_counts = Counter(outcome.status for outcome in self.outcomes)
+        runs = ", ".join(f"{count} {status}" for status, count in status_counts.items())
         names = [dataset.name for dataset in self.datasets or ()]
         lines = [
             f"folder: {self.folder}" if self.folder else "",
@@ -110,10 +110,10 @@ class Result:
         return "\n".join(line for line in lines if line) or "an empty result"
 
     def _repr_html_(self) -> str:
-        return show(self)
+        return result_page(self)
 
     def with_folder(self, folder: Path) -> Result:
-        """Return the same result as published in a folder, with the report in that folder.
+        """Return a copy with the folder to which the result was published, and the report in it.
 
         Parameters
         ----------
@@ -128,7 +128,7 @@ class Result:
         return attrs.evolve(self, folder=folder, report=files.read_report(folder))
 
     def write(self, folder: str | Path) -> None:
-        """Write all parts of the result into an existing folder, where files are replaced.
+        """Write all parts of the result to an existing folder; existing files are replaced.
 
         Parameters
         ----------
@@ -153,15 +153,14 @@ class Result:
     ) -> Result:
         """Read a run folder.
 
-        No code in the folder is executed; estimates are read by the installed
-        plugins.
+        No code in the folder is executed; estimates are read by the installed plugins.
 
         Parameters
         ----------
         folder : str or Path
             The run folder.
         plugins : Plugins, optional
-            The plugins with the classes of the estimates; by default all that are installed.
+            The plugins with the classes of the estimates; by default all installed plugins.
         verify : bool
             Whether the files must match SHA256SUMS. If that file is missing, a `SkyredWarning` is
             issued.

@@ -61,8 +61,7 @@ def _write_dataset(dataset: Dataset, path: Path) -> None:
 def read_datasets(index: Path, *, allow_outside: bool = False, lazy: bool = True) -> Datasets:
     """Read an index and its datasets, without models.
 
-    gammapy reads the maps of some datasets on first use. All others are read at once, and the fit
-    mask of on-off datasets and the livetime, which gammapy does not restore, are set.
+    The fit mask of on-off datasets and the livetime are restored, which gammapy does not do.
 
     Parameters
     ----------
@@ -71,7 +70,7 @@ def read_datasets(index: Path, *, allow_outside: bool = False, lazy: bool = True
     allow_outside : bool, optional
         Whether the index may refer to files outside its folder.
     lazy : bool, optional
-        Whether maps are read on first use.
+        Whether maps are read on first use, except for on-off datasets.
 
     Returns
     -------
@@ -81,8 +80,8 @@ def read_datasets(index: Path, *, allow_outside: bool = False, lazy: bool = True
     Raises
     ------
     FileError
-        If a file is damaged, would execute code, or is not next to the index, or if the index has
-        an entry without name, type or file.
+        If a file is damaged, would execute code, or is outside the folder of the index, or if an
+        entry of the index has no name, type or file.
     """
     from gammapy.datasets import Datasets
 
@@ -121,11 +120,11 @@ def read_index(index: Path, *, allow_outside: bool = False) -> list[tuple[dict[s
 
     data = read_yaml(index)
     if isinstance(data, dict) and "checksum" in data:
-        data = read_yaml(index, checksum=True)  # gammapy would warn of one that is missing
+        data = read_yaml(index, checksum=True)  # gammapy would warn if there is no checksum
     entries = data.get("datasets") if isinstance(data, dict) else None
     if not isinstance(entries, list):
         raise FileError(f"{index} has no list 'datasets'; expected an index as gammapy writes it")
-    types = [kind.tag for kind in DATASET_REGISTRY]
+    types = [dataset_class.tag for dataset_class in DATASET_REGISTRY]
     files = []
     for number, entry in enumerate(entries, start=1):
         for key in ("name", "type", "filename"):
@@ -142,7 +141,7 @@ def read_index(index: Path, *, allow_outside: bool = False) -> list[tuple[dict[s
 
 
 def read_dataset(
-    path: Path, kind: str, name: str, *, allow_outside: bool = False, lazy: bool = True
+    path: Path, dataset_type: str, name: str, *, allow_outside: bool = False, lazy: bool = True
 ) -> Dataset:
     """Read the file of one dataset, with its masks and livetime.
 
@@ -150,14 +149,14 @@ def read_dataset(
     ----------
     path : Path
         The file.
-    kind : str
+    dataset_type : str
         The type of the dataset, such as ``MapDataset``.
     name : str
         The name of the dataset.
     allow_outside : bool, optional
         Whether an OGIP file may refer to files outside its folder.
     lazy : bool, optional
-        Whether maps are read on first use.
+        Whether maps are read on first use, except for on-off datasets.
 
     Returns
     -------
@@ -173,19 +172,20 @@ def read_dataset(
 
     if path.suffix.lower() not in TEXT_FORMATS:
         check_fits_file(path)
-    if kind == "FluxPointsDataset":
+    if dataset_type == "FluxPointsDataset":
         return read_flux_points(path, name)
     if is_ogip(path):
         return read_ogip(path, name, allow_outside=allow_outside)
-    on_off = kind.endswith("OnOff")
+    is_on_off = dataset_type.endswith("OnOff")
     # gammapy raises an error for lazy reading of on-off maps
-    options = {} if on_off else {"lazy": lazy}
-    dataset = DATASET_REGISTRY.get_cls(kind).read(path, name=name, checksum=True, **options)
-    if on_off:
+    options = {} if is_on_off else {"lazy": lazy}
+    dataset_class = DATASET_REGISTRY.get_cls(dataset_type)
+    dataset = dataset_class.read(path, name=name, checksum=True, **options)
+    if is_on_off:
         _restore_masks(dataset, path)
     else:
         _unset_missing_masks(dataset, path)
-    if on_off or kind.startswith("Spectrum"):
+    if is_on_off or dataset_type.startswith("Spectrum"):
         _restore_livetime(dataset)
     if not lazy:
         _check_units(dataset, path)
@@ -242,7 +242,7 @@ def is_ogip(path: Path) -> bool:
     Returns
     -------
     bool
-        True if it has the HDU SPECTRUM.
+        True if the file has the HDU SPECTRUM.
     """
     from astropy.io import fits
 
@@ -268,7 +268,7 @@ def _check_units(dataset: Any, path: Path) -> None:
 
 
 def _unset_missing_masks(dataset: Any, path: Path) -> None:
-    """Set masks that are not in the file to None: gammapy would warn at each access."""
+    """Set masks that are not in the file to None, because gammapy would warn at each access."""
     from astropy.io import fits
 
     with fits.open(path) as hdus:
@@ -278,7 +278,7 @@ def _unset_missing_masks(dataset: Any, path: Path) -> None:
 
 
 def _restore_masks(dataset: Any, path: Path) -> None:
-    if dataset.mask_safe is not None:  # read as numbers
+    if dataset.mask_safe is not None:  # gammapy reads it as numbers
         dataset.mask_safe.data = dataset.mask_safe.data.astype(bool)
     dataset.mask_fit = _fit_mask(path)
 

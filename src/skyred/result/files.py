@@ -27,18 +27,20 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import Models
 
 NO_CONFIG = "# This pipeline was built in Python, from objects without a YAML form.\n"
-_OLD_NO_CONFIG = "# This run was made from Python with objects that have no YAML.\n"
+_OLD_NO_CONFIG = (  # in folders of earlier versions
+    "# This run was made from Python with objects that have no YAML.\n"
+)
 OBSERVATION_LOG = "observations.ecsv"
 DESCRIPTIONS = {
     "entry": "data entry of the observation",
     "obs_id": "observation id",
     "status": "reduced, cached, skipped or failed",
-    "reason": "reason for skipping it, or the error",
-    "maker": "component that skipped it or failed",
+    "reason": "reason for skipping the observation, or error message",
+    "maker": "maker that skipped the observation or failed",
     "seconds": "processing time",
-    "counts": "counts inside its safe mask",
+    "counts": "counts inside the safe mask",
     "background_norm": "fitted background norm",
-    "notes": "warnings from libraries during its reduction",
+    "notes": "warnings during the reduction",
     "traceback": "traceback of the error",
 }
 
@@ -53,7 +55,7 @@ def write_text(path: Path, content: str) -> None:
     path : Path
         The file.
     content : str
-        Its content.
+        The content of the file.
     """
     path.write_text(content, encoding="utf-8")
 
@@ -76,7 +78,7 @@ def write_config(folder: Path, config: str, replaced: Iterable[str]) -> None:
 
 
 def observation_log(outcomes: Iterable[Outcome]) -> Table:
-    """Return outcomes as a table.
+    """Return the outcomes of observations as a table.
 
     Parameters
     ----------
@@ -92,7 +94,7 @@ def observation_log(outcomes: Iterable[Outcome]) -> Table:
 
     rows = [{**attrs.asdict(outcome), "notes": "\n".join(outcome.notes)} for outcome in outcomes]
     types = [TYPES.get(name, str) for name in DESCRIPTIONS]
-    table = Table({n: [row[n] for row in rows] for n in DESCRIPTIONS}, dtype=types)
+    table = Table({name: [row[name] for row in rows] for name in DESCRIPTIONS}, dtype=types)
     for name, description in DESCRIPTIONS.items():
         table[name].description = description
     table["seconds"].unit = "s"
@@ -136,7 +138,10 @@ def read_observation_log(folder: Path) -> tuple[Outcome, ...]:
 
 
 def _plain_row(row: Any, string_columns: set[str]) -> dict[str, Any]:
-    plain = {n: str(row[n]) if n in string_columns else row[n].item() for n in DESCRIPTIONS}
+    plain = {
+        name: str(row[name]) if name in string_columns else row[name].item()
+        for name in DESCRIPTIONS
+    }
     plain["notes"] = tuple(plain["notes"].split("\n")) if plain["notes"] else ()
     return plain
 
@@ -174,7 +179,7 @@ def read_datasets(folder: Path) -> Datasets | None:
 
 
 def write_models(folder: Path, models: Models) -> None:
-    """Write ``models.yaml``, with its covariance and templates next to it.
+    """Write ``models.yaml``, and its covariance and templates next to it.
 
     Parameters
     ----------
@@ -202,7 +207,7 @@ def read_models(folder: Path) -> Models | None:
     Raises
     ------
     FileError
-        If they would execute code, or a template is damaged.
+        If the models would execute code, or a template is damaged.
     """
     from gammapy.utils.scripts import read_yaml
 
@@ -214,7 +219,7 @@ def read_models(folder: Path) -> Models | None:
 
 
 def write_fit(folder: Path, fit: FitResult) -> None:
-    """Write ``fit.yaml``, with numbers in full precision, and the samples of a sampler.
+    """Write ``fit.yaml``, with numbers in full precision, and posterior samples if there are any.
 
     Parameters
     ----------
@@ -244,8 +249,8 @@ def read_fit(folder: Path) -> FitResult | None:
     if not path.is_file():
         return None
     content = path.read_text(encoding="utf-8")
-    # the covariance of n parameters has n**2 values
-    data = Document.parse(content, str(path), nodes=len(content)).data
+    # not the default limit: the covariance of n parameters has n**2 values
+    data = Document.parse(content, str(path), max_nodes=len(content)).data
     return FitResult.from_dict(data | sample_files.read_samples(folder, data))
 
 
@@ -267,7 +272,7 @@ def write_estimates(folder: Path, estimates: Mapping[str, Product]) -> None:
 def read_estimates(
     folder: Path, kinds: Mapping[str, str], models: Models | None, catalog: Catalog
 ) -> dict[str, Product]:
-    """Read each product with the class of its estimator.
+    """Read the products, each with the class of its estimator.
 
     Parameters
     ----------
@@ -283,7 +288,7 @@ def read_estimates(
     Returns
     -------
     dict of str to Product
-        The products by name, without those of estimators that are not installed.
+        The products by name, except those of estimators that are not installed.
     """
     estimates = dict[str, Product]()
     for name, kind in kinds.items():
@@ -336,7 +341,7 @@ def estimator_kinds(config: str) -> dict[str, str]:
     data = Document.parse(config).data if config else None
     entries = (data or {}).get("estimate") or []
     # an invalid name could be a path outside the folder
-    return {check_name(e.get("name") or e["kind"]): e["kind"] for e in entries}
+    return {check_name(entry.get("name") or entry["kind"]): entry["kind"] for entry in entries}
 
 
 def reported_kinds(report: Mapping[str, Any]) -> dict[str, str]:
@@ -385,7 +390,7 @@ def read_report(folder: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        The report; empty if no plugin wrote one.
+        The report; empty if there is no such file.
     """
     path = folder / "report.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -1,4 +1,4 @@
-"""Flux points from tables of gammapy and of papers: FITS, ECSV or CSV, with checked columns."""
+"""Reading of flux points from FITS, ECSV or CSV tables, written by gammapy or from publications."""
 
 from __future__ import annotations
 
@@ -25,22 +25,21 @@ UNITS = {
     "eflux": "erg cm-2 s-1",
 }
 ENERGIES = ("e_ref", "e_min", "e_max")
-# relative: the reference energy of a point, and the centre of its bin
-ENERGY_TOLERANCE = 1e-3
+ENERGY_TOLERANCE = 1e-3  # relative, of edges of adjacent bins, and of e_ref and the bin centre
 _UNIT_IN_NAME = re.compile(r"(?P<name>\w+)\s*[\[(](?P<unit>.+)[\])]")
 
 
 def read_flux_points(path: Path, name: str) -> FluxPointsDataset:
     """Read a table of flux points as a dataset.
 
-    The flux is compared with models at the reference energies of the table, also if its energy
-    bins have gaps or other centres, which gammapy ignores.
+    The flux is compared with models at the reference energies of the table, even if the energy bins
+    have gaps or other centres. gammapy ignores both.
 
     Parameters
     ----------
     path : Path
         The table: FITS, ECSV or CSV, with the columns of the GADF standard (``e_ref``, ``dnde``,
-        ``dnde_err``, ...). CSV has units in the names of columns, such as ``e_ref [TeV]``.
+        ``dnde_err``, ...). In CSV files, names of columns contain units, such as ``e_ref [TeV]``.
     name : str
         The name of the dataset.
 
@@ -80,7 +79,7 @@ def read_flux_points(path: Path, name: str) -> FluxPointsDataset:
 
 
 def is_flux_points_table(columns: list[str]) -> bool:
-    """Return whether columns are those of flux points.
+    """Return whether the columns of a table are those of flux points.
 
     Parameters
     ----------
@@ -90,7 +89,7 @@ def is_flux_points_table(columns: list[str]) -> bool:
     Returns
     -------
     bool
-        True if there are energies, and a flux or norm.
+        True if there are columns of energies, and of a flux or norm.
     """
     names = set(columns)
     return bool(names & set(ENERGIES)) and bool(names & {*UNITS, "norm"})
@@ -144,18 +143,18 @@ def _find_quantity(path: Path, table: Table) -> str:
     """Return the type of the flux, or "likelihood" for norms of a reference flux."""
     columns = table.colnames
     if "norm" in columns and str(table.meta.get("SED_TYPE", "likelihood")) == "likelihood":
-        quantity, needed = "likelihood", [*ENERGIES, "ref_dnde", "ref_flux", "ref_eflux"]
-    elif present := [name for name in UNITS if name in columns]:
-        quantity = present[0]
-        needed = ["e_ref"] if quantity in ("dnde", "e2dnde") else ["e_min", "e_max"]
+        quantity, required = "likelihood", [*ENERGIES, "ref_dnde", "ref_flux", "ref_eflux"]
+    elif quantities := [name for name in UNITS if name in columns]:
+        quantity = quantities[0]
+        required = ["e_ref"] if quantity in ("dnde", "e2dnde") else ["e_min", "e_max"]
     else:
         raise FileError(
-            f"{path} has no column of a flux ({', '.join(UNITS)} or norm); its columns are "
+            f"{path} has no flux column ({', '.join(UNITS)} or norm); its columns are "
             f"{', '.join(columns)}; rename them to the names of the GADF standard"
         )
     if quantity in ("dnde", "e2dnde") and {"e_min", "e_max"} <= set(columns):
-        needed = []
-    if missing := [name for name in needed if name not in columns]:
+        required = []
+    if missing := [name for name in required if name not in columns]:
         raise FileError(
             f"{path} has no column {missing[0]!r}, which flux points with {quantity!r} need; its "
             f"columns are {', '.join(columns)}"
@@ -164,22 +163,23 @@ def _find_quantity(path: Path, table: Table) -> str:
 
 
 def _check_units(path: Path, table: Table, quantity: str) -> None:
-    expected = dict.fromkeys(ENERGIES, "TeV") | {
+    expected_units = dict.fromkeys(ENERGIES, "TeV") | {
         quantity + suffix: UNITS[quantity]
         for suffix in ("", "_err", "_errp", "_errn", "_ul")
         if quantity in UNITS
     }
     if quantity == "likelihood":
-        expected |= {f"ref_{name}": unit for name, unit in UNITS.items()}
-    for column, unit in expected.items():
+        expected_units |= {f"ref_{name}": unit for name, unit in UNITS.items()}
+    for column, expected_unit in expected_units.items():
         if column not in table.colnames:
             continue
-        actual = table[column].unit
-        if actual is None or not actual.is_equivalent(unit):
+        unit = table[column].unit
+        if unit is None or not unit.is_equivalent(expected_unit):
             raise FileError(
                 f"{path}: the column {column!r} has "
-                + ("no unit" if actual is None else f"the unit '{actual}'")
-                + f"; expected one like {unit} (in CSV files as '{column} [{unit}]')"
+                + ("no unit" if unit is None else f"the unit '{unit}'")
+                + f"; expected a unit such as {expected_unit} "
+                f"(in CSV files as '{column} [{expected_unit}]')"
             )
 
 
@@ -195,14 +195,14 @@ def _check_errors(path: Path, table: Table, quantity: str) -> None:
     for column in (f"{flux}_errn", f"{flux}_errp"):
         if (np.asarray(table[column]) < 0).any():
             raise FileError(
-                f"{path}: the column {column!r} has negative values; expected sizes of errors"
+                f"{path}: the column {column!r} has negative values; expected positive errors"
             )
     log.info("%s has asymmetric errors: chi2 uses their mean, as gammapy does", path)
     table[f"{flux}_err"] = (table[f"{flux}_errn"].quantity + table[f"{flux}_errp"].quantity) / 2
 
 
 def _fill_missing_values(table: Table) -> None:
-    """Replace missing numbers by NaN: gammapy does not fit these points."""
+    """Replace missing numbers by NaN, so that gammapy does not fit them, and parse `is_ul`."""
     for column in table.colnames:
         if hasattr(table[column], "filled"):
             kind = table[column].dtype.kind
@@ -213,9 +213,9 @@ def _fill_missing_values(table: Table) -> None:
 
 
 def _mark_limits(path: Path, table: Table, quantity: str) -> None:
-    """Mark the points without a flux as limits, if the table does not say which are limits.
+    """Mark the points without a flux as upper limits, unless the table contains `is_ul` or TS.
 
-    gammapy would regard each point with a limit as nothing but a limit.
+    Otherwise gammapy would treat every point that has an upper limit as an upper limit.
     """
     flux = "norm" if quantity == "likelihood" else quantity
     is_finite = np.isfinite(np.asarray(table[flux], dtype=float))
@@ -230,9 +230,9 @@ def _mark_limits(path: Path, table: Table, quantity: str) -> None:
 
 
 def _use_reference_energies(path: Path, table: Table, quantity: str) -> tuple[Table, str]:
-    """Return a table whose energies gammapy reads right.
+    """Return a table with energies that gammapy reads correctly, and the type of its flux.
 
-    gammapy ignores ``e_ref`` if there are bins, and takes each bin as extending to the next.
+    gammapy ignores ``e_ref`` if there are bins, and assumes that each bin extends to the next.
     """
     if not {"e_min", "e_max"} <= set(table.colnames):
         return table, quantity
@@ -240,10 +240,10 @@ def _use_reference_energies(path: Path, table: Table, quantity: str) -> tuple[Ta
     if not (low < high).all():
         raise FileError(f"{path}: e_min is not below e_max in each row; expected edges of bins")
     is_contiguous = np.allclose(high[:-1], low[1:], rtol=ENERGY_TOLERANCE, atol=0)
-    reference = np.sqrt(low * high)
+    e_ref = np.sqrt(low * high)
     if "e_ref" in table.colnames:
-        reference = table["e_ref"].quantity.to_value("TeV")
-    is_centre = np.allclose(reference, np.sqrt(low * high), rtol=ENERGY_TOLERANCE, atol=0)
+        e_ref = table["e_ref"].quantity.to_value("TeV")
+    is_centre = np.allclose(e_ref, np.sqrt(low * high), rtol=ENERGY_TOLERANCE, atol=0)
     if is_contiguous and is_centre:
         return table, quantity
     if quantity in ("flux", "eflux"):
@@ -252,22 +252,23 @@ def _use_reference_energies(path: Path, table: Table, quantity: str) -> tuple[Ta
             "gammapy cannot represent; expected the differential flux (dnde) at e_ref"
         )
     log.info("%s: the flux is compared with models at e_ref, without the edges of bins", path)
-    return _without_bins(table, quantity, reference)
+    return _without_bins(table, quantity, e_ref)
 
 
-def _without_bins(table: Table, quantity: str, reference: Any) -> tuple[Table, str]:
+def _without_bins(table: Table, quantity: str, e_ref: Any) -> tuple[Table, str]:
+    """Return a table with differential fluxes at `e_ref` (TeV), and the type of its flux."""
     from astropy import units as u
     from astropy.table import Table
 
-    reduced = Table({"e_ref": reference * u.TeV})
+    points = Table({"e_ref": e_ref * u.TeV})
     if quantity == "likelihood":
         for suffix in ("", "_err", "_errp", "_errn", "_ul"):
             if f"norm{suffix}" in table.colnames:
                 norm = np.asarray(table[f"norm{suffix}"])
-                reduced[f"dnde{suffix}"] = norm * table["ref_dnde"].quantity
+                points[f"dnde{suffix}"] = norm * table["ref_dnde"].quantity
         quantity = "dnde"
     columns = [quantity + suffix for suffix in ("", "_err", "_errp", "_errn", "_ul")]
     for column in (*columns, "is_ul", "ts", "sqrt_ts"):
         if column in table.colnames:
-            reduced[column] = table[column]
-    return reduced, quantity
+            points[column] = table[column]
+    return points, quantity

@@ -1,4 +1,4 @@
-"""The HTML of a result for notebooks: steps, observations, datasets, fit and estimates."""
+"""The HTML page of a result for notebooks: steps, observations, datasets, fit and estimates."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from skyred.result.core import Result
 
 SUCCESSFUL = ("reduced", "cached")
-ROWS = 20  # maximum for observations and datasets; the attributes contain all
+MAX_ROWS = 20  # of observations and datasets; the attributes of the result contain all of them
 OUTCOME_COLUMNS = ("Data", "Run", "Status", "Counts", "Background norm", "Time", "Reason")
 DATASET_COLUMNS = ("Dataset", "Type", "Counts", "Background", "Livetime", "Energy", "Bins used")
 
 
-def show(result: Result) -> str:
-    """Return the HTML of a result.
+def result_page(result: Result) -> str:
+    """Return the HTML page of a result.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def show(result: Result) -> str:
     Returns
     -------
     str
-        The HTML.
+        The page.
     """
     return page(*_iter_sections(result))
 
@@ -74,28 +74,24 @@ def _count_states(outcomes: Iterable[Outcome]) -> str:
 
 
 def _outcome_table(outcomes: Sequence[Outcome]) -> Html:
-    """Return a table of outcomes, failed and skipped ones first."""
-    failed_first = sorted(outcomes, key=lambda outcome: -STATUSES.index(outcome.status))
-    rows = [_outcome_row(outcome) for outcome in failed_first[:ROWS]]
+    """Return a table of outcomes, with failed and skipped observations first."""
+    sorted_outcomes = sorted(outcomes, key=lambda outcome: -STATUSES.index(outcome.status))
+    rows = [_outcome_row(outcome) for outcome in sorted_outcomes[:MAX_ROWS]]
     return join(table(OUTCOME_COLUMNS, rows), _remaining_note(outcomes, "observations"))
 
 
 def _dataset_table(datasets: Sequence[Any]) -> Html:
-    rows = [_dataset_row(dataset) for dataset in datasets[:ROWS]]
+    rows = [_dataset_row(dataset) for dataset in datasets[:MAX_ROWS]]
     return join(table(DATASET_COLUMNS, rows), _remaining_note(datasets, "datasets"))
 
 
 def _remaining_note(items: Sequence[object], name: str) -> Html:
-    remaining = len(items) - ROWS
-    return paragraph(muted(f"and {remaining} more: all are in {name}")) if remaining > 0 else join()
+    n_hidden = len(items) - MAX_ROWS
+    return paragraph(muted(f"and {n_hidden} more: all are in {name}")) if n_hidden > 0 else join()
 
 
 def _outcome_row(outcome: Outcome) -> tuple[object, ...]:
-    norm = (
-        ""
-        if outcome.background_norm != outcome.background_norm
-        else f"{outcome.background_norm:.4f}"
-    )
+    norm = "" if np.isnan(outcome.background_norm) else f"{outcome.background_norm:.4f}"
     counts = outcome.counts if outcome.status in SUCCESSFUL else ""
     return (outcome.entry, outcome.obs_id, outcome.status, counts, norm,
             f"{outcome.seconds:.1f} s", outcome.reason)  # fmt: skip
@@ -103,15 +99,15 @@ def _outcome_row(outcome: Outcome) -> tuple[object, ...]:
 
 def _dataset_row(dataset: Any) -> tuple[object, ...]:
     """Return name and type of a dataset, and counts, background and energies inside its mask."""
-    kind = type(dataset).__name__
+    type_name = type(dataset).__name__
     if getattr(dataset, "counts", None) is None:  # flux points
-        return (dataset.name, kind, "", "", "", "", "")
-    size = dataset.counts.data.size
-    used = size if dataset.mask is None else int(np.count_nonzero(dataset.mask.data))
-    energies = _energies(dataset) if used else ""
-    return (dataset.name, kind, f"{_sum(dataset.counts, dataset):.0f}",
+        return (dataset.name, type_name, "", "", "", "", "")
+    n_bins = dataset.counts.data.size
+    n_used = n_bins if dataset.mask is None else int(np.count_nonzero(dataset.mask.data))
+    energies = _energies(dataset) if n_used else ""
+    return (dataset.name, type_name, f"{_sum(dataset.counts, dataset):.0f}",
             "" if dataset.background is None else f"{_sum(dataset.background, dataset):.1f}",
-            _livetime(dataset), energies, f"{used} of {size}")  # fmt: skip
+            _livetime(dataset), energies, f"{n_used} of {n_bins}")  # fmt: skip
 
 
 def _sum(counts: Any, dataset: Any) -> float:

@@ -30,14 +30,14 @@ INDEX_SUFFIXES = (".yaml", ".yml")
 
 @attrs.define
 class LoadedDatasets:
-    """The existing datasets of a data entry.
+    """The datasets of a data entry, read from files.
 
     Parameters
     ----------
     datasets : list of Dataset
         The datasets.
     files : list of Path
-        Their files.
+        The files of the datasets.
     """
 
     datasets: list[Dataset]
@@ -47,8 +47,9 @@ class LoadedDatasets:
 def load_datasets(entry: str, data: ReducedData) -> LoadedDatasets:
     """Read the datasets of a data entry.
 
-    Datasets without a name are called ``{entry}-1``, ``{entry}-2``, ..., as are all others if the
-    entry renames them. The original name of each and its file are stored in its `meta_table`.
+    Datasets without a name are named ``{entry}-1``, ``{entry}-2``, ...; so are all others if the
+    option `names` of the entry is "entry". The original name and the file of a dataset are stored
+    in its `meta_table`.
 
     Parameters
     ----------
@@ -71,17 +72,17 @@ def load_datasets(entry: str, data: ReducedData) -> LoadedDatasets:
     files: list[Path] = []
     for path in dataset_files(entry, data):
         try:
-            loaded = list(_read(path, data))
+            named_datasets = _read(path, data)
             files += [path, *_companions(path, data.allow_outside)]
         except (FileError, OutputError) as error:
             raise ArchiveError(f"data.{entry}: {error}") from error
         except Exception as error:  # gammapy, astropy and YAML may raise anything
             message = f"{path} cannot be read as datasets: {type(error).__name__}: {error}"
             raise ArchiveError(f"data.{entry}: {message}") from error
-        for name, dataset in loaded:
-            numbered = f"{entry}-{len(datasets) + 1}"
-            final_name = name if name and data.names == "keep" else numbered
-            datasets.append(_with_name(dataset, final_name, path))
+        for name, dataset in named_datasets:
+            default_name = f"{entry}-{len(datasets) + 1}"
+            new_name = name if name and data.names == "keep" else default_name
+            datasets.append(_with_name(dataset, new_name, path))
     check_unique_names([(entry, dataset) for dataset in datasets])
     return LoadedDatasets(datasets, files)
 
@@ -97,15 +98,15 @@ def check_unique_names(datasets: Iterable[tuple[str, Dataset]]) -> None:
     Raises
     ------
     ArchiveError
-        If two have the same name.
+        If two datasets have the same name.
     """
     entry_by_name: dict[str, str] = {}
     for entry, dataset in datasets:
         if dataset.name in entry_by_name:
             raise ArchiveError(
-                f"data.{entry}: another dataset is called {dataset.name!r}, of "
-                f"data.{entry_by_name[dataset.name]}; set names: entry to name the datasets that "
-                "are read after their data entry"
+                f"data.{entry}: a dataset of data.{entry_by_name[dataset.name]} also has the name "
+                f"{dataset.name!r}; set 'names: entry' to name datasets that are read from files "
+                "after their data entry"
             )
         entry_by_name[dataset.name] = entry
 
@@ -128,7 +129,7 @@ def dataset_files(entry: str, data: ReducedData) -> Iterator[Path]:
     Raises
     ------
     ArchiveError
-        If nothing matches a location, or a folder has no datasets.
+        If no file matches a location, or a folder has no datasets.
     """
     path_by_target: dict[Path, Path] = {}
     for location in data.datasets:
@@ -167,18 +168,18 @@ def _read(path: Path, data: ReducedData) -> list[tuple[str | None, Dataset]]:
             verify_folder(run_folder)
         datasets = read_datasets(path, allow_outside=data.allow_outside, lazy=False)
         return [(str(dataset.name), dataset) for dataset in datasets]
-    kind = find_dataset_type(path)
+    dataset_type = find_dataset_type(path)
     name, label = None, path.stem
-    if kind != "FluxPointsDataset":
+    if dataset_type != "FluxPointsDataset":
         name, label = _stored_names(path)
-    dataset = read_dataset(path, kind, label, allow_outside=data.allow_outside, lazy=False)
+    dataset = read_dataset(path, dataset_type, label, allow_outside=data.allow_outside, lazy=False)
     return [(name, dataset)]
 
 
 def _stored_names(path: Path) -> tuple[str | None, str]:
-    """Return the name of a dataset in its file, and a label, which has a default.
+    """Return the name of a dataset in its file, or None, and a label, by default the file name.
 
-    The observation ids in an OGIP file are a label only: they may be a hundred.
+    The observation ids in an OGIP file are only used as the label, because there may be a hundred.
     """
     from astropy.io import fits
 
@@ -189,7 +190,7 @@ def _stored_names(path: Path) -> tuple[str | None, str]:
 
 
 def _companions(path: Path, allow_outside: bool) -> list[Path]:
-    """Return the other files that a file of datasets refers to; none if it cannot be read."""
+    """Return the files that an index or a PHA file refers to; an empty list if it is invalid."""
     if path.suffix in INDEX_SUFFIXES:
         return _files_in_index(path, allow_outside)
     try:
@@ -201,7 +202,7 @@ def _companions(path: Path, allow_outside: bool) -> list[Path]:
 def _files_in_index(index: Path, allow_outside: bool) -> list[Path]:
     try:
         files = [file for _, file in read_index(index, allow_outside=allow_outside)]
-    except Exception:  # its faults are reported when it is read
+    except Exception:  # errors in the index are reported when its datasets are read
         return []
     companions = [
         companion
@@ -215,17 +216,15 @@ def _files_in_index(index: Path, allow_outside: bool) -> list[Path]:
 def _with_name(dataset: Dataset, name: str, path: Path) -> Dataset:
     from astropy.table import Table
 
-    original = dataset.name
-    renamed: Any = dataset
-    if name != original:
-        log.info("%s is %r of %s", name, original, path)
-        renamed = dataset.copy(name=name)
-    if hasattr(renamed, "meta_table"):
-        meta_table = Table() if renamed.meta_table is None else renamed.meta_table
-        rows = max(len(meta_table), 1)
-        meta_table["DATASET_NAME"], meta_table["DATASET_FILE"] = (
-            [original] * rows,
-            [path.name] * rows,
-        )
-        renamed.meta_table = meta_table
-    return renamed
+    original_name = dataset.name
+    renamed_dataset: Any = dataset
+    if name != original_name:
+        log.info("%s is %r of %s", name, original_name, path)
+        renamed_dataset = dataset.copy(name=name)
+    if hasattr(renamed_dataset, "meta_table"):
+        meta_table = Table() if renamed_dataset.meta_table is None else renamed_dataset.meta_table
+        n_rows = max(len(meta_table), 1)
+        meta_table["DATASET_NAME"] = [original_name] * n_rows
+        meta_table["DATASET_FILE"] = [path.name] * n_rows
+        renamed_dataset.meta_table = meta_table
+    return renamed_dataset

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from skyred.interfaces import Product
 
-    DrawByName = dict[str, Callable[..., Axes]]
+    FunctionsByName = dict[str, Callable[..., Axes]]
 
 
 class Plots:
@@ -31,16 +31,16 @@ class Plots:
 
     Parameters
     ----------
-    draw : mapping of str to callable
-        The function that draws each plot, by name.
+    functions : mapping of str to callable
+        The functions that draw the plots, by name.
     """
 
-    def __init__(self, draw: Mapping[str, Callable[..., Axes]]) -> None:
-        self._draw = dict(draw)
-        self._methods = _methods(draw)
-        # plain attributes: notebooks complete them, and show the help of the functions
+    def __init__(self, functions: Mapping[str, Callable[..., Axes]]) -> None:
+        self._functions = dict(functions)
+        self._methods = _method_names(functions)
+        # plain attributes, so that notebooks complete them and show the help of the functions
         for name, method in self._methods.items():
-            setattr(self, method, draw[name])
+            setattr(self, method, functions[name])
 
     def __call__(self, name: str, ax: Axes | None = None) -> Axes:
         """Draw a plot by its name.
@@ -50,7 +50,7 @@ class Plots:
         name : str
             The name of the plot.
         ax : matplotlib axes, optional
-            The axes to draw on; those of a new figure by default.
+            The axes to draw on; by default those of a new figure.
 
         Returns
         -------
@@ -62,13 +62,13 @@ class Plots:
         KeyError
             If the name is unknown.
         """
-        if name not in self._draw:
-            hint = did_you_mean(name, self._draw)
+        if name not in self._functions:
+            hint = did_you_mean(name, self._functions)
             raise KeyError(f"no plot {name!r}; available: {', '.join(self)}{hint}")
-        return self._draw[name]() if ax is None else self._draw[name](ax=ax)
+        return self._functions[name]() if ax is None else self._functions[name](ax=ax)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._draw)
+        return iter(self._functions)
 
     def __repr__(self) -> str:
         calls = ", ".join(f"plot{call}" for call in self._calls())
@@ -100,7 +100,7 @@ def plots_table(plots: Plots) -> Html:
 
 
 def create_plots(datasets: Iterable[Any] | None, products: Iterable[Product]) -> Plots:
-    """Return the plots of datasets and products.
+    """Create the plots of datasets and products.
 
     Parameters
     ----------
@@ -114,18 +114,18 @@ def create_plots(datasets: Iterable[Any] | None, products: Iterable[Product]) ->
     Plots
         The plots.
     """
-    draw: dict[str, Callable[..., Axes]] = {}
+    functions: FunctionsByName = {}
     for dataset in datasets or ():
-        for kind, plot in _defer_errors(partial(dataset_plots, dataset)).items():
-            draw[f"{kind or 'dataset'}-{file_name(dataset.name)}"] = plot
+        for prefix, function in _defer_errors(partial(dataset_plots, dataset)).items():
+            functions[f"{prefix or 'dataset'}-{file_name(dataset.name)}"] = function
     for product in products:
-        for suffix, plot in _defer_errors(product.pictures).items():
-            draw[file_name(product.name) + suffix] = plot
-    return Plots(draw)
+        for suffix, function in _defer_errors(product.pictures).items():
+            functions[file_name(product.name) + suffix] = function
+    return Plots(functions)
 
 
-def _defer_errors(get_plots: Callable[[], DrawByName]) -> DrawByName:
-    """Return plots; if that fails, return one that raises the error when it is drawn."""
+def _defer_errors(get_plots: Callable[[], FunctionsByName]) -> FunctionsByName:
+    """Return the functions that draw plots, or, if that fails, a function that raises the error."""
     try:
         return get_plots()
     except Exception as error:
@@ -136,13 +136,13 @@ def _raise(error: Exception, ax: Axes | None = None) -> Axes:
     raise error
 
 
-def _methods(names: Iterable[str]) -> dict[str, str]:
-    """Return the names of methods by plot, without those that are invalid or not unique."""
+def _method_names(names: Iterable[str]) -> dict[str, str]:
+    """Return the names of methods by plot, without names that are invalid or not unique."""
     methods = {name: re.sub(r"\W", "_", name) for name in names}
-    uses = Counter(methods.values())
+    method_counts = Counter(methods.values())
     return {
         name: method
         for name, method in methods.items()
         if method.isidentifier() and not method.startswith("_") and not iskeyword(method)
-        and uses[method] == 1
+        and method_counts[method] == 1
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The samples of a fit in a FITS table next to ``fit.yaml``."""
+"""The posterior samples of a fit, in a FITS table next to ``fit.yaml``."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 SAMPLES = "samples.fits"
 WEIGHTS = "WEIGHT"
-MAX_LENGTH = 60  # characters; one card of a header holds a few more
+MAX_LENGTH = 60  # characters, so that a name fits into one header card
 
 
 def write_samples(folder: Path, fit: FitResult) -> dict[str, Any]:
     """Write ``samples.fits`` if the fit has samples.
 
-    The columns are the weights, then the parameters in the order of the fit, each with its unit
-    and, in the comment TCOMMn, its full name.
+    The first column contains the weights, the others the parameters in the order of the fit, with
+    their units. The header cards TCOMMn contain their full names.
 
     Parameters
     ----------
@@ -39,12 +39,12 @@ def write_samples(folder: Path, fit: FitResult) -> dict[str, Any]:
     Returns
     -------
     dict of str to str
-        The entries `samples` and `weights` of ``fit.yaml``, which name the file; empty without
-        samples.
+        The entries `samples` and `weights` of ``fit.yaml``, with the name of the file; empty if
+        there are no samples.
     """
     path = folder / SAMPLES
     if fit.samples is None:
-        path.unlink(missing_ok=True)  # of a previous fit
+        path.unlink(missing_ok=True)  # the file of a previous fit
         return {}
     from astropy.io import fits
 
@@ -71,12 +71,12 @@ def _table(fit: FitResult) -> Table:
 
 
 def _columns(names: tuple[str, ...]) -> list[str]:
-    """Return names as valid FITS columns: letters, digits and underscores, unique in upper case."""
-    plain = [re.sub(r"[^A-Za-z0-9_]", "_", name)[:MAX_LENGTH] for name in names]
-    name_counts = Counter(name.upper() for name in [WEIGHTS, *plain])
+    """Return valid FITS column names: letters, digits and underscores, unique in upper case."""
+    plain_names = [re.sub(r"[^A-Za-z0-9_]", "_", name)[:MAX_LENGTH] for name in names]
+    name_counts = Counter(name.upper() for name in [WEIGHTS, *plain_names])
     return [
         name if name_counts[name.upper()] == 1 else f"{name}_{number}"
-        for number, name in enumerate(plain, 1)
+        for number, name in enumerate(plain_names, 1)
     ]
 
 
@@ -105,7 +105,7 @@ def read_samples(folder: Path, data: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     FileError
-        If the file is missing or damaged, or the number of columns is not that of the parameters.
+        If the file is missing or damaged, or has the wrong number of columns.
     """
     from astropy.io import fits
 
@@ -115,12 +115,12 @@ def read_samples(folder: Path, data: Mapping[str, Any]) -> dict[str, Any]:
     check_fits_file(path)
     with fits.open(path) as file:
         table = file["SAMPLES"].data if "SAMPLES" in file else None
-        count = 0 if table is None else len(table.dtype)
-        if table is None or count != 1 + len(data["names"]):
+        n_columns = 0 if table is None else len(table.dtype)
+        if table is None or n_columns != 1 + len(data["names"]):
             raise FileError(
-                f"{path} has {count} columns; expected {1 + len(data['names'])}: "
+                f"{path} has {n_columns} columns; expected {1 + len(data['names'])}: "
                 "the weights and the parameters of fit.yaml"
             )
-        columns = [np.array(table.field(position), dtype=float) for position in range(count)]
+        columns = [np.array(table.field(index), dtype=float) for index in range(n_columns)]
     samples = np.stack(columns[1:], axis=1)
     return {"samples": samples, **({"weights": columns[0]} if "weights" in data else {})}

@@ -1,4 +1,4 @@
-"""Verification of run folders: complete, unchanged, and without executable code."""
+"""Verification that run folders are complete, unchanged, and without executable code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from skyred.errors import OutputError, SkyredError, SkyredWarning
 from skyred.inspection.file_checks import check_fits_file, check_models
 from skyred.io.checksums import SUMS, find_damage, read_checksums
 
-# the files of a run folder that are read; users may add others
+# the files that `Result.read` reads; users may add others
 READ_FILES = ("config.yaml", "report.json", "observations.ecsv", "models.yaml", "fit.yaml",
         "samples.fits")  # fmt: skip
 READ_FOLDERS = ("datasets", "estimates")
@@ -39,14 +39,14 @@ def verify_folder(folder: Path) -> None:
 
 
 def _find_unlisted(folder: Path) -> str | None:
-    """Return a message on a file that is read but not listed in the checksums, or None."""
-    listed = read_checksums(folder)
+    """Return a message about a file that is read but not listed in SHA256SUMS, or None."""
+    listed_names = read_checksums(folder)
     single_files = [folder / name for name in READ_FILES if (folder / name).is_file()]
     nested_files = [
         path for name in READ_FOLDERS for path in (folder / name).rglob("*") if path.is_file()
     ]
     for path in (*single_files, *nested_files):
-        if (name := path.relative_to(folder).as_posix()) not in listed:
+        if (name := path.relative_to(folder).as_posix()) not in listed_names:
             return f"{SUMS} does not list {name}: it was added, or {SUMS} was truncated"
     return None
 
@@ -63,7 +63,7 @@ def convert_read_errors(folder: Path) -> Iterator[None]:
     Raises
     ------
     OutputError
-        Instead of any error in the context.
+        If any error is raised in the context.
     """
     try:
         check_estimates(folder)

@@ -1,4 +1,4 @@
-"""Building of the models of the `model:` section on the datasets."""
+"""Building of the models in the section `model:` for the datasets."""
 
 from __future__ import annotations
 
@@ -51,22 +51,23 @@ def build_models(components: Iterable[Model], datasets: Datasets) -> Models:
 
 
 def _link(models: Iterable[Any]) -> None:
-    # gammapy links parameters within one file only; these models may come from several
-    shared: dict[str, tuple[str, Any]] = {}
+    # gammapy only links parameters within one file, but these models may come from several files
+    first_by_label: dict[str, tuple[str, Any]] = {}
     for model in models:
         for submodel in _iter_submodels(model):
             for parameter in list(submodel.parameters):
                 label = parameter._link_label_io
                 if label is None:
                     continue
-                first, linked = shared.setdefault(label, (model.name, parameter))
-                if linked is not parameter:
-                    _check_linkable(label, (first, linked), (model.name, parameter))
-                    setattr(submodel, parameter.name, linked)
+                first = first_by_label.setdefault(label, (model.name, parameter))
+                _, first_parameter = first
+                if first_parameter is not parameter:
+                    _check_linkable(label, first, (model.name, parameter))
+                    setattr(submodel, parameter.name, first_parameter)
 
 
 def _iter_submodels(model: Any) -> Iterator[Any]:
-    """Yield the models that own their parameters: the submodels of a compound model, or itself."""
+    """Yield the submodels of a compound model, or the model itself if it is not compound."""
     submodels = getattr(model, "_models", None)
     if submodels is None:
         yield model

@@ -23,23 +23,23 @@ ReduceChunks = Callable[[Iterable[Chunk], OnReduced], Iterator[PartialStack]]
 
 
 def open_cache(cache: Cache | str | Path | bool | None) -> Cache | None:
-    """Open a cache: by default the user's, or none if caching is disabled.
+    """Open a cache, by default the cache of the user.
 
     Parameters
     ----------
     cache : Cache, str, Path, bool or None
-        A cache or its folder; None or True for the user's cache; False for none.
+        A cache or its folder; None or True for the cache of the user; False to disable caching.
 
     Returns
     -------
     Cache or None
-        The cache; None if caching is disabled, or the default cache cannot be used, which is logged
-        as a warning.
+        The cache; None if caching is disabled, or if the default cache cannot be used (with a
+        warning in the log).
 
     Raises
     ------
     CacheError
-        If a folder is given that cannot be used.
+        If the given folder cannot be used.
     """
     if isinstance(cache, Cache):
         return cache
@@ -165,11 +165,11 @@ class EntryCache:
             return None
         return attrs.evolve(
             partial_stack,
-            outcomes=tuple(_cached(outcome, entry) for outcome in partial_stack.outcomes),
+            outcomes=tuple(_mark_as_cached(outcome, entry) for outcome in partial_stack.outcomes),
         )
 
     def put(self, key: str, partial_stack: PartialStack) -> None:
-        """Store a chunk, unless one of its runs failed: such a chunk is reduced again as a whole.
+        """Store a chunk, unless one of its runs failed, so that it is reduced again.
 
         Parameters
         ----------
@@ -184,7 +184,7 @@ class EntryCache:
             return
         if not self.recipe.files_unchanged():
             log.warning(
-                "a file that the makers read was changed during the reduction: chunk not cached"
+                "a chunk is not cached: a file that the makers read changed during the reduction"
             )
             return
         runs = [outcome.obs_id for outcome in partial_stack.outcomes]
@@ -198,46 +198,46 @@ class EntryCache:
 def iter_reduced_chunks(
     chunks: Iterable[tuple[EntryCache, Chunk]], reduce_chunks: ReduceChunks
 ) -> Iterator[tuple[Chunk, PartialStack]]:
-    """Yield reduced chunks in order, from the cache, or reduced and then cached.
+    """Yield reduced chunks in order; chunks that are not in the cache are reduced and cached.
 
     Parameters
     ----------
     chunks : iterable of tuple of EntryCache and Chunk
         The chunks in order, each with its cache.
     reduce_chunks : callable
-        Reduces chunks: takes an iterable of chunks and a callback, and yields the reduced chunks in
-        order, reading only as far ahead as it needs. It calls the callback with each chunk as soon
-        as that is reduced, possibly before it is yielded, so that a killed run loses little work.
+        Function of an iterable of chunks and a callback that yields the reduced chunks in order,
+        reading only as far ahead as needed. It calls the callback as soon as a chunk is reduced,
+        possibly before the chunk is yielded, so that a killed run loses little work.
 
     Yields
     ------
     tuple of Chunk and PartialStack
         Each chunk and its result.
     """
-    order: deque[_ChunkRequest] = deque()
+    requests: deque[_ChunkRequest] = deque()
 
     def store(chunk: Chunk, partial_stack: PartialStack) -> None:
-        request = next(request for request in order if request.chunk is chunk)
+        request = next(request for request in requests if request.chunk is chunk)
         request.entry_cache.put(request.key, partial_stack)
 
-    def missing() -> Iterator[Chunk]:
+    def iter_missing_chunks() -> Iterator[Chunk]:
         for entry_cache, chunk in chunks:
             key = entry_cache.key(chunk)
-            order.append(_ChunkRequest(entry_cache, chunk, key, entry_cache.contains(key)))
-            if not order[-1].in_cache:
+            requests.append(_ChunkRequest(entry_cache, chunk, key, entry_cache.contains(key)))
+            if not requests[-1].in_cache:
                 yield chunk
 
-    def cached() -> Iterator[tuple[Chunk, PartialStack]]:
-        while order and order[0].in_cache:
-            request = order.popleft()
-            # the entry may turn out to be damaged
+    def iter_cached_chunks() -> Iterator[tuple[Chunk, PartialStack]]:
+        while requests and requests[0].in_cache:
+            request = requests.popleft()
+            # None if the entry is damaged
             partial_stack = request.entry_cache.get(request.key, request.chunk.entry)
             yield request.chunk, partial_stack or request.reduce(reduce_chunks)
 
-    for partial_stack in reduce_chunks(missing(), store):
-        yield from cached()
-        yield order.popleft().chunk, partial_stack
-    yield from cached()
+    for partial_stack in reduce_chunks(iter_missing_chunks(), store):
+        yield from iter_cached_chunks()
+        yield requests.popleft().chunk, partial_stack
+    yield from iter_cached_chunks()
 
 
 @attrs.frozen
@@ -257,6 +257,6 @@ class _ChunkRequest:
         )
 
 
-def _cached(outcome: Outcome, entry: str) -> Outcome:
+def _mark_as_cached(outcome: Outcome, entry: str) -> Outcome:
     status = "cached" if outcome.status == "reduced" else outcome.status
     return attrs.evolve(outcome, entry=entry, status=status, seconds=0.0)

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from skyred.interfaces import Reduction
 
-PROBE = 65536  # bytes: more than any file system stores inline in a directory
+PROBE = 65536  # bytes; more than any file system stores inline in a directory
 
 
 def probe(folder: Path) -> None:
-    """Write a small file into an existing folder, wait until it is on the disk, and remove it.
+    """Check that files can be written to an existing folder, with a small temporary file.
 
     Parameters
     ----------
@@ -42,20 +42,20 @@ def probe(folder: Path) -> None:
 
 
 @contextmanager
-def disk_errors(path: Path, needed: float = 0) -> Iterator[None]:
-    """Convert errors of a full or faulty disk to a `DiskError` with one sentence.
+def disk_errors(path: Path, required_size: float = 0) -> Iterator[None]:
+    """Convert errors that are caused by a full or faulty disk to a `DiskError`.
 
     Parameters
     ----------
     path : Path
         The path that is written.
-    needed : float
+    required_size : float
         The minimum number of bytes to write; 0 if unknown.
 
     Raises
     ------
     DiskError
-        Instead of any error that was caused by the disk; other errors pass.
+        If an error was caused by the disk; other errors are not converted.
     """
     try:
         yield
@@ -65,19 +65,19 @@ def disk_errors(path: Path, needed: float = 0) -> Iterator[None]:
         if not (reason := disk_failure(error)):
             raise
         raise DiskError(
-            f"{path} cannot be written: {reason} ({_describe_space(path, needed)}); free some "
-            "space, or choose another folder with -o; this run was not published"
+            f"{path} cannot be written: {reason} ({_describe_space(path, required_size)}); free "
+            "some space, or choose another folder with -o; this run was not published"
         ) from error
 
 
-def require_space(folder: Path, needed: float) -> None:
+def require_space(folder: Path, required_size: float) -> None:
     """Check that the disk of a folder has enough space for a run.
 
     Parameters
     ----------
     folder : Path
         The folder.
-    needed : float
+    required_size : float
         The number of bytes.
 
     Raises
@@ -85,15 +85,15 @@ def require_space(folder: Path, needed: float) -> None:
     DiskError
         If fewer bytes are free.
     """
-    if free_bytes(folder) < needed:
+    if free_bytes(folder) < required_size:
         raise DiskError(
-            f"{folder} is too small for this run: {_describe_space(folder, needed)}; free some "
-            "space, or choose another folder with -o"
+            f"{folder} is too small for this run: {_describe_space(folder, required_size)}; free "
+            "some space, or choose another folder with -o"
         )
 
 
 def minimum_size(selected: Mapping[str, ObservationTable], data: Mapping[str, Reduction]) -> float:
-    """Return the minimum size of the datasets of selected observations; no data are read.
+    """Return the minimum size of the datasets of selected observations, without reading data.
 
     Parameters
     ----------
@@ -107,17 +107,17 @@ def minimum_size(selected: Mapping[str, ObservationTable], data: Mapping[str, Re
     float
         The number of bytes, if all observations are reduced.
     """
-    needed = 0.0
+    required_size = 0.0
     for entry, table in selected.items():
         reduction = data[entry]
         fractions = reduction.geometry.coverage_fractions(table, reduction)
         if size := reduction.stack.minimum_size(fractions):
-            needed += size * size_of([reduction.geometry.target(entry)])
-    return needed
+            required_size += size * size_of([reduction.geometry.target(entry)])
+    return required_size
 
 
 def size_of(datasets: Iterable[Dataset]) -> float:
-    """Return the size of the maps of datasets in memory: FITS files are not smaller.
+    """Return the size of the maps of datasets in memory, a lower limit for that of FITS files.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def size_of(datasets: Iterable[Dataset]) -> float:
 
 
 def _arrays(dataset: Any) -> Iterator[np.ndarray]:
-    # the maps of a dataset are attributes; those of its IRFs are attributes of the IRF maps
+    # most maps are attributes of the dataset; the IRFs have maps as attributes
     for name in ("counts", "counts_off", "exposure", "background", "acceptance", "acceptance_off"):
         yield from _data(getattr(dataset, name, None))
     for name in ("mask_safe", "mask_fit"):
@@ -149,7 +149,7 @@ def _data(part: Any) -> Iterator[np.ndarray]:
         yield part.data
 
 
-def _describe_space(path: Path, needed: float) -> str:
-    existing = next(folder for folder in (path, *path.parents) if folder.exists())
-    least = f"at least {format_size(needed)} are needed, and " if needed else ""
-    return f"{least}{format_size(free_bytes(existing))} are free"
+def _describe_space(path: Path, required_size: float) -> str:
+    existing_folder = next(folder for folder in (path, *path.parents) if folder.exists())
+    requirement = f"at least {format_size(required_size)} are needed, and " if required_size else ""
+    return f"{requirement}{format_size(free_bytes(existing_folder))} are free"

@@ -1,4 +1,4 @@
-"""The HTML of an orchestrator for notebooks: its steps and its pipeline."""
+"""The HTML page of an orchestrator for notebooks, with its steps and its pipeline."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from skyred.run.steps import Steps
 
 
-def show(steps: Steps) -> str:
-    """Return the HTML of an orchestrator; no step is run.
+def orchestrator_page(steps: Steps) -> str:
+    """Return the HTML page of an orchestrator, without running steps.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def show(steps: Steps) -> str:
     Returns
     -------
     str
-        The HTML.
+        The page.
     """
     return page(
         paragraph(bold("Orchestrator"), f" on the engine {steps.engine.kind}"),

@@ -1,4 +1,4 @@
-"""Calls of the lifecycle hooks: an error in a hook is logged and does not stop the run."""
+"""Calls of the lifecycle hooks; errors in hooks are logged and do not stop the run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 @attrs.define
 class Watchers:
-    """The lifecycle hooks of plugins, and the errors raised in them.
+    """The lifecycle hooks of plugins, and the errors that they raised.
 
     Parameters
     ----------
@@ -41,12 +41,12 @@ class Watchers:
         Raises
         ------
         OSError
-            If the disk failed while a hook added to the finished run folder: a file may be
-            incomplete. All other hooks are called first.
+            If the disk failed while a hook wrote to the finished run folder, so that a file may be
+            incomplete. It is raised after all other hooks have been called.
         """
         disk_error: Exception | None = None
-        for name, implementation in self.plugins.watchers(hook):
-            if "report" in record:  # includes the errors of the hooks called before
+        for name, implementation in self.plugins.hook_implementations(hook):
+            if "report" in record:  # with the errors of the hooks that were called before
                 record["report"] = attrs.evolve(record["report"], watchers=tuple(self.faults))
             arguments = [record[argument] for argument in implementation.argnames]
             try:

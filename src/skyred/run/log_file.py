@@ -40,7 +40,7 @@ class JsonLines(logging.Formatter):
 
 
 class LogFile(logging.Handler):
-    """A log handler that writes whole lines, and retries those that could not be written.
+    """A log handler that writes whole lines, and tries again if a line could not be written.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class LogFile(logging.Handler):
             self._buffer += self.format(record).encode() + b"\n"
             self.flush()
         except OSError:
-            return  # not reported for each line: close() raises the error
+            return  # close() raises the error, if the lines still cannot be written
         except Exception:
             self.handleError(record)
 
@@ -75,7 +75,7 @@ class LogFile(logging.Handler):
         Raises
         ------
         OSError
-            If the disk does not accept them.
+            If the lines cannot be written.
         """
         while self._buffer and not self._file.closed:
             self._buffer = self._buffer[self._file.write(self._buffer) or 0 :]
@@ -86,7 +86,7 @@ class LogFile(logging.Handler):
         Raises
         ------
         OSError
-            If the disk does not accept them; the file is closed anyway.
+            If the lines cannot be written; the file is closed anyway.
         """
         try:
             self.flush()
@@ -119,24 +119,24 @@ def log_to_file(path: Path) -> Iterator[None]:
         logger.addHandler(handler)
         if logger.getEffectiveLevel() > logging.INFO:
             logger.setLevel(logging.INFO)
-    # logging.captureWarnings would hide the warnings, so they are shown and also logged
-    show, loggers[-1].propagate = warnings.showwarning, False
-    warnings.showwarning = _show_and_log(show)
+    # logging.captureWarnings would hide warnings; here they are shown and also logged
+    original_showwarning, loggers[-1].propagate = warnings.showwarning, False
+    warnings.showwarning = _show_and_log(original_showwarning)
     try:
         yield
     finally:
-        warnings.showwarning, loggers[-1].propagate = show, True
+        warnings.showwarning, loggers[-1].propagate = original_showwarning, True
         for logger, previous_level in zip(loggers, previous_levels, strict=True):
             logger.removeHandler(handler)
             logger.setLevel(previous_level)
         handler.close()
 
 
-def _show_and_log(show: Any) -> Any:
+def _show_and_log(showwarning: Any) -> Any:
     logger = logging.getLogger("py.warnings")
 
     def show_and_log(message: Any, category: Any, filename: str, lineno: int, *args: Any) -> None:
         logger.warning("%s: %s (%s:%d)", category.__name__, message, Path(filename).name, lineno)
-        show(message, category, filename, lineno, *args)
+        showwarning(message, category, filename, lineno, *args)
 
     return show_and_log

@@ -17,7 +17,7 @@ from skyred.plugins import Plugins
 from skyred.result import Result
 from skyred.run.cache import Cache
 from skyred.run.cached_chunks import open_cache
-from skyred.run.html import show
+from skyred.run.html import orchestrator_page
 from skyred.run.lifecycle import Watchers
 from skyred.run.publish import run_to_folder, steps_until
 from skyred.run.steps import Steps
@@ -33,29 +33,29 @@ class Orchestrator:
 
     The methods `select`, `reduce`, `model`, `fit` and `estimate` run a step, and the steps before
     it that have not run yet. The attributes `observations`, `datasets`, `models`, `fit_result` and
-    `estimates` are the current outputs of the steps, None before that: they run nothing. Each can
-    be replaced; the steps after it then run again.
+    `estimates` are the current outputs of these steps. They are None if the step has not run;
+    reading them does not run a step. If an attribute is set, the later steps run again.
 
     Parameters
     ----------
     pipeline : Pipeline
         The pipeline to run.
     plugins : Plugins, optional
-        The plugins, for archives and lifecycle hooks; by default all that are installed.
+        The plugins, for archives and lifecycle hooks; by default all installed plugins.
     engine : Engine, optional
         The engine that runs the work; by default `serial`.
     cache : Cache, str, Path or bool, optional
-        The cache of reduced chunks, or its folder; by default the user's cache folder (none with
-        ``SKYRED_CACHE=off``); False for none.
+        The cache of reduced chunks, or its folder; by default the user's cache folder. False (or
+        ``SKYRED_CACHE=off`` in the environment, by default) disables caching.
 
     Raises
     ------
     ConfigError
-        If the pipeline as a whole is invalid.
+        If the pipeline is invalid.
     PluginError
         If a plugin is faulty.
     CacheError
-        If a folder is given as cache that cannot be used.
+        If the given cache folder cannot be used.
 
     Examples
     --------
@@ -134,7 +134,7 @@ class Orchestrator:
         Raises
         ------
         RunsFailedError
-            If runs failed in an entry with ``on_error: stop`` (after all were tried).
+            If runs failed in an entry with ``on_error: stop``; raised after all runs were tried.
         """
         return self._steps.run_until("reduce")
 
@@ -149,7 +149,7 @@ class Orchestrator:
         Raises
         ------
         ModelError
-            If models have the same name, are linked wrongly, or do not apply to any dataset.
+            If models have the same name, have invalid links, or do not apply to any dataset.
         """
         self._steps.run_until("model")
         return self._steps.models()
@@ -160,7 +160,7 @@ class Orchestrator:
         Returns
         -------
         FitResult or None
-            The result, with `success` to be checked; None if the pipeline has no fit.
+            The result, which may have ``success=False``; None if the pipeline has no fit.
 
         Raises
         ------
@@ -179,7 +179,7 @@ class Orchestrator:
         """
         return cast("dict[str, Product]", self._steps.run_until("estimate"))
 
-    # -- the outputs of the steps, to be inspected and replaced; nothing is run ---------------
+    # -- the outputs of the steps, which can be inspected and replaced ------------------------
 
     @property
     def observations(self) -> dict[str, Observations] | None:
@@ -202,7 +202,7 @@ class Orchestrator:
 
     @property
     def datasets(self) -> Datasets | None:
-        """The datasets that are reduced so far; None before any is reduced."""
+        """The datasets that have been reduced so far; None if there are none."""
         return self._steps.datasets()
 
     @datasets.setter
@@ -233,7 +233,7 @@ class Orchestrator:
 
     @property
     def estimates(self) -> dict[str, Product] | None:
-        """The estimates by name, as far as they are computed; None before."""
+        """The estimates that have been computed so far, by name; None if there are none."""
         estimates = self._steps.outputs.get("estimate", self._steps.estimates or None)
         return cast("dict[str, Product] | None", estimates)
 
@@ -243,7 +243,7 @@ class Orchestrator:
         self._steps.replace("estimate", dict(estimates))
 
     def _require_output(self, step: str, attribute: str) -> Any:
-        """Return the output of a step that must have run: setting an attribute runs no step."""
+        """Return the output of a step that must have run, because attributes do not run steps."""
         if step not in self._steps.outputs:
             raise StepError(f"{attribute} cannot be set before {step}() is called: call it first")
         return self._steps.outputs[step]
@@ -269,7 +269,7 @@ class Orchestrator:
                 raise FitError(f"the fit did not converge: {output.message}")
 
     def take(self, until: str = "estimate") -> None:
-        """Run the steps up to one of them: the old name of `run_until`.
+        """Run the steps up to one of them (old name of `run_until`).
 
         Parameters
         ----------
@@ -328,7 +328,7 @@ class Orchestrator:
         )
 
     def report(self, state: str, error: str = "") -> Report:
-        """Return the record of how the run ended.
+        """Return the report of the run, for lifecycle hooks.
 
         Parameters
         ----------
@@ -340,7 +340,7 @@ class Orchestrator:
         Returns
         -------
         Report
-            The record.
+            The report.
         """
         steps = self._steps
         components = [*self.pipeline.components(), steps.engine]
@@ -356,7 +356,7 @@ class Orchestrator:
         )
 
     def _repr_html_(self) -> str:
-        return show(self._steps)
+        return orchestrator_page(self._steps)
 
     @property
     def record(self) -> Run:
@@ -369,7 +369,7 @@ class Orchestrator:
 
     @property
     def watchers(self) -> Watchers:
-        """The callers of the lifecycle hooks."""
+        """The lifecycle hooks of the plugins."""
         return self._steps.watchers
 
 

@@ -1,4 +1,4 @@
-"""Preparation of makers with all runs of a data entry, each inspected first."""
+"""Preparation of makers with all runs of a data entry, which are inspected first."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def prepare_makers(entry: str, reduction: Reduction, selection: Selection) -> tu
     reduction : Reduction
         The data entry.
     selection : Selection
-        Its selected observations.
+        The selected observations of the data entry.
 
     Returns
     -------
@@ -65,18 +65,19 @@ def _prepare(entry: str, maker: Maker, observations: ValidRuns) -> Maker:
 
 @attrs.frozen(eq=False)
 class ValidRuns:
-    """The runs that can be used, as they were inspected, without events outside the good time.
+    """The inspected runs without faults, without events outside the good time.
 
-    Each run is read during the iteration and not kept, so memory use does not grow with the number
-    of runs. Of a run that selectors cut, each part is returned. A run with a fault is skipped with
-    a warning; the observation log lists the reason once it is reduced. `len` reads all runs.
+    Each run is read during the iteration and not kept, so that memory use does not grow with the
+    number of runs. If selectors cut a run, its parts are yielded. A run with a fault is skipped
+    with a warning; it fails when it is reduced, and the observation log contains the reason. `len`
+    reads all runs.
 
     Parameters
     ----------
     entry : str
         The name of the data entry.
     selection : Selection
-        Its observations, and their files.
+        The selected observations, and their files.
     tolerant : bool
         Whether faults of single HDUs are tolerated.
     selectors : tuple of Selector

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 def run_to_folder(
     orchestrator: Orchestrator, folder: str | Path | None, until: str, overwrite: bool
 ) -> Result:
-    """Run the steps of an orchestrator, then write and publish their outputs.
+    """Run the steps of an orchestrator, and write and publish their outputs.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def run_to_folder(
         If the run fails; the outputs so far are published first.
     """
     steps = steps_until(until)
-    # reset the folder: nothing may be written into that of an earlier run
+    # the folder is reset, so that nothing is written to the folder of an earlier run
     orchestrator.record = attrs.evolve(orchestrator.record, steps=steps, folder=None)
     if folder is None:
         _run_with_hooks(orchestrator, until)
@@ -60,12 +60,12 @@ def run_to_folder(
         orchestrator.record = attrs.evolve(orchestrator.record, folder=run_folder.staging)
         error = _run_steps(orchestrator, until, run_folder)
         with disk_errors(run_folder.target.parent):
-            published = run_folder.publish(failed=error is not None)
-    orchestrator.record = attrs.evolve(orchestrator.record, folder=published)
+            published_folder = run_folder.publish(failed=error is not None)
+    orchestrator.record = attrs.evolve(orchestrator.record, folder=published_folder)
     if error is not None:
-        log.error("the run did not finish; its outputs so far are in %s", published)
+        log.error("the run did not finish; its outputs so far are in %s", published_folder)
         raise error
-    return orchestrator.result().with_folder(published)
+    return orchestrator.result().with_folder(published_folder)
 
 
 def _run_steps(
@@ -76,14 +76,14 @@ def _run_steps(
     Raises
     ------
     DiskError
-        If the disk failed: the files are incomplete and must not be published.
+        If the disk failed, so that the files are incomplete and must not be published.
     """
     try:
         with disk_errors(run_folder.target.parent), log_to_file(run_folder.staging / "log.jsonl"):
             _run_with_hooks(orchestrator, until)
     except DiskError:
         raise
-    except BaseException as error:  # Ctrl-C too: the outputs so far are published
+    except BaseException as error:  # also Ctrl-C, because the outputs so far are published
         return error
     return None
 
@@ -113,7 +113,7 @@ def steps_until(last: str) -> tuple[str, ...]:
 
 
 def _check_inputs_outside(orchestrator: Orchestrator, target: Path) -> None:
-    """Refuse a run folder that contains an input: replacing the folder would delete the input."""
+    """Check that the run folder contains no input, which would be deleted with the old folder."""
     for path, location in orchestrator.pipeline.iter_locations():
         if location.is_path() and location.path().resolve().is_relative_to(target.resolve()):
             message = f"{location} is in the run folder {target}"
@@ -146,12 +146,12 @@ def _run_with_hooks(orchestrator: Orchestrator, until: str) -> None:
 
 def _write(result: Result, folder: Path | None) -> None:
     if folder is not None:
-        with disk_errors(folder.parent, needed=size_of(result.datasets or ())):
+        with disk_errors(folder.parent, required_size=size_of(result.datasets or ())):
             result.write(folder)
 
 
 def _check_space(orchestrator: Orchestrator) -> None:
     folder = orchestrator.record.folder
     if folder is not None:
-        needed = minimum_size(orchestrator.select(), orchestrator.pipeline.data)
-        require_space(folder.parent, needed)
+        required_size = minimum_size(orchestrator.select(), orchestrator.pipeline.data)
+        require_space(folder.parent, required_size)

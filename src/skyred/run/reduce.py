@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from gammapy.datasets import Datasets
 
 MAX_LISTED = 10
-LOOK_AHEAD = 2  # chunks per slot of the engine: enough to keep it busy with little memory
+LOOK_AHEAD = 2  # chunks per slot of the engine, enough to keep it busy without much memory
 
 
 @attrs.frozen
 class Reducer:
-    """A reducer of data entries, one after the other, on the same workers.
+    """Reduces data entries, one after the other, on the same workers.
 
     Parameters
     ----------
@@ -59,9 +59,9 @@ class Reducer:
     ) -> Iterator[tuple[str, Datasets]]:
         """Reduce and stack the selected observations of data entries.
 
-        Chunks are defined by the stacker and merged in order, so the result is the same, bit by
-        bit, for any engine, any number of workers, and with or without cache. The workers continue
-        with the next entry while the last chunks of the previous one are reduced.
+        Chunks are defined by the stacker and merged in order, so that the result is bit-identical
+        for any engine, any number of workers, and with or without a cache. The workers continue
+        with the next entry while the last chunks of the previous entry are reduced.
 
         Parameters
         ----------
@@ -73,23 +73,24 @@ class Reducer:
         Yields
         ------
         tuple of str and Datasets
-            The name of each entry and its datasets: none if no observation could be reduced.
+            The name of each entry and its datasets, which are empty if no observation could be
+            reduced.
         """
-        active: deque[_EntryReduction] = deque()
+        active_entries: deque[_EntryReduction] = deque()
 
-        def chunks() -> Iterator[tuple[EntryCache, Chunk]]:
+        def iter_chunks() -> Iterator[tuple[EntryCache, Chunk]]:
             for entry, reduction, selection in entries:
-                active.append(self._start_entry(entry, reduction, selection))
-                for chunk in _iter_chunks(active[-1], selection):
+                active_entries.append(self._start_entry(entry, reduction, selection))
+                for chunk in _iter_chunks(active_entries[-1], selection):
                     self.checksums.update(chunk.sums)
-                    yield active[-1].entry_cache, chunk
+                    yield active_entries[-1].entry_cache, chunk
 
-        for chunk, partial_stack in iter_reduced_chunks(chunks(), self._reduce_chunks):
-            while active[0].entry != chunk.entry:
-                yield active.popleft().finish(report)
-            active[0].add(partial_stack, report)
-        while active:
-            yield active.popleft().finish(report)
+        for chunk, partial_stack in iter_reduced_chunks(iter_chunks(), self._reduce_chunks):
+            while active_entries[0].entry != chunk.entry:
+                yield active_entries.popleft().finish(report)
+            active_entries[0].add(partial_stack, report)
+        while active_entries:
+            yield active_entries.popleft().finish(report)
 
     def _start_entry(
         self, entry: str, reduction: Reduction, selection: Selection
@@ -108,10 +109,10 @@ class Reducer:
         )
 
     def _reduce_chunks(
-        self, chunks: Iterable[Chunk], finished: OnReduced
+        self, chunks: Iterable[Chunk], on_reduced: OnReduced
     ) -> Iterator[PartialStack]:
         recover, look_ahead = partial(reduce_run_by_run, self.workers), self.slots * LOOK_AHEAD
-        return stream(self.workers, reduce_chunk, chunks, look_ahead, recover, finished)
+        return stream(self.workers, reduce_chunk, chunks, look_ahead, recover, on_reduced)
 
 
 def describe(outcomes: Sequence[Outcome]) -> str:
@@ -144,7 +145,7 @@ class _EntryReduction:
     Parameters
     ----------
     entry : str
-        Its name.
+        The name of the data entry.
     reduction : Reduction
         The data entry with the stacker prepared, and datasets named after the entry.
     makers : tuple of Maker
@@ -152,11 +153,11 @@ class _EntryReduction:
     owners : tuple of str
         The plugins of the makers and, last, of the stacker.
     entry_cache : EntryCache
-        Its cache.
+        The cache of the data entry.
     total : object
-        The stacker's total so far.
+        The current total of the stacker.
     unreported : sequence of Outcome
-        Observations that could not be opened, until they are reported.
+        The outcomes of observations that could not be opened, until they are reported.
     """
 
     entry: str
@@ -183,13 +184,15 @@ class _EntryReduction:
 
 def _iter_chunks(entry: _EntryReduction, selection: Selection) -> Iterator[Chunk]:
     size = entry.reduction.stack.chunk
-    for first in range(0, len(selection.observations), size):
-        observations = tuple(selection.observations[first : first + size])
+    for start in range(0, len(selection.observations), size):
+        observations = tuple(selection.observations[start : start + size])
         known_inputs = (
             selection.inputs.get(int(observation.obs_id)) for observation in observations
         )
         inputs = {run.obs_id: run for run in known_inputs if run is not None}
-        # computed here and not at selection: files are hashed just before they are read
+        # computed here, not during the selection: each file is hashed just before it is read
         sums = compute_checksums(path for run in inputs.values() for path in run.files)
-        common = (entry.entry, entry.reduction, entry.makers)
-        yield Chunk(*common, observations, inputs, sums, entry.owners, entry.entry_cache.code)
+        yield Chunk(
+            *(entry.entry, entry.reduction, entry.makers, observations, inputs, sums),
+            *(entry.owners, entry.entry_cache.code),
+        )

@@ -1,9 +1,9 @@
 """The run folder while it is written: a hidden sibling that replaces the target in one step.
 
-While a folder ``NAME`` is written, its parent also holds: ``.NAME.lock``, locked by the writing
-process; ``.NAME.part``, the files so far; and, on systems that cannot exchange two folders
-atomically, ``.NAME.old``, the run that is being replaced. Killed processes leave these behind; the
-next run cleans them up.
+While a folder ``NAME`` is written, its parent contains ``.NAME.lock``, a file locked by the writing
+process, and ``.NAME.part``, a folder with the files that have been written. On systems that cannot
+exchange two folders atomically it may also contain ``.NAME.old``, the run that is being replaced.
+If the process is killed, the next run removes them.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class RunFolder:
 
     @classmethod
     def create(cls, target: str | Path, overwrite: bool = False) -> RunFolder:
-        """Lock the target and create the staging folder, after cleaning up after killed processes.
+        """Lock the target, remove the files of killed processes, and create the staging folder.
 
         Parameters
         ----------
@@ -72,8 +72,8 @@ class RunFolder:
         Raises
         ------
         OutputError
-            If the target exists and may not be replaced, another process is writing it, or its
-            parent is not writable.
+            If the target exists and may not be replaced, if another process is writing it, or if
+            its parent is not writable.
         """
         target = Path(os.path.abspath(target))  # noqa: PTH100 - keep symbolic links of the user
         _check_target(target, overwrite)
@@ -81,7 +81,7 @@ class RunFolder:
             target.parent.mkdir(parents=True, exist_ok=True)
             lock = acquire_lock(_hidden_sibling(target, "lock"))
         except OSError as error:
-            raise _not_writable(target.parent, error) from None
+            raise _not_writable_error(target.parent, error) from None
         if lock is None:
             owner = holder(_hidden_sibling(target, "lock"))
             raise OutputError(
@@ -90,7 +90,7 @@ class RunFolder:
             )
         try:
             _clean_up(target, lock)
-            _check_target(target, overwrite)  # again: a run that was moved away may be restored
+            _check_target(target, overwrite)  # again, because a replaced run may be restored
             return cls(target, _create_staging(target), overwrite, lock)
         except BaseException:
             lock.release()
@@ -101,8 +101,8 @@ class RunFolder:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
         _remove(self.staging)
@@ -111,8 +111,8 @@ class RunFolder:
     def publish(self, failed: bool = False) -> Path:
         """Write SHA256SUMS and move the folder to its target.
 
-        The previous run is removed after the new one is in place. A failed run never replaces a
-        finished one: it is published next to it.
+        The previous run is removed after the new run is in place. A failed run never replaces a
+        finished run; it is published next to it.
 
         Parameters
         ----------
@@ -127,7 +127,7 @@ class RunFolder:
         Raises
         ------
         OutputError
-            If the target was created by another process meanwhile; the run is published next to it.
+            If another process has created the target; the run is published next to it.
         OSError
             If the disk fails.
         """
@@ -135,18 +135,18 @@ class RunFolder:
         replaces = is_unfinished(self.target) or (self.overwrite and not failed)
         if replaces and is_run_folder(self.target):
             _swap(self.staging, self.target)
-            published = self.target
+            path = self.target
         elif failed:
-            published = _move(self.staging, self.target, self.target.with_name(self._failed_name))
+            path = _move(self.staging, self.target, self.target.with_name(self._failed_name))
         else:
-            published = _move(self.staging, self.target, self.target)
-        sync_names(published.parent)
-        if published != self.target and not failed:
+            path = _move(self.staging, self.target, self.target)
+        sync_names(path.parent)
+        if path != self.target and not failed:
             raise OutputError(
-                f"{self.target} was created by another process meanwhile; "
-                f"this run is in {published}"
+                f"{self.target} was created by another process during the run; "
+                f"this run is in {path}"
             )
-        return published
+        return path
 
     @property
     def _failed_name(self) -> str:
@@ -159,7 +159,7 @@ class RunFolder:
 
 
 def is_run_folder(folder: Path) -> bool:
-    """Return whether a folder is a run folder, by the files that every run writes.
+    """Return whether a folder contains the files that every run writes.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def is_run_folder(folder: Path) -> bool:
 
 
 def is_unfinished(folder: Path) -> bool:
-    """Return whether a folder is that of a run that failed or was interrupted.
+    """Return whether a folder contains a run that failed or was interrupted.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def is_unfinished(folder: Path) -> bool:
     Returns
     -------
     bool
-        Whether the report in it states so.
+        Whether this is the state in its report.
     """
     try:
         report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
@@ -213,24 +213,24 @@ def _hidden_sibling(target: Path, suffix: str) -> Path:
     return target.with_name(f".{target.name}.{suffix}")
 
 
-def _not_writable(folder: Path, error: OSError) -> OutputError:
+def _not_writable_error(folder: Path, error: OSError) -> OutputError:
     return OutputError(
         f"{folder} cannot be written: {error.strerror}; choose another folder with -o"
     )
 
 
 def _clean_up(target: Path, lock: Lock) -> None:
-    """Restore or remove the leftovers of killed processes, if this process holds the lock."""
-    if not lock.exclusive:  # another process may still be using them
+    """Restore or remove the folders of killed processes, if this process holds the lock."""
+    if not lock.exclusive:  # another process may still use the folders
         return
     old, staging = _hidden_sibling(target, "old"), _hidden_sibling(target, "part")
     if old.is_dir() and not target.exists():
         log.warning("restored %s: the run that was replacing it was killed", target)
         old.rename(target)
-    for leftover in (old, staging):
-        if os.path.lexists(leftover):
-            log.info("removed %s, left behind by a killed run", leftover)
-            _remove(leftover)
+    for folder in (old, staging):
+        if os.path.lexists(folder):
+            log.info("removed %s, left behind by a killed run", folder)
+            _remove(folder)
 
 
 def _create_staging(target: Path) -> Path:
@@ -243,7 +243,7 @@ def _create_staging(target: Path) -> Path:
             "remove it if no run is active, or choose another folder with -o"
         ) from None
     except OSError as error:
-        raise _not_writable(target.parent, error) from None
+        raise _not_writable_error(target.parent, error) from None
     try:
         probe(staging)
     except BaseException:
@@ -262,7 +262,7 @@ def _remove(path: Path) -> None:
 def _swap(staging: Path, target: Path) -> None:
     if exchange(staging, target):
         sync_names(target.parent)
-        _remove(staging)  # now the previous run
+        _remove(staging)  # which contains the previous run now
         return
     old = _hidden_sibling(target, "old")
     target.rename(old)
@@ -276,13 +276,13 @@ def _swap(staging: Path, target: Path) -> None:
 
 
 def _move(staging: Path, preferred: Path, fallback: Path) -> Path:
-    """Rename to the preferred name or the first free one, and return the new path."""
+    """Rename the folder to the preferred or the first unused path, and return the path."""
     for candidate in _iter_free_names(preferred, fallback):
         try:
             if not os.path.lexists(candidate):
                 staging.rename(candidate)
                 return candidate
-        except OSError as error:  # another process created it
+        except OSError as error:  # another process has created it
             if error.errno not in _EXISTS_ERRORS:
                 raise
     raise AssertionError("unreachable: the candidates never end")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import attrs
 
 from skyred.errors import ArchiveError
 from skyred.fields import Location
+from skyred.inspection.hdu_choice import choose_hdus
 from skyred.inspection.index import list_run_inputs
 from skyred.inspection.records import RunInput
 from skyred.interfaces import Reduction, required_irfs
@@ -34,11 +36,11 @@ class Selection:
     observations : Observations
         The observations that can be opened; they are read on use.
     outcomes : list of Outcome
-        The outcomes of those that cannot be opened, with the reason.
+        The outcomes of the observations that cannot be opened, with the reason.
     files : list of Path
-        The files of the observations, the index first.
+        The files of the index and of the observations.
     inputs : dict of int to RunInput
-        The entries of the archive's index by OBS_ID; empty for observations of other origin.
+        The files and index rows of the observations by OBS_ID; empty if they are not from an index.
     """
 
     table: ObservationTable
@@ -48,7 +50,7 @@ class Selection:
     inputs: dict[int, RunInput] = attrs.field(factory=dict)
 
     def with_observations(self, observations: Observations) -> Selection:
-        """Return a selection of other observations, with their rows of the table.
+        """Return a selection with other observations, and their rows of the table.
 
         Parameters
         ----------
@@ -60,9 +62,9 @@ class Selection:
         Selection
             The new selection.
         """
-        selected = [obs_id in observations.ids for obs_id in self.table["OBS_ID"].astype(str)]
+        mask = [obs_id in observations.ids for obs_id in self.table["OBS_ID"].astype(str)]
         return attrs.evolve(
-            self, table=self.table[selected], observations=observations, outcomes=[], inputs={}
+            self, table=self.table[mask], observations=observations, outcomes=[], inputs={}
         )
 
 
@@ -135,9 +137,9 @@ def _expand(location: Location) -> list[str]:
 def _required_irfs(reduction: Reduction) -> list[str]:
     from gammapy.data.data_store import REQUIRED_IRFS
 
-    needed = required_irfs(reduction.make)
-    if reduction.irfs is None and needed is not None:
-        return list(needed)
+    irfs = required_irfs(reduction.make)
+    if reduction.irfs is None and irfs is not None:
+        return list(irfs)
     return sorted(REQUIRED_IRFS[reduction.irfs or "full-enclosure"])
 
 
@@ -164,13 +166,15 @@ def _open(entry: str, store: DataStore, table: ObservationTable, reduction: Redu
         table,
         allow_outside=reduction.allow_outside,
         required=("events", "gti", *irfs),
+        hdus=reduction.hdus,
     )
-    opened, outcomes = [], list[Outcome]()
+    store = _with_hdus(store, reduction.hdus)
+    observations, outcomes = [], list[Outcome]()
     for run, run_store in zip(inputs, _iter_run_stores(store, table), strict=True):
         try:
             if run.findings:
-                raise ValueError("; ".join(str(finding) for finding in run.findings))
-            opened.append(run_store.obs(run.obs_id, required_irf=irfs))
+                raise ValueError("; ".join(finding.advice for finding in run.findings))
+            observations.append(run_store.obs(run.obs_id, required_irf=irfs))
         except (MissingRequiredHDU, ValueError) as error:
             outcome = Outcome(entry, run.obs_id, "failed", reason=str(error), maker="inspection")
             outcomes.append(outcome)
@@ -183,12 +187,21 @@ def _open(entry: str, store: DataStore, table: ObservationTable, reduction: Redu
         )
         valid_inputs = {}
     return Selection(
-        table, Observations(opened), outcomes, list(dict.fromkeys(files)), valid_inputs
+        table, Observations(observations), outcomes, list(dict.fromkeys(files)), valid_inputs
     )
 
 
+def _with_hdus(store: DataStore, patterns: Mapping[str, Any]) -> DataStore:
+    """Return a store with the chosen HDUs: gammapy uses the first of several HDUs of a type."""
+    if not patterns:
+        return store
+    chosen = copy.copy(store)
+    chosen.hdu_table = store.hdu_table[choose_hdus(store.hdu_table, patterns).mask]
+    return chosen
+
+
 def _iter_run_stores(store: DataStore, table: ObservationTable) -> Iterator[DataStore]:
-    """Yield a store for each run: looking up a run searches the whole index of a store."""
+    """Yield a store for each run, because the lookup of a run searches the whole index."""
     from gammapy.data import DataStore
 
     if not _is_plain(store):  # the store of a plugin has its own lookup

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from skyred.errors import ModelError, RunsFailedError
+from skyred.errors import ModelError
 from skyred.interfaces import Chain, DataEntry, Engine, Product, ReducedData
+from skyred.interfaces.dataset_names import require_names
 from skyred.interfaces.records import STATUSES, STEPS, FitResult, Outcome, Run, StepRecord
 from skyred.io.streaming import Workers
 from skyred.likelihood import objective_of, restored_on_error
@@ -21,8 +22,11 @@ from skyred.plugins import Plugins
 from skyred.result.load_datasets import check_unique_names, load_datasets
 from skyred.run.build_models import build_models
 from skyred.run.cache import Cache
+from skyred.run.disk_space import size_of
+from skyred.run.failures import raise_on_failures, require_reduced
 from skyred.run.lifecycle import Watchers
-from skyred.run.reduce import Reducer, describe
+from skyred.run.memory import require_memory
+from skyred.run.reduce import Reducer
 from skyred.run.select import Selection, select
 
 if TYPE_CHECKING:
@@ -30,7 +34,6 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import Models
 
 log = logging.getLogger(__name__)
-_ON_FAULT_HINT = "use those with faults anyway (data.{}.on_fault: note), "
 
 
 @attrs.define(eq=False)
@@ -56,9 +59,9 @@ class Steps:
     records : list of StepRecord
         The steps that have run.
     estimates : dict of str to Product
-        The estimates so far: a faulty estimator must not discard the others.
+        The estimates so far, which are kept if another estimator fails.
     reduced_datasets : list of Dataset
-        The datasets so far: a failed run must not discard the others.
+        The datasets so far, which are kept if another run fails.
     outputs : dict of str to object
         The output of each step that has run.
     """
@@ -105,16 +108,16 @@ class Steps:
         value : object
             The new output.
         """
-        for later in STEPS[STEPS.index(step) :]:
-            self.outputs.pop(later, None)
+        for invalid_step in STEPS[STEPS.index(step) :]:
+            self.outputs.pop(invalid_step, None)
         if step != "estimate":
             self.estimates = {}
         if step == "reduce":
             self.outcomes, self.reduced_datasets = [], []
         self.outputs.setdefault("select", {})
         self.outputs[step] = value
-        replaced = dict.fromkeys((*self.record.replaced, step))
-        self.record = attrs.evolve(self.record, replaced=tuple(replaced))
+        replaced_steps = dict.fromkeys((*self.record.replaced, step))
+        self.record = attrs.evolve(self.record, replaced=tuple(replaced_steps))
 
     def models(self) -> Models | None:
         """Return the current models with their covariance.
@@ -131,9 +134,9 @@ class Steps:
     @contextmanager
     def _notify_and_record(self, step: str) -> Iterator[dict[str, Any]]:
         self.watchers.notify("skyred_step_started", run=self.record, step=step)
-        started, details = time.perf_counter(), dict[str, Any]()
+        start, details = time.perf_counter(), dict[str, Any]()
         yield details
-        record = StepRecord(step, time.perf_counter() - started, **details)
+        record = StepRecord(step, time.perf_counter() - start, **details)
         log.info("%s in %.1f s: %s", step, record.seconds, record.summary)
         self.records.append(record)
         self.watchers.notify("skyred_step_finished", run=self.record, step=step, record=record)
@@ -169,16 +172,18 @@ class Steps:
             name: input_data.datasets for name, input_data in inputs_by_name.items()
         }
         _check_names(datasets_by_entry)  # before archives are reduced
+        self._check_estimators(self._expected_names(datasets_by_entry))
         self.reduced_datasets += [
             dataset for datasets in datasets_by_entry.values() for dataset in datasets
         ]
+        self._require_memory()
         for entry, datasets in self._iter_reduced(details):
             datasets_by_entry[entry] = datasets
             self.reduced_datasets += datasets
         if self.cache is not None:
             self.cache.prune()
-        self._raise_on_failures()
-        self._require_reduced()
+        raise_on_failures(self.outcomes, self.pipeline)
+        require_reduced(self.outcomes, self.outputs["select"])
         _check_names(datasets_by_entry)
         _set_fit_ranges(
             [(entry, datasets_by_entry[name]) for name, entry in self._active_entries()]
@@ -196,6 +201,29 @@ class Steps:
         )
         return Datasets(self.reduced_datasets)
 
+    def _require_memory(self) -> None:
+        """Raise an error if the datasets of all entries do not fit into memory."""
+        tables = {name: selection.table for name, selection in self.outputs["select"].items()}
+        require_memory(tables, self.pipeline.data, size_of(self.reduced_datasets))
+
+    def _expected_names(self, datasets_by_entry: Mapping[str, Iterable[Any]]) -> list[str]:
+        """Return the names of the existing datasets, and patterns for those to be reduced."""
+        names = [dataset.name for datasets in datasets_by_entry.values() for dataset in datasets]
+        to_reduce = [
+            entry.name_pattern(name)
+            for name, entry in self._active_entries()
+            if name not in datasets_by_entry
+        ]
+        return [*names, *to_reduce]
+
+    def _check_estimators(self, expected: Sequence[str]) -> None:
+        """Raise an error if an estimator names a dataset that does not exist."""
+        for estimator in self.pipeline.estimate:
+            try:
+                require_names(expected, estimator.datasets)
+            except ModelError as error:
+                raise ModelError(f"estimate {estimator.label}: {error}") from None
+
     def _iter_reduced(self, details: dict[str, Any]) -> Iterator[tuple[str, Datasets]]:
         selections = self.outputs["select"]
         entries = [
@@ -211,7 +239,7 @@ class Steps:
             yield from reducer.reduce(entries, self._record_outcome)
 
     def _active_entries(self) -> list[tuple[str, DataEntry]]:
-        """Return the entries that are reduced or read: replaced observations may omit some."""
+        """Return the entries that are reduced or read; replaced observations may omit entries."""
         selections = self.outputs["select"]
         return [
             (name, entry)
@@ -235,45 +263,16 @@ class Steps:
 
     def _record_outcome(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
-        # for the log file: on the terminal, outcomes are reported by watchers
+        # for the log file only, because watchers report outcomes on the terminal
         message = f"{outcome.status}: {outcome.reason}" if outcome.reason else outcome.status
         log.info("%s %d %s", outcome.entry, outcome.obs_id, message)
         for note in outcome.notes:
             log.info("%s %d: %s", outcome.entry, outcome.obs_id, note)
         self.watchers.notify("skyred_observation_reduced", run=self.record, outcome=outcome)
 
-    def _require_reduced(self) -> None:
-        reduced_entries = {
-            outcome.entry for outcome in self.outcomes if outcome.status in ("reduced", "cached")
-        }
-        if empty_entries := [
-            entry for entry in self.outputs["select"] if entry not in reduced_entries
-        ]:
-            outcomes = [outcome for outcome in self.outcomes if outcome.entry in empty_entries]
-            raise RunsFailedError(
-                f"none of {len(outcomes)} observations of data.{', data.'.join(empty_entries)} "
-                f"could be reduced:\n{describe(outcomes)}"
-            )
-
-    def _raise_on_failures(self) -> None:
-        failed = [
-            outcome
-            for outcome in self.outcomes
-            if outcome.status == "failed" and self.pipeline.data[outcome.entry].on_error == "stop"
-        ]
-        if failed:
-            entry = failed[0].entry
-            by_inspection = any(outcome.maker == "inspection" for outcome in failed)
-            raise RunsFailedError(
-                f"{len(failed)} of {len(self.outcomes)} runs failed:\n{describe(failed)}\n"
-                f"fix them, exclude them, {_ON_FAULT_HINT.format(entry) if by_inspection else ''}"
-                f"or continue without them (data.{entry}.on_error: skip)"
-                + "; tracebacks are in observations.ecsv"
-                * any(outcome.traceback for outcome in failed)
-            )
-
     def _model(self, details: dict[str, Any]) -> Models | None:
         datasets = self.outputs["reduce"]
+        self._check_estimators(datasets.names)  # before the fit, which may take long
         models = build_models(self.pipeline.model, datasets)
         datasets.models = models
         # gammapy silently drops a model if none of its datasets exists

@@ -1,4 +1,4 @@
-"""Recovery of a chunk that kills its worker: run by run, then without the runs that kill it."""
+"""Recovery of a chunk that kills its worker, run by run, without the runs that kill a worker."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ log = logging.getLogger(__name__)
 
 
 def reduce_run_by_run(workers: Workers, chunk: Chunk) -> PartialStack:
-    """Reduce a chunk that killed its worker; runs that kill a worker on their own fail.
+    """Reduce a chunk that killed its worker; runs that also kill a worker on their own fail.
 
-    The other runs are stacked in one pass, in order: the sum is the same, bit by bit, as if those
-    runs had failed in any other way.
+    The other runs are stacked in one pass, in order, so that the total is bit-identical to that of
+    a chunk in which these runs failed in any other way.
 
     Parameters
     ----------
@@ -38,36 +38,36 @@ def reduce_run_by_run(workers: Workers, chunk: Chunk) -> PartialStack:
         If the workers cannot be started again.
     """
     log.warning("%s: its worker died twice; trying run by run", _describe_runs(chunk))
-    killed_alone = {
+    killing_runs = {
         outcome.obs_id: outcome
         for observation in chunk.observations
         if (outcome := _try_alone(workers, attrs.evolve(chunk, observations=(observation,))))
     }
     try:
-        return workers.attempt(reduce_chunk, chunk, killed_alone)
+        return workers.attempt(reduce_chunk, chunk, killing_runs)
     except LOST_TASK_ERRORS as error:
         reason = f"the worker that reduced {_describe_runs(chunk)} together died"
         failures = _failed_outcomes(
             chunk, f"{reason} ({error}): out of memory? try a smaller stack.chunk"
         )
-        all_failures = {outcome.obs_id: outcome for outcome in failures} | killed_alone
-        return reduce_chunk(chunk, all_failures)  # reduces no run: an empty total, in this process
+        all_failures = {outcome.obs_id: outcome for outcome in failures} | killing_runs
+        return reduce_chunk(chunk, all_failures)  # an empty total, because all runs are excluded
 
 
 def _try_alone(workers: Workers, chunk: Chunk) -> Outcome | None:
     """Reduce a chunk of one run; return its outcome if it killed its worker, else None."""
-    started = time.perf_counter()
+    start = time.perf_counter()
     try:
         workers.attempt(_reduce_and_discard, chunk)
     except LOST_TASK_ERRORS as error:
         reason = f"the worker that reduced it was killed each time ({error}): out of memory?"
         (outcome,) = _failed_outcomes(chunk, reason)
-        return attrs.evolve(outcome, seconds=time.perf_counter() - started)
+        return attrs.evolve(outcome, seconds=time.perf_counter() - start)
     return None
 
 
 def _reduce_and_discard(chunk: Chunk) -> None:
-    reduce_chunk(chunk)  # the total is not used: runs are summed in the order of the whole chunk
+    reduce_chunk(chunk)  # the total is not used, because all runs are stacked again in order
 
 
 def _failed_outcomes(chunk: Chunk, reason: str) -> list[Outcome]:

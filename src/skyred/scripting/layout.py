@@ -1,4 +1,4 @@
-"""Layout of Python code: long statements are wrapped as black and ruff would wrap them."""
+"""Layout of Python code, with long statements wrapped as black and ruff do."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ INDENT = "    "
 
 
 def lay_out(code: str, indent: str = "") -> list[str]:
-    """Wrap a one-line statement into short lines, if its brackets allow it.
+    """Wrap a long statement at its brackets, if it has any.
 
-    The content of its last brackets gets one line per item. A comprehension clause or a single long
-    string cannot be wrapped, and remains one line.
+    Each item in the last pair of brackets is put on its own line. A comprehension clause or a
+    single long string cannot be wrapped, and remains on one line.
 
     Parameters
     ----------

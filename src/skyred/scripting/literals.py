@@ -1,4 +1,4 @@
-"""Python literals of values: numbers, strings, quantities, positions, regions and paths."""
+"""Python code for values: numbers, strings, quantities, positions, regions and paths."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def quantity_text(value: float, unit: u.UnitBase) -> str:
     value : float
         The number.
     unit : Unit
-        Its unit.
+        The unit.
 
     Returns
     -------

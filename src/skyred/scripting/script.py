@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from skyred.errors import warn_of_old_name
-from skyred.scripting.layout import INDENT, lay_out
+from skyred.scripting.layout import INDENT, WIDTH, lay_out
 from skyred.scripting.literals import (
     path_code,
     position_code,
@@ -57,12 +57,12 @@ class Block:
 
     @contextmanager
     def inside(self, head: str) -> Iterator[None]:
-        """Indent the statements that are added in the context, below a head.
+        """Add a compound statement, with the statements that are added in the context as its body.
 
         Parameters
         ----------
         head : str
-            The head, such as ``for dataset in datasets:``.
+            The header of the compound statement, such as ``for dataset in datasets:``.
 
         Yields
         ------
@@ -75,7 +75,7 @@ class Block:
         self.indent = outer_indent
 
     def once(self, *statements: str) -> None:
-        """Add statements, unless the block ends with the same ones already.
+        """Add statements, unless the block already ends with the same statements.
 
         Parameters
         ----------
@@ -90,16 +90,16 @@ class Block:
 
 @attrs.frozen
 class ScriptDatasets:
-    """Datasets that the script creates.
+    """The datasets that the script creates for a data entry.
 
     Parameters
     ----------
     name : str
-        The name of the dataset, or a pattern for the names of several.
+        The name of the dataset, or a pattern for the names of several datasets.
     is_map, on_off : bool
-        Whether they are maps, and whether they have off counts.
+        Whether the datasets are maps, and whether they have off counts.
     single : bool
-        Whether it is one dataset.
+        Whether there is a single dataset.
     """
 
     name: str
@@ -121,9 +121,9 @@ class Script:
     """A plain gammapy script, to which each component adds its statements.
 
     In the code of a data entry, ``table`` is the observation table (for selectors), ``geom``
-    and ``target`` are the geometry and its empty dataset, and ``dataset`` and ``observation`` those
-    of one run. Models are appended to ``models``. Estimators use ``datasets`` and write to
-    ``folder``.
+    and ``target`` are the geometry and its empty dataset, and ``dataset`` and ``observation`` are
+    the dataset and the observation of the current run. Models are appended to ``models``.
+    Estimators use ``datasets`` and write to ``folder``.
 
     Parameters
     ----------
@@ -134,13 +134,13 @@ class Script:
     end : Block
         The statements after the loop.
     entry : str
-        The current data entry, by the name of its datasets.
+        The name of the datasets of the current data entry.
     reduction : Reduction or None
-        The current data entry as configured.
+        The current data entry.
     cuts : list of tuple of str
         The code of start and stop of the windows to which its runs are cut, all of them in turn.
     on_off : bool
-        Whether its datasets have off counts.
+        Whether the datasets of the data entry have off counts.
     datasets : str
         The code of the entry's datasets: by default the variable ``datasets``.
     all_datasets : list of ScriptDatasets
@@ -152,13 +152,13 @@ class Script:
     functions : list of str
         The code of complete functions; see `function`.
     names : set of str
-        The names of functions in use; see `name`.
+        The names of the functions of the script; see `name`.
     shared : dict of str to str
         The names of shared functions by their code; see `shared`.
     parameters : dict of str to str
-        The first parameter of each link label; see `linked`.
+        The first parameter of each link label; see `first_linked_parameter`.
     locals : set of str
-        The names of variables in use in the current function; see `local`.
+        The names of the variables of the current function; see `local`.
     """
 
     body: Block = attrs.field(factory=_body)
@@ -188,7 +188,7 @@ class Script:
         module : str
             The module, with ``as`` if it is renamed.
         *names : str
-            The names; none for the module itself.
+            The names to import; without any, the module itself is imported.
         """
         self._imports.setdefault(module, set()).update(names)
 
@@ -205,7 +205,7 @@ class Script:
         Returns
         -------
         str
-            The name of the constant, numbered if another value has the preferred name.
+            The name of the constant, with a number if another value has the preferred name.
         """
         base = _identifier(name.upper())
         number, free_name = 1, base
@@ -215,7 +215,7 @@ class Script:
         return free_name
 
     def local(self, name: str) -> str:
-        """Return a free name for a variable of the current function.
+        """Return an unused name for a variable of the current function.
 
         Parameters
         ----------
@@ -225,12 +225,12 @@ class Script:
         Returns
         -------
         str
-            The name, numbered if the preferred one is used already.
+            The name, with a number if the preferred name is already used.
         """
         return _free_name(name, self._locals)
 
     def name(self, name: str) -> str:
-        """Return a free name for a function of the script.
+        """Return an unused name for a function of the script.
 
         Parameters
         ----------
@@ -240,7 +240,7 @@ class Script:
         Returns
         -------
         str
-            The name, numbered if the preferred one is used already.
+            The name, with a number if the preferred name is already used.
         """
         return _free_name(name, self._names)
 
@@ -305,7 +305,7 @@ class Script:
         value : Regions
             The regions.
         item : str
-            An index such as ``[0]`` for one region; by default the list of all.
+            An index such as ``[0]`` for one region; by default the list of all regions.
 
         Returns
         -------
@@ -336,7 +336,7 @@ class Script:
         return code
 
     def place(self, location: str) -> str:
-        """Return the code of a path: the old name of `path`.
+        """Return the code of a path (old name of `path`).
 
         Parameters
         ----------
@@ -352,7 +352,7 @@ class Script:
         return self.path(location)
 
     def draw(self, code: str, plot: str) -> None:
-        """Add a figure to the current function, and save it in the folder.
+        """Add statements that draw a figure and save it in the folder.
 
         Parameters
         ----------
@@ -385,12 +385,12 @@ class Script:
         Parameters
         ----------
         single : bool
-            Whether it is one dataset, named after the entry, or several.
+            Whether there is a single dataset, named after the entry, or several.
         """
         is_map = self.reduction.geometry.dataset_type != "spectrum"
         self.all_datasets.append(ScriptDatasets(self.entry, is_map, self.on_off, single))
 
-    def linked(self, label: str, parameter: str) -> str | None:
+    def first_linked_parameter(self, label: str, parameter: str) -> str | None:
         """Return the first parameter with a link label.
 
         Parameters
@@ -405,8 +405,8 @@ class Script:
         str or None
             The code of the first parameter; None if `parameter` is the first.
         """
-        first = self._parameters.setdefault(label, parameter)
-        return None if first == parameter else first
+        first_parameter = self._parameters.setdefault(label, parameter)
+        return None if first_parameter == parameter else first_parameter
 
     def shared(self, head: str, doc: str, *lines: str) -> str:
         """Define a function for all entries, unless the same one already exists.
@@ -416,33 +416,33 @@ class Script:
         head : str
             The name and arguments of the function.
         doc : str
-            Its docstring.
+            The docstring of the function.
         *lines : str
-            Its lines, not indented.
+            The lines of its body, not indented.
 
         Returns
         -------
         str
-            The name of the function, numbered if another function has the preferred one.
+            The name of the function, with a number if another function has the preferred name.
         """
         code = "\n".join([_function_head(head, doc), *(INDENT + line for line in lines)])
         if code not in self._shared:
-            preferred = head.split("(", maxsplit=1)[0]
-            name = self._shared[code] = self.name(preferred)
-            self._functions.append(f"def {name}{code.removeprefix(f'def {preferred}')}")
+            preferred_name = head.split("(", maxsplit=1)[0]
+            name = self._shared[code] = self.name(preferred_name)
+            self._functions.append(f"def {name}{code.removeprefix(f'def {preferred_name}')}")
         return self._shared[code]
 
     # -- output ------------------------------------------------------------------------------
 
     def function(self, head: str, doc: str) -> None:
-        """Complete a function with all statements since the last one.
+        """Complete a function with all statements since the previous function.
 
         Parameters
         ----------
         head : str
             The name and arguments of the function.
         doc : str
-            Its docstring.
+            The docstring of the function.
         """
         self._functions.append("\n".join([_function_head(head, doc), *self._body_lines()]))
         self.body, self.loop, self.end = _body(), _loop(), _body()
@@ -461,7 +461,7 @@ class Script:
         Parameters
         ----------
         doc : sequence of str
-            The lines of its docstring.
+            The lines of the docstring of the script.
 
         Returns
         -------
@@ -485,10 +485,10 @@ class Script:
             [
                 line
                 for item in items
-                if is_standard(item) == own
+                if is_standard(item) == standard
                 for line in _import_statement(*item)
             ]
-            for own in (True, False)
+            for standard in (True, False)
         ]
         return [*groups[0], *([""] if all(groups) else []), *groups[1]]
 
@@ -501,7 +501,7 @@ def _identifier(name: str) -> str:
 
 
 def _free_name(name: str, used_names: set[str]) -> str:
-    """Return the identifier of a name, numbered if it is used already, and mark it as used."""
+    """Convert a name to an unused identifier, with a number if needed, and mark it as used."""
     base = _identifier(name.lower())
     free_name, number = base, 1
     while free_name in used_names:
@@ -523,8 +523,9 @@ def _docstring(content: str) -> str:
 def _import_statement(module: str, names: set[str]) -> list[str]:
     if not names:
         return [f"import {module}"]
-    ordered = sorted(names, key=lambda name: (not name.isupper(), name[0].islower(), name.lower()))
-    line = f"from {module} import {', '.join(ordered)}"
-    if len(line) <= 88:
-        return [line]
-    return lay_out(f"from {module} import ({', '.join(ordered)})")
+    # constants first, then classes, then functions, as isort does
+    names_code = ", ".join(
+        sorted(names, key=lambda name: (not name.isupper(), name[0].islower(), name.lower()))
+    )
+    line = f"from {module} import {names_code}"
+    return [line] if len(line) <= WIDTH else lay_out(f"from {module} import ({names_code})")

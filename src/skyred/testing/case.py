@@ -40,7 +40,7 @@ def _create_instance(component: Any) -> Any:
 
 def _missing_options(cls: type[Component]) -> list[str]:
     if "__attrs_attrs__" not in cls.__dict__:
-        return []  # undecorated: building it raises the error
+        return []  # not decorated: building an instance raises the error
     return [name for name in specs(cls) if default_of(cls, name) is REQUIRED]
 
 
@@ -55,12 +55,12 @@ class ComponentCase:
     sample : Sample, optional
         The input for the component; by default the simulated Crab.
     expected_failures : mapping of str to str, optional
-        The names of requirements that it violates intentionally, each with the reason.
+        The names of requirements that the component violates on purpose, each with the reason.
 
     Raises
     ------
     TypeError
-        If it is not a component, or a class that needs options.
+        If `component` is not a component, or a class that needs options.
     """
 
     component: Any = attrs.field(converter=_create_instance)
@@ -80,7 +80,7 @@ class ComponentCase:
 
     @property
     def crab(self) -> Crab:
-        """The simulated Crab, the default for everything that the sample does not define."""
+        """The simulated Crab, the source of all input that the sample does not define."""
         return crab()
 
     def observations(self) -> list[Observation]:
@@ -113,7 +113,7 @@ class ComponentCase:
 
     @cached_property
     def memo(self) -> dict[str, Any]:
-        """Intermediate results that several requirements use, by name."""
+        """Results that are shared by the checks of several requirements, by name."""
         return {}
 
 

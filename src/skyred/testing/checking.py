@@ -1,4 +1,4 @@
-"""The function `check`: it checks all requirements of a component and reports all violations."""
+"""Check of all requirements of a component, with a report of all violations."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Violation:
 
 
 class ConformanceError(AssertionError):
-    """The requirements that a component violates.
+    """Raised if a component violates requirements.
 
     Parameters
     ----------
@@ -78,15 +78,15 @@ def check(
     sample : Sample, optional
         The input for the component, if the simulated Crab is not suitable.
     expected_failures : mapping of str to str, optional
-        The names of requirements that it violates on purpose, each with the reason.
+        The names of requirements that the component violates on purpose, each with the reason.
 
     Raises
     ------
     ConformanceError
-        With all violations, the observations, and the ways to fix them; also if a requirement
-        that is expected to fail is met.
+        If the component violates requirements, or meets one that is expected to fail. The message
+        lists all violations, with the ways to fix them.
     TypeError
-        If it is not a component, or a class that needs options.
+        If `component` is not a component, or a class that needs options.
     ValueError
         If an expected failure is not a requirement of the role, or has no reason.
 
@@ -186,8 +186,8 @@ def check_requirement(case: ComponentCase, requirement: Requirement) -> str:
     """
     try:
         requirement.test(case)
-    except RequirementViolated as broken:
-        return str(broken).rstrip(".")
+    except RequirementViolated as violation:
+        return str(violation).rstrip(".")
     except NotChecked:
         raise
     except Exception as error:  # any exception of the component
@@ -196,11 +196,11 @@ def check_requirement(case: ComponentCase, requirement: Requirement) -> str:
 
 
 def _location(error: BaseException) -> str:
-    own = str(Path(__file__).parent)
+    package_folder = str(Path(__file__).parent)
     frames: list[Any] = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(own)
+        if not frame.filename.startswith(package_folder)
     ]
     frame = frames[0] if frames else traceback.extract_tb(error.__traceback__)[-1]
     return f"{Path(frame.filename).name}:{frame.lineno}, in {frame.name}"

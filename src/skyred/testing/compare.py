@@ -37,8 +37,8 @@ def contents(item: Any) -> Contents:
 def differences(before: Contents, after: Contents, rtol: float = 0.0) -> list[str]:
     """Return the differences of two contents.
 
-    Floating-point values may differ by the relative tolerance of themselves, and by a tenth of the
-    tolerance of the largest value: sums of float32 are rounded relative to their largest summand.
+    Floating-point values may differ by `rtol` times their own value, plus a tenth of `rtol` times
+    the largest value, because sums of float32 are rounded relative to their largest term.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def _walk_observation(observation: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 
 def _walk_models(models: Any, name: str) -> Iterator[tuple[str, Any]]:
-    # not by to_dict: that writes template files
+    # not with to_dict, which writes template files
     for model in models if isinstance(models, Sequence) else [models]:
         model_name = f"{name}[{model.name}]"
         yield model_name, type(model).__name__

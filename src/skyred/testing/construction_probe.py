@@ -43,7 +43,7 @@ class BuildRecord:
     build_imports_gammapy : bool
         Whether building the component imports gammapy.
     actions : tuple of str
-        Files opened, connections made, ... while the component was built.
+        Actions while the component was built, such as opened files and network connections.
     """
 
     imports_gammapy: bool
@@ -52,13 +52,13 @@ class BuildRecord:
 
     @property
     def gammapy_imported(self) -> bool:
-        """Whether gammapy is imported in the process, so that it must be replaced."""
+        """Whether gammapy was imported in the process, so that the process must be replaced."""
         return self.imports_gammapy or self.build_imports_gammapy
 
 
 @attrs.define
 class BuildProbe:
-    """A process without gammapy, replaced as soon as a component imports it.
+    """A process in which gammapy is not imported; it is replaced if a component imports gammapy.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class BuildProbe:
     worker: Worker | None = None
 
     def build(self, component: Component) -> BuildRecord:
-        """Build a component from its own options in the other process.
+        """Build a copy of a component in the other process, from the same options.
 
         Parameters
         ----------
@@ -138,7 +138,7 @@ class AuditHook:
     actions: list[str] = attrs.field(factory=list)
 
     def __call__(self, event: str, args: tuple[Any, ...]) -> None:
-        """Record an event, if it is among the audited ones.
+        """Record an event, if the hook is active and the event is one of the audited events.
 
         Parameters
         ----------
@@ -150,8 +150,8 @@ class AuditHook:
         if not self.active or event not in _AUDITED:
             return
         target = str(args[0] if event != "socket.connect" else args[1])
-        library = target.startswith((sys.prefix, sys.base_prefix, "/proc", "/sys"))
-        if not (event == "open" and (library or Path(target).suffix in _SOURCE)):
+        is_library = target.startswith((sys.prefix, sys.base_prefix, "/proc", "/sys"))
+        if not (event == "open" and (is_library or Path(target).suffix in _SOURCE)):
             self.actions.append(f"{_AUDITED[event]} {target}")
 
 

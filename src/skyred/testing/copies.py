@@ -1,4 +1,4 @@
-"""Copies of the input of components that share immutable geometries."""
+"""Copies of the input of components; the copies share immutable geometries of maps."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Snapshot:
 
 
 def duplicate(original: Any) -> Any:
-    """Return a copy that shares nothing but geometries.
+    """Return a copy that shares only geometries with the original.
 
     Parameters
     ----------
@@ -75,5 +75,5 @@ class _Unpickler(pickle.Unpickler):
         super().__init__(buffer)
         self._shared = shared
 
-    def persistent_load(self, number: int) -> Any:
-        return self._shared[number]
+    def persistent_load(self, geometry_id: int) -> Any:
+        return self._shared[geometry_id]

@@ -1,4 +1,4 @@
-"""Test bench of makers: a suitable setting, with the inputs and outputs of the maker."""
+"""The test bench of a maker: a suitable setting, with the inputs and outputs of the maker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gammapy.data import Observation
     from gammapy.datasets import Dataset
 
-# the dataset, or the reason for which the run is skipped
+# the dataset, or the exception with the reason why the run is skipped
 MakerOutput: TypeAlias = "Dataset | SkipObservation"
 
 
@@ -50,7 +50,7 @@ class MakerBench:
         Returns
         -------
         list of (int, Dataset)
-            Without skipped observations.
+            The index and the dataset of each observation that was not skipped.
         """
         return [
             (index, output)
@@ -60,7 +60,9 @@ class MakerBench:
 
 
 def bench_or_skip(case: ComponentCase) -> MakerBench:
-    """Return the test bench of a maker; another requirement is that there is one.
+    """Return the test bench of a maker, or skip the check if there is none.
+
+    That a maker makes a dataset is a requirement of its own.
 
     Parameters
     ----------
@@ -79,8 +81,8 @@ def bench_or_skip(case: ComponentCase) -> MakerBench:
     """
     try:
         bench = find_bench(case)
-    except RequirementViolated as broken:
-        raise NotChecked(f"it makes no dataset: {broken}") from broken
+    except RequirementViolated as violation:
+        raise NotChecked(f"it makes no dataset: {violation}") from violation
     if not all(hasattr(dataset, "stat_type") for _, dataset in bench.datasets()):
         raise NotChecked("its output is not a dataset")
     return bench
@@ -161,7 +163,7 @@ def output_contents(output: MakerOutput) -> Contents:
 
 
 def run_maker_contents(maker: Maker, dataset: Dataset, observation: Observation) -> Contents:
-    """Run a maker and return the contents of its output, to be called in another process.
+    """Run a maker and return the contents of its output; can be called in another process.
 
     Parameters
     ----------
@@ -185,12 +187,12 @@ def _settings(case: ComponentCase) -> Iterator[MakerSetting]:
     if sample.geometry is None:
         yield from crab.maker_settings()
         return
-    own = crab.reduction("maps").evolve(
+    reduction = crab.reduction("maps").evolve(
         geometry=sample.geometry, make=tuple(sample.after) or (case.component,)
     )
     kinds = ", ".join(maker.kind for maker in sample.after)
     description = f"your geometry after {kinds}" if kinds else "your geometry"
-    yield MakerSetting(description, own.with_name(NAME), filled=bool(sample.after))
+    yield MakerSetting(description, reduction.with_name(NAME), filled=bool(sample.after))
 
 
 def _try_setting(case: ComponentCase, setting: MakerSetting) -> MakerBench | str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-WIDE = 30.0  # in sigma: samplers need limits, and these are wide enough to have no effect
+LIMIT_SIGMAS = 30.0  # samplers need limits; these are wide enough to have no effect
 
 
 @attrs.frozen(eq=False)
@@ -69,20 +69,20 @@ def parabola(
     """
     values, matrix = np.array(minimum, dtype=float), np.array(covariance, dtype=float)
     sigma = np.sqrt(np.diag(matrix))
-    inverse = np.linalg.inv(matrix / np.outer(sigma, sigma))
+    inverse_correlation = np.linalg.inv(matrix / np.outer(sigma, sigma))
 
     def stat(x: Array) -> float:
         pulls = (x - values) / sigma
-        return float(pulls @ inverse @ pulls)
+        return float(pulls @ inverse_correlation @ pulls)
 
     defaults: dict[str, Any] = {
         "names": [f"p{index}" for index in range(len(values))],
         "start": values + 3 * sigma,
         "stat": stat,
-        "gradient_of": lambda x: 2 * inverse @ ((x - values) / sigma) / sigma,
-        "fisher_of": lambda x: 2 * inverse / np.outer(sigma, sigma),
+        "gradient_of": lambda x: 2 * inverse_correlation @ ((x - values) / sigma) / sigma,
+        "fisher_of": lambda x: 2 * inverse_correlation / np.outer(sigma, sigma),
         "steps": sigma,
-        "limits": np.transpose([values - WIDE * sigma, values + WIDE * sigma]),
+        "limits": np.transpose([values - LIMIT_SIGMAS * sigma, values + LIMIT_SIGMAS * sigma]),
     }
     objective = Objective(**{**defaults, **options})
     return KnownObjective(description, objective, values, matrix, 0.0)
@@ -125,22 +125,22 @@ def poisson_counts() -> KnownObjective:
     KnownObjective
         The objective.
     """
-    observed, background = np.array([400.0, 100.0]), np.array([150.0, 40.0])
+    counts, background = np.array([400.0, 100.0]), np.array([150.0, 40.0])
 
     def stat(x: Array) -> float:
-        mean = x + background
-        return float(2 * (mean - observed * np.log(mean)).sum()) if (mean > 0).all() else np.inf
+        npred = x + background
+        return float(2 * (npred - counts * np.log(npred)).sum()) if (npred > 0).all() else np.inf
 
     objective = Objective(
         names=["s0", "s1"],
         start=[50.0, 20.0],
         stat=stat,
-        gradient_of=lambda x: 2 * (1 - observed / (x + background)),
-        fisher_of=lambda x: np.diag(2 * observed / (x + background) ** 2),
+        gradient_of=lambda x: 2 * (1 - counts / (x + background)),
+        fisher_of=lambda x: np.diag(2 * counts / (x + background) ** 2),
         limits=[[0, 1000], [0, 500]],
     )
-    best = observed - background
-    return KnownObjective("Poisson counts", objective, best, np.diag(observed), stat(best))
+    best_fit = counts - background
+    return KnownObjective("Poisson counts", objective, best_fit, np.diag(counts), stat(best_fit))
 
 
 def minimum_beyond_limit(side: int = -1) -> KnownObjective:
@@ -159,12 +159,12 @@ def minimum_beyond_limit(side: int = -1) -> KnownObjective:
         The objective, with the minimum inside the limits as its true values.
     """
     limits, rho = [sorted((-2.0 * side, -40.0 * side)), [-30.0, 30.0]], 0.5
-    free = parabola(
+    unlimited = parabola(
         f"a parabola with its minimum {'below' if side < 0 else 'above'} a limit", [0, 0],
         [[1, rho], [rho, 1]], limits=limits, start=[-4.0 * side, -3.0 * side],
     )  # fmt: skip
     values = np.array([-2.0 * side, -2 * rho * side])
-    return attrs.evolve(free, values=values, stat=free.objective(values))
+    return attrs.evolve(unlimited, values=values, stat=unlimited.objective(values))
 
 
 def parabola_with_prior() -> KnownObjective:
@@ -180,23 +180,27 @@ def parabola_with_prior() -> KnownObjective:
         The objective.
     """
     sigma, mean = 0.2, 3.2
-    free = parabola("", [2.0, 10.0], [[sigma**2, 0.2], [0.2, 4.0]])
-    weights = np.linalg.inv(free.covariance).astype(float)
-    prior: Array = np.diag([1 / sigma**2, 0.0])
-    centre, likelihood = np.array([mean, 0.0]), free.objective
-    covariance = np.linalg.inv(weights + prior).astype(float)
+    likelihood = parabola("", [2.0, 10.0], [[sigma**2, 0.2], [0.2, 4.0]])
+    weights = np.linalg.inv(likelihood.covariance).astype(float)
+    prior_weights: Array = np.diag([1 / sigma**2, 0.0])
+    prior_mean = np.array([mean, 0.0])
+    covariance = np.linalg.inv(weights + prior_weights).astype(float)
+
+    def gradient(x: Array) -> Array:
+        total: Array = weights @ (x - likelihood.values) + prior_weights @ (x - prior_mean)
+        return 2 * total
 
     def prior_stat(x: Array) -> float:
         return float(((x[0] - mean) / sigma) ** 2)
 
     objective = attrs.evolve(
-        likelihood,
+        likelihood.objective,
         prior=prior_stat,
         quantiles=[lambda q: float(mean + sigma * ndtri(q)), None],
-        gradient_of=lambda x: 2 * weights @ (x - free.values) + 2 * prior @ (x - centre),
-        fisher_of=lambda x: np.asarray(2 * (weights + prior)),
+        gradient_of=gradient,
+        fisher_of=lambda x: np.asarray(2 * (weights + prior_weights)),
     )
-    values: Array = covariance @ (weights @ free.values + prior @ centre)
+    values: Array = covariance @ (weights @ likelihood.values + prior_weights @ prior_mean)
     description = "a parabola with a Gaussian prior"
     return KnownObjective(description, objective, values, covariance, objective.total(values))
 

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from skyred.testing.case import ComponentCase
 
 
-class RequirementViolated(Exception):  # noqa: N818 - a verdict, not an error
-    """A requirement is not met; the message is the observation."""
+class RequirementViolated(Exception):  # noqa: N818 - the result of a check, not an error
+    """Raised if a requirement is not met; the message is the observation."""
 
 
 class NotChecked(Exception):  # noqa: N818 - as above
-    """A requirement cannot be checked; the message is the reason."""
+    """Raised if a requirement cannot be checked; the message is the reason."""
 
 
 @attrs.frozen
@@ -79,7 +79,7 @@ def require(condition: object, message: str) -> None:
     condition : object
         The condition, tested for truth.
     message : str
-        The observation if it is false.
+        The observation if the condition is false.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Input for the checks of components: the author's own, or short runs of a simulated Crab."""
+"""Input for the checks of components: from the author, or short runs of a simulated Crab."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ NAME = "sample"
 
 @attrs.frozen(kw_only=True, eq=False)
 class Sample:
-    """The input for the check of a component, by default three short runs of a simulated Crab.
+    """The input for the checks of a component, by default three short runs of a simulated Crab.
 
-    Components get copies, so that the sample is not changed.
+    Components receive copies, so that the sample is not changed.
 
     Parameters
     ----------
@@ -38,12 +38,12 @@ class Sample:
     table : gammapy.data.ObservationTable, optional
         The observation table, for selectors, and for stackers that are prepared with it.
     geometry : Geometry, optional
-        The geometry of a maker's datasets; by default a map, an image or a spectrum, the first
+        The geometry of a maker's datasets; by default the first of a map, an image and a spectrum
         that the maker accepts.
     after : sequence of Maker, optional
-        The makers that precede the maker to be checked; together with `geometry`.
+        The makers that precede the maker to be checked; only used together with `geometry`.
     datasets : gammapy.datasets.Datasets, optional
-        The datasets for models, estimators and stackers; with fitted models for estimators.
+        The datasets for models, estimators and stackers, with fitted models for estimators.
     fit : FitResult, optional
         The result of the fit of `datasets`, for estimators.
     """
@@ -90,7 +90,7 @@ class Crab:
     @cached_property
     def pipeline(self) -> Pipeline:
         """The pipeline of the reduction and the fit."""
-        # not by Pipeline.from_yaml, which raises for unrelated faulty plugins
+        # not with Pipeline.from_yaml, which raises an error if an unrelated plugin is faulty
         document = read_document(Path(__file__).with_name("sample.yaml"))
         return load(Pipeline, document, self.plugins.catalog)
 
@@ -105,9 +105,9 @@ class Crab:
 
         runs = self._store.get_observations()
         copies = [run.copy(in_memory=True, obs_id=run.obs_id) for run in runs]
-        for number, run in enumerate(copies):  # for makers that need the phase
+        for seed, run in enumerate(copies):  # for makers that need the phase
             table = run.events.table
-            table["PHASE"] = np.random.default_rng(number).random(len(table))
+            table["PHASE"] = np.random.default_rng(seed).random(len(table))
         return Snapshot(copies)
 
     def observations(self) -> list[Observation]:
@@ -136,17 +136,17 @@ class Crab:
         from astropy.table import vstack
 
         tables = []
-        for number in range(4):
+        for day in range(4):
             table = self._store.obs_table.copy()
-            table["OBS_ID"] += 100 * number
-            table["RA_PNT"] += number
+            table["OBS_ID"] += 100 * day
+            table["RA_PNT"] += day
             for column in ("TSTART", "TSTOP"):
-                table[column] += 86400.0 * number
+                table[column] += 86400.0 * day
             tables.append(table)
         return Snapshot(vstack(tables, metadata_conflicts="silent"))
 
     def maker_settings(self) -> list[MakerSetting]:
-        """Return the settings for trying a maker, the most common ones first.
+        """Return the settings in which a maker is tried, the most common settings first.
 
         Returns
         -------
@@ -164,17 +164,17 @@ class Crab:
         ]
 
     def reduction(self, name: str) -> Reduction:
-        """Return the reduction of an entry of the data.
+        """Return the reduction of a data entry.
 
         Parameters
         ----------
         name : str
-            The entry: maps, image or spectra.
+            The data entry: maps, image or spectra.
 
         Returns
         -------
         Reduction
-            The reduction, with datasets called `NAME`.
+            The reduction, with datasets named `NAME`.
         """
         reduction = self.pipeline.data[name].with_name(NAME)
         assert isinstance(reduction, Reduction)
@@ -205,13 +205,13 @@ class Crab:
         runs = self.observations()
         return Snapshot([reduce_run(reduction, reduction.make, run) for run in runs])
 
-    def reduced(self, name: str) -> list[Dataset]:
+    def reduced_datasets(self, name: str) -> list[Dataset]:
         """Return new copies of the reduced datasets.
 
         Parameters
         ----------
         name : str
-            The entry of the data: maps, image or spectra.
+            The data entry: maps, image or spectra.
 
         Returns
         -------
@@ -220,7 +220,7 @@ class Crab:
         """
         return list(self._reduced(name).copy())
 
-    def stacked(self) -> Datasets:
+    def stacked_datasets(self) -> Datasets:
         """Return a new copy of the stacked maps of all runs.
 
         Returns
@@ -235,7 +235,7 @@ class Crab:
     def _stacked(self) -> Snapshot:
         reduction = self.reduction("maps")
         total = reduction.stack.zero(reduction.geometry)
-        for dataset, run in zip(self.reduced("maps"), self.observations(), strict=True):
+        for dataset, run in zip(self.reduced_datasets("maps"), self.observations(), strict=True):
             total = reduction.stack.add(total, dataset, run)
         return Snapshot(reduction.stack.result(total))
 
@@ -244,7 +244,7 @@ class Crab:
         from skyred.likelihood import objective_of
         from skyred.run.build_models import build_models
 
-        datasets = self.stacked()
+        datasets = self.stacked_datasets()
         datasets.models = build_models(self.pipeline.model, datasets)
         assert self.pipeline.fit is not None
         objective = objective_of(datasets)
@@ -252,7 +252,7 @@ class Crab:
         objective.accept(result)
         return Snapshot((datasets, result))
 
-    def fitted(self) -> tuple[Datasets, FitResult]:
+    def fitted_datasets(self) -> tuple[Datasets, FitResult]:
         """Return new copies of the fitted dataset and the result of the fit.
 
         Returns
@@ -325,6 +325,9 @@ def run_preceding_makers(setting: MakerSetting, run: Observation) -> Dataset:
     return dataset
 
 
-def _setting(description: str, reduction: Reduction, makers: int) -> MakerSetting:
-    preceding = reduction.with_name(NAME).evolve(make=reduction.make[:makers] or reduction.make)
-    return MakerSetting(description, preceding, filled=makers > 0)
+def _setting(description: str, reduction: Reduction, n_makers: int) -> MakerSetting:
+    # a reduction needs at least one maker; if `filled` is False, its makers are not run
+    makers = reduction.make[:n_makers] or reduction.make
+    return MakerSetting(
+        description, reduction.with_name(NAME).evolve(make=makers), filled=n_makers > 0
+    )

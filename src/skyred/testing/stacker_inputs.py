@@ -1,4 +1,4 @@
-"""Inputs of the checks of stackers: datasets and their totals."""
+"""Input of the checks of stackers: datasets and their totals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gammapy.data import Observation
     from gammapy.datasets import Dataset
 
-FLOAT32_RTOL = 1e-6  # relative: sums of float32 in another order
+FLOAT32_RTOL = 1e-6  # of sums of float32 in different order
 
 
 @attrs.frozen(eq=False)
@@ -118,19 +118,19 @@ def accepted_inputs(case: ComponentCase) -> list[StackerInputs]:
     Raises
     ------
     RequirementViolated
-        If it accepts none of the inputs, with the error for each.
+        If the stacker accepts none of the inputs; the message contains the error for each of them.
     """
     if "inputs" not in case.memo:
-        messages, accepted = [], []
+        messages, usable_inputs = [], []
         for inputs in _inputs(case):
             try:
                 inputs.result(inputs.total(0))
-                accepted.append(inputs)
+                usable_inputs.append(inputs)
             except Exception as error:  # the stacker may be for other datasets
                 messages.append(f"{inputs.description}: {type(error).__name__}: {error}")
-        if not accepted:
+        if not usable_inputs:
             raise RequirementViolated(f"it accepts none of the datasets: {'; '.join(messages)}")
-        case.memo["inputs"] = accepted
+        case.memo["inputs"] = usable_inputs
     result: list[StackerInputs] = case.memo["inputs"]
     return result
 
@@ -144,7 +144,7 @@ def _inputs(case: ComponentCase) -> Iterable[StackerInputs]:
         yield StackerInputs("your datasets", stacker, geometry.evolve(name=NAME), runs)
         return
     for description, entry in (("maps", "maps"), ("spectra with off counts", "spectra")):
-        runs = list(zip(crab.reduced(entry), case.observations(), strict=True))
+        runs = list(zip(crab.reduced_datasets(entry), case.observations(), strict=True))
         yield StackerInputs(description, stacker, crab.reduction(entry).geometry, runs)
 
 

@@ -1,7 +1,7 @@
-"""A worker process that receives pickled calls of functions and returns their results.
+"""A worker process that receives pickled function calls and returns their results.
 
-It is not a `multiprocessing` worker, because those import the main program of the caller again,
-and that may be a script that calls `check` without a guard.
+It is not a `multiprocessing` worker, because such workers import the main program again, which may
+be a script that calls `check` without an ``if __name__ == "__main__"`` guard.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class RaisedError:
 
 
 class Worker:
-    """A process that executes calls one after the other; a killed process fails the call."""
+    """A process that executes calls one after the other; a call fails if the process is killed."""
 
     def __init__(self) -> None:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -79,7 +79,7 @@ class Worker:
             stdin.flush()
             answer = pickle.loads(pickle.load(stdout))
         except (EOFError, BrokenPipeError) as error:
-            raise RequirementViolated("the other process was terminated by it") from error
+            raise RequirementViolated("it terminated the other process") from error
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise RequirementViolated(f"it cannot be sent to another process: {error}") from error
         if isinstance(answer, RaisedError):
@@ -96,7 +96,7 @@ class Worker:
 
 
 def serve() -> None:
-    """Execute calls until the input ends; redirect the output of the calls to stderr."""
+    """Execute calls until the input ends, with the output of the calls redirected to stderr."""
     calls, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     while True:
@@ -112,14 +112,14 @@ def _answer(request: bytes) -> bytes:
     try:
         function, args = pickle.loads(request)
         return pickle.dumps(function(*args))
-    except Exception as error:  # any exception of a component is an answer
+    except Exception as error:  # any exception of a component is returned to the caller
         message = f"{type(error).__name__}: {error}"
         return pickle.dumps(RaisedError(message, traceback.format_exc()))
 
 
 @cache
 def shared_worker() -> Worker:
-    """Return the shared worker of this process for the use of components.
+    """Return the worker process that is shared by all checks of this process.
 
     Returns
     -------

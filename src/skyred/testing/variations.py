@@ -1,4 +1,4 @@
-"""Components that differ in one option, with values derived from the declaration of the option."""
+"""Copies of components with another value of one option, derived from its declaration."""
 
 from __future__ import annotations
 
@@ -109,9 +109,9 @@ def _candidates(value: Any, spec: FieldSpec) -> Iterator[Any]:
     elif spec.shape == "many" and value:
         yield from ((variation, *value[1:]) for variation in _iter_variations(value[0]))
     elif spec.shape == "map" and value:
-        first = next(iter(value))
-        for variation in _iter_variations(value[first]):
-            yield FrozenMapping({**value, first: variation})
+        first_name = next(iter(value))
+        for variation in _iter_variations(value[first_name]):
+            yield FrozenMapping({**value, first_name: variation})
 
 
 def _iter_variations(fields: Fields) -> Iterator[Any]:
@@ -120,7 +120,7 @@ def _iter_variations(fields: Fields) -> Iterator[Any]:
 
 
 def _changed_values(value: Any) -> Iterator[Any]:
-    """Yield values close to a valid one, as they are most likely to be valid too."""
+    """Yield values close to a valid value, because they are most likely to be valid too."""
     if isinstance(value, bool):
         yield not value
     elif isinstance(value, int):
@@ -136,7 +136,7 @@ def _changed_values(value: Any) -> Iterator[Any]:
 
 def _values_of_type(spec: FieldSpec) -> Iterator[Any]:
     type_name = spec.type_name
-    wrap: Callable[[Any], Any] = lambda value: value  # noqa: E731 - as it is, or in a list
+    wrap: Callable[[Any], Any] = lambda value: value  # noqa: E731 - or puts the value in a list
     if type_name.startswith("a list"):
         type_name, wrap = type_name.partition("each ")[2], lambda value: [value]
     if type_name.startswith("one of "):

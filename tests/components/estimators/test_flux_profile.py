@@ -1,4 +1,4 @@
-"""The estimator flux-profile against gammapy's `FluxProfileEstimator`, and against the truth."""
+"""The estimator flux-profile against `FluxProfileEstimator` and the simulated flux."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gammapy.utils.regions import (
 )
 from regions import CircleSkyRegion
 
-import curves_side_by_side as side_by_side
+import light_curve_comparison as comparison
 import plain_gammapy as plain
 import small_datasets as small
 from skyred import Pipeline
@@ -35,6 +35,7 @@ EXAMPLE = plain.EXAMPLE.with_name("profile.yaml")
 
 
 def boxes(dataset: MapDataset, bins: int, length: float = 0.5) -> list[Any]:
+    """Return `bins` adjacent boxes on a line of `length` degrees through the map centre."""
     center, wcs = dataset.counts.geom.center_skydir, dataset.counts.geom.wcs
     ends = [center.directional_offset_by(angle * u.deg, length / 2 * u.deg) for angle in (110, 290)]
     return make_orthogonal_rectangle_sky_regions(*ends, wcs, 0.2 * u.deg, bins)
@@ -44,16 +45,16 @@ def boxes(dataset: MapDataset, bins: int, length: float = 0.5) -> list[Any]:
 @pytest.mark.data
 class TestCrab:
     @pytest.fixture
-    def crab(self, reduced: plain.Reduced) -> Datasets:
-        return Datasets([reduced.dataset.copy(name="hess")])
+    def crab(self, plain_reduction: plain.Reduced) -> Datasets:
+        return Datasets([plain_reduction.dataset.copy(name="hess")])
 
     def test_boxes_on_a_line_agree_with_gammapy(self, crab: Datasets) -> None:
         regions = boxes(crab[0], 2)
         profile = flux_profile(crab, regions, STEEP, EDGES, selection_optional=LIMITS)
-        expected = side_by_side.profile_by_gammapy(
+        expected = comparison.profile_by_gammapy(
             crab, regions, spectral_model=STEEP, energy_edges=EDGES, selection_optional=LIMITS
         )
-        side_by_side.assert_same(profile.flux, expected)
+        comparison.assert_same(profile.flux, expected)
         np.testing.assert_allclose(
             profile.flux.geom.axes["projected-distance"].edges,
             expected.geom.axes["projected-distance"].edges,
@@ -69,34 +70,34 @@ class TestCrab:
         ) + make_concentric_annulus_sky_regions(
             CRAB, radius_min=0.1 * u.deg, radius_max=0.3 * u.deg, nbin=2
         )
-        expected = side_by_side.profile_by_gammapy(
+        expected = comparison.profile_by_gammapy(
             crab, regions, spectral_model=STEEP, energy_edges=[1, 10] * u.TeV
         )
-        side_by_side.assert_same(profile.flux, expected)
+        comparison.assert_same(profile.flux, expected)
         area = np.pi * np.diff(np.array([0, 0.1, 0.3]) ** 2)
         np.testing.assert_allclose(profile.details["solid_angle"], area, rtol=1e-6)
 
     def test_good_time_intervals_are_not_repeated(self, crab: Datasets) -> None:
-        # gammapy repeats them for each region
+        # gammapy repeats the intervals for each region
         flux = flux_profile(crab, boxes(crab[0], 3)).flux
         span = crab.gti.time_sum
         assert flux.gti.time_sum == span
 
 
 class TestSmallMaps:
-    """Maps whose IRFs vary with energy and position."""
+    """Small maps with IRFs that vary with energy and position."""
 
     @pytest.mark.parametrize(
         "kind", ["kernel", "migra", "none", "on-off"], ids=lambda kind: f"edisp {kind}"
     )
-    def test_each_kind_of_map_agrees_with_gammapy(self, kind: str) -> None:
+    def test_profile_agrees_with_gammapy(self, kind: str) -> None:
         dataset = small.map_on_off() if kind == "on-off" else small.map_dataset(edisp=kind)
         regions = [CircleSkyRegion(center, 0.12 * u.deg) for center in centers(dataset)]
         profile = flux_profile(dataset, regions, STEEP, EDGES)
-        expected = side_by_side.profile_by_gammapy(
+        expected = comparison.profile_by_gammapy(
             Datasets([dataset]), regions, spectral_model=STEEP, energy_edges=EDGES
         )
-        side_by_side.assert_same(profile.flux, expected)
+        comparison.assert_same(profile.flux, expected)
 
     @pytest.mark.slow
     def test_joint_profile_of_several_datasets_agrees_with_gammapy(self) -> None:
@@ -104,81 +105,79 @@ class TestSmallMaps:
         regions = boxes(datasets[0], 2)
         options = {"selection_optional": ["scan", "sensitivity"], "energy_edges": [1, 10] * u.TeV}
         profile = flux_profile(datasets, regions, STEEP, **options)
-        expected = side_by_side.profile_by_gammapy(
-            datasets, regions, spectral_model=STEEP, **options
-        )
-        side_by_side.assert_same(profile.flux, expected)
+        expected = comparison.profile_by_gammapy(datasets, regions, spectral_model=STEEP, **options)
+        comparison.assert_same(profile.flux, expected)
 
-    def test_background_sources_are_subtracted(self, simulated: Any) -> None:
-        dataset = simulated.copy(name="sim")
+    def test_background_sources_are_subtracted(self, simulated_dataset: Any) -> None:
+        dataset = simulated_dataset.copy(name="sim")
         datasets = Datasets([dataset])
         datasets.models = plain.models("sim")
         line = line_through(boxes(dataset, 2))
-        estimators = [
-            FluxProfile(line=line, columns=(), background_sources=names) for names in ([], ["crab"])
-        ]
-        norms = [estimator.estimate(datasets, None).flux.norm.data for estimator in estimators]
-        for norm, models in zip(
-            norms, (Models([FoVBackgroundModel(dataset_name="sim")]), datasets.models), strict=True
-        ):
+        background = Models([FoVBackgroundModel(dataset_name="sim")])
+        for names, models in (([], background), (["crab"], datasets.models)):
+            estimator = FluxProfile(line=line, columns=(), background_sources=names)
+            norm = estimator.estimate(datasets, None).flux.norm.data
             plain_datasets = Datasets([dataset.copy(name="sim")])
             plain_datasets.models = models
-            expected = side_by_side.profile_by_gammapy(
+            expected = comparison.profile_by_gammapy(
                 plain_datasets, boxes(dataset, 2), energy_edges=[1, 10] * u.TeV
             )
             np.testing.assert_allclose(norm, expected.norm.data, rtol=1e-3)
 
-    def test_rings_add_up_to_the_simulated_flux(self, simulated: MapDataset, truth: Models) -> None:
-        # truth: the source is within four widths of the PSF
-        spatial = truth["crab"].spatial_model
+    def test_rings_add_up_to_the_simulated_flux(
+        self, simulated_dataset: MapDataset, true_models: Models
+    ) -> None:
+        # the rings contain the source up to four widths of the PSF
+        spatial = true_models["crab"].spatial_model
         rings = Rings(center=spatial.position, radii=[0, 0.1, 0.2, 0.32] * u.deg)
-        datasets = Datasets([simulated.copy(name="sim")])
+        datasets = Datasets([simulated_dataset.copy(name="sim")])
         product = FluxProfile(rings=rings, index=2.4, columns=()).estimate(datasets, None)
         flux, error = product.flux.flux.quantity.sum(), product.flux.flux_err.data.ravel()
-        expected = truth["crab"].spectral_model.integral(1 * u.TeV, 10 * u.TeV)
+        expected = true_models["crab"].spectral_model.integral(1 * u.TeV, 10 * u.TeV)
         difference = (flux - expected).to_value(product.flux.flux.unit)
         assert abs(difference) < 4 * np.sqrt((error**2).sum())
         assert np.sqrt((error**2).sum()) < 0.2 * expected.to_value(product.flux.flux.unit)
 
-    def test_leaves_datasets_as_they_were(self, simulated: MapDataset) -> None:
-        datasets = Datasets([simulated.copy(name="sim")])
+    def test_datasets_are_unchanged(self, simulated_dataset: MapDataset) -> None:
+        datasets = Datasets([simulated_dataset.copy(name="sim")])
         datasets.models = plain.models("sim")
-        expected = side_by_side.copy_datasets(datasets)
+        expected = comparison.copy_datasets(datasets)
         line = line_through(boxes(datasets[0], 3))
         FluxProfile(line=line, background_sources=["crab"]).estimate(datasets, None)
         for name in ("counts", "background", "mask_safe", "exposure"):
-            data, expected_data = (getattr(copies[0], name).data for copies in (datasets, expected))
-            np.testing.assert_array_equal(data, expected_data)
+            data = [getattr(dataset, name).data for dataset in (datasets[0], expected[0])]
+            np.testing.assert_array_equal(*data)
         assert datasets.models.names == expected.models.names
         assert datasets.parameters.value.tolist() == expected.parameters.value.tolist()
 
 
 def centers(dataset: MapDataset) -> list[SkyCoord]:
-    middle = dataset.counts.geom.center_skydir
-    return [middle.directional_offset_by(angle * u.deg, 0.15 * u.deg) for angle in (40, 250)]
+    """Return two positions on opposite sides of the map centre."""
+    map_center = dataset.counts.geom.center_skydir
+    return [map_center.directional_offset_by(angle * u.deg, 0.15 * u.deg) for angle in (40, 250)]
 
 
-def distances(number: int) -> MapAxis:
-    return MapAxis.from_edges(np.arange(number + 1), unit="deg", name="projected-distance")
+def distance_axis(bins: int) -> MapAxis:
+    return MapAxis.from_edges(np.arange(bins + 1), unit="deg", name="projected-distance")
 
 
 def line_through(regions: list[Any]) -> Line:
-    """Return the line through the centres of boxes."""
+    """Return the `Line` that is divided into these boxes."""
     first, last = regions[0].center, regions[-1].center
-    half = first.separation(last) / (len(regions) - 1) / 2
-    start = first.directional_offset_by(last.position_angle(first), half)
-    stop = last.directional_offset_by(first.position_angle(last), half)
+    half_length = first.separation(last) / (len(regions) - 1) / 2
+    start = first.directional_offset_by(last.position_angle(first), half_length)
+    stop = last.directional_offset_by(first.position_angle(last), half_length)
     return Line(start=start, stop=stop, width=regions[0].height, bins=len(regions))
 
 
 class TestRegionsWithoutFlux:
-    def test_do_not_affect_other_regions(self) -> None:
+    def test_other_regions_are_not_affected(self) -> None:
         dataset = small.map_dataset()
         dataset.mask_safe.data[:, 14:, :] = False
-        middle = dataset.counts.geom.center_skydir
+        map_center = dataset.counts.geom.center_skydir
         regions = [
             CircleSkyRegion(
-                middle.directional_offset_by(angle * u.deg, offset * u.deg), 0.1 * u.deg
+                map_center.directional_offset_by(angle * u.deg, offset * u.deg), 0.1 * u.deg
             )
             for angle, offset in (
                 (180, 0.0),
@@ -189,16 +188,26 @@ class TestRegionsWithoutFlux:
                 (0, 0.35),
             )
         ]
-        profile = flux_profile(dataset, regions, STEEP, EDGES, distance=distances(6))
-        expected = side_by_side.profile_by_gammapy(
+        profile = flux_profile(dataset, regions, STEEP, EDGES, distance=distance_axis(6))
+        expected = comparison.profile_by_gammapy(
             Datasets([dataset]), regions[:2], spectral_model=STEEP, energy_edges=EDGES
         )
-        side_by_side.assert_same(profile.flux, expected, slice(2))
+        comparison.assert_same(profile.flux, expected, slice(2))
         assert np.isnan(profile.flux.norm.data[2:]).all()
-        leaves, cut = "the region extends beyond the map", "the mask divides the region"
-        assert profile.reasons == ("", "", leaves, leaves, cut, "masked in all datasets")
+        outside_message, divided_message = (
+            "the region extends beyond the map",
+            "the mask divides the region",
+        )
+        assert profile.reasons == (
+            "",
+            "",
+            outside_message,
+            outside_message,
+            divided_message,
+            "masked in all datasets",
+        )
 
-    def test_without_counts_give_a_warning(self) -> None:
+    def test_missing_counts_cause_a_warning(self) -> None:
         dataset = small.map_dataset()
         dataset.counts.data[...] = 0
         rings = Rings(center=CRAB, radii=[0, 0.1, 0.2] * u.deg)
@@ -209,7 +218,7 @@ class TestRegionsWithoutFlux:
         assert np.isnan(product.table()["flux"]).all()
         assert product.details["reason"].tolist() == ["the statistic has no minimum"] * 2
 
-    def test_without_exposure_give_a_warning(self) -> None:
+    def test_zero_exposure_causes_a_warning(self) -> None:
         dataset = small.map_dataset()
         dataset.exposure.data[...] = 0
         rings = Rings(center=CRAB, radii=[0, 0.1, 0.2] * u.deg)
@@ -219,12 +228,14 @@ class TestRegionsWithoutFlux:
             product = FluxProfile(rings=rings, columns=()).estimate(Datasets([dataset]), None)
         assert np.isnan(product.table()["flux"]).all()
 
-    def test_without_pixels_have_a_reason(self) -> None:
+    def test_region_without_pixels_is_reported(self) -> None:
         dataset = small.map_dataset()
         corner = dataset.counts.geom.to_image().pix_to_coord((9.5, 9.5))
-        tiny = CircleSkyRegion(SkyCoord(*corner, frame="icrs"), 0.01 * u.deg)
-        wide = CircleSkyRegion(tiny.center, 0.2 * u.deg)
-        profile = flux_profile(dataset, [wide, tiny], STEEP, distance=distances(2))
+        small_circle = CircleSkyRegion(SkyCoord(*corner, frame="icrs"), 0.01 * u.deg)
+        large_circle = CircleSkyRegion(small_circle.center, 0.2 * u.deg)
+        profile = flux_profile(
+            dataset, [large_circle, small_circle], STEEP, distance=distance_axis(2)
+        )
         assert profile.reasons == ("", "the region contains no pixel centre")
 
 
@@ -237,7 +248,7 @@ class TestFiles:
             Datasets([dataset]), None
         )
 
-    def test_are_read_back_and_by_gammapy(self, product: Any, tmp_path: Path) -> None:
+    def test_files_are_read_by_skyred_and_gammapy(self, product: Any, tmp_path: Path) -> None:
         assert "the region extends beyond the map" in product.details["reason"]
         for path in product.write(tmp_path):
             flux_points = FluxPoints.read(path, format="profile", reference_model=STEEP)
@@ -255,7 +266,7 @@ class TestFiles:
                 assert table[name].tolist() == expected[name].tolist()
 
     def test_unequal_rings_keep_their_edges(self, tmp_path: Path) -> None:
-        # gammapy reads edges half way between the centres
+        # gammapy's reader places the edges half way between the bin centres
         dataset = small.map_dataset()
         rings = Rings(center=dataset.counts.geom.center_skydir, radii=[0, 0.1, 0.2, 0.4] * u.deg)
         product = FluxProfile(rings=rings, columns=()).estimate(Datasets([dataset]), None)
@@ -323,11 +334,11 @@ class TestInvalidOptionsAndData:
 
     def test_regions_without_an_order_need_distances(self) -> None:
         dataset = small.map_dataset()
-        outward, return_box = boxes(dataset, 2), boxes(dataset, 2)[:1]
+        first, second = boxes(dataset, 2)
         with pytest.raises(FitError, match=r"distances from the first .* do not increase; pass"):
-            flux_profile(dataset, [*outward, *return_box])
+            flux_profile(dataset, [first, second, first])
 
-    def test_edges_nearest_to_the_same_edge_are_refused(self) -> None:
+    def test_edges_with_the_same_nearest_axis_edge_are_refused(self) -> None:
         dataset = small.map_dataset()
         with pytest.raises(FitError, match="have the same nearest edge"):
             flux_profile(dataset, boxes(dataset, 2), STEEP, [1, 1.1, 3, 10] * u.TeV)

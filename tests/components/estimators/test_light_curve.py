@@ -14,7 +14,7 @@ from gammapy.estimators import FluxPoints
 from gammapy.estimators.utils import compute_lightcurve_fvar
 from gammapy.modeling.models import GaussianPrior
 
-import curves_side_by_side as side_by_side
+import light_curve_comparison as comparison
 import plain_flare as flare
 import plain_gammapy as plain
 from component_checks import problems_of
@@ -30,21 +30,21 @@ EXAMPLE = plain.EXAMPLE.with_name("light-curve.yaml")
 
 
 @pytest.fixture(scope="module")
-def reduced(once: Any) -> Datasets:
-    return once("flare", lambda _: flare.reduce(RUNS))
+def reduced_spectra(compute_once: Any) -> Datasets:
+    return compute_once("flare", lambda _: flare.reduce(RUNS))
 
 
 @pytest.fixture
-def spectra(reduced: Datasets) -> Datasets:
-    """Return five runs: three of the flare, two of other nights in 2008."""
-    return flare.fresh(reduced)
+def spectra(reduced_spectra: Datasets) -> Datasets:
+    """Return the spectra of five runs: three of the flare, two of other nights in 2008."""
+    return flare.with_new_models(reduced_spectra)
 
 
-def estimated(datasets: Datasets, **options: Any) -> Any:
+def estimate_light_curve(datasets: Datasets, **options: Any) -> Any:
     return LightCurve(**{"source": "pks", "columns": (), **options}).estimate(datasets, None)
 
 
-def spans(datasets: Datasets) -> list[tuple[Time, Time]]:
+def time_ranges(datasets: Datasets) -> list[tuple[Time, Time]]:
     return [(dataset.gti.time_start[0], dataset.gti.time_stop[-1]) for dataset in datasets]
 
 
@@ -53,11 +53,11 @@ class TestSpectra:
     @pytest.mark.slow
     def test_runs_in_energy_bins_agree_with_gammapy(self, spectra: Datasets) -> None:
         two_runs = Datasets(spectra[:2])
-        flux = estimated(two_runs, energy_edges=EDGES, columns=LIMITS).flux
-        expected = side_by_side.light_curve_by_gammapy(
+        flux = estimate_light_curve(two_runs, energy_edges=EDGES, columns=LIMITS).flux
+        expected = comparison.light_curve_by_gammapy(
             two_runs, "pks", energy_edges=EDGES, selection_optional=LIMITS
         )
-        side_by_side.assert_same(flux, expected)
+        comparison.assert_same(flux, expected)
         times, expected_times = (points.geom.axes["time"] for points in (flux, expected))
         for name in ("time_min", "time_max"):
             differences = getattr(times, name) - getattr(expected_times, name)
@@ -65,13 +65,13 @@ class TestSpectra:
         assert (flux.gti.table == expected.gti.table).all()
 
     def test_nights_agree_with_gammapy_in_the_same_intervals(self, spectra: Datasets) -> None:
-        product = estimated(spectra, by="night")
-        ends = spans(spectra)
-        nights = [(ends[0][0], ends[2][1]), ends[3], ends[4]]
-        expected = side_by_side.light_curve_by_gammapy(
+        product = estimate_light_curve(spectra, by="night")
+        ranges = time_ranges(spectra)
+        nights = [(ranges[0][0], ranges[2][1]), ranges[3], ranges[4]]
+        expected = comparison.light_curve_by_gammapy(
             spectra, "pks", energy_edges=[0.4, 20] * u.TeV, time_intervals=nights
         )
-        side_by_side.assert_same(product.flux, expected)
+        comparison.assert_same(product.flux, expected)
         assert product.details["n_datasets"].tolist() == [3, 1, 1]
         livetimes = [dataset.exposure.meta["livetime"].to_value("s") for dataset in spectra]
         total = [sum(livetimes[:3]), *livetimes[3:]]
@@ -80,31 +80,31 @@ class TestSpectra:
     def test_counts_are_in_the_order_of_the_dataset_names(self, spectra: Datasets) -> None:
         # gammapy sorts the names, but not the counts
         names = ["c", "a", "b"]
-        renamed = Datasets(
+        renamed_datasets = Datasets(
             [dataset.copy(name=name) for dataset, name in zip(spectra, names, strict=False)]
         )
-        renamed.models = flare.models()
-        counts = estimated(renamed, by="night").flux.counts
+        renamed_datasets.models = flare.models()
+        counts = estimate_light_curve(renamed_datasets, by="night").flux.counts
         assert counts.geom.axes["dataset"].center.tolist() == names
-        expected = [dataset.counts.data[dataset.mask.data].sum() for dataset in renamed]
+        expected = [dataset.counts.data[dataset.mask.data].sum() for dataset in renamed_datasets]
         assert counts.data.ravel().tolist() == expected
 
     def test_intervals_without_runs_are_kept_with_their_reason(self, spectra: Datasets) -> None:
-        ends = spans(spectra)
+        ranges = time_ranges(spectra)
         intervals = [
-            Interval(start=ends[0][0] - 1 * u.min, stop=ends[0][1] + 1 * u.min),
-            Interval(start=ends[1][0], stop=ends[1][1] - 1 * u.min),
-            Interval(start=ends[1][1], stop=ends[2][0]),
-            Interval(start=ends[2][0], stop=ends[3][0] + 1 * u.min),
+            Interval(start=ranges[0][0] - 1 * u.min, stop=ranges[0][1] + 1 * u.min),
+            Interval(start=ranges[1][0], stop=ranges[1][1] - 1 * u.min),
+            Interval(start=ranges[1][1], stop=ranges[2][0]),
+            Interval(start=ranges[2][0], stop=ranges[3][0] + 1 * u.min),
         ]
-        product = estimated(spectra, by="interval", intervals=intervals)
-        expected = side_by_side.light_curve_by_gammapy(
+        product = estimate_light_curve(spectra, by="interval", intervals=intervals)
+        expected = comparison.light_curve_by_gammapy(
             spectra,
             "pks",
             energy_edges=[0.4, 20] * u.TeV,
             time_intervals=[(interval.start.time, interval.stop.time) for interval in intervals],
         )
-        side_by_side.assert_same(product.flux, expected, [0, 3])
+        comparison.assert_same(product.flux, expected, [0, 3])
         assert np.isnan(product.flux.norm.data[[1, 2]]).all()
         assert not product.flux.success.data[[1, 2]].any()
         assert product.details["reason"].tolist() == [
@@ -116,22 +116,22 @@ class TestSpectra:
         assert product.details["livetime"][1] == 0
 
     def test_intervals_of_a_width_start_at_the_first_run(self, spectra: Datasets) -> None:
-        product = estimated(spectra, by="interval", width="3 h")
+        product = estimate_light_curve(spectra, by="interval", width="3 h")
         axis = product.flux.geom.axes["time"]
         first = spectra[0].gti.time_start[0]
         np.testing.assert_allclose((axis.time_min[0] - first).to_value("s"), 0, atol=1e-6)
         np.testing.assert_allclose((axis.time_max - axis.time_min).to_value("h"), 3)
-        # intervals without runs, within two years, are omitted
+        # intervals without runs are omitted; the runs span two years
         assert product.details["n_datasets"].tolist() == [2, 1, 1, 1]
 
     def test_masked_energies_are_reported(self, spectra: Datasets) -> None:
         spectra[0].mask_safe.data[:4] = False
-        product = estimated(Datasets([spectra[0], spectra[3]]), energy_edges=EDGES)
+        product = estimate_light_curve(Datasets([spectra[0], spectra[3]]), energy_edges=EDGES)
         assert np.isnan(product.flux.norm.data[0, 0]).all()
         assert product.details["reason"][0] == "0.4 to 0.875 TeV: masked in all datasets"
 
     def test_variability_agrees_with_gammapy(self, spectra: Datasets) -> None:
-        product = estimated(spectra)
+        product = estimate_light_curve(spectra)
         variability = product.variability()[0]
         expected = compute_lightcurve_fvar(product.flux)
         assert variability.fvar == pytest.approx(expected["fvar"].item())
@@ -140,42 +140,43 @@ class TestSpectra:
         assert variability.p_value < 1e-100  # the flux of the flare is not constant
         assert variability.dof == 4
 
-    def test_datasets_and_models_are_left_as_they_were(self, spectra: Datasets) -> None:
-        expected = side_by_side.copy_datasets(spectra)
+    def test_datasets_and_models_are_unchanged(self, spectra: Datasets) -> None:
+        expected = comparison.copy_datasets(spectra)
         for reoptimize in (False, True):
-            estimated(spectra, reoptimize=reoptimize, columns=LIMITS)
+            estimate_light_curve(spectra, reoptimize=reoptimize, columns=LIMITS)
         for dataset, copy in zip(spectra, expected, strict=True):
             np.testing.assert_array_equal(dataset.counts.data, copy.counts.data)
             np.testing.assert_array_equal(dataset.mask_safe.data, copy.mask_safe.data)
             assert dataset.models.names == copy.models.names
-        for par, copy in zip(spectra.models.parameters, expected.models.parameters, strict=True):
-            assert (par.value, par.error, par.frozen) == (copy.value, copy.error, copy.frozen)
+        for pair in zip(spectra.models.parameters, expected.models.parameters, strict=True):
+            state, expected_state = ((par.value, par.error, par.frozen) for par in pair)
+            assert state == expected_state
 
 
 @pytest.mark.data
 class TestMaps:
     @pytest.fixture
-    def maps(self, runs: list[Any]) -> Datasets:
+    def maps(self, run_datasets: list[Any]) -> Datasets:
         """Return two runs of the Crab, each with its own background."""
-        datasets = Datasets([run.copy(name=run.name) for run in runs[:2]])
+        datasets = Datasets([run.copy(name=run.name) for run in run_datasets[:2]])
         datasets.models = plain.models(*datasets.names)
         return datasets
 
     @pytest.mark.slow
     @pytest.mark.parametrize("reoptimize", [False, True], ids=["fixed", "refitted"])
     def test_runs_agree_with_gammapy(self, maps: Datasets, reoptimize: bool) -> None:
-        flux = estimated(maps, source="crab", reoptimize=reoptimize).flux
-        expected = side_by_side.light_curve_by_gammapy(
+        flux = estimate_light_curve(maps, source="crab", reoptimize=reoptimize).flux
+        expected = comparison.light_curve_by_gammapy(
             maps, "crab", energy_edges=[1, 10] * u.TeV, reoptimize=reoptimize
         )
-        side_by_side.assert_same(flux, expected)
+        comparison.assert_same(flux, expected)
 
-    def test_priors_are_added_in_the_datasets_of_their_models(self, maps: Datasets) -> None:
+    def test_priors_are_added_only_for_the_datasets_of_their_models(self, maps: Datasets) -> None:
         norm = maps.models[f"{maps[1].name}-bkg"].spectral_model.norm
         norm.prior = GaussianPrior(mu=1.1, sigma=0.05)
-        with_prior = estimated(maps, source="crab").flux.stat.data.ravel()
+        with_prior = estimate_light_curve(maps, source="crab").flux.stat.data.ravel()
         norm.prior = None
-        without_prior = estimated(maps, source="crab").flux.stat.data.ravel()
+        without_prior = estimate_light_curve(maps, source="crab").flux.stat.data.ravel()
         penalty = 4 + np.log(2 * np.pi * 0.05**2)  # gammapy's prior is -2 log of a density
         np.testing.assert_allclose(with_prior - without_prior, [0, penalty], atol=1e-6)
 
@@ -184,13 +185,13 @@ class TestMaps:
 class TestFiles:
     @pytest.fixture
     def product(self, spectra: Datasets) -> Any:
-        ends = spans(spectra)
-        empty = Interval(start=ends[0][0] - 1 * u.h, stop=ends[0][0])
-        full = Interval(start=ends[0][0], stop=ends[2][1])
-        options = {"intervals": [empty, full], "columns": [*LIMITS, "scan"]}
-        return estimated(spectra, by="interval", energy_edges=EDGES, **options)
+        ranges = time_ranges(spectra)
+        empty = Interval(start=ranges[0][0] - 1 * u.h, stop=ranges[0][0])
+        full_interval = Interval(start=ranges[0][0], stop=ranges[2][1])
+        options = {"intervals": [empty, full_interval], "columns": [*LIMITS, "scan"]}
+        return estimate_light_curve(spectra, by="interval", energy_edges=EDGES, **options)
 
-    def test_are_read_back(self, product: Any, spectra: Datasets, tmp_path: Path) -> None:
+    def test_product_is_read_back(self, product: Any, spectra: Datasets, tmp_path: Path) -> None:
         product.write(tmp_path)
         loaded = type(product).read(tmp_path, product.name, spectra.models)
         assert loaded.source == "pks"
@@ -204,7 +205,7 @@ class TestFiles:
             else:
                 assert table[name].tolist() == expected[name].tolist()
 
-    def test_are_read_by_gammapy(self, product: Any, spectra: Datasets, tmp_path: Path) -> None:
+    def test_gammapy_reads_them(self, product: Any, spectra: Datasets, tmp_path: Path) -> None:
         model = spectra.models["pks"]
         for path in product.write(tmp_path):
             points = FluxPoints.read(path, format="lightcurve", reference_model=model)
@@ -258,8 +259,8 @@ class TestInvalidOptionsAndData:
         with pytest.raises(FieldError, match=r"is not before .*; expected start before stop"):
             Interval(start="2006-07-29T22:00", stop="2006-07-29T20:00")
 
-    def test_intervals_in_two_time_scales_are_compared(self) -> None:
-        # TT is 65 s ahead of UTC: the second starts 35 s before the end of the first
+    def test_overlap_of_intervals_in_two_time_scales_is_detected(self) -> None:
+        # TT is 65 s ahead of UTC, so the second interval starts 35 s before the end of the first
         first = Interval(start="2006-07-29T20:00:00", stop="2006-07-29T21:00:00")
         second = Interval(start="2006-07-29T21:00:30 tt", stop="2006-07-29T22:00:00 tt")
         estimator = LightCurve(source="pks", by="interval", intervals=[first, second])
@@ -284,7 +285,7 @@ class TestInvalidOptionsAndData:
     @pytest.mark.data
     def test_run_without_the_source_has_no_flux(self, spectra: Datasets) -> None:
         spectra.models["pks"].datasets_names = [spectra[0].name]
-        product = estimated(Datasets(spectra[:2]))
+        product = estimate_light_curve(Datasets(spectra[:2]))
         assert np.isfinite(product.flux.norm.data[0]).all()
         assert product.details["reason"].tolist() == [
             "",
@@ -294,12 +295,12 @@ class TestInvalidOptionsAndData:
     @pytest.mark.data
     def test_intervals_without_runs_are_refused(self, spectra: Datasets) -> None:
         with pytest.raises(ModelError, match=r"none of the 5 datasets .* data are from 20"):
-            estimated(spectra, by="interval", width="10 min")
+            estimate_light_curve(spectra, by="interval", width="10 min")
 
     @pytest.mark.data
-    def test_single_dataset_gives_a_warning(self, spectra: Datasets) -> None:
+    def test_single_dataset_causes_a_warning(self, spectra: Datasets) -> None:
         with pytest.warns(SkyredWarning, match=r"has one point: run-33787 is the only dataset"):
-            estimated(Datasets(spectra[:1]))
+            estimate_light_curve(Datasets(spectra[:1]))
 
     @pytest.mark.data
     def test_datasets_without_times_and_unknown_intervals_are_refused(

@@ -37,21 +37,21 @@ EDGES = [1, 2.2, 10] * u.TeV
 
 
 @pytest.fixture(scope="module")
-def msh(once: Any) -> plain_msh.Msh:
-    return once("plain-msh", lambda _: plain_msh.reduce())
+def msh(compute_once: Any) -> plain_msh.Msh:
+    return compute_once("plain-msh", lambda _: plain_msh.reduce())
 
 
 @pytest.fixture(scope="module")
-def crab_ts(once: Any, reduced: plain.Reduced) -> FluxMaps:
-    """Return gammapy's TS map of the Crab, with a tolerance as small as that of skyred."""
+def crab_ts(compute_once: Any, plain_reduction: plain.Reduced) -> FluxMaps:
+    """Return gammapy's TS map of the Crab, computed with skyred's tolerance."""
 
     def make(_: Path) -> FluxMaps:
-        return TSMapEstimator(kernel_width=0.3 * u.deg, rtol=1e-9).run(reduced.dataset)
+        return TSMapEstimator(kernel_width=0.3 * u.deg, rtol=1e-9).run(plain_reduction.dataset)
 
-    return once("plain-crab-ts", make)
+    return compute_once("plain-crab-ts", make)
 
 
-def run_quietly(estimator: Any, dataset: Any) -> FluxMaps:
+def run_without_warnings(estimator: Any, dataset: Any) -> FluxMaps:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return estimator.run(dataset)
@@ -64,7 +64,7 @@ def write_and_read(product: Any, folder: Path) -> Any:
 
 @pytest.mark.data
 class TestSignificance:
-    """gammapy's tutorial of the ring background, and the same with a background template."""
+    """Data of gammapy's ring background tutorial, with off counts or a background template."""
 
     @pytest.mark.parametrize("correlated", [True, False])
     def test_with_off_counts_agrees_with_gammapy(
@@ -72,48 +72,53 @@ class TestSignificance:
     ) -> None:
         ring = msh.ring
         estimator = SignificanceMap(correlation_radius=RADIUS, correlate_off=correlated)
-        ours = estimator.estimate(Datasets([ring]), None).maps
+        actual = estimator.estimate(Datasets([ring]), None).maps
         plain_estimator = ExcessMapEstimator(
             RADIUS, correlate_off=correlated, selection_optional=[]
         )
-        expected = run_quietly(plain_estimator, ring)
+        expected = run_without_warnings(plain_estimator, ring)
         for name in ("sqrt_ts", "npred_excess", "counts", "flux", "flux_err"):
-            values, expected_values = getattr(ours, name).data, getattr(expected, name).data
+            values, expected_values = getattr(actual, name).data, getattr(expected, name).data
             scale = np.nanmax(np.abs(expected_values))
             # float32 maps, convolved by FFT
             np.testing.assert_allclose(
                 values, expected_values, rtol=1e-5, atol=1e-6 * scale, err_msg=name
             )
-        assert np.nanmax(ours.sqrt_ts.data) > 4.5
+        assert np.nanmax(actual.sqrt_ts.data) > 4.5
 
     def test_of_several_runs_agrees_with_their_stack(self, msh: plain_msh.Msh) -> None:
         estimator = SignificanceMap(correlation_radius=RADIUS)
-        ours = estimator.estimate(Datasets(msh.rings), None).maps
-        expected = run_quietly(ExcessMapEstimator(RADIUS, selection_optional=[]), msh.ring)
-        np.testing.assert_allclose(ours.sqrt_ts.data, expected.sqrt_ts.data, atol=1e-4)
+        actual = estimator.estimate(Datasets(msh.rings), None).maps
+        expected = run_without_warnings(ExcessMapEstimator(RADIUS, selection_optional=[]), msh.ring)
+        np.testing.assert_allclose(actual.sqrt_ts.data, expected.sqrt_ts.data, atol=1e-4)
 
     def test_distribution_agrees_with_the_tutorial(self, msh: plain_msh.Msh) -> None:
         estimator = SignificanceMap(correlation_radius=RADIUS, exclude=plain_msh.REGION)
         product = estimator.estimate(Datasets([msh.ring]), None)
-        sqrt_ts = run_quietly(ExcessMapEstimator(RADIUS, selection_optional=[]), msh.ring).sqrt_ts
-        excluded = sqrt_ts.geom.region_mask([*Regions.parse(plain_msh.REGION, format="ds9")])
-        values = sqrt_ts.data[~excluded.data & np.isfinite(sqrt_ts.data)]
+        sqrt_ts = run_without_warnings(
+            ExcessMapEstimator(RADIUS, selection_optional=[]), msh.ring
+        ).sqrt_ts
+        excluded_region = sqrt_ts.geom.region_mask([*Regions.parse(plain_msh.REGION, format="ds9")])
+        values = sqrt_ts.data[~excluded_region.data & np.isfinite(sqrt_ts.data)]
         mean, sigma = norm.fit(values)
         row = product.table()[0]
         assert row["pixels"] == len(values)
         assert row["mean"] == pytest.approx(mean, abs=1e-4)
         assert row["sigma"] == pytest.approx(sigma, abs=1e-4)
-        # no other source is known in this field; with about 700 disks the standard error is 0.04
+        # no other source is known in this field; the map has about 700 independent disks,
+        # so the standard error of the mean is 0.04
         assert abs(mean) < 0.2
         assert 0.85 < sigma < 1.15
         all_values = sqrt_ts.data[np.isfinite(sqrt_ts.data)]
         assert all_values.std() > sigma
 
-    def test_with_a_background_template_by_energy(self, msh: plain_msh.Msh) -> None:
+    def test_with_a_background_template_by_energy_agrees_with_gammapy(
+        self, msh: plain_msh.Msh
+    ) -> None:
         estimator = SignificanceMap(correlation_radius=RADIUS, energy_edges=EDGES)
         product = estimator.estimate(Datasets([msh.template]), None)
         plain_estimator = ExcessMapEstimator(RADIUS, energy_edges=EDGES, selection_optional=[])
-        expected = run_quietly(plain_estimator, msh.template)
+        expected = run_without_warnings(plain_estimator, msh.template)
         # float32 maps, convolved by FFT
         np.testing.assert_allclose(product.maps.sqrt_ts.data, expected.sqrt_ts.data, atol=1e-3)
         assert len(product.table()) == 2
@@ -126,27 +131,27 @@ class TestSignificance:
         np.testing.assert_array_equal(loaded.mask_outside.data, product.mask_outside.data)
         assert list(loaded.pictures()) == ["", "-distribution"]
 
-    def test_excess_map_keeps_wstat(self, msh: plain_msh.Msh) -> None:
-        ours = ExcessMap(correlation_radius=RADIUS).estimate(Datasets([msh.ring]), None).maps
-        expected = run_quietly(ExcessMapEstimator(RADIUS, selection_optional=[]), msh.ring)
-        np.testing.assert_allclose(ours.sqrt_ts.data, expected.sqrt_ts.data, atol=1e-4)
+    def test_excess_map_with_off_counts_uses_wstat(self, msh: plain_msh.Msh) -> None:
+        actual = ExcessMap(correlation_radius=RADIUS).estimate(Datasets([msh.ring]), None).maps
+        expected = run_without_warnings(ExcessMapEstimator(RADIUS, selection_optional=[]), msh.ring)
+        np.testing.assert_allclose(actual.sqrt_ts.data, expected.sqrt_ts.data, atol=1e-4)
 
-    def test_residuals_keep_wstat_over_a_source(self, msh: plain_msh.Msh) -> None:
+    def test_residuals_with_off_counts_and_a_source_use_wstat(self, msh: plain_msh.Msh) -> None:
         ring = msh.ring.copy(name="ring")
         spectral = PowerLawSpectralModel(amplitude="4e-12 cm-2 s-1 TeV-1")
         position = PointSpatialModel(lon_0="228.5 deg", lat_0="-59.15 deg", frame="icrs")
         ring.models = [SkyModel(spectral, position, name="msh")]
-        ours = Residuals(correlation_radius=RADIUS).estimate(Datasets([ring]), None)
-        expected = run_quietly(ExcessMapEstimator(RADIUS, selection_optional=[]), ring)
-        np.testing.assert_allclose(ours.maps["sqrt_ts"].data, expected.sqrt_ts.data, atol=1e-3)
+        actual = Residuals(correlation_radius=RADIUS).estimate(Datasets([ring]), None)
+        expected = run_without_warnings(ExcessMapEstimator(RADIUS, selection_optional=[]), ring)
+        np.testing.assert_allclose(actual.maps["sqrt_ts"].data, expected.sqrt_ts.data, atol=1e-3)
         excess_maps = ExcessMap(correlation_radius=RADIUS).estimate(Datasets([ring]), None).maps
         residual, excess = (
             sqrt_ts.get_by_coord((228.5 * u.deg, -59.15 * u.deg, 3 * u.TeV))[0]
-            for sqrt_ts in (ours.maps["sqrt_ts"], excess_maps.sqrt_ts)
+            for sqrt_ts in (actual.maps["sqrt_ts"], excess_maps.sqrt_ts)
         )
         assert residual < excess - 2
 
-    def test_off_counts_and_known_backgrounds_are_not_summed(self, msh: plain_msh.Msh) -> None:
+    def test_off_counts_and_known_backgrounds_cannot_be_combined(self, msh: plain_msh.Msh) -> None:
         known_background = msh.ring.to_map_dataset(name="known")
         with pytest.raises(ModelError, match="only one of ring and known has off counts"):
             ExcessMap().estimate(Datasets([msh.ring, known_background]), None)
@@ -155,9 +160,9 @@ class TestSignificance:
 @pytest.mark.data
 class TestTSMap:
     def test_of_the_crab_agrees_with_gammapy(
-        self, reduced: plain.Reduced, crab_ts: FluxMaps
+        self, plain_reduction: plain.Reduced, crab_ts: FluxMaps
     ) -> None:
-        product = TSMap(kernel_width="0.3 deg").estimate(Datasets([reduced.dataset]), None)
+        product = TSMap(kernel_width="0.3 deg").estimate(Datasets([plain_reduction.dataset]), None)
         for name in ("ts", "sqrt_ts", "norm", "norm_err", "flux", "npred_excess", "stat"):
             values, expected_values = getattr(product.maps, name).data, getattr(crab_ts, name).data
             # kernels agree to 1e-6; near zero the tolerance is relative to the median
@@ -174,14 +179,16 @@ class TestTSMap:
     def test_in_several_energy_bins_agrees_with_gammapy(self, msh: plain_msh.Msh) -> None:
         cutout = msh.template.cutout(plain_msh.CENTER, width="1 deg", name="few")
         options = {"kernel_width": 0.33 * u.deg, "sum_over_energy_groups": False}
-        ours = TSMap(energy_edges=EDGES, **options).estimate(Datasets([cutout]), None).maps
+        actual = TSMap(energy_edges=EDGES, **options).estimate(Datasets([cutout]), None).maps
         estimator = TSMapEstimator(energy_edges=EDGES, rtol=1e-9, **options)
-        expected = run_quietly(estimator, cutout)
-        good = expected.success.data & np.isfinite(expected.ts.data)
-        np.testing.assert_allclose(ours.ts.data[good], expected.ts.data[good], 1e-4, 1e-4)
-        np.testing.assert_allclose(ours.norm.data[good], expected.norm.data[good], 1e-4, 1e-4)
+        expected = run_without_warnings(estimator, cutout)
+        is_valid = expected.success.data & np.isfinite(expected.ts.data)
+        np.testing.assert_allclose(actual.ts.data[is_valid], expected.ts.data[is_valid], 1e-4, 1e-4)
         np.testing.assert_allclose(
-            ours.energy_axis.edges.value, expected.energy_axis.edges.value, rtol=1e-9
+            actual.norm.data[is_valid], expected.norm.data[is_valid], 1e-4, 1e-4
+        )
+        np.testing.assert_allclose(
+            actual.energy_axis.edges.value, expected.energy_axis.edges.value, rtol=1e-9
         )
 
     def test_off_counts_are_treated_as_known_background_with_a_warning(
@@ -189,37 +196,40 @@ class TestTSMap:
     ) -> None:
         cutout = msh.ring.cutout(plain_msh.CENTER, width="0.6 deg", name="few")
         with pytest.warns(SkyredWarning, match="few: the background of its off counts"):
-            ours = TSMap(kernel_width="0.33 deg").estimate(Datasets([cutout]), None).maps
+            actual = TSMap(kernel_width="0.33 deg").estimate(Datasets([cutout]), None).maps
         known_background = cutout.to_map_dataset(name="known")
-        expected = run_quietly(
+        expected = run_without_warnings(
             TSMapEstimator(kernel_width=0.33 * u.deg, rtol=1e-9), known_background
         )
-        np.testing.assert_allclose(ours.ts.data, expected.ts.data, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(actual.ts.data, expected.ts.data, rtol=1e-4, atol=1e-4)
 
 
 class TestSimulatedCounts:
     """Simulated data, with known true parameters."""
 
     @pytest.fixture
-    def datasets(self, simulated: MapDataset) -> Datasets:
-        return Datasets([simulated.copy(name="sim")])
+    def datasets(self, simulated_dataset: MapDataset) -> Datasets:
+        return Datasets([simulated_dataset.copy(name="sim")])
 
-    def test_ts_map_leaves_datasets_and_models(self, datasets: Datasets, truth: Models) -> None:
-        datasets.models = truth.copy()
-        before = datasets.models.to_dict(), datasets["sim"].counts.data.copy()
+    def test_ts_map_does_not_change_datasets_and_models(
+        self, datasets: Datasets, true_models: Models
+    ) -> None:
+        datasets.models = true_models.copy()
+        expected_models = datasets.models.to_dict()
+        expected_counts = datasets["sim"].counts.data.copy()
         TSMap(without=["crab"]).estimate(datasets, None)
-        assert datasets.models.to_dict() == before[0]
-        np.testing.assert_array_equal(datasets["sim"].counts.data, before[1])
+        assert datasets.models.to_dict() == expected_models
+        np.testing.assert_array_equal(datasets["sim"].counts.data, expected_counts)
 
-    def test_ts_map_finds_the_flux(self, datasets: Datasets, truth: Models) -> None:
+    def test_ts_map_finds_the_flux(self, datasets: Datasets, true_models: Models) -> None:
         product = TSMap(
             spectral={"type": "pl", "index": 2.4}, columns=["ul", "errn-errp"]
         ).estimate(datasets, None)
         row = product.table()[0]
-        spatial = truth["crab"].spatial_model
+        spatial = true_models["crab"].spatial_model
         assert row["lon"] == pytest.approx(spatial.lon_0.value, abs=0.05)
         assert row["lat"] == pytest.approx(spatial.lat_0.value, abs=0.05)
-        expected = truth["crab"].spectral_model.integral(1 * u.TeV, 10 * u.TeV)
+        expected = true_models["crab"].spectral_model.integral(1 * u.TeV, 10 * u.TeV)
         # within 4 errors and 5 %: the kernel contains 99 %, and is centred on a pixel
         difference = abs(row["flux"] - expected.value)
         assert difference < 4 * row["flux_err"] + 0.05 * expected.value
@@ -244,12 +254,11 @@ class TestSimulatedCounts:
         assert loaded.maps.reference_model.spatial_model.sigma.value == 0.05
         assert FluxMaps.read(tmp_path / "gauss.fits").flux.unit == "cm-2 s-1"
 
-    def test_two_sources_are_detected_at_their_positions(self, truth: Models) -> None:
-        """Two sources, half a degree apart."""
-        second = truth["crab"].copy(name="second")
+    def test_two_sources_are_detected_at_their_positions(self, true_models: Models) -> None:
+        second = true_models["crab"].copy(name="second")  # half a degree apart
         second.spatial_model.lon_0.value -= 0.3
         second.spatial_model.lat_0.value += 0.36
-        models = Models([*truth, second])
+        models = Models([*true_models, second])
         datasets = Datasets([plain.simulate(models, seed=5)])
         product = SourceDetection(min_distance="0.15 deg").estimate(datasets, None)
         table = product.table()
@@ -257,7 +266,7 @@ class TestSimulatedCounts:
         assert list(table["sqrt_ts"]) == sorted(table["sqrt_ts"], reverse=True)
         for name in ("crab", "second"):
             position = models[name].spatial_model.position
-            # half the diagonal of a pixel, and a third of one for the noise
+            # half the diagonal of a pixel, plus a third of a pixel for the noise
             assert min(product.positions.separation(position)) < 0.05 * u.deg
         assert list(table["at_edge"][np.argsort(-table["ra"])]) == [False, True]
 
@@ -273,7 +282,7 @@ class TestSimulatedCounts:
         np.testing.assert_allclose(table["sqrt_ts"], expected["value"])
         np.testing.assert_allclose(table["flux"], product.maps.flux.data[0, table["y"], table["x"]])
 
-    def test_distances_below_one_pixel_are_rounded_up(self, datasets: Datasets) -> None:
+    def test_min_distance_below_one_pixel_is_rounded_up(self, datasets: Datasets) -> None:
         # with 0 pixels gammapy treats every pixel above the threshold as a peak
         product = SourceDetection(min_distance="0.01 deg").estimate(datasets, None)
         pixels_above = (product.maps.sqrt_ts.data > 5).sum()
@@ -307,17 +316,19 @@ class TestSimulatedCounts:
         assert region.center.separation(product.positions[0]) < 1 * u.arcsec
         assert region.meta["text"] == row["name"]
 
-    def test_sources_of_an_excess_map_are_points(self, datasets: Datasets) -> None:
+    def test_sources_detected_in_an_excess_map_are_point_sources(self, datasets: Datasets) -> None:
         models = SourceDetection(on=ExcessMap()).estimate(datasets, None).models()
         assert isinstance(models[0].spatial_model, PointSpatialModel)
 
-    def test_sources_of_a_gammapy_estimator(self, datasets: Datasets) -> None:
+    def test_sources_are_detected_in_maps_of_a_gammapy_estimator(self, datasets: Datasets) -> None:
         plain_estimator = TSMapEstimator(kernel_width=0.3 * u.deg)
         product = SourceDetection(on=plain_estimator).estimate(datasets, None)
-        ours = SourceDetection(on=TSMap(kernel_width="0.3 deg")).estimate(datasets, None)
-        assert list(product.table()["name"]) == list(ours.table()["name"])
+        actual = SourceDetection(on=TSMap(kernel_width="0.3 deg")).estimate(datasets, None)
+        assert list(product.table()["name"]) == list(actual.table()["name"])
 
-    def test_several_energies_of_a_gammapy_estimator_are_refused(self, datasets: Datasets) -> None:
+    def test_maps_of_a_gammapy_estimator_in_several_energy_bins_are_refused(
+        self, datasets: Datasets
+    ) -> None:
         plain_estimator = ExcessMapEstimator(0.1 * u.deg, energy_edges=EDGES, selection_optional=[])
         with pytest.raises(ModelError, match="has maps in 2 energy bins"):
             SourceDetection(on=plain_estimator).estimate(datasets, None)
@@ -325,8 +336,8 @@ class TestSimulatedCounts:
 
 class TestInvalidOptionsAndData:
     @pytest.fixture
-    def dataset(self, simulated: MapDataset) -> MapDataset:
-        return simulated.copy(name="sim")
+    def dataset(self, simulated_dataset: MapDataset) -> MapDataset:
+        return simulated_dataset.copy(name="sim")
 
     def test_point_source_without_psf_is_refused(self, dataset: MapDataset) -> None:
         dataset.psf = None

@@ -29,9 +29,9 @@ GAUSSIAN = {"type": "gauss", "lon_0": "83.652 deg", "lat_0": "22.031 deg", "sigm
 
 
 @pytest.fixture
-def datasets(simulated, truth) -> Datasets:
-    datasets = Datasets([simulated.copy(name="sim")])
-    datasets.models = truth.copy()
+def datasets(simulated_dataset, true_models) -> Datasets:
+    datasets = Datasets([simulated_dataset.copy(name="sim")])
+    datasets.models = true_models.copy()
     skyred.fit(datasets)
     return datasets
 
@@ -43,17 +43,18 @@ def compare(datasets: Datasets, **alternative: object) -> ComparisonProduct:
 
 @pytest.mark.slow
 def test_agrees_with_the_fit_of_gammapy(datasets):
-    datasets.models["crab"].spatial_model.freeze()  # gammapy rebuilds kernels otherwise
+    # with a fixed position, gammapy does not compute its PSF kernels again
+    datasets.models["crab"].spatial_model.freeze()
     product = compare(datasets, replace={"crab": {"spectral": LOG_PARABOLA}})
     first, row = product.table()
     plain_models = datasets.models.copy()
     plain_models["crab"].spectral_model = LogParabolaSpectralModel(
         alpha=2.4, beta=0.05, amplitude="4.6e-11 cm-2 s-1 TeV-1", reference="1 TeV"
     )
-    copied = Datasets([datasets[0].copy(name="sim")])
-    copied.models = plain_models
-    expected = Fit().run(copied).total_stat
-    # MIGRAD stops at 2e-4, and gammapy adds in float32
+    plain_datasets = Datasets([datasets[0].copy(name="sim")])
+    plain_datasets.models = plain_models
+    expected = Fit().run(plain_datasets).total_stat
+    # MIGRAD stops at an estimated distance of 2e-4, and npred is float32 in gammapy
     assert row["stat"] == pytest.approx(expected, abs=2e-3)
     assert (first["free"], row["free"], row["dof"]) == (3, 4, -1)
     assert row["delta_stat"] == pytest.approx(row["stat"] - first["stat"])
@@ -62,28 +63,29 @@ def test_agrees_with_the_fit_of_gammapy(datasets):
     names = product.parameters["parameter"][product.parameters["model"] == "other"]
     beta = product.parameters[product.parameters["parameter"] == "crab.spectral.beta"][0]
     assert len(names) == 4
-    assert beta["value"] == pytest.approx(copied.parameters["beta"].value, abs=0.01 * beta["error"])
+    expected_beta = plain_datasets.parameters["beta"].value
+    assert beta["value"] == pytest.approx(expected_beta, abs=0.01 * beta["error"])
 
 
 def test_without_the_source_agrees_with_gammapy(datasets):
     (_, row) = compare(datasets, without=["crab"]).table()
-    copied = Datasets([datasets[0].copy(name="sim")])
-    copied.models = [datasets.models["sim-bkg"].copy(name="sim-bkg")]
-    # with one free norm, gammapy finds the minimum
-    assert row["stat"] == pytest.approx(Fit().run(copied).total_stat, abs=1e-3)
+    plain_datasets = Datasets([datasets[0].copy(name="sim")])
+    plain_datasets.models = [datasets.models["sim-bkg"].copy(name="sim-bkg")]
+    # the norm is the only free parameter, so that gammapy finds the minimum precisely
+    assert row["stat"] == pytest.approx(Fit().run(plain_datasets).total_stat, abs=1e-3)
     assert row["dof"] == 4
     expected = ts_to_sigma(row["delta_stat"], df=4)
-    if np.isfinite(expected):
+    if np.isfinite(expected):  # gammapy's function underflows
         assert row["significance"] == pytest.approx(expected)
     assert row["significance"] > 20
     assert "its index, lon_0, lat_0 are undefined" in row["note"]
 
 
-def test_fixed_parameter_agrees_with_the_profile_of_gammapy(datasets):
+def test_parameter_fixed_at_two_errors_raises_the_statistic_by_four(datasets):
     index = datasets.parameters["index"]
     fixed_value = index.value + 2 * index.error
     (_, row) = compare(datasets, fix={"crab.index": fixed_value}).table()
-    # approximately a parabola
+    # the likelihood profile is approximately a parabola
     assert row["delta_stat"] == pytest.approx(4, rel=0.1)
     assert (row["dof"], row["note"]) == (1, "")
     assert row["significance"] == pytest.approx(np.sqrt(row["delta_stat"]))
@@ -92,10 +94,11 @@ def test_fixed_parameter_agrees_with_the_profile_of_gammapy(datasets):
 def test_freed_parameter_lowers_the_statistic(datasets):
     (_, row) = compare(datasets, free=["sim-bkg.tilt"]).table()
     assert row["dof"] == -1
-    assert -9 < row["delta_stat"] <= 1e-6  # the truth has no tilt: 3 sigma is one in 370
+    # simulated without a tilt; the chance of more than 3 sigma is 1 in 370
+    assert -9 < row["delta_stat"] <= 1e-6
 
 
-def test_shape_is_replaced(datasets):
+def test_spatial_model_is_replaced(datasets):
     product = compare(datasets, replace={"crab": {"spatial": GAUSSIAN}})
     names = set(product.parameters["parameter"])
     assert "crab.spatial.sigma" in names
@@ -108,7 +111,7 @@ def test_absorption_stays_when_a_spectrum_is_replaced(datasets, tmp_path):
     crab.spectral_model = Absorption(file=str(table), redshift=0.05).apply_to(crab.spectral_model)
     power_law = {"type": "pl", "index": 2.3, "amplitude": "4e-11 cm-2 s-1 TeV-1"}
     first, row = compare(datasets, replace={"crab": {"spectral": power_law}}).table()
-    # the same model again
+    # the replacement is the same model with other starting values
     assert row["stat"] == pytest.approx(first["stat"], abs=1e-3)
 
 
@@ -125,38 +128,43 @@ def test_without_free_parameters_the_statistic_is_evaluated(datasets):
     names = ["crab.index", "crab.amplitude", "crab.lon_0", "crab.lat_0", "sim-bkg.norm"]
     first, row = compare(datasets, fix=dict.fromkeys(names)).table()
     assert row["free"] == 0
-    # gammapy's statistic, with its kernel
+    # evaluated by gammapy, which computes the PSF kernel at another position
     assert row["stat"] == pytest.approx(first["stat"], abs=1e-2)
 
 
-def test_leaves_datasets_and_models_as_they_were(datasets):
-    values = [(p.name, p.value, p.error, p.frozen) for p in datasets.parameters]
+def test_datasets_and_models_are_unchanged(datasets):
+    state = [(par.name, par.value, par.error, par.frozen) for par in datasets.parameters]
     covariance = datasets.models.covariance.data.copy()
     compare(datasets, without=["crab"], fix={"sim-bkg.norm": 1})
     assert datasets.models.names == ["crab", "sim-bkg"]
-    assert [(p.name, p.value, p.error, p.frozen) for p in datasets.parameters] == values
+    assert [(par.name, par.value, par.error, par.frozen) for par in datasets.parameters] == state
     np.testing.assert_array_equal(datasets.models.covariance.data, covariance)
 
 
 class TestNotes:
-    """Significances and notes of models, from fit results defined by the test."""
+    """Significances and notes, computed from fit results that each test defines."""
 
-    def note(self, first: FittedModel, alternative: FittedModel) -> tuple[float, str]:
+    def compare(self, first: FittedModel, alternative: FittedModel) -> tuple[float, str]:
+        """Return the significance and the note of the alternative."""
         row = comparison_table([first, alternative], bins=100)[1]
         return float(row["significance"]), str(row["note"])
 
-    def fitted(self, stat: float, free: int, **options: object) -> FittedModel:
+    def create_fitted_model(self, stat: float, free: int, **options: object) -> FittedModel:
         names = tuple(f"p{index}" for index in range(free))
-        numbers = np.ones(free)
-        return FittedModel("m", stat, names, ("",) * free, numbers, numbers, **options)
+        ones = np.ones(free)  # values and errors
+        return FittedModel("m", stat, names, ("",) * free, ones, ones, **options)
 
     def test_significance_of_three_parameters(self):
-        sigma, note = self.note(self.fitted(100, 5), self.fitted(120, 2))
+        sigma, note = self.compare(
+            self.create_fitted_model(100, 5), self.create_fitted_model(120, 2)
+        )
         assert sigma == pytest.approx(ts_to_sigma(20, df=3))
         assert note == ""
 
     def test_equal_numbers_of_parameters_have_no_significance(self):
-        sigma, note = self.note(self.fitted(100, 3), self.fitted(90, 3))
+        sigma, note = self.compare(
+            self.create_fitted_model(100, 3), self.create_fitted_model(90, 3)
+        )
         assert np.isnan(sigma)
         assert "the same number of free parameters" in note
 
@@ -169,26 +177,30 @@ class TestNotes:
     )
     def test_more_parameters_with_a_worse_fit_have_no_significance(self, free, message):
         stat = 90 if free == 2 else 110
-        sigma, note = self.note(self.fitted(100, 3), self.fitted(stat, free))
+        sigma, note = self.compare(
+            self.create_fitted_model(100, 3), self.create_fitted_model(stat, free)
+        )
         assert np.isnan(sigma)
         assert message in note
 
     def test_failed_fits_have_no_significance(self):
-        failed = self.fitted(120, 2, success=False, message="line search failed")
-        sigma, note = self.note(self.fitted(100, 3), failed)
+        failed_fit = self.create_fitted_model(120, 2, success=False, message="line search failed")
+        sigma, note = self.compare(self.create_fitted_model(100, 3), failed_fit)
         assert np.isnan(sigma)
         assert "line search failed" in note
 
     def test_models_that_are_not_nested_have_no_significance(self):
-        sigma, note = self.note(self.fitted(100, 3), self.fitted(120, 2, nested=False))
+        sigma, note = self.compare(
+            self.create_fitted_model(100, 3), self.create_fitted_model(120, 2, nested=False)
+        )
         assert np.isnan(sigma)
         assert "AIC" in note
 
     def test_limits_of_the_more_general_model_are_noted(self):
-        first = self.fitted(100, 3, caveats=("p1 is at its limit",))
-        assert self.note(first, self.fitted(101, 2))[1] == "p1 is at its limit"
-        # limits of the simpler model do not matter
-        assert self.note(first, self.fitted(90, 5))[1] == ""
+        first = self.create_fitted_model(100, 3, caveats=("p1 is at its limit",))
+        assert self.compare(first, self.create_fitted_model(101, 2))[1] == "p1 is at its limit"
+        # limits of the model with fewer parameters have no effect
+        assert self.compare(first, self.create_fitted_model(90, 5))[1] == ""
 
 
 def test_parameters_at_limits_are_noted(datasets):
@@ -200,13 +212,14 @@ def test_parameters_at_limits_are_noted(datasets):
     assert row["note"] == "crab.index is fixed at its limit"
 
 
-def test_failed_fit_gives_a_warning_and_the_others_are_kept(datasets, monkeypatch):
-    def fails_with_two_free(objective):
+def test_failed_fit_causes_a_warning_and_the_others_are_kept(datasets, monkeypatch):
+    def fail_for_two_parameters(objective):
         result = minimise(objective)
-        fails = len(objective.names) == 2
-        return attrs.evolve(result, success=False, message="diverged") if fails else result
+        if len(objective.names) != 2:
+            return result
+        return attrs.evolve(result, success=False, message="diverged")
 
-    monkeypatch.setattr("skyred.likelihood.minimise.minimise", fails_with_two_free)
+    monkeypatch.setattr("skyred.likelihood.minimise.minimise", fail_for_two_parameters)
     names = ["crab.lon_0", "crab.lat_0", "crab.index"]
     estimator = ModelComparison(
         alternatives=[
@@ -221,15 +234,15 @@ def test_failed_fit_gives_a_warning_and_the_others_are_kept(datasets, monkeypatc
     assert table["note"][1] == "the fit did not converge: diverged"
 
 
-def test_reads_back(datasets, tmp_path):
+def test_product_is_read_back(datasets, tmp_path):
     product = compare(datasets, fix={"crab.index": 2.4})
     assert [path.name for path in product.write(tmp_path)] == [
         "model-comparison.fits", "model-comparison.ecsv",
     ]  # fmt: skip
-    again = ComparisonProduct.read(tmp_path, "model-comparison", None)
+    loaded = ComparisonProduct.read(tmp_path, "model-comparison", None)
     for table, expected in (
-        (again.comparison, product.comparison),
-        (again.parameters, product.parameters),
+        (loaded.comparison, product.comparison),
+        (loaded.parameters, product.parameters),
     ):
         assert table.colnames == expected.colnames
         for name in expected.colnames:
@@ -238,7 +251,7 @@ def test_reads_back(datasets, tmp_path):
     assert len(Table.read(tmp_path / "model-comparison.ecsv")) == 2
 
 
-def test_picture_names_the_models_and_their_significance(datasets):
+def test_plot_labels_the_models_with_their_significance(datasets):
     axes = compare(datasets, fix={"crab.index": 3}).plot()
     (label,) = [tick_label.get_text() for tick_label in axes.get_yticklabels()]
     assert label.startswith("other\n+")
@@ -304,14 +317,14 @@ def test_duplicate_names_are_refused():
     ids=["source", "source of a parameter", "fixed", "freed", "model"],
 )  # fmt: skip
 def test_errors_are_reported_before_data_are_read(alternative, message):
-    changed = ["data.hess.archive=sim:crab",
+    overrides = ["data.hess.archive=sim:crab",
                f"estimate.0={{kind: model-comparison, alternatives: [{alternative}]}}"]  # fmt: skip
     with pytest.raises(ConfigError, match=message):
-        Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
+        Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides)
 
 
-def test_parameters_of_a_replacing_model_can_be_fixed():
-    changed = ["data.hess.archive=sim:crab",
+def test_parameters_of_a_replacement_can_be_fixed():
+    overrides = ["data.hess.archive=sim:crab",
                "estimate.0={kind: model-comparison, alternatives: [{name: a, fix: {crab.beta: 0}, "
                "replace: {crab: {spectral: {type: lp}}}}]}"]  # fmt: skip
-    assert Pipeline.from_yaml(plain.EXAMPLE, overrides=changed).estimate[0].alternatives
+    assert Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides).estimate[0].alternatives

@@ -1,4 +1,4 @@
-"""Profiles and contours against gammapy: on the H.E.S.S. Crab, on maps and spectra."""
+"""Likelihood profiles and contours against gammapy, on maps and spectra of the Crab."""
 
 from __future__ import annotations
 
@@ -28,30 +28,27 @@ from skyred.errors import ConfigError, FieldError, ModelError, SkyredWarning
 from skyred.likelihood.minimise import minimise
 
 
-def on_off(spectral: object) -> Datasets:
-    """Return one H.E.S.S. spectrum of the Crab (joint-crab) with its fitted model."""
-    path = Path(os.environ["GAMMAPY_DATA"], "joint-crab", "spectra", "hess", "pha_obs23523.fits")
-    datasets = Datasets([SpectrumDatasetOnOff.read(path)])
-    datasets.models = [SkyModel(spectral_model=spectral, name="crab")]
-    skyred.fit(datasets)
-    return datasets
-
-
 @pytest.fixture
 def spectrum() -> Datasets:
-    return on_off(PowerLawSpectralModel(amplitude="3e-11 cm-2 s-1 TeV-1", index=2.6))
-
-
-@pytest.fixture
-def small(simulated, truth) -> Datasets:
-    datasets = Datasets([simulated.copy(name="sim")])
-    datasets.models = truth.copy()
+    """Return one H.E.S.S. spectrum of the Crab (joint-crab) with a fitted power law."""
+    path = Path(os.environ["GAMMAPY_DATA"], "joint-crab", "spectra", "hess", "pha_obs23523.fits")
+    datasets = Datasets([SpectrumDatasetOnOff.read(path)])
+    power_law = PowerLawSpectralModel(amplitude="3e-11 cm-2 s-1 TeV-1", index=2.6)
+    datasets.models = [SkyModel(spectral_model=power_law, name="crab")]
     skyred.fit(datasets)
     return datasets
 
 
-def gammapy_profile(datasets: Datasets, name: str, values: np.ndarray) -> np.ndarray:
-    """Return gammapy's profile above its minimum, with the other parameters refitted."""
+@pytest.fixture
+def simulation(simulated_dataset, true_models) -> Datasets:
+    datasets = Datasets([simulated_dataset.copy(name="sim")])
+    datasets.models = true_models.copy()
+    skyred.fit(datasets)
+    return datasets
+
+
+def profile_by_gammapy(datasets: Datasets, name: str, values: np.ndarray) -> np.ndarray:
+    """Return gammapy's statistic minus that at the minimum, with other parameters refitted."""
     parameter = datasets.models.parameters[name]
     parameter.scan_values = np.append(values, parameter.value)
     scan = Fit().stat_profile(datasets, parameter, reoptimize=True)["stat_scan"]
@@ -59,9 +56,13 @@ def gammapy_profile(datasets: Datasets, name: str, values: np.ndarray) -> np.nda
 
 
 def state_of(datasets: Datasets) -> list[object]:
-    state = [(p.name, p.value, p.error, p.frozen, p.min, p.max) for p in datasets.parameters]
+    """Return copies of all data, parameters and covariances that an estimator could change."""
+    parameters = [
+        (par.name, par.value, par.error, par.frozen, par.min, par.max)
+        for par in datasets.parameters
+    ]
     arrays = [dataset.counts.data.copy() for dataset in datasets]
-    return [repr(state), datasets.names, datasets.models.names, arrays,
+    return [repr(parameters), datasets.names, datasets.models.names, arrays,
             datasets.models.covariance.data.copy()]  # fmt: skip
 
 
@@ -71,66 +72,68 @@ class TestProfiles:
         estimator = ProfileLikelihood(parameters=["crab.index"], points=5, width=2)
         (curve,) = estimator.estimate(spectrum, None).curves
         assert curve.value == pytest.approx(spectrum.parameters["index"].value, rel=1e-3)
-        expected = gammapy_profile(spectrum, "index", curve.values)
-        # gammapy's MIGRAD stops at an estimated distance of 2e-4
+        expected = profile_by_gammapy(spectrum, "index", curve.values)
+        # MIGRAD stops at an estimated distance of 2e-4
         np.testing.assert_allclose(curve.delta_stat, expected, atol=2e-3)
 
     @pytest.mark.slow
     @pytest.mark.data
-    def test_errors_are_those_of_minos(self, spectrum):
+    def test_intervals_agree_with_minos(self, spectrum):
         product = ProfileLikelihood(sigmas=[1, 2], points=3).estimate(spectrum, None)
         for curve in product.curves:
             name = curve.name.split(".")[-1]
             for interval in curve.intervals:
                 plain = Fit().confidence(spectrum, spectrum.parameters[name], sigma=interval.sigma)
-                # both searches end within about 5e-4 of an error
+                # each search stops within about 5e-4 of an error
                 assert interval.errp == pytest.approx(plain["errp"], rel=1e-3), name
                 assert interval.errn == pytest.approx(plain["errn"], rel=1e-3), name
 
     @pytest.mark.slow
     @pytest.mark.data
-    def test_of_the_crab_map_agrees_with_gammapy(self, reduced, fitted):
-        datasets = Datasets([reduced.dataset.copy(name="hess")])
-        datasets.models = fitted.models.copy()
+    def test_of_the_crab_map_agrees_with_gammapy(self, plain_reduction, plain_fit):
+        datasets = Datasets([plain_reduction.dataset.copy(name="hess")])
+        datasets.models = plain_fit.models.copy()
         skyred.fit(datasets)
         amplitude = datasets.parameters["amplitude"]
         values = [amplitude.value - 2 * amplitude.error]
         product = ProfileLikelihood(
             parameters=["crab.amplitude"], values=values * amplitude.unit
         ).estimate(datasets, None)
-        expected = gammapy_profile(datasets, "amplitude", np.array(values))
+        expected = profile_by_gammapy(datasets, "amplitude", np.array(values))
         np.testing.assert_allclose(product.curves[0].delta_stat, expected, atol=0.02)
 
-    def test_all_free_parameters_are_profiled_by_default(self, small):
-        product = ProfileLikelihood(points=3, sigmas=[1]).estimate(small, None)
+    def test_all_free_parameters_are_profiled_by_default(self, simulation):
+        product = ProfileLikelihood(points=3, sigmas=[1]).estimate(simulation, None)
         assert [curve.name for curve in product.curves] == [
             "crab.spectral.index", "crab.spectral.amplitude", "crab.spatial.lon_0",
             "crab.spatial.lat_0", "sim-bkg.spectral.norm",
         ]  # fmt: skip
 
-    def test_values_are_read_in_any_unit(self, small):
-        lon = small.parameters["lon_0"].value
+    def test_values_are_converted_to_the_unit_of_the_parameter(self, simulation):
+        lon = simulation.parameters["lon_0"].value
         values = [(lon - 0.01) * 60, (lon + 0.01) * 60] * u.arcmin
-        product = ProfileLikelihood(parameters=["crab.lon_0"], values=values).estimate(small, None)
+        product = ProfileLikelihood(parameters=["crab.lon_0"], values=values).estimate(
+            simulation, None
+        )
         np.testing.assert_allclose(product.curves[0].values, [lon - 0.01, lon + 0.01], rtol=1e-12)
         assert product.curves[0].unit == "deg"
 
-    def test_prior_is_part_of_the_statistic(self, small):
-        index = small.parameters["index"]
+    def test_prior_is_part_of_the_statistic(self, simulation):
+        index = simulation.parameters["index"]
         index.prior = GaussianPrior(mu=index.value, sigma=0.01)
         (curve,) = (
-            ProfileLikelihood(parameters=["crab.index"], points=5).estimate(small, None).curves
+            ProfileLikelihood(parameters=["crab.index"], points=5).estimate(simulation, None).curves
         )
-        # far narrower than the constraint by the counts, so the profile is the prior's parabola
+        # the prior is far narrower than the likelihood, so the profile is the prior's parabola
         assert curve.error == pytest.approx(0.01, rel=0.02)
         np.testing.assert_allclose(curve.delta_stat, [9, 2.25, 0, 2.25, 9], rtol=0.03, atol=1e-3)
 
-    def test_limits_end_a_profile(self, small):
-        index = small.parameters["index"]
+    def test_limits_end_a_profile(self, simulation):
+        index = simulation.parameters["index"]
         index.min = index.value - 1.5 * index.error
         (curve,) = (
             ProfileLikelihood(parameters=["crab.index"], points=9, sigmas=[1, 2])
-            .estimate(small, None)
+            .estimate(simulation, None)
             .curves
         )
         assert curve.values[0] == index.min
@@ -138,15 +141,15 @@ class TestProfiles:
         assert np.isfinite(curve.intervals[0].errn)
         assert np.isnan(curve.intervals[1].errn)
 
-    def test_fit_that_missed_the_minimum_gives_a_warning(self, small, monkeypatch):
-        def stops_early(objective):
+    def test_fit_that_missed_the_minimum_causes_a_warning(self, simulation, monkeypatch):
+        def stop_early(objective):
             result = minimise(objective)
             shift = np.array([1, 0, 0, 0, 0]) * result.errors
             return attrs.evolve(result, values=result.values + shift, stat=result.stat + 1)
 
-        monkeypatch.setattr("skyred.likelihood.minimise.minimise", stops_early)
+        monkeypatch.setattr("skyred.likelihood.minimise.minimise", stop_early)
         with pytest.warns(SkyredWarning, match=r"profile of crab\.spectral\.index is .* lower"):
-            ProfileLikelihood(parameters=["crab.index"], sigmas=[]).estimate(small, None)
+            ProfileLikelihood(parameters=["crab.index"], sigmas=[]).estimate(simulation, None)
 
     @pytest.mark.parametrize(
         ("options", "message"),
@@ -162,9 +165,9 @@ class TestProfiles:
         ],
         ids=["misspelt", "frozen", "several", "unit", "limits"],
     )
-    def test_invalid_parameters_and_values_are_refused(self, small, options, message):
+    def test_invalid_parameters_and_values_are_refused(self, simulation, options, message):
         with pytest.raises(ModelError, match=message):
-            ProfileLikelihood(**options).estimate(small, None)
+            ProfileLikelihood(**options).estimate(simulation, None)
 
     def test_values_need_one_parameter(self):
         with pytest.raises(FieldError, match=r"values: are set for all parameters"):
@@ -180,62 +183,63 @@ class TestContours:
         x, y = (spectrum.parameters[name] for name in ("index", "amplitude"))
         plain = Fit().stat_contour(spectrum, x, y, numpoints=8, sigma=1)
         line = pair.contours[0]
-        # gammapy's points include the extrema of both parameters, our 40 points are close to them
-        for ours, theirs in (
+        # gammapy's points include the extrema of both parameters; some of skyred's 40 points are
+        # close to them
+        for actual, expected in (
             (line.x, plain["crab.spectral.index"]),
             (line.y, plain["crab.spectral.amplitude"]),
         ):
-            width = np.ptp(theirs)
-            assert ours.min() == pytest.approx(theirs.min(), abs=0.01 * width)
-            assert ours.max() == pytest.approx(theirs.max(), abs=0.01 * width)
-        lowest = spectrum.stat_sum()
+            width = np.ptp(expected)
+            assert actual.min() == pytest.approx(expected.min(), abs=0.01 * width)
+            assert actual.max() == pytest.approx(expected.max(), abs=0.01 * width)
+        minimum = spectrum.stat_sum()
         for line in pair.contours:
-            # both are the only free parameters, so gammapy's statistic needs no fit
+            # there are no other free parameters, so stat_sum needs no fit
             for x.value, y.value in zip(line.x[::5], line.y[::5], strict=True):
-                assert spectrum.stat_sum() - lowest == pytest.approx(line.rise, abs=2e-3)
+                assert spectrum.stat_sum() - minimum == pytest.approx(line.rise, abs=2e-3)
         assert [line.rise for line in pair.contours] == [1, 4]
 
     @pytest.mark.slow
-    def test_of_a_map_agrees_with_refits_of_gammapy(self, small):
+    def test_of_a_map_agrees_with_refits_of_gammapy(self, simulation):
         estimator = Contours(parameters=["crab.index", "sim-bkg.norm"], sigmas=[1.5], points=8)
-        (pair,) = estimator.estimate(small, None).pairs
-        lowest = Fit().optimize(small).total_stat
-        x, y = (small.parameters[name] for name in ("index", "norm"))
+        (pair,) = estimator.estimate(simulation, None).pairs
+        minimum = Fit().optimize(simulation).total_stat
+        x, y = (simulation.parameters[name] for name in ("index", "norm"))
         x.frozen = y.frozen = True
         x.value, y.value = pair.contours[0].x[3], pair.contours[0].y[3]
-        rise = Fit().optimize(small).total_stat - lowest
-        # gammapy evaluates the kernels at different positions in its fits
+        rise = Fit().optimize(simulation).total_stat - minimum
+        # gammapy evaluates the PSF kernels at different positions in the two fits
         assert rise == pytest.approx(2.25, abs=0.03)
 
-    def test_probabilities_are_those_of_two_parameters(self, small):
+    def test_probabilities_are_of_a_chi2_with_two_degrees_of_freedom(self, simulation):
         estimator = Contours(
             parameters=["crab.lon_0", "crab.lat_0"], sigmas=[], probabilities=[0.95, 0.68], points=4
         )
-        table = estimator.estimate(small, None).table()
+        table = estimator.estimate(simulation, None).table()
         # Particle Data Group, Review of Particle Physics, table 40.2: 2.28 for 68 %, 5.99 for 95 %
         np.testing.assert_allclose(table["delta_stat"], [2.279, 5.991], atol=1e-3)
         np.testing.assert_allclose(table["probability"], [0.68, 0.95])
 
-    def test_every_pair_of_parameters_has_contours(self, small):
+    def test_every_pair_of_parameters_has_contours(self, simulation):
         estimator = Contours(parameters=["crab.spectral.*", "sim-bkg.norm"], points=4, sigmas=[1])
-        product = estimator.estimate(small, None)
+        product = estimator.estimate(simulation, None)
         assert [(pair.x, pair.y) for pair in product.pairs] == [
             ("crab.spectral.index", "crab.spectral.amplitude"),
             ("crab.spectral.index", "sim-bkg.spectral.norm"),
             ("crab.spectral.amplitude", "sim-bkg.spectral.norm"),
         ]
 
-    def test_fewer_than_two_parameters_are_refused(self, small):
+    def test_fewer_than_two_parameters_are_refused(self, simulation):
         with pytest.raises(FieldError, match=r"parameters: has one name"):
             Contours(parameters=["crab.index"])
         with pytest.raises(ModelError, match="contours need two parameters"):
-            Contours(parameters=["crab.ind*"]).estimate(small, None)
+            Contours(parameters=["crab.ind*"]).estimate(simulation, None)
         with pytest.raises(FieldError, match="expected sigmas, or probabilities"):
             Contours(parameters=["a.b", "c.d"], sigmas=[])
 
 
-def test_linked_parameter_has_a_name_in_each_model(small):
-    models = small.models.copy()
+def test_linked_parameter_can_be_selected_by_either_name(simulation):
+    models = simulation.models.copy()
     second = SkyModel(
         PowerLawSpectralModel(amplitude="3e-12 cm-2 s-1 TeV-1"),
         models["crab"].spatial_model.copy(), name="b",
@@ -244,8 +248,8 @@ def test_linked_parameter_has_a_name_in_each_model(small):
     second.spatial_model.freeze()
     second.spectral_model.amplitude.frozen = True
     second.spectral_model.index = models["crab"].spectral_model.index
-    small.models = [*models, second]
-    product = ProfileLikelihood(parameters=["b.index"], points=3).estimate(small, None)
+    simulation.models = [*models, second]
+    product = ProfileLikelihood(parameters=["b.index"], points=3).estimate(simulation, None)
     assert [curve.name for curve in product.curves] == ["crab.spectral.index"]
 
 
@@ -254,16 +258,16 @@ def test_linked_parameter_has_a_name_in_each_model(small):
     [ProfileLikelihood(points=3), Contours(parameters=["crab.index", "crab.lon_0"], points=4)],
     ids=["profile", "contours"],
 )
-def test_leaves_datasets_and_models_as_they_were(small, estimator):
-    expected_state = state_of(small)
-    estimator.estimate(small, None)
-    for part, expected_part in zip(state_of(small), expected_state, strict=True):
-        np.testing.assert_equal(part, expected_part)
+def test_datasets_and_models_are_unchanged(simulation, estimator):
+    expected_state = state_of(simulation)
+    estimator.estimate(simulation, None)
+    for value, expected in zip(state_of(simulation), expected_state, strict=True):
+        np.testing.assert_equal(value, expected)
 
 
 class TestFiles:
-    def test_profiles_read_back(self, small, tmp_path):
-        product = ProfileLikelihood(points=5, sigmas=[1, 6]).estimate(small, None)
+    def test_profiles_read_back(self, simulation, tmp_path):
+        product = ProfileLikelihood(points=5, sigmas=[1, 6]).estimate(simulation, None)
         assert [path.name for path in product.write(tmp_path)] == [
             "profile-likelihood.fits", "profile-likelihood.ecsv",
         ]  # fmt: skip
@@ -279,25 +283,25 @@ class TestFiles:
         assert table.colnames[-2:] == ["errn_6.0sigma", "errp_6.0sigma"]
         assert all(column.description for column in table.itercols())
 
-    def test_columns_of_a_profile_have_units_and_descriptions(self, small, tmp_path):
+    def test_columns_of_a_profile_have_units_and_descriptions(self, simulation, tmp_path):
         from astropy.io import fits
         from astropy.table import Table
 
-        ProfileLikelihood(points=3).estimate(small, None).write(tmp_path)
+        ProfileLikelihood(points=3).estimate(simulation, None).write(tmp_path)
         table = Table.read(tmp_path / "profile-likelihood.fits", hdu=3)
         assert table["value"].unit == u.Unit("cm-2 s-1 TeV-1")
         header = fits.getheader(tmp_path / "profile-likelihood.fits", 3)
         assert header["PARNAME"] == "crab.spectral.amplitude"
         assert header["TCOMM1"] == "crab.spectral.amplitude"
 
-    def test_contours_read_back(self, small, tmp_path):
+    def test_contours_read_back(self, simulation, tmp_path):
         estimator = Contours(parameters=["crab.spectral.*", "sim-bkg.norm"], points=5)
-        product = estimator.estimate(small, None)
+        product = estimator.estimate(simulation, None)
         product.write(tmp_path)
         loaded = ContoursProduct.read(tmp_path, "contours", None)
         for pair, expected_pair in zip(loaded.pairs, product.pairs, strict=True):
-            assert (pair.x, pair.y, pair.units, pair.best) == (
-                expected_pair.x, expected_pair.y, expected_pair.units, expected_pair.best,
+            assert (pair.x, pair.y, pair.units, pair.best_fit) == (
+                expected_pair.x, expected_pair.y, expected_pair.units, expected_pair.best_fit,
             )  # fmt: skip
             for line, expected in zip(pair.contours, expected_pair.contours, strict=True):
                 assert line.rise == expected.rise
@@ -313,30 +317,32 @@ class TestPlots:
         plt.close("all")
         return axes_by_suffix
 
-    def test_profiles_are_labelled_with_units(self, small):
-        product = ProfileLikelihood(parameters=["crab.*"], points=5).estimate(small, None)
-        drawn = self.draw(product)
-        assert list(drawn) == ["", "-crab.spectral.index", "-crab.spectral.amplitude",
+    def test_profiles_are_labelled_with_units(self, simulation):
+        product = ProfileLikelihood(parameters=["crab.*"], points=5).estimate(simulation, None)
+        axes = self.draw(product)
+        assert list(axes) == ["", "-crab.spectral.index", "-crab.spectral.amplitude",
                                "-crab.spatial.lon_0", "-crab.spatial.lat_0"]  # fmt: skip
-        assert "TeV^{-1}" in drawn["-crab.spectral.amplitude"].get_xlabel()
-        assert drawn["-crab.spatial.lon_0"].get_xlabel() == "crab.spatial.lon_0 [deg]"
-        assert drawn[""].get_ylabel() == r"$\Delta$ fit statistic"
-        labels = [label.get_text() for label in drawn[""].get_legend().get_texts()]
+        assert "TeV^{-1}" in axes["-crab.spectral.amplitude"].get_xlabel()
+        assert axes["-crab.spatial.lon_0"].get_xlabel() == "crab.spatial.lon_0 [deg]"
+        assert axes[""].get_ylabel() == r"$\Delta$ fit statistic"
+        labels = [label.get_text() for label in axes[""].get_legend().get_texts()]
         assert labels[:1] == ["crab.spectral.index"]
 
-    def test_contours_are_labelled_with_units_and_levels(self, small):
-        product = Contours(parameters=["crab.lon_0", "crab.lat_0"], points=8).estimate(small, None)
-        drawn = self.draw(product)
-        assert list(drawn) == [""]
-        assert drawn[""].get_xlabel() == "crab.spatial.lon_0 [deg]"
-        labels = [label.get_text() for label in drawn[""].get_legend().get_texts()]
+    def test_contours_are_labelled_with_units_and_levels(self, simulation):
+        product = Contours(parameters=["crab.lon_0", "crab.lat_0"], points=8).estimate(
+            simulation, None
+        )
+        axes = self.draw(product)
+        assert list(axes) == [""]
+        assert axes[""].get_xlabel() == "crab.spatial.lon_0 [deg]"
+        labels = [label.get_text() for label in axes[""].get_legend().get_texts()]
         assert labels == ["best fit", r"1$\sigma$ (39.3 %)", r"2$\sigma$ (86.5 %)"]
 
-    def test_several_pairs_are_drawn_together_and_separately(self, small):
+    def test_several_pairs_are_drawn_together_and_separately(self, simulation):
         estimator = Contours(parameters=["crab.spectral.*", "sim-bkg.norm"], points=5)
-        drawn = self.draw(estimator.estimate(small, None))
-        assert len(drawn) == 4
-        assert len(drawn[""].figure.axes) == 4
+        axes = self.draw(estimator.estimate(simulation, None))
+        assert len(axes) == 4
+        assert len(axes[""].figure.axes) == 4
 
 
 @pytest.mark.parametrize(
@@ -355,13 +361,13 @@ class TestPlots:
     ids=["source", "no source", "part", "parameter", "frozen", "frozen alone"],
 )  # fmt: skip
 def test_unknown_parameters_are_reported_before_data_are_read(estimate, message):
-    changed = ["data.hess.archive=sim:crab", f"estimate.0={estimate}"]
+    overrides = ["data.hess.archive=sim:crab", f"estimate.0={estimate}"]
     with pytest.raises(ConfigError, match=message):
-        Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
+        Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides)
 
 
-def test_parameters_of_backgrounds_and_wildcards_are_checked_later():
+def test_background_parameters_and_wildcards_are_not_checked_before_data_are_read():
     names = "[hess-bkg.norm, '*.index', crab.lon_0]"
-    changed = ["data.hess.archive=sim:crab",
+    overrides = ["data.hess.archive=sim:crab",
                f"estimate.0={{kind: contours, parameters: {names}}}"]  # fmt: skip
-    assert Pipeline.from_yaml(plain.EXAMPLE, overrides=changed).estimate[0].kind == "contours"
+    assert Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides).estimate[0].kind == "contours"

@@ -1,4 +1,4 @@
-"""The estimator sensitivity against gammapy's `SensitivityEstimator` and its definition."""
+"""The estimator sensitivity against `SensitivityEstimator` and the definition of sensitivity."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from gammapy.stats import CashCountsStatistic
 from hypothesis import given, strategies as st
 from regions import CircleSkyRegion
 
-import curves_side_by_side as side_by_side
+import flux_points_comparison
+import light_curve_comparison as comparison
 import plain_gammapy as plain
-import points_side_by_side
 import small_datasets as small
 from component_checks import problems_of
 from skyred import Pipeline
@@ -39,15 +39,15 @@ COLUMNS = ("e_ref", "e_min", "e_max", "e2dnde", "excess", "background")
 
 
 def sensitivity_by_gammapy(dataset: SpectrumDatasetOnOff, **options: Any) -> Any:
-    names = {"background_systematics": "bkg_syst_fraction"}
-    options = {names.get(name, name): value for name, value in options.items()}
+    gammapy_names = {"background_systematics": "bkg_syst_fraction"}
+    options = {gammapy_names.get(name, name): value for name, value in options.items()}
     spectral = PowerLawSpectralModel(index=options.pop("index", 2))
     copy = dataset.copy(name=dataset.name)  # gammapy does not remove its model from the dataset
     return SensitivityEstimator(spectral_model=spectral, **options).run(copy)
 
 
 def assert_same(table: Any, expected: Any, bins: Any = slice(None)) -> None:
-    """Compare the tables in the given bins; some of gammapy's counts are float32."""
+    """Compare the columns of two tables in some bins; some of gammapy's counts are float32."""
     for name in COLUMNS:
         values, expected_values = table[name].quantity, expected[name].quantity
         np.testing.assert_allclose(
@@ -58,22 +58,21 @@ def assert_same(table: Any, expected: Any, bins: Any = slice(None)) -> None:
 
 @pytest.fixture(scope="module")
 def cta() -> SpectrumDataset:
-    """Return 50 h of the Crab for CTA South, simulated as in gammapy's tutorial."""
-    pytest.importorskip("gammapy")
-    file = plain.archive().parent / "cta-caldb" / IRFS
-    if not file.is_file():
+    """Return a dataset of 50 h on the Crab with CTA South, as in gammapy's tutorial."""
+    path = plain.archive().parent / "cta-caldb" / IRFS
+    if not path.is_file():
         pytest.skip("needs $GAMMAPY_DATA/cta-caldb")
     energy = MapAxis.from_energy_bounds("0.03 TeV", "30 TeV", nbin=8)
-    true = MapAxis.from_energy_bounds("0.01 TeV", "100 TeV", nbin=30, name="energy_true")
+    energy_true = MapAxis.from_energy_bounds("0.01 TeV", "100 TeV", nbin=30, name="energy_true")
     geom = RegionGeom.create("icrs;circle(83.63, 22.01, 0.1)", axes=[energy])
     pointing = FixedPointingInfo(fixed_icrs=SkyCoord(83.63, 21.51, unit="deg"))
     observation = Observation.create(
-        pointing=pointing, irfs=load_irf_dict_from_file(file), livetime="50 h",
+        pointing=pointing, irfs=load_irf_dict_from_file(path), livetime="50 h",
         location=observatory_locations["ctao_south"],
     )  # fmt: skip
-    parts = ["exposure", "edisp", "background"]
-    empty = SpectrumDataset.create(geom, energy_axis_true=true, name="cta")
-    return SpectrumDatasetMaker(selection=parts).run(empty, observation)
+    maker = SpectrumDatasetMaker(selection=["exposure", "edisp", "background"])
+    empty = SpectrumDataset.create(geom, energy_axis_true=energy_true, name="cta")
+    return maker.run(empty, observation)
 
 
 class TestCTA:
@@ -92,9 +91,9 @@ class TestCTA:
         for dataset, alpha in ((on_off, None), (cta, 0.2)):
             estimator = Sensitivity(alpha=alpha, **options)
             assert_same(estimator.estimate(Datasets([dataset]), None).table(), expected)
-        # each criterion limits one of the two cases
-        limits = {"gamma", "bkg"} if options else {"significance"}
-        assert set(expected["criterion"]) == limits
+        # the two sets of options test all three criteria
+        criteria = {"gamma", "bkg"} if options else {"significance"}
+        assert set(expected["criterion"]) == criteria
 
     def test_excess_over_a_known_background_has_the_required_significance(
         self, cta: SpectrumDataset
@@ -105,21 +104,22 @@ class TestCTA:
         np.testing.assert_allclose(counts.sqrt_ts, 4, rtol=1e-6)
         assert set(table["criterion"]) == {"significance"}
 
-    def test_sensitivity_is_better_if_the_background_is_exact(self, cta: SpectrumDataset) -> None:
-        exact, measured = (
+    def test_sensitivity_is_better_if_the_background_is_known(self, cta: SpectrumDataset) -> None:
+        exact_background, measured_background = (
             Sensitivity(alpha=alpha).estimate(Datasets([cta]), None).table()
             for alpha in (None, 0.2)
         )
-        limited = exact["criterion"] == "significance"
-        assert limited.any()
-        assert (exact["e2dnde"][limited] < measured["e2dnde"][limited]).all()
+        limited_by_significance = exact_background["criterion"] == "significance"
+        assert limited_by_significance.any()
+        ratio = exact_background["e2dnde"] / measured_background["e2dnde"]
+        assert (ratio[limited_by_significance] < 1).all()
 
 
 @pytest.mark.data
 class TestHess:
     @pytest.fixture
     def spectra(self) -> Datasets:
-        datasets = points_side_by_side.crab_spectra((23523, 23526))
+        datasets = flux_points_comparison.crab_spectra((23523, 23526))
         datasets.models = None
         return datasets
 
@@ -134,7 +134,7 @@ class TestHess:
         hours = sum(dataset.exposure.meta["livetime"].to_value("h") for dataset in spectra)
         assert table.meta["LIVETIME"] == pytest.approx(hours)
 
-    def test_bins_are_merged_to_the_edges(self, spectra: Datasets) -> None:
+    def test_bins_are_merged_between_energy_edges(self, spectra: Datasets) -> None:
         edges = [1, 3, 10] * u.TeV
         table = Sensitivity(energy_edges=edges).estimate(spectra, None).table()
         axis = MapAxis.from_energy_edges(edges)
@@ -142,10 +142,10 @@ class TestHess:
         assert_same(table, sensitivity_by_gammapy(stacked))
         assert len(table) == 2
 
-    def test_leaves_datasets_as_they_were(self, spectra: Datasets) -> None:
-        before = side_by_side.copy_datasets(spectra)
+    def test_datasets_are_unchanged(self, spectra: Datasets) -> None:
+        expected_datasets = comparison.copy_datasets(spectra)
         Sensitivity().estimate(spectra, None)
-        for dataset, expected in zip(spectra, before, strict=True):
+        for dataset, expected in zip(spectra, expected_datasets, strict=True):
             np.testing.assert_array_equal(dataset.counts_off.data, expected.counts_off.data)
             np.testing.assert_array_equal(dataset.mask_safe.data, expected.mask_safe.data)
             assert dataset.models is None
@@ -161,7 +161,7 @@ class TestMaps:
         )
         assert_same(table, sensitivity_by_gammapy(on_off))
 
-    def test_containment_correction_reduces_the_sensitivity(self) -> None:
+    def test_containment_correction_raises_the_detectable_flux(self) -> None:
         datasets = Datasets([small.map_dataset()])
         corrected, uncorrected = (
             Sensitivity(region=ON_REGION, containment=containment).estimate(datasets, None).table()
@@ -182,13 +182,15 @@ class TestMaps:
     st.floats(0, 100),
     st.floats(0, 1),
 )
-def test_detectable_excess_is_the_largest_of_three(
-    significant: list[float], background: float, floor: float, fraction: float
+def test_detectable_excess_is_the_largest_of_the_three_criteria(
+    significant: list[float], background: float, gamma_min: float, systematics: float
 ) -> None:
-    options = Sensitivity(gamma_min=floor, background_systematics=fraction)
+    options = Sensitivity(gamma_min=gamma_min, background_systematics=systematics)
     backgrounds = np.full(len(significant), background)
     excess, criterion = detectable_excess(np.array(significant), backgrounds, options)
-    candidates = np.stack([significant, np.full(len(backgrounds), floor), fraction * backgrounds])
+    candidates = np.stack(
+        [significant, np.full(len(backgrounds), gamma_min), systematics * backgrounds]
+    )
     np.testing.assert_array_equal(excess, candidates.max(axis=0))
     names = np.array(["significance", "gamma", "bkg"])
     rows = {name: row for row, name in enumerate(names)}
@@ -214,7 +216,7 @@ def test_files_are_read_back(tmp_path: Path) -> None:
             assert table[name].tolist() == expected[name].tolist()
 
 
-def test_plot_has_units_and_names_the_limiting_criterion() -> None:
+def test_plot_shows_units_and_the_limiting_criterion() -> None:
     import matplotlib.pyplot as plt
 
     ax = Sensitivity().estimate(Datasets([small.spectrum_on_off()]), None).plot()
@@ -236,9 +238,9 @@ class TestInvalidOptionsAndData:
     def test_maps_without_a_region_are_refused(self) -> None:
         with pytest.raises(ModelError, match="'map' is a map: set the on region"):
             Sensitivity().estimate(Datasets([small.map_dataset()]), None)
-        changed = ["estimate=[{kind: sensitivity}]"]
+        overrides = ["estimate=[{kind: sensitivity}]"]
         with pytest.raises(ConfigError, match="is not set, but the data are maps"):
-            Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
+            Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides)
 
     def test_region_outside_the_map_is_refused(self) -> None:
         estimator = Sensitivity(region="icrs; circle(83.633, 22.014, 3)")
@@ -266,10 +268,10 @@ class TestInvalidOptionsAndData:
             Sensitivity().estimate(datasets, None)
         with pytest.raises(ModelError, match="'points' has no counts or no exposure"):
             Sensitivity().estimate(Datasets([small.flux_points()]), None)
-        bare = small.spectrum_dataset("bare")
-        bare.background = None
-        with pytest.raises(ModelError, match="'bare' has no background"):
-            Sensitivity().estimate(Datasets([bare]), None)
+        dataset = small.spectrum_dataset("spectrum")
+        dataset.background = None
+        with pytest.raises(ModelError, match="'spectrum' has no background"):
+            Sensitivity().estimate(Datasets([dataset]), None)
 
     @pytest.mark.parametrize(
         ("options", "message"),
@@ -285,6 +287,6 @@ class TestInvalidOptionsAndData:
 
     @pytest.mark.data
     def test_edges_outside_the_axis_are_reported_before_data_are_read(self) -> None:
-        changed = ["estimate.0.energy_edges=[0.1 TeV, 1 TeV]"]
+        overrides = ["estimate.0.energy_edges=[0.1 TeV, 1 TeV]"]
         with pytest.raises(ConfigError, match="is beyond the energy axis"):
-            Pipeline.from_yaml(EXAMPLE, overrides=changed)
+            Pipeline.from_yaml(EXAMPLE, overrides=overrides)

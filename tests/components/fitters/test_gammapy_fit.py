@@ -1,4 +1,4 @@
-"""The fitter `gammapy`: every method of its backends, on objectives with known minima."""
+"""The fitter `gammapy`: all methods of its backends on objectives with known minima."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import objectives
 import plain_gammapy as plain
 from component_checks import problems_of
 from skyred import Objective
-from skyred.components.fitters.backends import METHODS, WITHOUT_LIMITS
+from skyred.components.fitters.backends import METHODS, METHODS_WITHOUT_LIMITS
 from skyred.components.fitters.check_minimum import check_minimum
 from skyred.components.fitters.minuit import Newton
 from skyred.components.fitters.scaled import ScaledObjective
@@ -23,7 +23,9 @@ from skyred.errors import FieldError, FitError
 COVARIANCE = np.array([[4.0, 1.2, 0.0], [1.2, 1.0, -0.3], [0.0, -0.3, 0.25]])
 MINIMUM = np.array([1.0, -2.0, 30.0])
 ALL_METHODS = [(backend, method) for backend in ("minuit", "scipy") for method in METHODS[backend]]
-WITH_LIMITS = [(backend, method) for backend, method in ALL_METHODS if method not in WITHOUT_LIMITS]
+WITH_LIMITS = [
+    (backend, method) for backend, method in ALL_METHODS if method not in METHODS_WITHOUT_LIMITS
+]
 SOME_METHODS = [("minuit", "migrad"), ("scipy", "Nelder-Mead"), ("scipy", "L-BFGS-B")]
 
 
@@ -31,7 +33,7 @@ SOME_METHODS = [("minuit", "migrad"), ("scipy", "Nelder-Mead"), ("scipy", "L-BFG
 @pytest.mark.parametrize("derivatives", [True, False])
 def test_covariance_of_a_quadratic_is_exact(backend: str, method: str, derivatives: bool) -> None:
     details = {} if derivatives else {"gradient_of": None, "fisher_of": None, "steps": None}
-    unit = np.array([1e-13, 1.0, 1e6])  # of any size
+    unit = np.array([1e-13, 1.0, 1e6])  # parameters of very different scales
     objective = objectives.quadratic(COVARIANCE * np.outer(unit, unit), MINIMUM * unit, **details)
     result = GammapyFit(backend=backend, method=method).fit(objective)
     assert result.success, result.message
@@ -49,7 +51,7 @@ def test_covariance_of_a_quadratic_is_exact(backend: str, method: str, derivativ
 
 @pytest.mark.parametrize(("backend", "method"), WITH_LIMITS)
 @pytest.mark.parametrize(("low", "high"), [(2.0, np.inf), (-np.inf, 0.5), (2.0, 5.0)])
-def test_minimum_outside_the_limits_gives_the_limit(
+def test_fit_stops_at_the_limit_if_the_minimum_is_outside(
     backend: str, method: str, low: float, high: float
 ) -> None:
     limits = np.array([[low, high], [-np.inf, np.inf], [-np.inf, np.inf]])
@@ -71,7 +73,7 @@ def test_minimum_outside_the_limits_gives_the_limit(
     assert (np.array(evaluations) <= high).all()
 
 
-def test_method_without_limits_refuses_limited_parameters() -> None:
+def test_parameters_with_limits_are_refused_by_methods_without_limits() -> None:
     objective = objectives.quadratic(COVARIANCE, MINIMUM, limits=[[0, 9]] + [[-np.inf, np.inf]] * 2)
     with pytest.raises(
         FitError, match="BFGS does not support limits, but p0 have limits; use L-BFGS-B"
@@ -88,7 +90,7 @@ def test_fit_of_poisson_counts_agrees_with_newton_steps(backend: str, method: st
     result = GammapyFit(backend=backend, method=method).fit(objective)
     assert result.success, result.message
     np.testing.assert_allclose((result.values - expected.values) / expected.errors, 0, atol=0.02)
-    # the declination is 0.1 errors from a pixel centre, where there is no second derivative
+    # the declination is 0.1 errors from a pixel centre, where it has no second derivative
     smooth = np.array([not name.endswith("lat_0") for name in result.names])
     np.testing.assert_allclose(result.errors[smooth], expected.errors[smooth], rtol=0.01)
     np.testing.assert_allclose(result.errors[~smooth], expected.errors[~smooth], rtol=0.15)
@@ -101,7 +103,7 @@ def test_fit_of_poisson_counts_agrees_with_newton_steps(backend: str, method: st
 def test_result_is_independent_of_start_and_step(
     backend: str, method: str, start: float, step: float | None
 ) -> None:
-    # n = 3 counts over b = 0.5: s = n - b, and its error is the root of n
+    # n = 3 counts, background b = 0.5: the signal is s = n - b, its error the square root of n
     objective = Objective(
         names=["s"], start=[start], limits=[[0, 1e5]],
         stat=lambda x: float(2 * (x[0] + 0.5 - 3 * np.log(x[0] + 0.5))),
@@ -128,16 +130,16 @@ def test_limit_is_not_a_minimum_if_the_statistic_decreases_inwards() -> None:
 
 @pytest.mark.parametrize("start", [1e-9, 1e-8, 1e-7])
 @pytest.mark.parametrize(("backend", "method"), WITH_LIMITS)
-def test_positive_flux_is_fitted_from_a_far_too_high_start(
+def test_positive_flux_is_fitted_from_a_start_that_is_far_too_high(
     backend: str, method: str, start: float
 ) -> None:
     # counts of a source of about 4e-11 cm-2 s-1 TeV-1 in three bins
-    observed, background = np.array([60.0, 20.0, 5.0]), np.array([20.0, 8.0, 2.0])
+    counts, background = np.array([60.0, 20.0, 5.0]), np.array([20.0, 8.0, 2.0])
     signal = np.array([[1.2e12], [5e11], [1.5e11]])
-    objective = objectives.poisson(observed, signal, background, limits=[[0, np.inf]])
+    objective = objectives.poisson(counts, signal, background, limits=[[0, np.inf]])
     expected = Newton().fit(objective)
-    far = attrs.evolve(objective, start=[start], steps=np.array([start]))
-    result = GammapyFit(backend=backend, method=method).fit(far)
+    objective = attrs.evolve(objective, start=[start], steps=np.array([start]))
+    result = GammapyFit(backend=backend, method=method).fit(objective)
     assert result.success, result.message
     assert abs(result.values - expected.values) < 0.01 * expected.errors
     np.testing.assert_allclose(result.errors, expected.errors, rtol=0.01)
@@ -160,31 +162,30 @@ def test_positive_flux_is_fitted_from_a_far_too_high_start(
 def test_fit_without_a_minimum_fails(
     backend: str, method: str, stat: Callable[[np.ndarray], float]
 ) -> None:
-    # CG is excluded: it diverges for seconds
+    # CG is excluded, because it iterates for seconds while it diverges
     objective = Objective(names=["x", "y"], start=[0.5, 0.5], stat=stat)
     result = GammapyFit(backend=backend, method=method).fit(objective)
     assert not result.success
     assert result.message
 
 
-def test_stopped_search_fails() -> None:
+def test_fit_fails_at_the_limit_on_iterations() -> None:
     result = GammapyFit(options={"maxiter": 5}).fit(objectives.quadratic(COVARIANCE, MINIMUM))
     assert not result.success
     assert "scipy's Nelder-Mead did not converge: Maximum number of iterations" in result.message
 
 
-def test_convergence_reported_by_a_method_is_checked() -> None:
-    # with this tolerance scipy calls the start a minimum
+def test_minimum_reported_by_a_method_is_verified() -> None:
+    # with this tolerance scipy reports convergence at the start
     result = GammapyFit(tolerance=1e9).fit(objectives.quadratic(COVARIANCE, MINIMUM))
     assert not result.success
-    # iminuit before 2.33 computes no covariance in this case
+    # with iminuit before 2.33 the message is that the covariance is not valid
     assert re.search("lower|covariance is not valid", result.message)
 
 
 def test_lower_minimum_next_to_a_non_differentiable_point_is_reached() -> None:
-    def stat(
-        x: np.ndarray,
-    ) -> float:  # two minima with a non-differentiable point between them, one lower by 0.05
+    def stat(x: np.ndarray) -> float:
+        # two minima, one lower by 0.05, with a non-differentiable point between them
         return float(min((x[0] - 0.3) ** 2, x[0] ** 2 + 0.05))
 
     result = GammapyFit().fit(Objective(names=["x"], start=[-1.0], stat=stat, steps=np.ones(1)))
@@ -192,7 +193,7 @@ def test_lower_minimum_next_to_a_non_differentiable_point_is_reached() -> None:
     assert result.values[0] == pytest.approx(0.3, abs=0.01)
 
 
-def test_start_that_is_not_finite_is_refused() -> None:
+def test_start_with_a_non_finite_statistic_is_refused() -> None:
     objective = Objective(names=["x"], start=[1.0], stat=lambda x: np.nan)
     with pytest.raises(FitError, match="the fit statistic is nan at the starting values"):
         GammapyFit().fit(objective)
@@ -216,14 +217,14 @@ def test_missing_sherpa_is_reported_by_the_check_and_by_the_fit() -> None:
 @pytest.mark.data
 @pytest.mark.parametrize(("backend", "method"), SOME_METHODS)
 def test_fit_of_the_crab_agrees_with_newton_steps(
-    backend: str, method: str, reduced: plain.Reduced
+    backend: str, method: str, plain_reduction: plain.Reduced
 ) -> None:
     from gammapy.datasets import Datasets
 
     from skyred.likelihood import objective_of
 
     def objective() -> Objective:
-        datasets = Datasets([reduced.dataset.copy(name="hess")])
+        datasets = Datasets([plain_reduction.dataset.copy(name="hess")])
         datasets.models = plain.models("hess")
         return objective_of(datasets)
 
@@ -231,7 +232,7 @@ def test_fit_of_the_crab_agrees_with_newton_steps(
     result = GammapyFit(backend=backend, method=method).fit(objective())
     assert result.success, result.message
     np.testing.assert_allclose((result.values - expected.values) / expected.errors, 0, atol=0.02)
-    # the declination is 0.1 errors from a pixel centre, where there is no second derivative
+    # the declination is 0.1 errors from a pixel centre, where it has no second derivative
     smooth = np.array([not name.endswith("lat_0") for name in result.names])
     np.testing.assert_allclose(result.errors[smooth], expected.errors[smooth], rtol=0.01)
     np.testing.assert_allclose(result.errors[~smooth], expected.errors[~smooth], rtol=0.15)

@@ -20,7 +20,7 @@ MINIMUM = np.array([1.0, -2.0, 30.0])
 def quadratic(
     covariance: np.ndarray = COVARIANCE, minimum: np.ndarray = MINIMUM, **details: Any
 ) -> Objective:
-    """Return a quadratic -2 log L with a covariance and a minimum."""
+    """Return a quadratic -2 log L with this covariance and minimum."""
     inverse = np.linalg.inv(covariance)
     names = [f"p{i}" for i in range(len(minimum))]
 
@@ -53,7 +53,7 @@ def test_stat_of_the_result_is_that_of_the_objective() -> None:
 
 
 @pytest.mark.parametrize("unit", [1e-13, 1e-6, 1e9])
-def test_parameters_of_any_size_are_fitted(unit: float) -> None:
+def test_parameters_of_any_scale_are_fitted(unit: float) -> None:
     scale = np.array([unit, 1.0, 1.0])
     result = Minuit().fit(
         quadratic(COVARIANCE * np.outer(scale, scale), MINIMUM * scale, start=[3 * unit, 1, 10])
@@ -65,14 +65,14 @@ def test_parameters_of_any_size_are_fitted(unit: float) -> None:
     assert result.errors / scale == pytest.approx(errors, rel=1e-3)
 
 
-def test_start_at_zero_needs_no_steps() -> None:
+def test_start_at_zero_without_steps_converges() -> None:
     result = Minuit().fit(quadratic(start=np.zeros(3)))
     assert result.success, result.message
     assert result.values == pytest.approx(MINIMUM, abs=1e-3)
 
 
 def poisson(counts: list[int]) -> Callable[[np.ndarray], float]:
-    """Return -2 log L of Poisson counts with a common mean."""
+    """Return -2 log L of Poisson counts as a function of their common mean."""
     total, bins = sum(counts), len(counts)
     return lambda x: float(2 * (bins * x[0] - total * np.log(x[0])))
 
@@ -120,7 +120,7 @@ def test_gradient_is_used_and_gives_the_same_result() -> None:
 
 
 @pytest.mark.parametrize(("low", "high"), [(2.0, np.inf), (2.0, 5.0), (-np.inf, 0.5)])
-def test_minimum_outside_the_limits_gives_the_limit(low: float, high: float) -> None:
+def test_fit_stops_at_the_limit_if_the_minimum_is_outside(low: float, high: float) -> None:
     limits = [[low, high], [-np.inf, np.inf], [-np.inf, np.inf]]
     start_values = [min(max(0.7, low), high), 0.5, 0.5]
     result = Minuit().fit(quadratic(np.eye(3), limits=limits, start=start_values))
@@ -154,15 +154,15 @@ def test_fit_without_a_minimum_fails(stat: Callable[[np.ndarray], float]) -> Non
     assert result.message
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_start_that_is_not_finite_is_refused(bad: float) -> None:
-    objective = Objective(names=["x"], start=[1.0], stat=lambda x: bad)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_start_with_a_non_finite_statistic_is_refused(value: float) -> None:
+    objective = Objective(names=["x"], start=[1.0], stat=lambda x: value)
     with pytest.raises(FitError, match=r"the fit statistic is (nan|inf) at the starting values"):
         Minuit().fit(objective)
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_statistic_that_becomes_nan_fails() -> None:
+def test_fit_fails_if_the_statistic_becomes_nan() -> None:
     objective = Objective(
         names=["x"], start=[1.0], stat=lambda x: (x[0] - 9) ** 2 if abs(x[0] - 1) < 1 else np.nan
     )
@@ -187,12 +187,12 @@ def test_errors_are_computed_from_second_derivatives_at_the_minimum(strategy: in
 
 def test_limit_on_calls_is_reported() -> None:
     objective = Objective(names=["x", "y"], start=[-1.2, 1.0], stat=rosenbrock)
-    stopped = Minuit(calls=10).fit(objective)
-    assert not stopped.success
-    assert "the limit on calls was reached" in stopped.message
-    converged = Minuit().fit(objective)
-    assert converged.success, converged.message
-    assert converged.values == pytest.approx([1, 1], abs=0.01)
+    result = Minuit(calls=10).fit(objective)
+    assert not result.success
+    assert "the limit on calls was reached" in result.message
+    result = Minuit().fit(objective)
+    assert result.success, result.message
+    assert result.values == pytest.approx([1, 1], abs=0.01)
 
 
 def test_objective_is_not_changed() -> None:
@@ -205,7 +205,7 @@ def test_objective_is_not_changed() -> None:
 def test_minos_is_an_option_and_off_by_default() -> None:
     assert Minuit().fit(quadratic()).errn is None
     result = Minuit(minos=True).fit(quadratic())
-    # on a parabola both agree with the symmetric error
+    # on a parabola the asymmetric errors are equal to the symmetric error
     assert result.errn == pytest.approx(np.sqrt(np.diag(COVARIANCE)), rel=1e-3)
     assert result.errp == pytest.approx(result.errn, rel=1e-3)
 
@@ -226,7 +226,8 @@ def test_minos_errors_of_a_skewed_likelihood_are_asymmetric() -> None:
 
 
 def test_minos_is_skipped_without_a_minimum() -> None:
-    unconstrained = Objective(names=["x", "y"], start=[0.5, 0.5], stat=lambda x: (x[0] - 1) ** 2)
-    result = Minuit(minos=True).fit(unconstrained)
+    # y has no effect
+    objective = Objective(names=["x", "y"], start=[0.5, 0.5], stat=lambda x: (x[0] - 1) ** 2)
+    result = Minuit(minos=True).fit(objective)
     assert not result.success
     assert result.errn is None

@@ -1,4 +1,4 @@
-"""Makers on a real run, against gammapy's makers with the same options."""
+"""Makers of maps on a real run, against gammapy's makers with the same options."""
 
 import os
 from pathlib import Path
@@ -26,15 +26,15 @@ pytestmark = pytest.mark.data
 
 RUN = 23523
 CIRCLE = "icrs; circle(83.63, 22.14, 0.2)"
-BOX = "icrs; circle(83.0, 21.6, 0.3)"
+OTHER_CIRCLE = "icrs; circle(83.0, 21.6, 0.3)"
 CRAB = SkyCoord(83.633, 22.014, unit="deg")
 
 
 def empty_dataset() -> MapDataset:
     energy = MapAxis.from_energy_bounds("0.7 TeV", "10 TeV", nbin=4)
     geom = WcsGeom.create(skydir=CRAB, width=2.4, binsz=0.05, frame="icrs", axes=[energy])
-    true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=8, name="energy_true")
-    return MapDataset.create(geom, energy_axis_true=true, name="run")
+    energy_true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=8, name="energy_true")
+    return MapDataset.create(geom, energy_axis_true=energy_true, name="run")
 
 
 @pytest.fixture(scope="session")
@@ -43,19 +43,19 @@ def observation() -> Observation:
 
 
 @pytest.fixture(scope="session")
-def filled(observation) -> MapDataset:
+def plain_dataset(observation) -> MapDataset:
     return MapDatasetMaker().run(empty_dataset(), observation)
 
 
 @pytest.fixture(scope="session")
-def masked(filled, observation) -> MapDataset:
+def masked_dataset(plain_dataset, observation) -> MapDataset:
     maker = SafeMaskMaker(methods=["offset-max"], offset_max="1.2 deg")
-    return maker.run(filled.copy(name="run"), observation)
+    return maker.run(plain_dataset.copy(name="run"), observation)
 
 
 @pytest.fixture
-def copies(masked) -> tuple[MapDataset, MapDataset]:
-    return masked.copy(name="run"), masked.copy(name="run")
+def copies(masked_dataset) -> tuple[MapDataset, MapDataset]:
+    return masked_dataset.copy(name="run"), masked_dataset.copy(name="run")
 
 
 def arrays(dataset: MapDataset) -> dict[str, np.ndarray]:
@@ -74,42 +74,42 @@ def arrays(dataset: MapDataset) -> dict[str, np.ndarray]:
 
 
 def assert_equal(dataset: MapDataset, expected: MapDataset) -> None:
-    """Require identical bits: both run the same gammapy code on the same numbers."""
-    ours, theirs = arrays(dataset), arrays(expected)
-    assert ours.keys() == theirs.keys()
-    for name, array in ours.items():
-        np.testing.assert_array_equal(array, theirs[name], err_msg=name)
+    """Require bit-identical data: skyred and gammapy run the same code on the same numbers."""
+    dataset_arrays, expected_arrays = arrays(dataset), arrays(expected)
+    assert dataset_arrays.keys() == expected_arrays.keys()
+    for name, array in dataset_arrays.items():
+        np.testing.assert_array_equal(array, expected_arrays[name], err_msg=name)
     assert str(dataset.gti) == str(expected.gti)
     if expected.exposure:
         assert dataset.exposure.meta == expected.exposure.meta
 
 
-def assert_errors_are_hesses(dataset: MapDataset) -> None:
-    """Compare errors with an explicit HESSE at the same values: `Fit.run` calls none."""
+def assert_errors_agree_with_hesse(dataset: MapDataset) -> None:
+    """Compare the errors with an explicit HESSE at the same values; `Fit.run` does not call it."""
     parameters = dataset.models.parameters.free_parameters
-    ours = [parameter.error for parameter in parameters]
+    actual = [parameter.error for parameter in parameters]
     Fit(covariance_opts={"strategy": 2}).covariance(Datasets([dataset]))
-    assert ours == pytest.approx([parameter.error for parameter in parameters], rel=0.01)
+    assert actual == pytest.approx([parameter.error for parameter in parameters], rel=0.01)
 
 
-class TestMap:
-    def test_fills_all_maps_as_gammapy_does(self, observation, filled):
-        assert_equal(MapData().make(empty_dataset(), observation), filled)
+class TestMapData:
+    def test_all_maps_agree_with_gammapy(self, observation, plain_dataset):
+        assert_equal(MapData().make(empty_dataset(), observation), plain_dataset)
 
     @pytest.mark.parametrize(
         "selected_parts",
         [["counts"], ["counts", "exposure"], ["exposure", "psf", "edisp"], ["background"]],
         ids="+".join,
     )
-    def test_fills_only_the_selected_parts(self, observation, selected_parts):
+    def test_only_the_selected_parts_are_filled(self, observation, selected_parts):
         expected = MapDatasetMaker(selection=selected_parts).run(empty_dataset(), observation)
         assert_equal(MapData(parts=selected_parts).make(empty_dataset(), observation), expected)
 
-    def test_background_oversampling(self, observation, filled):
+    def test_background_oversampling_agrees_with_gammapy(self, observation, plain_dataset):
         expected = MapDatasetMaker(background_oversampling=4).run(empty_dataset(), observation)
         dataset = MapData(background_oversampling=4).make(empty_dataset(), observation)
         assert_equal(dataset, expected)
-        assert not np.array_equal(dataset.background.data, filled.background.data)
+        assert not np.array_equal(dataset.background.data, plain_dataset.background.data)
 
     def test_unknown_part_is_refused(self):
         with pytest.raises(FieldError, match=r"MapData\.parts.*'count'.*did you mean 'counts'"):
@@ -118,7 +118,7 @@ class TestMap:
 
 class TestSafeMask:
     @pytest.mark.parametrize(
-        ("ours", "theirs"),
+        ("options", "gammapy_options"),
         [
             ({"methods": "aeff-default"}, {"methods": ["aeff-default"]}),
             (
@@ -153,38 +153,40 @@ class TestSafeMask:
         ],
         ids=lambda options: "+".join(f"{v}" for v in options.values()),
     )
-    def test_agrees_with_gammapy(self, filled, observation, ours, theirs):
-        expected = SafeMaskMaker(**theirs).run(filled.copy(name="run"), observation)
-        dataset = SafeMask(**ours).make(filled.copy(name="run"), observation)
+    def test_agrees_with_gammapy(self, plain_dataset, observation, options, gammapy_options):
+        expected = SafeMaskMaker(**gammapy_options).run(plain_dataset.copy(name="run"), observation)
+        dataset = SafeMask(**options).make(plain_dataset.copy(name="run"), observation)
         assert_equal(dataset, expected)
         assert dataset.mask_safe.data.any()
 
-    def test_first_bin_with_enough_area_is_not_masked(self, observation):
+    def test_first_bin_above_the_area_threshold_is_not_masked(self, observation):
         # the area of the first bin is 43 % of the largest; gammapy masks it (gammapy issue 5834)
         energy = MapAxis.from_energy_edges([1, 2, 4, 8, 16], unit="TeV")
-        true = MapAxis.from_energy_edges([1, 2, 4, 8, 16, 32], unit="TeV", name="energy_true")
+        energy_true = MapAxis.from_energy_edges(
+            [1, 2, 4, 8, 16, 32], unit="TeV", name="energy_true"
+        )
         geom = WcsGeom.create(skydir=CRAB, width=1, binsz=0.1, axes=[energy])
-        empty = MapDataset.create(geom, energy_axis_true=true, name="run")
+        empty = MapDataset.create(geom, energy_axis_true=energy_true, name="run")
         dataset = MapDatasetMaker(selection=["exposure"]).run(empty, observation)
         area = dataset.exposure.get_spectrum(CRAB).data.ravel()
         assert 0.4 * area.max() < area[0] < 0.5 * area.max()
         maker = SafeMask(methods="aeff-max", aeff_percent=1, position=CRAB)
         assert maker.make(dataset.copy(name="run"), observation).mask_safe.data.all()
-        # a limit between the areas of two bins: as gammapy
+        # with a threshold between the areas of two bins, gammapy's mask is correct
         options = {"methods": ["aeff-max"], "aeff_percent": 50, "position": CRAB}
         expected = SafeMaskMaker(**options).run(dataset.copy(name="run"), observation)
         assert_equal(SafeMask(**options).make(dataset.copy(name="run"), observation), expected)
         assert not expected.mask_safe.data[0].any()
 
-    def test_defaults_agree_with_gammapy(self, filled, observation):
-        # the default method is aeff-default in both
-        expected = SafeMaskMaker().run(filled.copy(name="run"), observation)
-        assert_equal(SafeMask().make(filled.copy(name="run"), observation), expected)
+    def test_defaults_agree_with_gammapy(self, plain_dataset, observation):
+        # the default method of skyred and of gammapy is aeff-default
+        expected = SafeMaskMaker().run(plain_dataset.copy(name="run"), observation)
+        assert_equal(SafeMask().make(plain_dataset.copy(name="run"), observation), expected)
 
-    def test_run_with_an_empty_safe_mask_is_skipped(self, filled, observation):
+    def test_run_with_an_empty_safe_mask_is_skipped(self, plain_dataset, observation):
         maker = SafeMask(methods="offset-max", offset_max="0 deg")
         with pytest.raises(SkipObservation, match=r"safe mask \(offset-max\) excludes all pixels"):
-            maker.make(filled.copy(name="run"), observation)
+            maker.make(plain_dataset.copy(name="run"), observation)
 
     def test_position_together_with_offset_is_refused(self):
         with pytest.raises(FieldError, match="cannot be combined with fixed_offset"):
@@ -205,44 +207,44 @@ class TestFoVBackground:
         ],
     )
     def test_agrees_with_gammapy(self, copies, observation, method, spectral, free_tilt, tolerance):
-        ours, theirs = copies
-        mask = ~ours.counts.geom.region_mask(Regions.parse(CIRCLE, format="ds9"))
+        dataset, plain_dataset = copies
+        mask = ~dataset.counts.geom.region_mask(Regions.parse(CIRCLE, format="ds9"))
         norm_model = Model.create(spectral, model_type="spectral")
         if free_tilt:
             norm_model.tilt.frozen = False
-        gammapys = FoVBackgroundMaker(method, mask, spectral_model=norm_model)
-        theirs = gammapys.run(theirs, observation)
+        plain_maker = FoVBackgroundMaker(method, mask, spectral_model=norm_model)
+        plain_dataset = plain_maker.run(plain_dataset, observation)
         maker = FoVBackground(method=method, spectral=spectral, free_tilt=free_tilt, exclude=CIRCLE)
-        ours = maker.make(ours, observation)
-        ours.mask_fit = theirs.mask_fit = mask
-        expected = theirs.npred_background().data
-        parameters = ours.background_model.parameters, theirs.background_model.parameters
-        assert [p.frozen for p in parameters[0]] == [p.frozen for p in parameters[1]]
-        for own_parameter, gammapy_parameter in zip(*parameters, strict=True):
-            sigma = gammapy_parameter.error if method == "fit" else 0
-            assert own_parameter.value == pytest.approx(
-                gammapy_parameter.value, rel=tolerance, abs=0.02 * sigma
+        dataset = maker.make(dataset, observation)
+        dataset.mask_fit = plain_dataset.mask_fit = mask
+        expected = plain_dataset.npred_background().data
+        parameters = dataset.background_model.parameters, plain_dataset.background_model.parameters
+        for parameter, expected_parameter in zip(*parameters, strict=True):
+            assert parameter.frozen == expected_parameter.frozen
+            sigma = expected_parameter.error if method == "fit" else 0
+            assert parameter.value == pytest.approx(
+                expected_parameter.value, rel=tolerance, abs=0.02 * sigma
             )
         assert parameters[0]["norm"].error == pytest.approx(parameters[1]["norm"].error, rel=0.1)
         if method == "fit":
-            assert ours.stat_sum() <= theirs.stat_sum() + 1e-3
+            assert dataset.stat_sum() <= plain_dataset.stat_sum() + 1e-3
         if spectral == "pl-norm" and method == "fit":  # HESSE is 6 % off along degeneracies
-            assert_errors_are_hesses(ours)
-        assert apply_background_norm(ours) == parameters[0]["norm"].value
-        np.testing.assert_allclose(ours.background.data, expected, rtol=tolerance)
-        assert ours.models is None
+            assert_errors_agree_with_hesse(dataset)
+        assert apply_background_norm(dataset) == parameters[0]["norm"].value
+        np.testing.assert_allclose(dataset.background.data, expected, rtol=tolerance)
+        assert dataset.models is None
 
     def test_scale_is_counts_over_background_outside_the_exclusion(self, copies, observation):
         dataset, _ = copies
         not_excluded = ~dataset.counts.geom.region_mask(Regions.parse(CIRCLE, format="ds9")).data
-        used = dataset.mask_safe.data & not_excluded
-        expected = dataset.counts.data[used].sum() / dataset.background.data[used].sum()
-        normalised = FoVBackground(method="scale", exclude=CIRCLE).make(dataset, observation)
+        mask = dataset.mask_safe.data & not_excluded
+        expected = dataset.counts.data[mask].sum() / dataset.background.data[mask].sum()
+        dataset = FoVBackground(method="scale", exclude=CIRCLE).make(dataset, observation)
         # float32 sum
-        assert apply_background_norm(normalised) == pytest.approx(expected, rel=1e-6)
+        assert apply_background_norm(dataset) == pytest.approx(expected, rel=1e-6)
 
-    def test_background_after_normalisation_is_an_ordinary_template(self, copies, observation):
-        # gammapy's cache of the fitted background must not be the template of later models
+    def test_normalised_background_can_be_used_in_later_models(self, copies, observation):
+        # later models must not use gammapy's cache of the fitted background as their template
         dataset = FoVBackground(exclude=CIRCLE).make(copies[0], observation)
         norm = apply_background_norm(dataset)
         template = dataset.background.data.copy()
@@ -253,11 +255,11 @@ class TestFoVBackground:
             np.testing.assert_allclose(dataset.npred_background().data, value * template, rtol=1e-6)
             np.testing.assert_array_equal(dataset.background.data, template)
 
-    def test_does_not_change_mask_and_counts(self, copies, observation):
-        dataset, before = copies
+    def test_mask_and_counts_are_unchanged(self, copies, observation):
+        dataset, expected = copies
         dataset = FoVBackground(exclude=CIRCLE).make(dataset, observation)
-        np.testing.assert_array_equal(dataset.mask_safe.data, before.mask_safe.data)
-        np.testing.assert_array_equal(dataset.counts.data, before.counts.data)
+        np.testing.assert_array_equal(dataset.mask_safe.data, expected.mask_safe.data)
+        np.testing.assert_array_equal(dataset.counts.data, expected.counts.data)
         assert dataset.mask_fit is None
 
     @pytest.mark.parametrize(
@@ -301,104 +303,110 @@ class TestFoVBackground:
         with pytest.raises(ValueError, match=r"already has the models \['run-bkg'\]"):
             FoVBackground().make(copies[0], observation)
 
-    def test_tilt_needs_a_fit(self):
+    def test_free_tilt_needs_the_method_fit(self):
         with pytest.raises(FieldError, match="needs method: fit"):
             FoVBackground(method="scale", free_tilt=True)
 
-    def test_tilt_is_refused_for_other_models_than_pl_norm(self):
+    def test_tilt_is_refused_for_models_other_than_pl_norm(self):
         with pytest.raises(FieldError, match="lp-norm has no tilt"):
             FoVBackground(spectral="lp-norm", free_tilt=True)
 
 
 class TestExclusion:
-    """Exclusions, compared by the norm that `scale` computes outside of them."""
+    """Exclusion by regions and mask maps; each test compares the norm of ``method: scale``."""
 
     def norm(self, dataset, observation, exclude) -> float:
         return apply_background_norm(
             FoVBackground(method="scale", exclude=exclude).make(dataset, observation)
         )
 
-    def expected(self, dataset, observation, allowed) -> Any:
+    def expected_norm(self, dataset, observation, exclusion_mask) -> Any:
+        """Return gammapy's norm with a 2D exclusion mask (False where excluded)."""
         geom = dataset.counts.geom
-        data = np.broadcast_to(allowed, geom.data_shape).copy()
-        mask = Map.from_geom(geom, data=data)
-        normalised = FoVBackgroundMaker(method="scale", exclusion_mask=mask).run(
-            dataset, observation
-        )
+        data = np.broadcast_to(exclusion_mask, geom.data_shape).copy()
+        maker = FoVBackgroundMaker(method="scale", exclusion_mask=Map.from_geom(geom, data=data))
+        dataset = maker.run(dataset, observation)
         # float32 sums
-        return pytest.approx(normalised.models["run-bkg"].spectral_model.norm.value, rel=1e-6)
+        return pytest.approx(dataset.models["run-bkg"].spectral_model.norm.value, rel=1e-6)
 
     @pytest.fixture
-    def image(self, masked) -> WcsGeom:
-        return masked.counts.geom.to_image()
+    def image_geom(self, masked_dataset) -> WcsGeom:
+        return masked_dataset.counts.geom.to_image()
 
     @pytest.fixture
     def reg_file(self, tmp_path) -> Path:
         path = tmp_path / "sources.reg"
-        Regions.parse(BOX, format="ds9").write(path, format="ds9")
+        Regions.parse(OTHER_CIRCLE, format="ds9").write(path, format="ds9")
         return path
 
     @pytest.fixture
     def mask_file(self, tmp_path) -> tuple[Path, Map]:
-        # with other pixels than the dataset, and covering only a part of it
+        """Return a mask that covers a part of the dataset, with other pixels, and its file."""
         geom = WcsGeom.create(skydir=(84.2, 22.6), width=1, binsz=0.02, frame="icrs")
         mask = geom.region_mask("icrs; circle(84.2, 22.6, 0.25)", inside=False)
         mask = Map.from_geom(geom, data=mask.data.astype(np.int16))
         mask.write(tmp_path / "mask.fits.gz")
         return tmp_path / "mask.fits.gz", mask
 
-    def allowed_by(self, image, *region_strings) -> np.ndarray:
+    def mask_outside(self, image_geom, *region_strings) -> np.ndarray:
+        """Return the exclusion mask of DS9 regions: False inside."""
         regions = [
             region
             for region_string in region_strings
             for region in Regions.parse(region_string, format="ds9")
         ]
-        return ~image.region_mask(regions).data
+        return ~image_geom.region_mask(regions).data
 
-    def test_by_region_string(self, copies, observation, image):
+    def test_by_region_string(self, copies, observation, image_geom):
         norm = self.norm(copies[0], observation, CIRCLE)
-        assert norm == self.expected(copies[1], observation, self.allowed_by(image, CIRCLE))
+        assert norm == self.expected_norm(
+            copies[1], observation, self.mask_outside(image_geom, CIRCLE)
+        )
 
-    def test_by_several_regions_in_one_string_and_in_a_list(self, copies, observation, image):
-        allowed = self.allowed_by(image, CIRCLE, BOX)
-        expected = self.expected(copies[1], observation, allowed)
-        assert self.norm(copies[0].copy(name="run"), observation, [CIRCLE, BOX]) == expected
-        region_string = f"{CIRCLE}; {BOX.removeprefix('icrs; ')}"
+    def test_by_several_regions_in_one_string_and_in_a_list(self, copies, observation, image_geom):
+        exclusion_mask = self.mask_outside(image_geom, CIRCLE, OTHER_CIRCLE)
+        expected = self.expected_norm(copies[1], observation, exclusion_mask)
+        assert (
+            self.norm(copies[0].copy(name="run"), observation, [CIRCLE, OTHER_CIRCLE]) == expected
+        )
+        region_string = f"{CIRCLE}; {OTHER_CIRCLE.removeprefix('icrs; ')}"
         assert self.norm(copies[0], observation, region_string) == expected
 
-    def test_by_region_object(self, copies, observation, image):
+    def test_by_region_object(self, copies, observation, image_geom):
         region = Regions.parse(CIRCLE, format="ds9")[0]
         norm = self.norm(copies[0], observation, region)
-        assert norm == self.expected(copies[1], observation, self.allowed_by(image, CIRCLE))
+        assert norm == self.expected_norm(
+            copies[1], observation, self.mask_outside(image_geom, CIRCLE)
+        )
 
-    def test_by_region_file(self, copies, observation, image, reg_file):
+    def test_by_region_file(self, copies, observation, image_geom, reg_file):
         norm = self.norm(copies[0], observation, [reg_file])
-        assert norm == self.expected(copies[1], observation, self.allowed_by(image, BOX))
+        assert norm == self.expected_norm(
+            copies[1], observation, self.mask_outside(image_geom, OTHER_CIRCLE)
+        )
 
-    def test_by_mask_map_that_covers_only_a_part(self, copies, observation, image, mask_file):
+    def test_by_mask_map_that_covers_only_a_part(self, copies, observation, image_geom, mask_file):
         path, mask = mask_file
-        # the value of the mask at each pixel centre; outside of the mask nothing is excluded
-        values = mask.get_by_coord(image.get_coord())
-        allowed = np.where(np.isnan(values), 1, values).astype(bool)
-        assert 0 < (~allowed).sum() < allowed.size / 10
+        # the value of the mask at each pixel centre; no pixel outside of the map is excluded
+        values = mask.get_by_coord(image_geom.get_coord())
+        exclusion_mask = np.where(np.isnan(values), 1, values).astype(bool)
+        assert 0 < (~exclusion_mask).sum() < exclusion_mask.size / 10
         norm = self.norm(copies[0], observation, [path])
-        assert norm == self.expected(copies[1], observation, allowed)
+        assert norm == self.expected_norm(copies[1], observation, exclusion_mask)
 
-    def test_by_the_mask_map_of_the_joint_crab(self, copies, observation, image):
+    def test_by_the_mask_map_of_the_joint_crab(self, copies, observation, image_geom):
         folder = Path(os.environ["GAMMAPY_DATA"], "joint-crab", "exclusion")
         if not folder.is_dir():
             pytest.skip("needs $GAMMAPY_DATA/joint-crab")
         mask = Map.read(folder / "exclusion_mask_crab.fits.gz")
         mask.data = mask.data.astype(bool)
-        normalised = FoVBackgroundMaker(method="scale", exclusion_mask=mask).run(
-            copies[1], observation
-        )
-        expected = normalised.models["run-bkg"].spectral_model.norm.value
+        maker = FoVBackgroundMaker(method="scale", exclusion_mask=mask)
+        expected = maker.run(copies[1], observation).models["run-bkg"].spectral_model.norm.value
         mask_path = "$GAMMAPY_DATA/joint-crab/exclusion/exclusion_mask_crab.fits.gz"
         assert self.norm(copies[0], observation, mask_path) == pytest.approx(expected, rel=1e-6)
 
     def test_by_mask_map_with_energies(self, copies, observation, tmp_path):
-        # excluded below 2 TeV only: the norm is that of gammapy, and not that without exclusion
+        # exclusion only below 2 TeV
         axis = MapAxis.from_energy_edges([0.7, 2, 10], unit="TeV")
         geom = WcsGeom.create(skydir=CRAB, width=4, binsz=0.05, axes=[axis])
         mask = Map.from_geom(geom, data=True, dtype=bool)
@@ -410,142 +418,145 @@ class TestExclusion:
         assert norm == pytest.approx(expected, rel=1e-6)
         assert norm != pytest.approx(self.norm(copies[0], observation, []), rel=1e-3)
 
-    def test_by_all_of_them_together(self, copies, observation, image, reg_file, mask_file):
+    def test_by_regions_and_mask_map_together(
+        self, copies, observation, image_geom, reg_file, mask_file
+    ):
         path, mask = mask_file
-        allowed = self.allowed_by(image, CIRCLE, BOX)
-        values = mask.get_by_coord(image.get_coord())
-        allowed &= np.where(np.isnan(values), 1, values).astype(bool)
+        exclusion_mask = self.mask_outside(image_geom, CIRCLE, OTHER_CIRCLE)
+        values = mask.get_by_coord(image_geom.get_coord())
+        exclusion_mask &= np.where(np.isnan(values), 1, values).astype(bool)
         norm = self.norm(copies[0], observation, [CIRCLE, reg_file, path])
-        assert norm == self.expected(copies[1], observation, allowed)
+        assert norm == self.expected_norm(copies[1], observation, exclusion_mask)
 
     def test_mask_map_excludes_the_same_pixels_as_its_region(
-        self, copies, observation, image, mask_file
+        self, copies, observation, image_geom, mask_file
     ):
-        # truth: the mask was created from this circle; only pixels at the rim differ
+        # the mask was created from this circle, so only pixels at its rim differ
         region_string = "icrs; circle(84.2, 22.6, 0.25)"
-        by_mask = self.norm(copies[0], observation, [mask_file[0]])
-        by_region = self.norm(copies[1], observation, [region_string])
-        everything = copies[0].mask_safe.data.sum()
-        rim = 2 * np.pi * 0.25 * 0.05 / 0.05**2
-        # each pixel of the rim has about one count
-        assert by_mask == pytest.approx(by_region, rel=rim / everything * 4)
+        norm = self.norm(copies[0], observation, [mask_file[0]])
+        expected = self.norm(copies[1], observation, [region_string])
+        n_pixels = copies[0].mask_safe.data.sum()
+        n_rim_pixels = 2 * np.pi * 0.25 * 0.05 / 0.05**2
+        assert norm == pytest.approx(expected, rel=4 * n_rim_pixels / n_pixels)
 
 
-class TestExclusionErrors:
-    """An invalid exclusion must not be treated as an empty one."""
+class TestInvalidExclusion:
+    """Invalid exclusions must be reported, not ignored."""
 
     @pytest.mark.parametrize(
         "region_string",
         ["garbage", "icrs; circl(83.63, 22.14, 0.2)", "icrs; circle(83.63", "circle(a, b, c)"],
     )
     def test_invalid_region_is_reported_before_data_are_read(self, region_string):
-        configured = plain.EXAMPLE.read_text().replace(CIRCLE, region_string)
-        with pytest.raises(ConfigError, match=r"data\.hess\.make\[2\]\.exclude") as caught:
-            Pipeline.from_yaml(configured)
-        assert region_string in str(caught.value)
+        yaml_text = plain.EXAMPLE.read_text().replace(CIRCLE, region_string)
+        with pytest.raises(ConfigError, match=r"data\.hess\.make\[2\]\.exclude") as excinfo:
+            Pipeline.from_yaml(yaml_text)
+        assert region_string in str(excinfo.value)
 
     @pytest.mark.parametrize("name", ["none.reg", "none.fits"])
     def test_missing_file_is_reported_before_data_are_read(self, tmp_path, name):
-        configured = plain.EXAMPLE.read_text().replace(CIRCLE, str(tmp_path / name))
+        yaml_text = plain.EXAMPLE.read_text().replace(CIRCLE, str(tmp_path / name))
         with pytest.raises(ConfigError, match=r"make\[2\]\.exclude"):
-            Pipeline.from_yaml(configured)
+            Pipeline.from_yaml(yaml_text)
 
     def test_region_file_without_regions_is_reported(self, tmp_path):
         path = tmp_path / "empty.reg"
         path.write_text("# Region file format: DS9\n")
-        configured = plain.EXAMPLE.read_text().replace(CIRCLE, str(path))
+        yaml_text = plain.EXAMPLE.read_text().replace(CIRCLE, str(path))
         with pytest.raises(ConfigError, match=r"empty\.reg' contains no regions"):
-            Pipeline.from_yaml(configured)
+            Pipeline.from_yaml(yaml_text)
 
     def test_invalid_region_in_python_is_reported_before_data_are_read(self):
         pipeline = Pipeline.from_yaml(plain.EXAMPLE)
         entry = pipeline.data["hess"]
         makers = [*entry.make[:2], FoVBackground(exclude="icrs; circl(83.63, 22.14, 0.2)")]
-        changed = pipeline.evolve(data={"hess": entry.evolve(make=makers)})
+        pipeline = pipeline.evolve(data={"hess": entry.evolve(make=makers)})
         with pytest.raises(ConfigError, match=r"make\[2\]\.exclude: .*circl\(83\.63"):
-            Orchestrator(changed)
+            Orchestrator(pipeline)
 
 
-def orchestrator(*makers, **changes) -> Orchestrator:
-    """Return an orchestrator of one run of the example, with other makers."""
-    smaller = ["data.hess.geometry.bin_size=0.1 deg", "data.hess.geometry.width=0.6 deg"]
-    pipeline = Pipeline.from_yaml(plain.EXAMPLE, overrides=smaller)
+def create_orchestrator(*makers, **changes) -> Orchestrator:
+    """Return an orchestrator of one run of the example, with small maps and other makers."""
+    small_maps = ["data.hess.geometry.bin_size=0.1 deg", "data.hess.geometry.width=0.6 deg"]
+    pipeline = Pipeline.from_yaml(plain.EXAMPLE, overrides=small_maps)
     entry = pipeline.data["hess"]
-    changed = entry.evolve(make=makers or entry.make, **changes)
-    prepared = Orchestrator(pipeline.evolve(data={"hess": changed}))
-    prepared.select()
-    prepared.observations = {"hess": prepared.observations["hess"][:1]}
-    return prepared
+    entry = entry.evolve(make=makers or entry.make, **changes)
+    orchestrator = Orchestrator(pipeline.evolve(data={"hess": entry}))
+    orchestrator.select()
+    orchestrator.observations = {"hess": orchestrator.observations["hess"][:1]}
+    return orchestrator
 
 
 class TestMakersInAPipeline:
-    SAFE = SafeMask(methods=["offset-max", "aeff-max"], offset_max="2.5 deg")
-    FIELD = FoVBackground(method="scale", exclude=CIRCLE)
+    SAFE_MASK = SafeMask(methods=["offset-max", "aeff-max"], offset_max="2.5 deg")
+    FOV_BACKGROUND = FoVBackground(method="scale", exclude=CIRCLE)
 
     def test_adapted_gammapy_makers_agree_with_skyred_makers(self):
-        ours = orchestrator(MapData(), self.SAFE, self.FIELD)
-        # the cutout width is derived from skyred's safe mask only, so it is set here
-        geometry = ours.pipeline.data["hess"].geometry.evolve(cutout_width="5 deg")
+        orchestrator = create_orchestrator(MapData(), self.SAFE_MASK, self.FOV_BACKGROUND)
+        # skyred derives the cutout width only from its own SafeMask, so set it explicitly
+        geometry = orchestrator.pipeline.data["hess"].geometry.evolve(cutout_width="5 deg")
         target = geometry.target("x")
         mask = ~target.counts.geom.region_mask(Regions.parse(CIRCLE, format="ds9"))
-        safe = SafeMaskMaker(methods=["offset-max", "aeff-max"], offset_max=2.5 * u.deg)
-        field = FoVBackgroundMaker(method="scale", exclusion_mask=mask)
-        theirs = orchestrator(MapDatasetMaker(), safe, field, geometry=geometry)
-        assert_equal(theirs.reduce()["hess"], ours.reduce()["hess"])
-        own_outcome, gammapy_outcome = (o.result().outcomes[0] for o in (ours, theirs))
-        assert gammapy_outcome.background_norm == pytest.approx(
-            own_outcome.background_norm, rel=1e-6
+        safe_mask = SafeMaskMaker(methods=["offset-max", "aeff-max"], offset_max=2.5 * u.deg)
+        background = FoVBackgroundMaker(method="scale", exclusion_mask=mask)
+        gammapy_makers_orchestrator = create_orchestrator(
+            MapDatasetMaker(), safe_mask, background, geometry=geometry
         )
+        assert_equal(gammapy_makers_orchestrator.reduce()["hess"], orchestrator.reduce()["hess"])
+        expected = orchestrator.result().outcomes[0].background_norm
+        norm = gammapy_makers_orchestrator.result().outcomes[0].background_norm
+        assert norm == pytest.approx(expected, rel=1e-6)
 
     def test_adapted_maker_cannot_be_written_as_yaml(self):
-        pipeline = orchestrator(MapDatasetMaker(), self.SAFE).pipeline
+        pipeline = create_orchestrator(MapDatasetMaker(), self.SAFE_MASK).pipeline
         with pytest.raises(ConfigError, match="contains an object of type MapDatasetMaker"):
             pipeline.to_yaml()
 
-    def test_run_folder_of_a_pipeline_with_adapted_makers_reads_back(self, tmp_path):
+    def test_run_folder_of_a_pipeline_with_adapted_makers_is_readable(self, tmp_path):
         from skyred import Result
 
-        orchestrated = orchestrator(MapDatasetMaker(), self.SAFE, self.FIELD)
-        orchestrated.run(tmp_path / "run", until="reduce")
+        makers = (MapDatasetMaker(), self.SAFE_MASK, self.FOV_BACKGROUND)
+        create_orchestrator(*makers).run(tmp_path / "run", until="reduce")
         result = Result.read(tmp_path / "run")
         assert result.config == ""
         assert result.digest == ""
         assert result.datasets["hess"].counts.data.sum() > 0
 
-    def test_run_that_does_not_overlap_is_skipped_with_its_pointing(self):
+    def test_run_that_does_not_overlap_the_map_is_skipped_with_its_pointing(self):
         makers = (MapData(), SafeMask(methods="offset-max", offset_max="0.1 deg"))
-        orchestrated = orchestrator(*makers)
+        orchestrator = create_orchestrator(*makers)
         with pytest.raises(RunsFailedError, match="does not overlap"):
-            orchestrated.reduce()
-        outcome = orchestrated.result().outcomes[0]
+            orchestrator.reduce()
+        outcome = orchestrator.result().outcomes[0]
         assert outcome.status == "skipped"
         assert outcome.maker == "geometry"
         assert "83.63 21.51" in outcome.reason
         assert "0.20 deg" in outcome.reason
 
     def test_skipped_run_is_recorded_with_its_maker(self):
-        orchestrated = orchestrator(MapData(), self.SAFE, FoVBackground(min_counts=10**6))
+        background = FoVBackground(min_counts=10**6)
+        orchestrator = create_orchestrator(MapData(), self.SAFE_MASK, background)
         with pytest.raises(RunsFailedError, match="cannot be normalised"):
-            orchestrated.reduce()
-        outcome = orchestrated.result().outcomes[0]
+            orchestrator.reduce()
+        outcome = orchestrator.result().outcomes[0]
         assert outcome.status == "skipped"
         assert outcome.maker.startswith("maker fov-background")
 
     def test_failed_run_is_recorded_with_reason_and_traceback(self):
-        class Broken:
+        class FailingMaker:
             def run(self, dataset, observation):
                 raise RuntimeError("the moon was up")
 
-        orchestrated = orchestrator(MapData(), Broken())
+        orchestrator = create_orchestrator(MapData(), FailingMaker())
         with pytest.raises(RunsFailedError, match="the moon was up"):
-            orchestrated.reduce()
-        outcome = orchestrated.result().outcomes[0]
+            orchestrator.reduce()
+        outcome = orchestrator.result().outcomes[0]
         assert outcome.status == "failed"
         assert outcome.reason == "RuntimeError: the moon was up"
         assert "in run" in outcome.traceback
 
     def test_makers_are_not_changed_by_a_reduction(self):
-        makers: list[Maker] = [MapData(), self.SAFE, self.FIELD]
-        before = [maker.digest() for maker in makers]
-        orchestrator(*makers).reduce()
-        assert [maker.digest() for maker in makers] == before
+        makers: list[Maker] = [MapData(), self.SAFE_MASK, self.FOV_BACKGROUND]
+        digests = [maker.digest() for maker in makers]
+        create_orchestrator(*makers).reduce()
+        assert [maker.digest() for maker in makers] == digests

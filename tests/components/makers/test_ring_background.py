@@ -54,20 +54,21 @@ data:
 """
 
 
-def target(bins: int = 1) -> MapDataset:
+def empty_dataset(bins: int = 1) -> MapDataset:
     energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=bins)
-    true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=6, name="energy_true")
+    energy_true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=6, name="energy_true")
     geom = WcsGeom.create(skydir=MSH, width=3, binsz=0.04, frame="icrs", axes=[energy])
-    return MapDataset.create(geom, energy_axis_true=true, name="plain")
+    return MapDataset.create(geom, energy_axis_true=energy_true, name="plain")
 
 
-def exclusion(geom: WcsGeom):
+def create_exclusion_mask(geom: WcsGeom):
     return ~geom.region_mask([CircleSkyRegion(MSH, 0.3 * u.deg)])
 
 
-def make(observation, onto: MapDataset) -> MapDataset:
+def reduce_by_gammapy(observation, reference: MapDataset) -> MapDataset:
+    """Return the reduced run on a cutout of an empty dataset."""
     pointing = observation.get_pointing_icrs(observation.tmid)
-    dataset = onto.cutout(pointing, 3.2 * u.deg, name=f"run-{observation.obs_id}")
+    dataset = reference.cutout(pointing, 3.2 * u.deg, name=f"run-{observation.obs_id}")
     dataset = MapDatasetMaker().run(dataset, observation)
     return SafeMaskMaker(methods=["offset-max"], offset_max=1.6 * u.deg).run(dataset, observation)
 
@@ -78,12 +79,16 @@ def observations():
 
 
 @pytest.fixture(scope="session")
-def run_datasets(once) -> list[MapDataset]:
-    """Return the two runs, reduced by gammapy, without a ring."""
-    return once(
-        "msh-runs",
-        lambda _: [make(observation, target()) for observation in plain.observations(RUNS)],
-    )
+def run_datasets(compute_once) -> list[MapDataset]:
+    """Return the two runs, reduced by gammapy, without a ring background."""
+
+    def reduce(_):
+        return [
+            reduce_by_gammapy(observation, empty_dataset())
+            for observation in plain.observations(RUNS)
+        ]
+
+    return compute_once("msh-runs", reduce)
 
 
 @pytest.fixture
@@ -91,75 +96,75 @@ def run(run_datasets) -> MapDataset:
     return run_datasets[0].copy(name="run")
 
 
-def ring(dataset: MapDataset, **changes) -> MapDatasetOnOff:
+def add_ring(dataset: MapDataset, **changes) -> MapDatasetOnOff:
     return RingBackground(**{**RING, "exclude": CIRCLE, **changes}).make(dataset, None)
 
 
-def adaptive(dataset: MapDataset, **changes) -> MapDatasetOnOff:
+def add_adaptive_ring(dataset: MapDataset, **changes) -> MapDatasetOnOff:
     options = {**ADAPTIVE, "exclude": CIRCLE, **changes}
     return AdaptiveRingBackground(**options).make(dataset, None)
 
 
-def assert_agrees_with_gammapy(ours: MapDatasetOnOff, theirs: MapDatasetOnOff) -> None:
-    safe = ours.mask_safe.data
-    np.testing.assert_array_equal(safe, theirs.mask_safe.data)
-    np.testing.assert_array_equal(ours.counts.data[safe], theirs.counts.data[safe])
+def assert_agrees_with_gammapy(actual: MapDatasetOnOff, expected: MapDatasetOnOff) -> None:
+    safe = actual.mask_safe.data
+    np.testing.assert_array_equal(safe, expected.mask_safe.data)
+    np.testing.assert_array_equal(actual.counts.data[safe], expected.counts.data[safe])
     # gammapy's float32 Fourier sums differ from integers by about 1e-5
-    np.testing.assert_array_equal(ours.counts_off.data[safe], np.rint(theirs.counts_off.data[safe]))
+    np.testing.assert_array_equal(
+        actual.counts_off.data[safe], np.rint(expected.counts_off.data[safe])
+    )
     np.testing.assert_allclose(
-        ours.acceptance_off.data[safe], theirs.acceptance_off.data[safe], rtol=1e-6
+        actual.acceptance_off.data[safe], expected.acceptance_off.data[safe], rtol=1e-6
     )
     # gammapy's maps are float32
-    np.testing.assert_allclose(ours.acceptance.data[safe], theirs.acceptance.data[safe], rtol=1e-6)
-    assert str(ours.gti) == str(theirs.gti)
-    assert ours.exposure.meta == theirs.exposure.meta
-    # gammapy's statistic with its off counts
-    assert ours.stat_sum() == pytest.approx(theirs.stat_sum(), abs=1e-2)
+    np.testing.assert_allclose(
+        actual.acceptance.data[safe], expected.acceptance.data[safe], rtol=1e-6
+    )
+    assert str(actual.gti) == str(expected.gti)
+    assert actual.exposure.meta == expected.exposure.meta
+    # gammapy's statistic contains the rounding errors of its off counts
+    assert actual.stat_sum() == pytest.approx(expected.stat_sum(), abs=1e-2)
 
 
 class TestRing:
     def test_agrees_with_gammapy_inside_the_safe_mask(self, run):
         # gammapy's tutorial converts the dataset to an image, which applies the safe mask
-        maker = RingBackgroundMaker(**RING, exclusion_mask=exclusion(run.counts.geom))
-        theirs = maker.run(run.to_image(name="plain"))
-        ours = ring(run)
-        assert 0 < ours.mask_safe.data.sum() < ours.mask_safe.data.size
-        assert_agrees_with_gammapy(ours, theirs)
+        maker = RingBackgroundMaker(**RING, exclusion_mask=create_exclusion_mask(run.counts.geom))
+        expected = maker.run(run.to_image(name="plain"))
+        actual = add_ring(run)
+        assert 0 < actual.mask_safe.data.sum() < actual.mask_safe.data.size
+        assert_agrees_with_gammapy(actual, expected)
 
     def test_counts_outside_the_safe_mask_are_in_no_ring(self, run):
-        before = ring(run.copy(name="run"))
+        expected = add_ring(run.copy(name="run"))
         run.counts.data[~run.mask_safe.data] += 1000
-        after = ring(run)
-        np.testing.assert_array_equal(after.counts_off.data, before.counts_off.data)
+        np.testing.assert_array_equal(add_ring(run).counts_off.data, expected.counts_off.data)
 
-    def test_off_counts_are_integers_and_all_maps_finite(self, run):
-        ring_dataset = ring(run)
+    def test_off_counts_are_integers_and_all_maps_are_finite(self, run):
+        ring_dataset = add_ring(run)
         assert ring_dataset.tag == "MapDatasetOnOff"
         np.testing.assert_array_equal(
             ring_dataset.counts_off.data, np.rint(ring_dataset.counts_off.data)
         )
-        for part in (
-            ring_dataset.counts_off,
-            ring_dataset.acceptance,
-            ring_dataset.acceptance_off,
-            ring_dataset.alpha,
-        ):
-            assert np.isfinite(part.data).all()
+        for name in ("counts_off", "acceptance", "acceptance_off", "alpha"):
+            assert np.isfinite(getattr(ring_dataset, name).data).all(), name
         assert (ring_dataset.alpha.data[ring_dataset.mask_safe.data] > 0).all()
 
-    def test_keeps_name_and_metadata(self, run):
-        ring_dataset = ring(run)
+    def test_name_and_metadata_are_kept(self, run):
+        ring_dataset = add_ring(run)
         assert ring_dataset.name == "run"
         assert ring_dataset.meta.obs_info[0].obs_id == RUNS[0]  # gammapy's metadata are empty
         assert ring_dataset.meta_table is run.meta_table
 
-    def test_earlier_background_norm_is_in_the_acceptance(self, run):
-        maker = FoVBackgroundMaker(method="scale", exclusion_mask=exclusion(run.counts.geom))
-        plain_ring, template = ring(run.copy(name="run")), run.background.data.copy()
-        scaled = maker.run(run)
-        norm = scaled.background_model.spectral_model.norm.value
+    def test_background_norm_of_an_earlier_maker_is_in_the_acceptance(self, run):
+        maker = FoVBackgroundMaker(
+            method="scale", exclusion_mask=create_exclusion_mask(run.counts.geom)
+        )
+        plain_ring, template = add_ring(run.copy(name="run")), run.background.data.copy()
+        scaled_dataset = maker.run(run)
+        norm = scaled_dataset.background_model.spectral_model.norm.value
         assert norm != 1
-        ring_dataset = ring(scaled)
+        ring_dataset = add_ring(scaled_dataset)
         safe = ring_dataset.mask_safe.data
         expected = norm * template[safe]
         np.testing.assert_allclose(ring_dataset.acceptance.data[safe], expected, rtol=1e-6)
@@ -170,64 +175,62 @@ class TestRing:
 
     def test_exclusion_of_everything_skips_the_run(self, run):
         with pytest.raises(SkipObservation, match="covers all safe pixels"):
-            ring(run, exclude="icrs; circle(228.32, -59.08, 10)")
+            add_ring(run, exclude="icrs; circle(228.32, -59.08, 10)")
 
     def test_ring_outside_the_map_skips_the_run(self, run):
-        # gammapy keeps thousands of pixels here, with Fourier noise as off acceptance
+        # gammapy keeps thousands of pixels, with rounding noise of the FFT as off acceptance
         with pytest.raises(SkipObservation, match=r"no pixel has background.*6.0 deg to 6.3 deg"):
-            ring(run, r_in="6 deg")
+            add_ring(run, r_in="6 deg")
 
     def test_pixels_with_an_excluded_ring_are_masked_with_a_warning(self, run):
         with pytest.warns(UserWarning, match=r"\d+ of \d+ safe pixels have no background"):
-            ring_dataset = ring(run, r_in="0.1 deg", width="0.08 deg")
-        near_source = (
-            ring_dataset.counts.geom.separation(MSH) < 0.1 * u.deg
-        )  # the exclusion has 0.3 deg
-        assert not ring_dataset.mask_safe.data[0][near_source].any()
-        far = ring_dataset.counts.geom.separation(MSH) > 0.5 * u.deg
-        np.testing.assert_array_equal(
-            ring_dataset.mask_safe.data[0][far], run.mask_safe.data[0][far]
-        )
+            ring_dataset = add_ring(run, r_in="0.1 deg", width="0.08 deg")
+        separation = ring_dataset.counts.geom.separation(MSH)
+        mask = ring_dataset.mask_safe.data[0]
+        assert not mask[separation < 0.1 * u.deg].any()  # the excluded radius is 0.3 deg
+        distant = separation > 0.5 * u.deg
+        np.testing.assert_array_equal(mask[distant], run.mask_safe.data[0][distant])
 
     def test_one_energy_bin_and_a_background_are_required(self, observations):
-        cube = make(observations[0], target(bins=2))
+        dataset = reduce_by_gammapy(observations[0], empty_dataset(bins=2))
         with pytest.raises(
             ValueError, match="'ring-background' needs a background template in one"
         ):
-            ring(cube)
-        cube.background = None
+            add_ring(dataset)
+        dataset.background = None
         with pytest.raises(ValueError, match="needs a background template"):
-            ring(cube)
+            add_ring(dataset)
 
 
 class TestAdaptiveRing:
     @pytest.mark.parametrize("method", ["fixed_width", "fixed_r_in"])
     @pytest.mark.parametrize("alpha", [0.1, 0.0022])
     def test_agrees_with_gammapy_if_theta_is_one_pixel(self, run, method, alpha):
-        # gammapy's theta is always one pixel, whatever its option
+        # gammapy ignores its option theta: it is always one pixel
         maker = AdaptiveRingBackgroundMaker(
             **ADAPTIVE, method=method, threshold_alpha=alpha,
-            exclusion_mask=exclusion(run.counts.geom) & run.mask_safe,
+            exclusion_mask=create_exclusion_mask(run.counts.geom) & run.mask_safe,
         )  # fmt: skip
-        theirs = maker.run(run.copy(name="plain"))
+        expected = maker.run(run.copy(name="plain"))
         # gammapy leaves pixels without a ring in the safe mask, with off counts of NaN
-        theirs.mask_safe.data &= np.isfinite(theirs.counts_off.data)
+        expected.mask_safe.data &= np.isfinite(expected.counts_off.data)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            ours = adaptive(run, theta="0.001 deg", method=method, threshold_alpha=alpha)
-        grew = ours.counts_off.data != adaptive(run, theta="0.001 deg").counts_off.data
-        assert grew.any() == (alpha < 0.1)
-        assert_agrees_with_gammapy(ours, theirs)
+            actual = add_adaptive_ring(run, theta="0.001 deg", method=method, threshold_alpha=alpha)
+        default = add_adaptive_ring(run, theta="0.001 deg")
+        is_larger = actual.counts_off.data != default.counts_off.data
+        assert is_larger.any() == (alpha < 0.1)
+        assert_agrees_with_gammapy(actual, expected)
 
-    def test_first_ring_with_small_enough_alpha_within_theta_is_used(self, run):
+    def test_smallest_ring_with_a_small_enough_alpha_is_used(self, run):
         with pytest.warns(UserWarning, match="have no background"):
-            ring_dataset = adaptive(
+            ring_dataset = add_adaptive_ring(
                 run, theta="0.12 deg", threshold_alpha=0.05, r_out_max="0.8 deg"
             )
         safe, background = run.mask_safe.data[0], run.background.data[0]
-        not_excluded = safe & exclusion(run.counts.geom).data[0]
+        not_excluded = safe & create_exclusion_mask(run.counts.geom).data[0]
         y, x = np.indices(safe.shape)
-        used_rings = set()
+        ring_indices = set()
         for row, column in np.argwhere(safe)[::97]:
             distance = np.hypot(x - column, y - row) * 0.04
             own_background = background[safe & (distance <= 0.121)].sum()
@@ -236,32 +239,32 @@ class TestAdaptiveRing:
             sufficient = [
                 own_background <= 0.05 * background[ring_mask].sum() for ring_mask in rings
             ]
-            first = sufficient.index(True) if any(sufficient) else None
-            used_rings.add(first)
-            assert ring_dataset.mask_safe.data[0, row, column] == (first is not None)
-            expected = 0 if first is None else run.counts.data[0][rings[first]].sum()
+            index = sufficient.index(True) if any(sufficient) else None
+            ring_indices.add(index)
+            assert ring_dataset.mask_safe.data[0, row, column] == (index is not None)
+            expected = 0 if index is None else run.counts.data[0][rings[index]].sum()
             assert ring_dataset.counts_off.data[0, row, column] == expected
-        assert {None, 2, 3} <= used_rings  # not the same ring for all
+        assert {None, 2, 3} <= ring_indices  # pixels use different rings, and some have none
 
     def test_acceptance_is_the_background_of_the_pixel(self, run):
-        ring_dataset = adaptive(run, theta="0.1 deg")
+        ring_dataset = add_adaptive_ring(run, theta="0.1 deg")
         safe = ring_dataset.mask_safe.data
         np.testing.assert_array_equal(ring_dataset.acceptance.data[safe], run.background.data[safe])
 
     def test_pixels_without_a_large_enough_ring_are_masked(self, run):
         with pytest.warns(UserWarning, match=r"up to 1.2 deg, with alpha up to 0.04\): removed"):
-            ring_dataset = adaptive(run, threshold_alpha=0.04, theta="0.1 deg")
+            ring_dataset = add_adaptive_ring(run, threshold_alpha=0.04, theta="0.1 deg")
         assert 0 < ring_dataset.mask_safe.data.sum() < run.mask_safe.data.sum()
-        for part in (ring_dataset.counts_off, ring_dataset.acceptance_off, ring_dataset.alpha):
-            assert np.isfinite(part.data).all()
+        for name in ("counts_off", "acceptance_off", "alpha"):
+            assert np.isfinite(getattr(ring_dataset, name).data).all(), name
         assert np.isfinite(ring_dataset.stat_sum())
 
     def test_run_without_any_sufficient_ring_is_skipped(self, run):
         with pytest.raises(SkipObservation, match=r"no pixel has background.*alpha up to 1e-05"):
-            adaptive(run, threshold_alpha=1e-5)
+            add_adaptive_ring(run, threshold_alpha=1e-5)
 
 
-class TestMistakes:
+class TestInvalidOptions:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
@@ -310,17 +313,17 @@ class TestMistakes:
 
 
 @pytest.fixture(scope="session")
-def stacked(once):
-    """Return the result of the pipeline, in memory and read from its folder."""
+def results(compute_once) -> tuple[Result, Result]:
+    """Return the result of the pipeline, as computed and as read from its run folder."""
 
-    def reduce(folder):
+    def run(folder):
         result = Pipeline.from_yaml(YAML).run(folder / "ring")
         return result, Result.read(folder / "ring")
 
-    return once("ring-run", reduce)
+    return compute_once("ring-run", run)
 
 
-def source() -> Models:
+def source_models() -> Models:
     spectral = PowerLawSpectralModel(index=2.3, amplitude="8e-12 cm-2 s-1 TeV-1")
     spatial = GaussianSpatialModel(lon_0="228.54 deg", lat_0="-59.17 deg", sigma="0.1 deg")
     spectral.index.frozen = True
@@ -328,61 +331,67 @@ def source() -> Models:
 
 
 class TestInAPipeline:
-    def test_stack_agrees_with_gammapy(self, stacked, run_datasets):
-        true = target().exposure.geom.axes["energy_true"]
-        expected = MapDatasetOnOff.create(target().counts.geom, energy_axis_true=true, name="hess")
+    def test_stack_agrees_with_gammapy(self, results, run_datasets):
+        empty = empty_dataset()
+        expected = MapDatasetOnOff.create(
+            empty.counts.geom,
+            energy_axis_true=empty.exposure.geom.axes["energy_true"],
+            name="hess",
+        )
         for dataset in run_datasets:
             image = dataset.to_image(name=dataset.name)
-            maker = RingBackgroundMaker(**RING, exclusion_mask=exclusion(image.counts.geom))
+            maker = RingBackgroundMaker(
+                **RING, exclusion_mask=create_exclusion_mask(image.counts.geom)
+            )
             expected.stack(maker.run(image))
-        (ours,) = stacked[0].datasets
+        (actual,) = results[0].datasets
         safe = expected.mask_safe.data
-        np.testing.assert_array_equal(ours.mask_safe.data, safe)
-        np.testing.assert_array_equal(ours.counts.data, expected.counts.data)
-        np.testing.assert_array_equal(ours.counts_off.data, np.rint(expected.counts_off.data))
+        np.testing.assert_array_equal(actual.mask_safe.data, safe)
+        np.testing.assert_array_equal(actual.counts.data, expected.counts.data)
+        np.testing.assert_array_equal(actual.counts_off.data, np.rint(expected.counts_off.data))
         for name in ("acceptance", "acceptance_off", "alpha", "background"):
-            left, right = getattr(ours, name).data[safe], getattr(expected, name).data[safe]
+            values = [getattr(dataset, name).data[safe] for dataset in (actual, expected)]
             # float32 sums in chunks; gammapy's off counts differ from integers by 1e-5
-            np.testing.assert_allclose(left, right, rtol=2e-6, err_msg=name)
-        np.testing.assert_allclose(ours.exposure.data, expected.exposure.data, rtol=1e-6)
+            np.testing.assert_allclose(*values, rtol=2e-6, err_msg=name)
+        np.testing.assert_allclose(actual.exposure.data, expected.exposure.data, rtol=1e-6)
         livetime = expected.exposure.meta["livetime"].to_value("s")
-        assert ours.exposure.meta["livetime"].to_value("s") == pytest.approx(livetime, rel=1e-9)
-        assert str(ours.gti) == str(expected.gti)
+        assert actual.exposure.meta["livetime"].to_value("s") == pytest.approx(livetime, rel=1e-9)
+        assert str(actual.gti) == str(expected.gti)
 
-    def test_observation_log_has_every_run(self, stacked):
-        outcomes = stacked[0].outcomes
+    def test_observation_log_has_every_run(self, results):
+        outcomes = results[0].outcomes
         assert [(outcome.obs_id, outcome.status) for outcome in outcomes] == [
-            (id_, "reduced") for id_ in RUNS
+            (obs_id, "reduced") for obs_id in RUNS
         ]
 
-    def test_run_folder_reads_back(self, stacked):
-        (before,), (after,) = stacked[0].datasets, stacked[1].datasets
-        assert after.tag == "MapDatasetOnOff"
-        assert after.stat_sum() == pytest.approx(before.stat_sum(), abs=1e-3)
+    def test_run_folder_is_read_back(self, results):
+        (dataset,), (loaded,) = results[0].datasets, results[1].datasets
+        assert loaded.tag == "MapDatasetOnOff"
+        assert loaded.stat_sum() == pytest.approx(dataset.stat_sum(), abs=1e-3)
 
-    def test_keep_creates_a_dataset_for_each_run_in_any_chunks(self, stacked):
-        changes = ["data.hess.stack={kind: keep, chunk: 1}"]
-        reduced = Orchestrator(Pipeline.from_yaml(YAML, overrides=changes)).reduce()
-        assert reduced.names == [f"hess-{run}" for run in RUNS]
-        off = [d.counts_off.data[d.mask_safe.data].sum() for d in reduced]
-        assert stacked[0].datasets[0].counts_off.data.sum() == sum(off)
+    def test_keep_creates_a_dataset_for_each_run(self, results):
+        overrides = ["data.hess.stack={kind: keep, chunk: 1}"]
+        datasets = Orchestrator(Pipeline.from_yaml(YAML, overrides=overrides)).reduce()
+        assert datasets.names == [f"hess-{run}" for run in RUNS]
+        counts_off = [dataset.counts_off.data[dataset.mask_safe.data].sum() for dataset in datasets]
+        assert results[0].datasets[0].counts_off.data.sum() == sum(counts_off)
 
     def test_runs_without_a_ring_are_reported_with_the_reason(self):
-        changes = ["data.hess.make[2].exclude=icrs; circle(228.32, -59.08, 10)",
-                   "data.hess.make[0].parts=[counts, background]"]  # fmt: skip
-        orchestrator = Orchestrator(Pipeline.from_yaml(YAML, overrides=changes))
-        with pytest.raises(RunsFailedError, match="none of 2 observations") as error:
+        overrides = ["data.hess.make[2].exclude=icrs; circle(228.32, -59.08, 10)",
+                     "data.hess.make[0].parts=[counts, background]"]  # fmt: skip
+        orchestrator = Orchestrator(Pipeline.from_yaml(YAML, overrides=overrides))
+        with pytest.raises(RunsFailedError, match="none of 2 observations") as excinfo:
             orchestrator.reduce()
-        assert str(error.value).count("the exclusion covers all safe pixels") == 2
+        assert str(excinfo.value).count("the exclusion covers all safe pixels") == 2
 
     def test_masked_pixels_and_background_norm_are_in_the_outcome(self):
-        fov = '{kind: fov-background, method: scale, exclude: "icrs; circle(228.32, -59.08, 0.3)"}'
-        small = "{kind: ring-background, r_in: 0.1 deg, width: 0.08 deg, "
-        small += 'exclude: "icrs; circle(228.32, -59.08, 0.3)"}'
+        exclude = 'exclude: "icrs; circle(228.32, -59.08, 0.3)"'
+        fov = f"{{kind: fov-background, method: scale, {exclude}}}"
+        ring = f"{{kind: ring-background, r_in: 0.1 deg, width: 0.08 deg, {exclude}}}"
         mask = "{kind: safe-mask, methods: offset-max, offset_max: 1.6 deg}"
-        changes = [f"data.hess.make=[{{kind: map}}, {mask}, {fov}, {small}]",
-                   "data.hess.select=[{kind: observation-ids, ids: [20136]}]"]  # fmt: skip
-        orchestrator = Orchestrator(Pipeline.from_yaml(YAML, overrides=changes))
+        overrides = [f"data.hess.make=[{{kind: map}}, {mask}, {fov}, {ring}]",
+                     "data.hess.select=[{kind: observation-ids, ids: [20136]}]"]  # fmt: skip
+        orchestrator = Orchestrator(Pipeline.from_yaml(YAML, overrides=overrides))
         (dataset,) = orchestrator.reduce()
         (outcome,) = orchestrator.outcomes
         assert "safe pixels have no background in their ring" in "\n".join(outcome.notes)
@@ -395,9 +404,9 @@ class TestLikelihood:
     """The compiled likelihood of maps with off counts."""
 
     @pytest.fixture
-    def dataset(self, stacked):
-        dataset = stacked[0].datasets[0].copy(name="hess")
-        dataset.models = source()
+    def dataset(self, results):
+        dataset = results[0].datasets[0].copy(name="hess")
+        dataset.models = source_models()
         return dataset
 
     def test_statistic_agrees_with_gammapy(self, dataset):
@@ -407,14 +416,14 @@ class TestLikelihood:
     @pytest.mark.slow
     def test_best_fit_agrees_with_gammapy(self, dataset):
         plain_dataset = dataset.copy(name="hess")
-        plain_dataset.models = source()
-        ours = skyred.fit(Datasets([dataset]))
-        assert ours.success
-        assert not [note for note in ours.notes if "gammapy" in note]
-        theirs = Fit().run(Datasets([plain_dataset]))
-        free = theirs.parameters.free_parameters
+        plain_dataset.models = source_models()
+        fit = skyred.fit(Datasets([dataset]))
+        assert fit.success
+        assert not [note for note in fit.notes if "gammapy" in note]
+        plain_fit = Fit().run(Datasets([plain_dataset]))
+        free = plain_fit.parameters.free_parameters
         sigma = np.array([parameter.error for parameter in free])
         expected = np.array([parameter.value for parameter in free])
-        lower = ours.stat < theirs.total_stat - 1e-3
-        assert lower or np.abs((ours.values - expected) / sigma).max() < 0.01
-        assert ours.values[0] > 4 * ours.errors[0]  # MSH 15-52 is detected
+        lower = fit.stat < plain_fit.total_stat - 1e-3
+        assert lower or np.abs((fit.values - expected) / sigma).max() < 0.01
+        assert fit.values[0] > 4 * fit.errors[0]  # MSH 15-52 is detected

@@ -1,4 +1,4 @@
-"""The makers of spectra on real runs, against gammapy's makers with the same options."""
+"""Makers of spectra on real runs, against gammapy's makers with the same options."""
 
 import os
 from pathlib import Path
@@ -39,47 +39,47 @@ def observation() -> Observation:
 
 
 @pytest.fixture(scope="session")
-def magic() -> Observation:
+def magic_observation() -> Observation:
     if not spectra.magic_archive().is_dir():
         pytest.skip("needs $GAMMAPY_DATA/magic")
     return spectra.magic_observations()[0]
 
 
 @pytest.fixture(scope="session")
-def filled(observation) -> SpectrumDataset:
+def plain_spectrum(observation) -> SpectrumDataset:
     return SpectrumDatasetMaker(selection=PARTS).run(spectra.target("run"), observation)
 
 
 @pytest.fixture(scope="session")
-def add_off_counts(filled, observation) -> SpectrumDatasetOnOff:
-    return ReflectedRegionsBackgroundMaker().run(filled.copy(name="run"), observation)
+def on_off_spectrum(plain_spectrum, observation) -> SpectrumDatasetOnOff:
+    return ReflectedRegionsBackgroundMaker().run(plain_spectrum.copy(name="run"), observation)
 
 
 @pytest.fixture
-def spectrum(filled) -> SpectrumDataset:
-    return filled.copy(name="run")
+def spectrum(plain_spectrum) -> SpectrumDataset:
+    return plain_spectrum.copy(name="run")
 
 
 def assert_equal(dataset: SpectrumDataset, expected: SpectrumDataset) -> None:
-    """Require identical bits: both run the same gammapy code on the same numbers."""
+    """Require bit-identical data: skyred and gammapy run the same code on the same numbers."""
     assert type(dataset) is type(expected)
     assert dataset.name == expected.name
-    ours, theirs = spectra.arrays(dataset), spectra.arrays(expected)
-    assert ours.keys() == theirs.keys()
-    for name, array in ours.items():
-        np.testing.assert_array_equal(array, theirs[name], err_msg=name)
+    arrays, expected_arrays = spectra.arrays(dataset), spectra.arrays(expected)
+    assert arrays.keys() == expected_arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, expected_arrays[name], err_msg=name)
     assert str(dataset.gti) == str(expected.gti)
     assert dataset.meta_table.pformat() == expected.meta_table.pformat()
     assert dataset.exposure is None or dataset.exposure.meta == expected.exposure.meta
 
 
-class TestSpectrum:
-    def test_fills_the_spectrum_as_gammapy_does(self, observation, filled):
-        assert_equal(SpectrumData().make(spectra.target("run"), observation), filled)
-        assert filled.counts.data.sum() > 100
+class TestSpectrumData:
+    def test_all_parts_agree_with_gammapy(self, observation, plain_spectrum):
+        assert_equal(SpectrumData().make(spectra.target("run"), observation), plain_spectrum)
+        assert plain_spectrum.counts.data.sum() > 100
 
     @pytest.mark.parametrize(
-        ("ours", "region"),
+        ("options", "region"),
         [
             ({"parts": ["counts", "exposure", "edisp", "background"]}, spectra.ON),
             ({"parts": ["counts"]}, spectra.ON),
@@ -89,34 +89,37 @@ class TestSpectrum:
         ],
         ids=["all parts", "counts", "oversampling", "containment", "averaged"],
     )
-    def test_agrees_with_gammapy(self, observation, ours, region):
-        theirs = {name: value for name, value in ours.items() if name != "parts"}
-        maker = SpectrumDatasetMaker(selection=ours.get("parts", PARTS), **theirs)
+    def test_agrees_with_gammapy(self, observation, options, region):
+        gammapy_options = {name: value for name, value in options.items() if name != "parts"}
+        maker = SpectrumDatasetMaker(selection=options.get("parts", PARTS), **gammapy_options)
         expected = maker.run(spectra.target("run", region), observation)
-        dataset = SpectrumData(**ours).make(spectra.target("run", region), observation)
+        dataset = SpectrumData(**options).make(spectra.target("run", region), observation)
         assert_equal(dataset, expected)
 
-    def test_containment_correction_agrees_with_the_psf(self, observation, filled):
+    def test_containment_correction_agrees_with_the_psf(self, observation, plain_spectrum):
         maker = SpectrumData(parts=["exposure"], containment_correction=True)
         corrected = maker.make(spectra.target("run"), observation).exposure.data.ravel()
         offset = spectra.CRAB.separation(observation.get_pointing_icrs(observation.tmid))
-        energy = filled.exposure.geom.axes["energy_true"].center
-        psf_fraction = observation.psf.containment(
+        energy = plain_spectrum.exposure.geom.axes["energy_true"].center
+        containment = observation.psf.containment(
             energy_true=energy, offset=offset, rad=0.11 * u.deg
         )
-        uncorrected = filled.exposure.data.ravel()
-        np.testing.assert_allclose(
-            corrected, psf_fraction.value.ravel() * uncorrected, rtol=1e-6
-        )  # float32
+        uncorrected = plain_spectrum.exposure.data.ravel()
+        # float32
+        np.testing.assert_allclose(corrected, containment.value.ravel() * uncorrected, rtol=1e-6)
         assert 0.4 < corrected.sum() / uncorrected.sum() < 0.95
 
     def test_on_region_larger_than_the_psf_table_has_containment_of_one(self, observation):
         # the table of the PSF ends at 0.67 deg, where gammapy's containment drops from 1 to 0
-        large = CircleSkyRegion(spectra.CRAB, 0.7 * u.deg)
+        large_region = CircleSkyRegion(spectra.CRAB, 0.7 * u.deg)
         maker = SpectrumData(parts=["exposure"], containment_correction=True)
-        corrected = maker.make(spectra.target("run", large), observation).exposure.data.ravel()
+        corrected = maker.make(
+            spectra.target("run", large_region), observation
+        ).exposure.data.ravel()
         maker = SpectrumDatasetMaker(selection=["exposure"])
-        uncorrected = maker.run(spectra.target("run", large), observation).exposure.data.ravel()
+        uncorrected = maker.run(
+            spectra.target("run", large_region), observation
+        ).exposure.data.ravel()
         np.testing.assert_allclose(corrected, uncorrected, rtol=2e-3)  # H.E.S.S. PSF tails
 
     def test_needed_irfs_depend_on_the_parts(self):
@@ -126,43 +129,45 @@ class TestSpectrum:
         assert "bkg" in SpectrumData(parts=["counts", "background"]).needs
 
     def test_run_with_the_on_region_outside_its_irfs_is_skipped(self, observation):
-        far = CircleSkyRegion(SkyCoord(83.6, 25.5, unit="deg"), 0.1 * u.deg)
+        distant_region = CircleSkyRegion(SkyCoord(83.6, 25.5, unit="deg"), 0.1 * u.deg)
         with pytest.raises(SkipObservation, match=r"lies 3\.99 deg from .* end at 2\.75 deg"):
-            SpectrumData().make(spectra.target("run", far), observation)
+            SpectrumData().make(spectra.target("run", distant_region), observation)
 
     def test_point_region_needs_a_radius_in_the_irfs(self, observation):
         with pytest.raises(ArchiveError, match=r"is a point, .* have no radius .*circle"):
             SpectrumData().make(spectra.magic_target("run"), observation)
 
-    def test_circle_is_refused_if_the_radius_depends_on_energy(self, magic):
+    def test_circle_is_refused_if_the_radius_depends_on_energy(self, magic_observation):
         with pytest.raises(ArchiveError, match=r"radius that depends on energy .*point\("):
-            SpectrumData().make(spectra.target("run"), magic)
+            SpectrumData().make(spectra.target("run"), magic_observation)
 
-    def test_circle_must_have_the_fixed_radius_of_the_irfs(self, magic):
-        class Fixed:
-            """A run with IRFs for 0.1 deg at all energies."""
+    def test_circle_must_have_the_fixed_radius_of_the_irfs(self, magic_observation):
+        class FixedRadius:
+            """The MAGIC run, with IRFs for a radius of 0.1 deg at all energies."""
 
-            rad_max = type("Fixed", (), {"is_fixed_rad_max": True, "quantity": [[0.1]] * u.deg})()
+            rad_max = type("RadMax", (), {"is_fixed_rad_max": True, "quantity": [[0.1]] * u.deg})()
 
             def __getattr__(self, name):
-                return getattr(magic, name)
+                return getattr(magic_observation, name)
 
         with pytest.raises(ArchiveError, match=r"circle of 0\.1 deg"):
-            SpectrumData().make(spectra.target("run"), Fixed())
+            SpectrumData().make(spectra.target("run"), FixedRadius())
         circle = CircleSkyRegion(spectra.CRAB, 0.1 * u.deg)
-        spectrum = SpectrumData().make(spectra.target("run", circle), Fixed())
-        in_region = magic.events.radec.separation(spectra.CRAB) < 0.1 * u.deg
-        energy = magic.events.energy[in_region].to_value("TeV")
+        spectrum = SpectrumData().make(spectra.target("run", circle), FixedRadius())
+        in_region = magic_observation.events.radec.separation(spectra.CRAB) < 0.1 * u.deg
+        energy = magic_observation.events.energy[in_region].to_value("TeV")
         assert spectrum.counts.data.sum() == ((energy > 0.1) & (energy < 39.9)).sum()
 
-    def test_containment_correction_of_point_like_irfs_is_refused(self, magic):
+    def test_containment_correction_of_point_like_irfs_is_refused(self, magic_observation):
         with pytest.raises(ArchiveError, match=r"remove containment_correction"):
-            SpectrumData(containment_correction=True).make(spectra.magic_target("run"), magic)
+            SpectrumData(containment_correction=True).make(
+                spectra.magic_target("run"), magic_observation
+            )
 
 
 class TestReflectedRegions:
     @pytest.mark.parametrize(
-        ("ours", "finder"),
+        ("options", "finder"),
         [
             ({}, ReflectedRegionsFinder()),
             (
@@ -178,46 +183,55 @@ class TestReflectedRegions:
         ],
         ids=["reflected", "distances", "number", "wobble", "wobble of one"],
     )
-    def test_agrees_with_gammapy(self, spectrum, filled, observation, ours, finder):
-        expected = ReflectedRegionsBackgroundMaker(region_finder=finder).run(filled, observation)
-        dataset = ReflectedRegions(**ours).make(spectrum, observation)
+    def test_agrees_with_gammapy(self, spectrum, plain_spectrum, observation, options, finder):
+        expected = ReflectedRegionsBackgroundMaker(region_finder=finder).run(
+            plain_spectrum, observation
+        )
+        dataset = ReflectedRegions(**options).make(spectrum, observation)
         assert_equal(dataset, expected)
         assert repr(dataset.counts_off.geom.region) == repr(expected.counts_off.geom.region)
         assert dataset.counts_off.data.sum() > 0
 
-    def test_angle_increment_agrees_with_gammapy(self, spectrum, filled, observation):
-        mask = spectra.allowed()  # excluded regions are skipped in such steps
+    def test_angle_increment_agrees_with_gammapy(self, spectrum, plain_spectrum, observation):
+        mask = spectra.exclusion_mask()  # the increment matters only if positions are excluded
         finder = ReflectedRegionsFinder(angle_increment="0.5 rad")
         maker = ReflectedRegionsBackgroundMaker(region_finder=finder, exclusion_mask=mask)
-        ours = ReflectedRegions(exclude=spectra.EXCLUDED, angle_increment="0.5 rad")
-        assert_equal(ours.make(spectrum, observation), maker.run(filled, observation))
+        expected = maker.run(plain_spectrum, observation)
+        maker = ReflectedRegions(exclude=spectra.EXCLUDED, angle_increment="0.5 rad")
+        assert_equal(maker.make(spectrum, observation), expected)
 
     def test_metadata_are_kept(self, spectrum, observation):
-        # gammapy's conversion drops them
+        # gammapy's conversion to an on-off dataset drops the metadata
         dataset = ReflectedRegions().make(spectrum, observation)
         assert dataset.meta.obs_info[0].obs_id == RUN
 
-    def test_exclusion_by_region_agrees_with_a_fine_mask(self, spectrum, filled, observation):
-        maker = ReflectedRegionsBackgroundMaker(exclusion_mask=spectra.allowed())
-        expected = maker.run(filled, observation)
+    def test_exclusion_by_region_agrees_with_a_fine_mask(
+        self, spectrum, plain_spectrum, observation
+    ):
+        maker = ReflectedRegionsBackgroundMaker(exclusion_mask=spectra.exclusion_mask())
+        expected = maker.run(plain_spectrum, observation)
         dataset = ReflectedRegions(exclude=spectra.EXCLUDED).make(spectrum, observation)
         assert_equal(dataset, expected)
-        free = ReflectedRegions().make(filled.copy(name="run"), observation)
-        assert dataset.acceptance_off.data.max() < free.acceptance_off.data.max()
+        not_excluded = ReflectedRegions().make(plain_spectrum.copy(name="run"), observation)
+        assert dataset.acceptance_off.data.max() < not_excluded.acceptance_off.data.max()
 
-    def test_exclusion_by_the_mask_map_of_the_joint_crab(self, spectrum, filled, observation):
+    def test_exclusion_by_the_mask_map_of_the_joint_crab(
+        self, spectrum, plain_spectrum, observation
+    ):
         mask_path = Path(os.path.expandvars(JOINT_CRAB))
         if not mask_path.is_file():
             pytest.skip("needs $GAMMAPY_DATA/joint-crab")
         mask = Map.read(mask_path)
         mask.data = mask.data.astype(bool)
-        expected = ReflectedRegionsBackgroundMaker(exclusion_mask=mask).run(filled, observation)
+        expected = ReflectedRegionsBackgroundMaker(exclusion_mask=mask).run(
+            plain_spectrum, observation
+        )
         assert_equal(ReflectedRegions(exclude=JOINT_CRAB).make(spectrum, observation), expected)
 
-    def test_exclusion_by_region_file(self, spectrum, filled, observation, tmp_path):
+    def test_exclusion_by_region_file(self, spectrum, plain_spectrum, observation, tmp_path):
         Regions([spectra.EXCLUDED]).write(tmp_path / "crab.reg", format="ds9")
         by_file = ReflectedRegions(exclude=[tmp_path / "crab.reg"]).make(spectrum, observation)
-        expected = ReflectedRegions(exclude=spectra.EXCLUDED).make(filled, observation)
+        expected = ReflectedRegions(exclude=spectra.EXCLUDED).make(plain_spectrum, observation)
         assert_equal(by_file, expected)
 
     @pytest.mark.parametrize(
@@ -233,17 +247,17 @@ class TestReflectedRegions:
         with pytest.raises(SkipObservation, match=r"at 0\.50 deg from the pointing: " + reason):
             maker.make(spectrum, observation)
 
-    def test_template_does_not_replace_missing_off_counts(self, observation):
-        # gammapy does, without off regions and with a background template
-        everything = [*PARTS, "background"]
-        dataset = SpectrumDatasetMaker(selection=everything).run(spectra.target("run"), observation)
+    def test_background_template_does_not_replace_missing_off_counts(self, observation):
+        # without off regions, gammapy would use the template
+        maker = SpectrumDatasetMaker(selection=[*PARTS, "background"])
+        dataset = maker.run(spectra.target("run"), observation)
         with pytest.raises(SkipObservation, match="no off region"):
             ReflectedRegions(exclude="icrs; circle(83.63, 21.5, 3)").make(dataset, observation)
 
     @pytest.mark.parametrize(
         "options", [{}, {"finder": "wobble", "n_off_regions": 1}], ids=["reflected", "wobble"]
     )
-    def test_run_that_points_into_the_on_region_is_skipped(self, observation, options):
+    def test_run_with_its_pointing_inside_the_on_region_is_skipped(self, observation, options):
         pointing = observation.get_pointing_icrs(observation.tmid)
         centre = pointing.directional_offset_by(0 * u.deg, 0.05 * u.deg)
         target = spectra.target("run", CircleSkyRegion(centre, 0.11 * u.deg))
@@ -252,37 +266,38 @@ class TestReflectedRegions:
             ReflectedRegions(**options).make(dataset, observation)
 
     def test_wobble_regions_that_overlap_the_on_region_are_not_used(self, observation):
-        # gammapy only compares off regions with each other, and accepts one with half the signal
+        # gammapy compares off regions only with each other, not with the on region
         pointing = observation.get_pointing_icrs(observation.tmid)
         centre = pointing.directional_offset_by(0 * u.deg, 0.12 * u.deg)
         maker = ReflectedRegions(finder="wobble", n_off_regions=1)
         shapes = {
-            "apart": CircleSkyRegion(centre, 0.119 * u.deg),
+            "separate": CircleSkyRegion(centre, 0.119 * u.deg),
             "overlapping": CircleSkyRegion(centre, 0.121 * u.deg),
-            "turned": EllipseSkyRegion(centre, 0.1 * u.deg, 0.3 * u.deg),
+            "rotated": EllipseSkyRegion(centre, 0.1 * u.deg, 0.3 * u.deg),
         }
-        counts = SpectrumDatasetMaker(selection=["counts"])
+        counts_maker = SpectrumDatasetMaker(selection=["counts"])
         spectra_by_shape = {
-            n: counts.run(spectra.target("run", r), observation) for n, r in shapes.items()
+            name: counts_maker.run(spectra.target("run", region), observation)
+            for name, region in shapes.items()
         }
-        assert maker.make(spectra_by_shape["apart"], observation).acceptance_off.data.max() == 1
-        for name in ("overlapping", "turned"):
+        assert maker.make(spectra_by_shape["separate"], observation).acceptance_off.data.max() == 1
+        for name in ("overlapping", "rotated"):
             finder = WobbleRegionsFinder(n_off_regions=1)
             assert len(finder.run(shapes[name], pointing)[0]) == 1
             with pytest.raises(SkipObservation, match="no off region"):
                 maker.make(spectra_by_shape[name], observation)
 
-    def test_overlapping_radii_of_points_are_skipped_with_the_reason(self, magic):
-        # below 50 GeV the radius is too large for three off regions at 0.4 deg
+    def test_point_like_run_with_overlapping_off_regions_is_skipped(self, magic_observation):
+        # below 50 GeV the radius is too large for three off regions at an offset of 0.4 deg
         target = spectra.magic_target("run", low="10 GeV")
-        dataset = SpectrumDatasetMaker(selection=PARTS).run(target, magic)
+        dataset = SpectrumDatasetMaker(selection=PARTS).run(target, magic_observation)
         maker = ReflectedRegions(finder="wobble", n_off_regions=3)
         with pytest.raises(SkipObservation, match=r"3 regions would overlap for the radius"):
-            maker.make(dataset, magic)
+            maker.make(dataset, magic_observation)
 
 
 class TestSafeMask:
-    @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+    @pytest.mark.parametrize("with_off_counts", [False, True])
     @pytest.mark.parametrize(
         "options",
         [
@@ -295,17 +310,16 @@ class TestSafeMask:
         ],
         ids="+".join,
     )
-    def test_of_spectra_agrees_with_gammapy(
-        self, filled, add_off_counts, observation, options, after
+    def test_agrees_with_gammapy(
+        self, plain_spectrum, on_off_spectrum, observation, options, with_off_counts
     ):
-        """The mask is the same before and after off counts are added."""
-        spectrum = add_off_counts if after else filled
+        spectrum = on_off_spectrum if with_off_counts else plain_spectrum
         expected = SafeMaskMaker(**options).run(spectrum.copy(name="run"), observation)
         dataset = SafeMask(**options).make(spectrum.copy(name="run"), observation)
         assert_equal(dataset, expected)
         assert dataset.mask_safe.data.any()
 
-    def test_run_with_a_too_large_offset_is_skipped(self, spectrum, observation):
+    def test_run_is_skipped_if_the_mask_excludes_all_bins(self, spectrum, observation):
         with pytest.raises(SkipObservation, match=r"\(offset-max\) excludes all pixels"):
             SafeMask(methods="offset-max", offset_max="0.4 deg").make(spectrum, observation)
 
@@ -322,12 +336,12 @@ def test_spectrum_of_a_run_agrees_with_gammapy(observation):
     assert_equal(dataset, spectra.make_run(observation))
 
 
-def test_spectrum_of_a_point_like_run_agrees_with_gammapy(magic):
-    dataset = spectra.magic_target(f"run-{magic.obs_id}")
+def test_spectrum_of_a_point_like_run_agrees_with_gammapy(magic_observation):
+    dataset = spectra.magic_target(f"run-{magic_observation.obs_id}")
     for maker in (
         SpectrumData(),
         ReflectedRegions(finder="wobble", n_off_regions=3),
         SafeMask(methods="aeff-default"),
     ):
-        dataset = maker.make(dataset, magic)
-    assert_equal(dataset, spectra.make_magic(magic))
+        dataset = maker.make(dataset, magic_observation)
+    assert_equal(dataset, spectra.make_magic(magic_observation))

@@ -1,4 +1,4 @@
-"""Sources of catalogues, against gammapy's models of the same small files."""
+"""Sources of catalogues, against gammapy's models, with small catalogue files."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ STRING_COLUMNS = {"ASSOC1": ["Crab Nebula", "IC 443", "NVSS J0000"], "ASSOC2": [
 
 
 @pytest.fixture
-def fermi(tmp_path) -> Path:
-    """Write three rows in the format of 3FHL; the Crab's are of Ajello et al. 2017, its table 7."""
+def fhl_path(tmp_path) -> Path:
+    """Write three sources in the format of 3FHL (the Crab of Ajello et al. 2017, table 7)."""
     table = Table(
         {
             "Source_Name": ["3FHL J0534.5+2201", "3FHL J0617.2+2234e", "3FHL J0001.2-0748"],
@@ -75,7 +75,7 @@ def fermi(tmp_path) -> Path:
 
 
 @pytest.fixture
-def hawc(tmp_path) -> Path:
+def hwc_path(tmp_path) -> Path:
     """Write the Crab in the format of 2HWC (Abeysekara et al. 2017, table 3)."""
     table = Table(
         {
@@ -111,62 +111,59 @@ def build(**options: object):
 def assert_same(model, expected) -> None:
     assert type(model.spatial_model) is type(expected.spatial_model)
     assert type(model.spectral_model) is type(expected.spectral_model)
-    for parameter_built, parameter_expected in zip(
-        model.parameters, expected.parameters, strict=True
-    ):
-        assert (parameter_built.name, parameter_built.quantity, parameter_built.error) == (
-            parameter_expected.name,
-            parameter_expected.quantity,
-            parameter_expected.error,
-        )
+    for pair in zip(model.parameters, expected.parameters, strict=True):
+        state, expected_state = ((par.name, par.quantity, par.error) for par in pair)
+        assert state == expected_state
 
 
 @pytest.mark.parametrize("name", ["3FHL J0534.5+2201", "Crab", "3FHL J0617.2+2234e", "IC 443"])
-def test_models_agree_with_gammapy(fermi, name):
-    (model,) = build(catalog="3fhl", file=str(fermi), sources=[name])
-    assert_same(model, SourceCatalog3FHL(fermi)[name].sky_model())
+def test_models_agree_with_gammapy(fhl_path, name):
+    (model,) = build(catalog="3fhl", file=str(fhl_path), sources=[name])
+    assert_same(model, SourceCatalog3FHL(fhl_path)[name].sky_model())
     assert " " not in model.name
 
 
-def test_published_values_of_the_crab(hawc):
-    (model,) = build(catalog="2hwc", file=str(hawc), sources=["2HWC J0534+220"])
+def test_model_of_the_crab_has_the_published_values(hwc_path):
+    (model,) = build(catalog="2hwc", file=str(hwc_path), sources=["2HWC J0534+220"])
     assert model.name == "2HWC-J0534+220"
     assert model.spectral_model.index.value == 2.58
     assert model.spectral_model(7 * u.TeV).to_value("cm-2 s-1 TeV-1") == pytest.approx(1.85e-13)
     assert model.spatial_model.position.icrs.ra.deg == pytest.approx(83.63, abs=0.01)
 
 
-def test_requested_model_is_built(hawc):
-    options = {"catalog": "2hwc", "file": str(hawc), "sources": ["2HWC J0631+169"]}
-    catalog = SourceCatalog2HWC(hawc)
+def test_requested_model_is_built(hwc_path):
+    options = {"catalog": "2hwc", "file": str(hwc_path), "sources": ["2HWC J0631+169"]}
+    catalog = SourceCatalog2HWC(hwc_path)
     for variant in ("point", "extended"):
         (model,) = build(**options, which=variant)
         assert_same(model, catalog["2HWC J0631+169"].sky_model(variant))
     assert_same(build(**options)[0], catalog["2HWC J0631+169"].sky_model("point"))
 
 
-def test_cone_selects_the_sources_inside(fermi):
-    models = build(catalog="3fhl", file=str(fermi), center=["83.6 deg", "22 deg"], radius="15 deg")
+def test_cone_selects_the_sources_inside(fhl_path):
+    models = build(
+        catalog="3fhl", file=str(fhl_path), center=["83.6 deg", "22 deg"], radius="15 deg"
+    )
     assert models.names == ["3FHL-J0534.5+2201", "3FHL-J0617.2+2234e"]
-    assert len(build(catalog="3fhl", file=str(fermi), center=["83.6 deg", "22 deg"],
+    assert len(build(catalog="3fhl", file=str(fhl_path), center=["83.6 deg", "22 deg"],
                      radius="1 deg")) == 1  # fmt: skip
 
 
-def test_cone_together_with_names_adds_each_source_once(fermi):
+def test_cone_together_with_names_adds_each_source_once(fhl_path):
     models = build(
-        catalog="3fhl", file=str(fermi), sources=["Crab"], center=["83.6 deg", "22 deg"],
+        catalog="3fhl", file=str(fhl_path), sources=["Crab"], center=["83.6 deg", "22 deg"],
         radius="15 deg",
     )  # fmt: skip
     assert models.names == ["Crab", "3FHL-J0617.2+2234e"]
 
 
-def test_source_in_a_cone_without_a_model_is_omitted_with_a_warning(fermi):
+def test_source_without_a_model_in_a_cone_is_omitted_with_a_warning(fhl_path):
     component = CatalogSources(
-        catalog="3fhl", file=str(fermi), center=["83.6 deg", "22 deg"], radius="180 deg"
+        catalog="3fhl", file=str(fhl_path), center=["83.6 deg", "22 deg"], radius="180 deg"
     )
     assert problems_of(component) == []
     with pytest.warns(
-        SkyredWarning, match=r"3FHL-J0001\.2-0748 has no value of index in the catalogue"
+        SkyredWarning, match=r"3FHL-J0001\.2-0748 has no value for index in the catalogue"
     ):
         assert len(component.build(Datasets())) == 2
 
@@ -180,13 +177,13 @@ def test_source_in_a_cone_without_a_model_is_omitted_with_a_warning(fermi):
         ("all", []),
     ],
 )
-def test_frozen_parts_have_no_free_parameters(fermi, freeze, free):
-    (model,) = build(catalog="3fhl", file=str(fermi), sources=["Crab"], freeze=freeze)
+def test_frozen_parts_have_no_free_parameters(fhl_path, freeze, free):
+    (model,) = build(catalog="3fhl", file=str(fhl_path), sources=["Crab"], freeze=freeze)
     assert [parameter.name for parameter in model.parameters if not parameter.frozen] == free
 
 
-def test_datasets_of_a_source_are_set(fermi):
-    (model,) = build(catalog="3fhl", file=str(fermi), sources=["Crab"], datasets=["hess"])
+def test_datasets_of_a_source_are_set(fhl_path):
+    (model,) = build(catalog="3fhl", file=str(fhl_path), sources=["Crab"], datasets=["hess"])
     assert model.datasets_names == ["hess"]
 
 
@@ -205,15 +202,15 @@ def test_every_catalogue_of_gammapy_is_available():
     assert sorted(CATALOGS) == sorted(cls.tag for cls in CATALOG_REGISTRY)
 
 
-def test_unknown_source_is_reported_with_suggestions(fermi):
-    component = CatalogSources(catalog="3fhl", file=str(fermi), sources=["Crab nebul"])
+def test_unknown_source_is_reported_with_suggestions(fhl_path):
+    component = CatalogSources(catalog="3fhl", file=str(fhl_path), sources=["Crab nebul"])
     (problem,) = problems_of(component)
     assert "has no source 'Crab nebul'; the most similar are Crab Nebula" in str(problem)
 
 
-def test_source_without_the_requested_model_is_reported(hawc):
+def test_source_without_the_requested_model_is_reported(hwc_path):
     component = CatalogSources(
-        catalog="2hwc", file=str(hawc), sources=["2HWC J0534+220"], which="extended"
+        catalog="2hwc", file=str(hwc_path), sources=["2HWC J0534+220"], which="extended"
     )
     (problem,) = problems_of(component)
     assert "2HWC J0534+220 cannot be converted to a model" in str(problem)
@@ -223,13 +220,13 @@ def test_source_without_the_requested_model_is_reported(hawc):
     ("options", "message"),
     [
         ({"sources": ["Crab", "Crab Nebula"]}, "'Crab' and 'Crab Nebula' are the same source"),
-        ({"sources": ["3FHL J0001.2-0748"]}, "has no value of index in the catalogue"),
+        ({"sources": ["3FHL J0001.2-0748"]}, "has no value for index in the catalogue"),
         ({"center": ["200 deg", "60 deg"], "radius": "1 deg"}, "no source within"),
     ],
     ids=["two names", "no index", "empty cone"],
 )
-def test_selections_without_sources_are_refused(fermi, options, message):
-    component = CatalogSources(catalog="3fhl", file=str(fermi), **options)
+def test_invalid_selections_are_refused(fhl_path, options, message):
+    component = CatalogSources(catalog="3fhl", file=str(fhl_path), **options)
     with pytest.raises(ModelError, match=message):
         component.build(Datasets())
 
@@ -253,29 +250,29 @@ def test_invalid_file_is_reported(tmp_path):
         ),
         ({"catalog": "2hwc", "sources": ["x"], "which": "pl"}, "expected one of point, extended"),
     ],
-    ids=["none", "half a cone", "catalogue", "one model", "model"],
+    ids=["no selection", "no radius", "catalogue", "catalogue without variants", "variant"],
 )
 def test_invalid_options_are_refused(options, message):
     with pytest.raises(FieldError, match=message):
         CatalogSources(**options)
 
 
-def test_estimators_can_use_the_sources_by_name(fermi):
-    model = f"model.0={{kind: catalog, catalog: 3fhl, file: {fermi}, sources: [Crab]}}"
-    changed = ["data.hess.archive=sim:crab", model]
+def test_estimators_can_use_the_sources_by_name(fhl_path):
+    model = f"model.0={{kind: catalog, catalog: 3fhl, file: {fhl_path}, sources: [Crab]}}"
+    overrides = ["data.hess.archive=sim:crab", model]
     with pytest.raises(ConfigError, match=r"unknown source 'crab'; available: Crab"):
-        Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
-    Pipeline.from_yaml(plain.EXAMPLE, overrides=[*changed, "estimate.0.source=Crab"])
+        Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides)
+    Pipeline.from_yaml(plain.EXAMPLE, overrides=[*overrides, "estimate.0.source=Crab"])
 
 
-def test_sources_of_a_cone_are_checked_after_they_are_built(fermi):
+def test_names_of_sources_in_a_cone_are_not_checked_before_data_are_read(fhl_path):
     cone = "center: [83.6 deg, 22 deg], radius: 1 deg"
-    model = f"model.0={{kind: catalog, catalog: 3fhl, file: {fermi}, {cone}}}"
-    changed = ["data.hess.archive=sim:crab", model, "estimate.0.source=3FHL-J0534.5+2201"]
-    accepted = Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
-    assert accepted.estimate[0].source == "3FHL-J0534.5+2201"
+    model = f"model.0={{kind: catalog, catalog: 3fhl, file: {fhl_path}, {cone}}}"
+    overrides = ["data.hess.archive=sim:crab", model, "estimate.0.source=3FHL-J0534.5+2201"]
+    pipeline = Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides)
+    assert pipeline.estimate[0].source == "3FHL-J0534.5+2201"
 
 
-def test_component_passes_the_conformance_checks(fermi):
+def test_component_passes_the_conformance_checks(fhl_path):
     sample = Sample(datasets=Datasets([map_dataset()]))
-    check(CatalogSources(catalog="3fhl", file=str(fermi), sources=["Crab"]), sample=sample)
+    check(CatalogSources(catalog="3fhl", file=str(fhl_path), sources=["Crab"]), sample=sample)

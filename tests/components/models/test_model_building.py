@@ -1,4 +1,4 @@
-"""Models from a configuration, against the same models in plain gammapy code."""
+"""Models from a configuration, against the same models created with gammapy."""
 
 import operator
 
@@ -37,14 +37,14 @@ POWER_LAW = {"type": "pl", "index": 2.7, "amplitude": "4e-11 cm-2 s-1 TeV-1", "r
 POINT = {"type": "point", "lon_0": "83.63 deg", "lat_0": "22.01 deg", "frame": "icrs"}
 
 
-def dataset(name: str, background: bool = True) -> MapDataset:
+def create_dataset(name: str, background: bool = True) -> MapDataset:
     energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)
-    true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=3, name="energy_true")
+    energy_true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=3, name="energy_true")
     geom = WcsGeom.create(skydir=(83.63, 22.01), width=1, binsz=0.1, axes=[energy])
-    empty_dataset = MapDataset.create(geom, energy_axis_true=true, name=name)
+    dataset = MapDataset.create(geom, energy_axis_true=energy_true, name=name)
     if not background:
-        empty_dataset.background = None
-    return empty_dataset
+        dataset.background = None
+    return dataset
 
 
 def build(component: Model, *datasets: MapDataset) -> Models:
@@ -53,8 +53,8 @@ def build(component: Model, *datasets: MapDataset) -> Models:
 
 def parameter_tuples(model) -> list[tuple]:
     return [
-        (p.name, p.quantity.to_string(), float(p.min), float(p.max), p.frozen)
-        for p in model.parameters
+        (par.name, par.quantity.to_string(), float(par.min), float(par.max), par.frozen)
+        for par in model.parameters
     ]
 
 
@@ -63,17 +63,15 @@ def assert_same(model, expected) -> None:
     assert model.name == expected.name
     for part in ("spectral_model", "spatial_model", "temporal_model"):
         assert type(getattr(model, part)) is type(getattr(expected, part)), part
-    assert [p.name for p in model.parameters] == [p.name for p in expected.parameters]
-    for parameter_built, parameter_expected in zip(
-        model.parameters, expected.parameters, strict=True
-    ):
-        assert parameter_built.quantity == parameter_expected.quantity, parameter_built.name
-        assert parameter_built.unit == parameter_expected.unit, parameter_built.name
-        assert parameter_built.frozen == parameter_expected.frozen, parameter_built.name
+    assert model.parameters.names == expected.parameters.names
+    for parameter, expected_parameter in zip(model.parameters, expected.parameters, strict=True):
+        assert parameter.quantity == expected_parameter.quantity, parameter.name
+        assert parameter.unit == expected_parameter.unit, parameter.name
+        assert parameter.frozen == expected_parameter.frozen, parameter.name
         np.testing.assert_array_equal(
-            [parameter_built.min, parameter_built.max],
-            [parameter_expected.min, parameter_expected.max],
-            parameter_built.name,
+            [parameter.min, parameter.max],
+            [expected_parameter.min, expected_parameter.max],
+            parameter.name,
         )
 
 
@@ -118,25 +116,25 @@ SPATIAL = {
 
 class TestSource:
     @pytest.mark.parametrize(("spec", "expected"), SPECTRAL.values(), ids=SPECTRAL)
-    def test_spectral_model_agrees_with_gammapy_code(self, spec, expected):
+    def test_spectral_model_agrees_with_gammapy(self, spec, expected):
         model = build(Source(name="crab", spectral=spec))["crab"]
         assert_same(model, SkyModel(spectral_model=expected, name="crab"))
         energies = [0.5, 1, 7] * u.TeV
         np.testing.assert_array_equal(model.spectral_model(energies), expected(energies))
 
     @pytest.mark.parametrize(("spec", "expected"), SPATIAL.values(), ids=SPATIAL)
-    def test_spatial_model_agrees_with_gammapy_code(self, spec, expected):
+    def test_spatial_model_agrees_with_gammapy(self, spec, expected):
         model = build(Source(name="crab", spectral=POWER_LAW, spatial=spec))["crab"]
         spectral = SPECTRAL["power law"][1]
         assert_same(model, SkyModel(spectral, spatial_model=expected, name="crab"))
         assert model.spatial_model.frame == expected.frame
 
-    def test_gammapy_list_of_parameters_is_accepted(self):
-        listed = SPECTRAL["cutoff"][1].to_dict()["spectral"]
-        model = build(Source(name="crab", spectral=listed))["crab"]
+    def test_list_of_parameters_as_written_by_gammapy_is_accepted(self):
+        spectral = SPECTRAL["cutoff"][1].to_dict()["spectral"]
+        model = build(Source(name="crab", spectral=spectral))["crab"]
         assert_same(model, SkyModel(SPECTRAL["cutoff"][1], name="crab"))
 
-    def test_limits_and_frozen(self):
+    def test_limits_and_frozen_are_set(self):
         spectral = {
             **POWER_LAW,
             "index": {"value": 2.7, "min": 1, "max": 5},
@@ -149,7 +147,7 @@ class TestSource:
         assert (parameters["index"].min, parameters["index"].max) == (1, 5)
         assert parameters["amplitude"].frozen
         assert parameters["amplitude"].min == 0
-        # a limit in another unit is converted: 1e-6 m-2 are 1e-10 cm-2, to rounding
+        # limits in other units are converted: 1e-6 m-2 is 1e-10 cm-2
         assert parameters["amplitude"].max == pytest.approx(1e-10, rel=1e-12)
         assert parameters["reference"].frozen
         assert not parameters["index"].frozen
@@ -162,7 +160,7 @@ class TestSource:
         ],
         ids=["Gaussian", "uniform"],
     )
-    def test_prior(self, spec, expected):
+    def test_prior_agrees_with_gammapy(self, spec, expected):
         spectral = {**POWER_LAW, "index": {"value": 2.7, "prior": spec}}
         index = build(Source(name="crab", spectral=spectral))["crab"].parameters["index"]
         assert type(index.prior) is type(expected)
@@ -170,7 +168,7 @@ class TestSource:
             index.value = value
             assert index.prior(index) == expected(index)
 
-    def test_link_within_one_source(self):
+    def test_links_without_a_partner_have_no_effect(self):
         spectral = {
             "type": "lp",
             "alpha": {"value": 2.2, "link": "shape"},
@@ -180,26 +178,26 @@ class TestSource:
         assert len(models.parameters.unique_parameters) == len(models.parameters)
 
     def test_linked_parameters_of_two_sources_are_one_parameter(self):
-        linked = {**POWER_LAW, "index": {"value": 2.3, "link": "index"}}
-        parts = [Source(name=name, spectral=linked) for name in ("a", "b")]
-        models = build_models(parts, Datasets())
-        first, second = (models[name].spectral_model.index for name in ("a", "b"))
-        assert first is second
+        spectral = {**POWER_LAW, "index": {"value": 2.3, "link": "index"}}
+        sources = [Source(name=name, spectral=spectral) for name in ("a", "b")]
+        models = build_models(sources, Datasets())
+        index = models["a"].spectral_model.index
+        assert models["b"].spectral_model.index is index
         assert models["a"].spectral_model.amplitude is not models["b"].spectral_model.amplitude
         assert len(models.parameters.unique_parameters) == len(models.parameters) - 1
-        first.value = 3
+        index.value = 3
         assert models["b"].spectral_model(10 * u.TeV) == models["a"].spectral_model(10 * u.TeV)
 
-    def test_links_are_kept_by_datasets(self):
-        linked = {**POWER_LAW, "index": {"value": 2.3, "link": "index"}}
-        datasets = Datasets([dataset("x")])
+    def test_links_are_kept_if_models_are_assigned_to_datasets(self):
+        spectral = {**POWER_LAW, "index": {"value": 2.3, "link": "index"}}
+        datasets = Datasets([create_dataset("x")])
         datasets.models = build_models(
-            [Source(name=name, spectral=linked, spatial=POINT) for name in ("a", "b")], datasets
+            [Source(name=name, spectral=spectral, spatial=POINT) for name in ("a", "b")], datasets
         )
         models = datasets.models
         assert models["a"].spectral_model.index is models["b"].spectral_model.index
 
-    def test_compound_spectrum(self):
+    def test_compound_spectrum_agrees_with_gammapy(self):
         spectral = {
             "type": "CompoundSpectralModel",
             "model1": POWER_LAW,
@@ -214,9 +212,9 @@ class TestSource:
         )
         energies = [0.5, 1, 7] * u.TeV
         np.testing.assert_array_equal(model.spectral_model(energies), expected(energies))
-        assert {p.name for p in model.parameters} == {p.name for p in expected.parameters}
+        assert set(model.parameters.names) == set(expected.parameters.names)
 
-    def test_temporal_model(self):
+    def test_temporal_model_is_built(self):
         temporal = {"type": "ExpDecayTemporalModel", "t0": "2 h", "t_ref": "53343.9 d"}
         model = build(Source(name="crab", spectral=POWER_LAW, temporal=temporal))["crab"]
         assert model.temporal_model.t0.quantity == 2 * u.h
@@ -226,17 +224,17 @@ class TestSource:
         model = build(Source(name="crab", spectral=POWER_LAW, datasets=["hess"]))["crab"]
         assert model.datasets_names == ["hess"]
 
-    def test_builds_a_new_model_each_time(self):
+    def test_each_build_returns_a_new_model(self):
         source = Source(name="crab", spectral=POWER_LAW)
-        first = build(source)["crab"]
-        first.parameters["index"].value = 9
+        model = build(source)["crab"]
+        model.parameters["index"].value = 9
         assert build(source)["crab"].parameters["index"].value == 2.7
 
     @pytest.mark.parametrize(
         ("change", "option_path", "message"),
         [
             ({"amplitude": "4e-11 cm-2 s-1"}, "spectral.amplitude", "expected a unit such as"),
-            ({"amplitude": "4e-11 pigs"}, "spectral.amplitude", "is not a quantity"),
+            ({"amplitude": "4e-11 foo"}, "spectral.amplitude", "is not a quantity"),
             ({"index": "2 TeV"}, "spectral.index", "is in TeV"),
             ({"indx": 2}, "spectral.indx", "did you mean 'index'"),
             ({"type": "power"}, "spectral.type", "unknown spectral model 'power'"),
@@ -248,14 +246,14 @@ class TestSource:
         ],
         ids=lambda case: str(case)[:40],
     )
-    def test_mistake_is_reported_with_its_path(self, change, option_path, message):
+    def test_error_is_reported_with_its_path(self, change, option_path, message):
         source = Source(name="crab", spectral={**POWER_LAW, **change})
         problems = problems_of(source)
         assert len(problems) == 1
         assert str(problems[0]).startswith(option_path)
         assert message in str(problems[0])
 
-    def test_mistake_in_a_file_is_reported_with_line_and_column(self):
+    def test_error_in_a_file_is_reported_with_line_and_column(self):
         yaml_text = """\
 data: {x: {archive: 'sim:crab', geometry: {kind: map, center: [83 deg, 22 deg], width: 1 deg,
   energy: {min: 1 TeV, max: 10 TeV, bins: 2}, energy_true: {min: 1 TeV, max: 10 TeV, bins: 2}},
@@ -266,31 +264,34 @@ model:
     spectral: {type: pl, amplitude: 4e-11 cm-2 s-1}
     spatial: {type: point, lon: 83 deg}
 """
-        with pytest.raises(ConfigError) as caught:
+        with pytest.raises(ConfigError) as excinfo:
             Pipeline.from_yaml(yaml_text)
-        first, second = caught.value.lines
+        first, second = excinfo.value.lines
         assert first.startswith("<string>:7:")
         assert "model[0].spectral.amplitude" in first
         assert second.startswith("<string>:8:")
         assert "did you mean 'lon_0'" in second
 
 
-class TestFov:
-    def test_one_model_for_each_dataset_with_a_background(self):
+class TestBackgroundModels:
+    def test_each_dataset_with_a_background_has_one_model(self):
         models = build(
-            BackgroundModels(), dataset("a"), dataset("b", background=False), dataset("c")
+            BackgroundModels(),
+            create_dataset("a"),
+            create_dataset("b", background=False),
+            create_dataset("c"),
         )
         assert models.names == ["a-bkg", "c-bkg"]
         assert [model.datasets_names for model in models] == [["a"], ["c"]]
         assert_background(models["a-bkg"], FoVBackgroundModel(dataset_name="a"))
 
-    def test_options_of_the_norm(self):
+    def test_options_of_the_norm_model_are_applied(self):
         norm = {
             "type": "pl-norm",
             "tilt": {"value": 0, "frozen": False},
             "norm": {"value": 1, "min": 0},
         }
-        model = build(BackgroundModels(spectral=norm), dataset("a"))["a-bkg"]
+        model = build(BackgroundModels(spectral=norm), create_dataset("a"))["a-bkg"]
         expected = PowerLawNormSpectralModel()
         expected.tilt.frozen = False
         expected.norm.min = 0
@@ -308,18 +309,10 @@ class TestFov:
 def assert_background(model, expected) -> None:
     assert type(model.spectral_model) is type(expected.spectral_model)
     assert model.name == expected.name
-    for parameter_built, parameter_expected in zip(
-        model.parameters, expected.parameters, strict=True
-    ):
-        assert (parameter_built.name, parameter_built.quantity, parameter_built.frozen) == (
-            parameter_expected.name,
-            parameter_expected.quantity,
-            parameter_expected.frozen,
-        )
-        np.testing.assert_array_equal(
-            [parameter_built.min, parameter_built.max],
-            [parameter_expected.min, parameter_expected.max],
-        )
+    for pair in zip(model.parameters, expected.parameters, strict=True):
+        state, expected_state = ((par.name, par.quantity, par.frozen) for par in pair)
+        assert state == expected_state
+        np.testing.assert_array_equal(*[[par.min, par.max] for par in pair])
 
 
 @pytest.fixture
@@ -333,39 +326,39 @@ def model_file(tmp_path) -> tuple[Models, str]:
     return models, str(tmp_path / "models.yaml")
 
 
-class TestFile:
-    def test_models_have_their_covariance(self, model_file):
+class TestModelFile:
+    def test_models_and_covariance_are_read(self, model_file):
         models, path = model_file
-        read = build(ModelFile(path=path))
-        assert_same(read["crab"], models["crab"])
-        np.testing.assert_array_equal(read.covariance.data, models.covariance.data)
+        loaded = build(ModelFile(path=path))
+        assert_same(loaded["crab"], models["crab"])
+        np.testing.assert_array_equal(loaded.covariance.data, models.covariance.data)
 
     def test_source_names_are_read_without_gammapy(self, model_file):
         assert list(ModelFile(path=model_file[1]).source_names()) == ["crab"]
 
     def test_missing_file_is_reported_before_data_are_read(self, tmp_path):
-        changed = [
+        overrides = [
             "data.hess.archive=sim:crab",
             f"model.0={{kind: file, path: {tmp_path}/no.yaml}}",
         ]
         with pytest.raises(ConfigError, match=r"model\[0\]\.path.*no\.yaml"):
-            Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
+            Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides)
 
     @pytest.mark.parametrize(
         "yaml_text", ["components: [{name: x, type: Skymodel}]", "just text", "a: b", "a: [b"]
     )
-    def test_file_without_models_is_one_error(self, tmp_path, yaml_text):
+    def test_file_without_models_is_reported(self, tmp_path, yaml_text):
         path = tmp_path / "odd.yaml"
         path.write_text(yaml_text)
         with pytest.raises(ModelError, match=r"odd\.yaml cannot be read as gammapy models"):
             build(ModelFile(path=str(path)))
 
 
-class TestGammapyYaml:
+class TestGammapyModels:
     def test_models_are_built_unchanged(self, model_file):
         models, _ = model_file
-        read = build(GammapyModels(components=models.to_dict(full_output=True)["components"]))
-        assert_same(read["crab"], models["crab"])
+        built = build(GammapyModels(components=models.to_dict(full_output=True)["components"]))
+        assert_same(built["crab"], models["crab"])
 
     def test_invalid_component_is_reported_with_its_index(self):
         component = GammapyModels(
@@ -376,7 +369,7 @@ class TestGammapyYaml:
         assert "nope" in str(problem)
 
 
-class TestAdapted:
+class TestAdaptedModel:
     def test_models_are_built_as_copies(self, model_file):
         models, _ = model_file
         component = Model.adapt(models)
@@ -400,28 +393,29 @@ class TestAdapted:
         built = build(Model.adapt(models))
         assert built["a"].spectral_model.index is built["b"].spectral_model.index
 
-    def test_other_objects_are_refused(self):
+    def test_objects_other_than_models_are_not_adapted(self):
         assert Model.adapt("crab") is None
         assert Model.adapt(SkyModel) is None
 
 
 class TestSeveralModels:
-    def test_duplicate_names_are_refused_with_the_kinds(self):
-        parts = [Source(name="crab", spectral=POWER_LAW)] * 2
+    def test_duplicate_names_are_refused(self):
+        sources = [Source(name="crab", spectral=POWER_LAW)] * 2
         with pytest.raises(ModelError, match="two models are named 'crab'"):
-            build_models(parts, Datasets())
+            build_models(sources, Datasets())
 
     def test_order_of_the_components_is_kept(self):
-        parts = [BackgroundModels(), Source(name="z", spectral=POWER_LAW),
-                 Source(name="a", spectral=POWER_LAW)]  # fmt: skip
-        assert build_models(parts, Datasets([dataset("x")])).names == ["x-bkg", "z", "a"]
+        components = [BackgroundModels(), Source(name="z", spectral=POWER_LAW),
+                      Source(name="a", spectral=POWER_LAW)]  # fmt: skip
+        models = build_models(components, Datasets([create_dataset("x")]))
+        assert models.names == ["x-bkg", "z", "a"]
 
     def test_unknown_source_is_reported_before_data_are_read(self):
-        changed = ["estimate.0.source=crap", "data.hess.archive=sim:crab"]
-        with pytest.raises(ConfigError, match=r"unknown source 'crap'.*did you mean 'crab'"):
-            Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
+        overrides = ["estimate.0.source=carb", "data.hess.archive=sim:crab"]
+        with pytest.raises(ConfigError, match=r"unknown source 'carb'.*did you mean 'crab'"):
+            Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides)
 
-    def test_adapted_models_are_sources_for_estimators(self):
+    def test_estimators_can_use_adapted_models(self):
         pipeline = Pipeline.from_yaml(plain.EXAMPLE, overrides=["data.hess.archive=sim:crab"])
-        changed = pipeline.evolve(model=[plain.models("hess")])
-        assert Orchestrator(changed).pipeline is changed
+        pipeline = pipeline.evolve(model=[plain.models("hess")])
+        assert Orchestrator(pipeline).pipeline is pipeline

@@ -1,4 +1,4 @@
-"""Priors and links from a configuration, against the same in plain gammapy, up to the fit."""
+"""Priors and links from a configuration, and fits with them, against plain gammapy."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from small_datasets import spectrum_dataset
 POWER_LAW = {"type": "pl", "index": 2.3, "amplitude": "4e-11 cm-2 s-1 TeV-1", "reference": "1 TeV"}
 
 
-def with_prior(name: str, prior: object, value: object) -> Source:
+def source_with_prior(name: str, prior: object, value: object) -> Source:
     return Source(name="crab", spectral={**POWER_LAW, name: {"value": value, "prior": prior}})
 
 
@@ -57,25 +57,25 @@ class TestPriors:
         ids=["gaussian", "uniform", "log-uniform", "generalized", "gammapy format"],
     )  # fmt: skip
     def test_agrees_with_gammapy(self, prior_spec, expected):
-        index = build_parameter(with_prior("index", prior_spec, 2.2), "index")
+        index = build_parameter(source_with_prior("index", prior_spec, 2.2), "index")
         assert type(index.prior) is type(expected)
         for value in (1.5, 2.2, 3.1):
             index.value = value
             assert index.prior(index) == expected(index)
 
-    def test_numbers_are_converted_to_the_unit_of_the_parameter(self):
+    def test_quantities_are_converted_to_the_unit_of_the_parameter(self):
         prior = {"type": "gaussian", "mu": "4e-7 m-2 s-1 TeV-1", "sigma": "1e-12 cm-2 s-1 TeV-1"}
         amplitude = build_parameter(
-            with_prior("amplitude", prior, "4e-11 cm-2 s-1 TeV-1"), "amplitude"
+            source_with_prior("amplitude", prior, "4e-11 cm-2 s-1 TeV-1"), "amplitude"
         )
         assert amplitude.prior.mu.value == pytest.approx(4e-11)
         assert amplitude.prior.sigma.value == pytest.approx(1e-12)
-        # -2 log of the density at the mean
+        # -2 log of the probability density at the mean
         expected = -2 * np.log(1 / (np.sqrt(2 * np.pi) * 1e-12))
         assert amplitude.prior_stat_sum() == pytest.approx(expected)
 
     @given(st.floats(0.5, 5), st.floats(0.01, 2), st.sampled_from(["", "TeV-1", "GeV-1"]))
-    def test_any_unit_gives_the_same_prior(self, mu, sigma, unit):
+    def test_prior_does_not_depend_on_the_unit(self, mu, sigma, unit):
         prior_spec = {
             name: f"{(number / u.TeV).to_value(unit or '1/TeV').item()!r} {unit}"
             for name, number in {"mu": mu, "sigma": sigma}.items()
@@ -104,8 +104,8 @@ class TestPriors:
         ids=["type", "key", "missing", "unit", "sigma", "text", "order", "start", "log", "no type",
              "number"],
     )  # fmt: skip
-    def test_mistake_is_reported_with_its_path(self, prior, message):
-        (problem,) = problems_of(with_prior("index", prior, 2.2))
+    def test_error_is_reported_with_its_path(self, prior, message):
+        (problem,) = problems_of(source_with_prior("index", prior, 2.2))
         assert re.search(message, str(problem)), str(problem)
 
     @pytest.mark.slow
@@ -114,51 +114,57 @@ class TestPriors:
         datasets = []
         for _ in range(2):
             dataset = spectrum_dataset("s")
-            dataset.models = with_prior("index", prior, 2.3).build(Datasets())
+            dataset.models = source_with_prior("index", prior, 2.3).build(Datasets())
             datasets.append(Datasets([dataset]))
-        ours, theirs = datasets
-        result = skyred.fit(ours)
-        Fit().run(theirs)
-        assert result.stat == pytest.approx(theirs.stat_sum(), abs=2e-3)
-        for fitted, expected, error in zip(
-            ours.parameters.free_parameters, theirs.parameters.free_parameters, result.errors,
+        skyred_datasets, plain_datasets = datasets
+        result = skyred.fit(skyred_datasets)
+        Fit().run(plain_datasets)
+        assert result.stat == pytest.approx(plain_datasets.stat_sum(), abs=2e-3)
+        for parameter, expected, error in zip(
+            skyred_datasets.parameters.free_parameters,
+            plain_datasets.parameters.free_parameters,
+            result.errors,
             strict=True,
-        ):  # fmt: skip
-            assert fitted.value == pytest.approx(expected.value, abs=0.01 * error), fitted.name
-        # the prior is stronger than the counts
+        ):
+            assert parameter.value == pytest.approx(expected.value, abs=0.01 * error), expected.name
+        # the prior constrains the index better than the counts
         assert result.errors[0] == pytest.approx(0.02, rel=0.1)
 
 
-def linked(name: str, **index: object) -> Source:
+def linked_source(name: str, **index: object) -> Source:
     entry = {"link": "shape", **index}
     return Source(name=name, spectral={**POWER_LAW, "index": entry}, datasets=[name])
 
 
 class TestLinks:
     def test_fit_agrees_with_gammapy(self):
-        def both() -> Datasets:
+        def two_spectra() -> Datasets:
             return Datasets([spectrum_dataset("a", seed=2), spectrum_dataset("b", seed=5)])
 
-        ours = both()
-        ours.models = build_models([linked("a", value=2.3), linked("b")], ours)
-        result = skyred.fit(ours)
-        theirs = both()
+        datasets = two_spectra()
+        datasets.models = build_models(
+            [linked_source("a", value=2.3), linked_source("b")], datasets
+        )
+        result = skyred.fit(datasets)
+        plain_datasets = two_spectra()
         models = build_models(
-            [Source(name=n, spectral=POWER_LAW, datasets=[n]) for n in "ab"], theirs
+            [Source(name=name, spectral=POWER_LAW, datasets=[name]) for name in "ab"],
+            plain_datasets,
         )
         models["b"].spectral_model.index = models["a"].spectral_model.index
-        theirs.models = models
-        Fit(optimize_opts={"tol": 1e-4}).run(theirs)  # by default it stops early
+        plain_datasets.models = models
+        Fit(optimize_opts={"tol": 1e-4}).run(plain_datasets)  # MIGRAD stops early by default
         assert len(result.names) == 3
-        assert result.stat == pytest.approx(theirs.stat_sum(), abs=2e-3)
-        expected = [p.value for p in theirs.models.parameters.unique_parameters.free_parameters]
+        assert result.stat == pytest.approx(plain_datasets.stat_sum(), abs=2e-3)
+        free = plain_datasets.models.parameters.unique_parameters.free_parameters
+        expected = [parameter.value for parameter in free]
         np.testing.assert_allclose((result.values - expected) / result.errors, 0, atol=0.01)
-        assert ours.models["b"].parameters["index"].value == result.values[0]
+        assert datasets.models["b"].parameters["index"].value == result.values[0]
         # the linked parameters have one error
-        assert ours.models["b"].parameters["index"].error == result.errors[0]
+        assert datasets.models["b"].parameters["index"].error == result.errors[0]
 
-    def test_within_a_compound_model(self):
-        def compound(name: str) -> Source:
+    def test_parameters_of_compound_models_can_be_linked(self):
+        def compound_source(name: str) -> Source:
             spectral = {
                 "type": "compound",
                 "model1": {**POWER_LAW, "index": {"value": 2.3, "link": "shape"}},
@@ -167,19 +173,19 @@ class TestLinks:
             }
             return Source(name=name, spectral=spectral)
 
-        models = build_models([compound("a"), compound("b")], Datasets())
-        first_model, second_model = (models[name].spectral_model for name in "ab")
-        assert isinstance(first_model, CompoundSpectralModel)
-        assert first_model.model1.index is second_model.model1.index
-        first_model.model1.index.value = 3
-        assert second_model(10 * u.TeV) == first_model(10 * u.TeV)
+        models = build_models([compound_source("a"), compound_source("b")], Datasets())
+        first, second = (models[name].spectral_model for name in "ab")
+        assert isinstance(first, CompoundSpectralModel)
+        assert first.model1.index is second.model1.index
+        first.model1.index.value = 3
+        assert second(10 * u.TeV) == first(10 * u.TeV)
 
-    def test_value_frozen_and_limits_are_those_of_the_first(self):
-        parts = [linked("a", value=2.6, frozen=True, min=1), linked("b")]
-        index = build_models(parts, Datasets())["b"].parameters["index"]
+    def test_value_limits_and_frozen_are_set_by_the_first_parameter(self):
+        sources = [linked_source("a", value=2.6, frozen=True, min=1), linked_source("b")]
+        index = build_models(sources, Datasets())["b"].parameters["index"]
         assert (index.value, index.frozen, index.min) == (2.6, True, 1)
 
-    def test_background_norms_of_all_datasets(self):
+    def test_background_norms_of_all_datasets_can_be_linked(self):
         from small_datasets import map_dataset
 
         datasets = Datasets([map_dataset("a"), map_dataset("b")])
@@ -187,14 +193,14 @@ class TestLinks:
         models = build_models([norm], datasets)
         assert models["a-bkg"].parameters["norm"] is models["b-bkg"].parameters["norm"]
 
-    def test_parameters_of_other_units_are_refused(self):
-        later = Source(name="b", spectral={**POWER_LAW, "index": {"value": 2, "link": "shape"}})
-        contradicting = Source(
-            name="a", spectral={**POWER_LAW, "amplitude": {"value": "1e-12 cm-2 s-1 TeV-1",
-                                                           "link": "shape"}}
-        )  # fmt: skip
+    def test_link_between_parameters_of_different_units_is_refused(self):
+        amplitude = {"value": "1e-12 cm-2 s-1 TeV-1", "link": "shape"}
+        sources = [
+            Source(name="a", spectral={**POWER_LAW, "amplitude": amplitude}),
+            Source(name="b", spectral={**POWER_LAW, "index": {"value": 2, "link": "shape"}}),
+        ]
         with pytest.raises(ModelError, match=r"'shape' joins amplitude of a .* and index of b"):
-            build_models([contradicting, later], Datasets())
+            build_models(sources, Datasets())
 
     @pytest.mark.parametrize(
         ("second", "message"),
@@ -209,36 +215,36 @@ class TestLinks:
         ids=["once", "value", "frozen", "name"],
     )  # fmt: skip
     def test_invalid_links_are_reported_before_data_are_read(self, second, message):
-        changed = [
+        overrides = [
             "data.hess.archive=sim:crab",
             "model.0.spectral.index={value: 2.5, link: shape}",
             f"model.1={{kind: source, name: b, spectral: {{type: pl, {second}}}}}",
         ]
         with pytest.raises(ConfigError, match=message):
-            Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
+            Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides)
 
     def test_equal_values_in_different_units_can_be_linked(self):
         amplitude = "amplitude: {{value: {}, link: flux}}"
         spectra = [amplitude.format(value_text) for value_text in ("4e-11 cm-2 s-1 TeV-1",
                                                        "4e-7 m-2 s-1 TeV-1")]  # fmt: skip
-        changed = [
+        overrides = [
             "data.hess.archive=sim:crab",
             f"model.0.spectral={{type: pl, {spectra[0]}}}",
             f"model.1={{kind: source, name: b, spectral: {{type: pl, {spectra[1]}}}}}",
         ]
-        accepted = Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
-        first, second = (model.spectral["amplitude"]["value"] for model in accepted.model[:2])
+        pipeline = Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides)
+        first, second = (model.spectral["amplitude"]["value"] for model in pipeline.model[:2])
         assert u.Quantity(first) == u.Quantity(second)
 
     def test_priors_of_linked_parameters_are_added_once_to_the_statistic(self):
         prior = {"type": "gaussian", "mu": 2.0, "sigma": 0.1}
         dataset = spectrum_dataset("a")
         datasets = Datasets([dataset])
-        parts = [
-            Source(name=name, spectral={**POWER_LAW, "index": {
-                "value": 2.3, "link": "i", **({"prior": prior} if name == "x" else {})}})
-            for name in "xy"
-        ]  # fmt: skip
-        datasets.models = build_models(parts, datasets)
+        index = {"value": 2.3, "link": "i"}
+        sources = [
+            Source(name="x", spectral={**POWER_LAW, "index": {**index, "prior": prior}}),
+            Source(name="y", spectral={**POWER_LAW, "index": index}),
+        ]
+        datasets.models = build_models(sources, datasets)
         objective = objective_of(datasets)
         assert objective.total(objective.start) == pytest.approx(datasets.stat_sum(), abs=1e-3)

@@ -1,4 +1,4 @@
-"""Templates of maps and tables, against gammapy's models of the same files."""
+"""Templates from maps and tables, against gammapy's models of the same files."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ CENTRE = (83.633, 22.014)
 def write_map(
     path: Path, centre=CENTRE, axes=(), unit: str = "", scale: float = 1.0, **header: str
 ) -> str:
-    """Write a map of 0.8 deg with a Gaussian, with a power law in energy if it has an axis."""
+    """Write a map, 0.8 deg wide, of a Gaussian, with a power law along the energy axis if any."""
     geom = WcsGeom.create(skydir=centre, width=0.8, binsz=0.04, frame="icrs", axes=list(axes))
     separation = geom.to_image().get_coord().skycoord.separation(geom.center_skydir).deg
     data = scale * np.exp(-0.5 * (separation / 0.1) ** 2) * np.ones(geom.data_shape)
@@ -56,12 +56,12 @@ def write_map(
 
 
 @pytest.fixture
-def image(tmp_path) -> str:
+def image_path(tmp_path) -> str:
     return write_map(tmp_path / "image.fits")
 
 
 @pytest.fixture
-def table(tmp_path) -> str:
+def table_path(tmp_path) -> str:
     energy = np.geomspace(0.3, 30, 9) * u.TeV
     dnde = 3e-11 * energy.value**-2.4 * u.Unit("cm-2 s-1 TeV-1")
     path = tmp_path / "spectrum.ecsv"
@@ -82,78 +82,79 @@ def npred(model) -> np.ndarray:
     return dataset.npred_signal().data
 
 
-def compiled_and_plain_stat(model) -> np.ndarray:
-    """Return the statistic by the compiled likelihood and by gammapy."""
+def compiled_and_plain_stat(model) -> tuple[float, float]:
+    """Return the fit statistic of the compiled likelihood and of gammapy."""
     dataset = map_dataset("map")
     dataset.models = [model]
     datasets = Datasets([dataset])
     return objective_of(datasets)(objective_of(datasets).start), datasets.stat_sum()
 
 
-class TestSource:
-    def test_map_agrees_with_gammapy(self, image):
-        model = build(TemplateSource(name="blob", map=image, spectral=POWER_LAW))
-        expected = TemplateSpatialModel.read(image)
+class TestTemplateSource:
+    def test_map_agrees_with_gammapy(self, image_path):
+        model = build(TemplateSource(name="blob", map=image_path, spectral=POWER_LAW))
+        expected = TemplateSpatialModel.read(image_path)
         assert isinstance(model.spatial_model, TemplateSpatialModel)
         np.testing.assert_array_equal(model.spatial_model.map.data, expected.map.data)
         plain_model = SkyModel(model.spectral_model.copy(), expected, name="plain")
         np.testing.assert_array_equal(npred(model), npred(plain_model))
-        ours, theirs = compiled_and_plain_stat(model)
-        assert ours == pytest.approx(theirs, abs=1e-3)
+        stat, plain_stat = compiled_and_plain_stat(model)
+        assert stat == pytest.approx(plain_stat, abs=1e-3)
 
     def test_copies_keep_the_map(self, tmp_path):
-        # pixel sizes differ, and gammapy divides by them again in each copy
+        # gammapy normalises the map by the area of its pixels, and repeats this in each copy. Maps
+        # with pixels of different areas would change.
         path = write_map(tmp_path / "map.fits")
         model = build(TemplateSource(name="blob", map=path, spectral=POWER_LAW))
         data = model.spatial_model.map.data
         np.testing.assert_array_equal(model.copy(name="c").spatial_model.map.data, data)
-        again = TemplateSpatialModel.read(path).copy().map.data
-        assert not np.allclose(again, data, rtol=1e-6)
+        plain_copy = TemplateSpatialModel.read(path).copy().map.data
+        assert not np.allclose(plain_copy, data, rtol=1e-6)
 
     def test_cube_in_flux_units_has_a_norm(self, tmp_path):
         axis = MapAxis.from_energy_bounds("0.3 TeV", "30 TeV", nbin=5, name="energy_true")
-        cube = write_map(
+        path = write_map(
             tmp_path / "cube.fits", axes=[axis], unit="cm-2 s-1 TeV-1 sr-1", scale=1e-9
         )
-        model = build(TemplateSource(name="diffuse", map=cube, normalize=False))
+        model = build(TemplateSource(name="diffuse", map=path, normalize=False))
         expected = SkyModel(
-            PowerLawNormSpectralModel(), TemplateSpatialModel.read(cube, normalize=False)
+            PowerLawNormSpectralModel(), TemplateSpatialModel.read(path, normalize=False)
         )
         np.testing.assert_array_equal(npred(model), npred(expected))
         assert npred(model).sum() > 0.5
-        assert [p.name for p in model.parameters if not p.frozen] == ["norm"]
+        assert model.parameters.free_parameters.names == ["norm"]
 
-    def test_table_agrees_with_gammapy_times_a_norm(self, table):
-        model = build(TemplateSource(name="s", spectrum=table, spatial=POINT))
-        read = Table.read(table)
-        expected = TemplateSpectralModel(read["energy"].quantity, read["dnde"].quantity)
+    def test_table_agrees_with_gammapy_times_a_norm(self, table_path):
+        model = build(TemplateSource(name="s", spectrum=table_path, spatial=POINT))
+        columns = Table.read(table_path)
+        expected = TemplateSpectralModel(columns["energy"].quantity, columns["dnde"].quantity)
         energies = [0.5, 1, 7] * u.TeV
         np.testing.assert_allclose(model.spectral_model(energies), expected(energies))
         model.parameters["norm"].value = 2
         np.testing.assert_allclose(model.spectral_model(energies), 2 * expected(energies))
-        ours, theirs = compiled_and_plain_stat(model)
-        assert ours == pytest.approx(theirs, abs=1e-3)
+        stat, plain_stat = compiled_and_plain_stat(model)
+        assert stat == pytest.approx(plain_stat, abs=1e-3)
 
-    def test_table_and_map_together(self, image, table):
-        model = build(TemplateSource(name="s", spectrum=table, map=image))
+    def test_table_and_map_can_be_combined(self, image_path, table_path):
+        model = build(TemplateSource(name="s", spectrum=table_path, map=image_path))
         assert isinstance(model.spatial_model, TemplateSpatialModel)
         assert npred(model).sum() > 0
 
-    def test_norm_is_fitted(self, image):
+    def test_norm_is_fitted(self, image_path):
         dataset = map_dataset("map")
-        model = build(TemplateSource(name="s", map=image, spectral=POWER_LAW))
+        model = build(TemplateSource(name="s", map=image_path, spectral=POWER_LAW))
         model.parameters["index"].frozen = True
         dataset.models = [model]
         dataset.counts.data = np.round(2 * dataset.npred_signal().data + dataset.background.data)
         datasets = Datasets([dataset])
         result = skyred.fit(datasets)
         assert result.success
-        # truth, and rounding of the counts
+        # twice the amplitude of the model; the counts are rounded
         assert datasets.parameters["amplitude"].value == pytest.approx(8e-11, rel=0.1)
 
     def test_map_without_overlap_is_refused(self, tmp_path):
-        far = write_map(tmp_path / "far.fits", centre=(100, 22))
-        component = TemplateSource(name="s", map=far, spectral=POWER_LAW)
+        path = write_map(tmp_path / "far.fits", centre=(100, 22))
+        component = TemplateSource(name="s", map=path, spectral=POWER_LAW)
         assert problems_of(component) == []
         with pytest.raises(ModelError, match=r"s: .*far\.fits does not overlap with map"):
             component.build(Datasets([map_dataset("map")]))
@@ -163,13 +164,13 @@ class TestSource:
         path = tmp_path / "large.fits"
         Map.from_geom(geom, data=np.ones(geom.data_shape)).write(path)
         source = TemplateSource(name="s", map=str(path), spectral=POWER_LAW)
-        built = build(source, map_dataset("map"))
-        assert built.spatial_model.map.geom.data_shape == geom.data_shape
+        model = build(source, map_dataset("map"))
+        assert model.spatial_model.map.geom.data_shape == geom.data_shape
 
     @pytest.mark.parametrize(
         ("map_options", "message"),
         [
-            ({"unit": "TeV"}, "expected a flux as product of spectrum and map"),
+            ({"unit": "TeV"}, "expected a product of spectrum and map"),
             ({"scale": 0.0}, "contains only zeros"),
             ({"scale": np.nan}, "values that are not finite"),
             ({"WCSSHAPE": "__import__('os').abort()"}, "gammapy would execute as code"),
@@ -187,9 +188,9 @@ class TestSource:
         )
         (problem,) = problems_of(component)
         assert message in str(problem)
-        with pytest.raises(ModelError) as error:
+        with pytest.raises(ModelError) as excinfo:
             component.build(Datasets())
-        assert str(error.value) in str(problem)
+        assert str(excinfo.value) in str(problem)
 
     def test_headers_of_maps_in_gammapy_yaml_are_not_executed(self, tmp_path):
         path = write_map(tmp_path / "wrong.fits", WCSSHAPE="__import__('os').abort()")
@@ -206,8 +207,8 @@ class TestSource:
 
     def test_header_written_by_gammapy_is_read(self, tmp_path):
         path = write_map(tmp_path / "fine.fits", WCSSHAPE="(20, 20)")
-        built = build(TemplateSource(name="s", map=path, spectral=POWER_LAW))
-        assert built.spatial_model.map.geom.data_shape == (20, 20)
+        model = build(TemplateSource(name="s", map=path, spectral=POWER_LAW))
+        assert model.spatial_model.map.geom.data_shape == (20, 20)
 
     def test_invalid_file_is_reported(self, tmp_path):
         path = tmp_path / "odd.fits"
@@ -248,35 +249,35 @@ class TestSource:
         with pytest.raises(FieldError, match=message):
             TemplateSource(name="s", **options)
 
-    def test_spectral_model_instead_of_a_norm_model_is_reported(self, table):
-        (problem,) = problems_of(TemplateSource(name="s", spectrum=table, spectral=POWER_LAW))
+    def test_spectral_model_instead_of_a_norm_model_is_reported(self, table_path):
+        (problem,) = problems_of(TemplateSource(name="s", spectrum=table_path, spectral=POWER_LAW))
         assert "'pl' is not a norm model" in str(problem)
 
     def test_missing_file_is_reported_before_data_are_read(self, tmp_path):
         model = f"{{kind: template, name: crab, map: {tmp_path}/no.fits, spectral: {{type: pl}}}}"
-        changed = ["data.hess.archive=sim:crab", f"model.0={model}"]
+        overrides = ["data.hess.archive=sim:crab", f"model.0={model}"]
         with pytest.raises(
             ConfigError, match=r"model\[0\]\.map: no such file or folder: .*no\.fits"
         ):
-            Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
+            Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides)
 
 
-class TestCounts:
+class TestCountsTemplate:
     @pytest.fixture
-    def counts(self, tmp_path) -> str:
+    def counts_path(self, tmp_path) -> str:
         dataset = map_dataset("map")
         path = tmp_path / "counts.fits"
         dataset.background.write(path)
         return str(path)
 
-    def test_agrees_with_gammapy(self, counts):
-        component = CountsTemplate(name="extra", map=counts, dataset="map")
+    def test_agrees_with_gammapy(self, counts_path):
+        component = CountsTemplate(name="extra", map=counts_path, dataset="map")
         model = build(component, map_dataset("map"))
-        expected = TemplateNPredModel(Map.read(counts), name="plain")
+        expected = TemplateNPredModel(Map.read(counts_path), name="plain")
         np.testing.assert_array_equal(npred(model), npred(expected))
         assert model.datasets_names == ["map"]
-        ours, theirs = compiled_and_plain_stat(model)
-        assert ours == pytest.approx(theirs, abs=1e-3)
+        stat, plain_stat = compiled_and_plain_stat(model)
+        assert stat == pytest.approx(plain_stat, abs=1e-3)
 
     def test_other_energies_are_refused(self, tmp_path):
         axis = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=5)
@@ -307,7 +308,7 @@ class TestCounts:
         (problem,) = problems_of(CountsTemplate(name="extra", map=path, dataset="map"))
         assert message in str(problem)
 
-    def test_spectral_model_instead_of_a_norm_model_is_reported(self, counts):
-        component = CountsTemplate(name="x", map=counts, dataset="map", spectral=POWER_LAW)
+    def test_spectral_model_instead_of_a_norm_model_is_reported(self, counts_path):
+        component = CountsTemplate(name="x", map=counts_path, dataset="map", spectral=POWER_LAW)
         (problem,) = problems_of(component)
         assert "'pl' is not a norm model" in str(problem)

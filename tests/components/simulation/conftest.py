@@ -1,4 +1,4 @@
-"""One short archive, and one run of another, shared by the tests."""
+"""A short simulated archive, and a run simulated with another seed."""
 
 from pathlib import Path
 

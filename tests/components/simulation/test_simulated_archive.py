@@ -32,8 +32,8 @@ def run_bytes(number, seed=42):
 
 @pytest.mark.slow
 def test_equal_simulations_have_equal_bytes(archive, simulation, tmp_path):
-    again = simulation.write(tmp_path / "again")
-    assert contents(again) == contents(archive)
+    second_archive = simulation.write(tmp_path / "second")
+    assert contents(second_archive) == contents(archive)
 
 
 def test_run_is_independent_of_other_runs(archive):
@@ -72,13 +72,13 @@ def test_observation_index_agrees_with_the_files(archive):
         assert row["ALT_PNT"] > 30
 
 
-def test_written_irfs_are_those_of_the_simulation(archive, other_run):
+def test_written_irfs_are_equal_to_the_simulated_irfs(archive, other_run):
     stored_run = DataStore.from_dir(archive).obs(900001)
     for name in stored_run.available_irfs:
         np.testing.assert_array_equal(getattr(stored_run, name).data, getattr(other_run, name).data)
 
 
-def test_every_event_has_the_id_of_its_model(archive):
+def test_events_have_the_id_of_their_model(archive):
     events = DataStore.from_dir(archive).obs(900001).events.table
     assert set(np.unique(events["MC_ID"])) == {0, 1}
     source = events[events["MC_ID"] == 1]
@@ -87,19 +87,19 @@ def test_every_event_has_the_id_of_its_model(archive):
     assert len(set(events["EVENT_ID"])) == len(events)
 
 
-def test_truth_and_models_agree(archive, simulation):
+def test_true_parameters_and_models_agree(archive, simulation):
     truth = json.loads((archive / "truth.json").read_text())
     assert truth == simulation.truth()
     (model,) = Models.read(archive / "models.yaml")
     assert model.name == truth["source"]
     assert model.spatial_model.frame == truth["frame"]
-    for name, true in truth["parameters"].items():
-        assert u.isclose(model.parameters[name].quantity, u.Quantity(**true), rtol=1e-12)
+    for name, value in truth["parameters"].items():
+        assert u.isclose(model.parameters[name].quantity, u.Quantity(**value), rtol=1e-12)
     assert truth["background_norm"] == 1
     assert (truth["seed"], truth["runs"]) == (42, 2)
 
 
-def test_files_are_valid_for_a_strict_reader(archive):
+def test_files_are_verified_without_warnings(archive):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for path in archive.rglob("*.fits.gz"):
@@ -119,13 +119,13 @@ def test_run_without_events_has_an_empty_event_list():
 def test_interrupted_simulation_leaves_no_files(monkeypatch, tmp_path, simulation, other_run):
     file_names = []
 
-    def interrupted(number, *, livetime, seed):
+    def simulate_run_and_interrupt(number, *, livetime, seed):
         file_names.append(sorted(path.name for path in tmp_path.rglob("*")))
         if number == 1:
             raise KeyboardInterrupt
         return other_run
 
-    monkeypatch.setattr(observations, "simulate_run", interrupted)
+    monkeypatch.setattr(observations, "simulate_run", simulate_run_and_interrupt)
     with pytest.raises(KeyboardInterrupt):
         simulation.write(tmp_path / "archive")
     assert "sim_crab_obs_id_900001.fits.gz" in file_names[1]
@@ -134,18 +134,18 @@ def test_interrupted_simulation_leaves_no_files(monkeypatch, tmp_path, simulatio
 
 
 def test_existing_folder_is_not_overwritten(tmp_path, simulation):
-    (tmp_path / "mine.txt").touch()
+    (tmp_path / "notes.txt").touch()
     with pytest.raises(FileExistsError, match="already exists"):
         simulation.write(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_file_modes_follow_the_umask(archive, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
     for path in (archive, *archive.rglob("*")):
-        like = tmp_path / ("folder" if path.is_dir() else "file")
-        assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(like.stat().st_mode)
+        reference = tmp_path / ("folder" if path.is_dir() else "file")
+        assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(reference.stat().st_mode)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Cached archives: created once, checked at each use, created again if damaged."""
+"""Cached archives are created once, verified at each use, and replaced if they are damaged."""
 
 import logging
 import shutil
@@ -19,7 +19,7 @@ LOCATION = "sim:crab?runs=2&livetime=2min"
 
 @pytest.fixture
 def created_archives(monkeypatch, archive):
-    """Return the folders of created archives, which are copies of the shared one to save time."""
+    """Return a list that collects the folders of new archives, which are copies of `archive`."""
     folders = []
 
     def copy(self, folder):
@@ -42,32 +42,32 @@ def test_cache_folder_is_set_by_the_environment(created_archives, monkeypatch, t
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"runs": 1}, {"livetime": 3.0}])
 def test_other_simulations_have_other_folders(created_archives, tmp_path, change):
-    usual = {"seed": 42, "runs": 2, "livetime": 2.0}
+    options = {"seed": 42, "runs": 2, "livetime": 2.0}
     first, second = (
         cache.get_cached_archive(CrabSimulation(**values), tmp_path)
-        for values in (usual, usual | change)
+        for values in (options, options | change)
     )
     assert first != second
 
 
-@pytest.mark.parametrize("matter", ["gammapy", "numpy", "astropy", "format"])
-def test_other_versions_have_other_folders(created_archives, monkeypatch, tmp_path, matter):
-    before = cache.get_cached_archive(CrabSimulation(runs=2, livetime=2), tmp_path)
-    if matter == "format":
+@pytest.mark.parametrize("package", ["gammapy", "numpy", "astropy", "format"])
+def test_other_versions_have_other_folders(created_archives, monkeypatch, tmp_path, package):
+    folder = cache.get_cached_archive(CrabSimulation(runs=2, livetime=2), tmp_path)
+    if package == "format":
         monkeypatch.setattr(cache, "FORMAT_VERSION", 999)
     else:
         monkeypatch.setattr(cache, "version", {"gammapy": "", "numpy": "", "astropy": ""}.get)
-    assert cache.get_cached_archive(CrabSimulation(runs=2, livetime=2), tmp_path) != before
+    assert cache.get_cached_archive(CrabSimulation(runs=2, livetime=2), tmp_path) != folder
 
 
-def flip(path):
+def flip_bit(path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
 
 
 DAMAGES = {
-    "flipped bit": lambda folder: flip(folder / "data/sim_crab_obs_id_900001.fits.gz"),
+    "flipped bit": lambda folder: flip_bit(folder / "data/sim_crab_obs_id_900001.fits.gz"),
     "missing file": lambda folder: (folder / "truth.json").unlink(),
     "empty checksum file": lambda folder: (folder / SUMS).write_text(""),
     "no checksum file": lambda folder: (folder / SUMS).unlink(),
@@ -89,7 +89,7 @@ def test_damaged_archive_is_created_again_with_a_warning(
     assert "is damaged" in caplog.text
 
 
-def test_left_overs_of_killed_processes_are_removed(created_archives, tmp_path):
+def test_partial_folders_of_killed_processes_are_removed(created_archives, tmp_path):
     folder = cache.get_cached_archive(CrabSimulation(runs=2, livetime=2), tmp_path)
     shutil.rmtree(folder)
     folder.with_name(f".{folder.name}.0123abcd.part").mkdir()
@@ -97,7 +97,7 @@ def test_left_overs_of_killed_processes_are_removed(created_archives, tmp_path):
     assert [path.name for path in tmp_path.iterdir() if path.suffix != ".lock"] == [folder.name]
 
 
-ENSURE = """
+SCRIPT = """
 import logging, sys
 logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
 from skyred.components.simulation.location import ensure_archive
@@ -106,8 +106,8 @@ print(ensure_archive(sys.argv[1]))
 
 
 @pytest.mark.slow
-def test_two_concurrent_processes_create_it_once(tmp_path):
-    command = [sys.executable, "-c", ENSURE, f"sim:crab?runs=1&livetime=1min&folder={tmp_path}"]
+def test_two_concurrent_processes_create_the_archive_once(tmp_path):
+    command = [sys.executable, "-c", SCRIPT, f"sim:crab?runs=1&livetime=1min&folder={tmp_path}"]
     processes = [Popen(command, stdout=PIPE, text=True) for _ in range(2)]
     lines = [process.communicate(timeout=LIMIT)[0].splitlines() for process in processes]
     assert [process.returncode for process in processes] == [0, 0]

@@ -26,7 +26,7 @@ folders = st.none() | st.binary(min_size=1).map(
 
 
 @given(st.builds(SimulationLocation, simulations, folders))
-def test_location_as_string_is_parsed_to_the_same_location(location):
+def test_string_of_a_location_is_parsed_to_an_equal_location(location):
     assert parse(str(location)) == location
 
 
@@ -45,7 +45,7 @@ def test_location_has_the_parsed_options(location_string, expected):
     assert parse(location_string) == SimulationLocation(expected)
 
 
-def test_folder_can_be_given():
+def test_folder_is_parsed():
     assert parse("sim:crab?folder=/some/dir%26more").folder == Path("/some/dir&more")
 
 
@@ -75,11 +75,11 @@ def test_folder_can_be_given():
         ("sim:crab?folder=", "folder is empty; expected the name of a folder"),
     ],
 )
-def test_invalid_location_is_one_error(location_string, message):
-    with pytest.raises(ValueError, match=r"^sim:") as caught:
+def test_invalid_location_is_reported(location_string, message):
+    with pytest.raises(ValueError, match=r"^sim:") as excinfo:
         parse(location_string)
-    assert str(caught.value).startswith(f"{location_string}: ")
-    assert message in str(caught.value)
+    assert str(excinfo.value).startswith(f"{location_string}: ")
+    assert message in str(excinfo.value)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,10 @@ def test_plugin_is_imported_without_gammapy_and_astropy():
     code = (
         "import sys, skyred.hookspecs; before = set(sys.modules);"
         "import skyred.components.simulation, skyred.components.simulation.location;"
-        "print({m.partition('.')[0] for m in set(sys.modules) - before} & {'gammapy', 'astropy'})"
+        "imported = {name.partition('.')[0] for name in set(sys.modules) - before};"
+        "print(imported & {'gammapy', 'astropy'})"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert process.stdout.strip() == "set()"

@@ -1,4 +1,4 @@
-"""Runs of PKS 2155-304 in groups, against plain gammapy stacking the same runs."""
+"""Groups of runs of PKS 2155-304, against stacks of the same runs by plain gammapy."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from skyred.errors import ArchiveError, ConfigError
 
 pytestmark = pytest.mark.data
 
-# two nights of different years, and one more; zenith angles at mid-run by the column ZEN_PNT:
+# runs of three nights in two years; their zenith angles in deg, by the column ZEN_PNT:
 #        50     43     23     36     30     29
 RUNS = (33787, 33788, 47804, 47802, 47803, 47828)
 NIGHTS = {
@@ -49,61 +49,62 @@ fit: {{kind: newton}}
 """
 
 
-def pipeline(stack: str = "{kind: group, by: night}", **changes: str) -> Pipeline:
-    overrides = [f"data.hess.stack={stack}", *(f"{k}={v}" for k, v in changes.items())]
+def create_pipeline(stack: str = "{kind: group, by: night}", **changes: str) -> Pipeline:
+    overrides = [f"data.hess.stack={stack}"]
+    overrides += [f"{path}={value}" for path, value in changes.items()]
     return Pipeline.from_yaml(YAML, overrides=overrides)
 
 
 @pytest.fixture(scope="session")
-def datasets_by_run(once) -> dict[int, MapDataset]:
+def datasets_by_run(compute_once) -> dict[int, MapDataset]:
     """Return the dataset of each run, before stacking."""
 
-    def make(_):
-        datasets = Orchestrator(pipeline("{kind: keep}")).reduce()
+    def reduce(_):
+        datasets = Orchestrator(create_pipeline("{kind: keep}")).reduce()
         return {int(dataset.name.removeprefix("hess-")): dataset for dataset in datasets}
 
-    return once("pks-runs", make)
+    return compute_once("pks-runs", reduce)
 
 
 @pytest.fixture(scope="session")
-def by_night(once):
-    """Return the fitted run in groups by night, with the datasets in its folder."""
+def night_results(compute_once) -> tuple[skyred.Result, skyred.Result]:
+    """Return the result with one dataset per night, as computed and as read from its folder."""
 
     def run(folder):
-        result = pipeline().run(folder / "nights")
+        result = create_pipeline().run(folder / "nights")
         return result, skyred.Result.read(folder / "nights")
 
-    return once("pks-nights", run)
+    return compute_once("pks-nights", run)
 
 
 def stack_by_gammapy(datasets_by_run: dict[int, MapDataset], runs: tuple[int, ...]) -> MapDataset:
-    expected = pipeline().data["hess"].with_name("hess").geometry.target("plain")
+    expected = create_pipeline().data["hess"].with_name("hess").geometry.target("plain")
     for run in sorted(runs):
         expected.stack(datasets_by_run[run])
     return expected
 
 
-def assert_same(ours: MapDataset, theirs: MapDataset) -> None:
-    expected = plain.arrays(theirs)
-    for name, array in plain.arrays(ours).items():
+def assert_same(actual: MapDataset, expected: MapDataset) -> None:
+    expected_arrays = plain.arrays(expected)
+    for name, array in plain.arrays(actual).items():
         exact = name in ("counts", "mask_safe")
-        scale = 1e-7 * np.abs(expected[name]).max()
+        scale = 1e-7 * np.abs(expected_arrays[name]).max()
         # float32 sums in chunks
         np.testing.assert_allclose(
-            array, expected[name], rtol=0 if exact else 1e-6, atol=0 if exact else scale
+            array, expected_arrays[name], rtol=0 if exact else 1e-6, atol=0 if exact else scale
         )
-    livetime = theirs.exposure.meta["livetime"].to_value("s")
-    assert ours.exposure.meta["livetime"].to_value("s") == pytest.approx(livetime, rel=1e-9)
-    assert str(ours.gti) == str(theirs.gti)
-    assert ours.meta.obs_info == theirs.meta.obs_info
-    assert str(ours.meta_table) == str(theirs.meta_table)
+    livetime = expected.exposure.meta["livetime"].to_value("s")
+    assert actual.exposure.meta["livetime"].to_value("s") == pytest.approx(livetime, rel=1e-9)
+    assert str(actual.gti) == str(expected.gti)
+    assert actual.meta.obs_info == expected.meta.obs_info
+    assert str(actual.meta_table) == str(expected.meta_table)
 
 
 def stack_groups(
     datasets_by_run: dict[int, MapDataset], stack: str, runs=RUNS
 ) -> dict[str, MapDataset]:
-    """Stack datasets of runs like a reduction, without reducing the runs again."""
-    orchestrator = Orchestrator(pipeline(stack))
+    """Stack datasets of runs as in a reduction, without reducing the runs again."""
+    orchestrator = Orchestrator(create_pipeline(stack))
     reduction = orchestrator.pipeline.data["hess"].with_name("hess")
     stacker = reduction.stack.prepare(orchestrator.select()["hess"])
     total = stacker.zero(reduction.geometry)
@@ -113,8 +114,8 @@ def stack_groups(
     return {dataset.name: dataset for dataset in stacker.result(total)}
 
 
-def test_nights_agree_with_gammapy(by_night, datasets_by_run):
-    datasets = by_night[0].datasets
+def test_nights_agree_with_gammapy(night_results, datasets_by_run):
+    datasets = night_results[0].datasets
     assert datasets.names == [f"hess-{night}" for night in NIGHTS]
     for dataset, runs in zip(datasets, NIGHTS.values(), strict=True):
         assert_same(dataset, stack_by_gammapy(datasets_by_run, runs))
@@ -139,39 +140,36 @@ def test_nights_agree_with_gammapy(by_night, datasets_by_run):
     ids=["zenith", "target", "muons", "years", "days", "telescope"],
 )  # fmt: skip
 def test_groups_agree_with_gammapy(datasets_by_run, stack, groups):
-    grouped = stack_groups(datasets_by_run, stack)
-    if groups is None:  # taken from the table
-        table = Orchestrator(pipeline()).select()["hess"]
-        dim = tuple(table["OBS_ID"][table["MUONEFF"] < 1].tolist())
-        groups = {"MUONEFF-0-1": dim, "MUONEFF-1-2": tuple(set(RUNS) - set(dim))}
-        groups = {name: runs for name, runs in groups.items() if runs}
-    assert list(grouped) == [f"hess-{label}" for label in groups]
-    for name, runs in groups.items():
-        assert_same(grouped[f"hess-{name}"], stack_by_gammapy(datasets_by_run, runs))
+    datasets = stack_groups(datasets_by_run, stack)
+    if groups is None:  # depends on the values in the observation table
+        table = Orchestrator(create_pipeline()).select()["hess"]
+        low = tuple(table["OBS_ID"][table["MUONEFF"] < 1].tolist())
+        groups = {"MUONEFF-0-1": low, "MUONEFF-1-2": tuple(set(RUNS) - set(low))}
+        groups = {label: runs for label, runs in groups.items() if runs}
+    assert list(datasets) == [f"hess-{label}" for label in groups]
+    for label, runs in groups.items():
+        assert_same(datasets[f"hess-{label}"], stack_by_gammapy(datasets_by_run, runs))
 
 
 def test_zenith_angles_are_computed_at_mid_run():
     stacker = GroupRuns(by="zenith", edges=[f"{edge} deg" for edge in range(0, 91, 1)])
-    table = Orchestrator(pipeline()).select()["hess"]
+    table = Orchestrator(create_pipeline()).select()["hess"]
     for observation, row in zip(plain.observations(tuple(sorted(RUNS))), table, strict=True):
         low = int(stacker.group(observation).label.split("-")[1])
-        # the column has one value for the run, during which the angle changes by up to 7 deg
+        # the angle changes by up to 7 deg during a run, for which the column has one value
         assert low <= row["ZEN_PNT"] + 1
         assert abs(low + 0.5 - row["ZEN_PNT"]) < 4
 
 
 def test_order_of_groups_is_independent_of_the_order_of_runs(datasets_by_run):
     stack = "{kind: group, by: night}"
-    some = (
-        stack_groups(datasets_by_run, stack, RUNS[:1]),
-        stack_groups(datasets_by_run, stack, RUNS),
-    )
-    assert list(some[0]) == ["hess-2006-07-29"]
-    assert list(some[1]) == [f"hess-{night}" for night in NIGHTS]
+    assert list(stack_groups(datasets_by_run, stack, RUNS[:1])) == ["hess-2006-07-29"]
+    expected = [f"hess-{night}" for night in NIGHTS]
+    assert list(stack_groups(datasets_by_run, stack, RUNS)) == expected
 
 
-def test_nights_are_fitted_together(by_night):
-    result = by_night[0]
+def test_nights_are_fitted_jointly(night_results):
+    result = night_results[0]
     assert result.fit.success
     names = [f"hess-{night}-bkg.spectral.norm" for night in NIGHTS]
     assert [name for name in result.fit.names if name.endswith("norm")] == names
@@ -179,37 +177,42 @@ def test_nights_are_fitted_together(by_night):
     assert result.fit.stat == pytest.approx(stat, abs=1e-3)
 
 
-def test_run_folder_has_a_file_for_each_night(by_night):
-    assert by_night[1].datasets.names == by_night[0].datasets.names
-    counts = [dataset.counts.data.sum() for dataset in by_night[0].datasets]
-    assert [dataset.counts.data.sum() for dataset in by_night[1].datasets] == counts
+def test_run_folder_has_a_file_for_each_night(night_results):
+    assert night_results[1].datasets.names == night_results[0].datasets.names
+    counts = [dataset.counts.data.sum() for dataset in night_results[0].datasets]
+    assert [dataset.counts.data.sum() for dataset in night_results[1].datasets] == counts
 
 
 @pytest.mark.slow
-def test_several_processes_give_identical_bits(datasets_by_run):
+def test_results_with_several_processes_are_bit_identical(datasets_by_run):
     changes = {"data.hess.select[0].ids": str(list(RUNS[2:]))}
     stack = "{kind: group, by: night, chunk: 2}"
-    chunked = Orchestrator(pipeline(stack, **changes), engine=Processes(workers=2)).reduce()
+    pipeline = create_pipeline(stack, **changes)
+    datasets = Orchestrator(pipeline, engine=Processes(workers=2)).reduce()
     stacker = GroupRuns(by="night", chunk=2)
-    geometry = pipeline().data["hess"].with_name("hess").geometry
+    geometry = create_pipeline().data["hess"].with_name("hess").geometry
     total = stacker.zero(geometry)
     for runs in ((47802, 47803), (47804, 47828)):
-        part = stacker.zero(geometry)
+        partial_stack = stacker.zero(geometry)
         for observation in plain.observations(runs):
-            part = stacker.add(part, datasets_by_run[observation.obs_id], observation)
-        total = stacker.merge(total, part)
-    for chunk_dataset, stacked_dataset in zip(chunked, stacker.result(total), strict=True):
-        assert chunk_dataset.name == stacked_dataset.name
-        expected = plain.arrays(stacked_dataset)
-        for name, array in plain.arrays(chunk_dataset).items():
-            np.testing.assert_array_equal(array, expected[name], err_msg=name)
+            dataset = datasets_by_run[observation.obs_id]
+            partial_stack = stacker.add(partial_stack, dataset, observation)
+        total = stacker.merge(total, partial_stack)
+    for dataset, expected in zip(datasets, stacker.result(total), strict=True):
+        assert dataset.name == expected.name
+        expected_arrays = plain.arrays(expected)
+        for name, array in plain.arrays(dataset).items():
+            np.testing.assert_array_equal(array, expected_arrays[name], err_msg=name)
 
 
-def test_runs_in_no_group_are_skipped_with_the_reason():
+def test_runs_outside_all_groups_are_skipped_with_the_reason():
     stack = "{kind: group, by: zenith, edges: [26 deg, 33 deg]}"
-    few = {"data.hess.make[0].parts": "[counts]", "data.hess.make[1].methods": "[offset-max]"}
-    ids = {"data.hess.select[0].ids": "[47802, 47803]"}
-    orchestrator = Orchestrator(pipeline(stack, **few, **ids))
+    changes = {
+        "data.hess.make[0].parts": "[counts]",
+        "data.hess.make[1].methods": "[offset-max]",
+        "data.hess.select[0].ids": "[47802, 47803]",
+    }
+    orchestrator = Orchestrator(create_pipeline(stack, **changes))
     assert orchestrator.reduce().names == ["hess-zenith-26-33"]
     first, second = orchestrator.outcomes
     assert (first.obs_id, first.status) == (47802, "skipped")
@@ -221,7 +224,7 @@ def test_runs_in_no_group_are_skipped_with_the_reason():
 
 
 def test_missing_column_is_reported_before_data_are_read():
-    orchestrator = Orchestrator(pipeline("{kind: group, by: column, column: NIGHT}"))
+    orchestrator = Orchestrator(create_pipeline("{kind: group, by: column, column: NIGHT}"))
     with pytest.raises(
         ArchiveError,
         match=r"'group' needs the column 'NIGHT', which is missing; available: OBS_ID, RA",
@@ -229,10 +232,10 @@ def test_missing_column_is_reported_before_data_are_read():
         orchestrator.select()
 
 
-def test_mistakes_are_reported_with_their_path():
-    with pytest.raises(ConfigError) as error:
-        pipeline("{kind: group, by: zenith, times: [2008-01-01, 2007-01-01]}")
-    message = str(error.value)
+def test_all_invalid_options_are_reported_with_their_path():
+    with pytest.raises(ConfigError) as excinfo:
+        create_pipeline("{kind: group, by: zenith, times: [2008-01-01, 2007-01-01]}")
+    message = str(excinfo.value)
     assert "data.hess.stack.times: has no effect with by: zenith" in message
     assert "data.hess.stack.times: must increase" in message
     assert "data.hess.stack: missing key 'edges'" in message

@@ -1,4 +1,4 @@
-"""The groups of the stacker `group`: their runs and their labels."""
+"""The stacker `group`: the assignment of runs to groups, and the labels of groups."""
 
 from types import SimpleNamespace
 
@@ -19,8 +19,8 @@ NAMIBIA = EarthLocation.from_geodetic(16.5, -23.27, 1835)
 ARIZONA = EarthLocation.from_geodetic(-110.95, 31.67, 1268)
 
 
-def run(time="2004-12-04T22:30:00", location=NAMIBIA, obs_id=1, zenith=20.0, **header):
-    """Return an observation with the attributes that stackers use."""
+def create_run(time="2004-12-04T22:30:00", location=NAMIBIA, obs_id=1, zenith=20.0, **header):
+    """Return a substitute for an observation, with the attributes that stackers use."""
     telescope = header.pop("TELESCOP", None)
     return SimpleNamespace(
         obs_id=obs_id,
@@ -31,7 +31,7 @@ def run(time="2004-12-04T22:30:00", location=NAMIBIA, obs_id=1, zenith=20.0, **h
     )
 
 
-def label(observation, table=None, **options) -> str:
+def label_of(observation, table=None, **options) -> str:
     stacker = GroupRuns(**options)
     if table is not None:
         stacker = stacker.prepare(table)
@@ -44,22 +44,22 @@ class TestNight:
         [
             ("2004-12-04T22:30:00", NAMIBIA, "2004-12-04"),
             ("2004-12-05T01:30:00", NAMIBIA, "2004-12-04"),
-            # noon of the mean sun at 16.5 deg east is at 10:54 UTC
+            # local mean solar noon at 16.5 deg east is at 10:54 UTC
             ("2004-12-05T10:53:00", NAMIBIA, "2004-12-04"),
             ("2004-12-05T10:55:00", NAMIBIA, "2004-12-05"),
-            # the evening of the fourth in Arizona is after midnight UTC, and noon at 19:24 UTC
+            # in Arizona the evening of 4 December is after midnight UTC, and noon is at 19:24 UTC
             ("2004-12-05T03:00:00", ARIZONA, "2004-12-04"),
             ("2004-12-05T13:00:00", ARIZONA, "2004-12-04"),
             ("2004-12-05T19:23:00", ARIZONA, "2004-12-04"),
             ("2004-12-05T19:25:00", ARIZONA, "2004-12-05"),
         ],
     )
-    def test_goes_from_noon_to_noon_at_the_site(self, time, location, night):
-        assert label(run(time, location), by="night") == night
+    def test_night_lasts_from_noon_to_noon_at_the_site(self, time, location, night):
+        assert label_of(create_run(time, location), by="night") == night
 
     def test_observatory_location_is_required(self):
         with pytest.raises(ValueError, match=r"run 7 has no site \(GEOLON"):
-            label(run(location=None, obs_id=7), by="night")
+            label_of(create_run(location=None, obs_id=7), by="night")
 
 
 class TestTime:
@@ -76,20 +76,20 @@ class TestTime:
         ],
     )  # fmt: skip
     def test_lower_edge_is_inclusive_and_is_the_label(self, times, time, expected):
-        assert label(run(time), by="time", times=times) == expected
+        assert label_of(create_run(time), by="time", times=times) == expected
 
     @pytest.mark.parametrize("time", ["2004-11-30T23:59:59", "2005-01-01T00:00:00"])
     def test_run_outside_all_bins_is_skipped_with_the_reason(self, time):
         stacker = GroupRuns(by="time", times=["2004-12-01", "2005-01-01"])
         expected = rf"run, {time}.*, is outside the time bins \(2004-12-01.* to 2005-01-01"
         with pytest.raises(SkipObservation, match=expected):
-            stacker.admit(run(time))
+            stacker.admit(create_run(time))
 
     @pytest.mark.parametrize(
         ("options", "time", "expected"),
         [
             ({"width": "1 d"}, "2004-12-04T22:30:00", "2004-12-04"),
-            # days begin at midnight though there was a leap second since the start
+            # days begin at midnight in spite of the leap second since the default start
             ({"width": "1 d"}, "2006-07-29T00:00:00", "2006-07-29"),
             ({"width": "7 d", "start": "2004-12-01"}, "2004-12-14T22:00:00", "2004-12-08"),
             ({"width": "7 d", "start": "2004-12-01"}, "2004-11-30T22:00:00", "2004-11-24"),
@@ -97,18 +97,18 @@ class TestTime:
             ({"width": "12 s"}, "2004-12-04T22:31:14", "2004-12-04T223112"),
         ],
     )
-    def test_bins_of_a_width_extend_in_both_directions(self, options, time, expected):
-        assert label(run(time), by="time", **options) == expected
+    def test_bins_of_equal_width_extend_before_and_after_the_start(self, options, time, expected):
+        assert label_of(create_run(time), by="time", **options) == expected
 
     @given(st.integers(1, 10**7), st.floats(0, 10**8), st.floats(0, 10**8))
-    def test_runs_are_in_one_bin_only_if_it_contains_both(self, width, first_time, second_time):
+    def test_runs_in_the_same_bin_are_less_than_a_width_apart(self, width, first_time, second_time):
         stacker = GroupRuns(by="time", width=f"{width} s")
         start = Time("2000-01-01", scale="utc").mjd
         times = [
-            Time(start + s / 86400, format="mjd", scale="utc").isot
-            for s in (first_time, second_time)
+            Time(start + seconds / 86400, format="mjd", scale="utc").isot
+            for seconds in (first_time, second_time)
         ]
-        first, second = (stacker.group(run(time)) for time in times)
+        first, second = (stacker.group(create_run(time)) for time in times)
         assert (first == second) == (first.label == second.label)
         assert (first < second) == (first.order < second.order)
         if first == second:
@@ -124,13 +124,13 @@ class TestZenith:
     )
     def test_lower_edge_is_inclusive(self, angle, expected):
         edges = ["0 deg", "22.5 deg", "0.785398163397448 rad"]
-        assert label(run(zenith=angle), by="zenith", edges=edges) == expected
+        assert label_of(create_run(zenith=angle), by="zenith", edges=edges) == expected
 
     def test_run_outside_all_bins_is_skipped_with_the_reason(self):
         stacker = GroupRuns(by="zenith", edges=["0 deg", "30 deg", "60 deg"])
         expected = r"zenith angle 61\.2 deg is outside the bins \(0\.0 deg to 60\.0 deg\)"
         with pytest.raises(SkipObservation, match=expected):
-            stacker.admit(run(zenith=61.2))
+            stacker.admit(create_run(zenith=61.2))
 
 
 class TestTelescope:
@@ -143,35 +143,36 @@ class TestTelescope:
             ({"TELESCOP": "CTA (North)", "TELLIST": ""}, "CTA_North"),
         ],
     )
-    def test_is_the_array_and_its_telescopes(self, header, expected):
-        assert label(run(**header), by="telescope") == expected
+    def test_label_contains_the_array_and_its_telescopes(self, header, expected):
+        assert label_of(create_run(**header), by="telescope") == expected
 
     def test_missing_telescope_is_refused(self):
         with pytest.raises(ValueError, match=r"run 1 has no telescope name \(TELESCOP\)"):
-            label(run(), by="telescope")
+            label_of(create_run(), by="telescope")
 
 
-def table() -> ObservationTable:
-    observation_table = ObservationTable()
-    observation_table["OBS_ID"] = [1, 2, 3, 4]
-    observation_table["TARGET_NAME"] = ["MSH 15-52", "Crab  ", "", "MSH 15-52"]
-    observation_table["N_TELS"] = [4, 3, 3, 4]
-    observation_table["MUONEFF"] = [0.8, np.nan, 1.0, 1.3]
-    observation_table["ZEN_PNT"] = MaskedColumn(
-        [10.0, 20.0, 30.0, 40.0], mask=[0, 1, 0, 0], unit="deg"
-    )
-    return observation_table
+def create_table() -> ObservationTable:
+    table = ObservationTable()
+    table["OBS_ID"] = [1, 2, 3, 4]
+    table["TARGET_NAME"] = ["MSH 15-52", "Crab  ", "", "MSH 15-52"]
+    table["N_TELS"] = [4, 3, 3, 4]
+    table["MUONEFF"] = [0.8, np.nan, 1.0, 1.3]
+    table["ZEN_PNT"] = MaskedColumn([10.0, 20.0, 30.0, 40.0], mask=[0, 1, 0, 0], unit="deg")
+    return table
 
 
 class TestColumn:
     def labels(self, **options) -> list[str]:
-        label_list = []
+        """Return the label of each run, or the reason why it is skipped."""
+        labels = []
         for obs_id in (1, 2, 3, 4):
             try:
-                label_list.append(label(run(obs_id=obs_id), table(), by="column", **options))
+                labels.append(
+                    label_of(create_run(obs_id=obs_id), create_table(), by="column", **options)
+                )
             except SkipObservation as skip:
-                label_list.append(skip.reason)
-        return label_list
+                labels.append(skip.reason)
+        return labels
 
     def test_labels_of_strings(self):
         expected = ["MSH_15-52", "Crab", "its TARGET_NAME is unknown", "MSH_15-52"]
@@ -181,9 +182,9 @@ class TestColumn:
         assert self.labels(column="N_TELS") == ["N_TELS-4", "N_TELS-3", "N_TELS-3", "N_TELS-4"]
 
     def test_labels_of_bins(self):
-        no_bin = "its MUONEFF, {}, is outside the bins (0.7 to 1.2)"
+        reason = "its MUONEFF, {}, is outside the bins (0.7 to 1.2)"
         assert self.labels(column="MUONEFF", edges=[0.7, 1, 1.2]) == [
-            "MUONEFF-0.7-1", no_bin.format("nan"), "MUONEFF-1-1.2", no_bin.format("1.3"),
+            "MUONEFF-0.7-1", reason.format("nan"), "MUONEFF-1-1.2", reason.format("1.3"),
         ]  # fmt: skip
 
     def test_bins_are_converted_to_the_unit_of_the_column(self):
@@ -193,14 +194,14 @@ class TestColumn:
         assert second == "its ZEN_PNT, --, is outside the bins (0.0 rad to 1.0 rad)"
         assert third == fourth == "ZEN_PNT-28.6479-57.2958"
 
-    def test_numbers_and_strings_are_sorted(self):
-        counts = GroupRuns(by="column", column="N_TELS").prepare(table())
-        groups = {counts.group(run(obs_id=obs_id)) for obs_id in (1, 2, 3, 4)}
+    def test_groups_are_sorted_by_value(self):
+        stacker = GroupRuns(by="column", column="N_TELS").prepare(create_table())
+        groups = {stacker.group(create_run(obs_id=obs_id)) for obs_id in (1, 2, 3, 4)}
         assert [group.label for group in sorted(groups)] == ["N_TELS-3", "N_TELS-4"]
 
     def test_run_missing_in_the_table_is_an_error(self):
         with pytest.raises(ValueError, match="run 9 is not in the observation table"):
-            label(run(obs_id=9), table(), by="column", column="N_TELS")
+            label_of(create_run(obs_id=9), create_table(), by="column", column="N_TELS")
 
     @pytest.mark.parametrize(
         ("options", "message"),
@@ -223,32 +224,32 @@ class TestColumn:
     )
     def test_options_that_do_not_match_the_table_are_reported(self, options, message):
         with pytest.raises(ArchiveError, match=message):
-            GroupRuns(by="column", **options).prepare(table())
+            GroupRuns(by="column", **options).prepare(create_table())
 
     def test_values_with_the_same_label_are_refused(self):
-        clashing = table()
-        clashing["TARGET_NAME"] = ["MSH 15-52", "MSH_15-52", "Crab", "Crab"]
+        table = create_table()
+        table["TARGET_NAME"] = ["MSH 15-52", "MSH_15-52", "Crab", "Crab"]
         with pytest.raises(
             ArchiveError, match=r"same label for MSH 15-52 and MSH_15-52 .*, MSH_15-52"
         ):
-            GroupRuns(by="column", column="TARGET_NAME").prepare(clashing)
+            GroupRuns(by="column", column="TARGET_NAME").prepare(table)
 
-    def test_unprepared_stacker_is_an_error(self):
+    def test_stacker_without_prepare_is_an_error(self):
         with pytest.raises(TypeError, match="prepare the stacker with the observation table"):
-            label(run(), by="column", column="N_TELS")
+            label_of(create_run(), by="column", column="N_TELS")
 
-    def test_prepared_stacker_has_another_digest_and_can_be_pickled(self):
+    def test_digest_of_a_prepared_stacker_depends_on_the_table(self):
         import pickle
 
         stacker = GroupRuns(by="column", column="N_TELS", chunk=3)
-        prepared = stacker.prepare(table())
-        assert prepared.chunk == 3
-        assert prepared.digest() != stacker.prepare(table()[:2]).digest()
-        assert pickle.loads(pickle.dumps(prepared)) == prepared
+        prepared_stacker = stacker.prepare(create_table())
+        assert prepared_stacker.chunk == 3
+        assert prepared_stacker.digest() != stacker.prepare(create_table()[:2]).digest()
+        assert pickle.loads(pickle.dumps(prepared_stacker)) == prepared_stacker
 
-    def test_other_groupings_are_not_changed_by_prepare(self):
+    def test_prepare_has_no_effect_without_a_column(self):
         stacker = GroupRuns(by="night")
-        assert stacker.prepare(table()) is stacker
+        assert stacker.prepare(create_table()) is stacker
 
 
 @pytest.mark.parametrize(

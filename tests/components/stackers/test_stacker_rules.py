@@ -1,4 +1,4 @@
-"""Algebraic rules of stackers, on real runs: maps and spectra, with and without off counts."""
+"""Algebraic rules of stackers on real runs: maps and spectra, with and without off counts."""
 
 from types import SimpleNamespace
 
@@ -25,7 +25,7 @@ from skyred.components.stackers import GroupRuns, Keep, Stack, Sum
 pytestmark = [pytest.mark.data, pytest.mark.slow]
 
 STACKERS = [Sum(), Keep(), GroupRuns(by="night")]
-# all others are float32 sums
+# all other arrays are float32 sums
 EXACT = ("counts", "mask_safe", "counts_off")
 
 
@@ -37,9 +37,9 @@ def map_geometry():
 @pytest.fixture(scope="session")
 def spectrum_geometry():
     axes = spectrum_target().exposure.geom.axes, spectrum_target().counts.geom.axes
-    true, energy = (EnergyAxis(edges=axis[0].edges) for axis in axes)
+    energy_true, energy = (EnergyAxis(edges=axis[0].edges) for axis in axes)
     region = spectrum_target().counts.geom.region
-    return SpectrumGeometry(on_region=region, energy=energy, energy_true=true, name="hess")
+    return SpectrumGeometry(on_region=region, energy=energy, energy_true=energy_true, name="hess")
 
 
 @pytest.fixture
@@ -48,9 +48,9 @@ def geometry(kind, map_geometry, spectrum_geometry):
 
 
 @pytest.fixture(scope="session")
-def spectra(once) -> list[SpectrumDatasetOnOff]:
-    """Return the spectra of the runs by plain gammapy, each with its own safe mask and alpha."""
-    run_datasets = once(
+def spectra(compute_once) -> list[SpectrumDatasetOnOff]:
+    """Return the spectra of the runs, made by gammapy, with different safe masks and alphas."""
+    run_datasets = compute_once(
         "plain-spectra", lambda _: [make_run(observation) for observation in observations(RUNS)]
     )
     assert len({spectrum.mask_safe.data.sum() for spectrum in run_datasets}) > 1
@@ -60,41 +60,43 @@ def spectra(once) -> list[SpectrumDatasetOnOff]:
 
 @pytest.fixture(scope="session")
 def on_off_maps(corners) -> list[MapDatasetOnOff]:
-    """Return partly overlapping maps with off counts, without any in many of the pixels."""
+    """Return partly overlapping maps with off counts, which are 0 in many of the pixels."""
     random = np.random.default_rng(5)
     on_off_datasets = []
-    for number, dataset in enumerate(corners, start=2):
+    for ratio, dataset in enumerate(corners, start=2):
         geom = dataset.counts.geom
-        off = Map.from_geom(geom, data=random.poisson(number * dataset.background.data))
+        off = Map.from_geom(geom, data=random.poisson(ratio * dataset.background.data))
         acceptance = Map.from_geom(geom, data=0.5 + random.random(geom.data_shape))
         on_off = MapDatasetOnOff.from_map_dataset(
-            dataset, acceptance, acceptance * number, counts_off=off, name=dataset.name
+            dataset, acceptance, acceptance * ratio, counts_off=off, name=dataset.name
         )
         on_off_datasets.append(on_off)
     return on_off_datasets
 
 
 @pytest.fixture(scope="session")
-def rings(runs) -> list[MapDatasetOnOff]:
-    """Return the runs with off counts from rings, by gammapy without its rounding errors."""
+def rings(run_datasets) -> list[MapDatasetOnOff]:
+    """Return the runs with gammapy's off counts from rings, rounded to integers."""
     maker = RingBackgroundMaker(r_in="0.3 deg", width="0.2 deg")
-    run_datasets = [maker.run(run.copy(name=run.name)) for run in runs]
-    for on_off in run_datasets:
-        on_off.counts_off.data = np.rint(on_off.counts_off.data)
-    return run_datasets
+    datasets = [maker.run(dataset.copy(name=dataset.name)) for dataset in run_datasets]
+    for dataset in datasets:
+        dataset.counts_off.data = np.rint(dataset.counts_off.data)
+    return datasets
 
 
 @pytest.fixture(scope="session")
-def corners(runs) -> list[MapDataset]:
+def corners(run_datasets) -> list[MapDataset]:
     """Return partly overlapping cutouts of the runs; the last one overlaps with no other."""
     positions = [(83.2, 21.6), (83.7, 22.1), (84.3, 22.6), (82.9, 22.8)]
     return [
-        run.cutout(SkyCoord(*position, unit="deg"), width=w * u.deg, name=run.name)
-        for run, position, w in zip(runs, positions, (1.0, 1.2, 0.8, 0.3), strict=True)
+        dataset.cutout(SkyCoord(*position, unit="deg"), width=width * u.deg, name=dataset.name)
+        for dataset, position, width in zip(
+            run_datasets, positions, (1.0, 1.2, 0.8, 0.3), strict=True
+        )
     ]
 
 
-@pytest.fixture(params=["runs", "corners", "spectra", "on_off_maps", "rings"])
+@pytest.fixture(params=["run_datasets", "corners", "spectra", "on_off_maps", "rings"])
 def kind(request) -> str:
     return request.param
 
@@ -110,7 +112,7 @@ def stacker(request):
     return request.param
 
 
-def add_all(stacker, geometry, datasets):
+def stack_all(stacker, geometry, datasets):
     total = stacker.zero(geometry)
     for dataset in datasets:
         total = stacker.add(total, dataset, run_of(dataset))
@@ -118,10 +120,10 @@ def add_all(stacker, geometry, datasets):
 
 
 def run_of(dataset):
-    """Return the observation of a dataset, with the attributes that stackers use."""
-    middle = dataset.gti.time_start[0] + dataset.gti.time_sum / 2
-    site = EarthLocation.from_geodetic(16.5, -23.27, 1835)
-    return SimpleNamespace(tmid=middle, observatory_earth_location=site)
+    """Return a substitute for the observation of a dataset, with the attributes of stackers."""
+    tmid = dataset.gti.time_start[0] + dataset.gti.time_sum / 2
+    location = EarthLocation.from_geodetic(16.5, -23.27, 1835)
+    return SimpleNamespace(tmid=tmid, observatory_earth_location=location)
 
 
 def results(stacker, total) -> list[MapDataset]:
@@ -136,7 +138,7 @@ def assert_equal(left: list[MapDataset], right: list[MapDataset], rtol: float) -
         for name, array in all_arrays(left_dataset).items():
             tolerance = 0 if name in EXACT else rtol
             scale = np.abs(expected[name]).max() if tolerance else 0
-            # rounding is relative to the largest summand of a pixel, at most the largest value
+            # the rounding error of a pixel is relative to its largest summand, at most `scale`
             np.testing.assert_allclose(
                 array, expected[name], rtol=tolerance, atol=1e-7 * scale * bool(rtol), err_msg=name
             )
@@ -169,14 +171,14 @@ def times(dataset: MapDataset) -> list[tuple[float, float]]:
 
 
 def test_zero_is_a_left_identity(stacker, geometry, datasets):
-    expected = results(stacker, add_all(stacker, geometry, datasets[:2]))
-    total = stacker.merge(stacker.zero(geometry), add_all(stacker, geometry, datasets[:2]))
+    expected = results(stacker, stack_all(stacker, geometry, datasets[:2]))
+    total = stacker.merge(stacker.zero(geometry), stack_all(stacker, geometry, datasets[:2]))
     assert_equal(results(stacker, total), expected, rtol=0)
 
 
 def test_zero_is_a_right_identity(stacker, geometry, datasets):
-    expected = results(stacker, add_all(stacker, geometry, datasets[:2]))
-    total = stacker.merge(add_all(stacker, geometry, datasets[:2]), stacker.zero(geometry))
+    expected = results(stacker, stack_all(stacker, geometry, datasets[:2]))
+    total = stacker.merge(stack_all(stacker, geometry, datasets[:2]), stacker.zero(geometry))
     assert_equal(results(stacker, total), expected, rtol=0)
 
 
@@ -187,7 +189,7 @@ def test_merged_zeros_have_no_datasets(stacker, map_geometry):
 
 def test_merge_is_associative(stacker, geometry, datasets):
     def parts():
-        return [add_all(stacker, geometry, [dataset]) for dataset in datasets[:3]]
+        return [stack_all(stacker, geometry, [dataset]) for dataset in datasets[:3]]
 
     a, b, c = parts()
     left = stacker.merge(stacker.merge(a, b), c)
@@ -197,58 +199,62 @@ def test_merge_is_associative(stacker, geometry, datasets):
     assert_equal(results(stacker, left), results(stacker, right), rtol=1e-6)
 
 
-def test_adding_equals_merging_a_total_of_one(stacker, geometry, datasets):
-    added = stacker.add(add_all(stacker, geometry, datasets[:3]), datasets[3], run_of(datasets[3]))
+def test_adding_a_dataset_equals_merging_a_stack_of_it(stacker, geometry, datasets):
+    added = stacker.add(
+        stack_all(stacker, geometry, datasets[:3]), datasets[3], run_of(datasets[3])
+    )
     single = stacker.add(stacker.zero(geometry), datasets[3], run_of(datasets[3]))
-    merged = stacker.merge(add_all(stacker, geometry, datasets[:3]), single)
+    merged = stacker.merge(stack_all(stacker, geometry, datasets[:3]), single)
     # float32 sums in another order
     assert_equal(results(stacker, merged), results(stacker, added), rtol=1e-6)
 
 
 def test_adding_does_not_change_the_dataset(stacker, geometry, datasets):
-    before = datasets[1].copy(name=datasets[1].name)
-    add_all(stacker, geometry, datasets)
-    assert_equal([datasets[1]], [before], rtol=0)
-    assert datasets[1].models == before.models
+    expected = datasets[1].copy(name=datasets[1].name)
+    stack_all(stacker, geometry, datasets)
+    assert_equal([datasets[1]], [expected], rtol=0)
+    assert datasets[1].models == expected.models
 
 
 def test_total_shares_no_data_with_added_datasets(stacker, geometry, datasets):
-    total = add_all(stacker, geometry, datasets[:1])
-    before = [dataset.copy(name=dataset.name) for dataset in results(stacker, total)]
+    total = stack_all(stacker, geometry, datasets[:1])
+    expected = [dataset.copy(name=dataset.name) for dataset in results(stacker, total)]
     for array in all_arrays(datasets[0]).values():
         array[...] = 0
     datasets[0].exposure.meta["livetime"] *= 3
     datasets[0].gti.table["STOP"] = datasets[0].gti.table["START"]
-    assert_equal(results(stacker, total), before, rtol=0)
+    assert_equal(results(stacker, total), expected, rtol=0)
 
 
 def test_adding_after_a_merge_does_not_change_the_merged_total(geometry, datasets):
     stacker = Sum()
-    right = add_all(stacker, geometry, datasets[1:2])
-    before = right.dataset.copy(name="hess")
-    merged = stacker.merge(add_all(stacker, geometry, datasets[:1]), right)
+    right = stack_all(stacker, geometry, datasets[1:2])
+    expected = right.dataset.copy(name="hess")
+    merged = stacker.merge(stack_all(stacker, geometry, datasets[:1]), right)
     stacker.add(merged, datasets[2], observation=None)
-    assert_equal([right.dataset], [before], rtol=0)
+    assert_equal([right.dataset], [expected], rtol=0)
 
 
 def test_sum_agrees_with_gammapy(geometry, datasets):
     expected = empty_like(datasets[0], geometry.target("hess"))
     for dataset in datasets:
         expected.stack(dataset)
-    assert_equal(results(Sum(), add_all(Sum(), geometry, datasets)), [expected], rtol=0)
+    assert_equal(results(Sum(), stack_all(Sum(), geometry, datasets)), [expected], rtol=0)
 
 
 def test_sum_of_two_halves_has_the_total_livetime(geometry, datasets):
     stacker = Sum()
-    halves = [add_all(stacker, geometry, datasets[:2]), add_all(stacker, geometry, datasets[2:])]
+    halves = [
+        stack_all(stacker, geometry, datasets[:2]),
+        stack_all(stacker, geometry, datasets[2:]),
+    ]
     merged = results(stacker, stacker.merge(*halves))[0]
     expected = sum(livetime(dataset) for dataset in datasets if dataset.mask_safe.data.any())
     assert livetime(merged) == pytest.approx(expected, rel=1e-9)
 
 
 def test_keep_returns_the_datasets_in_order(geometry, datasets):
-    joint = results(Keep(), add_all(Keep(), geometry, datasets))
-    assert_equal(joint, datasets, rtol=0)
+    assert_equal(results(Keep(), stack_all(Keep(), geometry, datasets)), datasets, rtol=0)
 
 
 def test_zero_has_no_datasets(stacker, map_geometry):
@@ -258,66 +264,73 @@ def test_zero_has_no_datasets(stacker, map_geometry):
 
 
 def empty_like(dataset, target):
-    """Return an empty dataset by gammapy, of the same type as a dataset."""
+    """Return an empty dataset of the type of `dataset` with the geometry of `target`."""
     if not dataset.tag.endswith("OnOff"):
         return target
-    true = target.exposure.geom.axes["energy_true"]
+    energy_true = target.exposure.geom.axes["energy_true"]
     if dataset.tag == "SpectrumDatasetOnOff":
-        return type(dataset).create(target.counts.geom, energy_axis_true=true, name=target.name)
+        return type(dataset).create(
+            target.counts.geom, energy_axis_true=energy_true, name=target.name
+        )
     rad = target.psf.psf_map.geom.axes["rad"]
     return type(dataset).create(
-        target.counts.geom, energy_axis_true=true, rad_axis=rad, name=target.name
+        target.counts.geom, energy_axis_true=energy_true, rad_axis=rad, name=target.name
     )
 
 
 def without_off_counts(spectrum: SpectrumDatasetOnOff) -> SpectrumDatasetOnOff:
-    emptied = spectrum.copy(name=spectrum.name)
-    emptied.counts_off.data[...] = 0
-    return emptied
+    spectrum = spectrum.copy(name=spectrum.name)
+    spectrum.counts_off.data[...] = 0
+    return spectrum
 
 
 class TestOnOff:
     """Spectra with off counts, compared with numpy sums inside the safe masks."""
 
-    def sums(self, spectra, *parts) -> np.ndarray:
-        values = [np.prod([getattr(s, part).data for part in parts], axis=0) for s in spectra]
-        safe_masks = [spectrum.mask_safe.data for spectrum in spectra]
-        return sum(value * safe for value, safe in zip(values, safe_masks, strict=True))
+    def sum_products(self, spectra, *names) -> np.ndarray:
+        """Return the sum over spectra of the product of these maps, inside the safe masks."""
+        return sum(
+            np.prod([getattr(spectrum, name).data for name in names], axis=0)
+            * spectrum.mask_safe.data
+            for spectrum in spectra
+        )
 
-    def test_sum_keeps_the_off_counts_and_their_statistic(self, spectrum_geometry, spectra):
-        (total,) = results(Sum(), add_all(Sum(), spectrum_geometry, spectra))
+    def test_sum_of_on_off_spectra_keeps_off_counts_and_wstat(self, spectrum_geometry, spectra):
+        (total,) = results(Sum(), stack_all(Sum(), spectrum_geometry, spectra))
         assert total.tag == "SpectrumDatasetOnOff"
         assert total.stat_type == "wstat"
         assert total.name == "hess"
-        np.testing.assert_array_equal(total.counts.data, self.sums(spectra, "counts"))
-        np.testing.assert_array_equal(total.counts_off.data, self.sums(spectra, "counts_off"))
-        background = self.sums(spectra, "alpha", "counts_off")
+        np.testing.assert_array_equal(total.counts.data, self.sum_products(spectra, "counts"))
+        np.testing.assert_array_equal(
+            total.counts_off.data, self.sum_products(spectra, "counts_off")
+        )
+        background = self.sum_products(spectra, "alpha", "counts_off")
         # float32
         np.testing.assert_allclose(total.background.data, background, rtol=1e-6)
         assert total.stat_sum() > 0
 
     def test_acceptance_of_spectra_without_off_counts_is_kept(self, spectrum_geometry, spectra):
-        # gammapy sets the off acceptance to NaN here, and alpha to 0
+        # in this case gammapy sets the off acceptance to NaN, and alpha to 0
         empty = [without_off_counts(spectrum) for spectrum in spectra]
-        left, right = (add_all(Sum(), spectrum_geometry, half) for half in (empty[:2], empty[2:]))
+        left, right = (
+            stack_all(Sum(), spectrum_geometry, half_datasets)
+            for half_datasets in (empty[:2], empty[2:])
+        )
         (total,) = results(Sum(), Sum().merge(left, right))
-        acceptance = self.sums(empty, "acceptance")
-        expected = self.sums(empty, "acceptance_off")
+        acceptance = self.sum_products(empty, "acceptance")
+        expected = self.sum_products(empty, "acceptance_off")
         np.testing.assert_allclose(total.acceptance.data, acceptance, rtol=1e-6)
         np.testing.assert_allclose(total.acceptance_off.data, expected, rtol=1e-6)
-        used = total.mask_safe.data
-        assert (total.alpha.data[used] > 0).all()
+        assert (total.alpha.data[total.mask_safe.data] > 0).all()
 
-    def test_spectrum_without_off_counts_does_not_change_the_others(
-        self, spectrum_geometry, spectra
-    ):
-        mixed = [without_off_counts(spectra[0]), *spectra[1:]]
+    def test_spectrum_without_off_counts_can_be_added_to_others(self, spectrum_geometry, spectra):
+        spectra = [without_off_counts(spectra[0]), *spectra[1:]]
         expected = empty_like(spectra[0], spectrum_geometry.target("hess"))
-        for spectrum in mixed:
+        for spectrum in spectra:
             expected.stack(spectrum)
-        halves = [add_all(Sum(), spectrum_geometry, half) for half in (mixed[:1], mixed[1:])]
+        parts = [stack_all(Sum(), spectrum_geometry, part) for part in (spectra[:1], spectra[1:])]
         # float32 sums in another order
-        assert_equal(results(Sum(), Sum().merge(*halves)), [expected], rtol=1e-6)
+        assert_equal(results(Sum(), Sum().merge(*parts)), [expected], rtol=1e-6)
 
     def test_on_off_cannot_be_stacked_with_a_dataset_without_off_counts(
         self, spectrum_geometry, spectra
@@ -331,7 +344,7 @@ class TestOnOff:
             TypeError,
             match=r"'map' creates a MapDataset, but the makers return a SpectrumDatasetOn",
         ):
-            add_all(Sum(), map_geometry, spectra[:1])
+            stack_all(Sum(), map_geometry, spectra[:1])
 
 
 def spectrum_on_map_axes(geometry) -> SpectrumDataset:
@@ -342,7 +355,7 @@ def spectrum_on_map_axes(geometry) -> SpectrumDataset:
 
 
 def test_types_cannot_be_mixed(stacker, map_geometry, corners):
-    total = add_all(stacker, map_geometry, corners[:1])
+    total = stack_all(stacker, map_geometry, corners[:1])
     with pytest.raises(TypeError, match=r"SpectrumDataset cannot be stacked with a MapDataset"):
         stacker.add(total, spectrum_on_map_axes(map_geometry), observation=None)
 

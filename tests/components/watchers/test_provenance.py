@@ -1,4 +1,4 @@
-"""The report lists the used input files."""
+"""The list of input files in the report."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,19 +8,19 @@ from skyred.interfaces.records import Report, Run, StepRecord
 from skyred.io.checksums import file_checksum
 
 
-def test_input_that_changed_later_is_reported_with_its_earlier_digest(tmp_path: Path) -> None:
-    used, unused = tmp_path / "run.fits", tmp_path / "index.fits"
-    for path in (used, unused):
+def test_input_that_changes_during_the_run_has_the_digest_of_its_reading(tmp_path: Path) -> None:
+    run_path, index_path = tmp_path / "run.fits", tmp_path / "index.fits"
+    for path in (run_path, index_path):
         path.write_text("before")
-    before = file_checksum(used)
+    checksum = file_checksum(run_path)
     steps = (
-        StepRecord("select", 0.1, inputs=(unused, used)),
-        StepRecord("reduce", 0.1, sums={used: before}),
+        StepRecord("select", 0.1, inputs=(index_path, run_path)),
+        StepRecord("reduce", 0.1, sums={run_path: checksum}),
     )
-    used.write_text("after")
+    run_path.write_text("after")
     report = Report("finished", "", steps, (), (), (), SimpleNamespace(kinds={}))
     inputs = {
         entry["path"]: entry["sha256"] for entry in Provenance().describe(Run(), report)["inputs"]
     }
-    assert inputs == {str(used): before, str(unused): file_checksum(unused)}
-    assert file_checksum(used) != before
+    assert inputs == {str(run_path): checksum, str(index_path): file_checksum(index_path)}
+    assert file_checksum(run_path) != checksum

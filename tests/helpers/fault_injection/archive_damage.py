@@ -16,8 +16,8 @@ from astropy.table import Table
 
 from skyred.io.checksums import SUMS
 
-INDEX = {"hdu": "hdu-index.fits.gz", "obs": "obs-index.fits.gz"}
-CLASSES = {"EFF_AREA": "aeff", "EDISP": "edisp", "RPSF": "psf", "PSF": "psf", "BKG": "bkg"}
+INDEX_FILES = {"hdu": "hdu-index.fits.gz", "obs": "obs-index.fits.gz"}
+KIND_BY_CLASS = {"EFF_AREA": "aeff", "EDISP": "edisp", "RPSF": "psf", "PSF": "psf", "BKG": "bkg"}
 Change = Callable[[Any], object]
 
 
@@ -29,30 +29,32 @@ class Archive:
 
     @classmethod
     def copy(cls, source: Path, folder: Path, *, sums: bool = False) -> Archive:
-        """Copy an archive, by default without checksums, which would detect any damage."""
+        """Copy an archive, by default without its checksums, which would detect any damage."""
         ignored = shutil.ignore_patterns() if sums else shutil.ignore_patterns(SUMS)
         return cls(Path(shutil.copytree(source, folder, ignore=ignored)))
 
     @property
     def runs(self) -> list[int]:
-        """Runs of the index."""
-        return [int(obs_id) for obs_id in Table.read(self.folder / INDEX["obs"])["OBS_ID"]]
+        """Observation ids in the index, in its order."""
+        return [int(obs_id) for obs_id in Table.read(self.folder / INDEX_FILES["obs"])["OBS_ID"]]
 
     def path(self, run: int) -> Path:
         """Return the file of a run."""
         (path,) = self.folder.glob(f"data/*{run}.fits.gz")
         return path
 
-    def pack(self, run: int, change: Callable[[bytes], bytes]) -> None:
-        """Change the bytes on disk."""
+    def change_file(self, run: int, change: Callable[[bytes], bytes]) -> None:
+        """Change the bytes of a file on disk."""
         self.path(run).write_bytes(change(self.path(run).read_bytes()))
 
-    def unpacked(self, run: int, change: Callable[[bytes], bytes]) -> None:
-        """Change the bytes before compression, so that gzip's checksums are valid."""
-        self.pack(run, lambda packed: gzip.compress(change(gzip.decompress(packed)), 1, mtime=0))
+    def change_content(self, run: int, change: Callable[[bytes], bytes]) -> None:
+        """Change the bytes of a file before compression, so that gzip's checksums are valid."""
+        self.change_file(
+            run, lambda packed: gzip.compress(change(gzip.decompress(packed)), 1, mtime=0)
+        )
 
-    def hdus(self, run: int, change: Change) -> None:
-        """Change the HDUs, and remove their checksum cards, which would detect it."""
+    def change_hdus(self, run: int, change: Change) -> None:
+        """Change the HDUs of a file, and remove their checksums, which would detect the change."""
 
         def rewrite(content: bytes) -> bytes:
             with fits.open(io.BytesIO(content)) as hdus:
@@ -64,17 +66,18 @@ class Archive:
                 hdus.writeto(stream, output_verify="ignore")
                 return stream.getvalue()
 
-        self.unpacked(run, rewrite)
+        self.change_content(run, rewrite)
 
-    def hdu(self, run: int, kind: str, change: Change) -> None:
-        """Change one HDU."""
-        self.hdus(run, lambda hdus: change(find(hdus, kind)))
+    def change_hdu(self, run: int, kind: str, change: Change) -> None:
+        """Change one HDU of a file."""
+        self.change_hdus(run, lambda hdus: change(find_hdu(hdus, kind)))
 
-    def index(self, index_name: str, change: Callable[[Table], Table]) -> None:
-        """Change an index table."""
-        path = self.folder / INDEX[index_name]
+    def change_index(self, index_name: str, change: Callable[[Table], Table]) -> None:
+        """Change an index table: "hdu" or "obs"."""
+        path = self.folder / INDEX_FILES[index_name]
         table = Table.read(path)
         for name in table.colnames:
+            # allow longer strings
             if table[name].dtype.kind in "SU":
                 table[name] = table[name].astype("U120")
         change(table).write(path, overwrite=True)
@@ -82,22 +85,22 @@ class Archive:
 
 @attrs.frozen
 class Damage:
-    """One damage to a run, and the expected report.
+    """Damage to a run, and the expected report.
 
     Parameters
     ----------
     name : str
         Description.
     apply : callable
-        Function that damages a run, called with an archive, the run and another run.
+        Function that damages a run; its arguments are an archive, the run and another run.
     word : str
         Expected part of the message.
     kind : str
         The HDU in the message; "" if the complete file is damaged.
     file : bool
-        Whether the message has a file.
+        Whether the message names a file.
     both_runs : bool
-        Whether the other run also has a fault, since both share a file.
+        Whether the other run is also reported, since both runs share a file.
     severity : {"fault", "warning"}
         The severity of the report.
     """
@@ -111,23 +114,32 @@ class Damage:
     severity: str = "fault"
 
 
-def find(hdus: fits.HDUList, kind: str) -> Any:
-    """Return the HDU of a kind."""
+def find_hdu(hdus: fits.HDUList, kind: str) -> Any:
+    """Return the first HDU of a kind, such as "aeff" or "gti".
+
+    Raises
+    ------
+    KeyError
+        If there is none.
+    """
     for hdu in hdus[1:]:
-        name = CLASSES.get(str(hdu.header.get("HDUCLAS2", "")), hdu.name.lower())
+        name = KIND_BY_CLASS.get(str(hdu.header.get("HDUCLAS2", "")), hdu.name.lower())
         if name == kind:
             return hdu
     raise KeyError(kind)
 
 
-def flip(array: Any, index: tuple[int, ...], bit: int) -> None:
-    """Flip a bit of one float32 of a FITS array (big-endian); 23 is the lowest of the exponent."""
+def flip_bit(array: Any, index: tuple[int, ...], bit: int) -> None:
+    """Flip a bit of one big-endian float32; bit 23 is the lowest bit of the exponent."""
     value = np.array(array[index], ">f4")
     array[index] = (value.view(">u4") ^ np.uint32(1 << bit)).view(">f4")
 
 
 def find_largest_cell(cube: Any) -> tuple[int, ...]:
-    """Return the largest cell in the middle of the last axis, where real IRFs are not zero."""
+    """Return the index of the largest value near the middle of the last axis.
+
+    IRFs of real archives are zero at the ends of the energy axis, but not in the middle.
+    """
     first = cube.shape[-1] // 2
     middle = cube[..., first : first + cube.shape[-1] // 8 + 1]
     *indices, last = np.unravel_index(int(np.argmax(middle)), middle.shape)

@@ -1,4 +1,4 @@
-"""Runs that are killed at random times and restarted, and comparison of their results."""
+"""Runs that can be killed at random times and restarted, and comparison of their results."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ data:
     stack: {{kind: sum, chunk: 1}}
 estimate: [{{kind: excess-map}}]
 """
-# keywords with times of writing
+# keywords that depend on the time of writing
 DATES = ("DATE", "CREATED", "CHECKSUM", "DATASUM")
 
 
@@ -63,16 +63,16 @@ class KillableRun:
 
     @property
     def config(self) -> Path:
-        """Its configuration."""
+        """Path of the configuration."""
         return self.folder / "crab.yaml"
 
     @property
     def output(self) -> Path:
-        """Its run folder."""
+        """Path of the run folder."""
         return self.folder / "crab"
 
     def start(self) -> subprocess.Popen[str]:
-        """Start the program, in a new process group."""
+        """Start ``skyred run`` with the configuration, without progress bar and pictures."""
         command = [sys.executable, "-m", "skyred", "run", str(self.config), "-o", str(self.output)]
         command += ["--cache", str(self.folder / "cache"), "--engine", self.engine]
         environment = {name: value for name, value in os.environ.items() if name != "SKYRED_CACHE"}
@@ -85,14 +85,19 @@ class KillableRun:
         )
 
     def finish(self) -> Result:
-        """Run it to its end."""
+        """Run to the end, and return the result."""
         process = self.start()
         output, _ = process.communicate(timeout=LIMIT)
         assert process.returncode == 0, output
         return Result.read(self.output)
 
     def kill_after(self, seconds: float) -> bool:
-        """Start it and kill it after some seconds; return whether it was still running.
+        """Start the run, and kill it after some seconds.
+
+        Returns
+        -------
+        bool
+            Whether the run was still in progress.
 
         Raises
         ------
@@ -111,31 +116,31 @@ class KillableRun:
         return alive
 
     def assert_complete_or_absent(self) -> None:
-        """Check that a run folder under the final name, if it exists, is complete."""
+        """Check that the run folder is complete, if it exists under its final name."""
         if self.output.exists():
             names = {path.name for path in self.output.iterdir()}
             required = {"config.yaml", "datasets", "estimates", "observations.ecsv", "report.json"}
             assert required | {"SHA256SUMS", "log.jsonl"} <= names, names
 
     def cached_runs(self) -> set[int]:
-        """Return the runs of finished chunks."""
+        """Return the observation ids of the chunks in the cache."""
         chunks = self.folder / "cache" / "chunks"
         if not chunks.exists():
             return set()
         return {run for entry in Cache(chunks, b"").entries() for run in entry.description["runs"]}
 
 
-def random_times(seed: int, number: int, longest: float) -> list[float]:
-    """Return random times within a run of a maximum duration, in seconds."""
+def random_times(seed: int, number: int, duration: float) -> list[float]:
+    """Return random times within the duration of a run, in seconds."""
     random_generator = random.Random(seed)
-    return [random_generator.uniform(0.05, 1.0) * longest for _ in range(number)]
+    return [random_generator.uniform(0.05, 1.0) * duration for _ in range(number)]
 
 
 def differences(left: Path, right: Path) -> list[str]:
     """List differences between the products of two run folders, except for dates."""
     names = {folder: _products(folder) for folder in (left, right)}
     if names[left] != names[right]:
-        return [f"{names[left] ^ names[right]} are only in one of them"]
+        return [f"{names[left] ^ names[right]} are only in one of the folders"]
     return [name for name in sorted(names[left]) if not _same(left / name, right / name)]
 
 

@@ -1,7 +1,7 @@
 """A reduction of plain numbers, with a maker that kills its process or sleeps.
 
-It does not need gammapy, so that workers start quickly. A run has the value ``1 / OBS_ID``: sums of
-them depend, in the last bits, on their order.
+It does not import gammapy, so that workers start quickly. The value of a run is ``1 / OBS_ID``:
+the last bits of sums of such values depend on their order.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from skyred.run.worker import Chunk
 
 @component
 class NumberGeometry(Geometry):
-    """A geometry of a number."""
+    """A geometry whose datasets hold one number."""
 
     kind = "number"
 
@@ -32,27 +32,29 @@ class NumberGeometry(Geometry):
 
 
 @component
-class Killer(Maker):
-    """Kills its process, like the kernel when memory is low, or sleeps."""
+class KillingMaker(Maker):
+    """Kill the process, like the kernel does when memory is low, or sleep."""
 
     kind = "killer"
-    victims: tuple[int, ...] = option((), type=int, many=True, doc="Runs that kill the process.")
-    times: int = option(0, min=0, doc="Number of kills by each; 0 for always.")
-    fails: tuple[int, ...] = option((), type=int, many=True, doc="Runs that only fail.")
+    killing_runs: tuple[int, ...] = option(
+        (), type=int, many=True, doc="Runs that kill the process."
+    )
+    max_kills: int = option(0, min=0, doc="Number of kills by each run; 0 for unlimited.")
+    failing_runs: tuple[int, ...] = option((), type=int, many=True, doc="Runs that raise an error.")
     seconds: float = option(0.0, doc="Time that each run sleeps.")
-    scene: str = option(".", doc="Folder for a file of each kill, and of each sleeping process.")
+    state_folder: str = option(".", doc="Folder with a file for each kill and sleeping process.")
 
     def make(self, dataset: Any, observation: Any) -> Any:
         obs_id = int(observation.obs_id)
-        if obs_id in self.victims:
-            deaths = len(list(Path(self.scene).glob(f"{obs_id}-*")))
-            if not self.times or deaths < self.times:
-                Path(self.scene, f"{obs_id}-{deaths}").touch()
+        if obs_id in self.killing_runs:
+            kills = len(list(Path(self.state_folder).glob(f"{obs_id}-*")))
+            if not self.max_kills or kills < self.max_kills:
+                Path(self.state_folder, f"{obs_id}-{kills}").touch()
                 os.kill(os.getpid(), signal.SIGKILL)
-        if obs_id in self.fails:
+        if obs_id in self.failing_runs:
             raise RuntimeError("broken")
         if self.seconds:
-            Path(self.scene, str(os.getpid())).touch()
+            Path(self.state_folder, str(os.getpid())).touch()
             time.sleep(self.seconds)
         dataset.value += 1 / obs_id
         return dataset
@@ -60,7 +62,7 @@ class Killer(Maker):
 
 @component
 class Adder(Stacker):
-    """Adds numbers."""
+    """Add numbers."""
 
     kind = "adder"
 
@@ -77,7 +79,7 @@ class Adder(Stacker):
         return [total]
 
 
-def chunks(maker: Killer, runs: int = 7, size: int = 3) -> list[Chunk]:
+def chunks(maker: KillingMaker, runs: int = 7, size: int = 3) -> list[Chunk]:
     """Return runs 1 to `runs` in chunks."""
     reduction = Reduction(
         archive="none", geometry=NumberGeometry(), make=[maker], stack=Adder(chunk=size)

@@ -1,4 +1,4 @@
-"""HESSE by differences of the gradient: covariances in closed form."""
+"""Covariances of HESSE from differences of the gradient, against analytical results."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from skyred.likelihood.minimise.hesse import hesse
 
 COVARIANCE = np.array([[4.0, 1.2, 0.0], [1.2, 1.0, -0.3], [0.0, -0.3, 0.25]])
 MINIMUM = np.array([1.0, -2.0, 30.0])
-FREE = np.zeros(3, dtype=bool)
+NONE_AT_LIMIT = np.zeros(3, dtype=bool)
 
 
 def test_covariance_of_a_parabola_is_exact() -> None:
-    result = hesse(quadratic(COVARIANCE, MINIMUM), MINIMUM, FREE)
+    result = hesse(quadratic(COVARIANCE, MINIMUM), MINIMUM, NONE_AT_LIMIT)
     assert result.covariance == pytest.approx(COVARIANCE, rel=1e-9)
-    assert result.flat == []
+    assert result.flat_names == []
     assert result.calls == 7
 
 
@@ -26,24 +26,28 @@ def test_covariance_of_a_parabola_is_exact() -> None:
 def test_covariance_does_not_depend_on_units(exponents: list[float]) -> None:
     scale = 10 ** np.array(exponents)
     objective = quadratic(COVARIANCE * np.outer(scale, scale), MINIMUM * scale)
-    result = hesse(objective, MINIMUM * scale, FREE)
+    result = hesse(objective, MINIMUM * scale, NONE_AT_LIMIT)
     assert result.covariance / np.outer(scale, scale) == pytest.approx(COVARIANCE, rel=1e-6)
 
 
 def test_edm_of_a_parabola_is_exact() -> None:
     offset = np.array([0.1, 0.05, -0.02])
-    result = hesse(quadratic(COVARIANCE, MINIMUM), MINIMUM + offset, FREE)
+    result = hesse(quadratic(COVARIANCE, MINIMUM), MINIMUM + offset, NONE_AT_LIMIT)
     assert result.edm == pytest.approx(offset @ np.linalg.inv(COVARIANCE) @ offset, rel=1e-6)
 
 
 def test_fisher_matrix_only_sets_the_steps() -> None:
     objective = quadratic(COVARIANCE, MINIMUM, fisher_of=lambda x: np.diag([9.0, 1e-3, 50.0]))
-    assert hesse(objective, MINIMUM, FREE).covariance == pytest.approx(COVARIANCE, rel=1e-8)
+    assert hesse(objective, MINIMUM, NONE_AT_LIMIT).covariance == pytest.approx(
+        COVARIANCE, rel=1e-8
+    )
 
 
 def test_steps_of_the_objective_replace_a_zero_fisher_matrix() -> None:
     objective = quadratic(COVARIANCE, MINIMUM, fisher_of=lambda x: np.zeros((3, 3)))
-    assert hesse(objective, MINIMUM, FREE).covariance == pytest.approx(COVARIANCE, rel=1e-8)
+    assert hesse(objective, MINIMUM, NONE_AT_LIMIT).covariance == pytest.approx(
+        COVARIANCE, rel=1e-8
+    )
 
 
 def test_covariance_includes_second_derivatives_of_the_model() -> None:
@@ -51,19 +55,19 @@ def test_covariance_includes_second_derivatives_of_the_model() -> None:
     x = np.array([0.9, 0.7])
     hessian = np.array([[1200 * x[0] ** 2 - 400 * x[1] + 2, -400 * x[0]], [-400 * x[0], 200]])
     result = hesse(rosenbrock(), x, np.zeros(2, dtype=bool))
-    # the steps are 0.1 errors of x, 0.05: third derivatives cancel, the fourth one is 2400
+    # third derivatives cancel in central differences; the fourth derivative is 2400
     assert result.covariance == pytest.approx(2 * np.linalg.inv(hessian), rel=0.01)
 
 
 def test_poisson_errors_are_analytic() -> None:
     counts, signal = np.array([40.0, 25.0]), np.eye(2) * [2.0, 5.0]
-    result = hesse(poisson(counts, signal, np.zeros(2)), np.array([20.0, 5.0]), FREE[:2])
+    result = hesse(poisson(counts, signal, np.zeros(2)), np.array([20.0, 5.0]), NONE_AT_LIMIT[:2])
     expected = np.diag([40 / 4, 25 / 25])  # n / s^2
-    # central differences over 0.1 errors: 2 (0.1)^2 / n of the second derivative
+    # steps of 0.03 errors change the second derivative by a fraction of (0.03)^2 / n
     assert result.covariance == pytest.approx(expected, rel=1e-3)
 
 
-def test_parameter_at_its_limit_is_not_correlated() -> None:
+def test_parameter_at_its_limit_has_no_correlations() -> None:
     at_limit = np.array([True, False, False])
     limits = [[MINIMUM[0], np.inf], [-np.inf, np.inf], [-np.inf, np.inf]]
     result = hesse(quadratic(COVARIANCE, MINIMUM, limits=limits), MINIMUM, at_limit)
@@ -73,30 +77,30 @@ def test_parameter_at_its_limit_is_not_correlated() -> None:
     assert result.covariance[0, 1:] == pytest.approx([0, 0])
 
 
-def test_parameters_at_limits_have_their_own_variances() -> None:
-    result = hesse(quadratic(COVARIANCE, MINIMUM), MINIMUM, ~FREE)
+def test_parameters_at_limits_have_conditional_variances() -> None:
+    result = hesse(quadratic(COVARIANCE, MINIMUM), MINIMUM, ~NONE_AT_LIMIT)
     assert np.diag(result.covariance) == pytest.approx(1 / np.diag(np.linalg.inv(COVARIANCE)))
     assert result.edm == 0
 
 
 def test_steps_stay_within_limits() -> None:
-    points = []
+    evaluated = []
 
     def gradient(x: np.ndarray) -> np.ndarray:
-        points.append(x.copy())
+        evaluated.append(x.copy())
         return 2 * np.linalg.inv(COVARIANCE) @ (x - MINIMUM)
 
     limits = [[MINIMUM[0], np.inf], [-np.inf, MINIMUM[1]], [29.999, 30.001]]
     objective = quadratic(COVARIANCE, MINIMUM, gradient_of=gradient, limits=limits)
-    result = hesse(objective, MINIMUM, FREE)
+    result = hesse(objective, MINIMUM, NONE_AT_LIMIT)
     assert result.covariance == pytest.approx(COVARIANCE, rel=1e-6)
     low, high = np.array(limits).T
-    assert (np.array(points) >= low).all()
-    assert (np.array(points) <= high).all()
+    assert (np.array(evaluated) >= low).all()
+    assert (np.array(evaluated) <= high).all()
 
 
-def curved(matrix: np.ndarray) -> Objective:
-    """Return a statistic with these second derivatives, and a positive Fisher matrix."""
+def objective_with_hessian(matrix: np.ndarray) -> Objective:
+    """Return an objective with a Hessian, and the unit matrix as Fisher matrix."""
     size = len(matrix)
     return Objective(
         names=[f"p{index}" for index in range(size)],
@@ -110,26 +114,31 @@ def curved(matrix: np.ndarray) -> Objective:
 @pytest.mark.parametrize(
     ("matrix", "flat"),
     [
-        pytest.param(np.diag([1.0, -1.0, 1.0]), ["p1"], id="a saddle"),
+        pytest.param(np.diag([1.0, -1.0, 1.0]), ["p1"], id="saddle point"),
         pytest.param(np.diag([1.0, 0.0, 1.0]), ["p1"], id="no effect"),
-        pytest.param([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0, 0, 1.0]], ["p0", "p1"], id="a sum"),
-        pytest.param(np.diag([1.0, np.nan, 1.0]), ["p0", "p1", "p2"], id="not a number"),
-        pytest.param(np.diag([-1.0, -1.0, -1.0]), ["p0", "p1", "p2"], id="a top"),
+        pytest.param(
+            [[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0, 0, 1.0]],
+            ["p0", "p1"],
+            id="only the sum has an effect",
+        ),
+        pytest.param(np.diag([1.0, np.nan, 1.0]), ["p0", "p1", "p2"], id="NaN"),
+        pytest.param(np.diag([-1.0, -1.0, -1.0]), ["p0", "p1", "p2"], id="maximum"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:invalid value")
 def test_parameters_without_positive_curvature_are_reported(
     matrix: np.ndarray, flat: list[str]
 ) -> None:
-    result = hesse(curved(np.array(matrix)), np.zeros(3), FREE)
-    assert result.flat == flat
-    named = np.isin(["p0", "p1", "p2"], flat) if result.zero_curvature else np.ones(3, dtype=bool)
-    np.testing.assert_array_equal(np.isnan(np.diag(result.covariance)), named)
+    result = hesse(objective_with_hessian(np.array(matrix)), np.zeros(3), NONE_AT_LIMIT)
+    assert result.flat_names == flat
+    all_unknown = np.ones(3, dtype=bool)
+    is_unknown = np.isin(["p0", "p1", "p2"], flat) if result.zero_curvature else all_unknown
+    np.testing.assert_array_equal(np.isnan(np.diag(result.covariance)), is_unknown)
     assert np.isnan(result.edm)
 
 
 def test_negative_curvature_along_a_parameter_at_its_limit_is_ignored() -> None:
     at_limit = np.array([False, True, False])
-    result = hesse(curved(np.diag([1.0, -1.0, 1.0])), np.zeros(3), at_limit)
-    assert result.flat == []
+    result = hesse(objective_with_hessian(np.diag([1.0, -1.0, 1.0])), np.zeros(3), at_limit)
+    assert result.flat_names == []
     assert np.isfinite(result.covariance).all()

@@ -1,7 +1,7 @@
-"""Asymmetric errors if profiles reach a lower minimum, on objectives with two minima.
+"""Asymmetric errors where profiles reach a lower minimum, on objectives with two minima.
 
-The statistic along x is a polynomial of fourth degree with minima at 0 and at a value beyond 1, and
-a barrier at 1 that is less than 1 above the first, so that a profile crosses it.
+The statistic along x is a polynomial of fourth degree with minima at 0 and 2.2, and a barrier at 1,
+which is less than 1 above the first minimum, so that a profile crosses it.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from skyred.likelihood.minimise import minimise
 from skyred.likelihood.minimise.minos import RESTARTS, add_asymmetric_errors
 
 SECOND = 2.2  # position of the lower minimum
-PLAIN = {"gradient_of": None, "fisher_of": None}
+NO_DERIVATIVES = {"gradient_of": None, "fisher_of": None}
 DERIVATIVES = pytest.mark.parametrize(
-    "overrides", [pytest.param({}, id="both"), pytest.param(PLAIN, id="none")]
+    "overrides", [pytest.param({}, id="both"), pytest.param(NO_DERIVATIVES, id="none")]
 )
 # the derivative is 2.5 x (x - 1) (x - SECOND)
 POLYNOMIAL = np.polynomial.Polynomial.fromroots([0, 1, SECOND]).integ() * 2.5
 SLOPE, CURVATURE = POLYNOMIAL.deriv(), POLYNOMIAL.deriv(2)
 
 
-def two_minima(start: float, tilt: float = 0.5, **details: Any) -> Objective:
-    """Return two minima along x; the best-fit y is ``tilt x``, with a variance of 0.04 there."""
+def two_minima(start: float, tilt: float = 0.5, **overrides: Any) -> Objective:
+    """Return an objective with two minima along x; the best-fit y is ``tilt x``, with error 0.2."""
 
     def deviation(x: np.ndarray) -> float:
         return float((x[1] - tilt * x[0]) / 0.2)
@@ -39,8 +39,8 @@ def two_minima(start: float, tilt: float = 0.5, **details: Any) -> Objective:
 
     def fisher(x: np.ndarray) -> np.ndarray:
         line = np.array([-tilt, 1.0]) / 0.2
-        own = np.diag([max(CURVATURE(x[0]), 0.5), 0])
-        return own + 2 * np.outer(line, line)
+        along_x = np.diag([max(CURVATURE(x[0]), 0.5), 0])
+        return along_x + 2 * np.outer(line, line)
 
     defaults = {
         "names": ["x", "y"],
@@ -49,7 +49,7 @@ def two_minima(start: float, tilt: float = 0.5, **details: Any) -> Objective:
         "gradient_of": gradient,
         "fisher_of": fisher,
     }
-    return Objective(**{**defaults, **details})
+    return Objective(**{**defaults, **overrides})
 
 
 def crossings(minimum: float) -> tuple[float, float]:
@@ -75,8 +75,8 @@ def test_minos_restarts_the_fit_from_a_lower_minimum(overrides: dict[str, Any]) 
     assert result.stat == pytest.approx(POLYNOMIAL(SECOND), abs=1e-4)
     expected = np.sqrt(2 / CURVATURE(SECOND))
     assert result.errors[0] == pytest.approx(expected, rel=0.02)
-    gain = -POLYNOMIAL(SECOND)
-    note = f"MINOS found a lower minimum, by {gain:.2g}: the fit was restarted from there"
+    difference = -POLYNOMIAL(SECOND)
+    note = f"MINOS found a lower minimum, by {difference:.2g}: the fit was restarted from there"
     assert result.notes.count(note) == 1
 
 
@@ -97,11 +97,11 @@ def test_no_note_is_added_if_no_value_is_lower() -> None:
 
 
 def test_lower_minimum_in_another_parameter_is_reached() -> None:
-    """The profile of y, whose best value is x / 2, crosses the barrier of x."""
+    """Check that the profile of y, which depends on x, crosses the barrier of x."""
     first = minimise(two_minima(0.05))
     assert first.success
-    swapped = minimise(two_minima(0.05, tilt=-2.0), minos=True)
-    assert swapped.values == pytest.approx([SECOND, -2 * SECOND], abs=0.01)
+    result = minimise(two_minima(0.05, tilt=-2.0), minos=True)
+    assert result.values == pytest.approx([SECOND, -2 * SECOND], abs=0.01)
 
 
 def test_calls_of_all_fits_are_counted() -> None:
@@ -113,23 +113,23 @@ def test_calls_of_all_fits_are_counted() -> None:
 OBJECTIVE = quadratic([[1.0]], [0.0])
 
 
-def parabola(minimum: float, stat: float, **details: Any) -> FitResult:
-    """Return the minimum of a parabola of variance 1, with another statistic."""
+def fit_of_parabola(minimum: float, stat: float, **overrides: Any) -> FitResult:
+    """Return the fit of a parabola with variance 1, with another statistic and other fields."""
     result = minimise(quadratic([[1.0]], [minimum]))
-    return attrs.evolve(result, stat=stat, **details)
+    return attrs.evolve(result, stat=stat, **overrides)
 
 
 def test_failed_second_fit_is_a_failure() -> None:
-    first = parabola(0.0, 3.0)  # above the true value of 0, so that profiles find lower values
-    failed = parabola(0.0, 0.0, success=False, message="it diverges")
+    first = fit_of_parabola(0.0, 3.0)  # above the minimum of 0, so that profiles reach lower values
+    failed = fit_of_parabola(0.0, 0.0, success=False, message="it diverges")
     result = add_asymmetric_errors(OBJECTIVE, first, lambda objective: failed, 0.1)
     assert not result.success
     assert result.message == "it diverges"
     assert any(note.startswith("MINOS found a lower minimum") for note in result.notes)
 
 
-def test_second_fit_without_a_lower_statistic_is_ignored() -> None:
-    first = parabola(0.0, 2.0)
+def test_second_fit_without_lower_statistic_is_ignored() -> None:
+    first = fit_of_parabola(0.0, 2.0)
     refreshed = []
     objective = attrs.evolve(OBJECTIVE, refresh=lambda x: refreshed.append(x) or False)
     result = add_asymmetric_errors(objective, first, lambda objective: first, 0.1)
@@ -137,17 +137,17 @@ def test_second_fit_without_a_lower_statistic_is_ignored() -> None:
     assert np.array_equal(result.values, first.values)
     assert result.errp == pytest.approx([np.sqrt(3)], rel=2e-3)
     assert not any(note.startswith("MINOS") for note in result.notes)
-    assert np.array_equal(refreshed, [first.values])  # the IRFs of the result, not of the new fit
+    assert np.array_equal(refreshed, [first.values])  # the IRFs are those of the result
 
 
 def test_lower_values_after_each_new_fit_are_a_failure() -> None:
     stats = iter(np.arange(10, 0, -1.0))
-    first = parabola(0.0, 11.0)
+    first = fit_of_parabola(0.0, 11.0)
     searches = []
 
     def search(objective: Objective) -> FitResult:
         searches.append(objective.start)
-        return parabola(0.0, next(stats))
+        return fit_of_parabola(0.0, next(stats))
 
     result = add_asymmetric_errors(OBJECTIVE, first, search, 0.1)
     assert len(searches) == RESTARTS

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from objectives import minimum_within_limits, noisy, poisson, quadratic, rosenbrock
+from objectives import add_noise, minimum_within_limits, poisson, quadratic, rosenbrock
 from skyred import Objective
 from skyred.likelihood.minimise.newton import descend
 from skyred.likelihood.minimise.newton_search import NewtonResult, NewtonSearch
@@ -16,7 +16,6 @@ from skyred.likelihood.minimise.newton_search import NewtonResult, NewtonSearch
 TOLERANCE = 2e-5  # in the statistic: the default of `minimise`
 COVARIANCE = np.array([[4.0, 1.2, 0.0], [1.2, 1.0, -0.3], [0.0, -0.3, 0.25]])
 MINIMUM = np.array([1.0, -2.0, 30.0])
-NO = [-np.inf, np.inf]
 
 
 def search(objective: Objective) -> NewtonResult:
@@ -24,7 +23,7 @@ def search(objective: Objective) -> NewtonResult:
 
 
 def draw_correlation(random: np.random.Generator, size: int) -> np.ndarray:
-    """Draw a correlation matrix with a ratio of eigenvalues up to 100."""
+    """Draw the correlations of a matrix with a ratio of eigenvalues up to 100."""
     axes = np.linalg.qr(random.normal(size=(size, size)))[0]
     matrix = axes @ np.diag(10 ** random.uniform(-1, 1, size)) @ axes.T
     scale = np.sqrt(np.diag(matrix))
@@ -37,7 +36,7 @@ def test_one_step_solves_a_parabola() -> None:
     )
     assert descent.converged
     assert descent.x == pytest.approx(MINIMUM, abs=1e-9)
-    assert descent.calls <= 7  # the start; derivatives and the step; steps without gain
+    assert descent.calls <= 7
     assert not descent.at_bound.any()
 
 
@@ -46,7 +45,7 @@ def test_errors_agree_with_the_inverse_fisher_matrix() -> None:
     assert descent.errors == pytest.approx(np.sqrt(np.diag(COVARIANCE)), rel=1e-9)
 
 
-def test_descent_from_hundred_errors_away_converges() -> None:
+def test_descent_from_a_hundred_errors_away_converges() -> None:
     objective = quadratic(COVARIANCE, MINIMUM, start=MINIMUM + np.array([200, -100, 50]))
     descent = descend(objective, TOLERANCE)
     assert descent.converged
@@ -55,28 +54,29 @@ def test_descent_from_hundred_errors_away_converges() -> None:
 
 def test_descent_with_too_few_iterations_does_not_converge() -> None:
     objective = quadratic(np.eye(1), [0.0], start=[300.0])
-    assert not descend(objective, TOLERANCE, iterations=2).converged
+    assert not descend(objective, TOLERANCE, max_iterations=2).converged
 
 
-def test_steps_grow_if_errors_are_far_too_small() -> None:
-    # ten million counts predicted for ten: errors at the start are 1e-4 of the distance
+def test_steps_to_negative_predicted_counts_are_shortened() -> None:
+    # with 1e7 predicted and 10 observed counts, the statistic is almost linear, and the first step
+    # leads to negative counts, for which it is infinite
     objective = poisson(np.array([10.0]), np.ones((1, 1)), np.zeros(1), start=[1e7])
-    end = descend(objective, TOLERANCE)
-    assert end.converged
-    assert end.x == pytest.approx([10.0], abs=0.02)
+    descent = descend(objective, TOLERANCE)
+    assert descent.converged
+    assert descent.x == pytest.approx([10.0], abs=0.02)
 
 
 def test_start_outside_the_limits_is_moved_inside() -> None:
-    points = []
+    evaluated = []
 
     def stat(x: np.ndarray) -> float:
-        points.append(x.copy())
+        evaluated.append(x.copy())
         return float((x[0] - 1) ** 2)
 
     objective = quadratic(np.eye(1), [1.0], stat=stat, limits=[[0, 5]], start=[9.0])
     descent = descend(objective, TOLERANCE)
     assert descent.x == pytest.approx([1.0])
-    assert 0 <= np.min(points) <= np.max(points) <= 5
+    assert 0 <= np.min(evaluated) <= np.max(evaluated) <= 5
 
 
 @given(
@@ -97,7 +97,7 @@ def test_parabolas_of_any_scale_are_solved_within_their_limits(
     high = np.where(np.isin(bound[:size], ["high", "both"]), edges[:, 1], np.inf)
     limits = np.array([low, high]).T
     expected, at_limit = minimum_within_limits(covariance, minimum, limits)
-    # the expected gain of a step is a square of errors: 1e-14 for 1e-7 errors
+    # the gain of a step is the square of its length in errors: 1e-14 for 1e-7 errors
     descent = descend(quadratic(covariance, minimum, limits=limits), 1e-14)
     assert descent.converged
     assert np.abs(descent.x - expected) / scale == pytest.approx(0, abs=1e-6)
@@ -128,12 +128,12 @@ def test_minimum_of_a_curved_valley_is_reached() -> None:
     assert descent.x == pytest.approx([1, 1], abs=0.01)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_steps_to_infinite_values_are_shortened(bad: float) -> None:
+@pytest.mark.parametrize("invalid_value", [np.nan, np.inf])
+def test_steps_to_infinite_values_are_shortened(invalid_value: float) -> None:
     objective = quadratic(np.eye(1), [1.0])
 
     def stat(x: np.ndarray) -> float:
-        return objective.stat(x) if x[0] > 0.9 else bad
+        return objective.stat(x) if x[0] > 0.9 else invalid_value
 
     # a Fisher matrix three times too small makes each step three times too long
     fisher = 2 * np.eye(1) / 3
@@ -167,15 +167,18 @@ def test_parameter_without_effect_is_not_changed(direction: int) -> None:
     assert descent.errors[direction] == 0.3
 
 
-def non_smooth(depth: float, at: float, **details: Any) -> Objective:
-    """Return a parabola of error 1 around 0, with a deeper one next to a non-smooth point."""
+def two_parabolas(depth: float, distance: float, **overrides: Any) -> Objective:
+    """Return the lower one of two parabolas with error 1, which is not smooth where they cross.
+
+    Their minima are 0 at 0, and ``-depth`` at ``2 distance``.
+    """
 
     def branches(x: np.ndarray) -> tuple[float, float]:
-        return float(x[0] ** 2), float((x[0] - 2 * at) ** 2 - depth)
+        return float(x[0] ** 2), float((x[0] - 2 * distance) ** 2 - depth)
 
     def gradient(x: np.ndarray) -> np.ndarray:
         first, second = branches(x)
-        return np.array([2 * x[0] if first <= second else 2 * (x[0] - 2 * at)])
+        return np.array([2 * x[0] if first <= second else 2 * (x[0] - 2 * distance)])
 
     defaults = {
         "names": ["x"],
@@ -184,25 +187,25 @@ def non_smooth(depth: float, at: float, **details: Any) -> Objective:
         "gradient_of": gradient,
         "fisher_of": lambda x: 2 * np.eye(1),
     }
-    return Objective(**{**defaults, **details})
+    return Objective(**{**defaults, **overrides})
 
 
-@pytest.mark.parametrize("at", [0.1, 0.2, -0.2])
-def test_lower_minimum_next_to_a_non_differentiable_point_is_reached(at: float) -> None:
-    objective = non_smooth(2 * at**2, at, start=[-np.sign(at)])  # the branches meet at ``at / 2``
+@pytest.mark.parametrize("distance", [0.1, 0.2, -0.2])
+def test_lower_minimum_next_to_a_non_differentiable_point_is_reached(distance: float) -> None:
+    objective = two_parabolas(2 * distance**2, distance, start=[-np.sign(distance)])
     assert descend(objective, TOLERANCE).x == pytest.approx([0.0], abs=1e-3)
     result = search(objective)
     assert result.converged
-    assert result.x == pytest.approx([2 * at], abs=0.005)
+    assert result.x == pytest.approx([2 * distance], abs=0.005)
 
 
 def test_search_across_non_differentiable_points_stays_within_limits() -> None:
-    result = search(non_smooth(0.1, 0.2, limits=[[-np.inf, 0.3]]))
+    result = search(two_parabolas(0.1, 0.2, limits=[[-np.inf, 0.3]]))
     assert result.x == pytest.approx([0.3], abs=1e-6)
 
 
 def test_minimum_lower_by_less_than_the_tolerance_is_ignored() -> None:
-    result = search(non_smooth(1e-6, 0.2))
+    result = search(two_parabolas(1e-6, 0.2))
     assert result.x == pytest.approx([0.0], abs=0.005)
 
 
@@ -210,15 +213,15 @@ def test_minimum_lower_by_less_than_the_tolerance_is_ignored() -> None:
 def test_search_converges_with_noise_of_float32(seed: int) -> None:
     random = np.random.default_rng(seed)
     exact = quadratic(draw_correlation(random, 3), MINIMUM)
-    objective = quadratic(draw_correlation(random, 3), MINIMUM, stat=noisy(exact.stat, 1e-5))
+    objective = quadratic(draw_correlation(random, 3), MINIMUM, stat=add_noise(exact.stat, 1e-5))
     objective.gradient_of, objective.fisher_of = exact.gradient_of, exact.fisher_of
     result = search(objective)
     assert result.converged
-    # tolerance and twice the noise: sqrt(4e-5) = 0.0063 errors
+    # the tolerance and twice the noise are 4e-5, which is the square of 0.0063 errors
     assert np.abs(result.x - MINIMUM).max() < 0.0063
 
 
-def test_steps_across_a_valley_end_early() -> None:
+def test_steps_with_little_gain_end_early() -> None:
     def stat(x: np.ndarray) -> float:
         return float(x[0] ** 2 + 3 * abs(x[0] - 0.1) + (x[1] - 2) ** 2)
 
@@ -229,9 +232,9 @@ def test_steps_across_a_valley_end_early() -> None:
         gradient_of=lambda x: np.array([2 * x[0] + 3 * np.sign(x[0] - 0.1), 2 * (x[1] - 2)]),
         fisher_of=lambda x: np.diag([2.0, 2.0]),
     )
-    patient, early = (descend(objective, TOLERANCE, least_gain=gain) for gain in (0.0, 0.01))
+    complete, early = (descend(objective, TOLERANCE, min_gain=gain) for gain in (0.0, 0.01))
     assert not early.converged
-    assert early.calls < patient.calls
-    assert stat(early.x) < stat(patient.x) + 0.05
-    plain = descend(quadratic(COVARIANCE, MINIMUM), TOLERANCE, least_gain=0.01)
-    assert plain.converged
+    assert early.calls < complete.calls
+    assert stat(early.x) < stat(complete.x) + 0.05
+    smooth = descend(quadratic(COVARIANCE, MINIMUM), TOLERANCE, min_gain=0.01)
+    assert smooth.converged

@@ -1,4 +1,4 @@
-"""`minimise` without a minimum, or if it cannot be reached: the fit must fail."""
+"""`minimise` fails if there is no minimum, or if the minimum cannot be reached."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from skyred.likelihood.minimise import minimise
 COVARIANCE = np.array([[4.0, 1.2, 0.0], [1.2, 1.0, -0.3], [0.0, -0.3, 0.25]])
 MINIMUM = np.array([1.0, -2.0, 30.0])
 ERRORS = np.sqrt(np.diag(COVARIANCE))
-PLAIN = {"gradient_of": None, "fisher_of": None}
+NO_DERIVATIVES = {"gradient_of": None, "fisher_of": None}
 DERIVATIVES = pytest.mark.parametrize(
     "overrides",
     [pytest.param({}, id="both"), pytest.param({"fisher_of": None}, id="gradient"),
-     pytest.param(PLAIN, id="none")],
+     pytest.param(NO_DERIVATIVES, id="none")],
 )  # fmt: skip
 
 
-def diagonal_objective(matrix: list[float], **details: Any) -> Objective:
-    """Return an objective with these second derivatives, and a positive Fisher matrix."""
-    diagonal = np.array(matrix)
+def diagonal_objective(second_derivatives: list[float], **overrides: Any) -> Objective:
+    """Return an objective with a diagonal Hessian, and its magnitude as Fisher matrix."""
+    diagonal = np.array(second_derivatives)
     defaults = {
         "names": ["x", "y"],
         "start": [1.0, 1.0],
@@ -33,7 +33,7 @@ def diagonal_objective(matrix: list[float], **details: Any) -> Objective:
         "gradient_of": lambda x: diagonal * x,
         "fisher_of": lambda x: np.diag(np.abs(diagonal)),
     }
-    return Objective(**{**defaults, **details})
+    return Objective(**{**defaults, **overrides})
 
 
 @DERIVATIVES
@@ -57,14 +57,14 @@ def test_all_degenerate_parameters_are_reported() -> None:
     def stat(x: np.ndarray) -> float:
         return float((x[0] + x[1] - 1) ** 2 + x[2] ** 2)
 
-    both = np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    matrix = np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     result = minimise(
         Objective(
             names=["x", "y", "z"],
             start=[2.0, 2.0, 2.0],
             stat=stat,
-            gradient_of=lambda x: 2 * (both @ x - [1, 1, 0]),
-            fisher_of=lambda x: 2 * both,
+            gradient_of=lambda x: 2 * (matrix @ x - [1, 1, 0]),
+            fisher_of=lambda x: 2 * matrix,
         )
     )
     assert not result.success
@@ -86,7 +86,7 @@ def test_unbounded_statistic_is_a_failure() -> None:
 
 
 def test_linear_statistic_ends_at_its_limit() -> None:
-    # as of a source without any counts: the statistic is 2 npred
+    # without counts, the statistic is twice the predicted counts
     objective = poisson(np.zeros(3), np.ones((3, 1)), np.ones(3), limits=[[0, np.inf]])
     result = minimise(objective)
     assert result.values == pytest.approx([0], abs=1e-6)
@@ -94,20 +94,20 @@ def test_linear_statistic_ends_at_its_limit() -> None:
     assert result.stat == pytest.approx(6, abs=1e-4)
 
 
-def partly_finite(bad: float, upper: float) -> Objective:
-    """Return a parabola around 9 that is not finite above a value."""
+def partly_finite(invalid_value: float, upper: float) -> Objective:
+    """Return a parabola around 9 with invalid values above `upper`."""
 
     def stat(x: np.ndarray) -> float:
-        return float((x[0] - 9) ** 2) if x[0] < upper else bad
+        return float((x[0] - 9) ** 2) if x[0] < upper else invalid_value
 
     return quadratic(np.eye(1), [9.0], start=[1.0], stat=stat)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-@pytest.mark.parametrize("overrides", [{}, PLAIN], ids=["derivatives", "none"])
+@pytest.mark.parametrize("invalid_value", [np.nan, np.inf])
+@pytest.mark.parametrize("overrides", [{}, NO_DERIVATIVES], ids=["derivatives", "none"])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_minimum_that_is_not_finite_is_a_failure(bad: float, overrides: dict) -> None:
-    objective = partly_finite(bad, 3)
+def test_minimum_that_is_not_finite_is_a_failure(invalid_value: float, overrides: dict) -> None:
+    objective = partly_finite(invalid_value, 3)
     objective.gradient_of = overrides.get("gradient_of", objective.gradient_of)
     objective.fisher_of = overrides.get("fisher_of", objective.fisher_of)
     result = minimise(objective)
@@ -115,9 +115,9 @@ def test_minimum_that_is_not_finite_is_a_failure(bad: float, overrides: dict) ->
     assert result.message
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_fit_succeeds_if_some_steps_are_not_finite(bad: float) -> None:
-    objective = partly_finite(bad, 10.5)
+@pytest.mark.parametrize("invalid_value", [np.nan, np.inf])
+def test_fit_succeeds_if_some_steps_are_not_finite(invalid_value: float) -> None:
+    objective = partly_finite(invalid_value, 10.5)
     result = minimise(objective)
     assert result.success, result.message
     assert result.values == pytest.approx([9], abs=0.0045)
@@ -125,22 +125,24 @@ def test_fit_succeeds_if_some_steps_are_not_finite(bad: float) -> None:
 
 @pytest.mark.parametrize("argument", ["gradient_of", "fisher_of"])
 def test_derivatives_that_are_not_finite_are_not_needed(argument: str) -> None:
-    bad = {"gradient_of": lambda x: np.full(3, np.nan),
-           "fisher_of": lambda x: np.full((3, 3), np.nan)}  # fmt: skip
-    result = minimise(quadratic(COVARIANCE, MINIMUM, **{argument: bad[argument]}))
+    invalid_derivatives = {
+        "gradient_of": lambda x: np.full(3, np.nan),
+        "fisher_of": lambda x: np.full((3, 3), np.nan),
+    }
+    result = minimise(quadratic(COVARIANCE, MINIMUM, **{argument: invalid_derivatives[argument]}))
     assert result.success, result.message
     assert np.abs((result.values - MINIMUM) / ERRORS).max() < 0.0045
     assert result.errors == pytest.approx(ERRORS, rel=1e-3)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_start_that_is_not_finite_is_refused(bad: float) -> None:
+@pytest.mark.parametrize("invalid_value", [np.nan, np.inf, -np.inf])
+def test_start_that_is_not_finite_is_refused(invalid_value: float) -> None:
     with pytest.raises(FitError, match=r"the fit statistic is (nan|inf|-inf) at the starting"):
-        minimise(quadratic(COVARIANCE, MINIMUM, stat=lambda x: bad))
+        minimise(quadratic(COVARIANCE, MINIMUM, stat=lambda x: invalid_value))
 
 
 def test_limit_on_calls_is_reported() -> None:
-    result = minimise(rosenbrock(**PLAIN), calls=10)
+    result = minimise(rosenbrock(**NO_DERIVATIVES), calls=10)
     assert not result.success
     assert "the limit on calls was reached; allow more with calls" in result.message
 
@@ -153,7 +155,7 @@ def test_minos_is_skipped_without_a_minimum() -> None:
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_values_of_a_diverged_search_are_discarded() -> None:
-    # like a source without flux at its limit: MIGRAD moves its flux to infinity
+    # as for a source with a flux of zero, at its limit: MIGRAD moves the flux to infinity
     objective = Objective(
         names=["flux", "index"],
         start=[0.0, 1.0],

@@ -17,27 +17,29 @@ from skyred.likelihood.minimise.pixel_coordinates import PixelCoordinates
 PIXEL = 0.02  # deg
 
 
-def comb(ridge: float, minimum: tuple[float, float], start: tuple[float, float]) -> Objective:
-    """Return a parabola in pixels with ridges at integers, and an amplitude.
+def ridged_parabola(
+    ridge: float, minimum: tuple[float, float], start: tuple[float, float]
+) -> Objective:
+    """Return a parabola of two positions and an amplitude, with ridges at integer pixels.
 
-    The term ``-ridge * 4 t (1 - t)`` of the position t in a cell has its minimum in the middle; at
-    integers it is zero, with opposite slopes on both sides.
+    A position t within a cell adds ``-ridge * 4 t (1 - t)``, which has its minimum in the middle of
+    the cell. At integers the term is zero, with opposite slopes on both sides.
     """
-    middle = np.array(minimum)
+    centre = np.array(minimum)
 
-    def parts(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    def terms(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
         pixels = x[:2] / PIXEL
         offset = pixels - np.floor(pixels)
-        return pixels - middle, offset, x[2] - 3.0
+        return pixels - centre, offset, x[2] - 3.0
 
     def stat(x: np.ndarray) -> float:
-        difference, offset, residual = parts(x)
+        difference, offset, residual = terms(x)
         return float(
             (difference**2).sum() - ridge * (4 * offset * (1 - offset)).sum() + residual**2
         )
 
     def gradient(x: np.ndarray) -> np.ndarray:
-        difference, offset, residual = parts(x)
+        difference, offset, residual = terms(x)
         return np.array([*((2 * difference - ridge * (4 - 8 * offset)) / PIXEL), 2 * residual])
 
     grid = PixelGrid(
@@ -58,10 +60,10 @@ def comb(ridge: float, minimum: tuple[float, float], start: tuple[float, float])
 
 
 def exact_minimum(ridge: float, minimum: float) -> float:
-    """Return the exact minimum along one axis, by its parabola in each cell."""
+    """Return the lowest value along one axis, from the minimum of the parabola in each cell."""
     best = np.inf
     for cell in range(-12, 13):
-        # the minimum of the parabola in the cell, or an end of the cell
+        # the minimum is that of the parabola, or at an edge of the cell
         curvature, slope = 1 + 4 * ridge, minimum + 4 * ridge * (cell + 0.5)
         inner = slope / curvature if curvature > 0 else float(cell)
         for position in (np.clip(inner, cell, cell + 1), cell, cell + 1):
@@ -79,41 +81,41 @@ def exact_minimum(ridge: float, minimum: float) -> float:
 def test_lowest_cell_is_reached_across_ridges(
     method: Any, ridge: float, minimum: tuple[float, float], start: tuple[float, float]
 ) -> None:
-    result = minimise(comb(ridge, minimum, start), method=method)
+    result = minimise(ridged_parabola(ridge, minimum, start), method=method)
     expected = sum(exact_minimum(ridge, axis) for axis in minimum)
     assert not result.success or result.stat <= expected + 0.01
     assert method == "minuit" or result.success
 
 
 @given(depth=st.floats(0.05, 0.2), start=st.tuples(st.floats(-5, 5), st.floats(-5, 5)))
-def test_minimum_at_a_pixel_centre_is_a_success_with_a_note(
+def test_fit_to_a_minimum_at_a_pixel_centre_succeeds_with_a_note(
     depth: float, start: tuple[float, float]
 ) -> None:
-    # a negative ridge is a valley at each integer; the best one is at (1, -1)
-    result = minimise(comb(-depth, (1.0, -1.0), start))
+    # negative ridges are valleys at integers; the lowest value is at (1, -1)
+    result = minimise(ridged_parabola(-depth, (1.0, -1.0), start))
     assert result.success, result.message
     assert result.values[:2] / PIXEL == pytest.approx([1, -1], abs=1e-4)
     assert any("pixel centre" in note for note in result.notes)
-    # along one axis the statistic is y^2 + 4 d y (1 - y) with y the distance: it rises to 1 at
+    # along one axis, at a distance y, the statistic increases by y^2 + 4 d y (1 - y); it is 1 at
     slope, curvature = 4 * depth, 1 - 4 * depth
     half_width = (-slope + np.sqrt(slope**2 + 4 * curvature)) / (2 * curvature)
     assert result.errors[:2] / PIXEL == pytest.approx(half_width, rel=0.02)
 
 
-def coupled_combs(
+def coupled_parabolas(
     ridge: float, minima: list[float], starts: list[float], coupling: float
 ) -> Objective:
-    """Return combs along one axis with coupled parabolas."""
-    number, middle = len(minima), np.array(minima)
+    """Return coupled parabolas of several positions along one axis, with ridges at integers."""
+    number, centre = len(minima), np.array(minima)
     matrix = np.eye(number) + coupling * (np.eye(number, k=1) + np.eye(number, k=-1))
 
     def stat(z: np.ndarray) -> float:
         offset = z - np.floor(z)
-        bumps = ridge * (4 * offset * (1 - offset)).sum()
-        return float((z - middle) @ matrix @ (z - middle) - bumps)
+        ridge_term = ridge * (4 * offset * (1 - offset)).sum()
+        return float((z - centre) @ matrix @ (z - centre) - ridge_term)
 
     def gradient(z: np.ndarray) -> np.ndarray:
-        return 2 * matrix @ (z - middle) - ridge * (4 - 8 * (z - np.floor(z)))
+        return 2 * matrix @ (z - centre) - ridge * (4 - 8 * (z - np.floor(z)))
 
     def grid(index: int) -> PixelGrid:
         return PixelGrid(
@@ -141,7 +143,7 @@ def coupled_combs(
 def test_separate_sources_reach_their_lowest_cells(
     minima: list[float], starts: list[float]
 ) -> None:
-    result = minimise(coupled_combs(0.3, minima, starts, 0.0))
+    result = minimise(coupled_parabolas(0.3, minima, starts, 0.0))
     assert result.success, result.message
     assert result.stat <= sum(exact_minimum(0.3, minimum) for minimum in minima) + 0.01
 
@@ -149,32 +151,32 @@ def test_separate_sources_reach_their_lowest_cells(
 @given(starts=st.lists(st.floats(-3, 3), min_size=3, max_size=3))
 def test_overlapping_sources_are_fitted_jointly(starts: list[float]) -> None:
     minima, coupling, ridge = [0.3, 0.9, -0.4], 0.2, 0.3
-    result = minimise(coupled_combs(ridge, minima, starts, coupling))
+    result = minimise(coupled_parabolas(ridge, minima, starts, coupling))
     assert result.success, result.message
-    # the exact minimum: a parabola in each combination of cells
+    # the exact minimum is the lowest of the minima of the parabolas in all combinations of cells
     matrix = np.eye(3) + coupling * (np.eye(3, k=1) + np.eye(3, k=-1))
-    objective = coupled_combs(ridge, minima, starts, coupling)
+    objective = coupled_parabolas(ridge, minima, starts, coupling)
     best = np.inf
     for cells in np.ndindex(5, 5, 5):
         cell = np.array(cells) - 2
-        curved = matrix + 4 * ridge * np.eye(3)
-        inner = np.linalg.solve(curved, matrix @ minima + 4 * ridge * (cell + 0.5))
+        hessian = matrix + 4 * ridge * np.eye(3)
+        inner = np.linalg.solve(hessian, matrix @ minima + 4 * ridge * (cell + 0.5))
         if np.all((inner > cell) & (inner < cell + 1)):
             best = min(best, objective.total(inner))
     assert result.stat <= best + 0.01
 
 
 def test_unchanged_parameters_keep_their_exact_pixels() -> None:
-    objective = comb(0.3, (0.4, 0.4), (1.3, 0.7))
-    far = np.array([np.nan, 1.0])  # a position without pixel coordinates
+    objective = ridged_parabola(0.3, (0.4, 0.4), (1.3, 0.7))
+    invalid_pixels = np.array([np.nan, 1.0])  # of a position without pixel coordinates
 
     def to_pixels(x: np.ndarray) -> np.ndarray:
-        return x[:2] / PIXEL if abs(x[0]) < 1 else far
+        return x[:2] / PIXEL if abs(x[0]) < 1 else invalid_pixels
 
     objective.grids = [attrs.evolve(objective.grids[0], to_pixels=to_pixels)]
     pixels = PixelCoordinates(objective, objective.start)
     z = np.array([1e3, 2.5, 1.0])
-    before = np.array([20.0, 0.05, 1.0])
-    x = before.copy()
+    old_x = np.array([20.0, 0.05, 1.0])
+    x = old_x.copy()
     x[2] = 4.0
-    assert pixels.update(z, before, x).tolist() == [1e3, 2.5, 4.0]
+    assert pixels.update(z, old_x, x).tolist() == [1e3, 2.5, 4.0]

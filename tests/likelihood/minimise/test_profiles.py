@@ -27,7 +27,7 @@ from skyred.likelihood.minimise.profile import (
 
 @st.composite
 def parabolas(draw: st.DrawFn) -> tuple[Objective, np.ndarray, np.ndarray]:
-    """Return a parabola of 2 to 4 parameters of any scale and correlation."""
+    """Draw a parabola of 2 to 4 parameters of any scale and correlation."""
     size = draw(st.integers(2, 4))
     random = np.random.default_rng(draw(st.integers(0, 10**6)))
     root = random.normal(size=(size, size))
@@ -37,7 +37,8 @@ def parabolas(draw: st.DrawFn) -> tuple[Objective, np.ndarray, np.ndarray]:
     return quadratic(covariance, minimum), covariance, minimum
 
 
-def fit_best(objective: Objective, *indices: int) -> tuple[ConditionalFit, FitResult]:
+def conditional_fit_of(objective: Objective, *indices: int) -> tuple[ConditionalFit, FitResult]:
+    """Fit all parameters; return the fit with some parameters fixed, and the best fit."""
     best = minimise(objective)
     assert best.success
     return ConditionalFit(objective, best, indices), best
@@ -46,12 +47,12 @@ def fit_best(objective: Objective, *indices: int) -> tuple[ConditionalFit, FitRe
 @given(parabolas())
 def test_profile_of_a_parabola_is_exact(parabola) -> None:
     objective, covariance, minimum = parabola
-    conditional_fit, best = fit_best(objective, 1)
+    conditional_fit, best = conditional_fit_of(objective, 1)
     error = np.sqrt(covariance[1, 1])
     offsets = np.array([-4, -1, 0, 0.5, 3])
     result = profile(conditional_fit, minimum[1] + offsets * error)
     np.testing.assert_allclose(result.stat - best.stat, offsets**2, rtol=1e-4, atol=1e-4)
-    # the others follow by the regression coefficients of the covariance
+    # the other parameters follow from the regression coefficients of the covariance
     slope = covariance[:, 1] / covariance[1, 1]
     expected = minimum + np.outer(offsets * error, slope)
     np.testing.assert_allclose(
@@ -64,15 +65,15 @@ def test_asymmetric_errors_of_a_parabola_are_equal(parabola, sigma: float) -> No
     objective, covariance, _ = parabola
     best = minimise(objective)
     expected = sigma * np.sqrt(covariance[0, 0])
-    for end in interval(objective, best, 0, sigma):
-        # the accuracy is that of the statistic at the crossing
-        assert end == pytest.approx(expected, rel=ACCURACY / sigma**2)
+    for error in interval(objective, best, 0, sigma):
+        # ACCURACY is that of the statistic at the crossing
+        assert error == pytest.approx(expected, rel=ACCURACY / sigma**2)
 
 
 @given(parabolas(), st.sampled_from([1.0, 2.3, 9.0]))
 def test_contour_of_a_parabola_is_an_ellipse(parabola, rise: float) -> None:
     objective, covariance, minimum = parabola
-    conditional_fit, best = fit_best(objective, 0, 1)
+    conditional_fit, best = conditional_fit_of(objective, 0, 1)
     block = np.ix_([0, 1], [0, 1])
     result = contour(conditional_fit, best.covariance[block], rise, 12)
     scale = np.sqrt(np.diag(covariance)[:2])
@@ -100,7 +101,7 @@ def test_crossings_of_poisson_counts_are_exact() -> None:
 
 def test_conditional_fits_follow_a_curved_valley() -> None:
     # Rosenbrock's valley: with x fixed, y is x^2 and the statistic (1 - x)^2
-    conditional_fit, best = fit_best(rosenbrock(), 0)
+    conditional_fit, best = conditional_fit_of(rosenbrock(), 0)
     values = np.linspace(-1, 3, 9)
     result = profile(conditional_fit, values)
     np.testing.assert_allclose(result.stat - best.stat, (1 - values) ** 2, atol=1e-3)
@@ -115,18 +116,18 @@ def test_profile_by_migrad_agrees() -> None:
     counts, signal = np.array([9.0, 4.0, 6.0]), np.array([[1.0, 0.2], [0.3, 1.0], [1.0, 1.0]])
     objective = poisson(counts, signal, np.ones(3))
     values = [1.0, 3.0, 5.0]
-    exact, by_migrad = (
-        profile(fit_best(candidate, 0)[0], values).stat
+    expected, actual = (
+        profile(conditional_fit_of(candidate, 0)[0], values).stat
         for candidate in (objective, without_derivatives(objective))
     )
     # MIGRAD stops early
-    np.testing.assert_allclose(by_migrad, exact, atol=2e-3)
+    np.testing.assert_allclose(actual, expected, atol=2e-3)
 
 
 def test_profile_is_nan_without_a_conditional_minimum() -> None:
     objective = poisson(np.array([9.0, 4.0]), np.eye(2), np.array([1.0, 1.0]))
-    conditional_fit, _ = fit_best(objective, 0)
-    # below -1 the predicted counts are negative: the statistic is infinite
+    conditional_fit, _ = conditional_fit_of(objective, 0)
+    # below -1 the predicted counts are negative, and the statistic is infinite
     result = profile(conditional_fit, [-2.0, 8.0])
     assert np.isnan(result.stat[0])
     assert np.isfinite(result.stat[1])
@@ -134,14 +135,12 @@ def test_profile_is_nan_without_a_conditional_minimum() -> None:
 
 def test_crossings_outside_a_limit_are_marked() -> None:
     limits = [[-1.0, np.inf], [-np.inf, np.inf]]
-    conditional_fit, best = fit_best(quadratic(np.eye(2), [0, 0], limits=limits), 0)
-    downwards, upwards = (
-        find_crossing(conditional_fit, np.array([side]), 4.0) for side in (-1.0, 1.0)
-    )
-    assert downwards.at_limit
-    assert downwards.values == pytest.approx([-1])
-    assert not upwards.at_limit
-    assert upwards.values == pytest.approx([2], rel=ACCURACY)
+    conditional_fit, best = conditional_fit_of(quadratic(np.eye(2), [0, 0], limits=limits), 0)
+    lower, upper = (find_crossing(conditional_fit, np.array([side]), 4.0) for side in (-1.0, 1.0))
+    assert lower.at_limit
+    assert lower.values == pytest.approx([-1])
+    assert not upper.at_limit
+    assert upper.values == pytest.approx([2], rel=ACCURACY)
     errn, errp = interval(conditional_fit.objective, best, 0, 2.0)
     assert np.isnan(errn)
     assert errp == pytest.approx(2, rel=ACCURACY)
@@ -149,7 +148,7 @@ def test_crossings_outside_a_limit_are_marked() -> None:
 
 def test_points_of_a_contour_at_a_limit_are_marked() -> None:
     limits = [[-0.5, np.inf], [-np.inf, np.inf]]
-    conditional_fit, best = fit_best(quadratic(np.eye(2), [0, 0], limits=limits), 0, 1)
+    conditional_fit, best = conditional_fit_of(quadratic(np.eye(2), [0, 0], limits=limits), 0, 1)
     result = contour(conditional_fit, best.covariance, 1.0, 16)
     np.testing.assert_array_equal(result.at_limit, result.x < -0.499)
     assert 0 < result.at_limit.sum() < 16
@@ -159,12 +158,12 @@ def test_points_of_a_contour_at_a_limit_are_marked() -> None:
     )
 
 
-@given(wall=st.floats(0.62, 1.0), height=st.floats(10, 1e6), width=st.floats(0.3, 0.6))
-def test_crossing_is_located_in_front_of_a_step(wall: float, height: float, width: float) -> None:
-    """The statistic can have a step at negative amplitudes, one error from the minimum."""
+@given(edge=st.floats(0.62, 1.0), height=st.floats(10, 1e6), width=st.floats(0.3, 0.6))
+def test_crossing_in_front_of_a_step_is_located(edge: float, height: float, width: float) -> None:
+    """Check the crossing near a step, which the statistic can have at negative amplitudes."""
 
     def fit(length: float) -> ConditionalMinimum:
-        stat = (length / width) ** 2 + (height if length >= wall else 0)
+        stat = (length / width) ** 2 + (height if length >= edge else 0)
         return ConditionalMinimum(np.array([length]), stat, True)
 
     # the statistic is accurate to ACCURACY, and its slope at the crossing is 2 / width
@@ -172,18 +171,18 @@ def test_crossing_is_located_in_front_of_a_step(wall: float, height: float, widt
 
 
 def test_bounded_statistic_has_no_error() -> None:
-    # saturates at 1 above its minimum: there is no crossing at 4
+    # the statistic saturates at 1 above its minimum, so that it does not cross 4
     objective = Objective(
         names=["x"], start=[0.3], steps=[0.5], stat=lambda x: float(1 - np.exp(-(x[0] ** 2)))
     )
-    conditional_fit, best = fit_best(objective, 0)
+    conditional_fit, best = conditional_fit_of(objective, 0)
     assert np.isnan(interval(objective, best, 0, 2.0)).all()
     assert np.isfinite(interval(objective, best, 0, 0.5)).all()
     assert len(conditional_fit.minima) < 200  # the search is limited
 
 
 def test_conditional_fit_can_fix_all_parameters() -> None:
-    conditional_fit, _ = fit_best(quadratic(np.eye(2), [1, 2]), 0, 1)
+    conditional_fit, _ = conditional_fit_of(quadratic(np.eye(2), [1, 2]), 0, 1)
     assert conditional_fit.fit([2, 4]).stat == pytest.approx(5)
 
 

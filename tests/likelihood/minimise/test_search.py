@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, strategies as st
 
-from objectives import minimum_within_limits, noisy, poisson, quadratic, rosenbrock
+from objectives import add_noise, minimum_within_limits, poisson, quadratic, rosenbrock
 from skyred.likelihood.minimise import minimise
 
 COVARIANCE = np.array([[4.0, 1.2, 0.0], [1.2, 1.0, -0.3], [0.0, -0.3, 0.25]])
 MINIMUM = np.array([1.0, -2.0, 30.0])
 ERRORS = np.sqrt(np.diag(COVARIANCE))
-PLAIN = {"gradient_of": None, "fisher_of": None}
-GRADIENT = {"fisher_of": None}
+NO_DERIVATIVES = {"gradient_of": None, "fisher_of": None}
+ONLY_GRADIENT = {"fisher_of": None}
 DERIVATIVES = pytest.mark.parametrize(
     "overrides",
-    [pytest.param({}, id="both"), pytest.param(GRADIENT, id="gradient"),
-     pytest.param(PLAIN, id="none")],
+    [pytest.param({}, id="both"), pytest.param(ONLY_GRADIENT, id="gradient"),
+     pytest.param(NO_DERIVATIVES, id="none")],
 )  # fmt: skip
 
 
@@ -92,7 +92,7 @@ def test_limits_of_any_scale_are_respected_and_reported(
 
 @DERIVATIVES
 @pytest.mark.parametrize(("low", "high"), [(2.0, np.inf), (2.0, 5.0), (-np.inf, 0.5)])
-def test_minimum_outside_the_limits_gives_the_limit(
+def test_fit_ends_at_the_limit_if_the_minimum_is_outside(
     overrides: dict, low: float, high: float
 ) -> None:
     limits = [[low, high], [-np.inf, np.inf], [-np.inf, np.inf]]
@@ -100,7 +100,7 @@ def test_minimum_outside_the_limits_gives_the_limit(
     result = minimise(quadratic(COVARIANCE, MINIMUM, limits=limits, start=start, **overrides))
     expected, _ = minimum_within_limits(COVARIANCE, MINIMUM, limits)
     assert low <= result.values[0] <= high
-    # the slope of Minuit's internal parameter is zero at a limit
+    # Minuit's internal parameter has no slope at a limit, so that the accuracy is lower
     assert result.values == pytest.approx(expected, abs=0.005)
     assert "p0" in result.at_limit
     assert "p1" not in result.at_limit
@@ -123,7 +123,7 @@ def test_priors_are_part_of_the_minimised_statistic() -> None:
 
 @DERIVATIVES
 def test_poisson_sources_on_background_are_fitted(overrides: dict[str, Any]) -> None:
-    # each source has different bins: (n - b) / s, and a variance of n / s^2
+    # each source contributes to one bin: it has the value (n - b) / s and the variance n / s^2
     signal, background = np.diag([2.0, 5.0, 1.0]), np.array([10.0, 4.0, 2.0])
     counts = np.array([50.0, 29.0, 14.0])
     objective = poisson(counts, signal, background, limits=[[0, np.inf]] * 3, **overrides)
@@ -131,7 +131,7 @@ def test_poisson_sources_on_background_are_fitted(overrides: dict[str, Any]) -> 
     assert result.success, result.message
     errors = np.sqrt(counts) / np.diag(signal)
     assert np.abs(result.values - [20, 5, 12]).max() < 0.0045 * errors.max()
-    # HESSE takes steps of a tenth of an error: the fourth derivative contributes 1e-2 / n
+    # the fourth derivative contributes to the differences over finite steps in HESSE
     assert result.errors == pytest.approx(errors, rel=2e-3)
 
 
@@ -143,7 +143,8 @@ def test_minimum_of_a_curved_valley_is_reached(overrides: dict[str, Any], stretc
     hessian = np.array([[8 * stretch + 2, -4 * stretch], [-4 * stretch, 2 * stretch]])
     expected = 2 * np.linalg.inv(hessian)
     assert np.abs(result.values - 1).max() < 0.005 * np.sqrt(np.max(expected))
-    if stretch <= 100:  # the shortest steps, 1e-3, are too long for narrower valleys
+    # HESSE's shortest steps, 1e-3, are too long for narrower valleys
+    if stretch <= 100:
         assert result.covariance == pytest.approx(expected, rel=0.02)
 
 
@@ -153,10 +154,10 @@ def test_noise_of_float32_does_not_change_results(overrides: dict, seed: int) ->
     exact = quadratic(COVARIANCE, MINIMUM)
     start = MINIMUM + np.random.default_rng(seed).uniform(-3, 3, 3) * ERRORS
     objective = quadratic(
-        COVARIANCE, MINIMUM, stat=noisy(exact.stat, 1e-5), start=start, **overrides
+        COVARIANCE, MINIMUM, stat=add_noise(exact.stat, 1e-5), start=start, **overrides
     )
     result = minimise(objective)
-    # without derivatives, noise may invalidate Minuit's differences: then the fit must fail
+    # without derivatives, noise can make Minuit's differences invalid, so that the fit must fail
     assert result.success or overrides
     if result.success:
         assert np.abs((result.values - MINIMUM) / ERRORS).max() < 0.02
@@ -193,7 +194,7 @@ def test_fit_with_a_wrong_gradient_succeeds() -> None:
     assert np.abs((result.values - MINIMUM) / ERRORS).max() < 0.0045
 
 
-def test_minos_of_a_parabola_returns_its_errors() -> None:
+def test_minos_errors_of_a_parabola_are_its_errors() -> None:
     result = minimise(quadratic(COVARIANCE, MINIMUM), minos=True)
     assert result.errn == pytest.approx(ERRORS, rel=1e-3)
     assert result.errp == pytest.approx(ERRORS, rel=1e-3)
@@ -207,8 +208,8 @@ def test_minos_errors_of_poisson_counts_are_exact(overrides: dict) -> None:
     objective = poisson(np.array([counts]), np.eye(1), np.zeros(1), **overrides)
     result = minimise(objective, minos=True)
     low, high = (
-        brentq(lambda mean: 2 * (mean - counts + counts * np.log(counts / mean)) - 1, *ends)
-        for ends in [(3, 9), (9, 20)]
+        brentq(lambda mean: 2 * (mean - counts + counts * np.log(counts / mean)) - 1, *bracket)
+        for bracket in [(3, 9), (9, 20)]
     )
     assert result.errn == pytest.approx([counts - low], rel=2e-3)
     assert result.errp == pytest.approx([high - counts], rel=2e-3)

@@ -1,4 +1,4 @@
-"""The non-smooth search, on objectives with many minima and a known lowest one."""
+"""The non-smooth search, on objectives with many minima and a known global minimum."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from skyred.interfaces.objective import SharpSource
 from skyred.likelihood.minimise import minimise
 
 PIXEL = 0.02  # deg
-ERRORS = 0.3  # pixels
-WAVE = 0.25  # pixels, between minima
+ERROR = 0.3  # of the positions, in pixels
+WAVELENGTH = 0.25  # distance of the minima, in pixels
 # relative accuracy of widths, from an effective sample size of about 120
 WIDTH_ACCURACY = 0.15
 
@@ -21,15 +21,14 @@ WIDTH_ACCURACY = 0.15
 def rippled_parabola(
     ripple: float, start: tuple[float, float, float], seed: int | None = None
 ) -> Objective:
-    """Return a parabola with ripples along two of its three parameters; the minimum is zero.
+    """Return a parabola of two positions and an amplitude, with ripples along the positions.
 
-    The first two are positions in pixels, the third is an amplitude that is correlated with
-    the first. The derivatives are those of the parabola alone.
-    With a seed the ripples are noise instead.
+    The minimum is zero. The amplitude is correlated with the first position. The derivatives are
+    those of the parabola alone. With a seed, the ripples are replaced by noise.
     """
     minimum = np.array([1.3 * PIXEL, -0.7 * PIXEL, 3.0])
     inverse = np.linalg.inv([[1, 0, 0.4], [0, 1, 0], [0.4, 0, 1]])
-    scale = np.array([ERRORS * PIXEL, ERRORS * PIXEL, 0.2])
+    scale = np.array([ERROR * PIXEL, ERROR * PIXEL, 0.2])
     curvature = inverse / np.outer(scale, scale)
 
     def stat(x: np.ndarray) -> float:
@@ -39,7 +38,7 @@ def rippled_parabola(
             words = np.frombuffer(x.tobytes(), dtype=np.uint32)
             return parabola + ripple * float(np.random.default_rng([seed, *words]).random())
         return parabola + float(
-            ripple * np.sin(np.pi * difference[:2] / (WAVE * PIXEL)) ** 2 @ [1, 1]
+            ripple * np.sin(np.pi * difference[:2] / (WAVELENGTH * PIXEL)) ** 2 @ [1, 1]
         )
 
     source = SharpSource(
@@ -59,10 +58,10 @@ def rippled_parabola(
     )
 
 
-def width(ripple: float) -> float:
-    """Return the integrated standard deviation of the likelihood along an axis, in pixels."""
+def likelihood_width(ripple: float) -> float:
+    """Return the standard deviation of the likelihood along a position, in pixels."""
     x = np.linspace(-3, 3, 20001)
-    weights = np.exp(-0.5 * ((x / ERRORS) ** 2 + ripple * np.sin(np.pi * x / WAVE) ** 2))
+    weights = np.exp(-0.5 * ((x / ERROR) ** 2 + ripple * np.sin(np.pi * x / WAVELENGTH) ** 2))
     return float(np.sqrt(np.average(x**2, weights=weights)))
 
 
@@ -81,9 +80,9 @@ def test_lowest_of_many_minima_is_reached(
 @pytest.mark.parametrize("ripple", [0.5, 2.0])
 def test_errors_are_the_widths_of_the_likelihood(ripple: float) -> None:
     result = minimise(rippled_parabola(ripple, (3.0, 1.0, 1.0)))
-    expected = width(ripple) * PIXEL
-    # the ripples do not depend on the third parameter, so that the width is smaller
+    expected = likelihood_width(ripple) * PIXEL
     assert result.errors[1] == pytest.approx(expected, rel=WIDTH_ACCURACY)
+    # the width of the first position is smaller, since the amplitude has no ripples
     assert result.errors[0] == pytest.approx(expected, rel=2 * WIDTH_ACCURACY)
     assert any("many minima along lon, lat" in note for note in result.notes)
 

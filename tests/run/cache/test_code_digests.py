@@ -15,10 +15,10 @@ from skyred import Maker, component
 {imports}
 
 @component
-class Mine(Maker{bases}):
+class OwnMaker(Maker{bases}):
     \"\"\"Does nothing.\"\"\"
 
-    kind = "mine"
+    kind = "own-maker"
 
     def make(self, dataset, observation):
         {work}
@@ -29,80 +29,81 @@ class Mine(Maker{bases}):
 @pytest.fixture
 def module_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(str(tmp_path))
-    before = set(sys.modules)
+    imported = set(sys.modules)
     yield tmp_path
-    for name in set(sys.modules) - before:
+    for name in set(sys.modules) - imported:
         del sys.modules[name]
 
 
-def write(path: Path, imports: str = "", bases: str = "", work: str = "pass") -> None:
+def write_component(path: Path, imports: str = "", bases: str = "", work: str = "pass") -> None:
     path.parent.mkdir(exist_ok=True)
     path.write_text(COMPONENT.format(imports=imports, bases=bases, work=work))
 
 
 def digests(module: str) -> dict[str, str]:
-    """Import a module again, and return the digests of its component, except for skyred's."""
+    """Import the module again, and return the digests of its component, without skyred's."""
     for name in [name for name in sys.modules if name.split("_")[0] == "digested"]:
         del sys.modules[name]
     importlib.invalidate_caches()
-    digests = code_digests([importlib.import_module(module).Mine])
-    return {name: digest for name, digest in digests.items() if name != "skyred"}
+    all_digests = code_digests([importlib.import_module(module).OwnMaker])
+    return {name: digest for name, digest in all_digests.items() if name != "skyred"}
 
 
 def test_digest_depends_on_modules_imported_in_functions(module_folder: Path) -> None:
-    write(module_folder / "digested_a.py", work="from digested_helper import FACTOR")
+    write_component(module_folder / "digested_a.py", work="from digested_helper import FACTOR")
     (module_folder / "digested_helper.py").write_text("FACTOR = 1\n")
-    before = digests("digested_a")
+    expected = digests("digested_a")
     (module_folder / "digested_helper.py").write_text("FACTOR = 3\n")
-    assert digests("digested_a") != before
+    assert digests("digested_a") != expected
 
 
 def test_digest_depends_on_base_classes(module_folder: Path) -> None:
-    (module_folder / "elsewhere").mkdir()
-    sys.path.append(str(module_folder / "elsewhere"))
-    base = module_folder / "elsewhere" / "digested_base.py"
-    base.write_text("class Mix:\n    factor = 1\n")
-    write(module_folder / "digested_a.py", "from digested_base import Mix", ", Mix")
-    before = digests("digested_a")
-    base.write_text("class Mix:\n    factor = 3\n")
-    assert digests("digested_a") != before
-    sys.path.remove(str(module_folder / "elsewhere"))
+    (module_folder / "other_folder").mkdir()
+    sys.path.append(str(module_folder / "other_folder"))
+    base = module_folder / "other_folder" / "digested_base.py"
+    base.write_text("class Mixin:\n    factor = 1\n")
+    write_component(module_folder / "digested_a.py", "from digested_base import Mixin", ", Mixin")
+    expected = digests("digested_a")
+    base.write_text("class Mixin:\n    factor = 3\n")
+    assert digests("digested_a") != expected
+    sys.path.remove(str(module_folder / "other_folder"))
 
 
 def test_digest_depends_on_data_files_of_a_package(module_folder: Path) -> None:
-    write(module_folder / "digested_package" / "__init__.py")
+    write_component(module_folder / "digested_package" / "__init__.py")
     table = module_folder / "digested_package" / "table.txt"
     table.write_text("1\n")
-    before = digests("digested_package")
+    expected = digests("digested_package")
     table.write_text("3\n")
-    assert digests("digested_package") != before
+    assert digests("digested_package") != expected
 
 
 def test_digest_is_independent_of_other_files(module_folder: Path) -> None:
-    write(module_folder / "digested_a.py")
-    before = digests("digested_a")
+    write_component(module_folder / "digested_a.py")
+    expected = digests("digested_a")
     (module_folder / "notes.txt").write_text("anything")
-    assert digests("digested_a") == before
+    assert digests("digested_a") == expected
 
 
-def test_source_replaced_after_import_is_detected(module_folder: Path) -> None:
-    write(module_folder / "digested_a.py")
+def test_source_that_is_replaced_after_the_import_is_detected(module_folder: Path) -> None:
+    write_component(module_folder / "digested_a.py")
     digests("digested_a")
-    newer = module_folder / "other.py.new"
-    newer.write_text((module_folder / "digested_a.py").read_text() + "# changed\n")
-    imported = sys.modules["digested_a"].Mine.declared_at
-    wait_for(lambda: newer.touch() or newer.stat().st_ctime > imported)  # file clocks are coarse
-    os.utime(newer, (0, 0))
-    newer.rename(module_folder / "digested_a.py")
-    with pytest.raises(NoCacheError, match="was changed after Mine was imported"):
-        code_digests([sys.modules["digested_a"].Mine])
+    replacement = module_folder / "other.py.new"
+    replacement.write_text((module_folder / "digested_a.py").read_text() + "# changed\n")
+    import_time = sys.modules["digested_a"].OwnMaker.declared_at
+    # the time stamps of files have a low resolution
+    wait_for(lambda: replacement.touch() or replacement.stat().st_ctime > import_time)
+    os.utime(replacement, (0, 0))
+    replacement.rename(module_folder / "digested_a.py")
+    with pytest.raises(NoCacheError, match="was changed after OwnMaker was imported"):
+        code_digests([sys.modules["digested_a"].OwnMaker])
 
 
 def test_class_without_a_file_cannot_be_cached() -> None:
     from skyred import Maker, component
 
     source = COMPONENT.format(imports="", bases="", work="pass")
-    space = {"__name__": "notebook_of_nobody", "Maker": Maker, "component": component}
-    exec(source, space)
+    namespace = {"__name__": "notebook", "Maker": Maker, "component": component}
+    exec(source, namespace)
     with pytest.raises(NoCacheError, match="put it into a module"):
-        code_digests([space["Mine"]])
+        code_digests([namespace["OwnMaker"]])

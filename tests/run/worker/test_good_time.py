@@ -1,4 +1,4 @@
-"""Events outside the good time intervals are left out of the counts."""
+"""Events outside the good time intervals are not counted."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ data:
 """
 
 
-def seconds(observation: Observation) -> np.ndarray[Any, Any]:
-    """Return the times of the events since the start of the run."""
+def event_times(observation: Observation) -> np.ndarray[Any, Any]:
+    """Return the times of the events since the start of the run, in s."""
     return np.asarray((observation.events.time - observation.gti.time_start[0]).to_value("s"))
 
 
 def cut_gti(archive: Archive, run: int, fractions: list[tuple[float, float]]) -> None:
-    """Replace the good time of a run by fractions of it, with ONTIME and LIVETIME."""
+    """Reduce the good time interval of a run to fractions of it, with ONTIME and LIVETIME."""
     total = sum(stop - start for start, stop in fractions)
 
     def change(hdus: Any) -> None:
@@ -52,20 +52,20 @@ def cut_gti(archive: Archive, run: int, fractions: list[tuple[float, float]]) ->
         for key in ("ONTIME", "LIVETIME"):
             header[key] *= total
 
-    archive.hdus(run, change)
+    archive.change_hdus(run, change)
 
     def scale(table: Any) -> Any:
         for key in {"ONTIME", "LIVETIME"} & set(table.colnames):
             table[key][table["OBS_ID"] == run] *= total
         return table
 
-    archive.index("obs", scale)
+    archive.change_index("obs", scale)
 
 
 @pytest.mark.parametrize(
     "fractions", [[(0, 0.5)], [(0.2, 0.4), (0.5, 0.9)]], ids=["one interval", "two intervals"]
 )
-def test_counts_of_a_cut_run_are_those_in_its_good_time(
+def test_events_outside_the_good_time_intervals_are_not_counted(
     fractions: list[tuple[float, float]], crab_archive: Path, tmp_path: Path
 ) -> None:
     archive = Archive.copy(crab_archive, tmp_path / "archive")
@@ -87,8 +87,8 @@ def test_counts_of_a_cut_run_are_those_in_its_good_time(
     maker = SpectrumDatasetMaker(
         containment_correction=True, selection=["counts", "exposure", "edisp"]
     )
-    filled = maker.run(spectra.target("run"), observation)
-    expected = ReflectedRegionsBackgroundMaker().run(filled, observation)
+    expected = maker.run(spectra.target("run"), observation)
+    expected = ReflectedRegionsBackgroundMaker().run(expected, observation)
     np.testing.assert_array_equal(dataset.counts_off.data, expected.counts_off.data)
     np.testing.assert_array_equal(dataset.counts.data, expected.counts.data)
     np.testing.assert_allclose(dataset.exposure.data, expected.exposure.data, rtol=1e-6)
@@ -113,7 +113,7 @@ def test_events_outside_the_observation_are_a_fault(crab_archive: Path, tmp_path
     def shift(hdu: Any) -> None:
         hdu.data["TIME"][: len(hdu.data) // 2] -= 1e4
 
-    archive.hdu(run, "events", shift)
+    archive.change_hdu(run, "events", shift)
     store = DataStore.from_dir(archive.folder)
     inputs = list_run_inputs(store.hdu_table, store.obs_table)
     (fault,) = inspect_run(inputs[0]).faults
@@ -127,39 +127,41 @@ class TestRealRuns:
         return plain.observations((33787,))[0]
 
     @pytest.mark.slow
-    def test_no_event_of_the_archive_is_left_out(self) -> None:
-        # gammapy counts events up to 0.93 s after the end
+    def test_no_event_of_the_archive_is_dropped(self) -> None:
+        # some events are up to 0.93 s after the end of the run; gammapy counts them
         store = DataStore.from_dir(plain.archive())
         for observation in store.get_observations():
-            cleaned, number = drop_events_outside(observation)
-            assert (cleaned is observation, number) == (True, 0)
+            observation_inside_gti, number = drop_events_outside(observation)
+            assert (observation_inside_gti is observation, number) == (True, 0)
 
-    def test_events_in_a_gap_are_left_out(self, observation: Observation) -> None:
-        times = seconds(observation)
+    def test_events_in_a_gap_are_dropped(self, observation: Observation) -> None:
+        times = event_times(observation)
         duration = observation.gti.time_sum.to_value("s")
         gti = GTI.create([0, 600] * u.s, [500, duration] * u.s, observation.gti.time_start[0])
         observation._gti = gti
-        cleaned, number = drop_events_outside(observation)
+        observation_inside_gti, number = drop_events_outside(observation)
         in_gap = (times >= 500) & (times < 600)
         assert number == in_gap.sum() > 0
-        np.testing.assert_array_equal(seconds(cleaned), times[~in_gap])
+        np.testing.assert_array_equal(event_times(observation_inside_gti), times[~in_gap])
         assert len(observation.events.table) == len(times)
 
-    def test_tolerance_is_for_the_ends_of_the_observation(self, observation: Observation) -> None:
-        times = seconds(observation)
+    def test_tolerance_applies_only_at_the_ends_of_the_observation(
+        self, observation: Observation
+    ) -> None:
+        times = event_times(observation)
         observation._gti = GTI.create(0 * u.s, 500 * u.s, observation.gti.time_start[0])
-        cleaned, _ = drop_events_outside(observation)
-        assert len(cleaned.events.table) == (times < 500).sum()
+        observation_inside_gti, _ = drop_events_outside(observation)
+        assert len(observation_inside_gti.events.table) == (times < 500).sum()
 
 
-def test_part_that_is_skipped_is_noted(crab_archive: Path) -> None:
+def test_skipped_part_of_a_run_has_a_note(crab_archive: Path) -> None:
     first = DataStore.from_dir(crab_archive).obs_table.time_start.min()
     selector = f"{{{{kind: time-window, start: '{first.utc.isot}', width: 1 min}}}}"
-    yaml = YAML.replace("    geometry:", f"    select: [{selector}]\n    geometry:")
-    yaml = yaml.replace("stack: {{kind: keep}}", "stack: {{kind: group, by: time, times: [TIMES]}}")
-    edges = [(first + minutes * u.min).utc.isot for minutes in (0, 2)]
-    yaml = yaml.replace("TIMES", ", ".join(edges))
-    orchestrator = Orchestrator(Pipeline.from_yaml(yaml.format(archive=crab_archive)))
+    edges = ", ".join((first + minutes * u.min).utc.isot for minutes in (0, 2))
+    stacker = f"{{{{kind: group, by: time, times: [{edges}]}}}}"
+    yaml_text = YAML.replace("    geometry:", f"    select: [{selector}]\n    geometry:")
+    yaml_text = yaml_text.replace("{{kind: keep}}", stacker)
+    orchestrator = Orchestrator(Pipeline.from_yaml(yaml_text.format(archive=crab_archive)))
     (dataset,) = orchestrator.reduce()
     assert dataset.gti.time_sum.to_value("s") == pytest.approx(120, abs=1e-3)
     notes = [note for outcome in orchestrator.outcomes for note in outcome.notes]

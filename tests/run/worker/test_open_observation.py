@@ -1,4 +1,4 @@
-"""An observation from inspected bytes equals the one that gammapy reads."""
+"""Observations created from the inspected bytes equal those that gammapy reads from files."""
 
 import shutil
 from pathlib import Path
@@ -17,9 +17,9 @@ from skyred.run.worker.open_observation import open_in_memory
 
 @attrs.frozen
 class Pair:
-    """An observation read by gammapy, and the same one from memory."""
+    """An observation that gammapy reads from files, and the same observation from memory."""
 
-    read: Observation
+    from_files: Observation
     in_memory: Observation
 
 
@@ -36,9 +36,8 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     shutil.copytree(folder, copy_folder)
     store = DataStore.from_dir(folder)
     (run,) = list_run_inputs(store.hdu_table, store.obs_table)
-    own = store.obs(run.obs_id)
-    in_memory = open_in_memory(own, inspect_run(run).hdus)
-    shutil.rmtree(folder)  # from here on, only data in memory can be read
+    in_memory = open_in_memory(store.obs(run.obs_id), inspect_run(run).hdus)
+    shutil.rmtree(folder)  # the observation must not read its files
     return Pair(DataStore.from_dir(copy_folder).obs(run.obs_id), in_memory)
 
 
@@ -56,40 +55,40 @@ def _copy_run(obs_id: int, folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["aeff", "edisp", "psf", "bkg"])
 def test_irfs_are_equal(pair: Pair, name: str) -> None:
-    read, in_memory = getattr(pair.read, name), getattr(pair.in_memory, name)
-    assert type(in_memory) is type(read)
-    assert in_memory.unit == read.unit
-    assert in_memory.axes.names == read.axes.names
-    assert all(
-        np.array_equal(in_memory.axes[axis].edges, read.axes[axis].edges)
-        for axis in read.axes.names
-    )
-    np.testing.assert_array_equal(in_memory.data, read.data)
+    irf, expected = getattr(pair.in_memory, name), getattr(pair.from_files, name)
+    assert type(irf) is type(expected)
+    assert irf.unit == expected.unit
+    assert irf.axes.names == expected.axes.names
+    for axis in expected.axes.names:
+        assert np.array_equal(irf.axes[axis].edges, expected.axes[axis].edges)
+    np.testing.assert_array_equal(irf.data, expected.data)
 
 
 def test_alignment_of_the_background_is_equal(pair: Pair) -> None:
-    assert pair.in_memory.bkg.fov_alignment == pair.read.bkg.fov_alignment
+    assert pair.in_memory.bkg.fov_alignment == pair.from_files.bkg.fov_alignment
 
 
 def test_events_are_equal(pair: Pair) -> None:
-    read, in_memory = pair.read.events, pair.in_memory.events
-    assert in_memory.table.colnames == read.table.colnames
-    np.testing.assert_array_equal(in_memory.energy, read.energy)
-    np.testing.assert_array_equal(in_memory.radec.ra, read.radec.ra)
-    np.testing.assert_array_equal(in_memory.time.mjd, read.time.mjd)
+    events, expected = pair.in_memory.events, pair.from_files.events
+    assert events.table.colnames == expected.table.colnames
+    np.testing.assert_array_equal(events.energy, expected.energy)
+    np.testing.assert_array_equal(events.radec.ra, expected.radec.ra)
+    np.testing.assert_array_equal(events.time.mjd, expected.time.mjd)
 
 
 def test_times_pointing_and_metadata_are_equal(pair: Pair) -> None:
-    read, in_memory = pair.read, pair.in_memory
-    np.testing.assert_array_equal(in_memory.gti.time_start.mjd, read.gti.time_start.mjd)
-    np.testing.assert_array_equal(in_memory.gti.time_stop.mjd, read.gti.time_stop.mjd)
-    assert in_memory.observation_live_time_duration == read.observation_live_time_duration
-    ours, theirs = (observation.get_pointing_icrs(read.tmid) for observation in (in_memory, read))
-    assert ours.separation(theirs).deg == 0
-    ours, theirs = (observation.meta.to_header() for observation in (in_memory, read))
-    assert ours | {"CREATED": ""} == theirs | {"CREATED": ""}  # time of the call
+    from_files, in_memory = pair.from_files, pair.in_memory
+    np.testing.assert_array_equal(in_memory.gti.time_start.mjd, from_files.gti.time_start.mjd)
+    np.testing.assert_array_equal(in_memory.gti.time_stop.mjd, from_files.gti.time_stop.mjd)
+    assert in_memory.observation_live_time_duration == from_files.observation_live_time_duration
+    actual, expected = (
+        observation.get_pointing_icrs(from_files.tmid) for observation in (in_memory, from_files)
+    )
+    assert actual.separation(expected).deg == 0
+    actual, expected = (observation.meta.to_header() for observation in (in_memory, from_files))
+    assert actual | {"CREATED": ""} == expected | {"CREATED": ""}  # CREATED is the present time
 
 
-def test_parts_are_read_once(pair: Pair) -> None:
+def test_irfs_are_created_once(pair: Pair) -> None:
     assert pair.in_memory.aeff is pair.in_memory.aeff
-    assert pair.in_memory.available_irfs == pair.read.available_irfs
+    assert pair.in_memory.available_irfs == pair.from_files.available_irfs

@@ -1,9 +1,9 @@
-"""A chunk is reduced only with the expected source code."""
+"""Workers reduce a chunk only if their source code is that of the main process."""
 
 import attrs
 import pytest
 
-from fault_injection.killing_maker import Killer, chunks
+from fault_injection.killing_maker import KillingMaker, chunks
 from skyred.errors import EngineError
 from skyred.run.cache import reduction_components, source_versions
 from skyred.run.worker import Chunk, reduce_chunk
@@ -11,8 +11,8 @@ from skyred.run.worker import Chunk, reduce_chunk
 
 @pytest.fixture
 def chunk() -> Chunk:
-    first: Chunk = next(iter(chunks(Killer(), 2)))
-    return first
+    first_chunk: Chunk = next(iter(chunks(KillingMaker(), 2)))
+    return first_chunk
 
 
 def test_chunk_is_reduced_with_the_same_source(chunk: Chunk) -> None:

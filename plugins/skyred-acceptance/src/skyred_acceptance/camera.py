@@ -1,4 +1,4 @@
-"""The camera: bins of energy and of the field of view, coordinates in it, and histograms."""
+"""Bins of energy and of the field of view of a camera, with coordinates and histograms."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class Camera:
     Parameters
     ----------
     energy : tuple of float
-        Edges in TeV.
+        Edges of the energy bins in TeV.
     extent : float
-        Largest offset in deg, or half the width of a square field of view.
+        Largest offset, or half the width of a square field of view, in deg.
     bins : int
         Number of bins from the centre to the extent.
     radial : bool
-        Whether the bins are rings, or in longitude and latitude.
+        Whether the bins are rings; if not, they are in longitude and latitude.
     altaz : bool
-        Whether longitude and latitude are aligned with the horizon, or with right ascension.
+        Whether longitude and latitude are aligned with the horizon; if not, with right ascension.
     """
 
     energy: tuple[float, ...]
@@ -44,7 +44,7 @@ class Camera:
     altaz: bool
 
     @property
-    def rotates(self) -> bool:
+    def sky_rotates(self) -> bool:
         """Whether the sky rotates in the field of view during a run."""
         return self.altaz and not self.radial
 
@@ -62,7 +62,8 @@ class Camera:
         if self.radial:
             return [MapAxis.from_bounds(0, self.extent, self.bins, unit="deg", name="offset")]
         span = (-self.extent, self.extent, 2 * self.bins)
-        return [MapAxis.from_bounds(*span, unit="deg", name=n) for n in ("fov_lon", "fov_lat")]
+        names = ("fov_lon", "fov_lat")
+        return [MapAxis.from_bounds(*span, unit="deg", name=name) for name in names]
 
     def solid_angle(self) -> Array:
         """Compute the solid angle of each bin of the field of view, in sr."""
@@ -80,7 +81,8 @@ class Camera:
         sky : SkyCoord
             The positions.
         times : Time or None
-            Their times, with a shape that broadcasts; only used where the sky rotates.
+            The times, with a shape that can be broadcast to that of `sky`; only used if the sky
+            rotates in the field of view.
         observation : Observation
             The observation, with its pointing.
 
@@ -95,7 +97,7 @@ class Camera:
         pointing = observation.pointing.fixed_icrs
         if self.radial:
             return [sky.separation(pointing).deg]
-        # as in gammapy: the slow part of the transformation is interpolated in time
+        # as in gammapy, the slow part of the transformation is interpolated in time
         with erfa_astrom.set(ErfaAstromInterpolator(INTERPOLATION_STEP)):
             frame = (
                 _altaz_frame(observation, times) if self.altaz else FoVICRSFrame(origin=pointing)

@@ -12,7 +12,7 @@ from skyred import Chain, Maker, Problem, largest_offset, reductions_using
 def coverage_problems(
     maker: Maker, energy: u.Quantity, offset_max: u.Quantity, pipeline: Chain
 ) -> Iterable[Problem]:
-    """Yield a problem for each energy range or offset of a data entry outside the model."""
+    """Yield a problem for each data entry with energies or offsets outside the model."""
     for entry, reduction in reductions_using(maker, pipeline):
         axis = getattr(getattr(reduction, "geometry", None), "energy", None)
         if axis is not None and not any(axis.validate()):
@@ -26,15 +26,15 @@ def coverage_problems(
                     "use a wider range",
                 )
         makers = getattr(reduction, "make", ())
-        largest = largest_offset(makers)
-        if largest is not None and largest > offset_max:
+        max_offset = largest_offset(makers)
+        if max_offset is not None and max_offset > offset_max:
             yield Problem(
                 ("offset_max",),
-                f"{offset_max} is less than the largest offset in data.{entry}, {largest}: "
+                f"{offset_max} is less than the largest offset in data.{entry}, {max_offset}: "
                 "there would be no background",
-                f"set it to at least {largest}",
+                f"set it to at least {max_offset}",
             )
-        if largest is None and not any(other.makes is None for other in makers):
+        if max_offset is None and not any(entry_maker.makes is None for entry_maker in makers):
             yield Problem(
                 ("offset_max",),
                 f"no maker of data.{entry} limits the offset to {offset_max}, beyond which there "

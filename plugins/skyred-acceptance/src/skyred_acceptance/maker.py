@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 @component
 class Acceptance(Maker):
-    """Background from an acceptance model that is estimated from all runs, outside an exclusion."""
+    """Background from an acceptance model, estimated from all runs outside exclusion regions."""
 
     makes = ("background",)
     kind = "acceptance"
@@ -69,12 +69,13 @@ class Acceptance(Maker):
         many=True,
         min="0 deg",
         max="90 deg",
-        doc="Edges of the bins in zenith angle at mid-run, each with a model; default: one bin.",
+        doc="Edges of the bins in zenith angle at mid-run, each with its own model; by default one "
+        "bin.",
     )
     zenith: str = option(
         "nearest",
         choices=("nearest", "interpolate"),
-        doc="Model of a run: that of its bin, or interpolated linearly in cos(zenith).",
+        doc="Model of a run: the model of its bin, or interpolated linearly in cos(zenith).",
     )
     exclude: Regions = exclusion()
     target_radius: u.Quantity | None = quantity(
@@ -94,7 +95,7 @@ class Acceptance(Maker):
             yield Problem(("zenith_edges",), f"is {edges}", "expected increasing angles")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems with the geometry, the coverage of the model and the exclusion."""
+        """Yield problems with the geometry, the coverage of the model and the exclusion regions."""
         yield from geometry_problems(self, "map", pipeline)
         yield from coverage_problems(self, self.energy, self.offset_max, pipeline)
         yield from self.exclude.problems("exclude")
@@ -122,20 +123,20 @@ class Acceptance(Maker):
         """
         tallies: dict[int, Tally] = {}
         failures: dict[str, str] = {}
-        with _without_iers_download():
+        with _disable_iers_download():
             for observation in observations:
                 try:
                     self._add_run(tallies, observation)
                 except Exception as error:  # the other runs are still used
                     log.warning("acceptance: run %s is not used: %s", observation.obs_id, error)
                     failures[str(observation.obs_id)] = f"{type(error).__name__}: {error}"
-        by_bin = {index: tallies[index] for index in sorted(tallies)}
-        models = [self._rates(index, tally) for index, tally in by_bin.items()]
+        bins = sorted(tallies)
+        cos_zeniths = [tallies[index].cos_zenith / tallies[index].livetime for index in bins]
         return EstimatedAcceptance(
             **{name: getattr(self, name) for name in specs(Acceptance)},
-            bins=np.array(list(by_bin)),
-            cos_zeniths=np.array([tally.cos_zenith / tally.livetime for tally in by_bin.values()]),
-            rates=np.array(models),
+            bins=np.array(bins),
+            cos_zeniths=np.array(cos_zeniths),
+            rates=np.array([self._rates(index, tallies[index]) for index in bins]),
             failures=failures,
         )
 
@@ -181,20 +182,20 @@ class Acceptance(Maker):
 
 @component
 class EstimatedAcceptance(Acceptance):
-    """The maker with the model that was estimated from the runs."""
+    """The prepared maker, with the model that was estimated from the runs."""
 
     kind = "acceptance"
     bins: Array = array(doc="Indices of the zenith angle bins that have a model.")
     cos_zeniths: Array = array(doc="Mean cosine of the zenith angle in each bin, by livetime.")
     rates: Array = array(
-        doc="Rates in s-1 MeV-1 sr-1, per livetime: zenith bin, energy, field of view."
+        doc="Rates in s-1 MeV-1 sr-1, per livetime, by zenith bin, energy and field of view."
     )
     failures: Mapping[str, str] = option(
-        type=dict, doc="Runs that could not be used for the estimate, with the error."
+        type=dict, doc="Errors of the runs that could not be used for the estimate, by run."
     )
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDataset:
-        """Set the background of the model, computed by gammapy's `make_map_background_irf`.
+        """Set the background of the dataset, computed by gammapy's `make_map_background_irf`.
 
         Raises
         ------
@@ -211,7 +212,7 @@ class EstimatedAcceptance(Acceptance):
         if error := self.failures.get(str(observation.obs_id)):
             raise ValueError(f"this run could not be used to estimate the acceptance: {error}")
         ontime = observation.observation_time_duration
-        with _without_iers_download():
+        with _disable_iers_download():
             background = make_map_background_irf(
                 pointing=observation.pointing,
                 ontime=ontime,
@@ -220,7 +221,7 @@ class EstimatedAcceptance(Acceptance):
                 time_start=observation.tstart,
                 location=observation.observatory_earth_location,
             )
-        # gammapy multiplies rates by the ontime, but these are per livetime
+        # gammapy multiplies rates by the ontime, but these rates are per livetime
         live_fraction = observation.observation_live_time_duration / ontime
         dataset.background = background * live_fraction.to_value("")
         return dataset
@@ -245,7 +246,7 @@ class EstimatedAcceptance(Acceptance):
         return response(self.camera, self._interpolate(np.cos(np.deg2rad(zenith))))
 
     def _interpolate(self, cos_zenith: float) -> Array:
-        """Interpolate rates; beyond the first and the last model they are constant."""
+        """Interpolate rates between zenith bins; beyond the outermost bins they are constant."""
         order = np.argsort(self.cos_zeniths)
         position = np.interp(cos_zenith, self.cos_zeniths[order], np.arange(len(order)))
         low, fraction = int(position), position % 1
@@ -258,13 +259,13 @@ class EstimatedAcceptance(Acceptance):
 def zenith_angle(observation: Observation) -> float:
     """Return the zenith angle of the pointing in the middle of a run, in deg."""
     observatory_location(observation)
-    with _without_iers_download():
+    with _disable_iers_download():
         return float(observation.get_pointing_altaz(observation.tmid).zen.to_value("deg"))
 
 
 @contextmanager
-def _without_iers_download() -> Iterator[None]:
-    """Disable astropy's download of IERS tables, which matter at the level of an arc second."""
+def _disable_iers_download() -> Iterator[None]:
+    """Disable astropy's download of IERS tables, which change positions by about an arcsecond."""
     from astropy.utils import iers
 
     with (

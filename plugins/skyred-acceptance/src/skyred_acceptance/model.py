@@ -1,10 +1,11 @@
-"""The model: background rates from counts and exposure, as gammapy's background IRFs."""
+"""Background rates from counts and exposure, as gammapy's background IRFs."""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING
 
+import attrs
 import numpy as np
 from astropy import units as u
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 COUNTS_FOR_SHAPE = 25  # in each bin of the field of view, on average
-EMPTY = 0.5  # counts of a bin without counts: gammapy interpolates logarithms
+EMPTY = 0.5  # counts assumed in empty bins, because gammapy interpolates logarithms
 MIN_EXPOSURE_FRACTION = 0.05  # of the solid angle times livetime of a bin
 SAMPLES = 5  # points per axis in each bin of the field of view
 ITERATIONS = 6  # each reduces the difference of the counts by a factor of about 10
@@ -27,7 +28,7 @@ def rates(camera: Camera, tally: Tally, min_counts: int, description: str) -> Ar
     """Compute the background rate in MeV-1 s-1 sr-1, per livetime, by energy and field of view.
 
     In an energy bin with `N` counts the rate is ``N / dE`` times a shape over the field of view.
-    The shape is counts over exposure in that bin or, if there are too few counts, also in the
+    The shape is the ratio of counts to exposure in this bin and, if there are too few counts, in
     adjacent bins. The rates are then scaled in each energy bin until the integral of gammapy's
     interpolation between bin centres equals the counts.
 
@@ -45,13 +46,13 @@ def rates(camera: Camera, tally: Tally, min_counts: int, description: str) -> Ar
     Raises
     ------
     ValueError
-        If there are fewer counts, or bins of the field of view without exposure.
+        If an energy bin has fewer counts, or bins of the field of view have too little exposure.
     """
     _check_counts(camera, tally, min_counts, description)
     _check_exposure(camera, tally, description)
     counts = _by_energy(tally.counts)
     width = np.diff(camera.energy) * 1e6  # MeV
-    rate = np.stack([_shape(tally, energy) for energy in range(len(counts))])
+    rate = np.stack([_shape(tally, index) for index in range(len(counts))])
     rate *= _broadcast(counts / width, rate)
     for _ in range(ITERATIONS):
         rate = rate * _broadcast(counts / _expected_counts(camera, rate, tally.exposure), rate)
@@ -61,8 +62,8 @@ def rates(camera: Camera, tally: Tally, min_counts: int, description: str) -> Ar
 def response(camera: Camera, rate: Array) -> BackgroundIRF:
     """Return rates as gammapy's `Background2D` or `Background3D`.
 
-    The former is constant in a bin beyond the largest offset, as in `MapDatasetMaker`: gammapy
-    would extrapolate logarithms there.
+    `Background2D` gets one more bin beyond the largest offset, with constant rates, as in
+    `MapDatasetMaker`. Otherwise gammapy would extrapolate logarithms there.
     """
     from gammapy.irf import Background2D, Background3D, FoVAlignment
 
@@ -95,12 +96,12 @@ def _check_exposure(camera: Camera, tally: Tally, description: str) -> None:
         )
 
 
-def _shape(tally: Tally, energy: int) -> Array:
-    """Compute the shape over the field of view in an energy bin, with integral 1."""
-    low, high, last = energy, energy + 1, len(tally.counts)
-    minimum = COUNTS_FOR_SHAPE * tally.exposure.size
-    while tally.counts[low:high].sum() < minimum and high - low < last:
-        low, high = max(low - 1, 0), min(high + 1, last)
+def _shape(tally: Tally, index: int) -> Array:
+    """Compute the shape over the field of view in an energy bin, normalised by the exposure."""
+    low, high, n_bins = index, index + 1, len(tally.counts)
+    min_counts = COUNTS_FOR_SHAPE * tally.exposure.size
+    while tally.counts[low:high].sum() < min_counts and high - low < n_bins:
+        low, high = max(low - 1, 0), min(high + 1, n_bins)
     shape = np.maximum(tally.counts[low:high].sum(axis=0), EMPTY) / tally.exposure
     return np.asarray(shape / (shape * tally.exposure).sum())
 
@@ -110,23 +111,24 @@ def _expected_counts(camera: Camera, rate: Array, exposure: Array) -> Array:
     irf = response(camera, rate)
     edges = np.asarray(camera.energy)
     nodes = np.sort(np.concatenate([edges, np.sqrt(edges[1:] * edges[:-1])])) * u.TeV
-    field = {axis.name: axis.upsample(SAMPLES).center for axis in camera.fov_axes()}
-    grid = np.meshgrid(nodes, *field.values(), indexing="ij")
-    coords = dict(zip(("energy", *field), grid, strict=True))
-    # two pieces per bin: the slope of gammapy's interpolation jumps at the centres
-    pieces = irf.integrate_log_log(**coords, axis_name="energy").to_value("s-1 sr-1")
-    integral = pieces[0::2] + pieces[1::2]
+    fov = {axis.name: axis.upsample(SAMPLES).center for axis in camera.fov_axes()}
+    grid = np.meshgrid(nodes, *fov.values(), indexing="ij")
+    coords = dict(zip(("energy", *fov), grid, strict=True))
+    # two halves of each bin, because the slope of gammapy's interpolation changes at the centre
+    halves = irf.integrate_log_log(**coords, axis_name="energy").to_value("s-1 sr-1")
+    integral = halves[0::2] + halves[1::2]
     weights = _resample(camera, exposure)
     return _by_energy(integral * weights[np.newaxis])
 
 
 def _resample(camera: Camera, exposure: Array) -> Array:
     """Divide the exposure of each bin of the field of view among its samples."""
-    fine = Camera(camera.energy, camera.extent, camera.bins * SAMPLES, camera.radial, camera.altaz)
-    bins, samples = camera.solid_angle(), fine.solid_angle()
+    fine_camera = attrs.evolve(camera, bins=camera.bins * SAMPLES)
+    bin_solid_angle = camera.solid_angle()
     for axis in range(exposure.ndim):
-        exposure, bins = (np.repeat(values, SAMPLES, axis=axis) for values in (exposure, bins))
-    return exposure * samples / bins
+        exposure = np.repeat(exposure, SAMPLES, axis=axis)
+        bin_solid_angle = np.repeat(bin_solid_angle, SAMPLES, axis=axis)
+    return exposure * fine_camera.solid_angle() / bin_solid_angle
 
 
 def _by_energy(cube: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Counts and exposure of the runs in one bin of zenith angle, summed run by run."""
+"""Counts and exposure of the runs in a bin of zenith angle, summed run by run."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
     from gammapy.data import Observation
     from gammapy.maps import WcsNDMap
 
-PIXEL = 0.02 * u.deg  # of the exclusion mask: small compared with a bin of the camera
+PIXEL = 0.02 * u.deg  # size of a pixel of the exclusion mask, small compared with the camera bins
 TIME_STEP = 180.0  # seconds between two positions of excluded pixels while the sky rotates
 
 
 @attrs.frozen
 class Tally:
-    """Counts and exposure outside the exclusion.
+    """Counts and exposure of runs, outside the exclusion regions.
 
     Parameters
     ----------
     counts : array
-        By energy and bin of the field of view.
+        Counts by energy and bin of the field of view.
     exposure : array
         Livetime times solid angle in s sr, by bin of the field of view.
     livetime : float
-        In s.
+        Livetime in s.
     cos_zenith : float
-        The sum over runs of livetime times the cosine of the zenith angle, in s.
+        Sum over runs of the livetime times the cosine of the zenith angle, in s.
     runs : int
         Number of runs.
     """
@@ -68,27 +68,27 @@ class Tally:
         exclude: Regions,
         target_radius: u.Quantity | None,
     ) -> Self:
-        """Create the tally of one run; `zenith` in deg."""
+        """Create the tally of one run; `zenith` is its zenith angle in deg."""
         livetime = observation.observation_live_time_duration.to_value("s")
         cos_zenith = livetime * np.cos(np.deg2rad(zenith))
-        outside = _outside(camera, observation, exclude, target_radius)
+        mask = _exclusion_mask(camera, observation, exclude, target_radius)
         events = observation.events
         sky, energy, times = events.radec, events.energy.to_value("TeV"), events.time
         solid_angle = camera.solid_angle()
-        if outside is not None:
-            # events outside this map are also outside the field of view
-            is_outside = outside.get_by_coord(sky) == 1
-            sky, energy, times = sky[is_outside], energy[is_outside], times[is_outside]
-            excluded = _excluded_solid_angle(camera, observation, outside)
-            solid_angle = np.maximum(solid_angle - excluded, 0)
+        if mask is not None:
+            # events outside the mask are also outside the field of view
+            is_used = mask.get_by_coord(sky) == 1
+            sky, energy, times = sky[is_used], energy[is_used], times[is_used]
+            excluded_solid_angle = _excluded_solid_angle(camera, observation, mask)
+            solid_angle = np.maximum(solid_angle - excluded_solid_angle, 0)
         counts = camera.histogram(energy, camera.to_fov(sky, times, observation))
         return cls(counts, livetime * solid_angle, livetime, cos_zenith, 1)
 
 
-def _outside(
+def _exclusion_mask(
     camera: Camera, observation: Observation, exclude: Regions, radius: u.Quantity | None
 ) -> WcsNDMap | None:
-    """Return a map that is 1 outside the exclusion; None if nothing is excluded."""
+    """Return a mask that is False in the exclusion regions; None if nothing is excluded."""
     from gammapy.maps import WcsGeom
 
     if not exclude and radius is None:
@@ -96,11 +96,10 @@ def _outside(
     width = 2 * camera.extent * (1 if camera.radial else np.sqrt(2)) * u.deg + 4 * PIXEL
     pointing = observation.pointing.fixed_icrs
     geom = WcsGeom.create(skydir=pointing, width=width, binsz=PIXEL, proj="TAN", frame="icrs")
-    outside = exclude.outside(geom)
+    mask = exclude.outside(geom)
     if radius is not None:
-        far = geom.get_coord().skycoord.separation(_target(observation)) > radius
-        outside.data &= far
-    return None if outside.data.all() else outside
+        mask.data &= geom.get_coord().skycoord.separation(_target(observation)) > radius
+    return None if mask.data.all() else mask
 
 
 def _target(observation: Observation) -> u.Quantity:
@@ -113,15 +112,15 @@ def _target(observation: Observation) -> u.Quantity:
     return target
 
 
-def _excluded_solid_angle(camera: Camera, observation: Observation, outside: WcsNDMap) -> Array:
+def _excluded_solid_angle(camera: Camera, observation: Observation, mask: WcsNDMap) -> Array:
     """Compute the excluded solid angle in each bin of the field of view, averaged over the run."""
-    excluded = ~outside.data.astype(bool)
-    sky = outside.geom.get_coord().skycoord[excluded]
-    weights = outside.geom.solid_angle().to_value("sr")[excluded]
-    if not camera.rotates:
+    is_excluded = ~mask.data.astype(bool)
+    sky = mask.geom.get_coord().skycoord[is_excluded]
+    weights = mask.geom.solid_angle().to_value("sr")[is_excluded]
+    if not camera.sky_rotates:
         return camera.sum_weights(weights, camera.to_fov(sky, None, observation))
-    length = (observation.tstop - observation.tstart).to_value("s")
-    steps = max(int(np.ceil(length / TIME_STEP)), 1)
-    times = observation.tstart + (np.arange(steps) + 0.5) / steps * length * u.s
+    duration = (observation.tstop - observation.tstart).to_value("s")
+    n_steps = max(int(np.ceil(duration / TIME_STEP)), 1)
+    times = observation.tstart + (np.arange(n_steps) + 0.5) / n_steps * duration * u.s
     fov = camera.to_fov(sky[:, np.newaxis], times, observation)
-    return camera.sum_weights(np.repeat(weights / steps, steps), fov)
+    return camera.sum_weights(np.repeat(weights / n_steps, n_steps), fov)

@@ -1,4 +1,4 @@
-"""The plugin dask: an engine on the workers of dask.distributed."""
+"""The plugin dask: an engine that uses the workers of dask.distributed."""
 
 from __future__ import annotations
 

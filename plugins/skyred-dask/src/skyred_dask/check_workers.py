@@ -18,7 +18,7 @@ def check_workers(client: Client) -> None:
     Raises
     ------
     EngineError
-        If a worker differs; the message has its address and the differences.
+        If a worker differs; the message contains its address and the differences.
     """
     for address, worker in client.scheduler_info(n_workers=-1)["workers"].items():
         if worker["nthreads"] != 1:
@@ -26,12 +26,12 @@ def check_workers(client: Client) -> None:
                 f"the dask worker {address} has {worker['nthreads']} threads, but gammapy is not "
                 "thread-safe; start it with --nthreads 1 --nworkers N"
             )
-    ours = versions()
-    for address, theirs in _versions_of_workers(client).items():
+    local_versions = versions()
+    for address, worker_versions in _versions_of_workers(client).items():
         differences = [
-            f"{name} {theirs.get(name, 'missing')} (here {local})"
-            for name, local in ours.items()
-            if theirs.get(name) != local
+            f"{name} {worker_versions.get(name, 'missing')} (here {local_version})"
+            for name, local_version in local_versions.items()
+            if worker_versions.get(name) != local_version
         ]
         if differences:
             raise EngineError(
@@ -41,23 +41,23 @@ def check_workers(client: Client) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that results depend on: Python, libraries, skyred and its plugins."""
+    """Return the versions that affect results: Python, libraries, skyred and its plugins."""
     plugins = {point.dist.name for point in entry_points(group="skyred") if point.dist}
-    installed = {"python": platform.python_version()}
+    installed_versions = {"python": platform.python_version()}
     for name in sorted(plugins.union(NUMERIC)):
         try:
-            installed[name] = version(name)
+            installed_versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return installed
+    return installed_versions
 
 
 def _versions_of_workers(client: Client) -> dict[str, dict[str, str]]:
     try:
-        by_address: dict[str, dict[str, str]] = client.run(versions)
-    except Exception as error:  # any error that a worker without this module raises
+        versions_by_address: dict[str, dict[str, str]] = client.run(versions)
+    except Exception as error:  # a worker without this module may raise anything
         raise EngineError(
             f"a dask worker cannot use skyred: {type(error).__name__}: {error}; install skyred "
             "and skyred-dask where the workers run"
         ) from error
-    return by_address
+    return versions_by_address

@@ -10,14 +10,15 @@ from skyred import Engine, Problem, component, cores, option, quantity
 
 @component
 class Dask(Engine):
-    """Workers of dask.distributed, started on this machine or found by their scheduler."""
+    """Workers of dask.distributed, started on this machine or connected to a scheduler."""
 
     kind = "dask"
     workers: int | None = option(
         None,
         type=int,
         min=1,
-        doc="Number of workers: by default one per core; with a scheduler, the number that it has.",
+        doc="Number of workers: by default one per core; required with a scheduler: its number of "
+        "workers.",
     )
     scheduler: str | None = option(
         None,
@@ -39,7 +40,7 @@ class Dask(Engine):
         return self.workers or cores()
 
     def validate(self) -> Iterable[Problem]:
-        """Yield a problem if a scheduler is set, but not its number of workers."""
+        """Yield a problem if a scheduler is set without its number of workers."""
         if self.scheduler and not self.workers:
             yield Problem(
                 ("workers",),

@@ -1,4 +1,4 @@
-"""The executor: sends tasks to dask workers; tasks whose workers died raise `BrokenExecutor`."""
+"""The executor that sends tasks to dask workers, and fails a task if its workers died."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import dask
 from distributed import Client, LocalCluster
 from distributed.scheduler import KilledWorker
 
-from skyred import EngineError, interrupts_held
+from skyred import EngineError, block_interrupts
 from skyred_dask.check_workers import check_workers
 from skyred_dask.worker_monitor import WorkerMonitor
 
 START_TIMEOUT = 60.0  # seconds, for workers on this machine
-# profiling each worker a hundred times per second makes the tasks a third slower
+# dask profiles each worker a hundred times per second, which slows tasks down by a third
 NO_PROFILING = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.system-monitor.gil.enabled": False,
@@ -29,7 +29,7 @@ CLOSE_TIMEOUT = 10.0  # seconds, for workers to stop and for the connection to c
 
 
 class WorkerDied(BrokenExecutor):
-    """A task whose workers died too often."""
+    """Raised for a task if its workers died too often, or the scheduler dropped it."""
 
 
 class DaskExecutor(Executor):
@@ -42,7 +42,7 @@ class DaskExecutor(Executor):
     cluster : distributed.LocalCluster, optional
         The workers, if they were started here; they are stopped at the end.
     worker_timeout : float
-        Seconds without any worker after which all tasks fail.
+        Time without any worker after which all tasks fail, in seconds.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class DaskExecutor(Executor):
     ) -> None:
         self._client = client
         self._cluster = cluster
-        self._inner = client.get_executor(pure=False)
+        self._dask_executor = client.get_executor(pure=False)
         self._pending: set[Future[Any]] = set()
         self._monitor = WorkerMonitor(client, worker_timeout, self._fail_pending)
 
@@ -64,15 +64,15 @@ class DaskExecutor(Executor):
         future: Future[Any] = Future()
         self._pending.add(future)
         future.add_done_callback(self._pending.discard)
-        inner = self._inner.submit(fn, *args, **kwargs)
-        inner.add_done_callback(lambda done: _copy_result(done, future))
-        future.add_done_callback(lambda done: inner.cancel() if done.cancelled() else None)
+        dask_future = self._dask_executor.submit(fn, *args, **kwargs)
+        dask_future.add_done_callback(lambda _: _copy_result(dask_future, future))
+        future.add_done_callback(lambda _: dask_future.cancel() if future.cancelled() else None)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Close the connection, and stop the workers if they were started here."""
         self._monitor.stop()
-        self._inner.shutdown(wait=wait and self._client.status == "running")
+        self._dask_executor.shutdown(wait=wait and self._client.status == "running")
         # a timeout on a busy machine must not discard the results
         with suppress(TimeoutError):
             self._client.close(CLOSE_TIMEOUT)
@@ -82,10 +82,10 @@ class DaskExecutor(Executor):
             except TimeoutError:
                 self._kill_workers()
 
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        if kind is not None:  # the results of running tasks are not needed
+    def __exit__(self, exc_type: Any, exc: Any, traceback: Any) -> None:
+        if exc_type is not None:  # the results of running tasks are not needed
             self._kill_workers()
-        self.shutdown(wait=kind is None)
+        self.shutdown(wait=exc_type is None)
 
     def _fail_pending(self, reason: str) -> None:
         error = EngineError(
@@ -93,11 +93,11 @@ class DaskExecutor(Executor):
             "finished chunks are read from the cache"
         )
         for future in list(self._pending):
-            with suppress(InvalidStateError):  # it finished in the meantime
+            with suppress(InvalidStateError):  # the task finished in the meantime
                 future.set_exception(error)
 
     def _kill_workers(self) -> None:
-        """Kill the workers started here: if asked to stop, they would finish their tasks first."""
+        """Kill the workers of this executor, so that they do not finish their tasks."""
         for nanny in self._cluster.workers.values() if self._cluster else ():
             nanny.auto_restart = False
             with suppress(ProcessLookupError):
@@ -105,17 +105,17 @@ class DaskExecutor(Executor):
                     os.kill(nanny.pid, signal.SIGKILL)
 
 
-def _copy_result(done: Future[Any], future: Future[Any]) -> None:
+def _copy_result(dask_future: Future[Any], future: Future[Any]) -> None:
     if future.done():  # cancelled by the caller
         return
-    error = CancelledError() if done.cancelled() else done.exception()
+    error = CancelledError() if dask_future.cancelled() else dask_future.exception()
     if isinstance(error, KilledWorker):
         error = WorkerDied(f"{error.allowed_failures + 1} dask workers died while running it")
     elif isinstance(error, CancelledError):
         error = WorkerDied("the dask scheduler dropped it")
     with suppress(InvalidStateError):  # failed by the monitor in the meantime
         if error is None:
-            future.set_result(done.result())
+            future.set_result(dask_future.result())
         else:
             future.set_exception(error)
 
@@ -126,20 +126,20 @@ def silence_logs() -> None:
     All relevant errors are raised. A cluster restores the level of its logger when it closes, but
     broken connections to killed workers are still logged after that, with a traceback.
     """
-    for name in ("distributed", "distributed.client"):  # the second has its own level
+    for name in ("distributed", "distributed.client"):  # the second logger has its own level
         logger = logging.getLogger(name)
         logger.setLevel(max(logger.level, logging.ERROR))
 
 
 def open_local(workers: int, allowed_failures: int) -> DaskExecutor:
-    """Start workers on this machine, with one thread each, only reachable from this machine."""
+    """Start workers with one thread each, on this machine and reachable only from it."""
     silence_logs()
     settings = {
         "distributed.scheduler.allowed-failures": allowed_failures,
         "distributed.comm.timeouts.connect": START_TIMEOUT,
         **NO_PROFILING,
     }
-    with dask.config.set(settings), interrupts_held():
+    with dask.config.set(settings), block_interrupts():
         try:
             cluster = LocalCluster(
                 n_workers=workers,

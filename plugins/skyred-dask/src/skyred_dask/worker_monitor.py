@@ -1,4 +1,4 @@
-"""Detection of schedulers that have lost all workers; dask itself would wait forever."""
+"""Detection of schedulers that have lost all workers, because dask itself waits forever."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class WorkerMonitor:
     client : distributed.Client
         The connection to the scheduler.
     timeout : float
-        Seconds without workers after which `on_timeout` is called.
+        Time without workers after which `on_timeout` is called, in seconds.
     on_timeout : callable
         Called once, from another thread, with the reason.
     """
@@ -46,6 +46,6 @@ class WorkerMonitor:
                 return
 
     def _count_workers(self) -> int:
-        with suppress(Exception):  # any error of a broken connection: no workers
+        with suppress(Exception):  # a broken connection may raise anything
             return len(self._client.scheduler_info(n_workers=-1)["workers"])
         return 0

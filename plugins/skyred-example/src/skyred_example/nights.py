@@ -22,9 +22,9 @@ class Nights:
     Parameters
     ----------
     geometry : Geometry
-        Creates the empty dataset of a night; its name is the prefix of the dataset names.
-    stacks : dict
-        Datasets by night; the key is the integer MJD of the day on which the night begins.
+        The geometry, to create the empty dataset of a night; its name is the prefix of their names.
+    stacks : dict of int to Dataset
+        Datasets by night, the integer MJD of the day on which the night begins.
     """
 
     geometry: Any
@@ -33,7 +33,7 @@ class Nights:
 
 @component
 class SumByNight(Stacker):
-    """Stack the runs of each night into one dataset, named after the night's first day."""
+    """Stack the runs of each night into one dataset, named after the first day of the night."""
 
     kind = "sum-by-night"
     noon: Quantity = quantity(
@@ -41,14 +41,14 @@ class SumByNight(Stacker):
     )
 
     def zero(self, geometry: Any) -> Nights:
-        """Return a total without any night."""
+        """Return a total without nights."""
         return Nights(geometry)
 
     def add(self, total: Nights, dataset: Dataset, observation: Observation) -> Nights:
-        """Stack a dataset, inside its safe mask, onto that of its night."""
+        """Stack a dataset, inside its safe mask, onto the dataset of its night."""
         night = self.night(observation)
         if night not in total.stacks:
-            name = f"{total.geometry.name}-{date(night)}"
+            name = f"{total.geometry.name}-{format_date(night)}"
             total.stacks[night] = total.geometry.target(name)
         stack = total.stacks[night]
         _check_type(stack, dataset)
@@ -76,8 +76,8 @@ class SumByNight(Stacker):
         return int(np.floor(observation.tmid.utc.mjd - self.noon.to_value("day")))
 
 
-def date(night: int) -> str:
-    """Format the day of a night as YYYYMMDD."""
+def format_date(night: int) -> str:
+    """Format the first day of a night as YYYYMMDD."""
     from astropy.time import Time
 
     return str(Time(night, format="mjd", scale="utc").strftime("%Y%m%d"))
@@ -87,17 +87,17 @@ def merge_stacks(left: Any, right: Any) -> None:
     """Stack the map dataset `right`, itself a stack, onto `left`.
 
     `MapDataset.stack` applies the safe mask of the other dataset to its IRFs, on their coarse
-    pixels. This is right for a single run, but a stack was already masked run by run, and would
-    lose IRFs at its edge. So it is stacked with an all-True mask, and the masks are combined
+    pixels. This is correct for a single run, but a stack was already masked run by run, and would
+    lose IRFs at its edge. Therefore it is stacked with an all-True mask, and the masks are combined
     separately.
     """
-    safe = left.mask_safe.copy()
-    safe.data |= right.mask_safe.data
-    all_true = right.mask_safe.copy()
-    all_true.data[...] = True
-    right.mask_safe = all_true
+    combined_mask = left.mask_safe.copy()
+    combined_mask.data |= right.mask_safe.data
+    all_true_mask = right.mask_safe.copy()
+    all_true_mask.data[...] = True
+    right.mask_safe = all_true_mask
     left.stack(right)
-    left.mask_safe = safe
+    left.mask_safe = combined_mask
 
 
 def _check_type(stack: Any, dataset: Any) -> None:

@@ -18,7 +18,7 @@ class ZenithVeto(Maker):
 
     kind = "zenith-veto"
     zenith_max: Quantity = quantity(
-        "50 deg", min="0 deg", max="90 deg", doc="Largest zenith angle, at mid-run, that is kept."
+        "50 deg", min="0 deg", max="90 deg", doc="Largest zenith angle of a run, at mid-run."
     )
 
     def make(self, dataset: Dataset, observation: Observation) -> Dataset:

@@ -1,4 +1,4 @@
-"""Corner plots: the posterior of each parameter, and of each pair, from weighted samples."""
+"""Corner plots with the posterior of each parameter and of each pair, from weighted samples."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class PlottedParameter:
     values : array
         Samples, divided by a power of ten, shape (m,).
     label : str
-        Name and unit.
+        Name and unit, for the axis.
     title : str
-        Mean and interval, as text.
+        Mean and central interval, for the title.
     mean, low, high : float
-        Mean and interval, as numbers.
+        Mean, and lower and upper end of the central interval.
     edges : array
         Edges of the histogram bins.
     """
@@ -62,7 +62,7 @@ def draw_corner(summary: Table, samples: Array, weights: Array, ax: Axes | None 
     samples, weights : array
         The samples, shape (m, n), and their weights, shape (m,).
     ax : Axes, optional
-        The axes whose area is filled with panels; a new figure by default.
+        The axes in which the panels are drawn; by default those of a new figure.
 
     Returns
     -------
@@ -70,7 +70,9 @@ def draw_corner(summary: Table, samples: Array, weights: Array, ax: Axes | None 
         The axes with the panels.
     """
     rows = list(summary)[:MAX_PARAMETERS]
-    parameters = [_prepare(row, samples[:, i], weights) for i, row in enumerate(rows)]
+    parameters = [
+        _create_parameter(row, samples[:, index], weights) for index, row in enumerate(rows)
+    ]
     ax = _create_axes(len(rows)) if ax is None else ax
     ax.set_axis_off()
     panels = _create_panels(ax, len(rows))
@@ -89,34 +91,34 @@ def draw_corner(summary: Table, samples: Array, weights: Array, ax: Axes | None 
     return ax
 
 
-def _create_axes(n: int) -> Axes:
+def _create_axes(n_parameters: int) -> Axes:
     import matplotlib.pyplot as plt
 
-    side = PANEL * max(n, 2)
+    side = PANEL * max(n_parameters, 2)
     width, height = LEFT + side + RIGHT, BOTTOM + side + TOP
     figure = plt.figure(figsize=(width, height))
     axes: Axes = figure.add_axes((LEFT / width, BOTTOM / height, side / width, side / height))
     return axes
 
 
-def _create_panels(ax: Axes, n: int) -> dict[tuple[int, int], Axes]:
+def _create_panels(ax: Axes, n_parameters: int) -> dict[tuple[int, int], Axes]:
     """Create the panels on and below the diagonal, by row and column from the top left."""
-    step, side = 1 / n, 0.94 / n
-    positions = [(row, column) for row in range(n) for column in range(row + 1)]
+    step, side = 1 / n_parameters, 0.94 / n_parameters
+    positions = [(row, column) for row in range(n_parameters) for column in range(row + 1)]
     return {
         (row, column): ax.inset_axes((column * step, 1 - row * step - side, side, side))
         for row, column in positions
     }
 
 
-def _prepare(row: Row, values: Array, weights: Array) -> PlottedParameter:
-    scale = _power_of_ten(float(row["mean"]), float(row["std"]))
-    factor = 10.0**scale
+def _create_parameter(row: Row, values: Array, weights: Array) -> PlottedParameter:
+    exponent = _power_of_ten(float(row["mean"]), float(row["std"]))
+    factor = 10.0**exponent
     mean, low, high = (float(row[name]) / factor for name in ("mean", "low", "high"))
     ends = weighted.quantiles(values[:, None], weights, RANGE)[:, 0] / factor
     return PlottedParameter(
         values=values / factor,
-        label=_label(str(row["parameter"]), str(row["unit"]), scale),
+        label=_label(str(row["parameter"]), str(row["unit"]), exponent),
         title=_title(mean, low, high),
         mean=mean,
         low=low,
@@ -126,51 +128,54 @@ def _prepare(row: Row, values: Array, weights: Array) -> PlottedParameter:
 
 
 def _add_margins(low: float, high: float) -> tuple[float, float]:
-    """Return a range with margins, also if all samples are equal."""
+    """Return a range with margins, which is not empty even if all samples are equal."""
     margin = 0.05 * (high - low) or 0.05 * abs(low) or 0.05
     return low - margin, high + margin
 
 
 def _power_of_ten(mean: float, std: float) -> int:
-    """Return the power of ten to factor out of the numbers; 0 for those of moderate size."""
+    """Return the power of ten by which to divide the numbers; 0 for numbers of moderate size."""
     size = max(abs(mean), std)
     exponent = int(np.floor(np.log10(size))) if size > 0 else 0
     return exponent if not -3 <= exponent <= 4 else 0
 
 
-def _label(name: str, unit: str, scale: int) -> str:
-    """Return the name in two lines, and the unit with the power of ten below."""
+def _label(name: str, unit: str, exponent: int) -> str:
+    """Return the name in two lines, and below it the power of ten and the unit."""
     from astropy import units as u
 
     source, _, parameter = name.partition(".")
-    parsed = u.Unit(unit, parse_strict="silent")
-    # a degree sign alone is hard to recognise
-    text = unit if parsed == u.deg or not unit else parsed.to_string("latex_inline")
-    factor = rf"$10^{{{scale}}}$ " if scale else ""
-    scaled_unit = f"{factor}{text}".strip()
+    parsed_unit = u.Unit(unit, parse_strict="silent")
+    # not LaTeX for deg, because a degree sign alone is hard to recognise
+    is_plain = parsed_unit == u.deg or not unit
+    formatted_unit = unit if is_plain else parsed_unit.to_string("latex_inline")
+    factor = rf"$10^{{{exponent}}}$ " if exponent else ""
+    scaled_unit = f"{factor}{formatted_unit}".strip()
     lines = [source, parameter] if parameter else [source]
     return "\n".join([*lines, *([f"[{scaled_unit}]"] if scaled_unit else [])])
 
 
 def _title(mean: float, low: float, high: float) -> str:
-    smallest = min(x for x in (mean - low, high - mean, high - low, 1.0) if x > 0)
-    digits = max(0, 1 - int(np.floor(np.log10(smallest))))
-    down, up = max(mean - low, 0), max(high - mean, 0)
-    return rf"${mean:.{digits}f}_{{-{down:.{digits}f}}}^{{+{up:.{digits}f}}}$"
+    errors = (mean - low, high - mean, high - low, 1.0)
+    min_error = min(error for error in errors if error > 0)
+    digits = max(0, 1 - int(np.floor(np.log10(min_error))))
+    errn, errp = max(mean - low, 0), max(high - mean, 0)
+    return rf"${mean:.{digits}f}_{{-{errn:.{digits}f}}}^{{+{errp:.{digits}f}}}$"
 
 
 def _draw_histogram(panel: Axes, parameter: PlottedParameter, weights: Array) -> None:
     from scipy.ndimage import gaussian_filter1d
 
     heights, edges = np.histogram(parameter.values, parameter.edges, weights=weights)
-    smooth = gaussian_filter1d(heights, SMOOTHING, mode="constant")
+    density = gaussian_filter1d(heights, SMOOTHING, mode="constant")
     centres = (edges[1:] + edges[:-1]) / 2
     interval = np.linspace(parameter.low, parameter.high, 200)
-    panel.fill_between(centres, smooth, color=SHADES[0], linewidth=0)
-    panel.fill_between(interval, np.interp(interval, centres, smooth), color=SHADES[1], linewidth=0)
-    panel.plot(centres, smooth, color=COLOUR, linewidth=1.2)
+    density_in_interval = np.interp(interval, centres, density)
+    panel.fill_between(centres, density, color=SHADES[0], linewidth=0)
+    panel.fill_between(interval, density_in_interval, color=SHADES[1], linewidth=0)
+    panel.plot(centres, density, color=COLOUR, linewidth=1.2)
     panel.axvline(parameter.mean, color="black", linewidth=0.9)
-    panel.set_ylim(0, 1.12 * smooth.max())
+    panel.set_ylim(0, 1.12 * density.max())
     panel.set_title(parameter.title, fontsize=10, pad=5)
 
 
@@ -191,11 +196,10 @@ def _draw_contours(panel: Axes, x: PlottedParameter, y: PlottedParameter, weight
 
 def _levels(density: Array) -> list[float]:
     """Compute the densities of the 2 sigma and 1 sigma contours."""
-    descending = np.sort(density, axis=None)[::-1]
-    fraction = np.cumsum(descending) / descending.sum()
-    return [
-        float(descending[np.searchsorted(fraction, level)]) for level in reversed(CONTOUR_LEVELS)
-    ]
+    sorted_density = np.sort(density, axis=None)[::-1]
+    fractions = np.cumsum(sorted_density) / sorted_density.sum()
+    indices = [np.searchsorted(fractions, level) for level in reversed(CONTOUR_LEVELS)]
+    return [float(sorted_density[index]) for index in indices]
 
 
 def _format_panel(panel: Axes, x: PlottedParameter, y: PlottedParameter) -> None:
@@ -214,8 +218,8 @@ def _ticks(edges: Array) -> Array:
     ticks = MaxNLocator(3, steps=[1, 2, 2.5, 5, 10]).tick_values(
         edges[0] + margin, edges[-1] - margin
     )
-    inside: Array = ticks[(ticks > edges[0] + margin) & (ticks < edges[-1] - margin)]
-    return inside
+    inner_ticks: Array = ticks[(ticks > edges[0] + margin) & (ticks < edges[-1] - margin)]
+    return inner_ticks
 
 
 def _label_axis(axis: Any, label: str, position: tuple[float, float]) -> None:
@@ -226,7 +230,7 @@ def _label_axis(axis: Any, label: str, position: tuple[float, float]) -> None:
 
 
 def _draw_text(ax: Axes, summary: Table, n_plotted: int) -> None:
-    """Write the evidence, and the number of omitted parameters, into the empty corner."""
+    """Write the evidence, and the number of plotted parameters, into the empty corner."""
     meta, lines = summary.meta, list[str]()
     if "evidence" in meta:
         error = meta.get("evidence_error", np.nan)
@@ -237,7 +241,7 @@ def _draw_text(ax: Axes, summary: Table, n_plotted: int) -> None:
         lines.append("contours: 1 and 2 sigma\n(39.3 % and 86.5 %)")
     if n_plotted < len(summary):
         lines.append(f"the first {n_plotted} of {len(summary)} parameters")
-    corner = 1.0 if n_plotted > 1 else 0.92  # for a single parameter: inside its panel
+    corner = 1.0 if n_plotted > 1 else 0.92  # a single parameter: inside its panel
     ax.text(
         corner, corner, "\n".join(lines), transform=ax.transAxes, ha="right", va="top",
         fontsize=9, linespacing=1.5, zorder=10,

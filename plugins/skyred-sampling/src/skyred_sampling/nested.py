@@ -1,4 +1,4 @@
-"""The fitter `nested`: the posterior of all parameters, and the evidence, by nested sampling."""
+"""The fitter `nested`: posterior of all parameters and evidence, by nested sampling."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 CENTRAL = (0.15865525393145707, 0.8413447460685429)  # quantiles at 1 sigma of a Gaussian
 THREE_SIGMA = 0.9973  # probability within 3 sigma of a Gaussian
-NEAR_LIMIT = 0.5  # errors between a parameter and its limit
-MIN_WEIGHT = 0.01  # of the largest weight, for the best sample
+NEAR_LIMIT = 0.5  # largest distance of a parameter at its limit, in units of its error
+MIN_WEIGHT = 0.01  # of candidates for the best sample, relative to the largest weight
 
 
 @component
 class Nested(Fitter):
-    """Sample the posterior and integrate the evidence, by nested sampling with dynesty."""
+    """Sample the posterior and compute the evidence, by nested sampling with dynesty."""
 
     kind = "nested"
     samples = True
@@ -37,7 +37,7 @@ class Nested(Fitter):
         0.01,
         min=1e-6,
         max=10.0,
-        doc="Sampling ends when the logarithm of the evidence can increase by at most this.",
+        doc="Largest possible increase of the logarithm of the evidence when sampling ends.",
     )
     method: str = option(
         "auto",
@@ -73,14 +73,14 @@ class Nested(Fitter):
     def fit(self, objective: Objective) -> FitResult:
         """Sample the posterior.
 
-        Values are the mean of the posterior (or the best sample), errors and covariance those of
-        the samples; `errn` and `errp` are the distances to the quantiles at 16 and 84 %.
+        Values are the mean of the posterior (or the best sample), errors and covariance are those
+        of the samples, and `errn` and `errp` are the distances to the quantiles at 16 and 84 %.
 
         Raises
         ------
         FitError
             If parameters have neither a prior nor two limits, there are too few live points, or
-            the statistic is nowhere finite.
+            the statistic is not finite at any point.
         """
         sampling = sample(
             objective,
@@ -123,13 +123,13 @@ class Nested(Fitter):
 
     def _message(self, sampling: SamplingResult) -> str:
         size = weighted.effective_size(sampling.weights)
-        text = f"{len(sampling.samples)} samples, effective sample size {size:.0f}"
+        summary = f"{len(sampling.samples)} samples, effective sample size {size:.0f}"
         if sampling.remaining <= self.dlogz:
-            return text
+            return summary
         return (
             f"stopped after {sampling.calls} calls, when the logarithm of the evidence could still "
             f"increase by {sampling.remaining:.3g}, more than {self.dlogz:g}: allow more calls; "
-            f"{text}"
+            f"{summary}"
         )
 
     def _mode_notes(self, objective: Objective, mean: Array, best: Array) -> Iterable[str]:
@@ -154,24 +154,24 @@ def best_sample(objective: Objective, sampling: SamplingResult) -> Array:
 
 
 def at_limit(objective: Objective, low: Array, high: Array, errors: Array) -> list[str]:
-    """Return the names of parameters whose central interval is near one of their limits."""
-    lowest, highest = objective.limits.T
-    near = (low - lowest < NEAR_LIMIT * errors) | (highest - high < NEAR_LIMIT * errors)
-    return [name for name, is_near in zip(objective.names, near, strict=True) if is_near]
+    """Return the names of the parameters with a central interval near one of their limits."""
+    minima, maxima = objective.limits.T
+    is_near = (low - minima < NEAR_LIMIT * errors) | (maxima - high < NEAR_LIMIT * errors)
+    return [objective.names[index] for index in np.flatnonzero(is_near)]
 
 
 def _unbounded_parameters(model: Model) -> Iterable[str]:
-    """Yield the parameters of a source without prior or limits; no data are needed.
+    """Yield the parameters of a source that have neither a prior nor two limits.
 
-    Sources with linked parameters are checked before sampling begins, because the limits may be
-    set in another model.
+    Sources with linked parameters are skipped, because the limits may be set in another model. They
+    are checked when sampling begins.
     """
     if not isinstance(model, Source) or any(True for _ in model.links()):
         return
-    built = model.build_or_none()
-    if built is None:
+    source = model.build_or_none()
+    if source is None:
         return
-    for name, parameter in zip(built.parameters_unique_names, built.parameters, strict=True):
-        bounded = np.isfinite([parameter.min, parameter.max]).all()
-        if not (parameter.frozen or parameter.prior or bounded):
-            yield f"{built.name}.{name}"
+    for name, parameter in zip(source.parameters_unique_names, source.parameters, strict=True):
+        has_limits = np.isfinite([parameter.min, parameter.max]).all()
+        if not (parameter.frozen or parameter.prior or has_limits):
+            yield f"{source.name}.{name}"

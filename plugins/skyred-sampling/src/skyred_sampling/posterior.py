@@ -34,7 +34,7 @@ class PosteriorProduct(Product):
     Parameters
     ----------
     summary : Table
-        A row for each parameter; the evidence and the effective number of samples in its metadata.
+        A row for each parameter, with the evidence and the effective sample size in the metadata.
     samples, weights : array
         The samples, shape (m, number of rows), and their weights, shape (m,).
     """
@@ -83,7 +83,11 @@ class Posterior(Estimator):
     )
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield a problem if the fitter does not sample."""
+        """Yield a problem if the fitter does not sample, or if datasets are selected."""
+        if self.datasets:
+            yield Problem(
+                ("datasets",), "has no effect: the samples are those of the fit", "remove it"
+            )
         fitter = pipeline.fit
         if fitter is None or fitter.samples is False:
             message = (

@@ -1,4 +1,4 @@
-"""A run of dynesty on an objective."""
+"""Sampling of an objective with dynesty."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-# below skyred's own logger, so that it goes to the log of the run
+# a child of skyred's logger, so that messages are written to the log of the run
 log = logging.getLogger("skyred.sampling")
 LOG_INTERVAL = 10.0  # seconds between two lines of the log
-MAX_INVALID = 20  # times the live points: calls without a finite statistic before giving up
+MAX_INVALID = 20  # calls per live point after which an error is raised if no statistic was finite
 
 
 @attrs.frozen(eq=False)
@@ -32,9 +32,9 @@ class SamplingResult:
     Parameters
     ----------
     samples : array
-        The samples, from the least likely to the most, shape (m, n).
+        The samples, from the lowest to the highest likelihood, shape (m, n).
     weights : array
-        Their weights in the posterior, which sum up to 1, shape (m,).
+        The weights of the samples in the posterior, with a sum of 1, shape (m,).
     evidence, evidence_error : float
         Natural logarithm of the evidence, and its error.
     remaining : float
@@ -42,7 +42,7 @@ class SamplingResult:
     calls : int
         Number of calls of the statistic.
     notes : tuple of str
-        Notes for the user.
+        Notes for the result of the fit.
     """
 
     samples: Array
@@ -67,27 +67,27 @@ class LogLikelihood:
 
     def __init__(self, objective: Objective, max_invalid: int) -> None:
         self.objective, self.max_invalid = objective, max_invalid
-        self.calls = self.invalid = 0
+        self.n_calls = self.n_invalid = 0
 
     def __call__(self, x: Array) -> float:
         """Evaluate the logarithm of the likelihood for a vector of shape (n,)."""
-        self.calls += 1
+        self.n_calls += 1
         stat = self.objective.sampled_stat(x)
         if np.isfinite(stat):
             return -0.5 * stat
-        self.invalid += 1
-        if self.invalid == self.calls >= self.max_invalid:
+        self.n_invalid += 1
+        if self.n_invalid == self.n_calls >= self.max_invalid:
             raise FitError(
-                f"the statistic is not finite at any of {self.calls} points drawn from the priors "
-                "and limits; change them so that they include valid parameter values"
+                f"the statistic is not finite at any of {self.n_calls} points drawn from the "
+                "priors and limits; change them so that they include valid parameter values"
             )
         return -np.inf
 
     def notes(self) -> list[str]:
-        """Return a note with the number of points where the statistic was not finite."""
-        if not self.invalid:
+        """Return a note if the statistic was not finite at some points, with their number."""
+        if not self.n_invalid:
             return []
-        points = f"{self.invalid} of {self.calls} points"
+        points = f"{self.n_invalid} of {self.n_calls} points"
         return [f"the statistic was not finite at {points}: their likelihood was set to zero"]
 
 
@@ -111,16 +111,16 @@ class ProgressMonitor:
         self.state = state
         if time.monotonic() - self.last_log > LOG_INTERVAL:
             self.last_log = time.monotonic()
-            text = (
+            message = (
                 "%d samples after %d calls; log evidence %.2f, may increase by %.3g (ends at %.3g)"
             )
-            log.info(text, number, calls, state.logz, state.delta_logz, self.dlogz)
+            log.info(message, number, calls, state.logz, state.delta_logz, self.dlogz)
 
-    def remaining(self, highest: float) -> float:
+    def remaining(self, max_logl: float) -> float:
         """Compute the value that dynesty compares with dlogz, from the highest log L at the end."""
         if self.state is None:
             return np.inf
-        return float(np.logaddexp(0, highest + self.state.logvol - self.state.logz))
+        return float(np.logaddexp(0, max_logl + self.state.logvol - self.state.logz))
 
 
 def sample(
@@ -132,30 +132,31 @@ def sample(
     Parameters
     ----------
     objective : Objective
-        The objective; each parameter has a prior or two limits.
+        The objective; each parameter must have a prior or two limits.
     live_points, dlogz, method, bound, calls, seed
         The options of `skyred_sampling.Nested`.
 
     Raises
     ------
     FitError
-        If parameters have neither prior nor limits, there are too few live points, or the
-        statistic is nowhere finite.
+        If parameters have neither a prior nor two limits, there are too few live points, or the
+        statistic is not finite at any point.
     """
     import dynesty
 
-    n = len(objective.names)
-    objective.transform(np.full(n, 0.5))
-    if live_points <= 2 * n:
+    ndim = len(objective.names)
+    objective.transform(np.full(ndim, 0.5))  # raises an error if a parameter has no limits
+    if live_points <= 2 * ndim:
         raise FitError(
-            f"{live_points} live points are too few for {n} parameters; use at least {2 * n + 1}"
+            f"{live_points} live points are too few for {ndim} parameters; "
+            f"use at least {2 * ndim + 1}"
         )
     likelihood = LogLikelihood(objective, MAX_INVALID * live_points)
     monitor = ProgressMonitor(dlogz)
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as captured_warnings:
         warnings.simplefilter("always")
         sampler = dynesty.NestedSampler(
-            likelihood, objective.transform, n, nlive=live_points, bound=bound, sample=method,
+            likelihood, objective.transform, ndim, nlive=live_points, bound=bound, sample=method,
             rstate=np.random.default_rng(seed),
         )  # fmt: skip
         # dynesty's own wrapper prints all exceptions, including KeyboardInterrupt
@@ -163,18 +164,18 @@ def sample(
         sampler.run_nested(
             dlogz=dlogz, maxcall=calls, print_func=monitor, save_bounds=False, print_progress=True
         )
-    notes = [*likelihood.notes(), *_messages(caught)]
-    return _create_result(sampler.results, monitor, likelihood.calls, notes)
+    notes = [*likelihood.notes(), *_messages(captured_warnings)]
+    return _create_result(sampler.results, monitor, likelihood.n_calls, notes)
 
 
 def _create_result(
     results: Any, monitor: ProgressMonitor, calls: int, notes: list[str]
 ) -> SamplingResult:
     weights = np.exp(results.logwt - results.logwt.max())
-    positive = weights > 0  # the weights of the first samples underflow
+    is_positive = weights > 0  # the weights of the first samples underflow
     return SamplingResult(
-        samples=results.samples[positive],
-        weights=weights[positive] / weights.sum(),
+        samples=results.samples[is_positive],
+        weights=weights[is_positive] / weights.sum(),
         evidence=float(results.logz[-1]),
         evidence_error=float(results.logzerr[-1]),
         remaining=monitor.remaining(float(results.logl[-1])),
@@ -183,6 +184,7 @@ def _create_result(
     )
 
 
-def _messages(caught: list[warnings.WarningMessage]) -> list[str]:
-    """Return the warnings of dynesty and numpy, without duplicates."""
-    return list(dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught))
+def _messages(captured_warnings: list[warnings.WarningMessage]) -> list[str]:
+    """Return the messages of warnings, each on one line, without duplicates."""
+    lines = (" ".join(str(warning.message).split()) for warning in captured_warnings)
+    return list(dict.fromkeys(lines))

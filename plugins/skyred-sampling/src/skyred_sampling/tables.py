@@ -1,4 +1,4 @@
-"""Tables of a posterior: a summary of each parameter, and the samples."""
+"""Tables of a posterior: a summary of its parameters, and the samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weighted samples: their mean, covariance, quantiles and effective number."""
+"""Mean, covariance, quantiles and effective size of weighted samples."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def covariance(samples: Array, weights: Array) -> Array:
 def quantiles(samples: Array, weights: Array, fractions: Sequence[float]) -> Array:
     """Compute quantiles of each parameter, shape (number of fractions, n).
 
-    They are interpolated between samples; each sample is at the centre of its weight.
+    Quantiles are interpolated between samples; the cumulative weight of a sample includes half of
+    its own weight.
     """
     columns = [_quantiles(column, weights, fractions) for column in samples.T]
     return np.stack(columns, axis=1)

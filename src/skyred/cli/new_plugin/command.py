@@ -47,12 +47,12 @@ def new_plugin(name: str, output: Path, **kinds: tuple[str, ...]) -> None:
     from skyred.errors import ConfigError
 
     drafts = [Draft(role, kind) for role in ROLES for kind in kinds[role]]
-    if problems := list(_problems(name, drafts)):
+    if problems := list(_find_problems(name, drafts)):
         raise ConfigError(problems)
     if name.endswith(".py"):
         path = write_file(output / name, drafts)
         command = f"skyred run {path.with_suffix('.yaml')} --plugin {path}"
-        click.echo(f"created the plugin {path}; try: {command}{_engine(drafts)}")
+        click.echo(f"created the plugin {path}; try: {command}{_engine_option(drafts)}")
     else:
         folder = write_package(output, name, drafts)
         click.echo(
@@ -60,12 +60,12 @@ def new_plugin(name: str, output: Path, **kinds: tuple[str, ...]) -> None:
         )
 
 
-def _engine(drafts: list[Any]) -> str:
+def _engine_option(drafts: list[Any]) -> str:
     return next((f" --engine {draft.kind}" for draft in drafts if draft.role == "engine"), "")
 
 
-def _problems(name: str, drafts: list[Any]) -> Iterator[Any]:
-    """Yield problems with the name and the kinds: their form, and conflicts with other plugins."""
+def _find_problems(name: str, drafts: list[Any]) -> Iterator[Any]:
+    """Yield invalid names and kinds, and conflicts with other plugins."""
     import re
 
     from skyred.errors import Problem
@@ -89,7 +89,7 @@ def _problems(name: str, drafts: list[Any]) -> Iterator[Any]:
             yield Problem(
                 path, f"{draft.kind!r} is not a valid kind", "expected kebab-case: my-kind"
             )
-        elif draft.kind in [earlier.kind for earlier in drafts[:index]]:
+        elif draft.kind in [previous_draft.kind for previous_draft in drafts[:index]]:
             yield Problem(path, f"{draft.kind!r} is repeated", "list each kind once")
         elif draft.kind in catalog.kinds(draft.role):
             owner = catalog.owner_of(draft.role, draft.kind)

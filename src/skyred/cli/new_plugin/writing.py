@@ -15,8 +15,8 @@ from skyred.cli.new_plugin.example import example
 from skyred.config import dump
 from skyred.errors import OutputError
 
-IMPORTED = {*skyred.__all__, *("Models", "SkyModel", "Table", "Datasets")}
-WIDTH = 88  # of lines, the default of most formatters
+IMPORTED_NAMES = {*skyred.__all__, *("Models", "SkyModel", "Table", "Datasets")}
+MAX_LINE_LENGTH = 88  # the default of most formatters
 
 
 @attrs.frozen
@@ -34,9 +34,9 @@ class Draft:
 
     @property
     def name(self) -> str:
-        """Name of its class, from the kind, with the role appended if the name is imported."""
+        """Name of the class, from the kind, with the role appended if the name is imported."""
         name = "".join(word.capitalize() for word in self.kind.split("-"))
-        return name + self.role.capitalize() * (name in IMPORTED)
+        return name + self.role.capitalize() * (name in IMPORTED_NAMES)
 
 
 def write_file(path: Path, drafts: Sequence[Draft]) -> Path:
@@ -59,16 +59,16 @@ def write_file(path: Path, drafts: Sequence[Draft]) -> Path:
     OutputError
         If one of the files exists.
     """
-    yaml = path.with_suffix(".yaml")
-    _refuse_existing(path, yaml)
+    yaml_path = path.with_suffix(".yaml")
+    _raise_if_existing(path, yaml_path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(module_text(drafts), encoding="utf-8")
-    yaml.write_text(_example_yaml(drafts), encoding="utf-8")
+    yaml_path.write_text(_example_yaml(drafts), encoding="utf-8")
     return path
 
 
 def write_package(parent: Path, name: str, drafts: Sequence[Draft]) -> Path:
-    """Write a distribution, with package, test, example configuration and README.
+    """Write a distribution with a package, a test, an example configuration and a README.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def write_package(parent: Path, name: str, drafts: Sequence[Draft]) -> Path:
         If the folder exists.
     """
     folder, module = parent / name, name.replace("-", "_")
-    _refuse_existing(folder)
+    _raise_if_existing(folder)
     for path, content in _package_files(name, module, drafts).items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(content, encoding="utf-8")
@@ -111,9 +111,9 @@ def module_text(drafts: Sequence[Draft]) -> str:
         The imports, the classes of the components, and the hook.
     """
     heads, bodies = zip(*(_component_parts(draft) for draft in drafts), strict=True)
-    listed = _wrap_names("    return [", [draft.name for draft in drafts], "]")
-    hook = f"@hookimpl\ndef skyred_components():\n{listed}\n"
-    return "\n\n\n".join([f'"""{_title(drafts)}"""\n\n{_imports(heads)}', *bodies, hook])
+    class_list = _wrap_names("    return [", [draft.name for draft in drafts], "]")
+    hook = f"@hookimpl\ndef skyred_components():\n{class_list}\n"
+    return "\n\n\n".join([f'"""{_title(drafts)}"""\n\n{_format_imports(heads)}', *bodies, hook])
 
 
 def _package_files(name: str, module: str, drafts: Sequence[Draft]) -> dict[str, str]:
@@ -125,7 +125,7 @@ def _package_files(name: str, module: str, drafts: Sequence[Draft]) -> dict[str,
         "plugin": name.removeprefix("skyred-"),
         "version": f"{major}.{minor}",
         "next_version": f"{major}.{int(minor) + 1}",
-        "import": _import_of(module, names),
+        "import": _format_import(module, names),
         "components": _wrap_names("COMPONENTS = [", names, "]"),
         "summary": ", ".join(f"the {draft.role} `{draft.kind}`" for draft in drafts),
         "kind": drafts[0].kind,
@@ -164,15 +164,15 @@ def _title(drafts: Sequence[Draft]) -> str:
     return f"A plugin of skyred: {len(drafts)} components."
 
 
-def _imports(heads: Sequence[str]) -> str:
-    """Return the imports of all components, without duplicates, standard library first."""
+def _format_imports(heads: Sequence[str]) -> str:
+    """Return the imports of all components without duplicates; the standard library is first."""
     lines = {line for head in heads for line in head.split("\n") if line}
-    ours = {line for line in lines if line.startswith("from skyred import ")}
-    names = {name for line in ours for name in line.split(" import ")[1].split(", ")}
-    listed = sorted({*names, "hookimpl"}, key=lambda name: (name[0].islower(), name))
-    standard = {line for line in lines if line.split()[1].split(".")[0] in stdlib_module_names}
-    third = {*(lines - ours - standard), _import_of("skyred", listed)}
-    groups = (sorted(group, key=_import_order) for group in (standard, third) if group)
+    skyred_lines = {line for line in lines if line.startswith("from skyred import ")}
+    names = {name for line in skyred_lines for name in line.split(" import ")[1].split(", ")}
+    sorted_names = sorted({*names, "hookimpl"}, key=lambda name: (name[0].islower(), name))
+    stdlib_lines = {line for line in lines if line.split()[1].split(".")[0] in stdlib_module_names}
+    other_lines = {*(lines - skyred_lines - stdlib_lines), _format_import("skyred", sorted_names)}
+    groups = (sorted(group, key=_import_order) for group in (stdlib_lines, other_lines) if group)
     return "\n\n".join("\n".join(group) for group in groups)
 
 
@@ -180,15 +180,17 @@ def _import_order(line: str) -> tuple[bool, str]:
     return (line.startswith("from "), line)
 
 
-def _import_of(module: str, names: Sequence[str]) -> str:
+def _format_import(module: str, names: Sequence[str]) -> str:
     line = f"from {module} import {', '.join(names)}"
-    return line if len(line) <= WIDTH else _wrap_names(f"from {module} import (", names, ")")
+    if len(line) <= MAX_LINE_LENGTH:
+        return line
+    return _wrap_names(f"from {module} import (", names, ")")
 
 
 def _wrap_names(head: str, names: Sequence[str], tail: str) -> str:
-    """Return names on one line, or each on its own line if that is too long."""
+    """Return names on one line, or each on its own line if one line is too short."""
     line = head + ", ".join(names) + tail
-    if len(line) <= WIDTH:
+    if len(line) <= MAX_LINE_LENGTH:
         return line
     indent = " " * (len(head) - len(head.lstrip()))
     return "\n".join([head, *(f"{indent}    {name}," for name in names), indent + tail])
@@ -198,7 +200,7 @@ def _example_yaml(drafts: Sequence[Draft]) -> str:
     return "# An analysis of a simulated source, to try the plugin.\n" + dump(example(drafts))
 
 
-def _refuse_existing(*paths: Path) -> None:
+def _raise_if_existing(*paths: Path) -> None:
     for path in paths:
         if path.exists():
             raise OutputError(f"{path} already exists; choose another name, or remove it")

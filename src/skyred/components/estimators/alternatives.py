@@ -36,7 +36,7 @@ class Alternative(Fields):
     replace: Mapping[str, Any] = option(
         {},
         type=dict,
-        doc="Sources with the spectral, spatial or temporal model that replaces theirs.",
+        doc="Sources, with the spectral, spatial or temporal models that replace their own.",
     )
     nested: bool = option(
         True,
@@ -45,12 +45,12 @@ class Alternative(Fields):
     )
 
     def validate(self) -> Iterable[Problem]:
-        """Check that something changes, and that new models have a type.
+        """Check that the alternative changes something, and that new models have a type.
 
         Yields
         ------
         Problem
-            A problem, with the option and the reason.
+            No changes, or a new model without a type.
         """
         if not (self.without or self.fix or self.free or self.replace):
             expected = "expected one of without, fix, free, replace"
@@ -92,7 +92,9 @@ class Alternative(Fields):
             *((("free", index), name) for index, name in enumerate(self.free)),
         ]
         for path, name in parameters:
-            yield from parameter_problems([name], pipeline, path, replaced=tuple(self.replace))
+            yield from parameter_problems(
+                [name], pipeline, path, replaced_sources=tuple(self.replace)
+            )
         for source, parts in self.replace.items():
             for part, spec in parts.items():
                 for problem in part_problems(part, spec):
@@ -146,30 +148,31 @@ def apply_alternative(datasets: Datasets, alternative: Alternative) -> list[str]
             )
     for source in alternative.without:
         caveats += _removal_caveats(models[source])
-    remaining = Models([model for model in models if model.name not in alternative.without])
+    new_models = Models([model for model in models if model.name not in alternative.without])
     for source, parts in alternative.replace.items():
         for part, spec in parts.items():
-            new_model = None if spec is None else build_part(part, spec)
+            new_part = None if spec is None else build_part(part, spec)
             if part == "spectral":
-                new_model = _apply_absorption_of(remaining[source].spectral_model, new_model)
-            setattr(remaining[source], f"{part}_model", new_model)
-    datasets.models = remaining
+                new_part = _keep_absorption(new_part, new_models[source].spectral_model)
+            setattr(new_models[source], f"{part}_model", new_part)
+    datasets.models = new_models
     for name, fixed_value in alternative.fix.items():
-        caveats += _fix(_parameter(datasets, name, alternative.name), name, fixed_value)
+        parameter = _find_parameter(datasets, name, alternative.name)
+        caveats += _fix_parameter(parameter, name, fixed_value)
     for name in alternative.free:
-        _parameter(datasets, name, alternative.name).frozen = False
+        _find_parameter(datasets, name, alternative.name).frozen = False
     return caveats
 
 
-def _apply_absorption_of(replaced: Any, spectrum: Any) -> Any:
-    """Return a spectrum with the EBL absorption of the one that it replaces."""
-    absorption = getattr(replaced, "model2", None)
-    absorbs = absorption is not None and "ebl-norm" in absorption.tag
-    return spectrum * absorption if absorbs else spectrum
+def _keep_absorption(spectrum: Any, previous_spectrum: Any) -> Any:
+    """Apply the EBL absorption of the previous spectrum, if it has any, to a new spectrum."""
+    absorption = getattr(previous_spectrum, "model2", None)
+    has_absorption = absorption is not None and "ebl-norm" in absorption.tag
+    return spectrum * absorption if has_absorption else spectrum
 
 
-def _parameter(datasets: Datasets, name: str, alternative: str) -> Parameter:
-    """Return the parameter with a full or short name."""
+def _find_parameter(datasets: Datasets, name: str, alternative: str) -> Parameter:
+    """Find the parameter with a full or short name."""
     parameters = {}
     for model in datasets.models:
         unique_names = model.parameters_unique_names
@@ -182,8 +185,8 @@ def _parameter(datasets: Datasets, name: str, alternative: str) -> Parameter:
     return parameters[name]
 
 
-def _fix(parameter: Parameter, name: str, fixed_value: Any) -> list[str]:
-    """Freeze a parameter, at a new value unless that is None, and return caveats."""
+def _fix_parameter(parameter: Parameter, name: str, fixed_value: Any) -> list[str]:
+    """Freeze a parameter at a value (None: at its current value), and return caveats."""
     if fixed_value is not None:
         quantity = u.Quantity(fixed_value)
         if quantity.unit == u.dimensionless_unscaled:
@@ -201,13 +204,14 @@ def _fix(parameter: Parameter, name: str, fixed_value: Any) -> list[str]:
 
 def _removal_caveats(model: Any) -> list[str]:
     """Return caveats for the removal of a model with free parameters."""
-    free = [parameter for parameter in model.parameters if not parameter.frozen]
-    names = [parameter.name for parameter in free]
-    norm = next((parameter for parameter in free if parameter.name in ("amplitude", "norm")), None)
-    others = [name for name in names if norm is None or name != norm.name]
+    free_parameters = [parameter for parameter in model.parameters if not parameter.frozen]
+    names = [parameter.name for parameter in free_parameters]
+    norms = [parameter for parameter in free_parameters if parameter.name in ("amplitude", "norm")]
+    norm = norms[0] if norms else None
+    other_names = [name for name in names if norm is None or name != norm.name]
     caveats = []
     if norm is not None and np.isfinite(norm.min) and norm.min >= 0:
         caveats.append(f"without {model.name}, its {norm.name} is at its limit")
-    if others:
-        caveats.append(f"without {model.name}, its {', '.join(others)} are undefined")
+    if other_names:
+        caveats.append(f"without {model.name}, its {', '.join(other_names)} are undefined")
     return caveats

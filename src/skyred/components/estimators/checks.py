@@ -16,7 +16,7 @@ from skyred.interfaces import Chain, ReducedData
 if TYPE_CHECKING:
     from skyred.fields import Regions
 
-TOLERANCE = 1 + 1e-6  # factor by which edges may exceed an axis: rounding in another unit
+TOLERANCE = 1 + 1e-6  # factor by which edges may exceed an axis, for rounding in another unit
 
 
 def order_problems(edges: u.Quantity | None) -> Iterable[Problem]:
@@ -61,10 +61,10 @@ def source_problems(source: str, pipeline: Chain) -> Iterable[Problem]:
 
 
 def edge_problems(edges: u.Quantity, pipeline: Chain) -> Iterable[Problem]:
-    """Yield problems with energy edges outside all energy axes, and of empty energy bins.
+    """Yield problems with energy edges outside all energy axes, and with empty energy bins.
 
-    gammapy moves each edge to the nearest edge of the axis, so that a bin is empty if both of its
-    edges move to the same one.
+    gammapy moves each edge to the nearest edge of the axis. A bin is empty if both of its edges are
+    moved to the same edge.
 
     Parameters
     ----------
@@ -83,16 +83,17 @@ def edge_problems(edges: u.Quantity, pipeline: Chain) -> Iterable[Problem]:
     for entry, axis in axes.items():
         low, high = axis.bounds
         edges_inside = edges[(edges >= low / TOLERANCE) & (edges <= high * TOLERANCE)]
-        nodes = np.log(axis.nodes().to_value("TeV"))
-        nearest_nodes = [
-            int(np.argmin(np.abs(nodes - edge))) for edge in np.log(edges_inside.to_value("TeV"))
+        log_axis_edges = np.log(axis.bin_edges().to_value("TeV"))
+        nearest_indices = [
+            int(np.argmin(np.abs(log_axis_edges - log_edge)))
+            for log_edge in np.log(edges_inside.to_value("TeV"))
         ]
-        if len(set(nearest_nodes)) < len(nearest_nodes):
-            nodes_text = ", ".join(f"{node:.4g}" for node in np.exp(nodes))
+        if len(set(nearest_indices)) < len(nearest_indices):
+            edges_text = ", ".join(f"{edge:.4g}" for edge in np.exp(log_axis_edges))
             yield Problem(
                 ("energy_edges",),
-                f"two of them have the same nearest edge on the energy axis of data.{entry}",
-                f"expected edges near those of the axis: {nodes_text} TeV",
+                f"two edges have the same nearest edge on the energy axis of data.{entry}",
+                f"expected edges near those of the axis: {edges_text} TeV",
             )
 
 
@@ -115,12 +116,12 @@ def _range_problems(
 
 
 def bin_problems(edges: u.Quantity | None, pipeline: Chain) -> Iterable[Problem]:
-    """Yield problems with energy edges or, without edges, of axes without common bins.
+    """Yield problems with energy edges or, if these are valid, with axes without common bins.
 
     Parameters
     ----------
     edges : astropy.units.Quantity or None
-        Energy edges, shape (n + 1,).
+        Energy edges, shape (n + 1,); None if they are not set, which is valid.
     pipeline : Chain
         The pipeline with the energy axes.
 
@@ -136,18 +137,18 @@ def bin_problems(edges: u.Quantity | None, pipeline: Chain) -> Iterable[Problem]
 def _alignment_problems(pipeline: Chain) -> Iterable[Problem]:
     """Yield problems with data entries without common energy bins."""
     axes = {entry: axis.build("energy") for entry, axis in _valid_axes(pipeline).items()}
-    first = next(iter(axes), "")
+    first_entry = next(iter(axes), "")
     for entry, axis in axes.items():
-        if not axes[first].is_aligned(axis):
+        if not axes[first_entry].is_aligned(axis):
             yield Problem(
                 (),
-                f"data.{first} and data.{entry} have no common energy bins",
+                f"data.{first_entry} and data.{entry} have no common energy bins",
                 "expected the same bins per decade, with a common edge",
             )
 
 
 def _valid_axes(pipeline: Chain) -> dict[str, EnergyAxis]:
-    """Return the valid energy axes by data entry; other checks report invalid ones."""
+    """Return the valid energy axes by data entry; other checks report invalid axes."""
     axes = {
         entry: getattr(getattr(reduction, "geometry", None), "energy", None)
         for entry, reduction in pipeline.reductions()
@@ -170,7 +171,7 @@ def map_problems(pipeline: Chain) -> Iterable[Problem]:
     Yields
     ------
     Problem
-        Data that are spectra only.
+        Data that consist only of spectra.
     """
     types = {
         getattr(getattr(entry, "geometry", None), "dataset_type", "")
@@ -181,7 +182,7 @@ def map_problems(pipeline: Chain) -> Iterable[Problem]:
 
 
 def region_problems(name: str, regions: Regions, pipeline: Chain) -> Iterable[Problem]:
-    """Yield a problem with regions that select or exclude pixels of the maps.
+    """Yield the first problem with regions that select or exclude pixels of the maps.
 
     Parameters
     ----------
@@ -195,7 +196,7 @@ def region_problems(name: str, regions: Regions, pipeline: Chain) -> Iterable[Pr
     Yields
     ------
     Problem
-        At most one: a region cannot be read, or it covers no pixel of a map.
+        A region that cannot be read, or covers no pixel of a map.
     """
     images = map_images(reduction for _, reduction in pipeline.reductions())
     for image in images or [None]:

@@ -1,4 +1,4 @@
-"""Tables and a plot that compare fitted models."""
+"""Tables and a plot for the comparison of fitted models."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-# how much the statistic of the more general model may exceed that of the other: rounding errors
-# and non-differentiable points
+# the statistic of the more general model may be higher than that of the other model by this much,
+# because of rounding errors and non-differentiable points
 TOLERANCE = 0.01
 DESCRIPTIONS = {
     "model": "name of the model",
@@ -69,7 +69,7 @@ class FittedModel:
 
 
 def comparison_table(models: Sequence[FittedModel], bins: int) -> Table:
-    """Return a table that compares each model with the first.
+    """Create a table that compares each model with the first.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def comparison_table(models: Sequence[FittedModel], bins: int) -> Table:
     """
     from astropy.table import Table
 
-    rows = [_row(model, models[0], bins) for model in models]
+    rows = [_comparison_row(model, models[0], bins) for model in models]
     table = Table(rows=rows, names=list(DESCRIPTIONS))
     for name, description in DESCRIPTIONS.items():
         table[name].description = description
@@ -95,17 +95,19 @@ def comparison_table(models: Sequence[FittedModel], bins: int) -> Table:
     return table
 
 
-def _row(model: FittedModel, first: FittedModel, bins: int) -> tuple[Any, ...]:
+def _comparison_row(model: FittedModel, first_model: FittedModel, bins: int) -> tuple[Any, ...]:
     """Return the row of a model, with the columns of `DESCRIPTIONS`."""
-    free, delta = len(model.names), model.stat - first.stat
-    dof = len(first.names) - free
-    sigma, note = (np.nan, "") if model is first else _wilks_significance(model, first, delta, dof)
-    aic, bic = model.stat + 2 * free, model.stat + free * np.log(max(bins, 1))
-    return (model.name, model.stat, free, delta, dof, sigma, aic, bic, model.success, note)
+    n_free, delta_stat = len(model.names), model.stat - first_model.stat
+    dof = len(first_model.names) - n_free
+    sigma, note = np.nan, ""
+    if model is not first_model:
+        sigma, note = _wilks_significance(model, first_model, delta_stat, dof)
+    aic, bic = model.stat + 2 * n_free, model.stat + n_free * np.log(max(bins, 1))
+    return (model.name, model.stat, n_free, delta_stat, dof, sigma, aic, bic, model.success, note)
 
 
 def _wilks_significance(
-    model: FittedModel, first: FittedModel, delta: float, dof: int
+    model: FittedModel, first_model: FittedModel, delta_stat: float, dof: int
 ) -> tuple[float, str]:
     """Return the significance in sigma by Wilks' theorem, NaN if it does not apply, and a note.
 
@@ -115,27 +117,27 @@ def _wilks_significance(
     """
     from skyred.likelihood.significance import significance
 
-    if not (model.success and first.success):
-        return np.nan, f"the fit did not converge: {model.message or first.message}"
+    if not (model.success and first_model.success):
+        return np.nan, f"the fit did not converge: {model.message or first_model.message}"
     if not model.nested:
         return np.nan, "not nested: compare AIC or BIC"
     if dof == 0:
         return np.nan, "the same number of free parameters: compare AIC or BIC"
-    ts = delta if dof > 0 else -delta
+    ts = delta_stat if dof > 0 else -delta_stat
     if ts < -TOLERANCE:
-        more, fewer = ("the first", "this") if dof > 0 else ("this", "the first")
+        general, special = ("the first", "this") if dof > 0 else ("this", "the first")
         return (
             np.nan,
-            f"{more} has more free parameters but fits worse than {fewer}: "
+            f"{general} has more free parameters but fits worse than {special}: "
             "not nested, or not the global minimum",
         )
     # the limits of the first model matter only if it is the more general of the two
-    caveats = dict.fromkeys((*model.caveats, *(first.caveats if dof > 0 else ())))
+    caveats = dict.fromkeys((*model.caveats, *(first_model.caveats if dof > 0 else ())))
     return significance(ts, abs(dof)), "; ".join(caveats)
 
 
 def parameter_table(models: Sequence[FittedModel]) -> Table:
-    """Return a table of the free parameters of all models.
+    """Create a table of the free parameters of all models.
 
     Parameters
     ----------
@@ -165,7 +167,7 @@ def parameter_table(models: Sequence[FittedModel]) -> Table:
 
 
 def draw_comparison(table: Table, ax: Axes | None = None) -> Axes:
-    """Draw the difference of the statistic to the first model, one bar per alternative.
+    """Draw the difference of the statistic from the first model, one bar per alternative.
 
     Parameters
     ----------
@@ -181,32 +183,32 @@ def draw_comparison(table: Table, ax: Axes | None = None) -> Axes:
     """
     import matplotlib.pyplot as plt
 
-    first, rows = str(table["model"][0]), list(table)[1:]
+    first_name, rows = str(table["model"][0]), list(table)[1:]
     if ax is None:
         size = (7.2, 1.6 + 0.6 * len(rows))
         ax = plt.subplots(figsize=size, layout="constrained")[1]
     positions = np.arange(len(rows))
-    deltas = np.nan_to_num([float(row["delta_stat"]) for row in rows])
+    differences = np.nan_to_num([float(row["delta_stat"]) for row in rows])
     # the colours differ in greyscale too, and the bars point to opposite sides
-    colours = ["tab:orange" if delta > 0 else "tab:blue" for delta in deltas]
-    ax.barh(positions, deltas, color=colours, height=0.6)
+    colours = ["tab:orange" if difference > 0 else "tab:blue" for difference in differences]
+    ax.barh(positions, differences, color=colours, height=0.6)
     ax.axvline(0, color="black", linewidth=0.8)
     ax.set_xscale("symlog", linthresh=10)
-    widest = 2 * max(float(np.abs(deltas).max()), 10.0)
-    ax.set_xlim(-widest if deltas.min() < 0 else -1, widest if deltas.max() > 0 else 1)
+    limit = 2 * max(float(np.abs(differences).max()), 10.0)
+    ax.set_xlim(-limit if differences.min() < 0 else -1, limit if differences.max() > 0 else 1)
     ax.grid(axis="x", color="0.9")
     ax.set_axisbelow(True)
     ax.set_yticks(positions, [f"{row['model']}\n{_annotation(row)}" for row in rows])
     ax.invert_yaxis()
-    ax.set_xlabel(r"$\Delta$ fit statistic: a worse fit to the right")
+    ax.set_xlabel(r"$\Delta$ fit statistic (worse fits to the right)")
     ax.set_ylabel("Alternative")
-    ax.set_title(f"Compared with the model {first!r}", fontsize="medium")
+    ax.set_title(f"Compared with the model {first_name!r}", fontsize="medium")
     return ax
 
 
 def _annotation(row: Row) -> str:
-    """Return the difference of the statistic and its significance as the label of a bar."""
-    delta = f"{row['delta_stat']:+.2f}"
+    """Return the label of a bar: the difference of the statistic and its significance."""
+    difference = f"{row['delta_stat']:+.2f}"
     if np.isfinite(row["significance"]):
-        return rf"{delta}, {abs(int(row['dof']))} dof: {row['significance']:.1f}$\sigma$"
-    return f"{delta}, not nested" if row["success"] else f"{delta}, not converged"
+        return rf"{difference}, {abs(int(row['dof']))} dof: {row['significance']:.1f}$\sigma$"
+    return f"{difference}, not nested" if row["success"] else f"{difference}, not converged"

@@ -1,4 +1,4 @@
-"""Contours of pairs of parameters as tables and plots."""
+"""Tables and plots of contours for pairs of parameters."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from astropy.table import Table
     from matplotlib.axes import Axes
 
-SHADES = ("#08306b", "#2171b5", "#6baed6", "#c6dbef")  # of contours, from the innermost outwards
+COLOURS = ("#08306b", "#2171b5", "#6baed6", "#c6dbef")  # from the innermost contour outwards
 PART = re.compile(r"\.(spectral|spatial|temporal)\.(model\d\.)*")
-PANEL = 3.0  # size of a pair in the corner plot, in inches
+PANEL_SIZE = 3.0  # of each pair in the corner plot, in inches
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -31,9 +31,9 @@ class ContourPair:
     x, y : str
         Names of the parameters.
     units : tuple of str
-        Their units, length 2.
-    best : tuple of float
-        Their best-fit values, length 2, in ``units``.
+        Units of the parameters, length 2.
+    best_fit : tuple of float
+        Best-fit values of the parameters, length 2, in ``units``.
     contours : tuple of Contour
         The contours, from the innermost outwards.
     """
@@ -41,7 +41,7 @@ class ContourPair:
     x: str
     y: str
     units: tuple[str, str]
-    best: tuple[float, float]
+    best_fit: tuple[float, float]
     contours: tuple[Contour, ...]
 
     def tables(self) -> Iterator[Table]:
@@ -73,18 +73,10 @@ class ContourPair:
             statistic, its square root, and the probability.
         """
         for contour in self.contours:
-            spans = [
-                (np.nanmin(side), np.nanmax(side)) if np.isfinite(side).any() else (np.nan, np.nan)
-                for side in (contour.x, contour.y)
-            ]
-            parameters = zip((self.x, self.y), self.units, self.best, spans, strict=True)
-            sides = [(name, unit, best, *span) for name, unit, best, span in parameters]
             yield (
-                *sides[0],
-                *sides[1],
-                contour.rise,
-                np.sqrt(contour.rise),
-                probability(contour.rise),
+                *(self.x, self.units[0], self.best_fit[0], *_finite_range(contour.x)),
+                *(self.y, self.units[1], self.best_fit[1], *_finite_range(contour.y)),
+                *(contour.rise, np.sqrt(contour.rise), probability(contour.rise)),
             )
 
     @classmethod
@@ -111,13 +103,20 @@ class ContourPair:
                 x=names[0],
                 y=names[1],
                 units=(str(row["x_unit"]), str(row["y_unit"])),
-                best=(float(row["x_best"]), float(row["y_best"])),
+                best_fit=(float(row["x_best"]), float(row["y_best"])),
                 contours=(),
             )
             pair = pairs.setdefault(names, empty_pair)
             contour = Contour(float(row["delta_stat"]), *points)
             pairs[names] = attrs.evolve(pair, contours=(*pair.contours, contour))
         return list(pairs.values())
+
+
+def _finite_range(coordinates: Any) -> tuple[float, float]:
+    """Return the smallest and the largest finite coordinate, NaN if there is none."""
+    if not np.isfinite(coordinates).any():
+        return (np.nan, np.nan)
+    return (np.nanmin(coordinates), np.nanmax(coordinates))
 
 
 def probability(rise: float) -> float:
@@ -138,11 +137,11 @@ def probability(rise: float) -> float:
     return float(-np.expm1(-rise / 2))
 
 
-def _label(rise: float) -> str:
-    """Return the label of a contour: its probability, and sigma if that is a round number."""
+def _contour_label(rise: float) -> str:
+    """Return the label of a contour: its probability, and sigma if that is a multiple of 0.5."""
     sigma, percentage = np.sqrt(rise), f"{100 * probability(rise):.3g} %"
-    is_half_integer = np.isclose(sigma, round(2 * sigma) / 2)
-    return f"{sigma:g}$\\sigma$ ({percentage})" if is_half_integer else percentage
+    is_multiple = np.isclose(sigma, round(2 * sigma) / 2)
+    return f"{sigma:g}$\\sigma$ ({percentage})" if is_multiple else percentage
 
 
 def draw_pair(pair: ContourPair, ax: Axes | None = None, *, standalone: bool = True) -> Axes:
@@ -155,8 +154,8 @@ def draw_pair(pair: ContourPair, ax: Axes | None = None, *, standalone: bool = T
     ax : matplotlib.axes.Axes, optional
         Axes to draw on; by default those of a new figure.
     standalone : bool
-        Whether the plot has a legend and full parameter names; if not, names are short:
-        ``crab.index``.
+        Whether the plot has a legend and full parameter names; if not, it has no legend and short
+        names such as ``crab.index``.
 
     Returns
     -------
@@ -167,18 +166,18 @@ def draw_pair(pair: ContourPair, ax: Axes | None = None, *, standalone: bool = T
 
     if ax is None:
         ax = plt.subplots(figsize=(5.6, 4.8), layout="constrained")[1]
-    powers = [power_of_ten(best, 0.0 if best else 1.0) for best in pair.best]
-    scale = [10.0**power for power in powers]
-    for number, contour in reversed(list(enumerate(pair.contours))):
-        shade = SHADES[min(number, len(SHADES) - 1)]
-        sides = contour.x / scale[0], contour.y / scale[1]
-        is_finite = np.isfinite(sides[0]) & np.isfinite(sides[1])
-        x, y = (np.append(side[is_finite], side[is_finite][:1]) for side in sides)
-        ax.fill(x, y, color=shade, alpha=0.35, linewidth=0)
-        ax.plot(x, y, color=shade, linewidth=1.4, label=_label(contour.rise))
-        ax.plot(*(side[contour.at_limit] for side in sides), "|", color="black")
-    best = [value / size for value, size in zip(pair.best, scale, strict=True)]
-    ax.plot(*best, "+", color="black", markersize=9, label="best fit")
+    powers = [power_of_ten(value, 0.0 if value else 1.0) for value in pair.best_fit]
+    scales = [10.0**power for power in powers]
+    for index, contour in reversed(list(enumerate(pair.contours))):
+        colour = COLOURS[min(index, len(COLOURS) - 1)]
+        points = np.array([contour.x / scales[0], contour.y / scales[1]])
+        finite_points = points[:, np.isfinite(points).all(axis=0)]
+        x, y = np.append(finite_points, finite_points[:, :1], axis=1)  # a closed line
+        ax.fill(x, y, color=colour, alpha=0.35, linewidth=0)
+        ax.plot(x, y, color=colour, linewidth=1.4, label=_contour_label(contour.rise))
+        ax.plot(*points[:, contour.at_limit], "|", color="black")
+    best_fit = [value / scale for value, scale in zip(pair.best_fit, scales, strict=True)]
+    ax.plot(*best_fit, "+", color="black", markersize=9, label="best fit")
     reduce_ticks(ax)
     names = [name if standalone else PART.sub(".", name) for name in (pair.x, pair.y)]
     ax.set_xlabel(axis_label(names[0], pair.units[0], powers[0]))
@@ -205,21 +204,21 @@ def draw_corner(pairs: Sequence[ContourPair]) -> Axes:
 
     columns = list(dict.fromkeys(pair.x for pair in pairs))
     rows = list(dict.fromkeys(pair.y for pair in pairs))
-    size = (PANEL * len(columns) + 1, PANEL * len(rows) + 1)
+    size = (PANEL_SIZE * len(columns) + 1, PANEL_SIZE * len(rows) + 1)
     _, grid = plt.subplots(
         len(rows), len(columns), figsize=size, layout="constrained", sharex="col", sharey="row",
         squeeze=False,
     )  # fmt: skip
-    unused = {(row, column) for row in range(len(rows)) for column in range(len(columns))}
+    unused_panels = {(row, column) for row in range(len(rows)) for column in range(len(columns))}
     for pair in pairs:
         row, column = rows.index(pair.y), columns.index(pair.x)
-        unused.discard((row, column))
+        unused_panels.discard((row, column))
         draw_pair(pair, grid[row, column], standalone=False)
         grid[row, column].label_outer()
-    for panel in unused:
+    for panel in unused_panels:
         grid[panel].axis("off")
-    first: Axes = grid[0, 0]
-    handles = [items[::-1] for items in first.get_legend_handles_labels()]
-    corner = grid[0, -1] if (0, len(columns) - 1) in unused else first
-    corner.legend(*handles, fontsize="small", loc="upper right")
-    return first
+    first_panel: Axes = grid[0, 0]
+    handles_and_labels = [items[::-1] for items in first_panel.get_legend_handles_labels()]
+    legend_panel = grid[0, -1] if (0, len(columns) - 1) in unused_panels else first_panel
+    legend_panel.legend(*handles_and_labels, fontsize="small", loc="upper right")
+    return first_panel

@@ -36,17 +36,17 @@ if TYPE_CHECKING:
 
 DESCRIPTIONS = {
     "x": "first parameter",
-    "x_unit": "its unit",
-    "x_best": "its best-fit value",
-    "x_min": "its smallest value on the contour",
-    "x_max": "its largest value on the contour",
+    "x_unit": "unit of the first parameter",
+    "x_best": "best-fit value of the first parameter",
+    "x_min": "smallest value of the first parameter on the contour",
+    "x_max": "largest value of the first parameter on the contour",
     "y": "second parameter",
-    "y_unit": "its unit",
-    "y_best": "its best-fit value",
-    "y_min": "its smallest value on the contour",
-    "y_max": "its largest value on the contour",
+    "y_unit": "unit of the second parameter",
+    "y_best": "best-fit value of the second parameter",
+    "y_min": "smallest value of the second parameter on the contour",
+    "y_max": "largest value of the second parameter on the contour",
     "delta_stat": "fit statistic on the contour, above its minimum",
-    "sigma": "square root of delta_stat: the range of each parameter alone, in sigma",
+    "sigma": "square root of delta_stat: the confidence of x_min to x_max, in sigma",
     "probability": "probability that the contour contains both true values",
 }
 
@@ -161,7 +161,7 @@ class Contours(Estimator):
     parameters: tuple[str, ...] = option(
         type=str,
         many=True,
-        doc="Names of two parameters or more (with wildcards); contours are drawn for every pair.",
+        doc="Names of two or more parameters (with wildcards); contours are drawn for every pair.",
     )
     sigmas: tuple[float, ...] = option(
         (1.0, 2.0),
@@ -169,8 +169,9 @@ class Contours(Estimator):
         many=True,
         min=0.1,
         max=10.0,
-        doc="Contours where the statistic rises by the square of these, which span the errors of "
-        "each parameter alone; 1 contains both true values with a probability of 39 %.",
+        doc="Contours where the statistic rises by sigma squared. The range of each parameter on "
+        "such a contour is its error at this sigma. The contour at 1 sigma contains both true "
+        "values with a probability of 39 %.",
     )
     probabilities: tuple[float, ...] = option(
         (),
@@ -183,12 +184,12 @@ class Contours(Estimator):
     points: int = option(40, min=4, max=1000, doc="Number of points of each contour.")
 
     def validate(self) -> Iterable[Problem]:
-        """Check that there is a pair of parameters, and a contour.
+        """Check that at least two parameters and one contour are set.
 
         Yields
         ------
         Problem
-            A problem, with the option and the reason.
+            Fewer than two names, or no contours.
         """
         if len(self.parameters) == 1 and not any(sign in self.parameters[0] for sign in "*?["):
             yield Problem(("parameters",), "has one name", "expected two or more names")
@@ -208,14 +209,14 @@ class Contours(Estimator):
         Yields
         ------
         Problem
-            A problem, with the option and the reason.
+            A parameter that is frozen or does not exist.
         """
         yield from parameter_problems(self.parameters, pipeline, ("parameters",), free=True)
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> ContoursProduct:
         """Compute contours of the compiled likelihood.
 
-        They agree with those of gammapy's `Fit.stat_contour`.
+        The contours agree with those of gammapy's `Fit.stat_contour`.
 
         Parameters
         ----------
@@ -239,7 +240,7 @@ class Contours(Estimator):
             if len(indices) < 2:
                 names = f"{self.parameters} match {minimum.objective.names[indices[0]]} only"
                 raise ModelError(f"contours need two parameters; {names}")
-            pairs = [self._pair(minimum, *pair) for pair in combinations(indices, 2)]
+            pairs = [self._compute_pair(minimum, *pair) for pair in combinations(indices, 2)]
         return ContoursProduct(self.label, pairs)
 
     def write_script(self, script: Script) -> None:
@@ -275,29 +276,27 @@ class Contours(Estimator):
                 f'figure.savefig(folder / f"{self.label}-{{x}}-{{y}}.png")',
             )
 
-    def _pair(self, minimum: FittedMinimum, x: int, y: int) -> ContourPair:
-        """Return the contours of the parameters with the indices ``x`` and ``y``."""
+    def _compute_pair(self, minimum: FittedMinimum, x: int, y: int) -> ContourPair:
+        """Compute the contours of the parameters with the indices ``x`` and ``y``."""
         from skyred.likelihood.minimise.conditional_fit import ConditionalFit
         from skyred.likelihood.minimise.profile import contour
 
-        best, conditional_fit = (
-            minimum.best,
-            ConditionalFit(minimum.objective, minimum.best, [x, y]),
-        )
-        covariance = best.covariance[np.ix_([x, y], [x, y])]
+        result = minimum.fit_result
+        conditional_fit = ConditionalFit(minimum.objective, result, [x, y])
+        covariance = result.covariance[np.ix_([x, y], [x, y])]
         contours = [
             contour(conditional_fit, covariance, rise, self.points) for rise in self._rises()
         ]
         return ContourPair(
-            x=best.names[x],
-            y=best.names[y],
-            units=(best.units[x], best.units[y]),
-            best=(float(best.values[x]), float(best.values[y])),
+            x=result.names[x],
+            y=result.names[y],
+            units=(result.units[x], result.units[y]),
+            best_fit=(float(result.values[x]), float(result.values[y])),
             contours=tuple(contours),
         )
 
     def _rises(self) -> list[float]:
         """Return the rise of the statistic on each contour, from the innermost outwards."""
         # chi-square with two degrees of freedom: 1 - exp(-rise / 2)
-        joint = [-2 * np.log1p(-probability) for probability in self.probabilities]
-        return sorted({*(sigma**2 for sigma in self.sigmas), *map(float, joint)})
+        rises = [float(-2 * np.log1p(-probability)) for probability in self.probabilities]
+        return sorted({*(sigma**2 for sigma in self.sigmas), *rises})

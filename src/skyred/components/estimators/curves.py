@@ -1,4 +1,4 @@
-"""Profiles of the statistic along single parameters, as tables and plots."""
+"""Tables and plots of profiles of the fit statistic along single parameters."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ DESCRIPTIONS = {
     "value": "best-fit value",
     "error": "symmetric error, from the second derivatives",
 }
-MAX_POWER = 2  # largest power of ten of numbers without an exponent
-STYLES = ("-", "--", ":", "-.")  # with the colours; makes curves distinct in greyscale too
+MAX_POWER = 2  # largest power of ten of numbers that are written without an exponent
+LINE_STYLES = ("-", "--", ":", "-.")  # one for each cycle through the colours
 
 
 @attrs.frozen
@@ -94,8 +94,8 @@ class Curve:
         tuple
             Name, unit, value, error and all asymmetric errors.
         """
-        ends = [end for interval in self.intervals for end in (interval.errn, interval.errp)]
-        return (self.name, self.unit, self.value, self.error, *ends)
+        errors = [error for interval in self.intervals for error in (interval.errn, interval.errp)]
+        return (self.name, self.unit, self.value, self.error, *errors)
 
     @classmethod
     def from_table(cls, row: Row, table: Table) -> Self:
@@ -115,7 +115,7 @@ class Curve:
         """
         intervals = [
             ConfidenceInterval(
-                _sigma(name), float(row[name]), float(row[name.replace("errn", "errp")])
+                _parse_sigma(name), float(row[name]), float(row[name.replace("errn", "errp")])
             )
             for name in row.colnames
             if name.startswith("errn")
@@ -132,7 +132,7 @@ class Curve:
 
 
 def summary_table(curves: Sequence[Curve]) -> Table:
-    """Return the best-fit value and the errors of each parameter.
+    """Create a table of the best-fit value and the errors of each parameter.
 
     Parameters
     ----------
@@ -147,30 +147,33 @@ def summary_table(curves: Sequence[Curve]) -> Table:
     from astropy.table import Table
 
     sigmas = [interval.sigma for interval in curves[0].intervals]
-    ends = [f"{side}_{sigma!r}sigma" for sigma in sigmas for side in ("errn", "errp")]
-    names = ["parameter", "unit", "value", "error", *ends]
+    error_names = [f"{side}_{sigma!r}sigma" for sigma in sigmas for side in ("errn", "errp")]
+    names = ["parameter", "unit", "value", "error", *error_names]
     table = Table(rows=[curve.row() for curve in curves], names=names)
     for column in table.itercols():
-        direction = "down" if column.name.startswith("errn") else "up"
-        description = f"distance {direction} to a rise of the statistic by sigma squared; NaN: none"
+        side = "negative" if column.name.startswith("errn") else "positive"
+        description = (
+            f"{side} error, where the statistic rises by sigma squared; NaN if it does not"
+        )
         column.description = DESCRIPTIONS.get(column.name, description)
     table.meta["EXTNAME"] = "PARAMETERS"
     return table
 
 
-def _sigma(column: str) -> float:
+def _parse_sigma(column: str) -> float:
+    """Return the confidence of a column such as ``errn_1.0sigma``."""
     return float(column.removeprefix("errn_").removesuffix("sigma"))
 
 
 def power_of_ten(value: float, error: float) -> int:
-    """Return the power of ten to write a number with; 0 for numbers of order one.
+    """Return the power of ten for the notation of a number; 0 for numbers of order one.
 
     Parameters
     ----------
     value : float
         The number.
     error : float
-        Its error.
+        The error of the number.
 
     Returns
     -------
@@ -182,7 +185,7 @@ def power_of_ten(value: float, error: float) -> int:
 
 
 def axis_label(name: str, unit: str, power: int = 0) -> str:
-    """Return an axis label: a parameter, the power of ten of its values, and its unit.
+    """Return the axis label of a parameter, with the power of ten of its values and its unit.
 
     Parameters
     ----------
@@ -218,7 +221,7 @@ def reduce_ticks(ax: Axes) -> None:
 
 
 def draw_curve(curve: Curve, ax: Axes | None = None) -> Axes:
-    """Draw one profile in the unit of its parameter, with the parabola of its error.
+    """Draw one profile in the unit of the parameter, with the parabola of the symmetric error.
 
     Parameters
     ----------
@@ -235,13 +238,13 @@ def draw_curve(curve: Curve, ax: Axes | None = None) -> Axes:
     ax = ax or _create_axes()
     power = power_of_ten(curve.value, curve.error)
     scale = 10.0**power
-    best, error, values = curve.value / scale, curve.error / scale, curve.values / scale
+    best_fit, error, values = curve.value / scale, curve.error / scale, curve.values / scale
     is_finite = np.isfinite(curve.delta_stat)
     low, high = values[is_finite][[0, -1]]
     grid = np.linspace(low, high, 200)
     ax.plot(values[is_finite], curve.delta_stat[is_finite], "o-", color="black", markersize=3,
             label="profile")  # fmt: skip
-    ax.plot(grid, ((grid - best) / error) ** 2, "--", color="tab:blue",
+    ax.plot(grid, ((grid - best_fit) / error) ** 2, "--", color="tab:blue",
             label="parabola of the error")  # fmt: skip
     _draw_levels(
         ax,
@@ -276,18 +279,18 @@ def draw_curves(curves: Sequence[Curve], ax: Axes | None = None) -> Axes:
         The axes.
     """
     ax = ax or _create_axes()
-    top, width = 1.0, 1.0
-    for number, curve in enumerate(curves):
+    max_delta_stat, width = 1.0, 1.0
+    for index, curve in enumerate(curves):
         pulls = (curve.values - curve.value) / curve.error
-        style = STYLES[(number // len(COLOURS)) % len(STYLES)]
-        ax.plot(pulls, curve.delta_stat, style, color=COLOURS[number % len(COLOURS)],
+        style = LINE_STYLES[(index // len(COLOURS)) % len(LINE_STYLES)]
+        ax.plot(pulls, curve.delta_stat, style, color=COLOURS[index % len(COLOURS)],
                 label=curve.name)  # fmt: skip
-        top = max(top, float(np.nanmax(curve.delta_stat)))
+        max_delta_stat = max(max_delta_stat, float(np.nanmax(curve.delta_stat)))
         width = max(width, float(np.abs(pulls).max()))
     grid = np.linspace(-width, width, 200)
     ax.plot(grid, grid**2, color="0.6", linewidth=4, alpha=0.5, zorder=0, label="parabola")
-    _draw_levels(ax, [interval.sigma for interval in curves[0].intervals], top)
-    ax.set_xlabel("(value - best value) / error")
+    _draw_levels(ax, [interval.sigma for interval in curves[0].intervals], max_delta_stat)
+    ax.set_xlabel("(value - best-fit value) / error")
     ax.set_xlim(-width, width)
     ax.legend(fontsize="small")
     return ax
@@ -300,28 +303,28 @@ def _create_axes() -> Axes:
     return ax
 
 
-def _draw_levels(ax: Axes, sigmas: Sequence[float], top: float) -> None:
-    """Draw horizontal lines at squares of sigma, and set the vertical axis."""
+def _draw_levels(ax: Axes, sigmas: Sequence[float], max_delta_stat: float) -> None:
+    """Draw horizontal lines at squares of sigma, and set the limits of the vertical axis."""
     style: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
     for sigma in sigmas:
-        if sigma**2 < 1.05 * top:
+        if sigma**2 < 1.05 * max_delta_stat:
             ax.axhline(sigma**2, color="0.7", linewidth=0.8, zorder=0)
             ax.annotate(f"{sigma:g}$\\sigma$", (0.99, sigma**2), color="0.4", fontsize="small",
                         **style)  # fmt: skip
-    ax.set_ylim(0, 1.1 * top)
+    ax.set_ylim(0, 1.1 * max_delta_stat)
     ax.set_ylabel(r"$\Delta$ fit statistic")
 
 
 def _result_text(curve: Curve) -> str:
     """Return the best-fit value and the errors of the first interval, with two digits."""
-    first = (
+    interval = (
         curve.intervals[0] if curve.intervals else ConfidenceInterval(1, curve.error, curve.error)
     )
     power = power_of_ten(curve.value, curve.error)
     scale = 10.0**power
     decimals = max(1 - int(np.floor(np.log10(curve.error / scale))), 0)
-    down, up = (f"{end / scale:.{decimals}f}" if np.isfinite(end) else r"\infty"
-                for end in (first.errn, first.errp))  # fmt: skip
-    number = f"{curve.value / scale:.{decimals}f}_{{-{down}}}^{{+{up}}}"
+    errn, errp = (f"{error / scale:.{decimals}f}" if np.isfinite(error) else r"\infty"
+                  for error in (interval.errn, interval.errp))  # fmt: skip
+    number = f"{curve.value / scale:.{decimals}f}_{{-{errn}}}^{{+{errp}}}"
     number = rf"({number}) \times 10^{{{power}}}" if power else number
-    return f"{curve.name} = ${number}$ ({first.sigma:g}$\\sigma$)"
+    return f"{curve.name} = ${number}$ ({interval.sigma:g}$\\sigma$)"

@@ -11,7 +11,7 @@ from astropy import units as u
 from skyred.components.estimators.flux_maps import FluxMapsProduct, MapEstimator
 from skyred.components.estimators.mosaic import Mosaic, select_maps
 from skyred.components.estimators.scripted import (
-    edges_option,
+    energy_edges_argument,
     write_map,
     write_maps,
     write_without_sources,
@@ -68,22 +68,22 @@ class ExcessProduct(FluxMapsProduct):
 
 @value
 class CorrelatedMapEstimator(MapEstimator):
-    """Base of estimators of counts over the background within a radius of each pixel."""
+    """Base class of estimators of the excess counts within a radius of each pixel."""
 
     correlation_radius: u.Quantity = quantity(
         "0.1 deg", min="1e-3 deg", doc="Radius of the disk over which counts are summed."
     )
     correlate_off: bool = option(
         True,
-        doc="Whether off counts are summed over the disk too. The off counts of a ring cover many "
-        "pixels, so that they are then counted several times.",
+        doc="Whether off counts are summed over the disk too. With a ring background, the same off "
+        "events belong to many pixels, and are then counted several times.",
     )
 
     def excess_maps(self, datasets: Datasets, columns: Sequence[str] = ()) -> FluxMaps:
-        """Estimate excess maps over the (fitted) background alone.
+        """Estimate maps of the excess over the (fitted) background without sources.
 
-        The significance is that of Li & Ma (1983, ApJ 272, 317), computed by gammapy's
-        `ExcessMapEstimator`: for off counts (wstat), or for a known background (Cash).
+        The significance is that of Li & Ma (1983, ApJ 272, 317) for off counts (wstat), or that
+        for a known background (Cash), both computed by gammapy's `ExcessMapEstimator`.
 
         Parameters
         ----------
@@ -104,17 +104,17 @@ class CorrelatedMapEstimator(MapEstimator):
         """
         from gammapy.estimators import ExcessMapEstimator
 
-        mosaic = Mosaic.from_datasets(select_maps(datasets, self.datasets), sources=False)
+        mosaic = Mosaic.from_datasets(select_maps(datasets), include_sources=False)
         estimator = ExcessMapEstimator(
             self.correlation_radius,
             selection_optional=list(columns),
             correlate_off=self.correlate_off,
         )
         exposure = mosaic.reco_exposure(estimator.spectral_model)
-        return mosaic.excess(estimator, self.energy_edges, exposure)
+        return mosaic.estimate_excess(estimator, self.energy_edges, exposure)
 
     def write_excess_maps(self, script: Script, columns: Sequence[str] = ()) -> None:
-        """Write ``maps``, their file and their plots.
+        """Write code that estimates ``maps``, and writes and draws them.
 
         Parameters
         ----------
@@ -129,9 +129,9 @@ class CorrelatedMapEstimator(MapEstimator):
             If several map datasets would have to be summed.
         """
         script.use("gammapy.estimators", "ExcessMapEstimator")
-        write_without_sources(script, write_map(script, self.datasets))
+        write_without_sources(script, write_map(script))
         options = [script.quantity(self.correlation_radius)]
-        options += edges_option(script, self.label, self.energy_edges)
+        options += energy_edges_argument(script, self.label, self.energy_edges)
         options.append(f"selection_optional={literal(columns)}")
         if not self.correlate_off:
             options.append("correlate_off=False")
@@ -149,7 +149,7 @@ class ExcessMap(CorrelatedMapEstimator):
     kind = "excess-map"
     product = ExcessProduct
     errors: bool = option(
-        False, doc="Whether asymmetric errors and upper limits are computed (slow)."
+        False, doc="Whether asymmetric errors and upper limits are computed, which is slow."
     )
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> ExcessProduct:

@@ -15,9 +15,8 @@ from skyred.components.estimators.checks import (
     map_problems,
     order_problems,
 )
-from skyred.components.estimators.flux_options import energy_bins
+from skyred.components.estimators.flux_options import energy_edges_option
 from skyred.errors import Problem
-from skyred.fields import option
 from skyred.interfaces import Chain, Estimator, Product, value
 from skyred.products.flux_io import read_maps, write_maps
 from skyred.products.plotting import draw_significance_image, format_energy_range
@@ -33,9 +32,9 @@ COLUMNS = {
     "e_min": "Lower edge of the energy bin",
     "e_max": "Upper edge of the energy bin",
     "sqrt_ts_max": "Highest significance, in sigma",
-    "lon": "Longitude of that pixel, in the frame of the map",
-    "lat": "Latitude of that pixel, in the frame of the map",
-    "flux": "Integral flux in that pixel",
+    "lon": "Longitude of the pixel with the highest significance, in the frame of the map",
+    "lat": "Latitude of the pixel with the highest significance, in the frame of the map",
+    "flux": "Integral flux in the pixel with the highest significance",
     "flux_err": "Error of the flux",
 }
 
@@ -47,7 +46,7 @@ class FluxMapsProduct(Product):
     Parameters
     ----------
     maps : gammapy.estimators.FluxMaps
-        The maps, as those of gammapy's estimator.
+        The maps, as returned by gammapy's estimators.
     """
 
     maps: FluxMaps
@@ -98,7 +97,7 @@ class FluxMapsProduct(Product):
         """
         from astropy.table import QTable, Table
 
-        rows = [_peak(self.maps, plane) for plane in self.planes]
+        rows = [_peak_row(self.maps, plane) for plane in self.planes]
         table = Table(QTable(rows=rows, names=list(COLUMNS)))
         for column, description in COLUMNS.items():
             table[column].description = description
@@ -111,9 +110,9 @@ class FluxMapsProduct(Product):
         return list(self.maps.sqrt_ts.iter_by_image(keepdims=True))
 
     @property
-    def strongest(self) -> WcsNDMap:
+    def strongest_plane(self) -> WcsNDMap:
         """Significance map of the energy bin with the highest significance."""
-        return max(self.planes, key=_find_maximum)
+        return max(self.planes, key=_max_significance)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the significance in the energy bin with the highest significance.
@@ -128,17 +127,14 @@ class FluxMapsProduct(Product):
         matplotlib.axes.Axes
             The axes.
         """
-        return draw_significance(self.strongest, ax, self.significance_label)
+        return draw_significance(self.strongest_plane, ax, self.significance_label)
 
 
 @value
 class MapEstimator(Estimator):
-    """Base of estimators of maps in energy bins."""
+    """Base class of estimators of maps in energy bins."""
 
-    energy_edges: u.Quantity | None = energy_bins("one bin of the whole energy axis")
-    datasets: tuple[str, ...] = option(
-        (), type=str, many=True, doc="Names of the datasets (with wildcards); by default all maps."
-    )
+    energy_edges: u.Quantity | None = energy_edges_option("one bin of the whole energy axis")
 
     def validate(self) -> Iterable[Problem]:
         """Check that the energy edges increase.
@@ -161,7 +157,7 @@ class MapEstimator(Estimator):
         Yields
         ------
         Problem
-            A problem, with the option and the reason.
+            Data without maps, or invalid energy edges.
         """
         yield from map_problems(pipeline)
         if self.energy_edges is not None:
@@ -198,11 +194,12 @@ def _is_finite(plane: WcsNDMap) -> Any:
     return np.isfinite(plane.data)
 
 
-def _find_maximum(plane: WcsNDMap) -> float:
+def _max_significance(plane: WcsNDMap) -> float:
+    """Return the highest finite significance in an energy bin."""
     return float(np.max(plane.data, where=_is_finite(plane), initial=-np.inf))
 
 
-def _peak(maps: FluxMaps, plane: WcsNDMap) -> tuple[Any, ...]:
+def _peak_row(maps: FluxMaps, plane: WcsNDMap) -> tuple[Any, ...]:
     """Return the row of an energy bin, with the columns of `COLUMNS`."""
     axis = plane.geom.axes["energy"]
     edges = axis.edges.to("TeV")
@@ -214,6 +211,6 @@ def _peak(maps: FluxMaps, plane: WcsNDMap) -> tuple[Any, ...]:
     lon, lat = (
         coordinate.to("deg") for coordinate in plane.geom.to_image().pix_to_coord(pixel[::-1])
     )
-    row = maps.geom.axes["energy"].coord_to_idx(axis.center)[0]
-    fluxes = (getattr(maps, name).data[(row, *pixel)] * unit for name in ("flux", "flux_err"))
+    index = maps.geom.axes["energy"].coord_to_idx(axis.center)[0]
+    fluxes = (getattr(maps, name).data[(index, *pixel)] * unit for name in ("flux", "flux_err"))
     return (*edges, data[pixel], lon, lat, *fluxes)

@@ -1,4 +1,4 @@
-"""Options that flux estimators share."""
+"""Declarations of the options that flux estimators share."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Any
 
 from skyred.fields import option, quantity
 
-OPTIONAL = ("errn-errp", "ul", "scan", "sensitivity")
+OPTIONAL_COLUMNS = ("errn-errp", "ul", "scan", "sensitivity")
 
 
-def energy_bins(default: str) -> Any:
-    """Declare the optional energy edges.
+def energy_edges_option(default: str) -> Any:
+    """Declare the option of the energy edges.
 
     Parameters
     ----------
     default : str
-        Description of the bins that are used by default.
+        Description of the default bins.
 
     Returns
     -------
@@ -26,7 +26,7 @@ def energy_bins(default: str) -> Any:
     return quantity(None, many=True, unit="TeV", min="1e-9 TeV", doc=doc)
 
 
-def optional_columns() -> Any:
+def columns_option() -> Any:
     """Declare the option of optional columns, by default all of them.
 
     Returns
@@ -35,10 +35,10 @@ def optional_columns() -> Any:
         The option.
     """
     doc = "Optional columns: asymmetric errors, upper limit, likelihood scan, sensitivity."
-    return option(OPTIONAL, choices=OPTIONAL, many=True, doc=doc)
+    return option(OPTIONAL_COLUMNS, choices=OPTIONAL_COLUMNS, many=True, doc=doc)
 
 
-def refit_others() -> Any:
+def reoptimize_option() -> Any:
     """Declare the option to refit the other free parameters (``reoptimize`` of gammapy).
 
     Returns
@@ -49,7 +49,7 @@ def refit_others() -> Any:
     return option(False, doc="Whether the other free parameters are fitted again.")
 
 
-def error_width() -> Any:
+def n_sigma_option() -> Any:
     """Declare the option of the width of the errors, in sigma.
 
     Returns
@@ -60,7 +60,7 @@ def error_width() -> Any:
     return option(1.0, min=0.1, doc="Width of the errors in sigma.")
 
 
-def limit_confidence() -> Any:
+def n_sigma_ul_option() -> Any:
     """Declare the option of the confidence of upper limits, in sigma.
 
     Returns

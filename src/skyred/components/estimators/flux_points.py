@@ -17,12 +17,12 @@ from skyred.components.estimators.checks import (
     source_problems,
 )
 from skyred.components.estimators.flux_options import (
-    error_width,
-    limit_confidence,
-    optional_columns,
-    refit_others,
+    columns_option,
+    n_sigma_option,
+    n_sigma_ul_option,
+    reoptimize_option,
 )
-from skyred.components.estimators.scripted import changed_options, edges_option
+from skyred.components.estimators.scripted import energy_edges_argument, non_default_arguments
 from skyred.errors import Problem
 from skyred.fields import option, quantity
 from skyred.interfaces import Chain, Estimator, Product, component
@@ -49,11 +49,11 @@ EDGE_TOLERANCE = 0.01  # relative difference up to which two energy edges are th
 class FluxPointsProduct(Product):
     """Flux points of a source, with its fitted model.
 
-    Norms are fluxes in units of the absolute flux of the model: ``flux.reference_model`` is the
-    fitted model if that is positive, and the model with the opposite sign if it is negative.
-    Without a reference model, gammapy's ``FluxPoints.read`` uses the positive reference fluxes in
-    the file. A reference model passed to it must be positive too, and not a fitted model with a
-    negative amplitude.
+    Norms are fluxes in units of the absolute flux of the fitted model: ``flux.reference_model`` is
+    the fitted model or, if its flux is negative, the model with the opposite sign. Without a
+    reference model, gammapy's ``FluxPoints.read`` uses the positive reference fluxes in the file. A
+    reference model that is passed to this method must be positive too: do not pass a fitted model
+    with a negative amplitude.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class FluxPointsProduct(Product):
 
     @property
     def source(self) -> str:
-        """Name of the source; an empty string if its model is not available."""
+        """Name of the source; an empty string if the model is not available."""
         return "" if self.model is None else str(self.model.name)
 
     def write(self, folder: Path) -> list[Path]:
@@ -86,7 +86,7 @@ class FluxPointsProduct(Product):
         """
         fits, ecsv = folder / f"{self.name}.fits", folder / f"{self.name}.ecsv"
         self.flux.write(fits, format="gadf-sed", sed_type="likelihood", overwrite=True)
-        _write_fits_text(fits, self.source)
+        _write_source_name(fits, self.source)
         self.table().write(ecsv, format="ascii.ecsv", overwrite=True)
         return [fits, ecsv]
 
@@ -153,8 +153,8 @@ class FluxPointsProduct(Product):
         return draw_flux_points(self.flux, spectral, self.source or self.name, ax)
 
 
-def _write_fits_text(path: Path, source: str) -> None:
-    # gammapy's format has no keyword for the source, which `read` needs to find its model
+def _write_source_name(path: Path, source: str) -> None:
+    """Add the name of the source to a file of gammapy, for `FluxPointsProduct.read`."""
     from astropy.io import fits
 
     fits.setval(
@@ -164,7 +164,7 @@ def _write_fits_text(path: Path, source: str) -> None:
 
 @component
 class FluxPoints(Estimator):
-    """Flux points of a source: its norm fitted in each energy bin."""
+    """Flux points of a source: the norm is fitted in each energy bin."""
 
     kind = "flux-points"
     product = FluxPointsProduct
@@ -173,12 +173,12 @@ class FluxPoints(Estimator):
         many=True,
         unit="TeV",
         min="1e-9 TeV",
-        doc="Edges of the bins; each is replaced by the nearest edge of the energy axis.",
+        doc="Edges of the bins; each edge is replaced by the nearest edge of the energy axis.",
     )
-    columns: tuple[str, ...] = optional_columns()
-    reoptimize: bool = refit_others()
-    n_sigma: float = error_width()
-    n_sigma_ul: float = limit_confidence()
+    columns: tuple[str, ...] = columns_option()
+    reoptimize: bool = reoptimize_option()
+    n_sigma: float = n_sigma_option()
+    n_sigma_ul: float = n_sigma_ul_option()
 
     def validate(self) -> Iterable[Problem]:
         """Check that the energy edges increase.
@@ -233,7 +233,7 @@ class FluxPoints(Estimator):
             reoptimize=self.reoptimize,
             n_sigma=self.n_sigma,
             n_sigma_ul=self.n_sigma_ul,
-            allow_multiple_telescopes=True,  # every data entry is part of the analysis
+            allow_multiple_telescopes=True,  # all data entries are combined
         )
         _warn_about_moved_edges(self.label, self.energy_edges, flux.geom.axes["energy"].edges)
         return FluxPointsProduct(self.label, flux, datasets.models.copy()[self.source])
@@ -247,8 +247,8 @@ class FluxPoints(Estimator):
             The script to add code to.
         """
         script.use("gammapy.estimators", "FluxPointsEstimator")
-        # every dataset is part of the analysis, of any telescope
-        options = [*flux_options(self, script), "allow_multiple_telescopes=True"]
+        # the datasets of all telescopes are combined
+        options = [*flux_arguments(self, script), "allow_multiple_telescopes=True"]
         if len(script.all_datasets) > 1:
             self._write_bins_separately(script, options)
             return
@@ -262,13 +262,13 @@ class FluxPoints(Estimator):
         script.draw('flux_points.plot(ax=axes, sed_type="e2dnde")', self.label)
 
     def _write_bins_separately(self, script: Script, options: list[str]) -> None:
-        """Write one bin after the other: gammapy fails if a dataset does not have all of them."""
+        """Write a loop over the bins, since gammapy fails if a dataset does not have all bins."""
         script.use("itertools", "pairwise")
         script.use("astropy.table", "vstack")
-        edges = options[1].removeprefix("energy_edges=")
+        edges = options[1].removeprefix("energy_edges=")  # see `flux_arguments`
         options[1] = "energy_edges=u.Quantity(bounds)"
         script.body.add(
-            "# one bin after the other: gammapy fails if a dataset does not have all bins",
+            "# each bin separately, since gammapy fails if a dataset does not have all bins",
             "tables = []",
         )
         with script.body.inside(f"for bounds in pairwise({edges}):"):
@@ -287,8 +287,8 @@ class FluxPoints(Estimator):
         )
 
 
-def flux_options(estimator: Any, script: Script) -> list[str]:
-    """Return the options that gammapy's flux estimators share.
+def flux_arguments(estimator: Any, script: Script) -> list[str]:
+    """Return the arguments that gammapy's flux estimators share, as code.
 
     Parameters
     ----------
@@ -300,26 +300,30 @@ def flux_options(estimator: Any, script: Script) -> list[str]:
     Returns
     -------
     list of str
-        The options as code.
+        The arguments: the source, the energy edges if they are set, and the others.
     """
-    options = [f"source={literal(estimator.source)}"]
-    options += edges_option(script, estimator.label, estimator.energy_edges)
-    options.append(f"selection_optional={literal(estimator.columns)}")
-    return options + changed_options(estimator, "reoptimize", "n_sigma", "n_sigma_ul")
+    arguments = [f"source={literal(estimator.source)}"]
+    arguments += energy_edges_argument(script, estimator.label, estimator.energy_edges)
+    arguments.append(f"selection_optional={literal(estimator.columns)}")
+    return arguments + non_default_arguments(estimator, "reoptimize", "n_sigma", "n_sigma_ul")
 
 
-def _warn_about_moved_edges(label: str, requested: u.Quantity, actual: u.Quantity) -> None:
-    """Log a warning about edges that the energy axis does not have."""
-    distances = np.abs(np.log(requested[:, None] / actual[None, :]).to_value("")).min(axis=1)
-    if moved := [
+def _warn_about_moved_edges(
+    label: str, requested_edges: u.Quantity, actual_edges: u.Quantity
+) -> None:
+    """Log a warning about requested edges that the energy axis does not have."""
+    ratios = (requested_edges[:, None] / actual_edges[None, :]).to_value("")
+    distances = np.abs(np.log(ratios)).min(axis=1)
+    missing_edges = [
         f"{edge:.4g}"
-        for edge, distance in zip(requested, distances, strict=True)
+        for edge, distance in zip(requested_edges, distances, strict=True)
         if distance > EDGE_TOLERANCE
-    ]:
+    ]
+    if missing_edges:
         log.warning(
             "%s: the energy axis has no edge at %s; the bins have the edges %s %s",
             label,
-            ", ".join(moved),
-            ", ".join(f"{edge:.4g}" for edge in actual.to_value(requested.unit)),
-            requested.unit,
+            ", ".join(missing_edges),
+            ", ".join(f"{edge:.4g}" for edge in actual_edges.to_value(requested_edges.unit)),
+            requested_edges.unit,
         )

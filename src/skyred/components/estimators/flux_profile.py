@@ -17,16 +17,16 @@ from skyred.components.estimators.checks import (
     order_problems,
 )
 from skyred.components.estimators.flux_options import (
-    energy_bins,
-    error_width,
-    limit_confidence,
-    optional_columns,
+    columns_option,
+    energy_edges_option,
+    n_sigma_option,
+    n_sigma_ul_option,
 )
 from skyred.components.estimators.mosaic import select_maps
 from skyred.components.estimators.profile_shapes import Line, Rings
 from skyred.components.estimators.scripted import (
-    changed_options,
-    edges_option,
+    energy_edges_argument,
+    non_default_arguments,
     write_map,
     write_without_sources,
 )
@@ -56,14 +56,14 @@ if TYPE_CHECKING:
 
 @attrs.define(eq=False)
 class FluxProfileProduct(Product):
-    """A flux profile.
+    """Fluxes along a line or in rings.
 
     Parameters
     ----------
     flux : gammapy.estimators.FluxPoints
-        Fluxes with the axes energy and projected-distance; NaN if there is no flux.
+        Fluxes with the axes energy and projected-distance; missing fluxes are NaN.
     details : astropy.table.Table
-        ``solid_angle`` of each region, and ``reason`` for a missing flux.
+        ``solid_angle`` of each region, and ``reason`` for a missing flux; one row per region.
     """
 
     flux: FluxPoints
@@ -72,7 +72,7 @@ class FluxProfileProduct(Product):
     def write(self, folder: Path) -> list[Path]:
         """Write ``NAME.fits`` (all quantities) and ``NAME.ecsv`` (fluxes).
 
-        Gammapy's ``FluxPoints.read(format="profile")`` reads both.
+        Both can be read with gammapy's ``FluxPoints.read(format="profile")``.
 
         Parameters
         ----------
@@ -149,25 +149,25 @@ class FluxProfileProduct(Product):
         axis = self.flux.geom.axes["projected-distance"]
         edges = axis.edges.to_value("deg")
         area = self.details["solid_angle"].quantity.to_value("deg2")
-        for number, (low, high) in enumerate(self.flux.energy_axis.iter_by_edges):
-            colour, marker = bin_style(number)
+        for index, (low, high) in enumerate(self.flux.energy_axis.iter_by_edges):
+            colour, marker = bin_style(index)
             flux, error = (
-                getattr(self.flux, name).data[:, number, 0, 0] / area
+                getattr(self.flux, name).data[:, index, 0, 0] / area
                 for name in ("flux", "flux_err")
             )
             ax.errorbar((edges[1:] + edges[:-1]) / 2, flux, yerr=np.nan_to_num(error),
                         xerr=np.diff(edges) / 2, color=colour,
                         marker=marker, markersize=4, linestyle="none",
                         label=f"{low.value:.3g} to {high.value:.3g} {high.unit}")  # fmt: skip
-        without_flux = np.isnan(self.flux.norm.data).all(axis=(1, 2, 3))
-        for bounds in zip(edges[:-1][without_flux], edges[1:][without_flux], strict=True):
+        is_missing = np.isnan(self.flux.norm.data).all(axis=(1, 2, 3))
+        for bounds in zip(edges[:-1][is_missing], edges[1:][is_missing], strict=True):
             ax.axvspan(*bounds, facecolor="none", edgecolor="0.7",
                        hatch="///", linewidth=0)  # fmt: skip
         ax.axhline(0, color="0.5", linewidth=0.8)
         ax.set_xlabel("Projected distance [deg]")
         ax.set_ylabel(f"Flux per solid angle [{unit:latex_inline}]")
-        index = self.flux.reference_model.spectral_model.index.value
-        ax.set_title(f"{self.name}, spectral index {index:.3g}")
+        spectral_index = self.flux.reference_model.spectral_model.index.value
+        ax.set_title(f"{self.name}, spectral index {spectral_index:.3g}")
         ax.legend(fontsize="small")
         return ax
 
@@ -182,25 +182,22 @@ class FluxProfile(Estimator):
     rings: Rings | None = nested_object(
         Rings, None, doc="Rings around a position, instead of a line."
     )
-    index: float = option(2.0, min=-5, max=10, doc="Index of the power law of the fitted fluxes.")
-    energy_edges: u.Quantity | None = energy_bins("one bin of the whole energy axis")
+    index: float = option(2.0, min=-5, max=10, doc="Index of the power law that is fitted.")
+    energy_edges: u.Quantity | None = energy_edges_option("one bin of the whole energy axis")
     background_sources: tuple[str, ...] = option(
         (), type=str, many=True, doc="Sources that are part of the background; by default none."
     )
-    columns: tuple[str, ...] = optional_columns()
-    n_sigma: float = error_width()
-    n_sigma_ul: float = limit_confidence()
-    datasets: tuple[str, ...] = option(
-        (), type=str, many=True, doc="Names of the datasets (with wildcards); by default all maps."
-    )
+    columns: tuple[str, ...] = columns_option()
+    n_sigma: float = n_sigma_option()
+    n_sigma_ul: float = n_sigma_ul_option()
 
     def validate(self) -> Iterable[Problem]:
-        """Check that the energy edges increase, and that there is a line or rings.
+        """Check that the energy edges increase, and that either a line or rings are set.
 
         Yields
         ------
         Problem
-            A problem, with the option and the reason.
+            Energy edges that do not increase, or neither or both of line and rings.
         """
         yield from order_problems(self.energy_edges)
         if (self.line is None) == (self.rings is None):
@@ -256,7 +253,7 @@ class FluxProfile(Estimator):
 
         from skyred.likelihood import flux_profile
 
-        maps = select_maps(datasets, self.datasets)
+        maps = select_maps(datasets)
         shape = self.line or self.rings
         assert shape is not None
         geom = maps[0].counts.geom
@@ -280,7 +277,7 @@ class FluxProfile(Estimator):
         )
 
     def write_script(self, script: Script) -> None:
-        """Write a call of gammapy's `FluxProfileEstimator`, over the fitted background alone.
+        """Write a call of gammapy's `FluxProfileEstimator`, with the fitted background.
 
         Parameters
         ----------
@@ -296,18 +293,18 @@ class FluxProfile(Estimator):
             raise ExportError("has background_sources, which gammapy's estimator does not support")
         script.use("gammapy.estimators", "FluxProfileEstimator")
         script.use("gammapy.modeling.models", "PowerLawSpectralModel")
-        write_without_sources(script, write_map(script, self.datasets))
+        write_without_sources(script, write_map(script))
         shape = self.line or self.rings
         assert shape is not None
         shape.write_regions(script)
         spectral = f"PowerLawSpectralModel(index={literal(self.index)})"
         options = ["regions=regions", f"spectral_model={spectral}"]
-        options += edges_option(script, self.label, self.energy_edges)
+        options += energy_edges_argument(script, self.label, self.energy_edges)
         if self.energy_edges is None:
             script.body.add('edges = dataset.counts.geom.axes["energy"].edges[[0, -1]]')
             options.append("energy_edges=edges")
         options.append(f"selection_optional={literal(self.columns)}")
-        options += changed_options(self, "n_sigma", "n_sigma_ul")
+        options += non_default_arguments(self, "n_sigma", "n_sigma_ul")
         script.body.add(
             f"estimator = FluxProfileEstimator({', '.join(options)})",
             "profile = estimator.run(dataset)",
@@ -321,7 +318,7 @@ class FluxProfile(Estimator):
 
 
 def details_table(regions: list[SkyRegion], geom: Any, reasons: Iterable[str]) -> Table:
-    """Return the solid angle of each region, and the reasons for missing fluxes.
+    """Create a table of the solid angle of each region, and the reasons for missing fluxes.
 
     Parameters
     ----------
@@ -330,7 +327,7 @@ def details_table(regions: list[SkyRegion], geom: Any, reasons: Iterable[str]) -
     geom : gammapy.maps.WcsGeom
         Geometry of the maps.
     reasons : iterable of str
-        Reason of each region; empty if it has a flux.
+        Reason for the missing flux of each region; empty if it has a flux.
 
     Returns
     -------
@@ -339,9 +336,9 @@ def details_table(regions: list[SkyRegion], geom: Any, reasons: Iterable[str]) -
     """
     from astropy.table import Table
 
-    pixel = abs(np.linalg.det(geom.wcs.celestial.pixel_scale_matrix)) * u.deg**2
-    area = u.Quantity([region.to_pixel(geom.wcs).area * pixel for region in regions])
-    table = Table({"solid_angle": area, "reason": list(reasons)})
+    pixel_area = abs(np.linalg.det(geom.wcs.celestial.pixel_scale_matrix)) * u.deg**2
+    areas = u.Quantity([region.to_pixel(geom.wcs).area * pixel_area for region in regions])
+    table = Table({"solid_angle": areas, "reason": list(reasons)})
     table["solid_angle"].description = "solid angle of the region"
     table["reason"].description = "reason for a missing flux"
     return table

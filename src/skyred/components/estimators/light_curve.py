@@ -14,13 +14,13 @@ from skyred.components.estimators.checks import (
     source_problems,
 )
 from skyred.components.estimators.flux_options import (
-    energy_bins,
-    error_width,
-    limit_confidence,
-    optional_columns,
-    refit_others,
+    columns_option,
+    energy_edges_option,
+    n_sigma_option,
+    n_sigma_ul_option,
+    reoptimize_option,
 )
-from skyred.components.estimators.flux_points import flux_options
+from skyred.components.estimators.flux_points import flux_arguments
 from skyred.components.estimators.scripted import write_nights, write_runs, write_time_bins
 from skyred.components.estimators.times import livetime, times_of_cut_runs
 from skyred.components.intervals import Interval, interval_problems
@@ -54,35 +54,35 @@ class LightCurve(Estimator):
     by: str = option(
         "run",
         choices=("run", "night", "interval"),
-        doc="Time bins of the points: runs (stack: keep), nights, or the given intervals. Parts of "
-        "a run that was cut are fitted together.",
+        doc="Time bins of the points: runs (stack: keep), nights, or intervals. Parts of a run "
+        "that was cut are fitted together.",
     )
     intervals: tuple[Interval, ...] = nested_list(
-        Interval, doc="The intervals of by: interval; each uses the runs that lie fully inside."
+        Interval, doc="Intervals, for by: interval; only runs fully inside an interval are used."
     )
     width: u.Quantity | None = quantity(
         None,
         unit="d",
         min="1 s",
-        doc="Width of equal intervals, for by: interval. For a width below that of a run, cut the "
+        doc="Width of equal intervals, for by: interval. For intervals shorter than a run, cut the "
         "runs into parts (selector time-window).",
     )
     start: Instant | None = instant(
-        None, doc="Start of one of the equal intervals; by default that of the first dataset."
+        None, doc="Start of any one of the equal intervals; by default that of the first dataset."
     )
-    energy_edges: u.Quantity | None = energy_bins("one bin of the whole energy axis")
-    columns: tuple[str, ...] = optional_columns()
-    reoptimize: bool = refit_others()
-    n_sigma: float = error_width()
-    n_sigma_ul: float = limit_confidence()
+    energy_edges: u.Quantity | None = energy_edges_option("one bin of the whole energy axis")
+    columns: tuple[str, ...] = columns_option()
+    reoptimize: bool = reoptimize_option()
+    n_sigma: float = n_sigma_option()
+    n_sigma_ul: float = n_sigma_ul_option()
 
     def validate(self) -> Iterable[Problem]:
-        """Check the energy edges, and that there are intervals if they are required.
+        """Check the energy edges, and that intervals are set if they are required.
 
         Yields
         ------
         Problem
-            A problem, with the option and the reason.
+            Invalid energy edges, or intervals that are missing, invalid or have no effect.
         """
         yield from order_problems(self.energy_edges)
         interval_options = [] if self.width is None else ["width"]
@@ -128,7 +128,7 @@ class LightCurve(Estimator):
         yield from self._interval_problems()
 
     def _interval_problems(self) -> Iterable[Problem]:
-        """Yield a problem if intervals do not increase; their time scales may differ."""
+        """Yield a problem if intervals, possibly in different time scales, do not increase."""
         from skyred.errors import FitError
         from skyred.likelihood.flux.intervals import intervals_from_pairs
 
@@ -159,17 +159,17 @@ class LightCurve(Estimator):
         """
         from skyred.likelihood import light_curve
 
-        intervals: Any = self.by
+        time_bins: Any = self.by
         if self.by == "run":
-            intervals = times_of_cut_runs(datasets) or "run"
+            time_bins = times_of_cut_runs(datasets) or "run"
         elif self.by == "interval":
-            intervals = [
+            time_bins = [
                 (interval.start.time, interval.stop.time) for interval in self.intervals
             ] or self.width
         light_curve_data = light_curve(
             datasets,
             self.source,
-            intervals,
+            time_bins,
             self.energy_edges,
             start=None if self.start is None else self.start.time,
             selection_optional=list(self.columns),
@@ -193,18 +193,18 @@ class LightCurve(Estimator):
             The script to add code to.
         """
         script.use("gammapy.estimators", "LightCurveEstimator")
-        options = flux_options(self, script)
+        arguments = flux_arguments(self, script)
         if self.energy_edges is None:
             script.body.add('edges = datasets[0].counts.geom.axes["energy"].edges[[0, -1]]')
-            options.append("energy_edges=edges")
+            arguments.append("energy_edges=edges")
         if self.by == "interval":
-            options.append(f"time_intervals={self._write_intervals(script)}")
+            arguments.append(f"time_intervals={self._write_intervals(script)}")
         elif self.by == "night":
-            options.append(f"time_intervals={write_nights(script)}")
+            arguments.append(f"time_intervals={write_nights(script)}")
         else:
-            options.append(f"time_intervals={write_runs(script)}")
+            arguments.append(f"time_intervals={write_runs(script)}")
         script.body.add(
-            f"estimator = LightCurveEstimator({', '.join(options)})",
+            f"estimator = LightCurveEstimator({', '.join(arguments)})",
             "light_curve = estimator.run(datasets)",
             'table = light_curve.to_table(format="lightcurve", sed_type="flux")',
             "print(table)",
@@ -213,7 +213,7 @@ class LightCurve(Estimator):
         script.draw('light_curve.plot(ax=axes, sed_type="flux", axis_name="time")', self.label)
 
     def _write_intervals(self, script: Script) -> str:
-        """Write the intervals, and return the name of their variable."""
+        """Write the intervals, and return the name of the variable that contains them."""
         if self.width is not None:
             return write_time_bins(script, self.width, self.start)
         pairs = (
@@ -224,7 +224,7 @@ class LightCurve(Estimator):
 
 
 def warn_about_one_point(datasets: Datasets) -> None:
-    """Warn that a light curve by run has one point only, with the reason.
+    """Warn that a light curve by run has only one point, with the reason.
 
     Parameters
     ----------
@@ -241,7 +241,7 @@ def warn_about_one_point(datasets: Datasets) -> None:
 
 
 def details_table(light_curve_data: LightCurveData, datasets: Datasets) -> Table:
-    """Return the number of datasets, their livetime and the status of each interval.
+    """Create a table of the datasets of each interval, and of reasons for missing fluxes.
 
     Parameters
     ----------
@@ -258,14 +258,14 @@ def details_table(light_curve_data: LightCurveData, datasets: Datasets) -> Table
     from astropy.table import Table
 
     livetimes = {dataset.name: livetime(dataset) for dataset in datasets}
-    total = [
+    total_livetimes = [
         u.Quantity([livetimes[dataset_name] for dataset_name in names] or [0] * u.s).sum()
         for names in light_curve_data.datasets
     ]
     table = Table(
         {
             "n_datasets": [len(names) for names in light_curve_data.datasets],
-            "livetime": u.Quantity(total).to("s"),
+            "livetime": u.Quantity(total_livetimes).to("s"),
             "reason": list(light_curve_data.reasons),
         }
     )

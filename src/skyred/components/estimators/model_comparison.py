@@ -1,4 +1,4 @@
-"""Estimator `model-comparison`: alternatives to the fitted model, each fitted."""
+"""Estimator `model-comparison`: fits of alternatives to the fitted model."""
 
 from __future__ import annotations
 
@@ -125,12 +125,12 @@ class ModelComparison(Estimator):
     )
 
     def validate(self) -> Iterable[Problem]:
-        """Check that there are alternatives, and that all names differ.
+        """Check that alternatives are set, and that all names differ.
 
         Yields
         ------
         Problem
-            A problem, with the option and the reason.
+            No alternatives, or two models with the same name.
         """
         if not self.alternatives:
             yield Problem(("alternatives",), "is empty", "expected at least one")
@@ -160,11 +160,11 @@ class ModelComparison(Estimator):
         ModelError
             If a source or parameter of an alternative does not exist.
         """
-        models = [_fit(self.reference, copy_datasets(datasets), ())]
+        models = [_fit_model(self.reference, copy_datasets(datasets), ())]
         for alternative in self.alternatives:
             copied_datasets = copy_datasets(datasets)
             caveats = apply_alternative(copied_datasets, alternative)
-            fitted_model = _fit(alternative.name, copied_datasets, caveats)
+            fitted_model = _fit_model(alternative.name, copied_datasets, caveats)
             models.append(attrs.evolve(fitted_model, nested=alternative.nested))
             if not fitted_model.success:
                 message = (
@@ -177,8 +177,8 @@ class ModelComparison(Estimator):
         )
 
 
-def _fit(name: str, datasets: Datasets, caveats: Iterable[str]) -> FittedModel:
-    """Fit the models of datasets; without free parameters, evaluate the statistic only."""
+def _fit_model(name: str, datasets: Datasets, caveats: Iterable[str]) -> FittedModel:
+    """Fit the models of datasets; without free parameters, only evaluate the statistic."""
     from skyred.likelihood import objective_of
     from skyred.likelihood.minimise import minimise
 
@@ -188,7 +188,7 @@ def _fit(name: str, datasets: Datasets, caveats: Iterable[str]) -> FittedModel:
         result = minimise(objective_of(datasets))
     except FitError as error:
         return FittedModel(name, np.nan, success=False, message=str(error), caveats=tuple(caveats))
-    limits = tuple(f"{parameter} is at its limit" for parameter in result.at_limit)
+    limit_caveats = tuple(f"{parameter} is at its limit" for parameter in result.at_limit)
     return FittedModel(
         name=name,
         stat=result.stat,
@@ -198,7 +198,7 @@ def _fit(name: str, datasets: Datasets, caveats: Iterable[str]) -> FittedModel:
         errors=result.errors,
         success=result.success,
         message=result.message,
-        caveats=(*caveats, *limits),
+        caveats=(*caveats, *limit_caveats),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -18,27 +17,25 @@ if TYPE_CHECKING:
     from gammapy.maps import WcsGeom, WcsNDMap
 
 
-def select_maps(datasets: Datasets, patterns: Sequence[str]) -> list[MapDataset]:
-    """Return the map datasets with a name that matches one of the patterns.
+def select_maps(datasets: Datasets) -> list[MapDataset]:
+    """Return the map datasets, which must be on one pixel grid.
 
     Parameters
     ----------
     datasets : gammapy.datasets.Datasets
-        The datasets.
-    patterns : sequence of str
-        Names, possibly with wildcards; all maps if empty.
+        The datasets; spectra are ignored.
 
     Returns
     -------
     list of MapDataset
-        The matching datasets, all on one pixel grid.
+        The maps.
 
     Raises
     ------
     ModelError
-        If there is no matching map dataset, or they are not on one pixel grid.
+        If there is no map dataset, or they are not on one pixel grid.
     """
-    maps = maps_by_name(datasets, patterns)
+    maps = map_datasets(datasets)
     for dataset in maps[1:]:
         if _grid(dataset) != _grid(maps[0]):
             raise ModelError(
@@ -48,44 +45,37 @@ def select_maps(datasets: Datasets, patterns: Sequence[str]) -> list[MapDataset]
     return maps
 
 
-def maps_by_name(datasets: Datasets, patterns: Sequence[str]) -> list[MapDataset]:
-    """Return the map datasets with a matching name, on any pixel grid.
+def map_datasets(datasets: Datasets) -> list[MapDataset]:
+    """Return the map datasets, on any pixel grid.
 
     Parameters
     ----------
     datasets : gammapy.datasets.Datasets
-        The datasets.
-    patterns : sequence of str
-        Names, possibly with wildcards; all maps if empty.
+        The datasets; spectra are ignored.
 
     Returns
     -------
     list of MapDataset
-        The matching datasets.
+        The maps.
 
     Raises
     ------
     ModelError
-        If there is no matching map dataset.
+        If there is no map dataset.
     """
-    maps = [
-        dataset
-        for dataset in datasets
-        if _is_map(dataset)
-        and (not patterns or any(fnmatchcase(dataset.name, pattern) for pattern in patterns))
-    ]
+    maps = [dataset for dataset in datasets if _is_map(dataset)]
     if not maps:
-        name_part = f" named {' or '.join(patterns)}" if patterns else ""
-        raise ModelError(f"no map dataset{name_part}; available: {', '.join(datasets.names)}")
+        raise ModelError(f"no map dataset; available: {', '.join(datasets.names)}")
     return maps
 
 
 def _is_map(dataset: Any) -> bool:
+    """Return whether a dataset has counts on a sky map."""
     geom = getattr(getattr(dataset, "counts", None), "geom", None)
     return geom is not None and not geom.is_region
 
 
-def _require_same_stat(datasets: Sequence[MapDataset]) -> None:
+def _require_same_stat_type(datasets: Sequence[MapDataset]) -> None:
     """Raise an error if only some of the datasets have off counts."""
     first = datasets[0]
     for dataset in datasets[1:]:
@@ -106,7 +96,7 @@ def _grid(dataset: MapDataset) -> tuple[Any, ...]:
 
 
 def union_geom(geoms: Sequence[WcsGeom]) -> WcsGeom:
-    """Return the smallest geometry that contains geometries of one pixel grid.
+    """Create the smallest geometry that contains several geometries on one pixel grid.
 
     Parameters
     ----------
@@ -120,16 +110,16 @@ def union_geom(geoms: Sequence[WcsGeom]) -> WcsGeom:
     """
     from gammapy.maps import WcsGeom
 
-    first = geoms[0]
-    reference = first.wcs.wcs.crpix
-    # cutouts differ in the reference pixel of the projection only
+    first_geom = geoms[0]
+    reference = first_geom.wcs.wcs.crpix
+    # cutouts differ only in the reference pixel of the projection
     corners = np.array([np.round(reference - geom.wcs.wcs.crpix) for geom in geoms], dtype=int)
     sizes = np.array([geom.data_shape[:0:-1] for geom in geoms])
     low, high = corners.min(axis=0), (corners + sizes).max(axis=0)
-    wcs = first.wcs.deepcopy()
+    wcs = first_geom.wcs.deepcopy()
     wcs.wcs.crpix = reference - low
     wcs.array_shape = None
-    return WcsGeom(wcs, npix=tuple(int(size) for size in high - low), axes=first.axes)
+    return WcsGeom(wcs, npix=tuple(int(size) for size in high - low), axes=first_geom.axes)
 
 
 @attrs.define(eq=False)
@@ -152,14 +142,14 @@ class Mosaic:
     signal: WcsNDMap | None
 
     @classmethod
-    def from_datasets(cls, datasets: list[MapDataset], sources: bool) -> Mosaic:
+    def from_datasets(cls, datasets: list[MapDataset], include_sources: bool) -> Mosaic:
         """Sum datasets.
 
         Parameters
         ----------
         datasets : list of MapDataset
-            Datasets on one pixel grid (`select_maps`); all of them with off counts, or none.
-        sources : bool
+            Datasets on one pixel grid (`select_maps`), all with or all without off counts.
+        include_sources : bool
             Whether the predicted counts of the sources are part of the null hypothesis.
 
         Returns
@@ -172,17 +162,18 @@ class Mosaic:
         ModelError
             If only some of the datasets have off counts, or a dataset has no background.
         """
-        _require_same_stat(datasets)
+        _require_same_stat_type(datasets)
         geom = union_geom([dataset.counts.geom for dataset in datasets])
         if datasets[0].stat_type == "wstat":
-            signals = [dataset.npred_signal() for dataset in datasets] if sources else []
+            signals = [dataset.npred_signal() for dataset in datasets] if include_sources else []
             signal = _sum_maps(geom, datasets, signals) if signals else None
             return cls(datasets, _stack_on_off(geom, datasets), signal)
         for dataset in datasets:
-            if not sources and dataset.background is None:
+            if not include_sources and dataset.background is None:
                 raise ModelError(f"{dataset.name} has no background to compare the counts with")
         predictions = [
-            dataset.npred() if sources else dataset.npred_background() for dataset in datasets
+            dataset.npred() if include_sources else dataset.npred_background()
+            for dataset in datasets
         ]
         return cls(datasets, _stack_known_background(geom, datasets, predictions), None)
 
@@ -192,15 +183,15 @@ class Mosaic:
         return self.total.counts.geom
 
     @property
-    def predicted(self) -> WcsNDMap:
-        """Counts predicted by the null hypothesis; off counts are scaled to the on region."""
+    def npred(self) -> WcsNDMap:
+        """Counts predicted by the null hypothesis, including off counts times alpha."""
         background = self.total.background
         return background if self.signal is None else background + self.signal
 
-    def excess(
+    def estimate_excess(
         self, estimator: Any, edges: u.Quantity | None, exposure: WcsNDMap | None = None
     ) -> FluxMaps:
-        """Return the excess over the null hypothesis, by gammapy's `ExcessMapEstimator`.
+        """Estimate the excess over the null hypothesis with gammapy's `ExcessMapEstimator`.
 
         Parameters
         ----------
@@ -222,31 +213,32 @@ class Mosaic:
             edges = self.geom.axes["energy"].edges[[0, -1]]
         axis = MapAxis.from_energy_edges(edges)
         with np.errstate(divide="ignore", invalid="ignore"):  # outside the masks
-            rebinned, exposure = self._rebin(axis, exposure)
-            return estimator.estimate_excess_map(rebinned, exposure)
+            dataset, exposure = self._rebin(axis, exposure)
+            return estimator.estimate_excess_map(dataset, exposure)
 
     def _rebin(self, axis: Any, exposure: WcsNDMap | None) -> tuple[MapDataset, WcsNDMap | None]:
         """Return the sum and the exposure, rebinned to another energy axis."""
         from gammapy.modeling.models import TemplateNPredModel
 
-        rebinned = self.total.resample_energy_axis(energy_axis=axis, name=self.total.name)
-        if rebinned.stat_type == "wstat":
-            # gammapy's acceptance is NaN (0 / 0) in pixels without off counts
-            without_off, acceptance_off = rebinned.counts_off.data == 0, self.total.acceptance_off
-            acceptance = acceptance_off.resample_axis(axis=axis, weights=self.total.mask_safe)
-            rebinned.acceptance_off.data[without_off] = acceptance.data[without_off]
+        mask = self.total.mask_safe
+        dataset = self.total.resample_energy_axis(energy_axis=axis, name=self.total.name)
+        if dataset.stat_type == "wstat":
+            # gammapy's off acceptance is NaN (0 / 0) in pixels without off counts
+            is_empty = dataset.counts_off.data == 0
+            acceptance_off = self.total.acceptance_off.resample_axis(axis=axis, weights=mask)
+            dataset.acceptance_off.data[is_empty] = acceptance_off.data[is_empty]
         if exposure is not None:
-            exposure = exposure.resample_axis(axis=axis, weights=self.total.mask_safe)
-            rebinned.exposure = exposure  # gammapy assumes 1 if a dataset has no exposure
+            exposure = exposure.resample_axis(axis=axis, weights=mask)
+            dataset.exposure = exposure  # gammapy assumes 1 if a dataset has no exposure
         if self.signal is not None:
-            signal = self.signal.resample_axis(axis=axis, weights=self.total.mask_safe)
-            rebinned.models = [TemplateNPredModel(signal, name="sources")]
-        return rebinned, exposure
+            signal = self.signal.resample_axis(axis=axis, weights=mask)
+            dataset.models = [TemplateNPredModel(signal, name="sources")]
+        return dataset, exposure
 
     def reco_exposure(self, spectral: Any) -> WcsNDMap:
-        """Return the expected counts of a spectrum, summed over the datasets.
+        """Compute the expected counts of a spectrum, summed over the datasets.
 
-        They are exposure times flux, in bins of reconstructed energy.
+        These are exposure times flux, in bins of reconstructed energy.
 
         Parameters
         ----------
@@ -271,14 +263,14 @@ class Mosaic:
             if dataset.exposure is None:
                 raise ModelError(f"{dataset.name} has no exposure, so fluxes cannot be computed")
             exposure = estimate_exposure_reco_energy(dataset, spectral, normalize=False)
-            total.stack(exposure, weights=_mask_of(dataset))  # in the same pixels as its counts
+            total.stack(exposure, weights=_get_mask(dataset))  # in the same pixels as the counts
         return total
 
 
 def _stack_known_background(
     geom: WcsGeom, datasets: list[MapDataset], predictions: Sequence[WcsNDMap]
 ) -> MapDataset:
-    """Stack counts and predictions."""
+    """Sum counts and predicted counts; the prediction becomes the background of the sum."""
     from gammapy.datasets import MapDataset
 
     return MapDataset(
@@ -290,16 +282,15 @@ def _stack_known_background(
 
 
 def _stack_on_off(geom: WcsGeom, datasets: list[MapDataset]) -> MapDatasetOnOff:
-    """Stack as gammapy does: alpha is the mean over the off counts."""
-    extended = [_extend_to(geom, dataset) for dataset in datasets]
-    total = extended[0]
-    for addition in extended[1:]:
-        total.stack(addition)
+    """Stack datasets with off counts as gammapy does: alpha is averaged over the off counts."""
+    total, *others = (_extend_to(geom, dataset) for dataset in datasets)
+    for dataset in others:
+        total.stack(dataset)
     return total
 
 
 def _extend_to(geom: WcsGeom, dataset: MapDatasetOnOff) -> MapDatasetOnOff:
-    """Return a dataset on a geometry that contains its own."""
+    """Return a dataset on a larger geometry that contains its own geometry."""
     from gammapy.datasets import MapDatasetOnOff
 
     names = ("counts", "counts_off", "acceptance", "acceptance_off")
@@ -312,8 +303,8 @@ def _sum_maps(geom: WcsGeom, datasets: Sequence[MapDataset], maps: Sequence[WcsN
     from gammapy.maps import Map
 
     total = Map.from_geom(geom)
-    for dataset, addend in zip(datasets, maps, strict=True):
-        total.stack(addend, weights=_mask_of(dataset))
+    for dataset, skymap in zip(datasets, maps, strict=True):
+        total.stack(skymap, weights=_get_mask(dataset))
     return total
 
 
@@ -323,11 +314,11 @@ def _union_mask(geom: WcsGeom, datasets: Sequence[MapDataset]) -> WcsNDMap:
 
     mask = Map.from_geom(geom, data=np.zeros(geom.data_shape, dtype=bool))
     for dataset in datasets:
-        mask.stack(_mask_of(dataset))
+        mask.stack(_get_mask(dataset))
     return mask
 
 
-def _mask_of(dataset: MapDataset) -> WcsNDMap:
+def _get_mask(dataset: MapDataset) -> WcsNDMap:
     """Return the mask of a dataset, all true if it has none."""
     from gammapy.maps import Map
 

@@ -27,10 +27,10 @@ PARTS = ("spectral", "spatial", "temporal")
 def select_parameters(
     patterns: Sequence[str], datasets: Datasets, objective: Objective
 ) -> list[int]:
-    """Return the indices of the free parameters that match names or wildcards.
+    """Find the free parameters that match names or wildcards.
 
     Full names (``crab.spectral.index``), short names (``crab.index``) and wildcards (``crab.*``)
-    are accepted. A linked parameter has a name in each of its models.
+    are accepted. A linked parameter has names in each of its models.
 
     Parameters
     ----------
@@ -71,12 +71,15 @@ def _free_parameter_names(datasets: Datasets) -> list[list[str]]:
     names_by_key: dict[int, list[str]] = {}
     for aliases, parameter in _named_parameters(models):
         names_by_key.setdefault(value_key(parameter), []).extend(aliases)
-    unique = unique_parameters(models.parameters)
-    return [names_by_key[value_key(parameter)] for parameter in unique if not is_fixed(parameter)]
+    return [
+        names_by_key[value_key(parameter)]
+        for parameter in unique_parameters(models.parameters)
+        if not is_fixed(parameter)
+    ]
 
 
 def _named_parameters(models: Iterable[SkyModel]) -> Iterator[tuple[list[str], Parameter]]:
-    """Yield each parameter of each model, preceded by its full and its short name."""
+    """Yield the full and the short name of each parameter of each model, and the parameter."""
     for model in models:
         unique_names = model.parameters_unique_names
         for name, parameter in zip(unique_names, model.parameters, strict=True):
@@ -104,12 +107,12 @@ def parameter_problems(
     path: tuple[str | int, ...],
     *,
     free: bool = False,
-    replaced: Collection[str] = (),
+    replaced_sources: Collection[str] = (),
 ) -> Iterator[Problem]:
-    """Yield problems with parameter names: unknown or frozen parameters.
+    """Yield problems with names of unknown or frozen parameters.
 
-    Parameters of backgrounds, and of models with source names that are known only after they
-    are built, are not checked.
+    Parameters are not checked if they belong to backgrounds, or to models whose sources are known
+    only after the models are built.
 
     Parameters
     ----------
@@ -121,8 +124,8 @@ def parameter_problems(
         Path of the option with the names.
     free : bool
         Whether a name must match at least one free parameter.
-    replaced : collection of str
-        Sources with replaced models; any of their parameters is accepted.
+    replaced_sources : collection of str
+        Sources with replaced models; any name of their parameters is accepted.
 
     Yields
     ------
@@ -134,61 +137,62 @@ def parameter_problems(
     for name in names:
         owner = next((source for source in sources if name.startswith(f"{source}.")), None)
         if owner is None:
-            yield from _unknown_source(name, sources, pipeline, path)
-        elif owner not in replaced:
-            missing = list(_missing_part(name, owner, pipeline, path))
-            yield from missing or _unknown_parameter(name, models_by_name.get(owner), path, free)
+            yield from _source_problems(name, sources, pipeline, path)
+        elif owner not in replaced_sources:
+            problems = list(_part_problems(name, owner, pipeline, path))
+            yield from problems or _name_problems(name, models_by_name.get(owner), path, free)
 
 
-def _unknown_source(
+def _source_problems(
     name: str, sources: Sequence[str], pipeline: Chain, path: tuple[str | int, ...]
 ) -> Iterator[Problem]:
-    """Yield a problem of a name that does not start with a known source."""
+    """Yield a problem with a name that does not start with a known source."""
     if "." not in name:
         expected = "expected source.parameter, such as crab.spectral.index or crab.index"
         yield Problem(path, f"{name!r} is not the name of a parameter", expected)
-    elif not _is_known_later(name, pipeline):
+    elif not _may_be_known_later(name, pipeline):
         source = name.split(".", maxsplit=1)[0]
         nearest_name = nearest(source, sources)
         expected = f"available: {', '.join(sources) or 'none'}"
         yield Problem(path, f"unknown source {source!r} of {name!r}", expected, nearest_name)
 
 
-def _unknown_parameter(
+def _name_problems(
     name: str, source: Source | None, path: tuple[str | int, ...], free: bool
 ) -> Iterator[Problem]:
     """Yield a problem if a parameter does not exist in the source, or is frozen instead of free."""
     model = None if source is None else source.build_or_none()
     if model is None:
         return
-    named = list(_named_parameters([model]))
-    matches = [parameter for names, parameter in named if _matches(name, names)]
+    named_parameters = list(_named_parameters([model]))
+    matches = [parameter for names, parameter in named_parameters if _matches(name, names)]
     if not matches:
-        expected = ", ".join(names[0] for names, _ in named)
-        nearest_name = nearest(name, [alias for names, _ in named for alias in names])
-        yield Problem(path, f"unknown parameter {name!r}", f"available: {expected}", nearest_name)
+        available = ", ".join(names[0] for names, _ in named_parameters)
+        nearest_name = nearest(name, [alias for names, _ in named_parameters for alias in names])
+        yield Problem(path, f"unknown parameter {name!r}", f"available: {available}", nearest_name)
     elif free and all(parameter.frozen for parameter in matches):
         message = f"the parameter {name!r} is frozen"
         yield Problem(path, message, "set frozen: false in its model")
 
 
-def _is_known_later(name: str, pipeline: Chain) -> bool:
-    """Return whether the source of a parameter is unknown until the models are built."""
+def _may_be_known_later(name: str, pipeline: Chain) -> bool:
+    """Return whether the source of a parameter may be known only after the models are built."""
     source = name.split(".", maxsplit=1)[0]
     has_wildcards = any(character in source for character in "*?[")
-    # names of backgrounds derive from those of datasets, which are known after the reduction
+    # background models are named after datasets, which are known only after the reduction
     all_names_known = all(model.knows_names() for model in pipeline.model)
     return has_wildcards or source.endswith("-bkg") or not all_names_known
 
 
-def _missing_part(
+def _part_problems(
     name: str, owner: str, pipeline: Chain, path: tuple[str | int, ...]
 ) -> Iterator[Problem]:
-    """Yield a problem if the source has no model of the named part."""
+    """Yield a problem if a name contains a part, such as spatial, that its source does not have."""
     part = name.removeprefix(f"{owner}.").split(".")[0]
+    if part not in PARTS:
+        return
     for model in pipeline.model:
-        owns_part = getattr(model, "name", None) == owner and part in PARTS
-        if owns_part and getattr(model, part, ()) is None:
+        if getattr(model, "name", None) == owner and getattr(model, part, ()) is None:
             yield Problem(
                 path,
                 f"{owner!r} has no {part} model, so no {name!r}",
@@ -206,21 +210,21 @@ class FittedMinimum:
         The datasets with their models, or copies of both.
     objective : Objective
         Objective of the datasets.
-    best : FitResult
+    fit_result : FitResult
         Minimum of the objective.
     """
 
     datasets: Datasets
     objective: Objective
-    best: FitResult
+    fit_result: FitResult
 
 
 @contextmanager
 def fit_minimum(datasets: Datasets) -> Iterator[FittedMinimum]:
     """Fit the models of datasets, and restore their parameters on exit.
 
-    The fit starts from the current values of the parameters. These are not at the minimum after a
-    sampler, or after a fit that did not converge.
+    The fit starts from the current values of the parameters, which are not at the minimum after
+    sampling, or after a fit that did not converge.
 
     Parameters
     ----------
@@ -246,17 +250,17 @@ def fit_minimum(datasets: Datasets) -> Iterator[FittedMinimum]:
         objective = objective_of(datasets)
     initial_values = [(parameter, parameter.value) for parameter in datasets.models.parameters]
     try:
-        best = minimise(objective)
-        if not best.success:
-            raise ModelError(f"the fit did not converge: {best.message}")
-        yield FittedMinimum(datasets, objective, best)
+        fit_result = minimise(objective)
+        if not fit_result.success:
+            raise ModelError(f"the fit did not converge: {fit_result.message}")
+        yield FittedMinimum(datasets, objective, fit_result)
     finally:
         for parameter, value in initial_values:
             parameter.value = value
 
 
 def copy_datasets(datasets: Datasets) -> Datasets:
-    """Return copies of datasets and their models, with the same names.
+    """Copy datasets and their models, with the same names.
 
     Parameters
     ----------
@@ -272,9 +276,9 @@ def copy_datasets(datasets: Datasets) -> Datasets:
 
     from skyred.likelihood.parameters import share_values
 
-    copied = Datasets([dataset.copy(name=dataset.name) for dataset in datasets])
+    copies = Datasets([dataset.copy(name=dataset.name) for dataset in datasets])
     if datasets.models:
         models = datasets.models.copy()
         share_values(datasets.models, models)
-        copied.models = models
-    return copied
+        copies.models = models
+    return copies

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from skyred.likelihood.minimise.conditional_fit import ConditionalFit
     from skyred.scripting import Script
 
-# how far a profile may fall below the minimum of the fit, in the statistic, without a warning
+# decrease of the statistic along a profile, below the minimum of the fit, that causes a warning
 MAX_DECREASE = 0.05
 
 
@@ -154,13 +154,14 @@ class ProfileLikelihood(Estimator):
         (),
         type=str,
         many=True,
-        doc="Names of the parameters (with wildcards), such as crab.index; all free ones if empty.",
+        doc="Names of the parameters (with wildcards), such as crab.index; if empty, all free "
+        "parameters.",
     )
     width: float = option(
         3.0,
         min=0.1,
         max=10.0,
-        doc="Range of the profile on both sides of the best value, in errors.",
+        doc="Range of the profile on both sides of the best-fit value, in errors.",
     )
     points: int = option(21, min=3, max=1001, doc="Number of values in the profile.")
     values: u.Quantity | None = quantity(
@@ -201,7 +202,7 @@ class ProfileLikelihood(Estimator):
         Yields
         ------
         Problem
-            A problem, with the option and the reason.
+            A parameter that is frozen or does not exist.
         """
         yield from parameter_problems(self.parameters, pipeline, ("parameters",), free=True)
 
@@ -236,11 +237,14 @@ class ProfileLikelihood(Estimator):
                     f"values need a single parameter; {self.parameters[0]} matches {names}"
                 )
             conditional_fits = [
-                ConditionalFit(minimum.objective, minimum.best, [index]) for index in indices
+                ConditionalFit(minimum.objective, minimum.fit_result, [index]) for index in indices
             ]
             return ProfileProduct(
                 self.label,
-                [self._curve(minimum, conditional_fit) for conditional_fit in conditional_fits],
+                [
+                    self._compute_curve(minimum, conditional_fit)
+                    for conditional_fit in conditional_fits
+                ],
             )
 
     def write_script(self, script: Script) -> None:
@@ -275,19 +279,19 @@ class ProfileLikelihood(Estimator):
                 arguments = f"datasets, parameter, sigma={literal(sigma)}"
                 script.body.add(f"print(name, {literal(sigma)}, fit.confidence({arguments}))")
 
-    def _curve(self, minimum: FittedMinimum, conditional_fit: ConditionalFit) -> Curve:
+    def _compute_curve(self, minimum: FittedMinimum, conditional_fit: ConditionalFit) -> Curve:
         """Compute the profile of the parameter of a conditional fit."""
         from skyred.likelihood.minimise.profile import interval, profile
 
-        (index,), best = conditional_fit.fixed, minimum.best
-        values = self._values(minimum, index)
+        (index,), result = conditional_fit.fixed, minimum.fit_result
+        values = self._profile_values(minimum, index)
         scan = profile(conditional_fit, values)
         errors = [
-            interval(minimum.objective, best, index, sigma, conditional_fit)
+            interval(minimum.objective, result, index, sigma, conditional_fit)
             for sigma in self.sigmas
         ]
-        name = best.names[index]
-        decrease = best.stat - float(np.nanmin(scan.stat, initial=best.stat))
+        name = result.names[index]
+        decrease = result.stat - float(np.nanmin(scan.stat, initial=result.stat))
         if decrease > MAX_DECREASE:
             message = (
                 f"the profile of {name} is {decrease:.2g} lower than the fit; "
@@ -296,24 +300,25 @@ class ProfileLikelihood(Estimator):
             warnings.warn(message, SkyredWarning, stacklevel=2)
         return Curve(
             name=name,
-            unit=best.units[index],
-            value=float(best.values[index]),
-            error=float(best.errors[index]),
+            unit=result.units[index],
+            value=float(result.values[index]),
+            error=float(result.errors[index]),
             values=scan.values,
-            delta_stat=scan.stat - best.stat,
+            delta_stat=scan.stat - result.stat,
             intervals=tuple(map(ConfidenceInterval, self.sigmas, *zip(*errors, strict=True))),
         )
 
-    def _values(self, minimum: FittedMinimum, index: int) -> Any:
+    def _profile_values(self, minimum: FittedMinimum, index: int) -> Any:
         """Return the values of the profile in the unit of the parameter, shape (m,)."""
-        best, error = minimum.best.values[index], minimum.best.errors[index]
+        result = minimum.fit_result
         if self.values is None:
-            values = best + error * np.linspace(-self.width, self.width, self.points)
-            # values beyond a limit become one value at the limit
-            return np.unique(np.clip(values, *minimum.objective.limits[index]))
-        unit = u.Unit(minimum.best.units[index])
+            offsets = result.errors[index] * np.linspace(-self.width, self.width, self.points)
+            # all values beyond a limit are replaced by one value at the limit
+            limits = minimum.objective.limits[index]
+            return np.unique(np.clip(result.values[index] + offsets, *limits))
+        unit = u.Unit(result.units[index])
         if not self.values.unit.is_equivalent(unit):
-            name = minimum.best.names[index]
+            name = result.names[index]
             raise ModelError(
                 f"values are in {_unit_text(self.values.unit)}; {name} is in {_unit_text(unit)}"
             )
@@ -321,10 +326,10 @@ class ProfileLikelihood(Estimator):
 
 
 def _check_limits(values: Any, minimum: FittedMinimum, index: int) -> Sequence[float]:
-    """Return the values if they are within the limits of the parameter, else raise an error."""
+    """Return the values if they are within the limits of the parameter; else raise an error."""
     low, high = minimum.objective.limits[index]
     if np.any((values < low) | (values > high)):
-        name, unit = minimum.best.names[index], minimum.best.units[index]
+        name, unit = minimum.fit_result.names[index], minimum.fit_result.units[index]
         raise ModelError(f"values exceed the limits of {name}, {low} to {high} {unit}")
     return list(values)
 

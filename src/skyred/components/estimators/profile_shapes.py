@@ -45,7 +45,7 @@ class Line(Fields):
             yield Problem(("stop",), "is equal to start", "expected another position")
 
     def regions(self, wcs: Any) -> list[SkyRegion]:
-        """Return the boxes, with equal length in pixels of the map.
+        """Create the boxes, with equal lengths in pixels of the map.
 
         Parameters
         ----------
@@ -80,7 +80,7 @@ class Line(Fields):
         )
 
     def axis(self) -> MapAxis:
-        """Return the axis of distances from the start of the line.
+        """Create the axis of distances from the start of the line.
 
         Returns
         -------
@@ -103,11 +103,11 @@ class Rings(Fields):
         many=True,
         unit="deg",
         min="0 deg",
-        doc="Edges of the rings, increasing; the first may be 0.",
+        doc="Radii of the edges of the rings, in increasing order; the first may be 0.",
     )
 
     def validate(self) -> Iterable[Problem]:
-        """Check that there are at least two rings, with increasing radii.
+        """Check that the radii increase, and define at least two rings.
 
         Yields
         ------
@@ -120,7 +120,7 @@ class Rings(Fields):
             )
 
     def regions(self, wcs: Any) -> list[SkyRegion]:
-        """Return the rings.
+        """Create the rings.
 
         Parameters
         ----------
@@ -147,14 +147,14 @@ class Rings(Fields):
         """
         script.use("regions", "CircleAnnulusSkyRegion")
         script.use("itertools", "pairwise")
-        center = script.position("RINGS_AT", self.center)
+        center = script.position("RINGS_CENTER", self.center)
         radii = script.constant("RADII", script.quantity(np.maximum(self.radii, MIN_RADIUS)))
         script.body.add(
             f"regions = [CircleAnnulusSkyRegion({center}, *ends) for ends in pairwise({radii})]"
         )
 
     def axis(self) -> MapAxis:
-        """Return the axis of the radii.
+        """Create the axis of the radii.
 
         Returns
         -------

@@ -14,7 +14,7 @@ from skyred.components.estimators.checks import map_problems, region_problems
 from skyred.components.estimators.mosaic import Mosaic, select_maps
 from skyred.components.estimators.scripted import write_map, write_maps
 from skyred.errors import Problem
-from skyred.fields import Regions, option, quantity, regions
+from skyred.fields import Regions, quantity, regions
 from skyred.interfaces import Chain, Estimator, Product, component
 from skyred.products.plotting import DIVERGING, draw_significance_image, draw_slider
 
@@ -64,11 +64,11 @@ class ResidualsProduct(Product):
             The files written.
         """
         fits, ecsv = folder / f"{self.name}.fits", folder / f"{self.name}.ecsv"
-        cube = folder / f"{self.name}.by-energy.fits"
+        cube_fits = folder / f"{self.name}.by-energy.fits"
         self.maps.write(fits, overwrite=True)
-        self.by_energy.write(cube, overwrite=True)
+        self.by_energy.write(cube_fits, overwrite=True)
         self.spectrum.write(ecsv, format="ascii.ecsv", overwrite=True)
-        return [fits, cube, ecsv]
+        return [fits, cube_fits, ecsv]
 
     @classmethod
     def read(cls, folder: Path, name: str, models: Models | None) -> Self:
@@ -144,6 +144,7 @@ class ResidualsProduct(Product):
 
     @property
     def _label(self) -> str:
+        """Label of the significance, with the correlation radius."""
         return f"Residual significance [$\\sigma$] ({self.spectrum.meta['correlation_radius']})"
 
     def plot_spectrum(self, ax: Axes | None = None) -> Axes:
@@ -166,13 +167,13 @@ class ResidualsProduct(Product):
         low, high = (self.spectrum[name].quantity.to_value("TeV") for name in ("e_min", "e_max"))
         center = np.sqrt(low * high)
         scale = np.sqrt(np.maximum(self.spectrum["npred"], 1e-12))
-        pull = np.asarray(self.spectrum["residuals"]) / scale
-        error = np.sqrt(np.maximum(self.spectrum["counts"], 1)) / scale
-        ax.errorbar(center, pull, yerr=error, xerr=[center - low, high - center], fmt="o",
+        pulls = np.asarray(self.spectrum["residuals"]) / scale
+        errors = np.sqrt(np.maximum(self.spectrum["counts"], 1)) / scale
+        ax.errorbar(center, pulls, yerr=errors, xerr=[center - low, high - center], fmt="o",
                     color="black")  # fmt: skip
         ax.axhline(0, color="tab:blue", linewidth=1)
         ax.set_xscale("log")
-        limit = 1.1 * max(3.0, float(np.max(np.abs(pull) + error)))
+        limit = 1.1 * max(3.0, float(np.max(np.abs(pulls) + errors)))
         ax.set_ylim(-limit, limit)
         ax.set_xlabel("Reconstructed energy [TeV]")
         ax.set_ylabel(r"(counts - npred) / $\sqrt{\mathrm{npred}}$")
@@ -190,12 +191,9 @@ class Residuals(Estimator):
         "0.1 deg", min="1e-3 deg", doc="Radius of the disk over which counts are summed."
     )
     region: Regions = regions((), doc="Region of the residual spectrum; by default the whole map.")
-    datasets: tuple[str, ...] = option(
-        (), type=str, many=True, doc="Names of the datasets (with wildcards); by default all maps."
-    )
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems with the region, and of data without maps.
+        """Yield problems with the region, and with data without maps.
 
         Parameters
         ----------
@@ -220,9 +218,9 @@ class Residuals(Estimator):
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> ResidualsProduct:
         """Compare the summed counts with the summed predictions of the datasets.
 
-        The significance is that of Li & Ma (1983, ApJ 272, 317), computed by gammapy's
-        `ExcessMapEstimator`: for a known background (Cash statistic), here the whole prediction, or
-        for off counts (wstat).
+        The significance is that for a known background (Cash statistic), here the prediction of all
+        models, or that of Li & Ma (1983, ApJ 272, 317) for off counts (wstat). Both are computed by
+        gammapy's `ExcessMapEstimator`.
 
         Parameters
         ----------
@@ -243,14 +241,13 @@ class Residuals(Estimator):
         """
         from gammapy.maps import Map, Maps
 
-        mosaic = Mosaic.from_datasets(select_maps(datasets, self.datasets), sources=True)
-        counts = _image(mosaic.total.counts, mosaic.total)
-        npred = _image(mosaic.predicted, mosaic.total)
-        all_energies = self._significance(mosaic, None)
-        sqrt_ts = Map.from_geom(counts.geom, data=all_energies.data)
+        mosaic = Mosaic.from_datasets(select_maps(datasets), include_sources=True)
+        counts = _sum_over_energy(mosaic.total.counts, mosaic.total)
+        npred = _sum_over_energy(mosaic.npred, mosaic.total)
+        sqrt_ts = Map.from_geom(counts.geom, data=self._estimate_sqrt_ts(mosaic, None).data)
         maps = Maps(counts=counts, npred=npred, residuals=counts - npred, sqrt_ts=sqrt_ts)
-        by_energy = self._significance(mosaic, mosaic.geom.axes["energy"].edges)
-        return ResidualsProduct(self.label, maps, by_energy, self._spectrum(mosaic))
+        by_energy = self._estimate_sqrt_ts(mosaic, mosaic.geom.axes["energy"].edges)
+        return ResidualsProduct(self.label, maps, by_energy, self._create_spectrum(mosaic))
 
     def write_script(self, script: Script) -> None:
         """Write a call of gammapy's `ExcessMapEstimator` and sums of the counts in the region.
@@ -267,7 +264,7 @@ class Residuals(Estimator):
         """
         script.use("gammapy.estimators", "ExcessMapEstimator")
         script.use("astropy.table", "QTable")
-        write_map(script, self.datasets)
+        write_map(script)
         script.body.add(
             "# the counts are compared with the prediction of all models",
             f"estimator = ExcessMapEstimator({script.quantity(self.correlation_radius)})",
@@ -276,7 +273,7 @@ class Residuals(Estimator):
         write_maps(script, self.label)
         mask = "dataset.mask"
         if self.region:
-            # not in place: that would change the mask of the dataset
+            # not in place, which would change the mask of the dataset
             region = script.regions(f"{self.label}_REGION", self.region)
             mask += f" & dataset.counts.geom.region_mask({region})"
         script.body.add("", f"mask = {mask}")
@@ -290,14 +287,15 @@ class Residuals(Estimator):
             f'table.write(folder / "{self.label}.ecsv", overwrite=True)',
         )
 
-    def _significance(self, mosaic: Mosaic, edges: u.Quantity | None) -> WcsNDMap:
-        """Return the significance within the correlation radius; in one bin if `edges` is None."""
+    def _estimate_sqrt_ts(self, mosaic: Mosaic, edges: u.Quantity | None) -> WcsNDMap:
+        """Estimate the significance within the correlation radius; in one bin without edges."""
         from gammapy.estimators import ExcessMapEstimator
 
         estimator = ExcessMapEstimator(self.correlation_radius, selection_optional=[])
-        return mosaic.excess(estimator, edges).sqrt_ts
+        return mosaic.estimate_excess(estimator, edges).sqrt_ts
 
-    def _spectrum(self, mosaic: Mosaic) -> Any:
+    def _create_spectrum(self, mosaic: Mosaic) -> Any:
+        """Create the table of the residual spectrum in the region."""
         from astropy.table import Table
 
         geom, total = mosaic.geom, mosaic.total
@@ -306,22 +304,23 @@ class Residuals(Estimator):
         if regions:
             mask = mask & geom.to_image().region_mask(regions).data[None]
         counts = np.where(mask, total.counts.data, 0).sum(axis=(1, 2))
-        npred = np.where(mask, mosaic.predicted.data, 0).sum(axis=(1, 2))
+        npred = np.where(mask, mosaic.npred.data, 0).sum(axis=(1, 2))
         edges = geom.axes["energy"].edges.to("TeV")
         table = Table({"e_min": edges[:-1], "e_max": edges[1:], "counts": counts.astype(int),
                        "npred": npred, "residuals": counts - npred,
-                       "sqrt_ts": _sqrt_ts(mosaic, mask)})  # fmt: skip
+                       "sqrt_ts": _compute_sqrt_ts(mosaic, mask)})  # fmt: skip
         table.meta["region"] = "; ".join(self.region.sources) or "the whole map"
         table.meta["correlation_radius"] = str(self.correlation_radius)
         return table
 
 
-def _image(cube: Any, total: MapDataset) -> Any:
+def _sum_over_energy(cube: Any, total: MapDataset) -> Any:
+    """Sum a map over energy, inside the mask."""
     return (cube * total.mask_safe).sum_over_axes(keepdims=True)
 
 
-def _sqrt_ts(mosaic: Mosaic, mask: Any) -> Any:
-    """Return the significance of the residuals in a mask, in sigma, shape (energy bins,)."""
+def _compute_sqrt_ts(mosaic: Mosaic, mask: Any) -> Any:
+    """Compute the significance of the residuals in a mask, in sigma, shape (energy bins,)."""
     from gammapy.stats import CashCountsStatistic, WStatCountsStatistic
 
     def sum_in_mask(cube: Any) -> Any:
@@ -329,11 +328,9 @@ def _sqrt_ts(mosaic: Mosaic, mask: Any) -> Any:
 
     counts, total = sum_in_mask(mosaic.total.counts), mosaic.total
     if total.stat_type == "cash":
-        return CashCountsStatistic(counts, sum_in_mask(mosaic.predicted)).sqrt_ts
-    off, signal = (
-        sum_in_mask(total.counts_off),
-        0.0 if mosaic.signal is None else sum_in_mask(mosaic.signal),
-    )
+        return CashCountsStatistic(counts, sum_in_mask(mosaic.npred)).sqrt_ts
+    counts_off = sum_in_mask(total.counts_off)
+    signal = 0.0 if mosaic.signal is None else sum_in_mask(mosaic.signal)
     with np.errstate(divide="ignore", invalid="ignore"):
-        alpha = sum_in_mask(total.background) / off  # scales the off counts to the background
-    return WStatCountsStatistic(counts, off, alpha, signal).sqrt_ts
+        alpha = sum_in_mask(total.background) / counts_off
+    return WStatCountsStatistic(counts, counts_off, alpha, signal).sqrt_ts

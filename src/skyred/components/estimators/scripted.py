@@ -1,9 +1,8 @@
-"""Parts of exported gammapy scripts that several estimators write."""
+"""Code in exported gammapy scripts that several estimators share."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from skyred.errors import ExportError
@@ -15,15 +14,13 @@ if TYPE_CHECKING:
     from skyred.fields import Instant
 
 
-def write_map(script: Script, patterns: Sequence[str]) -> str:
+def write_map(script: Script) -> str:
     """Write ``dataset``, the map dataset of an estimator, and return its name.
 
     Parameters
     ----------
     script : Script
         The script to add code to.
-    patterns : sequence of str
-        Names of the datasets, possibly with wildcards; all maps if empty.
 
     Returns
     -------
@@ -33,15 +30,9 @@ def write_map(script: Script, patterns: Sequence[str]) -> str:
     Raises
     ------
     ExportError
-        If the number of map datasets is not one: gammapy's map estimators need a single one.
+        If there is not exactly one map dataset, as gammapy's map estimators require.
     """
-    datasets = script.all_datasets
-    maps = [
-        dataset
-        for dataset in datasets
-        if dataset.is_map
-        and (not patterns or any(fnmatchcase(dataset.name, pattern) for pattern in patterns))
-    ]
+    maps = [dataset for dataset in script.all_datasets if dataset.is_map]
     if len(maps) != 1 or not maps[0].single:
         raise ExportError(
             "sums several map datasets, but gammapy's estimator needs a single one: "
@@ -61,7 +52,7 @@ def write_without_sources(script: Script, name: str) -> None:
     name : str
         Name of the dataset.
     """
-    script.body.add("# the fitted background alone is the null hypothesis")
+    script.body.add("# the null hypothesis is the fitted background without sources")
     if any(dataset.on_off for dataset in script.all_datasets if dataset.name == name):
         script.body.add(f'dataset = dataset.copy(name="{name}")')
     else:
@@ -73,8 +64,8 @@ def write_without_sources(script: Script, name: str) -> None:
     script.body.add("dataset.models = None")
 
 
-def edges_option(script: Script, label: str, edges: u.Quantity | None) -> list[str]:
-    """Return the option of the energy edges.
+def energy_edges_argument(script: Script, label: str, edges: u.Quantity | None) -> list[str]:
+    """Return the argument of the energy edges, as code.
 
     Parameters
     ----------
@@ -88,15 +79,15 @@ def edges_option(script: Script, label: str, edges: u.Quantity | None) -> list[s
     Returns
     -------
     list of str
-        The option as code; empty without edges.
+        The argument; empty without edges.
     """
     if edges is None:
         return []
     return [f"energy_edges={script.constant(f'{label}_EDGES', script.quantity(edges))}"]
 
 
-def changed_options(estimator: Any, *names: str) -> list[str]:
-    """Return the options that differ from the defaults of skyred and gammapy.
+def non_default_arguments(estimator: Any, *names: str) -> list[str]:
+    """Return the options that differ from the defaults, as arguments in code.
 
     Parameters
     ----------
@@ -108,7 +99,7 @@ def changed_options(estimator: Any, *names: str) -> list[str]:
     Returns
     -------
     list of str
-        The options as code.
+        The arguments.
     """
     return [
         f"{name}={literal(getattr(estimator, name))}"
@@ -118,7 +109,7 @@ def changed_options(estimator: Any, *names: str) -> list[str]:
 
 
 def write_maps(script: Script, label: str, quantity: str = "sqrt_ts") -> None:
-    """Write flux maps to a file, and draw one quantity of them.
+    """Write code that writes flux maps to a file, and draws one of their quantities.
 
     Parameters
     ----------
@@ -147,7 +138,7 @@ def write_parameters(script: Script, patterns: Sequence[str]) -> None:
     script : Script
         The script to add code to.
     patterns : sequence of str
-        Names of parameters, possibly with wildcards; all free ones if empty.
+        Names of parameters, possibly with wildcards; all free parameters if empty.
     """
     script.body.add(
         "models = datasets.models",
@@ -174,7 +165,7 @@ def write_parameters(script: Script, patterns: Sequence[str]) -> None:
 
 
 def write_time_bins(script: Script, width: u.Quantity, start: Instant | None = None) -> str:
-    """Write equal time intervals, and return their name.
+    """Write equal time intervals, and return the name of their variable.
 
     Parameters
     ----------
@@ -269,7 +260,7 @@ def write_nights(script: Script) -> str:
     script.body.add(
         "starts = np.array([dataset.gti.time_start.tt.mjd.min() for dataset in datasets])",
         "stops = np.array([dataset.gti.time_stop.tt.mjd.max() for dataset in datasets])",
-        "# nights are separated in the middle of the longest period of the day without a start",
+        "# nights are separated in the middle of the longest daily period in which no run starts",
         "clock = np.sort(starts % 1)",
         "gaps = np.diff(clock, append=clock[0] + 1)",
         "nights = np.floor(starts - clock[gaps.argmax()] - gaps.max() / 2)",
@@ -278,8 +269,8 @@ def write_nights(script: Script) -> str:
     with script.body.inside("for night in np.unique(nights):"):
         script.body.add(
             "start, stop = starts[nights == night].min(), stops[nights == night].max()",
-            "# gammapy uses datasets fully inside an interval: allow a second for rounding",
-            "ends = [start - 1 / 86400, stop + 1 / 86400]",
-            'intervals.append(Time(ends, format="mjd", scale="tt"))',
+            "# gammapy uses only datasets fully inside an interval: add 1 s for rounding",
+            "bounds = [start - 1 / 86400, stop + 1 / 86400]",
+            'intervals.append(Time(bounds, format="mjd", scale="tt"))',
         )
     return "intervals"

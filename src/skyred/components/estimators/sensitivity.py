@@ -11,8 +11,8 @@ import numpy as np
 from astropy import units as u
 
 from skyred.components.estimators.checks import edge_problems, order_problems
-from skyred.components.estimators.flux_options import energy_bins
-from skyred.components.estimators.scripted import changed_options
+from skyred.components.estimators.flux_options import energy_edges_option
+from skyred.components.estimators.scripted import non_default_arguments
 from skyred.errors import ExportError, FieldError, Problem
 from skyred.fields import Regions, option, regions
 from skyred.interfaces import Chain, Estimator, Product, component
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from skyred.interfaces.records import FitResult
     from skyred.scripting import Script
 
-CRITERIA = {"significance": "o", "gamma": "v", "bkg": "s"}
-LIMITS = {
-    "significance": "by significance",
-    "gamma": "by the number of gammas",
-    "bkg": "by the systematics of the background",
+MARKERS = {"significance": "o", "gamma": "v", "bkg": "s"}
+LABELS = {
+    "significance": "limited by significance",
+    "gamma": "limited by the number of gammas",
+    "bkg": "limited by the systematics of the background",
 }
 
 
@@ -122,12 +122,12 @@ class SensitivityProduct(Product):
         )
         flux = self.curve["e2dnde"].quantity.to_value("erg cm-2 s-1")
         ax.plot(energy, flux, color="0.6", linewidth=1)
-        for criterion, marker in CRITERIA.items():
+        for criterion, marker in MARKERS.items():
             rows = np.asarray(self.curve["criterion"] == criterion)
             if rows.any():
-                sides = [(energy - low)[rows], (high - energy)[rows]]
-                ax.errorbar(energy[rows], flux[rows], xerr=sides, marker=marker, color="black",
-                            linestyle="none", label=f"limited {LIMITS[criterion]}")  # fmt: skip
+                xerr = [(energy - low)[rows], (high - energy)[rows]]
+                ax.errorbar(energy[rows], flux[rows], xerr=xerr, marker=marker, color="black",
+                            linestyle="none", label=LABELS[criterion])  # fmt: skip
         ax.set_xscale("log")
         if np.isfinite(flux).any():  # an empty plot has neither a logarithmic scale nor a legend
             ax.set_yscale("log")
@@ -146,7 +146,7 @@ class Sensitivity(Estimator):
     kind = "sensitivity"
     product = SensitivityProduct
     region: Regions = regions(
-        (), doc="On region for maps, one circle. Spectra have on regions already."
+        (), doc="On region for maps: a single circle. Spectra already have on regions."
     )
     containment: bool = option(
         True,
@@ -154,7 +154,7 @@ class Sensitivity(Estimator):
         "the region.",
     )
     index: float = option(2.0, min=-5, max=10, doc="Index of the assumed power law.")
-    energy_edges: u.Quantity | None = energy_bins("those of the energy axis")
+    energy_edges: u.Quantity | None = energy_edges_option("those of the energy axis")
     n_sigma: float = option(5.0, min=0.1, doc="Significance of a detection.")
     gamma_min: float = option(10.0, min=0, doc="Minimum number of gammas for a detection.")
     background_systematics: float = option(
@@ -165,7 +165,8 @@ class Sensitivity(Estimator):
         type=float,
         min=1e-6,
         doc="Ratio of the on to the off exposure, if a known background is treated as measured in "
-        "an off region; by default, it has no uncertainty. On-off data have their own ratio.",
+        "an off region; by default, a known background has no uncertainty. On-off data have their "
+        "own ratio.",
     )
 
     def validate(self) -> Iterable[Problem]:
@@ -193,10 +194,10 @@ class Sensitivity(Estimator):
         """
         if self.energy_edges is not None:
             yield from edge_problems(self.energy_edges, pipeline)
-        kinds = {
+        geometry_kinds = {
             getattr(getattr(entry, "geometry", None), "kind", "") for _, entry in pipeline.entries()
         }
-        if "map" in kinds and not self.region:
+        if "map" in geometry_kinds and not self.region:
             expected = "expected the on region, such as 'icrs; circle(83.63, 22.01, 0.11)'"
             yield Problem(("region",), "is not set, but the data are maps", expected)
         try:
@@ -213,8 +214,8 @@ class Sensitivity(Estimator):
         if len(sky_regions) != 1:
             yield Problem(("region",), f"has {len(sky_regions)} regions", "expected one")
         elif self.containment and not isinstance(sky_regions[0], CircleSkyRegion):
-            shape = type(sky_regions[0]).__name__
-            message = f"is a {shape}, but the containment is computed for circles only"
+            region_type = type(sky_regions[0]).__name__
+            message = f"is a {region_type}, but the containment is computed for circles only"
             yield Problem(("region",), message, "expected a circle, or containment: false")
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> SensitivityProduct:
@@ -287,13 +288,13 @@ class Sensitivity(Estimator):
             )
         script.use("astropy", "units as u")
         options = [f"spectral_model=PowerLawSpectralModel(index={literal(self.index)})"]
-        options += changed_options(self, "n_sigma", "gamma_min")
+        options += non_default_arguments(self, "n_sigma", "gamma_min")
         if not self._is_default("background_systematics", self.background_systematics):
             options.append(f"bkg_syst_fraction={literal(self.background_systematics)}")
         script.body.add(
             f"estimator = SensitivityEstimator({', '.join(options)})",
             "table = estimator.run(spectrum)",
-            "# gammapy fills bins outside the safe range too",
+            "# gammapy also fills bins outside the safe range",
             'table["safe"] = spectrum.mask_safe.data.ravel()',
             "print(table)",
             f'table.write(folder / "{self.label}.ecsv", overwrite=True)',

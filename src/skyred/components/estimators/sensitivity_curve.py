@@ -1,4 +1,4 @@
-"""Sensitivity curves of spectra: the detectable excess, and the flux that causes it."""
+"""Sensitivity curves of spectra: the detectable excess, and the corresponding flux."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DESCRIPTIONS = {
     "e_max": "upper edge of the energy bin",
     "e2dnde": "energy squared times the smallest detectable differential flux",
     "dnde": "smallest detectable differential flux",
-    "excess": "counts of the source for a detection",
+    "excess": "excess counts for a detection",
     "background": "background counts in the on region",
     "criterion": "limiting criterion: significance, gamma or bkg; masked outside the safe range",
 }
@@ -35,7 +35,7 @@ DESCRIPTIONS = {
 def stack_spectra(
     datasets: Datasets, region: SkyRegion | None, containment: bool
 ) -> SpectrumDataset:
-    """Stack datasets to one spectrum, with maps reduced to the spectrum in a region.
+    """Stack datasets into one spectrum; maps are first reduced to the spectrum in a region.
 
     Parameters
     ----------
@@ -61,9 +61,9 @@ def stack_spectra(
     from gammapy.datasets import Datasets
 
     spectra = Datasets([_extract_spectrum(dataset, region, containment) for dataset in datasets])
-    kinds = {type(dataset).__name__ for dataset in spectra}
-    if len(kinds) > 1:
-        raise ModelError(f"sensitivity needs datasets of one type, not {' and '.join(kinds)}")
+    class_names = {type(dataset).__name__ for dataset in spectra}
+    if len(class_names) > 1:
+        raise ModelError(f"sensitivity needs datasets of one type, not {' and '.join(class_names)}")
     return spectra[0] if len(spectra) == 1 else spectra.stack_reduce(name="all")
 
 
@@ -93,10 +93,10 @@ def _extract_spectrum(dataset: Any, region: SkyRegion | None, containment: bool)
 
 
 def sensitivity_table(dataset: SpectrumDataset, options: Sensitivity) -> Table:
-    """Return the sensitivity of a spectrum in each energy bin.
+    """Compute the sensitivity of a spectrum in each energy bin.
 
-    The method is that of gammapy's `SensitivityEstimator`. Bins outside the safe range are NaN
-    here, whereas gammapy fills them with the flux of the minimum number of gammas.
+    The method is that of gammapy's `SensitivityEstimator`, but bins outside the safe range are NaN,
+    whereas gammapy fills them with the flux of the minimum number of gammas.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def sensitivity_table(dataset: SpectrumDataset, options: Sensitivity) -> Table:
     from astropy.table import Table
     from gammapy.modeling.models import PowerLawSpectralModel, SkyModel
 
-    background = _counts(dataset.background)
+    background = _to_floats(dataset.background)
     excess, criterion = detectable_excess(
         _significant_excess(dataset, options), background, options
     )
@@ -121,9 +121,11 @@ def sensitivity_table(dataset: SpectrumDataset, options: Sensitivity) -> Table:
     spectrum = dataset.copy(name=dataset.name)
     spectrum.models = SkyModel(model)
     with np.errstate(all="ignore"):
-        dnde = (excess / _counts(spectrum.npred_signal()) * model(axis.center)).to("cm-2 s-1 TeV-1")
-    safe = np.ones(len(excess), bool) if dataset.mask_safe is None else _counts(dataset.mask_safe)
-    valid = (safe > 0) & np.isfinite(dnde)
+        dnde = excess / _to_floats(spectrum.npred_signal()) * model(axis.center)
+        dnde = dnde.to("cm-2 s-1 TeV-1")
+    valid = np.isfinite(dnde)
+    if dataset.mask_safe is not None:
+        valid &= _to_floats(dataset.mask_safe) > 0
     e2dnde = (dnde * axis.center**2).to("erg cm-2 s-1")
     table = Table(
         {
@@ -145,37 +147,37 @@ def sensitivity_table(dataset: SpectrumDataset, options: Sensitivity) -> Table:
     return table
 
 
-def _counts(values: Any) -> Array:
+def _to_floats(spectrum_map: Any) -> Array:
     """Return the values of a spectrum as floats, shape (n,)."""
-    return np.asarray(values.data, dtype=float).ravel()
+    return np.asarray(spectrum_map.data, dtype=float).ravel()
 
 
 def _significant_excess(dataset: SpectrumDataset, options: Sensitivity) -> Array:
-    """Return the excess with the required significance in each bin, shape (n,)."""
+    """Compute the excess with the required significance in each bin, shape (n,)."""
     from gammapy.stats import CashCountsStatistic, WStatCountsStatistic
 
-    background = _counts(dataset.background)
+    background = _to_floats(dataset.background)
     if dataset.stat_type == "wstat":
-        alpha = _counts(dataset.alpha)
-        off = _counts(dataset.counts_off)
+        alpha = _to_floats(dataset.alpha)
+        counts_off = _to_floats(dataset.counts_off)
     elif options.alpha is not None:
         alpha = np.full(len(background), options.alpha)
-        off = background / alpha
+        counts_off = background / alpha
     else:
         statistic = CashCountsStatistic(background, background)
         return np.asarray(statistic.n_sig_matching_significance(options.n_sigma), dtype=float)
-    statistic = WStatCountsStatistic(alpha * off, off, alpha)
+    statistic = WStatCountsStatistic(alpha * counts_off, counts_off, alpha)
     return np.asarray(statistic.n_sig_matching_significance(options.n_sigma), dtype=float)
 
 
 def detectable_excess(
-    significant: Array, background: Array, options: Sensitivity
+    significant_excess: Array, background: Array, options: Sensitivity
 ) -> tuple[Array, Any]:
-    """Return the detectable excess and the limiting criterion in each bin.
+    """Compute the detectable excess and the limiting criterion in each bin.
 
     Parameters
     ----------
-    significant : array
+    significant_excess : array
         Excess counts with the required significance, shape (n,).
     background : array
         Background counts, shape (n,).
@@ -188,10 +190,10 @@ def detectable_excess(
         Detectable excess counts, shape (n,), and the criterion: ``significance``, ``gamma`` or
         ``bkg``, shape (n,).
     """
-    minimum = np.full(len(significant), options.gamma_min)
-    systematic = options.background_systematics * background
-    too_few = significant < minimum
-    excess = np.where(too_few, minimum, significant)
-    below_systematic = excess < systematic
-    criterion = np.where(below_systematic, "bkg", np.where(too_few, "gamma", "significance"))
-    return np.where(below_systematic, systematic, excess), criterion
+    systematic_excess = options.background_systematics * background
+    has_too_few_gammas = significant_excess < options.gamma_min
+    excess = np.where(has_too_few_gammas, options.gamma_min, significant_excess)
+    is_below_systematics = excess < systematic_excess
+    criterion = np.where(has_too_few_gammas, "gamma", "significance")
+    criterion = np.where(is_below_systematics, "bkg", criterion)
+    return np.where(is_below_systematics, systematic_excess, excess), criterion

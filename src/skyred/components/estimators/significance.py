@@ -1,4 +1,4 @@
-"""Estimator `significance-map`: significance over the background, and its distribution."""
+"""Estimator `significance-map`: significance of the excess, and its distribution."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-LOWEST, HIGHEST, WIDTH = -5.0, 8.0, 0.2  # range and bin width of the distribution, in sigma
+LOWEST, HIGHEST, BIN_WIDTH = -5.0, 8.0, 0.2  # range and bins of the distribution, in sigma
 COLUMNS = {
     "pixels": "Number of pixels outside the exclusion regions",
-    "mean": "Mean of their significances, expected 0 for a correct background",
-    "sigma": "Standard deviation of their significances, expected 1 for a correct background",
+    "mean": "Mean significance outside the exclusion regions; expected: 0",
+    "sigma": "Standard deviation of the significance outside the exclusion regions; expected: 1",
 }
 
 
 @attrs.define(eq=False)
 class SignificanceProduct(FluxMapsProduct):
-    """Maps of significance, with its distribution outside the exclusion regions.
+    """Maps of the significance, with its distribution outside the exclusion regions.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ class SignificanceProduct(FluxMapsProduct):
         distributions = [self.distribution(plane) for plane in self.planes]
         columns = {
             "pixels": [len(values) for values in distributions],
-            # the maximum-likelihood fit of a Gaussian
+            # maximum-likelihood estimates for a Gaussian
             "mean": [values.mean() if len(values) else np.nan for values in distributions],
             "sigma": [values.std() if len(values) else np.nan for values in distributions],
         }
@@ -161,7 +161,7 @@ class SignificanceProduct(FluxMapsProduct):
         return ax
 
     def plot_distribution(self, ax: Axes | None = None) -> Axes:
-        """Draw the distribution of the significances in the energy bin with the highest one.
+        """Draw the distribution of the significance in the most significant energy bin.
 
         Parameters
         ----------
@@ -177,11 +177,11 @@ class SignificanceProduct(FluxMapsProduct):
 
         if ax is None:
             _, ax = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
-        plane = self.strongest
+        plane = self.strongest_plane
         values, values_outside = plane.data[np.isfinite(plane.data)], self.distribution(plane)
-        bins = list(np.arange(LOWEST, HIGHEST + WIDTH / 2, WIDTH))
-        clipped = np.clip(values, LOWEST, HIGHEST)
-        ax.hist(clipped, bins, color="0.8", label="all pixels (last bin: overflow)")
+        bins = list(np.arange(LOWEST, HIGHEST + BIN_WIDTH / 2, BIN_WIDTH))
+        clipped_values = np.clip(values, LOWEST, HIGHEST)
+        ax.hist(clipped_values, bins, color="0.8", label="all pixels (outer bins: overflow)")
         ax.hist(
             values_outside,
             bins,
@@ -198,22 +198,23 @@ class SignificanceProduct(FluxMapsProduct):
         ax.set_yscale("log")
         ax.set_ylim(bottom=0.5)
         ax.set_xlabel(r"Significance [$\sigma$]")
-        ax.set_ylabel(f"Pixels per {WIDTH} $\\sigma$")
+        ax.set_ylabel(f"Pixels per {BIN_WIDTH} $\\sigma$")
         ax.set_title(format_energy_range(plane.geom.axes["energy"].edges))
         ax.legend(fontsize="small")
         return ax
 
 
-def _draw_gaussian(ax: Axes, total: int, mean: float, sigma: float, **style: Any) -> None:
+def _draw_gaussian(ax: Axes, n_pixels: int, mean: float, sigma: float, **style: Any) -> None:
+    """Draw the expected distribution of a number of pixels."""
     from scipy.stats import norm
 
     x = np.linspace(LOWEST, HIGHEST, 400)
-    ax.plot(x, total * WIDTH * norm.pdf(x, mean, sigma), **style)
+    ax.plot(x, n_pixels * BIN_WIDTH * norm.pdf(x, mean, sigma), **style)
 
 
 @component
 class SignificanceMap(CorrelatedMapEstimator):
-    """Li & Ma significance over the background, and its distribution outside sources."""
+    """Li & Ma significance of the excess, and its distribution outside the exclusion regions."""
 
     kind = "significance-map"
     product = SignificanceProduct

@@ -11,10 +11,10 @@ import numpy as np
 from astropy import units as u
 
 from skyred.components.estimators.flux_maps import FluxMapsProduct, draw_significance
-from skyred.components.estimators.ts_map import TSMap, amplitude
+from skyred.components.estimators.ts_map import TSMap, get_amplitude
 from skyred.errors import ModelError, Problem
 from skyred.fields import nested_object, option, quantity
-from skyred.interfaces import Estimator, Product, component, write_component
+from skyred.interfaces import Estimator, Product, component, write_estimator
 from skyred.products.fits_tables import read_tables, write_tables
 from skyred.products.flux_io import read_maps, write_maps
 from skyred.products.gammapy_product import GammapyProduct
@@ -120,7 +120,7 @@ class DetectionProduct(Product):
 
     @property
     def distance(self) -> u.Quantity:
-        """Minimum distance of sources, in deg."""
+        """Minimum distance between sources, in deg."""
         return self.sources.meta["DISTANCE"] * u.deg
 
     @property
@@ -131,7 +131,7 @@ class DetectionProduct(Product):
         return SkyCoord(self.sources["ra"].quantity, self.sources["dec"].quantity, frame="icrs")
 
     def regions(self) -> str:
-        """Return the sources as DS9 regions: circles with their minimum distance as radius.
+        """Return the sources as DS9 regions: circles with the minimum distance as radius.
 
         Returns
         -------
@@ -148,7 +148,8 @@ class DetectionProduct(Product):
     def models(self) -> Models:
         """Return the sources as gammapy models.
 
-        Shape and spectrum are those of the map, and the amplitude is scaled to the measured flux.
+        Shape and spectrum are those of the reference model of the map, with the amplitude scaled to
+        the measured flux.
 
         Returns
         -------
@@ -157,21 +158,22 @@ class DetectionProduct(Product):
         """
         from gammapy.modeling.models import Models
 
-        return Models([self._model(row) for row in self.sources])
+        return Models([self._build_model(row) for row in self.sources])
 
-    def _model(self, row: Any) -> SkyModel:
-        """Return the model of the source in a row."""
+    def _build_model(self, row: Any) -> SkyModel:
+        """Build the model of the source in a row."""
         from gammapy.modeling.models import PointSpatialModel, SkyModel
 
         model = self.maps.reference_model.copy(name=str(row["name"]))
-        if model.spatial_model is None:  # an excess map has no shape
+        if model.spatial_model is None:  # the reference model of an excess map has no shape
             model = SkyModel(model.spectral_model, PointSpatialModel(), name=model.name)
         model.spatial_model.position = self.positions[row.index]
-        amplitude(model.spectral_model).value *= float(self.maps.norm.data[0, row["y"], row["x"]])
+        norm = float(self.maps.norm.data[0, row["y"], row["x"]])
+        get_amplitude(model.spectral_model).value *= norm
         return model
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the significance and the named sources, with dashed circles at the edge.
+        """Draw the significance and the sources, with dashed circles at the edge of the map.
 
         Parameters
         ----------
@@ -189,9 +191,9 @@ class DetectionProduct(Product):
         ax = draw_significance(plane, ax, r"Significance [$\sigma$]")
         radius = self.distance / plane.geom.pixel_scales.mean()
         for row in self.sources:
-            line = "--" if row["at_edge"] else "-"
+            linestyle = "--" if row["at_edge"] else "-"
             center, size = (row["x"], row["y"]), radius.to_value("")
-            ax.add_patch(Circle(center, size, fill=False, edgecolor="black", linestyle=line))
+            ax.add_patch(Circle(center, size, fill=False, edgecolor="black", linestyle=linestyle))
             label_position = (row["x"], row["y"] + size)
             ax.annotate(
                 row["name"], label_position, (0, 3), textcoords="offset points", ha="center"
@@ -215,7 +217,7 @@ class SourceDetection(Estimator):
     min_distance: u.Quantity = quantity(
         "0.2 deg",
         min="1e-3 deg",
-        doc="A peak is the maximum of a box with this distance to each side.",
+        doc="A peak is the maximum in a box that extends by this distance to each side.",
     )
 
     def validate(self) -> Iterable[Problem]:
@@ -224,7 +226,7 @@ class SourceDetection(Estimator):
         Yields
         ------
         Problem
-            A problem, with the option and the reason.
+            An estimator without a significance map, or with more than one energy bin.
         """
         if not issubclass(self.on.product, FluxMapsProduct | GammapyProduct):
             yield Problem(
@@ -272,7 +274,7 @@ class SourceDetection(Estimator):
         script : Script
             The script to add code to.
         """
-        write_component(self.on.evolve(name=f"{self.label}-map"), script)
+        write_estimator(self.on.evolve(name=f"{self.label}-map"), script)
         script.use("gammapy.estimators.utils", "find_peaks")
         script.body.add(
             "",
@@ -285,7 +287,7 @@ class SourceDetection(Estimator):
         )
 
     def _find_sources(self, maps: FluxMaps) -> Table:
-        """Return the table of the peaks of a map."""
+        """Find the peaks of a map, and return their table."""
         from gammapy.estimators.utils import find_peaks
 
         sqrt_ts = maps.sqrt_ts
@@ -309,7 +311,7 @@ class SourceDetection(Estimator):
 
 
 def _get_maps(product: Product) -> FluxMaps:
-    """Return the maps of a product; raise if they are not in one energy bin."""
+    """Return the maps of a product; raise an error if they are not in one energy bin."""
     from gammapy.estimators import FluxMaps
 
     maps = getattr(product, "maps", None) or getattr(product, "value", None)
@@ -325,7 +327,7 @@ def _get_maps(product: Product) -> FluxMaps:
 
 
 def _create_table(maps: FluxMaps, x: Any, y: Any) -> Table:
-    """Return the table of the sources in pixels (x, y), without the column ``at_edge``."""
+    """Create the table of the sources in pixels (x, y), without the column ``at_edge``."""
     from astropy.coordinates import SkyCoord
     from astropy.table import Table
 
@@ -333,7 +335,7 @@ def _create_table(maps: FluxMaps, x: Any, y: Any) -> Table:
     icrs, galactic = positions.icrs, positions.galactic
     return Table(
         {
-            "name": np.array([_name(coordinate) for coordinate in icrs], dtype="U14"),
+            "name": np.array([_source_name(coordinate) for coordinate in icrs], dtype="U14"),
             "ra": icrs.ra.to("deg"),
             "dec": icrs.dec.to("deg"),
             "glon": galactic.l.to("deg"),
@@ -347,7 +349,7 @@ def _create_table(maps: FluxMaps, x: Any, y: Any) -> Table:
     )
 
 
-def _name(position: SkyCoord) -> str:
+def _source_name(position: SkyCoord) -> str:
     """Return the name of a source at a position, such as J053431+220100."""
     lon = position.ra.to_string(unit="hourangle", sep="", precision=0, pad=True)
     lat = position.dec.to_string(unit="deg", sep="", precision=0, pad=True, alwayssign=True)

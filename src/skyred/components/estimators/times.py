@@ -1,4 +1,4 @@
-"""Livetime of datasets, and times of the runs that were cut into several datasets."""
+"""Livetime of datasets, and times of runs that were cut into several datasets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 
 def livetime(dataset: Dataset) -> u.Quantity:
-    """Return the livetime of a dataset, or the sum of its good time intervals if it is unknown.
+    """Return the livetime of a dataset.
+
+    If the livetime is unknown, it is the sum of the good time intervals.
 
     Parameters
     ----------
@@ -25,12 +27,12 @@ def livetime(dataset: Dataset) -> u.Quantity:
         The livetime, a scalar.
     """
     exposure = getattr(dataset, "exposure", None)
-    value = None if exposure is None else (exposure.meta or {}).get("livetime")
-    return u.Quantity(value) if value is not None else dataset.gti.time_sum
+    meta_value = None if exposure is None else (exposure.meta or {}).get("livetime")
+    return u.Quantity(meta_value) if meta_value is not None else dataset.gti.time_sum
 
 
 def times_of_cut_runs(datasets: Datasets) -> list[tuple[Time, Time]]:
-    """Return the time intervals of runs if some of them have several datasets.
+    """Return the time interval of each run, if some runs were cut into several datasets.
 
     Parameters
     ----------
@@ -43,17 +45,21 @@ def times_of_cut_runs(datasets: Datasets) -> list[tuple[Time, Time]]:
         First start and last stop of the datasets of each run, in order of time; empty if no run was
         cut, or a dataset contains several runs.
     """
-    members: dict[tuple[str, ...], list[Any]] = {}
+    gtis_by_run: dict[tuple[str, ...], list[Any]] = {}
     for dataset in datasets:
         table = getattr(dataset, "meta_table", None)
         if table is None or len(table) != 1 or "OBS_ID" not in table.colnames or not dataset.gti:
             return []
         names = [name for name in ("TELESCOP", "OBS_ID") if name in table.colnames]
-        members.setdefault(tuple(str(table[name][0]) for name in names), []).append(dataset.gti)
-    spans = [
-        [(gti.time_start.min(), gti.time_stop.max()) for gti in gtis] for gtis in members.values()
+        run = tuple(str(table[name][0]) for name in names)
+        gtis_by_run.setdefault(run, []).append(dataset.gti)
+    times_by_run = [
+        [(gti.time_start.min(), gti.time_stop.max()) for gti in gtis]
+        for gtis in gtis_by_run.values()
     ]
-    if all(len({start.tt.mjd for start, _ in times}) == 1 for times in spans):
+    if all(len({start.tt.mjd for start, _ in times}) == 1 for times in times_by_run):
         return []
-    runs = [(min(start for start, _ in times), max(stop for _, stop in times)) for times in spans]
-    return sorted(runs, key=lambda run: float(run[0].tt.mjd))
+    intervals = [
+        (min(start for start, _ in times), max(stop for _, stop in times)) for times in times_by_run
+    ]
+    return sorted(intervals, key=lambda interval: float(interval[0].tt.mjd))

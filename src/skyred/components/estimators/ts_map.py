@@ -12,11 +12,11 @@ from astropy import units as u
 
 from skyred.components.estimators.checks import source_problems
 from skyred.components.estimators.flux_maps import FluxMapsProduct, MapEstimator
-from skyred.components.estimators.flux_options import error_width, limit_confidence
-from skyred.components.estimators.mosaic import maps_by_name
+from skyred.components.estimators.flux_options import n_sigma_option, n_sigma_ul_option
+from skyred.components.estimators.mosaic import map_datasets
 from skyred.components.estimators.scripted import (
-    changed_options,
-    edges_option,
+    energy_edges_argument,
+    non_default_arguments,
     write_map,
     write_maps,
 )
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from skyred.interfaces.records import FitResult
     from skyred.scripting import Script
 
-OPTIONAL = ("errn-errp", "ul", "sensitivity")
+OPTIONAL_COLUMNS = ("errn-errp", "ul", "sensitivity")
+PARTS = ("spatial", "spectral")
 
 
 @attrs.define(eq=False)
@@ -68,7 +69,7 @@ class TSMapProduct(FluxMapsProduct):
         matplotlib.axes.Axes
             The axes.
         """
-        axis = self.strongest.geom.axes["energy"]
+        axis = self.strongest_plane.geom.axes["energy"]
         flux = self.maps.flux.slice_by_idx({"energy": self._bin_index(axis)})
         label = f"Flux [{flux.unit:latex_inline}]"
         ax = draw_map(flux, ax, label, cmap=SEQUENTIAL, interpolation="none")
@@ -76,6 +77,7 @@ class TSMapProduct(FluxMapsProduct):
         return ax
 
     def _bin_index(self, axis: Any) -> int:
+        """Return the index of an energy bin in the maps."""
         return int(self.maps.geom.axes["energy"].coord_to_idx(axis.center)[0])
 
 
@@ -83,8 +85,8 @@ class TSMapProduct(FluxMapsProduct):
 class TSMap(MapEstimator):
     """Test statistic of a source in each pixel, with its flux fitted in addition to all models.
 
-    The null hypothesis consists of all models of the datasets, which are not refitted: after the
-    fit of a source, the map shows the residuals. `without` removes sources from the null
+    The null hypothesis consists of all models of the datasets, which are not refitted. If the
+    models describe the data, the map shows the residuals. `without` removes sources from the null
     hypothesis.
     """
 
@@ -96,7 +98,7 @@ class TSMap(MapEstimator):
     spectral: Mapping[str, Any] = option(
         {"type": "pl", "index": 2.0},
         type=dict,
-        doc="Spectrum of the source; its amplitude is ignored.",
+        doc="Spectrum of the source; the amplitude is ignored.",
     )
     without: tuple[str, ...] = option(
         (), type=str, many=True, doc="Sources that are removed from the null hypothesis."
@@ -105,20 +107,20 @@ class TSMap(MapEstimator):
         None,
         unit="deg",
         min="1e-3 deg",
-        doc="Width of the box around a pixel in which its source is fitted; by default it contains "
-        "99 % of the counts of a source.",
+        doc="Width of the box around a pixel in which a source at this pixel is fitted; by "
+        "default, it contains 99 % of the counts of the source.",
     )
     sum_over_energy_groups: bool = option(
         True, doc="Whether counts are summed over energy before the fit, as in gammapy by default."
     )
     columns: tuple[str, ...] = option(
         (),
-        choices=OPTIONAL,
+        choices=OPTIONAL_COLUMNS,
         many=True,
         doc="Optional maps: asymmetric errors, upper limit, sensitivity.",
     )
-    n_sigma: float = error_width()
-    n_sigma_ul: float = limit_confidence()
+    n_sigma: float = n_sigma_option()
+    n_sigma_ul: float = n_sigma_ul_option()
     n_sigma_sensitivity: float = option(
         5.0, min=0.1, doc="Significance that defines the sensitivity, in sigma."
     )
@@ -158,7 +160,7 @@ class TSMap(MapEstimator):
                 f"a source of the type {self.spatial['type']} has no position",
                 "expected a shape with a centre, such as point, gauss or disk",
             )
-        if amplitude(model.spectral_model) is None:
+        if get_amplitude(model.spectral_model) is None:
             yield Problem(
                 ("spectral", "type"),
                 f"a spectrum of the type {self.spectral['type']} has no amplitude to fit",
@@ -189,19 +191,22 @@ class TSMap(MapEstimator):
         """
         from skyred.likelihood.flux.ts_map import ColumnSelection, TSMapMaker
 
-        maps = [
-            _with_known_background(dataset) for dataset in maps_by_name(datasets, self.datasets)
-        ]
+        maps = [_with_known_background(dataset) for dataset in map_datasets(datasets)]
         _require_same_pixels(maps)
         self._require_psf(maps)
         columns = ColumnSelection(
             self.n_sigma,
-            errors="errn-errp" in self.columns,
-            limit=self.n_sigma_ul if "ul" in self.columns else None,
-            sensitivity=self.n_sigma_sensitivity if "sensitivity" in self.columns else None,
+            asymmetric_errors="errn-errp" in self.columns,
+            n_sigma_ul=self.n_sigma_ul if "ul" in self.columns else None,
+            n_sigma_sensitivity=self.n_sigma_sensitivity if "sensitivity" in self.columns else None,
         )
-        width, summed = self.kernel_width, self.sum_over_energy_groups
-        maker = TSMapMaker(self.build_source(), width, summed, columns, self.without)
+        maker = TSMapMaker(
+            self.build_source(),
+            self.kernel_width,
+            self.sum_over_energy_groups,
+            columns,
+            self.without,
+        )
         edges = self.energy_edges
         if edges is None:
             edges = maps[0].counts.geom.axes["energy"].edges[[0, -1]]
@@ -221,7 +226,7 @@ class TSMap(MapEstimator):
             If the dataset has off counts, or several map datasets would have to be summed.
         """
         script.use("gammapy.estimators", "TSMapEstimator")
-        name = write_map(script, self.datasets)
+        name = write_map(script)
         if any(dataset.on_off for dataset in script.all_datasets if dataset.name == name):
             raise ExportError(
                 "treats the background of off counts as known, which gammapy does not support"
@@ -236,10 +241,10 @@ class TSMap(MapEstimator):
         options = [f"kernel_model={kernel_model}"]
         if self.kernel_width is not None:
             options.append(f"kernel_width={script.quantity(self.kernel_width)}")
-        options += edges_option(script, self.label, self.energy_edges)
+        options += energy_edges_argument(script, self.label, self.energy_edges)
         options.append(f"selection_optional={literal(self.columns)}")
         names = ("sum_over_energy_groups", "n_sigma", "n_sigma_ul", "n_sigma_sensitivity")
-        options += changed_options(self, *names)
+        options += non_default_arguments(self, *names)
         script.body.add(
             f"estimator = TSMapEstimator({', '.join(options)})", "maps = estimator.run(dataset)"
         )
@@ -268,10 +273,7 @@ class TSMap(MapEstimator):
                 )
 
 
-PARTS = ("spatial", "spectral")
-
-
-def amplitude(spectral: Any) -> Any:
+def get_amplitude(spectral: Any) -> Any:
     """Return the amplitude or norm of a spectrum.
 
     Parameters
@@ -290,9 +292,9 @@ def amplitude(spectral: Any) -> Any:
 
 def _require_same_pixels(datasets: list[MapDataset]) -> None:
     """Raise an error if the datasets have different pixels."""
-    first = datasets[0].counts.geom.to_image()
+    image_geom = datasets[0].counts.geom.to_image()
     for dataset in datasets[1:]:
-        if dataset.counts.geom.to_image() != first:
+        if dataset.counts.geom.to_image() != image_geom:
             raise ModelError(
                 f"{datasets[0].name} and {dataset.name} have different pixels: stack the "
                 "observations (stack: {kind: sum}), or select datasets: [...]"
@@ -300,12 +302,12 @@ def _require_same_pixels(datasets: list[MapDataset]) -> None:
 
 
 def _with_known_background(dataset: MapDataset) -> MapDataset:
-    """Return a dataset with its off counts replaced by a known background."""
+    """Return a map dataset, with off counts replaced by a known background."""
     if dataset.stat_type != "wstat":
         return dataset
     warnings.warn(
         f"{dataset.name}: the background of its off counts is treated as known "
-        "(Cash statistic), the only statistic of TS maps",
+        "(Cash statistic), the only statistic that TS maps support",
         SkyredWarning,
         stacklevel=3,
     )

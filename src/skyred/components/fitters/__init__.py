@@ -1,4 +1,4 @@
-"""Fitters: skyred's own, and gammapy's backends."""
+"""Fitters: `newton`, `minuit`, and the fit backends of gammapy."""
 
 from skyred.components.fitters.backends import GammapyFit
 

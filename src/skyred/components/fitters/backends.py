@@ -1,4 +1,4 @@
-"""The fitter `gammapy`: gammapy's fit backends, for any objective."""
+"""The fitter `gammapy`: the fit backends of gammapy, for any objective."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     # not levmar: it needs residuals, which gammapy does not provide
     "sherpa": ("simplex", "moncar", "gridsearch"),
 }
-WITH_GRADIENT = ("L-BFGS-B", "TNC", "SLSQP", "BFGS", "CG")
-WITHOUT_LIMITS = ("BFGS", "CG")
-MAX_STEP_RATIO = 10.0  # between step and error, in either direction; otherwise the fit is repeated
+GRADIENT_METHODS = ("L-BFGS-B", "TNC", "SLSQP", "BFGS", "CG")
+METHODS_WITHOUT_LIMITS = ("BFGS", "CG")
+MAX_STEP_RATIO = 10.0  # if step and error differ by a larger factor, the fit is repeated
 MIN_STAT_DECREASE = 2e-5  # for a lower minimum, as in the fitter minuit
 TOLERANCES = {"minuit": "tol", "scipy": "tol", "sherpa": "ftol"}
 
 
 @component
 class GammapyFit(Fitter):
-    """Minimise with a backend of gammapy (minuit, scipy or sherpa); errors from its HESSE."""
+    """Minimise with a backend of gammapy (minuit, scipy or sherpa); errors from gammapy's HESSE."""
 
     kind = "gammapy"
     samples = False
@@ -52,13 +52,14 @@ class GammapyFit(Fitter):
     method: str | None = option(
         None,
         type=str,
-        doc="Method of the backend; by default Nelder-Mead of scipy, simplex of sherpa.",
+        doc="Method of the backend; by default migrad (minuit), Nelder-Mead (scipy) or simplex "
+        "(sherpa).",
     )
     tolerance: float | None = option(
         None,
         type=float,
         min=0,
-        doc="Tolerance of the backend (tol, or ftol of sherpa); by default that of the backend.",
+        doc="Tolerance (tol of minuit and scipy, ftol of sherpa); by default, the backend's own.",
     )
     options: FrozenMapping = option(
         FrozenMapping({}),
@@ -73,7 +74,7 @@ class GammapyFit(Fitter):
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            A method that the backend does not have.
         """
         methods = METHODS[self.backend]
         if self.method is not None and self.method not in methods:
@@ -81,7 +82,7 @@ class GammapyFit(Fitter):
             yield Problem(("method",), f"{self.backend} has no method {self.method!r}", expected)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield a problem if the backend is not installed.
+        """Check that the backend is installed.
 
         Parameters
         ----------
@@ -91,7 +92,7 @@ class GammapyFit(Fitter):
         Yields
         ------
         Problem
-            Each problem, with the path of the option.
+            A backend that is not installed.
         """
         if self._is_missing():
             yield Problem(("backend",), "sherpa is not installed", 'pip install "skyred[sherpa]"')
@@ -107,13 +108,13 @@ class GammapyFit(Fitter):
         Returns
         -------
         FitResult
-            The minimum, its errors and covariance.
+            The minimum, with errors and covariance.
 
         Raises
         ------
         FitError
             If the backend is not installed, the objective is not finite at its starting values, or
-            parameters have limits and the method does not support them.
+            parameters have limits that the method does not support.
         """
         scaled = ScaledObjective(objective)
         self._check_supported(objective, scaled.start_stat)
@@ -163,13 +164,14 @@ class GammapyFit(Fitter):
             The result of the search, with covariance and message.
         """
         factors, message = self._search(scaled)
-        values = scaled.values(factors)
-        minimum = check_minimum(scaled, scaled.factors(values))
+        values = scaled.to_values(factors)
+        minimum = check_minimum(scaled, scaled.to_factors(values))
         covariance = minimum.covariance * np.outer(scaled.steps, scaled.steps)
         reason = "; ".join(part for part in (message, minimum.message) if part)
         return SearchResult(values, covariance, minimum.edm, scaled.calls, reason)
 
     def _is_missing(self) -> bool:
+        """Return whether the backend is not installed."""
         return self.backend == "sherpa" and find_spec("sherpa") is None
 
     def _check_supported(self, objective: Objective, start_stat: float) -> None:
@@ -183,14 +185,14 @@ class GammapyFit(Fitter):
             )
         limits = zip(objective.names, objective.limits, strict=True)
         names = [name for name, bounds in limits if np.isfinite(bounds).any()]
-        if self.method in WITHOUT_LIMITS and names:
+        if self.method in METHODS_WITHOUT_LIMITS and names:
             raise FitError(
                 f"{self.method} does not support limits, but {', '.join(names)} have limits; "
                 "use L-BFGS-B, or remove the limits"
             )
 
     def _search(self, scaled: ScaledObjective) -> tuple[Array, str]:
-        """Run the backend, and return the factors at which it ends and the message of a failure.
+        """Run the backend; return the final factors, and a message if the backend failed.
 
         Parameters
         ----------
@@ -200,26 +202,26 @@ class GammapyFit(Fitter):
         Returns
         -------
         tuple of numpy.ndarray and str
-            The factors, shape (n,), and the message; "" for a success.
+            The factors, shape (n,), and the message, "" after a success.
         """
         from gammapy.modeling.fit import registry
 
-        parameters = scaled.parameters(np.zeros(len(scaled.steps)))
-        compute = registry.get("optimize", self.backend)
+        parameters = scaled.create_parameters(np.zeros(len(scaled.steps)))
+        optimize = registry.get("optimize", self.backend)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # inf beyond the limits is intended
-            factors, info, _ = compute(
+            factors, info, _ = optimize(
                 parameters=parameters,
-                function=scaled.function(parameters),
+                function=scaled.create_function(parameters),
                 **self._arguments(scaled),
             )
-        failure = (
+        message = (
             "" if info["success"] else f"{self._method_name()} did not converge: {info['message']}"
         )
-        return np.array(factors, dtype=float), failure
+        return np.array(factors, dtype=float), message
 
     def _method_name(self) -> str:
-        """Return the name of backend and method for messages."""
+        """Return the names of backend and method, for messages."""
         return f"{self.backend}'s {self.method or METHODS[self.backend][0]}"
 
     def _arguments(self, scaled: ScaledObjective) -> dict[str, Any]:
@@ -245,16 +247,16 @@ class GammapyFit(Fitter):
         if self.backend == "sherpa":
             return {**arguments, **options, "method": method}
         if method == "Nelder-Mead":
-            # its default first steps from zero are 0.00025 errors: far too small
+            # scipy's default first steps from zero, of 0.00025 errors, are far too small
             options = {"initial_simplex": _create_simplex(scaled), **options}
-        if method in WITH_GRADIENT:
+        if method in GRADIENT_METHODS:
             has_gradient = scaled.objective.gradient_of is not None
             arguments["jac"] = scaled.gradient if has_gradient else "3-point"
         return {**arguments, "method": method, "options": options}
 
 
 def _create_restart(scaled: ScaledObjective, result: SearchResult) -> Objective | None:
-    """Return the objective with a new start and new steps; None if no restart is needed.
+    """Create the objective of a new search from another start, if a new search is needed.
 
     Parameters
     ----------
@@ -266,10 +268,11 @@ def _create_restart(scaled: ScaledObjective, result: SearchResult) -> Objective 
     Returns
     -------
     Objective or None
-        The same objective with another start and other steps.
+        The same objective with another start and other steps; None if the search need not be
+        repeated.
     """
     objective, errors = scaled.objective, result.errors
-    factors = scaled.factors(result.values)
+    factors = scaled.to_factors(result.values)
     lower_point = search_inside_limits(scaled, factors)
     if lower_point is not None:
         step = scaled.steps * (lower_point - factors)
@@ -281,14 +284,14 @@ def _create_restart(scaled: ScaledObjective, result: SearchResult) -> Objective 
         return attrs.evolve(objective, start=result.values, steps=errors)
     if result.message:
         return None
-    # the likelihood of a point source has non-differentiable points between minima
-    lower, calls = find_lower_neighbour(objective, result.values, errors, MIN_STAT_DECREASE)
+    # the likelihood of a point source has non-differentiable points between local minima
+    lower_point, calls = find_lower_neighbour(objective, result.values, errors, MIN_STAT_DECREASE)
     scaled.calls += calls
-    return None if lower is None else attrs.evolve(objective, start=lower, steps=errors)
+    return None if lower_point is None else attrs.evolve(objective, start=lower_point, steps=errors)
 
 
 def _create_simplex(scaled: ScaledObjective) -> Array:
-    """Return the initial simplex: the start, and a step along each factor within the limits.
+    """Create the initial simplex: the start, and a step along each factor within the limits.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Check of the end of a search: gammapy's covariance, and the statistic around the point."""
+"""Check that a search ended at a minimum: gammapy's covariance, and the statistic nearby."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Mask = NDArray[np.bool_]
 
-OFFSET = 0.1  # in errors: distance of the checks along each axis of the covariance
-EDM_MAX = 0.01  # in the statistic: a tenth of an error
-CURVATURE_RANGE = (0.3, 3.0)  # relative to the curvature of the covariance
+OFFSET = 0.1  # in errors: distance of the checked points along each axis of the covariance
+EDM_MAX = 0.01  # in the statistic: corresponds to a tenth of an error
+CURVATURE_RANGE = (0.3, 3.0)  # relative to the curvature expected from the covariance
 MIN_DECREASE = 1e-5  # in the statistic: smaller decreases away from a limit are ignored
-INWARD_STEPS = np.logspace(-8, 2, 11)  # in steps, as they may differ from the errors
+INWARD_STEPS = np.logspace(-8, 2, 11)  # a wide range, since steps may differ from the errors
 
 
 @attrs.frozen(eq=False)
@@ -47,8 +47,8 @@ def check_minimum(scaled: ScaledObjective, factors: Array) -> Minimum:
 
     gammapy does not report a failure of HESSE, Minuit modifies a matrix that is not positive
     definite, and the methods of scipy report convergence wherever they stop. The statistic is
-    therefore evaluated at a tenth of an error on both sides along each axis of the covariance: it
-    must rise as expected from the covariance, and must not be lower on one side.
+    therefore evaluated at a tenth of an error on both sides along each axis of the covariance. It
+    must rise as expected from the covariance, and its slope must be small.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def check_minimum(scaled: ScaledObjective, factors: Array) -> Minimum:
     Returns
     -------
     Minimum
-        The covariance, the estimated distance and the message.
+        The covariance, the estimated distance to the minimum, and the message.
     """
     at_limit, _ = _find_limits(scaled, factors)
     lower_point = search_inside_limits(scaled, factors)
@@ -71,9 +71,9 @@ def check_minimum(scaled: ScaledObjective, factors: Array) -> Minimum:
     covariance = np.full((len(factors),) * 2, np.nan)
     if not at_limit.all():
         covariance[np.ix_(~at_limit, ~at_limit)] = _hesse(scaled, factors, at_limit)
-    for i in np.flatnonzero(at_limit).tolist():
-        covariance[i, ~at_limit] = covariance[~at_limit, i] = covariance[i, at_limit] = 0
-        covariance[i, i] = _variance_at_limit(scaled, factors, i)
+    for index in np.flatnonzero(at_limit).tolist():
+        covariance[index, :] = covariance[:, index] = 0
+        covariance[index, index] = _variance_at_limit(scaled, factors, index)
     if not np.all(np.isfinite(covariance)) or np.any(np.diag(covariance) <= 0):
         no_covariance = np.full_like(covariance, np.nan)
         return Minimum(no_covariance, np.nan, "the covariance is not valid")
@@ -82,7 +82,7 @@ def check_minimum(scaled: ScaledObjective, factors: Array) -> Minimum:
 
 
 def search_inside_limits(scaled: ScaledObjective, factors: Array) -> Array | None:
-    """Search inwards from the limits that were reached for a lower statistic.
+    """Search for a lower statistic inwards from the limits that were reached.
 
     Parameters
     ----------
@@ -94,21 +94,21 @@ def search_inside_limits(scaled: ScaledObjective, factors: Array) -> Array | Non
     Returns
     -------
     numpy.ndarray or None
-        The lowest point, different in one factor, shape (n,); None if no point is lower.
+        The lowest point, which differs in one factor, shape (n,); None if no point is lower.
     """
-    lowest, best = scaled.stat(factors) - MIN_DECREASE, None
+    lowest_stat, lowest_point = scaled.stat(factors) - MIN_DECREASE, None
     at_limit, inward = _find_limits(scaled, factors)
     for index in np.flatnonzero(at_limit).tolist():
         for step in INWARD_STEPS:
-            trial = factors + step * inward[index] * _unit(len(factors), index)
+            trial = factors + step * inward[index] * _unit_vector(len(factors), index)
             trial_stat = scaled.stat(trial)
-            if trial_stat < lowest:
-                lowest, best = trial_stat, trial
-    return best
+            if trial_stat < lowest_stat:
+                lowest_stat, lowest_point = trial_stat, trial
+    return lowest_point
 
 
 def _find_limits(scaled: ScaledObjective, factors: Array) -> tuple[Mask, Array]:
-    """Return the parameters at a limit, and the inward direction of each, as 1 or -1.
+    """Find the parameters at a limit, and their inward directions.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def _find_limits(scaled: ScaledObjective, factors: Array) -> tuple[Mask, Array]:
     Returns
     -------
     tuple of numpy.ndarray
-        Whether each parameter is at a limit, and its inward direction, both of shape (n,).
+        Whether each parameter is at a limit, and its inward direction, 1 or -1; both of shape (n,).
     """
     low, high = scaled.limits.T
     return (factors <= low) | (factors >= high), np.where(factors <= low, 1, -1)
@@ -145,10 +145,12 @@ def _hesse(scaled: ScaledObjective, factors: Array, frozen: Mask) -> Array:
     """
     from gammapy.modeling.fit import registry
 
-    parameters = scaled.parameters(factors, frozen)
-    compute = registry.get("covariance", "minuit")
-    # strategy 2: near a non-differentiable point HESSE depends on its first steps
-    matrix, _ = compute(parameters=parameters, function=scaled.function(parameters), strategy=2)
+    parameters = scaled.create_parameters(factors, frozen)
+    compute_covariance = registry.get("covariance", "minuit")
+    # strategy 2, since near a non-differentiable point HESSE depends on its first steps
+    matrix, _ = compute_covariance(
+        parameters=parameters, function=scaled.create_function(parameters), strategy=2
+    )
     return np.asarray(matrix, dtype=float)
 
 
@@ -171,7 +173,8 @@ def _variance_at_limit(scaled: ScaledObjective, factors: Array, index: int) -> f
     """
     inward = _find_limits(scaled, factors)[1][index]
     stat, stat_half, stat_one = (
-        scaled.stat(factors + step * inward * _unit(len(factors), index)) for step in (0, 0.5, 1)
+        scaled.stat(factors + step * inward * _unit_vector(len(factors), index))
+        for step in (0, 0.5, 1)
     )
     curvature = (stat - 2 * stat_half + stat_one) / 0.5**2
     return 2 / curvature if curvature > 0 else np.nan
@@ -180,7 +183,7 @@ def _variance_at_limit(scaled: ScaledObjective, factors: Array, index: int) -> f
 def _check_rise(
     scaled: ScaledObjective, factors: Array, covariance: Array, at_limit: Mask
 ) -> tuple[float, str]:
-    """Return the estimated distance to the minimum, and a message if the point is not a minimum.
+    """Check the rise of the statistic along the axes of the covariance.
 
     Parameters
     ----------
@@ -196,14 +199,15 @@ def _check_rise(
     Returns
     -------
     tuple of float and str
-        The distance in the statistic, and the message; "" for a minimum.
+        The estimated distance to the minimum, in the statistic, and the reason why the point is not
+        a minimum; "" for a minimum.
     """
-    free = np.flatnonzero(~at_limit)
-    sizes, axes = np.linalg.eigh(covariance[np.ix_(free, free)])
+    free_indices = np.flatnonzero(~at_limit)
+    variances, axes = np.linalg.eigh(covariance[np.ix_(free_indices, free_indices)])
     stat, edm = scaled.stat(factors), 0.0
-    for size, axis in zip(sizes, axes.T, strict=True):
+    for variance, axis in zip(variances, axes.T, strict=True):
         error = np.zeros(len(factors))
-        error[free] = np.sqrt(max(size, 0)) * axis
+        error[free_indices] = np.sqrt(max(variance, 0)) * axis
         offset = _offset_within_limits(scaled, factors, error)
         rise_up, rise_down = (
             scaled.stat(factors + sign * offset * error) - stat for sign in (1, -1)
@@ -211,16 +215,16 @@ def _check_rise(
         curvature = (rise_up + rise_down) / (2 * offset**2)
         edm += ((rise_up - rise_down) / (2 * offset)) ** 2 / 4
         if not CURVATURE_RANGE[0] < curvature < CURVATURE_RANGE[1]:
-            worst = scaled.objective.names[int(np.argmax(np.abs(error)))]
+            name = scaled.objective.names[int(np.argmax(np.abs(error)))]
             return (
                 np.nan,
-                f"the statistic along {worst} does not rise as expected from the covariance",
+                f"the statistic along {name} does not rise as expected from the covariance",
             )
     return edm, f"the minimum is about {edm:.2g} lower" if edm > EDM_MAX else ""
 
 
 def _offset_within_limits(scaled: ScaledObjective, factors: Array, error: Array) -> float:
-    """Return the offset along an axis that lies within the limits on both sides, in errors.
+    """Return an offset along an axis that is within the limits on both sides.
 
     Parameters
     ----------
@@ -234,17 +238,17 @@ def _offset_within_limits(scaled: ScaledObjective, factors: Array, error: Array)
     Returns
     -------
     float
-        The offset, at most `OFFSET`.
+        The offset in errors, at most `OFFSET`.
     """
     low, high = scaled.limits.T
     with np.errstate(divide="ignore", invalid="ignore"):
         distances = np.minimum(factors - low, high - factors) / np.abs(error)
-    finite = distances[(error != 0) & np.isfinite(distances)]
-    return float(min(OFFSET, 0.99 * finite.min(initial=np.inf)))
+    finite_distances = distances[(error != 0) & np.isfinite(distances)]
+    return float(min(OFFSET, 0.99 * finite_distances.min(initial=np.inf)))
 
 
-def _unit(length: int, index: int) -> Array:
-    """Return the unit vector of an index."""
+def _unit_vector(length: int, index: int) -> Array:
+    """Return the unit vector along an axis, shape (length,)."""
     vector = np.zeros(length)
     vector[index] = 1
     return vector

@@ -20,42 +20,45 @@ TOLERANCE = option(
     0.01,
     min=1e-6,
     max=10.0,
-    doc="Tolerance, as in Minuit: searches end at an estimated distance of 0.002 times this value.",
+    doc="Tolerance, as in Minuit: searches end at an estimated distance to the minimum (EDM) of "
+    "0.002 times this value.",
 )
 MINOS = option(False, doc="Whether to compute asymmetric errors, as MINOS does.")
 
 
 class _Minimiser(Fitter):
-    """The base class of `newton` and `minuit`, with their export to gammapy."""
+    """The base class of `newton` and `minuit`, with the code for exported scripts."""
 
     samples = False
     tolerance: float
     minos: bool
 
     @property
-    def _method(self) -> dict[str, Any]:
-        """The method of `minimise` and its options."""
+    def _method_arguments(self) -> dict[str, Any]:
+        """The arguments of `minimise` that select the method and its options."""
         return {"method": "newton"}
 
     def fit(self, objective: Objective) -> FitResult:
-        """Minimise the objective's total.
+        """Minimise the total of the objective.
 
         Parameters
         ----------
         objective : Objective
-            The function to minimise.
+            The objective to minimise.
 
         Returns
         -------
         FitResult
-            The minimum, its errors and covariance.
+            The minimum, with errors and covariance.
 
         Raises
         ------
         FitError
             If the objective is not finite at its starting values.
         """
-        return minimise(objective, tolerance=self.tolerance, minos=self.minos, **self._method)
+        return minimise(
+            objective, tolerance=self.tolerance, minos=self.minos, **self._method_arguments
+        )
 
     @property
     def _strategy_and_calls(self) -> tuple[int, int | None]:
@@ -102,7 +105,7 @@ class _Minimiser(Fitter):
 
 @component
 class Newton(_Minimiser):
-    """Minimise by Newton steps with exact derivatives; errors from the second derivatives.
+    """Minimise with Newton steps and exact derivatives; errors from the second derivatives.
 
     If Newton steps fail, MIGRAD is used, and the result reports it. The pixels around small sources
     are searched for lower minima.
@@ -112,14 +115,15 @@ class Newton(_Minimiser):
     tolerance: float = TOLERANCE
     minos: bool = MINOS
 
+    # assigned explicitly, since the export ignores an inherited method
     write_script = _Minimiser.write_script
 
 
 @component
 class Minuit(_Minimiser):
-    """Minimise by MIGRAD of Minuit, with exact gradients if available; errors from HESSE.
+    """Minimise with Minuit's MIGRAD, with exact gradients if available; errors from HESSE.
 
-    The pixels around small sources are searched for lower minima, from which MIGRAD starts again.
+    The pixels around small sources are searched for lower values, from which MIGRAD is restarted.
     """
 
     kind = "minuit"
@@ -130,10 +134,11 @@ class Minuit(_Minimiser):
     calls: int = option(10000, min=1, doc="Largest number of calls of the objective by MIGRAD.")
     minos: bool = MINOS
 
+    # assigned explicitly, since the export ignores an inherited method
     write_script = _Minimiser.write_script
 
     @property
-    def _method(self) -> dict[str, Any]:
+    def _method_arguments(self) -> dict[str, Any]:
         return {"method": "minuit", "strategy": self.strategy, "calls": self.calls}
 
     @property

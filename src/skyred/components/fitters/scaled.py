@@ -1,4 +1,4 @@
-"""Objectives for gammapy's backends: scaled parameters, and a function of these."""
+"""Objectives with scaled parameters, for gammapy's backends."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-LIMIT_MARGIN = 1e-3  # in steps: a search that ends this close to a limit is moved to it
-STAT_TOLERANCE = 1e-6  # difference of the statistic that is regarded as zero
+LIMIT_MARGIN = 1e-3  # in steps: a parameter that ends this close to a limit is moved to the limit
+STAT_TOLERANCE = 1e-6  # smaller differences of the statistic are ignored
 
 
 @attrs.define(eq=False)
 class ScaledObjective:
-    """An objective as a function of factors: steps from the start, each of about one error.
+    """An objective as a function of factors: offsets from the start, in units of a step.
 
-    gammapy's own factors are of order one, independent of the errors: with them, an absolute
-    tolerance of 1e-4, as in scipy, could be as large as the error of a position.
+    A step is about one error. gammapy's own factors are of order one, independent of the errors.
+    With those, an absolute tolerance of 1e-4, as in scipy, could be as large as the error of a
+    position.
 
     Parameters
     ----------
     objective : Objective
         The objective to minimise.
     calls : int
-        The number of calls so far.
+        The number of evaluations of the objective so far.
     """
 
     objective: Objective
@@ -52,11 +53,11 @@ class ScaledObjective:
         """The limits of the factors, shape (n, 2)."""
         return (self.objective.limits - self.objective.start[:, None]) / self.steps[:, None]
 
-    def values(self, factors: Array) -> Array:
-        """Return the parameters for factors, moved to a limit if the search ended close to it.
+    def to_values(self, factors: Array) -> Array:
+        """Convert the factors at the end of a search to parameter values.
 
-        A parameter is moved only if the statistic is not higher at the limit, since the step sizes
-        are estimates.
+        A parameter very close to a limit is moved to the limit, but only if the statistic is not
+        higher there, since the step sizes are estimates.
 
         Parameters
         ----------
@@ -72,16 +73,16 @@ class ScaledObjective:
         values = np.clip(self.objective.start + self.steps * factors, low, high)
         margin = LIMIT_MARGIN * self.steps
         near_low, near_high = values - low < margin, high - values < margin
-        largest_allowed = self._total(values) + STAT_TOLERANCE
+        max_stat = self._evaluate(values) + STAT_TOLERANCE
         for index in np.flatnonzero(near_low | near_high):
             trial = values.copy()
             trial[index] = low[index] if near_low[index] else high[index]
-            if self._total(trial) <= largest_allowed:
+            if self._evaluate(trial) <= max_stat:
                 values = trial
         return values
 
-    def factors(self, values: Array) -> Array:
-        """Return the factors for parameters.
+    def to_factors(self, values: Array) -> Array:
+        """Convert parameter values to factors.
 
         Parameters
         ----------
@@ -95,7 +96,7 @@ class ScaledObjective:
         """
         return np.asarray((values - self.objective.start) / self.steps)
 
-    def _total(self, values: Array) -> float:
+    def _evaluate(self, values: Array) -> float:
         """Return the statistic, and count the call.
 
         Parameters
@@ -122,18 +123,21 @@ class ScaledObjective:
         Returns
         -------
         float
-            The difference to the statistic at the start; inf if it is NaN, or beyond the limits.
+            The difference from the statistic at the start; inf if it is NaN, or if a factor is
+            beyond its limits.
         """
         values = self.objective.start + self.steps * factors
         low, high = self.objective.limits.T
         margin = 1e-9 * self.steps  # scaling causes rounding errors
         if np.any(values < low - margin) or np.any(values > high + margin):
             return float("inf")
-        total = self._total(np.clip(values, low, high)) - self.start_stat
-        return float("inf") if np.isnan(total) else total
+        difference = self._evaluate(np.clip(values, low, high)) - self.start_stat
+        return float("inf") if np.isnan(difference) else difference
 
     def gradient(self, factors: Array) -> Array:
-        """Return the gradient with respect to the factors, if the objective has a gradient.
+        """Return the gradient with respect to the factors.
+
+        The objective must have a gradient.
 
         Parameters
         ----------
@@ -149,15 +153,17 @@ class ScaledObjective:
         values = np.clip(self.objective.start + self.steps * factors, *self.objective.limits.T)
         return self.objective.gradient(values) * self.steps  # type: ignore[operator]
 
-    def parameters(self, factors: Array, frozen: NDArray[np.bool_] | None = None) -> Parameters:
-        """Return factors as gammapy parameters, some of them frozen.
+    def create_parameters(
+        self, factors: Array, frozen: NDArray[np.bool_] | None = None
+    ) -> Parameters:
+        """Create gammapy parameters with the factors as values.
 
         Parameters
         ----------
         factors : numpy.ndarray
             The factors, shape (n,).
         frozen : numpy.ndarray of bool, optional
-            Whether each parameter is frozen, shape (n,); by default none is.
+            Whether each parameter is frozen, shape (n,); by default all are free.
 
         Returns
         -------
@@ -182,8 +188,8 @@ class ScaledObjective:
             ]
         )
 
-    def function(self, parameters: Parameters) -> Any:
-        """Return the statistic as a function without arguments, for gammapy's backends.
+    def create_function(self, parameters: Parameters) -> Any:
+        """Create a function without arguments that returns the statistic, for gammapy's backends.
 
         Parameters
         ----------

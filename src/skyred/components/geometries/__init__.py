@@ -1,4 +1,4 @@
-"""Geometries: the axes, centres and sizes of the reduced data."""
+"""Geometries of the reduced data: sky maps and spectra, with their energy axes."""
 
 from skyred.components.geometries.axes import EnergyAxis
 from skyred.components.geometries.sky_map import MapGeometry

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy import units as u
 
-from skyred.errors import Problem
+from skyred.errors import Problem, warn_of_old_name
 from skyred.fields import option, quantity
 from skyred.interfaces import Fields, value
 from skyred.scripting import literal, quantity_text
@@ -30,7 +30,7 @@ class EnergyAxis(Fields):
     bins: int | None = option(
         None, type=int, min=1, max=MAX_BINS, doc="Number of bins, equal in log(energy)."
     )
-    per_decade: bool = option(False, doc="Whether bins is the number for each decade.")
+    per_decade: bool = option(False, doc="Whether bins is the number per decade.")
     edges: u.Quantity | None = quantity(
         None, unit="TeV", many=True, doc="Bin edges, instead of min, max and bins."
     )
@@ -41,7 +41,7 @@ class EnergyAxis(Fields):
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            Invalid or missing energies, or too many bins.
         """
         for name in ("min", "edges"):
             if (low := getattr(self, name)) is not None and np.any(low <= 0 * low.unit):
@@ -54,22 +54,26 @@ class EnergyAxis(Fields):
             yield Problem(
                 ("min",), f"{self.min} is not below max ({self.max})", "expected min below max"
             )
-        yield from self._number_problems()
+        yield from self._bin_count_problems()
         options_set = [name for name in ("min", "max", "bins") if getattr(self, name) is not None]
         if self.edges is None:
             for name in [name for name in ("min", "max", "bins") if name not in options_set]:
                 yield Problem((), f"missing key {name!r}", "expected min, max and bins, or edges")
         elif options_set:
-            yield Problem((options_set[0],), "cannot be combined with edges", "use one of the two")
+            yield Problem(
+                (options_set[0],),
+                "cannot be combined with edges",
+                "set either edges, or min, max and bins",
+            )
         elif len(self.edges) < 2 or np.any(np.diff(self.edges.value) <= 0):
             yield Problem(("edges",), "must increase", "expected two or more increasing energies")
 
-    def _number_problems(self) -> Iterable[Problem]:
+    def _bin_count_problems(self) -> Iterable[Problem]:
         """Yield a problem if there are too many bins per decade."""
         if not self.per_decade or self.min is None or self.max is None or self.bins is None:
             return
         if not 0 < self.min.value < np.inf or self.max <= self.min:
-            return  # reported already
+            return  # reported by `validate`
         decades = np.log10((self.max / self.min).to_value(""))
         if self.bins * decades > MAX_BINS:
             yield Problem(
@@ -81,11 +85,12 @@ class EnergyAxis(Fields):
     @property
     def bounds(self) -> u.Quantity:
         """The lowest and the highest energy, shape (2,)."""
-        ends = self.edges[[0, -1]] if self.edges is not None else u.Quantity([self.min, self.max])
-        return np.sort(ends)
+        if self.edges is not None:
+            return np.sort(self.edges[[0, -1]])
+        return np.sort(u.Quantity([self.min, self.max]))
 
-    def nodes(self) -> u.Quantity:
-        """Return the edges of all bins, without gammapy.
+    def bin_edges(self) -> u.Quantity:
+        """Return the edges of all bins, without importing gammapy.
 
         Returns
         -------
@@ -101,8 +106,19 @@ class EnergyAxis(Fields):
         bins = int(np.ceil(np.log10(high / low) * self.bins)) if self.per_decade else self.bins
         return np.geomspace(low, high, bins + 1) * u.TeV
 
+    def nodes(self) -> u.Quantity:
+        """Return the edges of all bins: the old name of `bin_edges`.
+
+        Returns
+        -------
+        astropy.units.Quantity
+            The edges, shape (bins + 1,), with a unit of energy.
+        """
+        warn_of_old_name("EnergyAxis.nodes", "EnergyAxis.bin_edges")
+        return self.bin_edges()
+
     def build(self, name: str) -> MapAxis:
-        """Return the axis as a gammapy axis.
+        """Create the gammapy axis.
 
         Parameters
         ----------
@@ -145,12 +161,15 @@ class EnergyAxis(Fields):
         assert self.min is not None
         assert self.max is not None
         low, high = (quantity_text(energy.value, energy.unit) for energy in (self.min, self.max))
-        decade = ", per_decade=True" if self.per_decade else ""
-        return f"MapAxis.from_energy_bounds({low}, {high}, nbin={self.bins}{decade}{name_code})"
+        per_decade_code = ", per_decade=True" if self.per_decade else ""
+        return (
+            f"MapAxis.from_energy_bounds({low}, {high}, nbin={self.bins}{per_decade_code}"
+            f"{name_code})"
+        )
 
 
 def overlap_problems(energy: EnergyAxis, energy_true: EnergyAxis) -> Iterable[Problem]:
-    """Yield a problem if the true energies do not overlap with the reconstructed ones.
+    """Yield a problem if the ranges of true and reconstructed energy do not overlap.
 
     Parameters
     ----------

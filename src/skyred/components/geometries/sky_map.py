@@ -38,7 +38,7 @@ class MapGeometry(Geometry):
     bin_size: u.Quantity = quantity("0.02 deg", min="1e-5 deg", doc="Size of a pixel.")
     energy: EnergyAxis = nested_object(EnergyAxis, doc="Reconstructed energy.")
     energy_true: EnergyAxis = nested_object(
-        EnergyAxis, doc="True energy; wider than the reconstructed one."
+        EnergyAxis, doc="True energy, in a wider range than the reconstructed energy."
     )
     frame: str = option("icrs", choices=("icrs", "galactic"), doc="Sky frame of the map.")
     projection: str = option("CAR", choices=("CAR", "TAN", "AIT", "SIN", "ZEA"), doc="Projection.")
@@ -46,9 +46,9 @@ class MapGeometry(Geometry):
         None,
         unit="deg",
         min="1e-3 deg",
-        doc="Width of the map of one run, around its pointing; "
-        "by default twice the largest offset of the makers (offset_max of the safe "
-        "mask), or else the whole map.",
+        doc="Width of the map of one run, around its pointing; by default twice the largest offset "
+        "in the makers (offset_max of the safe mask). If there is none, each run has the whole "
+        "map.",
     )
     irf_bin_size: u.Quantity = quantity(
         "0.2 deg", min="1e-3 deg", doc="Size of a pixel of the IRF maps."
@@ -62,7 +62,7 @@ class MapGeometry(Geometry):
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            A map smaller than a pixel, an ambiguous centre, or energy axes without overlap.
         """
         if np.any(self.width < self.bin_size):
             yield Problem(
@@ -73,7 +73,7 @@ class MapGeometry(Geometry):
             yield Problem(
                 ("center",),
                 f"[{pair}] is ambiguous with frame: {self.frame}",
-                "name the coordinates: {l: 0 deg, b: 0 deg}, or {ra: 266.4 deg, dec: -28.9 deg}",
+                "specify the frame: {l: 0 deg, b: 0 deg}, or {ra: 266.4 deg, dec: -28.9 deg}",
             )
         yield from overlap_problems(self.energy, self.energy_true)
 
@@ -88,30 +88,30 @@ class MapGeometry(Geometry):
         Yields
         ------
         Problem
-            At most one.
+            A dataset that is larger than the memory.
         """
-        available = total_memory()
-        if available is not None and (needed := self._minimum_bytes()) > available:
+        memory, dataset_size = total_memory(), self._minimum_bytes()
+        if memory is not None and dataset_size > memory:
             yield Problem(
                 (),
-                f"a dataset needs at least {format_size(needed)}, but this machine has "
-                f"{format_size(available)} of memory",
+                f"a dataset needs at least {format_size(dataset_size)}, but this machine has "
+                f"{format_size(memory)} of memory",
                 "expected a smaller width, larger pixels (bin_size, irf_bin_size), or fewer bins",
             )
 
     def _minimum_bytes(self) -> float:
-        """Return the size of the maps of one dataset in bytes, without copies."""
+        """Return the size in bytes of the maps of one dataset."""
         width = self.width.to_value("deg")
         pixels, irf_pixels = (
             float(np.prod(width / size.to_value("deg")))
             for size in (self.bin_size, self.irf_bin_size)
         )
-        bins, true_bins = (len(axis.nodes()) - 1 for axis in (self.energy, self.energy_true))
-        # counts and background as float32, a mask of bytes; exposure; PSF
+        bins, true_bins = (len(axis.bin_edges()) - 1 for axis in (self.energy, self.energy_true))
+        # counts, background (float32) and safe mask (1 byte), then exposure and PSF (float32)
         return pixels * (9 * bins + 4 * true_bins) + irf_pixels * 4 * true_bins * self.psf_bins
 
     def target(self, name: str | None = None) -> MapDataset:
-        """Return the empty dataset of the whole map.
+        """Create the empty dataset of the whole map.
 
         Parameters
         ----------
@@ -138,7 +138,7 @@ class MapGeometry(Geometry):
         )
 
     def build(self) -> WcsGeom:
-        """Return the geometry of the counts, with the axes energy, latitude and longitude.
+        """Create the geometry of the counts, with the axes energy, latitude and longitude.
 
         Returns
         -------
@@ -148,7 +148,7 @@ class MapGeometry(Geometry):
         return self.build_image().to_cube([self.energy.build("energy")])
 
     def build_image(self) -> WcsGeom:
-        """Return the geometry of the counts without their energy axis.
+        """Create the geometry of the counts, without the energy axis.
 
         Returns
         -------
@@ -168,7 +168,7 @@ class MapGeometry(Geometry):
     def cutout(
         self, target: MapDataset, observation: Observation, reduction: Reduction
     ) -> MapDataset:
-        """Return the empty dataset of one run: a cutout around its pointing, or the whole map.
+        """Create the empty dataset of one run: a cutout around its pointing, or the whole map.
 
         Parameters
         ----------
@@ -234,6 +234,7 @@ class MapGeometry(Geometry):
         self._write_cutout(script)
 
     def _write_cutout(self, script: Script) -> None:
+        """Write the empty dataset of one run: a cutout around its pointing, or a copy."""
         name = f'f"{script.entry}-{{observation.obs_id}}"'
         width = self._get_cutout_width(script.reduction)
         if width is None:
@@ -274,17 +275,17 @@ class MapGeometry(Geometry):
         lon, lat = (u.Quantity(table[name], "deg") for name in ("RA_PNT", "DEC_PNT"))
         image = self.build().to_image()
         half_width = (width / self.bin_size).to_value("") / 2
-        # the IRF maps have coarser pixels
+        # the fractions must be minima for the IRF maps too, which have coarser pixels
         irf_margin = (self.irf_bin_size / self.bin_size).to_value("")
         fractions = np.ones(len(table))
         pixels = image.coord_to_pix(SkyCoord(lon, lat))
-        for pixel, count in zip(pixels, image.data_shape[::-1], strict=True):
+        for pixel, pixel_count in zip(pixels, image.data_shape[::-1], strict=True):
             overlap = (
-                np.minimum(pixel + half_width, count)
+                np.minimum(pixel + half_width, pixel_count)
                 - np.maximum(pixel - half_width, 0)
                 - irf_margin
             )
-            fractions *= np.clip(np.nan_to_num(overlap), 0, count) / count
+            fractions *= np.clip(np.nan_to_num(overlap), 0, pixel_count) / pixel_count
         return fractions
 
     def _get_cutout_width(self, reduction: Reduction) -> Any:
@@ -307,17 +308,17 @@ class MapGeometry(Geometry):
 
 
 def map_images(reductions: Iterable[Any]) -> list[WcsGeom]:
-    """Return the images of the sky maps of data entries.
+    """Return the geometries of the sky maps of data entries, without their energy axes.
 
     Parameters
     ----------
     reductions : iterable of Reduction
-        The data entries; those with other geometries are skipped.
+        The data entries; entries without a map geometry are skipped.
 
     Returns
     -------
     list of gammapy.maps.WcsGeom
-        The images, without energy axis.
+        The image geometries.
     """
     geometries = (getattr(reduction, "geometry", None) for reduction in reductions)
     return [geometry.build_image() for geometry in geometries if isinstance(geometry, MapGeometry)]

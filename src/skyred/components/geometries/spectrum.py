@@ -34,16 +34,16 @@ class SpectrumGeometry(Geometry):
     on_region: Regions = regions(
         REQUIRED,
         doc="The region of the on counts, as one DS9 region: a circle or another shape, or a "
-        "point if its radius depends on energy and is part of the IRFs (RAD_MAX).",
+        "point if the radius depends on energy and is part of the IRFs (RAD_MAX).",
     )
     energy: EnergyAxis = nested_object(EnergyAxis, doc="Reconstructed energy.")
     energy_true: EnergyAxis = nested_object(
-        EnergyAxis, doc="True energy; wider than the reconstructed one."
+        EnergyAxis, doc="True energy, in a wider range than the reconstructed energy."
     )
     bin_size: u.Quantity = quantity(
         "0.01 deg",
         min="1e-4 deg",
-        doc="Size of a pixel for averages over the on region.",
+        doc="Size of the pixels for averages over the on region.",
     )
 
     def validate(self) -> Iterable[Problem]:
@@ -52,12 +52,12 @@ class SpectrumGeometry(Geometry):
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            Energy axes that do not overlap.
         """
         yield from overlap_problems(self.energy, self.energy_true)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield a problem if the on region is not exactly one region of the sky.
+        """Check that the on region is exactly one sky region.
 
         Parameters
         ----------
@@ -67,7 +67,7 @@ class SpectrumGeometry(Geometry):
         Yields
         ------
         Problem
-            Each problem, with the path of the option.
+            An on region that cannot be read, or is not exactly one sky region.
         """
         try:
             self.region()
@@ -77,7 +77,7 @@ class SpectrumGeometry(Geometry):
             yield Problem(("on_region",), f"cannot be read: {error}", "expected a region")
 
     def sky_region(self) -> SkyRegion:
-        """Return the on region; the same as `region`.
+        """Return the on region, like `region`.
 
         Returns
         -------
@@ -87,7 +87,7 @@ class SpectrumGeometry(Geometry):
         Raises
         ------
         FieldError
-            If it cannot be read, or is not exactly one region of the sky.
+            If the region cannot be read, or is not exactly one sky region.
         """
         return self.region()
 
@@ -102,7 +102,7 @@ class SpectrumGeometry(Geometry):
         Raises
         ------
         FieldError
-            If it cannot be read, or is not exactly one region of the sky.
+            If the region cannot be read, or is not exactly one sky region.
         """
         from regions import SkyRegion
 
@@ -116,7 +116,7 @@ class SpectrumGeometry(Geometry):
         return on_regions[0]
 
     def target(self, name: str | None = None) -> SpectrumDataset:
-        """Return the empty spectrum of the on region, without off counts.
+        """Create the empty spectrum of the on region, without off counts.
 
         Parameters
         ----------
@@ -136,7 +136,7 @@ class SpectrumGeometry(Geometry):
         )
 
     def build(self) -> RegionGeom:
-        """Return the geometry of the counts: the energy axis, and the on region as one bin.
+        """Create the geometry of the counts: the on region, with the energy axis.
 
         Returns
         -------
@@ -151,7 +151,7 @@ class SpectrumGeometry(Geometry):
     def cutout(
         self, target: SpectrumDataset, observation: Observation, reduction: Reduction
     ) -> SpectrumDataset:
-        """Return the empty spectrum of one run: a copy of the target.
+        """Create the empty spectrum of one run: a copy of the target.
 
         Parameters
         ----------
@@ -195,7 +195,7 @@ class SpectrumGeometry(Geometry):
     def coverage_fractions(
         self, table: ObservationTable, reduction: Reduction
     ) -> NDArray[np.float64]:
-        """Return 1 for each run: every spectrum covers the whole geometry.
+        """Return 1 for each run, since every spectrum covers the whole geometry.
 
         Parameters
         ----------

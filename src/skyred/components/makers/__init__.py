@@ -1,4 +1,4 @@
-"""Makers, based on gammapy's makers."""
+"""Makers that reduce the data of a run, based on gammapy's makers."""
 
 from skyred.components.makers.fov_background import FoVBackground
 from skyred.components.makers.map_data import MapData

@@ -1,4 +1,4 @@
-"""Checks of makers that need the whole pipeline: the on regions and maps of their datasets."""
+"""Checks of makers against the on regions and maps in the whole pipeline."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def on_regions(maker: Maker, pipeline: Chain) -> Iterator[tuple[str, SkyRegion]]
     for entry, reduction in reductions_using(maker, pipeline):
         geometry = getattr(reduction, "geometry", None)
         if not isinstance(geometry, Geometry):
-            continue  # it could not be built
+            continue  # the geometry could not be built
         try:
             region = geometry.sky_region()
         except (SkyredError, OSError):
@@ -59,7 +59,8 @@ def exclusion_problems(exclude: Regions, maker: Maker, pipeline: Chain) -> Itera
     Yields
     ------
     Problem
-        At most one: it cannot be read, or a region covers no pixel of a map that uses it.
+        An exclusion that cannot be read, or a region that covers no pixel of a map of this maker.
+        Only the first problem is yielded.
     """
     images = map_images(reduction for _, reduction in reductions_using(maker, pipeline))
     for image in images or [None]:

@@ -1,4 +1,4 @@
-"""The safe mask above a fraction of the largest effective area, with the first energy bin."""
+"""The method `aeff-max` of the safe mask, corrected for a first energy bin above the limit."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from skyred.scripting import Script, literal
 class AreaMaskMaker(SafeMaskMaker):  # type: ignore[misc]
     """gammapy's maker, except that `aeff-max` does not always mask the first energy bin.
 
-    gammapy searches the energy at which the projected effective area crosses the limit between bin
-    centres. If the area of the first bin is above the limit already, it finds no crossing, or only
-    one at high energies, and masks at least the first bin (gammapy issue 5834).
+    gammapy searches for the energy at which the projected effective area crosses the limit between
+    two bin centres. If the first bin is already above the limit, there is no such energy, or only
+    one at high energies, and gammapy masks at least the first bin (gammapy issue 5834).
     """
 
     tag = "AreaMaskMaker"
@@ -39,15 +39,15 @@ class AreaMaskMaker(SafeMaskMaker):  # type: ignore[misc]
             position = self._get_position(observation, dataset._geom)
             exposure = dataset.exposure.get_spectrum(position)
             values = exposure.data.ravel()
-            first = np.flatnonzero(values > 0)[:1]
-            if first.size and values[first[0]] >= self.aeff_percent / 100 * values.max():
-                energy_min = exposure.geom.axes["energy_true"].edges[first[0]]
+            bins = np.flatnonzero(values > 0)
+            if bins.size and values[bins[0]] >= self.aeff_percent / 100 * values.max():
+                energy_min = exposure.geom.axes["energy_true"].edges[bins[0]]
                 return dataset._geom.energy_mask(energy_min=energy_min)
         return super().make_mask_energy_aeff_max(dataset, observation)
 
 
 def write_area_mask(script: Script, maker: str, percent: float) -> None:
-    """Write the same correction of gammapy's maker in a script.
+    """Write the correction of `AreaMaskMaker` in a script.
 
     Parameters
     ----------
@@ -60,20 +60,20 @@ def write_area_mask(script: Script, maker: str, percent: float) -> None:
     """
     script.use("numpy as np")
     function = script.local("area_mask")
-    script.body.add(f"{function}_of_gammapy = {maker}.make_mask_energy_aeff_max", "")
+    script.body.add(f"gammapy_{function} = {maker}.make_mask_energy_aeff_max", "")
     with script.body.inside(f"def {function}(dataset, observation=None):"):
         script.body.add(
             "# gammapy always masks the first energy bin (gammapy issue 5834)",
             f"position = {maker}._get_position(observation, dataset._geom)",
             "exposure = dataset.exposure.get_spectrum(position)",
             "values = exposure.data.ravel()",
-            "first = np.flatnonzero(values > 0)[:1]",
+            "bins = np.flatnonzero(values > 0)",
         )
         limit = f"{literal(percent)} / 100 * values.max()"
-        with script.body.inside(f"if first.size and values[first[0]] >= {limit}:"):
+        with script.body.inside(f"if bins.size and values[bins[0]] >= {limit}:"):
             script.body.add(
-                'energy_min = exposure.geom.axes["energy_true"].edges[first[0]]',
+                'energy_min = exposure.geom.axes["energy_true"].edges[bins[0]]',
                 "return dataset._geom.energy_mask(energy_min=energy_min)",
             )
-        script.body.add(f"return {function}_of_gammapy(dataset, observation)")
+        script.body.add(f"return gammapy_{function}(dataset, observation)")
     script.body.add("", f"{maker}.make_mask_energy_aeff_max = {function}")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from skyred.scripting import Script
 
-NORMS = ("pl-norm", "lp-norm", "ecpl-norm")
+NORM_MODELS = ("pl-norm", "lp-norm", "ecpl-norm")
 
 
 @component
@@ -33,27 +33,31 @@ class FoVBackground(Maker):
     kind = "fov-background"
     makes = ("background",)
     method: str = option(
-        "fit", choices=("scale", "fit"), doc="Normalise by one factor, or by a fit."
+        "fit",
+        choices=("scale", "fit"),
+        doc="Normalise by the ratio of counts and background, or by a fit of the norm model.",
     )
     exclude: Regions = exclusion()
     spectral: str = option(
-        "pl-norm", choices=NORMS, doc="Norm model of the background, by gammapy's tag."
+        "pl-norm", choices=NORM_MODELS, doc="Norm model of the background, by gammapy's tag."
     )
     free_tilt: bool = option(False, doc="Whether the tilt of pl-norm is fitted too.")
     min_counts: int = option(
-        0, min=0, doc="A run needs more counts than this outside the exclusion."
+        0, min=0, doc="A run must have more counts than this outside the exclusion."
     )
     min_background: float = option(
-        0.0, min=0, doc="A run needs more predicted background than this outside the exclusion."
+        0.0,
+        min=0,
+        doc="A run must have more predicted background than this outside the exclusion.",
     )
 
     def validate(self) -> Iterable[Problem]:
-        """Check that a free tilt has a fit and the norm model pl-norm.
+        """Check that a free tilt is combined with a fit and the norm model pl-norm.
 
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            A free tilt with another method or norm model.
         """
         if self.free_tilt and self.method != "fit":
             yield Problem(("free_tilt",), "needs method: fit", "set method: fit, or remove it")
@@ -80,8 +84,8 @@ class FoVBackground(Maker):
         """Add a background model with the norm that fits the counts.
 
         Counts and background are compared inside the safe mask and outside the exclusion. The
-        method `scale` uses all of these pixels, as gammapy does. A fit uses the pixels with
-        background, since the others do not change its statistic.
+        method `scale` uses all of these pixels, as gammapy does. A fit uses only those with
+        background, since pixels without background do not change its statistic.
 
         Parameters
         ----------
@@ -129,7 +133,7 @@ class FoVBackground(Maker):
         Returns
         -------
         EnergySums
-            Counts and background in each energy bin.
+            The counts and the background in each energy bin.
 
         Raises
         ------
@@ -139,19 +143,19 @@ class FoVBackground(Maker):
             If counts are not finite.
         """
         background = dataset.background.data
-        mask_used = self.exclude.outside(dataset.counts.geom).data & np.isfinite(background)
+        fit_mask = self.exclude.outside(dataset.counts.geom).data & np.isfinite(background)
         for mask in (dataset.mask_safe, dataset.mask_fit):
             if mask is not None:
-                mask_used &= mask.data.astype(bool)
+                fit_mask &= mask.data.astype(bool)
         if self.method == "fit":
-            mask_used &= background > 0
-        if n_invalid := int((~np.isfinite(dataset.counts.data[mask_used])).sum()):
+            fit_mask &= background > 0
+        if n_invalid := int((~np.isfinite(dataset.counts.data[fit_mask])).sum()):
             raise ValueError(
                 f"maker fov-background: the counts are not finite in {n_invalid} pixels; "
                 "correct the previous maker"
             )
         counts, background = (
-            np.where(mask_used, data, 0).sum(axis=(1, 2), dtype=float)
+            np.where(fit_mask, data, 0).sum(axis=(1, 2), dtype=float)
             for data in (dataset.counts.data, background)
         )
         if counts.sum() <= self.min_counts or background.sum() <= self.min_background:
@@ -169,7 +173,7 @@ class FoVBackground(Maker):
         Parameters
         ----------
         model : gammapy.modeling.models.SpectralModel
-            The norm model; its tilt may be freed.
+            The norm model; with the option `free_tilt`, its tilt is made a free parameter.
 
         Returns
         -------

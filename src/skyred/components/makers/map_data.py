@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from skyred.scripting import Script
 
 PARTS = ("counts", "exposure", "background", "psf", "edisp")
-RESPONSES = {"exposure": "aeff", "background": "bkg", "psf": "psf", "edisp": "edisp"}
+IRF_BY_PART = {"exposure": "aeff", "background": "bkg", "psf": "psf", "edisp": "edisp"}
 
 
 @component
@@ -27,13 +27,13 @@ class MapData(Maker):
     kind = "map"
     parts: tuple[str, ...] = option(PARTS, choices=PARTS, many=True, doc="The maps to create.")
     background_oversampling: int | None = option(
-        None, type=int, min=1, doc="Oversampling of the background in energy."
+        None, type=int, min=1, doc="Oversampling factor in energy for the background."
     )
 
     @property
     def needs(self) -> tuple[str, ...]:  # type: ignore[override]
         """The IRFs that the selected parts need."""
-        return tuple(RESPONSES[part] for part in self.parts if part in RESPONSES)
+        return tuple(IRF_BY_PART[part] for part in self.parts if part in IRF_BY_PART)
 
     @property
     def makes(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -51,7 +51,7 @@ class MapData(Maker):
         Yields
         ------
         Problem
-            Each problem, with the path of the option.
+            A geometry that is not a map.
         """
         yield from geometry_problems(self, "map", pipeline)
 

@@ -1,10 +1,10 @@
 """The norm model of a background, fitted exactly to counts summed by energy.
 
-The predicted counts of a pixel are its background times a norm model that depends on energy alone.
-The sums over all pixels of an energy bin are therefore sufficient. gammapy's norm models are
+The predicted counts of a pixel are its background times a norm model that depends only on energy,
+so that the sums over all pixels of each energy bin are sufficient. gammapy's norm models are
 log-linear in their parameters (except for the exponent of the cutoff of ``ecpl-norm``, which is
-frozen), so the fit is a Poisson regression: its statistic is convex, and Newton steps converge to
-its only minimum. If only the norm is free, its value is counts divided by background.
+frozen). The fit is therefore a Poisson regression: its statistic is convex, and Newton steps
+converge to its only minimum. If only the norm is free, it is counts divided by background.
 
 The fit of gammapy agrees within the tolerance of MIGRAD, but is slower.
 """
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import SpectralModel
     from numpy.typing import NDArray
 
-MAX_STEPS = 30  # far from the minimum several are needed; without a minimum they diverge
-MAX_HALVINGS = 60  # afterwards a step has no effect
+MAX_STEPS = 30  # enough if there is a minimum; without one, the steps diverge
+MAX_HALVINGS = 60  # a step that is halved more often has no effect
 EDM_TOLERANCE = 1e-18  # squared distance to the minimum, in standard deviations
-STAT_ROUNDING_ERROR = 1e-6  # the rounding error of the statistic of 1e8 counts
+STAT_ROUNDING_ERROR = 1e-6  # the rounding error of the statistic for 1e8 counts
 
 
 class NoMinimumError(Exception):
@@ -39,7 +39,7 @@ class EnergySums:
 
     Parameters
     ----------
-    energy : Quantity
+    energy : astropy.units.Quantity
         The centres of the n bins, shape (n,).
     counts : numpy.ndarray
         The counts, shape (n,).
@@ -52,7 +52,9 @@ class EnergySums:
     background: NDArray[np.float64]
 
 
-def fit_norm(model: SpectralModel, sums: EnergySums, shape: Sequence[Parameter] = ()) -> None:
+def fit_norm(
+    model: SpectralModel, sums: EnergySums, shape_parameters: Sequence[Parameter] = ()
+) -> None:
     """Fit the norm of a norm model, and optionally its shape, to counts.
 
     The values and errors of the parameters are set on the model.
@@ -60,79 +62,83 @@ def fit_norm(model: SpectralModel, sums: EnergySums, shape: Sequence[Parameter] 
     Parameters
     ----------
     model : gammapy.modeling.models.SpectralModel
-        The norm model; it is changed.
+        The norm model, which is changed in place.
     sums : EnergySums
         The counts and the background.
-    shape : sequence of gammapy.modeling.Parameter
-        The parameters to fit in addition to the norm.
+    shape_parameters : sequence of gammapy.modeling.Parameter
+        The parameters that are fitted in addition to the norm.
 
     Raises
     ------
     NoMinimumError
         If the likelihood has no maximum, because too few energy bins have counts.
     """
-    parameters = (model.norm, *shape)
-    offset, columns = _linearise_log(model, shape, sums.energy)
-    filled = sums.background > 0
-    if np.linalg.matrix_rank(columns[filled]) < len(parameters):
-        raise NoMinimumError(f"{filled.sum()} energy bins do not constrain {_names(parameters)}")
-    template = sums.background[filled] * np.exp(offset[filled])
+    parameters = (model.norm, *shape_parameters)
+    offset, design_matrix = _linearise_log(model, shape_parameters, sums.energy)
+    valid = sums.background > 0
+    if np.linalg.matrix_rank(design_matrix[valid]) < len(parameters):
+        raise NoMinimumError(
+            f"{valid.sum()} energy bins do not constrain {_join_names(parameters)}"
+        )
+    template = sums.background[valid] * np.exp(offset[valid])
     try:
-        values, covariance = _fit_regression(columns[filled], sums.counts[filled], template)
+        values, covariance = _fit_regression(design_matrix[valid], sums.counts[valid], template)
     except np.linalg.LinAlgError as error:
-        message = f"the fit of {_names(parameters)} diverges: too few counts"
+        message = f"the fit of {_join_names(parameters)} diverges: too few counts"
         raise NoMinimumError(message) from error
     errors = np.sqrt(np.diag(covariance))
-    norm = np.exp(values[0])  # the regression's first parameter is its logarithm
-    fitted = zip([norm, *values[1:]], [norm * errors[0], *errors[1:]], strict=True)
-    for parameter, (value, sigma) in zip(parameters, fitted, strict=True):
+    norm = np.exp(values[0])  # the first value of the regression is the logarithm of the norm
+    estimates = zip([norm, *values[1:]], [norm * errors[0], *errors[1:]], strict=True)
+    for parameter, (value, sigma) in zip(parameters, estimates, strict=True):
         parameter.value, parameter.error = float(value), float(sigma)
 
 
 def _linearise_log(
-    model: SpectralModel, shape: Sequence[Parameter], energy: Quantity
+    model: SpectralModel, shape_parameters: Sequence[Parameter], energy: Quantity
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return ``log model`` at log norm and shape 0, and its slopes along each of them.
+    """Return the logarithm of a norm model as a linear function of its parameters.
 
     Returns
     -------
     tuple of numpy.ndarray
-        The logarithm, shape (n,), and the slopes, shape (n, parameters).
+        The logarithm for a norm of 1 and shape parameters of 0, shape (n,), and its derivatives
+        with respect to the logarithm of the norm and the shape parameters, shape (n, parameters).
     """
 
-    def logarithm() -> NDArray[np.float64]:
+    def log_model() -> NDArray[np.float64]:
         return np.asarray(np.log(model(energy).to_value("")))
 
     model.norm.value = 1
-    for parameter in shape:
+    for parameter in shape_parameters:
         parameter.value = 0
-    offset = logarithm()
+    offset = log_model()
     slopes = [np.ones_like(offset)]
-    for parameter in shape:
-        parameter.value = 0.01  # linear, so any step is exact; a cutoff must not underflow
-        slopes.append((logarithm() - offset) / 0.01)
+    for parameter in shape_parameters:
+        # any step is exact, since the function is linear; at a large step, a cutoff could underflow
+        parameter.value = 0.01
+        slopes.append((log_model() - offset) / 0.01)
         parameter.value = 0
     return offset, np.stack(slopes, axis=1)
 
 
 def _fit_regression(
-    columns: NDArray[np.float64], counts: NDArray[np.float64], template: NDArray[np.float64]
+    design_matrix: NDArray[np.float64], counts: NDArray[np.float64], template: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Maximise the Poisson likelihood of ``template exp(columns @ values)``.
+    """Maximise the Poisson likelihood of ``template * exp(design_matrix @ values)``.
 
     Parameters
     ----------
-    columns : numpy.ndarray
-        The slopes, shape (n, parameters).
+    design_matrix : numpy.ndarray
+        The derivatives of the logarithm of the predicted counts, shape (n, parameters).
     counts : numpy.ndarray
         The counts, shape (n,).
     template : numpy.ndarray
-        The predicted counts at zero values, shape (n,).
+        The predicted counts if all values are 0, shape (n,).
 
     Returns
     -------
     tuple of numpy.ndarray
-        The values, shape (parameters,), and their covariance matrix.
+        The values, shape (parameters,), and their covariance, shape (parameters, parameters).
 
     Raises
     ------
@@ -141,18 +147,19 @@ def _fit_regression(
     """
 
     def stat(values: NDArray[np.float64]) -> float:
-        exponent = columns @ values
+        exponent = design_matrix @ values
         with np.errstate(over="ignore"):  # a step that is too long is halved below
             return float(np.sum(template * np.exp(exponent) - counts * exponent))
 
-    values = np.zeros(columns.shape[1])
-    values[0] = np.log(counts.sum() / template.sum())  # the minimum, if the norm alone is free
+    values = np.zeros(design_matrix.shape[1])
+    values[0] = np.log(counts.sum() / template.sum())  # the minimum if only the norm is free
     for _ in range(MAX_STEPS):
-        predicted = template * np.exp(columns @ values)
-        covariance = np.asarray(np.linalg.inv(columns.T * predicted @ columns), dtype=float)
-        slope = columns.T @ (counts - predicted)
-        step = covariance @ slope
-        if 0 <= slope @ step < EDM_TOLERANCE:
+        npred = template * np.exp(design_matrix @ values)
+        information = design_matrix.T * npred @ design_matrix
+        covariance = np.asarray(np.linalg.inv(information), dtype=float)
+        gradient = design_matrix.T @ (counts - npred)
+        step = covariance @ gradient
+        if 0 <= gradient @ step < EDM_TOLERANCE:
             return values + step, covariance
         for _ in range(MAX_HALVINGS):
             if stat(values + step) <= stat(values) + STAT_ROUNDING_ERROR:
@@ -162,5 +169,5 @@ def _fit_regression(
     raise np.linalg.LinAlgError("no convergence")
 
 
-def _names(parameters: Sequence[Parameter]) -> str:
+def _join_names(parameters: Sequence[Parameter]) -> str:
     return " and ".join(parameter.name for parameter in parameters)

@@ -1,4 +1,4 @@
-"""Datasets with off counts, converted from datasets without."""
+"""Conversion of datasets to datasets with off counts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def add_off_counts(dataset: Any, counts_off: Map, acceptance: Any, acceptance_of
     Parameters
     ----------
     dataset : gammapy.datasets.MapDataset
-        The dataset without off counts; maps or a spectrum.
+        The dataset without off counts: maps or a spectrum.
     counts_off : gammapy.maps.Map
         The off counts.
     acceptance : gammapy.maps.Map or float
@@ -32,8 +32,8 @@ def add_off_counts(dataset: Any, counts_off: Map, acceptance: Any, acceptance_of
     from gammapy.datasets import MapDatasetOnOff, SpectrumDatasetOnOff
 
     on_off_type = SpectrumDatasetOnOff if dataset.counts.geom.is_region else MapDatasetOnOff
-    converted = on_off_type.from_map_dataset(
+    on_off_dataset = on_off_type.from_map_dataset(
         dataset, acceptance, acceptance_off, counts_off=counts_off, name=dataset.name
     )
-    converted.meta = dataset.meta
-    return converted
+    on_off_dataset.meta = dataset.meta
+    return on_off_dataset

@@ -31,19 +31,20 @@ _EXPECTED = (
 )
 
 
-def _phases(doc: str) -> Any:
-    """Declare intervals of phase: an ordered tuple of pairs that do not wrap around."""
+def _phase_option(doc: str) -> Any:
+    """Declare an option with intervals of phase: ordered pairs that do not wrap around."""
     spec = FieldSpec(
         type_name="an interval of phase, or a list of them",
         doc=doc,
-        parse=_parse,
+        parse=_parse_intervals,
         key=exact_key,
         plain=thaw,
     )
     return declare(spec, REQUIRED)
 
 
-def _parse(value: Any) -> tuple[Interval, ...]:
+def _parse_intervals(value: Any) -> tuple[Interval, ...]:
+    """Parse one interval, or a list of intervals; an interval that contains phase 0 is split."""
     try:
         items = list(value)
         pairs = [items] if items and isinstance(items[0], int | float) else items
@@ -77,7 +78,7 @@ def _split_wrap(interval: Interval) -> Iterable[Interval]:
     return tuple(part for part in ((low, 1.0), (0.0, high)) if part[0] < part[1])
 
 
-def _width(intervals: Iterable[Interval]) -> float:
+def _total_width(intervals: Iterable[Interval]) -> float:
     return sum(high - low for low, high in intervals)
 
 
@@ -87,11 +88,15 @@ class PhaseBackground(Maker):
 
     kind = "phase-background"
     makes = ("off",)
-    on_phase: tuple[Interval, ...] = _phases("Phases of the on counts; the upper end excluded.")
-    off_phase: tuple[Interval, ...] = _phases("Phases of the off counts; the upper end excluded.")
+    on_phase: tuple[Interval, ...] = _phase_option(
+        "Phases of the on counts, without the upper end of each interval."
+    )
+    off_phase: tuple[Interval, ...] = _phase_option(
+        "Phases of the off counts, without the upper end of each interval."
+    )
     column: str = option(
         "PHASE",
-        doc="Column of the event list with the phases in turns; they are folded to 0 to 1.",
+        doc="Column of the event list with the phases, in turns; only the fractional part is used.",
     )
 
     def validate(self) -> Iterable[Problem]:
@@ -100,16 +105,16 @@ class PhaseBackground(Maker):
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            An interval that overlaps with another one.
         """
-        ordered = sorted(
+        intervals = sorted(
             [(interval, "on_phase") for interval in self.on_phase]
             + [(interval, "off_phase") for interval in self.off_phase]
         )
-        for ((_, end), first), ((start, _), second) in itertools.pairwise(ordered):
-            if start < end:
-                message = f"overlaps with {first} from {start:g} on"
-                yield Problem((second,), message, "expected intervals that do not overlap")
+        for ((_, stop), previous_name), ((start, _), name) in itertools.pairwise(intervals):
+            if start < stop:
+                message = f"overlaps with {previous_name} from {start:g} on"
+                yield Problem((name,), message, "expected intervals that do not overlap")
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDatasetOnOff:
         """Count on and off events with gammapy's `PhaseBackgroundMaker`.
@@ -131,7 +136,7 @@ class PhaseBackground(Maker):
         Raises
         ------
         ArchiveError
-            If the event list has no phases, or they are not set.
+            If the event list has no phases, or not for all events.
         """
         from gammapy.makers import PhaseBackgroundMaker
         from gammapy.maps import Map
@@ -142,27 +147,27 @@ class PhaseBackground(Maker):
             off_phase=list(self.off_phase),
             phase_column_name=self.column,
         )
-        # not with `run`: it assigns a random name to each dataset, and sets the off acceptance of a
-        # spectrum without off counts to 0, so that its background is infinite
+        # `run` of the maker is not used: it assigns a random name to each dataset, and sets the off
+        # acceptance of a spectrum without off counts to 0, so that its background is infinite
         counts_off = maker.make_counts_off(dataset, observation)
         dataset.counts = maker.make_counts(dataset, observation)
-        on, off = (
-            Map.from_geom(dataset.counts.geom, data=_width(intervals))
+        acceptance, acceptance_off = (
+            Map.from_geom(dataset.counts.geom, data=_total_width(intervals))
             for intervals in (self.on_phase, self.off_phase)
         )
-        return add_off_counts(dataset, counts_off, acceptance=on, acceptance_off=off)
+        return add_off_counts(dataset, counts_off, acceptance, acceptance_off)
 
     def write_script(self, script: Script) -> None:
-        """Write the same maker without its `run`, which assigns a random name to each dataset.
+        """Write the methods of gammapy's `PhaseBackgroundMaker` that `make` calls.
 
         Parameters
         ----------
         script : Script
             The script to add code to.
         """
-        kind = script.on_off_type()
+        dataset_class = script.on_off_type()
         script.use("gammapy.makers", "PhaseBackgroundMaker")
-        script.use("gammapy.datasets", kind)
+        script.use("gammapy.datasets", dataset_class)
         script.use("gammapy.maps", "Map")
         maker = script.local("phase_maker")
         script.body.add(
@@ -170,13 +175,13 @@ class PhaseBackground(Maker):
             f"off_phase={literal(self.off_phase)}, phase_column_name={literal(self.column)})"
         )
         script.loop.add(
-            f"observation.events.table[{literal(self.column)}] %= 1  # folded to one turn",
+            f"observation.events.table[{literal(self.column)}] %= 1  # fold to one turn",
             f"counts_off = {maker}.make_counts_off(dataset, observation)",
             f"dataset.counts = {maker}.make_counts(dataset, observation)",
             "# the acceptances are the widths in phase",
-            f"acceptance = Map.from_geom(geom, data={literal(_width(self.on_phase))})",
-            f"acceptance_off = Map.from_geom(geom, data={literal(_width(self.off_phase))})",
-            f"dataset = {kind}.from_map_dataset(dataset, acceptance, acceptance_off, "
+            f"acceptance = Map.from_geom(geom, data={literal(_total_width(self.on_phase))})",
+            f"acceptance_off = Map.from_geom(geom, data={literal(_total_width(self.off_phase))})",
+            f"dataset = {dataset_class}.from_map_dataset(dataset, acceptance, acceptance_off, "
             "counts_off=counts_off, name=dataset.name)",
         )
         script.on_off = True
@@ -184,7 +189,7 @@ class PhaseBackground(Maker):
     def _fold(self, observation: Observation) -> Observation:
         """Return the observation with phases folded to 0 <= phase < 1.
 
-        Phases come as 0 to 1, -0.5 to 0.5, or with the number of turns.
+        Event lists have phases from 0 to 1, from -0.5 to 0.5, or including the number of turns.
         """
         table = observation.events.table
         self._check_column(table)
@@ -193,18 +198,19 @@ class PhaseBackground(Maker):
         )
         self._check_phases(column)
         phases = column - np.floor(column)
-        phases[phases >= 1] = 0  # rounded up, for phases just below an integer
+        phases[phases >= 1] = 0  # phases just below an integer are rounded to 1
         if np.array_equal(phases, column):
             return observation
         from gammapy.data import EventList
 
         table = table.copy()
         table[self.column] = phases
-        folded = copy.copy(observation)
-        folded._events = EventList(table)
-        return folded
+        folded_observation = copy.copy(observation)
+        folded_observation._events = EventList(table)
+        return folded_observation
 
     def _check_column(self, table: Table) -> None:
+        """Raise an error if the events have no column of phases."""
         if self.column not in table.colnames:
             raise ArchiveError(
                 f"the events have no column {self.column!r}; "
@@ -217,15 +223,18 @@ class PhaseBackground(Maker):
             )
 
     def _check_phases(self, phases: NDArray[np.float64]) -> None:
-        """Check that all phases are set: without them, the width in phase is not the livetime."""
-        if invalid := int(np.sum(~np.isfinite(phases))):
+        """Raise an error if phases are not set.
+
+        The acceptances are only correct if all events have a phase.
+        """
+        if n_invalid := int(np.sum(~np.isfinite(phases))):
             raise ArchiveError(
-                f"{invalid} of {len(phases)} events have no finite phase in the column "
+                f"{n_invalid} of {len(phases)} events have no finite phase in the column "
                 f"{self.column!r}; compute the phases of all events first"
             )
         if len(phases) > 1 and np.all(phases == phases[0]):
             raise ArchiveError(
                 f"all {len(phases)} events have the phase {phases[0]:g} in the column "
-                f"{self.column!r}, which is probably not set; compute the phases first, or set "
-                "column to another one"
+                f"{self.column!r}, which is probably not filled; compute the phases first, or set "
+                "column to another column"
             )

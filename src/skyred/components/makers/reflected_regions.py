@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from skyred.scripting import Script
 
-REFLECTED_ONLY = ("angle_increment", "min_distance", "min_distance_input", "max_region_number")
+REFLECTED_OPTIONS = ("angle_increment", "min_distance", "min_distance_input", "max_region_number")
 
 
 @component
@@ -40,7 +40,7 @@ class ReflectedRegions(Maker):
     )
     exclude: Regions = exclusion()
     angle_increment: u.Quantity = quantity(
-        "0.1 rad", min="1e-4 rad", doc="Step in angle if a position is excluded (reflected)."
+        "0.1 rad", min="1e-4 rad", doc="Step in angle after an excluded position (reflected)."
     )
     min_distance: u.Quantity = quantity(
         "0 rad", min="0 rad", doc="Smallest angle between two off regions (reflected)."
@@ -52,24 +52,24 @@ class ReflectedRegions(Maker):
         10000, min=1, doc="Largest number of off regions of a run (reflected)."
     )
     n_off_regions: int | None = option(
-        None, type=int, min=1, doc="Number of off regions, where none is excluded (wobble)."
+        None, type=int, min=1, doc="Number of off regions, before the exclusion (wobble)."
     )
     bin_size: u.Quantity = quantity(
-        "0.01 deg", min="1e-4 deg", doc="Pixel size of the map on which off regions are searched."
+        "0.01 deg", min="1e-4 deg", doc="Pixel size of the map in which off regions are searched."
     )
 
     def validate(self) -> Iterable[Problem]:
-        """Check that only the options of the chosen finder are set.
+        """Check that only the options of the selected finder are set.
 
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            An option that is missing, or has no effect with this finder.
         """
         if self.finder == "wobble":
             if self.n_off_regions is None:
-                yield Problem(("n_off_regions",), "is not set", "set it for finder: wobble")
-            for name in REFLECTED_ONLY:
+                yield Problem(("n_off_regions",), "is not set", "finder: wobble needs a number")
+            for name in REFLECTED_OPTIONS:
                 if not self._is_default(name, getattr(self, name)):
                     yield Problem((name,), "has no effect with finder: wobble", "remove it")
         elif self.n_off_regions is not None:
@@ -101,7 +101,7 @@ class ReflectedRegions(Maker):
                 yield Problem(("finder",), message, "expected finder: wobble, with n_off_regions")
             if not hasattr(region, "center"):
                 message = f"the on region of data.{entry} is a {type(region).__name__}"
-                yield Problem((), message, "expected one with a centre, such as a circle")
+                yield Problem((), message, "expected a region with a centre, such as a circle")
         yield from self.exclude.problems("exclude", self._typical_search_geom(pipeline))
 
     def make(self, dataset: SpectrumDataset, observation: Observation) -> SpectrumDatasetOnOff:
@@ -122,7 +122,7 @@ class ReflectedRegions(Maker):
         Raises
         ------
         SkipObservation
-            If there is no off region, or one overlaps with the on region.
+            If there is no off region, or an off region overlaps with the on region.
         """
         from gammapy.makers import ReflectedRegionsBackgroundMaker
 
@@ -132,14 +132,15 @@ class ReflectedRegions(Maker):
         maker = ReflectedRegionsBackgroundMaker(
             region_finder=self._create_finder(), exclusion_mask=mask
         )
-        # not with `run`: without regions it computes off counts from a background template
+        # `run` of the maker is not used: without off regions, it computes off counts from a
+        # background template
         counts_off, acceptance_off = maker.make_counts_off(dataset, observation)
         if counts_off is None or self._regions_overlap(geom, counts_off.geom, search_geom):
             raise SkipObservation(self._describe_missing_regions(geom, pointing, mask))
         return add_off_counts(dataset, counts_off, acceptance=1, acceptance_off=acceptance_off)
 
     def write_script(self, script: Script) -> None:
-        """Write the same maker, with the exclusion on the map of its region finder.
+        """Write gammapy's maker, with the exclusion on the map of its region finder.
 
         Parameters
         ----------
@@ -149,7 +150,7 @@ class ReflectedRegions(Maker):
         finder = "WobbleRegionsFinder" if self.finder == "wobble" else "ReflectedRegionsFinder"
         script.use("gammapy.makers", "ReflectedRegionsBackgroundMaker", finder)
         options = [] if self.n_off_regions is None else [f"n_off_regions={self.n_off_regions}"]
-        for name in REFLECTED_ONLY:
+        for name in REFLECTED_OPTIONS:
             if not self._is_default(name, setting := getattr(self, name)):
                 code = literal(setting) if isinstance(setting, int) else script.quantity(setting)
                 options.append(f"{name}={code}")
@@ -160,18 +161,18 @@ class ReflectedRegions(Maker):
             f"{maker} = ReflectedRegionsBackgroundMaker(region_finder={finder_name})",
         )
         if self.exclude:
-            self._write_search(script, maker)
+            self._write_exclusion_mask(script, maker)
         script.loop.add(f"dataset = {maker}.run(dataset, observation)")
         with script.loop.inside("if dataset.counts_off is None:  # no off region"):
             script.loop.add("continue")
         script.on_off = True
 
-    def _write_search(self, script: Script, maker: str) -> None:
-        """Write the exclusion mask on the map of the region finder."""
+    def _write_exclusion_mask(self, script: Script, maker: str) -> None:
+        """Write the exclusion mask, on the map that the region finder uses for a run."""
         script.use("gammapy.maps", "WcsGeom")
         script.use("astropy", "units as u")
         script.loop.add(
-            "# the exclusion, on the map around the pointing that is searched for regions",
+            "# the exclusion mask, on the map around the pointing that the region finder uses",
             "pointing = observation.get_pointing_icrs(observation.tmid)",
             "center = geom.region.center",
             "width = 4 * center.separation(pointing) + 0.3 * u.deg",
@@ -182,7 +183,7 @@ class ReflectedRegions(Maker):
         script.loop.add(f"{maker}.exclusion_mask = {mask}")
 
     def _create_finder(self) -> Any:
-        """Return gammapy's region finder with these options."""
+        """Create gammapy's region finder with the options of this maker."""
         from gammapy.makers import ReflectedRegionsFinder, WobbleRegionsFinder
 
         if self.finder == "wobble":
@@ -196,7 +197,7 @@ class ReflectedRegions(Maker):
         )
 
     def _typical_search_geom(self, pipeline: Chain) -> WcsGeom | None:
-        """Return a map like that of a run, to check regions before the pointings are known."""
+        """Create a geometry like those of the runs, to check regions before pointings are known."""
         from gammapy.maps import WcsGeom
 
         for _, region in on_regions(self, pipeline):
@@ -208,7 +209,7 @@ class ReflectedRegions(Maker):
         return None
 
     def _search_geom(self, geom: RegionGeom, pointing: SkyCoord) -> WcsGeom:
-        """Return the geometry that gammapy searches for off regions: around the pointing, TAN.
+        """Create gammapy's geometry for the search for off regions, around the pointing.
 
         Parameters
         ----------
@@ -220,7 +221,7 @@ class ReflectedRegions(Maker):
         Returns
         -------
         gammapy.maps.WcsGeom
-            The geometry, without energy axis.
+            The geometry, in TAN projection and without energy axis.
         """
         from gammapy.maps import WcsGeom
 
@@ -233,7 +234,9 @@ class ReflectedRegions(Maker):
     def _regions_overlap(
         self, geom: RegionGeom, geom_off: RegionGeom, search_geom: WcsGeom
     ) -> bool:
-        """Return whether an off region overlaps the on region; the wobble finder does not check.
+        """Return whether an off region overlaps with the on region.
+
+        gammapy's wobble finder does not check this.
 
         Parameters
         ----------
@@ -247,21 +250,21 @@ class ReflectedRegions(Maker):
         Returns
         -------
         bool
-            Whether they overlap.
+            Whether any off region overlaps with the on region.
         """
         from gammapy.utils.regions import compound_region_to_regions
         from regions import CircleSkyRegion
 
         if self.finder == "reflected" or geom.is_all_point_sky_regions:
-            return False  # for points, gammapy has compared the radii
+            return False  # for points, gammapy compares the distances with the radii
         if isinstance(geom.region, CircleSkyRegion):
             center, width = geom.region.center, 2 * geom.region.radius
             off_regions = compound_region_to_regions(geom_off.region)
             return any(center.separation(region.center) < width for region in off_regions)
-        on, off = (
+        on_mask, off_mask = (
             search_geom.region_mask([region_geom.region]).data for region_geom in (geom, geom_off)
         )
-        return bool(np.any(on & off))
+        return bool(np.any(on_mask & off_mask))
 
     def _describe_missing_regions(
         self, geom: RegionGeom, pointing: SkyCoord, mask: WcsNDMap | None
@@ -288,7 +291,7 @@ class ReflectedRegions(Maker):
         if geom.is_all_point_sky_regions and off_regions:
             return message + (
                 f"{len(off_regions)} regions would overlap for the radius (RAD_MAX) of some "
-                "energies; use fewer n_off_regions, or energies with a smaller radius"
+                "energies; decrease n_off_regions, or use energies with a smaller radius"
             )
         if not geom.is_all_point_sky_regions and geom.region.contains(pointing, wcs):
             return message + "the pointing is inside the on region"

@@ -13,7 +13,7 @@ from astropy import units as u
 from skyred.components.makers.checks import exclusion_problems
 from skyred.components.makers.on_off import add_off_counts
 from skyred.components.makers.ring_checks import ring_problems
-from skyred.components.makers.ring_sums import OffMaps, first_sufficient_ring, sum_around
+from skyred.components.makers.ring_sums import OffMaps, select_first_sufficient_ring, sum_around
 from skyred.components.makers.scripted import skip_if_empty, write_exclusion
 from skyred.errors import ExportError, Problem, SkipObservation, SkyredWarning
 from skyred.fields import Regions, exclusion, option, quantity
@@ -31,8 +31,11 @@ if TYPE_CHECKING:
 class Ring(Maker):
     """The base class of the ring makers: off counts of each pixel from the pixels around it.
 
-    The ratio of the background template in the pixel to its sum in the ring gives alpha. Berge,
-    Funk & Hinton (2007), A&A 466, 1219, section 3.2.
+    The ratio of the background template in the pixel to its sum over the ring is alpha.
+
+    References
+    ----------
+    Berge, Funk & Hinton (2007), A&A 466, 1219, section 3.2.
     """
 
     needs = ("bkg",)
@@ -42,13 +45,13 @@ class Ring(Maker):
     @property
     @abstractmethod
     def description(self) -> str:
-        """Description of the radii of the rings, for messages."""
+        """The radii of the rings, described for messages."""
 
     @abstractmethod
     def compute_off(
         self, counts: WcsNDMap, background: WcsNDMap, safe_mask: Any, off_mask: Any
     ) -> OffMaps:
-        """Return the off counts and the off acceptance of each pixel.
+        """Compute the off counts and the off acceptance of each pixel.
 
         Parameters
         ----------
@@ -84,7 +87,7 @@ class Ring(Maker):
         yield from exclusion_problems(self.exclude, self, pipeline)
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDatasetOnOff:
-        """Return the dataset with off counts.
+        """Add off counts to the dataset.
 
         Parameters
         ----------
@@ -111,7 +114,7 @@ class Ring(Maker):
             raise ValueError(
                 f"the maker {self.kind!r} needs a background template in one energy bin"
             )
-        # only safe pixels: gammapy also uses off counts outside the safe mask
+        # only safe pixels, whereas gammapy also uses off counts outside the safe mask
         off_mask = self.exclude.outside(geom) & safe_mask
         if not off_mask.data.any():
             raise SkipObservation("the exclusion covers all safe pixels")
@@ -128,7 +131,7 @@ class Ring(Maker):
         return on_off
 
     def _report_pixels(self, n_safe: int, n_valid: int) -> None:
-        """Warn if some safe pixels have no background in their ring; skip the run if none has."""
+        """Warn if safe pixels have no background in their ring; skip the run if all have none."""
         if n_valid == 0:
             raise SkipObservation(f"no pixel has background in its ring ({self.description})")
         if n_valid < n_safe:
@@ -151,14 +154,14 @@ class RingBackground(Ring):
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            A width that is not positive.
         """
         if self.width <= 0:
             yield Problem(("width",), f"is {self.width}", "expected more than 0 deg")
 
     @property
     def description(self) -> str:
-        """Description of the radii of the ring, for messages."""
+        """The radii of the ring, described for messages."""
         return f"{self.r_in} to {(self.r_in + self.width).to(self.r_in.unit)}"
 
     def compute_off(
@@ -199,7 +202,7 @@ class RingBackground(Ring):
         maker, radii = script.local("ring_maker"), (self.r_in, self.width)
         r_in, width = (script.quantity(radius) for radius in radii)
         script.body.add(f"{maker} = RingBackgroundMaker(r_in={r_in}, width={width})")
-        script.loop.add("# off counts come from safe pixels without sources")
+        script.loop.add("# off counts are taken from safe pixels outside the exclusion")
         off_mask = "dataset.mask_safe"
         if self.exclude:
             mask = write_exclusion(script, self.exclude, "dataset.counts.geom", "loop")
@@ -224,10 +227,10 @@ class AdaptiveRingBackground(Ring):
     width: u.Quantity = quantity(unit="deg", min="0 deg", doc="Initial width of the ring.")
     stepsize: u.Quantity = quantity("0.02 deg", min="0 deg", doc="Step by which the ring grows.")
     threshold_alpha: float = option(
-        0.1, min=0, doc="Largest ratio of the background within theta to that of the ring."
+        0.1, min=0, doc="Largest ratio of the background within theta to that in the ring."
     )
     theta: u.Quantity = quantity(
-        "0.22 deg", min="0 deg", doc="Radius around a pixel in which its background is summed."
+        "0.22 deg", min="0 deg", doc="Radius of the disc over which the background is summed."
     )
     method: str = option(
         "fixed_width",
@@ -241,7 +244,7 @@ class AdaptiveRingBackground(Ring):
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            An option that is not positive, or an outer radius that is too small.
         """
         for name in ("width", "stepsize", "theta", "threshold_alpha"):
             if getattr(self, name) <= 0:
@@ -252,7 +255,7 @@ class AdaptiveRingBackground(Ring):
 
     @property
     def description(self) -> str:
-        """Description of the largest radius and ratio of the rings, for messages."""
+        """The largest radius and ratio of the rings, described for messages."""
         return f"up to {self.r_out_max}, with alpha up to {self.threshold_alpha:g}"
 
     def compute_off(
@@ -279,10 +282,10 @@ class AdaptiveRingBackground(Ring):
         own_background = self._background_within_theta(background, safe_mask)
         images = (counts.data[0], background.data[0])
         rings = (sum_around(*images, off_mask, ring) for ring in self._rings(counts))
-        return first_sufficient_ring(rings, own_background, self.threshold_alpha)
+        return select_first_sufficient_ring(rings, own_background, self.threshold_alpha)
 
     def write_script(self, script: Script) -> None:
-        """Raise an error: gammapy's maker interprets `theta` differently.
+        """Raise an error, since gammapy's maker interprets `theta` differently.
 
         Parameters
         ----------
@@ -338,7 +341,8 @@ class AdaptiveRingBackground(Ring):
         numpy.ndarray
             The sum of the background over the disc of radius `theta`.
         """
-        # gammapy multiplies theta by the size of a pixel instead of dividing: its theta is ~0
+        # not with gammapy's maker: it multiplies theta by the pixel size instead of dividing by it,
+        # so that its disc is a single pixel
         from astropy.convolution import Tophat2DKernel
 
         pixel_size = background.geom.pixel_scales[0]

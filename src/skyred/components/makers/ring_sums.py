@@ -1,4 +1,4 @@
-"""Sums over rings: off counts and off acceptance of each pixel, as arrays."""
+"""Sums over rings, as arrays: off counts and off acceptance of each pixel."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class OffMaps:
 
 
 def sum_around(counts: Image, background: Image, mask: Mask, kernel: Image) -> OffMaps:
-    """Sum the pixels of a mask over a kernel around each pixel.
+    """Sum counts and background within a mask over a kernel around each pixel.
 
     Parameters
     ----------
@@ -51,16 +51,17 @@ def sum_around(counts: Image, background: Image, mask: Mask, kernel: Image) -> O
     OffMaps
         The sums, same shape.
     """
-    shape = (kernel > 0).astype(float)
-    pixels = np.rint(_sum(mask, shape))
-    off, acceptance = _sum(counts * mask, shape), _sum(background * mask, shape)
-    # sums by Fourier transform have rounding errors: that over an empty ring may not be 0
-    valid = (pixels > 0) & (acceptance > 1e-12 * np.max(acceptance, initial=0))
-    return OffMaps(np.where(valid, np.round(off, 6), 0), np.where(valid, acceptance, 0), valid)
+    footprint = (kernel > 0).astype(float)
+    pixel_counts = np.rint(_convolve(mask, footprint))
+    counts_off = np.round(_convolve(counts * mask, footprint), 6)
+    acceptance = _convolve(background * mask, footprint)
+    # sums by Fourier transform have rounding errors, so the sum over an empty ring may not be 0
+    valid = (pixel_counts > 0) & (acceptance > 1e-12 * np.max(acceptance, initial=0))
+    return OffMaps(np.where(valid, counts_off, 0), np.where(valid, acceptance, 0), valid)
 
 
-def first_sufficient_ring(
-    rings: Iterable[OffMaps], own_background: Image, largest_alpha: float
+def select_first_sufficient_ring(
+    rings: Iterable[OffMaps], own_background: Image, max_alpha: float
 ) -> OffMaps:
     """Select the first ring of each pixel with enough acceptance.
 
@@ -70,18 +71,19 @@ def first_sufficient_ring(
         The sums over rings, from the smallest ring to the largest.
     own_background : numpy.ndarray
         The background around the pixel itself, shape (height, width).
-    largest_alpha : float
+    max_alpha : float
         The largest ratio of `own_background` to the acceptance of the ring.
 
     Returns
     -------
     OffMaps
-        The sums over the selected rings, same shape; not valid if no ring has enough.
+        The sums over the selected rings, same shape. Pixels without a sufficient ring are
+        not valid.
     """
     counts, acceptance = np.zeros_like(own_background), np.zeros_like(own_background)
     valid = np.zeros(own_background.shape, dtype=bool)
     for ring in rings:
-        newly_valid = ~valid & ring.valid & (own_background <= largest_alpha * ring.acceptance)
+        newly_valid = ~valid & ring.valid & (own_background <= max_alpha * ring.acceptance)
         counts[newly_valid], acceptance[newly_valid] = (
             ring.counts[newly_valid],
             ring.acceptance[newly_valid],
@@ -92,8 +94,8 @@ def first_sufficient_ring(
     return OffMaps(counts, acceptance, valid)
 
 
-def _sum(image: Any, kernel: Image) -> Image:
-    """Convolve an image with a kernel, by Fourier transform; same shape as the image.
+def _convolve(image: Any, kernel: Image) -> Image:
+    """Convolve an image with a kernel by Fourier transform.
 
     Parameters
     ----------

@@ -30,7 +30,10 @@ class SafeMask(Maker):
     kind = "safe-mask"
     makes = ("mask",)
     methods: tuple[str, ...] = option(
-        ("aeff-default",), choices=METHODS, many=True, doc="Methods, combined with and."
+        ("aeff-default",),
+        choices=METHODS,
+        many=True,
+        doc="Methods; safe pixels are those that pass all of them.",
     )
     aeff_percent: float = option(
         10.0, min=0, max=100, doc="Percentage of the largest effective area (aeff-max)."
@@ -40,14 +43,14 @@ class SafeMask(Maker):
     )
     position: Position | None = position(
         None,
-        doc="Position at which area and bias are evaluated; by default the centre of the map or on "
-        "region.",
+        doc="Position at which area and bias are evaluated; by default the centre of the map or of "
+        "the on region.",
     )
     fixed_offset: u.Quantity | None = quantity(
         None,
         unit="deg",
         min="0 deg",
-        doc="Offset at which they are evaluated, instead of a position.",
+        doc="Offset at which area and bias are evaluated, instead of a position.",
     )
     offset_max: u.Quantity = quantity(
         "3 deg", min="0 deg", doc="Largest offset from the pointing (offset-max)."
@@ -60,16 +63,16 @@ class SafeMask(Maker):
 
     @property
     def largest_offset(self) -> u.Quantity | None:
-        """The option ``offset_max`` if its method is used; otherwise None, for no limit."""
+        """The option ``offset_max`` if the method ``offset-max`` is used; None for no limit."""
         return self.offset_max if "offset-max" in self.methods else None
 
     def validate(self) -> Iterable[Problem]:
-        """Check that there is a method, and not both a position and an offset.
+        """Check that at least one method is set, and not both a position and an offset.
 
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            No method, or both a position and an offset.
         """
         if not self.methods:
             yield Problem(
@@ -77,11 +80,13 @@ class SafeMask(Maker):
             )
         if self.position is not None and self.fixed_offset is not None:
             yield Problem(
-                ("position",), "cannot be combined with fixed_offset", "use one of the two"
+                ("position",), "cannot be combined with fixed_offset", "remove one of them"
             )
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Check that a position has an effect: gammapy ignores it for spectra with DL4 IRFs.
+        """Check that a position or offset has an effect.
+
+        gammapy ignores both for spectra with DL4 IRFs.
 
         Parameters
         ----------
@@ -91,7 +96,7 @@ class SafeMask(Maker):
         Yields
         ------
         Problem
-            Each problem, with the path of the option.
+            A position or offset without effect.
         """
         for name in ("position", "fixed_offset"):
             if getattr(self, name) is None or self.irfs == "DL3":
@@ -104,7 +109,7 @@ class SafeMask(Maker):
                 )
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDataset:
-        """Set the mask with gammapy's `SafeMaskMaker`; `aeff-max` keeps the first bin if it may.
+        """Set the safe mask with gammapy's `SafeMaskMaker`, with a correction for `aeff-max`.
 
         Parameters
         ----------
@@ -140,7 +145,7 @@ class SafeMask(Maker):
         return dataset
 
     def write_script(self, script: Script) -> None:
-        """Write the same maker, with the options that its methods use.
+        """Write gammapy's maker, with the options of the selected methods.
 
         Parameters
         ----------
@@ -156,7 +161,7 @@ class SafeMask(Maker):
         if "offset-max" in self.methods:
             options.append(f"offset_max={script.quantity(self.offset_max)}")
         if self.position is not None:
-            options.append(f"position={script.position('SAFE_AT', self.position)}")
+            options.append(f"position={script.position('SAFE_MASK_POSITION', self.position)}")
         if self.fixed_offset is not None:
             options.append(f"fixed_offset={script.quantity(self.fixed_offset)}")
         if self.irfs != "DL4":

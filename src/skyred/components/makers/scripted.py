@@ -1,4 +1,4 @@
-"""Exclusion masks and skipped runs in exported gammapy scripts, for all makers."""
+"""Code of the makers in exported gammapy scripts: exclusion masks and skipped runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def skip_if_empty(script: Script) -> None:
 
 
 def write_exclusion(script: Script, exclude: Regions, geom: str, block: str = "body") -> str:
-    """Write the mask map of an exclusion, False at the sources.
+    """Write the exclusion mask, with False in the excluded regions.
 
     Parameters
     ----------
@@ -29,14 +29,14 @@ def write_exclusion(script: Script, exclude: Regions, geom: str, block: str = "b
     exclude : Regions
         The excluded regions and mask maps.
     geom : str
-        The expression of the geometry in the script.
+        The expression for the geometry in the script.
     block : {"body", "loop"}
         The block of the script to write to.
 
     Returns
     -------
     str
-        The name of the variable of the mask.
+        The name of the variable that contains the mask.
     """
     code_block = getattr(script, block)
     name = script.local("exclusion_mask")
@@ -53,20 +53,20 @@ def write_exclusion(script: Script, exclude: Regions, geom: str, block: str = "b
         script.use("gammapy.maps", "Map")
         constant_name = script.constant(f"{script.entry}_MASK", script.path(mask_path))
         code_block.add(f"mask = Map.read({constant_name})", "mask.data = mask.data.astype(bool)")
-        target = f"{geom}.to_image()"
+        target_geom = f"{geom}.to_image()"
         if not read_mask(mask_path).geom.is_image:
-            if _has_energies(script, geom):
-                target = geom
+            if _has_energy_bins(script, geom):
+                target_geom = geom
             else:
                 script.use("numpy as np")
                 code_block.add("mask = mask.reduce_over_axes(np.logical_and)")
         code_block.add(
             "# pixels beyond a mask map are not excluded",
-            f"{name}.data &= mask.interp_to_geom({target}, fill_value=1).data",
+            f"{name}.data &= mask.interp_to_geom({target_geom}, fill_value=1).data",
         )
     return name
 
 
-def _has_energies(script: Script, geom: str) -> bool:
-    """Return whether the geometry of a script, or of its run, has several energy bins."""
+def _has_energy_bins(script: Script, geom: str) -> bool:
+    """Return whether the geometry with this expression has several energy bins."""
     return geom == "geom" and script.reduction.geometry.build().data_shape[0] > 1

@@ -31,23 +31,25 @@ class SpectrumData(Maker):
         PARTS[:-1],
         choices=PARTS,
         many=True,
-        doc="The parts to create; the background template is for data without off counts.",
+        doc="The parts to create. The background template is for data without off counts.",
     )
     containment_correction: bool = option(
         False,
-        doc="Whether the exposure is reduced to the fraction of the PSF inside the on region; an "
-        "on region beyond the table of the PSF contains all of it.",
+        doc="Whether the exposure is multiplied by the fraction of the PSF inside the on region. "
+        "An on region larger than the PSF table contains the whole PSF.",
     )
     background_oversampling: int | None = option(
-        None, type=int, min=1, doc="Oversampling of the background in energy."
+        None, type=int, min=1, doc="Oversampling factor in energy for the background."
     )
     use_region_center: bool = option(
-        True, doc="Whether IRFs are evaluated at the region's centre, or averaged over it."
+        True,
+        doc="Whether IRFs are evaluated at the centre of the on region; if false, they are "
+        "averaged over the region.",
     )
 
     @property
     def needs(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The IRFs that the selected parts need; the effective area in any case."""
+        """The effective area, and the IRFs that the selected parts need."""
         psf = ("psf",) if self.containment_correction else ()
         parts = {"edisp": "edisp", "background": "bkg"}
         return ("aeff", *(name for part, name in parts.items() if part in self.parts), *psf)
@@ -58,7 +60,7 @@ class SpectrumData(Maker):
         return self.parts
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Check the geometry, its on region, and that a maker makes a background.
+        """Check the geometry and its on region, and that a maker creates a background.
 
         Parameters
         ----------
@@ -73,14 +75,14 @@ class SpectrumData(Maker):
         yield from geometry_problems(self, "spectrum", pipeline)
         yield from self._region_problems(pipeline)
         for entry, reduction in reductions_using(self, pipeline):
-            makers_parts = [maker.makes for maker in reduction.make]
+            parts_by_maker = [maker.makes for maker in reduction.make]
             if all(
                 parts is not None and not {"background", "off"} & set(parts)
-                for parts in makers_parts
+                for parts in parts_by_maker
             ):
                 yield Problem(
                     (),
-                    f"no maker of data.{entry} makes a background",
+                    f"no maker of data.{entry} creates a background",
                     "add a maker such as reflected-regions, or background to the parts",
                 )
 
@@ -158,7 +160,10 @@ class SpectrumData(Maker):
 
     @staticmethod
     def _write_psf_check(script: Script) -> None:
-        """Write an error for on regions beyond the PSF table, for which gammapy has exposure 0."""
+        """Write an error for on regions larger than the PSF table.
+
+        gammapy would set their exposure to 0.
+        """
         with script.loop.inside('if "rad" in observation.psf.axes.names:'):
             script.loop.add("# beyond the PSF table, gammapy would set the exposure to 0")
             script.loop.add('psf_edges = observation.psf.axes["rad"].edges')
@@ -166,27 +171,27 @@ class SpectrumData(Maker):
                 script.loop.add('raise ValueError("the on region is larger than the PSF table")')
 
     def _check_irfs(self, geom: RegionGeom, observation: Observation) -> None:
-        """Raise if the IRFs are incompatible with the on region and the options."""
+        """Raise an error if the IRFs are incompatible with the on region and the options."""
         aeff = observation.aeff
         _check_offset(geom, observation, aeff)
         if geom.is_all_point_sky_regions or aeff.is_pointlike:
             _check_radius(geom, observation.rad_max)
         if self.containment_correction and aeff.is_pointlike:
             raise ArchiveError(
-                "the IRFs are point-like (after a cut on the direction), so the "
-                "containment must not be corrected: remove containment_correction"
+                "the IRFs are point-like (after a cut on the direction), so the exposure must not "
+                "be corrected for containment: remove containment_correction"
             )
 
 
 def _is_beyond_psf(geom: RegionGeom, psf: Any) -> bool:
-    """Return whether the on region is larger than the table of the PSF, if it is a table."""
+    """Return whether the on region is larger than the PSF table; False if there is no table."""
     return "rad" in psf.axes.names and bool(geom.region.radius > psf.axes["rad"].edges[-1])
 
 
 def _correct_for_whole_psf(dataset: SpectrumDataset, observation: Observation) -> None:
     """Multiply the exposure by the integral of the whole PSF table.
 
-    Beyond its table, gammapy's containment is 0, and so would be the exposure.
+    For radii beyond the table, gammapy's containment is 0, and so would be the exposure.
     """
     geom, psf = dataset.exposure.geom, observation.psf
     containment = psf.containment(
@@ -198,8 +203,10 @@ def _correct_for_whole_psf(dataset: SpectrumDataset, observation: Observation) -
 
 
 def _check_offset(geom: RegionGeom, observation: Observation, aeff: Any) -> None:
-    """Skip the run if the on region lies beyond the offsets of the IRFs."""
-    # gammapy extrapolates IRFs silently
+    """Skip the run if the on region is beyond the offsets of the IRFs.
+
+    gammapy would silently extrapolate the IRFs.
+    """
     offsets = aeff.axes["offset"].edges
     separation = geom.separation(observation.get_pointing_icrs(observation.tmid)).squeeze()
     # IRFs with a single offset have no valid range
@@ -211,9 +218,9 @@ def _check_offset(geom: RegionGeom, observation: Observation, aeff: Any) -> None
 
 
 def _check_radius(geom: RegionGeom, rad_max: Any) -> None:
-    """Raise if the on region and the radius of point-like IRFs do not match.
+    """Raise an error if the on region and the radius of point-like IRFs do not match.
 
-    gammapy counts in any region, and reports a mismatch only when it searches for off regions.
+    gammapy counts events in any region, and reports a mismatch only if it searches for off regions.
     """
     from regions import CircleSkyRegion
 

@@ -17,14 +17,14 @@ from skyred.interfaces import Chain, Fields, value
 if TYPE_CHECKING:
     from gammapy.modeling.models import EBLAbsorptionNormSpectralModel, SpectralModel
 
-EBL = ("dominguez", "franceschini", "franceschini17", "finke", "saldana-lopez21")
+EBL_MODELS = ("dominguez", "franceschini", "franceschini17", "finke", "saldana-lopez21")
 
 
 @value
 class Absorption(Fields):
     """Absorption of the flux of a distant source by the extragalactic background light."""
 
-    ebl: str | None = option(None, choices=EBL, doc="The EBL model, from gammapy's data.")
+    ebl: str | None = option(None, choices=EBL_MODELS, doc="The EBL model, from gammapy's data.")
     file: Location | None = option(
         None, type=Location, doc="A table of another model, in the XSPEC format that gammapy reads."
     )
@@ -32,8 +32,8 @@ class Absorption(Fields):
     parameters: Mapping[str, Any] = option(
         {},
         type=dict,
-        doc="Settings of its parameters redshift and alpha_norm (the EBL relative to the model), "
-        "which are frozen by default: {alpha_norm: {frozen: false, min: 0}}.",
+        doc="Settings of the parameters redshift and alpha_norm (the opacity relative to the EBL "
+        "model), which are frozen by default: {alpha_norm: {frozen: false, min: 0}}.",
     )
 
     def validate(self) -> Iterable[Problem]:
@@ -42,11 +42,11 @@ class Absorption(Fields):
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            Both options, or neither of them.
         """
         if (self.ebl is None) == (self.file is None):
             message = "has neither ebl nor file" if self.ebl is None else "has both ebl and file"
-            yield Problem((), message, f"set ebl (one of {', '.join(EBL)}) or file (a table)")
+            yield Problem((), message, f"set ebl (one of {', '.join(EBL_MODELS)}) or file")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
         """Yield problems with the table, its range of redshifts, and the parameters.
@@ -84,7 +84,7 @@ class Absorption(Fields):
         return spectral * self.build()
 
     def build(self) -> EBLAbsorptionNormSpectralModel:
-        """Read the table.
+        """Build the absorption model from its table.
 
         Returns
         -------
@@ -95,6 +95,8 @@ class Absorption(Fields):
         ------
         ModelError
             If the table is missing, cannot be read, or does not reach the redshift.
+        PartError
+            If a parameter is not valid.
         """
         from gammapy.modeling.models import EBLAbsorptionNormSpectralModel
 
@@ -103,11 +105,13 @@ class Absorption(Fields):
             model = EBLAbsorptionNormSpectralModel.read(path, redshift=redshift)
         except Exception as error:  # astropy raises various errors for invalid files
             raise ModelError(f"{path} cannot be read as an absorption table: {error}") from error
-        highest = float(np.max(model.param))
-        if redshift > highest:  # gammapy would silently extrapolate
-            raise ModelError(f"{path} ends at redshift {highest:g}; expected at least {redshift:g}")
+        max_redshift = float(np.max(model.param))
+        if redshift > max_redshift:  # gammapy would silently extrapolate
+            raise ModelError(
+                f"{path} ends at redshift {max_redshift:g}; expected at least {redshift:g}"
+            )
         if self.file is not None:
-            # gammapy finds its own tables by name; the values of other tables are written to
+            # gammapy finds its own tables by file name; of other tables, the values are written to
             # models.yaml, which requires the native byte order
             model.filename = None
             for name in ("param", "energy", "data"):
@@ -134,7 +138,7 @@ class Absorption(Fields):
             path, hint = self.file.path(), "check the path"
         else:
             location = Location(EBL_DATA_BUILTIN[self.ebl])
-            if location.unset():
+            if location.unset_variables():
                 raise ModelError(
                     f"the table of {self.ebl!r} is expected at {location}, but GAMMAPY_DATA is "
                     "not set; set it to the folder of gammapy's data, or set file"

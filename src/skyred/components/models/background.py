@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from skyred.components.models.links import LinkUse, find_link_uses
-from skyred.components.models.scripted import ModelWriter, is_plain
+from skyred.components.models.scripted import ModelWriter, has_only_defaults
 from skyred.components.models.spec import (
     build_part,
     is_norm,
@@ -34,12 +34,12 @@ class BackgroundModels(Model):
     )
 
     def links(self) -> Iterable[LinkUse]:
-        """Find the link labels; each is used for the backgrounds of all datasets.
+        """Find the link labels; each label is used for the backgrounds of all datasets.
 
         Returns
         -------
         iterable of LinkUse
-            Each use of a link label.
+            The uses of link labels.
         """
         return find_link_uses(self.spectral, "the backgrounds", ("spectral",), multiplicity=2)
 
@@ -58,8 +58,8 @@ class BackgroundModels(Model):
         """
         problems = list(part_problems("spectral", self.spectral))
         if not problems and not is_norm(self.spectral):
-            problem = f"{self.spectral['type']!r} is not a norm model"
-            problems = [Problem(("spectral", "type"), problem, "expected one such as pl-norm")]
+            message = f"{self.spectral['type']!r} is not a norm model"
+            problems = [Problem(("spectral", "type"), message, "expected one such as pl-norm")]
         yield from problems
 
     def build(self, datasets: Datasets) -> Models:
@@ -81,9 +81,9 @@ class BackgroundModels(Model):
         for dataset in datasets:
             if getattr(dataset, "background", None) is None or dataset.stat_type != "cash":
                 continue
-            spectral = {"type": "FoVBackgroundModel", "datasets_names": [dataset.name],
-                        "spectral": to_gammapy("spectral", self.spectral)}  # fmt: skip
-            norm = FoVBackgroundModel.from_dict(spectral).spectral_model
+            model_dict = {"type": "FoVBackgroundModel", "datasets_names": [dataset.name],
+                          "spectral": to_gammapy("spectral", self.spectral)}  # fmt: skip
+            norm = FoVBackgroundModel.from_dict(model_dict).spectral_model
             models.append(FoVBackgroundModel(spectral_model=norm, dataset_name=dataset.name))
         return models
 
@@ -110,8 +110,9 @@ class BackgroundModels(Model):
                 self._write_norm(script)
 
     def _write_norm(self, script: Script) -> None:
+        """Write the background model of a dataset, with the norm model if it is not the default."""
         norm, options = build_part("spectral", self.spectral), "dataset_name=dataset.name"
-        if type(norm).__name__ != "PowerLawNormSpectralModel" or not is_plain(norm):
+        if type(norm).__name__ != "PowerLawNormSpectralModel" or not has_only_defaults(norm):
             norm_variable = ModelWriter(script, script.body).write_part(norm, "norm")
             options = f"spectral_model={norm_variable}, {options}"
         script.body.add(f"models.append(FoVBackgroundModel({options}))")

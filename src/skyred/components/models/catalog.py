@@ -33,8 +33,8 @@ MODEL_VARIANTS = {
     "2hwc": ("point", "extended"),
     "1LHAASO": ("KM2A", "WCDA"),
 }
-FREEZE = ("nothing", "spatial", "all-but-norm", "all")
-NORMS = ("amplitude", "norm")
+FREEZE_CHOICES = ("nothing", "spatial", "all-but-norm", "all")
+NORM_PARAMETERS = ("amplitude", "norm")
 
 
 @component
@@ -58,7 +58,7 @@ class CatalogSources(Model):
     )
     freeze: str = option(
         "nothing",
-        choices=FREEZE,
+        choices=FREEZE_CHOICES,
         doc="Parameters to freeze in addition to those frozen in the catalogue.",
     )
     datasets: tuple[str, ...] | None = option(
@@ -74,7 +74,7 @@ class CatalogSources(Model):
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            A missing selection, an incomplete cone, or an unknown model variant.
         """
         if not self.sources and self.center is None:
             yield Problem((), "selects no sources", "expected sources: [...], or center and radius")
@@ -121,17 +121,17 @@ class CatalogSources(Model):
         Yields
         ------
         Problem
-            Each problem, with the path of the option.
+            A catalogue that cannot be read, or a source that it does not contain.
         """
         if any(True for _ in self.validate()):
-            return  # they would be reported as errors of the catalogue
+            return  # invalid options would be reported as errors of the catalogue
         field = "catalog" if self.file is None else "file"
         try:
             catalog = self._read()
             field = "sources" if self.sources else "catalog"
-            with warnings.catch_warnings():  # they are issued when the models are built
+            with warnings.catch_warnings():  # `build` issues these warnings
                 warnings.simplefilter("ignore", SkyredWarning)
-                self._models(catalog)
+                self._build_models(catalog)
         except ModelError as error:
             yield Problem((field,), str(error))
 
@@ -155,7 +155,7 @@ class CatalogSources(Model):
         """
         from gammapy.modeling.models import Models
 
-        models = self._models(self._read())
+        models = self._build_models(self._read())
         for model in models:
             model.datasets_names = None if self.datasets is None else list(self.datasets)
             freeze_parameters(model, self.freeze)
@@ -171,12 +171,12 @@ class CatalogSources(Model):
         """
         from gammapy.datasets import Datasets
 
-        script.body.add(f"# as in the catalogue {self.catalog}")
+        script.body.add(f"# models of the catalogue {self.catalog}")
         for model in self.build(Datasets()):
             ModelWriter(script, script.body).write_source(model)
 
-    def _models(self, catalog: SourceCatalog) -> list[SkyModel]:
-        """Return the models of the selected sources.
+    def _build_models(self, catalog: SourceCatalog) -> list[SkyModel]:
+        """Build the models of the selected sources.
 
         Parameters
         ----------
@@ -186,28 +186,29 @@ class CatalogSources(Model):
         Returns
         -------
         list of gammapy.modeling.models.SkyModel
-            The models, by name first, then from the cone.
+            The models: first the sources that are selected by name, then those in the cone.
 
         Raises
         ------
         ModelError
-            If a source is missing, or none is selected.
+            If a source is missing, or no source is selected.
         """
         names_by_row: dict[int, str] = {}
         models: list[SkyModel] = []
         for name in self.sources:
-            row = self._row(catalog, name)
+            row = self._find_row(catalog, name)
             if row in names_by_row:
                 raise ModelError(
                     f"{names_by_row[row]!r} and {name!r} are the same source: list only one of them"
                 )
             names_by_row[row] = name
-            models += self._source_models(catalog[row], model_name(name))
+            models += self._build_source_models(catalog[row], model_name(name))
         for row in self._rows_in_cone(catalog):
             if row in names_by_row:
                 continue
             try:
-                models += self._source_models(catalog[row], model_name(str(catalog[row].name)))
+                source = catalog[row]
+                models += self._build_source_models(source, model_name(str(source.name)))
             except ModelError as error:
                 warnings.warn(f"{self.catalog}: {error}; the source is skipped", SkyredWarning, 2)
         if not models:
@@ -225,14 +226,14 @@ class CatalogSources(Model):
         Raises
         ------
         ModelError
-            If it is missing or cannot be read.
+            If the catalogue is missing or cannot be read.
         """
         from gammapy.catalog import CATALOG_REGISTRY
         from gammapy.utils.scripts import make_path
 
         cls = CATALOG_REGISTRY.get_cls(self.catalog)
         default = Location(inspect.signature(cls).parameters["filename"].default)
-        if self.file is None and (missing := default.unset()):
+        if self.file is None and (missing := default.unset_variables()):
             raise ModelError(
                 f"the catalogue {self.catalog} is expected at {default}, but {missing[0]} is not "
                 "set; set it to the folder of gammapy's data, or set file"
@@ -250,8 +251,8 @@ class CatalogSources(Model):
         _unmask(catalog.table)
         return catalog
 
-    def _row(self, catalog: SourceCatalog, name: str) -> int:
-        """Return the row of a source; raise an error if it is missing.
+    def _find_row(self, catalog: SourceCatalog, name: str) -> int:
+        """Find the row of a source.
 
         Parameters
         ----------
@@ -284,15 +285,15 @@ class CatalogSources(Model):
         separation = catalog.positions.separation(self.center.skycoord)
         return [int(row) for row in np.flatnonzero(separation <= self.radius)]
 
-    def _source_models(self, source: SourceCatalogObject, name: str) -> list[SkyModel]:
-        """Return the models of a source: one, or one for each component.
+    def _build_source_models(self, source: SourceCatalogObject, name: str) -> list[SkyModel]:
+        """Build the models of a source: one model, or one per component.
 
         Parameters
         ----------
         source : gammapy.catalog.SourceCatalogObject
             The source.
         name : str
-            The name of its model.
+            The name of the model, and the first part of the names of components.
 
         Returns
         -------
@@ -302,7 +303,7 @@ class CatalogSources(Model):
         Raises
         ------
         ModelError
-            If gammapy cannot create a model, or a parameter has no value.
+            If gammapy cannot create a model, or a parameter has no value in the catalogue.
         """
         variant = self.which or (
             MODEL_VARIANTS[self.catalog][0] if self.catalog in MODEL_VARIANTS else None
@@ -330,7 +331,7 @@ class CatalogSources(Model):
 
 
 def model_name(name: str) -> str:
-    """Return the name of a source as the name of a model, with dashes for special characters.
+    """Convert the name of a source to the name of a model, with dashes for special characters.
 
     Parameters
     ----------
@@ -340,13 +341,13 @@ def model_name(name: str) -> str:
     Returns
     -------
     str
-        The name; it can be part of a file name.
+        The name, which can be part of a file name.
     """
     return re.sub(r"[^\w.+-]+", "-", name.strip())
 
 
 def _unmask(table: Table) -> None:
-    """Replace masked numbers by NaN: gammapy would create a model with an index of 0."""
+    """Replace masked numbers by NaN; otherwise gammapy would create models with an index of 0."""
     for name in table.colnames:
         column = table[name]
         if column.dtype.kind == "f" and hasattr(column, "mask") and np.any(column.mask):
@@ -357,7 +358,7 @@ def _check_finite(model: SkyModel) -> SkyModel:
     """Return the model; raise an error if a parameter has no value in the catalogue."""
     missing = [parameter.name for parameter in model.parameters if not np.isfinite(parameter.value)]
     if missing:
-        raise ModelError(f"{model.name} has no value of {', '.join(missing)} in the catalogue")
+        raise ModelError(f"{model.name} has no value for {', '.join(missing)} in the catalogue")
     return model
 
 
@@ -367,11 +368,11 @@ def freeze_parameters(model: Any, scope: str) -> None:
     Parameters
     ----------
     model : gammapy.modeling.models.SkyModel
-        The model; it is changed.
+        The model, which is changed in place.
     scope : {"nothing", "spatial", "all-but-norm", "all"}
         The parameters to freeze.
     """
     for parameter in model.parameters if scope in ("all", "all-but-norm") else ():
-        parameter.frozen |= scope == "all" or parameter.name not in NORMS
+        parameter.frozen |= scope == "all" or parameter.name not in NORM_PARAMETERS
     if scope == "spatial" and model.spatial_model is not None:
         model.spatial_model.freeze()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from astropy import units as u
 
 from skyred.components.models.links import LinkUse, find_link_uses, link_problems
-from skyred.components.models.map_files import overlap, read_map
+from skyred.components.models.map_files import geometries_overlap, read_map
 from skyred.components.models.scripted import ModelWriter
 from skyred.components.models.spec import build_part, is_norm, part_problems
 from skyred.errors import ModelError, Problem
@@ -43,7 +43,7 @@ class CountsTemplate(Model):
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            A norm model without a type.
         """
         if "type" not in self.spectral:
             yield Problem(
@@ -56,7 +56,7 @@ class CountsTemplate(Model):
         Returns
         -------
         iterable of LinkUse
-            Each use of a link label.
+            The uses of link labels.
         """
         return find_link_uses(self.spectral, self.name, ("spectral",))
 
@@ -80,7 +80,7 @@ class CountsTemplate(Model):
             problems = [Problem(("spectral", "type"), message, "expected one such as pl-norm")]
         yield from problems
         try:
-            self._counts()
+            self._read_counts()
         except ModelError as error:
             yield Problem(("map",), str(error))
 
@@ -100,12 +100,12 @@ class CountsTemplate(Model):
         Raises
         ------
         ModelError
-            If the map cannot be used, or lies outside the dataset.
+            If the map cannot be used, does not overlap with the dataset, or has other energy bins.
         """
         from gammapy.modeling.models import Models, TemplateNPredModel
 
         model = TemplateNPredModel(
-            map=self._counts(),
+            map=self._read_counts(),
             spectral_model=build_part("spectral", self.spectral),
             name=self.name,
             filename=str(self.map.path().absolute()),
@@ -113,7 +113,7 @@ class CountsTemplate(Model):
         )
         for dataset in datasets:
             if dataset.name == self.dataset:
-                _check_same_bins(model, dataset, str(self.map))
+                _check_compatible(model, dataset, str(self.map))
         return Models([model])
 
     def write_script(self, script: Script) -> None:
@@ -136,7 +136,7 @@ class CountsTemplate(Model):
             f"datasets_names={literal([self.dataset])}))"
         )
 
-    def _counts(self) -> Any:
+    def _read_counts(self) -> Any:
         """Read the map, and check its axes and unit.
 
         Returns
@@ -160,10 +160,10 @@ class CountsTemplate(Model):
         return counts
 
 
-def _check_same_bins(model: Any, dataset: Any, file: str) -> None:
-    """Raise an error if template and dataset do not overlap, or differ in energy bins."""
+def _check_compatible(model: Any, dataset: Any, file: str) -> None:
+    """Raise an error if template and dataset do not overlap, or have different energy bins."""
     axis, dataset_axis = (skymap.geom.axes["energy"] for skymap in (model.map, dataset.counts))
-    if not overlap(model.map.geom.to_image(), dataset.counts.geom.to_image()):
+    if not geometries_overlap(model.map.geom.to_image(), dataset.counts.geom.to_image()):
         raise ModelError(f"{model.name}: {file} does not overlap with {dataset.name}")
     if axis.nbin != dataset_axis.nbin or not u.allclose(axis.edges, dataset_axis.edges, rtol=1e-5):
         raise ModelError(

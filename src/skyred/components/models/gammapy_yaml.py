@@ -1,4 +1,4 @@
-"""The models `file` and `gammapy`: models in gammapy's own YAML."""
+"""The models `file` and `gammapy`: models in gammapy's YAML format."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @component
 class ModelFile(Model):
-    """Models from a file in gammapy's YAML, with its covariance file."""
+    """Models from a file in gammapy's YAML format, with its covariance file."""
 
     kind = "file"
     path: Location = option(type=Location, doc="The YAML file.")
@@ -45,7 +45,7 @@ class ModelFile(Model):
         Returns
         -------
         iterable of LinkUse
-            Each use of a link label.
+            The uses of link labels.
         """
         return (
             attrs.evolve(use, path=("path",))
@@ -89,7 +89,7 @@ class ModelFile(Model):
         script.body.add(f"models.extend(Models.read({constant}))")
 
     def _components(self) -> list[dict[str, Any]]:
-        """Return the components in the file; none if it cannot be read."""
+        """Return the components in the file; an empty list if it cannot be read."""
         from ruamel.yaml import YAML
         from ruamel.yaml.error import YAMLError
 
@@ -103,7 +103,7 @@ class ModelFile(Model):
 
 @component
 class GammapyModels(Model):
-    """Models in gammapy's own YAML, unchanged."""
+    """Models in gammapy's YAML format, unchanged."""
 
     kind = "gammapy"
     components: tuple[Mapping[str, Any], ...] = option(
@@ -132,7 +132,7 @@ class GammapyModels(Model):
             yield from find_link_uses(model, str(model.get("name")), ("components", index))
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems with the links, and of components that gammapy cannot build.
+        """Yield problems with the links, and with components that gammapy cannot build.
 
         Parameters
         ----------
@@ -167,7 +167,7 @@ class GammapyModels(Model):
         Raises
         ------
         ModelError
-            If gammapy cannot build them.
+            If gammapy cannot build the models.
         """
         return _from_dicts([thaw(data) for data in self.components])
 
@@ -185,10 +185,12 @@ class GammapyModels(Model):
 
 
 def _from_dicts(components: list[dict[str, Any]]) -> Models:
+    """Build models from gammapy's dictionaries of components."""
     from gammapy.modeling.models import Models
 
     check_map_files(components)
     try:
         return Models.from_dict({"components": components})
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        raise ModelError(f"gammapy cannot build it: {type(error).__name__}: {error}") from error
+        message = f"gammapy cannot build the model: {type(error).__name__}: {error}"
+        raise ModelError(message) from error

@@ -1,4 +1,4 @@
-"""Links between parameters of several sources, and the consistency of their settings."""
+"""Links between parameters of several models, and checks of their settings."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class LinkUse:
 def find_link_uses(
     spec: Any, owner: str, path: Path = (), multiplicity: int = 1
 ) -> Iterator[LinkUse]:
-    """Find the link labels in a mapping, in either format of parameters.
+    """Find the link labels in a mapping, in either format of parameters (see `spec`).
 
     Parameters
     ----------
@@ -68,15 +68,15 @@ def find_link_uses(
         if isinstance(label := spec.get("link"), str):
             name = str(spec.get("name") or (path[-1] if path else ""))
             yield LinkUse(label, name, owner, spec, path, multiplicity)
-        for name, inner in spec.items():
-            yield from find_link_uses(inner, owner, (*path, name), multiplicity)
+        for name, element in spec.items():
+            yield from find_link_uses(element, owner, (*path, name), multiplicity)
     elif isinstance(spec, (list, tuple)):
-        for index, inner in enumerate(spec):
-            yield from find_link_uses(inner, owner, (*path, index), multiplicity)
+        for index, element in enumerate(spec):
+            yield from find_link_uses(element, owner, (*path, index), multiplicity)
 
 
 def link_problems(model: Any, pipeline: Chain) -> Iterator[Problem]:
-    """Yield problems with labels that are used only once, or have inconsistent settings.
+    """Yield problems with link labels that are used only once, or with inconsistent settings.
 
     Parameters
     ----------
@@ -91,38 +91,38 @@ def link_problems(model: Any, pipeline: Chain) -> Iterator[Problem]:
         Each problem with a link of the model.
     """
     all_uses = [use for component in pipeline.model for use in _get_uses(component)]
-    for own in _get_uses(model):
-        same_label = [use for use in all_uses if use.label == own.label]
-        if sum(use.multiplicity for use in same_label) < 2:
-            yield _single_use(own, all_uses)
-        elif same_label and same_label[0].entry is not own.entry:
-            yield from _setting_differences(own, same_label[0])
+    for use in _get_uses(model):
+        uses_of_label = [other_use for other_use in all_uses if other_use.label == use.label]
+        if sum(use_of_label.multiplicity for use_of_label in uses_of_label) < 2:
+            yield _single_use_problem(use, all_uses)
+        elif uses_of_label and uses_of_label[0].entry is not use.entry:
+            yield from _setting_problems(use, uses_of_label[0])
 
 
 def _get_uses(model: Any) -> Iterator[LinkUse]:
-    """Return the uses in a model, which may be None if its options are invalid."""
-    finder = getattr(model, "links", None)
-    return iter(finder() if finder else ())
+    """Return the uses in a model; no uses for None, which replaces a model with invalid options."""
+    find_links = getattr(model, "links", None)
+    return iter(find_links() if find_links else ())
 
 
-def _single_use(own: LinkUse, all_uses: Iterable[LinkUse]) -> Problem:
+def _single_use_problem(use: LinkUse, all_uses: Iterable[LinkUse]) -> Problem:
     """Return the problem with a label that is used only once."""
-    other_labels = sorted({use.label for use in all_uses} - {own.label})
-    suggestion = nearest(own.label, other_labels)
-    message = f"the link {own.label!r} is used only once"
+    other_labels = sorted({other_use.label for other_use in all_uses} - {use.label})
+    suggestion = nearest(use.label, other_labels)
+    message = f"the link {use.label!r} is used only once"
     return Problem(
-        (*own.path, "link"), message, "use the same label on another parameter", suggestion
+        (*use.path, "link"), message, "use the same label for another parameter", suggestion
     )
 
 
-def _setting_differences(own: LinkUse, first: LinkUse) -> Iterator[Problem]:
-    """Yield differences between the settings of two uses of a label.
+def _setting_problems(use: LinkUse, first_use: LinkUse) -> Iterator[Problem]:
+    """Yield problems with different settings in two uses of a label.
 
     Parameters
     ----------
-    own : LinkUse
+    use : LinkUse
         The later use.
-    first : LinkUse
+    first_use : LinkUse
         The first use.
 
     Yields
@@ -130,32 +130,35 @@ def _setting_differences(own: LinkUse, first: LinkUse) -> Iterator[Problem]:
     Problem
         Each difference.
     """
-    if own.parameter != first.parameter:
+    if use.parameter != first_use.parameter:
         # gammapy passes parameters to its models by name
-        message = f"links {own.parameter} with {first.parameter} of {first.owner}"
+        message = f"links {use.parameter} with {first_use.parameter} of {first_use.owner}"
         expected = "expected parameters with the same name"
-        yield Problem((*own.path, "link"), message, expected)
+        yield Problem((*use.path, "link"), message, expected)
         return
     for key in SHARED_KEYS:
-        if key not in own.entry:
+        if key not in use.entry:
             continue
-        if key not in first.entry:
-            message = f"is not set for {first.owner}, the first to use {own.label!r}"
-            yield Problem((*own.path, key), message, "set it for both")
-        elif not _is_equal(_with_unit(own.entry, key), _with_unit(first.entry, key)):
-            message = f"is {own.entry[key]!s:.40}, but {first.entry[key]!s:.40} in {first.owner}"
-            expected = f"expected equal settings of parameters with the link {own.label!r}"
-            yield Problem((*own.path, key), message, expected)
+        if key not in first_use.entry:
+            message = f"is not set for {first_use.owner}, the first to use {use.label!r}"
+            yield Problem((*use.path, key), message, "set it for both parameters")
+        elif not _is_equal(_with_unit(use.entry, key), _with_unit(first_use.entry, key)):
+            message = (
+                f"is {use.entry[key]!s:.40}, but {first_use.entry[key]!s:.40} in {first_use.owner}"
+            )
+            expected = f"expected equal settings of parameters with the link {use.label!r}"
+            yield Problem((*use.path, key), message, expected)
 
 
 def _with_unit(entry: Mapping[str, Any], key: str) -> Any:
-    """Return a setting of a parameter, with the unit of numbers."""
+    """Return a setting of a parameter; numbers with the unit of the parameter, as a string."""
     if key in ("value", "min", "max") and isinstance(entry[key], (int, float)):
         return f"{entry[key]!r} {entry.get('unit') or ''}".strip()
     return entry[key]
 
 
 def _is_equal(first: Any, second: Any) -> bool:
+    """Return whether two settings are equal, after conversion of their units."""
     try:
         return bool(u.isclose(u.Quantity(first), u.Quantity(second), rtol=1e-9))
     except (TypeError, ValueError):  # strings, mappings, incompatible units

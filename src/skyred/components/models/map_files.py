@@ -12,7 +12,7 @@ from skyred.inspection.file_checks import check_fits_file, check_models
 
 
 def read_map(path: Path) -> Any:
-    """Read a map.
+    """Read a map, after checks of the file and of its values.
 
     Parameters
     ----------
@@ -27,8 +27,8 @@ def read_map(path: Path) -> Any:
     Raises
     ------
     ModelError
-        If the file is missing, is not a map, has a header that could run code, or has only zeros or
-        values that are not finite.
+        If the file is missing, is not a map, has a header that could run code, or contains only
+        zeros or values that are not finite.
     """
     from gammapy.maps import Map
 
@@ -52,12 +52,12 @@ def read_map(path: Path) -> Any:
 
 
 def check_map_files(data: Any, folder: Path | None = None) -> None:
-    """Check all map files in gammapy's dictionary of models.
+    """Check all map files in gammapy's dictionary of a model.
 
     Parameters
     ----------
     data : dict or list
-        The dictionary, or a part of it.
+        The dictionary of a model or of its part, or a list of such dictionaries.
     folder : pathlib.Path, optional
         The folder of the model file, for relative paths.
 
@@ -72,7 +72,7 @@ def check_map_files(data: Any, folder: Path | None = None) -> None:
         raise ModelError(str(error)) from error
 
 
-def overlap(first: Any, second: Any) -> bool:
+def geometries_overlap(first: Any, second: Any) -> bool:
     """Return whether two image geometries overlap.
 
     Parameters
@@ -85,9 +85,9 @@ def overlap(first: Any, second: Any) -> bool:
     Returns
     -------
     bool
-        Whether a pixel centre of one lies within the other.
+        Whether the centre of any pixel of one geometry is inside the other geometry.
     """
-    # one of the rectangles may contain the other
-    coordinates = second.get_coord().skycoord
-    contained = first.contains(coordinates)
-    return bool(np.any(contained)) or bool(np.any(second.contains(first.get_coord().skycoord)))
+    # in both directions, since one geometry may be smaller than a pixel of the other
+    if np.any(first.contains(second.get_coord().skycoord)):
+        return True
+    return bool(np.any(second.contains(first.get_coord().skycoord)))

@@ -12,21 +12,29 @@ from astropy import units as u
 
 from skyred.errors import Problem, format_value, nearest
 
-UNITLESS = ("eta",)  # all others are in the unit of the parameter
-OPTIONAL = ("eta", "weight")
-POSITIVE = ("sigma", "eta")
+UNITLESS_KEYS = ("eta",)  # all others are in the unit of the parameter
+OPTIONAL_KEYS = ("eta", "weight")
+POSITIVE_KEYS = ("sigma", "eta")
 
 
 @attrs.frozen
 class PriorTarget:
-    """The unit and the starting value of the parameter that a prior is for."""
+    """The unit and the starting value of a parameter with a prior.
+
+    Parameters
+    ----------
+    unit : astropy.units.UnitBase
+        The unit of the parameter.
+    value : float
+        The starting value, in this unit.
+    """
 
     unit: u.UnitBase
     value: float
 
 
 def short_name(cls: type) -> str:
-    """Return the short name of a class of priors, such as `log-uniform` for LogUniformPrior.
+    """Return the short name of a prior class, such as `log-uniform` for LogUniformPrior.
 
     Parameters
     ----------
@@ -42,7 +50,7 @@ def short_name(cls: type) -> str:
 
 
 def prior_to_gammapy(prior: Any, target: PriorTarget) -> dict[str, Any] | Problem:
-    """Return gammapy's dictionary of a prior such as ``{type: gaussian, mu: 2.5, sigma: 0.1}``.
+    """Convert a prior such as ``{type: gaussian, mu: 2.5, sigma: 0.1}`` to gammapy's dictionary.
 
     Numbers with a unit are converted to the unit of the parameter, as gammapy expects them.
 
@@ -51,45 +59,46 @@ def prior_to_gammapy(prior: Any, target: PriorTarget) -> dict[str, Any] | Proble
     prior : mapping
         The prior in the configuration.
     target : PriorTarget
-        The parameter that the prior is for.
+        The parameter with the prior.
 
     Returns
     -------
     dict or Problem
-        The dictionary, or the problem of the configuration.
+        The dictionary, or the first problem with the configuration.
     """
     if not isinstance(prior, Mapping) or "type" not in prior:
         expected = "expected a mapping such as {type: gaussian, mu: 2, sigma: 0.1}"
         return Problem((), f"is {format_value(prior)}", expected)
-    classes = _classes()
-    kind = str(prior["type"])
-    if kind not in classes:
+    classes = _classes_by_name()
+    prior_type = str(prior["type"])
+    if prior_type not in classes:
         short_names = sorted(name for name in classes if name == name.lower())
-        suggestion = nearest(kind, classes)
+        suggestion = nearest(prior_type, classes)
         expected = f"available: {', '.join(short_names)}"
-        return Problem(("type",), f"unknown prior {kind!r}", expected, suggestion)
-    cls = classes[kind]
-    numbers = _numbers(prior)
-    for problem in _name_problems(numbers, list(cls.default_parameters.names)):
+        return Problem(("type",), f"unknown prior {prior_type!r}", expected, suggestion)
+    cls = classes[prior_type]
+    settings = _collect_settings(prior)
+    for problem in _key_problems(settings, list(cls.default_parameters.names)):
         return problem
     values: dict[str, float] = {}
-    for name, number in numbers.items():
-        value = _value(name, number, u.one if name in (*UNITLESS, "weight") else target.unit)
+    for name, setting in settings.items():
+        unit = u.one if name in (*UNITLESS_KEYS, "weight") else target.unit
+        value = _to_value(name, setting, unit)
         if isinstance(value, Problem):
             return value
         values[name] = value
-    for problem in _value_problems(kind, values, target):
+    for problem in _value_problems(prior_type, values, target):
         return problem
     weight = values.pop("weight", 1.0)
     parameters = [{"name": name, "value": value} for name, value in values.items()]
-    for default in cls.default_parameters:
-        if default.name not in values:
-            parameters.append({"name": default.name, "value": float(default.value)})
+    for parameter in cls.default_parameters:
+        if parameter.name not in values:
+            parameters.append({"name": parameter.name, "value": float(parameter.value)})
     return {"type": cls.tag[0], "parameters": parameters, "weight": weight}
 
 
-def _classes() -> dict[str, Any]:
-    """Return the classes of priors, by their short names and tags."""
+def _classes_by_name() -> dict[str, Any]:
+    """Return the prior classes, by their short names and tags."""
     from gammapy.modeling.models import PRIOR_REGISTRY
 
     classes: dict[str, Any] = {}
@@ -99,8 +108,8 @@ def _classes() -> dict[str, Any]:
     return classes
 
 
-def _numbers(prior: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the numbers of a prior by name, from either format.
+def _collect_settings(prior: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a prior by name, from either format (see `spec`).
 
     Parameters
     ----------
@@ -110,22 +119,22 @@ def _numbers(prior: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict of str to object
-        The values as they are written.
+        The numbers or strings of the configuration.
     """
-    plain = {name: number for name, number in prior.items() if name not in ("type", "parameters")}
+    settings = {key: setting for key, setting in prior.items() if key not in ("type", "parameters")}
     for entry in prior.get("parameters", ()):
         # gammapy writes no unit, and uses the unit of the parameter
-        plain[str(entry.get("name"))] = f"{entry.get('value')} {entry.get('unit') or ''}".strip()
-    return plain
+        settings[str(entry.get("name"))] = f"{entry.get('value')} {entry.get('unit') or ''}".strip()
+    return settings
 
 
-def _name_problems(numbers: Mapping[str, Any], names: list[str]) -> Iterator[Problem]:
+def _key_problems(settings: Mapping[str, Any], names: list[str]) -> Iterator[Problem]:
     """Yield problems with unknown and missing keys of a prior.
 
     Parameters
     ----------
-    numbers : mapping of str to object
-        The values by name.
+    settings : mapping of str to object
+        The settings by name.
     names : list of str
         The names of the parameters of the prior.
 
@@ -134,27 +143,27 @@ def _name_problems(numbers: Mapping[str, Any], names: list[str]) -> Iterator[Pro
     Problem
         Each unknown or missing key.
     """
-    for key in numbers:
+    for key in settings:
         if key not in (*names, "weight"):
             suggestion = nearest(key, names)
             expected = f"expected {', '.join(names)}"
             yield Problem((key,), "unknown key", expected, suggestion)
     for key in names:
-        if key not in numbers and key not in OPTIONAL:
+        if key not in settings and key not in OPTIONAL_KEYS:
             yield Problem((), f"missing key {key!r}", f"expected {', '.join(names)}")
 
 
-def _value(name: str, entry: Any, unit: u.UnitBase) -> float | Problem:
-    """Return the value of a number of a prior in a unit, or a problem.
+def _to_value(name: str, setting: Any, unit: u.UnitBase) -> float | Problem:
+    """Convert a setting of a prior to a number in a unit.
 
     Parameters
     ----------
     name : str
-        The name of the number.
-    entry : object
-        The value as it is written, with or without a unit.
+        The name of the setting.
+    setting : object
+        The number, string or quantity of the configuration, with or without a unit.
     unit : astropy.units.UnitBase
-        The unit of the result.
+        The unit of the result, and of settings without a unit.
 
     Returns
     -------
@@ -162,44 +171,48 @@ def _value(name: str, entry: Any, unit: u.UnitBase) -> float | Problem:
         The value in the unit, or the problem.
     """
     try:
-        number = u.Quantity(entry)
+        quantity = u.Quantity(setting)
     except (TypeError, ValueError):
-        return Problem((name,), f"{entry!r:.40} is not a quantity", "expected a number with a unit")
-    if number.unit == u.dimensionless_unscaled:
-        number = u.Quantity(number.value, unit)
-    if not number.unit.is_equivalent(unit):
+        message = f"{setting!r:.40} is not a quantity"
+        return Problem((name,), message, "expected a number with a unit")
+    if quantity.unit == u.dimensionless_unscaled:
+        quantity = u.Quantity(quantity.value, unit)
+    if not quantity.unit.is_equivalent(unit):
+        message = f"{str(setting)!r} is in {str(quantity.unit) or 'no unit'}"
         expected = f"expected {f'a unit such as {unit}' if str(unit) else 'no unit'}"
-        return Problem((name,), f"{str(entry)!r} is in {str(number.unit) or 'no unit'}", expected)
-    return float(number.to_value(unit))
+        return Problem((name,), message, expected)
+    return float(quantity.to_value(unit))
 
 
 def _value_problems(
-    kind: str, values: Mapping[str, float], target: PriorTarget
+    prior_type: str, values: Mapping[str, float], target: PriorTarget
 ) -> Iterator[Problem]:
-    """Yield problems with invalid values of a prior, or an excluded starting value.
+    """Yield problems with invalid values of a prior, or a starting value that it excludes.
 
     Parameters
     ----------
-    kind : str
+    prior_type : str
         The type of the prior.
     values : mapping of str to float
         The values by name.
     target : PriorTarget
-        The parameter that the prior is for.
+        The parameter with the prior.
 
     Yields
     ------
     Problem
         Each problem.
     """
-    for name in POSITIVE:
+    for name in POSITIVE_KEYS:
         if values.get(name, 1.0) <= 0:
             yield Problem((name,), f"is {values[name]:g}", "expected more than 0")
     if "min" not in values or "max" not in values:
         return
     low, high = values["min"], values["max"]
-    if "log" in kind.lower() and low <= 0:
-        yield Problem(("min",), f"is {low:g}", "expected more than 0, for its logarithm")
+    if "log" in prior_type.lower() and low <= 0:
+        yield Problem(
+            ("min",), f"is {low:g}", "expected more than 0, since the prior is logarithmic"
+        )
     if low >= high:
         yield Problem(("min",), "is not below max", "expected min below max")
     if not low <= target.value <= high or not np.isfinite(target.value):

@@ -1,4 +1,4 @@
-"""Models in exported scripts: gammapy code that builds the same models."""
+"""Code of models in exported gammapy scripts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from skyred.errors import ExportError
 from skyred.scripting import Block, Script, literal, number, quantity_text
 
-MODELS = "gammapy.modeling.models"
+MODELS_MODULE = "gammapy.modeling.models"
 PARTS = ("spectral", "spatial", "temporal")
 OPERATORS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/"}
 PARAMETER_ATTRIBUTES = ("min", "max", "frozen")
@@ -21,7 +21,7 @@ OTHER_ARGUMENTS = {"frame": None, "scale": "utc"}
 
 @attrs.define(eq=False)
 class ModelWriter:
-    """Writes models to a script: a variable for each part, with the attributes of its parameters.
+    """Writes models to a script: one variable per part, with the attributes of its parameters.
 
     Parameters
     ----------
@@ -55,19 +55,19 @@ class ModelWriter:
         Returns
         -------
         str
-            The expression of the sky model.
+            The expression that creates the sky model.
         """
-        self.script.use(MODELS, "SkyModel")
+        self.script.use(MODELS_MODULE, "SkyModel")
         names = [name for name in PARTS if getattr(model, f"{name}_model") is not None]
-        codes = {name: self.write_part(getattr(model, f"{name}_model"), name) for name in names}
-        options = [f"{name}_model={code}" for name, code in codes.items()]
+        variables = {name: self.write_part(getattr(model, f"{name}_model"), name) for name in names}
+        options = [f"{name}_model={variable}" for name, variable in variables.items()]
         options.append(f"name={literal(model.name)}")
         if model.datasets_names is not None:
             options.append(f"datasets_names={literal(model.datasets_names)}")
         return f"SkyModel({', '.join(options)})"
 
     def write_part(self, model: Any, name: str) -> str:
-        """Write a spectral, spatial or temporal model, and return its variable.
+        """Write a spectral, spatial or temporal model, and return the name of its variable.
 
         Parameters
         ----------
@@ -89,7 +89,7 @@ class ModelWriter:
         return variable
 
     def _write_compound(self, model: Any, name: str) -> str:
-        """Write the components of a compound model, and return its expression; "" for others."""
+        """Write the components of a compound model, and return its code; "" for other models."""
         if not hasattr(model, "operator"):
             return ""
         operator = OPERATORS.get(model.operator.__name__)
@@ -102,20 +102,21 @@ class ModelWriter:
 
     def _write_call(self, model: Any) -> str:
         """Return the call that creates a model."""
-        cls = type(model).__name__
-        special = SPECIAL_CALLS.get(cls)
-        self.script.use(MODELS, cls)
-        return special(self.script, model) if special else f"{cls}({', '.join(_options(model))})"
+        class_name = type(model).__name__
+        self.script.use(MODELS_MODULE, class_name)
+        if class_name in SPECIAL_CALLS:
+            return str(SPECIAL_CALLS[class_name](self.script, model))
+        return f"{class_name}({', '.join(_arguments(model))})"
 
     def _attribute_lines(self, model: Any, variable: str) -> Iterator[str]:
-        """Yield the lines that set non-default attributes, links and priors of the parameters.
+        """Yield the lines that set links, priors and non-default attributes of the parameters.
 
         Parameters
         ----------
         model : gammapy.modeling.models.ModelBase
             The model.
         variable : str
-            The name of its variable.
+            The name of the variable of the model.
 
         Yields
         ------
@@ -126,32 +127,32 @@ class ModelWriter:
         for parameter in model.parameters:
             target = f"{variable}.{parameter.name}"
             label = parameter._link_label_io
-            first = self.script.linked(label, target) if label else None
-            if first:
-                yield f"{target} = {first}  # linked"
+            linked = self.script.first_linked_parameter(label, target) if label else None
+            if linked:
+                yield f"{target} = {linked}  # linked"
                 continue
             default = defaults.get(parameter.name)
             for name in PARAMETER_ATTRIBUTES:
                 setting, default_setting = getattr(parameter, name), getattr(default, name, None)
-                if not _same(setting, default_setting):
-                    yield f"{target}.{name} = {_limit(setting)}"
+                if not _is_same(setting, default_setting):
+                    yield f"{target}.{name} = {_attribute_code(setting)}"
             if parameter.prior is not None:
-                yield f"{target}.prior = {self._prior(parameter.prior)}"
+                yield f"{target}.prior = {self._prior_call(parameter.prior)}"
 
-    def _prior(self, prior: Any) -> str:
+    def _prior_call(self, prior: Any) -> str:
         """Return the call that creates a prior."""
-        cls = type(prior).__name__
-        self.script.use(MODELS, cls)
+        class_name = type(prior).__name__
+        self.script.use(MODELS_MODULE, class_name)
         options = [
             f"{parameter.name}={number(float(parameter.value))}" for parameter in prior.parameters
         ]
         if prior.weight != 1:
             options.append(f"weight={number(float(prior.weight))}")
-        return f"{cls}({', '.join(options)})"
+        return f"{class_name}({', '.join(options)})"
 
 
-def is_plain(model: Any) -> bool:
-    """Return whether a part has only parameters with the defaults of its class.
+def has_only_defaults(model: Any) -> bool:
+    """Return whether all parameters and arguments of a part are the defaults of its class.
 
     Parameters
     ----------
@@ -161,20 +162,20 @@ def is_plain(model: Any) -> bool:
     Returns
     -------
     bool
-        Whether all attributes of the parameters are the defaults.
+        Whether all values and attributes are the defaults, and there are no priors.
     """
     defaults = {parameter.name: parameter for parameter in type(model).default_parameters}
-    return not _options(model) and all(
+    return not _arguments(model) and all(
         parameter.prior is None
         and all(
-            _same(getattr(parameter, n), getattr(defaults[parameter.name], n))
-            for n in PARAMETER_ATTRIBUTES
+            _is_same(getattr(parameter, name), getattr(defaults[parameter.name], name))
+            for name in PARAMETER_ATTRIBUTES
         )
         for parameter in model.parameters
     )
 
 
-def _options(model: Any) -> list[str]:
+def _arguments(model: Any) -> list[str]:
     """Return the arguments that differ from gammapy's defaults, as code.
 
     Parameters
@@ -194,25 +195,26 @@ def _options(model: Any) -> list[str]:
     """
     model_dict = model.to_dict(full_output=True)
     model_dict = next(iter(model_dict.values())) if len(model_dict) == 1 else model_dict
-    writable = {"type", "parameters", *OTHER_ARGUMENTS}
-    if unknown := sorted(set(model_dict) - writable):
+    supported_keys = {"type", "parameters", *OTHER_ARGUMENTS}
+    if unsupported := sorted(set(model_dict) - supported_keys):
         raise ExportError(
-            f"has a {type(model).__name__} with {', '.join(unknown)}, which cannot be exported"
+            f"has a {type(model).__name__} with {', '.join(unsupported)}, which cannot be exported"
         )
     defaults = {parameter.name: parameter for parameter in type(model).default_parameters}
-    options = []
+    arguments = []
     for parameter in model.parameters:
         default = defaults[parameter.name]
         if parameter.value != default.value or parameter.unit != default.unit:
-            options.append(f"{parameter.name}={quantity_text(parameter.value, parameter.unit)}")
-    return options + [
+            arguments.append(f"{parameter.name}={quantity_text(parameter.value, parameter.unit)}")
+    return arguments + [
         f"{name}={literal(model_dict[name])}"
         for name, default in OTHER_ARGUMENTS.items()
         if model_dict.get(name, default) != default
     ]
 
 
-def _same(first: Any, second: Any) -> bool:
+def _is_same(first: Any, second: Any) -> bool:
+    """Return whether two settings are equal, or both NaN (no limit)."""
     return bool(first == second or (_is_nan(first) and _is_nan(second)))
 
 
@@ -220,13 +222,15 @@ def _is_nan(value: Any) -> bool:
     return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
 
 
-def _limit(limit: Any) -> str:
-    if isinstance(limit, (bool, np.bool_)):
-        return repr(bool(limit))
-    return number(float(limit))
+def _attribute_code(setting: Any) -> str:
+    """Return a limit (a number) or the attribute `frozen` (a bool) as code."""
+    if isinstance(setting, (bool, np.bool_)):
+        return repr(bool(setting))
+    return number(float(setting))
 
 
-def _absorption(script: Script, model: Any) -> str:
+def _absorption_call(script: Script, model: Any) -> str:
+    """Return the call that reads an EBL absorption model."""
     from gammapy.modeling.models.spectral import EBL_DATA_BUILTIN
 
     redshift = number(float(model.redshift.value))
@@ -239,14 +243,16 @@ def _absorption(script: Script, model: Any) -> str:
     return f"EBLAbsorptionNormSpectralModel.read({literal(str(model.filename))}, {options})"
 
 
-def _template_map(script: Script, model: Any) -> str:
+def _template_map_call(script: Script, model: Any) -> str:
+    """Return the call that creates a spatial model from a map file."""
     script.use("gammapy.maps", "Map")
     constant_name = script.constant("TEMPLATE", literal(str(model.filename)))
     options = f"normalize={model.normalize!r}, filename={constant_name}"
     return f"TemplateSpatialModel(Map.read({constant_name}), {options})"
 
 
-def _template_table(script: Script, model: Any) -> str:
+def _template_spectrum_call(script: Script, model: Any) -> str:
+    """Return the call that creates a spectral model from the file of a table."""
     script.use("astropy.table", "QTable")
     constant_name = script.constant("SPECTRUM", script.path(str(model.meta["filename"])))
     columns = ", ".join(
@@ -257,7 +263,7 @@ def _template_table(script: Script, model: Any) -> str:
 
 
 SPECIAL_CALLS: Mapping[str, Any] = {
-    "EBLAbsorptionNormSpectralModel": _absorption,
-    "TemplateSpatialModel": _template_map,
-    "TemplateSpectralModel": _template_table,
+    "EBLAbsorptionNormSpectralModel": _absorption_call,
+    "TemplateSpatialModel": _template_map_call,
+    "TemplateSpectralModel": _template_spectrum_call,
 }

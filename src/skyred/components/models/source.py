@@ -38,7 +38,7 @@ class Source(Model):
         None, type=dict, doc="Type and parameters of the temporal model."
     )
     absorption: Absorption | None = nested_object(
-        Absorption, None, doc="Absorption of its flux by the extragalactic background light."
+        Absorption, None, doc="Absorption of the flux by the extragalactic background light."
     )
     datasets: tuple[str, ...] | None = option(
         None,
@@ -53,7 +53,7 @@ class Source(Model):
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            A part without a type.
         """
         for name in PARTS:
             spec = getattr(self, name)
@@ -69,7 +69,7 @@ class Source(Model):
         Returns
         -------
         iterable of str
-            The names.
+            The name.
         """
         return [self.name]
 
@@ -88,7 +88,7 @@ class Source(Model):
             yield from find_link_uses(self.absorption.parameters, self.name, path)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems with the links, and of parts that gammapy cannot build.
+        """Yield problems with the links, and with parts that gammapy cannot build.
 
         Parameters
         ----------
@@ -119,25 +119,25 @@ class Source(Model):
         """
         from gammapy.modeling.models import Models, SkyModel
 
-        built = {
+        parts = {
             f"{name}_model": build_part(name, spec)
             for name in PARTS
             if (spec := getattr(self, name)) is not None
         }
         if self.absorption is not None:
-            built["spectral_model"] = self.absorption.apply_to(built["spectral_model"])
+            parts["spectral_model"] = self.absorption.apply_to(parts["spectral_model"])
         names = None if self.datasets is None else list(self.datasets)
-        return Models([SkyModel(name=self.name, datasets_names=names, **built)])
+        return Models([SkyModel(name=self.name, datasets_names=names, **parts)])
 
     def build_or_none(self) -> SkyModel | None:
-        """Build the sky model for checks of its parameters; None if it cannot be built.
+        """Build the sky model for checks of its parameters.
 
-        The check of the source itself reports the reason.
+        Errors are ignored, since `check` reports them.
 
         Returns
         -------
         gammapy.modeling.models.SkyModel or None
-            The model.
+            The model; None if it cannot be built.
         """
         from gammapy.datasets import Datasets
 

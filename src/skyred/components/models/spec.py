@@ -25,12 +25,12 @@ EXTRA_KEYS = {"type", "parameters", "frame", "filename", "unit", "energy", "valu
 
 
 def to_gammapy(part: str, spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return gammapy's dictionary of a spectral, spatial or temporal model.
+    """Convert a spectral, spatial or temporal model to gammapy's dictionary.
 
     Parameters
     ----------
     part : {"spectral", "spatial", "temporal"}
-        The registry of the model type.
+        The part of the model.
     spec : mapping
         ``type`` and parameters, in either format.
 
@@ -51,15 +51,15 @@ def to_gammapy(part: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     entries = {entry.get("name"): entry for entry in data.pop("parameters", [])}
     for name, value in data.items():
         if name in defaults and name not in entries:
-            entries[name] = _full_entry(value, name, defaults[name])
-        elif isinstance(value, dict) and "type" in value:  # a part of a compound model
+            entries[name] = _validate_entry(value, name, defaults[name])
+        elif isinstance(value, dict) and "type" in value:  # a component of a compound model
             model_dict[name] = to_gammapy(part, value)
         else:
-            model_dict[name] = _check_extra(cls, name, value, defaults)
+            model_dict[name] = _check_argument(cls, name, value, defaults)
     for name, parameter in defaults.items():
         entries.setdefault(name, parameter.to_dict())
     model_dict["parameters"] = [
-        _complete(name, entry, defaults.get(name)) for name, entry in entries.items()
+        _convert_entry(name, entry, defaults.get(name)) for name, entry in entries.items()
     ]
     if not model_dict["parameters"]:
         del model_dict["parameters"]
@@ -67,7 +67,13 @@ def to_gammapy(part: str, spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class PartError(Exception):
-    """An error in the mapping of a model part, with the path of the invalid entry."""
+    """An error in the mapping of a model part, with the path of the invalid entry.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem, with its path in the mapping.
+    """
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
@@ -75,14 +81,14 @@ class PartError(Exception):
 
 
 def model_class(part: str, data: Mapping[str, Any]) -> Any:
-    """Return the model class of a type: gammapy's tag or class name.
+    """Return the gammapy class of a model part.
 
     Parameters
     ----------
     part : {"spectral", "spatial", "temporal"}
-        The registry of the model type.
+        The part of the model.
     data : mapping
-        The mapping of the part, with its ``type``.
+        The mapping of the part. Its ``type`` is gammapy's tag or the name of a class.
 
     Returns
     -------
@@ -98,27 +104,27 @@ def model_class(part: str, data: Mapping[str, Any]) -> Any:
 
     registry = getattr(models, f"{part.upper()}_MODEL_REGISTRY")
     tags = sorted(tag for cls in registry for tag in _tags(cls))
-    kind = data.get("type")
-    if kind not in tags:
-        suggestion = nearest(str(kind), tags)
+    model_type = data.get("type")
+    if model_type not in tags:
+        suggestion = nearest(str(model_type), tags)
         short_tags = [tag for tag in tags if tag == tag.lower()]
         raise PartError(
             Problem(
                 ("type",) if "type" in data else (),
-                f"unknown {part} model {kind!r}" if kind else "missing key 'type'",
+                f"unknown {part} model {model_type!r}" if model_type else "missing key 'type'",
                 f"available: {', '.join(short_tags)}",
                 suggestion,
             )
         )
-    return registry.get_cls(kind)
+    return registry.get_cls(model_type)
 
 
 def _tags(cls: Any) -> list[str]:
     return [cls.tag] if isinstance(cls.tag, str) else list(cls.tag)
 
 
-def _full_entry(value: Any, name: str, default: Any) -> dict[str, Any]:
-    """Return the complete entry of a parameter, with name, value, unit and limits checked.
+def _validate_entry(value: Any, name: str, default: Any) -> dict[str, Any]:
+    """Check the value, unit and limits of a parameter, and return a complete entry.
 
     Parameters
     ----------
@@ -132,7 +138,7 @@ def _full_entry(value: Any, name: str, default: Any) -> dict[str, Any]:
     Returns
     -------
     dict
-        The entry; numbers are in its unit.
+        The entry. Value, limits and error are numbers in the unit of the entry.
 
     Raises
     ------
@@ -147,32 +153,35 @@ def _full_entry(value: Any, name: str, default: Any) -> dict[str, Any]:
             raise PartError(Problem((name, key), "unknown key", expected, suggestion))
     entry.setdefault("value", str(default.quantity))
     unit = u.Unit(entry.get("unit") or "")
-    number = _quantity(entry["value"], unit, name)
-    if not number.unit.is_equivalent(default.unit):
+    quantity = _parse_quantity(entry["value"], unit, name)
+    if not quantity.unit.is_equivalent(default.unit):
         raise PartError(
             Problem(
                 (name,),
-                f"{str(entry['value'])!r} is in {str(number.unit) or 'no unit'}",
+                f"{str(entry['value'])!r} is in {str(quantity.unit) or 'no unit'}",
                 f"expected {f'a unit such as {default.unit}' if str(default.unit) else 'no unit'}",
             )
         )
-    entry["value"], entry["unit"] = float(number.value), number.unit.to_string()
-    for limit in ("min", "max", "error"):
-        if limit in entry:
-            entry[limit] = float(_quantity(entry[limit], number.unit, name).to_value(number.unit))
+    unit = quantity.unit
+    entry["value"], entry["unit"] = float(quantity.value), unit.to_string()
+    for key in ("min", "max", "error"):
+        if key in entry:
+            entry[key] = float(_parse_quantity(entry[key], unit, name).to_value(unit))
     if entry.get("min", float("-inf")) > entry.get("max", float("inf")):
         raise PartError(Problem((name, "min"), "is above max", "expected min below max"))
     if not entry.get("min", float("-inf")) <= entry["value"] <= entry.get("max", float("inf")):
         raise PartError(
             Problem(
-                (name,), f"starts at {number}, outside min and max", "expected a value between them"
+                (name,),
+                f"starts at {quantity}, outside min and max",
+                "expected a value between them",
             )
         )
     return {"name": name, "frozen": default.frozen, **entry}
 
 
-def _quantity(value: Any, unit: u.UnitBase, name: str) -> u.Quantity:
-    """Return a value as a quantity; numbers without a unit are in the default unit.
+def _parse_quantity(value: Any, unit: u.UnitBase, name: str) -> u.Quantity:
+    """Convert a value to a quantity; numbers without a unit are in the default unit.
 
     Parameters
     ----------
@@ -181,12 +190,12 @@ def _quantity(value: Any, unit: u.UnitBase, name: str) -> u.Quantity:
     unit : astropy.units.UnitBase
         The default unit.
     name : str
-        The name of the parameter, for the error.
+        The name of the parameter, for the error message.
 
     Returns
     -------
     astropy.units.Quantity
-        The quantity, in its own unit.
+        The quantity, in the unit of the value.
 
     Raises
     ------
@@ -194,17 +203,17 @@ def _quantity(value: Any, unit: u.UnitBase, name: str) -> u.Quantity:
         If the value is not a quantity.
     """
     try:
-        number = u.Quantity(value)
+        quantity = u.Quantity(value)
     except (TypeError, ValueError):
         expected = "expected a number with a unit"
         raise PartError(Problem((name,), f"{value!r} is not a quantity", expected)) from None
-    if number.unit == u.dimensionless_unscaled and not isinstance(value, u.Quantity):
-        return u.Quantity(number.value, unit)
-    return number
+    if quantity.unit == u.dimensionless_unscaled and not isinstance(value, u.Quantity):
+        return u.Quantity(quantity.value, unit)
+    return quantity
 
 
-def _complete(name: str, entry: Mapping[str, Any], default: Any) -> dict[str, Any]:
-    """Return the entry of a parameter with its name, and its prior in gammapy's form.
+def _convert_entry(name: str, entry: Mapping[str, Any], default: Any) -> dict[str, Any]:
+    """Convert the entry of a parameter to gammapy's format: with its name and gammapy's prior.
 
     Parameters
     ----------
@@ -235,8 +244,8 @@ def _complete(name: str, entry: Mapping[str, Any], default: Any) -> dict[str, An
     return entry
 
 
-def _check_extra(cls: Any, name: str, value: Any, defaults: Mapping[str, Any]) -> Any:
-    """Return an argument that is not a parameter; raise an error if the class does not have it.
+def _check_argument(cls: Any, name: str, value: Any, defaults: Mapping[str, Any]) -> Any:
+    """Check that a model class has an argument that is not a parameter.
 
     Parameters
     ----------
@@ -245,7 +254,7 @@ def _check_extra(cls: Any, name: str, value: Any, defaults: Mapping[str, Any]) -
     name : str
         The name of the argument.
     value : object
-        Its value.
+        The value of the argument.
     defaults : mapping
         The parameters of the class, by name.
 
@@ -259,9 +268,9 @@ def _check_extra(cls: Any, name: str, value: Any, defaults: Mapping[str, Any]) -
     PartError
         If the class does not have the argument.
     """
-    accepted = EXTRA_KEYS | set(inspect.signature(cls.__init__).parameters)
-    if name not in accepted:
-        suggestion = nearest(name, [*defaults, *accepted])
+    argument_names = EXTRA_KEYS | set(inspect.signature(cls.__init__).parameters)
+    if name not in argument_names:
+        suggestion = nearest(name, [*defaults, *argument_names])
         raise PartError(
             Problem(
                 (name,),
@@ -279,7 +288,7 @@ def build_part(part: str, spec: Mapping[str, Any]) -> Any:
     Parameters
     ----------
     part : {"spectral", "spatial", "temporal"}
-        The registry of the model type.
+        The part of the model.
     spec : mapping
         ``type`` and parameters, in either format.
 
@@ -301,12 +310,12 @@ def build_part(part: str, spec: Mapping[str, Any]) -> Any:
 
 
 def set_parameters(model: Any, spec: Mapping[str, Any]) -> None:
-    """Set parameters of a model that was built with the defaults.
+    """Replace parameters of a model that was built with the defaults.
 
     Parameters
     ----------
     model : gammapy.modeling.models.ModelBase
-        The model; it is changed.
+        The model, which is changed in place.
     spec : mapping
         The parameters by name, as numbers, quantities or mappings.
 
@@ -322,16 +331,16 @@ def set_parameters(model: Any, spec: Mapping[str, Any]) -> None:
             suggestion = nearest(name, model.parameters.names)
             expected = f"available: {', '.join(model.parameters.names)}"
             raise PartError(Problem((name,), "unknown parameter", expected, suggestion))
-        current = model.parameters[name]
-        full_entry = _complete(name, _full_entry(entry, name, current), current)
-        label = full_entry.pop("link", None)
-        parameter = Parameter(**full_entry)
+        default = model.parameters[name]
+        arguments = _convert_entry(name, _validate_entry(entry, name, default), default)
+        label = arguments.pop("link", None)
+        parameter = Parameter(**arguments)
         parameter._link_label_io = label
         setattr(model, name, parameter)
 
 
 def is_norm(spectral: Mapping[str, Any]) -> bool:
-    """Return whether a spectral model is a norm model, by its name as in gammapy.
+    """Return whether a spectral model is a norm model; like gammapy, by the name of its class.
 
     Parameters
     ----------
@@ -352,7 +361,7 @@ def part_problems(part: str, spec: Mapping[str, Any] | None) -> Iterator[Problem
     Parameters
     ----------
     part : {"spectral", "spatial", "temporal"}
-        The registry of the model type.
+        The part of the model.
     spec : mapping or None
         ``type`` and parameters; no problem if None.
 
@@ -372,11 +381,15 @@ def part_problems(part: str, spec: Mapping[str, Any] | None) -> Iterator[Problem
     except ModelError as error:
         yield Problem((part, "filename"), str(error))
     except (FieldError, ValueError, TypeError, KeyError, AttributeError, OSError) as error:
-        yield Problem((part,), f"gammapy cannot build it: {error}", "see gammapy's model gallery")
+        message = f"gammapy cannot build the model: {error}"
+        yield Problem((part,), message, "see gammapy's model gallery")
 
 
 def _position_problems(model: Any) -> Iterator[Problem]:
-    """Yield a problem if a spatial model has no position on the sky: gammapy checks it later."""
+    """Yield a problem if a spatial model has no valid position on the sky.
+
+    gammapy would report it only when the model is evaluated.
+    """
     from astropy.coordinates import SkyCoord
 
     frame = getattr(model, "frame", "icrs")

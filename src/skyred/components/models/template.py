@@ -1,4 +1,4 @@
-"""The model `template`: a source with a map or a table of a spectrum from a file."""
+"""The model `template`: a source with a map of its shape, or a table of its spectrum."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from astropy import units as u
 
 from skyred.components.models.links import LinkUse, find_link_uses, link_problems
-from skyred.components.models.map_files import overlap, read_map
+from skyred.components.models.map_files import geometries_overlap, read_map
 from skyred.components.models.scripted import ModelWriter
 from skyred.components.models.spec import build_part, is_norm, part_problems
 from skyred.errors import ModelError, Problem
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from skyred.scripting import Script
 
-NORM = {"type": "pl-norm"}
+DEFAULT_NORM = {"type": "pl-norm"}
 COLUMNS = ("energy", "dnde")
 
 
@@ -44,7 +44,7 @@ class TemplateSource(Model):
         None, type=Location, doc="A table with the columns energy and dnde, with units."
     )
     spectral: Mapping[str, Any] = option(
-        NORM,
+        DEFAULT_NORM,
         type=dict,
         doc="Type and parameters of the spectral model; a norm model, such as pl-norm, for a table "
         "or a map in units of flux.",
@@ -60,17 +60,17 @@ class TemplateSource(Model):
     )
 
     def validate(self) -> Iterable[Problem]:
-        """Check that there is a file, at most one shape, and a type of each part.
+        """Check that a file is set, that there is only one shape, and that parts have a type.
 
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            No file, two shapes, or a part without a type.
         """
         if self.map is None and self.spectrum is None:
             yield Problem((), "has neither map nor spectrum", "expected one of them, or both")
         if self.map is not None and self.spatial is not None:
-            yield Problem(("spatial",), "cannot be combined with map", "use one of the two")
+            yield Problem(("spatial",), "cannot be combined with map", "remove one of them")
         for part in ("spectral", "spatial"):
             spec = getattr(self, part)
             if spec is not None and "type" not in spec:
@@ -84,7 +84,7 @@ class TemplateSource(Model):
         Returns
         -------
         iterable of str
-            The names.
+            The name.
         """
         return [self.name]
 
@@ -100,7 +100,7 @@ class TemplateSource(Model):
             yield from find_link_uses(getattr(self, part), self.name, (part,))
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems with the links, and of files and parts that gammapy cannot use.
+        """Yield problems with the links, and with files and parts that gammapy cannot use.
 
         Parameters
         ----------
@@ -120,15 +120,15 @@ class TemplateSource(Model):
             expected = "expected one such as pl-norm: the spectrum is a table"
             problems.append(Problem(("spectral", "type"), message, expected))
         yield from problems
-        for field, build in (("map", self._shape), ("spectrum", self._table)):
+        for field, read in (("map", self._build_spatial), ("spectrum", self._read_spectrum)):
             try:
-                build()
+                read()
             except ModelError as error:
                 yield Problem((field,), str(error))
                 return
         if not problems and not any(True for _ in self.validate()):
             try:
-                self._model()
+                self._build_model()
             except ModelError as error:
                 yield Problem((), str(error))
 
@@ -152,7 +152,7 @@ class TemplateSource(Model):
         """
         from gammapy.modeling.models import Models
 
-        model = self._model()
+        model = self._build_model()
         if self.map is not None:
             _check_overlap(model, datasets, str(self.map))
         return Models([model])
@@ -165,7 +165,7 @@ class TemplateSource(Model):
         script : Script
             The script to add code to.
         """
-        model = self._model()
+        model = self._build_model()
         if self.map is not None:
             model.spatial_model.normalize = self.normalize
             model.spatial_model.filename = str(self.map)
@@ -173,7 +173,7 @@ class TemplateSource(Model):
             model.spectral_model.model1.meta["filename"] = str(self.spectrum)
         ModelWriter(script, script.body).write_source(model)
 
-    def _model(self) -> Any:
+    def _build_model(self) -> Any:
         """Build the sky model, and check its unit.
 
         Returns
@@ -189,31 +189,31 @@ class TemplateSource(Model):
         from gammapy.modeling.models import SkyModel
 
         spectral = build_part("spectral", self.spectral)
-        table = self._table()
+        table = self._read_spectrum()
         names = None if self.datasets is None else list(self.datasets)
         try:
             model = SkyModel(
                 spectral_model=spectral if table is None else table * spectral,
-                spatial_model=self._shape(),
+                spatial_model=self._build_spatial(),
                 name=self.name,
                 datasets_names=names,
             )
             model._check_unit()
-        except ModelError:  # also a ValueError, but about the map alone
+        except ModelError:  # a subclass of ValueError, raised for the map
             raise
         except (ValueError, u.UnitsError) as error:
-            # the unit of a map is per solid angle
-            expected = "expected a flux as product of spectrum and map, in cm-2 s-1 TeV-1 (sr-1)"
+            # with a map, the unit is per solid angle
+            expected = "expected a product of spectrum and map in cm-2 s-1 TeV-1 (sr-1)"
             raise ModelError(f"{self.name}: {error}; {expected}") from error
         return model
 
-    def _shape(self) -> SpatialModel | None:
-        """Read the map, or build the spatial model; None if there is neither.
+    def _build_spatial(self) -> SpatialModel | None:
+        """Build the spatial model from the map, or from the option `spatial`.
 
         Returns
         -------
         gammapy.modeling.models.SpatialModel or None
-            The spatial model.
+            The spatial model; None if the source has neither option.
 
         Raises
         ------
@@ -231,13 +231,13 @@ class TemplateSource(Model):
                 f"{path} has the axes {', '.join(skymap.geom.axes.names)}; expected an image, or "
                 "energy_true only"
             )
-        shape = TemplateSpatialModel(skymap, normalize=self.normalize, filename=str(path))
-        # normalise once: gammapy would normalise again in each copy of the model
-        shape.normalize = False
-        return shape
+        spatial_model = TemplateSpatialModel(skymap, normalize=self.normalize, filename=str(path))
+        # already normalised: gammapy would normalise again in each copy of the model
+        spatial_model.normalize = False
+        return spatial_model
 
-    def _table(self) -> SpectralModel | None:
-        """Read the spectrum; None if there is no table."""
+    def _read_spectrum(self) -> SpectralModel | None:
+        """Read the table of the spectrum; None if the option is not set."""
         return None if self.spectrum is None else read_spectrum(self.spectrum)
 
 
@@ -284,12 +284,16 @@ def read_spectrum(location: Location) -> SpectralModel:
 
 
 def _check_overlap(model: Any, datasets: Datasets, file: str) -> None:
-    """Raise an error if a map does not overlap with any dataset: it would predict no counts."""
+    """Raise an error if a map overlaps with no dataset, since it would predict no counts."""
     model_datasets = [
-        dataset for dataset in datasets if dataset.name in (model.datasets_names or [dataset.name])
+        dataset
+        for dataset in datasets
+        if dataset.name in (model.datasets_names or [dataset.name])
+        and getattr(dataset, "counts", None) is not None
     ]
-    maps = [dataset for dataset in model_datasets if getattr(dataset, "counts", None) is not None]
-    template = model.spatial_model.map.geom.to_image()
-    if maps and not any(overlap(template, dataset.counts.geom.to_image()) for dataset in maps):
-        names = ", ".join(dataset.name for dataset in maps)
+    geom = model.spatial_model.map.geom.to_image()
+    if model_datasets and not any(
+        geometries_overlap(geom, dataset.counts.geom.to_image()) for dataset in model_datasets
+    ):
+        names = ", ".join(dataset.name for dataset in model_datasets)
         raise ModelError(f"{model.name}: {file} does not overlap with {names}")

@@ -32,7 +32,7 @@ def skyred_archive(location: str | tuple[str, ...]) -> DataStore | None:
     Raises
     ------
     ValueError
-        If the location starts with ``sim:`` and the simulation is unknown, or options are invalid.
+        If the location starts with ``sim:``, but the simulation is unknown or an option is invalid.
     """
     if not isinstance(location, str) or not location.startswith("sim:"):
         return None

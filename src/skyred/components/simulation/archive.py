@@ -1,4 +1,4 @@
-"""The simulated archive: its parameters, and writing it to a folder."""
+"""The simulated archive: its parameters, and the writing of its files."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from skyred.components.simulation.truth import (
     true_parameters,
 )
 from skyred.io.checksums import write_checksums
-from skyred.io.publish import published
+from skyred.io.publish import create_folder
 
 log = logging.getLogger("skyred.simulation")
 
-INDEXES = ("hdu-index.fits.gz", "obs-index.fits.gz")
-TRUTH = "truth.json"
-MODELS = "models.yaml"
+INDEX_FILES = ("hdu-index.fits.gz", "obs-index.fits.gz")
+TRUTH_FILE = "truth.json"
+MODELS_FILE = "models.yaml"
 SEED_MAX = 2**32 - 1
 RUNS_MAX = 20_000
 LIVETIME_MAX = 300.0
@@ -98,13 +98,13 @@ class CrabSimulation:
     @property
     def data_files(self) -> tuple[str, ...]:
         """The names of the DL3 files in the archive, in the order of the runs."""
-        numbers = range(FIRST_OBS_ID, FIRST_OBS_ID + self.runs)
-        return tuple(f"data/sim_crab_obs_id_{number}.fits.gz" for number in numbers)
+        obs_ids = range(FIRST_OBS_ID, FIRST_OBS_ID + self.runs)
+        return tuple(f"data/sim_crab_obs_id_{obs_id}.fits.gz" for obs_id in obs_ids)
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The names of all files in the archive, without the checksums."""
-        return (*self.data_files, *INDEXES, TRUTH, MODELS)
+        """The names of all files in the archive, except for SHA256SUMS."""
+        return (*self.data_files, *INDEX_FILES, TRUTH_FILE, MODELS_FILE)
 
     def truth(self) -> dict[str, Any]:
         """Return the content of truth.json: the true parameters, with units.
@@ -114,7 +114,9 @@ class CrabSimulation:
         dict
             The content.
         """
-        parameters = {name: attrs.asdict(true) for name, true in true_parameters().items()}
+        parameters = {
+            name: attrs.asdict(true_value) for name, true_value in true_parameters().items()
+        }
         return {
             "source": SOURCE,
             "frame": "icrs",
@@ -126,10 +128,10 @@ class CrabSimulation:
         }
 
     def write(self, folder: Path | str) -> Path:
-        """Write the archive: DL3 files, both indexes, the true parameters, and SHA256SUMS.
+        """Write the archive: DL3 files, index files, the true parameters and models, SHA256SUMS.
 
-        It is written to a hidden folder, which is renamed at the end. The same simulation results
-        in the same bytes with the same versions of gammapy, numpy and astropy.
+        The files are written to a hidden folder, which is renamed at the end. With the same
+        versions of gammapy, numpy and astropy, the same simulation results in the same bytes.
 
         Parameters
         ----------
@@ -147,9 +149,9 @@ class CrabSimulation:
             If the folder exists and is not empty.
         """
         folder = Path(folder)
-        with published(folder) as staging:
+        with create_folder(folder) as staging:
             log.info(
-                "Creating the simulated archive sim:crab in %s: %d x %g min; about %.0f s.",
+                "Creating the simulated archive sim:crab in %s: %d x %g min; takes about %.0f s.",
                 *(folder, self.runs, self.livetime, 2 + self.runs * (1 + self.livetime / 100)),
             )
             self._write_files(staging)
@@ -165,12 +167,12 @@ class CrabSimulation:
             hdus = files.observation_hdus(observation)
             (folder / name).write_bytes(files.fits_bytes(hdus))
         for name, hdus in zip(
-            INDEXES, index.build_index_tables(folder, self.data_files), strict=True
+            INDEX_FILES, index.build_index_tables(folder, self.data_files), strict=True
         ):
             (folder / name).write_bytes(files.fits_bytes(hdus))
         truth = json.dumps(self.truth(), indent=1) + "\n"
-        (folder / TRUTH).write_text(truth, encoding="utf-8", newline="\n")
-        # without the metadata, which contain the time
+        (folder / TRUTH_FILE).write_text(truth, encoding="utf-8", newline="\n")
+        # leave out the metadata, which contain the current time
         models, _, _ = true_models().to_yaml().partition("metadata:")
-        (folder / MODELS).write_text(models, encoding="utf-8", newline="\n")
+        (folder / MODELS_FILE).write_text(models, encoding="utf-8", newline="\n")
         write_checksums(folder, self.files)

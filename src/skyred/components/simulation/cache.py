@@ -1,4 +1,4 @@
-"""Cache of simulated archives: each is created once, and checked each time it is used."""
+"""Cache of simulated archives: each archive is created once, and checked before every use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from skyred.io.publish import remove, remove_leftovers
 log = logging.getLogger("skyred.simulation")
 
 FORMAT_VERSION = 1
-"""Increase it when the same simulation results in different bytes."""
+"""To be increased when the same simulation results in different bytes."""
 
 
 def get_cached_archive(simulation: CrabSimulation, base: Path | None = None) -> Path:
@@ -42,11 +42,10 @@ def get_cached_archive(simulation: CrabSimulation, base: Path | None = None) -> 
     pathlib.Path
         The folder of the archive.
     """
-    # absolute: workers may have another working directory
-    folder = (base or _cache()).absolute() / f"crab-{_digest(simulation)}"
-    if (
-        find_damage(folder, simulation.files) is None
-    ):  # without the lock: the cache may be read-only
+    # absolute, since workers may have another working directory
+    folder = (base or _default_base()).absolute() / f"crab-{_digest(simulation)}"
+    # first checked without the lock, since the cache may be read-only
+    if find_damage(folder, simulation.files) is None:
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):
@@ -60,7 +59,7 @@ def get_cached_archive(simulation: CrabSimulation, base: Path | None = None) -> 
         return simulation.write(folder)
 
 
-def _cache() -> Path:
+def _default_base() -> Path:
     """Return the default parent folder of archives."""
     variable = os.environ.get("SKYRED_CACHE_DIR")
     return (Path(variable) if variable else user_cache_path("skyred")) / "simulation"

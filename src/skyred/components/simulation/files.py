@@ -11,15 +11,15 @@ from astropy.io import fits
 if TYPE_CHECKING:
     from gammapy.data import Observation
 
-CREATED = "2026-01-01T00:00:00"
-DOCUMENT = "https://github.com/open-gamma-ray-astro/gamma-astro-data-formats"
-CONVENTION = {"HDUCLASS": "GADF", "HDUDOC": DOCUMENT, "HDUVERS": "0.2"}
+FIXED_DATE = "2026-01-01T00:00:00"
+GADF_URL = "https://github.com/open-gamma-ray-astro/gamma-astro-data-formats"
+CONVENTION = {"HDUCLASS": "GADF", "HDUDOC": GADF_URL, "HDUVERS": "0.2"}
 
 
 def observation_hdus(observation: Observation) -> fits.HDUList:
     """Convert a run to the layout of DL3 files (GADF 0.2): events, GTI and each IRF.
 
-    `Observation.write` writes to paths only, and adds the current time.
+    `Observation.write` is not used, since it writes only to paths and adds the current time.
 
     Parameters
     ----------
@@ -44,12 +44,12 @@ def observation_hdus(observation: Observation) -> fits.HDUList:
 
 
 def fits_bytes(hdus: fits.HDUList) -> bytes:
-    """Return HDUs as the bytes of a gzipped FITS file; equal content has equal bytes.
+    """Convert HDUs to the bytes of a gzipped FITS file, the same bytes for the same content.
 
     Parameters
     ----------
     hdus : astropy.io.fits.HDUList
-        The HDUs; dates are replaced by a fixed one, and checksums are added.
+        The HDUs; their dates are replaced by a fixed date, and checksums are added.
 
     Returns
     -------
@@ -58,11 +58,13 @@ def fits_bytes(hdus: fits.HDUList) -> bytes:
     """
     for hdu in hdus:
         for key in {"CREATED", "DATE"} & set(hdu.header):
-            hdu.header[key] = CREATED
-        # writeto(checksum=True) would add the current time to its cards
-        hdu.add_checksum(when=CREATED)
-    raw, packed = io.BytesIO(), io.BytesIO()
-    hdus.writeto(raw)
-    with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=6, mtime=0, filename="") as stream:
-        stream.write(raw.getvalue())
-    return packed.getvalue()
+            hdu.header[key] = FIXED_DATE
+        # writeto(checksum=True) would write the current time into the comments of the cards
+        hdu.add_checksum(when=FIXED_DATE)
+    fits_file, gzip_file = io.BytesIO(), io.BytesIO()
+    hdus.writeto(fits_file)
+    with gzip.GzipFile(
+        fileobj=gzip_file, mode="wb", compresslevel=6, mtime=0, filename=""
+    ) as stream:
+        stream.write(fits_file.getvalue())
+    return gzip_file.getvalue()

@@ -1,6 +1,6 @@
-"""The simulated instrument: full-enclosure IRFs like those of H.E.S.S. I, from short formulae.
+"""The simulated instrument: full-enclosure IRFs like those of H.E.S.S. I, from simple formulae.
 
-Normalisations and shapes follow run 23523 of the H.E.S.S. DL3 DR1; its files are not needed.
+Normalisations and shapes follow run 23523 of the H.E.S.S. DL3 DR1, whose files are not needed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def create_irfs() -> dict[str, IRF]:
     return {
         "aeff": effective_area(),
         "edisp": energy_dispersion(),
-        "psf": point_spread(),
+        "psf": point_spread_function(),
         "bkg": background(),
     }
 
@@ -50,9 +50,9 @@ def create_irfs() -> dict[str, IRF]:
 def effective_area() -> EffectiveAreaTable2D:
     """Build the effective area, in m2, over true energy (32 bins) and offset (6 bins).
 
-    On axis it is 1.9 times the parametrisation of the H.E.S.S. array in gammapy, which does not
-    depend on offset; it is multiplied by the acceptance of the camera. The thresholds in the header
-    (0.6 and 100 TeV) are those of the safe range.
+    The effective area is 1.9 times gammapy's parametrisation of the H.E.S.S. array, which does not
+    depend on the offset, multiplied by the acceptance of the camera. The header contains the limits
+    of the safe energy range, 0.6 and 100 TeV.
 
     Returns
     -------
@@ -75,7 +75,9 @@ def effective_area() -> EffectiveAreaTable2D:
 
 
 def energy_dispersion() -> EnergyDispersion2D:
-    """Build the energy dispersion: a Gaussian of 15 % without bias, over migra from 0.2 to 2.2.
+    """Build the energy dispersion: a Gaussian with a sigma of 15 % and no bias.
+
+    The migra axis has 80 bins from 0.2 to 2.2.
 
     Returns
     -------
@@ -97,11 +99,12 @@ def energy_dispersion() -> EnergyDispersion2D:
     )
 
 
-def point_spread() -> PSF3D:
+def point_spread_function() -> PSF3D:
     """Build the PSF, in sr-1, over true energy, offset and distance (132 bins up to 0.66 deg).
 
-    It has a core with 80 % of the events and a tail 2.2 times as wide, both Gaussian. The width of
-    the core is 0.055 deg at 1 TeV on axis, decreases as energy**-0.12 and increases with offset.
+    The PSF has a Gaussian core with 80 % of the events, and a Gaussian tail 2.2 times as wide. The
+    sigma of the core is 0.055 deg at 1 TeV on axis; it decreases as energy**-0.12, and increases
+    with the offset.
 
     Returns
     -------
@@ -122,7 +125,8 @@ def point_spread() -> PSF3D:
 def background() -> Background3D:
     """Build the background rate, in s-1 MeV-1 sr-1, over energy and field-of-view coordinates.
 
-    It is a power law of index 2.7, radially symmetric, so that its alignment has no effect.
+    The rate is a power law with index 2.7. It is radially symmetric, so that the alignment of the
+    field of view has no effect.
 
     Returns
     -------
@@ -131,7 +135,9 @@ def background() -> Background3D:
     """
     energy = MapAxis.from_energy_bounds(*ENERGY_RANGE, nbin=8, per_decade=True, name="energy")
     edges = np.linspace(-FIELD_RADIUS, FIELD_RADIUS, 25) * u.deg
-    axes = MapAxes([energy, *(MapAxis.from_edges(edges, name=n) for n in ("fov_lon", "fov_lat"))])
+    axes = MapAxes(
+        [energy, *(MapAxis.from_edges(edges, name=name) for name in ("fov_lon", "fov_lat"))]
+    )
     coords = axes.get_coord()
     shape = acceptance(np.hypot(coords["fov_lon"], coords["fov_lat"]))
     rate = 4.7e-4 * coords["energy"].to_value("TeV") ** -2.7 * shape
@@ -187,5 +193,5 @@ def _offset() -> MapAxis:
 
 
 def _to_single_precision(values: Any) -> Any:
-    # single precision, as in real files, so that the simulation uses the values in the files
+    """Convert values to float32, so that the simulation uses the same values as the files."""
     return np.asarray(values, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Locations like `sim:crab?seed=7&runs=2`: their parser, and the folders of the archives."""
+"""Locations such as `sim:crab?seed=7&runs=2`: parsing, and the folders of the archives."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from skyred.components.simulation.archive import CrabSimulation
 from skyred.components.simulation.cache import get_cached_archive
 from skyred.errors import did_you_mean
 
-# Python represents bytes of file names that are not UTF-8 as lone surrogates; keep these
-FILE_NAMES = "surrogateescape"
+# error handler that preserves file names that are not valid UTF-8
+ENCODING_ERRORS = "surrogateescape"
 
 ARCHIVES = ("crab",)
 KEYS = ("seed", "runs", "livetime", "folder")
-MINUTES = {"s": 1 / 60, "min": 1.0, "h": 60.0}
+MINUTES_PER_UNIT = {"s": 1 / 60, "min": 1.0, "h": 60.0}
 EXAMPLE = "sim:crab?seed=7&runs=2&livetime=10min"
 
 
@@ -41,7 +41,7 @@ class SimulationLocation:
         values = attrs.asdict(self.simulation) | {"livetime": f"{self.simulation.livetime!r}min"}
         if self.folder is not None:
             values["folder"] = str(self.folder)
-        return f"sim:crab?{urlencode(values, errors=FILE_NAMES)}"
+        return f"sim:crab?{urlencode(values, errors=ENCODING_ERRORS)}"
 
 
 def parse(location: str) -> SimulationLocation:
@@ -55,7 +55,7 @@ def parse(location: str) -> SimulationLocation:
     Returns
     -------
     SimulationLocation
-        Its content.
+        The content of the location.
 
     Raises
     ------
@@ -65,8 +65,8 @@ def parse(location: str) -> SimulationLocation:
     name, _, query = location.removeprefix("sim:").partition("?")
     try:
         if name not in ARCHIVES:
-            raise ValueError(_unknown("simulated archive", name, ARCHIVES))
-        return _location(_values(query))
+            raise ValueError(_unknown_name_message("simulated archive", name, ARCHIVES))
+        return _create_location(_parse_query(query))
     except ValueError as error:
         raise ValueError(f"{location}: {error} (for example {EXAMPLE})") from None
 
@@ -90,44 +90,44 @@ def ensure_archive(location: str) -> Path:
     ValueError
         If the location is invalid.
     """
-    parsed = parse(location)
+    content = parse(location)
     return get_cached_archive(
-        parsed.simulation, parsed.folder.expanduser() if parsed.folder else None
+        content.simulation, content.folder.expanduser() if content.folder else None
     )
 
 
-def _location(values: Mapping[str, str]) -> SimulationLocation:
-    """Return the location for the values of its keys."""
+def _create_location(values: Mapping[str, str]) -> SimulationLocation:
+    """Create a location from the values of its keys."""
     default = CrabSimulation()
     simulation = CrabSimulation(
-        seed=_integer("seed", values["seed"]) if "seed" in values else default.seed,
-        runs=_integer("runs", values["runs"]) if "runs" in values else default.runs,
-        livetime=_minutes(values["livetime"]) if "livetime" in values else default.livetime,
+        seed=_parse_integer("seed", values["seed"]) if "seed" in values else default.seed,
+        runs=_parse_integer("runs", values["runs"]) if "runs" in values else default.runs,
+        livetime=_parse_minutes(values["livetime"]) if "livetime" in values else default.livetime,
     )
     if not values.get("folder", "."):
         raise ValueError("folder is empty; expected the name of a folder")
     return SimulationLocation(simulation, Path(values["folder"]) if "folder" in values else None)
 
 
-def _values(query: str) -> dict[str, str]:
-    """Return the values of the keys of a query; raise an error for unknown or repeated keys."""
+def _parse_query(query: str) -> dict[str, str]:
+    """Parse a query; raise an error for unknown or repeated keys."""
     values: dict[str, str] = {}
-    for key, value in parse_qsl(query, keep_blank_values=True, errors=FILE_NAMES):
+    for key, value in parse_qsl(query, keep_blank_values=True, errors=ENCODING_ERRORS):
         if key not in KEYS:
-            raise ValueError(_unknown("key", key, KEYS))
+            raise ValueError(_unknown_name_message("key", key, KEYS))
         if key in values:
             raise ValueError(f"{key} is set more than once; expected once")
         values[key] = value
     return values
 
 
-def _integer(key: str, value: str) -> int:
+def _parse_integer(key: str, value: str) -> int:
     """Parse a whole number.
 
     Parameters
     ----------
     key : str
-        The key of the value, for the error.
+        The key of the value, for the error message.
     value : str
         The digits.
 
@@ -139,15 +139,15 @@ def _integer(key: str, value: str) -> int:
     Raises
     ------
     ValueError
-        If it is not a whole number.
+        If the value is not a whole number.
     """
     if not re.fullmatch(r"-?[0-9]{1,20}", value):
         raise ValueError(f"{key} is {value!r}; expected a whole number")
     return int(value)
 
 
-def _minutes(duration: str) -> float:
-    """Parse a duration, in minutes.
+def _parse_minutes(duration: str) -> float:
+    """Parse a duration, and convert it to minutes.
 
     Parameters
     ----------
@@ -162,17 +162,17 @@ def _minutes(duration: str) -> float:
     Raises
     ------
     ValueError
-        If it is not a duration.
+        If the value is not a duration.
     """
     match = re.fullmatch(r"(-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?) ?(s|min|h)", duration)
     if match is None:
         raise ValueError(
             f"livetime is {duration!r}; expected a number with s, min or h, as in 10min"
         )
-    return float(match[1]) * MINUTES[match[2]]
+    return float(match[1]) * MINUTES_PER_UNIT[match[2]]
 
 
-def _unknown(item_type: str, name: str, choices: Iterable[str]) -> str:
+def _unknown_name_message(item_type: str, name: str, choices: Iterable[str]) -> str:
     """Return the error message for an unknown name."""
     choices = sorted(choices)
     hint = did_you_mean(name, choices)

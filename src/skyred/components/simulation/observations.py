@@ -29,8 +29,9 @@ FIRST_NIGHT = Time("2004-12-09T22:00:00", scale="tt")
 RUNS_PER_NIGHT = 4
 SIDEREAL_DAY = 86164.0905 * u.s
 PAUSE = 2 * u.min
-# The source needs small pixels, but only within its PSF; the background does not.
-# With an odd number of pixels of 0.02 deg the source, 0.5 deg away, is at the centre of a pixel.
+# Width of the map and of a pixel. Only the source needs small pixels, and only within its PSF.
+# With an odd number of pixels of 0.02 deg, the source is at the centre of a pixel (0.5 deg from
+# the centre of the map).
 SOURCE_MAP = (3.02 * u.deg, 0.02 * u.deg)
 BACKGROUND_MAP = (2 * FIELD_RADIUS * u.deg, 0.1 * u.deg)
 HEADER = {
@@ -61,19 +62,20 @@ def simulate_run(number: int, *, livetime: float, seed: int) -> Observation:
     Returns
     -------
     gammapy.data.Observation
-        The run in memory, full-enclosure. Events between 0.4 and 100 TeV, with MC_ID 1 for the
-        source and 0 for the background, and the true energy and position of each.
+        The run in memory, with full-enclosure IRFs. The events are between 0.4 and 100 TeV; MC_ID
+        is 1 for the source and 0 for the background, and the table includes the true energies and
+        positions.
     """
     observation = _create_observation(number, livetime)
-    random = np.random.RandomState(np.random.MT19937(np.random.SeedSequence([seed, number])))
-    sampler = MapDatasetEventSampler(random_state=random, keep_mc_id=True)
+    random_state = np.random.RandomState(np.random.MT19937(np.random.SeedSequence([seed, number])))
+    sampler = MapDatasetEventSampler(random_state=random_state, keep_mc_id=True)
     background_dataset = _create_dataset(
         observation.copy(in_memory=True, psf=None, edisp=None), BACKGROUND_MAP
     )
     tables = [_sample_source(sampler, observation), sampler.sample_background(background_dataset)]
-    # an empty table may have fewer columns: stacking would mask those of the other table
-    non_empty = [table for table in tables if len(table)] or tables[1:]
-    events = EventList(vstack(non_empty, metadata_conflicts="silent"))
+    # an empty table may have fewer columns, and vstack would mask the others
+    non_empty_tables = [table for table in tables if len(table)] or tables[1:]
+    events = EventList(vstack(non_empty_tables, metadata_conflicts="silent"))
     events = sampler.event_det_coords(observation, events)
     events = events.select_row_subset(
         background_dataset.counts.geom.contains(events.map_coord(background_dataset.counts.geom))
@@ -106,7 +108,7 @@ def wobble_pointing(number: int) -> SkyCoord:
 def start_time(number: int, duration: u.Quantity) -> Time:
     """Return the start of a run.
 
-    There are four runs per night around culmination, and the nights are a sidereal day apart.
+    There are four runs per night around culmination; the nights are one sidereal day apart.
 
     Parameters
     ----------
@@ -120,12 +122,12 @@ def start_time(number: int, duration: u.Quantity) -> Time:
     astropy.time.Time
         The start.
     """
-    night, position = divmod(number, RUNS_PER_NIGHT)
-    return FIRST_NIGHT + night * SIDEREAL_DAY + position * (duration + PAUSE)
+    night, run_of_night = divmod(number, RUNS_PER_NIGHT)
+    return FIRST_NIGHT + night * SIDEREAL_DAY + run_of_night * (duration + PAUSE)
 
 
 def _create_observation(number: int, livetime: float) -> Observation:
-    """Return the observation of a run without events.
+    """Create the observation of a run without events.
 
     Parameters
     ----------
@@ -154,7 +156,7 @@ def _create_observation(number: int, livetime: float) -> Observation:
 
 
 def _create_dataset(observation: Observation, size: tuple[u.Quantity, u.Quantity]) -> MapDataset:
-    """Return the dataset to sample events from, with the true models.
+    """Create the dataset for the sampling of events, with the true models.
 
     Parameters
     ----------
@@ -168,8 +170,9 @@ def _create_dataset(observation: Observation, size: tuple[u.Quantity, u.Quantity
     gammapy.datasets.MapDataset
         The dataset.
     """
-    width, pixel = size
-    # gammapy samples uniformly in log energy within a bin: no bias in 40 h with 20 bins per decade
+    width, pixel_size = size
+    # gammapy samples uniformly in log energy within a bin: 20 bins per decade are enough to see no
+    # bias in 40 h of simulated data
     energy_axis_true = MapAxis.from_energy_bounds(
         *ENERGY_RANGE, nbin=20, per_decade=True, name="energy_true"
     )
@@ -179,12 +182,12 @@ def _create_dataset(observation: Observation, size: tuple[u.Quantity, u.Quantity
         energy_axis=MapAxis.from_energy_bounds("0.4 TeV", "100 TeV", nbin=20, per_decade=True),
         energy_axis_true=energy_axis_true,
         spatial_width=width,
-        spatial_bin_size=pixel,
+        spatial_bin_size=pixel_size,
     )
 
 
 def _sample_source(sampler: MapDatasetEventSampler, observation: Observation) -> Table:
-    """Return the events of the source, with PSF and energy dispersion.
+    """Sample the events of the source, with PSF and energy dispersion.
 
     Parameters
     ----------
@@ -207,7 +210,7 @@ def _sample_source(sampler: MapDatasetEventSampler, observation: Observation) ->
 
 
 def _to_stored_events(events: Table, header: dict[str, Any]) -> Table:
-    """Return the events as they are stored: sorted by time, in single precision, with headers.
+    """Convert events to the stored form: sorted by time, in single precision, with headers.
 
     Parameters
     ----------
@@ -225,10 +228,10 @@ def _to_stored_events(events: Table, header: dict[str, Any]) -> Table:
     events["EVENT_ID"] = np.arange(1, len(events) + 1)
     for name in set(events.colnames) - {"TIME", "EVENT_ID", "MC_ID"}:
         events[name] = events[name].astype(np.float32)
-    # a masked column would be written as if it had missing values
+    # a masked column would be written with a null value (TNULL), as if values were missing
     events["MC_ID"] = np.asarray(events["MC_ID"], dtype=np.int16)
     events.meta.update(header | HEADER)
-    # rounded, so that a newer table of the Earth's rotation does not change the bytes
+    # rounded, so that newer Earth rotation tables do not change the bytes
     events.meta.update({key: round(float(header[key]), 4) for key in ("ALT_PNT", "AZ_PNT")})
     del events.meta["RADESYSa"]
     return events

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class TrueValue:
-    """A parameter of the simulated source.
+    """The true value of a parameter.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def true_models() -> Models:
     Returns
     -------
     gammapy.modeling.models.Models
-        One `SkyModel` named "crab"; a new object each time, because gammapy's sampler changes it.
+        One `SkyModel` named "crab"; a new object for each call, since gammapy's sampler changes it.
     """
     from gammapy.modeling.models import (
         Models,
@@ -72,7 +72,8 @@ def true_models() -> Models:
     )
 
     values: dict[str, Any] = {
-        name: f"{true.value!r} {true.unit}" for name, true in true_parameters().items()
+        name: f"{true_value.value!r} {true_value.unit}"
+        for name, true_value in true_parameters().items()
     }
     spatial = PointSpatialModel(lon_0=values["lon_0"], lat_0=values["lat_0"], frame="icrs")
     spectral = PowerLawSpectralModel(

@@ -1,4 +1,4 @@
-"""Stackers: the combination of the datasets of observations."""
+"""Stackers that combine the datasets of observations."""
 
 from skyred.components.stackers.group import GroupRuns
 from skyred.components.stackers.runs import Keep, Sum

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from astropy.table import Column
     from gammapy.data import ObservationTable
 
+# sorting key and label of the group of a run, or the reason why it is not in any group
 Assignment = tuple[float, str] | str
 
 
@@ -32,7 +33,7 @@ def groups_by_column(
     name : str
         The name of the column.
     edges : astropy.units.Quantity or None
-        The edges of bins; None for a group for each value.
+        The edges of bins; None for one group per value.
 
     Returns
     -------
@@ -42,7 +43,8 @@ def groups_by_column(
     Raises
     ------
     ArchiveError
-        If the column is missing or has an incompatible unit, or two values with the same label.
+        If the column is missing or has an incompatible unit, or if two of its values have the same
+        label.
     """
     column = get_column(table, name, "the stacker 'group'")
     find_group = (
@@ -116,17 +118,16 @@ def _is_missing(value: Any) -> bool:
     return not str(value).strip()
 
 
-def _check_distinct_labels(column: Column, groups: Any) -> None:
+def _check_distinct_labels(column: Column, assignments: Iterable[Assignment]) -> None:
     """Raise an error if two values differ only in characters that are not allowed in file names."""
     first_values: dict[str, Any] = {}
-    for value, assignment in zip(column, groups, strict=True):
+    for value, assignment in zip(column, assignments, strict=True):
         if isinstance(assignment, str):
             continue
-        if (
-            str(first_value := first_values.setdefault(assignment[1], value)).strip()
-            != str(value).strip()
-        ):
+        _, label = assignment
+        first_value = first_values.setdefault(label, value)
+        if str(first_value).strip() != str(value).strip():
             raise ArchiveError(
                 f"the stacker 'group' would use the same label for {first_value!s:.40} and "
-                f"{value!s:.40} of the column {column.name}, {assignment[1]}; use another column"
+                f"{value!s:.40} of the column {column.name}, {label}; use another column"
             )

@@ -1,4 +1,4 @@
-"""The stacker `group`: one stacked dataset for each night, bin, telescope or column value."""
+"""The stacker `group`: one stacked dataset per night, bin, telescope or column value."""
 
 from __future__ import annotations
 
@@ -50,7 +50,15 @@ EPOCH = Instant("2000-01-01T00:00:00.000000")
 
 @attrs.define(eq=False)
 class GroupTotal:
-    """The total: a stack for each group with at least one run."""
+    """The total of `group`: one stack per group that has at least one run.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        The geometry of the datasets.
+    stacks : dict of Group to Stack
+        The stacked datasets.
+    """
 
     geometry: Geometry
     stacks: dict[Group, Stack] = attrs.field(factory=dict)
@@ -69,13 +77,14 @@ class GroupRuns(Stacker):
     column: str | None = option(
         None,
         type=str,
-        doc="The column (by: column), such as TARGET_NAME; one group for each value.",
+        doc="The column (by: column), such as TARGET_NAME; one group per value, or per bin if "
+        "edges are set.",
     )
     edges: u.Quantity | None = quantity(
         None,
         unit="any",
         many=True,
-        doc="Edges of bins (by: zenith, or column); lower edges are included.",
+        doc="Edges of bins (by: zenith, or by: column); lower edges are included.",
     )
     times: tuple[Instant, ...] | None = instant(
         None, many=True, doc="Edges of bins in time (by: time), for the middle of a run."
@@ -84,16 +93,16 @@ class GroupRuns(Stacker):
         None, unit="d", min="1 s", doc="Width of bins in time, instead of times."
     )
     start: Instant | None = instant(
-        None, doc="Start of one of those bins; by default 2000-01-01T00:00:00."
+        None, doc="Start of any one of the bins of this width; by default 2000-01-01T00:00:00."
     )
 
     def validate(self) -> Iterable[Problem]:
-        """Check that the options of the grouping are set, and no others.
+        """Check that the options of the grouping are set and valid, and that no others are set.
 
         Yields
         ------
         Problem
-            Each invalid combination of options.
+            An option that is missing, invalid, or has no effect with this grouping.
         """
         for name in ("column", "edges", "times", "width", "start"):
             if getattr(self, name) is not None and name not in OPTIONS_BY_GROUPING[self.by]:
@@ -109,7 +118,7 @@ class GroupRuns(Stacker):
             yield from self._time_problems(self.times)
 
     def _missing_options(self) -> Iterable[Problem]:
-        """Yield problems with missing options, and options that exclude each other."""
+        """Yield problems with missing options, and with options that exclude each other."""
         if self.by == "column" and self.column is None:
             yield Problem((), "missing key 'column'", "expected a column such as TARGET_NAME")
         if self.by == "zenith" and self.edges is None:
@@ -122,7 +131,7 @@ class GroupRuns(Stacker):
             yield Problem(("start",), "cannot be combined with times", "use it with width")
 
     def _edge_problems(self, edges: u.Quantity) -> Iterable[Problem]:
-        """Yield problems with edges."""
+        """Yield problems with the edges of bins."""
         if self.by == "zenith" and not edges.unit.is_equivalent("deg"):
             yield Problem(("edges",), f"{edges} are not angles", "expected angles such as 30 deg")
         if len(edges) < 2 or np.any(np.diff(edges.value) <= 0):
@@ -131,9 +140,9 @@ class GroupRuns(Stacker):
             )
 
     def _time_problems(self, times: tuple[Instant, ...]) -> Iterable[Problem]:
-        """Yield problems with times."""
+        """Yield problems with the edges of bins in time."""
         pairs = list(pairwise(times))
-        if not pairs or any(not start.before(stop) for start, stop in pairs):
+        if not pairs or any(not start.is_before(stop) for start, stop in pairs):
             yield Problem(
                 ("times",), "must increase", "expected two or more times in increasing order"
             )
@@ -156,13 +165,15 @@ class GroupRuns(Stacker):
         Raises
         ------
         ArchiveError
-            If the column is missing or has an incompatible unit, or two values with the same label.
+            If the column is missing or has an incompatible unit, or if two of its values have the
+            same label.
         """
         if self.by != "column":
             return self
         assert self.column is not None
         groups = groups_by_column(table, self.column, self.edges)
-        return GroupRows(**{name: getattr(self, name) for name in specs(GroupRuns)}, groups=groups)
+        options = {name: getattr(self, name) for name in specs(GroupRuns)}
+        return PreparedGroupRuns(**options, groups=groups)
 
     def admit(self, observation: Observation) -> None:
         """Skip an observation that is not in any group.
@@ -175,7 +186,9 @@ class GroupRuns(Stacker):
         Raises
         ------
         SkipObservation
-            If it is not in any group.
+            If the run is not in any group.
+        ValueError
+            If the run lacks the information for its group.
         """
         self.group(observation)
 
@@ -195,14 +208,14 @@ class GroupRuns(Stacker):
         Raises
         ------
         SkipObservation
-            If it is not in any group.
+            If the run is not in any group.
         ValueError
-            If the run has no such information.
+            If the run lacks the information for its group.
         """
         return self._grouping().find_group(observation)
 
     def _grouping(self) -> Grouping:
-        """Return the grouping for the options."""
+        """Create the grouping from the options."""
         if self.by == "time":
             if self.times is not None:
                 return TimeEdges(self.times)
@@ -214,17 +227,37 @@ class GroupRuns(Stacker):
         return Night() if self.by == "night" else Telescopes()
 
     def write_script(self, script: Script) -> None:
-        """Write a stack for each group, created for the first run of the group.
+        """Write code that stacks the runs of each group.
 
         Parameters
         ----------
         script : Script
             The script to add code to.
+
+        Raises
+        ------
+        ExportError
+            If the runs are not grouped by night or zenith angle.
         """
         write_group(self, script)
 
+    def name_pattern(self, name: str) -> str:
+        """Return the pattern of the names of the datasets, which end with the labels of the groups.
+
+        Parameters
+        ----------
+        name : str
+            The name of the geometry.
+
+        Returns
+        -------
+        str
+            The pattern.
+        """
+        return f"{name}-*"
+
     def minimum_size(self, coverage_fractions: NDArray[np.float64]) -> float:
-        """Return the size of one group: the number of groups is unknown until the reduction.
+        """Return the size of one dataset: the number of groups is unknown before the reduction.
 
         Parameters
         ----------
@@ -259,9 +292,9 @@ class GroupRuns(Stacker):
         Parameters
         ----------
         total : GroupTotal
-            The total; it is changed.
+            The total, which is changed in place.
         dataset : gammapy.datasets.Dataset
-            The dataset of the run; it is not changed.
+            The dataset of the run, which is not changed.
         observation : gammapy.data.Observation
             The run.
 
@@ -290,14 +323,19 @@ class GroupRuns(Stacker):
         Parameters
         ----------
         left : GroupTotal
-            The total of the first runs; it is changed.
+            The total of the first runs, which is changed in place.
         right : GroupTotal
-            The total of the following runs; it may be changed.
+            The total of the following runs, which may be changed.
 
         Returns
         -------
         GroupTotal
-            The total of both.
+            The merged total.
+
+        Raises
+        ------
+        TypeError
+            If the totals have datasets of different types.
         """
         for group, stack in right.stacks.items():
             _check_same_type(left.stacks, stack.dataset)
@@ -324,7 +362,7 @@ class GroupRuns(Stacker):
 
 
 @component
-class GroupRows(GroupRuns):
+class PreparedGroupRuns(GroupRuns):
     """The stacker `group` by a column, with the groups from the observation table."""
 
     kind = "group"
@@ -349,7 +387,7 @@ class GroupRows(GroupRuns):
         Raises
         ------
         SkipObservation
-            If it is not in any group.
+            If the run is not in any group.
         ValueError
             If the run is not in the observation table.
         """

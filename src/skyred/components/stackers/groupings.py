@@ -1,4 +1,4 @@
-"""Groupings of runs: the group of an observation, and its name."""
+"""Groupings of runs: the group of each observation, and the label of the group."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from astropy.coordinates import EarthLocation
     from gammapy.data import Observation
 
-MJD_0 = datetime(1858, 11, 17)  # UTC, as all times in this module
+MJD_EPOCH = datetime(1858, 11, 17)  # UTC, like all times in this module
 DAY = 86400  # seconds
 
 
 def to_file_name(label: str) -> str:
-    """Return a label as part of the name of a dataset and its file.
+    """Convert a label to a part of the name of a dataset and of its file.
 
     Parameters
     ----------
@@ -72,10 +72,10 @@ class Grouping(Protocol):
 
 @attrs.frozen
 class Night:
-    """Nights from noon to noon of the mean sun at the site, named after the date of the evening."""
+    """Nights from noon to noon (mean solar time at the site), named after the date at sunset."""
 
     def find_group(self, observation: Observation) -> Group:
-        """Return the night of the middle of the run.
+        """Return the night that contains the middle of the run.
 
         Parameters
         ----------
@@ -86,9 +86,15 @@ class Night:
         -------
         Group
             The group of the run.
+
+        Raises
+        ------
+        ValueError
+            If the location of the telescopes is missing.
         """
-        noons = _mjd(observation.tmid) + site(observation).lon.to_value("deg") / 360 - 0.5
-        night = int(np.floor(noons))
+        # solar time in days: MJD begins at midnight, nights begin at noon
+        days = _mjd(observation.tmid) + site(observation).lon.to_value("deg") / 360 - 0.5
+        night = int(np.floor(days))
         return Group(night, format_time(night, ()))
 
 
@@ -99,7 +105,7 @@ class TimeEdges:
     edges: tuple[Instant, ...]
 
     def find_group(self, observation: Observation) -> Group:
-        """Return the bin of the middle of the run.
+        """Return the bin that contains the middle of the run.
 
         Parameters
         ----------
@@ -114,7 +120,7 @@ class TimeEdges:
         Raises
         ------
         SkipObservation
-            If it is not in any bin.
+            If the middle of the run is not in any bin.
         """
         edges = [_mjd(edge.time) for edge in self.edges]
         index = find_bin(_mjd(observation.tmid), edges)
@@ -134,7 +140,7 @@ class TimeSteps:
     start: Instant
 
     def find_group(self, observation: Observation) -> Group:
-        """Return the bin of the middle of the run.
+        """Return the bin that contains the middle of the run.
 
         Parameters
         ----------
@@ -147,18 +153,18 @@ class TimeSteps:
             The group of the run.
         """
         first, width = _mjd(self.start.time), self.width.to_value("day")
-        begin = first + width * np.floor((_mjd(observation.tmid) - first) / width)
-        return Group(begin, format_time(begin, (first, first + width)))
+        bin_start = first + width * np.floor((_mjd(observation.tmid) - first) / width)
+        return Group(bin_start, format_time(bin_start, (first, first + width)))
 
 
 @attrs.frozen
 class ZenithBins:
-    """Bins of the zenith angle of the pointing in the middle of the run, lower edges included."""
+    """Bins of the zenith angle of the pointing at mid-run, lower edges included."""
 
     edges: u.Quantity = attrs.field(eq=str)
 
     def find_group(self, observation: Observation) -> Group:
-        """Return the bin of the run.
+        """Return the bin of the zenith angle of the run.
 
         Parameters
         ----------
@@ -173,9 +179,11 @@ class ZenithBins:
         Raises
         ------
         SkipObservation
-            If it is not in any bin.
+            If the zenith angle is not in any bin.
+        ValueError
+            If the location of the telescopes is missing.
         """
-        edges, angle = self.edges.to_value("deg"), zenith(observation)
+        edges, angle = self.edges.to_value("deg"), zenith_angle(observation)
         index = find_bin(angle, edges)
         if index is None:
             raise SkipObservation(
@@ -189,7 +197,7 @@ class Telescopes:
     """Groups by the telescopes of the run: TELESCOP and TELLIST of its events."""
 
     def find_group(self, observation: Observation) -> Group:
-        """Return the telescopes of the run.
+        """Return the group of the telescopes of the run.
 
         Parameters
         ----------
@@ -216,7 +224,7 @@ class Telescopes:
 
 
 def find_bin(value: float, edges: Sequence[float]) -> int | None:
-    """Return the index of the bin of a value; the lower edges are included.
+    """Return the index of the bin that contains a value; lower edges are included.
 
     Parameters
     ----------
@@ -235,7 +243,7 @@ def find_bin(value: float, edges: Sequence[float]) -> int | None:
 
 
 def format_time(mjd: float, other_times: Sequence[float]) -> str:
-    """Format a time (UTC), as short as possible for a common format with other times.
+    """Format a time (UTC) in the shortest format that also suits other times.
 
     Parameters
     ----------
@@ -247,18 +255,19 @@ def format_time(mjd: float, other_times: Sequence[float]) -> str:
     Returns
     -------
     str
-        The date, with hours and minutes, or seconds too, if a time has them.
+        The date, followed by hours and minutes if any of the times is not at midnight, and by
+        seconds if any of them is not at a full minute.
     """
     # not np.rint: it rounds half to even, so two times 1 s apart may become equal
     seconds = np.floor(np.array([mjd, *other_times]) * DAY + 0.5).astype(int)
-    formatted = (MJD_0 + timedelta(seconds=int(seconds[0]))).strftime("%Y-%m-%dT%H%M%S")
+    date_text = (MJD_EPOCH + timedelta(seconds=int(seconds[0]))).strftime("%Y-%m-%dT%H%M%S")
     if np.all(seconds % DAY == 0):
-        return formatted[:10]
-    return formatted[:15] if np.all(seconds % 60 == 0) else formatted
+        return date_text[:10]
+    return date_text[:15] if np.all(seconds % 60 == 0) else date_text
 
 
-def zenith(observation: Observation) -> float:
-    """Return the zenith angle of the pointing in the middle of a run.
+def zenith_angle(observation: Observation) -> float:
+    """Return the zenith angle of the pointing at the middle of a run.
 
     Parameters
     ----------
@@ -273,12 +282,12 @@ def zenith(observation: Observation) -> float:
     Raises
     ------
     ValueError
-        If the site is missing.
+        If the location of the telescopes is missing.
     """
     from astropy.utils import iers
 
-    site(observation)
-    # do not download tables of the Earth's rotation for an accuracy of an arc second
+    site(observation)  # raises an error if the location is missing
+    # do not download tables of the Earth's rotation, which change the angle only by arcseconds
     with (
         iers.conf.set_temp("auto_download", False),
         iers.conf.set_temp("iers_degraded_accuracy", "ignore"),
@@ -302,7 +311,7 @@ def site(observation: Observation) -> EarthLocation:
     Raises
     ------
     ValueError
-        If the site is missing.
+        If the location is missing.
     """
     location = observation.observatory_earth_location
     if location is None:

@@ -1,4 +1,4 @@
-"""The stackers `sum` (one dataset of all runs) and `keep` (one dataset for each run)."""
+"""The stackers `sum` (one dataset of all runs) and `keep` (one dataset per run)."""
 
 from __future__ import annotations
 
@@ -28,6 +28,21 @@ class Sum(Stacker):
 
     kind = "sum"
     one_dataset = True
+
+    def name_pattern(self, name: str) -> str:
+        """Return the name of the dataset.
+
+        Parameters
+        ----------
+        name : str
+            The name of the geometry.
+
+        Returns
+        -------
+        str
+            The same name.
+        """
+        return name
 
     def minimum_size(self, coverage_fractions: NDArray[np.float64]) -> float:
         """Return the size of one dataset.
@@ -65,9 +80,9 @@ class Sum(Stacker):
         Parameters
         ----------
         total : Stack
-            The total; it is changed.
+            The total, which is changed in place.
         dataset : gammapy.datasets.Dataset
-            The dataset of the run; it is not changed.
+            The dataset of the run, which is not changed.
         observation : gammapy.data.Observation
             The run.
 
@@ -89,19 +104,24 @@ class Sum(Stacker):
         Parameters
         ----------
         left : Stack
-            The total of the first runs; it is changed.
+            The total of the first runs, which is changed in place.
         right : Stack
-            The total of the following runs; it may be changed.
+            The total of the following runs, which may be changed.
 
         Returns
         -------
         Stack
-            The total of both.
+            The merged total.
+
+        Raises
+        ------
+        TypeError
+            If the totals have datasets of different types.
         """
         return merge_totals(left, right)
 
     def result(self, total: Stack) -> Datasets:
-        """Return the stacked dataset, or no dataset.
+        """Return the stacked dataset.
 
         Parameters
         ----------
@@ -111,14 +131,14 @@ class Sum(Stacker):
         Returns
         -------
         gammapy.datasets.Datasets
-            The datasets.
+            The stacked dataset; empty if no run was added.
         """
         from gammapy.datasets import Datasets
 
         return Datasets([] if total.dataset is None else [total.dataset])
 
     def write_script(self, script: Script) -> None:
-        """Write the stack, with an empty dataset of the type that the makers return.
+        """Write the stacking onto an empty dataset of the type that the makers return.
 
         Parameters
         ----------
@@ -133,12 +153,27 @@ class Sum(Stacker):
 
 @component
 class Keep(Stacker):
-    """Keep one dataset for each run, for a joint fit."""
+    """Keep one dataset per run, for a joint fit."""
 
     kind = "keep"
 
+    def name_pattern(self, name: str) -> str:
+        """Return the pattern of the names of the datasets, which end with the ids of the runs.
+
+        Parameters
+        ----------
+        name : str
+            The name of the geometry.
+
+        Returns
+        -------
+        str
+            The pattern.
+        """
+        return f"{name}-*"
+
     def minimum_size(self, coverage_fractions: NDArray[np.float64]) -> float:
-        """Return the size of the datasets of all runs.
+        """Return the total size of the datasets of all runs.
 
         Parameters
         ----------
@@ -173,9 +208,9 @@ class Keep(Stacker):
         Parameters
         ----------
         total : list
-            The total; it is changed.
+            The total, which is changed in place.
         dataset : gammapy.datasets.Dataset
-            The dataset of the run; it is not changed.
+            The dataset of the run, which is not changed.
         observation : gammapy.data.Observation
             The run.
 
@@ -200,14 +235,19 @@ class Keep(Stacker):
         Parameters
         ----------
         left : list
-            The total of the first runs; it is changed.
+            The total of the first runs, which is changed in place.
         right : list
-            The total of the following runs; it may be changed.
+            The total of the following runs, which may be changed.
 
         Returns
         -------
         list
-            The total of both.
+            The merged total.
+
+        Raises
+        ------
+        TypeError
+            If the totals have datasets of different types.
         """
         if left and right and type(left[0]) is not type(right[0]):
             raise mixed_types_error(left[0], right[0])

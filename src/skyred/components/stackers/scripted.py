@@ -1,4 +1,4 @@
-"""Empty datasets and groups in exported gammapy scripts, for all stackers."""
+"""Code of the stackers in exported gammapy scripts: empty datasets and groups."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def write_empty(script: Script, block: Block, variable: str, name: str) -> None:
         for map_name in ("acceptance", "acceptance_off", "counts_off")
     )
     block.add(
-        "# a dataset without off counts would stack the counts alone, and be fitted with Cash",
+        "# without these maps, only counts would be stacked, and the fit would use Cash",
         f"{variable} = {kind}.from_map_dataset(target, {maps}, name={name})",
     )
 
 
 def write_group(stacker: GroupRuns, script: Script) -> None:
-    """Write a stack for each group, and skip runs without a group.
+    """Write code that stacks the runs of each group, and skips runs without a group.
 
     Parameters
     ----------
@@ -54,9 +54,9 @@ def write_group(stacker: GroupRuns, script: Script) -> None:
     Raises
     ------
     ExportError
-        If the groups are not by night or zenith angle.
+        If the runs are not grouped by night or zenith angle.
     """
-    write = {"zenith": _zenith, "night": _night}.get(stacker.by)
+    write = {"zenith": _write_zenith_group, "night": _write_night_group}.get(stacker.by)
     if write is None:
         raise ExportError(f"groups by {stacker.by}; only zenith and night can be exported")
     script.body.add("stacks = {}")
@@ -68,8 +68,8 @@ def write_group(stacker: GroupRuns, script: Script) -> None:
     script.add_datasets(single=False)
 
 
-def _zenith(stacker: GroupRuns, script: Script) -> None:
-    """Write the lines that find the zenith bin of a run, and name its stack."""
+def _write_zenith_group(stacker: GroupRuns, script: Script) -> None:
+    """Write code that finds the zenith bin of a run, and the name of its dataset."""
     script.use("numpy as np")
     assert stacker.edges is not None
     edges = script.constant("ZENITH_EDGES", literal(stacker.edges.to_value("deg").tolist()))
@@ -83,13 +83,13 @@ def _zenith(stacker: GroupRuns, script: Script) -> None:
     script.loop.add(f'name = f"{name}"')
 
 
-def _night(stacker: GroupRuns, script: Script) -> None:
-    """Write the lines that find the night of a run, and name its stack."""
+def _write_night_group(stacker: GroupRuns, script: Script) -> None:
+    """Write code that finds the night of a run, and the name of its dataset."""
     script.use("numpy as np")
     script.use("astropy.time", "Time")
     script.loop.add(
-        "# a night is from noon to noon of the mean sun at the site",
-        'noon = observation.observatory_earth_location.lon.to_value("deg") / 360 - 0.5',
-        "group = np.floor(observation.tmid.utc.mjd + noon)",
+        "# a night lasts from noon to noon, in mean solar time at the site",
+        'offset = observation.observatory_earth_location.lon.to_value("deg") / 360 - 0.5',
+        "group = np.floor(observation.tmid.utc.mjd + offset)",
         f"name = f\"{script.entry}-{{Time(group, format='mjd').strftime('%Y-%m-%d')}}\"",
     )

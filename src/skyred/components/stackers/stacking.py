@@ -12,7 +12,15 @@ from skyred.interfaces import Geometry
 
 @attrs.define(eq=False)
 class Stack:
-    """The total of `sum`: empty, or one dataset with the type of the first dataset."""
+    """A total of stacked runs: empty, or one dataset of the type of the first run.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        The geometry of the dataset.
+    dataset : gammapy.datasets.Dataset or None
+        The stacked dataset; None if no run was added.
+    """
 
     geometry: Geometry
     dataset: Any = None
@@ -24,14 +32,14 @@ def stack_dataset(stack: Stack, dataset: Any) -> Stack:
     Parameters
     ----------
     stack : Stack
-        The total; it is changed.
+        The total, which is changed in place.
     dataset : gammapy.datasets.Dataset
-        The dataset; it is not changed.
+        The dataset, which is not changed.
 
     Returns
     -------
     Stack
-        The same total.
+        The total that was passed.
 
     Raises
     ------
@@ -39,7 +47,7 @@ def stack_dataset(stack: Stack, dataset: Any) -> Stack:
         If the dataset is of another type than the total, or does not fit the geometry.
     """
     if stack.dataset is None:
-        stack.dataset = _empty(stack.geometry, dataset)
+        stack.dataset = _create_empty(stack.geometry, dataset)
     elif type(stack.dataset) is not type(dataset):
         raise mixed_types_error(stack.dataset, dataset)
     _stack(stack.dataset, dataset)
@@ -52,19 +60,19 @@ def merge_totals(left: Stack, right: Stack) -> Stack:
     Parameters
     ----------
     left : Stack
-        The total of the first runs; it is changed.
+        The total of the first runs, which is changed in place.
     right : Stack
-        The total of the following runs; it must not be used afterwards.
+        The total of the following runs, which must not be used afterwards.
 
     Returns
     -------
     Stack
-        The total of both.
+        The merged total.
 
     Raises
     ------
     TypeError
-        If they have datasets of different types.
+        If the totals have datasets of different types.
     """
     if right.dataset is None:
         return left
@@ -80,31 +88,31 @@ def merge_stacks(left: Any, right: Any) -> None:
     """Stack a stacked dataset onto another one.
 
     gammapy's `stack` masks the IRFs of the right dataset on their coarse grid. This is correct for
-    one run, but wrong for a stack of masked runs, since it erases IRFs at the edge. The safe mask
-    of the right dataset is therefore set to True while it is stacked, and the original masks are
-    combined afterwards.
+    one run, but wrong for a stack of masked runs, since it erases IRFs at the edge of the mask. The
+    safe mask of the right dataset is therefore set to True during stacking, and the original masks
+    are combined afterwards.
 
     Parameters
     ----------
     left : gammapy.datasets.MapDataset
-        A stacked dataset; it is changed.
+        A stacked dataset, which is changed in place.
     right : gammapy.datasets.MapDataset
-        The dataset to stack onto it.
+        The dataset that is stacked onto the left one.
     """
-    safe_right = right.mask_safe
-    if safe_right is None or left.mask_safe is None:
+    right_mask = right.mask_safe
+    if right_mask is None or left.mask_safe is None:
         _stack(left, right)
         return
-    safe_left = left.mask_safe.copy()  # stacking writes into the original
-    all_safe = safe_right.copy()
-    all_safe.data[...] = True
-    right.mask_safe = all_safe
+    left_mask = left.mask_safe.copy()  # stacking writes into the original
+    full_mask = right_mask.copy()
+    full_mask.data[...] = True
+    right.mask_safe = full_mask
     try:
         _stack(left, right)
     finally:
-        right.mask_safe = safe_right
-    left.mask_safe = safe_left
-    left.mask_safe.data = np.logical_or(left.mask_safe.data, safe_right.data)
+        right.mask_safe = right_mask
+    left.mask_safe = left_mask
+    left.mask_safe.data = np.logical_or(left.mask_safe.data, right_mask.data)
 
 
 def mixed_types_error(total: Any, dataset: Any) -> TypeError:
@@ -128,12 +136,12 @@ def mixed_types_error(total: Any, dataset: Any) -> TypeError:
     )
 
 
-def _empty(geometry: Geometry, dataset: Any) -> Any:
-    """Return the empty dataset that a dataset of this type is stacked onto.
+def _create_empty(geometry: Geometry, dataset: Any) -> Any:
+    """Create the empty dataset that datasets of this type are stacked onto.
 
-    A geometry returns datasets without off counts. gammapy silently stacks a dataset with off
-    counts onto such a dataset, and replaces wstat by Cash. The empty dataset therefore gets empty
-    off counts.
+    A geometry returns datasets without off counts. If a dataset with off counts is stacked onto
+    one of these, gammapy silently replaces wstat by Cash. The empty dataset therefore gets off
+    counts and acceptances of zero.
     """
     target = geometry.target()
     if type(target) is type(dataset):
@@ -153,14 +161,14 @@ def _empty(geometry: Geometry, dataset: Any) -> Any:
 def _stack(total: Any, dataset: Any) -> None:
     """Stack as gammapy does, except for the off acceptance of a total without off counts.
 
-    gammapy weights acceptances with off counts, so the off acceptance would be NaN and the
-    predicted background lost. In this case the off acceptances are added, until there are off
-    counts.
+    gammapy computes the off acceptance of a stack from the off counts: without any, it would be NaN
+    and the predicted background would be lost. As long as the total has no off counts, the off
+    acceptances are therefore added.
     """
-    off = getattr(total, "acceptance_off", None)
-    if off is not None:
-        off = off.copy()
-        off.stack(dataset.acceptance_off, weights=dataset.mask_safe)
+    acceptance_off = getattr(total, "acceptance_off", None)
+    if acceptance_off is not None:
+        acceptance_off = acceptance_off.copy()
+        acceptance_off.stack(dataset.acceptance_off, weights=dataset.mask_safe)
     total.stack(dataset)
-    if off is not None and not total.counts_off.data.any():
-        total.acceptance_off = off
+    if acceptance_off is not None and not total.counts_off.data.any():
+        total.acceptance_off = acceptance_off

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @hookimpl
 def skyred_run_finished(run: Run, report: Report) -> None:
-    """Draw the plots into ``plots/`` in the folder of the run.
+    """Write the plots to ``plots/`` in the folder of the run.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def skyred_run_finished(run: Run, report: Report) -> None:
     Raises
     ------
     RuntimeError
-        If plots cannot be drawn, after drawing the others.
+        If some plots cannot be drawn; all others are written first.
     """
     if run.folder is None:
         return
@@ -45,7 +45,7 @@ def skyred_run_finished(run: Run, report: Report) -> None:
     plot = _limit_datasets(report.result).plot
     for name in plot:  # plots of datasets are defined in skyred/products/plotting/datasets.py
         try:
-            save(partial(plot, name), run.folder / "plots" / f"{name}.png")
+            save_plot(partial(plot, name), run.folder / "plots" / f"{name}.png")
         except Exception as error:  # an error in one plot must not prevent the others
             if disk_failure(error):
                 raise
@@ -60,13 +60,15 @@ def _limit_datasets(result: Any) -> Any:
     if len(datasets) <= MAX_DATASETS:
         return result
     log.info(
-        "plots/ has the first %d of %d datasets; result.plot has all", MAX_DATASETS, len(datasets)
+        "plots/ contains plots of the first %d of %d datasets; result.plot can draw all of them",
+        MAX_DATASETS,
+        len(datasets),
     )
     return attrs.evolve(result, datasets=datasets[:MAX_DATASETS])
 
 
-def save(draw: Callable[[], Axes], path: Path) -> None:
-    """Draw a plot into a file, and close the figure.
+def save_plot(draw: Callable[[], Axes], path: Path) -> None:
+    """Draw a plot, write it to a file, and close the figure.
 
     Parameters
     ----------

@@ -31,8 +31,8 @@ class ProgressWatcher:
     console: Console = attrs.field(factory=lambda: Console(file=sys.stderr, highlight=False))
     bars: Progress | None = None
     task: TaskID | None = None
-    reduced: int = 0
-    started: float = 0.0
+    reduced_count: int = 0
+    start_time: float = 0.0
 
     @hookimpl
     def skyred_run_started(self, run: Run) -> None:
@@ -43,7 +43,7 @@ class ProgressWatcher:
         run : Run
             The run.
         """
-        self.started = time.perf_counter()
+        self.start_time = time.perf_counter()
         if self.console.is_terminal:
             self.bars = Progress(
                 SpinnerColumn(),
@@ -58,7 +58,7 @@ class ProgressWatcher:
 
     @hookimpl
     def skyred_step_started(self, run: Run, step: str) -> None:
-        """Show the name of the step.
+        """Add a progress bar for the step, on a terminal.
 
         Parameters
         ----------
@@ -67,13 +67,13 @@ class ProgressWatcher:
         step : str
             The name of the step.
         """
-        self.reduced = 0
+        self.reduced_count = 0
         if self.bars is not None:
-            self.task = self.bars.add_task(step, total=_total(run, step))
+            self.task = self.bars.add_task(step, total=_task_total(run, step))
 
     @hookimpl
     def skyred_observation_reduced(self, run: Run, outcome: Outcome) -> None:
-        """Count an observation, and print the reason if it is not in the result.
+        """Count an observation, and print the reason if it was skipped or failed.
 
         Parameters
         ----------
@@ -82,7 +82,7 @@ class ProgressWatcher:
         outcome : Outcome
             The outcome of the observation.
         """
-        self.reduced += 1
+        self.reduced_count += 1
         if outcome.status in ("skipped", "failed"):
             self.console.print(
                 f"  {outcome.entry} {outcome.obs_id} {outcome.status}: {outcome.reason}",
@@ -91,8 +91,8 @@ class ProgressWatcher:
             )
         if self.bars is not None and self.task is not None:
             self.bars.advance(self.task)
-        elif run.observations >= 20 and self.reduced % max(run.observations // 10, 1) == 0:
-            self.console.print(f"  {self.reduced} of {run.observations} observations")
+        elif run.observations >= 20 and self.reduced_count % max(run.observations // 10, 1) == 0:
+            self.console.print(f"  {self.reduced_count} of {run.observations} observations")
 
     @hookimpl
     def skyred_step_finished(self, run: Run, step: str, record: StepRecord) -> None:
@@ -126,10 +126,10 @@ class ProgressWatcher:
         if self.bars is not None:
             self.bars.stop()
             self.bars = None
-        seconds = time.perf_counter() - self.started
+        seconds = time.perf_counter() - self.start_time
         self.console.print(f"{report.state} after {seconds:.1f} s", markup=False)
 
 
-def _total(run: Run, step: str) -> int | None:
-    """Return the number of observations for the step that reduces them, None for others."""
+def _task_total(run: Run, step: str) -> int | None:
+    """Return the number of observations for the step that reduces them, None for other steps."""
     return run.observations if step == "reduce" else None

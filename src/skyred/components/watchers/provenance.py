@@ -27,9 +27,14 @@ class Provenance:
     """Watcher that writes the report of a run.
 
     Environment variables are not written, because they may contain secrets.
+
+    Parameters
+    ----------
+    start_time : datetime.datetime
+        The start of the run, in UTC.
     """
 
-    started: datetime = attrs.field(factory=lambda: datetime.now(UTC))
+    start_time: datetime = attrs.field(factory=lambda: datetime.now(UTC))
 
     @hookimpl
     def skyred_run_started(self, run: Run) -> None:
@@ -40,7 +45,7 @@ class Provenance:
         run : Run
             The run.
         """
-        self.started = datetime.now(UTC)
+        self.start_time = datetime.now(UTC)
 
     @hookimpl(trylast=True)  # failures of the other watchers are part of the report
     def skyred_run_finished(self, run: Run, report: Report) -> None:
@@ -78,7 +83,7 @@ class Provenance:
             "error": report.error,
             "digest": run.digest,
             "replaced": list(run.replaced),
-            "started": self.started.isoformat(timespec="seconds"),
+            "started": self.start_time.isoformat(timespec="seconds"),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "python": sys.version.split()[0],
             "platform": platform.platform(),
@@ -91,16 +96,16 @@ class Provenance:
                 for step in report.steps
             ],
             "inputs": [
-                {"path": str(path), "sha256": checksum} for path, checksum in _inputs(report)
+                {"path": str(path), "sha256": checksum} for path, checksum in _iter_inputs(report)
             ],
             # the only record of a pipeline that cannot be written as YAML
             "estimates": dict(report.result.kinds),
-            "outcomes": [_plain(attrs.asdict(outcome)) for outcome in report.outcomes],
+            "outcomes": [_replace_nan(attrs.asdict(outcome)) for outcome in report.outcomes],
         }
 
 
 def _copy_plugins(folder: Path, report: Report) -> None:
-    """Copy the single-file plugins of the run: their version does not identify them."""
+    """Copy the single-file plugins of the run, since their version does not identify them."""
     for owner in report.owners:
         if owner.file:
             (folder / "plugins").mkdir(exist_ok=True)
@@ -113,8 +118,11 @@ def _describe_owner(owner: Owner) -> dict[str, str]:
     return {name: getattr(owner, name) for name in names if getattr(owner, name)}
 
 
-def _inputs(report: Report) -> Iterator[tuple[Path, str]]:
-    """Yield each input with the checksum of the bytes that were used, or of the file now.
+def _iter_inputs(report: Report) -> Iterator[tuple[Path, str]]:
+    """Yield each input file with its checksum.
+
+    The checksum is that of the bytes that were read, if the step recorded it; otherwise it is
+    computed from the file.
 
     Parameters
     ----------
@@ -131,6 +139,6 @@ def _inputs(report: Report) -> Iterator[tuple[Path, str]]:
         yield path, checksums.get(path) or file_checksum(path)
 
 
-def _plain(outcome: dict[str, Any]) -> dict[str, Any]:
-    """Return the outcome with None for NaN, as JSON has no NaN."""
+def _replace_nan(outcome: dict[str, Any]) -> dict[str, Any]:
+    """Replace NaN by None, since JSON has no NaN."""
     return {name: None if value != value else value for name, value in outcome.items()}  # noqa: PLR0124 - only NaN differs from itself

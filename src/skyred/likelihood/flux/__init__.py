@@ -1,1 +1,1 @@
-"""Norms of sources: flux points, light curves, flux profiles and TS maps."""
+"""Estimators of fluxes as norms of a source: flux points, light curves, flux profiles, TS maps."""

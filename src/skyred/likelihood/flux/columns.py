@@ -1,4 +1,4 @@
-"""Columns of a fitted norm in one bin of energy, time or position."""
+"""Columns of flux points for a fitted norm in one bin of energy, time or position."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ OPTIONAL_COLUMNS = {
 
 @attrs.define(eq=False)
 class FittedNorm:
-    """The fitted norm of one bin, with its profile.
+    """The fitted norm in one bin, with its profile.
 
     Parameters
     ----------
@@ -49,7 +49,8 @@ class FittedNorm:
     slices : sequence of Slice
         The datasets in the bin, with the other parameters at their best values.
     fixed_profile : FixedProfile
-        The statistic as a function of the norm, with the other parameters fixed at these values.
+        The statistic as a function of the norm, with the other parameters fixed at their best
+        values.
     """
 
     norm: Norm
@@ -60,18 +61,18 @@ class FittedNorm:
 
 @attrs.frozen(eq=False)
 class FluxColumns:
-    """Selection of columns, and confidences of errors and limits, as in gammapy.
+    """Selection of columns, and the sigmas of errors and limits, as in gammapy.
 
     Parameters
     ----------
     selected : sequence of {"errn-errp", "ul", "scan", "sensitivity"}
         The optional columns.
     n_sigma, n_sigma_ul, n_sigma_sensitivity : float
-        Width of the errors, confidence of the upper limits and significance of the sensitivity.
+        Number of sigma of the errors, of the upper limits and of the sensitivity.
     parameter : gammapy.modeling.Parameter
         The norm: its start, limits and scan values.
     scans : list of array
-        The norms of the scan, empty before the first row. They are the same in all rows, because
+        The norms of the scan, set with the first row. They are the same in all rows, because
         `FluxPoints` has one axis for them; if they depend on the fit, those of the first row are
         used.
     """
@@ -104,7 +105,7 @@ class FluxColumns:
     def limits(self) -> tuple[float, float]:
         """Lowest and highest norm."""
         low, high = self.parameter.min, self.parameter.max
-        return float(np.fmax(low, -np.inf)), float(np.fmin(high, np.inf))  # NaN: none
+        return float(np.fmax(low, -np.inf)), float(np.fmin(high, np.inf))  # NaN: no limit
 
     def fit(self, slices: Sequence[Slice], offset: float = 0.0) -> FittedNorm:
         """Fit the norm with all other parameters fixed.
@@ -203,7 +204,7 @@ class FluxColumns:
         if "sensitivity" in self.selected:
             sigma = self.n_sigma_sensitivity
             row["norm_sensitivity"] = find_sensitivity(
-                fitted.fixed_profile.asimov, norm.scale, sigma
+                fitted.fixed_profile.expected_gain, norm.scale, sigma
             )
         return {
             **row,
@@ -217,12 +218,12 @@ class FluxColumns:
             self.scans.append(np.asarray(parameter.scan_values))
         return self.scans[0]
 
-    def empty_row(self, datasets: int, reason: str = MASKED) -> Row:
-        """Return the columns of a bin without a norm, with the values of masked bins in gammapy.
+    def empty_row(self, n_datasets: int, reason: str = MASKED) -> Row:
+        """Return the columns of a bin without a norm, with gammapy's values for masked bins.
 
         Parameters
         ----------
-        datasets : int
+        n_datasets : int
             Number of datasets in the bin.
         reason : str
             The reason why there is no norm.
@@ -232,30 +233,30 @@ class FluxColumns:
         dict
             Values by column.
         """
-        nan = dict.fromkeys(["norm", "norm_err", "ts"], np.nan)
-        for selected, columns in OPTIONAL_COLUMNS.items():
-            if selected in self.selected:
-                nan |= dict.fromkeys(columns, np.nan)
-        row: Row = {**nan, "stat": 0.0, "stat_null": 0.0, "success": False, "reason": reason}
-        row["npred"], row["npred_excess"] = np.full(datasets, np.nan), np.zeros(datasets)
+        row: Row = dict.fromkeys(["norm", "norm_err", "ts"], np.nan)
+        for option, columns in OPTIONAL_COLUMNS.items():
+            if option in self.selected:
+                row |= dict.fromkeys(columns, np.nan)
+        row |= {"stat": 0.0, "stat_null": 0.0, "success": False, "reason": reason}
+        row["npred"], row["npred_excess"] = np.full(n_datasets, np.nan), np.zeros(n_datasets)
         if "scan" in self.selected:
             row["norm_scan"] = scan = np.asarray(self.parameter.copy().scan_values)
             row["stat_scan"] = np.nan * scan
         return row
 
     def missing_row(self) -> Row:
-        """Return the columns of a bin without any dataset; gammapy omits such intervals.
+        """Return the columns of a bin without any dataset; gammapy omits such bins.
 
         Returns
         -------
         dict
             Values by column.
         """
-        unknown = {"stat": np.nan, "stat_null": np.nan, "npred": [], "npred_excess": []}
-        return {**self.empty_row(0, NO_DATASET), **unknown, "counts": [], "datasets": []}
+        stats = {"stat": np.nan, "stat_null": np.nan}
+        by_dataset: Row = {"npred": [], "npred_excess": [], "counts": [], "datasets": []}
+        return {**self.empty_row(0, NO_DATASET), **stats, **by_dataset}
 
 
 def _reason_for_missing_norm(fitted: FittedNorm) -> str:
-    """Return the reason for a missing norm."""
-    predicted = any(dataset_slice.term.excess(1.0) for dataset_slice in fitted.slices)
-    return NO_MINIMUM if predicted else NO_COUNTS
+    has_signal = any(dataset_slice.term.excess(1.0) for dataset_slice in fitted.slices)
+    return NO_MINIMUM if has_signal else NO_COUNTS

@@ -1,7 +1,7 @@
-"""gammapy's flux points estimator, with the norm of each bin fitted on the compiled likelihood.
+"""gammapy's flux points estimator, with the norm in each bin fitted by the compiled likelihood.
 
-Options, checks of the datasets, the reference model and the conversion to `FluxPoints` are those of
-gammapy. The module imports gammapy; it is imported only to estimate flux points.
+The options, the checks of the datasets and the conversion to `FluxPoints` are those of gammapy. The
+module imports gammapy, so it is only imported to estimate flux points.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
-    """Flux points of a source, with the options of gammapy's `FluxPointsEstimator`.
+    """Estimator of flux points, with the options and results of gammapy's `FluxPointsEstimator`.
 
     Parameters
     ----------
@@ -74,8 +74,8 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         Raises
         ------
         FitError
-            If the energy axes of the datasets are not sections of one axis, or gammapy's estimator
-            has to be used and would not preserve the values that free parameters share.
+            If the energy axes of the datasets are not sections of one axis.
+            If gammapy's estimator has to be used, and would separate parameters that share a value.
         """
         aligned_axes(datasets)
         self.prepare(datasets)
@@ -103,8 +103,7 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         Raises
         ------
         FitError
-            If gammapy's estimator has to be used, and would not preserve shared values of free
-            parameters.
+            If gammapy's estimator has to be used, and would separate parameters that share a value.
         """
         likelihood = Likelihood(datasets, self.check)
         self.model: SkyModel = likelihood.space.models[self.source]
@@ -120,13 +119,12 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
             self.slices = EnergySlices(likelihood, self.model.name)
             self.priors = _other_priors(likelihood.space, self.model)
             self.columns = FluxColumns.from_estimator(self)
-            free = self.reoptimize and Refit.from_likelihood(
-                likelihood, self.slices, self.model, self.norm
-            )
-            self.refit = free or None
+            self.refit = None
+            if self.reoptimize:
+                self.refit = Refit.from_likelihood(likelihood, self.slices, self.model, self.norm)
 
     def _check_links(self, models: DatasetModels, reason: str) -> None:
-        """Raise `FitError` if gammapy's copies of models would not preserve shared values."""
+        """Raise `FitError` if gammapy's copies of models would separate shared values."""
         names = names_sharing_values(models) if self.reoptimize else []
         if names:
             raise FitError(
@@ -136,12 +134,12 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
             )
 
     def get_scale_model(self, models: Any) -> ScaleSpectralModel:
-        """Return the spectrum of the source times a norm, positive in the bin at norm 1.
+        """Return the spectrum of the source times a norm; its flux is positive at norm 1.
 
         Parameters
         ----------
         models : gammapy.modeling.models.Models
-            Models with the source.
+            Models that include the source.
 
         Returns
         -------
@@ -187,7 +185,7 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         Parameters
         ----------
         datasets : gammapy.datasets.Datasets
-            Any of the prepared datasets.
+            The prepared datasets, or a subset of them.
         energy_min, energy_max : Quantity
             Edges of the energy bin.
 
@@ -198,7 +196,7 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         """
         spectral = self.model.spectral_model
         if not self.is_compiled:
-            # gammapy warns if the sign changes
+            # if the sign changes in the bin, gammapy's estimator emits a warning
             self.sign = flux_sign(spectral, energy_min, energy_max) or 1
             return dict(super().estimate_flux_point(datasets, energy_min, energy_max))
         all_slices = self.slices.between(energy_min, energy_max)
@@ -224,7 +222,10 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
     def _reoptimise(
         self, datasets: Datasets, low: u.Quantity, high: u.Quantity, start: Norm
     ) -> FittedNorm:
-        """Fit the norm together with the free parameters of the other models."""
+        """Fit the norm together with the free parameters of the other models.
+
+        If these include more than norm spectra of backgrounds, the bin is compiled again.
+        """
         if self.refit is None:
             return self._refit_compiled_bin(datasets, low, high, start)
         return self.refit.fit(self.slices.bin_ranges(low, high, datasets.names), start, self.sign)
@@ -232,7 +233,7 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
     def _expand_to_all_datasets(self, slices: list[Slice], row: Row) -> Row:
         """Return a row with counts of every dataset, 0 for those without a bin in the range.
 
-        gammapy combines the datasets of all rows into one axis, and fails if a row has fewer.
+        gammapy creates one axis for the datasets of all rows, and fails if a row has fewer.
         """
         names = [split.dataset.name for split in self.slices.split_datasets]
         indices = [names.index(dataset_slice.name) for dataset_slice in slices]
@@ -256,7 +257,7 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
             Reference fluxes by column.
         """
         edges = u.Quantity([u.Quantity(ranges).min(), u.Quantity(ranges).max()])
-        # in the unit of the requested edges, because OGIP files are in keV
+        # in the unit of the requested edges: the axes of OGIP spectra are in keV
         axis = MapAxis.from_energy_edges(edges.to(self.energy_edges.unit))
         with np.errstate(invalid="ignore", divide="ignore"):
             spectral = positive_spectrum(self.model.spectral_model, axis.edges)
@@ -266,7 +267,7 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
     def _refit_compiled_bin(
         self, datasets: Datasets, energy_min: u.Quantity, energy_max: u.Quantity, start: Norm
     ) -> FittedNorm:
-        """Fit the norm and all other free parameters, with the likelihood of the bin compiled."""
+        """Compile the likelihood of the bin, and fit the norm and all other free parameters."""
         sliced = datasets.slice_by_energy(energy_min, energy_max)
         models = datasets.models._slice_by_energy(energy_min, energy_max)
         share_values(datasets.models, models)
@@ -303,8 +304,8 @@ def _other_priors(
     Returns
     -------
     sequence of (float, callable)
-        The sum of the priors of each model, and a function that returns whether it applies to
-        datasets, by their names.
+        The sum of the priors of each model, and a function that returns, for names of datasets,
+        whether the model applies to any of them.
     """
     own_keys = {value_key(parameter) for parameter in model.spectral_model.parameters}
     priors = []

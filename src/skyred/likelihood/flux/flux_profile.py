@@ -1,8 +1,9 @@
 """Flux profiles: the norm of a spectrum in each of several regions of maps.
 
-For each region, gammapy creates a spectrum dataset, predicts the counts of the full map, and fits
-them. Here maps are summed over the pixels of a region, and the counts predicted from a flux are
-computed from the mean exposure and the energy dispersion at the region's centre, as in gammapy.
+For each region, gammapy creates spectrum datasets, after it has predicted the counts of the full
+map again. Here the maps are predicted once, and summed over the pixels of each region. As in
+gammapy, the signal is computed with the mean exposure, and with the energy dispersion at the centre
+of the region.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from skyred.likelihood.flux.slices import bins_between
 from skyred.likelihood.flux.stack_axis import (
     FluxPointsBuilder,
     aligned_axes,
-    covered_axis,
     missing_reasons,
+    rounded_energy_axis,
 )
 
 if TYPE_CHECKING:
@@ -43,9 +44,9 @@ class FluxProfileData:
     Parameters
     ----------
     flux : gammapy.estimators.FluxPoints
-        With axes energy and projected-distance; NaN where there is no norm.
+        The fluxes, with axes energy and projected-distance; NaN where there is no norm.
     reasons : tuple of str
-        Reason for missing norms of each region; "" if there are none.
+        For each region, the reason for missing norms; "" if no norm is missing.
     """
 
     flux: FluxPoints
@@ -54,14 +55,14 @@ class FluxProfileData:
 
 @attrs.define(eq=False)
 class RegionFluxProfileEstimator:
-    """Flux profiles, with the numbers of gammapy's `FluxProfileEstimator`.
+    """Estimator of flux profiles, with the results of gammapy's `FluxProfileEstimator`.
 
     Parameters
     ----------
     points : gammapy.estimators.FluxPointsEstimator
-        Estimator with the options: energy edges, columns, confidences.
+        Estimator with the options: energy edges, columns, sigmas of errors and limits.
     spectral : gammapy.modeling.models.SpectralModel
-        The spectrum that is scaled by the norm.
+        The spectrum that the norm scales.
     """
 
     points: FluxPointsEstimator
@@ -90,17 +91,18 @@ class RegionFluxProfileEstimator:
         Returns
         -------
         FluxProfileData
-            The profile. A region that extends beyond the map or is divided by the mask, for which
-            gammapy raises an error, is a row of NaN with the reason.
+            The profile. A region that extends beyond the map or is only partly inside the mask has
+            fluxes that are NaN, and a reason; gammapy raises an error.
 
         Raises
         ------
         FitError
-            If the energy axes of the datasets are not sections of one axis, or the energy edges are
-            not finite energies or two of them have the same nearest edge.
+            If the energy axes of the datasets are not sections of one axis.
+            If the energy edges are not finite energies, or two of them are rounded to the same
+            edge.
         """
         axes = aligned_axes(datasets)
-        energy = covered_axis(axes, self.points.energy_edges)
+        energy = rounded_energy_axis(axes, self.points.energy_edges)
         columns = FluxColumns.from_estimator(self.points)
         extractors = [
             SpectrumExtractor(dataset, background, self.spectral)
@@ -130,7 +132,8 @@ class RegionFluxProfileEstimator:
     ) -> tuple[list[Row], str]:
         """Return the rows of a region, one for each energy bin, and the reason for missing norms.
 
-        `bins` are, for each energy bin, the ranges of bins by dataset and the sign of the flux.
+        `bins` contains, for each energy bin, the range of bins of each dataset, and the sign of the
+        flux.
         """
         try:
             spectra = [extractor.spectrum(region) for extractor in extractors]
@@ -138,8 +141,13 @@ class RegionFluxProfileEstimator:
             return [columns.missing_row() for _ in bins], str(reason)
         rows = []
         for ranges, sign in bins:
-            triples = zip(extractors, spectra, ranges, strict=True)
-            slices = [s.slice(e.name, e.axis, b, sign or 1) for e, s, b in triples if b]
+            slices = [
+                spectrum.slice(extractor.name, extractor.axis, dataset_bins, sign or 1)
+                for extractor, spectrum, dataset_bins in zip(
+                    extractors, spectra, ranges, strict=True
+                )
+                if dataset_bins
+            ]
             row = columns.fixed_row(slices)
             if slices and not sign:
                 empty_row = columns.empty_row(len(slices), NO_REFERENCE)

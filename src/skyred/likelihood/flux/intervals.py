@@ -1,7 +1,7 @@
-"""Time intervals of datasets, runs and nights, intervals of equal width, and their datasets.
+"""Time intervals for light curves: by run, by night or of equal width, and their datasets.
 
-Times are seconds since `REFERENCE` in TT. This is as exact as the 1e-6 s within which gammapy
-regards times as equal.
+Times are seconds since `REFERENCE` in TT. Their rounding errors are below 1e-6 s, the difference up
+to which gammapy regards times as equal.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ def reference_time() -> Time:
     return Time(REFERENCE, scale="tt")
 
 
-def to_seconds(time: Time, zero: Time) -> Array:
-    """Return times as seconds since another time.
+def to_seconds(time: Time, reference: Time) -> Array:
+    """Return times as seconds since a reference time.
 
     Parameters
     ----------
     time : Time
         The times.
-    zero : Time
-        The time to count from, in TT.
+    reference : Time
+        The reference time, in TT.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def to_seconds(time: Time, zero: Time) -> Array:
         Seconds, of the shape of the times.
     """
     tt = time.tt
-    elapsed = (tt.jd1 - zero.jd1) * DAY + (tt.jd2 - zero.jd2) * DAY
+    elapsed = (tt.jd1 - reference.jd1) * DAY + (tt.jd2 - reference.jd2) * DAY
     return np.asarray(elapsed, dtype=float)
 
 
@@ -93,7 +93,7 @@ class TimeSpans:
         FitError
             If a dataset has no good time intervals.
         """
-        zero, times = reference_time(), []
+        reference, times = reference_time(), []
         for dataset in datasets:
             gti = dataset.gti
             if gti is None or len(gti.table) == 0:
@@ -101,12 +101,13 @@ class TimeSpans:
                     f"the dataset {dataset.name!r} has no good time intervals, so it cannot be "
                     "assigned to an interval of a light curve; set its gti"
                 )
-            start, stop = to_seconds(gti.time_start, zero), to_seconds(gti.time_stop, zero)
+            start = to_seconds(gti.time_start, reference)
+            stop = to_seconds(gti.time_stop, reference)
             times.append([start.min(), stop.max()])
         return cls(tuple(datasets.names), np.array(times))
 
     def datasets_within(self, interval: Array) -> list[str]:
-        """Return the datasets that lie fully in an interval, as selected by gammapy.
+        """Return the datasets that lie fully in an interval; gammapy selects the same.
 
         Parameters
         ----------
@@ -122,8 +123,8 @@ class TimeSpans:
         is_within = (low >= interval[0] - TIME_TOLERANCE) & (high <= interval[1] + TIME_TOLERANCE)
         return [name for name, selected in zip(self.names, is_within, strict=True) if selected]
 
-    def datasets_across(self, interval: Array) -> list[str]:
-        """Return the datasets that lie partly in an interval.
+    def datasets_partly_within(self, interval: Array) -> list[str]:
+        """Return the datasets that lie only partly in an interval.
 
         Parameters
         ----------
@@ -136,15 +137,13 @@ class TimeSpans:
             Names of the datasets.
         """
         low, high = self.times.T
-        touches = (low < interval[1] - TIME_TOLERANCE) & (high > interval[0] + TIME_TOLERANCE)
+        overlaps = (low < interval[1] - TIME_TOLERANCE) & (high > interval[0] + TIME_TOLERANCE)
         within = set(self.datasets_within(interval))
-        candidates = zip(self.names, touches, strict=True)
+        candidates = zip(self.names, overlaps, strict=True)
         return [name for name, selected in candidates if selected and name not in within]
 
-    # -- intervals computed from them -----------------------------------------------------------
-
     def run_intervals(self) -> Array:
-        """Return the span of each dataset; datasets of the same time share one.
+        """Return the time span of each dataset; datasets with the same span have one interval.
 
         Returns
         -------
@@ -174,8 +173,8 @@ class TimeSpans:
     def night_intervals(self) -> Array:
         """Return the interval of each night, from its first start to its last stop.
 
-        A night ends in the middle of the longest part of the day in which no dataset starts, so
-        the location of the telescopes is not needed.
+        Nights are separated in the middle of the longest part of the day in which no dataset
+        starts. So the location of the telescopes is not needed.
 
         Returns
         -------
@@ -183,39 +182,39 @@ class TimeSpans:
             Start and stop in seconds, shape (n, 2), increasing.
         """
         start = self.times[:, 0]
-        clock = np.sort(np.unique(start % DAY))
-        gaps = np.diff(clock, append=clock[0] + DAY)
-        noon = clock[gaps.argmax()] + gaps.max() / 2
+        time_of_day = np.sort(np.unique(start % DAY))
+        gaps = np.diff(time_of_day, append=time_of_day[0] + DAY)
+        noon = time_of_day[gaps.argmax()] + gaps.max() / 2
         night = np.floor((start - noon) / DAY)
         times_by_night = [self.times[night == number] for number in np.unique(night)]
         return np.array([[times[:, 0].min(), times[:, 1].max()] for times in times_by_night])
 
-    def equal_intervals(self, width: float, first: float | None = None) -> Array:
+    def equal_intervals(self, width: float, start: float | None = None) -> Array:
         """Return the intervals of equal width that contain data.
 
         Parameters
         ----------
         width : float
             Width in seconds.
-        first : float, optional
-            Start of one of the intervals in seconds; by default the first start of the datasets.
+        start : float, optional
+            Start of one of the intervals in seconds; by default the start of the first dataset.
 
         Returns
         -------
         array
             Start and stop in seconds, shape (n, 2), increasing.
         """
-        if first is None:
-            first = float(self.times[:, 0].min())
-        low = np.floor((self.times[:, 0] - first + TIME_TOLERANCE) / width)
-        high = np.ceil((self.times[:, 1] - first - TIME_TOLERANCE) / width)
+        if start is None:
+            start = float(self.times[:, 0].min())
+        low = np.floor((self.times[:, 0] - start + TIME_TOLERANCE) / width)
+        high = np.ceil((self.times[:, 1] - start - TIME_TOLERANCE) / width)
         numbers = [np.arange(*ends) for ends in zip(low, np.maximum(high, low + 1), strict=True)]
-        start = first + width * np.unique(np.concatenate(numbers))
-        return np.stack([start, start + width], axis=1)
+        starts = start + width * np.unique(np.concatenate(numbers))
+        return np.stack([starts, starts + width], axis=1)
 
 
 def intervals_from_pairs(pairs: Sequence[tuple[Any, Any]]) -> Array:
-    """Convert pairs of times to intervals in seconds, sorted by their start.
+    """Convert pairs of times to intervals in seconds, sorted by start.
 
     Parameters
     ----------
@@ -234,8 +233,8 @@ def intervals_from_pairs(pairs: Sequence[tuple[Any, Any]]) -> Array:
     """
     from astropy.time import Time
 
-    zero = reference_time()
-    ends = [to_seconds(Time([pair[side] for pair in pairs]), zero) for side in (0, 1)]
+    reference = reference_time()
+    ends = [to_seconds(Time([pair[side] for pair in pairs]), reference) for side in (0, 1)]
     times = np.stack(ends, axis=1)
     times = times[np.argsort(times[:, 0])]
     if problem := describe_overlap(times):
@@ -246,7 +245,7 @@ def intervals_from_pairs(pairs: Sequence[tuple[Any, Any]]) -> Array:
 
 
 def describe_overlap(times: Array) -> str:
-    """Describe the first interval that overlaps with the previous one or ends too early.
+    """Describe the first interval that is empty or overlaps with the previous interval.
 
     Parameters
     ----------

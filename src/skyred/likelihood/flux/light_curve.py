@@ -1,4 +1,4 @@
-"""Light curves: the norm of a source in each time interval, with the datasets compiled once."""
+"""Light curves: the norm of a source in each time interval, with datasets compiled once."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from skyred.likelihood.flux.intervals import TimeSpans, reference_time
 from skyred.likelihood.flux.stack_axis import (
     FluxPointsBuilder,
     aligned_axes,
-    covered_axis,
     missing_reasons,
+    rounded_energy_axis,
 )
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ class LightCurveData:
     Parameters
     ----------
     flux : gammapy.estimators.FluxPoints
-        With axes energy and time; NaN where there is no norm.
+        The fluxes, with axes energy and time; NaN where there is no norm.
     datasets : tuple of tuple of str
         Names of the datasets in each interval.
     reasons : tuple of str
-        For each interval, the reason for missing norms, and datasets that are excluded; "" if there
-        are none.
+        For each interval, the reason for missing norms, and the datasets that are excluded; "" if
+        nothing is missing.
     """
 
     flux: FluxPoints
@@ -53,11 +53,11 @@ class LightCurveData:
 
 @attrs.define(eq=False)
 class CompiledLightCurveEstimator:
-    """Light curves, with the numbers of gammapy's `LightCurveEstimator`.
+    """Estimator of light curves, with the results of gammapy's `LightCurveEstimator`.
 
-    gammapy cuts and evaluates the datasets again for each interval, and omits intervals without
-    any. Here all datasets are compiled once, and the statistic of an interval is the sum of the
-    terms of its datasets; an interval without any is a row of NaN, with its reason.
+    gammapy slices and evaluates the datasets again for each interval. Here all datasets are
+    compiled once, and the statistic of an interval is the sum of the terms of its datasets. For an
+    interval without datasets, which gammapy omits, the fluxes are NaN, and the reason is given.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class CompiledLightCurveEstimator:
         datasets : gammapy.datasets.Datasets
             Datasets with models assigned.
         intervals : array
-            Start and stop in seconds as in `TimeSpans`, increasing, shape (n, 2).
+            Start and stop in seconds, as in `TimeSpans`, shape (n, 2), increasing.
 
         Returns
         -------
@@ -85,28 +85,29 @@ class CompiledLightCurveEstimator:
         Raises
         ------
         ModelError
-            If no dataset lies in any of the intervals.
+            If no dataset lies fully in any of the intervals.
         FitError
-            If the energy axes of the datasets are not sections of one axis, a dataset has no good
-            time intervals, or shared values of free parameters would not be preserved.
+            If the energy axes of the datasets are not sections of one axis, or a dataset has no
+            good time intervals.
+            If gammapy's estimator has to be used, and would separate parameters that share a value.
         """
         axes = aligned_axes(datasets)
         spans = TimeSpans.from_datasets(datasets)
-        members = [spans.datasets_within(interval) for interval in intervals]
-        if not any(members):
-            raise ModelError(_no_dataset_message(datasets, len(members)))
+        names_by_interval = [spans.datasets_within(interval) for interval in intervals]
+        if not any(names_by_interval):
+            raise ModelError(_no_dataset_message(datasets, len(names_by_interval)))
         self.points.prepare(datasets)
         edges = self.points.energy_edges
-        rows = [self._fit_interval(datasets, names) for names in members]
+        rows = [self._fit_interval(datasets, names) for names in names_by_interval]
         reasons = []
-        for interval_rows, names, interval in zip(rows, members, intervals, strict=True):
+        for interval_rows, names, interval in zip(rows, names_by_interval, intervals, strict=True):
             missing = (
                 missing_reasons(interval_rows, edges) if self._has_source(names) else NO_SOURCE
             )
-            reasons.append(_describe_gaps(missing, names, spans.datasets_across(interval)))
+            reasons.append(_describe_gaps(missing, names, spans.datasets_partly_within(interval)))
         return LightCurveData(
             self._build_flux_points(datasets, axes, rows, intervals),
-            tuple(tuple(names) for names in members),
+            tuple(tuple(names) for names in names_by_interval),
             tuple(reasons),
         )
 
@@ -126,28 +127,32 @@ class CompiledLightCurveEstimator:
     ) -> FluxPoints:
         start, stop = intervals.T * u.s
         time = TimeMapAxis(edges_min=start, edges_max=stop, reference_time=reference_time())
-        energy = covered_axis(axes, self.points.energy_edges)
+        energy = rounded_energy_axis(axes, self.points.energy_edges)
         builder = FluxPointsBuilder(
             time, energy, datasets.names, FluxColumns.from_estimator(self.points)
         )
-        used = {name for interval_rows in rows for row in interval_rows for name in row["datasets"]}
-        gti = Datasets([dataset for dataset in datasets if dataset.name in used]).gti
+        names = {
+            name for interval_rows in rows for row in interval_rows for name in row["datasets"]
+        }
+        gti = Datasets([dataset for dataset in datasets if dataset.name in names]).gti
         return builder.build(rows, self.points.reference_spectrum(), gti)
 
 
-def _no_dataset_message(datasets: Datasets, number: int) -> str:
+def _no_dataset_message(datasets: Datasets, n_intervals: int) -> str:
     gti = datasets.gti
     first, last = gti.time_start.min().utc.isot[:16], gti.time_stop.max().utc.isot[:16]
     return (
-        f"none of the {len(datasets)} datasets lies fully in one of the {number} intervals of the "
-        f"light curve: the data are from {first} to {last} (UTC); correct the intervals, stack "
+        f"none of the {len(datasets)} datasets lies fully in one of the {n_intervals} intervals of "
+        f"the light curve: the data are from {first} to {last} (UTC); correct the intervals, stack "
         "fewer observations per dataset, or cut the observations into parts (selector time-window)"
     )
 
 
-def _describe_gaps(missing: str, names: list[str], across: list[str]) -> str:
-    excluded = f"{', '.join(across)} {'extends' if len(across) == 1 else 'extend'} beyond it"
+def _describe_gaps(missing: str, names: list[str], partly_within: list[str]) -> str:
+    """Return the reasons for missing norms and excluded datasets of one interval."""
+    verb = "extends" if len(partly_within) == 1 else "extend"
+    excluded = f"{', '.join(partly_within)} {verb} beyond it"
     if not names:
-        return f"only partly covered: {excluded}" if across else "no dataset lies in it"
-    reasons = [missing, f"excluded: {excluded}" if across else ""]
+        return f"only partly covered: {excluded}" if partly_within else "no dataset lies in it"
+    reasons = [missing, f"excluded: {excluded}" if partly_within else ""]
     return "; ".join(reason for reason in reasons if reason)

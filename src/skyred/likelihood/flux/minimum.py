@@ -1,4 +1,4 @@
-"""Minimum of a convex statistic along a norm; it may be non-differentiable or one-sided."""
+"""Minimum of a convex statistic along a norm, also if it is non-differentiable or not unique."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import attrs
 import numpy as np
 
 MAX_STEPS = 300
-EXPANSION = 4.0  # of a bracket
+EXPANSION = 4.0  # factor between steps of the search for a bracket
 MAX_DISTANCE = 1e60  # largest distance from the start, in units of the scale
-EXPANSION_WHERE_FLAT = 1e10  # growth of a step where the function is constant
-ACCURACY = 1e-7  # of the error, at which Newton steps end
-MIN_GAIN = 1e-6  # in the statistic, below which a slope is rounding
-ROUNDING = 1e-14  # of a bracket, relative to its ends
+EXPANSION_WHERE_CONSTANT = 1e10  # the same factor where the function is constant
+ACCURACY = 1e-7  # of the error: Newton steps that are smaller end the search
+MIN_GAIN = 1e-6  # in the statistic: slopes with a smaller expected gain are rounding errors
+ROUNDING = 1e-14  # smallest width of a bracket, relative to its ends
 
 
 class Convex(Protocol):
-    """A convex function with its derivatives."""
+    """A convex function of a norm, with its derivatives."""
 
     @property
     def scale(self) -> float:
@@ -26,7 +26,7 @@ class Convex(Protocol):
 
     @property
     def domain(self) -> tuple[float, float]:
-        """Ends of the range where the function is convex, excluded."""
+        """Ends of the open interval in which the function is convex."""
         ...
 
     def slopes(self, norm: float) -> tuple[float, float]:
@@ -49,16 +49,16 @@ class Convex(Protocol):
 
 @attrs.frozen
 class Minimum:
-    """A minimum.
+    """A minimum of a convex function.
 
     Parameters
     ----------
     norm : float
         The norm at the minimum.
     curvature : float
-        The second derivative, zero where the first one jumps.
+        The second derivative; zero at a discontinuity of the first derivative.
     unbounded : bool
-        Whether any lower norm gives the same statistic.
+        Whether all lower norms have the same statistic.
     """
 
     norm: float
@@ -78,17 +78,17 @@ def find_minimum(
     start : float
         Start of the search.
     low, high : float
-        Limits, included.
+        Lower and upper limit of the norm.
 
     Returns
     -------
     Minimum or None
-        The minimum; None if the function is not bounded, or does not depend on the norm.
+        The minimum; None if the function is not bounded from below, or does not depend on the norm.
     """
-    pole, top = function.domain
-    if max(pole, low) >= min(top, high):  # the limits allow none of the domain
-        pole, top = -np.inf, np.inf
-    search = BracketSearch(function, low, high, pole, top)
+    domain_low, domain_high = function.domain
+    if max(domain_low, low) >= min(domain_high, high):  # no norm of the domain is within the limits
+        domain_low, domain_high = -np.inf, np.inf
+    search = BracketSearch(function, low, high, domain_low, domain_high)
     right = search.find_end(search.clip(start), 1)
     if right is None:
         return None
@@ -96,7 +96,7 @@ def find_minimum(
         return right
     left = search.find_end(right, -1)
     if left is None:
-        return Minimum(search.farthest, 0.0, unbounded=True)
+        return Minimum(search.last_norm, 0.0, unbounded=True)
     if isinstance(left, Minimum):
         return left
     return _minimise_in_bracket(function, left, right, start)
@@ -104,7 +104,7 @@ def find_minimum(
 
 @attrs.define
 class BracketSearch:
-    """Search for the ends of a bracket.
+    """Search for a bracket of the minimum.
 
     Parameters
     ----------
@@ -112,21 +112,21 @@ class BracketSearch:
         The function.
     low, high : float
         Limits of the norm.
-    pole, top : float
+    domain_low, domain_high : float
         Ends of the domain, where the function rises towards infinity.
-    farthest : float
-        The last norm that was tried.
+    last_norm : float
+        The norm that was evaluated last.
     """
 
     function: Convex
     low: float
     high: float
-    pole: float
-    top: float
-    farthest: float = np.nan
+    domain_low: float
+    domain_high: float
+    last_norm: float = np.nan
 
     def clip(self, start: float) -> float:
-        """Return the start, or a norm within limits and domain if it is outside.
+        """Return the start, or another norm if it is outside the limits or the domain.
 
         Parameters
         ----------
@@ -138,7 +138,7 @@ class BracketSearch:
         float
             A norm within limits and domain.
         """
-        low, high = max(self.low, self.pole), min(self.high, self.top)
+        low, high = max(self.low, self.domain_low), min(self.high, self.domain_high)
         if low < start < high:
             return start
         if np.isfinite(low) and np.isfinite(high):
@@ -159,12 +159,15 @@ class BracketSearch:
         Returns
         -------
         float, Minimum or None
-            The norm; the minimum if it is at a limit; None if there is neither.
+            The norm; the minimum if it is at a limit; None if the function does not rise.
         """
-        limit, domain_end = (self.high, self.top) if side > 0 else (self.low, self.pole)
+        if side > 0:
+            limit, domain_end = self.high, self.domain_high
+        else:
+            limit, domain_end = self.low, self.domain_low
         width = self.function.scale
         for _ in range(MAX_STEPS):
-            self.farthest = norm
+            self.last_norm = norm
             if side * norm >= side * domain_end:
                 return domain_end
             slope, curvature = self.function.slopes(norm)
@@ -173,7 +176,7 @@ class BracketSearch:
             if norm == limit:
                 return Minimum(norm, curvature) if slope or curvature else None
             if not slope and not curvature:
-                width *= EXPANSION_WHERE_FLAT
+                width *= EXPANSION_WHERE_CONSTANT
             norm += side * max(width, 1e-3 * abs(norm))
             norm = min(norm, limit, domain_end) if side > 0 else max(norm, limit, domain_end)
             width *= EXPANSION
@@ -200,5 +203,5 @@ def _minimise_in_bracket(function: Convex, left: float, right: float, start: flo
         slope, curvature = function.slopes(norm)
     if curvature > 0 and slope**2 < 2 * MIN_GAIN * curvature:
         return Minimum(norm, curvature)
-    # bins without any counts have their non-differentiable point at zero
+    # the derivative is discontinuous; for bins without counts, this is at norm zero
     return Minimum(0.0 if left <= 0 <= right else norm, 0.0)

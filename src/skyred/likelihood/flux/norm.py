@@ -13,10 +13,10 @@ from skyred.likelihood.flux.minimum import Minimum, find_minimum
 if TYPE_CHECKING:
     from skyred.likelihood.flux.profile import FixedProfile, NormProfile
 
-GROWTH = 1.6  # of a bracket, until it contains the crossing
+GROWTH = 1.6  # factor by which a bracket grows until it contains the crossing
 MAX_BRACKETS = 120
-MAX_DECREASE = 0.01  # of the statistic below its minimum: with more there is another minimum
-HALF_LINE_TOLERANCE = 1e-5  # of the statistic, along norms that are all equally good
+MAX_DECREASE = 0.01  # of the statistic below its minimum; with more there is another minimum
+HALF_LINE_TOLERANCE = 1e-5  # of the statistic, for norms that are equally good
 
 
 @attrs.frozen
@@ -26,16 +26,16 @@ class Norm:
     Parameters
     ----------
     value, error : float
-        The best norm and its error from the second derivative; NaN if it has none.
+        The best norm, and its error from the second derivative; NaN if undefined.
     stat : float
         The lowest statistic.
     success : bool
-        Whether there is one best norm.
+        Whether there is a unique best norm.
     scale : float
         First distance in the search for crossings.
     origin : float
-        A norm of the lowest statistic: the best one, or, if the statistic is the same for all
-        norms below, one of them.
+        The norm from which crossings are searched. It is the best norm, or, if all norms below some
+        value have the same statistic, one of them.
     """
 
     value: float
@@ -67,10 +67,10 @@ def find_best_norm(
     Returns
     -------
     Norm
-        Its success is false if the statistic has no minimum. Without any counts on a known
-        background the statistic is the same for all norms below some value: there is no best norm,
-        but there are upper limits. At a non-differentiable point, and at a limit, the error is NaN
-        if the curvature there is zero.
+        The norm; `success` is false if the statistic has no minimum. If there are no counts, and
+        the background is known, the statistic is the same for all norms below some value: there is
+        no best norm, but there are upper limits. At a non-differentiable point or a limit, the
+        error is NaN if the curvature is zero there.
     """
     scale = profile.scale
     minimum = find_minimum(profile, start, low, high)
@@ -79,12 +79,12 @@ def find_best_norm(
     if minimum.unbounded:
         return _find_half_line(profile, minimum, scale)
     error = np.sqrt(2 / minimum.curvature) if minimum.curvature > 0 else np.nan
-    first = error if np.isfinite(error) else scale
-    return Norm(minimum.norm, float(error), profile.stat(minimum.norm), True, float(first))
+    distance = error if np.isfinite(error) else scale
+    return Norm(minimum.norm, float(error), profile.stat(minimum.norm), True, float(distance))
 
 
 def _find_half_line(profile: FixedProfile, minimum: Minimum, scale: float) -> Norm:
-    """Return the result for a statistic that is at its minimum for all norms below some value."""
+    """Return the norm for a statistic that has its minimum at all norms below some value."""
     stat, distance = profile.stat(minimum.norm), scale
     origin = 0.0
     while origin > minimum.norm and profile.stat(origin) > stat + HALF_LINE_TOLERANCE:
@@ -102,18 +102,18 @@ def find_crossing_distance(
     profile : NormProfile
         The statistic along the norm.
     best : Norm
-        Its minimum.
+        The norm at its minimum.
     sigma : float
         Square root of the rise of the statistic.
     side : {-1, 1}
         Direction: downwards or upwards.
     limit : float
-        The limit of the norm on that side.
+        The limit of the norm in that direction, as a distance from zero in that direction.
 
     Returns
     -------
     float
-        The distance; NaN if there is none.
+        The distance; NaN if the statistic does not rise that much.
     """
     return _find_distance(profile, best, sigma, side, limit) if best.success else np.nan
 
@@ -128,17 +128,17 @@ def find_upper_limit(
     profile : NormProfile
         The statistic along the norm.
     best : Norm
-        Its minimum.
+        The norm at its minimum.
     sigma : float
         Square root of the rise of the statistic.
     limit : float
-        The upper limit of the parameter range of the norm.
+        The highest norm that is allowed.
 
     Returns
     -------
     float
-        The upper limit; NaN if there is none. It exists even if all lower norms have the same
-        statistic.
+        The upper limit; NaN if the statistic does not rise that much. There is a limit even if all
+        lower norms have the same statistic.
     """
     return best.origin + _find_distance(profile, best, sigma, 1, limit)
 
@@ -149,45 +149,46 @@ def _find_distance(
     """Find the distance from the minimum at which the statistic has risen by sigma squared."""
     if not np.isfinite(best.origin):
         return np.nan
-    lowest = 0.0
+    lowest_rise = 0.0
 
     def rise_above_target(distance: float) -> float:
-        nonlocal lowest
-        value = profile.stat(best.origin + side * distance) - best.stat
-        lowest = min(lowest, value)
-        return value - sigma**2
+        nonlocal lowest_rise
+        rise = profile.stat(best.origin + side * distance) - best.stat
+        lowest_rise = min(lowest_rise, rise)
+        return rise - sigma**2
 
     low, high = profile.domain
-    if low >= high:  # the domain is empty, as for `find_minimum`
+    if low >= high:  # the domain is empty and ignored, as in `find_minimum`
         low, high = -np.inf, np.inf
     ends = (limit, high) if side > 0 else (-limit, -low)
-    farthest = max(0.0, min(ends) - side * best.origin)
-    distance = find_root(rise_above_target, 0.0, min(sigma * best.scale, farthest), farthest)
-    return distance if lowest > -MAX_DECREASE else np.nan
+    max_distance = max(0.0, min(ends) - side * best.origin)
+    first_distance = min(sigma * best.scale, max_distance)
+    distance = find_root(rise_above_target, 0.0, first_distance, max_distance)
+    return distance if lowest_rise > -MAX_DECREASE else np.nan
 
 
-def find_sensitivity(asimov: Callable[[float], float], scale: float, sigma: float) -> float:
+def find_sensitivity(expected_gain: Callable[[float], float], scale: float, sigma: float) -> float:
     """Find the norm with an expected significance of sigma.
 
     Parameters
     ----------
-    asimov : callable
+    expected_gain : callable
         Function that returns the expected gain in the statistic for a norm.
     scale : float
-        The order of magnitude of the norm's error.
+        The order of magnitude of the error of the norm.
     sigma : float
         The significance.
 
     Returns
     -------
     float
-        The norm; NaN if there is none.
+        The norm; NaN if no norm reaches the significance.
     """
-    return find_root(lambda norm: asimov(norm) - sigma**2, 0.0, sigma * scale)
+    return find_root(lambda norm: expected_gain(norm) - sigma**2, 0.0, sigma * scale)
 
 
 def find_root(
-    function: Callable[[float], float], low: float, first: float, highest: float = np.inf
+    function: Callable[[float], float], low: float, high: float, max_high: float = np.inf
 ) -> float:
     """Find the root of a function that is negative at `low`.
 
@@ -196,11 +197,11 @@ def find_root(
     function : callable
         The function.
     low : float
-        Lower end of the bracket.
-    first : float
-        Upper end of the first bracket, which grows up to `highest`.
-    highest : float
-        Upper end of the last bracket.
+        Lower end of the first bracket.
+    high : float
+        Upper end of the first bracket; it grows until the function is positive there.
+    max_high : float
+        Largest upper end.
 
     Returns
     -------
@@ -209,12 +210,11 @@ def find_root(
     """
     from scipy.optimize import brentq
 
-    high = first
     for _ in range(MAX_BRACKETS):
         value = function(high)
         if value > 0:
             return float(brentq(function, low, high, xtol=1e-14 * high, rtol=1e-9, maxiter=500))
-        if high >= highest or not np.isfinite(value):
+        if high >= max_high or not np.isfinite(value):
             break
-        low, high = high, min(GROWTH * high, highest)
+        low, high = high, min(GROWTH * high, max_high)
     return np.nan

@@ -1,8 +1,7 @@
 """Profiles: the statistic as a function of the norm of one source.
 
-The other parameters are fixed, or fitted at each norm. The functions of
-`skyred.likelihood.flux.norm` compute the best norm, its errors, limits and significance from a
-profile.
+The other parameters are either fixed, or fitted at each norm. `skyred.likelihood.flux.norm`
+computes the best norm, its errors, limits and significance from a profile.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-NEWTON_TOLERANCE = 1e-8  # of the fit at each norm: far below the accuracy that crossings need
+NEWTON_TOLERANCE = 1e-8  # of the fit at each norm: much smaller than crossings require
 
 
 class NormProfile(Protocol):
@@ -58,8 +57,8 @@ class Term(Protocol):
     Attributes
     ----------
     domain : tuple of float
-        Ends of the range of norms where the statistic is convex: there a bin with counts has zero
-        predicted counts.
+        Ends of the range of norms where the statistic is convex. At a finite end, the predicted
+        counts of a bin with counts are zero.
     """
 
     domain: tuple[float, float]
@@ -126,7 +125,7 @@ class Term(Protocol):
         """
         ...
 
-    def asimov(self, norm: float) -> float:
+    def expected_gain(self, norm: float) -> float:
         """Return the gain in the statistic over norm zero, for counts equal to the prediction.
 
         Parameters
@@ -143,7 +142,7 @@ class Term(Protocol):
 
 
 class CashTerm:
-    """Term of counts on a known background.
+    """Term of counts with a known background.
 
     Parameters
     ----------
@@ -156,25 +155,27 @@ class CashTerm:
 
     Attributes
     ----------
-    lowest : float
-        The norm below which the predicted counts of some bin would be negative.
+    clipping_norm : float
+        The norm below which negative predicted counts of some bin have to be set to zero.
     domain : tuple of float
         Ends of the range of norms where all bins with counts have positive predicted counts.
     """
 
     def __init__(self, counts: Array, signal: Array, background: Array) -> None:
-        self.signal, self.background, self.full = signal, background, Cash(counts)
-        filled = counts > 0
-        self.filled = Cash(counts[filled]), signal[filled], background[filled]
-        self.sums = float(signal.sum()), float(background.sum())
+        self.signal, self.background, self.cash = signal, background, Cash(counts)
+        has_counts = counts > 0
+        signal_with_counts, background_with_counts = signal[has_counts], background[has_counts]
+        self.bins_with_counts = Cash(counts[has_counts]), signal_with_counts, background_with_counts
+        self.total_signal, self.total_background = float(signal.sum()), float(background.sum())
         with np.errstate(all="ignore"):
-            # if the background of any bin is negative, every bin is clipped separately
-            zero = np.where(
+            # a negative background without signal has to be set to zero at any norm
+            zeros = np.where(
                 signal > 0, -background / signal, np.where(background < 0, np.inf, -np.inf)
             )
-            ends = -background[filled] / signal[filled]
-        self.lowest = float(zero.max(initial=-np.inf)) if signal.min(initial=0) >= 0 else np.inf
-        low, high = ends[signal[filled] > 0], ends[signal[filled] < 0]
+            ends = -background_with_counts / signal_with_counts
+        is_positive = signal.min(initial=0) >= 0
+        self.clipping_norm = float(zeros.max(initial=-np.inf)) if is_positive else np.inf
+        low, high = ends[signal_with_counts > 0], ends[signal_with_counts < 0]
         self.domain = float(low.max(initial=-np.inf)), float(high.min(initial=np.inf))
 
     def stat(self, norm: float) -> float:
@@ -190,10 +191,10 @@ class CashTerm:
         float
             The statistic.
         """
-        if norm < self.lowest:
+        if norm < self.clipping_norm:
             predicted = norm * self.signal + self.background
-            return self.full.value(predicted, float(predicted.sum()))
-        cash, signal, background = self.filled
+            return self.cash.value(predicted, float(predicted.sum()))
+        cash, signal, background = self.bins_with_counts
         return cash.value(norm * signal + background, self.npred(norm))
 
     def slopes(self, norm: float) -> tuple[float, float]:
@@ -211,15 +212,15 @@ class CashTerm:
         second : float
             The second derivative.
         """
-        cash, signal, background = self.filled
+        cash, signal, background = self.bins_with_counts
         predicted = norm * signal + background
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(predicted > TRUNCATION, signal / predicted, 0)
-        total = self.sums[0]
-        if norm < self.lowest:
-            total = float(self.signal[norm * self.signal + self.background > 0].sum())
+        total_signal = self.total_signal
+        if norm < self.clipping_norm:
+            total_signal = float(self.signal[norm * self.signal + self.background > 0].sum())
         weighted = cash.counts * ratio
-        return float(2 * (total - weighted.sum())), float(2 * weighted @ ratio)
+        return float(2 * (total_signal - weighted.sum())), float(2 * weighted @ ratio)
 
     def npred(self, norm: float) -> float:
         """Return the total predicted counts.
@@ -234,9 +235,9 @@ class CashTerm:
         float
             Predicted counts, summed over the bins.
         """
-        if norm < self.lowest:
+        if norm < self.clipping_norm:
             return float(np.maximum(norm * self.signal + self.background, 0).sum())
-        return self.excess(norm) + self.sums[1]
+        return self.excess(norm) + self.total_background
 
     def excess(self, norm: float) -> float:
         """Return the predicted counts of the source; zero without exposure, even for norm NaN.
@@ -251,10 +252,10 @@ class CashTerm:
         float
             Predicted counts, summed over the bins.
         """
-        return norm * self.sums[0] if self.sums[0] else 0.0
+        return norm * self.total_signal if self.total_signal else 0.0
 
-    def asimov(self, norm: float) -> float:
-        """Return the gain in the statistic over norm zero on the Asimov data.
+    def expected_gain(self, norm: float) -> float:
+        """Return the gain in the statistic over norm zero for Asimov data.
 
         Parameters
         ----------
@@ -277,12 +278,12 @@ class CashTerm:
 
 
 class WStatTerm:
-    """Term of counts on and off the source.
+    """Term of on and off counts.
 
     Parameters
     ----------
     statistic : WStat
-        Statistic of counts on and off, in each bin of the mask, shape (k,).
+        Statistic of the on and off counts, in each bin of the mask, shape (k,).
     signal : array
         Predicted counts of the source at norm one in these bins, shape (k,).
     other_signal : array
@@ -293,9 +294,9 @@ class WStatTerm:
 
     def __init__(self, statistic: WStat, signal: Array, other_signal: Array) -> None:
         self.statistic, self.signal, self.other_signal = statistic, signal, other_signal
-        # gammapy counts bins as zero where the statistic is not defined
-        self.used = np.isfinite(statistic.alpha) & (statistic.alpha > 0)
-        self.empty = self.used & (statistic.on == 0)
+        # in other bins the statistic is not defined, and zero in gammapy
+        self.is_defined = np.isfinite(statistic.alpha) & (statistic.alpha > 0)
+        self.has_no_counts = self.is_defined & (statistic.on == 0)
 
     def _signal(self, norm: float) -> Array:
         return norm * self.signal + self.other_signal
@@ -332,18 +333,18 @@ class WStatTerm:
         """
         predicted = self._signal(norm)
         slopes = self.statistic.derivatives(predicted)
-        first, second = np.where(self.used, slopes.first, 0), np.where(self.used, slopes.second, 0)
+        first = np.where(self.is_defined, slopes.first, 0)
+        second = np.where(self.is_defined, slopes.second, 0)
         off, alpha = self.statistic.off, self.statistic.alpha
-        # where the signal is so negative that the background cancels it: ``b = -mu / alpha``
-        compensated = self.empty & (predicted < -alpha * off / (1 + alpha))
-        first[compensated] = -2 * (
-            1 / alpha[compensated] + off[compensated] / predicted[compensated]
-        )
-        second[compensated] = 2 * off[compensated] / predicted[compensated] ** 2
+        # bins with a signal so negative that the background cancels it: ``b = -mu / alpha``
+        is_cancelled = self.has_no_counts & (predicted < -alpha * off / (1 + alpha))
+        off, alpha, predicted = off[is_cancelled], alpha[is_cancelled], predicted[is_cancelled]
+        first[is_cancelled] = -2 * (1 / alpha + off / predicted)
+        second[is_cancelled] = 2 * off / predicted**2
         return float(first @ self.signal), float(second @ self.signal**2)
 
     def _predicted(self, norm: float) -> Array:
-        """Return the predicted counts on the source, with the background at its optimum."""
+        """Return the predicted on counts, with the background at its optimum."""
         signal = self._signal(norm) if self.signal.any() else self.other_signal
         background = np.nan_to_num(self.statistic.alpha * self.statistic.background(signal))
         return np.maximum(signal + background, 0)
@@ -378,8 +379,8 @@ class WStatTerm:
         """
         return float(norm * self.signal.sum()) if self.signal.any() else 0.0
 
-    def asimov(self, norm: float) -> float:
-        """Return the gain in the statistic over norm zero on Asimov data with the same off counts.
+    def expected_gain(self, norm: float) -> float:
+        """Return the gain in the statistic over norm zero for Asimov data with the same off counts.
 
         Parameters
         ----------
@@ -391,8 +392,10 @@ class WStatTerm:
         float
             The gain.
         """
-        asimov = attrs.evolve(self.statistic, on=self._predicted(norm))
-        return asimov.value(self.other_signal) - asimov.value(self._signal(norm))
+        asimov_statistic = attrs.evolve(self.statistic, on=self._predicted(norm))
+        return asimov_statistic.value(self.other_signal) - asimov_statistic.value(
+            self._signal(norm)
+        )
 
 
 @attrs.define(eq=False)
@@ -418,7 +421,7 @@ class FixedProfile:
 
     @property
     def scale(self) -> float:
-        """Norm for one predicted count; 1 if there is none."""
+        """The norm for which one count is predicted; 1 if no counts are predicted."""
         signal = abs(sum(term.excess(1.0) for term in self.terms))
         return 1 / signal if signal > 0 and np.isfinite(1 / signal) else 1.0
 
@@ -455,7 +458,7 @@ class FixedProfile:
         slopes = [term.slopes(norm) for term in self.terms]
         return sum(first for first, _ in slopes), sum(second for _, second in slopes)
 
-    def asimov(self, norm: float) -> float:
+    def expected_gain(self, norm: float) -> float:
         """Return the gain in the statistic over norm zero, for counts equal to the prediction.
 
         Parameters
@@ -468,7 +471,7 @@ class FixedProfile:
         float
             The gain.
         """
-        return sum(term.asimov(norm) for term in self.terms)
+        return sum(term.expected_gain(norm) for term in self.terms)
 
 
 class RefittedProfile:
@@ -486,10 +489,10 @@ class RefittedProfile:
 
     def __init__(self, objective: Objective, index: int) -> None:
         self.objective, self.index = objective, index
-        self.last = objective.start
+        self.last_values = objective.start
 
     def fit_others(self, norm: float) -> Descent:
-        """Fit the other parameters at a norm, from their last values.
+        """Fit the other parameters at a norm, from the values of the last fit.
 
         Parameters
         ----------
@@ -503,11 +506,11 @@ class RefittedProfile:
         """
         limits = self.objective.limits.copy()
         limits[self.index] = norm
-        start = self.last.copy()
+        start = self.last_values.copy()
         start[self.index] = norm
         objective = attrs.evolve(self.objective, limits=limits, start=start)
         descent = descend(objective, NEWTON_TOLERANCE)
-        self.last = descent.x
+        self.last_values = descent.x
         return descent
 
     def stat(self, norm: float) -> float:

@@ -1,9 +1,9 @@
 """Reference spectra of norms, with positive fluxes.
 
-A norm is a flux in units of a reference flux. If the reference is negative, as after a fit with a
-negative best amplitude, every sign is reversed: errors are negative, upper limits are below the
-estimate. Therefore the reference is the magnitude of the model's flux, and the norm has the sign of
-the flux.
+A norm is a flux in units of a reference flux. If the reference flux is negative, as after a fit
+with a negative best-fit amplitude, all signs are reversed: errors are negative, and upper limits
+are below the estimate. Therefore the reference is the magnitude of the model's flux, and the norm
+has the sign of the flux.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from astropy.table import Table
     from gammapy.modeling.models import SkyModel
 
-SAMPLES = 21  # energies in a bin
-FACTORS = ("amplitude", "norm")  # parameters to which spectra of gammapy are proportional
+N_ENERGIES = 21  # in a bin, at which the sign of the flux is checked
+FACTORS = ("amplitude", "norm")  # names of parameters that spectra of gammapy are proportional to
 
 
 class MagnitudeSpectralModel(SpectralModel):  # type: ignore[misc]
     """The magnitude of another spectrum.
 
-    It is the reference of spectra with a sign that is not determined by one parameter. Integrals
+    It is the reference for spectra with a sign that is not that of a single parameter. Integrals
     are the magnitude of the other spectrum's integrals, which is exact unless the sign changes
-    within the bin.
+    within the energy range.
 
     Parameters
     ----------
@@ -106,8 +106,8 @@ def positive_spectrum(spectral: SpectralModel, edges: u.Quantity) -> SpectralMod
     Returns
     -------
     gammapy.modeling.models.SpectralModel
-        The spectrum itself if its flux is nowhere negative; a copy with the opposite amplitude if
-        it is nowhere positive; else a `MagnitudeSpectralModel`.
+        The spectrum itself if its flux is nowhere negative; a copy with a negated amplitude if it
+        is nowhere positive; otherwise a `MagnitudeSpectralModel`.
     """
     energies = np.sort(u.Quantity([*edges, *MapAxis.from_energy_edges(edges).center]))
     with np.errstate(all="ignore"):
@@ -116,29 +116,29 @@ def positive_spectrum(spectral: SpectralModel, edges: u.Quantity) -> SpectralMod
         return spectral
     if not np.any(values.value > 0):
         for name in FACTORS:
-            opposite = _opposite(spectral, name)
-            if opposite is not None and u.allclose(opposite(energies), -values, equal_nan=True):
-                return opposite
+            negated = _negate_parameter(spectral, name)
+            if negated is not None and u.allclose(negated(energies), -values, equal_nan=True):
+                return negated
     return MagnitudeSpectralModel(spectral)
 
 
-def _opposite(spectral: SpectralModel, name: str) -> SpectralModel | None:
-    """Return a copy with the opposite of one parameter; None if there is no such parameter."""
+def _negate_parameter(spectral: SpectralModel, name: str) -> SpectralModel | None:
+    """Return a copy with one parameter negated; None if there is no such parameter."""
     if name not in spectral.parameters.names:
         return None
-    opposite = spectral.copy()
-    parameter = opposite.parameters[name]
+    negated = spectral.copy()
+    parameter = negated.parameters[name]
     low, high = parameter.min, parameter.max
-    parameter.min = parameter.max = np.nan
+    parameter.min = parameter.max = np.nan  # limits that would exclude the new value
     parameter.value = -parameter.value
     parameter.min, parameter.max = -high, -low
-    signs = np.where([member is parameter for member in opposite.parameters], -1.0, 1.0)
-    opposite.covariance = spectral.covariance.data * np.outer(signs, signs)
-    return opposite
+    signs = np.where([member is parameter for member in negated.parameters], -1.0, 1.0)
+    negated.covariance = spectral.covariance.data * np.outer(signs, signs)
+    return negated
 
 
 def positive_model(model: SkyModel, edges: u.Quantity) -> SkyModel:
-    """Return a source with the magnitude of another source's fluxes; see `positive_spectrum`.
+    """Return a source with the magnitude of the fluxes of a source; see `positive_spectrum`.
 
     Parameters
     ----------
@@ -150,23 +150,24 @@ def positive_model(model: SkyModel, edges: u.Quantity) -> SkyModel:
     Returns
     -------
     gammapy.modeling.models.SkyModel
-        The source itself if its flux is nowhere negative; else a copy with another spectrum.
+        The source itself if its flux is nowhere negative; otherwise a copy with another spectrum.
     """
     spectral = positive_spectrum(model.spectral_model, edges)
     if spectral is model.spectral_model:
         return model
-    positive = model.copy(name=model.name)
-    positive.spectral_model = spectral
-    return positive
+    positive_source = model.copy(name=model.name)
+    positive_source.spectral_model = spectral
+    return positive_source
 
 
 def reference_spectrum(model: SkyModel, edges: u.Quantity) -> SpectralModel:
-    """Return the reference spectrum of a source's flux points.
+    """Return the reference spectrum for the flux points of a source.
 
     Parameters
     ----------
     model : gammapy.modeling.models.SkyModel
-        The source. The spectrum of a spatial template is that of its sum, as in gammapy.
+        The source. A spatial template that depends on energy is summed over its pixels, as in
+        gammapy.
     edges : Quantity
         Edges of the energy bins, shape (n + 1,).
 
@@ -186,16 +187,17 @@ def stored_reference(model: SkyModel, table: Table) -> SpectralModel:
     model : gammapy.modeling.models.SkyModel
         The source, as it was fitted.
     table : astropy.table.Table
-        Table of norms as written by gammapy, with a row for each energy, time or distance.
+        Table of norms as written by gammapy, with a row for each energy bin, time interval or
+        distance.
 
     Returns
     -------
     gammapy.modeling.models.SpectralModel
-        The spectrum of the source, with positive fluxes unless those in the table are negative, as
-        older versions wrote them.
+        The spectrum of the source. Its fluxes are positive, unless the reference fluxes in the
+        table are negative, as in files of older versions.
     """
     low, high = (table[name].quantity for name in ("e_min", "e_max"))
-    if low.ndim > 1:  # along time or distance all rows have the same energies
+    if low.ndim > 1:  # one row per time interval or distance, all with the same energies
         low, high = low[0], high[0]
     edges = u.Quantity([*low, high[-1]])
     if np.any(table["ref_dnde"].quantity.value < 0):
@@ -216,10 +218,10 @@ def flux_sign(spectral: SpectralModel, low: u.Quantity, high: u.Quantity) -> int
     Returns
     -------
     int
-        1 or -1; 0 if the differential flux is zero or not finite everywhere in the bin, or has
-        both signs in it.
+        1 or -1; 0 if the differential flux changes sign in the bin, or is zero or not finite in all
+        of it.
     """
-    energies = np.geomspace(low.to_value("TeV"), high.to_value("TeV"), SAMPLES) * u.TeV
+    energies = np.geomspace(low.to_value("TeV"), high.to_value("TeV"), N_ENERGIES) * u.TeV
     with np.errstate(all="ignore"):
         signs = np.sign(spectral(energies).value)
     signs = signs[np.abs(signs) == 1]

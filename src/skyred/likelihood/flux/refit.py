@@ -1,6 +1,6 @@
-"""Refits of a source's norm together with the norms of backgrounds.
+"""Fits of the norm of a source together with the norm spectra of backgrounds.
 
-All other model contributions are fixed templates, so only the norms of the backgrounds are
+All other model contributions are fixed, so only the norm spectra of the backgrounds have to be
 evaluated again.
 """
 
@@ -20,7 +20,7 @@ from skyred.likelihood.datasets import CountsDataset
 from skyred.likelihood.flux.columns import FittedNorm
 from skyred.likelihood.flux.norm import Norm
 from skyred.likelihood.flux.profile import FixedProfile, RefittedProfile
-from skyred.likelihood.likelihood import Likelihood, Total
+from skyred.likelihood.likelihood import CompiledLikelihood, Likelihood
 from skyred.likelihood.minimise import minimise
 from skyred.likelihood.priors import Priors
 from skyred.likelihood.statistics import Cash
@@ -56,20 +56,20 @@ class Signal:
     def __init__(self, counts: Array, index: int, bins: Bins) -> None:
         self.template, self.index = counts, index
         self.free = frozenset([index])
-        self.unit = Counts(bins.select(counts), float(counts[bins.mask].sum()))
+        self.unit_counts = Counts(bins.select(counts), float(counts[bins.mask].sum()))
 
     @property
     def may_be_non_smooth(self) -> set[int]:
         """Empty set: the counts are linear in the norm."""
         return set()
 
-    def rows(self) -> slice:
+    def bin_indices(self) -> slice:
         """Return all selected bins.
 
         Returns
         -------
         slice
-            All rows.
+            All indices.
         """
         return slice(None)
 
@@ -87,7 +87,7 @@ class Signal:
             The predicted counts.
         """
         norm = float(state[self.index])
-        return Counts(norm * self.unit.by_bin, norm * self.unit.total)
+        return Counts(norm * self.unit_counts.by_bin, norm * self.unit_counts.total)
 
     def slopes(self, state: Vector, indices: frozenset[int]) -> Iterator[tuple[int, Counts]]:
         """Yield the derivative of the predicted counts by the norm.
@@ -104,10 +104,10 @@ class Signal:
         (int, Counts)
             Index of the norm in the state, and the derivative.
         """
-        yield self.index, self.unit
+        yield self.index, self.unit_counts
 
     def gradient(
-        self, state: Vector, weights: Array, weight: float, indices: frozenset[int]
+        self, state: Vector, weights: Array, weight_of_total: float, indices: frozenset[int]
     ) -> Iterator[tuple[int, float]]:
         """Return the derivative of a weighted sum of the predicted counts by the norm.
 
@@ -117,17 +117,17 @@ class Signal:
             Values of all parameters, shape (m,).
         weights : array
             Weights of the counts in the selected bins, shape (k,).
-        weight : float
-            Weight of the total.
+        weight_of_total : float
+            Weight of the total counts.
         indices : frozenset of int
-            Indices in the state of the parameters to differentiate by.
+            State indices of the parameters to differentiate by.
 
         Returns
         -------
         iterator of (int, float)
             Index of the norm in the state, and the derivative.
         """
-        return weighted_slopes(self, state, weights, weight, indices)
+        return weighted_slopes(self, state, weights, weight_of_total, indices)
 
     def cube(self, state: Vector) -> Array:
         """Return the predicted counts in every bin, masked or not.
@@ -155,25 +155,25 @@ class Signal:
         Returns
         -------
         bool
-            Whether predicted counts could be negative.
+            Whether predicted counts may be negative.
         """
         return bool(state[self.index] < 0)
 
 
 @attrs.define(eq=False)
 class Refit:
-    """Fit of a source's norm together with the free parameters of backgrounds.
+    """Fit of the norm of a source together with the free parameters of backgrounds.
 
     Parameters
     ----------
     space : ParameterSpace
-        The parameters of all models, and the norm as the last.
+        The parameters of all models, followed by the norm.
     split_datasets : dict of SplitDataset
         The datasets by name, split into source and other models.
     source : str
         The name of the source.
     free : set of int
-        Indices in the state of the free parameters of other models.
+        State indices of the free parameters of other models.
     """
 
     space: ParameterSpace
@@ -185,7 +185,7 @@ class Refit:
     def from_likelihood(
         cls, likelihood: Likelihood, slices: EnergySlices, model: SkyModel, norm: Parameter
     ) -> Self | None:
-        """Return the refit for a likelihood, if only norms of backgrounds are free.
+        """Return the refit for a likelihood, if only norm spectra of backgrounds are free.
 
         Parameters
         ----------
@@ -216,13 +216,13 @@ class Refit:
             _free_indices(contribution, free) is None for contribution in others
         ):
             return None
-        space = attrs.evolve(space, all=[*space.all, norm])
+        space = attrs.evolve(space, parameters=[*space.parameters, norm])
         return cls(space, split_datasets, str(model.name), free)
 
     @property
     def index(self) -> int:
         """Index of the norm in the state."""
-        return len(self.space.all) - 1
+        return len(self.space.parameters) - 1
 
     def fit(self, ranges: Mapping[str, tuple[int, int]], start: Norm, sign: int = 1) -> FittedNorm:
         """Fit the norm in a subset of the datasets.
@@ -230,9 +230,9 @@ class Refit:
         Parameters
         ----------
         ranges : dict of (int, int)
-            Range of energy bins by dataset: the first, and the one after the last.
+            First energy bin, and the bin after the last one, by dataset.
         start : Norm
-            Start of the fit: the norm fitted with all other parameters fixed.
+            Start of the fit: the norm that was fitted with all other parameters fixed.
         sign : {-1, 1}
             Factor of the signal.
 
@@ -255,12 +255,12 @@ class Refit:
         ]
         other_indices = [_free_indices(contribution, self.free) or set() for contribution in others]
         free = [*sorted(set().union(*other_indices)), self.index]
-        total = Total(attrs.evolve(self.space, free=np.array(free)), datasets)
-        objective = with_start(build_objective_without_priors(total), len(free) - 1, start)
+        likelihood = CompiledLikelihood(attrs.evolve(self.space, free=np.array(free)), datasets)
+        objective = with_start(build_objective_without_priors(likelihood), len(free) - 1, start)
         result = minimise(objective)
         norm = norm_from_result(result, len(free) - 1, start.scale)
         profile = RefittedProfile(attrs.evolve(objective, start=result.values), len(free) - 1)
-        state = total.state(result.values)
+        state = likelihood.state(result.values)
         slices = [
             self._evaluate_at(self.split_datasets[name], state).slice(*bins, sign)
             for name, bins in ranges.items()
@@ -271,13 +271,13 @@ class Refit:
     def _select_energies(
         self, split: SplitDataset, first: int, last: int, sign: int
     ) -> CountsDataset:
-        """Return a dataset in a range of energy, with all fixed contributions summed."""
+        """Return a dataset in a range of energy bins, with all fixed contributions summed."""
         dataset = split.dataset
         mask = np.zeros_like(dataset.bins.mask)
         mask[first:last] = dataset.bins.mask[first:last]
-        rows = split.rows(first, last)
-        bins = Bins(mask, dataset.bins.indices[rows])
-        state, fixed = self.space.state(), np.zeros(mask.shape)
+        in_range = split.in_range(first, last)
+        bins = Bins(mask, dataset.bins.indices[in_range])
+        state, fixed_counts = self.space.state(), np.zeros(mask.shape)
         contributions: list[Contribution] = [Signal(sign * split.signal, self.index, bins)]
         for contribution in dataset.contributions:
             if contribution.name == self.source:
@@ -285,13 +285,14 @@ class Refit:
             if isinstance(contribution, ScaledCounts) and _free_indices(contribution, self.free):
                 contributions.append(contribution.select(bins))
             else:
-                fixed += contribution.cube(state)
-        contributions.append(ScaledCounts("", fixed, None, split.axis.center, bins, self.space))
-        statistic: Any = split.wstat(rows) or Cash(bins.select(dataset.counts))
+                fixed_counts += contribution.cube(state)
+        energy = split.axis.center
+        contributions.append(ScaledCounts("", fixed_counts, None, energy, bins, self.space))
+        statistic: Any = split.wstat(in_range) or Cash(bins.select(dataset.counts))
         return CountsDataset(dataset.name, contributions, bins, dataset.counts, statistic)
 
     def _evaluate_at(self, split: SplitDataset, state: Vector) -> SplitDataset:
-        """Return a dataset split at the values in a state, with the source at norm one."""
+        """Return a split dataset with the background of a state, and the source at norm one."""
         others = [
             contribution
             for contribution in split.dataset.contributions
@@ -304,14 +305,17 @@ class Refit:
 
 
 def _free_indices(contribution: Any, free: set[int]) -> set[int] | None:
-    """Return the free parameters of a contribution; None if they change more than its scale."""
-    own = contribution.own if hasattr(contribution, "own") else contribution.subset.state_indices
-    indices = set(own.tolist()) & free
+    """Return the free parameters of a contribution.
+
+    None if they change more than a norm spectrum, so that the contribution is not `ScaledCounts`.
+    """
+    owner = contribution if hasattr(contribution, "state_indices") else contribution.subset
+    indices = set(owner.state_indices.tolist()) & free
     return None if indices and not isinstance(contribution, ScaledCounts) else indices
 
 
 def with_start(objective: Objective, index: int, norm: Norm) -> Objective:
-    """Return an objective that starts at a norm, clipped to its limits.
+    """Return an objective that starts at a fitted norm, clipped to the limits.
 
     Parameters
     ----------
@@ -320,12 +324,12 @@ def with_start(objective: Objective, index: int, norm: Norm) -> Objective:
     index : int
         Index of the norm in its parameters.
     norm : Norm
-        The norm.
+        The fitted norm.
 
     Returns
     -------
     Objective
-        The objective with another start; the same objective if the norm has no best value.
+        The objective with the other start; the same objective if there is no best norm.
     """
     low, high = objective.limits[index]
     if not norm.success or not np.isfinite(norm.value):
@@ -336,7 +340,7 @@ def with_start(objective: Objective, index: int, norm: Norm) -> Objective:
 
 
 def norm_from_result(result: FitResult, index: int, scale: float) -> Norm:
-    """Return the norm of a fit result.
+    """Return the norm in a fit result.
 
     Parameters
     ----------
@@ -345,7 +349,7 @@ def norm_from_result(result: FitResult, index: int, scale: float) -> Norm:
     index : int
         Index of the norm in the parameters.
     scale : float
-        Distance at which crossings are searched first if the norm has no error.
+        First distance in the search for crossings if the norm has no error.
 
     Returns
     -------
@@ -354,18 +358,18 @@ def norm_from_result(result: FitResult, index: int, scale: float) -> Norm:
     """
     value, error = float(result.values[index]), float(result.errors[index])
     is_constrained = np.isfinite(error) and error > 0
-    # the norm may be constrained even if other parameters are degenerate, such as norm and tilt in
-    # one bin
+    # the norm may be constrained although other parameters are degenerate, such as norm and tilt
+    # of a background in one energy bin
     success = result.success or (bool(result.unconstrained) and is_constrained)
     return Norm(value, error, float(result.stat), bool(success), error if is_constrained else scale)
 
 
-def build_objective_without_priors(total: Total) -> Objective:
+def build_objective_without_priors(likelihood: CompiledLikelihood) -> Objective:
     """Build the objective of datasets without priors.
 
     Parameters
     ----------
-    total : Total
+    likelihood : CompiledLikelihood
         The likelihood of the datasets.
 
     Returns
@@ -373,14 +377,14 @@ def build_objective_without_priors(total: Total) -> Objective:
     Objective
         The objective of its free parameters.
     """
-    space = total.space
+    space = likelihood.space
     return Objective(
         names=[f"parameter {index}" for index in space.free],
-        start=total.frozen[space.free],
+        start=likelihood.initial_state[space.free],
         limits=space.limits(),
         steps=space.steps(),
-        stat=total.stat,
-        gradient_of=total.gradient,
-        fisher_of=total.fisher,
-        may_be_non_smooth=total.may_be_non_smooth,
+        stat=likelihood.stat,
+        gradient_of=likelihood.gradient,
+        fisher_of=likelihood.fisher,
+        may_be_non_smooth=likelihood.may_be_non_smooth,
     )

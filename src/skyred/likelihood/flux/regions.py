@@ -1,4 +1,4 @@
-"""Spectra of regions of maps: counts, predicted background and predicted signal of a spectrum."""
+"""Spectra of regions of maps: counts, predicted background and predicted signal."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
-class UnusableRegion(Exception):  # noqa: N818 - the message is the reason, reported for the region
-    """A region without a spectrum, with the reason."""
+class UnusableRegion(Exception):  # noqa: N818 - not an error: the reason is reported in the result
+    """Raised for a region without a spectrum; the message is the reason."""
 
 
 def predict_background(dataset: MapDataset, sources: Sequence[str] | None) -> Array:
@@ -57,19 +57,19 @@ def predict_background(dataset: MapDataset, sources: Sequence[str] | None) -> Ar
             f"the dataset {dataset.name!r} has no exposure; expected one, to compute fluxes"
         )
     if dataset.stat_type == "wstat":
-        return np.zeros(geom.data_shape)  # the off counts determine the background
+        return np.zeros(geom.data_shape)
     if sources is None:
         return np.asarray(dataset.npred().data, dtype=float)
-    total = np.zeros(geom.data_shape)
+    npred = np.zeros(geom.data_shape)
     if (background := dataset.npred_background()) is not None:
-        total += background.data
+        npred += background.data
     if sources:
-        total += dataset.npred_signal(model_names=list(sources)).data
-    return total
+        npred += dataset.npred_signal(model_names=list(sources)).data
+    return npred
 
 
 class ImagePixels:
-    """Pixels of an image, to find those in a region.
+    """Pixels of an image, to find the pixels in a region.
 
     Parameters
     ----------
@@ -80,11 +80,11 @@ class ImagePixels:
     def __init__(self, geom: WcsGeom) -> None:
         self.geom = geom.to_image()
         self.shape = self.geom.data_shape
-        # with a margin of one pixel: regions that reach it extend beyond the map
+        # with a margin of one pixel, to find regions that extend beyond the map
         self.rows, self.columns = np.indices([size + 2 for size in self.shape]) - 1
 
     def region_mask(self, region: SkyRegion) -> NDArray[np.bool_]:
-        """Return whether the centre of each pixel lies in a region.
+        """Return the mask of the pixels with centres in a region.
 
         Parameters
         ----------
@@ -103,19 +103,20 @@ class ImagePixels:
         """
         from regions import PixCoord
 
-        pixels = region.to_pixel(self.geom.wcs)
-        mask = np.asarray(pixels.contains(PixCoord(self.columns, self.rows)), dtype=np.bool_)
-        inner = mask[1:-1, 1:-1]
-        (height, width), (x, y) = self.shape, pixels.center.xy
-        if mask.sum() > inner.sum() or not (-1 < x < width and -1 < y < height):
+        pixel_region = region.to_pixel(self.geom.wcs)
+        coordinates = PixCoord(self.columns, self.rows)
+        mask_with_margin = np.asarray(pixel_region.contains(coordinates), dtype=np.bool_)
+        mask = mask_with_margin[1:-1, 1:-1]
+        (height, width), (x, y) = self.shape, pixel_region.center.xy
+        if mask_with_margin.sum() > mask.sum() or not (-1 < x < width and -1 < y < height):
             raise UnusableRegion("the region extends beyond the map")
-        if not inner.any():
+        if not mask.any():
             raise UnusableRegion("the region contains no pixel centre")
-        return inner
+        return mask
 
 
 class SpectrumExtractor:
-    """Extractor of the spectra of regions from one map dataset.
+    """Extracts the spectra of regions from one map dataset.
 
     Parameters
     ----------
@@ -124,16 +125,16 @@ class SpectrumExtractor:
     background : array
         Predicted counts of the background, shape (energies, y, x); ignored for on-off maps.
     spectral : gammapy.modeling.models.SpectralModel
-        The spectrum that is scaled by the norm.
+        The spectrum that the norm scales.
     """
 
     def __init__(self, dataset: MapDataset, background: Array, spectral: SpectralModel) -> None:
         self.dataset, self.name, self.background = dataset, str(dataset.name), background
         self.axis = dataset.counts.geom.axes["energy"]
-        self.safe = np.ones(dataset.counts.data.shape, dtype=bool)
+        self.mask_safe = np.ones(dataset.counts.data.shape, dtype=bool)
         if dataset.mask_safe:
-            self.safe = dataset.mask_safe.data.astype(bool)
-        self.mask = dataset.mask.data.astype(bool) if dataset.mask else self.safe
+            self.mask_safe = dataset.mask_safe.data.astype(bool)
+        self.mask = dataset.mask.data.astype(bool) if dataset.mask else self.mask_safe
         self.pixels = self.exposure_pixels = ImagePixels(dataset.counts.geom)
         if dataset.exposure.geom.to_image() != self.pixels.geom:
             self.exposure_pixels = ImagePixels(dataset.exposure.geom)
@@ -142,7 +143,7 @@ class SpectrumExtractor:
         self.flux = flux.value * scale_of(flux.unit)
         self.on_off = dataset.stat_type == "wstat"
         if self.on_off:
-            # 0 / 0 where there are neither acceptance nor off counts
+            # NaN (0 / 0) in bins with neither acceptance nor off counts
             self.off_background = np.nan_to_num(dataset.background.data.astype(float))
         self.migrations: dict[tuple[int, int], Array] = {}
 
@@ -163,17 +164,17 @@ class SpectrumExtractor:
         ------
         UnusableRegion
             If gammapy would raise an error: the region extends beyond the map, contains no pixel
-            centre, or is divided by the mask.
+            centre, or is only partly inside the mask.
         """
         in_region = self.pixels.region_mask(region)
         masks = self.mask[:, in_region]
         if not (masks.all(axis=1) | ~masks.any(axis=1)).all():
             raise UnusableRegion("the mask divides the region")
-        weights = self.safe & in_region
-        exposed = in_region
+        weights = self.mask_safe & in_region
+        in_exposure_region = in_region
         if self.exposure_pixels is not self.pixels:
-            exposed = self.exposure_pixels.region_mask(region)
-        exposure = self.dataset.exposure.data[:, exposed].mean(axis=1)
+            in_exposure_region = self.exposure_pixels.region_mask(region)
+        exposure = self.dataset.exposure.data[:, in_exposure_region].mean(axis=1)
         exposure = np.nan_to_num(exposure * scale_of(self.dataset.exposure.unit))
         spectrum = RegionSpectrum(
             counts=_sum(self.dataset.counts.data, weights),
@@ -190,9 +191,9 @@ class SpectrumExtractor:
         """Return the energy dispersion at a position, shape (true, reconstructed energies)."""
         edisp = self.dataset.edisp
         if edisp is None:
-            return self._diagonal()
+            return self._diagonal_migration()
         geom = edisp.edisp_map.geom.to_image()
-        # gammapy uses the nearest pixel of the map, which has few pixels
+        # gammapy uses the nearest pixel of the map, so kernels can be cached by pixel
         x, y = (int(index.item()) for index in geom.coord_to_idx(center, clip=True))
         if (x, y) not in self.migrations:
             if edisp.tag == "edisp_kernel_map":
@@ -203,11 +204,13 @@ class SpectrumExtractor:
                 self.migrations[x, y] = np.asarray(kernel.pdf_matrix, dtype=float)
         return self.migrations[x, y]
 
-    def _diagonal(self) -> Array:
+    def _diagonal_migration(self) -> Array:
         from gammapy.irf import EDispKernel
 
-        true = self.dataset.exposure.geom.axes["energy_true"]
-        kernel = EDispKernel.from_diagonal_response(energy_axis_true=true, energy_axis=self.axis)
+        axis_true = self.dataset.exposure.geom.axes["energy_true"]
+        kernel = EDispKernel.from_diagonal_response(
+            energy_axis_true=axis_true, energy_axis=self.axis
+        )
         return np.asarray(kernel.pdf_matrix, dtype=float)
 
 
@@ -217,7 +220,7 @@ def _sum(cube: Array, weights: NDArray[np.bool_]) -> Array:
 
 @attrs.define(eq=False)
 class RegionSpectrum:
-    """Spectrum of a region in one dataset, by reconstructed energy.
+    """Spectrum of a region in one dataset, in bins of reconstructed energy.
 
     Parameters
     ----------
@@ -229,7 +232,7 @@ class RegionSpectrum:
         Predicted counts of the background, shape (energies,); for on-off maps estimated from the
         off counts.
     mask : array of bool
-        Energies in the mask, shape (energies,).
+        Whether each energy is inside the mask, shape (energies,).
     off : array, optional
         Off counts, shape (energies,).
     """
@@ -259,17 +262,18 @@ class RegionSpectrum:
         Slice
             The slice.
         """
-        rows = np.flatnonzero(self.mask[slice(*bins)]) + bins[0]
-        counts = self.counts[rows]
+        indices = np.flatnonzero(self.mask[slice(*bins)]) + bins[0]
+        counts = self.counts[indices]
         edges = axis.edges[list(bins)]
-        return Slice(name, edges, int(counts.sum()), len(rows), self._term(rows, counts, sign))
+        term = self._term(indices, counts, sign)
+        return Slice(name, edges, int(counts.sum()), len(indices), term)
 
-    def _term(self, rows: NDArray[np.int64], counts: Array, sign: int) -> Term:
-        signal = sign * self.signal[rows]
+    def _term(self, indices: NDArray[np.int64], counts: Array, sign: int) -> Term:
+        signal = sign * self.signal[indices]
         if self.off is None:
-            return CashTerm(counts, signal, self.background[rows])
-        off = self.off[rows]
+            return CashTerm(counts, signal, self.background[indices])
+        off = self.off[indices]
         with np.errstate(all="ignore"):
-            # so that the background is that of the map; without off counts it is 0, as in gammapy
-            alpha = np.where(off > 0, self.background[rows] / off, 0.0)
-        return WStatTerm(WStat(counts, off, alpha), signal, np.zeros(len(rows)))
+            # alpha is defined by the background; without off counts it is 0, as in gammapy
+            alpha = np.where(off > 0, self.background[indices] / off, 0.0)
+        return WStatTerm(WStat(counts, off, alpha), signal, np.zeros(len(indices)))

@@ -1,4 +1,4 @@
-"""Energy slices: the terms of a source's norm in a range of reconstructed energy."""
+"""Datasets in a range of reconstructed energy, with the statistic along the norm of a source."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Slice:
     Parameters
     ----------
     name : str
-        The dataset's name.
+        The name of the dataset.
     edges : Quantity
         Lowest and highest energy of the range, shape (2,).
     counts : int
-        Counts inside the mask.
+        Counts in the range and inside the mask.
     bins : int
-        Number of bins inside the mask.
+        Number of bins in the range and inside the mask.
     term : Term
         The statistic along the norm.
     """
@@ -50,7 +50,7 @@ class Slice:
 
 @attrs.define(eq=False, slots=False)
 class SplitDataset:
-    """A dataset with its predicted counts split into those of the source and all others.
+    """A dataset, with its predicted counts split into those of the source and all others.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class SplitDataset:
 
     @cached_property
     def edges(self) -> bytes:
-        """Edges of the energy axis, as a key for comparisons."""
+        """Edges of the energy axis as bytes, to look up bins."""
         return self.axis.edges.to_value("TeV").tobytes()  # type: ignore[no-any-return]
 
     @classmethod
@@ -99,8 +99,8 @@ class SplitDataset:
         shape = dataset.bins.mask.shape
         signal, background = np.zeros(shape), np.zeros(shape)
         for contribution in dataset.contributions:
-            total = signal if contribution.name == source else background
-            total += contribution.cube(state)
+            counts = signal if contribution.name == source else background
+            counts += contribution.cube(state)
         return cls(dataset, axis, signal, background)
 
     def slice(self, first: int, last: int, sign: int = 1) -> Slice:
@@ -125,13 +125,13 @@ class SplitDataset:
         term = self._term(first, last, counts, signal, background)
         return Slice(self.dataset.name, edges, int(counts.sum()), int(mask.sum()), term)
 
-    def rows(self, first: int, last: int) -> NDArray[np.bool_]:
+    def in_range(self, first: int, last: int) -> NDArray[np.bool_]:
         """Return whether each of the selected bins lies in a range of energy bins.
 
         Parameters
         ----------
         first, last : int
-            First energy bin, and the one after the last.
+            First energy bin, and the bin after the last one.
 
         Returns
         -------
@@ -141,12 +141,12 @@ class SplitDataset:
         energy = np.unravel_index(self.dataset.bins.indices, self.signal.shape)[0]
         return np.asarray((energy >= first) & (energy < last))
 
-    def wstat(self, rows: NDArray[np.bool_]) -> WStat | None:
-        """Return the statistic of counts on and off in a subset of the selected bins.
+    def wstat(self, mask: NDArray[np.bool_]) -> WStat | None:
+        """Return the statistic of on and off counts in a subset of the selected bins.
 
         Parameters
         ----------
-        rows : array of bool
+        mask : array of bool
             The subset, shape (k,).
 
         Returns
@@ -157,22 +157,22 @@ class SplitDataset:
         statistic = self.dataset.statistic
         if not isinstance(statistic, WStat):
             return None
-        return WStat(statistic.on[rows], statistic.off[rows], statistic.alpha[rows])
+        return WStat(statistic.on[mask], statistic.off[mask], statistic.alpha[mask])
 
     def _term(self, first: int, last: int, counts: Array, signal: Array, background: Array) -> Term:
-        statistic = self.wstat(self.rows(first, last))
+        statistic = self.wstat(self.in_range(first, last))
         if statistic is None:
             return CashTerm(counts, signal, background)
         return WStatTerm(statistic, signal, background)
 
 
 class EnergySlices:
-    """Slices in energy of all datasets of a likelihood, at the current parameter values.
+    """Energy slices of all datasets of a likelihood, at the current parameter values.
 
     Parameters
     ----------
     likelihood : Likelihood
-        Likelihood of datasets of counts only; see `can_slice`.
+        Likelihood for which `can_slice` is true.
     source : str
         The name of the source.
     """
@@ -208,11 +208,11 @@ class EnergySlices:
         Returns
         -------
         list of Slice
-            A slice of each dataset that has such bins.
+            Slices of the datasets with such bins.
         """
         ranges = self.bin_ranges(energy_min, energy_max, names)
-        pairs = [(ranges.get(split.dataset.name), split) for split in self.split_datasets]
-        return [split.slice(*bins, sign) for bins, split in pairs if bins is not None]
+        pairs = [(split, ranges.get(split.dataset.name)) for split in self.split_datasets]
+        return [split.slice(*bins, sign) for split, bins in pairs if bins is not None]
 
     def bin_ranges(
         self, energy_min: u.Quantity, energy_max: u.Quantity, names: Collection[str] | None = None
@@ -248,7 +248,7 @@ class EnergySlices:
         return self.ranges[key]
 
     def all(self) -> list[Slice]:
-        """Return all datasets in all bins.
+        """Return all datasets with all energy bins.
 
         Returns
         -------
@@ -259,7 +259,7 @@ class EnergySlices:
 
 
 def can_slice(likelihood: Likelihood) -> bool:
-    """Return whether all datasets contain counts and are compiled.
+    """Return whether all datasets are compiled and contain counts.
 
     Parameters
     ----------
@@ -300,7 +300,7 @@ def bins_between(
         groups = axis.group_table(edges=u.Quantity([energy_min, energy_max]))
     except ValueError:  # raised by gammapy if there is no such bin
         return None
-    normal = groups[groups["bin_type"] == "normal   "]
-    if len(normal) == 0:
+    groups = groups[groups["bin_type"] == "normal   "]  # without under- and overflow
+    if len(groups) == 0:
         return None
-    return int(normal["idx_min"][0]), int(normal["idx_max"][0]) + 1
+    return int(groups["idx_min"][0]), int(groups["idx_max"][0]) + 1

@@ -1,4 +1,4 @@
-"""Flux points along a second axis, time or distance, and checks of energy axes and edges."""
+"""Flux points along a second axis (time or distance), and checks of energy axes and edges."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COLUMN_ORDER = (
 
 @attrs.frozen(eq=False)
 class FluxPointsBuilder:
-    """Builder of gammapy's `FluxPoints` from rows of columns.
+    """Builder of gammapy's `FluxPoints` from rows with values by column.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class FluxPointsBuilder:
     energy : MapAxis
         The energy axis.
     datasets : sequence of str
-        Names of all datasets, in their order.
+        Names of all datasets, in the order of the datasets.
     columns : FluxColumns
         Selection of the columns.
     """
@@ -54,7 +54,7 @@ class FluxPointsBuilder:
         Parameters
         ----------
         rows : sequence of sequence of Row
-            Columns for each bin of the axis and each energy bin.
+            Values by column, for each bin of the second axis and each energy bin.
         model : gammapy.modeling.models.SpectralModel
             The reference spectrum.
         gti : GTI, optional
@@ -71,11 +71,12 @@ class FluxPointsBuilder:
         maps = Maps()
         for name in COLUMN_ORDER:
             if name in COLUMNS_BY_DATASET:
-                maps[name] = self._per_dataset(rows, name)
+                maps[name] = self._create_map_by_dataset(rows, name)
             elif name == "stat_scan" and "scan" in self.columns.selected:
-                maps[name] = self._scan(rows)
+                maps[name] = self._create_scan_map(rows)
             elif name in rows[0][0]:
-                maps[name] = self._map([[row[name] for row in bin_rows] for bin_rows in rows], [])
+                values = [[row[name] for row in bin_rows] for bin_rows in rows]
+                maps[name] = self._create_map(values, [])
         meta = {
             "n_sigma": self.columns.n_sigma,
             "n_sigma_ul": self.columns.n_sigma_ul,
@@ -86,15 +87,18 @@ class FluxPointsBuilder:
             maps, sed_type="likelihood", reference_model=model, gti=gti, meta=meta
         )
 
-    def _map(self, data: Any, axes: list[Any]) -> RegionNDMap:
+    def _create_map(self, data: Any, axes: list[Any]) -> RegionNDMap:
         from gammapy.maps import RegionGeom, RegionNDMap
 
         geom = RegionGeom.create(region=None, axes=[*axes, self.energy, self.axis])
         array = np.asarray(data)
         return RegionNDMap(geom, data=array.reshape(geom.data_shape), dtype=array.dtype)
 
-    def _per_dataset(self, rows: Sequence[Sequence[Row]], name: str) -> RegionNDMap:
-        """Return a column by dataset; gammapy assigns its own values to names in another order."""
+    def _create_map_by_dataset(self, rows: Sequence[Sequence[Row]], name: str) -> RegionNDMap:
+        """Return a column that has a value for each dataset.
+
+        gammapy's own estimators label these values with the names in another order.
+        """
         from gammapy.maps import LabelMapAxis
 
         indices = {dataset: index for index, dataset in enumerate(self.datasets)}
@@ -102,12 +106,12 @@ class FluxPointsBuilder:
         for number, bin_rows in enumerate(rows):
             for energy, row in enumerate(bin_rows):
                 data[number, energy, [indices[dataset] for dataset in row["datasets"]]] = row[name]
-        return self._map(data, [LabelMapAxis(labels=list(self.datasets), name="dataset")])
+        return self._create_map(data, [LabelMapAxis(labels=list(self.datasets), name="dataset")])
 
-    def _scan(self, rows: Sequence[Sequence[Row]]) -> RegionNDMap:
+    def _create_scan_map(self, rows: Sequence[Sequence[Row]]) -> RegionNDMap:
         from gammapy.maps import MapAxis
 
-        # one axis for all rows, as in gammapy
+        # all rows have a common axis, as in gammapy
         scans = [
             row["norm_scan"]
             for bin_rows in rows
@@ -115,7 +119,8 @@ class FluxPointsBuilder:
             if np.isfinite(row["stat_scan"]).any()
         ]
         axis = MapAxis.from_nodes((scans or [rows[0][0]["norm_scan"]])[0], name="norm")
-        return self._map([[row["stat_scan"] for row in bin_rows] for bin_rows in rows], [axis])
+        stats = [[row["stat_scan"] for row in bin_rows] for bin_rows in rows]
+        return self._create_map(stats, [axis])
 
 
 def missing_reason(row: Row) -> str:
@@ -135,7 +140,7 @@ def missing_reason(row: Row) -> str:
 
 
 def missing_reasons(rows: Sequence[Row], edges: u.Quantity) -> str:
-    """Return the reasons for missing norms in energy bins; one reason if all are the same.
+    """Return the reasons for missing norms in energy bins.
 
     Parameters
     ----------
@@ -147,7 +152,8 @@ def missing_reasons(rows: Sequence[Row], edges: u.Quantity) -> str:
     Returns
     -------
     str
-        The reasons; "" if all bins have a norm.
+        The reasons, with the energies of the bins unless all reasons are equal; "" if all bins have
+        a norm.
     """
     reasons = [missing_reason(row) for row in rows]
     if len(set(reasons)) == 1:
@@ -182,13 +188,13 @@ def aligned_axes(datasets: Datasets) -> list[MapAxis]:
     for dataset in datasets:
         axis = dataset.counts.geom.axes["energy"]
         axes.setdefault(axis.edges.to_value("TeV").tobytes(), (axis, dataset.name))
-    (first, first_name), *others = axes.values()
+    (first_axis, first_name), *others = axes.values()
     for axis, name in others:
-        if not first.is_aligned(axis):
+        if not first_axis.is_aligned(axis):
             raise FitError(
                 f"All datasets must have aligned energy axes: {first_name} "
-                f"({_describe_bins(first)}) and {name} ({_describe_bins(axis)}) have no common "
-                "bins; reduce them with the same bins per decade, from the same edge"
+                f"({_describe_bins(first_axis)}) and {name} ({_describe_bins(axis)}) have no "
+                "common bins; reduce them with the same bins per decade, from the same edge"
             )
     return [axis for axis, _ in axes.values()]
 
@@ -215,8 +221,8 @@ def energy_range(axes: Sequence[MapAxis]) -> u.Quantity:
     return u.Quantity([edges.min(), edges.max()]).to("TeV")
 
 
-def covered_axis(axes: Sequence[MapAxis], edges: u.Quantity) -> MapAxis:
-    """Return the axis of the requested bins, with their edges moved to edges of the axes.
+def rounded_energy_axis(axes: Sequence[MapAxis], edges: u.Quantity) -> MapAxis:
+    """Return the axis of the requested bins, with edges rounded to edges of the datasets' axes.
 
     Parameters
     ----------
@@ -233,32 +239,36 @@ def covered_axis(axes: Sequence[MapAxis], edges: u.Quantity) -> MapAxis:
     Raises
     ------
     FitError
-        If two edges have the same nearest edge, or they are not two or more finite energies.
+        If the edges are not two or more finite energies, or two of them are rounded to the same
+        edge.
     """
     from gammapy.maps import MapAxis
 
     _check_energies(edges)
-    ends = [_covered(axes, *pair) for pair in pairwise(edges)]
-    covered = u.Quantity([*(low for low, _ in ends), ends[-1][1]]).to(edges.unit)
-    if np.any(np.diff(covered.value) <= 0):
+    ranges = [_rounded_range(axes, *pair) for pair in pairwise(edges)]
+    rounded = u.Quantity([*(low for low, _ in ranges), ranges[-1][1]]).to(edges.unit)
+    if np.any(np.diff(rounded.value) <= 0):
         raise FitError(
             f"two of the energy edges {edges} have the same nearest edge of the energy axis; "
             f"expected edges near {axes[0].edges.to(edges.unit)}"
         )
-    return MapAxis.from_energy_edges(covered)
+    return MapAxis.from_energy_edges(rounded)
 
 
 def _check_energies(edges: u.Quantity) -> None:
-    """Raise `FitError` unless edges of bins are two or more finite, different energies."""
+    """Raise `FitError` unless bin edges are two or more finite, different energies."""
     if not edges.unit.is_equivalent("TeV") or edges.ndim != 1:
         raise FitError(f"energy_edges are {edges}; expected energies, such as [1, 10] * u.TeV")
     if len(edges) < 2 or not np.isfinite(edges.value).all() or not np.diff(edges.value).all():
         raise FitError(
-            f"energy_edges are {edges}; expected two or more, all finite and without duplicates"
+            f"energy_edges are {edges}; expected two or more finite energies without duplicates"
         )
 
 
-def _covered(axes: Sequence[MapAxis], low: u.Quantity, high: u.Quantity) -> list[u.Quantity]:
-    """Return the lowest and highest energy of the bins between two energies."""
+def _rounded_range(axes: Sequence[MapAxis], low: u.Quantity, high: u.Quantity) -> list[u.Quantity]:
+    """Return the lowest and highest energy of the axes' bins between two energies.
+
+    The two energies themselves are returned if there is no such bin.
+    """
     edges = [axis.edges[list(bins)] for axis in axes if (bins := bins_between(axis, low, high))]
     return [u.Quantity(edges).min(), u.Quantity(edges).max()] if edges else [low, high]

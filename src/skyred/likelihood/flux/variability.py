@@ -18,14 +18,14 @@ class Variability:
     Parameters
     ----------
     fvar, fvar_err : float
-        Fractional excess variance and its error; NaN if the fluxes scatter less than expected from
+        Fractional variability and its error; NaN if the fluxes scatter less than expected from
         their errors, or their mean is not positive.
     chi2 : float
         Chi-square of the fluxes around their weighted mean.
     dof : int
         Degrees of freedom: number of fluxes minus one.
     p_value : float
-        Probability of such a chi-square or a larger one for a constant flux.
+        Probability of this or a larger chi-square for a constant flux.
 
     References
     ----------
@@ -45,12 +45,13 @@ class Variability:
         Parameters
         ----------
         flux, error : array_like
-            Fluxes and their symmetric errors, of the same shape and unit; NaN where unknown.
+            Fluxes and their symmetric errors, of the same shape and unit; values that are NaN are
+            ignored.
 
         Returns
         -------
         Variability or None
-            The comparison; None if fewer than two fluxes are known.
+            The comparison; None if there are fewer than two fluxes.
         """
         from gammapy.stats import compute_fvar
         from scipy.stats import chi2
@@ -64,15 +65,15 @@ class Variability:
         chi_square = float((((values - mean) / errors) ** 2).sum())
         with np.errstate(all="ignore"):
             fvar, fvar_err = compute_fvar(values, errors)
-        if values.mean() <= 0:  # the fraction is undefined
+        if values.mean() <= 0:  # a fraction of the mean is undefined
             fvar = fvar_err = np.nan
         dof = len(values) - 1
         p_value = float(chi2.sf(chi_square, dof))
         return cls(float(fvar), float(fvar_err), chi_square, dof, p_value)
 
     def __str__(self) -> str:
-        scatter = ""
+        fvar = ""
         if np.isfinite(self.fvar):
-            scatter = f"$F_\\mathrm{{var}}$ = {self.fvar:.2f} ± {self.fvar_err:.2f}, "
-        chance = "p < 1e-10" if self.p_value < 1e-10 else f"p = {self.p_value:.2g}"
-        return f"{scatter}constant: $\\chi^2$ = {self.chi2:.1f} / {self.dof}, {chance}"
+            fvar = f"$F_\\mathrm{{var}}$ = {self.fvar:.2f} ± {self.fvar_err:.2f}, "
+        p_value = "p < 1e-10" if self.p_value < 1e-10 else f"p = {self.p_value:.2g}"
+        return f"{fvar}constant: $\\chi^2$ = {self.chi2:.1f} / {self.dof}, {p_value}"

@@ -1,10 +1,9 @@
 """The minimum of an objective, its errors and profiles.
 
-`minimise` finds the minimum and its covariance by Newton steps (`newton_search`) or by Minuit
+`minimise` finds the minimum and its covariance by Newton steps (`newton_search`) or with Minuit
 (`minuit_rounds`). Both also search the pixel cells around small sources (`pixel_cells`). `profile`
 follows the statistic away from the minimum, with conditional fits of the other parameters. `minos`
-derives asymmetric errors from profiles, and restarts the fit where a profile is lower.
-
+computes asymmetric errors from profiles, and restarts the fit if a profile reaches lower values.
 """
 
 from skyred.likelihood.minimise.newton import Descent, descend

@@ -1,4 +1,4 @@
-"""Conditional objectives: some parameters fixed, the others free."""
+"""Conditional objectives, with some parameters fixed and the others free."""
 
 from __future__ import annotations
 
@@ -106,7 +106,8 @@ def _conditional_sharp_sources(
     objective : Objective
         The objective of all n parameters.
     positions : dict of int to int
-        From the index of a free parameter among all parameters to its position among the free ones.
+        From the index of a free parameter among all parameters to its position in the vector of
+        free parameters.
     x : array
         All parameters, shape (n,).
 
@@ -134,7 +135,7 @@ def _conditional_sharp_sources(
 
 
 def fisher_by(objective: Objective, indices: Index, x: Array) -> Array:
-    """Return the block of the Fisher matrix of some parameters.
+    """Return the block of the Fisher matrix for some parameters.
 
     Parameters
     ----------
@@ -164,7 +165,7 @@ def _to_sky(grid: PixelGrid, to_full: Derivative, pixel: Array, x: Array) -> Arr
 
 
 def conditional_grids(objective: Objective, free: Index, to_full: Derivative) -> list[PixelGrid]:
-    """Return the pixel grids of the sources with a free position.
+    """Return the pixel grids of the sources with positions that are still free.
 
     Parameters
     ----------

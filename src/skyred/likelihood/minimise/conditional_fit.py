@@ -1,8 +1,7 @@
-"""Conditional fits: some parameters fixed, the others fitted, from the nearest earlier fit.
+"""Conditional fits: some parameters are fixed, and the others fitted.
 
 The method is that of profile likelihoods (Rolke, Lopez & Conrad 2005, NIM A 551, 493): nuisance
 parameters are fitted at each value of the parameters of interest.
-
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-TOLERANCE = 1e-4  # of a conditional fit, in the statistic: invisible in figures
-MINUIT_TOLERANCE = 0.05  # Minuit stops at 0.002 times this
-CALLS = 10000  # without derivatives
-CALLS_WITH_GRADIENT = 500  # limit for fits in which Newton steps failed
+TOLERANCE = 1e-4  # of a conditional fit, in the statistic: not visible in figures
+MINUIT_TOLERANCE = 0.05  # Minuit ends at an estimated distance of 0.002 times this
+MAX_CALLS = 10000  # of an objective without derivatives
+MAX_CALLS_WITH_GRADIENT = 500  # of an objective with derivatives, if Newton steps failed
 
 
 @attrs.frozen(eq=False)
@@ -41,11 +40,11 @@ class ConditionalMinimum:
     Parameters
     ----------
     values : array
-        All parameters, shape (n,).
+        Values of all parameters, shape (n,).
     stat : float
         The statistic with priors.
     success : bool
-        Whether the fitted parameters are at a minimum.
+        Whether the fit converged.
     """
 
     values: Array
@@ -54,7 +53,7 @@ class ConditionalMinimum:
 
 
 class ConditionalFit:
-    """Conditional fits of an objective, each from the nearest earlier fit.
+    """Conditional fits of an objective; each starts from the nearest previous fit.
 
     Parameters
     ----------
@@ -72,7 +71,7 @@ class ConditionalFit:
     minima : list of ConditionalMinimum
         The best fit and all successful conditional fits.
     lowest : ConditionalMinimum
-        The lowest of the best fit and all conditional fits, including those without success.
+        The lowest of the best fit and all conditional fits, including those that failed.
 
     Raises
     ------
@@ -96,7 +95,7 @@ class ConditionalFit:
         self.minima, self.lowest = [self.best], self.best
 
     def fit(self, values: Sequence[float] | Array) -> ConditionalMinimum:
-        """Fit the free parameters, with the fixed parameters at some values.
+        """Fit the free parameters at given values of the fixed parameters.
 
         Parameters
         ----------
@@ -106,15 +105,15 @@ class ConditionalFit:
         Returns
         -------
         ConditionalMinimum
-            All parameters and the statistic.
+            Values of all parameters, and the statistic.
         """
         fixed_values = np.asarray(values, dtype=float)
-        nearest = self._nearest(fixed_values)
+        nearest = self._nearest_minimum(fixed_values)
         start = nearest.values + self.slope @ (fixed_values - nearest.values[self.fixed])
         start = np.clip(start, *self.objective.limits.T)
         start[self.fixed] = fixed_values
         minimum = self._fit_from(start)
-        if not minimum.success:  # far away the nearest fit may be a poor start
+        if not minimum.success:  # far from the best fit, the nearest fit may be a poor start
             second = self._fit_from(np.where(self._is_fixed(), start, self.best.values))
             minimum = min(
                 minimum, second, key=lambda candidate: (not candidate.success, candidate.stat)
@@ -128,7 +127,7 @@ class ConditionalFit:
         is_fixed[self.fixed] = True
         return is_fixed
 
-    def _nearest(self, fixed_values: Array) -> ConditionalMinimum:
+    def _nearest_minimum(self, fixed_values: Array) -> ConditionalMinimum:
         def distance(minimum: ConditionalMinimum) -> float:
             return float(np.sum(((minimum.values[self.fixed] - fixed_values) / self.errors) ** 2))
 
@@ -136,7 +135,7 @@ class ConditionalFit:
 
     def _fit_from(self, start: Array) -> ConditionalMinimum:
         free = np.flatnonzero(~self._is_fixed())
-        x, success = fit_all(conditional(self.objective, free, start))
+        x, success = fit_without_covariance(conditional(self.objective, free, start))
         values = start.copy()
         values[~self._is_fixed()] = x
         stat = self.objective.total(values)
@@ -146,8 +145,8 @@ class ConditionalFit:
         return minimum
 
 
-def fit_all(objective: Objective) -> tuple[Array, bool]:
-    """Find the minimum without its covariance: by Newton steps, or by MIGRAD if these fail.
+def fit_without_covariance(objective: Objective) -> tuple[Array, bool]:
+    """Find the minimum, but not its covariance, by Newton steps, or by MIGRAD if these fail.
 
     Parameters
     ----------
@@ -163,7 +162,7 @@ def fit_all(objective: Objective) -> tuple[Array, bool]:
     """
     if not objective.names:
         return objective.start, True
-    start, errors = objective.start, objective.steps
+    start, steps = objective.start, objective.steps
     if not np.isfinite(objective.total(start)):
         return start, False
     if objective.gradient_of is not None and objective.fisher_of is not None:
@@ -176,9 +175,8 @@ def fit_all(objective: Objective) -> tuple[Array, bool]:
         start = np.clip(pixels.to_sky(end.x), *objective.limits.T)
         if end.converged:
             return start, True
-    calls = CALLS if objective.gradient_of is None else CALLS_WITH_GRADIENT
-    minuit = MinuitSearch(objective, 1, MINUIT_TOLERANCE, calls)
-    search = minuit.migrad(start, errors)
-    # a failure of HESSE does not matter here
-    lower = objective.total(search.values) <= objective.total(start)
-    return (search.values, not search.message) if lower else (start, False)
+    max_calls = MAX_CALLS if objective.gradient_of is None else MAX_CALLS_WITH_GRADIENT
+    minuit = MinuitSearch(objective, 1, MINUIT_TOLERANCE, max_calls)
+    result = minuit.migrad(start, steps)
+    is_lower = objective.total(result.values) <= objective.total(start)
+    return (result.values, not result.message) if is_lower else (start, False)

@@ -1,4 +1,4 @@
-"""Checks of a minimum: failures of MIGRAD, parameters at limits, non-parabolic profiles."""
+"""Checks of a minimum: validity of MIGRAD, parameters at limits, non-parabolic profiles."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 MAX_EDM = 0.1  # largest estimated distance to the minimum after HESSE
-LIMIT_MARGIN = 0.5  # errors, as in Minuit: a parameter closer to a limit is at its limit
-MAX_ASYMMETRY = 0.05  # errors: largest difference of the two sides from their mean
-MAX_MEAN_DIFFERENCE = 0.02  # errors: largest difference of the mean of both sides from one
-MAX_ADDED_RISE = 0.1  # of the statistic, if costly parameters stay at the minimum
+LIMIT_MARGIN = 0.5  # in errors, as in Minuit: a parameter this close to a limit is at its limit
+MAX_ASYMMETRY = 0.05  # in errors: largest difference of each side from the mean of both sides
+MAX_MEAN_DIFFERENCE = 0.02  # in errors: largest difference of the mean of both sides from one
+MAX_ADDED_RISE = 0.1  # of the statistic, by costly parameters that are kept at the minimum
 
 
 def failure_reason(minuit: Minuit) -> str:
@@ -35,14 +35,14 @@ def failure_reason(minuit: Minuit) -> str:
         The message, with all conditions that Minuit reports.
     """
     status = minuit.fmin
-    reasons = {
+    is_failure_by_reason = {
         "the limit on calls was reached; allow more with calls": status.has_reached_call_limit,
         "the estimated distance to the minimum is too large": status.is_above_max_edm,
         "parameters are at their limits": status.has_parameters_at_limit,
         "the covariance is not positive definite": not status.has_posdef_covar,
         "HESSE failed": status.hesse_failed,
     }
-    failures = [reason for reason, applies in reasons.items() if applies]
+    failures = [reason for reason, is_failure in is_failure_by_reason.items() if is_failure]
     return "MIGRAD did not converge: " + ("; ".join(failures) or "no reason given")
 
 
@@ -54,7 +54,7 @@ def parameters_at_limit(objective: Objective, values: Array, errors: Array) -> l
     objective : Objective
         The objective that was minimised.
     values, errors : array
-        Its minimum and the errors, shape (n,).
+        The minimum and the errors, shape (n,).
 
     Returns
     -------
@@ -64,7 +64,7 @@ def parameters_at_limit(objective: Objective, values: Array, errors: Array) -> l
     margin = LIMIT_MARGIN * np.where(np.isfinite(errors), errors, np.abs(values))
     low, high = objective.limits.T
     is_at_limit = (values - low <= margin) | (high - values <= margin)
-    return [name for name, at_end in zip(objective.names, is_at_limit, strict=True) if at_end]
+    return [name for name, at_limit in zip(objective.names, is_at_limit, strict=True) if at_limit]
 
 
 def parameters_with_asymmetric_errors(
@@ -72,17 +72,17 @@ def parameters_with_asymmetric_errors(
 ) -> list[str]:
     """Return the names of the parameters with a non-parabolic profile.
 
-    A parameter is shifted by one error to each side, and the other parameters to their minimum on
-    the parabola that the covariance defines: the statistic must rise by one. Weakly correlated
-    parameters that are costly to change, such as positions, stay at the minimum; the parabola then
-    rises a little more.
+    A parameter is shifted by one error to each side, and the other parameters to their minimum
+    according to the covariance. If the profile is parabolic, the statistic rises by one. Weakly
+    correlated parameters that are costly to change, such as positions, are kept at the minimum. The
+    expected rise is then slightly larger.
 
     Parameters
     ----------
     objective : Objective
         The objective that was minimised.
     values, covariance : array
-        Its minimum, shape (n,), and covariance, shape (n, n).
+        The minimum, shape (n,), and its covariance, shape (n, n).
 
     Returns
     -------
@@ -105,7 +105,7 @@ def parameters_with_asymmetric_errors(
         if not np.all(rises > 0):
             names.append(name)
             continue
-        sides = np.sqrt(expected / rises)  # in errors, to first order
+        sides = np.sqrt(expected / rises)  # asymmetric errors, in units of the error
         if (
             abs(sides[1] - sides[0]) > 2 * MAX_ASYMMETRY
             or abs(sides.mean() - 1) > MAX_MEAN_DIFFERENCE
@@ -139,8 +139,9 @@ def _shift_by_one_error(
     order = order[np.argsort(np.abs(correlations[order]))]
     ordered = correlations[order]
     cross = np.tril(curvature[np.ix_(order, order)] * np.outer(ordered, ordered))
-    rises = np.cumsum(2 * cross.sum(axis=1) - np.diag(cross))  # without the first ones
-    n_neglected = int(np.searchsorted(np.maximum.accumulate(rises), MAX_ADDED_RISE))
+    # rise of the parabola if the shifts of the first 1, 2, ... of these parameters are set to zero
+    added_rises = np.cumsum(2 * cross.sum(axis=1) - np.diag(cross))
+    n_kept = int(np.searchsorted(np.maximum.accumulate(added_rises), MAX_ADDED_RISE))
     shift = correlations.copy()
-    shift[order[:n_neglected]] = 0
+    shift[order[:n_kept]] = 0
     return shift, float(shift @ curvature @ shift)

@@ -1,4 +1,4 @@
-"""Second derivatives of some parameters, along decorrelated directions."""
+"""Second derivatives by some parameters, from differences along decorrelated directions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skyred.likelihood.minimise.degeneracy import (
-    SMALLEST_EIGENVALUE,
+    MIN_EIGENVALUE_RATIO,
     degenerate_directions,
     remove_valley_curvature,
 )
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-STEPS = (0.03, 0.01, 0.003, 0.001)  # in errors, far above rounding; short for curved valleys
-INVERTIBLE = 1e-9  # smallest eigenvalue of an invertible matrix, relative to the largest
-FIRST_AGREEMENT = 0.1  # relative to the Fisher matrix: one pass is enough if they agree better
-AGREEMENT = 0.02  # relative to the previous pass
+STEPS = (0.03, 0.01, 0.003, 0.001)  # in errors: above rounding errors; short for curved valleys
+INVERTIBLE_RATIO = 1e-9  # smallest eigenvalue of an invertible matrix, relative to the largest
+FIRST_TOLERANCE = 0.1  # for the relative difference of the first result from the Fisher matrix
+TOLERANCE = 0.02  # for the relative difference of a later result from the previous one
 
 
 def compute_block_curvature(
     objective: Objective, x: Array, indices: Index, matrix: Array
 ) -> tuple[Array, int]:
-    """Compute the second derivatives of some parameters.
+    """Compute the second derivatives by some parameters.
 
-    The directions of the differences are those in which the parameters are decorrelated by the
-    approximate matrix. If the result differs much from it, the differences are repeated with
-    directions from the result and shorter steps.
+    The differences are along directions that are uncorrelated according to an approximate matrix.
+    If the result differs much from this matrix, the differences are repeated, with directions from
+    the result and with shorter steps.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def compute_block_curvature(
     indices : array of int
         Indices of the k parameters, shape (k,).
     matrix : array
-        Approximate second derivatives of all parameters, shape (n, n).
+        Approximate second derivatives by all parameters, shape (n, n).
 
     Returns
     -------
@@ -60,7 +60,7 @@ def compute_block_curvature(
     costly = np.zeros(len(x), dtype=bool) if objective.costly is None else objective.costly
     block, calls = matrix[np.ix_(indices, indices)], 0
     for step in STEPS:
-        directions = _directions(block, costly[indices])
+        directions = _decorrelated_steps(block, costly[indices])
         if np.any(
             [
                 np.ptp(step_lengths(objective, x, indices, direction, step)) < step
@@ -70,17 +70,17 @@ def compute_block_curvature(
             directions = np.diag(np.sqrt(2 / np.diag(block)))  # a limit is closer than the step
         rows = []
         for direction in directions.T:
-            slope, step_calls = secant(objective, gradient_of, x, indices, direction, step)
-            rows.append(directions.T @ slope)
+            derivative, step_calls = secant(objective, gradient_of, x, indices, direction, step)
+            rows.append(directions.T @ derivative)
             calls += step_calls
-        whitened = (np.array(rows) + np.array(rows).T) / 2
+        scaled_block = (np.array(rows) + np.array(rows).T) / 2
         inverse = np.linalg.inv(directions)
-        block = inverse.T @ whitened @ inverse
-        if not np.all(np.isfinite(whitened)):
+        block = inverse.T @ scaled_block @ inverse
+        if not np.all(np.isfinite(scaled_block)):
             break
-        values = np.linalg.eigvalsh(whitened)
-        agreement = FIRST_AGREEMENT if step == STEPS[0] else AGREEMENT
-        if not values[0] > 0 or np.all(np.abs(values / 2 - 1) < agreement):
+        values = np.linalg.eigvalsh(scaled_block)
+        tolerance = FIRST_TOLERANCE if step == STEPS[0] else TOLERANCE
+        if not values[0] > 0 or np.all(np.abs(values / 2 - 1) < tolerance):
             break
     for direction in degenerate_directions(matrix[np.ix_(indices, indices)]):
         block, step_calls = remove_valley_curvature(
@@ -90,11 +90,11 @@ def compute_block_curvature(
     return block, calls
 
 
-def _directions(block: Array, costly: NDArray[np.bool_]) -> Array:
+def _decorrelated_steps(block: Array, costly: NDArray[np.bool_]) -> Array:
     """Return steps of one error in decorrelated directions, as columns.
 
-    They are the columns of a Cholesky factor of the covariance, with the costly parameters first:
-    the directions of the other parameters do not change the costly ones.
+    They are the columns of a Cholesky factor of the covariance, with the costly parameters first,
+    so that as few directions as possible change costly parameters.
 
     Parameters
     ----------
@@ -111,9 +111,9 @@ def _directions(block: Array, costly: NDArray[np.bool_]) -> Array:
     size = 1 / np.sqrt(np.diag(block))
     scaled = block * np.outer(size, size)
     values, axes = np.linalg.eigh(scaled)
-    if not values[0] > INVERTIBLE * values[-1]:
-        # a degenerate direction has no error: use the errors of the single parameters
-        lengths = np.where(values > SMALLEST_EIGENVALUE * values[-1], values, 1.0)
+    if not values[0] > INVERTIBLE_RATIO * values[-1]:
+        # along a degenerate direction there is no error: use those of the single parameters
+        lengths = np.where(values > MIN_EIGENVALUE_RATIO * values[-1], values, 1.0)
         return np.asarray(size[:, None] * axes * np.sqrt(2 / lengths))
     order = np.argsort(~costly, kind="stable")
     directions = np.zeros_like(block)

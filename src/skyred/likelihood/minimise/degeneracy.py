@@ -16,22 +16,26 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-SMALLEST_EIGENVALUE = 1e-10  # relative to the largest, of the matrix with unit diagonal
-SOFT, SOFTEST = 3e-3, 1e-4  # eigenvalues relative to the largest, of the matrix with unit diagonal
-SOFT_DIRECTIONS = 4
-SOFT_STEP = 0.01  # errors
-FLAT = 1e-8  # curvature over the error of a single parameter: less is rounding
-MOVED = 1e-3  # component of a flat direction: a parameter with more is unconstrained
-DEGENERATE = 0.05  # of the curvature: with less, a direction only has a term of fourth order
-AGREEMENT = 0.02  # of a curvature with the previous one
+# ratios to the largest eigenvalue are those of the matrix with unit diagonal
+MIN_EIGENVALUE_RATIO = 1e-10  # directions with smaller ratios are flat
+SOFT_RATIO = 3e-3  # directions with smaller ratios are soft
+MIN_SOFT_RATIO = 1e-4  # to limit the length of steps in soft directions
+MAX_SOFT_DIRECTIONS = 4
+SOFT_STEP = 0.01  # in errors
+ZERO_CURVATURE = 1e-8  # in units of the curvature of single parameters: less is rounding errors
+MIN_COMPONENT = 1e-3  # parameters with a larger component in a flat direction are unconstrained
+# if less of a curvature remains without the term of fourth order, the direction is degenerate
+DEGENERATE_FRACTION = 0.05
+TOLERANCE = 0.02  # for the relative difference of a curvature from the previous one
 
 
 def measure_soft_directions(objective: Objective, x: Array, matrix: Array, indices: Index) -> int:
     """Measure the curvature along soft directions across blocks, and update the matrix in place.
 
-    Two sources that are nearly the same have a direction in which the blocks cancel: the remainder
-    is smaller than their accuracy. The update is Powell's symmetric Broyden update (Powell 1970, in
-    Nonlinear Programming, ed. Rosen et al., 31): the smallest one that yields the measured product.
+    If two sources nearly coincide, the contributions of several blocks cancel in some direction,
+    and the remainder is less accurate than the blocks. The matrix is corrected by Powell's
+    symmetric Broyden update (Powell 1970, in Nonlinear Programming, ed. Rosen et al., 31), the
+    smallest update that yields the measured product with the direction.
 
     Parameters
     ----------
@@ -40,7 +44,7 @@ def measure_soft_directions(objective: Objective, x: Array, matrix: Array, indic
     x : array
         All parameters, shape (n,).
     matrix : array
-        Second derivatives of all parameters, shape (n, n), changed in place.
+        Second derivatives by all parameters, shape (n, n), changed in place.
     indices : array of int
         Indices of the parameters to update, shape (k,).
 
@@ -54,30 +58,33 @@ def measure_soft_directions(objective: Objective, x: Array, matrix: Array, indic
         return calls
     scale = 1 / np.sqrt(np.diag(block))
     scaled = block * np.outer(scale, scale)
-    for _ in range(SOFT_DIRECTIONS):
+    for _ in range(MAX_SOFT_DIRECTIONS):
         values, axes = np.linalg.eigh(scaled)
         soft = [
             (value, axis)
             for value, axis in zip(values, axes.T, strict=True)
-            if value < SOFT * values[-1]
+            if value < SOFT_RATIO * values[-1]
         ]
         changed = False
-        for value, axis in soft[:SOFT_DIRECTIONS]:
-            length = np.sqrt(2 / max(value, SOFTEST * values[-1]))
+        for value, axis in soft[:MAX_SOFT_DIRECTIONS]:
+            length = np.sqrt(2 / max(value, MIN_SOFT_RATIO * values[-1]))
             direction, gradient_of = scale * axis * length, gradient_by(objective, indices)
-            long, short = (
+            long_secant, short_secant = (
                 secant(objective, gradient_of, x, indices, direction, step)[0]
                 for step in (SOFT_STEP, SOFT_STEP / 3)
             )
             calls += 4
-            if not np.all(np.isfinite(short + long)):
+            if not np.all(np.isfinite(short_secant + long_secant)):
                 continue
-            # remove the term of fourth order; without any other term, the direction is degenerate
-            product = scale * (9 * short - long) / 8 / length
-            if abs(axis @ product) < DEGENERATE * abs(axis @ (scale * long)) / length:
+            # remove the term of fourth order; if nothing else is left, the direction is degenerate
+            product = scale * (9 * short_secant - long_secant) / 8 / length
+            if (
+                abs(axis @ product)
+                < DEGENERATE_FRACTION * abs(axis @ (scale * long_secant)) / length
+            ):
                 product -= (axis @ product) * axis
             deviation = product - scaled @ axis
-            changed = changed or abs(axis @ deviation) > AGREEMENT * abs(value)
+            changed = changed or abs(axis @ deviation) > TOLERANCE * abs(value)
             scaled += (
                 np.outer(deviation, axis)
                 + np.outer(axis, deviation)
@@ -104,8 +111,8 @@ def degenerate_directions(block: Array) -> Array:
     """
     size = 1 / np.sqrt(np.diag(block))
     values, axes = np.linalg.eigh(block * np.outer(size, size))
-    flat = values <= SMALLEST_EIGENVALUE * values[-1]
-    return np.asarray(axes.T[flat] * size * np.sqrt(2))
+    is_flat = values <= MIN_EIGENVALUE_RATIO * values[-1]
+    return np.asarray(axes.T[is_flat] * size * np.sqrt(2))
 
 
 def remove_valley_curvature(
@@ -129,7 +136,7 @@ def remove_valley_curvature(
     indices : array of int
         Indices of the k parameters, shape (k,).
     block : array
-        Second derivatives of the k parameters, shape (k, k).
+        Second derivatives by the k parameters, shape (k, k).
     direction : array
         A step in that direction, shape (k,).
 
@@ -142,12 +149,12 @@ def remove_valley_curvature(
     """
     if not np.all(np.isfinite(block)) or np.any(np.diag(block) <= 0):
         return block, 0
-    long, short = (
+    long_secant, short_secant = (
         float(direction @ secant(objective, gradient_of, x, indices, direction, step)[0])
         for step in (SOFT_STEP, SOFT_STEP / 3)
     )
-    curvature = (9 * short - long) / 8
-    if abs(curvature) > max(DEGENERATE * abs(long), FLAT):
+    curvature = (9 * short_secant - long_secant) / 8
+    if abs(curvature) > max(DEGENERATE_FRACTION * abs(long_secant), ZERO_CURVATURE):
         return block, 4
     size = 1 / np.sqrt(np.diag(block))
     axis = direction / size
@@ -172,29 +179,29 @@ def flat_parameters(matrix: Array, names: list[str]) -> tuple[list[str], bool]:
     flat_names : list of str
         Names of the parameters with the least curvature; empty if the matrix is positive definite.
     is_zero : bool
-        Whether the curvature is zero along them, not negative.
+        Whether the curvature along these parameters is zero, not negative.
     """
     if not matrix.size:
         return [], False
     if not np.all(np.isfinite(matrix)):
         return names, False
-    own = np.diag(matrix)
-    if np.any(own <= 0):
-        flat_names = [name for name, value in zip(names, own, strict=True) if value <= 0]
-        return flat_names, bool(np.all(own >= 0))
-    size = np.sqrt(own)
+    diagonal = np.diag(matrix)
+    if np.any(diagonal <= 0):
+        flat_names = [name for name, value in zip(names, diagonal, strict=True) if value <= 0]
+        return flat_names, bool(np.all(diagonal >= 0))
+    size = np.sqrt(diagonal)
     values, vectors = np.linalg.eigh(matrix / np.outer(size, size))
-    if values[0] > SMALLEST_EIGENVALUE * values[-1]:
+    if values[0] > MIN_EIGENVALUE_RATIO * values[-1]:
         return [], False
-    flat = values <= SMALLEST_EIGENVALUE * values[-1]
-    weight = np.abs(vectors[:, flat])
-    unconstrained = (weight > 0.3 * weight.max(axis=0)).any(axis=1)
+    is_flat = values <= MIN_EIGENVALUE_RATIO * values[-1]
+    components = np.abs(vectors[:, is_flat])
+    unconstrained = (components > 0.3 * components.max(axis=0)).any(axis=1)
     flat_names = [name for name, is_flat in zip(names, unconstrained, strict=True) if is_flat]
-    return flat_names, bool(values[0] >= -FLAT * values[-1])
+    return flat_names, bool(values[0] >= -ZERO_CURVATURE * values[-1])
 
 
 def constrained_covariance(matrix: Array) -> Array:
-    """Return the covariance of the parameters that no flat direction contains.
+    """Return the covariance of the parameters that flat directions do not change.
 
     Parameters
     ----------
@@ -206,12 +213,12 @@ def constrained_covariance(matrix: Array) -> Array:
     array
         The covariance, shape (k, k); NaN for the other parameters.
     """
-    own = np.diag(matrix)
-    size = np.where(own > 0, 1 / np.sqrt(np.where(own > 0, own, 1)), 0)
+    diagonal = np.diag(matrix)
+    size = np.where(diagonal > 0, 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1)), 0)
     scaled = matrix * np.outer(size, size)
     values, axes = np.linalg.eigh(scaled)
-    flat = values <= SMALLEST_EIGENVALUE * values[-1]
-    moved = (np.abs(axes[:, flat]) > MOVED).any(axis=1) | (own <= 0)
-    covariance = 2 * np.linalg.pinv(scaled, rcond=SMALLEST_EIGENVALUE, hermitian=True)
-    covariance[moved] = covariance[:, moved] = np.nan
+    is_flat = values <= MIN_EIGENVALUE_RATIO * values[-1]
+    is_affected = (np.abs(axes[:, is_flat]) > MIN_COMPONENT).any(axis=1) | (diagonal <= 0)
+    covariance = 2 * np.linalg.pinv(scaled, rcond=MIN_EIGENVALUE_RATIO, hermitian=True)
+    covariance[is_affected] = covariance[:, is_affected] = np.nan
     return np.asarray(covariance * np.outer(size, size))

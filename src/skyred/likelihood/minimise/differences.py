@@ -1,4 +1,4 @@
-"""Differences of the gradient along directions, within the limits of the parameters."""
+"""Finite differences of the gradient, within the limits of the parameters."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def secant(
     direction: Array,
     length: float,
 ) -> tuple[Array, int]:
-    """Return the change of the gradient along a direction, per unit step.
+    """Return the second derivatives along a direction, by a finite difference of the gradient.
 
     Parameters
     ----------
@@ -68,24 +68,22 @@ def secant(
 
     Returns
     -------
-    change : array
-        The change of the gradient, shape (k,); NaN if the limits leave no step.
+    derivative : array
+        The change of the gradient per unit step, shape (k,); NaN if the limits allow no step.
     calls : int
         Calls of the gradient.
     """
-    limits, lengths = (
-        objective.limits[indices],
-        step_lengths(objective, x, indices, direction, length),
-    )
-    points = []
+    limits = objective.limits[indices]
+    lengths = step_lengths(objective, x, indices, direction, length)
+    gradients = []
     for signed_length in lengths:
         point = x.copy()
         point[indices] = np.clip(x[indices] + signed_length * direction, *limits.T)
-        points.append(gradient_of(point))
+        gradients.append(gradient_of(point))
     width = lengths[1] - lengths[0]
     if not width > 0:
         return np.full(len(indices), np.nan), 2
-    return np.asarray((points[1] - points[0]) / width), 2
+    return np.asarray((gradients[1] - gradients[0]) / width), 2
 
 
 def step_lengths(
@@ -109,13 +107,13 @@ def step_lengths(
     Returns
     -------
     backward, forward : float
-        The signed lengths: the first is not positive, the second not negative.
+        The signed lengths: the backward one is not positive, the forward one not negative.
     """
     limits, lengths = objective.limits[indices], []
     for side in (-1, 1):
         step = side * direction
         distance = np.where(step > 0, limits[:, 1] - x[indices], x[indices] - limits[:, 0])
         with np.errstate(divide="ignore", invalid="ignore"):
-            longest = np.min(np.where(step != 0, distance / np.abs(step), np.inf), initial=np.inf)
-        lengths.append(side * float(np.clip(longest, 0, length)))
+            to_limit = np.min(np.where(step != 0, distance / np.abs(step), np.inf), initial=np.inf)
+        lengths.append(side * float(np.clip(to_limit, 0, length)))
     return lengths[0], lengths[1]

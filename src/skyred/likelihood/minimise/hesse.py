@@ -1,10 +1,9 @@
 """The covariance at a minimum: second derivatives by differences of the exact gradient.
 
 The differences are along scaled and decorrelated directions, in which the contours of the statistic
-are nearly circles, so they do not depend on units, scales or the reference energy of a spectrum.
-HESSE of Minuit takes differences of the statistic itself along the parameters, which are inaccurate
-if these are nearly degenerate.
-
+are nearly circles. So they do not depend on units, scales or the reference energy of a spectrum.
+HESSE of Minuit uses differences of the statistic itself along the parameters, which are inaccurate
+for nearly degenerate parameters.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-NEAR_LINE = 0.5  # in errors: positions closer to a line have no second derivative
-RISES = 8  # most evaluations in the search for a rise of the statistic by one
+NEAR_LINE = 0.5  # in errors: distance from a line below which the second derivative is not used
+MAX_EVALUATIONS = 8  # in the search for a rise of the statistic by one
 RISE_ACCURACY = 0.01
 
 
@@ -43,19 +42,20 @@ class Hessian:
     Parameters
     ----------
     covariance : array
-        Covariance, shape (n, n). A parameter at its limit has its own variance and no correlations.
-        NaN where the curvature is not positive: of all parameters if it is negative, of the
-        unconstrained parameters if it is zero.
+        Covariance, shape (n, n). A parameter at its limit has a variance and no correlations. If
+        the curvature is negative in some direction, all elements are NaN. If it is zero, those of
+        the unconstrained parameters are NaN.
     edm : float
         Estimated distance to the minimum, in the statistic.
     step : array
         The step to that minimum, shape (n,).
     calls : int
         Calls of the objective and its derivatives.
-    flat : list of str
+    flat_names : list of str
         Names of the parameters along which the curvature is not positive; usually empty.
     zero_curvature : bool
-        Whether the curvature along them is zero, not negative: the statistic is then constant.
+        Whether the curvature along these parameters is zero, not negative: the statistic is then
+        constant.
     on_lines : array of bool
         Whether a position is close to a non-differentiable line, shape (n,). Its slope does not
         contribute to the estimated distance, since the statistic may rise to both sides.
@@ -65,12 +65,12 @@ class Hessian:
     edm: float
     step: Array
     calls: int
-    flat: list[str]
+    flat_names: list[str]
     zero_curvature: bool = False
     on_lines: NDArray[np.bool_] = attrs.field(factory=lambda: np.zeros(0, dtype=bool))
 
-    def at(self, gradient: Array) -> Hessian:
-        """Return the same curvature with the distance to the minimum for another gradient.
+    def with_gradient(self, gradient: Array) -> Hessian:
+        """Return a copy with the distance to the minimum for another gradient.
 
         Parameters
         ----------
@@ -80,7 +80,7 @@ class Hessian:
         Returns
         -------
         Hessian
-            With new `edm` and `step`.
+            The copy, with new `edm` and `step`.
         """
         downhill = np.where(self.on_lines, 0, gradient)
         step = -self.covariance @ downhill / 2
@@ -99,11 +99,11 @@ def hesse(
     x : array
         The minimum, shape (n,).
     at_limit : array of bool
-        Whether a parameter is held at a limit, shape (n,).
+        Whether a parameter is fixed at a limit, shape (n,).
     lines : sequence of int
-        Indices of pixel coordinates, which have no second derivative at integers. Close to an
-        integer, the curvature is that of a parabola that rises by one at the same distance as the
-        statistic.
+        Indices of pixel coordinates, along which there is no second derivative at integers. Close
+        to an integer, the curvature is that of a parabola that rises by one at the same distance as
+        the statistic.
 
     Returns
     -------
@@ -118,22 +118,22 @@ def hesse(
     assert gradient is not None
     free, scale = ~at_limit, logarithmic.scale
     names = [name for name, is_free in zip(objective.names, free, strict=True) if is_free]
-    flat, is_zero = flat_parameters(matrix[np.ix_(free, free)], names)
-    if flat:
+    flat_names, is_zero = flat_parameters(matrix[np.ix_(free, free)], names)
+    if flat_names:
         covariance = np.full(matrix.shape, np.nan)
         if is_zero:
-            inner = np.ix_(free, free)
-            covariance[inner] = (
-                constrained_covariance(matrix[inner]) * np.outer(scale, scale)[inner]
+            block = np.ix_(free, free)
+            covariance[block] = (
+                constrained_covariance(matrix[block]) * np.outer(scale, scale)[block]
             )
-        return Hessian(covariance, np.nan, np.zeros(len(x)), calls, flat, is_zero)
-    own = np.diag(matrix)
-    inverse = np.diag(1 / np.where(at_limit & (own > 0), own, 2))
+        return Hessian(covariance, np.nan, np.zeros(len(x)), calls, flat_names, is_zero)
+    diagonal = np.diag(matrix)
+    inverse = np.diag(1 / np.where(at_limit & (diagonal > 0), diagonal, 2))
     inverse[np.ix_(free, free)] = _inverse(matrix[np.ix_(free, free)])
     is_on_line = np.isin(np.arange(len(x)), on_lines)
     covariance = 2 * inverse * np.outer(scale, scale)
     hessian = Hessian(covariance, np.nan, np.zeros(len(x)), calls, [], False, is_on_line)
-    return hessian.at(np.where(free, gradient, 0))
+    return hessian.with_gradient(np.where(free, gradient, 0))
 
 
 def _inverse(matrix: Array) -> Array:
@@ -146,7 +146,7 @@ def _inverse(matrix: Array) -> Array:
 def _second_derivatives(
     objective: Objective, x: Array, at_limit: NDArray[np.bool_], lines: Index
 ) -> tuple[Array, int, Index]:
-    """Return the second derivatives, the calls, and the indices of the coordinates on lines.
+    """Compute the second derivatives, with special treatment of coordinates on lines.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def _second_derivatives(
     x : array
         The minimum, shape (n,).
     at_limit : array of bool
-        Whether a parameter is held at a limit, shape (n,).
+        Whether a parameter is fixed at a limit, shape (n,).
     lines : array of int
         Indices of pixel coordinates.
 
@@ -176,25 +176,26 @@ def _second_derivatives(
         matrix[index], row_calls = _curvature_across_line(objective, x, index, matrix[index, index])
         matrix[:, index] = matrix[index]
         calls += row_calls
-    smooth = ~at_limit
-    smooth[on_lines] = False
+    is_smooth = ~at_limit
+    is_smooth[on_lines] = False
     for block in list(objective.blocks) or [np.arange(len(x))]:
-        smooth_indices, limited_indices = block[smooth[block]], block[at_limit[block]]
-        for indices in ([smooth_indices] if len(smooth_indices) else []) + [
-            limited_indices[[i]] for i in range(len(limited_indices))
-        ]:
+        smooth_indices, limit_indices = block[is_smooth[block]], block[at_limit[block]]
+        # parameters at limits are independent of all others
+        groups = [smooth_indices] if len(smooth_indices) else []
+        groups += [limit_indices[[number]] for number in range(len(limit_indices))]
+        for indices in groups:
             curvature, block_calls = compute_block_curvature(objective, x, indices, matrix)
             matrix[np.ix_(indices, indices)] = curvature
             calls += block_calls
     if len(objective.blocks) > 1:
-        calls += measure_soft_directions(objective, x, matrix, np.flatnonzero(smooth))
+        calls += measure_soft_directions(objective, x, matrix, np.flatnonzero(is_smooth))
     return matrix, calls, on_lines
 
 
 def _curvature_across_line(
     objective: Objective, x: Array, index: int, curvature: float
 ) -> tuple[Array, int]:
-    """Return the curvature along a pixel coordinate, over a rise of the statistic by one.
+    """Return the curvature along a pixel coordinate, from a rise of the statistic by one.
 
     Parameters
     ----------
@@ -210,14 +211,14 @@ def _curvature_across_line(
     Returns
     -------
     row : array
-        Second derivatives by this and all parameters, shape (n,).
+        Second derivatives by the pixel coordinate and each parameter, shape (n,).
     calls : int
         Calls of the objective and its gradient.
     """
-    lowest, ends, gradients, calls = objective.total(x), [], [], 1
+    lowest, distances, gradients, calls = objective.total(x), [], [], 1
     for side in (-1, 1):
         step = np.sqrt(2 / curvature)
-        for _ in range(RISES):
+        for _ in range(MAX_EVALUATIONS):
             point = x.copy()
             point[index] += side * step
             rise, calls = objective.total(point) - lowest, calls + 1
@@ -227,28 +228,28 @@ def _curvature_across_line(
                 break
             else:
                 step *= float(np.clip(1 / np.sqrt(max(rise, 0.1)), 0.5, 2))
-        ends.append(step)
+        distances.append(step)
         gradient = objective.gradient(point)
         assert gradient is not None
         gradients.append(gradient)
-    row = np.nan_to_num((gradients[1] - gradients[0]) / sum(ends))
-    row[index] = 2 / np.mean(ends) ** 2
+    row = np.nan_to_num((gradients[1] - gradients[0]) / sum(distances))
+    row[index] = 2 / np.mean(distances) ** 2
     return row, calls + 2
 
 
 def _positive_fisher(objective: Objective, x: Array) -> Array:
     """Return the Fisher matrix, with a positive diagonal.
 
-    Parameters with an invalid element get the steps of the objective as errors, and no
-    correlations.
+    For parameters with an invalid diagonal element, the errors are the steps of the objective, and
+    the correlations are zero.
     """
     fisher = objective.fisher(x)
     assert fisher is not None
     matrix = np.nan_to_num(np.array(fisher, dtype=float), posinf=0, neginf=0)
-    own = np.diag(matrix)
+    diagonal = np.diag(matrix)
     steps = np.abs(x) if objective.steps is None else objective.steps
-    guess = 2 / np.where(steps > 0, steps, 1.0) ** 2
-    is_invalid = ~(own > 0)
+    default_curvature = 2 / np.where(steps > 0, steps, 1.0) ** 2
+    is_invalid = ~(diagonal > 0)
     matrix[is_invalid] = matrix[:, is_invalid] = 0
-    matrix[is_invalid, is_invalid] = guess[is_invalid]
+    matrix[is_invalid, is_invalid] = default_curvature[is_invalid]
     return np.asarray(matrix)

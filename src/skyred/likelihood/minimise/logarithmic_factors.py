@@ -17,30 +17,32 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-SIGNIFICANT = 5.0  # in errors, with all other parameters fixed
+MIN_SIGNIFICANCE = 5.0  # of the flux, in errors with all other parameters fixed
 
 
 class LogarithmicFactors:
-    """An objective of the logarithms of amplitudes and norms.
+    """Transformation of an objective to logarithms of amplitudes and norms.
 
-    The flux of a spectrum is the product of its amplitude and powers of the energy. Far from the
-    reference energy, the best amplitude is an exponential function of the other parameters, and its
-    logarithm a linear one.
+    The flux of a spectrum is the product of its amplitude and powers of the energy. If the data are
+    far from the reference energy, the best amplitude is an exponential function of the other
+    parameters, and its logarithm a linear function.
 
     Parameters
     ----------
     objective : Objective
         The objective of the parameters, with gradient and Fisher matrix.
     x : array
-        The minimum, shape (n,).
+        A point near the minimum, shape (n,).
 
     Attributes
     ----------
     objective : Objective
-        The objective of the logarithms of the ratios to that minimum, and of the other parameters.
-    start, scale : array
-        The minimum in the new parameters, and the derivatives of the original parameters by the new
-        ones, shape (n,).
+        The objective of the new parameters: logarithms of the ratios to that point for `factors`,
+        and the other parameters unchanged.
+    start : array
+        The same point in the new parameters, shape (n,).
+    scale : array
+        Derivatives of the original parameters by the new parameters, shape (n,).
     factors : array of bool
         The parameters that are replaced by logarithms, shape (n,).
     """
@@ -53,8 +55,8 @@ class LogarithmicFactors:
         if self.factors.any():
             fisher = objective.fisher(x)
             assert fisher is not None
-            # a weak source may have no flux, which has no logarithm
-            self.factors &= x * np.sqrt(np.maximum(np.diag(fisher), 0) / 2) > SIGNIFICANT
+            # the flux of a weak source may be zero, which has no logarithm
+            self.factors &= x * np.sqrt(np.maximum(np.diag(fisher), 0) / 2) > MIN_SIGNIFICANCE
         self.scale = np.where(self.factors, x, 1.0)
         self.start = np.where(self.factors, 0.0, x)
         self.objective = self._transform() if self.factors.any() else objective
@@ -100,6 +102,7 @@ class LogarithmicFactors:
         return np.where(self.factors, self.x * np.exp(np.where(self.factors, u, 0)), u)
 
     def _slope(self, u: Array) -> tuple[Array, Array]:
+        """Return the original parameters, and their derivatives by the new parameters."""
         x = self.to_parameters(u)
         return x, np.where(self.factors, x, 1.0)
 

@@ -1,4 +1,4 @@
-"""Lower points after a search: in neighbouring pixels, within an error, or elsewhere on the map."""
+"""Points lower than the result of a search: in nearby pixels, within an error, or far away."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _find_lower_neighbour(cells: CellSearch, z: Array, errors: Array) -> Array |
         if objective.may_be_non_smooth is None
         else objective.may_be_non_smooth.copy()
     )
-    may_be_non_smooth[cells.pixels.lines] = False  # these have been searched by pixel cells
+    may_be_non_smooth[cells.pixels.lines] = False  # pixel cells have already been searched
     if not may_be_non_smooth.any():
         return None
     without_lines = attrs.evolve(objective, may_be_non_smooth=may_be_non_smooth)
@@ -76,7 +76,7 @@ def _find_lower_neighbour(cells: CellSearch, z: Array, errors: Array) -> Array |
 
 
 def relocate_source(cells: CellSearch, z: Array) -> LowerPoint | None:
-    """Return a lower minimum with an undetected source moved to an excess of counts.
+    """Search for a lower minimum with an undetected source moved to an excess of counts.
 
     Parameters
     ----------
@@ -88,15 +88,15 @@ def relocate_source(cells: CellSearch, z: Array) -> LowerPoint | None:
     Returns
     -------
     LowerPoint or None
-        None if all sources are detected, or no source fits better elsewhere.
+        The minimum; None if all sources are detected, or no other position fits better.
     """
     relocate, pixels = cells.objective.relocate, cells.pixels
     if relocate is None:
         return None
     stat = cells.objective.total(z)
-    sky = np.clip(pixels.to_sky(z), *pixels.sky.limits.T)
-    for x in relocate(sky):
-        trial = cells.descend(pixels.update(z, sky, x))
+    x = np.clip(pixels.to_sky(z), *pixels.sky_objective.limits.T)
+    for relocated_x in relocate(x):
+        trial = cells.descend(pixels.update(z, x, relocated_x))
         if cells.objective.total(trial.x) < stat - cells.gain:
             return LowerPoint(trial.x, (RELOCATED,))
     return None

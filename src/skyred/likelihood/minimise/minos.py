@@ -1,8 +1,7 @@
-"""Asymmetric errors of all parameters, and new fits from lower values on their profiles.
+"""Asymmetric errors of all parameters, and new fits from lower points on their profiles.
 
 The method is that of MINOS (James & Roos 1975, Comput. Phys. Commun. 10, 343), which also restarts
 from a new minimum.
-
 """
 
 from __future__ import annotations
@@ -24,59 +23,61 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-RESTARTS = 3  # new fits from lower values
+RESTARTS = 3  # largest number of new fits from lower points
 
 
 @attrs.frozen(eq=False)
 class Intervals:
-    """The asymmetric errors of all parameters, or a point below the minimum.
+    """The asymmetric errors of all parameters, or a point with a lower statistic.
 
     Parameters
     ----------
     errn, errp : array
-        Errors downwards and upwards, both positive, shape (n,); NaN where there is none.
-    lower : array or None
+        Errors downwards and upwards, both positive, shape (n,); NaN where the statistic does not
+        rise by one before a limit.
+    lower_point : array or None
         Parameters at a point with a lower statistic, shape (n,); the errors are then incomplete.
     """
 
     errn: Array
     errp: Array
-    lower: Array | None = None
+    lower_point: Array | None = None
 
 
 def add_asymmetric_errors(
     objective: Objective,
     result: FitResult,
     search: Callable[[Objective], FitResult],
-    gain: float,
+    min_gain: float,
 ) -> FitResult:
-    """Return a fit result with asymmetric errors, fitted again if a profile reaches lower values.
+    """Add asymmetric errors to a fit result, and fit again if a profile reaches lower values.
 
     Parameters
     ----------
     objective : Objective
         The objective that was minimised.
     result : FitResult
-        Its minimum, with errors.
+        The minimum, with errors.
     search : callable
-        From an objective to the minimum that is found from its start.
-    gain : float
+        Function that minimises an objective from its start.
+    min_gain : float
         Smallest decrease of the statistic for a new fit.
 
     Returns
     -------
     FitResult
-        With `errn` and `errp`, and with notes on new fits and missing errors. `success` is false
-        if a new fit fails, or if profiles reach lower values after the last of several new fits.
+        The result with `errn` and `errp`, and with notes on new fits and missing errors. `success`
+        is false if a new fit fails, or if profiles still reach lower values after `RESTARTS` fits.
     """
     for restart in range(RESTARTS + 1):
-        intervals = _intervals(objective, result, result.stat - gain)
-        if intervals.lower is None:
+        intervals = _intervals(objective, result, result.stat - min_gain)
+        if intervals.lower_point is None:
             return _with_intervals(result, intervals)
         if restart == RESTARTS:
             break
-        second = search(attrs.evolve(objective, start=intervals.lower))
-        if not second.stat < result.stat - gain:  # it was lower only with other IRFs
+        second = search(attrs.evolve(objective, start=intervals.lower_point))
+        # the point may only be lower with the IRFs of the minimum
+        if not second.stat < result.stat - min_gain:
             if objective.refresh is not None:
                 objective.refresh(result.values)
             return _with_intervals(result, _intervals(objective, result, -np.inf))
@@ -88,16 +89,16 @@ def add_asymmetric_errors(
 
 
 def _intervals(objective: Objective, result: FitResult, threshold: float) -> Intervals:
-    """Compute the errors of each parameter until the statistic falls below a threshold.
+    """Compute the errors of each parameter, unless the statistic falls below a threshold.
 
     Parameters
     ----------
     objective : Objective
         The objective that was minimised.
     result : FitResult
-        Its minimum, with errors.
+        The minimum, with errors.
     threshold : float
-        The statistic below which the profiles end.
+        The statistic below which the computation ends.
 
     Returns
     -------

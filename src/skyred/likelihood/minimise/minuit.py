@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 HESSE_STRATEGY = 2
-HESSE_FIRST = 10  # HESSE runs first if more than 10 n**2 calls are allowed, for n parameters
+HESSE_FIRST_FACTOR = (
+    10  # with n parameters, HESSE runs first if more than 10 n**2 calls are allowed
+)
 
 
 @attrs.define(eq=False)
@@ -36,24 +38,24 @@ class MinuitSearch:
         Minuit's tolerance.
     calls : int
         Largest number of calls by MIGRAD.
-    exact : bool
-        Whether MIGRAD uses the gradient of the objective, if it has one.
+    use_gradient : bool
+        Whether MIGRAD uses the gradient of the objective, if there is one.
 
     Attributes
     ----------
     scale : array
-        The unit of each scaled parameter, shape (n,).
+        Values of the parameters for which the scaled parameters are one, shape (n,).
     """
 
     objective: Objective
     strategy: int
     tolerance: float
     calls: int
-    exact: bool = True
+    use_gradient: bool = True
     scale: Array = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        # Minuit needs parameters of order one: it rounds off an amplitude of 1e-11
+        # Minuit needs parameters of order one: amplitudes of 1e-11 are lost in rounding errors
         start, steps = np.abs(self.objective.start), self.objective.steps
         scale = np.where(start > 0, start, 0.0 if steps is None else np.abs(steps))
         self.scale = np.where(scale > 0, scale, 1.0)
@@ -69,32 +71,36 @@ class MinuitSearch:
         Returns
         -------
         SearchResult
-            With a message if MIGRAD or HESSE failed, or MIGRAD reached the limit on calls.
+            The result, with a message if MIGRAD or HESSE failed or MIGRAD reached the limit on
+            calls.
         """
-        search = self._minuit(start, steps, gradient=self.exact)
-        exact_gradient = self.exact and self.objective.gradient_of is not None
-        if not exact_gradient and self.calls > HESSE_FIRST * len(start) ** 2:
-            search.hesse()  # makes the first step a Newton step, which saves a third of the calls
-        search.migrad(ncall=self.calls)
-        calls = search.nfcn + search.ngrad
-        if not search.valid:
-            return self._result(search, calls, failure_reason(search))
-        # a new Minuit: HESSE on the first one would use the last steps of MIGRAD. Across a pixel
-        # centre, where the likelihood of a point source has no derivative, errors are then 5 % off
-        final = self._run_hesse(search)
-        message = "" if final.accurate else "HESSE failed: the covariance is not exact"
-        end = self._result(final, calls + final.nfcn, message, search.fmin.edm)
-        if final.fmin.edm < MAX_EDM:
-            return end
-        message = f"HESSE estimates that the minimum is {final.fmin.edm:.2g} lower"
-        return attrs.evolve(end, message=message, covariance=np.nan * end.covariance)
+        migrad_minuit = self._minuit(start, steps, gradient=self.use_gradient)
+        exact_gradient = self.use_gradient and self.objective.gradient_of is not None
+        if not exact_gradient and self.calls > HESSE_FIRST_FACTOR * len(start) ** 2:
+            # the first step is then a Newton step, which saves a third of the calls
+            migrad_minuit.hesse()
+        migrad_minuit.migrad(ncall=self.calls)
+        calls = migrad_minuit.nfcn + migrad_minuit.ngrad
+        if not migrad_minuit.valid:
+            return self._result(migrad_minuit, calls, failure_reason(migrad_minuit))
+        # in a new Minuit object: otherwise HESSE would use the last steps of MIGRAD, and errors
+        # across a pixel centre, where the likelihood has no derivative, would be wrong by 5 %
+        hesse_minuit = self._run_hesse(migrad_minuit)
+        message = "" if hesse_minuit.accurate else "HESSE failed: the covariance is not exact"
+        result = self._result(
+            hesse_minuit, calls + hesse_minuit.nfcn, message, migrad_minuit.fmin.edm
+        )
+        if hesse_minuit.fmin.edm < MAX_EDM:
+            return result
+        message = f"HESSE estimates that the minimum is {hesse_minuit.fmin.edm:.2g} lower"
+        return attrs.evolve(result, message=message, covariance=np.nan * result.covariance)
 
-    def _run_hesse(self, search: Minuit) -> Minuit:
-        values, errors = np.array(search.values), np.array(search.errors)
-        final = self._minuit(values * self.scale, errors * self.scale, gradient=False)
-        final.strategy = HESSE_STRATEGY
-        final.hesse()
-        return final
+    def _run_hesse(self, migrad_minuit: Minuit) -> Minuit:
+        values, errors = np.array(migrad_minuit.values), np.array(migrad_minuit.errors)
+        hesse_minuit = self._minuit(values * self.scale, errors * self.scale, gradient=False)
+        hesse_minuit.strategy = HESSE_STRATEGY
+        hesse_minuit.hesse()
+        return hesse_minuit
 
     def _minuit(self, start: Array, steps: Array | None, gradient: bool) -> Minuit:
         from iminuit import Minuit

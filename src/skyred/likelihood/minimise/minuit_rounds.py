@@ -1,4 +1,4 @@
-"""Repeated searches by MIGRAD: from a start, and again from each lower point around the end."""
+"""Repeated searches by MIGRAD: from a start, and again from each lower point near the result."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from skyred.likelihood.minimise.lower_points import find_lower_point, relocate_source
 from skyred.likelihood.minimise.minuit import MinuitSearch
-from skyred.likelihood.minimise.nearby import GAIN, RESTARTS, find_lower_neighbour
+from skyred.likelihood.minimise.nearby import MIN_GAIN_FACTOR, RESTARTS, find_lower_neighbour
 from skyred.likelihood.minimise.pixel_cells import CellSearch
 from skyred.likelihood.minimise.pixel_coordinates import PixelCoordinates
 from skyred.likelihood.minimise.search_result import SearchResult
@@ -29,7 +29,7 @@ def search_by_minuit(
     start: Array | None = None,
     errors: Array | None = None,
 ) -> SearchResult:
-    """Minimise by MIGRAD, and restart from lower values around its end.
+    """Minimise by MIGRAD, and restart from lower points near the result.
 
     Parameters
     ----------
@@ -40,85 +40,90 @@ def search_by_minuit(
     tolerance : float
         The estimated distance to the minimum at which a search ends, in the statistic.
     start, errors : array, optional
-        Starting values and steps, shape (n,); by default those of the objective.
+        Starting values and estimated errors, shape (n,); by default those of the objective.
 
     Returns
     -------
     SearchResult
-        The end of the last search.
+        The result of the best search.
     """
     start = objective.start if start is None else start
     steps = objective.steps if errors is None else errors
-    end = minuit.migrad(start, steps)
-    if end.message and end.calls < minuit.calls and errors is not None:
-        end = _better(objective, end, minuit.migrad(objective.start, objective.steps))
+    result = minuit.migrad(start, steps)
+    if result.message and result.calls < minuit.calls and errors is not None:
+        result = _select_better(objective, result, minuit.migrad(objective.start, objective.steps))
     for _ in range(RESTARTS):
-        if end.calls > minuit.calls:
+        if result.calls > minuit.calls:
             break
-        lower, notes, calls = _find_lower(objective, end, tolerance)
-        end = attrs.evolve(end, calls=end.calls + calls)
+        lower, notes, calls = _find_lower_point(objective, result, tolerance)
+        result = attrs.evolve(result, calls=result.calls + calls)
         if lower is None:
             break
-        second = minuit.migrad(lower, end.errors)
-        end = _better(objective, end, attrs.evolve(second, notes=notes))
-        if end.values is not second.values:
-            # MIGRAD did not reach the lower point
-            end = attrs.evolve(end, message=second.message or "MIGRAD ended above a lower point")
-    return _refresh_irfs(objective, minuit, end)
+        second = minuit.migrad(lower, result.errors)
+        result = _select_better(objective, result, attrs.evolve(second, notes=notes))
+        if result.values is not second.values:
+            # the search ended above the lower point from which it started
+            result = attrs.evolve(
+                result, message=second.message or "MIGRAD ended above a lower point"
+            )
+    return _refresh_irfs(objective, minuit, result)
 
 
-def _better(objective: Objective, first: SearchResult, second: SearchResult) -> SearchResult:
-    """Return the valid one of two searches, or the lower one if both are valid."""
+def _select_better(objective: Objective, first: SearchResult, second: SearchResult) -> SearchResult:
+    """Return the valid one of two results, or the lower one if both are valid.
+
+    Calls and notes are those of both searches.
+    """
     calls, notes = first.calls + second.calls, dict.fromkeys((*first.notes, *second.notes))
     higher = objective.total(second.values) > objective.total(first.values)
     better = first if second.message or (higher and not first.message) else second
     return attrs.evolve(better, calls=calls, notes=tuple(notes))
 
 
-def _find_lower(
-    objective: Objective, end: SearchResult, tolerance: float
+def _find_lower_point(
+    objective: Objective, result: SearchResult, tolerance: float
 ) -> tuple[Array | None, tuple[str, ...], int]:
-    """Return a lower point around the end of a search.
+    """Search for a lower point near the result of a search.
 
     Parameters
     ----------
     objective : Objective
         The objective to minimise.
-    end : SearchResult
-        The end of the search.
+    result : SearchResult
+        The result of the search.
     tolerance : float
         The accuracy of the minimum, in the statistic.
 
     Returns
     -------
     x : array or None
-        The point, shape (n,); None if there is none.
+        The point, shape (n,); None if no lower point was found.
     notes : tuple of str
         Notes for the user.
     calls : int
         Calls of the objective and its derivatives.
     """
     if objective.gradient_of is None or objective.fisher_of is None:
-        if end.message:
+        if result.message:
             return None, (), 0
-        lower, calls = find_lower_neighbour(objective, end.values, end.errors, tolerance)
+        lower, calls = find_lower_neighbour(objective, result.values, result.errors, tolerance)
         return lower, (), calls
-    pixels = PixelCoordinates(objective, end.values)
-    cells = CellSearch(pixels, tolerance, GAIN * tolerance)
-    z = pixels.to_pixels(end.values)
-    if end.message:  # the position of an undetected source cannot converge
+    pixels = PixelCoordinates(objective, result.values)
+    cells = CellSearch(pixels, tolerance, MIN_GAIN_FACTOR * tolerance)
+    z = pixels.to_pixels(result.values)
+    if result.message:  # the position of an undetected source cannot converge
         point = relocate_source(cells, z)
     else:
-        point = find_lower_point(cells, z, pixels.errors(end.values, end.errors))
+        point = find_lower_point(cells, z, pixels.errors(result.values, result.errors))
     if point is None:
         return None, (), cells.calls
     return np.clip(pixels.to_sky(point.z), *objective.limits.T), point.notes, cells.calls
 
 
-def _refresh_irfs(objective: Objective, minuit: MinuitSearch, end: SearchResult) -> SearchResult:
-    """Update the IRFs at the end of a search, and continue from there."""
-    if objective.refresh is None or not objective.refresh(end.values) or end.message:
-        return end
-    end = _better(objective, end, minuit.migrad(end.values, end.errors))
-    objective.refresh(end.values)
-    return end
+def _refresh_irfs(objective: Objective, minuit: MinuitSearch, result: SearchResult) -> SearchResult:
+    """Update the IRFs at the result of a search; if they change, continue the search."""
+    if objective.refresh is None or not objective.refresh(result.values) or result.message:
+        return result
+    result = _select_better(objective, result, minuit.migrad(result.values, result.errors))
+    objective.refresh(result.values)
+    return result

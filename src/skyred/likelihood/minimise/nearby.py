@@ -1,4 +1,4 @@
-"""Lower values close to a minimum, for statistics with non-differentiable points."""
+"""Lower points close to a minimum, for statistics with non-differentiable points."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-RESTARTS = 20  # new searches from lower values
+RESTARTS = 20  # largest number of new searches from lower points
 FRACTIONS = (-0.5, -0.25, 0.25, 0.5)  # of an error
-GAIN = 10.0  # times the tolerance: smallest decrease for a new search
+MIN_GAIN_FACTOR = 10.0  # smallest decrease for a new search, in units of the tolerance
 
 
 def find_lower_neighbour(
     objective: Objective, x: Array, errors: Array, tolerance: float
 ) -> tuple[Array | None, int]:
-    """Search for lower values a fraction of an error to both sides along each parameter.
+    """Search for lower points at fractions of an error, to both sides along each parameter.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def find_lower_neighbour(
         Calls of the objective.
     """
     low, high = objective.limits.T
-    lowest, best, calls = objective.total(x) - GAIN * tolerance, None, 1
+    lowest_stat, best, calls = objective.total(x) - MIN_GAIN_FACTOR * tolerance, None, 1
     may_be_non_smooth = (
         np.ones(len(x), dtype=bool)
         if objective.may_be_non_smooth is None
@@ -49,7 +49,7 @@ def find_lower_neighbour(
     for step in np.diag(np.nan_to_num(errors))[may_be_non_smooth]:
         for fraction in FRACTIONS:
             trial = np.clip(x + fraction * step, low, high)
-            value, calls = objective.total(trial), calls + 1
-            if value < lowest:
-                lowest, best = value, trial
+            stat, calls = objective.total(trial), calls + 1
+            if stat < lowest_stat:
+                lowest_stat, best = stat, trial
     return best, calls

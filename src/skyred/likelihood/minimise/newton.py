@@ -2,7 +2,6 @@
 
 The method is that of Levenberg and Marquardt (Marquardt 1963, J. SIAM 11, 431): the Fisher matrix
 replaces the second derivatives, and its diagonal is increased until a step decreases the statistic.
-
 """
 
 from __future__ import annotations
@@ -20,29 +19,29 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-ITERATIONS = 50
-TRIALS = 12
-LONGEST_STEP = 5.0  # in errors: farther away the statistic is not parabolic
-GROWTH = 4.0  # of the longest step, while steps gain as expected
-GAIN_RATIO = 0.5  # of the expected gain: above it the longest step grows
+MAX_ITERATIONS = 50
+MAX_TRIALS = 12
+MAX_STEP = 5.0  # in errors: farther away the statistic is not parabolic
+GROWTH = 4.0  # of the maximum step, while steps gain as expected
+GAIN_RATIO = 0.5  # of the expected gain: above it, the maximum step grows
 FIRST_DAMPING = 1e-3
-TOWARDS_LIMIT = 0.75  # of the distance to a limit
-SNAP = 0.01  # of an error: from this distance a step may reach the limit
-SINGULAR = 1e-12  # of the largest eigenvalue: smaller ones are rounding errors
-ROUNDING = 1e-9  # of the largest slope: smaller ones are zero
+LIMIT_FRACTION = 0.75  # of the distance to a limit, to which steps are cut
+LIMIT_MARGIN = 0.01  # in errors: from this distance, a step may reach the limit
+MIN_EIGENVALUE_RATIO = 1e-12  # smaller eigenvalues, relative to the largest, are rounding errors
+ROUNDING = 1e-9  # smaller slopes, relative to the largest, are rounding errors
 
 
 @attrs.define(eq=False)
 class Descent:
-    """The end of a sequence of Newton steps.
+    """The result of a sequence of Newton steps.
 
     Parameters
     ----------
     x : array
         The parameters, shape (n,).
     errors : array
-        Their errors from the Fisher matrix, shape (n,); the steps of the objective where the matrix
-        has no information.
+        Their errors from the Fisher matrix, shape (n,); the steps of the objective for parameters
+        that the matrix does not constrain.
     calls : int
         Calls of the objective, its gradient and its Fisher matrix.
     converged : bool
@@ -50,7 +49,7 @@ class Descent:
     at_bound : array of bool
         Whether a parameter is at a bound beyond which the statistic would decrease, shape (n,).
     stalled : bool
-        Whether the last step gained less than the smallest gain.
+        Whether the search ended because the last step gained less than `min_gain`.
     """
 
     x: Array
@@ -66,11 +65,11 @@ def descend(
     tolerance: float,
     x: Array | None = None,
     *,
-    box: Array | None = None,
+    bounds: Array | None = None,
     lines: NDArray[np.int64] | None = None,
-    iterations: int = ITERATIONS,
+    max_iterations: int = MAX_ITERATIONS,
     threshold: float = np.inf,
-    least_gain: float = 0.0,
+    min_gain: float = 0.0,
 ) -> Descent:
     """Minimise by Newton steps.
 
@@ -82,54 +81,55 @@ def descend(
         The expected gain of a step at which the search ends, in the statistic.
     x : array, optional
         Starting values, shape (n,); by default the start of the objective.
-    box : array, optional
+    bounds : array, optional
         Bounds of the parameters, shape (n, 2); by default the limits of the objective.
     lines : array of int, optional
-        Indices of the parameters that may reach their bounds in one step: these are sides of a
-        pixel cell, where models do not degenerate as they do at limits.
-    iterations : int
+        Indices of the parameters with bounds that are the sides of a pixel cell. These bounds may
+        be reached in one step. At limits models may degenerate, so steps are shortened.
+    max_iterations : int
         Largest number of steps.
     threshold : float
-        The search ends early if twice the expected gain would leave the statistic above it.
-    least_gain : float
-        The search ends without convergence if a step gains less than this and less than half of the
-        expected gain: at a non-differentiable line steps alternate between the two sides.
+        The search ends early if the statistic would still be above the threshold after twice the
+        expected gain.
+    min_gain : float
+        The search ends without convergence if a step gains less than this, and less than half of
+        the expected gain. Steps then alternate between the sides of a non-differentiable line.
 
     Returns
     -------
     Descent
-        The end of the search.
+        The result of the search.
     """
-    bounds = objective.limits if box is None else box
+    bounds = objective.limits if bounds is None else bounds
     x = np.clip(objective.start if x is None else x, *bounds.T)
-    value, calls, damping, radius = objective.total(x), 1, 0.0, LONGEST_STEP
+    value, calls, damping, radius = objective.total(x), 1, 0.0, MAX_STEP
     may_reach_bound = np.zeros(len(x), dtype=bool)
     may_reach_bound[[] if lines is None else lines] = True
-    for _ in range(iterations):
-        parabola, calls = _Parabola.at(objective, x, bounds), calls + 2
+    for _ in range(max_iterations):
+        parabola, calls = _Parabola.from_objective(objective, x, bounds), calls + 2
         expected = parabola.gain(parabola.step(0.0))
         if threshold < np.inf and value - 2 * parabola.full_gain > threshold:
             return Descent(x, parabola.errors, calls, False, parabola.at_bound)
-        lower, stalled = None, False
-        for _ in range(TRIALS):
+        lower_point, stalled = None, False
+        for _ in range(MAX_TRIALS):
             trial = _limit_step(
                 x, parabola.step(damping, radius), parabola.scale, bounds, may_reach_bound
             )
             trial_value, calls = objective.total(trial), calls + 1
             if trial_value <= value:
-                lower = trial
+                lower_point = trial
                 break
-            radius = max(radius / GROWTH, LONGEST_STEP)
+            radius = max(radius / GROWTH, MAX_STEP)
             if expected < tolerance:  # the remaining gain is below rounding errors
                 break
             damping = max(10 * damping, FIRST_DAMPING)
-        if lower is not None:
-            # far from the minimum errors are small, and steps of a few errors are too short
+        if lower_point is not None:
+            # far from the minimum the errors are small, and steps of a few errors too short
             gain = value - trial_value
             radius *= GROWTH if damping == 0 and gain > GAIN_RATIO * expected else 1
-            stalled = gain < min(least_gain, GAIN_RATIO * expected)
-            x, value, damping = lower, trial_value, damping / 10
-        if expected < tolerance or lower is None or stalled:
+            stalled = gain < min(min_gain, GAIN_RATIO * expected)
+            x, value, damping = lower_point, trial_value, damping / 10
+        if expected < tolerance or lower_point is None or stalled:
             converged = expected < tolerance
             return Descent(x, parabola.errors, calls, converged, parabola.at_bound, stalled)
     return Descent(x, parabola.errors, calls, False, parabola.at_bound)
@@ -138,9 +138,10 @@ def descend(
 def _limit_step(
     x: Array, step: Array, scale: Array, bounds: Array, may_reach_bound: NDArray[np.bool_]
 ) -> Array:
-    """Return the end of a step, cut at a part of the distance to a limit unless it is close.
+    """Return the end of a step, which is cut to a fraction of the distance to a limit.
 
-    At limits models degenerate: a source without width or flux has no slopes that lead back.
+    Only from close to the limit, a step may reach it. At limits models degenerate: without width or
+    flux of a source, the gradient is zero and does not lead back.
 
     Parameters
     ----------
@@ -159,21 +160,21 @@ def _limit_step(
     trial = x + step
     for limit, side in zip(bounds.T, (-1, 1), strict=True):
         is_beyond = (trial - limit) * side > 0
-        reaches_limit = may_reach_bound | (np.abs(limit - x) <= SNAP * scale)
-        limited = np.where(reaches_limit, limit, x + TOWARDS_LIMIT * (limit - x))
+        reaches_limit = may_reach_bound | (np.abs(limit - x) <= LIMIT_MARGIN * scale)
+        limited = np.where(reaches_limit, limit, x + LIMIT_FRACTION * (limit - x))
         trial = np.where(is_beyond, limited, trial)
     return trial
 
 
-def _is_resolved(values: Array) -> NDArray[np.bool_]:
-    """Return whether eigenvalues are larger than rounding errors."""
+def _is_significant(values: Array) -> NDArray[np.bool_]:
+    """Return the mask of the eigenvalues that are larger than rounding errors."""
     size = np.abs(values)
-    return np.asarray(size > SINGULAR * np.max(size, initial=0))
+    return np.asarray(size > MIN_EIGENVALUE_RATIO * np.max(size, initial=0))
 
 
 @attrs.define(eq=False, slots=False)
 class _Parabola:
-    """The statistic around a point as a parabola, in units of the errors."""
+    """Parabolic approximation of the statistic around a point, in units of the errors."""
 
     gradient: Array
     matrix: Array
@@ -182,7 +183,7 @@ class _Parabola:
     steps: Array
 
     @classmethod
-    def at(cls, objective: Objective, x: Array, bounds: Array) -> _Parabola:
+    def from_objective(cls, objective: Objective, x: Array, bounds: Array) -> _Parabola:
         """Return the parabola around a point, with the parameters at bounds fixed."""
         gradient, matrix = objective.gradient(x), objective.fisher(x)
         assert gradient is not None
@@ -194,27 +195,27 @@ class _Parabola:
         is_positive = np.isfinite(diagonal) & (diagonal > 0)
         steps = np.where(steps > 0, steps, 1)
         scale = np.where(is_positive, np.sqrt(2 / np.where(is_positive, diagonal, 1)), steps)
-        scaled = np.nan_to_num(matrix * np.outer(scale, scale))
-        scaled[at_bound] = scaled[:, at_bound] = 0
+        scaled_matrix = np.nan_to_num(matrix * np.outer(scale, scale))
+        scaled_matrix[at_bound] = scaled_matrix[:, at_bound] = 0
         gradient = np.where(at_bound, 0, np.nan_to_num(gradient) * scale)
-        return cls(gradient, scaled, scale, at_bound, steps)
+        return cls(gradient, scaled_matrix, scale, at_bound, steps)
 
     @cached_property
     def decomposition(self) -> tuple[Array, Array]:
         """The eigenvalues and eigenvectors of the matrix, as `numpy.linalg.eigh`."""
-        values, axes = np.linalg.eigh(self.matrix)
-        return values, axes
+        values, vectors = np.linalg.eigh(self.matrix)
+        return values, vectors
 
     @property
     def errors(self) -> Array:
-        """The errors of the parameters, shape (n,); steps of the objective where there are none."""
-        values, axes = self.decomposition
-        resolved = _is_resolved(values)
-        variances = np.square(axes[:, resolved]) @ (1 / values[resolved])
-        spread = np.sqrt(np.maximum(2 * variances, 0))
-        return np.where((spread > 0) & ~self.at_bound, spread * self.scale, self.steps)
+        """The errors of the parameters, shape (n,); see `Descent`."""
+        values, vectors = self.decomposition
+        is_significant = _is_significant(values)
+        variances = np.square(vectors[:, is_significant]) @ (1 / values[is_significant])
+        sigmas = np.sqrt(np.maximum(2 * variances, 0))
+        return np.where((sigmas > 0) & ~self.at_bound, sigmas * self.scale, self.steps)
 
-    def step(self, damping: float, longest: float = LONGEST_STEP) -> Array:
+    def step(self, damping: float, max_step: float = MAX_STEP) -> Array:
         """Return the step to the minimum of the damped parabola, cut to a length.
 
         Parameters
@@ -222,33 +223,35 @@ class _Parabola:
         damping : float
             The relative increase of the diagonal of the matrix.
         longest : float
-            The largest length of a component, in errors.
+            The largest component of the step, in errors.
 
         Returns
         -------
         array
             The step, in the units of the parameters, shape (n,).
         """
-        values, axes = self.decomposition
+        values, vectors = self.decomposition
         if damping > 0:
             damped = self.matrix + damping * np.diag(np.diag(self.matrix))
-            values, axes = np.linalg.eigh(damped)
-        slopes = axes.T @ self.gradient
-        resolved = _is_resolved(values)
-        components = np.where(resolved, -slopes / np.where(resolved, np.abs(values), 1), 0)
-        # a slope without curvature, as of a source without counts, is no minimum: step down
-        flat = ~resolved & (np.abs(slopes) > ROUNDING * np.max(np.abs(slopes), initial=0))
-        step = axes @ np.where(flat, -np.sign(slopes) * longest / (1 + damping), components)
+            values, vectors = np.linalg.eigh(damped)
+        slopes = vectors.T @ self.gradient
+        is_significant = _is_significant(values)
+        components = np.where(
+            is_significant, -slopes / np.where(is_significant, np.abs(values), 1), 0
+        )
+        # a slope without curvature, such as that of a source without counts, is not a minimum
+        is_flat = ~is_significant & (np.abs(slopes) > ROUNDING * np.max(np.abs(slopes), initial=0))
+        step = vectors @ np.where(is_flat, -np.sign(slopes) * max_step / (1 + damping), components)
         length = np.max(np.abs(step), initial=0)
-        return step * min(1, longest / length if length else 1) * self.scale
+        return step * min(1, max_step / length if length else 1) * self.scale
 
     @property
     def full_gain(self) -> float:
-        """The gain of a step of any length to the minimum of the parabola."""
-        values, axes = self.decomposition
-        resolved = _is_resolved(values)
-        slopes = axes[:, resolved].T @ self.gradient
-        return float(0.5 * np.square(slopes) @ (1 / values[resolved]))
+        """The gain of the step to the minimum of the parabola, whatever its length."""
+        values, vectors = self.decomposition
+        is_significant = _is_significant(values)
+        slopes = vectors[:, is_significant].T @ self.gradient
+        return float(0.5 * np.square(slopes) @ (1 / values[is_significant]))
 
     def gain(self, step: Array) -> float:
         """Return the expected gain of a step.
@@ -261,6 +264,6 @@ class _Parabola:
         Returns
         -------
         float
-            The decrease of a parabola, if the step leads to its minimum.
+            The decrease of the parabola, assuming that the step leads to its minimum.
         """
         return float(-0.5 * self.gradient @ (step / self.scale))

@@ -1,4 +1,4 @@
-"""The search by Newton steps: pixel cells, other positions on the map, and the final curvature."""
+"""The search by Newton steps: in pixel cells, at other positions, and the curvature at the end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from skyred.likelihood.minimise.hesse import Hessian, hesse
 from skyred.likelihood.minimise.lower_points import RELOCATED, find_lower_point, relocate_source
-from skyred.likelihood.minimise.nearby import GAIN, RESTARTS
+from skyred.likelihood.minimise.nearby import MIN_GAIN_FACTOR, RESTARTS
 from skyred.likelihood.minimise.newton import Descent
 from skyred.likelihood.minimise.pixel_cells import CellSearch
 from skyred.likelihood.minimise.pixel_coordinates import PixelCoordinates
@@ -27,20 +27,20 @@ MAX_REFRESHES = 5
 
 @attrs.define(eq=False)
 class NewtonResult:
-    """The end of a search by Newton steps.
+    """The result of a search by Newton steps.
 
     Parameters
     ----------
     x, errors : array
-        The parameters and a guess of their errors, shape (n,).
+        The parameters and estimates of their errors, shape (n,).
     calls : int
         Calls of the objective and its derivatives.
     converged : bool
         Whether no step decreases the statistic by more than the tolerance.
     hessian : Hessian or None
-        The curvature, in the parameters of the models; None if the search did not converge.
+        The second derivatives by the parameters of the models; None if the search did not converge.
     lines : list of str
-        Names of the position parameters that ended at a non-differentiable point.
+        Names of the position parameters with a minimum at a non-differentiable point.
     notes : tuple of str
         Notes for the user.
     """
@@ -84,69 +84,68 @@ class NewtonSearch:
         """
         x = np.clip(start, *self.objective.limits.T)
         cells = CellSearch(PixelCoordinates(self.objective, x), self.tolerance, self._gain)
-        end = self._find_lowest(cells, cells.pixels.to_pixels(x))
-        hessian, x = None, self._to_sky(cells, end.x)
+        descent = self._find_lowest(cells, cells.pixels.to_pixels(x))
+        hessian, x = None, self._to_parameters(cells, descent.x)
         for _ in range(MAX_REFRESHES):
-            refreshed = self.objective.refresh is not None and self.objective.refresh(x)
-            if refreshed and hessian is None:
-                end = cells.descend(end.x)
-            if not end.converged:
+            irfs_changed = self.objective.refresh is not None and self.objective.refresh(x)
+            if irfs_changed and hessian is None:
+                descent = cells.descend(descent.x)
+            if not descent.converged:
                 break
             if hessian is None:
-                end, hessian = self._polish(cells, end)
-            elif refreshed and not hessian.flat:
-                end, hessian = self._correct(cells, end, hessian)
-            before, x = x, self._to_sky(cells, end.x)
-            if not refreshed or np.array_equal(before, x):
+                descent, hessian = self._polish(cells, descent)
+            elif irfs_changed and not hessian.flat_names:
+                descent, hessian = self._step_with_same_curvature(cells, descent, hessian)
+            previous_x, x = x, self._to_parameters(cells, descent.x)
+            if not irfs_changed or np.array_equal(previous_x, x):
                 break
-        self._count(cells)
-        if not end.converged or hessian is None:
-            return NewtonResult(x, self._errors(cells, end), self.calls, False)
-        return self._result(cells, end, hessian, x)
+        self.calls, cells.calls = self.calls + cells.calls, 0
+        if not descent.converged or hessian is None:
+            return NewtonResult(x, self._errors(cells, descent), self.calls, False)
+        return self._result(cells, descent, hessian, x)
 
     @property
     def _gain(self) -> float:
-        return GAIN * self.tolerance
+        return MIN_GAIN_FACTOR * self.tolerance
 
-    def _count(self, cells: CellSearch) -> int:
-        self.calls, cells.calls = self.calls + cells.calls, 0
-        return self.calls
-
-    def _to_sky(self, cells: CellSearch, z: Array) -> Array:
+    def _to_parameters(self, cells: CellSearch, z: Array) -> Array:
         return np.clip(cells.pixels.to_sky(z), *self.objective.limits.T)
 
-    def _errors(self, cells: CellSearch, end: Descent) -> Array:
-        jacobian = cells.pixels.jacobian(cells.pixels.to_sky(end.x), end.x)
-        return np.sqrt((jacobian**2) @ end.errors**2)
+    def _errors(self, cells: CellSearch, descent: Descent) -> Array:
+        jacobian = cells.pixels.jacobian(cells.pixels.to_sky(descent.x), descent.x)
+        return np.sqrt((jacobian**2) @ descent.errors**2)
 
     def _find_lowest(self, cells: CellSearch, z: Array) -> Descent:
-        """Return the lowest minimum: restart from lower points until there is none."""
-        end = self._descend_and_relocate(cells, z)
-        if len(cells.pixels.lines) or not end.converged or self._has_factor_at_bound(cells, end):
-            end = cells.descend(end.x)
+        """Return the lowest minimum: restart from lower points until none is found."""
+        descent = self._descend_and_relocate(cells, z)
+        if (
+            len(cells.pixels.lines)
+            or not descent.converged
+            or self._has_factor_at_bound(cells, descent)
+        ):
+            descent = cells.descend(descent.x)
         for _ in range(RESTARTS):
             # the position of an undetected source cannot converge
             lower = (
-                find_lower_point(cells, end.x, end.errors)
-                if end.converged
-                else relocate_source(cells, end.x)
+                find_lower_point(cells, descent.x, descent.errors)
+                if descent.converged
+                else relocate_source(cells, descent.x)
             )
             if lower is None:
                 break
             self.notes += lower.notes
-            second = cells.descend(lower.z)
-            if not second.converged and second.calls:
-                second = cells.descend(second.x)
-            end = second
-        return end
+            descent = cells.descend(lower.z)
+            if not descent.converged and descent.calls:
+                descent = cells.descend(descent.x)
+        return descent
 
-    def _has_factor_at_bound(self, cells: CellSearch, end: Descent) -> bool:
-        """Return whether an amplitude is held at a bound."""
+    def _has_factor_at_bound(self, cells: CellSearch, descent: Descent) -> bool:
+        """Return whether an amplitude or norm is at a bound."""
         factors = cells.objective.factors
-        return factors is not None and bool((end.at_bound & factors).any())
+        return factors is not None and bool((descent.at_bound & factors).any())
 
     def _descend_and_relocate(self, cells: CellSearch, z: Array) -> Descent:
-        """Return the minimum with positive fluxes and undetected sources relocated.
+        """Return the minimum with positive fluxes, after undetected sources have been relocated.
 
         Parameters
         ----------
@@ -158,33 +157,35 @@ class NewtonSearch:
         Returns
         -------
         Descent
-            The end of the last search.
+            The result of the last search.
         """
-        end = cells.descend_with_positive_fluxes(z)
+        descent = cells.descend_with_positive_fluxes(z)
         if self.objective.relocate is None:
-            return end
+            return descent
         for _ in range(RESTARTS):
-            if (end.converged or end.stalled) and not self._has_factor_at_bound(cells, end):
+            if (descent.converged or descent.stalled) and not self._has_factor_at_bound(
+                cells, descent
+            ):
                 break
-            moved = self._relocate_sources(cells, end.x)
-            if moved is None:
+            relocated = self._relocate_sources(cells, descent.x)
+            if relocated is None:
                 break
             self.notes.append(RELOCATED)
-            end = cells.descend_with_positive_fluxes(moved)
-        return end
+            descent = cells.descend_with_positive_fluxes(relocated)
+        return descent
 
     def _relocate_sources(self, cells: CellSearch, z: Array) -> Array | None:
         """Relocate undetected sources, one after the other.
 
-        After each move only the source and its neighbours are fitted, which is quick with many
-        sources.
+        After each relocation only the source and its neighbours are fitted, since a fit of many
+        sources would take long.
 
         Parameters
         ----------
         cells : CellSearch
             The search among pixel cells.
         z : array
-            The end of a search, in pixel coordinates, shape (n,).
+            The result of a search, in pixel coordinates, shape (n,).
 
         Returns
         -------
@@ -194,62 +195,64 @@ class NewtonSearch:
         assert self.objective.relocate is not None
         best, stat = z, cells.objective.total(z)
         for _ in range(RESTARTS):
-            sky = self._to_sky(cells, best)
-            starts = self.objective.relocate(sky)
+            x = self._to_parameters(cells, best)
+            starts = self.objective.relocate(x)
             if not starts:
                 break
-            start = cells.pixels.update(best, sky, starts[0])
-            trial = cells.fit_moved_source(start, np.flatnonzero(starts[0] != sky))
-            value = cells.objective.total(trial)
-            if not value < stat - self._gain:
+            start = cells.pixels.update(best, x, starts[0])
+            trial = cells.fit_moved_source(start, np.flatnonzero(starts[0] != x))
+            trial_stat = cells.objective.total(trial)
+            if not trial_stat < stat - self._gain:
                 break
-            best, stat = trial, value
+            best, stat = trial, trial_stat
         return None if best is z else best
 
-    def _polish(self, cells: CellSearch, end: Descent) -> tuple[Descent, Hessian]:
-        """Make the last steps with true second derivatives: the Fisher matrix may be inaccurate."""
-        objective, on_lines = cells.objective, self._on_lines(cells, end)
-        at_bound = end.at_bound.copy()
+    def _polish(self, cells: CellSearch, descent: Descent) -> tuple[Descent, Hessian]:
+        """Make the last steps with second derivatives: the Fisher matrix may be inaccurate."""
+        objective, on_lines = cells.objective, self._on_lines(cells, descent)
+        at_bound = descent.at_bound.copy()
         at_bound[on_lines] = False
-        hessian = hesse(objective, end.x, at_bound, cells.pixels.lines)
+        hessian = hesse(objective, descent.x, at_bound, cells.pixels.lines)
         cells.calls += hessian.calls
         for _ in range(MAX_POLISH_STEPS):
-            trial = np.clip(end.x + hessian.step, *objective.limits.T)
-            trial[on_lines] = end.x[on_lines]
+            trial = np.clip(descent.x + hessian.step, *objective.limits.T)
+            trial[on_lines] = descent.x[on_lines]
             if not hessian.edm > self.tolerance:
                 break
-            if not objective.total(trial) <= objective.total(end.x):
+            if not objective.total(trial) <= objective.total(descent.x):
                 break
-            end = attrs.evolve(end, x=trial)
+            descent = attrs.evolve(descent, x=trial)
             hessian = hesse(objective, trial, at_bound, cells.pixels.lines)
             cells.calls += hessian.calls + 2
-        return end, hessian
+        return descent, hessian
 
-    def _correct(
-        self, cells: CellSearch, end: Descent, hessian: Hessian
+    def _step_with_same_curvature(
+        self, cells: CellSearch, descent: Descent, hessian: Hessian
     ) -> tuple[Descent, Hessian]:
-        """Step to the minimum after a change of the IRFs, with the same curvature."""
-        gradient = cells.objective.gradient(end.x)
+        """Step to the minimum after a change of the IRFs, without computing a new curvature."""
+        gradient = cells.objective.gradient(descent.x)
         assert gradient is not None
         cells.calls += 1
-        hessian = hessian.at(np.where(end.at_bound & ~hessian.on_lines, 0, gradient))
+        hessian = hessian.with_gradient(np.where(descent.at_bound & ~hessian.on_lines, 0, gradient))
         if hessian.edm > self.tolerance:
-            trial = np.clip(end.x + hessian.step, *cells.objective.limits.T)
-            end = attrs.evolve(end, x=trial)
-        return end, hessian
+            trial = np.clip(descent.x + hessian.step, *cells.objective.limits.T)
+            descent = attrs.evolve(descent, x=trial)
+        return descent, hessian
 
-    def _on_lines(self, cells: CellSearch, end: Descent) -> NDArray[np.int64]:
+    def _on_lines(self, cells: CellSearch, descent: Descent) -> NDArray[np.int64]:
         lines = cells.pixels.lines
-        return lines[end.at_bound[lines]]
+        return lines[descent.at_bound[lines]]
 
-    def _result(self, cells: CellSearch, end: Descent, hessian: Hessian, x: Array) -> NewtonResult:
-        jacobian = cells.pixels.jacobian(cells.pixels.to_sky(end.x), end.x)
+    def _result(
+        self, cells: CellSearch, descent: Descent, hessian: Hessian, x: Array
+    ) -> NewtonResult:
+        jacobian = cells.pixels.jacobian(cells.pixels.to_sky(descent.x), descent.x)
         is_invalid = np.abs(jacobian) @ np.isnan(np.diag(hessian.covariance)) > 0
         covariance = jacobian @ np.nan_to_num(hessian.covariance) @ jacobian.T
         covariance[is_invalid] = covariance[:, is_invalid] = np.nan
-        names = [self.objective.names[index] for index in self._on_lines(cells, end)]
+        names = [self.objective.names[index] for index in self._on_lines(cells, descent)]
         sky_hessian = attrs.evolve(hessian, covariance=covariance, step=jacobian @ hessian.step)
         notes = tuple(dict.fromkeys(self.notes))
         return NewtonResult(
-            x, self._errors(cells, end), self.calls, True, sky_hessian, names, notes
+            x, self._errors(cells, descent), self.calls, True, sky_hessian, names, notes
         )

@@ -1,12 +1,14 @@
-"""The search among pixel cells: a minimum in each cell, and the cells around it.
+"""The search among pixel cells, in which the statistic of point sources has separate minima.
 
-Along one pixel axis the predicted counts of a point source are a mixture of two templates. With all
-other parameters fixed, the statistic is therefore convex within a cell and has one minimum there.
-Between cells there are ridges, and false minima behind them. The pixelisation is the same in each
-cell, so the minima of a row of cells follow a smooth likelihood: unless the minimum is the lowest,
-a neighbouring cell is lower. The search descends to the minimum of its cell, crosses lines into
-neighbouring cells while the statistic falls there, and then fits the source in each of the cells
-around. It restarts from the lowest cell, and ends if no cell is lower.
+Along one pixel axis, the predicted counts of a point source are a linear combination of two
+templates. With all other parameters fixed, the statistic is therefore convex within a cell, and has
+one minimum there. Between cells there are ridges, with false minima behind them. Apart from the
+pixelisation, which is the same in each cell, the likelihood is smooth. So if a cell does not have
+the lowest minimum, a neighbouring cell has a lower one.
+
+The search descends to the minimum of its cell, and crosses lines into neighbouring cells while the
+statistic falls beyond them. Then it fits the source in each of the surrounding cells. It restarts
+from the lowest cell, and ends if no cell is lower.
 """
 
 from __future__ import annotations
@@ -29,15 +31,15 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-EDGE = 1e-7  # pixels: smallest distance of a search to the sides of its cell
+EDGE_MARGIN = 1e-7  # pixels: smallest distance of a search to the sides of its cell
 MAX_CROSSINGS = 40
-ITERATIONS = 12  # of a fit in a neighbouring cell
-CLOSE = 2.0  # in the statistic: cells higher by less are fitted with the correlated parameters
-CORRELATED = 0.03  # correlation from which parameters are fitted together with a source
-STALE = 0.5  # in the statistic: rejected cells are fitted again after a larger decrease
-COARSE = 1e-2  # in the statistic: tolerance of fits in neighbouring cells
-SHIFTS = (0.0, -1.0, 1.0)  # pixels, of extended sources
-FACTORS = (1.0, 0.5, 2.0)  # of the size of extended sources
+MAX_ITERATIONS = 12  # of a fit in a neighbouring cell
+CLOSE_DIFFERENCE = 2.0  # in the statistic: only such cells are fitted with correlated parameters
+MIN_CORRELATION = 0.03  # of other parameters that are fitted together with a source
+STALE_DECREASE = 0.5  # in the statistic: rejected cells are fitted again after a larger decrease
+COARSE_TOLERANCE = 1e-2  # in the statistic: tolerance of fits in neighbouring cells
+SHIFTS = (0.0, -1.0, 1.0)  # pixels: shifts of extended sources
+SIZE_FACTORS = (1.0, 0.5, 2.0)  # changes of the size of extended sources
 
 
 @attrs.define(eq=False)
@@ -59,8 +61,8 @@ class CellSearch:
     ----------
     correlations : array or None
         Absolute correlations of the Fisher matrix, shape (n, n).
-    rejected : dict
-        From a source and a cell to the statistic at the time when the cell was rejected.
+    rejected : dict of float
+        The statistic when a cell was rejected, by the indices of the source and the cell.
     """
 
     pixels: PixelCoordinates
@@ -76,10 +78,10 @@ class CellSearch:
         return self.pixels.objective
 
     def descend_with_positive_fluxes(self, z: Array) -> Descent:
-        """Minimise, and keep positive amplitudes positive.
+        """Minimise, and do not let positive amplitudes become negative.
 
-        Otherwise a source that is far from its start could get a negative flux, and leave the map
-        or cancel another source.
+        Otherwise a source that is far from its true position could get a negative flux, and leave
+        the map or cancel another source.
 
         Parameters
         ----------
@@ -89,18 +91,18 @@ class CellSearch:
         Returns
         -------
         Descent
-            The end of the search; sources without flux stay at their start.
+            The result of the search; sources without flux do not move.
         """
-        return self._counted(self._descend_across_lines(z, self._positive_flux_box(z)))
+        return self._count_calls(self._descend_across_lines(z, self._positive_flux_bounds(z)))
 
-    def fit_moved_source(self, z: Array, moved: Index) -> Array:
+    def fit_moved_source(self, z: Array, changed_indices: Index) -> Array:
         """Fit a source that was moved, and all parameters that are correlated with it.
 
         Parameters
         ----------
         z : array
             All parameters after the move, in pixel coordinates, shape (n,).
-        moved : array of int
+        changed_indices : array of int
             Indices of the parameters that were changed, shape (k,).
 
         Returns
@@ -108,28 +110,36 @@ class CellSearch:
         array
             All parameters after the fit, shape (n,); positive amplitudes stay positive.
         """
-        free = self._correlated_with(moved, self._correlations_at(z))
-        free_objective, box = conditional(self.objective, free, z), self._positive_flux_box(z)[free]
-        end = self._counted(
+        free = self._correlated_with(changed_indices, self._correlations_at(z))
+        free_objective, bounds = (
+            conditional(self.objective, free, z),
+            self._positive_flux_bounds(z)[free],
+        )
+        descent = self._count_calls(
             descend(
-                free_objective, COARSE, z[free], box=box, iterations=ITERATIONS, least_gain=COARSE
+                free_objective,
+                COARSE_TOLERANCE,
+                z[free],
+                bounds=bounds,
+                max_iterations=MAX_ITERATIONS,
+                min_gain=COARSE_TOLERANCE,
             )
         )
         fitted = z.copy()
-        fitted[free] = end.x
+        fitted[free] = descent.x
         return fitted
 
-    def _positive_flux_box(self, z: Array) -> Array:
-        factors, box = self.objective.factors, self.objective.limits.copy()
+    def _positive_flux_bounds(self, z: Array) -> Array:
+        factors, bounds = self.objective.factors, self.objective.limits.copy()
         if factors is not None:
-            positive = factors & (z > 0)
-            box[positive, 0] = np.maximum(box[positive, 0], 0)
-        return box
+            is_positive = factors & (z > 0)
+            bounds[is_positive, 0] = np.maximum(bounds[is_positive, 0], 0)
+        return bounds
 
-    def _descend_across_lines(self, z: Array, box: Array) -> Descent:
-        """Minimise across lines; at a line that is a valley, stop if steps gain little."""
-        least_gain = COARSE if len(self.pixels.lines) else 0.0
-        return descend(self.objective, self.tolerance, z, box=box, least_gain=least_gain)
+    def _descend_across_lines(self, z: Array, bounds: Array) -> Descent:
+        """Minimise, ignoring lines; stop if steps alternate between the two sides of a line."""
+        min_gain = COARSE_TOLERANCE if len(self.pixels.lines) else 0.0
+        return descend(self.objective, self.tolerance, z, bounds=bounds, min_gain=min_gain)
 
     def descend(self, z: Array) -> Descent:
         """Minimise within a cell, and cross lines while the statistic falls beyond them.
@@ -142,41 +152,45 @@ class CellSearch:
         Returns
         -------
         Descent
-            Its `at_bound` includes positions on lines from which the statistic rises to both sides:
-            minima without derivatives.
+            The result; `at_bound` includes positions on lines from which the statistic rises to
+            both sides: non-differentiable minima.
         """
         lines = self.pixels.lines
-        end = self._descend_across_lines(z, self.objective.limits)
+        descent = self._descend_across_lines(z, self.objective.limits)
         if not len(lines):
-            return self._counted(end)
-        cells = np.floor(end.x[lines])
+            return self._count_calls(descent)
+        cells = np.floor(descent.x[lines])
         for _ in range(MAX_CROSSINGS):
-            self._counted(end)
-            end = descend(
-                self.objective, self.tolerance, end.x, box=self._box(lines, cells), lines=lines
+            self._count_calls(descent)
+            descent = descend(
+                self.objective,
+                self.tolerance,
+                descent.x,
+                bounds=self._cell_bounds(lines, cells),
+                lines=lines,
             )
-            crossings = self._find_crossings(end, cells)
+            crossings = self._find_crossings(descent, cells)
             if not crossings.any():
                 break
             cells = cells + crossings
-        return self._counted(end)
+        return self._count_calls(descent)
 
-    def _counted(self, descent: Descent) -> Descent:
+    def _count_calls(self, descent: Descent) -> Descent:
         self.calls += descent.calls
         return descent
 
-    def _box(self, lines: Index, cells: Array) -> Array:
-        box = self.objective.limits.copy()
-        box[lines] = np.array([cells + EDGE, cells + 1 - EDGE]).T
-        return box
+    def _cell_bounds(self, lines: Index, cells: Array) -> Array:
+        bounds = self.objective.limits.copy()
+        bounds[lines] = np.array([cells + EDGE_MARGIN, cells + 1 - EDGE_MARGIN]).T
+        return bounds
 
-    def _find_crossings(self, end: Descent, cells: Array) -> Array:
-        """Return the numbers of cells to move along each line.
+    def _find_crossings(self, descent: Descent, cells: Array) -> Array:
+        """Return the number of cells to move along each pixel coordinate.
 
         Parameters
         ----------
-        end : Descent
-            The end of a search within cells.
+        descent : Descent
+            The result of a search within cells.
         cells : array
             Lower corners of the cells, shape (lines,).
 
@@ -186,14 +200,14 @@ class CellSearch:
             -1, 0 or 1, shape (lines,).
         """
         lines = self.pixels.lines
-        offsets = end.x[lines] - cells
+        offsets = descent.x[lines] - cells
         side = np.where(offsets < 0.5, -1, 1)
-        at_line = end.at_bound[lines] & (np.minimum(offsets, 1 - offsets) < 2 * EDGE)
+        at_line = descent.at_bound[lines] & (np.minimum(offsets, 1 - offsets) < 2 * EDGE_MARGIN)
         if not at_line.any():
             return np.zeros(len(lines))
-        crossed = end.x.copy()
-        crossed[lines] += np.where(at_line, 2 * EDGE * side, 0)
-        gradient = self.objective.gradient(crossed)
+        point_beyond = descent.x.copy()
+        point_beyond[lines] += np.where(at_line, 2 * EDGE_MARGIN * side, 0)
+        gradient = self.objective.gradient(point_beyond)
         assert gradient is not None
         self.calls += 1
         return np.where(at_line & (gradient[lines] * side < 0), side, 0)
@@ -209,20 +223,20 @@ class CellSearch:
         Returns
         -------
         array or None
-            All parameters with the sources in their best neighbouring cells, shape (n,); None if no
+            All parameters, with the sources in the best neighbouring cells, shape (n,); None if no
             cell is lower.
         """
         best, stat = z, self.objective.total(z)
         self.correlations = None
         for grid in self.pixels.grids:
-            before, stat_before = best, stat
+            previous, previous_stat = best, stat
             best, stat = self._fit_neighbours(grid, best, stat)
-            if best is not before:
-                self._update_rejected(grid, z, stat_before - stat)
+            if best is not previous:
+                self._update_rejected(grid, z, previous_stat - stat)
         return None if best is z else best
 
     def _fit_neighbours(self, grid: PixelGrid, z: Array, stat: float) -> tuple[Array, float]:
-        """Fit one source in each of the cells around it.
+        """Fit one source in each of the surrounding cells.
 
         Parameters
         ----------
@@ -243,17 +257,17 @@ class CellSearch:
         best, lowest = z, stat - self.gain
         cell = np.floor(z[grid.indices])
         self.rejected[_key(grid, cell)] = stat
-        for start, box in _neighbours(grid, z, self.objective.limits):
+        for start, bounds in _neighbours(grid, z, self.objective.limits):
             key = _key(grid, np.floor(start[grid.indices]))
-            if grid.piecewise and self.rejected.get(key, np.inf) < stat + STALE:
+            if grid.piecewise and self.rejected.get(key, np.inf) < stat + STALE_DECREASE:
                 continue
-            trial, value = self._fit(grid, start, box, grid.related, lowest + CLOSE)
-            if value > lowest + CLOSE or _is_on_side(grid, trial, box, cell):
+            trial, value = self._fit(grid, start, bounds, grid.related, lowest + CLOSE_DIFFERENCE)
+            if value > lowest + CLOSE_DIFFERENCE or _is_on_side(grid, trial, bounds, cell):
                 self.rejected[key] = stat
                 continue
-            if lowest - COARSE <= value:
-                correlated = self._correlated(grid, z)
-                trial, value = self._fit(grid, trial, box, correlated, lowest)
+            if lowest - COARSE_TOLERANCE <= value:
+                correlated = self._correlated_parameters(grid, z)
+                trial, value = self._fit(grid, trial, bounds, correlated, lowest)
             if value < lowest:
                 best, lowest = trial, value
         return (z, stat) if best is z else (best, lowest)
@@ -272,21 +286,22 @@ class CellSearch:
         gain : float
             The decrease of the statistic by the move.
         """
-        correlated = set(self._correlated(grid, z).tolist())
+        correlated = set(self._correlated_parameters(grid, z).tolist())
         neighbours = {
             tuple(other_grid.indices.tolist())
             for other_grid in self.pixels.grids
             if other_grid is not grid and not correlated.isdisjoint(other_grid.related.tolist())
         }
-        own, rejected = tuple(grid.indices.tolist()), dict[tuple[float, ...], float]()
+        own_indices = tuple(grid.indices.tolist())
+        rejected: dict[tuple[float, ...], float] = {}
         for key, stat in self.rejected.items():
             indices = key[: len(key) // 2]
             if indices not in neighbours:
-                rejected[key] = stat if indices == own else stat - gain
+                rejected[key] = stat if indices == own_indices else stat - gain
         self.rejected = rejected
 
-    def _correlated(self, grid: PixelGrid, z: Array) -> Index:
-        """Return the indices of the parameters of a source and those correlated with them."""
+    def _correlated_parameters(self, grid: PixelGrid, z: Array) -> Index:
+        """Return the indices of the parameters of a source and of correlated parameters."""
         if self.correlations is None:
             self.correlations = self._correlations_at(z)
         return self._correlated_with(grid.related, self.correlations)
@@ -295,34 +310,36 @@ class CellSearch:
         fisher = self.objective.fisher(z)
         assert fisher is not None
         self.calls += 1
-        own = np.sqrt(np.where(np.diag(fisher) > 0, np.diag(fisher), np.inf))
-        return np.asarray(np.abs(fisher / np.outer(own, own)))
+        scale = np.sqrt(np.where(np.diag(fisher) > 0, np.diag(fisher), np.inf))
+        return np.asarray(np.abs(fisher / np.outer(scale, scale)))
 
     @staticmethod
     def _correlated_with(indices: Index, correlations: Array) -> Index:
-        is_correlated = np.array(np.any(correlations[indices] > CORRELATED, axis=0), dtype=bool)
+        is_correlated = np.array(
+            np.any(correlations[indices] > MIN_CORRELATION, axis=0), dtype=bool
+        )
         is_correlated[indices] = True
         return np.flatnonzero(is_correlated)
 
     def _fit(
-        self, grid: PixelGrid, start: Array, box: Array, free: Index, threshold: float
+        self, grid: PixelGrid, start: Array, bounds: Array, free: Index, threshold: float
     ) -> tuple[Array, float]:
-        fine = len(free) > len(grid.related)
+        is_fine = len(free) > len(grid.related)
         free_objective = conditional(self.objective, free, start)
         lines = np.flatnonzero(np.isin(free, grid.indices)) if grid.piecewise else None
-        end = descend(
+        descent = descend(
             free_objective,
-            self.tolerance if fine else COARSE,
+            self.tolerance if is_fine else COARSE_TOLERANCE,
             start[free],
-            box=box[free],
+            bounds=bounds[free],
             lines=lines,
-            iterations=ITERATIONS,
+            max_iterations=MAX_ITERATIONS,
             threshold=threshold,
         )
-        self.calls += end.calls
+        self.calls += descent.calls
         trial = start.copy()
-        trial[free] = end.x
-        value = free_objective.total(end.x)
+        trial[free] = descent.x
+        value = free_objective.total(descent.x)
         return trial, value if np.isfinite(value) else np.inf
 
 
@@ -330,21 +347,21 @@ def _key(grid: PixelGrid, cell: Array) -> tuple[float, ...]:
     return (*grid.indices.tolist(), *cell.tolist())
 
 
-def _is_on_side(grid: PixelGrid, trial: Array, box: Array, cell: Array) -> bool:
-    """Return whether a fit in a cell ended on its side towards the original cell of the source.
+def _is_on_side(grid: PixelGrid, trial: Array, bounds: Array, cell: Array) -> bool:
+    """Return whether a fit in a cell ended on the side towards the original cell of the source.
 
-    That side also belongs to the cell beyond it, which has its own minimum and is compared.
+    That side is also a side of the adjacent cell, whose minimum is lower or the same.
     """
     if not grid.piecewise:
         return False
-    low, high = box[grid.indices].T
+    low, high = bounds[grid.indices].T
     direction = np.floor((low + high) / 2) - cell
-    at_side = np.where(direction > 0, trial[grid.indices] - low, high - trial[grid.indices])
-    return bool(np.any((direction != 0) & (at_side <= 0)))
+    distance = np.where(direction > 0, trial[grid.indices] - low, high - trial[grid.indices])
+    return bool(np.any((direction != 0) & (distance <= 0)))
 
 
 def _neighbours(grid: PixelGrid, z: Array, limits: Array) -> list[tuple[Array, Array]]:
-    """Return starting values and bounds of the fits around a source.
+    """Return starting values and bounds for fits of a source in neighbouring cells.
 
     Parameters
     ----------
@@ -363,7 +380,7 @@ def _neighbours(grid: PixelGrid, z: Array, limits: Array) -> list[tuple[Array, A
     if grid.piecewise:
         return _cells_around(grid, z, limits)
     starts = []
-    sizes = FACTORS if grid.size is not None else (1.0,)
+    sizes = SIZE_FACTORS if grid.size is not None else (1.0,)
     for *shift, factor in product(*[SHIFTS] * len(grid.indices), sizes):
         if not any(shift) and factor == 1:
             continue
@@ -380,8 +397,8 @@ def _cells_around(grid: PixelGrid, z: Array, limits: Array) -> list[tuple[Array,
     for shift in product((-1, 0, 1), repeat=len(grid.indices)):
         if not any(shift):
             continue
-        start, box, neighbour = z.copy(), limits.copy(), cell + shift
+        start, bounds, neighbour = z.copy(), limits.copy(), cell + shift
         start[grid.indices] = neighbour + 0.5
-        box[grid.indices] = np.array([neighbour + EDGE, neighbour + 1 - EDGE]).T
-        starts.append((start, box))
+        bounds[grid.indices] = np.array([neighbour + EDGE_MARGIN, neighbour + 1 - EDGE_MARGIN]).T
+        starts.append((start, bounds))
     return starts

@@ -1,8 +1,7 @@
-"""Objectives in pixel coordinates, with the lines without derivatives at integers.
+"""Objectives in pixel coordinates, which are not differentiable at integer coordinates.
 
-A point source is spread over the four pixels around it, so its likelihood is smooth only within the
-cells between pixel centres. In pixel coordinates these cells are boxes.
-
+The counts of a point source are distributed over the four pixels around it, so the likelihood is
+smooth only within the cells between pixel centres. In pixel coordinates these cells are boxes.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
     Index = NDArray[np.int64]
 
 STEP = 1e-3  # of a pixel, for the derivatives of the sky position: projections are nearly linear
-MAX_POSITIONS = 20  # for each source: the other sources do not move while one is fitted
-LIMIT_DISTANCE = 1.0  # pixels: sources closer to a limit of their position stay on the sky
+MAX_POSITIONS = 20  # cached for each source: while one is fitted, the others do not move
+LIMIT_DISTANCE = 1.0  # pixels: sources closer to a limit of their position are not transformed
 
 
 class PixelCoordinates:
@@ -36,31 +35,32 @@ class PixelCoordinates:
     objective : Objective
         The objective of the parameters of the models.
     start : array
-        The start of a search, shape (n,). Sources that are closer than a pixel to a limit of their
-        position there keep their sky coordinates, in which the limit is exact.
+        The start of a search, shape (n,). Sources that start closer than a pixel to a limit of
+        their position keep their sky coordinates, in which limits are exact.
 
     Attributes
     ----------
-    sky : Objective
+    sky_objective : Objective
         The objective of the parameters of the models.
     objective : Objective
         The objective of the parameters with positions in pixels.
     grids : list of PixelGrid
         The pixel grids of the transformed sources.
     lines : array of int
-        Indices of the pixel coordinates that have no derivatives at integers.
+        Indices of the pixel coordinates along which the statistic is not differentiable at
+        integers.
     """
 
     def __init__(self, objective: Objective, start: Array) -> None:
-        self.sky, self.start = objective, np.array(start, dtype=float)
-        self.positions: dict[tuple[float, ...], Array] = {}
-        self.jacobians: dict[tuple[int, ...], Array] = {}
+        self.sky_objective, self.start = objective, np.array(start, dtype=float)
+        self.cached_positions: dict[tuple[float, ...], Array] = {}
+        self.cached_jacobians: dict[tuple[int, ...], Array] = {}
         self.grids = [grid for grid in objective.grids if grid.small and self._is_free(grid)]
         self.lines: Index = _concatenate([grid.indices for grid in self.grids if grid.piecewise])
         self.objective = self._transform() if self.grids else objective
 
     def _is_free(self, grid: PixelGrid) -> bool:
-        limits = self.sky.limits[grid.indices]
+        limits = self.sky_objective.limits[grid.indices]
         if not np.isfinite(limits).any():
             return True
         distances = np.where(np.isfinite(limits), limits - self.start[grid.indices, None], np.inf)
@@ -85,26 +85,28 @@ class PixelCoordinates:
             z[grid.indices] = grid.to_pixels(x)
         return z
 
-    def update(self, z: Array, before: Array, x: Array) -> Array:
-        """Return a vector in pixel coordinates with some parameters changed.
+    def update(self, z: Array, previous_x: Array, x: Array) -> Array:
+        """Update a vector in pixel coordinates after a change of some parameters.
 
         Parameters
         ----------
-        z, before : array
-            A vector in pixel coordinates and in parameters, shape (n,).
+        z, previous_x : array
+            The vector before the change, in pixel coordinates and as parameters of the models,
+            shape (n,).
         x : array
-            The parameters after the change, shape (n,).
+            The parameters of the models after the change, shape (n,).
 
         Returns
         -------
         array
-            Equal to `z` where `x` is equal to `before`: positions far outside a map may have no
-            pixel coordinates, and others would change by rounding.
+            The vector after the change, shape (n,). Only elements with changed parameters differ
+            from `z`: a transformation of the others would add rounding errors, and may be undefined
+            far outside a map.
         """
-        changed = x != before
-        updated = z.copy()
-        updated[changed] = self.to_pixels(x)[changed]
-        return updated
+        changed = x != previous_x
+        new_z = z.copy()
+        new_z[changed] = self.to_pixels(x)[changed]
+        return new_z
 
     def to_sky(self, z: Array) -> Array:
         """Return the parameters of the models.
@@ -125,30 +127,28 @@ class PixelCoordinates:
         """Set the sky positions of some sources in a vector of parameters."""
         for grid in grids:
             key = (*grid.indices.tolist(), *z[grid.indices].tolist())
-            if key not in self.positions:
-                if len(self.positions) > MAX_POSITIONS * len(self.grids):
-                    self.positions.clear()
+            if key not in self.cached_positions:
+                if len(self.cached_positions) > MAX_POSITIONS * len(self.grids):
+                    self.cached_positions.clear()
                 x[grid.indices] = self.start[grid.indices]
-                self.positions[key] = grid.to_sky(z[grid.indices], x)
-            x[grid.indices] = self.positions[key]
+                self.cached_positions[key] = grid.to_sky(z[grid.indices], x)
+            x[grid.indices] = self.cached_positions[key]
         return x
 
     def _position_jacobian(self, grid: PixelGrid, x: Array, z: Array) -> Array:
-        """Return the derivatives of a sky position by pixels, computed once per cell."""
+        """Return the derivatives of a sky position by pixel coordinates, computed once per cell."""
         key = (*grid.indices.tolist(), *np.floor(z[grid.indices]).astype(int).tolist())
-        if key not in self.jacobians:
-            self.jacobians[key] = _slope(grid, x)
-        return self.jacobians[key]
+        if key not in self.cached_jacobians:
+            self.cached_jacobians[key] = _slope(grid, x)
+        return self.cached_jacobians[key]
 
     def jacobian(self, x: Array, z: Array) -> Array:
         """Return the derivatives of the parameters by pixel coordinates.
 
         Parameters
         ----------
-        x : array
-            The parameters, shape (n,).
-        z : array
-            The same point with positions in pixels, shape (n,).
+        x, z : array
+            The parameters of the models, and the same point with positions in pixels, shape (n,).
 
         Returns
         -------
@@ -180,25 +180,32 @@ class PixelCoordinates:
         return np.asarray(np.sqrt((inverse**2) @ errors**2))
 
     def _transform(self) -> Objective:
-        sky, indices = self.sky, _concatenate([grid.indices for grid in self.grids])
+        sky_objective, indices = (
+            self.sky_objective,
+            _concatenate([grid.indices for grid in self.grids]),
+        )
         start = self.to_pixels(self.start)
-        limits = sky.limits.copy()
+        limits = sky_objective.limits.copy()
         limits[indices] = [-np.inf, np.inf]
-        steps = np.abs(sky.start) if sky.steps is None else np.array(sky.steps)
+        steps = (
+            np.abs(sky_objective.start)
+            if sky_objective.steps is None
+            else np.array(sky_objective.steps)
+        )
         for grid in self.grids:
             pixel = np.abs(_slope(grid, self.start)).max(axis=1)
             steps[grid.indices] = np.clip(steps[grid.indices] / pixel, 0.1, 1.0)
-        prior, refresh = sky.prior, sky.refresh
+        prior, refresh = sky_objective.prior, sky_objective.refresh
         return attrs.evolve(
-            sky,
+            sky_objective,
             start=start,
             limits=limits,
             steps=steps,
             stat=self._stat,
-            prior=None if prior is None else lambda z: sky.prior_stat(self.to_sky(z)),
-            gradient_of=self._gradient if sky.gradient_of else None,
-            fisher_of=self._fisher if sky.fisher_of else None,
-            condition=None if sky.condition is None else self._condition,
+            prior=None if prior is None else lambda z: sky_objective.prior_stat(self.to_sky(z)),
+            gradient_of=self._gradient if sky_objective.gradient_of else None,
+            fisher_of=self._fisher if sky_objective.fisher_of else None,
+            condition=None if sky_objective.condition is None else self._condition,
             gradient_by=None,
             refresh=None if refresh is None else lambda z: refresh(self.to_sky(z)),
             sharp=None,
@@ -206,31 +213,31 @@ class PixelCoordinates:
         )
 
     def _stat(self, z: Array) -> float:
-        return self._limited_stat(self.sky.stat, self.to_sky(z))
+        return self._limited_stat(self.sky_objective.stat, self.to_sky(z))
 
     def _limited_stat(self, stat: Callable[[Array], float], x: Array) -> float:
-        """Return the statistic, or infinity beyond the limits."""
-        low, high = self.sky.limits.T
+        """Return the statistic, or infinity outside the limits."""
+        low, high = self.sky_objective.limits.T
         if not np.all(np.isfinite(x)) or np.any((x < low) | (x > high)):
             return np.inf
         return float(stat(x))
 
     def _gradient(self, z: Array) -> Array:
         x = self.to_sky(z)
-        gradient = self.sky.gradient(x)
+        gradient = self.sky_objective.gradient(x)
         assert gradient is not None
         return self.jacobian(x, z).T @ gradient
 
     def _fisher(self, z: Array) -> Array:
         x = self.to_sky(z)
-        fisher, jacobian = self.sky.fisher(x), self.jacobian(x, z)
+        fisher, jacobian = self.sky_objective.fisher(x), self.jacobian(x, z)
         assert fisher is not None
         return jacobian.T @ fisher @ jacobian
 
     def _condition(self, indices: Index, values: Array) -> Conditional:
-        assert self.sky.condition is not None
+        assert self.sky_objective.condition is not None
         fixed, free = self.to_sky(values), set(indices.tolist())
-        statistic = self.sky.condition(indices, fixed)
+        statistic = self.sky_objective.condition(indices, fixed)
         grids = [grid for grid in self.grids if not free.isdisjoint(grid.indices.tolist())]
 
         def to_sky(z: Array) -> Array:
@@ -260,8 +267,8 @@ def _slope(grid: PixelGrid, x: Array) -> Array:
     """Return the derivatives of position parameters (rows) by pixel coordinates (columns)."""
     pixel = grid.to_pixels(x)
     steps = STEP * np.eye(len(pixel))
-    rises = [grid.to_sky(pixel + step, x) - grid.to_sky(pixel - step, x) for step in steps]
-    return np.array(rises).T / (2 * STEP)
+    differences = [grid.to_sky(pixel + step, x) - grid.to_sky(pixel - step, x) for step in steps]
+    return np.array(differences).T / (2 * STEP)
 
 
 def _concatenate(indices: Sequence[Index]) -> Index:

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 ACCURACY = 1e-3  # of a crossing, in the statistic: 1/2000 of an error
 GROWTH = 2.0  # of a step that did not reach the crossing
-TRIALS = 40
-STEEP = 3.0  # of the root of the rise
-JUMP_WIDTH = 0.02  # of the length: accuracy of the position of a jump of the root of the rise
-JUMP = 0.5  # of the root of the rise
-FARTHEST = 100.0  # in errors: end of the search for a crossing
+MAX_FITS = 40
+STEEP_RATIO = 3.0  # times the square root of the rise: with higher ends, brackets are halved
+MIN_JUMP = 0.5  # smallest discontinuity, in units of the square root of the rise
+JUMP_WIDTH = 0.02  # relative accuracy of the position of a discontinuity
+MAX_LENGTH = 100.0  # in errors: largest length in the search for a crossing
 
 
 @attrs.frozen(eq=False)
@@ -34,7 +34,7 @@ class ParameterProfile:
     Parameters
     ----------
     values, stat : array
-        Values of the parameter and the statistic there, shape (m,); NaN where the fit failed.
+        Values of the parameter, and the statistic at these, shape (m,); NaN where the fit failed.
     parameters : array
         All n parameters at each value, shape (m, n).
     """
@@ -47,7 +47,8 @@ class ParameterProfile:
 def profile(conditional_fit: ConditionalFit, values: Sequence[float] | Array) -> ParameterProfile:
     """Compute the statistic along the fixed parameter.
 
-    Each fit starts from its neighbour, from the best value outwards to both sides.
+    The values are fitted in the order of their distance from the best value, so that each fit
+    starts from a neighbouring one.
 
     Parameters
     ----------
@@ -75,14 +76,14 @@ def profile(conditional_fit: ConditionalFit, values: Sequence[float] | Array) ->
 
 @attrs.frozen(eq=False)
 class ContourPoint:
-    """The end of a ray from the minimum, after some rise of the statistic.
+    """The point on a ray from the minimum at which the statistic has risen by some amount.
 
     Parameters
     ----------
     values : array
         The fixed parameters, shape (k,); NaN if the statistic does not rise by this amount.
     at_limit : bool
-        Whether the point is at a limit of a parameter, before the statistic has risen.
+        Whether the point is at a limit of a parameter, since the statistic rises less before it.
     """
 
     values: Array
@@ -90,7 +91,7 @@ class ContourPoint:
 
 
 def find_crossing(conditional_fit: ConditionalFit, direction: Array, rise: float) -> ContourPoint:
-    """Find the point after some rise of the statistic, in a direction from the best fit.
+    """Find the point in a direction from the best fit at which the statistic has risen.
 
     Parameters
     ----------
@@ -107,19 +108,21 @@ def find_crossing(conditional_fit: ConditionalFit, direction: Array, rise: float
         The point.
     """
     best = conditional_fit.best.values[conditional_fit.fixed]
-    farthest = _to_limits(best, direction, conditional_fit.objective.limits[conditional_fit.fixed])
+    max_length = _length_to_limits(
+        best, direction, conditional_fit.objective.limits[conditional_fit.fixed]
+    )
     length = find_crossing_length(
         lambda length: conditional_fit.fit(best + length * direction),
         conditional_fit.best.stat,
         rise,
-        farthest,
+        max_length,
     )
-    if np.isnan(length) and np.isfinite(farthest):
-        return ContourPoint(best + farthest * direction, at_limit=True)
+    if np.isnan(length) and np.isfinite(max_length):
+        return ContourPoint(best + max_length * direction, at_limit=True)
     return ContourPoint(best + length * direction)
 
 
-def _to_limits(best: Array, direction: Array, limits: Array) -> float:
+def _length_to_limits(best: Array, direction: Array, limits: Array) -> float:
     distance = np.where(direction > 0, limits[:, 1] - best, best - limits[:, 0])
     with np.errstate(divide="ignore", invalid="ignore"):
         lengths = np.where(direction != 0, distance / np.abs(direction), np.inf)
@@ -127,11 +130,14 @@ def _to_limits(best: Array, direction: Array, limits: Array) -> float:
 
 
 def find_crossing_length(
-    fit: Callable[[float], ConditionalMinimum], lowest: float, rise: float, farthest: float = np.inf
+    fit: Callable[[float], ConditionalMinimum],
+    lowest: float,
+    rise: float,
+    max_length: float = np.inf,
 ) -> float:
     """Find the length of a step for some rise of the statistic.
 
-    The root of the rise is nearly linear, so the secants are those of the root.
+    The square root of the rise is nearly linear, so the search uses its secants.
 
     Parameters
     ----------
@@ -141,7 +147,7 @@ def find_crossing_length(
         The statistic at length 0.
     rise : float
         The rise of the statistic.
-    farthest : float
+    max_length : float
         The largest length.
 
     Returns
@@ -149,38 +155,38 @@ def find_crossing_length(
     float
         The length, in errors; NaN if the statistic does not rise by this amount.
     """
-    goal = float(np.sqrt(rise))
-    low, low_height, high, high_height = 0.0, -goal, np.inf, np.nan
-    length, farthest = min(goal, farthest), min(farthest, FARTHEST * goal)
-    for _ in range(TRIALS):
+    target = float(np.sqrt(rise))
+    low, low_height, high, high_height = 0.0, -target, np.inf, np.nan
+    length, max_length = min(target, max_length), min(max_length, MAX_LENGTH * target)
+    for _ in range(MAX_FITS):
         minimum = fit(length)
         excess = minimum.stat - lowest - rise
         if abs(excess) < ACCURACY:
             return length
-        # a point without a successful fit counts as too far
-        height = np.sqrt(max(excess + rise, 0)) - goal if minimum.success else np.inf
+        # if the fit fails, the point is treated as too far
+        height = np.sqrt(max(excess + rise, 0)) - target if minimum.success else np.inf
         if height < 0:
-            if length >= farthest:
+            if length >= max_length:
                 return np.nan
             low, low_height = length, float(height)
         else:
             high, high_height = length, float(height)
-        if high - low < JUMP_WIDTH * high and high_height - low_height > JUMP * goal:
+        if high - low < JUMP_WIDTH * high and high_height - low_height > MIN_JUMP * target:
             return (low + high) / 2
-        length = _next_length(low, low_height, high, high_height, goal, farthest)
+        length = _next_length(low, low_height, high, high_height, target, max_length)
     return length if high - low < ACCURACY * high else np.nan
 
 
 def _next_length(
-    low: float, low_height: float, high: float, high_height: float, goal: float, farthest: float
+    low: float, low_height: float, high: float, high_height: float, target: float, max_length: float
 ) -> float:
     if np.isinf(high):
-        extrapolated = low * goal / max(low_height + goal, goal / GROWTH)
-        return min(max(extrapolated, low * 1.05), low * GROWTH, farthest)
-    if high_height > STEEP * goal:  # beyond a steep rise: a secant would hardly leave the lower end
+        extrapolated = low * target / max(low_height + target, target / GROWTH)
+        return min(max(extrapolated, low * 1.05), low * GROWTH, max_length)
+    if high_height > STEEP_RATIO * target:  # a secant would end too close to the lower end
         return (low + high) / 2
     fraction = -low_height / (high_height - low_height)
-    # stay away from both ends, so that both of them move
+    # not too close to an end, so that both ends converge
     return low + (high - low) * float(np.clip(fraction, 0.02, 0.98))
 
 
@@ -198,7 +204,7 @@ def interval(
     objective : Objective
         The objective of all parameters.
     best : FitResult
-        Its minimum, with errors.
+        The minimum, with errors.
     index : int
         Index of the parameter.
     sigma : float
@@ -210,7 +216,7 @@ def interval(
     -------
     errn, errp : float
         Distances downwards and upwards over which the statistic rises by ``sigma**2``, both
-        positive; NaN if a limit comes before, or if the statistic does not rise so far.
+        positive; NaN if the statistic rises less before a limit.
     """
     conditional_fit = conditional_fit or ConditionalFit(objective, best, [index])
     ends = [
@@ -225,16 +231,17 @@ def interval(
 
 @attrs.frozen(eq=False)
 class Contour:
-    """The points with some rise of the statistic, around the best values of two parameters.
+    """Points around the best values of two parameters at which the statistic has risen.
 
     Parameters
     ----------
     rise : float
         The rise of the statistic above its minimum.
     x, y : array
-        Values of the two parameters, in order around the best fit, shape (m,).
+        Values of the two parameters, by angle around the best fit, shape (m,).
     at_limit : array of bool
-        Whether a point is at a limit of a parameter, before the statistic has risen, shape (m,).
+        Whether a point is at a limit of a parameter, since the statistic rises less before it,
+        shape (m,).
     """
 
     rise: float
@@ -246,10 +253,10 @@ class Contour:
 def contour(
     conditional_fit: ConditionalFit, covariance: Array, rise: float, number: int
 ) -> Contour:
-    """Compute the points around the best fit with some rise of the statistic.
+    """Compute points around the best fit at which the statistic has risen by some amount.
 
-    They lie on rays from the best fit, at equal angles in coordinates in which the contour of a
-    parabola is a circle. Each ray ends at the first crossing.
+    The points lie on rays from the best fit, at equal angles in coordinates in which the contour of
+    a parabola is a circle. On each ray, the first crossing is used.
 
     Parameters
     ----------
@@ -268,10 +275,10 @@ def contour(
         The points.
     """
     size = np.sqrt(np.diag(covariance))
-    root = size[:, None] * np.linalg.cholesky(covariance / np.outer(size, size))
+    factor = size[:, None] * np.linalg.cholesky(covariance / np.outer(size, size))
     angles = np.linspace(0, 2 * np.pi, number, endpoint=False)
     points = [
-        find_crossing(conditional_fit, root @ [np.cos(angle), np.sin(angle)], rise)
+        find_crossing(conditional_fit, factor @ [np.cos(angle), np.sin(angle)], rise)
         for angle in angles
     ]
     x, y = np.array([point.values for point in points]).T

@@ -1,4 +1,4 @@
-"""The result of a search, before it becomes a fit result."""
+"""The result of a search for a minimum, from which the fit result is created."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 @attrs.frozen(eq=False)
 class SearchResult:
-    """The result of a search.
+    """The result of a search for a minimum.
 
     Parameters
     ----------
     values, covariance : array
-        Parameters, shape (n,), and their covariance, shape (n, n).
+        Values of the parameters, shape (n,), and their covariance, shape (n, n).
     edm : float
         Estimated distance to the minimum, in the statistic.
     calls : int
         Calls of the objective and its derivatives.
     message : str
-        The reason why it is not a minimum; "" if it is.
+        The reason why the result is not a valid minimum; "" if it is valid.
     notes : tuple of str
         Notes for the user, such as the use of another method.
     unconstrained : tuple of str
@@ -43,6 +43,6 @@ class SearchResult:
 
     @property
     def errors(self) -> Array:
-        """The square roots of the variances, shape (n,); NaN where there are none."""
+        """The square roots of the variances, shape (n,); NaN if a variance is not known."""
         with np.errstate(invalid="ignore"):
             return np.sqrt(np.diag(self.covariance))

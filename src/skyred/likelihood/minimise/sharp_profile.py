@@ -1,4 +1,4 @@
-"""The statistic along the parameters of a source with sharp edges, with all others fitted."""
+"""The statistic along the parameters of a source with sharp edges, with other parameters fitted."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-CORRELATED = 0.03  # minimum correlation of the other parameters that are fitted
-FARTHEST = 6.0  # in units of the scale: up to here other parameters are linear in the shift
-LARGEST_SCALE = 2.0  # pixels
-SMALLEST_SCALE = 1e-3
-SPREAD = 1.5  # in units of the scale: standard deviation of the samples
-VALUES, DEGREE = 17, 4  # values, and the degree of the smooth polynomial through them
+MIN_CORRELATION = 0.03  # of the other parameters that are fitted
+MAX_SHIFT = 6.0  # in units of the scale: farther away, other parameters are not linear in the shift
+MAX_SCALE = 2.0  # pixels
+MIN_SCALE = 1e-3  # in units of the largest scale
+SPREAD = 1.5  # standard deviation of the samples, in units of the scale
+N_VALUES, DEGREE = 17, 4  # number of values, and degree of the polynomial that is fitted to them
 MAX_RESIDUAL = 0.003  # in the statistic: smaller residuals do not create other minima
-ROUNDING = 1e-8  # of the statistic
-EFFECTIVE_FRACTION = 0.2  # smallest effective fraction of the samples for a covariance
+ROUNDING = 1e-8  # of the statistic: smaller residuals are rounding errors
+MIN_EFFECTIVE_FRACTION = 0.2  # effective number of samples over their number, for a covariance
 
 
 @attrs.frozen(eq=False)
@@ -39,7 +39,7 @@ class Samples:
     stats : array
         The statistic, shape (m,).
     others : array
-        The values at the shifts of the q parameters that are fitted, shape (m, q).
+        Values of the q fitted parameters at the shifts, shape (m, q).
     """
 
     shifts: Array
@@ -52,9 +52,9 @@ class Samples:
         return np.asarray(self.shifts[np.argmin(self.stats)])
 
     def weights(self) -> Array:
-        """Return the ratios of the likelihood and the density of the samples, with a sum of one.
+        """Return the likelihood over the sampling density, normalised to a sum of one.
 
-        If few samples have a large weight, a temperature makes the weights more equal.
+        If few samples dominate the sum, the weights are made more equal by a temperature.
 
         Returns
         -------
@@ -67,7 +67,9 @@ class Samples:
         while True:
             weights = np.exp((logarithms - np.max(logarithms)) / temperature)
             weights /= weights.sum()
-            if 1 / np.sum(weights**2) >= EFFECTIVE_FRACTION * np.count_nonzero(np.isfinite(rises)):
+            if 1 / np.sum(weights**2) >= MIN_EFFECTIVE_FRACTION * np.count_nonzero(
+                np.isfinite(rises)
+            ):
                 return np.asarray(weights)
             temperature *= 1.5
 
@@ -85,14 +87,14 @@ class Samples:
         return weights @ self.shifts, _covariance(weights, self.shifts, self.shifts)
 
     def covariance_of_others(self) -> tuple[Array, Array]:
-        """Return the covariance of the fitted parameters that follows from that of the shifts.
+        """Return the part of the covariance of the fitted parameters that is due to the shifts.
 
         Returns
         -------
         cross : array
             The covariance with the shifts, in units of the scale, shape (q, k).
         covariance : array
-            The covariance with each other, shape (q, q).
+            The covariance of the fitted parameters, shape (q, q).
         """
         weights = self.weights()
         cross = _covariance(weights, self.others, self.shifts)
@@ -107,9 +109,9 @@ def _covariance(weights: Array, first: Array, second: Array) -> Array:
 class SharpProfile:
     """The statistic as a function of shifts of one source, in units of `scale`.
 
-    The other parameters are fitted by one Newton step, ``-F^-1 g`` with their gradient g and Fisher
-    matrix F, which leads to the minimum of a parabola. An evaluation thus needs one image of the
-    source, and returns a value of the statistic.
+    The other parameters are fitted by one Newton step, ``-F^-1 g``, with their gradient g and
+    Fisher matrix F. If the statistic is parabolic, the step ends at the minimum. An evaluation then
+    needs only one image of the source.
 
     Parameters
     ----------
@@ -118,7 +120,7 @@ class SharpProfile:
     source : SharpSource
         The source, with k parameters.
     values : array
-        All parameters, shape (n,), with the others at their minimum.
+        Values of all parameters, shape (n,), with the other parameters at their minimum.
     fixed : array of int
         Indices of the parameters that are not fitted: those of other sources with sharp edges.
     scale : array, optional
@@ -129,7 +131,7 @@ class SharpProfile:
     indices : array of int
         Indices of the parameters of the source, shape (k,).
     calls : int
-        Evaluations so far.
+        Calls of the objective and its derivatives so far.
     """
 
     def __init__(
@@ -143,34 +145,34 @@ class SharpProfile:
         self.objective, self.indices, self.values = objective, source.indices, values
         self.limits = objective.limits.copy()
         self.limits[source.sizes, 0] = np.maximum(self.limits[source.sizes, 0], 0)
-        self.calls, self.longest = 1, LARGEST_SCALE * source.pixels
+        self.calls, self.max_scale = 1, MAX_SCALE * source.pixels
         fisher = objective.fisher(values)
         assert fisher is not None
         self.fisher = np.nan_to_num(fisher)
         self.others = self._select_correlated(fixed)
         self.gradient = gradient_by(objective, self.others)
-        inner = np.ix_(self.others, self.others)
-        self.inverse = np.linalg.pinv(self.fisher[inner], hermitian=True)
+        others_block = np.ix_(self.others, self.others)
+        self.inverse = np.linalg.pinv(self.fisher[others_block], hermitian=True)
         self.cross = self.fisher[np.ix_(self.others, self.indices)]
         own = self.fisher[np.ix_(self.indices, self.indices)]
         if scale is None:
             scale = self._scale_from_fisher(own - self.cross.T @ self.inverse @ self.cross)
         widths = np.sqrt(np.sum(scale**2, axis=1))
-        self.scale = scale * np.minimum(1, self.longest / widths)[:, None]
+        self.scale = scale * np.minimum(1, self.max_scale / widths)[:, None]
 
     def _select_correlated(self, fixed: Index) -> Index:
         own = np.sqrt(np.where(np.diag(self.fisher) > 0, np.diag(self.fisher), np.inf))
         correlation = np.abs(self.fisher / np.outer(own, own))
-        is_correlated = np.asarray(np.any(correlation[self.indices] > CORRELATED, axis=0))
+        is_correlated = np.asarray(np.any(correlation[self.indices] > MIN_CORRELATION, axis=0))
         is_correlated[self.indices] = is_correlated[fixed] = False
         at_limit = np.any(self.values[:, None] == self.objective.limits, axis=1)
         return np.flatnonzero(is_correlated & ~at_limit)
 
     def _scale_from_fisher(self, curvature: Array) -> Array:
-        """Return the matrix from errors to parameters, shape (k, k)."""
-        values, axes = np.linalg.eigh(curvature * np.outer(self.longest, self.longest))
+        """Return the matrix from shifts in errors to parameters, shape (k, k)."""
+        values, axes = np.linalg.eigh(curvature * np.outer(self.max_scale, self.max_scale))
         errors = np.sqrt(2 / np.maximum(values, 2.0))
-        return np.asarray(self.longest[:, None] * axes * np.maximum(errors, SMALLEST_SCALE))
+        return np.asarray(self.max_scale[:, None] * axes * np.maximum(errors, MIN_SCALE))
 
     def __call__(self, shift: Array) -> float:
         """Return the statistic at a shift from the values.
@@ -183,15 +185,15 @@ class SharpProfile:
         Returns
         -------
         float
-            The statistic; infinity if the shift is large or leaves the limits.
+            The statistic; infinity if the shift is too large or a parameter is outside its limits.
         """
         return self._evaluate(shift)[0]
 
     def _evaluate(self, shift: Array) -> tuple[float, Array]:
-        """Return the statistic and all parameters at a shift, the others fitted."""
+        """Return the statistic and all parameters at a shift, with the other parameters fitted."""
         point = self._shift(shift)
         low, high = self.limits.T
-        if np.linalg.norm(shift) > FARTHEST or np.any((point < low) | (point > high)):
+        if np.linalg.norm(shift) > MAX_SHIFT or np.any((point < low) | (point > high)):
             return np.inf, self.values
         self.calls += 2
         point = self._fit_others(point)
@@ -228,13 +230,13 @@ class SharpProfile:
     @property
     def is_non_smooth(self) -> bool:
         """Whether the statistic is not smooth within an error, along any direction."""
-        steps = np.linspace(-1, 1, VALUES)
+        steps = np.linspace(-1, 1, N_VALUES)
         for direction in np.eye(len(self.indices)):
             stats = np.array([self(step * direction) for step in steps])
             if not np.isfinite(stats).all():
                 return True
-            smooth = np.polyval(np.polyfit(steps, stats, DEGREE), steps)
-            if np.std(stats - smooth) > max(MAX_RESIDUAL, ROUNDING * np.abs(stats).max()):
+            polynomial = np.polyval(np.polyfit(steps, stats, DEGREE), steps)
+            if np.std(stats - polynomial) > max(MAX_RESIDUAL, ROUNDING * np.abs(stats).max()):
                 return True
         return False
 
@@ -246,7 +248,7 @@ class SharpProfile:
         random : numpy.random.Generator
             The random number generator.
         number : int
-            Number of samples m; the first has no shift.
+            Number of samples, m; the first is at zero shift.
 
         Returns
         -------

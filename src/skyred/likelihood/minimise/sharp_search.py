@@ -1,12 +1,13 @@
 """The search for the minimum if sources have sharp edges.
 
 gammapy evaluates a disk or a shell at points, and the edge passes one point after the other when
-the source moves. The statistic is therefore not smooth, and has many minima within the errors;
-derivatives lead to an arbitrary one of them. This search samples the statistic around the source,
-on the scale of its likelihood, which is determined from weighted samples (Cappe et al. 2004, J.
-Comp. Graph. Stat. 13, 907). The simplex method (Nelder & Mead 1965, Computer Journal 7, 308), which
-needs no derivatives, starts from the lowest samples. The lowest value is accepted if several of
-these searches end there.
+the source moves. The statistic is therefore not smooth, and has many minima within the errors.
+Searches with derivatives end in an arbitrary one of them.
+
+This search samples the statistic around the source. The width of the sampling distribution is
+adapted to the likelihood by weighted samples (Cappe et al. 2004, J. Comp. Graph. Stat. 13, 907).
+The simplex method (Nelder & Mead 1965, Computer Journal 7, 308), which needs no derivatives, starts
+from the lowest samples. The lowest value is accepted if several of these searches end there.
 """
 
 from __future__ import annotations
@@ -34,25 +35,25 @@ if TYPE_CHECKING:
     Index = NDArray[np.int64]
 
 SEED = 1  # makes fits reproducible
-SAMPLES = 60  # per parameter of a source, to determine its scale
+SAMPLES = 60  # per parameter of a source, to determine the scale
 MORE_SAMPLES = 200  # per parameter, for the starts of searches and the covariance
 MIN_SEPARATION = 0.3  # between the starts of searches, in units of the scale
 MIN_SEARCHES, MAX_SEARCHES = 20, 40
 FEW_SEARCHES = (3, 3)  # smallest and largest number of searches in conditional fits
-FEW_SAMPLES = 20
-MIN_AGREEING = 3  # searches that must end at the lowest value
+FEW_SAMPLES = 20  # per parameter, in conditional fits
+MIN_AGREEING = 3  # number of searches that must end at the lowest value
 SAME_MINIMUM = 0.005  # in the statistic: searches that end closer have the same minimum
 SIMPLEX_SIZE = 0.15  # in units of the scale
 SMALL_SIMPLEX_SIZE = 0.03
 SIMPLEX_OPTIONS = {"xatol": 1e-5, "fatol": 1e-5, "maxfev": 600}
 MAX_RESCALINGS = 12
-VARIANCE_RANGE = (0.4, 2.5)  # of shifts in units of the scale, if the scale is correct
+VARIANCE_RANGE = (0.4, 2.5)  # allowed variances of shifts, in units of the scale
 MAX_OFFSET = 1.5  # of the minimum from the centre of the samples, in units of the scale
 MAX_CENTRES = 6
 SIZE_FACTORS = (1.0, 1 / 3, 3.0)  # for searches with other sizes
-SMALLEST_SIZE = 0.5  # pixels, in these searches
+MIN_SIZE = 0.5  # pixels, in these searches
 COARSE_TOLERANCE = 1e-2  # in the statistic, in these searches
-ITERATIONS = 15
+MAX_ITERATIONS = 15
 MAX_ROUNDS = 10
 MIN_GAIN = 10  # times the tolerance: smallest decrease of the statistic that needs another round
 
@@ -96,7 +97,7 @@ class SharpSearch:
         Returns
         -------
         SearchResult
-            With a message if the lowest value was not found repeatedly.
+            The result, with a message if too few searches ended at the lowest value.
         """
         agreements = []
         for source in sources:
@@ -105,10 +106,10 @@ class SharpSearch:
         for _ in range(MAX_ROUNDS):
             x = self._fit_others(x, sources)
             self._refresh(x)
-            before = self.objective.total(x)
+            previous_stat = self.objective.total(x)
             for source in sources:
                 x = self._polish(source, x, sources)
-            if not before - self.objective.total(x) > MIN_GAIN * self.tolerance:
+            if not previous_stat - self.objective.total(x) > MIN_GAIN * self.tolerance:
                 break
         self._refresh(x)
         return self._result(x, sources, agreements)
@@ -126,17 +127,17 @@ class SharpSearch:
         Returns
         -------
         array
-            The minimum, shape (n,); how many searches end there is not checked.
+            The minimum, shape (n,); the number of searches that ended there is not checked.
         """
         for _ in range(MAX_ROUNDS):
-            before = self.objective.total(x)
+            previous_stat = self.objective.total(x)
             for source in sources:
                 profile = self._profile(source, x, sources)
                 shift, _ = self._search_lowest(profile, FEW_SAMPLES, FEW_SEARCHES)
                 self.calls += profile.calls
                 x = self._choose_lower(x, profile.point(shift))
             x = self._fit_others(x, sources)
-            if not before - self.objective.total(x) > SAME_MINIMUM:
+            if not previous_stat - self.objective.total(x) > SAME_MINIMUM:
                 break
         return x
 
@@ -175,8 +176,8 @@ class SharpSearch:
         agreeing : int
             Number of searches that ended there.
         """
-        resized = self._find_lower_sizes(source, x)
-        x = x if resized is None else resized
+        resized_x = self._find_lower_sizes(source, x)
+        x = x if resized_x is None else resized_x
         for _ in range(MAX_CENTRES):
             x, scale = self._determine_scale(source, x, sources)
             profile = self._profile(source, x, sources, scale)
@@ -184,12 +185,12 @@ class SharpSearch:
                 profile, MORE_SAMPLES, (MIN_SEARCHES, MAX_SEARCHES)
             )
             self.calls += profile.calls
-            before, x = x, self._choose_lower(x, profile.point(shift))
-            if x is before or np.linalg.norm(shift) < MAX_OFFSET:
-                resized = self._find_lower_sizes(source, x)
-                if resized is None:
+            previous_x, x = x, self._choose_lower(x, profile.point(shift))
+            if x is previous_x or np.linalg.norm(shift) < MAX_OFFSET:
+                resized_x = self._find_lower_sizes(source, x)
+                if resized_x is None:
                     break
-                x = resized
+                x = resized_x
         return x, agreeing
 
     def _determine_scale(
@@ -230,14 +231,14 @@ class SharpSearch:
     def _find_lower_sizes(self, source: SharpSource, x: Array) -> Array | None:
         """Return a lower point with other sizes of a source; None if there is none.
 
-        A size may have reached values on which the statistic does not depend, such as a zero radius
-        of the hole in a shell.
+        A search may have reached sizes at which the statistic is constant, such as a shell with an
+        inner radius of zero.
         """
         stat, sizes = self.objective.total(x), source.sizes
-        smallest = SMALLEST_SIZE * source.pixels[np.isin(source.indices, sizes)]
+        min_sizes = MIN_SIZE * source.pixels[np.isin(source.indices, sizes)]
         for factors in product(SIZE_FACTORS, repeat=len(sizes)):
             start = x.copy()
-            start[sizes] = np.maximum(np.abs(x[sizes]) * factors, smallest)
+            start[sizes] = np.maximum(np.abs(x[sizes]) * factors, min_sizes)
             start = np.clip(start, *self.objective.limits.T)
             if np.array_equal(start, x):
                 continue
@@ -247,7 +248,7 @@ class SharpSearch:
                 free_objective,
                 COARSE_TOLERANCE,
                 start[free],
-                iterations=ITERATIONS,
+                max_iterations=MAX_ITERATIONS,
                 threshold=stat - SAME_MINIMUM,
             )
             self.calls += end.calls
@@ -305,7 +306,7 @@ class SharpSearch:
         return end.x, float(end.fun)
 
     def _polish(self, source: SharpSource, x: Array, sources: Sequence[SharpSource]) -> Array:
-        """Minimise from a point close to the minimum."""
+        """Improve a point close to the minimum by a small simplex."""
         profile = self._profile(source, x, sources)
         shift, _ = self._run_simplex(profile, np.zeros(len(profile.indices)), SMALL_SIMPLEX_SIZE)
         self.calls += profile.calls
@@ -318,9 +319,9 @@ class SharpSearch:
             return x
         end = NewtonSearch(conditional(self.objective, others, x), self.tolerance).run(x[others])
         self.calls += end.calls
-        moved = x.copy()
-        moved[others] = end.x
-        return self._choose_lower(x, moved)
+        fitted = x.copy()
+        fitted[others] = end.x
+        return self._choose_lower(x, fitted)
 
     def _result(
         self, x: Array, sources: Sequence[SharpSource], agreements: Sequence[int]
@@ -335,7 +336,7 @@ class SharpSearch:
         if min(agreements) < MIN_AGREEING:
             message = (
                 f"the statistic has many minima along {names}, since the model has sharp edges; "
-                "a lower one may exist: start closer, or freeze some of them"
+                "a lower one may exist: start closer to it, or freeze some of these parameters"
             )
         return SearchResult(x, covariance, edm, self.calls, message, notes)
 
@@ -382,7 +383,7 @@ class SharpSearch:
 
 
 def _select_separate(points: Array, number: int) -> list[Array]:
-    """Select the first points that are not close to earlier ones.
+    """Select points in order, except those that are close to a point already selected.
 
     Parameters
     ----------

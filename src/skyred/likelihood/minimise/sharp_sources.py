@@ -1,4 +1,4 @@
-"""Sources with sharp edges: their parameters, limits of a first search, effect on the statistic."""
+"""Sources with sharp edges: their parameters, limits on their sizes, and non-smooth statistics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-SMALLEST_SIZE = 0.2  # pixels: limit of sizes in the first search
+MIN_SIZE = 0.2  # pixels: lower limit of sizes in the first search
 
 
 def sharp_indices(sources: Sequence[SharpSource]) -> Index:
@@ -40,7 +40,7 @@ def sharp_indices(sources: Sequence[SharpSource]) -> Index:
 def is_non_smooth(objective: Objective, x: Array, sources: Sequence[SharpSource]) -> bool:
     """Return whether sharp edges make the statistic non-smooth around a minimum.
 
-    For a source that is weak, or large compared to a pixel, their effect averages out.
+    If a source is weak, or large compared with a pixel, the effect of the edges is negligible.
 
     Parameters
     ----------
@@ -66,8 +66,8 @@ def is_non_smooth(objective: Objective, x: Array, sources: Sequence[SharpSource]
 def without_small_sizes(objective: Objective, sources: Sequence[SharpSource]) -> Objective:
     """Return an objective with lower limits on the sizes of sources with sharp edges.
 
-    If a size is small compared to a pixel, the model is evaluated at thousands of points per pixel,
-    and the statistic hardly depends on the size.
+    If a size is small compared with a pixel, gammapy evaluates the model at thousands of points per
+    pixel, and the statistic hardly depends on the size.
 
     Parameters
     ----------
@@ -79,11 +79,11 @@ def without_small_sizes(objective: Objective, sources: Sequence[SharpSource]) ->
     Returns
     -------
     Objective
-        The objective with the limits. Sizes that start below the limit get their start as limit.
+        The objective with the limits. For sizes that start below, the start is the limit.
     """
     limits, start = objective.limits.copy(), objective.start
     for source in sources:
         pixels = source.pixels[np.isin(source.indices, source.sizes)]
-        smallest = np.minimum(SMALLEST_SIZE * pixels, start[source.sizes])
-        limits[source.sizes, 0] = np.maximum(limits[source.sizes, 0], smallest)
+        min_sizes = np.minimum(MIN_SIZE * pixels, start[source.sizes])
+        limits[source.sizes, 0] = np.maximum(limits[source.sizes, 0], min_sizes)
     return attrs.evolve(objective, limits=limits)

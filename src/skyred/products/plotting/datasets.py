@@ -26,8 +26,8 @@ def dataset_plots(dataset: Any) -> dict[str, Callable[..., Axes]]:
     Returns
     -------
     dict of str to callable
-        The functions by the prefix of the plot's name. Each takes the axes to draw on as `ax`;
-        those of a new figure by default.
+        The functions by the prefix of the plot's name. The argument `ax` of each function is the
+        axes to draw on; by default those of a new figure.
     """
     geom = getattr(getattr(dataset, "counts", None), "geom", None)
     if geom is None:
@@ -45,7 +45,7 @@ def draw_counts(dataset: Any, ax: Axes | None = None) -> Axes:
     dataset : MapDataset
         The dataset.
     ax : matplotlib axes, optional
-        The axes to draw on; those of a new figure by default.
+        The axes to draw on; by default those of a new figure.
 
     Returns
     -------

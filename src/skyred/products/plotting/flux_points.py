@@ -1,4 +1,4 @@
-"""The plot of flux points: the spectral energy distribution with its fitted model."""
+"""The plot of flux points: the spectral energy distribution with the fitted model."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ MIN_SYMLOG_RATIO = 20  # the scale is symlog above this ratio of highest flux to
 
 
 def draw_flux_points(
-    flux: FluxPoints, spectral: SpectralModel | None, title: str, ax: Axes | None = None
+    flux: FluxPoints, spectral_model: SpectralModel | None, title: str, ax: Axes | None = None
 ) -> Axes:
     """Draw the spectral energy distribution: butterfly, model and flux points.
 
     Parameters
     ----------
     flux : gammapy.estimators.FluxPoints
-        Flux points along energy. Where there is a limit, it is drawn instead of fluxes of less
-        than 2 sigma.
-    spectral : gammapy.modeling.models.SpectralModel or None
+        Flux points along energy. Fluxes of less than 2 sigma are replaced by their upper limits, if
+        there are any.
+    spectral_model : gammapy.modeling.models.SpectralModel or None
         The fitted spectrum, with its covariance.
     title : str
         The name of the source.
     ax : matplotlib axes, optional
-        The axes to draw on; those of a new figure by default.
+        The axes to draw on; by default those of a new figure.
 
     Returns
     -------
     matplotlib axes
-        The flux axis is logarithmic, unless a flux, a limit or the model is not positive: then it
-        is linear, or symlog if the fluxes span decades.
+        The axes. The flux axis is logarithmic, unless a flux, a limit or the model is not positive:
+        then it is linear, or symlog if the fluxes are large compared with their errors.
     """
     import matplotlib.pyplot as plt
 
     if ax is None:
         _, ax = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
-    drawn = _with_limits(flux)
-    drawn.plot(ax=ax, sed_type="e2dnde", color="black", label="flux points")
-    if spectral is not None:
-        _draw_model(spectral, ax, flux.energy_axis.bounds)
-    _set_scale(ax, drawn, spectral)
+    flux = _with_limits(flux)
+    flux.plot(ax=ax, sed_type="e2dnde", color="black", label="flux points")
+    if spectral_model is not None:
+        _draw_model(spectral_model, ax, flux.energy_axis.bounds)
+    _set_scale(ax, flux, spectral_model)
     ax.set_xlabel(f"Energy [{ax.xaxis.get_units()}]")
     ax.set_ylabel(f"$E^2\\,dN/dE$ [{u.Unit(ax.yaxis.get_units()):latex_inline}]")
     # the legend lies between title and axes, where it hides no point
@@ -57,38 +57,40 @@ def draw_flux_points(
 
 
 def _with_limits(flux: FluxPoints) -> FluxPoints:
-    """Return the flux points, with limits also for bins that have a limit but no best flux."""
-    drawn = flux.copy()
+    """Return a copy of flux points, with `is_ul` also for bins without a best-fit flux."""
+    flux_copy = flux.copy()
     if flux.has_ul:
-        only_limit = np.isnan(flux.norm.data) & np.isfinite(flux.norm_ul.data)
-        drawn.is_ul = flux.is_ul.data.astype(bool) | only_limit
-    return drawn
+        has_only_limit = np.isnan(flux.norm.data) & np.isfinite(flux.norm_ul.data)
+        flux_copy.is_ul = flux.is_ul.data.astype(bool) | has_only_limit
+    return flux_copy
 
 
-def _draw_model(spectral: SpectralModel, ax: Axes, bounds: u.Quantity) -> None:
+def _draw_model(spectral_model: SpectralModel, ax: Axes, bounds: u.Quantity) -> None:
     style: dict[str, Any] = {"ax": ax, "energy_bounds": bounds, "sed_type": "e2dnde"}
     with warnings.catch_warnings():
-        # gammapy sets the units of the axes each time it draws, to the same ones
+        # gammapy sets the same units of the axes in each call
         warnings.filterwarnings("ignore", message="This axis already has a converter")
-        spectral.plot(color="tab:blue", label="fitted model", **style)
-        spectral.plot_error(facecolor="tab:blue", alpha=0.25, **style)
+        spectral_model.plot(color="tab:blue", label="fitted model", **style)
+        spectral_model.plot_error(facecolor="tab:blue", alpha=0.25, **style)
 
 
-def _set_scale(ax: Axes, flux: FluxPoints, spectral: SpectralModel | None) -> None:
-    """Choose the scale of the flux axis, such that everything drawn is visible."""
+def _set_scale(ax: Axes, flux: FluxPoints, spectral_model: SpectralModel | None) -> None:
+    """Set the scale of the flux axis, such that all fluxes, limits and the model are visible."""
     axis: Any = ax.yaxis  # matplotlib has no types for units
     unit = u.Unit(axis.get_units())
     values = flux.e2dnde.quantity.to_value(unit)
     if flux.has_ul:
         values = np.where(flux.is_ul.data, flux.e2dnde_ul.quantity.to_value(unit), values)
     values = values[np.isfinite(values)]
-    negative = spectral is not None and np.any(spectral(flux.energy_axis.bounds).value < 0)
-    if not negative and not np.any(values <= 0):
+    is_negative = spectral_model is not None and np.any(
+        spectral_model(flux.energy_axis.bounds).value < 0
+    )
+    if not is_negative and not np.any(values <= 0):
         return
-    width = _median_error(flux, unit)
-    if width > 0 and np.max(np.abs(values), initial=0) > MIN_SYMLOG_RATIO * width:
-        # a power of ten, so that ticks do not crowd around zero
-        ax.set_yscale("symlog", linthresh=10 ** np.ceil(np.log10(width)))
+    error = _median_error(flux, unit)
+    if error > 0 and np.max(np.abs(values), initial=0) > MIN_SYMLOG_RATIO * error:
+        # a power of ten, so that the ticks around zero do not overlap
+        ax.set_yscale("symlog", linthresh=10 ** np.ceil(np.log10(error)))
     else:
         ax.set_yscale("linear")
     ax.axhline(0, color="0.5", linewidth=0.8)
@@ -96,7 +98,7 @@ def _set_scale(ax: Axes, flux: FluxPoints, spectral: SpectralModel | None) -> No
 
 
 def _median_error(flux: FluxPoints, unit: u.UnitBase) -> float:
-    """Return the median error of the fluxes that have one, or zero."""
+    """Return the median of the valid flux errors; 0 if there are none."""
     if "norm_err" not in flux.available_quantities:
         return 0.0
     errors = flux.e2dnde_err.quantity.to_value(unit)

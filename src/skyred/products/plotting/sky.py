@@ -23,7 +23,7 @@ def draw_map(image: WcsNDMap, ax: Axes | None, label: str, **style: Any) -> Axes
     Parameters
     ----------
     image : WcsNDMap
-        An image without energy axis.
+        An image without an energy axis.
     ax : matplotlib axes or None
         The axes to draw on; None for those of a new figure.
     label : str
@@ -89,7 +89,7 @@ def label_sky(ax: Axes, frame: str) -> None:
     ax : matplotlib axes
         The axes, a `WCSAxes`.
     frame : str
-        The frame: galactic, or else equatorial.
+        The frame; "galactic", or any other for equatorial coordinates.
     """
     names = ("Right ascension", "Declination")
     if frame == "galactic":
@@ -117,12 +117,12 @@ def format_energy_range(energies: Any) -> str:
     return f"{low.value:.3g} {low.unit} to {high.value:.3g} {high.unit}"
 
 
-def bin_style(number: int) -> tuple[str, str]:
+def bin_style(index: int) -> tuple[str, str]:
     """Return the colour and the marker of an energy bin.
 
     Parameters
     ----------
-    number : int
+    index : int
         The index of the bin.
 
     Returns
@@ -132,4 +132,4 @@ def bin_style(number: int) -> tuple[str, str]:
     marker : str
         The marker.
     """
-    return COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+    return COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]

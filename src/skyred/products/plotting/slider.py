@@ -1,4 +1,4 @@
-"""Sky maps by energy, with a slider in notebooks."""
+"""Sky maps with a slider for the energy, in notebooks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def draw_slider(cube: WcsNDMap, label: str, **style: Any) -> None:
         )
     import matplotlib.pyplot as plt
 
-    plt.figure()  # gammapy draws over the current one
+    plt.figure()  # otherwise gammapy draws on the current figure
     # gammapy's default "sqrt" is for counts; a significance can be negative
     cube.plot_interactive(
         stretch="linear", add_cbar=True, kwargs_colorbar={"label": label}, **style

@@ -39,7 +39,7 @@ def spectrum_plots(dataset: Any) -> dict[str, Callable[..., Axes]]:
 
 
 def draw_counts_spectrum(dataset: Any, ax: Axes | None = None) -> Axes:
-    """Draw counts, background, excess and the predicted excess; bins that are not used are grey.
+    """Draw counts, background, excess and the predicted excess; excluded bins are grey.
 
     Parameters
     ----------
@@ -66,13 +66,13 @@ def draw_counts_spectrum(dataset: Any, ax: Axes | None = None) -> Axes:
     if dataset.background is not None:
         _draw_excess(dataset, ax, axis, counts)
     if dataset.models:
-        predicted = _by_energy(dataset.npred_signal())
-        ax.stairs(predicted, edges, color="black", linewidth=0.8, label="model of the excess")
+        npred_signal = _by_energy(dataset.npred_signal())
+        ax.stairs(npred_signal, edges, color="black", linewidth=0.8, label="model of the excess")
     ax.set_xscale("log")
-    ax.set_yscale("symlog", linthresh=1)  # linear around zero, where excesses can be negative
+    ax.set_yscale("symlog", linthresh=1)  # linear around zero, because an excess can be negative
     ax.set_ylim(top=3 * max(1, counts.max()))
     ax.axhline(0, color="0.7", linewidth=0.8, zorder=0)
-    _shade_unused(dataset, ax, edges)
+    _shade_excluded_bins(dataset, ax, edges)
     ax.set_xlim(edges[0], edges[-1])
     ax.set_xlabel(f"Energy [{axis.unit}]")
     ax.set_ylabel("Counts per bin")
@@ -88,7 +88,7 @@ def _by_energy(counts: RegionNDMap) -> Any:
 def _draw_excess(dataset: Any, ax: Axes, axis: MapAxis, counts: Any) -> None:
     background = _by_energy(dataset.background)
     ax.stairs(background, axis.edges.value, color=OFF, label="background", linestyle="--")
-    # Poisson errors of the counts, and of the off counts, which are scaled by alpha
+    # Poisson errors of the counts, and of the off counts scaled by alpha
     alpha = _by_energy(dataset.alpha) if hasattr(dataset, "alpha") else 0.0
     error = np.sqrt(counts + alpha * background)
     has_error = error > 0
@@ -98,18 +98,18 @@ def _draw_excess(dataset: Any, ax: Axes, axis: MapAxis, counts: Any) -> None:
     )  # fmt: skip
 
 
-def _shade_unused(dataset: Any, ax: Axes, edges: Any) -> None:
+def _shade_excluded_bins(dataset: Any, ax: Axes, edges: Any) -> None:
     if dataset.mask is None:
         return
-    unused = ~dataset.mask.data.astype(bool).ravel()
+    is_excluded = ~dataset.mask.data.astype(bool).ravel()
     label = "not used"
-    for low, high in zip(edges[:-1][unused], edges[1:][unused], strict=True):
+    for low, high in zip(edges[:-1][is_excluded], edges[1:][is_excluded], strict=True):
         ax.axvspan(low, high, color="0.9", linewidth=0, zorder=-1, label=label)
         label = "_"  # only one entry in the legend
 
 
 def draw_regions(dataset: Any, ax: Axes | None = None) -> Axes:
-    """Draw the on region, its off regions and the pointings on the sky.
+    """Draw the on region, the off regions and the pointings on the sky.
 
     Parameters
     ----------
@@ -149,13 +149,13 @@ def _draw_regions(regions: Iterable[SkyRegion], ax: Axes, geom: WcsGeom, **style
 
     color, fill = style["color"], style["fill"]
     for region in regions:
-        pixels = region.to_pixel(geom.wcs)
-        if isinstance(region, PointSkyRegion):  # its radius depends on energy
-            marker = "*" if fill else "o"
-            ax.plot(pixels.center.x, pixels.center.y, marker, color=color, label=style["label"])
+        pixel_region = region.to_pixel(geom.wcs)
+        if isinstance(region, PointSkyRegion):  # the radius (RAD_MAX) depends on energy
+            marker, center = "*" if fill else "o", pixel_region.center
+            ax.plot(center.x, center.y, marker, color=color, label=style["label"])
         else:
-            pixels.plot(ax=ax, facecolor=color, edgecolor=color, alpha=0.6 if fill else 1,
-                        fill=fill, label=style["label"])  # fmt: skip
+            pixel_region.plot(ax=ax, facecolor=color, edgecolor=color, alpha=0.6 if fill else 1,
+                              fill=fill, label=style["label"])  # fmt: skip
         style["label"] = "_"
 
 

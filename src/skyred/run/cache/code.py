@@ -11,20 +11,19 @@ from types import ModuleType
 from skyred.errors import SkyredError
 from skyred.interfaces import Fields
 
-# not digested: their versions, or that of Python, are in every key
+# not digested, because their versions, or that of Python, are part of every key
 VERSIONED = {"gammapy", "numpy", "scipy", "astropy", "regions", "attr", "attrs"}
 COMPILED = {".pyc", ".pyo"}
 
 
 class NoCacheError(SkyredError):
-    """Error for results that cannot be cached, with the reason."""
+    """Raised if a result cannot be cached; the message is the reason."""
 
 
 def code_digests(component_classes: Iterable[type[Fields]]) -> dict[str, str]:
     """Return the digests of the source code of the packages of classes and of their bases.
 
-    Each digest covers the whole package: a helper that a component imports matters as much as its
-    own module.
+    Each digest covers the whole package, because a component may import any of its modules.
 
     Parameters
     ----------
@@ -41,25 +40,26 @@ def code_digests(component_classes: Iterable[type[Fields]]) -> dict[str, str]:
     NoCacheError
         If there is no source code (a notebook), or it was changed after it was imported.
     """
-    by_package: dict[str, dict[type, float]] = {}
+    import_times_by_package: dict[str, dict[type, float]] = {}
     for component_class in component_classes:
         for cls in component_class.__mro__:  # including bases that are not components
             name = cls.__module__.partition(".")[0]
             if name not in VERSIONED and name not in sys.stdlib_module_names:
-                imported = vars(cls).get("declared_at") or component_class.declared_at
-                by_package.setdefault(name, {}).setdefault(cls, imported)
+                import_time = vars(cls).get("declared_at") or component_class.declared_at
+                import_times_by_package.setdefault(name, {}).setdefault(cls, import_time)
     return {
-        name: _digest_of(name, import_times) for name, import_times in sorted(by_package.items())
+        name: _package_digest(name, import_times)
+        for name, import_times in sorted(import_times_by_package.items())
     }
 
 
-def _digest_of(name: str, classes: Mapping[type, float]) -> str:
-    """Return the digest of the source files of one package; `classes` maps to times of import."""
+def _package_digest(name: str, import_times: Mapping[type, float]) -> str:
+    """Return the digest of the source files of a package, with classes and their import times."""
     folders = [Path(folder) for folder in getattr(sys.modules.get(name), "__path__", ())]
-    modules = [_file_of(cls) for cls in classes]
+    modules = [_file_of(cls) for cls in import_times]
     files = _files_below(folders) if folders else _with_siblings(modules)
-    earliest = min(classes, key=lambda cls: classes[cls])
-    _check_unchanged(earliest.__name__, classes[earliest], files)
+    first_class = min(import_times, key=lambda cls: import_times[cls])
+    _check_unchanged(first_class.__name__, import_times[first_class], files)
     return _digest(files)
 
 
@@ -74,7 +74,7 @@ def _file_of(cls: type) -> Path:
 
 
 def _files_below(folders: list[Path]) -> list[Path]:
-    """Return all files of a package: it may read any of them."""
+    """Return all files of a package, because it may read any of them."""
     paths = (path for folder in folders for path in folder.rglob("*"))
     return sorted(path for path in paths if path.suffix not in COMPILED and path.is_file())
 
@@ -91,14 +91,14 @@ def _file(module: ModuleType | None) -> Path | None:
     return Path(file) if isinstance(file, str) else None
 
 
-def _check_unchanged(name: str, imported: float, files: Iterable[Path]) -> None:
+def _check_unchanged(name: str, import_time: float, files: Iterable[Path]) -> None:
     for path in files:
         try:
-            state = path.stat()
+            file_stat = path.stat()
         except OSError:
             raise NoCacheError(f"{path.name}, the source of {name}, does not exist") from None
-        # a file that was moved may have an old modification time, so use the later time
-        if max(state.st_mtime, state.st_ctime) > imported:
+        # a file that was moved has an old modification time, but a new st_ctime
+        if max(file_stat.st_mtime, file_stat.st_ctime) > import_time:
             raise NoCacheError(f"{path.name} was changed after {name} was imported; restart Python")
 
 

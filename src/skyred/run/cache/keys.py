@@ -1,4 +1,4 @@
-"""Cache keys: digests of everything that a reduced chunk depends on."""
+"""Cache keys, the digests of everything that a reduced chunk depends on."""
 
 from __future__ import annotations
 
@@ -33,21 +33,22 @@ PACKAGES = ("skyred", "gammapy", "numpy", "scipy", "astropy", "regions")
 class Recipe:
     """Everything that a reduced chunk depends on, except its observations.
 
-    This comprises the prepared geometry, makers and stacker with all their options; their plugins
-    and source code; the files that they read; and the versions of the numerical packages. The steps
-    before (selection, except for cuts within runs) and after (fit range, models) are not included.
+    These are the prepared geometry, makers and stacker with all their options, their plugins and
+    source code, the files that they read, and the versions of the numerical packages. Earlier steps
+    (selection, except for cuts within runs) and later steps (fit range, models) are not included.
 
     Parameters
     ----------
     components : tuple of Fields
         Geometry, makers, stacker and selectors that cut the good time, and all objects nested in
-        them.
+        these.
     digest : str
         The digest.
     files : Hashable
-        The sha256 of the files that they read.
+        The sha256 of the files that the components read.
     code : tuple of str
-        Digests of their source code, and versions: these must be the same in workers.
+        Digests of the source code of the components, and versions, which must be the same in
+        workers.
     """
 
     components: tuple[Fields, ...] = attrs.field(repr=False)
@@ -96,7 +97,7 @@ class Recipe:
         return cls(components, digest(content), files, code)
 
     def files_unchanged(self) -> bool:
-        """Return whether the files that components read are unchanged since the recipe was created.
+        """Return whether the files that components read are the same as when it was created.
 
         Returns
         -------
@@ -160,7 +161,7 @@ def chunk_key(recipe: Recipe, runs: Iterable[RunInput], sums: Mapping[Path, str]
     runs : sequence of RunInput
         The runs, in order.
     sums : mapping of Path to str
-        The sha256 of their files.
+        The sha256 of the files of the runs.
 
     Returns
     -------

@@ -19,8 +19,8 @@ LENGTH = 32
 def user_secret() -> bytes:
     """Return the user's secret, created on first use.
 
-    It is stored in the user's data folder, not in the cache: somebody who can write to the cache,
-    on a shared disk, cannot create an entry that this user would read.
+    It is stored in the user's data folder, not in the cache. Therefore other users who can write to
+    a cache on a shared disk cannot create an entry that this user would read.
 
     Returns
     -------
@@ -30,13 +30,13 @@ def user_secret() -> bytes:
     Raises
     ------
     CacheError
-        If others could have read or written it, or it can be neither read nor created.
+        If other users can access the secret, or it can be neither read nor created.
     """
     return read_or_create(user_data_path("skyred") / "cache-secret")
 
 
 def read_or_create(path: Path) -> bytes:
-    """Return the secret in a file; create it if there is none.
+    """Return the secret in a file, which is created if it does not exist.
 
     Parameters
     ----------
@@ -51,16 +51,16 @@ def read_or_create(path: Path) -> bytes:
     Raises
     ------
     CacheError
-        If others could have read or written it, or it can be neither read nor created.
+        If other users can access the secret, or it can be neither read nor created.
     """
     try:
         if not path.exists():
             _create(path)
         secret = path.read_bytes()
-        state = path.lstat()
+        file_stat = path.lstat()
     except OSError as error:
         raise CacheError(f"the cache's secret {path} cannot be used: {error.strerror}") from error
-    if fault := _find_fault(state) or ("" if len(secret) == LENGTH else "is damaged"):
+    if fault := _find_fault(file_stat) or ("" if len(secret) == LENGTH else "is damaged"):
         raise CacheError(
             f"the cache's secret {path} {fault}; remove it: a new one is created, and the "
             "existing cache entries are computed again"
@@ -70,22 +70,22 @@ def read_or_create(path: Path) -> bytes:
 
 def _create(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    temporary_path = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    handle = os.open(temporary_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(secrets.token_bytes(LENGTH))
-        with contextlib.suppress(FileExistsError):  # of two concurrent runs the first one wins
-            os.link(part, path)
+        with contextlib.suppress(FileExistsError):  # a concurrent run has just created it
+            os.link(temporary_path, path)
     finally:
-        part.unlink(missing_ok=True)
+        temporary_path.unlink(missing_ok=True)
 
 
-def _find_fault(state: os.stat_result) -> str:
+def _find_fault(file_stat: os.stat_result) -> str:
     if not hasattr(os, "geteuid"):  # Windows: other users have no access to the user's folder
         return ""
-    if not stat.S_ISREG(state.st_mode):
+    if not stat.S_ISREG(file_stat.st_mode):
         return "is not a regular file"
-    if state.st_uid != os.geteuid():
+    if file_stat.st_uid != os.geteuid():
         return "belongs to another user"
-    return "can be read by others" if stat.S_IMODE(state.st_mode) & 0o077 else ""
+    return "can be read by others" if stat.S_IMODE(file_stat.st_mode) & 0o077 else ""

@@ -1,4 +1,4 @@
-"""The cache on disk: pickled values under keys, authenticated before they are read."""
+"""The cache on disk: pickled values by key, which are authenticated before they are read."""
 
 from __future__ import annotations
 
@@ -30,11 +30,10 @@ FORMAT = b"skyred cache 1"
 FOLDER_VARIABLE = "SKYRED_CACHE_DIR"
 SWITCH_VARIABLE = "SKYRED_CACHE"
 LIMIT = 20 * 10**9
-MIN_FREE = 10**9
-"""Bytes that an entry must leave free on its disk, for the products of the run."""
+MIN_FREE = 10**9  # bytes that an entry must leave free on its disk, for the products of the run
 
 _KEY = re.compile(r"[0-9a-f]{64}")
-_ABANDONED_AFTER = 24 * 3600.0
+_ABANDONED_AFTER = 24 * 3600.0  # seconds after which the file of a killed process is removed
 _MAX_LINE = 100_000
 _CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
@@ -46,15 +45,15 @@ class CachedEntry:
     Parameters
     ----------
     key : str
-        The digest of everything that its value depends on.
+        The digest of everything that the value depends on.
     path : Path
-        Its file.
+        The file of the entry.
     size : int
-        Its size in bytes.
+        The size of the file in bytes.
     used : float
-        The time when it was last written or read, in seconds since 1970.
+        The time when the entry was last written or read, in seconds since 1970.
     description : mapping
-        Its description (data entry, runs); empty if it cannot be read.
+        The description of the value (data entry, runs); empty if it cannot be read.
     """
 
     key: str
@@ -66,11 +65,11 @@ class CachedEntry:
 
 @attrs.define
 class Cache:
-    """Values under keys, in a folder of the user.
+    """Values by key, in a folder of the user.
 
     A file consists of a signature (HMAC-SHA256 of key, description and value with the user's
-    secret), the description as JSON, and the pickled value. Nothing is unpickled before the
-    signature is verified: an entry that is damaged, was written by another user, or was moved to
+    secret), the description as JSON, and the pickled value. Values are only unpickled after their
+    signature was verified. An entry that is damaged, was written by another user, or was moved to
     another key is deleted.
 
     Parameters
@@ -95,7 +94,7 @@ class Cache:
         Parameters
         ----------
         folder : str or Path, optional
-            The folder; by default that of the environment or of the user.
+            The folder; by default the folder in ``SKYRED_CACHE_DIR``, or the user's cache folder.
         create : bool
             Whether the folder is created if it does not exist.
 
@@ -107,18 +106,18 @@ class Cache:
         Raises
         ------
         CacheError
-            If others can write to the folder, or it cannot be created.
+            If other users can write to the folder, or it cannot be created.
         """
         chunk_folder = (Path(folder) if folder else default_folder()).absolute() / "chunks"
         try:
             if create:
                 chunk_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            state = chunk_folder.stat()
+            folder_stat = chunk_folder.stat()
         except OSError as error:
             raise CacheError(
                 f"the cache {chunk_folder} cannot be used: {error.strerror}"
             ) from error
-        if fault := _find_fault(state):
+        if fault := _find_fault(folder_stat):
             raise CacheError(
                 f"the cache {chunk_folder} {fault}; choose another with --cache, or remove it"
             )
@@ -135,19 +134,19 @@ class Cache:
         Returns
         -------
         object
-            The value; None if there is no authentic one.
+            The value; None if there is no authentic value.
         """
         path = self._path(key)
         try:
             with path.open("rb") as stream:
-                head = [stream.readline(_MAX_LINE).rstrip(b"\n") for _ in range(3)]
-                pickled = stream.read()
-            self._verify(key, head, pickled)
-            value = pickle.loads(pickled)
+                header = [stream.readline(_MAX_LINE).rstrip(b"\n") for _ in range(3)]
+                pickled_value = stream.read()
+            self._verify(key, header, pickled_value)
+            value = pickle.loads(pickled_value)
             os.utime(path)
         except FileNotFoundError:
             return None
-        except Exception as error:  # unpickling raises whatever the classes raise
+        except Exception as error:  # unpickling may raise anything
             log.warning("the cache entry %s cannot be used, and is computed again: %s", path, error)
             _delete(path)
             return None
@@ -178,30 +177,31 @@ class Cache:
         value : object
             The value, which is pickled.
         description : mapping
-            Its description, for JSON.
+            The description of the value, in types of JSON.
         """
         if self._failed:
             return
         path = self._path(key)
-        part = path.with_name(f".{key}.{uuid.uuid4().hex[:8]}.part")
+        temporary_path = path.with_name(f".{key}.{uuid.uuid4().hex[:8]}.part")
         try:
-            encoded = json.dumps(description).encode()
-            pickled = pickle.dumps(value, protocol=5)
-            if shutil.disk_usage(self.folder).free < len(pickled) + MIN_FREE:
+            encoded_description = json.dumps(description).encode()
+            pickled_value = pickle.dumps(value, protocol=5)
+            if shutil.disk_usage(self.folder).free < len(pickled_value) + MIN_FREE:
                 raise OSError("the disk is nearly full")
             path.parent.mkdir(mode=0o700, exist_ok=True)
-            with os.fdopen(os.open(part, _CREATE_FLAGS, 0o600), "wb") as stream:
-                stream.write(b"\n".join((FORMAT, self._sign(key, encoded, pickled), encoded)))
+            signature = self._sign(key, encoded_description, pickled_value)
+            with os.fdopen(os.open(temporary_path, _CREATE_FLAGS, 0o600), "wb") as stream:
+                stream.write(b"\n".join((FORMAT, signature, encoded_description)))
                 stream.write(b"\n")
-                stream.write(pickled)
-            part.replace(path)
-        except Exception as error:  # pickling raises whatever the classes raise
+                stream.write(pickled_value)
+            temporary_path.replace(path)
+        except Exception as error:  # pickling may raise anything
             self._failed = True
             log.warning("caching in %s stopped: %s", self.folder, error)
-            _delete(part)
+            _delete(temporary_path)
 
     def entries(self) -> list[CachedEntry]:
-        """Return all entries, the last used one first.
+        """Return all entries, the most recently used entry first.
 
         Returns
         -------
@@ -217,7 +217,7 @@ class Cache:
         Parameters
         ----------
         older_than : float
-            Only entries that were not used for this time are removed, in seconds.
+            Only entries that have not been used for this time, in seconds, are removed.
 
         Returns
         -------
@@ -225,9 +225,9 @@ class Cache:
             The removed entries.
         """
         now = time.time()
-        removed = [entry for entry in self.entries() if now - entry.used >= older_than]
-        self._remove(removed)
-        return removed
+        old_entries = [entry for entry in self.entries() if now - entry.used >= older_than]
+        self._remove(old_entries)
+        return old_entries
 
     def prune(self) -> None:
         """Remove the least recently used entries above the limit, and files of killed processes."""
@@ -236,9 +236,9 @@ class Cache:
             total += entry.size
             if total > self.limit:
                 self._remove([entry])
-        for part in self.folder.glob("??/.*.part"):
-            if _age(part) > _ABANDONED_AFTER:
-                _delete(part)
+        for path in self.folder.glob("??/.*.part"):
+            if _age(path) > _ABANDONED_AFTER:
+                _delete(path)
 
     def _remove(self, entries: list[CachedEntry]) -> None:
         for entry in entries:
@@ -247,33 +247,34 @@ class Cache:
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / key
 
-    def _sign(self, key: str, description: bytes, pickled: bytes) -> bytes:
+    def _sign(self, key: str, description: bytes, pickled_value: bytes) -> bytes:
         signature = hmac.new(self.secret, digestmod=hashlib.sha256)
         for part in (FORMAT, key.encode(), description):
             signature.update(len(part).to_bytes(8, "big") + part)
-        signature.update(pickled)
+        signature.update(pickled_value)
         return signature.hexdigest().encode()
 
-    def _verify(self, key: str, head: list[bytes], pickled: bytes) -> None:
-        if head[0] != FORMAT:
+    def _verify(self, key: str, header: list[bytes], pickled_value: bytes) -> None:
+        file_format, signature, description = header
+        if file_format != FORMAT:
             raise ValueError("it is not an entry of this version of the cache")
-        if not hmac.compare_digest(self._sign(key, head[2], pickled), head[1]):
+        if not hmac.compare_digest(self._sign(key, description, pickled_value), signature):
             raise ValueError("it is damaged, or was not written by this user")
 
 
 def is_disabled() -> bool:
-    """Return whether the environment turns caching off (``SKYRED_CACHE=off``).
+    """Return whether caching is disabled in the environment (``SKYRED_CACHE=off``).
 
     Returns
     -------
     bool
-        Whether caching is off.
+        Whether caching is disabled.
     """
     return os.environ.get(SWITCH_VARIABLE, "").lower() == "off"
 
 
 def default_folder() -> Path:
-    """Return the folder in ``SKYRED_CACHE_DIR``, or else the user's cache folder.
+    """Return the folder in ``SKYRED_CACHE_DIR``; if it is not set, the user's cache folder.
 
     Returns
     -------
@@ -288,13 +289,13 @@ def _entry(path: Path) -> CachedEntry | None:
     if not _KEY.fullmatch(path.name):
         return None
     try:
-        state = path.stat()
+        file_stat = path.stat()
         with path.open("rb") as stream:
-            head = [stream.readline(_MAX_LINE) for _ in range(3)]
-        description = json.loads(head[2]) if head[0].strip() == FORMAT else {}
+            header = [stream.readline(_MAX_LINE) for _ in range(3)]
+        description = json.loads(header[2]) if header[0].strip() == FORMAT else {}
     except (OSError, ValueError):
         return None if not path.exists() else CachedEntry(path.name, path, 0, 0.0)
-    return CachedEntry(path.name, path, state.st_size, state.st_mtime, description)
+    return CachedEntry(path.name, path, file_stat.st_size, file_stat.st_mtime, description)
 
 
 def _delete(path: Path) -> None:
@@ -309,9 +310,9 @@ def _age(path: Path) -> float:
         return 0.0
 
 
-def _find_fault(state: os.stat_result) -> str:
-    if not hasattr(os, "geteuid"):
+def _find_fault(folder_stat: os.stat_result) -> str:
+    if not hasattr(os, "geteuid"):  # Windows
         return ""
-    if state.st_uid != os.geteuid():
+    if folder_stat.st_uid != os.geteuid():
         return "belongs to another user"
-    return "can be written by others" if stat.S_IMODE(state.st_mode) & 0o022 else ""
+    return "can be written by others" if stat.S_IMODE(folder_stat.st_mode) & 0o022 else ""

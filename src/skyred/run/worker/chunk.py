@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 class Chunk:
     """Consecutive observations, and everything needed to reduce them.
 
-    It is small (a few kB), so it is cheap to send; the empty maps are created by the worker.
+    A chunk has only a few kB, so that it can be sent quickly; the worker creates the empty maps.
 
     Parameters
     ----------
     entry : str
-        The `data:` entry of the observations.
+        The name of the data entry of the observations.
     reduction : Reduction
-        Its geometry and stacker.
+        The data entry, with its geometry and stacker.
     makers : tuple of Maker
         The prepared makers.
     observations : tuple of Observation
@@ -38,11 +38,11 @@ class Chunk:
         The files and index rows of the observations by OBS_ID; observations without files are
         omitted.
     sums : mapping of Path to str
-        The known sha256 checksums of files: the files that are read must match them.
+        The known sha256 checksums, which the files must have when they are read.
     owners : tuple of str
         The plugins of the makers and, last, of the stacker; () if unknown.
     code : tuple of str
-        Digests of the source code that must reduce them; () if unknown.
+        Digests of the source code that workers must have; () if unknown.
     """
 
     entry: str
@@ -62,9 +62,9 @@ class PartialStack:
     Parameters
     ----------
     total : object
-        The stacker's total.
+        The total of the stacker.
     outcomes : tuple of Outcome
-        One outcome for each observation.
+        The outcome of each observation.
     """
 
     total: Any
@@ -79,7 +79,7 @@ def reduce_chunk(chunk: Chunk, excluded: Mapping[int, Outcome] | None = None) ->
     chunk : Chunk
         The chunk.
     excluded : mapping of int to Outcome, optional
-        Outcomes of observations that failed in an earlier attempt: these are excluded.
+        Outcomes of observations that failed in an earlier attempt, and are not reduced again.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def reduce_chunk(chunk: Chunk, excluded: Mapping[int, Outcome] | None = None) ->
         run_reduction = RunReduction(chunk, observation)
         if parts := run_reduction.run(target):
             total = run_reduction.stack(total, parts)
-        if run_reduction.total_invalid:  # it may be added partly: start again without it
+        if run_reduction.total_invalid:  # start again without this run
             return reduce_chunk(chunk, {**excluded, obs_id: run_reduction.outcome})
         outcomes.append(run_reduction.outcome)
     return PartialStack(total, tuple(outcomes))

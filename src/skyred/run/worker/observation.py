@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 from collections.abc import Iterable
@@ -37,9 +38,9 @@ class ReducedPart:
     observation : Observation
         The observation, cut to the part.
     dataset : Dataset
-        Its dataset.
+        The dataset of the part.
     norm : float
-        The norm of its background; NaN if there is none.
+        The norm of the background; NaN if there is none.
     """
 
     observation: Observation
@@ -70,7 +71,7 @@ class RunReduction:
     step: str = "inspection"
     outcome: Outcome = attrs.field(init=False)
     total_invalid: bool = False
-    _started: float = attrs.field(factory=time.perf_counter)
+    _start_time: float = attrs.field(factory=time.perf_counter)
 
     def run(self, target: Dataset) -> tuple[ReducedPart, ...]:
         """Inspect, cut and reduce the observation, and set its outcome.
@@ -83,8 +84,8 @@ class RunReduction:
         Returns
         -------
         tuple of ReducedPart
-            The observation and its dataset, or those of the parts into which selectors cut it; none
-            if the observation is skipped or fails.
+            The observation with its dataset, or its parts if selectors cut it; empty if the
+            observation is skipped or fails.
         """
         notes: list[str] = []
         with capture_warnings() as warning_notes:
@@ -93,12 +94,12 @@ class RunReduction:
         return parts
 
     def stack(self, total: Any, parts: Iterable[ReducedPart]) -> Any:
-        """Add datasets to the total; a failure sets the outcome and `total_invalid`.
+        """Add datasets to the total; if that fails, set the outcome and `total_invalid`.
 
         Parameters
         ----------
         total : object
-            The stacker's total.
+            The total of the stacker.
         parts : iterable of ReducedPart
             The datasets of the observation.
 
@@ -161,7 +162,7 @@ class RunReduction:
     def _reduce_parts(
         self, observations: tuple[Observation, ...], target: Dataset, notes: list[str]
     ) -> tuple[ReducedPart, ...]:
-        """Reduce the parts; a part that is skipped is noted if there are others."""
+        """Reduce the parts; if there are several, skipped parts are mentioned in the notes."""
         parts, skips = [], []
         for number, observation in enumerate(observations, 1):
             try:
@@ -175,7 +176,7 @@ class RunReduction:
             if len(observations) > 1:
                 # not a copy: maps can be large
                 part.dataset._name = f"{part.dataset.name}-{number}"
-                if part.norm == part.norm:  # the outcome has one norm only
+                if not math.isnan(part.norm):  # in the notes, because the outcome has only one norm
                     notes.append(f"part {number}: background norm {part.norm:.4g}")
             parts.append(part)
         if not parts:
@@ -212,7 +213,7 @@ class RunReduction:
             entry=self.chunk.entry,
             obs_id=int(self.observation.obs_id),
             status=status,
-            seconds=time.perf_counter() - self._started,
+            seconds=time.perf_counter() - self._start_time,
             **details,
         )
 
@@ -220,8 +221,8 @@ class RunReduction:
 def apply_background_norm(dataset: Dataset) -> float:
     """Multiply the background of a dataset by its fitted norm, and remove the dataset's models.
 
-    The norm is stored in the models of the dataset, and would be lost when models are set again.
-    With off counts, the maker has already included it in the acceptance.
+    The norm is stored in the models of the dataset, and would be lost when models are set again. If
+    there are off counts, the maker has already included the norm in the acceptance.
 
     Parameters
     ----------
@@ -240,7 +241,7 @@ def apply_background_norm(dataset: Dataset) -> float:
         norm = float(parameters["norm"].value) if "norm" in parameters.names else norm
         if dataset.stat_type == "cash":
             dataset.background = dataset.npred_background()
-            # this map is gammapy's cache: the next background model would write into it
+            # the map is cached by gammapy, which would write the next prediction into it
             dataset._background_cached = dataset._background_parameters_cached = None
     if getattr(dataset, "models", None):
         dataset.models = None
@@ -251,5 +252,5 @@ def _counts(dataset: Any) -> int:
     if getattr(dataset, "counts", None) is None:
         return 0
     data = dataset.counts.data
-    safe = dataset.mask_safe.data.astype(bool) if dataset.mask_safe else slice(None)
-    return int(data[safe].sum())
+    mask = dataset.mask_safe.data.astype(bool) if dataset.mask_safe else slice(None)
+    return int(data[mask].sum())

@@ -1,4 +1,4 @@
-"""Inspection of an observation's files for faults, and reading from the same bytes."""
+"""Inspection of the files of an observation, which is then read from the same bytes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EVENTS_ATTRIBUTES = ("_pointing", "_meta")
 
 
 class InspectionFailed(Exception):  # noqa: N818 - a result of the inspection
-    """Error for faults in the files of a run."""
+    """Raised if faults in the files of a run prevent its use."""
 
 
 def inspect_observation(
@@ -56,12 +56,12 @@ def inspect_observation(
     Raises
     ------
     InspectionFailed
-        If its faults prevent its use.
+        If faults prevent the use of the run.
     """
     from skyred.inspection.run import inspect_run
 
     inspection = inspect_run(run, sums)
-    # a fault of a whole file is never tolerated: its content is unknown
+    # a fault of a whole file is never tolerated, because the content is unknown
     if fatal := [fault for fault in inspection.faults if not (tolerant and fault.hdu)]:
         raise InspectionFailed("; ".join(str(fault) for fault in fatal))
     return open_in_memory(observation, inspection.hdus), [
@@ -70,10 +70,10 @@ def inspect_observation(
 
 
 def open_in_memory(observation: Observation, hdus: Mapping[str, BinTableHDU]) -> Observation:
-    """Return a copy of an observation that reads from HDUs in memory, each converted once.
+    """Return a copy of an observation that reads from HDUs in memory, and converts them once.
 
-    gammapy opens and decompresses the file for each part, and for IRFs at each use: 13 times per
-    run. The copy exists only while the run is reduced, so no data are kept longer.
+    gammapy opens and decompresses the file for each part of the observation, and for IRFs at each
+    use, 13 times per run. The copy exists only while the run is reduced.
 
     Parameters
     ----------
@@ -87,14 +87,14 @@ def open_in_memory(observation: Observation, hdus: Mapping[str, BinTableHDU]) ->
     Observation
         The copy.
     """
-    copied = copy.copy(observation)
+    in_memory = copy.copy(observation)
     for kind, attribute in ATTRIBUTES.items():
         if kind in hdus:
-            _set_hdu(copied, attribute, hdus[kind])
+            _set_hdu(in_memory, attribute, hdus[kind])
     if "events" in hdus:
         for attribute in EVENTS_ATTRIBUTES:
-            _set_hdu(copied, attribute, hdus["events"])
-    return copied
+            _set_hdu(in_memory, attribute, hdus["events"])
+    return in_memory
 
 
 def _set_hdu(observation: Any, attribute: str, hdu: BinTableHDU) -> None:
@@ -102,12 +102,12 @@ def _set_hdu(observation: Any, attribute: str, hdu: BinTableHDU) -> None:
     location = attributes.get(f"_{attribute}_hdu")  # as gammapy's LazyFitsData stores it
     if location is None or location.hdu_class == "map":
         return
-    attributes.pop(attribute, None)  # read before, from bytes that were not inspected
+    attributes.pop(attribute, None)  # may have been read from bytes that were not inspected
     attributes[f"_{attribute}_hdu"] = InMemoryHDU(location.hdu_class, hdu)
 
 
 class InMemoryHDU:
-    """A replacement of gammapy's `HDULocation` that loads from an HDU in memory, once.
+    """A replacement for gammapy's `HDULocation` that loads from an HDU in memory, only once.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ def require_same_code(chunk: Chunk) -> None:
     Raises
     ------
     EngineError
-        If they differ.
+        If the source code or the versions differ.
     """
     if not chunk.code:
         return
@@ -34,17 +34,17 @@ def require_same_code(chunk: Chunk) -> None:
         type(component) for component in reduction_components(chunk.reduction, chunk.makers)
     )
     try:
-        same = _local_code(classes) == chunk.code
+        is_same = _local_code(classes) == chunk.code
     except NoCacheError:
-        same = False
-    if not same:
+        is_same = False
+    if not is_same:
         raise EngineError(
             "a worker has different source code of skyred or of a plugin, or different versions "
-            "of their dependencies, than the main process; restart the workers and run again"
+            "of their dependencies; restart the workers and run again"
         )
 
 
 @functools.cache
 def _local_code(classes: frozenset[type[Fields]]) -> tuple[str, ...]:
-    # computed once: the imported code does not change, even if the files do
+    # computed once, because the imported code does not change, even if the files do
     return source_versions(classes)

@@ -25,17 +25,18 @@ _IN_UNITS = re.compile(rf"\bin (?:units of )?({_UNITS})\b")
     fix='Add @component above the class, and kind = "my-kind" in it: otherwise both are inherited '
     "from the parent, and YAML builds the parent.",
 )
-def declared(case: ComponentCase) -> None:
-    """Check that the class itself has a decorator and a kind, instead of its parent.
+def is_declared(case: ComponentCase) -> None:
+    """Check that the class itself, and not only its parent, has a decorator and a kind.
 
     Parameters
     ----------
     case : ComponentCase
         The component to be checked.
     """
-    own = vars(case.cls)
-    require("__attrs_attrs__" in own, f"{case.cls.__name__} is not decorated with @component")
-    kind = own.get("kind", "")
+    namespace = vars(case.cls)
+    is_decorated = "__attrs_attrs__" in namespace
+    require(is_decorated, f"{case.cls.__name__} is not decorated with @component")
+    kind = namespace.get("kind", "")
     require(_KIND.fullmatch(kind), f"its class has kind = {kind!r}, which is not in kebab-case")
 
 
@@ -43,7 +44,7 @@ def declared(case: ComponentCase) -> None:
     "has a kind that no other component of its role has",
     fix="Choose another kind: of two components of the same kind, neither can be loaded.",
 )
-def unique_kind(case: ComponentCase) -> None:
+def has_unique_kind(case: ComponentCase) -> None:
     """Check the kind against those of all installed components.
 
     Parameters
@@ -53,8 +54,9 @@ def unique_kind(case: ComponentCase) -> None:
     """
     for entry in case.crab.plugins.catalog:
         if (entry.cls.role, entry.cls.kind) == (case.cls.role, case.cls.kind):
-            same = _qualified_name(entry.cls) == _qualified_name(case.cls)
-            require(same, f"{entry.owner} already has the {case.cls.role} {case.cls.kind!r}")
+            is_same_class = _qualified_name(entry.cls) == _qualified_name(case.cls)
+            message = f"{entry.owner} already has the {case.cls.role} {case.cls.kind!r}"
+            require(is_same_class, message)
 
 
 @requirement(
@@ -77,7 +79,7 @@ def has_summary(case: ComponentCase) -> None:
     "documents each option in a sentence",
     fix="Write the doc as a sentence that begins with a capital letter and ends with a full stop.",
 )
-def documented(case: ComponentCase) -> None:
+def documents_options(case: ComponentCase) -> None:
     """Check the documentation in the declaration of each option.
 
     Parameters
@@ -103,9 +105,9 @@ def has_units(case: ComponentCase) -> None:
         The component to be checked.
     """
     for name, spec in specs(case.cls).items():
-        number = spec.shape == "leaf" and re.search(r"\b(whole )?number\b", spec.type_name)
+        is_number = spec.shape == "leaf" and re.search(r"\b(whole )?number\b", spec.type_name)
         match = _IN_UNITS.search(spec.doc)
-        if number and match and not spec.unit:
+        if is_number and match and not spec.unit:
             require(False, f"{name} is {spec.type_name}, but its doc says {match[0]!r}")
 
 
@@ -114,8 +116,8 @@ def has_units(case: ComponentCase) -> None:
     fix="Declare options with option(), quantity(), position(), ... and do not replace their "
     "converters; in validate(), yield a Problem that names the option.",
 )
-def rejects_invalid(case: ComponentCase) -> None:
-    """Check that an object of unknown type and a quantity in another unit are rejected.
+def rejects_invalid_values(case: ComponentCase) -> None:
+    """Check that an object of unknown type and a quantity in an incompatible unit are rejected.
 
     Parameters
     ----------
@@ -134,9 +136,9 @@ def _require_rejected(component: Component, name: str, value: Any) -> None:
     try:
         component.evolve(**{name: value})
     except FieldError as error:
-        named = name in str(error)
-        require(named, f"{name} = {description} raises {str(error)!r}, without its name")
-    except Exception as error:  # other exceptions do not help users with a typo
+        has_name = name in str(error)
+        require(has_name, f"{name} = {description} raises {str(error)!r}, without its name")
+    except Exception as error:  # the messages of other exceptions do not help users
         message = f"{type(error).__name__}: {error}"
         require(False, f"{name} = {description} raises {message}, not a FieldError")
     else:

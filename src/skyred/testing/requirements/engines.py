@@ -1,4 +1,4 @@
-"""Requirements of engines: ordered results, errors of tasks, and no remaining workers."""
+"""Requirements of engines: ordered results, errors of tasks, and no workers left running."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from skyred.testing.case import ComponentCase
 from skyred.testing.requirement import RequirementViolated, require, requirement
 
-TIMEOUT = 120.0  # s: for workers to end, long enough for slow machines
+TIMEOUT = 120.0  # s, for workers to end; long enough for slow machines
 _EXECUTOR = "Return a concurrent.futures.Executor from open(), or a subclass of it."
 
 
@@ -20,7 +20,7 @@ _EXECUTOR = "Return a concurrent.futures.Executor from open(), or a subclass of 
     "opens an executor that runs tasks and returns their results in order", "engine", fix=_EXECUTOR
 )
 def runs_tasks(case: ComponentCase) -> None:
-    """Check the order of results with tasks that take longest first.
+    """Check the order of results with tasks of decreasing duration.
 
     Parameters
     ----------
@@ -59,8 +59,8 @@ def raises_errors(case: ComponentCase) -> None:
             ) from error
         else:
             raise RequirementViolated(f"a task that fails returns {result!r}")
-        works = executor.submit(slow_square, 3).result() == 9
-        require(works, "it runs no more tasks after an error")
+        still_works = executor.submit(slow_square, 3).result() == 9
+        require(still_works, "it runs no more tasks after an error")
 
 
 @requirement(
@@ -69,7 +69,7 @@ def raises_errors(case: ComponentCase) -> None:
     fix="End all processes in the executor's __exit__ (or shutdown), and wait for them.",
 )
 def ends_workers(case: ComponentCase) -> None:
-    """Check that all workers end, also if the caller fails.
+    """Check that all workers end, even if the caller raises an error.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def positive_slots(case: ComponentCase) -> None:
 
 
 def slow_square(number: int) -> int:
-    """Return the square of a number, the later the smaller the number.
+    """Return the square of a number, after a delay that is longer for smaller numbers.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def slow_square(number: int) -> int:
 
 
 def fail(message: str) -> None:
-    """Raise an error like a failing task.
+    """Raise an error, as a failing task does.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def fail(message: str) -> None:
 
 
 def worker_pid() -> int:
-    """Return the identifier of the process that runs the task.
+    """Return the identifier of the process that runs this function, after a short delay.
 
     Returns
     -------

@@ -28,7 +28,7 @@ _NEED_UNITS = re.compile(
     r"|ra|dec|lon|lat|glon|glat|radius|\w+_radius|tstart|tstop|lon_0|lat_0|sigma_?deg)",
     re.IGNORECASE,
 )
-RTOL = 1e-6  # files store float32 or text
+RTOL = 1e-6  # because files contain float32 or text
 
 
 @requirement(
@@ -49,9 +49,9 @@ def returns_product(case: ComponentCase) -> None:
     product = _first_estimate(case).product
     class_name = type(product).__name__
     require(isinstance(product, Product), f"estimate returns {class_name}, not a Product")
-    expected = getattr(case.component, "product", None)
-    valid = isinstance(expected, type) and isinstance(product, expected)
-    require(valid, f"estimate returns {class_name}, but its `product` is {expected!r}")
+    expected_class = getattr(case.component, "product", None)
+    is_expected = isinstance(expected_class, type) and isinstance(product, expected_class)
+    require(is_expected, f"estimate returns {class_name}, but its `product` is {expected_class!r}")
     label = case.component.label
     require(
         product.name == label,
@@ -65,7 +65,7 @@ def returns_product(case: ComponentCase) -> None:
     fix="Copy the datasets, with their models, before you change or fit them: the next estimator "
     "uses the same datasets.",
 )
-def leaves_inputs(case: ComponentCase) -> None:
+def leaves_inputs_unchanged(case: ComponentCase) -> None:
     """Check that values, covariance and masks stay equal.
 
     Parameters
@@ -74,8 +74,8 @@ def leaves_inputs(case: ComponentCase) -> None:
         The estimator to be checked.
     """
     _product(case)
-    changed = _first_estimate(case).changed
-    require(not changed, "; ".join(changed[:3]))
+    changes = _first_estimate(case).changes
+    require(not changes, "; ".join(changes[:3]))
 
 
 @requirement(
@@ -93,8 +93,8 @@ def reproducible_estimate(case: ComponentCase) -> None:
     """
     first = contents(_product(case).table())
     second = case.component.estimate(*_inputs(case))
-    changed = differences(first, contents(second.table()))
-    require(not changed, f"the second time, {'; '.join(changed[:3])}")
+    changes = differences(first, contents(second.table()))
+    require(not changes, f"the second time, {'; '.join(changes[:3])}")
 
 
 @requirement(
@@ -140,10 +140,13 @@ def reads_back(case: ComponentCase) -> None:
     product = _product(case)
     with _write_to_temporary(case) as (folder, _):
         datasets, _ = _inputs(case)
-        loaded = type(product).read(folder, product.name, datasets.models)
-        before, after = _table_contents(product.table()), _table_contents(loaded.table())
-    changed = differences(before, after, RTOL)
-    require(not changed, f"read back, {'; '.join(changed[:3])}")
+        loaded_product = type(product).read(folder, product.name, datasets.models)
+        written_contents, loaded_contents = (
+            _table_contents(product.table()),
+            _table_contents(loaded_product.table()),
+        )
+    changes = differences(written_contents, loaded_contents, RTOL)
+    require(not changes, f"read back, {'; '.join(changes[:3])}")
 
 
 @requirement(
@@ -178,7 +181,7 @@ def table_units(case: ComponentCase) -> None:
     fix="Draw on `ax`, create axes with plt.gca() or plt.subplot() only if it is None, and set "
     "the labels of both axes, with units.",
 )
-def draws(case: ComponentCase) -> None:
+def draws_on_axes(case: ComponentCase) -> None:
     """Check that the product draws on the given axes, and opens no other figure.
 
     Parameters
@@ -191,33 +194,35 @@ def draws(case: ComponentCase) -> None:
         raise NotChecked("its product has no plots")
     import matplotlib as mpl
 
-    with mpl.rc_context({"backend": "agg"}), _figures() as plt:
+    with mpl.rc_context({"backend": "agg"}), _close_new_figures() as plt:
         plt.figure()
-        first = product.plot()
-        require(hasattr(first, "get_xlabel"), f"plot returns {type(first).__name__}, not axes")
-        axes = _similar_axes(first, plt.figure())
-        before = plt.get_fignums()
-        drawn = product.plot(ax=axes)
-        extra = len(plt.get_fignums()) - len(before)
-        require(extra == 0, f"called with axes, it opens {extra} more figures")
+        new_axes = product.plot()
+        class_name = type(new_axes).__name__
+        require(hasattr(new_axes, "get_xlabel"), f"plot returns {class_name}, not axes")
+        axes = _similar_axes(new_axes, plt.figure())
+        n_figures = len(plt.get_fignums())
+        returned_axes = product.plot(ax=axes)
+        n_new_figures = len(plt.get_fignums()) - n_figures
+        require(n_new_figures == 0, f"called with axes, it opens {n_new_figures} more figures")
         panels = [panel for panel in (axes, *axes.child_axes) if panel.has_data()]
         require(panels, "the given axes stay empty")
-        require(drawn is axes, "it returns other axes than the given ones")
-        drawn.figure.canvas.draw()
-        for side in ("x", "y"):
-            labels = [getattr(panel, f"get_{side}label")().strip() for panel in panels]
-            require(any(labels), f"the {side} axis has no label")
+        require(returned_axes is axes, "it does not return the given axes")
+        returned_axes.figure.canvas.draw()
+        for axis in ("x", "y"):
+            labels = [getattr(panel, f"get_{axis}label")().strip() for panel in panels]
+            require(any(labels), f"the {axis} axis has no label")
 
 
 @contextmanager
-def _figures() -> Iterator[Any]:
+def _close_new_figures() -> Iterator[Any]:
+    """Yield pyplot, and close all figures that were created in the context."""
     import matplotlib.pyplot as plt
 
-    before = set(plt.get_fignums())
+    existing_figures = set(plt.get_fignums())
     try:
         yield plt
     finally:
-        for number in set(plt.get_fignums()) - before:
+        for number in set(plt.get_fignums()) - existing_figures:
             plt.close(number)
 
 
@@ -242,14 +247,14 @@ def _table_contents(table: Any) -> dict[str, Any]:
 
 @attrs.frozen(eq=False)
 class _Estimate:
-    """A product, and the changes of the input of the estimator."""
+    """A product, and the changes that the estimator made to its input."""
 
     product: Any
-    changed: list[str]
+    changes: list[str]
 
 
 def _product(case: ComponentCase) -> Any:
-    """Return the product; another requirement is that there is one."""
+    """Return the product, or skip the check if there is none (a requirement of its own)."""
     try:
         product = _first_estimate(case).product
     except Exception as error:  # any exception of the estimator
@@ -262,10 +267,10 @@ def _product(case: ComponentCase) -> Any:
 def _first_estimate(case: ComponentCase) -> _Estimate:
     if "estimate" not in case.memo:
         datasets, fit = _inputs(case)
-        before = _state(datasets, fit)
+        original_contents = _state(datasets, fit)
         product = case.component.estimate(datasets, fit)
-        changed = differences(before, _state(datasets, fit))
-        case.memo["estimate"] = _Estimate(product, changed)
+        changes = differences(original_contents, _state(datasets, fit))
+        case.memo["estimate"] = _Estimate(product, changes)
     estimate = case.memo["estimate"]
     assert isinstance(estimate, _Estimate)
     return estimate
@@ -275,11 +280,11 @@ def _inputs(case: ComponentCase) -> tuple[Any, FitResult | None]:
     if case.sample.datasets is not None:
         datasets, fit = duplicate((case.sample.datasets, case.sample.fit))
         return datasets, fit
-    return case.crab.fitted()
+    return case.crab.fitted_datasets()
 
 
 def _state(datasets: Any, fit: FitResult | None) -> dict[str, Any]:
-    # a copy, because contents refers to the arrays themselves
+    # a copy, because `contents` returns the arrays themselves
     datasets = duplicate(datasets)
-    of_fit = {} if fit is None else {"the fit": repr(fit.to_dict())}
-    return {**contents(datasets), **contents(datasets.models), **of_fit}
+    fit_contents = {} if fit is None else {"the fit": repr(fit.to_dict())}
+    return {**contents(datasets), **contents(datasets.models), **fit_contents}

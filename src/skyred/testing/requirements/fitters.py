@@ -70,15 +70,15 @@ def includes_priors(case: ComponentCase) -> None:
         _fit(case, reference).errors / reference.errors,
         0.02 + _sampling_error(_fit(case, reference)),
     )
-    close = np.abs(ratio - 1).max() < precision
-    require(close, f"on {reference.description} the errors are {ratio.round(3)} of the true ones")
+    message = f"on {reference.description} the errors are {ratio.round(3)} times the true errors"
+    require(np.abs(ratio - 1).max() < precision, message)
 
 
 @requirement(
     "returns the errors and the covariance of known objectives",
     "fitter",
     fix="Compute the covariance from second derivatives at the minimum: for -2 log L it is "
-    "2 H^-1. MIGRAD's own estimate can be wrong by factors.",
+    "2 H^-1. MIGRAD's own estimate can be wrong by a large factor.",
 )
 def finds_errors(case: ComponentCase) -> None:
     """Check errors to 2 % and correlation to 0.02, or to the precision of a sampler.
@@ -94,14 +94,13 @@ def finds_errors(case: ComponentCase) -> None:
         deviation, precision = np.abs(ratio - 1).max(), 0.02 + _sampling_error(result)
         require(
             deviation < precision,
-            f"on {reference.description} the errors are {ratio.round(3)} of the true ones",
+            f"on {reference.description} the errors are {ratio.round(3)} times the true errors",
         )
         expected = reference.covariance / np.outer(reference.errors, reference.errors)
-        actual = result.covariance / np.outer(result.errors, result.errors)
-        close = np.abs(actual - expected).max() < precision
+        correlation = result.covariance / np.outer(result.errors, result.errors)
         require(
-            close,
-            f"on {reference.description} the correlation is {actual[0, 1]:.3f}, "
+            np.abs(correlation - expected).max() < precision,
+            f"on {reference.description} the correlation is {correlation[0, 1]:.3f}, "
             f"not {expected[0, 1]:.3f}",
         )
 
@@ -130,13 +129,14 @@ def consistent_covariance(case: ComponentCase) -> None:
             np.allclose(matrix, matrix.T, atol=1e-9),
             f"on {reference.description} it is not symmetric",
         )
-        lowest = np.linalg.eigvalsh((matrix + matrix.T) / 2).min()
+        eigenvalue = np.linalg.eigvalsh((matrix + matrix.T) / 2).min()
         require(
-            lowest > 0,
-            f"on {reference.description} the correlation matrix has an eigenvalue of {lowest:.2g}",
+            eigenvalue > 0,
+            f"on {reference.description} the correlation matrix has the eigenvalue "
+            f"{eigenvalue:.2g}",
         )
-        equal = np.allclose(scale, result.errors, rtol=1e-6)
-        require(equal, f"on {reference.description} the errors differ from its diagonal")
+        is_consistent = np.allclose(scale, result.errors, rtol=1e-6)
+        require(is_consistent, f"on {reference.description} the errors differ from its diagonal")
 
 
 @requirement(
@@ -158,7 +158,7 @@ def inside_limits(case: ComponentCase) -> None:
 
 @requirement("reports no success for degenerate parameters", "fitter", fix=_SUCCESS)
 def degenerate_parameters(case: ComponentCase) -> None:
-    """Check two parameters with a constraint on their sum only, to 0.1.
+    """Check two parameters of which only the sum is constrained, with an error of 0.1.
 
     Parameters
     ----------
@@ -226,7 +226,7 @@ def success_at_minimum(case: ComponentCase) -> None:
     fix="Copy objective.start and objective.limits before you change them, and leave the call of "
     "objective.accept to the caller.",
 )
-def leaves_objective(case: ComponentCase) -> None:
+def leaves_objective_unchanged(case: ComponentCase) -> None:
     """Check start, limits and steps, and that the result is not written to models.
 
     Parameters
@@ -306,7 +306,7 @@ def passes_notes(case: ComponentCase) -> None:
 
 
 def _fit(case: ComponentCase, reference: KnownObjective) -> FitResult:
-    """Return the result of the fit of a known objective, shared by all requirements."""
+    """Fit a known objective, once for the checks of all requirements."""
     fits: dict[str, FitResult] = case.memo.setdefault("fits", {})
     name = reference.description
     if name not in fits:
@@ -319,11 +319,11 @@ def _check_minimum(case: ComponentCase, reference: KnownObjective) -> None:
     result = _fit(case, reference)
     require(result.success, f"on {reference.description} it reports no success: {result.message!r}")
     pulls = np.abs(result.values - reference.values) / reference.errors
-    close = pulls.max() < 0.05 + _sampling_error(result)
-    require(close, f"on {reference.description} it ends {pulls.max():.2g} sigma from the minimum")
-    excess = result.stat - reference.stat
     error = _sampling_error(result)
-    tolerance = 0.01 + 4 * len(reference.values) * bool(error) * error
+    message = f"on {reference.description} it ends {pulls.max():.2g} sigma from the minimum"
+    require(pulls.max() < 0.05 + error, message)
+    excess = result.stat - reference.stat
+    tolerance = 0.01 + 4 * len(reference.values) * error
     message = f"on {reference.description} stat is {result.stat:.6g}; expected {reference.stat:.6g}"
     require(abs(excess) < tolerance, message)
 
@@ -334,14 +334,14 @@ def _check_limits(case: ComponentCase, reference: KnownObjective) -> None:
     in_limits = (result.values >= low).all() and (result.values <= high).all()
     require(in_limits, f"on {reference.description} it ends at {result.values}, outside the limits")
     if result.samples is not None:  # a posterior does not end at a limit
-        within = (result.samples >= low).all() and (result.samples <= high).all()
-        require(within, f"on {reference.description} some samples lie outside the limits")
+        all_inside = (result.samples >= low).all() and (result.samples <= high).all()
+        require(all_inside, f"on {reference.description} some samples lie outside the limits")
         return
     excess = result.stat - reference.stat
     message = f"on {reference.description} it ends {excess:.2g} above the minimum inside the limits"
     require(excess < 0.01, message)
-    reported = "p0" in result.at_limit
-    require(reported, f"on {reference.description} p0 ends at its limit, but is not in at_limit")
+    message = f"on {reference.description} p0 ends at its limit, but is not in at_limit"
+    require("p0" in result.at_limit, message)
 
 
 def _minimise(case: ComponentCase, objective: Objective) -> FitResult:
@@ -355,22 +355,22 @@ def _require_no_success(case: ComponentCase, objective: Objective) -> None:
     """Require that a fit is not successful, or that its errors cover the range of values."""
     result = _fit_or_none(case, objective)
     if result is not None and result.success:
-        least = result.errors.min()
-        require(least > 1, f"it reports success, with errors of {least:.2g}")
+        error = result.errors.min()
+        require(error > 1, f"it reports success, with errors of {error:.2g}")
 
 
 def _fit_or_none(case: ComponentCase, objective: Objective) -> FitResult | None:
     try:
         with np.errstate(all="ignore"):
             return _minimise(case, objective)
-    except SkyredError:  # a clear error is accepted
+    except SkyredError:  # an error with a clear message is accepted
         return None
 
 
 def _sampling_error(result: FitResult) -> float:
-    """Return five standard deviations of the mean of the samples in sigma; 0 for a minimiser."""
+    """Return five times the error of the mean of the samples, in sigma; 0 for a minimiser."""
     if result.samples is None:
         return 0.0
     weights = result.weights if result.weights is not None else np.ones(len(result.samples))
-    effective = weights.sum() ** 2 / (weights**2).sum()
-    return float(5 / np.sqrt(effective))
+    effective_size = weights.sum() ** 2 / (weights**2).sum()
+    return float(5 / np.sqrt(effective_size))

@@ -45,12 +45,12 @@ def new_each_time(case: ComponentCase) -> None:
     case : ComponentCase
         The geometry to be checked.
     """
-    before = contents(_target(case))
+    original_contents = contents(_target(case))
     first = _target(case)
     if first.counts is not None:
         first.counts.data[...] = 1
-    changed = differences(before, contents(_target(case)))
-    require(not changed, f"after another dataset was filled, {'; '.join(changed[:3])}")
+    changes = differences(original_contents, contents(_target(case)))
+    require(not changes, f"after another dataset was filled, {'; '.join(changes[:3])}")
 
 
 @requirement(
@@ -58,7 +58,7 @@ def new_each_time(case: ComponentCase) -> None:
     "geometry",
     fix="Copy or cut out (dataset.cutout): makers write to the dataset that cutout() returns.",
 )
-def cuts_out(case: ComponentCase) -> None:
+def cuts_out_datasets(case: ComponentCase) -> None:
     """Check that filling the dataset of a run does not change the target dataset.
 
     Parameters
@@ -77,11 +77,11 @@ def cuts_out(case: ComponentCase) -> None:
             continue
         require(type(dataset) is type(target), f"it returns a {type(dataset).__name__} for a run")
         if dataset.counts is not None:
-            same = dataset.counts.geom.axes == target.counts.geom.axes
-            require(same, "the axes of the dataset of a run differ from those of the target")
+            has_same_axes = dataset.counts.geom.axes == target.counts.geom.axes
+            require(has_same_axes, "the dataset of a run has other axes than the target")
             dataset.counts.data[...] = 1
-    changed = differences(contents(_target(case)), contents(target))
-    require(not changed, f"in the target, {'; '.join(changed[:3])}")
+    changes = differences(contents(_target(case)), contents(target))
+    require(not changes, f"in the target, {'; '.join(changes[:3])}")
 
 
 def _target(case: ComponentCase) -> Any:

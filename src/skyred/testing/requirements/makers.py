@@ -28,8 +28,8 @@ from skyred.testing.subprocess_worker import shared_worker
     fix="Return the dataset. If it needs another geometry, other preceding makers, or other "
     "observations, pass them: check(maker, sample=Sample(geometry=..., after=[...])).",
 )
-def makes(case: ComponentCase) -> None:
-    """Check that the maker makes a dataset, from an empty or a filled one.
+def makes_dataset(case: ComponentCase) -> None:
+    """Check that the maker makes a dataset, from an empty or a filled dataset.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def makes(case: ComponentCase) -> None:
     fix="Copy everything that you change (events, tables, IRFs): the next maker reads the "
     "same observation.",
 )
-def leaves_observation(case: ComponentCase) -> None:
+def leaves_observation_unchanged(case: ComponentCase) -> None:
     """Check that events, good time intervals, IRFs, pointing and metadata are unchanged.
 
     Parameters
@@ -59,8 +59,8 @@ def leaves_observation(case: ComponentCase) -> None:
         bench.inputs, case.observations(), case.observations(), strict=True
     ):
         run_maker(bench.maker, dataset, run)
-        changed = differences(contents(original), contents(run))
-        require(not changed, f"in run {run.obs_id}, {'; '.join(changed[:3])}")
+        changes = differences(contents(original), contents(run))
+        require(not changes, f"in run {run.obs_id}, {'; '.join(changes[:3])}")
 
 
 @requirement(
@@ -70,7 +70,7 @@ def leaves_observation(case: ComponentCase) -> None:
     "reduced in any order, and cached datasets must equal those that are reduced again.",
 )
 def reproducible_datasets(case: ComponentCase) -> None:
-    """Check that the first run is the same, bit by bit, after all runs were reduced.
+    """Check that the dataset of the first run is bit-identical after all runs were reduced.
 
     Parameters
     ----------
@@ -82,8 +82,8 @@ def reproducible_datasets(case: ComponentCase) -> None:
     for dataset, run in zip(bench.inputs[1:], case.observations()[1:], strict=True):
         run_maker(bench.maker, dataset, run)
     second = output_contents(run_maker(bench.maker, bench.inputs[0], case.observations()[0]))
-    changed = differences(first, second)
-    require(not changed, f"the second time, {'; '.join(changed[:3])}")
+    changes = differences(first, second)
+    require(not changes, f"the second time, {'; '.join(changes[:3])}")
 
 
 @requirement(
@@ -92,8 +92,8 @@ def reproducible_datasets(case: ComponentCase) -> None:
     fix="Store everything that make() needs in options, or in the maker that prepare() returns: "
     "module variables and open files are not sent to workers.",
 )
-def same_in_another_process(case: ComponentCase) -> None:
-    """Check that a pickled maker makes the same dataset, bit by bit, in a worker process.
+def makes_same_dataset_in_another_process(case: ComponentCase) -> None:
+    """Check that a pickled maker makes a bit-identical dataset in a worker process.
 
     Parameters
     ----------
@@ -105,9 +105,9 @@ def same_in_another_process(case: ComponentCase) -> None:
     bench = bench_or_skip(case)
     index, _ = bench.datasets()[0]
     args = (bench.maker, bench.inputs[index], case.observations()[index])
-    from_worker = shared_worker().call(run_maker_contents, *args)
-    changed = differences(output_contents(run_maker(*args)), from_worker)
-    require(not changed, f"in the other process, {'; '.join(changed[:3])}")
+    worker_contents = shared_worker().call(run_maker_contents, *args)
+    changes = differences(output_contents(run_maker(*args)), worker_contents)
+    require(not changes, f"in the other process, {'; '.join(changes[:3])}")
 
 
 @requirement(
@@ -126,10 +126,10 @@ def keeps_name_and_axes(case: ComponentCase) -> None:
     """
     bench = bench_or_skip(case)
     for index, output in bench.datasets():
-        before = bench.inputs[index]
-        require(output.name == before.name, f"the name {before.name!r} became {output.name!r}")
-        same = before.counts is None or output.counts.geom == before.counts.geom
-        require(same, "the axes or pixels of the counts differ")
+        original = bench.inputs[index]
+        require(output.name == original.name, f"the name {original.name!r} became {output.name!r}")
+        has_same_geom = original.counts is None or output.counts.geom == original.counts.geom
+        require(has_same_geom, "the axes or pixels of the counts differ")
 
 
 @requirement(
@@ -137,8 +137,8 @@ def keeps_name_and_axes(case: ComponentCase) -> None:
     "maker",
     fix="Combine masks with &: bins that a preceding maker excludes remain excluded.",
 )
-def narrows_mask(case: ComponentCase) -> None:
-    """Check that no bins become safe that were not safe, in datasets with counts.
+def does_not_widen_mask(case: ComponentCase) -> None:
+    """Check that no bin outside the safe mask becomes safe, in datasets with counts.
 
     Parameters
     ----------
@@ -149,10 +149,10 @@ def narrows_mask(case: ComponentCase) -> None:
     if not bench.setting.filled:
         raise NotChecked("it fills empty datasets")
     for index, output in bench.datasets():
-        before = bench.inputs[index].mask_safe
-        require(output.mask_safe is not None or before is None, "the safe mask is missing")
-        added = np.sum(output.mask_safe.data & ~before.data) if before is not None else 0
-        require(not added, f"{added} bins outside the safe mask became safe")
+        mask = bench.inputs[index].mask_safe
+        require(output.mask_safe is not None or mask is None, "the safe mask is missing")
+        n_added = np.sum(output.mask_safe.data & ~mask.data) if mask is not None else 0
+        require(not n_added, f"{n_added} bins outside the safe mask became safe")
 
 
 @requirement(
@@ -160,7 +160,7 @@ def narrows_mask(case: ComponentCase) -> None:
     "maker",
     fix="Copy gti and meta_table to the dataset that you return.",
 )
-def keeps_times(case: ComponentCase) -> None:
+def keeps_times_and_metadata(case: ComponentCase) -> None:
     """Check the good time intervals, the livetime and the table of metadata.
 
     Parameters
@@ -170,15 +170,15 @@ def keeps_times(case: ComponentCase) -> None:
     """
     bench = bench_or_skip(case)
     for index, output in bench.datasets():
-        before = bench.inputs[index]
-        if getattr(before, "gti", None) is not None:
+        original = bench.inputs[index]
+        if getattr(original, "gti", None) is not None:
             require(output.gti is not None, "the good time intervals are missing")
-            increase = output.gti.time_sum - before.gti.time_sum
-            same = not bench.setting.filled or increase.to_value("s") < 1e-6
-            require(same, f"the observation time increased by {increase:.3g}")
-        if getattr(before, "meta_table", None) is not None:
+            increase = output.gti.time_sum - original.gti.time_sum
+            is_valid = not bench.setting.filled or increase.to_value("s") < 1e-6
+            require(is_valid, f"the observation time increased by {increase:.3g}")
+        if getattr(original, "meta_table", None) is not None:
             columns = getattr(output.meta_table, "colnames", [])
-            missing = [name for name in before.meta_table.colnames if name not in columns]
+            missing = [name for name in original.meta_table.colnames if name not in columns]
             require(not missing, f"the metadata do not contain {', '.join(missing)}")
 
 
@@ -187,8 +187,8 @@ def keeps_times(case: ComponentCase) -> None:
     "maker",
     fix='raise SkipObservation("reason"): the observation log shows only the reason.',
 )
-def gives_reason(case: ComponentCase) -> None:
-    """Check the reasons for skipped runs, also for a run without events.
+def gives_reasons_for_skipping(case: ComponentCase) -> None:
+    """Check the reasons for skipping runs, including a run without events.
 
     Parameters
     ----------
@@ -197,8 +197,8 @@ def gives_reason(case: ComponentCase) -> None:
     """
     bench = bench_or_skip(case)
     pairs = list(zip(bench.inputs, case.observations(), strict=True))
-    empty = without_events(case.observations()[0])
-    for dataset, run in [*pairs, (_without_counts(bench.inputs[0]), empty)]:
+    empty_run = without_events(case.observations()[0])
+    for dataset, run in [*pairs, (_without_counts(bench.inputs[0]), empty_run)]:
         output = run_maker(bench.maker, dataset, run)
         if isinstance(output, SkipObservation):
             reason = output.args and str(output.args[0]).strip()
@@ -211,24 +211,24 @@ def gives_reason(case: ComponentCase) -> None:
     fix="Return self.evolve(...) from prepare, with the results in an option: components are "
     "frozen, and the maker that prepare returns is part of the cache key.",
 )
-def prepares(case: ComponentCase) -> None:
-    """Check that `prepare` returns an equal maker each time, and changes no input.
+def prepares_without_changes(case: ComponentCase) -> None:
+    """Check that `prepare` returns an equal maker each time, and does not change its input.
 
     Parameters
     ----------
     case : ComponentCase
         The maker to be checked.
     """
-    runs, before = case.observations(), duplicate(case.component)
-    prepared = case.component.prepare(runs)
-    require(isinstance(prepared, Maker), f"prepare returns {type(prepared).__name__}, not a maker")
-    require(case.component == before, "prepare changed the maker itself")
+    runs, original_maker = case.observations(), duplicate(case.component)
+    maker = case.component.prepare(runs)
+    require(isinstance(maker, Maker), f"prepare returns {type(maker).__name__}, not a maker")
+    require(case.component == original_maker, "prepare changed the maker itself")
     for run, original in zip(runs, case.observations(), strict=True):
-        changed = differences(contents(original), contents(run))
-        require(not changed, f"in run {run.obs_id}, {'; '.join(changed[:3])}")
-    second = case.component.prepare(case.observations())
-    equal = duplicate(prepared) == prepared == second
-    require(equal, "the prepared maker is not equal after pickling or preparing again")
+        changes = differences(contents(original), contents(run))
+        require(not changes, f"in run {run.obs_id}, {'; '.join(changes[:3])}")
+    second_maker = case.component.prepare(case.observations())
+    is_equal = duplicate(maker) == maker == second_maker
+    require(is_equal, "the prepared maker is not equal after pickling or preparing again")
 
 
 @requirement(
@@ -238,7 +238,7 @@ def prepares(case: ComponentCase) -> None:
     "returns datasets that were reduced with the results of other runs.",
 )
 def digest_includes_preparation(case: ComponentCase) -> None:
-    """Check that makers with different output, prepared with one or all runs, differ in digest.
+    """Check that a maker prepared with one run has another digest, if its output differs.
 
     Parameters
     ----------
@@ -246,29 +246,31 @@ def digest_includes_preparation(case: ComponentCase) -> None:
         The maker to be checked.
     """
     bench = bench_or_skip(case)
-    with_one_run = case.component.prepare(case.observations()[-1:])
-    digests = digest_or_skip(with_one_run), digest_or_skip(bench.maker)
+    other_maker = case.component.prepare(case.observations()[-1:])
+    digests = digest_or_skip(other_maker), digest_or_skip(bench.maker)
     for dataset, run in zip(bench.inputs, case.observations(), strict=True):
-        before = output_contents(run_maker(with_one_run, dataset, run))
-        if changed := differences(before, output_contents(run_maker(bench.maker, dataset, run))):
-            valid = digests[0] != digests[1] or not _is_reproducible(with_one_run, dataset, run)
-            require(valid, f"prepared with other runs, {changed[0]}, but the digest is the same")
+        original_contents = output_contents(run_maker(other_maker, dataset, run))
+        if changes := differences(
+            original_contents, output_contents(run_maker(bench.maker, dataset, run))
+        ):
+            is_valid = digests[0] != digests[1] or not _is_reproducible(other_maker, dataset, run)
+            require(is_valid, f"prepared with other runs, {changes[0]}, but the digest is the same")
             return
 
 
 def _is_reproducible(maker: Maker, dataset: Any, run: Any) -> bool:
-    """Return whether a maker makes the same dataset twice, which another requirement demands."""
+    """Return whether a maker makes the same dataset twice (a requirement of its own)."""
     first, second = (output_contents(run_maker(maker, dataset, run)) for _ in range(2))
     return not differences(first, second)
 
 
 def without_events(run: Any) -> Any:
-    """Return an observation after removing all its events.
+    """Remove all events from an observation.
 
     Parameters
     ----------
     run : Observation
-        The observation, which is changed.
+        The observation, changed in place.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Requirements of models: new gammapy models in each call, with predicted counts, and writable."""
+"""Requirements of models: new gammapy models each time, which predict counts and can be saved."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from skyred.testing.requirement import NotChecked, require, requirement
     fix="Return Models([...]). If it needs other datasets, pass them: check(model, "
     "sample=Sample(datasets=...)).",
 )
-def unique_names(case: ComponentCase) -> None:
-    """Check that the model builds at least one gammapy model, with unique names.
+def builds_unique_names(case: ComponentCase) -> None:
+    """Check that the component builds at least one gammapy model, and that names are unique.
 
     Parameters
     ----------
@@ -30,10 +30,10 @@ def unique_names(case: ComponentCase) -> None:
     """
     from gammapy.modeling.models import Models
 
-    built = case.component.build(_datasets(case))
-    require(isinstance(built, Models), f"build returns {type(built).__name__}, not Models")
-    require(len(built) > 0, "it builds no model")
-    names = list(built.names)
+    models = case.component.build(_datasets(case))
+    require(isinstance(models, Models), f"build returns {type(models).__name__}, not Models")
+    require(len(models) > 0, "it builds no model")
+    names = list(models.names)
     require(len(set(names)) == len(names), f"it builds {', '.join(names)}")
 
 
@@ -52,11 +52,11 @@ def new_each_time(case: ComponentCase) -> None:
         The model to be checked.
     """
     first = _build(case)
-    before = contents(duplicate(first))
+    original_contents = contents(duplicate(first))
     for parameter in first.parameters:
         parameter.value = parameter.value * 1.5 + 1
-    changed = differences(before, contents(_build(case)))
-    require(not changed, f"the second time, {'; '.join(changed[:3])}")
+    changes = differences(original_contents, contents(_build(case)))
+    require(not changes, f"the second time, {'; '.join(changes[:3])}")
 
 
 @requirement(
@@ -64,7 +64,7 @@ def new_each_time(case: ComponentCase) -> None:
     "model",
     fix="Do not set datasets.models in build: the models of all components are set together.",
 )
-def leaves_datasets(case: ComponentCase) -> None:
+def leaves_datasets_unchanged(case: ComponentCase) -> None:
     """Check that the datasets and their models stay equal.
 
     Parameters
@@ -73,10 +73,10 @@ def leaves_datasets(case: ComponentCase) -> None:
         The model to be checked.
     """
     datasets = _datasets(case)
-    before = contents(_datasets(case))
+    original_contents = contents(_datasets(case))
     _build(case, datasets)
-    changed = differences(before, contents(datasets))
-    require(not changed, "; ".join(changed[:3]))
+    changes = differences(original_contents, contents(datasets))
+    require(not changes, "; ".join(changes[:3]))
 
 
 @requirement(
@@ -95,9 +95,9 @@ def finite_values(case: ComponentCase) -> None:
     for par in _build(case).parameters:
         require(np.isfinite(par.value), f"{par.name} is {par.value}")
         # NaN means no limit
-        beyond = par.value < par.min or par.value > par.max
+        is_outside = par.value < par.min or par.value > par.max
         limits = f"{par.min:g} to {par.max:g}"
-        require(not beyond, f"{par.name} = {par.value:g} is outside its limits {limits}")
+        require(not is_outside, f"{par.name} = {par.value:g} is outside its limits {limits}")
 
 
 @requirement(
@@ -117,8 +117,8 @@ def predicts_counts(case: ComponentCase) -> None:
     datasets.models = _build(case)
     for dataset in datasets:
         npred = dataset.npred().data[dataset.mask_safe.data]
-        number = int((~np.isfinite(npred)).sum())
-        require(not number, f"npred of {dataset.name} is not finite in {number} bins")
+        n_bins = int((~np.isfinite(npred)).sum())
+        require(not n_bins, f"npred of {dataset.name} is not finite in {n_bins} bins")
 
 
 @requirement(
@@ -128,17 +128,15 @@ def predicts_counts(case: ComponentCase) -> None:
     "only known after build(): estimators are checked against them before data are read.",
 )
 def lists_names(case: ComponentCase) -> None:
-    """Check that all announced sources are built.
+    """Check that all listed sources are built.
 
     Parameters
     ----------
     case : ComponentCase
         The model to be checked.
     """
-    announced = set(case.component.source_names())
-    built = set(_build(case).names)
-    missing = ", ".join(sorted(announced - built))
-    require(announced <= built, f"it lists {missing}, but builds no such model")
+    missing = set(case.component.source_names()) - set(_build(case).names)
+    require(not missing, f"it lists {', '.join(sorted(missing))}, but builds no such model")
 
 
 @requirement(
@@ -157,17 +155,17 @@ def file_round_trip(case: ComponentCase) -> None:
     """
     from gammapy.modeling.models import Models
 
-    built = _build(case)
+    models = _build(case)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "models.yaml"
-        for model in built:  # maps of templates are written to the same folder
+        for model in models:  # template maps are written to the same folder
             for owner in (model, getattr(model, "spatial_model", None)):
                 if owner is not None and getattr(owner, "filename", None) is not None:
                     owner.filename = str(Path(folder) / Path(owner.filename).name)
-        built.write(path, full_output=True, overwrite_templates=True)
-        loaded = Models.read(path)
-        changed = differences(_values(built), _values(loaded))
-    require(not changed, f"read back, {'; '.join(changed[:3])}")
+        models.write(path, full_output=True, overwrite_templates=True)
+        loaded_models = Models.read(path)
+        changes = differences(_values(models), _values(loaded_models))
+    require(not changes, f"read back, {'; '.join(changes[:3])}")
 
 
 def _values(models: Any) -> dict[str, Any]:
@@ -176,7 +174,7 @@ def _values(models: Any) -> dict[str, Any]:
 
 
 def _build(case: ComponentCase, datasets: Any = None) -> Any:
-    """Return the built models; another requirement is that they can be built."""
+    """Build the models, or skip the check if that fails (a requirement of its own)."""
     try:
         return case.component.build(_datasets(case) if datasets is None else datasets)
     except Exception as error:  # any exception of the model
@@ -186,4 +184,4 @@ def _build(case: ComponentCase, datasets: Any = None) -> Any:
 def _datasets(case: ComponentCase) -> Any:
     if case.sample.datasets is not None:
         return duplicate(case.sample.datasets)
-    return case.crab.stacked()
+    return case.crab.stacked_datasets()

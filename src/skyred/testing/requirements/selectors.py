@@ -15,8 +15,8 @@ _SUB_TABLE = "Return table[mask] or table[indices]: unchanged rows with all colu
 
 
 @requirement("returns a sub-table with unchanged rows", "selector", fix=_SUB_TABLE)
-def sub_table(case: ComponentCase) -> None:
-    """Check that each row is in the table, and occurs no more often than in the table.
+def returns_sub_table(case: ComponentCase) -> None:
+    """Check that each row is in the table, and is not duplicated.
 
     Parameters
     ----------
@@ -24,13 +24,13 @@ def sub_table(case: ComponentCase) -> None:
         The selector to be checked.
     """
     table = case.table()
-    selected = _select(case, table)
+    selected_rows = _select(case, table)
     require(
-        selected.colnames == table.colnames,
-        f"the columns {', '.join(table.colnames)} became {', '.join(selected.colnames)}",
+        selected_rows.colnames == table.colnames,
+        f"the columns {', '.join(table.colnames)} became {', '.join(selected_rows.colnames)}",
     )
-    extra = Counter(map(_row, selected)) - Counter(map(_row, case.table()))
-    require(not extra, f"{sum(extra.values())} of {len(selected)} rows are not in the table")
+    extra = Counter(map(_row, selected_rows)) - Counter(map(_row, case.table()))
+    require(not extra, f"{sum(extra.values())} of {len(selected_rows)} rows are not in the table")
 
 
 @requirement(
@@ -38,8 +38,8 @@ def sub_table(case: ComponentCase) -> None:
     "selector",
     fix=_SUB_TABLE + " Later steps need an ObservationTable.",
 )
-def same_type(case: ComponentCase) -> None:
-    """Check that the type is kept: other selectors call methods of ObservationTable.
+def keeps_type(case: ComponentCase) -> None:
+    """Check the type of the table, because other selectors call methods of ObservationTable.
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ def same_type(case: ComponentCase) -> None:
         The selector to be checked.
     """
     table = case.table()
-    selected = _select(case, table)
-    require(type(selected) is type(table), f"it returns a {type(selected).__name__}")
+    selected_rows = _select(case, table)
+    require(type(selected_rows) is type(table), f"it returns a {type(selected_rows).__name__}")
 
 
 @requirement(
@@ -56,7 +56,7 @@ def same_type(case: ComponentCase) -> None:
     "selector",
     fix="Work on table.copy(), or on arrays created from its columns.",
 )
-def leaves_table(case: ComponentCase) -> None:
+def leaves_table_unchanged(case: ComponentCase) -> None:
     """Check that rows, columns, units and metadata stay equal.
 
     Parameters
@@ -65,10 +65,10 @@ def leaves_table(case: ComponentCase) -> None:
         The selector to be checked.
     """
     table = case.table()
-    before = contents(case.table())
+    original_contents = contents(case.table())
     _select(case, table)
-    changed = differences(before, contents(table))
-    require(not changed, "; ".join(changed[:3]))
+    changes = differences(original_contents, contents(table))
+    require(not changes, "; ".join(changes[:3]))
 
 
 @requirement(
@@ -86,10 +86,10 @@ def reproducible_selection(case: ComponentCase) -> None:
         The selector to be checked.
     """
     first = contents(_select(case, case.table()))
-    with suppress(SkyredError):  # it may select runs by identifier
+    with suppress(SkyredError):  # it may require runs that are not among these rows
         _select(case, case.table()[:2])
-    changed = differences(first, contents(_select(case, case.table())))
-    require(not changed, "; ".join(changed[:3]))
+    changes = differences(first, contents(_select(case, case.table())))
+    require(not changes, "; ".join(changes[:3]))
 
 
 @requirement(
@@ -98,7 +98,7 @@ def reproducible_selection(case: ComponentCase) -> None:
     fix="Return the empty table: preceding selectors may have removed all rows.",
 )
 def accepts_empty_table(case: ComponentCase) -> None:
-    """Check that the selector accepts an empty table, as other selectors may return one.
+    """Check that the selector accepts an empty table, because other selectors may return one.
 
     Parameters
     ----------
@@ -106,10 +106,10 @@ def accepts_empty_table(case: ComponentCase) -> None:
         The selector to be checked.
     """
     try:
-        selected = _select(case, case.table()[:0])
-    except SkyredError:  # a clear error: the selector requires runs by identifier
+        selected_rows = _select(case, case.table()[:0])
+    except SkyredError:  # the selector requires certain runs, and reports that they are missing
         return
-    require(len(selected) == 0, f"from no rows it returns {len(selected)}")
+    require(len(selected_rows) == 0, f"for an empty table it returns {len(selected_rows)} rows")
 
 
 def _select(case: ComponentCase, table: Any) -> Any:

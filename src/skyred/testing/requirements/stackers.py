@@ -1,4 +1,4 @@
-"""Requirements of stackers: merged partial totals are the same as one total of all runs."""
+"""Requirements of stackers: merging partial totals is equivalent to one total of all runs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from skyred.testing.requirement import RequirementViolated, require, requirement
 from skyred.testing.stacker_inputs import FLOAT32_RTOL, StackerInputs, accepted_inputs
 
 _MERGE = (
-    "MapDataset.stack applies the mask of the other dataset again, to its IRF maps: to "
-    "merge totals, set an all-True mask_safe on the right one, stack, and combine the masks with |."
+    "MapDataset.stack applies the mask of the other dataset again, to its IRF maps. To merge "
+    "totals, set an all-True mask_safe on the right total, stack, and combine the masks with |."
 )
 
 
@@ -25,7 +25,7 @@ _MERGE = (
     fix="In merge, return the other total if one is empty: stacking onto an empty dataset rounds, "
     "and masks the IRF maps.",
 )
-def zero_left(case: ComponentCase) -> None:
+def has_left_identity(case: ComponentCase) -> None:
     """Check that merging a total into zero returns the total exactly.
 
     Parameters
@@ -34,8 +34,8 @@ def zero_left(case: ComponentCase) -> None:
         The stacker to be checked.
     """
     for inputs in accepted_inputs(case):
-        merged = inputs.stacker.merge(inputs.zero(), inputs.total(0, 1))
-        _require_same(inputs, inputs.total(0, 1), merged)
+        merged_total = inputs.stacker.merge(inputs.zero(), inputs.total(0, 1))
+        _require_same(inputs, inputs.total(0, 1), merged_total)
 
 
 @requirement(
@@ -43,7 +43,7 @@ def zero_left(case: ComponentCase) -> None:
     "stacker",
     fix="In merge, return the other total if one is empty. " + _MERGE,
 )
-def zero_right(case: ComponentCase) -> None:
+def has_right_identity(case: ComponentCase) -> None:
     """Check that merging zero into a total returns the total exactly.
 
     Parameters
@@ -52,8 +52,8 @@ def zero_right(case: ComponentCase) -> None:
         The stacker to be checked.
     """
     for inputs in accepted_inputs(case):
-        merged = inputs.stacker.merge(inputs.total(0, 1), inputs.zero())
-        _require_same(inputs, inputs.total(0, 1), merged)
+        merged_total = inputs.stacker.merge(inputs.total(0, 1), inputs.zero())
+        _require_same(inputs, inputs.total(0, 1), merged_total)
 
 
 @requirement(
@@ -62,7 +62,7 @@ def zero_right(case: ComponentCase) -> None:
     fix="Return Datasets([]) from result() if nothing was added: an empty dataset would be "
     "fitted, or lead to an error without a clear cause.",
 )
-def empty_total(case: ComponentCase) -> None:
+def returns_no_datasets_for_empty_total(case: ComponentCase) -> None:
     """Check that zero, and two merged zeros, have no datasets.
 
     Parameters
@@ -77,9 +77,9 @@ def empty_total(case: ComponentCase) -> None:
 
 
 @requirement(
-    "merges in any grouping", "stacker", fix="Let merge use the same sums as add. " + _MERGE
+    "merges in any grouping", "stacker", fix="Compute the same sums in merge as in add. " + _MERGE
 )
-def associative(case: ComponentCase) -> None:
+def is_associative(case: ComponentCase) -> None:
     """Check that the grouping changes totals by no more than the rounding of float32.
 
     Parameters
@@ -89,16 +89,16 @@ def associative(case: ComponentCase) -> None:
     """
     for inputs in accepted_inputs(case):
         merge = inputs.stacker.merge
-        left = merge(merge(inputs.total(0), inputs.total(1)), inputs.total(2))
-        right = merge(inputs.total(0), merge(inputs.total(1), inputs.total(2)))
-        _require_same(inputs, left, right, FLOAT32_RTOL)
+        left_total = merge(merge(inputs.total(0), inputs.total(1)), inputs.total(2))
+        right_total = merge(inputs.total(0), merge(inputs.total(1), inputs.total(2)))
+        _require_same(inputs, left_total, right_total, FLOAT32_RTOL)
 
 
 @requirement(
     "adds a dataset like merging the total of that dataset",
     "stacker",
-    fix="add(t, d) and merge(t, add(zero, d)) must be the same: otherwise results would depend on "
-    "the chunks. " + _MERGE,
+    fix="add(t, d) and merge(t, add(zero, d)) must be the same: otherwise results depend on the "
+    "chunks. " + _MERGE,
 )
 def adding_equals_merging(case: ComponentCase) -> None:
     """Check that adding and merging agree to the rounding of float32.
@@ -123,8 +123,8 @@ def adding_equals_merging(case: ComponentCase) -> None:
     fix="Add to the total, not to the dataset; copy a dataset (dataset.copy(name=...)) before it "
     "becomes the total.",
 )
-def leaves_datasets(case: ComponentCase) -> None:
-    """Check that datasets stay equal while they and later ones are added.
+def leaves_datasets_unchanged(case: ComponentCase) -> None:
+    """Check that datasets stay equal while they and later datasets are added.
 
     Parameters
     ----------
@@ -132,11 +132,11 @@ def leaves_datasets(case: ComponentCase) -> None:
         The stacker to be checked.
     """
     for inputs in accepted_inputs(case):
-        total, added = inputs.zero(), [duplicate(dataset) for dataset, _ in inputs.runs]
-        for dataset, (_, run) in zip(added, inputs.runs, strict=True):
+        total, copies = inputs.zero(), [duplicate(dataset) for dataset, _ in inputs.runs]
+        for dataset, (_, run) in zip(copies, inputs.runs, strict=True):
             total = inputs.stacker.add(total, dataset, run)
-        changed = differences(contents([dataset for dataset, _ in inputs.runs]), contents(added))
-        require(not changed, f"for {inputs.description}, {'; '.join(changed[:3])}")
+        changes = differences(contents([dataset for dataset, _ in inputs.runs]), contents(copies))
+        require(not changes, f"for {inputs.description}, {'; '.join(changes[:3])}")
 
 
 @requirement(
@@ -145,7 +145,7 @@ def leaves_datasets(case: ComponentCase) -> None:
     fix="Copy the dataset (dataset.copy(name=...)) if it becomes the total, with its good time "
     "intervals and metadata.",
 )
-def no_aliasing(case: ComponentCase) -> None:
+def shares_no_data(case: ComponentCase) -> None:
     """Check that changes of a dataset after it was added do not affect the total.
 
     Parameters
@@ -156,11 +156,11 @@ def no_aliasing(case: ComponentCase) -> None:
     for inputs in accepted_inputs(case):
         dataset, run = duplicate(inputs.runs[0])
         total = inputs.stacker.add(inputs.zero(), dataset, run)
-        before = _snapshot(inputs, total)
+        original_contents = _snapshot(inputs, total)
         _overwrite(dataset)
-        changed = differences(before, inputs.contents(total))
+        changes = differences(original_contents, inputs.contents(total))
         message = f"after a change of an added dataset of {inputs.description}"
-        require(not changed, f"{message}, {'; '.join(changed[:3])}")
+        require(not changes, f"{message}, {'; '.join(changes[:3])}")
 
 
 @requirement(
@@ -168,7 +168,7 @@ def no_aliasing(case: ComponentCase) -> None:
     "stacker",
     fix="Use datasets, lists and plain values in totals: workers return them by pickle.",
 )
-def picklable_totals(case: ComponentCase) -> None:
+def has_picklable_totals(case: ComponentCase) -> None:
     """Check that empty and filled totals have the same result after pickling.
 
     Parameters
@@ -201,14 +201,13 @@ def counts_each_run_once(case: ComponentCase) -> None:
     """
     for inputs in accepted_inputs(case):
         expected = _sums([dataset for dataset, _ in inputs.runs])
-        numbers = range(len(inputs.runs))
-        halves = inputs.total(*numbers[:1]), inputs.total(*numbers[1:])
-        for total in (inputs.total(*numbers), inputs.stacker.merge(*halves)):
+        indices = range(len(inputs.runs))
+        parts = inputs.total(*indices[:1]), inputs.total(*indices[1:])
+        for total in (inputs.total(*indices), inputs.stacker.merge(*parts)):
             sums = _sums(inputs.result(total))
             for name, value in expected.items():
-                close = np.isclose(sums[name], value, rtol=1e-9)
                 require(
-                    close,
+                    np.isclose(sums[name], value, rtol=1e-9),
                     f"for {inputs.description}, the {name} is {sums[name]:g} and not {value:g}",
                 )
 
@@ -218,7 +217,7 @@ def counts_each_run_once(case: ComponentCase) -> None:
     "stacker",
     fix="Begin names with geometry.name, and append a suffix that is unique to the dataset.",
 )
-def unique_names(case: ComponentCase) -> None:
+def returns_unique_names(case: ComponentCase) -> None:
     """Check that names are unique, because models find datasets by name.
 
     Parameters
@@ -237,8 +236,8 @@ def unique_names(case: ComponentCase) -> None:
     fix="Raise TypeError if a dataset's type is not that of the total, or keep both types: gammapy "
     "silently stacks an on-off spectrum onto a plain one, and drops the off counts.",
 )
-def mixed_types(case: ComponentCase) -> None:
-    """Check that a spectrum without and one with off counts are refused, or both kept.
+def keeps_mixed_types(case: ComponentCase) -> None:
+    """Check that spectra with and without off counts are rejected, or that both are kept.
 
     Parameters
     ----------
@@ -249,14 +248,14 @@ def mixed_types(case: ComponentCase) -> None:
         dataset, run = duplicate(inputs.runs[0])
         if not dataset.tag.endswith("OnOff"):
             continue
-        plain = dataset.to_spectrum_dataset(name=f"{dataset.name}-plain")
-        for first, second in ((dataset, plain), (plain, dataset)):
+        without_off = dataset.to_spectrum_dataset(name=f"{dataset.name}-plain")
+        for first, second in ((dataset, without_off), (without_off, dataset)):
             try:
                 total = inputs.stacker.add(
                     inputs.stacker.add(inputs.zero(), first, run), second, run
                 )
                 datasets = inputs.result(total)
-            except Exception:  # any exception refuses the dataset
+            except Exception:  # any exception rejects the dataset
                 continue
             message = f"a {type(second).__name__} is added to a total of a {type(first).__name__}"
             require(len(datasets) == 2, f"{message}, and {len(datasets)} of 2 datasets remain")
@@ -269,7 +268,7 @@ def mixed_types(case: ComponentCase) -> None:
     "stacker",
     fix="Keep the declaration of `chunk` by Stacker, or change its default only.",
 )
-def positive_chunk(case: ComponentCase) -> None:
+def has_positive_chunk(case: ComponentCase) -> None:
     """Check that the number of runs in a chunk is a positive integer.
 
     Parameters
@@ -282,10 +281,10 @@ def positive_chunk(case: ComponentCase) -> None:
 
 
 def _require_same(inputs: StackerInputs, first: Any, second: Any, rtol: float = 0.0) -> None:
-    # the totals may share datasets: the first is read before the second
-    before = _snapshot(inputs, first)
-    changed = differences(before, inputs.contents(second), rtol)
-    require(not changed, f"for {inputs.description}, {'; '.join(changed[:3])}")
+    # a copy, because `result` of the second total may change datasets that the totals share
+    original_contents = _snapshot(inputs, first)
+    changes = differences(original_contents, inputs.contents(second), rtol)
+    require(not changes, f"for {inputs.description}, {'; '.join(changes[:3])}")
 
 
 def _snapshot(inputs: StackerInputs, total: Any) -> Contents:
@@ -308,8 +307,8 @@ def _overwrite(dataset: Any) -> None:
 def _sums(datasets: list[Any]) -> dict[str, float]:
     sums = {"counts": 0.0, "livetime in s": 0.0}
     for dataset in datasets:
-        safe = dataset.mask_safe.data if dataset.mask_safe is not None else True
-        sums["counts"] += float((dataset.counts.data * safe).sum())
+        mask = dataset.mask_safe.data if dataset.mask_safe is not None else True
+        sums["counts"] += float((dataset.counts.data * mask).sum())
         livetime = (dataset.exposure.meta or {}).get("livetime")
         sums["livetime in s"] += 0.0 if livetime is None else float(livetime.to_value("s"))
     return sums

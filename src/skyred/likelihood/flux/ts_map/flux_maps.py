@@ -1,4 +1,4 @@
-"""TS maps of gammapy's datasets, as gammapy's `FluxMaps`."""
+"""TS maps of gammapy datasets, as gammapy's `FluxMaps`."""
 
 from __future__ import annotations
 
@@ -28,40 +28,42 @@ if TYPE_CHECKING:
 
 @attrs.define(eq=False)
 class TSMapMaker:
-    """Fit of a source's norm in every pixel of a map, with the numbers of `TSMapEstimator`.
+    """Maker of TS maps, with the results of gammapy's `TSMapEstimator`.
 
-    The counts predicted by the models of the datasets are the null hypothesis, and are fixed.
+    The norm of a source is fitted in every pixel. The null hypothesis is the prediction of the
+    models of the datasets, which are fixed.
 
     Parameters
     ----------
     model : gammapy.modeling.models.SkyModel
-        The source: its spectrum and its shape; its position is ignored.
+        Spectrum and shape of the source; its position is ignored.
     width : Quantity, optional
         Width of the kernel; see `source_kernel`.
-    summed : bool
-        Whether the energy bins are summed before the norm is fitted; else the fit uses all bins.
+    sum_energies : bool
+        Whether the energy bins are summed before the norm is fitted; otherwise they are fitted
+        jointly.
     columns : ColumnSelection
         The optional columns.
-    without : collection of str
+    excluded_models : collection of str
         Names of models that are excluded from the null hypothesis.
     """
 
     model: SkyModel
     width: u.Quantity | None = None
-    summed: bool = True
+    sum_energies: bool = True
     columns: ColumnSelection = attrs.field(factory=ColumnSelection)
-    without: Collection[str] = ()
+    excluded_models: Collection[str] = ()
 
     def run(self, datasets: Sequence[MapDataset], edges: u.Quantity) -> FluxMaps:
-        """Compute the maps, one plane for each energy bin; the datasets are left unchanged.
+        """Compute the maps for each energy bin; the datasets are left unchanged.
 
         Parameters
         ----------
         datasets : sequence of gammapy.datasets.MapDataset
-            Maps of counts with a known background (Cash statistic), of one image geometry.
+            Datasets of counts with a known background (Cash statistic), with the same pixels.
         edges : Quantity
-            Energies, shape (n + 1,); they are moved to the nearest edges of a dataset's energy
-            axis.
+            Edges of the energy bins, shape (n + 1,); they are rounded to the nearest edges of the
+            energy axis of each dataset.
 
         Returns
         -------
@@ -76,48 +78,51 @@ class TSMapMaker:
         """
         maker = attrs.evolve(self, model=_positive_source(self.model, datasets))
         all_arrays = [DatasetArrays.from_dataset(dataset, maker) for dataset in datasets]
-        planes, nodes = [], []
+        maps_by_energy, energy_ranges = [], []
         for low, high in pairwise(edges):
             ranges = [(arrays, bins_between(arrays.axis, low, high)) for arrays in all_arrays]
             slices = [(arrays, slice(*bins)) for arrays, bins in ranges if bins is not None]
             if not slices:
                 raise ModelError(f"no dataset has an energy bin between {low} and {high}")
-            planes.append(self._fit_plane(slices))
-            first, bins = slices[0]
-            nodes.append(first.axis.edges[[bins.start, bins.stop]])
-        if not any(plane.success.any() for plane in planes):
+            maps_by_energy.append(self._fit_energy_range(slices))
+            first_arrays, bins = slices[0]
+            energy_ranges.append(first_arrays.axis.edges[[bins.start, bins.stop]])
+        if not any(norm_maps.success.any() for norm_maps in maps_by_energy):
             raise ModelError(
                 "there are no pixels to fit: all are masked, or have no predicted background; "
                 "check the masks and the background model"
             )
-        return maker._build_flux_maps(datasets, planes, nodes)
+        return maker._build_flux_maps(datasets, maps_by_energy, energy_ranges)
 
-    def _fit_plane(self, slices: Sequence[tuple[DatasetArrays, slice]]) -> NormMaps:
-        layers = [arrays.layer(bins, self.summed) for arrays, bins in slices]
-        valid = [arrays.valid(bins) for arrays, bins in slices]
-        return fit_norm_maps(layers, np.any(valid, axis=0), self.columns)
+    def _fit_energy_range(self, slices: Sequence[tuple[DatasetArrays, slice]]) -> NormMaps:
+        layers = [arrays.layer(bins, self.sum_energies) for arrays, bins in slices]
+        masks = [arrays.has_prediction(bins) for arrays, bins in slices]
+        return fit_norm_maps(layers, np.any(masks, axis=0), self.columns)
 
     def _build_flux_maps(
-        self, datasets: Sequence[MapDataset], planes: list[NormMaps], nodes: list[Any]
+        self,
+        datasets: Sequence[MapDataset],
+        maps_by_energy: list[NormMaps],
+        energy_ranges: list[Any],
     ) -> FluxMaps:
         from astropy import units as u
         from gammapy.datasets import Datasets
         from gammapy.estimators import FluxMaps
         from gammapy.maps import Map, MapAxis, Maps
 
-        edges = u.Quantity([pair[0] for pair in nodes] + [nodes[-1][1]])
+        edges = u.Quantity([low for low, _ in energy_ranges] + [energy_ranges[-1][1]])
         axis = MapAxis.from_energy_edges(edges, name="energy")
         geom = datasets[0].counts.geom.to_image().to_cube([axis])
         maps = Maps()
         for name in attrs.fields_dict(NormMaps):
-            columns = [getattr(plane, name) for plane in planes]
-            if columns[0] is not None:
-                maps[name] = Map.from_geom(geom, data=np.stack(columns))
+            images = [getattr(norm_maps, name) for norm_maps in maps_by_energy]
+            if images[0] is not None:
+                maps[name] = Map.from_geom(geom, data=np.stack(images))
         return FluxMaps(
             data=maps,
             reference_model=self.model,
             gti=Datasets(datasets).gti,
-            meta={"n_sigma": self.columns.n_sigma, "n_sigma_ul": self.columns.limit or 2},
+            meta={"n_sigma": self.columns.n_sigma, "n_sigma_ul": self.columns.n_sigma_ul or 2},
         )
 
 
@@ -128,18 +133,19 @@ class DatasetArrays:
     Parameters
     ----------
     axis : gammapy.maps.MapAxis
-        Its energy axis.
+        The energy axis.
     counts : array
         Counts, shape (energies, ny, nx).
     background : array
         Predicted counts without the source, shape (energies, ny, nx).
     exposure : array
-        Predicted counts of a source of norm one in each pixel, if all of its counts were in that
-        pixel, shape (energies, ny, nx).
+        Predicted counts of a source of norm one that emits only into one pixel, for each pixel,
+        shape (energies, ny, nx).
     mask : array of bool
         Whether the data are valid, shape (energies, ny, nx).
     kernel : array
-        Distribution of the source's counts, shape (energies, ky, kx); see `source_kernel`.
+        Distribution of the counts of the source over pixels, shape (energies, ky, kx); see
+        `source_kernel`.
     """
 
     axis: Any
@@ -177,34 +183,34 @@ class DatasetArrays:
         kernel = source_kernel(dataset, maker.model, maker.width)
         spectrum = maker.model.spectral_model
         exposure = estimate_exposure_reco_energy(dataset, spectrum, normalize=False)
-        background = _predict_null(dataset, maker.without)
+        background = _predict_null_hypothesis(dataset, maker.excluded_models)
         mask = np.isfinite(background)
         if dataset.mask:
             mask &= dataset.mask.data.astype(bool)
         axis, counts = dataset.counts.geom.axes["energy"], dataset.counts.data
         return cls(axis, counts, background, exposure.data, mask, kernel)
 
-    def layer(self, bins: slice, summed: bool) -> Layer:
+    def layer(self, bins: slice, sum_energies: bool) -> Layer:
         """Return the layer of a range of energy bins.
 
         Parameters
         ----------
         bins : slice
             The energy bins.
-        summed : bool
-            Whether to sum them.
+        sum_energies : bool
+            Whether to sum the energy bins.
 
         Returns
         -------
         Layer
             The layer.
         """
-        create = Layer.from_summed_bins if summed else Layer.from_bins
+        create = Layer.from_summed_bins if sum_energies else Layer.from_bins
         counts, background, exposure = self.counts[bins], self.background[bins], self.exposure[bins]
         return create(counts, background, exposure, self.mask[bins], self.kernel[bins])
 
-    def valid(self, bins: slice) -> Mask:
-        """Return whether each pixel has predicted counts, as required by gammapy.
+    def has_prediction(self, bins: slice) -> Mask:
+        """Return the mask of pixels with predicted counts; gammapy only fits these.
 
         Parameters
         ----------
@@ -214,7 +220,7 @@ class DatasetArrays:
         Returns
         -------
         array of bool
-            Whether the pixel can be fitted, shape (ny, nx).
+            The mask, shape (ny, nx).
         """
         mask = self.mask[bins]
         predicted = np.where(mask, self.background[bins], 0).sum(axis=0)
@@ -222,7 +228,7 @@ class DatasetArrays:
 
 
 def _positive_source(model: SkyModel, datasets: Sequence[MapDataset]) -> SkyModel:
-    """Return the source with positive fluxes, the reference of the norms."""
+    """Return the source with positive fluxes, to which the norms are relative."""
     from skyred.likelihood.flux.reference import MagnitudeSpectralModel, positive_model
 
     for dataset in datasets:
@@ -234,10 +240,10 @@ def _positive_source(model: SkyModel, datasets: Sequence[MapDataset]) -> SkyMode
     return model
 
 
-def _predict_null(dataset: MapDataset, without: Collection[str]) -> Array:
+def _predict_null_hypothesis(dataset: MapDataset, excluded_models: Collection[str]) -> Array:
     """Return the predicted counts of the null hypothesis, shape (energies, ny, nx)."""
     npred = dataset.npred().data.astype(float)
-    names = [name for name in without if name in dataset.evaluators]
+    names = [name for name in excluded_models if name in dataset.evaluators]
     if names:
         npred -= dataset.npred_signal(model_names=names).data
     return np.asarray(npred)

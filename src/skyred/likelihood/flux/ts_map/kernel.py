@@ -1,4 +1,4 @@
-"""Kernel of a TS map: the distribution of a source's counts over pixels, by energy."""
+"""Kernel of a TS map: the distribution of the counts of a source over pixels, by energy."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ CONTAINMENT = 0.99  # fraction of the counts in a kernel of the default width
 
 
 def source_kernel(dataset: MapDataset, model: SkyModel, width: u.Quantity | None) -> Array:
-    """Return the counts of a source in the middle of a map, normalised in each energy bin.
+    """Return the distribution of the counts of a source, normalised in each energy bin.
 
     Parameters
     ----------
     dataset : gammapy.datasets.MapDataset
-        Dataset with the IRFs; those in the middle of the map are used everywhere, as in gammapy.
+        Dataset with the IRFs. As in gammapy, the IRFs at the centre of the map are used for all
+        pixels.
     model : gammapy.modeling.models.SkyModel
         The source.
     width : Quantity, optional
@@ -37,7 +38,7 @@ def source_kernel(dataset: MapDataset, model: SkyModel, width: u.Quantity | None
     Returns
     -------
     array
-        The kernel, shape (reconstructed energies, n, n), n odd; zero at energies without any
+        The kernel, shape (reconstructed energies, n, n), n odd; zero at energies without predicted
         counts.
 
     Raises
@@ -46,14 +47,14 @@ def source_kernel(dataset: MapDataset, model: SkyModel, width: u.Quantity | None
         If the exposure is zero everywhere.
     """
     if width is None:
-        width = _width(_counts(dataset, model, None), dataset.exposure.geom)
-    counts = _counts(dataset, model, width)
+        width = _find_width(_predict_counts(dataset, model, None), dataset.exposure.geom)
+    counts = _predict_counts(dataset, model, width)
     total = counts.sum(axis=(1, 2), keepdims=True)
     return counts / np.where(total > 0, total, 1)
 
 
-def _counts(dataset: MapDataset, model: SkyModel, width: u.Quantity | None) -> Array:
-    """Return the counts as in `TSMapEstimator.estimate_kernel`, with the kernel of `Instrument`."""
+def _predict_counts(dataset: MapDataset, model: SkyModel, width: u.Quantity | None) -> Array:
+    """Predict counts like `TSMapEstimator.estimate_kernel`, but with the PSF of `Instrument`."""
     from gammapy.datasets.evaluator import MapEvaluator
     from gammapy.maps import Map
 
@@ -62,15 +63,15 @@ def _counts(dataset: MapDataset, model: SkyModel, width: u.Quantity | None) -> A
     model = model.copy()
     model.spatial_model.position = geom.center_skydir
     exposure = Map.from_geom(geom, unit=dataset.exposure.unit)
-    exposure.data[...] = _exposure(dataset, geom.center_skydir)
+    exposure.data[...] = _get_exposure(dataset, geom.center_skydir)
     evaluator = MapEvaluator(model=model)
     psf, mask = Instrument(dataset).psf, dataset.mask_image
     evaluator.update(exposure, psf, dataset.edisp, dataset.counts.geom, mask)
     counts = np.nan_to_num(evaluator.compute_npred().data.astype(float))
-    return np.asarray(np.maximum(counts, 0))  # convolutions leave rounding errors below zero
+    return np.asarray(np.maximum(counts, 0))  # rounding errors of a convolution may be negative
 
 
-def _exposure(dataset: MapDataset, centre: Any) -> Array:
+def _get_exposure(dataset: MapDataset, centre: Any) -> Array:
     from gammapy.datasets.utils import get_nearest_valid_exposure_position
 
     if np.any(dataset.exposure.data > 0):
@@ -81,14 +82,14 @@ def _exposure(dataset: MapDataset, centre: Any) -> Array:
     raise ModelError(f"the exposure of {dataset.name} is zero everywhere; remove the dataset")
 
 
-def _width(counts: Array, geom: WcsGeom) -> u.Quantity:
+def _find_width(counts: Array, geom: WcsGeom) -> u.Quantity:
     """Return the width of the smallest box that contains enough counts at each energy."""
-    middle = counts.shape[1] // 2
+    centre = counts.shape[1] // 2
     total = counts.sum(axis=(1, 2))
-    for half in range(middle + 1):
-        box = slice(middle - half, middle + half + 1)
+    for radius in range(centre + 1):
+        box = slice(centre - radius, centre + radius + 1)
         contained = counts[:, box, box].sum(axis=(1, 2))
         if np.all(contained >= CONTAINMENT * total):
             break
     # slightly smaller, so that it is not rounded up to the next odd number of pixels
-    return (2 * half + 1) * (1 - 1e-9) * geom.pixel_scales.max()
+    return (2 * radius + 1) * (1 - 1e-9) * geom.pixel_scales.max()

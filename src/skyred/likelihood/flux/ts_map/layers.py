@@ -1,4 +1,4 @@
-"""Layers: data of one dataset in one range of energy, with the kernels of the source."""
+"""Layers: the data of one dataset in one energy range, with the kernels of the source."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class Layer:
     Parameters
     ----------
     counts : array
-        Counts, shape (g, ny + ky - 1, nx + kx - 1).
+        Counts in g groups of energy bins, shape (g, ny + ky - 1, nx + kx - 1).
     background : array
         Predicted counts without the source, of the same shape.
     exposure : array
-        Predicted counts of a source of norm one in each pixel, if all of its counts were in that
-        pixel, of the same shape.
+        Predicted counts of a source of norm one that emits only into one pixel, for each pixel, of
+        the same shape.
     kernels : array
-        Distributions of the source's counts, shape (p, g, ky, kx), ky and kx odd.
+        Distributions of the counts of the source over pixels, shape (p, g, ky, kx), ky and kx odd.
     pattern : array
-        Index of the kernel of each pixel, shape (ny + ky - 1, nx + kx - 1).
+        Index of the kernel for each pixel, 0 to p - 1, shape (ny + ky - 1, nx + kx - 1).
     """
 
     counts: Array
@@ -53,75 +53,76 @@ class Layer:
     def from_bins(
         cls, counts: Array, background: Array, exposure: Array, mask: Mask, kernel: Array
     ) -> Layer:
-        """Create the layer of separate energy bins.
+        """Create a layer with separate energy bins.
 
         Parameters
         ----------
         counts, background, exposure : array
-            As of `Layer`, without padding, shape (g, ny, nx).
+            The arrays of `Layer` without padding, shape (g, ny, nx).
         mask : array of bool
             Whether the data are valid, shape (g, ny, nx).
         kernel : array
-            Distribution of the source's counts, shape (g, ky, kx).
+            Distribution of the counts of the source over pixels, shape (g, ky, kx).
 
         Returns
         -------
         Layer
             The layer.
         """
-        planes = [np.where(mask, plane, 0) for plane in (counts, background, exposure)]
-        return _pad(planes, kernel[None], np.zeros(mask.shape[1:], dtype=np.int64))
+        cubes = [np.where(mask, cube, 0) for cube in (counts, background, exposure)]
+        return _pad(cubes, kernel[None], np.zeros(mask.shape[1:], dtype=np.int64))
 
     @classmethod
     def from_summed_bins(
         cls, counts: Array, background: Array, exposure: Array, mask: Mask, kernel: Array
     ) -> Layer:
-        """Create the layer of the sum of the energy bins, with the mean of their kernels.
+        """Create a layer with the sum of the energy bins, and the mean of their kernels.
 
         As in gammapy, the mean is over the bins inside the mask, which differ from pixel to pixel.
-        All bins have the same weight, independent of the source's counts in them.
+        All bins have the same weight, independent of the counts of the source in them.
 
         Parameters
         ----------
         counts, background, exposure : array
-            As of `Layer`, without padding, shape (g, ny, nx).
+            The arrays of `Layer` without padding and before the sum, shape (n, ny, nx).
         mask : array of bool
-            Whether the data are valid, shape (g, ny, nx).
+            Whether the data are valid, shape (n, ny, nx).
         kernel : array
-            Distribution of the source's counts, shape (g, ky, kx).
+            Distribution of the counts of the source over pixels, shape (n, ky, kx).
 
         Returns
         -------
         Layer
             The layer.
         """
-        planes = [
-            np.where(mask, plane, 0).sum(axis=0)[None] for plane in (counts, background, exposure)
+        cubes = [
+            np.where(mask, cube, 0).sum(axis=0)[None] for cube in (counts, background, exposure)
         ]
+        # pixels with the same mask have the same kernel
         patterns, indices = np.unique(mask.reshape(len(mask), -1), axis=1, return_inverse=True)
         weights = patterns.T / np.maximum(patterns.sum(axis=0), 1)[:, None]
         kernels = np.tensordot(weights, kernel, axes=1)[:, None]
-        return _pad(planes, kernels, indices.reshape(mask.shape[1:]).astype(np.int64))
+        return _pad(cubes, kernels, indices.reshape(mask.shape[1:]).astype(np.int64))
 
     @property
-    def size(self) -> tuple[int, int]:
+    def kernel_shape(self) -> tuple[int, int]:
         """Height and width of a kernel."""
         return self.kernels.shape[2], self.kernels.shape[3]
 
     @property
-    def bins(self) -> int:
+    def n_kernel_bins(self) -> int:
         """Number of bins that a kernel covers."""
         return int(np.prod(self.kernels.shape[1:]))
 
     def values(self, bins: Integers, kernel_bins: Integers) -> tuple[Array, Array, Array]:
-        """Return counts, background and the source's counts in bins.
+        """Return measured and predicted counts in bins.
 
         Parameters
         ----------
         bins : array of int
             Flat indices of the bins, shape (k,).
         kernel_bins : array of int
-            Flat indices of the same bins in the kernel of the source, shape (k,).
+            Flat indices of the same bins in a kernel around the source, shape (k,).
 
         Returns
         -------
@@ -133,12 +134,13 @@ class Layer:
             Predicted counts of a source of norm one, shape (k,).
         """
         if len(self.kernels) > 1:
-            kernel_bins = kernel_bins + self.bins * self.pattern.take(bins % self.pattern.size)
+            pattern = self.pattern.take(bins % self.pattern.size)
+            kernel_bins = kernel_bins + self.n_kernel_bins * pattern
         signal = self.exposure.take(bins) * self.kernels.take(kernel_bins)
         return self.counts.take(bins), self.background.take(bins), signal
 
     def signal(self) -> Array:
-        """Return the total counts of a source of norm one in each pixel.
+        """Return the total predicted counts of a source of norm one, for each position.
 
         Returns
         -------
@@ -148,18 +150,18 @@ class Layer:
         total: Any = 0.0
         for pattern, group in np.ndindex(self.kernels.shape[:2]):
             exposure = np.where(self.pattern == pattern, self.exposure[group], 0)
-            kernel = self.kernels[pattern, group, ::-1, ::-1]  # correlated, not convolved
+            kernel = self.kernels[pattern, group, ::-1, ::-1]  # mirrored, for a correlation
             total = total + fftconvolve(exposure, kernel, mode="valid")
         total[total < ROUNDING * total.max()] = 0
         return np.asarray(total)
 
-    def floor(self, mask: Mask) -> Array:
-        """Return the lowest norms without negative predicted counts in any bin.
+    def lowest_norms(self, mask: Mask) -> Array:
+        """Return the lowest norms for which no bin has negative predicted counts.
 
         Parameters
         ----------
         mask : array of bool
-            Pixels to compute, shape (ny, nx); in others the norms may be too low.
+            Pixels to compute, shape (ny, nx); the norms of others may be wrong.
 
         Returns
         -------
@@ -169,38 +171,42 @@ class Layer:
         ny, nx = mask.shape
         lowest = np.full(mask.shape, np.inf)
         for pattern, group in np.ndindex(self.kernels.shape[:2]):
-            exposed = (self.pattern == pattern) & (self.exposure[group] > 0)
-            ratio = np.full(exposed.shape, np.inf)
-            ratio[exposed] = self.background[group][exposed] / self.exposure[group][exposed]
-            kernel, least = self.kernels[pattern, group], ratio.min()
+            is_exposed = (self.pattern == pattern) & (self.exposure[group] > 0)
+            ratio = np.full(is_exposed.shape, np.inf)
+            ratio[is_exposed] = (
+                self.background[group][is_exposed] / self.exposure[group][is_exposed]
+            )
+            kernel, min_ratio = self.kernels[pattern, group], ratio.min()
             for index in np.argsort(kernel, axis=None)[::-1]:
-                a, b = divmod(int(index), kernel.shape[1])
-                # the largest values of the kernel come first; stop when the others have no effect
-                if kernel[a, b] <= 0 or least >= kernel[a, b] * lowest.max(where=mask, initial=0):
+                row, column = divmod(int(index), kernel.shape[1])
+                weight = kernel[row, column]
+                # the largest weights come first; stop when smaller weights have no effect
+                if weight <= 0 or min_ratio >= weight * lowest.max(where=mask, initial=0):
                     break
-                np.minimum(lowest, ratio[a : a + ny, b : b + nx] / kernel[a, b], out=lowest)
+                shifted_ratio = ratio[row : row + ny, column : column + nx]
+                np.minimum(lowest, shifted_ratio / weight, out=lowest)
         return -lowest
 
     def box_sums(self, values: Array | Mask) -> Array:
-        """Return the sums of bins over the kernel's box around each pixel.
+        """Return sums over the bins that a kernel around each pixel covers.
 
         Parameters
         ----------
         values : array
-            Values by bin, of the shape of the counts.
+            Values of the bins, of the shape of the counts.
 
         Returns
         -------
         array
             The sums, shape (ny, nx).
         """
-        height, width = self.size
+        height, width = self.kernel_shape
         sums = np.pad(values.sum(axis=0), ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
         rows = sums[height:] - sums[:-height]
         return np.asarray(rows[:, width:] - rows[:, :-width])
 
     def stat_null(self) -> Array:
-        """Return the Cash statistic of the bins that the kernel covers, without the source.
+        """Return the Cash statistic, without the source, of the bins that a kernel covers.
 
         Returns
         -------
@@ -211,9 +217,10 @@ class Layer:
         return 2 * self.box_sums(self.background - self.counts * logs)
 
 
-def _pad(planes: Sequence[Array], kernels: Array, pattern: Integers) -> Layer:
-    edges = [(size // 2, size // 2) for size in kernels.shape[2:]]
+def _pad(cubes: Sequence[Array], kernels: Array, pattern: Integers) -> Layer:
+    """Create a layer from arrays that are padded by half a kernel; negative values become zero."""
+    margins = [(size // 2, size // 2) for size in kernels.shape[2:]]
     counts, background, exposure = (
-        np.pad(np.maximum(plane, 0).astype(float), [(0, 0), *edges]) for plane in planes
+        np.pad(np.maximum(cube, 0).astype(float), [(0, 0), *margins]) for cube in cubes
     )
-    return Layer(counts, background, exposure, kernels.astype(float), np.pad(pattern, edges))
+    return Layer(counts, background, exposure, kernels.astype(float), np.pad(pattern, margins))

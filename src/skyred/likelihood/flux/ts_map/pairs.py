@@ -1,4 +1,4 @@
-"""Pairs of a pixel and a bin that its kernel covers, with the data of the bin."""
+"""Pairs of a pixel and a bin that a kernel around it covers, with the data of the bin."""
 
 from __future__ import annotations
 
@@ -20,20 +20,27 @@ if TYPE_CHECKING:
 
 @attrs.frozen(eq=False)
 class PixelBinPairs:
-    """Pairs of a pixel and a bin that its kernel covers, in order of the pixels.
+    """Pairs of a pixel and a bin that a kernel around it covers, in the order of the pixels.
 
     Parameters
     ----------
     size : int
         Number of pixels.
     pixel : array of int
-        The pixel of each pair, shape (k,), increasing.
+        The pixel of each pair, 0 to size - 1, shape (k,), increasing.
     counts : array
         Counts in the bin, shape (k,).
     background : array
         Predicted counts in the bin without the source, shape (k,).
     signal : array
-        Predicted counts in the bin of a source of norm one in the pixel, shape (k,).
+        Predicted counts in the bin for a source of norm one in the pixel, shape (k,).
+
+    Attributes
+    ----------
+    pixels_with_pairs : array of int
+        The pixels that have any pairs.
+    starts : array of int
+        Index of the first pair of each of these pixels.
     """
 
     size: int
@@ -42,13 +49,13 @@ class PixelBinPairs:
     background: Array
     signal: Array
     starts: Integers = attrs.field(init=False)
-    present: Integers = attrs.field(init=False)
+    pixels_with_pairs: Integers = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        ends = np.searchsorted(self.pixel, np.arange(self.size + 1))
-        present = np.flatnonzero(np.diff(ends))
-        object.__setattr__(self, "starts", ends[present])
-        object.__setattr__(self, "present", present)
+        starts = np.searchsorted(self.pixel, np.arange(self.size + 1))
+        pixels_with_pairs = np.flatnonzero(np.diff(starts))
+        object.__setattr__(self, "starts", starts[pixels_with_pairs])
+        object.__setattr__(self, "pixels_with_pairs", pixels_with_pairs)
 
     def reduce(self, function: np.ufunc, values: Array, empty: float = 0.0) -> Array:
         """Reduce values of pairs by pixel.
@@ -69,10 +76,10 @@ class PixelBinPairs:
         """
         reduced = np.full(self.size, empty)
         if len(values):
-            reduced[self.present] = function.reduceat(values, self.starts)
+            reduced[self.pixels_with_pairs] = function.reduceat(values, self.starts)
         return reduced
 
-    def sums(self, values: Array) -> Array:
+    def sum_by_pixel(self, values: Array) -> Array:
         """Sum values of pairs by pixel.
 
         Parameters
@@ -87,7 +94,7 @@ class PixelBinPairs:
         """
         return self.reduce(np.add, values)
 
-    def predicted(self, norm: Array) -> Array:
+    def predict(self, norm: Array) -> Array:
         """Return the predicted counts of each pair at the norms of the pixels.
 
         Parameters
@@ -102,8 +109,8 @@ class PixelBinPairs:
         """
         return self.background + norm[self.pixel] * self.signal
 
-    def floor(self) -> Array:
-        """Return the lowest norms without negative predicted counts in any bin.
+    def lowest_norms(self) -> Array:
+        """Return the lowest norms for which no pair has negative predicted counts.
 
         Returns
         -------
@@ -140,7 +147,7 @@ class PixelBinPairs:
         Returns
         -------
         PixelBinPairs
-            All pairs, in order of the pixels.
+            All pairs, in the order of the pixels.
         """
         if len(pairs_by_dataset) == 1:
             return pairs_by_dataset[0]
@@ -155,18 +162,18 @@ class PixelBinPairs:
 
 @attrs.frozen(eq=False)
 class BinSelection:
-    """Selected bins of a layer, in order of their columns, so that bins near a pixel are adjacent.
+    """Selected bins of a layer, sorted by column, to find the bins near a pixel by bisection.
 
     Parameters
     ----------
     layer : Layer
         The layer.
     bins : array of int
-        Flat indices of the bins in it, shape (m,).
+        Flat indices of the selected bins in the layer, shape (m,).
     row, column : array of int
         Row and column of the bins, shape (m,).
     kernel_bins : array of int
-        Flat indices of the bins in a kernel at pixel (0, 0), shape (m,).
+        Flat indices of the bins in a kernel around pixel (0, 0), shape (m,).
     """
 
     layer: Layer
@@ -177,14 +184,15 @@ class BinSelection:
 
     @classmethod
     def from_layer(cls, layer: Layer, select: Callable[[Layer], Mask]) -> BinSelection:
-        """Select the bins with exposure to a source.
+        """Select bins with exposure.
 
         Parameters
         ----------
         layer : Layer
             The layer.
         select : callable
-            Function that returns for a layer a mask of the shape of its counts.
+            Function that returns the mask of the bins to select for a layer, in the shape of its
+            counts.
 
         Returns
         -------
@@ -195,7 +203,7 @@ class BinSelection:
         order = np.argsort(column, kind="stable")
         group, row, column = group[order], row[order], column[order]
         bins = np.ravel_multi_index((group, row, column), layer.counts.shape)
-        height, width = layer.size
+        height, width = layer.kernel_shape
         return cls(layer, bins, row, column, (group * height + row) * width + column)
 
     def pairs(self, rows: Integers, columns: Integers) -> PixelBinPairs:
@@ -209,22 +217,23 @@ class BinSelection:
         Returns
         -------
         PixelBinPairs
-            The pairs with predicted counts of the source.
+            The pairs for which a source in the pixel predicts counts in the bin.
         """
-        height, width = self.layer.size
-        indices, kernel_bins, numbers = [], [], []
+        height, width = self.layer.kernel_shape
+        indices, kernel_bins, bins_per_pixel = [], [], []
         for row in np.unique(rows) if len(rows) else [0]:
             candidates = np.flatnonzero((self.row >= row) & (self.row < row + height))
-            pixels = columns[rows == row]
+            row_columns = columns[rows == row]
             sorted_columns = self.column[candidates]
-            first, last = (np.searchsorted(sorted_columns, pixels + end) for end in (0, width))
-            number = last - first
-            steps = np.arange(number.sum()) - np.repeat(np.cumsum(number) - last, number)
-            indices.append(candidates[steps])
-            offsets = np.repeat(row * width + pixels, number)
+            first, last = (np.searchsorted(sorted_columns, row_columns + end) for end in (0, width))
+            n_bins = last - first
+            # first[0], ..., last[0] - 1, first[1], ...: positions in the candidates
+            positions = np.arange(n_bins.sum()) - np.repeat(np.cumsum(n_bins) - last, n_bins)
+            indices.append(candidates[positions])
+            offsets = np.repeat(row * width + row_columns, n_bins)
             kernel_bins.append(self.kernel_bins[indices[-1]] - offsets)
-            numbers.append(number)
-        pixel = np.repeat(np.arange(len(rows)), np.concatenate(numbers))
+            bins_per_pixel.append(n_bins)
+        pixel = np.repeat(np.arange(len(rows)), np.concatenate(bins_per_pixel))
         bins = self.bins[np.concatenate(indices)]
         counts, background, signal = self.layer.values(bins, np.concatenate(kernel_bins))
         pairs = PixelBinPairs(len(rows), pixel, counts, background, signal)
@@ -232,7 +241,7 @@ class BinSelection:
 
 
 def has_counts(layer: Layer) -> Mask:
-    """Return whether each bin has counts.
+    """Return the mask of the bins with counts.
 
     Parameters
     ----------
@@ -248,7 +257,7 @@ def has_counts(layer: Layer) -> Mask:
 
 
 def has_no_counts(layer: Layer) -> Mask:
-    """Return whether each bin has no counts.
+    """Return the mask of the bins without counts.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
     Mask = NDArray[np.bool_]
 
-PAIRS = 300_000  # of a pixel and a bin that are evaluated together: limits the memory
+MAX_PAIRS = 300_000  # pairs of a pixel and a bin that are evaluated together: limits the memory
 
 
 @attrs.frozen
@@ -41,28 +41,28 @@ class ColumnSelection:
     Parameters
     ----------
     n_sigma : float
-        Width of the errors.
-    errors : bool
+        Number of sigma of the errors.
+    asymmetric_errors : bool
         Whether to compute asymmetric errors.
-    limit, sensitivity : float, optional
-        Confidence of the upper limits and significance of the sensitivities in sigma; by default
-        they are not computed.
+    n_sigma_ul, n_sigma_sensitivity : float, optional
+        Number of sigma of the upper limits and of the sensitivity; by default these columns are not
+        computed.
     """
 
     n_sigma: float = 1.0
-    errors: bool = False
-    limit: float | None = None
-    sensitivity: float | None = None
+    asymmetric_errors: bool = False
+    n_sigma_ul: float | None = None
+    n_sigma_sensitivity: float | None = None
 
 
 @attrs.define(eq=False)
 class NormMaps:
-    """Maps of the norm, as the columns of gammapy's `FluxMaps` of the same names.
+    """Maps of the norm, shape (ny, nx) each, with the names of the maps in gammapy's `FluxMaps`.
 
     Parameters
     ----------
     ts : array
-        Gain in the statistic over norm zero, shape (ny, nx), as all maps.
+        Gain in the statistic over norm zero.
     norm : array
         Best norm; NaN where it is unknown.
     niter : array
@@ -70,7 +70,7 @@ class NormMaps:
     norm_err : array
         Error of the norm; NaN where it is unknown.
     npred, npred_excess : array
-        Predicted counts in the box of the kernel, of all models and of the source.
+        Predicted counts in the bins that the kernel covers, of all models and of the source.
     stat, stat_null : array
         Statistic at the best norm and at norm zero.
     success : array of bool
@@ -80,7 +80,7 @@ class NormMaps:
     norm_ul : array, optional
         Upper limit of the norm.
     norm_sensitivity : array, optional
-        Norm with the expected significance of the sensitivity.
+        Norm with an expected significance of `n_sigma_sensitivity`.
     """
 
     ts: Array
@@ -99,14 +99,14 @@ class NormMaps:
 
 
 def fit_norm_maps(layers: Sequence[Layer], mask: Mask, columns: ColumnSelection) -> NormMaps:
-    """Fit the norm of a source in each pixel to the Cash statistic of all datasets.
+    """Fit the norm of a source in each pixel, with all other parameters fixed.
 
-    All other parameters are fixed.
+    The sum of the Cash statistics of all datasets is minimised.
 
     Parameters
     ----------
     layers : sequence of Layer
-        The datasets, on one pixel grid.
+        The datasets, with the same pixels.
     mask : array of bool
         Pixels to fit, shape (ny, nx).
     columns : ColumnSelection
@@ -117,10 +117,10 @@ def fit_norm_maps(layers: Sequence[Layer], mask: Mask, columns: ColumnSelection)
     NormMaps
         The maps.
     """
-    null = np.sum([layer.stat_null() for layer in layers], axis=0)
+    stat_null = np.sum([layer.stat_null() for layer in layers], axis=0)
     background = np.sum([layer.box_sums(layer.background) for layer in layers], axis=0)
     solver = Solver(layers, mask, columns)
-    blocks = [solver.solve(*pixels) for pixels in _blocks(mask, solver.bins)]
+    blocks = [solver.solve(*pixels) for pixels in _blocks(mask, solver.bins_per_pixel)]
     maps = {
         name: _to_map(mask, [getattr(block, name) for block in blocks])
         for name in attrs.fields_dict(PixelResults)
@@ -130,8 +130,8 @@ def fit_norm_maps(layers: Sequence[Layer], mask: Mask, columns: ColumnSelection)
     return NormMaps(
         **maps,
         npred=background + maps["npred_excess"],
-        stat=null - maps["ts"],
-        stat_null=np.where(mask, null, np.nan),
+        stat=stat_null - maps["ts"],
+        stat_null=np.where(mask, stat_null, np.nan),
         success=success,
     )
 
@@ -166,7 +166,7 @@ class Solver:
     Parameters
     ----------
     layers : sequence of Layer
-        The datasets, on one pixel grid.
+        The datasets, with the same pixels.
     mask : array of bool
         Pixels to fit, shape (ny, nx).
     columns : ColumnSelection
@@ -176,15 +176,16 @@ class Solver:
     def __init__(self, layers: Sequence[Layer], mask: Mask, columns: ColumnSelection) -> None:
         self.columns = columns
         self.signal = np.sum([layer.signal() for layer in layers], axis=0)
-        self.floor = np.max([layer.floor(mask) for layer in layers], axis=0)
+        self.lowest_norms = np.max([layer.lowest_norms(mask) for layer in layers], axis=0)
         self.with_counts, self.without_counts, self.all_bins = (
             [BinSelection.from_layer(layer, select) for layer in layers]
             for select in (has_counts, has_no_counts, all_bins)
         )
-        self.bins = sum(layer.bins for layer in layers)
-        if not columns.errors and columns.sensitivity is None:  # bins with counts are enough
-            filled = np.sum([layer.box_sums(has_counts(layer)) for layer in layers], axis=0)
-            self.bins = int(filled.max())
+        self.bins_per_pixel = sum(layer.n_kernel_bins for layer in layers)
+        if not columns.asymmetric_errors and columns.n_sigma_sensitivity is None:
+            # only bins with counts are evaluated
+            n_bins = np.sum([layer.box_sums(has_counts(layer)) for layer in layers], axis=0)
+            self.bins_per_pixel = int(n_bins.max())
 
     def solve(self, rows: Integers, columns: Integers) -> PixelResults:
         """Fit the norms of a block of pixels.
@@ -202,19 +203,19 @@ class Solver:
         selection, signal = self.columns, self.signal[rows, columns]
         pairs = _pairs(self.with_counts, rows, columns)
         roots = find_roots(pairs, signal)
-        best = Norms.from_roots(roots, self.floor[rows, columns], pairs, signal)
+        best = Norms.from_roots(roots, self.lowest_norms[rows, columns], pairs, signal)
         errn = errp = limit = sensitivity = None
-        if selection.errors:
+        if selection.asymmetric_errors:
             errp = find_distances_up(pairs, signal, best, selection.n_sigma)
-            empty = _pairs(self.without_counts, rows, columns)
-            empty = empty.select(empty.predicted(best.pole) < 0)
-            errn = find_distances_down(pairs, empty, signal, best, selection.n_sigma)
-        if selection.limit is not None:
-            limit = best.value + find_distances_up(pairs, signal, best, selection.limit)
-        if selection.sensitivity is not None:
+            empty_bins = _pairs(self.without_counts, rows, columns)
+            empty_bins = empty_bins.select(empty_bins.predict(best.pole) < 0)
+            errn = find_distances_down(pairs, empty_bins, signal, best, selection.n_sigma)
+        if selection.n_sigma_ul is not None:
+            limit = best.value + find_distances_up(pairs, signal, best, selection.n_sigma_ul)
+        if selection.n_sigma_sensitivity is not None:
             all_pairs = _pairs(self.all_bins, rows, columns)
-            sensitivity = find_sensitivities(all_pairs, signal, selection.sensitivity)
-        has_signal = signal > 0  # without it the source has no counts: there is no norm, no gain
+            sensitivity = find_sensitivities(all_pairs, signal, selection.n_sigma_sensitivity)
+        has_signal = signal > 0  # otherwise the source predicts no counts, and the norm is NaN
         return PixelResults(
             np.where(has_signal, best.ts, 0),
             best.value,
@@ -234,20 +235,20 @@ def _pairs(selections: Sequence[BinSelection], rows: Integers, columns: Integers
     return PixelBinPairs.concatenate([selection.pairs(rows, columns) for selection in selections])
 
 
-def _blocks(mask: Mask, bins: int) -> Iterator[tuple[Integers, Integers]]:
-    """Yield rows and columns of blocks of pixels, each with about `PAIRS` pairs at most.
+def _blocks(mask: Mask, bins_per_pixel: int) -> Iterator[tuple[Integers, Integers]]:
+    """Yield rows and columns of blocks of pixels, each with about `MAX_PAIRS` pairs at most.
 
-    The pixels are in the order of their rows; `bins` is the number of bins of a pixel.
+    The pixels are sorted by row.
     """
     rows, columns = np.nonzero(mask)
-    step = max(1, PAIRS // max(1, bins))
+    step = max(1, MAX_PAIRS // max(1, bins_per_pixel))
     for first in range(0, max(1, len(rows)), step):
         block = slice(first, first + step)
         yield rows[block], columns[block]
 
 
 def _to_map(mask: Mask, blocks: list[Array]) -> Array:
-    """Return a map of values by pixel, NaN outside the mask."""
-    plane = np.full(mask.shape, np.nan)
-    plane[mask] = np.concatenate(blocks)
-    return plane
+    """Return a map with the values of the pixels in the mask, and NaN outside."""
+    image = np.full(mask.shape, np.nan)
+    image[mask] = np.concatenate(blocks)
+    return image

@@ -1,8 +1,8 @@
 """Norms of many pixels at once: best values, errors, limits and sensitivities.
 
-All are roots of one function per pixel. The functions are chosen such that Newton steps approach
-the root from one side, so no bracket is needed; see the notes of the functions below. Pixels are
-independent; the iteration ends when all of them have converged.
+Each is the root of a function of the norm of a pixel. The functions are chosen such that Newton
+steps approach the root from one side, so that no bracket is needed; see the notes of the functions
+below. Pixels are independent. The iteration ends when all of them have converged.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
     Mask = NDArray[np.bool_]
 
-ITERATIONS = 100
-ACCURACY = 1e-7  # of a norm's error: steps converge quadratically, so the last one is far smaller
+MAX_ITERATIONS = 100
+ACCURACY = 1e-7  # of the error, for the last step; the convergence is quadratic
 
 
 @attrs.frozen(eq=False)
 class Roots:
-    """Roots of the derivative of the statistic, shape (n,) each.
+    """Norms at which the derivative of the statistic is zero, shape (n,) each.
 
     Parameters
     ----------
     value : array
-        The norm, -inf without counts.
+        The norm; -inf without counts.
     pole : array
-        The norm at which a bin with counts would have zero predicted counts, -inf without counts.
+        The largest norm at which a bin with counts has zero predicted counts; -inf without counts.
     niter : array of int
         Number of Newton steps.
     success : array of bool
@@ -50,15 +50,15 @@ class Roots:
 
 @attrs.frozen(eq=False)
 class Norms:
-    """Fitted norms of pixels, shape (n,) each; NaN where a source has no counts.
+    """Fitted norms of pixels, shape (n,) each; NaN where the source predicts no counts.
 
     Parameters
     ----------
     value, error : array
-        The norm and its error from the second derivative, infinite without counts.
+        The norm, and its error from the second derivative; without counts the error is infinite.
     pole : array
-        The norm at which a bin with counts would have zero predicted counts; the norm itself
-        without counts.
+        The largest norm at which a bin with counts has zero predicted counts; without counts the
+        norm itself.
     ts : array
         Gain in the statistic over norm zero.
     """
@@ -69,31 +69,33 @@ class Norms:
     ts: Array
 
     @classmethod
-    def from_roots(cls, roots: Roots, floor: Array, pairs: PixelBinPairs, signal: Array) -> Norms:
-        """Return the norms at the roots, raised to the lowest allowed norms.
+    def from_roots(
+        cls, roots: Roots, lowest_norms: Array, pairs: PixelBinPairs, signal: Array
+    ) -> Norms:
+        """Return the norms at the roots, or the lowest allowed norms where these are higher.
 
         Parameters
         ----------
         roots : Roots
             The roots.
-        floor : array
+        lowest_norms : array
             Norms below which some bin would have negative predicted counts, shape (n,).
         pairs : PixelBinPairs
-            Pixels and the bins with counts that they cover.
+            Pixels, and the bins with counts that their kernels cover.
         signal : array
-            Total counts of a source of norm one, shape (n,).
+            Total predicted counts of a source of norm one, shape (n,).
 
         Returns
         -------
         Norms
             The norms.
         """
-        norm = np.where(signal > 0, np.maximum(roots.value, floor), np.nan)
+        norm = np.where(signal > 0, np.maximum(roots.value, lowest_norms), np.nan)
         with np.errstate(divide="ignore", invalid="ignore"):
-            predicted = np.maximum(pairs.predicted(norm), TRUNCATION)
-            error = 1 / np.sqrt(pairs.sums(pairs.counts * (pairs.signal / predicted) ** 2))
+            predicted = np.maximum(pairs.predict(norm), TRUNCATION)
+            error = 1 / np.sqrt(pairs.sum_by_pixel(pairs.counts * (pairs.signal / predicted) ** 2))
         logs = np.log(predicted / np.maximum(pairs.background, TRUNCATION))
-        ts = 2 * (pairs.sums(pairs.counts * logs) - norm * signal)
+        ts = 2 * (pairs.sum_by_pixel(pairs.counts * logs) - norm * signal)
         pole = np.where(np.isfinite(roots.pole), roots.pole, norm)
         return cls(norm, np.where(signal > 0, error, np.nan), pole, ts)
 
@@ -105,7 +107,7 @@ class Norms:
         sigma : float
             Square root of the rise of the statistic.
         signal : array
-            Total counts of a source of norm one, shape (n,).
+            Total predicted counts of a source of norm one, shape (n,).
 
         Returns
         -------
@@ -117,14 +119,14 @@ class Norms:
 
 
 def find_roots(pairs: PixelBinPairs, signal: Array) -> Roots:
-    """Find the norms of the lowest statistic, as if empty bins could have negative counts.
+    """Find the norms of the lowest statistic, with negative predictions allowed in empty bins.
 
     Parameters
     ----------
     pairs : PixelBinPairs
         Pixels and the bins with counts that they cover.
     signal : array
-        Total counts of a source of norm one, shape (n,).
+        Total predicted counts of a source of norm one, shape (n,).
 
     Returns
     -------
@@ -134,28 +136,28 @@ def find_roots(pairs: PixelBinPairs, signal: Array) -> Roots:
     Notes
     -----
     The derivative vanishes where ``h(x) = sum n s / (b + x s)`` is equal to the signal. ``1 / h``
-    is concave and rises from zero at the pole, nearly linearly: Newton steps on it, from any
-    start, end left of the root and then rise towards it.
+    is concave, and rises nearly linearly from zero at the pole. From any start, the first Newton
+    step for ``1 / h`` ends below the root, and the next steps rise towards it.
 
     References
     ----------
     Stewart 2009, A&A 495, 989, appendix A.
     """
-    pole = pairs.floor()
+    pole = pairs.lowest_norms()
     active = np.isfinite(pole) & (signal > 0)
     niter = np.zeros(len(signal), dtype=np.int64)
     with np.errstate(all="ignore"):
-        lowest = pole + pairs.reduce(np.minimum, pairs.counts) / signal  # h is above the signal
+        lowest = pole + pairs.reduce(np.minimum, pairs.counts) / signal  # here h >= signal
         norm = np.where(active, np.maximum(lowest, 0), -np.inf)
-        for _ in range(ITERATIONS):
-            ratio = pairs.signal / pairs.predicted(norm)
+        for _ in range(MAX_ITERATIONS):
+            ratio = pairs.signal / pairs.predict(norm)
             weighted = pairs.counts * ratio
-            slope, curvature = pairs.sums(weighted), pairs.sums(weighted * ratio)
+            slope, curvature = pairs.sum_by_pixel(weighted), pairs.sum_by_pixel(weighted * ratio)
             step = slope * (slope / signal - 1) / curvature
-            updated = np.where(active, np.maximum(norm + step, lowest), norm)
+            next_norm = np.where(active, np.maximum(norm + step, lowest), norm)
             niter[active] += 1
-            active &= np.abs(updated - norm) > ACCURACY / np.sqrt(curvature)
-            norm = updated
+            active &= np.abs(next_norm - norm) > ACCURACY / np.sqrt(curvature)
+            norm = next_norm
             if not active.any():
                 break
     return Roots(norm, pole, niter, ~active)
@@ -169,7 +171,7 @@ def find_distances_up(pairs: PixelBinPairs, signal: Array, best: Norms, sigma: f
     pairs : PixelBinPairs
         Pixels and the bins with counts that they cover.
     signal : array
-        Total counts of a source of norm one, shape (n,).
+        Total predicted counts of a source of norm one, shape (n,).
     best : Norms
         The best norms.
     sigma : float
@@ -182,17 +184,19 @@ def find_distances_up(pairs: PixelBinPairs, signal: Array, best: Norms, sigma: f
 
     Notes
     -----
-    The statistic is convex: from a start where it rises, Newton steps end right of the root and
-    then fall towards it.
+    The statistic is convex. From a start where it rises, the first Newton step ends above the root,
+    and the next steps fall towards it.
     """
-    start = np.maximum(pairs.predicted(best.value), TRUNCATION)
+    start = np.maximum(pairs.predict(best.value), TRUNCATION)
     with np.errstate(all="ignore"):
         distance = best.approximate_distance(sigma, signal)
-        for _ in range(ITERATIONS):
+        for _ in range(MAX_ITERATIONS):
             predicted = start + distance[pairs.pixel] * pairs.signal
-            logs = pairs.sums(pairs.counts * np.log(predicted / start))
+            logs = pairs.sum_by_pixel(pairs.counts * np.log(predicted / start))
             rise = 2 * (distance * signal - logs) - sigma**2
-            step = rise / (2 * (signal - pairs.sums(pairs.counts * pairs.signal / predicted)))
+            step = rise / (
+                2 * (signal - pairs.sum_by_pixel(pairs.counts * pairs.signal / predicted))
+            )
             distance = distance - step
             if not np.any(np.abs(step) > ACCURACY * distance):
                 break
@@ -200,7 +204,7 @@ def find_distances_up(pairs: PixelBinPairs, signal: Array, best: Norms, sigma: f
 
 
 def find_distances_down(
-    pairs: PixelBinPairs, empty: PixelBinPairs, signal: Array, best: Norms, sigma: float
+    pairs: PixelBinPairs, empty_bins: PixelBinPairs, signal: Array, best: Norms, sigma: float
 ) -> Array:
     """Find the distances below the best norms at which the statistic has risen by sigma squared.
 
@@ -208,11 +212,11 @@ def find_distances_down(
     ----------
     pairs : PixelBinPairs
         Pixels and the bins with counts that they cover.
-    empty : PixelBinPairs
-        Pixels and the bins without counts that would have negative predicted counts at the pole,
-        which are set to zero.
+    empty_bins : PixelBinPairs
+        Pixels, and the bins without counts where negative predicted counts at the pole have to be
+        set to zero.
     signal : array
-        Total counts of a source of norm one, shape (n,).
+        Total predicted counts of a source of norm one, shape (n,).
     best : Norms
         The best norms.
     sigma : float
@@ -225,28 +229,28 @@ def find_distances_down(
 
     Notes
     -----
-    The statistic is convex down to the pole, where it is infinite. If a step would pass the pole,
-    or the statistic does not fall, the step goes halfway to the pole; other steps end left of the
-    root.
+    The statistic is convex down to the pole, where it is infinite. Newton steps end below the root.
+    If a step would pass the pole, or the statistic does not rise downwards, the step goes halfway
+    to the pole instead.
     """
-    start = np.maximum(pairs.predicted(best.value), TRUNCATION)
+    start = np.maximum(pairs.predict(best.value), TRUNCATION)
     with np.errstate(all="ignore"):
-        deepest = best.value - best.pole
-        distance = np.minimum(best.approximate_distance(sigma, signal), deepest / 2)
-        for _ in range(ITERATIONS):
+        max_distance = best.value - best.pole
+        distance = np.minimum(best.approximate_distance(sigma, signal), max_distance / 2)
+        for _ in range(MAX_ITERATIONS):
             predicted = start - distance[pairs.pixel] * pairs.signal
-            deficit = -np.minimum(empty.predicted(best.value - distance), 0)
-            logs = pairs.sums(pairs.counts * np.log(predicted / start))
-            rise = 2 * (empty.sums(deficit) - distance * signal - logs) - sigma**2
-            slope = empty.sums(empty.signal * (deficit > 0)) + pairs.sums(
+            # negative predicted counts, with the opposite sign
+            deficit = -np.minimum(empty_bins.predict(best.value - distance), 0)
+            logs = pairs.sum_by_pixel(pairs.counts * np.log(predicted / start))
+            rise = 2 * (empty_bins.sum_by_pixel(deficit) - distance * signal - logs) - sigma**2
+            slope = empty_bins.sum_by_pixel(empty_bins.signal * (deficit > 0)) + pairs.sum_by_pixel(
                 pairs.counts * pairs.signal / predicted
             )
-            updated = distance - rise / (2 * (slope - signal))
-            updated = np.where(
-                (updated < deepest) & (slope > signal), updated, (distance + deepest) / 2
-            )
-            moved, distance = np.abs(updated - distance), updated
-            if not np.any(moved > ACCURACY * distance):
+            newton = distance - rise / (2 * (slope - signal))
+            is_valid = (newton < max_distance) & (slope > signal)
+            next_distance = np.where(is_valid, newton, (distance + max_distance) / 2)
+            change, distance = np.abs(next_distance - distance), next_distance
+            if not np.any(change > ACCURACY * distance):
                 break
     return np.where(np.isfinite(best.error), distance, np.nan)
 
@@ -259,7 +263,7 @@ def find_sensitivities(pairs: PixelBinPairs, signal: Array, sigma: float) -> Arr
     pairs : PixelBinPairs
         Pixels and all bins that they cover.
     signal : array
-        Total counts of a source of norm one, shape (n,).
+        Total predicted counts of a source of norm one, shape (n,).
     sigma : float
         The significance.
 
@@ -270,7 +274,7 @@ def find_sensitivities(pairs: PixelBinPairs, signal: Array, sigma: float) -> Arr
 
     Notes
     -----
-    The gain on the Asimov data is convex, as the statistic in `find_distances_up`.
+    The gain for the Asimov data is convex, like the statistic in `find_distances_up`.
 
     References
     ----------
@@ -278,14 +282,14 @@ def find_sensitivities(pairs: PixelBinPairs, signal: Array, sigma: float) -> Arr
     """
     null = np.maximum(pairs.background, TRUNCATION)
     with np.errstate(all="ignore"):
-        few = sigma**2 / signal  # to include the source where there is no background
-        scale = pairs.sums(pairs.signal**2 / pairs.predicted(few))
-        norm = sigma / np.sqrt(scale)
-        for _ in range(ITERATIONS):
-            predicted = pairs.predicted(norm)
+        # the start includes counts of the source, for bins without background
+        information = pairs.sum_by_pixel(pairs.signal**2 / pairs.predict(sigma**2 / signal))
+        norm = sigma / np.sqrt(information)
+        for _ in range(MAX_ITERATIONS):
+            predicted = pairs.predict(norm)
             logs = np.log(predicted / null)
-            gain = 2 * (pairs.sums(predicted * logs) - norm * signal)
-            step = (gain - sigma**2) / (2 * pairs.sums(pairs.signal * logs))
+            gain = 2 * (pairs.sum_by_pixel(predicted * logs) - norm * signal)
+            step = (gain - sigma**2) / (2 * pairs.sum_by_pixel(pairs.signal * logs))
             norm = norm - step
             if not np.any(np.abs(step) > ACCURACY * norm):
                 break

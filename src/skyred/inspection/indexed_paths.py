@@ -1,0 +1,119 @@
+"""Paths of the files of an HDU index, and the rules that decide whether a file may be read."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from pathlib import Path
+
+from skyred.inspection.records import Finding
+from skyred.io.checksums import read_checksums
+
+IRF_KINDS = ("aeff", "edisp", "psf", "bkg", "rad_max")
+_GZIP, _FITS = b"\x1f\x8b", b"SIMPLE  ="
+
+
+class IndexedPaths:
+    """The paths of the files of an HDU index, with each file resolved once.
+
+    An index must not make skyred read arbitrary files of the user. Without ``allow_outside``, a
+    file is read if its path, with all links followed, is
+
+    - in the folder of the index or below;
+    - in the archive, if the index is in the folder ``index`` of the archive or in a subfolder, as
+      in CTA 1DC, which has ``index/gps`` next to ``data`` and ``caldb``;
+    - anywhere else, if the row is an IRF with a relative path, because several archives often share
+      a file of IRFs.
+
+    A file that is not in the folder of the index must be a FITS file.
+
+    Parameters
+    ----------
+    base : Path
+        The folder of the index.
+    allow_outside : bool
+        Whether files may be anywhere.
+    """
+
+    def __init__(self, base: Path, allow_outside: bool) -> None:
+        self.base = base.resolve()
+        self.archive = _archive_folder(self.base)
+        self.allow_outside = allow_outside
+        self.sums = {self.base / name: digest for name, digest in read_checksums(base).items()}
+        self._resolved: dict[tuple[str, str, bool], Path | Finding] = {}
+
+    def resolve(self, kind: str, folder: str, file: str) -> Path | Finding:
+        """Return the path of a file in the index, or the fault for which it must not be read.
+
+        Parameters
+        ----------
+        kind : str
+            HDU_TYPE in lower case: events, gti, aeff, edisp, psf, bkg or rad_max.
+        folder : str
+            FILE_DIR.
+        file : str
+            FILE_NAME.
+
+        Returns
+        -------
+        Path or Finding
+            The path, or the fault.
+        """
+        key = (folder, file, kind in IRF_KINDS)
+        if key not in self._resolved:
+            self._resolved[key] = self._resolve(Path(folder) / file, is_irf=key[2])
+        return self._resolved[key]
+
+    def _resolve(self, name: Path, *, is_irf: bool) -> Path | Finding:
+        if "$" in str(name) or str(name).startswith("~"):
+            return Finding(
+                "the path in the index contains a variable or ~, which is not expanded",
+                "index-variable",
+                file=name,
+            )
+        path = self.base / name
+        if self.allow_outside:
+            return path
+        try:
+            target = path.resolve()
+            normal_path = Path(os.path.normpath(path))
+            has_link = normal_path.resolve() != target or normal_path.is_relative_to(self.archive)
+        except (OSError, RuntimeError, ValueError):  # circular links, or a NUL in the name
+            return Finding("the path is invalid, or a circular link", "index-path", file=name)
+        if target.is_relative_to(self.base):
+            return path
+        if target.is_relative_to(self.archive):
+            return _check_fits_file(target)
+        if has_link:
+            message = f"the file is a link that points outside the archive {self.archive}"
+            return Finding(message, "index-path", file=name)
+        if is_irf and not name.is_absolute():
+            return _check_fits_file(target)
+        message = f"the path in the index is outside the archive {self.archive}"
+        return Finding(message, "index-path", file=name)
+
+
+def _archive_folder(base: Path) -> Path:
+    """Return the parent of the folder ``index`` that ``base`` is or is in; otherwise ``base``."""
+    for folder in (base, base.parent):
+        if folder.name == "index":
+            return folder.parent
+    return base
+
+
+def _check_fits_file(path: Path) -> Path | Finding:
+    """Return the path of a file, or a fault if it is not a FITS file; pipes are not opened."""
+    if not path.exists():
+        return Finding("the file is missing", "file-damaged", file=path)
+    if not path.is_file():
+        message = "is not a regular file, but a pipe, a device or a folder"
+        return Finding(message, "file-damaged", file=path)
+    try:
+        with path.open("rb") as stream:
+            is_packed = stream.read(len(_GZIP)) == _GZIP
+        with gzip.open(path) if is_packed else path.open("rb") as stream:
+            is_fits = stream.read(len(_FITS)) == _FITS
+    except (OSError, EOFError, zlib.error) as error:
+        return Finding(f"cannot be read: {error}", "file-damaged", file=path)
+    return path if is_fits else Finding("is not a FITS file", "file-damaged", file=path)

@@ -1,0 +1,97 @@
+"""Errors from profiles, for parameters that are correlated with those of sources with sharp edges.
+
+The statistic of these sources has many minima, and the profile of another parameter follows the
+lowest of them. The profile of an amplitude is therefore wider than the covariance of samples
+implies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+import numpy as np
+
+from skyred.likelihood.minimise.conditional import conditional
+from skyred.likelihood.minimise.sharp_search import SharpSearch
+from skyred.likelihood.minimise.sharp_sources import sharp_indices
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skyred.interfaces.objective import Objective, SharpSource
+    from skyred.likelihood.minimise.search_result import SearchResult
+
+    Array = NDArray[np.float64]
+
+MIN_FRACTION = 0.005  # of the variance, explained by the parameters of sources with sharp edges
+TOLERANCE = 1e-4  # of a point of a profile, in the statistic
+MIN_RISE, MAX_RISE = 0.25, 4.0  # after one error; outside this range the profile is not parabolic
+
+
+def with_profile_errors(
+    objective: Objective, result: SearchResult, sources: Sequence[SharpSource]
+) -> SearchResult:
+    """Return the result of a search with errors from profiles.
+
+    Parameters
+    ----------
+    objective : Objective
+        The objective, with derivatives and `sharp`.
+    result : SearchResult
+        The minimum, with the covariance of samples.
+    sources : sequence of SharpSource
+        The sources with sharp edges, at least one.
+
+    Returns
+    -------
+    SearchResult
+        The same minimum. For parameters that are correlated with those of the sources, the errors
+        are the means of both sides of the profiles. Correlations are unchanged.
+    """
+    if result.message or not np.isfinite(result.covariance).all():
+        return result
+    factors, calls = np.ones(len(result.values)), result.calls
+    for index in _correlated_indices(result.covariance, sources):
+        error_ratios = []
+        for side in (-1.0, 1.0):
+            rise, profile_calls = _profile_rise(objective, result, index, side)
+            calls += profile_calls
+            error_ratios.append(1 / np.sqrt(rise) if MIN_RISE < rise < MAX_RISE else np.nan)
+        if np.isfinite(error_ratios).all():
+            factors[index] = np.mean(error_ratios)
+    covariance = result.covariance * np.outer(factors, factors)
+    return attrs.evolve(result, covariance=covariance, calls=calls)
+
+
+def _correlated_indices(covariance: Array, sources: Sequence[SharpSource]) -> list[int]:
+    """Return the other parameters with variances that the sources' parameters explain in part."""
+    indices = sharp_indices(sources)
+    others = np.setdiff1d(np.arange(len(covariance)), indices)
+    cross = covariance[np.ix_(others, indices)]
+    inverse = np.linalg.pinv(covariance[np.ix_(indices, indices)], hermitian=True)
+    explained = np.einsum("ij,jk,ik->i", cross, inverse, cross)
+    is_correlated = explained > MIN_FRACTION * np.diag(covariance)[others]
+    return [int(index) for index in others[is_correlated]]
+
+
+def _profile_rise(
+    objective: Objective, result: SearchResult, index: int, side: float
+) -> tuple[float, int]:
+    """Return the rise of a profile after one error, and the number of calls."""
+    shift = side * result.errors[index]
+    slopes = result.covariance[:, index] / result.covariance[index, index]
+    start = result.values + slopes * shift
+    low, high = objective.limits[index]
+    if not low <= start[index] <= high:
+        return np.nan, 0
+    start = np.clip(start, *objective.limits.T)
+    free = np.delete(np.arange(len(start)), index)
+    free_objective = conditional(objective, free, start)
+    sources = free_objective.sharp(start[free]) if free_objective.sharp else ()
+    if not sources:  # the edges are not sharp at these values
+        return np.nan, 0
+    search = SharpSearch(free_objective, TOLERANCE)
+    x = search.update(start[free], sources)
+    return free_objective.total(x) - objective.total(result.values), search.calls

@@ -1,0 +1,71 @@
+"""Errors for failed runs that stop the analysis, and for data entries without a reduced run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from skyred.errors import RunsFailedError
+from skyred.interfaces import Chain
+from skyred.interfaces.records import Outcome
+from skyred.run.reduce import describe
+
+_ON_FAULT_HINT = "use those with faults anyway (data.{}.on_fault: note), "
+
+
+def raise_on_failures(outcomes: Sequence[Outcome], pipeline: Chain) -> None:
+    """Raise an error if runs failed in a data entry with ``on_error: stop``.
+
+    Parameters
+    ----------
+    outcomes : sequence of Outcome
+        The outcomes of all requested observations.
+    pipeline : Chain
+        The pipeline with the data entries.
+
+    Raises
+    ------
+    RunsFailedError
+        If runs of such an entry failed; the message lists all of them.
+    """
+    failed_outcomes = [
+        outcome
+        for outcome in outcomes
+        if outcome.status == "failed" and pipeline.data[outcome.entry].on_error == "stop"
+    ]
+    if failed_outcomes:
+        entry = failed_outcomes[0].entry
+        has_faults = any(outcome.maker == "inspection" for outcome in failed_outcomes)
+        raise RunsFailedError(
+            f"{len(failed_outcomes)} of {len(outcomes)} runs failed:\n{describe(failed_outcomes)}\n"
+            f"fix them, exclude them, {_ON_FAULT_HINT.format(entry) if has_faults else ''}"
+            f"or continue without them (data.{entry}.on_error: skip)"
+            + "; tracebacks are in observations.ecsv"
+            * any(outcome.traceback for outcome in failed_outcomes)
+        )
+
+
+def require_reduced(outcomes: Iterable[Outcome], entries: Iterable[str]) -> None:
+    """Raise an error if no run of a data entry was reduced.
+
+    Parameters
+    ----------
+    outcomes : iterable of Outcome
+        The outcomes of all requested observations.
+    entries : iterable of str
+        The names of the data entries that were reduced.
+
+    Raises
+    ------
+    RunsFailedError
+        If an entry has no reduced run; the message gives the reasons.
+    """
+    outcomes = list(outcomes)
+    reduced_entries = {
+        outcome.entry for outcome in outcomes if outcome.status in ("reduced", "cached")
+    }
+    if empty_entries := [entry for entry in entries if entry not in reduced_entries]:
+        outcomes = [outcome for outcome in outcomes if outcome.entry in empty_entries]
+        raise RunsFailedError(
+            f"none of {len(outcomes)} observations of data.{', data.'.join(empty_entries)} "
+            f"could be reduced:\n{describe(outcomes)}"
+        )

@@ -1,0 +1,64 @@
+"""Check that the reduced datasets of a run fit into the memory of the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from skyred.errors import ConfigError, Problem
+from skyred.io.disk import format_size
+from skyred.io.memory import total_memory
+from skyred.run.disk_space import minimum_size
+
+if TYPE_CHECKING:
+    from gammapy.data import ObservationTable
+
+    from skyred.interfaces import Reduction
+
+
+def require_memory(
+    selected: Mapping[str, ObservationTable], data: Mapping[str, Reduction], loaded: float = 0
+) -> None:
+    """Check that the memory of this machine is enough for the datasets of all data entries.
+
+    All of them are in memory for the fit: one for each stack, and one for each run that is kept.
+    Runs that are stacked are in memory one after the other, and are not counted. The estimate is a
+    lower limit, so that no possible run is rejected.
+
+    Parameters
+    ----------
+    selected : mapping of str to ObservationTable
+        The selected observations by data entry.
+    data : mapping of str to Reduction
+        The data entries by name.
+    loaded : float, optional
+        The size of the datasets that are read from files, in bytes.
+
+    Raises
+    ------
+    ConfigError
+        If the machine has less memory.
+    """
+    available = total_memory()
+    sizes = {name: minimum_size({name: table}, data) for name, table in selected.items()}
+    needed = loaded + sum(sizes.values())
+    if available is None or needed <= available:
+        return
+    largest = max(sizes, key=lambda name: sizes[name], default="")
+    number = len(selected[largest]) if largest else 0
+    message = (
+        f"all datasets need at least {format_size(needed)}, but this machine has "
+        f"{format_size(available)} of memory"
+    )
+    if largest:
+        message += f"; data.{largest}, with {number} runs, needs {format_size(sizes[largest])}"
+    raise ConfigError(
+        [
+            Problem(
+                ("data",),
+                message,
+                "stack the runs (stack: {kind: sum}), select fewer, or reduce width, offset_max, "
+                "or the number of pixels or bins",
+            )
+        ]
+    )

@@ -1,0 +1,166 @@
+"""Runs that are listed in a file, beside plain gammapy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.table import Table
+from gammapy.analysis import Analysis, AnalysisConfig
+from gammapy.data import DataStore
+
+from skyred import Orchestrator, Pipeline
+from skyred.components.file_list import FileList, read_ids
+from skyred.errors import ArchiveError, ConfigError
+from skyred.interfaces.records import Outcome
+from skyred.result.files import write_observation_log
+
+CONFIG = """
+data:
+  sim:
+    archive: {archive}
+    select: [{{kind: file-list, path: {path}}}]
+    geometry:
+      kind: map
+      center: [83.633 deg, 22.014 deg]
+      width: [1 deg, 1 deg]
+      bin_size: 0.1 deg
+      energy: {{min: 1 TeV, max: 10 TeV, bins: 2}}
+      energy_true: {{min: 1 TeV, max: 10 TeV, bins: 2}}
+    make: [{{kind: map}}]
+    stack: {{kind: sum}}
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "runs.txt"
+
+
+def pipeline(archive: Path, path: Path) -> Pipeline:
+    return Pipeline.from_yaml(CONFIG.format(archive=archive, path=path))
+
+
+@pytest.mark.parametrize("content", ["900002", "900002\n", "\ufeff900002\r\n", " 900002 \n\n"])
+def test_text_file_selects_the_runs_that_gammapy_selects(
+    crab_archive: Path, path: Path, content: str
+) -> None:
+    path.write_text(content, encoding="utf-8", newline="")
+    selected = Orchestrator(pipeline(crab_archive, path)).select()["sim"]
+    assert selected["OBS_ID"].tolist() == [900002]
+    if "\ufeff" not in content:
+        config = AnalysisConfig()
+        config.observations.datastore = crab_archive
+        config.observations.obs_file = path
+        analysis = Analysis(config)
+        analysis.get_observations()
+        assert analysis.observations.ids == ["900002"]
+
+
+def test_comments_and_leading_zeros_are_accepted(path: Path) -> None:
+    path.write_text("# good runs\n7  # first\n\n0008\n# 9\n", encoding="utf-8")
+    assert read_ids(path) == [7, 8]
+
+
+@pytest.mark.parametrize("name", ["OBS_ID", "obs_id"])
+@pytest.mark.parametrize("dtype", [int, "U6"])
+def test_ecsv_table_needs_a_column_with_the_ids(path: Path, name: str, dtype: type) -> None:
+    table = Table({"LIVETIME": [1.0, 2.0], name: np.array([900001, 900002], dtype)})
+    table.write(path, format="ascii.ecsv")
+    assert read_ids(path) == [900001, 900002]
+
+
+def test_observation_log_of_a_run_is_accepted(crab_archive: Path, tmp_path: Path) -> None:
+    write_observation_log(tmp_path, run_outcomes(crab_archive, tmp_path))
+    assert read_ids(tmp_path / "observations.ecsv") == [900001, 900002]
+
+
+def run_outcomes(archive: Path, folder: Path) -> list[Outcome]:
+    (folder / "all.txt").write_text("900002\n900001\n", encoding="utf-8")
+    orchestrator = Orchestrator(pipeline(archive, folder / "all.txt"))
+    orchestrator.reduce()
+    return orchestrator.outcomes
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "has no OBS_ID"),
+        ("# nothing\n", "has no OBS_ID"),
+        ("1\nabc\n", "has 'abc' in line 2; expected an OBS_ID, a whole number"),
+        ("1.5\n", "has '1.5' in line 1"),
+        ("-1\n", "has '-1' in line 1"),
+        ("nan\n", "has 'nan' in line 1"),
+        ("1,2\n", "has '1,2' in line 1"),
+        ("\u0661\n", "in line 1"),
+        ("1 2\n", "has 2 values in line 1; expected one OBS_ID in each line"),
+        ("1\n2\n1\n2\n1", r"more than once: 1 \(line 1 and line 3 and line 5\), 2 \(line 2 and"),
+        ("# %ECSV 1.0\n# ---\n", "cannot be read as ECSV"),
+    ],
+)
+def test_invalid_file_is_refused_with_the_line(path: Path, content: str, message: str) -> None:
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(ArchiveError, match=message):
+        read_ids(path)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (Table({"RUN": [1]}), "no column with OBS_IDs; expected one, OBS_ID or obs_id.* RUN"),
+        (Table({"OBS_ID": [1], "obs_id": [2]}), "two columns with OBS_IDs"),
+        (Table({"OBS_ID": [1.0]}), "has '1.0' in row 1"),
+        (Table({"OBS_ID": np.ma.MaskedArray([1, 2], [False, True])}), "has '--' in row 2"),
+        (Table({"OBS_ID": [1, 2, 2]}), r"more than once: 2 \(row 2 and row 3\)"),
+    ],
+)
+def test_invalid_table_is_refused_with_the_row(path: Path, table: Table, message: str) -> None:
+    table.write(path, format="ascii.ecsv")
+    with pytest.raises(ArchiveError, match=message):
+        read_ids(path)
+
+
+def test_binary_file_is_refused(path: Path) -> None:
+    path.write_bytes(b"\x1f\x8b\xff")
+    with pytest.raises(ArchiveError, match="cannot be read"):
+        read_ids(path)
+
+
+def test_invalid_file_is_a_problem_of_the_configuration(crab_archive: Path, path: Path) -> None:
+    path.write_text("900001\nabc\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"sim.select\[0\].path: .*'abc' in line 2"):
+        pipeline(crab_archive, path)
+    with pytest.raises(ConfigError, match="no such file"):
+        pipeline(crab_archive, path.with_name("missing.txt"))
+
+
+def test_missing_runs_are_reported_with_the_file(crab_archive: Path, path: Path) -> None:
+    path.write_text("900001\n5\n6\n", encoding="utf-8")
+    with pytest.raises(ArchiveError, match=r"'file-list' \(.*runs.txt\) .* \[5, 6\]; correct"):
+        Orchestrator(pipeline(crab_archive, path)).select()
+
+
+@pytest.mark.parametrize("is_ecsv", [False, True])
+def test_exported_script_reduces_the_same_runs(
+    crab_archive: Path, path: Path, is_ecsv: bool
+) -> None:
+    path.write_text("900002 # the second\n", encoding="utf-8")
+    if is_ecsv:
+        Table({"OBS_ID": ["900002"]}).write(path, format="ascii.ecsv", overwrite=True)
+    names: dict[str, Any] = {}
+    exec(pipeline(crab_archive, path).to_script(), names)
+    (exported,) = names["reduce_sim"]()
+    (dataset,) = Orchestrator(pipeline(crab_archive, path)).reduce()
+    assert dataset.counts.data.sum() > 0
+    np.testing.assert_array_equal(exported.counts.data, dataset.counts.data)
+
+
+def test_selected_rows_are_unchanged(crab_archive: Path, path: Path) -> None:
+    path.write_text("900002\n", encoding="utf-8")
+    table = DataStore.from_dir(crab_archive).obs_table
+    selected = FileList(path=path).select(table)
+    assert type(selected) is type(table)
+    assert selected.colnames == table.colnames
+    assert len(table) == 2

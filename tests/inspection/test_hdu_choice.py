@@ -1,0 +1,125 @@
+"""The choice between several HDUs of one type in an HDU index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from astropy.table import Table
+
+from skyred.errors import ArchiveError
+from skyred.inspection.index import list_run_inputs
+from skyred.inspection.records import RunInput
+
+CLASSED = ("events", "aeff", "psf")
+
+
+def hdu_table(classes: dict[int, tuple[int, ...]]) -> Table:
+    """Return an index with one GTI for each run, and other HDUs for each of its event classes."""
+    rows = []
+    for obs_id, numbers in classes.items():
+        rows.append((obs_id, "gti", "gti", "", f"{obs_id}.fits", "GTI", -1))
+        rows += [
+            (obs_id, kind, f"{kind}_x", "", f"{obs_id}.fits", f"{kind.upper()}_B{number}", number)
+            for number in numbers
+            for kind in CLASSED
+        ]
+    names = ("OBS_ID", "HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME", "EVENT_CLASS")
+    return Table(rows=rows, names=names, meta={"BASE_DIR": "/archive"})
+
+
+def inputs(table: Table, **hdus: Any) -> list[RunInput]:
+    obs_ids = sorted(set(table["OBS_ID"].tolist()))
+    rows = Table({"OBS_ID": obs_ids, "EVENT_COUNT": [100] * len(obs_ids)})
+    return list_run_inputs(table, rows, required=("gti", *CLASSED), hdus=hdus)
+
+
+def names(run: RunInput) -> dict[str, str]:
+    assert run.findings == ()
+    return {source.kind: source.name for source in run.sources}
+
+
+@pytest.mark.parametrize(
+    "hdus",
+    [
+        {"EVENT_CLASS": 9},
+        {"EVENT_CLASS": "9.0"},
+        {"HDU_NAME": "*_b9"},
+        {"events": "EVENTS_B9", "aeff": "AEFF_B9", "psf": "PSF_B9"},
+        {"psf": "PSF_?9", "EVENT_CLASS": 9},
+    ],
+)
+def test_chosen_hdus_are_used_with_those_without_a_choice(hdus: dict[str, Any]) -> None:
+    (run,) = inputs(hdu_table({1: (8, 9)}), **hdus)
+    assert names(run) == {
+        "gti": "GTI",
+        "events": "EVENTS_B9",
+        "aeff": "AEFF_B9",
+        "psf": "PSF_B9",
+    }
+    assert "EVENT_COUNT" not in run.row  # that of all classes
+
+
+def test_type_has_its_own_pattern_instead_of_that_of_the_column() -> None:
+    (run,) = inputs(hdu_table({1: (8, 9)}), EVENT_CLASS=9, psf="PSF_B8")
+    assert names(run)["psf"] == "PSF_B8"
+    assert names(run)["aeff"] == "AEFF_B9"
+
+
+def test_several_hdus_without_a_choice_are_refused_with_all_choices() -> None:
+    (run,) = inputs(hdu_table({1: (8, 9)}))
+    messages = {str(finding) for finding in run.findings}
+    assert messages == {
+        f"1.fits[{kind.upper()}_B8]: the index has 2 rows with HDU_TYPE {kind} for this run "
+        f"(HDU_NAME: {kind.upper()}_B8, {kind.upper()}_B9; EVENT_CLASS: 8, 9)"
+        for kind in CLASSED
+    }
+    assert all("choose one with hdus" in finding.advice for finding in run.findings)
+
+
+def test_pattern_that_leaves_several_is_refused_with_these() -> None:
+    (run,) = inputs(hdu_table({1: (7, 8, 9)}), EVENT_CLASS="[89]")
+    assert "(HDU_NAME: AEFF_B8, AEFF_B9; EVENT_CLASS: 8, 9)" in str(run.findings)
+
+
+def test_run_without_the_chosen_hdu_is_refused_even_if_it_has_only_one() -> None:
+    first, second = inputs(hdu_table({1: (8, 9), 2: (8,)}), EVENT_CLASS=9)
+    assert names(first)["psf"] == "PSF_B9"
+    messages = "\n".join(map(str, second.findings))
+    assert "hdus matches no HDU with HDU_TYPE psf of this run (HDU_NAME: PSF_B8)" in messages
+    assert {source.kind for source in second.sources} == {"gti"}
+
+
+def test_identical_rows_remain_a_fault_of_the_index() -> None:
+    (run,) = inputs(hdu_table({1: (9, 9)}), EVENT_CLASS=9)
+    assert {finding.rule for finding in run.findings} == {"index-repeated-hdu"}
+
+
+def test_choice_does_not_affect_an_index_with_only_the_chosen_hdus() -> None:
+    (run,) = inputs(hdu_table({1: (9,)}), EVENT_CLASS=9)
+    assert names(run)["psf"] == "PSF_B9"
+    assert run.row["EVENT_COUNT"] == 100
+
+
+@pytest.mark.parametrize(
+    ("hdus", "message"),
+    [
+        ({"CLASS": 9}, "'CLASS' is neither a type of HDUs .*psf.* nor a column .*EVENT_CLASS"),
+        ({"EVENT_CLASS": 7}, "no HDU has EVENT_CLASS '7'; expected one of: 8, 9"),
+        ({"psf": "PSF"}, "no HDU has HDU_NAME 'PSF'; expected one of: PSF_B8, PSF_B9"),
+        ({"bkg": "BKG"}, "no HDU has HDU_NAME 'BKG'; the index has no bkg"),
+    ],
+)
+def test_choice_that_matches_nothing_is_an_error(hdus: dict[str, Any], message: str) -> None:
+    with pytest.raises(ArchiveError, match=message):
+        inputs(hdu_table({1: (8, 9)}), **hdus)
+
+
+def test_choice_matches_nothing_in_an_index_of_another_class() -> None:
+    with pytest.raises(ArchiveError, match="no HDU has EVENT_CLASS '9'; expected one of: -1, 8"):
+        inputs(hdu_table({1: (8,)}), EVENT_CLASS=9)
+
+
+def test_choice_without_an_index_is_an_error() -> None:
+    with pytest.raises(ArchiveError, match="hdus has no effect"):
+        list_run_inputs(Table(), Table({"OBS_ID": [1]}), hdus={"psf": "PSF"})

@@ -1,0 +1,147 @@
+"""Files of an HDU index inside and outside the archive, and which of them may be read."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from pathlib import Path
+
+import pytest
+from astropy.io import fits
+
+from skyred.inspection.file_content import read_file
+from skyred.inspection.indexed_paths import IRF_KINDS, IndexedPaths
+from skyred.inspection.records import Finding
+from skyred.io.checksums import file_checksum
+
+KINDS = ("events", "gti", *IRF_KINDS)
+
+
+def write_fits(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fits.PrimaryHDU().writeto(path)
+    return path
+
+
+def resolve(base: Path, kind: str, name: str, *, allow_outside: bool = False) -> Path | Finding:
+    base.mkdir(parents=True, exist_ok=True)
+    folder, file = os.path.split(name)
+    return IndexedPaths(base, allow_outside).resolve(kind, folder, file)
+
+
+def rule(result: Path | Finding) -> str:
+    assert isinstance(result, Finding), result
+    return result.rule
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["0.fits", "data/0.fits", "data/../0.fits", "../archive/0.fits"])
+def test_files_in_the_folder_of_the_index_may_be_read(tmp_path: Path, kind: str, name: str) -> None:
+    base = tmp_path / "archive"
+    (base / "data").mkdir(parents=True)
+    assert resolve(base, kind, name) == base.resolve() / name
+    assert resolve(base, kind, str(base.resolve() / name)) == base.resolve() / name
+
+
+@pytest.mark.parametrize("name", ["../irfs.fits", "../caldb/irfs.fits", "../caldb/irfs.fits.gz"])
+def test_irfs_with_a_relative_path_may_be_outside_but_not_events(tmp_path: Path, name: str) -> None:
+    base = tmp_path / "archive"
+    base.mkdir()
+    path = write_fits(base / name).resolve()
+    for kind in IRF_KINDS:
+        assert resolve(base, kind, name) == path
+    for kind in ("events", "gti", "pointing"):
+        assert rule(resolve(base, kind, name)) == "index-path"
+        assert resolve(base, kind, name, allow_outside=True) == base.resolve() / name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_absolute_path_outside_needs_allow_outside(tmp_path: Path, kind: str) -> None:
+    path = write_fits(tmp_path / "caldb" / "irfs.fits")
+    assert rule(resolve(tmp_path / "archive", kind, str(path))) == "index-path"
+    assert resolve(tmp_path / "archive", kind, str(path), allow_outside=True) == path
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("index", ["index", "index/gps"])
+def test_archive_with_a_folder_named_index_is_its_parent(
+    tmp_path: Path, kind: str, index: str
+) -> None:
+    base = tmp_path / "archive" / index
+    path = write_fits(tmp_path / "archive" / "data" / "0.fits")
+    outside = write_fits(tmp_path / "0.fits")
+    up = "../" * len(Path(index).parts)
+    assert resolve(base, kind, f"{up}data/0.fits") == path.resolve()
+    result = resolve(base, kind, f"{up}../0.fits")
+    assert result == outside.resolve() if kind in IRF_KINDS else rule(result) == "index-path"
+
+
+def test_folder_named_index_further_up_does_not_extend_the_archive(tmp_path: Path) -> None:
+    write_fits(tmp_path / "0.fits")
+    base = tmp_path / "index" / "a" / "b"
+    assert rule(resolve(base, "events", "../../../0.fits")) == "index-path"
+
+
+@pytest.mark.parametrize("content", [b"", b"password", gzip.compress(b"password"), b"\x1f\x8b?"])
+@pytest.mark.parametrize("name", ["../secret", "../../secret"])
+def test_other_files_outside_the_folder_of_the_index_are_refused(
+    tmp_path: Path, content: bytes, name: str
+) -> None:
+    base = tmp_path / "archive" / "index"
+    base.mkdir(parents=True)
+    (base / name).write_bytes(content)
+    result = resolve(base, "aeff", name)
+    assert rule(result) == "file-damaged"
+    assert "password" not in str(result)
+
+
+@pytest.mark.parametrize("allow_outside", [False, True])
+def test_pipes_devices_and_folders_are_never_opened(tmp_path: Path, allow_outside: bool) -> None:
+    base = tmp_path / "archive"
+    base.mkdir()
+    os.mkfifo(tmp_path / "pipe.fits")  # opening it for reading would block
+    os.mkfifo(base / "pipe.fits")
+    (tmp_path / "zero.fits").symlink_to("/dev/zero")
+    for name in ("../pipe.fits", "../zero.fits", "..", "pipe.fits"):
+        result = resolve(base, "aeff", name, allow_outside=allow_outside)
+        if isinstance(result, Path):  # not opened by its readers
+            assert file_checksum(result) == ""
+            assert "is not a regular file" in str(read_file(result).findings[0])
+        else:
+            assert "is not a regular file" in str(result) or name == ".."
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_links_in_the_archive_that_leave_it_need_allow_outside(tmp_path: Path, kind: str) -> None:
+    base = tmp_path / "archive"
+    base.mkdir()
+    write_fits(tmp_path / "other" / "deep" / "0.fits")
+    write_fits(tmp_path / "other" / "1.fits")
+    (base / "0.fits").symlink_to("../other/deep/0.fits")
+    (base / "link").symlink_to("../other/deep")
+    for name in ("0.fits", "link/0.fits", "link/../1.fits"):
+        result = resolve(base, kind, name)
+        assert rule(result) == "index-path"
+        assert "link that points outside" in str(result)
+        assert resolve(base, kind, name, allow_outside=True) == base.resolve() / name
+
+
+def test_archive_that_is_opened_through_a_link_has_the_same_files(tmp_path: Path) -> None:
+    path = write_fits(tmp_path / "real" / "caldb" / "irfs.fits")
+    (tmp_path / "real" / "archive").mkdir()
+    (tmp_path / "link").symlink_to("real/archive")
+    assert resolve(tmp_path / "link", "aeff", "../caldb/irfs.fits") == path.resolve()
+
+
+@pytest.mark.parametrize("name", ["../missing.fits", "../missing/0.fits"])
+def test_missing_irf_outside_is_reported_with_its_path(tmp_path: Path, name: str) -> None:
+    result = resolve(tmp_path / "archive", "aeff", name)
+    assert rule(result) == "file-damaged"
+    assert str(result) == f"{(tmp_path / 'archive' / name).resolve()}: the file is missing"
+
+
+@pytest.mark.parametrize("allow_outside", [False, True])
+@pytest.mark.parametrize("name", ["$HOME/0.fits", "${HOME}/data/0.fits", "~/0.fits"])
+def test_variables_are_never_expanded(tmp_path: Path, name: str, allow_outside: bool) -> None:
+    result = resolve(tmp_path, "aeff", name, allow_outside=allow_outside)
+    assert rule(result) == "index-variable"

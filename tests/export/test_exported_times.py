@@ -44,8 +44,8 @@ def folder(crab_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     """Return an archive of two runs with phases, and with a gap in their good time."""
     archive = Archive.copy(crab_archive, tmp_path_factory.mktemp("times") / "archive")
     for run in archive.runs:
-        archive.hdus(run, divide_good_time)
-    archive.index("obs", lambda table: table[[*KEPT]])
+        archive.change_hdus(run, divide_good_time)
+    archive.change_index("obs", lambda table: table[[*KEPT]])
     return archive.folder
 
 

@@ -11,7 +11,15 @@ import attrs
 
 from skyred.inspection.records import Finding
 from skyred.inspection.tables import Floats, Table
-from skyred.inspection.units import assume_unit, conversion_factor, is_unusual_energy
+from skyred.inspection.units import (
+    assume_unit,
+    conversion_factor,
+    is_fits_unit,
+    is_unusual_energy,
+)
+
+# kinds whose columns gammapy finds by their exact names, and whose units must be those of FITS
+EXACT_KINDS = ("events", "gti")
 
 
 @attrs.frozen(eq=False)
@@ -152,6 +160,17 @@ class RunHdu:
                 message = f"has the unit {actual!r}" if actual else "has no unit"
                 expected = f"a unit such as {unit!r}" if unit else "none"
                 yield self.report("units", f"the column {name} {message}; expected {expected}")
+            elif self.kind in EXACT_KINDS and name not in self.table.exact_names:
+                yield self.report(
+                    "columns",
+                    f"the column {name} is not in upper case; expected {name}",
+                )
+            elif self.kind in EXACT_KINDS and not is_fits_unit(self.unit(name)):
+                yield self.report(
+                    "units",
+                    f"the column {name} has the unit {self.unit(name)!r}, which FITS does not "
+                    f"have; expected a unit such as {unit!r}",
+                )
             elif is_unusual_energy(self.unit(name)):
                 yield self.report(
                     "energy-unit",

@@ -92,6 +92,18 @@ def change_column(
     return change_runs(change)
 
 
+def convert_times_to_days(archive: Archive) -> None:
+    """Store the times of the columns and cards in days; those of the index remain in seconds."""
+    columns = {"events": ("TIME",), "gti": ("START", "STOP")}
+    for kind, names in columns.items():
+        for name in names:
+            change_column(kind, name, unit="d", scale=1 / 86400, fits_format="D")(archive)
+        set_cards((kind,), TIMEUNIT="d")(archive)
+    set_cards(("events",), TSTART=lambda value: value / 86400, TSTOP=lambda value: value / 86400)(
+        archive
+    )
+
+
 def reverse_columns(kind: str) -> Apply:
     return change_runs(
         lambda hdus: replace_columns(hdus, kind, columns_of(find_hdu(hdus, kind))[::-1])
@@ -256,6 +268,7 @@ SOUND: dict[str, Apply] = {
     "no TIMESYS": set_cards(TIMES, TIMESYS=None),
     "TIMEUNIT with blanks": set_cards(TIMES, TIMEUNIT=" s "),
     "TIMEUNIT is second": set_cards(TIMES, TIMEUNIT="second"),
+    "times in days": convert_times_to_days,
     "no TIMEUNIT": set_cards(TIMES, TIMEUNIT=None),
     "MJDREFI as float": set_cards(TIMES, MJDREFI=float),
     "MJDREFI as text": set_cards(TIMES, MJDREFI=str),

@@ -174,7 +174,7 @@ def _check_against_index(events: RunHdu, row: Mapping[str, Any]) -> Iterator[Fin
     if reference is None or reference != reference_time(events.header):
         return  # the times of the index have a different reference
     for name in ("TSTART", "TSTOP"):
-        value, expected = events.number(name), as_number(row.get(name))
+        value, expected = events.time(name), as_number(row.get(name))
         if (
             value is not None
             and expected is not None

@@ -84,6 +84,23 @@ class RunHdu:
         """
         return as_number(self.header.get(key))
 
+    def time(self, key: str) -> float | None:
+        """Return the time in a card, in seconds.
+
+        Parameters
+        ----------
+        key : str
+            The keyword, such as TSTART.
+
+        Returns
+        -------
+        float or None
+            The time since the reference, converted from TIMEUNIT. None if it is not a number.
+        """
+        number = self.number(key)
+        scale = conversion_factor(str(self.header.get("TIMEUNIT", "s")).strip(), "s")
+        return number if number is None or scale is None else number * scale
+
     def unit(self, name: str) -> str:
         """Return the unit of a column, or the unit that gammapy assumes if it has none.
 

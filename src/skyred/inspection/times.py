@@ -168,7 +168,7 @@ def check_gti_against_header(
         yield gti.report(
             "gti-against-ontime", f"its rows add up to {total:.1f} s, but ONTIME is {ontime:g} s"
         )
-    begin, end = events.number("TSTART"), events.number("TSTOP")
+    begin, end = events.time("TSTART"), events.time("TSTOP")
     if begin is None or end is None:
         yield events.report("time-range", "its header has no TSTART or TSTOP")
     elif end <= begin:
@@ -207,7 +207,7 @@ def check_times(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
     times = events.values("TIME", "s")
     times = times[np.isfinite(times)]
     start, stop = intervals(gti)
-    begin, end = (events.number(key) for key in ("TSTART", "TSTOP"))
+    begin, end = (events.time(key) for key in ("TSTART", "TSTOP"))
     first = start.min() if begin is None else min(begin, start.min())
     last = stop.max() if end is None else max(end, stop.max())
     is_beyond = (times < first - TIME_TOLERANCE) | (times > last + TIME_TOLERANCE)

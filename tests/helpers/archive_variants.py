@@ -206,6 +206,13 @@ def set_large_id(archive: Archive) -> None:
         set_column(index, "OBS_ID", lambda table: np.full(len(table), obs_id))(archive)
 
 
+def store_ids_as_text(archive: Archive) -> None:
+    for index in ("hdu", "obs"):
+        set_column(index, "OBS_ID", lambda table: [str(obs_id) for obs_id in table["OBS_ID"]])(
+            archive
+        )
+
+
 def decompress(archive: Archive) -> None:
     """Replace all files by uncompressed ones, with other names."""
     change_text("FILE_NAME", change=lambda name: name.removesuffix(".gz"))(archive)
@@ -309,6 +316,7 @@ SOUND: dict[str, Apply] = {
         "obs", "RA_PNT", lambda table: np.deg2rad(np.asarray(table["RA_PNT"])) * u.rad
     ),
     "large identifier": set_large_id,
+    "identifiers as text": store_ids_as_text,
     "uncompressed": decompress,
     "uncompressed with the name of gzip": decompress_under_same_name,
     "separate files": split_files,

@@ -16,10 +16,12 @@ from gammapy.makers import SpectrumDatasetMaker
 from gammapy.maps import MapAxis, RegionGeom
 from regions import CircleSkyRegion
 
-from archive_variants import SOUND, UNSOUND, read_index
+from archive_variants import SOUND, UNSOUND, read_index, set_column
 from fault_injection.archive_damage import Archive
 from skyred import Orchestrator, Pipeline
+from skyred.components.archives import open_archive
 from skyred.components.simulation.archive import CrabSimulation
+from skyred.errors import ArchiveError
 from skyred.inspection.index import list_run_inputs
 from skyred.inspection.records import Finding
 from skyred.inspection.run import inspect_run
@@ -97,3 +99,10 @@ def test_unsound_archive_has_a_fault(
     findings = inspect(create_variant(one_run, tmp_path, apply))
     faults = [str(finding) for finding in findings if finding.level == "fault"]
     assert any(message in fault for fault in faults), findings
+
+
+def test_identifiers_that_are_not_numbers_are_refused(one_run: Path, tmp_path: Path) -> None:
+    archive = Archive.copy(one_run, tmp_path / "archive")
+    set_column("obs", "OBS_ID", lambda table: ["run 1"] * len(table))(archive)
+    with pytest.raises(ArchiveError, match=r"obs-index.* an OBS_ID is not a whole number"):
+        open_archive(str(archive.folder))

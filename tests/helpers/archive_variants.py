@@ -237,6 +237,8 @@ def split_files(archive: Archive) -> None:
             parts["irf"] = tuple(name for name in names if name not in ("EVENTS", "GTI"))
             for part, part_names in parts.items():
                 copies = [hdus[name].copy() for name in part_names]
+                for hdu in copies:  # of the headers before the copy
+                    hdu.header.remove("CHECKSUM", ignore_missing=True)
                 fits.HDUList([fits.PrimaryHDU(), *copies]).writeto(
                     archive.folder / "data" / f"{part}_{run}.fits"
                 )

@@ -66,7 +66,7 @@ def test_sharp_edges_are_detected_in_the_image(kind: str, shift: tuple[float, fl
         return image(values)
 
     values = np.array([parameter.value for parameter in parameters], dtype=float)
-    axes = [image.position.lon, image.position.lat]
+    axes = [image.position.lon_index, image.position.lat_index]
     detected = has_sharp_edges(evaluate_image, values, axes, PIXEL.to_value("deg") * np.ones(2))
     assert detected == (kind in SHARP)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
+from every_spectrum import power_law
 from gammapy.modeling.models import (
     FoVBackgroundModel,
     GaussianSpatialModel,
@@ -12,9 +13,8 @@ from gammapy.modeling.models import (
     SkyModel,
     SpatialModel,
 )
-
-from every_spectrum import power_law
 from side_by_side import Make, assert_agrees_with_gammapy, with_models
+
 from skyred import fit
 from skyred.likelihood.sky import is_rotation
 from small_datasets import CRAB, map_dataset

@@ -79,8 +79,8 @@ def test_only_classes_of_gammapy_are_evaluated_by_formulas() -> None:
         assert images[-1] == pytest.approx(expected, rel=1e-6, abs=1e-9 * expected.max())
     assert images[0] == pytest.approx(images[1], rel=1e-9, abs=1e-9 * images[1].max())
     assert [getattr(method, "__name__", "") for method in methods] == [
-        "_by_formula",
-        "_by_plain_numbers",
+        "_evaluate_formula",
+        "_evaluate_without_units",
     ]
 
 

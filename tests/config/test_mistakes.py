@@ -65,7 +65,7 @@ def crab_yaml(crab_yaml: str) -> str:
 MESSAGES = {
     "unit": "data.hess.select[0].radius: '5 TeV' is an energy; expected an angle such as '1 deg'",
     "kind": "data.hess.select[1].kind: unknown selector 'time-windwo'; available: "
-    "column-range, cone, observation-ids, time-window; did you mean 'time-window'?",
+    "column-range, cone, file-list, observation-ids, time-window; did you mean 'time-window'?",
     "unknown": "data.hess.geometry.binsize: unknown key; available: name, center, ",
     "order": "data.hess.geometry.energy.min: 50.0 TeV is not below max (1.0 TeV); "
     "expected min below max",
@@ -172,7 +172,7 @@ SINGLE = [
     ("bins: 4}", "«»bins: 4.5}", "data.hess.geometry.energy.bins: is 4.5; expected a whole number"),
     ("{min: 1 TeV, max: 10 TeV, bins: 4}", "{max: 10 TeV, bins: 4}", "energy: missing key 'min';"),
     ("{min: 1 TeV, max: 10 TeV, bins: 4}", "{«»min: 1 TeV, edges: [1 TeV, 10 TeV]}",
-     "energy.min: cannot be combined with edges; use one"),
+     "energy.min: cannot be combined with edges; set either edges, or min, max and bins"),
     ("  hess:\n", "  «»hess: 5\n  other:\n",
      "data.hess: is 5; expected a data entry, as a mapping with archive or datasets"),
 ]  # fmt: skip

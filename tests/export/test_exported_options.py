@@ -143,16 +143,16 @@ def replace_part(root: Any, path: tuple[str | int, ...], part: Any) -> Any:
     """Return a copy of an object with another part."""
     if not path:
         return part
-    name, *rest = path
+    name, *steps = path
     value = getattr(root, str(name))
     if isinstance(value, tuple):
         items = list(value)
-        items[int(rest[0])] = replace_part(items[int(rest[0])], tuple(rest[1:]), part)
+        items[int(steps[0])] = replace_part(items[int(steps[0])], tuple(steps[1:]), part)
         return attrs.evolve(root, **{str(name): tuple(items)})
     if isinstance(value, FrozenMapping):
-        changed = replace_part(value[rest[0]], tuple(rest[1:]), part)
-        return attrs.evolve(root, **{str(name): FrozenMapping({**value, rest[0]: changed})})
-    return attrs.evolve(root, **{str(name): replace_part(value, tuple(rest), part)})
+        changed = replace_part(value[steps[0]], tuple(steps[1:]), part)
+        return attrs.evolve(root, **{str(name): FrozenMapping({**value, steps[0]: changed})})
+    return attrs.evolve(root, **{str(name): replace_part(value, tuple(steps), part)})
 
 
 def script_of(pipeline: Pipeline) -> str:

@@ -44,7 +44,7 @@ def folder(crab_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     """Return an archive of two runs with phases, and with a gap in their good time."""
     archive = Archive.copy(crab_archive, tmp_path_factory.mktemp("times") / "archive")
     for run in archive.runs:
-        archive.hdus(run, divide_good_time)
+        archive.change_hdus(run, divide_good_time)
     archive.change_index("obs", lambda table: table[[*KEPT]])
     return archive.folder
 
@@ -141,7 +141,7 @@ def test_window_that_begins_just_before_a_run(
 
 
 @pytest.mark.parametrize("partial", ["true", "false"])
-def test_whole_runs_in_several_windows(
+def test_whole_runs_within_several_windows_are_selected(
     folder: Path, monkeypatch: pytest.MonkeyPatch, partial: str
 ) -> None:
     ends = limits(folder, -0.1, 1.1, 1.2, 50)

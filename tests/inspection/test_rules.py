@@ -176,6 +176,7 @@ MORE_DAMAGES: dict[str, ApplyDamage] = {
     "header-with-code": edit_hdu("psf", set_cards(WCSSHAPE="print()")),
     "columns": edit_hdu("events", lambda hdu: hdu.columns.change_name("ENERGY", "ENERGIE")),
     "unit-assumed": edit_hdu("gti", remove_unit),
+    "location": edit_hdu("events", lambda hdu: hdu.header.remove("GEOLON")),
     "durations": edit_hdu("events", set_cards(ONTIME=-1.0)),
     "time-range": edit_hdu("events", lambda hdu: hdu.header.remove("TSTOP")),
     "gti-outside-run": edit_hdu(

@@ -13,6 +13,7 @@ from skyred.components.dl3_files import find_fits_files, open_dl3_files
 from skyred.errors import ArchiveError
 
 if TYPE_CHECKING:
+    from astropy.table import Table
     from gammapy.data import DataStore, ObservationTable
 
 log = logging.getLogger(__name__)
@@ -151,10 +152,32 @@ def _open_index(folder: Path, name: str) -> DataStore:
     try:
         hdu_table = HDUIndexTable.read(hdu_index, format="fits")
         obs_table = ObservationTable.read(obs_index, format="fits")
+        for table, path in ((hdu_table, hdu_index), (obs_table, obs_index)):
+            _convert_text_ids(table, path)
         _warn_about_duplicates(obs_table, obs_index)
         return DataStore(hdu_table=hdu_table, obs_table=obs_table)
+    except ArchiveError:
+        raise
     except (OSError, ValueError, KeyError) as error:
         raise ArchiveError(f"the index {hdu_index} cannot be read: {error}") from None
+
+
+def _convert_text_ids(table: Table, path: Path) -> None:
+    """Convert identifiers of runs that are stored as text to integers, as gammapy reads them.
+
+    Raises
+    ------
+    ArchiveError
+        If one of them is not a whole number.
+    """
+    if table["OBS_ID"].dtype.kind not in "SU":
+        return
+    try:
+        table["OBS_ID"] = [int(str(text)) for text in table["OBS_ID"]]
+    except ValueError as error:
+        raise ArchiveError(
+            f"{path}: an OBS_ID is not a whole number ({error}); gammapy needs whole numbers"
+        ) from None
 
 
 def _warn_about_duplicates(table: ObservationTable, path: Path) -> None:

@@ -105,7 +105,7 @@ def _parse(path: Path, sha256: str, content: bytes) -> FileContent:
     except Exception as error:  # astropy raises any exception for a damaged header
         message = f"cannot be read as FITS: {_describe(error)}"
         return FileContent(path, sha256, findings=_create_findings(path, [("", message)]))
-    hdus_by_name = {hdu.name: hdu for hdu in reversed(hdus)}
+    hdus_by_name = {hdu.name.upper(): hdu for hdu in reversed(hdus)}
     return FileContent(path, sha256, content, hdus_by_name, findings)
 
 

@@ -38,11 +38,42 @@ def check_obs_id(hdu: RunHdu, *, required: bool) -> Iterator[Finding]:
     Finding
         A fault if the identifiers differ.
     """
-    obs_id = hdu.number("OBS_ID")
+    obs_id = _identifier(hdu.header.get("OBS_ID"))
     if obs_id is None and required:
         yield hdu.report("obs-id", f"its header has no OBS_ID; expected {hdu.obs_id}")
     elif obs_id is not None and obs_id != hdu.obs_id:
-        yield hdu.report("obs-id", f"its OBS_ID is {obs_id:g}, but {hdu.obs_id} in the index")
+        yield hdu.report("obs-id", f"its OBS_ID is {obs_id}, but {hdu.obs_id} in the index")
+
+
+def _identifier(value: object) -> float | None:
+    """Return an identifier; as an integer if possible, since some have more digits than a float."""
+    try:
+        return int(str(value).strip())
+    except ValueError:
+        return as_number(value)
+
+
+def check_location(events: RunHdu) -> Iterator[Finding]:
+    """Check that the header has the position of the telescope.
+
+    Parameters
+    ----------
+    events : RunHdu
+        The events of a run.
+
+    Yields
+    ------
+    Finding
+        A fault if a card is missing or not a number.
+    """
+    cards = [("GEOLON",), ("GEOLAT",), ("ALTITUDE", "GEOALT")]
+    missing = [
+        " or ".join(names) for names in cards if all(events.number(name) is None for name in names)
+    ]
+    if missing:
+        yield events.report(
+            "location", f"its header has no position of the telescope ({', '.join(missing)})"
+        )
 
 
 def check_pointing(events: RunHdu, row: Mapping[str, Any]) -> Iterator[Finding]:
@@ -143,7 +174,7 @@ def _check_against_index(events: RunHdu, row: Mapping[str, Any]) -> Iterator[Fin
     if reference is None or reference != reference_time(events.header):
         return  # the times of the index have a different reference
     for name in ("TSTART", "TSTOP"):
-        value, expected = events.number(name), as_number(row.get(name))
+        value, expected = events.time(name), as_number(row.get(name))
         if (
             value is not None
             and expected is not None

@@ -17,6 +17,7 @@ from skyred.inspection.records import Finding, HduSource, RunInput
 from skyred.inspection.units import conversion_factor
 
 REQUIRED_KINDS = ("events", "gti")
+KNOWN_KINDS = ("events", "gti", "aeff", "edisp", "psf", "bkg", "rad_max", "pointing")  # of gammapy
 _TEXT_COLUMNS = ("HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME")
 _REFERENCE = ("MJDREFI", "MJDREFF")
 
@@ -114,6 +115,8 @@ class _Index:
             )
         sources = []
         for row in rows:
+            if row.kind not in KNOWN_KINDS and row.kind not in self.required:
+                continue  # gammapy does not read it
             path = self.paths.resolve(row.kind, row.folder, row.file)
             if isinstance(path, Finding):
                 findings.append(attrs.evolve(path, hdu=row.hdu))

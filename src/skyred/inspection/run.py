@@ -15,6 +15,7 @@ from skyred.inspection.file_content import FileContent, read_file
 from skyred.inspection.header import (
     check_count,
     check_durations,
+    check_location,
     check_obs_id,
     check_pointing,
 )
@@ -178,6 +179,7 @@ class _Inspection:
         for check in (check_pointing, check_durations, check_count):
             yield from _run_check(events, check, events, row)
         yield from _run_check(events, check_obs_id, events, required=True)
+        yield from _run_check(events, check_location, events)
         yield from _run_check(events, check_time_unit, events)
         yield from _run_check(events, check_events, events)
         if self._is_readable(events):

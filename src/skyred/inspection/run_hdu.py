@@ -11,7 +11,15 @@ import attrs
 
 from skyred.inspection.records import Finding
 from skyred.inspection.tables import Floats, Table
-from skyred.inspection.units import assume_unit, conversion_factor, is_unusual_energy
+from skyred.inspection.units import (
+    assume_unit,
+    conversion_factor,
+    is_fits_unit,
+    is_unusual_energy,
+)
+
+# kinds whose columns gammapy finds by their exact names, and whose units must be those of FITS
+EXACT_KINDS = ("events", "gti")
 
 
 @attrs.frozen(eq=False)
@@ -75,6 +83,23 @@ class RunHdu:
             None if the card is missing or its value is not a finite number.
         """
         return as_number(self.header.get(key))
+
+    def time(self, key: str) -> float | None:
+        """Return the time in a card, in seconds.
+
+        Parameters
+        ----------
+        key : str
+            The keyword, such as TSTART.
+
+        Returns
+        -------
+        float or None
+            The time since the reference, converted from TIMEUNIT. None if it is not a number.
+        """
+        number = self.number(key)
+        scale = conversion_factor(str(self.header.get("TIMEUNIT", "s")).strip(), "s")
+        return number if number is None or scale is None else number * scale
 
     def unit(self, name: str) -> str:
         """Return the unit of a column, or the unit that gammapy assumes if it has none.
@@ -152,6 +177,17 @@ class RunHdu:
                 message = f"has the unit {actual!r}" if actual else "has no unit"
                 expected = f"a unit such as {unit!r}" if unit else "none"
                 yield self.report("units", f"the column {name} {message}; expected {expected}")
+            elif self.kind in EXACT_KINDS and name not in self.table.exact_names:
+                yield self.report(
+                    "columns",
+                    f"the column {name} is not in upper case; expected {name}",
+                )
+            elif self.kind in EXACT_KINDS and not is_fits_unit(self.unit(name)):
+                yield self.report(
+                    "units",
+                    f"the column {name} has the unit {self.unit(name)!r}, which FITS does not "
+                    f"have; expected a unit such as {unit!r}",
+                )
             elif is_unusual_energy(self.unit(name)):
                 yield self.report(
                     "energy-unit",

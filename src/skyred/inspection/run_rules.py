@@ -19,6 +19,13 @@ HEADER_RULES = (
         "Offsets and IRFs would be wrong. The archives agree to 1.4e-5 deg (float32).",
         FIX_HEADER,
     ),
+    Rule(
+        "location",
+        "fault",
+        "GEOLON, GEOLAT, or both ALTITUDE and GEOALT are missing.",
+        f"gammapy cannot reduce events without the position of the telescope. {ALL}",
+        FIX_HEADER,
+    ),
     Rule("durations", "fault", "ONTIME or LIVETIME is not above 0.", ALL, FIX_HEADER),
     Rule(
         "durations-missing",

@@ -52,14 +52,14 @@ def check_structure(hdus: fits.HDUList, content: bytes) -> Iterator[tuple[str, s
     end = 0
     names: set[str] = set()
     for hdu in hdus:
-        name, layout = hdu.name, hdu.fileinfo()
+        name, layout = hdu.name.upper(), hdu.fileinfo()
         end = layout["datLoc"] + layout["datSpan"]
         if end > len(content):
             missing = end - len(content)
             yield name, f"is truncated: {missing} byte{'s' * (missing > 1)} missing at the end"
         elif message := _describe_checksum_fault(hdu.header, content, layout):
             yield name, message
-        if name in names:
+        if name and name in names:  # those without a name are not in an index
             yield name, "two HDUs have this name, and readers use the first"
         names.add(name)
     if end < len(content) and content[end:].strip(b"\0"):

@@ -47,6 +47,13 @@ class Table:
         return tuple(self._numbers)
 
     @property
+    def exact_names(self) -> frozenset[str]:
+        """The names of the columns as they are written in the file."""
+        return frozenset(
+            str(name).strip() for (key, _), name in self._cards.items() if key == "TTYPE"
+        )
+
+    @property
     def has_variable_length(self) -> bool:
         """Whether a column has cells of variable length."""
         return any(self._format(number)[1] in "PQ" for number in self._numbers.values())

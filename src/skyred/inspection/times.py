@@ -9,6 +9,7 @@ import numpy as np
 
 from skyred.inspection.header import (
     DURATION_TOLERANCE,
+    SECONDS_PER_DAY,
     TIME_TOLERANCE,
     reference_time,
     rounding_error,
@@ -16,6 +17,7 @@ from skyred.inspection.header import (
 from skyred.inspection.records import Finding
 from skyred.inspection.run_hdu import RunHdu, as_number
 from skyred.inspection.tables import Floats
+from skyred.inspection.units import conversion_factor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +32,6 @@ COLUMNS = {"START": "s", "STOP": "s"}
 REFERENCES = ("MJDREFI", "MJDREFF")
 REFERENCE_TOLERANCE = 0.01  # s: headers have different numbers of digits
 # the times of all real runs are in seconds; an observation is shorter than two days
-TIME_UNITS = ("s", "d")
 MAX_DAYS = 2.0
 
 
@@ -123,14 +124,20 @@ def check_time_unit(hdu: RunHdu) -> Iterator[Finding]:
     """
     unit = str(hdu.header.get("TIMEUNIT", "s")).strip()
     begin, end = hdu.number("TSTART"), hdu.number("TSTOP")
-    if unit not in TIME_UNITS:
+    scale = conversion_factor(unit, "s")
+    if scale is None:
         yield hdu.report(
-            "time-unit", f"its TIMEUNIT is {unit!r}; expected one of {', '.join(TIME_UNITS)}"
+            "time-unit", f"its TIMEUNIT is {unit!r}; expected a unit of time such as 's'"
         )
-    elif unit == "d" and begin is not None and end is not None and end - begin > MAX_DAYS:
+    elif (
+        scale != 1
+        and begin is not None
+        and end is not None
+        and (end - begin) * scale > MAX_DAYS * SECONDS_PER_DAY
+    ):
         yield hdu.report(
             "time-unit",
-            f"its TIMEUNIT is 'd', but TSTART and TSTOP differ by {end - begin:.6g}; they "
+            f"its TIMEUNIT is {unit!r}, but TSTART and TSTOP differ by {end - begin:.6g}; they "
             "are probably in seconds",
         )
 
@@ -161,7 +168,7 @@ def check_gti_against_header(
         yield gti.report(
             "gti-against-ontime", f"its rows add up to {total:.1f} s, but ONTIME is {ontime:g} s"
         )
-    begin, end = events.number("TSTART"), events.number("TSTOP")
+    begin, end = events.time("TSTART"), events.time("TSTOP")
     if begin is None or end is None:
         yield events.report("time-range", "its header has no TSTART or TSTOP")
     elif end <= begin:
@@ -200,7 +207,7 @@ def check_times(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
     times = events.values("TIME", "s")
     times = times[np.isfinite(times)]
     start, stop = intervals(gti)
-    begin, end = (events.number(key) for key in ("TSTART", "TSTOP"))
+    begin, end = (events.time(key) for key in ("TSTART", "TSTOP"))
     first = start.min() if begin is None else min(begin, start.min())
     last = stop.max() if end is None else max(end, stop.max())
     is_beyond = (times < first - TIME_TOLERANCE) | (times > last + TIME_TOLERANCE)

@@ -29,13 +29,24 @@ def assume_unit(name: str, unit: str) -> str:
     str
         The assumed unit if gammapy has one for this column, otherwise `unit`.
     """
-    is_invalid = name in ASSUMED_IF_INVALID and not _is_unit(unit)
+    is_invalid = name in ASSUMED_IF_INVALID and not is_fits_unit(unit)
     return ASSUMED_UNITS.get(name, unit) if is_invalid or not unit else unit
 
 
 @lru_cache(maxsize=256)
-def _is_unit(unit: str) -> bool:
-    """Return whether astropy can read a TUNIT of a FITS file."""
+def is_fits_unit(unit: str) -> bool:
+    """Return whether astropy can read a unit as TUNIT of a FITS file.
+
+    Parameters
+    ----------
+    unit : str
+        The unit as it is written in the file.
+
+    Returns
+    -------
+    bool
+        False for 'degree' and 'second', for example.
+    """
     from astropy import units
 
     try:

@@ -192,7 +192,7 @@ def _open(entry: str, store: DataStore, table: ObservationTable, reduction: Redu
 
 
 def _with_hdus(store: DataStore, patterns: Mapping[str, Any]) -> DataStore:
-    """Return a store with the chosen HDUs: gammapy uses the first of several HDUs of a type."""
+    """Return a store with the chosen HDUs; gammapy uses the first of several HDUs of a type."""
     if not patterns:
         return store
     selected_store = copy.copy(store)

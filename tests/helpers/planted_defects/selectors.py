@@ -140,7 +140,7 @@ class CutsMoreEachTime(HalfRuns):
 
     def cut_gti(self, gti: Any) -> Any:
         CALLS.append(1)
-        return halves(gti)[: 1 + len(CALLS) % 2]
+        return halves(gti)[: 1 + len(CALLS) // 2 % 2]
 
 
 CALLS: list[int] = []

@@ -355,8 +355,8 @@ def _require_no_success(case: ComponentCase, objective: Objective) -> None:
     """Require that a fit is not successful, or that its errors cover the range of values."""
     result = _fit_or_none(case, objective)
     if result is not None and result.success:
-        least = result.errors.min()
-        require(least > 1, f"it reports success, with errors of {least:.2g}")
+        error = result.errors.min()
+        require(error > 1, f"it reports success, with errors of {error:.2g}")
 
 
 def _fit_or_none(case: ComponentCase, objective: Objective) -> FitResult | None:

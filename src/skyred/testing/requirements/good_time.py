@@ -106,7 +106,7 @@ def reproducible_parts(case: ComponentCase) -> None:
         The selector to be checked.
     """
     good_times = list(_iter_good_times(case))
-    before = [contents(part) for part in _cut(case, good_times[0])]
+    before = [contents(part) for part in _cut(case, good_times[0].copy())]
     for gti in good_times[1:]:
         _cut(case, gti)
     after = [contents(part) for part in _cut(case, good_times[0])]

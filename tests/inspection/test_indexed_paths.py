@@ -82,7 +82,11 @@ def test_folder_named_index_further_up_does_not_extend_the_archive(tmp_path: Pat
     assert rule(resolve(base, "events", "../../../0.fits")) == "index-path"
 
 
-@pytest.mark.parametrize("content", [b"", b"password", gzip.compress(b"password"), b"\x1f\x8b?"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"password", gzip.compress(b"password", mtime=0), b"\x1f\x8b?"],
+    ids=["empty", "text", "gzip", "damaged gzip"],
+)
 @pytest.mark.parametrize("name", ["../secret", "../../secret"])
 def test_other_files_outside_the_folder_of_the_index_are_refused(
     tmp_path: Path, content: bytes, name: str

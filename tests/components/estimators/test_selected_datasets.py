@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -228,7 +229,9 @@ class TestConfiguration:
         alone = pipeline.evolve(estimate=[points, *pipeline.estimate[1:]])
         assert not any("energy" in str(problem) for problem in alone.problems())
 
-    def test_exported_script_selects_the_datasets(self, crab_yaml: str) -> None:
+    def test_exported_script_selects_the_datasets(self, crab_yaml: str, tmp_path: Path) -> None:
+        for index in ("hdu-index.fits.gz", "obs-index.fits.gz"):
+            (tmp_path / "data" / "hess-dl3-dr1" / index).touch()
         changed = crab_yaml.replace("kind: flux-points,", "kind: flux-points, datasets: hess,")
         script = Pipeline.from_yaml(changed).to_script()
         (function,) = [

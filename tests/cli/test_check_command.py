@@ -112,7 +112,7 @@ def test_no_data_option_checks_only_the_configuration(
 def test_run_without_rows_in_the_hdu_index_is_a_fault(
     damaged_archive: Archive, tmp_path: Path
 ) -> None:
-    damaged_archive.index("hdu", lambda table: table[table["OBS_ID"] != RUN])
+    damaged_archive.change_index("hdu", lambda table: table[table["OBS_ID"] != RUN])
     result = invoke_check(write_configuration(tmp_path, damaged_archive.folder))
     assert result.exit_code == 3
     assert "no rows for this run" in result.stdout
@@ -174,32 +174,32 @@ def events_outside(crab_archive: Path, tmp_path: Path) -> Archive:
         table["FILE_DIR"][table["OBS_ID"] == RUN] = "../events"
         return table
 
-    archive.index("hdu", edit)
+    archive.change_index("hdu", edit)
     return archive
 
 
 def test_events_outside_are_a_fault_unless_allowed(events_outside: Archive) -> None:
-    outcome = check(events_outside.folder)
+    outcome = invoke_check(events_outside.folder)
     assert outcome.exit_code == 3
     assert outcome.stdout.count("outside the archive") == 2  # events and GTI; IRFs may be there
     assert "allow_outside: true (skyred check ARCHIVE --allow-outside)" in outcome.stdout
-    allowed = check(events_outside.folder, "--allow-outside")
+    allowed = invoke_check(events_outside.folder, "--allow-outside")
     assert allowed.exit_code == 0, allowed.output
 
 
 def test_run_and_check_report_the_same_files_outside(
     events_outside: Archive, tmp_path: Path
 ) -> None:
-    path = configuration(tmp_path, events_outside.folder)
+    path = write_configuration(tmp_path, events_outside.folder)
     orchestrator = Orchestrator(Pipeline.from_yaml(path))
     with pytest.raises(RunsFailedError):
         orchestrator.reduce()
-    outcome = check(path)
+    outcome = invoke_check(path)
     assert outcome.exit_code == 3
     (failed,) = [outcome for outcome in orchestrator.outcomes if outcome.status == "failed"]
     assert "allow_outside: true" in failed.reason
     assert f"fault: {failed.reason}\n" in outcome.stdout
-    assert check(path, "--set", "data.sim.allow_outside=true").exit_code == 0
-    refused = check(path, "--allow-outside")
+    assert invoke_check(path, "--set", "data.sim.allow_outside=true").exit_code == 0
+    refused = invoke_check(path, "--allow-outside")
     assert refused.exit_code == 2
     assert "data.NAME.allow_outside: true" in refused.stderr

@@ -72,6 +72,7 @@ def test_ecsv_table_needs_a_column_with_the_ids(path: Path, name: str, dtype: ty
     assert read_ids(path) == [900001, 900002]
 
 
+@pytest.mark.slow
 def test_observation_log_of_a_run_is_accepted(crab_archive: Path, tmp_path: Path) -> None:
     write_observation_log(tmp_path, run_outcomes(crab_archive, tmp_path))
     assert read_ids(tmp_path / "observations.ecsv") == [900001, 900002]
@@ -142,6 +143,7 @@ def test_missing_runs_are_reported_with_the_file(crab_archive: Path, path: Path)
         Orchestrator(pipeline(crab_archive, path)).select()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_ecsv", [False, True])
 def test_exported_script_reduces_the_same_runs(
     crab_archive: Path, path: Path, is_ecsv: bool

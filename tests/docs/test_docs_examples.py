@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -75,6 +76,7 @@ def create_empty_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path))
     monkeypatch.setenv("JOINT_CRAB_DL3", str(tmp_path))
     (tmp_path / "my-runs").mkdir()
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")  # with tables in relative paths
     monkeypatch.chdir(tmp_path)
 
 

@@ -41,6 +41,7 @@ data:
     archive: $EXPORT_DATA/store
     select:
       - {kind: observation-ids, ids: [2, 1]}
+      - {kind: file-list, path: $EXPORT_DATA/runs.txt}
       - {kind: column-range, column: ZEN_PNT, max: 50 deg, invert: true}
       - {kind: column-range, column: N_TELS, min: 3, max: 4}
       - {kind: column-range, column: OBJECT, values: [Crab]}
@@ -102,9 +103,10 @@ def create_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Create empty indices instead of archives, since an export does not read them."""
     monkeypatch.setenv("EXPORT_DATA", str(tmp_path))
     monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path))
-    for name in ("store", "hess-dl3-dr1", "magic/rad_max/data"):
+    for name in ("store", "hess-dl3-dr1", "magic/rad_max/data", "cta-1dc/index/gps"):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "hdu-index.fits.gz").touch()
+    (tmp_path / "runs.txt").write_text("1\n2\n", encoding="utf-8")
 
 
 def check_style(scripts: dict[str, str], folder: Path) -> None:

@@ -15,6 +15,10 @@ from skyred.errors import FieldError
 from skyred.fields import Location, Position, position, regions
 from skyred.interfaces import Fields, value
 
+FRAMES = ["icrs", "fk5", "galactic"]
+OTHER_FRAMES = ("fk4", "supergalactic", "gcrs", "altaz", "barycentricmeanecliptic")
+FRAMES = ["icrs", "fk5", "galactic"]
+OTHER_FRAMES = ("fk4", "supergalactic", "gcrs", "altaz", "barycentricmeanecliptic")
 CIRCLE = "icrs; circle(83.63, 22.14, 0.2)"
 
 
@@ -64,16 +68,37 @@ class TestPositions:
         with pytest.raises(FieldError, match=r"expected .*ra and dec"):
             SkyFields(center=center)
 
-    def test_skycoord_in_another_frame_is_converted_to_icrs(self) -> None:
+    @pytest.mark.parametrize(
+        "keywords",
+        [
+            {"frame": "fk5"},
+            {"frame": "fk5", "equinox": "J1975"},
+            {"frame": "fk4"},
+            {"frame": "supergalactic"},
+            {"frame": "barycentricmeanecliptic"},
+        ],
+    )
+    def test_skycoord_in_another_frame_is_converted_to_icrs(self, keywords: Any) -> None:
         from astropy.coordinates import SkyCoord
 
-        coord = SkyCoord(83.633, 22.014, unit="deg", frame="fk5")
+        coord = SkyCoord(83.633, 22.014, unit="deg", **keywords)
         center = SkyFields(center=coord).center
         assert center.frame == "icrs"
-        assert center.skycoord.separation(coord).to_value("arcsec") < 1e-6
+        assert center.skycoord.separation(coord.icrs).to_value("arcsec") < 1e-6
+
+    @pytest.mark.parametrize("names", [("lon", "lat"), ("ra", "dec")])
+    def test_position_in_fk5_is_that_of_astropy(self, names: tuple[str, str]) -> None:
+        from astropy.coordinates import SkyCoord
+
+        center = SkyFields(center={names[0]: "83.633 deg", names[1]: "22.014 deg", "frame": "fk5"})
+        expected = SkyCoord(83.633, 22.014, unit="deg", frame="fk5")
+        assert center.center.frame == "fk5"
+        assert center.center.skycoord.separation(expected).to_value("arcsec") < 1e-6
 
     @given(
-        lon=st.floats(0, 360), lat=st.floats(-90, 90), frame=st.sampled_from(["icrs", "galactic"])
+        lon=st.floats(0, 360),
+        lat=st.floats(-90, 90),
+        frame=st.sampled_from(FRAMES),
     )
     def test_position_is_read_back_unchanged(self, lon: float, lat: float, frame: str) -> None:
         instance = SkyFields(center={"lon": lon * u.deg, "lat": lat * u.deg, "frame": frame})
@@ -96,8 +121,14 @@ class TestPositions:
             (["Crab", "22 deg"], "'Crab' cannot be read as an angle"),
             ({"lon": "1 deg"}, "None is not an angle"),
             ({"lon": "1 deg", "lat": "2 deg", "fram": "icrs"}, "has the unknown key 'fram'"),
-            ({"lon": "1 deg", "lat": "2 deg", "frame": "fk5"}, "is in the frame 'fk5'; "
-                                                               "expected one of icrs, galactic"),
+            *(
+                ({"lon": "1 deg", "lat": "2 deg", "frame": frame},
+                 f"is in the frame {frame!r}; expected one of icrs, fk5, galactic; convert")
+                for frame in (*OTHER_FRAMES, "FK5", "ICRS", "J2000", "junk", "")
+            ),
+            ({"ra": "1 deg", "dec": "2 deg", "frame": "fk4"}, "is in the frame 'fk4'"),
+            ({"ra": "1 deg", "dec": "2 deg", "frame": "galactic"}, "ra and dec in the frame"),
+            ({"l": "1 deg", "b": "2 deg", "frame": "fk5"}, "l and b in the frame 'fk5'"),
             (None, "is not set; expected a position on the sky"),
         ],
     )  # fmt: skip

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
 from gammapy.maps import Map, MapAxis, WcsGeom
 
 from skyred.errors import FieldError, Problem
@@ -53,10 +54,26 @@ def test_region_without_effect_is_refused(source: str, reason: str) -> None:
         "icrs; annulus(83.63, 22.01, 0.2, 0.3)",
         "icrs; circle(83.63, 22.01, 60)",
         "fk5; polygon(83, 22, 84, 22, 83, 23)",
+        "b1950; circle(82.88, 21.98, 0.2)",
     ],
 )
 def test_region_with_area_is_accepted(source: str) -> None:
     assert not list(Regions((source,)).problems("exclude", GEOM))
+
+
+@pytest.mark.parametrize("frame", ["fk5", "j2000", "fk4", "b1950", "galactic"])
+def test_region_in_any_frame_excludes_the_same_pixels(frame: str) -> None:
+    name = {"j2000": "fk5", "b1950": "fk4"}.get(frame, frame)
+    centre = SkyCoord(83.63, 22.01, unit="deg").transform_to(name).spherical
+    source = f"{frame}; circle({centre.lon.deg}, {centre.lat.deg}, 0.323)"
+    expected = Regions(("icrs; circle(83.63, 22.01, 0.323)",)).outside(GEOM).data
+    assert not expected.all()
+    assert np.array_equal(Regions((source,)).outside(GEOM).data, expected)
+
+
+def test_region_in_a_frame_without_pixels_in_fits_is_refused() -> None:
+    problem = first_problem("ecliptic; circle(84.1, -1.3, 0.2)")
+    assert "is in the frame barycentricmeanecliptic; expected one of icrs, fk5" in str(problem)
 
 
 def test_small_region_is_refused_when_the_mask_is_built() -> None:

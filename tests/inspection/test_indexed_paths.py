@@ -69,11 +69,11 @@ def test_archive_with_a_folder_named_index_is_its_parent(
 ) -> None:
     base = tmp_path / "archive" / index
     path = write_fits(tmp_path / "archive" / "data" / "0.fits")
-    outside = write_fits(tmp_path / "0.fits")
+    outer_file = write_fits(tmp_path / "0.fits")
     up = "../" * len(Path(index).parts)
     assert resolve(base, kind, f"{up}data/0.fits") == path.resolve()
     result = resolve(base, kind, f"{up}../0.fits")
-    assert result == outside.resolve() if kind in IRF_KINDS else rule(result) == "index-path"
+    assert result == outer_file.resolve() if kind in IRF_KINDS else rule(result) == "index-path"
 
 
 def test_folder_named_index_further_up_does_not_extend_the_archive(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_errors_are_unchanged_if_no_source_is_sharp_near_the_minimum() -> None:
     np.testing.assert_array_equal(result.covariance, minimum.covariance)
 
 
-def test_errors_are_unchanged_beyond_a_limit() -> None:
+def test_errors_are_unchanged_if_the_profile_reaches_a_limit() -> None:
     minimum = search_result(np.array([0.8, 1, 1, 1]))
     limits = np.array([[-0.1, np.inf], *[[-np.inf, np.inf]] * 3])
     objective = attrs.evolve(parabola([SOURCE]), limits=limits)

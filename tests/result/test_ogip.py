@@ -215,20 +215,22 @@ def test_missing_unit_is_reported(
         read_ogip(pha_path, "x")
 
 
-def test_spectrum_without_background_file_cannot_be_fitted_by_gammapy_either(pha: Path) -> None:
-    change(pha, lambda header, columns: header.update(BACKFILE="none"))
+def test_spectrum_without_background_file_cannot_be_fitted_by_gammapy_either(
+    pha_path: Path,
+) -> None:
+    edit_spectrum(pha_path, lambda header, columns: header.update(BACKFILE="none"))
     with pytest.raises(
         FileError, match=r"its statistic, wstat, needs the off counts; set the card"
     ):
-        read_ogip(pha, "x")
+        read_ogip(pha_path, "x")
     with pytest.raises(Exception, match=r".+"):  # any error, in reading or in the statistic
-        SpectrumDatasetOnOff.read(pha).stat_sum()
+        SpectrumDatasetOnOff.read(pha_path).stat_sum()
 
 
 @pytest.mark.parametrize("card", ["HDUCLAS4", ""])
-def test_file_with_several_spectra_is_rejected(card: str, pha: Path) -> None:
+def test_file_with_several_spectra_is_rejected(card: str, pha_path: Path) -> None:
     """Type II files have a spectrum in each row, and the names of other files in columns."""
-    with fits.open(pha, memmap=False) as hdus:
+    with fits.open(pha_path, memmap=False) as hdus:
         header = hdus["SPECTRUM"].header.copy(strip=True)
         counts = np.array(hdus["SPECTRUM"].data["COUNTS"])
         for name in ("BACKFILE", "ANCRFILE", "RESPFILE"):
@@ -244,8 +246,8 @@ def test_file_with_several_spectra_is_rejected(card: str, pha: Path) -> None:
             name="SPECTRUM",
         )
         others = [extra.copy() for extra in hdus if extra.name not in ("PRIMARY", "SPECTRUM")]
-        fits.HDUList([fits.PrimaryHDU(), table, *others]).writeto(pha, overwrite=True)
+        fits.HDUList([fits.PrimaryHDU(), table, *others]).writeto(pha_path, overwrite=True)
     with pytest.raises(FileError, match=r"has 2 spectra in one table \(type II\), which gammapy"):
-        read_ogip(pha, "x")
+        read_ogip(pha_path, "x")
     with pytest.raises(Exception, match=r".+"):
-        SpectrumDatasetOnOff.read(pha)
+        SpectrumDatasetOnOff.read(pha_path)

@@ -21,6 +21,7 @@ from skyred import Orchestrator, Pipeline
 from skyred.cli import main
 from skyred.errors import ConfigError, ExportError, RunsFailedError
 
+pytestmark = pytest.mark.slow
 CONFIG = """
 data:
   sim:
@@ -54,8 +55,8 @@ def archive(crab_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Arc
     for run in archive.runs:
         path, first = archive.path(run), archive.folder / f"first_{run}.fits.gz"
         shutil.copy(path, first)
-        archive.hdu(run, "aeff", halve_area)
-        archive.hdu(run, "events", drop_half)
+        archive.change_hdu(run, "aeff", halve_area)
+        archive.change_hdu(run, "events", drop_half)
         path.rename(data / f"class2_{path.name}")
         first.rename(path)
 
@@ -66,7 +67,7 @@ def archive(crab_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Arc
         second["FILE_NAME"] = [f"class2_{str(name).strip()}" for name in second["FILE_NAME"]]
         return vstack([table, second])
 
-    archive.index("hdu", add_class)
+    archive.change_index("hdu", add_class)
     return archive
 
 

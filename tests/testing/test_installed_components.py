@@ -84,7 +84,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     datasets[0].background.write(path / "counts.fits")
     datasets[0].exposure.sum_over_axes(keepdims=False).write(path / "image.fits")
     datasets.models.write(path / "models.yaml")
-    (folder_of_files / "runs.txt").write_text("900001\n900103\n", encoding="utf-8")
+    (path / "runs.txt").write_text("900001\n900103\n", encoding="utf-8")
     return path
 
 

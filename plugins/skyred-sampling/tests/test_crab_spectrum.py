@@ -113,8 +113,9 @@ def test_samples_and_posterior_read_back_exactly(result):
         ("model.0.spectral.index=2.6", r"crab\.spectral\.index: neither a prior nor two limits"),
         ("fit={kind: minuit}", "the fitter minuit does not sample"),
         ("fit.method=nuts", "expected one of auto, unif"),
+        ("estimate.0.datasets=[crab]", "has no effect: the samples are those of the fit"),
     ],
-    ids=["no limits", "no sampler", "method"],
+    ids=["no limits", "no sampler", "method", "datasets"],
 )
 def test_parameters_that_cannot_be_sampled_are_reported_before_data_are_read(change, message):
     with pytest.raises(ConfigError, match=message):

@@ -66,7 +66,7 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
         return min(offsets, default=None)
 
     def make_dataset(self, dataset: Dataset, observation: Observation) -> Dataset | Outcome | None:
-        """Make the dataset of one observation.
+        """Create the dataset of one observation.
 
         Parameters
         ----------

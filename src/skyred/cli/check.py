@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from skyred.cli.check_datasets import check_datasets
 from skyred.cli.commands import FILE, PLUGIN, SET, read_pipeline
 from skyred.cli.engine import make_engine
 
@@ -69,11 +70,12 @@ def check(
     overrides: tuple[str, ...],
     plugin_files: tuple[Path, ...],
 ) -> None:
-    """Check the configuration FILE, and inspect the runs that it selects.
+    """Check the configuration FILE, inspect the runs that it selects, and read its datasets.
 
     FILE may also be an archive: a folder with an index, an HDU index, or a DL3 file. Then all its
     runs are inspected.
     """
+    pipeline: Pipeline | None = None
     if _is_archive(file):
         from skyred.plugins import Plugins
 
@@ -94,6 +96,8 @@ def check(
             return
         entries = (_runs_of_archives if all_runs else _runs_of_entries)(pipeline, plugins)
     faulty = [_inspect(name, *runs, plugins, workers, verbose) for name, runs in entries.items()]
+    if pipeline is not None:
+        check_datasets(pipeline)
     if any(faulty):
         sys.exit(EXIT_FAULTY)
 

@@ -101,7 +101,7 @@ class FileList(Selector):
 class _Cell:
     """A value in a file, and where it is."""
 
-    text: str
+    value: str
     location: str
 
 
@@ -174,13 +174,13 @@ def _read_ecsv(path: Path) -> tuple[str, list[_Cell]]:
 
 
 def _parse(cell: _Cell, path: Path) -> int:
-    text = cell.text.strip()
-    if not (text.isascii() and text.isdigit()):
+    value = cell.value.strip()
+    if not (value.isascii() and value.isdigit()):
         raise ArchiveError(
-            f"{path} has {format_value(text)} in {cell.location}; expected an OBS_ID, a whole "
+            f"{path} has {format_value(value)} in {cell.location}; expected an OBS_ID, a whole "
             "number"
         )
-    return int(text)
+    return int(value)
 
 
 def _check_duplicates(ids: Sequence[int], cells: Sequence[_Cell], path: Path) -> None:

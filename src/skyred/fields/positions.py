@@ -19,8 +19,9 @@ from skyred.fields.spec import REQUIRED, FieldSpec, declare
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
 
-FRAMES = ("icrs", "galactic")
-KEYS = {("lon", "lat"): None, ("ra", "dec"): "icrs", ("l", "b"): "galactic"}
+FRAMES = ("icrs", "fk5", "galactic")
+# the frames of pairs of coordinates, the default first
+KEYS = {("lon", "lat"): FRAMES, ("ra", "dec"): ("icrs", "fk5"), ("l", "b"): ("galactic",)}
 _EXPECTED = (
     "expected [right ascension, declination] such as [83.633 deg, 22.014 deg], or a mapping with "
     "ra and dec, with l and b, or with lon, lat and frame"
@@ -35,8 +36,8 @@ class Position:
     ----------
     lon, lat : Quantity
         Longitude and latitude, angles.
-    frame : {"icrs", "galactic"}
-        The frame.
+    frame : {"icrs", "fk5", "galactic"}
+        The frame; fk5 has the equinox J2000.
     has_frame : bool
         Whether the frame was given; False for a pair of angles, which is read as icrs.
     """
@@ -61,7 +62,8 @@ def position(default: Any = REQUIRED, *, doc: str) -> Any:
     """Declare a position, stored as a `Position`.
 
     Values are ``[ra, dec]``, a mapping with `ra` and `dec`, with `l` and `b`, or with `lon`, `lat`
-    and `frame`, or in Python also a `SkyCoord`.
+    and `frame`, or in Python also a `SkyCoord`. Frames are icrs, fk5 (J2000) and galactic; without
+    a frame, right ascension and declination are icrs.
 
     Parameters
     ----------
@@ -97,7 +99,8 @@ def _parse_position(value: Any) -> Position:
     has_frame, frame = frame is not None, "icrs" if frame is None else frame
     if frame not in FRAMES:
         raise FieldError(
-            f"is in the frame {format_value(frame)}", f"expected one of {', '.join(FRAMES)}"
+            f"is in the frame {format_value(frame)}",
+            f"expected one of {', '.join(FRAMES)}; convert the position with astropy's SkyCoord",
         )
     if not isinstance(value, (list, tuple)) or len(value) != 2:
         raise FieldError(f"is {format_value(value)}", _EXPECTED)
@@ -113,14 +116,17 @@ def _read_mapping(value: Mapping[str, Any]) -> tuple[list[Any], Any]:
     pair = pairs[0] if pairs else ("lon", "lat")
     if unknown := set(value) - {*pair, "frame"}:
         raise FieldError(f"has the unknown key {min(unknown)!r}", _EXPECTED)
-    frame, implied_frame = value.get("frame"), KEYS[pair]
-    if implied_frame and frame not in (None, implied_frame):
+    frame, frames = value.get("frame"), KEYS[pair]
+    if frame in FRAMES and frame not in frames:
         raise FieldError(f"has {' and '.join(pair)} in the frame {frame!r}", _EXPECTED)
-    return [value.get(name) for name in pair], implied_frame or frame
+    if frame is None and pair != ("lon", "lat"):
+        frame = frames[0]
+    return [value.get(name) for name in pair], frame
 
 
 def _from_skycoord(coord: SkyCoord) -> Position:
-    frame = coord if coord.name in FRAMES else coord.icrs
+    # fk5 may have another equinox than J2000
+    frame = coord if coord.name in ("icrs", "galactic") else coord.icrs
     spherical = frame.spherical
     return Position(_angle(spherical.lon), _angle(spherical.lat), frame.name)
 

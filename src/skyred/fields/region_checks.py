@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from skyred.fields.sky_regions import Regions
 
 _NO_AREA = ("PointSkyRegion", "LineSkyRegion", "TextSkyRegion")
+FRAMES = ("icrs", "fk5", "fk4", "galactic")  # those of pixels in FITS files
 _MAX_MASK_PIXELS = 4_000_000  # larger regions are assumed to cover a pixel
 
 
@@ -40,6 +41,10 @@ def check_region(region: Region, source: str) -> None:
             f"{source!r} is a pixel region, not a sky region",
             "expected a frame such as icrs or galactic",
         )
+    if (frame := _frame(region)) not in FRAMES:
+        raise FieldError(
+            f"{source!r} is in the frame {frame}", f"expected one of {', '.join(FRAMES)}"
+        )
     if not region.meta.get("include", True):
         raise FieldError(
             f"{source!r} has a minus sign, which selects everything outside the region",
@@ -49,6 +54,13 @@ def check_region(region: Region, source: str) -> None:
         raise FieldError(
             f"{source!r} has a coordinate or size that is not finite", "expected finite numbers"
         )
+
+
+def _frame(region: Region) -> str:
+    """Return the name of the frame of a region, as in astropy."""
+    positions = (getattr(region, name) for name in region._params or ())
+    frames = (str(position.name) for position in positions if hasattr(position, "frame"))
+    return next(frames, "icrs")
 
 
 def check_area(region: Region, source: str) -> None:

@@ -47,7 +47,7 @@ class Finding:
 
     @property
     def advice(self) -> str:
-        """The finding with what to do about it, and the rule."""
+        """The finding with the remedy and the name of the rule."""
         return f"{self}; {self.remedy} [{self.rule}]" if self.rule else str(self)
 
     def __str__(self) -> str:

@@ -98,9 +98,9 @@ def _check_coverage(response: ResponseTable, area: ResponseTable) -> Iterator[Fi
     if ratio > 1:  # no common energies: the units are wrong, which another rule reports
         return
     counts = np.clip(area.cube, 0, None) * area.widths("ENERG") / energy**2
-    outside = (energy < first) | (energy > last)
+    is_uncovered = (energy < first) | (energy > last)
     total = np.maximum(counts.sum(axis=-1), 1e-300)
-    uncovered = float(((counts * outside).sum(axis=-1) / total).max())
+    uncovered = float(((counts * is_uncovered).sum(axis=-1) / total).max())
     if uncovered > MAX_UNCOVERED:
         yield response.hdu.report(
             "dispersion-coverage",

@@ -16,10 +16,8 @@ from skyred.interfaces.data_entry import (
     Reduction as Reduction,
 )
 from skyred.interfaces.engine import Engine as Engine
-from skyred.interfaces.estimator import (
-    Estimator as Estimator,
-    write_estimator as write_estimator,
-)
+from skyred.interfaces.estimator import Estimator as Estimator
+from skyred.interfaces.estimator_datasets import write_estimator as write_estimator
 from skyred.interfaces.fit_range import FitRange as FitRange
 from skyred.interfaces.fitter import Fitter as Fitter
 from skyred.interfaces.geometry import Geometry as Geometry

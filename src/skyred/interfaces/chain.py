@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, ClassVar
 
-from skyred.errors import Problem, nearest
+from skyred.errors import Problem
 from skyred.fields import FrozenMapping, Location, nested_list, nested_mapping, nested_object
 from skyred.interfaces.component import Component, Fields, locations, value, walk
 from skyred.interfaces.data_entry import DataEntry, Reduction
-from skyred.interfaces.dataset_names import may_match
 from skyred.interfaces.estimator import Estimator
+from skyred.interfaces.estimator_datasets import pipeline_used_by, unknown_datasets
 from skyred.interfaces.fitter import Fitter
 from skyred.interfaces.model import Model
 
@@ -119,24 +119,10 @@ class Chain(Fields):
         yield from (((), self._missing_files), ((), self._duplicate_datasets))
         yield from (((), self._duplicate_sources), ((), self._duplicate_estimates))
         yield (), self._fit_without_model
-        yield (), self._unknown_datasets
+        yield (), partial(unknown_datasets, self)
         for path, inner in walk(self):
             if inner is not self:
-                yield path, partial(inner.check, self._used_by(path, inner))
-
-    def _used_by(self, path: Path, inner: Fields) -> Chain:
-        """Return the pipeline with only those data entries that an estimator may use."""
-        if path[0] != "estimate":
-            return self
-        estimators = [self.estimate[int(path[1])]]
-        if isinstance(inner, Estimator):
-            estimators.append(inner)
-        entries = {
-            name: entry
-            for name, entry in self.entries()
-            if all(_may_use(estimator, entry.name_pattern(name)) for estimator in estimators)
-        }
-        return self.evolve(data=entries) if entries and len(entries) < len(self.data) else self
+                yield path, partial(inner.check, pipeline_used_by(self, path, inner))
 
     def iter_locations(self) -> Iterator[tuple[Path, Location]]:
         """Yield all locations in the pipeline, such as archives, region files and model files.
@@ -188,21 +174,6 @@ class Chain(Fields):
                 yield Problem(("data", entry), message, "choose another name")
             entries_by_name[name] = entry
 
-    def _unknown_datasets(self) -> Iterator[Problem]:
-        """Yield a problem for each name in an estimator that no dataset can have."""
-        expected = [entry.name_pattern(name) for name, entry in self.entries()]
-        for path, inner in walk(self):
-            if path[:1] != ("estimate",) or not isinstance(inner, Estimator):
-                continue
-            for index, pattern in enumerate(inner.datasets):
-                if not any(may_match(name, pattern) for name in expected):
-                    yield Problem(
-                        (*path, "datasets", index),
-                        f"no dataset is named {pattern!r}",
-                        f"available: {', '.join(expected)}",
-                        nearest(pattern, expected),
-                    )
-
     def _duplicate_sources(self) -> Iterator[Problem]:
         names = set[str]()
         for index, model in enumerate(self.model):
@@ -226,12 +197,6 @@ class Chain(Fields):
     def _fit_without_model(self) -> Iterator[Problem]:
         if self.fit is not None and not self.model:
             yield Problem(("fit",), "there is nothing to fit", "add a model, or remove fit")
-
-
-def _may_use(estimator: Estimator, expected: str) -> bool:
-    """Return whether an estimator may use datasets of an expected name, or pattern of names."""
-    patterns = estimator.datasets
-    return not patterns or any(may_match(expected, pattern) for pattern in patterns)
 
 
 def _is_follow_up(problem: Problem, path: Path, earlier_paths: Iterable[Path]) -> bool:

@@ -52,8 +52,8 @@ def may_match(expected: str, pattern: str) -> bool:
         return matches_any(expected, [pattern])
     if not _WILDCARD.search(pattern):
         return matches_any(pattern, [expected])
-    starts = [_WILDCARD.split(text, maxsplit=1)[0] for text in (expected, pattern)]
-    return starts[0].startswith(starts[1]) or starts[1].startswith(starts[0])
+    prefixes = [_WILDCARD.split(name, maxsplit=1)[0] for name in (expected, pattern)]
+    return prefixes[0].startswith(prefixes[1]) or prefixes[1].startswith(prefixes[0])
 
 
 def select_datasets(datasets: Datasets, patterns: Sequence[str]) -> Datasets:

@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from skyred.fields import Name, option
 from skyred.interfaces.adapting import adapt_object
-from skyred.interfaces.component import Component, value, write_component
-from skyred.interfaces.dataset_names import may_match, select_datasets
+from skyred.interfaces.component import Component, value
+from skyred.interfaces.dataset_names import select_datasets
 from skyred.interfaces.product import Product
-from skyred.scripting import literal
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
 
     from skyred.interfaces.records import FitResult
-    from skyred.scripting import Script
 
     Estimate = Callable[["Estimator", Datasets, FitResult | None], Product]
 
@@ -117,39 +115,3 @@ def _with_selected_datasets(estimate: Estimate) -> Estimate:
         return estimate(self, select_datasets(datasets, self.datasets), fit)
 
     return estimate_selected
-
-
-def write_estimator(estimator: Estimator, script: Script) -> None:
-    """Write the code of an estimator into a script, preceded by the selection of its datasets.
-
-    Parameters
-    ----------
-    estimator : Estimator
-        The estimator.
-    script : Script
-        The script to write to.
-
-    Raises
-    ------
-    ExportError
-        If the estimator has no plain gammapy form.
-    """
-    if not estimator.datasets:
-        write_component(estimator, script)
-        return
-    script.use("fnmatch", "fnmatchcase")
-    condition = "any(fnmatchcase(dataset.name, pattern) for pattern in patterns)"
-    script.body.add(
-        f"patterns = {literal(estimator.datasets)}",
-        f"datasets = Datasets([dataset for dataset in datasets if {condition}])",
-    )
-    all_datasets = script.all_datasets
-    script.all_datasets = [
-        dataset
-        for dataset in all_datasets
-        if any(may_match(dataset.name, pattern) for pattern in estimator.datasets)
-    ]
-    try:
-        write_component(estimator, script)
-    finally:
-        script.all_datasets = all_datasets

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Maker(Component):
-    """Makes one part of the reduced dataset of an observation, such as its counts or its mask.
+    """Computes one part of the reduced dataset of an observation, such as the counts or the mask.
 
     Parameters
     ----------
@@ -26,14 +26,14 @@ class Maker(Component):
     """
 
     role: ClassVar[str] = "maker"
-    #: IRFs that this maker reads, by gammapy's names ("aeff", "edisp", "psf", "bkg"). If None, they
-    #: are unknown, and an observation must have all of them.
+    #: IRFs that this maker reads, with their names in gammapy ("aeff", "edisp", "psf", "bkg"). If
+    #: None, the IRFs are unknown, and an observation must have all of them.
     needs: tuple[str, ...] | None = ()
-    #: Parts of the dataset that this maker makes: "counts", "exposure", "edisp", "psf",
-    #: "background", "mask" or "off" (off counts). If None, they are unknown, and the order of
+    #: Parts of the dataset that this maker computes: "counts", "exposure", "edisp", "psf",
+    #: "background", "mask" or "off" (off counts). If None, the parts are unknown, and the order of
     #: makers is not checked.
     makes: tuple[str, ...] | None = None
-    #: The name of the maker in gammapy's log messages: its kind.
+    #: The name of the maker in log messages of gammapy, which is the kind of the maker.
     tag: ClassVar[str] = ""
 
     def __init_subclass__(cls) -> None:
@@ -43,7 +43,7 @@ class Maker(Component):
 
     @abstractmethod
     def make(self, dataset: Dataset, observation: Observation) -> Dataset:
-        """Make the part of the dataset.
+        """Add the part of this maker to a dataset.
 
         Parameters
         ----------
@@ -55,7 +55,7 @@ class Maker(Component):
         Returns
         -------
         Dataset
-            The dataset with the part that this maker makes: `dataset` itself, or a new one.
+            The dataset with the part of this maker, `dataset` itself or a new dataset.
 
         Raises
         ------

@@ -18,6 +18,7 @@ from skyred.likelihood.flux_points_data import compile_flux_points
 from skyred.likelihood.gammapy_evaluated import GammapyCounts, GammapyPrediction
 from skyred.likelihood.input_checks import check_counts
 from skyred.likelihood.response import Instrument
+from skyred.likelihood.sky import is_rotation
 from skyred.likelihood.source import SourceContribution
 from skyred.likelihood.spectra import SpectralFlux
 from skyred.likelihood.statistics import Cash, WStat
@@ -271,6 +272,8 @@ def reason_source_not_compilable(model: Any, instrument: Instrument) -> str:
     psf = instrument.psf
     if psf and psf.energy_name == "energy" and model.spatial_model is not None:
         return "the PSF depends on reconstructed energy"
+    if model.spatial_model is not None and not is_rotation(model.spatial_model.frame):
+        return f"its frame {model.spatial_model.frame} is not a rotation of icrs"
     if instrument.dataset.exposure is None:
         return "the dataset has no exposure"
     return ""

@@ -621,8 +621,8 @@ class GammapyDataset:
         self._reset_evaluators()
 
     def _reset_evaluators(self) -> None:
-        # once a source has left the map, gammapy does not evaluate it again; without this reset, all
-        # later states that a fitter tries would be evaluated without the source
+        # once a source has left the map, gammapy does not evaluate it again; without this reset,
+        # all later states that a fitter tries would be evaluated without the source
         for evaluator in self._evaluators_with_position():
             position = tuple(evaluator.model.spatial_model.parameters.value)
             if not evaluator.contributes and self.last_positions.get(evaluator) != position:

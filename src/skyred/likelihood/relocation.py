@@ -98,9 +98,9 @@ class Relocation:
         if excess_ts < DETECTION_TS + MIN_GAIN:
             return
         fisher = self.likelihood.fisher(x)
-        size = 1 / np.sqrt(np.where(np.diag(fisher) > 0, np.diag(fisher), np.inf))
-        inverse = np.linalg.pinv(fisher * np.outer(size, size), rcond=RCOND, hermitian=True)
-        variances = 2 * np.diag(inverse) * size**2
+        scale = 1 / np.sqrt(np.where(np.diag(fisher) > 0, np.diag(fisher), np.inf))
+        inverse = np.linalg.pinv(fisher * np.outer(scale, scale), rcond=RCOND, hermitian=True)
+        variances = 2 * np.diag(inverse) * scale**2
         ts_by_grid = {
             grid: x[norm] ** 2 / variances[norm]
             for grid, norm in movable.items()

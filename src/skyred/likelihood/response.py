@@ -56,7 +56,7 @@ class Instrument:
     dataset : gammapy.datasets.MapDataset
         The dataset.
     fast_kernels : bool
-        Whether PSF kernels may be computed by `PsfLookup`, which equal gammapy's up to rounding.
+        Whether `PsfLookup` may compute the PSF kernels; they equal gammapy's up to rounding.
     """
 
     def __init__(self, dataset: MapDataset, fast_kernels: bool = True) -> None:
@@ -80,7 +80,7 @@ class Instrument:
     def _has_exposure_energies(self) -> bool:
         """Return whether the PSF has the true energies of the exposure, as `PsfLookup` requires.
 
-        Without exposure no kernel is computed.
+        It is true without exposure, since no kernel is computed then.
         """
         if self.psf.energy_name != "energy_true" or self.dataset.exposure is None:
             return self.dataset.exposure is None

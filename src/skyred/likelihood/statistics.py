@@ -205,9 +205,9 @@ class WStat:
     def derivatives(self, signal: Array) -> Derivatives:
         """Return the derivatives.
 
-        The background is at its optimum, so it does not contribute to the first derivative. An
-        exception are bins without on counts and with a negative signal: there the background
-        cancels the signal, and changes with it.
+        The background is at its optimum, so it does not contribute to the first derivative. The
+        exceptions are bins without on counts and with a negative signal: their background cancels
+        the signal, and changes with it.
 
         Parameters
         ----------

@@ -192,12 +192,12 @@ def _open(entry: str, store: DataStore, table: ObservationTable, reduction: Redu
 
 
 def _with_hdus(store: DataStore, patterns: Mapping[str, Any]) -> DataStore:
-    """Return a store with the chosen HDUs: gammapy uses the first of several HDUs of a type."""
+    """Return a store with the chosen HDUs; gammapy uses the first of several HDUs of a type."""
     if not patterns:
         return store
-    chosen = copy.copy(store)
-    chosen.hdu_table = store.hdu_table[choose_hdus(store.hdu_table, patterns).mask]
-    return chosen
+    selected_store = copy.copy(store)
+    selected_store.hdu_table = store.hdu_table[choose_hdus(store.hdu_table, patterns).mask]
+    return selected_store
 
 
 def _iter_run_stores(store: DataStore, table: ObservationTable) -> Iterator[DataStore]:

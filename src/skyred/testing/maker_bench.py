@@ -192,7 +192,7 @@ def _settings(case: ComponentCase) -> Iterator[MakerSetting]:
     )
     kinds = ", ".join(maker.kind for maker in sample.after)
     description = f"your geometry after {kinds}" if kinds else "your geometry"
-    yield MakerSetting(description, reduction.with_name(NAME), filled=bool(sample.after))
+    yield MakerSetting(description, reduction.with_name(NAME), is_filled=bool(sample.after))
 
 
 def _try_setting(case: ComponentCase, setting: MakerSetting) -> MakerBench | str:
@@ -210,7 +210,7 @@ def _try_setting(case: ComponentCase, setting: MakerSetting) -> MakerBench | str
     bench = MakerBench(setting, maker, inputs, outputs)
     if not bench.datasets():
         return f"it skips every run ({outputs[0].reason})" if outputs else "there is no run"
-    if not setting.filled and not case.sample.geometry and not _fills_counts(bench):
+    if not setting.is_filled and not case.sample.geometry and not _fills_counts(bench):
         return "it fills no counts"
     return bench
 

@@ -66,13 +66,13 @@ class MakerSetting:
         The datasets that the maker receives.
     reduction : Reduction
         The reduction with the geometry and the preceding makers.
-    filled : bool
+    is_filled : bool
         Whether the preceding makers fill the dataset.
     """
 
     description: str
     reduction: Reduction
-    filled: bool
+    is_filled: bool
 
 
 @attrs.frozen(eq=False, slots=False)
@@ -320,14 +320,14 @@ def run_preceding_makers(setting: MakerSetting, run: Observation) -> Dataset:
     """
     geometry = setting.reduction.geometry
     dataset = geometry.cutout(geometry.target(), run, setting.reduction)
-    for maker in setting.reduction.make if setting.filled else ():
+    for maker in setting.reduction.make if setting.is_filled else ():
         dataset = maker.make(dataset, run)
     return dataset
 
 
 def _setting(description: str, reduction: Reduction, n_makers: int) -> MakerSetting:
-    # a reduction needs at least one maker; if `filled` is False, its makers are not run
+    # a reduction needs at least one maker; if `is_filled` is False, its makers are not run
     makers = reduction.make[:n_makers] or reduction.make
     return MakerSetting(
-        description, reduction.with_name(NAME).evolve(make=makers), filled=n_makers > 0
+        description, reduction.with_name(NAME).evolve(make=makers), is_filled=n_makers > 0
     )

@@ -56,7 +56,7 @@ def variations(fields: Fields) -> Iterator[tuple[str, Any]]:
                 break
 
 
-def leaf_variations(fields: Fields, name: str, limit: int = 3) -> Iterator[Any]:
+def leaf_variations(fields: Fields, name: str, max_number: int = 3) -> Iterator[Any]:
     """Yield copies of an object with other values of one option.
 
     Parameters
@@ -65,7 +65,7 @@ def leaf_variations(fields: Fields, name: str, limit: int = 3) -> Iterator[Any]:
         The object.
     name : str
         The name of the option. There are no variations if its values are objects with options.
-    limit : int
+    max_number : int
         The largest number of copies.
 
     Yields
@@ -83,7 +83,7 @@ def leaf_variations(fields: Fields, name: str, limit: int = 3) -> Iterator[Any]:
             continue
         yield variation
         number += 1
-        if number == limit:
+        if number == max_number:
             return
 
 

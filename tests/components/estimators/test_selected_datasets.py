@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
 import numpy as np
@@ -117,12 +118,12 @@ def test_excess_map_agrees_with_gammapy(datasets: Datasets) -> None:
     np.testing.assert_allclose(maps.sqrt_ts.data, expected.sqrt_ts.data, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("level", ["outer", "inner"])
-def test_sources_are_detected_in_the_selected_maps(datasets: Datasets, level: str) -> None:
+@pytest.mark.parametrize("estimator_kind", ["source-detection", "ts-map"])
+def test_sources_are_detected_in_the_selected_maps(datasets: Datasets, estimator_kind: str) -> None:
     options: dict[str, Any] = {"datasets": ["hess-2"]}
     estimator = (
         SourceDetection(threshold=1, **options)
-        if level == "outer"
+        if estimator_kind == "source-detection"
         else SourceDetection(threshold=1, on=TSMap(**options))
     )
     maps = estimator.estimate(datasets, None).maps
@@ -207,9 +208,9 @@ class TestConfiguration:
         assert problem.suggestion == "hess"
 
     def test_one_dataset_per_run_is_checked_by_its_prefix(self, crab_yaml: str) -> None:
-        kept = crab_yaml.replace("stack: {kind: sum}", "stack: {kind: keep}")
+        one_per_run = crab_yaml.replace("stack: {kind: sum}", "stack: {kind: keep}")
         for name, valid in (("hess-23523", True), ("hess", False), ("hess-2*", True)):
-            changed = kept.replace("kind: excess-map", f"kind: excess-map, datasets: {name}")
+            changed = one_per_run.replace("kind: excess-map", f"kind: excess-map, datasets: {name}")
             if valid:
                 assert Pipeline.from_yaml(changed).estimate[2].datasets == (name,)
             else:
@@ -220,9 +221,24 @@ class TestConfiguration:
         pipeline = Pipeline.from_yaml(crab_yaml)
         geometry = pipeline.data["hess"].geometry
         shifted = geometry.energy.evolve(min="1.1 TeV", max="9 TeV", bins=3)
-        other = pipeline.data["hess"].evolve(geometry=geometry.evolve(energy=shifted))
-        pipeline = pipeline.evolve(data={**pipeline.data, "other": other})
+        shifted_entry = pipeline.data["hess"].evolve(geometry=geometry.evolve(energy=shifted))
+        pipeline = pipeline.evolve(data={**pipeline.data, "shifted": shifted_entry})
         assert any("no common energy bins" in str(problem) for problem in pipeline.problems())
         points = pipeline.estimate[0].evolve(datasets=["hess"])
         alone = pipeline.evolve(estimate=[points, *pipeline.estimate[1:]])
         assert not any("energy" in str(problem) for problem in alone.problems())
+
+    def test_exported_script_selects_the_datasets(self, crab_yaml: str) -> None:
+        changed = crab_yaml.replace("kind: flux-points,", "kind: flux-points, datasets: hess,")
+        script = Pipeline.from_yaml(changed).to_script()
+        (function,) = [
+            node
+            for node in ast.parse(script).body
+            if isinstance(node, ast.FunctionDef) and node.name == "estimate_flux_points"
+        ]
+        selection = [ast.unparse(statement) for statement in function.body[1:3]]
+        assert selection[0] == "patterns = ['hess']"
+        names: dict[str, Any] = {"datasets": joint_datasets(), "Datasets": Datasets}
+        exec("from fnmatch import fnmatchcase\npatterns = ['hess-*']\n" + selection[1], names)
+        assert names["datasets"].names == ["hess-1", "hess-2"]
+        assert "from fnmatch import fnmatchcase" in script

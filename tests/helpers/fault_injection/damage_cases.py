@@ -175,7 +175,7 @@ def _cut_area_and_dispersion(archive: Archive, run: int, other_run: int) -> None
         low = hdu.data["ENERG_LO"][0]
         hdu.data["EFFAREA"][..., low < 2 * low[0]] = 0
 
-    archive.hdu(run, "aeff", edit)
+    archive.change_hdu(run, "aeff", edit)
 
 
 def _overlapping_intervals(data: Any) -> Any:

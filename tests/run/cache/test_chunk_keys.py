@@ -133,7 +133,7 @@ class Inputs:
     def archive(self) -> Path:
         return self.folder / "archive"
 
-    def run(self, number: int) -> Path:
+    def run_file(self, number: int) -> Path:
         return self.archive / f"run{number}.fits"
 
     def pipeline(self, plugins: Plugins) -> Pipeline:
@@ -142,7 +142,7 @@ class Inputs:
 
     def keys(self) -> dict[int, str]:
         """Return the key of the chunk of each run."""
-        plugins = _plugins(self)
+        plugins = _load_plugins(self)
         pipeline = self.pipeline(plugins)
         ((entry, reduction),) = pipeline.entries()
         selection = select(entry, reduction, plugins)
@@ -165,7 +165,7 @@ def _create_plan(
     return _EntryReduction(entry, reduction, reduction.make, (), entry_cache, None)
 
 
-def _plugins(inputs: Inputs) -> Plugins:
+def _load_plugins(inputs: Inputs) -> Plugins:
     from skyred.components import engines, gammapy
     from skyred.components.fitters import minuit
 
@@ -174,12 +174,12 @@ def _plugins(inputs: Inputs) -> Plugins:
         plugins.register(module, Owner("skyred", "0.1.0", name))
     for kind, name in (("mine", "mine"), ("other-mine", "other_mine")):
         version = inputs.version if kind == "mine" else "1.0"
-        plugins.register(_module(inputs, name), Owner(name, version, name))
+        plugins.register(_import_plugin(inputs, name), Owner(name, version, name))
     plugins.raise_if_faulty()
     return plugins
 
 
-def _module(inputs: Inputs, name: str) -> Any:
+def _import_plugin(inputs: Inputs, name: str) -> Any:
     spec = importlib.util.spec_from_file_location(name, inputs.folder / name / "__init__.py")
     assert spec is not None
     assert spec.loader is not None
@@ -201,7 +201,7 @@ def _write_inputs(folder: Path) -> Inputs:
     pointings = {"OBS_ID": RUNS, "RA_PNT": [83.0, 84.0, 83.5], "DEC_PNT": [22.0, 22.0, 22.5]}
     Table(pointings).write(inputs.archive / "obs-index.fits.gz")
     for run in RUNS:
-        inputs.run(run).write_bytes(bytes(range(256)) * (run + 4))
+        inputs.run_file(run).write_bytes(bytes(range(256)) * (run + 4))
     (folder / "sources.reg").write_text("icrs\ncircle(83.63, 22.01, 0.2)\n")
     for name, kind in (("mine", "mine"), ("other_mine", "other-mine")):
         (folder / name).mkdir()
@@ -218,9 +218,9 @@ def inputs_and_keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Inputs, d
 
 def _flip_bit(run: int, bit: int) -> Callable[[Inputs], Any]:
     def change(inputs: Inputs) -> None:
-        content = bytearray(inputs.run(run).read_bytes())
+        content = bytearray(inputs.run_file(run).read_bytes())
         content[bit % len(content)] ^= 1 << bit % 8
-        inputs.run(run).write_bytes(content)
+        inputs.run_file(run).write_bytes(content)
 
     return change
 
@@ -264,7 +264,7 @@ def _override(path: str, value: str) -> Callable[[Inputs], Any]:
 
 
 def _change_file_times(inputs: Inputs) -> None:
-    os.utime(inputs.run(1), (1, 1))
+    os.utime(inputs.run_file(1), (1, 1))
 
 
 def _add_run(inputs: Inputs) -> None:
@@ -337,7 +337,7 @@ def test_all_options_of_the_reduction_are_tested(
     inputs_and_keys: tuple[Inputs, dict[int, str]],
 ) -> None:
     inputs, _ = inputs_and_keys
-    reduction = inputs.pipeline(_plugins(inputs)).data["hess"]
+    reduction = inputs.pipeline(_load_plugins(inputs)).data["hess"]
     components = {"geometry": reduction.geometry, "stack": reduction.stack}
     components |= {f"make.{index}": maker for index, maker in enumerate(reduction.make)}
     options = {
@@ -368,7 +368,7 @@ def test_versions_of_numerical_packages_change_all_keys(
 
 def test_cache_is_disabled_if_a_source_changed_after_its_import(tmp_path: Path) -> None:
     inputs = _write_inputs(tmp_path / "inputs")
-    plugins = _plugins(inputs)
+    plugins = _load_plugins(inputs)
     path = inputs.folder / "mine" / "helper.py"
     path.write_text("FACTOR = 2\n")
     os.utime(path, (2**33, 2**33))
@@ -386,7 +386,7 @@ def test_chunks_are_not_stored_if_a_file_changes_during_the_reduction(
     from skyred.run.worker import PartialStack
 
     inputs = _write_inputs(tmp_path / "inputs")
-    plugins = _plugins(inputs)
+    plugins = _load_plugins(inputs)
     reduction = inputs.pipeline(plugins).data["hess"].with_name("hess")
     (tmp_path / "chunks").mkdir()
     entry_cache = EntryCache.from_reduction(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from skyred.components.models.links import LinkUse, find_link_uses, link_problems
 from skyred.components.models.map_files import check_map_files
+from skyred.components.models.spec import FRAME_ADVICE, describe_frame
 from skyred.errors import ModelError, Problem
 from skyred.fields import Location, option, thaw
 from skyred.interfaces import Chain, Model, component
@@ -51,6 +52,22 @@ class ModelFile(Model):
             attrs.evolve(use, path=("path",))
             for use in find_link_uses(self._components(), str(self.path))
         )
+
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """Yield problems with the frames of positions in the file.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The whole pipeline.
+
+        Yields
+        ------
+        Problem
+            Each problem, with the path of the option.
+        """
+        for message in _frame_errors(self._components()):
+            yield Problem(("path",), message, FRAME_ADVICE)
 
     def build(self, datasets: Datasets) -> Models:
         """Read the models.
@@ -146,6 +163,10 @@ class GammapyModels(Model):
         """
         yield from link_problems(self, pipeline)
         for index, data in enumerate(self.components):
+            if messages := list(_frame_errors([data])):
+                path = ("components", index, "spatial", "frame")
+                yield Problem(path, messages[0], FRAME_ADVICE)
+                continue
             try:
                 _from_dicts([thaw(data)])
             except ModelError as error:
@@ -182,6 +203,16 @@ class GammapyModels(Model):
         model_dict = {"components": [thaw(data) for data in self.components]}
         constant = script.constant("GAMMAPY_MODELS", literal(model_dict))
         script.body.add(f"models.extend(Models.from_dict({constant}))")
+
+
+def _frame_errors(components: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a message for each spatial model with a frame that cannot be used."""
+    for model in components:
+        spatial = model.get("spatial")
+        if isinstance(spatial, Mapping) and (
+            reason := describe_frame(spatial.get("frame", "icrs"))
+        ):
+            yield f"{model.get('name', 'a model')}: {reason}"
 
 
 def _from_dicts(components: list[dict[str, Any]]) -> Models:

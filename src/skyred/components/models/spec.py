@@ -16,12 +16,15 @@ from skyred.components.models.map_files import check_map_files
 from skyred.components.models.priors import PriorTarget, prior_to_gammapy
 from skyred.errors import FieldError, ModelError, Problem, nearest
 from skyred.fields import thaw
+from skyred.likelihood.sky import is_rotation
 
 PARAMETER_KEYS = ("value", "unit", "min", "max", "error", "frozen", "prior", "link", "interp",
                   "scale_method", "scale_transform", "name")  # fmt: skip
 # keys of gammapy's own dictionaries in addition to parameters
 EXTRA_KEYS = {"type", "parameters", "frame", "filename", "unit", "energy", "values", "interp",
               "normalize", "param", "map", "model"}  # fmt: skip
+
+FRAME_ADVICE = "expected icrs, fk5, galactic or supergalactic"
 
 
 def to_gammapy(part: str, spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -385,22 +388,33 @@ def part_problems(part: str, spec: Mapping[str, Any] | None) -> Iterator[Problem
         yield Problem((part,), message, "see gammapy's model gallery")
 
 
+def describe_frame(frame: Any) -> str:
+    """Return why positions in a frame cannot be used.
+
+    Parameters
+    ----------
+    frame : object
+        The name of the frame.
+
+    Returns
+    -------
+    str
+        The reason; "" if positions in the frame can be used.
+    """
+    try:
+        is_supported = is_rotation(frame)
+    except Exception:  # astropy raises errors of several types
+        return f"{frame!r} is not a frame of fixed positions on the sky"
+    return "" if is_supported else f"positions in the frame {frame!r} depend on the time"
+
+
 def _position_problems(model: Any) -> Iterator[Problem]:
     """Yield a problem if a spatial model has no valid position on the sky.
 
     gammapy would report it only when the model is evaluated.
     """
-    from astropy.coordinates import SkyCoord
-
-    frame = getattr(model, "frame", "icrs")
-    try:
-        SkyCoord(0, 0, unit="deg", frame=frame).icrs  # noqa: B018 - conversion may fail
-    except Exception:  # astropy raises errors of several types
-        yield Problem(
-            ("spatial", "frame"),
-            f"{frame!r} is not a frame of fixed positions on the sky",
-            "expected a frame such as icrs or galactic",
-        )
+    if message := describe_frame(getattr(model, "frame", "icrs")):
+        yield Problem(("spatial", "frame"), message, FRAME_ADVICE)
         return
     if "lat_0" in model.parameters.names:
         latitude = model.lat_0.quantity

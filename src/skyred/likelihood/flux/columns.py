@@ -126,8 +126,8 @@ class FluxColumns:
         norm = find_best_norm(profile, self.parameter.value, *self.limits)
         return FittedNorm(norm, profile, slices, profile)
 
-    def fixed_row(self, slices: Sequence[Slice], offset: float = 0.0) -> Row:
-        """Return the columns of a bin, fitted with all other parameters fixed.
+    def fit_row(self, slices: Sequence[Slice], offset: float = 0.0) -> Row:
+        """Fit the norm in a bin, with all other parameters fixed, and return the columns.
 
         Parameters
         ----------

@@ -203,7 +203,7 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         ranges = u.Quantity([dataset_slice.edges for dataset_slice in all_slices])
         slices = self.slices.between(energy_min, energy_max, datasets.names)
         if not slices or not any(dataset_slice.bins for dataset_slice in slices):
-            return self.columns.fixed_row(slices)
+            return self.columns.fit_row(slices)
         self.sign = flux_sign(spectral, ranges.min(), ranges.max())
         if not self.sign:
             return self._row_without_reference(slices, energy_min, energy_max)

@@ -148,7 +148,7 @@ class RegionFluxProfileEstimator:
                 )
                 if dataset_bins
             ]
-            row = columns.fixed_row(slices)
+            row = columns.fit_row(slices)
             if slices and not sign:
                 empty_row = columns.empty_row(len(slices), NO_REFERENCE)
                 row = columns.with_counts(slices, empty_row)

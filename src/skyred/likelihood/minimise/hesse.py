@@ -82,9 +82,9 @@ class Hessian:
         Hessian
             The copy, with new `edm` and `step`.
         """
-        downhill = np.where(self.on_lines, 0, gradient)
-        step = -self.covariance @ downhill / 2
-        return attrs.evolve(self, edm=float(-0.5 * downhill @ step), step=step)
+        gradient = np.where(self.on_lines, 0, gradient)
+        step = -self.covariance @ gradient / 2
+        return attrs.evolve(self, edm=float(-0.5 * gradient @ step), step=step)
 
 
 def hesse(

@@ -36,7 +36,7 @@ class MinuitSearch:
         Minuit's strategy for MIGRAD.
     tolerance : float
         Minuit's tolerance.
-    calls : int
+    max_calls : int
         Largest number of calls by MIGRAD.
     use_gradient : bool
         Whether MIGRAD uses the gradient of the objective, if there is one.
@@ -50,7 +50,7 @@ class MinuitSearch:
     objective: Objective
     strategy: int
     tolerance: float
-    calls: int
+    max_calls: int
     use_gradient: bool = True
     scale: Array = attrs.field(init=False)
 
@@ -66,7 +66,7 @@ class MinuitSearch:
         Parameters
         ----------
         start, steps : array
-            Starting values and a guess of the errors, shape (n,).
+            Starting values and estimates of the errors, shape (n,).
 
         Returns
         -------
@@ -75,11 +75,11 @@ class MinuitSearch:
             calls.
         """
         migrad_minuit = self._minuit(start, steps, gradient=self.use_gradient)
-        exact_gradient = self.use_gradient and self.objective.gradient_of is not None
-        if not exact_gradient and self.calls > HESSE_FIRST_FACTOR * len(start) ** 2:
+        has_gradient = self.use_gradient and self.objective.gradient_of is not None
+        if not has_gradient and self.max_calls > HESSE_FIRST_FACTOR * len(start) ** 2:
             # the first step is then a Newton step, which saves a third of the calls
             migrad_minuit.hesse()
-        migrad_minuit.migrad(ncall=self.calls)
+        migrad_minuit.migrad(ncall=self.max_calls)
         calls = migrad_minuit.nfcn + migrad_minuit.ngrad
         if not migrad_minuit.valid:
             return self._result(migrad_minuit, calls, failure_reason(migrad_minuit))

@@ -50,10 +50,10 @@ def search_by_minuit(
     start = objective.start if start is None else start
     steps = objective.steps if errors is None else errors
     result = minuit.migrad(start, steps)
-    if result.message and result.calls < minuit.calls and errors is not None:
+    if result.message and result.calls < minuit.max_calls and errors is not None:
         result = _select_better(objective, result, minuit.migrad(objective.start, objective.steps))
     for _ in range(RESTARTS):
-        if result.calls > minuit.calls:
+        if result.calls > minuit.max_calls:
             break
         lower, notes, calls = _find_lower_point(objective, result, tolerance)
         result = attrs.evolve(result, calls=result.calls + calls)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 EDGE_MARGIN = 1e-7  # pixels: smallest distance of a search to the sides of its cell
 MAX_CROSSINGS = 40
 MAX_ITERATIONS = 12  # of a fit in a neighbouring cell
-CLOSE_DIFFERENCE = 2.0  # in the statistic: only such cells are fitted with correlated parameters
+CLOSE_DIFFERENCE = 2.0  # in the statistic: cells that are higher by more are rejected
 MIN_CORRELATION = 0.03  # of other parameters that are fitted together with a source
 STALE_DECREASE = 0.5  # in the statistic: rejected cells are fitted again after a larger decrease
 COARSE_TOLERANCE = 1e-2  # in the statistic: tolerance of fits in neighbouring cells
@@ -245,14 +245,14 @@ class CellSearch:
         z : array
             A minimum, in pixel coordinates, shape (n,).
         stat : float
-            The statistic there.
+            The statistic at this minimum.
 
         Returns
         -------
         z : array
             The lowest minimum, shape (n,); the same object if no cell is lower.
         stat : float
-            The statistic there.
+            The statistic at the lowest minimum.
         """
         best, lowest = z, stat - self.gain
         cell = np.floor(z[grid.indices])

@@ -91,7 +91,7 @@ class ContourPoint:
 
 
 def find_crossing(conditional_fit: ConditionalFit, direction: Array, rise: float) -> ContourPoint:
-    """Find the point in a direction from the best fit at which the statistic has risen.
+    """Find the point in a direction from the best fit at which the statistic has risen by `rise`.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def find_crossing_length(
     Parameters
     ----------
     fit : callable
-        From a length, in errors, to the conditional fit there.
+        Function that returns the conditional fit at a length, in errors.
     lowest : float
         The statistic at length 0.
     rise : float

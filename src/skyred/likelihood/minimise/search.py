@@ -179,7 +179,7 @@ def _create_unconstrained_result(values: Array, hessian: Hessian, calls: int) ->
 
 
 def _run_newton(objective: Objective, target_edm: float) -> NewtonResult:
-    """Search by Newton steps; if these fail, first minimise with the logarithms of amplitudes."""
+    """Search by Newton steps; if these fail, start again from a fit of logarithms of amplitudes."""
     newton = NewtonSearch(objective, target_edm).run(objective.start)
     hessian = newton.hessian
     if (hessian is not None and not hessian.flat_names) or objective.factors is None:

@@ -173,7 +173,7 @@ class SharpSearch:
         -------
         x : array
             The lowest point, shape (n,).
-        agreeing : int
+        n_agreeing : int
             Number of searches that ended there.
         """
         resized_x = self._find_lower_sizes(source, x)
@@ -181,7 +181,7 @@ class SharpSearch:
         for _ in range(MAX_CENTRES):
             x, scale = self._determine_scale(source, x, sources)
             profile = self._profile(source, x, sources, scale)
-            shift, agreeing = self._search_lowest(
+            shift, n_agreeing = self._search_lowest(
                 profile, MORE_SAMPLES, (MIN_SEARCHES, MAX_SEARCHES)
             )
             self.calls += profile.calls
@@ -191,7 +191,7 @@ class SharpSearch:
                 if resized_x is None:
                     break
                 x = resized_x
-        return x, agreeing
+        return x, n_agreeing
 
     def _determine_scale(
         self, source: SharpSource, x: Array, sources: Sequence[SharpSource]
@@ -244,15 +244,15 @@ class SharpSearch:
                 continue
             free = source.related
             free_objective = conditional(self.objective, free, start)
-            end = descend(
+            descent = descend(
                 free_objective,
                 COARSE_TOLERANCE,
                 start[free],
                 max_iterations=MAX_ITERATIONS,
                 threshold=stat - SAME_MINIMUM,
             )
-            self.calls += end.calls
-            start[free] = end.x
+            self.calls += descent.calls
+            start[free] = descent.x
             if self.objective.total(start) < stat - SAME_MINIMUM:
                 return start
         return None
@@ -277,24 +277,24 @@ class SharpSearch:
         Returns
         -------
         shift : array
-            The lowest end, in units of the scale, shape (k,).
-        agreeing : int
+            The shift of the lowest end, in units of the scale, shape (k,).
+        n_agreeing : int
             Number of searches that ended there.
         """
         local_samples = profile.sample(self.random, samples * len(profile.indices))
         min_searches, max_searches = searches
-        ends: list[Array] = []
-        values: list[float] = []
+        shifts: list[Array] = []
+        stats: list[float] = []
         for start in _select_separate(
             local_samples.shifts[np.argsort(local_samples.stats, kind="stable")], max_searches
         ):
             shift, stat = self._run_simplex(profile, start, SIMPLEX_SIZE)
-            ends.append(shift)
-            values.append(stat)
-            agreeing = int(np.count_nonzero(np.array(values) < min(values) + SAME_MINIMUM))
-            if agreeing >= MIN_AGREEING and len(values) >= min_searches:
+            shifts.append(shift)
+            stats.append(stat)
+            n_agreeing = int(np.count_nonzero(np.array(stats) < min(stats) + SAME_MINIMUM))
+            if n_agreeing >= MIN_AGREEING and len(stats) >= min_searches:
                 break
-        return ends[int(np.argmin(values))], agreeing
+        return shifts[int(np.argmin(stats))], n_agreeing
 
     def _run_simplex(self, profile: SharpProfile, start: Array, size: float) -> tuple[Array, float]:
         from scipy.optimize import minimize
@@ -302,8 +302,8 @@ class SharpSearch:
         sides = size * self.random.choice([-1.0, 1.0], size=len(start))
         simplex = np.vstack([start, start + np.diag(sides)])
         options = {**SIMPLEX_OPTIONS, "initial_simplex": simplex}
-        end = minimize(profile, start, method="Nelder-Mead", options=options)
-        return end.x, float(end.fun)
+        result = minimize(profile, start, method="Nelder-Mead", options=options)
+        return result.x, float(result.fun)
 
     def _polish(self, source: SharpSource, x: Array, sources: Sequence[SharpSource]) -> Array:
         """Improve a point close to the minimum by a small simplex."""
@@ -317,10 +317,10 @@ class SharpSearch:
         others = np.setdiff1d(np.arange(len(x)), sharp_indices(sources))
         if not len(others):
             return x
-        end = NewtonSearch(conditional(self.objective, others, x), self.tolerance).run(x[others])
-        self.calls += end.calls
+        newton = NewtonSearch(conditional(self.objective, others, x), self.tolerance).run(x[others])
+        self.calls += newton.calls
         fitted = x.copy()
-        fitted[others] = end.x
+        fitted[others] = newton.x
         return self._choose_lower(x, fitted)
 
     def _result(

@@ -146,7 +146,7 @@ def does_not_widen_mask(case: ComponentCase) -> None:
         The maker to be checked.
     """
     bench = bench_or_skip(case)
-    if not bench.setting.filled:
+    if not bench.setting.is_filled:
         raise NotChecked("it fills empty datasets")
     for index, output in bench.datasets():
         mask = bench.inputs[index].mask_safe
@@ -174,7 +174,7 @@ def keeps_times_and_metadata(case: ComponentCase) -> None:
         if getattr(original, "gti", None) is not None:
             require(output.gti is not None, "the good time intervals are missing")
             increase = output.gti.time_sum - original.gti.time_sum
-            is_valid = not bench.setting.filled or increase.to_value("s") < 1e-6
+            is_valid = not bench.setting.is_filled or increase.to_value("s") < 1e-6
             require(is_valid, f"the observation time increased by {increase:.3g}")
         if getattr(original, "meta_table", None) is not None:
             columns = getattr(output.meta_table, "colnames", [])

@@ -124,7 +124,7 @@ def find_roots(pairs: PixelBinPairs, signal: Array) -> Roots:
     Parameters
     ----------
     pairs : PixelBinPairs
-        Pixels and the bins with counts that they cover.
+        Pixels, and the bins with counts that their kernels cover.
     signal : array
         Total predicted counts of a source of norm one, shape (n,).
 
@@ -169,7 +169,7 @@ def find_distances_up(pairs: PixelBinPairs, signal: Array, best: Norms, sigma: f
     Parameters
     ----------
     pairs : PixelBinPairs
-        Pixels and the bins with counts that they cover.
+        Pixels, and the bins with counts that their kernels cover.
     signal : array
         Total predicted counts of a source of norm one, shape (n,).
     best : Norms
@@ -211,7 +211,7 @@ def find_distances_down(
     Parameters
     ----------
     pairs : PixelBinPairs
-        Pixels and the bins with counts that they cover.
+        Pixels, and the bins with counts that their kernels cover.
     empty_bins : PixelBinPairs
         Pixels, and the bins without counts where negative predicted counts at the pole have to be
         set to zero.
@@ -261,7 +261,7 @@ def find_sensitivities(pairs: PixelBinPairs, signal: Array, sigma: float) -> Arr
     Parameters
     ----------
     pairs : PixelBinPairs
-        Pixels and all bins that they cover.
+        Pixels, and all bins that their kernels cover.
     signal : array
         Total predicted counts of a source of norm one, shape (n,).
     sigma : float

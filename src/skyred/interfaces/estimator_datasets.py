@@ -1,0 +1,119 @@
+"""The datasets that estimators select: checks before they exist, and code in exported scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from skyred.errors import Problem, nearest
+from skyred.interfaces.component import Fields, walk, write_component
+from skyred.interfaces.dataset_names import may_match
+from skyred.interfaces.estimator import Estimator
+from skyred.scripting import literal
+
+if TYPE_CHECKING:
+    from skyred.interfaces.chain import Chain
+    from skyred.scripting import Script
+
+Path = tuple[str | int, ...]
+
+
+def unknown_datasets(pipeline: Chain) -> Iterator[Problem]:
+    """Yield a problem for each name in an estimator that no dataset can have.
+
+    Parameters
+    ----------
+    pipeline : Chain
+        The pipeline.
+
+    Yields
+    ------
+    Problem
+        The unknown name, with the names of the datasets, as far as they are known.
+    """
+    expected = [entry.name_pattern(name) for name, entry in pipeline.entries()]
+    for path, inner in walk(pipeline):
+        if path[:1] != ("estimate",) or not isinstance(inner, Estimator):
+            continue
+        for index, pattern in enumerate(inner.datasets):
+            if not any(may_match(name, pattern) for name in expected):
+                yield Problem(
+                    (*path, "datasets", index),
+                    f"no dataset is named {pattern!r}",
+                    f"available: {', '.join(expected)}",
+                    nearest(pattern, expected),
+                )
+
+
+def pipeline_used_by(pipeline: Chain, path: Path, inner: Fields) -> Chain:
+    """Return the pipeline with only those data entries that an estimator may use.
+
+    Parameters
+    ----------
+    pipeline : Chain
+        The pipeline.
+    path : tuple of (str or int)
+        The path of a part of the pipeline.
+    inner : Fields
+        The part: an estimator, an object in an estimator, or any other.
+
+    Returns
+    -------
+    Chain
+        The pipeline itself for other parts, and for estimators that may use all entries, or none.
+    """
+    if path[0] != "estimate":
+        return pipeline
+    estimators = [pipeline.estimate[int(path[1])]]
+    if isinstance(inner, Estimator):
+        estimators.append(inner)
+    entries = {
+        name: entry
+        for name, entry in pipeline.entries()
+        if all(_may_use(estimator, entry.name_pattern(name)) for estimator in estimators)
+    }
+    if not entries or len(entries) == len(pipeline.data):
+        return pipeline
+    return pipeline.evolve(data=entries)
+
+
+def _may_use(estimator: Estimator, expected: str) -> bool:
+    """Return whether an estimator may use datasets of an expected name, or pattern of names."""
+    patterns = estimator.datasets
+    return not patterns or any(may_match(expected, pattern) for pattern in patterns)
+
+
+def write_estimator(estimator: Estimator, script: Script) -> None:
+    """Write the code of an estimator into a script, preceded by the selection of its datasets.
+
+    Parameters
+    ----------
+    estimator : Estimator
+        The estimator.
+    script : Script
+        The script to write to.
+
+    Raises
+    ------
+    ExportError
+        If the estimator has no plain gammapy form.
+    """
+    if not estimator.datasets:
+        write_component(estimator, script)
+        return
+    script.use("fnmatch", "fnmatchcase")
+    condition = "any(fnmatchcase(dataset.name, pattern) for pattern in patterns)"
+    script.body.add(
+        f"patterns = {literal(estimator.datasets)}",
+        f"datasets = Datasets([dataset for dataset in datasets if {condition}])",
+    )
+    all_datasets = script.all_datasets
+    script.all_datasets = [
+        dataset
+        for dataset in all_datasets
+        if any(may_match(dataset.name, pattern) for pattern in estimator.datasets)
+    ]
+    try:
+        write_component(estimator, script)
+    finally:
+        script.all_datasets = all_datasets

@@ -99,9 +99,7 @@ def convert_times_to_days(archive: Archive) -> None:
         for name in names:
             change_column(kind, name, unit="d", scale=1 / 86400, fits_format="D")(archive)
         set_cards((kind,), TIMEUNIT="d")(archive)
-    set_cards(("events",), TSTART=lambda value: value / 86400, TSTOP=lambda value: value / 86400)(
-        archive
-    )
+    set_cards(TIMES, TSTART=lambda value: value / 86400, TSTOP=lambda value: value / 86400)(archive)
 
 
 def reverse_columns(kind: str) -> Apply:

@@ -13,11 +13,11 @@ from gammapy.modeling.models import (
     SpatialModel,
 )
 
-from every_spectrum import power_law
-from side_by_side import Make, assert_agrees_with_gammapy, with_models
+from likelihood_comparison import DatasetsFactory, assert_agrees_with_gammapy, with_models
 from skyred import fit
 from skyred.likelihood.sky import is_rotation
 from small_datasets import CRAB, map_dataset
+from spectral_models import power_law
 
 ROTATED = ("icrs", "fk5", "galactic", "supergalactic", "barycentricmeanecliptic")
 WITH_ABERRATION = ("fk4", "gcrs", "cirs")
@@ -34,7 +34,7 @@ def source(cls: type[SpatialModel], frame: str) -> SkyModel:
     return SkyModel(spectral_model=power_law(), spatial_model=spatial, name="source")
 
 
-def make(cls: type[SpatialModel], frame: str, map_frame: str = "icrs") -> Make:
+def make(cls: type[SpatialModel], frame: str, map_frame: str = "icrs") -> DatasetsFactory:
     return with_models(
         lambda: [map_dataset("map", frame=map_frame)],
         lambda: [source(cls, frame), FoVBackgroundModel(dataset_name="map")],

@@ -107,7 +107,11 @@ class TimeWindow(Selector):
             if start is not None and stop is not None and start >= stop:
                 yield Problem(path, "does not start before it stops", "expected start before stop")
             # times of different scales are converted, with rounding errors
-            if previous_stop and start and (previous_stop - start).to_value("s") > EDGE_TOLERANCE:
+            if (
+                previous_stop is not None
+                and start is not None
+                and (previous_stop - start).to_value("s") > EDGE_TOLERANCE
+            ):
                 yield Problem(
                     path,
                     "starts before the end of the previous one",

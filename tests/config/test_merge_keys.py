@@ -112,10 +112,10 @@ data:
 def test_entries_share_options(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setenv("MERGED", str(tmp_path))
     pipeline = Pipeline.from_yaml(CONFIG.replace("BINS", "8"))
-    one, two = pipeline.data["one"], pipeline.data["two"]
-    assert two == one.evolve(select=two.select)
-    assert (one.select[0].ids, two.select[0].ids) == ((1,), (2,))
-    assert one.geometry.energy_true == one.geometry.energy.evolve(bins=8)
+    first, second = pipeline.data["one"], pipeline.data["two"]
+    assert second == first.evolve(select=second.select)
+    assert (first.select[0].ids, second.select[0].ids) == ((1,), (2,))
+    assert first.geometry.energy_true == first.geometry.energy.evolve(bins=8)
     assert Pipeline.from_yaml(pipeline.to_yaml()) == pipeline
 
 

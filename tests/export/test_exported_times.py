@@ -141,7 +141,7 @@ def test_window_that_begins_just_before_a_run(
 
 
 @pytest.mark.parametrize("partial", ["true", "false"])
-def test_whole_runs_within_several_windows_are_selected(
+def test_uncut_runs_within_several_windows_are_selected(
     folder: Path, monkeypatch: pytest.MonkeyPatch, partial: str
 ) -> None:
     ends = limits(folder, -0.1, 1.1, 1.2, 50)

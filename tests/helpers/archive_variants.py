@@ -99,9 +99,7 @@ def convert_times_to_days(archive: Archive) -> None:
         for name in names:
             change_column(kind, name, unit="d", scale=1 / 86400, fits_format="D")(archive)
         set_cards((kind,), TIMEUNIT="d")(archive)
-    set_cards(("events",), TSTART=lambda value: value / 86400, TSTOP=lambda value: value / 86400)(
-        archive
-    )
+    set_cards(TIMES, TSTART=lambda value: value / 86400, TSTOP=lambda value: value / 86400)(archive)
 
 
 def reverse_columns(kind: str) -> Apply:
@@ -158,7 +156,7 @@ def change_text(*names: str, change: Callable[[str], str]) -> Apply:
 
     def change_index(table: Table) -> Table:
         for name in names:
-            table[name] = [change(str(text).strip()) for text in table[name]]
+            table[name] = [change(str(value).strip()) for value in table[name]]
         return table
 
     return lambda archive: archive.change_index("hdu", change_index)
@@ -304,7 +302,7 @@ SOUND: dict[str, Apply] = {
     "HDU names in lower case": lambda archive: rename_hdus(archive, str.lower),
     "other HDU names": lambda archive: rename_hdus(archive, lambda name: f"{name}_V2"),
     "index with blanks": change_text("HDU_TYPE", "HDU_CLASS", "HDU_NAME", "FILE_NAME",
-                                     change=lambda text: f"{text}   "),
+                                     change=lambda value: f"{value}   "),
     "index with other case": change_text("HDU_NAME", change=str.lower),
     "index with ./data/": change_text("FILE_DIR", change=lambda _: "./data/"),
     "unknown type": list_unknown_type,

@@ -173,7 +173,7 @@ def _convert_text_ids(table: Table, path: Path) -> None:
     if table["OBS_ID"].dtype.kind not in "SU":
         return
     try:
-        table["OBS_ID"] = [int(str(text)) for text in table["OBS_ID"]]
+        table["OBS_ID"] = [int(str(obs_id)) for obs_id in table["OBS_ID"]]
     except ValueError as error:
         raise ArchiveError(
             f"{path}: an OBS_ID is not a whole number ({error}); gammapy needs whole numbers"

@@ -172,6 +172,8 @@ def check_energies(events: RunHdu, low: float, high: float) -> Iterator[Finding]
         A fault if the median energy is outside the range.
     """
     energy = events.values("ENERGY", "TeV")
+    if not np.isfinite(energy).any():
+        return  # reported by `check_events`
     median = float(np.nanmedian(energy))
     if not low <= median <= high:
         yield events.report(

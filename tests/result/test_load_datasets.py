@@ -177,7 +177,7 @@ def test_spectrum_without_background_or_irf_file_is_reported(tmp_path: Path) -> 
     path = write_ogip(tmp_path, "run8")
     with fits.open(path, mode="update") as hdus:
         del hdus["SPECTRUM"].header["BACKFILE"]
-    with pytest.raises(ArchiveError, match="has no background file"):
+    with pytest.raises(ArchiveError, match=r"names no background file \(BACKFILE\)"):
         create_orchestrator(str(path)).reduce()
 
 

@@ -195,6 +195,8 @@ class Reduction(DataEntry):
         str
             The name of a single dataset, or a pattern with wildcards.
         """
+        if not isinstance(getattr(self, "stack", None), Stacker):  # missing, or invalid
+            return "*"
         return self.stack.name_pattern(self.geometry.name or entry)
 
     def with_name(self, entry: str) -> Reduction:

@@ -153,10 +153,10 @@ def _halve_good_time(archive: Archive, run: int, other_run: int) -> None:
         _set_card("events", key, None)(archive, run, other_run)
 
 
-def _cut_dispersion(archive: Archive, run: int, _: int) -> None:
+def _cut_dispersion(archive: Archive, run: int, _: int, factor: float = 2) -> None:
     def edit(hdu: Any) -> None:
         table = Table(hdu.data)
-        n_cut = int((table["ENERG_LO"][0] < 2 * table["ENERG_LO"][0, 0]).sum())
+        n_cut = int((table["ENERG_LO"][0] < factor * table["ENERG_LO"][0, 0]).sum())
         for name in ("ENERG_LO", "ENERG_HI", "MATRIX"):
             table[name] = table[name][..., n_cut:]
         units = {column.name: column.unit for column in hdu.columns}
@@ -169,11 +169,12 @@ def _cut_dispersion(archive: Archive, run: int, _: int) -> None:
 
 def _cut_area_and_dispersion(archive: Archive, run: int, other_run: int) -> None:
     """Remove energies of the dispersion, where the area becomes zero."""
-    _cut_dispersion(archive, run, other_run)
+    factor = 1.5  # below the median energy of the events
+    _cut_dispersion(archive, run, other_run, factor)
 
     def edit(hdu: Any) -> None:
         low = hdu.data["ENERG_LO"][0]
-        hdu.data["EFFAREA"][..., low < 2 * low[0]] = 0
+        hdu.data["EFFAREA"][..., low < factor * low[0]] = 0
 
     archive.change_hdu(run, "aeff", edit)
 

@@ -1,4 +1,4 @@
-"""The command check, for configurations and the runs that they select."""
+"""The `check` command: check configurations and the runs that they select."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands run, plugins and show.
+"""The `run`, `plugins` and `show` commands.
 
 Modules that are slow to import are imported inside the commands, so that `--help` is fast.
 """

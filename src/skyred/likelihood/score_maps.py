@@ -1,4 +1,4 @@
-"""Score maps: derivatives of the likelihood by the amplitude of a point source in every pixel."""
+"""Score maps: derivatives of the likelihood with respect to a source amplitude in each pixel."""
 
 from __future__ import annotations
 

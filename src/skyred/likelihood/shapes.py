@@ -1,4 +1,4 @@
-"""Shapes: images of a source after the PSF, and its templates, for given spatial parameters.
+"""Shapes: images of a source convolved with the PSF, and its templates, for spatial parameters.
 
 There are three classes. The image of a `PointShape` is the sum of four PSF kernels. An
 `ExtendedShape` has the same image at all energies, which is convolved with the PSF by FFT. A

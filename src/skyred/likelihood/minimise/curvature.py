@@ -1,4 +1,4 @@
-"""Second derivatives by some parameters, from differences along decorrelated directions."""
+"""Second derivatives with respect to parameters, from differences along decorrelated directions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logarithms of amplitudes and norms, to straighten the valleys of spectral parameters."""
+"""Logarithms of amplitudes and norms, to make their correlations with other parameters linear."""
 
 from __future__ import annotations
 

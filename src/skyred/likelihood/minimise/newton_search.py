@@ -1,4 +1,4 @@
-"""The search by Newton steps: in pixel cells, at other positions, and the curvature at the end."""
+"""The search by Newton steps over pixel cells and source positions, with the final curvature."""
 
 from __future__ import annotations
 

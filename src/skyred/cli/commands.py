@@ -47,7 +47,7 @@ PLUGIN = click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Run folder; by default the file's name without its ending.",
+    help="Run folder; by default the file's name without its extension.",
 )
 @click.option(
     "--engine",

@@ -136,7 +136,7 @@ class PixelCoordinates:
         return x
 
     def _position_jacobian(self, grid: PixelGrid, x: Array, z: Array) -> Array:
-        """Return the derivatives of a sky position with respect to pixel coordinates, once per cell."""
+        """Return the derivatives of a sky position with respect to pixel coordinates."""
         key = (*grid.indices.tolist(), *np.floor(z[grid.indices]).astype(int).tolist())
         if key not in self.cached_jacobians:
             self.cached_jacobians[key] = _slope(grid, x)

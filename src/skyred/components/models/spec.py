@@ -16,7 +16,6 @@ from skyred.components.models.map_files import check_map_files
 from skyred.components.models.priors import PriorTarget, prior_to_gammapy
 from skyred.errors import FieldError, ModelError, Problem, nearest
 from skyred.fields import thaw
-from skyred.likelihood.sky import is_rotation
 
 PARAMETER_KEYS = ("value", "unit", "min", "max", "error", "frozen", "prior", "link", "interp",
                   "scale_method", "scale_transform", "name")  # fmt: skip
@@ -401,6 +400,8 @@ def describe_frame(frame: Any) -> str:
     str
         The reason; "" if positions in the frame can be used.
     """
+    from skyred.likelihood.sky import is_rotation  # imports scipy
+
     try:
         is_supported = is_rotation(frame)
     except Exception:  # astropy raises errors of several types

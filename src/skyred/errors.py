@@ -160,7 +160,7 @@ class SkyredError(Exception):
     """Base class of the errors of skyred; `exit_code` is the exit code of the command line.
 
     Errors for which gammapy raises a `ValueError` are also a `ValueError`: invalid models,
-    impossible fits, and runs that are missing in an archive.
+    impossible fits, and runs that are missing from an archive.
     """
 
     exit_code = 1

@@ -1,4 +1,4 @@
-"""Archives as folders, index files and event files: the same runs, and errors."""
+"""Folders, index files and event files give the same runs; invalid archives are reported."""
 
 import os
 import shutil
@@ -78,11 +78,11 @@ class TestStore:
         store = open_archive(event_files()[0])
         assert store.obs_table["OBS_ID"].tolist() == [RUNS[0]]
 
-    def test_observation_table_of_files_has_the_columns_of_selectors(self):
+    def test_observation_table_of_files_has_the_columns_that_selectors_use(self):
         table = open_archive(event_files()).obs_table
         expected = DataStore.from_dir(plain.archive()).obs_table
         expected = expected[np.isin(expected["OBS_ID"], RUNS)]
-        # the index is in single precision
+        # the pointings in the index are in single precision
         separation = table.pointing_radec.separation(expected.pointing_radec)
         assert separation.arcsec.max() < 1
         assert np.abs((table.time_start - expected.time_start).sec).max() < 1
@@ -151,12 +151,12 @@ class TestErrors:
         with pytest.raises(ArchiveError, match=r"no such file: .*run\.fits"):
             open_archive((str(tmp_path / "run.fits"),))
 
-    def test_folder_without_index_and_files_is_reported(self, tmp_path):
+    def test_folder_without_index_or_files_is_reported(self, tmp_path):
         with pytest.raises(ArchiveError, match="is not a DL3 archive: it has no hdu-index"):
             open_archive(str(tmp_path))
 
     @data
-    def test_missing_second_index_file_is_reported(self, tmp_path):
+    def test_missing_obs_index_is_reported(self, tmp_path):
         (tmp_path / "hdu-index.fits.gz").symlink_to(plain.archive() / "hdu-index.fits.gz")
         with pytest.raises(ArchiveError, match="but no obs-index"):
             open_archive(str(tmp_path))
@@ -193,7 +193,7 @@ class TestErrors:
             Pipeline.from_yaml(plain.EXAMPLE)
 
     @data
-    def test_selector_without_result_is_reported(self):
+    def test_empty_selection_is_reported(self):
         overrides = ["data.hess.select.0.center=[0 deg, 89 deg]"]
         orchestrator = Orchestrator(Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides))
         with pytest.raises(ArchiveError, match=r"no observation is left after .*'cone' \(105 in"):

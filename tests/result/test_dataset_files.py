@@ -49,9 +49,9 @@ def test_fit_range_is_read_back(tmp_path: Path, create: Any) -> None:
 
 @pytest.mark.parametrize("create", FACTORIES)
 def test_livetime_is_read_back(tmp_path: Path, create: Any) -> None:
-    spectrum = create()
-    spectrum.exposure.meta = {"livetime": 1581.73675841 * u.s}
-    (loaded,) = write_and_read(tmp_path, spectrum)
+    dataset = create()
+    dataset.exposure.meta = {"livetime": 1581.73675841 * u.s}
+    (loaded,) = write_and_read(tmp_path, dataset)
     assert loaded.exposure.meta["livetime"].to_value("s") == 1581.73675841
 
 
@@ -61,8 +61,8 @@ def test_gammapy_reads_the_files(tmp_path: Path) -> None:
     assert loaded.names == ["map", "on-off", "points"]
 
 
-def test_names_that_are_invalid_for_files_are_read_back(tmp_path: Path) -> None:
-    # the FACT spectrum of the joint Crab has such a name
+def test_dataset_names_that_are_invalid_as_file_names_are_read_back(tmp_path: Path) -> None:
+    # gammapy names the FACT spectrum in its joint-crab data after the list of its runs
     name = "[" + "20131003093, " * 120 + "]"
     (loaded,) = write_and_read(tmp_path, small.spectrum_on_off(name))
     assert loaded.name == name

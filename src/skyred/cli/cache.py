@@ -1,4 +1,4 @@
-"""The command cache, to list and remove cached chunks."""
+"""The `cache` command: list and remove cached chunks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command check, for configurations and the runs that they select."""
+"""The `check` command: check configurations and the runs that they select."""
 
 from __future__ import annotations
 
@@ -31,9 +31,7 @@ AHEAD = 4
 @click.command()
 @FILE
 @click.option("--no-data", is_flag=True, help="Check the configuration only; read no data.")
-@click.option(
-    "--all-runs", is_flag=True, help="Inspect all runs of the archives, also those not selected."
-)
+@click.option("--all-runs", is_flag=True, help="Inspect all runs of the archives, selected or not.")
 @click.option(
     "--workers", type=click.IntRange(min=1), help="Number of processes for the inspection."
 )

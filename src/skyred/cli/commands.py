@@ -1,4 +1,4 @@
-"""The commands run, plugins and show.
+"""The `run`, `plugins` and `show` commands.
 
 Modules that are slow to import are imported inside the commands, so that `--help` is fast.
 """
@@ -47,7 +47,7 @@ PLUGIN = click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Run folder; by default the file's name without its ending.",
+    help="Run folder; by default the file's name without its extension.",
 )
 @click.option(
     "--engine",

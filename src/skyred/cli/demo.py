@@ -1,4 +1,4 @@
-"""The command demo, an analysis of a simulated Crab compared with the truth."""
+"""The `demo` command: analyse a simulated Crab and compare the fit with the true parameters."""
 
 from __future__ import annotations
 

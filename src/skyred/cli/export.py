@@ -1,4 +1,4 @@
-"""The command export, for plain gammapy scripts of an analysis."""
+"""The `export` command: write an analysis as a plain gammapy script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening of DL3 archives: data stores with an index, or DL3 files without one."""
+"""Open DL3 archives: data stores with an index, or DL3 files without one."""
 
 from __future__ import annotations
 

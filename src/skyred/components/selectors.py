@@ -125,8 +125,8 @@ class ObservationIds(Selector):
         Raises
         ------
         ArchiveError
-            If an OBS_ID is not in the table, because it is missing in the archive or excluded by a
-            previous selector.
+            If an OBS_ID is not in the table, because it is missing from the archive or excluded
+            by a previous selector.
         """
         return select_ids(table, self.ids, "'observation-ids'", "correct ids")
 

@@ -1,4 +1,4 @@
-"""Reading and writing of configurations in YAML, with all problems reported at once."""
+"""Read and write configurations in YAML, with all problems reported at once."""
 
 from skyred.config.document import Document
 from skyred.config.reading import load, load_component, read_document

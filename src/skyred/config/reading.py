@@ -1,4 +1,4 @@
-"""Reading of configurations, from YAML to pipelines and components."""
+"""Read configurations, from YAML to pipelines and components."""
 
 from __future__ import annotations
 

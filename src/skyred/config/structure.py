@@ -1,4 +1,4 @@
-"""Building of objects from plain data, with a report of all unknown, missing and invalid keys.
+"""Build objects from plain data, and report all unknown, missing and invalid keys.
 
 Invalid fields are left unset, and the objects that contain them are built anyway, so that one
 pass finds all problems: those of single fields, of objects, and of the pipeline.

@@ -1,4 +1,4 @@
-"""Failures and free space of a disk, and functions that wait until files are stored safely."""
+"""Failures and free space of a disk, and functions that flush files to disk (fsync)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""File locks that contain the name of their holder, and end when the holder dies."""
+"""File locks that contain the name of their holder, and are released when its process exits."""
 
 from __future__ import annotations
 

@@ -316,9 +316,10 @@ class Footprint:
         return counts
 
     def back_projection(self, weights: Array, weight_of_total: float) -> Array:
-        """Return the derivatives of a weighted sum of counts per unit flux by the image.
+        """Return the derivatives of a weighted sum of counts with respect to the image.
 
-        The last result is cached, since the derivatives by all parameters of a source use it.
+        The counts are those per unit flux. The last result is cached, since the derivatives with
+        respect to all parameters of a source use it.
 
         Parameters
         ----------

@@ -21,7 +21,7 @@ V = TypeVar("V")
 
 
 class Counts(NamedTuple):
-    """Predicted counts of a model contribution, or their derivatives by a parameter.
+    """Predicted counts of a model contribution, or their derivatives with respect to a parameter.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class Contribution(Protocol):
         Returns
         -------
         iterator of (int, Counts)
-            Index of a parameter in the state, and the derivatives by it.
+            Index of a parameter in the state, and the derivatives with respect to it.
         """
         ...
 
@@ -125,7 +125,7 @@ class Contribution(Protocol):
         Returns
         -------
         iterator of (int, float)
-            Index of a parameter in the state, and the derivative by it.
+            Index of a parameter in the state, and the derivative with respect to it.
         """
         ...
 
@@ -177,7 +177,8 @@ class DifferentiableCube(Protocol):
         Returns
         -------
         iterator of (int, array)
-            Index of a parameter in the state, and the derivatives by it, shape (energies, y, x).
+            Index of a parameter in the state, and the derivatives with respect to it, shape
+            (energies, y, x).
         """
         ...
 

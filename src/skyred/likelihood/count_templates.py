@@ -158,7 +158,7 @@ class ScaledCounts:
         int
             Index of a parameter in the state.
         Counts
-            The derivatives by this parameter.
+            The derivatives with respect to this parameter.
         """
         for index, slope in self.subset.slopes(self.norm, state, SLOPE_STEP, indices):
             yield index, self._scaled_counts(slope)
@@ -182,7 +182,7 @@ class ScaledCounts:
         Returns
         -------
         iterator of (int, float)
-            Index of a parameter in the state, and the derivative by it.
+            Index of a parameter in the state, and the derivative with respect to it.
         """
         return weighted_slopes(self, state, weights, weight_of_total, indices)
 
@@ -216,7 +216,7 @@ class ScaledCounts:
         int
             Index of a parameter in the state.
         array
-            The derivatives by this parameter, shape (energies, y, x).
+            The derivatives with respect to this parameter, shape (energies, y, x).
         """
         for index, slope in self.subset.slopes(self.norm, state, SLOPE_STEP, indices):
             yield index, self.template * slope[:, None, None]

@@ -171,7 +171,7 @@ class CompiledDataset(Protocol):
 
 @attrs.define(eq=False)
 class Prediction:
-    """Predicted counts, and the derivatives of the statistic by them.
+    """Predicted counts, and the derivatives of the statistic with respect to them.
 
     Parameters
     ----------
@@ -262,7 +262,7 @@ class CountsDataset:
         return cached
 
     def _derivatives(self, state: Vector) -> Derivatives:
-        """Return the derivatives of the statistic by the predicted counts."""
+        """Return the derivatives of the statistic with respect to the predicted counts."""
         prediction = self._prediction(state)
         if prediction.derivatives is None:
             prediction.derivatives = self.statistic.derivatives(prediction.by_bin)

@@ -82,7 +82,7 @@ def fisher_matrix(gradients: Sequence[ContributionGradient], weights: Array) -> 
     gradients : sequence of ContributionGradient
         Derivatives of the model contributions of a dataset.
     weights : array
-        The second derivatives of the statistic by the predicted counts, shape (k,).
+        The second derivatives of the statistic with respect to the predicted counts, shape (k,).
 
     Returns
     -------

@@ -172,7 +172,7 @@ class DifferentialFlux:
         int
             Index of a parameter in the state.
         Counts
-            The derivatives by this parameter.
+            The derivatives with respect to this parameter.
         """
         factor = self.time(state)
         for index, slope in self.subset.slopes(self.curve, state, SLOPE_STEP, indices):
@@ -199,7 +199,7 @@ class DifferentialFlux:
         Returns
         -------
         iterator of (int, float)
-            Index of a parameter in the state, and the derivative by it.
+            Index of a parameter in the state, and the derivative with respect to it.
         """
         return weighted_slopes(self, state, weights, weight_of_total, indices)
 

@@ -138,7 +138,7 @@ class GammapyCounts:
         int
             Index of a parameter in the state.
         Counts
-            The derivatives by this parameter.
+            The derivatives with respect to this parameter.
         """
         for index, slope in self.subset.slopes(self._cube, state, SLOPE_STEP, indices):
             yield index, self._counts(slope)
@@ -162,7 +162,7 @@ class GammapyCounts:
         Returns
         -------
         iterator of (int, float)
-            Index of a parameter in the state, and the derivative by it.
+            Index of a parameter in the state, and the derivative with respect to it.
         """
         return weighted_slopes(self, state, weights, weight_of_total, indices)
 
@@ -196,7 +196,7 @@ class GammapyCounts:
         int
             Index of a parameter in the state.
         array
-            The derivatives by this parameter, shape (energies, y, x).
+            The derivatives with respect to this parameter, shape (energies, y, x).
         """
         yield from self.subset.slopes(self._cube, state, SLOPE_STEP, indices)
 

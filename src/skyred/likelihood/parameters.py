@@ -331,7 +331,7 @@ class ParameterSubset:
         int
             Index of a parameter in the state.
         object
-            The derivative by this parameter.
+            The derivative with respect to this parameter.
         """
         for index in self.free:
             if int(self.state_indices[index]) not in indices:

@@ -1,4 +1,4 @@
-"""Score maps: derivatives of the likelihood by the amplitude of a point source in every pixel."""
+"""Score maps: derivatives of the likelihood with respect to a source amplitude in each pixel."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class ScoreMaps:
     Parameters
     ----------
     score, information : array
-        First and second derivatives of the log likelihood by the amplitude, the second with a
-        positive sign, shape (y, x).
+        First and second derivatives of the log likelihood with respect to the amplitude, the second
+        with a positive sign, shape (y, x).
     cross : array
         Elements of the Fisher matrix between the amplitude and k other parameters, shape
         (k, y, x).
@@ -151,10 +151,10 @@ class Correlation:
 
 
 def _derivatives_by_counts(dataset: CountsDataset, state: Array) -> tuple[Array, Array]:
-    """Return the derivatives of the log likelihood by the predicted counts, in every bin.
+    """Return the derivatives of the log likelihood with respect to the counts of every bin.
 
-    The second derivatives are those of the negative log likelihood, so they are positive. For
-    `Cash` they are expectation values.
+    The counts are the predicted ones. The second derivatives are those of the negative log
+    likelihood, so they are positive. For `Cash` they are expectation values.
     """
     shape, mask = dataset.bins.mask.shape, dataset.bins.mask
     if isinstance(dataset.statistic, WStat):

@@ -1,4 +1,4 @@
-"""Shapes: images of a source after the PSF, and its templates, for given spatial parameters.
+"""Shapes: images of a source convolved with the PSF, and its templates, for spatial parameters.
 
 There are three classes. The image of a `PointShape` is the sum of four PSF kernels. An
 `ExtendedShape` has the same image at all energies, which is convolved with the PSF by FFT. A
@@ -113,7 +113,7 @@ class Shape(ABC):
         return self.subset.shift(values, index, SLOPE_STEP)
 
     def slope(self, values: Array, index: int) -> Template | Mixture:
-        """Return the derivative of the template by one of the parameters.
+        """Return the derivative of the template with respect to one of the parameters.
 
         Parameters
         ----------
@@ -431,7 +431,7 @@ class ExtendedShape(Shape):
     def weighted_slope(
         self, values: Array, index: int, flux: Array, weights: Array, weight_of_total: float
     ) -> float:
-        """Return the derivative of a weighted sum of counts by one of the parameters.
+        """Return the derivative of a weighted sum of counts with respect to one of the parameters.
 
         The weights are convolved instead of the image, once for all parameters.
 
@@ -459,7 +459,7 @@ class ExtendedShape(Shape):
         return float(difference / (high[index] - low[index]))
 
     def _project_to_pixels(self, flux: Array, weights: Array, weight_of_total: float) -> Array:
-        """Return the derivatives of the weighted sum by the pixels of the image, shape (y, x)."""
+        """Return the derivatives of the weighted sum with respect to the image, shape (y, x)."""
         cached = self.last_projection
         if (
             cached is None

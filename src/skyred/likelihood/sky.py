@@ -159,7 +159,7 @@ class PixelPosition(ModelPosition):
         return math.atan2(vector[1], vector[0]), math.asin(vector[2])
 
     def slope(self, values: Array, index: int) -> tuple[float, float]:
-        """Return the derivatives of the pixel coordinates by one of the parameters.
+        """Return the derivatives of the pixel coordinates with respect to one of the parameters.
 
         Parameters
         ----------

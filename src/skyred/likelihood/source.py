@@ -244,7 +244,7 @@ class SourceContribution:
         int
             Index of a parameter in the state.
         Counts
-            The derivatives by this parameter.
+            The derivatives with respect to this parameter.
         """
         template = self._template(state)
         if template is None:
@@ -278,7 +278,7 @@ class SourceContribution:
         int
             Index of a parameter in the state.
         float
-            The derivative by this parameter.
+            The derivative with respect to this parameter.
         """
         template = self._template(state)
         if template is None:
@@ -343,7 +343,7 @@ class SourceContribution:
         int
             Index of a parameter in the state.
         array
-            The derivatives by this parameter, shape (energies, y, x).
+            The derivatives with respect to this parameter, shape (energies, y, x).
         """
         if self._template(state) is None:
             return

@@ -104,7 +104,7 @@ class SourceCutout:
         return self.templates.store(key, self.shape.template(values)) if cached is None else cached
 
     def slope(self, values: Array, index: int) -> Template | Mixture:
-        """Return the derivative of the template by one of the spatial parameters.
+        """Return the derivative of the template with respect to one of the spatial parameters.
 
         Parameters
         ----------
@@ -125,7 +125,7 @@ class SourceCutout:
     def weighted_slope(
         self, values: Array, index: int, flux: Array, weights: Array, weight_of_total: float
     ) -> float:
-        """Return the derivative of a weighted sum of counts by one of the spatial parameters.
+        """Return the derivative of a weighted sum of counts with respect to a spatial parameter.
 
         Parameters
         ----------

@@ -60,7 +60,7 @@ class SpectralFlux:
         return self.cached_flux[1]
 
     def slopes(self, state: Vector) -> Sequence[tuple[int, Array]]:
-        """Return the derivatives of the fluxes by the free parameters.
+        """Return the derivatives of the fluxes with respect to the free parameters.
 
         Parameters
         ----------
@@ -70,7 +70,7 @@ class SpectralFlux:
         Returns
         -------
         sequence of (int, array)
-            Index of a parameter in the state, and the derivatives by it, shape (n,).
+            Index of a parameter in the state, and the derivatives with respect to it, shape (n,).
         """
         values = self.subset.values(state)
         if values.tobytes() != self.cached_slopes[0]:

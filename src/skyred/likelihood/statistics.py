@@ -1,4 +1,4 @@
-"""Fit statistics: -2 log L of the counts, with its derivatives by the predicted counts.
+"""Fit statistics: -2 log L of counts, with derivatives with respect to the predicted counts.
 
 The formulas and the treatment of empty bins are those of `gammapy.stats`.
 """

@@ -61,6 +61,6 @@ class TimeFactor:
         Returns
         -------
         iterator of (int, float)
-            Index of a parameter in the state, and the derivative by it.
+            Index of a parameter in the state, and the derivative with respect to it.
         """
         return self.subset.slopes(self._factor, state, SLOPE_STEP, indices)

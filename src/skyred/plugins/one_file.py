@@ -1,4 +1,4 @@
-"""One-file plugins: Python files that are used as plugins, also by the workers of a run."""
+"""One-file plugins: Python files that are used as plugins, including by the workers of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encoding of strings in FITS files, which allow only ASCII, as for names of sources."""
+"""Encoding of strings in FITS files, which allow only ASCII, for example source names."""
 
 from __future__ import annotations
 

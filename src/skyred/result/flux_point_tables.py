@@ -1,4 +1,4 @@
-"""Reading of flux points from FITS, ECSV or CSV tables, written by gammapy or from publications."""
+"""Read flux points from FITS, ECSV or CSV tables, written by gammapy or from publications."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loading of datasets that were reduced elsewhere, from their files."""
+"""Load datasets that were reduced elsewhere, from their files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading of spectra in OGIP format, with all scalings, exposures, rates and channel numbers."""
+"""Read spectra in OGIP format, with all scalings, exposures, rates and channel numbers."""
 
 from __future__ import annotations
 

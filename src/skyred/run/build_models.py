@@ -1,4 +1,4 @@
-"""Building of the models in the section `model:` for the datasets."""
+"""Build the models of the section `model:` for the datasets."""
 
 from __future__ import annotations
 

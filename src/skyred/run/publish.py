@@ -1,4 +1,4 @@
-"""Writing of a run to its folder, and publication of the folder, even if the run fails."""
+"""Write a run to its folder, and publish the folder, even if the run fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Recovery of a chunk that kills its worker, run by run, without the runs that kill a worker."""
+"""Recovery of a chunk that killed its worker: its runs are reduced one by one.
+
+Runs that kill a worker again are left out.
+"""
 
 from __future__ import annotations
 

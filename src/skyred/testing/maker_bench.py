@@ -1,4 +1,4 @@
-"""The test bench of a maker: a suitable setting, with the inputs and outputs of the maker."""
+"""The test bench of a maker: its geometry, preceding makers, inputs and outputs."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import attrs
 import numpy as np
 import pytest
 from astropy.io import fits
-from astropy.table import Table
+from astropy.table import Table, vstack
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import skyred.run.cache.keys
@@ -34,11 +34,11 @@ from skyred import Maker, component, hookimpl, option
 
 
 @component
-class Mine(Maker):
-    """Does nothing."""
+class UnchangedDataset(Maker):
+    """Return the dataset unchanged."""
 
     kind = "{kind}"
-    side = option("left", doc="A side.")
+    label = option("left", doc="A label without effect.")
 
     def make(self, dataset, observation):
         return dataset
@@ -46,7 +46,7 @@ class Mine(Maker):
 
 @hookimpl
 def skyred_components():
-    return [Mine]
+    return [UnchangedDataset]
 '''
 
 PIPELINE = """
@@ -102,14 +102,15 @@ OPTIONS = {
     "make.2.free_tilt": "true",
     "make.2.min_counts": "3",
     "make.2.min_background": "2.5",
-    "make.3.side": "right",
+    "make.3.label": "right",
     "stack.chunk": "2",
     "stack.kind": "keep",
     "make.3.kind": "other-mine",
     "on_fault": "note",
     "select": "[{kind: observation-ids, ids: [1, 2, 3]}, {kind: time-window, start: 1990-01-01}]",
 }
-# options of the selection and of later steps, which do not affect the chunks
+# options that do not affect the content of the chunks: selection, required IRFs, treatment of
+# failed runs, and later steps
 UNRELATED_OPTIONS = {
     "data.hess.select": "[]",
     "data.hess.on_error": "stop",
@@ -137,7 +138,8 @@ class Inputs:
         return self.archive / f"run{number}.fits"
 
     def pipeline(self, plugins: Plugins) -> Pipeline:
-        os.environ["SKYRED_TEST_INPUTS"] = str(self.folder)  # the key has the unexpanded variable
+        # the key contains the path before the variable is expanded
+        os.environ["SKYRED_TEST_INPUTS"] = str(self.folder)
         return Pipeline.from_yaml(PIPELINE, overrides=self.overrides, plugins=plugins)
 
     def keys(self) -> dict[int, str]:
@@ -229,7 +231,7 @@ def _append_comment(name: str) -> Callable[[Inputs], Any]:
     def change(inputs: Inputs) -> None:
         path = inputs.folder / name
         path.write_text(path.read_text() + "# changed\n")
-        os.utime(path, (0, 0))  # before the import
+        os.utime(path, (0, 0))  # older than the import; otherwise caching is disabled
 
     return change
 
@@ -268,7 +270,16 @@ def _change_file_times(inputs: Inputs) -> None:
 
 
 def _add_run(inputs: Inputs) -> None:
-    (inputs.archive / "run4.fits").write_bytes(b"4")
+    """Add run 4 to the folder and both indexes; the pipeline selects runs 1 to 3."""
+    inputs.run_file(4).write_bytes(b"4")
+    for name in ("hdu-index.fits.gz", "obs-index.fits.gz"):
+        path = inputs.archive / name
+        table = Table.read(path)
+        added = table[table["OBS_ID"] == 1]
+        added["OBS_ID"] = 4
+        if "FILE_NAME" in added.colnames:
+            added["FILE_NAME"] = "run4.fits"
+        vstack([table, added]).write(path, overwrite=True)
 
 
 def _add_comment_to_index(inputs: Inputs) -> None:
@@ -366,7 +377,7 @@ def test_versions_of_numerical_packages_change_all_keys(
     assert all(changed_keys[run] != keys[run] for run in RUNS)
 
 
-def test_cache_is_disabled_if_a_source_changed_after_its_import(tmp_path: Path) -> None:
+def test_cache_is_disabled_if_a_source_file_changed_after_its_import(tmp_path: Path) -> None:
     inputs = _write_inputs(tmp_path / "inputs")
     plugins = _load_plugins(inputs)
     path = inputs.folder / "mine" / "helper.py"

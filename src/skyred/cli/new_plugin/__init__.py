@@ -1,4 +1,4 @@
-"""The command new-plugin, to create a working plugin from templates."""
+"""The `new-plugin` command: create a working plugin from templates."""
 
 import click
 

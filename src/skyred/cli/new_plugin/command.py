@@ -1,4 +1,4 @@
-"""The options and messages of the command new-plugin."""
+"""The options and messages of the `new-plugin` command."""
 
 from __future__ import annotations
 

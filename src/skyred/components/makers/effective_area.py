@@ -1,4 +1,4 @@
-"""The method `aeff-max` of the safe mask, corrected for a first energy bin above the limit."""
+"""The method `aeff-max` of the safe mask, with a fix for a first energy bin above the limit."""
 
 from __future__ import annotations
 

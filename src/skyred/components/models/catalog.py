@@ -111,7 +111,7 @@ class CatalogSources(Model):
         return self.center is None and self.catalog != "hgps"
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield a problem if the catalogue cannot be read, or a source is missing in it.
+        """Yield a problem if the catalogue cannot be read, or a source is missing from it.
 
         Parameters
         ----------

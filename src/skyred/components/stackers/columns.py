@@ -100,7 +100,9 @@ def _create_bin_finder(column: Column, edges: u.Quantity) -> Callable[[int], Ass
 
     def find_group(index: int) -> Assignment:
         value = column[index]
-        bin_index = None if _is_missing(value) else find_bin(float(value), limits)
+        if _is_missing(value):
+            return f"its {column.name} is unknown"
+        bin_index = find_bin(float(value), limits)
         if bin_index is None:
             return f"its {column.name}, {value}, is outside the bins ({edges[0]} to {edges[-1]})"
         label = f"{column.name}-{limits[bin_index]:g}-{limits[bin_index + 1]:g}"

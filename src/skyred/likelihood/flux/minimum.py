@@ -1,4 +1,4 @@
-"""Minimum of a convex statistic along a norm, also if it is non-differentiable or not unique."""
+"""Minimum of a convex statistic along a norm, even if it is non-differentiable or not unique."""
 
 from __future__ import annotations
 

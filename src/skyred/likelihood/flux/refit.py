@@ -90,7 +90,7 @@ class Signal:
         return Counts(norm * self.unit_counts.by_bin, norm * self.unit_counts.total)
 
     def slopes(self, state: Vector, indices: frozenset[int]) -> Iterator[tuple[int, Counts]]:
-        """Yield the derivative of the predicted counts by the norm.
+        """Yield the derivative of the predicted counts with respect to the norm.
 
         Parameters
         ----------
@@ -109,7 +109,7 @@ class Signal:
     def gradient(
         self, state: Vector, weights: Array, weight_of_total: float, indices: frozenset[int]
     ) -> Iterator[tuple[int, float]]:
-        """Return the derivative of a weighted sum of the predicted counts by the norm.
+        """Return the derivative of a weighted sum of the predicted counts with respect to the norm.
 
         Parameters
         ----------

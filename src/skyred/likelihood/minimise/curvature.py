@@ -1,4 +1,4 @@
-"""Second derivatives by some parameters, from differences along decorrelated directions."""
+"""Second derivatives with respect to parameters, from differences along decorrelated directions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TOLERANCE = 0.02  # for the relative difference of a later result from the previ
 def compute_block_curvature(
     objective: Objective, x: Array, indices: Index, matrix: Array
 ) -> tuple[Array, int]:
-    """Compute the second derivatives by some parameters.
+    """Compute the second derivatives with respect to some parameters.
 
     The differences are along directions that are uncorrelated according to an approximate matrix.
     If the result differs much from this matrix, the differences are repeated, with directions from
@@ -45,7 +45,7 @@ def compute_block_curvature(
     indices : array of int
         Indices of the k parameters, shape (k,).
     matrix : array
-        Approximate second derivatives by all parameters, shape (n, n).
+        Approximate second derivatives with respect to all parameters, shape (n, n).
 
     Returns
     -------

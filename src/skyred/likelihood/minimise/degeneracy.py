@@ -44,7 +44,7 @@ def measure_soft_directions(objective: Objective, x: Array, matrix: Array, indic
     x : array
         All parameters, shape (n,).
     matrix : array
-        Second derivatives by all parameters, shape (n, n), changed in place.
+        Second derivatives with respect to all parameters, shape (n, n), changed in place.
     indices : array of int
         Indices of the parameters to update, shape (k,).
 
@@ -136,7 +136,7 @@ def remove_valley_curvature(
     indices : array of int
         Indices of the k parameters, shape (k,).
     block : array
-        Second derivatives by the k parameters, shape (k, k).
+        Second derivatives with respect to the k parameters, shape (k, k).
     direction : array
         A step in that direction, shape (k,).
 

@@ -211,7 +211,7 @@ def _curvature_across_line(
     Returns
     -------
     row : array
-        Second derivatives by the pixel coordinate and each parameter, shape (n,).
+        Second derivatives with respect to the pixel coordinate and each parameter, shape (n,).
     calls : int
         Calls of the objective and its gradient.
     """

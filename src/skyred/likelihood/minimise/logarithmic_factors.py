@@ -1,4 +1,4 @@
-"""Logarithms of amplitudes and norms, to straighten the valleys of spectral parameters."""
+"""Logarithms of amplitudes and norms, to make their correlations with other parameters linear."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class LogarithmicFactors:
         return np.where(self.factors, self.x * np.exp(np.where(self.factors, u, 0)), u)
 
     def _slope(self, u: Array) -> tuple[Array, Array]:
-        """Return the original parameters, and their derivatives by the new parameters."""
+        """Return the original parameters, and their derivatives with respect to the new ones."""
         x = self.to_parameters(u)
         return x, np.where(self.factors, x, 1.0)
 

@@ -1,4 +1,4 @@
-"""Points lower than the result of a search: in nearby pixels, within an error, or far away."""
+"""Points with a lower statistic than a search result: in nearby pixels, within an error, or far."""
 
 from __future__ import annotations
 

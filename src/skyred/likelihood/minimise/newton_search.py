@@ -1,4 +1,4 @@
-"""The search by Newton steps: in pixel cells, at other positions, and the curvature at the end."""
+"""The search by Newton steps over pixel cells and source positions, with the final curvature."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ class NewtonResult:
     converged : bool
         Whether no step decreases the statistic by more than the tolerance.
     hessian : Hessian or None
-        The second derivatives by the parameters of the models; None if the search did not converge.
+        The second derivatives with respect to the parameters of the models; None if the search did
+        not converge.
     lines : list of str
         Names of the position parameters with a minimum at a non-differentiable point.
     notes : tuple of str

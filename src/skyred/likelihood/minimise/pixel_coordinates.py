@@ -136,14 +136,14 @@ class PixelCoordinates:
         return x
 
     def _position_jacobian(self, grid: PixelGrid, x: Array, z: Array) -> Array:
-        """Return the derivatives of a sky position by pixel coordinates, computed once per cell."""
+        """Return the derivatives of a sky position with respect to pixel coordinates."""
         key = (*grid.indices.tolist(), *np.floor(z[grid.indices]).astype(int).tolist())
         if key not in self.cached_jacobians:
             self.cached_jacobians[key] = _slope(grid, x)
         return self.cached_jacobians[key]
 
     def jacobian(self, x: Array, z: Array) -> Array:
-        """Return the derivatives of the parameters by pixel coordinates.
+        """Return the derivatives of the parameters with respect to pixel coordinates.
 
         Parameters
         ----------

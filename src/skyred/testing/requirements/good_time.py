@@ -1,4 +1,4 @@
-"""Requirements of selectors that cut the good time of runs: parts of it, without overlap."""
+"""Requirements of selectors that cut the good time of runs to non-overlapping parts of it."""
 
 from __future__ import annotations
 

@@ -294,7 +294,7 @@ class TestInvalidOptions:
              r"make\[2\]: needs a single energy bin, but the map has 3; "
              r"set one bin in data\.hess\.geometry\.energy \(bins: 1\)"),
             ("make[2].width=0.02 deg",
-             r"make\[2\]\.width: is 0\.02 deg; expected at least a pixel"),
+             r"make\[2\]\.width: is 0\.02 deg; expected at least the pixel size"),
             ("make[2].r_in=4.3 deg", r"make\[2\]\.r_in: is 4\.3 deg: every ring lies outside"),
             ("make[0]={kind: map, parts: [counts, exposure]}",
              r"make\[2\]: needs the background template; add background"),

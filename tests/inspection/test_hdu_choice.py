@@ -86,7 +86,10 @@ def test_run_without_the_chosen_hdu_is_refused_even_if_it_has_only_one() -> None
     first, second = inputs(hdu_table({1: (8, 9), 2: (8,)}), EVENT_CLASS=9)
     assert names(first)["psf"] == "PSF_B9"
     messages = "\n".join(map(str, second.findings))
-    assert "hdus matches no HDU with HDU_TYPE psf of this run (HDU_NAME: PSF_B8)" in messages
+    assert (
+        "no HDU of this run with HDU_TYPE psf matches the option 'hdus' (HDU_NAME: PSF_B8)"
+        in messages
+    )
     assert {source.kind for source in second.sources} == {"gti"}
 
 
@@ -104,7 +107,7 @@ def test_choice_does_not_affect_an_index_with_only_the_chosen_hdus() -> None:
 @pytest.mark.parametrize(
     ("hdus", "message"),
     [
-        ({"CLASS": 9}, "'CLASS' is neither a type of HDUs .*psf.* nor a column .*EVENT_CLASS"),
+        ({"CLASS": 9}, "'CLASS' is neither an HDU type .*psf.* nor a column .*EVENT_CLASS"),
         ({"EVENT_CLASS": 7}, "no HDU has EVENT_CLASS '7'; expected one of: 8, 9"),
         ({"psf": "PSF"}, "no HDU has HDU_NAME 'PSF'; expected one of: PSF_B8, PSF_B9"),
         ({"bkg": "BKG"}, "no HDU has HDU_NAME 'BKG'; the index has no bkg"),
@@ -121,5 +124,5 @@ def test_choice_matches_nothing_in_an_index_of_another_class() -> None:
 
 
 def test_choice_without_an_index_is_an_error() -> None:
-    with pytest.raises(ArchiveError, match="hdus has no effect"):
+    with pytest.raises(ArchiveError, match="the option 'hdus' has no effect"):
         list_run_inputs(Table(), Table({"OBS_ID": [1]}), hdus={"psf": "PSF"})

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from skyred.errors import ArchiveError
 from skyred.inspection.records import Finding
 
-HDU_TYPES = ("events", "gti", "aeff", "edisp", "psf", "bkg", "rad_max", "pointing")
+HDU_TYPES = ("events", "gti", "aeff", "edisp", "psf", "bkg", "rad_max", "pointing")  # of gammapy
 _IGNORED_COLUMNS = ("OBS_ID", "HDU_TYPE", "SIZE", "MTIME", "MD5")
 _MAX_LISTED = 20
 

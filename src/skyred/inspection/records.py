@@ -61,7 +61,7 @@ class HduSource:
 
     Parameters
     ----------
-    kind : str
+    hdu_type : str
         HDU_TYPE: events, gti, aeff, edisp, psf, bkg or rad_max.
     hdu_class : str
         HDU_CLASS: events, aeff_2d, psf_3gauss, ...
@@ -71,7 +71,7 @@ class HduSource:
         The name of the HDU.
     """
 
-    kind: str
+    hdu_type: str
     hdu_class: str
     path: Path
     name: str

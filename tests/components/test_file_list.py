@@ -90,14 +90,15 @@ def run_outcomes(archive: Path, folder: Path) -> list[Outcome]:
     [
         ("", "has no OBS_ID"),
         ("# nothing\n", "has no OBS_ID"),
-        ("1\nabc\n", r"'abc' \(line 2\) is not an OBS_ID; expected a non-negative integer"),
+        ("1\nabc\n", r"'abc' \(line 2\) is not an OBS_ID; expected a whole number of at least 0"),
         ("1.5\n", r"'1.5' \(line 1\) is not"),
         ("-1\n", r"'-1' \(line 1\) is not"),
         ("nan\n", r"'nan' \(line 1\) is not"),
         ("1,2\n", r"'1,2' \(line 1\) is not"),
         ("\u0661\n", r"\(line 1\) is not"),
         ("1 2\n", "has 2 values on line 1; expected one OBS_ID per line"),
-        ("1\n2\n1\n2\n1", r"more than once: 1 \(line 1 and line 3 and line 5\), 2 \(line 2 and"),
+        ("1\n2\n1\n2\n1", r"more than once: 1 \(line 1, line 3, line 5\), 2 \(line 2, line"),
+        ("1\n" * 4, r"more than once: 1 \(line 1, line 2, line 3, and 1 more\); remove"),
         ("# %ECSV 1.0\n# ---\n", "cannot be read as ECSV"),
     ],
 )
@@ -114,7 +115,7 @@ def test_invalid_file_is_rejected_with_the_line(path: Path, content: str, messag
         (Table({"OBS_ID": [1], "obs_id": [2]}), "two columns with OBS_IDs"),
         (Table({"OBS_ID": [1.0]}), r"'1.0' \(row 1\) is not"),
         (Table({"OBS_ID": np.ma.MaskedArray([1, 2], [False, True])}), r"'--' \(row 2\) is not"),
-        (Table({"OBS_ID": [1, 2, 2]}), r"more than once: 2 \(row 2 and row 3\)"),
+        (Table({"OBS_ID": [1, 2, 2]}), r"more than once: 2 \(row 2, row 3\)"),
     ],
 )
 def test_invalid_table_is_rejected_with_the_row(path: Path, table: Table, message: str) -> None:

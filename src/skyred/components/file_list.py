@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from skyred.components.selectors import select_ids
-from skyred.errors import ArchiveError, Problem, format_value
+from skyred.errors import ArchiveError, Problem, format_list, format_value
 from skyred.fields import Location, option
 from skyred.interfaces import Chain, Selector, component
 
@@ -181,7 +181,7 @@ def _parse(cell: _Cell, path: Path) -> int:
     if not (value.isascii() and value.isdigit()):
         raise ArchiveError(
             f"{path}: {format_value(value)} ({cell.location}) is not an OBS_ID; expected a "
-            "non-negative integer"
+            "whole number of at least 0"
         )
     return int(value)
 
@@ -192,12 +192,8 @@ def _check_duplicates(ids: Sequence[int], cells: Sequence[_Cell], path: Path) ->
         locations_by_id.setdefault(obs_id, []).append(cell.location)
     repeated = [item for item in locations_by_id.items() if len(item[1]) > 1]
     if repeated:
-        listed = ", ".join(
-            f"{obs_id} ({' and '.join(locations[:3])})"
-            for obs_id, locations in repeated[:_MAX_LISTED]
-        )
-        n_unlisted = len(repeated) - _MAX_LISTED
-        more = f", and {n_unlisted} more" if n_unlisted > 0 else ""
+        runs = [f"{obs_id} ({format_list(locations, 3)})" for obs_id, locations in repeated]
         raise ArchiveError(
-            f"{path} lists runs more than once: {listed}{more}; remove the duplicates"
+            f"{path} lists runs more than once: {format_list(runs, _MAX_LISTED)}; remove the "
+            "duplicates"
         )

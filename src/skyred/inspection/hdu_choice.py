@@ -12,7 +12,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from skyred.errors import ArchiveError
+from skyred.errors import ArchiveError, format_list
 from skyred.inspection.records import Finding
 
 HDU_TYPES = ("events", "gti", "aeff", "edisp", "psf", "bkg", "rad_max", "pointing")  # of gammapy
@@ -188,7 +188,4 @@ def _is_same_number(value: str, pattern: str) -> bool:
 
 
 def _format_values(values: Iterable[str]) -> str:
-    unique_values = list(dict.fromkeys(values))
-    n_unlisted = len(unique_values) - _MAX_LISTED
-    more = f", and {n_unlisted} more" if n_unlisted > 0 else ""
-    return ", ".join(unique_values[:_MAX_LISTED]) + more
+    return format_list(list(dict.fromkeys(values)), _MAX_LISTED)

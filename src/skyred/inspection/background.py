@@ -36,7 +36,7 @@ def check_background(background: ResponseTable) -> Iterator[Finding]:
     Yields
     ------
     Finding
-        A fault for each violation.
+        A finding for each violation, but only for the first of several outlying cells.
     """
     alignment = str(background.hdu.header.get("FOVALIGN", ALIGNMENTS[0])).strip().upper()
     if alignment not in ALIGNMENTS:

@@ -49,7 +49,7 @@ class IndexedPaths:
         Parameters
         ----------
         hdu_type : str
-            HDU_TYPE in lower case: events, gti, aeff, edisp, psf, bkg or rad_max.
+            HDU_TYPE in lower case: events, gti, aeff, edisp, psf, bkg, rad_max or pointing.
         folder : str
             FILE_DIR.
         file : str

@@ -35,7 +35,7 @@ def check_agreement(response: ResponseTable, area: ResponseTable) -> Iterator[Fi
     Yields
     ------
     Finding
-        A fault or warning for each disagreement.
+        A finding for each disagreement.
     """
     yield from _check_offsets(response, area)
     if response.hdu.hdu_type in ("edisp", "psf"):

@@ -70,7 +70,7 @@ def check_response(response: ResponseTable, area: ResponseTable | None) -> Itera
     Yields
     ------
     Finding
-        A fault or note for each violation.
+        A finding for each violation.
     """
     hdu_type = response.hdu.hdu_type
     if hdu_type == "aeff":

@@ -111,7 +111,7 @@ def collect_findings(run: RunInput) -> tuple[Finding, ...]:
     Returns
     -------
     tuple of Finding
-        The faults and notes.
+        The faults, warnings and notes.
     """
     return inspect_run(run).findings
 

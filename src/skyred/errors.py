@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import attrs
 
@@ -78,6 +78,26 @@ def format_value(value: object) -> str:
         if len(formatted) <= MAX_VALUE_LENGTH
         else f"{formatted[: MAX_VALUE_LENGTH - 3]}..."
     )
+
+
+def format_list(values: Sequence[object], max_listed: int) -> str:
+    """Format a list for a message, with at most `max_listed` values.
+
+    Parameters
+    ----------
+    values : sequence of object
+        The values.
+    max_listed : int
+        The maximum number of values to list.
+
+    Returns
+    -------
+    str
+        The first values, separated by commas, and the number of those that are left out.
+    """
+    n_unlisted = len(values) - max_listed
+    more = f", and {n_unlisted} more" if n_unlisted > 0 else ""
+    return ", ".join(str(value) for value in values[:max_listed]) + more
 
 
 def nearest(word: str, valid_words: Iterable[str]) -> str:

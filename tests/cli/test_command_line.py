@@ -137,7 +137,7 @@ class TestRun:
             (["--workers", "2"], "the engine 'serial' has no option workers"),
             (["--engine", "{kind: processes, worker: 2}"], "did you mean 'workers'?"),
             (["--engine", "{kind: processes, workers: 3}", "--workers", "2"], "--engine sets 3"),
-            (["--engine", "[serial]"], "expected a kind, or {kind: KIND, ...}"),
+            (["--engine", "[serial]"], "expected the kind of an engine, or {kind: KIND, ...}"),
             (["--workers", "0"], "0 is not in the range"),
             (["--set", "nothing"], "'nothing' is not an override; expected path=value"),
         ],

@@ -90,18 +90,19 @@ def run_outcomes(archive: Path, folder: Path) -> list[Outcome]:
     [
         ("", "has no OBS_ID"),
         ("# nothing\n", "has no OBS_ID"),
-        ("1\nabc\n", "has 'abc' in line 2; expected an OBS_ID, a whole number"),
-        ("1.5\n", "has '1.5' in line 1"),
-        ("-1\n", "has '-1' in line 1"),
-        ("nan\n", "has 'nan' in line 1"),
-        ("1,2\n", "has '1,2' in line 1"),
-        ("\u0661\n", "in line 1"),
-        ("1 2\n", "has 2 values in line 1; expected one OBS_ID in each line"),
-        ("1\n2\n1\n2\n1", r"more than once: 1 \(line 1 and line 3 and line 5\), 2 \(line 2 and"),
+        ("1\nabc\n", r"'abc' \(line 2\) is not an OBS_ID; expected a whole number of at least 0"),
+        ("1.5\n", r"'1.5' \(line 1\) is not"),
+        ("-1\n", r"'-1' \(line 1\) is not"),
+        ("nan\n", r"'nan' \(line 1\) is not"),
+        ("1,2\n", r"'1,2' \(line 1\) is not"),
+        ("\u0661\n", r"\(line 1\) is not"),
+        ("1 2\n", "has 2 values on line 1; expected one OBS_ID per line"),
+        ("1\n2\n1\n2\n1", r"more than once: 1 \(line 1, line 3, line 5\), 2 \(line 2, line"),
+        ("1\n" * 4, r"more than once: 1 \(line 1, line 2, line 3, and 1 more\); remove"),
         ("# %ECSV 1.0\n# ---\n", "cannot be read as ECSV"),
     ],
 )
-def test_invalid_file_is_refused_with_the_line(path: Path, content: str, message: str) -> None:
+def test_invalid_file_is_rejected_with_the_line(path: Path, content: str, message: str) -> None:
     path.write_text(content, encoding="utf-8")
     with pytest.raises(ArchiveError, match=message):
         read_ids(path)
@@ -112,18 +113,18 @@ def test_invalid_file_is_refused_with_the_line(path: Path, content: str, message
     [
         (Table({"RUN": [1]}), "no column with OBS_IDs; expected one, OBS_ID or obs_id.* RUN"),
         (Table({"OBS_ID": [1], "obs_id": [2]}), "two columns with OBS_IDs"),
-        (Table({"OBS_ID": [1.0]}), "has '1.0' in row 1"),
-        (Table({"OBS_ID": np.ma.MaskedArray([1, 2], [False, True])}), "has '--' in row 2"),
-        (Table({"OBS_ID": [1, 2, 2]}), r"more than once: 2 \(row 2 and row 3\)"),
+        (Table({"OBS_ID": [1.0]}), r"'1.0' \(row 1\) is not"),
+        (Table({"OBS_ID": np.ma.MaskedArray([1, 2], [False, True])}), r"'--' \(row 2\) is not"),
+        (Table({"OBS_ID": [1, 2, 2]}), r"more than once: 2 \(row 2, row 3\)"),
     ],
 )
-def test_invalid_table_is_refused_with_the_row(path: Path, table: Table, message: str) -> None:
+def test_invalid_table_is_rejected_with_the_row(path: Path, table: Table, message: str) -> None:
     table.write(path, format="ascii.ecsv")
     with pytest.raises(ArchiveError, match=message):
         read_ids(path)
 
 
-def test_binary_file_is_refused(path: Path) -> None:
+def test_binary_file_is_rejected(path: Path) -> None:
     path.write_bytes(b"\x1f\x8b\xff")
     with pytest.raises(ArchiveError, match="cannot be read"):
         read_ids(path)
@@ -131,7 +132,7 @@ def test_binary_file_is_refused(path: Path) -> None:
 
 def test_invalid_file_is_a_problem_of_the_configuration(crab_archive: Path, path: Path) -> None:
     path.write_text("900001\nabc\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"sim.select\[0\].path: .*'abc' in line 2"):
+    with pytest.raises(ConfigError, match=r"sim.select\[0\].path: .*'abc' \(line 2\) is not"):
         pipeline(crab_archive, path)
     with pytest.raises(ConfigError, match="no such file"):
         pipeline(crab_archive, path.with_name("missing.txt"))

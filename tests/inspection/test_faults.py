@@ -19,10 +19,10 @@ from skyred.inspection.run import inspect_run
 
 # damages that are only detected in real IRFs: the simulated ones are too smooth
 ONLY_IN_REAL_RUNS = ("flipped bit", "reversed", "neighbouring offsets", "zero above", "MIGRA")
-REQUIRED_KINDS = ("events", "gti", "aeff", "edisp", "psf", "bkg")
+REQUIRED_TYPES = ("events", "gti", "aeff", "edisp", "psf", "bkg")
 
 
-def inspect(folder: Path, *runs: int, needed: tuple[str, ...] = REQUIRED_KINDS) -> list[Finding]:
+def inspect(folder: Path, *runs: int, needed: tuple[str, ...] = REQUIRED_TYPES) -> list[Finding]:
     hdu_table = Table.read(folder / INDEX_FILES["hdu"])
     hdu_table.meta["BASE_DIR"] = str(folder)
     obs_table = Table.read(folder / INDEX_FILES["obs"])
@@ -109,9 +109,9 @@ def test_inspected_bytes_are_returned(crab_archive: Path) -> None:
     hdu_table.meta["BASE_DIR"] = str(crab_archive)
     run = list_run_inputs(hdu_table, Table.read(crab_archive / INDEX_FILES["obs"]))[0]
     inspection = inspect_run(run)
-    assert set(inspection.hdus) == set(REQUIRED_KINDS)
+    assert set(inspection.hdus) == set(REQUIRED_TYPES)
     with fits.open(run.files[0]) as hdus:
-        for kind in REQUIRED_KINDS:
+        for kind in REQUIRED_TYPES:
             assert inspection.hdus[kind].data.tobytes() == find_hdu(hdus, kind).data.tobytes()
     assert set(inspection.sha256) == set(run.files)
 

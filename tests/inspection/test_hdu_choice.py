@@ -20,9 +20,17 @@ def hdu_table(classes: dict[int, tuple[int, ...]]) -> Table:
     for obs_id, numbers in classes.items():
         rows.append((obs_id, "gti", "gti", "", f"{obs_id}.fits", "GTI", -1))
         rows += [
-            (obs_id, kind, f"{kind}_x", "", f"{obs_id}.fits", f"{kind.upper()}_B{number}", number)
+            (
+                obs_id,
+                hdu_type,
+                f"{hdu_type}_x",
+                "",
+                f"{obs_id}.fits",
+                f"{hdu_type.upper()}_B{number}",
+                number,
+            )
             for number in numbers
-            for kind in CLASSED
+            for hdu_type in CLASSED
         ]
     names = ("OBS_ID", "HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME", "EVENT_CLASS")
     return Table(rows=rows, names=names, meta={"BASE_DIR": "/archive"})
@@ -36,7 +44,7 @@ def inputs(table: Table, **hdus: Any) -> list[RunInput]:
 
 def names(run: RunInput) -> dict[str, str]:
     assert run.findings == ()
-    return {source.kind: source.name for source in run.sources}
+    return {source.hdu_type: source.name for source in run.sources}
 
 
 @pytest.mark.parametrize(
@@ -70,9 +78,9 @@ def test_several_hdus_without_a_choice_are_refused_with_all_choices() -> None:
     (run,) = inputs(hdu_table({1: (8, 9)}))
     messages = {str(finding) for finding in run.findings}
     assert messages == {
-        f"1.fits[{kind.upper()}_B8]: the index has 2 rows with HDU_TYPE {kind} for this run "
-        f"(HDU_NAME: {kind.upper()}_B8, {kind.upper()}_B9; EVENT_CLASS: 8, 9)"
-        for kind in CLASSED
+        f"1.fits[{hdu_type.upper()}_B8]: the index has 2 rows with HDU_TYPE {hdu_type} for this "
+        f"run (HDU_NAME: {hdu_type.upper()}_B8, {hdu_type.upper()}_B9; EVENT_CLASS: 8, 9)"
+        for hdu_type in CLASSED
     }
     assert all("choose one with hdus" in finding.advice for finding in run.findings)
 
@@ -86,8 +94,11 @@ def test_run_without_the_chosen_hdu_is_refused_even_if_it_has_only_one() -> None
     first, second = inputs(hdu_table({1: (8, 9), 2: (8,)}), EVENT_CLASS=9)
     assert names(first)["psf"] == "PSF_B9"
     messages = "\n".join(map(str, second.findings))
-    assert "hdus matches no HDU with HDU_TYPE psf of this run (HDU_NAME: PSF_B8)" in messages
-    assert {source.kind for source in second.sources} == {"gti"}
+    assert (
+        "no HDU of this run with HDU_TYPE psf matches the option 'hdus' (HDU_NAME: PSF_B8)"
+        in messages
+    )
+    assert {source.hdu_type for source in second.sources} == {"gti"}
 
 
 def test_identical_rows_remain_a_fault_of_the_index() -> None:
@@ -104,7 +115,7 @@ def test_choice_does_not_affect_an_index_with_only_the_chosen_hdus() -> None:
 @pytest.mark.parametrize(
     ("hdus", "message"),
     [
-        ({"CLASS": 9}, "'CLASS' is neither a type of HDUs .*psf.* nor a column .*EVENT_CLASS"),
+        ({"CLASS": 9}, "'CLASS' is neither an HDU type .*psf.* nor a column .*EVENT_CLASS"),
         ({"EVENT_CLASS": 7}, "no HDU has EVENT_CLASS '7'; expected one of: 8, 9"),
         ({"psf": "PSF"}, "no HDU has HDU_NAME 'PSF'; expected one of: PSF_B8, PSF_B9"),
         ({"bkg": "BKG"}, "no HDU has HDU_NAME 'BKG'; the index has no bkg"),
@@ -121,5 +132,5 @@ def test_choice_matches_nothing_in_an_index_of_another_class() -> None:
 
 
 def test_choice_without_an_index_is_an_error() -> None:
-    with pytest.raises(ArchiveError, match="hdus has no effect"):
+    with pytest.raises(ArchiveError, match="the option 'hdus' has no effect"):
         list_run_inputs(Table(), Table({"OBS_ID": [1]}), hdus={"psf": "PSF"})

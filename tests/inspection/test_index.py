@@ -17,15 +17,15 @@ from skyred.inspection import index
 from skyred.inspection.index import list_run_inputs
 from skyred.inspection.records import RunInput
 
-KINDS = ("events", "gti", "aeff")
+HDU_TYPES = ("events", "gti", "aeff")
 
 
 def create_hdu_index(base: Path, runs: int, folder: str = "data", irf_file: str = "") -> Table:
     rows = [
-        (run, kind.upper(), f"{kind}_x", folder,
-         irf_file if irf_file and kind == "aeff" else f"{run}.fits", f" {kind} ")
+        (run, hdu_type.upper(), f"{hdu_type}_x", folder,
+         irf_file if irf_file and hdu_type == "aeff" else f"{run}.fits", f" {hdu_type} ")
         for run in range(runs)
-        for kind in KINDS
+        for hdu_type in HDU_TYPES
     ]  # fmt: skip
     names = ("OBS_ID", "HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME")
     return Table(rows=rows, names=names, meta={"BASE_DIR": str(base)})
@@ -39,8 +39,8 @@ def test_runs_are_in_the_order_of_the_rows_with_their_hdus(tmp_path: Path) -> No
     runs = list_inputs(create_hdu_index(tmp_path, 4), 3, 1)
     assert [run.obs_id for run in runs] == [3, 1]
     assert all(run.findings == () for run in runs)
-    assert [(source.kind, source.hdu_class, source.name) for source in runs[0].sources] == [
-        (kind, f"{kind}_x", kind) for kind in KINDS
+    assert [(source.hdu_type, source.hdu_class, source.name) for source in runs[0].sources] == [
+        (hdu_type, f"{hdu_type}_x", hdu_type) for hdu_type in HDU_TYPES
     ]
     assert runs[0].files == (tmp_path.resolve() / "data" / "3.fits",)
 
@@ -64,7 +64,7 @@ def test_file_outside_the_archive_is_ignored_unless_allowed(tmp_path: Path, fold
     assert run.sources == ()
     assert "outside the archive" in run.findings[0].message
     (run,) = list_inputs(create_hdu_index(tmp_path, 1, folder), 0, allow_outside=True)
-    assert len(run.sources) == len(KINDS)
+    assert len(run.sources) == len(HDU_TYPES)
     assert run.findings == ()
 
 

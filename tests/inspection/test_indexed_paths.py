@@ -10,11 +10,11 @@ import pytest
 from astropy.io import fits
 
 from skyred.inspection.file_content import read_file
-from skyred.inspection.indexed_paths import IRF_KINDS, IndexedPaths
+from skyred.inspection.indexed_paths import IRF_TYPES, IndexedPaths
 from skyred.inspection.records import Finding
 from skyred.io.checksums import file_checksum
 
-KINDS = ("events", "gti", *IRF_KINDS)
+HDU_TYPES = ("events", "gti", *IRF_TYPES)
 
 
 def write_fits(path: Path) -> Path:
@@ -23,10 +23,10 @@ def write_fits(path: Path) -> Path:
     return path
 
 
-def resolve(base: Path, kind: str, name: str, *, allow_outside: bool = False) -> Path | Finding:
+def resolve(base: Path, hdu_type: str, name: str, *, allow_outside: bool = False) -> Path | Finding:
     base.mkdir(parents=True, exist_ok=True)
     folder, file = os.path.split(name)
-    return IndexedPaths(base, allow_outside).resolve(kind, folder, file)
+    return IndexedPaths(base, allow_outside).resolve(hdu_type, folder, file)
 
 
 def rule(result: Path | Finding) -> str:
@@ -34,13 +34,15 @@ def rule(result: Path | Finding) -> str:
     return result.rule
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("hdu_type", HDU_TYPES)
 @pytest.mark.parametrize("name", ["0.fits", "data/0.fits", "data/../0.fits", "../archive/0.fits"])
-def test_files_in_the_folder_of_the_index_may_be_read(tmp_path: Path, kind: str, name: str) -> None:
+def test_files_in_the_folder_of_the_index_may_be_read(
+    tmp_path: Path, hdu_type: str, name: str
+) -> None:
     base = tmp_path / "archive"
     (base / "data").mkdir(parents=True)
-    assert resolve(base, kind, name) == base.resolve() / name
-    assert resolve(base, kind, str(base.resolve() / name)) == base.resolve() / name
+    assert resolve(base, hdu_type, name) == base.resolve() / name
+    assert resolve(base, hdu_type, str(base.resolve() / name)) == base.resolve() / name
 
 
 @pytest.mark.parametrize("name", ["../irfs.fits", "../caldb/irfs.fits", "../caldb/irfs.fits.gz"])
@@ -48,32 +50,32 @@ def test_irfs_with_a_relative_path_may_be_outside_but_not_events(tmp_path: Path,
     base = tmp_path / "archive"
     base.mkdir()
     path = write_fits(base / name).resolve()
-    for kind in IRF_KINDS:
-        assert resolve(base, kind, name) == path
-    for kind in ("events", "gti", "pointing"):
-        assert rule(resolve(base, kind, name)) == "index-path"
-        assert resolve(base, kind, name, allow_outside=True) == base.resolve() / name
+    for hdu_type in IRF_TYPES:
+        assert resolve(base, hdu_type, name) == path
+    for hdu_type in ("events", "gti", "pointing"):
+        assert rule(resolve(base, hdu_type, name)) == "index-path"
+        assert resolve(base, hdu_type, name, allow_outside=True) == base.resolve() / name
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_absolute_path_outside_needs_allow_outside(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("hdu_type", HDU_TYPES)
+def test_absolute_path_outside_needs_allow_outside(tmp_path: Path, hdu_type: str) -> None:
     path = write_fits(tmp_path / "caldb" / "irfs.fits")
-    assert rule(resolve(tmp_path / "archive", kind, str(path))) == "index-path"
-    assert resolve(tmp_path / "archive", kind, str(path), allow_outside=True) == path
+    assert rule(resolve(tmp_path / "archive", hdu_type, str(path))) == "index-path"
+    assert resolve(tmp_path / "archive", hdu_type, str(path), allow_outside=True) == path
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("hdu_type", HDU_TYPES)
 @pytest.mark.parametrize("index", ["index", "index/gps"])
 def test_archive_with_a_folder_named_index_is_its_parent(
-    tmp_path: Path, kind: str, index: str
+    tmp_path: Path, hdu_type: str, index: str
 ) -> None:
     base = tmp_path / "archive" / index
     path = write_fits(tmp_path / "archive" / "data" / "0.fits")
     outer_file = write_fits(tmp_path / "0.fits")
     up = "../" * len(Path(index).parts)
-    assert resolve(base, kind, f"{up}data/0.fits") == path.resolve()
-    result = resolve(base, kind, f"{up}../0.fits")
-    assert result == outer_file.resolve() if kind in IRF_KINDS else rule(result) == "index-path"
+    assert resolve(base, hdu_type, f"{up}data/0.fits") == path.resolve()
+    result = resolve(base, hdu_type, f"{up}../0.fits")
+    assert result == outer_file.resolve() if hdu_type in IRF_TYPES else rule(result) == "index-path"
 
 
 def test_folder_named_index_further_up_does_not_extend_the_archive(tmp_path: Path) -> None:
@@ -115,8 +117,10 @@ def test_pipes_devices_and_folders_are_never_opened(tmp_path: Path, allow_outsid
             assert "is not a regular file" in str(result) or name == ".."
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_links_in_the_archive_that_leave_it_need_allow_outside(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("hdu_type", HDU_TYPES)
+def test_links_in_the_archive_that_leave_it_need_allow_outside(
+    tmp_path: Path, hdu_type: str
+) -> None:
     base = tmp_path / "archive"
     base.mkdir()
     write_fits(tmp_path / "other" / "deep" / "0.fits")
@@ -124,10 +128,10 @@ def test_links_in_the_archive_that_leave_it_need_allow_outside(tmp_path: Path, k
     (base / "0.fits").symlink_to("../other/deep/0.fits")
     (base / "link").symlink_to("../other/deep")
     for name in ("0.fits", "link/0.fits", "link/../1.fits"):
-        result = resolve(base, kind, name)
+        result = resolve(base, hdu_type, name)
         assert rule(result) == "index-path"
         assert "link that points outside" in str(result)
-        assert resolve(base, kind, name, allow_outside=True) == base.resolve() / name
+        assert resolve(base, hdu_type, name, allow_outside=True) == base.resolve() / name
 
 
 def test_archive_that_is_opened_through_a_link_has_the_same_files(tmp_path: Path) -> None:

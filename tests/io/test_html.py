@@ -7,7 +7,7 @@ from astropy.time import Time
 from hypothesis import given, strategies as st
 
 from html_parser import parse_html
-from skyred.io.html import data_table, details, hint, join, page, paragraph, table
+from skyred.io.html import data_table, details, hint, join, paragraph, styled_div, table
 
 MALICIOUS = "<script>alert('1')</script> & \"x\" <!-- "
 # a parser converts all line ends to \n
@@ -16,7 +16,7 @@ STRINGS = st.text(st.characters(codec="utf-8", exclude_characters="\r\0")) | st.
 
 @given(string=STRINGS)
 def test_any_string_is_escaped_once(string: str) -> None:
-    rendered = page(
+    rendered = styled_div(
         paragraph(string),
         details(string, string),
         hint(string, string),
@@ -40,7 +40,7 @@ def create_table() -> QTable:
 
 
 def test_table_shows_units_descriptions_and_five_digits() -> None:
-    rendered = parse_html(page(data_table(create_table())))
+    rendered = parse_html(styled_div(data_table(create_table())))
     # a masked value is written as -- or a dash, depending on the version of astropy
     assert rendered.tables[0][2].pop(1) in ("--", "\N{EM DASH}")
     assert rendered.tables == [[
@@ -54,16 +54,16 @@ def test_table_shows_units_descriptions_and_five_digits() -> None:
 def test_formats_of_the_table_are_not_changed() -> None:
     data = create_table()
     data["flux"].info.format = ".1e"
-    assert parse_html(page(data_table(data))).tables[0][1][1] == "1.2e-11"
+    assert parse_html(styled_div(data_table(data))).tables[0][1][1] == "1.2e-11"
     assert data["flux"].info.format == ".1e"
     assert data["energy"].info.format is None
 
 
 def test_long_tables_are_truncated_with_the_number_of_rows() -> None:
-    rendered = parse_html(page(data_table(QTable({"x": np.arange(12)}))))
+    rendered = parse_html(styled_div(data_table(QTable({"x": np.arange(12)}))))
     assert [row[0] for row in rendered.tables[0]] == ["x", "0", "1", "2", "3", "4"]
     assert "and 7 more rows" in rendered.text
 
 
 def test_empty_table_has_headings() -> None:
-    assert parse_html(page(data_table(create_table()[:0]))).tables[0][0][0] == "energy [TeV]"
+    assert parse_html(styled_div(data_table(create_table()[:0]))).tables[0][0][0] == "energy [TeV]"

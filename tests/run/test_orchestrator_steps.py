@@ -110,9 +110,9 @@ def test_fit_agrees_with_the_analytical_value() -> None:
     orchestrator = create_orchestrator(full_pipeline(4))
     result = orchestrator.fit()
     # npred = const * exposure * width of the energy range: 4 runs of 1 cm2 s, 1 to 10 TeV
-    counts, exposure = 2 * expected_counts([1, 2, 3, 4]), 4 * 9.0
-    assert result.values[0] == pytest.approx(counts / exposure, rel=1e-4)
-    assert result.errors[0] == pytest.approx(np.sqrt(counts) / exposure, rel=0.01)
+    counts, exposure_times_width = 2 * expected_counts([1, 2, 3, 4]), 4 * 9.0
+    assert result.values[0] == pytest.approx(counts / exposure_times_width, rel=1e-4)
+    assert result.errors[0] == pytest.approx(np.sqrt(counts) / exposure_times_width, rel=0.01)
     (parameter,) = orchestrator.models.parameters.free_parameters
     assert parameter.value == result.values[0]
     assert parameter.error == pytest.approx(result.errors[0])
@@ -185,7 +185,7 @@ class TestAttributes:
         assert len(orchestrator.datasets) == 1
 
     @pytest.mark.parametrize(
-        ("name", "step"),
+        ("name", "required_step"),
         [
             ("observations", "select"),
             ("models", "reduce"),
@@ -193,15 +193,18 @@ class TestAttributes:
             ("estimates", "fit"),
         ],
     )
-    def test_attribute_set_before_its_step_is_refused(self, name: str, step: str) -> None:
+    def test_attribute_cannot_be_set_before_the_required_step(
+        self, name: str, required_step: str
+    ) -> None:
         orchestrator = create_orchestrator(full_pipeline())
-        with pytest.raises(StepError, match=rf"{name} cannot be set before {step}\(\) is called"):
+        message = rf"{name} cannot be set before {required_step}\(\) is called"
+        with pytest.raises(StepError, match=message):
             setattr(orchestrator, name, None)
         assert orchestrator.steps == ()
 
 
 class TestReplacements:
-    def test_replaced_datasets_repeat_fit_and_estimates(self) -> None:
+    def test_replacing_datasets_reruns_fit_and_estimates(self) -> None:
         orchestrator = create_orchestrator(full_pipeline())
         first = orchestrator.fit().values[0]
         datasets = orchestrator.datasets.copy()
@@ -212,7 +215,7 @@ class TestReplacements:
             4 * expected_counts([1, 2, 3])
         )
 
-    def test_replaced_observations_repeat_the_reduction(self) -> None:
+    def test_replacing_observations_reruns_the_reduction(self) -> None:
         orchestrator = create_orchestrator(full_pipeline())
         assert orchestrator.estimate()["toy-total"].counts == pytest.approx(
             2 * expected_counts([1, 2, 3])
@@ -223,13 +226,13 @@ class TestReplacements:
         )
         assert [outcome.obs_id for outcome in orchestrator.outcomes] == [1, 2]
 
-    def test_observations_of_an_unknown_entry_are_refused(self) -> None:
+    def test_observations_of_an_unknown_entry_are_rejected(self) -> None:
         orchestrator = create_orchestrator()
         orchestrator.select()
         with pytest.raises(KeyError, match="no data entry 'other'"):
             orchestrator.observations = {"other": []}
 
-    def test_replaced_models_repeat_the_fit_but_not_the_reduction(self) -> None:
+    def test_replacing_models_reruns_the_fit_but_not_the_reduction(self) -> None:
         recorder = Recorder()
         orchestrator = create_orchestrator(full_pipeline(), ("recorder", recorder))
         first = orchestrator.fit()
@@ -244,7 +247,7 @@ class TestReplacements:
         assert orchestrator.fit().values == pytest.approx(first.values, rel=1e-3)
         assert hook_names(recorder).count("step_started reduce") == 1
 
-    def test_replaced_fit_result_repeats_the_estimates(self) -> None:
+    def test_replacing_the_fit_result_reruns_the_estimates(self) -> None:
         recorder = Recorder()
         orchestrator = create_orchestrator(full_pipeline(), ("recorder", recorder))
         orchestrator.estimate()
@@ -296,7 +299,7 @@ class TestOutcomes:
         assert result.estimates["toy-total"].counts == pytest.approx(2 * expected_counts([1, 2, 4]))
 
     @pytest.mark.parametrize("on_error", ["stop", "skip"])
-    def test_error_of_all_failed_observations_has_their_reasons(self, on_error: str) -> None:
+    def test_error_contains_reasons_if_all_observations_fail(self, on_error: str) -> None:
         orchestrator = create_orchestrator(
             toy_pipeline(2, make=[ToyMaker(fail=[1, 2])], on_error=on_error)
         )
@@ -373,14 +376,14 @@ class TestSelection:
         orchestrator = create_orchestrator(toy_pipeline(5, select=[ToySelector()]))
         assert orchestrator.select()["toy"]["OBS_ID"].tolist() == [1, 3, 5]
 
-    def test_duplicated_observation_is_reduced_once_with_a_note(
+    def test_duplicate_observations_are_dropped_and_logged(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         orchestrator = create_orchestrator(toy_pipeline(3, select=[DuplicatingSelector()]))
         assert orchestrator.select()["toy"]["OBS_ID"].tolist() == [1, 2, 3]
         assert "ignored 3 duplicate runs of the selection" in caplog.text
 
-    def test_selector_without_result_is_reported(self) -> None:
+    def test_empty_selection_raises_an_error(self) -> None:
         @component
         class SelectNone(ToySelector.__mro__[1]):  # type: ignore[misc]
             """Select no observation."""
@@ -466,18 +469,18 @@ class TestGammapyObjects:
 
 
 class TestErrors:
-    def test_invalid_pipeline_is_refused_on_construction(self) -> None:
+    def test_invalid_pipeline_is_rejected_on_construction(self) -> None:
         with pytest.raises(ConfigError, match="nothing to fit"):
             create_orchestrator(toy_pipeline(fit=ToyFitter(), model=False))
 
-    def test_faulty_plugin_is_refused_on_construction(self) -> None:
+    def test_faulty_plugin_is_rejected_on_construction(self) -> None:
         plugins = Plugins.load(points=[])
         plugins.register(object(), Owner("x", "1", "x"))
         plugins.register(type("P", (), {"skyred_nothing": lambda: None})(), Owner("y", "1", "y"))
         with pytest.raises(PluginError, match="skyred_nothing"):
             Orchestrator(toy_pipeline(), plugins=plugins)
 
-    def test_estimates_are_not_run_after_a_failed_fit(self) -> None:
+    def test_estimators_are_not_run_after_a_failed_fit(self) -> None:
         pipeline = toy_pipeline(3, fit=ToyFitter(fails=True), estimate=[ToyEstimator()])
         orchestrator = create_orchestrator(pipeline)
         with pytest.raises(FitError, match="did not converge: too many iterations") as excinfo:
@@ -507,7 +510,7 @@ class TestErrors:
         assert excinfo.value.__notes__[0].startswith("raised in the estimator toy-total of ")
         assert list(orchestrator.result().estimates) == ["toy-total", "c"]
 
-    def test_duplicate_model_names_are_refused(self) -> None:
+    def test_duplicate_model_names_are_rejected(self) -> None:
         pipeline = toy_pipeline()
         pipeline = pipeline.evolve(model=[*pipeline.model, *pipeline.model])
         with pytest.raises(ConfigError, match="another model has the same name, 'toy'"):

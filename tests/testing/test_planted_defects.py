@@ -20,7 +20,7 @@ VALID = [
 
 _KIND = "is declared with @component and a unique kind"
 _REPRODUCIBLE = "makes the same dataset each time, independent of previous calls"
-_COUNTED_ONCE = "counts every livetime and every count once"
+_COUNTED_ONCE = "includes the counts and livetime of each run exactly once"
 _TWO_TYPES = "keeps all data if datasets are of two types"
 _PRIORS = "includes priors exactly once"
 _NOT_FINITE = "reports no success for a statistic that is not finite"
@@ -69,12 +69,12 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
     makers.HidesPreparation: ("has another digest if it is prepared with other results",),
     makers.ReturnsNone: ("makes a dataset of an observation",),
     stackers.Aliases: ("shares no data with added datasets",),
-    stackers.MergesInReverse: ("adds a dataset like merging the total of that dataset",),
+    stackers.MergesInReverse: ("gives the same total by adding a dataset as by merging its total",),
     stackers.DropsRightTotal: ("has a zero that is a left identity of merge",),
     stackers.DoublesCounts: (
         _COUNTED_ONCE,
-        "merges in any grouping",
-        "adds a dataset like merging the total of that dataset",
+        "has an associative merge",
+        "gives the same total by adding a dataset as by merging its total",
     ),
     stackers.ConvertsType: (_TWO_TYPES,),
     stackers.DropsOtherType: (_TWO_TYPES,),

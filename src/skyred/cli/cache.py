@@ -90,9 +90,9 @@ def _format_runs(entry: CachedEntry) -> str:
 
 
 def _format_total(entries: list[CachedEntry]) -> str:
-    number = len(entries)
+    n_chunks = len(entries)
     size = _format_size(sum(entry.size for entry in entries))
-    return f"{number} chunk{'' if number == 1 else 's'}, {size}"
+    return f"{n_chunks} chunk{'' if n_chunks == 1 else 's'}, {size}"
 
 
 def _format_last_use(entry: CachedEntry) -> str:

@@ -88,8 +88,10 @@ def check(
                 "data.NAME.hdus"
             )
         plugins, pipeline = read_pipeline(file, overrides, plugin_files)
-        number = sum(1 for _ in pipeline.components())
-        click.echo(f"{file}: no problems; {number} components, digest {pipeline.digest()[:16]}")
+        n_components = sum(1 for _ in pipeline.components())
+        click.echo(
+            f"{file}: no problems; {n_components} components, digest {pipeline.digest()[:16]}"
+        )
         if no_data:
             return
         entries = (_runs_of_archives if all_runs else _runs_of_entries)(pipeline, plugins)
@@ -233,8 +235,8 @@ def _inspect(
     if any(finding.rule and finding.level == "fault" for finding in all_findings):
         click.echo(f"{name}: fix or exclude the runs with faults, {_ALTERNATIVES}")
     faulty = {finding.obs_id for finding in all_findings if finding.level == "fault"}
-    number = len({run.obs_id for run in runs} | {finding.obs_id for finding in skipped})
-    click.echo(f"{name}: {_format_runs(number)} inspected, {len(faulty) or 'none'} with faults")
+    n_runs = len({run.obs_id for run in runs} | {finding.obs_id for finding in skipped})
+    click.echo(f"{name}: {_format_runs(n_runs)} inspected, {len(faulty) or 'none'} with faults")
     return bool(faulty)
 
 
@@ -251,9 +253,9 @@ def _report(findings: Iterable[Finding], verbose: bool) -> None:
     for obs_id, lines in lines_by_run.items():
         click.echo("\n".join((f"run {obs_id}", *lines)))
     if not verbose:
-        for (severity, message, remedy), number in notes.items():
+        for (severity, message, remedy), n_runs in notes.items():
             advice = f"; {remedy}" if severity != "note" else ""
-            click.echo(f"{severity}: {_format_runs(number)}: {message}{advice}")
+            click.echo(f"{severity}: {_format_runs(n_runs)}: {message}{advice}")
 
 
 def _summarise(message: str) -> str:
@@ -261,5 +263,5 @@ def _summarise(message: str) -> str:
     return message.split(" (", maxsplit=1)[0]
 
 
-def _format_runs(number: int) -> str:
-    return f"{number} run{'' if number == 1 else 's'}"
+def _format_runs(n_runs: int) -> str:
+    return f"{n_runs} run{'' if n_runs == 1 else 's'}"

@@ -57,5 +57,5 @@ def _read_datasets(name: str, entry: ReducedData) -> Iterator[Dataset]:
         if entry.fit_range is not None:
             entry.fit_range.apply(dataset)
         yield dataset
-    number = len(loaded.datasets)
-    click.echo(f"data.{name}: {number} dataset{'' if number == 1 else 's'} can be read")
+    n_datasets = len(loaded.datasets)
+    click.echo(f"data.{name}: {n_datasets} dataset{'' if n_datasets == 1 else 's'} can be read")

@@ -1,4 +1,4 @@
-"""Creation of the engine of a run from the options of the command line."""
+"""Create the engine of a run from command-line options."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def make_engine(plugins: Plugins, engine_option: str, workers: int | None) -> En
     Raises
     ------
     ConfigError
-        If the kind or an option is invalid.
+        If --engine is invalid, --workers contradicts it, or the engine has no option workers.
     """
     from skyred.config import Document, load_component
     from skyred.fields import specs
@@ -44,7 +44,7 @@ def make_engine(plugins: Plugins, engine_option: str, workers: int | None) -> En
         problem = Problem(
             ("--engine",),
             f"is {format_value(engine_option)}",
-            "expected a kind, or {kind: KIND, ...}",
+            "expected the kind of an engine, or {kind: KIND, ...}",
         )
         raise ConfigError([problem])
     if workers is not None:

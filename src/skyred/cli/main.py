@@ -139,8 +139,9 @@ class Program(click.Group):
 def _format_error(error: SkyredError) -> str:
     if not isinstance(error, ConfigError):
         return f"skyred: {error}"
-    number = len(error.problems)
-    return f"{error}\nskyred: {number} problem{'s' if number > 1 else ''}; nothing was read or run"
+    n_problems = len(error.problems)
+    plural = "s" if n_problems > 1 else ""
+    return f"{error}\nskyred: {n_problems} problem{plural}; nothing was read or run"
 
 
 def _bug_report_request(ctx: click.Context) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skyred.components.dl3_files import find_fits_files, open_dl3_files
-from skyred.errors import ArchiveError
+from skyred.errors import ArchiveError, format_list
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -79,7 +79,7 @@ def _files_without_index(folder: Path) -> list[Path]:
     """
     paths = find_fits_files(folder)
     if index_files := [path for path in paths if "hdu-index" in path.name]:
-        names = ", ".join(str(path) for path in index_files[:5])
+        names = format_list(index_files, 5)
         raise ArchiveError(
             f"{folder} has no {HDU_INDEX}, but other index files: specify one of them as the "
             f"archive ({names}), or a glob of the DL3 files"
@@ -185,5 +185,5 @@ def _warn_about_duplicates(table: ObservationTable, path: Path) -> None:
     # gammapy silently uses the first row of each run
     obs_ids, counts = np.unique(np.asarray(table["OBS_ID"]), return_counts=True)
     if duplicates := obs_ids[counts > 1].tolist():
-        run_list = ", ".join(str(obs_id) for obs_id in duplicates[:10])
-        log.warning("%s has several rows for the runs %s: the first row is used", path, run_list)
+        runs = format_list(duplicates, 10)
+        log.warning("%s has several rows for the runs %s: the first row is used", path, runs)

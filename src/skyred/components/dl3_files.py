@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from skyred.errors import ArchiveError
+from skyred.errors import ArchiveError, format_list
 
 if TYPE_CHECKING:
     from astropy.io.fits import BinTableHDU
@@ -140,9 +140,8 @@ def is_index(path: Path) -> bool:
 def _warn_about_other_files(paths: list[Path]) -> None:
     """Log a warning about FITS files without events, such as separate IRF files."""
     if paths:
-        names = ", ".join(str(path) for path in paths[:5])
-        more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
-        log.warning("not used: FITS files without events (IRFs need an index): %s%s", names, more)
+        names = format_list(paths, 5)
+        log.warning("not used: FITS files without events (IRFs need an index): %s", names)
 
 
 def _create_store(headers: list[Dl3Header]) -> DataStore:

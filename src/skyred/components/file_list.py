@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from skyred.components.selectors import select_ids
-from skyred.errors import ArchiveError, Problem, format_value
+from skyred.errors import ArchiveError, Problem, format_list, format_value
 from skyred.fields import Location, option
 from skyred.interfaces import Chain, Selector, component
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ("OBS_ID", "obs_id")
 _ECSV = "# %ECSV"
-_MOST_BYTES = 10_000_000
-_MOST_LISTED = 10
+_MAX_BYTES = 10_000_000
+_MAX_LISTED = 10
 
 
 @component
@@ -31,8 +31,8 @@ class FileList(Selector):
     kind = "file-list"
     path: Location = option(
         type=Location,
-        doc="A text file with one OBS_ID in each line, where # begins a comment; or an ECSV table "
-        "with a column OBS_ID, such as the observations.ecsv of a run folder (obs_id).",
+        doc="A text file with one OBS_ID per line, where # begins a comment; or an ECSV table with "
+        "a column OBS_ID or obs_id, such as the observations.ecsv of a run folder.",
     )
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
@@ -99,7 +99,7 @@ class FileList(Selector):
 
 @attrs.frozen
 class _Cell:
-    """A value in a file, and where it is."""
+    """A value in a file, and its location, such as 'line 3'."""
 
     value: str
     location: str
@@ -111,7 +111,8 @@ def read_ids(path: Path) -> list[int]:
     Parameters
     ----------
     path : Path
-        A text file with one OBS_ID in each line, or an ECSV table with a column OBS_ID.
+        A text file with one OBS_ID per line, where # begins a comment; or an ECSV table with a
+        column OBS_ID or obs_id.
 
     Returns
     -------
@@ -121,11 +122,13 @@ def read_ids(path: Path) -> list[int]:
     Raises
     ------
     ArchiveError
-        If the file cannot be read, is empty, or has a value that is not an OBS_ID or is repeated.
+        If the file cannot be read, is larger than 10 MB, or contains no OBS_ID; if a table does not
+        have exactly one column OBS_ID or obs_id, or a line of text has several values; or if a
+        value is invalid or repeated.
     """
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise ArchiveError(f"{path} has more than {_MOST_BYTES // 10**6} MB")
+        if path.stat().st_size > _MAX_BYTES:
+            raise ArchiveError(f"{path} is larger than {_MAX_BYTES // 10**6} MB")
         cells = _read_ecsv(path)[1] if _is_ecsv(path) else _read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise ArchiveError(f"{path} cannot be read: {error}") from None
@@ -148,8 +151,8 @@ def _read_text(path: Path) -> list[_Cell]:
         values = line.partition("#")[0].split()
         if len(values) > 1:
             raise ArchiveError(
-                f"{path} has {len(values)} values in line {number}; expected one OBS_ID in each "
-                "line, or an ECSV table"
+                f"{path} has {len(values)} values on line {number}; expected one OBS_ID per line, "
+                "or an ECSV table"
             )
         cells += [_Cell(value, f"line {number}") for value in values]
     return cells
@@ -177,20 +180,20 @@ def _parse(cell: _Cell, path: Path) -> int:
     value = cell.value.strip()
     if not (value.isascii() and value.isdigit()):
         raise ArchiveError(
-            f"{path} has {format_value(value)} in {cell.location}; expected an OBS_ID, a whole "
-            "number"
+            f"{path}: {format_value(value)} ({cell.location}) is not an OBS_ID; expected a "
+            "whole number of at least 0"
         )
     return int(value)
 
 
 def _check_duplicates(ids: Sequence[int], cells: Sequence[_Cell], path: Path) -> None:
-    locations: dict[int, list[str]] = {}
+    locations_by_id: dict[int, list[str]] = {}
     for obs_id, cell in zip(ids, cells, strict=True):
-        locations.setdefault(obs_id, []).append(cell.location)
-    repeated = {obs_id: lines for obs_id, lines in locations.items() if len(lines) > 1}
+        locations_by_id.setdefault(obs_id, []).append(cell.location)
+    repeated = [item for item in locations_by_id.items() if len(item[1]) > 1]
     if repeated:
-        first = list(repeated.items())[:_MOST_LISTED]
-        listed = ", ".join(f"{obs_id} ({' and '.join(lines[:3])})" for obs_id, lines in first)
-        number = len(repeated) - len(first)
-        more = f", and {number} others" if number else ""
-        raise ArchiveError(f"{path} lists runs more than once: {listed}{more}; remove the repeats")
+        runs = [f"{obs_id} ({format_list(locations, 3)})" for obs_id, locations in repeated]
+        raise ArchiveError(
+            f"{path} lists runs more than once: {format_list(runs, _MAX_LISTED)}; remove the "
+            "duplicates"
+        )

@@ -174,7 +174,9 @@ class ColumnRange(Selector):
                 yield Problem(("min",), f"{low} is above max, {high}", "expected min below max")
 
     def select(self, table: ObservationTable) -> ObservationTable:
-        """Keep the rows within the range (limits included) or with one of the values.
+        """Keep the rows in the range, limits included, or with one of the values.
+
+        With `invert`, the other rows are kept.
 
         Parameters
         ----------
@@ -189,7 +191,8 @@ class ColumnRange(Selector):
         Raises
         ------
         ArchiveError
-            If the table does not have the column, or its unit is incompatible with the range.
+            If the table does not have the column, or a range is set and the column is not numeric
+            or has an incompatible unit.
         """
         mask = self._mask(get_column(table, self.column, "the selector 'column-range'"))
         return table[~mask if self.invert else mask]

@@ -19,16 +19,16 @@ from skyred.io.html import (
     hint,
     join,
     muted,
-    page,
     paragraph,
+    styled_div,
     table,
 )
 
 MAX_LENGTH = 100  # characters of a value in the summary line of a component
 
 
-def html_page(fields: Nested) -> str:
-    """Return the HTML page of a component or value.
+def component_html(fields: Nested) -> str:
+    """Return the HTML representation of a component or value.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def html_page(fields: Nested) -> str:
     str
         The title, the summary, the options and the nested objects.
     """
-    return page(paragraph(_title(fields), " ", _summary(type(fields))), html_body(fields))
+    return styled_div(paragraph(_title(fields), " ", _summary(type(fields))), html_body(fields))
 
 
 def html_body(fields: Nested) -> Html:

@@ -37,7 +37,7 @@ def check_area_offsets(area: ResponseTable) -> Iterator[Finding]:
     Yields
     ------
     Finding
-        A fault for each outlier.
+        A finding for each outlier.
     """
     values = area.cube
     nonzero = (values > ZERO_FRACTION * values.max()).any(axis=1)

@@ -132,7 +132,7 @@ def check_axes(hdu: RunHdu, layout: ResponseLayout) -> Iterator[Finding]:
     Yields
     ------
     Finding
-        A fault for each violation.
+        A finding for each violation.
     """
     faults = list(hdu.check_columns(layout.columns))
     if not faults and len(hdu.table) != 1:

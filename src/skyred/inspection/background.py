@@ -36,7 +36,7 @@ def check_background(background: ResponseTable) -> Iterator[Finding]:
     Yields
     ------
     Finding
-        A fault for each violation.
+        A finding for each violation, but only for the first of several outlying cells.
     """
     alignment = str(background.hdu.header.get("FOVALIGN", ALIGNMENTS[0])).strip().upper()
     if alignment not in ALIGNMENTS:
@@ -59,8 +59,8 @@ def _check_halves(background: ResponseTable) -> Iterator[Finding]:
         *(background.widths(axis) for axis in ("DETY", "DETX")),
         optimize=True,
     )
-    for number, axis in enumerate(("DETY", "DETX")):
-        rate, half = plane.sum(axis=1 - number), len(background.low[axis]) // 2
+    for index, axis in enumerate(("DETY", "DETX")):
+        rate, half = plane.sum(axis=1 - index), len(background.low[axis]) // 2
         if half == 0 or abs(background.low[axis][0] + background.high[axis][-1]) > CENTRE_TOLERANCE:
             continue
         low, high = float(rate[:half].sum()), float(rate[-half:].sum())
@@ -113,15 +113,15 @@ def check_rate(background: ResponseTable, events: RunHdu) -> Iterator[Finding]:
         A fault if the numbers are inconsistent.
     """
     livetime = events.number("LIVETIME")
-    number = len(events.table)
-    if not livetime or not number:
+    n_events = len(events.table)
+    if not livetime or not n_events:
         return
     predicted = _compute_rate(background) * livetime
-    limit = MAX_RATE_RATIO * (1 + N_SIGMA / np.sqrt(number))
-    if not number / limit <= predicted <= number * limit:
+    limit = MAX_RATE_RATIO * (1 + N_SIGMA / np.sqrt(n_events))
+    if not n_events / limit <= predicted <= n_events * limit:
         yield background.hdu.report(
             "background-rate",
-            f"it predicts {predicted:.3g} events, but the run has {number}; check its unit "
+            f"it predicts {predicted:.3g} events, but the run has {n_events}; check its unit "
             f"{background.hdu.table.unit('BKG')!r}",
         )
 

@@ -37,7 +37,7 @@ def check_events(events: RunHdu) -> Iterator[Finding]:
     Yields
     ------
     Finding
-        A fault or note for each violation.
+        A finding for each violation.
     """
     faults = list(events.check_columns(COLUMNS))
     yield from faults
@@ -49,9 +49,9 @@ def check_events(events: RunHdu) -> Iterator[Finding]:
         return
     columns = {name: events.values(name, unit) for name, unit in COLUMNS.items()}
     for name, values in columns.items():
-        if number := int((~np.isfinite(values)).sum()):
+        if n_invalid := int((~np.isfinite(values)).sum()):
             yield events.report(
-                "events-not-finite", f"{name} is not finite for {number} of {len(values)} events"
+                "events-not-finite", f"{name} is not finite for {n_invalid} of {len(values)} events"
             )
     yield from _check_ranges(events, columns["RA"], columns["DEC"], columns["ENERGY"])
     yield from _check_identifiers(events, columns["TIME"])
@@ -60,15 +60,15 @@ def check_events(events: RunHdu) -> Iterator[Finding]:
 
 
 def _check_ranges(events: RunHdu, ra: Floats, dec: Floats, energy: Floats) -> Iterator[Finding]:
-    for name, out_of_range, expected in (
+    for name, is_out_of_range, expected in (
         ("ENERGY", energy <= 0, "above 0"),
         ("RA", (ra < RA_RANGE[0]) | (ra > RA_RANGE[1]), "-360 to 720 deg"),
         ("DEC", np.abs(dec) > 90, "-90 to 90 deg"),
     ):
-        if number := int(out_of_range.sum()):
+        if n_invalid := int(is_out_of_range.sum()):
             yield events.report(
                 "events-out-of-range",
-                f"{name} of {number} events is out of range; expected {expected}",
+                f"{name} of {n_invalid} events is out of range; expected {expected}",
             )
 
 
@@ -86,8 +86,8 @@ def _check_identifiers(events: RunHdu, time: Floats) -> Iterator[Finding]:
             "events-repeated", f"{n_duplicates} events occur twice (same EVENT_ID and TIME)"
         )
     if n_repeated_ids > n_duplicates:
-        number = n_repeated_ids - n_duplicates
-        yield events.report("event-ids", f"has duplicated EVENT_IDs ({number})")
+        n_other_ids = n_repeated_ids - n_duplicates
+        yield events.report("event-ids", f"has duplicated EVENT_IDs ({n_other_ids})")
 
 
 def _check_positions(events: RunHdu, ra: Floats, dec: Floats) -> Iterator[Finding]:
@@ -128,7 +128,7 @@ def _repeated_values(values: Floats) -> tuple[Floats, Floats]:
 
 
 def check_direction(events: RunHdu) -> Iterator[Finding]:
-    """Compare the median direction of the events with the pointing.
+    """Compare the median direction of the events with the pointing, unless the run is a drift scan.
 
     Parameters
     ----------

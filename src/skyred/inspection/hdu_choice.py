@@ -12,11 +12,11 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from skyred.errors import ArchiveError
+from skyred.errors import ArchiveError, format_list
 from skyred.inspection.records import Finding
 
-HDU_TYPES = ("events", "gti", "aeff", "edisp", "psf", "bkg", "rad_max", "pointing")
-_NOT_A_CHOICE = ("OBS_ID", "HDU_TYPE", "SIZE", "MTIME", "MD5")
+HDU_TYPES = ("events", "gti", "aeff", "edisp", "psf", "bkg", "rad_max", "pointing")  # of gammapy
+_IGNORED_COLUMNS = ("OBS_ID", "HDU_TYPE", "SIZE", "MTIME", "MD5")
 _MAX_LISTED = 20
 
 
@@ -29,10 +29,10 @@ class HduChoice:
     mask : numpy.ndarray of bool
         Whether each row is used, shape (n,).
     findings : mapping of int to list of Finding
-        The faults by OBS_ID. A run has a fault if it has several HDUs of one type, or no HDU of a
-        type is left after the choice.
+        The findings by OBS_ID. A run has a finding if several HDUs of one type are left after the
+        choice, or none of a type that it has in the index.
     partial_events : frozenset of int
-        The OBS_IDs of the runs with several lists of events of which only some are used.
+        The OBS_IDs of runs with at least one events HDU that is not used.
     """
 
     mask: NDArray[np.bool_]
@@ -48,10 +48,11 @@ def choose_hdus(hdu_table: Any, patterns: Mapping[str, Any]) -> HduChoice:
     hdu_table : astropy.table.Table
         The HDU index.
     patterns : mapping of str to object
-        The choice. If a key is a type of HDUs (psf), the value is a pattern of HDU_NAME. If a key
-        is a column of the index, the value is a pattern of its values, for all types of which a run
-        has several HDUs. Patterns may contain the wildcards ``*`` and ``?``; upper and lower case
-        are not distinguished.
+        Patterns that select HDUs. A key that is an HDU type (psf) has a pattern for HDU_NAME. A key
+        that is a column of the index has a pattern for its values; it applies to the types with
+        several HDUs in any run, except for types with a pattern of their own. Patterns may contain
+        the wildcards of `fnmatch`, such as ``*`` and ``?``; matching is case-insensitive, and
+        numbers are compared by value.
 
     Returns
     -------
@@ -61,23 +62,26 @@ def choose_hdus(hdu_table: Any, patterns: Mapping[str, Any]) -> HduChoice:
     Raises
     ------
     ArchiveError
-        If a key is neither a type nor a column, or a pattern matches no row.
+        If a key is neither a type nor a column, or a pattern matches no row; or if patterns are set
+        for an archive without an HDU index.
     """
     if len(hdu_table) == 0 and patterns:
-        raise ArchiveError("hdus has no effect: the archive has no HDU index; remove hdus")
+        raise ArchiveError(
+            "the option 'hdus' has no effect: the archive has no HDU index; remove the option"
+        )
     index = _Index(hdu_table)
     mask = np.ones(len(hdu_table), dtype=bool)
     for key, pattern in patterns.items():
         mask &= index.matches(str(key), str(pattern).strip(), patterns)
-    rows = zip(index.obs_ids, index.kinds, mask.tolist(), strict=True)
+    rows = zip(index.obs_ids, index.hdu_types, mask.tolist(), strict=True)
     partial_events = frozenset(
-        obs_id for obs_id, kind, is_used in rows if kind == "events" and not is_used
+        obs_id for obs_id, hdu_type, is_used in rows if hdu_type == "events" and not is_used
     )
-    return HduChoice(mask, index.find_faults(mask), partial_events)
+    return HduChoice(mask, index.check_runs(mask), partial_events)
 
 
 def strip_cells(column: Any) -> list[str]:
-    """Return the values of a column as strings without surrounding blanks.
+    """Return the values of a column as strings without surrounding whitespace.
 
     Parameters
     ----------
@@ -97,66 +101,70 @@ class _Index:
 
     def __init__(self, hdu_table: Any) -> None:
         self.table = hdu_table
-        self.kinds = [kind.lower() for kind in strip_cells(hdu_table["HDU_TYPE"])]
+        self.hdu_types = [name.lower() for name in strip_cells(hdu_table["HDU_TYPE"])]
         self.obs_ids = np.asarray(hdu_table["OBS_ID"]).tolist()
         self.rows: dict[tuple[int, str], list[int]] = {}
-        for row, key in enumerate(zip(self.obs_ids, self.kinds, strict=True)):
+        for row, key in enumerate(zip(self.obs_ids, self.hdu_types, strict=True)):
             self.rows.setdefault(key, []).append(row)
 
     def matches(self, key: str, pattern: str, patterns: Iterable[str]) -> NDArray[np.bool_]:
-        """Return whether one pattern keeps each row."""
+        """Return a mask of the rows that remain after applying a pattern, shape (n,)."""
         column = "HDU_NAME" if key in HDU_TYPES else key
         if column not in self.table.colnames:
             raise ArchiveError(
-                f"hdus: {key!r} is neither a type of HDUs ({', '.join(HDU_TYPES)}) nor a column of "
+                f"hdus: {key!r} is neither an HDU type ({', '.join(HDU_TYPES)}) nor a column of "
                 f"the HDU index; its columns are {', '.join(self.table.colnames)}"
             )
-        kinds = {key} if key in HDU_TYPES else self._repeated_kinds() - set(patterns)
+        hdu_types = {key} if key in HDU_TYPES else self._repeated_types() - set(patterns)
         is_match = _match_values(strip_cells(self.table[column]), pattern)
-        is_candidate = np.isin(self.kinds, sorted(kinds or set(self.kinds)))
+        is_candidate = np.isin(self.hdu_types, sorted(hdu_types or set(self.hdu_types)))
         if not np.any(is_match & is_candidate):
             values = _format_values(np.asarray(strip_cells(self.table[column]))[is_candidate])
             raise ArchiveError(
                 f"hdus: no HDU has {column} {pattern!r}; "
                 + (f"expected one of: {values}" if values else f"the index has no {key}")
             )
-        return is_match | ~np.isin(self.kinds, sorted(kinds))
+        return is_match | ~np.isin(self.hdu_types, sorted(hdu_types))
 
-    def _repeated_kinds(self) -> set[str]:
-        return {kind for (_, kind), rows in self.rows.items() if len(rows) > 1}
+    def _repeated_types(self) -> set[str]:
+        return {hdu_type for (_, hdu_type), rows in self.rows.items() if len(rows) > 1}
 
-    def find_faults(self, mask: NDArray[np.bool_]) -> dict[int, list[Finding]]:
-        faults: dict[int, list[Finding]] = {}
+    def check_runs(self, mask: NDArray[np.bool_]) -> dict[int, list[Finding]]:
+        findings: dict[int, list[Finding]] = {}
         is_used = mask.tolist()
-        for (obs_id, kind), rows in self.rows.items():
+        for (obs_id, hdu_type), rows in self.rows.items():
             used_rows = [row for row in rows if is_used[row]]
             if not used_rows:
                 choices = self._format_choices(rows)
-                message = f"hdus matches no HDU with HDU_TYPE {kind} of this run{choices}"
-                faults.setdefault(obs_id, []).append(Finding(message, "index-missing-hdu"))
+                message = (
+                    f"no HDU of this run with HDU_TYPE {hdu_type} matches the option "
+                    f"'hdus'{choices}"
+                )
+                findings.setdefault(obs_id, []).append(Finding(message, "index-missing-hdu"))
             elif len(used_rows) > 1:
-                faults.setdefault(obs_id, []).append(self._report_repeated(kind, used_rows))
-        return faults
+                finding = self._report_repeated(hdu_type, used_rows)
+                findings.setdefault(obs_id, []).append(finding)
+        return findings
 
-    def _report_repeated(self, kind: str, rows: list[int]) -> Finding:
+    def _report_repeated(self, hdu_type: str, rows: list[int]) -> Finding:
         folder, file, hdu = (
             strip_cells(self.table[name][rows[:1]])[0]
             for name in ("FILE_DIR", "FILE_NAME", "HDU_NAME")
         )
         message = (
-            f"the index has {len(rows)} rows with HDU_TYPE {kind} for this run"
+            f"the index has {len(rows)} rows with HDU_TYPE {hdu_type} for this run"
             f"{self._format_choices(rows)}"
         )
         return Finding(message, "index-repeated-hdu", file=Path(folder) / file, hdu=hdu)
 
     def _format_choices(self, rows: list[int]) -> str:
-        """Return the values by which some rows can be distinguished, in brackets."""
+        """Return the values in which some rows differ, in brackets; HDU_NAME of a single row."""
         choices = "; ".join(self._iter_choices(rows))
         return f" ({choices})" if choices else ""
 
     def _iter_choices(self, rows: list[int]) -> Iterator[str]:
         for name in self.table.colnames:
-            values = strip_cells(self.table[name][rows]) if name not in _NOT_A_CHOICE else []
+            values = strip_cells(self.table[name][rows]) if name not in _IGNORED_COLUMNS else []
             if len(set(values)) > 1 or (name == "HDU_NAME" and len(rows) == 1):
                 yield f"{name}: {_format_values(values)}"
 
@@ -180,7 +188,4 @@ def _is_same_number(value: str, pattern: str) -> bool:
 
 
 def _format_values(values: Iterable[str]) -> str:
-    unique_values = list(dict.fromkeys(values))
-    number = len(unique_values) - _MAX_LISTED
-    others = f", and {number} others" if number > 0 else ""
-    return ", ".join(unique_values[:_MAX_LISTED]) + others
+    return format_list(list(dict.fromkeys(values)), _MAX_LISTED)

@@ -119,7 +119,7 @@ def check_durations(events: RunHdu, row: Mapping[str, Any]) -> Iterator[Finding]
     Yields
     ------
     Finding
-        A fault for each violation.
+        A finding for each violation.
     """
     ontime, livetime = events.number("ONTIME"), events.number("LIVETIME")
     for name, value in (("ONTIME", ontime), ("LIVETIME", livetime)):

@@ -11,13 +11,12 @@ import attrs
 import numpy as np
 
 from skyred.errors import ArchiveError
-from skyred.inspection.hdu_choice import HduChoice, choose_hdus, strip_cells
+from skyred.inspection.hdu_choice import HDU_TYPES, HduChoice, choose_hdus, strip_cells
 from skyred.inspection.indexed_paths import IndexedPaths
 from skyred.inspection.records import Finding, HduSource, RunInput
 from skyred.inspection.units import conversion_factor
 
-REQUIRED_KINDS = ("events", "gti")
-KNOWN_KINDS = ("events", "gti", "aeff", "edisp", "psf", "bkg", "rad_max", "pointing")  # of gammapy
+REQUIRED_TYPES = ("events", "gti")
 _TEXT_COLUMNS = ("HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME")
 _REFERENCE = ("MJDREFI", "MJDREFF")
 
@@ -26,7 +25,7 @@ _REFERENCE = ("MJDREFI", "MJDREFF")
 class _Row:
     """One row of an HDU index."""
 
-    kind: str
+    hdu_type: str
     hdu_class: str
     folder: str
     file: str
@@ -42,7 +41,7 @@ def list_run_inputs(
     obs_table_rows: Any,
     *,
     allow_outside: bool = False,
-    required: Collection[str] = REQUIRED_KINDS,
+    required: Collection[str] = REQUIRED_TYPES,
     hdus: Mapping[str, Any] | None = None,
 ) -> list[RunInput]:
     """Return the input of the inspection for each run of an index.
@@ -56,7 +55,7 @@ def list_run_inputs(
     allow_outside : bool
         Whether files may be outside the folder of the archive.
     required : collection of str
-        The required kinds of HDUs (HDU_TYPE) of a run.
+        The HDU types that each run must have.
     hdus : mapping of str to object, optional
         The choice between several HDUs of one type, as in `choose_hdus`.
 
@@ -115,15 +114,15 @@ class _Index:
             )
         sources = []
         for row in rows:
-            if row.kind not in KNOWN_KINDS and row.kind not in self.required:
+            if row.hdu_type not in HDU_TYPES and row.hdu_type not in self.required:
                 continue  # gammapy does not read it
-            path = self.paths.resolve(row.kind, row.folder, row.file)
+            path = self.paths.resolve(row.hdu_type, row.folder, row.file)
             if isinstance(path, Finding):
                 findings.append(attrs.evolve(path, hdu=row.hdu))
                 continue
-            sources.append(HduSource(row.kind, row.hdu_class, path, row.hdu))
+            sources.append(HduSource(row.hdu_type, row.hdu_class, path, row.hdu))
             if (other_run := _other_run(self.shared, obs_id, row)) is not None:
-                message = f"the index also assigns this HDU ({row.kind}) to run {other_run}"
+                message = f"the index also assigns this HDU ({row.hdu_type}) to run {other_run}"
                 findings.append(Finding(message, "index-shared-hdu", file=path, hdu=row.hdu))
         findings_with_run = tuple(attrs.evolve(finding, obs_id=obs_id) for finding in findings)
         files_with_sum = {source.path for source in sources} & self.paths.sums.keys()
@@ -151,10 +150,10 @@ def _check_rows(rows: list[_Row], required: Collection[str]) -> Iterator[Finding
     if not rows:
         yield Finding("the HDU index has no rows for this run", "index-missing-hdu")
         return
-    kinds = dict.fromkeys(row.kind for row in rows)
-    missing = [kind for kind in required if kind not in kinds]
+    hdu_types = dict.fromkeys(row.hdu_type for row in rows)
+    missing = [hdu_type for hdu_type in required if hdu_type not in hdu_types]
     if missing:
-        present = ", ".join(kinds)
+        present = ", ".join(hdu_types)
         yield Finding(
             f"the index has no {', '.join(missing)} for this run; available: {present}",
             "index-missing-hdu",
@@ -167,11 +166,11 @@ def _shared_hdus(rows: Mapping[int, list[_Row]]) -> dict[tuple[str, str, str], l
     These are events, good time intervals, and all HDUs in the same file as events.
     """
     runs_by_hdu: dict[tuple[str, str, str], list[int]] = {}
-    event_files = {row.location for run in rows.values() for row in run if row.kind == "events"}
+    event_files = {row.location for run in rows.values() for row in run if row.hdu_type == "events"}
     for obs_id, run in rows.items():
         for row in dict.fromkeys(run):
             # responses in separate files may be used for many runs
-            if row.location in event_files or row.kind in REQUIRED_KINDS:
+            if row.location in event_files or row.hdu_type in REQUIRED_TYPES:
                 runs_by_hdu.setdefault((*row.location, row.hdu.upper()), []).append(obs_id)
     return {hdu: runs for hdu, runs in runs_by_hdu.items() if len(set(runs)) > 1}
 

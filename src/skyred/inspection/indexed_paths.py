@@ -10,7 +10,7 @@ from pathlib import Path
 from skyred.inspection.records import Finding
 from skyred.io.checksums import read_checksums
 
-IRF_KINDS = ("aeff", "edisp", "psf", "bkg", "rad_max")
+IRF_TYPES = ("aeff", "edisp", "psf", "bkg", "rad_max")
 _GZIP, _FITS = b"\x1f\x8b", b"SIMPLE  ="
 
 
@@ -43,13 +43,13 @@ class IndexedPaths:
         self.sums = {self.base / name: digest for name, digest in read_checksums(base).items()}
         self._resolved: dict[tuple[str, str, bool], Path | Finding] = {}
 
-    def resolve(self, kind: str, folder: str, file: str) -> Path | Finding:
+    def resolve(self, hdu_type: str, folder: str, file: str) -> Path | Finding:
         """Return the path of a file in the index, or the fault for which it must not be read.
 
         Parameters
         ----------
-        kind : str
-            HDU_TYPE in lower case: events, gti, aeff, edisp, psf, bkg or rad_max.
+        hdu_type : str
+            HDU_TYPE in lower case: events, gti, aeff, edisp, psf, bkg, rad_max or pointing.
         folder : str
             FILE_DIR.
         file : str
@@ -60,7 +60,7 @@ class IndexedPaths:
         Path or Finding
             The path, or the fault.
         """
-        key = (folder, file, kind in IRF_KINDS)
+        key = (folder, file, hdu_type in IRF_TYPES)
         if key not in self._resolved:
             self._resolved[key] = self._resolve(Path(folder) / file, is_irf=key[2])
         return self._resolved[key]

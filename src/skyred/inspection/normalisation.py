@@ -47,7 +47,7 @@ def check_dispersion(edisp: ResponseTable, area: ResponseTable) -> Iterator[Find
     Yields
     ------
     Finding
-        A fault for each violation.
+        A finding for each violation.
     """
     integral = np.einsum("tme,m->te", edisp.cube, edisp.widths("MIGRA"))
     # gammapy also accepts sums of 1 instead of integrals, as in CTA
@@ -87,7 +87,7 @@ def check_psf(psf: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
     Yields
     ------
     Finding
-        A fault for each violation.
+        A finding for each violation.
     """
     fraction = _area_fraction(psf, area)
     relevant = fraction > RELEVANT_FRACTION

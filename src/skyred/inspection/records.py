@@ -61,8 +61,8 @@ class HduSource:
 
     Parameters
     ----------
-    kind : str
-        HDU_TYPE: events, gti, aeff, edisp, psf, bkg or rad_max.
+    hdu_type : str
+        HDU_TYPE: events, gti, aeff, edisp, psf, bkg, rad_max or pointing.
     hdu_class : str
         HDU_CLASS: events, aeff_2d, psf_3gauss, ...
     path : Path
@@ -71,7 +71,7 @@ class HduSource:
         The name of the HDU.
     """
 
-    kind: str
+    hdu_type: str
     hdu_class: str
     path: Path
     name: str
@@ -90,7 +90,7 @@ class RunInput:
     row : mapping of str to object
         The row of the observation index by column: numbers in s and deg, and strings.
     findings : tuple of Finding
-        The faults of the index: duplicated rows, files outside the archive.
+        The findings on the index, such as repeated rows or files outside the archive.
     sums : mapping of Path to str
         The sha256 of the files in the SHA256SUMS of the archive, if there is one.
     """

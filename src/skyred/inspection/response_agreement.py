@@ -35,10 +35,10 @@ def check_agreement(response: ResponseTable, area: ResponseTable) -> Iterator[Fi
     Yields
     ------
     Finding
-        A fault or warning for each disagreement.
+        A finding for each disagreement.
     """
     yield from _check_offsets(response, area)
-    if response.hdu.kind in ("edisp", "psf"):
+    if response.hdu.hdu_type in ("edisp", "psf"):
         yield from _check_energies(response, area)
         yield from _check_coverage(response, area)
         yield from _check_last_energy(response, area)

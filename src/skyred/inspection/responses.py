@@ -1,4 +1,4 @@
-"""Checks that the values of responses are finite, non-zero and in range, by kind."""
+"""Checks that the values of responses are finite, non-zero and in range, by HDU type."""
 
 from __future__ import annotations
 
@@ -70,20 +70,20 @@ def check_response(response: ResponseTable, area: ResponseTable | None) -> Itera
     Yields
     ------
     Finding
-        A fault or note for each violation.
+        A finding for each violation.
     """
-    kind = response.hdu.kind
-    if kind == "aeff":
+    hdu_type = response.hdu.hdu_type
+    if hdu_type == "aeff":
         yield from _check_maximum(response)
         yield from check_area_smoothness(response)
         yield from check_area_offsets(response)
-    elif kind == "edisp" and area is not None:
+    elif hdu_type == "edisp" and area is not None:
         yield from check_dispersion(response, area)
-    elif kind == "psf" and area is not None:
+    elif hdu_type == "psf" and area is not None:
         yield from check_psf(response, area)
-    elif kind == "bkg":
+    elif hdu_type == "bkg":
         yield from check_background(response)
-    elif kind == "rad_max" and (response.cube.min() < 0 or response.cube.max() > MAX_RADIUS):
+    elif hdu_type == "rad_max" and (response.cube.min() < 0 or response.cube.max() > MAX_RADIUS):
         yield response.hdu.report("rad-max", f"RAD_MAX has values outside 0 to {MAX_RADIUS:g} deg")
 
 

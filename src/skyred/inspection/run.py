@@ -45,7 +45,7 @@ class InspectedRun:
     findings : tuple of Finding
         The faults, warnings and notes, without duplicates.
     hdus : mapping of str to HDU
-        The HDUs by kind (events, gti, aeff, ...), from the same bytes that were checked.
+        The HDUs by type (events, gti, aeff, ...), from the same bytes that were checked.
     sha256 : mapping of Path to str
         The digests of all files that could be read.
     """
@@ -95,7 +95,7 @@ def inspect_run(run: RunInput, expected: Mapping[Path, str] | None = None) -> In
     return InspectedRun(
         run.obs_id,
         tuple(dict.fromkeys(findings_with_run)),
-        {hdu.kind: files[hdu.path].hdus[hdu.name] for hdu in inspection.hdus},
+        {hdu.hdu_type: files[hdu.path].hdus[hdu.name] for hdu in inspection.hdus},
         {path: file.sha256 for path, file in files.items() if file.sha256},
     )
 
@@ -111,7 +111,7 @@ def collect_findings(run: RunInput) -> tuple[Finding, ...]:
     Returns
     -------
     tuple of Finding
-        The faults and notes.
+        The faults, warnings and notes.
     """
     return inspect_run(run).findings
 
@@ -126,7 +126,7 @@ class _Inspection:
         self.hdus = tuple(self._read_hdu(source) for source in run.sources if self._exists(source))
         # the content of a damaged HDU is not checked
         self.intact_hdus = [hdu for hdu in self.hdus if (hdu.path, hdu.name) not in damaged_hdus]
-        self.hdus_by_kind = {hdu.kind: hdu for hdu in self.intact_hdus}
+        self.hdus_by_type = {hdu.hdu_type: hdu for hdu in self.intact_hdus}
 
     def check_files(self, expected: Mapping[Path, str]) -> Iterator[Finding]:
         for path, file in self.files.items():
@@ -141,7 +141,7 @@ class _Inspection:
             file = self.files[source.path]
             if file.hdus and not self._exists(source):
                 present = ", ".join(name for name in file.hdus if name != "PRIMARY")
-                message = f"the HDU is missing ({source.kind}); available: {present}"
+                message = f"the HDU is missing ({source.hdu_type}); available: {present}"
                 yield Finding(message, "hdu-missing", file=source.path, hdu=source.name.upper())
         yield from self._check_runs_of_files()
 
@@ -149,13 +149,13 @@ class _Inspection:
         yield from self._check_events()
         responses: dict[str, ResponseTable] = {}
         for hdu in self.intact_hdus:
-            if hdu.kind not in ("events", "gti", "pointing"):
+            if hdu.hdu_type not in ("events", "gti", "pointing"):
                 yield from _run_check(hdu, self._read_response, hdu, responses)
-        for kind, response in responses.items():
+        for hdu_type, response in responses.items():
             area = responses.get("aeff")
-            yield from _run_check(self.hdus_by_kind[kind], check_response, response, area)
-            if area is not None and kind != "aeff":
-                yield from _run_check(self.hdus_by_kind[kind], check_agreement, response, area)
+            yield from _run_check(self.hdus_by_type[hdu_type], check_response, response, area)
+            if area is not None and hdu_type != "aeff":
+                yield from _run_check(self.hdus_by_type[hdu_type], check_agreement, response, area)
         yield from self._check_events_against_responses(responses)
 
     def _read_response(self, hdu: RunHdu, responses: dict[str, ResponseTable]) -> Iterator[Finding]:
@@ -163,10 +163,10 @@ class _Inspection:
         response, findings = read_response(hdu)
         yield from findings
         if response is not None:
-            responses[hdu.kind] = response
+            responses[hdu.hdu_type] = response
 
     def _check_events(self) -> Iterator[Finding]:
-        events, gti = self.hdus_by_kind.get("events"), self.hdus_by_kind.get("gti")
+        events, gti = self.hdus_by_type.get("events"), self.hdus_by_type.get("gti")
         row = self.run.row
         gti_findings: list[Finding] = []
         if gti is not None:
@@ -194,7 +194,7 @@ class _Inspection:
     def _check_events_against_responses(
         self, responses: Mapping[str, ResponseTable]
     ) -> Iterator[Finding]:
-        events = self.hdus_by_kind.get("events")
+        events = self.hdus_by_type.get("events")
         if events is None or not self._is_readable(events):
             return
         if "aeff" in responses:
@@ -206,10 +206,14 @@ class _Inspection:
 
     def _check_runs_of_files(self) -> Iterator[Finding]:
         """Check that no response without an OBS_ID is in the file of another run."""
-        own_files = {source.path for source in self.run.sources if source.kind == "events"}
+        own_files = {source.path for source in self.run.sources if source.hdu_type == "events"}
         for source in self.run.sources:
             hdus = self.files[source.path].hdus
-            if source.kind in ("events", "gti") or "EVENTS" not in hdus or source.path in own_files:
+            if (
+                source.hdu_type in ("events", "gti")
+                or "EVENTS" not in hdus
+                or source.path in own_files
+            ):
                 continue  # the OBS_ID of the events of this run is checked separately
             run_of_file = as_number(hdus["EVENTS"].header.get("OBS_ID"))
             if run_of_file is not None and run_of_file != self.run.obs_id:
@@ -227,7 +231,7 @@ class _Inspection:
     def _read_hdu(self, source: HduSource) -> RunHdu:
         name = source.name.upper()
         table = self.files[source.path].table(name)
-        return RunHdu(self.run.obs_id, source.kind, source.hdu_class, source.path, name, table)
+        return RunHdu(self.run.obs_id, source.hdu_type, source.hdu_class, source.path, name, table)
 
     @staticmethod
     def _is_readable(events: RunHdu) -> bool:

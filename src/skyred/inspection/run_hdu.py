@@ -18,8 +18,8 @@ from skyred.inspection.units import (
     is_unusual_energy,
 )
 
-# kinds whose columns gammapy finds by their exact names, and whose units must be those of FITS
-EXACT_KINDS = ("events", "gti")
+# types whose columns gammapy finds by their exact names, and whose units must be those of FITS
+EXACT_TYPES = ("events", "gti")
 
 
 @attrs.frozen(eq=False)
@@ -30,7 +30,7 @@ class RunHdu:
     ----------
     obs_id : int
         The identifier of the run.
-    kind, hdu_class : str
+    hdu_type, hdu_class : str
         The expected content: HDU_TYPE and HDU_CLASS of the index.
     path : Path
         The file.
@@ -41,7 +41,7 @@ class RunHdu:
     """
 
     obs_id: int
-    kind: str
+    hdu_type: str
     hdu_class: str
     path: Path
     name: str
@@ -177,12 +177,12 @@ class RunHdu:
                 message = f"has the unit {actual!r}" if actual else "has no unit"
                 expected = f"a unit such as {unit!r}" if unit else "none"
                 yield self.report("units", f"the column {name} {message}; expected {expected}")
-            elif self.kind in EXACT_KINDS and name not in self.table.exact_names:
+            elif self.hdu_type in EXACT_TYPES and name not in self.table.exact_names:
                 yield self.report(
                     "columns",
                     f"the column {name} is not in upper case; expected {name}",
                 )
-            elif self.kind in EXACT_KINDS and not is_fits_unit(self.unit(name)):
+            elif self.hdu_type in EXACT_TYPES and not is_fits_unit(self.unit(name)):
                 yield self.report(
                     "units",
                     f"the column {name} has the unit {self.unit(name)!r}, which FITS does not "

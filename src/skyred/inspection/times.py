@@ -46,7 +46,7 @@ def check_gti(gti: RunHdu) -> Iterator[Finding]:
     Yields
     ------
     Finding
-        A fault for each violation.
+        A finding for each violation.
     """
     faults = list(gti.check_columns(COLUMNS))
     yield from faults
@@ -159,7 +159,7 @@ def check_gti_against_header(
     Yields
     ------
     Finding
-        A fault for each violation.
+        A finding for each violation.
     """
     start, stop = intervals(gti)
     ontime = _ontime(events, row)

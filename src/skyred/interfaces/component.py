@@ -26,7 +26,7 @@ from skyred.fields import (
     specs,
     write_nested,
 )
-from skyred.fields.html import html_page
+from skyred.fields.html import component_html
 
 if TYPE_CHECKING:
     from skyred.interfaces.chain import Chain
@@ -220,7 +220,7 @@ class Fields:
         return attrs.evolve(self, **changes)  # type: ignore[misc]
 
     def _repr_html_(self) -> str:
-        return html_page(self)
+        return component_html(self)
 
 
 class Component(Fields, ABC):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import attrs
 
-from skyred.io.html import Html, bold, data_table, muted, page, paragraph
+from skyred.io.html import Html, bold, data_table, muted, paragraph, styled_div
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -102,7 +102,7 @@ class Product(ABC):
 
     def _repr_html_(self) -> str:
         summary = inspect.cleandoc(type(self).__doc__ or "").split("\n")[0]
-        return page(paragraph(bold(self.name), " ", summary), product_body(self))
+        return styled_div(paragraph(bold(self.name), " ", summary), product_body(self))
 
 
 def product_body(product: Product) -> Html:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from skyred.io.html import Html, bold, join, page, paragraph, table
+from skyred.io.html import Html, bold, join, paragraph, styled_div, table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -316,7 +316,7 @@ class FitResult:
         return f"+- {self.errors[index]:.2g}"
 
     def _repr_html_(self) -> str:
-        return page(self.html())
+        return styled_div(self.html())
 
     def html(self) -> Html:
         """Return the result as HTML for notebooks.

@@ -173,7 +173,7 @@ def details(summary: object, *body: object, unfolded: bool = False) -> Html:
     return Html(f"<details{state}><summary>{escape(summary)}</summary>{join(*body)}</details>")
 
 
-def page(*contents: object) -> str:
+def styled_div(*contents: object) -> str:
     """Return the complete HTML of an object, with its style sheet.
 
     Parameters

@@ -15,7 +15,7 @@ from skyred.interfaces.records import FitResult, Outcome, StepRecord
 from skyred.io.folders import expand_folder
 from skyred.plugins import Plugins
 from skyred.result import files
-from skyred.result.html import result_page
+from skyred.result.html import result_html
 from skyred.result.plots import Plots, create_plots
 from skyred.result.verifying import convert_read_errors, verify_folder
 
@@ -110,7 +110,7 @@ class Result:
         return "\n".join(line for line in lines if line) or "an empty result"
 
     def _repr_html_(self) -> str:
-        return result_page(self)
+        return result_html(self)
 
     def with_folder(self, folder: Path) -> Result:
         """Return a copy with the folder to which the result was published, and the report in it.

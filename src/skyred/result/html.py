@@ -1,4 +1,4 @@
-"""The HTML page of a result for notebooks: steps, observations, datasets, fit and estimates."""
+"""HTML representation of a result: steps, observations, datasets, fit and estimates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from skyred.interfaces.product import product_body
 from skyred.interfaces.records import STATUSES, Outcome
-from skyred.io.html import Html, bold, details, join, muted, page, paragraph, table
+from skyred.io.html import Html, bold, details, join, muted, paragraph, styled_div, table
 from skyred.result.plots import plots_table
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ OUTCOME_COLUMNS = ("Data", "Run", "Status", "Counts", "Background norm", "Time",
 DATASET_COLUMNS = ("Dataset", "Type", "Counts", "Background", "Livetime", "Energy", "Bins used")
 
 
-def result_page(result: Result) -> str:
-    """Return the HTML page of a result.
+def result_html(result: Result) -> str:
+    """Return the HTML representation of a result.
 
     Parameters
     ----------
@@ -33,21 +33,21 @@ def result_page(result: Result) -> str:
     Returns
     -------
     str
-        The page.
+        The HTML, a single div.
     """
-    return page(*_iter_sections(result))
+    return styled_div(*_iter_sections(result))
 
 
 def _iter_sections(result: Result) -> Iterator[Html]:
-    yield paragraph(bold("Result"), " ", _state(result))
+    yield paragraph(bold("Result"), " ", _describe_run(result))
     if result.replaced:
         names = ", ".join(result.replaced)
         yield paragraph(f"The output of these steps was replaced from Python: {names}.")
     steps = [(step.name, f"{step.seconds:.1f} s", step.summary) for step in result.steps]
     yield details(bold("steps"), table(("Step", "Time", "Output"), steps), unfolded=True)
-    any_failed = any(outcome.status not in SUCCESSFUL for outcome in result.outcomes)
-    label = join(bold("observations"), " ", muted(_count_states(result.outcomes)))
-    yield details(label, _outcome_table(result.outcomes), unfolded=any_failed)
+    any_unsuccessful = any(outcome.status not in SUCCESSFUL for outcome in result.outcomes)
+    label = join(bold("observations"), " ", muted(_count_statuses(result.outcomes)))
+    yield details(label, _outcome_table(result.outcomes), unfolded=any_unsuccessful)
     yield details(bold("datasets"), _dataset_table(list(result.datasets or ())), unfolded=True)
     if result.fit is not None:
         yield details(bold("fit"), result.fit.html(), unfolded=True)
@@ -57,7 +57,7 @@ def _iter_sections(result: Result) -> Iterator[Html]:
     yield details(bold("plot"), plots_table(result.plot))
 
 
-def _state(result: Result) -> str:
+def _describe_run(result: Result) -> str:
     phrases = [f"in {result.folder}" if result.folder else "in memory"]
     if result.report:
         error = result.report.get("error")
@@ -65,7 +65,7 @@ def _state(result: Result) -> str:
     return ", ".join([*phrases, f"digest {result.digest[:12] or 'none'}"])
 
 
-def _count_states(outcomes: Iterable[Outcome]) -> str:
+def _count_statuses(outcomes: Iterable[Outcome]) -> str:
     """Return the number of observations by status: '4 reduced, 1 skipped'."""
     counts = Counter(outcome.status for outcome in outcomes)
     return (
@@ -98,21 +98,26 @@ def _outcome_row(outcome: Outcome) -> tuple[object, ...]:
 
 
 def _dataset_row(dataset: Any) -> tuple[object, ...]:
-    """Return name and type of a dataset, and counts, background and energies inside its mask."""
+    """Return the table row of a dataset.
+
+    Counts, background and energy range are those inside its mask.
+    """
     type_name = type(dataset).__name__
     if getattr(dataset, "counts", None) is None:  # flux points
         return (dataset.name, type_name, "", "", "", "", "")
     n_bins = dataset.counts.data.size
     n_used = n_bins if dataset.mask is None else int(np.count_nonzero(dataset.mask.data))
     energies = _energies(dataset) if n_used else ""
-    return (dataset.name, type_name, f"{_sum(dataset.counts, dataset):.0f}",
-            "" if dataset.background is None else f"{_sum(dataset.background, dataset):.1f}",
-            _livetime(dataset), energies, f"{n_used} of {n_bins}")  # fmt: skip
+    background = ""
+    if dataset.background is not None:
+        background = f"{_sum_in_mask(dataset.background, dataset):.1f}"
+    return (dataset.name, type_name, f"{_sum_in_mask(dataset.counts, dataset):.0f}",
+            background, _livetime(dataset), energies, f"{n_used} of {n_bins}")  # fmt: skip
 
 
-def _sum(counts: Any, dataset: Any) -> float:
+def _sum_in_mask(data_map: Any, dataset: Any) -> float:
     mask = True if dataset.mask is None else dataset.mask.data.astype(bool)
-    return float(np.sum(counts.data, where=mask, dtype=float))
+    return float(np.sum(data_map.data, where=mask, dtype=float))
 
 
 def _energies(dataset: Any) -> str:

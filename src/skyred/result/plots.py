@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from skyred.errors import did_you_mean
 from skyred.fields import file_name
-from skyred.io.html import Html, bold, page, paragraph, table
+from skyred.io.html import Html, bold, paragraph, styled_div, table
 from skyred.products.plotting import dataset_plots
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Plots:
         return [f".{methods[name]}()" if name in methods else f"({name!r})" for name in self]
 
     def _repr_html_(self) -> str:
-        return page(paragraph(bold("Plots")), plots_table(self))
+        return styled_div(paragraph(bold("Plots")), plots_table(self))
 
 
 def plots_table(plots: Plots) -> Html:

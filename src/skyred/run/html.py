@@ -1,4 +1,4 @@
-"""The HTML page of an orchestrator for notebooks, with its steps and its pipeline."""
+"""HTML representation of an orchestrator for notebooks, with its steps and its pipeline."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from skyred.fields.html import html_body
 from skyred.interfaces.records import STEPS
-from skyred.io.html import bold, details, page, paragraph, table
+from skyred.io.html import bold, details, paragraph, styled_div, table
 
 if TYPE_CHECKING:
     from skyred.run.steps import Steps
 
 
-def orchestrator_page(steps: Steps) -> str:
-    """Return the HTML page of an orchestrator, without running steps.
+def orchestrator_html(steps: Steps) -> str:
+    """Return the HTML representation of an orchestrator, without running steps.
 
     Parameters
     ----------
@@ -23,9 +23,9 @@ def orchestrator_page(steps: Steps) -> str:
     Returns
     -------
     str
-        The page.
+        The HTML, a single div.
     """
-    return page(
+    return styled_div(
         paragraph(bold("Orchestrator"), f" on the engine {steps.engine.kind}"),
         table(("Step", "State", "Time", "Output"), [_row(steps, name) for name in STEPS]),
         details(bold("pipeline"), html_body(steps.pipeline)),

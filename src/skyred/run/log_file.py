@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 
-class JsonLines(logging.Formatter):
-    """A formatter of log records as lines of JSON: time, level, logger, message, traceback."""
+class JsonLinesFormatter(logging.Formatter):
+    """Format log records as JSON lines, with time, level, logger, message and traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return a log record as JSON.
@@ -26,7 +26,7 @@ class JsonLines(logging.Formatter):
         Returns
         -------
         str
-            One line, without a line break.
+            One line, without a newline at the end.
         """
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -40,7 +40,9 @@ class JsonLines(logging.Formatter):
 
 
 class LogFile(logging.Handler):
-    """A log handler that writes whole lines, and tries again if a line could not be written.
+    """A log handler that appends lines to a file.
+
+    Data that cannot be written are kept, and written with the next record.
 
     Parameters
     ----------
@@ -54,7 +56,7 @@ class LogFile(logging.Handler):
         self._buffer = b""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a log record, or keep it for the next attempt if the disk is full.
+        """Write a log record, or keep it for the next attempt if it cannot be written.
 
         Parameters
         ----------
@@ -98,7 +100,9 @@ class LogFile(logging.Handler):
 
 @contextmanager
 def log_to_file(path: Path) -> Iterator[None]:
-    """Write the log messages of skyred and gammapy, and Python's warnings, to a file.
+    """Write log messages of skyred and gammapy (INFO and above) and Python warnings to a file.
+
+    Loggers with a higher level are set to INFO meanwhile.
 
     Parameters
     ----------
@@ -111,7 +115,7 @@ def log_to_file(path: Path) -> Iterator[None]:
         If some messages could not be written.
     """
     handler = LogFile(path)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(JsonLinesFormatter())
     handler.setLevel(logging.INFO)
     loggers = [logging.getLogger(name) for name in ("skyred", "gammapy", "py.warnings")]
     previous_levels = [logger.level for logger in loggers]

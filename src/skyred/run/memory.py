@@ -45,13 +45,13 @@ def require_memory(
     if available is None or needed <= available:
         return
     largest = max(sizes, key=lambda name: sizes[name], default="")
-    number = len(selected[largest]) if largest else 0
+    n_runs = len(selected[largest]) if largest else 0
     message = (
         f"all datasets need at least {format_size(needed)}, but this machine has "
         f"{format_size(available)} of memory"
     )
     if largest:
-        message += f"; data.{largest}, with {number} runs, needs {format_size(sizes[largest])}"
+        message += f"; data.{largest}, with {n_runs} runs, needs {format_size(sizes[largest])}"
     raise ConfigError(
         [
             Problem(

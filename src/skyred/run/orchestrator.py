@@ -17,7 +17,7 @@ from skyred.plugins import Plugins
 from skyred.result import Result
 from skyred.run.cache import Cache
 from skyred.run.cached_chunks import open_cache
-from skyred.run.html import orchestrator_page
+from skyred.run.html import orchestrator_html
 from skyred.run.lifecycle import Watchers
 from skyred.run.publish import run_to_folder, steps_until
 from skyred.run.steps import Steps
@@ -356,7 +356,7 @@ class Orchestrator:
         )
 
     def _repr_html_(self) -> str:
-        return orchestrator_page(self._steps)
+        return orchestrator_html(self._steps)
 
     @property
     def record(self) -> Run:

@@ -192,10 +192,9 @@ class Steps:
         self.reduced_datasets = [
             dataset for entry, _ in self._active_entries() for dataset in datasets_by_entry[entry]
         ]
-        number = len(self.reduced_datasets)
-        details["summary"] = (
-            f"{number} dataset{'' if number == 1 else 's'}{_format_other_statuses(self.outcomes)}"
-        )
+        n_datasets = len(self.reduced_datasets)
+        statuses = _format_other_statuses(self.outcomes)
+        details["summary"] = f"{n_datasets} dataset{'' if n_datasets == 1 else 's'}{statuses}"
         details["inputs"] = tuple(
             path for input_data in inputs_by_name.values() for path in input_data.files
         )

@@ -294,10 +294,10 @@ class TestInvalidOptions:
              r"make\[2\]: needs a single energy bin, but the map has 3; "
              r"set one bin in data\.hess\.geometry\.energy \(bins: 1\)"),
             ("make[2].width=0.02 deg",
-             r"make\[2\]\.width: is 0\.02 deg; expected at least a pixel"),
+             r"make\[2\]\.width: is 0\.02 deg; expected at least the pixel size"),
             ("make[2].r_in=4.3 deg", r"make\[2\]\.r_in: is 4\.3 deg: every ring lies outside"),
             ("make[0]={kind: map, parts: [counts, exposure]}",
-             r"make\[2\]: needs the background template; add background"),
+             r"make\[2\]: needs the background template; add 'background'"),
             ("make[1]={kind: ring-background, r_in: 1 deg, width: 1 deg}",
              r"make\[1\]: must be the last maker, but 'ring-background' follows; move"),
             ("geometry={kind: spectrum, on_region: 'icrs; circle(228.3, -59.1, 0.1)', "

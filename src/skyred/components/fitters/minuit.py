@@ -39,7 +39,7 @@ class _Minimiser(Fitter):
         return {"method": "newton"}
 
     def fit(self, objective: Objective) -> FitResult:
-        """Minimise the total of the objective.
+        """Minimise the fit statistic, including priors.
 
         Parameters
         ----------
@@ -66,7 +66,7 @@ class _Minimiser(Fitter):
         return 1, None
 
     def write_script(self, script: Script) -> None:
-        """Write a fit with gammapy's minuit, followed by HESSE.
+        """Write a fit with gammapy's Minuit backend, followed by HESSE.
 
         Parameters
         ----------
@@ -78,16 +78,17 @@ class _Minimiser(Fitter):
         options: dict[str, object] = {"strategy": strategy, "tol": self.tolerance}
         if calls is not None:
             options["migrad_opts"] = {"ncall": calls}
-        maps = any(dataset.is_map for dataset in script.all_datasets)
-        if maps:
+        has_maps = any(dataset.is_map for dataset in script.all_datasets)
+        if has_maps:
             options["strategy"] = 2
             script.body.add(
-                "# the likelihood of a point source is not smooth: strategy 1 may stop early"
+                "# the likelihood of maps may not be smooth in source positions: lower strategies "
+                "may stop early"
             )
         script.body.add(
             f"fit = Fit(optimize_opts={literal(options)})", "result = fit.run(datasets)"
         )
-        if maps:
+        if has_maps:
             script.body.add(
                 "# fit again, with the PSF kernel at the fitted position",
                 "result = fit.run(datasets)",
@@ -107,8 +108,8 @@ class _Minimiser(Fitter):
 class Newton(_Minimiser):
     """Minimise with Newton steps and exact derivatives; errors from the second derivatives.
 
-    If Newton steps fail, MIGRAD is used, and the result reports it. The pixels around small sources
-    are searched for lower minima.
+    If Newton steps fail, or exact derivatives are not available, MIGRAD is used, and the result
+    reports it. The pixels around small sources are searched for lower minima.
     """
 
     kind = "newton"
@@ -131,7 +132,9 @@ class Minuit(_Minimiser):
         1, min=0, max=2, doc="Minuit's strategy for MIGRAD, from 0 (fast) to 2 (most accurate)."
     )
     tolerance: float = TOLERANCE
-    calls: int = option(10000, min=1, doc="Largest number of calls of the objective by MIGRAD.")
+    calls: int = option(
+        10000, min=1, doc="Maximum number of evaluations of the objective by MIGRAD."
+    )
     minos: bool = MINOS
 
     # assigned explicitly, since the export ignores an inherited method

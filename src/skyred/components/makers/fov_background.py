@@ -83,8 +83,8 @@ class FoVBackground(Maker):
     def make(self, dataset: MapDataset, observation: Observation) -> MapDataset:
         """Add a background model with the norm that fits the counts.
 
-        Counts and background are compared inside the safe mask and outside the exclusion. The
-        method `scale` uses all of these pixels, as gammapy does. A fit uses only those with
+        Counts and background are compared inside the safe and fit masks and outside the exclusion.
+        The method `scale` uses all of these pixels, as gammapy does. A fit uses only those with
         background, since pixels without background do not change its statistic.
 
         Parameters
@@ -102,7 +102,8 @@ class FoVBackground(Maker):
         Raises
         ------
         SkipObservation
-            If there are too few counts, or they do not constrain the fitted parameters.
+            If there are too few counts or too little background, or the counts do not constrain the
+            fitted parameters.
         ValueError
             If the dataset has models already, or counts that are not finite.
         """

@@ -71,18 +71,20 @@ def fit_norm(
     Raises
     ------
     NoMinimumError
-        If the likelihood has no maximum, because too few energy bins have counts.
+        If the likelihood has no maximum, because too few energy bins have background or counts.
     """
     parameters = (model.norm, *shape_parameters)
     offset, design_matrix = _linearise_log(model, shape_parameters, sums.energy)
-    valid = sums.background > 0
-    if np.linalg.matrix_rank(design_matrix[valid]) < len(parameters):
+    has_background = sums.background > 0
+    if np.linalg.matrix_rank(design_matrix[has_background]) < len(parameters):
         raise NoMinimumError(
-            f"{valid.sum()} energy bins do not constrain {_join_names(parameters)}"
+            f"{has_background.sum()} energy bins do not constrain {_join_names(parameters)}"
         )
-    template = sums.background[valid] * np.exp(offset[valid])
+    template = sums.background[has_background] * np.exp(offset[has_background])
     try:
-        values, covariance = _fit_regression(design_matrix[valid], sums.counts[valid], template)
+        values, covariance = _fit_regression(
+            design_matrix[has_background], sums.counts[has_background], template
+        )
     except np.linalg.LinAlgError as error:
         message = f"the fit of {_join_names(parameters)} diverges: too few counts"
         raise NoMinimumError(message) from error

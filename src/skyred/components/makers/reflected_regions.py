@@ -59,7 +59,7 @@ class ReflectedRegions(Maker):
     )
 
     def validate(self) -> Iterable[Problem]:
-        """Check that only the options of the selected finder are set.
+        """Check that the options that the selected finder needs are set, and only its options.
 
         Yields
         ------

@@ -46,7 +46,7 @@ def _map_problems(ring: Ring, path: str, geometry: Any) -> Iterable[Problem]:
     """
     energy = getattr(geometry, "energy", None)
     if isinstance(energy, EnergyAxis) and (bins := len(energy.bin_edges()) - 1) > 1:
-        # gammapy's adaptive ring uses the off counts of the first bin for all bins
+        # the ring makers compute off counts for a single energy bin
         yield Problem(
             (),
             f"needs a single energy bin, but the map has {bins}",
@@ -55,7 +55,9 @@ def _map_problems(ring: Ring, path: str, geometry: Any) -> Iterable[Problem]:
     pixel_size = getattr(geometry, "bin_size", 0 * u.deg)
     for name in ("width", "stepsize"):
         if (length := getattr(ring, name, None)) is not None and length < pixel_size:
-            yield Problem((name,), f"is {length}", f"expected at least a pixel, {pixel_size}")
+            yield Problem(
+                (name,), f"is {length}", f"expected at least the pixel size, {pixel_size}"
+            )
     diagonal = np.hypot(*getattr(geometry, "width", (180, 180) * u.deg).to_value("deg")) * u.deg
     if ring.r_in >= diagonal:
         expected = f"expected less than the diagonal of the map, {diagonal:.3g}"
@@ -63,13 +65,21 @@ def _map_problems(ring: Ring, path: str, geometry: Any) -> Iterable[Problem]:
 
 
 def _order_problems(ring: Ring, makers: Sequence[Maker]) -> Iterable[Problem]:
-    """Yield problems if no previous maker creates the background, or if makers follow."""
+    """Yield problems with the order of the makers of a data entry.
+
+    All previous makers declare their products, and none creates the background; or a later maker
+    creates products.
+    """
     index = next(index for index, maker in enumerate(makers) if maker is ring)
     previous_parts = [maker.makes for maker in makers[:index]]
     if previous_parts and all(
         parts is not None and "background" not in parts for parts in previous_parts
     ):
-        yield Problem((), "needs the background template", "add background to the parts of map")
+        yield Problem(
+            (),
+            "needs the background template",
+            "add 'background' to the option parts of the maker 'map'",
+        )
     for maker in makers[index + 1 :]:
         if maker.makes:
             yield Problem(

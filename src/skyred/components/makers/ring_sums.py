@@ -24,7 +24,8 @@ class OffMaps:
     acceptance : numpy.ndarray
         Background template in the ring, same shape; 0 where it is empty.
     valid : numpy.ndarray of bool
-        Whether the ring has background, same shape.
+        Whether the ring has background, and enough of it if one of several rings is selected; same
+        shape.
     """
 
     counts: Image
@@ -56,8 +57,12 @@ def sum_around(counts: Image, background: Image, mask: Mask, kernel: Image) -> O
     counts_off = np.round(_convolve(counts * mask, footprint), 6)
     acceptance = _convolve(background * mask, footprint)
     # sums by Fourier transform have rounding errors, so the sum over an empty ring may not be 0
-    valid = (pixel_counts > 0) & (acceptance > 1e-12 * np.max(acceptance, initial=0))
-    return OffMaps(np.where(valid, counts_off, 0), np.where(valid, acceptance, 0), valid)
+    has_background = (pixel_counts > 0) & (acceptance > 1e-12 * np.max(acceptance, initial=0))
+    return OffMaps(
+        np.where(has_background, counts_off, 0),
+        np.where(has_background, acceptance, 0),
+        has_background,
+    )
 
 
 def select_first_sufficient_ring(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @component
 class BackgroundModels(Model):
-    """One background model for each dataset that has a background template."""
+    """One background model for each dataset with a background template and without off counts."""
 
     kind = "fov-background"
     spectral: Mapping[str, Any] = option(
@@ -63,7 +63,7 @@ class BackgroundModels(Model):
         yield from problems
 
     def build(self, datasets: Datasets) -> Models:
-        """Build ``{dataset}-bkg`` for each dataset with a background template.
+        """Build ``{dataset}-bkg`` for each dataset with a background template but no off counts.
 
         Parameters
         ----------
@@ -88,7 +88,7 @@ class BackgroundModels(Model):
         return models
 
     def write_script(self, script: Script) -> None:
-        """Write a model for each dataset with a background template.
+        """Write a model for each dataset with a background template and without off counts.
 
         Parameters
         ----------

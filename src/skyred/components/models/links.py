@@ -1,4 +1,4 @@
-"""Links between parameters of several models, and checks of their settings."""
+"""Links between parameters of models, and checks of their settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from skyred.errors import Problem, nearest
 from skyred.interfaces import Chain
 
 SHARED_KEYS = ("value", "min", "max", "frozen", "prior")
-Path = tuple[str | int, ...]
+OptionPath = tuple[str | int, ...]
 
 
 @attrs.frozen
@@ -25,9 +25,9 @@ class LinkUse:
         The label.
     parameter : str
         The name of the parameter.
-    owner : str
-        The name of the model of the parameter.
-    entry : mapping
+    source : str
+        The model or file of the parameter, for messages.
+    settings : mapping
         All settings of the parameter.
     path : tuple of str or int
         The path of the parameter in the model.
@@ -37,23 +37,25 @@ class LinkUse:
 
     label: str
     parameter: str
-    owner: str
-    entry: Mapping[str, Any]
-    path: Path
+    source: str
+    settings: Mapping[str, Any]
+    path: OptionPath
     multiplicity: int = 1
 
 
 def find_link_uses(
-    spec: Any, owner: str, path: Path = (), multiplicity: int = 1
+    spec: Any, source: str, path: OptionPath = (), multiplicity: int = 1
 ) -> Iterator[LinkUse]:
-    """Find the link labels in a mapping, in either format of parameters (see `spec`).
+    """Find the link labels in a mapping, in either format of parameters.
+
+    The formats are described in `skyred.components.models.spec`.
 
     Parameters
     ----------
     spec : mapping, list or object
         The mapping of a model, or a part of it.
-    owner : str
-        The name of the model.
+    source : str
+        The model or file of the mapping, for messages.
     path : tuple of str or int
         The path of the mapping in the model.
     multiplicity : int
@@ -67,12 +69,12 @@ def find_link_uses(
     if isinstance(spec, Mapping):
         if isinstance(label := spec.get("link"), str):
             name = str(spec.get("name") or (path[-1] if path else ""))
-            yield LinkUse(label, name, owner, spec, path, multiplicity)
+            yield LinkUse(label, name, source, spec, path, multiplicity)
         for name, element in spec.items():
-            yield from find_link_uses(element, owner, (*path, name), multiplicity)
+            yield from find_link_uses(element, source, (*path, name), multiplicity)
     elif isinstance(spec, (list, tuple)):
         for index, element in enumerate(spec):
-            yield from find_link_uses(element, owner, (*path, index), multiplicity)
+            yield from find_link_uses(element, source, (*path, index), multiplicity)
 
 
 def link_problems(model: Any, pipeline: Chain) -> Iterator[Problem]:
@@ -95,7 +97,7 @@ def link_problems(model: Any, pipeline: Chain) -> Iterator[Problem]:
         uses_of_label = [other_use for other_use in all_uses if other_use.label == use.label]
         if sum(use_of_label.multiplicity for use_of_label in uses_of_label) < 2:
             yield _single_use_problem(use, all_uses)
-        elif uses_of_label and uses_of_label[0].entry is not use.entry:
+        elif uses_of_label and uses_of_label[0].settings is not use.settings:
             yield from _setting_problems(use, uses_of_label[0])
 
 
@@ -128,37 +130,37 @@ def _setting_problems(use: LinkUse, first_use: LinkUse) -> Iterator[Problem]:
     Yields
     ------
     Problem
-        Each difference.
+        Each setting of the later use that the first use does not have, or that is different there;
+        only the names of the parameters, if these differ.
     """
     if use.parameter != first_use.parameter:
         # gammapy passes parameters to its models by name
-        message = f"links {use.parameter} with {first_use.parameter} of {first_use.owner}"
+        message = f"links {use.parameter} with {first_use.parameter} of {first_use.source}"
         expected = "expected parameters with the same name"
         yield Problem((*use.path, "link"), message, expected)
         return
     for key in SHARED_KEYS:
-        if key not in use.entry:
+        if key not in use.settings:
             continue
-        if key not in first_use.entry:
-            message = f"is not set for {first_use.owner}, the first to use {use.label!r}"
+        if key not in first_use.settings:
+            message = f"is not set for {first_use.source}, the first to use {use.label!r}"
             yield Problem((*use.path, key), message, "set it for both parameters")
-        elif not _is_equal(_with_unit(use.entry, key), _with_unit(first_use.entry, key)):
-            message = (
-                f"is {use.entry[key]!s:.40}, but {first_use.entry[key]!s:.40} in {first_use.owner}"
-            )
+        elif not _is_equal(_with_unit(use.settings, key), _with_unit(first_use.settings, key)):
+            first = f"{first_use.settings[key]!s:.40} in {first_use.source}"
+            message = f"is {use.settings[key]!s:.40}, but {first}"
             expected = f"expected equal settings of parameters with the link {use.label!r}"
             yield Problem((*use.path, key), message, expected)
 
 
-def _with_unit(entry: Mapping[str, Any], key: str) -> Any:
+def _with_unit(settings: Mapping[str, Any], key: str) -> Any:
     """Return a setting of a parameter; numbers with the unit of the parameter, as a string."""
-    if key in ("value", "min", "max") and isinstance(entry[key], (int, float)):
-        return f"{entry[key]!r} {entry.get('unit') or ''}".strip()
-    return entry[key]
+    if key in ("value", "min", "max") and isinstance(settings[key], (int, float)):
+        return f"{settings[key]!r} {settings.get('unit') or ''}".strip()
+    return settings[key]
 
 
 def _is_equal(first: Any, second: Any) -> bool:
-    """Return whether two settings are equal, after conversion of their units."""
+    """Return whether two settings are equal, after converting their units."""
     try:
         return bool(u.isclose(u.Quantity(first), u.Quantity(second), rtol=1e-9))
     except (TypeError, ValueError):  # strings, mappings, incompatible units

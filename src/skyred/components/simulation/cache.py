@@ -20,22 +20,23 @@ from skyred.io.publish import remove, remove_leftovers
 log = logging.getLogger("skyred.simulation")
 
 FORMAT_VERSION = 1
-"""To be increased when the same simulation results in different bytes."""
+"""Increase this if a code change alters the files that a simulation produces."""
 
 
 def get_cached_archive(simulation: CrabSimulation, base: Path | None = None) -> Path:
     """Return the folder of an archive; create the archive if it is missing or damaged.
 
     The name of the folder contains a digest of the simulation, the version of its format, and the
-    versions of gammapy, numpy and astropy. Concurrent processes create the archive once.
+    versions of gammapy, numpy and astropy. If several processes request the same archive, only one
+    of them creates it.
 
     Parameters
     ----------
     simulation : CrabSimulation
         The simulated archive.
     base : pathlib.Path, optional
-        The parent folder; by default the environment variable SKYRED_CACHE_DIR, or else the cache
-        folder of the user.
+        The parent folder; by default the folder `simulation` in SKYRED_CACHE_DIR if this
+        environment variable is set, otherwise in skyred's user cache directory.
 
     Returns
     -------

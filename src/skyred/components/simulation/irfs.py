@@ -61,7 +61,7 @@ def effective_area() -> EffectiveAreaTable2D:
 
     References
     ----------
-    Strong et al. (2004), for the parametrisation.
+    Abramowski et al. (2010), MNRAS 402, 1342, appendix B, for the parametrisation.
     """
     energy, offset = _energy_true(), _offset()
     on_axis = EffectiveAreaTable2D.from_parametrization(energy_axis_true=energy, instrument="HESS")
@@ -75,9 +75,9 @@ def effective_area() -> EffectiveAreaTable2D:
 
 
 def energy_dispersion() -> EnergyDispersion2D:
-    """Build the energy dispersion: a Gaussian with a sigma of 15 % and no bias.
+    """Build the energy dispersion, per unit migra: a Gaussian with a sigma of 15 % and no bias.
 
-    The migra axis has 80 bins from 0.2 to 2.2.
+    The axes are true energy (32 bins), migra (80 bins from 0.2 to 2.2) and offset (6 bins).
 
     Returns
     -------
@@ -100,7 +100,9 @@ def energy_dispersion() -> EnergyDispersion2D:
 
 
 def point_spread_function() -> PSF3D:
-    """Build the PSF, in sr-1, over true energy, offset and distance (132 bins up to 0.66 deg).
+    """Build the PSF, in deg-2, over true energy, offset and angular separation.
+
+    The axes are true energy (32 bins), offset (6 bins) and separation (132 bins up to 0.66 deg).
 
     The PSF has a Gaussian core with 80 % of the events, and a Gaussian tail 2.2 times as wide. The
     sigma of the core is 0.055 deg at 1 TeV on axis; it decreases as energy**-0.12, and increases
@@ -125,8 +127,9 @@ def point_spread_function() -> PSF3D:
 def background() -> Background3D:
     """Build the background rate, in s-1 MeV-1 sr-1, over energy and field-of-view coordinates.
 
-    The rate is a power law with index 2.7. It is radially symmetric, so that the alignment of the
-    field of view has no effect.
+    The axes are energy (21 bins) and field-of-view coordinates (24 x 24 bins). The rate is a power
+    law with index 2.7, multiplied by the camera acceptance. It is radially symmetric, so that the
+    alignment of the field of view has no effect.
 
     Returns
     -------
@@ -151,7 +154,7 @@ def background() -> Background3D:
 
 
 def acceptance(offset: u.Quantity) -> Any:
-    """Return the acceptance of the camera relative to its centre.
+    """Return the camera acceptance relative to that at the centre.
 
     Parameters
     ----------
@@ -166,22 +169,22 @@ def acceptance(offset: u.Quantity) -> Any:
     return np.exp(-0.25 * (offset / (1.6 * u.deg)).to_value("") ** 4)
 
 
-def _gauss(distance: u.Quantity, sigma: u.Quantity) -> u.Quantity:
+def _gauss(separation: u.Quantity, sigma: u.Quantity) -> u.Quantity:
     """Return a two-dimensional Gaussian, normalised over the plane.
 
     Parameters
     ----------
-    distance : astropy.units.Quantity
-        The distances from the centre, any shape.
+    separation : astropy.units.Quantity
+        The angular separations from the centre, any shape.
     sigma : astropy.units.Quantity
-        The standard deviations, same shape.
+        The standard deviations, in a shape that broadcasts with `separation`.
 
     Returns
     -------
     astropy.units.Quantity
-        The densities, per solid angle, same shape.
+        The densities, per solid angle, in the broadcast shape.
     """
-    return np.exp(-0.5 * (distance / sigma).to_value("") ** 2) / (2 * np.pi * sigma**2)
+    return np.exp(-0.5 * (separation / sigma).to_value("") ** 2) / (2 * np.pi * sigma**2)
 
 
 def _energy_true() -> MapAxis:

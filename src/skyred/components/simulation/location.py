@@ -31,7 +31,7 @@ class SimulationLocation:
     simulation : CrabSimulation
         The simulated archive.
     folder : pathlib.Path or None
-        The folder for archives; None for the cache folder of the user.
+        The parent folder; None for the default of `get_cached_archive`.
     """
 
     simulation: CrabSimulation = attrs.field(factory=CrabSimulation)
@@ -77,8 +77,8 @@ def ensure_archive(location: str) -> Path:
     Parameters
     ----------
     location : str
-        The location, as for `parse`. Without ``folder=`` the archive is in the cache of the user
-        (see `cache.get_cached_archive`).
+        The location, as for `parse`. Without ``folder=`` the archive is in the default folder of
+        `get_cached_archive`.
 
     Returns
     -------

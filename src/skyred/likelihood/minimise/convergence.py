@@ -59,7 +59,8 @@ def parameters_at_limit(objective: Objective, values: Array, errors: Array) -> l
     Returns
     -------
     list of str
-        Names of the parameters that are closer to a limit than half of their error.
+        Names of the parameters that are closer to a limit than half of their error, or half of
+        their value if they have no error.
     """
     margin = LIMIT_MARGIN * np.where(np.isfinite(errors), errors, np.abs(values))
     low, high = objective.limits.T

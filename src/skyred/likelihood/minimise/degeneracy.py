@@ -65,7 +65,7 @@ def measure_soft_directions(objective: Objective, x: Array, matrix: Array, indic
             for value, axis in zip(values, axes.T, strict=True)
             if value < SOFT_RATIO * values[-1]
         ]
-        changed = False
+        has_changed = False
         for value, axis in soft[:MAX_SOFT_DIRECTIONS]:
             length = np.sqrt(2 / max(value, MIN_SOFT_RATIO * values[-1]))
             direction, gradient_of = scale * axis * length, gradient_by(objective, indices)
@@ -84,13 +84,13 @@ def measure_soft_directions(objective: Objective, x: Array, matrix: Array, indic
             ):
                 product -= (axis @ product) * axis
             deviation = product - scaled @ axis
-            changed = changed or abs(axis @ deviation) > TOLERANCE * abs(value)
+            has_changed = has_changed or abs(axis @ deviation) > TOLERANCE * abs(value)
             scaled += (
                 np.outer(deviation, axis)
                 + np.outer(axis, deviation)
                 - (axis @ deviation) * np.outer(axis, axis)
             )
-        if not changed:
+        if not has_changed:
             break
     matrix[np.ix_(indices, indices)] = scaled / np.outer(scale, scale)
     return calls
@@ -177,7 +177,8 @@ def flat_parameters(matrix: Array, names: list[str]) -> tuple[list[str], bool]:
     Returns
     -------
     flat_names : list of str
-        Names of the parameters with the least curvature; empty if the matrix is positive definite.
+        Names of the parameters without positive curvature, or with the largest components in flat
+        directions; all names if the matrix is not finite, none if it is positive definite.
     is_zero : bool
         Whether the curvature along these parameters is zero, not negative.
     """
@@ -195,8 +196,8 @@ def flat_parameters(matrix: Array, names: list[str]) -> tuple[list[str], bool]:
         return [], False
     is_flat = values <= MIN_EIGENVALUE_RATIO * values[-1]
     components = np.abs(vectors[:, is_flat])
-    unconstrained = (components > 0.3 * components.max(axis=0)).any(axis=1)
-    flat_names = [name for name, is_flat in zip(names, unconstrained, strict=True) if is_flat]
+    is_unconstrained = (components > 0.3 * components.max(axis=0)).any(axis=1)
+    flat_names = [name for name, flat in zip(names, is_unconstrained, strict=True) if flat]
     return flat_names, bool(values[0] >= -ZERO_CURVATURE * values[-1])
 
 

@@ -88,7 +88,8 @@ def relocate_source(cells: CellSearch, z: Array) -> LowerPoint | None:
     Returns
     -------
     LowerPoint or None
-        The minimum; None if all sources are detected, or no other position fits better.
+        The first lower minimum; None if all sources are detected, no other position fits better, or
+        the objective cannot relocate sources.
     """
     relocate, pixels = cells.objective.relocate, cells.pixels
     if relocate is None:

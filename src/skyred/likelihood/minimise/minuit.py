@@ -37,7 +37,7 @@ class MinuitSearch:
     tolerance : float
         Minuit's tolerance.
     max_calls : int
-        Largest number of calls by MIGRAD.
+        Maximum number of evaluations by MIGRAD.
     use_gradient : bool
         Whether MIGRAD uses the gradient of the objective, if there is one.
 

@@ -70,13 +70,13 @@ def search_by_minuit(
 
 
 def _select_better(objective: Objective, first: SearchResult, second: SearchResult) -> SearchResult:
-    """Return the valid one of two results, or the lower one if both are valid.
+    """Return the valid one of two results; the lower if both are valid, the first if neither is.
 
     Calls and notes are those of both searches.
     """
     calls, notes = first.calls + second.calls, dict.fromkeys((*first.notes, *second.notes))
-    higher = objective.total(second.values) > objective.total(first.values)
-    better = first if second.message or (higher and not first.message) else second
+    is_higher = objective.total(second.values) > objective.total(first.values)
+    better = first if second.message or (is_higher and not first.message) else second
     return attrs.evolve(better, calls=calls, notes=tuple(notes))
 
 

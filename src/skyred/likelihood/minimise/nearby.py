@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-RESTARTS = 20  # largest number of new searches from lower points
+RESTARTS = 20  # maximum number of new searches from lower points
 FRACTIONS = (-0.5, -0.25, 0.25, 0.5)  # of an error
 MIN_GAIN_FACTOR = 10.0  # smallest decrease for a new search, in units of the tolerance
 
@@ -21,7 +21,9 @@ MIN_GAIN_FACTOR = 10.0  # smallest decrease for a new search, in units of the to
 def find_lower_neighbour(
     objective: Objective, x: Array, errors: Array, tolerance: float
 ) -> tuple[Array | None, int]:
-    """Search for lower points at fractions of an error, to both sides along each parameter.
+    """Search for lower points at fractions of an error, to both sides along some parameters.
+
+    The parameters are those along which the statistic may be non-smooth.
 
     Parameters
     ----------
@@ -35,7 +37,8 @@ def find_lower_neighbour(
     Returns
     -------
     x : array or None
-        The lowest of the lower points, shape (n,); None if there is none.
+        The lowest of the points, shape (n,); None if no point is lower by more than 10 times the
+        tolerance.
     calls : int
         Calls of the objective.
     """

@@ -25,7 +25,7 @@ from skyred.likelihood.minimise.newton_search import NewtonResult, NewtonSearch
 from skyred.likelihood.minimise.search_result import SearchResult
 from skyred.likelihood.minimise.sharp_errors import with_profile_errors
 from skyred.likelihood.minimise.sharp_search import SharpSearch
-from skyred.likelihood.minimise.sharp_sources import is_non_smooth, without_small_sizes
+from skyred.likelihood.minimise.sharp_sources import is_non_smooth, with_min_sizes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,7 +69,7 @@ def minimise(
         Minuit's tolerance: the search ends at an estimated distance to the minimum of 0.002 times
         the tolerance.
     calls : int
-        Largest number of calls by MIGRAD.
+        Maximum number of evaluations by MIGRAD.
     minos : bool
         Whether to compute asymmetric errors, as MINOS does. If their profiles reach lower values,
         the fit restarts from there, and the result has a note.
@@ -124,9 +124,7 @@ def _search_by_newton(
 ) -> SearchResult:
     sources = objective.sharp(objective.start) if objective.sharp else ()
     if sources:
-        newton = NewtonSearch(without_small_sizes(objective, sources), target_edm).run(
-            objective.start
-        )
+        newton = NewtonSearch(with_min_sizes(objective, sources), target_edm).run(objective.start)
         if not _is_minimum(newton, target_edm) or is_non_smooth(objective, newton.x, sources):
             result = _search_sharp_sources(objective, target_edm, newton.x, sources)
             return _add_previous_search(result, newton.calls, newton.notes)

@@ -33,7 +33,7 @@ MIN_RISE, MAX_RISE = 0.25, 4.0  # after one error; outside this range the profil
 def with_profile_errors(
     objective: Objective, result: SearchResult, sources: Sequence[SharpSource]
 ) -> SearchResult:
-    """Return the result of a search with errors from profiles.
+    """Return the result of a search with errors from profiles, if these are parabolic.
 
     Parameters
     ----------
@@ -48,7 +48,8 @@ def with_profile_errors(
     -------
     SearchResult
         The same minimum. For parameters that are correlated with those of the sources, the errors
-        are the means of both sides of the profiles. Correlations are unchanged.
+        are the means of both sides of the profiles, if both are approximately parabolic.
+        Correlations are unchanged, and so is a result with a message or an invalid covariance.
     """
     if result.message or not np.isfinite(result.covariance).all():
         return result

@@ -22,7 +22,7 @@ MIN_SIZE = 0.2  # pixels: lower limit of sizes in the first search
 
 
 def sharp_indices(sources: Sequence[SharpSource]) -> Index:
-    """Return the indices of the parameters of all sources with sharp edges.
+    """Return the indices of the free spatial parameters of sources with sharp edges.
 
     Parameters
     ----------
@@ -47,14 +47,14 @@ def is_non_smooth(objective: Objective, x: Array, sources: Sequence[SharpSource]
     objective : Objective
         The objective that was minimised.
     x : array
-        The minimum, shape (n,).
+        The minimum, each parameter in its own unit, shape (n,).
     sources : sequence of SharpSource
         The sources with sharp edges.
 
     Returns
     -------
     bool
-        Whether the statistic around any of the sources is not smooth.
+        Whether the statistic is non-smooth along the spatial parameters of any source.
     """
     indices = sharp_indices(sources)
     return any(
@@ -63,7 +63,7 @@ def is_non_smooth(objective: Objective, x: Array, sources: Sequence[SharpSource]
     )
 
 
-def without_small_sizes(objective: Objective, sources: Sequence[SharpSource]) -> Objective:
+def with_min_sizes(objective: Objective, sources: Sequence[SharpSource]) -> Objective:
     """Return an objective with lower limits on the sizes of sources with sharp edges.
 
     If a size is small compared with a pixel, gammapy evaluates the model at thousands of points per
@@ -79,11 +79,12 @@ def without_small_sizes(objective: Objective, sources: Sequence[SharpSource]) ->
     Returns
     -------
     Objective
-        The objective with the limits. For sizes that start below, the start is the limit.
+        The objective with lower limits of 0.2 pixels. If a size starts below this, its limit is the
+        starting value.
     """
     limits, start = objective.limits.copy(), objective.start
     for source in sources:
-        pixels = source.pixels[np.isin(source.indices, source.sizes)]
-        min_sizes = np.minimum(MIN_SIZE * pixels, start[source.sizes])
+        pixel_sizes = source.pixels[np.isin(source.indices, source.sizes)]
+        min_sizes = np.minimum(MIN_SIZE * pixel_sizes, start[source.sizes])
         limits[source.sizes, 0] = np.maximum(limits[source.sizes, 0], min_sizes)
     return attrs.evolve(objective, limits=limits)

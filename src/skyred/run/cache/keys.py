@@ -189,7 +189,8 @@ def compute_checksums(files: Iterable[Path]) -> dict[Path, str]:
 
 def _run_key(run: RunInput, sums: Mapping[Path, str]) -> Hashable:
     sources = tuple(
-        (source.kind, source.hdu_class, source.name, sums[source.path]) for source in run.sources
+        (source.hdu_type, source.hdu_class, source.name, sums[source.path])
+        for source in run.sources
     )
     row = tuple((name, repr(value)) for name, value in sorted(run.row.items()))
     return (run.obs_id, sources, row)

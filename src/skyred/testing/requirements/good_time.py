@@ -87,8 +87,8 @@ def leaves_good_time(case: ComponentCase) -> None:
     for gti in _iter_good_times(case):
         before = contents(gti.copy())
         _cut(case, gti)
-        changed = differences(before, contents(gti))
-        require(not changed, "; ".join(changed[:3]))
+        changes = differences(before, contents(gti))
+        require(not changes, "; ".join(changes[:3]))
 
 
 @requirement(
@@ -98,7 +98,7 @@ def leaves_good_time(case: ComponentCase) -> None:
     "calls: runs are cut by several workers, in any order.",
 )
 def reproducible_parts(case: ComponentCase) -> None:
-    """Check that the parts of the first run are the same after all others were cut.
+    """Check that the parts of the first run are the same after all other runs were cut.
 
     Parameters
     ----------
@@ -112,8 +112,8 @@ def reproducible_parts(case: ComponentCase) -> None:
     after = [contents(part) for part in _cut(case, good_times[0])]
     require(len(before) == len(after), f"first {len(before)} parts, then {len(after)}")
     for first, second in zip(before, after, strict=True):
-        changed = differences(first, second)
-        require(not changed, "; ".join(changed[:3]))
+        changes = differences(first, second)
+        require(not changes, "; ".join(changes[:3]))
 
 
 def _iter_good_times(case: ComponentCase) -> Iterator[GTI]:

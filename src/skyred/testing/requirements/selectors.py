@@ -16,7 +16,7 @@ _SUB_TABLE = "Return table[mask] or table[indices]: unchanged rows with all colu
 
 @requirement("returns a sub-table with unchanged rows", "selector", fix=_SUB_TABLE)
 def returns_sub_table(case: ComponentCase) -> None:
-    """Check that each row is in the table, and is not duplicated.
+    """Check that the columns are the same, and that each row is in the table and not duplicated.
 
     Parameters
     ----------

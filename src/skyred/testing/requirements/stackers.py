@@ -1,4 +1,4 @@
-"""Requirements of stackers: merging partial totals is equivalent to one total of all runs."""
+"""Requirements of stackers: consistent merges, unchanged inputs, picklable totals, unique names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from skyred.testing.copies import duplicate
 from skyred.testing.requirement import RequirementViolated, require, requirement
 from skyred.testing.stacker_inputs import FLOAT32_RTOL, StackerInputs, accepted_inputs
 
-_MERGE = (
+_MERGE_ADVICE = (
     "MapDataset.stack applies the mask of the other dataset again, to its IRF maps. To merge "
     "totals, set an all-True mask_safe on the right total, stack, and combine the masks with |."
 )
@@ -22,8 +22,8 @@ _MERGE = (
 @requirement(
     "has a zero that is a left identity of merge",
     "stacker",
-    fix="In merge, return the other total if one is empty: stacking onto an empty dataset rounds, "
-    "and masks the IRF maps.",
+    fix="In merge, return the other total if one is empty: stacking onto an empty dataset "
+    "introduces rounding errors, and applies the mask to the IRF maps.",
 )
 def has_left_identity(case: ComponentCase) -> None:
     """Check that merging a total into zero returns the total exactly.
@@ -41,7 +41,7 @@ def has_left_identity(case: ComponentCase) -> None:
 @requirement(
     "has a zero that is a right identity of merge",
     "stacker",
-    fix="In merge, return the other total if one is empty. " + _MERGE,
+    fix="In merge, return the other total if one is empty. " + _MERGE_ADVICE,
 )
 def has_right_identity(case: ComponentCase) -> None:
     """Check that merging zero into a total returns the total exactly.
@@ -77,10 +77,12 @@ def returns_no_datasets_for_empty_total(case: ComponentCase) -> None:
 
 
 @requirement(
-    "merges in any grouping", "stacker", fix="Compute the same sums in merge as in add. " + _MERGE
+    "has an associative merge",
+    "stacker",
+    fix="Compute the same sums in merge as in add. " + _MERGE_ADVICE,
 )
 def is_associative(case: ComponentCase) -> None:
-    """Check that the grouping changes totals by no more than the rounding of float32.
+    """Check that merge is associative within float32 rounding.
 
     Parameters
     ----------
@@ -95,13 +97,13 @@ def is_associative(case: ComponentCase) -> None:
 
 
 @requirement(
-    "adds a dataset like merging the total of that dataset",
+    "gives the same total by adding a dataset as by merging its total",
     "stacker",
     fix="add(t, d) and merge(t, add(zero, d)) must be the same: otherwise results depend on the "
-    "chunks. " + _MERGE,
+    "chunks. " + _MERGE_ADVICE,
 )
 def adding_equals_merging(case: ComponentCase) -> None:
-    """Check that adding and merging agree to the rounding of float32.
+    """Check that adding and merging agree within float32 rounding.
 
     Parameters
     ----------
@@ -124,7 +126,7 @@ def adding_equals_merging(case: ComponentCase) -> None:
     "becomes the total.",
 )
 def leaves_datasets_unchanged(case: ComponentCase) -> None:
-    """Check that datasets stay equal while they and later datasets are added.
+    """Check that datasets are not modified when they, or later datasets, are added.
 
     Parameters
     ----------
@@ -146,7 +148,7 @@ def leaves_datasets_unchanged(case: ComponentCase) -> None:
     "intervals and metadata.",
 )
 def shares_no_data(case: ComponentCase) -> None:
-    """Check that changes of a dataset after it was added do not affect the total.
+    """Check that changes to a dataset after it was added do not affect the total.
 
     Parameters
     ----------
@@ -159,7 +161,7 @@ def shares_no_data(case: ComponentCase) -> None:
         original_contents = _snapshot(inputs, total)
         _overwrite(dataset)
         changes = differences(original_contents, inputs.contents(total))
-        message = f"after a change of an added dataset of {inputs.description}"
+        message = f"after a dataset of {inputs.description} was changed that had already been added"
         require(not changes, f"{message}, {'; '.join(changes[:3])}")
 
 
@@ -180,16 +182,16 @@ def has_picklable_totals(case: ComponentCase) -> None:
         for total in (inputs.zero(), inputs.total(0, 1)):
             try:
                 unpickled = pickle.loads(pickle.dumps(total))
-            except Exception as error:  # any exception of the objects in the total
+            except Exception as error:  # objects in the total may raise any exception
                 raise RequirementViolated(f"{type(error).__name__}: {error}") from error
             _require_same(inputs, total, unpickled)
 
 
 @requirement(
-    "counts every livetime and every count once",
+    "includes the counts and livetime of each run exactly once",
     "stacker",
-    fix="Use MapDataset.stack for the sum, and do not stack in merge a dataset that the total "
-    "already includes. " + _MERGE,
+    fix="Use MapDataset.stack for the sum, and in merge, do not stack a dataset that the total "
+    "already includes. " + _MERGE_ADVICE,
 )
 def counts_each_run_once(case: ComponentCase) -> None:
     """Check that counts in safe masks and livetimes add up to those of the runs.
@@ -208,7 +210,7 @@ def counts_each_run_once(case: ComponentCase) -> None:
             for name, value in expected.items():
                 require(
                     np.isclose(sums[name], value, rtol=1e-9),
-                    f"for {inputs.description}, the {name} is {sums[name]:g} and not {value:g}",
+                    f"for {inputs.description}, {name}: {sums[name]:g}, expected {value:g}",
                 )
 
 
@@ -248,8 +250,8 @@ def keeps_mixed_types(case: ComponentCase) -> None:
         dataset, run = duplicate(inputs.runs[0])
         if not dataset.tag.endswith("OnOff"):
             continue
-        without_off = dataset.to_spectrum_dataset(name=f"{dataset.name}-plain")
-        for first, second in ((dataset, without_off), (without_off, dataset)):
+        dataset_without_off = dataset.to_spectrum_dataset(name=f"{dataset.name}-plain")
+        for first, second in ((dataset, dataset_without_off), (dataset_without_off, dataset)):
             try:
                 total = inputs.stacker.add(
                     inputs.stacker.add(inputs.zero(), first, run), second, run
@@ -305,10 +307,10 @@ def _overwrite(dataset: Any) -> None:
 
 
 def _sums(datasets: list[Any]) -> dict[str, float]:
-    sums = {"counts": 0.0, "livetime in s": 0.0}
+    sums = {"counts": 0.0, "livetime (s)": 0.0}
     for dataset in datasets:
         mask = dataset.mask_safe.data if dataset.mask_safe is not None else True
         sums["counts"] += float((dataset.counts.data * mask).sum())
         livetime = (dataset.exposure.meta or {}).get("livetime")
-        sums["livetime in s"] += 0.0 if livetime is None else float(livetime.to_value("s"))
+        sums["livetime (s)"] += 0.0 if livetime is None else float(livetime.to_value("s"))
     return sums

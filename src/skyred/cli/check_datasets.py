@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from skyred.errors import ArchiveError, SkyredError
-from skyred.interfaces import ReducedData
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gammapy.datasets import Dataset
 
+    from skyred.interfaces import ReducedData
     from skyred.pipeline import Pipeline
 
 
@@ -31,6 +31,7 @@ def check_datasets(pipeline: Pipeline) -> None:
         If datasets cannot be read or have the same name, or a fit range does not fit them; the
         message lists the problems of all data entries.
     """
+    from skyred.interfaces import ReducedData
     from skyred.result.load_datasets import check_unique_names
 
     datasets: list[tuple[str, Dataset]] = []

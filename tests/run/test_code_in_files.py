@@ -161,7 +161,9 @@ def add_estimate(folder: Path) -> None:
 
 def add_name_outside_the_folder(folder: Path) -> None:
     path = folder / "config.yaml"
-    path.write_text(path.read_text().replace("kind: toy-total", "kind: toy-total, name: ../x"))
+    path.write_text(
+        path.read_text().replace("- kind: toy-total\n", "- kind: toy-total\n    name: ../x\n")
+    )
 
 
 CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {

@@ -38,7 +38,7 @@ def study() -> ModuleType:
 @pytest.mark.parametrize("background", [20, 100, 1000])
 def test_limits_are_above_the_true_flux(study: ModuleType, kind: str, background: float) -> None:
     for flux in (0.0, background**0.5):
-        for row in study.coverage(kind, background, flux, 1000, seed=1):
+        for row in study.measure_coverage(kind, background, flux, 1000, seed=1):
             low, high = INTERVALS[row.sigma]
             assert low <= row.fraction <= high, row
 

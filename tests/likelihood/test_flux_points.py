@@ -199,6 +199,7 @@ def test_points_can_be_written_read_and_plotted(tmp_path: Path) -> None:
         assert np.squeeze(actual) == pytest.approx(np.squeeze(expected), nan_ok=True)
     import matplotlib.pyplot as plt
 
+    plt.close("all")  # gammapy draws on the current axes, perhaps those of another test
     assert points.plot(sed_type="e2dnde").lines
     points.plot_ts_profiles(sed_type="e2dnde")
     plt.close("all")

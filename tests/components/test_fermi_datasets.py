@@ -132,5 +132,5 @@ class TestMapsWithSpectraAndFluxPoints:
         table = Table.read(EXAMPLES / "hawc-crab-2019.ecsv")
         energy = table["e_ref"].quantity
         pulls = (table["e2dnde"].quantity - energy**2 * published(energy)) / table["e2dnde_err"]
-        assert (pulls.to_value("TeV cm-2 s-1") ** 2).sum() < 20  # 9 points, 3 parameters
+        assert (pulls.to_value("") ** 2).sum() < 20  # 9 points, 3 parameters
         assert plain["hawc-1"].data.energy_ref.to_value("TeV") == pytest.approx(energy.value)

@@ -160,7 +160,7 @@ class TestSafeMask:
         assert dataset.mask_safe.data.any()
 
     def test_first_bin_above_the_area_threshold_is_not_masked(self, observation):
-        # the area of the first bin is 43 % of the largest; gammapy masks it (gammapy issue 5834)
+        # the area of the first bin is 43 % of the largest; gammapy masks it
         energy = MapAxis.from_energy_edges([1, 2, 4, 8, 16], unit="TeV")
         energy_true = MapAxis.from_energy_edges(
             [1, 2, 4, 8, 16, 32], unit="TeV", name="energy_true"

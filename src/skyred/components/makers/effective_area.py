@@ -15,7 +15,7 @@ class AreaMaskMaker(SafeMaskMaker):  # type: ignore[misc]
 
     gammapy searches for the energy at which the projected effective area crosses the limit between
     two bin centres. If the first bin is already above the limit, there is no such energy, or only
-    one at high energies, and gammapy masks at least the first bin (gammapy issue 5834).
+    one at high energies, and gammapy masks at least the first bin.
     """
 
     tag = "AreaMaskMaker"
@@ -63,7 +63,7 @@ def write_area_mask(script: Script, maker: str, percent: float) -> None:
     script.body.add(f"gammapy_{function} = {maker}.make_mask_energy_aeff_max", "")
     with script.body.inside(f"def {function}(dataset, observation=None):"):
         script.body.add(
-            "# gammapy always masks the first energy bin (gammapy issue 5834)",
+            "# gammapy masks the first energy bin, even if its area is above the limit",
             f"position = {maker}._get_position(observation, dataset._geom)",
             "exposure = dataset.exposure.get_spectrum(position)",
             "values = exposure.data.ravel()",

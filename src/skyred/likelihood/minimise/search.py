@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 EDM_PER_TOLERANCE = 0.002  # as in Minuit: estimated distance to the minimum at which searches end
 MAX_EDM_FACTOR = 10  # as in Minuit: a minimum is invalid above this multiple of that distance
 
+SHARP_RESTARTS = 3  # new searches from lower points on profiles
+
 Method = Literal["newton", "minuit"]
 
 
@@ -152,6 +154,27 @@ def _search_by_newton(
 def _search_sharp_sources(
     objective: Objective, target_edm: float, x: Array, sources: Sequence[SharpSource]
 ) -> SearchResult:
+    """Search for the minimum, and again if profiles for the errors reach lower points."""
+    result, lower = _search_with_profiles(objective, target_edm, x, sources)
+    for _ in range(SHARP_RESTARTS):
+        if lower is None:
+            return result
+        stat, calls = objective.total(result.values), result.calls
+        second, lower = _search_with_profiles(objective, target_edm, lower, sources)
+        if not objective.total(second.values) < stat:  # it was lower only with other IRFs
+            if objective.refresh is not None:
+                objective.refresh(result.values)
+            return attrs.evolve(result, calls=calls + second.calls)
+        result = attrs.evolve(second, calls=calls + second.calls)
+    if lower is None:
+        return result
+    message = f"profiles reach lower values after each of {SHARP_RESTARTS} new searches"
+    return attrs.evolve(result, message=message)
+
+
+def _search_with_profiles(
+    objective: Objective, target_edm: float, x: Array, sources: Sequence[SharpSource]
+) -> tuple[SearchResult, Array | None]:
     result = SharpSearch(objective, target_edm).run(x, sources)
     return with_profile_errors(objective, result, sources)
 

@@ -14,7 +14,7 @@ import attrs
 import numpy as np
 
 from skyred.likelihood.minimise.conditional import conditional
-from skyred.likelihood.minimise.sharp_search import SharpSearch
+from skyred.likelihood.minimise.sharp_search import SAME_MINIMUM, SharpSearch
 from skyred.likelihood.minimise.sharp_sources import sharp_indices
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ MIN_RISE, MAX_RISE = 0.25, 4.0  # after one error; outside this range the profil
 
 def with_profile_errors(
     objective: Objective, result: SearchResult, sources: Sequence[SharpSource]
-) -> SearchResult:
+) -> tuple[SearchResult, Array | None]:
     """Return the result of a search with errors from profiles, if these are parabolic.
 
     Parameters
@@ -46,24 +46,31 @@ def with_profile_errors(
 
     Returns
     -------
-    SearchResult
+    result : SearchResult
         The same minimum. For parameters that are correlated with those of the sources, the errors
         are the means of both sides of the profiles, if both are approximately parabolic.
         Correlations are unchanged, and so is a result with a message or an invalid covariance.
+    lower : array or None
+        Parameters at a point of a profile with a lower statistic than the result, shape (n,), where
+        a new search should start; None if there is none.
     """
     if result.message or not np.isfinite(result.covariance).all():
-        return result
+        return result, None
+    stat = objective.total(result.values)
     factors, calls = np.ones(len(result.values)), result.calls
     for index in _correlated_indices(result.covariance, sources):
         error_ratios = []
         for side in (-1.0, 1.0):
-            rise, profile_calls = _profile_rise(objective, result, index, side)
+            point, profile_calls = _profile_point(objective, result, index, side)
             calls += profile_calls
+            rise = np.nan if point is None else objective.total(point) - stat
+            if rise < -SAME_MINIMUM:
+                return attrs.evolve(result, calls=calls), point
             error_ratios.append(1 / np.sqrt(rise) if MIN_RISE < rise < MAX_RISE else np.nan)
         if np.isfinite(error_ratios).all():
             factors[index] = np.mean(error_ratios)
     covariance = result.covariance * np.outer(factors, factors)
-    return attrs.evolve(result, covariance=covariance, calls=calls)
+    return attrs.evolve(result, covariance=covariance, calls=calls), None
 
 
 def _correlated_indices(covariance: Array, sources: Sequence[SharpSource]) -> list[int]:
@@ -77,22 +84,23 @@ def _correlated_indices(covariance: Array, sources: Sequence[SharpSource]) -> li
     return [int(index) for index in others[is_correlated]]
 
 
-def _profile_rise(
+def _profile_point(
     objective: Objective, result: SearchResult, index: int, side: float
-) -> tuple[float, int]:
-    """Return the rise of a profile after one error, and the number of calls."""
+) -> tuple[Array | None, int]:
+    """Return the point of a profile after one error, if there is one, and the number of calls."""
     shift = side * result.errors[index]
     slopes = result.covariance[:, index] / result.covariance[index, index]
     start = result.values + slopes * shift
     low, high = objective.limits[index]
     if not low <= start[index] <= high:
-        return np.nan, 0
+        return None, 0
     start = np.clip(start, *objective.limits.T)
     free = np.delete(np.arange(len(start)), index)
     free_objective = conditional(objective, free, start)
     sources = free_objective.sharp(start[free]) if free_objective.sharp else ()
     if not sources:  # the edges are not sharp at these values
-        return np.nan, 0
+        return None, 0
     search = SharpSearch(free_objective, TOLERANCE)
-    x = search.update(start[free], sources)
-    return free_objective.total(x) - objective.total(result.values), search.calls
+    point = start.copy()
+    point[free] = search.update(start[free], sources)
+    return point, search.calls

@@ -101,6 +101,37 @@ def test_run_without_the_chosen_hdu_is_refused_even_if_it_has_only_one() -> None
     assert {source.hdu_type for source in second.sources} == {"gti"}
 
 
+def test_irf_of_a_rejected_class_is_not_used() -> None:
+    """Without this rule, the background of class 8 would be used with the events of class 9."""
+    table = hdu_table({1: (8, 9)})
+    table.add_row((1, "bkg", "bkg_x", "", "1.fits", "BKG_B8", 8))
+    (run,) = inputs(table, EVENT_CLASS=9)
+    assert [str(finding) for finding in run.findings] == [
+        "no HDU of this run with HDU_TYPE bkg matches the option 'hdus' (HDU_NAME: BKG_B8)"
+    ]
+    assert "bkg" not in {source.hdu_type for source in run.sources}
+    (run,) = inputs(table, EVENT_CLASS=9, bkg="BKG_B8")  # the user's choice
+    assert names(run)["bkg"] == "BKG_B8"
+    table["EVENT_CLASS"][-1] = -1  # common to all classes
+    (run,) = inputs(table, EVENT_CLASS=9)
+    assert names(run)["bkg"] == "BKG_B8"
+
+
+def test_choice_without_several_hdus_must_match_all_data() -> None:
+    table = hdu_table({1: (9,)})
+    table["EVENT_CLASS"][table["HDU_TYPE"] == "aeff"] = 8
+    with pytest.raises(ArchiveError, match=r"EVENT_CLASS is not '9' for all .* but also 8; remove"):
+        inputs(table, EVENT_CLASS=9)
+
+
+def test_types_that_gammapy_does_not_read_may_be_repeated() -> None:
+    table = hdu_table({1: (9,)})
+    for number in range(2):
+        table.add_row((1, "preview", "image", "", "1.fits", f"PREVIEW{number}", 9))
+    (run,) = inputs(table)
+    assert names(run)["psf"] == "PSF_B9"
+
+
 def test_identical_rows_remain_a_fault_of_the_index() -> None:
     (run,) = inputs(hdu_table({1: (9, 9)}), EVENT_CLASS=9)
     assert {finding.rule for finding in run.findings} == {"index-repeated-hdu"}

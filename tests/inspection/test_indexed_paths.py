@@ -153,3 +153,11 @@ def test_missing_irf_outside_is_reported_with_its_path(tmp_path: Path, name: str
 def test_variables_are_never_expanded(tmp_path: Path, name: str, allow_outside: bool) -> None:
     result = resolve(tmp_path, "aeff", name, allow_outside=allow_outside)
     assert rule(result) == "index-variable"
+
+
+def test_invalid_names_are_reported(tmp_path: Path) -> None:
+    long_name = f"../{'a' * 300}.fits"
+    assert rule(resolve(tmp_path / "archive", "aeff", long_name)) == "file-damaged"
+    for allow_outside in (False, True):
+        result = resolve(tmp_path, "events", "0\0.fits", allow_outside=allow_outside)
+        assert rule(result) == "index-path"

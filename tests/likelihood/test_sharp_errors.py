@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from skyred.interfaces.objective import Objective, SharpSource
+from skyred.likelihood.minimise import search
 from skyred.likelihood.minimise.search_result import SearchResult
 from skyred.likelihood.minimise.sharp_errors import with_profile_errors
 
@@ -97,3 +98,70 @@ def test_lower_point_of_a_profile_is_returned() -> None:
     assert lower is not None
     # one error (2.0) below the start, conditional on the amplitude: (-0.5 / 2)**2 above the minimum
     assert parabola([]).total(lower) == pytest.approx(100 + 0.25**2, abs=6e-3)
+
+
+@pytest.mark.parametrize("factor", [0.4, 2.5])
+def test_profile_that_is_not_parabolic_is_noted(factor: float) -> None:
+    """The rise after the error of the samples is 0.16 or 6.25, and not about 1."""
+    minimum = search_result(np.array([factor, 1, 1, 1]))
+    result, lower = with_profile_errors(parabola([SOURCE]), minimum, [SOURCE])
+    np.testing.assert_array_equal(result.covariance, minimum.covariance)
+    assert lower is None
+    (note,) = result.notes
+    assert note == "the profile of amplitude is not parabolic: minos computes both errors"
+
+
+def results(*stats: float) -> list[tuple[SearchResult, np.ndarray | None]]:
+    """Return results of searches with these statistics above 100, each with a lower point."""
+    searches = []
+    for stat in stats:
+        values = np.array([np.sqrt(stat / np.linalg.inv(COVARIANCE)[0, 0]), 0, 0, 0])
+        searches.append((attrs.evolve(search_result(np.ones(4)), values=values), values / 2))
+    return searches
+
+
+def run_searches(
+    monkeypatch: pytest.MonkeyPatch, searches: list[tuple[SearchResult, np.ndarray | None]]
+) -> tuple[SearchResult, list[np.ndarray], list[np.ndarray]]:
+    """Return the result of consecutive searches, their starts, and refreshed positions."""
+    starts: list[np.ndarray] = []
+    refreshed: list[np.ndarray] = []
+    queue = iter(searches)
+
+    def search_with_profiles(
+        objective: Objective, target_edm: float, x: np.ndarray, sources: list[SharpSource]
+    ) -> tuple[SearchResult, np.ndarray | None]:
+        del objective, target_edm, sources
+        starts.append(x)
+        return next(queue)
+
+    monkeypatch.setattr(search, "_search_with_profiles", search_with_profiles)
+    objective = attrs.evolve(parabola([SOURCE]), refresh=refreshed.append)
+    result = search._search_sharp_sources(objective, 1e-4, np.ones(4), [SOURCE])
+    return result, starts, refreshed
+
+
+def test_search_restarts_from_lower_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = results(4, 1)
+    result, starts, _ = run_searches(monkeypatch, [first, (second[0], None)])
+    np.testing.assert_array_equal(starts, [np.ones(4), first[1]])
+    assert result.values is second[0].values
+    assert result.message == ""
+    assert result.calls == first[0].calls + second[0].calls
+
+
+def test_point_that_is_lower_only_with_other_irfs_is_ignored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second = results(1, 4)
+    result, starts, refreshed = run_searches(monkeypatch, [first, second])
+    assert len(starts) == 2
+    assert result.values is first[0].values
+    np.testing.assert_array_equal(refreshed, [first[0].values])
+    assert result.message == ""
+
+
+def test_search_without_end_is_not_successful(monkeypatch: pytest.MonkeyPatch) -> None:
+    result, starts, _ = run_searches(monkeypatch, results(5, 4, 3, 2))
+    assert len(starts) == 1 + search.SHARP_RESTARTS
+    assert result.message == "profiles reach lower values after each of 3 new searches"

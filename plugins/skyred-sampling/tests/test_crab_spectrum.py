@@ -113,7 +113,7 @@ def test_samples_and_posterior_read_back_exactly(result):
         ("model.0.spectral.index=2.6", r"crab\.spectral\.index: neither a prior nor two limits"),
         ("fit={kind: minuit}", "the fitter minuit does not sample"),
         ("fit.method=nuts", "expected one of auto, unif"),
-        ("estimate.0.datasets=[crab]", "has no effect: the samples are those of the fit"),
+        ("estimate.0.datasets=[hess]", "has no effect: the samples are those of the fit"),
     ],
     ids=["no limits", "no sampler", "method", "datasets"],
 )

@@ -16,6 +16,7 @@ from skyred.errors import ArchiveError, format_list
 from skyred.inspection.records import Finding
 
 HDU_TYPES = ("events", "gti", "aeff", "edisp", "psf", "bkg", "rad_max", "pointing")  # of gammapy
+DATA_TYPES = ("events", "aeff", "edisp", "psf", "bkg", "rad_max")  # with one HDU per event class
 _IGNORED_COLUMNS = ("OBS_ID", "HDU_TYPE", "SIZE", "MTIME", "MD5")
 _MAX_LISTED = 20
 
@@ -50,9 +51,10 @@ def choose_hdus(hdu_table: Any, patterns: Mapping[str, Any]) -> HduChoice:
     patterns : mapping of str to object
         Patterns that select HDUs. A key that is an HDU type (psf) has a pattern for HDU_NAME. A key
         that is a column of the index has a pattern for its values; it applies to the types with
-        several HDUs in any run, except for types with a pattern of their own. Patterns may contain
-        the wildcards of `fnmatch`, such as ``*`` and ``?``; matching is case-insensitive, and
-        numbers are compared by value.
+        several HDUs in any run, except for types with a pattern of their own. Events and IRFs of
+        other types are not used either if their value is that of a rejected HDU, such as the
+        background of another event class. Patterns may contain the wildcards of `fnmatch`, such as
+        ``*`` and ``?``; matching is case-insensitive, and numbers are compared by value.
 
     Returns
     -------
@@ -62,8 +64,9 @@ def choose_hdus(hdu_table: Any, patterns: Mapping[str, Any]) -> HduChoice:
     Raises
     ------
     ArchiveError
-        If a key is neither a type nor a column, or a pattern matches no row; or if patterns are set
-        for an archive without an HDU index.
+        If a key is neither a type nor a column, or a pattern matches no row; if patterns are set
+        for an archive without an HDU index; or if no run has several HDUs of a type, and a pattern
+        of a column does not match all events and IRFs.
     """
     if len(hdu_table) == 0 and patterns:
         raise ArchiveError(
@@ -124,7 +127,32 @@ class _Index:
                 f"hdus: no HDU has {column} {pattern!r}; "
                 + (f"expected one of: {values}" if values else f"the index has no {key}")
             )
-        return is_match | ~np.isin(self.hdu_types, sorted(hdu_types))
+        is_limited = np.isin(self.hdu_types, sorted(hdu_types))
+        if key in HDU_TYPES or key == "HDU_NAME":
+            return is_match | ~is_limited
+        return self._match_column(key, pattern, is_match, is_limited, set(patterns))
+
+    def _match_column(
+        self,
+        column: str,
+        pattern: str,
+        is_match: NDArray[np.bool_],
+        is_limited: NDArray[np.bool_],
+        own_types: set[str],
+    ) -> NDArray[np.bool_]:
+        """Return a mask of the rows without those of rejected classes, shape (n,)."""
+        values = np.asarray(strip_cells(self.table[column]))
+        is_data = np.isin(self.hdu_types, sorted({*DATA_TYPES} - own_types))
+        if is_limited.any():
+            is_rejected = np.isin(values, values[is_limited & ~is_match]) & is_data
+            return is_match | ~(is_limited | is_rejected)
+        if (is_data & ~is_match).any():
+            others = _format_values(values[is_data & ~is_match])
+            raise ArchiveError(
+                f"hdus: no run has several HDUs of a type, and {column} is not {pattern!r} for all "
+                f"events and IRFs, but also {others}; remove {column} from the option 'hdus'"
+            )
+        return np.ones(len(values), dtype=bool)
 
     def _repeated_types(self) -> set[str]:
         return {hdu_type for (_, hdu_type), rows in self.rows.items() if len(rows) > 1}
@@ -133,6 +161,8 @@ class _Index:
         findings: dict[int, list[Finding]] = {}
         is_used = mask.tolist()
         for (obs_id, hdu_type), rows in self.rows.items():
+            if hdu_type not in HDU_TYPES:  # gammapy does not read it
+                continue
             used_rows = [row for row in rows if is_used[row]]
             if not used_rows:
                 choices = self._format_choices(rows)

@@ -72,6 +72,8 @@ class IndexedPaths:
                 "index-variable",
                 file=name,
             )
+        if "\0" in str(name):
+            return Finding("the path is invalid: it contains a NUL", "index-path", file=name)
         path = self.base / name
         if self.allow_outside:
             return path
@@ -79,7 +81,7 @@ class IndexedPaths:
             target = path.resolve()
             normal_path = Path(os.path.normpath(path))
             has_link = normal_path.resolve() != target or normal_path.is_relative_to(self.archive)
-        except (OSError, RuntimeError, ValueError):  # circular links, or a NUL in the name
+        except (OSError, RuntimeError):  # circular links
             return Finding("the path is invalid, or a circular link", "index-path", file=name)
         if target.is_relative_to(self.base):
             return path
@@ -104,12 +106,12 @@ def _archive_folder(base: Path) -> Path:
 
 def _check_fits_file(path: Path) -> Path | Finding:
     """Return the path of a file, or a fault if it is not a FITS file; pipes are not opened."""
-    if not path.exists():
-        return Finding("the file is missing", "file-damaged", file=path)
-    if not path.is_file():
-        message = "is not a regular file, but a pipe, a device or a folder"
-        return Finding(message, "file-damaged", file=path)
     try:
+        if not path.exists():
+            return Finding("the file is missing", "file-damaged", file=path)
+        if not path.is_file():
+            message = "is not a regular file, but a pipe, a device or a folder"
+            return Finding(message, "file-damaged", file=path)
         with path.open("rb") as stream:
             is_packed = stream.read(len(_GZIP)) == _GZIP
         with gzip.open(path) if is_packed else path.open("rb") as stream:

@@ -122,7 +122,10 @@ class Chain(Fields):
         yield (), partial(unknown_datasets, self)
         for path, inner in walk(self):
             if inner is not self:
-                yield path, partial(inner.check, pipeline_used_by(self, path, inner))
+                yield path, partial(self._check_part, path, inner)
+
+    def _check_part(self, path: Path, inner: Fields) -> Iterable[Problem]:
+        return inner.check(pipeline_used_by(self, path, inner))
 
     def iter_locations(self) -> Iterator[tuple[Path, Location]]:
         """Yield all locations in the pipeline, such as archives, region files and model files.

@@ -195,9 +195,10 @@ class Reduction(DataEntry):
         str
             The name of a single dataset, or a pattern with wildcards.
         """
-        if not isinstance(getattr(self, "stack", None), Stacker):  # missing, or invalid
-            return "*"
-        return self.stack.name_pattern(self.geometry.name or entry)
+        stack, geometry = getattr(self, "stack", None), getattr(self, "geometry", None)
+        if not isinstance(stack, Stacker) or not isinstance(geometry, Geometry):
+            return "*"  # missing, or invalid
+        return stack.name_pattern(geometry.name or entry)
 
     def with_name(self, entry: str) -> Reduction:
         """Return a copy with a name for its datasets.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from skyred.errors import Problem, nearest
+from skyred.fields import FrozenMapping
 from skyred.interfaces.component import Fields, walk, write_component
 from skyred.interfaces.dataset_names import may_match
 from skyred.interfaces.estimator import Estimator
@@ -35,7 +37,7 @@ def unknown_datasets(pipeline: Chain) -> Iterator[Problem]:
     for path, inner in walk(pipeline):
         if path[:1] != ("estimate",) or not isinstance(inner, Estimator):
             continue
-        for index, pattern in enumerate(inner.datasets):
+        for index, pattern in enumerate(dataset_patterns(inner)):
             if not any(may_match(name, pattern) for name in expected):
                 yield Problem(
                     (*path, "datasets", index),
@@ -74,12 +76,31 @@ def pipeline_used_by(pipeline: Chain, path: Path, inner: Fields) -> Chain:
     }
     if not entries or len(entries) == len(pipeline.data):
         return pipeline
-    return pipeline.evolve(data=entries)
+    # the pipeline may have invalid parts, with which a new one cannot be created
+    selected = copy.copy(pipeline)
+    object.__setattr__(selected, "data", FrozenMapping(entries))
+    return selected
+
+
+def dataset_patterns(estimator: Estimator) -> tuple[str, ...]:
+    """Return the option `datasets` of an estimator; () if its value is invalid.
+
+    Parameters
+    ----------
+    estimator : Estimator
+        The estimator, possibly with invalid options.
+
+    Returns
+    -------
+    tuple of str
+        Names and patterns.
+    """
+    return getattr(estimator, "datasets", ())
 
 
 def _may_use(estimator: Estimator, expected: str) -> bool:
     """Return whether an estimator may use datasets of an expected name, or pattern of names."""
-    patterns = estimator.datasets
+    patterns = dataset_patterns(estimator)
     return not patterns or any(may_match(expected, pattern) for pattern in patterns)
 
 

@@ -164,7 +164,8 @@ def _search_sharp_sources(
         if not objective.total(second.values) < stat:  # it was lower only with other IRFs
             if objective.refresh is not None:
                 objective.refresh(result.values)
-            return attrs.evolve(result, calls=calls + second.calls)
+            result = attrs.evolve(result, calls=calls + second.calls)
+            return with_profile_errors(objective, result, sources, restart=False)[0]
         result = attrs.evolve(second, calls=calls + second.calls)
     if lower is None:
         return result

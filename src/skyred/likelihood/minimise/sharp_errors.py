@@ -26,12 +26,16 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 MIN_FRACTION = 0.005  # of the variance, explained by the parameters of sources with sharp edges
-TOLERANCE = 1e-4  # of a point of a profile, in the statistic
+TOLERANCE = 1e-4  # in the statistic, of the smooth parameters at a point of a profile
 MIN_RISE, MAX_RISE = 0.25, 4.0  # after one error; outside this range the profile is not parabolic
 
 
 def with_profile_errors(
-    objective: Objective, result: SearchResult, sources: Sequence[SharpSource]
+    objective: Objective,
+    result: SearchResult,
+    sources: Sequence[SharpSource],
+    *,
+    restart: bool = True,
 ) -> tuple[SearchResult, Array | None]:
     """Return the result of a search with errors from profiles, if these are parabolic.
 
@@ -43,13 +47,16 @@ def with_profile_errors(
         The minimum, with the covariance of samples.
     sources : sequence of SharpSource
         The sources with sharp edges, at least one.
+    restart : bool
+        Whether to end at a point with a lower statistic.
 
     Returns
     -------
     result : SearchResult
         The same minimum. For parameters that are correlated with those of the sources, the errors
-        are the means of both sides of the profiles, if both are approximately parabolic.
-        Correlations are unchanged, and so is a result with a message or an invalid covariance.
+        are the means of both sides of the profiles, if both are approximately parabolic; otherwise
+        a note names them. Correlations are unchanged, and so is a result with a message or an
+        invalid covariance.
     lower : array or None
         Parameters at a point of a profile with a lower statistic than the result, shape (n,), where
         a new search should start; None if there is none.
@@ -58,19 +65,26 @@ def with_profile_errors(
         return result, None
     stat = objective.total(result.values)
     factors, calls = np.ones(len(result.values)), result.calls
+    not_parabolic = []
     for index in _correlated_indices(result.covariance, sources):
         error_ratios = []
         for side in (-1.0, 1.0):
             point, profile_calls = _profile_point(objective, result, index, side)
             calls += profile_calls
             rise = np.nan if point is None else objective.total(point) - stat
-            if rise < -SAME_MINIMUM:
+            if restart and rise < -SAME_MINIMUM:
                 return attrs.evolve(result, calls=calls), point
             error_ratios.append(1 / np.sqrt(rise) if MIN_RISE < rise < MAX_RISE else np.nan)
+            if point is not None and not np.isfinite(error_ratios[-1]):
+                not_parabolic.append(objective.names[index])
         if np.isfinite(error_ratios).all():
             factors[index] = np.mean(error_ratios)
     covariance = result.covariance * np.outer(factors, factors)
-    return attrs.evolve(result, covariance=covariance, calls=calls), None
+    notes = result.notes
+    if not_parabolic:
+        names = ", ".join(dict.fromkeys(not_parabolic))
+        notes = (*notes, f"the profile of {names} is not parabolic: minos computes both errors")
+    return attrs.evolve(result, covariance=covariance, calls=calls, notes=notes), None
 
 
 def _correlated_indices(covariance: Array, sources: Sequence[SharpSource]) -> list[int]:

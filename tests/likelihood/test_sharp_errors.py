@@ -92,8 +92,8 @@ def test_search_without_success_is_unchanged() -> None:
 def test_lower_point_of_a_profile_is_returned() -> None:
     """Start above the minimum; the profile of the amplitude reaches lower values."""
     values = np.array([1.5, 0.0, 0.0, 0.0])
-    above = attrs.evolve(search_result(np.ones(4)), values=values)
-    result, lower = with_profile_errors(parabola([SOURCE]), above, [SOURCE])
+    start = attrs.evolve(search_result(np.ones(4)), values=values)
+    result, lower = with_profile_errors(parabola([SOURCE]), start, [SOURCE])
     assert result.values is values
     assert lower is not None
     # one error (2.0) below the start, conditional on the amplitude: (-0.5 / 2)**2 above the minimum

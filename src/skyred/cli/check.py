@@ -21,10 +21,8 @@ if TYPE_CHECKING:
     from skyred.run.select import Selection
 
 EXIT_FAULTY = 3
-_ALTERNATIVES = (
-    "use them anyway (data.NAME.on_fault: note), "
-    "or continue without them (data.NAME.on_error: skip)"
-)
+_TOLERATE = "use them anyway (data.NAME.on_fault: note)"
+_SKIP = "or continue without them (data.NAME.on_error: skip)"
 AHEAD = 4
 
 
@@ -205,7 +203,7 @@ def _inspect(
     workers : int or None
         The number of processes; None to inspect in this process.
     verbose : bool
-        Whether to print notes as well as faults.
+        Whether to print warnings and notes of each run.
 
     Returns
     -------
@@ -232,9 +230,11 @@ def _inspect(
         for findings in progress:
             all_findings += findings
     _report(all_findings, verbose)
-    if any(finding.rule and finding.level == "fault" for finding in all_findings):
-        click.echo(f"{name}: fix or exclude the runs with faults, {_ALTERNATIVES}")
-    faulty = {finding.obs_id for finding in all_findings if finding.level == "fault"}
+    faults = [finding for finding in all_findings if finding.level == "fault"]
+    if any(fault.rule for fault in faults):
+        tolerate = f"{_TOLERATE}, " if any(fault.is_tolerable for fault in faults) else ""
+        click.echo(f"{name}: fix or exclude the runs with faults, {tolerate}{_SKIP}")
+    faulty = {fault.obs_id for fault in faults}
     n_runs = len({run.obs_id for run in runs} | {finding.obs_id for finding in skipped})
     click.echo(f"{name}: {_format_runs(n_runs)} inspected, {len(faulty) or 'none'} with faults")
     return bool(faulty)

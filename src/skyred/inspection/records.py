@@ -46,6 +46,11 @@ class Finding:
         return RULES[self.rule].remedy if self.rule else ""
 
     @property
+    def is_tolerable(self) -> bool:
+        """Whether the run can be used: not after a fault of the index, or of a whole file."""
+        return self.level != "fault" or bool(self.hdu and not self.rule.startswith("index-"))
+
+    @property
     def advice(self) -> str:
         """The finding with the remedy and the name of the rule."""
         return f"{self}; {self.remedy} [{self.rule}]" if self.rule else str(self)

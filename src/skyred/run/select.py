@@ -176,7 +176,7 @@ def _open(entry: str, store: DataStore, table: ObservationTable, reduction: Redu
                 raise ValueError("; ".join(finding.advice for finding in run.findings))
             observations.append(run_store.obs(run.obs_id, required_irf=irfs))
         except (MissingRequiredHDU, ValueError) as error:
-            outcome = Outcome(entry, run.obs_id, "failed", reason=str(error), maker="inspection")
+            outcome = Outcome(entry, run.obs_id, "failed", reason=str(error), maker="index")
             outcomes.append(outcome)
     valid_inputs = {run.obs_id: run for run in inputs if run.sources and not run.findings}
     files = [*_index_files(store), *(path for run in valid_inputs.values() for path in run.files)]

@@ -61,9 +61,8 @@ def inspect_observation(
     from skyred.inspection.run import inspect_run
 
     inspection = inspect_run(run, sums)
-    # a fault of a whole file is never tolerated, because the content is unknown
-    if fatal := [fault for fault in inspection.faults if not (tolerant and fault.hdu)]:
-        raise InspectionFailed("; ".join(str(fault) for fault in fatal))
+    if fatal := [fault for fault in inspection.faults if not (tolerant and fault.is_tolerable)]:
+        raise InspectionFailed("; ".join(fault.advice for fault in fatal))
     return open_in_memory(observation, inspection.hdus), [
         str(finding) for finding in inspection.findings
     ]

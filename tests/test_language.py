@@ -25,9 +25,6 @@ VAGUE = frozenset(
         )
     ).split()
 )
-ALLOWED = {
-    "components/models/catalog.py": {"which"},  # an option
-}
 ALLOWED_IN_TESTS = {"tests/helpers/html_parser.py": {"text"}}
 # a test is named after what it expects: test_SUBJECT_EXPECTATION
 UNCLEAR_PREFIXES = ("a", "an", "it", "its", "the", "what")
@@ -60,7 +57,7 @@ def ast_nodes(path: Path) -> Iterator[ast.AST]:
 
 @pytest.mark.parametrize("path", source_files())
 def test_source_has_no_vague_names(path: str) -> None:
-    assert vague_names(SOURCE / path) == ALLOWED.get(path, set())
+    assert vague_names(SOURCE / path) == set()
 
 
 @pytest.mark.parametrize("path", list_test_files())

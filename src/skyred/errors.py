@@ -306,7 +306,7 @@ class FitError(SkyredError, ValueError):
 
 
 class SkipObservation(Exception):  # noqa: N818 - not an error, but the result of a check
-    """Raised by `Maker.make` or `Stacker.admit` to exclude an observation, with the reason."""
+    """Raised by makers and stackers to exclude an observation, with the reason."""
 
     @property
     def reason(self) -> str:

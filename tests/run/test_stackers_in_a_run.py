@@ -25,7 +25,7 @@ class LimitedSum(ToySum):
             raise ArchiveError(f"there is no column {self.missing_column!r}")
         return self.evolve(last=int(np.median(table["OBS_ID"])))
 
-    def admit(self, observation: Any) -> None:
+    def check_observation(self, observation: Any) -> None:
         if observation.obs_id > self.last:
             raise SkipObservation(f"run {observation.obs_id} comes after {self.last}")
 
@@ -79,10 +79,28 @@ def test_error_of_a_stacker_fails_the_run() -> None:
 
         kind = "failing-sum"
 
-        def admit(self, observation: Any) -> None:
+        def check_observation(self, observation: Any) -> None:
             raise ValueError("no column")
 
     with pytest.raises(
         RunsFailedError, match="stacker failing-sum of no plugin: ValueError: no column"
     ):
         create_orchestrator(toy_pipeline(2, stack=FailingSum())).reduce()
+
+
+def test_check_under_the_old_name_works_with_a_warning() -> None:
+    @component
+    class OldSum(ToySum):
+        """Skip a run in the method with the old name."""
+
+        kind = "old-sum"
+
+        def admit(self, observation: Any) -> None:
+            if observation.obs_id == 2:
+                raise SkipObservation("skipped by the old method")
+
+    orchestrator = create_orchestrator(toy_pipeline(2, stack=OldSum()))
+    orchestrator.reduce()
+    (note,) = orchestrator.outcomes[0].notes
+    assert "Stacker.admit is now called Stacker.check_observation" in note
+    assert orchestrator.outcomes[1].reason == "skipped by the old method"

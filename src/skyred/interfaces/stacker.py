@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from skyred.errors import warn_of_old_name
 from skyred.fields import option
 from skyred.interfaces.component import Component, value
 
@@ -57,7 +58,7 @@ class Stacker(Component):
         """
         return self
 
-    def admit(self, observation: Observation) -> None:
+    def check_observation(self, observation: Observation) -> None:
         """Check an observation before it is reduced.
 
         Parameters
@@ -70,6 +71,9 @@ class Stacker(Component):
         SkipObservation
             If the observation cannot be stacked, with the reason.
         """
+        if old_method := getattr(self, "admit", None):
+            warn_of_old_name("Stacker.admit", "Stacker.check_observation")
+            old_method(observation)
 
     def name_pattern(self, name: str) -> str:
         """Return a pattern that the names of all datasets match, as far as it is known beforehand.

@@ -83,7 +83,7 @@ class TestTime:
         stacker = GroupRuns(by="time", times=["2004-12-01", "2005-01-01"])
         expected = rf"run, {time}.*, is outside the time bins \(2004-12-01.* to 2005-01-01"
         with pytest.raises(SkipObservation, match=expected):
-            stacker.admit(create_run(time))
+            stacker.check_observation(create_run(time))
 
     @pytest.mark.parametrize(
         ("options", "time", "expected"),
@@ -130,7 +130,7 @@ class TestZenith:
         stacker = GroupRuns(by="zenith", edges=["0 deg", "30 deg", "60 deg"])
         expected = r"zenith angle 61\.2 deg is outside the bins \(0\.0 deg to 60\.0 deg\)"
         with pytest.raises(SkipObservation, match=expected):
-            stacker.admit(create_run(zenith=61.2))
+            stacker.check_observation(create_run(zenith=61.2))
 
 
 class TestTelescope:

@@ -7,6 +7,7 @@ import inspect
 import re
 import warnings
 from collections.abc import Iterable
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +43,7 @@ class CatalogSources(Model):
     """Sources of a published catalogue: by name, or all within a cone."""
 
     kind = "catalog"
+    old_names = MappingProxyType({"which": "variant"})  # as in gammapy
     catalog: str = option(choices=CATALOGS, doc="Name of the catalogue.")
     file: Location | None = option(
         None, type=Location, doc="File of the catalogue; by default the one in $GAMMAPY_DATA."
@@ -51,7 +53,7 @@ class CatalogSources(Model):
     )
     center: Position | None = position(None, doc="Centre of a cone; all of its sources are used.")
     radius: u.Quantity | None = quantity(None, unit="deg", min="0 deg", doc="Radius of the cone.")
-    which: str | None = option(
+    variant: str | None = option(
         None,
         doc="Model of a source with several models: best, pl or ecpl for hgps, point or "
         "extended for 2hwc, KM2A or WCDA for 1LHAASO; by default the first of them.",
@@ -82,13 +84,13 @@ class CatalogSources(Model):
             missing = "center" if self.center is None else "radius"
             yield Problem((), f"missing key {missing!r}", "expected center and radius, or neither")
         model_variants = MODEL_VARIANTS.get(self.catalog, ())
-        if self.which is not None and self.which not in model_variants:
-            message = f"is {self.which!r}"
+        if self.variant is not None and self.variant not in model_variants:
+            message = f"is {self.variant!r}"
             if model_variants:
-                yield Problem(("which",), message, f"expected one of {', '.join(model_variants)}")
+                yield Problem(("variant",), message, f"expected one of {', '.join(model_variants)}")
             else:
                 message += f", but {self.catalog} has no choice of models"
-                yield Problem(("which",), message, "remove it")
+                yield Problem(("variant",), message, "remove it")
 
     def source_names(self) -> Iterable[str]:
         """Return the names of the sources that are selected by name.
@@ -305,7 +307,7 @@ class CatalogSources(Model):
         ModelError
             If gammapy cannot create a model, or a parameter has no value in the catalogue.
         """
-        variant = self.which or (
+        variant = self.variant or (
             MODEL_VARIANTS[self.catalog][0] if self.catalog in MODEL_VARIANTS else None
         )
         options = {} if variant is None else {"which": variant}

@@ -175,7 +175,7 @@ class GroupRuns(Stacker):
         options = {name: getattr(self, name) for name in specs(GroupRuns)}
         return PreparedGroupRuns(**options, groups=groups)
 
-    def admit(self, observation: Observation) -> None:
+    def check_observation(self, observation: Observation) -> None:
         """Skip an observation that is not in any group.
 
         Parameters

@@ -187,7 +187,7 @@ class RunReduction:
     def _make(self, target: Dataset, observation: Observation) -> ReducedPart:
         reduction = self.chunk.reduction
         self._set_step(-1, reduction.stack)
-        reduction.stack.admit(observation)
+        reduction.stack.check_observation(observation)
         self.step = "geometry"
         dataset = reduction.geometry.cutout(target, observation, reduction)
         for position, maker in enumerate(self.chunk.makers):

@@ -106,6 +106,7 @@ def reduce(engine: str, overrides: list[str]) -> Reduction:
 
 
 def show_times(reductions_by_engine: dict[str, list[Reduction]]) -> None:
+    """Print the times of each engine, and their ratio to the time of one process."""
     print("\n| engine | best, s | all, s | load before |\n|---|---:|---|---|")
     best_times = {}
     for engine, reductions in reductions_by_engine.items():
@@ -139,6 +140,7 @@ def show_digests(reductions_by_engine: dict[str, list[Reduction]]) -> bool:
 
 
 def main() -> None:
+    """Time the same reduction with several engines, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--engines", nargs="+", help="kind or kind:workers; default: all")
     parser.add_argument("--repeats", type=int, default=1)

@@ -67,6 +67,7 @@ def warm_up() -> None:
 
 
 def show(results: dict[str, dict[str, Any]], console: Console) -> None:
+    """Print the times of the estimators, their ratios, and the differences of results."""
     table = Table(title="CPU time, and ratio of gammapy to skyred", title_justify="left")
     heads = ("case", "gammapy [ms]", "skyred [ms]", "ratio", "range", "target",
              "norm [sigma]", "error", "stat")  # fmt: skip
@@ -93,6 +94,7 @@ def show(results: dict[str, dict[str, Any]], console: Console) -> None:
 
 
 def main() -> None:
+    """Time estimators with skyred and with gammapy, in pairs, and print the results."""
     prepare()
     from estimator_cases import JOBS
 

@@ -107,6 +107,7 @@ def measure(case: Case, pairs: int, contours: bool) -> dict[str, Any]:
 
 
 def show(cases: dict[str, dict[str, Any]], console: Console) -> None:
+    """Print the times of profiles and contours, their ratios and their differences."""
     table = Table(title="CPU time, and ratio of gammapy to skyred", title_justify="left")
     heads = ("case", "gammapy [ms]", "skyred [ms]", "ratio", "range", "target", "difference")
     for head in heads:
@@ -131,6 +132,7 @@ def show(cases: dict[str, dict[str, Any]], console: Console) -> None:
 
 
 def main() -> None:
+    """Time profiles with skyred and with gammapy, in pairs, and print the results."""
     prepare()
     from likelihood_cases import CASES, warm_up_cases
 

@@ -151,6 +151,7 @@ def format_report(
 
 
 def main() -> int:
+    """Run the tests of gammapy with gammapy and with skyred, and print the differences."""
     options = _options()
     known_differences = YAML(typ="safe").load(KNOWN) or {}
     with tempfile.TemporaryDirectory() as temporary:

@@ -36,6 +36,7 @@ GAMMAPY_STARTS = 3
 
 
 def parse_arguments() -> argparse.Namespace:
+    """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--problems", help="names, separated by commas; default: all")
     parser.add_argument("--starts", type=int, help="starts per problem; default: its own number")
@@ -125,6 +126,7 @@ def write_json(
 
 
 def main() -> None:
+    """Fit the problems from all starts, and print or save the results."""
     arguments = parse_arguments()
     quiet()
     names, cache = select_names(arguments), arguments.cache

@@ -22,6 +22,7 @@ from fault_injection.killed_runs import KillableRun, differences  # noqa: E402
 
 
 def main() -> int:
+    """Kill runs at random times, finish them, and compare the results with another run."""
     options = _options()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

@@ -181,6 +181,7 @@ def environment() -> dict[str, Any]:
 
 
 def show_times(cases: dict[str, dict[str, Any]], console: Console) -> None:
+    """Print the times of the fits and flux points, and their ratios."""
     table = Table(title="CPU time, and ratio of gammapy to skyred", title_justify="left")
     for head in ("case", "free", "gammapy [ms]", "skyred [ms]", "ratio", "range", "target"):
         table.add_column(head, justify="left" if head == "case" else "right")
@@ -203,6 +204,7 @@ def show_times(cases: dict[str, dict[str, Any]], console: Console) -> None:
 
 
 def show_accuracy(cases: dict[str, dict[str, Any]], console: Console) -> None:
+    """Print the largest differences between the results of skyred and gammapy."""
     table = Table(title="Largest differences between skyred and gammapy", title_justify="left")
     heads = ("case", "parameters [sigma]", "stat", "errors", "flux points", "sensitivity")
     for head in heads:
@@ -250,6 +252,7 @@ def prepare() -> None:
 
 
 def main() -> None:
+    """Time fits and flux points with skyred and with gammapy, and print the results."""
     prepare()
     from likelihood_cases import CASES
 

@@ -136,6 +136,7 @@ def onoff_models() -> Models:
 
 
 def onoff() -> Case:
+    """Return the case of four on-off spectra of the Crab nebula, fitted together."""
     # only up to 20 TeV, because the flux points of gammapy are undefined without counts
     edges = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 6.3, 8.9, 12.6, 20.0)
     return Case(

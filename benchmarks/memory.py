@@ -143,6 +143,7 @@ def memory_growth(measurements: list[Measurement]) -> float:
 
 
 def main() -> None:
+    """Print the peak memory of reductions with different numbers of runs."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--runs", type=int, nargs="*", default=[25, 100], help="numbers of runs")
     parser.add_argument(

@@ -176,6 +176,7 @@ def _ratio(skyred: list[float], plain: list[float], target: float) -> dict[str, 
 
 
 def show(results: dict[str, Any]) -> None:
+    """Print the times of the reduction and of its parts, relative to plain gammapy."""
     title = (
         f"reduction of 4 runs, H.E.S.S. Crab: CPU time, {results['rounds']} rounds, "
         f"load {results['load']}"
@@ -199,6 +200,7 @@ def show(results: dict[str, Any]) -> None:
 
 
 def main() -> None:
+    """Measure the time of a reduction beside plain gammapy, and print it."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=7, help="rounds that are timed, at least 5")
     parser.add_argument("--json", type=Path, help="file for the results")

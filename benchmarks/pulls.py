@@ -181,6 +181,7 @@ class Summary:
 
 
 def show(summaries: dict[str, Summary], records: list[dict[str, Any]]) -> None:
+    """Print the mean, width and skewness of the pulls of each parameter."""
     failed_seeds = [record["seed"] for record in records if not record["success"]]
     table = Table(title=f"pulls of {len(records) - len(failed_seeds)} simulated archives")
     for head in ("parameter", "mean", "width", "skewness"):
@@ -226,6 +227,7 @@ def draw(pulls: dict[str, np.ndarray], summaries: dict[str, Summary], path: Path
 
 
 def main() -> None:
+    """Simulate and fit archives, and print the distribution of the pulls."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=int, default=100, help="number of archives, at least 10")
     parser.add_argument("--first", type=int, default=1000, help="the first seed")

@@ -132,6 +132,7 @@ def warm_up() -> None:
 
 
 def show(outcomes: dict[str, dict[str, Any]], console: Console) -> None:
+    """Print the times of the TS maps, their ratios, and the differences between them."""
     table = Table(title="CPU time, and ratio of gammapy to skyred", title_justify="left")
     heads = ("case", "gammapy [s]", "skyred [s]", "ratio", "range", "norm [sigma]", "sqrt(TS)")
     for head in heads:
@@ -151,6 +152,7 @@ def show(outcomes: dict[str, dict[str, Any]], console: Console) -> None:
 
 
 def main() -> None:
+    """Time TS maps with skyred and with gammapy, in pairs, and print the results."""
     prepare()
     jobs_by_name = {make.__name__: make for make in JOBS}
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])

@@ -16,6 +16,8 @@ from skyred.result.load_datasets import INDEX_SUFFIXES, dataset_files
 from skyred.scripting import Script, ScriptDatasets, literal
 
 INDICES = ("hdu-index.fits.gz", "hdu-index.fits")  # in the order in which archives are opened
+# lazy reading leaves out the table of the runs
+READ_INDICES = "dataset for path in paths for dataset in Datasets.read(path, lazy=False)"
 ONE_INDEX = "plain gammapy opens one folder with index files"
 
 
@@ -127,15 +129,12 @@ def write_datasets(script: Script, entry: str, data: ReducedData) -> None:
         function = script.shared(
             "read_named_datasets(paths)",
             "Read datasets, with their names.",
-            "return Datasets([dataset for path in paths for dataset in Datasets.read(path)])",
+            f"return Datasets([{READ_INDICES}])",
         )
         script.datasets = f"{function}({constant})"
         return
     if all(is_index):
-        function_name, datasets_code = (
-            "read_datasets",
-            "dataset for path in paths for dataset in Datasets.read(path)",
-        )
+        function_name, datasets_code = "read_datasets", READ_INDICES
     else:
         script.use("gammapy.datasets", "SpectrumDatasetOnOff")
         function_name, datasets_code = (

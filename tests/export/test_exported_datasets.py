@@ -32,7 +32,7 @@ model:
     spectral: {type: pl, index: 2.4, amplitude: 3e-12 cm-2 s-1 TeV-1}
     spatial: {type: point, lon_0: 83.653 deg, lat_0: 22.031 deg, frame: icrs}
 estimate:
-"""  # noqa: E501
+"""
 POINTS = "{kind: flux-points, source: crab, energy_edges: [1 TeV, 10 TeV], columns: []"
 
 

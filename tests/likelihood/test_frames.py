@@ -91,7 +91,7 @@ def test_model_without_a_fixed_position_is_refused_with_its_name() -> None:
     model = source(PointSpatialModel, "icrs")
     model.spatial_model.frame = "altaz"
     factory = with_models(lambda: [map_dataset("map")], lambda: [model])
-    with pytest.raises(FitError, match="'source'.*'altaz' is not a frame of fixed positions"):
+    with pytest.raises(FitError, match=r"'source'.*'altaz' is not a frame of fixed positions"):
         Likelihood(factory())
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given, strategies as st
+from ruamel.yaml.nodes import MappingNode
 
 from skyred import Pipeline
 from skyred.config import Document
+from skyred.config.merge_keys import MergedMappings
 from skyred.errors import ConfigError
 from waiting import hang_guard
 
@@ -17,6 +20,8 @@ MERGES = {
     "one": "a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3, z: 4}\n",
     "after its own keys": "a: &a {x: 1, y: 2}\nb: {y: 3, <<: *a}\n",
     "several": "a: &a {x: 1}\nb: &b {x: 2, y: 2}\nc: {<<: [*a, *b], z: 3}\n",
+    "repeated": "a: &a {x: 1, y: 1}\nb: &b {z: 2, x: 2}\nc: {<<: [*a, *b, *a, *a]}\n"
+    "d: {<<: [*b, *a, *b]}\n",
     "nested": "a: &a {x: 1}\nb: &b {<<: *a, y: 2}\nc: {<<: *b, x: 3}\n",
     "not deep": "a: &a {x: {y: 1}}\nb: {<<: *a, x: {z: 2}}\n",
     "inline": "b: {<<: {x: 1}, y: 2}\n",
@@ -52,7 +57,11 @@ def test_random_merges_are_those_of_pyyaml(
         items += [f"<<: [{', '.join(earlier)}]"] if earlier else []
         lines.append(f"m{number}: &m{number} {{{', '.join(items)}}}")
     content = "\n".join(lines)
-    assert Document.parse(content).data == yaml.safe_load(content)
+    data, expected = Document.parse(content).data, yaml.safe_load(content)
+    assert data == expected
+    assert [list(part) for part in (data or {}).values()] == [
+        list(part) for part in (expected or {}).values()
+    ]
 
 
 @pytest.mark.parametrize(
@@ -81,6 +90,22 @@ def test_nested_merges_are_read_in_linear_time() -> None:
     with hang_guard():  # 9 ** 99 merges
         document = Document.parse(content)
     assert len(document.data["n99"]) == 10
+
+
+def test_repeated_aliases_are_merged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    n_pairs = []
+    all_pairs = MergedMappings._all_pairs
+
+    def count_pairs(merged: MergedMappings, node: MappingNode) -> dict[str, Any]:
+        pairs = all_pairs(merged, node)
+        n_pairs.append(len(pairs))
+        return pairs
+
+    monkeypatch.setattr(MergedMappings, "_all_pairs", count_pairs)
+    keys = ", ".join(f"k{number}: 1" for number in range(100))
+    content = f"a: &a {{{keys}}}\nb: {{<<: [{', '.join(['*a'] * 1000)}]}}\n"
+    assert len(Document.parse(content).data["b"]) == 100
+    assert sum(n_pairs) <= 2 * 100  # once for the order and once for the values, not 1000 times
 
 
 def test_merge_bomb_is_refused() -> None:
@@ -130,3 +155,52 @@ def test_mistakes_are_reported_where_they_are_written(tmp_path, monkeypatch) -> 
         "data.one.geometry.width",
         "data.two.geometry.width",
     ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("    <<: *one\n    select: [{kind: observation-ids, ids: [2]}]\n", "    <<: [*one, 3]\n",
+         "<string>:15:5: data.two.<<"),
+        ("    <<: *one\n", "    <<: [*one, 3]\n", "<string>:15:5: data.two.<<"),
+        ("{kind: sum}", "{<<: 5}", "<string>:13:13: data.one.stack.<<"),
+        ("{<<: *energy, bins: BINS}", "{<<: 5, bins: 8}",
+         "<string>:11:21: data.one.geometry.energy_true.<<"),
+        ("{kind: observation-ids, ids: [1]}", "{kind: time-window, <<: 5}",
+         "<string>:5:34: data.one.select[0].<<"),
+    ],
+    ids=["entry", "entry with own keys", "component", "value", "options"],
+)  # fmt: skip
+def test_invalid_merge_is_the_only_problem(  # type: ignore[no-untyped-def]
+    tmp_path, monkeypatch, old: str, new: str, line: str
+) -> None:
+    monkeypatch.setenv("MERGED", str(tmp_path))
+    assert old in CONFIG
+    config = CONFIG.replace(old, new, 1).replace("BINS", "8")
+    if not line.startswith("<string>:15"):
+        config = config.partition("  two:")[0]
+    with pytest.raises(ConfigError) as raised:
+        Pipeline.from_yaml(config)
+    (problem_line,) = str(raised.value).splitlines()
+    assert problem_line.startswith(f"{line}: does not merge other mappings")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("{kind: source}", "{<<: 5}"), ("{kind: source}", "{<<: 5, kind: source}"),
+     ("model: [{kind: source}]", "<<: 5")],
+    ids=["model", "source", "pipeline"],
+)  # fmt: skip
+def test_names_that_an_invalid_merge_may_set_are_not_unknown(  # type: ignore[no-untyped-def]
+    tmp_path, old: str, new: str
+) -> None:
+    (tmp_path / "datasets.yaml").touch()
+    config = f"""
+data: {{hess: {{datasets: {tmp_path}/datasets.yaml}}}}
+model: [{{kind: source}}]
+estimate: [{{kind: flux-points, source: crab, energy_edges: [1 TeV, 10 TeV]}}]
+"""
+    with pytest.raises(ConfigError) as raised:
+        Pipeline.from_yaml(config.replace(old, new))
+    (problem_line,) = str(raised.value).splitlines()
+    assert "<<: does not merge other mappings" in problem_line

@@ -271,6 +271,13 @@ def test_deep_nesting_is_refused(plugins: Plugins, depth: int, brackets: str) ->
     assert any("nested too deeply" in line for line in lines), lines
 
 
+def test_deep_value_of_an_option_is_one_problem(crab_yaml: str, plugins: Plugins) -> None:
+    content = crab_yaml.replace("bins: 4", f"bins: {'[' * 60}4{']' * 60}", 1)
+    assert content != crab_yaml
+    (line,) = mistakes(content, plugins)
+    assert "nested too deeply" in line
+
+
 def test_recursive_data_are_refused(plugins: Plugins) -> None:
     assert any("nested too deeply" in line for line in mistakes("data: &x\n  a: *x\n", plugins))
 

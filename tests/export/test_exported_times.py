@@ -205,7 +205,8 @@ def test_uncompressed_index_is_opened(
 @pytest.mark.parametrize(
     "archive",
     ["$EXPORT_DATA/data", "$EXPORT_DATA/data/*.fits.gz",
-     "[$EXPORT_DATA, $EXPORT_DATA]", "$EXPORT_DATA/obs-index.fits.gz", "'sim:crab'"],
+     "$EXPORT_DATA/hdu-index*", "[$EXPORT_DATA, $EXPORT_DATA]",
+     "$EXPORT_DATA/obs-index.fits.gz", "'sim:crab'"],
 )  # fmt: skip
 def test_archives_without_one_index_are_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch, archive: str
@@ -215,6 +216,14 @@ def test_archives_without_one_index_are_refused(
     with pytest.raises(ExportError, match="plain gammapy opens one folder with index files") as e:
         Pipeline.from_yaml(config).to_script()
     assert str(e.value).count("plain gammapy") == 1
+
+
+def test_missing_archive_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPORT_DATA", str(folder))
+    pipeline = Pipeline.from_yaml(CONFIG.replace("SELECT", "[]").replace("MAKE", MAKE))
+    monkeypatch.setenv("EXPORT_DATA", str(folder / "missing"))
+    with pytest.raises(ExportError, match=r"reads \$EXPORT_DATA: no such file or folder"):
+        pipeline.to_script()
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from astropy import units as u
 from astropy.coordinates import SkyCoord
 from gammapy.maps import Map, MapAxis, WcsGeom
+from regions import CircleSkyRegion, Regions as RegionList
 
+from skyred.components.gammapy import FoVBackground
 from skyred.errors import FieldError, Problem
 from skyred.fields import Regions
 from skyred.fields.options import Location
+from skyred.fields.region_checks import check_frame
 
 GEOM = WcsGeom.create(skydir=(83.63, 22.01), width=2, binsz=0.05)
 CIRCLE = "icrs; circle(83.63, 22.01, 0.3)"
@@ -61,9 +65,9 @@ def test_region_with_area_is_accepted(source: str) -> None:
     assert not list(Regions((source,)).problems("exclude", GEOM))
 
 
-@pytest.mark.parametrize("frame", ["fk5", "j2000", "fk4", "b1950", "galactic"])
+@pytest.mark.parametrize("frame", ["fk5", "j2000", "fk4", "b1950", "galactic", "ecliptic"])
 def test_region_in_any_frame_excludes_the_same_pixels(frame: str) -> None:
-    name = {"j2000": "fk5", "b1950": "fk4"}.get(frame, frame)
+    name = {"j2000": "fk5", "b1950": "fk4", "ecliptic": "barycentricmeanecliptic"}.get(frame, frame)
     centre = SkyCoord(83.63, 22.01, unit="deg").transform_to(name).spherical
     source = f"{frame}; circle({centre.lon.deg}, {centre.lat.deg}, 0.323)"
     expected = Regions(("icrs; circle(83.63, 22.01, 0.323)",)).outside(GEOM).data
@@ -71,9 +75,30 @@ def test_region_in_any_frame_excludes_the_same_pixels(frame: str) -> None:
     assert np.array_equal(Regions((source,)).outside(GEOM).data, expected)
 
 
-def test_region_in_a_frame_without_pixels_in_fits_is_refused() -> None:
-    problem = first_problem("ecliptic; circle(84.1, -1.3, 0.2)")
-    assert "is in the frame barycentricmeanecliptic; expected one of icrs, fk5" in str(problem)
+def test_frame_without_pixels_in_fits_is_refused_in_every_part() -> None:
+    circle, ecliptic = (
+        RegionList.parse(source, format="ds9")[0]
+        for source in (CIRCLE, "ecliptic; circle(84.1, -1.3, 0.2)")
+    )
+    check_frame(circle | circle, "two circles")
+    for region in (ecliptic, circle | ecliptic, circle | (ecliptic | circle)):
+        with pytest.raises(
+            FieldError, match="in the frame barycentricmeanecliptic; expected one of icrs, fk5"
+        ):
+            check_frame(region, "source")
+
+
+@pytest.mark.parametrize("frame", ["gcrs", "supergalactic", "compound"])
+def test_region_object_that_ds9_cannot_describe_is_refused(frame: str) -> None:
+    centre = SkyCoord(83.63, 22.01, unit="deg")
+    region = CircleSkyRegion(centre, 0.2 * u.deg)
+    region = (
+        region | CircleSkyRegion(centre.galactic, 0.2 * u.deg)
+        if frame == "compound"
+        else CircleSkyRegion(centre.transform_to(frame), 0.2 * u.deg)
+    )
+    with pytest.raises(FieldError, match="cannot be written as a DS9 region"):
+        FoVBackground(exclude=region)
 
 
 def test_small_region_is_refused_when_the_mask_is_built() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
+from gammapy.datasets import MapDataset
 from gammapy.modeling.models import (
     FoVBackgroundModel,
     GaussianSpatialModel,
@@ -15,11 +16,14 @@ from gammapy.modeling.models import (
 
 from likelihood_comparison import DatasetsFactory, assert_agrees_with_gammapy, with_models
 from skyred import fit
-from skyred.likelihood.sky import is_rotation
+from skyred.errors import FitError
+from skyred.likelihood import Likelihood
+from skyred.likelihood.frames import is_rotation
 from small_datasets import CRAB, map_dataset
 from spectral_models import power_law
 
 ROTATED = ("icrs", "fk5", "galactic", "supergalactic", "barycentricmeanecliptic")
+WITHOUT_POSITIONS = ("altaz", "hadec", "lsrk", "hcrs", "teme", "galactocentric", "FK5", "unknown")
 WITH_ABERRATION = ("fk4", "gcrs", "cirs")
 
 
@@ -55,6 +59,40 @@ def test_frames_with_aberration_are_evaluated_by_gammapy(
 ) -> None:
     likelihood = assert_agrees_with_gammapy(make(cls, frame), draws=1, notes=True)
     assert f"its frame {frame} is not a rotation of icrs" in str(likelihood.notes)
+
+
+@pytest.mark.parametrize("model_frame", ["icrs", "galactic"])
+@pytest.mark.parametrize("cls", [PointSpatialModel, GaussianSpatialModel])
+def test_models_on_a_map_with_aberration_are_evaluated_by_gammapy(
+    cls: type[SpatialModel], model_frame: str
+) -> None:
+    factory = make(cls, model_frame, map_frame="fk4")
+    likelihood = assert_agrees_with_gammapy(factory, draws=1, notes=True)
+    assert "the frame fk4 of the map is not a rotation of icrs" in str(likelihood.notes)
+
+
+def test_exposure_in_a_frame_with_aberration_is_evaluated_by_gammapy() -> None:
+    def with_exposure() -> list[MapDataset]:
+        dataset = map_dataset("map")
+        dataset.exposure = map_dataset("other", frame="fk4").exposure
+        return [dataset]
+
+    factory = with_models(with_exposure, lambda: [source(PointSpatialModel, "icrs")])
+    assert "the frame fk4 of the map is not a rotation" in str(Likelihood(factory()).notes)
+
+
+@pytest.mark.parametrize("frame", WITHOUT_POSITIONS)
+def test_frame_without_fixed_positions_is_refused(frame: str) -> None:
+    with pytest.raises(FitError, match=f"'{frame}' is not a frame of fixed positions on the sky"):
+        is_rotation(frame)
+
+
+def test_model_without_a_fixed_position_is_refused_with_its_name() -> None:
+    model = source(PointSpatialModel, "icrs")
+    model.spatial_model.frame = "altaz"
+    factory = with_models(lambda: [map_dataset("map")], lambda: [model])
+    with pytest.raises(FitError, match=r"'source'.*'altaz' is not a frame of fixed positions"):
+        Likelihood(factory())
 
 
 @pytest.mark.parametrize("frame", [*ROTATED, *WITH_ABERRATION])

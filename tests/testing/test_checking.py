@@ -8,6 +8,7 @@ import pytest
 
 from planted_defects import declarations, selectors
 from skyred import Maker, component, option
+from skyred.components.time_window import TimeWindow
 from skyred.interfaces import ROLES
 from skyred.testing import (
     ComponentCase,
@@ -16,6 +17,7 @@ from skyred.testing import (
     parametrize_with_checks,
     requirements,
 )
+from skyred.testing.requirement import NotChecked
 
 UNCHANGED = "returns a sub-table with unchanged rows"
 
@@ -112,3 +114,16 @@ def test_pytest_has_one_parameter_for_each_component_and_check() -> None:
 )
 def test_decorated_test_checks_selectors(check: Any) -> None:
     check()
+
+
+@pytest.mark.parametrize("start", ["2040-01-01", "2000-01-01"])
+def test_good_time_that_is_never_selected_is_not_checked(start: str) -> None:
+    case = ComponentCase(TimeWindow(start=start))
+    for condition in requirements("selector"):
+        if not condition.name.startswith("cuts "):
+            continue
+        if start == "2000-01-01":
+            condition.test(case)
+        else:
+            with pytest.raises(NotChecked, match="it selects no good time of the sample; pass"):
+                condition.test(case)

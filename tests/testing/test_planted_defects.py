@@ -53,6 +53,7 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
     selectors.RandomRuns: ("returns the same rows each time",),
     selectors.NeedsRows: ("accepts a table without rows",),
     selectors.OverlappingParts: (_NO_OVERLAP,),
+    selectors.OverlappingIntervals: ("cuts good time to parts of it",),
     selectors.LongerParts: ("cuts good time to parts of it",),
     selectors.EmptyParts: ("cuts good time to parts of it",),
     selectors.CutsInPlace: ("cuts runs without changing their good time",),

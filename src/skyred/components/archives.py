@@ -11,14 +11,13 @@ import numpy as np
 
 from skyred.components.dl3_files import find_fits_files, open_dl3_files
 from skyred.errors import ArchiveError, format_list
+from skyred.io.index_files import HDU_INDEX, find_hdu_index, find_obs_index, is_hdu_index
 
 if TYPE_CHECKING:
     from astropy.table import Table
     from gammapy.data import DataStore, ObservationTable
 
 log = logging.getLogger(__name__)
-
-HDU_INDEX = "hdu-index.fits.gz"
 
 
 def open_archive(location: str | tuple[str, ...]) -> DataStore | None:
@@ -49,8 +48,8 @@ def open_archive(location: str | tuple[str, ...]) -> DataStore | None:
         return _open_folder(path)
     if not path.exists():
         raise ArchiveError(_missing_message(location))
-    if "hdu-index" in path.name:
-        return _open_index(path.parent, path.name)
+    if is_hdu_index(path):
+        return _open_index(path)
     return open_dl3_files([path])
 
 
@@ -63,8 +62,8 @@ def _missing_message(location: str) -> str:
 
 def _open_folder(folder: Path) -> DataStore:
     """Open a folder by its index; without an index, the DL3 files in it and its subfolders."""
-    if any((folder / name).exists() for name in (HDU_INDEX, HDU_INDEX.removesuffix(".gz"))):
-        return _open_index(folder, HDU_INDEX)
+    if hdu_index := find_hdu_index(folder):
+        return _open_index(hdu_index)
     return open_dl3_files(_files_without_index(folder), skip_other_files=True)
 
 
@@ -78,7 +77,7 @@ def _files_without_index(folder: Path) -> list[Path]:
         than their headers.
     """
     paths = find_fits_files(folder)
-    if index_files := [path for path in paths if "hdu-index" in path.name]:
+    if index_files := [path for path in paths if is_hdu_index(path)]:
         names = format_list(index_files, 5)
         raise ArchiveError(
             f"{folder} has no {HDU_INDEX}, but other index files: specify one of them as the "
@@ -116,15 +115,13 @@ def _list_files(locations: tuple[str, ...]) -> list[Path]:
     return files
 
 
-def _open_index(folder: Path, name: str) -> DataStore:
+def _open_index(hdu_index: Path) -> DataStore:
     """Open a data store by its HDU index and the observation index in the same folder.
 
     Parameters
     ----------
-    folder : pathlib.Path
-        The folder of the index files.
-    name : str
-        The file name of the HDU index, which may also exist without ``.gz``.
+    hdu_index : pathlib.Path
+        The HDU index.
 
     Returns
     -------
@@ -134,21 +131,13 @@ def _open_index(folder: Path, name: str) -> DataStore:
     Raises
     ------
     ArchiveError
-        If an index is missing or cannot be read.
+        If the observation index is missing, or an index cannot be read.
     """
     from gammapy.data import DataStore, HDUIndexTable, ObservationTable
 
-    if not (folder / name).exists() and (folder / name.removesuffix(".gz")).exists():
-        name = name.removesuffix(".gz")
-    hdu_index = folder / name
-    if not hdu_index.is_file():
-        raise ArchiveError(
-            f"{folder} is not a DL3 store: it has no {HDU_INDEX}; "
-            "specify the index file, or list the DL3 files"
-        )
-    obs_index = folder / name.replace("hdu-index", "obs-index")
+    obs_index = find_obs_index(hdu_index)
     if not obs_index.is_file():
-        raise ArchiveError(f"{folder} has {name}, but no {obs_index.name}")
+        raise ArchiveError(f"{hdu_index.parent} has {hdu_index.name}, but no {obs_index.name}")
     try:
         hdu_table = HDUIndexTable.read(hdu_index, format="fits")
         obs_table = ObservationTable.read(obs_index, format="fits")

@@ -243,12 +243,6 @@ class TimeWindow(Selector):
         ]
         windows = ", ".join(f"Time([{start}, {stop}])" for start, stop in limits)
         constant = script.constant(f"{script.entry}_TIMES", f"[{windows}]")
-        script.shared(
-            "get_index_times(table)",
-            "Return start and stop of runs in seconds, NaN where they are masked.",
-            'columns = [u.Quantity(table[name], "s").value for name in ("TSTART", "TSTOP")]',
-            "return [np.ma.filled(np.ma.asarray(column, float), np.nan) for column in columns]",
-        )
         if self.cut:
             script.cuts += limits
             script.body.add(f"table = {_write_overlap(script)}(table, {constant})")
@@ -263,15 +257,26 @@ class TimeWindow(Selector):
         return [(self.start, self.stop)]
 
 
+def _write_index_times(script: Script) -> str:
+    """Write the function that reads the times of runs from an index, and return its name."""
+    return script.shared(
+        "get_index_times(table)",
+        "Return start and stop of runs in seconds, NaN where they are masked.",
+        'columns = [u.Quantity(table[name], "s").value for name in ("TSTART", "TSTOP")]',
+        "return [np.ma.filled(np.ma.asarray(column, float), np.nan) for column in columns]",
+    )
+
+
 def _write_overlap(script: Script) -> str:
     """Write the function that selects runs to be cut, and return its name."""
+    index_times = _write_index_times(script)
     tolerance = literal(INDEX_TOLERANCE.to_value("s"))
     return script.shared(
         "select_overlapping_runs(table, windows)",
         "Select the runs that may overlap with a window, and those without times in the index.",
         'if not {"TSTART", "TSTOP"} <= set(table.colnames) or "MJDREFI" not in table.meta:',
         "    return table",
-        "start, stop = get_index_times(table)",
+        f"start, stop = {index_times}(table)",
         "selected = ~(np.isfinite(start) & np.isfinite(stop))",
         "for window in windows:",
         '    low, high = (window - table.time_ref).to_value("s")',
@@ -288,10 +293,11 @@ def _write_whole(script: Script, *, partial: bool) -> str:
         if partial
         else ("select_runs_within", "completely", "start", "stop")
     )
+    index_times = _write_index_times(script)
     return script.shared(
         f"{name}(table, windows)",
         f"Select the runs that lie {doc} within a window.",
-        "start, stop = get_index_times(table)",
+        f"start, stop = {index_times}(table)",
         "selected = np.zeros(len(table), dtype=bool)",
         "for window in windows:",
         '    low, high = (window - table.time_ref).to_value("s")',

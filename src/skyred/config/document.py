@@ -44,7 +44,7 @@ class Document:
     positions : dict
         Line and column of problems that are not at the position of their path.
     unreadable : set
-        Paths of values that cannot be read, whose types and values are unknown.
+        Paths of values that cannot be read, whose types, values or keys are unknown.
     max_nodes : int
         The maximum number of values.
     """
@@ -181,6 +181,7 @@ class Document:
                 self.name, "contains too many values", f"expected at most {self.max_nodes}"
             )
         if len(path) > MAX_DEPTH:
+            self.unreadable.add(path)
             self.problems.append(
                 Problem(path[:3], "is nested too deeply", f"expected at most {MAX_DEPTH} levels")
             )
@@ -225,6 +226,7 @@ class Document:
         try:
             return self._merged.inherited(value)
         except InvalidMergeError:
+            self.unreadable.add(path)  # the keys of the mapping are unknown
             path = (*path, str(key.value))
             self.marks[path] = _position(key)
             self.problems.append(

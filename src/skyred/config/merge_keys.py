@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import attrs
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
@@ -66,7 +64,10 @@ class MergedMappings:
             If it is something else, or a mapping that contains the merge key.
         """
         inherited: dict[str, Pair] = {}
-        for node in reversed(list(_iter_mappings(value))):
+        nodes = _list_mappings(value)
+        # each mapping once for the order of the keys, where the last alias counts, and once for
+        # the values, where the first one does
+        for node in (*dict.fromkeys(reversed(nodes)), *reversed(dict.fromkeys(nodes))):
             inherited |= self._all_pairs(node)
         return inherited
 
@@ -92,9 +93,8 @@ class MergedMappings:
         return pairs | own
 
 
-def _iter_mappings(value: Node) -> Iterator[MappingNode]:
+def _list_mappings(value: Node) -> list[MappingNode]:
     nodes = value.value if isinstance(value, SequenceNode) else [value]
-    for node in nodes:
-        if not isinstance(node, MappingNode):
-            raise InvalidMergeError
-        yield node
+    if not all(isinstance(node, MappingNode) for node in nodes):
+        raise InvalidMergeError
+    return list(nodes)

@@ -75,7 +75,7 @@ def load(pipeline_class: type[C], document: Document, catalog: Catalog) -> C:
     """
     structurer = Structurer(catalog, list(document.problems), document.unreadable)
     pipeline = structurer.build(pipeline_class, document.data or {})
-    if not isinstance(pipeline, pipeline_class):
+    if not isinstance(pipeline, pipeline_class) or () in document.unreadable:
         raise _config_error(structurer.problems, document)
     if problems := pipeline.problems(structurer.problems):
         raise _config_error(problems, document)

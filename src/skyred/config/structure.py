@@ -37,10 +37,13 @@ class InvalidNode:
     ----------
     raw : object
         The plain data.
+    is_complete : bool
+        Whether all its keys could be read.
     """
 
-    def __init__(self, raw: Any) -> None:
+    def __init__(self, raw: Any, *, is_complete: bool = True) -> None:
         self._raw = raw if isinstance(raw, Mapping) else {}
+        self._is_complete = is_complete
 
     def source_names(self) -> list[str]:
         """Return the name of the object, so that references to it are not reported as problems.
@@ -74,9 +77,9 @@ class InvalidNode:
         Returns
         -------
         bool
-            True.
+            False if it has no name, and its keys could not be read.
         """
-        return True
+        return self._is_complete or "name" in self._raw
 
     @property
     def label(self) -> str:
@@ -124,11 +127,11 @@ class Structurer:
             self._add_value_problem(
                 path, FieldError(f"is {format_value(raw)}", f"expected {_describe_class(cls)}")
             )
-            return InvalidNode(raw)
+            return self._invalid_node(raw, path)
         if issubclass(cls, Component):
             component_class = self._find_component_class(cls, raw, path)
             if component_class is None:
-                return InvalidNode(raw)
+                return self._invalid_node(raw, path)
             cls, raw = (
                 component_class,
                 {name: option for name, option in raw.items() if name != "kind"},
@@ -136,8 +139,8 @@ class Structurer:
         try:
             cls = cls.variant(raw)  # type: ignore[assignment]
         except FieldError as error:
-            self._add_problem(path, error)
-            return InvalidNode(raw)
+            self._add_missing_key(path, error)
+            return self._invalid_node(raw, path)
         n_problems = len(self.problems)
         keys = self._keys_of_fields(cls, raw, path)
         values = self._nested_fields(cls, keys, raw, path)
@@ -150,6 +153,9 @@ class Structurer:
         instance = _create_unchecked(cls, values, unset=set(keys) - set(values))
         self._validate(instance, path, is_valid)
         return instance
+
+    def _invalid_node(self, raw: Any, path: Path) -> InvalidNode:
+        return InvalidNode(raw, is_complete=path not in self.unreadable)
 
     def _parse_leaves(
         self,
@@ -176,7 +182,9 @@ class Structurer:
         kind = raw.get("kind")
         if kind is None:
             kinds = ", ".join(self.catalog.kinds(role.role))
-            self._add_problem(path, FieldError("missing key 'kind'", f"expected one of {kinds}"))
+            self._add_missing_key(
+                path, FieldError("missing key 'kind'", f"expected one of {kinds}")
+            )
             return None
         if not isinstance(kind, str):
             self._add_value_problem(
@@ -209,7 +217,7 @@ class Structurer:
                     warn_of_old_name(path_text((*path, key)), repr(name))
         for name, spec in field_specs.items():
             if name not in keys and default_of(cls, name) is REQUIRED:
-                self._add_problem(
+                self._add_missing_key(
                     path,
                     FieldError(
                         f"missing key {name!r}",
@@ -264,6 +272,8 @@ class Structurer:
         self._add_problem((*path, name), error)
 
     def _validate(self, instance: Fields, path: Path, is_valid: bool) -> None:
+        if path in self.unreadable:  # some of its options are unknown
+            return
         try:
             for problem in instance.validate():  # keep the problems found before an exception
                 self.problems.append(problem.with_prefix(*path))
@@ -273,6 +283,11 @@ class Structurer:
 
     def _add_problem(self, path: Path, error: FieldError) -> None:
         self.problems.append(error.problem.with_prefix(*path))
+
+    def _add_missing_key(self, path: Path, error: FieldError) -> None:
+        """Add a problem with a missing key, unless the keys of the mapping could not be read."""
+        if path not in self.unreadable:
+            self._add_problem(path, error)
 
     def _add_value_problem(self, path: Path, error: FieldError) -> None:
         """Add a problem with a value, unless it, or a part of it, could not be read."""

@@ -10,12 +10,14 @@ from skyred.export.good_time import write_good_time
 from skyred.fields import Location
 from skyred.interfaces import FitRange, ReducedData, Reduction, required_irfs
 from skyred.interfaces.fit_range import TOLERANCE
+from skyred.io.index_files import HDU_INDEX, find_hdu_index, find_obs_index
 from skyred.result.dataset_files import is_ogip
 from skyred.result.flux_point_tables import TEXT_FORMATS
 from skyred.result.load_datasets import INDEX_SUFFIXES, dataset_files
 from skyred.scripting import Script, ScriptDatasets, literal
 
-INDICES = ("hdu-index.fits.gz", "hdu-index.fits")  # in the order in which archives are opened
+# lazy reading leaves out the table of the runs
+READ_INDICES = "dataset for path in paths for dataset in Datasets.read(path, lazy=False)"
 ONE_INDEX = "plain gammapy opens one folder with index files"
 
 
@@ -62,23 +64,18 @@ def _archive_code(script: Script, reduction: Reduction) -> str:
         raise ExportError(f"reads {archives:.60}: {ONE_INDEX}")
     location = reduction.archive[0]
     path = location.path()
-    if path.is_dir():
-        index = next((index for index in INDICES if (path / index).is_file()), None)
-        if index is None:
-            raise ExportError(
-                f"reads the folder {location}, which has no {INDICES[0]}: {ONE_INDEX}"
-            )
-        folder = script.constant(name, literal(location))
-        return folder if index == INDICES[0] else f"{folder}, {_index_code(index)}"
-    if "hdu-index" in path.name and path.is_file():
-        folder = script.constant(name, literal(str(Path(location).parent)))
-        return f"{folder}, {_index_code(path.name)}"
-    raise ExportError(f"reads {location}: {ONE_INDEX}")
-
-
-def _index_code(hdu_index: str) -> str:
-    """Return the names of both index files, as arguments of ``DataStore.from_dir``."""
-    return f"{literal(hdu_index)}, {literal(hdu_index.replace('hdu-index', 'obs-index'))}"
+    if not location.matches():
+        raise ExportError(f"reads {location}: no such file or folder")
+    hdu_index = find_hdu_index(path) if path.exists() else None  # not for wildcards
+    if hdu_index is None and path.is_dir():
+        raise ExportError(f"reads the folder {location}, which has no {HDU_INDEX}: {ONE_INDEX}")
+    if hdu_index is None:
+        raise ExportError(f"reads {location}: {ONE_INDEX}")
+    folder = str(location) if path.is_dir() else str(Path(location).parent)
+    arguments = [script.constant(name, literal(folder))]
+    if hdu_index.name != HDU_INDEX:
+        arguments += [literal(hdu_index.name), literal(find_obs_index(hdu_index).name)]
+    return ", ".join(arguments)
 
 
 def _irf_code(reduction: Reduction) -> str:
@@ -127,15 +124,12 @@ def write_datasets(script: Script, entry: str, data: ReducedData) -> None:
         function = script.shared(
             "read_named_datasets(paths)",
             "Read datasets, with their names.",
-            "return Datasets([dataset for path in paths for dataset in Datasets.read(path)])",
+            f"return Datasets([{READ_INDICES}])",
         )
         script.datasets = f"{function}({constant})"
         return
     if all(is_index):
-        function_name, datasets_code = (
-            "read_datasets",
-            "dataset for path in paths for dataset in Datasets.read(path)",
-        )
+        function_name, datasets_code = "read_datasets", READ_INDICES
     else:
         script.use("gammapy.datasets", "SpectrumDatasetOnOff")
         function_name, datasets_code = (

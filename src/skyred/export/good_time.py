@@ -18,59 +18,78 @@ def write_good_time(script: Script) -> None:
     script : Script
         The script.
     """
-    _write_function(script, has_windows=bool(script.cuts))
+    select = _write_selection(script)
     if not script.cuts:
-        script.loop.add("observation = select_good_time(observation)")
+        script.loop.add(f"observation = {select}(observation)")
         return
+    cut = _write_cut(script, select)
     windows = ", ".join(f"Time([{start}, {stop}])" for start, stop in script.cuts)
     constant = script.constant(f"{script.entry}_WINDOWS", f"[{windows}]")
-    script.loop.add(f"observation = cut_to_windows(observation, {constant})")
+    script.loop.add(f"observation = {cut}(observation, {constant})")
     with script.loop.inside("if observation is None:  # no good time is left"):
         script.loop.add("continue")
 
 
-def _write_function(script: Script, *, has_windows: bool) -> None:
-    script.use("numpy as np")
-    script.use("astropy", "units as u")
-    script.shared(
+def _write_is_within(script: Script) -> str:
+    """Write the function that selects times, and return its name."""
+    return script.shared(
         "is_within(times, start, stop)",
         "Return whether times are within one of the intervals.",
         "return ((times[:, None] >= start) & (times[:, None] < stop)).any(axis=1)",
     )
-    seconds = '[(time - zero).to_value("s") for time in times]'
-    script.shared(
-        "get_seconds(times, zero)", "Return times in seconds since another.", f"return {seconds}"
+
+
+def _write_seconds(script: Script) -> str:
+    """Write the function that converts times to seconds, and return its name."""
+    return script.shared(
+        "get_seconds(times, zero)",
+        "Return times in seconds since another.",
+        'return [(time - zero).to_value("s") for time in times]',
     )
-    intervals = "get_seconds([gti.time_start, gti.time_stop, events.time], zero)"
-    script.shared(
+
+
+def _write_selection(script: Script) -> str:
+    """Write the function that leaves out events outside the good time, and return its name."""
+    script.use("numpy as np")
+    script.use("astropy", "units as u")
+    is_within, seconds = _write_is_within(script), _write_seconds(script)
+    return script.shared(
         "select_good_time(observation)",
         "Return a run without the events outside its good time, which have no livetime.",
         "gti, events = observation.gti, observation.events",
+        "if len(gti.table) == 0:",
+        "    return observation",
         "zero, meta = gti.time_start.min(), events.table.meta",
-        f"start, stop, times = {intervals}",
+        f"start, stop, times = {seconds}([gti.time_start, gti.time_stop, events.time], zero)",
         "begin, end = start.min(), stop.max()",
         'if {"TSTART", "TSTOP"} <= set(meta):',
         '    unit = u.Unit(meta.get("TIMEUNIT", "s").strip())',
         '    ends = events.time_ref + [meta["TSTART"], meta["TSTOP"]] * unit',
-        "    begin, end = get_seconds(ends, zero)",
+        f"    begin, end = {seconds}(ends, zero)",
         "# times are rounded: count events just before and after the run",
         f"is_first = (start == start.min()) & (abs(start - begin) <= {TIME_TOLERANCE})",
         f"is_last = (stop == stop.max()) & (abs(stop - end) <= {TIME_TOLERANCE})",
         f"start[is_first] -= {TIME_TOLERANCE}",
         f"stop[is_last] += {TIME_TOLERANCE}",
-        "events = events.select_row_subset(is_within(times, start, stop))",
-        "return observation.copy(in_memory=True, events=events)",
+        "# events without a time are kept",
+        f"selected = {is_within}(times, start, stop) | ~np.isfinite(times)",
+        "return observation.copy(in_memory=True, events=events.select_row_subset(selected))",
     )
-    if not has_windows:
-        return
+
+
+def _write_cut(script: Script, select: str) -> str:
+    """Write the function that cuts a run to windows, and return its name."""
     script.use("astropy.time", "Time")
-    script.shared(
+    is_within, seconds = _write_is_within(script), _write_seconds(script)
+    return script.shared(
         "cut_to_windows(observation, windows)",
         "Return the part of the good time of a run in all windows, or None.",
-        "observation = select_good_time(observation)",
+        f"observation = {select}(observation)",
         "gti, events = observation.gti, observation.events",
+        "if len(gti.table) == 0:",
+        "    return None",
         "zero = gti.time_start.min()",
-        f"first, last, times = {intervals}",
+        f"first, last, times = {seconds}([gti.time_start, gti.time_stop, events.time], zero)",
         "for window in windows:",
         "    gti = gti.select_time(window.copy())",
         "    if len(gti.table) == 0:",
@@ -79,10 +98,10 @@ def _write_function(script: Script, *, has_windows: bool) -> None:
         f"    gti.table = gti.table[length > {SAME_TIME}]",
         "if len(gti.table) == 0:",
         "    return None",
-        "start, stop = get_seconds([gti.time_start, gti.time_stop], zero)",
+        f"start, stop = {seconds}([gti.time_start, gti.time_stop], zero)",
         "# count the events just before and after the run",
         f"start[abs(start - first.min()) < {SAME_TIME}] = -np.inf",
         f"stop[abs(stop - last.max()) < {SAME_TIME}] = np.inf",
-        "events = events.select_row_subset(is_within(times, start, stop))",
+        f"events = events.select_row_subset({is_within}(times, start, stop))",
         "return observation.copy(in_memory=True, events=events, gti=gti)",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,10 +42,6 @@ def check_region(region: Region, source: str) -> None:
             f"{source!r} is a pixel region, not a sky region",
             "expected a frame such as icrs or galactic",
         )
-    if (frame := _frame(region)) not in FRAMES:
-        raise FieldError(
-            f"{source!r} is in the frame {frame}", f"expected one of {', '.join(FRAMES)}"
-        )
     if not region.meta.get("include", True):
         raise FieldError(
             f"{source!r} has a minus sign, which selects everything outside the region",
@@ -56,11 +53,38 @@ def check_region(region: Region, source: str) -> None:
         )
 
 
-def _frame(region: Region) -> str:
-    """Return the name of the frame of a region, as in astropy."""
-    positions = (getattr(region, name) for name in region._params or ())
-    frames = (str(position.name) for position in positions if hasattr(position, "frame"))
-    return next(frames, "icrs")
+def check_frame(region: Region, source: str) -> None:
+    """Check that a map of a region can be created, whose pixels are in the frame of the region.
+
+    Exclusions and other masks do not need it: they are computed on the pixels of another map.
+
+    Parameters
+    ----------
+    region : Region
+        The region.
+    source : str
+        The DS9 string or the file that it comes from, for messages.
+
+    Raises
+    ------
+    FieldError
+        If the region, or a part of a compound region, is in a frame that FITS files do not have.
+    """
+    for frame in _frames(region):
+        if frame not in FRAMES:
+            raise FieldError(
+                f"{source!r} is in the frame {frame}", f"expected one of {', '.join(FRAMES)}"
+            )
+
+
+def _frames(region: Region) -> Iterator[str]:
+    """Yield the names of the frames of a region and of its parts, as in astropy."""
+    for name in region._params or ():
+        parameter = getattr(region, name)
+        if hasattr(parameter, "_params"):  # a part of a compound region
+            yield from _frames(parameter)
+        elif hasattr(parameter, "frame"):
+            yield str(parameter.frame.name)
 
 
 def check_area(region: Region, source: str) -> None:

@@ -235,7 +235,12 @@ def _parse_regions(value: Any) -> Regions:
 
 def _source(item: Any) -> str:
     if hasattr(item, "serialize"):  # a region object of the regions package
-        lines = str(item.serialize(format="ds9", precision=12)).split("\n")
+        try:
+            lines = str(item.serialize(format="ds9", precision=12)).split("\n")
+        except (ValueError, KeyError) as error:  # a compound region, or an unknown frame
+            raise FieldError(
+                f"{format_value(item)} cannot be written as a DS9 region: {error}", _EXPECTED
+            ) from None
         return "; ".join(line for line in lines if line and not line.startswith(("#", "global")))
     if isinstance(item, Location) or hasattr(item, "__fspath__"):
         return Location(item)

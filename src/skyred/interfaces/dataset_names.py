@@ -33,6 +33,22 @@ def matches_any(name: str, patterns: Iterable[str]) -> bool:
     return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)
 
 
+def has_wildcard(pattern: str) -> bool:
+    """Return whether a name contains wildcards.
+
+    Parameters
+    ----------
+    pattern : str
+        A name, possibly with wildcards.
+
+    Returns
+    -------
+    bool
+        Whether it has any.
+    """
+    return _WILDCARD.search(pattern) is not None
+
+
 def may_match(expected: str, pattern: str) -> bool:
     """Return whether a pattern may select a dataset with an expected name.
 
@@ -48,9 +64,9 @@ def may_match(expected: str, pattern: str) -> bool:
     bool
         False only if no dataset can match both.
     """
-    if not _WILDCARD.search(expected):
+    if not has_wildcard(expected):
         return matches_any(expected, [pattern])
-    if not _WILDCARD.search(pattern):
+    if not has_wildcard(pattern):
         return matches_any(pattern, [expected])
     prefixes = [_WILDCARD.split(name, maxsplit=1)[0] for name in (expected, pattern)]
     return prefixes[0].startswith(prefixes[1]) or prefixes[1].startswith(prefixes[0])

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
+
+import attrs
 
 from skyred.errors import Problem, nearest
 from skyred.fields import FrozenMapping
 from skyred.interfaces.component import Fields, walk, write_component
-from skyred.interfaces.dataset_names import may_match
+from skyred.interfaces.dataset_names import has_wildcard, may_match
 from skyred.interfaces.estimator import Estimator
 from skyred.scripting import literal
 
 if TYPE_CHECKING:
     from skyred.interfaces.chain import Chain
-    from skyred.scripting import Script
+    from skyred.scripting import Script, ScriptDatasets
 
 Path = tuple[str | int, ...]
 
@@ -122,19 +124,47 @@ def write_estimator(estimator: Estimator, script: Script) -> None:
     if not estimator.datasets:
         write_component(estimator, script)
         return
-    script.use("fnmatch", "fnmatchcase")
-    condition = "any(fnmatchcase(dataset.name, pattern) for pattern in patterns)"
     script.body.add(
-        f"patterns = {literal(estimator.datasets)}",
-        f"datasets = Datasets([dataset for dataset in datasets if {condition}])",
+        f"datasets = {_write_selection(script)}(datasets, {literal(estimator.datasets)})"
     )
     all_datasets = script.all_datasets
-    script.all_datasets = [
-        dataset
-        for dataset in all_datasets
-        if any(may_match(dataset.name, pattern) for pattern in estimator.datasets)
-    ]
+    script.all_datasets = list(_selected_datasets(all_datasets, estimator.datasets))
     try:
         write_component(estimator, script)
     finally:
         script.all_datasets = all_datasets
+
+
+def _write_selection(script: Script) -> str:
+    """Write the function that selects datasets, and return its name."""
+    script.use("fnmatch", "fnmatchcase")
+    script.use("gammapy.datasets", "Datasets")
+    return script.shared(
+        "select_datasets(datasets, patterns)",
+        "Return the datasets with one of the names, or with a name that matches a pattern.",
+        "selected = [",
+        "    dataset",
+        "    for dataset in datasets",
+        "    if dataset.name in patterns",
+        "    or any(fnmatchcase(dataset.name, pattern) for pattern in patterns)",
+        "]",
+        "selection = Datasets(selected)",
+        "selection._penalties = datasets._penalties  # those of the models",
+        "return selection",
+    )
+
+
+def _selected_datasets(
+    datasets: Sequence[ScriptDatasets], patterns: Sequence[str]
+) -> Iterator[ScriptDatasets]:
+    """Yield the datasets of a script that patterns may select; single ones for exact names."""
+    single_names = {dataset.name for dataset in datasets if dataset.single}
+    for dataset in datasets:
+        matching = [pattern for pattern in patterns if may_match(dataset.name, pattern)]
+        if not dataset.single:
+            matching = [pattern for pattern in matching if pattern not in single_names]
+        if dataset.single or any(map(has_wildcard, matching)):
+            yield from [dataset] if matching else []
+        else:
+            for name in dict.fromkeys(matching):
+                yield attrs.evolve(dataset, name=name, single=True)

@@ -15,10 +15,10 @@ from skyred.likelihood.count_templates import ScaledCounts
 from skyred.likelihood.cross_check import CrossCheck
 from skyred.likelihood.datasets import CompiledDataset, CountsDataset, GammapyDataset
 from skyred.likelihood.flux_points_data import compile_flux_points
+from skyred.likelihood.frames import is_rotation
 from skyred.likelihood.gammapy_evaluated import GammapyCounts, GammapyPrediction
 from skyred.likelihood.input_checks import check_counts
 from skyred.likelihood.response import Instrument
-from skyred.likelihood.sky import is_rotation
 from skyred.likelihood.source import SourceContribution
 from skyred.likelihood.spectra import SpectralFlux
 from skyred.likelihood.statistics import Cash, WStat
@@ -264,6 +264,11 @@ def reason_source_not_compilable(model: Any, instrument: Instrument) -> str:
     -------
     str
         The reason; empty if the model can be compiled.
+
+    Raises
+    ------
+    FitError
+        If the frame of the model has no fixed positions on the sky.
     """
     from gammapy.modeling.models import SkyModel
 
@@ -272,10 +277,24 @@ def reason_source_not_compilable(model: Any, instrument: Instrument) -> str:
     psf = instrument.psf
     if psf and psf.energy_name == "energy" and model.spatial_model is not None:
         return "the PSF depends on reconstructed energy"
-    if model.spatial_model is not None and not is_rotation(model.spatial_model.frame):
-        return f"its frame {model.spatial_model.frame} is not a rotation of icrs"
+    if model.spatial_model is not None and (reason := _unsupported_frame(model, instrument)):
+        return reason
     if instrument.dataset.exposure is None:
         return "the dataset has no exposure"
+    return ""
+
+
+def _unsupported_frame(model: Any, instrument: Instrument) -> str:
+    """Return the frame of a model or of its maps that is not a rotation; "" if there is none."""
+    try:
+        if not is_rotation(frame := model.spatial_model.frame):
+            return f"its frame {frame} is not a rotation of icrs"
+    except FitError as error:
+        raise FitError(f"the model {model.name!r}: {error}; expected one such as icrs") from None
+    exposure = instrument.dataset.exposure
+    for geom in (instrument.geom, *([] if exposure is None else [exposure.geom])):
+        if not is_rotation(geom.frame):
+            return f"the frame {geom.frame} of the map is not a rotation of icrs"
     return ""
 
 

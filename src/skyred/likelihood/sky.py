@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 
+from skyred.likelihood.frames import rotation_between
 from skyred.likelihood.spatial_formulas import SkyGrid, find_formula
 from skyred.likelihood.units import PlainArray, scale_of
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 PIXEL_STEP = 1e-6  # rad, for the derivative of a position in pixels
 MAX_CACHED_GRIDS = 8
-ROTATION_ERROR = 1e-10  # rad
 TOLERANCE = 1e-9  # relative; methods that agree differ only by rounding
 
 
@@ -132,7 +132,7 @@ class PixelPosition(ModelPosition):
     def __init__(self, model: SpatialModel, geom: WcsGeom) -> None:
         super().__init__(model)
         self.to_pixel, self.to_world = geom.wcs.wcs_world2pix, geom.wcs.wcs_pix2world
-        self.rotation = _rotation(model.frame, geom.frame)
+        self.rotation = rotation_between(model.frame, geom.frame)
 
     def __call__(self, values: Array) -> tuple[float, float]:
         """Return the pixel coordinates x and y for values of the spatial parameters."""
@@ -190,48 +190,6 @@ class PixelPosition(ModelPosition):
         # with longitudes between 0 and 360 deg, as in SkyCoord
         ((x, y),) = self.to_pixel([(math.degrees(lon) % 360, math.degrees(lat))], 0)
         return float(x), float(y)
-
-
-def is_rotation(frame: str) -> bool:
-    """Return whether a frame is a rotation of icrs.
-
-    fk5, galactic and supergalactic are. Frames with an aberration are not, because their positions
-    depend on the time: directions that are rotated like the axes of the frame are wrong by up to
-    0.8 arcsec in fk4, and 50 arcsec in gcrs and cirs.
-
-    Parameters
-    ----------
-    frame : str
-        The name of the frame in astropy.
-
-    Returns
-    -------
-    bool
-        Whether it is.
-
-    Raises
-    ------
-    Exception
-        Of a type that depends on the frame, if astropy cannot convert directions in it to icrs.
-    """
-    if frame in ("icrs", "galactic", "fk5"):
-        return True
-    directions = np.column_stack([-np.eye(3), np.array([[0.36, 0.48, 0.8]]).T])
-    rotated = _convert(np.eye(3), frame, "icrs") @ directions
-    return np.allclose(_convert(directions, frame, "icrs"), rotated, rtol=0, atol=ROTATION_ERROR)
-
-
-def _rotation(frame: str, target: str) -> Array | None:
-    """Return the matrix that rotates one frame into another; None if they are the same."""
-    return None if frame == target else _convert(np.eye(3), frame, target)
-
-
-def _convert(directions: Array, frame: str, target: str) -> Array:
-    """Return unit vectors, shape (3, n), in another frame."""
-    from astropy.coordinates import SkyCoord
-
-    positions = SkyCoord(*directions, representation_type="cartesian", frame=frame)
-    return np.asarray(positions.transform_to(target).cartesian.xyz.value)
 
 
 class ModelImage:

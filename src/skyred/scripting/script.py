@@ -385,10 +385,12 @@ class Script:
         Parameters
         ----------
         single : bool
-            Whether there is a single dataset, named after the entry, or several.
+            Whether there is a single dataset, named after the entry, or several, whose names start
+            with that of the entry and a hyphen.
         """
         is_map = self.reduction.geometry.dataset_type != "spectrum"
-        self.all_datasets.append(ScriptDatasets(self.entry, is_map, self.on_off, single))
+        name = self.entry if single else f"{self.entry}-*"
+        self.all_datasets.append(ScriptDatasets(name, is_map, self.on_off, single))
 
     def first_linked_parameter(self, label: str, parameter: str) -> str | None:
         """Return the first parameter with a link label.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from pathlib import Path
 from typing import Any
 
@@ -229,19 +228,17 @@ class TestConfiguration:
         alone = pipeline.evolve(estimate=[points, *pipeline.estimate[1:]])
         assert not any("energy" in str(problem) for problem in alone.problems())
 
-    def test_exported_script_selects_the_datasets(self, crab_yaml: str, tmp_path: Path) -> None:
+    def test_exported_script_keeps_the_penalties_of_the_models(
+        self, crab_yaml: str, tmp_path: Path
+    ) -> None:
         for index in ("hdu-index.fits.gz", "obs-index.fits.gz"):
             (tmp_path / "data" / "hess-dl3-dr1" / index).touch()
         changed = crab_yaml.replace("kind: flux-points,", "kind: flux-points, datasets: hess,")
-        script = Pipeline.from_yaml(changed).to_script()
-        (function,) = [
-            node
-            for node in ast.parse(script).body
-            if isinstance(node, ast.FunctionDef) and node.name == "estimate_flux_points"
-        ]
-        selection = [ast.unparse(statement) for statement in function.body[1:3]]
-        assert selection[0] == "patterns = ['hess']"
-        names: dict[str, Any] = {"datasets": joint_datasets(), "Datasets": Datasets}
-        exec("from fnmatch import fnmatchcase\npatterns = ['hess-*']\n" + selection[1], names)
-        assert names["datasets"].names == ["hess-1", "hess-2"]
-        assert "from fnmatch import fnmatchcase" in script
+        variables: dict[str, Any] = {"__name__": "exported"}
+        exec(Pipeline.from_yaml(changed).to_script(), variables)
+        all_datasets = joint_datasets()
+        all_datasets._penalties = ["penalty"]
+        selection = variables["select_datasets"](all_datasets, ["hess-*"])
+        assert selection.names == ["hess-1", "hess-2"]
+        assert selection._penalties == select_datasets(all_datasets, ["hess-*"])._penalties
+        assert selection._penalties == ["penalty"]

@@ -85,6 +85,7 @@ def test_valid_configuration_is_accepted_and_written_as_yaml(changes):
         ("icrs; circl(83.63, 22.01, 0.11)", r"circl\(83\.63.* is not a DS9 region"),
         ("icrs; circle(83.63, 22.01, 0.1); circle(84, 22, 0.1)", r"contains 2 regions"),
         ("image; circle(10, 10, 3)", r"pixel region, not a sky region"),
+        ("ecliptic; circle(84, -1.3, 0.1)", "is in the frame barycentricmeanecliptic; expected"),
         ("nowhere", r"neither a region nor a region file"),
         ("", r"is not a region"),
     ],

@@ -110,6 +110,21 @@ class LongerParts(HalfRuns):
 
 
 @component
+class OverlappingIntervals(HalfRuns):
+    """A selector that returns a part with two intervals that overlap."""
+
+    kind = "planted-overlapping-intervals"
+
+    def cut_gti(self, gti: Any) -> Any:
+        from gammapy.data import GTI
+
+        start, stop = gti.time_start[0], gti.time_stop[0]
+        low, high = (start + (stop - start) * fraction for fraction in (0.2, 0.4))
+        pairs = [(start, high), (low, start + (stop - start) * 0.44)]
+        return [GTI.from_time_intervals(pairs, reference_time=gti.time_ref)]
+
+
+@component
 class EmptyParts(HalfRuns):
     """A selector that returns a part without good time."""
 

@@ -182,12 +182,11 @@ def write_time_bins(script: Script, width: u.Quantity, start: Instant | None = N
         Name of the variable with the intervals.
     """
     script.use("numpy as np")
-    step = script.quantity(width)
+    step, time_range = script.quantity(width), _write_time_range(script)
     script.body.add(
         f'width = ({step}).to_value("s")',
-        "starts, stops = zip(*[time_range(dataset) for dataset in datasets], strict=True)",
+        f"starts, stops = zip(*[{time_range}(dataset) for dataset in datasets], strict=True)",
     )
-    _write_time_range(script)
     if start is None:
         script.body.add("first = min(starts)")
     else:
@@ -208,9 +207,10 @@ def write_time_bins(script: Script, width: u.Quantity, start: Instant | None = N
 
 
 def write_runs(script: Script) -> str:
-    """Write one time interval for each dataset, and return their name.
+    """Write one time interval for each run, and return their name.
 
-    By default, gammapy's estimator takes each good time interval, but datasets with several lie in
+    As in the estimator `light-curve`, the datasets of a run that was cut share an interval. By
+    default, gammapy's estimator takes each good time interval, but datasets with several lie in
     none of them.
 
     Parameters
@@ -223,19 +223,52 @@ def write_runs(script: Script) -> str:
     str
         Name of the variable with the intervals.
     """
-    script.use("astropy.time", "Time")
-    _write_time_range(script)
-    script.body.add("intervals = []")
-    with script.body.inside("for start, stop in sorted(map(time_range, datasets)):"):
-        script.body.add("# datasets of the same run share an interval")
-        with script.body.inside("if not intervals or abs(start - intervals[-1][0]) > 1e-6 * u.s:"):
-            script.body.add("intervals.append(Time([start, stop]))")
+    script.use("numpy as np")
     script.use("astropy", "units as u")
+    script.use("astropy.time", "Time")
+    ranges = _write_run_ranges(script)
+    script.body.add("intervals = []")
+    with script.body.inside(f"for start, stop in sorted({ranges}(datasets)):"):
+        script.body.add(
+            "interval = Time([start, stop])",
+            "# datasets of the same time share an interval",
+            "is_new = not intervals or np.any(abs(interval - intervals[-1]) > 1e-6 * u.s)",
+        )
+        with script.body.inside("if is_new:"):
+            script.body.add("intervals.append(interval)")
     return "intervals"
 
 
-def _write_time_range(script: Script) -> None:
-    script.shared(
+def _write_run_ranges(script: Script) -> str:
+    """Write the function for the time ranges of datasets, combined if runs were cut."""
+    time_range = _write_time_range(script)
+    run = script.shared(
+        "get_run(dataset)",
+        "Return the telescope and identifier of the run of a dataset, None if it has several.",
+        'table = getattr(dataset, "meta_table", None)',
+        'if table is None or len(table) != 1 or "OBS_ID" not in table.colnames:',
+        "    return None",
+        'names = [name for name in ("TELESCOP", "OBS_ID") if name in table.colnames]',
+        "return tuple(str(table[name][0]) for name in names)",
+    )
+    return script.shared(
+        "get_time_ranges(datasets)",
+        "Return first start and last stop of each dataset, or of each run if runs were cut.",
+        f"ranges = [{time_range}(dataset) for dataset in datasets]",
+        "parts = {}",
+        "for dataset, limits in zip(datasets, ranges, strict=True):",
+        f"    parts.setdefault({run}(dataset), []).append(limits)",
+        "is_cut = any(len({start.mjd for start, _ in limits}) > 1 for limits in parts.values())",
+        "if None in parts or not is_cut:",
+        "    return ranges",
+        "columns = [list(zip(*limits, strict=True)) for limits in parts.values()]",
+        "return [(min(starts), max(stops)) for starts, stops in columns]",
+    )
+
+
+def _write_time_range(script: Script) -> str:
+    """Write the function for the time range of a dataset, and return its name."""
+    return script.shared(
         "time_range(dataset)",
         "Return the first start and the last stop of the good time of a dataset.",
         "return dataset.gti.time_start.tt.min(), dataset.gti.time_stop.tt.max()",

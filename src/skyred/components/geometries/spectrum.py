@@ -11,6 +11,7 @@ from astropy import units as u
 from skyred.components.geometries.axes import EnergyAxis, overlap_problems
 from skyred.errors import FieldError, Problem
 from skyred.fields import REQUIRED, Regions, nested_object, quantity, regions
+from skyred.fields.region_checks import check_frame
 from skyred.interfaces import Chain, Geometry, Reduction, component
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class SpectrumGeometry(Geometry):
         yield from overlap_problems(self.energy, self.energy_true)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Check that the on region is exactly one sky region.
+        """Check that the on region is exactly one sky region, in a frame of FITS files.
 
         Parameters
         ----------
@@ -67,7 +68,7 @@ class SpectrumGeometry(Geometry):
         Yields
         ------
         Problem
-            An on region that cannot be read, or is not exactly one sky region.
+            An on region that cannot be read, is not exactly one sky region, or is in another frame.
         """
         try:
             self.region()
@@ -87,7 +88,8 @@ class SpectrumGeometry(Geometry):
         Raises
         ------
         FieldError
-            If the region cannot be read, or is not exactly one sky region.
+            If the region cannot be read, is not exactly one sky region, or is in a frame that
+            FITS files do not have.
         """
         return self.region()
 
@@ -102,7 +104,8 @@ class SpectrumGeometry(Geometry):
         Raises
         ------
         FieldError
-            If the region cannot be read, or is not exactly one sky region.
+            If the region cannot be read, is not exactly one sky region, or is in a frame that
+            FITS files do not have.
         """
         from regions import SkyRegion
 
@@ -113,6 +116,7 @@ class SpectrumGeometry(Geometry):
             raise FieldError(f"contains {len(on_regions)} regions", _EXPECTED)
         if not isinstance(on_regions[0], SkyRegion):
             raise FieldError("is a pixel region, not a sky region", _EXPECTED)
+        check_frame(on_regions[0], str(self.on_region.sources[0]))
         return on_regions[0]
 
     def target(self, name: str | None = None) -> SpectrumDataset:

@@ -14,7 +14,7 @@ from astropy import units as u
 
 from skyred.components.models.map_files import check_map_files
 from skyred.components.models.priors import PriorTarget, prior_to_gammapy
-from skyred.errors import FieldError, ModelError, Problem, nearest
+from skyred.errors import FieldError, FitError, ModelError, Problem, nearest
 from skyred.fields import thaw
 
 PARAMETER_KEYS = ("value", "unit", "min", "max", "error", "frozen", "prior", "link", "interp",
@@ -400,12 +400,12 @@ def describe_frame(frame: Any) -> str:
     str
         The reason; "" if positions in the frame can be used.
     """
-    from skyred.likelihood.sky import is_rotation  # imports scipy
+    from skyred.likelihood.frames import is_rotation  # as late as the rest of the likelihood
 
     try:
         is_supported = is_rotation(frame)
-    except Exception:  # astropy raises errors of several types
-        return f"{frame!r} is not a frame of fixed positions on the sky"
+    except FitError as error:
+        return str(error)
     return "" if is_supported else f"positions in the frame {frame!r} depend on the time"
 
 

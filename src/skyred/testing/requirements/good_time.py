@@ -28,7 +28,7 @@ _PARTS = (
 
 @requirement("cuts good time to parts of it", "selector", fix=_PARTS)
 def cuts_to_parts(case: ComponentCase) -> None:
-    """Check that parts are GTIs with rows, inside the good time of the run.
+    """Check that parts are GTIs with rows, without overlap, inside the good time of the run.
 
     Parameters
     ----------
@@ -41,6 +41,10 @@ def cuts_to_parts(case: ComponentCase) -> None:
             low, high = _intervals(part, gti)
             require(len(low), "it returns a part without intervals; expected no part")
             require((high > low).all(), "it returns an interval that does not end after its start")
+            require(
+                (low[1:] >= high[:-1] - SAME_TIME).all(),
+                f"it returns a part whose intervals overlap: {_describe(low, high)}",
+            )
             is_inside = (low[:, None] >= start - SAME_TIME) & (high[:, None] <= stop + SAME_TIME)
             require(
                 is_inside.any(axis=1).all(),
@@ -122,13 +126,17 @@ def _iter_good_times(case: ComponentCase) -> Iterator[GTI]:
     Raises
     ------
     NotChecked
-        If the selector does not cut runs.
+        If the selector does not cut runs, or selects no good time of any run.
     """
     if not cutting_selectors([case.component]):
         raise NotChecked("it selects whole runs")
+    selects_good_time = False
     for observation in case.observations():
-        yield observation.gti.copy()
-        yield _with_gap(observation.gti)
+        for gti in (observation.gti, _with_gap(observation.gti)):
+            selects_good_time |= bool(_cut(case, gti.copy()))
+            yield gti.copy()
+    if not selects_good_time:
+        raise NotChecked("it selects no good time of the sample; pass runs that it cuts")
 
 
 def _with_gap(gti: GTI) -> GTI:

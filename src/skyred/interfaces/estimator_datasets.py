@@ -123,10 +123,12 @@ def write_estimator(estimator: Estimator, script: Script) -> None:
         write_component(estimator, script)
         return
     script.use("fnmatch", "fnmatchcase")
-    condition = "any(fnmatchcase(dataset.name, pattern) for pattern in patterns)"
+    # a name may contain brackets, which are wildcards
+    matches = "name in patterns or any(fnmatchcase(name, pattern) for pattern in patterns)"
     script.body.add(
         f"patterns = {literal(estimator.datasets)}",
-        f"datasets = Datasets([dataset for dataset in datasets if {condition}])",
+        f"names = [name for name in datasets.names if {matches}]",
+        "datasets = Datasets([datasets[name] for name in names])",
     )
     all_datasets = script.all_datasets
     script.all_datasets = [

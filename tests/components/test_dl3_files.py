@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy import units as u
 from astropy.io import fits
 from click.testing import CliRunner
 from gammapy.data import DataStore
@@ -146,6 +147,14 @@ def test_other_fits_files_are_listed_in_a_warning(
     assert "notes.txt" not in caplog.text
 
 
+def test_listed_file_without_events_is_an_error(runs: Path) -> None:
+    path = runs / "map.fits"
+    fits.PrimaryHDU(data=np.zeros((2, 2))).writeto(path)
+    for location in (str(path), (str(path), str(files_of(runs)[0]))):
+        with pytest.raises(ArchiveError, match="no EVENTS extension; expected DL3 files, or their"):
+            open_archive(location)
+
+
 def test_unreadable_file_of_a_folder_is_an_error(runs: Path) -> None:
     (runs / "broken.fits").write_bytes(b"\0" * 100)
     with pytest.raises(ArchiveError, match=r"broken\.fits cannot be read .* leave it out"):
@@ -180,7 +189,7 @@ def test_glob_without_matches_is_reported(tmp_path: Path) -> None:
         open_archive(str(tmp_path / "run*.fits"))
 
 
-@pytest.mark.parametrize("unit", ["s", "d"])
+@pytest.mark.parametrize("unit", ["s", "d", "min"])
 def test_files_with_different_time_references_keep_their_times(runs: Path, unit: str) -> None:
     expected = open_archive(str(runs)).obs_table
     with fits.open(files_of(runs)[1]) as hdus:
@@ -189,7 +198,7 @@ def test_files_with_different_time_references_keep_their_times(runs: Path, unit:
             hdu.header["TIMEUNIT"] = unit
         for name in ("TSTART", "TSTOP"):
             seconds = hdus["EVENTS"].header[name] + 100 * 86400
-            hdus["EVENTS"].header[name] = seconds / (86400 if unit == "d" else 1)
+            hdus["EVENTS"].header[name] = seconds / u.Unit(unit).to("s")
         hdus.writeto(files_of(runs)[1], overwrite=True)
     table = open_archive(str(runs)).obs_table
     # float64 rounding of MJD in days is about 1 us

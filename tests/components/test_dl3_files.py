@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from astropy import units as u
 from astropy.io import fits
+from astropy.table import Table
 from click.testing import CliRunner
 from gammapy.data import DataStore
 
@@ -19,6 +21,8 @@ from skyred.components.archives import open_archive
 from skyred.errors import ArchiveError
 from skyred.inspection.index import list_run_inputs
 from skyred.inspection.run import inspect_run
+from skyred.plugins import Plugins
+from skyred.run.select import select
 
 # the folder of the files; the folder of the index; the glob of the files
 ARCHIVES = {
@@ -177,6 +181,55 @@ def test_index_in_a_subfolder_is_suggested(crab_archive: Path, tmp_path: Path) -
     shutil.copytree(crab_archive, tmp_path / "root" / "archive")
     with pytest.raises(ArchiveError, match=r"specify one of them .*archive/hdu-index\.fits\.gz"):
         open_archive(str(tmp_path / "root"))
+
+
+def test_index_in_the_folder_index_is_found(crab_archive: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    shutil.copytree(crab_archive / "data", archive / "data")
+    move_index(crab_archive, archive / "index" / "gps")
+    assert obs_ids(archive) == obs_ids(crab_archive)
+    outcome = CliRunner().invoke(main, ["check", str(archive)])
+    assert outcome.exit_code == 0, outcome.output
+    assert "2 runs inspected, none with faults" in outcome.output
+    names: dict[str, Any] = {}
+    exec(Pipeline.from_yaml(configuration(str(archive))).to_script(), names)
+    assert len(names["reduce_sim"]()) == 1
+    move_index(crab_archive, archive / "index" / "agn")
+    with pytest.raises(ArchiveError, match=r"specify one of them .*index/agn/hdu-index.*index/gps"):
+        open_archive(str(archive))
+
+
+def move_index(archive: Path, folder: Path) -> None:
+    """Copy an index to a folder beside that of the data, two levels below the archive."""
+    folder.mkdir(parents=True)
+    table = Table.read(archive / "hdu-index.fits.gz")
+    table["FILE_DIR"] = [f"../../{name}" for name in table["FILE_DIR"]]
+    table.write(folder / "hdu-index.fits.gz")
+    shutil.copy(archive / "obs-index.fits.gz", folder)
+
+
+@pytest.mark.parametrize("suffix", ["", "-prod3"])
+def test_files_of_a_selection_include_the_index(
+    suffix: str, crab_archive: Path, tmp_path: Path
+) -> None:
+    archive = tmp_path / "archive"
+    shutil.copytree(crab_archive, archive)
+    indices = {archive / f"{name}-index{suffix}.fits.gz" for name in ("hdu", "obs")}
+    for path in indices if suffix else ():
+        (archive / path.name.replace(suffix, "")).rename(path)
+    location = str(archive / f"hdu-index{suffix}.fits.gz")
+    for other in ("hdu-index-other.fits.gz", "obs-index-other.fits.gz"):
+        (archive / other).touch()
+    assert set(selected_files(location)) == indices | {*files_of(archive / "data")}
+
+
+def test_files_of_a_selection_without_an_index_are_those_of_the_runs(runs: Path) -> None:
+    assert set(selected_files(str(runs))) == {*files_of(runs)}
+
+
+def selected_files(location: str) -> list[Path]:
+    reduction = Pipeline.from_yaml(configuration(location)).data["sim"]
+    return select("sim", reduction, Plugins.load()).files
 
 
 def test_folder_with_an_index_in_a_list_is_refused(crab_archive: Path, runs: Path) -> None:

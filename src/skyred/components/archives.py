@@ -11,6 +11,7 @@ import numpy as np
 
 from skyred.components.dl3_files import find_fits_files, open_dl3_files
 from skyred.errors import ArchiveError, format_list
+from skyred.inspection.index_files import HDU_INDICES, find_index, set_index_files
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-HDU_INDEX = "hdu-index.fits.gz"
+HDU_INDEX = HDU_INDICES[0]
 
 
 def open_archive(location: str | tuple[str, ...]) -> DataStore | None:
@@ -27,8 +28,9 @@ def open_archive(location: str | tuple[str, ...]) -> DataStore | None:
     Parameters
     ----------
     location : str or tuple of str
-        One of the following: a folder with index files, a folder with DL3 files (also in
-        subfolders) but no index, an HDU index file (``hdu-index...fits``), or DL3 files.
+        One of the following: a folder with index files (also in its folder ``index``), a folder
+        with DL3 files (also in subfolders) but no index, an HDU index file
+        (``hdu-index...fits``), or DL3 files.
 
     Returns
     -------
@@ -63,8 +65,10 @@ def _missing_message(location: str) -> str:
 
 def _open_folder(folder: Path) -> DataStore:
     """Open a folder by its index; without an index, the DL3 files in it and its subfolders."""
-    if any((folder / name).exists() for name in (HDU_INDEX, HDU_INDEX.removesuffix(".gz"))):
-        return _open_index(folder, HDU_INDEX)
+    if (index := find_index(folder)) is not None:
+        if index.parent != folder:
+            log.info("the index of %s is %s", folder, index)
+        return _open_index(index.parent, index.name)
     return open_dl3_files(_files_without_index(folder), skip_other_files=True)
 
 
@@ -81,8 +85,8 @@ def _files_without_index(folder: Path) -> list[Path]:
     if index_files := [path for path in paths if "hdu-index" in path.name]:
         names = format_list(index_files, 5)
         raise ArchiveError(
-            f"{folder} has no {HDU_INDEX}, but other index files: specify one of them as the "
-            f"archive ({names}), or a glob of the DL3 files"
+            f"{folder} has no {HDU_INDEX}, but other index files, or in subfolders: specify one of "
+            f"them as the archive ({names}), or a glob of the DL3 files"
         )
     if not paths:
         raise ArchiveError(
@@ -101,7 +105,7 @@ def _list_files(locations: tuple[str, ...]) -> list[Path]:
     """
     files: list[Path] = []
     for path in map(Path, locations):
-        if path.is_dir() and any(path.glob("hdu-index.fits*")):
+        if path.is_dir() and find_index(path) is not None:
             raise ArchiveError(
                 f"{path} is a folder with an index, which cannot be combined with other archives: "
                 f"put it into its own entry of data:, or list its DL3 files ({path}/*.fits.gz)"
@@ -155,6 +159,7 @@ def _open_index(folder: Path, name: str) -> DataStore:
         for table, path in ((hdu_table, hdu_index), (obs_table, obs_index)):
             _convert_text_ids(table, path)
         _warn_about_duplicates(obs_table, obs_index)
+        set_index_files(hdu_table, [hdu_index, obs_index])
         return DataStore(hdu_table=hdu_table, obs_table=obs_table)
     except ArchiveError:
         raise

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from skyred.errors import ArchiveError, format_list
+from skyred.inspection.index_files import set_index_files
 from skyred.inspection.units import conversion_factor
 
 if TYPE_CHECKING:
@@ -158,6 +159,7 @@ def _create_store(headers: list[Dl3Header]) -> DataStore:
     table.meta.update({**headers[0].meta, "TIMEUNIT": "s"})
     index = HDUIndexTable(Table(rows=[row for header in headers for row in header.hdus]))
     index.meta["BASE_DIR"] = "/"
+    set_index_files(index, [])
     return DataStore(hdu_table=index, obs_table=table)
 
 

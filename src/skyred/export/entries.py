@@ -8,6 +8,7 @@ from pathlib import Path
 from skyred.errors import ExportError
 from skyred.export.good_time import write_good_time
 from skyred.fields import Location
+from skyred.inspection.index_files import HDU_INDICES, find_index
 from skyred.interfaces import FitRange, ReducedData, Reduction, required_irfs
 from skyred.interfaces.fit_range import TOLERANCE
 from skyred.result.dataset_files import is_ogip
@@ -15,7 +16,6 @@ from skyred.result.flux_point_tables import TEXT_FORMATS
 from skyred.result.load_datasets import INDEX_SUFFIXES, dataset_files
 from skyred.scripting import Script, ScriptDatasets, literal
 
-INDICES = ("hdu-index.fits.gz", "hdu-index.fits")  # in the order in which archives are opened
 ONE_INDEX = "plain gammapy opens one folder with index files"
 
 
@@ -63,13 +63,15 @@ def _archive_code(script: Script, reduction: Reduction) -> str:
     location = reduction.archive[0]
     path = location.path()
     if path.is_dir():
-        index = next((index for index in INDICES if (path / index).is_file()), None)
-        if index is None:
+        index = find_index(path)
+        if index is None or not index.is_file():
             raise ExportError(
-                f"reads the folder {location}, which has no {INDICES[0]}: {ONE_INDEX}"
+                f"reads the folder {location}, which has no {HDU_INDICES[0]}: {ONE_INDEX}"
             )
-        folder = script.constant(name, literal(location))
-        return folder if index == INDICES[0] else f"{folder}, {_index_code(index)}"
+        is_direct = index.parent == path
+        subfolder = Path(location) / index.parent.relative_to(path)
+        folder = script.constant(name, literal(location if is_direct else str(subfolder)))
+        return folder if index.name == HDU_INDICES[0] else f"{folder}, {_index_code(index.name)}"
     if "hdu-index" in path.name and path.is_file():
         folder = script.constant(name, literal(str(Path(location).parent)))
         return f"{folder}, {_index_code(path.name)}"

@@ -7,6 +7,7 @@ import os
 import zlib
 from pathlib import Path
 
+from skyred.inspection.index_files import INDEX_FOLDER
 from skyred.inspection.records import Finding
 from skyred.io.checksums import read_checksums
 
@@ -99,7 +100,7 @@ class IndexedPaths:
 def _archive_folder(base: Path) -> Path:
     """Return the parent of the folder ``index`` that ``base`` is or is in; otherwise ``base``."""
     for folder in (base, base.parent):
-        if folder.name == "index":
+        if folder.name == INDEX_FOLDER:
             return folder.parent
     return base
 

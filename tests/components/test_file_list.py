@@ -13,7 +13,7 @@ from gammapy.data import DataStore
 
 from skyred import Orchestrator, Pipeline
 from skyred.components.file_list import FileList, read_ids
-from skyred.errors import ArchiveError, ConfigError
+from skyred.errors import ArchiveError, ConfigError, ExportError
 from skyred.interfaces.records import Outcome
 from skyred.result.files import write_observation_log
 
@@ -213,6 +213,14 @@ def test_exported_script_reduces_the_same_runs(
     (dataset,) = Orchestrator(pipeline(crab_archive, f"{path}{options}")).reduce()
     assert dataset.counts.data.sum() > 0
     np.testing.assert_array_equal(exported.counts.data, dataset.counts.data)
+
+
+def test_export_of_a_missing_list_is_refused(crab_archive: Path, path: Path) -> None:
+    path.write_text("900002\n", encoding="utf-8")
+    listed = pipeline(crab_archive, path)
+    path.unlink()
+    with pytest.raises(ExportError, match=r"reads the list .*, which cannot be read"):
+        listed.to_script()
 
 
 def test_selected_rows_are_unchanged(crab_archive: Path, path: Path) -> None:

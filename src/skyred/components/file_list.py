@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from skyred.components.selectors import MAX_LISTED, select_ids
-from skyred.errors import ArchiveError, Problem, format_list, format_value
+from skyred.errors import ArchiveError, ExportError, Problem, format_list, format_value
 from skyred.fields import Location, option
 from skyred.interfaces import Chain, Selector, component
 from skyred.scripting import literal
@@ -96,23 +96,35 @@ class FileList(Selector):
         ----------
         script : Script
             The script to add code to.
+
+        Raises
+        ------
+        ExportError
+            If the file cannot be read, so that its format is unknown.
         """
         script.use("numpy as np")
-        path = script.path(self.path)
-        if _is_ecsv(self.path.path()):
-            script.use("astropy.table", "Table")
-            runs_table = script.constant(
-                f"{script.entry}_LIST",
-                f'Table.read({path}, format="ascii.ecsv", encoding="{_ENCODING}")',
-            )
-            if self.entry is not None:
-                runs_table += f'[{runs_table}["{ENTRY}"] == {literal(self.entry)}]'
-            code = f'{runs_table}["{_id_column(_read_table(self.path.path()), self.path.path())}"]'
-            code += ".astype(int)"
-        else:
-            code = f'np.loadtxt({path}, dtype=int, ndmin=1, encoding="{_ENCODING}")'
+        try:
+            code = self._ids_code(script)
+        except (OSError, ArchiveError) as error:
+            raise ExportError(
+                f"reads the list {self.path}, which cannot be read: {error}"
+            ) from None
         runs = script.constant(f"{script.entry}_RUNS", code)
         script.body.add(f'table = table[np.isin(table["OBS_ID"], {runs})]')
+
+    def _ids_code(self, script: Script) -> str:
+        """Return the code that reads the OBS_IDs."""
+        path, code = self.path.path(), script.path(self.path)
+        if not _is_ecsv(path):
+            return f'np.loadtxt({code}, dtype=int, ndmin=1, encoding="{_ENCODING}")'
+        script.use("astropy.table", "Table")
+        rows = script.constant(
+            f"{script.entry}_LIST",
+            f'Table.read({code}, format="ascii.ecsv", encoding="{_ENCODING}")',
+        )
+        if self.entry is not None:
+            rows += f'[{rows}["{ENTRY}"] == {literal(self.entry)}]'
+        return f'{rows}["{_id_column(_read_table(path), path)}"].astype(int)'
 
 
 @attrs.frozen

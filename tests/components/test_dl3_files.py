@@ -183,7 +183,7 @@ def test_index_in_a_subfolder_is_suggested(crab_archive: Path, tmp_path: Path) -
         open_archive(str(tmp_path / "root"))
 
 
-def test_index_in_the_folder_index_is_found(crab_archive: Path, tmp_path: Path) -> None:
+def test_index_in_the_folder_index_is_used(crab_archive: Path, tmp_path: Path) -> None:
     archive = tmp_path / "archive"
     shutil.copytree(crab_archive / "data", archive / "data")
     move_index(crab_archive, archive / "index" / "gps")
@@ -218,8 +218,8 @@ def test_files_of_a_selection_include_the_index(
     for path in indices if suffix else ():
         (archive / path.name.replace(suffix, "")).rename(path)
     location = str(archive / f"hdu-index{suffix}.fits.gz")
-    for other in ("hdu-index-other.fits.gz", "obs-index-other.fits.gz"):
-        (archive / other).touch()
+    for name in ("hdu-index-other.fits.gz", "obs-index-other.fits.gz"):
+        (archive / name).touch()
     assert set(selected_files(location)) == indices | {*files_of(archive / "data")}
 
 

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from skyred.fields import SPEC, Name, option, specs
+from skyred.fields import Name, option, specs
 from skyred.interfaces.adapting import adapt_object
 from skyred.interfaces.component import Component, value
-from skyred.interfaces.dataset_names import select_datasets
+from skyred.interfaces.dataset_selection import add_selection, check_declaration
 from skyred.interfaces.product import Product
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
 
     from skyred.interfaces.records import FitResult
-
-    Estimate = Callable[["Estimator", Datasets, FitResult | None], Product]
-
-_SELECTS = "_selects_datasets"
 
 
 @value
@@ -45,13 +40,8 @@ class Estimator(Component):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        _check_declaration_of_datasets(cls)
-        # here, and not in the orchestrator: estimators are also called directly
-        estimate: Any = cls.estimate  # possibly of a mixin
-        # functools.wraps copies the attribute, so a true value is not enough
-        is_wrapped = getattr(estimate, _SELECTS, None) is estimate
-        if not is_wrapped and not getattr(estimate, "__isabstractmethod__", False):
-            cls.estimate = _with_selected_datasets(estimate)  # type: ignore[method-assign, assignment]
+        check_declaration(cls, specs(Estimator)["datasets"])
+        add_selection(cls)  # here, since estimators are also called without the orchestrator
 
     @abstractmethod
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> Product:
@@ -113,34 +103,3 @@ class Estimator(Component):
         if component is None or not datasets:
             return component
         return component.evolve(datasets=datasets)
-
-
-def _check_declaration_of_datasets(cls: type[Estimator]) -> None:
-    """Raise an error if a class replaces the option `datasets` by something else."""
-    if "datasets" not in vars(cls) and "datasets" not in vars(cls).get("__annotations__", {}):
-        return
-    spec = getattr(vars(cls).get("datasets"), "metadata", {}).get(SPEC)
-    inherited = specs(Estimator)["datasets"]
-    if spec is None or spec.type_name != inherited.type_name or spec.optional:
-        raise TypeError(
-            f"{cls.__name__}.datasets replaces the option datasets of all estimators, "
-            f"{inherited.type_name}: rename it, or declare it with "
-            "option((), type=str, many=True, doc=...)"
-        )
-
-
-def _with_selected_datasets(estimate: Estimate) -> Estimate:
-    """Return the method `estimate` with a selection of the datasets before it.
-
-    The method of a parent class, called by ``super().estimate(...)``, gets the datasets that it is
-    passed: these are selected already, and may have been reduced further.
-    """
-
-    @functools.wraps(estimate)
-    def estimate_selected(self: Estimator, datasets: Datasets, fit: FitResult | None) -> Product:
-        if type(self).estimate is not estimate_selected:  # that of a parent class
-            return estimate(self, datasets, fit)
-        return estimate(self, select_datasets(datasets, self.datasets), fit)
-
-    setattr(estimate_selected, _SELECTS, estimate_selected)
-    return estimate_selected

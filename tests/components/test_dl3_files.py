@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from astropy import units as u
 from astropy.io import fits
+from astropy.table import Table
 from click.testing import CliRunner
 from gammapy.data import DataStore
 
@@ -18,6 +21,8 @@ from skyred.components.archives import open_archive
 from skyred.errors import ArchiveError
 from skyred.inspection.index import list_run_inputs
 from skyred.inspection.run import inspect_run
+from skyred.plugins import Plugins
+from skyred.run.select import select
 
 # the folder of the files; the folder of the index; the glob of the files
 ARCHIVES = {
@@ -146,6 +151,14 @@ def test_other_fits_files_are_listed_in_a_warning(
     assert "notes.txt" not in caplog.text
 
 
+def test_listed_file_without_events_is_an_error(runs: Path) -> None:
+    path = runs / "map.fits"
+    fits.PrimaryHDU(data=np.zeros((2, 2))).writeto(path)
+    for location in (str(path), (str(path), str(files_of(runs)[0]))):
+        with pytest.raises(ArchiveError, match="no EVENTS extension; expected DL3 files, or their"):
+            open_archive(location)
+
+
 def test_unreadable_file_of_a_folder_is_an_error(runs: Path) -> None:
     (runs / "broken.fits").write_bytes(b"\0" * 100)
     with pytest.raises(ArchiveError, match=r"broken\.fits cannot be read .* leave it out"):
@@ -170,6 +183,55 @@ def test_index_in_a_subfolder_is_suggested(crab_archive: Path, tmp_path: Path) -
         open_archive(str(tmp_path / "root"))
 
 
+def test_index_in_the_folder_index_is_used(crab_archive: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    shutil.copytree(crab_archive / "data", archive / "data")
+    move_index(crab_archive, archive / "index" / "gps")
+    assert obs_ids(archive) == obs_ids(crab_archive)
+    outcome = CliRunner().invoke(main, ["check", str(archive)])
+    assert outcome.exit_code == 0, outcome.output
+    assert "2 runs inspected, none with faults" in outcome.output
+    names: dict[str, Any] = {}
+    exec(Pipeline.from_yaml(configuration(str(archive))).to_script(), names)
+    assert len(names["reduce_sim"]()) == 1
+    move_index(crab_archive, archive / "index" / "agn")
+    with pytest.raises(ArchiveError, match=r"specify one of them .*index/agn/hdu-index.*index/gps"):
+        open_archive(str(archive))
+
+
+def move_index(archive: Path, folder: Path) -> None:
+    """Copy an index to a folder beside that of the data, two levels below the archive."""
+    folder.mkdir(parents=True)
+    table = Table.read(archive / "hdu-index.fits.gz")
+    table["FILE_DIR"] = [f"../../{name}" for name in table["FILE_DIR"]]
+    table.write(folder / "hdu-index.fits.gz")
+    shutil.copy(archive / "obs-index.fits.gz", folder)
+
+
+@pytest.mark.parametrize("suffix", ["", "-prod3"])
+def test_files_of_a_selection_include_the_index(
+    suffix: str, crab_archive: Path, tmp_path: Path
+) -> None:
+    archive = tmp_path / "archive"
+    shutil.copytree(crab_archive, archive)
+    indices = {archive / f"{name}-index{suffix}.fits.gz" for name in ("hdu", "obs")}
+    for path in indices if suffix else ():
+        (archive / path.name.replace(suffix, "")).rename(path)
+    location = str(archive / f"hdu-index{suffix}.fits.gz")
+    for name in ("hdu-index-other.fits.gz", "obs-index-other.fits.gz"):
+        (archive / name).touch()
+    assert set(selected_files(location)) == indices | {*files_of(archive / "data")}
+
+
+def test_files_of_a_selection_without_an_index_are_those_of_the_runs(runs: Path) -> None:
+    assert set(selected_files(str(runs))) == {*files_of(runs)}
+
+
+def selected_files(location: str) -> list[Path]:
+    reduction = Pipeline.from_yaml(configuration(location)).data["sim"]
+    return select("sim", reduction, Plugins.load()).files
+
+
 def test_folder_with_an_index_in_a_list_is_refused(crab_archive: Path, runs: Path) -> None:
     with pytest.raises(ArchiveError, match="is a folder with an index, which cannot be combined"):
         open_archive((str(crab_archive), str(files_of(runs)[0])))
@@ -180,7 +242,7 @@ def test_glob_without_matches_is_reported(tmp_path: Path) -> None:
         open_archive(str(tmp_path / "run*.fits"))
 
 
-@pytest.mark.parametrize("unit", ["s", "d"])
+@pytest.mark.parametrize("unit", ["s", "d", "min"])
 def test_files_with_different_time_references_keep_their_times(runs: Path, unit: str) -> None:
     expected = open_archive(str(runs)).obs_table
     with fits.open(files_of(runs)[1]) as hdus:
@@ -189,7 +251,7 @@ def test_files_with_different_time_references_keep_their_times(runs: Path, unit:
             hdu.header["TIMEUNIT"] = unit
         for name in ("TSTART", "TSTOP"):
             seconds = hdus["EVENTS"].header[name] + 100 * 86400
-            hdus["EVENTS"].header[name] = seconds / (86400 if unit == "d" else 1)
+            hdus["EVENTS"].header[name] = seconds / u.Unit(unit).to("s")
         hdus.writeto(files_of(runs)[1], overwrite=True)
     table = open_archive(str(runs)).obs_table
     # float64 rounding of MJD in days is about 1 us

@@ -13,7 +13,7 @@ from gammapy.data import DataStore
 
 from skyred import Orchestrator, Pipeline
 from skyred.components.file_list import FileList, read_ids
-from skyred.errors import ArchiveError, ConfigError
+from skyred.errors import ArchiveError, ConfigError, ExportError
 from skyred.interfaces.records import Outcome
 from skyred.result.files import write_observation_log
 
@@ -39,7 +39,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "runs.txt"
 
 
-def pipeline(archive: Path, path: Path) -> Pipeline:
+def pipeline(archive: Path, path: Path | str) -> Pipeline:
     return Pipeline.from_yaml(CONFIG.format(archive=archive, path=path))
 
 
@@ -76,6 +76,54 @@ def test_ecsv_table_needs_a_column_with_the_ids(path: Path, name: str, dtype: ty
 def test_observation_log_of_a_run_is_accepted(crab_archive: Path, tmp_path: Path) -> None:
     write_observation_log(tmp_path, run_outcomes(crab_archive, tmp_path))
     assert read_ids(tmp_path / "observations.ecsv") == [900001, 900002]
+
+
+@pytest.fixture
+def log_path(tmp_path: Path) -> Path:
+    """Write an observation log of two entries that use the same run."""
+    outcomes = [Outcome("a", 900001, "reduced"), Outcome("b", 900001, "failed")]
+    write_observation_log(tmp_path, [*outcomes, Outcome("b", 900002, "reduced")])
+    return tmp_path / "observations.ecsv"
+
+
+def test_runs_of_one_entry_of_an_observation_log_are_selected(
+    crab_archive: Path, log_path: Path
+) -> None:
+    assert read_ids(log_path, "a") == [900001]
+    assert read_ids(log_path, "b") == [900001, 900002]
+    table = DataStore.from_dir(crab_archive).obs_table
+    assert FileList(path=log_path, entry="a").select(table)["OBS_ID"].tolist() == [900001]
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("", "has the runs of several data entries, a, b; set the option entry to one of them"),
+        (", entry: c", "has no runs of the data entry 'c'; expected one of: a, b"),
+    ],
+)
+def test_missing_or_unknown_entry_is_a_problem_of_the_option(
+    entry: str, message: str, crab_archive: Path, log_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=rf"select\[0\]\.entry: .*{message}"):
+        pipeline(crab_archive, f"{log_path}{entry}")
+    with pytest.raises(ArchiveError, match=message):
+        read_ids(log_path, entry[-1:] or None)
+
+
+def test_entry_of_a_file_without_entries_is_reported(path: Path) -> None:
+    path.write_text("1\n", encoding="utf-8")
+    with pytest.raises(ArchiveError, match="is not an ECSV table with a column entry; remove"):
+        read_ids(path, "a")
+    Table({"OBS_ID": [1]}).write(path, format="ascii.ecsv", overwrite=True)
+    with pytest.raises(ArchiveError, match="has no column entry; remove"):
+        read_ids(path, "a")
+
+
+def test_ecsv_table_may_begin_with_a_byte_order_mark(crab_archive: Path, path: Path) -> None:
+    Table({"OBS_ID": [900002]}).write(path, format="ascii.ecsv")
+    path.write_text("\ufeff" + path.read_text("utf-8"), encoding="utf-8")
+    assert read_ids(path) == [900002]
 
 
 def run_outcomes(archive: Path, folder: Path) -> list[Outcome]:
@@ -139,25 +187,40 @@ def test_invalid_file_is_a_problem_of_the_configuration(crab_archive: Path, path
 
 
 def test_missing_runs_are_reported_with_the_file(crab_archive: Path, path: Path) -> None:
-    path.write_text("900001\n5\n6\n", encoding="utf-8")
-    with pytest.raises(ArchiveError, match=r"'file-list' \(.*runs.txt\) .* \[5, 6\]; correct"):
+    path.write_text("900001\n" + "\n".join(map(str, range(1, 13))), encoding="utf-8")
+    listed = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, and 2 more"
+    with pytest.raises(ArchiveError, match=rf"'file-list' \(.*runs.txt\) .*: {listed}; correct"):
         Orchestrator(pipeline(crab_archive, path)).select()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("is_ecsv", [False, True])
+@pytest.mark.parametrize("content", ["text", "table", "table of two entries"])
 def test_exported_script_reduces_the_same_runs(
-    crab_archive: Path, path: Path, is_ecsv: bool
+    crab_archive: Path, path: Path, content: str
 ) -> None:
     path.write_text("900002 # the second\n", encoding="utf-8")
-    if is_ecsv:
+    options = ""
+    if content == "table":
         Table({"OBS_ID": ["900002"]}).write(path, format="ascii.ecsv", overwrite=True)
+        path.write_text("\ufeff" + path.read_text("utf-8"), encoding="utf-8")
+    elif content == "table of two entries":
+        table = Table({"OBS_ID": [900001, 900002], "entry": ["a", "b"]})
+        table.write(path, format="ascii.ecsv", overwrite=True)
+        options = ", entry: b"
     names: dict[str, Any] = {}
-    exec(pipeline(crab_archive, path).to_script(), names)
+    exec(pipeline(crab_archive, f"{path}{options}").to_script(), names)
     (exported,) = names["reduce_sim"]()
-    (dataset,) = Orchestrator(pipeline(crab_archive, path)).reduce()
+    (dataset,) = Orchestrator(pipeline(crab_archive, f"{path}{options}")).reduce()
     assert dataset.counts.data.sum() > 0
     np.testing.assert_array_equal(exported.counts.data, dataset.counts.data)
+
+
+def test_export_of_a_missing_list_is_refused(crab_archive: Path, path: Path) -> None:
+    path.write_text("900002\n", encoding="utf-8")
+    listed = pipeline(crab_archive, path)
+    path.unlink()
+    with pytest.raises(ExportError, match=r"reads the list .*, which cannot be read"):
+        listed.to_script()
 
 
 def test_selected_rows_are_unchanged(crab_archive: Path, path: Path) -> None:

@@ -75,7 +75,7 @@ class TestObservationIds:
         assert ids(ObservationIds(ids=[23523, 23523]).select(table)) == [23523]
 
     def test_missing_ids_are_reported(self, table):
-        with pytest.raises(ArchiveError, match=r"missing runs: \[1, 99\]"):
+        with pytest.raises(ArchiveError, match=r"missing runs: 1, 99; correct"):
             ObservationIds(ids=[23523, 99, 1]).select(table)
 
     def test_duplicated_rows_of_the_table_are_kept(self, table):

@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 import pytest
+from astropy.table import Table
 
 from skyred import Pipeline
 from skyred.components.models.spec import PartError
@@ -97,6 +98,7 @@ PIPELINES = {
         SPECTRUM,
         "[{kind: spectrum}, {kind: phase-background, on_phase: [0, 0.4], off_phase: [0.5, 0.6]}]",
         "{kind: group, by: night}",
+        "[{kind: file-list, path: $EXPORT_DATA/runs.ecsv, entry: hess}]",
     )
     + f"model: {SOURCE}\nfit: {{kind: minuit}}\n"
     + "estimate:\n  - {kind: light-curve, source: crab, by: night}",
@@ -130,8 +132,10 @@ WITH_CONDITIONS = {
 
 @pytest.fixture(scope="module", autouse=True)
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Create an empty index in place of an archive, which is not read."""
+    """Create a list of runs, and an empty index in place of an archive, which is not read."""
     folder = tmp_path_factory.mktemp("archive")
+    runs = Table({"OBS_ID": [1], "entry": ["hess"]})
+    runs.write(folder / "runs.ecsv", format="ascii.ecsv")
     (folder / "hdu-index.fits.gz").touch()
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("EXPORT_DATA", str(folder))

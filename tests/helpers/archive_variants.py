@@ -92,14 +92,20 @@ def change_column(
     return change_runs(change)
 
 
-def convert_times_to_days(archive: Archive) -> None:
-    """Store the times of the columns and cards in days; those of the index remain in seconds."""
-    columns = {"events": ("TIME",), "gti": ("START", "STOP")}
-    for kind, names in columns.items():
-        for name in names:
-            change_column(kind, name, unit="d", scale=1 / 86400, fits_format="D")(archive)
-        set_cards((kind,), TIMEUNIT="d")(archive)
-    set_cards(TIMES, TSTART=lambda value: value / 86400, TSTOP=lambda value: value / 86400)(archive)
+def convert_times(unit: str) -> Apply:
+    """Store the times of the columns and cards in a unit; those of the index remain in seconds."""
+    scale = u.s.to(unit)
+
+    def apply(archive: Archive) -> None:
+        for kind, names in {"events": ("TIME",), "gti": ("START", "STOP")}.items():
+            for name in names:
+                change_column(kind, name, unit=unit, scale=scale, fits_format="D")(archive)
+            set_cards((kind,), TIMEUNIT=unit)(archive)
+        set_cards(TIMES, **{key: lambda value: value * scale for key in ("TSTART", "TSTOP")})(
+            archive
+        )
+
+    return apply
 
 
 def reverse_columns(kind: str) -> Apply:
@@ -275,7 +281,8 @@ SOUND: dict[str, Apply] = {
     "no TIMESYS": set_cards(TIMES, TIMESYS=None),
     "TIMEUNIT with blanks": set_cards(TIMES, TIMEUNIT=" s "),
     "TIMEUNIT is second": set_cards(TIMES, TIMEUNIT="second"),
-    "times in days": convert_times_to_days,
+    "times in days": convert_times("d"),
+    "times in minutes": convert_times("min"),
     "no TIMEUNIT": set_cards(TIMES, TIMEUNIT=None),
     "MJDREFI as float": set_cards(TIMES, MJDREFI=float),
     "MJDREFI as text": set_cards(TIMES, MJDREFI=str),

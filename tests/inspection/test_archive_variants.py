@@ -79,6 +79,20 @@ def test_sound_archive_has_no_fault(apply: Any, one_run: Path, tmp_path: Path) -
     assert [str(finding) for finding in findings if finding.level == "fault"] == []
 
 
+@pytest.mark.parametrize("name", sorted({*SOUND} - {"separate files"}))
+def test_sound_files_without_an_index_have_no_fault(
+    name: str, one_run: Path, tmp_path: Path
+) -> None:
+    folder = create_variant(one_run, tmp_path, SOUND[name])
+    store = open_archive(str(folder / "data"))
+    findings = [
+        finding
+        for run in list_run_inputs(store.hdu_table, store.obs_table)
+        for finding in inspect_run(run).findings
+    ]
+    assert [str(finding) for finding in findings if finding.level == "fault"] == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("apply", SOUND.values(), ids=SOUND)
 def test_sound_archive_is_reduced_as_by_gammapy(apply: Any, one_run: Path, tmp_path: Path) -> None:

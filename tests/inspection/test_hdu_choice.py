@@ -8,6 +8,7 @@ import pytest
 from astropy.table import Table
 
 from skyred.errors import ArchiveError
+from skyred.inspection.hdu_choice import HduIndex, choose_hdus
 from skyred.inspection.index import list_run_inputs
 from skyred.inspection.records import RunInput
 
@@ -39,7 +40,8 @@ def hdu_table(classes: dict[int, tuple[int, ...]]) -> Table:
 def inputs(table: Table, **hdus: Any) -> list[RunInput]:
     obs_ids = sorted(set(table["OBS_ID"].tolist()))
     rows = Table({"OBS_ID": obs_ids, "EVENT_COUNT": [100] * len(obs_ids)})
-    return list_run_inputs(table, rows, required=("gti", *CLASSED), hdus=hdus)
+    choice = choose_hdus(table, hdus)
+    return list_run_inputs(table, rows, required=("gti", *CLASSED), choice=choice)
 
 
 def names(run: RunInput) -> dict[str, str]:
@@ -164,4 +166,19 @@ def test_choice_matches_nothing_in_an_index_of_another_class() -> None:
 
 def test_choice_without_an_index_is_an_error() -> None:
     with pytest.raises(ArchiveError, match="the option 'hdus' has no effect"):
-        list_run_inputs(Table(), Table({"OBS_ID": [1]}), hdus={"psf": "PSF"})
+        choose_hdus(Table(), {"psf": "PSF"})
+
+
+def test_only_requested_runs_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked = []
+    check_run = HduIndex.check_run
+
+    def record(self: HduIndex, obs_id: int, mask: Any) -> Any:
+        checked.append(obs_id)
+        return check_run(self, obs_id, mask)
+
+    monkeypatch.setattr(HduIndex, "check_run", record)
+    table = hdu_table(dict.fromkeys(range(100), (8, 9)))
+    (run,) = list_run_inputs(table, Table({"OBS_ID": [7]}))
+    assert len(run.findings) == len(CLASSED)
+    assert checked == [7]

@@ -208,6 +208,30 @@ def test_rule_is_violated_by_its_damage(name: str, crab_archive: Path, tmp_path:
     assert name in {finding.rule for finding in findings}, [str(finding) for finding in findings]
 
 
+def test_files_of_runs_with_large_identifiers_are_distinguished(
+    crab_archive: Path, tmp_path: Path
+) -> None:
+    archive = Archive.copy(crab_archive, tmp_path / "archive")
+    other_run, run = archive.runs
+    use_area_of_other_run(archive, run, other_run)
+    first_id = 2**53  # and first_id + 1, which is not a float
+
+    def replace_ids(table: Table) -> Table:
+        table["OBS_ID"] = first_id + (table["OBS_ID"] == run)
+        return table
+
+    for index in ("hdu", "obs"):
+        archive.change_index(index, replace_ids)
+    for number, old_id in enumerate((other_run, run)):
+        with fits.open(archive.path(old_id), mode="update") as hdus:
+            for hdu in hdus[1:]:
+                if "OBS_ID" in hdu.header:
+                    hdu.header["OBS_ID"] = first_id + number
+    messages = [str(finding) for finding in inspect(archive.folder) if finding.level == "fault"]
+    assert any(f"is in the file of run {first_id}, according" in message for message in messages)
+    assert not any("its OBS_ID is" in message for message in messages)
+
+
 def test_every_rule_has_a_damage() -> None:
     assert {*DAMAGE_BY_RULE, *MORE_DAMAGES, *TESTED_ELSEWHERE} == set(RULES)
 

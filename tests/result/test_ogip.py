@@ -223,12 +223,20 @@ def test_spectrum_without_background_file_cannot_be_fitted_by_gammapy_either(
         FileError, match=r"its statistic, wstat, needs the off counts; set the card"
     ):
         read_ogip(pha_path, "x")
-    with pytest.raises(Exception, match=r".+"):  # any error, in reading or in the statistic
+    with pytest.raises(FileNotFoundError, match="none"):
+        SpectrumDatasetOnOff.read(pha_path)
+    edit_spectrum(pha_path, lambda header, columns: header.remove("BACKFILE"))
+    with pytest.raises(AttributeError, match="'NoneType' object has no attribute"):
         SpectrumDatasetOnOff.read(pha_path).stat_sum()
 
 
 @pytest.mark.parametrize("card", ["HDUCLAS4", ""])
-def test_file_with_several_spectra_is_rejected(card: str, pha_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("column_format", "error"), [("3D", "cannot reshape array of size 6"), ("PD()", "numeric type")]
+)
+def test_file_with_several_spectra_is_rejected(
+    card: str, column_format: str, error: str, pha_path: Path
+) -> None:
     """Type II files have a spectrum in each row, and the names of other files in columns."""
     with fits.open(pha_path, memmap=False) as hdus:
         header = hdus["SPECTRUM"].header.copy(strip=True)
@@ -240,7 +248,7 @@ def test_file_with_several_spectra_is_rejected(card: str, pha_path: Path) -> Non
         table = fits.BinTableHDU.from_columns(
             [
                 fits.Column(name="SPEC_NUM", array=[1, 2], format="J"),
-                fits.Column(name="COUNTS", array=[counts, counts], format=f"{len(counts)}D"),
+                fits.Column(name="COUNTS", array=[counts, counts], format=column_format),
             ],
             header=header,
             name="SPECTRUM",
@@ -249,5 +257,12 @@ def test_file_with_several_spectra_is_rejected(card: str, pha_path: Path) -> Non
         fits.HDUList([fits.PrimaryHDU(), table, *others]).writeto(pha_path, overwrite=True)
     with pytest.raises(FileError, match=r"has 2 spectra in one table \(type II\), which gammapy"):
         read_ogip(pha_path, "x")
-    with pytest.raises(Exception, match=r".+"):
+    with pytest.raises((ValueError, TypeError), match=error):
         SpectrumDatasetOnOff.read(pha_path)
+
+
+@pytest.mark.parametrize("card", ["HDUCLAS3", "HDUCLAS4"])
+def test_single_spectrum_with_the_card_of_several_is_rejected(card: str, pha_path: Path) -> None:
+    edit_spectrum(pha_path, lambda header, columns: header.update({card: "TYPE:II"}))
+    with pytest.raises(FileError, match=f"has {card} = 'TYPE:II' .* set the card to 'TYPE:I'"):
+        read_ogip(pha_path, "x")

@@ -75,12 +75,45 @@ def test_datasets_of_all_entries_are_counted(
         Orchestrator(both).reduce()
 
 
+@pytest.mark.parametrize("options", [(), ("--all-runs",)])
+@pytest.mark.parametrize("stacker", ["keep", "sum"])
 def test_check_reports_the_same(
-    size: float, crab_archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stacker: str,
+    options: tuple[str, ...],
+    size: float,
+    crab_archive: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     file = tmp_path / "crab.yaml"
-    file.write_text(CONFIG.format(archive=crab_archive, stacker="keep"), encoding="utf-8")
+    file.write_text(CONFIG.format(archive=crab_archive, stacker=stacker), encoding="utf-8")
     monkeypatch.setattr(memory, "total_memory", lambda: 1.5 * size)
-    result = CliRunner().invoke(main, ["check", str(file)])
-    assert result.exit_code == 2
-    assert "all datasets need at least" in result.output
+    result = CliRunner().invoke(main, ["check", str(file), *options])
+    assert result.exit_code == (2 if stacker == "keep" else 0)
+    assert ("all datasets need at least" in result.output) is (stacker == "keep")
+
+
+@pytest.mark.parametrize("options", [(), ("--all-runs",)])
+@pytest.mark.parametrize(("fraction", "rejected"), [(1.5, True), (2.5, False)])
+def test_check_counts_the_datasets_that_are_read(
+    fraction: float,
+    rejected: bool,
+    options: tuple[str, ...],
+    size: float,
+    crab_archive: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = CONFIG.format(archive=crab_archive, stacker="sum")
+    dataset = Pipeline.from_yaml(config).data["crab"].geometry.target("reduced")
+    dataset.write(tmp_path / "reduced.fits")
+    file = tmp_path / "crab.yaml"
+    entry = f"  reduced: {{datasets: {tmp_path / 'reduced.fits'}}}\n"
+    file.write_text(config + entry, encoding="utf-8")
+    monkeypatch.setattr(memory, "total_memory", lambda: fraction * size)
+    result = CliRunner().invoke(main, ["check", str(file), *options])
+    assert result.exit_code == (2 if rejected else 0), result.output
+    assert "none with faults" in result.output
+    if rejected:
+        with pytest.raises(ConfigError, match="all datasets need at least"):
+            Orchestrator(Pipeline.from_yaml(file)).reduce()

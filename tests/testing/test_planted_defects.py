@@ -82,6 +82,8 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
     stackers.ChangesDataset: ("leaves added datasets unchanged",),
     stackers.CannotBePickled: ("has totals that survive pickling",),
     stackers.SameNames: ("returns datasets with unique names",),
+    stackers.OtherNames: ("returns datasets with names that match name_pattern",),
+    stackers.OtherPatternAfterPrepare: ("returns datasets with names that match name_pattern",),
     models.WrongSourceName: ("lists the names of the sources that it builds",),
     models.SetsModels: ("leaves the datasets unchanged when it builds",),
     models.NotANumber: (

@@ -25,7 +25,6 @@ def adapt_estimator(
     *,
     name: str | None = None,
     parameter: str | None = None,
-    datasets: tuple[str, ...] = (),
 ) -> Estimator | None:
     """Return a gammapy estimator as a component.
 
@@ -35,8 +34,6 @@ def adapt_estimator(
         The estimator: an object with ``run(datasets)`` or ``run(dataset)``.
     name, parameter : str, optional
         As for `skyred.Estimator.adapt`.
-    datasets : tuple of str, optional
-        The names of the datasets to use, with wildcards; by default all.
 
     Returns
     -------
@@ -58,7 +55,7 @@ def adapt_estimator(
             "skyred.Estimator that calls it",
         )
     label = name or type(candidate).__name__
-    return AdaptedEstimator(adapted=candidate, name=label, parameter=parameter, datasets=datasets)
+    return AdaptedEstimator(adapted=candidate, name=label, parameter=parameter)
 
 
 @component

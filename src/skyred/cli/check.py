@@ -15,6 +15,8 @@ from skyred.cli.commands import FILE, PLUGIN, SET, read_pipeline
 from skyred.cli.engine import make_engine
 
 if TYPE_CHECKING:
+    from gammapy.data import ObservationTable
+
     from skyred.inspection.records import Finding, RunInput
     from skyred.pipeline import Pipeline
     from skyred.plugins import Plugins
@@ -92,15 +94,17 @@ def check(
         )
         if no_data:
             return
-        entries = (_runs_of_archives if all_runs else _runs_of_entries)(pipeline, plugins)
+        entries, tables = (_runs_of_archives if all_runs else _runs_of_entries)(pipeline, plugins)
+        _require_memory(pipeline, tables, 0)  # before the inspection, which may take long
     faulty = [_inspect(name, *runs, plugins, workers, verbose) for name, runs in entries.items()]
-    if pipeline is not None:
-        check_datasets(pipeline)
+    if pipeline is not None and (loaded := check_datasets(pipeline)):
+        _require_memory(pipeline, tables, loaded)
     if any(faulty):
         sys.exit(EXIT_FAULTY)
 
 
 Runs = tuple[Sequence["RunInput"], Sequence["Finding"]]
+Tables = dict[str, "ObservationTable"]
 
 
 def _is_archive(file: Path) -> bool:
@@ -121,55 +125,78 @@ def _parse_patterns(assignments: Iterable[str]) -> dict[str, str]:
 
 
 def _all_runs(store: Any, allow_outside: bool, hdus: Mapping[str, Any]) -> Runs:
+    from skyred.inspection.hdu_choice import choose_hdus
     from skyred.inspection.index import list_run_inputs
 
+    choice = choose_hdus(store.hdu_table, hdus)
     inputs = list_run_inputs(
-        store.hdu_table, store.obs_table, allow_outside=allow_outside, hdus=hdus
+        store.hdu_table, store.obs_table, allow_outside=allow_outside, choice=choice
     )
     return inputs, ()
 
 
-def _runs_of_archives(pipeline: Pipeline, plugins: Plugins) -> dict[str, Runs]:
+def _runs_of_archives(pipeline: Pipeline, plugins: Plugins) -> tuple[dict[str, Runs], Tables]:
     """Return all runs of the archives, once for each archive.
 
     Returns
     -------
-    dict of str to Runs
+    runs : dict of str to Runs
         The runs, by the names of the data entries that use the archive.
+    tables : dict of str to ObservationTable
+        The selected observations, by data entry.
     """
-    from skyred.run.select import open_store
+    from skyred.run.select import open_store, select_table
 
     names_by_archive: dict[tuple[object, ...], list[str]] = {}
     for name, reduction in pipeline.reductions():
         key = (reduction.archive, reduction.allow_outside, reduction.hdus)
         names_by_archive.setdefault(key, []).append(name)
-    runs = {}
+    runs: dict[str, Runs] = {}
+    tables: Tables = {}
     for names in names_by_archive.values():
         reduction = pipeline.data[names[0]]
         store = open_store(reduction, plugins)
         runs[", ".join(f"data.{name}" for name in names)] = _all_runs(
             store, reduction.allow_outside, reduction.hdus
         )
-    return runs
+        tables |= {name: select_table(name, pipeline.data[name], store) for name in names}
+    return runs, tables
 
 
-def _runs_of_entries(pipeline: Pipeline, plugins: Plugins) -> dict[str, Runs]:
+def _runs_of_entries(pipeline: Pipeline, plugins: Plugins) -> tuple[dict[str, Runs], Tables]:
     """Return the runs that each data entry selects.
 
     Returns
     -------
-    dict of str to Runs
+    runs : dict of str to Runs
         The runs, by data entry.
+    tables : dict of str to ObservationTable
+        The selected observations, by data entry.
     """
-    from skyred.run.memory import require_memory
     from skyred.run.select import select
 
     selections = {
         name: select(name, reduction, plugins) for name, reduction in pipeline.reductions()
     }
-    tables = {name: selection.table for name, selection in selections.items()}
-    require_memory(tables, pipeline.data)
-    return {f"data.{name}": _selected_runs(selection) for name, selection in selections.items()}
+    runs = {f"data.{name}": _selected_runs(selection) for name, selection in selections.items()}
+    return runs, {name: selection.table for name, selection in selections.items()}
+
+
+def _require_memory(pipeline: Pipeline, tables: Tables, loaded: float) -> None:
+    """Raise an error if the datasets of all entries do not fit into memory.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        The pipeline.
+    tables : dict of str to ObservationTable
+        The selected observations, by data entry.
+    loaded : float
+        The size of the datasets that are read from files, in bytes.
+    """
+    from skyred.run.memory import require_memory
+
+    require_memory(tables, pipeline.data, loaded)
 
 
 def _selected_runs(selection: Selection) -> Runs:

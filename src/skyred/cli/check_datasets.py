@@ -17,13 +17,18 @@ if TYPE_CHECKING:
     from skyred.pipeline import Pipeline
 
 
-def check_datasets(pipeline: Pipeline) -> None:
+def check_datasets(pipeline: Pipeline) -> float:
     """Read the datasets of all data entries, and print their number.
 
     Parameters
     ----------
     pipeline : Pipeline
         The pipeline.
+
+    Returns
+    -------
+    float
+        The size of the datasets in memory, in bytes.
 
     Raises
     ------
@@ -33,6 +38,7 @@ def check_datasets(pipeline: Pipeline) -> None:
     """
     from skyred.interfaces import ReducedData
     from skyred.result.load_datasets import check_unique_names
+    from skyred.run.disk_space import size_of
 
     datasets: list[tuple[str, Dataset]] = []
     errors: list[str] = []
@@ -48,6 +54,7 @@ def check_datasets(pipeline: Pipeline) -> None:
         errors.append(str(error))
     if errors:
         raise ArchiveError("\n".join(errors))
+    return size_of(dataset for _, dataset in datasets)
 
 
 def _read_datasets(name: str, entry: ReducedData) -> Iterator[Dataset]:

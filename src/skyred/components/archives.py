@@ -11,7 +11,13 @@ import numpy as np
 
 from skyred.components.dl3_files import find_fits_files, open_dl3_files
 from skyred.errors import ArchiveError, format_list
-from skyred.io.index_files import HDU_INDEX, find_hdu_index, find_obs_index, is_hdu_index
+from skyred.io.index_files import (
+    HDU_INDEX,
+    find_hdu_index,
+    find_obs_index,
+    is_hdu_index,
+    set_index_files,
+)
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -26,8 +32,9 @@ def open_archive(location: str | tuple[str, ...]) -> DataStore | None:
     Parameters
     ----------
     location : str or tuple of str
-        One of the following: a folder with index files, a folder with DL3 files (also in
-        subfolders) but no index, an HDU index file (``hdu-index...fits``), or DL3 files.
+        One of the following: a folder with index files (also in its folder ``index``), a folder
+        with DL3 files (also in subfolders) but no index, an HDU index file
+        (``hdu-index...fits``), or DL3 files.
 
     Returns
     -------
@@ -63,6 +70,8 @@ def _missing_message(location: str) -> str:
 def _open_folder(folder: Path) -> DataStore:
     """Open a folder by its index; without an index, the DL3 files in it and its subfolders."""
     if hdu_index := find_hdu_index(folder):
+        if hdu_index.parent != folder:
+            log.info("the index of %s is %s", folder, hdu_index)
         return _open_index(hdu_index)
     return open_dl3_files(_files_without_index(folder), skip_other_files=True)
 
@@ -80,8 +89,8 @@ def _files_without_index(folder: Path) -> list[Path]:
     if index_files := [path for path in paths if is_hdu_index(path)]:
         names = format_list(index_files, 5)
         raise ArchiveError(
-            f"{folder} has no {HDU_INDEX}, but other index files: specify one of them as the "
-            f"archive ({names}), or a glob of the DL3 files"
+            f"{folder} has no {HDU_INDEX}, but other index files, or in subfolders: specify one of "
+            f"them as the archive ({names}), or a glob of the DL3 files"
         )
     if not paths:
         raise ArchiveError(
@@ -100,7 +109,7 @@ def _list_files(locations: tuple[str, ...]) -> list[Path]:
     """
     files: list[Path] = []
     for path in map(Path, locations):
-        if path.is_dir() and any(path.glob("hdu-index.fits*")):
+        if path.is_dir() and find_hdu_index(path) is not None:
             raise ArchiveError(
                 f"{path} is a folder with an index, which cannot be combined with other archives: "
                 f"put it into its own entry of data:, or list its DL3 files ({path}/*.fits.gz)"
@@ -144,6 +153,7 @@ def _open_index(hdu_index: Path) -> DataStore:
         for table, path in ((hdu_table, hdu_index), (obs_table, obs_index)):
             _convert_text_ids(table, path)
         _warn_about_duplicates(obs_table, obs_index)
+        set_index_files(hdu_table, [hdu_index, obs_index])
         return DataStore(hdu_table=hdu_table, obs_table=obs_table)
     except ArchiveError:
         raise

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from skyred.errors import ArchiveError, format_list
+from skyred.inspection.units import conversion_factor
+from skyred.io.index_files import set_index_files
 
 if TYPE_CHECKING:
     from astropy.io.fits import BinTableHDU
@@ -109,7 +111,8 @@ def open_dl3_files(paths: Iterable[Path], *, skip_other_files: bool = False) -> 
             headers.append(header)
         elif header is None and not skip_other_files and not is_index(path):
             raise ArchiveError(
-                f"{path} is not a DL3 file: it has no EVENTS extension; remove it from archive:"
+                f"{path} is not a DL3 file: it has no EVENTS extension; expected DL3 files, or "
+                "their folder, in which other files are ignored"
             )
         elif header is None:
             other_files.append(path)
@@ -156,6 +159,7 @@ def _create_store(headers: list[Dl3Header]) -> DataStore:
     table.meta.update({**headers[0].meta, "TIMEUNIT": "s"})
     index = HDUIndexTable(Table(rows=[row for header in headers for row in header.hdus]))
     index.meta["BASE_DIR"] = "/"
+    set_index_files(index, [])
     return DataStore(hdu_table=index, obs_table=table)
 
 
@@ -246,7 +250,8 @@ def _with_common_times(headers: list[Dl3Header]) -> list[dict[str, Any]]:
 
 def _shift_times(header: Dl3Header, reference: dict[str, Any]) -> dict[str, Any]:
     """Return the row of a file, with TSTART and TSTOP in s since the reference time."""
-    seconds_per_unit = DAY if str(header.meta.get("TIMEUNIT", "s")).strip().lower() == "d" else 1
+    # the inspection reports an invalid unit as a fault of the run
+    seconds_per_unit = conversion_factor(str(header.meta.get("TIMEUNIT", "s")).strip(), "s") or 1
     days = sum(
         float(header.meta.get(name, 0)) - float(reference.get(name, 0))
         for name in ("MJDREFI", "MJDREFF")

@@ -8,20 +8,23 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from skyred.components.selectors import select_ids
-from skyred.errors import ArchiveError, Problem, format_list, format_value
+from skyred.components.selectors import MAX_LISTED, select_ids
+from skyred.errors import ArchiveError, ExportError, Problem, format_list, format_value
 from skyred.fields import Location, option
 from skyred.interfaces import Chain, Selector, component
+from skyred.scripting import literal
 
 if TYPE_CHECKING:
+    from astropy.table import Table
     from gammapy.data import ObservationTable
 
     from skyred.scripting import Script
 
 COLUMNS = ("OBS_ID", "obs_id")
+ENTRY = "entry"
 _ECSV = "# %ECSV"
+_ENCODING = "utf-8-sig"  # with or without a byte order mark, which some editors write
 _MAX_BYTES = 10_000_000
-_MAX_LISTED = 10
 
 
 @component
@@ -33,6 +36,12 @@ class FileList(Selector):
         type=Location,
         doc="A text file with one OBS_ID per line, where # begins a comment; or an ECSV table with "
         "a column OBS_ID or obs_id, such as the observations.ecsv of a run folder.",
+    )
+    entry: str | None = option(
+        None,
+        type=str,
+        doc="The value of the column entry of an ECSV table, to use only the runs of one data "
+        "entry; needed if the table has several.",
     )
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
@@ -51,7 +60,9 @@ class FileList(Selector):
         if self.path.unset_variables() or not self.path.path().is_file():
             return
         try:
-            read_ids(self.path.path())
+            read_ids(self.path.path(), self.entry)
+        except EntryError as error:
+            yield Problem((ENTRY,), error.message, error.advice)
         except ArchiveError as error:
             yield Problem(("path",), str(error), "correct the file")
 
@@ -75,7 +86,8 @@ class FileList(Selector):
             the archive, or excluded by a previous selector.
         """
         path = self.path.path()
-        return select_ids(table, read_ids(path), f"'file-list' ({path})", "correct the file")
+        ids = read_ids(path, self.entry)
+        return select_ids(table, ids, f"'file-list' ({path})", "correct the file")
 
     def write_script(self, script: Script) -> None:
         """Write the selection of rows by the OBS_IDs in the file.
@@ -84,17 +96,35 @@ class FileList(Selector):
         ----------
         script : Script
             The script to add code to.
+
+        Raises
+        ------
+        ExportError
+            If the file cannot be read, so that its format is unknown.
         """
         script.use("numpy as np")
-        path = script.path(self.path)
-        if _is_ecsv(self.path.path()):
-            script.use("astropy.table", "Table")
-            column = _read_ecsv(self.path.path())[0]
-            code = f'Table.read({path}, format="ascii.ecsv")["{column}"].astype(int)'
-        else:
-            code = f'np.loadtxt({path}, dtype=int, ndmin=1, encoding="utf-8-sig")'
+        try:
+            code = self._ids_code(script)
+        except (OSError, ArchiveError) as error:
+            raise ExportError(
+                f"reads the list {self.path}, which cannot be read: {error}"
+            ) from None
         runs = script.constant(f"{script.entry}_RUNS", code)
         script.body.add(f'table = table[np.isin(table["OBS_ID"], {runs})]')
+
+    def _ids_code(self, script: Script) -> str:
+        """Return the code that reads the OBS_IDs."""
+        path, code = self.path.path(), script.path(self.path)
+        if not _is_ecsv(path):
+            return f'np.loadtxt({code}, dtype=int, ndmin=1, encoding="{_ENCODING}")'
+        script.use("astropy.table", "Table")
+        rows = script.constant(
+            f"{script.entry}_LIST",
+            f'Table.read({code}, format="ascii.ecsv", encoding="{_ENCODING}")',
+        )
+        if self.entry is not None:
+            rows += f'[{rows}["{ENTRY}"] == {literal(self.entry)}]'
+        return f'{rows}["{_id_column(_read_table(path), path)}"].astype(int)'
 
 
 @attrs.frozen
@@ -105,7 +135,26 @@ class _Cell:
     location: str
 
 
-def read_ids(path: Path) -> list[int]:
+class EntryError(ArchiveError):
+    """An error in the selection of a data entry of a table of runs.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong.
+    advice : str
+        What to do.
+    """
+
+    def __init__(self, message: str, advice: str) -> None:
+        super().__init__(message, advice)
+        self.message, self.advice = message, advice
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.advice}"
+
+
+def read_ids(path: Path, entry: str | None = None) -> list[int]:
     """Read a list of OBS_IDs.
 
     Parameters
@@ -113,6 +162,8 @@ def read_ids(path: Path) -> list[int]:
     path : Path
         A text file with one OBS_ID per line, where # begins a comment; or an ECSV table with a
         column OBS_ID or obs_id.
+    entry : str, optional
+        The value of the column ``entry`` of the rows to use; by default all rows.
 
     Returns
     -------
@@ -123,13 +174,14 @@ def read_ids(path: Path) -> list[int]:
     ------
     ArchiveError
         If the file cannot be read, is larger than 10 MB, or contains no OBS_ID; if a table does not
-        have exactly one column OBS_ID or obs_id, or a line of text has several values; or if a
-        value is invalid or repeated.
+        have exactly one column OBS_ID or obs_id, or a line of text has several values; if a value
+        is invalid or repeated; or if `entry` is not in the table, or not set for a table with
+        several entries.
     """
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ArchiveError(f"{path} is larger than {_MAX_BYTES // 10**6} MB")
-        cells = _read_ecsv(path)[1] if _is_ecsv(path) else _read_text(path)
+        cells = _read_ecsv(path, entry) if _is_ecsv(path) else _read_text(path, entry)
     except (OSError, UnicodeDecodeError) as error:
         raise ArchiveError(f"{path} cannot be read: {error}") from None
     if not cells:
@@ -140,13 +192,15 @@ def read_ids(path: Path) -> list[int]:
 
 
 def _is_ecsv(path: Path) -> bool:
-    with path.open(encoding="utf-8") as stream:
+    with path.open(encoding=_ENCODING) as stream:
         return stream.readline().startswith(_ECSV)
 
 
-def _read_text(path: Path) -> list[_Cell]:
+def _read_text(path: Path, entry: str | None) -> list[_Cell]:
+    if entry is not None:
+        raise EntryError(f"{path} is not an ECSV table with a column {ENTRY}", "remove the option")
     cells = []
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    lines = path.read_text(encoding=_ENCODING).splitlines()
     for number, line in enumerate(lines, start=1):
         values = line.partition("#")[0].split()
         if len(values) > 1:
@@ -158,22 +212,58 @@ def _read_text(path: Path) -> list[_Cell]:
     return cells
 
 
-def _read_ecsv(path: Path) -> tuple[str, list[_Cell]]:
-    """Return the name of the column of an ECSV table with the OBS_IDs, and its cells."""
+def _read_ecsv(path: Path, entry: str | None) -> list[_Cell]:
+    """Return the cells of an ECSV table with the OBS_IDs of a data entry."""
+    table = _read_table(path)
+    ids = table[_id_column(table, path)]
+    is_used = _mask_of_entry(table, entry, path)
+    return [
+        _Cell(str(value), f"row {row}")
+        for row, (value, is_row_used) in enumerate(zip(ids, is_used, strict=True), 1)
+        if is_row_used
+    ]
+
+
+def _read_table(path: Path) -> Table:
     from astropy.table import Table
 
     try:
-        table = Table.read(path, format="ascii.ecsv")
+        return Table.read(path, format="ascii.ecsv", encoding=_ENCODING)
     except Exception as error:  # astropy raises various errors for invalid files
         raise ArchiveError(f"{path} cannot be read as ECSV: {error}") from error
+
+
+def _id_column(table: Table, path: Path) -> str:
+    """Return the name of the column with the OBS_IDs."""
     columns = [name for name in COLUMNS if name in table.colnames]
     if len(columns) != 1:
         raise ArchiveError(
             f"{path} has {'two columns' if columns else 'no column'} with OBS_IDs; expected one, "
             f"{' or '.join(COLUMNS)}; its columns are {', '.join(table.colnames)}"
         )
-    cells = [_Cell(str(value), f"row {row}") for row, value in enumerate(table[columns[0]], 1)]
-    return columns[0], cells
+    return columns[0]
+
+
+def _mask_of_entry(table: Table, entry: str | None, path: Path) -> list[bool]:
+    """Return the mask of the rows of a data entry; all rows if there is only one."""
+    if ENTRY not in table.colnames:
+        if entry is None:
+            return [True] * len(table)
+        raise EntryError(f"{path} has no column {ENTRY}", "remove the option")
+    entries = [str(value) for value in table[ENTRY]]
+    available = list(dict.fromkeys(entries))
+    listed = format_list(available, MAX_LISTED)
+    if entry is None and len(available) > 1:
+        raise EntryError(
+            f"{path} has the runs of several data entries, {listed}",
+            f"set the option {ENTRY} to one of them",
+        )
+    if entry is not None and entry not in available:
+        raise EntryError(
+            f"{path} has no runs of the data entry {entry!r}",
+            f"expected one of: {listed}",
+        )
+    return [entry is None or value == entry for value in entries]
 
 
 def _parse(cell: _Cell, path: Path) -> int:
@@ -194,6 +284,6 @@ def _check_duplicates(ids: Sequence[int], cells: Sequence[_Cell], path: Path) ->
     if repeated:
         runs = [f"{obs_id} ({format_list(locations, 3)})" for obs_id, locations in repeated]
         raise ArchiveError(
-            f"{path} lists runs more than once: {format_list(runs, _MAX_LISTED)}; remove the "
+            f"{path} lists runs more than once: {format_list(runs, MAX_LISTED)}; remove the "
             "duplicates"
         )

@@ -9,7 +9,7 @@ import numpy as np
 from astropy import units as u
 
 from skyred.components.columns import convert_limits, get_column
-from skyred.errors import ArchiveError, Problem
+from skyred.errors import ArchiveError, Problem, format_list
 from skyred.fields import Position, option, position, quantity
 from skyred.interfaces import Selector, component
 from skyred.scripting import literal
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from gammapy.data import ObservationTable
 
     from skyred.scripting import Script
+
+MAX_LISTED = 10
 
 
 @component
@@ -85,7 +87,7 @@ def select_ids(
     """
     if missing := sorted(set(ids) - set(table["OBS_ID"].tolist())):
         raise ArchiveError(
-            f"the selector {selector} requests missing runs: {missing}; "
+            f"the selector {selector} requests missing runs: {format_list(missing, MAX_LISTED)}; "
             f"{advice}, or the previous selectors"
         )
     return table[np.isin(table["OBS_ID"], list(ids))]

@@ -56,20 +56,7 @@ class InvalidNode:
         name = self._raw.get("name")
         return [name] if isinstance(name, str) else []
 
-    def name_pattern(self, entry: str) -> str:
-        """Return a pattern for the names of the datasets of an invalid data entry.
-
-        Parameters
-        ----------
-        entry : str
-            The name of the data entry.
-
-        Returns
-        -------
-        str
-            ``*``, since the names are unknown.
-        """
-        return "*"
+    name_pattern = DataEntry.name_pattern  # the names are unknown
 
     def knows_names(self) -> bool:
         """Return whether all names of the object are known, so that unknown names are reported.

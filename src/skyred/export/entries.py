@@ -71,8 +71,9 @@ def _archive_code(script: Script, reduction: Reduction) -> str:
         raise ExportError(f"reads the folder {location}, which has no {HDU_INDEX}: {ONE_INDEX}")
     if hdu_index is None:
         raise ExportError(f"reads {location}: {ONE_INDEX}")
-    folder = str(location) if path.is_dir() else str(Path(location).parent)
-    arguments = [script.constant(name, literal(folder))]
+    folder = Path(location)
+    folder = folder / hdu_index.parent.relative_to(path) if path.is_dir() else folder.parent
+    arguments = [script.constant(name, literal(str(folder)))]
     if hdu_index.name != HDU_INDEX:
         arguments += [literal(hdu_index.name), literal(find_obs_index(hdu_index).name)]
     return ", ".join(arguments)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -18,6 +18,7 @@ from skyred.inspection.records import Finding
 HDU_TYPES = ("events", "gti", "aeff", "edisp", "psf", "bkg", "rad_max", "pointing")  # of gammapy
 DATA_TYPES = ("events", "aeff", "edisp", "psf", "bkg", "rad_max")  # with one HDU per event class
 _IGNORED_COLUMNS = ("OBS_ID", "HDU_TYPE", "SIZE", "MTIME", "MD5")
+TEXT_COLUMNS = ("HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME")
 _MAX_LISTED = 20
 
 
@@ -29,20 +30,47 @@ class HduChoice:
     ----------
     mask : numpy.ndarray of bool
         Whether each row is used, shape (n,).
-    findings : mapping of int to list of Finding
-        The findings by OBS_ID. A run has a finding if several HDUs of one type are left after the
-        choice, or none of a type that it has in the index.
-    partial_events : frozenset of int
-        The OBS_IDs of runs with at least one events HDU that is not used.
+    index : HduIndex, optional
+        The rows by run; None if there are none.
     """
 
     mask: NDArray[np.bool_]
-    findings: Mapping[int, list[Finding]]
-    partial_events: frozenset[int]
+    index: HduIndex | None = None
+
+    def check_run(self, obs_id: int) -> list[Finding]:
+        """Report types of which several HDUs of a run are left after the choice, or none.
+
+        Parameters
+        ----------
+        obs_id : int
+            The OBS_ID of the run.
+
+        Returns
+        -------
+        list of Finding
+            The findings, one for each type.
+        """
+        return [] if self.index is None else list(self.index.check_run(obs_id, self.mask))
+
+    def has_all_events(self, obs_id: int) -> bool:
+        """Return whether all events HDUs of a run are used.
+
+        Parameters
+        ----------
+        obs_id : int
+            The OBS_ID of the run.
+
+        Returns
+        -------
+        bool
+            False if at least one is not used.
+        """
+        rows = [] if self.index is None else self.index.rows[obs_id]["events"]
+        return all(self.mask[row] for row in rows)
 
 
 def choose_hdus(hdu_table: Any, patterns: Mapping[str, Any]) -> HduChoice:
-    """Choose the HDUs of each run, and report the types of which a run still has several.
+    """Choose the HDUs of each run.
 
     Parameters
     ----------
@@ -59,28 +87,29 @@ def choose_hdus(hdu_table: Any, patterns: Mapping[str, Any]) -> HduChoice:
     Returns
     -------
     HduChoice
-        The chosen rows, and the findings.
+        The chosen rows.
 
     Raises
     ------
     ArchiveError
-        If a key is neither a type nor a column, or a pattern matches no row; if patterns are set
-        for an archive without an HDU index; or if no run has several HDUs of a type, and a pattern
-        of a column does not match all events and IRFs.
+        If a column of the HDU index is missing; if a key is neither a type nor a column, or a
+        pattern matches no row; if patterns are set for an archive without an HDU index; or if no
+        run has several HDUs of a type, and a pattern of a column does not match all events and
+        IRFs.
     """
-    if len(hdu_table) == 0 and patterns:
-        raise ArchiveError(
-            "the option 'hdus' has no effect: the archive has no HDU index; remove the option"
-        )
-    index = _Index(hdu_table)
     mask = np.ones(len(hdu_table), dtype=bool)
+    if len(hdu_table) == 0:
+        if patterns:
+            raise ArchiveError(
+                "the option 'hdus' has no effect: the archive has no HDU index; remove the option"
+            )
+        return HduChoice(mask)
+    if missing := {"OBS_ID", *TEXT_COLUMNS} - set(hdu_table.colnames):
+        raise ArchiveError(f"the HDU index has no column {', '.join(sorted(missing))}")
+    index = HduIndex(hdu_table)
     for key, pattern in patterns.items():
         mask &= index.matches(str(key), str(pattern).strip(), patterns)
-    rows = zip(index.obs_ids, index.hdu_types, mask.tolist(), strict=True)
-    partial_events = frozenset(
-        obs_id for obs_id, hdu_type, is_used in rows if hdu_type == "events" and not is_used
-    )
-    return HduChoice(mask, index.check_runs(mask), partial_events)
+    return HduChoice(mask, index)
 
 
 def strip_cells(column: Any) -> list[str]:
@@ -99,19 +128,45 @@ def strip_cells(column: Any) -> list[str]:
     return [str(cell) for cell in np.char.strip(np.asarray(column).astype(str)).tolist()]
 
 
-class _Index:
-    """The rows of an HDU index, by run and type."""
+class HduIndex:
+    """The rows of an HDU index, by run and type.
+
+    Parameters
+    ----------
+    hdu_table : astropy.table.Table
+        The HDU index.
+    """
 
     def __init__(self, hdu_table: Any) -> None:
         self.table = hdu_table
         self.hdu_types = [name.lower() for name in strip_cells(hdu_table["HDU_TYPE"])]
-        self.obs_ids = np.asarray(hdu_table["OBS_ID"]).tolist()
-        self.rows: dict[tuple[int, str], list[int]] = {}
-        for row, key in enumerate(zip(self.obs_ids, self.hdu_types, strict=True)):
-            self.rows.setdefault(key, []).append(row)
+        obs_ids = np.asarray(hdu_table["OBS_ID"]).tolist()
+        self.rows: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+        for row, (obs_id, hdu_type) in enumerate(zip(obs_ids, self.hdu_types, strict=True)):
+            self.rows[obs_id][hdu_type].append(row)
 
     def matches(self, key: str, pattern: str, patterns: Iterable[str]) -> NDArray[np.bool_]:
-        """Return a mask of the rows that remain after applying a pattern, shape (n,)."""
+        """Return a mask of the rows that remain after applying a pattern.
+
+        Parameters
+        ----------
+        key : str
+            The HDU type or the column of the pattern.
+        pattern : str
+            The pattern.
+        patterns : iterable of str
+            The keys of all patterns.
+
+        Returns
+        -------
+        numpy.ndarray of bool
+            The mask, shape (n,).
+
+        Raises
+        ------
+        ArchiveError
+            If the key is neither a type nor a column, or the pattern matches no row.
+        """
         column = "HDU_NAME" if key in HDU_TYPES else key
         if column not in self.table.colnames:
             raise ArchiveError(
@@ -155,26 +210,41 @@ class _Index:
         return np.ones(len(values), dtype=bool)
 
     def _repeated_types(self) -> set[str]:
-        return {hdu_type for (_, hdu_type), rows in self.rows.items() if len(rows) > 1}
+        return {
+            hdu_type
+            for rows_by_type in self.rows.values()
+            for hdu_type, rows in rows_by_type.items()
+            if len(rows) > 1
+        }
 
-    def check_runs(self, mask: NDArray[np.bool_]) -> dict[int, list[Finding]]:
-        findings: dict[int, list[Finding]] = {}
-        is_used = mask.tolist()
-        for (obs_id, hdu_type), rows in self.rows.items():
+    def check_run(self, obs_id: int, mask: NDArray[np.bool_]) -> Iterator[Finding]:
+        """Report types of which several HDUs of a run are used, or none.
+
+        Parameters
+        ----------
+        obs_id : int
+            The OBS_ID of the run.
+        mask : numpy.ndarray of bool
+            Whether each row is used, shape (n,).
+
+        Yields
+        ------
+        Finding
+            A fault of the index.
+        """
+        for hdu_type, rows in self.rows[obs_id].items():
             if hdu_type not in HDU_TYPES:  # gammapy does not read it
                 continue
-            used_rows = [row for row in rows if is_used[row]]
+            used_rows = [row for row in rows if mask[row]]
             if not used_rows:
                 choices = self._format_choices(rows)
                 message = (
                     f"no HDU of this run with HDU_TYPE {hdu_type} matches the option "
                     f"'hdus'{choices}"
                 )
-                findings.setdefault(obs_id, []).append(Finding(message, "index-missing-hdu"))
+                yield Finding(message, "index-missing-hdu")
             elif len(used_rows) > 1:
-                finding = self._report_repeated(hdu_type, used_rows)
-                findings.setdefault(obs_id, []).append(finding)
-        return findings
+                yield self._report_repeated(hdu_type, used_rows)
 
     def _report_repeated(self, hdu_type: str, rows: list[int]) -> Finding:
         folder, file, hdu = (

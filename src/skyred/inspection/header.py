@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from skyred.inspection.records import Finding
-from skyred.inspection.run_hdu import RunHdu, as_number
+from skyred.inspection.run_hdu import RunHdu, as_identifier, as_number
 
 # index and header of the H.E.S.S. runs agree to 1.4e-5 deg (float32); the limit is half a PSF
 POINTING_TOLERANCE = 0.05  # deg
@@ -38,19 +38,11 @@ def check_obs_id(hdu: RunHdu, *, required: bool) -> Iterator[Finding]:
     Finding
         A fault if the identifiers differ.
     """
-    obs_id = _identifier(hdu.header.get("OBS_ID"))
+    obs_id = as_identifier(hdu.header.get("OBS_ID"))
     if obs_id is None and required:
         yield hdu.report("obs-id", f"its header has no OBS_ID; expected {hdu.obs_id}")
     elif obs_id is not None and obs_id != hdu.obs_id:
         yield hdu.report("obs-id", f"its OBS_ID is {obs_id}, but {hdu.obs_id} in the index")
-
-
-def _identifier(value: object) -> float | None:
-    """Return an identifier; as an integer if possible, since some have more digits than a float."""
-    try:
-        return int(str(value).strip())
-    except ValueError:
-        return as_number(value)
 
 
 def check_location(events: RunHdu) -> Iterator[Finding]:
@@ -222,7 +214,7 @@ def check_count(events: RunHdu, row: Mapping[str, Any]) -> Iterator[Finding]:
     """
     expected = as_number(row.get("EVENT_COUNT"))
     if expected is not None and expected != len(events.table):
-        message = f"has {len(events.table)} events, but {expected:g} in the index"
+        message = f"has {len(events.table)} events, but {expected:.0f} in the index"
         large = abs(expected - len(events.table)) > COUNT_TOLERANCE * max(expected, 1)
         yield (
             events.report("event-count", message)

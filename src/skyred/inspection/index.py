@@ -10,14 +10,18 @@ from typing import Any
 import attrs
 import numpy as np
 
-from skyred.errors import ArchiveError
-from skyred.inspection.hdu_choice import HDU_TYPES, HduChoice, choose_hdus, strip_cells
+from skyred.inspection.hdu_choice import (
+    HDU_TYPES,
+    TEXT_COLUMNS,
+    HduChoice,
+    choose_hdus,
+    strip_cells,
+)
 from skyred.inspection.indexed_paths import IndexedPaths
 from skyred.inspection.records import Finding, HduSource, RunInput
 from skyred.inspection.units import conversion_factor
 
 REQUIRED_TYPES = ("events", "gti")
-_TEXT_COLUMNS = ("HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME")
 _REFERENCE = ("MJDREFI", "MJDREFF")
 
 
@@ -42,7 +46,7 @@ def list_run_inputs(
     *,
     allow_outside: bool = False,
     required: Collection[str] = REQUIRED_TYPES,
-    hdus: Mapping[str, Any] | None = None,
+    choice: HduChoice | None = None,
 ) -> list[RunInput]:
     """Return the input of the inspection for each run of an index.
 
@@ -56,8 +60,8 @@ def list_run_inputs(
         Whether files may be outside the folder of the archive.
     required : collection of str
         The HDU types that each run must have.
-    hdus : mapping of str to object, optional
-        The choice between several HDUs of one type, as in `choose_hdus`.
+    choice : HduChoice, optional
+        The rows of the HDU index that are used, as returned by `choose_hdus`; by default all.
 
     Returns
     -------
@@ -69,14 +73,12 @@ def list_run_inputs(
     Raises
     ------
     ArchiveError
-        If a column of the HDU index is missing, or `hdus` does not match the index.
+        If a column of the HDU index is missing.
     """
     obs_ids = [int(obs_id) for obs_id in obs_table_rows["OBS_ID"]]
-    if len(hdu_table) == 0 and not hdus:
+    choice = choose_hdus(hdu_table, {}) if choice is None else choice
+    if len(hdu_table) == 0:
         return [RunInput(obs_id, ()) for obs_id in obs_ids]
-    if len(hdu_table):
-        _check_columns(hdu_table)
-    choice = choose_hdus(hdu_table, hdus or {})
     paths = IndexedPaths(Path(str(hdu_table.meta.get("BASE_DIR", ""))), allow_outside)
     rows = _rows_by_run(hdu_table if choice.mask.all() else hdu_table[choice.mask])
     index = _Index(rows, paths, required, Counter(obs_ids), choice)
@@ -104,7 +106,7 @@ class _Index:
 
     def run_input(self, obs_id: int, values: Mapping[str, Any]) -> RunInput:
         rows = self.rows.get(obs_id, [])
-        findings = [*self.choice.findings.get(obs_id, []), *_check_rows(rows, self.required)]
+        findings = [*self.choice.check_run(obs_id), *_check_rows(rows, self.required)]
         if self.obs_id_counts[obs_id] > 1:
             findings.append(
                 Finding(
@@ -127,18 +129,13 @@ class _Index:
         findings_with_run = tuple(attrs.evolve(finding, obs_id=obs_id) for finding in findings)
         files_with_sum = {source.path for source in sources} & self.paths.sums.keys()
         sums = {path: self.paths.sums[path] for path in files_with_sum}
-        if obs_id in self.choice.partial_events:  # the index has the number of all events
+        if not self.choice.has_all_events(obs_id):  # the index has the number of all events
             values = {name: value for name, value in values.items() if name != "EVENT_COUNT"}
         return RunInput(obs_id, tuple(sources), values, findings_with_run, sums)
 
 
-def _check_columns(hdu_table: Any) -> None:
-    if missing := {"OBS_ID", *_TEXT_COLUMNS} - set(hdu_table.colnames):
-        raise ArchiveError(f"the HDU index has no column {', '.join(sorted(missing))}")
-
-
 def _rows_by_run(hdu_table: Any) -> dict[int, list[_Row]]:
-    columns = [strip_cells(hdu_table[name]) for name in _TEXT_COLUMNS]
+    columns = [strip_cells(hdu_table[name]) for name in TEXT_COLUMNS]
     columns[0], columns[1] = ([name.lower() for name in column] for column in columns[:2])
     rows: dict[int, list[_Row]] = {}
     for obs_id, *cells in zip(np.asarray(hdu_table["OBS_ID"]).tolist(), *columns, strict=True):

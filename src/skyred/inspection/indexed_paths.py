@@ -9,6 +9,7 @@ from pathlib import Path
 
 from skyred.inspection.records import Finding
 from skyred.io.checksums import read_checksums
+from skyred.io.index_files import INDEX_FOLDER
 
 IRF_TYPES = ("aeff", "edisp", "psf", "bkg", "rad_max")
 _GZIP, _FITS = b"\x1f\x8b", b"SIMPLE  ="
@@ -99,7 +100,7 @@ class IndexedPaths:
 def _archive_folder(base: Path) -> Path:
     """Return the parent of the folder ``index`` that ``base`` is or is in; otherwise ``base``."""
     for folder in (base, base.parent):
-        if folder.name == "index":
+        if folder.name == INDEX_FOLDER:
             return folder.parent
     return base
 

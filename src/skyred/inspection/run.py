@@ -22,7 +22,7 @@ from skyred.inspection.header import (
 from skyred.inspection.records import Finding, HduSource, RunInput
 from skyred.inspection.response_agreement import check_agreement
 from skyred.inspection.responses import check_response, read_response, sensitive_energy_range
-from skyred.inspection.run_hdu import RunHdu, as_number
+from skyred.inspection.run_hdu import RunHdu, as_identifier
 from skyred.inspection.times import (
     check_gti,
     check_gti_against_header,
@@ -215,10 +215,10 @@ class _Inspection:
                 or source.path in own_files
             ):
                 continue  # the OBS_ID of the events of this run is checked separately
-            run_of_file = as_number(hdus["EVENTS"].header.get("OBS_ID"))
+            run_of_file = as_identifier(hdus["EVENTS"].header.get("OBS_ID"))
             if run_of_file is not None and run_of_file != self.run.obs_id:
                 message = (
-                    f"is in the file of run {run_of_file:g}, according to the OBS_ID of the events"
+                    f"is in the file of run {run_of_file}, according to the OBS_ID of the events"
                 )
                 yield Finding(
                     message, "hdu-of-another-run", file=source.path, hdu=source.name.upper()

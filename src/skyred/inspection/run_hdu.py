@@ -235,3 +235,23 @@ def as_number(value: object) -> float | None:
     except (TypeError, ValueError):
         return None
     return number if math.isfinite(number) else None
+
+
+def as_identifier(value: object) -> float | None:
+    """Return the identifier of a run in a card.
+
+    Parameters
+    ----------
+    value : object
+        The value of OBS_ID.
+
+    Returns
+    -------
+    float or None
+        An integer if possible, because some identifiers have more digits than a float; None if the
+        value is not a finite number.
+    """
+    try:
+        return int(str(value).strip())
+    except ValueError:
+        return as_number(value)

@@ -82,7 +82,7 @@ HEADER_RULES = (
     Rule(
         "time-unit",
         "fault",
-        "TIMEUNIT is neither s nor d, or contradicts the times.",
+        "TIMEUNIT is not a unit of time, or contradicts the times.",
         f"gammapy uses it to convert times. {ALL}",
         FIX_HEADER,
     ),

@@ -96,7 +96,9 @@ def select_datasets(datasets: Datasets, patterns: Sequence[str]) -> Datasets:
         return datasets
     from gammapy.datasets import Datasets
 
-    require_names(datasets.names, patterns)
+    for pattern in patterns:
+        if not any(matches_any(name, [pattern]) for name in datasets.names):
+            raise _unknown_name(pattern, datasets.names)
     selected: list[Dataset] = [
         dataset for dataset in datasets if matches_any(dataset.name, patterns)
     ]
@@ -122,7 +124,11 @@ def require_names(expected: Sequence[str], patterns: Iterable[str]) -> None:
     """
     for pattern in patterns:
         if not any(may_match(name, pattern) for name in expected):
-            raise ModelError(
-                f"no dataset is named {pattern!r}; available: {', '.join(expected) or 'none'}"
-                f"{did_you_mean(pattern, expected)}"
-            )
+            raise _unknown_name(pattern, expected)
+
+
+def _unknown_name(pattern: str, available: Sequence[str]) -> ModelError:
+    return ModelError(
+        f"no dataset is named {pattern!r}; available: {', '.join(available) or 'none'}"
+        f"{did_you_mean(pattern, available)}"
+    )

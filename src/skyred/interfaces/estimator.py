@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from skyred.fields import Name, option
+from skyred.fields import Name, option, specs
 from skyred.interfaces.adapting import adapt_object
 from skyred.interfaces.component import Component, value
-from skyred.interfaces.dataset_names import select_datasets
+from skyred.interfaces.dataset_selection import add_selection, check_declaration
 from skyred.interfaces.product import Product
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
 
     from skyred.interfaces.records import FitResult
-
-    Estimate = Callable[["Estimator", Datasets, FitResult | None], Product]
 
 
 @value
@@ -43,9 +40,8 @@ class Estimator(Component):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "estimate" in vars(cls):
-            # here, and not in the orchestrator: estimators are also called directly
-            cls.estimate = _with_selected_datasets(cls.estimate)  # type: ignore[method-assign, assignment]
+        check_declaration(cls, specs(Estimator)["datasets"])
+        add_selection(cls)  # here, since estimators are also called without the orchestrator
 
     @abstractmethod
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> Product:
@@ -102,16 +98,8 @@ class Estimator(Component):
         FieldError
             If its ``run`` takes other arguments.
         """
-        return adapt_object(
-            cls.role, candidate, name=name, parameter=parameter, datasets=tuple(datasets)
-        )
-
-
-def _with_selected_datasets(estimate: Estimate) -> Estimate:
-    """Return the method `estimate` with a selection of the datasets before it."""
-
-    @functools.wraps(estimate)
-    def estimate_selected(self: Estimator, datasets: Datasets, fit: FitResult | None) -> Product:
-        return estimate(self, select_datasets(datasets, self.datasets), fit)
-
-    return estimate_selected
+        component = adapt_object(cls.role, candidate, name=name, parameter=parameter)
+        # not an argument of the adapters: those of other packages may not accept it
+        if component is None or not datasets:
+            return component
+        return component.evolve(datasets=datasets)

@@ -1,11 +1,14 @@
-"""Names of the index files of DL3 archives."""
+"""The index files of DL3 archives: their names and places, and which were read."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 HDU_INDEX = "hdu-index.fits.gz"
 HDU_INDICES = (HDU_INDEX, "hdu-index.fits")  # the first one that exists is used
+INDEX_FOLDER = "index"
+_KEY = "INDEX_FILES"
 
 
 def is_hdu_index(path: Path) -> bool:
@@ -35,13 +38,18 @@ def find_hdu_index(location: Path) -> Path | None:
     Returns
     -------
     pathlib.Path or None
-        The file; None if the folder has no index with one of the usual names, or the file is not an
-        HDU index.
+        The file. For a folder, the index in it with one of the usual names; otherwise the only one
+        in its folder ``index``, or in a subfolder of ``index``, as in CTA 1DC. None if there is no
+        index, or several, or the file is not an HDU index.
     """
-    if location.is_dir():
-        candidates = (location / name for name in HDU_INDICES)
-        return next((path for path in candidates if path.is_file()), None)
-    return location if is_hdu_index(location) else None
+    if not location.is_dir():
+        return location if is_hdu_index(location) else None
+    for name in HDU_INDICES:
+        if (location / name).is_file():
+            return location / name
+    patterns = (f"{INDEX_FOLDER}/hdu-index*.fits*", f"{INDEX_FOLDER}/*/hdu-index*.fits*")
+    paths = [path for pattern in patterns for path in location.glob(pattern) if path.is_file()]
+    return paths[0] if len(paths) == 1 else None
 
 
 def find_obs_index(hdu_index: Path) -> Path:
@@ -58,3 +66,36 @@ def find_obs_index(hdu_index: Path) -> Path:
         The observation index in the same folder, which may not exist.
     """
     return hdu_index.with_name(hdu_index.name.replace("hdu-index", "obs-index"))
+
+
+def set_index_files(hdu_table: Any, paths: list[Path]) -> None:
+    """Store the paths of the index files in the metadata of an HDU index.
+
+    Parameters
+    ----------
+    hdu_table : astropy.table.Table
+        The HDU index.
+    paths : list of Path
+        The files that the indices were read from; empty if they were not read from files.
+    """
+    hdu_table.meta[_KEY] = [str(path) for path in paths]
+
+
+def get_index_files(hdu_table: Any) -> list[Path]:
+    """Return the index files of an archive.
+
+    Parameters
+    ----------
+    hdu_table : astropy.table.Table
+        The HDU index.
+
+    Returns
+    -------
+    list of Path
+        The files stored by `set_index_files`; otherwise, for the archives of plugins, those in the
+        folder of the archive.
+    """
+    if _KEY in hdu_table.meta:
+        return [Path(path) for path in hdu_table.meta[_KEY]]
+    base = hdu_table.meta.get("BASE_DIR")
+    return sorted(Path(str(base)).glob("*-index*.fits*")) if base else []

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 log = logging.getLogger(__name__)
-# header cards of a PHA file that name other files, and the content of these files
+# what cannot be computed without the files that these header cards of a PHA file name
 MISSING = {
     # gammapy reads such a spectrum, but raises an AttributeError in a fit
     "BACKFILE": "so it cannot be fitted: its statistic, wstat, needs the off counts",
     "ANCRFILE": "so fluxes cannot be computed",
 }
+# header cards of a PHA file that name other files, and the content of these files
 COMPANIONS = {"BACKFILE": "background", "ANCRFILE": "effective area", "RESPFILE": "response"}
-RATE_TOLERANCE = 1e-3  # of a count, or 1e-6 of the counts: rates are stored with 7 digits
 
 
 def read_ogip(path: Path, name: str, *, allow_outside: bool = False) -> SpectrumDatasetOnOff:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 SPECTRUM = "SPECTRUM"
-RATE_TOLERANCE = 1e-3  # of a count: rates are stored with 7 digits
+RATE_TOLERANCE = 1e-3  # of a count, or 1e-6 of the counts: rates are stored with 7 digits
 
 
 @attrs.frozen
@@ -77,21 +77,25 @@ def require_one_spectrum(path: Path) -> None:
         if SPECTRUM not in hdus:
             raise FileError(f"{path} has no HDU {SPECTRUM}; expected a PHA file")
         hdu = hdus[SPECTRUM]
-        is_type_two = any(
-            str(hdu.header.get(card, "")).strip().upper() in ("TYPE:II", "TYPEII")
-            for card in ("HDUCLAS3", "HDUCLAS4")
-        )
-        arrays = [
-            name
-            for name in hdu.columns.names
-            if name.upper() in ("COUNTS", "RATE") and hdu.data[name].ndim > 1
-        ]
-        if is_type_two or arrays:
+        if _has_arrays(hdu):
             raise FileError(
                 f"{path} has {len(hdu.data)} spectra in one table (type II), which gammapy cannot "
                 "read; expected one spectrum in a file (type I): split it, for example with "
                 "dmtype2split of CIAO"
             )
+        for card in ("HDUCLAS3", "HDUCLAS4"):
+            value = str(hdu.header.get(card, "")).strip()
+            if value.upper() in ("TYPE:II", "TYPEII"):
+                raise FileError(
+                    f"{path} has {card} = {value!r} (several spectra), but one channel in each row "
+                    "(type I); expected one spectrum: if it is one, set the card to 'TYPE:I'"
+                )
+
+
+def _has_arrays(hdu: Any) -> bool:
+    """Return whether each row of a table is a spectrum, of fixed or variable length."""
+    columns = [hdu.data[name] for name in hdu.columns.names if name.upper() in ("COUNTS", "RATE")]
+    return any(column.ndim > 1 or column.dtype.kind == "O" for column in columns)
 
 
 def read_spectrum(path: Path) -> Spectrum:

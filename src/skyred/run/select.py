@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +12,12 @@ import attrs
 
 from skyred.errors import ArchiveError
 from skyred.fields import Location
-from skyred.inspection.hdu_choice import choose_hdus
+from skyred.inspection.hdu_choice import HduChoice, choose_hdus
 from skyred.inspection.index import list_run_inputs
 from skyred.inspection.records import RunInput
 from skyred.interfaces import Reduction, required_irfs
 from skyred.interfaces.records import Outcome
+from skyred.io.index_files import get_index_files
 from skyred.plugins import Plugins
 
 if TYPE_CHECKING:
@@ -92,6 +93,31 @@ def select(entry: str, reduction: Reduction, plugins: Plugins) -> Selection:
         needs is missing.
     """
     store = open_store(reduction, plugins)
+    return _open(entry, store, select_table(entry, reduction, store), reduction)
+
+
+def select_table(entry: str, reduction: Reduction, store: DataStore) -> ObservationTable:
+    """Select the observations of a data entry from the table of its archive.
+
+    Parameters
+    ----------
+    entry : str
+        The name of the data entry.
+    reduction : Reduction
+        The data entry.
+    store : DataStore
+        The archive.
+
+    Returns
+    -------
+    ObservationTable
+        The selected rows, sorted by OBS_ID, without duplicates.
+
+    Raises
+    ------
+    ArchiveError
+        If no observation is left, or a column that the stacker needs is missing.
+    """
     table = store.obs_table
     for selector in reduction.select:
         table = selector.select(table)
@@ -102,7 +128,7 @@ def select(entry: str, reduction: Reduction, plugins: Plugins) -> Selection:
             )
     table = _drop_duplicates(entry, table)
     reduction.stack.prepare(table)  # reports missing columns before any data are read
-    return _open(entry, store, table, reduction)
+    return table
 
 
 def open_store(reduction: Reduction, plugins: Plugins) -> DataStore:
@@ -161,14 +187,15 @@ def _open(entry: str, store: DataStore, table: ObservationTable, reduction: Redu
     from gammapy.data.data_store import MissingRequiredHDU
 
     irfs = _required_irfs(reduction)
+    choice = choose_hdus(store.hdu_table, reduction.hdus)
     inputs = list_run_inputs(
         store.hdu_table,
         table,
         allow_outside=reduction.allow_outside,
         required=("events", "gti", *irfs),
-        hdus=reduction.hdus,
+        choice=choice,
     )
-    store = _with_hdus(store, reduction.hdus)
+    store = _with_hdus(store, choice)
     observations, outcomes = [], list[Outcome]()
     for run, run_store in zip(inputs, _iter_run_stores(store, table), strict=True):
         try:
@@ -179,7 +206,10 @@ def _open(entry: str, store: DataStore, table: ObservationTable, reduction: Redu
             outcome = Outcome(entry, run.obs_id, "failed", reason=str(error), maker="index")
             outcomes.append(outcome)
     valid_inputs = {run.obs_id: run for run in inputs if run.sources and not run.findings}
-    files = [*_index_files(store), *(path for run in valid_inputs.values() for path in run.files)]
+    files = [
+        *get_index_files(store.hdu_table),
+        *(path for run in valid_inputs.values() for path in run.files),
+    ]
     if not _is_plain(store):  # the store of a plugin may transform its files
         log.info(
             "data.%s: the class of the archive is defined by a plugin: runs are not inspected",
@@ -191,12 +221,12 @@ def _open(entry: str, store: DataStore, table: ObservationTable, reduction: Redu
     )
 
 
-def _with_hdus(store: DataStore, patterns: Mapping[str, Any]) -> DataStore:
+def _with_hdus(store: DataStore, choice: HduChoice) -> DataStore:
     """Return a store with the chosen HDUs; gammapy uses the first of several HDUs of a type."""
-    if not patterns:
+    if choice.mask.all():
         return store
     selected_store = copy.copy(store)
-    selected_store.hdu_table = store.hdu_table[choose_hdus(store.hdu_table, patterns).mask]
+    selected_store.hdu_table = store.hdu_table[choice.mask]
     return selected_store
 
 
@@ -218,8 +248,3 @@ def _is_plain(store: DataStore) -> bool:
     from gammapy.data import DataStore
 
     return type(store) is DataStore
-
-
-def _index_files(store: DataStore) -> list[Path]:
-    base = store.hdu_table.meta.get("BASE_DIR")
-    return sorted(Path(str(base)).glob("*-index.fits*")) if base else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from skyred import Stacker, component
+from skyred import Stacker, component, option
 from skyred.interfaces import value
 
 
@@ -145,6 +145,30 @@ class UnpicklableList(list[Any]):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise TypeError("cannot pickle a handle")
+
+
+@component
+class OtherNames(ListStacker):
+    """A stacker that names its datasets differently from its pattern."""
+
+    kind = "planted-other-names"
+
+    def name_pattern(self, name: str) -> str:
+        return f"{name}-night-*"
+
+
+@component
+class OtherPatternAfterPrepare(ListStacker):
+    """A stacker with a pattern that is wrong before it is prepared."""
+
+    kind = "planted-other-pattern-after-prepare"
+    prefix: str = option("x", doc="Start of the pattern of the names.")
+
+    def prepare(self, table: Any) -> Any:
+        return self.evolve(prefix="")
+
+    def name_pattern(self, name: str) -> str:
+        return f"{self.prefix}*"
 
 
 @component

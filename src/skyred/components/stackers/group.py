@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -24,7 +24,7 @@ from skyred.components.stackers.scripted import write_group
 from skyred.components.stackers.stacking import (
     Stack,
     merge_totals,
-    mixed_types_error,
+    require_same_type,
     stack_dataset,
 )
 from skyred.errors import Problem, SkipObservation
@@ -401,6 +401,4 @@ class PreparedGroupRuns(GroupRuns):
 
 def _check_same_type(stacks: Mapping[Group, Stack], dataset: Any) -> None:
     """Raise if a dataset is of another type than the stacks of the other groups."""
-    first = next(iter(stacks.values()), None)
-    if first is not None and type(first.dataset) is not type(dataset):
-        raise mixed_types_error(first.dataset, dataset)
+    require_same_type(*(stack.dataset for stack in islice(stacks.values(), 1)), dataset)

@@ -8,7 +8,7 @@ from skyred.components.stackers.scripted import write_empty
 from skyred.components.stackers.stacking import (
     Stack,
     merge_totals,
-    mixed_types_error,
+    require_same_type,
     stack_dataset,
 )
 from skyred.interfaces import Geometry, Stacker, component
@@ -224,8 +224,7 @@ class Keep(Stacker):
         TypeError
             If the dataset is of another type than the total.
         """
-        if total and type(total[0]) is not type(dataset):
-            raise mixed_types_error(total[0], dataset)
+        require_same_type(*total[:1], dataset)
         total.append(dataset.copy(name=dataset.name))
         return total
 
@@ -249,8 +248,7 @@ class Keep(Stacker):
         TypeError
             If the totals have datasets of different types.
         """
-        if left and right and type(left[0]) is not type(right[0]):
-            raise mixed_types_error(left[0], right[0])
+        require_same_type(*left[:1], *right[:1])
         left.extend(right)
         return left
 

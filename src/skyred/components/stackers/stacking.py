@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import attrs
@@ -48,8 +49,7 @@ def stack_dataset(stack: Stack, dataset: Any) -> Stack:
     """
     if stack.dataset is None:
         stack.dataset = _create_empty(stack.geometry, dataset)
-    elif type(stack.dataset) is not type(dataset):
-        raise mixed_types_error(stack.dataset, dataset)
+    require_same_type(stack.dataset, dataset)
     _stack(stack.dataset, dataset)
     return stack
 
@@ -78,8 +78,7 @@ def merge_totals(left: Stack, right: Stack) -> Stack:
         return left
     if left.dataset is None:
         return right
-    if type(left.dataset) is not type(right.dataset):
-        raise mixed_types_error(left.dataset, right.dataset)
+    require_same_type(left.dataset, right.dataset)
     merge_stacks(left.dataset, right.dataset)
     return left
 
@@ -115,25 +114,25 @@ def merge_stacks(left: Any, right: Any) -> None:
     left.mask_safe.data = np.logical_or(left.mask_safe.data, right_mask.data)
 
 
-def mixed_types_error(total: Any, dataset: Any) -> TypeError:
-    """Create the error for a dataset of another type than the total.
+def require_same_type(*datasets: Any) -> None:
+    """Check that a dataset is of the same type as the total.
 
     Parameters
     ----------
-    total : gammapy.datasets.Dataset
-        The dataset of the total.
-    dataset : gammapy.datasets.Dataset
-        The dataset that cannot be stacked.
+    *datasets : gammapy.datasets.Dataset
+        The dataset of the total, if there is one, and the dataset to be added.
 
-    Returns
-    -------
+    Raises
+    ------
     TypeError
-        The error, to be raised.
+        If the types differ.
     """
-    return TypeError(
-        f"a {type(dataset).__name__} cannot be stacked with a {type(total).__name__}: "
-        "the makers must return the same type for every run"
-    )
+    for first, second in pairwise(datasets):
+        if type(first) is not type(second):
+            raise TypeError(
+                f"a {type(second).__name__} cannot be stacked with a {type(first).__name__}: "
+                "the makers must return the same type for every run"
+            )
 
 
 def _create_empty(geometry: Geometry, dataset: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Requirements of stackers: consistent merges, unchanged inputs, picklable totals, unique names."""
+"""Requirements of stackers: consistent merges, unchanged inputs, picklable totals, valid names."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from skyred.interfaces.dataset_names import matches_any
 from skyred.testing.case import ComponentCase
 from skyred.testing.compare import Contents, contents, differences
 from skyred.testing.copies import duplicate
@@ -230,6 +231,30 @@ def returns_unique_names(case: ComponentCase) -> None:
     for inputs in accepted_inputs(case):
         names = [dataset.name for dataset in inputs.result(inputs.total(*range(len(inputs.runs))))]
         require(len(set(names)) == len(names), f"it returns {', '.join(names)}")
+
+
+@requirement(
+    "returns datasets with names that match name_pattern",
+    "stacker",
+    fix="Return a pattern from name_pattern(name) that all names match, such as f'{name}-*', or do "
+    "not override it: the names in the option datasets of estimators are checked against it.",
+)
+def returns_matching_names(case: ComponentCase) -> None:
+    """Check that the names of the datasets match the pattern that is known before the reduction.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The stacker to be checked.
+    """
+    for inputs in accepted_inputs(case):
+        # of the component, because estimators are checked before the stacker is prepared
+        pattern = case.component.name_pattern(inputs.geometry.name)
+        for dataset in inputs.result(inputs.total(*range(len(inputs.runs)))):
+            require(
+                matches_any(dataset.name, [pattern]),
+                f"it returns {dataset.name}, but name_pattern is {pattern!r}",
+            )
 
 
 @requirement(

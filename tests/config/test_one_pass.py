@@ -127,7 +127,7 @@ def test_invalid_redshift_is_reported_once(
 
 SINGLE_MODELS = [
     ("{kind: catalog, catalog: 3fhl, file: nowhere.fits, sources: [Crab]}", "file: "),
-    ("{kind: catalog, catalog: 3fhl, variant: best, sources: [Crab]}", "variant: "),
+    ("{kind: catalog, catalog: 3fhl, model: best, sources: [Crab]}", "model: "),
     ("{kind: catalog, catalog: 3fhl}", "model[1]: selects no sources"),
     ("{kind: template, name: x, map: nowhere.fits, spectral: {type: pl-norm}}", "map: "),
     ("{kind: template, name: x, spectral: {type: pl-norm}}", "model[1]: has neither map nor"),

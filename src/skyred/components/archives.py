@@ -140,11 +140,13 @@ def _open_index(hdu_index: Path) -> DataStore:
     Raises
     ------
     ArchiveError
-        If the observation index is missing, or an index cannot be read.
+        If an index is missing, not a regular file, or cannot be read.
     """
     from gammapy.data import DataStore, HDUIndexTable, ObservationTable
 
     obs_index = find_obs_index(hdu_index)
+    if not hdu_index.is_file():
+        raise ArchiveError(f"{hdu_index} is not a regular file")
     if not obs_index.is_file():
         raise ArchiveError(f"{hdu_index.parent} has {hdu_index.name}, but no {obs_index.name}")
     try:

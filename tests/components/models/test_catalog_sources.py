@@ -135,7 +135,7 @@ def test_requested_model_is_built(hwc_path):
     options = {"catalog": "2hwc", "file": str(hwc_path), "sources": ["2HWC J0631+169"]}
     catalog = SourceCatalog2HWC(hwc_path)
     for variant in ("point", "extended"):
-        (model,) = build(**options, variant=variant)
+        (model,) = build(**options, model=variant)
         assert_same(model, catalog["2HWC J0631+169"].sky_model(variant))
     assert_same(build(**options)[0], catalog["2HWC J0631+169"].sky_model("point"))
 
@@ -210,7 +210,7 @@ def test_unknown_source_is_reported_with_suggestions(fhl_path):
 
 def test_source_without_the_requested_model_is_reported(hwc_path):
     component = CatalogSources(
-        catalog="2hwc", file=str(hwc_path), sources=["2HWC J0534+220"], variant="extended"
+        catalog="2hwc", file=str(hwc_path), sources=["2HWC J0534+220"], model="extended"
     )
     (problem,) = problems_of(component)
     assert "2HWC J0534+220 cannot be converted to a model" in str(problem)
@@ -245,10 +245,10 @@ def test_invalid_file_is_reported(tmp_path):
         ({"catalog": "3fhl", "center": ["1 deg", "2 deg"]}, "missing key 'radius'"),
         ({"catalog": "4fhl", "sources": ["x"]}, "did you mean '[34]f[gh]l'"),
         (
-            {"catalog": "3fhl", "sources": ["x"], "variant": "point"},
+            {"catalog": "3fhl", "sources": ["x"], "model": "point"},
             "but 3fhl has no choice of models",
         ),
-        ({"catalog": "2hwc", "sources": ["x"], "variant": "pl"}, "expected one of point, extended"),
+        ({"catalog": "2hwc", "sources": ["x"], "model": "pl"}, "expected one of point, extended"),
     ],
     ids=["no selection", "no radius", "catalogue", "catalogue without variants", "variant"],
 )

@@ -43,7 +43,7 @@ class CatalogSources(Model):
     """Sources of a published catalogue: by name, or all within a cone."""
 
     kind = "catalog"
-    old_names = MappingProxyType({"which": "variant"})  # as in gammapy
+    old_names = MappingProxyType({"which": "model"})  # as in gammapy
     catalog: str = option(choices=CATALOGS, doc="Name of the catalogue.")
     file: Location | None = option(
         None, type=Location, doc="File of the catalogue; by default the one in $GAMMAPY_DATA."
@@ -53,7 +53,7 @@ class CatalogSources(Model):
     )
     center: Position | None = position(None, doc="Centre of a cone; all of its sources are used.")
     radius: u.Quantity | None = quantity(None, unit="deg", min="0 deg", doc="Radius of the cone.")
-    variant: str | None = option(
+    model: str | None = option(
         None,
         doc="Model of a source with several models: best, pl or ecpl for hgps, point or "
         "extended for 2hwc, KM2A or WCDA for 1LHAASO; by default the first of them.",
@@ -84,13 +84,13 @@ class CatalogSources(Model):
             missing = "center" if self.center is None else "radius"
             yield Problem((), f"missing key {missing!r}", "expected center and radius, or neither")
         model_variants = MODEL_VARIANTS.get(self.catalog, ())
-        if self.variant is not None and self.variant not in model_variants:
-            message = f"is {self.variant!r}"
+        if self.model is not None and self.model not in model_variants:
+            message = f"is {self.model!r}"
             if model_variants:
-                yield Problem(("variant",), message, f"expected one of {', '.join(model_variants)}")
+                yield Problem(("model",), message, f"expected one of {', '.join(model_variants)}")
             else:
                 message += f", but {self.catalog} has no choice of models"
-                yield Problem(("variant",), message, "remove it")
+                yield Problem(("model",), message, "remove it")
 
     def source_names(self) -> Iterable[str]:
         """Return the names of the sources that are selected by name.
@@ -307,7 +307,7 @@ class CatalogSources(Model):
         ModelError
             If gammapy cannot create a model, or a parameter has no value in the catalogue.
         """
-        variant = self.variant or (
+        variant = self.model or (
             MODEL_VARIANTS[self.catalog][0] if self.catalog in MODEL_VARIANTS else None
         )
         options = {} if variant is None else {"which": variant}

@@ -201,5 +201,5 @@ def test_samples_are_reproducible_with_the_seed():
 
 
 def test_names_with_brackets_are_selected_by_themselves():
-    names = ("y[1].spectral.index", "y1.spectral.index")
+    names = ("y[1].spectral.index", "b.spectral.index")
     assert Posterior(parameters=names[:1])._indices(names) == [0]

@@ -16,7 +16,7 @@ from scipy.special import erf
 
 from objectives import quadratic
 from skyred import FitError, Objective
-from skyred_sampling import Nested, weighted
+from skyred_sampling import Nested, Posterior, weighted
 
 # a correlation of 0.9, and scales as different as those of an index and an amplitude
 SCALE = np.array([0.1, 3e-12])
@@ -198,3 +198,8 @@ def test_samples_are_reproducible_with_the_seed():
     )  # fmt: skip
     assert process.stdout.strip() == digest_of_samples(1)
     assert digest_of_samples(1) != digest_of_samples(2)
+
+
+def test_names_with_brackets_are_selected_by_themselves():
+    names = ("y[1].spectral.index", "b.spectral.index")
+    assert Posterior(parameters=names[:1])._indices(names) == [0]

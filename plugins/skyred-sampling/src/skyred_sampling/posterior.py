@@ -117,7 +117,11 @@ class Posterior(Estimator):
     def _indices(self, names: tuple[str, ...]) -> list[int]:
         indices = dict[int, None]()
         for pattern in self.parameters or ("*",):
-            matches = [index for index, name in enumerate(names) if fnmatchcase(name, pattern)]
+            matches = [
+                index
+                for index, name in enumerate(names)
+                if name == pattern or fnmatchcase(name, pattern)  # brackets are wildcards
+            ]
             if not matches:
                 similar = difflib.get_close_matches(pattern, names, 1)
                 hint = f"; did you mean {similar[0]!r}?" if similar else ""

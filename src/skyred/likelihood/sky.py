@@ -60,9 +60,8 @@ class ModelPosition:
         tuple of float
             Longitude and latitude in rad.
         """
-        return values[self.lon_index] * self.unit_scales[0], values[
-            self.lat_index
-        ] * self.unit_scales[1]
+        lon, lat = values[self.lon_index], values[self.lat_index]
+        return lon * self.unit_scales[0], lat * self.unit_scales[1]
 
 
 def separation(lon: float, lat: float, other_lon: float, other_lat: float) -> float:

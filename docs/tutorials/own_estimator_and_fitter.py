@@ -51,8 +51,8 @@ print(fit)
 # ------------
 # It needs only one method, ``estimate``, which computes a product from datasets with fitted models.
 # A product can be written, read, shown as a table and plotted. ``TableProduct`` implements this for
-# tables: units and descriptions of the columns are written to the file, and the plot shows names and
-# units on its axes.
+# tables: units and descriptions of the columns are written to the file, and the plot shows names
+# and units on its axes.
 #
 # This estimator computes the integral flux of a source above some energies, in units of the flux
 # of the Crab nebula as published by H.E.S.S. (`Aharonian et al. 2006, A&A 457, 899

@@ -62,7 +62,7 @@ shell("skyred show dust-veto")
 
 # %%
 # ``skyred plugins`` lists the installed plugins, their distributions, and their errors: modules
-# that cannot be imported, kinds that another distribution already registers, misspelt hooks. Such
+# that cannot be imported, kinds that another distribution already provides, misspelt hooks. Such
 # errors do not stop the other plugins.
 
 shell("skyred plugins | grep -A 1 '^dust'")

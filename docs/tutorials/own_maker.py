@@ -133,8 +133,8 @@ for outcome in orchestrator.outcomes:
 #
 # A plugin in one file
 # --------------------
-# A Python file with the class becomes a plugin with three more lines, the hook that registers the
-# class:
+# Three more lines turn a Python file with the class into a plugin: the hook, which registers the
+# class.
 
 import tempfile
 from pathlib import Path

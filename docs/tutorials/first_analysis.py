@@ -8,9 +8,9 @@ Analyse the Crab nebula from event lists to flux points, with one YAML file and 
 # %%
 # Data
 # ----
-# An archive is a folder of event lists and IRFs (DL3) with an index. With gammapy's example data
-# these are four H.E.S.S. runs on the Crab nebula; without them, skyred simulates four runs and
-# caches them. The rest of this page is the same for both.
+# An archive contains event lists and IRFs (DL3). With gammapy's example data, this page analyses
+# four H.E.S.S. runs on the Crab nebula; without them, skyred simulates four runs and caches them.
+# The rest of this page is the same for both.
 
 import os
 
@@ -20,17 +20,18 @@ archive = "$GAMMAPY_DATA/hess-dl3-dr1" if "GAMMAPY_DATA" in os.environ else "sim
 # Configuration file
 # ------------------
 # An analysis is a pipeline of components, which the file lists in order. Each component has a
-# ``kind`` and options; omitted options have their defaults. The terms are defined in the
+# ``kind`` and options; an omitted option has its default value. The terms are defined in the
 # :doc:`glossary </reference/glossary>`.
 #
-# - ``select`` selects runs from the index of the archive.
+# - ``select`` selects runs from the observation table of the archive.
 # - ``geometry`` defines the map and its energy axes.
-# - ``make`` lists the makers that reduce each run: counts, exposure, PSF and background on the map,
-#   then the safe mask, then the background norm, fitted to the counts outside a circle around the
-#   source.
+# - ``make`` lists the makers that reduce each run. They compute counts, exposure, background, PSF
+#   and energy dispersion on the map, then the safe mask, then the background norm, from the counts
+#   outside a circle around the source.
 # - ``stack`` sets how the runs are combined: here they are summed.
 # - ``model`` describes the sky and the background, with the initial values of the fit.
-# - ``estimate`` lists the products to compute.
+# - ``fit`` sets the fitter.
+# - ``estimate`` lists the estimators, which compute products such as flux points.
 
 yaml_text = """
 data:
@@ -74,8 +75,9 @@ folder = Path(tempfile.mkdtemp())
 # %%
 # Check the configuration
 # -----------------------
-# Reading the file validates names, units and ranges, and whether the components are consistent. No
-# data are read. A notebook displays the components of the pipeline; click one to expand it.
+# When the file is read, names, units and ranges are validated, and the components are checked for
+# consistency. No data are read. A notebook displays the components of the pipeline; click one to
+# expand it.
 
 from skyred import Pipeline
 
@@ -83,7 +85,7 @@ pipeline = Pipeline.from_yaml(folder / "crab.yaml")
 pipeline
 
 # %%
-# All errors are reported at once, with the line and the expected value. This file has two:
+# All errors are reported at once, with their line and the expected value. This file has two errors:
 
 from skyred import ConfigError
 
@@ -132,8 +134,8 @@ flux = result.estimates["flux-points"].flux
 flux.to_table(sed_type="dnde", formatted=True)["e_ref", "dnde", "dnde_err", "sqrt_ts"]
 
 # %%
-# Does the model describe the counts? Each pixel of the residual map has the significance of the
-# residual, in sigma. If the model is complete, the values scatter around zero with a standard
+# Does the model describe the counts? The residual map shows the significance of the residual counts
+# in each pixel, in sigma. If the model is complete, the values scatter around zero with a standard
 # deviation of one.
 
 result.plot.residuals()

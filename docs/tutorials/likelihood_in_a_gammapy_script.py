@@ -112,8 +112,8 @@ datasets.models.to_parameters_table()["model", "name", "value", "error", "unit",
 # %%
 # Compare the results
 # -------------------
-# For each parameter, the difference between the two fits in units of its error. The statistic is
-# computed by gammapy for both results.
+# The values of both fits, and their difference in units of the error. The statistic is computed by
+# gammapy for both results.
 
 for parameter in datasets.parameters.free_parameters:
     gammapy_value = gammapy_values[parameter.name]
@@ -124,8 +124,8 @@ for parameter in datasets.parameters.free_parameters:
 print(f"stat       {gammapy_stat:12.3f} {datasets.stat_sum():12.3f}")
 
 # %%
-# The errors differ from those of ``Fit.run``, which MIGRAD estimates during the minimisation:
-# skyred computes them from the second derivatives at the minimum.
+# The errors differ: those of ``Fit.run`` are estimated by MIGRAD during the minimisation, those of
+# skyred are computed from the second derivatives at the minimum.
 #
 # Flux points, with the same model for both:
 
@@ -170,7 +170,7 @@ figure.tight_layout()
 # %%
 # Compare the CPU time
 # --------------------
-# CPU time on one core, measured once when this page was built, as a rough estimate:
+# The CPU times were measured once, when this page was built, so they are rough estimates:
 
 for task in ("fit", "flux points"):
     gammapy_time, skyred_time = seconds[task, "gammapy"], seconds[task, "skyred"]

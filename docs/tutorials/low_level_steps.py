@@ -8,7 +8,7 @@ Use each component by itself, and combine the components in a pipeline.
 # %%
 # In gammapy's *low level analysis*, users write the loop over runs. This page does the same with
 # skyred's components, one by one, and shows the result of each; inputs and outputs are gammapy
-# objects. At the end, the same components are combined in a :class:`~skyred.Pipeline`, which has
+# objects. At the end, the same components are combined in a :class:`~skyred.Pipeline`, which gives
 # the same results.
 
 import os
@@ -48,7 +48,7 @@ columns
 cone
 
 # %%
-# The observations are gammapy's objects, which read their files when they are used.
+# The observations are gammapy's objects, which read their files on demand.
 
 observations = store.get_observations(table["OBS_ID"])
 print(observations[0].events)
@@ -103,7 +103,7 @@ norm = dataset.background_model.spectral_model.norm
 print(f"norm {norm.value:.3f} +- {norm.error:.3f}")
 
 # %%
-# A map for each of these steps, summed over energy:
+# The result of each of these steps as a map, summed over energy:
 
 figure = plt.figure(figsize=(12, 3.6))
 maps = {
@@ -120,7 +120,7 @@ figure.tight_layout()
 # %%
 # Stack
 # -----
-# These steps are repeated for every run. A stacker starts with an empty stack, ``total``, and adds
+# The makers are applied to every run. A stacker starts with an empty stack, ``total``, and adds
 # the datasets one by one. Before a dataset is stacked, its background template and norm model are
 # replaced by the normalised background.
 
@@ -166,8 +166,8 @@ print(datasets.models.names)
 # %%
 # Fit
 # ---
-# A fitter receives an :class:`~skyred.Objective`: parameters with their limits, and a function
-# that computes the fit statistic for given values. It does not depend on gammapy.
+# A fitter receives an :class:`~skyred.Objective`: the free parameters with their limits, and a
+# function that computes the fit statistic for their values. A fitter does not depend on gammapy.
 
 from skyred import Newton, objective_of
 
@@ -187,8 +187,8 @@ print(fit)
 # %%
 # Estimate
 # --------
-# An estimator computes a product from the fitted datasets. A product has a table, a plot, and
-# gammapy's object:
+# An estimator computes a product from the fitted datasets. The product of this estimator has a
+# table, a plot, and gammapy's ``FluxPoints`` in ``flux``:
 
 from skyred import FluxPoints
 

@@ -2,8 +2,8 @@
 Many runs on a cluster
 ======================
 
-Run the same command on one core, on several, or on a cluster, with the same results, and handle
-faulty runs.
+Run the same analysis on one core, on several cores, or on a cluster, with the same results, and
+handle faulty runs.
 """
 
 # %%
@@ -11,7 +11,7 @@ faulty runs.
 # ------------------------
 # With gammapy's example data, this page analyses 21 H.E.S.S. runs on the blazar PKS 2155-304;
 # without them, 8 short simulated runs on the Crab. Runs are reduced in chunks of consecutive runs,
-# whose size is the option ``stack.chunk``. Any free worker can reduce a chunk, and the chunks are
+# whose size is the option ``stack.chunk``. Any worker can reduce a chunk, and the chunks are
 # merged in order, so the results do not depend on the number or speed of the workers.
 
 import os
@@ -106,10 +106,9 @@ print(set(map(str, cached_result.observations["status"])))
 # %%
 # Use a cluster
 # -------------
-# With the plugin ``skyred-dask``, any scheduler of `dask.distributed
-# <https://distributed.dask.org>`_ can be used as engine. Its workers must read the archive under
-# the same path, and have the same versions of skyred and its plugins; both are checked. In a SLURM
-# job:
+# The plugin ``skyred-dask`` provides an engine that uses the workers of a `dask.distributed
+# <https://distributed.dask.org>`_ scheduler. The workers must read the archive under the same path,
+# and have the same versions of skyred and its plugins, which is checked. In a SLURM job:
 #
 # .. code-block:: bash
 #
@@ -141,7 +140,7 @@ for other_result in (cached_result, Result.read(folder / "by-dask")):
 # %%
 # Faulty runs
 # -----------
-# In large data sets, some runs are faulty. In this copy of the archive, a file is truncated, as if
+# In large data sets, some runs are faulty. Here a file is truncated in a copy of the archive, as if
 # copying had been interrupted.
 
 import shutil
@@ -159,8 +158,8 @@ shell("skyred run many.yaml -o broken --set data.many.archive=copy --until reduc
 
 # %%
 # The faulty run is reported with its file and the error; the other runs were reduced and cached.
-# By default the analysis stops before the fit if a requested run is missing, with a non-zero exit
-# code. To continue without the run, set this explicitly in the file:
+# By default the analysis stops before the fit if a run has failed, with a non-zero exit code. To
+# continue without the run, set ``on_error: skip`` in the file, or with ``--set``:
 
 shell(
     "skyred run many.yaml -o skipped --until reduce "

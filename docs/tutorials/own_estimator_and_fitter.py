@@ -49,10 +49,10 @@ print(fit)
 # %%
 # An estimator
 # ------------
-# It has one method, ``estimate``, which computes a product from datasets with fitted models. A
-# product can be written, read, listed and plotted. ``TableProduct`` implements this for tables:
-# units and descriptions of the columns are written to the file, names and units are shown on the
-# axes of the plot.
+# It needs only one method, ``estimate``, which computes a product from datasets with fitted models.
+# A product can be written, read, shown as a table and plotted. ``TableProduct`` implements this for
+# tables: units and descriptions of the columns are written to the file, and the plot shows names
+# and units on its axes.
 #
 # This estimator computes the integral flux of a source above some energies, in units of the flux
 # of the Crab nebula as published by H.E.S.S. (`Aharonian et al. 2006, A&A 457, 899
@@ -99,7 +99,7 @@ class CrabUnits(Estimator):
 
 
 # %%
-# Run it by itself:
+# The estimator can be used without a pipeline:
 
 crab_units = CrabUnits(source="crab")
 product = crab_units.estimate(orchestrator.datasets, fit)
@@ -109,9 +109,9 @@ product.table()
 product.plot()
 
 # %%
-# In a pipeline it is used in ``estimate``. Its table and its plot are then written to the run
-# folder. ``check`` has access to the whole pipeline before any data are read; here it finds an
-# error:
+# In a pipeline, add it to ``estimate``. Its table and its plot are then written to the run folder.
+# Its method ``check`` has access to the whole pipeline before any data are read. Here it reports a
+# misspelt source:
 
 from skyred import ConfigError
 
@@ -123,8 +123,8 @@ except ConfigError as error:
 # %%
 # A fitter
 # --------
-# A fitter does not depend on gammapy: it receives an objective, a function of a vector, with
-# names, starting values and limits:
+# A fitter does not depend on gammapy: it receives an objective, a function of the vector of free
+# parameters, with their names, starting values and limits:
 
 from skyred import objective_of
 
@@ -133,11 +133,11 @@ print(*objective.names, sep="\n")
 print(f"{objective(objective.start):.3f}")
 
 # %%
-# Gradient-based searches end in the nearest minimum. This fitter searches the surrounding region
-# by `differential evolution
+# Gradient-based searches usually end in the nearest minimum. This fitter searches the surrounding
+# region by `differential evolution
 # <https://docs.scipy.org/doc/scipy/reference/generated/scipy.optimize.differential_evolution.html>`_,
-# and uses skyred's own search for the last steps and the errors, which also checks that the result
-# is a minimum.
+# and then uses skyred's own search, which computes the errors and checks that the result is a
+# minimum.
 
 import attrs
 
@@ -149,7 +149,7 @@ class GlobalSearch(Fitter):
     """Search for lower minima around the nearest minimum."""
 
     kind = "global-search"
-    width = option(10.0, min=1.0, doc="Half width of the search region, in errors.")
+    width = option(10.0, min=1.0, doc="Half width of the search region, in units of the errors.")
     seed = option(0, min=0, doc="Seed of the random numbers.")
 
     def fit(self, objective):
@@ -177,8 +177,8 @@ class GlobalSearch(Fitter):
 
 
 # %%
-# First, test it on an objective with two minima, of which the one near 3 is lower. A search from
-# -2 ends in the other minimum.
+# First, test it on an objective with minima near -3 and 3, of which the second is lower. A search
+# from -2 ends in the first.
 
 from skyred import Objective
 
@@ -192,15 +192,15 @@ print(minimise(double_well))
 print(GlobalSearch().fit(double_well))
 
 # %%
-# Then use it for the Crab, instead of ``newton``. It finds no lower minimum:
+# Then use it for the Crab, instead of ``newton``. Here it finds no lower minimum:
 
 global_orchestrator = Orchestrator(pipeline.evolve(fit=GlobalSearch()))
 global_orchestrator.datasets = orchestrator.datasets
 print(global_orchestrator.fit())
 
 # %%
-# The conformance kit checks the requirements of a fitter, with objectives whose minimum is known,
-# with minima at limits, and with objectives that have no minimum or are not finite.
+# The conformance kit checks the requirements of a fitter, with objectives that have a known
+# minimum, a minimum at a limit, no minimum, or values that are not finite.
 
 from skyred.testing import check
 

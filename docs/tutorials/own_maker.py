@@ -8,9 +8,9 @@ Write a maker in a few lines, and use it for one run, for all runs, and from a Y
 # %%
 # Purpose
 # -------
-# Clouds reduce the event rate for minutes. A run with clouds has too few counts for its exposure,
-# but the index of the archive does not show this. A maker has access to the events, so it can
-# detect clouds.
+# Clouds can reduce the event rate for minutes. A run with clouds has too few counts for its
+# exposure, but the index of the archive does not show this. A maker has access to the events, so it
+# can detect clouds.
 #
 # A maker receives the dataset of one observation from the previous maker, and returns it for the
 # next maker. This is an observation:
@@ -80,8 +80,8 @@ except SkipObservation as reason:
     print(f"skipped: {reason}")
 
 # %%
-# A notebook displays its options. They are validated when the object is created; the error message
-# names the option:
+# Options are validated when a maker is created, and the error message names the option. A notebook
+# displays the options of a maker:
 
 from skyred import FieldError
 
@@ -95,8 +95,8 @@ SteadyRate(interval="90 s")
 # %%
 # Use it in a pipeline
 # --------------------
-# Add the maker to ``make``, here before all others, so that no time is spent on skipped runs. The
-# threshold is deliberately too strict.
+# Add the maker to ``make``, here before all others, so that the other makers do not run for skipped
+# runs. The limit is deliberately too strict.
 
 from skyred import Orchestrator, Pipeline
 
@@ -133,7 +133,8 @@ for outcome in orchestrator.outcomes:
 #
 # A plugin in one file
 # --------------------
-# With three more lines, a Python file with the class is a plugin: the hook registers the class.
+# Three more lines turn a Python file with the class into a plugin: the hook, which registers the
+# class.
 
 import tempfile
 from pathlib import Path
@@ -191,7 +192,7 @@ shell("skyred show steady-rate --plugin steady.py")
 shell("skyred run crab.yaml --plugin steady.py --engine processes --workers 2 --until reduce")
 
 # %%
-# The workers also load the plugin. The run folder contains a copy of the file, because a file has
+# The workers also load the plugin. The run folder contains a copy of the file, because the file has
 # no version number.
 #
 # Check the maker

@@ -51,8 +51,8 @@ print((folder / "skyred-dust" / "src" / "skyred_dust" / "__init__.py").read_text
 # %%
 # Install
 # -------
-# In your environment, use ``python -m pip install -e skyred-dust``; with ``-e``, changes of the
-# code take effect at once. For this page, it is installed into a separate folder.
+# In your environment, use ``python -m pip install -e skyred-dust``; with ``-e``, changes to the
+# code take effect at once. For this page, the package is installed into a separate folder.
 
 options = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation")
 pip = (sys.executable, "-m", "pip", "install", *options)
@@ -62,7 +62,7 @@ shell("skyred show dust-veto")
 
 # %%
 # ``skyred plugins`` lists the installed plugins, their distributions, and their errors: modules
-# that cannot be imported, kinds that another distribution already registers, misspelt hooks. Such
+# that cannot be imported, kinds that another distribution already provides, misspelt hooks. Such
 # errors do not stop the other plugins.
 
 shell("skyred plugins | grep -A 1 '^dust'")
@@ -75,14 +75,14 @@ shell("skyred plugins | grep -A 1 '^dust'")
 print((folder / "skyred-dust" / "example.yaml").read_text())
 
 # %%
-# All four runs last ten minutes. With a limit of eleven minutes, all would be skipped, and skyred
-# would report this.
+# All four runs last ten minutes. With a limit of eleven minutes, all would be skipped, and the
+# command would end with an error that says so.
 
 shell("skyred run example.yaml -o result", "skyred-dust")
 
 # %%
-# The report of the run has the distribution of each component. It is also part of the cache key:
-# results of one version of the plugin are never used by another.
+# The report of the run lists the distribution of each component, with its version. Both are also
+# part of the cache key: chunks that were reduced by another version of the plugin are not used.
 
 import json
 

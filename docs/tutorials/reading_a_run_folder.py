@@ -8,7 +8,7 @@ Read the output of a run with or without skyred, verify it, and run the analysis
 # %%
 # Create a run folder
 # -------------------
-# This short analysis computes a spectrum from an on region, with off regions around it. Reduced
+# This short analysis computes a spectrum from an on region and reflected off regions. Reduced
 # chunks are cached; this page uses a separate cache folder, which is empty at first.
 
 import os
@@ -123,7 +123,7 @@ for input_file in report["inputs"]:
     print(input_file["sha256"][:16], Path(input_file["path"]).name)
 
 # %%
-# The digest identifies the pipeline. Two runs with the same digest have equivalent configurations:
+# The digest identifies the pipeline. Two runs with the same digest have the same configuration:
 
 print(report["digest"] == pipeline.digest())
 
@@ -150,9 +150,8 @@ print(Result.read(folder / "crab").fit.success)
 #
 # Use the cache
 # -------------
-# Reduced runs are cached in chunks, here of two runs. They are used by the same command, and by
-# other analyses that need the same reduction. Here only the model is changed, and no events are
-# read:
+# Reduced runs are cached in chunks, here of two runs, and used again by the same analysis and by
+# others with the same reduction. Here only the model is changed, so no run is reduced again:
 
 shape = "{type: lp, alpha: 2.3, beta: 0.1, amplitude: 3e-11 cm-2 s-1 TeV-1, reference: 1 TeV}"
 curved_pipeline = Pipeline.from_yaml(yaml_text, overrides=[f"model[0].spectral={shape}"])
@@ -163,9 +162,9 @@ curved_result.observations["obs_id", "status", "counts"]
 print(curved_result.fit)
 
 # %%
-# Cached runs are bit-identical to newly reduced runs, because the cache key depends on every
-# option, file, source code and version. If the geometry is changed, the key is different, and the
-# runs are reduced again.
+# Cached runs are bit-identical to newly reduced runs, because the cache key covers all options,
+# files, source code and versions that affect a chunk. If the geometry is changed, the key is
+# different, and the runs are reduced again.
 #
 # :doc:`/how-to/resume` explains what is cached, for how long, and how to delete it;
 # :doc:`/how-to/run-folder` is a summary of this page.

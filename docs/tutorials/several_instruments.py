@@ -44,11 +44,11 @@ data:
 # %%
 # Configuration with two entries
 # ------------------------------
-# ``archive`` starts from event lists, ``datasets`` from reduced data: gammapy's ``datasets.yaml``,
-# or spectra in OGIP format (``pha_*.fits``). ``fit_range`` sets the energies of an entry that are
-# fitted. One source is in both entries; the background model is only for the maps, because the
-# spectra have off counts. All datasets have 20 energy bins per decade: flux points of several
-# datasets need the same bin edges.
+# ``archive`` starts from event lists, ``datasets`` from reduced data, such as gammapy's
+# ``datasets.yaml`` or spectra in OGIP format (``pha_*.fits``). ``fit_range`` sets the energy range
+# of an entry that is fitted. The source is fitted to both entries; the background model is only for
+# the maps, because the spectra have off counts. All datasets have 20 energy bins per decade,
+# because flux points of several datasets need common bin edges.
 
 yaml_text = """
 data:
@@ -86,8 +86,8 @@ estimate:
 # %%
 # Reduce the data
 # ---------------
-# With ``names: entry``, datasets that are read are named after their entry and numbered. By
-# default they keep the names in ``datasets.yaml``.
+# With ``names: entry``, datasets that are read from files are named after their entry and numbered.
+# By default they keep the names in ``datasets.yaml``.
 
 from skyred import Orchestrator
 
@@ -124,7 +124,8 @@ for entry in ("maps", "spectra"):
     fits[entry] = skyred.fit(subset)
 
 # %%
-# Index and amplitude with their joint 68 % confidence region, from the covariance of each fit:
+# The best-fit index and amplitude of each fit, with their joint 68 % confidence region from the
+# covariance:
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -144,8 +145,8 @@ ax.legend()
 figure.tight_layout()
 
 # %%
-# If the two other regions do not overlap with the joint region, the instruments disagree: check
-# their energy scales and backgrounds before you use the errors of the joint fit.
+# If the regions of the two instruments do not overlap, the instruments disagree: check their energy
+# scales and backgrounds before you use the errors of the joint fit.
 #
 # Flux points
 # -----------

@@ -93,7 +93,7 @@ def format_list(values: Sequence[object], max_listed: int) -> str:
     Returns
     -------
     str
-        The first values, separated by commas, and the number of those that are left out.
+        The first values, separated by commas, and the number of values that are left out.
     """
     n_unlisted = len(values) - max_listed
     more = f", and {n_unlisted} more" if n_unlisted > 0 else ""
@@ -179,7 +179,7 @@ def warn_of_old_name(old: str, new: str) -> None:
 class SkyredError(Exception):
     """Base class of the errors of skyred; `exit_code` is the exit code of the command line.
 
-    Errors for which gammapy raises a `ValueError` are also a `ValueError`: invalid models,
+    Errors for which gammapy raises a `ValueError` are subclasses of `ValueError`: invalid models,
     impossible fits, and runs that are missing from an archive.
     """
 
@@ -306,7 +306,7 @@ class FitError(SkyredError, ValueError):
 
 
 class SkipObservation(Exception):  # noqa: N818 - not an error, but the result of a check
-    """Raised by makers and stackers to exclude an observation, with the reason."""
+    """Raised by geometries, makers and stackers to skip an observation, with the reason."""
 
     @property
     def reason(self) -> str:

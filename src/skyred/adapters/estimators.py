@@ -46,7 +46,7 @@ def adapt_estimator(
     Raises
     ------
     FieldError
-        If its ``run`` takes other arguments.
+        If the ``run`` of `candidate` takes other arguments.
     """
     if not has_run(candidate):
         return None
@@ -71,7 +71,7 @@ class AdaptedEstimator(Estimator):
     parameter: str | None = option(
         None,
         type=str,
-        doc="The parameter to run it for, if its run needs one; by default each free parameter.",
+        doc="The parameter to run the estimator for, if it needs one; by default all free ones.",
     )
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> Product:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 EXIT_FAULTY = 3
 _TOLERATE = "use them anyway (data.NAME.on_fault: note)"
 _SKIP = "or continue without them (data.NAME.on_error: skip)"
-AHEAD = 4
+TASKS_PER_WORKER = 4  # that are submitted ahead of time
 
 
 @click.command()
@@ -68,8 +68,8 @@ def check(
 ) -> None:
     """Check the configuration FILE, inspect the runs that it selects, and read its datasets.
 
-    FILE may also be an archive: a folder with an index, an HDU index, or a DL3 file. Then all its
-    runs are inspected.
+    FILE may also be an archive: a folder with an index, an HDU index, a DL3 file, or a location
+    such as sim:crab. Then all its runs are inspected.
     """
     pipeline: Pipeline | None = None
     if _is_archive(file):
@@ -113,9 +113,7 @@ def _parse_patterns(assignments: Iterable[str]) -> dict[str, str]:
     for assignment in assignments:
         key, equals, pattern = assignment.partition("=")
         if not (key and equals and pattern):
-            raise click.BadParameter(
-                f"is {assignment!r}; expected KEY=PATTERN", param_hint="--hdus"
-            )
+            raise click.BadParameter(f"{assignment!r}; expected KEY=PATTERN", param_hint="--hdus")
         patterns[key] = pattern
     return patterns
 
@@ -211,7 +209,7 @@ def _inspect(
         True if a run has a fault.
     """
     if not runs and not skipped:
-        click.echo(f"{name}: the archive has a format of a plugin, so its runs cannot be inspected")
+        click.echo(f"{name}: no runs to inspect: none found, or the archive is read by a plugin")
         return False
     from skyred.inspection.run import collect_findings
     from skyred.io.streaming import Workers, stream
@@ -221,7 +219,7 @@ def _inspect(
     with (
         Workers(engine.open) as executor,
         click.progressbar(
-            stream(executor, collect_findings, runs, AHEAD * (workers or 1)),
+            stream(executor, collect_findings, runs, TASKS_PER_WORKER * (workers or 1)),
             length=len(runs),
             label=f"{name}: inspecting",
             file=sys.stderr,
@@ -234,18 +232,18 @@ def _inspect(
     if any(fault.rule for fault in faults):
         tolerate = f"{_TOLERATE}, " if any(fault.is_tolerable for fault in faults) else ""
         click.echo(f"{name}: fix or exclude the runs with faults, {tolerate}{_SKIP}")
-    faulty = {fault.obs_id for fault in faults}
+    faulty_ids = {fault.obs_id for fault in faults}
     n_runs = len({run.obs_id for run in runs} | {finding.obs_id for finding in skipped})
-    click.echo(f"{name}: {_format_runs(n_runs)} inspected, {len(faulty) or 'none'} with faults")
-    return bool(faulty)
+    click.echo(f"{name}: {_format_runs(n_runs)} inspected, {len(faulty_ids) or 'none'} with faults")
+    return bool(faulty_ids)
 
 
 def _report(findings: Iterable[Finding], verbose: bool) -> None:
-    notes: Counter[tuple[str, str, str]] = Counter()
+    counts: Counter[tuple[str, str, str]] = Counter()
     lines_by_run: dict[int | None, list[str]] = {}
     for finding in findings:
         if finding.level != "fault":
-            notes[finding.level, _summarise(finding.message), finding.remedy] += 1
+            counts[finding.level, _summarise(finding.message), finding.remedy] += 1
         if finding.level == "fault" or verbose:
             lines_by_run.setdefault(finding.obs_id, []).append(
                 f"  {finding.level}: {finding.advice}"
@@ -253,13 +251,13 @@ def _report(findings: Iterable[Finding], verbose: bool) -> None:
     for obs_id, lines in lines_by_run.items():
         click.echo("\n".join((f"run {obs_id}", *lines)))
     if not verbose:
-        for (severity, message, remedy), n_runs in notes.items():
-            advice = f"; {remedy}" if severity != "note" else ""
-            click.echo(f"{severity}: {_format_runs(n_runs)}: {message}{advice}")
+        for (level, message, remedy), n_runs in counts.items():
+            advice = f"; {remedy}" if level != "note" else ""
+            click.echo(f"{level}: {_format_runs(n_runs)}: {message}{advice}")
 
 
 def _summarise(message: str) -> str:
-    """Return a message without its numbers in brackets, the same for all runs."""
+    """Return the part of a message before its numbers in brackets, which is the same for all runs."""
     return message.split(" (", maxsplit=1)[0]
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from skyred.fields.sky_regions import Regions
 
 _NO_AREA = ("PointSkyRegion", "LineSkyRegion", "TextSkyRegion")
-FRAMES = ("icrs", "fk5", "fk4", "galactic")  # those of pixels in FITS files
+FRAMES = ("icrs", "fk5", "fk4", "galactic")  # that the WCS of a FITS file can have
 _MAX_MASK_PIXELS = 4_000_000  # larger regions are assumed to cover a pixel
 
 
@@ -57,7 +57,7 @@ def check_region(region: Region, source: str) -> None:
 
 
 def _frame(region: Region) -> str:
-    """Return the name of the frame of a region, as in astropy."""
+    """Return the name that astropy uses for the frame of a region."""
     positions = (getattr(region, name) for name in region._params or ())
     frames = (str(position.name) for position in positions if hasattr(position, "frame"))
     return next(frames, "icrs")
@@ -116,7 +116,7 @@ def check_coverage(regions: Regions, wcs: WCS) -> None:
 
 
 def _covers_pixel(region: Any, wcs: WCS) -> bool:
-    """Return whether a region covers a pixel centre of the grid, also beyond the map's edges."""
+    """Return whether a region covers a pixel centre, on the map or beyond its edges."""
     try:
         pixel_region = region.to_pixel(wcs)
         box = pixel_region.bounding_box

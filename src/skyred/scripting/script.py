@@ -45,7 +45,7 @@ class Block:
     lines: list[str] = attrs.field(factory=list)
 
     def add(self, *statements: str) -> None:
-        """Add statements, each given on one line of any length.
+        """Add statements, each passed as one line of any length.
 
         Parameters
         ----------
@@ -138,7 +138,7 @@ class Script:
     reduction : Reduction or None
         The current data entry.
     cuts : list of tuple of str
-        The code of start and stop of the windows to which its runs are cut, all of them in turn.
+        The code of the start and stop of each time window; runs are cut to all windows in turn.
     on_off : bool
         Whether the datasets of the data entry have off counts.
     datasets : str
@@ -188,7 +188,7 @@ class Script:
         module : str
             The module, with ``as`` if it is renamed.
         *names : str
-            The names to import; without any, the module itself is imported.
+            The names to import; if empty, the module itself is imported.
         """
         self._imports.setdefault(module, set()).update(names)
 
@@ -409,7 +409,7 @@ class Script:
         return None if first_parameter == parameter else first_parameter
 
     def shared(self, head: str, doc: str, *lines: str) -> str:
-        """Define a function for all entries, unless the same one already exists.
+        """Define a function for all data entries, unless an identical function already exists.
 
         Parameters
         ----------

@@ -257,7 +257,7 @@ def _report(findings: Iterable[Finding], verbose: bool) -> None:
 
 
 def _summarise(message: str) -> str:
-    """Return the part of a message before its numbers in brackets, which is the same for all runs."""
+    """Return a message up to its numbers in brackets, which differ between runs."""
     return message.split(" (", maxsplit=1)[0]
 
 

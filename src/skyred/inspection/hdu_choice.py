@@ -42,7 +42,7 @@ class HduChoice:
 
 
 def choose_hdus(hdu_table: Any, patterns: Mapping[str, Any]) -> HduChoice:
-    """Choose the HDUs of each run, and report the types of which a run still has several.
+    """Choose the HDUs of each run, and report types that still have several HDUs in a run.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ class _Index:
         is_limited: NDArray[np.bool_],
         own_types: set[str],
     ) -> NDArray[np.bool_]:
-        """Return a mask of the rows without those of rejected classes, shape (n,)."""
+        """Return a mask of the rows that are not in a rejected class, shape (n,)."""
         values = np.asarray(strip_cells(self.table[column]))
         is_data = np.isin(self.hdu_types, sorted({*DATA_TYPES} - own_types))
         if is_limited.any():
@@ -188,7 +188,7 @@ class _Index:
         return Finding(message, "index-repeated-hdu", file=Path(folder) / file, hdu=hdu)
 
     def _format_choices(self, rows: list[int]) -> str:
-        """Return the values in which some rows differ, in brackets; HDU_NAME of a single row."""
+        """Return the values that differ between rows, in brackets; HDU_NAME for a single row."""
         choices = "; ".join(self._iter_choices(rows))
         return f" ({choices})" if choices else ""
 

@@ -125,11 +125,11 @@ class _Index:
                 message = f"the index also assigns this HDU ({row.hdu_type}) to run {other_run}"
                 findings.append(Finding(message, "index-shared-hdu", file=path, hdu=row.hdu))
         findings_with_run = tuple(attrs.evolve(finding, obs_id=obs_id) for finding in findings)
-        files_with_sum = {source.path for source in sources} & self.paths.sums.keys()
-        sums = {path: self.paths.sums[path] for path in files_with_sum}
-        if obs_id in self.choice.partial_events:  # the index has the number of all events
+        files_with_checksum = {source.path for source in sources} & self.paths.checksums.keys()
+        checksums = {path: self.paths.checksums[path] for path in files_with_checksum}
+        if obs_id in self.choice.partial_events:  # EVENT_COUNT may include the events not used
             values = {name: value for name, value in values.items() if name != "EVENT_COUNT"}
-        return RunInput(obs_id, tuple(sources), values, findings_with_run, sums)
+        return RunInput(obs_id, tuple(sources), values, findings_with_run, checksums)
 
 
 def _check_columns(hdu_table: Any) -> None:

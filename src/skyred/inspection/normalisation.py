@@ -17,11 +17,11 @@ RELEVANT_FRACTION = 1e-3
 DISPERSION_TOLERANCE = 0.01
 # the PSF of H.E.S.S. is normalised to 0.4 %; a truncated PSF loses a little more
 PSF_TOLERANCE = 0.02
-# tolerance of the median integral, which is 1 to 0.06 % in the PSF of H.E.S.S., and to 1e-7 in its
-# dispersion
+# tolerance of the median integral, which deviates from 1 by 0.06 % in the PSF of H.E.S.S., and by
+# 1e-7 in its dispersion
 MEDIAN_TOLERANCE = 0.05
-# the integrals between these quantiles are equal to 1e-6 in normalised dispersions; those of CTA
-# 1DC are numbers of simulated events, and differ by factors above 30; gammapy normalises each cell
+# the integrals between these quantiles agree to 1e-6 in normalised dispersions; in CTA 1DC they are
+# numbers of simulated events, and differ by factors above 30; gammapy normalises each cell
 QUANTILES = (0.1, 0.9)
 # where the area is above this fraction of its maximum, the median of MIGRA is 0.70 to 1.27 in
 # single cells (H.E.S.S.), and its median over the cells is 0.84 to 1.01
@@ -80,7 +80,7 @@ def check_psf(psf: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
     Parameters
     ----------
     psf : ResponseTable
-        The point spread function, as a table or by the parameters of a formula.
+        The point spread function, as a table or as the parameters of a formula.
     area : ResponseTable
         The effective area of the same run; cells without area are not tested.
 
@@ -182,7 +182,7 @@ def _median(integral: Floats, relevant: npt.NDArray[np.bool_]) -> float:
 
 
 def _lost_flux(response: ResponseTable, fraction: Floats, empty: npt.NDArray[np.bool_]) -> float:
-    """Return the fraction of a flux in empty cells at the worst offset; 0 if it is negligible."""
+    """Return the fraction of the counts in empty cells at the worst offset; 0 if negligible."""
     energy = response.centers("ENERG")
     weight = fraction * response.widths("ENERG") * energy**-2
     lost_fraction = float(

@@ -22,7 +22,7 @@ MAY_BE_ZERO = ("SIGMA_2", "SIGMA_3", "AMPL_2", "AMPL_3")
 
 
 def read_response(hdu: RunHdu) -> tuple[ResponseTable | None, list[Finding]]:
-    """Read a response, and check its axes and that its values are finite.
+    """Read a response, and check its axes, and whether its values are finite and above 0.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def read_response(hdu: RunHdu) -> tuple[ResponseTable | None, list[Finding]]:
     Returns
     -------
     response : ResponseTable or None
-        The response; None if it has faults.
+        The response; None if it has faults, or a format that is not inspected.
     findings : list of Finding
         The findings so far.
     """

@@ -215,7 +215,7 @@ class ConfigError(SkyredError, ValueError):
     Parameters
     ----------
     problems : sequence of Problem
-        The problems, in the order of the file.
+        The problems; if the configuration was read from a file, in the order of the file.
     lines : sequence of str
         The problems as text, with file, line and column if they are known.
     """
@@ -300,7 +300,7 @@ class ExportError(SkyredError):
 
 
 class FitError(SkyredError, ValueError):
-    """Raised if a fit is not possible."""
+    """Raised if a fit is not possible, or if it did not converge."""
 
     exit_code = 4
 

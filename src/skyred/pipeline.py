@@ -154,7 +154,7 @@ class Pipeline(Chain):
         until : {"select", "reduce", "model", "fit", "estimate"}
             The last step to execute.
         engine : Engine, optional
-            The engine that runs the reduction; by default it runs in this process.
+            The engine for the reduction; by default the reduction runs in this process.
         overwrite : bool
             Whether to replace an existing run folder.
         plugins : Plugins, optional

@@ -93,10 +93,12 @@ def check(
         if no_data:
             return
         entries = (_runs_of_archives if all_runs else _runs_of_entries)(pipeline, plugins)
-    faulty = [_inspect(name, *runs, plugins, workers, verbose) for name, runs in entries.items()]
+    have_faults = [
+        _inspect(name, *runs, plugins, workers, verbose) for name, runs in entries.items()
+    ]
     if pipeline is not None:
         check_datasets(pipeline)
-    if any(faulty):
+    if any(have_faults):
         sys.exit(EXIT_FAULTY)
 
 

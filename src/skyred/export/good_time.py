@@ -8,10 +8,10 @@ from skyred.scripting import Script
 
 
 def write_good_time(script: Script) -> None:
-    """Write the selection of the events in the good time of a run, cut to the windows of the entry.
+    """Write code that selects the events in the good time of a run, cut to the time windows.
 
-    The reduction leaves out the events outside good time intervals, which have no livetime. gammapy
-    counts them.
+    The reduction leaves out events outside the good time intervals, because these contribute no
+    livetime. gammapy counts such events.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def _write_function(script: Script, *, has_windows: bool) -> None:
     intervals = "get_seconds([gti.time_start, gti.time_stop, events.time], zero)"
     script.shared(
         "select_good_time(observation)",
-        "Return a run without the events outside its good time, which have no livetime.",
+        "Return a run without the events outside its good time intervals.",
         "gti, events = observation.gti, observation.events",
         "zero, meta = gti.time_start.min(), events.table.meta",
         f"start, stop, times = {intervals}",
@@ -66,7 +66,7 @@ def _write_function(script: Script, *, has_windows: bool) -> None:
     script.use("astropy.time", "Time")
     script.shared(
         "cut_to_windows(observation, windows)",
-        "Return the part of the good time of a run in all windows, or None.",
+        "Return a run, cut to the good time inside all windows; None if there is none.",
         "observation = select_good_time(observation)",
         "gti, events = observation.gti, observation.events",
         "zero = gti.time_start.min()",

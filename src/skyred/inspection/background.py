@@ -68,7 +68,7 @@ def _check_halves(background: ResponseTable) -> Iterator[Finding]:
             yield background.hdu.report(
                 "background-halves",
                 f"BKG of the half with {axis} below 0 is {low / max(high, 1e-300):.3g} times that "
-                f"of the other half; expected a ratio of up to {MAX_HALVES_RATIO:g}",
+                f"of the other half; expected {1 / MAX_HALVES_RATIO:.2g} to {MAX_HALVES_RATIO:g}",
             )
 
 

@@ -72,7 +72,7 @@ def choose_hdus(hdu_table: Any, patterns: Mapping[str, Any]) -> HduChoice:
         raise ArchiveError(
             "the option 'hdus' has no effect: the archive has no HDU index; remove the option"
         )
-    index = _Index(hdu_table)
+    index = _IndexRows(hdu_table)
     mask = np.ones(len(hdu_table), dtype=bool)
     for key, pattern in patterns.items():
         mask &= index.matches(str(key), str(pattern).strip(), patterns)
@@ -99,7 +99,7 @@ def strip_cells(column: Any) -> list[str]:
     return [str(cell) for cell in np.char.strip(np.asarray(column).astype(str)).tolist()]
 
 
-class _Index:
+class _IndexRows:
     """The rows of an HDU index, by run and type."""
 
     def __init__(self, hdu_table: Any) -> None:

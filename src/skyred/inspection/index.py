@@ -79,12 +79,12 @@ def list_run_inputs(
     choice = choose_hdus(hdu_table, hdus or {})
     paths = IndexedPaths(Path(str(hdu_table.meta.get("BASE_DIR", ""))), allow_outside)
     rows = _rows_by_run(hdu_table if choice.mask.all() else hdu_table[choice.mask])
-    index = _Index(rows, paths, required, Counter(obs_ids), choice)
+    index = _RunIndex(rows, paths, required, Counter(obs_ids), choice)
     pairs = zip(obs_ids, _values(obs_table_rows), strict=True)
     return [index.run_input(obs_id, values) for obs_id, values in pairs]
 
 
-class _Index:
+class _RunIndex:
     """An HDU index by run, with the HDUs that several runs share."""
 
     def __init__(

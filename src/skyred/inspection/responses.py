@@ -107,9 +107,9 @@ def sensitive_energy_range(area: ResponseTable) -> tuple[float, float]:
 def _check_values(response: ResponseTable) -> Iterator[Finding]:
     hdu = response.hdu
     for name, cube in response.cubes.items():
-        if number := int((~np.isfinite(cube)).sum()):
+        if n_invalid := int((~np.isfinite(cube)).sum()):
             yield hdu.report(
-                "response-not-finite", f"{name} is not finite in {number} of {cube.size} cells"
+                "response-not-finite", f"{name} is not finite in {n_invalid} of {cube.size} cells"
             )
         elif name not in MAY_BE_ZERO and not (cube > 0).any():
             yield hdu.report("response-zero", f"{name} is zero or negative everywhere")

@@ -62,7 +62,7 @@ class InspectedRun:
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """The findings about unusual content, which is used."""
+        """The findings about content that is unusual but used."""
         return tuple(finding for finding in self.findings if finding.level == "warning")
 
     @property

@@ -15,7 +15,7 @@ _ALL_BITS = 0xFFFFFFFF
 
 
 def open_hdus(content: bytes) -> fits.HDUList:
-    """Open a FITS file in memory without the warnings of astropy, which `check_structure` replaces.
+    """Open a FITS file in memory without the warnings of astropy; use `check_structure` instead.
 
     Parameters
     ----------

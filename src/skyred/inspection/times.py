@@ -218,10 +218,10 @@ def check_times(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
             f"{is_beyond.sum()} of {len(times)} events have a TIME outside the good time intervals "
             f"and outside the observation, {first:.1f} to {last:.1f} s",
         )
-    elif number := int(is_outside.sum()):
+    elif n_outside := int(is_outside.sum()):
         yield events.report(
             "few-events-outside-gti",
-            f"has events outside the good time intervals ({number}), which are left out",
+            f"has events outside the good time intervals ({n_outside}), which are left out",
         )
     if not is_outside.all():
         yield from _check_event_gap(events, times[~is_outside], start.min(), stop.max())

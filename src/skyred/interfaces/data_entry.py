@@ -152,8 +152,8 @@ class Reduction(DataEntry):
     irfs: str | None = option(
         None,
         choices=("full-enclosure", "point-like"),
-        doc="The type of the IRFs that a run must have; by default the type that the makers need "
-        "(full-enclosure, if one of them is a gammapy maker).",
+        doc="The type of the IRFs that a run must have; by default, a run must have the IRFs that "
+        "the makers read (those of full-enclosure, if one of the makers is a gammapy maker).",
     )
     select: tuple[Selector, ...] = nested_list(
         Selector, doc="The selectors, applied in this order; all observations if empty."

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from skyred.fields import Instant, Position, Regions
 
-FUNCTIONS = ("build_models", "fit_models", "main")  # names of functions of every script
+FUNCTIONS = ("build_models", "fit_models", "main")  # reserved names of functions
 STANDARD_MODULES = ("os", "sys", "pathlib", "fnmatch", "itertools")
 
 
@@ -136,7 +136,7 @@ class Script:
     entry : str
         The name of the datasets of the current data entry.
     reduction : Reduction or None
-        The current data entry.
+        The current data entry; None if its datasets are read from files.
     cuts : list of tuple of str
         The code of the start and stop of each time window; runs are cut to all windows in turn.
     on_off : bool

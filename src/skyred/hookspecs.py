@@ -57,7 +57,7 @@ def skyred_archive(location: str | tuple[str, ...]) -> DataStore | None:
     ----------
     location : str or tuple of str
         One location (a folder, an index file, ``sim:crab``) or several DL3 files, as in the
-        configuration, with environment variables expanded.
+        configuration, with environment variables and wildcards expanded.
 
     Returns
     -------

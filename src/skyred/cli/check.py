@@ -253,9 +253,9 @@ def _report(findings: Iterable[Finding], verbose: bool) -> None:
     for obs_id, lines in lines_by_run.items():
         click.echo("\n".join((f"run {obs_id}", *lines)))
     if not verbose:
-        for (level, message, remedy), n_runs in counts.items():
-            advice = f"; {remedy}" if level != "note" else ""
-            click.echo(f"{level}: {_format_runs(n_runs)}: {message}{advice}")
+        for (severity, message, remedy), n_runs in counts.items():
+            advice = f"; {remedy}" if severity != "note" else ""
+            click.echo(f"{severity}: {_format_runs(n_runs)}: {message}{advice}")
 
 
 def _summarise(message: str) -> str:

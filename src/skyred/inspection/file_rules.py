@@ -37,7 +37,7 @@ FILE_RULES = (
     Rule(
         "hdu-of-another-run",
         "fault",
-        "A response without OBS_ID is in the file of another run.",
+        "A response is in the file of another run.",
         f"The flux would be computed with the IRFs of another run. {NO_VIOLATION}",
         FIX_INDEX,
     ),

@@ -49,8 +49,8 @@ def choose_hdus(hdu_table: Any, patterns: Mapping[str, Any]) -> HduChoice:
     hdu_table : astropy.table.Table
         The HDU index.
     patterns : mapping of str to object
-        Patterns that select HDUs. A key that is an HDU type (psf) has a pattern for HDU_NAME. A key
-        that is a column of the index has a pattern for its values; it applies to the types with
+        Patterns that select HDUs. The pattern of an HDU type (psf) is compared with HDU_NAME. The
+        pattern of a column of the index is compared with its values; it applies to the types with
         several HDUs in any run, except for types with a pattern of their own. Events and IRFs of
         other types are not used either if their value is that of a rejected HDU, such as the
         background of another event class. Patterns may contain the wildcards of `fnmatch`, such as

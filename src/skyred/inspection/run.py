@@ -205,7 +205,7 @@ class _Inspection:
             yield from _run_check(background.hdu, check_rate, background, events)
 
     def _check_runs_of_files(self) -> Iterator[Finding]:
-        """Check that no response without an OBS_ID is in the file of another run."""
+        """Check that no response is in the file of another run."""
         own_files = {source.path for source in self.run.sources if source.hdu_type == "events"}
         for source in self.run.sources:
             hdus = self.files[source.path].hdus

@@ -33,10 +33,11 @@ def _limits(value: Any) -> Vector | None:
 
 @attrs.frozen(eq=False, kw_only=True)
 class PixelGrid:
-    """The pixel grid of a source; the statistic is not differentiable at its cell boundaries.
+    """The pixel grid of a source with a free position.
 
-    The counts of a point source are distributed over the four pixels around it, so the likelihood
-    is smooth only inside the cells between pixel centres, which are at integer pixel coordinates.
+    The counts of a point source are distributed over the four pixels around it, so the statistic is
+    smooth only inside the cells between pixel centres. It is not differentiable at their
+    boundaries, which are at integer pixel coordinates.
 
     Parameters
     ----------
@@ -53,11 +54,11 @@ class PixelGrid:
         The inverse of `to_pixels`: a function of pixel coordinates and a nearby vector. Returns the
         position parameters.
     piecewise : bool
-        Whether the statistic is smooth inside the cells, as for a point source. It is not for an
-        extended source of about the size of a pixel.
+        Whether the statistic is smooth only inside the cells, as for a point source and unlike for
+        an extended source.
     small : bool
-        Whether the source is so small that the pixels make the statistic non-smooth along its shape
-        parameters, too, and not only along its position.
+        Whether the source is a point or about as small as a pixel, so that the statistic is
+        sensitive to its position relative to the pixel centres.
     size : int, optional
         The index of the size of an extended source in the vector, if it is free.
     """
@@ -157,11 +158,10 @@ class Objective:
         Mask of the parameters that multiply predicted counts, shape (n,): amplitudes and norms.
         Their logarithms are correlated with the other parameters of a spectrum.
     costly : array of bool, optional
-        Mask of the parameters that are costly to change, shape (n,): those of the shape of
+        Mask of the parameters that are costly to change, shape (n,): the spatial parameters of
         extended sources.
     grids : sequence of PixelGrid, optional
-        The pixel grids of sources, with cell boundaries at which the statistic is not
-        differentiable.
+        The pixel grids of the sources with free positions.
     sharp : callable, optional
         Function of a vector. Returns the sources that have sharp edges for these parameters, a
         sequence of `SharpSource`.

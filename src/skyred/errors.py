@@ -68,7 +68,7 @@ def format_value(value: object) -> str:
     Returns
     -------
     str
-        Its repr, cut if it is long; the type of an object without a repr of its own.
+        Its repr, shortened if it is long; its type if its class does not define a repr.
     """
     if type(value).__repr__ is object.__repr__:
         return f"an object of type {type(value).__name__}"

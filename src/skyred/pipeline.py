@@ -55,7 +55,7 @@ class Pipeline(Chain):
         source : str or Path
             The path of a file, or a YAML string (with a line break, or starting with ``{``).
         overrides : sequence of str
-            Values that replace those of the YAML, each as ``path=value``.
+            Values that are added to the YAML or replace its values, each as ``path=value``.
         plugins : Plugins, optional
             The plugins that provide the components; by default all installed plugins.
 

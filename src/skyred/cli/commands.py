@@ -29,7 +29,7 @@ SET = click.option(
     "overrides",
     metavar="PATH=VALUE",
     multiple=True,
-    help="Replace a value of the file (data.hess.stack.kind=keep).",
+    help="Set or replace a value of the file (data.hess.stack.kind=keep).",
 )
 PLUGIN = click.option(
     "--plugin",
@@ -161,7 +161,7 @@ def read_pipeline(
     file : Path
         The YAML file.
     overrides : tuple of str
-        Values that replace values of the file, each as ``path=value``.
+        Values that are added to the file or replace its values, each as ``path=value``.
     plugin_files : tuple of Path
         Python files to use as plugins, in addition to installed plugins.
 

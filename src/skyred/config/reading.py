@@ -25,7 +25,7 @@ def read_document(source: str | Path, overrides: Iterable[str] = ()) -> Document
     source : str or Path
         The path of a file, or a YAML string (with a line break, or starting with ``{``).
     overrides : iterable of str
-        Values that replace those of the document, each as ``path=value``.
+        Values that are added to the document or replace its values, each as ``path=value``.
 
     Returns
     -------

@@ -58,7 +58,7 @@ class DataEntry(Fields):
         return Reduction if "archive" in raw else ReducedData
 
     def name_pattern(self, entry: str) -> str:
-        """Return a pattern that the names of all datasets match, as far as it is known beforehand.
+        """Return a pattern that the names of all datasets match, as far as they are known.
 
         Parameters
         ----------

@@ -76,7 +76,7 @@ class Stacker(Component):
             old_method(observation)
 
     def name_pattern(self, name: str) -> str:
-        """Return a pattern that the names of all datasets match, as far as it is known beforehand.
+        """Return a pattern that the names of all datasets match, as far as they are known.
 
         Parameters
         ----------

@@ -5,10 +5,10 @@ interpolation along the energy axis, each for the area, its logarithm, and its r
 neighbouring offsets. A damaged cell is an outlier in all comparisons, unlike a cell at a threshold
 or a change of slope.
 
-The limits are twice the largest deviations in the 105 H.E.S.S. runs, two MAGIC runs and the CTA
-responses. Where the area is above 0.3 of its maximum, H.E.S.S. is smooth to 3 %, MAGIC (4 bins
-instead of 24) to 10 %, and CTA to 32 % where there are few simulated events. Therefore the limit
-also scales with the deviations of the other cells.
+The limits are at least twice the largest deviations in the 105 H.E.S.S. runs, two MAGIC runs and
+the CTA responses. Where the area is above 0.3 of its maximum, H.E.S.S. is smooth to 3 %, MAGIC (4
+bins instead of 24) to 10 %, and CTA to 32 % where there are few simulated events. Therefore the
+limit also scales with the deviations of the other cells.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import lazy_loader
 
 __version__ = "0.1.0"
 _get, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
-_OLD_NAMES = {  # from old to current names, which work for one release
+_OLD_NAMES = {  # current names by old name; the old names work for one release
     "chain": "nested_list",
     "interrupts_held": "block_interrupts",
     "part": "nested_object",

@@ -68,7 +68,7 @@ def format_value(value: object) -> str:
     Returns
     -------
     str
-        Its repr, cut if it is long; the type of an object without a repr of its own.
+        Its repr, shortened if it is long; its type if its class does not define a repr.
     """
     if type(value).__repr__ is object.__repr__:
         return f"an object of type {type(value).__name__}"
@@ -93,7 +93,7 @@ def format_list(values: Sequence[object], max_listed: int) -> str:
     Returns
     -------
     str
-        The first values, separated by commas, and the number of those that are left out.
+        The first values, separated by commas, and the number of values that are left out.
     """
     n_unlisted = len(values) - max_listed
     more = f", and {n_unlisted} more" if n_unlisted > 0 else ""
@@ -179,7 +179,7 @@ def warn_of_old_name(old: str, new: str) -> None:
 class SkyredError(Exception):
     """Base class of the errors of skyred; `exit_code` is the exit code of the command line.
 
-    Errors for which gammapy raises a `ValueError` are also a `ValueError`: invalid models,
+    Errors for which gammapy raises a `ValueError` are subclasses of `ValueError`: invalid models,
     impossible fits, and runs that are missing from an archive.
     """
 
@@ -215,7 +215,7 @@ class ConfigError(SkyredError, ValueError):
     Parameters
     ----------
     problems : sequence of Problem
-        The problems, in the order of the file.
+        The problems; if the configuration was read from a file, in the order of the file.
     lines : sequence of str
         The problems as text, with file, line and column if they are known.
     """
@@ -300,13 +300,13 @@ class ExportError(SkyredError):
 
 
 class FitError(SkyredError, ValueError):
-    """Raised if a fit is not possible."""
+    """Raised if a fit is not possible, or if it did not converge."""
 
     exit_code = 4
 
 
 class SkipObservation(Exception):  # noqa: N818 - not an error, but the result of a check
-    """Raised by makers and stackers to exclude an observation, with the reason."""
+    """Raised by geometries, makers and stackers to skip an observation, with the reason."""
 
     @property
     def reason(self) -> str:

@@ -1,8 +1,8 @@
 """The hooks of plugins: to add components, archives and commands, and to watch runs.
 
-Only components change data; lifecycle hooks watch a run. These hooks are called in the parent
-process, with frozen records, and their return values are ignored. An exception in such a hook is
-logged and recorded with the name of the plugin, and does not stop the run.
+Only components change data; lifecycle hooks watch a run. Lifecycle hooks are called in the parent
+process, with frozen records, and their return values are ignored. An exception in a lifecycle hook
+is logged and recorded with the name of the plugin, and does not stop the run.
 """
 
 from __future__ import annotations
@@ -47,8 +47,9 @@ def skyred_archive(location: str | tuple[str, ...]) -> DataStore | None:
 
     It is called for every plugin when an archive is opened, by ``skyred run``, ``skyred check`` or
     `skyred.Plugins.open_archive`. It is an error if several plugins open the same location, or if
-    none does. A `skyred.ArchiveError` is reported unless another plugin opens the
-    archive; any other exception becomes an `~skyred.ArchiveError` that names the plugin.
+    none does. If the hook raises a `skyred.ArchiveError`, the error is reported unless another
+    plugin opens the archive; any other exception becomes an `~skyred.ArchiveError` that names the
+    plugin.
 
     .. versionadded:: 0.1
 
@@ -56,7 +57,7 @@ def skyred_archive(location: str | tuple[str, ...]) -> DataStore | None:
     ----------
     location : str or tuple of str
         One location (a folder, an index file, ``sim:crab``) or several DL3 files, as in the
-        configuration, with environment variables expanded.
+        configuration, with environment variables and wildcards expanded.
 
     Returns
     -------
@@ -71,10 +72,10 @@ def skyred_commands(cli: click.Group) -> None:
 
     It is called by ``skyred --help``, by ``skyred plugins``, and for a command that is not one of
     ``run``, ``check``, ``plugins``, ``show`` and ``cache``. It is only called for entry points of
-    the group ``skyred.commands``. Define them in a separate module that imports slow modules inside
-    the commands, because ``skyred --help`` imports all such modules. If the hook raises an
-    exception, or adds an existing command, all commands of the plugin are ignored, and the help and
-    ``skyred plugins`` report the plugin.
+    the group ``skyred.commands``. Define the commands in a separate module that imports slow
+    modules inside the commands, because ``skyred --help`` imports all such modules. If the hook
+    raises an exception, or adds an existing command, all commands of the plugin are ignored, and
+    the help and ``skyred plugins`` report the plugin.
 
     .. versionadded:: 0.1
 
@@ -161,7 +162,7 @@ def skyred_run_finished(run: Run, report: Report) -> None:
     """Handle the end of a run, before its folder is published.
 
     It is called for failed and interrupted runs too. Files that it writes into `run.folder` are
-    published with the run. An `OSError` because the disk is full or broken stops the publication,
+    published with the run. An `OSError` caused by a full or broken disk stops the publication,
     because the files may be incomplete; other exceptions do not.
 
     .. versionadded:: 0.1
@@ -172,5 +173,5 @@ def skyred_run_finished(run: Run, report: Report) -> None:
         The run; its `folder` is the staging folder, or None if the run is not written.
     report : Report
         Whether the run finished, failed or was interrupted, the error, the records of its steps,
-        the outcomes of its observations, and the result as far as there is one.
+        the outcomes of its observations, and the results so far.
     """

@@ -48,14 +48,14 @@ class Pipeline(Chain):
         overrides: Iterable[str] = (),
         plugins: Plugins | None = None,
     ) -> Self:
-        """Read a pipeline from a YAML file, or from a string with line breaks.
+        """Read a pipeline from a YAML file or a YAML string.
 
         Parameters
         ----------
         source : str or Path
-            The file, or the YAML string.
+            The path of a file, or a YAML string (with a line break, or starting with ``{``).
         overrides : sequence of str
-            Values that replace those of the YAML, each as ``path=value``.
+            Values that are added to the YAML or replace its values, each as ``path=value``.
         plugins : Plugins, optional
             The plugins that provide the components; by default all installed plugins.
 
@@ -67,7 +67,7 @@ class Pipeline(Chain):
         Raises
         ------
         ConfigError
-            If there are problems; it contains all of them, with file, line and column.
+            If there are problems; the error contains all of them, with file, line and column.
         PluginError
             If a plugin is faulty.
         """
@@ -97,7 +97,7 @@ class Pipeline(Chain):
         Raises
         ------
         ConfigError
-            If it contains an adapted gammapy object.
+            If the pipeline contains an adapted gammapy object.
         """
         return dump(self.to_plain(complete))
 
@@ -130,7 +130,7 @@ class Pipeline(Chain):
         Raises
         ------
         ConfigError
-            If there are problems; it contains all of them.
+            If there are problems; the error contains all of them.
         """
         if problems := self.problems():
             raise ConfigError(problems)
@@ -154,7 +154,7 @@ class Pipeline(Chain):
         until : {"select", "reduce", "model", "fit", "estimate"}
             The last step to execute.
         engine : Engine, optional
-            The engine that runs the reduction; by default it runs in this process.
+            The engine for the reduction; by default the reduction runs in this process.
         overwrite : bool
             Whether to replace an existing run folder.
         plugins : Plugins, optional

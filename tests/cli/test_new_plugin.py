@@ -138,11 +138,11 @@ INVALID_ARGS = {
     "kind of skyred": (["dust", "--maker", "safe-mask"], "'safe-mask' is provided by skyred"),
     "keyword as name": (
         ["class", "--maker", "a"],
-        "'class' is a Python keyword or an installed package",
+        "'class' is a Python keyword or an installed module",
     ),
     "installed package": (
         ["numpy", "--maker", "a"],
-        "'numpy' is a Python keyword or an installed package",
+        "'numpy' is a Python keyword or an installed module",
     ),
     "kind for two roles": (["dust", "--maker", "a", "--model", "a"], "'a' is repeated"),
     "duplicated kind": (["dust", "--maker", "a", "--maker", "a"], "'a' is repeated"),

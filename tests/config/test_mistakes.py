@@ -134,7 +134,7 @@ def test_mistakes_exit_with_2(tmp_path: Path) -> None:
     assert not process.stdout
     *problems, last = process.stderr.strip().split("\n")
     assert len(problems) == 10, process.stderr
-    assert last == "skyred: 10 problems; nothing was read or run"
+    assert last == "skyred: 10 problems found"
     for line, column in positions.values():
         assert f"{path}:{line}:{column}: " in process.stderr
 
@@ -301,8 +301,8 @@ def test_recursive_data_are_refused(plugins: Plugins) -> None:
             "1:1",
             "is 'just text'; expected a pipeline, as a mapping with data, model, fit, estimate",
         ),
-        ("data: {}\n", "1:1", "data: is {}; expected a mapping of names"),
-        ("data:\n", "1:1", "data: is not set; expected a mapping of names"),
+        ("data: {}\n", "1:1", "data: is {}; expected a mapping from names"),
+        ("data:\n", "1:1", "data: is not set; expected a mapping from names"),
     ],
 )
 def test_invalid_configuration_file_is_refused(
@@ -319,7 +319,7 @@ def test_unreadable_file_is_reported(plugins: Plugins, tmp_path: Path) -> None:
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "zero.yaml").write_bytes(b"a: \x00\n")
     assert "cannot be read: No such file" in mistakes(str(tmp_path / "none.yaml"), plugins)[0]
-    assert "is not text in UTF-8" in mistakes(str(tmp_path / "binary.yaml"), plugins)[0]
+    assert "is not valid UTF-8" in mistakes(str(tmp_path / "binary.yaml"), plugins)[0]
     assert "invalid YAML" in mistakes(str(tmp_path / "zero.yaml"), plugins)[0]
     assert "cannot be read: Is a directory" in mistakes(str(tmp_path), plugins)[0]
 

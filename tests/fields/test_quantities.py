@@ -44,7 +44,7 @@ class Quantities(Fields):
         ({"edges": 5}, "edges: '5' has no unit; expected an energy"),
         ({"pair": ["1 deg", "2 deg", "3 deg"]}, "pair: has 3 values; expected 2"),
         ({"pair": []}, "pair: has 0 values; expected 2"),
-        ({"ratio": "0.5 m"}, "ratio: '0.5 m' is a length; expected a number without unit"),
+        ({"ratio": "0.5 m"}, "ratio: '0.5 m' is a length; expected a number without a unit"),
         ({"flux": "1 cm-2 s-1"}, "flux: '1 cm-2 s-1' is"),
     ],
 )

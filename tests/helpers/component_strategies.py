@@ -86,7 +86,7 @@ def _single_value(type_name: str, spec: FieldSpec) -> st.SearchStrategy[Any]:
     }
     if type_name in strategies:
         return strategies[type_name]
-    if spec.unit or type_name == "a number without unit":
+    if spec.unit or type_name == "a number without a unit":
         return NUMBERS.map(lambda number: f"{number!r} {spec.unit}".rstrip())
     raise AssertionError(
         f"no strategy for {type_name!r}: add one to tests/helpers/component_strategies.py"

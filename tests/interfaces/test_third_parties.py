@@ -156,10 +156,10 @@ def problems(**options: Any) -> str:
 
 def test_geometry_of_a_third_party_is_checked_by_its_dataset_type() -> None:
     makers = [MapData(), FoVBackground()]
-    assert "needs the geometry" not in problems(geometry=Image(), make=makers)
-    assert "needs the geometry" not in problems(geometry=Unknown(), make=makers)
+    assert "needs a geometry" not in problems(geometry=Image(), make=makers)
+    assert "needs a geometry" not in problems(geometry=Unknown(), make=makers)
     messages = problems(geometry=Spectra(), make=makers)
-    assert "the maker 'map' needs the geometry 'map', but that of data.x is 'spectra'" in messages
+    assert "needs a geometry for map datasets, but data.x has the geometry 'spectra'" in messages
 
 
 def test_makers_of_third_parties_are_checked_by_their_makes() -> None:

@@ -60,7 +60,7 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
 
     @property
     def offset_max(self) -> Angle | None:
-        """Largest offset of events that all makers use; None without a limit."""
+        """Maximum offset of events, the smallest limit of all makers; None if there is no limit."""
         skyred_offset = largest_offset([maker for maker in self.makers if isinstance(maker, Maker)])
         offsets = [offset for offset in (super().offset_max, skyred_offset) if offset is not None]
         return min(offsets, default=None)
@@ -78,7 +78,8 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
         Returns
         -------
         Dataset or Outcome or None
-            The dataset; an outcome with the reason if a maker skips the observation.
+            The dataset; an outcome with the reason if a maker skips the observation; None if the
+            observation does not overlap with the reference dataset.
         """
         try:
             return super().make_dataset(dataset, observation)
@@ -116,7 +117,7 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
         observations : Observations
             The observations to reduce.
         datasets : Datasets, optional
-            A dataset to start from for each observation.
+            The datasets to start from, one for each observation.
 
         Returns
         -------

@@ -43,7 +43,7 @@ def adapt_estimator(
     Raises
     ------
     FieldError
-        If its ``run`` takes other arguments.
+        If the ``run`` of `candidate` takes other arguments.
     """
     if not has_run(candidate):
         return None
@@ -68,7 +68,7 @@ class AdaptedEstimator(Estimator):
     parameter: str | None = option(
         None,
         type=str,
-        doc="The parameter to run it for, if its run needs one; by default each free parameter.",
+        doc="The parameter to run the estimator for, if it needs one; by default all free ones.",
     )
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> Product:
@@ -109,7 +109,7 @@ class AdaptedEstimator(Estimator):
         return datasets[0]
 
     def _run_by_parameter(self, datasets: Datasets) -> Any:
-        """Run the estimator for the selected parameter, or return a dict for all free ones."""
+        """Run the estimator for one parameter, or for each free parameter and return a dict."""
         if self.parameter is not None:
             return self.adapted.run(datasets, _find_parameter(datasets, self.parameter))
         names = enumerate(datasets.models.parameters_unique_names)
@@ -124,7 +124,7 @@ class AdaptedEstimator(Estimator):
         return self.adapted.run(datasets, datasets.models.parameters[index])
 
     def _with_parameter_from(self, datasets: Datasets) -> Any:
-        """Return the estimator, with its parameter replaced by the one of the datasets."""
+        """Return the estimator, with its parameter replaced by that of the copied datasets."""
         old_parameter: Any = getattr(self.adapted, "parameter", None)
         if not hasattr(old_parameter, "frozen"):
             return self.adapted

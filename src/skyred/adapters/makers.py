@@ -31,14 +31,14 @@ def adapt_maker(candidate: object) -> Maker | None:
     Raises
     ------
     FieldError
-        If its ``run`` takes other arguments.
+        If the ``run`` of `candidate` takes other arguments.
     """
     if not has_run(candidate):
         return None
     if not accepts_arguments(candidate, "dataset", "observation"):
         expected = "expected a maker, with run(dataset, observation)"
         if hasattr(candidate, "makers"):
-            expected += "; it is a list of makers: add its makers one by one"
+            expected += "; this object combines several makers: add them one by one"
         raise signature_error(candidate, expected)
     return AdaptedMaker(adapted=candidate)
 

@@ -33,7 +33,7 @@ def adapt_model(candidate: object) -> Model | None:
 
 @component
 class AdaptedModel(Model):
-    """Adapted gammapy models; each build returns a copy."""
+    """Adapted gammapy models; `build` returns a copy."""
 
     kind = "adapted"
     adapted: Any = foreign(doc="A gammapy Models object or a single model.")

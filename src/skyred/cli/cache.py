@@ -22,7 +22,7 @@ _FOLDER_OPTION = click.option(
 
 @click.group(invoke_without_command=True)
 @_FOLDER_OPTION
-@click.option("-v", "--verbose", is_flag=True, help="List every entry.")
+@click.option("-v", "--verbose", is_flag=True, help="List every chunk.")
 @click.pass_context
 def cache(ctx: click.Context, folder: Path | None, verbose: bool) -> None:
     """Show the reduced chunks that are cached for later runs.
@@ -97,7 +97,8 @@ def _format_total(entries: list[CachedEntry]) -> str:
 
 def _format_last_use(entry: CachedEntry) -> str:
     days = (time.time() - entry.used) / DAY
-    return "used today" if days < 1 else f"used {days:.0f} days ago"
+    n_days = round(days)
+    return "used today" if days < 1 else f"used {n_days} day{'' if n_days == 1 else 's'} ago"
 
 
 def _format_size(size: int) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 EXIT_FAULTY = 3
 _TOLERATE = "use them anyway (data.NAME.on_fault: note)"
 _SKIP = "or continue without them (data.NAME.on_error: skip)"
-AHEAD = 4
+TASKS_PER_WORKER = 4  # that are submitted ahead of time
 
 
 @click.command()
@@ -70,8 +70,8 @@ def check(
 ) -> None:
     """Check the configuration FILE, inspect the runs that it selects, and read its datasets.
 
-    FILE may also be an archive: a folder with an index, an HDU index, or a DL3 file. Then all its
-    runs are inspected.
+    FILE may also be an archive: a folder with an index, an HDU index, a DL3 file, or a location
+    such as sim:crab. Then all its runs are inspected.
     """
     pipeline: Pipeline | None = None
     if _is_archive(file):
@@ -96,10 +96,12 @@ def check(
             return
         entries, tables = (_runs_of_archives if all_runs else _runs_of_entries)(pipeline, plugins)
         _require_memory(pipeline, tables, 0)  # before the inspection, which may take long
-    faulty = [_inspect(name, *runs, plugins, workers, verbose) for name, runs in entries.items()]
+    have_faults = [
+        _inspect(name, *runs, plugins, workers, verbose) for name, runs in entries.items()
+    ]
     if pipeline is not None and (loaded := check_datasets(pipeline)):
         _require_memory(pipeline, tables, loaded)
-    if any(faulty):
+    if any(have_faults):
         sys.exit(EXIT_FAULTY)
 
 
@@ -117,9 +119,7 @@ def _parse_patterns(assignments: Iterable[str]) -> dict[str, str]:
     for assignment in assignments:
         key, equals, pattern = assignment.partition("=")
         if not (key and equals and pattern):
-            raise click.BadParameter(
-                f"is {assignment!r}; expected KEY=PATTERN", param_hint="--hdus"
-            )
+            raise click.BadParameter(f"{assignment!r}; expected KEY=PATTERN", param_hint="--hdus")
         patterns[key] = pattern
     return patterns
 
@@ -238,7 +238,7 @@ def _inspect(
         True if a run has a fault.
     """
     if not runs and not skipped:
-        click.echo(f"{name}: the archive has a format of a plugin, so its runs cannot be inspected")
+        click.echo(f"{name}: no runs to inspect: none found, or the archive is read by a plugin")
         return False
     from skyred.inspection.run import collect_findings
     from skyred.io.streaming import Workers, stream
@@ -248,7 +248,7 @@ def _inspect(
     with (
         Workers(engine.open) as executor,
         click.progressbar(
-            stream(executor, collect_findings, runs, AHEAD * (workers or 1)),
+            stream(executor, collect_findings, runs, TASKS_PER_WORKER * (workers or 1)),
             length=len(runs),
             label=f"{name}: inspecting",
             file=sys.stderr,
@@ -261,18 +261,18 @@ def _inspect(
     if any(fault.rule for fault in faults):
         tolerate = f"{_TOLERATE}, " if any(fault.is_tolerable for fault in faults) else ""
         click.echo(f"{name}: fix or exclude the runs with faults, {tolerate}{_SKIP}")
-    faulty = {fault.obs_id for fault in faults}
+    faulty_ids = {fault.obs_id for fault in faults}
     n_runs = len({run.obs_id for run in runs} | {finding.obs_id for finding in skipped})
-    click.echo(f"{name}: {_format_runs(n_runs)} inspected, {len(faulty) or 'none'} with faults")
-    return bool(faulty)
+    click.echo(f"{name}: {_format_runs(n_runs)} inspected, {len(faulty_ids) or 'none'} with faults")
+    return bool(faulty_ids)
 
 
 def _report(findings: Iterable[Finding], verbose: bool) -> None:
-    notes: Counter[tuple[str, str, str]] = Counter()
+    counts: Counter[tuple[str, str, str]] = Counter()
     lines_by_run: dict[int | None, list[str]] = {}
     for finding in findings:
         if finding.level != "fault":
-            notes[finding.level, _summarise(finding.message), finding.remedy] += 1
+            counts[finding.level, _summarise(finding.message), finding.remedy] += 1
         if finding.level == "fault" or verbose:
             lines_by_run.setdefault(finding.obs_id, []).append(
                 f"  {finding.level}: {finding.advice}"
@@ -280,13 +280,13 @@ def _report(findings: Iterable[Finding], verbose: bool) -> None:
     for obs_id, lines in lines_by_run.items():
         click.echo("\n".join((f"run {obs_id}", *lines)))
     if not verbose:
-        for (severity, message, remedy), n_runs in notes.items():
+        for (severity, message, remedy), n_runs in counts.items():
             advice = f"; {remedy}" if severity != "note" else ""
             click.echo(f"{severity}: {_format_runs(n_runs)}: {message}{advice}")
 
 
 def _summarise(message: str) -> str:
-    """Return a message without its numbers in brackets, the same for all runs."""
+    """Return a message up to its numbers in brackets, which differ between runs."""
     return message.split(" (", maxsplit=1)[0]
 
 

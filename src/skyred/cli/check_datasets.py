@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def check_datasets(pipeline: Pipeline) -> float:
-    """Read the datasets of all data entries, and print their number.
+    """Read the reduced datasets of all data entries, and print their number.
 
     Parameters
     ----------
@@ -33,8 +33,8 @@ def check_datasets(pipeline: Pipeline) -> float:
     Raises
     ------
     ArchiveError
-        If datasets cannot be read or have the same name, or a fit range does not fit them; the
-        message lists the problems of all data entries.
+        If datasets cannot be read or have the same name, or a fit range contains none of their
+        bins; the message lists the problems of all data entries.
     """
     from skyred.interfaces import ReducedData
     from skyred.result.load_datasets import check_unique_names

@@ -29,7 +29,7 @@ SET = click.option(
     "overrides",
     metavar="PATH=VALUE",
     multiple=True,
-    help="Replace a value of the file (data.hess.stack.kind=keep).",
+    help="Set or replace a value of the file (data.hess.stack.kind=keep).",
 )
 PLUGIN = click.option(
     "--plugin",
@@ -47,7 +47,7 @@ PLUGIN = click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Run folder; by default the file's name without its extension.",
+    help="Run folder; by default the name of FILE without its extension.",
 )
 @click.option(
     "--engine",
@@ -63,7 +63,7 @@ PLUGIN = click.option(
     "--cache",
     "cache_folder",
     type=click.Path(path_type=Path),
-    help="Folder of the cache; by default the user's (see skyred cache).",
+    help="Folder of the cache; by default the user's cache folder (see skyred cache).",
 )
 @click.option("--no-cache", is_flag=True, help="Neither read from the cache nor write to it.")
 @SET
@@ -161,7 +161,7 @@ def read_pipeline(
     file : Path
         The YAML file.
     overrides : tuple of str
-        Values that replace values of the file, each as ``path=value``.
+        Values that are added to the file or replace its values, each as ``path=value``.
     plugin_files : tuple of Path
         Python files to use as plugins, in addition to installed plugins.
 
@@ -190,6 +190,6 @@ def report_result(result: Result) -> None:
     if result.fit is not None:
         click.echo(str(result.fit))
     if result.outcomes:
-        number = sum(outcome.status in ("reduced", "cached") for outcome in result.outcomes)
-        click.echo(f"{number} of {len(result.outcomes)} observations are in the result")
+        n_used = sum(outcome.status in ("reduced", "cached") for outcome in result.outcomes)
+        click.echo(f"{n_used} of {len(result.outcomes)} observations are in the result")
     click.echo(f"results are in {result.folder}")

@@ -16,7 +16,7 @@ from skyred.hookspecs import hookimpl
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The file of the script; by default it is printed.",
+    help="File to write the script to; by default the script is printed.",
 )
 @SET
 @PLUGIN

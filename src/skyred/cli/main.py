@@ -22,7 +22,7 @@ EXIT_BUG = 1
 class Program(click.Group):
     """The group of the commands of skyred's core and of plugins.
 
-    Errors are printed as one message on standard error, and set the exit code. Plugins are loaded
+    An error is printed as one message on standard error, and sets the exit code. Plugins are loaded
     when commands are listed, and for commands that are not in the core.
     """
 
@@ -129,7 +129,7 @@ class Program(click.Group):
             click.echo("skyred: interrupted", err=True)
             ctx.exit(EXIT_INTERRUPTED)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
-            raise  # `skyred plugins | head` breaks the pipe, and click then ends without a message
+            raise  # click exits without a message if a pipe is closed (`skyred plugins | head`)
         except Exception:
             click.echo(traceback.format_exc(), err=True)
             click.echo(_bug_report_request(ctx), err=True)
@@ -141,7 +141,7 @@ def _format_error(error: SkyredError) -> str:
         return f"skyred: {error}"
     n_problems = len(error.problems)
     plural = "s" if n_problems > 1 else ""
-    return f"{error}\nskyred: {n_problems} problem{plural}; nothing was read or run"
+    return f"{error}\nskyred: {n_problems} problem{plural} found"
 
 
 def _bug_report_request(ctx: click.Context) -> str:
@@ -157,7 +157,7 @@ def _bug_report_request(ctx: click.Context) -> str:
     if owner is None or owner.distribution == "skyred":
         return (
             "skyred: this is a bug in skyred or in a plugin named above; please report it "
-            "with the lines above and the run folder's report.json"
+            "with the lines above (and report.json, if a run folder was written)"
         )
     return (
         f"skyred: the command {name!r} of {owner} failed; please report it to the authors of "
@@ -171,7 +171,7 @@ def _print_faults(faults: list[str]) -> None:
 
 
 def _log_to_console() -> None:
-    # the level of the handler, because a run sets lower levels of its loggers for its log file
+    # set the level on the handler: a run lowers the levels of its loggers for its log file
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
     handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
@@ -191,8 +191,8 @@ def _format_warning(
 @click.group(
     cls=Program,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 success, 1 a bug, 2 configuration, 3 runs failed, "
-    "4 the fit did not converge, 130 interrupted.",
+    epilog="Exit codes: 0 success, 1 bug, 2 invalid configuration or other input, 3 failed runs, "
+    "4 failed fit, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="skyred")
 def main() -> None:

@@ -106,7 +106,7 @@ class PluginCommands:
         try:
             plugin = point.load()
             plugin = plugin() if isinstance(plugin, type) else plugin
-        except (Exception, SystemExit) as error:  # it must not prevent the use of other commands
+        except (Exception, SystemExit) as error:  # other commands must still work
             return CommandPlugin(point, fault=f"cannot be imported: {_format_error(error)}")
         try:
             commands = _commands_of(plugin)
@@ -199,7 +199,7 @@ class PluginCommands:
         point = plugin.entry_point
         distribution, version = distribution_of(point)
         names = [other_plugin.entry_point.name for other_plugin in self.plugins]
-        # a name that several plugins have would block all of them
+        # if several plugins have the same name, blocking this name would block all of them
         block = point.name if names.count(point.name) == 1 else distribution
         return describe_fault(point.name, distribution, version, point.value, plugin.fault, block)
 
@@ -241,7 +241,7 @@ def _commands_of(plugin: object) -> Mapping[str, click.Command]:
     Raises
     ------
     PluginError
-        If the plugin implements no command, or its hooks are invalid.
+        If the plugin does not implement the hook, or its hooks are invalid.
     """
     manager = create_manager()
     if fault := find_misspelt_hook(manager, plugin):
@@ -253,7 +253,7 @@ def _commands_of(plugin: object) -> Mapping[str, click.Command]:
         raise PluginError(f"{fault}; expected a function {COMMAND_HOOK}(cli) with @hookimpl")
     try:
         manager.register(plugin)
-    except pluggy.PluginValidationError as error:  # the hook does not have such arguments
+    except pluggy.PluginValidationError as error:  # arguments that the hook does not have
         raise PluginError(describe_registration_error(manager, plugin, error)) from error
     group = click.Group()
     manager.hook.skyred_commands(cli=group)

@@ -19,7 +19,7 @@ Path = tuple[str | int, ...]
 MAX_DEPTH = 50
 MAX_NODES = 20_000
 MAX_BRACKETS = 10 * MAX_DEPTH
-MAX_BITS = 1024  # of an integer, because Python does not print integers of thousands of digits
+MAX_BITS = 1024  # of an integer: Python does not print integers with thousands of digits
 _PLAIN_TAGS = {
     f"tag:yaml.org,2002:{name}"
     for name in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "value")
@@ -38,9 +38,10 @@ class Document:
     name : str
         The name of the file, for error messages.
     marks : dict
-        From paths to (line, column) of their keys, counted from 1.
+        Line and column of the key or list item at each path, counted from 1.
     problems : list of Problem
-        Problems with the YAML document: duplicate keys, tags, invalid merge keys.
+        Problems with the YAML document: duplicate keys, tags, invalid merge keys and scalars, deep
+        nesting.
     positions : dict
         Line and column of problems that are not at the position of their path.
     unreadable : set
@@ -98,7 +99,7 @@ class Document:
         return document
 
     def set(self, path: Path, content: str) -> None:
-        """Replace the value at a path.
+        """Set the value at a path; the last key may be new.
 
         Parameters
         ----------
@@ -110,7 +111,7 @@ class Document:
         Raises
         ------
         ConfigError
-            If there is no value at the path, or the new one is not valid YAML.
+            If the path does not exist, except for a new last key, or the value is not valid YAML.
         """
         container: Any = self.data
         parent_path: Path = ()
@@ -164,7 +165,7 @@ class Document:
         Returns
         -------
         line, column : int
-            The position of its path, or of the nearest parent.
+            The position of the path of the problem, or of its nearest parent.
         """
         if problem in self.positions:
             return self.positions[problem]
@@ -197,7 +198,7 @@ class Document:
             return [self._build(item, (*path, index)) for index, item in enumerate(node.value)]
         try:
             return _scalar(node)
-        except (ValueError, KeyError, YAMLError):  # !!int abc, or a number of thousands of digits
+        except (ValueError, KeyError, YAMLError):  # !!int abc, or a number with thousands of digits
             self.unreadable.add(path)
             self.problems.append(_invalid_scalar(node, path))
             return node.value
@@ -217,7 +218,7 @@ class Document:
                 own[name] = (key, value)
         data: dict[str, Any] = {}
         for name, (key, value) in (inherited | own).items():
-            self.marks[*path, name] = _position(key)  # for inherited ones, that of the anchor
+            self.marks[*path, name] = _position(key)  # of an inherited key: in the anchored mapping
             data[name] = self._build(value, (*path, name))
         return data
 
@@ -233,7 +234,7 @@ class Document:
                 Problem(
                     path,
                     "does not merge other mappings",
-                    "expected a mapping with an anchor (<<: *name), or a list of such",
+                    "expected a mapping with an anchor (<<: *name), or a list of such mappings",
                 )
             )
             return {}

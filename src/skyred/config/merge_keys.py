@@ -10,7 +10,7 @@ MERGE_TAG = "tag:yaml.org,2002:merge"
 
 
 class InvalidMergeError(Exception):
-    """The value of a merge key is not a mapping or a list of mappings, or contains itself."""
+    """Raised if a merge value is not a mapping or list of mappings, or contains itself."""
 
 
 def is_merge_key(key: Node) -> bool:
@@ -31,7 +31,7 @@ def is_merge_key(key: Node) -> bool:
 
 @attrs.define
 class MergedMappings:
-    """The keys and values that mappings take from others.
+    """The keys and values of mappings, including those from merge keys.
 
     Every mapping is merged once, so that nested merges, whose number grows exponentially, need a
     time proportional to the size of the document.
@@ -39,7 +39,7 @@ class MergedMappings:
     Parameters
     ----------
     pairs : dict of int to dict
-        The keys and values of a mapping with those that it takes from others, by its identity.
+        The keys and values of each mapping, including those from merge keys, by `id` of its node.
     """
 
     pairs: dict[int, dict[str, Pair]] = attrs.field(factory=dict)
@@ -51,7 +51,8 @@ class MergedMappings:
         Parameters
         ----------
         value : Node
-            The value of the merge key: a mapping, or a list of mappings. Earlier ones win.
+            The value of the merge key: a mapping, or a list of mappings, of which earlier ones have
+            precedence.
 
         Returns
         -------
@@ -61,7 +62,7 @@ class MergedMappings:
         Raises
         ------
         InvalidMergeError
-            If it is something else, or a mapping that contains the merge key.
+            If the value is something else, or a mapping that contains the merge key.
         """
         inherited: dict[str, Pair] = {}
         nodes = _list_mappings(value)

@@ -23,9 +23,9 @@ def read_document(source: str | Path, overrides: Iterable[str] = ()) -> Document
     Parameters
     ----------
     source : str or Path
-        The path of a file, or a YAML string with a line break.
+        The path of a file, or a YAML string (with a line break, or starting with ``{``).
     overrides : iterable of str
-        Values that replace those of the document, each as ``path=value``.
+        Values that are added to the document or replace its values, each as ``path=value``.
 
     Returns
     -------
@@ -39,8 +39,8 @@ def read_document(source: str | Path, overrides: Iterable[str] = ()) -> Document
     """
     document = Document.parse(*_read_content_and_name(source))
     for override in overrides:
-        path, sign, value = override.partition("=")
-        if not sign or not path:
+        path, separator, value = override.partition("=")
+        if not separator or not path:
             raise ConfigError(
                 [Problem((), f"{override!r} is not an override", "expected path=value")]
             )
@@ -79,7 +79,7 @@ def load(pipeline_class: type[C], document: Document, catalog: Catalog) -> C:
         raise _config_error(structurer.problems, document)
     if problems := pipeline.problems(structurer.problems):
         raise _config_error(problems, document)
-    # bypasses the frozen class; `checked` is not a field, so that equality and digest ignore it
+    # the class is frozen; `checked` is not a field, so that equality and digest ignore it
     object.__setattr__(pipeline, "checked", True)
     return pipeline
 
@@ -127,7 +127,7 @@ def _read_content_and_name(source: str | Path) -> tuple[str, str]:
         message = f"{path}: is a pipe or a device"
         raise ConfigError([Problem((), message, "expected a regular file")])
     try:
-        with path.open("rb") as stream:  # limited, because it may be an endless device
+        with path.open("rb") as stream:  # read only up to the limit, however large the file is
             content = stream.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             message = f"{path}: is too large"
@@ -136,4 +136,4 @@ def _read_content_and_name(source: str | Path) -> tuple[str, str]:
     except OSError as error:
         raise ConfigError([Problem((), f"{path}: cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError:
-        raise ConfigError([Problem((), f"{path}: is not text in UTF-8")]) from None
+        raise ConfigError([Problem((), f"{path}: is not valid UTF-8")]) from None

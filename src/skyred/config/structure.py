@@ -31,7 +31,7 @@ F = TypeVar("F", bound=Fields)
 
 
 class InvalidNode:
-    """The placeholder for an object that could not be built, with its plain data.
+    """Placeholder for an object that could not be built, with its plain data.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class Structurer:
     problems : list of Problem
         The problems that were found so far.
     unreadable : collection of Path
-        The paths of values with problems already, which are not checked.
+        The paths of values that could not be read. They already have problems and are not checked.
     """
 
     catalog: Catalog
@@ -277,7 +277,7 @@ class Structurer:
             self._add_problem(path, error)
 
     def _add_value_problem(self, path: Path, error: FieldError) -> None:
-        """Add a problem with a value, unless it, or a part of it, could not be read."""
+        """Add a problem with a value, unless the value or a part of it could not be read."""
         if not self._has_unreadable(path):
             self._add_problem(path, error)
 

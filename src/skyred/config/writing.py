@@ -45,7 +45,7 @@ def _add_style(data: Any) -> Any:
             items.fa.set_flow_style()
         return items
     if isinstance(data, str) and data.startswith(("?", ":", "-")):
-        return SingleQuotedScalarString(data)  # ruamel cannot read it without quotes
+        return SingleQuotedScalarString(data)  # ruamel cannot read such strings without quotes
     if isinstance(data, str) and not data.isprintable():
         return DoubleQuotedScalarString(data)  # with escapes: U+0085 is a line break in YAML
     return data

@@ -33,7 +33,7 @@ def write_archive(
     reduction : Reduction
         The data entry.
     select : iterable of callable
-        Functions that each write the code of a selector, which removes rows from ``table``.
+        Functions that each write the code of a selector, to remove rows from ``table``.
 
     Raises
     ------

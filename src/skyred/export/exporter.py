@@ -27,7 +27,7 @@ Owner = Callable[[Component], str]
 
 
 def export(pipeline: Chain, source: str = "", owner: Owner = lambda _: "") -> str:
-    """Return a pipeline as a Python script that needs gammapy only.
+    """Return a pipeline as a Python script that only needs gammapy.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class _Exporter:
             raise ExportError(
                 f"{self.source or 'the pipeline'} cannot be exported:\n  "
                 + "\n  ".join(dict.fromkeys(self.errors))
-                + "\nremove them (--set), or run it with skyred"
+                + "\nremove these parts (--set), or run the analysis with skyred"
             )
         return self.script.text(self._doc())
 
@@ -165,7 +165,7 @@ class _Exporter:
         script.use("sys")
         script.use("pathlib", "Path")
         add(
-            f"folder = Path(sys.argv[1] if len(sys.argv) > 1 else {literal(self._results)})",
+            f"folder = Path(sys.argv[1] if len(sys.argv) > 1 else {literal(self._results_folder)})",
             "folder.mkdir(parents=True, exist_ok=True)",
             "",
         )
@@ -184,23 +184,23 @@ class _Exporter:
         script.function("main()", "Run the analysis, and write its results to a folder.")
 
     @property
-    def _folder(self) -> str:
+    def _stem(self) -> str:
         return self.source.rsplit("/", 1)[-1].rsplit(".", 1)[0] or "results"
 
     @property
-    def _results(self) -> str:
-        return f"{self._folder}-gammapy"  # not the folder of skyred's results
+    def _results_folder(self) -> str:
+        return f"{self._stem}-gammapy"  # not the run folder of skyred
 
     def _doc(self) -> list[str]:
-        of = f" of {self.source.rsplit('/', 1)[-1]}" if self.source else ""
+        origin = f" of {self.source.rsplit('/', 1)[-1]}" if self.source else ""
         lines = [
-            f"The analysis{of} in plain gammapy.",
+            f"The analysis{origin} in plain gammapy.",
             "",
             f"Exported by skyred {version('skyred')}; digest of the pipeline:",
             self.pipeline.digest(),
             "",
-            f"Usage: python {self._folder}.py [FOLDER]",
-            f"The results go to FOLDER, by default {self._results}.",
+            f"Usage: python {self._stem}.py [FOLDER]",
+            f"The results go to FOLDER, by default {self._results_folder}.",
         ]
         if any(True for _ in self.pipeline.reductions()):
             lines += ["", "A run that cannot be read or reduced stops the script, and files are",

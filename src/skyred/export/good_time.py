@@ -8,10 +8,10 @@ from skyred.scripting import Script
 
 
 def write_good_time(script: Script) -> None:
-    """Write the selection of the events in the good time of a run, cut to the windows of the entry.
+    """Write code that selects the events in the good time of a run, cut to the time windows.
 
-    The reduction leaves out the events outside good time intervals, which have no livetime. gammapy
-    counts them.
+    The reduction leaves out events outside the good time intervals, because these contribute no
+    livetime. gammapy counts such events.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def _write_selection(script: Script) -> str:
     is_within, seconds = _write_is_within(script), _write_seconds(script)
     return script.shared(
         "select_good_time(observation)",
-        "Return a run without the events outside its good time, which have no livetime.",
+        "Return a run without the events outside its good time intervals.",
         "gti, events = observation.gti, observation.events",
         "if len(gti.table) == 0:",
         "    return observation",
@@ -83,7 +83,7 @@ def _write_cut(script: Script, select: str) -> str:
     is_within, seconds = _write_is_within(script), _write_seconds(script)
     return script.shared(
         "cut_to_windows(observation, windows)",
-        "Return the part of the good time of a run in all windows, or None.",
+        "Return a run, cut to the good time inside all windows; None if there is none.",
         f"observation = {select}(observation)",
         "gti, events = observation.gti, observation.events",
         "if len(gti.table) == 0:",

@@ -52,5 +52,5 @@ def _parse_array(value: Any) -> NDArray[np.float64]:
 
 
 def _key(numbers: NDArray[np.float64]) -> Hashable:
-    # 0.0 and -0.0 are equal, their bytes are not
+    # 0.0 and -0.0 are equal, but their bytes differ
     return ("array", numbers.shape, hashlib.sha256((numbers + 0.0).tobytes()).hexdigest())

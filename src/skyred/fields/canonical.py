@@ -18,7 +18,7 @@ DIGITS = 12
 
 
 def number_key(value: float) -> str:
-    """Return the key of a number, its 12 significant digits.
+    """Return the key of a number, rounded to 12 significant digits.
 
     Parameters
     ----------

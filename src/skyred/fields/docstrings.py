@@ -41,7 +41,7 @@ def document_fields(cls: type) -> None:
 
 
 def describe_class(cls: type) -> str:
-    """Return the docstring of a class as in the source, without the section that was added.
+    """Return the docstring of a class as in the source, without an added `Parameters` section.
 
     Parameters
     ----------

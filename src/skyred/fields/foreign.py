@@ -39,7 +39,7 @@ def _raise_unsupported(value: object) -> NoReturn:
             Problem(
                 (),
                 f"the pipeline contains an object of type {type(value).__name__}, "
-                "so it cannot be written as YAML, digested or cached",
+                "so the pipeline has no digest, and cannot be written as YAML or cached",
                 "use the corresponding skyred component, or write one that wraps the object",
             )
         ]

@@ -64,7 +64,7 @@ def html_body(fields: Nested) -> Html:
 
 
 def format_changes(fields: Nested) -> str:
-    """Return the options that differ from their defaults, in one line.
+    """Return the required options, and those that differ from their defaults, in one line.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def format_value(spec: FieldSpec, value: Any) -> str:
         return f"{numbers} {value.unit}".rstrip()
     try:
         return _format_plain(spec.plain(value)) or "none"
-    except ConfigError:  # any Python object
+    except ConfigError:  # a field for any Python object
         return repr(value)
 
 

@@ -31,8 +31,9 @@ def outside_mask(mask: WcsNDMap, geom: WcsGeom) -> NDArray[np.bool_]:
     -------
     numpy.ndarray of bool
         True where not excluded, and outside the area of the mask map; the shape of the map.
-        A mask with energies is evaluated at the centres of the energy bins, as by gammapy. If the
-        map has a single bin or none, a pixel is excluded if it is excluded at any energy.
+        A mask with an energy axis is evaluated at the centres of the energy bins, as in gammapy. If
+        the map has a single energy bin, or no energy axis, a pixel is excluded if it is excluded at
+        any energy.
     """
     n_bins = geom.data_shape[0] if not geom.is_image else 0
     if not mask.geom.is_image and n_bins < 2:

@@ -7,7 +7,7 @@ import re
 
 from skyred.errors import FieldError, format_value
 
-MAX_LENGTH = 80  # of a header card in FITS
+MAX_LENGTH = 80  # the length of a FITS header card
 _SAFE_NAME = re.compile(rf"\w[\w.+-]{{0,{MAX_LENGTH - 1}}}", re.ASCII)
 _EXPECTED = f"expected at most {MAX_LENGTH} letters, digits or . + - _, not starting with . + -"
 

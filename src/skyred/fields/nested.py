@@ -111,7 +111,7 @@ def nested_mapping(of: type, default: Any = REQUIRED, *, doc: str) -> Any:
     def key(values: Mapping[str, Nested]) -> Hashable:
         return tuple((name, value.key()) for name, value in values.items())
 
-    name = f"a mapping of names to {_plural(of)}"
+    name = f"a mapping from names to {_plural(of)}"
     return declare(_spec(of, doc, "map", name, _mapping_parser(of), key), default)
 
 

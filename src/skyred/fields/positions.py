@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
 
 FRAMES = ("icrs", "fk5", "galactic")
-# the frames of pairs of coordinates, the default first
+# the allowed frames for each pair of coordinates; the first is the default
 KEYS = {("lon", "lat"): FRAMES, ("ra", "dec"): ("icrs", "fk5"), ("l", "b"): ("galactic",)}
 _EXPECTED = (
     "expected [right ascension, declination] such as [83.633 deg, 22.014 deg], or a mapping with "
@@ -39,7 +39,7 @@ class Position:
     frame : {"icrs", "fk5", "galactic"}
         The frame; fk5 has the equinox J2000.
     has_frame : bool
-        Whether the frame was given; False for a pair of angles, which is read as icrs.
+        Whether the frame was specified, or implied by ra and dec or l and b; otherwise it is icrs.
     """
 
     lon: u.Quantity = attrs.field(eq=quantity_key)
@@ -62,8 +62,8 @@ def position(default: Any = REQUIRED, *, doc: str) -> Any:
     """Declare a position, stored as a `Position`.
 
     Values are ``[ra, dec]``, a mapping with `ra` and `dec`, with `l` and `b`, or with `lon`, `lat`
-    and `frame`, or in Python also a `SkyCoord`. Frames are icrs, fk5 (J2000) and galactic; without
-    a frame, right ascension and declination are icrs.
+    and `frame`, or in Python also a `SkyCoord`. Frames are icrs, fk5 (J2000) and galactic; the
+    default is galactic for `l` and `b`, and icrs for all others.
 
     Parameters
     ----------

@@ -104,7 +104,7 @@ def _describe_type(unit: u.UnitBase) -> str:
     if name == "unknown":
         return f"a quantity in {unit}"
     if name == "dimensionless":
-        return "a number without unit"
+        return "a number without a unit"
     return f"an {name}" if name[0] in "aeiou" else f"a {name}"
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from skyred.fields.sky_regions import Regions
 
 _NO_AREA = ("PointSkyRegion", "LineSkyRegion", "TextSkyRegion")
-FRAMES = ("icrs", "fk5", "fk4", "galactic")  # those of pixels in FITS files
+FRAMES = ("icrs", "fk5", "fk4", "galactic")  # that the WCS of a FITS file can have
 _MAX_MASK_PIXELS = 4_000_000  # larger regions are assumed to cover a pixel
 
 
@@ -140,7 +140,7 @@ def check_coverage(regions: Regions, wcs: WCS) -> None:
 
 
 def _covers_pixel(region: Any, wcs: WCS) -> bool:
-    """Return whether a region covers a pixel centre of the grid, also beyond the map's edges."""
+    """Return whether a region covers a pixel centre, on the map or beyond its edges."""
     try:
         pixel_region = region.to_pixel(wcs)
         box = pixel_region.bounding_box

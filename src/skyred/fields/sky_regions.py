@@ -33,8 +33,8 @@ class Regions:
     Parameters
     ----------
     sources : tuple of str
-        DS9 regions such as ``icrs; circle(83.63, 22.14, 0.2)``, and `Location` of ``.reg`` files
-        or of FITS mask maps.
+        DS9 regions such as ``icrs; circle(83.63, 22.14, 0.2)``, and `Location` objects for
+        ``.reg`` files and FITS mask maps.
     """
 
     sources: tuple[str, ...] = ()

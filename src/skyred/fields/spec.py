@@ -24,11 +24,11 @@ class FieldSpec:
     doc : str
         The description, one sentence.
     parse : callable
-        From the value in YAML or Python to the stored value; raises `FieldError`.
+        Function that converts a value from YAML or Python to the stored value; raises `FieldError`.
     key : callable
-        From the stored value to the canonical key, for comparison, hashes and digests.
+        Function that returns the canonical key of a stored value, for comparisons and digests.
     plain : callable
-        From the stored value to plain YAML data.
+        Function that converts a stored value to plain YAML data.
     unit : str
         The unit of the default, or a unit of the expected type.
     shape : {"leaf", "one", "many", "map"}

@@ -1,11 +1,12 @@
 """Checks of an effective area for offsets that are empty or differ from their neighbours.
 
-Two offsets are compared by the median of their ratio over the energies where one of them is above
-a fraction of the maximum. In the 105 H.E.S.S. runs, the CTA responses and the simulated runs, the
-area at an offset is at most 1.06 times that at both neighbours, and at least 1 / 1.26 of that at
-one neighbour. The area at the innermost offset is at least 1 / 2.1 of that at the next offset (one
-run, with few simulated showers), and the area at the outermost offset is at most 0.61 times that at
-either of the two innermost offsets. There is no limit on the decrease towards the outermost offset.
+The areas at two offsets are compared by their median ratio, over the energies where one of them is
+above a fraction of the maximum. In the 105 H.E.S.S. runs, the CTA responses and the simulated runs,
+the area at an offset is at most 1.06 times the areas at both neighbours, and at least 1 / 1.26
+times the area at one neighbour. The area at the innermost offset is at least 1 / 2.1 times that at
+the next offset (one run, with few simulated showers), and the area at the outermost offset is at
+most 0.61 times that at either of the two innermost offsets. There is no limit on the decrease
+towards the outermost offset.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from skyred.inspection.axes import ResponseTable
 from skyred.inspection.records import Finding
 from skyred.inspection.tables import Floats
 
+# minimum fraction of the maximum area for a comparison
 BRIGHT_FRACTION = 0.1
 # minimum number of energies for a comparison
 MIN_ENERGIES = 3
 HIGH_RATIO, LOW_RATIO = 1.4, 1.8
+# of the area at an offset to that at the next inner one, and of the outermost to the innermost
 MAX_INNER_RATIO, MAX_OUTER_RATIO = 4.2, 1.5
 
 

@@ -1,14 +1,14 @@
-"""Check of the smoothness of an effective area for single cells with a flipped bit.
+"""Check of the smoothness of an effective area, to find single cells with a flipped bit.
 
-A cell is compared with the value expected from its neighbours in ten ways: along the energy by
-linear and by cubic interpolation, each of the area, of its logarithm, and of its ratio to the
-neighbouring offsets. A damaged cell is an outlier in all of them, unlike a threshold or a change of
-slope.
+A cell is compared with the value expected from its neighbours in eight ways: by linear and by cubic
+interpolation along the energy axis, each for the area, its logarithm, and its ratios to both
+neighbouring offsets. A damaged cell is an outlier in all comparisons, unlike a cell at a threshold
+or a change of slope.
 
-The limits are twice the largest deviations in the 105 H.E.S.S. runs, two MAGIC runs and the CTA
-responses. Where the area is above 0.3 of its maximum, H.E.S.S. is smooth to 3 %, MAGIC (4 bins
-instead of 24) to 10 %, and CTA to 32 % where there are few simulated events. Therefore the limit
-also scales with the deviations of the other cells.
+The limits are at least twice the largest deviations in the 105 H.E.S.S. runs, two MAGIC runs and
+the CTA responses. Where the area is above 0.3 of its maximum, H.E.S.S. is smooth to 3 %, MAGIC (4
+bins instead of 24) to 10 %, and CTA to 32 % where there are few simulated events. Therefore the
+limit also scales with the deviations of the other cells.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from skyred.inspection.tables import Floats
 
 # values below this fraction of the maximum count as zero
 ZERO_FRACTION = 1e-6
-# minimum fraction of the maximum area, and the largest allowed deviation in logarithm above it
+# minimum fraction of the maximum area, and the largest allowed deviation of ln(area) above it
 LIMITS = ((0.01, 0.5), (0.03, 0.3), (0.3, 0.1))
 SCATTER_FACTOR, MAX_LIMIT = 8.0, 0.5
-# at a step down to zero, and at both ends of the axis: MAGIC has 0.63
+# limit next to cells without area, and at both ends of the energy axis: MAGIC has 0.63
 EDGE_LIMIT = 1.0
 EDGE_MIN_FRACTION = 0.03
 
@@ -62,7 +62,7 @@ def check_area_smoothness(area: ResponseTable) -> Iterator[Finding]:
 
 
 def compute_deviations(values: Floats) -> Floats:
-    """Return the smallest deviation of each cell from its neighbours, of all comparisons.
+    """Return the deviation of each cell from its expected value, the smallest of all comparisons.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def _compute_limits(values: Floats, deviations: Floats) -> Floats:
     """Return the largest allowed deviation of each cell, infinite if the cell is not tested."""
     is_empty = values <= ZERO_FRACTION * values.max() * (1 + 1e-9)
     is_edge = _find_edges(is_empty)
-    # a cell that became zero counts as bright as its neighbours
+    # if a flipped bit made a cell zero, the area of its neighbours is used instead
     padded = np.pad(values, ((0, 0), (1, 1)))
     fraction = np.maximum(values, np.minimum(padded[:, :-2], padded[:, 2:])) / values.max()
     inner = deviations[(fraction > LIMITS[0][0]) & ~is_edge]
@@ -123,7 +123,7 @@ def _linear_residuals(values: Floats) -> Floats:
 
 
 def _cubic_residuals(values: Floats) -> Floats:
-    """Return the residuals of cubic interpolation between two values on each side."""
+    """Return the residuals of cubic interpolation, and of linear interpolation near the ends."""
     residuals = _linear_residuals(values)
     adjacent, second = values[:, 1:-3] + values[:, 3:-1], values[:, :-4] + values[:, 4:]
     residuals[:, 2:-2] = values[:, 2:-2] - (4 * adjacent - second) / 6

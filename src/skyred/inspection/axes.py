@@ -1,4 +1,4 @@
-"""Checks of the axes of a response, and its values as arrays in the order of the axes."""
+"""Checks of the axes of a response, and conversion of its values to arrays."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AXIS_UNITS = {
 # allowed range of the largest offset: MAGIC has 0.41 deg, H.E.S.S. 2.5 deg, CTA 6 deg
 OFFSET_RANGE = (0.3, 20.0)  # deg
 OFFSETS = ("THETA", "DETX", "DETY")
-# largest gap between bins relative to the bin width: the precision of float32
+# largest gap or overlap of bins, relative to the bin width, to allow for rounding
 GAP_TOLERANCE = 1e-3
 
 
@@ -31,7 +31,7 @@ class ResponseLayout:
     axes : tuple of str
         The names of the axes in numpy's order.
     cubes : mapping of str to str
-        The names of the columns with values, and their units.
+        The units of the columns with values, by name.
     """
 
     axes: tuple[str, ...]
@@ -188,7 +188,7 @@ def _describe_axis_fault(axis: str, low: Floats, high: Floats) -> str | None:
         return f"has {len(low)} lower and {len(high)} upper edges"
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
         return "has edges that are not finite"
-    # offsets may be points without width, as in H.E.S.S. responses
+    # offset bins may have zero width, as in H.E.S.S. responses
     are_points = axis == "THETA" and (low == high).all()
     if (np.diff(low) <= 0).any() or (np.diff(high) <= 0).any():
         return "is not strictly increasing"

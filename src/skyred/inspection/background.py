@@ -12,8 +12,8 @@ from skyred.inspection.run_hdu import RunHdu
 from skyred.inspection.tables import Floats
 
 # in real backgrounds no cell exceeds 1.17 times its largest neighbour, or is below 1 / 1.08 times
-# its smallest neighbour; a cell is tested only if the cell, or its neighbours, exceed the given
-# fraction of the largest value at the same energy
+# its smallest neighbour; a high cell is reported only if it exceeds this fraction of the largest
+# value at the same energy, a low cell only if its neighbours do
 HIGH_RATIO, HIGH_MIN_FRACTION = 1.4, 0.01
 LOW_RATIO, LOW_MIN_FRACTION = 0.7, 0.1
 # the predicted number of events is 0.46 to 0.97 times the observed number in H.E.S.S. runs, and
@@ -36,7 +36,7 @@ def check_background(background: ResponseTable) -> Iterator[Finding]:
     Yields
     ------
     Finding
-        A finding for each violation, but only for the first of several outlying cells.
+        A finding for each violation, but only one for the first of several outlying cells.
     """
     alignment = str(background.hdu.header.get("FOVALIGN", ALIGNMENTS[0])).strip().upper()
     if alignment not in ALIGNMENTS:
@@ -68,7 +68,7 @@ def _check_halves(background: ResponseTable) -> Iterator[Finding]:
             yield background.hdu.report(
                 "background-halves",
                 f"BKG of the half with {axis} below 0 is {low / max(high, 1e-300):.3g} times that "
-                f"of the other half; expected a ratio of up to {MAX_HALVES_RATIO:g}",
+                f"of the other half; expected {1 / MAX_HALVES_RATIO:.2g} to {MAX_HALVES_RATIO:g}",
             )
 
 

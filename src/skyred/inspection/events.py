@@ -19,7 +19,7 @@ MAX_DISTANCE = 3.0  # deg
 # largest number and fraction of events with the same position; in real runs, no two events have the
 # same position
 MAX_SAME_POSITION, MAX_SAME_POSITION_FRACTION = 10, 0.01
-# number and fraction of events with the same position and energy that are a fault
+# minimum number and fraction of events with the same position and energy for a fault
 MIN_DUPLICATES, MIN_DUPLICATE_FRACTION = 2, 0.001
 # largest number and fraction of events with the same energy; in real runs, single pairs of events
 # or 0.04 % of the events have the same energy, because it is in float32
@@ -109,7 +109,7 @@ def _check_duplicates(events: RunHdu, ra: Floats, dec: Floats, energy: Floats) -
         yield events.report(
             "events-same-energy", f"{largest} of {len(energy)} events have the same ENERGY"
         )
-    # only a few events have the same energy, so comparing their positions is fast
+    # few events share their energy with another, so comparing their positions is fast
     candidates = np.stack([ra, dec, energy])[:, np.isin(energy, repeated_energies)]
     n_duplicates = candidates.shape[1] - np.unique(candidates, axis=1).shape[1]
     if n_duplicates >= max(MIN_DUPLICATES, MIN_DUPLICATE_FRACTION * len(energy)):

@@ -13,7 +13,7 @@ from typing import Any
 
 from skyred.errors import FileError, format_value
 
-# gammapy evaluates this card with Python's eval(), so other values than integers could run code
+# gammapy evaluates this card with Python's eval(), so values other than integers could run code
 SHAPE_CARD = "WCSSHAPE"
 SHAPE_PATTERN = re.compile(r"\(\s*\d{1,9}\s*(,\s*\d{1,9}\s*)*,?\s*\)", re.ASCII)
 # gammapy looks up the name among all functions of Python's module `operator`
@@ -54,8 +54,7 @@ def check_fits_file(path: Path) -> None:
     Raises
     ------
     FileError
-        If the file is not a FITS file, is truncated, or has a header that gammapy would run as
-        code.
+        If the file is not a FITS file, is truncated, or has a card that gammapy would run as code.
     """
     from astropy.io import fits
     from astropy.utils.exceptions import AstropyWarning
@@ -137,7 +136,7 @@ def check_models(data: Any, folder: Path | None = None) -> None:
     data : mapping, list or plain value
         The dictionary of models, or a part of it.
     folder : Path, optional
-        The folder of the file of the models; files are searched relative to this folder first.
+        The folder of the models file; files are searched relative to this folder first.
 
     Raises
     ------
@@ -146,7 +145,7 @@ def check_models(data: Any, folder: Path | None = None) -> None:
     """
     if isinstance(data, Mapping):
         if isinstance(name := data.get("filename"), str):
-            # relative to the file of the models first, as gammapy does
+            # relative to the models file first, as gammapy does
             candidates = (folder or Path()) / name, Path(os.path.expandvars(name)).expanduser()
             if existing := [candidate for candidate in candidates if candidate.is_file()]:
                 check_fits_file(existing[0])
@@ -185,7 +184,7 @@ def resolve_indexed_file(index: Path, name: object, *, allow_outside: bool = Fal
     path = Path(str(name))
     if allow_outside:
         path = Path(os.path.expandvars(path)).expanduser()
-    # gammapy would expand variables
+    # variables and ~ are rejected because gammapy would expand them
     elif path.is_absolute() or ".." in path.parts or set("$~%\\") & set(str(name)):
         raise FileError(
             f"{index} refers to {str(name)!r:.100}; expected a file in the same folder or below; "
@@ -218,7 +217,7 @@ def _end(hdu: Any) -> int:
 
 
 def _count_trailing_bytes(path: Path, end: int) -> int:
-    """Return the number of bytes after the last readable HDU of an uncompressed file.
+    """Return the number of bytes after the last readable HDU of an uncompressed file, less padding.
 
     astropy regards an HDU with a truncated header as the end of the file.
     """

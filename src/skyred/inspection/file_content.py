@@ -1,4 +1,4 @@
-"""The content of a file, with its sha256, its HDUs, and the faults of its bytes.
+"""The content of a file, with its sha256, its HDUs, and faults such as truncation.
 
 The file is read only once, because gammapy uses the HDUs that are checked here.
 """
@@ -33,11 +33,11 @@ class FileContent:
     sha256 : str
         The digest of the stored bytes; "" if the file cannot be read.
     content : bytes
-        The uncompressed bytes.
+        The uncompressed bytes; empty if they are not a readable FITS file.
     hdus : mapping of str to HDU
         The HDUs by name (upper case); the first of several HDUs with the same name.
     findings : tuple of Finding
-        The faults of the file, independent of the meaning of its content.
+        The faults of the file itself, not those of the values in its tables.
     """
 
     path: Path
@@ -102,7 +102,7 @@ def _parse(path: Path, sha256: str, content: bytes) -> FileContent:
         hdus = open_hdus(content)
         findings = _create_findings(path, list(check_structure(hdus, content)))
         findings += _create_findings(path, list(_find_code(hdus)), "header-with-code")
-    except Exception as error:  # astropy raises any exception for a damaged header
+    except Exception as error:  # astropy may raise anything for a damaged header
         message = f"cannot be read as FITS: {_describe(error)}"
         return FileContent(path, sha256, findings=_create_findings(path, [("", message)]))
     hdus_by_name = {hdu.name.upper(): hdu for hdu in reversed(hdus)}
@@ -110,7 +110,7 @@ def _parse(path: Path, sha256: str, content: bytes) -> FileContent:
 
 
 def _find_code(hdus: Any) -> Iterator[tuple[str, str]]:
-    # faults of the file as a whole, because no option accepts such a file
+    # reported for the file as a whole, not for an HDU: no option accepts such a file
     for hdu in hdus:
         if code := find_code(hdu.header):
             yield "", f"{hdu.name} {describe_code(code)}"

@@ -77,8 +77,8 @@ def choose_hdus(hdu_table: Any, patterns: Mapping[str, Any]) -> HduChoice:
     hdu_table : astropy.table.Table
         The HDU index.
     patterns : mapping of str to object
-        Patterns that select HDUs. A key that is an HDU type (psf) has a pattern for HDU_NAME. A key
-        that is a column of the index has a pattern for its values; it applies to the types with
+        Patterns that select HDUs. The pattern of an HDU type (psf) is compared with HDU_NAME. The
+        pattern of a column of the index is compared with its values; it applies to the types with
         several HDUs in any run, except for types with a pattern of their own. Events and IRFs of
         other types are not used either if their value is that of a rejected HDU, such as the
         background of another event class. Patterns may contain the wildcards of `fnmatch`, such as
@@ -195,7 +195,7 @@ class HduIndex:
         is_limited: NDArray[np.bool_],
         own_types: set[str],
     ) -> NDArray[np.bool_]:
-        """Return a mask of the rows without those of rejected classes, shape (n,)."""
+        """Return a mask of the rows that are not in a rejected class, shape (n,)."""
         values = np.asarray(strip_cells(self.table[column]))
         is_data = np.isin(self.hdu_types, sorted({*DATA_TYPES} - own_types))
         if is_limited.any():
@@ -258,7 +258,7 @@ class HduIndex:
         return Finding(message, "index-repeated-hdu", file=Path(folder) / file, hdu=hdu)
 
     def _format_choices(self, rows: list[int]) -> str:
-        """Return the values in which some rows differ, in brackets; HDU_NAME of a single row."""
+        """Return the values that differ between rows, in brackets; HDU_NAME for a single row."""
         choices = "; ".join(self._iter_choices(rows))
         return f" ({choices})" if choices else ""
 

@@ -9,16 +9,18 @@ from typing import Any
 from skyred.inspection.records import Finding
 from skyred.inspection.run_hdu import RunHdu, as_identifier, as_number
 
-# index and header of the H.E.S.S. runs agree to 1.4e-5 deg (float32); the limit is half a PSF
+# index and header of the H.E.S.S. runs agree to 1.4e-5 deg (float32); the limit is about half the
+# width of the PSF
 POINTING_TOLERANCE = 0.05  # deg
-# index and header of the H.E.S.S. runs agree to 1e-7; the limit is the relative error of a flux
+# index and header of the H.E.S.S. runs agree to 1e-7; the limit is the resulting relative error
+# of a flux
 DURATION_TOLERANCE = 0.01
 # LIVETIME / ONTIME of all real runs equals DEADC to 1e-7
 DEADTIME_TOLERANCE = 0.02
 # the numbers of events in the index and the event list agree in all real runs
 COUNT_TOLERANCE = 0.01
 TIME_TOLERANCE = 2.0  # s
-# the indexes of MAGIC 2013, VERITAS and CTA 1DC have float32 times, 5 to 9 s off
+# the indexes of MAGIC 2013, VERITAS and CTA 1DC have float32 times, with errors of 5 to 9 s
 _FLOAT32_DIGITS = 24
 SECONDS_PER_DAY = 86400.0
 
@@ -122,7 +124,7 @@ def check_durations(events: RunHdu, row: Mapping[str, Any]) -> Iterator[Finding]
     if missing := [name for name in ("ONTIME", "LIVETIME") if name not in events.header]:
         yield events.report(
             "durations-missing",
-            f"its header has no {' and no '.join(missing)}, so DEADC cannot be compared with it",
+            f"its header has no {' and no '.join(missing)}, so DEADC cannot be checked",
         )
     if "DEADC" not in events.header:
         yield events.report("deadc", "its header has no DEADC, the ratio of livetime to ontime")
@@ -130,7 +132,7 @@ def check_durations(events: RunHdu, row: Mapping[str, Any]) -> Iterator[Finding]
     deadc = events.number("DEADC")
     if deadc is None or not 0 < deadc <= 1:
         yield events.report(
-            "deadc", f"its DEADC is {events.header['DEADC']!r}; expected above 0 and up to 1"
+            "deadc", f"its DEADC is {events.header['DEADC']!r}; expected more than 0 and at most 1"
         )
     elif ontime and livetime and ontime > 0:
         yield from _check_deadtime(events, ontime, livetime, deadc)
@@ -215,10 +217,10 @@ def check_count(events: RunHdu, row: Mapping[str, Any]) -> Iterator[Finding]:
     expected = as_number(row.get("EVENT_COUNT"))
     if expected is not None and expected != len(events.table):
         message = f"has {len(events.table)} events, but {expected:.0f} in the index"
-        large = abs(expected - len(events.table)) > COUNT_TOLERANCE * max(expected, 1)
+        is_large = abs(expected - len(events.table)) > COUNT_TOLERANCE * max(expected, 1)
         yield (
             events.report("event-count", message)
-            if large
+            if is_large
             else events.report("event-count-small", message)
         )
 

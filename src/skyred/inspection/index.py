@@ -81,12 +81,12 @@ def list_run_inputs(
         return [RunInput(obs_id, ()) for obs_id in obs_ids]
     paths = IndexedPaths(Path(str(hdu_table.meta.get("BASE_DIR", ""))), allow_outside)
     rows = _rows_by_run(hdu_table if choice.mask.all() else hdu_table[choice.mask])
-    index = _Index(rows, paths, required, Counter(obs_ids), choice)
+    index = _RunIndex(rows, paths, required, Counter(obs_ids), choice)
     pairs = zip(obs_ids, _values(obs_table_rows), strict=True)
     return [index.run_input(obs_id, values) for obs_id, values in pairs]
 
 
-class _Index:
+class _RunIndex:
     """An HDU index by run, with the HDUs that several runs share."""
 
     def __init__(
@@ -127,11 +127,11 @@ class _Index:
                 message = f"the index also assigns this HDU ({row.hdu_type}) to run {other_run}"
                 findings.append(Finding(message, "index-shared-hdu", file=path, hdu=row.hdu))
         findings_with_run = tuple(attrs.evolve(finding, obs_id=obs_id) for finding in findings)
-        files_with_sum = {source.path for source in sources} & self.paths.sums.keys()
-        sums = {path: self.paths.sums[path] for path in files_with_sum}
-        if not self.choice.has_all_events(obs_id):  # the index has the number of all events
+        files_with_checksum = {source.path for source in sources} & self.paths.checksums.keys()
+        checksums = {path: self.paths.checksums[path] for path in files_with_checksum}
+        if not self.choice.has_all_events(obs_id):  # EVENT_COUNT may include the events not used
             values = {name: value for name, value in values.items() if name != "EVENT_COUNT"}
-        return RunInput(obs_id, tuple(sources), values, findings_with_run, sums)
+        return RunInput(obs_id, tuple(sources), values, findings_with_run, checksums)
 
 
 def _rows_by_run(hdu_table: Any) -> dict[int, list[_Row]]:

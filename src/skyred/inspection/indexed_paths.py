@@ -1,4 +1,4 @@
-"""Paths of the files of an HDU index, and the rules that decide whether a file may be read."""
+"""Paths of the files in an HDU index, and the rules that decide whether a file may be read."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class IndexedPaths:
     - in the folder of the index or below;
     - in the archive, if the index is in the folder ``index`` of the archive or in a subfolder, as
       in CTA 1DC, which has ``index/gps`` next to ``data`` and ``caldb``;
-    - anywhere else, if the row is an IRF with a relative path, because several archives often share
-      a file of IRFs.
+    - anywhere else, if the row is an IRF with a relative path that leaves the archive by ``..`` and
+      not by a link, because several archives often share a file of IRFs.
 
     A file that is not in the folder of the index must be a FITS file.
 
@@ -41,11 +41,11 @@ class IndexedPaths:
         self.base = base.resolve()
         self.archive = _archive_folder(self.base)
         self.allow_outside = allow_outside
-        self.sums = {self.base / name: digest for name, digest in read_checksums(base).items()}
+        self.checksums = {self.base / name: digest for name, digest in read_checksums(base).items()}
         self._resolved: dict[tuple[str, str, bool], Path | Finding] = {}
 
     def resolve(self, hdu_type: str, folder: str, file: str) -> Path | Finding:
-        """Return the path of a file in the index, or the fault for which it must not be read.
+        """Return the path of a file in the index, or a fault if the file must not be read.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ class IndexedPaths:
 
 
 def _archive_folder(base: Path) -> Path:
-    """Return the parent of the folder ``index`` that ``base`` is or is in; otherwise ``base``."""
+    """Return the parent of a folder ``index`` that is or contains ``base``; else ``base``."""
     for folder in (base, base.parent):
         if folder.name == INDEX_FOLDER:
             return folder.parent

@@ -17,11 +17,11 @@ RELEVANT_FRACTION = 1e-3
 DISPERSION_TOLERANCE = 0.01
 # the PSF of H.E.S.S. is normalised to 0.4 %; a truncated PSF loses a little more
 PSF_TOLERANCE = 0.02
-# tolerance of the median integral, which is 1 to 0.06 % in the PSF of H.E.S.S., and to 1e-7 in its
-# dispersion
+# tolerance of the median integral, which deviates from 1 by 0.06 % in the PSF of H.E.S.S., and by
+# 1e-7 in its dispersion
 MEDIAN_TOLERANCE = 0.05
-# the integrals between these quantiles are equal to 1e-6 in normalised dispersions; those of CTA
-# 1DC are numbers of simulated events, and differ by factors above 30; gammapy normalises each cell
+# the integrals between these quantiles agree to 1e-6 in normalised dispersions; in CTA 1DC they are
+# numbers of simulated events, and differ by factors above 30; gammapy normalises each cell
 QUANTILES = (0.1, 0.9)
 # where the area is above this fraction of its maximum, the median of MIGRA is 0.70 to 1.27 in
 # single cells (H.E.S.S.), and its median over the cells is 0.84 to 1.01
@@ -50,7 +50,7 @@ def check_dispersion(edisp: ResponseTable, area: ResponseTable) -> Iterator[Find
         A finding for each violation.
     """
     integral = np.einsum("tme,m->te", edisp.cube, edisp.widths("MIGRA"))
-    # gammapy also accepts sums of 1 instead of integrals, as in CTA
+    # gammapy also accepts matrices that sum to 1 instead of integrating to 1, as in CTA
     total = edisp.cube.sum(axis=1)
     fraction = _area_fraction(edisp, area)
     relevant = fraction > RELEVANT_FRACTION
@@ -80,7 +80,7 @@ def check_psf(psf: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
     Parameters
     ----------
     psf : ResponseTable
-        The point spread function, as a table or by the parameters of a formula.
+        The point spread function, as a table or as the parameters of a formula.
     area : ResponseTable
         The effective area of the same run; cells without area are not tested.
 
@@ -123,11 +123,11 @@ def _check_migration(edisp: ResponseTable, bright: npt.NDArray[np.bool_]) -> Ite
         yield edisp.hdu.report(
             "migration", f"the median of its MIGRA is {median:.3g}; expected about 1"
         )
-    elif number := int(((medians < 1 / MAX_MIGRATION) | (medians > MAX_MIGRATION)).sum()):
-        is_common = number > MAX_MIGRATION_FRACTION * len(medians)
+    elif n_cells := int(((medians < 1 / MAX_MIGRATION) | (medians > MAX_MIGRATION)).sum()):
+        is_common = n_cells > MAX_MIGRATION_FRACTION * len(medians)
         yield edisp.hdu.report(
             "migration" if is_common else "migration-few",
-            f"the median of its MIGRA is {medians.min():.3g} to {medians.max():.3g}; {number} of "
+            f"the median of its MIGRA is {medians.min():.3g} to {medians.max():.3g}; {n_cells} of "
             f"{len(medians)} cells are not within {1 / MAX_MIGRATION:g} to {MAX_MIGRATION:g}",
         )
 
@@ -135,9 +135,9 @@ def _check_migration(edisp: ResponseTable, bright: npt.NDArray[np.bool_]) -> Ite
 def _check_parameters(psf: ResponseTable, relevant: npt.NDArray[np.bool_]) -> Iterator[Finding]:
     """Check the parameters of a King profile or of three Gaussians."""
     width = "SIGMA" if "SIGMA" in psf.cubes else "SIGMA_1"
-    if number := int((psf.cubes[width][relevant] <= 0).sum()):
+    if n_cells := int((psf.cubes[width][relevant] <= 0).sum()):
         yield psf.hdu.report(
-            "psf-parameters", f"{width} is not above 0 in {number} cells with effective area"
+            "psf-parameters", f"{width} is not above 0 in {n_cells} cells with effective area"
         )
     for name, cube in psf.cubes.items():
         if name.startswith("SIGMA") and (np.abs(cube) > SIGMA_MAX).any():
@@ -146,14 +146,14 @@ def _check_parameters(psf: ResponseTable, relevant: npt.NDArray[np.bool_]) -> It
                 f"{name} has values of {np.abs(cube).max():.3g} deg; "
                 f"expected up to {SIGMA_MAX:g} deg",
             )
-    if "GAMMA" in psf.cubes and (number := int((psf.cubes["GAMMA"][relevant] <= 1).sum())):
+    if "GAMMA" in psf.cubes and (n_cells := int((psf.cubes["GAMMA"][relevant] <= 1).sum())):
         yield psf.hdu.report(
-            "psf-parameters", f"GAMMA is not above 1 in {number} cells with effective area"
+            "psf-parameters", f"GAMMA is not above 1 in {n_cells} cells with effective area"
         )
 
 
 def _is_uniform(integral: Floats) -> bool:
-    """Return whether most integrals are equal; in CTA 1DC they are numbers of simulated events."""
+    """Return whether most integrals are equal; in CTA 1DC each is a number of simulated events."""
     low, high = np.quantile(integral, QUANTILES) if integral.size else (1.0, 1.0)
     return bool(high <= low * (1 + MEDIAN_TOLERANCE))
 
@@ -182,7 +182,7 @@ def _median(integral: Floats, relevant: npt.NDArray[np.bool_]) -> float:
 
 
 def _lost_flux(response: ResponseTable, fraction: Floats, empty: npt.NDArray[np.bool_]) -> float:
-    """Return the fraction of a flux in empty cells at the worst offset; 0 if it is negligible."""
+    """Return the fraction of the counts in empty cells at the worst offset; 0 if negligible."""
     energy = response.centers("ENERG")
     weight = fraction * response.widths("ENERG") * energy**-2
     lost_fraction = float(

@@ -20,7 +20,7 @@ class Finding:
     message : str
         A sentence with the actual and the expected value.
     rule : str
-        The name of the violated rule; "" for faults that the inspection did not find.
+        The name of the violated rule; "" for a fault from elsewhere, such as the selection.
     obs_id : int, optional
         The identifier of the run.
     file : Path, optional
@@ -47,7 +47,7 @@ class Finding:
 
     @property
     def is_tolerable(self) -> bool:
-        """Whether the run can be used: not after a fault of the index, or of a whole file."""
+        """Whether the run can be used; not with a fault of the index or of a whole file."""
         return self.level != "fault" or bool(self.hdu and not self.rule.startswith("index-"))
 
     @property
@@ -96,15 +96,15 @@ class RunInput:
         The row of the observation index by column: numbers in s and deg, and strings.
     findings : tuple of Finding
         The findings on the index, such as repeated rows or files outside the archive.
-    sums : mapping of Path to str
-        The sha256 of the files in the SHA256SUMS of the archive, if there is one.
+    checksums : mapping of Path to str
+        The expected sha256 of those files that are in the SHA256SUMS of the archive.
     """
 
     obs_id: int
     sources: tuple[HduSource, ...]
     row: Mapping[str, Any] = attrs.field(factory=dict)
     findings: tuple[Finding, ...] = ()
-    sums: Mapping[Path, str] = attrs.field(factory=dict)
+    checksums: Mapping[Path, str] = attrs.field(factory=dict)
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -14,11 +14,11 @@ OFFSET_RATIO = 2.0
 # ratio of the first, or the last, energies: the dispersion of MAGIC 2013 begins at 4.5 times the
 # first energy of its effective area, that of VERITAS at 1 / 2.8; wrong units are factors of 1000
 EDGE_RATIO, UNIT_RATIO = 1.5, 30.0
-# the dispersion of CTA is non-zero up to 1.66 times the last energy with effective area, that of
-# other instruments up to less
+# the dispersion of CTA is non-zero up to 1.66 times the last energy with effective area; the ratios
+# of other instruments are smaller
 LAST_ENERGY_RATIO = 4.0
-# largest fraction of the counts of an E^-2 spectrum at energies that a dispersion does not have: 0
-# for H.E.S.S., MAGIC, VERITAS, FACT and CTA, whose area is zero there
+# largest fraction of the counts of an E^-2 spectrum outside the energies of the dispersion: 0 for
+# H.E.S.S., MAGIC, VERITAS, FACT and CTA, whose area is zero there
 MAX_UNCOVERED = 0.01
 
 
@@ -82,14 +82,14 @@ def _check_energies(response: ResponseTable, area: ResponseTable) -> Iterator[Fi
 
 
 def _report_edge(response: ResponseTable, ratio: float, message: str) -> Finding:
-    """Return a fault for edges that differ as if by their units, a warning for smaller ratios."""
+    """Return a fault for a ratio that suggests different units, and a warning for a smaller one."""
     if ratio > UNIT_RATIO:
         return response.hdu.report("response-energies", f"{message}; check the units")
     return response.hdu.report("response-energy-range", message)
 
 
 def _check_coverage(response: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
-    """Check that a dispersion has all energies with effective area: gammapy extrapolates it."""
+    """Check that the dispersion covers the effective area, because gammapy extrapolates it."""
     if "MATRIX" not in response.cubes:
         return
     first, last = float(response.low["ENERG"][0]), float(response.high["ENERG"][-1])
@@ -105,7 +105,7 @@ def _check_coverage(response: ResponseTable, area: ResponseTable) -> Iterator[Fi
         yield response.hdu.report(
             "dispersion-coverage",
             f"its axis ENERG is {first:.3g} to {last:.3g} TeV, but {100 * uncovered:.2g} % of the "
-            "counts of an E^-2 spectrum are at other energies, that of the effective area",
+            "counts of an E^-2 spectrum are at other energies with effective area",
         )
 
 

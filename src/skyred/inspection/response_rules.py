@@ -2,122 +2,126 @@
 
 from __future__ import annotations
 
-from skyred.inspection.rule import ALL, COPY_AGAIN, FIX_HEADER, NONE, REPRODUCE, Rule
+from skyred.inspection.rule import COPY_AGAIN, FIX_HEADER, NO_ACTION, NO_VIOLATION, REPRODUCE, Rule
 
 RESPONSE_RULES = (
     Rule(
         "response-axes",
         "fault",
-        "An axis is not increasing, has gaps, or does not fit the "
-        "values; or the offsets do not end between 0.3 and 20 deg.",
-        ALL,
+        "An axis is not increasing, has gaps, or does not match the shape of the values; or the "
+        "offsets do not end between 0.3 and 20 deg.",
+        NO_VIOLATION,
         REPRODUCE,
     ),
     Rule(
         "response-not-finite",
         "fault",
         "Values are not finite.",
-        f"Fluxes are wrong by +33 % without a message. {ALL}",
+        f"A flux changes by +33 %, and gammapy gives no message. {NO_VIOLATION}",
         REPRODUCE,
     ),
     Rule(
         "response-zero",
         "fault",
         "No value is above 0.",
-        f"Fluxes are wrong by +33 % without a message. {ALL}",
+        f"A flux changes by +33 %, and gammapy gives no message. {NO_VIOLATION}",
         REPRODUCE,
     ),
     Rule(
         "response-negative",
         "note",
         "Some values are negative.",
-        "H.E.S.S. has them in 13 effective areas and 22 PSFs, below 1.2 % of the largest.",
-        NONE,
+        "H.E.S.S. has negative values in 13 effective areas and 22 PSFs, with an absolute value of "
+        "up to 1.2 % of the maximum.",
+        NO_ACTION,
     ),
     Rule(
         "response-empty",
         "fault",
-        "Energy dispersion or PSF are zero where more than 1 % of a flux is expected.",
-        f"That flux is lost. {ALL}",
+        "The energy dispersion or PSF is zero where more than 1 % of a flux is expected.",
+        f"That flux is lost. {NO_VIOLATION}",
         REPRODUCE,
     ),
     Rule(
         "response-outlier",
         "fault",
-        "Single integrals of energy dispersion (1 %) or PSF (2 %) differ from the others.",
+        "Single integrals of the energy dispersion (PSF) differ from the others by over 1 % (2 %).",
         "A flipped bit looks like this. Not applied to dispersions "
-        f"that are not normalised (CTA 1DC). {ALL}",
+        f"that are not normalised (CTA 1DC). {NO_VIOLATION}",
         COPY_AGAIN,
     ),
     Rule(
         "response-offsets",
         "fault",
-        "The offsets end at half or twice those of the effective area.",
-        f"The unit is wrong. {ALL}",
+        "The largest offset differs from that of the effective area by more than a factor of 2.",
+        f"The unit is wrong. {NO_VIOLATION}",
         "correct TUNIT of the axis",
     ),
     Rule(
         "response-energies",
         "fault",
-        "Energies begin or end at a factor of 30 from those of the effective area.",
-        f"The unit is wrong (factors of 1000). {ALL}",
+        "The first energy differs from that of the effective area, or the last one is lower, by a "
+        "factor of more than 30.",
+        f"The unit is wrong (factors of 1000). {NO_VIOLATION}",
         "correct TUNIT of the axis",
     ),
     Rule(
         "response-energy-range",
         "warning",
-        "Energies begin or end elsewhere than those of the effective area (factors of 1.5 to 30).",
-        "gammapy has no migration there. MAGIC 2013 (4.5), VERITAS (2.8) and CTA 1DC (2.5).",
-        "choose an energy range inside of both",
+        "The first energy differs from that of the effective area, or the last one is lower, by a "
+        "factor of 1.5 to 30.",
+        "There gammapy has no migration. The factors are 4.5 (MAGIC 2013), 2.8 (VERITAS) and 2.5 "
+        "(CTA 1DC).",
+        "choose an energy range inside both",
     ),
     Rule(
         "dispersion-coverage",
         "fault",
         "More than 1 % of the counts of a spectrum are at energies that the dispersion lacks.",
         "gammapy extrapolates the dispersion: without its energies below 1 TeV, a H.E.S.S. run has "
-        f"58 % fewer predicted counts between 0.7 and 1.3 TeV. {ALL}",
+        f"58 % fewer predicted counts between 0.7 and 1.3 TeV. {NO_VIOLATION}",
         REPRODUCE,
     ),
     Rule(
         "dispersion-integral",
         "warning",
         "The energy dispersion does not integrate to 1.",
-        "gammapy normalises each cell: kernels of twice the matrix are the same. CTA 1DC has "
-        "numbers of simulated events.",
-        NONE,
+        "gammapy normalises each cell, so a constant factor has no effect. CTA 1DC has numbers of "
+        "simulated events.",
+        NO_ACTION,
     ),
     Rule(
         "migration",
         "fault",
-        "The median of MIGRA is far from 1 (1.5), or in 10 % of the cells (2).",
+        "The median of MIGRA is off by a factor of 1.5, or by a factor of 2 in 10 % of the cells.",
         "The median of the archives is 0.84 to 1.01.",
         REPRODUCE,
     ),
     Rule(
         "migration-few",
         "warning",
-        "The median of MIGRA of some cells is below 0.5 or above 2.",
+        "The median of MIGRA is below 0.5 or above 2 in some cells.",
         "VERITAS has 2 of 118 cells, at the threshold.",
         "choose a higher energy threshold",
     ),
     Rule(
         "psf-integral",
         "fault",
-        "The PSF does not integrate to 1 (5 %).",
-        "Containment corrections would be wrong. H.E.S.S. has 0.4 %.",
+        "The integral of the PSF differs from 1 by more than 5 %.",
+        "Containment corrections would be wrong. H.E.S.S. deviates by up to 0.4 %.",
         REPRODUCE,
     ),
     Rule(
         "psf-parameters",
         "fault",
-        "Widths of the PSF are not above 0, or above 5 deg; or GAMMA is not above 1.",
-        ALL,
+        "A width of the PSF is 0 or less, or more than 5 deg; or GAMMA is 1 or less.",
+        NO_VIOLATION,
         REPRODUCE,
     ),
     Rule(
         "area-maximum",
         "fault",
-        "The largest effective area is not 1e2 to 1e8 m2.",
+        "The largest effective area is outside 1e2 to 1e8 m2.",
         "The unit is wrong. Real areas are 1e4 to 5e6 m2.",
         "correct TUNIT of EFFAREA",
     ),
@@ -125,21 +129,21 @@ RESPONSE_RULES = (
         "area-outlier",
         "fault",
         "Single effective areas differ from their neighbours.",
-        f"A flipped bit changes a flux by 1.4 to 4.7 %. {ALL}",
+        f"A flipped bit changes a flux by 1.4 to 4.7 %. {NO_VIOLATION}",
         COPY_AGAIN,
     ),
     Rule(
         "area-offsets",
         "fault",
-        "The effective area at an offset differs from the neighbouring offsets.",
-        ALL,
+        "The effective area at an offset differs from those at the neighbouring offsets.",
+        NO_VIOLATION,
         REPRODUCE,
     ),
     Rule(
         "area-ends-early",
         "fault",
-        "The effective area is zero above a quarter of the last "
-        "energy of energy dispersion or PSF.",
+        "The effective area is zero above a quarter of the last energy of the energy dispersion or "
+        "PSF.",
         "The largest ratio of the archives is 1.66.",
         REPRODUCE,
     ),
@@ -147,30 +151,36 @@ RESPONSE_RULES = (
         "background-alignment",
         "fault",
         "FOVALIGN is neither ALTAZ nor RADEC.",
-        f"gammapy cannot orient it. {ALL}",
+        f"gammapy cannot orient the background. {NO_VIOLATION}",
         FIX_HEADER,
     ),
     Rule(
         "background-halves",
         "fault",
-        "One half of the camera has 1.5 times the background.",
+        "One half of the camera has more than 1.5 times the background of the other.",
         "The largest ratio of H.E.S.S. is 1.14.",
         REPRODUCE,
     ),
     Rule(
         "background-outlier",
         "fault",
-        "Single backgrounds differ from their neighbours.",
-        f"A flipped bit looks like this. {ALL}",
+        "Single background rates differ from their neighbours.",
+        f"A flipped bit looks like this. {NO_VIOLATION}",
         COPY_AGAIN,
     ),
     Rule(
         "background-rate",
         "fault",
-        "The background predicts 3.5 times the events, or less than 1 / 3.5.",
+        "The background predicts more than 3.5 times the events, or less than 1 / 3.5.",
         "H.E.S.S. predicts 0.46 to 0.97 times the events.",
         "correct TUNIT of BKG",
     ),
-    Rule("rad-max", "fault", "RAD_MAX is not 0 to 10 deg.", ALL, REPRODUCE),
-    Rule("not-inspected", "note", "The format of a response is not inspected.", ALL, NONE),
+    Rule("rad-max", "fault", "RAD_MAX is outside 0 to 10 deg.", NO_VIOLATION, REPRODUCE),
+    Rule(
+        "not-inspected",
+        "note",
+        "The format of a response is not inspected.",
+        NO_VIOLATION,
+        NO_ACTION,
+    ),
 )

@@ -22,7 +22,7 @@ MAY_BE_ZERO = ("SIGMA_2", "SIGMA_3", "AMPL_2", "AMPL_3")
 
 
 def read_response(hdu: RunHdu) -> tuple[ResponseTable | None, list[Finding]]:
-    """Read a response, and check its axes and that its values are finite.
+    """Read a response, and check its axes, and whether its values are finite and above 0.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def read_response(hdu: RunHdu) -> tuple[ResponseTable | None, list[Finding]]:
     Returns
     -------
     response : ResponseTable or None
-        The response; None if it has faults.
+        The response; None if it has faults, or a format that is not inspected.
     findings : list of Finding
         The findings so far.
     """
@@ -107,9 +107,9 @@ def sensitive_energy_range(area: ResponseTable) -> tuple[float, float]:
 def _check_values(response: ResponseTable) -> Iterator[Finding]:
     hdu = response.hdu
     for name, cube in response.cubes.items():
-        if number := int((~np.isfinite(cube)).sum()):
+        if n_invalid := int((~np.isfinite(cube)).sum()):
             yield hdu.report(
-                "response-not-finite", f"{name} is not finite in {number} of {cube.size} cells"
+                "response-not-finite", f"{name} is not finite in {n_invalid} of {cube.size} cells"
             )
         elif name not in MAY_BE_ZERO and not (cube > 0).any():
             yield hdu.report("response-zero", f"{name} is zero or negative everywhere")

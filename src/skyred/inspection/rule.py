@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-# fault: gammapy cannot read it, or a number is wrong; warning: unusual, and used; note: information
+# a fault means unreadable content or wrong results; a warning is unusual content, which is used
 SEVERITIES = ("fault", "warning", "note")
 
 
@@ -39,5 +39,5 @@ FIX_INDEX = "correct the index, or create it again from the files"
 FIX_HEADER = "correct the header, or ask the producer of the file"
 ASK = "ask the producer of the file, or exclude the run"
 REPRODUCE = "produce the IRF again, or exclude the run"
-NONE = "nothing, unless it surprises you"
-ALL = "No run of the six archives violates it."
+NO_ACTION = "no action is needed, unless this is unexpected"
+NO_VIOLATION = "No run of the six archives violates this rule."

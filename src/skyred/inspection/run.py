@@ -1,4 +1,4 @@
-"""Inspection of a run, in which its files are read once and all HDUs are checked."""
+"""Inspection of a run: its files are read once, and all HDUs are checked."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ class InspectedRun:
 
     @property
     def faults(self) -> tuple[Finding, ...]:
-        """The findings for which the run must not be used."""
+        """The findings because of which the run must not be used."""
         return tuple(finding for finding in self.findings if finding.level == "fault")
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """The findings about unusual content, which is used."""
+        """The findings about content that is unusual but used."""
         return tuple(finding for finding in self.findings if finding.level == "warning")
 
     @property
@@ -101,7 +101,7 @@ def inspect_run(run: RunInput, expected: Mapping[Path, str] | None = None) -> In
 
 
 def collect_findings(run: RunInput) -> tuple[Finding, ...]:
-    """Return the findings of `inspect_run` without the data, to be sent back by a worker.
+    """Return only the findings of `inspect_run`, which a worker can send back quickly.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ class _Inspection:
             yield from file.findings
             if file.sha256 and expected.get(path, file.sha256) != file.sha256:
                 yield Finding("the file changed during the analysis", "file-changed", file=path)
-            if file.sha256 and self.run.sums.get(path, file.sha256) != file.sha256:
+            if file.sha256 and self.run.checksums.get(path, file.sha256) != file.sha256:
                 yield Finding(
                     "the file does not match its sha256 in SHA256SUMS", "file-changed", file=path
                 )
@@ -205,7 +205,7 @@ class _Inspection:
             yield from _run_check(background.hdu, check_rate, background, events)
 
     def _check_runs_of_files(self) -> Iterator[Finding]:
-        """Check that no response without an OBS_ID is in the file of another run."""
+        """Check that no response is in the file of another run."""
         own_files = {source.path for source in self.run.sources if source.hdu_type == "events"}
         for source in self.run.sources:
             hdus = self.files[source.path].hdus

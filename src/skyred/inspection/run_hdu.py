@@ -18,7 +18,7 @@ from skyred.inspection.units import (
     is_unusual_energy,
 )
 
-# types whose columns gammapy finds by their exact names, and whose units must be those of FITS
+# types whose columns gammapy finds by their exact names, and whose units must be valid in FITS
 EXACT_TYPES = ("events", "gti")
 
 
@@ -53,7 +53,7 @@ class RunHdu:
         return self.table.header
 
     def report(self, rule: str, message: str) -> Finding:
-        """Return a violation of a rule by this HDU.
+        """Create a finding about this HDU.
 
         Parameters
         ----------
@@ -95,7 +95,8 @@ class RunHdu:
         Returns
         -------
         float or None
-            The time since the reference, converted from TIMEUNIT. None if it is not a number.
+            The time since the reference, converted from TIMEUNIT, if that is a unit of time. None
+            if the value is not a number.
         """
         number = self.number(key)
         scale = conversion_factor(str(self.header.get("TIMEUNIT", "s")).strip(), "s")
@@ -151,7 +152,7 @@ class RunHdu:
         return self.table.cell(name) * self._scale(name, unit)
 
     def _scale(self, name: str, unit: str) -> float:
-        """Return the factor from the unit of a column to another; 1 if they differ in kind."""
+        """Return the factor from the unit of a column to another; 1 if they are incompatible."""
         scale = conversion_factor(self.unit(name), unit)
         return 1.0 if scale is None else scale
 
@@ -166,7 +167,7 @@ class RunHdu:
         Yields
         ------
         Finding
-            A fault for each missing column or unit of another physical type.
+            A fault for each column that is missing, or has an invalid name or unit.
         """
         for name, unit in columns.items():
             if name not in self.table.names:
@@ -180,7 +181,7 @@ class RunHdu:
             elif self.hdu_type in EXACT_TYPES and name not in self.table.exact_names:
                 yield self.report(
                     "columns",
-                    f"the column {name} is not in upper case; expected {name}",
+                    f"the name of the column {name} is not in upper case; expected {name}",
                 )
             elif self.hdu_type in EXACT_TYPES and not is_fits_unit(self.unit(name)):
                 yield self.report(
@@ -196,7 +197,7 @@ class RunHdu:
                 )
 
     def list_assumed_units(self, columns: Mapping[str, str]) -> Iterator[Finding]:
-        """List the columns without a unit, for which gammapy assumes that of GADF.
+        """List the columns without a valid unit, for which gammapy assumes that of GADF.
 
         Parameters
         ----------

@@ -15,7 +15,7 @@ _ALL_BITS = 0xFFFFFFFF
 
 
 def open_hdus(content: bytes) -> fits.HDUList:
-    """Open a FITS file in memory without the warnings of astropy, which `check_structure` replaces.
+    """Open a FITS file in memory without the warnings of astropy; use `check_structure` instead.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def check_structure(hdus: fits.HDUList, content: bytes) -> Iterator[tuple[str, s
             yield name, f"is truncated: {missing} byte{'s' * (missing > 1)} missing at the end"
         elif message := _describe_checksum_fault(hdu.header, content, layout):
             yield name, message
-        if name and name in names:  # those without a name are not in an index
+        if name and name in names:  # an index cannot refer to an HDU without a name
             yield name, "two HDUs have this name, and readers use the first"
         names.add(name)
     if end < len(content) and content[end:].strip(b"\0"):

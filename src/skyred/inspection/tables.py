@@ -11,7 +11,7 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-# other names that gammapy reads too, and that CTA 1DC has
+# alternative names that gammapy reads too; CTA 1DC uses them
 ALIASES = {"ETRUE_LO": "ENERG_LO", "ETRUE_HI": "ENERG_HI", "BGD": "BKG"}
 Floats = npt.NDArray[np.float64]
 _FORMAT = re.compile(r"\s*(\d*)([LXBIJKEDCMAPQ])")
@@ -89,7 +89,7 @@ class Table:
         Raises
         ------
         ValueError
-            If the header does not describe the bytes.
+            If the header does not match the size of the rows.
         """
         if name not in self._columns:
             self._columns[name] = self._read(self._numbers[name])
@@ -112,7 +112,7 @@ class Table:
 
     def _read(self, number: int) -> Floats:
         values = self._rows[f"f{number}"].astype(float)
-        # FITS counts the fastest axis first
+        # TDIM lists the fastest axis first
         shape = re.findall(r"\d+", str(self._cards.get(("TDIM", number), "")))[::-1]
         if shape:
             values = values.reshape(len(values), *(int(size) for size in shape))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # consecutive intervals of real files agree to a microsecond
 OVERLAP_TOLERANCE = 1e-3  # s
-# H.E.S.S. has events up to 0.93 s after the end; the limit is for shifted clocks
+# H.E.S.S. has events up to 0.93 s after the end; a larger fraction indicates a shifted clock
 OUTSIDE_FRACTION = 0.01
 # one of the 105 H.E.S.S. runs ends 503 s after its last event, the others within a second
 MAX_EVENT_GAP = 60.0  # s
@@ -82,7 +82,7 @@ def check_references(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
     Yields
     ------
     Finding
-        A fault if a reference is missing, or if they differ.
+        A fault if a reference is missing, or if the references or time systems differ.
     """
     for hdu in (events, gti):
         missing = [key for key in REFERENCES if hdu.number(key) is None]
@@ -218,10 +218,10 @@ def check_times(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
             f"{is_beyond.sum()} of {len(times)} events have a TIME outside the good time intervals "
             f"and outside the observation, {first:.1f} to {last:.1f} s",
         )
-    elif number := int(is_outside.sum()):
+    elif n_outside := int(is_outside.sum()):
         yield events.report(
             "few-events-outside-gti",
-            f"has events outside the good time intervals ({number}), which are left out",
+            f"has events outside the good time intervals ({n_outside}), which are left out",
         )
     if not is_outside.all():
         yield from _check_event_gap(events, times[~is_outside], start.min(), stop.max())

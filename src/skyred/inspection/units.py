@@ -7,8 +7,8 @@ from functools import lru_cache
 
 # columns without TUNIT for which gammapy assumes the unit of GADF, or uses ratios only (SCALE)
 ASSUMED_UNITS = {"TIME": "s", "START": "s", "STOP": "s", "SCALE": "sr-1", "BKG": "s-1 MeV-1 sr-1"}
-# columns for which gammapy assumes the unit also if astropy cannot parse TUNIT, as in CTA 1DC,
-# which has 1/s/MeV/sr
+# columns for which gammapy also assumes the unit if astropy cannot parse TUNIT (1/s/MeV/sr in CTA
+# 1DC)
 ASSUMED_IF_INVALID = ("BKG",)
 # energies in files are multiples of eV; any other unit of energy contradicts the values
 _ENERGY_UNIT = "eV"
@@ -27,7 +27,7 @@ def assume_unit(name: str, unit: str) -> str:
     Returns
     -------
     str
-        The assumed unit if gammapy has one for this column, otherwise `unit`.
+        `unit`; if it is missing or invalid, the unit that gammapy assumes for this column, if any.
     """
     is_invalid = name in ASSUMED_IF_INVALID and not is_fits_unit(unit)
     return ASSUMED_UNITS.get(name, unit) if is_invalid or not unit else unit

@@ -84,7 +84,7 @@ class Chain(Fields):
         Parameters
         ----------
         earlier_problems : iterable of Problem
-            Problems found when the pipeline was built, so that some of its fields are not set.
+            Problems that were found when the pipeline was built; the invalid fields are not set.
 
         Returns
         -------
@@ -95,11 +95,11 @@ class Chain(Fields):
         Raises
         ------
         Exception
-            The first exception raised by a check, if no problem was found that may have caused it.
+            The first exception raised by a check, if there are no problems, which may cause it.
         """
         problems = list(earlier_problems)
         if special_files := list(self._special_files()):
-            return [*problems, *special_files]  # other checks would open the files
+            return [*problems, *special_files]  # the other checks would open these files
         failure: Exception | None = None
         for path, check in self._checks():
             earlier_paths = [problem.path for problem in problems]

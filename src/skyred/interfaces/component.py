@@ -55,10 +55,10 @@ class Fields:
         The values of the fields.
     """
 
-    #: Time of the import of the class, in seconds since 1970; later changes of its source code are
-    #: not in effect.
+    #: Time of the definition of the class, in seconds since 1970; later changes of its source code
+    #: have no effect.
     declared_at: ClassVar[float] = 0.0
-    #: From old to current names of options. Old names work, with a warning, for one release.
+    #: Current names of options by old name. Old names work, with a warning, for one release.
     old_names: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, **fields: Any) -> None:
@@ -73,7 +73,7 @@ class Fields:
         """Yield problems in the combination of fields, such as a minimum above the maximum.
 
         Called whenever an object is built, from Python or YAML, after each field was validated on
-        its own. It must be quick: it must not read files, or import gammapy or regions.
+        its own. The method must be quick, and must not read files or import gammapy or regions.
 
         Returns
         -------
@@ -226,9 +226,10 @@ class Fields:
 class Component(Fields, ABC):
     """One step of an analysis.
 
-    To define a component, subclass one of the interfaces (`Selector`, `Maker`, `Stacker`, `Model`,
-    `Fitter`, `Estimator`, `Engine`), decorate the class with `component`, set its `kind`, declare
-    its fields with `option`, `quantity`, `position`, ... and implement the abstract methods.
+    To define a component, subclass one of the interfaces (`Selector`, `Geometry`, `Maker`,
+    `Stacker`, `Model`, `Fitter`, `Estimator`, `Engine`), decorate the class with `component`, set
+    its `kind`, declare its fields with `option`, `quantity`, `position`, ... and implement the
+    abstract methods.
 
     Parameters
     ----------

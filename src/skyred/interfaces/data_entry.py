@@ -58,7 +58,7 @@ class DataEntry(Fields):
         return Reduction if "archive" in raw else ReducedData
 
     def name_pattern(self, entry: str) -> str:
-        """Return a pattern that the names of all datasets match, as far as it is known beforehand.
+        """Return a pattern that the names of all datasets match, as far as they are known.
 
         Parameters
         ----------
@@ -94,7 +94,9 @@ class ReducedData(DataEntry):
         doc="Whether files may refer to other files outside their folder.",
     )
     fit_range: FitRange | None = nested_object(
-        FitRange, None, doc="The bins that are fitted; by default all bins in the safe mask."
+        FitRange,
+        None,
+        doc="The bins that are fitted; by default the fit mask in the files is kept.",
     )
 
     def name_pattern(self, entry: str) -> str:
@@ -136,8 +138,9 @@ class Reduction(DataEntry):
     )
     allow_outside: bool = option(
         False,
-        doc="Whether the index of the archive may name any files outside the archive, also events, "
-        "absolute paths and links; IRFs in FITS files with a relative path may always be outside.",
+        doc="Whether the index of the archive may refer to any files outside the archive, also "
+        "events, absolute paths and links; IRFs in FITS files with a relative path may always be "
+        "outside.",
     )
     hdus: Mapping[str, Any] = option(
         {},
@@ -149,8 +152,8 @@ class Reduction(DataEntry):
     irfs: str | None = option(
         None,
         choices=("full-enclosure", "point-like"),
-        doc="The type of the IRFs that a run must have; by default the type that the makers need "
-        "(full-enclosure, if one of them is a gammapy maker).",
+        doc="The type of the IRFs that a run must have; by default, a run must have the IRFs that "
+        "the makers read (those of full-enclosure, if one of the makers is a gammapy maker).",
     )
     select: tuple[Selector, ...] = nested_list(
         Selector, doc="The selectors, applied in this order; all observations if empty."
@@ -167,7 +170,8 @@ class Reduction(DataEntry):
         "fail",
         choices=("fail", "note"),
         doc="Whether a run with a fault in its input fails, or is used, with a note in the "
-        "observation log. Runs with files that cannot be read, or that changed, always fail.",
+        "observation log. Runs with faults of the index, or with files that cannot be read or have "
+        "changed, always fail.",
     )
     on_error: str = option(
         "stop",
@@ -216,7 +220,7 @@ class Reduction(DataEntry):
         return self.evolve(geometry=self.geometry.evolve(name=self.geometry.name or entry))
 
     def validate(self) -> Iterable[Problem]:
-        """Yield problems if archive or makers are missing, or the fit range is outside the axis.
+        """Yield problems with empty options, `hdus`, and a fit range outside the energy axis.
 
         Yields
         ------

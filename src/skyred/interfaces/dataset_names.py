@@ -16,7 +16,7 @@ _WILDCARD = re.compile(r"[*?\[]")
 
 
 def matches_any(name: str, patterns: Iterable[str]) -> bool:
-    """Return whether the name of a dataset is one of some names, or matches a pattern.
+    """Return whether the name of a dataset equals or matches one of several patterns.
 
     Parameters
     ----------

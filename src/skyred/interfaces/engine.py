@@ -14,7 +14,7 @@ from skyred.interfaces.component import Component
 
 
 class Engine(Component):
-    """Opens an executor that reduces chunks of observations.
+    """Opens an executor, in which chunks of observations are reduced.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class Engine(Component):
     """
 
     role: ClassVar[str] = "engine"
-    #: How many tasks may run at the same time.
+    #: Maximum number of tasks that run at the same time.
     slots: int = 1
 
     @abstractmethod

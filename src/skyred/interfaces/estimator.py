@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Estimator(Component):
     """Derives a product, such as flux points, from fitted datasets.
 
-    The option `datasets` is applied before `estimate` of a subclass is called, which receives only
-    the selected datasets.
+    The method `estimate` of a subclass receives only the datasets that the option `datasets`
+    selects.
     """
 
     role: ClassVar[str] = "estimator"
@@ -83,8 +83,8 @@ class Estimator(Component):
         name : str, optional
             The name of its product; by default the name of its class.
         parameter : str, optional
-            The parameter that it is run for, if its ``run`` needs one; by default it is run for
-            each free parameter.
+            The parameter that the estimator is run for, if its ``run`` needs one; by default the
+            estimator is run for each free parameter.
         datasets : sequence of str, optional
             The names of the datasets to use, with wildcards; by default all.
 
@@ -96,7 +96,7 @@ class Estimator(Component):
         Raises
         ------
         FieldError
-            If its ``run`` takes other arguments.
+            If the ``run`` of `candidate` takes other arguments.
         """
         component = adapt_object(cls.role, candidate, name=name, parameter=parameter)
         # not an argument of the adapters: those of other packages may not accept it

@@ -101,7 +101,7 @@ def dataset_patterns(estimator: Estimator) -> tuple[str, ...]:
 
 
 def _may_use(estimator: Estimator, expected: str) -> bool:
-    """Return whether an estimator may use datasets of an expected name, or pattern of names."""
+    """Return whether an estimator may use datasets with an expected name or pattern of names."""
     patterns = dataset_patterns(estimator)
     return not patterns or any(may_match(expected, pattern) for pattern in patterns)
 

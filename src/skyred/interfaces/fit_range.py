@@ -31,7 +31,7 @@ class FitRange(Fields):
         doc="Minimum and maximum reconstructed energy. Bins that are entirely inside are fitted, "
         "and flux points with e_ref inside.",
     )
-    region: Regions = regions((), doc="The region of the sky; the whole map if left out.")
+    region: Regions = regions((), doc="The region of the sky; by default the whole map.")
 
     def validate(self) -> Iterable[Problem]:
         """Yield a problem if the range is empty or not set.
@@ -80,7 +80,8 @@ class FitRange(Fields):
         Raises
         ------
         ModelError
-            If no bin is left, or if there is a region and the dataset is not a map.
+            If no bin is left, the dataset has neither counts nor flux points, or there is a region
+            and the dataset is not a map.
         """
         if dataset.tag == "FluxPointsDataset":
             mask, mask_safe = self._flux_points_mask(dataset), dataset.mask_safe

@@ -23,8 +23,8 @@ class Fitter(Component):
     Attributes
     ----------
     samples : bool or None
-        Whether its results contain samples of the posterior; None if this is unknown. If it is
-        False, estimators that need samples report an error before the fit.
+        Whether results contain samples of the posterior; None if this is unknown. If False,
+        estimators that need samples report an error before the fit.
     """
 
     role: ClassVar[str] = "fitter"

@@ -30,7 +30,8 @@ class Geometry(Component):
     name: str | None = option(
         None,
         type=Name,
-        doc="Name of the datasets, or its prefix; by default the name of the data entry.",
+        doc="Name of the dataset, or prefix of the names of several datasets; by default the name "
+        "of the data entry.",
     )
 
     @abstractmethod
@@ -90,7 +91,7 @@ class Geometry(Component):
     def coverage_fractions(
         self, table: ObservationTable, reduction: Reduction
     ) -> NDArray[np.float64]:
-        """Return the minimum fraction of the geometry that the dataset of each run covers.
+        """Return lower limits of the fraction of the geometry that the dataset of each run covers.
 
         Parameters
         ----------

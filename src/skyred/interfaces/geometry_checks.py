@@ -28,9 +28,9 @@ def reductions_using(maker: Maker, pipeline: Chain) -> Iterator[tuple[str, Reduc
     reduction : Reduction
         The data entry.
     """
-    for entry, reduction in pipeline.reductions():
+    for name, reduction in pipeline.reductions():
         if any(candidate is maker for candidate in getattr(reduction, "make", ())):
-            yield entry, reduction
+            yield name, reduction
 
 
 def geometry_problems(maker: Maker, dataset_type: str, pipeline: Chain) -> Iterable[Problem]:
@@ -50,14 +50,14 @@ def geometry_problems(maker: Maker, dataset_type: str, pipeline: Chain) -> Itera
     Problem
         One for each data entry with the wrong geometry.
     """
-    for entry, reduction in reductions_using(maker, pipeline):
+    for name, reduction in reductions_using(maker, pipeline):
         geometry = getattr(reduction, "geometry", None)
         if not isinstance(geometry, Geometry):
             continue  # the geometry could not be built
         if geometry.dataset_type not in (None, dataset_type):
             yield Problem(
                 (),
-                f"the maker {maker.kind!r} needs the geometry {dataset_type!r}, "
-                f"but that of data.{entry} is {geometry.kind!r}",
+                f"the maker {maker.kind!r} needs a geometry for {dataset_type} datasets, "
+                f"but data.{name} has the geometry {geometry.kind!r}",
                 "change the maker or the geometry",
             )

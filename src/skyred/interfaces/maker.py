@@ -33,7 +33,7 @@ class Maker(Component):
     #: "background", "mask" or "off" (off counts). If None, the parts are unknown, and the order of
     #: makers is not checked.
     makes: tuple[str, ...] | None = None
-    #: The name of the maker in log messages of gammapy, which is the kind of the maker.
+    #: The name of the maker in log messages of gammapy; by default the kind of the maker.
     tag: ClassVar[str] = ""
 
     def __init_subclass__(cls) -> None:
@@ -65,10 +65,10 @@ class Maker(Component):
 
     @property
     def largest_offset(self) -> Quantity | None:
-        """Largest offset from the pointing of events that are used; None without a limit.
+        """Maximum offset of used events from the pointing; None if there is no limit.
 
         It limits the size of the dataset of a run. By default it is the option ``offset_max``, if
-        that is an angle and the maker makes the mask or has unknown `makes`.
+        that is an angle and `makes` contains "mask" or is unknown.
         """
         if self.makes is not None and "mask" not in self.makes:
             return None
@@ -80,7 +80,7 @@ class Maker(Component):
         """Prepare the maker with all observations, before any of them is reduced.
 
         Called once, in the parent process. The returned maker is sent to the workers and is part of
-        the cache key. Therefore store results in fields (`skyred.array` for many numbers).
+        the cache key, so store results in its fields (`skyred.array` for many numbers).
 
         Parameters
         ----------
@@ -111,7 +111,7 @@ class Maker(Component):
         Returns
         -------
         Dataset
-            The dataset with the part that this maker makes.
+            The dataset with the part that this maker computes.
 
         Raises
         ------
@@ -144,13 +144,13 @@ class Maker(Component):
         Raises
         ------
         FieldError
-            If its ``run`` takes other arguments.
+            If the ``run`` of `candidate` takes other arguments.
         """
         return adapt_object(cls.role, candidate)
 
 
 def largest_offset(makers: Sequence[Maker]) -> Quantity | None:
-    """Return the largest offset of events that all makers use.
+    """Return the maximum offset of events, the smallest limit of all makers.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def largest_offset(makers: Sequence[Maker]) -> Quantity | None:
     Returns
     -------
     Quantity or None
-        The angle; None if no maker limits it.
+        The angle; None if no maker limits the offset.
     """
     offsets = [offset for maker in makers if (offset := maker.largest_offset) is not None]
     return min(offsets, default=None)
@@ -177,7 +177,7 @@ def required_irfs(makers: Sequence[Maker]) -> tuple[str, ...] | None:
     Returns
     -------
     tuple of str or None
-        The names of the IRFs, without duplicates; None if those of a maker are unknown.
+        The names of the IRFs, without duplicates; None if the IRFs of a maker are unknown.
     """
     needs = [maker.needs for maker in makers]
     if any(irfs is None for irfs in needs):

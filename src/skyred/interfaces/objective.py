@@ -33,10 +33,11 @@ def _limits(value: Any) -> Vector | None:
 
 @attrs.frozen(eq=False, kw_only=True)
 class PixelGrid:
-    """The pixel grid of a source; the fit statistic is not differentiable on its lines.
+    """The pixel grid of a source with a free position.
 
-    The counts of a point source are distributed over the four pixels around it, so the likelihood
-    is smooth only between the lines through pixel centres, at integer pixel coordinates.
+    The counts of a point source are distributed over the four pixels around it, so the statistic is
+    smooth only inside the cells between pixel centres. It is not differentiable at their
+    boundaries, which are at integer pixel coordinates.
 
     Parameters
     ----------
@@ -50,14 +51,14 @@ class PixelGrid:
         Function of a vector of all free parameters, shape (n,). Returns the pixel coordinates,
         shape (1,) or (2,).
     to_sky : callable
-        The inverse: a function of pixel coordinates and a nearby vector. Returns the position
-        parameters.
+        The inverse of `to_pixels`: a function of pixel coordinates and a nearby vector. Returns the
+        position parameters.
     piecewise : bool
-        Whether the statistic is smooth between the lines, as for a point source. For an extended
-        source of about the size of a pixel it is not.
+        Whether the statistic is smooth only inside the cells, as for a point source and unlike for
+        an extended source.
     small : bool
-        Whether the source is so small that the pixels affect the statistic also along the
-        parameters of its shape, not only along those of its position.
+        Whether the source is a point or about as small as a pixel, so that the statistic is
+        sensitive to its position relative to the pixel centres.
     size : int, optional
         The index of the size of an extended source in the vector, if it is free.
     """
@@ -81,11 +82,11 @@ class SharpSource:
     name : str
         The name of the source.
     indices : array of int
-        The indices of its free spatial parameters in the vector, shape (k,).
+        The indices of the free spatial parameters of the source in the vector, shape (k,).
     pixels : array
         The size of a pixel in the unit of each spatial parameter, shape (k,).
     sizes : array of int
-        The indices of spatial parameters that are lengths, not positions.
+        The indices, in the vector, of spatial parameters that are sizes, not positions.
     related : array of int
         The indices of all free parameters of the source, spatial and spectral.
     """
@@ -99,7 +100,7 @@ class SharpSource:
 
 @attrs.frozen(eq=False)
 class Conditional:
-    """The statistic as a function of some parameters, with the others fixed.
+    """The fit statistic as a function of some parameters, with the others fixed.
 
     Parameters
     ----------
@@ -108,7 +109,7 @@ class Conditional:
         values. Returns the fit statistic without priors.
     gradient_of, fisher_of : callable
         Functions of the same vector. Return the gradient, shape (k,), and the Fisher matrix, shape
-        (k, k), of the total with respect to the k parameters.
+        (k, k), of the total (with priors) with respect to the k parameters.
     """
 
     stat: Callable[[Vector], float]
@@ -143,7 +144,7 @@ class Objective:
         such as penalties. By default it is `prior` if there are no quantiles, and 0 otherwise.
     gradient_of, fisher_of : callable, optional
         Functions of a vector. Return the gradient, shape (n,), and the Fisher matrix, shape (n, n),
-        of the total.
+        of the total: the Gauss-Newton approximation of its second derivatives.
     on_accept : callable, optional
         Function of a `FitResult` that writes it back to the models.
     may_be_non_smooth : array of bool, optional
@@ -157,16 +158,17 @@ class Objective:
         Mask of the parameters that multiply predicted counts, shape (n,): amplitudes and norms.
         Their logarithms are correlated with the other parameters of a spectrum.
     costly : array of bool, optional
-        Mask of the parameters that are costly to change, shape (n,): those of the shape of
+        Mask of the parameters that are costly to change, shape (n,): the spatial parameters of
         extended sources.
     grids : sequence of PixelGrid, optional
-        The known pixel grids on which the statistic is not differentiable.
+        The pixel grids of the sources with free positions.
     sharp : callable, optional
         Function of a vector. Returns the sources that have sharp edges for these parameters, a
         sequence of `SharpSource`.
     refresh : callable, optional
-        Function of a vector that evaluates the IRFs at its source positions. Returns whether they
-        have changed, which may change the statistic; a fitter calls it before it returns.
+        Function of a vector that looks up the IRFs at the source positions in the vector. Returns
+        whether the IRFs have changed, which may change the statistic; fitters call it before they
+        return.
     relocate : callable, optional
         Function of a vector. Returns vectors in which one source, not detected at its position, is
         moved to the position of the largest excess over the prediction, the best vector first.
@@ -174,8 +176,8 @@ class Objective:
         Function of indices of parameters, shape (k,), and a vector with the values of the others.
         Returns the `Conditional` of these parameters, which is faster than the objective.
     gradient_by : callable, optional
-        Function of indices of parameters, shape (k,). Returns a function of a vector that returns
-        the gradient with respect to these parameters, shape (k,), faster than the full gradient.
+        Function of indices of parameters, shape (k,). Returns a function of a vector for the
+        gradient with respect to these parameters, shape (k,), which is faster than the full one.
     notes : sequence of str, optional
         Remarks that fitters copy to their results.
     """
@@ -259,7 +261,7 @@ class Objective:
         Returns
         -------
         array or None
-            The gradient, shape (n,); None if there is no exact one.
+            The gradient, shape (n,); None if the objective does not provide it.
         """
         return self.gradient_of(x) if self.gradient_of else None
 
@@ -274,7 +276,7 @@ class Objective:
         Returns
         -------
         array or None
-            The matrix, shape (n, n); None if there is no exact one.
+            The matrix, shape (n, n); None if the objective does not provide it.
         """
         return self.fisher_of(x) if self.fisher_of else None
 
@@ -296,7 +298,7 @@ class Objective:
         return self(x) if any(self.quantiles) else self.total(x)
 
     def transform(self, cube: Vector) -> Vector:
-        """Map the unit cube to parameters by their priors, or uniformly between their limits.
+        """Map a point in the unit cube to parameters, by their priors or uniformly between limits.
 
         Parameters
         ----------

@@ -116,7 +116,7 @@ def product_body(product: Product) -> Html:
     Returns
     -------
     Html
-        The table; the error message if the product cannot be converted to a table.
+        The table, or an error message if the product cannot be converted to a table.
     """
     try:
         return data_table(product.table())

@@ -66,17 +66,19 @@ class Outcome:
     reason : str
         The reason for skipping the observation, or the error message.
     maker : str
-        The kind and owner of the maker that skipped the observation or failed.
+        The component that skipped the observation or failed (role, kind and owner), or another step
+        such as inspection.
     traceback : str
         The traceback of the error.
     notes : tuple of str
-        Warnings that were captured during the reduction.
+        Notes of the inspection and the reduction, and the warnings captured during them.
     seconds : float
         The duration of the reduction, in seconds.
     counts : int
         The number of counts inside the safe mask.
     background_norm : float
-        The fitted norm of the background; NaN if none was fitted.
+        The fitted norm of the background; NaN if none was fitted, or if the observation was cut
+        into several parts.
     """
 
     entry: str
@@ -131,9 +133,9 @@ class Run:
     steps : tuple of str
         The steps that will be executed.
     observations : int
-        The number of observations that will be reduced; 0 until they are selected.
+        The number of observations to reduce; 0 until they are selected.
     replaced : tuple of str
-        Steps with a result that was replaced from Python, so that later results do not depend on
+        Steps with outputs that were replaced from Python, so that later outputs do not depend on
         `config` alone.
     """
 
@@ -160,7 +162,7 @@ class Report:
     outcomes : tuple of Outcome
         One for each requested observation.
     watchers : tuple of str
-        Errors that were raised by lifecycle hooks of plugins.
+        Messages of the errors that were raised by lifecycle hooks of plugins.
     owners : tuple of Owner
         The owners of the components that were used.
     result : object
@@ -203,7 +205,7 @@ class FitResult:
     names, units : tuple of str
         Names and units of the free parameters, shape (n,).
     values, errors : array
-        Best-fit values and their symmetric errors, in these units, shape (n,).
+        Best-fit values and their symmetric errors, in `units`, shape (n,).
     covariance : array
         Covariance matrix, shape (n, n).
     stat : float
@@ -215,7 +217,7 @@ class FitResult:
     nfev : int
         The number of calls of the objective and its derivatives.
     edm : float
-        Estimated distance to the minimum.
+        Estimated vertical distance to the minimum of the statistic.
     at_limit : tuple of str
         Parameters that ended at one of their limits.
     samples, weights : array, optional

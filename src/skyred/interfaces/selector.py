@@ -43,8 +43,8 @@ class Selector(Component):
     def cut_gti(self, gti: GTI) -> Sequence[GTI]:
         """Cut the good time of a selected observation, when it is reduced.
 
-        The events outside are left out, and each part is reduced to its own dataset. By default,
-        observations are not cut.
+        Events outside the parts are left out, and each part is reduced to its own dataset. By
+        default, observations are not cut.
 
         Parameters
         ----------
@@ -70,7 +70,7 @@ def cutting_selectors(selectors: Iterable[Selector]) -> tuple[Selector, ...]:
     Returns
     -------
     tuple of Selector
-        Those with a `cut_gti` of their own, in order.
+        The selectors that override `cut_gti`, in order.
     """
     return tuple(
         selector for selector in selectors if type(selector).cut_gti is not Selector.cut_gti

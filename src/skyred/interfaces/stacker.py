@@ -23,9 +23,9 @@ class Stacker(Component):
     """Combines the datasets of observations into a total.
 
     The totals of chunks are computed in different processes and merged in order. Therefore merging
-    with `zero` must not change a total, and up to float32 rounding `merge` must be associative and
-    ``add(total, dataset)`` equal to ``merge(total, add(zero, dataset))``. Totals and datasets must
-    not share memory.
+    with `zero` must not change a total. Up to float32 rounding, `merge` must be associative, and
+    ``add(total, dataset)`` must equal ``merge(total, add(zero, dataset))``. Totals and datasets
+    must not share memory.
     """
 
     role: ClassVar[str] = "stacker"
@@ -76,7 +76,7 @@ class Stacker(Component):
             old_method(observation)
 
     def name_pattern(self, name: str) -> str:
-        """Return a pattern that the names of all datasets match, as far as it is known beforehand.
+        """Return a pattern that the names of all datasets match, as far as they are known.
 
         Parameters
         ----------

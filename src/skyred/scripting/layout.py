@@ -13,8 +13,8 @@ INDENT = "    "
 def lay_out(code: str, indent: str = "") -> list[str]:
     """Wrap a long statement at its brackets, if it has any.
 
-    Each item in the last pair of brackets is put on its own line. A comprehension clause or a
-    single long string cannot be wrapped, and remains on one line.
+    Each item in the last outermost pair of brackets is put on its own line. Code without brackets,
+    such as a single long string, remains on one line.
 
     Parameters
     ----------

@@ -121,7 +121,7 @@ def position_code(position: Position) -> str:
 def time_code(instant: Instant) -> str:
     """Return the code of a point in time as a ``Time`` in TT.
 
-    In one time scale, any points in time can be combined in an array.
+    All points in time are in one scale, so that they can be combined in an array.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from skyred.fields import Instant, Position, Regions
 
-FUNCTIONS = ("build_models", "fit_models", "main")  # names of functions of every script
+FUNCTIONS = ("build_models", "fit_models", "main")  # reserved names of functions
 STANDARD_MODULES = ("os", "sys", "pathlib", "fnmatch", "itertools")
 
 
@@ -45,7 +45,7 @@ class Block:
     lines: list[str] = attrs.field(factory=list)
 
     def add(self, *statements: str) -> None:
-        """Add statements, each given on one line of any length.
+        """Add statements, each passed as one line of any length.
 
         Parameters
         ----------
@@ -136,9 +136,9 @@ class Script:
     entry : str
         The name of the datasets of the current data entry.
     reduction : Reduction or None
-        The current data entry.
+        The current data entry; None if its datasets are read from files.
     cuts : list of tuple of str
-        The code of start and stop of the windows to which its runs are cut, all of them in turn.
+        The code of the start and stop of each time window; runs are cut to all windows in turn.
     on_off : bool
         Whether the datasets of the data entry have off counts.
     datasets : str
@@ -188,7 +188,7 @@ class Script:
         module : str
             The module, with ``as`` if it is renamed.
         *names : str
-            The names to import; without any, the module itself is imported.
+            The names to import; if empty, the module itself is imported.
         """
         self._imports.setdefault(module, set()).update(names)
 
@@ -411,7 +411,7 @@ class Script:
         return None if first_parameter == parameter else first_parameter
 
     def shared(self, head: str, doc: str, *lines: str) -> str:
-        """Define a function for all entries, unless the same one already exists.
+        """Define a function for all data entries, unless an identical function already exists.
 
         Parameters
         ----------

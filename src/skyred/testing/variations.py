@@ -149,7 +149,7 @@ def _values_of_type(spec: FieldSpec) -> Iterator[Any]:
     elif re.match("a number", type_name):
         yield from (wrap(bound + step) for bound in bounds or [1.0] for step in (0, 0.5, -0.5))
     yield from map(wrap, _EXAMPLES.get(type_name, ()))
-    if spec.unit or type_name == "a number without unit":
+    if spec.unit or type_name == "a number without a unit":
         yield from (f"{number} {spec.unit}" for number in (1, 2, 0.1))
         yield from ([f"{a} {spec.unit}", f"{b} {spec.unit}"] for a, b in ((1, 2), (0.1, 0.4)))
         yield [f"{number} {spec.unit}" for number in (1, 2, 3)]

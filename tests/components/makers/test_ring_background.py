@@ -303,7 +303,7 @@ class TestInvalidOptions:
             ("geometry={kind: spectrum, on_region: 'icrs; circle(228.3, -59.1, 0.1)', "
              "energy: {min: 1 TeV, max: 10 TeV, bins: 1}, "
              "energy_true: {min: 1 TeV, max: 10 TeV, bins: 1}}",
-             r"make\[2\]: the maker 'ring-background' needs the geometry 'map'"),
+             r"make\[2\]: the maker 'ring-background' needs a geometry for map datasets"),
             ("make[2].exclude=icrs; circel(1, 2, 3)", r"make\[2\]\.exclude: .*circel"),
         ],
     )  # fmt: skip

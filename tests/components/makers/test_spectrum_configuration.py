@@ -159,10 +159,11 @@ def test_true_energies_must_overlap_with_reconstructed_energies():
         ),
         (
             {"off": "fov-background"},
-            "make[2]", "the maker 'fov-background' needs the geometry 'map', but that of data.crab",
+            "make[2]",
+            "the maker 'fov-background' needs a geometry for map datasets, but data.crab has",
         ),
         (
-            {"off": "map"}, "make[2]", "the maker 'map' needs the geometry 'map'",
+            {"off": "map"}, "make[2]", "the maker 'map' needs a geometry for map datasets",
         ),
         (
             {"safe": "position: [83.6 deg, 22 deg], methods: aeff-max"},
@@ -211,7 +212,7 @@ def test_inconsistent_options_are_reported(changes, option_path, message):
 
 def test_maker_of_spectra_needs_the_geometry_spectrum(crab_yaml):
     for kind in ("spectrum", "reflected-regions"):
-        with pytest.raises(ConfigError, match=f"maker '{kind}' needs the geometry 'spectrum'"):
+        with pytest.raises(ConfigError, match=f"maker '{kind}' needs a geometry for spectrum"):
             Pipeline.from_yaml(crab_yaml.replace("{kind: map}", f"{{kind: {kind}}}"))
 
 

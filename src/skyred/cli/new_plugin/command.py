@@ -36,8 +36,8 @@ def _add_role_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def new_plugin(name: str, output: Path, **kinds: tuple[str, ...]) -> None:
     """Create a plugin called NAME, with working components to start from.
 
-    NAME is the folder of an installable package, such as skyred-dust. If it ends in .py, a single
-    file is created, which is used without installation: skyred run FILE --plugin dust.py
+    NAME is the name of an installable package, such as skyred-dust. If NAME ends in .py, a single
+    file is created that needs no installation: skyred run FILE --plugin dust.py
 
     \b
     skyred new-plugin skyred-dust --maker dust-veto
@@ -72,12 +72,12 @@ def _find_problems(name: str, drafts: list[Any]) -> Iterator[Any]:
     from skyred.plugins import Plugins
 
     if not re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*(\.py)?", name):
-        expected = "expected lower-case letters, digits and hyphens, such as skyred-dust or dust.py"
+        expected = "expected lower-case letters, digits, - and _, such as skyred-dust or dust.py"
         yield Problem(("NAME",), f"{name!r} is not a valid name of a plugin", expected)
     elif not name.endswith(".py") and not _is_free(name.replace("-", "_")):
         yield Problem(
             ("NAME",),
-            f"{name!r} is a Python keyword or an installed package",
+            f"{name!r} is a Python keyword or an installed module",
             "choose another name",
         )
     if not drafts:
@@ -90,14 +90,14 @@ def _find_problems(name: str, drafts: list[Any]) -> Iterator[Any]:
                 path, f"{draft.kind!r} is not a valid kind", "expected kebab-case: my-kind"
             )
         elif draft.kind in [previous_draft.kind for previous_draft in drafts[:index]]:
-            yield Problem(path, f"{draft.kind!r} is repeated", "list each kind once")
+            yield Problem(path, f"{draft.kind!r} is repeated", "use each kind once")
         elif draft.kind in catalog.kinds(draft.role):
             owner = catalog.owner_of(draft.role, draft.kind)
             yield Problem(path, f"{draft.kind!r} is provided by {owner}", "choose another kind")
 
 
 def _is_free(module: str) -> bool:
-    """Return whether a name is neither a keyword nor an installed package."""
+    """Return whether a name is neither a keyword nor an installed module."""
     import keyword
     from importlib.util import find_spec
 

@@ -34,7 +34,7 @@ class Draft:
 
     @property
     def name(self) -> str:
-        """Name of the class, from the kind, with the role appended if the name is imported."""
+        """Name of the class: the kind, with the role appended if templates may import the name."""
         name = "".join(word.capitalize() for word in self.kind.split("-"))
         return name + self.role.capitalize() * (name in IMPORTED_NAMES)
 
@@ -160,8 +160,8 @@ def _component_parts(draft: Draft) -> tuple[str, str]:
 
 def _title(drafts: Sequence[Draft]) -> str:
     if len(drafts) == 1:
-        return f"The {drafts[0].role} {drafts[0].kind}, a plugin of skyred."
-    return f"A plugin of skyred: {len(drafts)} components."
+        return f"skyred plugin with the {drafts[0].role} {drafts[0].kind}."
+    return f"skyred plugin with {len(drafts)} components."
 
 
 def _format_imports(heads: Sequence[str]) -> str:
@@ -188,7 +188,7 @@ def _format_import(module: str, names: Sequence[str]) -> str:
 
 
 def _wrap_names(head: str, names: Sequence[str], tail: str) -> str:
-    """Return names on one line, or each on its own line if one line is too short."""
+    """Return names on one line, or one per line if they do not fit on one line."""
     line = head + ", ".join(names) + tail
     if len(line) <= MAX_LINE_LENGTH:
         return line

@@ -33,7 +33,7 @@ class OneFile:
     sha256 : str
         The checksum of its content when it was read.
     source : bytes
-        The content; empty if the file was not read in this process. Not compared.
+        The content; empty if the file was not read in this process. Ignored in comparisons.
     """
 
     path: Path
@@ -91,7 +91,7 @@ class OneFile:
         Raises
         ------
         PluginError
-            If the file has changed since it was read.
+            If the file cannot be read any more, or has changed since it was read.
         """
         if loaded_module := sys.modules.get(self.module_name):
             return loaded_module
@@ -152,7 +152,7 @@ def _unpickle(path: Path, sha256: str) -> OneFile:
 def _unpickle_instance(
     _: OneFile, create: Callable[..., object], arguments: tuple[Any, ...]
 ) -> object:
-    # the file has been loaded, because it precedes its classes in the pickle
+    # pickle has unpickled the first argument, and thereby loaded the file with the class
     return create(*arguments)
 
 

@@ -132,8 +132,9 @@ def _to_plain(value: Any, path: tuple[str, ...]) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise TypeError(
-        f"{'.'.join(path)} is a {type(value).__name__}; only numbers, strings, quantities and "
-        "lists of them can be written: write a skyred.Estimator with a product of its own"
+        f"{'.'.join(path)} has the type {type(value).__name__}; only numbers, strings, quantities, "
+        "and arrays, lists and mappings of them can be written: write a skyred.Estimator with its "
+        "own product class"
     )
 
 

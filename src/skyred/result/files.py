@@ -36,11 +36,11 @@ DESCRIPTIONS = {
     "obs_id": "observation id",
     "status": "reduced, cached, skipped or failed",
     "reason": "reason for skipping the observation, or error message",
-    "maker": "maker that skipped the observation or failed",
+    "maker": "step or component that skipped the observation or failed",
     "seconds": "processing time",
     "counts": "counts inside the safe mask",
     "background_norm": "fitted background norm",
-    "notes": "warnings during the reduction",
+    "notes": "notes of inspection and reduction, and warnings",
     "traceback": "traceback of the error",
 }
 
@@ -288,7 +288,7 @@ def read_estimates(
     Returns
     -------
     dict of str to Product
-        The products by name, except those of estimators that are not installed.
+        The products by name, except those without files and of estimators that are not installed.
     """
     estimates = dict[str, Product]()
     for name, kind in kinds.items():

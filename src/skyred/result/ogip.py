@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 log = logging.getLogger(__name__)
-# header cards of a PHA file that name other files, and the content of these files
+# consequences if a header card of a PHA file names no file
 MISSING = {
     # gammapy reads such a spectrum, but raises an AttributeError in a fit
     "BACKFILE": "so it cannot be fitted: its statistic, wstat, needs the off counts",
     "ANCRFILE": "so fluxes cannot be computed",
 }
+# the files that header cards of a PHA file refer to
 COMPANIONS = {"BACKFILE": "background", "ANCRFILE": "effective area", "RESPFILE": "response"}
-RATE_TOLERANCE = 1e-3  # of a count, or 1e-6 of the counts: rates are stored with 7 digits
 
 
 def read_ogip(path: Path, name: str, *, allow_outside: bool = False) -> SpectrumDatasetOnOff:
     """Read a spectrum with its background and IRFs.
 
     Unlike gammapy, this function supports the scaling of the effective area, different exposures of
-    the spectrum and its background, scalings in the header, rates, and any number of the first
-    channel.
+    the spectrum and its background, scalings in the header, rates, and any first channel
+    number.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def _ratio(numerator: Array, denominator: Array) -> Array:
 
 
 def _read_region(path: Path) -> tuple[Any, Any]:
-    """Return the on region of a PHA file and its WCS; None if there is no region of the sky."""
+    """Return the on region of a PHA file and its WCS; None for both if it has no sky region."""
     from astropy.io import fits
     from gammapy.maps import RegionGeom
 

@@ -77,7 +77,7 @@ class EntryCache:
         makers: Iterable[Maker],
         catalog: Catalog,
     ) -> EntryCache:
-        """Return the cache of a prepared reduction, without a recipe if it cannot be cached.
+        """Return the cache of a prepared reduction; an empty one if chunks cannot be cached.
 
         Parameters
         ----------
@@ -169,7 +169,7 @@ class EntryCache:
         )
 
     def put(self, key: str, partial_stack: PartialStack) -> None:
-        """Store a chunk, unless one of its runs failed, so that it is reduced again.
+        """Store a reduced chunk, unless a run failed or a file of the components changed.
 
         Parameters
         ----------
@@ -184,7 +184,7 @@ class EntryCache:
             return
         if not self.recipe.files_unchanged():
             log.warning(
-                "a chunk is not cached: a file that the makers read changed during the reduction"
+                "a chunk is not cached: a file that its components read changed during the reduction"
             )
             return
         runs = [outcome.obs_id for outcome in partial_stack.outcomes]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from skyred.interfaces import Reduction
 
-PROBE = 65536  # bytes; more than any file system stores inline in a directory
+PROBE_SIZE = 65536  # bytes; more than file systems store inline with the metadata of a file
 
 
 def probe(folder: Path) -> None:
@@ -36,7 +36,7 @@ def probe(folder: Path) -> None:
     """
     path = folder / ".probe"
     with disk_errors(folder.parent):
-        path.write_bytes(bytes(PROBE))
+        path.write_bytes(bytes(PROBE_SIZE))
         sync(path)
         path.unlink()
 
@@ -87,7 +87,7 @@ def require_space(folder: Path, required_size: float) -> None:
     """
     if free_bytes(folder) < required_size:
         raise DiskError(
-            f"{folder} is too small for this run: {_describe_space(folder, required_size)}; free "
+            f"the disk of {folder} is too small for this run: {_describe_space(folder, required_size)}; free "
             "some space, or choose another folder with -o"
         )
 
@@ -133,7 +133,7 @@ def size_of(datasets: Iterable[Dataset]) -> float:
 
 
 def _arrays(dataset: Any) -> Iterator[np.ndarray]:
-    # most maps are attributes of the dataset; the IRFs have maps as attributes
+    # most maps are attributes of the dataset; those of the IRFs are attributes of psf and edisp
     for name in ("counts", "counts_off", "exposure", "background", "acceptance", "acceptance_off"):
         yield from _data(getattr(dataset, name, None))
     for name in ("mask_safe", "mask_fit"):
@@ -144,9 +144,9 @@ def _arrays(dataset: Any) -> Iterator[np.ndarray]:
         yield from _data(getattr(irf, "exposure_map", None))
 
 
-def _data(part: Any) -> Iterator[np.ndarray]:
-    if part is not None and isinstance(part.data, np.ndarray):
-        yield part.data
+def _data(map_or_none: Any) -> Iterator[np.ndarray]:
+    if map_or_none is not None and isinstance(map_or_none.data, np.ndarray):
+        yield map_or_none.data
 
 
 def _describe_space(path: Path, required_size: float) -> str:

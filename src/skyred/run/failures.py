@@ -34,10 +34,12 @@ def raise_on_failures(outcomes: Sequence[Outcome], pipeline: Chain) -> None:
     ]
     if failed_outcomes:
         entry = failed_outcomes[0].entry
-        faulty = [outcome.entry for outcome in failed_outcomes if outcome.maker == "inspection"]
+        faulty_entries = [
+            outcome.entry for outcome in failed_outcomes if outcome.maker == "inspection"
+        ]
         raise RunsFailedError(
             f"{len(failed_outcomes)} of {len(outcomes)} runs failed:\n{describe(failed_outcomes)}\n"
-            f"fix them, exclude them, {_ON_FAULT_HINT.format(faulty[0]) if faulty else ''}"
+            f"fix them, exclude them, {_ON_FAULT_HINT.format(faulty_entries[0]) if faulty_entries else ''}"
             f"or continue without them (data.{entry}.on_error: skip)"
             + "; tracebacks are in observations.ecsv"
             * any(outcome.traceback for outcome in failed_outcomes)

@@ -45,8 +45,8 @@ class Orchestrator:
     engine : Engine, optional
         The engine that runs the work; by default `serial`.
     cache : Cache, str, Path or bool, optional
-        The cache of reduced chunks, or its folder; by default the user's cache folder. False (or
-        ``SKYRED_CACHE=off`` in the environment, by default) disables caching.
+        The cache of reduced chunks, or its folder; by default the user's cache folder, unless the
+        environment contains ``SKYRED_CACHE=off``. False disables caching.
 
     Raises
     ------
@@ -101,7 +101,7 @@ class Orchestrator:
 
     @property
     def steps(self) -> tuple[StepRecord, ...]:
-        """The steps that have run, with their times."""
+        """The steps that have run, with their durations."""
         return tuple(self._steps.records)
 
     # -- the steps ---------------------------------------------------------------------------

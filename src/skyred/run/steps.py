@@ -51,7 +51,7 @@ class Steps:
     record : Run
         The record of the run, as lifecycle hooks receive it.
     watchers : Watchers
-        The callers of the lifecycle hooks.
+        The lifecycle hooks of the plugins.
     cache : Cache or None
         The cache of reduced chunks.
     outcomes : list of Outcome
@@ -150,10 +150,10 @@ class Steps:
         self.record = attrs.evolve(self.record, observations=total)
         details["summary"] = f"{total} observations"
         files = [path for selection in selections.values() for path in selection.files]
-        details["inputs"] = (*files, *self._other_files())
+        details["inputs"] = (*files, *self._component_files())
         return selections
 
-    def _other_files(self) -> list[Path]:
+    def _component_files(self) -> list[Path]:
         locations = (
             location for _, location in self.pipeline.iter_locations() if location.is_path()
         )
@@ -238,7 +238,7 @@ class Steps:
             yield from reducer.reduce(entries, self._record_outcome)
 
     def _active_entries(self) -> list[tuple[str, DataEntry]]:
-        """Return the entries that are reduced or read; replaced observations may omit entries."""
+        """Return the entries that are reduced or read; reductions without a selection are omitted."""
         selections = self.outputs["select"]
         return [
             (name, entry)
@@ -278,7 +278,7 @@ class Steps:
         if unused := sorted(set(models.names) - set(datasets.models.names)):
             raise ModelError(
                 f"no dataset uses the model {', '.join(unused)}: "
-                f"the datasets are {', '.join(datasets.names)}; correct the datasets of the model"
+                f"the datasets are {', '.join(datasets.names)}; correct the option datasets of the model"
             )
         details["summary"] = ", ".join(models.names) or "no models"
         return models
@@ -312,10 +312,10 @@ class Steps:
 
 
 def _format_other_statuses(outcomes: Iterable[Outcome]) -> str:
-    """Return the numbers of other observations: `` (4 cached, 1 failed)``."""
-    numbers = Counter(outcome.status for outcome in outcomes)
-    others = [f"{numbers[status]} {status}" for status in STATUSES[1:] if numbers[status]]
-    return f" ({', '.join(others)})" if others else ""
+    """Return the numbers of cached, skipped and failed observations: " (4 cached, 1 failed)"."""
+    counts = Counter(outcome.status for outcome in outcomes)
+    phrases = [f"{counts[status]} {status}" for status in STATUSES[1:] if counts[status]]
+    return f" ({', '.join(phrases)})" if phrases else ""
 
 
 def _check_names(datasets_by_entry: Mapping[str, Iterable[Any]]) -> None:

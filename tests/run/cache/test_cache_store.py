@@ -201,7 +201,7 @@ def test_secret_that_is_readable_by_others_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     assert read_or_create(path) == read_or_create(path)
     path.chmod(0o644)
-    with pytest.raises(CacheError, match="can be read by others; remove it"):
+    with pytest.raises(CacheError, match="is accessible to others; remove it"):
         read_or_create(path)
 
 

@@ -79,7 +79,7 @@ class Recipe:
         Raises
         ------
         NoCacheError
-            If a component has no digest, with the reason.
+            If a component or its source code has no digest; the message is the reason.
         """
         components = reduction_components(reduction, makers)
         files = tuple(_iter_file_digests(components))
@@ -97,7 +97,7 @@ class Recipe:
         return cls(components, digest(content), files, code)
 
     def files_unchanged(self) -> bool:
-        """Return whether the files that components read are the same as when it was created.
+        """Return whether the files that components read have not changed since the recipe was created.
 
         Returns
         -------
@@ -158,7 +158,7 @@ def chunk_key(recipe: Recipe, runs: Iterable[RunInput], sums: Mapping[Path, str]
     ----------
     recipe : Recipe
         The recipe of the reduction.
-    runs : sequence of RunInput
+    runs : iterable of RunInput
         The runs, in order.
     sums : mapping of Path to str
         The sha256 of the files of the runs.

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 FORMAT = b"skyred cache 1"
 FOLDER_VARIABLE = "SKYRED_CACHE_DIR"
 SWITCH_VARIABLE = "SKYRED_CACHE"
-LIMIT = 20 * 10**9
+LIMIT = 20 * 10**9  # bytes
 MIN_FREE = 10**9  # bytes that an entry must leave free on its disk, for the products of the run
 
 _KEY = re.compile(r"[0-9a-f]{64}")
@@ -69,8 +69,8 @@ class Cache:
 
     A file consists of a signature (HMAC-SHA256 of key, description and value with the user's
     secret), the description as JSON, and the pickled value. Values are only unpickled after their
-    signature was verified. An entry that is damaged, was written by another user, or was moved to
-    another key is deleted.
+    signature was verified. If a damaged entry, an entry of another user, or an entry that was moved
+    to another key is read, it is deleted.
 
     Parameters
     ----------

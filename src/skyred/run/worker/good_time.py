@@ -24,7 +24,7 @@ SAME_TIME = 1e-6  # s, as in gammapy
 
 
 def drop_events_outside(observation: Observation) -> tuple[Observation, int]:
-    """Leave out the events outside the good time intervals, which have no livetime.
+    """Leave out events outside the good time intervals, where no livetime is counted.
 
     Parameters
     ----------

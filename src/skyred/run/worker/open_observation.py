@@ -1,4 +1,4 @@
-"""Inspection of the files of an observation, which is then read from the same bytes."""
+"""Inspect the files of an observation, and read the observation from the inspected bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from astropy.io.fits import BinTableHDU
     from gammapy.data import Observation
 
-# attributes of an observation by the kinds of the HDU index
+# attributes of gammapy's `Observation` by type of HDU
 ATTRIBUTES = {
     "aeff": "aeff",
     "edisp": "edisp",

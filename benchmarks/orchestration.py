@@ -182,7 +182,7 @@ def show(results: dict[str, Any]) -> None:
         f"load {results['load']}"
     )
     table = Table(title=title)
-    for name in ("", "median", "of plain", "quartiles", "target"):
+    for name in ("", "median", "ratio", "quartiles", "target"):
         table.add_column(name, justify="right" if name else "left")
     table.add_row("plain gammapy", f"{results['plain']['median_s']:.3f} s", "", "", "")
     labels = {
@@ -200,7 +200,7 @@ def show(results: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Measure the time of a reduction beside plain gammapy, and print it."""
+    """Measure the time of a reduction relative to plain gammapy, and print it."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=7, help="rounds that are timed, at least 5")
     parser.add_argument("--json", type=Path, help="file for the results")

@@ -81,12 +81,12 @@ def inspection_page() -> Iterator[str]:
     """Yield the lines of the page of the rules of the inspection."""
     yield from heading("Rules of the inspection", "=")
     yield from (
-        "``skyred check`` and ``skyred run`` inspect each run by these rules. A "
-        "run with a **fault** is not used: gammapy cannot read it, or a number is wrong. A "
-        "**warning** is unusual content, which is used and reported. A **note** is for "
-        "information.",
+        "``skyred check`` and ``skyred run`` check each run against these rules. A "
+        "run with a **fault** is not used, unless ``on_fault: note`` tolerates the fault: gammapy "
+        "cannot read the run, or a number is wrong. A **warning** is unusual content, which is "
+        "used and reported. A **note** is for information.",
         "",
-        "The limits are calibrated with 240 runs of six archives: H.E.S.S. DL3 DR1, MAGIC with "
+        "The limits were calibrated with 240 runs of six archives: H.E.S.S. DL3 DR1, MAGIC with "
         "``RAD_MAX``, CTA 1DC, and FACT, MAGIC and VERITAS of the joint Crab release. None of them "
         "has a fault.",
         "",

@@ -45,7 +45,7 @@ def test_only_the_run_that_always_kills_fails(tmp_path):
     assert statuses(partial_stacks) == [
         (run, "failed" if run == 5 else "reduced") for run in range(1, 8)
     ]
-    assert "dask workers died while running it" in partial_stacks[1].outcomes[1].reason
+    assert "dask workers died while running the task" in partial_stacks[1].outcomes[1].reason
     assert totals(partial_stacks) == totals(reduce(KillingMaker(failing_runs=[5]), Serial()))
 
 
@@ -141,7 +141,7 @@ def test_missing_workers_end_the_run_with_an_error(scheduler, tmp_path):
     with Dask(scheduler=str(file), workers=1, wait=WAIT).open():
         pass  # the worker is connected
     try:
-        with pytest.raises(EngineError, match=r"no workers for 1 s.*start some and run again"):
+        with pytest.raises(EngineError, match=r"no workers for 1 s.*start workers and run again"):
             reduce(maker, Dask(scheduler=str(file), workers=1, wait="1 s"))
     finally:
         worker.kill()

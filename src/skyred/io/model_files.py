@@ -1,4 +1,4 @@
-"""Model files in gammapy's YAML format, complete with templates, links and all parameter attributes."""
+"""Models in gammapy's YAML format, complete with templates, links and parameter attributes."""
 
 from __future__ import annotations
 

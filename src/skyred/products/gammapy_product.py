@@ -160,5 +160,6 @@ class GammapyProduct(Product):
 
     def _unsupported(self, action: str) -> TypeError:
         return TypeError(
-            f"{self.name}: the type {type(self.value).__name__} cannot {action}; use the attribute `value`"
+            f"{self.name}: the type {type(self.value).__name__} cannot {action}; "
+            "use the attribute `value`"
         )

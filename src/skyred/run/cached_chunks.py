@@ -184,7 +184,7 @@ class EntryCache:
             return
         if not self.recipe.files_unchanged():
             log.warning(
-                "a chunk is not cached: a file that its components read changed during the reduction"
+                "a chunk is not cached: a file that its components read was changed meanwhile"
             )
             return
         runs = [outcome.obs_id for outcome in partial_stack.outcomes]

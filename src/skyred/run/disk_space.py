@@ -87,8 +87,9 @@ def require_space(folder: Path, required_size: float) -> None:
     """
     if free_bytes(folder) < required_size:
         raise DiskError(
-            f"the disk of {folder} is too small for this run: {_describe_space(folder, required_size)}; free "
-            "some space, or choose another folder with -o"
+            f"the disk of {folder} is too small for this run: "
+            f"{_describe_space(folder, required_size)}; free some space, or choose another folder "
+            "with -o"
         )
 
 
@@ -144,9 +145,9 @@ def _arrays(dataset: Any) -> Iterator[np.ndarray]:
         yield from _data(getattr(irf, "exposure_map", None))
 
 
-def _data(map_or_none: Any) -> Iterator[np.ndarray]:
-    if map_or_none is not None and isinstance(map_or_none.data, np.ndarray):
-        yield map_or_none.data
+def _data(data_map: Any) -> Iterator[np.ndarray]:
+    if data_map is not None and isinstance(data_map.data, np.ndarray):
+        yield data_map.data
 
 
 def _describe_space(path: Path, required_size: float) -> str:

@@ -238,7 +238,7 @@ class Steps:
             yield from reducer.reduce(entries, self._record_outcome)
 
     def _active_entries(self) -> list[tuple[str, DataEntry]]:
-        """Return the entries that are reduced or read; reductions without a selection are omitted."""
+        """Return the entries that are read, and those with selected observations."""
         selections = self.outputs["select"]
         return [
             (name, entry)
@@ -278,7 +278,7 @@ class Steps:
         if unused := sorted(set(models.names) - set(datasets.models.names)):
             raise ModelError(
                 f"no dataset uses the model {', '.join(unused)}: "
-                f"the datasets are {', '.join(datasets.names)}; correct the option datasets of the model"
+                f"the datasets are {', '.join(datasets.names)}; correct its option datasets"
             )
         details["summary"] = ", ".join(models.names) or "no models"
         return models

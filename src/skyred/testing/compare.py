@@ -50,7 +50,7 @@ def differences(before: Contents, after: Contents, rtol: float = 0.0) -> list[st
     Returns
     -------
     list of str
-        A sentence for each name that differs.
+        A message for each name that differs.
     """
     messages = [f"{name} is missing" for name in before if name not in after]
     messages += [f"{name} is new" for name in after if name not in before]

@@ -131,7 +131,9 @@ class Acceptance(Maker):
                     log.warning("acceptance: run %s is not used: %s", observation.obs_id, error)
                     failures[str(observation.obs_id)] = f"{type(error).__name__}: {error}"
         bins = sorted(tallies)
-        cos_zeniths = [tallies[index].cos_zenith / tallies[index].livetime for index in bins]
+        cos_zeniths = [
+            tallies[index].weighted_cos_zenith / tallies[index].livetime for index in bins
+        ]
         return EstimatedAcceptance(
             **{name: getattr(self, name) for name in specs(Acceptance)},
             bins=np.array(bins),

@@ -97,7 +97,7 @@ class Recipe:
         return cls(components, digest(content), files, code)
 
     def files_unchanged(self) -> bool:
-        """Return whether the files that components read have not changed since the recipe was created.
+        """Return whether the files that components read are unchanged since the recipe was created.
 
         Returns
         -------

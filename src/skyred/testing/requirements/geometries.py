@@ -26,10 +26,10 @@ def empty_dataset(case: ComponentCase) -> None:
         The geometry to be checked.
     """
     target = _target(case)
-    require(target.name == NAME, f"the requested name is {NAME!r}, but it is {target.name!r}")
+    require(target.name == NAME, f"the dataset is named {target.name!r}, not {NAME!r}")
     for name in ("counts", "exposure", "background"):
         data_map = getattr(target, name, None)
-        require(data_map is None or not data_map.data.any(), f"its {name} are not 0")
+        require(data_map is None or not data_map.data.any(), f"the map of {name} is not empty")
 
 
 @requirement(

@@ -249,9 +249,9 @@ def digest_includes_preparation(case: ComponentCase) -> None:
     other_maker = case.component.prepare(case.observations()[-1:])
     digests = digest_or_skip(other_maker), digest_or_skip(bench.maker)
     for dataset, run in zip(bench.inputs, case.observations(), strict=True):
-        original_contents = output_contents(run_maker(other_maker, dataset, run))
+        other_contents = output_contents(run_maker(other_maker, dataset, run))
         if changes := differences(
-            original_contents, output_contents(run_maker(bench.maker, dataset, run))
+            other_contents, output_contents(run_maker(bench.maker, dataset, run))
         ):
             is_valid = digests[0] != digests[1] or not _is_reproducible(other_maker, dataset, run)
             require(is_valid, f"prepared with other runs, {changes[0]}, but the digest is the same")
@@ -259,7 +259,7 @@ def digest_includes_preparation(case: ComponentCase) -> None:
 
 
 def _is_reproducible(maker: Maker, dataset: Any, run: Any) -> bool:
-    """Return whether a maker makes the same dataset twice (a requirement of its own)."""
+    """Return whether a maker makes the same dataset twice, which another requirement checks."""
     first, second = (output_contents(run_maker(maker, dataset, run)) for _ in range(2))
     return not differences(first, second)
 

@@ -43,14 +43,14 @@ def run_quick_tests(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS, name="tests-newest")
 def test_newest(session: nox.Session) -> None:
-    """Run the quick tests with the newest supported dependencies, or pytest with the arguments after `--`."""
+    """Run the quick tests with the newest dependencies, or pytest with the arguments after `--`."""
     install(session, "constraints.txt", "test")
     run_quick_tests(session)
 
 
 @nox.session(python=PYTHONS, name="tests-lowest")
 def test_lowest(session: nox.Session) -> None:
-    """Run the quick tests with the lowest supported dependencies, or pytest with the arguments after `--`."""
+    """Run the quick tests with the lowest dependencies, or pytest with the arguments after `--`."""
     install(session, "constraints-lowest.txt", "test")
     run_quick_tests(session)
 

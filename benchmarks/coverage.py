@@ -5,8 +5,8 @@
 On-off spectra of one bin and small maps are simulated, NUMBER of each (1000 by default), for two
 true fluxes: zero, and one standard deviation of the background. The norm of a source is fitted to
 each of them, and to maps also with the solver of TS maps. Upper limits are derived from the
-likelihood ratio: with many counts, a one-sided limit of 1.645 sigma is above the true flux in 95 % of the
-cases, and a limit of 2 sigma in 97.7 %.
+likelihood ratio: with many counts, a one-sided limit of 1.645 sigma is above the true flux in 95 %
+of the cases, and a limit of 2 sigma in 97.7 %.
 """
 
 from __future__ import annotations

@@ -111,7 +111,10 @@ class ProgressMonitor:
         self.state = state
         if time.monotonic() - self.last_log > LOG_INTERVAL:
             self.last_log = time.monotonic()
-            message = "%d samples after %d calls; log evidence %.2f, may increase by %.3g (sampling ends at %.3g)"
+            message = (
+                "%d samples after %d calls; log evidence %.2f, may increase by %.3g "
+                "(sampling ends at %.3g)"
+            )
             log.info(message, number, calls, state.logz, state.delta_logz, self.dlogz)
 
     def remaining(self, max_logl: float) -> float:

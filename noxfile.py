@@ -20,7 +20,7 @@ PLUGINS = sorted(Path("plugins").glob("*/"))
 
 
 def add_pyenv_interpreters() -> None:
-    """Put pyenv's interpreters on PATH, before its shims, which run only the selected versions."""
+    """Put all of pyenv's interpreters on PATH, because its shims run only the selected ones."""
     root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     for version in PYTHONS:
         for folder in sorted(root.glob(f"versions/{version}.*/bin")):

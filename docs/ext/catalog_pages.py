@@ -68,7 +68,7 @@ def plural(role: str) -> str:
 
 
 def role_page(role: str) -> Iterator[str]:
-    """Yield the lines of the page of a role: skyred's components with their options."""
+    """Yield the lines of the page of a role, with skyred's components and their options."""
     yield from heading(plural(role).capitalize(), "=")
     yield from (INTRODUCTIONS[role], "")
     yield from (f"To write one, subclass `skyred.{role.capitalize()}`.", "") * (role != "geometry")
@@ -220,7 +220,7 @@ def yaml_text(plain: Any) -> str:
 
 
 def value_class(spec: FieldSpec) -> type | None:
-    """Return the class of a nested value that is not a component, whose keys are listed inline."""
+    """Return the class of a nested value if its keys are listed inline: if it is no component."""
     if spec.shape != "one" or spec.of is None or getattr(spec.of, "role", ""):
         return None
     return spec.of

@@ -21,7 +21,7 @@ class _Collector(logging.Handler):
 def capture_warnings(logger: str = "gammapy") -> Iterator[list[str]]:
     """Collect the warnings of a logger and of Python, without duplicates.
 
-    The warnings are not shown as usual, since nobody would see them in a worker.
+    The warnings are not shown as usual, because the output of workers is not visible.
 
     Parameters
     ----------

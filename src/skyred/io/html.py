@@ -29,7 +29,7 @@ div.skyred details>:not(summary),div.skyred>:not(p):not(style):not(details){marg
 
 
 class Html(str):
-    """A string of HTML, which is not escaped again."""
+    """A string that contains HTML, so that it is not escaped."""
 
     __slots__ = ()
 

@@ -228,7 +228,7 @@ class _Stream(Generic[T, R]):
             self._report_results()
 
     def next_result(self) -> R:
-        """Wait for the result of the first task; repeat tasks that are lost meanwhile."""
+        """Wait for the result of the first task; repeat tasks that are lost while waiting."""
         first_task = self.pending[0]
         while not first_task.has_result:
             running = [task.future for task in self.pending if not task.future.done()]

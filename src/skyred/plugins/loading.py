@@ -35,7 +35,7 @@ from skyred.plugins.one_file import OneFile, line_in_file
 
 @attrs.frozen
 class LoadedPlugin:
-    """An installed plugin or a plugin file, which may be faulty or blocked.
+    """An installed plugin or a plugin file, including faulty and blocked ones.
 
     Parameters
     ----------

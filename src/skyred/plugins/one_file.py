@@ -1,4 +1,4 @@
-"""One-file plugins: Python files that are used as plugins, including by the workers of a run."""
+"""One-file plugins: Python files that are used as plugins, also in the workers of a run."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class OneFile:
         return f"skyred_plugin_{re.sub(r'[^0-9a-zA-Z_]', '_', self.path.stem)}_{digest[:8]}"
 
     def load(self) -> ModuleType:
-        """Return the module of the file, which is executed only once in a process.
+        """Import the file as a module, once in each process.
 
         Returns
         -------

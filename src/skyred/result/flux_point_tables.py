@@ -202,7 +202,7 @@ def _check_errors(path: Path, table: Table, quantity: str) -> None:
 
 
 def _fill_missing_values(table: Table) -> None:
-    """Replace missing floats by NaN, which gammapy does not fit, others by 0; parse `is_ul`."""
+    """Replace missing floats by NaN (not fitted by gammapy), others by 0, and parse `is_ul`."""
     for column in table.colnames:
         if hasattr(table[column], "filled"):
             kind = table[column].dtype.kind

@@ -124,9 +124,9 @@ class EntryCache:
         runs = [run for run in inputs if run is not None]
         if self.cache is None or self.recipe is None:
             return ""
-        if len(runs) < len(inputs) or not all(chunk.sums.values()):
+        if len(runs) < len(inputs) or not all(chunk.checksums.values()):
             return ""  # observations in memory, or files that cannot be read
-        return chunk_key(self.recipe, runs, chunk.sums)
+        return chunk_key(self.recipe, runs, chunk.checksums)
 
     def contains(self, key: str) -> bool:
         """Return whether the cache has an entry under a key.
@@ -183,9 +183,7 @@ class EntryCache:
         if any(outcome.status == "failed" for outcome in partial_stack.outcomes):
             return
         if not self.recipe.files_unchanged():
-            log.warning(
-                "a chunk is not cached: a file that its components read was changed meanwhile"
-            )
+            log.warning("a chunk is not cached: a file that its components read has been changed")
             return
         runs = [outcome.obs_id for outcome in partial_stack.outcomes]
         description = {

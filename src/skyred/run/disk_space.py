@@ -109,11 +109,11 @@ def minimum_size(selected: Mapping[str, ObservationTable], data: Mapping[str, Re
         The number of bytes, if all observations are reduced.
     """
     required_size = 0.0
-    for entry, table in selected.items():
-        reduction = data[entry]
+    for name, table in selected.items():
+        reduction = data[name]
         fractions = reduction.geometry.coverage_fractions(table, reduction)
         if size := reduction.stack.minimum_size(fractions):
-            required_size += size * size_of([reduction.geometry.target(entry)])
+            required_size += size * size_of([reduction.geometry.target(name)])
     return required_size
 
 

@@ -1,4 +1,4 @@
-"""The orchestrator: runs the steps of a pipeline, one by one or all at once."""
+"""The orchestrator: runs the steps of a pipeline, all together or one by one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Orchestrator:
-    """The runner of a pipeline, for all steps at once or one by one.
+    """Runs the steps of a pipeline, all together or one by one.
 
     The methods `select`, `reduce`, `model`, `fit` and `estimate` run a step, and the steps before
     it that have not run yet. The attributes `observations`, `datasets`, `models`, `fit_result` and
@@ -165,7 +165,7 @@ class Orchestrator:
         Raises
         ------
         FitError
-            If there is nothing to fit.
+            If there is nothing to fit, or the datasets or models are not valid.
         """
         return cast("FitResult | None", self._steps.run_until("fit"))
 

@@ -1,4 +1,4 @@
-"""Preparation of makers with all runs of a data entry, which are inspected first."""
+"""Preparation of makers with all runs of a data entry that pass the inspection."""
 
 from __future__ import annotations
 

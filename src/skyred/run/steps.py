@@ -143,8 +143,8 @@ class Steps:
 
     def _select(self, details: dict[str, Any]) -> dict[str, Selection]:
         selections = {
-            entry: select(entry, reduction, self.plugins)
-            for entry, reduction in self.pipeline.reductions()
+            name: select(name, reduction, self.plugins)
+            for name, reduction in self.pipeline.reductions()
         }
         total = sum(len(selection.table) for selection in selections.values())
         self.record = attrs.evolve(self.record, observations=total)
@@ -177,8 +177,8 @@ class Steps:
             dataset for datasets in datasets_by_entry.values() for dataset in datasets
         ]
         self._require_memory()
-        for entry, datasets in self._iter_reduced(details):
-            datasets_by_entry[entry] = datasets
+        for name, datasets in self._iter_reduced(details):
+            datasets_by_entry[name] = datasets
             self.reduced_datasets += datasets
         if self.cache is not None:
             self.cache.prune()
@@ -190,7 +190,7 @@ class Steps:
         )
         # in the order of the configuration, not of completion
         self.reduced_datasets = [
-            dataset for entry, _ in self._active_entries() for dataset in datasets_by_entry[entry]
+            dataset for name, _ in self._active_entries() for dataset in datasets_by_entry[name]
         ]
         n_datasets = len(self.reduced_datasets)
         statuses = _format_other_statuses(self.outcomes)
@@ -226,9 +226,9 @@ class Steps:
     def _iter_reduced(self, details: dict[str, Any]) -> Iterator[tuple[str, Datasets]]:
         selections = self.outputs["select"]
         entries = [
-            (entry, reduction, selections[entry])
-            for entry, reduction in self.pipeline.reductions()
-            if entry in selections
+            (name, reduction, selections[name])
+            for name, reduction in self.pipeline.reductions()
+            if name in selections
         ]
         if not entries:
             return
@@ -320,12 +320,12 @@ def _format_other_statuses(outcomes: Iterable[Outcome]) -> str:
 
 def _check_names(datasets_by_entry: Mapping[str, Iterable[Any]]) -> None:
     check_unique_names(
-        (entry, dataset) for entry, datasets in datasets_by_entry.items() for dataset in datasets
+        (name, dataset) for name, datasets in datasets_by_entry.items() for dataset in datasets
     )
 
 
-def _set_fit_ranges(datasets_by_entry: Sequence[tuple[DataEntry, Sequence[Any]]]) -> None:
-    for entry, datasets in datasets_by_entry:
+def _set_fit_ranges(datasets_of_entries: Sequence[tuple[DataEntry, Sequence[Any]]]) -> None:
+    for entry, datasets in datasets_of_entries:
         for dataset in datasets:
             if entry.fit_range is not None:
                 entry.fit_range.apply(dataset)

@@ -268,7 +268,7 @@ class Crab:
 
 @cache
 def crab() -> Crab:
-    """Return the simulated Crab of this process, which is reduced and fitted on first use.
+    """Return the simulated Crab that all checks in this process share.
 
     Returns
     -------

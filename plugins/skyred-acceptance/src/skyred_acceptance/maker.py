@@ -267,7 +267,7 @@ def zenith_angle(observation: Observation) -> float:
 
 @contextmanager
 def _disable_iers_download() -> Iterator[None]:
-    """Disable astropy's download of IERS tables, which change positions by about an arcsecond."""
+    """Disable the download of IERS tables; they change positions by only about an arcsecond."""
     from astropy.utils import iers
 
     with (

@@ -75,7 +75,7 @@ def _draw_model(spectral_model: SpectralModel, ax: Axes, bounds: u.Quantity) -> 
 
 
 def _set_scale(ax: Axes, flux: FluxPoints, spectral_model: SpectralModel | None) -> None:
-    """Set the scale of the flux axis, such that all fluxes, limits and the model are visible."""
+    """Set the scale of the flux axis so that all fluxes, limits and the model are visible."""
     axis: Any = ax.yaxis  # matplotlib has no types for units
     unit = u.Unit(axis.get_units())
     values = flux.e2dnde.quantity.to_value(unit)

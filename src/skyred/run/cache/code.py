@@ -83,7 +83,7 @@ def _files_below(folders: list[Path]) -> list[Path]:
 
 
 def _with_siblings(modules: list[Path]) -> list[Path]:
-    """Return modules without a package and all Python files next to them, which they may import."""
+    """Return modules without a package, and all Python files next to them (possibly imported)."""
     folders = {module.parent for module in modules if "site-packages" not in module.parts}
     siblings = {path for folder in folders for path in folder.glob("*.py")}
     return sorted({*modules, *siblings})

@@ -151,7 +151,7 @@ def source_versions(classes: Iterable[type[Fields]]) -> tuple[str, ...]:
     return (*digests, *versions, f"python {platform.python_version()}")
 
 
-def chunk_key(recipe: Recipe, runs: Iterable[RunInput], sums: Mapping[Path, str]) -> str:
+def chunk_key(recipe: Recipe, runs: Iterable[RunInput], checksums: Mapping[Path, str]) -> str:
     """Return the cache key of a chunk of runs.
 
     Parameters
@@ -160,7 +160,7 @@ def chunk_key(recipe: Recipe, runs: Iterable[RunInput], sums: Mapping[Path, str]
         The recipe of the reduction.
     runs : iterable of RunInput
         The runs, in order.
-    sums : mapping of Path to str
+    checksums : mapping of Path to str
         The sha256 of the files of the runs.
 
     Returns
@@ -168,7 +168,7 @@ def chunk_key(recipe: Recipe, runs: Iterable[RunInput], sums: Mapping[Path, str]
     str
         The key, a hexadecimal sha256.
     """
-    return digest((recipe.digest, tuple(_run_key(run, sums) for run in runs)))
+    return digest((recipe.digest, tuple(_run_key(run, checksums) for run in runs)))
 
 
 def compute_checksums(files: Iterable[Path]) -> dict[Path, str]:
@@ -187,9 +187,9 @@ def compute_checksums(files: Iterable[Path]) -> dict[Path, str]:
     return {path: file_checksum(path) for path in dict.fromkeys(files)}
 
 
-def _run_key(run: RunInput, sums: Mapping[Path, str]) -> Hashable:
+def _run_key(run: RunInput, checksums: Mapping[Path, str]) -> Hashable:
     sources = tuple(
-        (source.hdu_type, source.hdu_class, source.name, sums[source.path])
+        (source.hdu_type, source.hdu_class, source.name, checksums[source.path])
         for source in run.sources
     )
     row = tuple((name, repr(value)) for name, value in sorted(run.row.items()))

@@ -36,7 +36,7 @@ def user_secret() -> bytes:
 
 
 def read_or_create(path: Path) -> bytes:
-    """Return the secret in a file, which is created if it does not exist.
+    """Return the secret in a file, and create the file if it does not exist.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The cache on disk: pickled values by key, which are authenticated before they are read."""
+"""The cache on disk: pickled values by key, with signatures that are verified before reading."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ class RunReduction:
             return [f"left out {number} events outside the good time intervals"] if number else []
         tolerant = self.chunk.reduction.on_fault == "note"
         self.observation, notes = inspect_observation(
-            self.observation, run, self.chunk.sums, tolerant
+            self.observation, run, self.chunk.checksums, tolerant
         )
         self.observation, _ = drop_events_outside(self.observation)  # the notes mention them
         return notes

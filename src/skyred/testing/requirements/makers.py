@@ -259,7 +259,7 @@ def digest_includes_preparation(case: ComponentCase) -> None:
 
 
 def _is_reproducible(maker: Maker, dataset: Any, run: Any) -> bool:
-    """Return whether a maker makes the same dataset twice, which another requirement checks."""
+    """Return whether a maker makes the same dataset twice (checked by another requirement)."""
     first, second = (output_contents(run_maker(maker, dataset, run)) for _ in range(2))
     return not differences(first, second)
 

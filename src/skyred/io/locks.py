@@ -26,7 +26,7 @@ class Lock:
     path : Path
         The lock file, which is deleted on release.
     descriptor : int
-        The open file; closing the file releases the lock.
+        The descriptor of the open file; closing it releases the lock.
     exclusive : bool
         Whether other processes are excluded; False on Windows, and on file systems without locks.
     """

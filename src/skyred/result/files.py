@@ -44,7 +44,7 @@ DESCRIPTIONS = {
     "traceback": "traceback of the error",
 }
 
-TYPES = {"obs_id": int, "counts": int, "seconds": float, "background_norm": float}
+COLUMN_TYPES = {"obs_id": int, "counts": int, "seconds": float, "background_norm": float}
 
 
 def write_text(path: Path, content: str) -> None:
@@ -93,7 +93,7 @@ def observation_log(outcomes: Iterable[Outcome]) -> Table:
     from astropy.table import Table
 
     rows = [{**attrs.asdict(outcome), "notes": "\n".join(outcome.notes)} for outcome in outcomes]
-    types = [TYPES.get(name, str) for name in DESCRIPTIONS]
+    types = [COLUMN_TYPES.get(name, str) for name in DESCRIPTIONS]
     table = Table({name: [row[name] for row in rows] for name in DESCRIPTIONS}, dtype=types)
     for name, description in DESCRIPTIONS.items():
         table[name].description = description

@@ -83,18 +83,18 @@ def read_ogip(path: Path, name: str, *, allow_outside: bool = False) -> Spectrum
         "acceptance_off": off.backscal * _ratio(off.scaled_exposure, on.scaled_exposure),
         "mask_safe": on.is_good,
     }
-    components: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         key: RegionNDMap(geom, data=values.reshape(geom.data_shape), dtype=values.dtype)
         for key, values in maps.items()
     }
-    components["exposure"] = read_exposure(files["ANCRFILE"], on, geom)
+    arguments["exposure"] = read_exposure(files["ANCRFILE"], on, geom)
     if "RESPFILE" in files:
-        components["edisp"] = read_edisp(files["RESPFILE"], axis, components["exposure"], on)
+        arguments["edisp"] = read_edisp(files["RESPFILE"], axis, arguments["exposure"], on)
     elif not on.has_constant_area:
         raise FileError(f"{path} has an AREASCAL that varies, and no RESPFILE; expected a response")
     with fits.open(path, memmap=False) as hdus:
-        components["gti"] = GTI.from_table_hdu(hdus["GTI"]) if "GTI" in hdus else None
-    return SpectrumDatasetOnOff(name=name, **components)
+        arguments["gti"] = GTI.from_table_hdu(hdus["GTI"]) if "GTI" in hdus else None
+    return SpectrumDatasetOnOff(name=name, **arguments)
 
 
 def companion_files(path: Path) -> dict[str, str]:

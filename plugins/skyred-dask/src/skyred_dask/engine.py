@@ -17,8 +17,8 @@ class Dask(Engine):
         None,
         type=int,
         min=1,
-        doc="Number of workers, by default one per core; with a scheduler, the number of its workers "
-        "(required).",
+        doc="Number of workers, by default one per core; with a scheduler, the number of its "
+        "workers (required).",
     )
     scheduler: str | None = option(
         None,

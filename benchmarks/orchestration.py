@@ -1,8 +1,8 @@
 """Compare the CPU time of the reduction of the H.E.S.S. Crab with a plain gammapy script.
 
 Three reductions alternate in one process, so that other load on the machine affects all of them
-equally: with plain gammapy, with skyred and an empty cache (plugins, configuration, selection,
-inspection of the input, reduction, observation log, writing of the cache), and with skyred and all
+equally: with plain gammapy, with skyred and an empty cache (plugins, selection, inspection of the
+input, reduction, observation log, writing of the cache), and with skyred and all
 observations in the cache. Use one thread. The steps that plain gammapy does not have are also timed
 separately, because skyred is faster in other steps::
 

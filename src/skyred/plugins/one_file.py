@@ -64,7 +64,7 @@ class OneFile:
 
     @property
     def owner(self) -> Owner:
-        """Owner of the components, with the file as distribution and its checksum as version."""
+        """Owner of the components: the file name as distribution, its checksum as version."""
         name = self.path.name
         return Owner(
             name,

@@ -1,4 +1,4 @@
-"""Read flux points from FITS, ECSV or CSV tables, written by gammapy or from publications."""
+"""Read flux points from FITS, ECSV, CSV or text tables, from gammapy or from publications."""
 
 from __future__ import annotations
 
@@ -38,8 +38,9 @@ def read_flux_points(path: Path, name: str) -> FluxPointsDataset:
     Parameters
     ----------
     path : Path
-        The table: FITS, ECSV or CSV, with the columns of the GADF standard (``e_ref``, ``dnde``,
-        ``dnde_err``, ...). In CSV files, names of columns contain units, such as ``e_ref [TeV]``.
+        The table: FITS, ECSV, CSV or text, with the columns of the GADF standard (``e_ref``,
+        ``dnde``, ``dnde_err``, ...). In CSV and text files, names of columns contain units, such as
+        ``e_ref [TeV]``.
     name : str
         The name of the dataset.
 

@@ -34,7 +34,7 @@ class Sample:
     Parameters
     ----------
     observations : sequence of gammapy.data.Observation, optional
-        At least two observations, for makers, geometries and stackers.
+        At least two observations, for makers, geometries, stackers and selectors that cut runs.
     table : gammapy.data.ObservationTable, optional
         The observation table, for selectors, and for stackers that are prepared with it.
     geometry : Geometry, optional

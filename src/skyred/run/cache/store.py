@@ -106,7 +106,8 @@ class Cache:
         Raises
         ------
         CacheError
-            If other users can write to the folder, or it cannot be created.
+            If other users can write to the folder, or the folder or the user's secret cannot be
+            used.
         """
         chunk_folder = (Path(folder) if folder else default_folder()).absolute() / "chunks"
         try:

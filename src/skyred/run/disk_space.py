@@ -1,4 +1,4 @@
-"""Checks of the disk space for a run folder, and errors of a full disk."""
+"""Checks of the disk space for a run folder, and errors for a full or faulty disk."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PROBE_SIZE = 65536  # bytes; more than file systems store inline with the metada
 
 
 def probe(folder: Path) -> None:
-    """Check that files can be written to an existing folder, with a small temporary file.
+    """Check that files can be written to an existing folder, by writing a temporary file.
 
     Parameters
     ----------

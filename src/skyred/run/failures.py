@@ -9,7 +9,7 @@ from skyred.interfaces import Chain
 from skyred.interfaces.records import Outcome
 from skyred.run.reduce import describe
 
-_ON_FAULT_HINT = "use those with faults anyway (data.{}.on_fault: note), "
+_ON_FAULT_HINT = "use runs with faults anyway (data.{}.on_fault: note), "
 
 
 def raise_on_failures(outcomes: Sequence[Outcome], pipeline: Chain) -> None:

@@ -282,7 +282,7 @@ class Orchestrator:
     def run(
         self, folder: str | Path | None = None, *, until: str = "estimate", overwrite: bool = False
     ) -> Result:
-        """Run all steps, write the run folder and publish it.
+        """Run the steps, write the run folder and publish it.
 
         Parameters
         ----------
@@ -296,12 +296,13 @@ class Orchestrator:
         Returns
         -------
         Result
-            The result of the run; `Result.read(folder)` returns the same.
+            The result of the run, as `Result.read(folder)` returns it.
 
         Raises
         ------
         SkyredError
-            If the run fails; the folder is then published with ``state: failed``.
+            If the run fails; the folder is then published with ``state: failed``, unless the disk
+            failed.
         """
         return run_to_folder(self, folder, until, overwrite)
 

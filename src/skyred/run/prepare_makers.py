@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def prepare_makers(entry: str, reduction: Reduction, selection: Selection) -> tuple[Maker, ...]:
-    """Return the makers of a data entry, prepared with all of its runs.
+    """Return the makers of a data entry, prepared with its valid runs.
 
     Parameters
     ----------

@@ -271,7 +271,7 @@ class Steps:
 
     def _model(self, details: dict[str, Any]) -> Models | None:
         datasets = self.outputs["reduce"]
-        self._check_estimators(datasets.names)  # before the fit, which may take long
+        self._check_estimators(datasets.names)  # before the fit, because it may take a long time
         models = build_models(self.pipeline.model, datasets)
         datasets.models = models
         # gammapy silently drops a model if none of its datasets exists

@@ -192,7 +192,7 @@ def test_cache_that_is_writable_by_others_is_refused(
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     Cache.open(tmp_path)
     (tmp_path / "chunks").chmod(0o777)
-    with pytest.raises(CacheError, match="can be written by others"):
+    with pytest.raises(CacheError, match="is writable by others"):
         Cache.open(tmp_path)
 
 

@@ -70,7 +70,7 @@ def _file_of(cls: type) -> Path:
     file = _file(sys.modules.get(cls.__module__))
     if file is None:
         raise NoCacheError(
-            f"{cls.__name__} is not defined in a source file (but for example in a notebook); "
+            f"{cls.__name__} is not defined in a source file, but for example in a notebook; "
             "put it into a module"
         )
     return file

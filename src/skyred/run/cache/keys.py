@@ -33,9 +33,10 @@ PACKAGES = ("skyred", "gammapy", "numpy", "scipy", "astropy", "regions")
 class Recipe:
     """Everything that a reduced chunk depends on, except its observations.
 
-    These are the prepared geometry, makers and stacker with all their options, their plugins and
-    source code, the files that they read, and the versions of the numerical packages. Earlier steps
-    (selection, except for cuts within runs) and later steps (fit range, models) are not included.
+    These are the geometry and the prepared makers and stacker with all their options, their plugins
+    and source code, the files that they read, the option `on_fault`, and the versions of the
+    numerical packages. Earlier steps (selection, except for cuts within runs) and later steps (fit
+    range, models) are not included.
 
     Parameters
     ----------

@@ -316,4 +316,4 @@ def _find_fault(folder_stat: os.stat_result) -> str:
         return ""
     if folder_stat.st_uid != os.geteuid():
         return "belongs to another user"
-    return "can be written by others" if stat.S_IMODE(folder_stat.st_mode) & 0o022 else ""
+    return "is writable by others" if stat.S_IMODE(folder_stat.st_mode) & 0o022 else ""

@@ -130,7 +130,7 @@ def writes_files(case: ComponentCase) -> None:
     "are restored from their folder.",
 )
 def reads_back(case: ComponentCase) -> None:
-    """Check that the table of the product that is read back is the same.
+    """Check that the table of the product is the same after reading its files.
 
     Parameters
     ----------

@@ -122,7 +122,8 @@ def consistent_covariance(case: ComponentCase) -> None:
         result = _fit(case, reference)
         objective = reference.objective
         same = (result.names, result.units) == (objective.names, objective.units)
-        require(same, f"its parameters are {result.names} in {result.units}")
+        message = f"its parameters {result.names} in {result.units} are not those of the objective"
+        require(same, message)
         scale = np.sqrt(np.abs(np.diag(result.covariance)))
         matrix = result.covariance / np.outer(scale, scale)
         require(

@@ -78,7 +78,9 @@ def cuts_out_datasets(case: ComponentCase) -> None:
         require(type(dataset) is type(target), f"it returns a {type(dataset).__name__} for a run")
         if dataset.counts is not None:
             has_same_axes = dataset.counts.geom.axes == target.counts.geom.axes
-            require(has_same_axes, "the dataset of a run has other axes than the target")
+            require(
+                has_same_axes, "the axes of the dataset of a run differ from those of the target"
+            )
             dataset.counts.data[...] = 1
     changes = differences(contents(_target(case)), contents(target))
     require(not changes, f"in the target, {'; '.join(changes[:3])}")

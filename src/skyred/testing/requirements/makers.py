@@ -161,7 +161,7 @@ def does_not_widen_mask(case: ComponentCase) -> None:
     fix="Copy gti and meta_table to the dataset that you return.",
 )
 def keeps_times_and_metadata(case: ComponentCase) -> None:
-    """Check the good time intervals, the livetime and the table of metadata.
+    """Check the good time intervals, their total duration, and the columns of the metadata.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def keeps_times_and_metadata(case: ComponentCase) -> None:
             require(output.gti is not None, "the good time intervals are missing")
             increase = output.gti.time_sum - original.gti.time_sum
             is_valid = not bench.setting.is_filled or increase.to_value("s") < 1e-6
-            require(is_valid, f"the observation time increased by {increase:.3g}")
+            require(is_valid, f"the good time increased by {increase:.3g}")
         if getattr(original, "meta_table", None) is not None:
             columns = getattr(output.meta_table, "colnames", [])
             missing = [name for name in original.meta_table.colnames if name not in columns]
@@ -185,7 +185,7 @@ def keeps_times_and_metadata(case: ComponentCase) -> None:
 @requirement(
     "gives a reason for each run that it skips",
     "maker",
-    fix='raise SkipObservation("reason"): the observation log shows only the reason.',
+    fix='Raise SkipObservation("reason"): the observation log shows only the reason.',
 )
 def gives_reasons_for_skipping(case: ComponentCase) -> None:
     """Check the reasons for skipping runs, including a run without events.

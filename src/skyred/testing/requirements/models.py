@@ -124,9 +124,9 @@ def predicts_counts(case: ComponentCase) -> None:
 @requirement(
     "lists the names of the sources that it builds",
     "model",
-    fix="Return only names that build() uses from source_names(): estimators are checked against "
-    "them before data are read. Leave out names that are only known after build(), and return "
-    "False from knows_names().",
+    fix="From source_names(), return only names of models that build() creates: estimators are "
+    "checked against them before data are read. Leave out names that are only known after build(), "
+    "and return False from knows_names().",
 )
 def lists_names(case: ComponentCase) -> None:
     """Check that all listed sources are built.

@@ -2,9 +2,9 @@
 
 Three reductions alternate in one process, so that other load on the machine affects all of them
 equally: with plain gammapy, with skyred and an empty cache (plugins, selection, inspection of the
-input, reduction, observation log, writing of the cache), and with skyred and all
-observations in the cache. Use one thread. The steps that plain gammapy does not have are also timed
-separately, because skyred is faster in other steps::
+input, reduction, observation log, writing of the cache), and with skyred and all observations in
+the cache. Use one thread. The steps that plain gammapy does not have are also timed separately,
+because skyred is faster in other steps::
 
     OMP_NUM_THREADS=1 GAMMAPY_DATA=... python benchmarks/orchestration.py --rounds 9 --json out.json
 """

@@ -220,7 +220,7 @@ def yaml_text(plain: Any) -> str:
 
 
 def value_class(spec: FieldSpec) -> type | None:
-    """Return the class of a nested value if its keys are listed inline: if it is no component."""
+    """Return the class of a nested value that is not a component, to list its keys inline."""
     if spec.shape != "one" or spec.of is None or getattr(spec.of, "role", ""):
         return None
     return spec.of

@@ -112,7 +112,7 @@ def check_unique_names(datasets: Iterable[tuple[str, Dataset]]) -> None:
 
 
 def dataset_files(entry: str, data: ReducedData) -> Iterator[Path]:
-    """Return the files of the datasets of a data entry, without duplicates and companion files.
+    """Return the files of the datasets of a data entry, without duplicates or companion files.
 
     Parameters
     ----------

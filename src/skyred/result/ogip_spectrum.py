@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 SPECTRUM = "SPECTRUM"
-# of a count, or per 1000 counts if there are more: rates are stored with 7 digits
+# in counts up to 1000 counts, then per 1000 counts, because rates are stored with 7 digits
 RATE_TOLERANCE = 1e-3
 
 

@@ -203,6 +203,8 @@ class EstimatedAcceptance(Acceptance):
         ------
         SkipObservation
             If the zenith angle of the run is outside all bins.
+        ValueError
+            If the dataset already has models, or the run could not be used for the estimate.
         """
         from gammapy.makers.utils import make_map_background_irf
 
@@ -235,6 +237,8 @@ class EstimatedAcceptance(Acceptance):
         ------
         SkipObservation
             If the zenith angle is outside all bins.
+        ValueError
+            If the model was estimated without runs in the bin.
         """
         index = self.zenith_bin(zenith)
         if index is None:

@@ -49,7 +49,7 @@ def write_models(path: Path, models: Models) -> None:
 
 @contextmanager
 def _templates_beside(path: Path, models: Models) -> Iterator[dict[str, str]]:
-    """Set the paths of template files to the folder of a file; yield file names by path."""
+    """Redirect template files to the folder of a file; yield their names by path."""
     templates, names = list(_iter_templates(models)), dict[str, str]()
     saved_attributes = [vars(template).copy() for template in templates]
     try:

@@ -110,7 +110,7 @@ SINGLE_WORKER = ("--nthreads", "1", "--no-dashboard", "--no-nanny", "--host", "1
 
 
 def test_scheduler_without_workers_is_reported(scheduler):
-    with pytest.raises(EngineError, match=r"has no workers after 0 s; start some"):
+    with pytest.raises(EngineError, match=r"has no workers after 0 s; start workers"):
         Dask(scheduler=str(scheduler[0]), workers=1, wait="0.2 s").open()
 
 

@@ -1,4 +1,4 @@
-"""Sessions of nox: tests at both ends of the supported dependencies, lint, docs, distributions."""
+"""Sessions of nox: tests with the newest and lowest dependencies, lint, docs, distributions."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 
 import nox
 
-nox.options.error_on_missing_interpreters = False  # their sessions are skipped, with a message
+nox.options.error_on_missing_interpreters = False  # sessions without an interpreter are skipped
 nox.options.sessions = ["tests-newest", "tests-lowest", "lint", "docs", "build"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-PYTHONS = nox.project.python_versions(PROJECT)  # those of the classifiers
+PYTHONS = nox.project.python_versions(PROJECT)  # the versions in the classifiers
 LANGUAGE = ["tests/test_language.py", "tests/test_public_names.py"]
 PLUGINS = sorted(Path("plugins").glob("*/"))
 
 
 def add_pyenv_interpreters() -> None:
-    """Put the interpreters of pyenv on PATH, before its shims: those run the selected ones only."""
+    """Put all of pyenv's interpreters on PATH, because its shims run only the selected ones."""
     root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     for version in PYTHONS:
         for folder in sorted(root.glob(f"versions/{version}.*/bin")):
@@ -43,21 +43,21 @@ def run_quick_tests(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS, name="tests-newest")
 def test_newest(session: nox.Session) -> None:
-    """Run the quick tests with the newest supported dependencies; `-- ARGS` are for pytest."""
+    """Run the quick tests with the newest dependencies, or pytest with the arguments after `--`."""
     install(session, "constraints.txt", "test")
     run_quick_tests(session)
 
 
 @nox.session(python=PYTHONS, name="tests-lowest")
 def test_lowest(session: nox.Session) -> None:
-    """Run the quick tests with the lowest supported dependencies; `-- ARGS` are for pytest."""
+    """Run the quick tests with the lowest dependencies, or pytest with the arguments after `--`."""
     install(session, "constraints-lowest.txt", "test")
     run_quick_tests(session)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check code, imports, names and docstrings."""
+    """Check style, types, imports, names and docstrings."""
     install(session, "constraints.txt", "test")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
@@ -80,7 +80,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build sdist and wheel into dist/, check what they contain, and queue the session `wheel`."""
+    """Build sdist and wheel into dist/, check their contents, and queue the session `wheel`."""
     shutil.rmtree("dist", ignore_errors=True)
     session.install("-c", "constraints.txt", "build", "hatchling", "twine")
     session.run("python", "-m", "build", "--no-isolation")  # builds the wheel from the sdist
@@ -95,13 +95,13 @@ def check_contents(session: nox.Session, sdist: Path, wheel: Path) -> None:
     tracked = set(session.run("git", "ls-files", external=True, silent=True).splitlines())
     sources = {path.removeprefix("src/") for path in tracked if path.startswith("src/")}
     with zipfile.ZipFile(wheel) as archive:
-        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
-    if different := packed ^ sources:
-        session.error(f"{wheel.name} and git ls-files src differ: {sorted(different)}")
+        packed_files = {name for name in archive.namelist() if ".dist-info/" not in name}
+    if difference := packed_files ^ sources:
+        session.error(f"{wheel.name} and git ls-files src differ: {sorted(difference)}")
     with tarfile.open(sdist) as archive:
-        packed = {name.partition("/")[2] for name in archive.getnames()}
-    if different := packed ^ tracked ^ {"PKG-INFO"}:
-        session.error(f"{sdist.name} and git ls-files differ: {sorted(different)}")
+        packed_files = {name.partition("/")[2] for name in archive.getnames()}
+    if difference := packed_files ^ tracked ^ {"PKG-INFO"}:
+        session.error(f"{sdist.name} and git ls-files differ: {sorted(difference)}")
 
 
 @nox.session

@@ -4,9 +4,9 @@
 
 On-off spectra of one bin and small maps are simulated, NUMBER of each (1000 by default), for two
 true fluxes: zero, and one standard deviation of the background. The norm of a source is fitted to
-each of them, for maps also by the solver of TS maps. Upper limits are derived from the likelihood
-ratio: with many counts, a one-sided limit of 1.645 sigma is above the true flux in 95 % of the
-cases, and a limit of 2 sigma in 97.7 %.
+each of them, and to maps also with the solver of TS maps. Upper limits are derived from the
+likelihood ratio: with many counts, a one-sided limit of 1.645 sigma is above the true flux in 95 %
+of the cases, and a limit of 2 sigma in 97.7 %.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Coverage:
         True source counts.
     sigma : float
         Confidence level of the limits, in sigma.
-    number : int
+    n_simulations : int
         Number of simulations.
     n_above : int
         Number of simulations with a limit that is not below the true flux.
@@ -57,19 +57,19 @@ class Coverage:
     background: float
     flux: float
     sigma: float
-    number: int
+    n_simulations: int
     n_above: int
 
     @property
     def fraction(self) -> float:
         """Return the fraction of simulations with a limit that is not below the true flux."""
-        return self.n_above / self.number
+        return self.n_above / self.n_simulations
 
     @property
     def error(self) -> float:
         """Return the binomial uncertainty of the expected fraction."""
         expected = gauss.cdf(self.sigma)
-        return float(np.sqrt(expected * (1 - expected) / self.number))
+        return float(np.sqrt(expected * (1 - expected) / self.n_simulations))
 
 
 def on_off_limits(background: float, flux: float, random: Any) -> list[float]:
@@ -89,7 +89,7 @@ def map_limits(background: float, flux: float, random: Any) -> list[float]:
 
 
 def ts_map_limits(background: float, flux: float, random: Any) -> list[float]:
-    """Simulate the same map, and compute the upper limits of a TS map at its centre."""
+    """Simulate a map as in `map_limits`, and compute the limits of a TS map at its centre."""
     signal, background_map, counts = _simulate_map(background, flux, random)
     is_centre = np.zeros(signal.shape, dtype=bool)
     is_centre[PIXELS // 2, PIXELS // 2] = True
@@ -120,7 +120,7 @@ KINDS = {"on-off": on_off_limits, "map": map_limits, "TS map": ts_map_limits}
 
 
 def measure_coverage(
-    kind: str, background: float, flux: float, number: int, seed: int = 0
+    kind: str, background: float, flux: float, n_simulations: int, seed: int = 0
 ) -> list[Coverage]:
     """Measure the coverage of upper limits, for each of `SIGMAS`.
 
@@ -130,7 +130,7 @@ def measure_coverage(
         The kind of the data and of the estimate.
     background, flux : float
         Expected counts of background and source.
-    number : int
+    n_simulations : int
         Number of simulations.
     seed : int
         Seed of the random numbers.
@@ -141,29 +141,31 @@ def measure_coverage(
         The coverage for each of `SIGMAS`.
     """
     random = np.random.default_rng(seed)
-    limits = np.array([KINDS[kind](background, flux, random) for _ in range(number)])
+    limits = np.array([KINDS[kind](background, flux, random) for _ in range(n_simulations)])
     counts_above = np.count_nonzero(limits >= flux, axis=0)  # not counted if NaN
     return [
-        Coverage(kind, background, flux, sigma, number, int(n_above))
+        Coverage(kind, background, flux, sigma, n_simulations, int(n_above))
         for sigma, n_above in zip(SIGMAS, counts_above, strict=True)
     ]
 
 
-def measure_all(number: int, backgrounds: Sequence[float] = BACKGROUNDS) -> Iterator[Coverage]:
+def measure_all(
+    n_simulations: int, backgrounds: Sequence[float] = BACKGROUNDS
+) -> Iterator[Coverage]:
     """Measure the coverage for all kinds of data, backgrounds and fluxes."""
     seeds = count()
     for kind in KINDS:
         for background in backgrounds:
             for flux in (0.0, float(np.sqrt(background))):
-                yield from measure_coverage(kind, background, flux, number, seed=next(seeds))
+                yield from measure_coverage(kind, background, flux, n_simulations, seed=next(seeds))
 
 
 def main() -> None:
     """Print a row for each case."""
-    number = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    n_simulations = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     print("| data | background | flux | n_sigma_ul | limit above the true flux | expected |")
     print("|---|---|---|---|---|---|")
-    for coverage in measure_all(number):
+    for coverage in measure_all(n_simulations):
         print(
             f"| {coverage.data} | {coverage.background:g} | {coverage.flux:.3g} "
             f"| {coverage.sigma:g} | {100 * coverage.fraction:.1f} % "

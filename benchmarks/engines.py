@@ -1,4 +1,4 @@
-"""Check that all engines return identical results, and measure the speed-up by a second worker.
+"""Check that all engines return identical results, and measure the speed-up from a second worker.
 
 The four targets of `examples/targets.yaml` (60 runs) are reduced with each engine in turn, without
 a cache. Digests of all stacked arrays are printed; the program fails if any of them depends on the
@@ -106,7 +106,7 @@ def reduce(engine: str, overrides: list[str]) -> Reduction:
 
 
 def show_times(reductions_by_engine: dict[str, list[Reduction]]) -> None:
-    """Print the times of each engine, and their ratio to the time of one process."""
+    """Print the times of each engine, and the speed-up from a second worker."""
     print("\n| engine | best, s | all, s | load before |\n|---|---:|---|---|")
     best_times = {}
     for engine, reductions in reductions_by_engine.items():

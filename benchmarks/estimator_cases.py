@@ -25,8 +25,8 @@ from skyred.likelihood import flux_profile, light_curve
 if TYPE_CHECKING:
     from regions import SkyRegion
 
-TARGET = 20.0
-ONE_BIN = (0.4, 20.0)
+TARGET = 20.0  # ratio of the CPU times of gammapy and skyred
+ONE_BIN = (0.4, 20.0)  # TeV
 THREE_BINS = (0.4, 1.0, 3.0, 20.0)
 
 
@@ -68,7 +68,7 @@ def crab_runs() -> Datasets:
 
 
 def curve(name: str, title: str, **options: Any) -> Job:
-    """Create the job of a light curve by run, of the flare or of the Crab."""
+    """Create the job of a light curve of the flare or of the Crab, with one flux for each run."""
     is_flare = name.startswith("flare")
     datasets, source = (flare_datasets, "pks") if is_flare else (crab_runs, "crab")
     case = cases.Case(

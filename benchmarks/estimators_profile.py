@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 PROFILE_POINTS = 11
 CONTOUR_POINTS = 20
-TARGET = 20
+TARGET = 20  # ratio of the CPU times of gammapy and skyred
 # the parameters of the contour of each case; the profile is along the first of them
 PARAMETERS = {"crab": ("index", "amplitude"), "onoff": ("index", "amplitude")}
 
@@ -84,7 +84,7 @@ def measure(case: Case, pairs: int, contours: bool) -> dict[str, Any]:
     datasets = case.datasets()
     skyred_fit(datasets)
     x, y = PARAMETERS[case.name]
-    skyred_contour(case.datasets(datasets.models), x, y)  # imports are not timed
+    skyred_contour(case.datasets(datasets.models), x, y)  # first calls are not timed
     skyred_profile(case.datasets(datasets.models), x)
     functions = [
         functools.partial(function, name=x) for function in (plain_profile, skyred_profile)
@@ -142,7 +142,9 @@ def main() -> None:
     parser.add_argument(
         "--case", action="append", choices=cases_by_name, help="name of a case; may be repeated"
     )
-    parser.add_argument("--contours", action="store_true", help="time contours too, for minutes")
+    parser.add_argument(
+        "--contours", action="store_true", help="also time contours, which takes minutes"
+    )
     parser.add_argument("--json", type=Path, help="file for the results")
     arguments = parser.parse_args()
     for case in warm_up_cases():  # imports and first calls are not timed

@@ -33,8 +33,8 @@ ESTIMATOR_OPTIONS = (
     "source", "energy_edges", "selection_optional", "n_sigma", "n_sigma_ul", "n_sigma_sensitivity",
     "reoptimize", "norm", "allow_multiple_telescopes",
 )  # fmt: skip
-MINUIT_OPTIONS = {"tol": "tolerance", "strategy": "strategy"}  # from names of gammapy to skyred
-BY_SKYRED = "skyred"
+MINUIT_OPTIONS = {"tol": "tolerance", "strategy": "strategy"}  # skyred's names by gammapy's names
+SKYRED = "skyred"
 
 calls: Counter[str] = Counter()
 _running = False
@@ -73,7 +73,7 @@ def replace_method(
         if _running:
             return original(self, datasets)
         reason = reason_for_gammapy(self, datasets)
-        calls[f"{original.__qualname__}: {reason or BY_SKYRED}"] += 1
+        calls[f"{original.__qualname__}: {reason or SKYRED}"] += 1
         if reason:
             return original(self, datasets)
         with use_original_methods():
@@ -104,7 +104,7 @@ def reason_for_gammapy_flux_points(estimator: FluxPointsEstimator, datasets: Any
     return "" if backend == "minuit" else f"the backend is {backend}"
 
 
-def fit_by_skyred(fit: Fit, datasets: Any) -> FitResult:
+def fit_with_skyred(fit: Fit, datasets: Any) -> FitResult:
     """Fit with `skyred.fit`, and return a `FitResult` of gammapy."""
     datasets_to_fit = datasets if isinstance(datasets, Datasets) else Datasets(datasets)
     options = {
@@ -131,7 +131,7 @@ def fit_by_skyred(fit: Fit, datasets: Any) -> FitResult:
     return FitResult(optimize_result=optimize_result, covariance_result=covariance_result)
 
 
-def estimate_by_skyred(estimator: FluxPointsEstimator, datasets: Any) -> Any:
+def estimate_with_skyred(estimator: FluxPointsEstimator, datasets: Any) -> Any:
     """Estimate flux points with `skyred.flux_points` and the options of an estimator."""
     options = {name: getattr(estimator, name) for name in ESTIMATOR_OPTIONS}
     return skyred.flux_points(datasets, **options)
@@ -144,9 +144,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure() -> None:
     """Replace gammapy's methods."""
-    Fit.run = replace_method(Fit.run, fit_by_skyred, reason_for_gammapy_fit)
+    Fit.run = replace_method(Fit.run, fit_with_skyred, reason_for_gammapy_fit)
     FluxPointsEstimator.run = replace_method(
-        FluxPointsEstimator.run, estimate_by_skyred, reason_for_gammapy_flux_points
+        FluxPointsEstimator.run, estimate_with_skyred, reason_for_gammapy_flux_points
     )
 
 

@@ -7,7 +7,7 @@ The second run replaces `Fit.run` by `skyred.fit` and `FluxPointsEstimator.run` 
 second is reported with the last lines of its error. Known differences are listed with their reasons
 in `gammapy_tests.yaml`. The exit code is 1 if there is any other difference, or if a listed test
 fails with another error. gammapy skips tests if their data are missing. With `--folder` the results
-of the first run are kept, and used again the next time.
+of the first run are kept, and reused by later calls.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import attrs
 from ruamel.yaml import YAML
 
 HERE = Path(__file__).resolve().parent
-KNOWN = HERE / "gammapy_tests.yaml"
+DIFFERENCES_FILE = HERE / "gammapy_tests.yaml"
 TESTS = (
     "modeling/tests",
     "modeling/selection/tests",
@@ -43,7 +43,7 @@ ERROR_LINES = 2
 
 @attrs.frozen
 class Outcome:
-    """Outcome of a test: "passed", "failed", "error" or "skipped", and the last error lines."""
+    """The status of a test ("passed", "failed", "error" or "skipped"), and its last error lines."""
 
     status: str
     error: str = ""
@@ -101,7 +101,7 @@ def run_tests(tests: Sequence[str], report: Path, options: Sequence[str] = ()) -
             command, cwd=folder, env={**os.environ, "PYTHONPATH": path}, check=False
         ).returncode
     if code > 1:  # 0 if all tests passed, 1 if some failed
-        raise SystemExit(f"pytest ended with {code}")
+        raise SystemExit(f"pytest ended with exit code {code}")
 
 
 def find_differences(
@@ -153,7 +153,7 @@ def format_report(
 def main() -> int:
     """Run the tests of gammapy with gammapy and with skyred, and print the differences."""
     options = _options()
-    known_differences = YAML(typ="safe").load(KNOWN) or {}
+    known_differences = YAML(typ="safe").load(DIFFERENCES_FILE) or {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)

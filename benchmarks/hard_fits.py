@@ -1,4 +1,4 @@
-"""Fit real and simulated data from random starts far from the minimum.
+"""Fit real and simulated data from random starts, near and far from the minimum.
 
 Every fit starts with new copies of datasets and models. The statistic of gammapy at each result,
 with newly assigned models, is compared with the lowest known statistic of the problem. That is the
@@ -7,7 +7,7 @@ for a subset of the problems (``--gammapy``), and of earlier runs with the same 
 
     OMP_NUM_THREADS=1 GAMMAPY_DATA=... python benchmarks/hard_fits.py --workers 2
 
-Reduced and simulated datasets are cached on disk. The random starts only depend on the name of the
+Reduced and simulated datasets are cached on disk. The random starts depend only on the name of the
 problem and the number of the start. ``--errors`` compares the errors at the lowest minimum of each
 problem with likelihood profiles.
 """
@@ -80,7 +80,7 @@ def prepare_problem(name: str, cache: Path) -> None:
 
 @contextmanager
 def executor(workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
-    """Yield a function like `map`, which calls its function in this process or in several."""
+    """Yield `map`, or a parallel version of it that returns results in any order."""
     if workers < 2:
         yield map
         return

@@ -217,7 +217,7 @@ class Curve:
         return np.nan
 
     def next_distance(self, low: tuple[float, float], high: tuple[float, float]) -> float:
-        """Return the next distance from the bracket, pairs of distance and root of the increase."""
+        """Return the next distance; both ends of the bracket are (distance, root of increase)."""
         if not np.isfinite(high[0]):
             return low[0] * float(np.clip(1 / max(low[1], 0.1), 1.02, 3.0))
         slope = (high[1] - low[1]) / (high[0] - low[0])

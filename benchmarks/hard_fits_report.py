@@ -12,13 +12,15 @@ from hard_fits_run import Record
 from rich.console import Console
 from rich.table import Table
 
-TOLERANCE = 0.01  # of the statistic above the lowest known one; if it is more, the minimum is false
+TOLERANCE = (
+    0.01  # excess over the lowest known statistic; with more, a fit ended at a local minimum
+)
 HEADS = (
     "problem",
     "data and model",
     "fits",
     "success",
-    "false minima",
+    "local minima",
     "largest excess",
     "failures",
     "reported stat",
@@ -47,7 +49,7 @@ class Summary:
     ----------
     fits, successes : int
         Number of fits, and of successful fits.
-    false_minima : int
+    local_minima : int
         Number of successful fits with a statistic above the lowest by more than the tolerance.
     largest_excess : float
         Largest excess of the statistic of successful fits above the lowest; 0 if there are none.
@@ -61,7 +63,7 @@ class Summary:
 
     fits: int
     successes: int
-    false_minima: int
+    local_minima: int
     largest_excess: float
     largest_difference: float
     failed_off_minimum: int
@@ -72,7 +74,7 @@ class Summary:
         return [
             str(self.fits),
             f"{100 * self.successes / max(self.fits, 1):.0f} %",
-            str(self.false_minima),
+            str(self.local_minima),
             f"{self.largest_excess:.3g}",
             f"{failures} ({self.failed_off_minimum} not at the minimum)" if failures else "0",
             f"{self.largest_difference:.1g}",
@@ -102,7 +104,7 @@ def summarize(records: list[Record], lowest: dict[str, float]) -> Summary:
     return Summary(
         fits=len(records),
         successes=int(success.sum()),
-        false_minima=int((success & is_high).sum()),
+        local_minima=int((success & is_high).sum()),
         largest_excess=max([0.0, *excesses[success]]),
         largest_difference=max([0.0, *np.abs(differences[success])]),
         failed_off_minimum=int((~success & is_high).sum()),
@@ -137,13 +139,13 @@ def flag(problem: Problem) -> str:
 
 
 def failures(records: list[Record], lowest: dict[str, float]) -> list[str]:
-    """Return a line for each fit that failed, or ended at a false minimum."""
+    """Return a line for each fit that failed, or ended at a local minimum."""
     lines = []
     for record in records:
         excess = record.fresh_stat - lowest[record.job.problem]
         if record.success and excess <= TOLERANCE:
             continue
-        kind = "false minimum" if record.success else "no success"
+        kind = "local minimum" if record.success else "no success"
         job = record.job
         message = record.message.replace("\n", " ")[:MAX_LENGTH]
         lines.append(
@@ -184,7 +186,7 @@ def error_cells(records: list[ErrorRecord]) -> list[str]:
 
 
 def error_lines(records: list[ErrorRecord]) -> list[str]:
-    """Return a line for each error that does not agree, and for each profile that failed."""
+    """Return a line for each wrong error, each failed fit and each failed profile."""
     return [
         f"{record.job.problem} {record.name}: error {record.error:.4g}, profile "
         f"+{record.errp:.4g} -{record.errn:.4g} ({100 * record.difference:+.1f} %): "
@@ -218,7 +220,7 @@ class Report:
     def tables(self) -> list[tuple[str, tuple[str, ...], list[list[str]]]]:
         """Return titles, heads and rows of the tables that are not empty."""
         tables = [
-            (f"Fits by {fitter}", HEADS, rows(self.problems, self.fits, self.lowest, fitter))
+            (f"Fits with {fitter}", HEADS, rows(self.problems, self.fits, self.lowest, fitter))
             for fitter in ("skyred", "gammapy")
         ]
         if self.errors:

@@ -6,7 +6,7 @@ import numpy as np
 from gammapy.datasets import Dataset, Datasets
 from gammapy.modeling import Parameter
 
-RELATIVE_STEP = 0.01
+STEP = 0.01  # absolute for spectral indices, curvatures and tilts, otherwise relative
 
 
 def expected_errors(datasets: Datasets) -> np.ndarray:
@@ -50,8 +50,8 @@ def choose_step(datasets: Datasets, parameter: Parameter) -> float:
         scale = datasets[0].counts.geom.pixel_scales[0].to_value("deg")
         return 0.3 * float(scale)
     if parameter.name in ("index", "alpha", "beta", "tilt"):
-        return RELATIVE_STEP
-    return RELATIVE_STEP * abs(parameter.value)
+        return STEP
+    return STEP * abs(parameter.value)
 
 
 def mask_of(dataset: Dataset) -> np.ndarray:

@@ -146,12 +146,12 @@ def empty_dataset(name: str, pixel: float, npix: int) -> MapDataset:
 
 
 def problem(spec: Spec, title: str, **options: object) -> Problem:
-    """Create the problem of a specification; if it changes, datasets are simulated again."""
+    """Create a problem; its datasets are simulated again if the specification changes."""
     return Problem(spec.name, title, spec.datasets, spec.models, version=repr(spec), **options)
 
 
 def single(tag: str, amplitude: float = 2e-11, **sizes: float) -> tuple[Shape, ...]:
-    """Return a single source, off the centre of a pixel."""
+    """Return a single source that is not at the centre of a pixel."""
     return (Shape(tag, 1.3, -0.7, amplitude, sizes=sizes),)
 
 
@@ -189,7 +189,7 @@ ONE = (
     problem(Spec("point-double", single("point"), 2.0, 40), "point, pixel of 2 PSF"),
     problem(Spec("point-coarse", single("point"), 3.0, 30), "point, pixel of 3 PSF", starts=16),
     problem(
-        Spec("point-centre", (Shape("point", 0, 0),), 0.5, 51), "point on the centre of a pixel"
+        Spec("point-centre", (Shape("point", 0, 0),), 0.5, 51), "point at the centre of a pixel"
     ),
     problem(Spec("point-faint", single("point", 5e-12)), "faint point, pixel of 0.5 PSF"),
     problem(

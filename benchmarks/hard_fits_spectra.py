@@ -203,7 +203,7 @@ PROBLEMS = (
     ),
     Problem(
         "joint-crab",
-        "Crab by 5 instruments, on-off spectra: log parabola",
+        "Crab, on-off spectra of 5 instruments: log parabola",
         joint_spectra,
         lambda: Models([create_source("lp", **CRAB)]),
         gammapy=True,

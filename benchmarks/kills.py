@@ -3,7 +3,7 @@
     python benchmarks/kills.py --kills 25 --engine processes
 
 Without --archive, the observations are simulated. The exit code is 1 if the results differ, if a
-run folder is incomplete, or if a finished chunk was reduced again.
+run folder is incomplete, or if a finished chunk was lost or reduced again.
 """
 
 from __future__ import annotations

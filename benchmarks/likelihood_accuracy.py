@@ -1,4 +1,4 @@
-"""Differences between fits and flux points of skyred and gammapy, for the statistic of gammapy."""
+"""Differences between fits and flux points of skyred and gammapy, with gammapy's statistic."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Vector = NDArray[np.float64]
 
-# in units of an error: shorter steps are affected by float32, longer steps by asymmetry
+# in units of the errors: shorter steps are affected by float32, longer steps by asymmetry
 STEPS = (0.1, 0.3)
 # relative difference of the errors from both steps above which an error is undefined
 UNDEFINED = 0.01

@@ -24,7 +24,7 @@ from gammapy.modeling.models import FoVBackgroundModel, Models, SkyModel
 
 SEED = 20240601
 CENTER = SkyCoord(266.4, -29.0, unit="deg")
-AMPLITUDE = "cm-2 s-1 TeV-1"
+AMPLITUDE_UNIT = "cm-2 s-1 TeV-1"
 MAX_SHIFT = 0.5  # largest distance of a position from its start value, in deg
 
 
@@ -66,14 +66,17 @@ def position(lon: float, lat: float, start_offset: float) -> dict[str, Value]:
 
 
 def power_law(index: float, amplitude: float) -> dict[str, Value]:
-    return {"index": Value(index, 0.1), "amplitude": Value(amplitude, -0.15 * amplitude, AMPLITUDE)}
+    return {
+        "index": Value(index, 0.1),
+        "amplitude": Value(amplitude, -0.15 * amplitude, AMPLITUDE_UNIT),
+    }
 
 
 def log_parabola(alpha: float, beta: float, amplitude: float) -> dict[str, Value]:
     return {
         "alpha": Value(alpha, 0.1),
         "beta": Value(beta, -0.05),
-        "amplitude": Value(amplitude, -0.15 * amplitude, AMPLITUDE),
+        "amplitude": Value(amplitude, -0.15 * amplitude, AMPLITUDE_UNIT),
         "reference": Value(1.0, unit="TeV", frozen=True),
     }
 

@@ -168,7 +168,7 @@ def main() -> None:
             measurements.append(measure_in_subprocess(reducer, runs, Path(folder)))
             print(measurements[-1].markdown(), flush=True)
     growth = memory_growth(measurements)
-    print(f"\nskyred grows by {growth:.0f} MB; limit: {arguments.limit:.0f} MB")
+    print(f"\nthe memory of skyred grows by {growth:.0f} MB; limit: {arguments.limit:.0f} MB")
     if growth > arguments.limit:
         sys.exit(1)
 

@@ -1,10 +1,10 @@
 """Compare the CPU time of the reduction of the H.E.S.S. Crab with a plain gammapy script.
 
 Three reductions alternate in one process, so that other load on the machine affects all of them
-equally: with plain gammapy, with skyred and an empty cache (plugins, configuration, selection,
-inspection of the input, reduction, observation log, writing of the cache), and with skyred and all
-observations in the cache. Use one thread. The steps that plain gammapy does not have are also timed
-separately, because skyred is faster in other steps::
+equally: with plain gammapy, with skyred and an empty cache (plugins, selection, inspection of the
+input, reduction, observation log, writing of the cache), and with skyred and all observations in
+the cache. Use one thread. The steps that plain gammapy does not have are also timed separately,
+because skyred is faster in other steps::
 
     OMP_NUM_THREADS=1 GAMMAPY_DATA=... python benchmarks/orchestration.py --rounds 9 --json out.json
 """
@@ -182,7 +182,7 @@ def show(results: dict[str, Any]) -> None:
         f"load {results['load']}"
     )
     table = Table(title=title)
-    for name in ("", "median", "of plain", "quartiles", "target"):
+    for name in ("", "median", "ratio", "quartiles", "target"):
         table.add_column(name, justify="right" if name else "left")
     table.add_row("plain gammapy", f"{results['plain']['median_s']:.3f} s", "", "", "")
     labels = {
@@ -200,7 +200,7 @@ def show(results: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Measure the time of a reduction beside plain gammapy, and print it."""
+    """Measure the time of a reduction relative to plain gammapy, and print it."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=7, help="rounds that are timed, at least 5")
     parser.add_argument("--json", type=Path, help="file for the results")

@@ -73,7 +73,7 @@ def fit_seed(seed: int, demonstration: Demonstration) -> dict[str, Any]:
 
 
 def parameters(orchestrator: Any) -> dict[str, dict[str, float]]:
-    """Return value, error and truth of each free parameter with a known truth."""
+    """Return value, error and true value of the free parameters of source and background."""
     from skyred.components.simulation.truth import BACKGROUND_NORM, SOURCE, true_parameters
 
     truth = true_parameters()
@@ -119,7 +119,7 @@ def maker_norm(orchestrator: Any) -> float:
 def run_seeds(
     demonstration: Demonstration, seeds: range, workers: int, path: Path
 ) -> Iterator[list[dict[str, Any]]]:
-    """Fit the seeds that are not yet saved; yield and save all records after each fit."""
+    """Fit the seeds that have no saved record; save and yield all records after each fit."""
     settings = demonstration.settings()
     saved = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if saved.get("settings", settings) != settings:
@@ -197,7 +197,9 @@ def show(summaries: dict[str, Summary], records: list[dict[str, Any]]) -> None:
     console.print(table)
     for name, summary in summaries.items():
         if abs(summary.mean) > BIASED * summary.mean_error:
-            console.print(f"{LABELS[name]}: the mean differs from 0 by more than {BIASED:g} errors")
+            console.print(
+                f"{LABELS[name]}: the mean differs from 0 by more than {BIASED:g} times its error"
+            )
     if failed_seeds:
         console.print(f"excluded seeds, because their fits did not converge: {failed_seeds}")
 

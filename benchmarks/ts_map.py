@@ -103,7 +103,7 @@ JOBS = (crab, crab_columns, large, wide, joint)
 
 
 def differences(skyred_maps: FluxMaps, gammapy_maps: FluxMaps) -> dict[str, float]:
-    """Return the largest differences of norms (in sigma), of sqrt(TS) and of TS."""
+    """Return the largest differences of norms (in sigma), of sqrt(TS), and the TS deficit."""
     with np.errstate(all="ignore"):
         shift = np.abs(skyred_maps.norm.data - gammapy_maps.norm.data) / gammapy_maps.norm_err.data
     is_valid = gammapy_maps.success.data & np.isfinite(shift)

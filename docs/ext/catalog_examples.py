@@ -1,4 +1,4 @@
-"""Examples of components in YAML for their reference, from the example files and the pages."""
+"""YAML examples of components for the reference, from the example files and the pages."""
 
 from __future__ import annotations
 

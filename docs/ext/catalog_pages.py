@@ -68,7 +68,7 @@ def plural(role: str) -> str:
 
 
 def role_page(role: str) -> Iterator[str]:
-    """Yield the lines of the page of a role: skyred's components with their options."""
+    """Yield the lines of the page of a role, with skyred's components and their options."""
     yield from heading(plural(role).capitalize(), "=")
     yield from (INTRODUCTIONS[role], "")
     yield from (f"To write one, subclass `skyred.{role.capitalize()}`.", "") * (role != "geometry")
@@ -81,12 +81,12 @@ def inspection_page() -> Iterator[str]:
     """Yield the lines of the page of the rules of the inspection."""
     yield from heading("Rules of the inspection", "=")
     yield from (
-        "``skyred check`` and ``skyred run`` inspect each run by these rules. A "
-        "run with a **fault** is not used: gammapy cannot read it, or a number is wrong. A "
-        "**warning** is unusual content, which is used and reported. A **note** is for "
-        "information.",
+        "``skyred check`` and ``skyred run`` check each run against these rules. A "
+        "run with a **fault** is not used, unless ``on_fault: note`` tolerates the fault: gammapy "
+        "cannot read the run, or a number is wrong. A **warning** is unusual content, which is "
+        "used and reported. A **note** is for information.",
         "",
-        "The limits are calibrated with 240 runs of six archives: H.E.S.S. DL3 DR1, MAGIC with "
+        "The limits were calibrated with 240 runs of six archives: H.E.S.S. DL3 DR1, MAGIC with "
         "``RAD_MAX``, CTA 1DC, and FACT, MAGIC and VERITAS of the joint Crab release. None of them "
         "has a fault.",
         "",
@@ -220,7 +220,7 @@ def yaml_text(plain: Any) -> str:
 
 
 def value_class(spec: FieldSpec) -> type | None:
-    """Return the class of a nested value that is not a component, whose keys are listed inline."""
+    """Return the class of a nested value that is not a component, to list its keys inline."""
     if spec.shape != "one" or spec.of is None or getattr(spec.of, "role", ""):
         return None
     return spec.of

@@ -1,4 +1,4 @@
-"""Formulas as MathML, which browsers display without a script."""
+"""Formulas as MathML, so that browsers need no script to display them."""
 
 from __future__ import annotations
 

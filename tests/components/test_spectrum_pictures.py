@@ -64,11 +64,11 @@ def test_bins_outside_the_mask_are_grey(on_off):
 
 
 def test_model_is_drawn_if_present(on_off):
-    assert "model of the excess" not in artists_by_label(dataset_plots(on_off)["counts"]())
+    assert "predicted excess" not in artists_by_label(dataset_plots(on_off)["counts"]())
     on_off.models = SkyModel(PowerLawSpectralModel(amplitude="1e-11 cm-2 s-1 TeV-1"), name="crab")
     artists = artists_by_label(dataset_plots(on_off)["counts"]())
     expected = on_off.npred_signal().data.ravel()
-    np.testing.assert_allclose(artists["model of the excess"].get_data().values, expected)
+    np.testing.assert_allclose(artists["predicted excess"].get_data().values, expected)
 
 
 def test_spectrum_without_off_counts_is_drawn():

@@ -125,7 +125,10 @@ def test_product_shows_its_summary_and_table() -> None:
 
 def test_product_without_a_table_shows_the_reason() -> None:
     page_text = parse_html(GammapyProduct("x", object())).text
-    assert "x: a object cannot be shown as a table: it has no `to_table`; see `value`" in page_text
+    message = (
+        "x: the type object cannot be shown as a table: it has no `to_table`; use the attribute"
+    )
+    assert message in page_text
 
 
 def test_fit_results_show_values_errors_units_limits_and_notes() -> None:

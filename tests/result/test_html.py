@@ -66,7 +66,7 @@ def test_long_observation_log_is_truncated() -> None:
     outcomes = tuple(Outcome("toy", run, "reduced") for run in range(1000))
     page = parse_html(Result(outcomes=outcomes))
     assert "1000 reduced" in page.text
-    assert "and 980 more: all are in observations" in page.text
+    assert "and 980 more: see the attribute observations" in page.text
 
 
 def test_failed_run_shows_its_error_and_counts_of_statuses(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_only_the_run_that_always_kills_fails(tmp_path):
     assert statuses(partial_stacks) == [
         (run, "failed" if run == 5 else "reduced") for run in range(1, 8)
     ]
-    assert "dask workers died while running it" in partial_stacks[1].outcomes[1].reason
+    assert "dask workers died while running the task" in partial_stacks[1].outcomes[1].reason
     assert totals(partial_stacks) == totals(reduce(KillingMaker(failing_runs=[5]), Serial()))
 
 
@@ -110,7 +110,7 @@ SINGLE_WORKER = ("--nthreads", "1", "--no-dashboard", "--no-nanny", "--host", "1
 
 
 def test_scheduler_without_workers_is_reported(scheduler):
-    with pytest.raises(EngineError, match=r"has no workers after 0 s; start some"):
+    with pytest.raises(EngineError, match=r"has no workers after 0 s; start workers"):
         Dask(scheduler=str(scheduler[0]), workers=1, wait="0.2 s").open()
 
 
@@ -141,7 +141,7 @@ def test_missing_workers_end_the_run_with_an_error(scheduler, tmp_path):
     with Dask(scheduler=str(file), workers=1, wait=WAIT).open():
         pass  # the worker is connected
     try:
-        with pytest.raises(EngineError, match=r"no workers for 1 s.*start some and run again"):
+        with pytest.raises(EngineError, match=r"no workers for 1 s.*start workers and run again"):
             reduce(maker, Dask(scheduler=str(file), workers=1, wait="1 s"))
     finally:
         worker.kill()

@@ -21,7 +21,7 @@ class _Collector(logging.Handler):
 def capture_warnings(logger: str = "gammapy") -> Iterator[list[str]]:
     """Collect the warnings of a logger and of Python, without duplicates.
 
-    The warnings are not shown as usual, since nobody would see them in a worker.
+    The warnings are not shown as usual, because the output of workers is not visible.
 
     Parameters
     ----------
@@ -34,9 +34,9 @@ def capture_warnings(logger: str = "gammapy") -> Iterator[list[str]]:
         The warnings; complete once the context ends.
     """
     notes: list[str] = []
-    collector, source = _Collector(notes), logging.getLogger(logger)
-    propagate, source.propagate = source.propagate, False
-    source.addHandler(collector)
+    collector, captured_logger = _Collector(notes), logging.getLogger(logger)
+    propagate, captured_logger.propagate = captured_logger.propagate, False
+    captured_logger.addHandler(collector)
     try:
         with warnings.catch_warnings(record=True) as python_warnings:
             warnings.simplefilter("default")
@@ -45,6 +45,6 @@ def capture_warnings(logger: str = "gammapy") -> Iterator[list[str]]:
                 f"{warning.category.__name__}: {warning.message}" for warning in python_warnings
             ]
     finally:
-        source.removeHandler(collector)
-        source.propagate = propagate
+        captured_logger.removeHandler(collector)
+        captured_logger.propagate = propagate
         notes[:] = dict.fromkeys(notes)

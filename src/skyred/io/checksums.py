@@ -32,7 +32,7 @@ def find_damage(folder: Path, names: Iterable[str] | None = None) -> str | None:
     folder : Path
         The folder.
     names : iterable of str, optional
-        The files that must be listed, and no others; by default any files.
+        The files that SHA256SUMS must list, no more and no fewer; by default, any files.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def read_checksums(folder: Path) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        The sha256 by name of the file; empty if SHA256SUMS cannot be read.
+        The sha256 by file name; empty if SHA256SUMS cannot be read.
     """
     try:
         lines = (folder / SUMS).read_text(encoding="utf-8").split("\n")

@@ -41,7 +41,7 @@ def exchange(first: Path, second: Path) -> bool:
         return False
     if rename(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE) == 0:
         return True
-    number = ctypes.get_errno()
-    if number in _UNSUPPORTED:
+    error_number = ctypes.get_errno()
+    if error_number in _UNSUPPORTED:
         return False
-    raise OSError(number, os.strerror(number), str(first), None, str(second))
+    raise OSError(error_number, os.strerror(error_number), str(first), None, str(second))

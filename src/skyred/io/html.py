@@ -29,7 +29,7 @@ div.skyred details>:not(summary),div.skyred>:not(p):not(style):not(details){marg
 
 
 class Html(str):
-    """A string of HTML, which is not escaped again."""
+    """A string that contains HTML, so that it is not escaped."""
 
     __slots__ = ()
 
@@ -51,12 +51,12 @@ def escape(content: object) -> Html:
 
 
 def join(*contents: object) -> Html:
-    """Concatenate contents.
+    """Concatenate content.
 
     Parameters
     ----------
     *contents : object
-        The contents, escaped unless they are HTML.
+        The pieces of content, escaped unless they are HTML.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def join(*contents: object) -> Html:
 
 
 def bold(content: object) -> Html:
-    """Return a content in bold.
+    """Return content in bold type.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def bold(content: object) -> Html:
 
 
 def muted(content: object) -> Html:
-    """Return a content in small, pale type.
+    """Return content in small, pale type.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def muted(content: object) -> Html:
 
 
 def hint(content: object, tooltip: str) -> Html:
-    """Return a content with a tooltip.
+    """Return content with a tooltip.
 
     Parameters
     ----------
@@ -117,12 +117,12 @@ def hint(content: object, tooltip: str) -> Html:
 
 
 def paragraph(*contents: object) -> Html:
-    """Return contents as a paragraph.
+    """Return content as a paragraph.
 
     Parameters
     ----------
     *contents : object
-        The contents.
+        The pieces of content.
 
     Returns
     -------
@@ -153,16 +153,16 @@ def table(headings: Sequence[object], rows: Iterable[Sequence[object]]) -> Html:
 
 
 def details(summary: object, *body: object, unfolded: bool = False) -> Html:
-    """Return contents that unfold when their summary is clicked.
+    """Return content that unfolds when its summary is clicked.
 
     Parameters
     ----------
     summary : object
         The summary.
     *body : object
-        The contents.
+        The pieces of content.
     unfolded : bool
-        Whether the contents are unfolded from the start.
+        Whether the content is unfolded from the start.
 
     Returns
     -------
@@ -174,12 +174,12 @@ def details(summary: object, *body: object, unfolded: bool = False) -> Html:
 
 
 def styled_div(*contents: object) -> str:
-    """Return the complete HTML of an object, with its style sheet.
+    """Return content in a div, together with the style sheet.
 
     Parameters
     ----------
     *contents : object
-        The contents.
+        The pieces of content.
 
     Returns
     -------
@@ -197,7 +197,7 @@ def data_table(data: Table, rows: int = 5) -> Html:
     data : Table
         The table.
     rows : int
-        The number of rows.
+        The maximum number of rows.
 
     Returns
     -------

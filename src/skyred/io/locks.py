@@ -26,9 +26,9 @@ class Lock:
     path : Path
         The lock file, which is deleted on release.
     descriptor : int
-        The open file; closing the file releases the lock.
+        The descriptor of the open file; closing it releases the lock.
     exclusive : bool
-        Whether other processes are excluded; False on file systems that do not support locks.
+        Whether other processes are excluded; False on Windows, and on file systems without locks.
     """
 
     path: Path
@@ -98,7 +98,7 @@ def holder(path: Path) -> str:
 
 
 def _try_flock(descriptor: int) -> bool | None:
-    """Lock an open file; return None if the file system does not support locks."""
+    """Return whether an open file could be locked; None if locks are not supported."""
     if sys.platform == "win32":
         return None
     try:

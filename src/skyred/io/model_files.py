@@ -1,4 +1,4 @@
-"""Model files in gammapy's YAML, complete with templates, links and all parameter attributes."""
+"""Models in gammapy's YAML format, complete with templates, links and parameter attributes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RESTORED_ATTRIBUTES = ("frozen", "min", "max")
 def write_models(path: Path, models: Models) -> None:
     """Write models to YAML, with their covariance and templates as separate files next to it.
 
-    The files can be moved together. The labels of links are numbered, because those of gammapy are
+    The files can be moved together. The labels of links are numbered, because gammapy's labels are
     random.
 
     Parameters
@@ -34,7 +34,7 @@ def write_models(path: Path, models: Models) -> None:
 
     if len(models.parameters):
         covariance = COVARIANCE.format(stem=path.stem)
-        # the path at which gammapy expects it
+        # next to the YAML file, where gammapy looks for it
         models.write_covariance(
             path.parent / covariance, format="ascii.fixed_width", delimiter="|", overwrite=True
         )
@@ -49,7 +49,7 @@ def write_models(path: Path, models: Models) -> None:
 
 @contextmanager
 def _templates_beside(path: Path, models: Models) -> Iterator[dict[str, str]]:
-    """Set the files of templates to paths next to a file; yield their names by these paths."""
+    """Redirect template files to the folder of a file; yield their names by path."""
     templates, names = list(_iter_templates(models)), dict[str, str]()
     saved_attributes = [vars(template).copy() for template in templates]
     try:
@@ -71,8 +71,8 @@ def _templates_beside(path: Path, models: Models) -> Iterator[dict[str, str]]:
 def read_models(path: Path) -> Models:
     """Read models, and restore all attributes of their parameters.
 
-    gammapy restores only the values of the parameters of EBL absorption, and loses whether they are
-    free, their limits, priors and links.
+    For parameters of EBL absorption, gammapy restores only the values; limits, priors, links and
+    the `frozen` attribute are lost.
 
     Parameters
     ----------

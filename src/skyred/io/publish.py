@@ -44,7 +44,7 @@ def create_folder(folder: Path) -> Iterator[Path]:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder, after it is renamed to a hidden name.
+    """Rename a folder to a hidden name, and remove it.
 
     Parameters
     ----------
@@ -57,7 +57,9 @@ def remove(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove hidden folders of killed processes, while no other process writes the target.
+    """Remove the hidden folders that killed processes left behind.
+
+    No other process may be writing the target.
 
     Parameters
     ----------

@@ -114,7 +114,7 @@ class Workers:
         Raises
         ------
         EngineError
-            If the workers of the new executor die before their first task.
+            If the new workers die as well.
         """
         try:
             self._executor.submit(_do_nothing).cancel()
@@ -148,8 +148,8 @@ def stream(
     grow with the number of items. When the caller stops early, tasks that have not started are
     cancelled.
 
-    The tasks that were running when a worker died are repeated together, and one at a time if they
-    are lost again. This identifies the item that kills its worker.
+    Tasks that are lost because a worker died are repeated together, and one at a time if they are
+    lost again. This identifies the item that kills its worker.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ class _Stream(Generic[T, R]):
             self._report_results()
 
     def next_result(self) -> R:
-        """Wait for the result of the first task; repeat tasks that are lost meanwhile."""
+        """Wait for the result of the first task; repeat tasks that are lost while waiting."""
         first_task = self.pending[0]
         while not first_task.has_result:
             running = [task.future for task in self.pending if not task.future.done()]

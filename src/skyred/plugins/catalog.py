@@ -31,7 +31,7 @@ class CatalogEntry:
 
 @attrs.define
 class Catalog:
-    """All components that the plugins provide."""
+    """The component classes of all plugins."""
 
     _entries: dict[tuple[str, str], CatalogEntry] = attrs.field(factory=dict)
     _old_entries: dict[tuple[str, str], CatalogEntry] = attrs.field(factory=dict)  # by old kind
@@ -62,7 +62,7 @@ class Catalog:
             existing_entry = self._entries.get(key) or self._old_entries.get(key)
             if existing_entry is not None:
                 return (
-                    f"the {cls.role} {kind!r}, its old kind, is already provided by "
+                    f"the {cls.role} {kind!r}, an old kind of {cls.kind!r}, is already provided by "
                     f"{existing_entry.owner}"
                 )
         entry = self._entries[cls.role, cls.kind] = CatalogEntry(cls, owner)
@@ -107,8 +107,12 @@ class Catalog:
         kinds = self.kinds(role)
         suggestion = nearest(str(kind), kinds)
         other_roles = [entry_role for entry_role, name in self._entries if name == kind]
-        hint = f" ({kind!r} is a {other_roles[0]})" if other_roles else ""
-        available = f"available: {', '.join(kinds)}" if kinds else f"no plugin provides a {role}"
+        hint = f" ({kind!r} is a kind of {other_roles[0]})" if other_roles else ""
+        available = (
+            f"available: {', '.join(kinds)}"
+            if kinds
+            else f"no plugin provides a component of the role {role}"
+        )
         raise FieldError(f"unknown {role} {kind!r}{hint}", available, suggestion)
 
     def kinds(self, role: str) -> list[str]:

@@ -30,7 +30,8 @@ def find_entry_points(group: str) -> list[EntryPoint]:
 def sort_entry_points(points: Iterable[EntryPoint]) -> list[EntryPoint]:
     """Sort entry points by distribution and name, those of skyred first.
 
-    If another distribution uses a name of skyred, the plugin of skyred is loaded.
+    If an entry point of another distribution has the same name as one of skyred, skyred's is
+    loaded.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ from skyred.plugins.one_file import OneFile, line_in_file
 
 @attrs.frozen
 class LoadedPlugin:
-    """An installed plugin or a plugin file, which may be faulty or blocked.
+    """An installed plugin or a plugin file, including faulty and blocked ones.
 
     Parameters
     ----------
@@ -276,7 +276,7 @@ class Plugins:
 
 
 def _find_misplaced_hook(manager: pluggy.PluginManager, plugin: Any, owner: Owner) -> str:
-    """Return the fault if a plugin implements no hook, or a hook of another group; "" if none."""
+    """Return the fault if a plugin has a hook of another group, or a file has none; else ""."""
     implemented = implemented_hooks(manager, plugin)
     if COMMAND_HOOK in implemented:
         return f"{COMMAND_HOOK}() is ignored in this module: {_command_advice(owner)}"

@@ -1,4 +1,4 @@
-"""One-file plugins: Python files that are used as plugins, including by the workers of a run."""
+"""One-file plugins: Python files that are used as plugins, also in the workers of a run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class OneFile:
     sha256 : str
         The checksum of its content when it was read.
     source : bytes
-        The content; empty if the file was not read in this process. Not compared.
+        The content; empty if the file was not read in this process. Ignored in comparisons.
     """
 
     path: Path
@@ -64,7 +64,7 @@ class OneFile:
 
     @property
     def owner(self) -> Owner:
-        """Owner of the components, with the file as distribution and its checksum as version."""
+        """Owner of the components: the file name as distribution, its checksum as version."""
         name = self.path.name
         return Owner(
             name,
@@ -81,7 +81,7 @@ class OneFile:
         return f"skyred_plugin_{re.sub(r'[^0-9a-zA-Z_]', '_', self.path.stem)}_{digest[:8]}"
 
     def load(self) -> ModuleType:
-        """Return the module of the file, which is executed only once in a process.
+        """Import the file as a module, once in each process.
 
         Returns
         -------
@@ -91,7 +91,7 @@ class OneFile:
         Raises
         ------
         PluginError
-            If the file has changed since it was read.
+            If the file cannot be read any more, or has changed since it was read.
         """
         if loaded_module := sys.modules.get(self.module_name):
             return loaded_module
@@ -152,7 +152,7 @@ def _unpickle(path: Path, sha256: str) -> OneFile:
 def _unpickle_instance(
     _: OneFile, create: Callable[..., object], arguments: tuple[Any, ...]
 ) -> object:
-    # the file has been loaded, because it precedes its classes in the pickle
+    # pickle has unpickled the first argument, and thereby loaded the file with the class
     return create(*arguments)
 
 

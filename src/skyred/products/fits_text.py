@@ -1,4 +1,4 @@
-"""Encoding of strings in FITS files, which allow only ASCII, for example source names."""
+"""Encoding of strings such as source names for FITS files, where only ASCII is allowed."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def flux_table(flux: FluxPoints, sed_type: str, details: Table) -> Table:
         A row for each interval or region.
     """
     table = flux.to_table(sed_type=sed_type)
-    # gammapy drops these two when it builds the rows
+    # gammapy drops these metadata when it builds the rows
     table.meta |= {"SED_TYPE": sed_type, "UL_CONF": round(erf(flux.n_sigma_ul / 2**0.5), 7)}
     for name in ("time_min", "time_max"):
         if name in table.colnames:
@@ -124,12 +124,12 @@ def flux_table(flux: FluxPoints, sed_type: str, details: Table) -> Table:
 def write_flux(
     folder: Path, name: str, flux: FluxPoints, details: Table, header: Mapping[str, Any]
 ) -> Path:
-    """Write flux points to ``NAME.fits`` as gammapy's `FluxPoints.write` does, with the details.
+    """Write flux points with additional columns, in the format of gammapy's `FluxPoints.write`.
 
     Parameters
     ----------
     folder : Path
-        The folder.
+        The folder of the file ``NAME.fits``.
     name : str
         The name of the product.
     flux : gammapy.estimators.FluxPoints
@@ -183,7 +183,7 @@ def read_header(folder: Path, name: str) -> Mapping[str, Any]:
 
 
 def read_flux(
-    folder: Path, name: str, model: Any, details: tuple[str, ...]
+    folder: Path, name: str, model: Any, detail_names: tuple[str, ...]
 ) -> tuple[FluxPoints, Table]:
     """Read flux points with their reference spectrum and additional columns.
 
@@ -195,7 +195,7 @@ def read_flux(
         The name of the product.
     model : SkyModel or None
         The fitted model of the source.
-    details : tuple of str
+    detail_names : tuple of str
         The names of the additional columns.
 
     Returns
@@ -215,7 +215,7 @@ def read_flux(
         values.data = np.ma.filled(values.data, np.nan)  # astropy masks NaN in FITS files
         if "x_min" in table.colnames:
             flux._data[quantity] = _between_edges(values, table)
-    details_table = table[list(details)]
+    details_table = table[list(detail_names)]
     for column in details_table.colnames:
         if details_table[column].dtype.kind in "SU":
             description = details_table[column].description
@@ -238,7 +238,7 @@ def read_reference(path: Path, model: Any) -> Any:
     Returns
     -------
     SpectralModel or None
-        The spectrum; None without a model.
+        The spectrum; None if there is no model.
     """
     from skyred.likelihood.flux.reference import stored_reference
 
@@ -246,7 +246,7 @@ def read_reference(path: Path, model: Any) -> Any:
 
 
 def _between_edges(values: Any, table: Table) -> Any:
-    """Return a map with the exact edges of its bins, which gammapy computes from the centres."""
+    """Return a map with the exact bin edges of a table; gammapy estimates them from the centres."""
     from gammapy.maps import MapAxis, RegionNDMap
 
     edges = u.Quantity([*table["x_min"].quantity, table["x_max"].quantity[-1]])

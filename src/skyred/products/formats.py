@@ -250,7 +250,7 @@ class _Values(ProductFormat):
         return values_table(_values_by_name(value))
 
     def draw(self, value: Any, name: str, ax: Axes | None) -> Axes:
-        raise TypeError(f"{name}: numbers have no plot; see `value`")
+        raise TypeError(f"{name}: numbers have no plot; use the attribute `value`")
 
 
 # the most specific format first

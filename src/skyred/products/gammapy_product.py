@@ -26,18 +26,18 @@ class GammapyProduct(Product):
     ========================  ================================  ===============================
     FluxPoints                ``NAME.fits``, its model          by energy, time or distance
                               ``NAME.yaml``
-    FluxMaps                  ``NAME.fits``, its model          significance, else flux
+    FluxMaps                  ``NAME.fits``, its model          significance, flux or norm
                               ``NAME.yaml``
-    Map, Maps                 ``NAME.fits``                     significance, else flux or first
+    Map, Maps                 ``NAME.fits``                     as FluxMaps, or the first map
     Table, ImageProfile       ``NAME.ecsv``                     a column against the first
     numbers, named numbers    ``NAME.yaml``                     none
-    objects with `write`      ``NAME.fits``, by its own         by its own `plot`
+    objects with `write`      ``NAME.fits``, by this method     by their method `plot`
     ========================  ================================  ===============================
 
     Parameters
     ----------
     value : object
-        The result as the estimator returned it.
+        The result, as returned by the estimator.
     """
 
     value: Any
@@ -159,4 +159,7 @@ class GammapyProduct(Product):
         )
 
     def _unsupported(self, action: str) -> TypeError:
-        return TypeError(f"{self.name}: a {type(self.value).__name__} cannot {action}; see `value`")
+        return TypeError(
+            f"{self.name}: the type {type(self.value).__name__} cannot {action}; "
+            "use the attribute `value`"
+        )

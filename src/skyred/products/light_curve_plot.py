@@ -30,7 +30,7 @@ def draw_light_curve(
     title: str,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the flux over time, with upper limits where TS is below 4.
+    """Draw the flux over time, with upper limits where TS is below 4 or the flux is missing.
 
     Intervals without any flux are hatched.
 
@@ -87,9 +87,11 @@ class EnergyBin:
     label : str
         The energy range.
     start, middle, stop : array
-        The intervals.
-    flux, errn, errp : array
-        Fluxes and errors; NaN where a limit is drawn instead.
+        Start, middle and end of the time intervals.
+    flux : array
+        Fluxes; NaN where a limit is drawn instead.
+    errn, errp : array
+        Downward and upward errors of the fluxes; 0 where they are missing.
     limit : array
         Upper limits; NaN where the flux is drawn.
     """
@@ -105,7 +107,7 @@ class EnergyBin:
 
     @classmethod
     def from_flux_points(cls, flux: FluxPoints, index: int) -> Self:
-        """Return an energy bin of flux points.
+        """Return the light curve in one energy bin of flux points.
 
         Parameters
         ----------
@@ -190,7 +192,7 @@ def flux_ratio(bins: Sequence[EnergyBin]) -> float:
     Returns
     -------
     float
-        The ratio; 0 if a value is not positive.
+        The ratio; 0 if a value is not positive, or if there are no values.
     """
     fluxes = np.concatenate(
         [np.concatenate([energy_bin.flux, energy_bin.limit]) for energy_bin in bins]

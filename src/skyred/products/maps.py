@@ -39,7 +39,7 @@ def maps_table(maps: Mapping[str, Any]) -> Table:
     from astropy.table import Table
 
     rows = [
-        (name, _energies(plane), *_min_mean_max(plane.data), str(plane.unit))
+        (name, _format_energies(plane), *_min_mean_max(plane.data), str(plane.unit))
         for name, sky_map in maps.items()
         for plane in sky_map.iter_by_image(keepdims=True)
     ]
@@ -79,7 +79,9 @@ def draw_main_map(maps: Mapping[str, Any], title: str, ax: Axes | None) -> Axes:
         )
     else:
         ax = draw_map(image, ax, label, cmap=SEQUENTIAL)
-    ax.set_title(", ".join(label_part for label_part in (title, _energies(plane)) if label_part))
+    ax.set_title(
+        ", ".join(label_part for label_part in (title, _format_energies(plane)) if label_part)
+    )
     return ax
 
 
@@ -90,7 +92,7 @@ def _image(plane: WcsNDMap) -> WcsNDMap:
     return type(plane)(image, data=data.astype(float), unit=plane.unit)
 
 
-def _energies(plane: WcsNDMap) -> str:
+def _format_energies(plane: WcsNDMap) -> str:
     axes = plane.geom.axes
     return format_energy_range(axes["energy"].edges) if "energy" in axes.names else ""
 

@@ -32,7 +32,7 @@ class TableProduct(Product):
     Parameters
     ----------
     name : str
-        The name of the estimate, and of its file.
+        The name of the product, and of its file.
     value : `~astropy.table.Table`
         The table, a row for each measurement.
     """
@@ -114,7 +114,7 @@ class TableProduct(Product):
         Raises
         ------
         TypeError
-            If there is no second numeric column.
+            If there is no numeric column after the first.
         """
         import matplotlib.pyplot as plt
 

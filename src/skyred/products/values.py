@@ -12,7 +12,7 @@ from astropy import units as u
 if TYPE_CHECKING:
     from astropy.table import Table
 
-QUANTITY = {"value", "unit"}
+QUANTITY_KEYS = {"value", "unit"}
 
 
 def write_values(values: Mapping[str, Any], path: Path) -> list[Path]:
@@ -107,39 +107,40 @@ def _repeat(value: Any, n_rows: int) -> Any:
     return [value] * n_rows
 
 
-def _flatten(values: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+def _flatten(values: Mapping[str, Any], keys: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     for name, value in values.items():
-        nested_path = (*path, str(name))
+        nested_keys = (*keys, str(name))
         if isinstance(value, Mapping):
-            yield from _flatten(value, nested_path)
+            yield from _flatten(value, nested_keys)
         else:
-            yield ".".join(nested_path), value if isinstance(value, u.Quantity) else _array(value)
+            yield ".".join(nested_keys), value if isinstance(value, u.Quantity) else _array(value)
 
 
 def _array(value: Any) -> Any:
     return np.asarray(value) if isinstance(value, (list, tuple)) else value
 
 
-def _to_plain(value: Any, path: tuple[str, ...]) -> Any:
+def _to_plain(value: Any, keys: tuple[str, ...]) -> Any:
     if isinstance(value, Mapping):
-        return {str(name): _to_plain(item, (*path, str(name))) for name, item in value.items()}
+        return {str(name): _to_plain(item, (*keys, str(name))) for name, item in value.items()}
     if isinstance(value, u.Quantity):
         return {"value": value.value.tolist(), "unit": value.unit.to_string()}
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biufUS":
         return value.tolist()
     if isinstance(value, (list, tuple)):
-        return [_to_plain(item, path) for item in value]
+        return [_to_plain(item, keys) for item in value]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise TypeError(
-        f"{'.'.join(path)} is a {type(value).__name__}; only numbers, strings, quantities and "
-        "lists of them can be written: write a skyred.Estimator with a product of its own"
+        f"{'.'.join(keys)} has the type {type(value).__name__}; only numbers, strings, quantities, "
+        "and arrays, lists and mappings of them can be written: write a skyred.Estimator with its "
+        "own product class"
     )
 
 
 def _from_plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        if set(value) == QUANTITY and isinstance(value["unit"], str):
+        if set(value) == QUANTITY_KEYS and isinstance(value["unit"], str):
             return u.Quantity(value["value"], value["unit"])
         return {name: _from_plain(item) for name, item in value.items()}
     if isinstance(value, list):

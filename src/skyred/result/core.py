@@ -128,7 +128,9 @@ class Result:
         return attrs.evolve(self, folder=folder, report=files.read_report(folder))
 
     def write(self, folder: str | Path) -> None:
-        """Write all parts of the result to an existing folder; existing files are replaced.
+        """Write the outputs of the run, without the report, to an existing folder.
+
+        Existing files are replaced.
 
         Parameters
         ----------

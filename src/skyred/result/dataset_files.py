@@ -123,7 +123,7 @@ def read_index(index: Path, *, allow_outside: bool = False) -> list[tuple[dict[s
         data = read_yaml(index, checksum=True)  # gammapy would warn if there is no checksum
     entries = data.get("datasets") if isinstance(data, dict) else None
     if not isinstance(entries, list):
-        raise FileError(f"{index} has no list 'datasets'; expected an index as gammapy writes it")
+        raise FileError(f"{index} has no list 'datasets'; expected an index written by gammapy")
     types = [dataset_class.tag for dataset_class in DATASET_REGISTRY]
     files = []
     for number, entry in enumerate(entries, start=1):
@@ -227,7 +227,7 @@ def find_dataset_type(path: Path) -> str:
         return "FluxPointsDataset"
     raise FileError(
         f"{path} has no dataset: it has the HDUs {', '.join(sorted(names))}; expected COUNTS (a "
-        "dataset as gammapy writes it), SPECTRUM (OGIP), or a table of flux points"
+        "dataset written by gammapy), SPECTRUM (OGIP), or a table of flux points"
     )
 
 

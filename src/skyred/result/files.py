@@ -36,15 +36,15 @@ DESCRIPTIONS = {
     "obs_id": "observation id",
     "status": "reduced, cached, skipped or failed",
     "reason": "reason for skipping the observation, or error message",
-    "maker": "maker that skipped the observation or failed",
+    "maker": "step or component that skipped the observation or failed",
     "seconds": "processing time",
     "counts": "counts inside the safe mask",
     "background_norm": "fitted background norm",
-    "notes": "warnings during the reduction",
+    "notes": "notes of inspection and reduction, and warnings",
     "traceback": "traceback of the error",
 }
 
-TYPES = {"obs_id": int, "counts": int, "seconds": float, "background_norm": float}
+COLUMN_TYPES = {"obs_id": int, "counts": int, "seconds": float, "background_norm": float}
 
 
 def write_text(path: Path, content: str) -> None:
@@ -93,7 +93,7 @@ def observation_log(outcomes: Iterable[Outcome]) -> Table:
     from astropy.table import Table
 
     rows = [{**attrs.asdict(outcome), "notes": "\n".join(outcome.notes)} for outcome in outcomes]
-    types = [TYPES.get(name, str) for name in DESCRIPTIONS]
+    types = [COLUMN_TYPES.get(name, str) for name in DESCRIPTIONS]
     table = Table({name: [row[name] for row in rows] for name in DESCRIPTIONS}, dtype=types)
     for name, description in DESCRIPTIONS.items():
         table[name].description = description
@@ -288,7 +288,7 @@ def read_estimates(
     Returns
     -------
     dict of str to Product
-        The products by name, except those of estimators that are not installed.
+        The products by name, without those of estimators that are not installed or wrote no file.
     """
     estimates = dict[str, Product]()
     for name, kind in kinds.items():

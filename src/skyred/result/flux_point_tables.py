@@ -1,4 +1,4 @@
-"""Read flux points from FITS, ECSV or CSV tables, written by gammapy or from publications."""
+"""Read flux points from FITS, ECSV, CSV or text tables, from gammapy or from publications."""
 
 from __future__ import annotations
 
@@ -25,21 +25,22 @@ UNITS = {
     "eflux": "erg cm-2 s-1",
 }
 ENERGIES = ("e_ref", "e_min", "e_max")
-ENERGY_TOLERANCE = 1e-3  # relative, of edges of adjacent bins, and of e_ref and the bin centre
+ENERGY_TOLERANCE = 1e-3  # relative difference of adjacent edges, and of e_ref and the bin centre
 _UNIT_IN_NAME = re.compile(r"(?P<name>\w+)\s*[\[(](?P<unit>.+)[\])]")
 
 
 def read_flux_points(path: Path, name: str) -> FluxPointsDataset:
     """Read a table of flux points as a dataset.
 
-    The flux is compared with models at the reference energies of the table, even if the energy bins
-    have gaps or other centres. gammapy ignores both.
+    Differential fluxes are compared with models at the reference energies of the table, even if
+    these are not the centres of the bins or the bins have gaps. gammapy ignores both conditions.
 
     Parameters
     ----------
     path : Path
-        The table: FITS, ECSV or CSV, with the columns of the GADF standard (``e_ref``, ``dnde``,
-        ``dnde_err``, ...). In CSV files, names of columns contain units, such as ``e_ref [TeV]``.
+        The table: FITS, ECSV, CSV or text, with the columns of the GADF standard (``e_ref``,
+        ``dnde``, ``dnde_err``, ...). In CSV and text files, names of columns contain units, such as
+        ``e_ref [TeV]``.
     name : str
         The name of the dataset.
 
@@ -202,7 +203,7 @@ def _check_errors(path: Path, table: Table, quantity: str) -> None:
 
 
 def _fill_missing_values(table: Table) -> None:
-    """Replace missing numbers by NaN, so that gammapy does not fit them, and parse `is_ul`."""
+    """Replace missing floats by NaN (not fitted by gammapy), others by 0, and parse `is_ul`."""
     for column in table.colnames:
         if hasattr(table[column], "filled"):
             kind = table[column].dtype.kind
@@ -215,14 +216,14 @@ def _fill_missing_values(table: Table) -> None:
 def _mark_limits(path: Path, table: Table, quantity: str) -> None:
     """Mark the points without a flux as upper limits, unless the table contains `is_ul` or TS.
 
-    Otherwise gammapy would treat every point that has an upper limit as an upper limit.
+    Without these columns, gammapy would treat every point with an ``_ul`` value as a limit.
     """
     flux = "norm" if quantity == "likelihood" else quantity
-    is_finite = np.isfinite(np.asarray(table[flux], dtype=float))
-    is_finite &= np.asarray(table[f"{flux}_err"], dtype=float) > 0
+    is_measured = np.isfinite(np.asarray(table[flux], dtype=float))
+    is_measured &= np.asarray(table[f"{flux}_err"], dtype=float) > 0
     if not {"is_ul", "ts", "sqrt_ts"} & set(table.colnames):
-        table["is_ul"] = ~is_finite
-    if not is_finite.any():
+        table["is_ul"] = ~is_measured
+    if not is_measured.any():
         raise FileError(
             f"{path} has no point with a finite {flux!r} and an error above 0; expected at least "
             "one: upper limits alone cannot be fitted"
@@ -238,7 +239,9 @@ def _use_reference_energies(path: Path, table: Table, quantity: str) -> tuple[Ta
         return table, quantity
     low, high = (table[name].quantity.to_value("TeV") for name in ("e_min", "e_max"))
     if not (low < high).all():
-        raise FileError(f"{path}: e_min is not below e_max in each row; expected edges of bins")
+        raise FileError(
+            f"{path}: e_min is not below e_max in every row; expected the edges of bins"
+        )
     is_contiguous = np.allclose(high[:-1], low[1:], rtol=ENERGY_TOLERANCE, atol=0)
     e_ref = np.sqrt(low * high)
     if "e_ref" in table.colnames:

@@ -87,7 +87,11 @@ def _dataset_table(datasets: Sequence[Any]) -> Html:
 
 def _remaining_note(items: Sequence[object], name: str) -> Html:
     n_hidden = len(items) - MAX_ROWS
-    return paragraph(muted(f"and {n_hidden} more: all are in {name}")) if n_hidden > 0 else join()
+    return (
+        paragraph(muted(f"and {n_hidden} more: see the attribute {name}"))
+        if n_hidden > 0
+        else join()
+    )
 
 
 def _outcome_row(outcome: Outcome) -> tuple[object, ...]:
@@ -107,7 +111,7 @@ def _dataset_row(dataset: Any) -> tuple[object, ...]:
         return (dataset.name, type_name, "", "", "", "", "")
     n_bins = dataset.counts.data.size
     n_used = n_bins if dataset.mask is None else int(np.count_nonzero(dataset.mask.data))
-    energies = _energies(dataset) if n_used else ""
+    energies = _format_energies(dataset) if n_used else ""
     background = ""
     if dataset.background is not None:
         background = f"{_sum_in_mask(dataset.background, dataset):.1f}"
@@ -120,7 +124,7 @@ def _sum_in_mask(data_map: Any, dataset: Any) -> float:
     return float(np.sum(data_map.data, where=mask, dtype=float))
 
 
-def _energies(dataset: Any) -> str:
+def _format_energies(dataset: Any) -> str:
     from gammapy.utils.units import energy_unit_format
 
     return " to ".join(energy_unit_format(energy) for energy in dataset.energy_range_total)

@@ -112,7 +112,7 @@ def check_unique_names(datasets: Iterable[tuple[str, Dataset]]) -> None:
 
 
 def dataset_files(entry: str, data: ReducedData) -> Iterator[Path]:
-    """Return the files of the datasets of a data entry, without duplicates and companion files.
+    """Return the files of the datasets of a data entry, without duplicates or companion files.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def dataset_files(entry: str, data: ReducedData) -> Iterator[Path]:
     Raises
     ------
     ArchiveError
-        If no file matches a location, or a folder has no datasets.
+        If no file matches a location, or a folder has no index of datasets.
     """
     path_by_target: dict[Path, Path] = {}
     for location in data.datasets:
@@ -179,7 +179,7 @@ def _read(path: Path, data: ReducedData) -> list[tuple[str | None, Dataset]]:
 def _stored_names(path: Path) -> tuple[str | None, str]:
     """Return the name of a dataset in its file, or None, and a label, by default the file name.
 
-    The observation ids in an OGIP file are only used as the label, because there may be a hundred.
+    The observation ids in an OGIP file are only used as the label, because there may be many.
     """
     from astropy.io import fits
 
@@ -219,7 +219,7 @@ def _with_name(dataset: Dataset, name: str, path: Path) -> Dataset:
     original_name = dataset.name
     renamed_dataset: Any = dataset
     if name != original_name:
-        log.info("%s is %r of %s", name, original_name, path)
+        log.info("the dataset %r of %s is named %s", original_name, path, name)
         renamed_dataset = dataset.copy(name=name)
     if hasattr(renamed_dataset, "meta_table"):
         meta_table = Table() if renamed_dataset.meta_table is None else renamed_dataset.meta_table

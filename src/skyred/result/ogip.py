@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 log = logging.getLogger(__name__)
-# what cannot be computed without the files that these header cards of a PHA file name
+# consequences if a header card of a PHA file names no file
 MISSING = {
     # gammapy reads such a spectrum, but raises an AttributeError in a fit
     "BACKFILE": "so it cannot be fitted: its statistic, wstat, needs the off counts",
     "ANCRFILE": "so fluxes cannot be computed",
 }
-# header cards of a PHA file that name other files, and the content of these files
+# the files that header cards of a PHA file refer to
 COMPANIONS = {"BACKFILE": "background", "ANCRFILE": "effective area", "RESPFILE": "response"}
 
 
@@ -34,8 +34,8 @@ def read_ogip(path: Path, name: str, *, allow_outside: bool = False) -> Spectrum
     """Read a spectrum with its background and IRFs.
 
     Unlike gammapy, this function supports the scaling of the effective area, different exposures of
-    the spectrum and its background, scalings in the header, rates, and any number of the first
-    channel.
+    the spectrum and its background, scalings in the header, rates, and any first channel
+    number.
 
     Parameters
     ----------
@@ -83,18 +83,18 @@ def read_ogip(path: Path, name: str, *, allow_outside: bool = False) -> Spectrum
         "acceptance_off": off.backscal * _ratio(off.scaled_exposure, on.scaled_exposure),
         "mask_safe": on.is_good,
     }
-    components: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         key: RegionNDMap(geom, data=values.reshape(geom.data_shape), dtype=values.dtype)
         for key, values in maps.items()
     }
-    components["exposure"] = read_exposure(files["ANCRFILE"], on, geom)
+    arguments["exposure"] = read_exposure(files["ANCRFILE"], on, geom)
     if "RESPFILE" in files:
-        components["edisp"] = read_edisp(files["RESPFILE"], axis, components["exposure"], on)
+        arguments["edisp"] = read_edisp(files["RESPFILE"], axis, arguments["exposure"], on)
     elif not on.has_constant_area:
         raise FileError(f"{path} has an AREASCAL that varies, and no RESPFILE; expected a response")
     with fits.open(path, memmap=False) as hdus:
-        components["gti"] = GTI.from_table_hdu(hdus["GTI"]) if "GTI" in hdus else None
-    return SpectrumDatasetOnOff(name=name, **components)
+        arguments["gti"] = GTI.from_table_hdu(hdus["GTI"]) if "GTI" in hdus else None
+    return SpectrumDatasetOnOff(name=name, **arguments)
 
 
 def companion_files(path: Path) -> dict[str, str]:
@@ -146,7 +146,7 @@ def _ratio(numerator: Array, denominator: Array) -> Array:
 
 
 def _read_region(path: Path) -> tuple[Any, Any]:
-    """Return the on region of a PHA file and its WCS; None if there is no region of the sky."""
+    """Return the on region of a PHA file and its WCS; None for both if it has no sky region."""
     from astropy.io import fits
     from gammapy.maps import RegionGeom
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
-def read_energy_axis(path: Path, response: Path | None, channels: int) -> MapAxis:
+def read_energy_axis(path: Path, response: Path | None, n_channels: int) -> MapAxis:
     """Return the energies of the channels, from the spectrum or its response.
 
     Parameters
@@ -27,7 +27,7 @@ def read_energy_axis(path: Path, response: Path | None, channels: int) -> MapAxi
         The PHA file.
     response : Path or None
         The RMF file.
-    channels : int
+    n_channels : int
         The number of channels.
 
     Returns
@@ -49,10 +49,10 @@ def read_energy_axis(path: Path, response: Path | None, channels: int) -> MapAxi
             if "EBOUNDS" not in hdus:
                 continue
             axis = _axis_from_edges(candidate, hdus["EBOUNDS"], "E_MIN", "E_MAX", "energy")
-        if axis.nbin != channels:
+        if axis.nbin != n_channels:
             raise FileError(
                 f"{candidate} has energies (EBOUNDS) of {axis.nbin} channels, but {path} has "
-                f"{channels}; expected the same number"
+                f"{n_channels}; expected the same number"
             )
         return axis
     raise FileError(
@@ -77,7 +77,7 @@ def _axis_from_edges(path: Path, hdu: Any, low: str, high: str, name: str) -> Ma
             )
     edges: Any = np.append(table[low], table[high][-1:]).astype(float)
     if not (np.diff(edges.value) > 0).all() or (edges.value[1:] <= 0).any():
-        raise FileError(f"{path}: the energies in {hdu.name} do not increase from 0 or above")
+        raise FileError(f"{path}: the energies in {hdu.name} are not increasing, or not positive")
     if edges.value[0] == 0:  # as XSPEC does: an axis in log(E) cannot start at 0
         edges[0] = min(1e-3 * edges[1], 1e-10 * edges[-1])
     return MapAxis.from_energy_edges(edges, name=name)
@@ -150,20 +150,20 @@ def _first_channel(hdus: Any, hdu: Any) -> int:
     return 1  # the default of the standard
 
 
-def _read_matrix(path: Path, hdu: Any, first_channel: int, channels: int) -> Array:
+def _read_matrix(path: Path, hdu: Any, first_channel: int, n_channels: int) -> Array:
     """Return the redistribution matrix, shape (true energies, channels)."""
     data = hdu.data
-    matrix = np.zeros((len(data), channels))
+    matrix = np.zeros((len(data), n_channels))
     for row, groups in enumerate(data["N_GRP"]):
         starts = np.atleast_1d(data["F_CHAN"][row])[:groups] - first_channel
         sizes = np.atleast_1d(data["N_CHAN"][row])[:groups]
         values = np.atleast_1d(data["MATRIX"][row])
         position = 0
         for start, size in zip(map(int, starts), map(int, sizes), strict=True):
-            if start < 0 or start + size > channels or position + size > len(values):
+            if start < 0 or start + size > n_channels or position + size > len(values):
                 raise FileError(
-                    f"{path}: row {row} of {hdu.name} has channels outside 0 to {channels - 1} "
-                    f"(counted from {first_channel}); check TLMIN of F_CHAN"
+                    f"{path}: row {row} of {hdu.name} has channels outside {first_channel} to "
+                    f"{first_channel + n_channels - 1}, or too few values; check TLMIN of F_CHAN"
                 )
             matrix[row, start : start + size] = values[position : position + size]
             position += size

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 SPECTRUM = "SPECTRUM"
-RATE_TOLERANCE = 1e-3  # of a count, or 1e-6 of the counts: rates are stored with 7 digits
+# in counts up to 1000 counts, then per 1000 counts, because rates are stored with 7 digits
+RATE_TOLERANCE = 1e-3
 
 
 @attrs.frozen
@@ -33,9 +34,9 @@ class Spectrum:
     is_good : array of bool
         Whether the channel is good (QUALITY is 0).
     backscal : array
-        The scaling of the background.
+        The scaling of the background (BACKSCAL).
     areascal : array
-        The scaling of the effective area.
+        The scaling of the effective area (AREASCAL).
     exposure : float
         The exposure time in s.
     """

@@ -27,7 +27,7 @@ def write_samples(folder: Path, fit: FitResult) -> dict[str, Any]:
     """Write ``samples.fits`` if the fit has samples.
 
     The first column contains the weights, the others the parameters in the order of the fit, with
-    their units. The header cards TCOMMn contain their full names.
+    their units. The header cards TCOMMn contain their names in ASCII, up to 60 characters.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def read_samples(folder: Path, data: Mapping[str, Any]) -> dict[str, Any]:
     -------
     dict of str to numpy.ndarray
         `samples`, shape (samples, parameters), and `weights`, shape (samples,), if there are any;
-        empty if the samples are in ``fit.yaml`` itself.
+        empty if ``fit.yaml`` does not refer to ``samples.fits``.
 
     Raises
     ------

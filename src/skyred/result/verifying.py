@@ -53,7 +53,7 @@ def _find_unlisted(folder: Path) -> str | None:
 
 @contextmanager
 def convert_read_errors(folder: Path) -> Iterator[None]:
-    """Convert errors from invalid files of a run folder to an `OutputError`.
+    """Check the estimates of a run folder, and convert errors in the context to `OutputError`.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def convert_read_errors(folder: Path) -> Iterator[None]:
     Raises
     ------
     OutputError
-        If any error is raised in the context.
+        If the check fails, or any error is raised in the context.
     """
     try:
         check_estimates(folder)

@@ -1,4 +1,4 @@
-"""The run of a pipeline: select, reduce, model, fit and estimate, without printing or parsing."""
+"""Runs of pipelines: select, reduce, model, fit and estimate, without console output."""
 
 from skyred.run.orchestrator import Orchestrator
 

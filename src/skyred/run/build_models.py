@@ -31,7 +31,8 @@ def build_models(components: Iterable[Model], datasets: Datasets) -> Models:
     Raises
     ------
     ModelError
-        If two models have the same name, or linked parameters differ in name or unit.
+        If two models have the same name, or linked parameters have other names or incompatible
+        units.
     """
     from gammapy.modeling.models import Models
 
@@ -41,8 +42,8 @@ def build_models(components: Iterable[Model], datasets: Datasets) -> Models:
         for model in component.build(datasets):
             if model.name in kind_by_name:
                 raise ModelError(
-                    f"two models are named {model.name!r}: one of {kind_by_name[model.name]!r}, "
-                    f"one of {component.kind!r}; rename one of them"
+                    f"two models are named {model.name!r}: one from {kind_by_name[model.name]!r}, "
+                    f"one from {component.kind!r}; rename one of them"
                 )
             kind_by_name[model.name] = component.kind
             models.append(model)

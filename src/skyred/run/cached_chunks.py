@@ -77,7 +77,7 @@ class EntryCache:
         makers: Iterable[Maker],
         catalog: Catalog,
     ) -> EntryCache:
-        """Return the cache of a prepared reduction, without a recipe if it cannot be cached.
+        """Return the cache of a prepared reduction; an empty one if chunks cannot be cached.
 
         Parameters
         ----------
@@ -124,9 +124,9 @@ class EntryCache:
         runs = [run for run in inputs if run is not None]
         if self.cache is None or self.recipe is None:
             return ""
-        if len(runs) < len(inputs) or not all(chunk.sums.values()):
+        if len(runs) < len(inputs) or not all(chunk.checksums.values()):
             return ""  # observations in memory, or files that cannot be read
-        return chunk_key(self.recipe, runs, chunk.sums)
+        return chunk_key(self.recipe, runs, chunk.checksums)
 
     def contains(self, key: str) -> bool:
         """Return whether the cache has an entry under a key.
@@ -169,7 +169,7 @@ class EntryCache:
         )
 
     def put(self, key: str, partial_stack: PartialStack) -> None:
-        """Store a chunk, unless one of its runs failed, so that it is reduced again.
+        """Store a reduced chunk, unless a run failed or a file of the components changed.
 
         Parameters
         ----------
@@ -183,9 +183,7 @@ class EntryCache:
         if any(outcome.status == "failed" for outcome in partial_stack.outcomes):
             return
         if not self.recipe.files_unchanged():
-            log.warning(
-                "a chunk is not cached: a file that the makers read changed during the reduction"
-            )
+            log.warning("a chunk is not cached: a file that its components read has been changed")
             return
         runs = [outcome.obs_id for outcome in partial_stack.outcomes]
         description = {

@@ -1,4 +1,4 @@
-"""Checks of the disk space for a run folder, and errors of a full disk."""
+"""Checks of the disk space for a run folder, and errors for a full or faulty disk."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from skyred.interfaces import Reduction
 
-PROBE = 65536  # bytes; more than any file system stores inline in a directory
+PROBE_SIZE = 65536  # bytes; more than file systems store inline with the metadata of a file
 
 
 def probe(folder: Path) -> None:
-    """Check that files can be written to an existing folder, with a small temporary file.
+    """Check that files can be written to an existing folder, by writing a temporary file.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def probe(folder: Path) -> None:
     """
     path = folder / ".probe"
     with disk_errors(folder.parent):
-        path.write_bytes(bytes(PROBE))
+        path.write_bytes(bytes(PROBE_SIZE))
         sync(path)
         path.unlink()
 
@@ -87,8 +87,9 @@ def require_space(folder: Path, required_size: float) -> None:
     """
     if free_bytes(folder) < required_size:
         raise DiskError(
-            f"{folder} is too small for this run: {_describe_space(folder, required_size)}; free "
-            "some space, or choose another folder with -o"
+            f"the disk of {folder} is too small for this run: "
+            f"{_describe_space(folder, required_size)}; free some space, or choose another folder "
+            "with -o"
         )
 
 
@@ -108,11 +109,11 @@ def minimum_size(selected: Mapping[str, ObservationTable], data: Mapping[str, Re
         The number of bytes, if all observations are reduced.
     """
     required_size = 0.0
-    for entry, table in selected.items():
-        reduction = data[entry]
+    for name, table in selected.items():
+        reduction = data[name]
         fractions = reduction.geometry.coverage_fractions(table, reduction)
         if size := reduction.stack.minimum_size(fractions):
-            required_size += size * size_of([reduction.geometry.target(entry)])
+            required_size += size * size_of([reduction.geometry.target(name)])
     return required_size
 
 
@@ -133,7 +134,7 @@ def size_of(datasets: Iterable[Dataset]) -> float:
 
 
 def _arrays(dataset: Any) -> Iterator[np.ndarray]:
-    # most maps are attributes of the dataset; the IRFs have maps as attributes
+    # most maps are attributes of the dataset; those of the IRFs are attributes of psf and edisp
     for name in ("counts", "counts_off", "exposure", "background", "acceptance", "acceptance_off"):
         yield from _data(getattr(dataset, name, None))
     for name in ("mask_safe", "mask_fit"):
@@ -144,9 +145,9 @@ def _arrays(dataset: Any) -> Iterator[np.ndarray]:
         yield from _data(getattr(irf, "exposure_map", None))
 
 
-def _data(part: Any) -> Iterator[np.ndarray]:
-    if part is not None and isinstance(part.data, np.ndarray):
-        yield part.data
+def _data(data_map: Any) -> Iterator[np.ndarray]:
+    if data_map is not None and isinstance(data_map.data, np.ndarray):
+        yield data_map.data
 
 
 def _describe_space(path: Path, required_size: float) -> str:

@@ -9,7 +9,7 @@ from skyred.interfaces import Chain
 from skyred.interfaces.records import Outcome
 from skyred.run.reduce import describe
 
-_ON_FAULT_HINT = "use those with faults anyway (data.{}.on_fault: note), "
+_ON_FAULT_HINT = "use runs with faults anyway (data.{}.on_fault: note), "
 
 
 def raise_on_failures(outcomes: Sequence[Outcome], pipeline: Chain) -> None:
@@ -25,7 +25,7 @@ def raise_on_failures(outcomes: Sequence[Outcome], pipeline: Chain) -> None:
     Raises
     ------
     RunsFailedError
-        If runs of such an entry failed; the message lists all of them.
+        If runs of such an entry failed; the message lists the first of them, with the reasons.
     """
     failed_outcomes = [
         outcome
@@ -34,11 +34,17 @@ def raise_on_failures(outcomes: Sequence[Outcome], pipeline: Chain) -> None:
     ]
     if failed_outcomes:
         entry = failed_outcomes[0].entry
-        faulty = [outcome.entry for outcome in failed_outcomes if outcome.maker == "inspection"]
+        hint = next(
+            (
+                _ON_FAULT_HINT.format(outcome.entry)
+                for outcome in failed_outcomes
+                if outcome.maker == "inspection"
+            ),
+            "",
+        )
         raise RunsFailedError(
             f"{len(failed_outcomes)} of {len(outcomes)} runs failed:\n{describe(failed_outcomes)}\n"
-            f"fix them, exclude them, {_ON_FAULT_HINT.format(faulty[0]) if faulty else ''}"
-            f"or continue without them (data.{entry}.on_error: skip)"
+            f"fix them, exclude them, {hint}or continue without them (data.{entry}.on_error: skip)"
             + "; tracebacks are in observations.ecsv"
             * any(outcome.traceback for outcome in failed_outcomes)
         )
@@ -57,7 +63,7 @@ def require_reduced(outcomes: Iterable[Outcome], entries: Iterable[str]) -> None
     Raises
     ------
     RunsFailedError
-        If an entry has no reduced run; the message gives the reasons.
+        If an entry has no reduced run; the message lists the first runs, with the reasons.
     """
     outcomes = list(outcomes)
     reduced_entries = {

@@ -29,7 +29,7 @@ class Watchers:
     faults: list[str] = attrs.field(factory=list)
 
     def notify(self, hook: str, **record: Any) -> None:
-        """Call a hook of every plugin that implements it, with the arguments that it declares.
+        """Call the implementations of a hook, with the arguments that they declare.
 
         Parameters
         ----------
@@ -42,7 +42,7 @@ class Watchers:
         ------
         OSError
             If the disk failed while a hook wrote to the finished run folder, so that a file may be
-            incomplete. It is raised after all other hooks have been called.
+            incomplete. The error is raised after all implementations have been called.
         """
         disk_error: Exception | None = None
         for name, implementation in self.plugins.hook_implementations(hook):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def require_memory(
-    selected: Mapping[str, ObservationTable], data: Mapping[str, Reduction], loaded: float = 0
+    selected: Mapping[str, ObservationTable], data: Mapping[str, Reduction], loaded_size: float = 0
 ) -> None:
     """Check that the memory of this machine is enough for the datasets of all data entries.
 
@@ -31,7 +31,7 @@ def require_memory(
         The selected observations by data entry.
     data : mapping of str to Reduction
         The data entries by name.
-    loaded : float, optional
+    loaded_size : float, optional
         The size of the datasets that are read from files, in bytes.
 
     Raises
@@ -41,7 +41,7 @@ def require_memory(
     """
     available = total_memory()
     sizes = {name: minimum_size({name: table}, data) for name, table in selected.items()}
-    needed = loaded + sum(sizes.values())
+    needed = loaded_size + sum(sizes.values())
     if available is None or needed <= available:
         return
     largest = max(sizes, key=lambda name: sizes[name], default="")

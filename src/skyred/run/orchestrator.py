@@ -1,4 +1,4 @@
-"""The orchestrator: runs the steps of a pipeline, one by one or all at once."""
+"""The orchestrator: runs the steps of a pipeline, all together or one by one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Orchestrator:
-    """The runner of a pipeline, for all steps at once or one by one.
+    """Runs the steps of a pipeline, all together or one by one.
 
     The methods `select`, `reduce`, `model`, `fit` and `estimate` run a step, and the steps before
     it that have not run yet. The attributes `observations`, `datasets`, `models`, `fit_result` and
@@ -45,8 +45,8 @@ class Orchestrator:
     engine : Engine, optional
         The engine that runs the work; by default `serial`.
     cache : Cache, str, Path or bool, optional
-        The cache of reduced chunks, or its folder; by default the user's cache folder. False (or
-        ``SKYRED_CACHE=off`` in the environment, by default) disables caching.
+        The cache of reduced chunks, or its folder; by default the user's cache folder, unless the
+        environment contains ``SKYRED_CACHE=off``. False disables caching.
 
     Raises
     ------
@@ -101,7 +101,7 @@ class Orchestrator:
 
     @property
     def steps(self) -> tuple[StepRecord, ...]:
-        """The steps that have run, with their times."""
+        """The steps that have run, with their durations."""
         return tuple(self._steps.records)
 
     # -- the steps ---------------------------------------------------------------------------
@@ -165,7 +165,7 @@ class Orchestrator:
         Raises
         ------
         FitError
-            If there is nothing to fit.
+            If there is nothing to fit, or the datasets or models are not valid.
         """
         return cast("FitResult | None", self._steps.run_until("fit"))
 
@@ -282,7 +282,7 @@ class Orchestrator:
     def run(
         self, folder: str | Path | None = None, *, until: str = "estimate", overwrite: bool = False
     ) -> Result:
-        """Run all steps, write the run folder and publish it.
+        """Run the steps, write the run folder and publish it.
 
         Parameters
         ----------
@@ -296,12 +296,13 @@ class Orchestrator:
         Returns
         -------
         Result
-            The result of the run; `Result.read(folder)` returns the same.
+            The result of the run, as `Result.read(folder)` returns it.
 
         Raises
         ------
         SkyredError
-            If the run fails; the folder is then published with ``state: failed``.
+            If the run fails; the folder is then published with ``state: failed``, unless the disk
+            failed.
         """
         return run_to_folder(self, folder, until, overwrite)
 

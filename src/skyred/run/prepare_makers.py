@@ -1,4 +1,4 @@
-"""Preparation of makers with all runs of a data entry, which are inspected first."""
+"""Preparation of makers with all runs of a data entry that pass the inspection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def prepare_makers(entry: str, reduction: Reduction, selection: Selection) -> tuple[Maker, ...]:
-    """Return the makers of a data entry, prepared with all of its runs.
+    """Return the makers of a data entry, prepared with its valid runs.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def prepare_makers(entry: str, reduction: Reduction, selection: Selection) -> tu
     Raises
     ------
     PrepareError
-        If a maker cannot be prepared, with the reason.
+        If a maker cannot be prepared; the message contains the reason.
     """
     observations = ValidRuns(
         entry,
@@ -65,7 +65,7 @@ def _prepare(entry: str, maker: Maker, observations: ValidRuns) -> Maker:
 
 @attrs.frozen(eq=False)
 class ValidRuns:
-    """The inspected runs without faults, without events outside the good time.
+    """The inspected runs that have no faults; events outside the good time are left out.
 
     Each run is read during the iteration and not kept, so that memory use does not grow with the
     number of runs. If selectors cut a run, its parts are yielded. A run with a fault is skipped

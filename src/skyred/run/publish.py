@@ -46,7 +46,7 @@ def run_to_folder(
     Raises
     ------
     SkyredError
-        If the run fails; the outputs so far are published first.
+        If the run fails; the outputs so far are published first, unless the disk failed.
     """
     steps = steps_until(until)
     # the folder is reset, so that nothing is written to the folder of an earlier run
@@ -113,7 +113,7 @@ def steps_until(last: str) -> tuple[str, ...]:
 
 
 def _check_inputs_outside(orchestrator: Orchestrator, target: Path) -> None:
-    """Check that the run folder contains no input, which would be deleted with the old folder."""
+    """Check that no input is in the run folder, because the old folder is deleted."""
     for path, location in orchestrator.pipeline.iter_locations():
         if location.is_path() and location.path().resolve().is_relative_to(target.resolve()):
             message = f"{location} is in the run folder {target}"

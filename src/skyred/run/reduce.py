@@ -30,7 +30,7 @@ LOOK_AHEAD = 2  # chunks per slot of the engine, enough to keep it busy without 
 
 @attrs.frozen
 class Reducer:
-    """Reduces data entries, one after the other, on the same workers.
+    """A reducer of data entries, one after the other, on the same workers.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class Reducer:
             for entry, reduction, selection in entries:
                 active_entries.append(self._start_entry(entry, reduction, selection))
                 for chunk in _iter_chunks(active_entries[-1], selection):
-                    self.checksums.update(chunk.sums)
+                    self.checksums.update(chunk.checksums)
                     yield active_entries[-1].entry_cache, chunk
 
         for chunk, partial_stack in iter_reduced_chunks(iter_chunks(), self._reduce_chunks):
@@ -191,8 +191,8 @@ def _iter_chunks(entry: _EntryReduction, selection: Selection) -> Iterator[Chunk
         )
         inputs = {run.obs_id: run for run in known_inputs if run is not None}
         # computed here, not during the selection: each file is hashed just before it is read
-        sums = compute_checksums(path for run in inputs.values() for path in run.files)
+        checksums = compute_checksums(path for run in inputs.values() for path in run.files)
         yield Chunk(
-            *(entry.entry, entry.reduction, entry.makers, observations, inputs, sums),
+            *(entry.entry, entry.reduction, entry.makers, observations, inputs, checksums),
             *(entry.owners, entry.entry_cache.code),
         )

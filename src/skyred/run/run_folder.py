@@ -3,7 +3,8 @@
 While a folder ``NAME`` is written, its parent contains ``.NAME.lock``, a file locked by the writing
 process, and ``.NAME.part``, a folder with the files that have been written. On systems that cannot
 exchange two folders atomically it may also contain ``.NAME.old``, the run that is being replaced.
-If the process is killed, the next run removes them.
+If the process is killed, the next run with the same target removes them, or restores the old run
+if the new one is not in place.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class RunFolder:
     overwrite : bool
         Whether an existing run folder may be replaced.
     lock : Lock
-        The lock that keeps other processes from the same target.
+        The lock that prevents other processes from writing the same target.
     """
 
     target: Path
@@ -67,7 +68,7 @@ class RunFolder:
         Returns
         -------
         RunFolder
-            The run folder, to be used as a context.
+            The run folder, to be used as a context manager.
 
         Raises
         ------
@@ -200,7 +201,7 @@ def _check_target(target: Path, overwrite: bool) -> None:
             f"{target} is a symbolic link; use the folder that it points to, or another"
         )
     if not target.exists() or (is_unfinished(target) and is_run_folder(target)):
-        return  # repeating the command continues the run
+        return  # a failed or interrupted run may be replaced, by repeating the command
     if not overwrite:
         raise OutputError(
             f"{target} already exists; choose another folder (-o), or replace it (--overwrite)"

@@ -124,7 +124,7 @@ def select_table(entry: str, reduction: Reduction, store: DataStore) -> Observat
         if len(table) == 0:
             raise ArchiveError(
                 f"data.{entry}: no observation is left after the selector {selector.kind!r} "
-                f"({len(store.obs_table)} in the archive); relax it"
+                f"({len(store.obs_table)} in the archive); relax its options"
             )
     table = _drop_duplicates(entry, table)
     reduction.stack.prepare(table)  # reports missing columns before any data are read

@@ -51,7 +51,7 @@ class Steps:
     record : Run
         The record of the run, as lifecycle hooks receive it.
     watchers : Watchers
-        The callers of the lifecycle hooks.
+        The lifecycle hooks of the plugins.
     cache : Cache or None
         The cache of reduced chunks.
     outcomes : list of Outcome
@@ -143,17 +143,17 @@ class Steps:
 
     def _select(self, details: dict[str, Any]) -> dict[str, Selection]:
         selections = {
-            entry: select(entry, reduction, self.plugins)
-            for entry, reduction in self.pipeline.reductions()
+            name: select(name, reduction, self.plugins)
+            for name, reduction in self.pipeline.reductions()
         }
         total = sum(len(selection.table) for selection in selections.values())
         self.record = attrs.evolve(self.record, observations=total)
         details["summary"] = f"{total} observations"
         files = [path for selection in selections.values() for path in selection.files]
-        details["inputs"] = (*files, *self._other_files())
+        details["inputs"] = (*files, *self._component_files())
         return selections
 
-    def _other_files(self) -> list[Path]:
+    def _component_files(self) -> list[Path]:
         locations = (
             location for _, location in self.pipeline.iter_locations() if location.is_path()
         )
@@ -177,8 +177,8 @@ class Steps:
             dataset for datasets in datasets_by_entry.values() for dataset in datasets
         ]
         self._require_memory()
-        for entry, datasets in self._iter_reduced(details):
-            datasets_by_entry[entry] = datasets
+        for name, datasets in self._iter_reduced(details):
+            datasets_by_entry[name] = datasets
             self.reduced_datasets += datasets
         if self.cache is not None:
             self.cache.prune()
@@ -190,7 +190,7 @@ class Steps:
         )
         # in the order of the configuration, not of completion
         self.reduced_datasets = [
-            dataset for entry, _ in self._active_entries() for dataset in datasets_by_entry[entry]
+            dataset for name, _ in self._active_entries() for dataset in datasets_by_entry[name]
         ]
         n_datasets = len(self.reduced_datasets)
         statuses = _format_other_statuses(self.outcomes)
@@ -226,9 +226,9 @@ class Steps:
     def _iter_reduced(self, details: dict[str, Any]) -> Iterator[tuple[str, Datasets]]:
         selections = self.outputs["select"]
         entries = [
-            (entry, reduction, selections[entry])
-            for entry, reduction in self.pipeline.reductions()
-            if entry in selections
+            (name, reduction, selections[name])
+            for name, reduction in self.pipeline.reductions()
+            if name in selections
         ]
         if not entries:
             return
@@ -238,7 +238,7 @@ class Steps:
             yield from reducer.reduce(entries, self._record_outcome)
 
     def _active_entries(self) -> list[tuple[str, DataEntry]]:
-        """Return the entries that are reduced or read; replaced observations may omit entries."""
+        """Return the entries that are read, and those with selected observations."""
         selections = self.outputs["select"]
         return [
             (name, entry)
@@ -271,14 +271,14 @@ class Steps:
 
     def _model(self, details: dict[str, Any]) -> Models | None:
         datasets = self.outputs["reduce"]
-        self._check_estimators(datasets.names)  # before the fit, which may take long
+        self._check_estimators(datasets.names)  # before the fit, because it may take a long time
         models = build_models(self.pipeline.model, datasets)
         datasets.models = models
         # gammapy silently drops a model if none of its datasets exists
         if unused := sorted(set(models.names) - set(datasets.models.names)):
             raise ModelError(
                 f"no dataset uses the model {', '.join(unused)}: "
-                f"the datasets are {', '.join(datasets.names)}; correct the datasets of the model"
+                f"the datasets are {', '.join(datasets.names)}; correct its option datasets"
             )
         details["summary"] = ", ".join(models.names) or "no models"
         return models
@@ -312,20 +312,20 @@ class Steps:
 
 
 def _format_other_statuses(outcomes: Iterable[Outcome]) -> str:
-    """Return the numbers of other observations: `` (4 cached, 1 failed)``."""
-    numbers = Counter(outcome.status for outcome in outcomes)
-    others = [f"{numbers[status]} {status}" for status in STATUSES[1:] if numbers[status]]
-    return f" ({', '.join(others)})" if others else ""
+    """Return the numbers of cached, skipped and failed observations: " (4 cached, 1 failed)"."""
+    counts = Counter(outcome.status for outcome in outcomes)
+    phrases = [f"{counts[status]} {status}" for status in STATUSES[1:] if counts[status]]
+    return f" ({', '.join(phrases)})" if phrases else ""
 
 
 def _check_names(datasets_by_entry: Mapping[str, Iterable[Any]]) -> None:
     check_unique_names(
-        (entry, dataset) for entry, datasets in datasets_by_entry.items() for dataset in datasets
+        (name, dataset) for name, datasets in datasets_by_entry.items() for dataset in datasets
     )
 
 
-def _set_fit_ranges(datasets_by_entry: Sequence[tuple[DataEntry, Sequence[Any]]]) -> None:
-    for entry, datasets in datasets_by_entry:
+def _set_fit_ranges(datasets_of_entries: Sequence[tuple[DataEntry, Sequence[Any]]]) -> None:
+    for entry, datasets in datasets_of_entries:
         for dataset in datasets:
             if entry.fit_range is not None:
                 entry.fit_range.apply(dataset)

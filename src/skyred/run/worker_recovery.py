@@ -40,7 +40,9 @@ def reduce_run_by_run(workers: Workers, chunk: Chunk) -> PartialStack:
     EngineError
         If the workers cannot be started again.
     """
-    log.warning("%s: its worker died twice; trying run by run", _describe_runs(chunk))
+    log.warning(
+        "the worker of %s died twice; the runs are reduced one by one", _describe_runs(chunk)
+    )
     killing_runs = {
         outcome.obs_id: outcome
         for observation in chunk.observations
@@ -63,7 +65,7 @@ def _try_alone(workers: Workers, chunk: Chunk) -> Outcome | None:
     try:
         workers.attempt(_reduce_and_discard, chunk)
     except LOST_TASK_ERRORS as error:
-        reason = f"the worker that reduced it was killed each time ({error}): out of memory?"
+        reason = f"the worker that reduced this run died each time ({error}): out of memory?"
         (outcome,) = _failed_outcomes(chunk, reason)
         return attrs.evolve(outcome, seconds=time.perf_counter() - start)
     return None

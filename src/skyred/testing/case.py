@@ -149,9 +149,9 @@ def digest_or_skip(component: Component) -> str:
     Raises
     ------
     NotChecked
-        If the component has no digest, because it holds an arbitrary Python object.
+        If the component has no digest, because it contains an arbitrary Python object.
     """
     try:
         return component.digest()
     except ConfigError as error:
-        raise NotChecked("it holds an arbitrary Python object, so it has no digest") from error
+        raise NotChecked("it contains an arbitrary Python object, so it has no digest") from error

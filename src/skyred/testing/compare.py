@@ -35,7 +35,7 @@ def contents(item: Any) -> Contents:
 
 
 def differences(before: Contents, after: Contents, rtol: float = 0.0) -> list[str]:
-    """Return the differences of two contents.
+    """Return the differences between the contents of two objects.
 
     Floating-point values may differ by `rtol` times their own value, plus a tenth of `rtol` times
     the largest value, because sums of float32 are rounded relative to their largest term.
@@ -50,7 +50,7 @@ def differences(before: Contents, after: Contents, rtol: float = 0.0) -> list[st
     Returns
     -------
     list of str
-        A sentence for each name that differs.
+        A message for each name that differs.
     """
     messages = [f"{name} is missing" for name in before if name not in after]
     messages += [f"{name} is new" for name in after if name not in before]

@@ -62,7 +62,7 @@ class MakerBench:
 def bench_or_skip(case: ComponentCase) -> MakerBench:
     """Return the test bench of a maker, or skip the check if there is none.
 
-    That a maker makes a dataset is a requirement of its own.
+    Another requirement checks that the maker makes a dataset.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def find_bench(case: ComponentCase) -> MakerBench:
     Raises
     ------
     RequirementViolated
-        If there is no suitable setting, with the error in each setting.
+        If there is no suitable setting; the message contains the error in each setting.
     """
     if "bench" not in case.memo:
         messages = []

@@ -104,7 +104,7 @@ def correlated_parabola() -> KnownObjective:
 
 
 def parabola_without_derivatives() -> KnownObjective:
-    """Return a parabola without gradient, Fisher matrix and estimates of the errors.
+    """Return a parabola without a gradient, a Fisher matrix or steps.
 
     Returns
     -------

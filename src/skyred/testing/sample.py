@@ -1,4 +1,4 @@
-"""Input for the checks of components: from the author, or short runs of a simulated Crab."""
+"""Input for the checks of components: from their author, or short runs of a simulated Crab."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Sample:
     Parameters
     ----------
     observations : sequence of gammapy.data.Observation, optional
-        At least two observations, for makers, geometries and stackers.
+        At least two observations, for makers, geometries, stackers and selectors that cut runs.
     table : gammapy.data.ObservationTable, optional
         The observation table, for selectors, and for stackers that are prepared with it.
     geometry : Geometry, optional
@@ -268,7 +268,7 @@ class Crab:
 
 @cache
 def crab() -> Crab:
-    """Return the simulated Crab of this process, which is reduced and fitted on first use.
+    """Return the simulated Crab that all checks in this process share.
 
     Returns
     -------

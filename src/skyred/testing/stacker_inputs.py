@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gammapy.data import Observation
     from gammapy.datasets import Dataset
 
-FLOAT32_RTOL = 1e-6  # of sums of float32 in different order
+FLOAT32_RTOL = 1e-6  # relative, for sums of float32 in another order
 
 
 @attrs.frozen(eq=False)
@@ -126,7 +126,7 @@ def accepted_inputs(case: ComponentCase) -> list[StackerInputs]:
             try:
                 inputs.result(inputs.total(0))
                 usable_inputs.append(inputs)
-            except Exception as error:  # the stacker may be for other datasets
+            except Exception as error:  # the stacker may be intended for other datasets
                 messages.append(f"{inputs.description}: {type(error).__name__}: {error}")
         if not usable_inputs:
             raise RequirementViolated(f"it accepts none of the datasets: {'; '.join(messages)}")

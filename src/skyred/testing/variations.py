@@ -66,7 +66,7 @@ def leaf_variations(fields: Fields, name: str, max_number: int = 3) -> Iterator[
     name : str
         The name of the option. There are no variations if its values are objects with options.
     max_number : int
-        The largest number of copies.
+        The maximum number of copies.
 
     Yields
     ------
@@ -136,7 +136,7 @@ def _changed_values(value: Any) -> Iterator[Any]:
 
 def _values_of_type(spec: FieldSpec) -> Iterator[Any]:
     type_name = spec.type_name
-    wrap: Callable[[Any], Any] = lambda value: value  # noqa: E731 - or puts the value in a list
+    wrap: Callable[[Any], Any] = lambda value: value  # noqa: E731 - replaced for lists
     if type_name.startswith("a list"):
         type_name, wrap = type_name.partition("each ")[2], lambda value: [value]
     if type_name.startswith("one of "):

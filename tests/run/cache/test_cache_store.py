@@ -192,7 +192,7 @@ def test_cache_that_is_writable_by_others_is_refused(
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     Cache.open(tmp_path)
     (tmp_path / "chunks").chmod(0o777)
-    with pytest.raises(CacheError, match="can be written by others"):
+    with pytest.raises(CacheError, match="is writable by others"):
         Cache.open(tmp_path)
 
 
@@ -201,7 +201,7 @@ def test_secret_that_is_readable_by_others_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     assert read_or_create(path) == read_or_create(path)
     path.chmod(0o644)
-    with pytest.raises(CacheError, match="can be read by others; remove it"):
+    with pytest.raises(CacheError, match="is accessible to others; remove it"):
         read_or_create(path)
 
 

@@ -131,7 +131,9 @@ class Acceptance(Maker):
                     log.warning("acceptance: run %s is not used: %s", observation.obs_id, error)
                     failures[str(observation.obs_id)] = f"{type(error).__name__}: {error}"
         bins = sorted(tallies)
-        cos_zeniths = [tallies[index].cos_zenith / tallies[index].livetime for index in bins]
+        cos_zeniths = [
+            tallies[index].weighted_cos_zenith / tallies[index].livetime for index in bins
+        ]
         return EstimatedAcceptance(
             **{name: getattr(self, name) for name in specs(Acceptance)},
             bins=np.array(bins),
@@ -201,6 +203,8 @@ class EstimatedAcceptance(Acceptance):
         ------
         SkipObservation
             If the zenith angle of the run is outside all bins.
+        ValueError
+            If the dataset already has models, or the run could not be used for the estimate.
         """
         from gammapy.makers.utils import make_map_background_irf
 
@@ -233,6 +237,8 @@ class EstimatedAcceptance(Acceptance):
         ------
         SkipObservation
             If the zenith angle is outside all bins.
+        ValueError
+            If the model was estimated without runs in the bin.
         """
         index = self.zenith_bin(zenith)
         if index is None:
@@ -265,7 +271,7 @@ def zenith_angle(observation: Observation) -> float:
 
 @contextmanager
 def _disable_iers_download() -> Iterator[None]:
-    """Disable astropy's download of IERS tables, which change positions by about an arcsecond."""
+    """Disable the download of IERS tables; they change positions by only about an arcsecond."""
     from astropy.utils import iers
 
     with (

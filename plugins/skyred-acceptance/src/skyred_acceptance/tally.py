@@ -31,7 +31,7 @@ class Tally:
         Livetime times solid angle in s sr, by bin of the field of view.
     livetime : float
         Livetime in s.
-    cos_zenith : float
+    weighted_cos_zenith : float
         Sum over runs of the livetime times the cosine of the zenith angle, in s.
     runs : int
         Number of runs.
@@ -40,7 +40,7 @@ class Tally:
     counts: Array = attrs.field(eq=False)
     exposure: Array = attrs.field(eq=False)
     livetime: float = 0.0
-    cos_zenith: float = 0.0
+    weighted_cos_zenith: float = 0.0
     runs: int = 0
 
     def __add__(self, other: Tally) -> Tally:
@@ -48,7 +48,7 @@ class Tally:
             self.counts + other.counts,
             self.exposure + other.exposure,
             self.livetime + other.livetime,
-            self.cos_zenith + other.cos_zenith,
+            self.weighted_cos_zenith + other.weighted_cos_zenith,
             self.runs + other.runs,
         )
 
@@ -70,19 +70,19 @@ class Tally:
     ) -> Self:
         """Create the tally of one run; `zenith` is its zenith angle in deg."""
         livetime = observation.observation_live_time_duration.to_value("s")
-        cos_zenith = livetime * np.cos(np.deg2rad(zenith))
+        weighted_cos_zenith = livetime * np.cos(np.deg2rad(zenith))
         mask = _exclusion_mask(camera, observation, exclude, target_radius)
         events = observation.events
         sky, energy, times = events.radec, events.energy.to_value("TeV"), events.time
         solid_angle = camera.solid_angle()
         if mask is not None:
-            # events outside the mask are also outside the field of view
+            # events outside the map of the mask are also outside the field of view
             is_used = mask.get_by_coord(sky) == 1
             sky, energy, times = sky[is_used], energy[is_used], times[is_used]
             excluded_solid_angle = _excluded_solid_angle(camera, observation, mask)
             solid_angle = np.maximum(solid_angle - excluded_solid_angle, 0)
         counts = camera.histogram(energy, camera.to_fov(sky, times, observation))
-        return cls(counts, livetime * solid_angle, livetime, cos_zenith, 1)
+        return cls(counts, livetime * solid_angle, livetime, weighted_cos_zenith, 1)
 
 
 def _exclusion_mask(

@@ -17,13 +17,13 @@ class Dask(Engine):
         None,
         type=int,
         min=1,
-        doc="Number of workers: by default one per core; required with a scheduler: its number of "
-        "workers.",
+        doc="Number of workers, by default one per core; with a scheduler, the number of its "
+        "workers (required).",
     )
     scheduler: str | None = option(
         None,
         type=str,
-        doc="Address of a scheduler (node1:8786), or the path of its scheduler file; "
+        doc="Address of a scheduler (tcp://node1:8786), or the path of its scheduler file; "
         "by default workers are started on this machine.",
     )
     wait = quantity("5 min", min="0 s", doc="Longest time that a scheduler may have no workers.")

@@ -89,7 +89,7 @@ class DaskExecutor(Executor):
 
     def _fail_pending(self, reason: str) -> None:
         error = EngineError(
-            f"{reason}: they stopped or were killed; start some and run again, "
+            f"{reason}: they stopped or were killed; start workers and run again: "
             "finished chunks are read from the cache"
         )
         for future in list(self._pending):
@@ -110,9 +110,9 @@ def _copy_result(dask_future: Future[Any], future: Future[Any]) -> None:
         return
     error = CancelledError() if dask_future.cancelled() else dask_future.exception()
     if isinstance(error, KilledWorker):
-        error = WorkerDied(f"{error.allowed_failures + 1} dask workers died while running it")
+        error = WorkerDied(f"{error.allowed_failures + 1} dask workers died while running the task")
     elif isinstance(error, CancelledError):
-        error = WorkerDied("the dask scheduler dropped it")
+        error = WorkerDied("the dask scheduler dropped the task")
     with suppress(InvalidStateError):  # failed by the monitor in the meantime
         if error is None:
             future.set_result(dask_future.result())
@@ -121,7 +121,7 @@ def _copy_result(dask_future: Future[Any], future: Future[Any]) -> None:
 
 
 def silence_logs() -> None:
-    """Set the log level of distributed to errors.
+    """Set the log level of distributed to ERROR.
 
     All relevant errors are raised. A cluster restores the level of its logger when it closes, but
     broken connections to killed workers are still logged after that, with a traceback.
@@ -170,7 +170,7 @@ def open_cluster(scheduler: str, wait: float) -> DaskExecutor:
         client.close()
         raise EngineError(
             f"the dask scheduler {scheduler} has no workers after {wait:.0f} s; "
-            "start some (dask worker ... --nthreads 1), or increase the option wait"
+            "start workers (dask worker ... --nthreads 1), or increase the option wait"
         ) from None
     except BaseException:
         client.close()

@@ -22,7 +22,7 @@ class Nights:
     Parameters
     ----------
     geometry : Geometry
-        The geometry, to create the empty dataset of a night; its name is the prefix of their names.
+        The geometry, which creates the empty datasets; its name is the prefix of their names.
     stacks : dict of int to Dataset
         Datasets by night, the integer MJD of the day on which the night begins.
     """

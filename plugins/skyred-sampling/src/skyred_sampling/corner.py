@@ -128,7 +128,7 @@ def _create_parameter(row: Row, values: Array, weights: Array) -> PlottedParamet
 
 
 def _add_margins(low: float, high: float) -> tuple[float, float]:
-    """Return a range with margins, which is not empty even if all samples are equal."""
+    """Return a range with margins; it is not empty, even if all samples are equal."""
     margin = 0.05 * (high - low) or 0.05 * abs(low) or 0.05
     return low - margin, high + margin
 

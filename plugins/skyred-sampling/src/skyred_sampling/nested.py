@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CENTRAL = (0.15865525393145707, 0.8413447460685429)  # quantiles at 1 sigma of a Gaussian
 THREE_SIGMA = 0.9973  # probability within 3 sigma of a Gaussian
-NEAR_LIMIT = 0.5  # largest distance of a parameter at its limit, in units of its error
+NEAR_LIMIT = 0.5  # largest distance of the interval from a limit, in units of the error
 MIN_WEIGHT = 0.01  # of candidates for the best sample, relative to the largest weight
 
 
@@ -31,7 +31,9 @@ class Nested(Fitter):
     kind = "nested"
     samples = True
     live_points: int = option(
-        500, min=10, doc="Number of live points; errors decrease with its square root."
+        500,
+        min=10,
+        doc="Number of live points; sampling errors are proportional to 1 / sqrt(live_points).",
     )
     dlogz: float = option(
         0.01,
@@ -116,8 +118,8 @@ class Nested(Fitter):
             at_limit=at_limit(objective, low, high, errors),
             samples=samples,
             weights=weights,
-            evidence=sampling.evidence,
-            evidence_error=sampling.evidence_error,
+            evidence=sampling.log_evidence,
+            evidence_error=sampling.log_evidence_error,
             notes=(*objective.notes, *sampling.notes, *self._mode_notes(objective, mean, best)),
         )
 

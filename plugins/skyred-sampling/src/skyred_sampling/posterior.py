@@ -61,7 +61,7 @@ class PosteriorProduct(Product):
         return cls(name, summary, *tables.read_samples(folder / f"{name}.fits"))
 
     def table(self) -> Table:
-        """Return mean, standard deviation, median, central 68 % interval and best sample."""
+        """Return mean, standard deviation, median, central interval and the value in the models."""
         return self.summary
 
     def plot(self, ax: Axes | None = None) -> Axes:

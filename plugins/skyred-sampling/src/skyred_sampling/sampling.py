@@ -35,7 +35,7 @@ class SamplingResult:
         The samples, from the lowest to the highest likelihood, shape (m, n).
     weights : array
         The weights of the samples in the posterior, with a sum of 1, shape (m,).
-    evidence, evidence_error : float
+    log_evidence, log_evidence_error : float
         Natural logarithm of the evidence, and its error.
     remaining : float
         Largest possible increase of the logarithm of the evidence when the run stopped.
@@ -47,8 +47,8 @@ class SamplingResult:
 
     samples: Array
     weights: Array
-    evidence: float
-    evidence_error: float
+    log_evidence: float
+    log_evidence_error: float
     remaining: float
     calls: int
     notes: tuple[str, ...]
@@ -97,7 +97,7 @@ class ProgressMonitor:
     Parameters
     ----------
     dlogz : float
-        The remaining evidence at which the run ends.
+        The possible increase of the logarithm of the evidence at which the run ends.
     """
 
     def __init__(self, dlogz: float) -> None:
@@ -112,7 +112,8 @@ class ProgressMonitor:
         if time.monotonic() - self.last_log > LOG_INTERVAL:
             self.last_log = time.monotonic()
             message = (
-                "%d samples after %d calls; log evidence %.2f, may increase by %.3g (ends at %.3g)"
+                "%d samples after %d calls; log evidence %.2f, may increase by %.3g "
+                "(sampling ends at %.3g)"
             )
             log.info(message, number, calls, state.logz, state.delta_logz, self.dlogz)
 
@@ -176,8 +177,8 @@ def _create_result(
     return SamplingResult(
         samples=results.samples[is_positive],
         weights=weights[is_positive] / weights.sum(),
-        evidence=float(results.logz[-1]),
-        evidence_error=float(results.logzerr[-1]),
+        log_evidence=float(results.logz[-1]),
+        log_evidence_error=float(results.logzerr[-1]),
         remaining=monitor.remaining(float(results.logl[-1])),
         calls=calls,
         notes=tuple(notes),

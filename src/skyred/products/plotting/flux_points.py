@@ -50,7 +50,7 @@ def draw_flux_points(
     _set_scale(ax, flux, spectral_model)
     ax.set_xlabel(f"Energy [{ax.xaxis.get_units()}]")
     ax.set_ylabel(f"$E^2\\,dN/dE$ [{u.Unit(ax.yaxis.get_units()):latex_inline}]")
-    # the legend lies between title and axes, where it hides no point
+    # the legend is between title and axes, where it hides no point
     ax.set_title(title, pad=28)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
     return ax
@@ -68,14 +68,14 @@ def _with_limits(flux: FluxPoints) -> FluxPoints:
 def _draw_model(spectral_model: SpectralModel, ax: Axes, bounds: u.Quantity) -> None:
     style: dict[str, Any] = {"ax": ax, "energy_bounds": bounds, "sed_type": "e2dnde"}
     with warnings.catch_warnings():
-        # gammapy sets the same units of the axes in each call
+        # each call sets the units of the axes again
         warnings.filterwarnings("ignore", message="This axis already has a converter")
         spectral_model.plot(color="tab:blue", label="fitted model", **style)
         spectral_model.plot_error(facecolor="tab:blue", alpha=0.25, **style)
 
 
 def _set_scale(ax: Axes, flux: FluxPoints, spectral_model: SpectralModel | None) -> None:
-    """Set the scale of the flux axis, such that all fluxes, limits and the model are visible."""
+    """Set the scale of the flux axis so that all fluxes, limits and the model are visible."""
     axis: Any = ax.yaxis  # matplotlib has no types for units
     unit = u.Unit(axis.get_units())
     values = flux.e2dnde.quantity.to_value(unit)

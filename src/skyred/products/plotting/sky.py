@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = ("black", "tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple")
-MARKERS = ("o", "s", "D", "^", "v", "P")  # distinguish the colours in greyscale
+MARKERS = ("o", "s", "D", "^", "v", "P")  # distinguish the bins in greyscale
 SEQUENTIAL = "viridis"  # lightness increases monotonically, also in greyscale
 DIVERGING = "RdBu_r"  # symmetric about zero, which is white
 SIGMAS = (-5.0, -3.0, 3.0, 5.0)  # levels of the contours
@@ -51,7 +51,7 @@ def draw_map(image: WcsNDMap, ax: Axes | None, label: str, **style: Any) -> Axes
 def draw_significance_image(image: WcsNDMap, ax: Axes | None, label: str, limit: float) -> Axes:
     """Draw a sky image of significances from -`limit` to `limit` sigma.
 
-    Contours at 3 and 5 sigma, dashed at -3 and -5, show the signs without colours.
+    Contours at 3 and 5 sigma (dashed at -3 and -5) make the sign visible without colours.
 
     Parameters
     ----------

@@ -67,7 +67,7 @@ def draw_counts_spectrum(dataset: Any, ax: Axes | None = None) -> Axes:
         _draw_excess(dataset, ax, axis, counts)
     if dataset.models:
         npred_signal = _by_energy(dataset.npred_signal())
-        ax.stairs(npred_signal, edges, color="black", linewidth=0.8, label="model of the excess")
+        ax.stairs(npred_signal, edges, color="black", linewidth=0.8, label="predicted excess")
     ax.set_xscale("log")
     ax.set_yscale("symlog", linthresh=1)  # linear around zero, because an excess can be negative
     ax.set_ylim(top=3 * max(1, counts.max()))

@@ -11,7 +11,7 @@ from types import ModuleType
 from skyred.errors import SkyredError
 from skyred.interfaces import Fields
 
-# not digested, because their versions, or that of Python, are part of every key
+# not digested: their versions are part of every key, except for attrs, which does not affect data
 VERSIONED = {"gammapy", "numpy", "scipy", "astropy", "regions", "attr", "attrs"}
 COMPILED = {".pyc", ".pyo"}
 
@@ -21,7 +21,7 @@ class NoCacheError(SkyredError):
 
 
 def code_digests(component_classes: Iterable[type[Fields]]) -> dict[str, str]:
-    """Return the digests of the source code of the packages of classes and of their bases.
+    """Return digests of the source code of the packages that define classes and their bases.
 
     Each digest covers the whole package, because a component may import any of its modules.
 
@@ -33,7 +33,7 @@ def code_digests(component_classes: Iterable[type[Fields]]) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        The digests by name of package.
+        The digests by package name.
 
     Raises
     ------
@@ -54,7 +54,10 @@ def code_digests(component_classes: Iterable[type[Fields]]) -> dict[str, str]:
 
 
 def _package_digest(name: str, import_times: Mapping[type, float]) -> str:
-    """Return the digest of the source files of a package, with classes and their import times."""
+    """Return the digest of a package, after a check that no file changed since its import.
+
+    The keys of `import_times` are the classes of the package that are used.
+    """
     folders = [Path(folder) for folder in getattr(sys.modules.get(name), "__path__", ())]
     modules = [_file_of(cls) for cls in import_times]
     files = _files_below(folders) if folders else _with_siblings(modules)
@@ -67,7 +70,7 @@ def _file_of(cls: type) -> Path:
     file = _file(sys.modules.get(cls.__module__))
     if file is None:
         raise NoCacheError(
-            f"{cls.__name__} is not defined in a source file (but in a notebook); "
+            f"{cls.__name__} is not defined in a source file, but for example in a notebook; "
             "put it into a module"
         )
     return file
@@ -80,7 +83,7 @@ def _files_below(folders: list[Path]) -> list[Path]:
 
 
 def _with_siblings(modules: list[Path]) -> list[Path]:
-    """Return modules without a package and all Python files next to them, which they may import."""
+    """Return modules without a package, and all Python files next to them (possibly imported)."""
     folders = {module.parent for module in modules if "site-packages" not in module.parts}
     siblings = {path for folder in folders for path in folder.glob("*.py")}
     return sorted({*modules, *siblings})

@@ -33,9 +33,10 @@ PACKAGES = ("skyred", "gammapy", "numpy", "scipy", "astropy", "regions")
 class Recipe:
     """Everything that a reduced chunk depends on, except its observations.
 
-    These are the prepared geometry, makers and stacker with all their options, their plugins and
-    source code, the files that they read, and the versions of the numerical packages. Earlier steps
-    (selection, except for cuts within runs) and later steps (fit range, models) are not included.
+    These are the geometry and the prepared makers and stacker with all their options, their plugins
+    and source code, the files that they read, the option `on_fault`, and the versions of the
+    numerical packages. Earlier steps (selection, except for cuts within runs) and later steps (fit
+    range, models) are not included.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ class Recipe:
         Raises
         ------
         NoCacheError
-            If a component has no digest, with the reason.
+            If a component or its source code has no digest; the message is the reason.
         """
         components = reduction_components(reduction, makers)
         files = tuple(_iter_file_digests(components))
@@ -97,7 +98,7 @@ class Recipe:
         return cls(components, digest(content), files, code)
 
     def files_unchanged(self) -> bool:
-        """Return whether the files that components read are the same as when it was created.
+        """Return whether the files that components read are unchanged since the recipe was created.
 
         Returns
         -------
@@ -151,16 +152,16 @@ def source_versions(classes: Iterable[type[Fields]]) -> tuple[str, ...]:
     return (*digests, *versions, f"python {platform.python_version()}")
 
 
-def chunk_key(recipe: Recipe, runs: Iterable[RunInput], sums: Mapping[Path, str]) -> str:
+def chunk_key(recipe: Recipe, runs: Iterable[RunInput], checksums: Mapping[Path, str]) -> str:
     """Return the cache key of a chunk of runs.
 
     Parameters
     ----------
     recipe : Recipe
         The recipe of the reduction.
-    runs : sequence of RunInput
+    runs : iterable of RunInput
         The runs, in order.
-    sums : mapping of Path to str
+    checksums : mapping of Path to str
         The sha256 of the files of the runs.
 
     Returns
@@ -168,7 +169,7 @@ def chunk_key(recipe: Recipe, runs: Iterable[RunInput], sums: Mapping[Path, str]
     str
         The key, a hexadecimal sha256.
     """
-    return digest((recipe.digest, tuple(_run_key(run, sums) for run in runs)))
+    return digest((recipe.digest, tuple(_run_key(run, checksums) for run in runs)))
 
 
 def compute_checksums(files: Iterable[Path]) -> dict[Path, str]:
@@ -187,9 +188,9 @@ def compute_checksums(files: Iterable[Path]) -> dict[Path, str]:
     return {path: file_checksum(path) for path in dict.fromkeys(files)}
 
 
-def _run_key(run: RunInput, sums: Mapping[Path, str]) -> Hashable:
+def _run_key(run: RunInput, checksums: Mapping[Path, str]) -> Hashable:
     sources = tuple(
-        (source.hdu_type, source.hdu_class, source.name, sums[source.path])
+        (source.hdu_type, source.hdu_class, source.name, checksums[source.path])
         for source in run.sources
     )
     row = tuple((name, repr(value)) for name, value in sorted(run.row.items()))

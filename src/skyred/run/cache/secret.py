@@ -36,7 +36,7 @@ def user_secret() -> bytes:
 
 
 def read_or_create(path: Path) -> bytes:
-    """Return the secret in a file, which is created if it does not exist.
+    """Return the secret in a file, and create the file if it does not exist.
 
     Parameters
     ----------
@@ -62,8 +62,8 @@ def read_or_create(path: Path) -> bytes:
         raise CacheError(f"the cache's secret {path} cannot be used: {error.strerror}") from error
     if fault := _find_fault(file_stat) or ("" if len(secret) == LENGTH else "is damaged"):
         raise CacheError(
-            f"the cache's secret {path} {fault}; remove it: a new one is created, and the "
-            "existing cache entries are computed again"
+            f"the cache's secret {path} {fault}; remove it: a new one will be created, and "
+            "existing cache entries will be computed again"
         )
     return secret
 
@@ -88,4 +88,4 @@ def _find_fault(file_stat: os.stat_result) -> str:
         return "is not a regular file"
     if file_stat.st_uid != os.geteuid():
         return "belongs to another user"
-    return "can be read by others" if stat.S_IMODE(file_stat.st_mode) & 0o077 else ""
+    return "is accessible to others" if stat.S_IMODE(file_stat.st_mode) & 0o077 else ""

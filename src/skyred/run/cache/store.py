@@ -1,4 +1,4 @@
-"""The cache on disk: pickled values by key, which are authenticated before they are read."""
+"""The cache on disk: pickled values by key, with signatures that are verified before reading."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 FORMAT = b"skyred cache 1"
 FOLDER_VARIABLE = "SKYRED_CACHE_DIR"
 SWITCH_VARIABLE = "SKYRED_CACHE"
-LIMIT = 20 * 10**9
+LIMIT = 20 * 10**9  # bytes
 MIN_FREE = 10**9  # bytes that an entry must leave free on its disk, for the products of the run
 
 _KEY = re.compile(r"[0-9a-f]{64}")
@@ -69,8 +69,8 @@ class Cache:
 
     A file consists of a signature (HMAC-SHA256 of key, description and value with the user's
     secret), the description as JSON, and the pickled value. Values are only unpickled after their
-    signature was verified. An entry that is damaged, was written by another user, or was moved to
-    another key is deleted.
+    signature was verified. If a damaged entry, an entry of another user, or an entry that was moved
+    to another key is read, it is deleted.
 
     Parameters
     ----------
@@ -106,7 +106,8 @@ class Cache:
         Raises
         ------
         CacheError
-            If other users can write to the folder, or it cannot be created.
+            If other users can write to the folder, or the folder or the user's secret cannot be
+            used.
         """
         chunk_folder = (Path(folder) if folder else default_folder()).absolute() / "chunks"
         try:
@@ -315,4 +316,4 @@ def _find_fault(folder_stat: os.stat_result) -> str:
         return ""
     if folder_stat.st_uid != os.geteuid():
         return "belongs to another user"
-    return "can be written by others" if stat.S_IMODE(folder_stat.st_mode) & 0o022 else ""
+    return "is writable by others" if stat.S_IMODE(folder_stat.st_mode) & 0o022 else ""

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class Chunk:
     """Consecutive observations, and everything needed to reduce them.
 
-    A chunk has only a few kB, so that it can be sent quickly; the worker creates the empty maps.
+    A chunk is only a few kB in size, so that it can be sent quickly; the worker creates the empty
+    maps.
 
     Parameters
     ----------
@@ -37,8 +38,8 @@ class Chunk:
     inputs : mapping of int to RunInput
         The files and index rows of the observations by OBS_ID; observations without files are
         omitted.
-    sums : mapping of Path to str
-        The known sha256 checksums, which the files must have when they are read.
+    checksums : mapping of Path to str
+        The sha256 of files, if known; the files must have it when they are read.
     owners : tuple of str
         The plugins of the makers and, last, of the stacker; () if unknown.
     code : tuple of str
@@ -50,7 +51,7 @@ class Chunk:
     makers: tuple[Maker, ...]
     observations: tuple[Observation, ...]
     inputs: Mapping[int, RunInput] = attrs.field(factory=dict)
-    sums: Mapping[Path, str] = attrs.field(factory=dict)
+    checksums: Mapping[Path, str] = attrs.field(factory=dict)
     owners: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
 

@@ -1,4 +1,4 @@
-"""Good time of an observation: events outside it are left out, and selectors cut it into parts."""
+"""Good time of an observation: removal of events outside it, and cuts of it by selectors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SAME_TIME = 1e-6  # s, as in gammapy
 
 
 def drop_events_outside(observation: Observation) -> tuple[Observation, int]:
-    """Leave out the events outside the good time intervals, which have no livetime.
+    """Leave out events outside the good time intervals, because their livetime is not counted.
 
     Parameters
     ----------

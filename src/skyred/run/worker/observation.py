@@ -144,7 +144,7 @@ class RunReduction:
             return [f"left out {number} events outside the good time intervals"] if number else []
         tolerant = self.chunk.reduction.on_fault == "note"
         self.observation, notes = inspect_observation(
-            self.observation, run, self.chunk.sums, tolerant
+            self.observation, run, self.chunk.checksums, tolerant
         )
         self.observation, _ = drop_events_outside(self.observation)  # the notes mention them
         return notes
@@ -190,17 +190,17 @@ class RunReduction:
         reduction.stack.check_observation(observation)
         self.step = "geometry"
         dataset = reduction.geometry.cutout(target, observation, reduction)
-        for position, maker in enumerate(self.chunk.makers):
-            self._set_step(position, maker)
+        for index, maker in enumerate(self.chunk.makers):
+            self._set_step(index, maker)
             dataset = maker.make(dataset, observation)
             if dataset is None:  # otherwise the next maker would fail
                 raise TypeError("make() returned None; it must return the dataset")
         return ReducedPart(observation, dataset, apply_background_norm(dataset))
 
-    def _set_step(self, position: int, component: Component) -> None:
-        """Set the current step to a component and its plugin."""
+    def _set_step(self, owner_index: int, component: Component) -> None:
+        """Set the current step to a component, with its plugin at an index of the owners."""
         owners = self.chunk.owners
-        owner = f" of {owners[position]}" if owners else ""
+        owner = f" of {owners[owner_index]}" if owners else ""
         self.step = f"{component.role} {component.kind}{owner}"
 
     def _fail(self, error: BaseException) -> None:

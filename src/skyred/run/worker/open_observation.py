@@ -1,4 +1,4 @@
-"""Inspection of the files of an observation, which is then read from the same bytes."""
+"""Inspect the files of an observation, and read the observation from the inspected bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from astropy.io.fits import BinTableHDU
     from gammapy.data import Observation
 
-# attributes of an observation by the kinds of the HDU index
+# attributes of gammapy's `Observation` by type of HDU
 ATTRIBUTES = {
     "aeff": "aeff",
     "edisp": "edisp",
@@ -31,7 +31,7 @@ class InspectionFailed(Exception):  # noqa: N818 - a result of the inspection
 
 
 def inspect_observation(
-    observation: Observation, run: RunInput, sums: Mapping[Path, str], tolerant: bool
+    observation: Observation, run: RunInput, checksums: Mapping[Path, str], tolerant: bool
 ) -> tuple[Observation, list[str]]:
     """Inspect the files of a run, and return a copy of the observation with the inspected data.
 
@@ -41,7 +41,7 @@ def inspect_observation(
         The observation as the archive returned it, not changed.
     run : RunInput
         The files and index row of the run.
-    sums : mapping of Path to str
+    checksums : mapping of Path to str
         The known sha256 checksums of files.
     tolerant : bool
         Whether faults of single HDUs are only reported (``on_fault: note``).
@@ -60,7 +60,7 @@ def inspect_observation(
     """
     from skyred.inspection.run import inspect_run
 
-    inspection = inspect_run(run, sums)
+    inspection = inspect_run(run, checksums)
     if fatal := [fault for fault in inspection.faults if not (tolerant and fault.is_tolerable)]:
         raise InspectionFailed("; ".join(fault.advice for fault in fatal))
     return open_in_memory(observation, inspection.hdus), [

@@ -185,11 +185,11 @@ def _check_round_trip(
         ) from error
     require(
         loaded_component == component,
-        f"{prefix}it is written as {document!r}, and reads back unequal",
+        f"{prefix}it is written as {document!r}, and not equal after reading this",
     )
     require(
         loaded_component.digest() == component.digest(),
-        f"{prefix}it reads back with another digest",
+        f"{prefix}it has another digest after writing and reading",
     )
 
 

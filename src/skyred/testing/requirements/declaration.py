@@ -42,7 +42,8 @@ def is_declared(case: ComponentCase) -> None:
 
 @requirement(
     "has a kind that no other component of its role has",
-    fix="Choose another kind: of two components of the same kind, neither can be loaded.",
+    fix="Choose another kind: a plugin with a kind that is already in use is faulty, and no run "
+    "starts.",
 )
 def has_unique_kind(case: ComponentCase) -> None:
     """Check the kind against those of all installed components.
@@ -55,7 +56,7 @@ def has_unique_kind(case: ComponentCase) -> None:
     for entry in case.crab.plugins.catalog:
         if (entry.cls.role, entry.cls.kind) == (case.cls.role, case.cls.kind):
             is_same_class = _qualified_name(entry.cls) == _qualified_name(case.cls)
-            message = f"{entry.owner} already has the {case.cls.role} {case.cls.kind!r}"
+            message = f"{entry.owner} already provides the {case.cls.role} {case.cls.kind!r}"
             require(is_same_class, message)
 
 

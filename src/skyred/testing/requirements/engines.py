@@ -12,7 +12,7 @@ from typing import Any
 from skyred.testing.case import ComponentCase
 from skyred.testing.requirement import RequirementViolated, require, requirement
 
-TIMEOUT = 120.0  # s, for workers to end; long enough for slow machines
+TIMEOUT = 120.0  # s, for workers to stop; long enough for slow machines
 _EXECUTOR = "Return a concurrent.futures.Executor from open(), or a subclass of it."
 
 
@@ -87,13 +87,15 @@ def ends_workers(case: ComponentCase) -> None:
         while any(map(_is_running, pids)) and time.monotonic() < deadline:
             time.sleep(0.05)
         running = sorted(filter(_is_running, pids))
-        require(not running, f"after {'an error' if fails else 'the end'}, {running} still run")
+        end = "an error of the caller" if fails else "the end"
+        require(not running, f"after {end}, the processes {running} still run")
 
 
 @requirement(
     "defines the number of tasks that may run at once",
     "engine",
-    fix="Set `slots` to an integer of at least 1: as many tasks are submitted in advance.",
+    fix="Set `slots` to an integer of at least 1: it determines how many tasks are submitted in "
+    "advance.",
 )
 def positive_slots(case: ComponentCase) -> None:
     """Check that the number of slots is a positive integer.

@@ -66,7 +66,7 @@ def returns_product(case: ComponentCase) -> None:
     "uses the same datasets.",
 )
 def leaves_inputs_unchanged(case: ComponentCase) -> None:
-    """Check that values, covariance and masks stay equal.
+    """Check that datasets, models and the result of the fit stay the same.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def writes_files(case: ComponentCase) -> None:
     "are restored from their folder.",
 )
 def reads_back(case: ComponentCase) -> None:
-    """Check that the table of the product that is read back is the same.
+    """Check that the table of the product is the same after reading its files.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def reads_back(case: ComponentCase) -> None:
             _table_contents(loaded_product.table()),
         )
     changes = differences(written_contents, loaded_contents, RTOL)
-    require(not changes, f"read back, {'; '.join(changes[:3])}")
+    require(not changes, f"after reading the files back, {'; '.join(changes[:3])}")
 
 
 @requirement(
@@ -254,7 +254,7 @@ class _Estimate:
 
 
 def _product(case: ComponentCase) -> Any:
-    """Return the product, or skip the check if there is none (a requirement of its own)."""
+    """Return the product; if there is none, skip the check, as another requirement reports it."""
     try:
         product = _first_estimate(case).product
     except Exception as error:  # any exception of the estimator

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from skyred.interfaces.objective import Objective
 
 _SUCCESS = (
-    "Set success=False if the search did not end, or the second derivatives are not positive and "
-    "finite: users rely on it."
+    "Set success=False if the search did not converge, or the second derivatives are not positive "
+    "and finite: users rely on it."
 )
 
 
@@ -39,7 +39,7 @@ _SUCCESS = (
     "less; do not use gradient and fisher if they are None.",
 )
 def finds_minimum(case: ComponentCase) -> None:
-    """Check the position to 0.05 sigma, or to the precision of a sampler.
+    """Check the position within 0.05 sigma, or within the precision of a sampler.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def includes_priors(case: ComponentCase) -> None:
     "2 H^-1. MIGRAD's own estimate can be wrong by a large factor.",
 )
 def finds_errors(case: ComponentCase) -> None:
-    """Check errors to 2 % and correlation to 0.02, or to the precision of a sampler.
+    """Check errors within 2 % and correlation within 0.02, or the precision of a sampler.
 
     Parameters
     ----------
@@ -122,12 +122,13 @@ def consistent_covariance(case: ComponentCase) -> None:
         result = _fit(case, reference)
         objective = reference.objective
         same = (result.names, result.units) == (objective.names, objective.units)
-        require(same, f"its parameters are {result.names} in {result.units}")
+        message = f"its parameters {result.names} in {result.units} are not those of the objective"
+        require(same, message)
         scale = np.sqrt(np.abs(np.diag(result.covariance)))
         matrix = result.covariance / np.outer(scale, scale)
         require(
             np.allclose(matrix, matrix.T, atol=1e-9),
-            f"on {reference.description} it is not symmetric",
+            f"on {reference.description} the covariance is not symmetric",
         )
         eigenvalue = np.linalg.eigvalsh((matrix + matrix.T) / 2).min()
         require(
@@ -136,7 +137,8 @@ def consistent_covariance(case: ComponentCase) -> None:
             f"{eigenvalue:.2g}",
         )
         is_consistent = np.allclose(scale, result.errors, rtol=1e-6)
-        require(is_consistent, f"on {reference.description} the errors differ from its diagonal")
+        message = f"on {reference.description} the errors differ from those of the covariance"
+        require(is_consistent, message)
 
 
 @requirement(
@@ -241,7 +243,7 @@ def leaves_objective_unchanged(case: ComponentCase) -> None:
     _minimise(case, objective)
     after = [objective.start, objective.limits, np.array(objective.steps)]
     for name, old, new in zip(("start", "limits", "steps"), before, after, strict=True):
-        require(np.array_equal(old, new), f"its {name} are changed")
+        require(np.array_equal(old, new), f"it changes the {name} of the objective")
     require(not accepted, "it calls objective.accept")
 
 
@@ -263,7 +265,7 @@ def reproducible_fit(case: ComponentCase) -> None:
     second = _minimise(case, correlated_parabola().objective)
     for name in ("values", "errors", "covariance"):
         same = np.array_equal(getattr(first, name), getattr(second, name))
-        require(same, f"the second time, its {name} differ")
+        require(same, f"a second fit of the same objective returns other {name}")
 
 
 @requirement(
@@ -283,7 +285,7 @@ def saved_result(case: ComponentCase) -> None:
     loaded = FitResult.from_dict(json.loads(json.dumps(result.to_dict())))
     for name in ("values", "covariance", "errors"):
         same = np.array_equal(getattr(result, name), getattr(loaded, name))
-        require(same, f"read back, its {name} differ")
+        require(same, f"the {name} are not the same after writing and reading")
 
 
 @requirement(
@@ -302,7 +304,7 @@ def passes_notes(case: ComponentCase) -> None:
     reference = correlated_parabola()
     notes = _fit(case, reference).notes
     missing = set(reference.objective.notes) - set(notes)
-    require(not missing, f"its note is missing in the result, which has {notes!r}")
+    require(not missing, f"the note of the objective is missing in the result, which has {notes!r}")
 
 
 def _fit(case: ComponentCase, reference: KnownObjective) -> FitResult:
@@ -352,7 +354,7 @@ def _minimise(case: ComponentCase, objective: Objective) -> FitResult:
 
 
 def _require_no_success(case: ComponentCase, objective: Objective) -> None:
-    """Require that a fit is not successful, or that its errors cover the range of values."""
+    """Require that a fit is not successful, or that its errors are larger than 1."""
     result = _fit_or_none(case, objective)
     if result is not None and result.success:
         error = result.errors.min()

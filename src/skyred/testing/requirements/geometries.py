@@ -26,10 +26,10 @@ def empty_dataset(case: ComponentCase) -> None:
         The geometry to be checked.
     """
     target = _target(case)
-    require(target.name == NAME, f"the requested name is {NAME!r}, but it is {target.name!r}")
+    require(target.name == NAME, f"the dataset is named {target.name!r}, not {NAME!r}")
     for name in ("counts", "exposure", "background"):
         data_map = getattr(target, name, None)
-        require(data_map is None or not data_map.data.any(), f"its {name} are not 0")
+        require(data_map is None or not data_map.data.any(), f"the map of {name} is not empty")
 
 
 @requirement(
@@ -78,7 +78,9 @@ def cuts_out_datasets(case: ComponentCase) -> None:
         require(type(dataset) is type(target), f"it returns a {type(dataset).__name__} for a run")
         if dataset.counts is not None:
             has_same_axes = dataset.counts.geom.axes == target.counts.geom.axes
-            require(has_same_axes, "the dataset of a run has other axes than the target")
+            require(
+                has_same_axes, "the axes of the dataset of a run differ from those of the target"
+            )
             dataset.counts.data[...] = 1
     changes = differences(contents(_target(case)), contents(target))
     require(not changes, f"in the target, {'; '.join(changes[:3])}")

@@ -1,4 +1,4 @@
-"""Requirements of selectors that cut the good time of runs to non-overlapping parts of it."""
+"""Requirements of selectors that cut the good time of runs into non-overlapping parts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def cuts_to_parts(case: ComponentCase) -> None:
         start, stop = _intervals(gti, gti)
         for part in _cut(case, gti):
             low, high = _intervals(part, gti)
-            require(len(low), "it returns a part without intervals; expected no part")
+            require(len(low), "it returns an empty part; leave out empty parts")
             require((high > low).all(), "it returns an interval that does not end after its start")
             require(
                 (low[1:] >= high[:-1] - SAME_TIME).all(),
@@ -81,7 +81,7 @@ def cuts_without_overlap(case: ComponentCase) -> None:
     fix="Work on gti.copy(), or use gti.select_time, which returns a new object.",
 )
 def leaves_good_time(case: ComponentCase) -> None:
-    """Check that the times, units and metadata of the good time intervals stay equal.
+    """Check that the times, units and metadata of the good time intervals stay the same.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def reproducible_parts(case: ComponentCase) -> None:
 
 
 def _iter_good_times(case: ComponentCase) -> Iterator[GTI]:
-    """Yield the good time intervals of the runs, and the same with a gap in the middle.
+    """Yield the good time intervals of each run, without and with an additional gap.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def _iter_good_times(case: ComponentCase) -> Iterator[GTI]:
 
 
 def _with_gap(gti: GTI) -> GTI:
-    """Return good time intervals that leave out a tenth of the first one, in its middle."""
+    """Return good time intervals without the middle tenth of the first interval."""
     from gammapy.data import GTI
 
     start, stop = gti.time_start[0], gti.time_stop[0]

@@ -161,7 +161,7 @@ def does_not_widen_mask(case: ComponentCase) -> None:
     fix="Copy gti and meta_table to the dataset that you return.",
 )
 def keeps_times_and_metadata(case: ComponentCase) -> None:
-    """Check the good time intervals, the livetime and the table of metadata.
+    """Check the good time intervals, their total duration, and the columns of the metadata.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def keeps_times_and_metadata(case: ComponentCase) -> None:
             require(output.gti is not None, "the good time intervals are missing")
             increase = output.gti.time_sum - original.gti.time_sum
             is_valid = not bench.setting.is_filled or increase.to_value("s") < 1e-6
-            require(is_valid, f"the observation time increased by {increase:.3g}")
+            require(is_valid, f"the good time increased by {increase:.3g}")
         if getattr(original, "meta_table", None) is not None:
             columns = getattr(output.meta_table, "colnames", [])
             missing = [name for name in original.meta_table.colnames if name not in columns]
@@ -185,7 +185,7 @@ def keeps_times_and_metadata(case: ComponentCase) -> None:
 @requirement(
     "gives a reason for each run that it skips",
     "maker",
-    fix='raise SkipObservation("reason"): the observation log shows only the reason.',
+    fix='Raise SkipObservation("reason"): the observation log shows only the reason.',
 )
 def gives_reasons_for_skipping(case: ComponentCase) -> None:
     """Check the reasons for skipping runs, including a run without events.
@@ -249,9 +249,9 @@ def digest_includes_preparation(case: ComponentCase) -> None:
     other_maker = case.component.prepare(case.observations()[-1:])
     digests = digest_or_skip(other_maker), digest_or_skip(bench.maker)
     for dataset, run in zip(bench.inputs, case.observations(), strict=True):
-        original_contents = output_contents(run_maker(other_maker, dataset, run))
+        other_contents = output_contents(run_maker(other_maker, dataset, run))
         if changes := differences(
-            original_contents, output_contents(run_maker(bench.maker, dataset, run))
+            other_contents, output_contents(run_maker(bench.maker, dataset, run))
         ):
             is_valid = digests[0] != digests[1] or not _is_reproducible(other_maker, dataset, run)
             require(is_valid, f"prepared with other runs, {changes[0]}, but the digest is the same")
@@ -259,7 +259,7 @@ def digest_includes_preparation(case: ComponentCase) -> None:
 
 
 def _is_reproducible(maker: Maker, dataset: Any, run: Any) -> bool:
-    """Return whether a maker makes the same dataset twice (a requirement of its own)."""
+    """Return whether a maker makes the same dataset twice (checked by another requirement)."""
     first, second = (output_contents(run_maker(maker, dataset, run)) for _ in range(2))
     return not differences(first, second)
 

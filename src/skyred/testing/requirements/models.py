@@ -1,4 +1,4 @@
-"""Requirements of models: new gammapy models each time, which predict counts and can be saved."""
+"""Requirements of models: new gammapy models on each call, which can be evaluated and saved."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def builds_unique_names(case: ComponentCase) -> None:
     require(isinstance(models, Models), f"build returns {type(models).__name__}, not Models")
     require(len(models) > 0, "it builds no model")
     names = list(models.names)
-    require(len(set(names)) == len(names), f"it builds {', '.join(names)}")
+    require(len(set(names)) == len(names), f"names are not unique: {', '.join(names)}")
 
 
 @requirement(
@@ -65,7 +65,7 @@ def new_each_time(case: ComponentCase) -> None:
     fix="Do not set datasets.models in build: the models of all components are set together.",
 )
 def leaves_datasets_unchanged(case: ComponentCase) -> None:
-    """Check that the datasets and their models stay equal.
+    """Check that `build` does not change the datasets or their models.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def leaves_datasets_unchanged(case: ComponentCase) -> None:
 @requirement(
     "starts from finite values inside their limits",
     "model",
-    fix="Give every parameter a value, and limits around it.",
+    fix="Give every parameter a finite value, inside its limits if it has any.",
 )
 def finite_values(case: ComponentCase) -> None:
     """Check the initial values of all parameters, the starting point of a fit.
@@ -124,8 +124,9 @@ def predicts_counts(case: ComponentCase) -> None:
 @requirement(
     "lists the names of the sources that it builds",
     "model",
-    fix="Return the names from source_names(), or return False from knows_names() if the names are "
-    "only known after build(): estimators are checked against them before data are read.",
+    fix="From source_names(), return only names of models that build() creates: estimators are "
+    "checked against them before data are read. Leave out names that are only known after build(), "
+    "and return False from knows_names().",
 )
 def lists_names(case: ComponentCase) -> None:
     """Check that all listed sources are built.
@@ -165,7 +166,7 @@ def file_round_trip(case: ComponentCase) -> None:
         models.write(path, full_output=True, overwrite_templates=True)
         loaded_models = Models.read(path)
         changes = differences(_values(models), _values(loaded_models))
-    require(not changes, f"read back, {'; '.join(changes[:3])}")
+    require(not changes, f"after reading the file back, {'; '.join(changes[:3])}")
 
 
 def _values(models: Any) -> dict[str, Any]:
@@ -174,7 +175,7 @@ def _values(models: Any) -> dict[str, Any]:
 
 
 def _build(case: ComponentCase, datasets: Any = None) -> Any:
-    """Build the models, or skip the check if that fails (a requirement of its own)."""
+    """Build the models; if that fails, skip the check, as another requirement reports it."""
     try:
         return case.component.build(_datasets(case) if datasets is None else datasets)
     except Exception as error:  # any exception of the model

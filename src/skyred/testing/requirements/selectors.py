@@ -30,7 +30,7 @@ def returns_sub_table(case: ComponentCase) -> None:
         f"the columns {', '.join(table.colnames)} became {', '.join(selected_rows.colnames)}",
     )
     extra = Counter(map(_row, selected_rows)) - Counter(map(_row, case.table()))
-    require(not extra, f"{sum(extra.values())} of {len(selected_rows)} rows are not in the table")
+    require(not extra, f"{sum(extra.values())} of {len(selected_rows)} rows are new or duplicated")
 
 
 @requirement(
@@ -57,7 +57,7 @@ def keeps_type(case: ComponentCase) -> None:
     fix="Work on table.copy(), or on arrays created from its columns.",
 )
 def leaves_table_unchanged(case: ComponentCase) -> None:
-    """Check that rows, columns, units and metadata stay equal.
+    """Check that rows, columns, units and metadata stay the same.
 
     Parameters
     ----------

@@ -162,7 +162,7 @@ def shares_no_data(case: ComponentCase) -> None:
         original_contents = _snapshot(inputs, total)
         _overwrite(dataset)
         changes = differences(original_contents, inputs.contents(total))
-        message = f"after a dataset of {inputs.description} was changed that had already been added"
+        message = f"for {inputs.description}, after an added dataset was changed"
         require(not changes, f"{message}, {'; '.join(changes[:3])}")
 
 
@@ -230,7 +230,7 @@ def returns_unique_names(case: ComponentCase) -> None:
     """
     for inputs in accepted_inputs(case):
         names = [dataset.name for dataset in inputs.result(inputs.total(*range(len(inputs.runs))))]
-        require(len(set(names)) == len(names), f"it returns {', '.join(names)}")
+        require(len(set(names)) == len(names), f"names are not unique: {', '.join(names)}")
 
 
 @requirement(

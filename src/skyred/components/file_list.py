@@ -46,7 +46,7 @@ class FileList(Selector):
         Yields
         ------
         Problem
-            At most one; missing files are reported elsewhere.
+            A file that is not a valid list of OBS_IDs; missing files are reported elsewhere.
         """
         if self.path.unset_variables() or not self.path.path().is_file():
             return
@@ -71,8 +71,8 @@ class FileList(Selector):
         Raises
         ------
         ArchiveError
-            If the file is not a list of OBS_IDs; or if one of them is not in the table: missing in
-            the archive, or excluded by a previous selector.
+            If the file is not a list of OBS_IDs; or if one of them is not in the table, because it
+            is missing from the archive or excluded by a previous selector.
         """
         path = self.path.path()
         return select_ids(table, read_ids(path), f"'file-list' ({path})", "correct the file")
@@ -123,8 +123,8 @@ def read_ids(path: Path) -> list[int]:
     ------
     ArchiveError
         If the file cannot be read, is larger than 10 MB, or contains no OBS_ID; if a table does not
-        have exactly one column OBS_ID or obs_id, or a line of text has several values; or if a
-        value is invalid or repeated.
+        have exactly one column OBS_ID or obs_id, or a line of a text file has several values; or if
+        a value is invalid or repeated.
     """
     try:
         if path.stat().st_size > _MAX_BYTES:
@@ -159,7 +159,7 @@ def _read_text(path: Path) -> list[_Cell]:
 
 
 def _read_ecsv(path: Path) -> tuple[str, list[_Cell]]:
-    """Return the name of the column of an ECSV table with the OBS_IDs, and its cells."""
+    """Return the name and the cells of the column of an ECSV table that contains the OBS_IDs."""
     from astropy.table import Table
 
     try:

@@ -56,7 +56,7 @@ class TimeWindow(Selector):
     )
     partial: bool = option(
         False,
-        doc="Whether whole runs that partly overlap a window are selected too (cut: false).",
+        doc="Whether whole runs that partly overlap a window are selected too, with cut: false.",
     )
 
     def validate(self) -> Iterable[Problem]:

@@ -181,7 +181,7 @@ def test_true_energies_must_overlap_with_reconstructed_energies():
         ),
         (
             {"off": "phase-background, on_phase: [0.1, 0.3], off_phase: [0.2, 0.9]"},
-            "make[2].off_phase", "overlaps with on_phase from 0.2 on",
+            "make[2].off_phase", "overlaps with on_phase at phase 0.2",
         ),
         (
             {"off": "phase-background, on_phase: [[0.9, 0.1], [0, 0.2]], off_phase: [0.5, 0.6]"},

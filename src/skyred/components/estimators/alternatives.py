@@ -192,9 +192,8 @@ def _fix_parameter(parameter: Parameter, name: str, fixed_value: Any) -> list[st
         if quantity.unit == u.dimensionless_unscaled:
             quantity = u.Quantity(quantity.value, parameter.unit)
         if not quantity.unit.is_equivalent(parameter.unit):
-            raise ModelError(
-                f"{name} is fixed at {fixed_value}; expected a value in {parameter.unit}"
-            )
+            unit_text = f"in {parameter.unit}" if str(parameter.unit) else "without a unit"
+            raise ModelError(f"{name} is fixed at {fixed_value}; expected a value {unit_text}")
         parameter.value = quantity.to_value(parameter.unit)
     was_free, parameter.frozen = not parameter.frozen, True
     if was_free and parameter.value in (parameter.min, parameter.max):

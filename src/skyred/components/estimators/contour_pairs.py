@@ -122,7 +122,8 @@ def _finite_range(coordinates: Any) -> tuple[float, float]:
 def probability(rise: float) -> float:
     """Return the probability that a contour contains both true values.
 
-    The statistic follows a chi-square distribution with two degrees of freedom.
+    The rise of the statistic is assumed to follow a chi-square distribution with two degrees of
+    freedom.
 
     Parameters
     ----------

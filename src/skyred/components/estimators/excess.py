@@ -153,7 +153,7 @@ class ExcessMap(CorrelatedMapEstimator):
     )
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> ExcessProduct:
-        """Compare the summed counts with the background.
+        """Estimate the excess over the background within the correlation radius.
 
         Parameters
         ----------

@@ -245,7 +245,7 @@ def fit_minimum(datasets: Datasets) -> Iterator[FittedMinimum]:
     from skyred.likelihood.minimise import minimise
 
     objective = objective_of(datasets)
-    if objective.notes:  # gammapy caches kernels and other data between evaluations
+    if objective.notes:  # perhaps evaluated by gammapy, which caches kernels in the datasets
         datasets = copy_datasets(datasets)
         objective = objective_of(datasets)
     initial_values = [(parameter, parameter.value) for parameter in datasets.models.parameters]

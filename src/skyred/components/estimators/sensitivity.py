@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MARKERS = {"significance": "o", "gamma": "v", "bkg": "s"}
 LABELS = {
     "significance": "limited by significance",
-    "gamma": "limited by the number of gammas",
+    "gamma": "limited by the minimum number of gammas",
     "bkg": "limited by the systematics of the background",
 }
 
@@ -141,7 +141,7 @@ class SensitivityProduct(Product):
 
 @component
 class Sensitivity(Estimator):
-    """Sensitivity: the smallest flux that would be detected, by energy."""
+    """Sensitivity: the smallest flux that would be detected in each energy bin."""
 
     kind = "sensitivity"
     product = SensitivityProduct

@@ -28,7 +28,7 @@ DESCRIPTIONS = {
     "dnde": "smallest detectable differential flux",
     "excess": "excess counts for a detection",
     "background": "background counts in the on region",
-    "criterion": "limiting criterion: significance, gamma or bkg; masked outside the safe range",
+    "criterion": "limiting criterion: significance, gamma, bkg, or masked (outside the safe range)",
 }
 
 

@@ -122,7 +122,7 @@ def open_dl3_files(paths: Iterable[Path], *, skip_other_files: bool = False) -> 
 
 
 def is_index(path: Path) -> bool:
-    """Return whether a file is an index of an archive, by its name.
+    """Return whether a file has the name of an index of an archive.
 
     Parameters
     ----------

@@ -53,7 +53,7 @@ class Alternative(Fields):
             No changes, or a new model without a type.
         """
         if not (self.without or self.fix or self.free or self.replace):
-            expected = "expected one of without, fix, free, replace"
+            expected = "expected at least one of without, fix, free and replace"
             yield Problem((), "changes nothing", expected)
         for source, parts in self.replace.items():
             if not isinstance(parts, Mapping) or not parts:
@@ -171,7 +171,7 @@ def _keep_absorption(spectrum: Any, previous_spectrum: Any) -> Any:
     return spectrum * absorption if has_absorption else spectrum
 
 
-def _find_parameter(datasets: Datasets, name: str, alternative: str) -> Parameter:
+def _find_parameter(datasets: Datasets, name: str, alternative_name: str) -> Parameter:
     """Find the parameter with a full or short name."""
     parameters = {}
     for model in datasets.models:
@@ -181,7 +181,7 @@ def _find_parameter(datasets: Datasets, name: str, alternative: str) -> Paramete
             parameters[f"{model.name}.{unique_name}"] = parameter
     if name not in parameters:
         hint = did_you_mean(name, parameters)
-        raise ModelError(f"{alternative}: no parameter is named {name!r}{hint}")
+        raise ModelError(f"{alternative_name}: no parameter is named {name!r}{hint}")
     return parameters[name]
 
 

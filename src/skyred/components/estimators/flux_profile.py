@@ -247,7 +247,7 @@ class FluxProfile(Estimator):
         Raises
         ------
         ModelError
-            If there is no matching map dataset, or the datasets are not on one pixel grid.
+            If there is no map dataset, or the map datasets are not on one pixel grid.
         """
         from gammapy.modeling.models import PowerLawSpectralModel
 

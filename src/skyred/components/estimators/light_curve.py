@@ -54,8 +54,8 @@ class LightCurve(Estimator):
     by: str = option(
         "run",
         choices=("run", "night", "interval"),
-        doc="Time bins of the points: runs (stack: keep), nights, or intervals. Parts of a run "
-        "that was cut are fitted together.",
+        doc="Time bins of the points: runs (stack: keep), nights, or intervals. With by: run, the "
+        "parts of a run that was cut are fitted together.",
     )
     intervals: tuple[Interval, ...] = nested_list(
         Interval, doc="Intervals, for by: interval; only runs fully inside an interval are used."

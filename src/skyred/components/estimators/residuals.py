@@ -237,7 +237,7 @@ class Residuals(Estimator):
         Raises
         ------
         ModelError
-            If there is no matching map dataset, or the datasets cannot be summed.
+            If there is no map dataset, or the map datasets cannot be summed.
         """
         from gammapy.maps import Map, Maps
 

@@ -146,7 +146,9 @@ class Sensitivity(Estimator):
     kind = "sensitivity"
     product = SensitivityProduct
     region: Regions = regions(
-        (), doc="On region for maps: a single circle. Spectra already have on regions."
+        (),
+        doc="On region for maps: a single circle, or with containment: false any single region. "
+        "Spectra already have on regions.",
     )
     containment: bool = option(
         True,

@@ -258,7 +258,7 @@ class SignificanceMap(CorrelatedMapEstimator):
         Raises
         ------
         ModelError
-            If there is no matching map dataset, or the datasets cannot be summed.
+            If there is no map dataset, or the map datasets cannot be summed.
         """
         maps = self.excess_maps(datasets)
         return SignificanceProduct(self.label, maps, self.exclude.outside(maps.geom.to_image()))

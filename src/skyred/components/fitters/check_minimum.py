@@ -46,7 +46,7 @@ def check_minimum(scaled: ScaledObjective, factors: Array) -> Minimum:
     """Compute the covariance at a point, and check that the point is a minimum.
 
     gammapy does not report a failure of HESSE, Minuit modifies a matrix that is not positive
-    definite, and the methods of scipy report convergence wherever they stop. The statistic is
+    definite, and the methods of scipy may report convergence away from a minimum. The statistic is
     therefore evaluated at a tenth of an error on both sides along each axis of the covariance. It
     must rise as expected from the covariance, and its slope must be small.
 

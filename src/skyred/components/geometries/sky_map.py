@@ -277,11 +277,11 @@ class MapGeometry(Geometry):
         # the fractions must be lower limits for the IRF maps too, which have coarser pixels
         irf_margin = (self.irf_bin_size / self.bin_size).to_value("")
         fractions = np.ones(len(table))
-        pixels = image.coord_to_pix(SkyCoord(lon, lat))
-        for pixel, pixel_count in zip(pixels, image.data_shape[::-1], strict=True):
+        centers = image.coord_to_pix(SkyCoord(lon, lat))
+        for center, pixel_count in zip(centers, image.data_shape[::-1], strict=True):
             overlap = (
-                np.minimum(pixel + half_width, pixel_count)
-                - np.maximum(pixel - half_width, 0)
+                np.minimum(center + half_width, pixel_count)
+                - np.maximum(center - half_width, 0)
                 - irf_margin
             )
             fractions *= np.clip(np.nan_to_num(overlap), 0, pixel_count) / pixel_count

@@ -99,7 +99,7 @@ class Ring(Maker):
         Returns
         -------
         gammapy.datasets.MapDatasetOnOff
-            The dataset with off counts; pixels without off counts are not safe.
+            The dataset with off counts; pixels without background in their ring are not safe.
 
         Raises
         ------

@@ -44,7 +44,7 @@ class SafeMask(Maker):
     position: Position | None = position(
         None,
         doc="Position at which effective area and energy bias are evaluated; by default the centre "
-        "of the map or of the on region.",
+        "of the map or of the on region (DL4), or the pointing (DL3).",
     )
     fixed_offset: u.Quantity | None = quantity(
         None,

@@ -100,7 +100,7 @@ def edge_problems(edges: u.Quantity, pipeline: Chain) -> Iterable[Problem]:
 def _range_problems(
     edges: u.Quantity, axes: Mapping[str, EnergyAxis], pipeline: Chain
 ) -> Iterable[Problem]:
-    """Yield a problem if edges exceed all axes, unless some axes are unknown before reading."""
+    """Yield a problem if edges exceed all axes; not if reduced data, with unknown axes, are used."""
     if not axes or any(isinstance(entry, ReducedData) for _, entry in pipeline.entries()):
         return
     bounds = u.Quantity([axis.bounds for axis in axes.values()])

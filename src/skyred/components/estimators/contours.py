@@ -135,7 +135,7 @@ class ContoursProduct(Product):
         return {"": self.plot, **single_pairs}
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the contours of all pairs; on given axes, those of the first pair.
+        """Draw the contours of all pairs, or those of the first pair if `ax` is set.
 
         Parameters
         ----------

@@ -42,7 +42,7 @@ def stack_spectra(
     datasets : gammapy.datasets.Datasets
         The datasets: maps or spectra.
     region : regions.SkyRegion or None
-        The on region on maps.
+        The on region for maps.
     containment : bool
         Whether the exposure of maps is corrected for the containment of a point source in the
         region.

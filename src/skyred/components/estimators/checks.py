@@ -100,7 +100,11 @@ def edge_problems(edges: u.Quantity, pipeline: Chain) -> Iterable[Problem]:
 def _range_problems(
     edges: u.Quantity, axes: Mapping[str, EnergyAxis], pipeline: Chain
 ) -> Iterable[Problem]:
-    """Yield a problem if edges exceed all axes; not if reduced data, with unknown axes, are used."""
+    """Yield a problem if edges exceed all axes.
+
+    Nothing is checked if some data are already reduced, since their axes are unknown before they
+    are read.
+    """
     if not axes or any(isinstance(entry, ReducedData) for _, entry in pipeline.entries()):
         return
     bounds = u.Quantity([axis.bounds for axis in axes.values()])

@@ -317,7 +317,7 @@ def _draw_levels(ax: Axes, sigmas: Sequence[float], max_delta_stat: float) -> No
 
 
 def _result_text(curve: Curve) -> str:
-    """Return the best-fit value and the errors of the first interval, to two digits of the error."""
+    """Return the best-fit value and the errors of the first interval, rounded as the error."""
     interval = (
         curve.intervals[0] if curve.intervals else ConfidenceInterval(1, curve.error, curve.error)
     )

@@ -43,7 +43,7 @@ class CatalogSources(Model):
     """Sources of a published catalogue: by name, or all within a cone."""
 
     kind = "catalog"
-    old_names = MappingProxyType({"which": "variant"})  # as in gammapy
+    old_names = MappingProxyType({"which": "variant"})  # "which" as in gammapy
     catalog: str = option(choices=CATALOGS, doc="Name of the catalogue.")
     file: Location | None = option(
         None, type=Location, doc="File of the catalogue; by default the one in $GAMMAPY_DATA."

@@ -165,7 +165,7 @@ def test_true_energies_must_overlap_with_reconstructed_energies():
         ),
         (
             {"safe": "position: [83.6 deg, 22 deg], methods: aeff-max"},
-            "make[1].position", "has no effect: the DL4 IRFs of data.crab are evaluated for its on",
+            "make[1].position", "the DL4 IRFs are evaluated for the on region of data.crab",
         ),
         (
             {"safe": "fixed_offset: 1 deg, methods: edisp-bias"},

@@ -185,7 +185,7 @@ def test_true_energies_must_overlap_with_reconstructed_energies():
         ),
         (
             {"off": "phase-background, on_phase: [[0.9, 0.1], [0, 0.2]], off_phase: [0.5, 0.6]"},
-            "make[2].on_phase", "overlaps with on_phase from 0 on",
+            "make[2].on_phase", "overlaps with on_phase at phase 0",
         ),
         (
             {"off": "phase-background, on_phase: [0.1, 1.3], off_phase: [0.2, 0.9]"},

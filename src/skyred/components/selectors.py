@@ -60,7 +60,7 @@ class Cone(Selector):
 def select_ids(
     table: ObservationTable, ids: Sequence[int], selector: str, advice: str
 ) -> ObservationTable:
-    """Return the rows of runs.
+    """Return the rows of the runs with the OBS_IDs in a list.
 
     Parameters
     ----------

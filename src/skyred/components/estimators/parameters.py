@@ -160,7 +160,7 @@ def _source_problems(
 def _name_problems(
     name: str, source: Source | None, path: tuple[str | int, ...], free: bool
 ) -> Iterator[Problem]:
-    """Yield a problem if a parameter does not exist in the source, or is frozen instead of free."""
+    """Yield a problem if a parameter does not exist in the source, or must be free but is not."""
     model = None if source is None else source.build_or_none()
     if model is None:
         return

@@ -32,7 +32,7 @@ _EXPECTED = (
 
 
 def _phase_option(doc: str) -> Any:
-    """Declare an option with intervals of phase: ordered pairs that do not wrap around."""
+    """Declare an option with intervals of phase, stored as sorted pairs that do not wrap around."""
     spec = FieldSpec(
         type_name="an interval of phase, or a list of them",
         doc=doc,

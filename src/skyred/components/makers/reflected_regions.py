@@ -59,7 +59,7 @@ class ReflectedRegions(Maker):
     )
 
     def validate(self) -> Iterable[Problem]:
-        """Check that the options of the selected finder are set, and those of the other are not.
+        """Check that `wobble` has a number of regions, and that no option is without effect.
 
         Yields
         ------

@@ -39,17 +39,18 @@ def open_archive(location: str | tuple[str, ...]) -> DataStore | None:
     Returns
     -------
     gammapy.data.DataStore or None
-        The data store; None if the location has the scheme of another plugin, such as ``sim:``.
+        The data store; None if the location contains a colon and does not exist, since it may have
+        the scheme of another plugin, such as ``sim:``.
 
     Raises
     ------
     ArchiveError
-        If a file or folder does not exist, or is not a DL3 archive.
+        If a file or folder does not exist, or is not a readable DL3 archive.
     """
     if isinstance(location, tuple):
         return open_dl3_files(_list_files(location))
     if ":" in location and not Path(location).exists():
-        return None  # the scheme of another plugin, such as sim:
+        return None  # perhaps the scheme of another plugin, such as sim:
     path = Path(location)
     if path.is_dir():
         return _open_folder(path)
@@ -68,7 +69,7 @@ def _missing_message(location: str) -> str:
 
 
 def _open_folder(folder: Path) -> DataStore:
-    """Open a folder by its index; without an index, the DL3 files in it and its subfolders."""
+    """Open the index of a folder, or the DL3 files in it and its subfolders if it has no index."""
     if hdu_index := find_hdu_index(folder):
         if hdu_index.parent != folder:
             log.info("the index of %s is %s", folder, hdu_index)
@@ -125,7 +126,7 @@ def _list_files(locations: tuple[str, ...]) -> list[Path]:
 
 
 def _open_index(hdu_index: Path) -> DataStore:
-    """Open a data store by its HDU index and the observation index in the same folder.
+    """Open a data store from its HDU index and the observation index in the same folder.
 
     Parameters
     ----------
@@ -160,11 +161,12 @@ def _open_index(hdu_index: Path) -> DataStore:
     except ArchiveError:
         raise
     except (OSError, ValueError, KeyError) as error:
-        raise ArchiveError(f"the index {hdu_index} cannot be read: {error}") from None
+        names = f"{hdu_index.name} and {obs_index.name}"
+        raise ArchiveError(f"the index of {folder} ({names}) cannot be read: {error}") from None
 
 
 def _convert_text_ids(table: Table, path: Path) -> None:
-    """Convert identifiers of runs that are stored as text to integers, as gammapy reads them.
+    """Convert OBS_IDs that are stored as text to integers, in place, as gammapy requires.
 
     Raises
     ------

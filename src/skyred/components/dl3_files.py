@@ -47,7 +47,7 @@ class Dl3Header:
     observation : dict
         The row of the observation index.
     meta : dict
-        The keywords of the times and of the site.
+        The keywords of the time reference and of the site.
     """
 
     hdus: list[dict[str, Any]]
@@ -89,7 +89,7 @@ def open_dl3_files(paths: Iterable[Path], *, skip_other_files: bool = False) -> 
     paths : iterable of pathlib.Path
         The DL3 files.
     skip_other_files : bool
-        Whether FITS files without events are skipped with a warning instead of raising an error.
+        Whether to skip FITS files without events with a warning, instead of raising an error.
 
     Returns
     -------
@@ -99,8 +99,8 @@ def open_dl3_files(paths: Iterable[Path], *, skip_other_files: bool = False) -> 
     Raises
     ------
     ArchiveError
-        If a file does not exist, is not a DL3 file, or has the same OBS_ID as another file, or if
-        there are no DL3 files.
+        If a file does not exist, is not a DL3 file, or has the same OBS_ID or not the same time
+        scale as another file, or if there are no DL3 files.
     """
     headers: list[Dl3Header] = []
     other_files: list[Path] = []
@@ -125,7 +125,7 @@ def open_dl3_files(paths: Iterable[Path], *, skip_other_files: bool = False) -> 
 
 
 def is_index(path: Path) -> bool:
-    """Return whether a file is an index of an archive, by its name.
+    """Return whether a file has the name of an index of an archive.
 
     Parameters
     ----------
@@ -144,7 +144,9 @@ def _warn_about_other_files(paths: list[Path]) -> None:
     """Log a warning about FITS files without events, such as separate IRF files."""
     if paths:
         names = format_list(paths, 5)
-        log.warning("not used: FITS files without events (IRFs need an index): %s", names)
+        log.warning(
+            "not used: FITS files without events (separate IRF files need an index): %s", names
+        )
 
 
 def _create_store(headers: list[Dl3Header]) -> DataStore:
@@ -272,7 +274,7 @@ def _iter_hdus_with_types(hdus: Any) -> Iterator[tuple[BinTableHDU, str]]:
 
 
 def _hdu_type(hdu: BinTableHDU) -> str:
-    """Return the HDU_TYPE of the HDU index.
+    """Return the type of an HDU, as in the column HDU_TYPE of the HDU index.
 
     Parameters
     ----------
@@ -300,7 +302,7 @@ def _hdu_type(hdu: BinTableHDU) -> str:
 
 
 def _hdu_class(hdu: BinTableHDU, hdu_type: str) -> str:
-    """Return the HDU_CLASS of the HDU index: for IRFs, the value of HDUCLAS4.
+    """Return the class of an HDU, as in the column HDU_CLASS of the HDU index: HDUCLAS4 for IRFs.
 
     Parameters
     ----------

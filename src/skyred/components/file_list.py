@@ -55,7 +55,7 @@ class FileList(Selector):
         Yields
         ------
         Problem
-            At most one; missing files are reported elsewhere.
+            A file that is not a valid list of OBS_IDs; missing files are reported elsewhere.
         """
         if self.path.unset_variables() or not self.path.path().is_file():
             return
@@ -82,8 +82,8 @@ class FileList(Selector):
         Raises
         ------
         ArchiveError
-            If the file is not a list of OBS_IDs; or if one of them is not in the table: missing in
-            the archive, or excluded by a previous selector.
+            If the file is not a list of OBS_IDs; or if one of them is not in the table, because it
+            is missing from the archive or excluded by a previous selector.
         """
         path = self.path.path()
         ids = read_ids(path, self.entry)
@@ -174,8 +174,8 @@ def read_ids(path: Path, entry: str | None = None) -> list[int]:
     ------
     ArchiveError
         If the file cannot be read, is larger than 10 MB, or contains no OBS_ID; if a table does not
-        have exactly one column OBS_ID or obs_id, or a line of text has several values; if a value
-        is invalid or repeated; or if `entry` is not in the table, or not set for a table with
+        have exactly one column OBS_ID or obs_id, or a line of a text file has several values; if a
+        value is invalid or repeated; or if `entry` is not in the table, or not set for a table with
         several entries.
     """
     try:

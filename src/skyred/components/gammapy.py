@@ -1,7 +1,7 @@
-"""The plugin `gammapy`: the list of default components, and the archives that gammapy reads.
+"""The plugin `gammapy`: components based on gammapy, and the archives that gammapy reads.
 
 gammapy takes seconds to import. `skyred.components` therefore imports it inside the functions that
-need it, so that loading all plugins, checking a configuration and `--help` do not import it.
+need it, so that loading all plugins, `skyred show` and `--help` do not import it.
 """
 
 from __future__ import annotations
@@ -146,6 +146,7 @@ def skyred_archive(location: str | tuple[str, ...]) -> DataStore | None:
     Returns
     -------
     gammapy.data.DataStore or None
-        The data store; None if the location has the scheme of another plugin, such as ``sim:``.
+        The data store; None if the location may have the scheme of another plugin, such as
+        ``sim:``.
     """
     return open_archive(location)

@@ -23,7 +23,7 @@ class Interval(Fields):
         Yields
         ------
         Problem
-            An interval without a positive length.
+            An interval that does not start before it ends.
         """
         if not self.start.is_before(self.stop):
             yield Problem(

@@ -62,7 +62,7 @@ class Cone(Selector):
 def select_ids(
     table: ObservationTable, ids: Sequence[int], selector: str, advice: str
 ) -> ObservationTable:
-    """Return the rows of runs.
+    """Return the rows of the runs with the OBS_IDs in a list.
 
     Parameters
     ----------
@@ -164,14 +164,15 @@ class ColumnRange(Selector):
         Yields
         ------
         Problem
-            A missing or reversed range, different units, or a range in addition to values.
+            A missing or reversed range, incompatible units, or a range in addition to values.
         """
         if bool(self.values) == (self.min is not None or self.max is not None):
             yield Problem((), "needs either a range or values", "set min or max, or else values")
         low, high = self.min, self.max
         if low is not None and high is not None:
             if not low.unit.is_equivalent(high.unit):
-                yield Problem(("min",), f"{low} and {high} differ in unit", "use equivalent units")
+                message = f"{low} and max, {high}, have incompatible units"
+                yield Problem(("min",), message, "use equivalent units")
             elif low > high:
                 yield Problem(("min",), f"{low} is above max, {high}", "expected min below max")
 
@@ -237,8 +238,9 @@ class ColumnRange(Selector):
         else:
             limits = ((self.min, ">="), (self.max, "<="))
             conditions = [
-                f"{column}{'.quantity' if str(limit.unit) else ''} {sign} {script.quantity(limit)}"
-                for limit, sign in limits
+                f"{column}{'.quantity' if str(limit.unit) else ''} {operator} "
+                f"{script.quantity(limit)}"
+                for limit, operator in limits
                 if limit is not None
             ]
             combined = " & ".join(f"({condition})" for condition in conditions)

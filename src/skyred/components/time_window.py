@@ -40,14 +40,15 @@ class TimeWindow(Selector):
     stop: Instant | None = instant(None, doc="End of the window; unlimited by default.")
     windows: tuple[Interval, ...] = nested_list(
         Interval,
-        doc="Several windows, instead of start and stop. Each run gives one dataset per window.",
+        doc="Several windows, instead of start and stop. Each run that is cut gives one dataset "
+        "per window.",
     )
     width: u.Quantity | None = quantity(
         None,
         unit="min",
         min="1 s",
-        doc="Width of the parts into which each window is divided, from its start. Each run gives "
-        "one dataset per part.",
+        doc="Width of the parts into which each window is divided, beginning at its start. Each "
+        "run gives one dataset per part.",
     )
     cut: bool = option(
         True,
@@ -56,7 +57,7 @@ class TimeWindow(Selector):
     )
     partial: bool = option(
         False,
-        doc="Whether whole runs that partly overlap a window are selected too (cut: false).",
+        doc="Whether whole runs that partly overlap a window are selected too, with cut: false.",
     )
 
     def validate(self) -> Iterable[Problem]:
@@ -251,7 +252,7 @@ class TimeWindow(Selector):
             script.body.add(f"table = {function}(table, {constant})")
 
     def _instants(self) -> list[tuple[Instant | None, Instant | None]]:
-        """Return start and stop of the windows, None for unlimited ones."""
+        """Return the start and stop of each window; None where it is unlimited."""
         if self.windows:
             return [(window.start, window.stop) for window in self.windows]
         return [(self.start, self.stop)]
@@ -261,7 +262,7 @@ def _write_index_times(script: Script) -> str:
     """Write the function that reads the times of runs from an index, and return its name."""
     return script.shared(
         "get_index_times(table)",
-        "Return start and stop of runs in seconds, NaN where they are masked.",
+        "Return the starts and stops of runs in seconds; NaN where they are masked.",
         'columns = [u.Quantity(table[name], "s").value for name in ("TSTART", "TSTOP")]',
         "return [np.ma.filled(np.ma.asarray(column, float), np.nan) for column in columns]",
     )

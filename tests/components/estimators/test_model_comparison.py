@@ -171,8 +171,8 @@ class TestNotes:
     @pytest.mark.parametrize(
         ("free", "message"),
         [
-            (2, "the first has more free parameters but fits worse"),
-            (5, "this has more free parameters but fits worse"),
+            (2, "the first model has more free parameters but fits worse"),
+            (5, "this model has more free parameters but fits worse"),
         ],
     )
     def test_more_parameters_with_a_worse_fit_have_no_significance(self, free, message):

@@ -232,7 +232,7 @@ class TestContours:
     def test_fewer_than_two_parameters_are_refused(self, simulation):
         with pytest.raises(FieldError, match=r"parameters: has one name"):
             Contours(parameters=["crab.index"])
-        with pytest.raises(ModelError, match="contours need two parameters"):
+        with pytest.raises(ModelError, match="contours need at least two free parameters"):
             Contours(parameters=["crab.ind*"]).estimate(simulation, None)
         with pytest.raises(FieldError, match="expected sigmas, or probabilities"):
             Contours(parameters=["a.b", "c.d"], sigmas=[])

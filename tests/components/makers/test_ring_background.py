@@ -274,7 +274,7 @@ class TestInvalidOptions:
             ({"threshold_alpha": 0}, r"threshold_alpha: is 0"),
             (
                 {"r_out_max": "0.5 deg"},
-                r"r_out_max: is 0\.5 deg; expected more than r_in and width",
+                r"r_out_max: is 0\.5 deg; expected more than the sum of r_in and width",
             ),
             ({"method": "fixed"}, "did you mean"),
         ],

@@ -150,7 +150,7 @@ class TestSpectrumData:
             def __getattr__(self, name):
                 return getattr(magic_observation, name)
 
-        with pytest.raises(ArchiveError, match=r"circle of 0\.1 deg"):
+        with pytest.raises(ArchiveError, match=r"circle with a radius of 0\.1 deg"):
             SpectrumData().make(spectra.target("run"), FixedRadius())
         circle = CircleSkyRegion(spectra.CRAB, 0.1 * u.deg)
         spectrum = SpectrumData().make(spectra.target("run", circle), FixedRadius())

@@ -167,7 +167,7 @@ def test_true_energies_must_overlap_with_reconstructed_energies():
         ),
         (
             {"safe": "position: [83.6 deg, 22 deg], methods: aeff-max"},
-            "make[1].position", "has no effect: the DL4 IRFs of data.crab are evaluated for its on",
+            "make[1].position", "the DL4 IRFs are evaluated for the on region of data.crab",
         ),
         (
             {"safe": "fixed_offset: 1 deg, methods: edisp-bias"},
@@ -183,11 +183,11 @@ def test_true_energies_must_overlap_with_reconstructed_energies():
         ),
         (
             {"off": "phase-background, on_phase: [0.1, 0.3], off_phase: [0.2, 0.9]"},
-            "make[2].off_phase", "overlaps with on_phase from 0.2 on",
+            "make[2].off_phase", "overlaps with on_phase at phase 0.2",
         ),
         (
             {"off": "phase-background, on_phase: [[0.9, 0.1], [0, 0.2]], off_phase: [0.5, 0.6]"},
-            "make[2].on_phase", "overlaps with on_phase from 0 on",
+            "make[2].on_phase", "overlaps with on_phase at phase 0",
         ),
         (
             {"off": "phase-background, on_phase: [0.1, 1.3], off_phase: [0.2, 0.9]"},

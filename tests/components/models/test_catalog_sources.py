@@ -221,7 +221,7 @@ def test_source_without_the_requested_model_is_reported(hwc_path):
     [
         ({"sources": ["Crab", "Crab Nebula"]}, "'Crab' and 'Crab Nebula' are the same source"),
         ({"sources": ["3FHL J0001.2-0748"]}, "has no value for index in the catalogue"),
-        ({"center": ["200 deg", "60 deg"], "radius": "1 deg"}, "no source within"),
+        ({"center": ["200 deg", "60 deg"], "radius": "1 deg"}, "no usable source within"),
     ],
     ids=["two names", "no index", "empty cone"],
 )

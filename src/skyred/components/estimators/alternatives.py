@@ -53,7 +53,7 @@ class Alternative(Fields):
             No changes, or a new model without a type.
         """
         if not (self.without or self.fix or self.free or self.replace):
-            expected = "expected one of without, fix, free, replace"
+            expected = "expected at least one of without, fix, free and replace"
             yield Problem((), "changes nothing", expected)
         for source, parts in self.replace.items():
             if not isinstance(parts, Mapping) or not parts:
@@ -171,7 +171,7 @@ def _keep_absorption(spectrum: Any, previous_spectrum: Any) -> Any:
     return spectrum * absorption if has_absorption else spectrum
 
 
-def _find_parameter(datasets: Datasets, name: str, alternative: str) -> Parameter:
+def _find_parameter(datasets: Datasets, name: str, alternative_name: str) -> Parameter:
     """Find the parameter with a full or short name."""
     parameters = {}
     for model in datasets.models:
@@ -181,7 +181,7 @@ def _find_parameter(datasets: Datasets, name: str, alternative: str) -> Paramete
             parameters[f"{model.name}.{unique_name}"] = parameter
     if name not in parameters:
         hint = did_you_mean(name, parameters)
-        raise ModelError(f"{alternative}: no parameter is named {name!r}{hint}")
+        raise ModelError(f"{alternative_name}: no parameter is named {name!r}{hint}")
     return parameters[name]
 
 
@@ -192,9 +192,8 @@ def _fix_parameter(parameter: Parameter, name: str, fixed_value: Any) -> list[st
         if quantity.unit == u.dimensionless_unscaled:
             quantity = u.Quantity(quantity.value, parameter.unit)
         if not quantity.unit.is_equivalent(parameter.unit):
-            raise ModelError(
-                f"{name} is fixed at {fixed_value}; expected a value in {parameter.unit}"
-            )
+            unit_text = f"in {parameter.unit}" if str(parameter.unit) else "without a unit"
+            raise ModelError(f"{name} is fixed at {fixed_value}; expected a value {unit_text}")
         parameter.value = quantity.to_value(parameter.unit)
     was_free, parameter.frozen = not parameter.frozen, True
     if was_free and parameter.value in (parameter.min, parameter.max):

@@ -16,7 +16,7 @@ from skyred.interfaces import Chain, ReducedData
 if TYPE_CHECKING:
     from skyred.fields import Regions
 
-TOLERANCE = 1 + 1e-6  # factor by which edges may exceed an axis, for rounding in another unit
+TOLERANCE = 1 + 1e-6  # factor by which edges may exceed an axis: unit conversions are rounded
 
 
 def order_problems(edges: u.Quantity | None) -> Iterable[Problem]:
@@ -80,7 +80,7 @@ def edge_problems(edges: u.Quantity, pipeline: Chain) -> Iterable[Problem]:
     """
     axes = _valid_axes(pipeline)
     yield from _range_problems(edges, axes, pipeline)
-    for entry, axis in axes.items():
+    for entry_name, axis in axes.items():
         low, high = axis.bounds
         edges_inside = edges[(edges >= low / TOLERANCE) & (edges <= high * TOLERANCE)]
         log_axis_edges = np.log(axis.bin_edges().to_value("TeV"))
@@ -92,7 +92,7 @@ def edge_problems(edges: u.Quantity, pipeline: Chain) -> Iterable[Problem]:
             edges_text = ", ".join(f"{edge:.4g}" for edge in np.exp(log_axis_edges))
             yield Problem(
                 ("energy_edges",),
-                f"two edges have the same nearest edge on the energy axis of data.{entry}",
+                f"two edges have the same nearest edge on the energy axis of data.{entry_name}",
                 f"expected edges near those of the axis: {edges_text} TeV",
             )
 
@@ -100,13 +100,17 @@ def edge_problems(edges: u.Quantity, pipeline: Chain) -> Iterable[Problem]:
 def _range_problems(
     edges: u.Quantity, axes: Mapping[str, EnergyAxis], pipeline: Chain
 ) -> Iterable[Problem]:
-    """Yield a problem if edges exceed all axes, unless some axes are unknown before reading."""
+    """Yield a problem if edges exceed all axes.
+
+    Nothing is checked if some data are already reduced, since their axes are unknown before they
+    are read.
+    """
     if not axes or any(isinstance(entry, ReducedData) for _, entry in pipeline.entries()):
         return
     bounds = u.Quantity([axis.bounds for axis in axes.values()])
     low, high = bounds.min(), bounds.max()
     if edges.max() > high * TOLERANCE or edges.min() * TOLERANCE < low:
-        entry_names = " and ".join(f"data.{entry}" for entry in axes)
+        entry_names = " and ".join(f"data.{entry_name}" for entry_name in axes)
         yield Problem(
             ("energy_edges",),
             f"{edges.min()} to {edges.max()} is beyond the energy "
@@ -135,14 +139,14 @@ def bin_problems(edges: u.Quantity | None, pipeline: Chain) -> Iterable[Problem]
 
 
 def _alignment_problems(pipeline: Chain) -> Iterable[Problem]:
-    """Yield problems with data entries without common energy bins."""
-    axes = {entry: axis.build("energy") for entry, axis in _valid_axes(pipeline).items()}
-    first_entry = next(iter(axes), "")
-    for entry, axis in axes.items():
-        if not axes[first_entry].is_aligned(axis):
+    """Yield problems with data entries that have no common energy bins."""
+    axes = {name: axis.build("energy") for name, axis in _valid_axes(pipeline).items()}
+    first_name = next(iter(axes), "")
+    for name, axis in axes.items():
+        if not axes[first_name].is_aligned(axis):
             yield Problem(
                 (),
-                f"data.{first_entry} and data.{entry} have no common energy bins",
+                f"data.{first_name} and data.{name} have no common energy bins",
                 "expected the same bins per decade, with a common edge",
             )
 
@@ -150,12 +154,12 @@ def _alignment_problems(pipeline: Chain) -> Iterable[Problem]:
 def _valid_axes(pipeline: Chain) -> dict[str, EnergyAxis]:
     """Return the valid energy axes by data entry; other checks report invalid axes."""
     axes = {
-        entry: getattr(getattr(reduction, "geometry", None), "energy", None)
-        for entry, reduction in pipeline.reductions()
+        name: getattr(getattr(reduction, "geometry", None), "energy", None)
+        for name, reduction in pipeline.reductions()
     }
     return {
-        entry: axis
-        for entry, axis in axes.items()
+        name: axis
+        for name, axis in axes.items()
         if isinstance(axis, EnergyAxis) and not any(True for _ in axis.validate())
     }
 

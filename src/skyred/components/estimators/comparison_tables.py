@@ -125,7 +125,9 @@ def _wilks_significance(
         return np.nan, "the same number of free parameters: compare AIC or BIC"
     ts = delta_stat if dof > 0 else -delta_stat
     if ts < -TOLERANCE:
-        general, special = ("the first", "this") if dof > 0 else ("this", "the first")
+        general, special = (
+            ("the first model", "this model") if dof > 0 else ("this model", "the first model")
+        )
         return (
             np.nan,
             f"{general} has more free parameters but fits worse than {special}: "
@@ -211,4 +213,4 @@ def _annotation(row: Row) -> str:
     difference = f"{row['delta_stat']:+.2f}"
     if np.isfinite(row["significance"]):
         return rf"{difference}, {abs(int(row['dof']))} dof: {row['significance']:.1f}$\sigma$"
-    return f"{difference}, not nested" if row["success"] else f"{difference}, not converged"
+    return f"{difference}, no significance" if row["success"] else f"{difference}, not converged"

@@ -122,7 +122,8 @@ def _finite_range(coordinates: Any) -> tuple[float, float]:
 def probability(rise: float) -> float:
     """Return the probability that a contour contains both true values.
 
-    The statistic follows a chi-square distribution with two degrees of freedom.
+    The rise of the statistic is assumed to follow a chi-square distribution with two degrees of
+    freedom.
 
     Parameters
     ----------
@@ -172,7 +173,7 @@ def draw_pair(pair: ContourPair, ax: Axes | None = None, *, standalone: bool = T
         colour = COLOURS[min(index, len(COLOURS) - 1)]
         points = np.array([contour.x / scales[0], contour.y / scales[1]])
         finite_points = points[:, np.isfinite(points).all(axis=0)]
-        x, y = np.append(finite_points, finite_points[:, :1], axis=1)  # a closed line
+        x, y = np.append(finite_points, finite_points[:, :1], axis=1)  # close the contour
         ax.fill(x, y, color=colour, alpha=0.35, linewidth=0)
         ax.plot(x, y, color=colour, linewidth=1.4, label=_contour_label(contour.rise))
         ax.plot(*points[:, contour.at_limit], "|", color="black")

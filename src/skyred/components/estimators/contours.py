@@ -46,7 +46,7 @@ DESCRIPTIONS = {
     "y_min": "smallest value of the second parameter on the contour",
     "y_max": "largest value of the second parameter on the contour",
     "delta_stat": "fit statistic on the contour, above its minimum",
-    "sigma": "square root of delta_stat: the confidence of x_min to x_max, in sigma",
+    "sigma": "square root of delta_stat: confidence level of the interval x_min to x_max, in sigma",
     "probability": "probability that the contour contains both true values",
 }
 
@@ -135,7 +135,7 @@ class ContoursProduct(Product):
         return {"": self.plot, **single_pairs}
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the contours of all pairs; on given axes, those of the first pair.
+        """Draw the contours of all pairs, or those of the first pair if `ax` is set.
 
         Parameters
         ----------
@@ -191,7 +191,8 @@ class Contours(Estimator):
         Problem
             Fewer than two names, or no contours.
         """
-        if len(self.parameters) == 1 and not any(sign in self.parameters[0] for sign in "*?["):
+        has_wildcards = any(character in name for name in self.parameters for character in "*?[")
+        if len(self.parameters) == 1 and not has_wildcards:
             yield Problem(("parameters",), "has one name", "expected two or more names")
         if not self.parameters:
             yield Problem(("parameters",), "is empty", "expected two or more")
@@ -238,8 +239,10 @@ class Contours(Estimator):
         with fit_minimum(datasets) as minimum:
             indices = select_parameters(self.parameters, minimum.datasets, minimum.objective)
             if len(indices) < 2:
-                names = f"{self.parameters} match {minimum.objective.names[indices[0]]} only"
-                raise ModelError(f"contours need two parameters; {names}")
+                raise ModelError(
+                    f"contours need at least two free parameters, but {', '.join(self.parameters)} "
+                    f"matches only {minimum.objective.names[indices[0]]}"
+                )
             pairs = [self._compute_pair(minimum, *pair) for pair in combinations(indices, 2)]
         return ContoursProduct(self.label, pairs)
 

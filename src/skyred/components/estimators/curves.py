@@ -34,7 +34,7 @@ class ConfidenceInterval:
     Parameters
     ----------
     sigma : float
-        Confidence of the errors in sigma.
+        Confidence level of the errors, in sigma.
     errn, errp : float
         Distances from the best-fit value at which the statistic rises by the square of ``sigma``,
         downwards and upwards; NaN if it does not.
@@ -82,7 +82,8 @@ class Curve:
 
         table = Table({"value": u.Quantity(self.values, self.unit), "delta_stat": self.delta_stat})
         table["value"].description = self.name
-        table["delta_stat"].description = "fit statistic above its minimum, others refitted"
+        description = "fit statistic above its minimum, with the other parameters refitted"
+        table["delta_stat"].description = description
         table.meta |= {"EXTNAME": "PROFILE", "PARNAME": self.name}
         return table
 
@@ -161,7 +162,7 @@ def summary_table(curves: Sequence[Curve]) -> Table:
 
 
 def _parse_sigma(column: str) -> float:
-    """Return the confidence of a column such as ``errn_1.0sigma``."""
+    """Return the confidence level, in sigma, of a column such as ``errn_1.0sigma``."""
     return float(column.removeprefix("errn_").removesuffix("sigma"))
 
 
@@ -316,7 +317,7 @@ def _draw_levels(ax: Axes, sigmas: Sequence[float], max_delta_stat: float) -> No
 
 
 def _result_text(curve: Curve) -> str:
-    """Return the best-fit value and the errors of the first interval, with two digits."""
+    """Return the best-fit value and the errors of the first interval, rounded as the error."""
     interval = (
         curve.intervals[0] if curve.intervals else ConfidenceInterval(1, curve.error, curve.error)
     )

@@ -100,7 +100,7 @@ class CorrelatedMapEstimator(MapEstimator):
         Raises
         ------
         ModelError
-            If there is no matching map dataset, or the datasets cannot be summed.
+            If there is no map dataset, or the map datasets cannot be summed.
         """
         from gammapy.estimators import ExcessMapEstimator
 
@@ -153,7 +153,7 @@ class ExcessMap(CorrelatedMapEstimator):
     )
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> ExcessProduct:
-        """Compare the summed counts with the background.
+        """Estimate the excess over the background within the correlation radius.
 
         Parameters
         ----------
@@ -170,7 +170,7 @@ class ExcessMap(CorrelatedMapEstimator):
         Raises
         ------
         ModelError
-            If there is no matching map dataset, or the datasets cannot be summed.
+            If there is no map dataset, or the map datasets cannot be summed.
         """
         columns = ["errn-errp", "ul"] if self.errors else []
         return ExcessProduct(self.label, self.excess_maps(datasets, columns))

@@ -61,11 +61,11 @@ def n_sigma_option() -> Any:
 
 
 def n_sigma_ul_option() -> Any:
-    """Declare the option of the confidence of upper limits, in sigma.
+    """Declare the option of the confidence level of upper limits, in sigma.
 
     Returns
     -------
     Any
         The option.
     """
-    return option(2.0, min=0.1, doc="Confidence of the upper limits in sigma.")
+    return option(2.0, min=0.1, doc="Confidence level of the upper limits, in sigma.")

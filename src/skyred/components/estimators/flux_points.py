@@ -134,8 +134,8 @@ class FluxPointsProduct(Product):
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the spectral energy distribution: butterfly, model and flux points.
 
-        Fluxes below 2 sigma, including negative ones, are drawn as upper limits. The axis is
-        logarithmic, unless a value is not positive.
+        Fluxes below 2 sigma, including negative ones, are drawn as upper limits if these were
+        computed. The flux axis is logarithmic, unless a value is not positive.
 
         Parameters
         ----------

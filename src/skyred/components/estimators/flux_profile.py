@@ -182,7 +182,7 @@ class FluxProfile(Estimator):
     rings: Rings | None = nested_object(
         Rings, None, doc="Rings around a position, instead of a line."
     )
-    index: float = option(2.0, min=-5, max=10, doc="Index of the power law that is fitted.")
+    index: float = option(2.0, min=-5, max=10, doc="Index of the power law whose norm is fitted.")
     energy_edges: u.Quantity | None = energy_edges_option("one bin of the whole energy axis")
     background_sources: tuple[str, ...] = option(
         (), type=str, many=True, doc="Sources that are part of the background; by default none."
@@ -247,7 +247,7 @@ class FluxProfile(Estimator):
         Raises
         ------
         ModelError
-            If there is no matching map dataset, or the datasets are not on one pixel grid.
+            If there is no map dataset, or the map datasets are not on one pixel grid.
         """
         from gammapy.modeling.models import PowerLawSpectralModel
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 DESCRIPTIONS = {
     "n_datasets": "number of datasets in the interval",
-    "livetime": "livetime of these datasets",
+    "livetime": "total livetime of the datasets in the interval",
     "reason": "reason for a missing flux, or datasets that were left out",
 }
 
@@ -54,8 +54,8 @@ class LightCurve(Estimator):
     by: str = option(
         "run",
         choices=("run", "night", "interval"),
-        doc="Time bins of the points: runs (stack: keep), nights, or intervals. Parts of a run "
-        "that was cut are fitted together.",
+        doc="Time bins of the points: runs (stack: keep), nights, or intervals. With by: run, the "
+        "parts of a run that was cut are fitted together.",
     )
     intervals: tuple[Interval, ...] = nested_list(
         Interval, doc="Intervals, for by: interval; only runs fully inside an interval are used."
@@ -116,13 +116,14 @@ class LightCurve(Estimator):
         """
         yield from source_problems(self.source, pipeline)
         if len(entries := list(pipeline.entries())) == 1:
-            ((entry, data),) = entries
-            stacker = getattr(data, "stack", None)
+            ((entry_name, entry),) = entries
+            stacker = getattr(entry, "stack", None)
             if isinstance(stacker, Stacker) and stacker.one_dataset:
                 yield Problem(
                     ("by",),
-                    f"data.{entry} is stacked into one dataset, so there is only one point",
-                    f"keep the runs separate (data.{entry}.stack: {{kind: keep}}), or group them",
+                    f"data.{entry_name} is stacked into one dataset, so there is only one point",
+                    f"keep the runs separate (data.{entry_name}.stack: {{kind: keep}}), or group "
+                    "them",
                 )
         yield from bin_problems(self.energy_edges, pipeline)
         yield from self._interval_problems()

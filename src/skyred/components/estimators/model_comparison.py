@@ -134,14 +134,15 @@ class ModelComparison(Estimator):
         """
         if not self.alternatives:
             yield Problem(("alternatives",), "is empty", "expected at least one")
-        names = Counter([self.reference, *(alternative.name for alternative in self.alternatives)])
+        names = [self.reference, *(alternative.name for alternative in self.alternatives)]
+        counts_by_name = Counter(names)
         for index, alternative in enumerate(self.alternatives):
-            if names[alternative.name] > 1:
+            if counts_by_name[alternative.name] > 1:
                 message = f"two models are named {alternative.name!r}"
                 yield Problem(("alternatives", index), message, "choose another name")
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> ComparisonProduct:
-        """Fit each alternative on copies of the datasets, starting from the fitted model.
+        """Fit each alternative to copies of the datasets, starting from the fitted model.
 
         Parameters
         ----------

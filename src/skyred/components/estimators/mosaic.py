@@ -212,7 +212,7 @@ class Mosaic:
         if edges is None:
             edges = self.geom.axes["energy"].edges[[0, -1]]
         axis = MapAxis.from_energy_edges(edges)
-        with np.errstate(divide="ignore", invalid="ignore"):  # outside the masks
+        with np.errstate(divide="ignore", invalid="ignore"):  # divisions by 0 outside the masks
             dataset, exposure = self._rebin(axis, exposure)
             return estimator.estimate_excess_map(dataset, exposure)
 

@@ -160,7 +160,7 @@ def _source_problems(
 def _name_problems(
     name: str, source: Source | None, path: tuple[str | int, ...], free: bool
 ) -> Iterator[Problem]:
-    """Yield a problem if a parameter does not exist in the source, or is frozen instead of free."""
+    """Yield a problem if a parameter does not exist in the source, or must be free but is not."""
     model = None if source is None else source.build_or_none()
     if model is None:
         return
@@ -245,7 +245,7 @@ def fit_minimum(datasets: Datasets) -> Iterator[FittedMinimum]:
     from skyred.likelihood.minimise import minimise
 
     objective = objective_of(datasets)
-    if objective.notes:  # gammapy caches kernels and other data between evaluations
+    if objective.notes:  # perhaps evaluated by gammapy, which caches kernels in the datasets
         datasets = copy_datasets(datasets)
         objective = objective_of(datasets)
     initial_values = [(parameter, parameter.value) for parameter in datasets.models.parameters]

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from skyred.likelihood.minimise.conditional_fit import ConditionalFit
     from skyred.scripting import Script
 
-# decrease of the statistic along a profile, below the minimum of the fit, that causes a warning
+# a warning is issued if a profile is lower than the minimum of the fit by more than this
 MAX_DECREASE = 0.05
 
 
@@ -161,7 +161,7 @@ class ProfileLikelihood(Estimator):
         3.0,
         min=0.1,
         max=10.0,
-        doc="Range of the profile on both sides of the best-fit value, in errors.",
+        doc="Range of the profile on both sides of the best-fit value, in units of the error.",
     )
     points: int = option(21, min=3, max=1001, doc="Number of values in the profile.")
     values: u.Quantity | None = quantity(
@@ -176,7 +176,7 @@ class ProfileLikelihood(Estimator):
         many=True,
         min=0.1,
         max=10.0,
-        doc="Confidence of the asymmetric errors, in sigma.",
+        doc="Confidence levels of the asymmetric errors, in sigma.",
     )
 
     def validate(self) -> Iterable[Problem]:
@@ -189,7 +189,7 @@ class ProfileLikelihood(Estimator):
         """
         if self.values is not None and len(self.parameters) != 1:
             message = f"are set for {len(self.parameters) or 'all'} parameters"
-            yield Problem(("values",), message, "expected one name in parameters")
+            yield Problem(("values",), message, "expected exactly one name in parameters")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
         """Yield problems with parameters that are frozen or do not exist.

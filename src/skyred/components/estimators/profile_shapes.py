@@ -135,7 +135,7 @@ class Rings(Fields):
         from regions import CircleAnnulusSkyRegion
 
         center, radii = self.center.skycoord, np.maximum(self.radii, MIN_RADIUS)
-        return [CircleAnnulusSkyRegion(center, *ends) for ends in pairwise(radii)]
+        return [CircleAnnulusSkyRegion(center, *bounds) for bounds in pairwise(radii)]
 
     def write_regions(self, script: Script) -> None:
         """Write the variable ``regions`` of a plain gammapy script.

@@ -72,7 +72,7 @@ class ResidualsProduct(Product):
 
     @classmethod
     def read(cls, folder: Path, name: str, models: Models | None) -> Self:
-        """Read the files of `write`.
+        """Read the files that `write` creates.
 
         Parameters
         ----------
@@ -237,7 +237,7 @@ class Residuals(Estimator):
         Raises
         ------
         ModelError
-            If there is no matching map dataset, or the datasets cannot be summed.
+            If there is no map dataset, or the map datasets cannot be summed.
         """
         from gammapy.maps import Map, Maps
 
@@ -288,7 +288,7 @@ class Residuals(Estimator):
         )
 
     def _estimate_sqrt_ts(self, mosaic: Mosaic, edges: u.Quantity | None) -> WcsNDMap:
-        """Estimate the significance within the correlation radius; in one bin without edges."""
+        """Estimate the significance within the correlation radius, in one bin if edges is None."""
         from gammapy.estimators import ExcessMapEstimator
 
         estimator = ExcessMapEstimator(self.correlation_radius, selection_optional=[])

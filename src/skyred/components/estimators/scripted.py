@@ -35,7 +35,7 @@ def write_map(script: Script) -> str:
     maps = [dataset for dataset in script.all_datasets if dataset.is_map]
     if len(maps) != 1 or not maps[0].single:
         raise ExportError(
-            "sums several map datasets, but gammapy's estimator needs a single one: "
+            "does not use exactly one map dataset, as gammapy's estimator requires: "
             "set stack: {kind: sum}, or select one dataset by name"
         )
     script.body.add(f'dataset = datasets["{maps[0].name}"]')
@@ -194,7 +194,7 @@ def write_time_bins(script: Script, width: u.Quantity, start: Instant | None = N
     script.body.add("numbers = set()")
     with script.body.inside("for start, stop in zip(starts, stops, strict=True):"):
         script.body.add(
-            "# as gammapy, allow for rounding",
+            "# like gammapy, allow for rounding errors",
             'low = int(np.floor(((start - first).to_value("s") + 1e-6) / width))',
             'high = int(np.ceil(((stop - first).to_value("s") - 1e-6) / width))',
             "numbers.update(range(low, max(high, low + 1)))",
@@ -207,11 +207,11 @@ def write_time_bins(script: Script, width: u.Quantity, start: Instant | None = N
 
 
 def write_runs(script: Script) -> str:
-    """Write one time interval for each run, and return their name.
+    """Write one time interval per run, and return the name of the variable that contains them.
 
     As in the estimator `light-curve`, the datasets of a run that was cut share an interval. By
-    default, gammapy's estimator takes each good time interval, but datasets with several lie in
-    none of them.
+    default, gammapy's estimator uses the good time intervals. A dataset with several of them is
+    not inside any of them, and would be left out.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MARKERS = {"significance": "o", "gamma": "v", "bkg": "s"}
 LABELS = {
     "significance": "limited by significance",
-    "gamma": "limited by the number of gammas",
+    "gamma": "limited by the minimum number of gammas",
     "bkg": "limited by the systematics of the background",
 }
 
@@ -141,12 +141,14 @@ class SensitivityProduct(Product):
 
 @component
 class Sensitivity(Estimator):
-    """Sensitivity: the smallest flux that would be detected, by energy."""
+    """Sensitivity: the smallest flux that would be detected in each energy bin."""
 
     kind = "sensitivity"
     product = SensitivityProduct
     region: Regions = regions(
-        (), doc="On region for maps: a single circle. Spectra already have on regions."
+        (),
+        doc="On region for maps: a single circle, or with containment: false any single region. "
+        "Spectra already have on regions.",
     )
     containment: bool = option(
         True,

@@ -28,7 +28,7 @@ DESCRIPTIONS = {
     "dnde": "smallest detectable differential flux",
     "excess": "excess counts for a detection",
     "background": "background counts in the on region",
-    "criterion": "limiting criterion: significance, gamma or bkg; masked outside the safe range",
+    "criterion": "limiting criterion: significance, gamma, bkg, or masked (outside the safe range)",
 }
 
 
@@ -42,7 +42,7 @@ def stack_spectra(
     datasets : gammapy.datasets.Datasets
         The datasets: maps or spectra.
     region : regions.SkyRegion or None
-        The on region on maps.
+        The on region for maps.
     containment : bool
         Whether the exposure of maps is corrected for the containment of a point source in the
         region.
@@ -92,7 +92,7 @@ def _extract_spectrum(dataset: Any, region: SkyRegion | None, containment: bool)
         ) from error
 
 
-def sensitivity_table(dataset: SpectrumDataset, options: Sensitivity) -> Table:
+def sensitivity_table(dataset: SpectrumDataset, estimator: Sensitivity) -> Table:
     """Compute the sensitivity of a spectrum in each energy bin.
 
     The method is that of gammapy's `SensitivityEstimator`, but bins outside the safe range are NaN,
@@ -102,8 +102,8 @@ def sensitivity_table(dataset: SpectrumDataset, options: Sensitivity) -> Table:
     ----------
     dataset : gammapy.datasets.SpectrumDataset
         The spectrum.
-    options : Sensitivity
-        The estimator with its options.
+    estimator : Sensitivity
+        The estimator with its estimator.
 
     Returns
     -------
@@ -115,9 +115,9 @@ def sensitivity_table(dataset: SpectrumDataset, options: Sensitivity) -> Table:
 
     background = _to_floats(dataset.background)
     excess, criterion = detectable_excess(
-        _significant_excess(dataset, options), background, options
+        _significant_excess(dataset, estimator), background, estimator
     )
-    axis, model = dataset.counts.geom.axes["energy"], PowerLawSpectralModel(index=options.index)
+    axis, model = dataset.counts.geom.axes["energy"], PowerLawSpectralModel(index=estimator.index)
     spectrum = dataset.copy(name=dataset.name)
     spectrum.models = SkyModel(model)
     with np.errstate(all="ignore"):
@@ -142,8 +142,8 @@ def sensitivity_table(dataset: SpectrumDataset, options: Sensitivity) -> Table:
     for name, description in DESCRIPTIONS.items():
         table[name].description = description
     table.meta = {"EXTNAME": "SENSITIVITY", "LIVETIME": livetime(dataset).to_value("h")}
-    table.meta |= {"NSIGMA": options.n_sigma, "GAMMAMIN": options.gamma_min}
-    table.meta |= {"BKGSYST": options.background_systematics, "INDEX": options.index}
+    table.meta |= {"NSIGMA": estimator.n_sigma, "GAMMAMIN": estimator.gamma_min}
+    table.meta |= {"BKGSYST": estimator.background_systematics, "INDEX": estimator.index}
     return table
 
 
@@ -152,7 +152,7 @@ def _to_floats(spectrum_map: Any) -> Array:
     return np.asarray(spectrum_map.data, dtype=float).ravel()
 
 
-def _significant_excess(dataset: SpectrumDataset, options: Sensitivity) -> Array:
+def _significant_excess(dataset: SpectrumDataset, estimator: Sensitivity) -> Array:
     """Compute the excess with the required significance in each bin, shape (n,)."""
     from gammapy.stats import CashCountsStatistic, WStatCountsStatistic
 
@@ -160,18 +160,18 @@ def _significant_excess(dataset: SpectrumDataset, options: Sensitivity) -> Array
     if dataset.stat_type == "wstat":
         alpha = _to_floats(dataset.alpha)
         counts_off = _to_floats(dataset.counts_off)
-    elif options.alpha is not None:
-        alpha = np.full(len(background), options.alpha)
+    elif estimator.alpha is not None:
+        alpha = np.full(len(background), estimator.alpha)
         counts_off = background / alpha
     else:
         statistic = CashCountsStatistic(background, background)
-        return np.asarray(statistic.n_sig_matching_significance(options.n_sigma), dtype=float)
+        return np.asarray(statistic.n_sig_matching_significance(estimator.n_sigma), dtype=float)
     statistic = WStatCountsStatistic(alpha * counts_off, counts_off, alpha)
-    return np.asarray(statistic.n_sig_matching_significance(options.n_sigma), dtype=float)
+    return np.asarray(statistic.n_sig_matching_significance(estimator.n_sigma), dtype=float)
 
 
 def detectable_excess(
-    significant_excess: Array, background: Array, options: Sensitivity
+    significant_excess: Array, background: Array, estimator: Sensitivity
 ) -> tuple[Array, Any]:
     """Compute the detectable excess and the limiting criterion in each bin.
 
@@ -181,7 +181,7 @@ def detectable_excess(
         Excess counts with the required significance, shape (n,).
     background : array
         Background counts, shape (n,).
-    options : Sensitivity
+    estimator : Sensitivity
         The estimator, with the minimum number of gammas and the background systematics.
 
     Returns
@@ -190,9 +190,9 @@ def detectable_excess(
         Detectable excess counts, shape (n,), and the criterion: ``significance``, ``gamma`` or
         ``bkg``, shape (n,).
     """
-    systematic_excess = options.background_systematics * background
-    has_too_few_gammas = significant_excess < options.gamma_min
-    excess = np.where(has_too_few_gammas, options.gamma_min, significant_excess)
+    systematic_excess = estimator.background_systematics * background
+    has_too_few_gammas = significant_excess < estimator.gamma_min
+    excess = np.where(has_too_few_gammas, estimator.gamma_min, significant_excess)
     is_below_systematics = excess < systematic_excess
     criterion = np.where(has_too_few_gammas, "gamma", "significance")
     criterion = np.where(is_below_systematics, "bkg", criterion)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 LOWEST, HIGHEST, BIN_WIDTH = -5.0, 8.0, 0.2  # range and bins of the distribution, in sigma
 COLUMNS = {
-    "pixels": "Number of pixels outside the exclusion regions",
+    "pixels": "Number of pixels with a finite significance outside the exclusion regions",
     "mean": "Mean significance outside the exclusion regions; expected: 0",
     "sigma": "Standard deviation of the significance outside the exclusion regions; expected: 1",
 }
@@ -51,7 +51,7 @@ class SignificanceProduct(FluxMapsProduct):
     """
 
     mask_outside: WcsNDMap
-    significance_label = r"Significance (Li & Ma) [$\sigma$]"
+    significance_label = r"Significance of the excess [$\sigma$]"
 
     def write(self, folder: Path) -> list[Path]:
         """Write maps (``NAME.fits``, ``NAME.yaml``), ``NAME.outside.fits`` and ``NAME.ecsv``.
@@ -161,7 +161,7 @@ class SignificanceProduct(FluxMapsProduct):
         return ax
 
     def plot_distribution(self, ax: Axes | None = None) -> Axes:
-        """Draw the distribution of the significance in the most significant energy bin.
+        """Draw the distribution for the energy bin with the highest significance.
 
         Parameters
         ----------
@@ -205,7 +205,7 @@ class SignificanceProduct(FluxMapsProduct):
 
 
 def _draw_gaussian(ax: Axes, n_pixels: int, mean: float, sigma: float, **style: Any) -> None:
-    """Draw the expected distribution of a number of pixels."""
+    """Draw a Gaussian, scaled to a number of pixels."""
     from scipy.stats import norm
 
     x = np.linspace(LOWEST, HIGHEST, 400)
@@ -214,7 +214,11 @@ def _draw_gaussian(ax: Axes, n_pixels: int, mean: float, sigma: float, **style: 
 
 @component
 class SignificanceMap(CorrelatedMapEstimator):
-    """Li & Ma significance of the excess, and its distribution outside the exclusion regions."""
+    """Significance of the excess, and its distribution outside the exclusion regions.
+
+    The significance is that of Li & Ma for off counts, and that for a known background (Cash) for
+    other data.
+    """
 
     kind = "significance-map"
     product = SignificanceProduct
@@ -237,7 +241,7 @@ class SignificanceMap(CorrelatedMapEstimator):
         yield from region_problems("exclude", self.exclude, pipeline)
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> SignificanceProduct:
-        """Compare the summed counts with the background.
+        """Estimate the significance of the excess over the background.
 
         Parameters
         ----------
@@ -254,13 +258,13 @@ class SignificanceMap(CorrelatedMapEstimator):
         Raises
         ------
         ModelError
-            If there is no matching map dataset, or the datasets cannot be summed.
+            If there is no map dataset, or the map datasets cannot be summed.
         """
         maps = self.excess_maps(datasets)
         return SignificanceProduct(self.label, maps, self.exclude.outside(maps.geom.to_image()))
 
     def write_script(self, script: Script) -> None:
-        """Write a call of gammapy's `ExcessMapEstimator`, and print the mean and width.
+        """Write a call of gammapy's `ExcessMapEstimator`, and code that prints the mean and width.
 
         Parameters
         ----------

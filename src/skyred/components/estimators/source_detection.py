@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from skyred.scripting import Script
 
 DESCRIPTIONS = {
-    "name": "Name by position (ICRS)",
+    "name": "Name, derived from the position (ICRS)",
     "ra": "Right ascension (ICRS) of the centre of the pixel",
     "dec": "Declination (ICRS) of the centre of the pixel",
     "glon": "Galactic longitude",
@@ -217,7 +217,7 @@ class SourceDetection(Estimator):
     min_distance: u.Quantity = quantity(
         "0.2 deg",
         min="1e-3 deg",
-        doc="A peak is the maximum in a box that extends by this distance to each side.",
+        doc="A peak is the maximum of a box around it, whose sides are at this distance.",
     )
 
     def validate(self) -> Iterable[Problem]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def livetime(dataset: Dataset) -> u.Quantity:
     """Return the livetime of a dataset.
 
-    If the livetime is unknown, it is the sum of the good time intervals.
+    If the livetime is unknown, the sum of the good time intervals is returned.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def times_of_cut_runs(datasets: Datasets) -> list[tuple[Time, Time]]:
     -------
     list of tuple of Time
         First start and last stop of the datasets of each run, in order of time; empty if no run was
-        cut, or a dataset contains several runs.
+        cut, or if a dataset does not belong to exactly one known run.
     """
     gtis_by_run: dict[tuple[str, ...], list[Any]] = {}
     for dataset in datasets:

@@ -38,7 +38,7 @@ METHODS: Mapping[str, tuple[str, ...]] = {
 GRADIENT_METHODS = ("L-BFGS-B", "TNC", "SLSQP", "BFGS", "CG")
 METHODS_WITHOUT_LIMITS = ("BFGS", "CG")
 MAX_STEP_RATIO = 10.0  # if step and error differ by a larger factor, the fit is repeated
-MIN_STAT_DECREASE = 2e-5  # for a lower minimum, as in the fitter minuit
+NEIGHBOUR_TOLERANCE = 2e-5  # for `find_lower_neighbour`; the default of the fitter minuit
 TOLERANCES = {"minuit": "tol", "scipy": "tol", "sherpa": "ftol"}
 
 
@@ -221,7 +221,7 @@ class GammapyFit(Fitter):
         return np.array(factors, dtype=float), message
 
     def _method_name(self) -> str:
-        """Return the names of backend and method, for messages."""
+        """Return the name of the method with that of its backend, for messages."""
         return f"{self.backend}'s {self.method or METHODS[self.backend][0]}"
 
     def _arguments(self, scaled: ScaledObjective) -> dict[str, Any]:
@@ -247,7 +247,7 @@ class GammapyFit(Fitter):
         if self.backend == "sherpa":
             return {**arguments, **options, "method": method}
         if method == "Nelder-Mead":
-            # scipy's default first steps from zero, of 0.00025 errors, are far too small
+            # scipy's default first steps from zero, of 0.00025 parameter steps, are far too small
             options = {"initial_simplex": _create_simplex(scaled), **options}
         if method in GRADIENT_METHODS:
             has_gradient = scaled.objective.gradient_of is not None
@@ -285,7 +285,7 @@ def _create_restart(scaled: ScaledObjective, result: SearchResult) -> Objective 
     if result.message:
         return None
     # the likelihood of a point source has non-differentiable points between local minima
-    lower_point, calls = find_lower_neighbour(objective, result.values, errors, MIN_STAT_DECREASE)
+    lower_point, calls = find_lower_neighbour(objective, result.values, errors, NEIGHBOUR_TOLERANCE)
     scaled.calls += calls
     return None if lower_point is None else attrs.evolve(objective, start=lower_point, steps=errors)
 

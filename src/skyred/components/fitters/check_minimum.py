@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Mask = NDArray[np.bool_]
 
-OFFSET = 0.1  # in errors: distance of the checked points along each axis of the covariance
+OFFSET = 0.1  # distance of the checked points along each axis of the covariance, in errors
 EDM_MAX = 0.01  # in the statistic: corresponds to a tenth of an error
 CURVATURE_RANGE = (0.3, 3.0)  # relative to the curvature expected from the covariance
 MIN_DECREASE = 1e-5  # in the statistic: smaller decreases away from a limit are ignored
@@ -46,7 +46,7 @@ def check_minimum(scaled: ScaledObjective, factors: Array) -> Minimum:
     """Compute the covariance at a point, and check that the point is a minimum.
 
     gammapy does not report a failure of HESSE, Minuit modifies a matrix that is not positive
-    definite, and the methods of scipy report convergence wherever they stop. The statistic is
+    definite, and the methods of scipy may report convergence away from a minimum. The statistic is
     therefore evaluated at a tenth of an error on both sides along each axis of the covariance. It
     must rise as expected from the covariance, and its slope must be small.
 
@@ -136,7 +136,7 @@ def _hesse(scaled: ScaledObjective, factors: Array, frozen: Mask) -> Array:
     factors : numpy.ndarray
         The point, shape (n,).
     frozen : numpy.ndarray of bool
-        The parameters that are not free, shape (n,).
+        Mask of the parameters that are not free, shape (n,).
 
     Returns
     -------
@@ -194,7 +194,7 @@ def _check_rise(
     covariance : numpy.ndarray
         The covariance of the factors, shape (n, n).
     at_limit : numpy.ndarray of bool
-        The parameters at a limit, shape (n,).
+        Mask of the parameters at a limit, shape (n,).
 
     Returns
     -------
@@ -220,7 +220,9 @@ def _check_rise(
                 np.nan,
                 f"the statistic along {name} does not rise as expected from the covariance",
             )
-    return edm, f"the minimum is about {edm:.2g} lower" if edm > EDM_MAX else ""
+    if edm > EDM_MAX:
+        return edm, f"the statistic is about {edm:.2g} above its minimum"
+    return edm, ""
 
 
 def _offset_within_limits(scaled: ScaledObjective, factors: Array, error: Array) -> float:
@@ -238,7 +240,7 @@ def _offset_within_limits(scaled: ScaledObjective, factors: Array, error: Array)
     Returns
     -------
     float
-        The offset in errors, at most `OFFSET`.
+        The offset in units of `error`, at most `OFFSET`.
     """
     low, high = scaled.limits.T
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -28,7 +28,7 @@ class EnergyAxis(Fields):
     min: u.Quantity | None = quantity(None, unit="TeV", min="0 TeV", doc="Lowest energy.")
     max: u.Quantity | None = quantity(None, unit="TeV", min="0 TeV", doc="Highest energy.")
     bins: int | None = option(
-        None, type=int, min=1, max=MAX_BINS, doc="Number of bins, equal in log(energy)."
+        None, type=int, min=1, max=MAX_BINS, doc="Number of bins of equal width in log(energy)."
     )
     per_decade: bool = option(False, doc="Whether bins is the number per decade.")
     edges: u.Quantity | None = quantity(
@@ -69,7 +69,7 @@ class EnergyAxis(Fields):
             yield Problem(("edges",), "must increase", "expected two or more increasing energies")
 
     def _bin_count_problems(self) -> Iterable[Problem]:
-        """Yield a problem if there are too many bins per decade."""
+        """Yield a problem if the number of bins per decade gives too many bins in total."""
         if not self.per_decade or self.min is None or self.max is None or self.bins is None:
             return
         if not 0 < self.min.value < np.inf or self.max <= self.min:
@@ -107,7 +107,7 @@ class EnergyAxis(Fields):
         return np.geomspace(low, high, bins + 1) * u.TeV
 
     def nodes(self) -> u.Quantity:
-        """Return the edges of all bins: the old name of `bin_edges`.
+        """Return the edges of all bins (deprecated name of `bin_edges`).
 
         Returns
         -------

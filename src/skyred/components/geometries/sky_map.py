@@ -47,8 +47,7 @@ class MapGeometry(Geometry):
         unit="deg",
         min="1e-3 deg",
         doc="Width of the map of one run, around its pointing; by default twice the largest offset "
-        "in the makers (offset_max of the safe mask). If there is none, each run has the whole "
-        "map.",
+        "in the makers (offset_max of the safe mask), or the whole map if there is no limit.",
     )
     irf_bin_size: u.Quantity = quantity(
         "0.2 deg", min="1e-3 deg", doc="Size of a pixel of the IRF maps."
@@ -57,12 +56,12 @@ class MapGeometry(Geometry):
     psf_bins: int = option(66, min=2, max=10_000, doc="Number of bins in the radius of the PSF.")
 
     def validate(self) -> Iterable[Problem]:
-        """Check that the map has pixels, and that the energy axes overlap.
+        """Check that the map has pixels and a clear centre, and that the energy axes overlap.
 
         Yields
         ------
         Problem
-            A map smaller than a pixel, an ambiguous centre, or energy axes without overlap.
+            A map smaller than a pixel, an ambiguous centre, or energy axes that do not overlap.
         """
         if np.any(self.width < self.bin_size):
             yield Problem(
@@ -100,7 +99,7 @@ class MapGeometry(Geometry):
             )
 
     def _minimum_bytes(self) -> float:
-        """Return the size in bytes of the maps of one dataset."""
+        """Return a lower limit on the size of one dataset, in bytes."""
         width = self.width.to_value("deg")
         pixels, irf_pixels = (
             float(np.prod(width / size.to_value("deg")))
@@ -251,7 +250,7 @@ class MapGeometry(Geometry):
     def coverage_fractions(
         self, table: ObservationTable, reduction: Reduction
     ) -> NDArray[np.float64]:
-        """Return the minimum fraction of the map that each run covers.
+        """Return a lower limit on the fraction of the map that each run covers.
 
         Parameters
         ----------
@@ -263,7 +262,7 @@ class MapGeometry(Geometry):
         Returns
         -------
         numpy.ndarray
-            The fractions, shape (n,); 0 if the table has no pointings.
+            The fractions, shape (n,); 0 if cutouts are used and the table has no pointings.
         """
         width = self._get_cutout_width(reduction)
         if width is None:
@@ -275,14 +274,14 @@ class MapGeometry(Geometry):
         lon, lat = (u.Quantity(table[name], "deg") for name in ("RA_PNT", "DEC_PNT"))
         image = self.build().to_image()
         half_width = (width / self.bin_size).to_value("") / 2
-        # the fractions must be minima for the IRF maps too, which have coarser pixels
+        # the fractions must be lower limits for the IRF maps too, which have coarser pixels
         irf_margin = (self.irf_bin_size / self.bin_size).to_value("")
         fractions = np.ones(len(table))
-        pixels = image.coord_to_pix(SkyCoord(lon, lat))
-        for pixel, pixel_count in zip(pixels, image.data_shape[::-1], strict=True):
+        centers = image.coord_to_pix(SkyCoord(lon, lat))
+        for center, pixel_count in zip(centers, image.data_shape[::-1], strict=True):
             overlap = (
-                np.minimum(pixel + half_width, pixel_count)
-                - np.maximum(pixel - half_width, 0)
+                np.minimum(center + half_width, pixel_count)
+                - np.maximum(center - half_width, 0)
                 - irf_margin
             )
             fractions *= np.clip(np.nan_to_num(overlap), 0, pixel_count) / pixel_count

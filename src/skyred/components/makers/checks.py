@@ -32,7 +32,7 @@ def on_regions(maker: Maker, pipeline: Chain) -> Iterator[tuple[str, SkyRegion]]
     tuple of str and regions.SkyRegion
         The name of the data entry, and its on region.
     """
-    for entry, reduction in reductions_using(maker, pipeline):
+    for entry_name, reduction in reductions_using(maker, pipeline):
         geometry = getattr(reduction, "geometry", None)
         if not isinstance(geometry, Geometry):
             continue  # the geometry could not be built
@@ -41,7 +41,7 @@ def on_regions(maker: Maker, pipeline: Chain) -> Iterator[tuple[str, SkyRegion]]
         except (SkyredError, OSError):
             continue
         if region is not None:
-            yield entry, region
+            yield entry_name, region
 
 
 def exclusion_problems(exclude: Regions, maker: Maker, pipeline: Chain) -> Iterable[Problem]:

@@ -39,7 +39,7 @@ class FoVBackground(Maker):
     )
     exclude: Regions = exclusion()
     spectral: str = option(
-        "pl-norm", choices=NORM_MODELS, doc="Norm model of the background, by gammapy's tag."
+        "pl-norm", choices=NORM_MODELS, doc="Norm model of the background (gammapy's tag)."
     )
     free_tilt: bool = option(False, doc="Whether the tilt of pl-norm is fitted too.")
     min_counts: int = option(
@@ -174,7 +174,7 @@ class FoVBackground(Maker):
         Parameters
         ----------
         model : gammapy.modeling.models.SpectralModel
-            The norm model; with the option `free_tilt`, its tilt is made a free parameter.
+            The norm model; its tilt is freed if the option `free_tilt` is set.
 
         Returns
         -------

@@ -91,8 +91,8 @@ def fit_norm(
     errors = np.sqrt(np.diag(covariance))
     norm = np.exp(values[0])  # the first value of the regression is the logarithm of the norm
     estimates = zip([norm, *values[1:]], [norm * errors[0], *errors[1:]], strict=True)
-    for parameter, (value, sigma) in zip(parameters, estimates, strict=True):
-        parameter.value, parameter.error = float(value), float(sigma)
+    for parameter, (value, value_error) in zip(parameters, estimates, strict=True):
+        parameter.value, parameter.error = float(value), float(value_error)
 
 
 def _linearise_log(

@@ -1,4 +1,4 @@
-"""The maker `phase-background`: off counts from the quiet phases of a pulsar."""
+"""The maker `phase-background`: off counts from the off-pulse phases of a pulsar."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
     from skyred.scripting import Script
 
-Interval = tuple[float, float]
+PhaseInterval = tuple[float, float]
 _EXPECTED = (
     "expected [low, high] between 0 and 1, or a list of such intervals; [0.9, 0.1] contains phase 0"
 )
 
 
 def _phase_option(doc: str) -> Any:
-    """Declare an option with intervals of phase: ordered pairs that do not wrap around."""
+    """Declare an option with intervals of phase, stored as sorted pairs that do not wrap around."""
     spec = FieldSpec(
         type_name="an interval of phase, or a list of them",
         doc=doc,
@@ -43,7 +43,7 @@ def _phase_option(doc: str) -> Any:
     return declare(spec, REQUIRED)
 
 
-def _parse_intervals(value: Any) -> tuple[Interval, ...]:
+def _parse_intervals(value: Any) -> tuple[PhaseInterval, ...]:
     """Parse one interval, or a list of intervals; an interval that contains phase 0 is split."""
     try:
         items = list(value)
@@ -59,7 +59,7 @@ def _parse_intervals(value: Any) -> tuple[Interval, ...]:
     return tuple(sorted(part for interval in intervals for part in _split_wrap(interval)))
 
 
-def _split_wrap(interval: Interval) -> Iterable[Interval]:
+def _split_wrap(interval: PhaseInterval) -> Iterable[PhaseInterval]:
     """Split an interval that contains phase 0 into two.
 
     Parameters
@@ -78,7 +78,7 @@ def _split_wrap(interval: Interval) -> Iterable[Interval]:
     return tuple(part for part in ((low, 1.0), (0.0, high)) if part[0] < part[1])
 
 
-def _total_width(intervals: Iterable[Interval]) -> float:
+def _total_width(intervals: Iterable[PhaseInterval]) -> float:
     return sum(high - low for low, high in intervals)
 
 
@@ -88,11 +88,11 @@ class PhaseBackground(Maker):
 
     kind = "phase-background"
     makes = ("off",)
-    on_phase: tuple[Interval, ...] = _phase_option(
-        "Phases of the on counts, without the upper end of each interval."
+    on_phase: tuple[PhaseInterval, ...] = _phase_option(
+        "Phases of the on counts; the upper end of each interval is excluded."
     )
-    off_phase: tuple[Interval, ...] = _phase_option(
-        "Phases of the off counts, without the upper end of each interval."
+    off_phase: tuple[PhaseInterval, ...] = _phase_option(
+        "Phases of the off counts; the upper end of each interval is excluded."
     )
     column: str = option(
         "PHASE",
@@ -113,7 +113,7 @@ class PhaseBackground(Maker):
         )
         for ((_, stop), previous_name), ((start, _), name) in itertools.pairwise(intervals):
             if start < stop:
-                message = f"overlaps with {previous_name} from {start:g} on"
+                message = f"overlaps with {previous_name} at phase {start:g}"
                 yield Problem((name,), message, "expected intervals that do not overlap")
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDatasetOnOff:
@@ -136,7 +136,7 @@ class PhaseBackground(Maker):
         Raises
         ------
         ArchiveError
-            If the event list has no phases, or not for all events.
+            If the event list has no phases, if some events have none, or if all have the same.
         """
         from gammapy.makers import PhaseBackgroundMaker
         from gammapy.maps import Map
@@ -223,7 +223,7 @@ class PhaseBackground(Maker):
             )
 
     def _check_phases(self, phases: NDArray[np.float64]) -> None:
-        """Raise an error if phases are not set.
+        """Raise an error if some events have no phase, or if all have the same one.
 
         The acceptances are only correct if all events have a phase.
         """

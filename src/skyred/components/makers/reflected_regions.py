@@ -36,7 +36,7 @@ class ReflectedRegions(Maker):
     finder: str = option(
         "reflected",
         choices=("reflected", "wobble"),
-        doc="As many off regions as fit, or a fixed number of them in equal steps.",
+        doc="As many off regions as fit, or a fixed number of equally spaced ones.",
     )
     exclude: Regions = exclusion()
     angle_increment: u.Quantity = quantity(
@@ -55,11 +55,11 @@ class ReflectedRegions(Maker):
         None, type=int, min=1, doc="Number of off regions, before the exclusion (wobble)."
     )
     bin_size: u.Quantity = quantity(
-        "0.01 deg", min="1e-4 deg", doc="Pixel size of the map in which off regions are searched."
+        "0.01 deg", min="1e-4 deg", doc="Pixel size of the map on which off regions are placed."
     )
 
     def validate(self) -> Iterable[Problem]:
-        """Check that the options that the selected finder needs are set, and only its options.
+        """Check that `wobble` has a number of regions, and that no option is without effect.
 
         Yields
         ------
@@ -95,12 +95,12 @@ class ReflectedRegions(Maker):
         from regions import PointSkyRegion
 
         yield from geometry_problems(self, "spectrum", pipeline)
-        for entry, region in on_regions(self, pipeline):
+        for entry_name, region in on_regions(self, pipeline):
             if self.finder == "reflected" and isinstance(region, PointSkyRegion):
-                message = f"is 'reflected', but the on region of data.{entry} is a point"
+                message = f"is 'reflected', but the on region of data.{entry_name} is a point"
                 yield Problem(("finder",), message, "expected finder: wobble, with n_off_regions")
             if not hasattr(region, "center"):
-                message = f"the on region of data.{entry} is a {type(region).__name__}"
+                message = f"the on region of data.{entry_name} is a {type(region).__name__}"
                 yield Problem((), message, "expected a region with a centre, such as a circle")
         yield from self.exclude.problems("exclude", self._typical_search_geom(pipeline))
 
@@ -197,7 +197,10 @@ class ReflectedRegions(Maker):
         )
 
     def _typical_search_geom(self, pipeline: Chain) -> WcsGeom | None:
-        """Create a geometry like those of the runs, to check regions before pointings are known."""
+        """Create a geometry like those of the runs, to check the exclusion without their pointings.
+
+        The geometry is around the first on region with a centre; None if there is none.
+        """
         from gammapy.maps import WcsGeom
 
         for _, region in on_regions(self, pipeline):
@@ -269,7 +272,7 @@ class ReflectedRegions(Maker):
     def _describe_missing_regions(
         self, geom: RegionGeom, pointing: SkyCoord, mask: WcsNDMap | None
     ) -> str:
-        """Describe why no off region was found, for the observation log.
+        """Describe why there are no valid off regions, for the observation log.
 
         Parameters
         ----------

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class Ring(Maker):
     """The base class of the ring makers: off counts of each pixel from the pixels around it.
 
-    The ratio of the background template in the pixel to its sum over the ring is alpha.
+    Alpha is the ratio of the background template in the pixel to its sum over the ring.
 
     References
     ----------
@@ -99,7 +99,7 @@ class Ring(Maker):
         Returns
         -------
         gammapy.datasets.MapDatasetOnOff
-            The dataset with off counts; pixels without off counts are not safe.
+            The dataset with off counts; pixels without background in their ring are not safe.
 
         Raises
         ------
@@ -250,7 +250,7 @@ class AdaptiveRingBackground(Ring):
             if getattr(self, name) <= 0:
                 yield Problem((name,), f"is {getattr(self, name)}", "expected more than 0")
         if self.r_in + self.width >= self.r_out_max:
-            expected = f"expected more than r_in and width together, {self.r_in + self.width}"
+            expected = f"expected more than the sum of r_in and width, {self.r_in + self.width}"
             yield Problem(("r_out_max",), f"is {self.r_out_max}", expected)
 
     @property

@@ -32,10 +32,10 @@ def ring_problems(ring: Ring, pipeline: Chain) -> Iterator[Problem]:
         Each problem with the geometry, the ring sizes or the order of the makers.
     """
     yield from geometry_problems(ring, "map", pipeline)
-    for entry, reduction in reductions_using(ring, pipeline):
+    for entry_name, reduction in reductions_using(ring, pipeline):
         geometry = getattr(reduction, "geometry", None)
         if getattr(geometry, "dataset_type", None) == "map":
-            yield from _map_problems(ring, f"data.{entry}.geometry", geometry)
+            yield from _map_problems(ring, f"data.{entry_name}.geometry", geometry)
         yield from _order_problems(ring, reduction.make)
 
 
@@ -67,8 +67,8 @@ def _map_problems(ring: Ring, path: str, geometry: Any) -> Iterable[Problem]:
 def _order_problems(ring: Ring, makers: Sequence[Maker]) -> Iterable[Problem]:
     """Yield problems with the order of the makers of a data entry.
 
-    All previous makers declare their products, and none creates the background; or a later maker
-    creates products.
+    It is a problem if the previous makers all declare what they make and none makes the background,
+    or if a later maker makes anything.
     """
     index = next(index for index, maker in enumerate(makers) if maker is ring)
     previous_parts = [maker.makes for maker in makers[:index]]

@@ -43,14 +43,14 @@ class SafeMask(Maker):
     )
     position: Position | None = position(
         None,
-        doc="Position at which area and bias are evaluated; by default the centre of the map or of "
-        "the on region.",
+        doc="Position at which effective area and energy bias are evaluated; by default the centre "
+        "of the map or of the on region (DL4), or the pointing (DL3).",
     )
     fixed_offset: u.Quantity | None = quantity(
         None,
         unit="deg",
         min="0 deg",
-        doc="Offset at which area and bias are evaluated, instead of a position.",
+        doc="Offset at which effective area and energy bias are evaluated, instead of a position.",
     )
     offset_max: u.Quantity = quantity(
         "3 deg", min="0 deg", doc="Largest offset from the pointing (offset-max)."
@@ -101,10 +101,11 @@ class SafeMask(Maker):
         for name in ("position", "fixed_offset"):
             if getattr(self, name) is None or self.irfs == "DL3":
                 continue
-            for entry, _ in on_regions(self, pipeline):
+            for entry_name, _ in on_regions(self, pipeline):
                 yield Problem(
                     (name,),
-                    f"has no effect: the DL4 IRFs of data.{entry} are evaluated for its on region",
+                    "has no effect: the DL4 IRFs are evaluated for the on region of "
+                    f"data.{entry_name}",
                     "set irfs: DL3, or remove it",
                 )
 

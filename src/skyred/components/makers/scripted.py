@@ -61,7 +61,7 @@ def write_exclusion(script: Script, exclude: Regions, geom: str, block: str = "b
                 script.use("numpy as np")
                 code_block.add("mask = mask.reduce_over_axes(np.logical_and)")
         code_block.add(
-            "# pixels beyond a mask map are not excluded",
+            "# pixels outside a mask map are not excluded",
             f"{name}.data &= mask.interp_to_geom({target_geom}, fill_value=1).data",
         )
     return name

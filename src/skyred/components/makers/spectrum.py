@@ -36,7 +36,7 @@ class SpectrumData(Maker):
     containment_correction: bool = option(
         False,
         doc="Whether the exposure is multiplied by the fraction of the PSF inside the on region. "
-        "An on region larger than the PSF table contains the whole PSF.",
+        "An on region larger than the PSF table is assumed to contain the whole PSF.",
     )
     background_oversampling: int | None = option(
         None, type=int, min=1, doc="Oversampling factor in energy for the background."
@@ -51,8 +51,8 @@ class SpectrumData(Maker):
     def needs(self) -> tuple[str, ...]:  # type: ignore[override]
         """The effective area, and the IRFs that the selected parts need."""
         psf = ("psf",) if self.containment_correction else ()
-        parts = {"edisp": "edisp", "background": "bkg"}
-        return ("aeff", *(name for part, name in parts.items() if part in self.parts), *psf)
+        irf_by_part = {"edisp": "edisp", "background": "bkg"}
+        return ("aeff", *(irf for part, irf in irf_by_part.items() if part in self.parts), *psf)
 
     @property
     def makes(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -74,7 +74,7 @@ class SpectrumData(Maker):
         """
         yield from geometry_problems(self, "spectrum", pipeline)
         yield from self._region_problems(pipeline)
-        for entry, reduction in reductions_using(self, pipeline):
+        for entry_name, reduction in reductions_using(self, pipeline):
             parts_by_maker = [maker.makes for maker in reduction.make]
             if all(
                 parts is not None and not {"background", "off"} & set(parts)
@@ -82,7 +82,7 @@ class SpectrumData(Maker):
             ):
                 yield Problem(
                     (),
-                    f"no maker of data.{entry} creates a background",
+                    f"no maker of data.{entry_name} creates a background",
                     "add a maker such as reflected-regions, or background to the parts",
                 )
 
@@ -90,8 +90,8 @@ class SpectrumData(Maker):
         """Yield problems with on regions that are incompatible with the options."""
         from regions import CircleSkyRegion, PointSkyRegion
 
-        for entry, region in on_regions(self, pipeline):
-            region_name = f"the on region of data.{entry}"
+        for entry_name, region in on_regions(self, pipeline):
+            region_name = f"the on region of data.{entry_name}"
             if self.containment_correction and not isinstance(region, CircleSkyRegion):
                 region_type = type(region).__name__
                 yield Problem(
@@ -171,7 +171,10 @@ class SpectrumData(Maker):
                 script.loop.add('raise ValueError("the on region is larger than the PSF table")')
 
     def _check_irfs(self, geom: RegionGeom, observation: Observation) -> None:
-        """Raise an error if the IRFs are incompatible with the on region and the options."""
+        """Raise an error if the IRFs are incompatible with the on region or the options.
+
+        The run is skipped if the on region is beyond the offsets of the IRFs.
+        """
         aeff = observation.aeff
         _check_offset(geom, observation, aeff)
         if geom.is_all_point_sky_regions or aeff.is_pointlike:
@@ -242,6 +245,6 @@ def _check_radius(geom: RegionGeom, rad_max: Any) -> None:
         radius = geom.region.radius.to_value("deg") if is_circle else 0.0
         if abs(radius - expected) > RADIUS_TOLERANCE * expected:
             raise ArchiveError(
-                f"the IRFs are for a circle of {expected:.4g} deg (RAD_MAX): "
+                f"the IRFs are for a circle with a radius of {expected:.4g} deg (RAD_MAX): "
                 "use this radius, or a point"
             )

@@ -111,8 +111,8 @@ class Absorption(Fields):
                 f"{path} ends at redshift {max_redshift:g}; expected at least {redshift:g}"
             )
         if self.file is not None:
-            # gammapy finds its own tables by file name; of other tables, the values are written to
-            # models.yaml, which requires the native byte order
+            # gammapy finds its own tables by file name; the values of other tables are written to
+            # models.yaml, for which they must have the native byte order
             model.filename = None
             for name in ("param", "energy", "data"):
                 setattr(model, name, u.Quantity(getattr(model, name), dtype=float))

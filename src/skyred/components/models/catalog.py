@@ -43,20 +43,20 @@ class CatalogSources(Model):
     """Sources of a published catalogue: by name, or all within a cone."""
 
     kind = "catalog"
-    old_names = MappingProxyType({"which": "model"})  # as in gammapy
+    old_names = MappingProxyType({"which": "model"})  # "which" as in gammapy
     catalog: str = option(choices=CATALOGS, doc="Name of the catalogue.")
     file: Location | None = option(
         None, type=Location, doc="File of the catalogue; by default the one in $GAMMAPY_DATA."
     )
     sources: tuple[str, ...] = option(
-        (), type=str, many=True, doc="Names of sources, as in the catalogue, aliases included."
+        (), type=str, many=True, doc="Names of sources, as in the catalogue; aliases are accepted."
     )
-    center: Position | None = position(None, doc="Centre of a cone; all of its sources are used.")
+    center: Position | None = position(None, doc="Centre of a cone; all sources in it are used.")
     radius: u.Quantity | None = quantity(None, unit="deg", min="0 deg", doc="Radius of the cone.")
     model: str | None = option(
         None,
-        doc="Model of a source with several models: best, pl or ecpl for hgps, point or "
-        "extended for 2hwc, KM2A or WCDA for 1LHAASO; by default the first of them.",
+        doc="Model that is used for sources with several models: best, pl or ecpl for hgps, point "
+        "or extended for 2hwc, KM2A or WCDA for 1LHAASO; by default the first of them.",
     )
     freeze: str = option(
         "nothing",
@@ -193,7 +193,7 @@ class CatalogSources(Model):
         Raises
         ------
         ModelError
-            If a source is missing, or no source is selected.
+            If a source is missing or listed twice, or no source is selected.
         """
         names_by_row: dict[int, str] = {}
         models: list[SkyModel] = []
@@ -214,7 +214,9 @@ class CatalogSources(Model):
             except ModelError as error:
                 warnings.warn(f"{self.catalog}: {error}; the source is skipped", SkyredWarning, 2)
         if not models:
-            raise ModelError(f"{self.catalog} has no source within {self.radius} of {self.center}")
+            raise ModelError(
+                f"{self.catalog} has no usable source within {self.radius} of {self.center}"
+            )
         return models
 
     def _read(self) -> SourceCatalog:

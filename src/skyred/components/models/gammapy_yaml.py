@@ -85,7 +85,7 @@ class ModelFile(Model):
         Raises
         ------
         ModelError
-            If the file cannot be read as gammapy models.
+            If the file cannot be read as gammapy models, or one of its map files cannot be used.
         """
         path = self.path.path()
         check_map_files(self._components(), path.parent)
@@ -95,7 +95,7 @@ class ModelFile(Model):
             raise ModelError(f"{path} cannot be read as gammapy models: {error}") from error
 
     def write_script(self, script: Script) -> None:
-        """Write a line that reads the same file.
+        """Write code that reads the same file.
 
         Parameters
         ----------
@@ -206,7 +206,7 @@ class GammapyModels(Model):
 
 
 def _frame_errors(components: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield a message for each spatial model with a frame that cannot be used."""
+    """Yield a message for each spatial model with an unsupported frame."""
     for model in components:
         spatial = model.get("spatial")
         if isinstance(spatial, Mapping) and (

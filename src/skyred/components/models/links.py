@@ -130,8 +130,8 @@ def _setting_problems(use: LinkUse, first_use: LinkUse) -> Iterator[Problem]:
     Yields
     ------
     Problem
-        Each setting of the later use that the first use does not have, or that is different there;
-        only the names of the parameters, if these differ.
+        Each setting of the later use that the first use does not have, or that is different there.
+        If the names of the parameters differ, this is the only problem.
     """
     if use.parameter != first_use.parameter:
         # gammapy passes parameters to its models by name
@@ -146,8 +146,8 @@ def _setting_problems(use: LinkUse, first_use: LinkUse) -> Iterator[Problem]:
             message = f"is not set for {first_use.source}, the first to use {use.label!r}"
             yield Problem((*use.path, key), message, "set it for both parameters")
         elif not _is_equal(_with_unit(use.settings, key), _with_unit(first_use.settings, key)):
-            first = f"{first_use.settings[key]!s:.40} in {first_use.source}"
-            message = f"is {use.settings[key]!s:.40}, but {first}"
+            first_setting = f"{first_use.settings[key]!s:.40} in {first_use.source}"
+            message = f"is {use.settings[key]!s:.40}, but {first_setting}"
             expected = f"expected equal settings of parameters with the link {use.label!r}"
             yield Problem((*use.path, key), message, expected)
 

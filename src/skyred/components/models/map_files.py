@@ -12,7 +12,7 @@ from skyred.inspection.file_checks import check_fits_file, check_models
 
 
 def read_map(path: Path) -> Any:
-    """Read a map, after checks of the file and of its values.
+    """Read a map, and check the file and the values.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def check_map_files(data: Any, folder: Path | None = None) -> None:
     Parameters
     ----------
     data : dict or list
-        The dictionary of a model or of its part, or a list of such dictionaries.
+        The dictionary of a model or a part of one, or a list of such dictionaries.
     folder : pathlib.Path, optional
         The folder of the model file, for relative paths.
 

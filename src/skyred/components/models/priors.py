@@ -12,7 +12,7 @@ from astropy import units as u
 
 from skyred.errors import Problem, format_value, nearest
 
-UNITLESS_KEYS = ("eta",)  # all others are in the unit of the parameter
+UNITLESS_KEYS = ("eta",)  # the other parameters of priors are in the unit of the model parameter
 OPTIONAL_KEYS = ("eta", "weight")
 POSITIVE_KEYS = ("sigma", "eta")
 
@@ -187,7 +187,7 @@ def _to_value(name: str, setting: Any, unit: u.UnitBase) -> float | Problem:
 def _value_problems(
     prior_type: str, values: Mapping[str, float], target: PriorTarget
 ) -> Iterator[Problem]:
-    """Yield problems with invalid values of a prior, or a starting value that it excludes.
+    """Yield problems with invalid values of a prior, or with a starting value that it excludes.
 
     Parameters
     ----------

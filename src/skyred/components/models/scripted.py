@@ -94,7 +94,10 @@ class ModelWriter:
             return ""
         operator = OPERATORS.get(model.operator.__name__)
         if operator is None:
-            raise ExportError(f"has the operator {model.operator.__name__} in a compound model")
+            raise ExportError(
+                f"has a compound model with the operator {model.operator.__name__}, which cannot "
+                "be exported"
+            )
         left, right = (
             self.write_part(component, name) for component in (model.model1, model.model2)
         )

@@ -342,7 +342,7 @@ def set_parameters(model: Any, spec: Mapping[str, Any]) -> None:
 
 
 def is_norm(spectral: Mapping[str, Any]) -> bool:
-    """Return whether a spectral model is a norm model; like gammapy, by the name of its class.
+    """Return whether a spectral model is a norm model, judged by its class name as in gammapy.
 
     Parameters
     ----------

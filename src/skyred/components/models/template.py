@@ -74,8 +74,9 @@ class TemplateSource(Model):
         for part in ("spectral", "spatial"):
             spec = getattr(self, part)
             if spec is not None and "type" not in spec:
+                example = {"spectral": "pl-norm", "spatial": "point"}[part]
                 yield Problem(
-                    (part,), "missing key 'type'", "expected a model type such as pl-norm"
+                    (part,), "missing key 'type'", f"expected a model type such as {example}"
                 )
 
     def source_names(self) -> Iterable[str]:
@@ -277,7 +278,9 @@ def read_spectrum(location: Location) -> SpectralModel:
             raise ModelError(f"{path}: {name} {unit_text}; expected a unit such as {unit}")
     energy, dnde = columns
     if len(energy) < 2 or not np.all(np.diff(energy.value) > 0) or energy.value[0] <= 0:
-        raise ModelError(f"{path}: energy must increase; expected two or more increasing energies")
+        raise ModelError(
+            f"{path}: energy must increase; expected two or more increasing energies above 0"
+        )
     if not np.all(np.isfinite(dnde.value) & (dnde.value >= 0)):
         raise ModelError(f"{path}: dnde has values that are negative or not finite")
     return TemplateSpectralModel(energy=energy, values=dnde, meta={"filename": str(path)})

@@ -1,8 +1,7 @@
-"""The simulated archive `sim:crab`: a H.E.S.S.-like Crab, created offline on first use.
+"""The simulated archive `sim:crab`: H.E.S.S.-like runs on the Crab, created offline on first use.
 
-gammapy and astropy take seconds to import. This module imports neither; `archive` and `location`
-import the modules that import them (`irfs`, `observations`, `files`, `index`) when an archive is
-created.
+gammapy and astropy take seconds to import. This module imports neither; `archive` imports the
+modules that need them (`irfs`, `observations`, `files`, `index`) only when an archive is created.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ def skyred_archive(location: str | tuple[str, ...]) -> DataStore | None:
     Returns
     -------
     gammapy.data.DataStore or None
-        The data store; None for locations without ``sim:``.
+        The data store; None for locations that do not start with ``sim:``.
 
     Raises
     ------

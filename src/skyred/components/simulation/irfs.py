@@ -37,7 +37,7 @@ def create_irfs() -> dict[str, IRF]:
     Returns
     -------
     dict of str to gammapy.irf.IRF
-        The IRFs by gammapy's names (aeff, edisp, psf, bkg).
+        The IRFs, with gammapy's names as keys (aeff, edisp, psf, bkg).
     """
     return {
         "aeff": effective_area(),

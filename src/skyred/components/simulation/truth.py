@@ -38,7 +38,7 @@ FIRST_OBS_ID = 900001
 
 
 def true_parameters() -> dict[str, TrueValue]:
-    """Return the true parameters by gammapy's names.
+    """Return the true parameters, with gammapy's names as keys.
 
     The position is ICRS; the spectrum is dN/dE = amplitude (E / reference)**-index.
 

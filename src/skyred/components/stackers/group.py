@@ -87,7 +87,9 @@ class GroupRuns(Stacker):
         doc="Edges of bins (by: zenith, or by: column); lower edges are included.",
     )
     times: tuple[Instant, ...] | None = instant(
-        None, many=True, doc="Edges of bins in time (by: time), for the middle of a run."
+        None,
+        many=True,
+        doc="Edges of bins in time (by: time); the middle of a run determines its bin.",
     )
     width: u.Quantity | None = quantity(
         None, unit="d", min="1 s", doc="Width of bins in time, instead of times."
@@ -150,7 +152,7 @@ class GroupRuns(Stacker):
             yield Problem(("times",), "differ in time scale", "use one time scale for all")
 
     def prepare(self, table: ObservationTable) -> Stacker:
-        """Assign the runs to groups if the groups are by a column.
+        """Assign the runs to groups if they are grouped by a column.
 
         Parameters
         ----------
@@ -368,7 +370,8 @@ class PreparedGroupRuns(GroupRuns):
     kind = "group"
     groups: Mapping[str, Any] = option(
         type=dict,
-        doc="Sorting key and label of the group of each run, or the reason for none, by OBS_ID.",
+        doc="Sorting key and label of the group of each run, or the reason why it is not in any "
+        "group, by OBS_ID.",
     )
 
     def group(self, observation: Observation) -> Group:

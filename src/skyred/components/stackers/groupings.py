@@ -243,7 +243,7 @@ def find_bin(value: float, edges: Sequence[float]) -> int | None:
 
 
 def format_time(mjd: float, other_times: Sequence[float]) -> str:
-    """Format a time (UTC) in the shortest format that also suits other times.
+    """Format a time (UTC) in the shortest format that can also represent other times.
 
     Parameters
     ----------

@@ -158,7 +158,7 @@ class Keep(Stacker):
     kind = "keep"
 
     def name_pattern(self, name: str) -> str:
-        """Return the pattern of the names of the datasets, which end with the ids of the runs.
+        """Return the pattern of the names of the datasets, which end with the OBS_IDs of the runs.
 
         Parameters
         ----------

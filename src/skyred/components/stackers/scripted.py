@@ -23,13 +23,13 @@ def write_empty(script: Script, block: Block, variable: str, name: str) -> None:
     variable : str
         The name of the variable of the dataset.
     name : str
-        The expression of the name of the dataset.
+        The expression for the name of the dataset.
     """
     if not script.on_off:
         block.add(f"{variable} = target.copy(name={name})")
         return
-    kind = script.on_off_type()
-    script.use("gammapy.datasets", kind)
+    dataset_class = script.on_off_type()
+    script.use("gammapy.datasets", dataset_class)
     script.use("gammapy.maps", "Map")
     maps = ", ".join(
         f"{map_name}=Map.from_geom(geom)"
@@ -37,7 +37,7 @@ def write_empty(script: Script, block: Block, variable: str, name: str) -> None:
     )
     block.add(
         "# without these maps, only counts would be stacked, and the fit would use Cash",
-        f"{variable} = {kind}.from_map_dataset(target, {maps}, name={name})",
+        f"{variable} = {dataset_class}.from_map_dataset(target, {maps}, name={name})",
     )
 
 

@@ -37,7 +37,8 @@ def skyred_run_finished(run: Run, report: Report) -> None:
     Raises
     ------
     RuntimeError
-        If some plots cannot be drawn; all others are written first.
+        If some plots cannot be drawn; all others are written first. An error that is caused by the
+        disk is raised at once.
     """
     if run.folder is None:
         return

@@ -31,7 +31,7 @@ class ProgressWatcher:
     console: Console = attrs.field(factory=lambda: Console(file=sys.stderr, highlight=False))
     bars: Progress | None = None
     task: TaskID | None = None
-    reduced_count: int = 0
+    observation_count: int = 0
     start_time: float = 0.0
 
     @hookimpl
@@ -67,7 +67,7 @@ class ProgressWatcher:
         step : str
             The name of the step.
         """
-        self.reduced_count = 0
+        self.observation_count = 0
         if self.bars is not None:
             self.task = self.bars.add_task(step, total=_task_total(run, step))
 
@@ -82,7 +82,7 @@ class ProgressWatcher:
         outcome : Outcome
             The outcome of the observation.
         """
-        self.reduced_count += 1
+        self.observation_count += 1
         if outcome.status in ("skipped", "failed"):
             self.console.print(
                 f"  {outcome.entry} {outcome.obs_id} {outcome.status}: {outcome.reason}",
@@ -91,8 +91,8 @@ class ProgressWatcher:
             )
         if self.bars is not None and self.task is not None:
             self.bars.advance(self.task)
-        elif run.observations >= 20 and self.reduced_count % max(run.observations // 10, 1) == 0:
-            self.console.print(f"  {self.reduced_count} of {run.observations} observations")
+        elif run.observations >= 20 and self.observation_count % (run.observations // 10) == 0:
+            self.console.print(f"  {self.observation_count} of {run.observations} observations")
 
     @hookimpl
     def skyred_step_finished(self, run: Run, step: str, record: StepRecord) -> None:

@@ -98,7 +98,7 @@ class Provenance:
             "inputs": [
                 {"path": str(path), "sha256": checksum} for path, checksum in _iter_inputs(report)
             ],
-            # the only record of a pipeline that cannot be written as YAML
+            # the only record of the kinds if the configuration cannot be written as YAML
             "estimates": dict(report.result.kinds),
             "outcomes": [_replace_nan(attrs.asdict(outcome)) for outcome in report.outcomes],
         }

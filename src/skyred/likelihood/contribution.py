@@ -97,7 +97,7 @@ class Contribution(Protocol):
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------
@@ -120,7 +120,7 @@ class Contribution(Protocol):
         weight_of_total : float
             Weight of the total counts.
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------
@@ -172,7 +172,7 @@ class DifferentiableCube(Protocol):
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------
@@ -188,7 +188,7 @@ class Refreshable(Protocol):
     """Object with IRFs that can be looked up again."""
 
     def refresh(self, state: Vector) -> bool:
-        """Look up the IRFs at the source positions of a state.
+        """Look up the IRFs again, at the source positions of a state.
 
         Parameters
         ----------
@@ -223,7 +223,7 @@ def weighted_slopes(
     weight_of_total : float
         Weight of the total counts.
     indices : frozenset of int
-        State indices of the parameters to differentiate by.
+        State indices of the parameters to differentiate with respect to.
 
     Yields
     ------

@@ -64,7 +64,7 @@ class CompiledDataset(Protocol):
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------
@@ -82,7 +82,7 @@ class CompiledDataset(Protocol):
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------
@@ -122,7 +122,7 @@ class CompiledDataset(Protocol):
         ...
 
     def refresh(self, state: Vector) -> bool:
-        """Look up the IRFs at the source positions of a state.
+        """Look up the IRFs again, at the source positions of a state.
 
         Parameters
         ----------
@@ -303,7 +303,7 @@ class CountsDataset:
         return any(contribution.may_be_negative(state) for contribution in self.contributions)
 
     def refresh(self, state: Vector) -> bool:
-        """Look up the IRFs at the source positions of a state.
+        """Look up the IRFs again, at the source positions of a state.
 
         Parameters
         ----------
@@ -369,7 +369,7 @@ class CountsDataset:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------
@@ -399,7 +399,7 @@ class CountsDataset:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------
@@ -496,7 +496,7 @@ class GammapyDataset:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------
@@ -513,7 +513,7 @@ class GammapyDataset:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------
@@ -554,7 +554,7 @@ class GammapyDataset:
         return False
 
     def refresh(self, state: Vector) -> bool:
-        """Look up the IRFs at the source positions of a state.
+        """Look up the IRFs again, at the source positions of a state.
 
         Parameters
         ----------

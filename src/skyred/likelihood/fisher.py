@@ -55,7 +55,7 @@ class ContributionGradient:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------

@@ -165,7 +165,7 @@ class DifferentialFlux:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Yields
         ------
@@ -194,7 +194,7 @@ class DifferentialFlux:
         weight_of_total : float
             Weight of the total counts.
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------

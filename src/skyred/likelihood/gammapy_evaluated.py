@@ -76,12 +76,12 @@ class GammapyCounts:
         Returns
         -------
         slice
-            The rows.
+            All selected bins.
         """
         return slice(None)
 
     def refresh(self, state: Vector) -> bool:
-        """Look up the IRFs at the source positions of a state.
+        """Look up the IRFs again, at the source positions of a state.
 
         Parameters
         ----------
@@ -131,7 +131,7 @@ class GammapyCounts:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Yields
         ------
@@ -157,7 +157,7 @@ class GammapyCounts:
         weight_of_total : float
             Weight of the total counts.
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------
@@ -189,7 +189,7 @@ class GammapyCounts:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Yields
         ------

@@ -324,7 +324,7 @@ class ParameterSubset:
         fraction : float
             Step of the differences, as a fraction of the default step.
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Yields
         ------

@@ -237,7 +237,7 @@ class SourceContribution:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Yields
         ------
@@ -271,7 +271,7 @@ class SourceContribution:
         weight_of_total : float
             Weight of the total counts.
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Yields
         ------
@@ -336,7 +336,7 @@ class SourceContribution:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Yields
         ------

@@ -120,7 +120,7 @@ class Signal:
         weight_of_total : float
             Weight of the total counts.
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------

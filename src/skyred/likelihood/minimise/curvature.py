@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-STEPS = (0.03, 0.01, 0.003, 0.001)  # in errors: above rounding errors; short for curved valleys
+STEPS = (0.03, 0.01, 0.003, 0.001)  # in errors; short steps are for curved valleys
 INVERTIBLE_RATIO = 1e-9  # smallest eigenvalue of an invertible matrix, relative to the largest
 FIRST_TOLERANCE = 0.1  # for the relative difference of the first result from the Fisher matrix
 TOLERANCE = 0.02  # for the relative difference of a later result from the previous one
@@ -67,7 +67,8 @@ def compute_block_curvature(
                 for direction in directions.T
             ]
         ):
-            directions = np.diag(np.sqrt(2 / np.diag(block)))  # a limit is closer than the step
+            # the limits leave too little space: use the single parameters
+            directions = np.diag(np.sqrt(2 / np.diag(block)))
         rows = []
         for direction in directions.T:
             derivative, step_calls = secant(objective, gradient_of, x, indices, direction, step)

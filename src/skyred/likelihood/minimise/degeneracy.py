@@ -21,10 +21,11 @@ MIN_EIGENVALUE_RATIO = 1e-10  # directions with smaller ratios are flat
 SOFT_RATIO = 3e-3  # directions with smaller ratios are soft
 MIN_SOFT_RATIO = 1e-4  # to limit the length of steps in soft directions
 MAX_SOFT_DIRECTIONS = 4
-SOFT_STEP = 0.01  # in errors
-ZERO_CURVATURE = 1e-8  # in units of the curvature of single parameters: less is rounding errors
+SOFT_STEP = 0.01  # in errors: length of the differences along soft directions
+ZERO_CURVATURE = 1e-8  # in units of single parameters' curvature; smaller ones are rounding errors
 MIN_COMPONENT = 1e-3  # parameters with a larger component in a flat direction are unconstrained
-# if less of a curvature remains without the term of fourth order, the direction is degenerate
+# if a smaller fraction of the curvature remains without the term of fourth order, the direction is
+# degenerate
 DEGENERATE_FRACTION = 0.05
 TOLERANCE = 0.02  # for the relative difference of a curvature from the previous one
 
@@ -130,7 +131,8 @@ def remove_valley_curvature(
     objective : Objective
         The objective of all n parameters.
     gradient_of : callable
-        From all parameters, shape (n,), to the gradient by the k parameters, shape (k,).
+        Function of all parameters, shape (n,), that returns the gradient with respect to the k
+        parameters, shape (k,).
     x : array
         All parameters, shape (n,).
     indices : array of int
@@ -202,7 +204,7 @@ def flat_parameters(matrix: Array, names: list[str]) -> tuple[list[str], bool]:
 
 
 def constrained_covariance(matrix: Array) -> Array:
-    """Return the covariance of the parameters that flat directions do not change.
+    """Return the covariance of the parameters that do not change along flat directions.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-HESSE_STRATEGY = 2
+HESSE_STRATEGY = 2  # Minuit's most accurate
 HESSE_FIRST_FACTOR = (
     10  # with n parameters, HESSE runs first if more than 10 n**2 calls are allowed
 )
@@ -44,7 +44,7 @@ class MinuitSearch:
     Attributes
     ----------
     scale : array
-        Values of the parameters for which the scaled parameters are one, shape (n,).
+        Values of the parameters in units of which Minuit minimises, shape (n,).
     """
 
     objective: Objective

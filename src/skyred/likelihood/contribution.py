@@ -1,4 +1,4 @@
-"""Model contributions to the predicted counts of a dataset, and a cache of recent values."""
+"""Model contributions to the predicted counts of a dataset, and a cache for recent values."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Contribution(Protocol):
         ...
 
     def bin_indices(self) -> Index | slice:
-        """Return the bins of the counts that were evaluated last.
+        """Return the bins of the last result of `counts` or `slopes`.
 
         Returns
         -------
@@ -230,7 +230,7 @@ def weighted_slopes(
     int
         Index of a parameter in the state.
     float
-        Derivative by this parameter.
+        The derivative with respect to this parameter.
     """
     for index, slope in contribution.slopes(state, indices):
         yield (
@@ -247,7 +247,7 @@ class RecentCache(Generic[K, V]):
     Parameters
     ----------
     size : int
-        Largest number of cached values.
+        Maximum number of cached values.
     """
 
     def __init__(self, size: int) -> None:

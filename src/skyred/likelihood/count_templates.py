@@ -26,7 +26,7 @@ SLOPE_STEP = 1e-5  # of a parameter's default step: norm spectra are smooth
 
 
 class ScaledCounts:
-    """Predicted counts ``mu[e, p] = counts[e, p] norm[e]``.
+    """Predicted counts ``mu[e, p] = counts[e, p] norm[e]`` at energy e in pixel p.
 
     Parameters
     ----------

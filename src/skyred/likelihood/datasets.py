@@ -192,6 +192,8 @@ class Prediction:
 class CountsDataset:
     """Counts in bins, with predicted counts that are the sum of model contributions.
 
+    For flux points, the counts are fluxes, and the predicted counts are those of the models.
+
     Parameters
     ----------
     name : str
@@ -201,7 +203,7 @@ class CountsDataset:
     bins : Bins
         The selected bins.
     counts : array
-        Counts in every bin, shape (energies, y, x).
+        Counts in every bin, masked or not, shape (energies, y, x).
     statistic : Cash, WStat or ChiSquare
         Statistic of the selected bins.
     on_off : WStat, optional

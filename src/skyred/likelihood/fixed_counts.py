@@ -1,4 +1,4 @@
-"""Predicted counts and datasets that stay constant while other parameters vary."""
+"""Predicted counts and datasets that do not depend on the parameters that vary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contributions that gammapy evaluates, since they cannot be compiled."""
+"""Model contributions that gammapy evaluates, since they cannot be compiled."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_CACHED_EVALUATORS = 4
 
 
 class GammapyCounts:
-    """Predicted counts that gammapy evaluates bin by bin.
+    """Predicted counts of a model that gammapy evaluates in every bin.
 
     Parameters
     ----------

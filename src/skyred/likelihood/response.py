@@ -80,7 +80,7 @@ class Instrument:
     def _has_exposure_energies(self) -> bool:
         """Return whether the PSF has the true energies of the exposure, as `PsfLookup` requires.
 
-        It is true without exposure, since no kernel is computed then.
+        The result is true without exposure, since no kernel is computed then.
         """
         if self.psf.energy_name != "energy_true" or self.dataset.exposure is None:
             return self.dataset.exposure is None
@@ -167,7 +167,8 @@ class Instrument:
         Returns
         -------
         tuple of slice or None
-            The rows and columns of the cutout; None if gammapy creates the cutout.
+            The rows and columns of the cutout; None if gammapy creates the cutout, or the model
+            does not contribute.
         """
         dataset, slices = self.dataset, None
         if self.cutouts is not None and evaluator.evaluation_mode == "local":
@@ -178,7 +179,7 @@ class Instrument:
             mask = self.mask_image
             evaluator.update(dataset.exposure, self.psf, self.edisp, self.geom, mask)
         if getattr(evaluator.model, "spatial_model", None) is not None:
-            # without this, gammapy compares the next position with (0, 0), and recomputes kernels
+            # otherwise gammapy compares the next position with (0, 0), and recomputes the kernels
             evaluator._cached_position = evaluator.model.position_lonlat
         return slices
 
@@ -226,7 +227,7 @@ class Response:
         Energy dispersion: probability of each reconstructed energy, shape (true energies,
         reconstructed energies).
     kernel : array or None
-        The PSF kernels, shape (true energies, ky, kx), in float32 as gammapy convolves with them.
+        The PSF kernels, shape (true energies, ky, kx), in float32 as in gammapy's convolution.
     image_geom : gammapy.maps.Geom
         The geometry of the cutout, without energy axis.
     area : callable

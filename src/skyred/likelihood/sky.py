@@ -1,4 +1,4 @@
-"""Positions and images of spatial models on the pixels of a map, by gammapy's formulas."""
+"""Positions and images of spatial models on the pixels of a map, with gammapy's formulas."""
 
 from __future__ import annotations
 
@@ -195,9 +195,8 @@ class PixelPosition(ModelPosition):
 def is_rotation(frame: str) -> bool:
     """Return whether a frame is a rotation of icrs.
 
-    fk5, galactic and supergalactic are. Frames with an aberration are not, because their positions
-    depend on the time: directions that are rotated like the axes of the frame are wrong by up to
-    0.8 arcsec in fk4, and 50 arcsec in gcrs and cirs.
+    fk5, galactic and supergalactic are. Frames that include aberration are not: a rotation would be
+    wrong by up to 0.8 arcsec in fk4, and 50 arcsec in gcrs and cirs.
 
     Parameters
     ----------
@@ -207,12 +206,12 @@ def is_rotation(frame: str) -> bool:
     Returns
     -------
     bool
-        Whether it is.
+        Whether it is a rotation.
 
     Raises
     ------
     Exception
-        Of a type that depends on the frame, if astropy cannot convert directions in it to icrs.
+        If astropy cannot convert directions from the frame to icrs; the type depends on the frame.
     """
     if frame in ("icrs", "galactic", "fk5"):
         return True
@@ -227,7 +226,7 @@ def _rotation(frame: str, target: str) -> Array | None:
 
 
 def _convert(directions: Array, frame: str, target: str) -> Array:
-    """Return unit vectors, shape (3, n), in another frame."""
+    """Transform unit vectors, shape (3, n), to another frame."""
     from astropy.coordinates import SkyCoord
 
     positions = SkyCoord(*directions, representation_type="cartesian", frame=frame)
@@ -287,12 +286,12 @@ class ModelImage:
     def _evaluate(self, grid: SkyGrid, values: Array) -> Array:
         """Evaluate the model in sr-1, by the fastest method that agrees with gammapy's.
 
-        Evaluation with units takes ten times as long.
+        An evaluation with units takes ten times as long.
         """
         if self.method is not None:
             try:
                 return self.method(grid, values)
-            except Exception:  # for example if a size is zero
+            except Exception:  # for example, if a size is zero
                 return self._evaluate_with_units(grid, values)
         expected = self._evaluate_with_units(grid, values)
         self.method = self._evaluate_with_units

@@ -80,7 +80,7 @@ class SourceContribution:
 
     @property
     def may_be_non_smooth(self) -> set[int]:
-        """The free spatial parameters; none for Gaussians, whose images are smooth.
+        """The free spatial parameters; none for Gaussian models, since their images are smooth.
 
         Returns
         -------
@@ -121,7 +121,7 @@ class SourceContribution:
         Returns
         -------
         bool
-            Whether the spatial parameters differ from those of the last look-up.
+            Whether the IRFs were looked up again, since the spatial parameters have changed.
         """
         values = self.subset.values(state)
         if not self.subset.free or not self.positions.move_to(values):
@@ -191,7 +191,7 @@ class SourceContribution:
         return self.cutout.bin_indices
 
     def flux(self, state: Vector) -> Array:
-        """Return the flux, multiplied by the mean of the temporal model, if there is one.
+        """Return the flux, multiplied by the mean of the temporal model if there is one.
 
         Parameters
         ----------
@@ -260,7 +260,7 @@ class SourceContribution:
     ) -> Iterator[tuple[int, float]]:
         """Return the derivatives of a weighted sum of the predicted counts.
 
-        The counts are first summed over the bins, only once for all spectral parameters.
+        The template is summed over the bins only once for all spectral parameters.
 
         Parameters
         ----------

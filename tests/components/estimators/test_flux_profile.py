@@ -196,7 +196,7 @@ class TestRegionsWithoutFlux:
         assert np.isnan(profile.flux.norm.data[2:]).all()
         outside_message, divided_message = (
             "the region extends beyond the map",
-            "the mask divides the region",
+            "the region is only partly inside the mask",
         )
         assert profile.reasons == (
             "",

@@ -1,9 +1,8 @@
 """Flux profiles: the norm of a spectrum in each of several regions of maps.
 
-For each region, gammapy creates spectrum datasets, after it has predicted the counts of the full
-map again. Here the maps are predicted once, and summed over the pixels of each region. As in
-gammapy, the signal is computed with the mean exposure, and with the energy dispersion at the centre
-of the region.
+For each region, gammapy predicts the counts of the full map again to create spectrum datasets. Here
+the maps are predicted once, and summed over the pixels of each region. As in gammapy, the signal is
+computed with the mean exposure, and with the energy dispersion at the centre of the region.
 """
 
 from __future__ import annotations
@@ -82,7 +81,7 @@ class RegionFluxProfileEstimator:
         datasets : gammapy.datasets.Datasets
             Map datasets; their models are ignored.
         backgrounds : sequence of array
-            Predicted counts without the signal in each dataset, shape (energies, y, x).
+            Predicted counts of the background in each dataset, shape (energies, y, x).
         regions : sequence of SkyRegion
             The regions.
         distance : MapAxis

@@ -57,7 +57,8 @@ class CompiledLightCurveEstimator:
 
     gammapy slices and evaluates the datasets again for each interval. Here all datasets are
     compiled once, and the statistic of an interval is the sum of the terms of its datasets. For an
-    interval without datasets, which gammapy omits, the fluxes are NaN, and the reason is given.
+    interval without datasets, which gammapy omits, the fluxes are NaN, and `reasons` has the
+    reason.
 
     Parameters
     ----------
@@ -149,7 +150,7 @@ def _no_dataset_message(datasets: Datasets, n_intervals: int) -> str:
 
 
 def _describe_gaps(missing: str, names: list[str], partly_within: list[str]) -> str:
-    """Return the reasons for missing norms and excluded datasets of one interval."""
+    """Describe the missing norms and the excluded datasets of one interval."""
     verb = "extends" if len(partly_within) == 1 else "extend"
     excluded = f"{', '.join(partly_within)} {verb} beyond it"
     if not names:

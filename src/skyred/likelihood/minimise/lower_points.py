@@ -66,9 +66,8 @@ def _find_lower_neighbour(cells: CellSearch, z: Array, errors: Array) -> Array |
         if objective.may_be_non_smooth is None
         else objective.may_be_non_smooth.copy()
     )
-    may_be_non_smooth[cells.pixels.piecewise_indices] = (
-        False  # pixel cells have already been searched
-    )
+    # the pixel cells have already been searched
+    may_be_non_smooth[cells.pixels.piecewise_indices] = False
     if not may_be_non_smooth.any():
         return None
     remaining_objective = attrs.evolve(objective, may_be_non_smooth=may_be_non_smooth)

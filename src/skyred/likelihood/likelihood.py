@@ -81,7 +81,7 @@ class CompiledLikelihood:
 
     @property
     def factors(self) -> NDArray[np.bool_]:
-        """Mask of the norms and amplitudes, to which the flux of a source is proportional."""
+        """Mask of the norms and amplitudes of sources, shape (n,)."""
         contributions = [
             contribution
             for dataset in self.datasets

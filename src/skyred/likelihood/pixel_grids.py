@@ -1,4 +1,4 @@
-"""Pixel grids of sources; the likelihood of small sources is not differentiable on them."""
+"""Pixel grids of sources; for small sources, the likelihood is not smooth at pixel centres."""
 
 from __future__ import annotations
 

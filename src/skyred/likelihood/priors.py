@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Quantile = Callable[[float], float]
 
-SLOPE_STEP = 1e-2  # of a parameter's step; for most priors, parabolas, any step is exact
+SLOPE_STEP = 1e-2  # of a parameter's step; differences of parabolic priors are exact
 SMALLEST_PROBABILITY = 1e-6  # of a prior between the limits; quantiles lose precision below
 
 
@@ -171,8 +171,8 @@ def quantile_function(parameter: Parameter) -> Quantile | None:
     distribution = getattr(parameter.prior, "_random_variable", None)
     if distribution is None or not parameter.prior.weight or not np.isfinite(distribution.ppf(0.5)):
         return None
-    low = float(distribution.cdf(_limit_or(parameter.min, -np.inf)))
-    high = float(distribution.cdf(_limit_or(parameter.max, np.inf)))
+    low = float(distribution.cdf(_limit_or_default(parameter.min, -np.inf)))
+    high = float(distribution.cdf(_limit_or_default(parameter.max, np.inf)))
     return (
         partial(_quantile_between, distribution, low, high)
         if high - low > SMALLEST_PROBABILITY
@@ -184,5 +184,5 @@ def _quantile_between(distribution: Any, low: float, high: float, probability: f
     return float(distribution.ppf(low + probability * (high - low)))
 
 
-def _limit_or(limit: float, default: float) -> float:
+def _limit_or_default(limit: float, default: float) -> float:
     return default if np.isnan(limit) else limit

@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 DETECTION_TS = 25.0  # more significant sources are not moved: 5 sigma
 MIN_GAIN = 9.0  # minimum increase of TS at another position, with all other parameters fixed
 MAX_CANDIDATES = 3
-MAX_OTHERS = 40  # with more parameters of other models, the information ignores their new fit
+MAX_OTHERS = 40  # with more parameters of other models, their new fit is neglected
 RCOND = 1e-8  # eigenvalues of the scaled Fisher matrix, relative to the largest, taken as zero
 
 
 @attrs.define(eq=False)
 class Relocation:
-    """Search for better positions of undetected sources.
+    """Search for better positions of sources that are undetected, or coincide with others.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-MIN_FRACTION = 0.02  # lower limit on the information with other parameters fitted, as a fraction
+MIN_FRACTION = 0.02  # minimum information with other parameters fitted, relative to fixed ones
 MIN_COUNTS = 1e-12  # predicted counts below which a bin is ignored
 
 

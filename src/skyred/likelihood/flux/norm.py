@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 GROWTH = 1.6  # factor by which a bracket grows until it contains the crossing
 MAX_BRACKETS = 120
-MAX_DECREASE = 0.01  # of the statistic below its minimum: after a larger one, there is another
-HALF_LINE_TOLERANCE = 1e-5  # in the statistic: differences up to this do not count
+MAX_DECREASE = 0.01  # of the statistic below its minimum; more implies another minimum
+HALF_LINE_TOLERANCE = 1e-5  # in the statistic: smaller differences are ignored
 
 
 @attrs.frozen

@@ -109,15 +109,15 @@ def _decorrelated_steps(block: Array, costly: NDArray[np.bool_]) -> Array:
     array
         The steps, shape (k, k).
     """
-    size = 1 / np.sqrt(np.diag(block))
-    scaled = block * np.outer(size, size)
+    scale = 1 / np.sqrt(np.diag(block))
+    scaled = block * np.outer(scale, scale)
     values, axes = np.linalg.eigh(scaled)
     if not values[0] > INVERTIBLE_RATIO * values[-1]:
         # along a degenerate direction there is no error: use those of the single parameters
         lengths = np.where(values > MIN_EIGENVALUE_RATIO * values[-1], values, 1.0)
-        return np.asarray(size[:, None] * axes * np.sqrt(2 / lengths))
+        return np.asarray(scale[:, None] * axes * np.sqrt(2 / lengths))
     order = np.argsort(~costly, kind="stable")
     directions = np.zeros_like(block)
     covariance = np.linalg.inv(scaled[np.ix_(order, order)])
     directions[order] = np.linalg.cholesky((covariance + covariance.T) / 2)
-    return np.asarray(size[:, None] * directions * np.sqrt(2))
+    return np.asarray(scale[:, None] * directions * np.sqrt(2))

@@ -110,10 +110,10 @@ def degenerate_directions(block: Array) -> Array:
     array
         The steps, as long as the errors of the single parameters, shape (m, k).
     """
-    size = 1 / np.sqrt(np.diag(block))
-    values, axes = np.linalg.eigh(block * np.outer(size, size))
+    scale = 1 / np.sqrt(np.diag(block))
+    values, axes = np.linalg.eigh(block * np.outer(scale, scale))
     is_flat = values <= MIN_EIGENVALUE_RATIO * values[-1]
-    return np.asarray(axes.T[is_flat] * size * np.sqrt(2))
+    return np.asarray(axes.T[is_flat] * scale * np.sqrt(2))
 
 
 def remove_valley_curvature(
@@ -158,12 +158,12 @@ def remove_valley_curvature(
     curvature = (9 * short_secant - long_secant) / 8
     if abs(curvature) > max(DEGENERATE_FRACTION * abs(long_secant), ZERO_CURVATURE):
         return block, 4
-    size = 1 / np.sqrt(np.diag(block))
-    axis = direction / size
+    scale = 1 / np.sqrt(np.diag(block))
+    axis = direction / scale
     axis /= np.linalg.norm(axis)
     projection = np.eye(len(axis)) - np.outer(axis, axis)
-    scaled = projection @ (block * np.outer(size, size)) @ projection
-    return scaled / np.outer(size, size), 4
+    scaled = projection @ (block * np.outer(scale, scale)) @ projection
+    return scaled / np.outer(scale, scale), 4
 
 
 def flat_parameters(matrix: Array, names: list[str]) -> tuple[list[str], bool]:
@@ -217,11 +217,11 @@ def constrained_covariance(matrix: Array) -> Array:
         The covariance, shape (k, k); NaN for the other parameters.
     """
     diagonal = np.diag(matrix)
-    size = np.where(diagonal > 0, 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1)), 0)
-    scaled = matrix * np.outer(size, size)
+    scale = np.where(diagonal > 0, 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1)), 0)
+    scaled = matrix * np.outer(scale, scale)
     values, axes = np.linalg.eigh(scaled)
     is_flat = values <= MIN_EIGENVALUE_RATIO * values[-1]
     is_affected = (np.abs(axes[:, is_flat]) > MIN_COMPONENT).any(axis=1) | (diagonal <= 0)
     covariance = 2 * np.linalg.pinv(scaled, rcond=MIN_EIGENVALUE_RATIO, hermitian=True)
     covariance[is_affected] = covariance[:, is_affected] = np.nan
-    return np.asarray(covariance * np.outer(size, size))
+    return np.asarray(covariance * np.outer(scale, scale))

@@ -266,7 +266,7 @@ class PixelCoordinates:
 
 
 def _slope(grid: PixelGrid, x: Array) -> Array:
-    """Return the derivatives of position parameters (rows) with respect to pixels (columns)."""
+    """Return the derivatives of the sky position (rows) with respect to pixels (columns)."""
     pixel = grid.to_pixels(x)
     steps = STEP * np.eye(len(pixel))
     differences = [grid.to_sky(pixel + step, x) - grid.to_sky(pixel - step, x) for step in steps]

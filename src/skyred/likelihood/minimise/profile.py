@@ -252,7 +252,7 @@ class Contour:
 
 
 def contour(
-    conditional_fit: ConditionalFit, covariance: Array, rise: float, number: int
+    conditional_fit: ConditionalFit, covariance: Array, rise: float, n_points: int
 ) -> Contour:
     """Compute points around the best fit at which the statistic has risen by some amount.
 
@@ -267,7 +267,7 @@ def contour(
         Covariance of these two parameters, shape (2, 2).
     rise : float
         The rise of the statistic.
-    number : int
+    n_points : int
         Number of points.
 
     Returns
@@ -277,7 +277,7 @@ def contour(
     """
     size = np.sqrt(np.diag(covariance))
     factor = size[:, None] * np.linalg.cholesky(covariance / np.outer(size, size))
-    angles = np.linspace(0, 2 * np.pi, number, endpoint=False)
+    angles = np.linspace(0, 2 * np.pi, n_points, endpoint=False)
     points = [
         find_crossing(conditional_fit, factor @ [np.cos(angle), np.sin(angle)], rise)
         for angle in angles

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-EDM_PER_TOLERANCE = 0.002  # as in Minuit: searches end at this times the tolerance
-MAX_EDM_FACTOR = 10  # as in Minuit: a minimum is invalid above this multiple of that distance
+EDM_PER_TOLERANCE = 0.002  # as in Minuit: searches end at an edm of this times the tolerance
+MAX_EDM_FACTOR = 10  # as in Minuit: a minimum is invalid if its edm is larger by this factor
 
 SHARP_RESTARTS = 3  # new searches from lower points on profiles
 

@@ -241,14 +241,14 @@ class SharpProfile:
                 return True
         return False
 
-    def sample(self, random: np.random.Generator, number: int) -> Samples:
+    def sample(self, random: np.random.Generator, n_samples: int) -> Samples:
         """Evaluate the statistic at random shifts.
 
         Parameters
         ----------
         random : numpy.random.Generator
             The random number generator.
-        number : int
+        n_samples : int
             Number of samples, m; the first is at zero shift.
 
         Returns
@@ -256,9 +256,9 @@ class SharpProfile:
         Samples
             The shifts and the statistic.
         """
-        shifts = SPREAD * random.normal(size=(number, len(self.indices)))
+        shifts = SPREAD * random.normal(size=(n_samples, len(self.indices)))
         shifts[0] = 0
-        stats, others = np.empty(number), np.empty((number, len(self.others)))
+        stats, others = np.empty(n_samples), np.empty((n_samples, len(self.others)))
         for row, shift in enumerate(shifts):
             stats[row], point = self._evaluate(shift)
             others[row] = point[self.others]

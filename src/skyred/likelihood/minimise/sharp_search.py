@@ -56,7 +56,7 @@ MIN_SIZE = 0.5  # pixels
 COARSE_TOLERANCE = 1e-2  # in the statistic
 MAX_ITERATIONS = 15
 MAX_ROUNDS = 10
-MIN_GAIN = 10  # times the tolerance: after a larger decrease of the statistic, a round follows
+MIN_GAIN = 10  # times the tolerance: after a larger decrease, another round follows
 
 
 @attrs.define(eq=False)

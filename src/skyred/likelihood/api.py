@@ -232,7 +232,7 @@ def light_curve(
 
     all_datasets = as_datasets(datasets)
     model = find_source(all_datasets, source)
-    points = CompiledFluxPointsEstimator(
+    points_estimator = CompiledFluxPointsEstimator(
         check=check,
         source=str(model.name),
         energy_edges=_energy_edges(all_datasets, energy_edges),
@@ -243,7 +243,7 @@ def light_curve(
         reoptimize=reoptimize,
         norm=norm,
     )
-    return CompiledLightCurveEstimator(points).run(
+    return CompiledLightCurveEstimator(points_estimator).run(
         all_datasets, _time_intervals(all_datasets, intervals, start)
     )
 
@@ -347,7 +347,7 @@ def flux_profile(
     from skyred.likelihood.flux.regions import predict_background
 
     all_datasets = as_datasets(datasets)
-    points = FluxPointsEstimator(
+    points_estimator = FluxPointsEstimator(
         energy_edges=_energy_edges(all_datasets, energy_edges),
         selection_optional=selection_optional,
         n_sigma=n_sigma,
@@ -364,7 +364,9 @@ def flux_profile(
                 f"the distances of the {len(regions)} regions do not increase ({error}); pass two "
                 "or more regions in the order of their distances, or the distances (distance=...)"
             ) from None
-    estimator = RegionFluxProfileEstimator(points, spectral_model or PowerLawSpectralModel())
+    estimator = RegionFluxProfileEstimator(
+        points_estimator, spectral_model or PowerLawSpectralModel()
+    )
     return estimator.run(all_datasets, backgrounds, regions, distance)
 
 

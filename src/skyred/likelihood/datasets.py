@@ -380,12 +380,12 @@ class CountsDataset:
             the dataset depends on.
         """
         gradient: dict[int, float] = {}
-        by_counts = self._derivatives(state)
+        derivatives = self._derivatives(state)
         for contribution in self.contributions:
             if indices.isdisjoint(contribution.free):
                 continue
             for index, slope in contribution.gradient(
-                state, by_counts.first, by_counts.total, indices
+                state, derivatives.first, derivatives.total, indices
             ):
                 gradient[index] = gradient.get(index, 0.0) + slope
         return gradient

@@ -233,7 +233,7 @@ class GammapyPrediction:
         self.model, self.instrument = model, instrument
         spatial = getattr(model, "spatial_model", None)
         self.subset = ParameterSubset.from_model(spatial, space)
-        self.positions = IrfPositions(spatial, self.subset, instrument.irfs_follow(model))
+        self.positions = IrfPositions(spatial, self.subset, instrument.irfs_follow_source(model))
         self.evaluators = RecentCache[tuple[int, int], Any](MAX_CACHED_EVALUATORS)
 
     def refresh(self) -> bool:

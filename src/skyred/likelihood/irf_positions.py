@@ -36,7 +36,7 @@ class IrfPositions:
         The spatial model.
     subset : ParameterSubset
         The spatial parameters.
-    irfs_follow : bool
+    irfs_follow_source : bool
         Whether the IRFs are looked up again for a source that has left its cutout. gammapy does not
         do so for region datasets, or for models that are evaluated on the full map.
 
@@ -46,9 +46,9 @@ class IrfPositions:
         The values of the spatial parameters for which the IRFs were looked up, shape (k,).
     """
 
-    def __init__(self, spatial: Any, subset: ParameterSubset, irfs_follow: bool) -> None:
+    def __init__(self, spatial: Any, subset: ParameterSubset, irfs_follow_source: bool) -> None:
         self.spatial, self.subset = spatial, subset
-        self.position = ModelPosition(spatial) if irfs_follow and subset.free else None
+        self.position = ModelPosition(spatial) if irfs_follow_source and subset.free else None
         self.move_to(np.array([parameter.value for parameter in subset.parameters], dtype=float))
 
     def move_to(self, values: Array) -> bool:

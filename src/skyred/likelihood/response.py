@@ -126,8 +126,8 @@ class Instrument:
         mode, gti = EVALUATION_MODE, self.dataset.gti
         return MapEvaluator(model, psf=self._common_kernel, gti=gti, evaluation_mode=mode)
 
-    def irfs_follow(self, model: SkyModel) -> bool:
-        """Return whether gammapy looks up the IRFs again when a model has left its cutout.
+    def irfs_follow_source(self, model: SkyModel) -> bool:
+        """Return whether gammapy looks up the IRFs again when a source has left its cutout.
 
         Parameters
         ----------
@@ -137,7 +137,7 @@ class Instrument:
         Returns
         -------
         bool
-            Whether the IRFs follow the model.
+            Whether the IRFs follow the source.
         """
         return not self.geom.is_region and self.create_evaluator(model).evaluation_mode == "local"
 

@@ -74,7 +74,7 @@ class SourceContribution:
         self.counts_cache = RecentCache[bytes, tuple[SourceCutout, Counts]](MAX_CACHED_COUNTS)
         self.cutouts = RecentCache[tuple[int, int], SourceCutout](MAX_CACHED_CUTOUTS)
         self.positions = IrfPositions(
-            model.spatial_model, self.subset, instrument.irfs_follow(model)
+            model.spatial_model, self.subset, instrument.irfs_follow_source(model)
         )
         self.cutout = self._select_cutout(self.positions.reference)
 

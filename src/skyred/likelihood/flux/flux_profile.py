@@ -58,13 +58,13 @@ class RegionFluxProfileEstimator:
 
     Parameters
     ----------
-    points : gammapy.estimators.FluxPointsEstimator
+    points_estimator : gammapy.estimators.FluxPointsEstimator
         Estimator with the options: energy edges, columns, sigmas of errors and limits.
     spectral : gammapy.modeling.models.SpectralModel
         The spectrum that the norm scales.
     """
 
-    points: FluxPointsEstimator
+    points_estimator: FluxPointsEstimator
     spectral: SpectralModel
 
     def run(
@@ -101,13 +101,13 @@ class RegionFluxProfileEstimator:
             edge.
         """
         axes = aligned_axes(datasets)
-        energy = rounded_energy_axis(axes, self.points.energy_edges)
-        columns = FluxColumns.from_estimator(self.points)
+        energy = rounded_energy_axis(axes, self.points_estimator.energy_edges)
+        columns = FluxColumns.from_estimator(self.points_estimator)
         extractors = [
             SpectrumExtractor(dataset, background, self.spectral)
             for dataset, background in zip(datasets, backgrounds, strict=True)
         ]
-        ends = list(pairwise(self.points.energy_edges))
+        ends = list(pairwise(self.points_estimator.energy_edges))
         bins = [[bins_between(extractor.axis, *pair) for extractor in extractors] for pair in ends]
         signs = [flux_sign(self.spectral, *pair) for pair in pairwise(energy.edges)]
         rows, reasons = [], []
@@ -152,4 +152,4 @@ class RegionFluxProfileEstimator:
                 empty_row = columns.empty_row(len(slices), NO_REFERENCE)
                 row = columns.with_counts(slices, empty_row)
             rows.append(row)
-        return rows, missing_reasons(rows, self.points.energy_edges)
+        return rows, missing_reasons(rows, self.points_estimator.energy_edges)

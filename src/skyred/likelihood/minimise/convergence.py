@@ -106,10 +106,10 @@ def parameters_with_asymmetric_errors(
         if not np.all(rises > 0):
             names.append(name)
             continue
-        sides = np.sqrt(expected / rises)  # asymmetric errors, in units of the error
+        asymmetric_errors = np.sqrt(expected / rises)  # in units of the error
         if (
-            abs(sides[1] - sides[0]) > 2 * MAX_ASYMMETRY
-            or abs(sides.mean() - 1) > MAX_MEAN_DIFFERENCE
+            abs(np.diff(asymmetric_errors)[0]) > 2 * MAX_ASYMMETRY
+            or abs(asymmetric_errors.mean() - 1) > MAX_MEAN_DIFFERENCE
         ):
             names.append(name)
     return names

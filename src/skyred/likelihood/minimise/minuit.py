@@ -92,7 +92,7 @@ class MinuitSearch:
         )
         if hesse_minuit.fmin.edm < MAX_EDM:
             return result
-        message = f"HESSE estimates that the minimum is {hesse_minuit.fmin.edm:.2g} lower"
+        message = f"HESSE estimates a minimum that is lower by {hesse_minuit.fmin.edm:.2g}"
         return attrs.evolve(result, message=message, covariance=np.nan * result.covariance)
 
     def _run_hesse(self, migrad_minuit: Minuit) -> Minuit:

@@ -62,9 +62,10 @@ def search_by_minuit(
         second = minuit.migrad(lower, result.errors)
         result = _select_better(objective, result, attrs.evolve(second, notes=notes))
         if result.values is not second.values:
-            # the search ended above the lower point from which it started
+            # the search ended at a higher statistic than that of its start
             result = attrs.evolve(
-                result, message=second.message or "MIGRAD ended above a lower point"
+                result,
+                message=second.message or "MIGRAD ended above its start",
             )
     return _refresh_irfs(objective, minuit, result)
 

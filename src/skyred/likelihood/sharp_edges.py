@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-# images are compared at positions along a line; in pixels, in longitude and latitude
+# images are compared at positions along a line; in pixels, along longitude and latitude
 STEP = 0.03
 STEPS = np.arange(-4, 5)
 DIRECTION = np.array([0.0, 1.0])

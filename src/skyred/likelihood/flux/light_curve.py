@@ -57,8 +57,8 @@ class CompiledLightCurveEstimator:
 
     gammapy slices and evaluates the datasets again for each interval. Here all datasets are
     compiled once, and the statistic of an interval is the sum of the terms of its datasets. For an
-    interval without datasets, which gammapy omits, the fluxes are NaN, and `reasons` has the
-    reason.
+    interval without datasets, which gammapy omits, the fluxes are NaN, and the reason is in
+    `LightCurveData.reasons`.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ class FluxPointsBuilder:
     energy : MapAxis
         The energy axis.
     datasets : sequence of str
-        Names of all datasets, in the order of the datasets.
+        Names of all datasets, in their order.
     columns : FluxColumns
         Selection of the columns.
     """

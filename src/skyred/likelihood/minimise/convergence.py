@@ -36,7 +36,7 @@ def failure_reason(minuit: Minuit) -> str:
     """
     status = minuit.fmin
     is_failure_by_reason = {
-        "the limit on calls was reached; allow more with calls": status.has_reached_call_limit,
+        "the limit on calls was reached; increase calls": status.has_reached_call_limit,
         "the estimated distance to the minimum is too large": status.is_above_max_edm,
         "parameters are at their limits": status.has_parameters_at_limit,
         "the covariance is not positive definite": not status.has_posdef_covar,

@@ -49,7 +49,7 @@ def secant(
     direction: Array,
     length: float,
 ) -> tuple[Array, int]:
-    """Return the second derivatives along a direction, by a finite difference of the gradient.
+    """Return the second derivatives along a direction, from a finite difference of the gradient.
 
     Parameters
     ----------
@@ -63,14 +63,14 @@ def secant(
     indices : array of int
         Indices of the k parameters, shape (k,).
     direction : array
-        A step of unit length, shape (k,).
+        The step of length 1, in the units of the parameters, shape (k,).
     length : float
         Length of the steps in both directions, in units of `direction`.
 
     Returns
     -------
     derivative : array
-        The change of the gradient per step of unit length, shape (k,); NaN if the limits allow no
+        The change of the gradient per step of length 1, shape (k,); NaN if the limits allow no
         step.
     calls : int
         Calls of the gradient.
@@ -102,7 +102,7 @@ def step_lengths(
     indices : array of int
         Indices of the k parameters, shape (k,).
     direction : array
-        A step of unit length, shape (k,).
+        The step of length 1, in the units of the parameters, shape (k,).
     length : float
         The largest length, in units of `direction`.
 

@@ -116,8 +116,8 @@ def _intervals(objective: Objective, result: FitResult, threshold: float) -> Int
 
 def _add_restart_note(first: FitResult, second: FitResult) -> FitResult:
     note = (
-        f"MINOS found a lower minimum, by {first.stat - second.stat:.2g}: the fit was restarted "
-        "from there"
+        f"MINOS found a minimum that is lower by {first.stat - second.stat:.2g}: the fit was "
+        "restarted from there"
     )
     notes = dict.fromkeys(
         (*second.notes, *(note for note in first.notes if note.startswith("MINOS")), note)

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 HESSE_STRATEGY = 2  # Minuit's most accurate
-HESSE_FIRST_FACTOR = (
-    10  # with n parameters, HESSE runs first if more than 10 n**2 calls are allowed
-)
+# with n parameters, HESSE runs first if more than 10 n**2 calls are allowed
+HESSE_FIRST_FACTOR = 10
 
 
 @attrs.define(eq=False)

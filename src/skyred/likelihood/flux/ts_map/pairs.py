@@ -125,7 +125,7 @@ class PixelBinPairs:
         Parameters
         ----------
         mask : array of bool
-            The subset, shape (k,).
+            Mask of the subset, shape (k,).
 
         Returns
         -------

@@ -149,7 +149,7 @@ class CompiledDataset(Protocol):
         Returns
         -------
         CompiledDataset
-            The dataset with fixed contributions summed up.
+            The dataset, with the sum of the fixed contributions.
         """
         ...
 
@@ -338,7 +338,7 @@ class CountsDataset:
         Returns
         -------
         CompiledDataset
-            The dataset with fixed contributions summed up.
+            The dataset, with the sum of the fixed contributions.
         """
         varying = [
             contribution

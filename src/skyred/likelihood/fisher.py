@@ -91,7 +91,7 @@ def fisher_matrix(gradients: Sequence[ContributionGradient], weights: Array) -> 
     matrix : array
         The Fisher matrix, shape (n, n).
     """
-    # contributions that reach all bins are last: for these, `product` needs no scattered slopes
+    # contributions that reach all bins are last: as `second`, they need no scattered slopes
     ordered = sorted(
         (gradient for gradient in gradients if gradient.indices),
         key=lambda gradient: gradient.reaches_all_bins,

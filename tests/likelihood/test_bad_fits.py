@@ -154,7 +154,7 @@ def test_fit_that_reaches_the_limit_on_calls_is_reported() -> None:
     datasets[0].__class__ = UnknownDataset
     result = skyred.fit(datasets, Minuit(calls=5))
     assert not result.success
-    assert "the limit on calls was reached; allow more with calls" in result.message
+    assert "the limit on calls was reached; increase calls" in result.message
     assert_consistent(datasets, result)
 
 

@@ -117,7 +117,7 @@ def test_flux_points_of_a_template_are_evaluated_by_gammapy() -> None:
     assert isinstance(make().models[0].spatial_model, TemplateSpatialModel)
     assert likelihood.notes == (
         "dataset 'points' is evaluated by gammapy: star has a template, which gammapy "
-        "converts to a spectrum each time",
+        "converts to a spectrum at every evaluation",
     )
 
 

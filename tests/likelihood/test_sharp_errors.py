@@ -108,7 +108,7 @@ def test_profile_that_is_not_parabolic_is_noted(factor: float) -> None:
     np.testing.assert_array_equal(result.covariance, minimum.covariance)
     assert lower is None
     (note,) = result.notes
-    assert note == "the profile of amplitude is not parabolic: minos computes both errors"
+    assert note == "the profile of amplitude is not parabolic: minos computes asymmetric errors"
 
 
 def results(*stats: float) -> list[tuple[SearchResult, np.ndarray | None]]:

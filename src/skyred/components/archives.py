@@ -162,7 +162,9 @@ def _open_index(hdu_index: Path) -> DataStore:
         raise
     except (OSError, ValueError, KeyError) as error:
         names = f"{hdu_index.name} and {obs_index.name}"
-        raise ArchiveError(f"the index of {folder} ({names}) cannot be read: {error}") from None
+        raise ArchiveError(
+            f"the index of {hdu_index.parent} ({names}) cannot be read: {error}"
+        ) from None
 
 
 def _convert_text_ids(table: Table, path: Path) -> None:

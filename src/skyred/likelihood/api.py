@@ -64,7 +64,7 @@ def fit(
         The result, with the parameters in the order of
         ``datasets.models.parameters.unique_parameters.free_parameters``. Parameters that share one
         value, as in gammapy's `NestedModelSelection`, are listed once. `success` is whether a
-        minimum was found; `notes` list the models that gammapy evaluated.
+        valid minimum was found. `notes` include the models that gammapy evaluated.
 
     Raises
     ------
@@ -216,21 +216,23 @@ def light_curve(
     Returns
     -------
     LightCurveData
-        The flux points of gammapy with a time axis. For each interval, they are accompanied by its
-        datasets, and by the reason if there is no norm. Intervals without datasets are NaN;
-        gammapy omits them.
+        Flux points of gammapy with a time axis, and for each interval its datasets and the reason
+        for missing norms. In intervals without datasets, which gammapy omits, norms are NaN.
 
     Raises
     ------
     FitError
-        If the source does not exist, the intervals overlap, or no dataset lies in any interval.
+        If the source does not exist, a dataset has no counts or no good time intervals, the
+        intervals are not valid, or the energy axes of the datasets are not sections of one axis.
+    ModelError
+        If no dataset lies fully in any interval.
     """
     from skyred.likelihood.flux.flux_points import CompiledFluxPointsEstimator
     from skyred.likelihood.flux.light_curve import CompiledLightCurveEstimator
 
     all_datasets = as_datasets(datasets)
     model = find_source(all_datasets, source)
-    points = CompiledFluxPointsEstimator(
+    points_estimator = CompiledFluxPointsEstimator(
         check=check,
         source=str(model.name),
         energy_edges=_energy_edges(all_datasets, energy_edges),
@@ -241,7 +243,7 @@ def light_curve(
         reoptimize=reoptimize,
         norm=norm,
     )
-    return CompiledLightCurveEstimator(points).run(
+    return CompiledLightCurveEstimator(points_estimator).run(
         all_datasets, _time_intervals(all_datasets, intervals, start)
     )
 
@@ -258,7 +260,10 @@ def _time_intervals(datasets: Datasets, intervals: Any, start: Time | None) -> N
     spans = TimeSpans.from_datasets(datasets)
     if isinstance(intervals, str):
         if intervals not in ("run", "night"):
-            raise FitError(f"unknown intervals {intervals!r}; expected 'run' or 'night'")
+            raise FitError(
+                f"unknown intervals {intervals!r}; expected 'run', 'night', a width, or pairs of "
+                "times"
+            )
         return spans.run_intervals() if intervals == "run" else spans.night_intervals()
     if hasattr(intervals, "to_value") and hasattr(intervals, "unit"):
         is_time = intervals.isscalar and intervals.unit.is_equivalent("s")
@@ -272,7 +277,7 @@ def _time_intervals(datasets: Datasets, intervals: Any, start: Time | None) -> N
 
 
 def _energy_edges(datasets: Datasets, edges: Any) -> u.Quantity:
-    """Return bin edges as one quantity; by default, of one bin for the whole energy axis."""
+    """Convert the argument `energy_edges`; by default, one bin covers the whole energy axis."""
     from astropy import units as u
 
     from skyred.likelihood.flux.stack_axis import aligned_axes, energy_range
@@ -299,7 +304,8 @@ def flux_profile(
     Parameters
     ----------
     datasets : gammapy.datasets.Datasets, Dataset or iterable of Dataset
-        Map datasets; the background is predicted, or for on-off data measured.
+        Map datasets. The background is the predicted one; for on-off data, it is estimated from the
+        off counts.
     regions : sequence of SkyRegion
         The regions, at least two.
     spectral_model : SpectralModel, optional
@@ -310,8 +316,8 @@ def flux_profile(
         Names of the sources that belong to the background; by default all sources of the datasets,
         as in gammapy, so that the profile is that of the residual flux.
     distance : MapAxis, optional
-        Distances of the regions; by default gammapy's: mean radii of annuli, else distances from
-        the centre of the first region.
+        Distances of the regions. By default, as in gammapy, they are the mean radii of annuli, and
+        for other regions the distances of their centres from that of the first region.
     selection_optional : "all" or list of str, optional
         The optional columns to compute, as in `skyred.flux_points`.
     n_sigma, n_sigma_ul, n_sigma_sensitivity : float
@@ -322,15 +328,17 @@ def flux_profile(
     Returns
     -------
     FluxProfileData
-        The flux points of gammapy along the projected distance, and for each region without a flux
-        the reason. The fluxes of regions that extend beyond the map, or that the mask covers in
-        part, are NaN; gammapy raises an error.
+        Flux points of gammapy along the projected distance, and for each region the reason for
+        missing norms. The fluxes are NaN for regions that extend beyond the map or are only partly
+        inside the mask; gammapy raises an error.
 
     Raises
     ------
     FitError
         If a dataset is not a map or has no exposure, or the distances of the regions do not
         increase.
+        If the energy axes of the datasets are not sections of one axis, or `energy_edges` are not
+        finite energies, or two of them are rounded to the same edge.
     """
     from gammapy.estimators import FluxPointsEstimator, FluxProfileEstimator
     from gammapy.modeling.models import PowerLawSpectralModel
@@ -339,7 +347,7 @@ def flux_profile(
     from skyred.likelihood.flux.regions import predict_background
 
     all_datasets = as_datasets(datasets)
-    points = FluxPointsEstimator(
+    points_estimator = FluxPointsEstimator(
         energy_edges=_energy_edges(all_datasets, energy_edges),
         selection_optional=selection_optional,
         n_sigma=n_sigma,
@@ -353,11 +361,12 @@ def flux_profile(
             distance = FluxProfileEstimator(regions).projected_distance_axis
         except ValueError as error:
             raise FitError(
-                f"the {len(regions)} regions do not form a profile: distances from the first "
-                f"({error}) do not increase; pass two or more regions in order, or their distances "
-                "(distance=...)"
+                f"the distances of the {len(regions)} regions do not increase ({error}); pass two "
+                "or more regions in the order of their distances, or the distances (distance=...)"
             ) from None
-    estimator = RegionFluxProfileEstimator(points, spectral_model or PowerLawSpectralModel())
+    estimator = RegionFluxProfileEstimator(
+        points_estimator, spectral_model or PowerLawSpectralModel()
+    )
     return estimator.run(all_datasets, backgrounds, regions, distance)
 
 

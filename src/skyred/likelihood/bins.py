@@ -1,4 +1,4 @@
-"""Selected bins of a dataset, and the predicted counts per flux in them."""
+"""Selected bins of a dataset, and the predicted counts per unit flux in them."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Bins:
 
     The statistic evaluates the selected bins one by one. Of the other bins it only needs the sum of
     the predicted counts, which is linear in the flux. The selected bins are therefore those with
-    counts, and those where predicted counts may be negative, and are set to zero, although every
-    flux is positive. If a flux is negative, the statistic evaluates all bins. With on-off data, all
-    bins inside the mask are selected.
+    counts, and those in which the predicted counts may be negative although every flux is positive,
+    since the statistic sets negative predicted counts to zero. If a flux is negative, the statistic
+    evaluates all bins. With on-off data, all bins inside the mask are selected.
 
     Parameters
     ----------
     mask : array of bool
-        The bins that are fitted, shape (energies, y, x).
+        Mask of the fitted bins, shape (energies, y, x).
     indices : array of int
         Flat indices of the selected bins, all inside the mask, shape (k,).
     """
@@ -61,11 +61,11 @@ class Bins:
 
 @attrs.define(eq=False)
 class Template:
-    """Predicted counts of a source shape per unit flux of 1 cm-2 s-1.
+    """Predicted counts of a source shape for a flux of 1 cm-2 s-1 in each bin of true energy.
 
     The counts by true energy are a large array, and a search uses most templates only once. So
-    they are computed at the second call of `counts`; before that, counts and weighted sums are
-    computed from the image.
+    they are computed when `counts` is called for a second flux; before that, counts and weighted
+    sums are computed from the image.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class Template:
     last_counts : tuple
         The last flux, as bytes, and the counts for it.
     last_sum : tuple
-        The last weights, the last weight of the total, and the weighted sum for them.
+        The last weights, the last weight of the total, and their weighted sum.
     """
 
     footprint: Footprint
@@ -260,7 +260,7 @@ class Footprint:
 
     @property
     def template_size(self) -> int:
-        """The memory in bytes that the counts by true energy of a template take."""
+        """Size in bytes of the counts by true energy of a template."""
         return 8 * max(len(self.exposure) * len(self.pixels), 1)
 
     def template(self, image: Array, *, is_reused: bool = False) -> Template:

@@ -45,7 +45,7 @@ class Compiler:
     notes : list of str
         The datasets and models that gammapy evaluates, with the reasons.
     spectra : dict of SpectralFlux
-        Compiled spectra, by the id of the model and the energy edges.
+        Compiled spectra, by the id of the spectral model and the energy edges.
     """
 
     space: ParameterSpace
@@ -94,18 +94,18 @@ class Compiler:
         compiled = CountsDataset(
             str(dataset.name), contributions, bins, counts, statistic, on_off_statistic
         )
-        if number := count_unpredicted_events(compiled, self.space.state()):
-            self._convolve_with_gammapy(compiled, dataset, number)
+        if n_events := count_unpredicted_events(compiled, self.space.state()):
+            self._convolve_with_gammapy(compiled, dataset, n_events)
         return compiled
 
     def _convolve_with_gammapy(
-        self, compiled: CountsDataset, dataset: MapDataset, number: int
+        self, compiled: CountsDataset, dataset: MapDataset, n_events: int
     ) -> None:
-        """Replace convolved sources by gammapy's own evaluation, for identical rounding errors."""
+        """Let gammapy evaluate the convolved sources, for identical rounding errors."""
         instrument = Instrument(dataset, fast_kernels=False)
         reason = (
-            f"{number} of the counts are in bins where only rounding errors of the PSF convolution "
-            "are predicted; set mask_fit to false where the background is zero"
+            f"{n_events} of the counts are in bins where only rounding errors of the PSF "
+            "convolution are predicted; set mask_fit to false where the background is zero"
         )
         contributions: list[Contribution] = []
         for contribution in compiled.contributions:
@@ -228,7 +228,7 @@ def reason_dataset_not_compilable(dataset: Dataset) -> str:
     if dataset.stat_type not in ("cash", "wstat"):
         return f"its statistic is {dataset.stat_type!r}"
     if dataset.counts is None or (dataset.stat_type == "wstat" and dataset.counts_off is None):
-        return "it has no counts"
+        return "it has no counts or no off counts"
     geom = dataset._geom
     if geom.is_hpx:
         return "its maps are HEALPix"
@@ -246,7 +246,10 @@ def _reason_flux_points_not_compilable(dataset: Any) -> str:
         return f"its axes are {', '.join(dataset.data.geom.axes.names)}"
     for model in dataset.models or ():
         if isinstance(model.spatial_model, TemplateSpatialModel):
-            return f"{model.name} has a template, which gammapy converts to a spectrum each time"
+            return (
+                f"{model.name} has a template, which gammapy converts to a spectrum at every "
+                "evaluation"
+            )
     return ""
 
 
@@ -299,7 +302,7 @@ def _unsupported_frame(model: Any, instrument: Instrument) -> str:
 
 
 def _find_negative_bins(dataset: MapDataset) -> NDArray[np.bool_]:
-    """Return the bins that may have negative predicted counts although all fluxes are positive."""
+    """Return the mask of bins that may predict negative counts although all fluxes are positive."""
     from gammapy.modeling.models import TemplateNPredModel
 
     geom = dataset._geom

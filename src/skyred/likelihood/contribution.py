@@ -1,4 +1,4 @@
-"""Model contributions to the predicted counts of a dataset, and a cache of recent values."""
+"""Model contributions to the predicted counts of a dataset, and a cache for recent values."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Contribution(Protocol):
         ...
 
     def bin_indices(self) -> Index | slice:
-        """Return the bins of the counts that were evaluated last.
+        """Return the bins of the last result of `counts` or `slopes`.
 
         Returns
         -------
@@ -97,7 +97,7 @@ class Contribution(Protocol):
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------
@@ -120,7 +120,7 @@ class Contribution(Protocol):
         weight_of_total : float
             Weight of the total counts.
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------
@@ -172,7 +172,7 @@ class DifferentiableCube(Protocol):
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------
@@ -188,7 +188,7 @@ class Refreshable(Protocol):
     """Object with IRFs that can be looked up again."""
 
     def refresh(self, state: Vector) -> bool:
-        """Look up the IRFs at the source positions of a state.
+        """Look up the IRFs again, at the source positions of a state.
 
         Parameters
         ----------
@@ -223,14 +223,14 @@ def weighted_slopes(
     weight_of_total : float
         Weight of the total counts.
     indices : frozenset of int
-        State indices of the parameters to differentiate by.
+        State indices of the parameters to differentiate with respect to.
 
     Yields
     ------
     int
         Index of a parameter in the state.
     float
-        Derivative by this parameter.
+        The derivative with respect to this parameter.
     """
     for index, slope in contribution.slopes(state, indices):
         yield (
@@ -247,7 +247,7 @@ class RecentCache(Generic[K, V]):
     Parameters
     ----------
     size : int
-        Largest number of cached values.
+        Maximum number of cached values.
     """
 
     def __init__(self, size: int) -> None:

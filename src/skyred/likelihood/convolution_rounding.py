@@ -2,9 +2,9 @@
 
 gammapy convolves in float32 by FFT. Far from a source, the rounding errors are about 1e-9 of the
 largest predicted counts, with either sign. On top of any background they are negligible. But in a
-bin with counts and without other predicted counts, the statistic contains their logarithm, or that
-of gammapy's truncation value if they are negative. The statistic is then random, and changes by up
-to 100 per count as a source moves.
+bin with counts and without other predicted counts, the statistic contains the logarithm of the
+rounding error, or of gammapy's truncation value if the error is negative. The statistic is then
+random, and changes by up to 100 per count as a source moves.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 ROUNDING = 3e-8  # of the maximum: the largest errors measured; their standard deviation is 1e-9
 MAX_LOG_CHANGE = 50.0  # from the logarithm of the truncation value to that of a rounding error
-TOLERANCE = 0.05  # in the statistic, for the largest errors; typical errors change it 30 times less
-# more counts than MAX_COUNTS + MAX_FACTOR * predicted counts occur only at start values
+TOLERANCE = 0.05  # in the statistic, for the largest errors; typical errors are 30 times smaller
+# only at start values, a bin has more counts than MAX_COUNTS + MAX_FACTOR * predicted counts
 MAX_COUNTS, MAX_FACTOR = 3.0, 10.0
 RELATIVE_TOLERANCE = 3e-8  # of the statistic
 
@@ -45,7 +45,7 @@ def count_unpredicted_events(dataset: CountsDataset, state: Vector) -> int:
     Returns
     -------
     int
-        The number of events; zero if rounding errors change the statistic by less than a tolerance.
+        The number of events; zero if rounding errors change the statistic by a tolerance at most.
     """
     sources = [contribution for contribution in dataset.contributions if is_convolved(contribution)]
     if not sources or not isinstance(dataset.statistic, Cash):
@@ -57,8 +57,8 @@ def count_unpredicted_events(dataset: CountsDataset, state: Vector) -> int:
         predicted = np.maximum(dataset.predict(state)[0], TRUNCATION)
         if not _estimate_change(counts, predicted, bound) > tolerance:
             return 0
-        # start values may predict many more counts at an energy than measured; best-fit values do
-        # not
+        # start values may predict many more counts at an energy than were measured, but best-fit
+        # values do not
         cubes = [_limit_to_counts(source, dataset, state) for source in sources]
         others = [
             contribution for contribution in dataset.contributions if contribution not in sources
@@ -96,9 +96,9 @@ def is_convolved(contribution: object) -> TypeGuard[SourceContribution]:
 
 
 def _estimate_change(counts: Array, predicted: Array, rounding: Array | float) -> float:
-    """Return the change of the statistic by rounding errors, estimated from -2 n log mu."""
+    """Return the change of the statistic due to rounding errors, estimated from -2 n log mu."""
     log_change = np.minimum(rounding / predicted, MAX_LOG_CHANGE)
-    # start values may leave a bright source without prediction; best-fit values do not
+    # start values may predict no counts at a bright source, but best-fit values do not
     plausible_counts = np.minimum(counts, MAX_COUNTS + MAX_FACTOR * predicted)
     return float(np.sqrt(np.sum((2 * plausible_counts * log_change) ** 2)))
 
@@ -116,7 +116,7 @@ def _limit_to_counts(source: SourceContribution, dataset: CountsDataset, state: 
 
 
 def _find_maxima(source: SourceContribution, predicted: Array, dataset: CountsDataset) -> Array:
-    """Return, for each selected bin, the largest predicted counts of a source at its energy.
+    """Return, for each selected bin, the largest predicted counts of a source at the same energy.
 
     They are zero outside the cutout of the source, where gammapy predicts exactly zero counts.
     """

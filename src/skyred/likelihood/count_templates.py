@@ -26,7 +26,7 @@ SLOPE_STEP = 1e-5  # of a parameter's default step: norm spectra are smooth
 
 
 class ScaledCounts:
-    """Predicted counts ``mu[e, p] = counts[e, p] norm[e]``.
+    """Predicted counts ``mu[e, p] = counts[e, p] norm[e]`` at energy e in pixel p.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ class ScaledCounts:
         Returns
         -------
         slice
-            The rows.
+            All selected bins.
         """
         return slice(None)
 
@@ -151,7 +151,7 @@ class ScaledCounts:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Yields
         ------
@@ -177,7 +177,7 @@ class ScaledCounts:
         weight_of_total : float
             Weight of the total counts.
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------
@@ -209,7 +209,7 @@ class ScaledCounts:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Yields
         ------

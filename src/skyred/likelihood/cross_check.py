@@ -33,7 +33,7 @@ class CrossCheck:
     ----------
     check : bool
         Whether all sources are compared; by default, only sources with model classes that are not
-        defined in gammapy. The tests compare each class that is.
+        defined in gammapy. The classes of gammapy are compared in the tests of skyred.
     """
 
     check: bool = False
@@ -76,8 +76,8 @@ class CrossCheck:
         if error <= TOLERANCE:
             return ""
         reason = (
-            f"its predicted counts differ by {error:.1e} of their maximum from gammapy's when they "
-            "are evaluated on plain arrays"
+            f"its predicted counts differ by {error:.1e} of their maximum from gammapy's when its "
+            "model is evaluated without units"
         )
         warnings.warn(f"{source.model.name}: {reason}", SkyredWarning, stacklevel=2)
         return reason
@@ -109,10 +109,10 @@ def _components(model: Any) -> Iterator[Any]:
 
 
 def largest_difference(source: SourceContribution, space: ParameterSpace) -> float:
-    """Compare the counts of a source with gammapy's, at its values and at random values nearby.
+    """Compare the counts of a source with gammapy's at the current and at random nearby values.
 
-    Both are computed with the same PSF kernel: it does not depend on the class of the model, and
-    gammapy would take longer to compute it than a fit takes. The values of the parameters are
+    Both are computed with the same PSF kernel, which does not depend on the class of the model:
+    gammapy takes longer to compute a kernel than a fit takes. The values of the parameters are
     restored.
 
     Parameters

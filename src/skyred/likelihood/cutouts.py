@@ -34,7 +34,7 @@ class CutoutLookup:
     exposure : gammapy.maps.WcsNDMap
         The exposure.
     mask : gammapy.maps.WcsNDMap
-        Mask of the pixels in which any energy is fitted, on the pixels of the exposure.
+        Mask of the pixels in which any energy is fitted, with the pixels of the exposure.
     """
 
     exposure: WcsNDMap
@@ -58,8 +58,8 @@ class CutoutLookup:
         Returns
         -------
         CutoutLookup or None
-            The lookup; None if gammapy has to create the cutouts: the maps are not regular WCS maps
-            with the same pixels.
+            The lookup; None if gammapy has to create the cutouts, because the maps are not regular
+            WCS maps with the same pixels.
         """
         from gammapy.maps import WcsNDMap
 

@@ -64,7 +64,7 @@ class CompiledDataset(Protocol):
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------
@@ -82,7 +82,7 @@ class CompiledDataset(Protocol):
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------
@@ -122,7 +122,7 @@ class CompiledDataset(Protocol):
         ...
 
     def refresh(self, state: Vector) -> bool:
-        """Look up the IRFs at the source positions of a state.
+        """Look up the IRFs again, at the source positions of a state.
 
         Parameters
         ----------
@@ -149,7 +149,7 @@ class CompiledDataset(Protocol):
         Returns
         -------
         CompiledDataset
-            The dataset with fixed contributions summed up.
+            The dataset, with the sum of the fixed contributions.
         """
         ...
 
@@ -192,6 +192,8 @@ class Prediction:
 class CountsDataset:
     """Counts in bins, with predicted counts that are the sum of model contributions.
 
+    For flux points, the counts are fluxes, and the predicted counts are those of the models.
+
     Parameters
     ----------
     name : str
@@ -201,7 +203,7 @@ class CountsDataset:
     bins : Bins
         The selected bins.
     counts : array
-        Counts in every bin, shape (energies, y, x).
+        Counts in every bin, masked or not, shape (energies, y, x).
     statistic : Cash, WStat or ChiSquare
         Statistic of the selected bins.
     on_off : WStat, optional
@@ -303,7 +305,7 @@ class CountsDataset:
         return any(contribution.may_be_negative(state) for contribution in self.contributions)
 
     def refresh(self, state: Vector) -> bool:
-        """Look up the IRFs at the source positions of a state.
+        """Look up the IRFs again, at the source positions of a state.
 
         Parameters
         ----------
@@ -336,7 +338,7 @@ class CountsDataset:
         Returns
         -------
         CompiledDataset
-            The dataset with fixed contributions summed up.
+            The dataset, with the sum of the fixed contributions.
         """
         varying = [
             contribution
@@ -369,7 +371,7 @@ class CountsDataset:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------
@@ -378,12 +380,12 @@ class CountsDataset:
             the dataset depends on.
         """
         gradient: dict[int, float] = {}
-        by_counts = self._derivatives(state)
+        derivatives = self._derivatives(state)
         for contribution in self.contributions:
             if indices.isdisjoint(contribution.free):
                 continue
             for index, slope in contribution.gradient(
-                state, by_counts.first, by_counts.total, indices
+                state, derivatives.first, derivatives.total, indices
             ):
                 gradient[index] = gradient.get(index, 0.0) + slope
         return gradient
@@ -399,7 +401,7 @@ class CountsDataset:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------
@@ -496,7 +498,7 @@ class GammapyDataset:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------
@@ -513,7 +515,7 @@ class GammapyDataset:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------
@@ -554,7 +556,7 @@ class GammapyDataset:
         return False
 
     def refresh(self, state: Vector) -> bool:
-        """Look up the IRFs at the source positions of a state.
+        """Look up the IRFs again, at the source positions of a state.
 
         Parameters
         ----------

@@ -30,7 +30,7 @@ class ContributionGradient:
     Parameters
     ----------
     indices : list of int
-        State indices of the parameters, unique, length n.
+        State indices of the parameters, unique, shape (n,).
     bin_indices : array of int or slice
         Indices, among the selected bins, of those that the contribution reaches: k' of them, or
         all.
@@ -55,7 +55,7 @@ class ContributionGradient:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------
@@ -91,7 +91,7 @@ def fisher_matrix(gradients: Sequence[ContributionGradient], weights: Array) -> 
     matrix : array
         The Fisher matrix, shape (n, n).
     """
-    # those that reach all bins are last: `_ScatteredSlopes.product` needs no copy if `second` does
+    # contributions that reach all bins are last: as `second`, they need no scattered slopes
     ordered = sorted(
         (gradient for gradient in gradients if gradient.indices),
         key=lambda gradient: gradient.reaches_all_bins,

@@ -1,4 +1,4 @@
-"""Predicted counts and datasets that stay constant while other parameters vary."""
+"""Predicted counts and datasets that do not depend on the parameters that vary."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class FixedCounts:
         Returns
         -------
         slice
-            The rows.
+            All selected bins.
         """
         return slice(None)
 
@@ -88,7 +88,7 @@ class FixedCounts:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------
@@ -111,7 +111,7 @@ class FixedCounts:
         weight_of_total : float
             Weight of the total counts.
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------
@@ -194,7 +194,7 @@ class FixedDataset:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------
@@ -211,7 +211,7 @@ class FixedDataset:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------

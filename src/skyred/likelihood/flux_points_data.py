@@ -1,4 +1,4 @@
-"""Datasets of flux points, compared with the differential flux of models by a chi-square."""
+"""Datasets of flux points: the chi-square between flux points and the fluxes of models."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def compile_flux_points(
     Raises
     ------
     FitError
-        If a flux is not finite, or an error not positive.
+        If a flux is not finite, or an error is not positive.
     """
     values, errors = _read_fluxes(dataset)
     mask = np.ones(values.shape, dtype=bool)
@@ -165,7 +165,7 @@ class DifferentialFlux:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Yields
         ------
@@ -190,11 +190,11 @@ class DifferentialFlux:
         state : array
             Values of all parameters, shape (m,).
         weights : array
-            Weights of the counts in the selected bins, shape (k,).
+            Weights of the fluxes of the fitted points, shape (k,).
         weight_of_total : float
-            Weight of the total counts.
+            Weight of the total, which is 0.
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------

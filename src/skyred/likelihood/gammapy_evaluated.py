@@ -1,4 +1,4 @@
-"""Contributions that gammapy evaluates, since they cannot be compiled."""
+"""Model contributions that gammapy evaluates, since they cannot be compiled."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_CACHED_EVALUATORS = 4
 
 
 class GammapyCounts:
-    """Predicted counts that gammapy evaluates bin by bin.
+    """Predicted counts of a model that gammapy evaluates in every bin.
 
     Parameters
     ----------
@@ -76,12 +76,12 @@ class GammapyCounts:
         Returns
         -------
         slice
-            The rows.
+            All selected bins.
         """
         return slice(None)
 
     def refresh(self, state: Vector) -> bool:
-        """Look up the IRFs at the source positions of a state.
+        """Look up the IRFs again, at the source positions of a state.
 
         Parameters
         ----------
@@ -131,7 +131,7 @@ class GammapyCounts:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Yields
         ------
@@ -157,7 +157,7 @@ class GammapyCounts:
         weight_of_total : float
             Weight of the total counts.
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------
@@ -189,7 +189,7 @@ class GammapyCounts:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Yields
         ------
@@ -233,7 +233,7 @@ class GammapyPrediction:
         self.model, self.instrument = model, instrument
         spatial = getattr(model, "spatial_model", None)
         self.subset = ParameterSubset.from_model(spatial, space)
-        self.positions = IrfPositions(spatial, self.subset, instrument.irfs_follow(model))
+        self.positions = IrfPositions(spatial, self.subset, instrument.irfs_follow_source(model))
         self.evaluators = RecentCache[tuple[int, int], Any](MAX_CACHED_EVALUATORS)
 
     def refresh(self) -> bool:

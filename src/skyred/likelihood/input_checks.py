@@ -77,12 +77,12 @@ def list_starts_outside_limits(space: ParameterSpace) -> list[str]:
 
 
 def check_counts(dataset: Any) -> None:
-    """Check that the fitted counts are numbers of events.
+    """Check that the fitted counts are finite and not negative.
 
     Parameters
     ----------
     dataset : gammapy.datasets.Dataset
-        A dataset with counts, and possibly off counts; datasets without are not checked.
+        A dataset; counts and off counts are checked if it has them.
 
     Raises
     ------
@@ -96,9 +96,9 @@ def check_counts(dataset: Any) -> None:
         mask = True if dataset.mask is None else np.asarray(_data(dataset.mask), dtype=bool)
         values = np.asarray(_data(counts), dtype=float)
         for invalid, kind in ((~np.isfinite(values), "not finite"), (values < 0, "negative")):
-            if number := int((invalid & mask).sum()):
+            if n_bins := int((invalid & mask).sum()):
                 raise FitError(
-                    f"the {name} of {dataset.name!r} are {kind} in {number} of the fitted bins; "
+                    f"the {name} of {dataset.name!r} are {kind} in {n_bins} of the fitted bins; "
                     "correct them, or set mask_fit to false there"
                 )
 
@@ -118,16 +118,16 @@ def check_flux_points(name: str, bins: Bins, values: Array, errors: Array) -> No
     Raises
     ------
     FitError
-        If a value is not finite, or an error not positive.
+        If a value is not finite, or an error is not positive and finite.
     """
-    if number := int((~np.isfinite(bins.select(values))).sum()):
+    if n_points := int((~np.isfinite(bins.select(values))).sum()):
         raise FitError(
-            f"the flux is not finite for {number} of the fitted flux points of {name!r}; "
+            f"the flux is not finite for {n_points} of the fitted flux points of {name!r}; "
             "set mask_fit to false there"
         )
-    if number := int((~(np.isfinite(bins.select(errors)) & (bins.select(errors) > 0))).sum()):
+    if n_points := int((~(np.isfinite(bins.select(errors)) & (bins.select(errors) > 0))).sum()):
         raise FitError(
-            f"the error is not positive for {number} of the fitted flux points of {name!r}; "
+            f"the error is not positive for {n_points} of the fitted flux points of {name!r}; "
             "set their errors, or set mask_fit to false there"
         )
 
@@ -164,9 +164,9 @@ def check_source_positions(likelihood: CompiledLikelihood) -> None:
     Raises
     ------
     FitError
-        If a source starts outside the fitted part of all maps.
+        If a source with free parameters starts outside the fitted part of all maps.
     """
-    # by name of the source: contributions that do not reach their dataset, with its name
+    # contributions that do not reach their dataset, and the name of the dataset, by source name
     unreached: dict[str, list[tuple[str, Any]]] = {}
     reaching, constrained = set[str](), set[int]()  # names of sources, indices of parameters
     for dataset in likelihood.datasets:
@@ -176,7 +176,7 @@ def check_source_positions(likelihood: CompiledLikelihood) -> None:
                 constrained.update(contribution.free)
             else:
                 unreached.setdefault(contribution.name, []).append((dataset.name, contribution))
-        if isinstance(dataset, GammapyDataset):  # the sources that reach it are not known
+        if isinstance(dataset, GammapyDataset):  # which sources reach it is unknown
             reaching.update(model.name for model in dataset.dataset.models or ())
     for name, contributions in unreached.items():
         source = contributions[0][1]

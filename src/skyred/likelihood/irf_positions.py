@@ -1,10 +1,10 @@
 """Positions of the IRFs of a source, independent of the path of a fit.
 
-gammapy looks up the IRFs at the first position of a source. When a fit moves the source out of its
-cutout, gammapy looks them up again, at the position of that step. So its statistic depends on the
-path of the fit. skyred avoids this: near a reference position, within the margin that gammapy also
-uses, the IRFs are those of the reference position. Farther away they are those of the nearest node
-of a grid around it. The reference position only changes in `IrfPositions.move_to`.
+gammapy looks up the IRFs at the initial position of a source. When a fit moves the source out of
+its cutout, gammapy looks them up again, at the position of that step. So the statistic of gammapy
+depends on the path of the fit. skyred avoids this: near a reference position, within the margin
+that gammapy also uses, the IRFs are those of the reference position. Farther away they are those of
+the nearest node of a grid around it. The reference position only changes in `IrfPositions.move_to`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 REFERENCE = (0, 0)  # the grid node at the reference position
-SAME_POSITION = 1e-6  # rad: IRFs vary over degrees, the statistic by less than 1e-8
+SAME_POSITION = 1e-6  # rad: IRFs vary over degrees; the statistic changes by less than 1e-8
 MIN_COS_LATITUDE = 1e-3  # limits the spacing in longitude near the poles
 
 
@@ -36,7 +36,7 @@ class IrfPositions:
         The spatial model.
     subset : ParameterSubset
         The spatial parameters.
-    irfs_follow : bool
+    irfs_follow_source : bool
         Whether the IRFs are looked up again for a source that has left its cutout. gammapy does not
         do so for region datasets, or for models that are evaluated on the full map.
 
@@ -46,9 +46,9 @@ class IrfPositions:
         The values of the spatial parameters for which the IRFs were looked up, shape (k,).
     """
 
-    def __init__(self, spatial: Any, subset: ParameterSubset, irfs_follow: bool) -> None:
+    def __init__(self, spatial: Any, subset: ParameterSubset, irfs_follow_source: bool) -> None:
         self.spatial, self.subset = spatial, subset
-        self.position = ModelPosition(spatial) if irfs_follow and subset.free else None
+        self.position = ModelPosition(spatial) if irfs_follow_source and subset.free else None
         self.move_to(np.array([parameter.value for parameter in subset.parameters], dtype=float))
 
     def move_to(self, values: Array) -> bool:
@@ -62,7 +62,7 @@ class IrfPositions:
         Returns
         -------
         bool
-            Whether the reference has changed by more than rounding errors.
+            Whether the reference has changed; a shift by less than `SAME_POSITION` is ignored.
         """
         from gammapy.datasets.evaluator import CUTOUT_MARGIN
 
@@ -77,7 +77,7 @@ class IrfPositions:
         return True
 
     def _have_same_irfs(self, reference: Array, values: Array) -> bool:
-        """Return whether the IRFs for two sets of values differ by rounding errors at most."""
+        """Return whether the IRFs for two sets of values are the same, or differ negligibly."""
         if self.position is None:
             return np.array_equal(reference, values)
         axes = [self.position.lon_index, self.position.lat_index]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Index = NDArray[np.int64]
 
 
-DIFFERENCE_STEP = 1e-3  # of a parameter's step
+DIFFERENCE_STEP = 1e-3  # in units of a parameter's step
 
 
 class CompiledLikelihood:
@@ -81,7 +81,7 @@ class CompiledLikelihood:
 
     @property
     def factors(self) -> NDArray[np.bool_]:
-        """Mask of the parameters that are factors of the flux of a source, shape (n,)."""
+        """Mask of the norms and amplitudes of sources, shape (n,)."""
         contributions = [
             contribution
             for dataset in self.datasets
@@ -150,12 +150,13 @@ class CompiledLikelihood:
         return self._gradient(self.space.free, x)
 
     def gradient_by(self, positions: Index) -> Derivative:
-        """Return a function for the gradient by some of the free parameters.
+        """Return a function for the gradient with respect to some of the free parameters.
 
         Parameters
         ----------
         positions : array of int
-            Positions, in the vector of free parameters, of those to differentiate by, shape (k,).
+            Indices, in the vector of free parameters, of the parameters to differentiate with
+            respect to, shape (k,).
 
         Returns
         -------
@@ -165,7 +166,11 @@ class CompiledLikelihood:
         return partial(self._gradient, self.space.free[positions])
 
     def fisher(self, x: Vector) -> Array:
-        """Return the Fisher matrix: the expected second derivatives of the statistic.
+        """Return the Fisher matrix: approximate second derivatives of the statistic.
+
+        In this Gauss-Newton approximation, the second derivatives of the predicted counts are
+        neglected. The weights of the bins are computed from the measured counts, not from their
+        expectation values.
 
         Parameters
         ----------
@@ -185,7 +190,7 @@ class CompiledLikelihood:
         Parameters
         ----------
         positions : array of int
-            Positions, in the vector of free parameters, of those that vary, shape (k,).
+            Indices, in the vector of free parameters, of the parameters that vary, shape (k,).
         x : array
             The free parameters, shape (n,), with the values at which the others are fixed.
 
@@ -205,10 +210,10 @@ class CompiledLikelihood:
 
     @property
     def blocks(self) -> list[Index]:
-        """Groups of free parameters that do not occur in a common model contribution.
+        """Groups of free parameters; no model contribution depends on two groups.
 
-        Each block has the positions of its parameters in the vector, sorted. There are no blocks if
-        a free parameter does not belong to any contribution.
+        Each group is a sorted array of indices in the vector of free parameters. The list is empty
+        if a free parameter does not belong to any contribution.
         """
         positions = {index: position for position, index in enumerate(self.space.free.tolist())}
         groups = [
@@ -262,12 +267,12 @@ class CompiledLikelihood:
         )
 
     def refresh(self, x: Vector) -> bool:
-        """Look up the IRFs of all sources at their positions in a vector.
+        """Look up the IRFs again, at the source positions given by the free parameters.
 
-        Between two calls, the statistic depends on the vector only: the IRFs are those of the last
-        call, or of the start. A source that has left its cutout has the IRFs of the nearest node of
-        a grid (`IrfPositions`). After a call, the statistic equals `Datasets.stat_sum` for newly
-        assigned models.
+        Between two calls, the statistic depends only on the free parameters: the IRFs are those of
+        the last call, or of the start. A source that has left its cutout has the IRFs of the
+        nearest node of a grid (`IrfPositions`). After a call, the statistic equals
+        `Datasets.stat_sum` for newly assigned models.
 
         Parameters
         ----------
@@ -277,7 +282,7 @@ class CompiledLikelihood:
         Returns
         -------
         bool
-            Whether the IRFs of any source have changed; if not, the statistic is unchanged.
+            Whether the IRFs of any source have changed, which may change the statistic.
         """
         state = self.state(x)
         changes = [dataset.refresh(state) for dataset in self.datasets]
@@ -296,8 +301,8 @@ class CompiledLikelihood:
         Returns
         -------
         dict of array
-            Predicted counts by the name of the dataset, in the shape of its data; for flux points
-            the predicted flux in cm-2 s-1 TeV-1.
+            Predicted counts by dataset name, in the shape of the data; for flux points, the
+            predicted flux in cm-2 s-1 TeV-1.
         """
         state = self.state(x)
         return {dataset.name: dataset.npred(state) for dataset in self.datasets}

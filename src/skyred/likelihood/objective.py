@@ -158,7 +158,7 @@ def _gradient_by(likelihood: Likelihood, priors: Priors, positions: NDArray[np.i
 def _condition_with_priors(
     likelihood: Likelihood, priors: Priors
 ) -> Callable[[NDArray[np.int64], Array], Conditional]:
-    """Return a function that fixes all but some parameters, and adds priors to derivatives."""
+    """Return a function that fixes all but some parameters; its derivatives include the priors."""
 
     def condition(positions: NDArray[np.int64], values: Array) -> Conditional:
         conditional = likelihood.condition(positions, values)

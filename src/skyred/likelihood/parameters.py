@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     Vector = NDArray[np.float64]
 
-# Cherenkov telescopes typically locate a source to 0.02 deg. Steps of degrees, Minuit's default for
-# positions, make gammapy rebuild its PSF kernels at each step.
+# Cherenkov telescopes typically locate a source to 0.02 deg. Steps of degrees, gammapy's default,
+# would make gammapy recompute its PSF kernels at each step.
 POSITION_STEP = {"deg": 0.02, "rad": 0.02 * np.pi / 180}
 RELATIVE_STEP = 0.1
 TIME_STEP = 0.01  # days: reference times are MJD, so a fraction of their values would be years
@@ -151,7 +151,7 @@ class ParameterSpace:
         Returns
         -------
         list of (float, float)
-            Minimum and maximum; infinite without a limit.
+            Minimum and maximum; infinite if there is no limit.
         """
         pairs = [(parameter.min, parameter.max) for parameter in self.free_parameters]
         return [
@@ -174,8 +174,8 @@ class ParameterSpace:
     def write_back(self, result: FitResult) -> None:
         """Write values, errors and covariance of a fit to the models.
 
-        Errors that are NaN are set to 0, the value of gammapy before a fit: gammapy would change
-        NaN to 1 when the models are copied or written.
+        Errors that are NaN are set to 0, gammapy's value before a fit: gammapy would change NaN to
+        1 when the models are copied or written.
 
         Parameters
         ----------
@@ -205,7 +205,7 @@ class ParameterSpace:
 
 @attrs.define(eq=False)
 class ParameterSubset:
-    """Parameters of one model component, and their indices in the state.
+    """Parameters of one model component, and their indices in the state of all parameters.
 
     Parameters
     ----------
@@ -214,7 +214,7 @@ class ParameterSubset:
     state_indices : array of int
         Indices of the parameters in the state, shape (k,).
     free : list of int
-        Positions of the free parameters in `parameters`.
+        Indices of the free parameters in `parameters`.
     steps : array
         Default steps of the parameters, shape (k,).
     """
@@ -291,7 +291,7 @@ class ParameterSubset:
         values : array
             Values of these parameters, shape (k,).
         index : int
-            Position of the parameter to shift.
+            Index of the parameter to shift.
         fraction : float
             Size of the shift, as a fraction of the default step.
 
@@ -324,7 +324,7 @@ class ParameterSubset:
         fraction : float
             Step of the differences, as a fraction of the default step.
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Yields
         ------
@@ -342,7 +342,7 @@ class ParameterSubset:
 
 
 def is_fixed(parameter: Parameter) -> bool:
-    """Return whether a parameter is frozen, or fixed by equal limits.
+    """Return whether a parameter is frozen, or fixed by limits that are equal to its value.
 
     Parameters
     ----------
@@ -377,7 +377,7 @@ def value_key(parameter: Parameter) -> int:
 
 
 def unique_parameters(parameters: Iterable[Parameter]) -> list[Parameter]:
-    """Return parameters without those that share the value of a previous parameter.
+    """Return the first of each group of parameters that share one value.
 
     Parameters
     ----------
@@ -413,7 +413,7 @@ def share_values(models: DatasetModels, copies: DatasetModels) -> None:
 
 
 def names_sharing_values(models: DatasetModels) -> list[str]:
-    """Return the names of free parameters that share the value of another without being linked.
+    """Return the names of free parameters that share one value without being the same object.
 
     Parameters
     ----------

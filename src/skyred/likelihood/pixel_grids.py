@@ -1,4 +1,4 @@
-"""Pixel grids under small sources, where the likelihood is not differentiable."""
+"""Pixel grids of sources; for small sources, the likelihood is not smooth at pixel centres."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Index = NDArray[np.int64]
 
 MAX_SMALL_SIZE = 1.5  # pixels: smaller extended sources are as sensitive to the grid as points
-SIZES = ("sigma", "r_0", "radius")  # gammapy's names of parameters that are sizes
+SIZES = ("sigma", "r_0", "radius")  # names of the sizes of gammapy's spatial models
 ITERATIONS = 4  # secant steps along one axis; only the projection is not linear
 STEP = 1e-3  # of a pixel, for the derivative
 
@@ -31,7 +31,8 @@ def pixel_grids(likelihood: CompiledLikelihood) -> list[PixelGrid]:
     """Return a pixel grid for each source with a free position.
 
     A source in several datasets has the grid of the first dataset that it reaches. Datasets with
-    other pixels add non-differentiable points that are not on this grid.
+    other pixels add non-differentiable points that are not on this grid. Models without a position
+    or with an energy-dependent image have no grid.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ def pixel_grids(likelihood: CompiledLikelihood) -> list[PixelGrid]:
     Returns
     -------
     list of PixelGrid
-        One grid per free position; sources with linked positions have a common grid.
+        One grid per free position; sources with linked positions share one.
     """
     grids: dict[tuple[int, ...], PixelGrid] = {}
     for source in _sources(likelihood):
@@ -119,7 +120,7 @@ class GridMapping:
     position : PixelPosition
         The mapping of longitude and latitude.
     values : array
-        Values of all spatial parameters, used for those that are not free, shape (k,).
+        Values of all spatial parameters, shape (k,); those of the free ones are ignored.
     free : list of int
         Indices, among the spatial parameters, of the free longitude and latitude: one or two.
     indices : array of int

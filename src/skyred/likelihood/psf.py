@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 PIXELS_IN_DIAMETER = 12  # gammapy's `precision_factor`
-RAD_UPSAMPLING = 20  # steps of gammapy's search for containment radii
+RAD_UPSAMPLING = 20  # of the radii among which gammapy searches for containment radii
 
 
 @attrs.define(eq=False)
 class PsfLookup:
-    """PSF kernels of one map, with the interface that gammapy's evaluator needs.
+    """PSF kernels of a dataset, with the interface that gammapy's evaluator needs.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class PsfLookup:
         Cached angular distances of pixels from the centre of the map in rad, by the oversampling
         factor of the pixels.
     centred_geom : WcsGeom or None
-        Geometry of pixels of the map, of which one is at the centre.
+        Geometry of a few pixels of the map, one of which is at the centre.
     centre : tuple of float
         Longitude and latitude of the centre, in rad.
     kernel_geoms : dict of WcsGeom
@@ -64,7 +64,7 @@ class PsfLookup:
 
     @cached_property
     def is_uniform(self) -> bool:
-        """Whether all pixels of the PSF map are equal, so that one kernel is valid everywhere."""
+        """Whether the PSF is the same in all pixels, so that one kernel is sufficient."""
         data = self.psf.psf_map.data
         return bool(np.all(data == data[..., :1, :1]))
 
@@ -129,7 +129,7 @@ class PsfLookup:
         return self.kernel_geoms[size]
 
     def _compute_kernel(self, profile: RadialProfile, geom: WcsGeom, containment: float) -> Array:
-        """Average the profile over pixels, at each energy out to the containment radius."""
+        """Average the profile over pixels, up to the containment radius at each energy."""
         pixel = geom.pixel_scales.max().to_value("rad")
         profile_at_energies = profile.at_energies(geom.axes[self.energy_name].center)
         sizes = [
@@ -292,7 +292,7 @@ class RadialProfile:
         return np.asarray(self.steps[nearest])
 
     def interpolate(self, density: Array, distance: Array) -> Array:
-        """Interpolate a profile linearly, and extrapolate it beyond its ends, as gammapy does.
+        """Interpolate a profile linearly, with extrapolation at its ends, as gammapy does.
 
         Parameters
         ----------

@@ -33,15 +33,15 @@ if TYPE_CHECKING:
     Index = NDArray[np.int64]
 
 DETECTION_TS = 25.0  # more significant sources are not moved: 5 sigma
-MIN_GAIN = 9.0  # in TS, by which another position must be better, with all else fixed
+MIN_GAIN = 9.0  # minimum increase of TS at another position, with all other parameters fixed
 MAX_CANDIDATES = 3
-MAX_OTHERS = 40  # parameters of other models that are fitted again
+MAX_OTHERS = 40  # with more parameters of other models, their new fit is neglected
 RCOND = 1e-8  # eigenvalues of the scaled Fisher matrix, relative to the largest, taken as zero
 
 
 @attrs.define(eq=False)
 class Relocation:
-    """Search for better positions of the sources of a likelihood.
+    """Search for better positions of sources that are undetected, or coincide with others.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Relocation:
     likelihood: CompiledLikelihood
 
     def __call__(self, x: Array, grids: tuple[PixelGrid, ...]) -> list[Array]:
-        """Return vectors with an undetected source moved to an excess of counts.
+        """Return vectors in which an undetected source is moved to an excess of counts.
 
         Parameters
         ----------
@@ -65,9 +65,9 @@ class Relocation:
         -------
         list of array
             Vectors of all free parameters, the most significant position first; empty if all
-            sources are detected.
+            sources are detected, or no other position is significantly better.
         """
-        norms = {grid: self._norm_position(grid) for grid in grids if len(grid.indices) == 2}
+        norms = {grid: self._norm_index(grid) for grid in grids if len(grid.indices) == 2}
         movable = {grid: norm for grid, norm in norms.items() if norm is not None}
         starts: list[tuple[float, Array]] = []
         for grid, norm in movable.items():
@@ -84,10 +84,11 @@ class Relocation:
     def _relocate_degenerate_source(
         self, x: Array, movable: dict[PixelGrid, int]
     ) -> Iterator[tuple[float, Array]]:
-        """Yield other positions of the least significant source, if there is an excess elsewhere.
+        """Yield TS and vector for other positions of the least significant source.
 
-        Two models may be fitted to the counts of one source. Each of them is significant with the
-        other fixed, but not with the other fitted again, according to the inverse Fisher matrix.
+        Two models may describe the counts of one source, while an excess of counts remains
+        elsewhere. Each of the models is significant with the other fixed, but not with the other
+        fitted again, according to the inverse Fisher matrix.
         """
         score, information = self._score_maps(
             x, *next((norm, grid) for grid, norm in movable.items())
@@ -113,7 +114,7 @@ class Relocation:
     def _better_positions(
         self, x: Array, norm: int, grid: PixelGrid, current_ts: float
     ) -> Iterator[tuple[float, Array]]:
-        """Yield TS and vector for positions where a source is more significant than now."""
+        """Yield TS and vector for positions at which a source is more significant."""
         without_source = x.copy()
         without_source[norm] = 0
         score, information = self._score_maps(without_source, norm, grid)
@@ -150,8 +151,8 @@ class Relocation:
                 if contribution.contributes:
                     yield dataset, contribution
 
-    def _norm_position(self, grid: PixelGrid) -> int | None:
-        """Return the position of the amplitude of a source in the vector; None if it is fixed."""
+    def _norm_index(self, grid: PixelGrid) -> int | None:
+        """Return the index of the amplitude of a source in the vector; None if there is none."""
         for _, source in self._sources(grid):
             if source.spectrum.norm is None:
                 return None
@@ -163,9 +164,10 @@ class Relocation:
     def _score_maps(self, x: Array, norm: int, grid: PixelGrid) -> tuple[Array | None, Array]:
         """Return score and information of the amplitude of a source in each pixel.
 
-        The shape is (y, x) each, the unit the starting amplitude. Datasets with another map shape
-        than the first are ignored. The information accounts for a new fit of the other models: a
-        neighbour that was fitted to the counts of the source may leave no excess.
+        Both have the shape (y, x), and are in units of the starting amplitude. Datasets with a
+        different map shape than the first are ignored. The information accounts for a new fit of
+        the other models, since a neighbouring source may have been fitted to the counts of this
+        source.
         """
         flux_parameters = self.likelihood.initial_state[self.likelihood.space.free]
         flux_parameters[norm] = abs(flux_parameters[norm]) or 1.0

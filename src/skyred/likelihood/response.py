@@ -80,7 +80,7 @@ class Instrument:
     def _has_exposure_energies(self) -> bool:
         """Return whether the PSF has the true energies of the exposure, as `PsfLookup` requires.
 
-        It is true without exposure, since no kernel is computed then.
+        The result is true without exposure, since no kernel is computed then.
         """
         if self.psf.energy_name != "energy_true" or self.dataset.exposure is None:
             return self.dataset.exposure is None
@@ -126,8 +126,8 @@ class Instrument:
         mode, gti = EVALUATION_MODE, self.dataset.gti
         return MapEvaluator(model, psf=self._common_kernel, gti=gti, evaluation_mode=mode)
 
-    def irfs_follow(self, model: SkyModel) -> bool:
-        """Return whether gammapy looks up the IRFs again when a model has left its cutout.
+    def irfs_follow_source(self, model: SkyModel) -> bool:
+        """Return whether gammapy looks up the IRFs again when a source has left its cutout.
 
         Parameters
         ----------
@@ -137,7 +137,7 @@ class Instrument:
         Returns
         -------
         bool
-            Whether the IRFs follow the model.
+            Whether the IRFs follow the source.
         """
         return not self.geom.is_region and self.create_evaluator(model).evaluation_mode == "local"
 
@@ -167,7 +167,8 @@ class Instrument:
         Returns
         -------
         tuple of slice or None
-            The rows and columns of the cutout; None if gammapy creates the cutout.
+            The rows and columns of the cutout; None if gammapy creates the cutout, or the model
+            does not contribute.
         """
         dataset, slices = self.dataset, None
         if self.cutouts is not None and evaluator.evaluation_mode == "local":
@@ -178,7 +179,7 @@ class Instrument:
             mask = self.mask_image
             evaluator.update(dataset.exposure, self.psf, self.edisp, self.geom, mask)
         if getattr(evaluator.model, "spatial_model", None) is not None:
-            # without this, gammapy compares the next position with (0, 0), and recomputes kernels
+            # otherwise gammapy compares the next position with (0, 0), and recomputes the kernels
             evaluator._cached_position = evaluator.model.position_lonlat
         return slices
 
@@ -226,7 +227,7 @@ class Response:
         Energy dispersion: probability of each reconstructed energy, shape (true energies,
         reconstructed energies).
     kernel : array or None
-        The PSF kernels, shape (true energies, ky, kx), in float32 as gammapy convolves with them.
+        The PSF kernels, shape (true energies, ky, kx), in float32 as in gammapy's convolution.
     image_geom : gammapy.maps.Geom
         The geometry of the cutout, without energy axis.
     area : callable

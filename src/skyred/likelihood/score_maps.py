@@ -1,4 +1,4 @@
-"""Score maps: derivatives of the likelihood with respect to a source amplitude in each pixel."""
+"""Score maps: derivatives of log L with respect to the amplitude of a source in each pixel."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-MIN_FRACTION = 0.02  # smallest fraction of the information left after a fit of other parameters
+MIN_FRACTION = 0.02  # minimum information with other parameters fitted, relative to fixed ones
 MIN_COUNTS = 1e-12  # predicted counts below which a bin is ignored
 
 
@@ -34,7 +34,7 @@ class ScoreMaps:
         First and second derivatives of the log likelihood with respect to the amplitude, the second
         with a positive sign, shape (y, x).
     cross : array
-        Elements of the Fisher matrix between the amplitude and k other parameters, shape
+        Elements of the Fisher matrix for the amplitude and each of k other parameters, shape
         (k, y, x).
     fisher : array
         Fisher matrix of the other parameters, shape (k, k).
@@ -70,7 +70,7 @@ class ScoreMaps:
         first_order, second_order = _derivatives_by_counts(dataset, state)
         shape, requested = first_order.shape[1:], frozenset(indices.tolist())
         correlate = Correlation(kernels, shape)
-        # in every bin: those without counts are not selected, but carry information
+        # in every bin: bins without counts are not selected, but contribute to the information
         slopes = [np.zeros(first_order.shape) for _ in indices]
         positions = {index: position for position, index in enumerate(indices.tolist())}
         for contribution in dataset.contributions:
@@ -151,10 +151,10 @@ class Correlation:
 
 
 def _derivatives_by_counts(dataset: CountsDataset, state: Array) -> tuple[Array, Array]:
-    """Return the derivatives of the log likelihood with respect to the counts of every bin.
+    """Return the derivatives of the log likelihood with respect to the predicted counts.
 
-    The counts are the predicted ones. The second derivatives are those of the negative log
-    likelihood, so they are positive. For `Cash` they are expectation values.
+    The second derivatives are those of the negative log likelihood, so they are positive. For
+    `Cash` they are expectation values.
     """
     shape, mask = dataset.bins.mask.shape, dataset.bins.mask
     if isinstance(dataset.statistic, WStat):

@@ -1,6 +1,6 @@
-"""Shapes: images of a source convolved with the PSF, and its templates, for spatial parameters.
+"""Shapes of sources: images after the PSF, and templates, as functions of spatial parameters.
 
-There are three classes. The image of a `PointShape` is the sum of four PSF kernels. An
+There are three classes. The image of a `PointShape` is a weighted sum of four PSF kernels. An
 `ExtendedShape` has the same image at all energies, which is convolved with the PSF by FFT. A
 `GeneralShape` is evaluated by gammapy.
 """
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 SLOPE_STEP = 0.01  # of a parameter's default step, for derivatives of images
 CACHED_DIFFERENCES = 2  # for each spatial parameter
 MIN_CACHED_PIXELS = 24  # enough for the pixels that a fit and its errors reach
-PIXEL_CACHE_BYTES = 2**26  # to cache more pixels: samplers return to them often
+PIXEL_CACHE_BYTES = 2**26  # for more pixels, to which samplers often return
 
 
 class Shape(ABC):
@@ -89,7 +89,7 @@ class Shape(ABC):
         Returns
         -------
         Template or Mixture
-            The predicted counts per flux.
+            The predicted counts per unit flux.
         """
         return self.footprint.template(self.image(values))
 
@@ -130,7 +130,7 @@ class Shape(ABC):
         return self.footprint.template(self.image_slope(values, index))
 
     def image_slope(self, values: Array, index: int) -> Array:
-        """Return the derivative of the image after the PSF by one of the parameters.
+        """Return the derivative of the image after the PSF with respect to one of the parameters.
 
         Parameters
         ----------
@@ -251,7 +251,7 @@ class PointShape(Shape):
         Returns
         -------
         Mixture
-            The predicted counts per flux.
+            The predicted counts per unit flux.
         """
         return self._sum(_pixel_weights(*self.position(values)))
 
@@ -317,7 +317,7 @@ def _pixel_weight_slopes(x: float, y: float, dx: float, dy: float) -> Weights:
 
 
 def _products(row: int, column: int, y_factors: Pair, x_factors: Pair) -> Weights:
-    """Yield the four pixels from the lowest row and column on, and products of their factors."""
+    """Yield four adjacent pixels, the first at a row and column, and the products of factors."""
     for row_offset, y_factor in enumerate(y_factors):
         for column_offset, x_factor in enumerate(x_factors):
             yield (row + row_offset, column + column_offset), y_factor * x_factor

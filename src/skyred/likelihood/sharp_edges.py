@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-# images are compared at positions along a line, in pixels along longitude and latitude
+# images are compared at positions along a line; in pixels, along longitude and latitude
 STEP = 0.03
 STEPS = np.arange(-4, 5)
 DIRECTION = np.array([0.0, 1.0])
@@ -107,7 +107,7 @@ def sharp_sources(likelihood: CompiledLikelihood, x: Array) -> list[SharpSource]
     Returns
     -------
     list of SharpSource
-        One for each set of spatial parameters, even if the source is in several datasets.
+        One for each set of free spatial parameters, even if the source is in several datasets.
     """
     unique: dict[tuple[int, ...], SharpSource] = {}
     for source in _sources(likelihood, x):

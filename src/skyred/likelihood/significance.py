@@ -24,8 +24,8 @@ def significance(ts: float, dof: int) -> float:
     Returns
     -------
     float
-        Significance in sigma; 0 for a difference that is not positive, NaN without degrees of
-        freedom.
+        Significance in sigma; 0 for a difference that is not positive, NaN if there are no degrees
+        of freedom or the difference is not finite.
 
     References
     ----------
@@ -48,7 +48,7 @@ def significance(ts: float, dof: int) -> float:
 def _log_tail(x: float, a: float) -> float:
     """Return the logarithm of the regularised upper incomplete gamma function.
 
-    It is computed by the asymptotic series 6.5.32 of Abramowitz & Stegun, for x much larger than a.
+    The asymptotic series 6.5.32 of Abramowitz & Stegun is used, for x much larger than a.
     """
     from scipy.special import gammaln
 

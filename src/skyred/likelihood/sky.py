@@ -1,4 +1,4 @@
-"""Positions and images of spatial models on the pixels of a map, by gammapy's formulas."""
+"""Positions and images of spatial models on the pixels of a map, with gammapy's formulas."""
 
 from __future__ import annotations
 
@@ -244,12 +244,12 @@ class ModelImage:
     def _evaluate(self, grid: SkyGrid, values: Array) -> Array:
         """Evaluate the model in sr-1, by the fastest method that agrees with gammapy's.
 
-        Evaluation with units takes ten times as long.
+        An evaluation with units takes ten times as long.
         """
         if self.method is not None:
             try:
                 return self.method(grid, values)
-            except Exception:  # for example if a size is zero
+            except Exception:  # for example, if a size is zero
                 return self._evaluate_with_units(grid, values)
         expected = self._evaluate_with_units(grid, values)
         self.method = self._evaluate_with_units

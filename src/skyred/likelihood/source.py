@@ -74,13 +74,13 @@ class SourceContribution:
         self.counts_cache = RecentCache[bytes, tuple[SourceCutout, Counts]](MAX_CACHED_COUNTS)
         self.cutouts = RecentCache[tuple[int, int], SourceCutout](MAX_CACHED_CUTOUTS)
         self.positions = IrfPositions(
-            model.spatial_model, self.subset, instrument.irfs_follow(model)
+            model.spatial_model, self.subset, instrument.irfs_follow_source(model)
         )
         self.cutout = self._select_cutout(self.positions.reference)
 
     @property
     def may_be_non_smooth(self) -> set[int]:
-        """The free spatial parameters; none for Gaussians, whose images are smooth.
+        """The free spatial parameters; none for Gaussian models, since their images are smooth.
 
         Returns
         -------
@@ -121,7 +121,7 @@ class SourceContribution:
         Returns
         -------
         bool
-            Whether the spatial parameters differ from those of the last look-up.
+            Whether the IRFs were looked up again, since the spatial parameters have changed.
         """
         values = self.subset.values(state)
         if not self.subset.free or not self.positions.move_to(values):
@@ -191,7 +191,7 @@ class SourceContribution:
         return self.cutout.bin_indices
 
     def flux(self, state: Vector) -> Array:
-        """Return the flux, multiplied by the mean of the temporal model, if there is one.
+        """Return the flux, multiplied by the mean of the temporal model if there is one.
 
         Parameters
         ----------
@@ -237,7 +237,7 @@ class SourceContribution:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Yields
         ------
@@ -260,7 +260,7 @@ class SourceContribution:
     ) -> Iterator[tuple[int, float]]:
         """Return the derivatives of a weighted sum of the predicted counts.
 
-        The counts are first summed over the bins, only once for all spectral parameters.
+        The template is summed over the bins only once for all spectral parameters.
 
         Parameters
         ----------
@@ -271,7 +271,7 @@ class SourceContribution:
         weight_of_total : float
             Weight of the total counts.
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Yields
         ------
@@ -336,7 +336,7 @@ class SourceContribution:
         state : array
             Values of all parameters, shape (m,).
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Yields
         ------

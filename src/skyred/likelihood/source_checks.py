@@ -1,4 +1,4 @@
-"""Checks of the input of flux estimators: source, counts and telescopes."""
+"""Checks of the input of flux estimators: source, counts, telescopes and free parameters."""
 
 from __future__ import annotations
 

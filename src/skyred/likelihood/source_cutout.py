@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-TEMPLATE_CACHE_BYTES = 2**25  # for templates, and as much for their derivatives, of one cutout
+TEMPLATE_CACHE_BYTES = 2**25  # for the templates of one cutout, and again for their derivatives
 
 
 class SourceCutout:
@@ -97,7 +97,7 @@ class SourceCutout:
         Returns
         -------
         Template or Mixture
-            The predicted counts per flux.
+            The predicted counts per unit flux.
         """
         key = values.tobytes()
         cached = self.templates.get(key)

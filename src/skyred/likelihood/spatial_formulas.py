@@ -1,8 +1,8 @@
 """Surface brightness of common spatial models on unit vectors.
 
-gammapy evaluates them on longitudes and latitudes, with six trigonometric functions per pixel. With
-unit vectors u of a pixel and c of the centre, ``1 - cos(separation) = |u - c|^2 / 2``. The position
-angle follows from the components of u to the north and to the east.
+gammapy evaluates the models on longitudes and latitudes, with six trigonometric functions per
+pixel. With unit vectors u of a pixel and c of the centre, ``1 - cos(separation) = |u - c|^2 / 2``.
+The position angle follows from the components of u to the north and to the east.
 """
 
 from __future__ import annotations
@@ -68,14 +68,14 @@ class SkyGrid:
         return chords
 
     def squared_cosines(self, lon: float, lat: float, angle: float) -> Array:
-        """Return the squared cosines of position angles around a direction, relative to an angle.
+        """Return the squared cosines of the position angles of pixels around a direction.
 
         Parameters
         ----------
         lon, lat : float
             Longitude and latitude of the direction in rad.
         angle : float
-            The angle in rad.
+            The angle from which position angles are measured, in rad.
 
         Returns
         -------
@@ -106,7 +106,7 @@ def find_formula(model: Any) -> Formula | None:
     Returns
     -------
     callable or None
-        Function of the grid and the values, such as `disk`; None if there is no formula here.
+        Function of the grid and the values, such as `disk`; None if this module has no formula.
     """
     from gammapy.modeling.models import DiskSpatialModel, GaussianSpatialModel
 

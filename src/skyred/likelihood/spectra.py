@@ -1,7 +1,7 @@
 """Spectra: the integral flux of a spectral model in bins of energy, without units.
 
 The formulas are gammapy's: `evaluate_integral` if a model has it, otherwise the log-log trapezoidal
-rule for `evaluate`. They are evaluated without units. A method is only used if it agrees with
+rule for `evaluate`. They are evaluated without units, and only used if they agree with
 `model.integral` at the start.
 """
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 POINTS_PER_DECADE = 100  # gammapy's `integrate_spectrum`
 TOLERANCE = 1e-9  # relative; methods that agree differ only by rounding
-SLOPE_STEP = 1e-4  # of a parameter's default step: central differences are accurate to 1e-9
-NORMS = ("norm", "amplitude")  # names of parameters that gammapy also treats as factors
+SLOPE_STEP = 1e-4  # of a parameter's default step; central differences are accurate to 1e-9
+NORMS = ("norm", "amplitude")  # names of the parameters to which gammapy's spectra are proportional
 
 
 class SpectralFlux:
@@ -87,7 +87,7 @@ class SpectralFlux:
 
 
 def _find_norm(model: Any, parameters: list[Any]) -> int | None:
-    """Return the index of the parameter that the flux is proportional to; None if there is none."""
+    """Return the index of the norm to which the flux is proportional; None if there is none."""
     if not _is_product(model):
         return None
     norms = [index for index, parameter in enumerate(parameters) if parameter.name in NORMS]
@@ -95,7 +95,7 @@ def _find_norm(model: Any, parameters: list[Any]) -> int | None:
 
 
 def _is_product(model: Any) -> bool:
-    """Return whether a model is a product of components; their norms are then factors of it."""
+    """Return whether a model is a product of components, so that it is proportional to norms."""
     if not hasattr(model, "operator"):
         return True
     return model.operator is operator.mul and all(map(_is_product, (model.model1, model.model2)))
@@ -145,7 +145,7 @@ def _gammapy_method(
 
 
 def _cache_up_to_norm(method: FluxMethod, norm: int | None) -> FluxMethod:
-    """Return a method that is only evaluated again if a parameter other than the norm changes."""
+    """Return a method with a cache that is valid until a parameter other than the norm changes."""
     cache: dict[bytes, Array] = {}
 
     def cached(values: Vector) -> Array:
@@ -256,7 +256,7 @@ class EnergyGrid:
         array
             Integrals, shape (bins,).
         """
-        tiny = np.finfo(float).tiny  # as in gammapy, smaller ratios are set to it
+        tiny = np.finfo(float).tiny  # as in gammapy, smaller ratios are replaced by it
         with np.errstate(all="ignore"):
             # the ratio of two negative fluxes is positive, and has a logarithm
             index = np.log(np.maximum(curve[:, :-1] / curve[:, 1:], tiny)) / self.width

@@ -1,4 +1,4 @@
-"""Fit statistics: -2 log L of counts, with derivatives with respect to the predicted counts.
+"""Fit statistics of counts and flux points, with derivatives with respect to the predictions.
 
 The formulas and the treatment of empty bins are those of `gammapy.stats`.
 """
@@ -22,14 +22,14 @@ LARGEST_SIGNAL = 1e150  # counts: the squares of larger numbers are not finite
 
 
 class Derivatives(NamedTuple):
-    """Derivatives of a statistic by the predicted counts.
+    """Derivatives of a statistic with respect to the predicted counts.
 
     Parameters
     ----------
     first, second : array
-        Derivatives by the counts in each selected bin, shape (k,).
+        Derivatives with respect to the counts in each selected bin, shape (k,).
     total : float
-        Derivative by the sum of the counts over the mask.
+        Derivative with respect to the sum of the counts over the mask.
     """
 
     first: Array
@@ -142,7 +142,7 @@ class WStat:
         Parameters
         ----------
         bins : Bins
-            The bins; this statistic is of all bins of the dataset.
+            The selected bins; this statistic must be that of all bins of the dataset.
 
         Returns
         -------
@@ -186,8 +186,8 @@ class WStat:
         Returns
         -------
         float
-            The statistic; NaN if a signal is too large to evaluate it, since zero would be lower
-            than any minimum.
+            The statistic; NaN if a signal is too large for its evaluation, since zero could be
+            lower than the minimum.
         """
         with np.errstate(all="ignore"):
             terms = self._terms(signal, self.background(signal))
@@ -197,7 +197,7 @@ class WStat:
             return float(stat if np.isfinite(stat) else np.nan_to_num(terms).sum())
 
     def _terms(self, signal: Array, background: Array) -> Array:
-        """Return the statistic of each bin; NaN if it is undefined, such as without exposure."""
+        """Return the statistic of each bin; NaN where it is undefined, such as without exposure."""
         on = np.where(self.on == 0, 0, self.on * np.log(signal + self.alpha * background))
         off = np.where(self.off == 0, 0, self.off * np.log(background))
         return 2 * (signal + (1 + self.alpha) * background - on - off) + self.constant

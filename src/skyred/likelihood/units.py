@@ -44,8 +44,8 @@ def scale_of(unit: u.UnitBase | str) -> float:
 class PlainArray(np.ndarray[Any, Any]):
     """Numbers in TeV, cm, s and rad, with the methods `value`, `to_value` and `to` of quantities.
 
-    These methods do not convert units. A formula that relies on a conversion therefore returns
-    another result than with quantities, and has to be compared with it before it is used.
+    These methods do not convert units. A formula that relies on a conversion therefore returns a
+    different result for these arrays than for quantities: compare both before using the formula.
     """
 
     @classmethod

@@ -109,9 +109,9 @@ class TestSpectra:
         assert not product.flux.success.data[[1, 2]].any()
         assert product.details["reason"].tolist() == [
             "",
-            "only partly covered: run-33791 extends beyond it",
-            "no dataset lies in it",
-            "excluded: run-47802 extends beyond it",
+            "only partly covered: run-33791 extends beyond the interval",
+            "no dataset lies in the interval",
+            "excluded: run-47802 extends beyond the interval",
         ]
         assert product.details["livetime"][1] == 0
 
@@ -289,7 +289,7 @@ class TestInvalidOptionsAndData:
         assert np.isfinite(product.flux.norm.data[0]).all()
         assert product.details["reason"].tolist() == [
             "",
-            "none of its datasets contains the source",
+            "none of the datasets in the interval contains the source",
         ]
 
     @pytest.mark.data

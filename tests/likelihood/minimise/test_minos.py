@@ -76,7 +76,9 @@ def test_minos_restarts_the_fit_from_a_lower_minimum(overrides: dict[str, Any]) 
     expected = np.sqrt(2 / CURVATURE(SECOND))
     assert result.errors[0] == pytest.approx(expected, rel=0.02)
     difference = -POLYNOMIAL(SECOND)
-    note = f"MINOS found a lower minimum, by {difference:.2g}: the fit was restarted from there"
+    note = (
+        f"MINOS found a minimum that is lower by {difference:.2g}: the fit was restarted from there"
+    )
     assert result.notes.count(note) == 1
 
 
@@ -125,7 +127,7 @@ def test_failed_second_fit_is_a_failure() -> None:
     result = add_asymmetric_errors(OBJECTIVE, first, lambda objective: failed, 0.1)
     assert not result.success
     assert result.message == "it diverges"
-    assert any(note.startswith("MINOS found a lower minimum") for note in result.notes)
+    assert any(note.startswith("MINOS found a minimum that is lower") for note in result.notes)
 
 
 def test_second_fit_without_lower_statistic_is_ignored() -> None:

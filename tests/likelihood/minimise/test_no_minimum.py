@@ -144,7 +144,7 @@ def test_start_that_is_not_finite_is_refused(invalid_value: float) -> None:
 def test_limit_on_calls_is_reported() -> None:
     result = minimise(rosenbrock(**NO_DERIVATIVES), calls=10)
     assert not result.success
-    assert "the limit on calls was reached; allow more with calls" in result.message
+    assert "the limit on calls was reached; increase calls" in result.message
 
 
 def test_minos_is_skipped_without_a_minimum() -> None:

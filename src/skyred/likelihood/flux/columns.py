@@ -27,7 +27,7 @@ Row = dict[str, Any]
 MASKED = "masked in all datasets"
 NO_DATASET = "no dataset covers these energies"
 NO_MINIMUM = "the statistic has no minimum"
-NO_COUNTS = "the source predicts no counts, since there is no exposure"
+NO_COUNTS = "the source predicts no counts, for example because the exposure is zero"
 NO_REFERENCE = "the reference flux is zero, not finite or changes sign in the bin"
 OPTIONAL_COLUMNS = {
     "errn-errp": ("norm_errn", "norm_errp"),
@@ -143,7 +143,7 @@ class FluxColumns:
         """
         if not slices:
             return self.missing_row()
-        if not any(dataset_slice.bins for dataset_slice in slices):
+        if not any(dataset_slice.n_bins for dataset_slice in slices):
             return self.with_counts(slices, self.empty_row(len(slices)))
         return self.with_counts(slices, self.row(self.fit(slices, offset)))
 
@@ -213,7 +213,7 @@ class FluxColumns:
 
     def _scan_norms(self, norm: Norm) -> NDArray[np.float64]:
         if not self.scans:
-            parameter = self.parameter.copy()  # its range may depend on value and error
+            parameter = self.parameter.copy()  # the scan values may depend on value and error
             parameter.value, parameter.error = norm.value, np.nan_to_num(norm.error)
             self.scans.append(np.asarray(parameter.scan_values))
         return self.scans[0]

@@ -124,7 +124,7 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
                 self.refit = Refit.from_likelihood(likelihood, self.slices, self.model, self.norm)
 
     def _check_links(self, models: DatasetModels, reason: str) -> None:
-        """Raise `FitError` if gammapy's copies of models would separate shared values."""
+        """Raise `FitError` if parameters would no longer share values in gammapy's copies."""
         names = names_sharing_values(models) if self.reoptimize else []
         if names:
             raise FitError(
@@ -166,7 +166,7 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         Returns
         -------
         dict
-            Values by column, with counts of all datasets.
+            Values by column; those by dataset contain all datasets.
         """
         if not self.is_compiled:
             return self.fit_norm(datasets, energy_min, energy_max)
@@ -192,7 +192,7 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         Returns
         -------
         dict
-            Values by column, with counts of the datasets that have bins in the range.
+            Values by column; those by dataset contain the datasets that have bins in the range.
         """
         spectral = self.model.spectral_model
         if not self.is_compiled:
@@ -202,7 +202,7 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         all_slices = self.slices.between(energy_min, energy_max)
         ranges = u.Quantity([dataset_slice.edges for dataset_slice in all_slices])
         slices = self.slices.between(energy_min, energy_max, datasets.names)
-        if not slices or not any(dataset_slice.bins for dataset_slice in slices):
+        if not slices or not any(dataset_slice.n_bins for dataset_slice in slices):
             return self.columns.fit_row(slices)
         self.sign = flux_sign(spectral, ranges.min(), ranges.max())
         if not self.sign:

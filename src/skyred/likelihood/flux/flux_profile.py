@@ -1,9 +1,8 @@
 """Flux profiles: the norm of a spectrum in each of several regions of maps.
 
-For each region, gammapy creates spectrum datasets, after it has predicted the counts of the full
-map again. Here the maps are predicted once, and summed over the pixels of each region. As in
-gammapy, the signal is computed with the mean exposure, and with the energy dispersion at the centre
-of the region.
+For each region, gammapy predicts the counts of the full map again to create spectrum datasets. Here
+the maps are predicted once, and summed over the pixels of each region. As in gammapy, the signal is
+computed with the mean exposure, and with the energy dispersion at the centre of the region.
 """
 
 from __future__ import annotations
@@ -59,13 +58,13 @@ class RegionFluxProfileEstimator:
 
     Parameters
     ----------
-    points : gammapy.estimators.FluxPointsEstimator
+    points_estimator : gammapy.estimators.FluxPointsEstimator
         Estimator with the options: energy edges, columns, sigmas of errors and limits.
     spectral : gammapy.modeling.models.SpectralModel
         The spectrum that the norm scales.
     """
 
-    points: FluxPointsEstimator
+    points_estimator: FluxPointsEstimator
     spectral: SpectralModel
 
     def run(
@@ -82,7 +81,7 @@ class RegionFluxProfileEstimator:
         datasets : gammapy.datasets.Datasets
             Map datasets; their models are ignored.
         backgrounds : sequence of array
-            Predicted counts without the signal in each dataset, shape (energies, y, x).
+            Predicted counts of the background in each dataset, shape (energies, y, x).
         regions : sequence of SkyRegion
             The regions.
         distance : MapAxis
@@ -102,13 +101,13 @@ class RegionFluxProfileEstimator:
             edge.
         """
         axes = aligned_axes(datasets)
-        energy = rounded_energy_axis(axes, self.points.energy_edges)
-        columns = FluxColumns.from_estimator(self.points)
+        energy = rounded_energy_axis(axes, self.points_estimator.energy_edges)
+        columns = FluxColumns.from_estimator(self.points_estimator)
         extractors = [
             SpectrumExtractor(dataset, background, self.spectral)
             for dataset, background in zip(datasets, backgrounds, strict=True)
         ]
-        ends = list(pairwise(self.points.energy_edges))
+        ends = list(pairwise(self.points_estimator.energy_edges))
         bins = [[bins_between(extractor.axis, *pair) for extractor in extractors] for pair in ends]
         signs = [flux_sign(self.spectral, *pair) for pair in pairwise(energy.edges)]
         rows, reasons = [], []
@@ -153,4 +152,4 @@ class RegionFluxProfileEstimator:
                 empty_row = columns.empty_row(len(slices), NO_REFERENCE)
                 row = columns.with_counts(slices, empty_row)
             rows.append(row)
-        return rows, missing_reasons(rows, self.points.energy_edges)
+        return rows, missing_reasons(rows, self.points_estimator.energy_edges)

@@ -1,7 +1,7 @@
 """Time intervals for light curves: by run, by night or of equal width, and their datasets.
 
-Times are seconds since `REFERENCE` in TT. Their rounding errors are below 1e-6 s, the difference up
-to which gammapy regards times as equal.
+Times are seconds since `REFERENCE` in TT. Their rounding errors are below 1e-6 s, gammapy's
+tolerance for equal times.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class TimeSpans:
         return cls(tuple(datasets.names), np.array(times))
 
     def datasets_within(self, interval: Array) -> list[str]:
-        """Return the datasets that lie fully in an interval; gammapy selects the same.
+        """Return the datasets that lie fully in an interval, the same as gammapy selects.
 
         Parameters
         ----------
@@ -174,7 +174,7 @@ class TimeSpans:
         """Return the interval of each night, from its first start to its last stop.
 
         Nights are separated in the middle of the longest part of the day in which no dataset
-        starts. So the location of the telescopes is not needed.
+        starts. The location of the telescopes is therefore not needed.
 
         Returns
         -------

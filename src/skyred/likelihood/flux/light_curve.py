@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-NO_SOURCE = "none of its datasets contains the source"
+NO_SOURCE = "none of the datasets in the interval contains the source"
 
 
 @attrs.frozen(eq=False)
@@ -57,15 +57,16 @@ class CompiledLightCurveEstimator:
 
     gammapy slices and evaluates the datasets again for each interval. Here all datasets are
     compiled once, and the statistic of an interval is the sum of the terms of its datasets. For an
-    interval without datasets, which gammapy omits, the fluxes are NaN, and the reason is given.
+    interval without datasets, which gammapy omits, the fluxes are NaN, and the reason is in
+    `LightCurveData.reasons`.
 
     Parameters
     ----------
-    points : CompiledFluxPointsEstimator
+    points_estimator : CompiledFluxPointsEstimator
         Estimator that fits the norms, with its options.
     """
 
-    points: CompiledFluxPointsEstimator
+    points_estimator: CompiledFluxPointsEstimator
 
     def run(self, datasets: Datasets, intervals: Array) -> LightCurveData:
         """Estimate the light curve; datasets and models are left unchanged.
@@ -96,8 +97,8 @@ class CompiledLightCurveEstimator:
         names_by_interval = [spans.datasets_within(interval) for interval in intervals]
         if not any(names_by_interval):
             raise ModelError(_no_dataset_message(datasets, len(names_by_interval)))
-        self.points.prepare(datasets)
-        edges = self.points.energy_edges
+        self.points_estimator.prepare(datasets)
+        edges = self.points_estimator.energy_edges
         rows = [self._fit_interval(datasets, names) for names in names_by_interval]
         reasons = []
         for interval_rows, names, interval in zip(rows, names_by_interval, intervals, strict=True):
@@ -112,14 +113,16 @@ class CompiledLightCurveEstimator:
         )
 
     def _fit_interval(self, datasets: Datasets, names: list[str]) -> list[Row]:
-        edges = self.points.energy_edges
+        edges = self.points_estimator.energy_edges
         if not self._has_source(names):
-            return [FluxColumns.from_estimator(self.points).missing_row() for _ in edges[1:]]
+            return [
+                FluxColumns.from_estimator(self.points_estimator).missing_row() for _ in edges[1:]
+            ]
         subset = Datasets([datasets[name] for name in names])
-        return [self.points.fit_norm(subset, *ends) for ends in pairwise(edges)]
+        return [self.points_estimator.fit_norm(subset, *ends) for ends in pairwise(edges)]
 
     def _has_source(self, names: list[str]) -> bool:
-        allowed = self.points.model.datasets_names
+        allowed = self.points_estimator.model.datasets_names
         return bool(names) and (allowed is None or bool(set(names) & set(allowed)))
 
     def _build_flux_points(
@@ -127,15 +130,15 @@ class CompiledLightCurveEstimator:
     ) -> FluxPoints:
         start, stop = intervals.T * u.s
         time = TimeMapAxis(edges_min=start, edges_max=stop, reference_time=reference_time())
-        energy = rounded_energy_axis(axes, self.points.energy_edges)
+        energy = rounded_energy_axis(axes, self.points_estimator.energy_edges)
         builder = FluxPointsBuilder(
-            time, energy, datasets.names, FluxColumns.from_estimator(self.points)
+            time, energy, datasets.names, FluxColumns.from_estimator(self.points_estimator)
         )
         names = {
             name for interval_rows in rows for row in interval_rows for name in row["datasets"]
         }
         gti = Datasets([dataset for dataset in datasets if dataset.name in names]).gti
-        return builder.build(rows, self.points.reference_spectrum(), gti)
+        return builder.build(rows, self.points_estimator.reference_spectrum(), gti)
 
 
 def _no_dataset_message(datasets: Datasets, n_intervals: int) -> str:
@@ -149,10 +152,14 @@ def _no_dataset_message(datasets: Datasets, n_intervals: int) -> str:
 
 
 def _describe_gaps(missing: str, names: list[str], partly_within: list[str]) -> str:
-    """Return the reasons for missing norms and excluded datasets of one interval."""
+    """Describe the missing norms and the excluded datasets of one interval."""
     verb = "extends" if len(partly_within) == 1 else "extend"
-    excluded = f"{', '.join(partly_within)} {verb} beyond it"
+    excluded = f"{', '.join(partly_within)} {verb} beyond the interval"
     if not names:
-        return f"only partly covered: {excluded}" if partly_within else "no dataset lies in it"
+        return (
+            f"only partly covered: {excluded}"
+            if partly_within
+            else "no dataset lies in the interval"
+        )
     reasons = [missing, f"excluded: {excluded}" if partly_within else ""]
     return "; ".join(reason for reason in reasons if reason)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 GROWTH = 1.6  # factor by which a bracket grows until it contains the crossing
 MAX_BRACKETS = 120
-MAX_DECREASE = 0.01  # of the statistic below its minimum; with more there is another minimum
-HALF_LINE_TOLERANCE = 1e-5  # of the statistic, for norms that are equally good
+MAX_DECREASE = 0.01  # of the statistic below its minimum; more implies another minimum
+HALF_LINE_TOLERANCE = 1e-5  # in the statistic: smaller differences are ignored
 
 
 @attrs.frozen
@@ -32,10 +32,10 @@ class Norm:
     success : bool
         Whether there is a unique best norm.
     scale : float
-        First distance in the search for crossings.
+        First distance from `origin` in the search for crossings.
     origin : float
-        The norm from which crossings are searched. It is the best norm, or, if all norms below some
-        value have the same statistic, one of them.
+        The norm at which the search for crossings starts. It is the best norm, or, if all norms
+        below some value have the same statistic, one of them.
     """
 
     value: float
@@ -84,7 +84,7 @@ def find_best_norm(
 
 
 def _find_half_line(profile: FixedProfile, minimum: Minimum, scale: float) -> Norm:
-    """Return the norm for a statistic that has its minimum at all norms below some value."""
+    """Return the norm for a statistic that is constant and lowest below some norm."""
     stat, distance = profile.stat(minimum.norm), scale
     origin = 0.0
     while origin > minimum.norm and profile.stat(origin) > stat + HALF_LINE_TOLERANCE:
@@ -108,7 +108,7 @@ def find_crossing_distance(
     side : {-1, 1}
         Direction: downwards or upwards.
     limit : float
-        The limit of the norm in that direction, as a distance from zero in that direction.
+        The limit of the norm in that direction: the highest or the lowest norm that is allowed.
 
     Returns
     -------

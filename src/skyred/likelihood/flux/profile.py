@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-NEWTON_TOLERANCE = 1e-8  # of the fit at each norm: much smaller than crossings require
+NEWTON_TOLERANCE = 1e-8  # of the fit at each norm: much smaller than needed for crossings
 
 
 class NormProfile(Protocol):
@@ -294,7 +294,7 @@ class WStatTerm:
 
     def __init__(self, statistic: WStat, signal: Array, other_signal: Array) -> None:
         self.statistic, self.signal, self.other_signal = statistic, signal, other_signal
-        # in other bins the statistic is not defined, and zero in gammapy
+        # for other values of alpha, the statistic is not defined, and zero in gammapy
         self.is_defined = np.isfinite(statistic.alpha) & (statistic.alpha > 0)
         self.has_no_counts = self.is_defined & (statistic.on == 0)
 
@@ -336,7 +336,7 @@ class WStatTerm:
         first = np.where(self.is_defined, slopes.first, 0)
         second = np.where(self.is_defined, slopes.second, 0)
         off, alpha = self.statistic.off, self.statistic.alpha
-        # bins with a signal so negative that the background cancels it: ``b = -mu / alpha``
+        # in bins with a very negative signal, the background cancels it: ``b = -mu / alpha``
         is_cancelled = self.has_no_counts & (predicted < -alpha * off / (1 + alpha))
         off, alpha, predicted = off[is_cancelled], alpha[is_cancelled], predicted[is_cancelled]
         first[is_cancelled] = -2 * (1 / alpha + off / predicted)

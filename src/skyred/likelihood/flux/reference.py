@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import SkyModel
 
 N_ENERGIES = 21  # in a bin, at which the sign of the flux is checked
-FACTORS = ("amplitude", "norm")  # names of parameters that spectra of gammapy are proportional to
+FACTORS = ("amplitude", "norm")  # parameters to which spectra of gammapy are proportional
 
 
 class MagnitudeSpectralModel(SpectralModel):  # type: ignore[misc]
     """The magnitude of another spectrum.
 
-    It is the reference for spectra with a sign that is not that of a single parameter. Integrals
-    are the magnitude of the other spectrum's integrals, which is exact unless the sign changes
-    within the energy range.
+    It is the reference if the flux is negative, and not made positive by the negation of one
+    parameter. Integrals are the magnitude of the other spectrum's integrals, which is exact unless
+    the sign changes within the energy range.
 
     Parameters
     ----------
@@ -106,8 +106,9 @@ def positive_spectrum(spectral: SpectralModel, edges: u.Quantity) -> SpectralMod
     Returns
     -------
     gammapy.modeling.models.SpectralModel
-        The spectrum itself if its flux is nowhere negative; a copy with a negated amplitude if it
-        is nowhere positive; otherwise a `MagnitudeSpectralModel`.
+        The spectrum itself if its flux is not negative at any edge or centre of the bins; a copy
+        with a negated amplitude if it is not positive at any, and proportional to an amplitude;
+        otherwise a `MagnitudeSpectralModel`.
     """
     energies = np.sort(u.Quantity([*edges, *MapAxis.from_energy_edges(edges).center]))
     with np.errstate(all="ignore"):
@@ -138,7 +139,7 @@ def _negate_parameter(spectral: SpectralModel, name: str) -> SpectralModel | Non
 
 
 def positive_model(model: SkyModel, edges: u.Quantity) -> SkyModel:
-    """Return a source with the magnitude of the fluxes of a source; see `positive_spectrum`.
+    """Return a source with the magnitude of the fluxes of another one; see `positive_spectrum`.
 
     Parameters
     ----------
@@ -150,7 +151,7 @@ def positive_model(model: SkyModel, edges: u.Quantity) -> SkyModel:
     Returns
     -------
     gammapy.modeling.models.SkyModel
-        The source itself if its flux is nowhere negative; otherwise a copy with another spectrum.
+        The source itself if its flux is not negative; otherwise a copy with another spectrum.
     """
     spectral = positive_spectrum(model.spectral_model, edges)
     if spectral is model.spectral_model:
@@ -218,8 +219,8 @@ def flux_sign(spectral: SpectralModel, low: u.Quantity, high: u.Quantity) -> int
     Returns
     -------
     int
-        1 or -1; 0 if the differential flux changes sign in the bin, or is zero or not finite in all
-        of it.
+        1 or -1; 0 if the differential flux changes sign in the bin, or is zero or not finite in the
+        whole bin.
     """
     energies = np.geomspace(low.to_value("TeV"), high.to_value("TeV"), N_ENERGIES) * u.TeV
     with np.errstate(all="ignore"):

@@ -120,7 +120,7 @@ class Signal:
         weight_of_total : float
             Weight of the total counts.
         indices : frozenset of int
-            State indices of the parameters to differentiate by.
+            State indices of the parameters to differentiate with respect to.
 
         Returns
         -------
@@ -234,7 +234,7 @@ class Refit:
         start : Norm
             Start of the fit: the norm that was fitted with all other parameters fixed.
         sign : {-1, 1}
-            Factor of the signal.
+            Sign of the flux of the source, by which the signal is multiplied.
 
         Returns
         -------
@@ -292,7 +292,7 @@ class Refit:
         return CountsDataset(dataset.name, contributions, bins, dataset.counts, statistic)
 
     def _evaluate_at(self, split: SplitDataset, state: Vector) -> SplitDataset:
-        """Return a split dataset with the background of a state, and the source at norm one."""
+        """Return a split dataset with the background for a state, and the source at norm one."""
         others = [
             contribution
             for contribution in split.dataset.contributions
@@ -305,9 +305,9 @@ class Refit:
 
 
 def _free_indices(contribution: Any, free: set[int]) -> set[int] | None:
-    """Return the free parameters of a contribution.
+    """Return the state indices of the free parameters of a contribution.
 
-    None if they change more than a norm spectrum, so that the contribution is not `ScaledCounts`.
+    None if it has free parameters, and is more than a template with a norm spectrum.
     """
     owner = contribution if hasattr(contribution, "state_indices") else contribution.subset
     indices = set(owner.state_indices.tolist()) & free
@@ -315,7 +315,7 @@ def _free_indices(contribution: Any, free: set[int]) -> set[int] | None:
 
 
 def with_start(objective: Objective, index: int, norm: Norm) -> Objective:
-    """Return an objective that starts at a fitted norm, clipped to the limits.
+    """Return an objective that starts at a fitted norm, or at the nearest limit.
 
     Parameters
     ----------

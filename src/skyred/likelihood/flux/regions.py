@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class UnusableRegion(Exception):  # noqa: N818 - not an error: the reason is reported in the result
-    """Raised for a region without a spectrum; the message is the reason."""
+    """Raised for a region without a spectrum; the message contains the reason."""
 
 
 def predict_background(dataset: MapDataset, sources: Sequence[str] | None) -> Array:
@@ -169,7 +169,7 @@ class SpectrumExtractor:
         in_region = self.pixels.region_mask(region)
         masks = self.mask[:, in_region]
         if not (masks.all(axis=1) | ~masks.any(axis=1)).all():
-            raise UnusableRegion("the mask divides the region")
+            raise UnusableRegion("the region is only partly inside the mask")
         weights = self.mask_safe & in_region
         in_exposure_region = in_region
         if self.exposure_pixels is not self.pixels:
@@ -227,12 +227,13 @@ class RegionSpectrum:
     counts : array
         Counts, shape (energies,).
     signal : array
-        Predicted counts of the spectrum at norm one, shape (energies,).
+        Predicted counts of the source at norm one, shape (energies,).
     background : array
         Predicted counts of the background, shape (energies,); for on-off maps estimated from the
         off counts.
     mask : array of bool
-        Whether each energy is inside the mask, shape (energies,).
+        Mask of the energies at which the region is inside the mask of the dataset, shape
+        (energies,).
     off : array, optional
         Off counts, shape (energies,).
     """
@@ -255,7 +256,7 @@ class RegionSpectrum:
         bins : (int, int)
             First bin, and the bin after the last one.
         sign : {-1, 1}
-            Factor of the signal.
+            Sign of the flux, by which the signal is multiplied.
 
         Returns
         -------
@@ -274,6 +275,6 @@ class RegionSpectrum:
             return CashTerm(counts, signal, self.background[indices])
         off = self.off[indices]
         with np.errstate(all="ignore"):
-            # alpha is defined by the background; without off counts it is 0, as in gammapy
+            # alpha is the ratio of background and off counts; without off counts 0, as in gammapy
             alpha = np.where(off > 0, self.background[indices] / off, 0.0)
         return WStatTerm(WStat(counts, off, alpha), signal, np.zeros(len(indices)))

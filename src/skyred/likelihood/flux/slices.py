@@ -35,7 +35,7 @@ class Slice:
         Lowest and highest energy of the range, shape (2,).
     counts : int
         Counts in the range and inside the mask.
-    bins : int
+    n_bins : int
         Number of bins in the range and inside the mask.
     term : Term
         The statistic along the norm.
@@ -44,13 +44,13 @@ class Slice:
     name: str
     edges: u.Quantity
     counts: int
-    bins: int
+    n_bins: int
     term: Term
 
 
 @attrs.define(eq=False, slots=False)
 class SplitDataset:
-    """A dataset, with its predicted counts split into those of the source and all others.
+    """A dataset, with its predicted counts split into those of the source and of all other models.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ class SplitDataset:
         first, last : int
             First bin, and the bin after the last one.
         sign : {-1, 1}
-            Factor of the signal.
+            Sign of the flux of the source, by which the signal is multiplied.
 
         Returns
         -------
@@ -126,7 +126,7 @@ class SplitDataset:
         return Slice(self.dataset.name, edges, int(counts.sum()), int(mask.sum()), term)
 
     def in_range(self, first: int, last: int) -> NDArray[np.bool_]:
-        """Return whether each of the selected bins lies in a range of energy bins.
+        """Return the mask of the selected bins in a range of energy bins.
 
         Parameters
         ----------
@@ -136,7 +136,7 @@ class SplitDataset:
         Returns
         -------
         array of bool
-            Whether the bin is in the range, shape (k,).
+            The mask, shape (k,).
         """
         energy = np.unravel_index(self.dataset.bins.indices, self.signal.shape)[0]
         return np.asarray((energy >= first) & (energy < last))
@@ -147,7 +147,7 @@ class SplitDataset:
         Parameters
         ----------
         mask : array of bool
-            The subset, shape (k,).
+            Mask of the subset, shape (k,).
 
         Returns
         -------
@@ -203,7 +203,7 @@ class EnergySlices:
         names : collection of str, optional
             Names of datasets; by default all.
         sign : {-1, 1}
-            Factor of the signal.
+            Sign of the flux of the source, by which the signal is multiplied.
 
         Returns
         -------
@@ -300,7 +300,7 @@ def bins_between(
         groups = axis.group_table(edges=u.Quantity([energy_min, energy_max]))
     except ValueError:  # raised by gammapy if there is no such bin
         return None
-    groups = groups[groups["bin_type"] == "normal   "]  # without under- and overflow
+    groups = groups[groups["bin_type"] == "normal   "]  # without underflow and overflow
     if len(groups) == 0:
         return None
     return int(groups["idx_min"][0]), int(groups["idx_max"][0]) + 1

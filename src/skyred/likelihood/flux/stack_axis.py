@@ -38,7 +38,7 @@ class FluxPointsBuilder:
     energy : MapAxis
         The energy axis.
     datasets : sequence of str
-        Names of all datasets, in the order of the datasets.
+        Names of all datasets, in their order.
     columns : FluxColumns
         Selection of the columns.
     """
@@ -97,7 +97,7 @@ class FluxPointsBuilder:
     def _create_map_by_dataset(self, rows: Sequence[Sequence[Row]], name: str) -> RegionNDMap:
         """Return a column that has a value for each dataset.
 
-        gammapy's own estimators label these values with the names in another order.
+        gammapy's own estimators label these values with the names in a different order.
         """
         from gammapy.maps import LabelMapAxis
 
@@ -111,7 +111,7 @@ class FluxPointsBuilder:
     def _create_scan_map(self, rows: Sequence[Sequence[Row]]) -> RegionNDMap:
         from gammapy.maps import MapAxis
 
-        # all rows have a common axis, as in gammapy
+        # all rows have the same axis of norms, as in gammapy
         scans = [
             row["norm_scan"]
             for bin_rows in rows
@@ -193,8 +193,8 @@ def aligned_axes(datasets: Datasets) -> list[MapAxis]:
         if not first_axis.is_aligned(axis):
             raise FitError(
                 f"All datasets must have aligned energy axes: {first_name} "
-                f"({_describe_bins(first_axis)}) and {name} ({_describe_bins(axis)}) have no "
-                "common bins; reduce them with the same bins per decade, from the same edge"
+                f"({_describe_bins(first_axis)}) and {name} ({_describe_bins(axis)}) are not "
+                "sections of one axis; reduce them with the same bins per decade and a common edge"
             )
     return [axis for axis, _ in axes.values()]
 
@@ -222,7 +222,7 @@ def energy_range(axes: Sequence[MapAxis]) -> u.Quantity:
 
 
 def rounded_energy_axis(axes: Sequence[MapAxis], edges: u.Quantity) -> MapAxis:
-    """Return the axis of the requested bins, with edges rounded to edges of the datasets' axes.
+    """Return the axis of the requested bins, with edges rounded to those of the datasets.
 
     Parameters
     ----------

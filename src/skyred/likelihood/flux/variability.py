@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Variability:
-    """A light curve compared with a constant flux.
+    """Comparison of a light curve with a constant flux.
 
     Parameters
     ----------
@@ -45,13 +45,13 @@ class Variability:
         Parameters
         ----------
         flux, error : array_like
-            Fluxes and their symmetric errors, of the same shape and unit; values that are NaN are
-            ignored.
+            Fluxes and their symmetric errors, of the same shape and unit; fluxes without a finite,
+            positive error are ignored.
 
         Returns
         -------
         Variability or None
-            The comparison; None if there are fewer than two fluxes.
+            The comparison; None if there are fewer than two fluxes with valid errors.
         """
         from gammapy.stats import compute_fvar
         from scipy.stats import chi2

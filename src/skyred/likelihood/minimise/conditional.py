@@ -106,8 +106,8 @@ def _conditional_sharp_sources(
     objective : Objective
         The objective of all n parameters.
     positions : dict of int to int
-        From the index of a free parameter among all parameters to its position in the vector of
-        free parameters.
+        The position of each free parameter in the vector of free parameters, by its index among
+        all parameters.
     x : array
         All parameters, shape (n,).
 
@@ -174,7 +174,7 @@ def conditional_grids(objective: Objective, free: Index, to_full: Derivative) ->
     free : array of int
         Indices of the k free parameters, shape (k,).
     to_full : callable
-        From the free parameters, shape (k,), to all parameters, shape (n,).
+        Function of the free parameters, shape (k,), that returns all parameters, shape (n,).
 
     Returns
     -------

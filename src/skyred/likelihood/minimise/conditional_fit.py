@@ -83,19 +83,19 @@ class ConditionalFit:
         if not np.all(np.isfinite(best.errors[list(indices)]) & (best.errors[list(indices)] > 0)):
             names = ", ".join(objective.names[index] for index in indices)
             raise FitError(
-                f"the fit has no errors of {names}: {best.message or 'it did not converge'}"
+                f"the fit has no valid errors of {names}: {best.message or 'it did not converge'}"
             )
         self.objective, self.fixed = objective, list(indices)
         self.best = ConditionalMinimum(np.array(best.values), best.stat, True)
         self.errors = np.array(best.errors[self.fixed])
         covariance = np.nan_to_num(best.covariance)
         fixed_covariance = covariance[np.ix_(self.fixed, self.fixed)]
-        # the shift of the best values of all parameters per shift of the fixed parameters
+        # derivatives of the best values of all parameters with respect to the fixed parameters
         self.slope = covariance[:, self.fixed] @ np.linalg.pinv(fixed_covariance, hermitian=True)
         self.minima, self.lowest = [self.best], self.best
 
     def fit(self, values: Sequence[float] | Array) -> ConditionalMinimum:
-        """Fit the free parameters at given values of the fixed parameters.
+        """Fit the free parameters, with the fixed parameters at the given values.
 
         Parameters
         ----------
@@ -146,7 +146,7 @@ class ConditionalFit:
 
 
 def fit_without_covariance(objective: Objective) -> tuple[Array, bool]:
-    """Find the minimum, but not its covariance, by Newton steps, or by MIGRAD if these fail.
+    """Find the minimum, without its covariance, by Newton steps, or by MIGRAD if these fail.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Checks of a minimum: validity of MIGRAD, parameters at limits, non-parabolic profiles."""
+"""Checks of a minimum: failures of MIGRAD, parameters at limits, non-parabolic profiles."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 MAX_EDM = 0.1  # largest estimated distance to the minimum after HESSE
 LIMIT_MARGIN = 0.5  # in errors, as in Minuit: a parameter this close to a limit is at its limit
-MAX_ASYMMETRY = 0.05  # in errors: largest difference of each side from the mean of both sides
-MAX_MEAN_DIFFERENCE = 0.02  # in errors: largest difference of the mean of both sides from one
-MAX_ADDED_RISE = 0.1  # of the statistic, by costly parameters that are kept at the minimum
+MAX_ASYMMETRY = 0.05  # in errors: largest difference of an asymmetric error from the mean of both
+MAX_MEAN_DIFFERENCE = 0.02  # in errors: largest difference of the mean of both from one
+MAX_ADDED_RISE = 0.1  # of the statistic, since costly parameters are kept at the minimum
 
 
 def failure_reason(minuit: Minuit) -> str:
@@ -36,7 +36,7 @@ def failure_reason(minuit: Minuit) -> str:
     """
     status = minuit.fmin
     is_failure_by_reason = {
-        "the limit on calls was reached; allow more with calls": status.has_reached_call_limit,
+        "the limit on calls was reached; increase calls": status.has_reached_call_limit,
         "the estimated distance to the minimum is too large": status.is_above_max_edm,
         "parameters are at their limits": status.has_parameters_at_limit,
         "the covariance is not positive definite": not status.has_posdef_covar,
@@ -73,10 +73,10 @@ def parameters_with_asymmetric_errors(
 ) -> list[str]:
     """Return the names of the parameters with a non-parabolic profile.
 
-    A parameter is shifted by one error to each side, and the other parameters to their minimum
-    according to the covariance. If the profile is parabolic, the statistic rises by one. Weakly
-    correlated parameters that are costly to change, such as positions, are kept at the minimum. The
-    expected rise is then slightly larger.
+    A parameter is shifted by one error in both directions, and the other parameters to their
+    minimum according to the covariance. If the profile is parabolic, the statistic rises by one.
+    Weakly correlated parameters that are costly to change, such as positions of extended sources,
+    are kept at the minimum. The expected rise is then slightly larger.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def parameters_with_asymmetric_errors(
     Returns
     -------
     list of str
-        Names, without the parameters that have a limit within their error.
+        Names; a parameter is not checked if one of the shifts exceeds a limit.
     """
     errors, lowest = np.sqrt(np.diag(covariance)), objective.total(values)
     correlation = covariance / np.outer(errors, errors)
@@ -106,10 +106,10 @@ def parameters_with_asymmetric_errors(
         if not np.all(rises > 0):
             names.append(name)
             continue
-        sides = np.sqrt(expected / rises)  # asymmetric errors, in units of the error
+        asymmetric_errors = np.sqrt(expected / rises)  # in units of the error
         if (
-            abs(sides[1] - sides[0]) > 2 * MAX_ASYMMETRY
-            or abs(sides.mean() - 1) > MAX_MEAN_DIFFERENCE
+            abs(np.diff(asymmetric_errors)[0]) > 2 * MAX_ASYMMETRY
+            or abs(asymmetric_errors.mean() - 1) > MAX_MEAN_DIFFERENCE
         ):
             names.append(name)
     return names

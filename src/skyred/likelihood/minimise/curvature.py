@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-STEPS = (0.03, 0.01, 0.003, 0.001)  # in errors: above rounding errors; short for curved valleys
+STEPS = (0.03, 0.01, 0.003, 0.001)  # in errors; short steps are for curved valleys
 INVERTIBLE_RATIO = 1e-9  # smallest eigenvalue of an invertible matrix, relative to the largest
 FIRST_TOLERANCE = 0.1  # for the relative difference of the first result from the Fisher matrix
 TOLERANCE = 0.02  # for the relative difference of a later result from the previous one
@@ -67,7 +67,8 @@ def compute_block_curvature(
                 for direction in directions.T
             ]
         ):
-            directions = np.diag(np.sqrt(2 / np.diag(block)))  # a limit is closer than the step
+            # the limits leave too little space: use the single parameters
+            directions = np.diag(np.sqrt(2 / np.diag(block)))
         rows = []
         for direction in directions.T:
             derivative, step_calls = secant(objective, gradient_of, x, indices, direction, step)
@@ -108,15 +109,15 @@ def _decorrelated_steps(block: Array, costly: NDArray[np.bool_]) -> Array:
     array
         The steps, shape (k, k).
     """
-    size = 1 / np.sqrt(np.diag(block))
-    scaled = block * np.outer(size, size)
+    scale = 1 / np.sqrt(np.diag(block))
+    scaled = block * np.outer(scale, scale)
     values, axes = np.linalg.eigh(scaled)
     if not values[0] > INVERTIBLE_RATIO * values[-1]:
         # along a degenerate direction there is no error: use those of the single parameters
         lengths = np.where(values > MIN_EIGENVALUE_RATIO * values[-1], values, 1.0)
-        return np.asarray(size[:, None] * axes * np.sqrt(2 / lengths))
+        return np.asarray(scale[:, None] * axes * np.sqrt(2 / lengths))
     order = np.argsort(~costly, kind="stable")
     directions = np.zeros_like(block)
     covariance = np.linalg.inv(scaled[np.ix_(order, order)])
     directions[order] = np.linalg.cholesky((covariance + covariance.T) / 2)
-    return np.asarray(size[:, None] * directions * np.sqrt(2))
+    return np.asarray(scale[:, None] * directions * np.sqrt(2))

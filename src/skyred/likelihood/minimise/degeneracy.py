@@ -21,10 +21,11 @@ MIN_EIGENVALUE_RATIO = 1e-10  # directions with smaller ratios are flat
 SOFT_RATIO = 3e-3  # directions with smaller ratios are soft
 MIN_SOFT_RATIO = 1e-4  # to limit the length of steps in soft directions
 MAX_SOFT_DIRECTIONS = 4
-SOFT_STEP = 0.01  # in errors
-ZERO_CURVATURE = 1e-8  # in units of the curvature of single parameters: less is rounding errors
+SOFT_STEP = 0.01  # in errors: length of the differences along soft directions
+ZERO_CURVATURE = 1e-8  # in units of single parameters' curvature; smaller ones are rounding errors
 MIN_COMPONENT = 1e-3  # parameters with a larger component in a flat direction are unconstrained
-# if less of a curvature remains without the term of fourth order, the direction is degenerate
+# if a smaller fraction of the curvature remains without the term of fourth order, the direction is
+# degenerate
 DEGENERATE_FRACTION = 0.05
 TOLERANCE = 0.02  # for the relative difference of a curvature from the previous one
 
@@ -109,10 +110,10 @@ def degenerate_directions(block: Array) -> Array:
     array
         The steps, as long as the errors of the single parameters, shape (m, k).
     """
-    size = 1 / np.sqrt(np.diag(block))
-    values, axes = np.linalg.eigh(block * np.outer(size, size))
+    scale = 1 / np.sqrt(np.diag(block))
+    values, axes = np.linalg.eigh(block * np.outer(scale, scale))
     is_flat = values <= MIN_EIGENVALUE_RATIO * values[-1]
-    return np.asarray(axes.T[is_flat] * size * np.sqrt(2))
+    return np.asarray(axes.T[is_flat] * scale * np.sqrt(2))
 
 
 def remove_valley_curvature(
@@ -130,7 +131,8 @@ def remove_valley_curvature(
     objective : Objective
         The objective of all n parameters.
     gradient_of : callable
-        From all parameters, shape (n,), to the gradient by the k parameters, shape (k,).
+        Function of all parameters, shape (n,), that returns the gradient with respect to the k
+        parameters, shape (k,).
     x : array
         All parameters, shape (n,).
     indices : array of int
@@ -156,12 +158,12 @@ def remove_valley_curvature(
     curvature = (9 * short_secant - long_secant) / 8
     if abs(curvature) > max(DEGENERATE_FRACTION * abs(long_secant), ZERO_CURVATURE):
         return block, 4
-    size = 1 / np.sqrt(np.diag(block))
-    axis = direction / size
+    scale = 1 / np.sqrt(np.diag(block))
+    axis = direction / scale
     axis /= np.linalg.norm(axis)
     projection = np.eye(len(axis)) - np.outer(axis, axis)
-    scaled = projection @ (block * np.outer(size, size)) @ projection
-    return scaled / np.outer(size, size), 4
+    scaled = projection @ (block * np.outer(scale, scale)) @ projection
+    return scaled / np.outer(scale, scale), 4
 
 
 def flat_parameters(matrix: Array, names: list[str]) -> tuple[list[str], bool]:
@@ -202,7 +204,7 @@ def flat_parameters(matrix: Array, names: list[str]) -> tuple[list[str], bool]:
 
 
 def constrained_covariance(matrix: Array) -> Array:
-    """Return the covariance of the parameters that flat directions do not change.
+    """Return the covariance of the parameters that do not change along flat directions.
 
     Parameters
     ----------
@@ -215,11 +217,11 @@ def constrained_covariance(matrix: Array) -> Array:
         The covariance, shape (k, k); NaN for the other parameters.
     """
     diagonal = np.diag(matrix)
-    size = np.where(diagonal > 0, 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1)), 0)
-    scaled = matrix * np.outer(size, size)
+    scale = np.where(diagonal > 0, 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1)), 0)
+    scaled = matrix * np.outer(scale, scale)
     values, axes = np.linalg.eigh(scaled)
     is_flat = values <= MIN_EIGENVALUE_RATIO * values[-1]
     is_affected = (np.abs(axes[:, is_flat]) > MIN_COMPONENT).any(axis=1) | (diagonal <= 0)
     covariance = 2 * np.linalg.pinv(scaled, rcond=MIN_EIGENVALUE_RATIO, hermitian=True)
     covariance[is_affected] = covariance[:, is_affected] = np.nan
-    return np.asarray(covariance * np.outer(size, size))
+    return np.asarray(covariance * np.outer(scale, scale))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def gradient_by(objective: Objective, indices: Index) -> Derivative:
-    """Return a function for the gradient by some parameters.
+    """Return a function for the gradient with respect to some parameters.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def gradient_by(objective: Objective, indices: Index) -> Derivative:
     Returns
     -------
     callable
-        From all parameters, shape (n,), to the gradient, shape (k,).
+        Function of all parameters, shape (n,), that returns the gradient, shape (k,).
     """
     if objective.gradient_by is not None:
         return objective.gradient_by(indices)
@@ -49,27 +49,29 @@ def secant(
     direction: Array,
     length: float,
 ) -> tuple[Array, int]:
-    """Return the second derivatives along a direction, by a finite difference of the gradient.
+    """Return the second derivatives along a direction, from a finite difference of the gradient.
 
     Parameters
     ----------
     objective : Objective
         The objective of all n parameters.
     gradient_of : callable
-        From all parameters, shape (n,), to the gradient by the k parameters, shape (k,).
+        Function of all parameters, shape (n,), that returns the gradient with respect to the k
+        parameters, shape (k,).
     x : array
         All parameters, shape (n,).
     indices : array of int
         Indices of the k parameters, shape (k,).
     direction : array
-        The unit step, shape (k,).
+        The step of length 1, in the units of the parameters, shape (k,).
     length : float
-        Length of the steps to both sides, in units of the direction.
+        Length of the steps in both directions, in units of `direction`.
 
     Returns
     -------
     derivative : array
-        The change of the gradient per unit step, shape (k,); NaN if the limits allow no step.
+        The change of the gradient per step of length 1, shape (k,); NaN if the limits allow no
+        step.
     calls : int
         Calls of the gradient.
     """
@@ -100,9 +102,9 @@ def step_lengths(
     indices : array of int
         Indices of the k parameters, shape (k,).
     direction : array
-        The unit step, shape (k,).
+        The step of length 1, in the units of the parameters, shape (k,).
     length : float
-        The largest length, in units of the direction.
+        The largest length, in units of `direction`.
 
     Returns
     -------

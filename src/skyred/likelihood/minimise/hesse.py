@@ -1,4 +1,4 @@
-"""The covariance at a minimum: second derivatives by differences of the exact gradient.
+"""The covariance at a minimum: second derivatives from differences of the exact gradient.
 
 The differences are along scaled and decorrelated directions, in which the contours of the statistic
 are nearly circles. So they do not depend on units, scales or the reference energy of a spectrum.
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-NEAR_LINE = 0.5  # in errors: distance from a line below which the second derivative is not used
+NEAR_BOUNDARY = 0.5  # in errors: closer to a cell boundary, the second derivative is not used
 MAX_EVALUATIONS = 8  # in the search for a rise of the statistic by one
-RISE_ACCURACY = 0.01
+RISE_ACCURACY = 0.01  # of that rise
 
 
 @attrs.define(eq=False)
@@ -56,9 +56,9 @@ class Hessian:
     zero_curvature : bool
         Whether the curvature along these parameters is zero, not negative: the statistic is then
         constant.
-    on_lines : array of bool
-        Whether a position is close to a non-differentiable line, shape (n,). Its slope does not
-        contribute to the estimated distance, since the statistic may rise to both sides.
+    on_boundary : array of bool
+        Whether a parameter is a pixel coordinate close to a cell boundary, shape (n,). Its slope
+        does not contribute to the estimated distance, since the statistic may rise on both sides.
     """
 
     covariance: Array
@@ -67,7 +67,7 @@ class Hessian:
     calls: int
     flat_names: list[str]
     zero_curvature: bool = False
-    on_lines: NDArray[np.bool_] = attrs.field(factory=lambda: np.zeros(0, dtype=bool))
+    on_boundary: NDArray[np.bool_] = attrs.field(factory=lambda: np.zeros(0, dtype=bool))
 
     def with_gradient(self, gradient: Array) -> Hessian:
         """Return a copy with the distance to the minimum for another gradient.
@@ -82,13 +82,16 @@ class Hessian:
         Hessian
             The copy, with new `edm` and `step`.
         """
-        gradient = np.where(self.on_lines, 0, gradient)
+        gradient = np.where(self.on_boundary, 0, gradient)
         step = -self.covariance @ gradient / 2
         return attrs.evolve(self, edm=float(-0.5 * gradient @ step), step=step)
 
 
 def hesse(
-    objective: Objective, x: Array, at_limit: NDArray[np.bool_], lines: Sequence[int] | Index = ()
+    objective: Objective,
+    x: Array,
+    at_limit: NDArray[np.bool_],
+    piecewise_indices: Sequence[int] | Index = (),
 ) -> Hessian:
     """Compute the second derivatives of the total of an objective.
 
@@ -100,10 +103,10 @@ def hesse(
         The minimum, shape (n,).
     at_limit : array of bool
         Whether a parameter is fixed at a limit, shape (n,).
-    lines : sequence of int
-        Indices of pixel coordinates, along which there is no second derivative at integers. Close
-        to an integer, the curvature is that of a parabola that rises by one at the same distance as
-        the statistic.
+    piecewise_indices : sequence of int
+        Indices of the pixel coordinates along which there is no second derivative at integers, the
+        cell boundaries. Close to an integer, the curvature is that of a parabola that rises by one
+        at the same distance as the statistic.
 
     Returns
     -------
@@ -111,8 +114,8 @@ def hesse(
         The covariance and the distance to the minimum.
     """
     logarithmic = LogarithmicFactors(objective, x)
-    matrix, calls, on_lines = _second_derivatives(
-        logarithmic.objective, logarithmic.start, at_limit, np.array(lines, dtype=int)
+    matrix, calls, boundary_indices = _second_derivatives(
+        logarithmic.objective, logarithmic.start, at_limit, np.array(piecewise_indices, dtype=int)
     )
     gradient = objective.gradient(x)
     assert gradient is not None
@@ -130,9 +133,9 @@ def hesse(
     diagonal = np.diag(matrix)
     inverse = np.diag(1 / np.where(at_limit & (diagonal > 0), diagonal, 2))
     inverse[np.ix_(free, free)] = _inverse(matrix[np.ix_(free, free)])
-    is_on_line = np.isin(np.arange(len(x)), on_lines)
+    on_boundary = np.isin(np.arange(len(x)), boundary_indices)
     covariance = 2 * inverse * np.outer(scale, scale)
-    hessian = Hessian(covariance, np.nan, np.zeros(len(x)), calls, [], False, is_on_line)
+    hessian = Hessian(covariance, np.nan, np.zeros(len(x)), calls, [], False, on_boundary)
     return hessian.with_gradient(np.where(free, gradient, 0))
 
 
@@ -144,9 +147,9 @@ def _inverse(matrix: Array) -> Array:
 
 
 def _second_derivatives(
-    objective: Objective, x: Array, at_limit: NDArray[np.bool_], lines: Index
+    objective: Objective, x: Array, at_limit: NDArray[np.bool_], piecewise_indices: Index
 ) -> tuple[Array, int, Index]:
-    """Compute the second derivatives, with special treatment of coordinates on lines.
+    """Compute the second derivatives, with special treatment of coordinates on cell boundaries.
 
     Parameters
     ----------
@@ -156,8 +159,8 @@ def _second_derivatives(
         The minimum, shape (n,).
     at_limit : array of bool
         Whether a parameter is fixed at a limit, shape (n,).
-    lines : array of int
-        Indices of pixel coordinates.
+    piecewise_indices : array of int
+        Indices of the pixel coordinates along which there is no second derivative at integers.
 
     Returns
     -------
@@ -165,19 +168,24 @@ def _second_derivatives(
         The second derivatives, shape (n, n).
     calls : int
         Calls of the objective and its derivatives.
-    on_lines : array of int
+    boundary_indices : array of int
         Indices of the pixel coordinates that are close to an integer.
     """
     matrix, calls = _positive_fisher(objective, x), 1
-    distances = np.abs(x[lines] - np.round(x[lines]))
-    errors = np.sqrt(2 / np.diag(matrix)[lines])
-    on_lines = lines[(distances < NEAR_LINE * errors) & ~at_limit[lines]]
-    for index in on_lines.tolist():
-        matrix[index], row_calls = _curvature_across_line(objective, x, index, matrix[index, index])
+    coordinates = x[piecewise_indices]
+    distances = np.abs(coordinates - np.round(coordinates))
+    errors = np.sqrt(2 / np.diag(matrix)[piecewise_indices])
+    boundary_indices = piecewise_indices[
+        (distances < NEAR_BOUNDARY * errors) & ~at_limit[piecewise_indices]
+    ]
+    for index in boundary_indices.tolist():
+        matrix[index], row_calls = _curvature_across_boundary(
+            objective, x, index, matrix[index, index]
+        )
         matrix[:, index] = matrix[index]
         calls += row_calls
     is_smooth = ~at_limit
-    is_smooth[on_lines] = False
+    is_smooth[boundary_indices] = False
     for block in list(objective.blocks) or [np.arange(len(x))]:
         smooth_indices, limit_indices = block[is_smooth[block]], block[at_limit[block]]
         # parameters at limits are independent of all others
@@ -189,10 +197,10 @@ def _second_derivatives(
             calls += block_calls
     if len(objective.blocks) > 1:
         calls += measure_soft_directions(objective, x, matrix, np.flatnonzero(is_smooth))
-    return matrix, calls, on_lines
+    return matrix, calls, boundary_indices
 
 
-def _curvature_across_line(
+def _curvature_across_boundary(
     objective: Objective, x: Array, index: int, curvature: float
 ) -> tuple[Array, int]:
     """Return the curvature along a pixel coordinate, from a rise of the statistic by one.

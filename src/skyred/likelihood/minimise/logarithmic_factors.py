@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-MIN_SIGNIFICANCE = 5.0  # of the flux, in errors with all other parameters fixed
+MIN_SIGNIFICANCE = 5.0  # of the flux, in units of its error with all other parameters fixed
 
 
 class LogarithmicFactors:
@@ -42,9 +42,9 @@ class LogarithmicFactors:
     start : array
         The same point in the new parameters, shape (n,).
     scale : array
-        Derivatives of the original parameters by the new parameters, shape (n,).
+        Derivatives of the original parameters with respect to the new ones, shape (n,).
     factors : array of bool
-        The parameters that are replaced by logarithms, shape (n,).
+        Mask of the parameters that are replaced by logarithms, shape (n,).
     """
 
     def __init__(self, objective: Objective, x: Array) -> None:

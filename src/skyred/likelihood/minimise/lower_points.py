@@ -1,4 +1,4 @@
-"""Points with a lower statistic than a search result: in nearby pixels, within an error, or far."""
+"""Points with a lower statistic than a search result, from which the search restarts."""
 
 from __future__ import annotations
 
@@ -66,11 +66,12 @@ def _find_lower_neighbour(cells: CellSearch, z: Array, errors: Array) -> Array |
         if objective.may_be_non_smooth is None
         else objective.may_be_non_smooth.copy()
     )
-    may_be_non_smooth[cells.pixels.lines] = False  # pixel cells have already been searched
+    # the pixel cells have already been searched
+    may_be_non_smooth[cells.pixels.piecewise_indices] = False
     if not may_be_non_smooth.any():
         return None
-    without_lines = attrs.evolve(objective, may_be_non_smooth=may_be_non_smooth)
-    lower, calls = find_lower_neighbour(without_lines, z, errors, cells.tolerance)
+    remaining_objective = attrs.evolve(objective, may_be_non_smooth=may_be_non_smooth)
+    lower, calls = find_lower_neighbour(remaining_objective, z, errors, cells.tolerance)
     cells.calls += calls
     return lower
 
@@ -98,6 +99,6 @@ def relocate_source(cells: CellSearch, z: Array) -> LowerPoint | None:
     x = np.clip(pixels.to_sky(z), *pixels.sky_objective.limits.T)
     for relocated_x in relocate(x):
         trial = cells.descend(pixels.update(z, x, relocated_x))
-        if cells.objective.total(trial.x) < stat - cells.gain:
+        if cells.objective.total(trial.x) < stat - cells.min_gain:
             return LowerPoint(trial.x, (RELOCATED,))
     return None

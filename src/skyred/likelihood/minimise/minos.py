@@ -1,4 +1,4 @@
-"""Asymmetric errors of all parameters, and new fits from lower points on their profiles.
+"""Asymmetric errors of all parameters, and new fits from lower points of their profiles.
 
 The method is that of MINOS (James & Roos 1975, Comput. Phys. Commun. 10, 343), which also restarts
 from a new minimum.
@@ -61,7 +61,7 @@ def add_asymmetric_errors(
     search : callable
         Function that minimises an objective from its start.
     min_gain : float
-        Smallest decrease of the statistic for a new fit.
+        Minimum decrease of the statistic for a new fit.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def add_asymmetric_errors(
         if restart == RESTARTS:
             break
         second = search(attrs.evolve(objective, start=intervals.lower_point))
-        # the point may only be lower with the IRFs of the minimum
+        # the point may only be lower with the IRFs of the previous minimum
         if not second.stat < result.stat - min_gain:
             if objective.refresh is not None:
                 objective.refresh(result.values)
@@ -98,7 +98,7 @@ def _intervals(objective: Objective, result: FitResult, threshold: float) -> Int
     result : FitResult
         The minimum, with errors.
     threshold : float
-        The statistic below which the computation ends.
+        The computation ends if the statistic falls below this value.
 
     Returns
     -------
@@ -116,8 +116,8 @@ def _intervals(objective: Objective, result: FitResult, threshold: float) -> Int
 
 def _add_restart_note(first: FitResult, second: FitResult) -> FitResult:
     note = (
-        f"MINOS found a lower minimum, by {first.stat - second.stat:.2g}: the fit was restarted "
-        "from there"
+        f"MINOS found a minimum that is lower by {first.stat - second.stat:.2g}: the fit was "
+        "restarted from there"
     )
     notes = dict.fromkeys(
         (*second.notes, *(note for note in first.notes if note.startswith("MINOS")), note)

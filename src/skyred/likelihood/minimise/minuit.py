@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-HESSE_STRATEGY = 2
-HESSE_FIRST_FACTOR = (
-    10  # with n parameters, HESSE runs first if more than 10 n**2 calls are allowed
-)
+HESSE_STRATEGY = 2  # Minuit's most accurate
+# with n parameters, HESSE runs first if more than 10 n**2 calls are allowed
+HESSE_FIRST_FACTOR = 10
 
 
 @attrs.define(eq=False)
@@ -44,7 +43,7 @@ class MinuitSearch:
     Attributes
     ----------
     scale : array
-        Values of the parameters for which the scaled parameters are one, shape (n,).
+        Values of the parameters in units of which Minuit minimises, shape (n,).
     """
 
     objective: Objective
@@ -92,7 +91,7 @@ class MinuitSearch:
         )
         if hesse_minuit.fmin.edm < MAX_EDM:
             return result
-        message = f"HESSE estimates that the minimum is {hesse_minuit.fmin.edm:.2g} lower"
+        message = f"HESSE estimates a minimum that is lower by {hesse_minuit.fmin.edm:.2g}"
         return attrs.evolve(result, message=message, covariance=np.nan * result.covariance)
 
     def _run_hesse(self, migrad_minuit: Minuit) -> Minuit:

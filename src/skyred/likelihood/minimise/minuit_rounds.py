@@ -38,7 +38,7 @@ def search_by_minuit(
     minuit : MinuitSearch
         Minuit on this objective.
     tolerance : float
-        The estimated distance to the minimum at which a search ends, in the statistic.
+        A search ends when the estimated distance to the minimum, in the statistic, is below this.
     start, errors : array, optional
         Starting values and estimated errors, shape (n,); by default those of the objective.
 
@@ -62,17 +62,18 @@ def search_by_minuit(
         second = minuit.migrad(lower, result.errors)
         result = _select_better(objective, result, attrs.evolve(second, notes=notes))
         if result.values is not second.values:
-            # the search ended above the lower point from which it started
+            # the search ended at a higher statistic than that of its start
             result = attrs.evolve(
-                result, message=second.message or "MIGRAD ended above a lower point"
+                result,
+                message=second.message or "MIGRAD ended above its start",
             )
     return _refresh_irfs(objective, minuit, result)
 
 
 def _select_better(objective: Objective, first: SearchResult, second: SearchResult) -> SearchResult:
-    """Return the valid one of two results; the lower if both are valid, the first if neither is.
+    """Return the better of two results: a valid one, or the lower one if both are valid.
 
-    Calls and notes are those of both searches.
+    If neither is valid, the first is returned. Calls and notes are those of both searches.
     """
     calls, notes = first.calls + second.calls, dict.fromkeys((*first.notes, *second.notes))
     is_higher = objective.total(second.values) > objective.total(first.values)

@@ -21,9 +21,9 @@ MIN_GAIN_FACTOR = 10.0  # smallest decrease for a new search, in units of the to
 def find_lower_neighbour(
     objective: Objective, x: Array, errors: Array, tolerance: float
 ) -> tuple[Array | None, int]:
-    """Search for lower points at fractions of an error, to both sides along some parameters.
+    """Search for lower points at fractions of an error on both sides of a minimum.
 
-    The parameters are those along which the statistic may be non-smooth.
+    The search is along the parameters along which the statistic may be non-smooth.
 
     Parameters
     ----------

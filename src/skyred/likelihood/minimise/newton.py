@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 MAX_ITERATIONS = 50
 MAX_TRIALS = 12
 MAX_STEP = 5.0  # in errors: farther away the statistic is not parabolic
-GROWTH = 4.0  # of the maximum step, while steps gain as expected
+GROWTH = 4.0  # factor by which the maximum step grows while steps gain as expected
 GAIN_RATIO = 0.5  # of the expected gain: above it, the maximum step grows
 FIRST_DAMPING = 1e-3
-LIMIT_FRACTION = 0.75  # of the distance to a limit, to which steps are cut
+LIMIT_FRACTION = 0.75  # steps across a limit are cut to this fraction of the distance to it
 LIMIT_MARGIN = 0.01  # in errors: from this distance, a step may reach the limit
 MIN_EIGENVALUE_RATIO = 1e-12  # smaller eigenvalues, relative to the largest, are rounding errors
 ROUNDING = 1e-9  # smaller slopes, relative to the largest, are rounding errors
@@ -49,7 +49,7 @@ class Descent:
     at_bound : array of bool
         Whether a parameter is at a bound beyond which the statistic would decrease, shape (n,).
     stalled : bool
-        Whether the search ended because the last step gained less than `min_gain`.
+        Whether the last step gained less than `min_gain`, and less than half of the expected gain.
     """
 
     x: Array
@@ -66,7 +66,7 @@ def descend(
     x: Array | None = None,
     *,
     bounds: Array | None = None,
-    lines: NDArray[np.int64] | None = None,
+    piecewise_indices: NDArray[np.int64] | None = None,
     max_iterations: int = MAX_ITERATIONS,
     threshold: float = np.inf,
     min_gain: float = 0.0,
@@ -78,14 +78,15 @@ def descend(
     objective : Objective
         The objective, with gradient and Fisher matrix.
     tolerance : float
-        The expected gain of a step at which the search ends, in the statistic.
+        The search ends when the expected decrease of the statistic by a step is below this value.
     x : array, optional
         Starting values, shape (n,); by default the start of the objective.
     bounds : array, optional
         Bounds of the parameters, shape (n, 2); by default the limits of the objective.
-    lines : array of int, optional
-        Indices of the parameters with bounds that are the sides of a pixel cell. These bounds may
-        be reached in one step. At limits models may degenerate, so steps are shortened.
+    piecewise_indices : array of int, optional
+        Indices of the parameters whose bounds are boundaries of a pixel cell. One step may reach
+        these bounds. Steps towards other bounds are shortened, since models may be degenerate
+        there.
     max_iterations : int
         Largest number of steps.
     threshold : float
@@ -93,7 +94,7 @@ def descend(
         expected gain.
     min_gain : float
         The search ends without convergence if a step gains less than this, and less than half of
-        the expected gain. Steps then alternate between the sides of a non-differentiable line.
+        the expected gain. Steps then alternate between two pixel cells.
 
     Returns
     -------
@@ -104,7 +105,7 @@ def descend(
     x = np.clip(objective.start if x is None else x, *bounds.T)
     value, calls, damping, radius = objective.total(x), 1, 0.0, MAX_STEP
     may_reach_bound = np.zeros(len(x), dtype=bool)
-    may_reach_bound[[] if lines is None else lines] = True
+    may_reach_bound[[] if piecewise_indices is None else piecewise_indices] = True
     for _ in range(max_iterations):
         parabola, calls = _Parabola.from_objective(objective, x, bounds), calls + 2
         expected = parabola.gain(parabola.step(0.0))
@@ -124,7 +125,7 @@ def descend(
                 break
             damping = max(10 * damping, FIRST_DAMPING)
         if lower_point is not None:
-            # far from the minimum the errors are small, and steps of a few errors too short
+            # far from the minimum, the errors may be small and steps of a few errors too short
             gain = value - trial_value
             radius *= GROWTH if damping == 0 and gain > GAIN_RATIO * expected else 1
             stalled = gain < min(min_gain, GAIN_RATIO * expected)
@@ -140,8 +141,8 @@ def _limit_step(
 ) -> Array:
     """Return the end of a step, which is cut to a fraction of the distance to a limit.
 
-    Only from close to the limit, a step may reach it. At limits models degenerate: without width or
-    flux of a source, the gradient is zero and does not lead back.
+    Only a step that starts close to the limit may reach it. At limits models can be degenerate: if
+    the width or the flux of a source is zero, so is the gradient, and it does not lead back.
 
     Parameters
     ----------
@@ -222,7 +223,7 @@ class _Parabola:
         ----------
         damping : float
             The relative increase of the diagonal of the matrix.
-        longest : float
+        max_step : float
             The largest component of the step, in errors.
 
         Returns
@@ -247,7 +248,7 @@ class _Parabola:
 
     @property
     def full_gain(self) -> float:
-        """The gain of the step to the minimum of the parabola, whatever its length."""
+        """The gain of the step to the minimum of the parabola, without a limit on its length."""
         values, vectors = self.decomposition
         is_significant = _is_significant(values)
         slopes = vectors[:, is_significant].T @ self.gradient

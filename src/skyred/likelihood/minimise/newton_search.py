@@ -40,8 +40,8 @@ class NewtonResult:
     hessian : Hessian or None
         The second derivatives with respect to the parameters of the models; None if the search did
         not converge.
-    lines : list of str
-        Names of the position parameters with a minimum at a non-differentiable point.
+    names_on_boundaries : list of str
+        Names of the position parameters with a minimum on a boundary of a pixel cell.
     notes : tuple of str
         Notes for the user.
     """
@@ -51,7 +51,7 @@ class NewtonResult:
     calls: int
     converged: bool
     hessian: Hessian | None = None
-    lines: list[str] = attrs.field(factory=list)
+    names_on_boundaries: list[str] = attrs.field(factory=list)
     notes: tuple[str, ...] = ()
 
 
@@ -63,7 +63,7 @@ class NewtonSearch:
     objective : Objective
         The objective of the parameters of the models.
     tolerance : float
-        The expected gain at which the search ends, in the statistic.
+        The search ends when the expected decrease of the statistic is below this value.
     """
 
     def __init__(self, objective: Objective, tolerance: float) -> None:
@@ -84,7 +84,7 @@ class NewtonSearch:
             The minimum and its curvature.
         """
         x = np.clip(start, *self.objective.limits.T)
-        cells = CellSearch(PixelCoordinates(self.objective, x), self.tolerance, self._gain)
+        cells = CellSearch(PixelCoordinates(self.objective, x), self.tolerance, self._min_gain)
         descent = self._find_lowest(cells, cells.pixels.to_pixels(x))
         hessian, x = None, self._to_parameters(cells, descent.x)
         for _ in range(MAX_REFRESHES):
@@ -106,7 +106,7 @@ class NewtonSearch:
         return self._result(cells, descent, hessian, x)
 
     @property
-    def _gain(self) -> float:
+    def _min_gain(self) -> float:
         return MIN_GAIN_FACTOR * self.tolerance
 
     def _to_parameters(self, cells: CellSearch, z: Array) -> Array:
@@ -117,10 +117,10 @@ class NewtonSearch:
         return np.sqrt((jacobian**2) @ descent.errors**2)
 
     def _find_lowest(self, cells: CellSearch, z: Array) -> Descent:
-        """Return the lowest minimum: restart from lower points until none is found."""
+        """Return the lowest minimum, after restarts from lower points until none is found."""
         descent = self._descend_and_relocate(cells, z)
         if (
-            len(cells.pixels.lines)
+            len(cells.pixels.piecewise_indices)
             or not descent.converged
             or self._has_factor_at_bound(cells, descent)
         ):
@@ -178,8 +178,8 @@ class NewtonSearch:
     def _relocate_sources(self, cells: CellSearch, z: Array) -> Array | None:
         """Relocate undetected sources, one after the other.
 
-        After each relocation only the source and its neighbours are fitted, since a fit of many
-        sources would take long.
+        After each relocation only the source and the parameters that are correlated with it are
+        fitted, since a fit of many sources would take long.
 
         Parameters
         ----------
@@ -203,27 +203,27 @@ class NewtonSearch:
             start = cells.pixels.update(best, x, starts[0])
             trial = cells.fit_moved_source(start, np.flatnonzero(starts[0] != x))
             trial_stat = cells.objective.total(trial)
-            if not trial_stat < stat - self._gain:
+            if not trial_stat < stat - self._min_gain:
                 break
             best, stat = trial, trial_stat
         return None if best is z else best
 
     def _polish(self, cells: CellSearch, descent: Descent) -> tuple[Descent, Hessian]:
         """Make the last steps with second derivatives: the Fisher matrix may be inaccurate."""
-        objective, on_lines = cells.objective, self._on_lines(cells, descent)
+        objective, on_boundaries = cells.objective, self._on_boundaries(cells, descent)
         at_bound = descent.at_bound.copy()
-        at_bound[on_lines] = False
-        hessian = hesse(objective, descent.x, at_bound, cells.pixels.lines)
+        at_bound[on_boundaries] = False
+        hessian = hesse(objective, descent.x, at_bound, cells.pixels.piecewise_indices)
         cells.calls += hessian.calls
         for _ in range(MAX_POLISH_STEPS):
             trial = np.clip(descent.x + hessian.step, *objective.limits.T)
-            trial[on_lines] = descent.x[on_lines]
+            trial[on_boundaries] = descent.x[on_boundaries]
             if not hessian.edm > self.tolerance:
                 break
             if not objective.total(trial) <= objective.total(descent.x):
                 break
             descent = attrs.evolve(descent, x=trial)
-            hessian = hesse(objective, trial, at_bound, cells.pixels.lines)
+            hessian = hesse(objective, trial, at_bound, cells.pixels.piecewise_indices)
             cells.calls += hessian.calls + 2
         return descent, hessian
 
@@ -234,15 +234,17 @@ class NewtonSearch:
         gradient = cells.objective.gradient(descent.x)
         assert gradient is not None
         cells.calls += 1
-        hessian = hessian.with_gradient(np.where(descent.at_bound & ~hessian.on_lines, 0, gradient))
+        hessian = hessian.with_gradient(
+            np.where(descent.at_bound & ~hessian.on_boundary, 0, gradient)
+        )
         if hessian.edm > self.tolerance:
             trial = np.clip(descent.x + hessian.step, *cells.objective.limits.T)
             descent = attrs.evolve(descent, x=trial)
         return descent, hessian
 
-    def _on_lines(self, cells: CellSearch, descent: Descent) -> NDArray[np.int64]:
-        lines = cells.pixels.lines
-        return lines[descent.at_bound[lines]]
+    def _on_boundaries(self, cells: CellSearch, descent: Descent) -> NDArray[np.int64]:
+        indices = cells.pixels.piecewise_indices
+        return indices[descent.at_bound[indices]]
 
     def _result(
         self, cells: CellSearch, descent: Descent, hessian: Hessian, x: Array
@@ -251,7 +253,7 @@ class NewtonSearch:
         is_invalid = np.abs(jacobian) @ np.isnan(np.diag(hessian.covariance)) > 0
         covariance = jacobian @ np.nan_to_num(hessian.covariance) @ jacobian.T
         covariance[is_invalid] = covariance[:, is_invalid] = np.nan
-        names = [self.objective.names[index] for index in self._on_lines(cells, descent)]
+        names = [self.objective.names[index] for index in self._on_boundaries(cells, descent)]
         sky_hessian = attrs.evolve(hessian, covariance=covariance, step=jacobian @ hessian.step)
         notes = tuple(dict.fromkeys(self.notes))
         return NewtonResult(

@@ -2,13 +2,13 @@
 
 Along one pixel axis, the predicted counts of a point source are a linear combination of two
 templates. With all other parameters fixed, the statistic is therefore convex within a cell, and has
-one minimum there. Between cells there are ridges, with false minima behind them. Apart from the
-pixelisation, which is the same in each cell, the likelihood is smooth. So if a cell does not have
-the lowest minimum, a neighbouring cell has a lower one.
+one minimum there. At cell boundaries the statistic can have ridges, which create local minima.
+Apart from the pixelisation, which is the same in each cell, the likelihood is smooth. Near a local
+minimum, a neighbouring cell therefore usually has a lower one.
 
-The search descends to the minimum of its cell, and crosses lines into neighbouring cells while the
-statistic falls beyond them. Then it fits the source in each of the surrounding cells. It restarts
-from the lowest cell, and ends if no cell is lower.
+The search descends to the minimum of its cell, and crosses cell boundaries while the statistic
+falls beyond them. Then it fits the source in each of the surrounding cells. It restarts from the
+lowest cell, and ends if no cell is lower.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-EDGE_MARGIN = 1e-7  # pixels: smallest distance of a search to the sides of its cell
+EDGE_MARGIN = 1e-7  # pixels: searches keep this distance from the boundaries of their cell
 MAX_CROSSINGS = 40
 MAX_ITERATIONS = 12  # of a fit in a neighbouring cell
 CLOSE_DIFFERENCE = 2.0  # in the statistic: cells that are higher by more are rejected
-MIN_CORRELATION = 0.03  # of other parameters that are fitted together with a source
+MIN_CORRELATION = 0.03  # parameters with a larger correlation are fitted together with a source
 STALE_DECREASE = 0.5  # in the statistic: rejected cells are fitted again after a larger decrease
 COARSE_TOLERANCE = 1e-2  # in the statistic: tolerance of fits in neighbouring cells
 SHIFTS = (0.0, -1.0, 1.0)  # pixels: shifts of extended sources
@@ -51,9 +51,9 @@ class CellSearch:
     pixels : PixelCoordinates
         The objective in pixel coordinates.
     tolerance : float
-        The expected gain at which Newton steps end, in the statistic.
-    gain : float
-        The smallest decrease of the statistic to another minimum.
+        Newton steps stop when the expected decrease of the statistic is below this value.
+    min_gain : float
+        Minimum decrease of the statistic for another minimum to be accepted.
     calls : int
         Calls of the objective and its derivatives.
 
@@ -62,12 +62,13 @@ class CellSearch:
     correlations : array or None
         Absolute correlations of the Fisher matrix, shape (n, n).
     rejected : dict of float
-        The statistic when a cell was rejected, by the indices of the source and the cell.
+        The statistic when a cell was rejected, by the indices of the position parameters of the
+        source and the lower corner of the cell.
     """
 
     pixels: PixelCoordinates
     tolerance: float
-    gain: float
+    min_gain: float
     calls: int = 0
     correlations: Array | None = attrs.field(init=False, default=None)
     rejected: dict[tuple[float, ...], float] = attrs.field(init=False, factory=dict)
@@ -78,7 +79,7 @@ class CellSearch:
         return self.pixels.objective
 
     def descend_with_positive_fluxes(self, z: Array) -> Descent:
-        """Minimise, and do not let positive amplitudes become negative.
+        """Minimise, with a lower bound of zero for positive amplitudes and norms.
 
         Otherwise a source that is far from its true position could get a negative flux, and leave
         the map or cancel another source.
@@ -91,9 +92,9 @@ class CellSearch:
         Returns
         -------
         Descent
-            The result of the search; sources without flux do not move.
+            The result of the search; the position of a source without flux does not change.
         """
-        return self._count_calls(self._descend_across_lines(z, self._positive_flux_bounds(z)))
+        return self._count_calls(self._descend_across_boundaries(z, self._positive_flux_bounds(z)))
 
     def fit_moved_source(self, z: Array, changed_indices: Index) -> Array:
         """Fit a source that was moved, and all parameters that are correlated with it.
@@ -108,7 +109,7 @@ class CellSearch:
         Returns
         -------
         array
-            All parameters after the fit, shape (n,); positive amplitudes stay positive.
+            All parameters after the fit, shape (n,); positive amplitudes do not become negative.
         """
         free = self._correlated_with(changed_indices, self._correlations_at(z))
         free_objective, bounds = (
@@ -136,13 +137,13 @@ class CellSearch:
             bounds[is_positive, 0] = np.maximum(bounds[is_positive, 0], 0)
         return bounds
 
-    def _descend_across_lines(self, z: Array, bounds: Array) -> Descent:
-        """Minimise, ignoring lines; stop if steps alternate between the two sides of a line."""
-        min_gain = COARSE_TOLERANCE if len(self.pixels.lines) else 0.0
+    def _descend_across_boundaries(self, z: Array, bounds: Array) -> Descent:
+        """Minimise, ignoring cell boundaries; stop if steps alternate between two cells."""
+        min_gain = COARSE_TOLERANCE if len(self.pixels.piecewise_indices) else 0.0
         return descend(self.objective, self.tolerance, z, bounds=bounds, min_gain=min_gain)
 
     def descend(self, z: Array) -> Descent:
-        """Minimise within a cell, and cross lines while the statistic falls beyond them.
+        """Minimise within a cell, and cross its boundaries while the statistic falls beyond them.
 
         Parameters
         ----------
@@ -152,22 +153,22 @@ class CellSearch:
         Returns
         -------
         Descent
-            The result; `at_bound` includes positions on lines from which the statistic rises to
-            both sides: non-differentiable minima.
+            The result. `at_bound` includes positions on a cell boundary at which the statistic
+            rises on both sides: non-differentiable minima.
         """
-        lines = self.pixels.lines
-        descent = self._descend_across_lines(z, self.objective.limits)
-        if not len(lines):
+        piecewise_indices = self.pixels.piecewise_indices
+        descent = self._descend_across_boundaries(z, self.objective.limits)
+        if not len(piecewise_indices):
             return self._count_calls(descent)
-        cells = np.floor(descent.x[lines])
+        cells = np.floor(descent.x[piecewise_indices])
         for _ in range(MAX_CROSSINGS):
             self._count_calls(descent)
             descent = descend(
                 self.objective,
                 self.tolerance,
                 descent.x,
-                bounds=self._cell_bounds(lines, cells),
-                lines=lines,
+                bounds=self._cell_bounds(piecewise_indices, cells),
+                piecewise_indices=piecewise_indices,
             )
             crossings = self._find_crossings(descent, cells)
             if not crossings.any():
@@ -179,9 +180,9 @@ class CellSearch:
         self.calls += descent.calls
         return descent
 
-    def _cell_bounds(self, lines: Index, cells: Array) -> Array:
+    def _cell_bounds(self, piecewise_indices: Index, cells: Array) -> Array:
         bounds = self.objective.limits.copy()
-        bounds[lines] = np.array([cells + EDGE_MARGIN, cells + 1 - EDGE_MARGIN]).T
+        bounds[piecewise_indices] = np.array([cells + EDGE_MARGIN, cells + 1 - EDGE_MARGIN]).T
         return bounds
 
     def _find_crossings(self, descent: Descent, cells: Array) -> Array:
@@ -192,25 +193,27 @@ class CellSearch:
         descent : Descent
             The result of a search within cells.
         cells : array
-            Lower corners of the cells, shape (lines,).
+            Lower corners of the cells, shape (m,).
 
         Returns
         -------
         array
-            -1, 0 or 1, shape (lines,).
+            -1, 0 or 1, shape (m,).
         """
-        lines = self.pixels.lines
-        offsets = descent.x[lines] - cells
+        piecewise_indices = self.pixels.piecewise_indices
+        offsets = descent.x[piecewise_indices] - cells
         side = np.where(offsets < 0.5, -1, 1)
-        at_line = descent.at_bound[lines] & (np.minimum(offsets, 1 - offsets) < 2 * EDGE_MARGIN)
-        if not at_line.any():
-            return np.zeros(len(lines))
+        at_boundary = descent.at_bound[piecewise_indices] & (
+            np.minimum(offsets, 1 - offsets) < 2 * EDGE_MARGIN
+        )
+        if not at_boundary.any():
+            return np.zeros(len(piecewise_indices))
         point_beyond = descent.x.copy()
-        point_beyond[lines] += np.where(at_line, 2 * EDGE_MARGIN * side, 0)
+        point_beyond[piecewise_indices] += np.where(at_boundary, 2 * EDGE_MARGIN * side, 0)
         gradient = self.objective.gradient(point_beyond)
         assert gradient is not None
         self.calls += 1
-        return np.where(at_line & (gradient[lines] * side < 0), side, 0)
+        return np.where(at_boundary & (gradient[piecewise_indices] * side < 0), side, 0)
 
     def find_lower_cell(self, z: Array) -> Array | None:
         """Find a lower minimum with sources in neighbouring cells.
@@ -254,15 +257,15 @@ class CellSearch:
         stat : float
             The statistic at the lowest minimum.
         """
-        best, lowest = z, stat - self.gain
+        best, lowest = z, stat - self.min_gain
         cell = np.floor(z[grid.indices])
         self.rejected[_key(grid, cell)] = stat
-        for start, bounds in _neighbours(grid, z, self.objective.limits):
+        for start, bounds in _starts_around(grid, z, self.objective.limits):
             key = _key(grid, np.floor(start[grid.indices]))
             if grid.piecewise and self.rejected.get(key, np.inf) < stat + STALE_DECREASE:
                 continue
             trial, value = self._fit(grid, start, bounds, grid.related, lowest + CLOSE_DIFFERENCE)
-            if value > lowest + CLOSE_DIFFERENCE or _is_on_side(grid, trial, bounds, cell):
+            if value > lowest + CLOSE_DIFFERENCE or _ended_at_near_side(grid, trial, bounds, cell):
                 self.rejected[key] = stat
                 continue
             if lowest - COARSE_TOLERANCE <= value:
@@ -273,9 +276,10 @@ class CellSearch:
         return (z, stat) if best is z else (best, lowest)
 
     def _update_rejected(self, grid: PixelGrid, z: Array, gain: float) -> None:
-        """Drop the rejected cells of the neighbours of a source that has moved.
+        """Forget the rejected cells of the sources that are correlated with a moved source.
 
-        The cells of all other sources stay rejected, with statistics decreased by the gain.
+        The cells of all other sources stay rejected. For sources other than the moved one, the
+        stored statistic is decreased by the gain.
 
         Parameters
         ----------
@@ -284,10 +288,10 @@ class CellSearch:
         z : array
             All parameters before the move, in pixel coordinates, shape (n,).
         gain : float
-            The decrease of the statistic by the move.
+            The decrease of the statistic due to the move.
         """
         correlated = set(self._correlated_parameters(grid, z).tolist())
-        neighbours = {
+        correlated_sources = {
             tuple(other_grid.indices.tolist())
             for other_grid in self.pixels.grids
             if other_grid is not grid and not correlated.isdisjoint(other_grid.related.tolist())
@@ -296,7 +300,7 @@ class CellSearch:
         rejected: dict[tuple[float, ...], float] = {}
         for key, stat in self.rejected.items():
             indices = key[: len(key) // 2]
-            if indices not in neighbours:
+            if indices not in correlated_sources:
                 rejected[key] = stat if indices == own_indices else stat - gain
         self.rejected = rejected
 
@@ -326,13 +330,13 @@ class CellSearch:
     ) -> tuple[Array, float]:
         is_fine = len(free) > len(grid.related)
         free_objective = conditional(self.objective, free, start)
-        lines = np.flatnonzero(np.isin(free, grid.indices)) if grid.piecewise else None
+        piecewise_indices = np.flatnonzero(np.isin(free, grid.indices)) if grid.piecewise else None
         descent = descend(
             free_objective,
             self.tolerance if is_fine else COARSE_TOLERANCE,
             start[free],
             bounds=bounds[free],
-            lines=lines,
+            piecewise_indices=piecewise_indices,
             max_iterations=MAX_ITERATIONS,
             threshold=threshold,
         )
@@ -347,10 +351,10 @@ def _key(grid: PixelGrid, cell: Array) -> tuple[float, ...]:
     return (*grid.indices.tolist(), *cell.tolist())
 
 
-def _is_on_side(grid: PixelGrid, trial: Array, bounds: Array, cell: Array) -> bool:
-    """Return whether a fit in a cell ended on the side towards the original cell of the source.
+def _ended_at_near_side(grid: PixelGrid, trial: Array, bounds: Array, cell: Array) -> bool:
+    """Return whether a fit in a cell ended at the boundary nearest to the original cell.
 
-    That side is also a side of the adjacent cell, whose minimum is lower or the same.
+    The adjacent cell has the same boundary, and its minimum is lower or the same.
     """
     if not grid.piecewise:
         return False
@@ -360,8 +364,10 @@ def _is_on_side(grid: PixelGrid, trial: Array, bounds: Array, cell: Array) -> bo
     return bool(np.any((direction != 0) & (distance <= 0)))
 
 
-def _neighbours(grid: PixelGrid, z: Array, limits: Array) -> list[tuple[Array, Array]]:
+def _starts_around(grid: PixelGrid, z: Array, limits: Array) -> list[tuple[Array, Array]]:
     """Return starting values and bounds for fits of a source in neighbouring cells.
+
+    An extended source has no cells: it is shifted by a pixel, and its size is changed.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-STEP = 1e-3  # of a pixel, for the derivatives of the sky position: projections are nearly linear
+STEP = 1e-3  # of a pixel, for derivatives of the sky position; projections are nearly linear
 MAX_POSITIONS = 20  # cached for each source: while one is fitted, the others do not move
 LIMIT_DISTANCE = 1.0  # pixels: sources closer to a limit of their position are not transformed
 
@@ -46,7 +46,7 @@ class PixelCoordinates:
         The objective of the parameters with positions in pixels.
     grids : list of PixelGrid
         The pixel grids of the transformed sources.
-    lines : array of int
+    piecewise_indices : array of int
         Indices of the pixel coordinates along which the statistic is not differentiable at
         integers.
     """
@@ -56,7 +56,9 @@ class PixelCoordinates:
         self.cached_positions: dict[tuple[float, ...], Array] = {}
         self.cached_jacobians: dict[tuple[int, ...], Array] = {}
         self.grids = [grid for grid in objective.grids if grid.small and self._is_free(grid)]
-        self.lines: Index = _concatenate([grid.indices for grid in self.grids if grid.piecewise])
+        self.piecewise_indices: Index = _concatenate(
+            [grid.indices for grid in self.grids if grid.piecewise]
+        )
         self.objective = self._transform() if self.grids else objective
 
     def _is_free(self, grid: PixelGrid) -> bool:
@@ -264,7 +266,7 @@ class PixelCoordinates:
 
 
 def _slope(grid: PixelGrid, x: Array) -> Array:
-    """Return the derivatives of position parameters (rows) by pixel coordinates (columns)."""
+    """Return the derivatives of the sky position (rows) with respect to pixels (columns)."""
     pixel = grid.to_pixels(x)
     steps = STEP * np.eye(len(pixel))
     differences = [grid.to_sky(pixel + step, x) - grid.to_sky(pixel - step, x) for step in steps]

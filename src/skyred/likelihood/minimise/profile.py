@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 ACCURACY = 1e-3  # of a crossing, in the statistic: 1/2000 of an error
-GROWTH = 2.0  # of a step that did not reach the crossing
+GROWTH = 2.0  # factor by which a step grows at most if it did not reach the crossing
 MAX_FITS = 40
-STEEP_RATIO = 3.0  # times the square root of the rise: with higher ends, brackets are halved
+STEEP_RATIO = 3.0  # a bracket is halved if its end exceeds this times the square root of the rise
 MIN_JUMP = 0.5  # smallest discontinuity, in units of the square root of the rise
 JUMP_WIDTH = 0.02  # relative accuracy of the position of a discontinuity
 MAX_LENGTH = 100.0  # in errors: largest length in the search for a crossing
@@ -34,7 +34,8 @@ class ParameterProfile:
     Parameters
     ----------
     values, stat : array
-        Values of the parameter, and the statistic at these, shape (m,); NaN where the fit failed.
+        Values of the parameter, and the statistic at each of them, shape (m,); the statistic is NaN
+        where the fit failed.
     parameters : array
         All n parameters at each value, shape (m, n).
     """
@@ -83,7 +84,7 @@ class ContourPoint:
     values : array
         The fixed parameters, shape (k,); NaN if the statistic does not rise by this amount.
     at_limit : bool
-        Whether the point is at a limit of a parameter, since the statistic rises less before it.
+        Whether the point is at a limit of a parameter, before which the statistic rises less.
     """
 
     values: Array
@@ -135,7 +136,7 @@ def find_crossing_length(
     rise: float,
     max_length: float = np.inf,
 ) -> float:
-    """Find the length of a step for some rise of the statistic.
+    """Find the length of a step after which the statistic has risen by some amount.
 
     The square root of the rise is nearly linear, so the search uses its secants.
 
@@ -163,7 +164,7 @@ def find_crossing_length(
         excess = minimum.stat - lowest - rise
         if abs(excess) < ACCURACY:
             return length
-        # if the fit fails, the point is treated as too far
+        # a point at which the fit fails is treated as beyond the crossing
         height = np.sqrt(max(excess + rise, 0)) - target if minimum.success else np.inf
         if height < 0:
             if length >= max_length:
@@ -240,8 +241,8 @@ class Contour:
     x, y : array
         Values of the two parameters, by angle around the best fit, shape (m,).
     at_limit : array of bool
-        Whether a point is at a limit of a parameter, since the statistic rises less before it,
-        shape (m,).
+        Whether a point is at a limit of a parameter, before which the statistic rises less, shape
+        (m,).
     """
 
     rise: float
@@ -251,7 +252,7 @@ class Contour:
 
 
 def contour(
-    conditional_fit: ConditionalFit, covariance: Array, rise: float, number: int
+    conditional_fit: ConditionalFit, covariance: Array, rise: float, n_points: int
 ) -> Contour:
     """Compute points around the best fit at which the statistic has risen by some amount.
 
@@ -266,7 +267,7 @@ def contour(
         Covariance of these two parameters, shape (2, 2).
     rise : float
         The rise of the statistic.
-    number : int
+    n_points : int
         Number of points.
 
     Returns
@@ -276,7 +277,7 @@ def contour(
     """
     size = np.sqrt(np.diag(covariance))
     factor = size[:, None] * np.linalg.cholesky(covariance / np.outer(size, size))
-    angles = np.linspace(0, 2 * np.pi, number, endpoint=False)
+    angles = np.linspace(0, 2 * np.pi, n_points, endpoint=False)
     points = [
         find_crossing(conditional_fit, factor @ [np.cos(angle), np.sin(angle)], rise)
         for angle in angles

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-EDM_PER_TOLERANCE = 0.002  # as in Minuit: estimated distance to the minimum at which searches end
-MAX_EDM_FACTOR = 10  # as in Minuit: a minimum is invalid above this multiple of that distance
+EDM_PER_TOLERANCE = 0.002  # as in Minuit: searches end at an edm of this times the tolerance
+MAX_EDM_FACTOR = 10  # as in Minuit: a minimum is invalid if its edm is larger by this factor
 
 SHARP_RESTARTS = 3  # new searches from lower points on profiles
 
@@ -53,8 +53,8 @@ def minimise(
 ) -> FitResult:
     """Find the minimum of the total of an objective, and the covariance there.
 
-    For small sources, the statistic is not differentiable at pixel centres, and has false minima
-    between them. Both methods search the neighbouring pixels of each small source, and restart from
+    For small sources, the statistic is not differentiable at pixel centres, and may have several
+    local minima. Both methods search the neighbouring pixels of each small source, and restart from
     lower points.
 
     Parameters
@@ -90,8 +90,8 @@ def minimise(
     result = search(objective)
     if not minos or not result.success:
         return result
-    gain = MAX_EDM_FACTOR * EDM_PER_TOLERANCE * tolerance
-    return add_asymmetric_errors(objective, result, search, gain)
+    min_gain = MAX_EDM_FACTOR * EDM_PER_TOLERANCE * tolerance
+    return add_asymmetric_errors(objective, result, search, min_gain)
 
 
 def _search(
@@ -134,7 +134,7 @@ def _search_by_newton(
         newton = _run_newton(objective, target_edm)
     hessian = newton.hessian
     if hessian is not None and _is_minimum(newton, target_edm):
-        notes = _line_notes(newton)
+        notes = _notes_with_boundaries(newton)
         return SearchResult(newton.x, hessian.covariance, hessian.edm, newton.calls, "", notes)
     minuit.use_gradient = False  # the derivatives did not lead to a minimum
     result = search_by_minuit(objective, minuit, target_edm, newton.x, newton.errors)
@@ -154,14 +154,14 @@ def _search_by_newton(
 def _search_sharp_sources(
     objective: Objective, target_edm: float, x: Array, sources: Sequence[SharpSource]
 ) -> SearchResult:
-    """Search for the minimum, and again if profiles for the errors reach lower points."""
+    """Search for the minimum, and again if the profiles for the errors reach lower points."""
     result, lower = _search_with_profiles(objective, target_edm, x, sources)
     for _ in range(SHARP_RESTARTS):
         if lower is None:
             return result
         stat, calls = objective.total(result.values), result.calls
         second, lower = _search_with_profiles(objective, target_edm, lower, sources)
-        if not objective.total(second.values) < stat:  # it was lower only with other IRFs
+        if not objective.total(second.values) < stat:  # the point was lower only with other IRFs
             if objective.refresh is not None:
                 objective.refresh(result.values)
             result = attrs.evolve(result, calls=calls + second.calls)
@@ -237,17 +237,17 @@ def _polish_after_migrad(
         return _create_unconstrained_result(newton.x, hessian, calls)
     if hessian.flat_names or not hessian.edm < MAX_EDM_FACTOR * target_edm:
         return attrs.evolve(result, calls=calls, notes=notes)
-    notes = (*notes, *_line_notes(newton))
+    notes = (*notes, *_notes_with_boundaries(newton))
     return SearchResult(newton.x, hessian.covariance, hessian.edm, calls, "", notes)
 
 
-def _line_notes(newton: NewtonResult) -> tuple[str, ...]:
-    if not newton.lines:
+def _notes_with_boundaries(newton: NewtonResult) -> tuple[str, ...]:
+    if not newton.names_on_boundaries:
         return newton.notes
     return (
         *newton.notes,
-        f"{', '.join(newton.lines)}: the best value is at a pixel centre, where the statistic has "
-        "no second derivative; the error is about half the width of the profile",
+        f"{', '.join(newton.names_on_boundaries)}: the best value is at a pixel centre, where the "
+        "statistic has no second derivative; the error is about half the width of the profile",
     )
 
 

@@ -1,8 +1,8 @@
 """Errors from profiles, for parameters that are correlated with those of sources with sharp edges.
 
-The statistic of these sources has many minima, and the profile of another parameter follows the
-lowest of them. The profile of an amplitude is therefore wider than the covariance of samples
-implies.
+The statistic has many minima along the parameters of these sources, and the profile of another
+parameter follows the lowest of them. The profile of an amplitude is therefore wider than the
+covariance of samples implies.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-MIN_FRACTION = 0.005  # of the variance, explained by the parameters of sources with sharp edges
+MIN_FRACTION = 0.005  # of the variance that the parameters of sources with sharp edges explain
 TOLERANCE = 1e-4  # in the statistic, of the smooth parameters at a point of a profile
 MIN_RISE, MAX_RISE = 0.25, 4.0  # after one error; outside this range the profile is not parabolic
 
@@ -48,15 +48,15 @@ def with_profile_errors(
     sources : sequence of SharpSource
         The sources with sharp edges, at least one.
     restart : bool
-        Whether to end at a point with a lower statistic.
+        Whether to stop at a point with a lower statistic, and return it.
 
     Returns
     -------
     result : SearchResult
         The same minimum. For parameters that are correlated with those of the sources, the errors
         are the means of both sides of the profiles, if both are approximately parabolic; otherwise
-        a note names them. Correlations are unchanged, and so is a result with a message or an
-        invalid covariance.
+        a note lists the parameters. Correlations are unchanged, and so is a result with a message
+        or an invalid covariance.
     lower : array or None
         Parameters at a point of a profile with a lower statistic than the result, shape (n,), where
         a new search should start; None if there is none.
@@ -83,12 +83,15 @@ def with_profile_errors(
     notes = result.notes
     if not_parabolic:
         names = ", ".join(dict.fromkeys(not_parabolic))
-        notes = (*notes, f"the profile of {names} is not parabolic: minos computes both errors")
+        notes = (
+            *notes,
+            f"the profile of {names} is not parabolic: minos computes asymmetric errors",
+        )
     return attrs.evolve(result, covariance=covariance, calls=calls, notes=notes), None
 
 
 def _correlated_indices(covariance: Array, sources: Sequence[SharpSource]) -> list[int]:
-    """Return the other parameters with variances that the sources' parameters explain in part."""
+    """Return the indices of other parameters that are correlated with those of the sources."""
     indices = sharp_indices(sources)
     others = np.setdiff1d(np.arange(len(covariance)), indices)
     cross = covariance[np.ix_(others, indices)]

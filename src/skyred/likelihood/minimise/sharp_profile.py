@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     Index = NDArray[np.int64]
 
 MIN_CORRELATION = 0.03  # of the other parameters that are fitted
-MAX_SHIFT = 6.0  # in units of the scale: farther away, other parameters are not linear in the shift
+MAX_SHIFT = 6.0  # in units of the scale: beyond, other parameters are not linear in the shift
 MAX_SCALE = 2.0  # pixels
 MIN_SCALE = 1e-3  # in units of the largest scale
 SPREAD = 1.5  # standard deviation of the samples, in units of the scale
 N_VALUES, DEGREE = 17, 4  # number of values, and degree of the polynomial that is fitted to them
 MAX_RESIDUAL = 0.003  # in the statistic: smaller residuals do not create other minima
 ROUNDING = 1e-8  # of the statistic: smaller residuals are rounding errors
-MIN_EFFECTIVE_FRACTION = 0.2  # effective number of samples over their number, for a covariance
+MIN_EFFECTIVE_FRACTION = 0.2  # effective number of samples, relative to their number
 
 
 @attrs.frozen(eq=False)
@@ -52,9 +52,9 @@ class Samples:
         return np.asarray(self.shifts[np.argmin(self.stats)])
 
     def weights(self) -> Array:
-        """Return the likelihood over the sampling density, normalised to a sum of one.
+        """Return the ratios of likelihood and sampling density, normalised to a sum of one.
 
-        If few samples dominate the sum, the weights are made more equal by a temperature.
+        If few samples dominate the sum, the logarithms of the weights are divided by a temperature.
 
         Returns
         -------
@@ -124,7 +124,8 @@ class SharpProfile:
     fixed : array of int
         Indices of the parameters that are not fitted: those of other sources with sharp edges.
     scale : array, optional
-        The matrix from shifts to parameters, shape (k, k); by default from the Fisher matrix.
+        The matrix that converts shifts to parameters, shape (k, k); by default it is computed from
+        the Fisher matrix.
 
     Attributes
     ----------
@@ -169,7 +170,7 @@ class SharpProfile:
         return np.flatnonzero(is_correlated & ~at_limit)
 
     def _scale_from_fisher(self, curvature: Array) -> Array:
-        """Return the matrix from shifts in errors to parameters, shape (k, k)."""
+        """Return the matrix that converts shifts in errors to parameters, shape (k, k)."""
         values, axes = np.linalg.eigh(curvature * np.outer(self.max_scale, self.max_scale))
         errors = np.sqrt(2 / np.maximum(values, 2.0))
         return np.asarray(self.max_scale[:, None] * axes * np.maximum(errors, MIN_SCALE))
@@ -240,14 +241,14 @@ class SharpProfile:
                 return True
         return False
 
-    def sample(self, random: np.random.Generator, number: int) -> Samples:
+    def sample(self, random: np.random.Generator, n_samples: int) -> Samples:
         """Evaluate the statistic at random shifts.
 
         Parameters
         ----------
         random : numpy.random.Generator
             The random number generator.
-        number : int
+        n_samples : int
             Number of samples, m; the first is at zero shift.
 
         Returns
@@ -255,9 +256,9 @@ class SharpProfile:
         Samples
             The shifts and the statistic.
         """
-        shifts = SPREAD * random.normal(size=(number, len(self.indices)))
+        shifts = SPREAD * random.normal(size=(n_samples, len(self.indices)))
         shifts[0] = 0
-        stats, others = np.empty(number), np.empty((number, len(self.others)))
+        stats, others = np.empty(n_samples), np.empty((n_samples, len(self.others)))
         for row, shift in enumerate(shifts):
             stats[row], point = self._evaluate(shift)
             others[row] = point[self.others]
@@ -274,6 +275,6 @@ class SharpProfile:
         Returns
         -------
         array
-            The matrix from the new shifts to parameters, shape (k, k).
+            The matrix that converts the new shifts to parameters, shape (k, k).
         """
         return np.asarray(self.scale @ np.linalg.cholesky(covariance))

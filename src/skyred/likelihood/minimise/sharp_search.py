@@ -1,7 +1,7 @@
 """The search for the minimum if sources have sharp edges.
 
-gammapy evaluates a disk or a shell at points, and the edge passes one point after the other when
-the source moves. The statistic is therefore not smooth, and has many minima within the errors.
+gammapy evaluates a disk or a shell at points. When the source moves, its edge passes these points
+one by one. The statistic is therefore not smooth, and has many minima within the errors.
 Searches with derivatives end in an arbitrary one of them.
 
 This search samples the statistic around the source. The width of the sampling distribution is
@@ -42,20 +42,21 @@ MIN_SEARCHES, MAX_SEARCHES = 20, 40
 FEW_SEARCHES = (3, 3)  # smallest and largest number of searches in conditional fits
 FEW_SAMPLES = 20  # per parameter, in conditional fits
 MIN_AGREEING = 3  # number of searches that must end at the lowest value
-SAME_MINIMUM = 0.005  # in the statistic: searches that end closer have the same minimum
+SAME_MINIMUM = 0.005  # in the statistic: searches that end within this have the same minimum
 SIMPLEX_SIZE = 0.15  # in units of the scale
-SMALL_SIMPLEX_SIZE = 0.03
+SMALL_SIMPLEX_SIZE = 0.03  # for the last steps
 SIMPLEX_OPTIONS = {"xatol": 1e-5, "fatol": 1e-5, "maxfev": 600}
 MAX_RESCALINGS = 12
-VARIANCE_RANGE = (0.4, 2.5)  # allowed variances of shifts, in units of the scale
+VARIANCE_RANGE = (0.4, 2.5)  # allowed variances of shifts, in squared units of the scale
 MAX_OFFSET = 1.5  # of the minimum from the centre of the samples, in units of the scale
 MAX_CENTRES = 6
-SIZE_FACTORS = (1.0, 1 / 3, 3.0)  # for searches with other sizes
-MIN_SIZE = 0.5  # pixels, in these searches
-COARSE_TOLERANCE = 1e-2  # in the statistic, in these searches
+# searches from other sizes of the source
+SIZE_FACTORS = (1.0, 1 / 3, 3.0)
+MIN_SIZE = 0.5  # pixels
+COARSE_TOLERANCE = 1e-2  # in the statistic
 MAX_ITERATIONS = 15
 MAX_ROUNDS = 10
-MIN_GAIN = 10  # times the tolerance: smallest decrease of the statistic that needs another round
+MIN_GAIN = 10  # times the tolerance: after a larger decrease, another round follows
 
 
 @attrs.define(eq=False)
@@ -212,7 +213,7 @@ class SharpSearch:
         x : array
             The lowest sampled point, shape (n,).
         scale : array
-            The matrix from shifts to parameters, shape (k, k).
+            The matrix that converts shifts to parameters, shape (k, k).
         """
         scale = self._profile(source, x, sources).scale
         for _ in range(MAX_RESCALINGS):
@@ -261,7 +262,7 @@ class SharpSearch:
         return candidate if self.objective.total(candidate) < self.objective.total(x) else x
 
     def _search_lowest(
-        self, profile: SharpProfile, samples: int, searches: tuple[int, int]
+        self, profile: SharpProfile, samples_per_parameter: int, search_range: tuple[int, int]
     ) -> tuple[Array, int]:
         """Return the lowest of the points at which several searches end.
 
@@ -269,9 +270,9 @@ class SharpSearch:
         ----------
         profile : SharpProfile
             The statistic around a source with k parameters.
-        samples : int
+        samples_per_parameter : int
             Number of samples per parameter.
-        searches : (int, int)
+        search_range : (int, int)
             Smallest and largest number of searches.
 
         Returns
@@ -281,8 +282,8 @@ class SharpSearch:
         n_agreeing : int
             Number of searches that ended there.
         """
-        local_samples = profile.sample(self.random, samples * len(profile.indices))
-        min_searches, max_searches = searches
+        local_samples = profile.sample(self.random, samples_per_parameter * len(profile.indices))
+        min_searches, max_searches = search_range
         shifts: list[Array] = []
         stats: list[float] = []
         for start in _select_separate(
@@ -306,7 +307,7 @@ class SharpSearch:
         return result.x, float(result.fun)
 
     def _polish(self, source: SharpSource, x: Array, sources: Sequence[SharpSource]) -> Array:
-        """Improve a point close to the minimum by a small simplex."""
+        """Improve a point close to the minimum with a small simplex."""
         profile = self._profile(source, x, sources)
         shift, _ = self._run_simplex(profile, np.zeros(len(profile.indices)), SMALL_SIMPLEX_SIZE)
         self.calls += profile.calls
@@ -382,14 +383,14 @@ class SharpSearch:
         return covariance, edm
 
 
-def _select_separate(points: Array, number: int) -> list[Array]:
+def _select_separate(points: Array, max_number: int) -> list[Array]:
     """Select points in order, except those that are close to a point already selected.
 
     Parameters
     ----------
     points : array
         The points, in units of the scale, shape (m, k).
-    number : int
+    max_number : int
         Largest number of selected points.
 
     Returns
@@ -401,6 +402,6 @@ def _select_separate(points: Array, number: int) -> list[Array]:
     for point in points:
         if all(np.linalg.norm(point - neighbour) > MIN_SEPARATION for neighbour in selected):
             selected.append(point)
-        if len(selected) == number:
+        if len(selected) == max_number:
             break
     return selected

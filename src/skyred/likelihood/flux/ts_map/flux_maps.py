@@ -73,8 +73,8 @@ class TSMapMaker:
         Raises
         ------
         ModelError
-            If a dataset has no exposure, the flux of the source changes sign with energy, or there
-            is no energy bin or no pixel to fit.
+            If a dataset has no exposure or only zero exposure, the flux of the source changes sign
+            with energy, or there is no energy bin or no pixel to fit.
         """
         maker = attrs.evolve(self, model=_positive_source(self.model, datasets))
         all_arrays = [DatasetArrays.from_dataset(dataset, maker) for dataset in datasets]
@@ -174,7 +174,7 @@ class DatasetArrays:
         Raises
         ------
         ModelError
-            If the dataset has no exposure.
+            If the dataset has no exposure, or only zero exposure.
         """
         from gammapy.estimators.utils import estimate_exposure_reco_energy
 
@@ -228,14 +228,15 @@ class DatasetArrays:
 
 
 def _positive_source(model: SkyModel, datasets: Sequence[MapDataset]) -> SkyModel:
-    """Return the source with positive fluxes, to which the norms are relative."""
+    """Return the source with positive fluxes, the reference of the norms."""
     from skyred.likelihood.flux.reference import MagnitudeSpectralModel, positive_model
 
     for dataset in datasets:
         model = positive_model(model, dataset.counts.geom.axes["energy"].edges)
     if isinstance(model.spectral_model, MagnitudeSpectralModel):
         raise ModelError(
-            "the flux of the source changes sign with energy; expected a spectrum of one sign"
+            "the flux of the source changes sign with energy; expected a spectrum with the same "
+            "sign at all energies"
         )
     return model
 

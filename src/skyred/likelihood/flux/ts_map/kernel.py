@@ -68,7 +68,7 @@ def _predict_counts(dataset: MapDataset, model: SkyModel, width: u.Quantity | No
     psf, mask = Instrument(dataset).psf, dataset.mask_image
     evaluator.update(exposure, psf, dataset.edisp, dataset.counts.geom, mask)
     counts = np.nan_to_num(evaluator.compute_npred().data.astype(float))
-    return np.asarray(np.maximum(counts, 0))  # rounding errors of a convolution may be negative
+    return np.asarray(np.maximum(counts, 0))  # the rounding errors of a convolution may be negative
 
 
 def _get_exposure(dataset: MapDataset, centre: Any) -> Array:
@@ -91,5 +91,5 @@ def _find_width(counts: Array, geom: WcsGeom) -> u.Quantity:
         contained = counts[:, box, box].sum(axis=(1, 2))
         if np.all(contained >= CONTAINMENT * total):
             break
-    # slightly smaller, so that it is not rounded up to the next odd number of pixels
+    # slightly smaller, so that the width is not rounded up to the next odd number of pixels
     return (2 * radius + 1) * (1 - 1e-9) * geom.pixel_scales.max()

@@ -79,7 +79,7 @@ class Layer:
         """Create a layer with the sum of the energy bins, and the mean of their kernels.
 
         As in gammapy, the mean is over the bins inside the mask, which differ from pixel to pixel.
-        All bins have the same weight, independent of the counts of the source in them.
+        All bins have the same weight, independent of the predicted counts of the source.
 
         Parameters
         ----------
@@ -218,7 +218,7 @@ class Layer:
 
 
 def _pad(cubes: Sequence[Array], kernels: Array, pattern: Integers) -> Layer:
-    """Create a layer from arrays that are padded by half a kernel; negative values become zero."""
+    """Create a layer; pad the arrays by half a kernel, and set negative values to zero."""
     margins = [(size // 2, size // 2) for size in kernels.shape[2:]]
     counts, background, exposure = (
         np.pad(np.maximum(cube, 0).astype(float), [(0, 0), *margins]) for cube in cubes

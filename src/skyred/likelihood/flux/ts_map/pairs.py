@@ -1,4 +1,4 @@
-"""Pairs of a pixel and a bin that a kernel around it covers, with the data of the bin."""
+"""Pairs of a pixel and a bin inside the kernel around it, with the data of the bin."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen(eq=False)
 class PixelBinPairs:
-    """Pairs of a pixel and a bin that a kernel around it covers, in the order of the pixels.
+    """Pairs of a pixel and a bin inside the kernel around it, in the order of the pixels.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ class PixelBinPairs:
         Parameters
         ----------
         mask : array of bool
-            The subset, shape (k,).
+            Mask of the subset, shape (k,).
 
         Returns
         -------
@@ -207,7 +207,7 @@ class BinSelection:
         return cls(layer, bins, row, column, (group * height + row) * width + column)
 
     def pairs(self, rows: Integers, columns: Integers) -> PixelBinPairs:
-        """Return the pairs of pixels and the selected bins that their kernels cover.
+        """Return the pairs of pixels and selected bins inside their kernels.
 
         Parameters
         ----------

@@ -64,11 +64,11 @@ class NormMaps:
     ts : array
         Gain in the statistic over norm zero.
     norm : array
-        Best norm; NaN where it is unknown.
+        Best norm; NaN where it was not fitted.
     niter : array
         Number of Newton steps.
     norm_err : array
-        Error of the norm; NaN where it is unknown.
+        Error of the norm, times `n_sigma`; NaN where it was not fitted.
     npred, npred_excess : array
         Predicted counts in the bins that the kernel covers, of all models and of the source.
     stat, stat_null : array
@@ -215,7 +215,7 @@ class Solver:
         if selection.n_sigma_sensitivity is not None:
             all_pairs = _pairs(self.all_bins, rows, columns)
             sensitivity = find_sensitivities(all_pairs, signal, selection.n_sigma_sensitivity)
-        has_signal = signal > 0  # otherwise the source predicts no counts, and the norm is NaN
+        has_signal = signal > 0  # elsewhere the source predicts no counts, and the norm is NaN
         return PixelResults(
             np.where(has_signal, best.ts, 0),
             best.value,

@@ -1,8 +1,8 @@
 """Norms of many pixels at once: best values, errors, limits and sensitivities.
 
-Each is the root of a function of the norm of a pixel. The functions are chosen such that Newton
-steps approach the root from one side, so that no bracket is needed; see the notes of the functions
-below. Pixels are independent. The iteration ends when all of them have converged.
+Each value is the root of a function of the norm of a pixel. The functions are chosen such that
+Newton steps approach the root from one side, so that no bracket is needed; see the notes of the
+functions below. Pixels are independent. The iteration ends when all of them have converged.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
 
 MAX_ITERATIONS = 100
-ACCURACY = 1e-7  # of the error, for the last step; the convergence is quadratic
+ACCURACY = 1e-7  # of the last step, in errors; the convergence is quadratic
 
 
 @attrs.frozen(eq=False)
@@ -33,7 +33,7 @@ class Roots:
     Parameters
     ----------
     value : array
-        The norm; -inf without counts.
+        The norm; -inf for pixels without counts.
     pole : array
         The largest norm at which a bin with counts has zero predicted counts; -inf without counts.
     niter : array of int
@@ -135,7 +135,7 @@ def find_roots(pairs: PixelBinPairs, signal: Array) -> Roots:
 
     Notes
     -----
-    The derivative vanishes where ``h(x) = sum n s / (b + x s)`` is equal to the signal. ``1 / h``
+    The derivative is zero where ``h(x) = sum n s / (b + x s)`` is equal to the signal. ``1 / h``
     is concave, and rises nearly linearly from zero at the pole. From any start, the first Newton
     step for ``1 / h`` ends below the root, and the next steps rise towards it.
 
@@ -229,9 +229,9 @@ def find_distances_down(
 
     Notes
     -----
-    The statistic is convex down to the pole, where it is infinite. Newton steps end below the root.
-    If a step would pass the pole, or the statistic does not rise downwards, the step goes halfway
-    to the pole instead.
+    The statistic is convex above the pole, where it is infinite. Newton steps end below the root.
+    If a step would pass the pole, or the statistic does not rise towards lower norms, the step goes
+    halfway to the pole instead.
     """
     start = np.maximum(pairs.predict(best.value), TRUNCATION)
     with np.errstate(all="ignore"):

@@ -134,13 +134,13 @@ def test_damaged_run_is_recorded_and_excluded(
     other_run, run = archive.runs
     damage.apply(archive, run, other_run)
     if damage.both_runs:  # if two runs share a file, both fail
-        with pytest.raises(RunsFailedError, match=damage.word):
+        with pytest.raises(RunsFailedError, match=damage.message_part):
             reduce(archive.folder, cache)
         return
     reduced = reduce(archive.folder, cache)
     if damage.name in WARNINGS:
         assert reduced.outcomes[run].status in ("reduced", "cached")
-        assert any(damage.word in note for note in reduced.outcomes[run].notes)
+        assert any(damage.message_part in note for note in reduced.outcomes[run].notes)
         assert_maps_of_gammapy(reduced, archive)
         for name in set(MAPS) - WARNINGS[damage.name]:
             # gammapy normalises a scaled dispersion in float32
@@ -153,7 +153,7 @@ def test_damaged_run_is_recorded_and_excluded(
         assert damage.name == "run twice"
         assert reduced.maps == both_runs.maps
         return
-    assert damage.word in reduced.outcomes[run].reason
+    assert damage.message_part in reduced.outcomes[run].reason
     assert reduced.outcomes[run].maker in ("index", "inspection")
     assert reduced.outcomes[other_run].status in ("reduced", "cached")
     assert reduced.maps == valid_run_alone.maps
@@ -179,7 +179,7 @@ def test_fault_can_be_tolerated_with_a_note(
     damage.apply(archive, run, other_run)
     reduced = reduce(archive.folder, cache, "data.crab.on_fault=note")
     assert {outcome.status for outcome in reduced.outcomes.values()} == {"reduced"}
-    assert any(damage.word in note for note in reduced.outcomes[run].notes)
+    assert any(damage.message_part in note for note in reduced.outcomes[run].notes)
     assert reduced.maps["counts"] == both_runs.maps["counts"]
     assert reduced.maps["exposure"] != both_runs.maps["exposure"]
 

@@ -19,8 +19,8 @@ from skyred.errors import SkyredError
 Damage = Callable[[Path], object]
 
 
-def check(path: Path, *words: str) -> Result:
-    return CliRunner().invoke(main, ["check", str(path), *words])
+def check(path: Path, *args: str) -> Result:
+    return CliRunner().invoke(main, ["check", str(path), *args])
 
 
 def configuration(folder: Path, **entries: str) -> Path:
@@ -125,7 +125,7 @@ def test_faults_of_all_entries_are_reported(folder: Path) -> None:
     assert "data.good: 3 datasets can be read" in outcome.stdout
 
 
-def test_datasets_of_the_same_name_are_reported(folder: Path) -> None:
+def test_datasets_with_the_same_name_are_reported(folder: Path) -> None:
     (folder / "copy.fits").write_bytes((folder / "single.fits").read_bytes())
     path = configuration(folder, a=f"{folder}/single.fits", b=f"{folder}/copy.fits")
     with pytest.raises(SkyredError) as raised:

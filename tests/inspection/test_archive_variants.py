@@ -16,7 +16,7 @@ from gammapy.makers import SpectrumDatasetMaker
 from gammapy.maps import MapAxis, RegionGeom
 from regions import CircleSkyRegion
 
-from archive_variants import SOUND, UNSOUND, read_index, set_column
+from archive_variants import VALID_VARIANTS, INVALID_VARIANTS, read_index, set_column
 from fault_injection.archive_damage import Archive
 from skyred import Orchestrator, Pipeline
 from skyred.components.archives import open_archive
@@ -73,14 +73,14 @@ def reduce_by_gammapy(folder: Path) -> list[SpectrumDataset]:
     return [maker.run(target, observation) for observation in observations]
 
 
-@pytest.mark.parametrize("apply", SOUND.values(), ids=SOUND)
+@pytest.mark.parametrize("apply", VALID_VARIANTS.values(), ids=VALID_VARIANTS)
 def test_sound_archive_has_no_fault(apply: Any, one_run: Path, tmp_path: Path) -> None:
     findings = inspect(create_variant(one_run, tmp_path, apply))
     assert [str(finding) for finding in findings if finding.level == "fault"] == []
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("apply", SOUND.values(), ids=SOUND)
+@pytest.mark.parametrize("apply", VALID_VARIANTS.values(), ids=VALID_VARIANTS)
 def test_sound_archive_is_reduced_as_by_gammapy(apply: Any, one_run: Path, tmp_path: Path) -> None:
     folder = create_variant(one_run, tmp_path, apply)
     (expected,) = reduce_by_gammapy(folder)
@@ -92,7 +92,7 @@ def test_sound_archive_is_reduced_as_by_gammapy(apply: Any, one_run: Path, tmp_p
     np.testing.assert_allclose(dataset.background.data, expected.background.data, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("apply", "message"), UNSOUND.values(), ids=UNSOUND)
+@pytest.mark.parametrize(("apply", "message"), INVALID_VARIANTS.values(), ids=INVALID_VARIANTS)
 def test_unsound_archive_has_a_fault(
     apply: Any, message: str, one_run: Path, tmp_path: Path
 ) -> None:

@@ -106,9 +106,9 @@ def _replace_by_link(archive: Archive, run: int, _: int) -> None:
     (archive.folder / "data" / f"sim_crab_obs_id_{run}.fits.gz").symlink_to(target)
 
 
-def _remove_hdu(name: str) -> Callable[[Archive, int, int], object]:
+def _remove_hdu(kind: str) -> Callable[[Archive, int, int], object]:
     return lambda archive, run, _: archive.change_hdus(
-        run, lambda hdus: hdus.remove(find_hdu(hdus, name))
+        run, lambda hdus: hdus.remove(find_hdu(hdus, kind))
     )
 
 
@@ -168,7 +168,7 @@ def _cut_dispersion(archive: Archive, run: int, _: int, factor: float = 2) -> No
 
 
 def _cut_area_and_dispersion(archive: Archive, run: int, other_run: int) -> None:
-    """Remove energies of the dispersion, where the area becomes zero."""
+    """Remove low energies of the dispersion, and set the effective area to zero there."""
     factor = 1.5  # below the median energy of the events
     _cut_dispersion(archive, run, other_run, factor)
 
@@ -200,7 +200,7 @@ FILES = [
            "gzip"),
     Damage("FITS cut short", lambda a, run, _: a.change_content(run, lambda b: b[:-5760]),
            "truncated", "bkg"),
-    Damage("header cut", lambda a, run, _: a.change_content(
+    Damage("misspelt XTENSION", lambda a, run, _: a.change_content(
         run, lambda b: _replace_bytes(b, b"XTENSION= 'BINTABLE'", b"XTENSXON= 'BINTABLE'")), ""),
     Damage("a bit of the events flipped under a checksum", lambda a, run, _: a.change_content(
         run, lambda b: b[:20_000] + bytes([b[20_000] ^ 4]) + b[20_001:]), "DATASUM", "events"),
@@ -352,10 +352,10 @@ INDEXES = [
     Damage("events row twice", _edit_index("hdu", _duplicate_row), "2 rows", "events"),
     Damage("no GTI row", _edit_index("hdu", lambda t, run: t[
         ~((t["OBS_ID"] == run) & (np.char.strip(t["HDU_TYPE"]) == "gti"))]), "no gti",
-        file=False),
+        names_file=False),
     Damage("no rows", _edit_index("hdu", lambda t, run: t[t["OBS_ID"] != run]), "no rows",
-           file=False),
-    Damage("run twice", _edit_index("obs", _duplicate_row), "more than once", file=False),
+           names_file=False),
+    Damage("run twice", _edit_index("obs", _duplicate_row), "more than once", names_file=False),
     Damage("..", _set_in_hdu_index("FILE_DIR", lambda *_: "../data"), "outside", "events"),
     Damage("an absolute path", _set_in_hdu_index("FILE_DIR", lambda *_: "/etc"), "outside",
            "events"),

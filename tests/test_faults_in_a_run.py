@@ -29,7 +29,7 @@ from skyred.interfaces.records import Outcome
 WARNINGS: dict[str, set[str]] = {
     "no LIVETIME": set(),
     "no ONTIME": set(),
-    "an event lost": {"counts", "background"},  # the norm of the background is fitted
+    "one event missing": {"counts", "background"},  # the norm of the background is fitted
     # gammapy normalises the dispersion
     "edisp twice as large": set(),
     "edisp 15 % too large": set(),

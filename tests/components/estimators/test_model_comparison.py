@@ -1,4 +1,4 @@
-"""The estimator model-comparison: each alternative against a fit with gammapy."""
+"""The estimator model-comparison: its statistics, significances and notes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def compare(datasets: Datasets, **alternative: object) -> ComparisonProduct:
 
 
 @pytest.mark.slow
-def test_agrees_with_the_fit_of_gammapy(datasets):
+def test_log_parabola_agrees_with_the_fit_of_gammapy(datasets):
     # with a fixed position, gammapy does not compute its PSF kernels again
     datasets.models["crab"].spatial_model.freeze()
     product = compare(datasets, replace={"crab": {"spectral": LOG_PARABOLA}})
@@ -81,7 +81,7 @@ def test_without_the_source_agrees_with_gammapy(datasets):
     assert "its index, lon_0, lat_0 are undefined" in row["note"]
 
 
-def test_parameter_fixed_at_two_errors_raises_the_statistic_by_four(datasets):
+def test_fixing_a_parameter_two_sigma_off_raises_the_statistic_by_four(datasets):
     index = datasets.parameters["index"]
     fixed_value = index.value + 2 * index.error
     (_, row) = compare(datasets, fix={"crab.index": fixed_value}).table()

@@ -262,7 +262,7 @@ class TestInvalidOptionsAndData:
         assert message in problem.message
         assert attrs.asdict(problem)["path"] == ("region",)
 
-    def test_data_of_two_kinds_are_refused(self) -> None:
+    def test_mixed_or_incomplete_data_are_refused(self) -> None:
         datasets = Datasets([small.spectrum_dataset(), small.spectrum_on_off()])
         with pytest.raises(ModelError, match="datasets of one type, not"):
             Sensitivity().estimate(datasets, None)

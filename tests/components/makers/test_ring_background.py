@@ -307,7 +307,7 @@ class TestInvalidOptions:
             ("make[2].exclude=icrs; circel(1, 2, 3)", r"make\[2\]\.exclude: .*circel"),
         ],
     )  # fmt: skip
-    def test_missing_requirements_are_reported_before_data_are_read(self, change, message):
+    def test_invalid_configurations_are_reported_before_data_are_read(self, change, message):
         with pytest.raises(ConfigError, match=message):
             Pipeline.from_yaml(YAML, overrides=[f"data.hess.{change}"])
 

@@ -41,7 +41,7 @@ def test_cache_folder_is_set_by_the_environment(created_archives, monkeypatch, t
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"runs": 1}, {"livetime": 3.0}])
-def test_other_simulations_have_other_folders(created_archives, tmp_path, change):
+def test_different_simulations_have_different_folders(created_archives, tmp_path, change):
     options = {"seed": 42, "runs": 2, "livetime": 2.0}
     first, second = (
         cache.get_cached_archive(CrabSimulation(**values), tmp_path)
@@ -51,7 +51,7 @@ def test_other_simulations_have_other_folders(created_archives, tmp_path, change
 
 
 @pytest.mark.parametrize("package", ["gammapy", "numpy", "astropy", "format"])
-def test_other_versions_have_other_folders(created_archives, monkeypatch, tmp_path, package):
+def test_different_versions_have_different_folders(created_archives, monkeypatch, tmp_path, package):
     folder = cache.get_cached_archive(CrabSimulation(runs=2, livetime=2), tmp_path)
     if package == "format":
         monkeypatch.setattr(cache, "FORMAT_VERSION", 999)

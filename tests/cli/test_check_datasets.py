@@ -76,7 +76,7 @@ def remove(name: str) -> Damage:
     return lambda path: (path.parent / name).unlink()
 
 
-DAMAGES: dict[str, tuple[str, Damage]] = {
+DAMAGE_CASES: dict[str, tuple[str, Damage]] = {
     "index with a missing file": (
         "datasets.yaml",
         remove("map.fits"),
@@ -95,9 +95,9 @@ DAMAGES: dict[str, tuple[str, Damage]] = {
 }
 
 
-@pytest.mark.parametrize("name", DAMAGES)
+@pytest.mark.parametrize("name", DAMAGE_CASES)
 def test_unreadable_datasets_are_reported_as_in_a_run(folder: Path, name: str) -> None:
-    file, damage = DAMAGES[name]
+    file, damage = DAMAGE_CASES[name]
     damage(folder / file)
     path = configuration(folder, bad=f"{folder}/{file}")
     with pytest.raises(SkyredError) as raised:

@@ -3,8 +3,8 @@
 import astropy.units as u
 import numpy as np
 import pytest
-from gammapy.datasets import Datasets
 from astropy.table import Table
+from gammapy.datasets import Datasets
 
 import plain_gammapy as plain
 from plain_gammapy import arrays

@@ -60,8 +60,8 @@ class TestFit:
     def test_statistic_agrees_with_gammapy_at_the_same_values(self, joint, run_datasets):
         datasets = Datasets([run.copy(name=run.name) for run in run_datasets])
         datasets.models = joint.models.copy()
-        # each PSF kernel was computed at a different step of the fit, which changes the statistic by
-        # about 0.05
+        # each PSF kernel was computed at a different step of the fit, which changes the statistic
+        # by about 0.05
         assert joint.fit.stat == pytest.approx(datasets.stat_sum(), abs=0.4)
 
 

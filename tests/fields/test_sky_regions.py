@@ -16,7 +16,7 @@ GEOM = WcsGeom.create(skydir=(83.63, 22.01), width=2, binsz=0.05)
 CIRCLE = "icrs; circle(83.63, 22.01, 0.3)"
 
 
-def first_problem(source: Any, geom: WcsGeom | None = GEOM) -> Problem:
+def only_problem(source: Any, geom: WcsGeom | None = GEOM) -> Problem:
     (problem,) = Regions((source,)).problems("exclude", geom)
     return problem
 
@@ -39,7 +39,7 @@ def first_problem(source: Any, geom: WcsGeom | None = GEOM) -> Problem:
     ],
 )
 def test_region_without_effect_is_refused(source: str, reason: str) -> None:
-    problem = first_problem(source)
+    problem = only_problem(source)
     assert reason in str(problem)
     assert source in str(problem)
 
@@ -71,8 +71,8 @@ def test_region_in_any_frame_excludes_the_same_pixels(frame: str) -> None:
     assert np.array_equal(Regions((source,)).outside(GEOM).data, expected)
 
 
-def test_region_in_a_frame_without_pixels_in_fits_is_refused() -> None:
-    problem = first_problem("ecliptic; circle(84.1, -1.3, 0.2)")
+def test_region_in_an_unsupported_frame_is_refused() -> None:
+    problem = only_problem("ecliptic; circle(84.1, -1.3, 0.2)")
     assert "is in the frame barycentricmeanecliptic; expected one of icrs, fk5" in str(problem)
 
 
@@ -90,13 +90,13 @@ def write_mask(path: Path, data: Any, axes: Any = ()) -> Location:
 @pytest.mark.parametrize(("value", "reason"), [(1, "excludes nothing"), (np.nan, "not finite")])
 def test_mask_map_without_effect_is_refused(tmp_path: Path, value: float, reason: str) -> None:
     location = write_mask(tmp_path / "mask.fits", value)
-    assert reason in str(first_problem(location))
+    assert reason in str(only_problem(location))
 
 
 def test_mask_map_by_true_energy_is_refused(tmp_path: Path) -> None:
     axis = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2, name="energy_true")
     location = write_mask(tmp_path / "mask.fits", 0, [axis])
-    assert "energy_true" in str(first_problem(location))
+    assert "energy_true" in str(only_problem(location))
 
 
 class TestMaskWithEnergies:

@@ -11,13 +11,13 @@ from astropy.table import Table
 
 import plain_gammapy as plain
 from fault_injection.archive_damage import INDEX_FILES, KIND_BY_CLASS, Archive, Damage, find_hdu
-from fault_injection.damage_cases import DAMAGES, IRFS
+from fault_injection.damage_cases import DAMAGE_CASES, IRFS
 from skyred.inspection.file_content import read_file
 from skyred.inspection.index import list_run_inputs
 from skyred.inspection.records import Finding, HduSource, RunInput
 from skyred.inspection.run import inspect_run
 
-# damages that are only detected in real IRFs: the simulated ones are too smooth
+# messages about damage that is only detected in real IRFs
 ONLY_IN_REAL_RUNS = ("flipped bit", "reversed", "neighbouring offsets", "zero above", "MIGRA")
 REQUIRED_TYPES = ("events", "gti", "aeff", "edisp", "psf", "bkg")
 
@@ -45,7 +45,7 @@ def test_undamaged_archive_has_no_findings(crab_archive: Path) -> None:
     assert inspect(crab_archive) == []
 
 
-@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.name)
+@pytest.mark.parametrize("damage", DAMAGE_CASES, ids=lambda damage: damage.name)
 def test_damage_is_reported_with_its_level_run_file_and_hdu(
     damage: Damage, crab_archive: Path, tmp_path: Path
 ) -> None:
@@ -59,7 +59,9 @@ def test_damage_is_reported_with_its_level_run_file_and_hdu(
     run_findings = [finding for finding in findings if finding.obs_id == run]
     assert damage.both_runs or run_findings == findings, "another run has a fault"
     matches = [finding for finding in run_findings if damage.message_part in finding.message]
-    assert matches, f"{damage.message_part!r} is not in {[str(finding) for finding in run_findings]}"
+    assert matches, (
+        f"{damage.message_part!r} is not in {[str(finding) for finding in run_findings]}"
+    )
     if damage.names_file:
         assert all(finding.file is not None for finding in matches)
         names = {path.name, archive.path(other_run).name}

@@ -49,7 +49,7 @@ def search_result(factors: np.ndarray) -> SearchResult:
 def test_error_of_a_correlated_amplitude_is_that_of_the_profile(factor: float) -> None:
     factors = np.array([factor, 1, 1, 1])
     result, lower = with_profile_errors(parabola([SOURCE]), search_result(factors), [SOURCE])
-    # the profile is accurate to 5e-3 in the statistic, which is 0.25 % of an error
+    # the profile is accurate to 5e-3 in the statistic, which is 0.25 % of the error
     np.testing.assert_allclose(result.errors, np.sqrt(np.diag(COVARIANCE)), rtol=4e-3)
     correlation = result.covariance / np.outer(result.errors, result.errors)
     expected = COVARIANCE / np.sqrt(np.outer(np.diag(COVARIANCE), np.diag(COVARIANCE)))
@@ -96,7 +96,7 @@ def test_lower_point_of_a_profile_is_returned() -> None:
     result, lower = with_profile_errors(parabola([SOURCE]), start, [SOURCE])
     assert result.values is values
     assert lower is not None
-    # one error (2.0) below the start, conditional on the amplitude: (-0.5 / 2)**2 above the minimum
+    # 1 sigma (2.0) below the start, conditional on the amplitude: (-0.5 / 2)**2 above the minimum
     assert parabola([]).total(lower) == pytest.approx(100 + 0.25**2, abs=6e-3)
 
 

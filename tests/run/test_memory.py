@@ -75,7 +75,7 @@ def test_datasets_of_all_entries_are_counted(
         Orchestrator(both).reduce()
 
 
-def test_check_reports_the_same(
+def test_check_reports_datasets_that_do_not_fit_into_memory(
     size: float, crab_archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "crab.yaml"

@@ -205,7 +205,9 @@ class TestFiles:
             else:
                 assert table[name].tolist() == expected[name].tolist()
 
-    def test_files_are_read_by_gammapy(self, product: Any, spectra: Datasets, tmp_path: Path) -> None:
+    def test_files_are_read_by_gammapy(
+        self, product: Any, spectra: Datasets, tmp_path: Path
+    ) -> None:
         model = spectra.models["pks"]
         for path in product.write(tmp_path):
             points = FluxPoints.read(path, format="lightcurve", reference_model=model)

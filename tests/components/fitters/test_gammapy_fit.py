@@ -31,7 +31,9 @@ SOME_METHODS = [("minuit", "migrad"), ("scipy", "Nelder-Mead"), ("scipy", "L-BFG
 
 @pytest.mark.parametrize(("backend", "method"), ALL_METHODS)
 @pytest.mark.parametrize("derivatives", [True, False])
-def test_covariance_of_a_quadratic_is_recovered(backend: str, method: str, derivatives: bool) -> None:
+def test_covariance_of_a_quadratic_is_recovered(
+    backend: str, method: str, derivatives: bool
+) -> None:
     details = {} if derivatives else {"gradient_of": None, "fisher_of": None, "steps": None}
     unit = np.array([1e-13, 1.0, 1e6])  # parameters of very different scales
     objective = objectives.quadratic(COVARIANCE * np.outer(unit, unit), MINIMUM * unit, **details)

@@ -363,7 +363,9 @@ class TestExclusion:
             copies[1], observation, self.mask_outside(image_geom, CIRCLE)
         )
 
-    def test_exclusion_by_several_regions_in_one_string_and_in_a_list(self, copies, observation, image_geom):
+    def test_exclusion_by_several_regions_in_one_string_and_in_a_list(
+        self, copies, observation, image_geom
+    ):
         exclusion_mask = self.mask_outside(image_geom, CIRCLE, OTHER_CIRCLE)
         expected = self.expected_norm(copies[1], observation, exclusion_mask)
         assert (
@@ -385,7 +387,9 @@ class TestExclusion:
             copies[1], observation, self.mask_outside(image_geom, OTHER_CIRCLE)
         )
 
-    def test_exclusion_by_mask_map_that_covers_only_a_part(self, copies, observation, image_geom, mask_file):
+    def test_exclusion_by_mask_map_that_covers_only_a_part(
+        self, copies, observation, image_geom, mask_file
+    ):
         path, mask = mask_file
         # the value of the mask at each pixel centre; no pixel outside of the map is excluded
         values = mask.get_by_coord(image_geom.get_coord())

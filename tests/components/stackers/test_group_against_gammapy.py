@@ -77,7 +77,7 @@ def night_results(compute_once) -> tuple[skyred.Result, skyred.Result]:
     return compute_once("pks-nights", run)
 
 
-def stack_by_gammapy(datasets_by_run: dict[int, MapDataset], runs: tuple[int, ...]) -> MapDataset:
+def stack_with_gammapy(datasets_by_run: dict[int, MapDataset], runs: tuple[int, ...]) -> MapDataset:
     expected = create_pipeline().data["hess"].with_name("hess").geometry.target("plain")
     for run in sorted(runs):
         expected.stack(datasets_by_run[run])
@@ -118,7 +118,7 @@ def test_nights_agree_with_gammapy(night_results, datasets_by_run):
     datasets = night_results[0].datasets
     assert datasets.names == [f"hess-{night}" for night in NIGHTS]
     for dataset, runs in zip(datasets, NIGHTS.values(), strict=True):
-        assert_same(dataset, stack_by_gammapy(datasets_by_run, runs))
+        assert_same(dataset, stack_with_gammapy(datasets_by_run, runs))
 
 
 @pytest.mark.slow
@@ -148,7 +148,7 @@ def test_groups_agree_with_gammapy(datasets_by_run, stack, groups):
         groups = {label: runs for label, runs in groups.items() if runs}
     assert list(datasets) == [f"hess-{label}" for label in groups]
     for label, runs in groups.items():
-        assert_same(datasets[f"hess-{label}"], stack_by_gammapy(datasets_by_run, runs))
+        assert_same(datasets[f"hess-{label}"], stack_with_gammapy(datasets_by_run, runs))
 
 
 def test_zenith_angles_agree_with_the_observation_table():

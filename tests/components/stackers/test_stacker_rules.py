@@ -120,7 +120,7 @@ def stack_all(stacker, geometry, datasets):
 
 
 def run_of(dataset):
-    """Return a substitute for the observation of a dataset, with the attributes that stackers use."""
+    """Return a stand-in for the observation of a dataset, with the attributes that stackers use."""
     tmid = dataset.gti.time_start[0] + dataset.gti.time_sum / 2
     location = EarthLocation.from_geodetic(16.5, -23.27, 1835)
     return SimpleNamespace(tmid=tmid, observatory_earth_location=location)

@@ -250,10 +250,10 @@ EVENTS = [
     Damage("events twice", _edit_rows("events", _duplicate_events), "twice", "events"),
     Damage("events twice under new numbers", _edit_rows("events", _duplicate_renumbered),
            "same RA, DEC and ENERGY", "events"),
-    Damage("one event missing", _edit_rows("events", lambda data: data[1:]), "in the index", "events",
-           severity="warning"),
-    Damage("a third of the events missing", _edit_rows("events", lambda data: data[len(data) // 3 :]),
-           "in the index", "events"),
+    Damage("one event missing", _edit_rows("events", lambda data: data[1:]),
+           "in the index", "events", severity="warning"),
+    Damage("a third of the events missing",
+           _edit_rows("events", lambda data: data[len(data) // 3 :]), "in the index", "events"),
     Damage("all events of one energy", _edit_column("events", "ENERGY", lambda x: x * 0 + 2),
            "same ENERGY", "events"),
     Damage("a tenth of the events of one energy",
@@ -316,7 +316,7 @@ IRFS = [
            "that of the effective area", "edisp"),
     Damage("edisp: ENERG begins at twice the energy of the area", _cut_dispersion,
            "of the counts of an E^-2 spectrum are at other energies", "edisp"),
-    Damage("edisp: ENERG begins where the area is not zero", _cut_area_and_dispersion,
+    Damage("edisp: ENERG begins where the area becomes positive", _cut_area_and_dispersion,
            "that of the effective area", "edisp", severity="warning"),
     Damage("aeff: zero at one offset", _edit_column("aeff", "EFFAREA",
            lambda x: _assign(x, np.s_[:, 1], 0)), "is zero", "aeff"),
@@ -367,4 +367,4 @@ INDEXES = [
     Damage("another start", _shift_in_obs_index("TSTART", 500.0), "TSTART", "events"),
     Damage("a wrong HDU name", _set_in_hdu_index("HDU_NAME", lambda *_: "AREA", "aeff"), "missing"),
 ]  # fmt: skip
-DAMAGES = [*FILES, *HDUS, *EVENTS, *TIMES, *IRFS, *INDEXES]
+DAMAGE_CASES = [*FILES, *HDUS, *EVENTS, *TIMES, *IRFS, *INDEXES]

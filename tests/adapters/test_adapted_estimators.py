@@ -30,7 +30,7 @@ from skyred.products.gammapy_product import GammapyProduct
 
 EDGES = [1, 3, 10] * u.TeV
 ONE_BIN = [1, 10] * u.TeV
-# a loose tolerance: both fits take the same steps, so their results agree
+# a loose tolerance is sufficient, since skyred and gammapy take the same steps
 FAST_FIT = Fit(optimize_opts={"strategy": 0, "tol": 1000})
 
 

@@ -135,7 +135,7 @@ def king_psf(rad: MapAxis) -> PSF3D:
         pytest.param(np.linspace(0, 0.3, 7), id="coarse"),
     ],
 )
-def test_tables_on_any_rad_axis_agree_with_gammapy(edges: np.ndarray) -> None:
+def test_psf_on_any_rad_axis_agrees_with_gammapy(edges: np.ndarray) -> None:
     rad = MapAxis.from_edges(edges, unit="deg", name="rad")
     pointing = small.centre().directional_offset_by(30 * u.deg, 0.3 * u.deg)
     coarse_geom = small.image_geom().to_binsz(0.2).to_cube([rad, small.ENERGY_TRUE])

@@ -267,7 +267,10 @@ def layer(counts: np.ndarray, background: float = 0.5, kernel: Any = None) -> La
 
 class TestExactResults:
     def test_counts_in_one_bin_have_an_analytical_norm(self) -> None:
-        """Compare with the norm n / S - b / s of n counts in one bin; gammapy finds no root."""
+        """Compare with the norm n / S - b / s of n counts in one bin; gammapy finds no root.
+
+        The bin has the background b and the signal s, and S is the signal in all bins.
+        """
         counts = np.zeros((5, 5))
         counts[2, 2] = 7
         data = layer(counts)
@@ -288,7 +291,7 @@ class TestExactResults:
         )
         floor = -0.5 / (0.4 * 1.5)  # the brightest bin has no predicted counts at this norm
         assert maps.norm[2, 2] == pytest.approx(floor, rel=1e-9)
-        # the slope of the statistic is 2 S; gammapy returns NaN
+        # the slope of the statistic is twice the signal in all bins; gammapy returns NaN
         assert maps.norm_ul[2, 2] - floor == pytest.approx(4 / (2 * data.signal()[2, 2]))
         assert np.isinf(maps.norm_err[2, 2])
         assert np.isnan(maps.norm_errn).all()

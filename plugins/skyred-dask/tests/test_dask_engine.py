@@ -39,7 +39,7 @@ def test_run_that_kills_its_worker_once_is_reduced_again(tmp_path):
     assert totals(partial_stacks) == totals(reduce(KillingMaker(), Serial()))
 
 
-def test_only_the_run_that_always_kills_fails(tmp_path):
+def test_only_the_run_that_always_kills_its_worker_fails(tmp_path):
     maker = KillingMaker(killing_runs=[5], state_folder=str(tmp_path))
     partial_stacks = reduce(maker, Dask(workers=2, allowed_failures=0))
     assert statuses(partial_stacks) == [

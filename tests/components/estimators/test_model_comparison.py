@@ -54,7 +54,7 @@ def test_log_parabola_agrees_with_the_fit_of_gammapy(datasets):
     plain_datasets = Datasets([datasets[0].copy(name="sim")])
     plain_datasets.models = plain_models
     expected = Fit().run(plain_datasets).total_stat
-    # MIGRAD stops at an estimated distance of 2e-4, and npred is float32 in gammapy
+    # MIGRAD stops up to 2e-4 above the minimum, and npred is float32 in gammapy
     assert row["stat"] == pytest.approx(expected, abs=2e-3)
     assert (first["free"], row["free"], row["dof"]) == (3, 4, -1)
     assert row["delta_stat"] == pytest.approx(row["stat"] - first["stat"])
@@ -67,7 +67,7 @@ def test_log_parabola_agrees_with_the_fit_of_gammapy(datasets):
     assert beta["value"] == pytest.approx(expected_beta, abs=0.01 * beta["error"])
 
 
-def test_without_the_source_agrees_with_gammapy(datasets):
+def test_fit_without_the_source_agrees_with_gammapy(datasets):
     (_, row) = compare(datasets, without=["crab"]).table()
     plain_datasets = Datasets([datasets[0].copy(name="sim")])
     plain_datasets.models = [datasets.models["sim-bkg"].copy(name="sim-bkg")]
@@ -124,7 +124,7 @@ def test_information_criteria_depend_on_parameters_and_bins(datasets):
         assert row["bic"] == pytest.approx(row["stat"] + row["free"] * np.log(bins))
 
 
-def test_without_free_parameters_the_statistic_is_evaluated(datasets):
+def test_statistic_is_evaluated_without_free_parameters(datasets):
     names = ["crab.index", "crab.amplitude", "crab.lon_0", "crab.lat_0", "sim-bkg.norm"]
     first, row = compare(datasets, fix=dict.fromkeys(names)).table()
     assert row["free"] == 0
@@ -154,7 +154,7 @@ class TestNotes:
         ones = np.ones(free)  # values and errors
         return FittedModel("m", stat, names, ("",) * free, ones, ones, **options)
 
-    def test_significance_of_three_parameters(self):
+    def test_significance_accounts_for_three_parameters(self):
         sigma, note = self.compare(
             self.create_fitted_model(100, 5), self.create_fitted_model(120, 2)
         )

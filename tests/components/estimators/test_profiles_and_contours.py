@@ -73,7 +73,7 @@ class TestProfiles:
         (curve,) = estimator.estimate(spectrum, None).curves
         assert curve.value == pytest.approx(spectrum.parameters["index"].value, rel=1e-3)
         expected = profile_by_gammapy(spectrum, "index", curve.values)
-        # MIGRAD stops at an estimated distance of 2e-4
+        # MIGRAD stops up to 2e-4 above the minimum
         np.testing.assert_allclose(curve.delta_stat, expected, atol=2e-3)
 
     @pytest.mark.slow

@@ -192,7 +192,7 @@ def test_unknown_name_is_refused_with_the_available_names(datasets: Datasets) ->
         ("*", "anything", True),
     ],
 )
-def test_names_that_are_possible_before_the_reduction(
+def test_possible_dataset_names_are_known_before_the_reduction(
     expected: str, pattern: str, possible: bool
 ) -> None:
     assert may_match(expected, pattern) is possible

@@ -67,7 +67,7 @@ class TestSignificance:
     """Data of gammapy's ring background tutorial, with off counts or a background template."""
 
     @pytest.mark.parametrize("correlated", [True, False])
-    def test_with_off_counts_agrees_with_gammapy(
+    def test_map_with_off_counts_agrees_with_gammapy(
         self, msh: plain_msh.Msh, correlated: bool
     ) -> None:
         ring = msh.ring
@@ -112,7 +112,7 @@ class TestSignificance:
         all_values = sqrt_ts.data[np.isfinite(sqrt_ts.data)]
         assert all_values.std() > sigma
 
-    def test_with_a_background_template_in_energy_bins_agrees_with_gammapy(
+    def test_map_with_a_background_template_in_energy_bins_agrees_with_gammapy(
         self, msh: plain_msh.Msh
     ) -> None:
         estimator = SignificanceMap(correlation_radius=RADIUS, energy_edges=EDGES)

@@ -156,7 +156,7 @@ def test_zenith_angles_agree_with_the_observation_table():
     table = Orchestrator(create_pipeline()).select()["hess"]
     for observation, row in zip(plain.observations(tuple(sorted(RUNS))), table, strict=True):
         low = int(stacker.group(observation).label.split("-")[1])
-        # the column has one value per run, but the angle changes by up to 7 deg during it
+        # the column has one value per run, but the angle changes by up to 7 deg in a run
         assert low <= row["ZEN_PNT"] + 1
         assert abs(low + 0.5 - row["ZEN_PNT"]) < 4
 

@@ -19,7 +19,7 @@ from gammapy.maps import MapAxis, WcsGeom
 from regions import CircleSkyRegion
 
 from fault_injection.archive_damage import Archive, Damage
-from fault_injection.damage_cases import DAMAGES
+from fault_injection.damage_cases import DAMAGE_CASES
 from fault_injection.killed_runs import CONFIG
 from skyred import Orchestrator, Pipeline
 from skyred.errors import RunsFailedError
@@ -29,11 +29,11 @@ from skyred.interfaces.records import Outcome
 WARNINGS: dict[str, set[str]] = {
     "no LIVETIME": set(),
     "no ONTIME": set(),
-    "an event lost": {"counts", "background"},  # the norm of the background is fitted
+    "one event missing": {"counts", "background"},  # the norm of the background is fitted
     # gammapy normalises the dispersion
     "edisp twice as large": set(),
     "edisp 15 % too large": set(),
-    "edisp: ENERG begins where the area is not zero": {"exposure", "psf", "edisp"},
+    "edisp: ENERG begins where the area becomes positive": {"exposure", "psf", "edisp"},
 }
 MAPS = ("counts", "background", "exposure", "psf", "edisp")
 
@@ -73,7 +73,7 @@ def arrays(dataset: MapDataset) -> dict[str, np.ndarray]:
     return {name: value_map.data for name, value_map in zip(MAPS, maps, strict=True)}
 
 
-def reduce_by_gammapy(archive: Path) -> dict[str, np.ndarray]:
+def reduce_with_gammapy(archive: Path) -> dict[str, np.ndarray]:
     """Return the maps of the pipeline, reduced by gammapy."""
     energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)
     true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=4, name="energy_true")
@@ -121,7 +121,7 @@ def test_undamaged_runs_have_no_fault(both_runs: Reduced) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.name)
+@pytest.mark.parametrize("damage", DAMAGE_CASES, ids=lambda damage: damage.name)
 def test_damaged_run_is_recorded_and_excluded(
     damage: Damage,
     crab_archive: Path,
@@ -134,14 +134,14 @@ def test_damaged_run_is_recorded_and_excluded(
     other_run, run = archive.runs
     damage.apply(archive, run, other_run)
     if damage.both_runs:  # if two runs share a file, both fail
-        with pytest.raises(RunsFailedError, match=damage.word):
+        with pytest.raises(RunsFailedError, match=damage.message_part):
             reduce(archive.folder, cache)
         return
     reduced = reduce(archive.folder, cache)
     if damage.name in WARNINGS:
         assert reduced.outcomes[run].status in ("reduced", "cached")
-        assert any(damage.word in note for note in reduced.outcomes[run].notes)
-        assert_maps_of_gammapy(reduced, archive)
+        assert any(damage.message_part in note for note in reduced.outcomes[run].notes)
+        assert_maps_agree_with_gammapy(reduced, archive)
         for name in set(MAPS) - WARNINGS[damage.name]:
             # gammapy normalises a scaled dispersion in float32
             tolerance = 1e-6 if name == "edisp" else 0
@@ -153,14 +153,14 @@ def test_damaged_run_is_recorded_and_excluded(
         assert damage.name == "run twice"
         assert reduced.maps == both_runs.maps
         return
-    assert damage.word in reduced.outcomes[run].reason
+    assert damage.message_part in reduced.outcomes[run].reason
     assert reduced.outcomes[run].maker in ("index", "inspection")
     assert reduced.outcomes[other_run].status in ("reduced", "cached")
     assert reduced.maps == valid_run_alone.maps
 
 
-def assert_maps_of_gammapy(reduced: Reduced, archive: Archive) -> None:
-    expected = reduce_by_gammapy(archive.folder)
+def assert_maps_agree_with_gammapy(reduced: Reduced, archive: Archive) -> None:
+    expected = reduce_with_gammapy(archive.folder)
     for name in MAPS:
         # MIGRAD stops up to 2e-4 before the optimal norm of the background
         tolerance = {"counts": 0, "background": 2e-4}.get(name, 1e-6)
@@ -173,19 +173,19 @@ def assert_maps_of_gammapy(reduced: Reduced, archive: Archive) -> None:
 def test_fault_can_be_tolerated_with_a_note(
     crab_archive: Path, cache: Path, both_runs: Reduced, tmp_path: Path
 ) -> None:
-    (damage,) = (case for case in DAMAGES if case.name == "aeff all 0.0")
+    (damage,) = (case for case in DAMAGE_CASES if case.name == "aeff all 0.0")
     archive = Archive.copy(crab_archive, tmp_path / "archive")
     other_run, run = archive.runs
     damage.apply(archive, run, other_run)
     reduced = reduce(archive.folder, cache, "data.crab.on_fault=note")
     assert {outcome.status for outcome in reduced.outcomes.values()} == {"reduced"}
-    assert any(damage.word in note for note in reduced.outcomes[run].notes)
+    assert any(damage.message_part in note for note in reduced.outcomes[run].notes)
     assert reduced.maps["counts"] == both_runs.maps["counts"]
     assert reduced.maps["exposure"] != both_runs.maps["exposure"]
 
 
 def test_unreadable_file_is_not_tolerated(crab_archive: Path, cache: Path, tmp_path: Path) -> None:
-    (damage,) = (case for case in DAMAGES if case.name == "gzip: wrong CRC")
+    (damage,) = (case for case in DAMAGE_CASES if case.name == "gzip: wrong CRC")
     archive = Archive.copy(crab_archive, tmp_path / "archive")
     other_run, run = archive.runs
     damage.apply(archive, run, other_run)

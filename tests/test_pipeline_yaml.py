@@ -28,7 +28,7 @@ from toys import ToyEstimator, ToyFitter, toy_pipeline, toy_plugins
 
 
 def crab_in_python() -> Pipeline:
-    """Return the pipeline of examples/crab.yaml, with equivalent units and orders of options."""
+    """Return the pipeline of examples/crab.yaml, with other equivalent units and orders."""
     crab = (83.633 * u.deg, 22.014 * u.deg)
     return Pipeline(
         data={

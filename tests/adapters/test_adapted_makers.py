@@ -1,4 +1,4 @@
-"""All makers in gammapy's registry have the same results in a pipeline as without it."""
+"""All makers in gammapy's registry give the same results in a pipeline as in plain gammapy."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def gammapy_makers() -> list[gm.Maker]:
 
 @pytest.fixture(scope="module")
 def expected(observations: Observations) -> dict[str, np.ndarray]:
-    """Return the arrays that gammapy's makers reduce."""
+    """Return the arrays of the dataset that gammapy's makers reduce."""
     (dataset,) = gm.DatasetsMaker(gammapy_makers()).run(target(), observations)
     return arrays(dataset)
 

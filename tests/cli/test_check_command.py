@@ -181,7 +181,7 @@ def events_outside(crab_archive: Path, tmp_path: Path) -> Archive:
 def test_events_outside_are_a_fault_unless_allowed(events_outside: Archive) -> None:
     outcome = invoke_check(events_outside.folder)
     assert outcome.exit_code == 3
-    assert outcome.stdout.count("outside the archive") == 2  # events and GTI; IRFs may be there
+    assert outcome.stdout.count("outside the archive") == 2  # events and GTI; IRFs may be outside
     assert "allow_outside: true (skyred check ARCHIVE --allow-outside)" in outcome.stdout
     allowed = invoke_check(events_outside.folder, "--allow-outside")
     assert allowed.exit_code == 0, allowed.output

@@ -19,8 +19,8 @@ from skyred.errors import SkyredError
 Damage = Callable[[Path], object]
 
 
-def check(path: Path, *words: str) -> Result:
-    return CliRunner().invoke(main, ["check", str(path), *words])
+def check(path: Path, *args: str) -> Result:
+    return CliRunner().invoke(main, ["check", str(path), *args])
 
 
 def configuration(folder: Path, **entries: str) -> Path:
@@ -76,7 +76,7 @@ def remove(name: str) -> Damage:
     return lambda path: (path.parent / name).unlink()
 
 
-DAMAGES: dict[str, tuple[str, Damage]] = {
+DAMAGE_CASES: dict[str, tuple[str, Damage]] = {
     "index with a missing file": (
         "datasets.yaml",
         remove("map.fits"),
@@ -95,9 +95,9 @@ DAMAGES: dict[str, tuple[str, Damage]] = {
 }
 
 
-@pytest.mark.parametrize("name", DAMAGES)
+@pytest.mark.parametrize("name", DAMAGE_CASES)
 def test_unreadable_datasets_are_reported_as_in_a_run(folder: Path, name: str) -> None:
-    file, damage = DAMAGES[name]
+    file, damage = DAMAGE_CASES[name]
     damage(folder / file)
     path = configuration(folder, bad=f"{folder}/{file}")
     with pytest.raises(SkyredError) as raised:
@@ -125,7 +125,7 @@ def test_faults_of_all_entries_are_reported(folder: Path) -> None:
     assert "data.good: 3 datasets can be read" in outcome.stdout
 
 
-def test_datasets_of_the_same_name_are_reported(folder: Path) -> None:
+def test_datasets_with_the_same_name_are_reported(folder: Path) -> None:
     (folder / "copy.fits").write_bytes((folder / "single.fits").read_bytes())
     path = configuration(folder, a=f"{folder}/single.fits", b=f"{folder}/copy.fits")
     with pytest.raises(SkyredError) as raised:

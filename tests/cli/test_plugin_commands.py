@@ -214,7 +214,7 @@ class TestErrorsOfCommands:
 
 
 @pytest.mark.parametrize("args", [["--help"], ["run", "--help"], ["cache"]], ids=" ".join)
-def test_plugin_commands_are_loaded_only_for_help(args: list[str], tmp_path: Path) -> None:
+def test_core_commands_do_not_load_plugin_commands(args: list[str], tmp_path: Path) -> None:
     # the help imports neither plugins with components nor slow dependencies
     folder = install_distribution(tmp_path, "skyred-greet", HEAD + GREET, group="skyred.commands")
     names = ("skyred_greet", "skyred.cli.export", "skyred.cli.demo", "skyred.cli.new_plugin")

@@ -3,8 +3,8 @@
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.table import Table
 from gammapy.datasets import Datasets
-from gammapy.estimators import FluxPoints
 
 import plain_gammapy as plain
 from plain_gammapy import arrays
@@ -19,7 +19,7 @@ def stack(crab):
 
 
 @pytest.fixture(scope="session")
-def plain_points(compute_once, crab, plain_reduction) -> FluxPoints:
+def plain_points(compute_once, crab, plain_reduction) -> Table:
     """Return the table of gammapy's flux points, with the models of skyred's fit."""
 
     def estimate(_):
@@ -93,7 +93,7 @@ class TestReduction:
             stack.background.data, plain_reduction.dataset.background.data, rtol=2e-4, atol=1e-12
         )
 
-    def test_observation_log_has_the_counts_inside_each_safe_mask(self, crab, stack):
+    def test_counts_in_the_observation_log_add_up_to_the_stack(self, crab, stack):
         # the cutouts of the runs cover the map, so that all counts are in the stack
         assert sum(outcome.counts for outcome in crab.result.outcomes) == stack.counts.data.sum()
 
@@ -104,7 +104,7 @@ class TestReferenceNumbers:
     def test_reduced_data_agree(self, stack):
         assert stack.counts.data.sum() == 2479
         assert stack.counts.data.size == 40000
-        # 2112.97 by gammapy's fitted norms, 2113.10 by the exact maximum
+        # 2112.97 with gammapy's fitted norms, 2113.10 with the norms at the exact maximum
         assert stack.background.data.sum() == pytest.approx(2113.0, abs=0.2)
         exposure = stack.exposure.quantity.to_value("m2 s")
         # the reference has three digits
@@ -170,7 +170,7 @@ class TestFit:
         ratios = dict(zip(crab.result.fit.names, crab.result.fit.errors / expected, strict=True))
         # The likelihood is not differentiable at a pixel centre, and the Crab is close to one:
         # HESSE's errors of the position depend on the start by 2 to 5 %. skyred's error of the
-        # declination, 0.1 errors from the pixel centre, is the width of the likelihood profile.
+        # declination, 0.1 sigma from the pixel centre, is the width of the likelihood profile.
         # test_objective_of_datasets.py tests 1 % on a simulated source between pixel centres.
         assert ratios.pop("crab.spatial.lon_0") == pytest.approx(1, abs=0.06)
         assert ratios.pop("crab.spatial.lat_0") == pytest.approx(1, abs=0.15)
@@ -195,7 +195,7 @@ class TestFit:
         fit = crab.result.fit
         assert fit.success
         assert fit.message == ""
-        assert fit.edm < 2e-5  # 0.002 times the tolerance, 0.01
+        assert fit.edm < 2e-5  # 0.002 times the tolerance of 0.01
         assert fit.at_limit == ()
 
 

@@ -14,17 +14,17 @@ from skyred import Result
 def test_datasets_show_counts_background_livetime_and_energies(
     crab: Any, plain_reduction: plain.Reduced
 ) -> None:
-    page = parse_html(crab.result).row("hess", heading="Dataset")
+    row = parse_html(crab.result).row("hess", heading="Dataset")
     dataset = plain_reduction.dataset
-    assert page[1] == "MapDataset"
-    assert int(page[2]) == dataset.counts.data[dataset.mask_safe.data].sum()
+    assert row[1] == "MapDataset"
+    assert int(row[2]) == dataset.counts.data[dataset.mask_safe.data].sum()
     # gammapy's fit of the norms agrees with skyred's to 2e-4
     background = dataset.background.data[dataset.mask_safe.data].sum()
-    assert float(page[3]) == pytest.approx(background, rel=2e-4)
+    assert float(row[3]) == pytest.approx(background, rel=2e-4)
     livetime = dataset.exposure.meta["livetime"].to_value("h")
-    assert page[4] == f"{livetime:.2f} h"
-    assert page[5] == "1.00 TeV to 10.0 TeV"
-    assert page[6] == f"{dataset.mask_safe.data.sum()} of {dataset.counts.data.size}"
+    assert row[4] == f"{livetime:.2f} h"
+    assert row[5] == "1.00 TeV to 10.0 TeV"
+    assert row[6] == f"{dataset.mask_safe.data.sum()} of {dataset.counts.data.size}"
 
 
 @pytest.mark.data

@@ -60,8 +60,8 @@ class TestFit:
     def test_statistic_agrees_with_gammapy_at_the_same_values(self, joint, run_datasets):
         datasets = Datasets([run.copy(name=run.name) for run in run_datasets])
         datasets.models = joint.models.copy()
-        # each PSF kernel was computed at another step of the fit, which changes the statistic by
-        # about 0.05
+        # each PSF kernel was computed at a different step of the fit, which changes the statistic
+        # by about 0.05
         assert joint.fit.stat == pytest.approx(datasets.stat_sum(), abs=0.4)
 
 
@@ -84,7 +84,7 @@ class TestEstimates:
         datasets = Datasets([run.copy(name=run.name) for run in run_datasets])
         datasets.models = joint.models.copy()
         npred = sum((dataset.npred().data * dataset.mask_safe.data).sum() for dataset in datasets)
-        # PSF kernels of other positions change far less than a thousandth of the counts
+        # PSF kernels at other positions change the sum by far less than a thousandth
         assert maps["npred"].data.sum() == pytest.approx(npred, rel=1e-3)
 
     def test_model_explains_the_counts(self, joint):

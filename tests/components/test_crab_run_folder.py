@@ -267,7 +267,7 @@ class TestReport:
         assert {owner["distribution"] for owner in report["plugins"]} == {"skyred"}
         assert report["watchers"] == []
 
-    def test_inputs_have_digests(self, report):
+    def test_inputs_have_checksums(self, report):
         assert len(report["inputs"]) == 6  # two index files, four runs
         for entry in report["inputs"]:
             content = Path(entry["path"]).read_bytes()

@@ -1,4 +1,4 @@
-"""The Galactic centre in the first CTA data challenge, reduced and fitted beside plain gammapy."""
+"""The Galactic centre in the first CTA data challenge, compared with plain gammapy."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def models() -> Models:
     return Models([source, FoVBackgroundModel(dataset_name="cta")])
 
 
-def test_stack_is_that_of_gammapy(orchestrator: Orchestrator, plain: MapDataset) -> None:
+def test_stack_agrees_with_gammapy(orchestrator: Orchestrator, plain: MapDataset) -> None:
     (dataset,) = orchestrator.datasets
     assert dataset.counts.data.sum() > 0
     np.testing.assert_array_equal(dataset.counts.data, plain.counts.data)
@@ -78,14 +78,14 @@ def test_stack_is_that_of_gammapy(orchestrator: Orchestrator, plain: MapDataset)
     np.testing.assert_allclose(
         dataset.gti.time_sum.to_value("s"), plain.gti.time_sum.to_value("s"), rtol=1e-9
     )
-    for ours, theirs in (
+    for actual, expected in (
         (dataset.background, plain.background),
         (dataset.exposure, plain.exposure),
         (dataset.psf.psf_map, plain.psf.psf_map),
         (dataset.edisp.edisp_map, plain.edisp.edisp_map),
     ):
-        atol = 1e-6 * np.abs(theirs.data).max()
-        np.testing.assert_allclose(ours.data, theirs.data, rtol=1e-6, atol=atol)
+        atol = 1e-6 * np.abs(expected.data).max()
+        np.testing.assert_allclose(actual.data, expected.data, rtol=1e-6, atol=atol)
 
 
 def test_fit_is_as_good_as_that_of_gammapy(orchestrator: Orchestrator, plain: MapDataset) -> None:
@@ -102,13 +102,13 @@ def test_fit_is_as_good_as_that_of_gammapy(orchestrator: Orchestrator, plain: Ma
     assert fit.stat == pytest.approx(datasets.stat_sum(), rel=1e-8)
 
 
-def test_flux_points_are_those_of_gammapy(orchestrator: Orchestrator, plain: MapDataset) -> None:
+def test_flux_points_agree_with_gammapy(orchestrator: Orchestrator, plain: MapDataset) -> None:
     points = orchestrator.estimates["flux-points"].flux
     assert isinstance(points, FluxPoints)
     datasets = Datasets([plain.copy(name="cta")])
     datasets.models = orchestrator.datasets.models.copy()
-    theirs = FluxPointsEstimator(source="gc", energy_edges=EDGES).run(datasets)
+    expected = FluxPointsEstimator(source="gc", energy_edges=EDGES).run(datasets)
     for name in ("norm", "norm_err", "ts", "npred"):
         np.testing.assert_allclose(
-            getattr(points, name).data, getattr(theirs, name).data, rtol=1e-3, err_msg=name
+            getattr(points, name).data, getattr(expected, name).data, rtol=1e-3, err_msg=name
         )

@@ -131,8 +131,8 @@ def test_check_and_run_agree_on_a_folder(runs: Path, tmp_path: Path) -> None:
         command: CliRunner().invoke(main, [*command.split(), str(path)])
         for command in ("check", f"run -o {tmp_path / 'out'}")
     }
-    folder = CliRunner().invoke(main, ["check", str(runs)])
-    for outcome in (*outcomes.values(), folder):
+    folder_outcome = CliRunner().invoke(main, ["check", str(runs)])
+    for outcome in (*outcomes.values(), folder_outcome):
         assert outcome.exit_code == 3, outcome.output
         assert "[EFFECTIVE AREA]: the checksum of its data differs" in outcome.output
 

@@ -30,7 +30,7 @@ def serial():
 
 @pytest.fixture(scope="module", params=[(1, 2), (2, 1)], ids=str)
 def reductions(request, serial):
-    """Return the same reduction by `serial` and by `processes`, for a chunk and worker number."""
+    """Return a reduction by `serial` and by `processes`, for a chunk size and number of workers."""
     chunk, workers = request.param
     return serial[chunk], reduce(chunk, Processes(workers=workers))
 
@@ -64,7 +64,7 @@ def test_serial_is_reproducible(serial):
     assert_bit_identical(reduce(2, Serial())[0], serial[2][0])
 
 
-def test_other_chunks_change_rounding_errors_only(serial):
+def test_chunk_size_changes_only_rounding_errors(serial):
     # float32 sums in another order agree to 1e-6
     for chunk in (1, 2):
         expected = arrays(serial[8][0])

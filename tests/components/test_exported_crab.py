@@ -1,4 +1,4 @@
-"""The exported Crab script runs without skyred and has the same results."""
+"""The exported Crab script runs without skyred and gives the same results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from exported_scripts import ScriptResults, run_exported
 from skyred import Pipeline
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
-# scans and asymmetric errors take gammapy the longest: a fit for each value
+# without scans and asymmetric errors, which need a fit for each value
 FEWER_COLUMNS = "estimate.0.columns=[ul]"
 
 
@@ -32,7 +32,7 @@ def test_maps_agree(crab: Any, exported: ScriptResults) -> None:
     # float32 sums
     np.testing.assert_allclose(dataset.exposure.data, expected.exposure.data, rtol=1e-6)
     for path in ("psf.psf_map", "edisp.edisp_map"):
-        data, expected_data = (attrgetter(path)(pair).data for pair in (dataset, expected))
+        data, expected_data = (attrgetter(path)(maps).data for maps in (dataset, expected))
         np.testing.assert_allclose(data, expected_data, rtol=1e-6, atol=1e-9 * expected_data.max())
     # the script fits the norms with MIGRAD, which stops early
     np.testing.assert_allclose(dataset.background.data, expected.background.data, rtol=2e-4)
@@ -48,7 +48,7 @@ def statistic(dataset: Any, models: Models) -> float:
 def test_statistic_agrees_at_the_same_values(crab: Any, exported: ScriptResults) -> None:
     expected = statistic(crab.result.datasets["hess"], crab.result.models)
     dataset = exported.datasets["hess"].copy(name="hess")
-    # the background norms differ slightly, which test_maps_agree tests
+    # the background norms differ slightly (see test_maps_agree)
     dataset.background.data = crab.result.datasets["hess"].background.data
     assert statistic(dataset, crab.result.models) == pytest.approx(expected, abs=1e-3)
 

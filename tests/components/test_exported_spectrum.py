@@ -1,4 +1,4 @@
-"""The exported spectrum script runs without skyred and has the same results."""
+"""The exported spectrum script runs without skyred and gives the same results."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from exported_scripts import ScriptResults, run_exported
 from skyred import Pipeline
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
-# scans and asymmetric errors take gammapy the longest: a fit for each value
-FEWER_COLUMNS = [
+# a short analysis, without scans and asymmetric errors, which need a fit for each value
+OVERRIDES = [
     "data.hess.select=[{kind: observation-ids, ids: [23526, 23523]}]",
     "estimate.0.columns=[ul]",
     "estimate.0.energy_edges=[1 TeV, 4 TeV, 10 TeV]",
@@ -29,7 +29,7 @@ EXAMPLE = plain.EXAMPLE.parent / "spectrum.yaml"
 
 @pytest.fixture(scope="module")
 def exported(compute_once: Any) -> ScriptResults:
-    pipeline = Pipeline.from_yaml(EXAMPLE, overrides=FEWER_COLUMNS)
+    pipeline = Pipeline.from_yaml(EXAMPLE, overrides=OVERRIDES)
     return compute_once("exported-spectrum", lambda folder: run_exported(pipeline, folder))
 
 

@@ -94,7 +94,7 @@ class TestMapsWithSpectraAndFluxPoints:
         assert fit.stat <= Fit().run(plain).total_stat + 0.01
         plain.models.parameters.value = models.parameters.value
         assert fit.stat == pytest.approx(plain.stat_sum(), rel=1e-8)
-        # gammapy's minimum from ours, whose values are within a small part of the errors
+        # a fit with gammapy from skyred's minimum changes the values by a small part of the errors
         errors = np.array([parameter.error for parameter in models.parameters])
         Fit().run(plain)
         differences = np.array(plain.models.parameters.value) - models.parameters.value
@@ -124,7 +124,7 @@ class TestMapsWithSpectraAndFluxPoints:
         np.testing.assert_allclose(product.flux.norm.data, expected.norm.data, rtol=1e-3)
         np.testing.assert_allclose(product.flux.norm_err.data, expected.norm_err.data, rtol=1e-3)
 
-    def test_flux_points_of_hawc_are_those_of_the_publication(self, plain: Datasets) -> None:
+    def test_flux_points_of_hawc_agree_with_the_publication(self, plain: Datasets) -> None:
         # best fit of the publication, neural network: flux at 7 TeV, alpha and beta
         published = LogParabolaSpectralModel(
             amplitude="2.31e-13 cm-2 s-1 TeV-1", reference="7 TeV", alpha=2.73, beta=0.06

@@ -1,4 +1,4 @@
-"""Runs that are listed in a file, beside plain gammapy."""
+"""Selection of the runs in a file: formats, errors, and comparison with plain gammapy."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_comments_and_leading_zeros_are_accepted(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["OBS_ID", "obs_id"])
 @pytest.mark.parametrize("dtype", [int, "U6"])
-def test_ecsv_table_needs_a_column_with_the_ids(path: Path, name: str, dtype: type) -> None:
+def test_ids_are_read_from_a_column_of_an_ecsv_table(path: Path, name: str, dtype: type) -> None:
     table = Table({"LIVETIME": [1.0, 2.0], name: np.array([900001, 900002], dtype)})
     table.write(path, format="ascii.ecsv")
     assert read_ids(path) == [900001, 900002]

@@ -62,7 +62,7 @@ def test_negative_fluxes_and_their_errors_are_visible() -> None:
     np.testing.assert_allclose(u.Quantity(ax.lines[0].get_ydata()).value, values)
 
 
-def test_fluxes_over_decades_have_a_symlog_axis() -> None:
+def test_fluxes_that_span_decades_have_a_symlog_axis() -> None:
     flux = flux_points([90000, 30, 8])
     ax = draw_flux_points(flux, None, "crab")
     assert ax.get_yscale() == "symlog"

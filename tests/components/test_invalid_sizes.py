@@ -1,4 +1,4 @@
-"""Invalid frames, latitudes, bin numbers and map sizes are reported before data are read."""
+"""Invalid frames, latitudes, models and sizes of maps are reported before data are read."""
 
 import re
 

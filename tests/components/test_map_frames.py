@@ -1,4 +1,4 @@
-"""Map centres are converted from the frame that they state; ambiguous centres are refused."""
+"""Map centres are converted to the frame of the map; ambiguous centres are refused."""
 
 from __future__ import annotations
 

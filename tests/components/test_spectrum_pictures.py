@@ -108,5 +108,5 @@ def test_point_regions_are_drawn_as_markers():
 
 
 def test_off_counts_from_the_on_region_have_no_plot_of_regions(on_off):
-    # as with phase-background
+    # phase-background counts them in the on region, at other phases
     assert list(dataset_plots(on_off)) == ["counts"]

@@ -120,7 +120,7 @@ def assert_same(
 
 
 def assert_fit_agrees(run: Run, datasets: list[SpectrumDatasetOnOff], models: Models) -> None:
-    """Require values within 0.01 errors of gammapy's fit, or a lower statistic."""
+    """Require values within 0.01 sigma of gammapy's fit, or a lower statistic."""
     values, stat = spectra.fit([dataset.copy(name=dataset.name) for dataset in datasets], models)
     fit = run.result.fit
     assert fit.success
@@ -239,7 +239,7 @@ class TestRunFolder:
             )
         assert result.datasets.stat_sum() == pytest.approx(run.result.fit.stat, abs=1e-3)
 
-    def test_gammapy_reads_the_folder(self, run):
+    def test_folder_is_read_by_gammapy(self, run):
         index = run.folder / "datasets" / "datasets.yaml"
         datasets = Datasets.read(index, filename_models=run.folder / "models.yaml")
         for dataset, expected in zip(datasets, run.result.datasets, strict=True):

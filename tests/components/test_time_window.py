@@ -141,7 +141,7 @@ class TestSelection:
         assert RUN not in ids(uncut_window(start=start_string).select(table))
         assert RUN in ids(uncut_window(start=start.utc.isot).select(table))
 
-    def test_runs_are_cut_with_times_in_single_precision_in_the_index(
+    def test_run_is_selected_if_index_times_are_single_precision(
         self, table: ObservationTable
     ) -> None:
         stop = table[table["OBS_ID"] == RUN].time_stop[0]
@@ -220,14 +220,14 @@ class TestCuts:
         assert len(part.events.table) == expected.sum()
         assert part.gti.time_sum.to_value("s") == pytest.approx(500, abs=1e-6)
 
-    def test_run_outside_the_window_has_no_part(self, observation: Observation) -> None:
+    def test_run_outside_the_window_has_no_parts(self, observation: Observation) -> None:
         assert cut_observation(observation, [TimeWindow(stop="2006-07-29T12:00:00")]) == ()
 
 
-def reduce_plain(observations: Any, name: Any) -> Datasets:
+def reduce_plain(observations: Any, name_of: Any) -> Datasets:
     """Return gammapy's on-off spectrum of each observation, without models.
 
-    `name` is a function of the index and the observation.
+    `name_of` returns the name of a spectrum, from the index and the observation.
     """
     maker = SpectrumDatasetMaker(
         selection=["counts", "exposure", "edisp"], containment_correction=True
@@ -236,7 +236,7 @@ def reduce_plain(observations: Any, name: Any) -> Datasets:
     safe_mask_maker = SafeMaskMaker(methods=["aeff-max"])
     spectra = []
     for index, observation in enumerate(observations):
-        dataset = maker.run(flare.empty_dataset(name(index, observation)), observation)
+        dataset = maker.run(flare.empty_dataset(name_of(index, observation)), observation)
         dataset = background_maker.run(dataset, observation)
         spectra.append(safe_mask_maker.run(dataset, observation))
     return Datasets(spectra)
@@ -284,7 +284,7 @@ class TestFlare:
         if not overrides:
             assert len(plain_datasets) == 53
             last_stop = plain_datasets[-1].gti.time_stop[0]
-            assert abs((last_stop - STOP).to_value("s")) < 1e-6  # 33800 as well
+            assert abs((last_stop - STOP).to_value("s")) < 1e-6  # run 33800 is cut
 
         plain_datasets.models = actual.models.copy()
         options = {"energy_edges": [0.4, 20] * u.TeV}

@@ -1,4 +1,4 @@
-"""Invalid parts of a configuration, in which an estimator selects its datasets."""
+"""An invalid part of a configuration with selected datasets is reported as one problem."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ MERGES = {
 
 
 @pytest.mark.parametrize("content", MERGES.values(), ids=MERGES)
-def test_merges_are_those_of_pyyaml(content: str) -> None:
+def test_merges_agree_with_pyyaml(content: str) -> None:
     document = Document.parse(content)
     assert document.problems == []
     expected = yaml.safe_load(content)
@@ -47,7 +47,7 @@ MAPPINGS = st.dictionaries(NAMES, st.integers(0, 9), max_size=3)
 
 
 @given(st.lists(st.tuples(MAPPINGS, st.lists(st.integers(0, 9), max_size=3)), max_size=5))
-def test_random_merges_are_those_of_pyyaml(
+def test_random_merges_agree_with_pyyaml(
     mappings: list[tuple[dict[str, int], list[int]]],
 ) -> None:
     lines = []
@@ -144,7 +144,7 @@ def test_entries_share_options(tmp_path, monkeypatch) -> None:  # type: ignore[n
     assert Pipeline.from_yaml(pipeline.to_yaml()) == pipeline
 
 
-def test_mistakes_are_reported_where_they_are_written(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_mistakes_are_reported_at_their_position_in_the_file(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setenv("MERGED", str(tmp_path))
     config = CONFIG.replace("BINS", "8").replace("width: 1 deg", "width: 1 TeV")
     with pytest.raises(ConfigError) as raised:

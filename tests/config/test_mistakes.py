@@ -407,7 +407,7 @@ def test_invalid_override_is_reported(
 
 @pytest.mark.parametrize("content", ["", "5\n", "- 1\n", "x\n"])
 @pytest.mark.parametrize("override", ["fit=1", "fit.kind=minuit"])
-def test_override_of_a_document_without_mapping_is_refused(
+def test_override_of_a_document_without_a_mapping_is_refused(
     plugins: Plugins, tmp_path: Path, content: str, override: str
 ) -> None:
     (tmp_path / "config.yaml").write_text(content)

@@ -93,7 +93,7 @@ FRAGMENTS = [param for param in code_blocks("yaml") if param not in PIPELINES]
 
 
 @pytest.mark.parametrize("code", FRAGMENTS)
-def test_every_part_of_a_pipeline_in_the_pages_is_valid(code: str, plugins: Plugins) -> None:
+def test_every_fragment_of_a_pipeline_in_the_pages_is_valid(code: str, plugins: Plugins) -> None:
     """Check kinds, options, units and values, but not the pipeline as a whole."""
     document = Document.parse(code)
     structurer = Structurer(plugins.catalog, document.problems)
@@ -127,7 +127,7 @@ def test_yaml_of_the_readme_is_the_example() -> None:
     assert code_block("README.md", "# The H.E.S.S. Crab") == example
 
 
-def test_python_of_the_readme_is_the_same_pipeline(plugins: Plugins) -> None:
+def test_python_of_the_readme_creates_the_same_pipeline(plugins: Plugins) -> None:
     names: dict[str, Pipeline] = {}
     exec(code_block("README.md", "from skyred import ("), names)
     example = Pipeline.from_yaml(ROOT / "examples" / "crab.yaml", plugins=plugins)

@@ -1,4 +1,4 @@
-"""The how-to of folders of DL3 files: its YAML for six files without index agrees with gammapy."""
+"""The how-to on folders of DL3 files: its YAML, run on six files, agrees with gammapy."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_spectrum_agrees_with_the_fit_of_gammapy(result: Result) -> None:
     spectral = result.models["pks-2155"].spectral_model
     for name in ("index", "amplitude"):
         actual, expected = spectral.parameters[name], source.spectral_model.parameters[name]
-        # MIGRAD stops within a few percent of an error
+        # MIGRAD stops within a few percent of the error
         assert abs(actual.value - expected.value) < 0.05 * actual.error
     points = result.estimates["flux-points"].flux.to_table(sed_type="dnde")
     assert len(points) == 4

@@ -14,7 +14,7 @@ TUTORIALS = sorted((DOCS / "tutorials").glob("*.py"))
 
 @pytest.fixture(scope="module")
 def gallery() -> dict[str, object]:
-    """Return the configuration of the gallery, without changes of the environment."""
+    """Return the configuration of the gallery; environment variables are restored."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("SKYRED_CACHE", "SKYRED_BLOCK", "SKYRED_INTERSPHINX"):
             patch.setenv(name, "")

@@ -41,7 +41,7 @@ class ChangedMask(SafeMask):
 
 @component
 class RenamedMask(SafeMask):
-    """A subclass that behaves equally, and sets `write_script` explicitly."""
+    """A subclass that behaves identically, and sets `write_script` explicitly."""
 
     kind = "renamed-mask"
     write_script = SafeMask.write_script

@@ -132,7 +132,7 @@ def build_models_twice(model: str) -> tuple[Models, Models]:
 
 
 def describe_parameters(models: Models) -> list[tuple[object, ...]]:
-    """Return all properties of each parameter, with a number that is equal if they are linked."""
+    """Return all properties of each parameter, with the same number for linked parameters."""
     order: dict[int, int] = {}
     return [
         (parameter.name, parameter.value, str(parameter.unit), str(parameter.min),

@@ -112,7 +112,7 @@ PIPELINES = {
     + "intervals: [{start: 2004-12-04, stop: 2004-12-05}]}"
     + f"\nmodel: {SOURCE}",
 }
-# options with the same script for every value, each with the reason
+# options that never change the script, with the reasons
 WITHOUT_EFFECT = {
     ("data", "allow_outside"): "gammapy follows all paths",
     ("data", "on_error"): "the script stops at a run that fails, as it says",
@@ -126,7 +126,7 @@ WITH_CONDITIONS = {
     ("maker:safe-mask", "bias_percent"): "only for edisp-bias",
     ("maker:safe-mask", "offset_max"): "only for offset-max",
     ("EnergyAxis", "per_decade"): "one bin in one decade",
-    ("estimator:ts-map", "name"): "the map of a source detection is named after that",
+    ("estimator:ts-map", "name"): "the map of a source detection is named after the detection",
 }
 
 
@@ -144,7 +144,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def replace_part(root: Any, path: tuple[str | int, ...], part: Any) -> Any:
-    """Return a copy of an object with another part."""
+    """Return a copy of an object in which one part is replaced."""
     if not path:
         return part
     name, *steps = path
@@ -172,7 +172,7 @@ def label_of(part: Fields) -> str:
 
 
 def reason(part: Fields, option: str) -> str | None:
-    """Return why an option is not part of the script."""
+    """Return the reason why an option may leave the script unchanged, or None."""
     role = part.role if isinstance(part, Component) else "data"
     return WITHOUT_EFFECT.get((role, option)) or WITH_CONDITIONS.get((label_of(part), option))
 
@@ -204,11 +204,11 @@ def test_no_option_is_ignored(catalog: Catalog) -> None:
     for label, option in WITH_CONDITIONS:
         assert "changed" in effects[label, option]
     own = [item.cls for item in catalog if item.owner.distribution == "skyred"]
-    left = {
+    uncovered = {
         (cls.role, cls.kind)
         for cls in own
         if cls not in kinds
         and cls.write_script is not Component.write_script
         and cls.role != "model"  # compared in test_exported_models.py
     }
-    assert left == {("maker", "adaptive-ring-background")}  # always refused
+    assert uncovered == {("maker", "adaptive-ring-background")}  # always refused

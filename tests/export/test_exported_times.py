@@ -35,8 +35,8 @@ data:
 """
 MAKE = "[{kind: spectrum, parts: [counts, exposure, background, edisp]}]"
 PHASES = "[{kind: spectrum}, {kind: phase-background, on_phase: [0.1, 0.4], off_phase: [0.5, 0.9]}]"
-# columns of the index, without the livetime before the gap
-KEPT = ("OBS_ID", "RA_PNT", "DEC_PNT", "TSTART", "TSTOP")
+# columns of the index; its livetimes are omitted, because they do not include the gap
+INDEX_COLUMNS = ("OBS_ID", "RA_PNT", "DEC_PNT", "TSTART", "TSTOP")
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def folder(crab_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     archive = Archive.copy(crab_archive, tmp_path_factory.mktemp("times") / "archive")
     for run in archive.runs:
         archive.change_hdus(run, divide_good_time)
-    archive.change_index("obs", lambda table: table[[*KEPT]])
+    archive.change_index("obs", lambda table: table[[*INDEX_COLUMNS]])
     return archive.folder
 
 
@@ -83,10 +83,10 @@ def reduce_both(
     return Orchestrator(pipeline).reduce(), variables["reduce_crab"]()
 
 
-def assert_same(ours: Datasets, theirs: Datasets) -> None:
-    assert ours.names == theirs.names
-    assert sum(expected.counts.data.sum() for expected in theirs) > 0
-    for dataset, expected in zip(ours, theirs, strict=True):
+def assert_same(actual: Datasets, reference: Datasets) -> None:
+    assert actual.names == reference.names
+    assert sum(expected.counts.data.sum() for expected in reference) > 0
+    for dataset, expected in zip(actual, reference, strict=True):
         np.testing.assert_array_equal(dataset.counts.data, expected.counts.data)
         if expected.stat_type == "wstat":
             np.testing.assert_array_equal(dataset.counts_off.data, expected.counts_off.data)
@@ -96,7 +96,7 @@ def assert_same(ours: Datasets, theirs: Datasets) -> None:
         assert spans[0] == pytest.approx(spans[1], rel=1e-9)
 
 
-def limits(folder: Path, *fractions: float) -> list[str]:
+def times_in_first_run(folder: Path, *fractions: float) -> list[str]:
     """Return times within the first run in UTC, as fractions of its duration."""
     gti = DataStore.from_dir(folder).get_observations()[0].gti
     start, stop = gti.time_start[0], gti.time_stop[-1]
@@ -107,16 +107,16 @@ def limits(folder: Path, *fractions: float) -> list[str]:
 def test_events_outside_the_good_time_are_left_out(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours, theirs = reduce_both(folder, monkeypatch, "[]")
-    assert_same(ours, theirs)
+    actual, reference = reduce_both(folder, monkeypatch, "[]")
+    assert_same(actual, reference)
 
 
 def test_runs_are_cut_to_one_window(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    start, stop = limits(folder, 0.2, 0.8)
+    start, stop = times_in_first_run(folder, 0.2, 0.8)
     select = f"[{{kind: time-window, start: {start}, stop: {stop}}}]"
-    ours, theirs = reduce_both(folder, monkeypatch, select)
-    assert len(ours) == 1
-    assert_same(ours, theirs)
+    actual, reference = reduce_both(folder, monkeypatch, select)
+    assert len(actual) == 1
+    assert_same(actual, reference)
 
 
 @pytest.mark.parametrize("fractions", [(0.2, 0.5, 0.3, 0.9), (0.1, 0.9, 0.7, 2)])
@@ -124,7 +124,7 @@ def test_two_windows_in_succession_are_both_applied(
     folder: Path, monkeypatch: pytest.MonkeyPatch, fractions: tuple[float, ...]
 ) -> None:
     # gammapy's `Observations.select_time` replaces an earlier selection
-    ends = limits(folder, *fractions)
+    ends = times_in_first_run(folder, *fractions)
     select = ", ".join(
         f"{{kind: time-window, start: {start}, stop: {stop}}}"
         for start, stop in (ends[:2], ends[2:])
@@ -132,10 +132,10 @@ def test_two_windows_in_succession_are_both_applied(
     assert_same(*reduce_both(folder, monkeypatch, f"[{select}]"))
 
 
-def test_window_that_begins_just_before_a_run(
+def test_runs_are_cut_to_a_window_that_begins_just_before_a_run(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start, stop = limits(folder, -0.002, 0.8)
+    start, stop = times_in_first_run(folder, -0.002, 0.8)
     select = f"[{{kind: time-window, start: {start}, stop: {stop}}}]"
     assert_same(*reduce_both(folder, monkeypatch, select))
 
@@ -144,7 +144,7 @@ def test_window_that_begins_just_before_a_run(
 def test_uncut_runs_within_several_windows_are_selected(
     folder: Path, monkeypatch: pytest.MonkeyPatch, partial: str
 ) -> None:
-    ends = limits(folder, -0.1, 1.1, 1.2, 50)
+    ends = times_in_first_run(folder, -0.1, 1.1, 1.2, 50)
     windows = [f"{{start: {ends[i]}, stop: {ends[i + 1]}}}" for i in (0, 2)]
     select = (
         f"[{{kind: time-window, cut: false, partial: {partial}, windows: [{', '.join(windows)}]}}]"
@@ -153,7 +153,7 @@ def test_uncut_runs_within_several_windows_are_selected(
 
 
 @pytest.mark.parametrize("cut", ["true", "false"])
-def test_times_of_an_inexact_index(
+def test_same_runs_are_selected_with_an_inexact_index(
     folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cut: str
 ) -> None:
     inexact = tmp_path / "archive"
@@ -162,27 +162,29 @@ def test_times_of_an_inexact_index(
     for name in ("TSTART", "TSTOP"):
         index[name] = index[name] - 1.5 * u.s  # before the window
     index.write(inexact / "obs-index.fits.gz", overwrite=True)
-    (start,) = limits(folder, 0.996)
+    (start,) = times_in_first_run(folder, 0.996)
     select = f"[{{kind: time-window, start: {start}, cut: {cut}}}]"
-    ours, theirs = reduce_both(inexact, monkeypatch, select)
-    assert len(ours) == (2 if cut == "true" else 1)
-    assert_same(ours, theirs)
+    actual, reference = reduce_both(inexact, monkeypatch, select)
+    assert len(actual) == (2 if cut == "true" else 1)
+    assert_same(actual, reference)
 
 
-def test_index_without_times(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_same_runs_are_selected_without_times_in_the_index(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     archive = tmp_path / "archive"
     shutil.copytree(folder, archive)
     index = Table.read(archive / "obs-index.fits.gz")
     index.remove_columns(["TSTART", "TSTOP"])
     index.write(archive / "obs-index.fits.gz", overwrite=True)
-    (stop,) = limits(folder, 0.4)
-    ours, theirs = reduce_both(archive, monkeypatch, f"[{{kind: time-window, stop: {stop}}}]")
-    assert len(ours) == 1
-    assert_same(ours, theirs)
+    (stop,) = times_in_first_run(folder, 0.4)
+    actual, reference = reduce_both(archive, monkeypatch, f"[{{kind: time-window, stop: {stop}}}]")
+    assert len(actual) == 1
+    assert_same(actual, reference)
 
 
-def test_phases_of_cut_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    start, stop = limits(folder, 0.1, 0.8)
+def test_phases_of_cut_runs_agree(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, stop = times_in_first_run(folder, 0.1, 0.8)
     select = f"[{{kind: time-window, start: {start}, stop: {stop}}}]"
     assert_same(*reduce_both(folder, monkeypatch, select, PHASES))
     assert_same(*reduce_both(folder, monkeypatch, "[]", PHASES))
@@ -208,7 +210,7 @@ def test_uncompressed_index_is_opened(
      "$EXPORT_DATA/hdu-index*", "[$EXPORT_DATA, $EXPORT_DATA]",
      "$EXPORT_DATA/obs-index.fits.gz", "'sim:crab'"],
 )  # fmt: skip
-def test_archives_without_one_index_are_refused(
+def test_archives_without_a_single_index_are_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch, archive: str
 ) -> None:
     monkeypatch.setenv("EXPORT_DATA", str(folder))
@@ -258,7 +260,7 @@ estimate:
 """  # noqa: E501
 
 
-def test_light_curves(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_light_curves_agree(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     gtis = [observation.gti for observation in DataStore.from_dir(folder).get_observations()]
     middle = gtis[0].time_stop[-1] + 1 * u.s
     times = {
@@ -280,9 +282,9 @@ def test_light_curves(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: P
         product = estimator.estimate(datasets, None)
         variables[f"estimate_{estimator.label}"](datasets, tmp_path)
         expected = Table.read(tmp_path / f"{estimator.label}.ecsv")
-        ours = product.flux.to_table(format="lightcurve", sed_type="flux")
-        ours = ours[np.isfinite(ours["flux"]).ravel()]  # gammapy omits intervals without data
-        assert len(ours) == len(expected) > 0, estimator.label
+        actual = product.flux.to_table(format="lightcurve", sed_type="flux")
+        actual = actual[np.isfinite(actual["flux"]).ravel()]  # gammapy omits intervals without data
+        assert len(actual) == len(expected) > 0, estimator.label
         for name in ("time_min", "time_max"):
-            np.testing.assert_allclose(ours[name], expected[name], rtol=0, atol=1e-9)
-        np.testing.assert_allclose(ours["flux"], expected["flux"], rtol=1e-3)
+            np.testing.assert_allclose(actual[name], expected[name], rtol=0, atol=1e-9)
+        np.testing.assert_allclose(actual["flux"], expected["flux"], rtol=1e-3)

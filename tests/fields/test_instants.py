@@ -67,7 +67,7 @@ def test_instant_is_read_back_to_the_microsecond(moment: datetime, scale: str) -
     st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2100, 1, 1)),
     st.integers(1, 10**9),
 )
-def test_before_compares_times(moment: datetime, microseconds: int) -> None:
+def test_is_before_compares_times(moment: datetime, microseconds: int) -> None:
     first = Moment(time=moment).time
     second = Moment(time=moment + timedelta(microseconds=microseconds)).time
     assert first.is_before(second)

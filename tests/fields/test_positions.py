@@ -17,8 +17,6 @@ from skyred.interfaces import Fields, value
 
 FRAMES = ["icrs", "fk5", "galactic"]
 OTHER_FRAMES = ("fk4", "supergalactic", "gcrs", "altaz", "barycentricmeanecliptic")
-FRAMES = ["icrs", "fk5", "galactic"]
-OTHER_FRAMES = ("fk4", "supergalactic", "gcrs", "altaz", "barycentricmeanecliptic")
 CIRCLE = "icrs; circle(83.63, 22.14, 0.2)"
 
 
@@ -87,7 +85,7 @@ class TestPositions:
         assert center.skycoord.separation(coord.icrs).to_value("arcsec") < 1e-6
 
     @pytest.mark.parametrize("names", [("lon", "lat"), ("ra", "dec")])
-    def test_position_in_fk5_is_that_of_astropy(self, names: tuple[str, str]) -> None:
+    def test_position_in_fk5_agrees_with_astropy(self, names: tuple[str, str]) -> None:
         from astropy.coordinates import SkyCoord
 
         center = SkyFields(center={names[0]: "83.633 deg", names[1]: "22.014 deg", "frame": "fk5"})
@@ -155,7 +153,7 @@ class TestRegions:
         assert circle.center.dec.deg == pytest.approx(22.14)
         assert circle.radius.to_value("deg") == pytest.approx(0.2)
 
-    def test_string_equals_a_list_of_one_with_other_spaces(self) -> None:
+    def test_whitespace_in_region_strings_is_ignored(self) -> None:
         assert SkyFields(exclude=CIRCLE) == SkyFields(
             exclude=["icrs;  circle(83.63,  22.14, 0.2) "]
         )

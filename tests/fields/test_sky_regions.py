@@ -20,7 +20,7 @@ GEOM = WcsGeom.create(skydir=(83.63, 22.01), width=2, binsz=0.05)
 CIRCLE = "icrs; circle(83.63, 22.01, 0.3)"
 
 
-def first_problem(source: Any, geom: WcsGeom | None = GEOM) -> Problem:
+def only_problem(source: Any, geom: WcsGeom | None = GEOM) -> Problem:
     (problem,) = Regions((source,)).problems("exclude", geom)
     return problem
 
@@ -43,7 +43,7 @@ def first_problem(source: Any, geom: WcsGeom | None = GEOM) -> Problem:
     ],
 )
 def test_region_without_effect_is_refused(source: str, reason: str) -> None:
-    problem = first_problem(source)
+    problem = only_problem(source)
     assert reason in str(problem)
     assert source in str(problem)
 
@@ -115,13 +115,13 @@ def write_mask(path: Path, data: Any, axes: Any = ()) -> Location:
 @pytest.mark.parametrize(("value", "reason"), [(1, "excludes nothing"), (np.nan, "not finite")])
 def test_mask_map_without_effect_is_refused(tmp_path: Path, value: float, reason: str) -> None:
     location = write_mask(tmp_path / "mask.fits", value)
-    assert reason in str(first_problem(location))
+    assert reason in str(only_problem(location))
 
 
 def test_mask_map_by_true_energy_is_refused(tmp_path: Path) -> None:
     axis = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2, name="energy_true")
     location = write_mask(tmp_path / "mask.fits", 0, [axis])
-    assert "energy_true" in str(first_problem(location))
+    assert "energy_true" in str(only_problem(location))
 
 
 class TestMaskWithEnergies:

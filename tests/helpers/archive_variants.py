@@ -29,12 +29,12 @@ TIMES = ("events", "gti")
 
 
 def change_runs(change: Callable[[Any], object]) -> Apply:
-    """Return a change of the HDUs of all runs."""
+    """Return a function that changes the HDUs of all runs."""
     return lambda archive: [archive.change_hdus(run, change) for run in archive.runs]
 
 
 def set_cards(kinds: Iterable[str], **cards: Any) -> Apply:
-    """Return a change of cards; those that are None are removed."""
+    """Return a function that sets header cards, or removes those that are None."""
 
     def change(hdus: fits.HDUList) -> None:
         for kind in kinds:
@@ -56,7 +56,7 @@ def columns_of(hdu: Any) -> list[fits.Column]:
 
 
 def replace_columns(hdus: fits.HDUList, kind: str, columns: list[fits.Column]) -> None:
-    """Replace the table of an HDU, with all other cards of its header."""
+    """Replace the table of an HDU, and keep the other cards of its header."""
     hdu = find_hdu(hdus, kind)
     table = fits.BinTableHDU.from_columns(columns, name=hdu.name)
     for card in hdu.header.cards:
@@ -74,7 +74,7 @@ def change_column(
     scale: float = 1,
     new_name: str = "",
 ) -> Apply:
-    """Return a change of the type, unit and name of a column, with its values times a factor."""
+    """Return a function that changes the type, unit and name of a column, and scales its values."""
 
     def change(hdus: fits.HDUList) -> None:
         columns = columns_of(find_hdu(hdus, kind))
@@ -158,7 +158,7 @@ def rename_hdus(archive: Archive, rename: Callable[[str], str]) -> None:
 
 
 def change_text(*names: str, change: Callable[[str], str]) -> Apply:
-    """Return a change of text columns of the HDU index."""
+    """Return a function that changes text columns of the HDU index."""
 
     def change_index(table: Table) -> Table:
         for name in names:
@@ -169,7 +169,7 @@ def change_text(*names: str, change: Callable[[str], str]) -> Apply:
 
 
 def set_column(index: str, name: str, values: Callable[[Table], Any]) -> Apply:
-    """Return a change of a column of an index."""
+    """Return a function that sets a column of an index."""
 
     def change_index(table: Table) -> Table:
         table[name] = values(table)
@@ -178,7 +178,7 @@ def set_column(index: str, name: str, values: Callable[[Table], Any]) -> Apply:
     return lambda archive: archive.change_index(index, change_index)
 
 
-def list_unknown_type(archive: Archive) -> None:
+def add_row_of_unknown_type(archive: Archive) -> None:
     """Add a row of a type that gammapy does not read, for an HDU that is not in the file."""
 
     def change_index(table: Table) -> Table:
@@ -198,7 +198,7 @@ def mask_columns(table: Table) -> Table:
 
 
 def set_large_id(archive: Archive) -> None:
-    """Set an identifier with more digits than a float."""
+    """Set an identifier with more digits than a float can represent."""
     obs_id = 20_240_101_000_000_123
     set_cards(("events", "gti"), OBS_ID=obs_id)(archive)
     change_runs(
@@ -218,7 +218,7 @@ def store_ids_as_text(archive: Archive) -> None:
 
 
 def decompress(archive: Archive) -> None:
-    """Replace all files by uncompressed ones, with other names."""
+    """Replace all files with uncompressed ones, without .gz in their names."""
     change_text("FILE_NAME", change=lambda name: name.removesuffix(".gz"))(archive)
     for path in list(archive.folder.rglob("*.fits.gz")):
         path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
@@ -231,7 +231,7 @@ def decompress_under_same_name(archive: Archive) -> None:
 
 
 def split_files(archive: Archive) -> None:
-    """Store the events, the good time intervals and the IRFs in files of their own."""
+    """Store the events, the good time intervals and the IRFs in separate files."""
     parts = {"events": ("EVENTS",), "gti": ("GTI",)}
     for run in archive.runs:
         path = archive.path(run)
@@ -241,7 +241,7 @@ def split_files(archive: Archive) -> None:
             parts["irf"] = tuple(name for name in names if name not in ("EVENTS", "GTI"))
             for part, part_names in parts.items():
                 copies = [hdus[name].copy() for name in part_names]
-                for hdu in copies:  # of the headers before the copy
+                for hdu in copies:  # astropy would keep the checksums of the original headers
                     hdu.header.remove("CHECKSUM", ignore_missing=True)
                 fits.HDUList([fits.PrimaryHDU(), *copies]).writeto(
                     archive.folder / "data" / f"{part}_{run}.fits"
@@ -267,7 +267,7 @@ def empty_table(kind: str) -> Apply:
     return change_runs(change)
 
 
-SOUND: dict[str, Apply] = {
+VALID_VARIANTS: dict[str, Apply] = {
     "only the required cards": set_cards(("events",), **dict.fromkeys(OPTIONAL_CARDS)),
     "no class cards": change_runs(
         lambda hdus: [
@@ -312,7 +312,7 @@ SOUND: dict[str, Apply] = {
                                      change=lambda value: f"{value}   "),
     "index with other case": change_text("HDU_NAME", change=str.lower),
     "index with ./data/": change_text("FILE_DIR", change=lambda _: "./data/"),
-    "unknown type": list_unknown_type,
+    "unknown type": add_row_of_unknown_type,
     "index of identifiers": lambda archive: archive.change_index(
         "obs", lambda table: table[["OBS_ID"]]
     ),
@@ -329,8 +329,8 @@ SOUND: dict[str, Apply] = {
     "separate files": split_files,
 }  # fmt: skip
 
-# each with a part of the message
-UNSOUND: dict[str, tuple[Apply, str]] = {
+# functions, each with a part of the expected message
+INVALID_VARIANTS: dict[str, tuple[Apply, str]] = {
     "MJDREF only": (
         set_cards(TIMES, MJDREFI=None, MJDREFF=None, MJDREF=51544.0),
         "has no time reference MJDREFI, MJDREFF",

@@ -30,7 +30,7 @@ EXACT = ("e_ref", "e_min", "e_max", "ref_dnde", "ref_flux", "ref_eflux", "counts
 def precise_fit() -> Fit:
     """Return a gammapy fit with a tighter tolerance.
 
-    By default, MIGRAD stops up to 0.05 errors from the minimum, which changes norms, errors and
+    By default, MIGRAD stops up to 0.05 sigma from the minimum, which changes norms, errors and
     the range of the scan by more than 0.1 %.
     """
     return Fit(optimize_opts={"tol": 1e-4}, confidence_opts={"backend": "scipy"})

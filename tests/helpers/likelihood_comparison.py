@@ -2,7 +2,7 @@
 
 gammapy looks up kernels and cutouts at the position of a model in its first evaluation, and keeps
 them until the model leaves its cutout. Both likelihoods are therefore first evaluated at the same
-values, and then at others.
+values, and then at other ones.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Values = np.ndarray
 
 @attrs.define
 class Prediction:
-    """Statistic and predicted counts, by dataset, for some values of the parameters."""
+    """Statistic, and predicted counts by dataset, for some values of the parameters."""
 
     stat: float
     npred: dict[str, np.ndarray]
@@ -107,7 +107,7 @@ def assert_agrees_with_gammapy(
     stat: float = STAT_ATOL,
     counts: float = COUNTS_RTOL,
 ) -> Likelihood:
-    """Compare skyred with gammapy at the initial values of the models, and at others.
+    """Compare skyred with gammapy at the initial values of the models, and at other values.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def assert_agrees_with_gammapy(
     more_values : iterable of array
         Other values of the free parameters, in the order of gammapy's unique parameters.
     notes : bool
-        Whether the likelihood may have notes about parts that gammapy evaluates.
+        Whether the likelihood may have notes, such as on models that are evaluated by gammapy.
     stat : float
         Absolute tolerance of the statistic, beside a relative one of 1e-8, or 1e-7 for maps that
         are convolved with the PSF.

@@ -19,7 +19,7 @@ def quadratic(covariance: Array, minimum: Array, **overrides: Any) -> Objective:
     covariance : array
         Covariance of the parameters, shape (n, n).
     minimum : array
-        Position of the minimum, shape (n,). The start is 3 errors above it.
+        Position of the minimum, shape (n,). The start is 3 sigma above it.
     **overrides
         Arguments of `Objective` that replace those of the quadratic.
     """

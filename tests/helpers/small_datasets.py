@@ -1,6 +1,6 @@
 """Small datasets of all types for tests of the likelihood, in plain gammapy.
 
-The IRFs vary with energy and position, so that tests detect if values are confused.
+The IRFs vary with energy, and some with position, so that tests detect mixed-up values.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def _centred(cls: type[SpatialModel], **options: Any) -> Spatial:
 
 
 def _peak_map(lonlat: LonLat, frame: str, axes: list[MapAxis], unit: str = "sr-1") -> Map:
-    """Return an asymmetric peak with an integral of about 1, and another width in each bin."""
+    """Return an asymmetric peak with an integral of about 1, and a different width in each bin."""
     position = SkyCoord(*lonlat, unit="deg", frame="icrs").transform_to(frame)
     geom = WcsGeom.create(skydir=position, width=0.8, binsz=0.05, frame=frame, axes=axes)
     y, x = np.mgrid[-1:1:16j, -1:1:16j]

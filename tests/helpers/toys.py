@@ -150,7 +150,7 @@ class ToyModel(Model):
 
 @component
 class ToyFitter(Fitter):
-    """Fit by one numerical Newton step, which is exact for a quadratic objective."""
+    """Fit with one numerical Newton step, which is exact for a quadratic objective."""
 
     kind = "toy-newton"
     fails: bool = option(False, doc="Whether to report that the fit failed.")

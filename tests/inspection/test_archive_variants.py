@@ -1,4 +1,4 @@
-"""Archives as other tools write them: sound ones are used, unsound ones are reported."""
+"""Archives as other tools write them: valid ones are used, invalid ones are reported."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gammapy.makers import SpectrumDatasetMaker
 from gammapy.maps import MapAxis, RegionGeom
 from regions import CircleSkyRegion
 
-from archive_variants import SOUND, UNSOUND, read_index, set_column
+from archive_variants import INVALID_VARIANTS, VALID_VARIANTS, read_index, set_column
 from fault_injection.archive_damage import Archive
 from skyred import Orchestrator, Pipeline
 from skyred.components.archives import open_archive
@@ -58,7 +58,7 @@ def inspect(folder: Path) -> list[Finding]:
     return [finding for run in inputs for finding in inspect_run(run).findings]
 
 
-def reduce_by_gammapy(folder: Path) -> list[SpectrumDataset]:
+def reduce_with_gammapy(folder: Path) -> list[SpectrumDataset]:
     energy = MapAxis.from_energy_bounds("0.5 TeV", "10 TeV", nbin=4)
     energy_true = MapAxis.from_energy_bounds("0.3 TeV", "20 TeV", nbin=6, name="energy_true")
     region = CircleSkyRegion(SkyCoord(83.633, 22.014, unit="deg"), 0.3 * u.deg)
@@ -73,8 +73,8 @@ def reduce_by_gammapy(folder: Path) -> list[SpectrumDataset]:
     return [maker.run(target, observation) for observation in observations]
 
 
-@pytest.mark.parametrize("apply", SOUND.values(), ids=SOUND)
-def test_sound_archive_has_no_fault(apply: Any, one_run: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("apply", VALID_VARIANTS.values(), ids=VALID_VARIANTS)
+def test_valid_archive_has_no_fault(apply: Any, one_run: Path, tmp_path: Path) -> None:
     findings = inspect(create_variant(one_run, tmp_path, apply))
     assert [str(finding) for finding in findings if finding.level == "fault"] == []
 
@@ -94,10 +94,10 @@ def test_sound_files_without_an_index_have_no_fault(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("apply", SOUND.values(), ids=SOUND)
-def test_sound_archive_is_reduced_as_by_gammapy(apply: Any, one_run: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("apply", VALID_VARIANTS.values(), ids=VALID_VARIANTS)
+def test_valid_archive_is_reduced_as_in_gammapy(apply: Any, one_run: Path, tmp_path: Path) -> None:
     folder = create_variant(one_run, tmp_path, apply)
-    (expected,) = reduce_by_gammapy(folder)
+    (expected,) = reduce_with_gammapy(folder)
     pipeline = Pipeline.from_yaml(CONFIG.replace("ARCHIVE", str(folder)))
     (dataset,) = Orchestrator(pipeline).reduce()
     assert expected.counts.data.sum() > 10
@@ -106,8 +106,8 @@ def test_sound_archive_is_reduced_as_by_gammapy(apply: Any, one_run: Path, tmp_p
     np.testing.assert_allclose(dataset.background.data, expected.background.data, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("apply", "message"), UNSOUND.values(), ids=UNSOUND)
-def test_unsound_archive_has_a_fault(
+@pytest.mark.parametrize(("apply", "message"), INVALID_VARIANTS.values(), ids=INVALID_VARIANTS)
+def test_invalid_archive_has_a_fault(
     apply: Any, message: str, one_run: Path, tmp_path: Path
 ) -> None:
     findings = inspect(create_variant(one_run, tmp_path, apply))

@@ -1,4 +1,4 @@
-"""Public archives of all instruments have no faults, and only the listed warnings."""
+"""Public archives of several instruments have no faults, and only the listed warnings."""
 
 from __future__ import annotations
 

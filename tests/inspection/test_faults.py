@@ -11,13 +11,13 @@ from astropy.table import Table
 
 import plain_gammapy as plain
 from fault_injection.archive_damage import INDEX_FILES, KIND_BY_CLASS, Archive, Damage, find_hdu
-from fault_injection.damage_cases import DAMAGES, IRFS
+from fault_injection.damage_cases import DAMAGE_CASES, IRFS
 from skyred.inspection.file_content import read_file
 from skyred.inspection.index import list_run_inputs
 from skyred.inspection.records import Finding, HduSource, RunInput
 from skyred.inspection.run import inspect_run
 
-# damages that are only detected in real IRFs: the simulated ones are too smooth
+# messages about damage that is only detected in real IRFs
 ONLY_IN_REAL_RUNS = ("flipped bit", "reversed", "neighbouring offsets", "zero above", "MIGRA")
 REQUIRED_TYPES = ("events", "gti", "aeff", "edisp", "psf", "bkg")
 
@@ -45,7 +45,7 @@ def test_undamaged_archive_has_no_findings(crab_archive: Path) -> None:
     assert inspect(crab_archive) == []
 
 
-@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.name)
+@pytest.mark.parametrize("damage", DAMAGE_CASES, ids=lambda damage: damage.name)
 def test_damage_is_reported_with_its_level_run_file_and_hdu(
     damage: Damage, crab_archive: Path, tmp_path: Path
 ) -> None:
@@ -58,9 +58,11 @@ def test_damage_is_reported_with_its_level_run_file_and_hdu(
     findings = [finding for finding in findings if finding.level == damage.severity]
     run_findings = [finding for finding in findings if finding.obs_id == run]
     assert damage.both_runs or run_findings == findings, "another run has a fault"
-    matches = [finding for finding in run_findings if damage.word in finding.message]
-    assert matches, f"{damage.word!r} is not in {[str(finding) for finding in run_findings]}"
-    if damage.file:
+    matches = [finding for finding in run_findings if damage.message_part in finding.message]
+    assert matches, (
+        f"{damage.message_part!r} is not in {[str(finding) for finding in run_findings]}"
+    )
+    if damage.names_file:
         assert all(finding.file is not None for finding in matches)
         names = {path.name, archive.path(other_run).name}
         assert names & {finding.file.name for finding in matches}
@@ -85,7 +87,7 @@ def test_small_difference_from_the_event_count_of_the_index_is_a_warning(
 
 
 def test_file_that_does_not_match_sha256sums_is_a_fault(crab_archive: Path, tmp_path: Path) -> None:
-    archive = Archive.copy(crab_archive, tmp_path / "archive", sums=True)
+    archive = Archive.copy(crab_archive, tmp_path / "archive", checksums=True)
     assert inspect(archive.folder) == []
     run = archive.runs[1]
     archive.change_file(run, lambda content: gzip.compress(gzip.decompress(content), 1))
@@ -128,7 +130,7 @@ class TestRealRuns:
 
     @pytest.mark.parametrize(
         "damage",
-        [damage for damage in IRFS if damage.word in ONLY_IN_REAL_RUNS],
+        [damage for damage in IRFS if damage.message_part in ONLY_IN_REAL_RUNS],
         ids=lambda damage: damage.name,
     )
     def test_damaged_irf_is_a_fault(self, damage: Damage, tmp_path: Path) -> None:
@@ -140,7 +142,7 @@ class TestRealRuns:
         damage.apply(Archive(tmp_path), run, run)
         findings = faults(inspect(tmp_path, run))
         assert any(
-            damage.word in finding.message and finding.hdu == damage.kind.upper()
+            damage.message_part in finding.message and finding.hdu == damage.kind.upper()
             for finding in findings
         ), [str(finding) for finding in findings]
 

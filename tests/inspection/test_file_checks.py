@@ -24,7 +24,7 @@ EXPRESSION = "open('executed', 'w') and (20, 20)"  # creates a file if it is exe
 
 
 def write_map(path: Path, shape: str | None = None) -> Path:
-    """Write a map with this card WCSSHAPE, and return its path."""
+    """Write a map with this value of the card WCSSHAPE, and return its path."""
     Map.from_geom(small.image_geom(), data=np.ones((20, 20))).write(path, overwrite=True)
     if shape is not None:
         with fits.open(path) as hdus:
@@ -61,7 +61,7 @@ def test_shape_written_by_gammapy_is_allowed() -> None:
 
 
 @given(shape=st.text(st.sampled_from("0123456789(),.[]_ ax'\"+*"), max_size=12))
-def test_only_integers_in_brackets_are_allowed(shape: str) -> None:
+def test_only_integers_in_parentheses_are_allowed(shape: str) -> None:
     if SHAPE_PATTERN.fullmatch(shape):
         assert set(shape) <= set("0123456789(), ")
         numbers = shape.strip("() ").rstrip(", ").split(",")

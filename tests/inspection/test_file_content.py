@@ -47,7 +47,7 @@ def test_any_flipped_bit_is_detected_or_has_no_effect(file: Path, bit: int) -> N
     content[bit // 8] ^= 1 << bit % 8
     file.write_bytes(content)
     file_content = read_file(file)
-    # some bits have no effect, such as those of the time stamp in the gzip header
+    # some bits have no effect, such as those of the timestamp in the gzip header
     assert file_content.findings or file_content.content == UNCOMPRESSED
 
 

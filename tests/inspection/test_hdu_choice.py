@@ -59,7 +59,7 @@ def names(run: RunInput) -> dict[str, str]:
         {"psf": "PSF_?9", "EVENT_CLASS": 9},
     ],
 )
-def test_chosen_hdus_are_used_with_those_without_a_choice(hdus: dict[str, Any]) -> None:
+def test_chosen_hdus_are_used_with_those_that_need_no_choice(hdus: dict[str, Any]) -> None:
     (run,) = inputs(hdu_table({1: (8, 9)}), **hdus)
     assert names(run) == {
         "gti": "GTI",
@@ -67,7 +67,7 @@ def test_chosen_hdus_are_used_with_those_without_a_choice(hdus: dict[str, Any]) 
         "aeff": "AEFF_B9",
         "psf": "PSF_B9",
     }
-    assert "EVENT_COUNT" not in run.row  # that of all classes
+    assert "EVENT_COUNT" not in run.row  # the index has the count of all classes
 
 
 def test_type_has_its_own_pattern_instead_of_that_of_the_column() -> None:
@@ -87,7 +87,7 @@ def test_several_hdus_without_a_choice_are_refused_with_all_choices() -> None:
     assert all("choose one with hdus" in finding.advice for finding in run.findings)
 
 
-def test_pattern_that_leaves_several_is_refused_with_these() -> None:
+def test_pattern_that_matches_several_hdus_is_refused_with_their_names() -> None:
     (run,) = inputs(hdu_table({1: (7, 8, 9)}), EVENT_CLASS="[89]")
     assert "(HDU_NAME: AEFF_B8, AEFF_B9; EVENT_CLASS: 8, 9)" in str(run.findings)
 
@@ -119,7 +119,7 @@ def test_irf_of_a_rejected_class_is_not_used() -> None:
     assert names(run)["bkg"] == "BKG_B8"
 
 
-def test_choice_without_several_hdus_must_match_all_data() -> None:
+def test_choice_that_is_not_needed_must_match_all_data() -> None:
     table = hdu_table({1: (9,)})
     table["EVENT_CLASS"][table["HDU_TYPE"] == "aeff"] = 8
     with pytest.raises(ArchiveError, match=r"EVENT_CLASS is not '9' for all .* but also 8; remove"):
@@ -159,7 +159,7 @@ def test_choice_that_matches_nothing_is_an_error(hdus: dict[str, Any], message: 
         inputs(hdu_table({1: (8, 9)}), **hdus)
 
 
-def test_choice_matches_nothing_in_an_index_of_another_class() -> None:
+def test_choice_of_another_class_than_that_of_the_index_is_an_error() -> None:
     with pytest.raises(ArchiveError, match="no HDU has EVENT_CLASS '9'; expected one of: -1, 8"):
         inputs(hdu_table({1: (8,)}), EVENT_CLASS=9)
 

@@ -66,7 +66,7 @@ def test_absolute_path_outside_needs_allow_outside(tmp_path: Path, hdu_type: str
 
 @pytest.mark.parametrize("hdu_type", HDU_TYPES)
 @pytest.mark.parametrize("index", ["index", "index/gps"])
-def test_archive_with_a_folder_named_index_is_its_parent(
+def test_archive_is_the_parent_of_a_folder_named_index(
     tmp_path: Path, hdu_type: str, index: str
 ) -> None:
     base = tmp_path / "archive" / index
@@ -110,7 +110,7 @@ def test_pipes_devices_and_folders_are_never_opened(tmp_path: Path, allow_outsid
     (tmp_path / "zero.fits").symlink_to("/dev/zero")
     for name in ("../pipe.fits", "../zero.fits", "..", "pipe.fits"):
         result = resolve(base, "aeff", name, allow_outside=allow_outside)
-        if isinstance(result, Path):  # not opened by its readers
+        if isinstance(result, Path):  # accepted, but not opened when it is read
             assert file_checksum(result) == ""
             assert "is not a regular file" in str(read_file(result).findings[0])
         else:

@@ -12,7 +12,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from fault_injection.archive_damage import INDEX_FILES, Archive
-from fault_injection.damage_cases import DAMAGES
+from fault_injection.damage_cases import DAMAGE_CASES
 from skyred.inspection.index import list_run_inputs
 from skyred.inspection.records import Finding
 from skyred.inspection.rule import SEVERITIES
@@ -38,8 +38,8 @@ DAMAGE_BY_RULE = {
     "deadc": "DEADC = 0",
     "deadtime": "LIVETIME above ONTIME",
     "header-against-index": "DEADC = 1.3",
-    "event-count": "a third of the events lost",
-    "event-count-small": "an event lost",
+    "event-count": "a third of the events missing",
+    "event-count-small": "one event missing",
     "time-reference": "no time reference",
     "time-unit": "TIMEUNIT in days, times in seconds",
     "gti": "no good time",
@@ -61,7 +61,7 @@ DAMAGE_BY_RULE = {
     "response-outlier": "edisp: bit 23 flipped",
     "response-offsets": "edisp: offsets a third of those of aeff",
     "response-energies": "edisp: ENERG in GeV",
-    "response-energy-range": "edisp: ENERG begins where the area is not zero",
+    "response-energy-range": "edisp: ENERG begins where the area becomes positive",
     "dispersion-coverage": "edisp: ENERG begins at twice the energy of the area",
     "dispersion-integral": "edisp twice as large",
     "migration": "edisp: MIGRA twice as large",
@@ -124,7 +124,7 @@ def remove_unit(hdu: Any) -> None:
 
 
 def replace_psf(archive: Archive, run: int, _: int) -> None:
-    """Replace the PSF by a King profile with a constant GAMMA of 0.5."""
+    """Replace the PSF with a King profile with a constant GAMMA of 0.5."""
 
     def change(hdu: Any) -> None:
         table = Table(hdu.data)["ENERG_LO", "ENERG_HI", "THETA_LO", "THETA_HI"]
@@ -141,8 +141,8 @@ def replace_psf(archive: Archive, run: int, _: int) -> None:
     set_hdu_index(archive, run, "psf", HDU_CLASS="psf_king")
 
 
-def replace_area_by_rad_max(archive: Archive, run: int, _: int) -> None:
-    """Replace the effective area by a RAD_MAX of 50 deg."""
+def replace_area_with_rad_max(archive: Archive, run: int, _: int) -> None:
+    """Replace the effective area with a RAD_MAX of 50 deg."""
 
     def change(hdu: Any) -> None:
         hdu.columns.change_name("EFFAREA", "RAD_MAX")
@@ -172,7 +172,7 @@ def use_area_of_other_run(archive: Archive, run: int, other_run: int) -> None:
     set_hdu_index(archive, run, "aeff", FILE_NAME=archive.path(other_run).name)
 
 
-MORE_DAMAGES: dict[str, ApplyDamage] = {
+OTHER_DAMAGE: dict[str, ApplyDamage] = {
     "header-with-code": edit_hdu("psf", set_cards(WCSSHAPE="print()")),
     "columns": edit_hdu("events", lambda hdu: hdu.columns.change_name("ENERGY", "ENERGIE")),
     "unit-assumed": edit_hdu("gti", remove_unit),
@@ -188,7 +188,7 @@ MORE_DAMAGES: dict[str, ApplyDamage] = {
     "response-negative": edit_hdu("psf", set_values("RPSF", (0, -1, 0, 0), -1e-9)),
     "not-inspected": change_hdu_class,
     "psf-parameters": replace_psf,
-    "rad-max": replace_area_by_rad_max,
+    "rad-max": replace_area_with_rad_max,
     "hdu-of-another-run": use_area_of_other_run,
     "hdu-unreadable": edit_hdu("events", set_cards(RA_PNT="x", TFORM1="?")),
 }
@@ -196,11 +196,11 @@ MORE_DAMAGES: dict[str, ApplyDamage] = {
 TESTED_ELSEWHERE = {"file-changed", "migration-few"}
 
 
-@pytest.mark.parametrize("name", sorted({*DAMAGE_BY_RULE, *MORE_DAMAGES}))
+@pytest.mark.parametrize("name", sorted({*DAMAGE_BY_RULE, *OTHER_DAMAGE}))
 def test_rule_is_violated_by_its_damage(name: str, crab_archive: Path, tmp_path: Path) -> None:
-    apply = MORE_DAMAGES.get(name)
+    apply = OTHER_DAMAGE.get(name)
     if apply is None:
-        (apply,) = (damage.apply for damage in DAMAGES if damage.name == DAMAGE_BY_RULE[name])
+        (apply,) = (damage.apply for damage in DAMAGE_CASES if damage.name == DAMAGE_BY_RULE[name])
     archive = Archive.copy(crab_archive, tmp_path / "archive")
     other_run, run = archive.runs
     apply(archive, run, other_run)
@@ -233,7 +233,7 @@ def test_files_of_runs_with_large_identifiers_are_distinguished(
 
 
 def test_every_rule_has_a_damage() -> None:
-    assert {*DAMAGE_BY_RULE, *MORE_DAMAGES, *TESTED_ELSEWHERE} == set(RULES)
+    assert {*DAMAGE_BY_RULE, *OTHER_DAMAGE, *TESTED_ELSEWHERE} == set(RULES)
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.name)

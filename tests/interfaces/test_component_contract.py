@@ -98,7 +98,8 @@ class Quantities(Fields):
 @given(
     data=st.data(),
     name=st.sampled_from(sorted(UNITS)),
-    # seven digits, since digests round to 12 digits
+    # far fewer digits than the 12 of a digest, so that the error of a unit conversion does not
+    # change the rounded value
     digits=st.integers(-(10**7), 10**7),
     exponent=st.integers(-30, 20),
 )

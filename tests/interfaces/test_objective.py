@@ -31,7 +31,7 @@ def test_duplicate_names_are_refused() -> None:
         create_objective(names=["a", "a"])
 
 
-def test_without_limits_all_values_are_allowed() -> None:
+def test_all_values_are_allowed_without_limits() -> None:
     assert create_objective().limits.tolist() == [[-np.inf, np.inf]] * 2
 
 

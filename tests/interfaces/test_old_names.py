@@ -161,7 +161,7 @@ def test_old_public_name_returns_the_new_class(monkeypatch: pytest.MonkeyPatch) 
         assert skyred.FormerName is Pipeline
 
 
-def test_reduction_of_datasets_is_reduced_data(tmp_path: Path) -> None:
+def test_reduction_with_datasets_returns_reduced_data(tmp_path: Path) -> None:
     path = str(tmp_path / "datasets.yaml")
     with pytest.warns(OldNameWarning, match=r"ReducedData\(datasets=...\)"):
         entry = Reduction(datasets=path)

@@ -162,7 +162,7 @@ def test_geometry_of_a_third_party_is_checked_by_its_dataset_type() -> None:
     assert "needs a geometry for map datasets, but data.x has the geometry 'spectra'" in messages
 
 
-def test_makers_of_third_parties_are_checked_by_their_makes() -> None:
+def test_order_of_makers_of_third_parties_is_checked() -> None:
     ring = RingBackground(r_in="0.3 deg", width="0.3 deg")
     makers = [MapData(), ring, FlatBackground()]
     assert "must be the last maker, but 'flat-background' follows" in problems(

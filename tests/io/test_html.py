@@ -10,7 +10,7 @@ from html_parser import parse_html
 from skyred.io.html import data_table, details, hint, join, paragraph, styled_div, table
 
 MALICIOUS = "<script>alert('1')</script> & \"x\" <!-- "
-# a parser converts all line ends to \n
+# a parser converts all line endings to \n
 STRINGS = st.text(st.characters(codec="utf-8", exclude_characters="\r\0")) | st.just(MALICIOUS)
 
 

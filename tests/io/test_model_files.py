@@ -90,7 +90,7 @@ def test_parameters_priors_links_and_covariance_are_read_back(models, tmp_path):
         assert getattr(left, name) is getattr(right, name)
 
 
-def test_gammapy_reads_the_files(models, tmp_path):
+def test_files_are_read_by_gammapy(models, tmp_path):
     write_models(tmp_path / "models.yaml", models)
     read_back = Models.read(tmp_path / "models.yaml", checksum=True)
     assert read_back.names == models.names

@@ -1,4 +1,4 @@
-"""`skyred.fit` of difficult data and models has gammapy's results or a clear message."""
+"""`skyred.fit` of difficult data and models gives gammapy's results or a clear message."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_position_that_starts_far_away_is_fitted() -> None:
     result = skyred.fit(datasets)
     assert result.success, result.message
     errors = dict(zip(result.names, result.errors, strict=True))
-    # the difference to the simulated longitude
+    # the difference from the simulated longitude
     difference = datasets.models["point"].spatial_model.lon_0.value - 83.651
     assert abs(difference) < 4 * errors["point.spatial.lon_0"]
 

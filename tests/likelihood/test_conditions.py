@@ -46,22 +46,20 @@ def test_conditional_likelihood_agrees_with_the_full_likelihood(negative: bool) 
     x = objective.start
     errors = np.sqrt(2 / np.diag(objective.fisher(x)))
     random = np.random.default_rng(3)
-    blocks = [np.array([position]) for position in range(len(x))]
-    for positions in chain(blocks, [np.array([1, 4]), np.arange(5), np.arange(len(x))]):
+    blocks = [np.array([index]) for index in range(len(x))]
+    for indices in chain(blocks, [np.array([1, 4]), np.arange(5), np.arange(len(x))]):
         values = x + STEP * errors * random.uniform(-1, 1, len(x))
-        conditional = objective.condition(positions, values)
+        conditional = objective.condition(indices, values)
         for _ in range(2):
             new_values = values.copy()
-            new_values[positions] += (
-                STEP * errors[positions] * random.uniform(-1, 1, len(positions))
-            )
+            new_values[indices] += STEP * errors[indices] * random.uniform(-1, 1, len(indices))
             assert conditional.stat(new_values) == pytest.approx(objective(new_values), rel=1e-12)
-            gradient = objective.gradient(new_values)[positions] * errors[positions]
-            assert conditional.gradient_of(new_values) * errors[positions] == pytest.approx(
+            gradient = objective.gradient(new_values)[indices] * errors[indices]
+            assert conditional.gradient_of(new_values) * errors[indices] == pytest.approx(
                 gradient, abs=1e-6
             )
-            scale = np.outer(errors[positions], errors[positions])
-            fisher = objective.fisher(new_values)[np.ix_(positions, positions)] * scale
+            scale = np.outer(errors[indices], errors[indices])
+            fisher = objective.fisher(new_values)[np.ix_(indices, indices)] * scale
             assert conditional.fisher_of(new_values) * scale == pytest.approx(
                 fisher, rel=1e-9, abs=1e-9
             )

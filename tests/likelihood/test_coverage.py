@@ -36,7 +36,7 @@ def study() -> ModuleType:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["on-off", "map", "TS map"])
 @pytest.mark.parametrize("background", [20, 100, 1000])
-def test_limits_are_above_the_true_flux(study: ModuleType, kind: str, background: float) -> None:
+def test_limits_have_the_expected_coverage(study: ModuleType, kind: str, background: float) -> None:
     for flux in (0.0, background**0.5):
         for row in study.measure_coverage(kind, background, flux, 1000, seed=1):
             low, high = INTERVALS[row.sigma]
@@ -44,7 +44,7 @@ def test_limits_are_above_the_true_flux(study: ModuleType, kind: str, background
 
 
 @pytest.mark.slow
-def test_limits_of_flux_points_are_above_the_true_flux() -> None:
+def test_limits_of_flux_points_have_the_expected_coverage() -> None:
     """Check `skyred.flux_points`, with fewer simulations."""
     dataset, random = small.spectrum_on_off(), np.random.default_rng(2)
     spectral = PowerLawSpectralModel(amplitude="-1e-12 cm-2 s-1 TeV-1")

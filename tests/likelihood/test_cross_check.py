@@ -84,10 +84,10 @@ class UserShape(SpatialModel):
         return (height * np.clip(1 - (separation / radius).to_value(""), 0, None)).to("sr-1")
 
 
-class ShiftingShape(SpatialModel):
+class RescaledCone(SpatialModel):
     """A cone with a custom integration, which skyred does not support."""
 
-    tag = ["ShiftingShape", "shifting"]
+    tag = ["RescaledCone", "rescaled-cone"]
     lon_0 = Parameter("lon_0", "0 deg")
     lat_0 = Parameter("lat_0", "0 deg", min=-90, max=90)
     radius = Parameter("radius", "0.2 deg", min=0)
@@ -132,7 +132,7 @@ def case(
 
 @pytest.fixture
 def no_warning() -> Iterator[None]:
-    """Raise warnings of skyred as errors."""
+    """Turn warnings of skyred into errors."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", SkyredWarning)
         yield
@@ -160,7 +160,7 @@ def test_user_model_is_compiled_if_it_agrees(make: DatasetsFactory) -> None:
     [
         (case(SwitchingSpectrum), ["map", "on-off"]),
         (case(lambda: power_law() + SwitchingSpectrum()), ["map", "on-off"]),
-        (case(power_law, lambda: ShiftingShape(**POSITION)), ["map"]),
+        (case(power_law, lambda: RescaledCone(**POSITION)), ["map"]),
     ],
     ids=["spectrum", "sum", "shape"],
 )

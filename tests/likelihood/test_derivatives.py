@@ -32,12 +32,12 @@ from spectral_models import NORMS, SOURCES, free_all, power_law
 from temporal_models import LIGHT_CURVES
 
 SPECTRA = {name: make for kinds in SOURCES.values() for name, make in kinds.items()}
-FACTORS = {name: make for kinds in NORMS.values() for name, make in kinds.items()}
+NORM_MODELS = {name: make for kinds in NORMS.values() for name, make in kinds.items()}
 SHAPES = {name: make for kinds in SPATIAL.values() for name, make in kinds.items()}
 CURVES = {name: make for kinds in LIGHT_CURVES.values() for name, make in kinds.items()}
 POSITION = (CRAB[0] + 0.071, CRAB[1] - 0.044)  # the likelihood is not smooth at pixel centres
 # For derivatives in units of the errors; expected values are numerical, and images are float32.
-# Fitters need much less: a gradient that is wrong by 0.01 moves the minimum by about 0.01 errors.
+# Fitters need much less: a gradient that is wrong by 0.01 moves the minimum by about 0.01 sigma.
 GRADIENT_TOLERANCE = 3e-3
 
 
@@ -101,10 +101,10 @@ def test_gradient_of_every_spectrum_is_correct(kind: str) -> None:
     assert_gradient_is_correct(with_models(lambda: [flux_points()], models), 3e-3)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in FACTORS if "template-fixed" not in kind])
+@pytest.mark.parametrize("kind", [kind for kind in NORM_MODELS if "template-fixed" not in kind])
 def test_gradient_of_every_norm_is_correct(kind: str) -> None:
     def models() -> list[Any]:
-        norm, template = FACTORS[kind](), FACTORS[kind]()
+        norm, template = NORM_MODELS[kind](), NORM_MODELS[kind]()
         free_all(norm), free_all(template)
         return [
             FoVBackgroundModel("map", spectral_model=norm),
@@ -176,7 +176,7 @@ def linked_models() -> list[Any]:
         first,
         second,
         tilted_background,
-        FoVBackgroundModel("spectrum", FACTORS["piecewise-norm"]()),
+        FoVBackgroundModel("spectrum", NORM_MODELS["piecewise-norm"]()),
     ]
 
 
@@ -222,7 +222,7 @@ def test_gradient_and_fisher_matrix_include_priors() -> None:
 
 
 def weights(dataset: Any, npred: np.ndarray) -> np.ndarray:
-    """Return the second derivative of the statistic by the predicted counts of each bin."""
+    """Return the second derivatives of the statistic with respect to the predicted counts."""
     if dataset.stat_type == "chi2":
         second_derivatives = 2 / dataset.data.dnde_err.quantity.to_value("cm-2 s-1 TeV-1") ** 2
         return np.where(dataset.mask, second_derivatives, 0)

@@ -34,7 +34,7 @@ SOURCES = {
     if cls is not PiecewiseNormSpatialModel  # a norm without unit, not a source
 }
 OFF_CENTRE = (CRAB[0] + 0.073, CRAB[1] - 0.041)
-# one model for each kind of evaluation: a point, an image, an image per energy, no position
+# one of each kind of evaluation (two images): a point, images, an image per energy, no position
 TYPICAL = ["point", "gauss-elongated", "shell", "template-cube", "const"]
 all_sources = pytest.mark.parametrize("kind", SOURCES)
 typical_sources = pytest.mark.parametrize("kind", TYPICAL)
@@ -231,7 +231,7 @@ def test_spatially_varying_norm_agrees_with_gammapy(frame: str) -> None:
 
 
 def test_moved_point_source_agrees_with_gammapy() -> None:
-    # gammapy's cutouts move with the source, and the PSF is the same everywhere
+    # the PSF is the same everywhere, so the result does not depend on where gammapy looked it up
     make = case(map_dataset, "point")
     parameters = make().models.parameters.free_parameters
     value_sets = draw_values(parameters, 6)

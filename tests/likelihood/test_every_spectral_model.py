@@ -32,9 +32,9 @@ from small_datasets import (
 from spectral_models import NORMS, SOURCES, free_all, power_law
 
 SPECTRA = {name: make for kinds in SOURCES.values() for name, make in kinds.items()}
-FACTORS = {name: make for kinds in NORMS.values() for name, make in kinds.items()}
+NORM_MODELS = {name: make for kinds in NORMS.values() for name, make in kinds.items()}
 all_spectra = pytest.mark.parametrize("kind", SPECTRA)
-all_norms = pytest.mark.parametrize("kind", FACTORS)
+all_norms = pytest.mark.parametrize("kind", NORM_MODELS)
 
 
 def map_without_psf() -> Any:
@@ -144,7 +144,7 @@ def test_any_spectrum_of_flux_points_agrees_with_gammapy(kind: str, asymmetric: 
 @all_norms
 def test_power_law_times_any_norm_agrees_with_gammapy(kind: str) -> None:
     def spectral() -> Any:
-        return power_law() * FACTORS[kind]()
+        return power_law() * NORM_MODELS[kind]()
 
     assert_agrees_with_gammapy(case(map_without_psf, spectral, with_position=True), 2)
     assert_agrees_with_gammapy(case(spectrum_on_off, spectral), 2, **EXACT)
@@ -152,10 +152,10 @@ def test_power_law_times_any_norm_agrees_with_gammapy(kind: str) -> None:
 
 
 # gammapy cannot evaluate a background whose norm has no parameters
-@pytest.mark.parametrize("kind", sorted({*FACTORS} - {"template-fixed-norm"}))
+@pytest.mark.parametrize("kind", sorted({*NORM_MODELS} - {"template-fixed-norm"}))
 def test_background_with_any_norm_agrees_with_gammapy(kind: str) -> None:
     def models() -> list[Any]:
-        background = FoVBackgroundModel("map", spectral_model=FACTORS[kind]())
+        background = FoVBackgroundModel("map", spectral_model=NORM_MODELS[kind]())
         free_all(background)
         return [background]
 
@@ -169,7 +169,7 @@ def test_template_with_any_norm_agrees_with_gammapy(kind: str, is_cutout: bool) 
         counts = map_dataset().background * 0.7
         if is_cutout:
             counts = counts.cutout(counts.geom.center_skydir, width="0.5 deg")
-        model = TemplateNPredModel(counts, spectral_model=FACTORS[kind](), name="template")
+        model = TemplateNPredModel(counts, spectral_model=NORM_MODELS[kind](), name="template")
         free_all(model)
         return [model, FoVBackgroundModel("map")]
 

@@ -61,7 +61,7 @@ def test_fisher_matrix_agrees_with_numerical_derivatives() -> None:
     mu = likelihood.npred(x)
     expected = [
         [
-            # the second derivative of the Cash statistic by the predicted counts mu is 2 n / mu^2
+            # the second derivative of the Cash statistic with respect to mu is 2 n / mu^2
             sum(
                 np.sum(2 * dataset.counts.data / mu[name] ** 2 * row[name] * column[name])
                 for name, dataset in zip(datasets.names, datasets, strict=True)

@@ -138,7 +138,7 @@ def test_values_and_errors_agree_with_gammapy(make: DatasetsFactory) -> None:
     result = skyred.fit(actual)
     assert result.success, result.message
     Fit().run(reference)
-    # MIGRAD ends up to 2e-4 above the minimum, at a distance of 0.015 errors. On the map it stops
+    # MIGRAD ends up to 2e-4 above the minimum, at a distance of 0.015 sigma. On the map it stops
     # far above the minimum, and reports convergence.
     stat_difference = reference.copy().stat_sum() - result.stat
     differences = [

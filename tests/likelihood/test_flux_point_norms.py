@@ -70,7 +70,7 @@ def test_norm_outside_its_limits_ends_at_the_limit(best_norm: float, low: Any, h
     options = {"selection_optional": OPTIONAL, "norm": limits}
     actual = skyred.flux_points(on_off(), "crab", WIDE, **options)
     expected = comparison.flux_points_by_gammapy(on_off(), "crab", WIDE, **options)
-    # gammapy has errors of Minuit's sine transformation, which tend to zero at a limit
+    # gammapy's errors come from Minuit's sine transformation, and tend to zero at a limit
     skip = ("norm_err", "norm_errn", "norm_errp", "norm_ul", "norm_scan", "stat_scan")
     comparison.assert_same_points(actual, expected, skip)
     if None in (low, high):

@@ -77,7 +77,7 @@ def test_points_of_a_map_agree_with_gammapy() -> None:
     expected = comparison.flux_points_by_gammapy(
         map_with_free_amplitudes(), "steep", WIDE, fit=Fit(), **options
     )
-    # MIGRAD stops up to 0.01 above the minimum of the statistic, which is 0.1 errors away
+    # MIGRAD stops up to 0.01 above the minimum of the statistic, which is 0.1 sigma away
     comparison.assert_same_points(actual, expected, **ERRORS, norm=5e-3, npred_excess=5e-3, ts=0.05)
 
 
@@ -101,7 +101,7 @@ def test_priors_of_other_parameters_are_included() -> None:
     comparison.assert_same_points(actual, expected, **ERRORS)
 
 
-def test_norm_is_limited() -> None:
+def test_norm_ends_at_its_limit() -> None:
     options = {"reoptimize": True, "selection_optional": ["errn-errp", "ul"]}
     best = skyred.flux_points(two_spectra(), "crab", WIDE, **options)
     low = 1.2 * float(best.norm.data.squeeze())

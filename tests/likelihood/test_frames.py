@@ -1,4 +1,4 @@
-"""Positions of models in any frame of astropy, beside gammapy."""
+"""Positions of models in any frame of astropy, compared with gammapy."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def make(cls: type[SpatialModel], frame: str, map_frame: str = "icrs") -> Datase
 @pytest.mark.parametrize("map_frame", ["icrs", "galactic"])
 @pytest.mark.parametrize("cls", [PointSpatialModel, GaussianSpatialModel])
 @pytest.mark.parametrize("frame", ROTATED)
-def test_statistic_is_that_of_gammapy(cls: type[SpatialModel], frame: str, map_frame: str) -> None:
+def test_statistic_agrees_with_gammapy(cls: type[SpatialModel], frame: str, map_frame: str) -> None:
     assert_agrees_with_gammapy(make(cls, frame, map_frame), draws=2)
 
 

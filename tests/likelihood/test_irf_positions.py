@@ -180,7 +180,7 @@ def test_dataset_evaluated_by_gammapy_is_refreshed() -> None:
         assert actual == pytest.approx(stat_of_new_assignment(datasets), rel=EXACT, abs=FLOAT32)
 
 
-def test_objective_has_the_refresh() -> None:
+def test_objective_refreshes_the_irfs() -> None:
     likelihood = Likelihood(create_datasets(lambda: [point()]))
     objective = build_objective(likelihood)
     assert objective.refresh is not None

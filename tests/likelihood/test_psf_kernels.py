@@ -115,7 +115,7 @@ def test_psf_of_one_energy_agrees_with_gammapy() -> None:
     assert_same_kernel(psf, small.image_geom().to_cube([axis]), small.centre())
 
 
-def king_tables(rad: MapAxis) -> PSF3D:
+def king_psf(rad: MapAxis) -> PSF3D:
     """Return a PSF with a Gaussian core and a King tail, which are wider at larger offsets."""
     offset = MapAxis.from_edges([0, 0.5, 1, 2], unit="deg", name="offset")
     distance = rad.center.to_value("deg")[None, None, :]
@@ -135,11 +135,11 @@ def king_tables(rad: MapAxis) -> PSF3D:
         pytest.param(np.linspace(0, 0.3, 7), id="coarse"),
     ],
 )
-def test_tables_on_any_rad_axis_agree_with_gammapy(edges: np.ndarray) -> None:
+def test_psf_on_any_rad_axis_agrees_with_gammapy(edges: np.ndarray) -> None:
     rad = MapAxis.from_edges(edges, unit="deg", name="rad")
     pointing = small.centre().directional_offset_by(30 * u.deg, 0.3 * u.deg)
     coarse_geom = small.image_geom().to_binsz(0.2).to_cube([rad, small.ENERGY_TRUE])
-    psf = make_psf_map(king_tables(rad), pointing, coarse_geom)
+    psf = make_psf_map(king_psf(rad), pointing, coarse_geom)
     for position in positions_on_map(small.image_geom()):
         assert_same_kernel(psf, small.image_geom().to_cube([small.ENERGY_TRUE]), position)
 

@@ -31,7 +31,7 @@ from spectral_models import NORMS, SOURCES
 
 SHAPES = {name: make for kinds in SPATIAL.values() for name, make in kinds.items()}
 SPECTRA = {name: make for kinds in SOURCES.values() for name, make in kinds.items()}
-FACTORS = {name: make for kinds in NORMS.values() for name, make in kinds.items()}
+NORM_MODELS = {name: make for kinds in NORMS.values() for name, make in kinds.items()}
 KINDS = ("map", "spectrum", "on-off", "map-on-off", "points")
 NO_POSITION = ("const", "template-nd")  # gammapy needs their radius in a region with a PSF
 
@@ -67,14 +67,14 @@ class Source:
 
 @attrs.frozen
 class Scenario:
-    """A description of random datasets and models, which `make` creates."""
+    """Description from which `make` creates random datasets and models."""
 
     kinds: tuple[str, ...]
     psf: str
     edisp: str
     background: str
     template: bool
-    masks: int
+    mask_seed: int  # 0: no masks
     sources: tuple[Source, ...]
 
     def make(self) -> Datasets:
@@ -100,9 +100,9 @@ class Scenario:
         return makers[kind]()
 
     def _masked(self, dataset: Any, index: int) -> Any:
-        random = np.random.default_rng(self.masks + index)
+        random = np.random.default_rng(self.mask_seed + index)
         for name in ("mask_safe", "mask_fit"):
-            if self.masks and random.random() < 0.6:
+            if self.mask_seed and random.random() < 0.6:
                 _set_mask(dataset, name, random)
         return dataset
 
@@ -126,7 +126,7 @@ class Scenario:
         with_counts = [dataset for dataset in datasets if dataset.tag in tags]
         models: list[Any] = []
         for dataset in with_counts if self.background != "none" else []:
-            norm = FACTORS.get(self.background, PowerLawNormSpectralModel)()
+            norm = NORM_MODELS.get(self.background, PowerLawNormSpectralModel)()
             norm.parameters[0].frozen = False  # including a tilt
             models.append(FoVBackgroundModel(dataset.name, spectral_model=norm))
         for dataset in [data for data in with_counts if data.tag == "MapDataset" and self.template]:
@@ -188,7 +188,7 @@ SCENARIOS = st.builds(
     edisp=st.sampled_from(["kernel", "migra", "none"]),
     background=st.sampled_from(["none", "pl", "piecewise-norm", "lp-norm"]),
     template=st.booleans(),
-    masks=st.integers(0, 5),
+    mask_seed=st.integers(0, 5),
     sources=st.tuples(RANDOM_SOURCES)
     | st.tuples(RANDOM_SOURCES, RANDOM_SOURCES)
     | st.tuples(RANDOM_SOURCES, RANDOM_SOURCES, RANDOM_SOURCES),

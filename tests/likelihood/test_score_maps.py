@@ -1,4 +1,4 @@
-"""Score maps include the Fisher information of all bins, also in common with other parameters."""
+"""Score maps include the Fisher information of all bins, with its terms of other parameters."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def sparse_dataset() -> MapDataset:
 
 
 def npred_derivatives(dataset: MapDataset) -> np.ndarray:
-    """Return numerical derivatives of gammapy's predicted counts by the free parameters."""
+    """Return the derivatives of gammapy's predicted counts with respect to free parameters."""
     slopes = []
     for parameter in dataset.models.parameters.free_parameters:
         start, sides = parameter.value, []

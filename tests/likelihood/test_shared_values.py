@@ -1,6 +1,6 @@
 """Parameters that share a value without being linked are fitted like linked parameters.
 
-gammapy's `NestedModelSelection` creates such parameters by a common ``__dict__``. gammapy's fit
+gammapy's `NestedModelSelection` creates such parameters with a common ``__dict__``. gammapy's fit
 treats them as two parameters, so that expected values are computed by gammapy with a link.
 """
 

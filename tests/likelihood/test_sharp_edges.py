@@ -131,7 +131,7 @@ def test_minimum_is_independent_of_start_and_fitter(kind: str) -> None:
         result = skyred.fit(datasets, fitter=fitter)
         assert result.success, result.message
         stats.append(float(datasets.copy().stat_sum()))
-        # within five errors, since the likelihood is not Gaussian
+        # within 5 sigma, since the likelihood is not Gaussian
         for parameter in free_parameters(datasets):
             assert abs(parameter.value - truth[parameter.name]) < 5 * parameter.error
     gammapy_datasets = simulated_source(SHARP[kind]())
@@ -142,7 +142,7 @@ def test_minimum_is_independent_of_start_and_fitter(kind: str) -> None:
 
 
 def test_negative_radius_of_a_shell_is_not_a_minimum() -> None:
-    """Check a fit that starts at a false minimum, since gammapy does not limit the radius."""
+    """Check a fit from a local minimum at a radius below 0, which gammapy does not exclude."""
     datasets = simulated_source(ShellSpatialModel(radius=3 * PIXEL, width=1.5 * PIXEL))
     stat_of_true_values = objective_of(datasets).total(objective_of(datasets).start)
     spatial = datasets.models["source"].spatial_model

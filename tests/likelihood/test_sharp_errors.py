@@ -46,10 +46,10 @@ def search_result(factors: np.ndarray) -> SearchResult:
 
 
 @pytest.mark.parametrize("factor", [0.8, 1.1])
-def test_error_of_a_correlated_amplitude_is_that_of_the_profile(factor: float) -> None:
+def test_error_of_a_correlated_amplitude_is_computed_from_the_profile(factor: float) -> None:
     factors = np.array([factor, 1, 1, 1])
     result, lower = with_profile_errors(parabola([SOURCE]), search_result(factors), [SOURCE])
-    # the profile is accurate to 5e-3 in the statistic, which is 0.25 % of an error
+    # the profile is accurate to 5e-3 in the statistic, which is 0.25 % of the error
     np.testing.assert_allclose(result.errors, np.sqrt(np.diag(COVARIANCE)), rtol=4e-3)
     correlation = result.covariance / np.outer(result.errors, result.errors)
     expected = COVARIANCE / np.sqrt(np.outer(np.diag(COVARIANCE), np.diag(COVARIANCE)))
@@ -82,7 +82,7 @@ def test_errors_are_unchanged_if_the_profile_reaches_a_limit() -> None:
     assert lower is None
 
 
-def test_search_without_success_is_unchanged() -> None:
+def test_result_of_a_failed_search_is_unchanged() -> None:
     minimum = attrs.evolve(search_result(np.ones(4)), message="no minimum")
     result, lower = with_profile_errors(parabola([SOURCE]), minimum, [SOURCE])
     assert result is minimum
@@ -96,13 +96,13 @@ def test_lower_point_of_a_profile_is_returned() -> None:
     result, lower = with_profile_errors(parabola([SOURCE]), start, [SOURCE])
     assert result.values is values
     assert lower is not None
-    # one error (2.0) below the start, conditional on the amplitude: (-0.5 / 2)**2 above the minimum
+    # 1 sigma (2.0) below the start, conditional on the amplitude: (-0.5 / 2)**2 above the minimum
     assert parabola([]).total(lower) == pytest.approx(100 + 0.25**2, abs=6e-3)
 
 
 @pytest.mark.parametrize("factor", [0.4, 2.5])
 def test_profile_that_is_not_parabolic_is_noted(factor: float) -> None:
-    """The rise after the error of the samples is 0.16 or 6.25, and not about 1."""
+    """One error away, the statistic is higher by 0.16 or 6.25, and not by about 1."""
     minimum = search_result(np.array([factor, 1, 1, 1]))
     result, lower = with_profile_errors(parabola([SOURCE]), minimum, [SOURCE])
     np.testing.assert_array_equal(result.covariance, minimum.covariance)

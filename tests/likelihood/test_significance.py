@@ -36,7 +36,7 @@ def test_significance_is_smooth_where_the_method_changes(dof: int) -> None:
 
 
 @pytest.mark.parametrize(("ts", "dof", "expected"), [(0, 1, 0), (-1, 3, 0), (25, 1, 5)])
-def test_significance_of_known_values(ts: float, dof: int, expected: float) -> None:
+def test_significance_equals_known_values(ts: float, dof: int, expected: float) -> None:
     assert significance(ts, dof) == expected
 
 

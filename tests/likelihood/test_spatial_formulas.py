@@ -53,7 +53,7 @@ def test_formulas_agree_with_gammapy(
 
 
 class UserGaussian(GaussianSpatialModel):
-    """A copy of the model that is not gammapy's class."""
+    """A copy of gammapy's model as another class."""
 
     tag = ["UserGaussian", "user-gauss"]
     lon_0, lat_0, sigma, e, phi = (

@@ -137,7 +137,7 @@ def test_invalid_intervals_are_refused(times: list[tuple[str, str]], message: st
 
 class TestVariability:
     @given(st.floats(0.1, 10), st.integers(2, 40), st.integers(0, 1000))
-    def test_chi_square_is_that_of_the_weighted_mean(
+    def test_chi_square_is_relative_to_the_weighted_mean(
         self, scale: float, size: int, seed: int
     ) -> None:
         # the weighted mean minimises the sum of squares

@@ -74,7 +74,7 @@ def test_galactic_centre_is_reached_across_a_barrier(
 
 
 @pytest.mark.parametrize("fitter", [Newton(), Minuit()], ids=lambda fitter: fitter.kind)
-def test_undetected_source_is_searched_on_the_map(fitter: Newton | Minuit) -> None:
+def test_undetected_source_is_searched_for_on_the_map(fitter: Newton | Minuit) -> None:
     datasets = map_with_source(free=True)
     true_lon = datasets.models["point"].spatial_model.lon_0.value
     shifted = point_source(free=True)

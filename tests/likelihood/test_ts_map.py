@@ -51,7 +51,7 @@ def dataset() -> MapDataset:
 
 @pytest.fixture(scope="module")
 def cutout(dataset: MapDataset) -> MapDataset:
-    """Return the centre of the dataset: with all columns, gammapy takes 10 ms per pixel."""
+    """Return the centre of the dataset, since gammapy takes 10 ms per pixel for all columns."""
     return dataset.cutout(dataset.counts.geom.center_skydir, width="0.5 deg", name="few")
 
 
@@ -72,9 +72,9 @@ def plain_maps(datasets: Any, model: SkyModel, width: u.Quantity, summed: bool, 
 
 
 def assert_same(result: Any, expected: Any) -> None:
-    """Check all columns in the pixels that gammapy fitted, by 1e-4 relative or 1e-5 absolute.
+    """Compare all columns, in the pixels that gammapy fitted, to within 1e-4, or 1e-5 absolute.
 
-    The documented tolerance of such columns, 1e-3, is ten times larger.
+    The documented relative tolerance of such columns, 1e-3, is ten times larger.
     """
     is_fitted = expected.success.data & np.isfinite(expected.norm.data)
     assert is_fitted.sum() > 80
@@ -87,8 +87,8 @@ def assert_same(result: Any, expected: Any) -> None:
         np.testing.assert_allclose(
             actual[is_finite], reference[is_finite], rtol=1e-4, atol=1e-5, err_msg=name
         )
-    # gammapy searches the sensitivity between 1e-3 and 1e3 times the norm, so that it is negative
-    # for negative norms
+    # gammapy searches for the sensitivity between 1e-3 and 1e3 times the norm, so that it is
+    # negative for negative norms
     is_finite = is_fitted & (expected.norm.data > 0) & np.isfinite(expected.norm_sensitivity.data)
     np.testing.assert_allclose(
         result.norm_sensitivity.data[is_finite],
@@ -137,7 +137,7 @@ class TestAgainstGammapy:
         width, edges = 0.35 * u.deg, [1, 10] * u.TeV
         actual = TSMapMaker(source(), width).run([dataset], edges)
         expected = TSMapEstimator(source(), kernel_width=width, energy_edges=edges).run(dataset)
-        # gammapy's roots are accurate to 1 %, which is a small fraction of an error
+        # gammapy's roots are accurate to 1 %, which is a small fraction of the error
         pulls = np.abs(actual.norm.data - expected.norm.data) / expected.norm_err.data
         assert np.nanmax(pulls) < 0.1
         np.testing.assert_allclose(actual.ts.data, expected.ts.data, atol=0.01)
@@ -267,7 +267,10 @@ def layer(counts: np.ndarray, background: float = 0.5, kernel: Any = None) -> La
 
 class TestExactResults:
     def test_counts_in_one_bin_have_an_analytical_norm(self) -> None:
-        """Compare with the norm n / S - b / s of n counts in one bin; gammapy finds no root."""
+        """Compare with the norm n / S - b / s of n counts in one bin; gammapy finds no root.
+
+        The bin has the background b and the signal s, and S is the signal in all bins.
+        """
         counts = np.zeros((5, 5))
         counts[2, 2] = 7
         data = layer(counts)
@@ -288,7 +291,7 @@ class TestExactResults:
         )
         floor = -0.5 / (0.4 * 1.5)  # the brightest bin has no predicted counts at this norm
         assert maps.norm[2, 2] == pytest.approx(floor, rel=1e-9)
-        # the slope of the statistic is 2 S; gammapy returns NaN
+        # the slope of the statistic is twice the signal in all bins; gammapy returns NaN
         assert maps.norm_ul[2, 2] - floor == pytest.approx(4 / (2 * data.signal()[2, 2]))
         assert np.isinf(maps.norm_err[2, 2])
         assert np.isnan(maps.norm_errn).all()

@@ -200,7 +200,7 @@ def test_run_folder_has_the_file_as_it_was_loaded(change: str, file: Path, tmp_p
     assert record["version"].removeprefix("sha256:") == hashlib.sha256(original).hexdigest()[:12]
 
 
-def test_two_files_with_the_same_name_are_refused_until_renamed(file: Path) -> None:
+def test_two_files_with_the_same_name_are_refused(file: Path) -> None:
     copied_file = file.parent / "other" / file.name
     copied_file.parent.mkdir()
     copied_file.write_text(PLUGIN.replace("even-runs", "odd-runs"), encoding="utf-8")

@@ -142,7 +142,7 @@ def test_two_plugins_with_the_same_name_are_blocked_by_distribution(
     assert "one" in plugins.catalog.kinds("maker")
 
 
-def test_kind_of_skyred_in_another_plugin_is_refused(
+def test_plugin_with_the_name_of_a_skyred_plugin_is_refused(
     install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = install("aaa-first", VALID.replace("valid-maker", "aaa"), plugin="gammapy")
@@ -237,7 +237,7 @@ class TestCatalog:
 
 
 def archive_plugin(name: str, scheme: str) -> tuple[str, SimpleNamespace]:
-    """Return the name of a plugin, and the plugin, which opens locations with a scheme."""
+    """Return the name of a plugin, and the plugin that opens locations with a scheme."""
 
     def skyred_archive(location: object) -> object:
         return f"the store of {name}" if str(location).startswith(scheme) else None

@@ -55,7 +55,7 @@ def test_livetime_is_read_back(tmp_path: Path, create: Any) -> None:
     assert loaded.exposure.meta["livetime"].to_value("s") == 1581.73675841
 
 
-def test_gammapy_reads_the_files(tmp_path: Path) -> None:
+def test_files_are_read_by_gammapy(tmp_path: Path) -> None:
     write_and_read(tmp_path, small.map_dataset(), small.spectrum_on_off(), small.flux_points())
     loaded = Datasets.read(tmp_path / "datasets.yaml")
     assert loaded.names == ["map", "on-off", "points"]

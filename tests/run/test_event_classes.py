@@ -1,4 +1,4 @@
-"""Runs with the HDUs of several event classes, beside plain gammapy with one class in the index."""
+"""Runs with the HDUs of several event classes, compared with gammapy and one class in the index."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def reduce_with_gammapy(archive: Archive, event_class: int) -> MapDataset:
 
 
 @pytest.mark.parametrize("event_class", [1, 2])
-def test_reduction_of_a_class_is_that_of_gammapy(archive: Archive, event_class: int) -> None:
+def test_reduction_of_a_class_agrees_with_gammapy(archive: Archive, event_class: int) -> None:
     (dataset,) = Orchestrator(pipeline(archive, f"{{EVENT_CLASS: {event_class}}}")).reduce()
     expected = reduce_with_gammapy(archive, event_class)
     assert expected.counts.data.sum() > 0

@@ -77,7 +77,7 @@ def test_datasets_of_all_entries_are_counted(
 
 @pytest.mark.parametrize("options", [(), ("--all-runs",)])
 @pytest.mark.parametrize("stacker", ["keep", "sum"])
-def test_check_reports_the_same(
+def test_check_reports_datasets_that_do_not_fit_into_memory(
     stacker: str,
     options: tuple[str, ...],
     size: float,

@@ -452,7 +452,7 @@ class TestPreparation:
 
 
 class TestGammapyObjects:
-    def test_objects_with_run_are_accepted_as_makers_and_estimators(self) -> None:
+    def test_objects_with_a_run_method_are_accepted_as_makers_and_estimators(self) -> None:
         class CountsDoubler:
             def run(self, dataset: Any, observation: Any) -> Any:
                 dataset.counts.data *= 2

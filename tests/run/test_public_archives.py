@@ -47,7 +47,7 @@ fit: {{kind: newton}}
 """
 
 
-def reduce_by_gammapy(store: DataStore, ids: list[int], name: str) -> Datasets:
+def reduce_with_gammapy(store: DataStore, ids: list[int], name: str) -> Datasets:
     radius, low, high = ARCHIVES[name]
     energy = MapAxis.from_energy_bounds("0.01 TeV", "100 TeV", nbin=20)
     energy_true = MapAxis.from_energy_bounds("0.01 TeV", "100 TeV", nbin=40, name="energy_true")
@@ -79,7 +79,7 @@ def test_counts_exposure_and_fit_agree_with_gammapy(name: str) -> None:
     radius, low, high = ARCHIVES[name]
     configuration = CONFIGURATION.format(folder=folder, ids=ids, radius=radius, low=low, high=high)
     result = Pipeline.from_yaml(configuration).run()
-    plain_datasets = reduce_by_gammapy(store, ids, name)
+    plain_datasets = reduce_with_gammapy(store, ids, name)
     for dataset, expected in zip(result.datasets, plain_datasets, strict=True):
         assert np.array_equal(dataset.counts.data, expected.counts.data)
         assert np.array_equal(dataset.counts_off.data, expected.counts_off.data)

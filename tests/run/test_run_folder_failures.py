@@ -26,9 +26,9 @@ from skyred.run.run_folder import RunFolder
 from toys import ToyEstimator, ToyGeometry, ToyMaker, ToyProduct, ToySum, toy_pipeline, toy_plugins
 from waiting import LIMIT
 
-KILLING = Path(__file__).with_name("killed_publishers.py")
+KILLED_PUBLISHERS = Path(__file__).with_name("killed_publishers.py")
 BIG = bytes(3_000_000)
-FULL = (
+DISK_FULL_MESSAGE = (
     r"cannot be written: No space left on device \(.*[\d.]+ MB are free\); free some space, or "
     "choose another folder with -o; this run was not published"
 )
@@ -130,7 +130,7 @@ def test_earlier_run_is_kept_if_the_disk_is_full(
         run(target)
     expected = contents(target)
     pipeline, watchers = STAGES[stage](small_disk)
-    with pytest.raises(DiskError, match=FULL) as excinfo:
+    with pytest.raises(DiskError, match=DISK_FULL_MESSAGE) as excinfo:
         run(target, pipeline, *watchers, overwrite=True)
     assert excinfo.value.exit_code == 2
     assert str(small_disk) in str(excinfo.value)
@@ -184,17 +184,17 @@ def test_log_is_complete_if_the_disk_has_space_again(
 
 
 @component
-class KeepToy(ToySum):
-    """A stacker with the minimum size of all runs."""
+class SizeOfAllRuns(ToySum):
+    """A stacker whose minimum size is that of all runs."""
 
-    kind = "keep-toy"
+    kind = "size-of-all-runs"
 
     def minimum_size(self, coverage_fractions: Any) -> float:
         return float(coverage_fractions.sum())
 
 
 @component
-class PartlyCoveredGeometry(ToyGeometry):
+class HalfCoveredGeometry(ToyGeometry):
     """A geometry that is half covered by each run."""
 
     kind = "half-covered"
@@ -206,9 +206,9 @@ class PartlyCoveredGeometry(ToyGeometry):
 
 
 def test_minimum_size_depends_on_geometry_and_stacker() -> None:
-    pipeline = toy_pipeline(4, geometry=PartlyCoveredGeometry(bins=10), stack=KeepToy())
+    pipeline = toy_pipeline(4, geometry=HalfCoveredGeometry(bins=10), stack=SizeOfAllRuns())
     selected = Orchestrator(pipeline, plugins=toy_plugins()).select()
-    dataset_size = size_of([PartlyCoveredGeometry(bins=10).target("toy")])
+    dataset_size = size_of([HalfCoveredGeometry(bins=10).target("toy")])
     assert dataset_size == 10 * (4 + 4 + 4 + 1), "counts, exposure, background, safe mask"
     assert minimum_size(selected, pipeline.data) == 4 * 0.5 * dataset_size
     # the default of Stacker.minimum_size is 0
@@ -220,9 +220,9 @@ def test_disk_that_is_too_small_is_refused_before_data_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(space, "free_bytes", lambda path: 1000.0)
-    stack = KeepToy()
+    stack = SizeOfAllRuns()
     pipeline = toy_pipeline(
-        4, geometry=PartlyCoveredGeometry(bins=1000), stack=stack, make=[ToyMaker(fail=[1])]
+        4, geometry=HalfCoveredGeometry(bins=1000), stack=stack, make=[ToyMaker(fail=[1])]
     )
     message = (
         r"is too small for this run: at least 0.026 MB are needed, and 0.001 MB are free; free"
@@ -323,7 +323,7 @@ def test_run_folder_is_complete_if_processes_are_killed(tmp_path: Path, method: 
         pytest.skip("this file system cannot exchange folders")
     parent = tmp_path / "parent"
     parent.mkdir()
-    command = [sys.executable, str(KILLING), str(parent / "run"), "25", "7", method]
+    command = [sys.executable, str(KILLED_PUBLISHERS), str(parent / "run"), "25", "7", method]
     process = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LIMIT)
     report = json.loads(process.stdout)
     # between two renames there is no run folder until the next process restores the earlier one

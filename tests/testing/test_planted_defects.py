@@ -58,7 +58,7 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
     selectors.EmptyParts: ("cuts good time to parts of it",),
     selectors.CutsInPlace: ("cuts runs without changing their good time",),
     selectors.CutsMoreEachTime: ("cuts runs to the same parts each time",),
-    makers.CutsEvents: ("leaves the observation unchanged",),
+    makers.ChangesEvents: ("leaves the observation unchanged",),
     makers.RandomCounts: (_REPRODUCIBLE, "makes the same dataset in another process"),
     makers.CountsCalls: (_REPRODUCIBLE, "makes the same dataset in another process"),
     makers.UsesModuleState: ("makes the same dataset in another process",),

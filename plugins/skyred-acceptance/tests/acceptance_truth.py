@@ -1,4 +1,4 @@
-"""Runs simulated from a known background, to which estimated models are compared."""
+"""Runs simulated from a known background, with which estimated models are compared."""
 
 from __future__ import annotations
 

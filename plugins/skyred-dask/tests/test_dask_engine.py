@@ -39,7 +39,7 @@ def test_run_that_kills_its_worker_once_is_reduced_again(tmp_path):
     assert totals(partial_stacks) == totals(reduce(KillingMaker(), Serial()))
 
 
-def test_only_the_run_that_always_kills_fails(tmp_path):
+def test_only_the_run_that_always_kills_its_worker_fails(tmp_path):
     maker = KillingMaker(killing_runs=[5], state_folder=str(tmp_path))
     partial_stacks = reduce(maker, Dask(workers=2, allowed_failures=0))
     assert statuses(partial_stacks) == [
@@ -106,7 +106,7 @@ def scheduler(tmp_path_factory):
             process.wait(LIMIT)
 
 
-SINGLE_WORKER = ("--nthreads", "1", "--no-dashboard", "--no-nanny", "--host", "127.0.0.1")
+SINGLE_THREAD = ("--nthreads", "1", "--no-dashboard", "--no-nanny", "--host", "127.0.0.1")
 
 
 def test_scheduler_without_workers_is_reported(scheduler):
@@ -127,7 +127,7 @@ def test_worker_with_several_threads_is_refused(scheduler):
 
 def test_scheduler_of_a_file_is_used_and_not_stopped(scheduler):
     file, start = scheduler
-    start(*SINGLE_WORKER)
+    start(*SINGLE_THREAD)
     expected = totals(reduce(KillingMaker(), Serial()))
     for _ in range(2):
         partial_stacks = reduce(KillingMaker(), Dask(scheduler=str(file), workers=1, wait=WAIT))
@@ -136,7 +136,7 @@ def test_scheduler_of_a_file_is_used_and_not_stopped(scheduler):
 
 def test_missing_workers_end_the_run_with_an_error(scheduler, tmp_path):
     file, start = scheduler
-    worker = start(*SINGLE_WORKER)
+    worker = start(*SINGLE_THREAD)
     maker = KillingMaker(killing_runs=[3], state_folder=str(tmp_path))  # no other worker is started
     with Dask(scheduler=str(file), workers=1, wait=WAIT).open():
         pass  # the worker is connected
@@ -151,7 +151,7 @@ def test_workers_with_other_versions_are_refused(scheduler, monkeypatch):
     from skyred_dask import check_workers
 
     file, start = scheduler
-    start(*SINGLE_WORKER)
+    start(*SINGLE_THREAD)
     local_versions = {**check_workers.versions(), "gammapy": "2.0"}
     with Dask(scheduler=str(file), workers=1, wait=WAIT).open() as executor:
         worker_versions = executor._client.run(check_workers.versions)

@@ -13,7 +13,7 @@ from gammapy.datasets import MapDatasetOnOff
 from skyred import Pipeline
 from skyred_example import SumByNight
 
-EXACT, ROUNDING = 0, 1e-6
+EXACT, ROUNDING = 0, 1e-6  # relative tolerances
 FIRST = ("2004-12-09T22:00:00", "2004-12-10T02:00:00")
 SECOND = ("2004-12-10T22:00:00", "2004-12-11T02:00:00")
 

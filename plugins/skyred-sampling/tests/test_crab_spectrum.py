@@ -64,7 +64,7 @@ def test_asymmetric_errors_agree_with_minos(result, minuit):
     assert (result.fit.errp - minuit.errp) / minuit.errors == pytest.approx(0, abs=TOLERANCE)
 
 
-def test_mean_deviation_and_evidence_agree_with_integration(result, minuit):
+def test_means_errors_and_evidence_agree_with_integration(result, minuit):
     datasets = result.datasets.copy()
     datasets.models = result.models.copy()
     objective = objective_of(datasets)
@@ -117,6 +117,6 @@ def test_samples_and_posterior_read_back_exactly(result):
     ],
     ids=["no limits", "no sampler", "method", "datasets"],
 )
-def test_parameters_that_cannot_be_sampled_are_reported_before_data_are_read(change, message):
+def test_invalid_configuration_is_reported_before_data_are_read(change, message):
     with pytest.raises(ConfigError, match=message):
         Pipeline.from_yaml(SPECTRUM, overrides=[change])

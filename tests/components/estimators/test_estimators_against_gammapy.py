@@ -101,7 +101,7 @@ class TestFluxPoints:
         # raises if the units differ; the chance of a pull above 4 sigma is 1 in 8000
         assert np.all(np.abs(pulls.to_value("")) < 4)
 
-    def test_errors_and_limits_of_other_widths_agree_with_gammapy(self, fit, datasets):
+    def test_errors_and_limits_for_other_n_sigma_agree_with_gammapy(self, fit, datasets):
         edges, options = EDGES[1:], {"n_sigma": 2.0, "n_sigma_ul": 3.0}
         estimator = FluxPoints(source="crab", energy_edges=edges, columns=["ul"], **options)
         actual = estimator.estimate(datasets, None).flux
@@ -163,7 +163,7 @@ class TestResiduals:
         datasets = Datasets([simulated_dataset.copy(name="sim")])
         datasets.models = true_models.copy()
         sqrt_ts = Residuals(correlation_radius="0.2 deg").estimate(datasets, None).maps["sqrt_ts"]
-        # some 25 independent disks: their mean scatters by 0.2, their width by 0.14
+        # about 25 independent disks: their mean scatters by 0.2, their width by 0.14
         assert abs(np.nanmean(sqrt_ts.data)) < 0.8
         assert 0.5 < np.nanstd(sqrt_ts.data) < 1.5
 
@@ -185,7 +185,7 @@ class TestExcessMap:
             quantity, expected_quantity = getattr(maps, name), getattr(expected, name)
             assert quantity.unit == expected_quantity.unit
             scale = np.nanmax(np.abs(expected_quantity.data))
-            # float32 maps, convolved by FFT: rounding is that of the largest value
+            # float32 maps, convolved by FFT: rounding errors scale with the largest value
             np.testing.assert_allclose(
                 quantity.data, expected_quantity.data, rtol=1e-4, atol=1e-5 * scale
             )

@@ -207,7 +207,7 @@ class TestRegionsWithoutFlux:
             "masked in all datasets",
         )
 
-    def test_missing_counts_cause_a_warning(self) -> None:
+    def test_zero_counts_cause_a_warning(self) -> None:
         dataset = small.map_dataset()
         dataset.counts.data[...] = 0
         rings = Rings(center=CRAB, radii=[0, 0.1, 0.2] * u.deg)
@@ -281,7 +281,7 @@ class TestFiles:
         axis = product.flux.geom.axes["projected-distance"]
         np.testing.assert_allclose(axis.edges.to_value("deg"), np.linspace(0, 1.1, 9), rtol=1e-3)
 
-    def test_picture_has_units(self, product: Any) -> None:
+    def test_plot_has_units(self, product: Any) -> None:
         import matplotlib.pyplot as plt
 
         ax = product.plot()

@@ -77,7 +77,7 @@ class TestSpectra:
         total = [sum(livetimes[:3]), *livetimes[3:]]
         np.testing.assert_allclose(product.details["livetime"], total, rtol=1e-9)
 
-    def test_counts_are_in_the_order_of_the_dataset_names(self, spectra: Datasets) -> None:
+    def test_counts_and_dataset_names_have_the_same_order(self, spectra: Datasets) -> None:
         # gammapy sorts the names, but not the counts
         names = ["c", "a", "b"]
         renamed_datasets = Datasets(
@@ -115,7 +115,7 @@ class TestSpectra:
         ]
         assert product.details["livetime"][1] == 0
 
-    def test_intervals_of_a_width_start_at_the_first_run(self, spectra: Datasets) -> None:
+    def test_intervals_of_equal_width_start_at_the_first_run(self, spectra: Datasets) -> None:
         product = estimate_light_curve(spectra, by="interval", width="3 h")
         axis = product.flux.geom.axes["time"]
         first = spectra[0].gti.time_start[0]
@@ -205,7 +205,9 @@ class TestFiles:
             else:
                 assert table[name].tolist() == expected[name].tolist()
 
-    def test_gammapy_reads_them(self, product: Any, spectra: Datasets, tmp_path: Path) -> None:
+    def test_files_are_read_by_gammapy(
+        self, product: Any, spectra: Datasets, tmp_path: Path
+    ) -> None:
         model = spectra.models["pks"]
         for path in product.write(tmp_path):
             points = FluxPoints.read(path, format="lightcurve", reference_model=model)

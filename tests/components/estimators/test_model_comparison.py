@@ -1,4 +1,4 @@
-"""The estimator model-comparison: each alternative against a fit with gammapy."""
+"""The estimator model-comparison: its statistics, significances and notes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def compare(datasets: Datasets, **alternative: object) -> ComparisonProduct:
 
 
 @pytest.mark.slow
-def test_agrees_with_the_fit_of_gammapy(datasets):
+def test_log_parabola_agrees_with_the_fit_of_gammapy(datasets):
     # with a fixed position, gammapy does not compute its PSF kernels again
     datasets.models["crab"].spatial_model.freeze()
     product = compare(datasets, replace={"crab": {"spectral": LOG_PARABOLA}})
@@ -54,7 +54,7 @@ def test_agrees_with_the_fit_of_gammapy(datasets):
     plain_datasets = Datasets([datasets[0].copy(name="sim")])
     plain_datasets.models = plain_models
     expected = Fit().run(plain_datasets).total_stat
-    # MIGRAD stops at an estimated distance of 2e-4, and npred is float32 in gammapy
+    # MIGRAD stops up to 2e-4 above the minimum, and npred is float32 in gammapy
     assert row["stat"] == pytest.approx(expected, abs=2e-3)
     assert (first["free"], row["free"], row["dof"]) == (3, 4, -1)
     assert row["delta_stat"] == pytest.approx(row["stat"] - first["stat"])
@@ -67,7 +67,7 @@ def test_agrees_with_the_fit_of_gammapy(datasets):
     assert beta["value"] == pytest.approx(expected_beta, abs=0.01 * beta["error"])
 
 
-def test_without_the_source_agrees_with_gammapy(datasets):
+def test_fit_without_the_source_agrees_with_gammapy(datasets):
     (_, row) = compare(datasets, without=["crab"]).table()
     plain_datasets = Datasets([datasets[0].copy(name="sim")])
     plain_datasets.models = [datasets.models["sim-bkg"].copy(name="sim-bkg")]
@@ -81,7 +81,7 @@ def test_without_the_source_agrees_with_gammapy(datasets):
     assert "its index, lon_0, lat_0 are undefined" in row["note"]
 
 
-def test_parameter_fixed_at_two_errors_raises_the_statistic_by_four(datasets):
+def test_fixing_a_parameter_two_sigma_off_raises_the_statistic_by_four(datasets):
     index = datasets.parameters["index"]
     fixed_value = index.value + 2 * index.error
     (_, row) = compare(datasets, fix={"crab.index": fixed_value}).table()
@@ -124,7 +124,7 @@ def test_information_criteria_depend_on_parameters_and_bins(datasets):
         assert row["bic"] == pytest.approx(row["stat"] + row["free"] * np.log(bins))
 
 
-def test_without_free_parameters_the_statistic_is_evaluated(datasets):
+def test_statistic_is_evaluated_without_free_parameters(datasets):
     names = ["crab.index", "crab.amplitude", "crab.lon_0", "crab.lat_0", "sim-bkg.norm"]
     first, row = compare(datasets, fix=dict.fromkeys(names)).table()
     assert row["free"] == 0
@@ -154,7 +154,7 @@ class TestNotes:
         ones = np.ones(free)  # values and errors
         return FittedModel("m", stat, names, ("",) * free, ones, ones, **options)
 
-    def test_significance_of_three_parameters(self):
+    def test_significance_accounts_for_three_parameters(self):
         sigma, note = self.compare(
             self.create_fitted_model(100, 5), self.create_fitted_model(120, 2)
         )

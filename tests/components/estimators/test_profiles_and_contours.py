@@ -1,4 +1,4 @@
-"""Likelihood profiles and contours against gammapy, on maps and spectra of the Crab."""
+"""Likelihood profiles and contours: comparison with gammapy, files, plots and errors."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ def state_of(datasets: Datasets) -> list[object]:
 
 class TestProfiles:
     @pytest.mark.data
-    def test_of_a_spectrum_agrees_with_gammapy(self, spectrum):
+    def test_profile_of_a_spectrum_agrees_with_gammapy(self, spectrum):
         estimator = ProfileLikelihood(parameters=["crab.index"], points=5, width=2)
         (curve,) = estimator.estimate(spectrum, None).curves
         assert curve.value == pytest.approx(spectrum.parameters["index"].value, rel=1e-3)
         expected = profile_by_gammapy(spectrum, "index", curve.values)
-        # MIGRAD stops at an estimated distance of 2e-4
+        # MIGRAD stops up to 2e-4 above the minimum
         np.testing.assert_allclose(curve.delta_stat, expected, atol=2e-3)
 
     @pytest.mark.slow
@@ -84,13 +84,13 @@ class TestProfiles:
             name = curve.name.split(".")[-1]
             for interval in curve.intervals:
                 plain = Fit().confidence(spectrum, spectrum.parameters[name], sigma=interval.sigma)
-                # each search stops within about 5e-4 of an error
+                # each search stops within about 5e-4 sigma
                 assert interval.errp == pytest.approx(plain["errp"], rel=1e-3), name
                 assert interval.errn == pytest.approx(plain["errn"], rel=1e-3), name
 
     @pytest.mark.slow
     @pytest.mark.data
-    def test_of_the_crab_map_agrees_with_gammapy(self, plain_reduction, plain_fit):
+    def test_profile_of_the_crab_map_agrees_with_gammapy(self, plain_reduction, plain_fit):
         datasets = Datasets([plain_reduction.dataset.copy(name="hess")])
         datasets.models = plain_fit.models.copy()
         skyred.fit(datasets)
@@ -128,7 +128,7 @@ class TestProfiles:
         assert curve.error == pytest.approx(0.01, rel=0.02)
         np.testing.assert_allclose(curve.delta_stat, [9, 2.25, 0, 2.25, 9], rtol=0.03, atol=1e-3)
 
-    def test_limits_end_a_profile(self, simulation):
+    def test_profile_ends_at_a_limit(self, simulation):
         index = simulation.parameters["index"]
         index.min = index.value - 1.5 * index.error
         (curve,) = (
@@ -176,7 +176,7 @@ class TestProfiles:
 
 class TestContours:
     @pytest.mark.data
-    def test_agree_with_gammapy(self, spectrum):
+    def test_contours_of_a_spectrum_agree_with_gammapy(self, spectrum):
         (pair,) = (
             Contours(parameters=["crab.index", "crab.amplitude"]).estimate(spectrum, None).pairs
         )
@@ -200,7 +200,7 @@ class TestContours:
         assert [line.rise for line in pair.contours] == [1, 4]
 
     @pytest.mark.slow
-    def test_of_a_map_agrees_with_refits_of_gammapy(self, simulation):
+    def test_contour_of_a_map_agrees_with_refits_of_gammapy(self, simulation):
         estimator = Contours(parameters=["crab.index", "sim-bkg.norm"], sigmas=[1.5], points=8)
         (pair,) = estimator.estimate(simulation, None).pairs
         minimum = Fit().optimize(simulation).total_stat
@@ -211,12 +211,12 @@ class TestContours:
         # gammapy evaluates the PSF kernels at different positions in the two fits
         assert rise == pytest.approx(2.25, abs=0.03)
 
-    def test_probabilities_are_of_a_chi2_with_two_degrees_of_freedom(self, simulation):
+    def test_probabilities_follow_a_chi2_with_two_degrees_of_freedom(self, simulation):
         estimator = Contours(
             parameters=["crab.lon_0", "crab.lat_0"], sigmas=[], probabilities=[0.95, 0.68], points=4
         )
         table = estimator.estimate(simulation, None).table()
-        # Particle Data Group, Review of Particle Physics, table 40.2: 2.28 for 68 %, 5.99 for 95 %
+        # -2 ln(1 - p): 5.99 for 95 %, as in table 40.2 of the Review of Particle Physics
         np.testing.assert_allclose(table["delta_stat"], [2.279, 5.991], atol=1e-3)
         np.testing.assert_allclose(table["probability"], [0.68, 0.95])
 
@@ -266,7 +266,7 @@ def test_datasets_and_models_are_unchanged(simulation, estimator):
 
 
 class TestFiles:
-    def test_profiles_read_back(self, simulation, tmp_path):
+    def test_profiles_are_read_back(self, simulation, tmp_path):
         product = ProfileLikelihood(points=5, sigmas=[1, 6]).estimate(simulation, None)
         assert [path.name for path in product.write(tmp_path)] == [
             "profile-likelihood.fits", "profile-likelihood.ecsv",
@@ -294,7 +294,7 @@ class TestFiles:
         assert header["PARNAME"] == "crab.spectral.amplitude"
         assert header["TCOMM1"] == "crab.spectral.amplitude"
 
-    def test_contours_read_back(self, simulation, tmp_path):
+    def test_contours_are_read_back(self, simulation, tmp_path):
         estimator = Contours(parameters=["crab.spectral.*", "sim-bkg.norm"], points=5)
         product = estimator.estimate(simulation, None)
         product.write(tmp_path)

@@ -46,7 +46,7 @@ def test_significance_by_energy_agrees_with_gammapy(
     )
 
 
-def test_files_read_back(product: ResidualsProduct, tmp_path: Path) -> None:
+def test_files_are_read_back(product: ResidualsProduct, tmp_path: Path) -> None:
     assert [path.name for path in product.write(tmp_path)] == [
         "residuals.fits", "residuals.by-energy.fits", "residuals.ecsv",
     ]  # fmt: skip

@@ -39,7 +39,7 @@ from skyred.interfaces.dataset_names import may_match, select_datasets
 from toys import ToyEstimator
 
 EDGES = [1, 10] * u.TeV
-LINES = {"columns": (), "energy_edges": EDGES}
+OPTIONS = {"columns": (), "energy_edges": EDGES}
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_flux_points_agree_with_gammapy(
 
 
 def test_light_curve_agrees_with_gammapy(datasets: Datasets) -> None:
-    estimator = LightCurve(source="crab", datasets=["hess-2"], **LINES)
+    estimator = LightCurve(source="crab", datasets=["hess-2"], **OPTIONS)
     with pytest.warns(SkyredWarning, match="hess-2 is the only dataset"):
         flux = estimator.estimate(datasets, None).flux
     expected = comparison.light_curve_by_gammapy(subset("hess-2"), "crab", energy_edges=EDGES)
@@ -99,7 +99,7 @@ def test_light_curve_agrees_with_gammapy(datasets: Datasets) -> None:
 
 def test_flux_profile_agrees_with_gammapy(datasets: Datasets) -> None:
     rings = Rings(center=small.centre(), radii=[0, 0.1, 0.2] * u.deg)
-    estimator = FluxProfile(rings=rings, datasets=["hess-2"], **LINES)
+    estimator = FluxProfile(rings=rings, datasets=["hess-2"], **OPTIONS)
     flux = estimator.estimate(datasets, None).flux
     alone = subset("hess-2")
     alone.models = [alone.models["hess-2-bkg"]]  # gammapy subtracts all sources
@@ -179,7 +179,7 @@ def test_datasets_and_their_models_are_shared_with_the_selection(datasets: Datas
     assert select_datasets(datasets, []) is datasets
 
 
-def test_unknown_name_is_refused_with_the_names(datasets: Datasets) -> None:
+def test_unknown_name_is_refused_with_the_available_names(datasets: Datasets) -> None:
     with pytest.raises(ModelError, match=r"no dataset is named 'hes-1'; available: hess-1, hess-2"):
         ToyEstimator(datasets=["hes-1"]).estimate(datasets, None)
 
@@ -198,7 +198,7 @@ def test_unknown_name_is_refused_with_the_names(datasets: Datasets) -> None:
         ("*", "anything", True),
     ],
 )
-def test_names_that_are_possible_before_the_reduction(
+def test_possible_dataset_names_are_known_before_the_reduction(
     expected: str, pattern: str, possible: bool
 ) -> None:
     assert may_match(expected, pattern) is possible

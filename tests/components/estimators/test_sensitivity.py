@@ -81,7 +81,7 @@ class TestCTA:
         [{}, {"index": 3.0, "n_sigma": 3.0, "gamma_min": 40.0, "background_systematics": 0.5}],
         ids=["default", "other"],
     )
-    def test_with_off_counts_agrees_with_gammapy(
+    def test_sensitivity_with_off_counts_agrees_with_gammapy(
         self, cta: SpectrumDataset, options: dict[str, float]
     ) -> None:
         on_off = SpectrumDatasetOnOff.from_spectrum_dataset(
@@ -123,7 +123,7 @@ class TestHess:
         datasets.models = None
         return datasets
 
-    def test_several_runs_agree_with_gammapy_on_their_stack(self, spectra: Datasets) -> None:
+    def test_several_runs_agree_with_gammapy_for_their_stack(self, spectra: Datasets) -> None:
         table = Sensitivity().estimate(spectra, None).table()
         stacked = spectra.stack_reduce(name="all")
         expected = sensitivity_by_gammapy(stacked)
@@ -262,7 +262,7 @@ class TestInvalidOptionsAndData:
         assert message in problem.message
         assert attrs.asdict(problem)["path"] == ("region",)
 
-    def test_data_of_two_kinds_are_refused(self) -> None:
+    def test_mixed_or_incomplete_data_are_refused(self) -> None:
         datasets = Datasets([small.spectrum_dataset(), small.spectrum_on_off()])
         with pytest.raises(ModelError, match="datasets of one type, not"):
             Sensitivity().estimate(datasets, None)

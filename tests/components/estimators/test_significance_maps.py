@@ -67,7 +67,7 @@ class TestSignificance:
     """Data of gammapy's ring background tutorial, with off counts or a background template."""
 
     @pytest.mark.parametrize("correlated", [True, False])
-    def test_with_off_counts_agrees_with_gammapy(
+    def test_map_with_off_counts_agrees_with_gammapy(
         self, msh: plain_msh.Msh, correlated: bool
     ) -> None:
         ring = msh.ring
@@ -86,13 +86,13 @@ class TestSignificance:
             )
         assert np.nanmax(actual.sqrt_ts.data) > 4.5
 
-    def test_of_several_runs_agrees_with_their_stack(self, msh: plain_msh.Msh) -> None:
+    def test_map_of_several_runs_agrees_with_their_stack(self, msh: plain_msh.Msh) -> None:
         estimator = SignificanceMap(correlation_radius=RADIUS)
         actual = estimator.estimate(Datasets(msh.rings), None).maps
         expected = run_without_warnings(ExcessMapEstimator(RADIUS, selection_optional=[]), msh.ring)
         np.testing.assert_allclose(actual.sqrt_ts.data, expected.sqrt_ts.data, atol=1e-4)
 
-    def test_distribution_agrees_with_the_tutorial(self, msh: plain_msh.Msh) -> None:
+    def test_distribution_agrees_with_gammapy(self, msh: plain_msh.Msh) -> None:
         estimator = SignificanceMap(correlation_radius=RADIUS, exclude=plain_msh.REGION)
         product = estimator.estimate(Datasets([msh.ring]), None)
         sqrt_ts = run_without_warnings(
@@ -112,7 +112,7 @@ class TestSignificance:
         all_values = sqrt_ts.data[np.isfinite(sqrt_ts.data)]
         assert all_values.std() > sigma
 
-    def test_with_a_background_template_in_energy_bins_agrees_with_gammapy(
+    def test_map_with_a_background_template_in_energy_bins_agrees_with_gammapy(
         self, msh: plain_msh.Msh
     ) -> None:
         estimator = SignificanceMap(correlation_radius=RADIUS, energy_edges=EDGES)
@@ -159,7 +159,7 @@ class TestSignificance:
 
 @pytest.mark.data
 class TestTSMap:
-    def test_of_the_crab_agrees_with_gammapy(
+    def test_map_of_the_crab_agrees_with_gammapy(
         self, plain_reduction: plain.Reduced, crab_ts: FluxMaps
     ) -> None:
         product = TSMap(kernel_width="0.3 deg").estimate(Datasets([plain_reduction.dataset]), None)
@@ -176,7 +176,7 @@ class TestTSMap:
         assert position.separation(SkyCoord(83.63308, 22.01450, unit="deg")) < 0.02 * u.deg
         assert row["sqrt_ts_max"] > 30
 
-    def test_in_several_energy_bins_agrees_with_gammapy(self, msh: plain_msh.Msh) -> None:
+    def test_maps_in_several_energy_bins_agree_with_gammapy(self, msh: plain_msh.Msh) -> None:
         cutout = msh.template.cutout(plain_msh.CENTER, width="1 deg", name="cutout")
         options = {"kernel_width": 0.33 * u.deg, "sum_over_energy_groups": False}
         actual = TSMap(energy_edges=EDGES, **options).estimate(Datasets([cutout]), None).maps

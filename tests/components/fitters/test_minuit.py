@@ -32,7 +32,7 @@ def quadratic(
     )
 
 
-def test_covariance_of_a_quadratic_is_exact() -> None:
+def test_covariance_of_a_quadratic_is_recovered() -> None:
     result = Minuit().fit(quadratic())
     assert result.success, result.message
     assert result.message == ""
@@ -60,7 +60,7 @@ def test_parameters_of_any_scale_are_fitted(unit: float) -> None:
     )
     assert result.success, result.message
     errors = np.sqrt(np.diag(COVARIANCE))
-    # MIGRAD stops within a small part of an error, which differs between versions of iminuit
+    # MIGRAD stops within a small fraction of the error, which depends on the version of iminuit
     assert (result.values / scale - MINIMUM) / errors == pytest.approx(0, abs=5e-3)
     assert result.errors / scale == pytest.approx(errors, rel=1e-3)
 

@@ -286,7 +286,7 @@ class TestFoVBackground:
         with pytest.raises(SkipObservation, match=r"fit of norm and tilt diverges"):
             FoVBackground(free_tilt=True).make(copies[0], observation)
 
-    def test_bins_without_finite_background_are_ignored(self, copies, observation):
+    def test_bins_with_zero_or_nan_background_are_ignored(self, copies, observation):
         dataset, plain_dataset = copies
         expected = apply_background_norm(
             FoVBackground(method="scale").make(plain_dataset, observation)
@@ -357,13 +357,15 @@ class TestExclusion:
         ]
         return ~image_geom.region_mask(regions).data
 
-    def test_by_region_string(self, copies, observation, image_geom):
+    def test_exclusion_by_region_string(self, copies, observation, image_geom):
         norm = self.norm(copies[0], observation, CIRCLE)
         assert norm == self.expected_norm(
             copies[1], observation, self.mask_outside(image_geom, CIRCLE)
         )
 
-    def test_by_several_regions_in_one_string_and_in_a_list(self, copies, observation, image_geom):
+    def test_exclusion_by_several_regions_in_one_string_and_in_a_list(
+        self, copies, observation, image_geom
+    ):
         exclusion_mask = self.mask_outside(image_geom, CIRCLE, OTHER_CIRCLE)
         expected = self.expected_norm(copies[1], observation, exclusion_mask)
         assert (
@@ -372,20 +374,22 @@ class TestExclusion:
         region_string = f"{CIRCLE}; {OTHER_CIRCLE.removeprefix('icrs; ')}"
         assert self.norm(copies[0], observation, region_string) == expected
 
-    def test_by_region_object(self, copies, observation, image_geom):
+    def test_exclusion_by_region_object(self, copies, observation, image_geom):
         region = Regions.parse(CIRCLE, format="ds9")[0]
         norm = self.norm(copies[0], observation, region)
         assert norm == self.expected_norm(
             copies[1], observation, self.mask_outside(image_geom, CIRCLE)
         )
 
-    def test_by_region_file(self, copies, observation, image_geom, reg_file):
+    def test_exclusion_by_region_file(self, copies, observation, image_geom, reg_file):
         norm = self.norm(copies[0], observation, [reg_file])
         assert norm == self.expected_norm(
             copies[1], observation, self.mask_outside(image_geom, OTHER_CIRCLE)
         )
 
-    def test_by_mask_map_that_covers_only_a_part(self, copies, observation, image_geom, mask_file):
+    def test_exclusion_by_mask_map_that_covers_only_a_part(
+        self, copies, observation, image_geom, mask_file
+    ):
         path, mask = mask_file
         # the value of the mask at each pixel centre; no pixel outside of the map is excluded
         values = mask.get_by_coord(image_geom.get_coord())
@@ -394,7 +398,7 @@ class TestExclusion:
         norm = self.norm(copies[0], observation, [path])
         assert norm == self.expected_norm(copies[1], observation, exclusion_mask)
 
-    def test_by_the_mask_map_of_the_joint_crab(self, copies, observation, image_geom):
+    def test_exclusion_by_the_mask_map_of_the_joint_crab(self, copies, observation, image_geom):
         folder = Path(os.environ["GAMMAPY_DATA"], "joint-crab", "exclusion")
         if not folder.is_dir():
             pytest.skip("needs $GAMMAPY_DATA/joint-crab")
@@ -405,7 +409,7 @@ class TestExclusion:
         mask_path = "$GAMMAPY_DATA/joint-crab/exclusion/exclusion_mask_crab.fits.gz"
         assert self.norm(copies[0], observation, mask_path) == pytest.approx(expected, rel=1e-6)
 
-    def test_by_mask_map_with_energies(self, copies, observation, tmp_path):
+    def test_exclusion_by_mask_map_with_energies(self, copies, observation, tmp_path):
         # exclusion only below 2 TeV
         axis = MapAxis.from_energy_edges([0.7, 2, 10], unit="TeV")
         geom = WcsGeom.create(skydir=CRAB, width=4, binsz=0.05, axes=[axis])
@@ -418,7 +422,7 @@ class TestExclusion:
         assert norm == pytest.approx(expected, rel=1e-6)
         assert norm != pytest.approx(self.norm(copies[0], observation, []), rel=1e-3)
 
-    def test_by_regions_and_mask_map_together(
+    def test_exclusion_by_regions_and_mask_map_together(
         self, copies, observation, image_geom, reg_file, mask_file
     ):
         path, mask = mask_file

@@ -65,7 +65,7 @@ def create_exclusion_mask(geom: WcsGeom):
     return ~geom.region_mask([CircleSkyRegion(MSH, 0.3 * u.deg)])
 
 
-def reduce_by_gammapy(observation, reference: MapDataset) -> MapDataset:
+def reduce_with_gammapy(observation, reference: MapDataset) -> MapDataset:
     """Return the reduced run on a cutout of an empty dataset."""
     pointing = observation.get_pointing_icrs(observation.tmid)
     dataset = reference.cutout(pointing, 3.2 * u.deg, name=f"run-{observation.obs_id}")
@@ -84,7 +84,7 @@ def run_datasets(compute_once) -> list[MapDataset]:
 
     def reduce(_):
         return [
-            reduce_by_gammapy(observation, empty_dataset())
+            reduce_with_gammapy(observation, empty_dataset())
             for observation in plain.observations(RUNS)
         ]
 
@@ -192,7 +192,7 @@ class TestRing:
         np.testing.assert_array_equal(mask[distant], run.mask_safe.data[0][distant])
 
     def test_one_energy_bin_and_a_background_are_required(self, observations):
-        dataset = reduce_by_gammapy(observations[0], empty_dataset(bins=2))
+        dataset = reduce_with_gammapy(observations[0], empty_dataset(bins=2))
         with pytest.raises(
             ValueError, match="'ring-background' needs a background template in one"
         ):
@@ -307,7 +307,7 @@ class TestInvalidOptions:
             ("make[2].exclude=icrs; circel(1, 2, 3)", r"make\[2\]\.exclude: .*circel"),
         ],
     )  # fmt: skip
-    def test_missing_requirements_are_reported_before_data_are_read(self, change, message):
+    def test_invalid_configurations_are_reported_before_data_are_read(self, change, message):
         with pytest.raises(ConfigError, match=message):
             Pipeline.from_yaml(YAML, overrides=[f"data.hess.{change}"])
 

@@ -1,4 +1,4 @@
-"""Errors in the configuration of spectra, which are reported before data are read."""
+"""Configurations of spectra: errors are reported before data are read."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def error_message(
     off: str = OFF,
     estimate: str = "",
 ) -> str:
-    """Return the error message of an invalid pipeline, which has one problem per line."""
+    """Return the error message of an invalid pipeline, with one problem per line."""
     yaml_text = CONFIG.format(
         region=region, spectrum=spectrum, safe=safe, off=off, estimate=estimate
     )

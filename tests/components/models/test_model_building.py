@@ -333,7 +333,7 @@ class TestModelFile:
         assert_same(loaded["crab"], models["crab"])
         np.testing.assert_array_equal(loaded.covariance.data, models.covariance.data)
 
-    def test_source_names_are_read_without_gammapy(self, model_file):
+    def test_source_names_are_read_from_the_file(self, model_file):
         assert list(ModelFile(path=model_file[1]).source_names()) == ["crab"]
 
     def test_missing_file_is_reported_before_data_are_read(self, tmp_path):
@@ -392,6 +392,8 @@ class TestAdaptedModel:
         models.parameters["amplitude"].error = 1e-13
         built = build(Model.adapt(models))
         assert built["a"].spectral_model.index is built["b"].spectral_model.index
+        np.testing.assert_array_equal(built.covariance.data, models.covariance.data)
+        assert built["a"].parameters["amplitude"].error == 1e-13
 
     def test_objects_other_than_models_are_not_adapted(self):
         assert Model.adapt("crab") is None

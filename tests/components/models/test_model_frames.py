@@ -1,4 +1,4 @@
-"""Frames of positions in models: those of astropy that are rotations of icrs, or a clear error."""
+"""Frames of model positions: those that do not depend on the time are accepted."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def configuration(kind: str, frame: str, folder: Path) -> str:
 
 @pytest.mark.parametrize("kind", ["source", "gammapy", "file"])
 @pytest.mark.parametrize("frame", VALID)
-def test_position_is_that_of_astropy(kind: str, frame: str, tmp_path: Path) -> None:
+def test_position_agrees_with_astropy(kind: str, frame: str, tmp_path: Path) -> None:
     pipeline = Pipeline.from_yaml(configuration(kind, frame, tmp_path))
     (model,) = pipeline.model[0].build(Datasets())
     expected = SkyCoord(1, 2, unit="deg", frame=frame)

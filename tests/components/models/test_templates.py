@@ -43,7 +43,7 @@ CENTRE = (83.633, 22.014)
 def write_map(
     path: Path, centre=CENTRE, axes=(), unit: str = "", scale: float = 1.0, **header: str
 ) -> str:
-    """Write a map, 0.8 deg wide, of a Gaussian, with a power law along the energy axis if any."""
+    """Write a map of a Gaussian, 0.8 deg wide, with a power law along an energy axis."""
     geom = WcsGeom.create(skydir=centre, width=0.8, binsz=0.04, frame="icrs", axes=list(axes))
     separation = geom.to_image().get_coord().skycoord.separation(geom.center_skydir).deg
     data = scale * np.exp(-0.5 * (separation / 0.1) ** 2) * np.ones(geom.data_shape)
@@ -140,7 +140,7 @@ class TestTemplateSource:
         assert isinstance(model.spatial_model, TemplateSpatialModel)
         assert npred(model).sum() > 0
 
-    def test_norm_is_fitted(self, image_path):
+    def test_amplitude_is_fitted(self, image_path):
         dataset = map_dataset("map")
         model = build(TemplateSource(name="s", map=image_path, spectral=POWER_LAW))
         model.parameters["index"].frozen = True

@@ -41,7 +41,7 @@ def test_cache_folder_is_set_by_the_environment(created_archives, monkeypatch, t
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"runs": 1}, {"livetime": 3.0}])
-def test_other_simulations_have_other_folders(created_archives, tmp_path, change):
+def test_different_simulations_have_different_folders(created_archives, tmp_path, change):
     options = {"seed": 42, "runs": 2, "livetime": 2.0}
     first, second = (
         cache.get_cached_archive(CrabSimulation(**values), tmp_path)
@@ -51,7 +51,9 @@ def test_other_simulations_have_other_folders(created_archives, tmp_path, change
 
 
 @pytest.mark.parametrize("package", ["gammapy", "numpy", "astropy", "format"])
-def test_other_versions_have_other_folders(created_archives, monkeypatch, tmp_path, package):
+def test_different_versions_have_different_folders(
+    created_archives, monkeypatch, tmp_path, package
+):
     folder = cache.get_cached_archive(CrabSimulation(runs=2, livetime=2), tmp_path)
     if package == "format":
         monkeypatch.setattr(cache, "FORMAT_VERSION", 999)
@@ -66,7 +68,7 @@ def flip_bit(path):
     path.write_bytes(content)
 
 
-DAMAGES = {
+DAMAGE_CASES = {
     "flipped bit": lambda folder: flip_bit(folder / "data/sim_crab_obs_id_900001.fits.gz"),
     "missing file": lambda folder: (folder / "truth.json").unlink(),
     "empty checksum file": lambda folder: (folder / SUMS).write_text(""),
@@ -75,7 +77,7 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("apply_damage", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("apply_damage", DAMAGE_CASES.values(), ids=DAMAGE_CASES)
 def test_damaged_archive_is_created_again_with_a_warning(
     created_archives, tmp_path, caplog, simulation, apply_damage
 ):

@@ -13,7 +13,7 @@ from skyred.errors import ArchiveError, ConfigError
 
 pytestmark = pytest.mark.data
 
-# runs of three nights in two years; their zenith angles in deg, by the column ZEN_PNT:
+# runs of three nights in two years; their zenith angles in deg, from the column ZEN_PNT:
 #        50     43     23     36     30     29
 RUNS = (33787, 33788, 47804, 47802, 47803, 47828)
 NIGHTS = {
@@ -77,7 +77,7 @@ def night_results(compute_once) -> tuple[skyred.Result, skyred.Result]:
     return compute_once("pks-nights", run)
 
 
-def stack_by_gammapy(datasets_by_run: dict[int, MapDataset], runs: tuple[int, ...]) -> MapDataset:
+def stack_with_gammapy(datasets_by_run: dict[int, MapDataset], runs: tuple[int, ...]) -> MapDataset:
     expected = create_pipeline().data["hess"].with_name("hess").geometry.target("plain")
     for run in sorted(runs):
         expected.stack(datasets_by_run[run])
@@ -118,7 +118,7 @@ def test_nights_agree_with_gammapy(night_results, datasets_by_run):
     datasets = night_results[0].datasets
     assert datasets.names == [f"hess-{night}" for night in NIGHTS]
     for dataset, runs in zip(datasets, NIGHTS.values(), strict=True):
-        assert_same(dataset, stack_by_gammapy(datasets_by_run, runs))
+        assert_same(dataset, stack_with_gammapy(datasets_by_run, runs))
 
 
 @pytest.mark.slow
@@ -148,20 +148,20 @@ def test_groups_agree_with_gammapy(datasets_by_run, stack, groups):
         groups = {label: runs for label, runs in groups.items() if runs}
     assert list(datasets) == [f"hess-{label}" for label in groups]
     for label, runs in groups.items():
-        assert_same(datasets[f"hess-{label}"], stack_by_gammapy(datasets_by_run, runs))
+        assert_same(datasets[f"hess-{label}"], stack_with_gammapy(datasets_by_run, runs))
 
 
-def test_zenith_angles_are_computed_at_mid_run():
+def test_zenith_angles_agree_with_the_observation_table():
     stacker = GroupRuns(by="zenith", edges=[f"{edge} deg" for edge in range(0, 91, 1)])
     table = Orchestrator(create_pipeline()).select()["hess"]
     for observation, row in zip(plain.observations(tuple(sorted(RUNS))), table, strict=True):
         low = int(stacker.group(observation).label.split("-")[1])
-        # the angle changes by up to 7 deg during a run, for which the column has one value
+        # the column has one value per run, but the angle changes by up to 7 deg in a run
         assert low <= row["ZEN_PNT"] + 1
         assert abs(low + 0.5 - row["ZEN_PNT"]) < 4
 
 
-def test_order_of_groups_is_independent_of_the_order_of_runs(datasets_by_run):
+def test_groups_are_in_chronological_order(datasets_by_run):
     stack = "{kind: group, by: night}"
     assert list(stack_groups(datasets_by_run, stack, RUNS[:1])) == ["hess-2006-07-29"]
     expected = [f"hess-{night}" for night in NIGHTS]
@@ -177,7 +177,7 @@ def test_nights_are_fitted_jointly(night_results):
     assert result.fit.stat == pytest.approx(stat, abs=1e-3)
 
 
-def test_run_folder_has_a_file_for_each_night(night_results):
+def test_datasets_of_nights_are_read_back(night_results):
     assert night_results[1].datasets.names == night_results[0].datasets.names
     counts = [dataset.counts.data.sum() for dataset in night_results[0].datasets]
     assert [dataset.counts.data.sum() for dataset in night_results[1].datasets] == counts

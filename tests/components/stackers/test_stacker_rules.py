@@ -49,7 +49,7 @@ def geometry(kind, map_geometry, spectrum_geometry):
 
 @pytest.fixture(scope="session")
 def spectra(compute_once) -> list[SpectrumDatasetOnOff]:
-    """Return the spectra of the runs, made by gammapy, with different safe masks and alphas."""
+    """Return gammapy's spectra of the runs, with different safe masks and alphas."""
     run_datasets = compute_once(
         "plain-spectra", lambda _: [make_run(observation) for observation in observations(RUNS)]
     )
@@ -60,7 +60,7 @@ def spectra(compute_once) -> list[SpectrumDatasetOnOff]:
 
 @pytest.fixture(scope="session")
 def on_off_maps(corners) -> list[MapDatasetOnOff]:
-    """Return partly overlapping maps with off counts, which are 0 in many of the pixels."""
+    """Return partly overlapping maps with off counts, many of which are 0."""
     random = np.random.default_rng(5)
     on_off_datasets = []
     for ratio, dataset in enumerate(corners, start=2):
@@ -120,7 +120,7 @@ def stack_all(stacker, geometry, datasets):
 
 
 def run_of(dataset):
-    """Return a substitute for the observation of a dataset, with the attributes of stackers."""
+    """Return a stand-in for the observation of a dataset, with the attributes that stackers use."""
     tmid = dataset.gti.time_start[0] + dataset.gti.time_sum / 2
     location = EarthLocation.from_geodetic(16.5, -23.27, 1835)
     return SimpleNamespace(tmid=tmid, observatory_earth_location=location)

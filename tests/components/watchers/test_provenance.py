@@ -8,7 +8,7 @@ from skyred.interfaces.records import Report, Run, StepRecord
 from skyred.io.checksums import file_checksum
 
 
-def test_input_that_changes_during_the_run_has_the_digest_of_its_reading(tmp_path: Path) -> None:
+def test_checksum_of_an_input_is_that_of_the_content_that_was_read(tmp_path: Path) -> None:
     run_path, index_path = tmp_path / "run.fits", tmp_path / "index.fits"
     for path in (run_path, index_path):
         path.write_text("before")

@@ -28,9 +28,9 @@ class Archive:
     folder: Path
 
     @classmethod
-    def copy(cls, source: Path, folder: Path, *, sums: bool = False) -> Archive:
+    def copy(cls, source: Path, folder: Path, *, checksums: bool = False) -> Archive:
         """Copy an archive, by default without its checksums, which would detect any damage."""
-        ignored = shutil.ignore_patterns() if sums else shutil.ignore_patterns(SUMS)
+        ignored = shutil.ignore_patterns() if checksums else shutil.ignore_patterns(SUMS)
         return cls(Path(shutil.copytree(source, folder, ignore=ignored)))
 
     @property
@@ -93,12 +93,12 @@ class Damage:
         Description.
     apply : callable
         Function that damages a run; its arguments are an archive, the run and another run.
-    word : str
+    message_part : str
         Expected part of the message.
     kind : str
         The HDU in the message; "" if the complete file is damaged.
-    file : bool
-        Whether the message names a file.
+    names_file : bool
+        Whether the message contains the path of a file.
     both_runs : bool
         Whether the other run is also reported, since both runs share a file.
     severity : {"fault", "warning"}
@@ -107,9 +107,9 @@ class Damage:
 
     name: str
     apply: Callable[[Archive, int, int], object]
-    word: str
+    message_part: str
     kind: str = ""
-    file: bool = True
+    names_file: bool = True
     both_runs: bool = False
     severity: str = "fault"
 

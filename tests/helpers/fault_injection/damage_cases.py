@@ -106,9 +106,9 @@ def _replace_by_link(archive: Archive, run: int, _: int) -> None:
     (archive.folder / "data" / f"sim_crab_obs_id_{run}.fits.gz").symlink_to(target)
 
 
-def _remove_hdu(name: str) -> Callable[[Archive, int, int], object]:
+def _remove_hdu(kind: str) -> Callable[[Archive, int, int], object]:
     return lambda archive, run, _: archive.change_hdus(
-        run, lambda hdus: hdus.remove(find_hdu(hdus, name))
+        run, lambda hdus: hdus.remove(find_hdu(hdus, kind))
     )
 
 
@@ -168,7 +168,7 @@ def _cut_dispersion(archive: Archive, run: int, _: int, factor: float = 2) -> No
 
 
 def _cut_area_and_dispersion(archive: Archive, run: int, other_run: int) -> None:
-    """Remove energies of the dispersion, where the area becomes zero."""
+    """Remove low energies of the dispersion, and set the effective area to zero there."""
     factor = 1.5  # below the median energy of the events
     _cut_dispersion(archive, run, other_run, factor)
 
@@ -200,7 +200,7 @@ FILES = [
            "gzip"),
     Damage("FITS cut short", lambda a, run, _: a.change_content(run, lambda b: b[:-5760]),
            "truncated", "bkg"),
-    Damage("header cut", lambda a, run, _: a.change_content(
+    Damage("misspelt XTENSION", lambda a, run, _: a.change_content(
         run, lambda b: _replace_bytes(b, b"XTENSION= 'BINTABLE'", b"XTENSXON= 'BINTABLE'")), ""),
     Damage("a bit of the events flipped under a checksum", lambda a, run, _: a.change_content(
         run, lambda b: b[:20_000] + bytes([b[20_000] ^ 4]) + b[20_001:]), "DATASUM", "events"),
@@ -250,10 +250,10 @@ EVENTS = [
     Damage("events twice", _edit_rows("events", _duplicate_events), "twice", "events"),
     Damage("events twice under new numbers", _edit_rows("events", _duplicate_renumbered),
            "same RA, DEC and ENERGY", "events"),
-    Damage("an event lost", _edit_rows("events", lambda data: data[1:]), "in the index", "events",
-           severity="warning"),
-    Damage("a third of the events lost", _edit_rows("events", lambda data: data[len(data) // 3 :]),
-           "in the index", "events"),
+    Damage("one event missing", _edit_rows("events", lambda data: data[1:]),
+           "in the index", "events", severity="warning"),
+    Damage("a third of the events missing",
+           _edit_rows("events", lambda data: data[len(data) // 3 :]), "in the index", "events"),
     Damage("all events of one energy", _edit_column("events", "ENERGY", lambda x: x * 0 + 2),
            "same ENERGY", "events"),
     Damage("a tenth of the events of one energy",
@@ -316,7 +316,7 @@ IRFS = [
            "that of the effective area", "edisp"),
     Damage("edisp: ENERG begins at twice the energy of the area", _cut_dispersion,
            "of the counts of an E^-2 spectrum are at other energies", "edisp"),
-    Damage("edisp: ENERG begins where the area is not zero", _cut_area_and_dispersion,
+    Damage("edisp: ENERG begins where the area becomes positive", _cut_area_and_dispersion,
            "that of the effective area", "edisp", severity="warning"),
     Damage("aeff: zero at one offset", _edit_column("aeff", "EFFAREA",
            lambda x: _assign(x, np.s_[:, 1], 0)), "is zero", "aeff"),
@@ -352,10 +352,10 @@ INDEXES = [
     Damage("events row twice", _edit_index("hdu", _duplicate_row), "2 rows", "events"),
     Damage("no GTI row", _edit_index("hdu", lambda t, run: t[
         ~((t["OBS_ID"] == run) & (np.char.strip(t["HDU_TYPE"]) == "gti"))]), "no gti",
-        file=False),
+        names_file=False),
     Damage("no rows", _edit_index("hdu", lambda t, run: t[t["OBS_ID"] != run]), "no rows",
-           file=False),
-    Damage("run twice", _edit_index("obs", _duplicate_row), "more than once", file=False),
+           names_file=False),
+    Damage("run twice", _edit_index("obs", _duplicate_row), "more than once", names_file=False),
     Damage("..", _set_in_hdu_index("FILE_DIR", lambda *_: "../data"), "outside", "events"),
     Damage("an absolute path", _set_in_hdu_index("FILE_DIR", lambda *_: "/etc"), "outside",
            "events"),
@@ -367,4 +367,4 @@ INDEXES = [
     Damage("another start", _shift_in_obs_index("TSTART", 500.0), "TSTART", "events"),
     Damage("a wrong HDU name", _set_in_hdu_index("HDU_NAME", lambda *_: "AREA", "aeff"), "missing"),
 ]  # fmt: skip
-DAMAGES = [*FILES, *HDUS, *EVENTS, *TIMES, *IRFS, *INDEXES]
+DAMAGE_CASES = [*FILES, *HDUS, *EVENTS, *TIMES, *IRFS, *INDEXES]

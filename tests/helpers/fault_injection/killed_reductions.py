@@ -21,7 +21,7 @@ SLEEP_TIME = 2 * LIMIT
 SCRIPT = """
 import signal, sys
 
-# processes in the background inherit that interrupts are ignored
+# background processes ignore SIGINT by default
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from fault_injection.killing_maker import KillingMaker, chunks
 from {module} import {name}

@@ -28,7 +28,7 @@ class EnoughEvents(Maker):
 
 @component
 class MeanEvents(Maker):
-    """Scale the background by the number of events, relative to all runs: a valid maker."""
+    """Scale the background by the number of events relative to the mean: a valid maker."""
 
     kind = "planted-mean-events"
     mean: float | None = option(None, type=float, doc="Mean number of events, set by `prepare`.")
@@ -42,10 +42,10 @@ class MeanEvents(Maker):
 
 
 @component
-class CutsEvents(Maker):
+class ChangesEvents(Maker):
     """A maker that changes the events of the observation."""
 
-    kind = "planted-cuts-events"
+    kind = "planted-changes-events"
 
     def make(self, dataset: Any, observation: Any) -> Any:
         observation.events.table["ENERGY"][:] = 1.0

@@ -149,7 +149,7 @@ class CutsInPlace(HalfRuns):
 
 @component
 class CutsMoreEachTime(HalfRuns):
-    """A selector whose parts depend on earlier runs."""
+    """A selector whose parts depend on the number of earlier calls."""
 
     kind = "planted-cuts-more-each-time"
 

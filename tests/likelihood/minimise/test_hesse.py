@@ -59,11 +59,11 @@ def test_covariance_includes_second_derivatives_of_the_model() -> None:
     assert result.covariance == pytest.approx(2 * np.linalg.inv(hessian), rel=0.01)
 
 
-def test_poisson_errors_are_analytic() -> None:
+def test_poisson_errors_agree_with_the_analytical_result() -> None:
     counts, signal = np.array([40.0, 25.0]), np.eye(2) * [2.0, 5.0]
     result = hesse(poisson(counts, signal, np.zeros(2)), np.array([20.0, 5.0]), NONE_AT_LIMIT[:2])
     expected = np.diag([40 / 4, 25 / 25])  # n / s^2
-    # steps of 0.03 errors change the second derivative by a fraction of (0.03)^2 / n
+    # steps of 0.03 sigma change the second derivative by a fraction of (0.03)^2 / n
     assert result.covariance == pytest.approx(expected, rel=1e-3)
 
 

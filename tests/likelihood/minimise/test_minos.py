@@ -83,7 +83,7 @@ def test_minos_restarts_the_fit_from_a_lower_minimum(overrides: dict[str, Any]) 
 
 
 @DERIVATIVES
-def test_asymmetric_errors_are_those_of_the_lower_minimum(overrides: dict[str, Any]) -> None:
+def test_asymmetric_errors_are_computed_at_the_lower_minimum(overrides: dict[str, Any]) -> None:
     result = minimise(two_minima(0.05, **overrides), minos=True)
     low, high = crossings(SECOND)
     assert result.errn[0] == pytest.approx(SECOND - low, rel=2e-3)

@@ -45,7 +45,7 @@ def test_errors_agree_with_the_inverse_fisher_matrix() -> None:
     assert descent.errors == pytest.approx(np.sqrt(np.diag(COVARIANCE)), rel=1e-9)
 
 
-def test_descent_from_a_hundred_errors_away_converges() -> None:
+def test_descent_from_a_hundred_sigma_away_converges() -> None:
     objective = quadratic(COVARIANCE, MINIMUM, start=MINIMUM + np.array([200, -100, 50]))
     descent = descend(objective, TOLERANCE)
     assert descent.converged
@@ -97,7 +97,7 @@ def test_parabolas_of_any_scale_are_solved_within_their_limits(
     high = np.where(np.isin(bound[:size], ["high", "both"]), edges[:, 1], np.inf)
     limits = np.array([low, high]).T
     expected, at_limit = minimum_within_limits(covariance, minimum, limits)
-    # the gain of a step is the square of its length in errors: 1e-14 for 1e-7 errors
+    # the gain of a step is the square of its length in sigma: 1e-14 for 1e-7 sigma
     descent = descend(quadratic(covariance, minimum, limits=limits), 1e-14)
     assert descent.converged
     assert np.abs(descent.x - expected) / scale == pytest.approx(0, abs=1e-6)
@@ -105,12 +105,12 @@ def test_parabolas_of_any_scale_are_solved_within_their_limits(
 
 
 @pytest.mark.parametrize("start", [0.01, 1.0, 300.0])
-def test_poisson_counts_are_fitted_by_their_mean(start: float) -> None:
+def test_best_fit_to_poisson_counts_is_their_mean(start: float) -> None:
     counts = np.array([3.0, 7.0, 5.0, 0.0])
     objective = poisson(counts, np.ones((4, 1)), np.zeros(4), start=[start])
     descent = descend(objective, TOLERANCE)
     assert descent.converged
-    # the tolerance of 2e-5 in the statistic is sqrt(2e-5) = 0.0045 errors of sqrt(15) / 4
+    # the tolerance of 2e-5 in the statistic is sqrt(2e-5) = 0.0045 sigma; sigma is sqrt(15) / 4
     assert descent.x[0] == pytest.approx(15 / 4, abs=0.0045 * np.sqrt(15) / 4)
 
 
@@ -168,7 +168,7 @@ def test_parameter_without_effect_is_not_changed(direction: int) -> None:
 
 
 def two_parabolas(depth: float, distance: float, **overrides: Any) -> Objective:
-    """Return the lower one of two parabolas with error 1, which is not smooth where they cross.
+    """Return the minimum of two parabolas with sigma 1, not differentiable where they cross.
 
     Their minima are 0 at 0, and ``-depth`` at ``2 distance``.
     """
@@ -217,7 +217,7 @@ def test_search_converges_with_noise_of_float32(seed: int) -> None:
     objective.gradient_of, objective.fisher_of = exact.gradient_of, exact.fisher_of
     result = search(objective)
     assert result.converged
-    # the tolerance and twice the noise are 4e-5, which is the square of 0.0063 errors
+    # the tolerance and twice the noise are 4e-5, which is the square of 0.0063 sigma
     assert np.abs(result.x - MINIMUM).max() < 0.0063
 
 

@@ -96,7 +96,8 @@ def test_fit_to_a_minimum_at_a_pixel_centre_succeeds_with_a_note(
     assert result.success, result.message
     assert result.values[:2] / PIXEL == pytest.approx([1, -1], abs=1e-4)
     assert any("pixel centre" in note for note in result.notes)
-    # along one axis, at a distance y, the statistic increases by y^2 + 4 d y (1 - y); it is 1 at
+    # along one axis, at a distance y from the minimum, the statistic increases by
+    # y^2 + 4 d y (1 - y), with the depth d; the error is the y at which it increases by 1
     slope, curvature = 4 * depth, 1 - 4 * depth
     half_width = (-slope + np.sqrt(slope**2 + 4 * curvature)) / (2 * curvature)
     assert result.errors[:2] / PIXEL == pytest.approx(half_width, rel=0.02)

@@ -112,7 +112,7 @@ def without_derivatives(objective: Objective) -> Objective:
     return attrs.evolve(objective, gradient_of=None, fisher_of=None)
 
 
-def test_profile_by_migrad_agrees() -> None:
+def test_profile_with_migrad_agrees_with_newton_steps() -> None:
     counts, signal = np.array([9.0, 4.0, 6.0]), np.array([[1.0, 0.2], [0.3, 1.0], [1.0, 1.0]])
     objective = poisson(counts, signal, np.ones(3))
     values = [1.0, 3.0, 5.0]
@@ -159,8 +159,8 @@ def test_points_of_a_contour_at_a_limit_are_marked() -> None:
 
 
 @given(edge=st.floats(0.62, 1.0), height=st.floats(10, 1e6), width=st.floats(0.3, 0.6))
-def test_crossing_in_front_of_a_step_is_located(edge: float, height: float, width: float) -> None:
-    """Check the crossing near a step, which the statistic can have at negative amplitudes."""
+def test_crossing_near_a_step_is_located(edge: float, height: float, width: float) -> None:
+    """Check a statistic with a step, as it can have at negative amplitudes."""
 
     def fit(length: float) -> ConditionalMinimum:
         stat = (length / width) ** 2 + (height if length >= edge else 0)

@@ -24,11 +24,11 @@ DERIVATIVES = pytest.mark.parametrize(
 
 
 @DERIVATIVES
-def test_covariance_of_a_parabola_is_exact(overrides: dict[str, Any]) -> None:
+def test_covariance_of_a_parabola_is_recovered(overrides: dict[str, Any]) -> None:
     result = minimise(quadratic(COVARIANCE, MINIMUM, **overrides))
     assert result.success, result.message
     assert result.message == ""
-    # the search ends at a distance of 2e-5 in the statistic: 0.0045 errors
+    # the search ends at a distance of 2e-5 in the statistic: 0.0045 sigma
     assert np.abs(result.values - MINIMUM).max() < 0.0045
     assert result.covariance == pytest.approx(COVARIANCE, abs=1e-3)
     assert result.errors == pytest.approx(ERRORS, rel=1e-3)
@@ -68,7 +68,7 @@ def test_limits_of_any_scale_are_respected_and_reported(
     random, scale = np.random.default_rng(seed), 10 ** np.array(exponents)
     minimum = random.uniform(-10, 10, 3) * scale
     covariance = COVARIANCE * np.outer(scale, scale)
-    # the limits are at least half an error apart
+    # the limits are at least half a sigma apart
     low, width = np.min(edges, axis=1), np.abs(np.diff(edges, axis=1)[:, 0]) + 0.5
     errors = np.sqrt(np.diag(covariance))
     limits = np.array([minimum + low * errors, minimum + (low + width) * errors]).T
@@ -81,7 +81,7 @@ def test_limits_of_any_scale_are_respected_and_reported(
     assume(np.all(np.abs(objective.gradient(expected) * errors)[at_limit] > 0.05))
     result = minimise(objective)
     assert result.success, result.message
-    # the search ends at a distance of 2e-5 in the statistic: 0.0045 errors
+    # the search ends at a distance of 2e-5 in the statistic: 0.0045 sigma
     assert np.abs((result.values - expected) / errors).max() < 0.0045
     assert {f"p{index}" for index in np.flatnonzero(at_limit)} <= set(result.at_limit)
     inverse = np.linalg.inv(COVARIANCE)[np.ix_(~at_limit, ~at_limit)]
@@ -178,7 +178,9 @@ def test_wrong_fisher_matrix_does_not_reduce_the_accuracy(factor: float) -> None
 
 def test_search_continues_with_second_derivatives() -> None:
     exact = quadratic(COVARIANCE, MINIMUM)
-    start = MINIMUM + np.array([0.2, 0, 0])  # 0.0003 errors by the Fisher matrix
+    start = MINIMUM + np.array(
+        [0.2, 0, 0]
+    )  # an estimated 0.0003 sigma, because of the wrong Fisher matrix
     result = minimise(
         quadratic(COVARIANCE, MINIMUM, start=start, fisher_of=lambda x: 1e5 * exact.fisher(x))
     )
@@ -194,7 +196,7 @@ def test_fit_with_a_wrong_gradient_succeeds() -> None:
     assert np.abs((result.values - MINIMUM) / ERRORS).max() < 0.0045
 
 
-def test_minos_errors_of_a_parabola_are_its_errors() -> None:
+def test_minos_errors_of_a_parabola_equal_its_symmetric_errors() -> None:
     result = minimise(quadratic(COVARIANCE, MINIMUM), minos=True)
     assert result.errn == pytest.approx(ERRORS, rel=1e-3)
     assert result.errp == pytest.approx(ERRORS, rel=1e-3)

@@ -91,7 +91,7 @@ def test_source_that_is_replaced_after_the_import_is_detected(module_folder: Pat
     replacement = module_folder / "other.py.new"
     replacement.write_text((module_folder / "digested_a.py").read_text() + "# changed\n")
     import_time = sys.modules["digested_a"].OwnMaker.declared_at
-    # the time stamps of files have a low resolution
+    # the timestamps of files have a low resolution
     wait_for(lambda: replacement.touch() or replacement.stat().st_ctime > import_time)
     os.utime(replacement, (0, 0))
     replacement.rename(module_folder / "digested_a.py")

@@ -81,10 +81,11 @@ def test_parts_of_equal_width_share_no_event_and_lose_none(
 
 
 @given(TIMES, OFFSETS, OFFSETS, st.sampled_from(SCALES))
-def test_one_window_is_that_of_gammapy(
+def test_window_agrees_with_gammapy(
     times: list[float], start: float, stop: float, scale: str
 ) -> None:
-    # gammapy counts no events before and after the good time of a window that includes its ends
+    # no events before and after the run: skyred keeps all of them in a window that includes the
+    # start or end of the run, but gammapy keeps only those in the window
     run = create_run([time for time in times if 0 <= time < LENGTH])
     low, high = sorted([start, stop])
     if high - low < 1e-3:
@@ -121,7 +122,7 @@ def test_windows_in_succession_leave_their_intersection(
         )
 
 
-def test_windows_between_runs_leave_nothing() -> None:
+def test_windows_outside_the_good_time_leave_nothing() -> None:
     run = create_run([1.0, 2.0])
     for start, stop in ((-100, 0), (LENGTH, LENGTH + 100), (LENGTH + 1, LENGTH + 2)):
         assert cut_observation(run, [TimeWindow(start=instant(start), stop=instant(stop))]) == ()

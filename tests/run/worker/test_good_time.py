@@ -39,7 +39,7 @@ def event_times(observation: Observation) -> np.ndarray[Any, Any]:
 
 
 def cut_gti(archive: Archive, run: int, fractions: list[tuple[float, float]]) -> None:
-    """Reduce the good time interval of a run to fractions of it, with ONTIME and LIVETIME."""
+    """Reduce the good time interval of a run to fractions of it; scale ONTIME and LIVETIME."""
     total = sum(stop - start for start, stop in fractions)
 
     def change(hdus: Any) -> None:

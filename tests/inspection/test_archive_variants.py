@@ -79,11 +79,11 @@ def test_valid_archive_has_no_fault(apply: Any, one_run: Path, tmp_path: Path) -
     assert [str(finding) for finding in findings if finding.level == "fault"] == []
 
 
-@pytest.mark.parametrize("name", sorted({*SOUND} - {"separate files"}))
-def test_sound_files_without_an_index_have_no_fault(
+@pytest.mark.parametrize("name", sorted({*VALID_VARIANTS} - {"separate files"}))
+def test_valid_files_without_an_index_have_no_fault(
     name: str, one_run: Path, tmp_path: Path
 ) -> None:
-    folder = create_variant(one_run, tmp_path, SOUND[name])
+    folder = create_variant(one_run, tmp_path, VALID_VARIANTS[name])
     store = open_archive(str(folder / "data"))
     findings = [
         finding

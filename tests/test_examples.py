@@ -95,7 +95,7 @@ def test_all_runs_of_the_four_targets_are_selected(example: Path) -> None:
 def _check_plots(result: Result) -> None:
     plot_names = {path.stem for path in (result.folder / "plots").glob("*.png")}  # type: ignore[operator]
     for product in result.estimates.values():
-        assert {product.name + suffix for suffix in product.pictures()} <= plot_names
+        assert {product.name + suffix for suffix in product.plot_functions()} <= plot_names
 
 
 def _check_read_back(result: Result) -> None:

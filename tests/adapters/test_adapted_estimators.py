@@ -190,7 +190,7 @@ def test_product_of_every_gammapy_estimator_can_be_written_read_and_plotted(
     read_back = GammapyProduct.read(tmp_path, "product", None)
     assert_same(read_back.value, product.value)
     assert len(product.table()) > 0
-    for draw in product.pictures().values():
+    for draw in product.plot_functions().values():
         ax = draw()
         assert ax.get_xlabel()
         assert ax.get_title().startswith("product")

@@ -233,7 +233,7 @@ class TestResultRead:
 
     def test_products_can_be_plotted(self, loaded):
         for product in loaded.estimates.values():
-            for draw in product.pictures().values():
+            for draw in product.plot_functions().values():
                 axes = draw()
                 assert axes.get_xlabel()
                 assert axes.get_ylabel()

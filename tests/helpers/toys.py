@@ -203,7 +203,7 @@ class ToyProduct(Product):
     def plot(self, ax: Any = None) -> Any:
         raise NotImplementedError
 
-    def pictures(self) -> dict[str, Any]:
+    def plot_functions(self) -> dict[str, Any]:
         return {}
 
 

@@ -18,7 +18,7 @@ def wrap(error: Exception, chained: bool) -> Exception:
             raise error
         except Exception as cause:
             if chained:
-                raise RuntimeError("pictures") from cause
+                raise RuntimeError("plots") from cause
             raise OSError("Not enough space on disk") from None  # keeps __context__
     except Exception as outer:
         return outer

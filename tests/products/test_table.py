@@ -71,7 +71,7 @@ def test_strings_are_categories_on_the_axis() -> None:
 @pytest.mark.parametrize("columns", [{"a": [1.0]}, {"a": [1.0], "b": ["x"]}, {}])
 def test_table_without_numbers_has_no_plot(columns: dict[str, list[object]]) -> None:
     product = TableProduct("empty", Table(columns))
-    assert product.pictures() == {}
+    assert product.plot_functions() == {}
     with pytest.raises(TypeError, match="empty: no numeric column"):
         product.plot()
 

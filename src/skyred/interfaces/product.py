@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import attrs
 
+from skyred.errors import warn_of_old_name
 from skyred.io.html import Html, bold, data_table, muted, paragraph, styled_div
 
 if TYPE_CHECKING:
@@ -29,6 +30,12 @@ class Product(ABC):
     """
 
     name: str
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "pictures" in vars(cls) and "plot_functions" not in vars(cls):
+            warn_of_old_name("Product.pictures", "Product.plot_functions")
+            cls.plot_functions = cls.pictures  # type: ignore[method-assign]
 
     @abstractmethod
     def write(self, folder: Path) -> list[Path]:
@@ -90,7 +97,7 @@ class Product(ABC):
             The axes.
         """
 
-    def pictures(self) -> dict[str, Callable[[], Axes]]:
+    def plot_functions(self) -> dict[str, Callable[[], Axes]]:
         """Return the plots of the product.
 
         Returns
@@ -99,6 +106,17 @@ class Product(ABC):
             Functions that draw a plot and return its axes, by the suffix of the file name.
         """
         return {"": self.plot}
+
+    def pictures(self) -> dict[str, Callable[[], Axes]]:
+        """Return the result of `plot_functions`, with a warning: the old name of the method.
+
+        Returns
+        -------
+        dict of str to callable
+            The functions.
+        """
+        warn_of_old_name("Product.pictures", "Product.plot_functions")
+        return self.plot_functions()
 
     def _repr_html_(self) -> str:
         summary = inspect.cleandoc(type(self).__doc__ or "").split("\n")[0]

@@ -115,7 +115,7 @@ class GammapyProduct(Product):
             raise self._unsupported("be shown as a table: it has no `to_table`")
         return self.value.to_table()
 
-    def pictures(self) -> dict[str, Callable[[], Axes]]:
+    def plot_functions(self) -> dict[str, Callable[[], Axes]]:
         """Return the function that draws the result, if there is one.
 
         Returns

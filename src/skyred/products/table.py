@@ -88,7 +88,7 @@ class TableProduct(Product):
         """
         return self.value
 
-    def pictures(self) -> dict[str, Callable[[], Axes]]:
+    def plot_functions(self) -> dict[str, Callable[[], Axes]]:
         """Return the function that draws the table, if there is a column to draw.
 
         Returns

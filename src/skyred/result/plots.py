@@ -119,7 +119,7 @@ def create_plots(datasets: Iterable[Any] | None, products: Iterable[Product]) ->
         for prefix, function in _defer_errors(partial(dataset_plots, dataset)).items():
             functions[f"{prefix or 'dataset'}-{file_name(dataset.name)}"] = function
     for product in products:
-        for suffix, function in _defer_errors(product.pictures).items():
+        for suffix, function in _defer_errors(product.plot_functions).items():
             functions[file_name(product.name) + suffix] = function
     return Plots(functions)
 

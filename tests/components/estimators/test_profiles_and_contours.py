@@ -313,7 +313,7 @@ class TestFiles:
 
 class TestPlots:
     def draw(self, product):
-        axes_by_suffix = {name: draw() for name, draw in product.pictures().items()}
+        axes_by_suffix = {name: draw() for name, draw in product.plot_functions().items()}
         plt.close("all")
         return axes_by_suffix
 

@@ -129,7 +129,7 @@ class TestSignificance:
         loaded = write_and_read(product, tmp_path)
         np.testing.assert_allclose(loaded.maps.sqrt_ts.data, product.maps.sqrt_ts.data, atol=1e-5)
         np.testing.assert_array_equal(loaded.mask_outside.data, product.mask_outside.data)
-        assert list(loaded.pictures()) == ["", "-distribution"]
+        assert list(loaded.plot_functions()) == ["", "-distribution"]
 
     def test_excess_map_with_off_counts_uses_wstat(self, msh: plain_msh.Msh) -> None:
         actual = ExcessMap(correlation_radius=RADIUS).estimate(Datasets([msh.ring]), None).maps
@@ -299,7 +299,7 @@ class TestSimulatedCounts:
             assert table["at_edge"].dtype == bool
         assert len(Models.read(tmp_path / "none.yaml")) == 0
         assert "circle" not in (tmp_path / "none.reg").read_text()
-        assert list(loaded.pictures()) == [""]
+        assert list(loaded.plot_functions()) == [""]
 
     def test_model_and_region_files_contain_the_detected_sources(
         self, datasets: Datasets, tmp_path: Path

@@ -120,7 +120,7 @@ class ContoursProduct(Product):
         table.meta["EXTNAME"] = "CONTOURS"
         return table
 
-    def pictures(self) -> dict[str, Callable[[], Axes]]:
+    def plot_functions(self) -> dict[str, Callable[[], Axes]]:
         """Return the functions that draw all pairs together, and each pair alone.
 
         Returns

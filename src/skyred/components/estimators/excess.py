@@ -36,7 +36,7 @@ class ExcessProduct(FluxMapsProduct):
 
     significance_label = r"Significance of the excess [$\sigma$]"
 
-    def pictures(self) -> dict[str, Callable[[], Axes]]:
+    def plot_functions(self) -> dict[str, Callable[[], Axes]]:
         """Return the functions that draw the significance and the excess counts.
 
         Returns

@@ -110,7 +110,7 @@ class ProfileProduct(Product):
         """
         return summary_table(self.curves)
 
-    def pictures(self) -> dict[str, Callable[[], Axes]]:
+    def plot_functions(self) -> dict[str, Callable[[], Axes]]:
         """Return the functions that draw all profiles together, and each profile alone.
 
         Returns

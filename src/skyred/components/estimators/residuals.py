@@ -106,7 +106,7 @@ class ResidualsProduct(Product):
         """
         return self.spectrum
 
-    def pictures(self) -> dict[str, Callable[[], Axes]]:
+    def plot_functions(self) -> dict[str, Callable[[], Axes]]:
         """Return the functions that draw the significance map and the spectrum.
 
         Returns

@@ -132,7 +132,7 @@ class SignificanceProduct(FluxMapsProduct):
             table[name].description = COLUMNS[name]
         return table
 
-    def pictures(self) -> dict[str, Callable[[], Axes]]:
+    def plot_functions(self) -> dict[str, Callable[[], Axes]]:
         """Return the functions that draw the significance map and the distribution.
 
         Returns

@@ -46,7 +46,7 @@ class TSMapProduct(FluxMapsProduct):
 
     significance_label = r"$\sqrt{TS}$ [$\sigma$]"
 
-    def pictures(self) -> dict[str, Callable[[], Axes]]:
+    def plot_functions(self) -> dict[str, Callable[[], Axes]]:
         """Return the functions that draw the significance and the flux.
 
         Returns

@@ -190,7 +190,7 @@ def draws_on_axes(case: ComponentCase) -> None:
         The estimator to be checked.
     """
     product = _product(case)
-    if not product.pictures():
+    if not product.plot_functions():
         raise NotChecked("its product has no plots")
     import matplotlib as mpl
 

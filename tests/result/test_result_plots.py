@@ -10,7 +10,7 @@ import pytest
 import small_datasets as small
 from html_parser import parse_html
 from skyred import Orchestrator, Result
-from skyred.components.watchers import pictures
+from skyred.components.watchers import plots
 from skyred.interfaces.records import Report, Run
 from toys import ToyEstimator, ToyProduct, toy_pipeline, toy_plugins
 
@@ -19,7 +19,7 @@ from toys import ToyEstimator, ToyProduct, toy_pipeline, toy_plugins
 class ProductWithPlots(ToyProduct):
     """A product with two plots."""
 
-    def pictures(self) -> dict[str, Callable[..., Any]]:
+    def plot_functions(self) -> dict[str, Callable[..., Any]]:
         return {"": self.plot, "-by-run": self.plot_by_run}
 
     def plot(self, ax: Any = None) -> Any:
@@ -38,7 +38,7 @@ class ProductWithPlots(ToyProduct):
 class FaultyProduct(ToyProduct):
     """A product with an error in its list of plots."""
 
-    def pictures(self) -> dict[str, Callable[..., Any]]:
+    def plot_functions(self) -> dict[str, Callable[..., Any]]:
         raise RuntimeError("no plots available")
 
 
@@ -117,7 +117,7 @@ def test_run_writes_all_plots_and_reports_failures(tmp_path: Any) -> None:
     )
     report = Report("finished", "", (), (), (), (), result)
     with pytest.raises(RuntimeError, match="bad: RuntimeError: no plots available"):
-        pictures.skyred_run_finished(Run(folder=tmp_path), report)
+        plots.skyred_run_finished(Run(folder=tmp_path), report)
     assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == [
         "total-by-run.png", "total.png",
     ]  # fmt: skip
@@ -136,12 +136,12 @@ def test_number_of_plotted_datasets_is_limited_with_a_log_message(
 ) -> None:
     from gammapy.datasets import Datasets
 
-    monkeypatch.setattr(pictures, "MAX_DATASETS", 1)
+    monkeypatch.setattr(plots, "MAX_DATASETS", 1)
     datasets = Datasets([small.spectrum_dataset("one"), small.spectrum_dataset("two")])
     result = Result(datasets=datasets, estimates={"total": ProductWithPlots("total", 1.0)})
     with caplog.at_level("INFO"):
         report = Report("finished", "", (), (), (), (), result)
-        pictures.skyred_run_finished(Run(folder=tmp_path), report)
+        plots.skyred_run_finished(Run(folder=tmp_path), report)
     names = {path.stem for path in (tmp_path / "plots").iterdir()}
     assert {"counts-one", "total"} <= names
     assert "counts-two" not in names

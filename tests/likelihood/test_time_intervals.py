@@ -125,8 +125,8 @@ def test_equal_times_of_different_scales_have_equal_seconds() -> None:
 @pytest.mark.parametrize(
     ("times", "message"),
     [
-        ([("21:00", "20:00")], "interval 1 does not end after it starts"),
-        ([("20:00", "21:00"), ("20:30", "22:00")], "intervals 1 and 2 overlap"),
+        ([("21:00", "20:00")], "T21:00:00 to 2006-07-29T20:00:00 .* ends before it starts"),
+        ([("20:00", "21:00"), ("20:30", "22:00")], "T20:00:00 and 2006-07-29T20:30:00 .* overlap"),
     ],
 )
 def test_invalid_intervals_are_refused(times: list[tuple[str, str]], message: str) -> None:

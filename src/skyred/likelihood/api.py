@@ -41,8 +41,8 @@ def fit(
     """Fit the models of gammapy datasets, as ``gammapy.modeling.Fit().run(datasets)`` does.
 
     Values, errors and covariance of the result are written to the models; errors that are NaN are
-    written as 0. The errors are computed from the second derivatives at the minimum. Those of
-    `Fit.run` are estimates that MIGRAD accumulates during the search.
+    written as 0. By default, the errors are computed from the second derivatives at the minimum.
+    Those of `Fit.run` are estimates that MIGRAD accumulates during the search.
 
     Parameters
     ----------
@@ -307,7 +307,7 @@ def flux_profile(
         Map datasets. The background is the predicted one; for on-off data, it is estimated from the
         off counts.
     regions : sequence of SkyRegion
-        The regions, at least two.
+        The regions; at least two, unless `distance` is set.
     spectral_model : SpectralModel, optional
         The spectrum that the norm scales; by default a power law of index 2.
     energy_edges : Quantity, optional

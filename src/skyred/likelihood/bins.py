@@ -264,7 +264,7 @@ class Footprint:
         return 8 * max(len(self.exposure) * len(self.pixels), 1)
 
     def template(self, image: Array, *, is_reused: bool = False) -> Template:
-        """Return the template of an image after the PSF.
+        """Return the template of an image that is convolved with the PSF.
 
         Parameters
         ----------

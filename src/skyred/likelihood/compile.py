@@ -1,4 +1,4 @@
-"""Compiler of gammapy datasets, with notes on the models that gammapy evaluates."""
+"""Compiler of gammapy datasets, with notes on what gammapy evaluates instead."""
 
 from __future__ import annotations
 
@@ -70,6 +70,7 @@ class Compiler:
         ------
         FitError
             If counts, flux points or the background have invalid values.
+            If the frame of a model has no fixed positions on the sky.
         """
         check_counts(dataset)
         reason = reason_dataset_not_compilable(dataset)
@@ -101,7 +102,7 @@ class Compiler:
     def _convolve_with_gammapy(
         self, compiled: CountsDataset, dataset: MapDataset, n_events: int
     ) -> None:
-        """Let gammapy evaluate the convolved sources, for identical rounding errors."""
+        """Replace convolved sources by gammapy's evaluation, with the same rounding errors."""
         instrument = Instrument(dataset, fast_kernels=False)
         reason = (
             f"{n_events} of the counts are in bins where only rounding errors of the PSF "
@@ -280,15 +281,17 @@ def reason_source_not_compilable(model: Any, instrument: Instrument) -> str:
     psf = instrument.psf
     if psf and psf.energy_name == "energy" and model.spatial_model is not None:
         return "the PSF depends on reconstructed energy"
-    if model.spatial_model is not None and (reason := _unsupported_frame(model, instrument)):
+    if model.spatial_model is not None and (
+        reason := _reason_frame_not_supported(model, instrument)
+    ):
         return reason
     if instrument.dataset.exposure is None:
         return "the dataset has no exposure"
     return ""
 
 
-def _unsupported_frame(model: Any, instrument: Instrument) -> str:
-    """Return the frame of a model or of its maps that is not a rotation; "" if there is none."""
+def _reason_frame_not_supported(model: Any, instrument: Instrument) -> str:
+    """Return the reason if the frame of a model or of its maps is not a rotation of icrs, or ""."""
     try:
         if not is_rotation(frame := model.spatial_model.frame):
             return f"its frame {frame} is not a rotation of icrs"
@@ -302,7 +305,7 @@ def _unsupported_frame(model: Any, instrument: Instrument) -> str:
 
 
 def _find_negative_bins(dataset: MapDataset) -> NDArray[np.bool_]:
-    """Return the mask of bins that may predict negative counts although all fluxes are positive."""
+    """Return a mask of bins that may have negative predicted counts even if no flux is negative."""
     from gammapy.modeling.models import TemplateNPredModel
 
     geom = dataset._geom

@@ -198,7 +198,7 @@ class Refreshable(Protocol):
         Returns
         -------
         bool
-            Whether the IRFs have changed.
+            Whether the IRFs were looked up again.
         """
         ...
 
@@ -210,7 +210,7 @@ def weighted_slopes(
     weight_of_total: float,
     indices: Indices,
 ) -> Iterator[tuple[int, float]]:
-    """Return the derivatives of a weighted sum of the counts of a model contribution.
+    """Yield the derivatives of a weighted sum of the counts of a model contribution.
 
     Parameters
     ----------

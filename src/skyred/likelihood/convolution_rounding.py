@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 ROUNDING = 3e-8  # of the maximum: the largest errors measured; their standard deviation is 1e-9
 MAX_LOG_CHANGE = 50.0  # from the logarithm of the truncation value to that of a rounding error
 TOLERANCE = 0.05  # in the statistic, for the largest errors; typical errors are 30 times smaller
-# only at start values, a bin has more counts than MAX_COUNTS + MAX_FACTOR * predicted counts
+# a bin has more counts than MAX_COUNTS + MAX_FACTOR * predicted counts only at start values
 MAX_COUNTS, MAX_FACTOR = 3.0, 10.0
 RELATIVE_TOLERANCE = 3e-8  # of the statistic
 
@@ -45,7 +45,7 @@ def count_unpredicted_events(dataset: CountsDataset, state: Vector) -> int:
     Returns
     -------
     int
-        The number of events; zero if rounding errors change the statistic by a tolerance at most.
+        The number of events; zero if rounding errors change the statistic by at most a tolerance.
     """
     sources = [contribution for contribution in dataset.contributions if is_convolved(contribution)]
     if not sources or not isinstance(dataset.statistic, Cash):
@@ -76,7 +76,7 @@ def count_unpredicted_events(dataset: CountsDataset, state: Vector) -> int:
 
 
 def is_convolved(contribution: object) -> TypeGuard[SourceContribution]:
-    """Return whether a model contribution is a source that is convolved with the PSF.
+    """Return whether a model contribution is a source on the map that is convolved with the PSF.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def is_convolved(contribution: object) -> TypeGuard[SourceContribution]:
     Returns
     -------
     bool
-        Whether it is a source with a PSF kernel.
+        Whether it is a source that reaches the map and has a PSF kernel.
     """
     return (
         isinstance(contribution, SourceContribution)

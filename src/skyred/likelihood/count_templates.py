@@ -144,7 +144,7 @@ class ScaledCounts:
         return Counts(norm[self.energy_indices] * self.by_bin, float(norm @ self.totals))
 
     def slopes(self, state: Vector, indices: Indices) -> Iterator[tuple[int, Counts]]:
-        """Return the derivatives of the predicted counts.
+        """Yield the derivatives of the predicted counts.
 
         Parameters
         ----------
@@ -202,7 +202,7 @@ class ScaledCounts:
         return self.template * self.norm(self.subset.values(state))[:, None, None]
 
     def slope_cubes(self, state: Vector, indices: Indices) -> Iterator[tuple[int, Array]]:
-        """Return the derivatives of the predicted counts in every bin, masked or not.
+        """Yield the derivatives of the predicted counts in every bin, masked or not.
 
         Parameters
         ----------

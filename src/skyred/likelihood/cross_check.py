@@ -109,11 +109,10 @@ def _components(model: Any) -> Iterator[Any]:
 
 
 def largest_difference(source: SourceContribution, space: ParameterSpace) -> float:
-    """Compare the counts of a source with gammapy's at the current and at random nearby values.
+    """Compare the counts of a source with gammapy's, at the current and at nearby random values.
 
-    Both are computed with the same PSF kernel, which does not depend on the class of the model:
-    gammapy takes longer to compute a kernel than a fit takes. The values of the parameters are
-    restored.
+    Both use the same PSF kernel, since it does not depend on the class of the model, and gammapy
+    takes longer to compute it than a fit takes. The values of the parameters are restored.
 
     Parameters
     ----------

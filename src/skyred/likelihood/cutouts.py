@@ -1,7 +1,8 @@
-"""Cutouts around sources, as in gammapy's evaluator, without copies of geometries.
+"""Cutouts around sources, equal to those of gammapy's evaluator, with fewer geometries.
 
 `MapEvaluator.update` cuts out the mask twice and the exposure once, and copies and transforms a
-geometry each time. If mask and exposure have the same pixels, slices of the arrays are sufficient.
+geometry each time. If mask and exposure have the same pixels, the cutout of the mask is a slice of
+its array, and that of the exposure only needs a shifted WCS.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ log = logging.getLogger("gammapy.datasets.evaluator")  # the warning is a copy o
 
 
 @attrs.define(eq=False)
-class CutoutLookup:
+class SourceCutouts:
     """Cutouts of sources in one dataset.
 
     Parameters
@@ -34,7 +35,8 @@ class CutoutLookup:
     exposure : gammapy.maps.WcsNDMap
         The exposure.
     mask : gammapy.maps.WcsNDMap
-        Mask of the pixels in which any energy is fitted, with the pixels of the exposure.
+        Mask of the pixels that are fitted in at least one energy bin, with the pixels of the
+        exposure.
     """
 
     exposure: WcsNDMap
@@ -45,21 +47,21 @@ class CutoutLookup:
         self.scales = self.exposure.geom.pixel_scales
 
     @classmethod
-    def from_maps(cls, exposure: Any, mask: Any) -> CutoutLookup | None:
-        """Create the lookup for an exposure and a mask.
+    def from_maps(cls, exposure: Any, mask: Any) -> SourceCutouts | None:
+        """Create the cutouts for an exposure and a mask.
 
         Parameters
         ----------
         exposure : gammapy.maps.Map
             The exposure.
         mask : gammapy.maps.Map
-            Mask of the pixels in which any energy is fitted.
+            Mask of the pixels that are fitted in at least one energy bin.
 
         Returns
         -------
-        CutoutLookup or None
-            The lookup; None if gammapy has to create the cutouts, because the maps are not regular
-            WCS maps with the same pixels.
+        SourceCutouts or None
+            The cutouts; None if gammapy has to create them, because the maps are not regular WCS
+            maps with the same pixels and without distortion.
         """
         from gammapy.maps import WcsNDMap
 

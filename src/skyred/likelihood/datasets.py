@@ -132,7 +132,7 @@ class CompiledDataset(Protocol):
         Returns
         -------
         bool
-            Whether any IRFs have changed.
+            Whether the IRFs of any source were looked up again.
         """
         ...
 
@@ -315,7 +315,7 @@ class CountsDataset:
         Returns
         -------
         bool
-            Whether any IRFs have changed.
+            Whether the IRFs of any source were looked up again.
         """
         changes = [
             contribution.refresh(state)
@@ -355,7 +355,7 @@ class CountsDataset:
         return attrs.evolve(self, contributions=[FixedCounts(others, self.bins, state), *varying])
 
     def _clipped_stat(self, state: Vector) -> float:
-        """Return the statistic, summed over all bins, with negative predicted counts set to zero.
+        """Return the statistic of all fitted bins, with negative predicted counts set to zero.
 
         The sum of the predicted counts cannot be used: with clipped bins it is not linear in the
         flux.
@@ -487,11 +487,11 @@ class GammapyDataset:
 
     @property
     def exact(self) -> bool:
-        """Whether no parameter is free; derivatives are not needed then."""
+        """Whether its models have no free parameters; derivatives are not needed then."""
         return not self.may_be_non_smooth
 
     def gradient(self, state: Vector, indices: Indices) -> dict[int, float]:
-        """Return an empty result: derivatives are only requested if no parameter is free.
+        """Return an empty result, since derivatives are only requested if `exact` is true.
 
         Parameters
         ----------
@@ -508,7 +508,7 @@ class GammapyDataset:
         return {}
 
     def fisher(self, state: Vector, indices: Indices) -> tuple[Index, Array]:
-        """Return an empty result: derivatives are only requested if no parameter is free.
+        """Return an empty result, since derivatives are only requested if `exact` is true.
 
         Parameters
         ----------
@@ -528,7 +528,7 @@ class GammapyDataset:
 
     @property
     def may_be_non_smooth(self) -> set[int]:
-        """All free parameters of the models: gammapy's evaluation may be non-smooth along any.
+        """All free parameters of its models: gammapy's statistic may be non-smooth along any.
 
         Returns
         -------
@@ -566,7 +566,7 @@ class GammapyDataset:
         Returns
         -------
         bool
-            Whether any IRFs have changed.
+            Whether the IRFs of any source were looked up again.
         """
         self._set(state)
         changed = False

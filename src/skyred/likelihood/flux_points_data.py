@@ -52,7 +52,7 @@ def compile_flux_points(
     Raises
     ------
     FitError
-        If a flux is not finite, or an error is not positive.
+        If a fitted flux is not finite, or its error is not positive and finite.
     """
     values, errors = _read_fluxes(dataset)
     mask = np.ones(values.shape, dtype=bool)
@@ -158,7 +158,7 @@ class DifferentialFlux:
         return self._counts(self.curve(self.subset.values(state)) * self.time(state))
 
     def slopes(self, state: Vector, indices: Indices) -> Iterator[tuple[int, Counts]]:
-        """Return the derivatives of the flux.
+        """Yield the derivatives of the flux.
 
         Parameters
         ----------

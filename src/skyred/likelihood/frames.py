@@ -19,9 +19,8 @@ ROTATION_ERROR = 1e-10  # rad
 def is_rotation(frame: str) -> bool:
     """Return whether a frame is a rotation of icrs.
 
-    fk5, galactic and supergalactic are. Frames with an aberration are not, because their positions
-    depend on the time: directions that are rotated like the axes of the frame are wrong by up to
-    0.8 arcsec in fk4, and 50 arcsec in gcrs and cirs.
+    fk5, galactic and supergalactic are. Frames with aberration are not: the difference from a
+    rotation is up to 0.8 arcsec in fk4, and 50 arcsec in gcrs and cirs.
 
     Parameters
     ----------
@@ -36,8 +35,8 @@ def is_rotation(frame: str) -> bool:
     Raises
     ------
     FitError
-        If astropy cannot convert directions in the frame to icrs, because they depend on the place
-        of the observer or on distances, or there is no such frame.
+        If astropy cannot convert directions in the frame to icrs, because they depend on the
+        location of the observer or on distances, or if there is no such frame.
     """
     if frame in ("icrs", "galactic", "fk5"):
         return True

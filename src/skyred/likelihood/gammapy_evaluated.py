@@ -40,8 +40,7 @@ class GammapyCounts:
     space : ParameterSpace
         The parameters of all models.
     update_irfs : callable, optional
-        Function that looks up the IRFs at the current source position, and returns whether they
-        have changed.
+        Function that discards the IRFs if the source has moved, and returns whether it has.
     """
 
     def __init__(
@@ -81,7 +80,7 @@ class GammapyCounts:
         return slice(None)
 
     def refresh(self, state: Vector) -> bool:
-        """Look up the IRFs again, at the source positions of a state.
+        """Look up the IRFs again, at the source position of a state.
 
         Parameters
         ----------
@@ -91,7 +90,7 @@ class GammapyCounts:
         Returns
         -------
         bool
-            Whether the IRFs have changed.
+            Whether the IRFs are looked up again, since the source has moved.
         """
         self.subset.set(self.subset.values(state))
         if self.update_irfs is None or not self.update_irfs():
@@ -124,7 +123,7 @@ class GammapyCounts:
         return self._counts(self._cube(self.subset.values(state)))
 
     def slopes(self, state: Vector, indices: Indices) -> Iterator[tuple[int, Counts]]:
-        """Return the derivatives of the predicted counts, by finite differences.
+        """Yield the derivatives of the predicted counts, by finite differences.
 
         Parameters
         ----------
@@ -182,7 +181,7 @@ class GammapyCounts:
         return self._cube(self.subset.values(state)).copy()
 
     def slope_cubes(self, state: Vector, indices: Indices) -> Iterator[tuple[int, Array]]:
-        """Return the derivatives of the predicted counts in every bin, masked or not.
+        """Yield the derivatives of the predicted counts in every bin, masked or not.
 
         Parameters
         ----------
@@ -237,12 +236,12 @@ class GammapyPrediction:
         self.evaluators = RecentCache[tuple[int, int], Any](MAX_CACHED_EVALUATORS)
 
     def refresh(self) -> bool:
-        """Look up the IRFs at the current source position.
+        """Discard the IRFs if the source has moved, so that the next evaluation looks them up.
 
         Returns
         -------
         bool
-            Whether the IRFs have changed.
+            Whether the IRFs were discarded.
         """
         if not self.subset.free or not self.positions.move_to(self._current_values()):
             return False

@@ -70,7 +70,7 @@ class CompiledLikelihood:
 
     @property
     def costly(self) -> NDArray[np.bool_]:
-        """Mask of the parameters that change the image of an extended source, shape (n,)."""
+        """Mask of the spatial parameters of sources that are not points, shape (n,)."""
         indices: set[int] = set()
         for dataset in self.datasets:
             for contribution in getattr(dataset, "contributions", ()):
@@ -127,7 +127,7 @@ class CompiledLikelihood:
         Returns
         -------
         float
-            The statistic, -2 log L; NaN if a parameter is not finite.
+            The statistic, -2 log L up to a constant; NaN if a parameter is not finite.
         """
         if not np.isfinite(x).all():  # MIGRAD passes such values when it diverges
             return np.nan
@@ -282,7 +282,7 @@ class CompiledLikelihood:
         Returns
         -------
         bool
-            Whether the IRFs of any source have changed, which may change the statistic.
+            Whether the IRFs of any source were looked up again, which may change the statistic.
         """
         state = self.state(x)
         changes = [dataset.refresh(state) for dataset in self.datasets]
@@ -324,8 +324,9 @@ class Likelihood(CompiledLikelihood):
     The vector of the free parameters is first completed to a state with the values of all
     parameters (`ParameterSpace`). From the state, the flux (`SpectralFlux`) and the template
     (`Shape`, `Footprint`) of each source are computed. Their product is the predicted counts of
-    the source (`SourceContribution`); backgrounds are `ScaledCounts`. The sum of all predicted
-    counts enters the statistic (`Cash`, `WStat`, `ChiSquare`).
+    the source (`SourceContribution`); backgrounds and templates of counts are usually
+    `ScaledCounts`. The sum of all predicted counts enters the statistic (`Cash`, `WStat`,
+    `ChiSquare`).
 
     Parameters
     ----------

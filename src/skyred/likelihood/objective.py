@@ -55,7 +55,7 @@ def objective_of(datasets: Datasets, check: bool = False) -> Objective:
     FitError
         If there are no models, no free parameters or no bins to fit.
         If a parameter is not finite, or its limits are not valid.
-        If counts, flux points or predicted counts are not valid.
+        If counts, background, flux points or predicted counts are not valid.
         If a source with free parameters does not reach any dataset.
     """
     if not any(dataset.models for dataset in datasets):

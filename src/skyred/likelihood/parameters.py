@@ -64,7 +64,7 @@ class ParameterSpace:
         ParameterSpace
             The parameters.
         """
-        models = datasets.models  # gammapy builds them anew at each access, in 5 ms
+        models = datasets.models  # gammapy rebuilds them at each access, which takes 5 ms
         parameters = unique_parameters(models.parameters)
         free = [index for index, parameter in enumerate(parameters) if not is_fixed(parameter)]
         return cls(datasets, models, parameters, np.array(free, dtype=int))

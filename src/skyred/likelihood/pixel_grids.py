@@ -1,4 +1,4 @@
-"""Pixel grids of sources; for small sources, the likelihood is not smooth at pixel centres."""
+"""Pixel grids of sources; for point sources, the likelihood is not smooth at pixel centres."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def pixel_grids(likelihood: CompiledLikelihood) -> list[PixelGrid]:
 
     A source in several datasets has the grid of the first dataset that it reaches. Datasets with
     other pixels add non-differentiable points that are not on this grid. Models without a position
-    or with an energy-dependent image have no grid.
+    or with an energy-dependent image, and sources in region datasets, have no grid.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ class GridMapping:
     position : PixelPosition
         The mapping of longitude and latitude.
     values : array
-        Values of all spatial parameters, shape (k,); those of the free ones are ignored.
+        Values of all spatial parameters, shape (k,); those of the free ones are starting values.
     free : list of int
         Indices, among the spatial parameters, of the free longitude and latitude: one or two.
     indices : array of int

@@ -1,4 +1,4 @@
-"""PSF kernels, equal to those of `PSFMap.get_psf_kernel` and 25 times faster.
+"""PSF kernels equal to those of `PSFMap.get_psf_kernel`, computed 25 times faster.
 
 The algorithm and its constants are gammapy's, so the kernels agree up to rounding. gammapy spends
 most of the time on sky coordinates of the kernel pixels. Here their distances from the centre are
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 PIXELS_IN_DIAMETER = 12  # gammapy's `precision_factor`
-RAD_UPSAMPLING = 20  # of the radii among which gammapy searches for containment radii
+RAD_UPSAMPLING = 20  # as in gammapy, of the radii from which containment radii are selected
 
 
 @attrs.define(eq=False)
@@ -55,7 +55,7 @@ class PsfLookup:
 
     @cached_property
     def validity_map(self) -> Any:
-        """The map of positions with a valid PSF; gammapy computes it at each access."""
+        """The mask of positions with a valid PSF; gammapy computes it for each kernel."""
         from gammapy.maps import Map
 
         psf_map = self.psf.psf_map
@@ -129,7 +129,7 @@ class PsfLookup:
         return self.kernel_geoms[size]
 
     def _compute_kernel(self, profile: RadialProfile, geom: WcsGeom, containment: float) -> Array:
-        """Average the profile over pixels, up to the containment radius at each energy."""
+        """Integrate the profile over pixels up to the containment radius, normalised per energy."""
         pixel = geom.pixel_scales.max().to_value("rad")
         profile_at_energies = profile.at_energies(geom.axes[self.energy_name].center)
         sizes = [

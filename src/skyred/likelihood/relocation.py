@@ -36,7 +36,7 @@ DETECTION_TS = 25.0  # more significant sources are not moved: 5 sigma
 MIN_GAIN = 9.0  # minimum increase of TS at another position, with all other parameters fixed
 MAX_CANDIDATES = 3
 MAX_OTHERS = 40  # with more parameters of other models, their new fit is neglected
-RCOND = 1e-8  # eigenvalues of the scaled Fisher matrix, relative to the largest, taken as zero
+RCOND = 1e-8  # of the scaled Fisher matrix: smaller relative eigenvalues are treated as zero
 
 
 @attrs.define(eq=False)
@@ -52,7 +52,7 @@ class Relocation:
     likelihood: CompiledLikelihood
 
     def __call__(self, x: Array, grids: tuple[PixelGrid, ...]) -> list[Array]:
-        """Return vectors in which an undetected source is moved to an excess of counts.
+        """Return vectors in which an undetected or degenerate source is moved to an excess.
 
         Parameters
         ----------
@@ -64,8 +64,8 @@ class Relocation:
         Returns
         -------
         list of array
-            Vectors of all free parameters, the most significant position first; empty if all
-            sources are detected, or no other position is significantly better.
+            Vectors of all free parameters, the most significant position first; empty if no
+            source is undetected or degenerate, or no other position is significantly better.
         """
         norms = {grid: self._norm_index(grid) for grid in grids if len(grid.indices) == 2}
         movable = {grid: norm for grid, norm in norms.items() if norm is not None}
@@ -164,7 +164,8 @@ class Relocation:
     def _score_maps(self, x: Array, norm: int, grid: PixelGrid) -> tuple[Array | None, Array]:
         """Return score and information of the amplitude of a source in each pixel.
 
-        Both have the shape (y, x), and are in units of the starting amplitude. Datasets with a
+        Both have the shape (y, x), and are in units of the starting amplitude; the score is None if
+        the source reaches no dataset. Datasets with a
         different map shape than the first are ignored. The information accounts for a new fit of
         the other models, since a neighbouring source may have been fitted to the counts of this
         source.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from skyred.likelihood.cutouts import CutoutLookup
+from skyred.likelihood.cutouts import SourceCutouts
 from skyred.likelihood.edisp import EdispLookup
 from skyred.likelihood.psf import PsfLookup
 from skyred.likelihood.units import scale_of
@@ -68,7 +68,7 @@ class Instrument:
         self.edisp: Any = dataset.edisp
         if self._has_kernel_per_pixel():
             self.edisp = EdispLookup(dataset.edisp)
-        self.cutouts = CutoutLookup.from_maps(dataset.exposure, self.mask_image)
+        self.cutouts = SourceCutouts.from_maps(dataset.exposure, self.mask_image)
 
     def _has_kernel_per_pixel(self) -> bool:
         """Return whether the energy dispersion is a sky map of kernels."""
@@ -204,7 +204,7 @@ class Instrument:
 
 
 def _mask_image(dataset: MapDataset) -> Any:
-    """Return the mask of the pixels in which any energy is fitted, without copying geometries."""
+    """Return the mask of the pixels that are fitted in at least one energy bin."""
     from gammapy.maps import Map
 
     if dataset.mask is None:
@@ -227,7 +227,8 @@ class Response:
         Energy dispersion: probability of each reconstructed energy, shape (true energies,
         reconstructed energies).
     kernel : array or None
-        The PSF kernels, shape (true energies, ky, kx), in float32 as in gammapy's convolution.
+        The PSF kernels, shape (true energies, ky, kx), in float32 as in gammapy's convolution; None
+        without PSF.
     image_geom : gammapy.maps.Geom
         The geometry of the cutout, without energy axis.
     area : callable

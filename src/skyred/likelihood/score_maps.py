@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-MIN_FRACTION = 0.02  # minimum information with other parameters fitted, relative to fixed ones
+MIN_FRACTION = 0.02  # minimum information with the other parameters fitted, relative to fixed
 MIN_COUNTS = 1e-12  # predicted counts below which a bin is ignored
 
 
@@ -154,7 +154,7 @@ def _derivatives_by_counts(dataset: CountsDataset, state: Array) -> tuple[Array,
     """Return the derivatives of the log likelihood with respect to the predicted counts.
 
     The second derivatives are those of the negative log likelihood, so they are positive. For
-    `Cash` they are expectation values.
+    `Cash` they are expectation values. For `ChiSquare` all derivatives are zero.
     """
     shape, mask = dataset.bins.mask.shape, dataset.bins.mask
     if isinstance(dataset.statistic, WStat):
@@ -172,7 +172,7 @@ def _derivatives_by_counts(dataset: CountsDataset, state: Array) -> tuple[Array,
 
 
 def point_kernels(source: SourceContribution, state: Array) -> Array:
-    """Return the predicted counts of a point source in the pixels around it.
+    """Return the predicted counts of a point with the flux of a source, in the pixels around it.
 
     They are computed with the mean exposure of the cutout.
 

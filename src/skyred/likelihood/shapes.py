@@ -1,8 +1,8 @@
-"""Shapes of sources: images after the PSF, and templates, as functions of spatial parameters.
+"""Shapes of sources: images and templates as functions of the spatial parameters.
 
-There are three classes. The image of a `PointShape` is a weighted sum of four PSF kernels. An
-`ExtendedShape` has the same image at all energies, which is convolved with the PSF by FFT. A
-`GeneralShape` is evaluated by gammapy.
+Images are convolved with the PSF. There are three classes. The image of a `PointShape` is a
+weighted sum of four PSF kernels. The model of an `ExtendedShape` has the same image at all
+energies; it is convolved by FFT. A `GeneralShape` is evaluated by gammapy.
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     Weights = Iterator[tuple[tuple[int, int], float]]
 
 SLOPE_STEP = 0.01  # of a parameter's default step, for derivatives of images
-CACHED_DIFFERENCES = 2  # for each spatial parameter
-MIN_CACHED_PIXELS = 24  # enough for the pixels that a fit and its errors reach
-PIXEL_CACHE_BYTES = 2**26  # for more pixels, to which samplers often return
+CACHED_DIFFERENCES = 2  # differences of images, per free spatial parameter
+# templates of a point source are cached for as many pixels as fit into this size, since samplers
+# return to the same pixels, and at least for those that a fit and its errors reach
+PIXEL_CACHE_BYTES = 2**26
+MIN_CACHED_PIXELS = 24
 
 
 class Shape(ABC):
@@ -65,7 +67,7 @@ class Shape(ABC):
 
     @abstractmethod
     def image(self, values: Array) -> Array:
-        """Return the image after the PSF.
+        """Return the image, convolved with the PSF.
 
         Parameters
         ----------
@@ -94,7 +96,7 @@ class Shape(ABC):
         return self.footprint.template(self.image(values))
 
     def is_sharp(self, values: Array) -> bool:
-        """Return whether the image has sharp edges; only implemented for extended sources.
+        """Return whether the image has sharp edges; only extended sources can have them.
 
         Parameters
         ----------
@@ -130,7 +132,7 @@ class Shape(ABC):
         return self.footprint.template(self.image_slope(values, index))
 
     def image_slope(self, values: Array, index: int) -> Array:
-        """Return the derivative of the image after the PSF with respect to one of the parameters.
+        """Return the derivative of the convolved image with respect to one of the parameters.
 
         Parameters
         ----------
@@ -393,7 +395,7 @@ class ExtendedShape(Shape):
         return self.subset.shift(values, index, fraction)
 
     def image(self, values: Array) -> Array:
-        """Return the image after the PSF.
+        """Return the image, convolved with the PSF.
 
         Parameters
         ----------
@@ -421,7 +423,7 @@ class ExtendedShape(Shape):
         return self._convolve(self._unconvolved_difference(low, high))
 
     def _unconvolved_difference(self, low: Array, high: Array) -> Array:
-        """Return the difference of two images before the PSF; recent differences are cached."""
+        """Return the difference of two images without the PSF; recent differences are cached."""
         key = low.tobytes(), high.tobytes()
         cached = self.differences.get(key)
         if cached is None:

@@ -42,7 +42,7 @@ def has_sharp_edges(
     Parameters
     ----------
     image : callable
-        Function from values of the spatial parameters, shape (k,), to the image before the PSF.
+        Function from values of the spatial parameters, shape (k,), to the image without the PSF.
     values : array
         Values of the spatial parameters, shape (k,).
     axes : sequence of int
@@ -81,8 +81,8 @@ def pixel_sizes(subset: ParameterSubset, pixel: float) -> Array:
     Returns
     -------
     array
-        Sizes, shape (k,). For rotations and parameters that are not angles, a length for which
-        `SLOPE_STEP` is the fraction `STEP_FRACTION` of the default step.
+        Sizes, shape (k,). For rotations and parameters that are not angles, `SLOPE_STEP` times
+        this size is the fraction `STEP_FRACTION` of the default step.
     """
     return np.array(
         [

@@ -10,9 +10,9 @@ SMALLEST_PROBABILITY = 1e-280  # smaller tail probabilities lose precision
 def significance(ts: float, dof: int) -> float:
     """Return the significance of a difference between the statistics of two nested models.
 
-    By Wilks' theorem the difference follows a chi-square distribution. The probability is
-    converted to a two-sided significance, as in gammapy: with one degree of freedom, the
-    significance is the square root of the difference.
+    If the smaller model is true, the difference follows a chi-square distribution (Wilks' theorem).
+    The probability is converted to a two-sided significance, as in gammapy: with one degree of
+    freedom, the significance is the square root of the difference.
 
     Parameters
     ----------

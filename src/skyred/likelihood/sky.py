@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PIXEL_STEP = 1e-6  # rad, for the derivative of a position in pixels
 MAX_CACHED_GRIDS = 8
-TOLERANCE = 1e-9  # relative; methods that agree differ only by rounding
+TOLERANCE = 1e-9  # relative: methods agree if they differ only by rounding errors
 
 
 class ModelPosition:
@@ -91,8 +91,8 @@ def separation(lon: float, lat: float, other_lon: float, other_lat: float) -> fl
 def pixel_at(position: SkyCoord, geom: WcsGeom) -> tuple[float, float]:
     """Return the pixel coordinates of a position, in a geometry without distortion.
 
-    The result is that of `astropy.wcs.utils.skycoord_to_pixel`, which takes longer since it also
-    transforms between equal frames.
+    The result is that of `astropy.wcs.utils.skycoord_to_pixel`, which is slower, since it
+    transforms coordinates even between equal frames.
 
     Parameters
     ----------
@@ -244,7 +244,7 @@ class ModelImage:
     def _evaluate(self, grid: SkyGrid, values: Array) -> Array:
         """Evaluate the model in sr-1, by the fastest method that agrees with gammapy's.
 
-        An evaluation with units takes ten times as long.
+        An evaluation with units takes ten times as long as one without.
         """
         if self.method is not None:
             try:
@@ -289,9 +289,10 @@ class ModelImage:
         return np.asarray(brightness.to_value("sr-1"), dtype=float)
 
     def _extent(self, values: Array) -> tuple[int, Array]:
-        """Return the oversampling factor, and the width and height of the model in pixels.
+        """Return the oversampling factor, and the size (x, y) of the evaluated region in pixels.
 
-        They are cached, since they do not depend on the position.
+        They do not depend on the position, and are cached for the last values of the other
+        parameters.
         """
         others = np.delete(values, [self.position.lon_index, self.position.lat_index]).tobytes()
         if self.extent is None or self.extent[0] != others:

@@ -37,8 +37,8 @@ class SourceContribution:
     """Contribution of one sky model to one dataset of counts.
 
     The predicted counts at reconstructed energy e in pixel p are a sum over true energies t:
-    ``mu[e, p] = sum_t flux[t] S[t, p] X[t, p] D[t, e]``. Here S is the image of the source after
-    the PSF, X the exposure and D the energy dispersion.
+    ``mu[e, p] = sum_t flux[t] S[t, p] X[t, p] D[t, e]``. Here S is the image of the source,
+    convolved with the PSF, X the exposure and D the energy dispersion.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ class SourceContribution:
         return cached[1]
 
     def slopes(self, state: Vector, indices: Indices) -> Iterator[tuple[int, Counts]]:
-        """Return the derivatives of the predicted counts.
+        """Yield the derivatives of the predicted counts.
 
         Parameters
         ----------
@@ -258,7 +258,7 @@ class SourceContribution:
     def gradient(
         self, state: Vector, weights: Array, weight_of_total: float, indices: Indices
     ) -> Iterator[tuple[int, float]]:
-        """Return the derivatives of a weighted sum of the predicted counts.
+        """Yield the derivatives of a weighted sum of the predicted counts.
 
         The template is summed over the bins only once for all spectral parameters.
 
@@ -329,7 +329,7 @@ class SourceContribution:
         return self.footprint.cube(self.shape.image(self.subset.values(state)), self.flux(state))
 
     def slope_cubes(self, state: Vector, indices: Indices) -> Iterator[tuple[int, Array]]:
-        """Return the derivatives of the predicted counts in every bin, masked or not.
+        """Yield the derivatives of the predicted counts in every bin, masked or not.
 
         Parameters
         ----------

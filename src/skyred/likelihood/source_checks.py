@@ -92,7 +92,7 @@ def require_one_telescope(datasets: Datasets) -> None:
 
 
 def require_free_background(datasets: Datasets, source: SkyModel) -> None:
-    """Raise `FitError` if only the source has free parameters.
+    """Raise `FitError` if no other model than the source has free parameters.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ TEMPLATE_CACHE_BYTES = 2**25  # for the templates of one cutout, and again for t
 
 
 class SourceCutout:
-    """Source with the IRFs at the current values of its spatial parameters.
+    """Source with the IRFs of one position: that of the model when the object is created.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 The formulas are gammapy's: `evaluate_integral` if a model has it, otherwise the log-log trapezoidal
 rule for `evaluate`. They are evaluated without units, and only used if they agree with
-`model.integral` at the start.
+`model.integral` at the initial values.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-POINTS_PER_DECADE = 100  # gammapy's `integrate_spectrum`
-TOLERANCE = 1e-9  # relative; methods that agree differ only by rounding
+POINTS_PER_DECADE = 100  # as in gammapy's `integrate_spectrum`
+TOLERANCE = 1e-9  # relative: methods agree if they differ only by rounding errors
 SLOPE_STEP = 1e-4  # of a parameter's default step; central differences are accurate to 1e-9
 NORMS = ("norm", "amplitude")  # names of the parameters to which gammapy's spectra are proportional
 
@@ -95,7 +95,7 @@ def _find_norm(model: Any, parameters: list[Any]) -> int | None:
 
 
 def _is_product(model: Any) -> bool:
-    """Return whether a model is a product of components, so that it is proportional to norms."""
+    """Return whether a model is one component or a product, so that it is proportional to norms."""
     if not hasattr(model, "operator"):
         return True
     return model.operator is operator.mul and all(map(_is_product, (model.model1, model.model2)))

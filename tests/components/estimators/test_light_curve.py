@@ -269,7 +269,7 @@ class TestInvalidOptionsAndData:
         (problem,) = [
             problem for problem in problems_of(estimator) if problem.path == ("intervals",)
         ]
-        assert "intervals 1 and 2 overlap" in problem.message
+        assert "at 2006-07-29T20:00:00 and 2006-07-29T20:59:24 (UTC) overlap" in problem.message
 
     @pytest.mark.data
     @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ class TestInvalidOptionsAndData:
         assert np.isfinite(product.flux.norm.data[0]).all()
         assert product.details["reason"].tolist() == [
             "",
-            "none of the datasets in the interval contains the source",
+            "the source applies to none of the datasets in the interval",
         ]
 
     @pytest.mark.data

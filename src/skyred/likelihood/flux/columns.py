@@ -61,7 +61,7 @@ class FittedNorm:
 
 @attrs.frozen(eq=False)
 class FluxColumns:
-    """Selection of columns, and the sigmas of errors and limits, as in gammapy.
+    """Selected columns of flux points, and the fits of the norm that they need.
 
     Parameters
     ----------
@@ -245,7 +245,7 @@ class FluxColumns:
         return row
 
     def missing_row(self) -> Row:
-        """Return the columns of a bin without any dataset; gammapy omits such bins.
+        """Return the columns of a bin to which no dataset contributes; gammapy omits such bins.
 
         Returns
         -------

@@ -1,7 +1,7 @@
 """gammapy's flux points estimator, with the norm in each bin fitted by the compiled likelihood.
 
-The options, the checks of the datasets and the conversion to `FluxPoints` are those of gammapy. The
-module imports gammapy, so it is only imported to estimate flux points.
+The options, the checks of the datasets and the conversion to `FluxPoints` are those of gammapy.
+This module imports gammapy at its top, so it is imported only when flux points are estimated.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         Returns
         -------
         dict
-            Values by column; those by dataset contain all datasets.
+            Values by column; columns with one value per dataset include all datasets.
         """
         if not self.is_compiled:
             return self.fit_norm(datasets, energy_min, energy_max)
@@ -192,7 +192,8 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         Returns
         -------
         dict
-            Values by column; those by dataset contain the datasets that have bins in the range.
+            Values by column; columns with one value per dataset include only the datasets that have
+            bins in the range.
         """
         spectral = self.model.spectral_model
         if not self.is_compiled:
@@ -224,7 +225,8 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
     ) -> FittedNorm:
         """Fit the norm together with the free parameters of the other models.
 
-        If these include more than norm spectra of backgrounds, the bin is compiled again.
+        If these include more than norm spectra of backgrounds, the likelihood of the bin is
+        compiled again.
         """
         if self.refit is None:
             return self._refit_compiled_bin(datasets, low, high, start)
@@ -233,7 +235,8 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
     def _expand_to_all_datasets(self, slices: list[Slice], row: Row) -> Row:
         """Return a row with counts of every dataset, 0 for those without a bin in the range.
 
-        gammapy creates one axis for the datasets of all rows, and fails if a row has fewer.
+        gammapy creates one axis for the datasets of all rows, and fails if a row has fewer of
+        them.
         """
         names = [split.dataset.name for split in self.slices.split_datasets]
         indices = [names.index(dataset_slice.name) for dataset_slice in slices]

@@ -107,7 +107,7 @@ class TimeSpans:
         return cls(tuple(datasets.names), np.array(times))
 
     def datasets_within(self, interval: Array) -> list[str]:
-        """Return the datasets that lie fully in an interval, the same as gammapy selects.
+        """Return the datasets that lie fully in an interval, as `Datasets.select_time` does.
 
         Parameters
         ----------
@@ -229,7 +229,7 @@ def intervals_from_pairs(pairs: Sequence[tuple[Any, Any]]) -> Array:
     Raises
     ------
     FitError
-        If an interval does not end after it starts, or two overlap.
+        If an interval is empty or ends before it starts, or if two intervals overlap.
     """
     from astropy.time import Time
 
@@ -245,7 +245,7 @@ def intervals_from_pairs(pairs: Sequence[tuple[Any, Any]]) -> Array:
 
 
 def describe_overlap(times: Array) -> str:
-    """Describe the first interval that is empty or overlaps with the previous interval.
+    """Describe the first interval that is empty or reversed, or overlaps with the previous one.
 
     Parameters
     ----------
@@ -259,7 +259,20 @@ def describe_overlap(times: Array) -> str:
     """
     for number, (start, stop) in enumerate(times):
         if stop <= start:
-            return f"interval {number + 1} does not end after it starts"
+            return (
+                f"the interval from {_format_time(start)} to {_format_time(stop)} (UTC) is empty "
+                "or ends before it starts"
+            )
         if number and start < times[number - 1, 1] - TIME_TOLERANCE:
-            return f"intervals {number} and {number + 1} overlap"
+            return (
+                f"the intervals that start at {_format_time(times[number - 1, 0])} and "
+                f"{_format_time(start)} (UTC) overlap"
+            )
     return ""
+
+
+def _format_time(seconds: float) -> str:
+    """Format seconds since `REFERENCE` as a UTC time."""
+    from astropy import units as u
+
+    return str((reference_time() + seconds * u.s).utc.isot)[:19]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-NO_SOURCE = "none of the datasets in the interval contains the source"
+NO_SOURCE = "the source applies to none of the datasets in the interval"
 
 
 @attrs.frozen(eq=False)
@@ -42,8 +42,8 @@ class LightCurveData:
     datasets : tuple of tuple of str
         Names of the datasets in each interval.
     reasons : tuple of str
-        For each interval, the reason for missing norms, and the datasets that are excluded; "" if
-        nothing is missing.
+        For each interval, the reason for missing norms, and the datasets that extend beyond the
+        interval and are excluded; "" if there are neither.
     """
 
     flux: FluxPoints

@@ -113,7 +113,7 @@ class BracketSearch:
     low, high : float
         Limits of the norm.
     domain_low, domain_high : float
-        Ends of the domain, where the function rises towards infinity.
+        Ends of the domain; at a finite end, the function rises towards infinity.
     last_norm : float
         The norm that was evaluated last.
     """
@@ -126,7 +126,7 @@ class BracketSearch:
     last_norm: float = np.nan
 
     def clip(self, start: float) -> float:
-        """Return the start, or another norm if it is outside the limits or the domain.
+        """Return the start, or another norm if the start is outside the limits or the domain.
 
         Parameters
         ----------
@@ -159,7 +159,8 @@ class BracketSearch:
         Returns
         -------
         float, Minimum or None
-            The norm; the minimum if it is at a limit; None if the function does not rise.
+            A norm at which the function rises in this direction, or the end of the domain; the
+            minimum if it is at a limit; None if the function does not rise.
         """
         if side > 0:
             limit, domain_end = self.high, self.domain_high

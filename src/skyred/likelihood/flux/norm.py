@@ -67,9 +67,9 @@ def find_best_norm(
     Returns
     -------
     Norm
-        The norm; `success` is false if the statistic has no minimum. If there are no counts, and
-        the background is known, the statistic is the same for all norms below some value: there is
-        no best norm, but there are upper limits. At a non-differentiable point or a limit, the
+        The norm; `success` is false if the statistic has no unique minimum. If there are no counts,
+        and the background is known, the statistic is the same for all norms below some value: there
+        is no best norm, but there are upper limits. At a non-differentiable point or a limit, the
         error is NaN if the curvature is zero there.
     """
     scale = profile.scale

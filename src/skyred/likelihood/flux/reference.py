@@ -27,9 +27,9 @@ FACTORS = ("amplitude", "norm")  # parameters to which spectra of gammapy are pr
 class MagnitudeSpectralModel(SpectralModel):  # type: ignore[misc]
     """The magnitude of another spectrum.
 
-    It is the reference if the flux is negative, and not made positive by the negation of one
-    parameter. Integrals are the magnitude of the other spectrum's integrals, which is exact unless
-    the sign changes within the energy range.
+    It is the reference if some fluxes are negative, and the negation of an amplitude or norm does
+    not make all of them positive. Integrals are the magnitude of the other spectrum's integrals,
+    which is exact unless the sign changes within the energy range.
 
     Parameters
     ----------

@@ -192,7 +192,7 @@ class Refit:
         likelihood : Likelihood
             The likelihood.
         slices : EnergySlices
-            Its datasets, split into source and other models.
+            The datasets of the likelihood, split into source and other models.
         model : gammapy.modeling.models.SkyModel
             The source.
         norm : gammapy.modeling.Parameter
@@ -225,7 +225,7 @@ class Refit:
         return len(self.space.parameters) - 1
 
     def fit(self, ranges: Mapping[str, tuple[int, int]], start: Norm, sign: int = 1) -> FittedNorm:
-        """Fit the norm in a subset of the datasets.
+        """Fit the norm in ranges of energy bins of some of the datasets.
 
         Parameters
         ----------
@@ -315,7 +315,7 @@ def _free_indices(contribution: Any, free: set[int]) -> set[int] | None:
 
 
 def with_start(objective: Objective, index: int, norm: Norm) -> Objective:
-    """Return an objective that starts at a fitted norm, or at the nearest limit.
+    """Return an objective that starts at a fitted norm, clipped to the limits.
 
     Parameters
     ----------
@@ -329,7 +329,7 @@ def with_start(objective: Objective, index: int, norm: Norm) -> Objective:
     Returns
     -------
     Objective
-        The objective with the other start; the same objective if there is no best norm.
+        The objective with this start; the same objective if the fit of the norm failed.
     """
     low, high = objective.limits[index]
     if not norm.success or not np.isfinite(norm.value):

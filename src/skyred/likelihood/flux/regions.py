@@ -116,7 +116,7 @@ class ImagePixels:
 
 
 class SpectrumExtractor:
-    """Extracts the spectra of regions from one map dataset.
+    """Extraction of the spectra of regions from one map dataset.
 
     Parameters
     ----------
@@ -245,7 +245,7 @@ class RegionSpectrum:
     off: Array | None = None
 
     def slice(self, name: str, axis: MapAxis, bins: tuple[int, int], sign: int = 1) -> Slice:
-        """Return the spectrum in a range of energy.
+        """Return the spectrum in a range of energy bins.
 
         Parameters
         ----------

@@ -194,7 +194,7 @@ class EnergySlices:
         names: Collection[str] | None = None,
         sign: int = 1,
     ) -> list[Slice]:
-        """Return the datasets in the bins that gammapy selects between two energies.
+        """Return slices of the datasets, with the bins that gammapy selects between two energies.
 
         Parameters
         ----------
@@ -208,7 +208,7 @@ class EnergySlices:
         Returns
         -------
         list of Slice
-            Slices of the datasets with such bins.
+            One slice for each dataset that has such bins.
         """
         ranges = self.bin_ranges(energy_min, energy_max, names)
         pairs = [(split, ranges.get(split.dataset.name)) for split in self.split_datasets]

@@ -239,8 +239,8 @@ def rounded_energy_axis(axes: Sequence[MapAxis], edges: u.Quantity) -> MapAxis:
     Raises
     ------
     FitError
-        If the edges are not two or more finite energies, or two of them are rounded to the same
-        edge.
+        If the edges are not two or more finite energies, do not increase, or two of them are
+        rounded to the same edge.
     """
     from gammapy.maps import MapAxis
 
@@ -249,8 +249,8 @@ def rounded_energy_axis(axes: Sequence[MapAxis], edges: u.Quantity) -> MapAxis:
     rounded = u.Quantity([*(low for low, _ in ranges), ranges[-1][1]]).to(edges.unit)
     if np.any(np.diff(rounded.value) <= 0):
         raise FitError(
-            f"two of the energy edges {edges} have the same nearest edge of the energy axis; "
-            f"expected edges near {axes[0].edges.to(edges.unit)}"
+            f"the energy edges {edges} do not increase, or two of them have the same nearest edge "
+            f"of the energy axis; expected edges near {axes[0].edges.to(edges.unit)}"
         )
     return MapAxis.from_energy_edges(rounded)
 

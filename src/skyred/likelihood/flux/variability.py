@@ -45,13 +45,13 @@ class Variability:
         Parameters
         ----------
         flux, error : array_like
-            Fluxes and their symmetric errors, of the same shape and unit; fluxes without a finite,
-            positive error are ignored.
+            Fluxes and their symmetric errors, of the same shape and unit; fluxes that are not
+            finite, or whose error is not finite and positive, are ignored.
 
         Returns
         -------
         Variability or None
-            The comparison; None if there are fewer than two fluxes with valid errors.
+            The comparison; None if there are fewer than two valid fluxes.
         """
         from gammapy.stats import compute_fvar
         from scipy.stats import chi2

@@ -165,7 +165,7 @@ def _to_sky(grid: PixelGrid, to_full: Derivative, pixel: Array, x: Array) -> Arr
 
 
 def conditional_grids(objective: Objective, free: Index, to_full: Derivative) -> list[PixelGrid]:
-    """Return the pixel grids of the sources with positions that are still free.
+    """Return the pixel grids of the sources whose position parameters are among the free ones.
 
     Parameters
     ----------

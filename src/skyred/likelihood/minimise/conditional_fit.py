@@ -148,6 +148,8 @@ class ConditionalFit:
 def fit_without_covariance(objective: Objective) -> tuple[Array, bool]:
     """Find the minimum, without its covariance, by Newton steps, or by MIGRAD if these fail.
 
+    If there are sources with sharp edges, the minimum is that of `SharpSearch.update`.
+
     Parameters
     ----------
     objective : Objective

@@ -52,7 +52,7 @@ def compute_block_curvature(
     block : array
         The second derivatives, shape (k, k).
     calls : int
-        Calls of the gradient.
+        Number of calls of the gradient.
     """
     gradient_of = gradient_by(objective, indices)
     if objective.condition is not None and len(indices) < len(x):

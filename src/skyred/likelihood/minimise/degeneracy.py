@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-# ratios to the largest eigenvalue are those of the matrix with unit diagonal
+# ratios are those to the largest eigenvalue, after scaling the matrix to a unit diagonal
 MIN_EIGENVALUE_RATIO = 1e-10  # directions with smaller ratios are flat
 SOFT_RATIO = 3e-3  # directions with smaller ratios are soft
 MIN_SOFT_RATIO = 1e-4  # to limit the length of steps in soft directions
@@ -52,7 +52,7 @@ def measure_soft_directions(objective: Objective, x: Array, matrix: Array, indic
     Returns
     -------
     int
-        Calls of the gradient.
+        Number of calls of the gradient.
     """
     block, calls = matrix[np.ix_(indices, indices)], 0
     if not block.size or not np.all(np.isfinite(block)) or np.any(np.diag(block) <= 0):
@@ -147,7 +147,7 @@ def remove_valley_curvature(
     block : array
         The second derivatives, shape (k, k).
     calls : int
-        Calls of the gradient.
+        Number of calls of the gradient.
     """
     if not np.all(np.isfinite(block)) or np.any(np.diag(block) <= 0):
         return block, 0

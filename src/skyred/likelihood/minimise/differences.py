@@ -73,7 +73,7 @@ def secant(
         The change of the gradient per step of length 1, shape (k,); NaN if the limits allow no
         step.
     calls : int
-        Calls of the gradient.
+        Number of calls of the gradient.
     """
     limits = objective.limits[indices]
     lengths = step_lengths(objective, x, indices, direction, length)

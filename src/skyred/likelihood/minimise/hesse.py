@@ -1,9 +1,9 @@
 """The covariance at a minimum: second derivatives from differences of the exact gradient.
 
 The differences are along scaled and decorrelated directions, in which the contours of the statistic
-are nearly circles. So they do not depend on units, scales or the reference energy of a spectrum.
-HESSE of Minuit uses differences of the statistic itself along the parameters, which are inaccurate
-for nearly degenerate parameters.
+are nearly circles. So the results do not depend on units, scales or the reference energy of a
+spectrum. HESSE of Minuit uses differences of the statistic itself along the parameters; they are
+inaccurate for nearly degenerate parameters.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ if TYPE_CHECKING:
 
 NEAR_BOUNDARY = 0.5  # in errors: closer to a cell boundary, the second derivative is not used
 MAX_EVALUATIONS = 8  # in the search for a rise of the statistic by one
-RISE_ACCURACY = 0.01  # of that rise
+RISE_ACCURACY = 0.01  # accuracy of this rise
 
 
 @attrs.define(eq=False)
 class Hessian:
-    """The curvature at a minimum.
+    """Covariance and estimated distance to the minimum, from the second derivatives.
 
     Parameters
     ----------
     covariance : array
         Covariance, shape (n, n). A parameter at its limit has a variance and no correlations. If
-        the curvature is negative in some direction, all elements are NaN. If it is zero, those of
-        the unconstrained parameters are NaN.
+        the curvature is negative in some direction, or not finite, all elements are NaN. If it is
+        zero, those of the unconstrained parameters and of parameters at limits are NaN.
     edm : float
-        Estimated distance to the minimum, in the statistic.
+        Estimated distance to the minimum, in the statistic; NaN if there are flat directions.
     step : array
-        The step to that minimum, shape (n,).
+        The step to the estimated minimum, shape (n,).
     calls : int
-        Calls of the objective and its derivatives.
+        Number of calls of the objective and its derivatives.
     flat_names : list of str
         Names of the parameters along which the curvature is not positive; usually empty.
     zero_curvature : bool
@@ -93,7 +93,7 @@ def hesse(
     at_limit: NDArray[np.bool_],
     piecewise_indices: Sequence[int] | Index = (),
 ) -> Hessian:
-    """Compute the second derivatives of the total of an objective.
+    """Compute the covariance from the second derivatives of an objective, including its prior.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def _second_derivatives(
     matrix : array
         The second derivatives, shape (n, n).
     calls : int
-        Calls of the objective and its derivatives.
+        Number of calls of the objective and its derivatives.
     boundary_indices : array of int
         Indices of the pixel coordinates that are close to an integer.
     """
@@ -188,7 +188,7 @@ def _second_derivatives(
     is_smooth[boundary_indices] = False
     for block in list(objective.blocks) or [np.arange(len(x))]:
         smooth_indices, limit_indices = block[is_smooth[block]], block[at_limit[block]]
-        # parameters at limits are independent of all others
+        # parameters at limits are treated as independent of all others
         groups = [smooth_indices] if len(smooth_indices) else []
         groups += [limit_indices[[number]] for number in range(len(limit_indices))]
         for indices in groups:
@@ -221,7 +221,7 @@ def _curvature_across_boundary(
     row : array
         Second derivatives with respect to the pixel coordinate and each parameter, shape (n,).
     calls : int
-        Calls of the objective and its gradient.
+        Number of calls of the objective and its gradient.
     """
     lowest, distances, gradients, calls = objective.total(x), [], [], 1
     for side in (-1, 1):

@@ -37,12 +37,12 @@ class LogarithmicFactors:
     Attributes
     ----------
     objective : Objective
-        The objective of the new parameters: logarithms of the ratios to that point for `factors`,
-        and the other parameters unchanged.
+        The objective of the new parameters: for `factors`, the logarithms of the ratios to their
+        values in `x`; the other parameters are unchanged.
     start : array
-        The same point in the new parameters, shape (n,).
+        The point `x` in the new parameters, shape (n,).
     scale : array
-        Derivatives of the original parameters with respect to the new ones, shape (n,).
+        Derivatives at `x` of the original parameters with respect to the new ones, shape (n,).
     factors : array of bool
         Mask of the parameters that are replaced by logarithms, shape (n,).
     """

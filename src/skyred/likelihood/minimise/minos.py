@@ -33,8 +33,8 @@ class Intervals:
     Parameters
     ----------
     errn, errp : array
-        Errors downwards and upwards, both positive, shape (n,); NaN where the statistic does not
-        rise by one before a limit.
+        Errors downwards and upwards, both positive, shape (n,); NaN where no rise of the statistic
+        by one was found before a limit.
     lower_point : array or None
         Parameters at a point with a lower statistic, shape (n,); the errors are then incomplete.
     """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 HESSE_STRATEGY = 2  # Minuit's most accurate
-# with n parameters, HESSE runs first if more than 10 n**2 calls are allowed
+# without gradient, HESSE runs first if more than 10 n**2 calls are allowed for n parameters
 HESSE_FIRST_FACTOR = 10
 
 
@@ -43,7 +43,8 @@ class MinuitSearch:
     Attributes
     ----------
     scale : array
-        Values of the parameters in units of which Minuit minimises, shape (n,).
+        Units of the parameters in Minuit: their starting values, or their steps if these are zero,
+        shape (n,).
     """
 
     objective: Objective
@@ -60,7 +61,7 @@ class MinuitSearch:
         self.scale = np.where(scale > 0, scale, 1.0)
 
     def migrad(self, start: Array, steps: Array | None) -> SearchResult:
-        """Minimise by MIGRAD, and call HESSE at the end.
+        """Minimise by MIGRAD, and call HESSE if the minimum is valid.
 
         Parameters
         ----------
@@ -70,8 +71,8 @@ class MinuitSearch:
         Returns
         -------
         SearchResult
-            The result, with a message if MIGRAD or HESSE failed or MIGRAD reached the limit on
-            calls.
+            The result, with a message if MIGRAD or HESSE failed, MIGRAD reached the limit on calls,
+            or HESSE estimates a lower minimum.
         """
         migrad_minuit = self._minuit(start, steps, gradient=self.use_gradient)
         has_gradient = self.use_gradient and self.objective.gradient_of is not None

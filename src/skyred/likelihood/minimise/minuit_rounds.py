@@ -38,7 +38,7 @@ def search_by_minuit(
     minuit : MinuitSearch
         Minuit on this objective.
     tolerance : float
-        A search ends when the estimated distance to the minimum, in the statistic, is below this.
+        The accuracy of the minimum, in the statistic, for the search of lower points.
     start, errors : array, optional
         Starting values and estimated errors, shape (n,); by default those of the objective.
 
@@ -102,7 +102,7 @@ def _find_lower_point(
     notes : tuple of str
         Notes for the user.
     calls : int
-        Calls of the objective and its derivatives.
+        Number of calls of the objective and its derivatives.
     """
     if objective.gradient_of is None or objective.fisher_of is None:
         if result.message:
@@ -122,7 +122,7 @@ def _find_lower_point(
 
 
 def _refresh_irfs(objective: Objective, minuit: MinuitSearch, result: SearchResult) -> SearchResult:
-    """Update the IRFs at the result of a search; if they change, continue the search."""
+    """Update the IRFs at the result of a search; if they change and it is valid, continue."""
     if objective.refresh is None or not objective.refresh(result.values) or result.message:
         return result
     result = _select_better(objective, result, minuit.migrad(result.values, result.errors))

@@ -40,7 +40,7 @@ def find_lower_neighbour(
         The lowest of the points, shape (n,); None if no point is lower by more than 10 times the
         tolerance.
     calls : int
-        Calls of the objective.
+        Number of calls of the objective.
     """
     low, high = objective.limits.T
     lowest_stat, best, calls = objective.total(x) - MIN_GAIN_FACTOR * tolerance, None, 1

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 MAX_ITERATIONS = 50
 MAX_TRIALS = 12
-MAX_STEP = 5.0  # in errors: farther away the statistic is not parabolic
+MAX_STEP = 5.0  # in errors: farther away, the statistic may not be parabolic
 GROWTH = 4.0  # factor by which the maximum step grows while steps gain as expected
 GAIN_RATIO = 0.5  # of the expected gain: above it, the maximum step grows
 FIRST_DAMPING = 1e-3
 LIMIT_FRACTION = 0.75  # steps across a limit are cut to this fraction of the distance to it
-LIMIT_MARGIN = 0.01  # in errors: from this distance, a step may reach the limit
+LIMIT_MARGIN = 0.01  # in errors: closer to a limit, a step may reach it
 MIN_EIGENVALUE_RATIO = 1e-12  # smaller eigenvalues, relative to the largest, are rounding errors
 ROUNDING = 1e-9  # smaller slopes, relative to the largest, are rounding errors
 
@@ -41,9 +41,9 @@ class Descent:
         The parameters, shape (n,).
     errors : array
         Their errors from the Fisher matrix, shape (n,); the steps of the objective for parameters
-        that the matrix does not constrain.
+        that are at a bound or not constrained by the matrix.
     calls : int
-        Calls of the objective, its gradient and its Fisher matrix.
+        Number of calls of the objective, its gradient and its Fisher matrix.
     converged : bool
         Whether the expected gain of the last step was below the tolerance.
     at_bound : array of bool
@@ -139,7 +139,7 @@ def descend(
 def _limit_step(
     x: Array, step: Array, scale: Array, bounds: Array, may_reach_bound: NDArray[np.bool_]
 ) -> Array:
-    """Return the end of a step, which is cut to a fraction of the distance to a limit.
+    """Return the end of a step; a step across a limit is cut to a fraction of the distance to it.
 
     Only a step that starts close to the limit may reach it. At limits models can be degenerate: if
     the width or the flux of a source is zero, so is the gradient, and it does not lead back.

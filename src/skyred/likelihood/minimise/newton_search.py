@@ -1,4 +1,4 @@
-"""The search by Newton steps over pixel cells and source positions, with the final curvature."""
+"""Minimisation by Newton steps, with a search of neighbouring pixel cells, and the covariance."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class NewtonResult:
     x, errors : array
         The parameters and estimates of their errors, shape (n,).
     calls : int
-        Calls of the objective and its derivatives.
+        Number of calls of the objective and its derivatives.
     converged : bool
-        Whether no step decreases the statistic by more than the tolerance.
+        Whether the expected decrease of the statistic is below the tolerance.
     hessian : Hessian or None
-        The second derivatives with respect to the parameters of the models; None if the search did
-        not converge.
+        Covariance, step and estimated distance to the minimum, for the parameters of the models;
+        None if the search did not converge.
     names_on_boundaries : list of str
         Names of the position parameters with a minimum on a boundary of a pixel cell.
     notes : tuple of str
@@ -81,7 +81,7 @@ class NewtonSearch:
         Returns
         -------
         NewtonResult
-            The minimum and its curvature.
+            The result, with the covariance if the search converged.
         """
         x = np.clip(start, *self.objective.limits.T)
         cells = CellSearch(PixelCoordinates(self.objective, x), self.tolerance, self._min_gain)
@@ -117,7 +117,7 @@ class NewtonSearch:
         return np.sqrt((jacobian**2) @ descent.errors**2)
 
     def _find_lowest(self, cells: CellSearch, z: Array) -> Descent:
-        """Return the lowest minimum, after restarts from lower points until none is found."""
+        """Return the lowest minimum found, with at most `RESTARTS` restarts from lower points."""
         descent = self._descend_and_relocate(cells, z)
         if (
             len(cells.pixels.piecewise_indices)
@@ -146,7 +146,7 @@ class NewtonSearch:
         return factors is not None and bool((descent.at_bound & factors).any())
 
     def _descend_and_relocate(self, cells: CellSearch, z: Array) -> Descent:
-        """Return the minimum with positive fluxes, after undetected sources have been relocated.
+        """Return the minimum with non-negative fluxes, after relocating undetected sources.
 
         Parameters
         ----------
@@ -191,7 +191,7 @@ class NewtonSearch:
         Returns
         -------
         array or None
-            All parameters with better positions, shape (n,); None if no source was relocated.
+            All parameters after the relocations, shape (n,); None if none lowers the statistic.
         """
         assert self.objective.relocate is not None
         best, stat = z, cells.objective.total(z)
@@ -209,7 +209,7 @@ class NewtonSearch:
         return None if best is z else best
 
     def _polish(self, cells: CellSearch, descent: Descent) -> tuple[Descent, Hessian]:
-        """Make the last steps with second derivatives: the Fisher matrix may be inaccurate."""
+        """Take the last steps with second derivatives, since the Fisher matrix may be inaccurate."""
         objective, on_boundaries = cells.objective, self._on_boundaries(cells, descent)
         at_bound = descent.at_bound.copy()
         at_bound[on_boundaries] = False
@@ -230,7 +230,7 @@ class NewtonSearch:
     def _step_with_same_curvature(
         self, cells: CellSearch, descent: Descent, hessian: Hessian
     ) -> tuple[Descent, Hessian]:
-        """Step to the minimum after a change of the IRFs, without computing a new curvature."""
+        """Step to the minimum after a change of the IRFs, with the previous covariance."""
         gradient = cells.objective.gradient(descent.x)
         assert gradient is not None
         cells.calls += 1

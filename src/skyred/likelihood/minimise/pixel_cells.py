@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 EDGE_MARGIN = 1e-7  # pixels: searches keep this distance from the boundaries of their cell
 MAX_CROSSINGS = 40
-MAX_ITERATIONS = 12  # of a fit in a neighbouring cell
-CLOSE_DIFFERENCE = 2.0  # in the statistic: cells that are higher by more are rejected
+MAX_ITERATIONS = 12  # of a fit of one source in a neighbouring cell, or after it was moved
+CLOSE_DIFFERENCE = 2.0  # in the statistic: cells whose fit ends higher by more are rejected
 MIN_CORRELATION = 0.03  # parameters with a larger correlation are fitted together with a source
 STALE_DECREASE = 0.5  # in the statistic: rejected cells are fitted again after a larger decrease
-COARSE_TOLERANCE = 1e-2  # in the statistic: tolerance of fits in neighbouring cells
+COARSE_TOLERANCE = 1e-2  # in the statistic: tolerance of preliminary fits of one source
 SHIFTS = (0.0, -1.0, 1.0)  # pixels: shifts of extended sources
 SIZE_FACTORS = (1.0, 0.5, 2.0)  # changes of the size of extended sources
 
@@ -55,7 +55,7 @@ class CellSearch:
     min_gain : float
         Minimum decrease of the statistic for another minimum to be accepted.
     calls : int
-        Calls of the objective and its derivatives.
+        Number of calls of the objective and its derivatives.
 
     Attributes
     ----------
@@ -354,7 +354,7 @@ def _key(grid: PixelGrid, cell: Array) -> tuple[float, ...]:
 def _ended_at_near_side(grid: PixelGrid, trial: Array, bounds: Array, cell: Array) -> bool:
     """Return whether a fit in a cell ended at the boundary nearest to the original cell.
 
-    The adjacent cell has the same boundary, and its minimum is lower or the same.
+    The cell beyond this boundary shares it, so its minimum is not higher.
     """
     if not grid.piecewise:
         return False

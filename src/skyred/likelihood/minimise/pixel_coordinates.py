@@ -1,4 +1,4 @@
-"""Objectives in pixel coordinates, which are not differentiable at integer coordinates.
+"""Objectives in pixel coordinates; for point sources, they are not differentiable at integers.
 
 The counts of a point source are distributed over the four pixels around it, so the likelihood is
 smooth only within the cells between pixel centres. In pixel coordinates these cells are boxes.
@@ -138,7 +138,7 @@ class PixelCoordinates:
         return x
 
     def _position_jacobian(self, grid: PixelGrid, x: Array, z: Array) -> Array:
-        """Return the derivatives of a sky position with respect to pixel coordinates."""
+        """Return the derivatives of a sky position with respect to pixels; cached by cell."""
         key = (*grid.indices.tolist(), *np.floor(z[grid.indices]).astype(int).tolist())
         if key not in self.cached_jacobians:
             self.cached_jacobians[key] = _slope(grid, x)

@@ -24,7 +24,7 @@ MAX_FITS = 40
 STEEP_RATIO = 3.0  # a bracket is halved if its end exceeds this times the square root of the rise
 MIN_JUMP = 0.5  # smallest discontinuity, in units of the square root of the rise
 JUMP_WIDTH = 0.02  # relative accuracy of the position of a discontinuity
-MAX_LENGTH = 100.0  # in errors: largest length in the search for a crossing
+MAX_LENGTH = 100.0  # largest length in the search for a crossing, relative to that of a parabola
 
 
 @attrs.frozen(eq=False)
@@ -84,7 +84,7 @@ class ContourPoint:
     values : array
         The fixed parameters, shape (k,); NaN if the statistic does not rise by this amount.
     at_limit : bool
-        Whether the point is at a limit of a parameter, before which the statistic rises less.
+        Whether the point is at a limit of a parameter, because no crossing was found before it.
     """
 
     values: Array
@@ -154,7 +154,8 @@ def find_crossing_length(
     Returns
     -------
     float
-        The length, in errors; NaN if the statistic does not rise by this amount.
+        The length, in errors; if the statistic jumps across the rise, that of the discontinuity;
+        NaN if no crossing was found.
     """
     target = float(np.sqrt(rise))
     low, low_height, high, high_height = 0.0, -target, np.inf, np.nan
@@ -217,7 +218,7 @@ def interval(
     -------
     errn, errp : float
         Distances downwards and upwards over which the statistic rises by ``sigma**2``, both
-        positive; NaN if the statistic rises less before a limit.
+        positive; NaN if no crossing was found before a limit.
     """
     conditional_fit = conditional_fit or ConditionalFit(objective, best, [index])
     ends = [
@@ -241,8 +242,8 @@ class Contour:
     x, y : array
         Values of the two parameters, by angle around the best fit, shape (m,).
     at_limit : array of bool
-        Whether a point is at a limit of a parameter, before which the statistic rises less, shape
-        (m,).
+        Whether a point is at a limit of a parameter, because no crossing was found before it,
+        shape (m,).
     """
 
     rise: float

@@ -1,4 +1,4 @@
-"""The fit: a search for the minimum of an objective, its covariance, and checks of the result."""
+"""Fit of an objective: search for the minimum, covariance, and checks of the result."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 EDM_PER_TOLERANCE = 0.002  # as in Minuit: searches end at an edm of this times the tolerance
 MAX_EDM_FACTOR = 10  # as in Minuit: a minimum is invalid if its edm is larger by this factor
 
-SHARP_RESTARTS = 3  # new searches from lower points on profiles
+SHARP_RESTARTS = 3  # largest number of new searches from lower points on profiles
 
 Method = Literal["newton", "minuit"]
 
@@ -51,20 +51,20 @@ def minimise(
     calls: int = 10000,
     minos: bool = False,
 ) -> FitResult:
-    """Find the minimum of the total of an objective, and the covariance there.
+    """Find the minimum of an objective, including its prior, and the covariance at the minimum.
 
-    For small sources, the statistic is not differentiable at pixel centres, and may have several
-    local minima. Both methods search the neighbouring pixels of each small source, and restart from
-    lower points.
+    The statistic of a point source is not differentiable at pixel centres, and that of any small
+    source may have several local minima. Both methods search the neighbouring pixels of each small
+    source, and restart from lower points.
 
     Parameters
     ----------
     objective : Objective
         The objective to minimise.
     method : {"newton", "minuit"}
-        Newton steps, with second derivatives from differences of the gradient, or MIGRAD and HESSE
-        of Minuit. If Newton steps fail, MIGRAD is used, and the result has a note. If the objective
-        has no derivatives, Minuit is always used.
+        Newton steps, with errors from second derivatives (differences of the gradient), or MIGRAD
+        and HESSE of Minuit. If Newton steps fail, MIGRAD is used, and the result has a note. If the
+        objective has no derivatives, Minuit is always used.
     strategy : int
         Minuit's strategy for MIGRAD, 0 to 2.
     tolerance : float

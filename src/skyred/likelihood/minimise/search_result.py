@@ -24,7 +24,7 @@ class SearchResult:
     edm : float
         Estimated distance to the minimum, in the statistic.
     calls : int
-        Calls of the objective and its derivatives.
+        Number of calls of the objective and its derivatives.
     message : str
         The reason why the result is not a valid minimum; "" if it is valid.
     notes : tuple of str
@@ -43,6 +43,6 @@ class SearchResult:
 
     @property
     def errors(self) -> Array:
-        """The square roots of the variances, shape (n,); NaN if a variance is not known."""
+        """The square roots of the variances, shape (n,); NaN if a variance is NaN or negative."""
         with np.errstate(invalid="ignore"):
             return np.sqrt(np.diag(self.covariance))

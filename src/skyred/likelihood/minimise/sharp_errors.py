@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-MIN_FRACTION = 0.005  # of the variance that the parameters of sources with sharp edges explain
+MIN_FRACTION = 0.005  # minimum fraction of a variance that is due to sources with sharp edges
 TOLERANCE = 1e-4  # in the statistic, of the smooth parameters at a point of a profile
-MIN_RISE, MAX_RISE = 0.25, 4.0  # after one error; outside this range the profile is not parabolic
+MIN_RISE, MAX_RISE = 0.25, 4.0  # at a shift of one error; the profile is otherwise not parabolic
 
 
 def with_profile_errors(
@@ -104,7 +104,10 @@ def _correlated_indices(covariance: Array, sources: Sequence[SharpSource]) -> li
 def _profile_point(
     objective: Objective, result: SearchResult, index: int, side: float
 ) -> tuple[Array | None, int]:
-    """Return the point of a profile after one error, if there is one, and the number of calls."""
+    """Return the point of a profile at a shift of one error, and the number of calls.
+
+    The point is None if it is beyond a limit, or if the edges are not sharp there.
+    """
     shift = side * result.errors[index]
     slopes = result.covariance[:, index] / result.covariance[index, index]
     start = result.values + slopes * shift

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Index = NDArray[np.int64]
 
 MIN_CORRELATION = 0.03  # of the other parameters that are fitted
-MAX_SHIFT = 6.0  # in units of the scale: beyond, other parameters are not linear in the shift
+MAX_SHIFT = 6.0  # in units of the scale; the other parameters are not linear in larger shifts
 MAX_SCALE = 2.0  # pixels
 MIN_SCALE = 1e-3  # in units of the largest scale
 SPREAD = 1.5  # standard deviation of the samples, in units of the scale
@@ -110,8 +110,8 @@ class SharpProfile:
     """The statistic as a function of shifts of one source, in units of `scale`.
 
     The other parameters are fitted by one Newton step, ``-F^-1 g``, with their gradient g and
-    Fisher matrix F. If the statistic is parabolic, the step ends at the minimum. An evaluation then
-    needs only one image of the source.
+    Fisher matrix F. If the statistic is parabolic, the step ends at the minimum. An evaluation
+    needs only one image of the source, since the gradient is not that of its own parameters.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ class SharpProfile:
     indices : array of int
         Indices of the parameters of the source, shape (k,).
     calls : int
-        Calls of the objective and its derivatives so far.
+        Number of calls of the objective and its derivatives so far.
     """
 
     def __init__(
@@ -170,13 +170,13 @@ class SharpProfile:
         return np.flatnonzero(is_correlated & ~at_limit)
 
     def _scale_from_fisher(self, curvature: Array) -> Array:
-        """Return the matrix that converts shifts in errors to parameters, shape (k, k)."""
+        """Return the matrix that converts shifts, in units of the errors, to parameters."""
         values, axes = np.linalg.eigh(curvature * np.outer(self.max_scale, self.max_scale))
         errors = np.sqrt(2 / np.maximum(values, 2.0))
         return np.asarray(self.max_scale[:, None] * axes * np.maximum(errors, MIN_SCALE))
 
     def __call__(self, shift: Array) -> float:
-        """Return the statistic at a shift from the values.
+        """Return the statistic at a shift from `values`.
 
         Parameters
         ----------
@@ -186,7 +186,8 @@ class SharpProfile:
         Returns
         -------
         float
-            The statistic; infinity if the shift is too large or a parameter is outside its limits.
+            The statistic; infinity if it is not finite, if the shift is too large, or if a
+            parameter is outside its limits.
         """
         return self._evaluate(shift)[0]
 

@@ -73,7 +73,7 @@ class SharpSearch:
     Attributes
     ----------
     calls : int
-        Calls of the objective and its derivatives.
+        Number of calls of the objective and its derivatives.
     random : numpy.random.Generator
         The random number generator, with a fixed seed.
     """

@@ -31,7 +31,7 @@ class TSMapMaker:
     """Maker of TS maps, with the results of gammapy's `TSMapEstimator`.
 
     The norm of a source is fitted in every pixel. The null hypothesis is the prediction of the
-    models of the datasets, which are fixed.
+    models of the datasets, with all their parameters fixed.
 
     Parameters
     ----------
@@ -210,7 +210,7 @@ class DatasetArrays:
         return create(counts, background, exposure, self.mask[bins], self.kernel[bins])
 
     def has_prediction(self, bins: slice) -> Mask:
-        """Return the mask of pixels with predicted counts; gammapy only fits these.
+        """Return the mask of pixels with predicted background; gammapy only fits these.
 
         Parameters
         ----------

@@ -54,7 +54,7 @@ def source_kernel(dataset: MapDataset, model: SkyModel, width: u.Quantity | None
 
 
 def _predict_counts(dataset: MapDataset, model: SkyModel, width: u.Quantity | None) -> Array:
-    """Predict counts like `TSMapEstimator.estimate_kernel`, but with the PSF of `Instrument`."""
+    """Predict counts as `TSMapEstimator.estimate_kernel` does, but with the PSF of `Instrument`."""
     from gammapy.datasets.evaluator import MapEvaluator
     from gammapy.maps import Map
 
@@ -83,7 +83,7 @@ def _get_exposure(dataset: MapDataset, centre: Any) -> Array:
 
 
 def _find_width(counts: Array, geom: WcsGeom) -> u.Quantity:
-    """Return the width of the smallest box that contains enough counts at each energy."""
+    """Return the width of the smallest box with the fraction `CONTAINMENT` at each energy."""
     centre = counts.shape[1] // 2
     total = counts.sum(axis=(1, 2))
     for radius in range(centre + 1):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
     Mask = NDArray[np.bool_]
 
-ROUNDING = 1e-12  # of the largest signal: rounding errors of a convolution without signal
+ROUNDING = 1e-12  # relative to the largest signal: smaller signals are rounding errors
 
 
 @attrs.frozen(eq=False)

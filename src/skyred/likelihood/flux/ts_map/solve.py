@@ -33,7 +33,7 @@ class Roots:
     Parameters
     ----------
     value : array
-        The norm; -inf for pixels without counts.
+        The norm; -inf for pixels without counts or without signal.
     pole : array
         The largest norm at which a bin with counts has zero predicted counts; -inf without counts.
     niter : array of int
@@ -119,7 +119,7 @@ class Norms:
 
 
 def find_roots(pairs: PixelBinPairs, signal: Array) -> Roots:
-    """Find the norms of the lowest statistic, with negative predictions allowed in empty bins.
+    """Find the norms that minimise the statistic, with negative predicted counts in empty bins.
 
     Parameters
     ----------

@@ -11,8 +11,8 @@ from skyred.likelihood.objective import objective_of, restored_on_error
 from skyred.likelihood.source_checks import (
     find_source,
     require_counts,
-    require_free_background,
     require_one_telescope,
+    require_other_free_parameters,
 )
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def flux_points(
         require_one_telescope(all_datasets)
     model = find_source(all_datasets, source)
     if reoptimize:
-        require_free_background(all_datasets, model)
+        require_other_free_parameters(all_datasets, model)
     estimator = CompiledFluxPointsEstimator(
         check=check,
         source=str(model.name),

@@ -27,7 +27,7 @@ class Bins:
     the predicted counts, which is linear in the flux. The selected bins are therefore those with
     counts, and those in which the predicted counts may be negative although every flux is positive,
     since the statistic sets negative predicted counts to zero. If a flux is negative, the statistic
-    evaluates all bins. With on-off data, all bins inside the mask are selected.
+    evaluates all bins. With on-off data and flux points, all bins inside the mask are selected.
 
     Parameters
     ----------

@@ -137,7 +137,7 @@ class Compiler:
         if n_invalid := int((~np.isfinite(counts) & bins.mask).sum()):
             raise FitError(
                 f"the background of {dataset.name!r} is not finite in {n_invalid} of the fitted "
-                "bins; exclude them from its mask"
+                "bins; set mask_fit of the dataset to false there"
             )
         energy = dataset.background.geom.axes["energy"].center
         model = dataset.background_model

@@ -27,8 +27,8 @@ log = logging.getLogger("gammapy.datasets.evaluator")  # the warning is a copy o
 
 
 @attrs.define(eq=False)
-class SourceCutouts:
-    """Cutouts of sources in one dataset.
+class ExposureCutouts:
+    """Cutouts of the exposure around sources in one dataset.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class SourceCutouts:
         self.scales = self.exposure.geom.pixel_scales
 
     @classmethod
-    def from_maps(cls, exposure: Any, mask: Any) -> SourceCutouts | None:
+    def from_maps(cls, exposure: Any, mask: Any) -> ExposureCutouts | None:
         """Create the cutouts for an exposure and a mask.
 
         Parameters
@@ -59,7 +59,7 @@ class SourceCutouts:
 
         Returns
         -------
-        SourceCutouts or None
+        ExposureCutouts or None
             The cutouts; None if gammapy has to create them, because the maps are not regular WCS
             maps with the same pixels and without distortion.
         """

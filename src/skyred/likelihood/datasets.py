@@ -38,7 +38,7 @@ class CompiledDataset(Protocol):
 
     @property
     def exact(self) -> bool:
-        """Whether the derivatives of all contributions are exact, see `Contribution`."""
+        """Whether all derivatives are accurate enough for Newton steps; see `Contribution`."""
         ...
 
     def stat(self, state: Vector) -> float:
@@ -222,7 +222,7 @@ class CountsDataset:
 
     @property
     def exact(self) -> bool:
-        """Whether the derivatives of all contributions are exact, see `Contribution`."""
+        """Whether all derivatives are accurate enough for Newton steps; see `Contribution`."""
         return all(contribution.exact for contribution in self.contributions)
 
     @property

@@ -40,7 +40,8 @@ class GammapyCounts:
     space : ParameterSpace
         The parameters of all models.
     update_irfs : callable, optional
-        Function that discards the IRFs if the source has moved, and returns whether it has.
+        Function that discards the IRFs if the spatial parameters have changed, and returns whether
+        they have.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class GammapyCounts:
         Returns
         -------
         bool
-            Whether the IRFs are looked up again, since the source has moved.
+            Whether the IRFs are looked up again, since the spatial parameters have changed.
         """
         self.subset.set(self.subset.values(state))
         if self.update_irfs is None or not self.update_irfs():
@@ -236,7 +237,7 @@ class GammapyPrediction:
         self.evaluators = RecentCache[tuple[int, int], Any](MAX_CACHED_EVALUATORS)
 
     def refresh(self) -> bool:
-        """Discard the IRFs if the source has moved, so that the next evaluation looks them up.
+        """Discard the IRFs if the spatial parameters have changed, to look them up again.
 
         Returns
         -------

@@ -59,7 +59,7 @@ class CompiledLikelihood:
 
     @property
     def exact(self) -> bool:
-        """Whether the derivatives of all datasets are exact, see `Contribution`."""
+        """Whether all derivatives are accurate enough for Newton steps; see `Contribution`."""
         return all(dataset.exact for dataset in self.datasets)
 
     @property

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-DETECTION_TS = 25.0  # more significant sources are not moved: 5 sigma
+DETECTION_TS = 25.0  # sources with a larger TS are detected: 5 sigma
 MIN_GAIN = 9.0  # minimum increase of TS at another position, with all other parameters fixed
 MAX_CANDIDATES = 3
 MAX_OTHERS = 40  # with more parameters of other models, their new fit is neglected

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from skyred.likelihood.cutouts import SourceCutouts
+from skyred.likelihood.cutouts import ExposureCutouts
 from skyred.likelihood.edisp import EdispLookup
 from skyred.likelihood.psf import PsfLookup
 from skyred.likelihood.units import scale_of
@@ -68,7 +68,7 @@ class Instrument:
         self.edisp: Any = dataset.edisp
         if self._has_kernel_per_pixel():
             self.edisp = EdispLookup(dataset.edisp)
-        self.cutouts = SourceCutouts.from_maps(dataset.exposure, self.mask_image)
+        self.cutouts = ExposureCutouts.from_maps(dataset.exposure, self.mask_image)
 
     def _has_kernel_per_pixel(self) -> bool:
         """Return whether the energy dispersion is a sky map of kernels."""

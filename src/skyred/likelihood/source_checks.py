@@ -91,7 +91,7 @@ def require_one_telescope(datasets: Datasets) -> None:
         )
 
 
-def require_free_background(datasets: Datasets, source: SkyModel) -> None:
+def require_other_free_parameters(datasets: Datasets, source: SkyModel) -> None:
     """Raise `FitError` if no other model than the source has free parameters.
 
     Parameters

@@ -87,7 +87,7 @@ class SpectralFlux:
 
 
 def _find_norm(model: Any, parameters: list[Any]) -> int | None:
-    """Return the index of the norm to which the flux is proportional; None if there is none."""
+    """Return the index of the only norm to which the flux is proportional; None otherwise."""
     if not _is_product(model):
         return None
     norms = [index for index, parameter in enumerate(parameters) if parameter.name in NORMS]

@@ -1,4 +1,4 @@
-"""The covariance at a minimum: second derivatives from differences of the exact gradient.
+"""The covariance at a minimum: second derivatives from differences of the gradient.
 
 The differences are along scaled and decorrelated directions, in which the contours of the statistic
 are nearly circles. So the results do not depend on units, scales or the reference energy of a

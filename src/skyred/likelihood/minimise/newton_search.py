@@ -209,7 +209,7 @@ class NewtonSearch:
         return None if best is z else best
 
     def _polish(self, cells: CellSearch, descent: Descent) -> tuple[Descent, Hessian]:
-        """Take the last steps with second derivatives, since the Fisher matrix may be inaccurate."""
+        """Take the last steps with second derivatives; the Fisher matrix may be inaccurate."""
         objective, on_boundaries = cells.objective, self._on_boundaries(cells, descent)
         at_bound = descent.at_bound.copy()
         at_bound[on_boundaries] = False

@@ -165,10 +165,9 @@ class Relocation:
         """Return score and information of the amplitude of a source in each pixel.
 
         Both have the shape (y, x), and are in units of the starting amplitude; the score is None if
-        the source reaches no dataset. Datasets with a
-        different map shape than the first are ignored. The information accounts for a new fit of
-        the other models, since a neighbouring source may have been fitted to the counts of this
-        source.
+        the source reaches no dataset. Datasets with a different map shape than the first are
+        ignored. The information accounts for a new fit of the other models, since a neighbouring
+        source may have been fitted to the counts of this source.
         """
         flux_parameters = self.likelihood.initial_state[self.likelihood.space.free]
         flux_parameters[norm] = abs(flux_parameters[norm]) or 1.0

@@ -112,7 +112,7 @@ class WStat:
     on, off : array
         On and off counts, shape (k,).
     alpha : array
-        Ratio of the on and off exposures, shape (k,).
+        Ratio of on to off acceptance, shape (k,).
 
     References
     ----------

@@ -38,7 +38,7 @@ def search_by_minuit(
     minuit : MinuitSearch
         Minuit on this objective.
     tolerance : float
-        The accuracy of the minimum, in the statistic, for the search of lower points.
+        The accuracy of the minimum, in the statistic, in the search for lower points.
     start, errors : array, optional
         Starting values and estimated errors, shape (n,); by default those of the objective.
 
@@ -122,7 +122,7 @@ def _find_lower_point(
 
 
 def _refresh_irfs(objective: Objective, minuit: MinuitSearch, result: SearchResult) -> SearchResult:
-    """Update the IRFs at the result of a search; if they change and it is valid, continue."""
+    """Update the IRFs at the result of a search; if they change, refine a valid result."""
     if objective.refresh is None or not objective.refresh(result.values) or result.message:
         return result
     result = _select_better(objective, result, minuit.migrad(result.values, result.errors))

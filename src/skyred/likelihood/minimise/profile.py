@@ -154,8 +154,8 @@ def find_crossing_length(
     Returns
     -------
     float
-        The length, in errors; if the statistic jumps across the rise, that of the discontinuity;
-        NaN if no crossing was found.
+        The length, in errors; if the statistic jumps over this rise, the length up to the
+        discontinuity; NaN if no crossing was found.
     """
     target = float(np.sqrt(rise))
     low, low_height, high, high_height = 0.0, -target, np.inf, np.nan

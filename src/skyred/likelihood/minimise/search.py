@@ -114,7 +114,7 @@ def _search(
             result = _add_previous_search(sharp_result, result.calls, result.notes)
         if method == "newton":
             result = attrs.evolve(
-                result, notes=(*result.notes, "fitted by MIGRAD: no exact derivatives")
+                result, notes=(*result.notes, "fitted by MIGRAD, since there are no derivatives")
             )
     else:
         result = _search_by_newton(objective, minuit, target_edm)

@@ -111,7 +111,7 @@ class SharpProfile:
 
     The other parameters are fitted by one Newton step, ``-F^-1 g``, with their gradient g and
     Fisher matrix F. If the statistic is parabolic, the step ends at the minimum. An evaluation
-    needs only one image of the source, since the gradient is not that of its own parameters.
+    needs only one image of the source, since g excludes the parameters of the source itself.
 
     Parameters
     ----------

@@ -83,7 +83,7 @@ def _get_exposure(dataset: MapDataset, centre: Any) -> Array:
 
 
 def _find_width(counts: Array, geom: WcsGeom) -> u.Quantity:
-    """Return the width of the smallest box with the fraction `CONTAINMENT` at each energy."""
+    """Return the smallest width with the fraction `CONTAINMENT` of the counts at each energy."""
     centre = counts.shape[1] // 2
     total = counts.sum(axis=(1, 2))
     for radius in range(centre + 1):

@@ -119,7 +119,7 @@ class Norms:
 
 
 def find_roots(pairs: PixelBinPairs, signal: Array) -> Roots:
-    """Find the norms that minimise the statistic, with negative predicted counts in empty bins.
+    """Find the norms that minimise the statistic if empty bins may have negative predictions.
 
     Parameters
     ----------

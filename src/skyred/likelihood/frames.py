@@ -55,7 +55,7 @@ def rotation_between(frame: str, target: str) -> Array | None:
     Parameters
     ----------
     frame, target : str
-        The names of the frames in astropy, which are rotations of icrs.
+        Names, in astropy, of frames that are rotations of icrs.
 
     Returns
     -------

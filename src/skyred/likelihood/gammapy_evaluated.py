@@ -31,7 +31,7 @@ class GammapyCounts:
     Parameters
     ----------
     model : object
-        The model; only its name and its parameters are used.
+        The model; only the name and the parameters are used.
     predict : callable
         Function that returns the predicted counts in every bin, shape (energies, y, x), at the
         current values of the parameters.

@@ -4,7 +4,8 @@ gammapy looks up the IRFs at the initial position of a source. When a fit moves 
 its cutout, gammapy looks them up again, at the position of that step. So the statistic of gammapy
 depends on the path of the fit. skyred avoids this: near a reference position, within the margin
 that gammapy also uses, the IRFs are those of the reference position. Farther away they are those of
-the nearest node of a grid around it. The reference position only changes in `IrfPositions.move_to`.
+the nearest node of a grid around this position. The reference position only changes in
+`IrfPositions.move_to`.
 """
 
 from __future__ import annotations

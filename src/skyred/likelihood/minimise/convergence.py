@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 MAX_EDM = 0.1  # largest estimated distance to the minimum after HESSE
 LIMIT_MARGIN = 0.5  # in errors, as in Minuit: a parameter this close to a limit is at its limit
-MAX_ASYMMETRY = 0.05  # in errors: largest difference of an asymmetric error from the mean of both
-MAX_MEAN_DIFFERENCE = 0.02  # in errors: largest difference of the mean of both from one
+MAX_ASYMMETRY = 0.05  # in errors: largest difference of an asymmetric error from their mean
+MAX_MEAN_DIFFERENCE = 0.02  # in errors: largest difference of their mean from the symmetric error
 MAX_ADDED_RISE = 0.1  # of the statistic, since costly parameters are kept at the minimum
 
 

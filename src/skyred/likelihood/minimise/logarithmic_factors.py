@@ -55,7 +55,7 @@ class LogarithmicFactors:
         if self.factors.any():
             fisher = objective.fisher(x)
             assert fisher is not None
-            # the flux of a weak source may be zero, which has no logarithm
+            # not for weak sources: their flux may become zero, where the logarithm is undefined
             self.factors &= x * np.sqrt(np.maximum(np.diag(fisher), 0) / 2) > MIN_SIGNIFICANCE
         self.scale = np.where(self.factors, x, 1.0)
         self.start = np.where(self.factors, 0.0, x)

@@ -44,7 +44,7 @@ def find_lower_point(cells: CellSearch, z: Array, errors: Array) -> LowerPoint |
     Parameters
     ----------
     cells : CellSearch
-        The search among pixel cells, which counts the calls.
+        The search among pixel cells; its number of calls is updated.
     z, errors : array
         The result of a search and its errors, in pixel coordinates, shape (n,).
 
@@ -82,7 +82,7 @@ def relocate_source(cells: CellSearch, z: Array) -> LowerPoint | None:
     Parameters
     ----------
     cells : CellSearch
-        The search among pixel cells, which counts the calls.
+        The search among pixel cells; its number of calls is updated.
     z : array
         The result of a search, in pixel coordinates, shape (n,).
 

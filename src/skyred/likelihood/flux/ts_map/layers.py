@@ -78,7 +78,7 @@ class Layer:
     ) -> Layer:
         """Create a layer with the sum of the energy bins, and the mean of their kernels.
 
-        As in gammapy, the mean is over the bins inside the mask, which differ from pixel to pixel.
+        As in gammapy, the mean in each pixel is over the energy bins inside the mask there.
         All bins have the same weight, independent of the predicted counts of the source.
 
         Parameters

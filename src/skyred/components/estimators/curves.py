@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown")
 DESCRIPTIONS = {
-    "parameter": "source.part.parameter",
+    "parameter": "name of the parameter, such as crab.spectral.index",
     "unit": "unit of the values in the row",
     "value": "best-fit value",
     "error": "symmetric error, from the second derivatives",
@@ -56,8 +56,8 @@ class Curve:
     value, error : float
         Best-fit value and symmetric error, in ``unit``.
     values, delta_stat : array
-        Values of the parameter, and the statistic there above its minimum, shape (m,); NaN if the
-        fit of the other parameters failed.
+        Values of the parameter, and the fit statistic at these values minus its minimum, shape
+        (m,); NaN if the fit of the other parameters failed.
     intervals : tuple of ConfidenceInterval
         Asymmetric errors.
     """
@@ -82,7 +82,7 @@ class Curve:
 
         table = Table({"value": u.Quantity(self.values, self.unit), "delta_stat": self.delta_stat})
         table["value"].description = self.name
-        description = "fit statistic above its minimum, with the other parameters refitted"
+        description = "fit statistic minus its minimum, with the other parameters refitted"
         table["delta_stat"].description = description
         table.meta |= {"EXTNAME": "PROFILE", "PARNAME": self.name}
         return table
@@ -167,7 +167,7 @@ def _parse_sigma(column: str) -> float:
 
 
 def power_of_ten(value: float, error: float) -> int:
-    """Return the power of ten for the notation of a number; 0 for numbers of order one.
+    """Return the power of ten for the notation of a number; 0 for numbers from 0.01 to 1000.
 
     Parameters
     ----------
@@ -210,7 +210,7 @@ def axis_label(name: str, unit: str, power: int = 0) -> str:
 
 
 def reduce_ticks(ax: Axes) -> None:
-    """Reduce the number of ticks, for labels without an offset.
+    """Limit the number of ticks, and label them without an offset.
 
     Parameters
     ----------
@@ -246,7 +246,7 @@ def draw_curve(curve: Curve, ax: Axes | None = None) -> Axes:
     ax.plot(values[is_finite], curve.delta_stat[is_finite], "o-", color="black", markersize=3,
             label="profile")  # fmt: skip
     ax.plot(grid, ((grid - best_fit) / error) ** 2, "--", color="tab:blue",
-            label="parabola of the error")  # fmt: skip
+            label="parabola from symmetric error")  # fmt: skip
     _draw_levels(
         ax,
         [interval.sigma for interval in curve.intervals],
@@ -317,7 +317,7 @@ def _draw_levels(ax: Axes, sigmas: Sequence[float], max_delta_stat: float) -> No
 
 
 def _result_text(curve: Curve) -> str:
-    """Return the best-fit value and the errors of the first interval, rounded as the error."""
+    """Return the best-fit value and the errors of the first interval, with two digits of the error."""
     interval = (
         curve.intervals[0] if curve.intervals else ConfidenceInterval(1, curve.error, curve.error)
     )

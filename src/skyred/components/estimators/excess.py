@@ -100,7 +100,8 @@ class CorrelatedMapEstimator(MapEstimator):
         Raises
         ------
         ModelError
-            If there is no map dataset, or the map datasets cannot be summed.
+            If there is no map dataset, the map datasets cannot be summed, or one of them has no
+            background or exposure.
         """
         from gammapy.estimators import ExcessMapEstimator
 
@@ -126,7 +127,7 @@ class CorrelatedMapEstimator(MapEstimator):
         Raises
         ------
         ExportError
-            If several map datasets would have to be summed.
+            If there is not exactly one map dataset.
         """
         script.use("gammapy.estimators", "ExcessMapEstimator")
         write_without_sources(script, write_map(script))
@@ -170,7 +171,8 @@ class ExcessMap(CorrelatedMapEstimator):
         Raises
         ------
         ModelError
-            If there is no map dataset, or the map datasets cannot be summed.
+            If there is no map dataset, the map datasets cannot be summed, or one of them has no
+            background or exposure.
         """
         columns = ["errn-errp", "ul"] if self.errors else []
         return ExcessProduct(self.label, self.excess_maps(datasets, columns))
@@ -186,6 +188,6 @@ class ExcessMap(CorrelatedMapEstimator):
         Raises
         ------
         ExportError
-            If several map datasets would have to be summed.
+            If there is not exactly one map dataset.
         """
         self.write_excess_maps(script, ["errn-errp", "ul"] if self.errors else [])

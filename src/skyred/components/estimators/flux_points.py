@@ -118,7 +118,7 @@ class FluxPointsProduct(Product):
         return cls(name, flux, model)
 
     def table(self) -> Table:
-        """Return energies, differential fluxes and all optional columns.
+        """Return energies, differential fluxes, and the optional columns that were computed.
 
         Returns
         -------

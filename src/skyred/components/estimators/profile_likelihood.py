@@ -111,7 +111,7 @@ class ProfileProduct(Product):
         return summary_table(self.curves)
 
     def plot_functions(self) -> dict[str, Callable[[], Axes]]:
-        """Return the functions that draw all profiles together, and each profile alone.
+        """Return the functions that draw all profiles together and, if there are several, each one.
 
         Returns
         -------
@@ -146,7 +146,7 @@ class ProfileProduct(Product):
 
 @component
 class ProfileLikelihood(Estimator):
-    """Profiles of the fit statistic, with the other parameters refitted; asymmetric errors."""
+    """Profiles of the fit statistic, with the other parameters refitted, and asymmetric errors."""
 
     kind = "profile-likelihood"
     product = ProfileProduct
@@ -207,7 +207,9 @@ class ProfileLikelihood(Estimator):
         yield from parameter_problems(self.parameters, pipeline, ("parameters",), free=True)
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> ProfileProduct:
-        """Compute profiles of the compiled likelihood, as gammapy's `Fit.stat_profile` does.
+        """Compute profiles of the compiled likelihood.
+
+        The profiles agree with those of gammapy's `Fit.stat_profile`.
 
         Parameters
         ----------
@@ -294,7 +296,7 @@ class ProfileLikelihood(Estimator):
         decrease = result.stat - float(np.nanmin(scan.stat, initial=result.stat))
         if decrease > MAX_DECREASE:
             message = (
-                f"the profile of {name} is {decrease:.2g} lower than the fit; "
+                f"the profile of {name} is {decrease:.2g} below the minimum of the fit; "
                 "repeat the fit from the lowest value of the profile"
             )
             warnings.warn(message, SkyredWarning, stacklevel=2)

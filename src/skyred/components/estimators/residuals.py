@@ -237,7 +237,8 @@ class Residuals(Estimator):
         Raises
         ------
         ModelError
-            If there is no map dataset, or the map datasets cannot be summed.
+            If there is no map dataset, the map datasets cannot be summed, or one of them has no
+            background.
         """
         from gammapy.maps import Map, Maps
 
@@ -260,7 +261,7 @@ class Residuals(Estimator):
         Raises
         ------
         ExportError
-            If several map datasets would have to be summed.
+            If there is not exactly one map dataset.
         """
         script.use("gammapy.estimators", "ExcessMapEstimator")
         script.use("astropy.table", "QTable")

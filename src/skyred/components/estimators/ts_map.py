@@ -85,9 +85,8 @@ class TSMapProduct(FluxMapsProduct):
 class TSMap(MapEstimator):
     """Test statistic of a source in each pixel, with its flux fitted in addition to all models.
 
-    The null hypothesis consists of all models of the datasets, which are not refitted. If the
-    models describe the data, the map shows the residuals. `without` removes sources from the null
-    hypothesis.
+    The null hypothesis consists of all models of the datasets, which are not refitted, so
+    that the map shows residuals. `without` removes sources from the null hypothesis.
     """
 
     kind = "ts-map"
@@ -223,7 +222,7 @@ class TSMap(MapEstimator):
         Raises
         ------
         ExportError
-            If the dataset has off counts, or several map datasets would have to be summed.
+            If the dataset has off counts, or there is not exactly one map dataset.
         """
         script.use("gammapy.estimators", "TSMapEstimator")
         name = write_map(script)

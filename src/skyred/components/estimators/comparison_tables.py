@@ -160,8 +160,13 @@ def parameter_table(models: Sequence[FittedModel]) -> Table:
     ]
     names = ["model", "parameter", "unit", "value", "error"]
     table = Table(rows=rows or None, names=names, dtype=["U80", "U200", "U80", float, float])
-    descriptions = ("name of the model", "name, such as crab.spectral.index", "unit of value and error",
-                    "best-fit value", "symmetric error")  # fmt: skip
+    descriptions = (
+        "name of the model",
+        "name of the parameter, such as crab.spectral.index",
+        "unit of value and error",
+        "best-fit value",
+        "symmetric error",
+    )
     for name, description in zip(names, descriptions, strict=True):
         table[name].description = description
     table.meta["EXTNAME"] = "PARAMETERS"

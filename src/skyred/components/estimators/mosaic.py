@@ -282,7 +282,7 @@ def _stack_known_background(
 
 
 def _stack_on_off(geom: WcsGeom, datasets: list[MapDataset]) -> MapDatasetOnOff:
-    """Stack datasets with off counts as gammapy does: off counts are the weights of alpha."""
+    """Stack datasets with off counts as gammapy does: the off counts are the weights of alpha."""
     total, *others = (_extend_to(geom, dataset) for dataset in datasets)
     for dataset in others:
         total.stack(dataset)

@@ -42,7 +42,7 @@ DESCRIPTIONS = {
     "sqrt_ts": "Significance, in sigma",
     "flux": "Integral flux in the energy range of the map",
     "flux_err": "Error of the flux",
-    "at_edge": "Whether the edge of the map, or a pixel without a value, is within the minimum distance",
+    "at_edge": "Whether the edge of the map, or a NaN, is within the minimum distance",
 }
 
 

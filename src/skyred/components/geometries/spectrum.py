@@ -58,7 +58,7 @@ class SpectrumGeometry(Geometry):
         yield from overlap_problems(self.energy, self.energy_true)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Check that the on region is exactly one sky region, in a frame of FITS files.
+        """Check that the on region is exactly one sky region, in a frame that FITS files support.
 
         Parameters
         ----------
@@ -89,7 +89,7 @@ class SpectrumGeometry(Geometry):
         ------
         FieldError
             If the region cannot be read, is not exactly one sky region, or is in a frame that
-            FITS files do not have.
+            FITS files do not support.
         """
         return self.region()
 
@@ -105,7 +105,7 @@ class SpectrumGeometry(Geometry):
         ------
         FieldError
             If the region cannot be read, is not exactly one sky region, or is in a frame that
-            FITS files do not have.
+            FITS files do not support.
         """
         from regions import SkyRegion
 

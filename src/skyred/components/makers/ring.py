@@ -99,12 +99,13 @@ class Ring(Maker):
         Returns
         -------
         gammapy.datasets.MapDatasetOnOff
-            The dataset with off counts; pixels without background in their ring are not safe.
+            The dataset with off counts. Pixels without enough background in their ring are removed
+            from the safe mask.
 
         Raises
         ------
         SkipObservation
-            If the exclusion covers all safe pixels, or no pixel has background in its ring.
+            If the exclusion covers all safe pixels, or no pixel has enough background in its ring.
         ValueError
             If the dataset has no background template, or more than one energy bin.
         """
@@ -131,12 +132,16 @@ class Ring(Maker):
         return on_off
 
     def _report_pixels(self, n_safe: int, n_valid: int) -> None:
-        """Warn if safe pixels have no background in their ring; skip the run if all have none."""
+        """Warn if some safe pixels have no sufficient ring; skip the run if all have none."""
         if n_valid == 0:
-            raise SkipObservation(f"no pixel has background in its ring ({self.description})")
+            raise SkipObservation(
+                f"no pixel has enough background in its ring ({self.description})"
+            )
         if n_valid < n_safe:
-            message = f"{n_safe - n_valid} of {n_safe} safe pixels have no background in their ring"
-            message = f"{message} ({self.description}): removed from the safe mask"
+            message = (
+                f"{n_safe - n_valid} of {n_safe} safe pixels have too little background in their "
+                f"ring ({self.description}): removed from the safe mask"
+            )
             warnings.warn(message, SkyredWarning, stacklevel=3)
 
 

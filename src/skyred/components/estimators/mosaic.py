@@ -160,7 +160,8 @@ class Mosaic:
         Raises
         ------
         ModelError
-            If only some of the datasets have off counts, or a dataset has no background.
+            If only some of the datasets have off counts, or if sources are not included and a
+            dataset has no background.
         """
         _require_same_stat_type(datasets)
         geom = union_geom([dataset.counts.geom for dataset in datasets])

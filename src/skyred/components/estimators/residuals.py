@@ -237,8 +237,7 @@ class Residuals(Estimator):
         Raises
         ------
         ModelError
-            If there is no map dataset, the map datasets cannot be summed, or one of them has no
-            background.
+            If there is no map dataset, or the map datasets cannot be summed.
         """
         from gammapy.maps import Map, Maps
 

@@ -186,7 +186,8 @@ class TSMap(MapEstimator):
         Raises
         ------
         ModelError
-            If the datasets have different pixels or no IRFs, or no pixel can be fitted.
+            If there is no map dataset, the datasets have different pixels or lack IRFs, or no pixel
+            can be fitted.
         """
         from skyred.likelihood.flux.ts_map import ColumnSelection, TSMapMaker
 

@@ -45,7 +45,7 @@ class Ring(Maker):
     @property
     @abstractmethod
     def description(self) -> str:
-        """The radii of the rings, described for messages."""
+        """The radii of the rings, as text for messages."""
 
     @abstractmethod
     def compute_off(
@@ -166,7 +166,7 @@ class RingBackground(Ring):
 
     @property
     def description(self) -> str:
-        """The radii of the ring, described for messages."""
+        """The radii of the ring, as text for messages."""
         return f"{self.r_in} to {(self.r_in + self.width).to(self.r_in.unit)}"
 
     def compute_off(
@@ -260,7 +260,7 @@ class AdaptiveRingBackground(Ring):
 
     @property
     def description(self) -> str:
-        """The largest radius and ratio of the rings, described for messages."""
+        """The largest outer radius and the largest alpha of the rings, as text for messages."""
         return f"up to {self.r_out_max}, with alpha up to {self.threshold_alpha:g}"
 
     def compute_off(

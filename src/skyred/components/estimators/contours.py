@@ -121,7 +121,7 @@ class ContoursProduct(Product):
         return table
 
     def plot_functions(self) -> dict[str, Callable[[], Axes]]:
-        """Return the functions that draw all pairs together and, if there are several, each alone.
+        """Return functions that draw all pairs together and, if there are several, each pair.
 
         Returns
         -------
@@ -247,7 +247,7 @@ class Contours(Estimator):
         return ContoursProduct(self.label, pairs)
 
     def write_script(self, script: Script) -> None:
-        """Write calls of gammapy's `Fit.stat_contour`.
+        """Write calls to gammapy's `Fit.stat_contour`.
 
         Parameters
         ----------

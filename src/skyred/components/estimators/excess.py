@@ -80,7 +80,7 @@ class CorrelatedMapEstimator(MapEstimator):
     )
 
     def excess_maps(self, datasets: Datasets, columns: Sequence[str] = ()) -> FluxMaps:
-        """Estimate maps of the excess over the (fitted) background without sources.
+        """Estimate maps of the excess over the fitted background, which contains no sources.
 
         The significance is that of Li & Ma (1983, ApJ 272, 317) for off counts (wstat), or that
         for a known background (Cash), both computed by gammapy's `ExcessMapEstimator`.
@@ -178,7 +178,7 @@ class ExcessMap(CorrelatedMapEstimator):
         return ExcessProduct(self.label, self.excess_maps(datasets, columns))
 
     def write_script(self, script: Script) -> None:
-        """Write a call of gammapy's `ExcessMapEstimator`.
+        """Write a call to gammapy's `ExcessMapEstimator`.
 
         Parameters
         ----------

@@ -149,7 +149,7 @@ class MapEstimator(Estimator):
         yield from order_problems(self.energy_edges)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield a problem if there is no map, or if energy edges are outside the axes.
+        """Yield a problem if there is no map, and problems with the energy edges.
 
         Parameters
         ----------

@@ -239,7 +239,7 @@ class FluxPoints(Estimator):
         return FluxPointsProduct(self.label, flux, datasets.models.copy()[self.source])
 
     def write_script(self, script: Script) -> None:
-        """Write a call of gammapy's `FluxPointsEstimator`.
+        """Write a call to gammapy's `FluxPointsEstimator`.
 
         Parameters
         ----------

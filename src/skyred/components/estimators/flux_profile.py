@@ -277,7 +277,7 @@ class FluxProfile(Estimator):
         )
 
     def write_script(self, script: Script) -> None:
-        """Write a call of gammapy's `FluxProfileEstimator`, with the fitted background.
+        """Write a call to gammapy's `FluxProfileEstimator`, with the fitted background.
 
         Parameters
         ----------

@@ -186,7 +186,7 @@ class LightCurve(Estimator):
         )
 
     def write_script(self, script: Script) -> None:
-        """Write a call of gammapy's `LightCurveEstimator`.
+        """Write a call to gammapy's `LightCurveEstimator`.
 
         Parameters
         ----------

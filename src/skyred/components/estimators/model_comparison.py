@@ -142,7 +142,7 @@ class ModelComparison(Estimator):
                 yield Problem(("alternatives", index), message, "choose another name")
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> ComparisonProduct:
-        """Fit the fitted model again, and each alternative, to copies of the datasets.
+        """Refit the fitted model and fit each alternative, with copies of the datasets.
 
         Parameters
         ----------

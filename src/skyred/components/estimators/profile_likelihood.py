@@ -114,7 +114,7 @@ class ProfileProduct(Product):
         return summary_table(self.curves)
 
     def plot_functions(self) -> dict[str, Callable[[], Axes]]:
-        """Return the functions that draw all profiles together and, if there are several, each one.
+        """Return functions that draw all profiles together and, if there are several, each profile.
 
         Returns
         -------
@@ -253,7 +253,7 @@ class ProfileLikelihood(Estimator):
             )
 
     def write_script(self, script: Script) -> None:
-        """Write calls of gammapy's `Fit.stat_profile` and `Fit.confidence`.
+        """Write calls to gammapy's `Fit.stat_profile` and `Fit.confidence`.
 
         Parameters
         ----------

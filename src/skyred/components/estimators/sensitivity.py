@@ -255,7 +255,7 @@ class Sensitivity(Estimator):
         return SensitivityProduct(self.label, sensitivity_table(dataset, self))
 
     def write_script(self, script: Script) -> None:
-        """Write a call of gammapy's `SensitivityEstimator` on the stacked spectrum.
+        """Write a call to gammapy's `SensitivityEstimator` on the stacked spectrum.
 
         Parameters
         ----------

@@ -265,7 +265,7 @@ class SignificanceMap(CorrelatedMapEstimator):
         return SignificanceProduct(self.label, maps, self.exclude.outside(maps.geom.to_image()))
 
     def write_script(self, script: Script) -> None:
-        """Write a call of gammapy's `ExcessMapEstimator`, and code that prints the mean and width.
+        """Write a call to gammapy's `ExcessMapEstimator`, and code that prints the mean and width.
 
         Parameters
         ----------

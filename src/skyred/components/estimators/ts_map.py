@@ -213,7 +213,7 @@ class TSMap(MapEstimator):
         return TSMapProduct(self.label, maker.run(maps, edges))
 
     def write_script(self, script: Script) -> None:
-        """Write a call of gammapy's `TSMapEstimator`.
+        """Write a call to gammapy's `TSMapEstimator`.
 
         Parameters
         ----------

@@ -174,7 +174,7 @@ class SpectrumGeometry(Geometry):
         return target.copy(name=f"{target.name}-{observation.obs_id}")
 
     def write_script(self, script: Script) -> None:
-        """Write the empty spectrum, and its copy for each run.
+        """Write code that creates the empty spectrum, and a copy of it for each run.
 
         Parameters
         ----------

@@ -196,7 +196,7 @@ class RingBackground(Ring):
         return sum_around(counts.data[0], background.data[0], off_mask, ring)
 
     def write_script(self, script: Script) -> None:
-        """Write gammapy's maker, with an exclusion that includes the unsafe pixels.
+        """Write code that runs gammapy's maker, with an exclusion that includes the unsafe pixels.
 
         Parameters
         ----------

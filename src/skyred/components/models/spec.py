@@ -312,7 +312,7 @@ def build_part(part: str, spec: Mapping[str, Any]) -> Any:
 
 
 def set_parameters(model: Any, spec: Mapping[str, Any]) -> None:
-    """Replace parameters of a model that was built with the defaults.
+    """Set parameters of a model that was built with the default parameters.
 
     Parameters
     ----------

@@ -90,8 +90,8 @@ def _files_without_index(folder: Path) -> list[Path]:
     if index_files := [path for path in paths if is_hdu_index(path)]:
         names = format_list(index_files, 5)
         raise ArchiveError(
-            f"{folder} has no {HDU_INDEX}, but other index files, or in subfolders: specify one of "
-            f"them as the archive ({names}), or a glob of the DL3 files"
+            f"{folder} has no {HDU_INDEX}, but index files with other names or in subfolders: "
+            f"specify one of them as the archive ({names}), or a glob of the DL3 files"
         )
     if not paths:
         raise ArchiveError(
@@ -101,7 +101,7 @@ def _files_without_index(folder: Path) -> list[Path]:
 
 
 def _list_files(locations: tuple[str, ...]) -> list[Path]:
-    """List the given files, and the FITS files in the given folders.
+    """Return the files among the locations, and the FITS files in the folders among them.
 
     Raises
     ------

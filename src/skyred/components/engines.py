@@ -88,7 +88,7 @@ class _RecordingSpawnContext(SpawnContext):
 
 
 class _Pool(ProcessPoolExecutor):
-    """A process pool with one BLAS thread per worker; the workers exit with the pool."""
+    """A process pool with one BLAS thread per worker, all terminated after an exception."""
 
     def __init__(self, workers: int) -> None:
         self._context = _RecordingSpawnContext()

@@ -90,7 +90,7 @@ class FileList(Selector):
         return select_ids(table, ids, f"'file-list' ({path})", "correct the file")
 
     def write_script(self, script: Script) -> None:
-        """Write the selection of rows by the OBS_IDs in the file.
+        """Write code that selects rows by the OBS_IDs in the file.
 
         Parameters
         ----------

@@ -1,7 +1,8 @@
 """The plugin `gammapy`: components based on gammapy, and the archives that gammapy reads.
 
 gammapy takes seconds to import. `skyred.components` therefore imports it inside the functions that
-need it, so that loading all plugins, `skyred show` and `--help` do not import it.
+need it, or in modules that are imported inside functions, so that loading all plugins,
+`skyred show` and `--help` do not import it.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class Cone(Selector):
         return table[np.asarray(separation <= self.radius)]
 
     def write_script(self, script: Script) -> None:
-        """Write the cut on the separation between pointing and centre.
+        """Write code that selects runs by the separation of pointing and centre.
 
         Parameters
         ----------
@@ -133,7 +133,7 @@ class ObservationIds(Selector):
         return select_ids(table, self.ids, "'observation-ids'", "correct ids")
 
     def write_script(self, script: Script) -> None:
-        """Write the selection of rows by OBS_ID.
+        """Write code that selects rows by OBS_ID.
 
         Parameters
         ----------
@@ -223,7 +223,7 @@ class ColumnRange(Selector):
         return mask
 
     def write_script(self, script: Script) -> None:
-        """Write the cut on the column.
+        """Write code that selects rows by the column.
 
         Parameters
         ----------

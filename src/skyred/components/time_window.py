@@ -217,7 +217,7 @@ class TimeWindow(Selector):
             yield low, min(high, stop)
 
     def write_script(self, script: Script) -> None:
-        """Write the cut of the runs to the window, or the selection of whole runs.
+        """Write code that cuts the runs to the window, or selects whole runs.
 
         Parameters
         ----------
@@ -227,7 +227,7 @@ class TimeWindow(Selector):
         Raises
         ------
         ExportError
-            If there are several parts for each run.
+            If runs are divided into parts, by several windows or by `width`.
         """
         if self.cut and (len(self.windows) > 1 or self.width is not None):
             raise ExportError(

@@ -295,7 +295,7 @@ class TestCountsTemplate:
 
     @pytest.mark.parametrize(
         ("map_options", "message"),
-        [({}, "has the axes none"), ({"unit": "TeV", "axes": True}, "is in TeV; expected counts")],
+        [({}, "has no energy axis"), ({"unit": "TeV", "axes": True}, "is in TeV; expected counts")],
         ids=["image", "unit"],
     )
     def test_invalid_count_maps_are_reported(self, tmp_path, map_options, message):

@@ -28,7 +28,10 @@ class Alternative(Fields):
         (), type=str, many=True, doc="Names of the sources that are removed."
     )
     fix: Mapping[str, Any] = option(
-        {}, type=dict, doc="Parameters that are fixed, with their values (crab.beta: 0)."
+        {},
+        type=dict,
+        doc="Parameters that are fixed, with their values (crab.beta: 0), or null for the fitted "
+        "value.",
     )
     free: tuple[str, ...] = option(
         (), type=str, many=True, doc="Names of frozen parameters that are fitted."

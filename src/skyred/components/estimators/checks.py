@@ -100,7 +100,7 @@ def edge_problems(edges: u.Quantity, pipeline: Chain) -> Iterable[Problem]:
 def _range_problems(
     edges: u.Quantity, axes: Mapping[str, EnergyAxis], pipeline: Chain
 ) -> Iterable[Problem]:
-    """Yield a problem if edges exceed all axes.
+    """Yield a problem if edges are below or above the range of all axes together.
 
     Nothing is checked if some data are already reduced, since their axes are unknown before they
     are read.

@@ -22,7 +22,7 @@ DESCRIPTIONS = {
     "model": "name of the model",
     "stat": "fit statistic (-2 log L, with priors) at the minimum",
     "free": "number of free parameters",
-    "delta_stat": "statistic minus that of the first model",
+    "delta_stat": "fit statistic minus that of the first model",
     "dof": "free parameters of the first model minus those of this model",
     "significance": "significance of the additional parameters in sigma (Wilks' theorem)",
     "aic": "Akaike information criterion: stat + 2 free",
@@ -160,8 +160,13 @@ def parameter_table(models: Sequence[FittedModel]) -> Table:
     ]
     names = ["model", "parameter", "unit", "value", "error"]
     table = Table(rows=rows or None, names=names, dtype=["U80", "U200", "U80", float, float])
-    descriptions = ("name of the model", "source.part.parameter", "unit of value and error",
-                    "best-fit value", "symmetric error")  # fmt: skip
+    descriptions = (
+        "name of the model",
+        "name of the parameter, such as crab.spectral.index",
+        "unit of value and error",
+        "best-fit value",
+        "symmetric error",
+    )
     for name, description in zip(names, descriptions, strict=True):
         table[name].description = description
     table.meta["EXTNAME"] = "PARAMETERS"

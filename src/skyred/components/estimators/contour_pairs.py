@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 from astropy import units as u
 
-from skyred.components.estimators.curves import axis_label, power_of_ten, reduce_ticks
+from skyred.components.estimators.likelihood_profiles import axis_label, power_of_ten, reduce_ticks
 from skyred.likelihood.minimise.profile import Contour
 
 if TYPE_CHECKING:

@@ -45,7 +45,7 @@ DESCRIPTIONS = {
     "y_best": "best-fit value of the second parameter",
     "y_min": "smallest value of the second parameter on the contour",
     "y_max": "largest value of the second parameter on the contour",
-    "delta_stat": "fit statistic on the contour, above its minimum",
+    "delta_stat": "fit statistic on the contour minus its minimum",
     "sigma": "square root of delta_stat: confidence level of the interval x_min to x_max, in sigma",
     "probability": "probability that the contour contains both true values",
 }
@@ -121,7 +121,7 @@ class ContoursProduct(Product):
         return table
 
     def plot_functions(self) -> dict[str, Callable[[], Axes]]:
-        """Return the functions that draw all pairs together, and each pair alone.
+        """Return functions that draw all pairs together and, if there are several, each pair.
 
         Returns
         -------
@@ -154,7 +154,7 @@ class ContoursProduct(Product):
 
 @component
 class Contours(Estimator):
-    """Contours of the fit statistic for pairs of parameters, with the others refitted."""
+    """Contours of the fit statistic for pairs of parameters; the other parameters are refitted."""
 
     kind = "contours"
     product = ContoursProduct
@@ -170,8 +170,8 @@ class Contours(Estimator):
         min=0.1,
         max=10.0,
         doc="Contours where the statistic rises by sigma squared. The range of each parameter on "
-        "such a contour is its error at this sigma. The contour at 1 sigma contains both true "
-        "values with a probability of 39 %.",
+        "such a contour is its confidence interval at this sigma. The contour at 1 sigma contains "
+        "both true values with a probability of 39 %.",
     )
     probabilities: tuple[float, ...] = option(
         (),
@@ -247,7 +247,7 @@ class Contours(Estimator):
         return ContoursProduct(self.label, pairs)
 
     def write_script(self, script: Script) -> None:
-        """Write calls of gammapy's `Fit.stat_contour`.
+        """Write calls to gammapy's `Fit.stat_contour`.
 
         Parameters
         ----------

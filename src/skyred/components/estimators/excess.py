@@ -80,7 +80,7 @@ class CorrelatedMapEstimator(MapEstimator):
     )
 
     def excess_maps(self, datasets: Datasets, columns: Sequence[str] = ()) -> FluxMaps:
-        """Estimate maps of the excess over the (fitted) background without sources.
+        """Estimate maps of the excess over the fitted background, which contains no sources.
 
         The significance is that of Li & Ma (1983, ApJ 272, 317) for off counts (wstat), or that
         for a known background (Cash), both computed by gammapy's `ExcessMapEstimator`.
@@ -100,7 +100,8 @@ class CorrelatedMapEstimator(MapEstimator):
         Raises
         ------
         ModelError
-            If there is no map dataset, or the map datasets cannot be summed.
+            If there is no map dataset, the map datasets cannot be summed, or one of them has no
+            background or exposure.
         """
         from gammapy.estimators import ExcessMapEstimator
 
@@ -126,7 +127,7 @@ class CorrelatedMapEstimator(MapEstimator):
         Raises
         ------
         ExportError
-            If several map datasets would have to be summed.
+            If there is not exactly one map dataset.
         """
         script.use("gammapy.estimators", "ExcessMapEstimator")
         write_without_sources(script, write_map(script))
@@ -170,13 +171,14 @@ class ExcessMap(CorrelatedMapEstimator):
         Raises
         ------
         ModelError
-            If there is no map dataset, or the map datasets cannot be summed.
+            If there is no map dataset, the map datasets cannot be summed, or one of them has no
+            background or exposure.
         """
         columns = ["errn-errp", "ul"] if self.errors else []
         return ExcessProduct(self.label, self.excess_maps(datasets, columns))
 
     def write_script(self, script: Script) -> None:
-        """Write a call of gammapy's `ExcessMapEstimator`.
+        """Write a call to gammapy's `ExcessMapEstimator`.
 
         Parameters
         ----------
@@ -186,6 +188,6 @@ class ExcessMap(CorrelatedMapEstimator):
         Raises
         ------
         ExportError
-            If several map datasets would have to be summed.
+            If there is not exactly one map dataset.
         """
         self.write_excess_maps(script, ["errn-errp", "ul"] if self.errors else [])

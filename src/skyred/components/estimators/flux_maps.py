@@ -53,7 +53,9 @@ class FluxMapsProduct(Product):
     significance_label: ClassVar[str] = r"Significance [$\sigma$]"
 
     def write(self, folder: Path) -> list[Path]:
-        """Write ``NAME.fits``, for gammapy's `FluxMaps.read`, and the source as ``NAME.yaml``.
+        """Write the maps as ``NAME.fits``, and the reference model as ``NAME.yaml``.
+
+        The maps can be read with gammapy's `FluxMaps.read`.
 
         Parameters
         ----------
@@ -69,7 +71,7 @@ class FluxMapsProduct(Product):
 
     @classmethod
     def read(cls, folder: Path, name: str, models: Models | None) -> Self:
-        """Read the maps and the source.
+        """Read the maps and the reference model.
 
         Parameters
         ----------
@@ -147,7 +149,7 @@ class MapEstimator(Estimator):
         yield from order_problems(self.energy_edges)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield a problem if there is no map, or if energy edges are outside the axes.
+        """Yield a problem if there is no map, and problems with the energy edges.
 
         Parameters
         ----------

@@ -50,14 +50,14 @@ def reoptimize_option() -> Any:
 
 
 def n_sigma_option() -> Any:
-    """Declare the option of the width of the errors, in sigma.
+    """Declare the option of the confidence level of the errors, in sigma.
 
     Returns
     -------
     Any
         The option.
     """
-    return option(1.0, min=0.1, doc="Width of the errors in sigma.")
+    return option(1.0, min=0.1, doc="Confidence level of the errors, in sigma.")
 
 
 def n_sigma_ul_option() -> Any:

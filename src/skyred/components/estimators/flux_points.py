@@ -118,7 +118,7 @@ class FluxPointsProduct(Product):
         return cls(name, flux, model)
 
     def table(self) -> Table:
-        """Return energies, differential fluxes and all optional columns.
+        """Return energies, differential fluxes, and the optional columns that were computed.
 
         Returns
         -------
@@ -239,7 +239,7 @@ class FluxPoints(Estimator):
         return FluxPointsProduct(self.label, flux, datasets.models.copy()[self.source])
 
     def write_script(self, script: Script) -> None:
-        """Write a call of gammapy's `FluxPointsEstimator`.
+        """Write a call to gammapy's `FluxPointsEstimator`.
 
         Parameters
         ----------

@@ -277,7 +277,7 @@ class FluxProfile(Estimator):
         )
 
     def write_script(self, script: Script) -> None:
-        """Write a call of gammapy's `FluxProfileEstimator`, with the fitted background.
+        """Write a call to gammapy's `FluxProfileEstimator`, with the fitted background.
 
         Parameters
         ----------
@@ -287,7 +287,7 @@ class FluxProfile(Estimator):
         Raises
         ------
         ExportError
-            If sources are part of the background, or several map datasets would have to be summed.
+            If sources are part of the background, or there is not exactly one map dataset.
         """
         if self.background_sources:
             raise ExportError("has background_sources, which gammapy's estimator does not support")

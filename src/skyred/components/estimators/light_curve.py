@@ -129,7 +129,7 @@ class LightCurve(Estimator):
         yield from self._interval_problems()
 
     def _interval_problems(self) -> Iterable[Problem]:
-        """Yield a problem if intervals, possibly in different time scales, do not increase."""
+        """Yield a problem if intervals, possibly in different time scales, are empty or overlap."""
         from skyred.errors import FitError
         from skyred.likelihood.flux.intervals import intervals_from_pairs
 
@@ -186,7 +186,7 @@ class LightCurve(Estimator):
         )
 
     def write_script(self, script: Script) -> None:
-        """Write a call of gammapy's `LightCurveEstimator`.
+        """Write a call to gammapy's `LightCurveEstimator`.
 
         Parameters
         ----------

@@ -42,7 +42,7 @@ class ComparisonProduct(Product):
     comparison : astropy.table.Table
         One row per model, the fitted model first.
     parameters : astropy.table.Table
-        Best-fit values of the free parameters of each model.
+        Best-fit values and errors of the free parameters of each model.
     """
 
     comparison: Table
@@ -142,7 +142,7 @@ class ModelComparison(Estimator):
                 yield Problem(("alternatives", index), message, "choose another name")
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> ComparisonProduct:
-        """Fit each alternative to copies of the datasets, starting from the fitted model.
+        """Refit the fitted model and fit each alternative, with copies of the datasets.
 
         Parameters
         ----------
@@ -159,7 +159,8 @@ class ModelComparison(Estimator):
         Raises
         ------
         ModelError
-            If a source or parameter of an alternative does not exist.
+            If a source or parameter of an alternative does not exist, or a value has the wrong
+            unit.
         """
         models = [_fit_model(self.reference, copy_datasets(datasets), ())]
         for alternative in self.alternatives:

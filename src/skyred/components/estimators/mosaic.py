@@ -160,7 +160,8 @@ class Mosaic:
         Raises
         ------
         ModelError
-            If only some of the datasets have off counts, or a dataset has no background.
+            If only some of the datasets have off counts, or if sources are not included and a
+            dataset has no background.
         """
         _require_same_stat_type(datasets)
         geom = union_geom([dataset.counts.geom for dataset in datasets])
@@ -184,7 +185,7 @@ class Mosaic:
 
     @property
     def npred(self) -> WcsNDMap:
-        """Counts predicted by the null hypothesis, including off counts times alpha."""
+        """Counts predicted by the null hypothesis; off counts are multiplied by alpha."""
         background = self.total.background
         return background if self.signal is None else background + self.signal
 
@@ -282,7 +283,7 @@ def _stack_known_background(
 
 
 def _stack_on_off(geom: WcsGeom, datasets: list[MapDataset]) -> MapDatasetOnOff:
-    """Stack datasets with off counts as gammapy does: alpha is averaged over the off counts."""
+    """Stack datasets with off counts as gammapy does: the off counts are the weights of alpha."""
     total, *others = (_extend_to(geom, dataset) for dataset in datasets)
     for dataset in others:
         total.stack(dataset)

@@ -12,11 +12,11 @@ import attrs
 import numpy as np
 from astropy import units as u
 
-from skyred.components.estimators.curves import (
+from skyred.components.estimators.likelihood_profiles import (
     ConfidenceInterval,
-    Curve,
-    draw_curve,
-    draw_curves,
+    LikelihoodProfile,
+    draw_profile,
+    draw_profiles,
     summary_table,
 )
 from skyred.components.estimators.parameters import (
@@ -52,11 +52,11 @@ class ProfileProduct(Product):
 
     Parameters
     ----------
-    curves : list of Curve
+    curves : list of LikelihoodProfile
         The profiles.
     """
 
-    curves: list[Curve]
+    curves: list[LikelihoodProfile]
 
     def write(self, folder: Path) -> list[Path]:
         """Write ``NAME.fits`` (summary and profiles) and ``NAME.ecsv`` (summary).
@@ -72,7 +72,7 @@ class ProfileProduct(Product):
             The files written.
         """
         fits, ecsv = folder / f"{self.name}.fits", folder / f"{self.name}.ecsv"
-        write_tables(fits, [self.table(), *(curve.table() for curve in self.curves)])
+        write_tables(fits, [self.table(), *(profile.table() for profile in self.curves)])
         self.table().write(ecsv, format="ascii.ecsv", overwrite=True)
         return [fits, ecsv]
 
@@ -97,7 +97,10 @@ class ProfileProduct(Product):
         rows, *tables = read_tables(folder / f"{name}.fits")
         return cls(
             name,
-            [Curve.from_table(*row_and_table) for row_and_table in zip(rows, tables, strict=True)],
+            [
+                LikelihoodProfile.from_table(*row_and_table)
+                for row_and_table in zip(rows, tables, strict=True)
+            ],
         )
 
     def table(self) -> Table:
@@ -111,17 +114,17 @@ class ProfileProduct(Product):
         return summary_table(self.curves)
 
     def plot_functions(self) -> dict[str, Callable[[], Axes]]:
-        """Return the functions that draw all profiles together, and each profile alone.
+        """Return functions that draw all profiles together and, if there are several, each profile.
 
         Returns
         -------
         dict of str to callable
             Functions that draw a plot; keys are appended to the name of the product.
         """
-        single_curves = {
-            f"-{file_name(curve.name)}": partial(draw_curve, curve) for curve in self.curves
+        single_profiles = {
+            f"-{file_name(profile.name)}": partial(draw_profile, profile) for profile in self.curves
         }
-        return {"": self.plot, **(single_curves if len(self.curves) > 1 else {})}
+        return {"": self.plot, **(single_profiles if len(self.curves) > 1 else {})}
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the profiles, with a parabola for comparison.
@@ -140,13 +143,13 @@ class ProfileProduct(Product):
             The axes.
         """
         if len(self.curves) == 1:
-            return draw_curve(self.curves[0], ax)
-        return draw_curves(self.curves, ax)
+            return draw_profile(self.curves[0], ax)
+        return draw_profiles(self.curves, ax)
 
 
 @component
 class ProfileLikelihood(Estimator):
-    """Profiles of the fit statistic, with the other parameters refitted; asymmetric errors."""
+    """Profiles of the fit statistic, with the other parameters refitted, and asymmetric errors."""
 
     kind = "profile-likelihood"
     product = ProfileProduct
@@ -207,7 +210,9 @@ class ProfileLikelihood(Estimator):
         yield from parameter_problems(self.parameters, pipeline, ("parameters",), free=True)
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> ProfileProduct:
-        """Compute profiles of the compiled likelihood, as gammapy's `Fit.stat_profile` does.
+        """Compute profiles of the compiled likelihood.
+
+        The profiles agree with those of gammapy's `Fit.stat_profile`.
 
         Parameters
         ----------
@@ -242,13 +247,13 @@ class ProfileLikelihood(Estimator):
             return ProfileProduct(
                 self.label,
                 [
-                    self._compute_curve(minimum, conditional_fit)
+                    self._compute_profile(minimum, conditional_fit)
                     for conditional_fit in conditional_fits
                 ],
             )
 
     def write_script(self, script: Script) -> None:
-        """Write calls of gammapy's `Fit.stat_profile` and `Fit.confidence`.
+        """Write calls to gammapy's `Fit.stat_profile` and `Fit.confidence`.
 
         Parameters
         ----------
@@ -279,7 +284,9 @@ class ProfileLikelihood(Estimator):
                 arguments = f"datasets, parameter, sigma={literal(sigma)}"
                 script.body.add(f"print(name, {literal(sigma)}, fit.confidence({arguments}))")
 
-    def _compute_curve(self, minimum: FittedMinimum, conditional_fit: ConditionalFit) -> Curve:
+    def _compute_profile(
+        self, minimum: FittedMinimum, conditional_fit: ConditionalFit
+    ) -> LikelihoodProfile:
         """Compute the profile of the parameter of a conditional fit."""
         from skyred.likelihood.minimise.profile import interval, profile
 
@@ -294,11 +301,11 @@ class ProfileLikelihood(Estimator):
         decrease = result.stat - float(np.nanmin(scan.stat, initial=result.stat))
         if decrease > MAX_DECREASE:
             message = (
-                f"the profile of {name} is {decrease:.2g} lower than the fit; "
+                f"the profile of {name} is {decrease:.2g} below the minimum of the fit; "
                 "repeat the fit from the lowest value of the profile"
             )
             warnings.warn(message, SkyredWarning, stacklevel=2)
-        return Curve(
+        return LikelihoodProfile(
             name=name,
             unit=result.units[index],
             value=float(result.values[index]),

@@ -250,7 +250,7 @@ class Residuals(Estimator):
         return ResidualsProduct(self.label, maps, by_energy, self._create_spectrum(mosaic))
 
     def write_script(self, script: Script) -> None:
-        """Write a call of gammapy's `ExcessMapEstimator` and sums of the counts in the region.
+        """Write a call to gammapy's `ExcessMapEstimator`, and sum the counts in the region.
 
         Parameters
         ----------
@@ -260,7 +260,7 @@ class Residuals(Estimator):
         Raises
         ------
         ExportError
-            If several map datasets would have to be summed.
+            If there is not exactly one map dataset.
         """
         script.use("gammapy.estimators", "ExcessMapEstimator")
         script.use("astropy.table", "QTable")

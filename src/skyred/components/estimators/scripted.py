@@ -1,4 +1,4 @@
-"""Code in exported gammapy scripts that several estimators share."""
+"""Code of exported gammapy scripts that several estimators share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def write_map(script: Script) -> str:
-    """Write ``dataset``, the map dataset of an estimator, and return its name.
+    """Write the variable ``dataset``, the map dataset of an estimator, and return its name.
 
     Parameters
     ----------
@@ -43,7 +43,9 @@ def write_map(script: Script) -> str:
 
 
 def write_without_sources(script: Script, name: str) -> None:
-    """Write a new ``dataset`` with the fitted background and without models.
+    """Replace ``dataset`` by a copy without models, but with the fitted background.
+
+    Datasets with off counts keep these as their background.
 
     Parameters
     ----------
@@ -131,7 +133,7 @@ def write_maps(script: Script, label: str, quantity: str = "sqrt_ts") -> None:
 
 
 def write_parameters(script: Script, patterns: Sequence[str]) -> None:
-    """Write ``parameters``, the matching free parameters by name.
+    """Write the variable ``parameters``, the matching free parameters by name.
 
     Parameters
     ----------
@@ -253,7 +255,7 @@ def _write_run_ranges(script: Script) -> str:
     )
     return script.shared(
         "get_time_ranges(datasets)",
-        "Return first start and last stop of each dataset, or of each run if runs were cut.",
+        "Return the first start and last stop of each dataset, or of each run if runs were cut.",
         f"ranges = [{time_range}(dataset) for dataset in datasets]",
         "parts = {}",
         "for dataset, limits in zip(datasets, ranges, strict=True):",

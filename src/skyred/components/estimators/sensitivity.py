@@ -157,7 +157,7 @@ class Sensitivity(Estimator):
     )
     index: float = option(2.0, min=-5, max=10, doc="Index of the assumed power law.")
     energy_edges: u.Quantity | None = energy_edges_option("those of the energy axis")
-    n_sigma: float = option(5.0, min=0.1, doc="Significance of a detection.")
+    n_sigma: float = option(5.0, min=0.1, doc="Significance of a detection, in sigma.")
     gamma_min: float = option(10.0, min=0, doc="Minimum number of gammas for a detection.")
     background_systematics: float = option(
         0.05, min=0, doc="Fraction of the background that the excess of a detection must exceed."
@@ -240,7 +240,8 @@ class Sensitivity(Estimator):
         Raises
         ------
         ModelError
-            If there are maps and no region, or datasets with and without off counts.
+            If there are maps and no region, datasets with and without off counts, or a dataset
+            without counts, exposure or background, or if gammapy cannot use the region.
         """
         from skyred.components.estimators.sensitivity_curve import sensitivity_table, stack_spectra
 
@@ -254,7 +255,7 @@ class Sensitivity(Estimator):
         return SensitivityProduct(self.label, sensitivity_table(dataset, self))
 
     def write_script(self, script: Script) -> None:
-        """Write a call of gammapy's `SensitivityEstimator` on the stacked spectrum.
+        """Write a call to gammapy's `SensitivityEstimator` on the stacked spectrum.
 
         Parameters
         ----------

@@ -55,8 +55,8 @@ def stack_spectra(
     Raises
     ------
     ModelError
-        If there are maps and no region, datasets with and without off counts, or datasets without
-        counts.
+        If there are maps and no region, datasets with and without off counts, or a dataset
+        without counts, exposure or background, or if gammapy cannot use the region.
     """
     from gammapy.datasets import Datasets
 
@@ -68,7 +68,7 @@ def stack_spectra(
 
 
 def _extract_spectrum(dataset: Any, region: SkyRegion | None, containment: bool) -> SpectrumDataset:
-    """Return the spectrum of a dataset, with the fitted background."""
+    """Return the spectrum of a dataset, with the fitted background or its off counts."""
     geom = getattr(getattr(dataset, "counts", None), "geom", None)
     if geom is None or getattr(dataset, "exposure", None) is None:
         raise ModelError(f"the dataset {dataset.name!r} has no counts or no exposure")
@@ -103,7 +103,7 @@ def sensitivity_table(dataset: SpectrumDataset, estimator: Sensitivity) -> Table
     dataset : gammapy.datasets.SpectrumDataset
         The spectrum.
     estimator : Sensitivity
-        The estimator with its estimator.
+        The estimator, with its options.
 
     Returns
     -------

@@ -73,7 +73,7 @@ class SignificanceProduct(FluxMapsProduct):
 
     @classmethod
     def read(cls, folder: Path, name: str, models: Models | None) -> Self:
-        """Read the maps.
+        """Read the maps and the mask.
 
         Parameters
         ----------
@@ -258,13 +258,14 @@ class SignificanceMap(CorrelatedMapEstimator):
         Raises
         ------
         ModelError
-            If there is no map dataset, or the map datasets cannot be summed.
+            If there is no map dataset, the map datasets cannot be summed, or one of them has no
+            background or exposure.
         """
         maps = self.excess_maps(datasets)
         return SignificanceProduct(self.label, maps, self.exclude.outside(maps.geom.to_image()))
 
     def write_script(self, script: Script) -> None:
-        """Write a call of gammapy's `ExcessMapEstimator`, and code that prints the mean and width.
+        """Write a call to gammapy's `ExcessMapEstimator`, and code that prints the mean and width.
 
         Parameters
         ----------
@@ -274,7 +275,7 @@ class SignificanceMap(CorrelatedMapEstimator):
         Raises
         ------
         ExportError
-            If several map datasets would have to be summed.
+            If there is not exactly one map dataset.
         """
         self.write_excess_maps(script)
         script.use("numpy as np")

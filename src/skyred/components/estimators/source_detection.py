@@ -42,7 +42,7 @@ DESCRIPTIONS = {
     "sqrt_ts": "Significance, in sigma",
     "flux": "Integral flux in the energy range of the map",
     "flux_err": "Error of the flux",
-    "at_edge": "Whether the edge of the map is closer than the minimum distance",
+    "at_edge": "Whether a NaN or the edge of the map is within the minimum distance",
 }
 
 
@@ -267,7 +267,7 @@ class SourceDetection(Estimator):
         return DetectionProduct(self.label, self._find_sources(maps), maps)
 
     def write_script(self, script: Script) -> None:
-        """Write the estimator of the map, and a call of gammapy's `find_peaks`.
+        """Write the estimator of the map, and a call to gammapy's `find_peaks`.
 
         Parameters
         ----------

@@ -85,9 +85,8 @@ class TSMapProduct(FluxMapsProduct):
 class TSMap(MapEstimator):
     """Test statistic of a source in each pixel, with its flux fitted in addition to all models.
 
-    The null hypothesis consists of all models of the datasets, which are not refitted. If the
-    models describe the data, the map shows the residuals. `without` removes sources from the null
-    hypothesis.
+    The null hypothesis consists of all models of the datasets, which are not refitted, so
+    that the map shows residuals. `without` removes sources from the null hypothesis.
     """
 
     kind = "ts-map"
@@ -187,7 +186,8 @@ class TSMap(MapEstimator):
         Raises
         ------
         ModelError
-            If the datasets have different pixels or no IRFs, or no pixel can be fitted.
+            If there is no map dataset, the datasets have different pixels or lack IRFs, or no pixel
+            can be fitted.
         """
         from skyred.likelihood.flux.ts_map import ColumnSelection, TSMapMaker
 
@@ -213,7 +213,7 @@ class TSMap(MapEstimator):
         return TSMapProduct(self.label, maker.run(maps, edges))
 
     def write_script(self, script: Script) -> None:
-        """Write a call of gammapy's `TSMapEstimator`.
+        """Write a call to gammapy's `TSMapEstimator`.
 
         Parameters
         ----------
@@ -223,7 +223,7 @@ class TSMap(MapEstimator):
         Raises
         ------
         ExportError
-            If the dataset has off counts, or several map datasets would have to be summed.
+            If the dataset has off counts, or there is not exactly one map dataset.
         """
         script.use("gammapy.estimators", "TSMapEstimator")
         name = write_map(script)

@@ -38,7 +38,7 @@ METHODS: Mapping[str, tuple[str, ...]] = {
 GRADIENT_METHODS = ("L-BFGS-B", "TNC", "SLSQP", "BFGS", "CG")
 METHODS_WITHOUT_LIMITS = ("BFGS", "CG")
 MAX_STEP_RATIO = 10.0  # if step and error differ by a larger factor, the fit is repeated
-NEIGHBOUR_TOLERANCE = 2e-5  # for `find_lower_neighbour`; the default of the fitter minuit
+NEIGHBOUR_TOLERANCE = 2e-5  # EDM for `find_lower_neighbour`; the default of the fitter minuit
 TOLERANCES = {"minuit": "tol", "scipy": "tol", "sherpa": "ftol"}
 
 

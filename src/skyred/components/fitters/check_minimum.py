@@ -32,7 +32,8 @@ class Minimum:
         The covariance of the factors, shape (n, n); NaN if it is not valid. A parameter at its
         limit has a variance, but no correlations.
     edm : float
-        The estimated distance to the minimum, in the statistic.
+        The estimated distance to the minimum, in the statistic; NaN if the covariance is not valid
+        or disagrees with the statistic, or if the statistic decreases inwards from a limit.
     message : str
         The reason why the point is not a minimum; "" for a minimum.
     """
@@ -82,7 +83,7 @@ def check_minimum(scaled: ScaledObjective, factors: Array) -> Minimum:
 
 
 def search_inside_limits(scaled: ScaledObjective, factors: Array) -> Array | None:
-    """Search for a lower statistic inwards from the limits that were reached.
+    """Search for a point with a lower statistic, inwards from the limits that were reached.
 
     Parameters
     ----------
@@ -120,14 +121,15 @@ def _find_limits(scaled: ScaledObjective, factors: Array) -> tuple[Mask, Array]:
     Returns
     -------
     tuple of numpy.ndarray
-        Whether each parameter is at a limit, and its inward direction, 1 or -1; both of shape (n,).
+        Whether each parameter is at a limit, and the direction away from the limit, 1 or -1 (not
+        meaningful for the other parameters); both of shape (n,).
     """
     low, high = scaled.limits.T
     return (factors <= low) | (factors >= high), np.where(factors <= low, 1, -1)
 
 
 def _hesse(scaled: ScaledObjective, factors: Array, frozen: Mask) -> Array:
-    """Return the covariance of the free parameters, from gammapy's backend.
+    """Return the covariance of the free parameters, from HESSE of gammapy's Minuit backend.
 
     Parameters
     ----------
@@ -199,8 +201,8 @@ def _check_rise(
     Returns
     -------
     tuple of float and str
-        The estimated distance to the minimum, in the statistic, and the reason why the point is not
-        a minimum; "" for a minimum.
+        The estimated distance to the minimum, in the statistic (NaN if the statistic does not rise
+        as expected), and the reason why the point is not a minimum; "" for a minimum.
     """
     free_indices = np.flatnonzero(~at_limit)
     variances, axes = np.linalg.eigh(covariance[np.ix_(free_indices, free_indices)])

@@ -106,10 +106,10 @@ class _Minimiser(Fitter):
 
 @component
 class Newton(_Minimiser):
-    """Minimise with Newton steps and exact derivatives; errors from the second derivatives.
+    """Minimise with Newton steps; errors from the second derivatives.
 
-    If Newton steps fail, or exact derivatives are not available, MIGRAD is used, and the result
-    reports it. The pixels around small sources are searched for lower minima.
+    If Newton steps fail, or the objective has no gradient and Fisher matrix, MIGRAD is used, and
+    the result has a note about it. The pixels around small sources are searched for lower minima.
     """
 
     kind = "newton"
@@ -122,8 +122,9 @@ class Newton(_Minimiser):
 
 @component
 class Minuit(_Minimiser):
-    """Minimise with Minuit's MIGRAD, with exact gradients if available; errors from HESSE.
+    """Minimise with Minuit's MIGRAD; errors from HESSE.
 
+    MIGRAD uses the gradient of the objective if there is one, and differences otherwise.
     The pixels around small sources are searched for lower values, from which MIGRAD is restarted.
     """
 

@@ -204,7 +204,7 @@ class MapGeometry(Geometry):
             ) from None
 
     def write_script(self, script: Script) -> None:
-        """Write the empty dataset, and its cutout or copy for each run.
+        """Write code that creates the empty dataset, and a cutout or copy of it for each run.
 
         Parameters
         ----------
@@ -233,7 +233,7 @@ class MapGeometry(Geometry):
         self._write_cutout(script)
 
     def _write_cutout(self, script: Script) -> None:
-        """Write the empty dataset of one run: a cutout around its pointing, or a copy."""
+        """Write code that creates the dataset of a run: a cutout around the pointing, or a copy."""
         name = f'f"{script.entry}-{{observation.obs_id}}"'
         width = self._get_cutout_width(script.reduction)
         if width is None:

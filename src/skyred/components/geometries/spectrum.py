@@ -58,7 +58,7 @@ class SpectrumGeometry(Geometry):
         yield from overlap_problems(self.energy, self.energy_true)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Check that the on region is exactly one sky region, in a frame of FITS files.
+        """Check that the on region is exactly one sky region, in a frame that FITS files support.
 
         Parameters
         ----------
@@ -89,7 +89,7 @@ class SpectrumGeometry(Geometry):
         ------
         FieldError
             If the region cannot be read, is not exactly one sky region, or is in a frame that
-            FITS files do not have.
+            FITS files do not support.
         """
         return self.region()
 
@@ -105,7 +105,7 @@ class SpectrumGeometry(Geometry):
         ------
         FieldError
             If the region cannot be read, is not exactly one sky region, or is in a frame that
-            FITS files do not have.
+            FITS files do not support.
         """
         from regions import SkyRegion
 
@@ -174,7 +174,7 @@ class SpectrumGeometry(Geometry):
         return target.copy(name=f"{target.name}-{observation.obs_id}")
 
     def write_script(self, script: Script) -> None:
-        """Write the empty spectrum, and its copy for each run.
+        """Write code that creates the empty spectrum, and a copy of it for each run.
 
         Parameters
         ----------

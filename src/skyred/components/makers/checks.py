@@ -45,7 +45,7 @@ def on_regions(maker: Maker, pipeline: Chain) -> Iterator[tuple[str, SkyRegion]]
 
 
 def exclusion_problems(exclude: Regions, maker: Maker, pipeline: Chain) -> Iterable[Problem]:
-    """Yield a problem with the exclusion of a maker of maps.
+    """Yield the first problem with the exclusion of a maker for maps.
 
     Parameters
     ----------
@@ -60,7 +60,6 @@ def exclusion_problems(exclude: Regions, maker: Maker, pipeline: Chain) -> Itera
     ------
     Problem
         An exclusion that cannot be read, or a region that covers no pixel of a map of this maker.
-        Only the first problem is yielded.
     """
     images = map_images(reduction for _, reduction in reductions_using(maker, pipeline))
     for image in images or [None]:

@@ -21,7 +21,7 @@ class AreaMaskMaker(SafeMaskMaker):  # type: ignore[misc]
     tag = "AreaMaskMaker"
 
     def make_mask_energy_aeff_max(self, dataset: Any, observation: Any = None) -> Any:
-        """Return the mask of the energies at which the effective area is above the limit.
+        """Return the mask of the energies above the first at which the area exceeds the limit.
 
         Parameters
         ----------

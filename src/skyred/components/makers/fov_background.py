@@ -192,7 +192,7 @@ class FoVBackground(Maker):
         ]
 
     def write_script(self, script: Script) -> None:
-        """Write gammapy's `FoVBackgroundMaker`, with the norm applied to the background.
+        """Write code that runs gammapy's `FoVBackgroundMaker`, and applies the norm.
 
         Parameters
         ----------

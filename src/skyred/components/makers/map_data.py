@@ -78,7 +78,7 @@ class MapData(Maker):
         return maker.run(dataset, observation)
 
     def write_script(self, script: Script) -> None:
-        """Write gammapy's `MapDatasetMaker`.
+        """Write code that runs gammapy's `MapDatasetMaker`.
 
         Parameters
         ----------

@@ -158,7 +158,7 @@ class PhaseBackground(Maker):
         return add_off_counts(dataset, counts_off, acceptance, acceptance_off)
 
     def write_script(self, script: Script) -> None:
-        """Write the methods of gammapy's `PhaseBackgroundMaker` that `make` calls.
+        """Write calls to the methods of gammapy's `PhaseBackgroundMaker` that `make` uses.
 
         Parameters
         ----------

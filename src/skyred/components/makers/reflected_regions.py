@@ -140,7 +140,7 @@ class ReflectedRegions(Maker):
         return add_off_counts(dataset, counts_off, acceptance=1, acceptance_off=acceptance_off)
 
     def write_script(self, script: Script) -> None:
-        """Write gammapy's maker, with the exclusion on the map of its region finder.
+        """Write code that runs gammapy's maker, with an exclusion mask on the map of the finder.
 
         Parameters
         ----------

@@ -45,7 +45,7 @@ class Ring(Maker):
     @property
     @abstractmethod
     def description(self) -> str:
-        """The radii of the rings, described for messages."""
+        """The radii of the rings, as text for messages."""
 
     @abstractmethod
     def compute_off(
@@ -99,12 +99,13 @@ class Ring(Maker):
         Returns
         -------
         gammapy.datasets.MapDatasetOnOff
-            The dataset with off counts; pixels without background in their ring are not safe.
+            The dataset with off counts. Pixels without enough background in their ring are removed
+            from the safe mask.
 
         Raises
         ------
         SkipObservation
-            If the exclusion covers all safe pixels, or no pixel has background in its ring.
+            If the exclusion covers all safe pixels, or no pixel has enough background in its ring.
         ValueError
             If the dataset has no background template, or more than one energy bin.
         """
@@ -131,12 +132,16 @@ class Ring(Maker):
         return on_off
 
     def _report_pixels(self, n_safe: int, n_valid: int) -> None:
-        """Warn if safe pixels have no background in their ring; skip the run if all have none."""
+        """Warn if some safe pixels have no sufficient ring; skip the run if all have none."""
         if n_valid == 0:
-            raise SkipObservation(f"no pixel has background in its ring ({self.description})")
+            raise SkipObservation(
+                f"no pixel has enough background in its ring ({self.description})"
+            )
         if n_valid < n_safe:
-            message = f"{n_safe - n_valid} of {n_safe} safe pixels have no background in their ring"
-            message = f"{message} ({self.description}): removed from the safe mask"
+            message = (
+                f"{n_safe - n_valid} of {n_safe} safe pixels have too little background in their "
+                f"ring ({self.description}): removed from the safe mask"
+            )
             warnings.warn(message, SkyredWarning, stacklevel=3)
 
 
@@ -161,7 +166,7 @@ class RingBackground(Ring):
 
     @property
     def description(self) -> str:
-        """The radii of the ring, described for messages."""
+        """The radii of the ring, as text for messages."""
         return f"{self.r_in} to {(self.r_in + self.width).to(self.r_in.unit)}"
 
     def compute_off(
@@ -191,7 +196,7 @@ class RingBackground(Ring):
         return sum_around(counts.data[0], background.data[0], off_mask, ring)
 
     def write_script(self, script: Script) -> None:
-        """Write gammapy's maker, with an exclusion that includes the unsafe pixels.
+        """Write code that runs gammapy's maker, with an exclusion that includes the unsafe pixels.
 
         Parameters
         ----------
@@ -255,7 +260,7 @@ class AdaptiveRingBackground(Ring):
 
     @property
     def description(self) -> str:
-        """The largest radius and ratio of the rings, described for messages."""
+        """The largest outer radius and the largest alpha of the rings, as text for messages."""
         return f"up to {self.r_out_max}, with alpha up to {self.threshold_alpha:g}"
 
     def compute_off(

@@ -22,7 +22,7 @@ class OffMaps:
     counts : numpy.ndarray
         Off counts, shape (height, width).
     acceptance : numpy.ndarray
-        Background template in the ring, same shape; 0 where it is empty.
+        Sum of the background template over the ring, same shape; 0 if the ring has none.
     valid : numpy.ndarray of bool
         Whether the ring has background, and enough of it if one of several rings is selected; same
         shape.
@@ -75,7 +75,7 @@ def select_first_sufficient_ring(
     rings : iterable of OffMaps
         The sums over rings, from the smallest ring to the largest.
     own_background : numpy.ndarray
-        The background around the pixel itself, shape (height, width).
+        The background within a disc around each pixel, shape (height, width).
     max_alpha : float
         The largest ratio of `own_background` to the acceptance of the ring.
 

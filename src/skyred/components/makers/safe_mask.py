@@ -146,7 +146,7 @@ class SafeMask(Maker):
         return dataset
 
     def write_script(self, script: Script) -> None:
-        """Write gammapy's maker, with the options of the selected methods.
+        """Write code that runs gammapy's maker, with the options of the selected methods.
 
         Parameters
         ----------

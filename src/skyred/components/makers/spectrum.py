@@ -140,7 +140,7 @@ class SpectrumData(Maker):
         return dataset
 
     def write_script(self, script: Script) -> None:
-        """Write gammapy's `SpectrumDatasetMaker`.
+        """Write code that runs gammapy's `SpectrumDatasetMaker`.
 
         Parameters
         ----------
@@ -160,9 +160,9 @@ class SpectrumData(Maker):
 
     @staticmethod
     def _write_psf_check(script: Script) -> None:
-        """Write an error for on regions larger than the PSF table.
+        """Write a check that the on region is not larger than the PSF table.
 
-        gammapy would set their exposure to 0.
+        gammapy would set the exposure of a larger region to 0.
         """
         with script.loop.inside('if "rad" in observation.psf.axes.names:'):
             script.loop.add("# beyond the PSF table, gammapy would set the exposure to 0")

@@ -67,7 +67,7 @@ class CatalogSources(Model):
         None,
         type=str,
         many=True,
-        doc="Names of the datasets that contain the sources; all by default.",
+        doc="Names of the datasets to which the sources apply; all by default.",
     )
 
     def validate(self) -> Iterable[Problem]:
@@ -108,7 +108,7 @@ class CatalogSources(Model):
         Returns
         -------
         bool
-            False for a cone, and for catalogues with sources of several components.
+            False for a cone, and for hgps, whose sources may have several components.
         """
         return self.center is None and self.catalog != "hgps"
 
@@ -153,7 +153,8 @@ class CatalogSources(Model):
         Raises
         ------
         ModelError
-            If the catalogue is missing, cannot be read, or does not contain a source.
+            If the catalogue is missing or cannot be read, if a source is missing, is listed twice
+            or cannot be converted to a model, or if no source is in the cone.
         """
         from gammapy.modeling.models import Models
 
@@ -193,7 +194,8 @@ class CatalogSources(Model):
         Raises
         ------
         ModelError
-            If a source is missing or listed twice, or no source is selected.
+            If a source is missing, is listed twice or cannot be converted to a model, or if no
+            source is in the cone.
         """
         names_by_row: dict[int, str] = {}
         models: list[SkyModel] = []

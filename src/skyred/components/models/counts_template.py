@@ -32,7 +32,7 @@ class CountsTemplate(Model):
     map: Location = option(
         type=Location, doc="A FITS map of counts, with an axis of reconstructed energy."
     )
-    dataset: str = option(type=str, doc="Name of the dataset that contains the model.")
+    dataset: str = option(type=str, doc="Name of the dataset to which the template applies.")
     spectral: Mapping[str, Any] = option(
         {"type": "pl-norm"}, type=dict, doc="Type and parameters of the norm model."
     )
@@ -151,8 +151,9 @@ class CountsTemplate(Model):
         """
         counts = read_map(self.map.path())
         if counts.geom.axes.names != ["energy"]:
-            axes = ", ".join(counts.geom.axes.names) or "none"
-            raise ModelError(f"{self.map} has the axes {axes}; expected energy only")
+            names = ", ".join(counts.geom.axes.names)
+            axes = f"the axes {names}" if names else "no energy axis"
+            raise ModelError(f"{self.map} has {axes}; expected only the axis energy")
         if not counts.unit.is_equivalent(""):
             raise ModelError(f"{self.map} is in {counts.unit}; expected counts, without a unit")
         if counts.geom.axes["energy"].node_type != "edges":

@@ -44,7 +44,7 @@ class Source(Model):
         None,
         type=str,
         many=True,
-        doc="Names of the datasets that contain the source; all by default.",
+        doc="Names of the datasets to which the source applies; all by default.",
     )
 
     def validate(self) -> Iterable[Problem]:

@@ -247,7 +247,7 @@ def _convert_entry(name: str, entry: Mapping[str, Any], default: Any) -> dict[st
 
 
 def _check_argument(cls: Any, name: str, value: Any, defaults: Mapping[str, Any]) -> Any:
-    """Check that a model class has an argument that is not a parameter.
+    """Check that a key that is not a parameter is an argument of the model class.
 
     Parameters
     ----------
@@ -312,7 +312,7 @@ def build_part(part: str, spec: Mapping[str, Any]) -> Any:
 
 
 def set_parameters(model: Any, spec: Mapping[str, Any]) -> None:
-    """Replace parameters of a model that was built with the defaults.
+    """Set parameters of a model that was built with the default parameters.
 
     Parameters
     ----------
@@ -358,7 +358,7 @@ def is_norm(spectral: Mapping[str, Any]) -> bool:
 
 
 def part_problems(part: str, spec: Mapping[str, Any] | None) -> Iterator[Problem]:
-    """Yield problems with a part of a model that can be found without data.
+    """Yield the first problem with a part of a model; no data are needed for the check.
 
     Parameters
     ----------
@@ -370,7 +370,7 @@ def part_problems(part: str, spec: Mapping[str, Any] | None) -> Iterator[Problem
     Yields
     ------
     Problem
-        The first problem of the part.
+        The first problem.
     """
     if spec is None:
         return
@@ -388,7 +388,7 @@ def part_problems(part: str, spec: Mapping[str, Any] | None) -> Iterator[Problem
 
 
 def describe_frame(frame: Any) -> str:
-    """Return why positions in a frame cannot be used.
+    """Return the reason why positions in a frame cannot be used.
 
     Parameters
     ----------
@@ -400,7 +400,7 @@ def describe_frame(frame: Any) -> str:
     str
         The reason; "" if positions in the frame can be used.
     """
-    from skyred.likelihood.frames import is_rotation  # as late as the rest of the likelihood
+    from skyred.likelihood.frames import is_rotation  # imported late, like all of skyred.likelihood
 
     try:
         is_supported = is_rotation(frame)
@@ -421,5 +421,5 @@ def _position_problems(model: Any) -> Iterator[Problem]:
         latitude = model.lat_0.quantity
         if not abs(latitude.to_value("deg")) <= 90:
             yield Problem(
-                ("spatial", "lat_0"), f"is the latitude {latitude}", "expected -90 deg to 90 deg"
+                ("spatial", "lat_0"), f"is {latitude}", "expected a latitude from -90 deg to 90 deg"
             )

@@ -56,7 +56,7 @@ class TemplateSource(Model):
         None,
         type=str,
         many=True,
-        doc="Names of the datasets that contain the source; all by default.",
+        doc="Names of the datasets to which the source applies; all by default.",
     )
 
     def validate(self) -> Iterable[Problem]:
@@ -214,7 +214,7 @@ class TemplateSource(Model):
         Returns
         -------
         gammapy.modeling.models.SpatialModel or None
-            The spatial model; None if the source has neither option.
+            The spatial model; None if the source has neither a map nor the option `spatial`.
 
         Raises
         ------

@@ -86,7 +86,7 @@ class CrabSimulation:
     Raises
     ------
     ValueError
-        If a parameter is out of its range.
+        If a parameter is out of range.
     """
 
     seed: int = attrs.field(default=42, validator=_integer_between(0, SEED_MAX))

@@ -100,7 +100,7 @@ def energy_dispersion() -> EnergyDispersion2D:
 
 
 def point_spread_function() -> PSF3D:
-    """Build the PSF, in deg-2, over true energy, offset and angular separation.
+    """Build the PSF, in sr-1, over true energy, offset and angular separation.
 
     The axes are true energy (32 bins), offset (6 bins) and separation (132 bins up to 0.66 deg).
 

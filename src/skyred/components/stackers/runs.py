@@ -138,7 +138,7 @@ class Sum(Stacker):
         return Datasets([] if total.dataset is None else [total.dataset])
 
     def write_script(self, script: Script) -> None:
-        """Write the stacking onto an empty dataset of the type that the makers return.
+        """Write code that stacks onto an empty dataset of the type that the makers return.
 
         Parameters
         ----------
@@ -270,7 +270,7 @@ class Keep(Stacker):
         return Datasets(total)
 
     def write_script(self, script: Script) -> None:
-        """Write the list of datasets.
+        """Write code that appends the datasets to a list.
 
         Parameters
         ----------

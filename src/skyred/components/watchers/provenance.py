@@ -26,7 +26,7 @@ PACKAGES = ("skyred", "gammapy", "astropy", "numpy", "scipy", "regions", "iminui
 class Provenance:
     """Watcher that writes the report of a run.
 
-    Environment variables are not written, because they may contain secrets.
+    The environment of the process is not recorded, because it may contain secrets.
 
     Parameters
     ----------

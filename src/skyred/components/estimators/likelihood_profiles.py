@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown")
 DESCRIPTIONS = {
-    "parameter": "source.part.parameter",
+    "parameter": "name of the parameter, such as crab.spectral.index",
     "unit": "unit of the values in the row",
     "value": "best-fit value",
     "error": "symmetric error, from the second derivatives",
@@ -46,7 +46,7 @@ class ConfidenceInterval:
 
 
 @attrs.frozen(eq=False, kw_only=True)
-class Curve:
+class LikelihoodProfile:
     """The profile of one parameter.
 
     Parameters
@@ -56,8 +56,8 @@ class Curve:
     value, error : float
         Best-fit value and symmetric error, in ``unit``.
     values, delta_stat : array
-        Values of the parameter, and the statistic there above its minimum, shape (m,); NaN if the
-        fit of the other parameters failed.
+        Values of the parameter, and the fit statistic at these values minus its minimum, shape
+        (m,); NaN if the fit of the other parameters failed.
     intervals : tuple of ConfidenceInterval
         Asymmetric errors.
     """
@@ -82,7 +82,7 @@ class Curve:
 
         table = Table({"value": u.Quantity(self.values, self.unit), "delta_stat": self.delta_stat})
         table["value"].description = self.name
-        description = "fit statistic above its minimum, with the other parameters refitted"
+        description = "fit statistic minus its minimum, with the other parameters refitted"
         table["delta_stat"].description = description
         table.meta |= {"EXTNAME": "PROFILE", "PARNAME": self.name}
         return table
@@ -111,7 +111,7 @@ class Curve:
 
         Returns
         -------
-        Curve
+        LikelihoodProfile
             The profile.
         """
         intervals = [
@@ -132,12 +132,12 @@ class Curve:
         )
 
 
-def summary_table(curves: Sequence[Curve]) -> Table:
+def summary_table(profiles: Sequence[LikelihoodProfile]) -> Table:
     """Create a table of the best-fit value and the errors of each parameter.
 
     Parameters
     ----------
-    curves : sequence of Curve
+    profiles : sequence of LikelihoodProfile
         The profiles.
 
     Returns
@@ -147,10 +147,10 @@ def summary_table(curves: Sequence[Curve]) -> Table:
     """
     from astropy.table import Table
 
-    sigmas = [interval.sigma for interval in curves[0].intervals]
+    sigmas = [interval.sigma for interval in profiles[0].intervals]
     error_names = [f"{side}_{sigma!r}sigma" for sigma in sigmas for side in ("errn", "errp")]
     names = ["parameter", "unit", "value", "error", *error_names]
-    table = Table(rows=[curve.row() for curve in curves], names=names)
+    table = Table(rows=[profile.row() for profile in profiles], names=names)
     for column in table.itercols():
         side = "negative" if column.name.startswith("errn") else "positive"
         description = (
@@ -167,7 +167,9 @@ def _parse_sigma(column: str) -> float:
 
 
 def power_of_ten(value: float, error: float) -> int:
-    """Return the power of ten for the notation of a number; 0 for numbers of order one.
+    """Return the power of ten for the notation of a number, 0 if it is from 0.01 to 1000.
+
+    If the error is larger than the number, the error determines the power.
 
     Parameters
     ----------
@@ -210,7 +212,7 @@ def axis_label(name: str, unit: str, power: int = 0) -> str:
 
 
 def reduce_ticks(ax: Axes) -> None:
-    """Reduce the number of ticks, for labels without an offset.
+    """Limit the number of ticks, and label them without an offset.
 
     Parameters
     ----------
@@ -221,12 +223,12 @@ def reduce_ticks(ax: Axes) -> None:
     ax.ticklabel_format(useOffset=False)
 
 
-def draw_curve(curve: Curve, ax: Axes | None = None) -> Axes:
+def draw_profile(profile: LikelihoodProfile, ax: Axes | None = None) -> Axes:
     """Draw one profile in the unit of the parameter, with the parabola of the symmetric error.
 
     Parameters
     ----------
-    curve : Curve
+    profile : LikelihoodProfile
         The profile.
     ax : matplotlib.axes.Axes, optional
         Axes to draw on; by default those of a new figure.
@@ -237,39 +239,39 @@ def draw_curve(curve: Curve, ax: Axes | None = None) -> Axes:
         The axes.
     """
     ax = ax or _create_axes()
-    power = power_of_ten(curve.value, curve.error)
+    power = power_of_ten(profile.value, profile.error)
     scale = 10.0**power
-    best_fit, error, values = curve.value / scale, curve.error / scale, curve.values / scale
-    is_finite = np.isfinite(curve.delta_stat)
+    best_fit, error, values = profile.value / scale, profile.error / scale, profile.values / scale
+    is_finite = np.isfinite(profile.delta_stat)
     low, high = values[is_finite][[0, -1]]
     grid = np.linspace(low, high, 200)
-    ax.plot(values[is_finite], curve.delta_stat[is_finite], "o-", color="black", markersize=3,
+    ax.plot(values[is_finite], profile.delta_stat[is_finite], "o-", color="black", markersize=3,
             label="profile")  # fmt: skip
     ax.plot(grid, ((grid - best_fit) / error) ** 2, "--", color="tab:blue",
-            label="parabola of the error")  # fmt: skip
+            label="parabola from symmetric error")  # fmt: skip
     _draw_levels(
         ax,
-        [interval.sigma for interval in curve.intervals],
-        float(np.nanmax(curve.delta_stat)),
+        [interval.sigma for interval in profile.intervals],
+        float(np.nanmax(profile.delta_stat)),
     )
-    for interval in curve.intervals:
-        for bound in (curve.value - interval.errn, curve.value + interval.errp):
+    for interval in profile.intervals:
+        for bound in (profile.value - interval.errn, profile.value + interval.errp):
             if low <= bound / scale <= high:
                 ax.vlines(bound / scale, 0, interval.sigma**2, color="0.5", linewidth=0.8)
     reduce_ticks(ax)
-    ax.set_xlabel(axis_label(curve.name, curve.unit, power))
+    ax.set_xlabel(axis_label(profile.name, profile.unit, power))
     ax.set_xlim(low, high)
-    ax.set_title(_result_text(curve), fontsize="medium")
+    ax.set_title(_result_text(profile), fontsize="medium")
     ax.legend(loc="upper center", fontsize="small")
     return ax
 
 
-def draw_curves(curves: Sequence[Curve], ax: Axes | None = None) -> Axes:
+def draw_profiles(profiles: Sequence[LikelihoodProfile], ax: Axes | None = None) -> Axes:
     """Draw several profiles in units of their errors, with a parabola for comparison.
 
     Parameters
     ----------
-    curves : sequence of Curve
+    profiles : sequence of LikelihoodProfile
         The profiles.
     ax : matplotlib.axes.Axes, optional
         Axes to draw on; by default those of a new figure.
@@ -281,16 +283,16 @@ def draw_curves(curves: Sequence[Curve], ax: Axes | None = None) -> Axes:
     """
     ax = ax or _create_axes()
     max_delta_stat, width = 1.0, 1.0
-    for index, curve in enumerate(curves):
-        pulls = (curve.values - curve.value) / curve.error
+    for index, profile in enumerate(profiles):
+        pulls = (profile.values - profile.value) / profile.error
         style = LINE_STYLES[(index // len(COLOURS)) % len(LINE_STYLES)]
-        ax.plot(pulls, curve.delta_stat, style, color=COLOURS[index % len(COLOURS)],
-                label=curve.name)  # fmt: skip
-        max_delta_stat = max(max_delta_stat, float(np.nanmax(curve.delta_stat)))
+        ax.plot(pulls, profile.delta_stat, style, color=COLOURS[index % len(COLOURS)],
+                label=profile.name)  # fmt: skip
+        max_delta_stat = max(max_delta_stat, float(np.nanmax(profile.delta_stat)))
         width = max(width, float(np.abs(pulls).max()))
     grid = np.linspace(-width, width, 200)
     ax.plot(grid, grid**2, color="0.6", linewidth=4, alpha=0.5, zorder=0, label="parabola")
-    _draw_levels(ax, [interval.sigma for interval in curves[0].intervals], max_delta_stat)
+    _draw_levels(ax, [interval.sigma for interval in profiles[0].intervals], max_delta_stat)
     ax.set_xlabel("(value - best-fit value) / error")
     ax.set_xlim(-width, width)
     ax.legend(fontsize="small")
@@ -316,16 +318,21 @@ def _draw_levels(ax: Axes, sigmas: Sequence[float], max_delta_stat: float) -> No
     ax.set_ylabel(r"$\Delta$ fit statistic")
 
 
-def _result_text(curve: Curve) -> str:
-    """Return the best-fit value and the errors of the first interval, rounded as the error."""
+def _result_text(profile: LikelihoodProfile) -> str:
+    """Return the best-fit value and the errors of the first interval.
+
+    They are rounded to two significant digits of the symmetric error.
+    """
     interval = (
-        curve.intervals[0] if curve.intervals else ConfidenceInterval(1, curve.error, curve.error)
+        profile.intervals[0]
+        if profile.intervals
+        else ConfidenceInterval(1, profile.error, profile.error)
     )
-    power = power_of_ten(curve.value, curve.error)
+    power = power_of_ten(profile.value, profile.error)
     scale = 10.0**power
-    decimals = max(1 - int(np.floor(np.log10(curve.error / scale))), 0)
+    decimals = max(1 - int(np.floor(np.log10(profile.error / scale))), 0)
     errn, errp = (f"{error / scale:.{decimals}f}" if np.isfinite(error) else r"\infty"
                   for error in (interval.errn, interval.errp))  # fmt: skip
-    number = f"{curve.value / scale:.{decimals}f}_{{-{errn}}}^{{+{errp}}}"
+    number = f"{profile.value / scale:.{decimals}f}_{{-{errn}}}^{{+{errp}}}"
     number = rf"({number}) \times 10^{{{power}}}" if power else number
-    return f"{curve.name} = ${number}$ ({interval.sigma:g}$\\sigma$)"
+    return f"{profile.name} = ${number}$ ({interval.sigma:g}$\\sigma$)"

@@ -28,9 +28,9 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 def skyred_components() -> Iterable[type[Component]]:  # type: ignore[empty-body]
     """Return the classes of components that this plugin adds.
 
-    It is called once in each process that loads plugins. A plugin whose hook raises an exception,
-    or returns anything that is not a component class of an unused kind, is faulty: ``skyred
-    plugins`` reports the plugin, and no run starts until the plugin is fixed or blocked.
+    It is called each time that plugins are loaded. A plugin whose hook raises an exception, or
+    returns anything that is not a component class of an unused kind, is faulty: ``skyred plugins``
+    reports the plugin, and no run starts until the plugin is fixed or blocked.
 
     .. versionadded:: 0.1
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Maker(Component):
-    """Computes one part of the reduced dataset of an observation, such as the counts or the mask.
+    """Computes parts of the reduced dataset of an observation, such as the counts or the mask.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Maker(Component):
 
     @abstractmethod
     def make(self, dataset: Dataset, observation: Observation) -> Dataset:
-        """Add the part of this maker to a dataset.
+        """Compute the parts of the dataset that this maker provides.
 
         Parameters
         ----------
@@ -55,7 +55,7 @@ class Maker(Component):
         Returns
         -------
         Dataset
-            The dataset with the part of this maker, `dataset` itself or a new dataset.
+            The dataset with these parts, either `dataset` itself or a new one.
 
         Raises
         ------
@@ -111,7 +111,7 @@ class Maker(Component):
         Returns
         -------
         Dataset
-            The dataset with the part that this maker computes.
+            The dataset with the parts that this maker provides.
 
         Raises
         ------
@@ -122,8 +122,8 @@ class Maker(Component):
             return self.make(dataset, observation)
         except SkipObservation as skip:
             raise SkipObservation(
-                f"run {observation.obs_id} is skipped: {skip.reason} (maker {self.kind}); "
-                "gammapy's DatasetsMaker cannot skip runs: use skyred.DatasetsMaker, or remove "
+                f"run {observation.obs_id} must be skipped: {skip.reason} (maker {self.kind}), "
+                "but gammapy's DatasetsMaker cannot skip runs; use skyred.DatasetsMaker, or remove "
                 "the run from the observations"
             ) from skip
 

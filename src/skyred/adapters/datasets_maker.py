@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
-    """Subclass of gammapy's `DatasetsMaker` with support for the features of skyred's makers.
+    """Subclass of gammapy's `DatasetsMaker` that supports all features of skyred's makers.
 
     skyred's makers also work in gammapy's own class. This one also prepares them with all
     observations (`Maker.prepare`), leaves out runs that they skip, and derives the width of the
@@ -112,7 +112,7 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
 
         Parameters
         ----------
-        dataset : MapDataset
+        dataset : MapDataset or SpectrumDataset
             The reference dataset; it is filled if datasets are stacked.
         observations : Observations
             The observations to reduce.

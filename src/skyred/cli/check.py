@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 EXIT_FAULTY = 3
 _TOLERATE = "use them anyway (data.NAME.on_fault: note)"
 _SKIP = "or continue without them (data.NAME.on_error: skip)"
-TASKS_PER_WORKER = 4  # that are submitted ahead of time
+TASKS_PER_WORKER = 4  # submitted ahead of time
 
 
 @click.command()
@@ -70,8 +70,8 @@ def check(
 ) -> None:
     """Check the configuration FILE, inspect the runs that it selects, and read its datasets.
 
-    FILE may also be an archive: a folder with an index, an HDU index, a DL3 file, or a location
-    such as sim:crab. Then all its runs are inspected.
+    FILE may also be an archive: a folder, an HDU index, a DL3 file, or a location such as
+    sim:crab. Then all its runs are inspected.
     """
     pipeline: Pipeline | None = None
     if _is_archive(file):
@@ -224,7 +224,7 @@ def _inspect(
     runs : sequence of RunInput
         The runs to inspect.
     skipped : sequence of Finding
-        Findings about runs that cannot be inspected.
+        Findings about runs that already failed at their selection, and are not inspected.
     plugins : Plugins
         The plugins.
     workers : int or None
@@ -286,7 +286,7 @@ def _report(findings: Iterable[Finding], verbose: bool) -> None:
 
 
 def _summarise(message: str) -> str:
-    """Return a message up to its numbers in brackets, which differ between runs."""
+    """Return a message without its numbers in brackets, which differ between runs."""
     return message.split(" (", maxsplit=1)[0]
 
 

@@ -29,7 +29,7 @@ _STRING_TAGS = {"tag:yaml.org,2002:str", "tag:yaml.org,2002:timestamp"}
 
 @attrs.define
 class Document:
-    """Plain data read from YAML.
+    """A YAML document: its data, the positions of keys and values, and its problems.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class Document:
         Returns
         -------
         Document
-            The data.
+            The document, with its problems.
 
         Raises
         ------

@@ -38,7 +38,7 @@ class HduChoice:
     index: HduIndex | None = None
 
     def check_run(self, obs_id: int) -> list[Finding]:
-        """Report types of which several HDUs of a run are left after the choice, or none.
+        """Report HDU types for which not exactly one HDU of a run is left after the choice.
 
         Parameters
         ----------
@@ -165,7 +165,8 @@ class HduIndex:
         Raises
         ------
         ArchiveError
-            If the key is neither a type nor a column, or the pattern matches no row.
+            If the key is neither a type nor a column, the pattern matches no row, or the pattern of
+            a column is not needed but does not match all events and IRFs.
         """
         column = "HDU_NAME" if key in HDU_TYPES else key
         if column not in self.table.colnames:
@@ -218,7 +219,7 @@ class HduIndex:
         }
 
     def check_run(self, obs_id: int, mask: NDArray[np.bool_]) -> Iterator[Finding]:
-        """Report types of which several HDUs of a run are used, or none.
+        """Report HDU types for which not exactly one HDU of a run is used.
 
         Parameters
         ----------

@@ -91,7 +91,7 @@ class Stacker(Component):
         return "*"
 
     def minimum_size(self, coverage_fractions: NDArray[np.float64]) -> float:
-        """Return the minimum total size of the stacked datasets, relative to the full geometry.
+        """Return a lower limit on the total size of the stacked datasets.
 
         Parameters
         ----------

@@ -142,8 +142,8 @@ RESPONSE_RULES = (
     Rule(
         "area-ends-early",
         "fault",
-        "The effective area ends at less than a quarter of the last energy of the energy dispersion "
-        "or PSF.",
+        "The effective area ends below a quarter of the last energy of the energy dispersion or "
+        "PSF.",
         "In the archives, the last energy is at most 1.66 times the end of the effective area.",
         REPRODUCE,
     ),

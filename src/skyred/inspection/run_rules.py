@@ -70,14 +70,14 @@ HEADER_RULES = (
         "event-count",
         "fault",
         "The number of events differs from EVENT_COUNT by more than 1 %.",
-        "Events are missing. In H.E.S.S. DR1 and CTA 1DC, the numbers agree exactly.",
+        "Events are missing. In H.E.S.S. DR1 and CTA 1DC, the numbers are equal.",
         COPY_AGAIN,
     ),
     Rule(
         "event-count-small",
         "warning",
         "The number of events differs from EVENT_COUNT by up to 1 %.",
-        "This is below the error of a flux. In H.E.S.S. DR1 and CTA 1DC, the numbers agree exactly.",
+        "This is below the error of a flux. In H.E.S.S. DR1 and CTA 1DC, the numbers are equal.",
         "check whether the events were filtered after the index was written",
     ),
     Rule(

@@ -50,7 +50,7 @@ class Maker(Component):
         dataset : Dataset
             The output of the previous maker; it may be modified.
         observation : Observation
-            The observation; it must not be modified.
+            The observation, or a part of it if selectors cut it; it must not be modified.
 
         Returns
         -------
@@ -79,14 +79,16 @@ class Maker(Component):
     def prepare(self, observations: Iterable[Observation]) -> Maker:
         """Prepare the maker with all observations, before any of them is reduced.
 
-        Called once, in the parent process. The returned maker is sent to the workers and is part of
-        the cache key, so store results in its fields (`skyred.array` for many numbers).
+        Called once for each data entry, in the parent process. The returned maker is sent to the
+        workers and is part of the cache key, so store results in its fields (`skyred.array` for
+        many numbers).
 
         Parameters
         ----------
         observations : iterable of Observation
-            The observations, each read during iteration: do not keep references to them.
-            Observations with faults are not included; they fail when they are reduced.
+            The observations, or their parts if selectors cut them. Each is read during iteration:
+            do not keep references to them. Observations that will fail because of faults in their
+            input are not included.
 
         Returns
         -------

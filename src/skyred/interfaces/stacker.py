@@ -64,7 +64,7 @@ class Stacker(Component):
         Parameters
         ----------
         observation : Observation
-            The observation.
+            The observation, or a part of it if selectors cut it.
 
         Raises
         ------

@@ -254,7 +254,7 @@ class DiskError(OutputError):
 
 
 class FileError(SkyredError):
-    """Raised if a file is missing or invalid, would run code, or refers to forbidden files."""
+    """Raised if a file is missing or invalid, would run code, or refers outside its folder."""
 
     exit_code = 2
 

@@ -141,8 +141,8 @@ def skyred_observation_reduced(run: Run, outcome: Outcome) -> None:
 def skyred_step_finished(run: Run, step: str, record: StepRecord) -> None:
     """Handle the end of a step.
 
-    It is not called for a step that raises an exception or is interrupted: `skyred_run_finished`
-    follows.
+    It is not called for a step that raises an exception or is interrupted; in a run,
+    `skyred_run_finished` is called next.
 
     .. versionadded:: 0.1
 

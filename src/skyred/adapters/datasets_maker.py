@@ -39,7 +39,7 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
     cutout_mode : {"trim", "partial", "strict"}
         The treatment of cutouts that are not entirely inside the reference dataset.
     cutout_width : Quantity, optional
-        The width of the cutouts; by default it is derived from the largest offset.
+        The width of the cutouts; by default twice `offset_max`, or no cutouts if that is None.
     parallel_backend : {"multiprocessing", "ray"}, optional
         The backend for several processes.
 
@@ -117,12 +117,12 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
         observations : Observations
             The observations to reduce.
         datasets : Datasets, optional
-            The datasets to start from, one for each observation.
+            The datasets to start from, one for each observation; by default cutouts of `dataset`.
 
         Returns
         -------
         Datasets
-            The datasets.
+            The stacked dataset, or one dataset for each observation that was not left out.
         """
         self.skipped = []
         with self._prepare_makers(observations):

@@ -224,7 +224,7 @@ def _inspect(
     runs : sequence of RunInput
         The runs to inspect.
     skipped : sequence of Finding
-        Findings about runs that already failed at their selection, and are not inspected.
+        Findings about selected runs that have already failed and are not inspected.
     plugins : Plugins
         The plugins.
     workers : int or None

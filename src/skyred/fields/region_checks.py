@@ -54,7 +54,7 @@ def check_region(region: Region, source: str) -> None:
 
 
 def check_frame(region: Region, source: str) -> None:
-    """Check that a map can be created in the frame of a region, such as one for its spectrum.
+    """Check that a map can be created in the frame of a region, as gammapy does for spectra.
 
     Exclusions and other masks do not need this check: they are computed on the pixels of another
     map.

@@ -338,7 +338,7 @@ class Objective:
         return float(low + q * (high - low))
 
     def accept(self, result: FitResult) -> None:
-        """Write a result back to the models; nothing is done without `on_accept`.
+        """Write a result back to the models, if `on_accept` is set.
 
         Parameters
         ----------

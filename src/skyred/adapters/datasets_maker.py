@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
     """Subclass of gammapy's `DatasetsMaker` that supports all features of skyred's makers.
 
-    skyred's makers also work in gammapy's own class. This one also prepares them with all
+    skyred's makers also work in gammapy's own class. This subclass prepares them with all
     observations (`Maker.prepare`), leaves out runs that they skip, and derives the width of the
     cutouts from `Maker.largest_offset` as well as from gammapy's safe mask.
 

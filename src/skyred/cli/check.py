@@ -33,7 +33,9 @@ TASKS_PER_WORKER = 4  # submitted ahead of time
 @click.option("--no-data", is_flag=True, help="Check the configuration only; read no data.")
 @click.option("--all-runs", is_flag=True, help="Inspect all runs of the archives, selected or not.")
 @click.option(
-    "--workers", type=click.IntRange(min=1), help="Number of processes for the inspection."
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Number of processes for the inspection; by default it runs in the main process.",
 )
 @click.option(
     "--allow-outside",
@@ -95,7 +97,7 @@ def check(
         if no_data:
             return
         entries, tables = (_runs_of_archives if all_runs else _runs_of_entries)(pipeline, plugins)
-        _require_memory(pipeline, tables, 0)  # before the inspection, which may take long
+        _require_memory(pipeline, tables, 0)  # before the inspection, which may take a long time
     have_faults = [
         _inspect(name, *runs, plugins, workers, verbose) for name, runs in entries.items()
     ]
@@ -238,7 +240,10 @@ def _inspect(
         True if a run has a fault.
     """
     if not runs and not skipped:
-        click.echo(f"{name}: no runs to inspect: none found, or the archive is read by a plugin")
+        click.echo(
+            f"{name}: no runs to inspect; archives without an HDU index, or with a plugin's own "
+            "class, are not inspected"
+        )
         return False
     from skyred.inspection.run import collect_findings
     from skyred.io.streaming import Workers, stream

@@ -45,7 +45,7 @@ class Document:
     positions : dict
         Line and column of problems that are not at the position of their path.
     unreadable : set
-        Paths of values that cannot be read, whose types, values or keys are unknown.
+        Paths of values that cannot be read, so that their types, values or keys are unknown.
     max_nodes : int
         The maximum number of values.
     """

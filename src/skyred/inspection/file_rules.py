@@ -118,7 +118,7 @@ FILE_RULES = (
     Rule(
         "unit-assumed",
         "note",
-        "A column has no valid unit, but gammapy assumes that of GADF.",
+        "A column has no valid unit, but gammapy assumes the unit of GADF.",
         "CTA 1DC has no unit for START, STOP and SCALE, and an invalid one for BGD.",
         NO_ACTION,
     ),

@@ -80,7 +80,7 @@ def choose_hdus(hdu_table: Any, patterns: Mapping[str, Any]) -> HduChoice:
         Patterns that select HDUs. The pattern of an HDU type (psf) is compared with HDU_NAME. The
         pattern of a column of the index is compared with its values; it applies to the types with
         several HDUs in any run, except for types with a pattern of their own. Events and IRFs of
-        other types are not used either if their value is that of a rejected HDU, such as the
+        the other types are rejected too if a rejected HDU has the same value, such as the
         background of another event class. Patterns may contain the wildcards of `fnmatch`, such as
         ``*`` and ``?``; matching is case-insensitive, and numbers are compared by value.
 

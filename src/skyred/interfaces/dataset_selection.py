@@ -71,7 +71,7 @@ def _with_selection(estimate: Estimate) -> Estimate:
 
     @functools.wraps(estimate)
     def estimate_selected(self: Estimator, datasets: Datasets, fit: FitResult | None) -> Product:
-        if type(self).estimate is not estimate_selected:  # that of a parent class
+        if type(self).estimate is not estimate_selected:  # a parent's method, called by super()
             return estimate(self, datasets, fit)
         return estimate(self, select_datasets(datasets, self.datasets), fit)
 

@@ -150,7 +150,7 @@ def _write_selection(script: Script) -> str:
         "    or any(fnmatchcase(dataset.name, pattern) for pattern in patterns)",
         "]",
         "selection = Datasets(selected)",
-        "selection._penalties = datasets._penalties  # those of the models",
+        "selection._penalties = datasets._penalties  # penalties of the models",
         "return selection",
     )
 

@@ -170,8 +170,9 @@ class Objective:
         whether the IRFs have changed, which may change the statistic; fitters call it before they
         return.
     relocate : callable, optional
-        Function of a vector. Returns vectors in which one source, not detected at its position, is
-        moved to the position of the largest excess over the prediction, the best vector first.
+        Function of a vector. Returns vectors in which one source, not detected at its position or
+        degenerate with another source, is moved to an excess over the prediction, the most
+        significant position first.
     condition : callable, optional
         Function of indices of parameters, shape (k,), and a vector with the values of the others.
         Returns the `Conditional` of these parameters, which is faster than the objective.

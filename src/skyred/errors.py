@@ -276,7 +276,7 @@ class StepError(SkyredError, AttributeError):
 
 
 class RunsFailedError(SkyredError):
-    """Raised if observations could not be reduced; the message lists them with the reasons."""
+    """Raised if observations could not be reduced; the message lists the first few."""
 
     exit_code = 3
 

@@ -97,7 +97,8 @@ class ScriptDatasets:
     name : str
         The name of the dataset, or a pattern for the names of several datasets.
     is_map, on_off : bool
-        Whether the datasets are maps, and whether they have off counts.
+        Whether the datasets are maps, and whether they have off counts. Datasets from a
+        ``datasets.yaml`` are assumed to be maps without off counts.
     single : bool
         Whether there is a single dataset.
     """

@@ -1,4 +1,4 @@
-"""skyred: pipelines of plugins for gamma-ray astronomy, based on gammapy.
+"""skyred: pipelines of components for gamma-ray astronomy, based on gammapy.
 
 The public names and their modules are listed in the stub next to this file. They are
 imported on first use, so that ``import skyred`` is fast.

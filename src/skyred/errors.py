@@ -165,7 +165,7 @@ class OldNameWarning(SkyredWarning, FutureWarning):
 
 
 def warn_of_old_name(old: str, new: str) -> None:
-    """Warn about the use of an old name that the next release does not support.
+    """Warn about the use of an old name, which will be removed in the next release.
 
     Parameters
     ----------
@@ -210,7 +210,7 @@ class FieldError(SkyredError, ValueError):
 
 
 class ConfigError(SkyredError, ValueError):
-    """Raised if a configuration is invalid; contains all its problems.
+    """Raised if a configuration or a command-line option is invalid; contains all problems.
 
     Parameters
     ----------
@@ -238,13 +238,13 @@ class PluginError(SkyredError):
 
 
 class ArchiveError(SkyredError, ValueError):
-    """Raised if an archive cannot be opened, or does not contain the requested data."""
+    """Raised if an archive or reduced datasets cannot be read, or do not contain what is needed."""
 
     exit_code = 2
 
 
 class OutputError(SkyredError):
-    """Raised if a run folder cannot be written, or a folder is not a run folder."""
+    """Raised if an output cannot be written, or a folder is not a valid run folder."""
 
     exit_code = 2
 
@@ -254,7 +254,7 @@ class DiskError(OutputError):
 
 
 class FileError(SkyredError):
-    """Raised if a file is damaged, would run code, or refers to files outside its folder."""
+    """Raised if a file is missing or invalid, would run code, or refers outside its folder."""
 
     exit_code = 2
 
@@ -272,11 +272,11 @@ class EngineError(SkyredError):
 
 
 class StepError(SkyredError, AttributeError):
-    """Raised if the output of a step is replaced before the previous step has run."""
+    """Raised if the output of a step is set before the steps that it depends on have run."""
 
 
 class RunsFailedError(SkyredError):
-    """Raised if observations could not be reduced; the message has one line for each of them."""
+    """Raised if observations could not be reduced; the message lists the first few."""
 
     exit_code = 3
 
@@ -288,7 +288,7 @@ class PrepareError(SkyredError):
 
 
 class ModelError(SkyredError, ValueError):
-    """Raised if models cannot be built from the configuration."""
+    """Raised if models cannot be built or do not match the datasets, or a dataset is unsuitable."""
 
     exit_code = 2
 

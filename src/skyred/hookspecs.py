@@ -28,9 +28,9 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 def skyred_components() -> Iterable[type[Component]]:  # type: ignore[empty-body]
     """Return the classes of components that this plugin adds.
 
-    It is called once in each process that loads plugins. A plugin whose hook raises an exception,
-    or returns anything that is not a component class of an unused kind, is faulty: ``skyred
-    plugins`` reports the plugin, and no run starts until the plugin is fixed or blocked.
+    It is called each time that plugins are loaded. A plugin whose hook raises an exception, or
+    returns anything that is not a component class of an unused kind, is faulty: ``skyred plugins``
+    reports the plugin, and no run starts until the plugin is fixed or blocked.
 
     .. versionadded:: 0.1
 
@@ -141,8 +141,8 @@ def skyred_observation_reduced(run: Run, outcome: Outcome) -> None:
 def skyred_step_finished(run: Run, step: str, record: StepRecord) -> None:
     """Handle the end of a step.
 
-    It is not called for a step that raises an exception or is interrupted: `skyred_run_finished`
-    follows.
+    It is not called for a step that raises an exception or is interrupted; in a run,
+    `skyred_run_finished` is called next.
 
     .. versionadded:: 0.1
 

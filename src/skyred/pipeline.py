@@ -24,7 +24,7 @@ class Pipeline(Chain):
 
     Parameters
     ----------
-    data : mapping of str to Reduction
+    data : mapping of str to (Reduction or ReducedData)
         The data entries, by name.
     model : sequence of Model
         The models; gammapy models are accepted.
@@ -107,7 +107,7 @@ class Pipeline(Chain):
         Parameters
         ----------
         source : str
-            The origin of the pipeline, for the docstring of the script.
+            The path of the configuration, for the docstring and the output folder of the script.
 
         Returns
         -------
@@ -150,7 +150,7 @@ class Pipeline(Chain):
         Parameters
         ----------
         folder : str or Path, optional
-            The run folder; by default nothing is written.
+            The run folder; by default no run folder is written.
         until : {"select", "reduce", "model", "fit", "estimate"}
             The last step to execute.
         engine : Engine, optional

@@ -45,8 +45,8 @@ FAULTS = {
     "adds no command": (GREET.replace("(greet)", "(5)"), "skyred_commands() failed: "),
     "has no hook": ("", "provides no command; expected a function skyred_commands(cli)"),
     "has another hook": (GREET + "@hookimpl\ndef skyred_components():\n    return []\n",
-                         "skyred_components is ignored in modules of skyred.commands; "
-                         "expected a function skyred_commands(cli)"),
+                         "entry points of skyred.commands may implement only skyred_commands; "
+                         "move skyred_components to a plugin of the group skyred"),
     "takes a name of the core": (GREET + "    cli.add_command(greet, 'run')",
                                  f"the command 'run' is already provided by skyred {__version__}"),
     "takes a name of skyred": (GREET + "    cli.add_command(greet, 'export')",

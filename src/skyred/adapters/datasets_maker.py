@@ -22,9 +22,9 @@ log = logging.getLogger(__name__)
 
 
 class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
-    """Subclass of gammapy's `DatasetsMaker` with support for the features of skyred's makers.
+    """Subclass of gammapy's `DatasetsMaker` that supports all features of skyred's makers.
 
-    skyred's makers also work in gammapy's own class. This one also prepares them with all
+    skyred's makers also work in gammapy's own class. This subclass prepares them with all
     observations (`Maker.prepare`), leaves out runs that they skip, and derives the width of the
     cutouts from `Maker.largest_offset` as well as from gammapy's safe mask.
 
@@ -39,7 +39,7 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
     cutout_mode : {"trim", "partial", "strict"}
         The treatment of cutouts that are not entirely inside the reference dataset.
     cutout_width : Quantity, optional
-        The width of the cutouts; by default it is derived from the largest offset.
+        The width of the cutouts; by default twice `offset_max`, or no cutouts if that is None.
     parallel_backend : {"multiprocessing", "ray"}, optional
         The backend for several processes.
 
@@ -112,17 +112,17 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
 
         Parameters
         ----------
-        dataset : MapDataset
+        dataset : MapDataset or SpectrumDataset
             The reference dataset; it is filled if datasets are stacked.
         observations : Observations
             The observations to reduce.
         datasets : Datasets, optional
-            The datasets to start from, one for each observation.
+            The datasets to start from, one for each observation; by default cutouts of `dataset`.
 
         Returns
         -------
         Datasets
-            The datasets.
+            The stacked dataset, or one dataset for each observation that was not left out.
         """
         self.skipped = []
         with self._prepare_makers(observations):

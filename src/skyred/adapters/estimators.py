@@ -31,7 +31,8 @@ def adapt_estimator(
     Parameters
     ----------
     candidate : object
-        The estimator: an object with ``run(datasets)`` or ``run(dataset)``.
+        The estimator: an object with ``run(datasets)``, ``run(dataset)`` or
+        ``run(datasets, parameter)``.
     name, parameter : str, optional
         As for `skyred.Estimator.adapt`.
 
@@ -64,11 +65,12 @@ class AdaptedEstimator(Estimator):
 
     kind = "adapted"
     product = GammapyProduct
-    adapted: Any = foreign(doc="An object with run(datasets) or run(dataset).")
+    adapted: Any = foreign(doc="An object with run(datasets[, parameter]) or run(dataset).")
     parameter: str | None = option(
         None,
         type=str,
-        doc="The parameter to run the estimator for, if it needs one; by default all free ones.",
+        doc="The parameter that the estimator is run for, if it needs one; by default it is run "
+        "for each free parameter.",
     )
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> Product:
@@ -89,8 +91,8 @@ class AdaptedEstimator(Estimator):
         Raises
         ------
         ModelError
-            If the estimator needs a single dataset and there are several, or if the parameter does
-            not exist.
+            If the estimator needs a single dataset and there are several, or if not exactly one
+            parameter has the specified name.
         """
         datasets = copy.deepcopy(datasets)  # one copy, so that datasets still share their models
         estimator = self._with_parameter_from(datasets)

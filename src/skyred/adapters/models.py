@@ -24,7 +24,7 @@ def adapt_model(candidate: object) -> Model | None:
     Returns
     -------
     Model or None
-        The component; None if `candidate` has no parameters.
+        The component; None if `candidate` is a class or has no parameters.
     """
     if isinstance(candidate, type) or not hasattr(candidate, "parameters"):
         return None

@@ -40,7 +40,7 @@ def run_arguments(candidate: object) -> tuple[str, ...]:
 
 
 def accepts_arguments(candidate: object, *names: str) -> bool:
-    """Return whether the `run` method of an object can be called with exactly these arguments.
+    """Return whether the `run` method of an object can be called with these keyword arguments.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def accepts_arguments(candidate: object, *names: str) -> bool:
     Returns
     -------
     bool
-        True if the call is possible.
+        True if it has all these arguments, and no other required ones.
     """
     try:
         _signature(candidate).bind(**dict.fromkeys(names))

@@ -51,7 +51,7 @@ def cache(ctx: click.Context, folder: Path | None, verbose: bool) -> None:
 )  # fmt: skip
 @click.pass_obj
 def clear(parent_folder: Path | None, folder: Path | None, older_than: float) -> None:
-    """Remove cached chunks; current runs reduce them again."""
+    """Remove cached chunks; later runs reduce them again."""
     if (cache_store := _open(folder or parent_folder)) is not None:
         click.echo(f"removed {_format_total(cache_store.clear(older_than * DAY))}")
 

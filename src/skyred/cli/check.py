@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 EXIT_FAULTY = 3
 _TOLERATE = "use them anyway (data.NAME.on_fault: note)"
 _SKIP = "or continue without them (data.NAME.on_error: skip)"
-TASKS_PER_WORKER = 4  # that are submitted ahead of time
+TASKS_PER_WORKER = 4  # submitted ahead of time
 
 
 @click.command()
@@ -33,7 +33,9 @@ TASKS_PER_WORKER = 4  # that are submitted ahead of time
 @click.option("--no-data", is_flag=True, help="Check the configuration only; read no data.")
 @click.option("--all-runs", is_flag=True, help="Inspect all runs of the archives, selected or not.")
 @click.option(
-    "--workers", type=click.IntRange(min=1), help="Number of processes for the inspection."
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Number of processes for the inspection; by default it runs in the main process.",
 )
 @click.option(
     "--allow-outside",
@@ -70,8 +72,8 @@ def check(
 ) -> None:
     """Check the configuration FILE, inspect the runs that it selects, and read its datasets.
 
-    FILE may also be an archive: a folder with an index, an HDU index, a DL3 file, or a location
-    such as sim:crab. Then all its runs are inspected.
+    FILE may also be an archive: a folder, an HDU index, a DL3 file, or a location such as
+    sim:crab. Then all its runs are inspected.
     """
     pipeline: Pipeline | None = None
     if _is_archive(file):
@@ -95,7 +97,7 @@ def check(
         if no_data:
             return
         entries, tables = (_runs_of_archives if all_runs else _runs_of_entries)(pipeline, plugins)
-        _require_memory(pipeline, tables, 0)  # before the inspection, which may take long
+        _require_memory(pipeline, tables, 0)  # before the inspection, which may take a long time
     have_faults = [
         _inspect(name, *runs, plugins, workers, verbose) for name, runs in entries.items()
     ]
@@ -224,7 +226,7 @@ def _inspect(
     runs : sequence of RunInput
         The runs to inspect.
     skipped : sequence of Finding
-        Findings about runs that cannot be inspected.
+        Findings about selected runs that have already failed and are not inspected.
     plugins : Plugins
         The plugins.
     workers : int or None
@@ -238,7 +240,10 @@ def _inspect(
         True if a run has a fault.
     """
     if not runs and not skipped:
-        click.echo(f"{name}: no runs to inspect: none found, or the archive is read by a plugin")
+        click.echo(
+            f"{name}: no runs to inspect; archives without an HDU index, or with a plugin's own "
+            "class, are not inspected"
+        )
         return False
     from skyred.inspection.run import collect_findings
     from skyred.io.streaming import Workers, stream
@@ -286,7 +291,7 @@ def _report(findings: Iterable[Finding], verbose: bool) -> None:
 
 
 def _summarise(message: str) -> str:
-    """Return a message up to its numbers in brackets, which differ between runs."""
+    """Return a message without its numbers in brackets, which differ between runs."""
     return message.split(" (", maxsplit=1)[0]
 
 

@@ -29,7 +29,7 @@ SET = click.option(
     "overrides",
     metavar="PATH=VALUE",
     multiple=True,
-    help="Set or replace a value of the file (data.hess.stack.kind=keep).",
+    help="Add a value to FILE, or replace one (data.hess.stack.kind=keep).",
 )
 PLUGIN = click.option(
     "--plugin",

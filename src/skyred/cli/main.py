@@ -22,8 +22,8 @@ EXIT_BUG = 1
 class Program(click.Group):
     """The group of the commands of skyred's core and of plugins.
 
-    An error is printed as one message on standard error, and sets the exit code. Plugins are loaded
-    when commands are listed, and for commands that are not in the core.
+    An error is printed on standard error, and sets the exit code; only a bug has a traceback.
+    Plugins are loaded when commands are listed, and for commands that are not in the core.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -150,7 +150,7 @@ def _bug_report_request(ctx: click.Context) -> str:
     Returns
     -------
     str
-        The request, addressed to the authors of the command.
+        The request, with the name of the package to report the bug to.
     """
     name = ctx.invoked_subcommand or ""
     owner = None if name in main.commands else plugin_commands(ctx).owner(name)
@@ -191,12 +191,12 @@ def _format_warning(
 @click.group(
     cls=Program,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 success, 1 bug, 2 invalid configuration or other input, 3 failed runs, "
-    "4 failed fit, 130 interrupted.",
+    epilog="Exit codes: 0 success, 1 bug, 2 invalid configuration or other input, 3 failed or "
+    "faulty runs, 4 failed fit, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="skyred")
 def main() -> None:
-    """Run analyses of gamma-ray telescope data: pipelines of plugins, based on gammapy."""
+    """Run analyses of gamma-ray telescope data as pipelines of components, based on gammapy."""
 
 
 for command in (run, check, plugins, show, cache):

@@ -1,7 +1,8 @@
 """The commands that plugins add, loaded from entry points.
 
-These commands are loaded by ``skyred --help``, by ``skyred plugins``, and when one of them is
-called. A faulty plugin is reported; the commands of other plugins and of the core still work.
+They are loaded by ``skyred --help``, by ``skyred plugins``, and when a command is called that is
+not part of the core. A faulty plugin is reported; the commands of other plugins and of the core
+still work.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ class PluginCommands:
         return f"the command {name!r} is already provided by {owner}" if owner else ""
 
     def owner(self, name: str) -> CommandPlugin | None:
-        """Return the working plugin that adds a command.
+        """Return the plugin that adds a command, unless it is faulty or blocked.
 
         Parameters
         ----------
@@ -134,7 +135,7 @@ class PluginCommands:
         Returns
         -------
         CommandPlugin or None
-            The plugin; None if there is none.
+            The plugin; None if no working plugin adds the command.
         """
         owners = (plugin for plugin in self.plugins if plugin.works and name in plugin.commands)
         return next(owners, None)
@@ -205,7 +206,7 @@ class PluginCommands:
 
 
 def plugin_commands(ctx: click.Context) -> PluginCommands:
-    """Return the commands of plugins, which are loaded once in a process.
+    """Return the commands of plugins, loaded at most once per invocation of the program.
 
     Parameters
     ----------
@@ -241,7 +242,7 @@ def _commands_of(plugin: object) -> Mapping[str, click.Command]:
     Raises
     ------
     PluginError
-        If the plugin does not implement the hook, or its hooks are invalid.
+        If the plugin does not implement the hook correctly, or implements others.
     """
     manager = create_manager()
     if fault := find_misspelt_hook(manager, plugin):
@@ -249,8 +250,12 @@ def _commands_of(plugin: object) -> Mapping[str, click.Command]:
     hook_names = implemented_hooks(manager, plugin)
     if hook_names != [COMMAND_HOOK]:
         others = ", ".join(name for name in hook_names if name != COMMAND_HOOK)
-        fault = f"{others} is ignored in modules of {COMMANDS}" if others else "provides no command"
-        raise PluginError(f"{fault}; expected a function {COMMAND_HOOK}(cli) with @hookimpl")
+        raise PluginError(
+            f"entry points of {COMMANDS} may implement only {COMMAND_HOOK}; move {others} to a "
+            "plugin of the group skyred"
+            if others
+            else f"provides no command; expected a function {COMMAND_HOOK}(cli) with @hookimpl"
+        )
     try:
         manager.register(plugin)
     except pluggy.PluginValidationError as error:  # arguments that the hook does not have

@@ -29,7 +29,7 @@ _STRING_TAGS = {"tag:yaml.org,2002:str", "tag:yaml.org,2002:timestamp"}
 
 @attrs.define
 class Document:
-    """Plain data read from YAML.
+    """A YAML document: its data, the positions of keys and values, and its problems.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Document:
     positions : dict
         Line and column of problems that are not at the position of their path.
     unreadable : set
-        Paths of values that cannot be read, whose types, values or keys are unknown.
+        Paths of values that cannot be read, so that their types, values or keys are unknown.
     max_nodes : int
         The maximum number of values.
     """
@@ -75,7 +75,7 @@ class Document:
         Returns
         -------
         Document
-            The data.
+            The document, with its problems.
 
         Raises
         ------

@@ -33,8 +33,8 @@ def is_merge_key(key: Node) -> bool:
 class MergedMappings:
     """The keys and values of mappings, including those from merge keys.
 
-    Every mapping is merged once, so that nested merges, whose number grows exponentially, need a
-    time proportional to the size of the document.
+    Every mapping is merged only once. Without this, the time could grow exponentially with the
+    depth of nested merges.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Read configurations, from YAML to pipelines and components."""
+"""Read pipelines and components from YAML."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class InvalidNode:
         Returns
         -------
         bool
-            False if it has no name, and its keys could not be read.
+            False if it has no name, and some of its keys could not be read.
         """
         return self._is_complete or "name" in self._raw
 

@@ -1,4 +1,4 @@
-"""The code of data entries: archives, existing datasets and fit ranges."""
+"""The code of data entries: archives, reduced datasets and fit ranges."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ONE_INDEX = "plain gammapy opens one folder with index files"
 def write_archive(
     script: Script, reduction: Reduction, select: Iterable[Callable[[], None]]
 ) -> None:
-    """Write the opening of an archive and the selection of its runs, as ``observations``.
+    """Write code that opens an archive and selects its runs, as ``observations``.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def _irf_code(reduction: Reduction) -> str:
 
 
 def write_datasets(script: Script, entry: str, data: ReducedData) -> None:
-    """Write the reading of existing datasets, with the names that skyred gives them.
+    """Write code that reads reduced datasets, with the same names as in skyred.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def _check_spectra(paths: Iterable[Path]) -> None:
 
 
 def _restore_variables(path: Path, locations: Iterable[Location]) -> str:
-    """Return the path of a file with the variables of the location that matches the file."""
+    """Return the path of a file, with unexpanded variables as in the location that contains it."""
     for location in locations:
         if location.path().is_dir() and location.path() in path.parents:
             return str(Path(location) / path.relative_to(location.path()))
@@ -168,7 +168,7 @@ def _restore_variables(path: Path, locations: Iterable[Location]) -> str:
 
 
 def write_fit_range(script: Script, fit_range: FitRange) -> None:
-    """Write the fit range of the datasets of an entry.
+    """Write code that restricts the fit of the datasets of an entry to its fit range.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ def write_fit_range(script: Script, fit_range: FitRange) -> None:
 
 
 def _fit_within(fit_range: FitRange) -> str:
-    """Return the name of the function for a kind of fit range."""
+    """Return the name of the function: for a range of energies, a region, or both."""
     if not fit_range.region:
         return "fit_within_energies"
     return "fit_within" if fit_range.energy is not None else "fit_within_region"

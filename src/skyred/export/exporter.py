@@ -1,4 +1,4 @@
-"""The export of a pipeline to a script, with functions to which the components add their code."""
+"""The export of a pipeline as a script, to which the components add their code."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ from skyred.scripting import Script
 def write_good_time(script: Script) -> None:
     """Write code that selects the events in the good time of a run, cut to the time windows.
 
-    The reduction leaves out events outside the good time intervals, because these contribute no
-    livetime. gammapy counts such events.
+    skyred leaves out events outside the good time intervals, because the livetime does not include
+    that time. gammapy counts such events.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def _write_seconds(script: Script) -> str:
     """Write the function that converts times to seconds, and return its name."""
     return script.shared(
         "get_seconds(times, zero)",
-        "Return times in seconds since another.",
+        "Return times in seconds since a reference time.",
         'return [(time - zero).to_value("s") for time in times]',
     )
 
@@ -83,7 +83,7 @@ def _write_cut(script: Script, select: str) -> str:
     is_within, seconds = _write_is_within(script), _write_seconds(script)
     return script.shared(
         "cut_to_windows(observation, windows)",
-        "Return a run, cut to the good time inside all windows; None if there is none.",
+        "Return a run, cut to its good time inside all windows; None if none is left.",
         f"observation = {select}(observation)",
         "gti, events = observation.gti, observation.events",
         "if len(gti.table) == 0:",

@@ -143,7 +143,7 @@ class FrozenMapping(Mapping[str, Any]):
 
     Parameters
     ----------
-    items : mapping of str to object
+    items : mapping of str to object, or tuple of (str, object)
         The items.
     """
 

@@ -22,7 +22,7 @@ _TYPE_IN_WORDS = re.compile(rf"\b({'|'.join(_PYTHON_TYPES)})\b")
 
 
 def document_fields(cls: type) -> None:
-    """Add a `Parameters` section with the fields to the docstring of a class that has none.
+    """Add a `Parameters` section with the fields to the docstring of a class, if it has none.
 
     Parameters
     ----------

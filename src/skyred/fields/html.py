@@ -64,7 +64,9 @@ def html_body(fields: Nested) -> Html:
 
 
 def format_changes(fields: Nested) -> str:
-    """Return the required options, and those that differ from their defaults, in one line.
+    """Return the required options, and those that differ from their defaults, on one line.
+
+    Nested lists and mappings are left out.
 
     Parameters
     ----------

@@ -59,7 +59,8 @@ def read_mask(location: Location) -> WcsNDMap:
     Raises
     ------
     FieldError
-        If the mask has values that are not finite, excludes nothing, or has other axes.
+        If the mask has values that are not finite, excludes nothing, or has an axis other than
+        energy.
     FileError
         If the file is damaged, or contains code that gammapy would run.
     """

@@ -28,7 +28,7 @@ def check_name(name: object) -> str:
     Raises
     ------
     FieldError
-        If the name is not a string, is too long, or contains other characters.
+        If the name is not a string, is empty or too long, or contains unsafe characters.
     """
     if not isinstance(name, str) or not _SAFE_NAME.fullmatch(name):
         raise FieldError(f"is {format_value(name)}", _EXPECTED)

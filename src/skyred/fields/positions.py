@@ -62,8 +62,8 @@ def position(default: Any = REQUIRED, *, doc: str) -> Any:
     """Declare a position, stored as a `Position`.
 
     Values are ``[ra, dec]``, a mapping with `ra` and `dec`, with `l` and `b`, or with `lon`, `lat`
-    and `frame`, or in Python also a `SkyCoord`. Frames are icrs, fk5 (J2000) and galactic; the
-    default is galactic for `l` and `b`, and icrs for all others.
+    and `frame`, or, in Python, a `SkyCoord`. Frames are icrs, fk5 (J2000) and galactic; the default
+    is galactic for `l` and `b`, and icrs otherwise.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def _read_mapping(value: Mapping[str, Any]) -> tuple[list[Any], Any]:
 
 
 def _from_skycoord(coord: SkyCoord) -> Position:
-    # fk5 may have another equinox than J2000
+    # an fk5 coordinate may have an equinox other than J2000
     frame = coord if coord.name in ("icrs", "galactic") else coord.icrs
     spherical = frame.spherical
     return Position(_angle(spherical.lon), _angle(spherical.lat), frame.name)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from skyred.fields.sky_regions import Regions
 
 _NO_AREA = ("PointSkyRegion", "LineSkyRegion", "TextSkyRegion")
-FRAMES = ("icrs", "fk5", "fk4", "galactic")  # that the WCS of a FITS file can have
+FRAMES = ("icrs", "fk5", "fk4", "galactic")  # frames that the WCS of a FITS file can have
 _MAX_MASK_PIXELS = 4_000_000  # larger regions are assumed to cover a pixel
 
 
@@ -54,9 +54,10 @@ def check_region(region: Region, source: str) -> None:
 
 
 def check_frame(region: Region, source: str) -> None:
-    """Check that a map of a region can be created, whose pixels are in the frame of the region.
+    """Check that a map can be created in the frame of a region, as gammapy does for spectra.
 
-    Exclusions and other masks do not need it: they are computed on the pixels of another map.
+    Exclusions and other masks do not need this check: they are computed on the pixels of another
+    map.
 
     Parameters
     ----------
@@ -127,7 +128,7 @@ def check_coverage(regions: Regions, wcs: WCS) -> None:
     Raises
     ------
     FieldError
-        If a region lies between the pixel centres, so that it would have no effect.
+        If a region has no area, or contains no pixel centre, so that it would have no effect.
     """
     for source, region in regions.build_by_source():
         check_area(region, source)

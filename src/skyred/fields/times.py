@@ -56,7 +56,7 @@ class Instant:
         Returns
         -------
         bool
-            True if it is earlier, or if the scales differ, because they are not compared.
+            True if it is earlier, or if the time scales differ: such instants are not compared.
         """
         return self.scale != other_instant.scale or self.iso < other_instant.iso
 

@@ -24,8 +24,10 @@ from skyred.inspection.tables import Floats
 BRIGHT_FRACTION = 0.1
 # minimum number of energies for a comparison
 MIN_ENERGIES = 3
+# limits of the ratios, above and below 1, of the area at an offset to that at both neighbours
 HIGH_RATIO, LOW_RATIO = 1.4, 1.8
-# of the area at an offset to that at the next inner one, and of the outermost to the innermost
+# ratio of the area at an offset to that at the next smaller one, and of that at the outermost
+# offset to those at the two innermost ones
 MAX_INNER_RATIO, MAX_OUTER_RATIO = 4.2, 1.5
 
 

@@ -26,7 +26,7 @@ ALIGNMENTS = ("ALTAZ", "RADEC")
 
 
 def check_background(background: ResponseTable) -> Iterator[Finding]:
-    """Check the alignment of a background, the two halves of the camera, and single cells.
+    """Check the alignment of a background; if it is 3D, also the camera halves and single cells.
 
     Parameters
     ----------

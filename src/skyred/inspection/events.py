@@ -21,8 +21,8 @@ MAX_DISTANCE = 3.0  # deg
 MAX_SAME_POSITION, MAX_SAME_POSITION_FRACTION = 10, 0.01
 # minimum number and fraction of events with the same position and energy for a fault
 MIN_DUPLICATES, MIN_DUPLICATE_FRACTION = 2, 0.001
-# largest number and fraction of events with the same energy; in real runs, single pairs of events
-# or 0.04 % of the events have the same energy, because it is in float32
+# largest number and fraction of events with the same energy; in real runs, only single pairs of
+# events, or up to 0.04 % of the events, share an energy, because energies are stored in float32
 MAX_SAME_ENERGY, MAX_SAME_ENERGY_FRACTION = 10, 0.01
 
 

@@ -160,7 +160,7 @@ def check_models(data: Any, folder: Path | None = None) -> None:
 
 
 def resolve_indexed_file(index: Path, name: object, *, allow_outside: bool = False) -> Path:
-    """Return the path of a file in an index, by default in the folder of the index or below.
+    """Return the path of a file that an index refers to.
 
     Parameters
     ----------
@@ -169,7 +169,8 @@ def resolve_indexed_file(index: Path, name: object, *, allow_outside: bool = Fal
     name : object
         The name of the file in the index, relative to the folder of the index.
     allow_outside : bool, optional
-        Whether the file may be anywhere; variables in its name are expanded.
+        Whether the file may be outside the folder of the index. If so, variables and ``~`` in its
+        name are expanded; otherwise they are rejected.
 
     Returns
     -------
@@ -179,7 +180,8 @@ def resolve_indexed_file(index: Path, name: object, *, allow_outside: bool = Fal
     Raises
     ------
     FileError
-        If the path leaves the folder, or the file does not exist.
+        If the name refers to a file outside the folder although this is not allowed, or the file
+        does not exist.
     """
     path = Path(str(name))
     if allow_outside:

@@ -59,7 +59,7 @@ FILE_RULES = (
         "index-path",
         "fault",
         "A path in the index is outside the archive.",
-        "An index must not make skyred read any file of the user. IRFs may be outside, if their "
+        "An index must not make skyred read arbitrary files. IRFs may be outside, if their "
         "path is relative and they are FITS files. If the index is in a folder `index`, as in CTA "
         "1DC, the archive is the folder that contains it.",
         "copy the file into the archive and correct the index, or set allow_outside: true "
@@ -103,7 +103,7 @@ FILE_RULES = (
     Rule(
         "units",
         "fault",
-        "A column has no unit, or a unit of another physical type, or one that FITS does not have.",
+        "A column has no unit, a unit of another physical type, or one that is not a FITS unit.",
         f"gammapy cannot read the column. {NO_VIOLATION}",
         "correct TUNIT of the column",
     ),
@@ -118,7 +118,7 @@ FILE_RULES = (
     Rule(
         "unit-assumed",
         "note",
-        "A column has no valid unit, but gammapy assumes that of GADF.",
+        "A column has no valid unit, but gammapy assumes the unit of GADF.",
         "CTA 1DC has no unit for START, STOP and SCALE, and an invalid one for BGD.",
         NO_ACTION,
     ),

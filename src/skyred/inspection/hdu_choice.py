@@ -38,7 +38,7 @@ class HduChoice:
     index: HduIndex | None = None
 
     def check_run(self, obs_id: int) -> list[Finding]:
-        """Report types of which several HDUs of a run are left after the choice, or none.
+        """Report HDU types for which not exactly one HDU of a run is left after the choice.
 
         Parameters
         ----------
@@ -80,7 +80,7 @@ def choose_hdus(hdu_table: Any, patterns: Mapping[str, Any]) -> HduChoice:
         Patterns that select HDUs. The pattern of an HDU type (psf) is compared with HDU_NAME. The
         pattern of a column of the index is compared with its values; it applies to the types with
         several HDUs in any run, except for types with a pattern of their own. Events and IRFs of
-        other types are not used either if their value is that of a rejected HDU, such as the
+        the other types are rejected too if a rejected HDU has the same value, such as the
         background of another event class. Patterns may contain the wildcards of `fnmatch`, such as
         ``*`` and ``?``; matching is case-insensitive, and numbers are compared by value.
 
@@ -165,7 +165,8 @@ class HduIndex:
         Raises
         ------
         ArchiveError
-            If the key is neither a type nor a column, or the pattern matches no row.
+            If the key is neither a type nor a column, the pattern matches no row, or the pattern of
+            a column is not needed but does not match all events and IRFs.
         """
         column = "HDU_NAME" if key in HDU_TYPES else key
         if column not in self.table.colnames:
@@ -218,7 +219,7 @@ class HduIndex:
         }
 
     def check_run(self, obs_id: int, mask: NDArray[np.bool_]) -> Iterator[Finding]:
-        """Report types of which several HDUs of a run are used, or none.
+        """Report HDU types for which not exactly one HDU of a run is used.
 
         Parameters
         ----------

@@ -12,8 +12,8 @@ from skyred.inspection.run_hdu import RunHdu, as_identifier, as_number
 # index and header of the H.E.S.S. runs agree to 1.4e-5 deg (float32); the limit is about half the
 # width of the PSF
 POINTING_TOLERANCE = 0.05  # deg
-# index and header of the H.E.S.S. runs agree to 1e-7; the limit is the resulting relative error
-# of a flux
+# index and header of the H.E.S.S. runs agree to 1e-7; a wrong livetime changes a flux by the same
+# fraction
 DURATION_TOLERANCE = 0.01
 # LIVETIME / ONTIME of all real runs equals DEADC to 1e-7
 DEADTIME_TOLERANCE = 0.02
@@ -38,7 +38,7 @@ def check_obs_id(hdu: RunHdu, *, required: bool) -> Iterator[Finding]:
     Yields
     ------
     Finding
-        A fault if the identifiers differ.
+        A fault if the identifiers differ, or a required OBS_ID is missing.
     """
     obs_id = as_identifier(hdu.header.get("OBS_ID"))
     if obs_id is None and required:
@@ -71,7 +71,7 @@ def check_location(events: RunHdu) -> Iterator[Finding]:
 
 
 def check_pointing(events: RunHdu, row: Mapping[str, Any]) -> Iterator[Finding]:
-    """Check the pointing in a header, and compare it with that in the index.
+    """Check the pointing in a header, and compare it with that in the index; not for drift scans.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def check_pointing(events: RunHdu, row: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def check_durations(events: RunHdu, row: Mapping[str, Any]) -> Iterator[Finding]:
-    """Check ONTIME, LIVETIME and DEADC in the header, and compare them with the index.
+    """Check ONTIME, LIVETIME and DEADC, and compare them, TSTART and TSTOP with the index.
 
     Parameters
     ----------
@@ -265,7 +265,7 @@ def reference_time(values: Mapping[str, Any]) -> float | None:
     Returns
     -------
     float or None
-        The reference MJD in s; None if MJDREFI is missing.
+        The reference MJD, converted to s; None if MJDREFI is missing or not a number.
     """
     days, fraction = as_number(values.get("MJDREFI")), as_number(values.get("MJDREFF"))
     return None if days is None else round((days + (fraction or 0.0)) * SECONDS_PER_DAY, 3)

@@ -25,7 +25,7 @@ class IndexedPaths:
     - in the archive, if the index is in the folder ``index`` of the archive or in a subfolder, as
       in CTA 1DC, which has ``index/gps`` next to ``data`` and ``caldb``;
     - anywhere else, if the row is an IRF with a relative path that leaves the archive by ``..`` and
-      not by a link, because several archives often share a file of IRFs.
+      not by a link, because several archives often share an IRF file.
 
     A file that is not in the folder of the index must be a FITS file.
 

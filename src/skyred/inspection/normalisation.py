@@ -1,4 +1,4 @@
-"""Checks of the normalisation of the energy dispersion and the point spread function."""
+"""Checks of the energy dispersion and the point spread function: integrals and parameters."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SIGMA_MAX = 5.0  # deg
 
 
 def check_dispersion(edisp: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
-    """Check the integral of the energy dispersion over MIGRA, for each offset and energy.
+    """Check the integral of the energy dispersion over MIGRA, and the median of MIGRA.
 
     Parameters
     ----------

@@ -47,7 +47,7 @@ class Finding:
 
     @property
     def is_tolerable(self) -> bool:
-        """Whether the run can be used; not with a fault of the index or of a whole file."""
+        """Whether the run can be used nevertheless: False for faults of the index and of files."""
         return self.level != "fault" or bool(self.hdu and not self.rule.startswith("index-"))
 
     @property
@@ -97,7 +97,7 @@ class RunInput:
     findings : tuple of Finding
         The findings on the index, such as repeated rows or files outside the archive.
     checksums : mapping of Path to str
-        The expected sha256 of those files that are in the SHA256SUMS of the archive.
+        The expected SHA-256 digests of those files that the SHA256SUMS of the archive lists.
     """
 
     obs_id: int

@@ -17,14 +17,14 @@ RESPONSE_RULES = (
         "response-not-finite",
         "fault",
         "Values are not finite.",
-        f"A flux changes by +33 %, and gammapy gives no message. {NO_VIOLATION}",
+        f"A flux is wrong (+33 % in an example), without a message from gammapy. {NO_VIOLATION}",
         REPRODUCE,
     ),
     Rule(
         "response-zero",
         "fault",
         "No value is above 0.",
-        f"A flux changes by +33 %, and gammapy gives no message. {NO_VIOLATION}",
+        f"A flux is wrong (+33 % in an example), without a message from gammapy. {NO_VIOLATION}",
         REPRODUCE,
     ),
     Rule(
@@ -70,8 +70,8 @@ RESPONSE_RULES = (
         "warning",
         "The first energy differs from that of the effective area, or the last one is lower, by a "
         "factor of 1.5 to 30.",
-        "There gammapy has no migration. The factors are 4.5 (MAGIC 2013), 2.8 (VERITAS) and 2.5 "
-        "(CTA 1DC).",
+        "gammapy has no energy dispersion there. The factors are 4.5 (MAGIC 2013), 2.8 (VERITAS) "
+        "and 2.5 (CTA 1DC).",
         "choose an energy range inside both",
     ),
     Rule(
@@ -94,7 +94,7 @@ RESPONSE_RULES = (
         "migration",
         "fault",
         "The median of MIGRA is off by a factor of 1.5, or by a factor of 2 in 10 % of the cells.",
-        "The median of the archives is 0.84 to 1.01.",
+        "In the archives, the median over all cells is 0.84 to 1.01.",
         REPRODUCE,
     ),
     Rule(
@@ -108,7 +108,7 @@ RESPONSE_RULES = (
         "psf-integral",
         "fault",
         "The integral of the PSF differs from 1 by more than 5 %.",
-        "Containment corrections would be wrong. H.E.S.S. deviates by up to 0.4 %.",
+        "Containment corrections would be wrong. H.E.S.S. PSFs deviate by up to 0.4 %.",
         REPRODUCE,
     ),
     Rule(
@@ -122,7 +122,7 @@ RESPONSE_RULES = (
         "area-maximum",
         "fault",
         "The largest effective area is outside 1e2 to 1e8 m2.",
-        "The unit is wrong. Real areas are 1e4 to 5e6 m2.",
+        "The unit is wrong. The largest areas of real instruments are 1e4 to 5e6 m2.",
         "correct TUNIT of EFFAREA",
     ),
     Rule(
@@ -142,9 +142,9 @@ RESPONSE_RULES = (
     Rule(
         "area-ends-early",
         "fault",
-        "The effective area is zero above a quarter of the last energy of the energy dispersion or "
+        "The effective area ends below a quarter of the last energy of the energy dispersion or "
         "PSF.",
-        "The largest ratio of the archives is 1.66.",
+        "In the archives, the last energy is at most 1.66 times the end of the effective area.",
         REPRODUCE,
     ),
     Rule(
@@ -158,7 +158,7 @@ RESPONSE_RULES = (
         "background-halves",
         "fault",
         "One half of the camera has more than 1.5 times the background of the other.",
-        "The largest ratio of H.E.S.S. is 1.14.",
+        "The largest ratio in H.E.S.S. runs is 1.14.",
         REPRODUCE,
     ),
     Rule(
@@ -171,8 +171,9 @@ RESPONSE_RULES = (
     Rule(
         "background-rate",
         "fault",
-        "The background predicts more than 3.5 times the events, or less than 1 / 3.5.",
-        "H.E.S.S. predicts 0.46 to 0.97 times the events.",
+        "The background predicts more than 3.5 times the number of events, or less than 1 / 3.5 of "
+        "it, beyond the Poisson error.",
+        "H.E.S.S. backgrounds predict 0.46 to 0.97 times the events.",
         "correct TUNIT of BKG",
     ),
     Rule("rad-max", "fault", "RAD_MAX is outside 0 to 10 deg.", NO_VIOLATION, REPRODUCE),

@@ -22,7 +22,7 @@ MAY_BE_ZERO = ("SIGMA_2", "SIGMA_3", "AMPL_2", "AMPL_3")
 
 
 def read_response(hdu: RunHdu) -> tuple[ResponseTable | None, list[Finding]]:
-    """Read a response, and check its axes, and whether its values are finite and above 0.
+    """Read a response, and check its axes, and that its values are finite and not all zero.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def read_response(hdu: RunHdu) -> tuple[ResponseTable | None, list[Finding]]:
     response : ResponseTable or None
         The response; None if it has faults, or a format that is not inspected.
     findings : list of Finding
-        The findings so far.
+        The findings on the format, the axes, the units and the values.
     """
     layout = LAYOUTS.get(hdu.hdu_class.lower())
     if layout is None:

@@ -17,8 +17,8 @@ class Rule:
     name : str
         The name, in kebab-case.
     severity : {"fault", "warning", "note"}
-        A run with a fault is not used; a warning is unusual content, which is used; a note is for
-        information.
+        A run with a fault is not used by default; a warning is unusual content, which is used; a
+        note is for information.
     summary : str
         The condition that violates the rule.
     reason : str

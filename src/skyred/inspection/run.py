@@ -57,7 +57,7 @@ class InspectedRun:
 
     @property
     def faults(self) -> tuple[Finding, ...]:
-        """The findings because of which the run must not be used."""
+        """The findings because of which the run is not used by default."""
         return tuple(finding for finding in self.findings if finding.level == "fault")
 
     @property
@@ -81,7 +81,7 @@ def inspect_run(run: RunInput, expected: Mapping[Path, str] | None = None) -> In
     run : RunInput
         The entries of the run in the archive's index.
     expected : mapping of Path to str, optional
-        The previous sha256 of the files; a different sha256 is a fault.
+        The SHA-256 digests of the files when they were read before; a different digest is a fault.
 
     Returns
     -------

@@ -197,7 +197,7 @@ class RunHdu:
                 )
 
     def list_assumed_units(self, columns: Mapping[str, str]) -> Iterator[Finding]:
-        """List the columns without a valid unit, for which gammapy assumes that of GADF.
+        """List the columns without a valid unit, for which gammapy assumes the unit of GADF.
 
         Parameters
         ----------

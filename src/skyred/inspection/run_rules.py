@@ -24,7 +24,7 @@ HEADER_RULES = (
         "pointing",
         "fault",
         "The pointing is missing, or differs from the index by more than 0.05 deg.",
-        "Offsets and IRFs would be wrong. The archives agree to 1.4e-5 deg (float32).",
+        "Offsets and IRFs would be wrong. In the archives, they agree to 1.4e-5 deg (float32).",
         FIX_HEADER,
     ),
     Rule(
@@ -54,7 +54,7 @@ HEADER_RULES = (
         "deadtime",
         "fault",
         "LIVETIME / ONTIME differs from DEADC by more than 0.02, or exceeds 1.01.",
-        "The flux is wrong by the ratio. The archives agree to 1e-7.",
+        "The flux is wrong by the same ratio. In the archives, they agree to 1e-7.",
         FIX_HEADER,
     ),
     Rule(
@@ -70,14 +70,14 @@ HEADER_RULES = (
         "event-count",
         "fault",
         "The number of events differs from EVENT_COUNT by more than 1 %.",
-        "Events are missing. H.E.S.S. DR1 and CTA 1DC agree exactly.",
+        "Events are missing. In H.E.S.S. DR1 and CTA 1DC, the numbers are equal.",
         COPY_AGAIN,
     ),
     Rule(
         "event-count-small",
         "warning",
         "The number of events differs from EVENT_COUNT by up to 1 %.",
-        "This is below the error of a flux. H.E.S.S. DR1 and CTA 1DC agree exactly.",
+        "This is below the error of a flux. In H.E.S.S. DR1 and CTA 1DC, the numbers are equal.",
         "check whether the events were filtered after the index was written",
     ),
     Rule(
@@ -121,7 +121,7 @@ HEADER_RULES = (
         "fault",
         "The sum of the good time intervals differs from ONTIME by more than 2 s and "
         "by more than 1 %.",
-        "The flux is wrong by the ratio. ONTIME is that of the header, "
+        "The flux is wrong by the same ratio. ONTIME is that of the header, "
         f"LIVETIME / DEADC, or that of the index. {NO_VIOLATION}",
         ASK,
     ),
@@ -175,14 +175,14 @@ EVENT_RULES = (
         "events-same-energy",
         "fault",
         "More than 1 % of the events, and more than 10, have the same energy.",
-        "In float32, 0.04 % of the energies of the archives are repeated.",
+        "In the archives, up to 0.04 % of the energies are repeated, because they are in float32.",
         ASK,
     ),
     Rule(
         "events-far-from-pointing",
         "fault",
         "The median direction of the events is more than 3 deg from the pointing.",
-        "The median of the archives is within 0.45 deg.",
+        "In the archives, it is within 0.45 deg.",
         FIX_HEADER,
     ),
     Rule(
@@ -210,7 +210,7 @@ EVENT_RULES = (
         "event-gap",
         "note",
         "The good time begins or ends with more than 60 s without events.",
-        "One run of H.E.S.S. (503 s) and one of FACT (134 s).",
+        "One run of H.E.S.S. (503 s) and one of FACT (134 s) have such a gap.",
         NO_ACTION,
     ),
 )

@@ -15,7 +15,9 @@ _ALL_BITS = 0xFFFFFFFF
 
 
 def open_hdus(content: bytes) -> fits.HDUList:
-    """Open a FITS file in memory without the warnings of astropy; use `check_structure` instead.
+    """Open a FITS file in memory, without the warnings of astropy.
+
+    Faults, for which astropy would warn, are reported by `check_structure`.
 
     Parameters
     ----------

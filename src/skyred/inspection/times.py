@@ -46,7 +46,8 @@ def check_gti(gti: RunHdu) -> Iterator[Finding]:
     Yields
     ------
     Finding
-        A finding for each violation.
+        A fault for each invalid column; otherwise a note for each assumed unit, and a fault for the
+        first violation.
     """
     faults = list(gti.check_columns(COLUMNS))
     yield from faults
@@ -154,7 +155,7 @@ def check_gti_against_header(
     gti : RunHdu
         The good time intervals of the run, which pass `check_gti`.
     row : mapping of str to object
-        The row of the observation index, for an ONTIME that the header does not have.
+        The row of the observation index, used if the header has no ONTIME.
 
     Yields
     ------
@@ -189,7 +190,8 @@ def check_times(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
     """Compare the times of events with the observation and the good time intervals.
 
     Good time intervals may be cut, for example because of clouds, while the events stay in the
-    file. The reduction leaves these events out. Events outside the observation are faulty.
+    file. The reduction leaves these events out. Events outside the observation indicate a shifted
+    clock.
 
     Parameters
     ----------
@@ -201,8 +203,9 @@ def check_times(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
     Yields
     ------
     Finding
-        A fault if more than 1 % of the events are outside the observation; a note for events
-        outside the good time intervals.
+        A fault if more than 1 % of the events are outside the observation; otherwise a note if
+        events are outside the good time intervals. A note if the good time begins or ends with a
+        long gap without events.
     """
     times = events.values("TIME", "s")
     times = times[np.isfinite(times)]
@@ -230,7 +233,7 @@ def check_times(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
 def find_outside(
     times: Floats, start: Floats, stop: Floats, observation: tuple[float, float]
 ) -> NDArray[np.bool_]:
-    """Find the events outside good time intervals.
+    """Return whether each event is outside the good time intervals.
 
     Where the good time begins or ends with the observation, a tolerance of 2 s allows for rounded
     times. Real files have events up to 0.93 s after the end, which gammapy counts.

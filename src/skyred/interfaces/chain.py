@@ -89,13 +89,13 @@ class Chain(Fields):
         Returns
         -------
         list of Problem
-            The earlier problems and those found by the checks, without follow-up problems in fields
-            that already have one.
+            The earlier problems and those found by the checks, except follow-up problems of fields
+            that already have one. If a location is a pipe or a device, nothing else is checked.
 
         Raises
         ------
         Exception
-            The first exception raised by a check, if there are no problems, which may cause it.
+            The first exception raised by a check, if there are no problems that may have caused it.
         """
         problems = list(earlier_problems)
         if special_files := list(self._special_files()):
@@ -167,15 +167,15 @@ class Chain(Fields):
 
     def _duplicate_datasets(self) -> Iterator[Problem]:
         entries_by_name = dict[str, str]()
-        for entry, data_entry in self.entries():
-            name = getattr(getattr(data_entry, "geometry", None), "name", None) or entry
+        for entry_name, entry in self.entries():
+            name = getattr(getattr(entry, "geometry", None), "name", None) or entry_name
             if name in entries_by_name:
                 other_entry = entries_by_name[name]
                 message = (
                     f"the datasets have the same name as those of data.{other_entry}: {name!r}"
                 )
-                yield Problem(("data", entry), message, "choose another name")
-            entries_by_name[name] = entry
+                yield Problem(("data", entry_name), message, "choose another name")
+            entries_by_name[name] = entry_name
 
     def _duplicate_sources(self) -> Iterator[Problem]:
         names = set[str]()

@@ -55,8 +55,8 @@ class Fields:
         The values of the fields.
     """
 
-    #: Time of the definition of the class, in seconds since 1970; later changes of its source code
-    #: have no effect.
+    #: Time at which the class was defined, in seconds since 1970. Later changes of its source file
+    #: have no effect on it.
     declared_at: ClassVar[float] = 0.0
     #: Current names of options by old name. Old names work, with a warning, for one release.
     old_names: ClassVar[Mapping[str, str]] = {}
@@ -124,7 +124,8 @@ class Fields:
         Parameters
         ----------
         pipeline : Chain
-            The pipeline that this object is part of. Other parts may be invalid.
+            The pipeline that this object is part of. Other parts may be invalid. For an estimator,
+            and for objects in it, `data` contains only the entries that it may use.
 
         Returns
         -------
@@ -158,12 +159,13 @@ class Fields:
         return (type(self).__name__,)
 
     def digest(self) -> str:
-        """Return the sha256 of all fields, with unexpanded environment variables.
+        """Return the SHA-256 digest of the key.
 
         Returns
         -------
         str
-            The digest; it does not depend on the content of files.
+            The digest, hexadecimal. It depends on paths as they are written, with unexpanded
+            environment variables, but not on the content of files.
         """
         return digest(self.key())
 
@@ -369,8 +371,8 @@ def component(cls: T) -> T:
     ------
     TypeError
         If the class is not a subclass of an interface, has no `kind` in kebab-case, has a field
-        that is not declared with `option`, `quantity`, ..., or defines `check` under an old name,
-        so that it would never be called.
+        that is not declared with `option`, `quantity`, ..., has invalid `old_kinds` or `old_names`,
+        or defines `check` under an old name, so that it would never be called.
     """
     if not (isinstance(cls, type) and issubclass(cls, Component) and cls.role):
         raise TypeError(f"{cls!r} is not a subclass of an interface such as skyred.Maker")
@@ -466,7 +468,7 @@ def locations(fields: Fields) -> Iterator[tuple[tuple[str | int, ...], Location]
     Parameters
     ----------
     fields : Fields
-        The object; nested objects are not searched.
+        The object; objects nested in it are not searched.
 
     Yields
     ------

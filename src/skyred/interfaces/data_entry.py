@@ -58,7 +58,7 @@ class DataEntry(Fields):
         return Reduction if "archive" in raw else ReducedData
 
     def name_pattern(self, entry: str) -> str:
-        """Return a pattern that the names of all datasets match, as far as they are known.
+        """Return a pattern that the names of all datasets of this entry match.
 
         Parameters
         ----------
@@ -68,7 +68,8 @@ class DataEntry(Fields):
         Returns
         -------
         str
-            The name of a single dataset, or a pattern with wildcards.
+            The name of a single dataset, or a pattern with wildcards; ``*`` if the names are not
+            known yet.
         """
         return "*"
 
@@ -138,9 +139,9 @@ class Reduction(DataEntry):
     )
     allow_outside: bool = option(
         False,
-        doc="Whether the index of the archive may refer to any files outside the archive, also "
-        "events, absolute paths and links; IRFs in FITS files with a relative path may always be "
-        "outside.",
+        doc="Whether the index of the archive may refer to any files outside the archive, "
+        "including events, absolute paths and links; IRFs in FITS files with a relative path may "
+        "always be outside.",
     )
     hdus: Mapping[str, Any] = option(
         {},
@@ -153,7 +154,7 @@ class Reduction(DataEntry):
         None,
         choices=("full-enclosure", "point-like"),
         doc="The type of the IRFs that a run must have; by default, a run must have the IRFs that "
-        "the makers read (those of full-enclosure, if one of the makers is a gammapy maker).",
+        "the makers read (all full-enclosure IRFs, if one of the makers is a gammapy maker).",
     )
     select: tuple[Selector, ...] = nested_list(
         Selector, doc="The selectors, applied in this order; all observations if empty."
@@ -205,7 +206,7 @@ class Reduction(DataEntry):
         return stack.name_pattern(geometry.name or entry)
 
     def with_name(self, entry: str) -> Reduction:
-        """Return a copy with a name for its datasets.
+        """Return a copy whose geometry has a name, from which the names of datasets are derived.
 
         Parameters
         ----------
@@ -220,7 +221,7 @@ class Reduction(DataEntry):
         return self.evolve(geometry=self.geometry.evolve(name=self.geometry.name or entry))
 
     def validate(self) -> Iterable[Problem]:
-        """Yield problems with empty options, `hdus`, and a fit range outside the energy axis.
+        """Yield problems: no archive or makers, invalid `hdus`, fit range outside the energy axis.
 
         Yields
         ------

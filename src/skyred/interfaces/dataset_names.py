@@ -120,7 +120,7 @@ def require_names(expected: Sequence[str], patterns: Iterable[str]) -> None:
     Raises
     ------
     ModelError
-        If a pattern matches no dataset; the message lists the names.
+        If a pattern cannot match any of the names; the message lists the names.
     """
     for pattern in patterns:
         if not any(may_match(name, pattern) for name in expected):

@@ -22,7 +22,7 @@ _SELECTS = "_selects_datasets"
 
 
 def check_declaration(cls: type[Estimator], inherited: FieldSpec) -> None:
-    """Check that a class does not replace the option `datasets` by something else.
+    """Check that a class does not redefine `datasets`, except as an option of the same type.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def check_declaration(cls: type[Estimator], inherited: FieldSpec) -> None:
     Raises
     ------
     TypeError
-        If the class declares `datasets` with another type.
+        If the class declares `datasets` with another type, or not as an option.
     """
     if "datasets" not in vars(cls) and "datasets" not in vars(cls).get("__annotations__", {}):
         return
@@ -65,13 +65,13 @@ def add_selection(cls: type[Estimator]) -> None:
 def _with_selection(estimate: Estimate) -> Estimate:
     """Return the method `estimate` with a selection of the datasets before it.
 
-    The method of a parent class, called by ``super().estimate(...)``, gets the datasets that it is
-    passed: these are selected already, and may have been reduced further.
+    The method of a parent class, called by ``super().estimate(...)``, uses the datasets as they are
+    passed: the subclass has already selected them, and may have removed others.
     """
 
     @functools.wraps(estimate)
     def estimate_selected(self: Estimator, datasets: Datasets, fit: FitResult | None) -> Product:
-        if type(self).estimate is not estimate_selected:  # that of a parent class
+        if type(self).estimate is not estimate_selected:  # a parent's method, called by super()
             return estimate(self, datasets, fit)
         return estimate(self, select_datasets(datasets, self.datasets), fit)
 

@@ -55,7 +55,8 @@ def cores() -> int:
 def block_interrupts() -> Iterator[None]:
     """Block interrupts (Ctrl-C) for processes and threads that are started in this context.
 
-    An interrupt reaches every process of a terminal, but only the parent process should handle it.
+    Ctrl-C interrupts all processes that run in a terminal, but only the parent process should
+    handle it.
 
     Yields
     ------

@@ -79,9 +79,10 @@ class Estimator(Component):
         Parameters
         ----------
         candidate : object
-            The estimator: an object with ``run(datasets)`` or ``run(dataset)``.
+            The estimator: an object with ``run(datasets)``, ``run(dataset)`` or
+            ``run(datasets, parameter)``.
         name : str, optional
-            The name of its product; by default the name of its class.
+            The name of the estimate; by default the name of the class of `candidate`.
         parameter : str, optional
             The parameter that the estimator is run for, if its ``run`` needs one; by default the
             estimator is run for each free parameter.

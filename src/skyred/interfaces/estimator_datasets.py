@@ -1,4 +1,4 @@
-"""The datasets that estimators select: checks before they exist, and code in exported scripts."""
+"""The datasets that estimators select: checks of their names, and code for exported scripts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Path = tuple[str | int, ...]
 
 
 def unknown_datasets(pipeline: Chain) -> Iterator[Problem]:
-    """Yield a problem for each name in an estimator that no dataset can have.
+    """Yield a problem for each name or pattern in an estimator that no dataset can match.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def unknown_datasets(pipeline: Chain) -> Iterator[Problem]:
     Yields
     ------
     Problem
-        The unknown name, with the names of the datasets, as far as they are known.
+        The unknown name, with the names of the datasets, or patterns if they are not known yet.
     """
     expected = [entry.name_pattern(name) for name, entry in pipeline.entries()]
     for path, inner in walk(pipeline):
@@ -50,7 +50,7 @@ def unknown_datasets(pipeline: Chain) -> Iterator[Problem]:
 
 
 def pipeline_used_by(pipeline: Chain, path: Path, inner: Fields) -> Chain:
-    """Return the pipeline with only those data entries that an estimator may use.
+    """Return the pipeline with only those data entries that the estimators at a path may use.
 
     Parameters
     ----------
@@ -64,7 +64,8 @@ def pipeline_used_by(pipeline: Chain, path: Path, inner: Fields) -> Chain:
     Returns
     -------
     Chain
-        The pipeline itself for other parts, and for estimators that may use all entries, or none.
+        A copy with these entries; the pipeline itself if the part is not in an estimator, or if
+        these are all entries or none.
     """
     if path[0] != "estimate":
         return pipeline
@@ -149,7 +150,7 @@ def _write_selection(script: Script) -> str:
         "    or any(fnmatchcase(dataset.name, pattern) for pattern in patterns)",
         "]",
         "selection = Datasets(selected)",
-        "selection._penalties = datasets._penalties  # those of the models",
+        "selection._penalties = datasets._penalties  # penalties of the models",
         "return selection",
     )
 
@@ -157,7 +158,7 @@ def _write_selection(script: Script) -> str:
 def _selected_datasets(
     datasets: Sequence[ScriptDatasets], patterns: Sequence[str]
 ) -> Iterator[ScriptDatasets]:
-    """Yield the datasets of a script that patterns may select; single ones for exact names."""
+    """Yield the datasets that patterns may select; a single dataset for each exact name."""
     single_names = {dataset.name for dataset in datasets if dataset.single}
     for dataset in datasets:
         matching = [pattern for pattern in patterns if may_match(dataset.name, pattern)]

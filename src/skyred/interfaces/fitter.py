@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Fitter(Component):
-    """Finds the best parameters of an objective.
+    """Minimises or samples an objective, to find its best-fit parameters and their errors.
 
     Parameters
     ----------
@@ -42,5 +42,5 @@ class Fitter(Component):
         Returns
         -------
         FitResult
-            The result; `success` must be False if the fit did not converge.
+            The result; its `success` must be False if the fit did not converge.
         """

@@ -25,7 +25,7 @@ class Geometry(Component):
 
     role: ClassVar[str] = "geometry"
     #: The type of its datasets, "map" or "spectrum", which must be the type that the makers need;
-    #: None for any other type.
+    #: None for another type, which is not checked.
     dataset_type: ClassVar[Literal["map", "spectrum"] | None] = None
     name: str | None = option(
         None,
@@ -36,7 +36,7 @@ class Geometry(Component):
 
     @abstractmethod
     def target(self, name: str | None = None) -> Dataset:
-        """Create the empty dataset that all observations are stacked onto.
+        """Create an empty dataset of the full geometry.
 
         Parameters
         ----------
@@ -56,7 +56,7 @@ class Geometry(Component):
         Parameters
         ----------
         target : Dataset
-            The empty dataset that all observations are stacked onto.
+            The empty dataset of the full geometry, from the method `target`.
         observation : Observation
             The observation.
         reduction : Reduction
@@ -91,7 +91,7 @@ class Geometry(Component):
     def coverage_fractions(
         self, table: ObservationTable, reduction: Reduction
     ) -> NDArray[np.float64]:
-        """Return lower limits of the fraction of the geometry that the dataset of each run covers.
+        """Return lower limits on the fraction of the geometry covered by the dataset of each run.
 
         Parameters
         ----------

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Maker(Component):
-    """Computes one part of the reduced dataset of an observation, such as the counts or the mask.
+    """Computes parts of the reduced dataset of an observation, such as the counts or the mask.
 
     Parameters
     ----------
@@ -43,19 +43,19 @@ class Maker(Component):
 
     @abstractmethod
     def make(self, dataset: Dataset, observation: Observation) -> Dataset:
-        """Add the part of this maker to a dataset.
+        """Compute the parts of the dataset that this maker provides.
 
         Parameters
         ----------
         dataset : Dataset
             The output of the previous maker; it may be modified.
         observation : Observation
-            The observation; it must not be modified.
+            The observation, or a part of it if selectors cut it; it must not be modified.
 
         Returns
         -------
         Dataset
-            The dataset with the part of this maker, `dataset` itself or a new dataset.
+            The dataset with these parts, either `dataset` itself or a new one.
 
         Raises
         ------
@@ -79,14 +79,16 @@ class Maker(Component):
     def prepare(self, observations: Iterable[Observation]) -> Maker:
         """Prepare the maker with all observations, before any of them is reduced.
 
-        Called once, in the parent process. The returned maker is sent to the workers and is part of
-        the cache key, so store results in its fields (`skyred.array` for many numbers).
+        Called once for each data entry, in the parent process. The returned maker is sent to the
+        workers and is part of the cache key, so store results in its fields (`skyred.array` for
+        many numbers).
 
         Parameters
         ----------
         observations : iterable of Observation
-            The observations, each read during iteration: do not keep references to them.
-            Observations with faults are not included; they fail when they are reduced.
+            The observations, or their parts if selectors cut them. Each is read during iteration:
+            do not keep references to them. Observations that will fail because of faults in their
+            input are not included.
 
         Returns
         -------
@@ -111,7 +113,7 @@ class Maker(Component):
         Returns
         -------
         Dataset
-            The dataset with the part that this maker computes.
+            The dataset with the parts that this maker provides.
 
         Raises
         ------
@@ -122,8 +124,8 @@ class Maker(Component):
             return self.make(dataset, observation)
         except SkipObservation as skip:
             raise SkipObservation(
-                f"run {observation.obs_id} is skipped: {skip.reason} (maker {self.kind}); "
-                "gammapy's DatasetsMaker cannot skip runs: use skyred.DatasetsMaker, or remove "
+                f"run {observation.obs_id} must be skipped: {skip.reason} (maker {self.kind}), "
+                "but gammapy's DatasetsMaker cannot skip runs; use skyred.DatasetsMaker, or remove "
                 "the run from the observations"
             ) from skip
 

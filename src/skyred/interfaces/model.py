@@ -41,22 +41,23 @@ class Model(Component):
         """
 
     def source_names(self) -> Iterable[str]:
-        """Return the names of the sources that are known from the configuration.
+        """Return the names of the models that are known before the models are built.
 
         Returns
         -------
         iterable of str
-            The names of the models that `build` will return, as far as they are known.
+            Names of models that `build` will return; more may follow if `knows_names` is false.
         """
         return ()
 
     def knows_names(self) -> bool:
-        """Return whether `source_names` returns all sources.
+        """Return whether `source_names` returns the names of all models.
 
         Returns
         -------
         bool
-            If False, names of sources in the pipeline are not checked before the models are built.
+            If False, references to sources in the pipeline are not checked before the models are
+            built.
         """
         return True
 

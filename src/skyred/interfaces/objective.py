@@ -46,7 +46,7 @@ class PixelGrid:
     indices : array of int
         The indices of the free position parameters in the vector, shape (1,) or (2,).
     related : array of int
-        The indices of all free parameters of the source, its position included, shape (k,).
+        The indices of all free parameters of the source, including its position, shape (k,).
     to_pixels : callable
         Function of a vector of all free parameters, shape (n,). Returns the pixel coordinates,
         shape (1,) or (2,).
@@ -119,7 +119,7 @@ class Conditional:
 
 @attrs.define(eq=False, kw_only=True)
 class Objective:
-    """The fit statistic (-2 log L) of the free parameters, each in its own unit.
+    """The fit statistic (-2 log L) as a function of the free parameters, each in its own unit.
 
     Parameters
     ----------
@@ -170,8 +170,9 @@ class Objective:
         whether the IRFs have changed, which may change the statistic; fitters call it before they
         return.
     relocate : callable, optional
-        Function of a vector. Returns vectors in which one source, not detected at its position, is
-        moved to the position of the largest excess over the prediction, the best vector first.
+        Function of a vector. Returns vectors in which one source, not detected at its position or
+        degenerate with another source, is moved to an excess over the prediction, the most
+        significant position first.
     condition : callable, optional
         Function of indices of parameters, shape (k,), and a vector with the values of the others.
         Returns the `Conditional` of these parameters, which is faster than the objective.
@@ -313,7 +314,8 @@ class Objective:
         Raises
         ------
         FitError
-            If parameters have neither a prior nor limits; the message lists all of them.
+            If parameters have neither a prior with a function in `quantiles` nor two finite limits;
+            the message lists all of them.
         """
         self._require_bounded()
         return np.array([self._quantile(index, float(q)) for index, q in enumerate(cube)])
@@ -337,7 +339,7 @@ class Objective:
         return float(low + q * (high - low))
 
     def accept(self, result: FitResult) -> None:
-        """Write values and covariance of a result back to the models.
+        """Write a result back to the models, if `on_accept` is set.
 
         Parameters
         ----------

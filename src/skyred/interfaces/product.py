@@ -108,12 +108,12 @@ class Product(ABC):
         return {"": self.plot}
 
     def pictures(self) -> dict[str, Callable[[], Axes]]:
-        """Return the result of `plot_functions`, with a warning: the old name of the method.
+        """Return the plots of the product (old name of `plot_functions`).
 
         Returns
         -------
         dict of str to callable
-            The functions.
+            The result of `plot_functions`.
         """
         warn_of_old_name("Product.pictures", "Product.plot_functions")
         return self.plot_functions()

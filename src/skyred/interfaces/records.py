@@ -36,9 +36,9 @@ class Owner:
     plugin : str
         The name of the plugin.
     file : str
-        The path of a one-file plugin; "" for installed plugins. Not compared.
+        The path of a one-file plugin; "" for installed plugins. Ignored in comparisons.
     source : bytes
-        The content of a one-file plugin. Not compared.
+        The content of a one-file plugin. Ignored in comparisons.
     """
 
     distribution: str
@@ -149,7 +149,7 @@ class Run:
 
 @attrs.frozen
 class Report:
-    """The report of a finished run, passed to lifecycle hooks.
+    """The report at the end of a run, also of a failed or interrupted one.
 
     Parameters
     ----------

@@ -37,7 +37,7 @@ class Selector(Component):
         Returns
         -------
         ObservationTable
-            A table with the selected rows, unchanged.
+            The selected rows, with unchanged values.
         """
 
     def cut_gti(self, gti: GTI) -> Sequence[GTI]:
@@ -49,7 +49,8 @@ class Selector(Component):
         Parameters
         ----------
         gti : gammapy.data.GTI
-            The good time intervals of the observation, or of a part of it; they are not changed.
+            The good time intervals of the observation, or of a part of it that an earlier selector
+            has cut; they must not be modified.
 
         Returns
         -------

@@ -64,7 +64,7 @@ class Stacker(Component):
         Parameters
         ----------
         observation : Observation
-            The observation.
+            The observation, or a part of it if selectors cut it.
 
         Raises
         ------
@@ -76,7 +76,7 @@ class Stacker(Component):
             old_method(observation)
 
     def name_pattern(self, name: str) -> str:
-        """Return a pattern that the names of all datasets match, as far as they are known.
+        """Return a pattern that the names of all stacked datasets match.
 
         Parameters
         ----------
@@ -91,7 +91,7 @@ class Stacker(Component):
         return "*"
 
     def minimum_size(self, coverage_fractions: NDArray[np.float64]) -> float:
-        """Return the minimum size of the result, in units of the size of the full geometry.
+        """Return a lower limit on the total size of the stacked datasets.
 
         Parameters
         ----------
@@ -101,7 +101,7 @@ class Stacker(Component):
         Returns
         -------
         float
-            The size, dimensionless.
+            The size, in units of the size of one dataset of the full geometry; 0 if it is unknown.
         """
         return 0.0
 

@@ -67,7 +67,7 @@ class Block:
         Yields
         ------
         None
-            Nothing.
+            Statements that are added inside the context are indented.
         """
         self.add(head)
         outer_indent, self.indent = self.indent, self.indent + INDENT
@@ -97,7 +97,8 @@ class ScriptDatasets:
     name : str
         The name of the dataset, or a pattern for the names of several datasets.
     is_map, on_off : bool
-        Whether the datasets are maps, and whether they have off counts.
+        Whether the datasets are maps, and whether they have off counts. Datasets from a
+        ``datasets.yaml`` are assumed to be maps without off counts.
     single : bool
         Whether there is a single dataset.
     """
@@ -138,7 +139,7 @@ class Script:
     reduction : Reduction or None
         The current data entry; None if its datasets are read from files.
     cuts : list of tuple of str
-        The code of the start and stop of each time window; runs are cut to all windows in turn.
+        The code of the start and stop of each time window; runs are cut to all of them.
     on_off : bool
         Whether the datasets of the data entry have off counts.
     datasets : str
@@ -411,7 +412,7 @@ class Script:
         return None if first_parameter == parameter else first_parameter
 
     def shared(self, head: str, doc: str, *lines: str) -> str:
-        """Define a function for all data entries, unless an identical function already exists.
+        """Define a function for several parts of the script, unless an identical one exists.
 
         Parameters
         ----------

@@ -65,7 +65,7 @@ def _engine_option(drafts: list[Any]) -> str:
 
 
 def _find_problems(name: str, drafts: list[Any]) -> Iterator[Any]:
-    """Yield invalid names and kinds, and conflicts with other plugins."""
+    """Yield problems: invalid names and kinds, and conflicts with other plugins."""
     import re
 
     from skyred.errors import Problem

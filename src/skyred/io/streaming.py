@@ -36,7 +36,7 @@ class Workers:
     Parameters
     ----------
     open_executor : callable
-        Returns an executor, as the method `open` of an engine.
+        Returns an executor, like the method `open` of an engine.
     """
 
     def __init__(self, open_executor: Callable[[], Executor]) -> None:
@@ -95,7 +95,7 @@ class Workers:
         Raises
         ------
         concurrent.futures.BrokenExecutor, concurrent.futures.CancelledError
-            If the task is lost with its worker; new workers have then been started.
+            If the task is lost with its worker; broken workers have then been replaced.
         """
         try:
             return self.submit(work, *args).result()

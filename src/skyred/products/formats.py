@@ -36,7 +36,7 @@ class ProductFormat(ABC):
 
     @abstractmethod
     def handles(self, value: Any) -> bool:
-        """Return whether a result is of this class.
+        """Return whether this format applies to a result.
 
         Parameters
         ----------

@@ -58,12 +58,12 @@ def require_reduced(outcomes: Iterable[Outcome], entries: Iterable[str]) -> None
     outcomes : iterable of Outcome
         The outcomes of all requested observations.
     entries : iterable of str
-        The names of the data entries that were reduced.
+        The names of the data entries with selected observations.
 
     Raises
     ------
     RunsFailedError
-        If an entry has no reduced run; the message lists the first runs, with the reasons.
+        If an entry has no reduced run; the message lists its first runs, with the reasons.
     """
     outcomes = list(outcomes)
     reduced_entries = {

@@ -159,7 +159,8 @@ def find_violation(case: ComponentCase, requirement: Requirement) -> Violation |
         return Violation(requirement, observed) if observed else None
     if not observed:
         return Violation(
-            requirement, "the requirement is met, but in expected_failures: remove it there"
+            requirement,
+            "the requirement was expected to fail, but is met: remove it from expected_failures",
         )
     return None
 

@@ -193,7 +193,7 @@ def stream(
 
 @attrs.define(eq=False)
 class _Task(Generic[T, R]):
-    """One item with its future, the number of times it was lost, and whether it was reported."""
+    """One item, its future, how often its task was lost, and whether its result was reported."""
 
     item: T
     future: Future[R]
@@ -214,7 +214,7 @@ class _Task(Generic[T, R]):
 
 @attrs.define(eq=False)
 class _Stream(Generic[T, R]):
-    """The current tasks, in order."""
+    """The tasks that were submitted and not yet yielded, in order."""
 
     workers: Workers
     work: Callable[[T], R]

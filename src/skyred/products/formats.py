@@ -24,7 +24,7 @@ SINGLE = "value"  # the name under which a single number is written
 
 
 class ProductFormat(ABC):
-    """The files, table and plot of results of one class.
+    """The files, table and plot of the results that one format supports.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Calls of the lifecycle hooks; errors in hooks are logged and do not stop the run."""
+"""Calls of the lifecycle hooks; errors in hooks are logged, and do not stop the steps."""
 
 from __future__ import annotations
 

@@ -118,8 +118,8 @@ class Orchestrator:
         Raises
         ------
         ArchiveError
-            If an archive cannot be opened, no observation is left, or a column that a stacker needs
-            is missing.
+            If an archive cannot be opened, no observation is left, or a column or value that a
+            stacker needs is missing.
         """
         return {
             entry: selection.table for entry, selection in self._steps.run_until("select").items()

@@ -43,7 +43,7 @@ class Reducer:
     cache : Cache or None
         The cache of reduced chunks.
     checksums : dict of Path to str
-        The sha256 of all files that were used so far.
+        The sha256 of the files of all observations so far, by path.
     """
 
     workers: Workers

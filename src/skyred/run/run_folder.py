@@ -75,6 +75,8 @@ class RunFolder:
         OutputError
             If the target exists and may not be replaced, if another process is writing it, or if
             its parent is not writable.
+        DiskError
+            If the disk is full, read-only or faulty.
         """
         target = Path(os.path.abspath(target))  # noqa: PTH100 - keep symbolic links of the user
         _check_target(target, overwrite)
@@ -113,7 +115,7 @@ class RunFolder:
         """Write SHA256SUMS and move the folder to its target.
 
         The previous run is removed after the new run is in place. A failed run never replaces a
-        finished run; it is published next to it.
+        finished run, but is published next to that run.
 
         Parameters
         ----------

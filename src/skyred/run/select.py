@@ -90,8 +90,8 @@ def select(entry: str, reduction: Reduction, plugins: Plugins) -> Selection:
     Raises
     ------
     ArchiveError
-        If the archive cannot be opened, no observation is left, or a column that the stacker
-        needs is missing.
+        If the archive cannot be opened, no observation is left, or a column or value that the
+        stacker needs is missing.
     """
     store = open_store(reduction, plugins)
     return _open(entry, store, select_table(entry, reduction, store), reduction)
@@ -117,7 +117,7 @@ def select_table(entry: str, reduction: Reduction, store: DataStore) -> Observat
     Raises
     ------
     ArchiveError
-        If no observation is left, or a column that the stacker needs is missing.
+        If no observation is left, or a column or value that the stacker needs is missing.
     """
     table = store.obs_table
     for selector in reduction.select:

@@ -26,6 +26,8 @@ SAME_TIME = 1e-6  # s, as in gammapy
 def drop_events_outside(observation: Observation) -> tuple[Observation, int]:
     """Leave out events outside the good time intervals, which the livetime does not include.
 
+    Events up to 2 s before the start and after the end of the observation remain.
+
     Parameters
     ----------
     observation : Observation

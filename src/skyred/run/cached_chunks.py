@@ -169,7 +169,7 @@ class EntryCache:
         )
 
     def put(self, key: str, partial_stack: PartialStack) -> None:
-        """Store a reduced chunk, unless a run failed or a file of the components changed.
+        """Store a reduced chunk, unless a run failed or a file read by components has changed.
 
         Parameters
         ----------

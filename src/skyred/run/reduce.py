@@ -115,7 +115,7 @@ class Reducer:
         return stream(self.workers, reduce_chunk, chunks, look_ahead, recover, on_reduced)
 
 
-def describe(outcomes: Sequence[Outcome]) -> str:
+def format_outcomes(outcomes: Sequence[Outcome]) -> str:
     """Return the first few outcomes of observations as text, one per line.
 
     Parameters

@@ -237,7 +237,7 @@ def _with_hdus(store: DataStore, choice: HduChoice) -> DataStore:
 
 
 def _iter_run_stores(store: DataStore, table: ObservationTable) -> Iterator[DataStore]:
-    """Yield a store for each run, because the lookup of a run searches the whole index."""
+    """Yield for each run a store with only its HDUs, because gammapy searches the whole index."""
     from gammapy.data import DataStore
 
     if not _is_plain(store):  # the store of a plugin has its own lookup

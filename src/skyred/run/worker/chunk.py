@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Chunk:
     """Consecutive observations, and everything needed to reduce them.
 
-    A chunk is only a few kB in size, so that it can be sent quickly; the worker creates the empty
-    maps.
+    Unless observations are in memory, a chunk is only a few kB in size, so that it can be sent
+    quickly; the worker creates the empty maps.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ SAME_TIME = 1e-6  # s, as in gammapy
 def drop_events_outside(observation: Observation) -> tuple[Observation, int]:
     """Leave out events outside the good time intervals, which the livetime does not include.
 
-    Events up to 2 s before the start and after the end of the observation remain.
+    Where the good time begins or ends with the observation, events within 2 s of it remain.
 
     Parameters
     ----------

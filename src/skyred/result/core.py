@@ -156,7 +156,7 @@ class Result:
     ) -> Result:
         """Read a run folder.
 
-        No code in the folder is executed; estimates are read by the classes of plugins.
+        No code in the folder is executed; estimates are read by classes that plugins provide.
 
         Parameters
         ----------

@@ -67,7 +67,7 @@ class MakerSetting:
     reduction : Reduction
         The reduction with the geometry and, if `is_filled`, the preceding makers.
     is_filled : bool
-        Whether the preceding makers fill the dataset; if False, no maker precedes.
+        Whether the preceding makers fill the dataset; if False, the maker receives an empty one.
     """
 
     description: str

@@ -26,7 +26,7 @@ def code_digests(component_classes: Iterable[type[Fields]]) -> dict[str, str]:
 
     The standard library and the packages in `VERSIONED` are left out. Each digest covers the whole
     package, because a component may import any of its modules. For a top-level module, it covers
-    the module and the Python files in its folder.
+    the module and, outside ``site-packages``, the Python files in its folder.
 
     Parameters
     ----------

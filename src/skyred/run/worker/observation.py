@@ -222,8 +222,7 @@ class RunReduction:
 def apply_background_norm(dataset: Dataset) -> float:
     """Apply the fitted background model to the background of a dataset, and remove its models.
 
-    Norm and tilt are stored in the models of the dataset, and would be lost when models are set
-    again. If
+    Norm and tilt are parameters of these models, and would be lost when models are set again. If
     there are off counts, the maker has already included the norm in the acceptance.
 
     Parameters

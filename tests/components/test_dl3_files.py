@@ -186,7 +186,7 @@ def test_index_in_a_subfolder_is_suggested(crab_archive: Path, tmp_path: Path) -
 def test_index_in_the_folder_index_is_used(crab_archive: Path, tmp_path: Path) -> None:
     archive = tmp_path / "archive"
     shutil.copytree(crab_archive / "data", archive / "data")
-    move_index(crab_archive, archive / "index" / "gps")
+    copy_index(crab_archive, archive / "index" / "gps")
     assert obs_ids(archive) == obs_ids(crab_archive)
     outcome = CliRunner().invoke(main, ["check", str(archive)])
     assert outcome.exit_code == 0, outcome.output
@@ -194,12 +194,12 @@ def test_index_in_the_folder_index_is_used(crab_archive: Path, tmp_path: Path) -
     names: dict[str, Any] = {}
     exec(Pipeline.from_yaml(configuration(str(archive))).to_script(), names)
     assert len(names["reduce_sim"]()) == 1
-    move_index(crab_archive, archive / "index" / "agn")
+    copy_index(crab_archive, archive / "index" / "agn")
     with pytest.raises(ArchiveError, match=r"specify one of them .*index/agn/hdu-index.*index/gps"):
         open_archive(str(archive))
 
 
-def move_index(archive: Path, folder: Path) -> None:
+def copy_index(archive: Path, folder: Path) -> None:
     """Copy an index to a folder beside that of the data, two levels below the archive."""
     folder.mkdir(parents=True)
     table = Table.read(archive / "hdu-index.fits.gz")

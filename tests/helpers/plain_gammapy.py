@@ -37,6 +37,15 @@ def archive() -> Path:
     return Path(os.environ.get("GAMMAPY_DATA", ""), "hess-dl3-dr1")
 
 
+def joint_crab_archive(name: str) -> Path:
+    """Return the folder of an archive of Nigro et al. 2019: magic, veritas or fact.
+
+    It is in the folder $JOINT_CRAB_DL3, by default ``joint-crab-dl3`` next to $GAMMAPY_DATA.
+    """
+    default = archive().parent.parent / "joint-crab-dl3"
+    return Path(os.environ.get("JOINT_CRAB_DL3") or default, name)
+
+
 def observations(runs: tuple[int, ...] = ()) -> list[Observation]:
     """Return observations; by default all within 5 deg of the Crab nebula."""
     store = DataStore.from_dir(archive())

@@ -12,13 +12,15 @@ from skyred.inspection.index import list_run_inputs
 from skyred.inspection.records import Finding
 from skyred.inspection.run import inspect_run
 
-# folders relative to $GAMMAPY_DATA, and how the messages of their warnings begin
+JOINT_CRAB = "joint-crab-dl3/"
+# folders relative to $GAMMAPY_DATA, or archives in $JOINT_CRAB_DL3, and how the messages of their
+# warnings begin
 ARCHIVES = {
     "hess-dl3-dr1": set(),
     "magic/rad_max/data": set(),
-    "../joint-crab-dl3/fact": set(),
-    "../joint-crab-dl3/magic": {"its axis ENERG begins", "its axis ENERG ends"},
-    "../joint-crab-dl3/veritas": {"its axis ENERG begins", "the median of its MIGRA"},
+    f"{JOINT_CRAB}fact": set(),
+    f"{JOINT_CRAB}magic": {"its axis ENERG begins", "its axis ENERG ends"},
+    f"{JOINT_CRAB}veritas": {"its axis ENERG begins", "the median of its MIGRA"},
     "cta-1dc/index/gps": {"its axis ENERG begins", "MATRIX integrates"},
 }
 
@@ -34,10 +36,12 @@ def inspect_archive(folder: Path) -> list[Finding]:
 @pytest.mark.data
 @pytest.mark.parametrize("name", ARCHIVES)
 def test_public_archive_has_no_faults_and_the_listed_warnings(name: str) -> None:
-    data = plain.archive().parent
-    folder = data / name
+    folder, variable = plain.archive().parent / name, "$GAMMAPY_DATA"
+    if name.startswith(JOINT_CRAB):
+        folder = plain.joint_crab_archive(name.removeprefix(JOINT_CRAB))
+        variable = "$JOINT_CRAB_DL3"
     if not folder.is_dir():
-        pytest.skip(f"no data in {folder}")
+        pytest.skip(f"needs {variable}: there is no folder {folder}")
     findings = inspect_archive(folder)
     assert [str(finding) for finding in findings if finding.level == "fault"] == []
     warnings = {finding.message for finding in findings if finding.level == "warning"}

@@ -33,7 +33,7 @@ OFFSET = 1.2 * u.deg
 
 @component
 class OffsetMask(Maker):
-    """A safe mask by offset, of a third party."""
+    """A third-party safe mask by offset."""
 
     kind = "offset-mask"
     offset_max: u.Quantity = quantity("1.2 deg", doc="Largest offset.")
@@ -121,7 +121,7 @@ def test_datasets_maker_uses_the_offsets_of_its_makers() -> None:
 
 @component
 class Image(Geometry):
-    """A map geometry of a third party."""
+    """A third-party map geometry."""
 
     kind = "image"
     dataset_type = "map"
@@ -135,7 +135,7 @@ class Image(Geometry):
 
 @component
 class Spectra(Image):
-    """A spectrum geometry of a third party."""
+    """A third-party spectrum geometry."""
 
     kind = "spectra"
     dataset_type = "spectrum"
@@ -173,7 +173,7 @@ def test_order_of_makers_of_third_parties_is_checked() -> None:
 
 @component
 class ThirdPartySum(Sum):
-    """A sum of a third party."""
+    """A third-party sum stacker."""
 
     kind = "third-party-sum"
 

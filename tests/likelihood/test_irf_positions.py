@@ -34,17 +34,17 @@ def source(name: str, spatial: SpatialModel) -> SkyModel:
                     name=name)  # fmt: skip
 
 
-def position_offset(lon: float, lat: float) -> dict[str, u.Quantity]:
+def position_at_offset(lon: float, lat: float) -> dict[str, u.Quantity]:
     return {"lon_0": (small.CRAB[0] + lon) * u.deg, "lat_0": (small.CRAB[1] + lat) * u.deg}
 
 
 def point(lon: float = 0.03, lat: float = -0.02, name: str = "point") -> SkyModel:
-    position = position_offset(lon, lat)
+    position = position_at_offset(lon, lat)
     return source(name, PointSpatialModel(**position, frame="icrs"))
 
 
 def gaussian() -> SkyModel:
-    position = position_offset(-0.1, 0.1)
+    position = position_at_offset(-0.1, 0.1)
     return source("gaussian", GaussianSpatialModel(**position, sigma="0.08 deg", frame="icrs"))
 
 
@@ -61,7 +61,7 @@ def create_datasets(models: Callable[[], list[SkyModel]], psf: str = "varying") 
     return datasets
 
 
-def stat_of_new_assignment(datasets: Datasets) -> float:
+def stat_after_reassigning_models(datasets: Datasets) -> float:
     """Return gammapy's statistic with IRFs at the current positions."""
     models = datasets.models
     datasets.models = models
@@ -98,7 +98,7 @@ def test_statistic_after_a_refresh_agrees_with_newly_assigned_models(
     assert not likelihood.refresh(x)
     assert likelihood.stat(x) == actual
     likelihood.space.set(x)
-    assert actual == pytest.approx(stat_of_new_assignment(datasets), rel=EXACT, abs=FLOAT32)
+    assert actual == pytest.approx(stat_after_reassigning_models(datasets), rel=EXACT, abs=FLOAT32)
 
 
 @pytest.mark.parametrize("models", [lambda: [point()], lambda: [gaussian()]])
@@ -123,7 +123,7 @@ def test_irfs_far_from_the_start_are_updated() -> None:
         actual = likelihood.stat(x)
         likelihood.space.set(x)
         # the PSF varies by 40 % over 1 deg, and so differs by 3 % at a distance of 0.07 deg
-        assert actual == pytest.approx(stat_of_new_assignment(datasets), abs=1)
+        assert actual == pytest.approx(stat_after_reassigning_models(datasets), abs=1)
         values = likelihood.datasets[0].contributions[1].positions.values_at((2, -3))
         assert np.isfinite(values).all()
 
@@ -142,7 +142,7 @@ def test_source_can_leave_the_map_and_return() -> None:
 
 
 class UserSkyModel(SkyModel):
-    """A class of a third party, whose predicted counts are compared with gammapy."""
+    """A third-party model class: its predicted counts are compared with those of gammapy."""
 
 
 def test_models_evaluated_by_gammapy_are_refreshed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +163,9 @@ def test_models_evaluated_by_gammapy_are_refreshed(monkeypatch: pytest.MonkeyPat
         assert not likelihood.refresh(x)
         actual = likelihood.stat(x)
         likelihood.space.set(x)
-        assert actual == pytest.approx(stat_of_new_assignment(datasets), rel=EXACT, abs=FLOAT32)
+        assert actual == pytest.approx(
+            stat_after_reassigning_models(datasets), rel=EXACT, abs=FLOAT32
+        )
 
 
 def test_dataset_evaluated_by_gammapy_is_refreshed() -> None:
@@ -177,7 +179,9 @@ def test_dataset_evaluated_by_gammapy_is_refreshed() -> None:
         assert likelihood.refresh(x)
         actual = likelihood.stat(x)
         likelihood.space.set(x)
-        assert actual == pytest.approx(stat_of_new_assignment(datasets), rel=EXACT, abs=FLOAT32)
+        assert actual == pytest.approx(
+            stat_after_reassigning_models(datasets), rel=EXACT, abs=FLOAT32
+        )
 
 
 def test_objective_refreshes_the_irfs() -> None:

@@ -44,7 +44,7 @@ def star(shape: str | None = "point") -> SkyModel:
 
 
 class UserMapDataset(MapDataset):
-    """A dataset of a third party, which skyred cannot compile."""
+    """A third-party dataset class, which skyred cannot compile."""
 
     tag = "UserMapDataset"
 

@@ -24,7 +24,7 @@ from fit_comparison import background_model, map_with_source, point_source
 from skyred.components.fitters.minuit import Minuit, Newton
 
 
-def stat_of_new_assignment(datasets: Datasets) -> float:
+def stat_after_reassigning_models(datasets: Datasets) -> float:
     """Return gammapy's statistic with the IRFs at the current positions."""
     models = datasets.models
     datasets.models = models
@@ -69,8 +69,8 @@ def test_galactic_centre_is_reached_across_a_barrier(
     expected.models["fermi-gc-bkg"].parameters["norm"].value = float(
         datasets.models["fermi-gc-bkg"].parameters["norm"].value
     )
-    assert stat_of_new_assignment(datasets) <= stat_of_new_assignment(expected) + 0.01
-    assert result.stat == pytest.approx(stat_of_new_assignment(datasets), rel=1e-8)
+    assert stat_after_reassigning_models(datasets) <= stat_after_reassigning_models(expected) + 0.01
+    assert result.stat == pytest.approx(stat_after_reassigning_models(datasets), rel=1e-8)
 
 
 @pytest.mark.parametrize("fitter", [Newton(), Minuit()], ids=lambda fitter: fitter.kind)

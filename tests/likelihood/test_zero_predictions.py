@@ -53,7 +53,7 @@ def with_background(kind: str, seed: int, fraction: float, float32: bool) -> Dat
     return datasets
 
 
-def stat_of_new_assignment(datasets: Datasets) -> float:
+def stat_after_reassigning_models(datasets: Datasets) -> float:
     models = datasets.models
     datasets.models = models
     return float(datasets.stat_sum())
@@ -78,7 +78,7 @@ def test_statistic_around_zero_agrees_with_gammapy(
     likelihood.space.set(x)
     # models with larger rounding errors of the convolution are evaluated by gammapy
     rounding = TOLERANCE if kind == "map with PSF" else 0
-    assert actual == pytest.approx(stat_of_new_assignment(datasets), rel=EXACT, abs=rounding)
+    assert actual == pytest.approx(stat_after_reassigning_models(datasets), rel=EXACT, abs=rounding)
 
 
 @given(
@@ -146,7 +146,7 @@ def test_fit_does_not_end_at_infinite_fluxes() -> None:
     start = datasets.stat_sum()
     result = skyred.fit(datasets)
     assert 0 < result.stat < start
-    assert result.stat == pytest.approx(stat_of_new_assignment(datasets), rel=EXACT)
+    assert result.stat == pytest.approx(stat_after_reassigning_models(datasets), rel=EXACT)
 
 
 @pytest.mark.parametrize("kind", ["spectrum", "map"])
@@ -160,8 +160,8 @@ def test_fit_with_bins_without_background_agrees_with_gammapy(kind: str) -> None
     result = skyred.fit(actual)
     assert result.success, result.message
     Fit().run(expected)
-    assert result.stat == pytest.approx(stat_of_new_assignment(actual), rel=EXACT)
-    assert result.stat <= stat_of_new_assignment(expected) + 0.01
+    assert result.stat == pytest.approx(stat_after_reassigning_models(actual), rel=EXACT)
+    assert result.stat <= stat_after_reassigning_models(expected) + 0.01
 
 
 def map_with_partial_background() -> Datasets:
@@ -181,10 +181,10 @@ def test_counts_where_only_rounding_errors_are_predicted_have_a_note() -> None:
     assert note.startswith("crab in map is evaluated by gammapy: ")
     assert "only rounding errors of the PSF convolution are predicted" in note
     x = likelihood.initial_state[likelihood.space.free]
-    assert likelihood.stat(x) == pytest.approx(stat_of_new_assignment(datasets), rel=EXACT)
+    assert likelihood.stat(x) == pytest.approx(stat_after_reassigning_models(datasets), rel=EXACT)
     result = skyred.fit(datasets)
     assert result.notes[0] == note
-    assert result.stat == pytest.approx(stat_of_new_assignment(datasets), rel=EXACT)
+    assert result.stat == pytest.approx(stat_after_reassigning_models(datasets), rel=EXACT)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -224,5 +224,5 @@ def test_on_off_data_without_counts_or_signal_agree_with_gammapy(amplitude: floa
     datasets.models = [SkyModel(spectral_model=spectrum, name="source")]
     likelihood = Likelihood(datasets)
     x = likelihood.initial_state[likelihood.space.free]
-    assert likelihood.stat(x) == pytest.approx(stat_of_new_assignment(datasets), rel=EXACT)
+    assert likelihood.stat(x) == pytest.approx(stat_after_reassigning_models(datasets), rel=EXACT)
     assert np.isfinite(likelihood.gradient(x)).all()

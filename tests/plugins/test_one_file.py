@@ -141,7 +141,7 @@ FAULTS = {
     "syntax error": ("def f(:\n", "cannot be imported: SyntaxError", "line 1"),
     "has no hook": ("x = 1\n", "provides nothing; expected a function skyred_components()", ""),
     "adds commands": (PLUGIN + "\n@hookimpl\ndef skyred_commands(cli):\n    pass\n",
-                      "is ignored in this module: a file cannot add commands", ""),
+                      "is not allowed in this module: a file cannot add commands", ""),
     "no @hookimpl": (PLUGIN.replace("@hookimpl", ""), "put @hookimpl above it", ""),
     "kind of skyred": (PLUGIN.replace("even-runs", "map"), "already provided by skyred", ""),
 }  # fmt: skip

@@ -56,8 +56,8 @@ FAULTS = {
     "components that raise": (VALID.replace("return [ValidMaker]", "return 1 / 0"),
                               "skyred_components() failed: ZeroDivisionError"),
     "commands": ("@hookimpl\ndef skyred_commands(cli):\n    pass\n",
-                 "skyred_commands() is ignored in this module: move it to its own module, with an "
-                 "entry point in the group skyred.commands"),
+                 "skyred_commands() is not allowed in this module: move it to its own module, with "
+                 "an entry point in the group skyred.commands"),
     "components that are not classes": (VALID.replace("[ValidMaker]", "[ValidMaker, 5]"),
                                         "5 is not a component class"),
 }  # fmt: skip

@@ -71,9 +71,9 @@ def reduce_with_gammapy(store: DataStore, ids: list[int], name: str) -> Datasets
 @pytest.mark.data
 @pytest.mark.parametrize("name", ARCHIVES)
 def test_counts_exposure_and_fit_agree_with_gammapy(name: str) -> None:
-    folder = plain.archive().parent.parent / "joint-crab-dl3" / name
+    folder = plain.joint_crab_archive(name)
     if not folder.is_dir():
-        pytest.skip(f"no data in {folder}")
+        pytest.skip("needs $JOINT_CRAB_DL3: the event lists of Nigro et al. 2019")
     store = DataStore.from_dir(folder)
     ids = [int(obs_id) for obs_id in store.obs_table["OBS_ID"][:3]]
     radius, low, high = ARCHIVES[name]

@@ -225,7 +225,8 @@ def test_disk_that_is_too_small_is_refused_before_data_are_read(
         4, geometry=HalfCoveredGeometry(bins=1000), stack=stack, make=[ToyMaker(fail=[1])]
     )
     message = (
-        r"is too small for this run: at least 0.026 MB are needed, and 0.001 MB are free; free"
+        r"has too little free space for this run: at least 0.026 MB are needed, and 0.001 MB are "
+        r"free; free"
     )
     with pytest.raises(DiskError, match=message):
         run(tmp_path / "run", pipeline)

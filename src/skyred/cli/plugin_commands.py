@@ -27,7 +27,7 @@ from skyred.plugins.hooks import (
     COMMAND_HOOK,
     create_manager,
     describe_registration_error,
-    find_misspelt_hook,
+    find_hook_error,
     implemented_hooks,
 )
 
@@ -245,7 +245,7 @@ def _commands_of(plugin: object) -> Mapping[str, click.Command]:
         If the plugin does not implement the hook correctly, or implements others.
     """
     manager = create_manager()
-    if fault := find_misspelt_hook(manager, plugin):
+    if fault := find_hook_error(manager, plugin):
         raise PluginError(fault)
     hook_names = implemented_hooks(manager, plugin)
     if hook_names != [COMMAND_HOOK]:

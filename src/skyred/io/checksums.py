@@ -32,7 +32,8 @@ def find_damage(folder: Path, names: Iterable[str] | None = None) -> str | None:
     folder : Path
         The folder.
     names : iterable of str, optional
-        The files that SHA256SUMS must list, no more and no fewer; by default, any files.
+        The files that SHA256SUMS must list, no more and no fewer; by default, the list is not
+        checked.
 
     Returns
     -------

@@ -82,7 +82,7 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until a folder, with everything in it, would survive a power cut.
+    """Flush a folder, and everything in it, to disk (fsync).
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def sync_names(folder: Path) -> None:
-    """Wait until the names in a folder would survive a power cut.
+    """Flush the names of the files in a folder to disk, if the system supports it.
 
     Parameters
     ----------
@@ -122,12 +122,17 @@ def sync_names(folder: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Wait until the content of a file would survive a power cut.
+    """Flush the content of a file to disk.
 
     Parameters
     ----------
     path : Path
         The file.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened or written.
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:

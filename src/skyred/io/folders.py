@@ -1,4 +1,4 @@
-"""Run folders with environment variables in their paths."""
+"""Expansion of environment variables in the paths of run folders."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from skyred.errors import OutputError
 def expand_folder(folder: str | Path) -> Path:
     """Return the path of a run folder with expanded environment variables and ``~``.
 
-    gammapy expands the paths that it writes to, so that a path with variables would lead to two
-    folders.
+    gammapy expands the paths that it writes to; without this function, the files of a run would be
+    written to two folders.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""HTML primitives for notebooks: all content is escaped except HTML itself."""
+"""HTML primitives for notebooks: all content is escaped, except objects of the class `Html`."""
 
 from __future__ import annotations
 

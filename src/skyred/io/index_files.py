@@ -1,4 +1,4 @@
-"""The index files of DL3 archives: their names and places, and which were read."""
+"""The index files of DL3 archives: names, folders, and the list of those that were read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def is_hdu_index(path: Path) -> bool:
     Returns
     -------
     bool
-        True for ``hdu-index...``.
+        Whether the name contains ``hdu-index``.
     """
     return "hdu-index" in path.name
 

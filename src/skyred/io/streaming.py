@@ -36,7 +36,7 @@ class Workers:
     Parameters
     ----------
     open_executor : callable
-        Returns an executor, as the method `open` of an engine.
+        Returns an executor, like the method `open` of an engine.
     """
 
     def __init__(self, open_executor: Callable[[], Executor]) -> None:
@@ -95,7 +95,7 @@ class Workers:
         Raises
         ------
         concurrent.futures.BrokenExecutor, concurrent.futures.CancelledError
-            If the task is lost with its worker; new workers have then been started.
+            If the task is lost with its worker; broken workers have then been replaced.
         """
         try:
             return self.submit(work, *args).result()
@@ -193,7 +193,7 @@ def stream(
 
 @attrs.define(eq=False)
 class _Task(Generic[T, R]):
-    """One item with its future, the number of times it was lost, and whether it was reported."""
+    """One item, its future, how often its task was lost, and whether its result was reported."""
 
     item: T
     future: Future[R]
@@ -214,7 +214,7 @@ class _Task(Generic[T, R]):
 
 @attrs.define(eq=False)
 class _Stream(Generic[T, R]):
-    """The current tasks, in order."""
+    """The tasks that were submitted and not yet yielded, in order."""
 
     workers: Workers
     work: Callable[[T], R]

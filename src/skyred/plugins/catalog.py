@@ -97,7 +97,7 @@ class Catalog:
         Raises
         ------
         FieldError
-            If there is no such kind; the message suggests the most similar one.
+            If there is no such kind; the message suggests the most similar one, if any is similar.
         """
         entry = self._entries.get((role, kind))
         if entry is None and (entry := self._old_entries.get((role, kind))) is not None:

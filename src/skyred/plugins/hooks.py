@@ -45,7 +45,7 @@ def implemented_hooks(manager: pluggy.PluginManager, plugin: Any) -> list[str]:
     return [name for name in dir(plugin) if manager.parse_hookimpl_opts(plugin, name) is not None]
 
 
-def find_misspelt_hook(manager: pluggy.PluginManager, plugin: Any) -> str:
+def find_hook_error(manager: pluggy.PluginManager, plugin: Any) -> str:
     """Find an error in the names or decorators of the hooks of a plugin.
 
     Parameters

@@ -27,7 +27,7 @@ from skyred.plugins.hooks import (
     COMMAND_HOOK,
     create_manager,
     describe_registration_error,
-    find_misspelt_hook,
+    find_hook_error,
     implemented_hooks,
 )
 from skyred.plugins.one_file import OneFile, line_in_file
@@ -142,7 +142,7 @@ class Plugins:
         module : str
             The module or file of the plugin, for error messages.
         """
-        fault = find_misspelt_hook(self.manager, plugin) or _find_misplaced_hook(
+        fault = find_hook_error(self.manager, plugin) or _find_group_fault(
             self.manager, plugin, owner
         )
         if not fault:
@@ -275,11 +275,11 @@ class Plugins:
         return next(iter(stores.values()))
 
 
-def _find_misplaced_hook(manager: pluggy.PluginManager, plugin: Any, owner: Owner) -> str:
-    """Return the fault if a plugin has a hook of another group, or a file has none; else ""."""
+def _find_group_fault(manager: pluggy.PluginManager, plugin: Any, owner: Owner) -> str:
+    """Return the fault if a plugin implements a hook of another group, or a file has no hook."""
     implemented = implemented_hooks(manager, plugin)
     if COMMAND_HOOK in implemented:
-        return f"{COMMAND_HOOK}() is ignored in this module: {_command_advice(owner)}"
+        return f"{COMMAND_HOOK}() is not allowed in this module: {_command_advice(owner)}"
     if owner.file and not implemented:
         return "provides nothing; expected a function skyred_components() with @hookimpl above it"
     return ""

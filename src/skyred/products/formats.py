@@ -24,7 +24,7 @@ SINGLE = "value"  # the name under which a single number is written
 
 
 class ProductFormat(ABC):
-    """The files, table and plot of results of one class.
+    """The files, table and plot of the results that one format supports.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class ProductFormat(ABC):
 
     @abstractmethod
     def handles(self, value: Any) -> bool:
-        """Return whether a result is of this class.
+        """Return whether this format applies to a result.
 
         Parameters
         ----------

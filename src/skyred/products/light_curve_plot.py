@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-MAX_TS_OF_LIMITS = 4  # upper limits are drawn below this test statistic
+MAX_TS_OF_LIMITS = 4  # upper limits are drawn for test statistics below this value
 MIN_LOG_RATIO = 20  # the scale is logarithmic above this ratio of highest to lowest flux
 
 
@@ -91,7 +91,7 @@ class EnergyBin:
     flux : array
         Fluxes; NaN where a limit is drawn instead.
     errn, errp : array
-        Downward and upward errors of the fluxes; 0 where they are missing.
+        Downward and upward errors of the fluxes, or the symmetric error; 0 where both are missing.
     limit : array
         Upper limits; NaN where the flux is drawn.
     """

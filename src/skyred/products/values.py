@@ -43,7 +43,7 @@ def write_values(values: Mapping[str, Any], path: Path) -> list[Path]:
 
 
 def read_values(path: Path) -> Any:
-    """Read values written by `write_values`; lists of numbers become arrays.
+    """Read values written by `write_values`; flat lists of numbers are returned as arrays.
 
     Parameters
     ----------

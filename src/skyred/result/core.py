@@ -32,9 +32,10 @@ class Result:
     Parameters
     ----------
     config : str
-        The complete, normalised configuration as YAML, for `Pipeline.from_yaml`.
+        The complete, normalised configuration as YAML, for `Pipeline.from_yaml`; "" if the
+        pipeline has no YAML form.
     digest : str
-        The digest of the pipeline.
+        The digest of the pipeline; "" if it has no YAML form.
     replaced : tuple of str
         The steps whose output was replaced from Python. Their outputs and those of later steps do
         not follow from `config` alone.
@@ -155,7 +156,7 @@ class Result:
     ) -> Result:
         """Read a run folder.
 
-        No code in the folder is executed; estimates are read by the installed plugins.
+        No code in the folder is executed; estimates are read by classes that plugins provide.
 
         Parameters
         ----------

@@ -113,7 +113,8 @@ def read_index(index: Path, *, allow_outside: bool = False) -> list[tuple[dict[s
     Raises
     ------
     FileError
-        If the index is not a list of datasets with name, type and file.
+        If the index is not a list of datasets with name, type and file, or if a file does not exist
+        or is outside the folder of the index.
     """
     from gammapy.datasets import DATASET_REGISTRY
     from gammapy.utils.scripts import read_yaml
@@ -166,7 +167,7 @@ def read_dataset(
     Raises
     ------
     FileError
-        If the file is damaged, would execute code, or has an invalid unit.
+        If the file is damaged, would execute code, or, unless `lazy`, has an invalid unit.
     """
     from gammapy.datasets import DATASET_REGISTRY
 

@@ -33,7 +33,8 @@ def read_flux_points(path: Path, name: str) -> FluxPointsDataset:
     """Read a table of flux points as a dataset.
 
     Differential fluxes are compared with models at the reference energies of the table, even if
-    these are not the centres of the bins or the bins have gaps. gammapy ignores both conditions.
+    these are not the centres of the bins or the bins have gaps. gammapy would use the centres, and
+    assume that there are no gaps.
 
     Parameters
     ----------
@@ -214,7 +215,7 @@ def _fill_missing_values(table: Table) -> None:
 
 
 def _mark_limits(path: Path, table: Table, quantity: str) -> None:
-    """Mark the points without a flux as upper limits, unless the table contains `is_ul` or TS.
+    """Mark points without flux or error as upper limits, unless the table contains `is_ul` or TS.
 
     Without these columns, gammapy would treat every point with an ``_ul`` value as a limit.
     """

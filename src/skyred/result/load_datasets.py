@@ -37,7 +37,7 @@ class LoadedDatasets:
     datasets : list of Dataset
         The datasets.
     files : list of Path
-        The files of the datasets.
+        The files of the datasets, including indices and the files that they refer to.
     """
 
     datasets: list[Dataset]

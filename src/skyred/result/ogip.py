@@ -1,4 +1,4 @@
-"""Read spectra in OGIP format, with all scalings, exposures, rates and channel numbers."""
+"""Read spectra in OGIP format, with their background, effective area and response."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def read_ogip(path: Path, name: str, *, allow_outside: bool = False) -> Spectrum
     Raises
     ------
     FileError
-        If a file, key, column or unit is missing or invalid.
+        If a file, HDU, header card, column or unit is missing or invalid.
 
     References
     ----------

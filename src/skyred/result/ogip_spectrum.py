@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 SPECTRUM = "SPECTRUM"
-# in counts up to 1000 counts, then per 1000 counts, because rates are stored with 7 digits
+# deviation from whole counts; proportional to the counts above 1000, as rates have only 7 digits
 RATE_TOLERANCE = 1e-3
 
 

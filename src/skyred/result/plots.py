@@ -26,8 +26,8 @@ class Plots:
     """The plots of a result, as methods and by name.
 
     The names are those of the files in ``plots/``. A method is named after its plot, with
-    underscores: ``plot.residuals_spectrum()`` is ``plot("residuals-spectrum")``. Iteration yields
-    the names.
+    underscores: ``plot.residuals_spectrum()`` is ``plot("residuals-spectrum")``. There is no method
+    if its name would be invalid or not unique. Iteration yields the names.
 
     Parameters
     ----------

@@ -39,8 +39,8 @@ def write_samples(folder: Path, fit: FitResult) -> dict[str, Any]:
     Returns
     -------
     dict of str to str
-        The entries `samples` and `weights` of ``fit.yaml``, with the name of the file; empty if
-        there are no samples.
+        The entry `samples` of ``fit.yaml`` and, if there are weights, the entry `weights`, both
+        with the name of the file; empty if there are no samples.
     """
     path = folder / SAMPLES
     if fit.samples is None:

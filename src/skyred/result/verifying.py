@@ -19,7 +19,7 @@ VERIFY_HINT = "Result.read(..., verify=False) reads it without this check"
 
 
 def verify_folder(folder: Path) -> None:
-    """Compare the files of a run folder with its SHA256SUMS.
+    """Compare the files of a run folder with its SHA256SUMS; if it has none, issue a warning.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def convert_read_errors(folder: Path) -> Iterator[None]:
 
 
 def check_estimates(folder: Path) -> None:
-    """Check the maps and models of the estimates.
+    """Check the FITS files and the models of the estimates.
 
     Parameters
     ----------

@@ -31,8 +31,8 @@ def build_models(components: Iterable[Model], datasets: Datasets) -> Models:
     Raises
     ------
     ModelError
-        If two models have the same name, or linked parameters have other names or incompatible
-        units.
+        If two models have the same name, or linked parameters have different names or
+        incompatible units.
     """
     from gammapy.modeling.models import Models
 

@@ -77,7 +77,7 @@ class EntryCache:
         makers: Iterable[Maker],
         catalog: Catalog,
     ) -> EntryCache:
-        """Return the cache of a prepared reduction; an empty one if chunks cannot be cached.
+        """Return the cache of a prepared reduction; a disabled one if chunks cannot be cached.
 
         Parameters
         ----------
@@ -169,7 +169,7 @@ class EntryCache:
         )
 
     def put(self, key: str, partial_stack: PartialStack) -> None:
-        """Store a reduced chunk, unless a run failed or a file of the components changed.
+        """Store a reduced chunk, unless a run failed or a file read by components has changed.
 
         Parameters
         ----------
@@ -203,9 +203,9 @@ def iter_reduced_chunks(
     chunks : iterable of tuple of EntryCache and Chunk
         The chunks in order, each with its cache.
     reduce_chunks : callable
-        Function of an iterable of chunks and a callback that yields the reduced chunks in order,
-        reading only as far ahead as needed. It calls the callback as soon as a chunk is reduced,
-        possibly before the chunk is yielded, so that a killed run loses little work.
+        A generator function of an iterable of chunks and a callback. It yields the reduced chunks
+        in order, and reads the iterable only as far ahead as needed. It calls the callback as soon
+        as a chunk is reduced, possibly before yielding it, so that a killed run loses little work.
 
     Yields
     ------

@@ -87,7 +87,7 @@ def require_space(folder: Path, required_size: float) -> None:
     """
     if free_bytes(folder) < required_size:
         raise DiskError(
-            f"the disk of {folder} is too small for this run: "
+            f"the disk of {folder} has too little free space for this run: "
             f"{_describe_space(folder, required_size)}; free some space, or choose another folder "
             "with -o"
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from skyred.errors import RunsFailedError
 from skyred.interfaces import Chain
 from skyred.interfaces.records import Outcome
-from skyred.run.reduce import describe
+from skyred.run.reduce import format_outcomes
 
 _ON_FAULT_HINT = "use runs with faults anyway (data.{}.on_fault: note), "
 
@@ -43,7 +43,8 @@ def raise_on_failures(outcomes: Sequence[Outcome], pipeline: Chain) -> None:
             "",
         )
         raise RunsFailedError(
-            f"{len(failed_outcomes)} of {len(outcomes)} runs failed:\n{describe(failed_outcomes)}\n"
+            f"{len(failed_outcomes)} of {len(outcomes)} runs failed:\n"
+            f"{format_outcomes(failed_outcomes)}\n"
             f"fix them, exclude them, {hint}or continue without them (data.{entry}.on_error: skip)"
             + "; tracebacks are in observations.ecsv"
             * any(outcome.traceback for outcome in failed_outcomes)
@@ -58,12 +59,12 @@ def require_reduced(outcomes: Iterable[Outcome], entries: Iterable[str]) -> None
     outcomes : iterable of Outcome
         The outcomes of all requested observations.
     entries : iterable of str
-        The names of the data entries that were reduced.
+        The names of the data entries with selected observations.
 
     Raises
     ------
     RunsFailedError
-        If an entry has no reduced run; the message lists the first runs, with the reasons.
+        If an entry has no reduced run; the message lists its first runs, with the reasons.
     """
     outcomes = list(outcomes)
     reduced_entries = {
@@ -73,5 +74,5 @@ def require_reduced(outcomes: Iterable[Outcome], entries: Iterable[str]) -> None
         outcomes = [outcome for outcome in outcomes if outcome.entry in empty_entries]
         raise RunsFailedError(
             f"none of {len(outcomes)} observations of data.{', data.'.join(empty_entries)} "
-            f"could be reduced:\n{describe(outcomes)}"
+            f"could be reduced:\n{format_outcomes(outcomes)}"
         )

@@ -1,4 +1,4 @@
-"""Calls of the lifecycle hooks; errors in hooks are logged and do not stop the run."""
+"""Calls of the lifecycle hooks; errors in hooks are logged, and do not stop the steps."""
 
 from __future__ import annotations
 
@@ -41,8 +41,9 @@ class Watchers:
         Raises
         ------
         OSError
-            If the disk failed while a hook wrote to the finished run folder, so that a file may be
-            incomplete. The error is raised after all implementations have been called.
+            If the disk failed in an implementation of ``skyred_run_finished``, so that a file in
+            the run folder may be incomplete. The error, possibly of another type, is raised after
+            all implementations have been called.
         """
         disk_error: Exception | None = None
         for name, implementation in self.plugins.hook_implementations(hook):

@@ -102,7 +102,7 @@ class LogFile(logging.Handler):
 def log_to_file(path: Path) -> Iterator[None]:
     """Write log messages of skyred and gammapy (INFO and above) and Python warnings to a file.
 
-    Inside the context, loggers with a higher level are set to INFO.
+    Inside the context, these loggers are set to INFO if their level is higher.
 
     Parameters
     ----------

@@ -21,9 +21,9 @@ def require_memory(
 ) -> None:
     """Check that the memory of this machine is enough for the datasets of all data entries.
 
-    All of them are in memory for the fit: one for each stack, and one for each run that is kept.
-    Runs that are stacked are in memory one after the other, and are not counted. The estimate is a
-    lower limit, so that no possible run is rejected.
+    All of them are in memory for the fit: one for each stack, and one for each run that is not
+    stacked. Runs that are stacked are in memory one after the other, and are not counted. The
+    estimate is a lower limit, so that no analysis is rejected for which the memory is enough.
 
     Parameters
     ----------

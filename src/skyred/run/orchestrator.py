@@ -34,7 +34,8 @@ class Orchestrator:
     The methods `select`, `reduce`, `model`, `fit` and `estimate` run a step, and the steps before
     it that have not run yet. The attributes `observations`, `datasets`, `models`, `fit_result` and
     `estimates` are the current outputs of these steps. They are None if the step has not run;
-    reading them does not run a step. If an attribute is set, the later steps run again.
+    reading them does not run a step. If an attribute is set, the later steps run again when they
+    are needed.
 
     Parameters
     ----------
@@ -117,7 +118,8 @@ class Orchestrator:
         Raises
         ------
         ArchiveError
-            If an archive cannot be opened, or no observation is left.
+            If an archive cannot be opened, no observation is left, or a column or value that a
+            stacker needs is missing.
         """
         return {
             entry: selection.table for entry, selection in self._steps.run_until("select").items()
@@ -134,7 +136,8 @@ class Orchestrator:
         Raises
         ------
         RunsFailedError
-            If runs failed in an entry with ``on_error: stop``; raised after all runs were tried.
+            If runs failed in an entry with ``on_error: stop``, or no run of an entry was reduced;
+            raised after all runs were tried.
         """
         return self._steps.run_until("reduce")
 
@@ -176,6 +179,11 @@ class Orchestrator:
         -------
         dict of str to Product
             The estimates by name.
+
+        Raises
+        ------
+        Exception
+            The first error of an estimator; raised after all estimators were run.
         """
         return cast("dict[str, Product]", self._steps.run_until("estimate"))
 
@@ -202,7 +210,7 @@ class Orchestrator:
 
     @property
     def datasets(self) -> Datasets | None:
-        """The datasets that have been reduced so far; None if there are none."""
+        """The datasets that have been read or reduced so far; None if there are none."""
         return self._steps.datasets()
 
     @datasets.setter
@@ -301,8 +309,8 @@ class Orchestrator:
         Raises
         ------
         SkyredError
-            If the run fails; the folder is then published with ``state: failed``, unless the disk
-            failed.
+            If the run fails. The outputs so far are published with ``state: failed``, unless the
+            disk failed or the run could not start.
         """
         return run_to_folder(self, folder, until, overwrite)
 

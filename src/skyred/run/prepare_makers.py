@@ -65,7 +65,7 @@ def _prepare(entry: str, maker: Maker, observations: ValidRuns) -> Maker:
 
 @attrs.frozen(eq=False)
 class ValidRuns:
-    """The inspected runs that have no faults; events outside the good time are left out.
+    """The runs of a data entry that pass the inspection, without events outside the good time.
 
     Each run is read during the iteration and not kept, so that memory use does not grow with the
     number of runs. If selectors cut a run, its parts are yielded. A run with a fault is skipped

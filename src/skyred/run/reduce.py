@@ -43,7 +43,7 @@ class Reducer:
     cache : Cache or None
         The cache of reduced chunks.
     checksums : dict of Path to str
-        The sha256 of all files that were used so far.
+        The sha256 of the files of all observations so far, by path.
     """
 
     workers: Workers
@@ -115,7 +115,7 @@ class Reducer:
         return stream(self.workers, reduce_chunk, chunks, look_ahead, recover, on_reduced)
 
 
-def describe(outcomes: Sequence[Outcome]) -> str:
+def format_outcomes(outcomes: Sequence[Outcome]) -> str:
     """Return the first few outcomes of observations as text, one per line.
 
     Parameters

@@ -56,7 +56,7 @@ class RunFolder:
 
     @classmethod
     def create(cls, target: str | Path, overwrite: bool = False) -> RunFolder:
-        """Lock the target, remove the files of killed processes, and create the staging folder.
+        """Lock the target, clean up after killed processes, and create the staging folder.
 
         Parameters
         ----------
@@ -75,6 +75,8 @@ class RunFolder:
         OutputError
             If the target exists and may not be replaced, if another process is writing it, or if
             its parent is not writable.
+        DiskError
+            If the disk is full, read-only or faulty.
         """
         target = Path(os.path.abspath(target))  # noqa: PTH100 - keep symbolic links of the user
         _check_target(target, overwrite)
@@ -113,7 +115,7 @@ class RunFolder:
         """Write SHA256SUMS and move the folder to its target.
 
         The previous run is removed after the new run is in place. A failed run never replaces a
-        finished run; it is published next to it.
+        finished run, but is published next to that run.
 
         Parameters
         ----------
@@ -186,7 +188,7 @@ def is_unfinished(folder: Path) -> bool:
     Returns
     -------
     bool
-        Whether this is the state in its report.
+        Whether the state in its report is failed or interrupted.
     """
     try:
         report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
@@ -221,7 +223,7 @@ def _not_writable_error(folder: Path, error: OSError) -> OutputError:
 
 
 def _clean_up(target: Path, lock: Lock) -> None:
-    """Restore or remove the folders of killed processes, if this process holds the lock."""
+    """Restore or remove the folders of killed processes, if the lock excludes other processes."""
     if not lock.exclusive:  # another process may still use the folders
         return
     old, staging = _hidden_sibling(target, "old"), _hidden_sibling(target, "part")
@@ -277,8 +279,8 @@ def _swap(staging: Path, target: Path) -> None:
 
 
 def _move(staging: Path, preferred: Path, fallback: Path) -> Path:
-    """Rename the folder to the preferred or the first unused path, and return the path."""
-    for candidate in _iter_free_names(preferred, fallback):
+    """Rename the folder to the first candidate path that does not exist, and return the path."""
+    for candidate in _iter_candidates(preferred, fallback):
         try:
             if not os.path.lexists(candidate):
                 staging.rename(candidate)
@@ -289,7 +291,7 @@ def _move(staging: Path, preferred: Path, fallback: Path) -> Path:
     raise AssertionError("unreachable: the candidates never end")
 
 
-def _iter_free_names(preferred: Path, fallback: Path) -> Iterator[Path]:
+def _iter_candidates(preferred: Path, fallback: Path) -> Iterator[Path]:
     yield preferred
     if fallback != preferred:
         yield fallback

@@ -41,7 +41,8 @@ class Selection:
     files : list of Path
         The files of the index and of the observations.
     inputs : dict of int to RunInput
-        The files and index rows of the observations by OBS_ID; empty if they are not from an index.
+        The files and index rows of the observations to be inspected, by OBS_ID; empty if they were
+        set in Python, or if the class of the archive is defined by a plugin.
     """
 
     table: ObservationTable
@@ -51,7 +52,7 @@ class Selection:
     inputs: dict[int, RunInput] = attrs.field(factory=dict)
 
     def with_observations(self, observations: Observations) -> Selection:
-        """Return a selection with other observations, and their rows of the table.
+        """Return a selection with other observations, and only their rows of the table.
 
         Parameters
         ----------
@@ -89,8 +90,8 @@ def select(entry: str, reduction: Reduction, plugins: Plugins) -> Selection:
     Raises
     ------
     ArchiveError
-        If the archive cannot be opened, no observation is left, or a column that the stacker
-        needs is missing.
+        If the archive cannot be opened, no observation is left, or a column or value that the
+        stacker needs is missing.
     """
     store = open_store(reduction, plugins)
     return _open(entry, store, select_table(entry, reduction, store), reduction)
@@ -116,7 +117,7 @@ def select_table(entry: str, reduction: Reduction, store: DataStore) -> Observat
     Raises
     ------
     ArchiveError
-        If no observation is left, or a column that the stacker needs is missing.
+        If no observation is left, or a column or value that the stacker needs is missing.
     """
     table = store.obs_table
     for selector in reduction.select:
@@ -145,6 +146,11 @@ def open_store(reduction: Reduction, plugins: Plugins) -> DataStore:
     -------
     DataStore
         The archive.
+
+    Raises
+    ------
+    ArchiveError
+        If the archive cannot be opened.
     """
     store: DataStore = plugins.open_archive(_archive_of(reduction))
     return store
@@ -212,7 +218,7 @@ def _open(entry: str, store: DataStore, table: ObservationTable, reduction: Redu
     ]
     if not _is_plain(store):  # the store of a plugin may transform its files
         log.info(
-            "data.%s: the class of the archive is defined by a plugin: runs are not inspected",
+            "data.%s: runs are not inspected, because a plugin defines the class of the archive",
             entry,
         )
         valid_inputs = {}
@@ -231,7 +237,7 @@ def _with_hdus(store: DataStore, choice: HduChoice) -> DataStore:
 
 
 def _iter_run_stores(store: DataStore, table: ObservationTable) -> Iterator[DataStore]:
-    """Yield a store for each run, because the lookup of a run searches the whole index."""
+    """Yield for each run a store with only its HDUs, because gammapy searches the whole index."""
     from gammapy.data import DataStore
 
     if not _is_plain(store):  # the store of a plugin has its own lookup

@@ -53,7 +53,7 @@ class Steps:
     watchers : Watchers
         The lifecycle hooks of the plugins.
     cache : Cache or None
-        The cache of reduced chunks.
+        The cache of reduced chunks; None if caching is disabled.
     outcomes : list of Outcome
         The outcome of each requested observation.
     records : list of StepRecord
@@ -79,7 +79,7 @@ class Steps:
     outputs: dict[str, Any] = attrs.field(factory=dict)
 
     def run_until(self, step: str) -> Any:
-        """Run a step, and the steps before it that have not run yet.
+        """Run a step and the steps before it, unless they have already run.
 
         Parameters
         ----------
@@ -238,7 +238,7 @@ class Steps:
             yield from reducer.reduce(entries, self._record_outcome)
 
     def _active_entries(self) -> list[tuple[str, DataEntry]]:
-        """Return the entries that are read, and those with selected observations."""
+        """Return the entries with reduced data, and those with selected observations."""
         selections = self.outputs["select"]
         return [
             (name, entry)
@@ -247,12 +247,12 @@ class Steps:
         ]
 
     def datasets(self) -> Datasets | None:
-        """Return the datasets so far, whether or not runs failed.
+        """Return the datasets that have been read or reduced so far, even if runs failed.
 
         Returns
         -------
         Datasets or None
-            The datasets; None before any is reduced.
+            The datasets; None if there are none.
         """
         from gammapy.datasets import Datasets
 
@@ -278,7 +278,7 @@ class Steps:
         if unused := sorted(set(models.names) - set(datasets.models.names)):
             raise ModelError(
                 f"no dataset uses the model {', '.join(unused)}: "
-                f"the datasets are {', '.join(datasets.names)}; correct its option datasets"
+                f"the datasets are {', '.join(datasets.names)}; correct the option datasets"
             )
         details["summary"] = ", ".join(models.names) or "no models"
         return models

@@ -21,7 +21,7 @@ def reduce_run_by_run(workers: Workers, chunk: Chunk) -> PartialStack:
     """Reduce a chunk that killed its worker; runs that also kill a worker on their own fail.
 
     The other runs are stacked in one pass, in order, so that the total is bit-identical to that of
-    a chunk in which these runs failed in any other way.
+    a chunk in which the failed runs failed for another reason.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def reduce_run_by_run(workers: Workers, chunk: Chunk) -> PartialStack:
         If the workers cannot be started again.
     """
     log.warning(
-        "the worker of %s died twice; the runs are reduced one by one", _describe_runs(chunk)
+        "the worker of %s died repeatedly; the runs are reduced one by one", _describe_runs(chunk)
     )
     killing_runs = {
         outcome.obs_id: outcome

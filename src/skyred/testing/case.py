@@ -60,7 +60,7 @@ class ComponentCase:
     Raises
     ------
     TypeError
-        If `component` is not a component, or a class that needs options.
+        If `component` is not a component, or a class that needs options or is abstract.
     """
 
     component: Any = attrs.field(converter=_create_instance)
@@ -134,7 +134,7 @@ def stored_options(component: Component) -> dict[str, Any]:
 
 
 def digest_or_skip(component: Component) -> str:
-    """Return the digest of a component.
+    """Return the digest of a component, or skip the check if it has none.
 
     Parameters
     ----------

@@ -86,7 +86,7 @@ def check(
         If the component violates requirements, or meets one that is expected to fail. The message
         lists all violations, with the ways to fix them.
     TypeError
-        If `component` is not a component, or a class that needs options.
+        If `component` is not a component, or a class that needs options or is abstract.
     ValueError
         If an expected failure is not a requirement of the role, or has no reason.
 
@@ -159,7 +159,8 @@ def find_violation(case: ComponentCase, requirement: Requirement) -> Violation |
         return Violation(requirement, observed) if observed else None
     if not observed:
         return Violation(
-            requirement, "it was expected to fail, but is met: remove it from expected_failures"
+            requirement,
+            "the requirement was expected to fail, but is met: remove it from expected_failures",
         )
     return None
 

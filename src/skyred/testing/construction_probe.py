@@ -86,6 +86,8 @@ class BuildProbe:
         NotChecked
             If the class is defined in a notebook or script, so that another process cannot import
             it.
+        RequirementViolated
+            If the component cannot be sent to the other process, or built there.
         """
         cls = type(component)
         if cls.__module__ == "__main__":
@@ -138,7 +140,7 @@ class AuditHook:
     actions: list[str] = attrs.field(factory=list)
 
     def __call__(self, event: str, args: tuple[Any, ...]) -> None:
-        """Record an event, if the hook is active and the event is one of the audited events.
+        """Record an audited event while the hook is active, except for opening libraries or source.
 
         Parameters
         ----------

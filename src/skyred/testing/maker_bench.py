@@ -77,12 +77,12 @@ def bench_or_skip(case: ComponentCase) -> MakerBench:
     Raises
     ------
     NotChecked
-        If there is no suitable setting.
+        If there is no suitable setting, or the output of the maker is not a dataset.
     """
     try:
         bench = find_bench(case)
     except RequirementViolated as violation:
-        raise NotChecked(f"it makes no dataset: {violation}") from violation
+        raise NotChecked(str(violation)) from violation
     if not all(hasattr(dataset, "stat_type") for _, dataset in bench.datasets()):
         raise NotChecked("its output is not a dataset")
     return bench

@@ -1,4 +1,4 @@
-"""Objectives with a minimum and a covariance in closed form."""
+"""Objectives for checks of fitters, most of them with a known minimum and covariance."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def parabola_without_derivatives() -> KnownObjective:
 def poisson_counts() -> KnownObjective:
     """Return the likelihood of Poisson counts of two sources over a known background.
 
-    The observed counts n are 400 and 100, so that the best-fit signals are s = n - b.
+    The observed counts n are 400 and 100; with the background b, the best-fit signals are n - b.
 
     Returns
     -------
@@ -206,7 +206,7 @@ def parabola_with_prior() -> KnownObjective:
 
 
 def degenerate_objective(half_width: float = 10.0) -> Objective:
-    """Return an objective that only constrains the sum of two parameters, to 0.1.
+    """Return an objective that constrains only the sum of two parameters, with an error of 0.1.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Requirements: conditions that every component of a role meets, each with a check and a fix."""
+"""Requirements: conditions that all components of a role must meet, each with a check and a fix."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class NotChecked(Exception):  # noqa: N818 - as above
 
 @attrs.frozen
 class Requirement:
-    """A condition that every component of some roles meets.
+    """A condition that every component of some roles must meet.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Requirement:
 
     @property
     def sentence(self) -> str:
-        """The requirement as a sentence: "A component is frozen."."""
+        """The requirement as a sentence, such as "A component is frozen."."""
         subject = self.roles[0] if len(self.roles) == 1 else "component"
         return f"{'An' if subject[0] in 'aeiou' else 'A'} {subject} {self.name}."
 

@@ -38,8 +38,8 @@ class Sample:
     table : gammapy.data.ObservationTable, optional
         The observation table, for selectors, and for stackers that are prepared with it.
     geometry : Geometry, optional
-        The geometry of a maker's datasets; by default the first of a map, an image and a spectrum
-        that the maker accepts.
+        The geometry of the datasets of a maker or a stacker; by default, for a maker, the first of
+        a map, an image and a spectrum that it accepts.
     after : sequence of Maker, optional
         The makers that precede the maker to be checked; only used together with `geometry`.
     datasets : gammapy.datasets.Datasets, optional
@@ -65,9 +65,9 @@ class MakerSetting:
     description : str
         The datasets that the maker receives.
     reduction : Reduction
-        The reduction with the geometry and the preceding makers.
+        The reduction with the geometry and, if `is_filled`, the preceding makers.
     is_filled : bool
-        Whether the preceding makers fill the dataset.
+        Whether the preceding makers fill the dataset; if False, the maker receives an empty one.
     """
 
     description: str

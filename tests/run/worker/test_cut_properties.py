@@ -21,7 +21,8 @@ from skyred.run.worker.good_time import cut_observation, drop_events_outside
 ZERO = Time("2020-03-01T22:00:00", scale="tt")
 LENGTH = 1680  # s
 SCALES = ("utc", "tt", "tai")
-# with microseconds, as options are stored; windows may begin before and end after the run
+# in whole microseconds, the precision of stored options; windows may begin before the run, and
+# end after it
 OFFSETS = st.integers(-400_000_000, (LENGTH + 400) * 1_000_000).map(lambda number: number / 1e6)
 TIMES = st.lists(st.floats(-1.9, LENGTH + 1.9), max_size=40)
 

@@ -38,7 +38,7 @@ def dataset_plots(dataset: Any) -> dict[str, Callable[..., Axes]]:
 
 
 def draw_counts(dataset: Any, ax: Axes | None = None) -> Axes:
-    """Draw the counts of a map dataset, smoothed with a Gaussian.
+    """Draw the counts of a map dataset inside its mask, smoothed with a Gaussian.
 
     Parameters
     ----------

@@ -11,7 +11,8 @@ from types import ModuleType
 from skyred.errors import SkyredError
 from skyred.interfaces import Fields
 
-# not digested: their versions are part of every key, except for attrs, which does not affect data
+# not digested: their versions are part of every key, except that of attrs, which does not affect
+# data
 VERSIONED = {"gammapy", "numpy", "scipy", "astropy", "regions", "attr", "attrs"}
 COMPILED = {".pyc", ".pyo"}
 
@@ -23,7 +24,9 @@ class NoCacheError(SkyredError):
 def code_digests(component_classes: Iterable[type[Fields]]) -> dict[str, str]:
     """Return digests of the source code of the packages that define classes and their bases.
 
-    Each digest covers the whole package, because a component may import any of its modules.
+    The standard library and the packages in `VERSIONED` are left out. Each digest covers the whole
+    package, because a component may import any of its modules. For a top-level module, it covers
+    the module and, outside ``site-packages``, the Python files in its folder.
 
     Parameters
     ----------
@@ -54,9 +57,10 @@ def code_digests(component_classes: Iterable[type[Fields]]) -> dict[str, str]:
 
 
 def _package_digest(name: str, import_times: Mapping[type, float]) -> str:
-    """Return the digest of a package, after a check that no file changed since its import.
+    """Return the digest of a package, after checking that its files are unchanged since the import.
 
-    The keys of `import_times` are the classes of the package that are used.
+    The keys of `import_times` are the classes of the package that are used; its values are the
+    times when they were imported.
     """
     folders = [Path(folder) for folder in getattr(sys.modules.get(name), "__path__", ())]
     modules = [_file_of(cls) for cls in import_times]
@@ -83,7 +87,10 @@ def _files_below(folders: list[Path]) -> list[Path]:
 
 
 def _with_siblings(modules: list[Path]) -> list[Path]:
-    """Return modules without a package, and all Python files next to them (possibly imported)."""
+    """Return top-level modules with all Python files in their folders, which they may import.
+
+    From ``site-packages``, only the modules themselves are returned.
+    """
     folders = {module.parent for module in modules if "site-packages" not in module.parts}
     siblings = {path for folder in folders for path in folder.glob("*.py")}
     return sorted({*modules, *siblings})

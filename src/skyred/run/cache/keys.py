@@ -34,9 +34,9 @@ class Recipe:
     """Everything that a reduced chunk depends on, except its observations.
 
     These are the geometry and the prepared makers and stacker with all their options, their plugins
-    and source code, the files that they read, the option `on_fault`, and the versions of the
-    numerical packages. Earlier steps (selection, except for cuts within runs) and later steps (fit
-    range, models) are not included.
+    and source code, the files that they read, the option `on_fault`, and the versions of Python and
+    the numerical packages. Earlier steps (selection, except for cuts within runs) and later steps
+    (fit range, models) are not included.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Recipe:
         Geometry, makers, stacker and selectors that cut the good time, and all objects nested in
         these.
     digest : str
-        The digest.
+        The digest of all of these.
     files : Hashable
         The sha256 of the files that the components read.
     code : tuple of str
@@ -129,7 +129,7 @@ def reduction_components(reduction: Reduction, makers: Iterable[Maker]) -> tuple
 
 
 def source_versions(classes: Iterable[type[Fields]]) -> tuple[str, ...]:
-    """Return the digests of the source code of classes, and the versions of the numerical packages.
+    """Return the digests of the source code of classes, and versions of Python and of packages.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ def user_secret() -> bytes:
     Raises
     ------
     CacheError
-        If other users can access the secret, or it can be neither read nor created.
+        If other users can access the secret, if it cannot be read or created, or if it is damaged.
     """
     return read_or_create(user_data_path("skyred") / "cache-secret")
 
@@ -51,7 +51,7 @@ def read_or_create(path: Path) -> bytes:
     Raises
     ------
     CacheError
-        If other users can access the secret, or it can be neither read nor created.
+        If other users can access the secret, if it cannot be read or created, or if it is damaged.
     """
     try:
         if not path.exists():

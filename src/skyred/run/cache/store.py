@@ -49,9 +49,10 @@ class CachedEntry:
     path : Path
         The file of the entry.
     size : int
-        The size of the file in bytes.
+        The size of the file in bytes; 0 if its header cannot be read.
     used : float
-        The time when the entry was last written or read, in seconds since 1970.
+        The time when the entry was last written or read, in seconds since 1970; 0 if its header
+        cannot be read.
     description : mapping
         The description of the value (data entry, runs); empty if it cannot be read.
     """
@@ -67,10 +68,10 @@ class CachedEntry:
 class Cache:
     """Values by key, in a folder of the user.
 
-    A file consists of a signature (HMAC-SHA256 of key, description and value with the user's
-    secret), the description as JSON, and the pickled value. Values are only unpickled after their
-    signature was verified. If a damaged entry, an entry of another user, or an entry that was moved
-    to another key is read, it is deleted.
+    A file consists of the format, a signature (HMAC-SHA256 of format, key, description and value
+    with the user's secret), the description as JSON, and the pickled value. Values are unpickled
+    only after their signature was verified. If a damaged entry, an entry of another user, or an
+    entry that was moved to another key is read, it is deleted.
 
     Parameters
     ----------
@@ -79,7 +80,8 @@ class Cache:
     secret : bytes
         The secret for the signatures.
     limit : int
-        The maximum size of the cache in bytes; the least recently used entries are removed first.
+        The maximum size of the cache in bytes, enforced by `prune`; the least recently used entries
+        are removed first.
     """
 
     folder: Path
@@ -106,8 +108,8 @@ class Cache:
         Raises
         ------
         CacheError
-            If other users can write to the folder, or the folder or the user's secret cannot be
-            used.
+            If the folder belongs to another user, if other users can write to it, or if the folder
+            or the user's secret cannot be used.
         """
         chunk_folder = (Path(folder) if folder else default_folder()).absolute() / "chunks"
         try:
@@ -178,7 +180,7 @@ class Cache:
         value : object
             The value, which is pickled.
         description : mapping
-            The description of the value, in types of JSON.
+            The description of the value, which must be serialisable as JSON.
         """
         if self._failed:
             return

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Chunk:
     """Consecutive observations, and everything needed to reduce them.
 
-    A chunk is only a few kB in size, so that it can be sent quickly; the worker creates the empty
-    maps.
+    Unless observations are in memory, a chunk is only a few kB in size, so that it can be sent
+    quickly; the worker creates the empty maps.
 
     Parameters
     ----------
@@ -36,10 +36,10 @@ class Chunk:
     observations : tuple of Observation
         The observations, not read yet.
     inputs : mapping of int to RunInput
-        The files and index rows of the observations by OBS_ID; observations without files are
-        omitted.
+        The files and index rows of the observations by OBS_ID; observations that are not inspected
+        are omitted.
     checksums : mapping of Path to str
-        The sha256 of files, if known; the files must have it when they are read.
+        The sha256 by file, where known; a file must still have it when it is read.
     owners : tuple of str
         The plugins of the makers and, last, of the stacker; () if unknown.
     code : tuple of str

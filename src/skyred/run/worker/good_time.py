@@ -1,4 +1,4 @@
-"""Good time of an observation: removal of events outside it, and cuts of it by selectors."""
+"""Good time of observations: removal of events outside it, and cuts by selectors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ SAME_TIME = 1e-6  # s, as in gammapy
 
 
 def drop_events_outside(observation: Observation) -> tuple[Observation, int]:
-    """Leave out events outside the good time intervals, because their livetime is not counted.
+    """Leave out events outside the good time intervals, which the livetime does not include.
+
+    Where the good time begins or ends with the observation, events within 2 s of it remain.
 
     Parameters
     ----------
@@ -34,7 +36,7 @@ def drop_events_outside(observation: Observation) -> tuple[Observation, int]:
     Returns
     -------
     observation : Observation
-        The same observation if all events are inside, otherwise a copy.
+        The same observation if no event is left out, otherwise a copy.
     number : int
         The number of events that were left out.
     """
@@ -137,7 +139,7 @@ def _copy_with(observation: Observation, selected: NDArray[np.bool_]) -> Any:
 
 
 def _span(events: Any, zero: Time, start: Array, stop: Array) -> tuple[float, float]:
-    """Return start and stop of the observation in its header, else those of its good time."""
+    """Return start and stop from the header of the events, or else of the good time, in seconds."""
     from astropy import units as u
 
     meta = events.table.meta

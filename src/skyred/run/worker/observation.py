@@ -1,4 +1,4 @@
-"""The reduction of one observation: cut, makers, stacking and outcome."""
+"""The reduction of one observation: inspection, cuts, makers, stacking and outcome."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ class RunReduction:
     chunk : Chunk
         The chunk.
     observation : Observation
-        The observation as the archive returned it.
+        The observation as the archive returned it; `run` replaces it with the inspected copy,
+        without events outside the good time.
     step : str
         The current step, for the observation log.
     outcome : Outcome
@@ -219,9 +220,9 @@ class RunReduction:
 
 
 def apply_background_norm(dataset: Dataset) -> float:
-    """Multiply the background of a dataset by its fitted norm, and remove the dataset's models.
+    """Apply the fitted background model to the background of a dataset, and remove its models.
 
-    The norm is stored in the models of the dataset, and would be lost when models are set again. If
+    Norm and tilt are parameters of these models, and would be lost when models are set again. If
     there are off counts, the maker has already included the norm in the acceptance.
 
     Parameters

@@ -42,7 +42,7 @@ def inspect_observation(
     run : RunInput
         The files and index row of the run.
     checksums : mapping of Path to str
-        The known sha256 checksums of files.
+        The sha256 by file, where known.
     tolerant : bool
         Whether faults of single HDUs are only reported (``on_fault: note``).
 
@@ -79,7 +79,7 @@ def open_in_memory(observation: Observation, hdus: Mapping[str, BinTableHDU]) ->
     observation : Observation
         The observation as the archive returned it, not changed.
     hdus : mapping of str to BinTableHDU
-        The HDUs by kind (events, gti, aeff, ...).
+        The HDUs by type (events, gti, aeff, ...).
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""All requirements in one module for each role; the requirements of all roles come first."""
+"""The requirements in modules by role; those that apply to all roles come first."""
 
 from __future__ import annotations
 

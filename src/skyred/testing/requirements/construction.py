@@ -18,8 +18,8 @@ from skyred.testing.variations import variations
 
 @requirement(
     "is frozen",
-    fix="Add @component above the class, and write no __setattr__: if a component changes, its "
-    "digest and the cache become invalid.",
+    fix="Add @component above the class, and do not define __setattr__: if a component changes, "
+    "its digest and the cache become invalid.",
 )
 def is_frozen(case: ComponentCase) -> None:
     """Check that neither options nor other attributes can be set.
@@ -44,7 +44,7 @@ def is_frozen(case: ComponentCase) -> None:
     "are also built to be checked, without data and network.",
 )
 def has_no_side_effects(case: ComponentCase) -> None:
-    """Check in another process that no file is opened and no connection is made.
+    """Check in another process that no file is opened, no connection made and no process started.
 
     Parameters
     ----------
@@ -75,7 +75,8 @@ def imports_no_gammapy(case: ComponentCase) -> None:
 
 @requirement(
     "is equal to a component built from the same options, with the same hash and digest",
-    fix="Write no __eq__, __hash__, key or digest, and no default that changes between calls.",
+    fix="Do not define __eq__, __hash__, key or digest, and use no default that changes between "
+    "calls.",
 )
 def equal_if_rebuilt(case: ComponentCase) -> None:
     """Check that equality, hash and digest depend on the options only.
@@ -120,7 +121,7 @@ def is_picklable(case: ComponentCase) -> None:
 
 @requirement(
     "is equal after writing to YAML and reading back",
-    fix="Write no to_plain, and declare every option with option(), quantity(), ...",
+    fix="Do not define to_plain, and declare every option with option(), quantity(), ...",
 )
 def yaml_round_trip(case: ComponentCase) -> None:
     """Check the component with and without defaults, and with each option changed.
@@ -139,8 +140,8 @@ def yaml_round_trip(case: ComponentCase) -> None:
 
 @requirement(
     "distinguishes all options by equality and digest",
-    fix="Write no __eq__, key or digest: an option that they ignore leads to outdated results from "
-    "the cache.",
+    fix="Do not define __eq__, key or digest: an option that they ignore leads to outdated results "
+    "from the cache.",
 )
 def every_option_matters(case: ComponentCase) -> None:
     """Check equality and digest with each option changed in turn.

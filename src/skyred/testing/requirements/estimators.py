@@ -34,7 +34,7 @@ RTOL = 1e-6  # because files contain float32 or text
 @requirement(
     "returns a product with the label of the estimator",
     "estimator",
-    fix="Return product(self.label, ...), of the class in `product`, which reads it back. If it "
+    fix="Return self.product(self.label, ...), whose class also reads it back. If the estimator "
     "needs other datasets, or another fit, pass them: check(estimator, "
     "sample=Sample(datasets=..., fit=...)).",
 )

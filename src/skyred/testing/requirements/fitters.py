@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from skyred.interfaces.objective import Objective
 
 _SUCCESS = (
-    "Set success=False if the search did not converge, or the second derivatives are not positive "
-    "and finite: users rely on it."
+    "Set success=False if the search did not converge, or the matrix of second derivatives is not "
+    "finite and positive definite: users rely on this flag."
 )
 
 
@@ -39,7 +39,7 @@ _SUCCESS = (
     "less; do not use gradient and fisher if they are None.",
 )
 def finds_minimum(case: ComponentCase) -> None:
-    """Check the position within 0.05 sigma, or within the precision of a sampler.
+    """Check the position within 0.05 sigma, plus the precision of a sampler, and the statistic.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def includes_priors(case: ComponentCase) -> None:
     "2 H^-1. MIGRAD's own estimate can be wrong by a large factor.",
 )
 def finds_errors(case: ComponentCase) -> None:
-    """Check errors within 2 % and correlation within 0.02, or the precision of a sampler.
+    """Check errors within 2 % and correlation within 0.02, plus the precision of a sampler.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ def statistic_not_finite(case: ComponentCase) -> None:
     "g C g / 2. " + _SUCCESS,
 )
 def success_at_minimum(case: ComponentCase) -> None:
-    """Check that a fit of Rosenbrock's curved valley fails or ends at the minimum.
+    """Check that a fit of Rosenbrock's function fails or ends at the minimum, except for samplers.
 
     Parameters
     ----------
@@ -229,7 +229,7 @@ def success_at_minimum(case: ComponentCase) -> None:
     "objective.accept to the caller.",
 )
 def leaves_objective_unchanged(case: ComponentCase) -> None:
-    """Check start, limits and steps, and that the result is not written to models.
+    """Check start, limits and steps, and that `accept` is not called.
 
     Parameters
     ----------

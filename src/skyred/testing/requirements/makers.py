@@ -117,7 +117,7 @@ def makes_same_dataset_in_another_process(case: ComponentCase) -> None:
     "stacker requires equal axes, and results are named after datasets.",
 )
 def keeps_name_and_axes(case: ComponentCase) -> None:
-    """Check the name, axes and pixels; gammapy drops the name if it makes an on-off dataset.
+    """Check the name, axes and pixels; gammapy drops the name when it creates an on-off dataset.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def keeps_name_and_axes(case: ComponentCase) -> None:
     fix="Combine masks with &: bins that a preceding maker excludes remain excluded.",
 )
 def does_not_widen_mask(case: ComponentCase) -> None:
-    """Check that no bin outside the safe mask becomes safe, in datasets with counts.
+    """Check that no bin outside the safe mask becomes safe, if preceding makers filled the dataset.
 
     Parameters
     ----------

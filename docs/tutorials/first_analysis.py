@@ -85,7 +85,8 @@ pipeline = Pipeline.from_yaml(folder / "crab.yaml")
 pipeline
 
 # %%
-# All errors are reported at once, with their line and the expected value. This file has two errors:
+# All errors are reported at once, with line and column and what was expected. This file has two
+# errors:
 
 from skyred import ConfigError
 
@@ -109,7 +110,7 @@ print(result.fit)
 # values.
 #
 # The observation log lists the outcome of each run. If a run fails, or is skipped by a maker, the
-# log has the reason.
+# log states the reason:
 
 log = result.observations["obs_id", "status", "counts", "background_norm"]
 log.round({"background_norm": 3})
@@ -128,7 +129,7 @@ result.plot.counts_crab()
 result.plot.flux_points()
 
 # %%
-# The underlying object is gammapy's ``FluxPoints``:
+# The underlying object is a ``FluxPoints`` object of gammapy:
 
 flux = result.estimates["flux-points"].flux
 flux.to_table(sed_type="dnde", formatted=True)["e_ref", "dnde", "dnde_err", "sqrt_ts"]
@@ -136,14 +137,14 @@ flux.to_table(sed_type="dnde", formatted=True)["e_ref", "dnde", "dnde_err", "sqr
 # %%
 # Does the model describe the counts? The residual map shows the significance of the residual counts
 # in each pixel, in sigma. If the model is complete, the values scatter around zero with a standard
-# deviation of one.
+# deviation of one:
 
 result.plot.residuals()
 
 # %%
 # Run folder
 # ----------
-# All results are in the run folder, in the file formats of the field.
+# All results are in the run folder, in gammapy's and other standard formats.
 
 for path in sorted((folder / "crab").rglob("*")):
     if path.is_file():

@@ -2,7 +2,7 @@
 skyred's likelihood in a gammapy script
 =======================================
 
-Change two lines of a gammapy script to get the same fit and flux points faster.
+Change two lines of a gammapy script to speed up the fit and the flux points.
 """
 
 # %%

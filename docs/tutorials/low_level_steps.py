@@ -6,10 +6,10 @@ Use each component by itself, and combine the components in a pipeline.
 """
 
 # %%
-# In gammapy's *low level analysis*, users write the loop over runs. This page does the same with
-# skyred's components, one by one, and shows the result of each; inputs and outputs are gammapy
-# objects. At the end, the same components are combined in a :class:`~skyred.Pipeline`, which gives
-# the same results.
+# gammapy's tutorial on its low-level API writes out each step of an analysis, with a loop over the
+# runs. This page does the same with skyred's components, and shows the result of each step; inputs
+# and outputs are gammapy objects. At the end, the same components are combined in a
+# :class:`~skyred.Pipeline`, which gives the same results.
 
 import os
 
@@ -42,7 +42,7 @@ columns.round(2)
 columns
 
 # %%
-# A component is a frozen object. It is displayed with its options, their units, defaults and
+# A component is a frozen object. A notebook displays its options with their units, defaults and
 # descriptions; values that differ from the default are bold.
 
 cone

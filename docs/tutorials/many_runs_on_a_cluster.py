@@ -157,9 +157,9 @@ os.truncate(path, path.stat().st_size // 2)
 shell("skyred run many.yaml -o broken --set data.many.archive=copy --until reduce")
 
 # %%
-# The faulty run is reported with its file and the error; the other runs were reduced and cached.
-# By default the analysis stops before the fit if a run has failed, with a non-zero exit code. To
-# continue without the run, set ``on_error: skip`` in the file, or with ``--set``:
+# The faulty run is reported with its file and the error; the others were reduced, or read from the
+# cache. By default the analysis stops before the fit if a run has failed, with a non-zero exit
+# code. To continue without the run, set ``on_error: skip`` in the file, or with ``--set``:
 
 shell(
     "skyred run many.yaml -o skipped --until reduce "

@@ -172,8 +172,8 @@ def skyred_components():
 ''')
 
 # %%
-# Now you can use ``{kind: steady-rate}`` in a YAML file, and pass ``--plugin steady.py`` to every
-# command:
+# Now you can use ``{kind: steady-rate}`` in a YAML file, if you pass ``--plugin steady.py`` to the
+# commands ``run``, ``check``, ``show``, ``plugins`` and ``export``:
 
 import subprocess
 
@@ -192,8 +192,8 @@ shell("skyred show steady-rate --plugin steady.py")
 shell("skyred run crab.yaml --plugin steady.py --engine processes --workers 2 --until reduce")
 
 # %%
-# The workers also load the plugin. The run folder contains a copy of the file, because the file has
-# no version number.
+# The workers load the plugin too. The run folder contains a copy of the file, because it has no
+# version number.
 #
 # Check the maker
 # ---------------

@@ -62,8 +62,8 @@ shell("skyred show dust-veto")
 
 # %%
 # ``skyred plugins`` lists the installed plugins, their distributions, and their errors: modules
-# that cannot be imported, kinds that another distribution already provides, misspelt hooks. Such
-# errors do not stop the other plugins.
+# that cannot be imported, kinds that another distribution already provides, misspelt hooks. No run
+# starts until a faulty plugin is fixed, or disabled with ``SKYRED_BLOCK``.
 
 shell("skyred plugins | grep -A 1 '^dust'")
 

@@ -162,9 +162,9 @@ curved_result.observations["obs_id", "status", "counts"]
 print(curved_result.fit)
 
 # %%
-# Cached runs are bit-identical to newly reduced runs, because the cache key covers all options,
-# files, source code and versions that affect a chunk. If the geometry is changed, the key is
-# different, and the runs are reduced again.
+# Cached runs are bit-identical to newly reduced runs: a chunk is only read from the cache if the
+# options of the reduction, the input files, the source code of the components, and the versions of
+# the numerical packages are the same. If the geometry is changed, the runs are reduced again.
 #
-# :doc:`/how-to/resume` explains what is cached, for how long, and how to delete it;
+# :doc:`/how-to/resume` explains what is cached, and how to delete it;
 # :doc:`/how-to/run-folder` is a summary of this page.

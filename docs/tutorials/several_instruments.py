@@ -48,7 +48,7 @@ data:
 # ``datasets.yaml`` or spectra in OGIP format (``pha_*.fits``). ``fit_range`` sets the energy range
 # of an entry that is fitted. The source is fitted to both entries; the background model is only for
 # the maps, because the spectra have off counts. All datasets have 20 energy bins per decade,
-# because flux points of several datasets need common bin edges.
+# because flux points of several datasets require common bin edges.
 
 yaml_text = """
 data:
@@ -145,8 +145,8 @@ ax.legend()
 figure.tight_layout()
 
 # %%
-# If the regions of the two instruments do not overlap, the instruments disagree: check their energy
-# scales and backgrounds before you use the errors of the joint fit.
+# If the regions of the two instruments are far apart compared with their sizes, the instruments
+# disagree: check their energy scales and backgrounds before you use the errors of the joint fit.
 #
 # Flux points
 # -----------

@@ -71,7 +71,7 @@ def test_class_without_options_keeps_its_docstring() -> None:
 
 def test_parameters_section_in_the_source_is_kept() -> None:
     assert (skyred.Pipeline.__doc__ or "").count("Parameters") == 1
-    assert "mapping of str to Reduction" in (skyred.Pipeline.__doc__ or "")
+    assert "mapping of str to (Reduction or ReducedData)" in (skyred.Pipeline.__doc__ or "")
 
 
 def test_subclass_without_docstring_has_no_description() -> None:

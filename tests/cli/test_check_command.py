@@ -91,6 +91,17 @@ def test_selected_runs_of_a_configuration_are_inspected(
     assert f"run {RUN}" in result.stdout
 
 
+def test_all_runs_are_inspected_even_if_none_is_selected(
+    damaged_archive: Archive, tmp_path: Path
+) -> None:
+    selection = "[{kind: cone, center: [0 deg, 0 deg], radius: 1 deg}]"
+    path = write_configuration(tmp_path, damaged_archive.folder, selection)
+    result = invoke_check(path, "--all-runs")
+    assert result.exit_code == 2
+    assert "2 runs inspected, 1 with faults" in result.stdout
+    assert "no observation is left after the selector 'cone'" in result.output
+
+
 def test_archive_of_several_entries_is_inspected_once(crab_archive: Path, tmp_path: Path) -> None:
     path = write_configuration(tmp_path, crab_archive)
     content = path.read_text(encoding="utf-8")

@@ -259,6 +259,26 @@ def test_files_with_different_time_references_keep_their_times(runs: Path, unit:
     assert np.abs((table.time_stop - expected.time_stop).sec).max() < 1e-4
 
 
+@pytest.mark.parametrize(("unit", "seconds"), [("D", 86400), ("debye", None)])
+def test_unknown_unit_of_time_leaves_out_the_times(
+    unit: str, seconds: float | None, runs: Path
+) -> None:
+    header = fits.getheader(files_of(runs)[1], "EVENTS")
+    start = header["TSTART"]
+    expected = open_archive(str(runs)).obs_table["TSTART"][1]
+    with fits.open(files_of(runs)[1]) as hdus:
+        for name in ("TSTART", "TSTOP"):
+            hdus["EVENTS"].header[name] /= seconds or 1
+        hdus["EVENTS"].header["TIMEUNIT"] = unit
+        hdus.writeto(files_of(runs)[1], overwrite=True)
+    actual = open_archive(str(runs)).obs_table["TSTART"][1]
+    if seconds is None:
+        assert np.ma.is_masked(actual)
+    else:
+        assert actual == pytest.approx(expected, abs=1e-3)
+        assert actual == pytest.approx(start, abs=1e-3)
+
+
 def test_files_with_different_time_scales_are_refused(runs: Path) -> None:
     with fits.open(files_of(runs)[1]) as hdus:
         hdus["EVENTS"].header["TIMESYS"] = "UTC"

@@ -111,6 +111,23 @@ def test_missing_or_unknown_entry_is_a_problem_of_the_option(
         read_ids(log_path, entry[-1:] or None)
 
 
+def test_column_of_row_numbers_is_not_one_of_data_entries(path: Path) -> None:
+    table = Table({"entry": [1, 2], "OBS_ID": [900001, 900002]})
+    table.write(path, format="ascii.ecsv")
+    assert read_ids(path) == [900001, 900002]
+
+
+def test_export_of_several_entries_without_a_choice_is_refused(
+    crab_archive: Path, log_path: Path
+) -> None:
+    valid = pipeline(crab_archive, f"{log_path}, entry: a")
+    reduction = valid.data["sim"]
+    selector = reduction.select[0].evolve(entry=None)
+    changed = valid.evolve(data={"sim": reduction.evolve(select=(selector,))})
+    with pytest.raises(ExportError, match="has the runs of several data entries, a, b"):
+        changed.to_script()
+
+
 def test_entry_of_a_file_without_entries_is_reported(path: Path) -> None:
     path.write_text("1\n", encoding="utf-8")
     with pytest.raises(ArchiveError, match="is not an ECSV table with a column entry; remove"):
@@ -219,7 +236,7 @@ def test_export_of_a_missing_list_is_refused(crab_archive: Path, path: Path) -> 
     path.write_text("900002\n", encoding="utf-8")
     listed = pipeline(crab_archive, path)
     path.unlink()
-    with pytest.raises(ExportError, match=r"reads the list .*, which cannot be read"):
+    with pytest.raises(ExportError, match=r"reads the list .*: .* is not a file"):
         listed.to_script()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
@@ -162,6 +163,16 @@ def test_choice_that_matches_nothing_is_an_error(hdus: dict[str, Any], message: 
 def test_choice_of_another_class_than_that_of_the_index_is_an_error() -> None:
     with pytest.raises(ArchiveError, match="no HDU has EVENT_CLASS '9'; expected one of: -1, 8"):
         inputs(hdu_table({1: (8,)}), EVENT_CLASS=9)
+
+
+def test_checks_can_be_repeated_for_a_run_without_events() -> None:
+    table = hdu_table({1: (), 2: (5,)})
+    choice = choose_hdus(table, {})
+    for _ in range(2):
+        assert choice.check_run(1) == []
+        assert choice.has_all_events(1)
+        assert choice.has_all_events(3)  # not in the index
+    assert pickle.loads(pickle.dumps(choice)).check_run(2) == []
 
 
 def test_choice_without_an_index_is_an_error() -> None:

@@ -76,6 +76,26 @@ def test_method_of_the_parent_gets_the_datasets_that_it_is_passed(datasets: Data
         assert product.counts == datasets["hess-2"].counts.data.sum()
 
 
+def test_wrapper_of_the_method_gets_the_selection(datasets: Datasets) -> None:
+    @component
+    class Timed(ToyEstimator):
+        """An estimator whose method is replaced later, as by a class decorator."""
+
+        kind = "timed"
+
+        def estimate(self, datasets: Any, fit: Any) -> Any:
+            return super().estimate(datasets, fit)
+
+    inner = Timed.estimate
+
+    def estimate(self: Any, datasets: Any, fit: Any) -> Any:
+        return inner(self, datasets, fit)
+
+    Timed.estimate = estimate  # type: ignore[method-assign]
+    product = Timed(datasets=["magic"]).estimate(datasets, None)
+    assert product.counts == datasets["magic"].counts.data.sum()
+
+
 def test_estimators_within_estimators_select_their_own_datasets(datasets: Datasets) -> None:
     inner = ToyEstimator(datasets=["magic"])
 

@@ -10,7 +10,7 @@ from skyred import ConfigError, Pipeline, ReducedData, Reduction, Selector, comp
 from skyred.errors import OldNameWarning
 from skyred.interfaces.records import Owner
 from skyred.plugins import Catalog
-from toys import ToyProduct, toy_pipeline, toy_plugins
+from toys import toy_pipeline, toy_plugins
 
 pytestmark = pytest.mark.filterwarnings("default::skyred.errors.OldNameWarning")
 
@@ -178,18 +178,3 @@ def test_nodes_of_energy_axis_are_bin_edges() -> None:
     axis = skyred.EnergyAxis(min="1 TeV", max="100 TeV", bins=2)
     with pytest.warns(OldNameWarning, match=r"EnergyAxis.nodes is now called EnergyAxis.bin_edges"):
         assert axis.nodes().to_value("TeV").tolist() == pytest.approx([1, 10, 100])
-
-
-def test_old_method_of_products_works_with_a_warning() -> None:
-    with pytest.warns(OldNameWarning, match=r"Product\.pictures is now called"):
-
-        class OldProduct(ToyProduct):
-            """A product with plots in the method of the old name."""
-
-            def pictures(self) -> Any:
-                return {"-old": self.plot}
-
-    product = OldProduct("total", 1.0)
-    assert product.plot_functions() == {"-old": product.plot}
-    with pytest.warns(OldNameWarning, match=r"Product\.pictures is now called"):
-        assert ToyProduct("total", 1.0).pictures() == {}

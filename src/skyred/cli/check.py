@@ -76,6 +76,7 @@ def check(
     sim:crab. Then all its runs are inspected.
     """
     pipeline: Pipeline | None = None
+    tables: Tables = {}
     if _is_archive(file):
         from skyred.plugins import Plugins
 
@@ -96,13 +97,18 @@ def check(
         )
         if no_data:
             return
-        entries, tables = (_runs_of_archives if all_runs else _runs_of_entries)(pipeline, plugins)
-        _require_memory(pipeline, tables, 0)  # before the inspection, which may take a long time
+        if all_runs:
+            entries = _runs_of_archives(pipeline, plugins)
+        else:
+            entries, tables = _runs_of_entries(pipeline, plugins)
+            _require_memory(pipeline, tables, 0)  # before the inspection, which may take long
     have_faults = [
         _inspect(name, *runs, plugins, workers, verbose) for name, runs in entries.items()
     ]
-    if pipeline is not None and (loaded := check_datasets(pipeline)):
-        _require_memory(pipeline, tables, loaded)
+    if pipeline is not None:
+        loaded_size = check_datasets(pipeline)
+        tables = _select_tables(pipeline, plugins) if all_runs else tables
+        _require_memory(pipeline, tables, loaded_size)
     if any(have_faults):
         sys.exit(EXIT_FAULTY)
 
@@ -137,32 +143,38 @@ def _all_runs(store: Any, allow_outside: bool, hdus: Mapping[str, Any]) -> Runs:
     return inputs, ()
 
 
-def _runs_of_archives(pipeline: Pipeline, plugins: Plugins) -> tuple[dict[str, Runs], Tables]:
+def _runs_of_archives(pipeline: Pipeline, plugins: Plugins) -> dict[str, Runs]:
     """Return all runs of the archives, once for each archive.
 
     Returns
     -------
-    runs : dict of str to Runs
+    dict of str to Runs
         The runs, by the names of the data entries that use the archive.
-    tables : dict of str to ObservationTable
-        The selected observations, by data entry.
     """
-    from skyred.run.select import open_store, select_table
+    from skyred.run.select import open_store
 
     names_by_archive: dict[tuple[object, ...], list[str]] = {}
     for name, reduction in pipeline.reductions():
         key = (reduction.archive, reduction.allow_outside, reduction.hdus)
         names_by_archive.setdefault(key, []).append(name)
     runs: dict[str, Runs] = {}
-    tables: Tables = {}
     for names in names_by_archive.values():
         reduction = pipeline.data[names[0]]
         store = open_store(reduction, plugins)
         runs[", ".join(f"data.{name}" for name in names)] = _all_runs(
             store, reduction.allow_outside, reduction.hdus
         )
-        tables |= {name: select_table(name, pipeline.data[name], store) for name in names}
-    return runs, tables
+    return runs
+
+
+def _select_tables(pipeline: Pipeline, plugins: Plugins) -> Tables:
+    """Return the selected observations, by data entry."""
+    from skyred.run.select import open_store, select_table
+
+    return {
+        name: select_table(name, reduction, open_store(reduction, plugins))
+        for name, reduction in pipeline.reductions()
+    }
 
 
 def _runs_of_entries(pipeline: Pipeline, plugins: Plugins) -> tuple[dict[str, Runs], Tables]:

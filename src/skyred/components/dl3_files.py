@@ -251,9 +251,19 @@ def _with_common_times(headers: list[Dl3Header]) -> list[dict[str, Any]]:
 
 
 def _shift_times(header: Dl3Header, reference: dict[str, Any]) -> dict[str, Any]:
-    """Return the row of a file, with TSTART and TSTOP in s since the reference time."""
-    # the inspection reports an invalid unit as a fault of the run
-    seconds_per_unit = conversion_factor(str(header.meta.get("TIMEUNIT", "s")).strip(), "s") or 1
+    """Return the row of a file, with TSTART and TSTOP in s since the reference time.
+
+    Without them if their unit is unknown.
+    """
+    unit = str(header.meta.get("TIMEUNIT", "s")).strip()
+    unit = unit.lower() if unit in ("D", "S") else unit
+    seconds_per_unit = conversion_factor(unit, "s")
+    if seconds_per_unit is None:  # a fault of the run, if it is selected
+        return {
+            name: value
+            for name, value in header.observation.items()
+            if name not in ("TSTART", "TSTOP")
+        }
     days = sum(
         float(header.meta.get(name, 0)) - float(reference.get(name, 0))
         for name in ("MJDREFI", "MJDREFF")

@@ -100,21 +100,20 @@ class FileList(Selector):
         Raises
         ------
         ExportError
-            If the file cannot be read, so that its format is unknown.
+            If the file is not a list of OBS_IDs, as in `select`.
         """
         script.use("numpy as np")
         try:
             code = self._ids_code(script)
-        except (OSError, ArchiveError) as error:
-            raise ExportError(
-                f"reads the list {self.path}, which cannot be read: {error}"
-            ) from None
+        except ArchiveError as error:
+            raise ExportError(f"reads the list {self.path}: {error}") from None
         runs = script.constant(f"{script.entry}_RUNS", code)
         script.body.add(f'table = table[np.isin(table["OBS_ID"], {runs})]')
 
     def _ids_code(self, script: Script) -> str:
         """Return the code that reads the OBS_IDs."""
         path, code = self.path.path(), script.path(self.path)
+        read_ids(path, self.entry)  # the script does not check the file
         if not _is_ecsv(path):
             return f'np.loadtxt({code}, dtype=int, ndmin=1, encoding="{_ENCODING}")'
         script.use("astropy.table", "Table")
@@ -179,6 +178,8 @@ def read_ids(path: Path, entry: str | None = None) -> list[int]:
         several entries.
     """
     try:
+        if not path.is_file():
+            raise ArchiveError(f"{path} is not a file")
         if path.stat().st_size > _MAX_BYTES:
             raise ArchiveError(f"{path} is larger than {_MAX_BYTES // 10**6} MB")
         cells = _read_ecsv(path, entry) if _is_ecsv(path) else _read_text(path, entry)
@@ -253,7 +254,8 @@ def _mask_of_entry(table: Table, entry: str | None, path: Path) -> list[bool]:
     entries = [str(value) for value in table[ENTRY]]
     available = list(dict.fromkeys(entries))
     listed = format_list(available, MAX_LISTED)
-    if entry is None and len(available) > 1:
+    # a column of numbers, such as those of the rows, is not that of an observation log
+    if entry is None and len(available) > 1 and table[ENTRY].dtype.kind in "OU":
         raise EntryError(
             f"{path} has the runs of several data entries, {listed}",
             f"set the option {ENTRY} to one of them",

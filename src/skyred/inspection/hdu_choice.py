@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -65,7 +65,7 @@ class HduChoice:
         bool
             False if at least one is not used.
         """
-        rows = [] if self.index is None else self.index.rows[obs_id]["events"]
+        rows = [] if self.index is None else self.index.rows_of(obs_id).get("events", [])
         return all(self.mask[row] for row in rows)
 
 
@@ -141,9 +141,24 @@ class HduIndex:
         self.table = hdu_table
         self.hdu_types = [name.lower() for name in strip_cells(hdu_table["HDU_TYPE"])]
         obs_ids = np.asarray(hdu_table["OBS_ID"]).tolist()
-        self.rows: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+        self.rows: dict[int, dict[str, list[int]]] = {}
         for row, (obs_id, hdu_type) in enumerate(zip(obs_ids, self.hdu_types, strict=True)):
-            self.rows[obs_id][hdu_type].append(row)
+            self.rows.setdefault(obs_id, {}).setdefault(hdu_type, []).append(row)
+
+    def rows_of(self, obs_id: int) -> dict[str, list[int]]:
+        """Return the rows of a run.
+
+        Parameters
+        ----------
+        obs_id : int
+            The OBS_ID of the run.
+
+        Returns
+        -------
+        dict of str to list of int
+            The indices of its rows, by type; empty if it has none.
+        """
+        return self.rows.get(obs_id, {})
 
     def matches(self, key: str, pattern: str, patterns: Iterable[str]) -> NDArray[np.bool_]:
         """Return a mask of the rows that remain after applying a pattern.
@@ -233,7 +248,7 @@ class HduIndex:
         Finding
             A fault of the index.
         """
-        for hdu_type, rows in self.rows[obs_id].items():
+        for hdu_type, rows in self.rows_of(obs_id).items():
             if hdu_type not in HDU_TYPES:  # gammapy does not read it
                 continue
             used_rows = [row for row in rows if mask[row]]

@@ -252,7 +252,8 @@ def as_identifier(value: object) -> float | None:
         An integer if possible, because some identifiers have more digits than a float; None if the
         value is not a finite number.
     """
-    try:
-        return int(str(value).strip())
-    except ValueError:
-        return as_number(value)
+    digits = str(value).strip()
+    if digits.isascii() and digits.isdigit():
+        return int(digits)
+    number = as_number(value)
+    return int(number) if number is not None and number.is_integer() else number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from skyred.fields import SPEC, FieldSpec
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     Estimate = Callable[[Estimator, Datasets, FitResult | None], Product]
 
 _SELECTS = "_selects_datasets"
+# the ids of the estimators whose datasets are selected, while their methods run
+_RUNNING: ContextVar[frozenset[int]] = ContextVar("_RUNNING", default=frozenset())
 
 
 def check_declaration(cls: type[Estimator], inherited: FieldSpec) -> None:
@@ -65,15 +68,20 @@ def add_selection(cls: type[Estimator]) -> None:
 def _with_selection(estimate: Estimate) -> Estimate:
     """Return the method `estimate` with a selection of the datasets before it.
 
-    The method of a parent class, called by ``super().estimate(...)``, uses the datasets as they are
-    passed: the subclass has already selected them, and may have removed others.
+    A method that this estimator calls within, such as ``super().estimate(...)``, uses the datasets
+    as they are passed: they are already selected, and the subclass may have removed others.
     """
 
     @functools.wraps(estimate)
     def estimate_selected(self: Estimator, datasets: Datasets, fit: FitResult | None) -> Product:
-        if type(self).estimate is not estimate_selected:  # a parent's method, called by super()
+        running = _RUNNING.get()
+        if id(self) in running:
             return estimate(self, datasets, fit)
-        return estimate(self, select_datasets(datasets, self.datasets), fit)
+        token = _RUNNING.set(running | {id(self)})
+        try:
+            return estimate(self, select_datasets(datasets, self.datasets), fit)
+        finally:
+            _RUNNING.reset(token)
 
     setattr(estimate_selected, _SELECTS, estimate_selected)
     return estimate_selected

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 import attrs
 
 from skyred.errors import warn_of_old_name
+from skyred.interfaces.old_methods import call_new_method, use_old_method
 from skyred.io.html import Html, bold, data_table, muted, paragraph, styled_div
 
 if TYPE_CHECKING:
@@ -33,9 +34,7 @@ class Product(ABC):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if "pictures" in vars(cls) and "plot_functions" not in vars(cls):
-            warn_of_old_name("Product.pictures", "Product.plot_functions")
-            cls.plot_functions = cls.pictures  # type: ignore[method-assign]
+        use_old_method(cls, "pictures", "plot_functions")
 
     @abstractmethod
     def write(self, folder: Path) -> list[Path]:
@@ -116,7 +115,8 @@ class Product(ABC):
             The result of `plot_functions`.
         """
         warn_of_old_name("Product.pictures", "Product.plot_functions")
-        return self.plot_functions()
+        functions: dict[str, Callable[[], Axes]] = call_new_method(self, "plot_functions")
+        return functions
 
     def _repr_html_(self) -> str:
         summary = inspect.cleandoc(type(self).__doc__ or "").split("\n")[0]

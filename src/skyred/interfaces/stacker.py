@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from skyred.errors import warn_of_old_name
 from skyred.fields import option
 from skyred.interfaces.component import Component, value
+from skyred.interfaces.old_methods import call_new_method, use_old_method
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +35,10 @@ class Stacker(Component):
     chunk: int = option(
         8, min=1, doc="Number of consecutive observations that are reduced and stacked as one task."
     )
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        use_old_method(cls, "admit", "check_observation")
 
     def prepare(self, table: ObservationTable) -> Stacker:
         """Prepare the stacker with the table of the selected observations, before data are read.
@@ -71,9 +76,17 @@ class Stacker(Component):
         SkipObservation
             If the observation cannot be stacked, with the reason.
         """
-        if old_method := getattr(self, "admit", None):
-            warn_of_old_name("Stacker.admit", "Stacker.check_observation")
-            old_method(observation)
+
+    def admit(self, observation: Observation) -> None:
+        """Call `check_observation`, with a warning: the old name of the method.
+
+        Parameters
+        ----------
+        observation : Observation
+            The observation.
+        """
+        warn_of_old_name("Stacker.admit", "Stacker.check_observation")
+        call_new_method(self, "check_observation", observation)
 
     def name_pattern(self, name: str) -> str:
         """Return a pattern that the names of all stacked datasets match.

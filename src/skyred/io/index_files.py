@@ -44,12 +44,25 @@ def find_hdu_index(location: Path) -> Path | None:
     """
     if not location.is_dir():
         return location if is_hdu_index(location) else None
-    for name in HDU_INDICES:
-        if (location / name).is_file():
-            return location / name
-    patterns = (f"{INDEX_FOLDER}/hdu-index*.fits*", f"{INDEX_FOLDER}/*/hdu-index*.fits*")
-    paths = [path for pattern in patterns for path in location.glob(pattern) if path.is_file()]
-    return paths[0] if len(paths) == 1 else None
+    if index := _find_named_index(location):
+        return index
+    folders = [location / INDEX_FOLDER, *location.glob(f"{INDEX_FOLDER}/*/")]
+    indices = [index for folder in folders for index in _list_indices(folder)]
+    return indices[0] if len(indices) == 1 else None
+
+
+def _find_named_index(folder: Path) -> Path | None:
+    """Return the index in a folder with the first of the usual names."""
+    paths = (folder / name for name in HDU_INDICES)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _list_indices(folder: Path) -> list[Path]:
+    """Return the index in a folder with a usual name, or else those with other names."""
+    if index := _find_named_index(folder):
+        return [index]
+    paths = (path for ending in ("fits", "fits.gz") for path in folder.glob(f"hdu-index*.{ending}"))
+    return [path for path in paths if path.is_file()]
 
 
 def find_obs_index(hdu_index: Path) -> Path:

@@ -78,11 +78,14 @@ def require_one_spectrum(path: Path) -> None:
         if SPECTRUM not in hdus:
             raise FileError(f"{path} has no HDU {SPECTRUM}; expected a PHA file")
         hdu = hdus[SPECTRUM]
+        if not isinstance(hdu, fits.BinTableHDU):
+            raise FileError(f"{path}[{SPECTRUM}] is not a table; expected a spectrum (OGIP PHA)")
         if _has_arrays(hdu):
+            n_spectra = len(hdu.data)
             raise FileError(
-                f"{path} has {len(hdu.data)} spectra in one table (type II), which gammapy cannot "
-                "read; expected one spectrum in a file (type I): split it, for example with "
-                "dmtype2split of CIAO"
+                f"{path} has {n_spectra} spectr{'um' if n_spectra == 1 else 'a'} in one table "
+                "(type II), which gammapy cannot read; expected one spectrum in a file (type I): "
+                "split it, for example with dmtype2split of CIAO"
             )
         for card in ("HDUCLAS3", "HDUCLAS4"):
             value = str(hdu.header.get(card, "")).strip()

@@ -273,6 +273,8 @@ def _write_time_range(script: Script) -> str:
     return script.shared(
         "time_range(dataset)",
         "Return the first start and the last stop of the good time of a dataset.",
+        "if len(dataset.gti.table) == 0:",
+        '    raise ValueError(f"{dataset.name} has no good time")',
         "return dataset.gti.time_start.tt.min(), dataset.gti.time_stop.tt.max()",
     )
 

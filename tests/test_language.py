@@ -14,7 +14,8 @@ import skyred.testing
 
 SOURCE = Path(skyred.__file__).parent
 ROOT = Path(__file__).parents[1]
-# vague words: a variable is named after the thing that it holds
+# vague words: a variable is named after the thing that it holds. Reviews found these words in names
+# that did not describe the content; add a word if a review finds another one
 VAGUE = frozenset(
     " ".join(
         (
@@ -26,7 +27,9 @@ VAGUE = frozenset(
     ).split()
 )
 ALLOWED_IN_TESTS = {"tests/helpers/html_parser.py": {"text"}}
-# a test is named after what it expects: test_SUBJECT_EXPECTATION
+# a test is named after what it expects: test_SUBJECT_EXPECTATION. Reviews found these words in
+# unclear names; the list differs from that for variables, because words such as "given" and "which"
+# can be clear in a test name
 UNCLEAR_PREFIXES = ("a", "an", "it", "its", "the", "what")
 UNCLEAR_WORDS = frozenset(
     " ".join(
@@ -42,7 +45,7 @@ MAX_LENGTH = 80
 IGNORED_CODES = {"ES01", "EX01", "SA01"}
 
 
-def source_files() -> list[str]:
+def list_source_files() -> list[str]:
     return sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py"))
 
 
@@ -55,7 +58,7 @@ def ast_nodes(path: Path) -> Iterator[ast.AST]:
     return ast.walk(ast.parse(path.read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("path", source_files())
+@pytest.mark.parametrize("path", list_source_files())
 def test_source_has_no_vague_names(path: str) -> None:
     assert vague_names(SOURCE / path) == set()
 
@@ -105,24 +108,24 @@ def public_objects() -> Iterator[str]:
     yielded = set()
     for module in (skyred, skyred.testing):
         for name in module.__all__:
-            public = getattr(module, name)
-            if not (inspect.isclass(public) or inspect.isroutine(public)):
+            public_object = getattr(module, name)
+            if not (inspect.isclass(public_object) or inspect.isroutine(public_object)):
                 continue
             yield f"{module.__name__}.{name}"
-            for member, owner in public_members(public):
+            for member, owner in public_members(public_object):
                 if (owner, member) not in yielded:
                     yielded.add((owner, member))
                     yield f"{module.__name__}.{name}.{member}"
 
 
-def public_members(public: object) -> Iterator[tuple[str, type]]:
-    for owner in inspect.getmro(public) if inspect.isclass(public) else ():
+def public_members(public_object: object) -> Iterator[tuple[str, type]]:
+    for owner in inspect.getmro(public_object) if inspect.isclass(public_object) else ():
         if not owner.__module__.startswith("skyred"):
             continue
         for member, value in vars(owner).items():
-            callables = (staticmethod, classmethod, property)
+            descriptors = (staticmethod, classmethod, property)
             if not member.startswith("_") and (
-                inspect.isroutine(value) or isinstance(value, callables)
+                inspect.isroutine(value) or isinstance(value, descriptors)
             ):
                 yield member, owner
 

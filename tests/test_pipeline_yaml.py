@@ -28,7 +28,7 @@ from toys import ToyEstimator, ToyFitter, toy_pipeline, toy_plugins
 
 
 def crab_in_python() -> Pipeline:
-    """Return the pipeline of examples/crab.yaml, with other equivalent units and orders."""
+    """Return the pipeline of examples/crab.yaml, with other units and another order of keys."""
     crab = (83.633 * u.deg, 22.014 * u.deg)
     return Pipeline(
         data={
@@ -85,7 +85,7 @@ def test_example_in_python_equals_example_in_yaml(crab_yaml: str) -> None:
 
 
 @pytest.mark.parametrize("complete", [False, True])
-def test_example_reads_back(crab_yaml: str, complete: bool) -> None:
+def test_example_survives_yaml_round_trip(crab_yaml: str, complete: bool) -> None:
     pipeline = Pipeline.from_yaml(crab_yaml)
     content = pipeline.to_yaml(complete=complete)
     read_back = Pipeline.from_yaml(content)

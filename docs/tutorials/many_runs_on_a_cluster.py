@@ -120,7 +120,7 @@ print(set(map(str, cached_result.observations["status"])))
 #    until [ -s "$file" ]; do sleep 1; done
 #    skyred run many.yaml --until reduce --engine "{kind: dask, scheduler: $file, workers: 20}"
 #
-# Without the address of a scheduler, workers are started on this machine. Here the cache is
+# Without the address of a scheduler, workers are started on the local machine. Here the cache is
 # disabled, so that the runs are reduced again:
 
 shell("skyred run many.yaml -o by-dask --engine dask --workers 2 --no-cache --until reduce")

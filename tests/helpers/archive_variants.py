@@ -358,7 +358,7 @@ INVALID_VARIANTS: dict[str, tuple[Apply, str]] = {
     ),
     "two HDUs with the same name": (
         change_runs(lambda hdus: hdus.append(hdus["EVENTS"].copy())),
-        "two HDUs have this name",
+        "has the same name as an earlier HDU",
     ),
 }
 

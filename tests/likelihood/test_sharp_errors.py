@@ -28,7 +28,7 @@ SOURCE = SharpSource(
 
 
 def parabola(sources: list[SharpSource]) -> Objective:
-    """Return a parabola with `COVARIANCE`, and sources that are sharp everywhere."""
+    """Return a parabola with `COVARIANCE`; the sources are sharp-edged for all parameters."""
     return Objective(
         names=NAMES,
         units=[""] * 4,
@@ -41,7 +41,7 @@ def parabola(sources: list[SharpSource]) -> Objective:
 
 
 def search_result(factors: np.ndarray) -> SearchResult:
-    """Return the minimum, with errors that are wrong by the factors."""
+    """Return the minimum, with each error multiplied by its factor."""
     return SearchResult(np.zeros(4), COVARIANCE * np.outer(factors, factors), 0.0, 10, "")
 
 
@@ -96,12 +96,12 @@ def test_lower_point_of_a_profile_is_returned() -> None:
     result, lower = with_profile_errors(parabola([SOURCE]), start, [SOURCE])
     assert result.values is values
     assert lower is not None
-    # 1 sigma (2.0) below the start, conditional on the amplitude: (-0.5 / 2)**2 above the minimum
+    # the profile at an amplitude of 1.5 - 2.0 = -0.5 is higher than the minimum by (-0.5 / 2)**2
     assert parabola([]).total(lower) == pytest.approx(100 + 0.25**2, abs=6e-3)
 
 
 @pytest.mark.parametrize("factor", [0.4, 2.5])
-def test_profile_that_is_not_parabolic_is_noted(factor: float) -> None:
+def test_profile_that_disagrees_with_the_error_is_noted(factor: float) -> None:
     """One error away, the statistic is higher by 0.16 or 6.25, and not by about 1."""
     minimum = search_result(np.array([factor, 1, 1, 1]))
     result, lower = with_profile_errors(parabola([SOURCE]), minimum, [SOURCE])
@@ -112,7 +112,10 @@ def test_profile_that_is_not_parabolic_is_noted(factor: float) -> None:
 
 
 def results(*stats: float) -> list[tuple[SearchResult, np.ndarray | None]]:
-    """Return results of searches with these statistics above 100, each with a lower point."""
+    """Return results of searches, each with a lower point.
+
+    Their statistics exceed the minimum, 100, by `stats`.
+    """
     searches = []
     for stat in stats:
         values = np.array([np.sqrt(stat / np.linalg.inv(COVARIANCE)[0, 0]), 0, 0, 0])
@@ -123,7 +126,7 @@ def results(*stats: float) -> list[tuple[SearchResult, np.ndarray | None]]:
 def run_searches(
     monkeypatch: pytest.MonkeyPatch, searches: list[tuple[SearchResult, np.ndarray | None]]
 ) -> tuple[SearchResult, list[np.ndarray], list[np.ndarray]]:
-    """Return the result of consecutive searches, their starts, and refreshed positions."""
+    """Return the result of consecutive searches, their starts, and the arguments of refresh."""
     starts: list[np.ndarray] = []
     refreshed: list[np.ndarray] = []
     queue = iter(searches)
@@ -161,7 +164,7 @@ def test_point_that_is_lower_only_with_other_irfs_is_ignored(
     assert result.message == ""
 
 
-def test_search_without_end_is_not_successful(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_restarts_are_a_failed_search(monkeypatch: pytest.MonkeyPatch) -> None:
     result, starts, _ = run_searches(monkeypatch, results(5, 4, 3, 2))
     assert len(starts) == 1 + search.SHARP_RESTARTS
     assert result.message == "profiles reach lower values after each of 3 new searches"

@@ -84,7 +84,7 @@ def test_undetected_source_is_searched_for_on_the_map(fitter: Newton | Minuit) -
     assert result.success, result.message
     index = [name.endswith("lon_0") for name in result.names].index(True)
     assert abs(result.values[index] - true_lon) < 5 * result.errors[index]
-    assert any("not detected at its start" in note for note in result.notes)
+    assert any("not detected at its fitted position" in note for note in result.notes)
 
 
 def two_sources() -> Datasets:

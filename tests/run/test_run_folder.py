@@ -244,7 +244,7 @@ def test_failed_run_does_not_replace_a_finished_run(tmp_path: Path) -> None:
 def test_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     recorder = Recorder()
-    with pytest.raises(OutputError, match=r"cannot be written: .*choose another folder with -o"):
+    with pytest.raises(OutputError, match=r"cannot be written: .*choose another run folder"):
         run(tmp_path / "file" / "run", None, ("recorder", recorder))
     assert recorder.calls == []
 

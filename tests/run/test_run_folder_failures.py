@@ -30,7 +30,7 @@ KILLED_PUBLISHERS = Path(__file__).with_name("killed_publishers.py")
 BIG = bytes(3_000_000)
 DISK_FULL_MESSAGE = (
     r"cannot be written: No space left on device \(.*[\d.]+ MB are free\); free some space, or "
-    "choose another folder with -o; this run was not published"
+    "choose another run folder; this run was not published"
 )
 
 

@@ -38,7 +38,7 @@ def test_plugins_command_lists_both_components():
     assert process.stderr == ""
 
 
-def test_example_reads_back(example):
+def test_example_survives_yaml_round_trip(example):
     pipeline = Pipeline.from_yaml(example)
     assert Pipeline.from_yaml(pipeline.to_yaml()) == pipeline
     assert pipeline.data["crab"].make[0].kind == "zenith-veto"

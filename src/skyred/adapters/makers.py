@@ -76,7 +76,7 @@ class AdaptedMaker(Maker):
         Raises
         ------
         SkipObservation
-            If the maker empties the safe mask, as gammapy's makers do to leave out a run.
+            If the maker empties the safe mask, as gammapy's makers do to exclude a run.
         TypeError
             If the maker does not return a dataset.
         """

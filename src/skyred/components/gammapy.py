@@ -137,7 +137,7 @@ def skyred_components() -> list[type[Component]]:
 
 @hookimpl
 def skyred_archive(location: str | tuple[str, ...]) -> DataStore | None:
-    """Open the folder or index file of a DL3 store, or DL3 files.
+    """Open the folder or index file of a DL3 data store, or DL3 files.
 
     Parameters
     ----------

@@ -62,12 +62,14 @@ class MergedMappings:
         Raises
         ------
         InvalidMergeError
-            If the value is something else, or a mapping that contains the merge key.
+            If the value is neither a mapping nor a list of mappings, or if a mapping is merged into
+            itself.
         """
         inherited: dict[str, Pair] = {}
         nodes = _list_mappings(value)
-        # each mapping once for the order of the keys, where the last alias counts, and once for
-        # the values, where the first one does
+        # PyYAML inserts the mappings in reverse order. If a mapping is listed twice, its last
+        # occurrence determines the order of the keys, and its first occurrence the precedence of
+        # its values
         for node in (*dict.fromkeys(reversed(nodes)), *reversed(dict.fromkeys(nodes))):
             inherited |= self._all_pairs(node)
         return inherited

@@ -102,7 +102,8 @@ class Regions:
         Raises
         ------
         FieldError
-            If a source contains no valid region, or a region covers no pixel.
+            If a source contains no valid region, or a region has no area, or is too small to
+            contain a pixel centre.
         FileError
             If a mask map is damaged, or contains code that gammapy would run.
         """

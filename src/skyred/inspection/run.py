@@ -57,7 +57,7 @@ class InspectedRun:
 
     @property
     def faults(self) -> tuple[Finding, ...]:
-        """The findings because of which the run is not used by default."""
+        """The findings that exclude the run from the analysis by default."""
         return tuple(finding for finding in self.findings if finding.level == "fault")
 
     @property
@@ -182,20 +182,20 @@ class _Inspection:
         yield from _run_check(events, check_location, events)
         yield from _run_check(events, check_time_unit, events)
         yield from _run_check(events, check_events, events)
-        if self._is_readable(events):
+        if self._has_valid_events(events):
             yield from _run_check(events, check_direction, events)
         if gti is not None:
             yield from _run_check(events, check_references, events, gti)
         if gti is not None and not any(finding.level == "fault" for finding in gti_findings):
             yield from _run_check(events, check_gti_against_header, events, gti, row)
-            if self._is_readable(events):
+            if self._has_valid_events(events):
                 yield from _run_check(events, check_times, events, gti)
 
     def _check_events_against_responses(
         self, responses: Mapping[str, ResponseTable]
     ) -> Iterator[Finding]:
         events = self.hdus_by_type.get("events")
-        if events is None or not self._is_readable(events):
+        if events is None or not self._has_valid_events(events):
             return
         if "aeff" in responses:
             low, high = sensitive_energy_range(responses["aeff"])
@@ -234,7 +234,7 @@ class _Inspection:
         return RunHdu(self.run.obs_id, source.hdu_type, source.hdu_class, source.path, name, table)
 
     @staticmethod
-    def _is_readable(events: RunHdu) -> bool:
+    def _has_valid_events(events: RunHdu) -> bool:
         return len(events.table) > 0 and not list(_run_check(events, events.check_columns, COLUMNS))
 
 

@@ -17,7 +17,7 @@ _ALL_BITS = 0xFFFFFFFF
 def open_hdus(content: bytes) -> fits.HDUList:
     """Open a FITS file in memory, without the warnings of astropy.
 
-    Faults, for which astropy would warn, are reported by `check_structure`.
+    Faults that astropy would warn about are reported by `check_structure`.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def check_structure(hdus: fits.HDUList, content: bytes) -> Iterator[tuple[str, s
     name : str
         The name of the HDU.
     message : str
-        The fault as a sentence.
+        The fault, as text that follows the name of the HDU.
     """
     end = 0
     names: set[str] = set()
@@ -62,7 +62,7 @@ def check_structure(hdus: fits.HDUList, content: bytes) -> Iterator[tuple[str, s
         elif message := _describe_checksum_fault(hdu.header, content, layout):
             yield name, message
         if name and name in names:  # an index cannot refer to an HDU without a name
-            yield name, "two HDUs have this name, and readers use the first"
+            yield name, "has the same name as an earlier HDU, and readers use the first"
         names.add(name)
     if end < len(content) and content[end:].strip(b"\0"):
         last = hdus[-1].name if len(hdus) else ""
@@ -81,9 +81,9 @@ def _describe_checksum_fault(
     end = layout["datLoc"] + layout["datSpan"]
     data, hdu = content[layout["datLoc"] : end], content[layout["hdrLoc"] : end]
     if "DATASUM" in header and _compute_sum(data) != int(header["DATASUM"]):
-        return "the checksum of its data differs from DATASUM"
+        return "has data whose checksum differs from DATASUM"
     if "CHECKSUM" in header and _compute_sum(hdu) not in (0, _ALL_BITS):
-        return "its checksum differs from CHECKSUM"
+        return "has a checksum that differs from CHECKSUM"
     return None
 
 

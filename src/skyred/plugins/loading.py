@@ -116,7 +116,8 @@ class Plugins:
             self.loaded.append(LoadedPlugin(owner, module, blocked=True))
             return
         if namesake := self._find_loaded(owner.plugin):
-            # the name of the plugin would block both
+            # SKYRED_BLOCK=<plugin name> would block both plugins, so the message suggests the name
+            # of the distribution
             fault = f"{namesake.owner} has the same name" + "; rename the file" * bool(owner.file)
             self.loaded.append(LoadedPlugin(owner, module, fault, block=owner.distribution))
             return
@@ -270,7 +271,7 @@ class Plugins:
         if not stores:
             raise ArchiveError(
                 f"no plugin can open {location!r}; expected the folder or index file of "
-                "a DL3 store, a list of DL3 files, or sim:crab"
+                "a DL3 data store, a list of DL3 files, or sim:crab"
             )
         return next(iter(stores.values()))
 
@@ -281,7 +282,7 @@ def _find_group_fault(manager: pluggy.PluginManager, plugin: Any, owner: Owner) 
     if COMMAND_HOOK in implemented:
         return f"{COMMAND_HOOK}() is not allowed in this module: {_command_advice(owner)}"
     if owner.file and not implemented:
-        return "provides nothing; expected a function skyred_components() with @hookimpl above it"
+        return "provides nothing; expected a function skyred_components() decorated with @hookimpl"
     return ""
 
 

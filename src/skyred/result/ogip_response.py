@@ -56,7 +56,8 @@ def read_energy_axis(path: Path, response: Path | None, n_channels: int) -> MapA
             )
         return axis
     raise FileError(
-        f"{path} has no energies of its channels: expected the HDU EBOUNDS there, or in a RESPFILE"
+        f"the channel energies of {path} are missing: expected an HDU EBOUNDS in it or in its "
+        "RESPFILE"
     )
 
 
@@ -154,9 +155,9 @@ def _read_matrix(path: Path, hdu: Any, first_channel: int, n_channels: int) -> A
     """Return the redistribution matrix, shape (true energies, channels)."""
     data = hdu.data
     matrix = np.zeros((len(data), n_channels))
-    for row, groups in enumerate(data["N_GRP"]):
-        starts = np.atleast_1d(data["F_CHAN"][row])[:groups] - first_channel
-        sizes = np.atleast_1d(data["N_CHAN"][row])[:groups]
+    for row, n_groups in enumerate(data["N_GRP"]):
+        starts = np.atleast_1d(data["F_CHAN"][row])[:n_groups] - first_channel
+        sizes = np.atleast_1d(data["N_CHAN"][row])[:n_groups]
         values = np.atleast_1d(data["MATRIX"][row])
         position = 0
         for start, size in zip(map(int, starts), map(int, sizes), strict=True):

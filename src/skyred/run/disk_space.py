@@ -66,7 +66,7 @@ def disk_errors(path: Path, required_size: float = 0) -> Iterator[None]:
             raise
         raise DiskError(
             f"{path} cannot be written: {reason} ({_describe_space(path, required_size)}); free "
-            "some space, or choose another folder with -o; this run was not published"
+            "some space, or choose another run folder; this run was not published"
         ) from error
 
 
@@ -88,8 +88,8 @@ def require_space(folder: Path, required_size: float) -> None:
     if free_bytes(folder) < required_size:
         raise DiskError(
             f"the disk of {folder} has too little free space for this run: "
-            f"{_describe_space(folder, required_size)}; free some space, or choose another folder "
-            "with -o"
+            f"{_describe_space(folder, required_size)}; free some space, or choose another run "
+            "folder"
         )
 
 

@@ -117,7 +117,7 @@ def _check_inputs_outside(orchestrator: Orchestrator, target: Path) -> None:
     for path, location in orchestrator.pipeline.iter_locations():
         if location.is_path() and location.path().resolve().is_relative_to(target.resolve()):
             message = f"{location} is in the run folder {target}"
-            problem = Problem(path, message, "choose another folder with -o")
+            problem = Problem(path, message, "choose another run folder")
             raise ConfigError([problem])
 
 
@@ -137,7 +137,8 @@ def _run_with_hooks(orchestrator: Orchestrator, until: str) -> None:
         raise
     except Exception as exception:
         error = f"{type(exception).__name__}: {exception}"
-        log.info("the run failed: %s", error, exc_info=True)  # for the log file; the caller raises
+        # traceback for the log file; the caller shows only the message
+        log.info("the run failed: %s", error, exc_info=True)
         raise
     finally:
         report = orchestrator.report(state, error)

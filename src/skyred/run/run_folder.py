@@ -88,8 +88,8 @@ class RunFolder:
         if lock is None:
             owner = holder(_hidden_sibling(target, "lock"))
             raise OutputError(
-                f"another run ({owner}) is writing {target}; wait for it, or choose another folder "
-                "with -o"
+                f"another run ({owner}) is writing {target}; wait for it, or choose another run "
+                "folder"
             )
         try:
             _clean_up(target, lock)
@@ -217,9 +217,7 @@ def _hidden_sibling(target: Path, suffix: str) -> Path:
 
 
 def _not_writable_error(folder: Path, error: OSError) -> OutputError:
-    return OutputError(
-        f"{folder} cannot be written: {error.strerror}; choose another folder with -o"
-    )
+    return OutputError(f"{folder} cannot be written: {error.strerror}; choose another run folder")
 
 
 def _clean_up(target: Path, lock: Lock) -> None:
@@ -243,7 +241,7 @@ def _create_staging(target: Path) -> Path:
     except FileExistsError:
         raise OutputError(
             f"{staging} exists: another run is writing {target}, or was killed; "
-            "remove it if no run is active, or choose another folder with -o"
+            "remove it if no run is active, or choose another run folder"
         ) from None
     except OSError as error:
         raise _not_writable_error(target.parent, error) from None

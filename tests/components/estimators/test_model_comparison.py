@@ -231,7 +231,7 @@ def test_failed_fit_causes_a_warning_and_the_others_are_kept(datasets, monkeypat
         table = estimator.estimate(datasets, None).table()
     assert list(table["success"]) == [True, False, True]
     assert list(np.isnan(table["significance"])) == [True, True, False]
-    assert table["note"][1] == "the fit did not converge: diverged"
+    assert table["note"][1] == "the fit of broken did not converge: diverged"
 
 
 def test_product_is_read_back(datasets, tmp_path):

@@ -135,7 +135,7 @@ class TestRing:
         assert 0 < actual.mask_safe.data.sum() < actual.mask_safe.data.size
         assert_agrees_with_gammapy(actual, expected)
 
-    def test_counts_outside_the_safe_mask_are_in_no_ring(self, run):
+    def test_counts_outside_the_safe_mask_are_not_off_counts(self, run):
         expected = add_ring(run.copy(name="run"))
         run.counts.data[~run.mask_safe.data] += 1000
         np.testing.assert_array_equal(add_ring(run).counts_off.data, expected.counts_off.data)
@@ -160,7 +160,7 @@ class TestRing:
         maker = FoVBackgroundMaker(
             method="scale", exclusion_mask=create_exclusion_mask(run.counts.geom)
         )
-        plain_ring, template = add_ring(run.copy(name="run")), run.background.data.copy()
+        unscaled_ring, template = add_ring(run.copy(name="run")), run.background.data.copy()
         scaled_dataset = maker.run(run)
         norm = scaled_dataset.background_model.spectral_model.norm.value
         assert norm != 1
@@ -170,7 +170,7 @@ class TestRing:
         np.testing.assert_allclose(ring_dataset.acceptance.data[safe], expected, rtol=1e-6)
         # the norm cancels in alpha
         np.testing.assert_allclose(
-            ring_dataset.alpha.data[safe], plain_ring.alpha.data[safe], rtol=1e-5
+            ring_dataset.alpha.data[safe], unscaled_ring.alpha.data[safe], rtol=1e-5
         )
 
     def test_exclusion_of_everything_skips_the_run(self, run):
@@ -208,7 +208,8 @@ class TestAdaptiveRing:
     @pytest.mark.parametrize("method", ["fixed_width", "fixed_r_in"])
     @pytest.mark.parametrize("alpha", [0.1, 0.0022])
     def test_agrees_with_gammapy_if_theta_is_one_pixel(self, run, method, alpha):
-        # gammapy ignores its option theta: it is always one pixel
+        # gammapy multiplies theta by the pixel size instead of dividing by it, so its disc is a
+        # single pixel
         maker = AdaptiveRingBackgroundMaker(
             **ADAPTIVE, method=method, threshold_alpha=alpha,
             exclusion_mask=create_exclusion_mask(run.counts.geom) & run.mask_safe,
@@ -220,8 +221,8 @@ class TestAdaptiveRing:
             warnings.simplefilter("ignore")
             actual = add_adaptive_ring(run, theta="0.001 deg", method=method, threshold_alpha=alpha)
         default = add_adaptive_ring(run, theta="0.001 deg")
-        is_larger = actual.counts_off.data != default.counts_off.data
-        assert is_larger.any() == (alpha < 0.1)
+        differs = actual.counts_off.data != default.counts_off.data
+        assert differs.any() == (alpha < 0.1)
         assert_agrees_with_gammapy(actual, expected)
 
     def test_smallest_ring_with_a_small_enough_alpha_is_used(self, run):
@@ -254,7 +255,9 @@ class TestAdaptiveRing:
         np.testing.assert_array_equal(ring_dataset.acceptance.data[safe], run.background.data[safe])
 
     def test_pixels_without_a_large_enough_ring_are_masked(self, run):
-        with pytest.warns(UserWarning, match=r"up to 1.2 deg, with alpha up to 0.04\): removed"):
+        with pytest.warns(
+            UserWarning, match=r"up to 1.2 deg, with threshold_alpha 0.04\): removed"
+        ):
             ring_dataset = add_adaptive_ring(run, threshold_alpha=0.04, theta="0.1 deg")
         assert 0 < ring_dataset.mask_safe.data.sum() < run.mask_safe.data.sum()
         for name in ("counts_off", "acceptance_off", "alpha"):
@@ -263,7 +266,7 @@ class TestAdaptiveRing:
 
     def test_run_without_any_sufficient_ring_is_skipped(self, run):
         with pytest.raises(
-            SkipObservation, match=r"no pixel has enough background.*alpha up to 1e-05"
+            SkipObservation, match=r"no pixel has enough background.*threshold_alpha 1e-05"
         ):
             add_adaptive_ring(run, threshold_alpha=1e-5)
 
@@ -380,7 +383,7 @@ class TestInAPipeline:
         counts_off = [dataset.counts_off.data[dataset.mask_safe.data].sum() for dataset in datasets]
         assert results[0].datasets[0].counts_off.data.sum() == sum(counts_off)
 
-    def test_runs_without_a_ring_are_reported_with_the_reason(self):
+    def test_fully_excluded_runs_are_reported_with_the_reason(self):
         overrides = ["data.hess.make[2].exclude=icrs; circle(228.32, -59.08, 10)",
                      "data.hess.make[0].parts=[counts, background]"]  # fmt: skip
         orchestrator = Orchestrator(Pipeline.from_yaml(YAML, overrides=overrides))

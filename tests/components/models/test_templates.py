@@ -170,7 +170,7 @@ class TestTemplateSource:
     @pytest.mark.parametrize(
         ("map_options", "message"),
         [
-            ({"unit": "TeV"}, "expected a product of spectrum and map"),
+            ({"unit": "TeV"}, "expected cm-2 s-1 TeV-1, or cm-2 s-1 TeV-1 sr-1 with a map"),
             ({"scale": 0.0}, "contains only zeros"),
             ({"scale": np.nan}, "values that are not finite"),
             ({"WCSSHAPE": "__import__('os').abort()"}, "gammapy would execute as code"),
@@ -225,7 +225,7 @@ class TestTemplateSource:
             ({"energy": [1, 2] * u.TeV, "dnde": [1, 1] / u.TeV}, "dnde is in 1 / TeV"),
             (
                 {"energy": [2, 1] * u.TeV, "dnde": [1, 1] / u.cm**2 / u.s / u.TeV},
-                "energy must increase",
+                "expected two or more energies that are positive and increase",
             ),
             ({"energy": [1, 2] * u.TeV, "dnde": [1, -1] / u.cm**2 / u.s / u.TeV}, "negative"),
         ],

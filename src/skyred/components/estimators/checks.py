@@ -39,7 +39,7 @@ def order_problems(edges: u.Quantity | None) -> Iterable[Problem]:
 
 
 def source_problems(source: str, pipeline: Chain) -> Iterable[Problem]:
-    """Yield a problem if no model has the name of a source.
+    """Yield a problem if no model contains a source of this name.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def _alignment_problems(pipeline: Chain) -> Iterable[Problem]:
             yield Problem(
                 (),
                 f"data.{first_name} and data.{name} have no common energy bins",
-                "expected the same bins per decade, with a common edge",
+                "expected the same number of bins per decade, and a common edge",
             )
 
 
@@ -200,7 +200,7 @@ def region_problems(name: str, regions: Regions, pipeline: Chain) -> Iterable[Pr
     Yields
     ------
     Problem
-        A region that cannot be read, or covers no pixel of a map.
+        A region that cannot be read, has no area, or is too small to contain a pixel centre.
     """
     images = map_images(reduction for _, reduction in pipeline.reductions())
     for image in images or [None]:

@@ -53,7 +53,7 @@ class FittedModel:
     caveats : tuple of str
         Reasons why differences of the statistic may not follow a chi-square distribution.
     nested : bool
-        Whether this model and the fitted model are nested: one is a special case of the other.
+        Whether this model and the first model are nested: one is a special case of the other.
     """
 
     name: str
@@ -74,7 +74,7 @@ def comparison_table(models: Sequence[FittedModel], bins: int) -> Table:
     Parameters
     ----------
     models : sequence of FittedModel
-        The fitted model, followed by the alternatives.
+        The first model, followed by the alternatives.
     bins : int
         Number of fitted bins, for the Bayesian information criterion.
 
@@ -118,7 +118,8 @@ def _wilks_significance(
     from skyred.likelihood.significance import significance
 
     if not (model.success and first_model.success):
-        return np.nan, f"the fit did not converge: {model.message or first_model.message}"
+        failed = first_model if model.success else model
+        return np.nan, f"the fit of {failed.name} did not converge: {failed.message}"
     if not model.nested:
         return np.nan, "not nested: compare AIC or BIC"
     if dof == 0:

@@ -59,7 +59,8 @@ def exclusion_problems(exclude: Regions, maker: Maker, pipeline: Chain) -> Itera
     Yields
     ------
     Problem
-        An exclusion that cannot be read, or a region that covers no pixel of a map of this maker.
+        An exclusion that cannot be read, or a region that has no area, or is too small to contain a
+        pixel centre.
     """
     images = map_images(reduction for _, reduction in reductions_using(maker, pipeline))
     for image in images or [None]:

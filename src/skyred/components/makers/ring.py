@@ -122,7 +122,7 @@ class Ring(Maker):
         background = dataset.npred_background()
         maps = self.compute_off(dataset.counts, background, safe_mask.data[0], off_mask.data[0])
         valid = safe_mask & safe_mask.copy(data=maps.valid[np.newaxis])
-        self._report_pixels(int(safe_mask.data.sum()), int(valid.data.sum()))
+        self._check_valid_pixels(int(safe_mask.data.sum()), int(valid.data.sum()))
         counts_off = dataset.counts.copy(data=maps.counts[np.newaxis])
         acceptance_off = background.copy(data=maps.acceptance[np.newaxis])
         # pixels with acceptance but without off acceptance would have an alpha of 1e308
@@ -131,8 +131,8 @@ class Ring(Maker):
         on_off.mask_safe = valid
         return on_off
 
-    def _report_pixels(self, n_safe: int, n_valid: int) -> None:
-        """Warn if some safe pixels have no sufficient ring; skip the run if all have none."""
+    def _check_valid_pixels(self, n_safe: int, n_valid: int) -> None:
+        """Warn if some safe pixels have no sufficient ring; skip the run if no pixel has one."""
         if n_valid == 0:
             raise SkipObservation(
                 f"no pixel has enough background in its ring ({self.description})"
@@ -172,7 +172,7 @@ class RingBackground(Ring):
     def compute_off(
         self, counts: WcsNDMap, background: WcsNDMap, safe_mask: Any, off_mask: Any
     ) -> OffMaps:
-        """Sum counts and background over gammapy's ring.
+        """Sum counts and background over the ring kernel of gammapy's `RingBackgroundMaker`.
 
         Parameters
         ----------
@@ -260,13 +260,15 @@ class AdaptiveRingBackground(Ring):
 
     @property
     def description(self) -> str:
-        """The largest outer radius and the largest alpha of the rings, as text for messages."""
-        return f"up to {self.r_out_max}, with alpha up to {self.threshold_alpha:g}"
+        """The largest outer radius of the rings and the threshold, as text for messages."""
+        return f"up to {self.r_out_max}, with threshold_alpha {self.threshold_alpha:g}"
 
     def compute_off(
         self, counts: WcsNDMap, background: WcsNDMap, safe_mask: Any, off_mask: Any
     ) -> OffMaps:
-        """Sum counts and background over the first of gammapy's rings with enough background.
+        """Sum counts and background over the first ring kernel with enough background.
+
+        The ring kernels are those of gammapy's `AdaptiveRingBackgroundMaker`.
 
         Parameters
         ----------
@@ -308,7 +310,7 @@ class AdaptiveRingBackground(Ring):
         )
 
     def _rings(self, counts: WcsNDMap) -> Sequence[Any]:
-        """Return the kernels of gammapy's rings, from the smallest to the largest.
+        """Return the ring kernels of gammapy's `AdaptiveRingBackgroundMaker`, smallest first.
 
         Parameters
         ----------

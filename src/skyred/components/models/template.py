@@ -38,7 +38,9 @@ class TemplateSource(Model):
         doc="A FITS map of the shape on the sky, optionally with an axis of true energy.",
     )
     normalize: bool = option(
-        True, doc="Whether the map is normalised to an integral of one; if not, its unit is per sr."
+        True,
+        doc="Whether the map is normalised to an integral of one; if not, its values are used as "
+        "they are, in sr-1 or in units of flux per sr.",
     )
     spectrum: Location | None = option(
         None, type=Location, doc="A table with the columns energy and dnde, with units."
@@ -203,8 +205,7 @@ class TemplateSource(Model):
         except ModelError:  # a subclass of ValueError, raised for the map
             raise
         except (ValueError, u.UnitsError) as error:
-            # with a map, the unit is per solid angle
-            expected = "expected a product of spectrum and map in cm-2 s-1 TeV-1 (sr-1)"
+            expected = "expected cm-2 s-1 TeV-1, or cm-2 s-1 TeV-1 sr-1 with a map or spatial model"
             raise ModelError(f"{self.name}: {error}; {expected}") from error
         return model
 
@@ -278,9 +279,7 @@ def read_spectrum(location: Location) -> SpectralModel:
             raise ModelError(f"{path}: {name} {unit_text}; expected a unit such as {unit}")
     energy, dnde = columns
     if len(energy) < 2 or not np.all(np.diff(energy.value) > 0) or energy.value[0] <= 0:
-        raise ModelError(
-            f"{path}: energy must increase; expected two or more increasing energies above 0"
-        )
+        raise ModelError(f"{path}: expected two or more energies that are positive and increase")
     if not np.all(np.isfinite(dnde.value) & (dnde.value >= 0)):
         raise ModelError(f"{path}: dnde has values that are negative or not finite")
     return TemplateSpectralModel(energy=energy, values=dnde, meta={"filename": str(path)})

@@ -194,7 +194,8 @@ def aligned_axes(datasets: Datasets) -> list[MapAxis]:
             raise FitError(
                 f"All datasets must have aligned energy axes: {first_name} "
                 f"({_describe_bins(first_axis)}) and {name} ({_describe_bins(axis)}) are not "
-                "sections of one axis; reduce them with the same bins per decade and a common edge"
+                "sections of one axis; reduce them with the same number of bins per decade, and a "
+                "common edge"
             )
     return [axis for axis, _ in axes.values()]
 

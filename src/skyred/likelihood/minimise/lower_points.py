@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 RELOCATED = (
-    "a source was not detected at its start, or coincided with another one: the fit was "
-    "restarted at the largest excess of counts over the prediction"
+    "a source was not detected at its fitted position, or coincided with another one: the fit was "
+    "restarted from a significant excess of counts elsewhere on the map"
 )
 
 
@@ -39,7 +39,7 @@ class LowerPoint:
 
 
 def find_lower_point(cells: CellSearch, z: Array, errors: Array) -> LowerPoint | None:
-    """Search for a lower point around the result of a search.
+    """Search for a lower point near a search result, or with a source moved to an excess elsewhere.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def _find_lower_neighbour(cells: CellSearch, z: Array, errors: Array) -> Array |
 
 
 def relocate_source(cells: CellSearch, z: Array) -> LowerPoint | None:
-    """Search for a lower minimum with an undetected source moved to an excess of counts.
+    """Search for a lower minimum with an undetected or degenerate source moved to an excess.
 
     Parameters
     ----------
@@ -89,8 +89,8 @@ def relocate_source(cells: CellSearch, z: Array) -> LowerPoint | None:
     Returns
     -------
     LowerPoint or None
-        The first lower minimum; None if all sources are detected, no other position fits better, or
-        the objective cannot relocate sources.
+        The first lower minimum; None if no source is undetected or degenerate, no other position
+        fits better, or the objective cannot relocate sources.
     """
     relocate, pixels = cells.objective.relocate, cells.pixels
     if relocate is None:

@@ -42,7 +42,7 @@ FAULTS = {
     "misspelt hook": (VALID.replace("skyred_components", "skyred_componets"),
                       "unknown hook 'skyred_componets'; did you mean 'skyred_components'?"),
     "undecorated hook": (VALID.replace("@hookimpl", ""), "skyred_components is not decorated: "
-                         "is not decorated with @hookimpl"),
+                         "decorate it with @hookimpl"),
     "undecorated component": (VALID.replace("@component", ""), "ValidMaker is not decorated: put "
                               "@component above the class"),
     "abstract component": (VALID.replace("def make", "def other"),

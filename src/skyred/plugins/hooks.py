@@ -65,7 +65,7 @@ def find_hook_error(manager: pluggy.PluginManager, plugin: Any) -> str:
         if name not in HOOKS and (name in implemented or name.startswith("skyred_")):
             return f"unknown hook {name!r}{did_you_mean(name, HOOKS)}"
         if name in HOOKS and name not in implemented:
-            return f"{name} is not decorated with @hookimpl"
+            return f"{name} is not decorated: decorate it with @hookimpl"
     return ""
 
 

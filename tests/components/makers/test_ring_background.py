@@ -226,7 +226,7 @@ class TestAdaptiveRing:
         assert_agrees_with_gammapy(actual, expected)
 
     def test_smallest_ring_with_a_small_enough_alpha_is_used(self, run):
-        with pytest.warns(UserWarning, match="have no background"):
+        with pytest.warns(UserWarning, match="have too little background"):
             ring_dataset = add_adaptive_ring(
                 run, theta="0.12 deg", threshold_alpha=0.05, r_out_max="0.8 deg"
             )

@@ -142,7 +142,7 @@ FAULTS = {
     "has no hook": ("x = 1\n", "provides nothing; expected a function skyred_components()", ""),
     "adds commands": (PLUGIN + "\n@hookimpl\ndef skyred_commands(cli):\n    pass\n",
                       "is not allowed in this module: a file cannot add commands", ""),
-    "no @hookimpl": (PLUGIN.replace("@hookimpl", ""), "is not decorated with @hookimpl", ""),
+    "no @hookimpl": (PLUGIN.replace("@hookimpl", ""), "is not decorated: decorate it", ""),
     "kind of skyred": (PLUGIN.replace("even-runs", "map"), "already provided by skyred", ""),
 }  # fmt: skip
 

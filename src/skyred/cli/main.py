@@ -191,8 +191,8 @@ def _format_warning(
 @click.group(
     cls=Program,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 success, 1 bug, 2 invalid configuration or other input, 3 failed or "
-    "faulty runs, 4 failed fit, 130 interrupted.",
+    epilog="Exit codes: 0 success, 1 bug, 2 invalid configuration or other input, 3 failed runs, "
+    "or runs with faults, 4 failed fit, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="skyred")
 def main() -> None:

@@ -96,7 +96,7 @@ estimate: [{{kind: excess-map, correlation_radius: 0.1 deg, datasets: NAMES}}]
     variables["estimate_excess_map"](datasets, tmp_path)
     expected = type(maps).read(tmp_path / "excess-map.fits")
     np.testing.assert_allclose(maps.counts.data, expected.counts.data, rtol=1e-5)
-    with pytest.raises(ExportError, match="sums several map datasets"):
+    with pytest.raises(ExportError, match="does not use exactly one map dataset"):
         Pipeline.from_yaml(config.replace("NAMES", "['hess-*']")).to_script()
 
 

@@ -148,7 +148,7 @@ class TestProfiles:
             return attrs.evolve(result, values=result.values + shift, stat=result.stat + 1)
 
         monkeypatch.setattr("skyred.likelihood.minimise.minimise", stop_early)
-        with pytest.warns(SkyredWarning, match=r"profile of crab\.spectral\.index is .* lower"):
+        with pytest.warns(SkyredWarning, match=r"profile of crab\.spectral\.index is .* below"):
             ProfileLikelihood(parameters=["crab.index"], sigmas=[]).estimate(simulation, None)
 
     @pytest.mark.parametrize(

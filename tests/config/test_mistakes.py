@@ -143,7 +143,7 @@ SINGLE = [
     # string in the example, replacement with a mark at the mistake, message
     ("kind: minuit}", "kind: minuit, «»strategy: 3}", "fit.strategy: is 3; expected a number from"),
     ("kind: minuit}", "«»kind: minuet}", "fit.kind: unknown fitter 'minuet'; available:"),
-    ("kind: minuit}", "«»kind: cone}", "unknown fitter 'cone' ('cone' is a selector)"),
+    ("kind: minuit}", "«»kind: cone}", "unknown fitter 'cone' ('cone' is a kind of selector)"),
     ("kind: minuit}", "«»kind: [minuit]}", "fit.kind: is ['minuit']; expected a string"),
     ("kind: minuit}", "«»kind: 5}", "fit.kind: is 5; expected a string"),
     ("{kind: minuit}", "[minuit]", "fit: is ['minuit']; expected a fitter, as a mapping"),

@@ -148,7 +148,7 @@ def test_pipeline_with_a_gammapy_object_cannot_be_written_as_yaml() -> None:
     for method in (pipeline.to_yaml, pipeline.digest):
         with pytest.raises(
             ConfigError,
-            match="contains an object of type Estimator, so .* cannot be written as YAML",
+            match=r"contains an object of type Estimator, so .* cannot be written as YAML",
         ):
             method()
 

@@ -208,14 +208,15 @@ def test_points_can_be_written_read_and_plotted(tmp_path: Path) -> None:
 # -- invalid input -----------------------------------------------------------------------------
 
 
-def test_datasets_without_common_bins_are_refused() -> None:
+def test_datasets_without_aligned_bins_are_refused() -> None:
     coarse_dataset = small.spectrum_dataset("other")
     coarse = MapAxis.from_energy_edges([1, 3, 10] * u.TeV)
     coarse_dataset = coarse_dataset.resample_energy_axis(coarse, name="other")
     datasets = Datasets([small.spectrum_dataset(), coarse_dataset])
     datasets.models = [power_law()]
     message = (
-        r"spectrum \(1 TeV to 10 TeV in 3 bins\) and other \(1 TeV to 10 TeV in 2 bins\) have no"
+        r"spectrum \(1 TeV to 10 TeV in 3 bins\) and other \(1 TeV to 10 TeV in 2 bins\) are not "
+        "sections of one axis"
     )
     with pytest.raises(FitError, match=message):
         skyred.flux_points(datasets, "crab", WIDE)

@@ -13,7 +13,10 @@ from fault_injection.archive_damage import Archive
 from fault_injection.damage_cases import IRFS
 from skyred import Orchestrator, Pipeline
 from skyred.cli import main
+from skyred.cli.check import _report
 from skyred.errors import RunsFailedError
+from skyred.inspection.records import Finding
+from skyred.inspection.rules import RULES
 
 RUN, OTHER_RUN = 900002, 900001
 ZERO_AREA = next(damage for damage in IRFS if damage.name == "aeff all 0.0")
@@ -214,3 +217,9 @@ def test_run_and_check_report_the_same_files_outside(
     refused = invoke_check(path, "--allow-outside")
     assert refused.exit_code == 2
     assert "data.NAME.allow_outside: true" in refused.stderr
+
+
+def test_several_findings_about_a_run_count_as_one_run(capsys: pytest.CaptureFixture[str]) -> None:
+    rule = next(rule.name for rule in RULES.values() if rule.severity == "note")
+    _report([Finding(f"is odd ({n})", rule, obs_id=1) for n in (1, 2)], verbose=False)
+    assert capsys.readouterr().out == "note: 1 run: is odd\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -285,11 +284,12 @@ def _inspect(
 
 
 def _report(findings: Iterable[Finding], verbose: bool) -> None:
-    counts: Counter[tuple[str, str, str]] = Counter()
+    ids_by_finding: dict[tuple[str, str, str], set[int | None]] = {}
     lines_by_run: dict[int | None, list[str]] = {}
     for finding in findings:
         if finding.level != "fault":
-            counts[finding.level, _summarise(finding.message), finding.remedy] += 1
+            key = (finding.level, _summarise(finding.message), finding.remedy)
+            ids_by_finding.setdefault(key, set()).add(finding.obs_id)
         if finding.level == "fault" or verbose:
             lines_by_run.setdefault(finding.obs_id, []).append(
                 f"  {finding.level}: {finding.advice}"
@@ -297,9 +297,9 @@ def _report(findings: Iterable[Finding], verbose: bool) -> None:
     for obs_id, lines in lines_by_run.items():
         click.echo("\n".join((f"run {obs_id}", *lines)))
     if not verbose:
-        for (severity, message, remedy), n_runs in counts.items():
+        for (severity, message, remedy), obs_ids in ids_by_finding.items():
             advice = f"; {remedy}" if severity != "note" else ""
-            click.echo(f"{severity}: {_format_runs(n_runs)}: {message}{advice}")
+            click.echo(f"{severity}: {_format_runs(len(obs_ids))}: {message}{advice}")
 
 
 def _summarise(message: str) -> str:

@@ -60,6 +60,7 @@ class _Exporter:
     errors: list[str] = attrs.field(factory=list)
 
     def create_script(self) -> str:
+        """Return the script; raise one error for all parts that cannot be exported."""
         calls = [self._write_entry(name, entry) for name, entry in self.pipeline.entries()]
         self._write_models()
         self._write_fit()

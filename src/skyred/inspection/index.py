@@ -105,6 +105,7 @@ class _RunIndex:
         self.shared = _shared_hdus(rows)
 
     def run_input(self, obs_id: int, values: Mapping[str, Any]) -> RunInput:
+        """Return the files of a run and the faults of its entries, with its row `values`."""
         rows = self.rows.get(obs_id, [])
         findings = [*self.choice.check_run(obs_id), *_check_rows(rows, self.required)]
         if self.obs_id_counts[obs_id] > 1:

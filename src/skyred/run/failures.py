@@ -27,18 +27,15 @@ def raise_on_failures(outcomes: Sequence[Outcome], pipeline: Chain) -> None:
     RunsFailedError
         If runs of such an entry failed; the message lists the first of them, with the reasons.
     """
-    failed_outcomes = [
-        outcome
-        for outcome in outcomes
-        if outcome.status == "failed" and pipeline.data[outcome.entry].on_error == "stop"
-    ]
+    outcomes = [outcome for outcome in outcomes if pipeline.data[outcome.entry].on_error == "stop"]
+    failed_outcomes = [outcome for outcome in outcomes if outcome.status == "failed"]
     if failed_outcomes:
         entry = failed_outcomes[0].entry
         hint = next(
             (
                 _ON_FAULT_HINT.format(outcome.entry)
                 for outcome in failed_outcomes
-                if outcome.maker == "inspection"
+                if outcome.maker == "inspection" and pipeline.data[outcome.entry].on_fault == "fail"
             ),
             "",
         )

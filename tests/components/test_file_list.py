@@ -51,6 +51,8 @@ def test_text_file_selects_the_runs_that_gammapy_selects(
     selected = Orchestrator(pipeline(crab_archive, path)).select()["sim"]
     assert selected["OBS_ID"].tolist() == [900002]
     if "\ufeff" not in content:
+        if not hasattr(Table().loc, "with_index"):
+            pytest.skip("gammapy cannot select runs by identifier with this astropy")
         config = AnalysisConfig()
         config.observations.datastore = crab_archive
         config.observations.obs_file = path

@@ -114,5 +114,6 @@ def test_fit_without_on_and_off_counts_predicts_no_source() -> None:
     datasets = spectrum(clear_counts, on_off=True)
     result = skyred.fit(datasets)  # not differentiable at zero, so that the errors are meaningless
     assert_consistent(datasets, result)
-    assert result.stat == pytest.approx(0, abs=1e-6)
-    assert np.abs(datasets[0].npred_signal().data).max() < 1e-6
+    # above the least value, 0, by far less than the statistical errors allow to see
+    assert result.stat == pytest.approx(0, abs=1e-4)
+    assert np.abs(datasets[0].npred_signal().data).max() < 1e-4

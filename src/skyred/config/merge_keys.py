@@ -1,4 +1,4 @@
-"""Merge keys (``<<``) of YAML mappings, as PyYAML merges them."""
+"""Merge keys (``<<``) of YAML mappings, as ruamel.yaml merges them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class MergedMappings:
         Returns
         -------
         dict of str to tuple of Node
-            Keys and values, in the order in which PyYAML inserts them.
+            Keys and values, in the order in which ruamel.yaml inserts them.
 
         Raises
         ------
@@ -67,7 +67,7 @@ class MergedMappings:
         """
         inherited: dict[str, Pair] = {}
         nodes = _list_mappings(value)
-        # PyYAML inserts the mappings in reverse order. If a mapping is listed twice, its last
+        # ruamel.yaml inserts the mappings in reverse order. If a mapping is listed twice, its last
         # occurrence determines the order of the keys, and its first occurrence the precedence of
         # its values
         for node in (*dict.fromkeys(reversed(nodes)), *reversed(dict.fromkeys(nodes))):

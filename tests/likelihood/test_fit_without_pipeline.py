@@ -108,7 +108,7 @@ def with_prior() -> Datasets:
 
 
 def with_penalty() -> Datasets:
-    """Return on-off spectra with a joint prior of amplitude and index."""
+    """Return on-off spectra with a joint prior on amplitude and index."""
     datasets = on_off()
     models = Models(datasets.models)
     parameters = [models["crab"].spectral_model.index, models["crab"].spectral_model.amplitude]

@@ -15,7 +15,7 @@ LOW, HIGH = 1e-12, 3e-11
 
 
 def with_limited_amplitude(prior: Prior | None = None) -> Datasets:
-    """Return datasets with a prior of the amplitude, or with limits."""
+    """Return datasets with a prior on the amplitude, or with limits."""
     datasets = map_with_source()
     amplitude = datasets.models["point"].spectral_model.amplitude
     amplitude.prior = prior

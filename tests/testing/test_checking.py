@@ -9,6 +9,7 @@ import pytest
 from planted_defects import declarations, selectors
 from skyred import Maker, component, option
 from skyred.components.time_window import TimeWindow
+from skyred.errors import OldNameWarning
 from skyred.interfaces import ROLES
 from skyred.testing import (
     ComponentCase,
@@ -68,6 +69,12 @@ def test_unknown_check_is_refused_with_a_suggestion() -> None:
         match=r"the role selector has no requirement 'is frosen'; .* 'is frozen'",
     ):
         check(selectors.EverySecond, expected_failures={"is frosen": "a typo"})
+
+
+def test_old_name_of_a_check_still_works() -> None:
+    old_name = "distinguishes all options by equality and digest"
+    with pytest.warns(OldNameWarning, match=f"{old_name}' is now called 'includes all options in"):
+        check(declarations.OmitsOption, expected_failures={old_name: "planted"})
 
 
 def test_class_with_required_options_is_refused() -> None:

@@ -43,7 +43,7 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
         "survives pickling",
         "is equal after writing to YAML and reading back",
     ),
-    declarations.OmitsOption: ("distinguishes all options by equality and digest",),
+    declarations.OmitsOption: ("includes all options in its equality and digest",),
     declarations.OmitsOptionInYaml: ("is equal after writing to YAML and reading back",),
     declarations.NoPickle: ("survives pickling",),
     declarations.BareError: ("rejects invalid values of an option, and names the option",),
@@ -67,7 +67,9 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
     makers.RemovesTimes: ("keeps times and metadata",),
     makers.SkipsWithoutReason: ("gives a reason for each run that it skips",),
     makers.FailsWithoutEvents: ("gives a reason for each run that it skips",),
-    makers.HidesPreparation: ("has another digest if it is prepared with other results",),
+    makers.HidesPreparation: (
+        "has a different digest if it is prepared with other runs and its output differs",
+    ),
     makers.ReturnsNone: ("makes a dataset of an observation",),
     stackers.Aliases: ("shares no data with added datasets",),
     stackers.MergesInReverse: ("gives the same total by adding a dataset as by merging its total",),
@@ -87,7 +89,7 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
     models.WrongSourceName: ("lists the names of the sources that it builds",),
     models.SetsModels: ("leaves the datasets unchanged when it builds",),
     models.NotANumber: (
-        "starts from finite values inside their limits",
+        "has finite initial parameter values within the parameter limits",
         "predicts a finite number of counts",
     ),
     models.RandomName: (_NEW_MODELS,),

@@ -63,7 +63,7 @@ class Priors:
     def __call__(self, x: Vector) -> float:
         """Return the sum of all priors and penalties.
 
-        As in gammapy, the prior of a linked parameter is added once per model.
+        As in gammapy, the prior on a linked parameter is added once per model.
         """
         self.space.set(x)
         penalty = sum(model_penalty.stat_sum() for model_penalty in self.penalties)

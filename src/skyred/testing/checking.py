@@ -125,8 +125,15 @@ def applicable_requirements(case: ComponentCase) -> tuple[Requirement, ...]:
     """
     requirements_of_role = requirements(case.component.role)
     names = [requirement.name for requirement in requirements_of_role]
+    current_names = {
+        old_name: requirement.name
+        for requirement in requirements_of_role
+        for old_name in requirement.old_names
+    }
     for name, reason in case.expected_failures.items():
-        if name not in names:
+        if name in current_names:
+            warn_of_old_name(f"the requirement {name!r}", repr(current_names[name]))
+        elif name not in names:
             hint = did_you_mean(name, names)
             raise ValueError(
                 f"{case.name}: the role {case.component.role} has no requirement {name!r}{hint}"
@@ -134,6 +141,26 @@ def applicable_requirements(case: ComponentCase) -> tuple[Requirement, ...]:
         if not reason.strip():
             raise ValueError(f"{case.name}: give a reason for the expected failure of {name!r}")
     return requirements_of_role
+
+
+def expected_reason(case: ComponentCase, requirement: Requirement) -> str | None:
+    """Return the reason why a requirement is expected to fail.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The component, with the expected failures.
+    requirement : Requirement
+        The requirement.
+
+    Returns
+    -------
+    str or None
+        The reason; None if the requirement is expected to be met.
+    """
+    names = (requirement.name, *requirement.old_names)
+    reasons = (case.expected_failures[name] for name in names if name in case.expected_failures)
+    return next(reasons, None)
 
 
 def find_violation(case: ComponentCase, requirement: Requirement) -> Violation | None:
@@ -155,7 +182,7 @@ def find_violation(case: ComponentCase, requirement: Requirement) -> Violation |
         observed = check_requirement(case, requirement)
     except NotChecked:
         return None
-    if requirement.name not in case.expected_failures:
+    if expected_reason(case, requirement) is None:
         return Violation(requirement, observed) if observed else None
     if not observed:
         return Violation(
@@ -191,7 +218,7 @@ def check_requirement(case: ComponentCase, requirement: Requirement) -> str:
         return str(violation).rstrip(".")
     except NotChecked:
         raise
-    except Exception as error:  # any exception of the component
+    except Exception as error:  # the component may raise any exception
         return f"{type(error).__name__}: {error} ({_location(error)})".replace("\n", " ")
     return ""
 

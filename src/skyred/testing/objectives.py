@@ -19,7 +19,7 @@ LIMIT_SIGMAS = 30.0  # samplers need limits; these are wide enough to have no ef
 
 
 @attrs.frozen(eq=False)
-class KnownObjective:
+class ObjectiveWithKnownMinimum:
     """An objective with its true minimum and covariance.
 
     Parameters
@@ -48,7 +48,7 @@ class KnownObjective:
 
 def parabola(
     description: str, minimum: ArrayLike, covariance: ArrayLike, **options: Any
-) -> KnownObjective:
+) -> ObjectiveWithKnownMinimum:
     """Return a quadratic -2 log L with a given minimum and covariance.
 
     Parameters
@@ -64,7 +64,7 @@ def parabola(
 
     Returns
     -------
-    KnownObjective
+    ObjectiveWithKnownMinimum
         The objective, with a statistic of 0 at the minimum.
     """
     values, matrix = np.array(minimum, dtype=float), np.array(covariance, dtype=float)
@@ -85,17 +85,17 @@ def parabola(
         "limits": np.transpose([values - LIMIT_SIGMAS * sigma, values + LIMIT_SIGMAS * sigma]),
     }
     objective = Objective(**{**defaults, **options})
-    return KnownObjective(description, objective, values, matrix, 0.0)
+    return ObjectiveWithKnownMinimum(description, objective, values, matrix, 0.0)
 
 
-def correlated_parabola() -> KnownObjective:
+def correlated_parabola() -> ObjectiveWithKnownMinimum:
     """Return a parabola of two parameters with a correlation of 0.9.
 
     The scales are those of a spectral index and an amplitude.
 
     Returns
     -------
-    KnownObjective
+    ObjectiveWithKnownMinimum
         The objective.
     """
     covariance = [[0.04, 0.9 * 0.2 * 3e-13], [0.9 * 0.2 * 3e-13, 9e-26]]
@@ -103,26 +103,26 @@ def correlated_parabola() -> KnownObjective:
     return parabola("a correlated parabola", [2.6, 4e-11], covariance, notes=notes)
 
 
-def parabola_without_derivatives() -> KnownObjective:
+def parabola_without_derivatives() -> ObjectiveWithKnownMinimum:
     """Return a parabola without a gradient, a Fisher matrix or steps.
 
     Returns
     -------
-    KnownObjective
+    ObjectiveWithKnownMinimum
         The objective.
     """
     options = {"gradient_of": None, "fisher_of": None, "steps": None}
     return parabola("a parabola without derivatives", [1.0, -2.0], [[1, 0.3], [0.3, 4]], **options)
 
 
-def poisson_counts() -> KnownObjective:
-    """Return the likelihood of Poisson counts of two sources over a known background.
+def poisson_counts() -> ObjectiveWithKnownMinimum:
+    """Return -2 log L of Poisson counts of two sources over a known background.
 
     The observed counts n are 400 and 100; with the background b, the best-fit signals are n - b.
 
     Returns
     -------
-    KnownObjective
+    ObjectiveWithKnownMinimum
         The objective.
     """
     counts, background = np.array([400.0, 100.0]), np.array([150.0, 40.0])
@@ -140,10 +140,12 @@ def poisson_counts() -> KnownObjective:
         limits=[[0, 1000], [0, 500]],
     )
     best_fit = counts - background
-    return KnownObjective("Poisson counts", objective, best_fit, np.diag(counts), stat(best_fit))
+    return ObjectiveWithKnownMinimum(
+        "Poisson counts", objective, best_fit, np.diag(counts), stat(best_fit)
+    )
 
 
-def minimum_beyond_limit(side: int = -1) -> KnownObjective:
+def minimum_beyond_limit(side: int = -1) -> ObjectiveWithKnownMinimum:
     """Return a parabola with its minimum two sigma beyond a limit of its first parameter.
 
     With x at the limit, y follows from the correlation: y = y0 + rho sy/sx (x - x0).
@@ -155,7 +157,7 @@ def minimum_beyond_limit(side: int = -1) -> KnownObjective:
 
     Returns
     -------
-    KnownObjective
+    ObjectiveWithKnownMinimum
         The objective, with the minimum inside the limits as its true values.
     """
     limits, rho = [sorted((-2.0 * side, -40.0 * side)), [-30.0, 30.0]], 0.5
@@ -167,8 +169,8 @@ def minimum_beyond_limit(side: int = -1) -> KnownObjective:
     return attrs.evolve(unlimited, values=values, stat=unlimited.objective(values))
 
 
-def parabola_with_prior() -> KnownObjective:
-    """Return a parabola with a Gaussian prior of its first parameter.
+def parabola_with_prior() -> ObjectiveWithKnownMinimum:
+    """Return a parabola with a Gaussian prior on its first parameter.
 
     The prior is as narrow as the likelihood, and 6 sigma away. The product of Gaussians is a
     Gaussian: its inverse covariance is the sum of the inverse covariances W, and its mean is
@@ -176,7 +178,7 @@ def parabola_with_prior() -> KnownObjective:
 
     Returns
     -------
-    KnownObjective
+    ObjectiveWithKnownMinimum
         The objective.
     """
     sigma, mean = 0.2, 3.2
@@ -202,7 +204,9 @@ def parabola_with_prior() -> KnownObjective:
     )
     values: Array = covariance @ (weights @ likelihood.values + prior_weights @ prior_mean)
     description = "a parabola with a Gaussian prior"
-    return KnownObjective(description, objective, values, covariance, objective.total(values))
+    return ObjectiveWithKnownMinimum(
+        description, objective, values, covariance, objective.total(values)
+    )
 
 
 def degenerate_objective(half_width: float = 10.0) -> Objective:
@@ -250,12 +254,12 @@ def constant_objective(value: float = 5.0) -> Objective:
     )
 
 
-def rosenbrock() -> KnownObjective:
+def rosenbrock() -> ObjectiveWithKnownMinimum:
     """Return Rosenbrock's function, a curved valley with its minimum at (1, 1).
 
     Returns
     -------
-    KnownObjective
+    ObjectiveWithKnownMinimum
         The objective.
 
     References
@@ -271,4 +275,6 @@ def rosenbrock() -> KnownObjective:
     )
     # from the second derivatives at the minimum: 2 H^-1 with H = [[802, -400], [-400, 200]]
     covariance = np.array([[1, 2], [2, 4.01]])
-    return KnownObjective("Rosenbrock's function", objective, np.ones(2), covariance, 0.0)
+    return ObjectiveWithKnownMinimum(
+        "Rosenbrock's function", objective, np.ones(2), covariance, 0.0
+    )

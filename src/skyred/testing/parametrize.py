@@ -14,6 +14,7 @@ from skyred.testing.checking import (
     Violation,
     applicable_requirements,
     check_requirement,
+    expected_reason,
 )
 from skyred.testing.requirement import NotChecked, Requirement
 
@@ -54,7 +55,7 @@ def parametrize_with_checks(
     parameters = []
     for name, case in zip(_names(cases), cases, strict=True):
         for requirement in applicable_requirements(case):
-            reason = case.expected_failures.get(requirement.name, "")
+            reason = expected_reason(case, requirement) or ""
             xfail = pytest.mark.xfail(reason=reason, strict=True, raises=ConformanceError)
             parameters.append(
                 pytest.param(

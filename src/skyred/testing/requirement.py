@@ -35,12 +35,15 @@ class Requirement:
         The way to fix a component that violates the requirement.
     test : callable
         Checks the requirement; raises `RequirementViolated` if it is not met.
+    old_names : tuple of str
+        Former names, which still work in `expected_failures`.
     """
 
     name: str
     roles: tuple[str, ...]
     fix: str
     test: Callable[[ComponentCase], None]
+    old_names: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -50,7 +53,7 @@ class Requirement:
 
 
 def requirement(
-    name: str, *roles: str, fix: str
+    name: str, *roles: str, fix: str, old_names: tuple[str, ...] = ()
 ) -> Callable[[Callable[[ComponentCase], None]], Requirement]:
     """Return a decorator that turns a check into a requirement.
 
@@ -62,13 +65,15 @@ def requirement(
         The roles to which the requirement applies; by default all.
     fix : str
         The way to fix a component that violates the requirement.
+    old_names : tuple of str
+        Former names of the requirement.
 
     Returns
     -------
     callable
         The decorator; it returns a `Requirement`.
     """
-    return lambda test: Requirement(name, roles or tuple(ROLES), fix, test)
+    return lambda test: Requirement(name, roles or tuple(ROLES), fix, test, old_names)
 
 
 def require(condition: object, message: str) -> None:

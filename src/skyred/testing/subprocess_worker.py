@@ -112,7 +112,7 @@ def _answer(request: bytes) -> bytes:
     try:
         function, args = pickle.loads(request)
         return pickle.dumps(function(*args))
-    except Exception as error:  # any exception of a component is returned to the caller
+    except Exception as error:  # a component may raise any exception; the caller gets it
         message = f"{type(error).__name__}: {error}"
         return pickle.dumps(RaisedError(message, traceback.format_exc()))
 

@@ -1,4 +1,4 @@
-"""Requirements of all components: construction, comparison, pickling and YAML."""
+"""Requirements for all components: construction, comparison, pickling and YAML."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def is_frozen(case: ComponentCase) -> None:
 
 @requirement(
     "stores its options and does nothing else when it is built",
-    fix="Move the work to the method of the role (select, make, ...) or to prepare: configurations "
-    "are also built to be checked, without data and network.",
+    fix="Move the work to the method of the role (select, make, ...) or to prepare: components "
+    "are also built just to check a configuration, without access to data or the network.",
 )
 def has_no_side_effects(case: ComponentCase) -> None:
     """Check in another process that no file is opened, no connection made and no process started.
@@ -78,7 +78,7 @@ def imports_no_gammapy(case: ComponentCase) -> None:
     fix="Do not define __eq__, __hash__, key or digest, and use no default that changes between "
     "calls.",
 )
-def equal_if_rebuilt(case: ComponentCase) -> None:
+def is_equal_if_rebuilt(case: ComponentCase) -> None:
     """Check that equality, hash and digest depend on the options only.
 
     Parameters
@@ -93,8 +93,8 @@ def equal_if_rebuilt(case: ComponentCase) -> None:
         hashes = hash(rebuilt), hash(case.component)
     except TypeError as error:
         raise RequirementViolated(f"it cannot be hashed: {error}") from error
-    require(hashes[0] == hashes[1], "rebuilt from the same options, it has another hash")
-    require(rebuilt.digest() == digest, "rebuilt from the same options, it has another digest")
+    require(hashes[0] == hashes[1], "rebuilt from the same options, its hash differs")
+    require(rebuilt.digest() == digest, "rebuilt from the same options, its digest differs")
 
 
 @requirement(
@@ -112,18 +112,18 @@ def is_picklable(case: ComponentCase) -> None:
     """
     try:
         unpickled = pickle.loads(pickle.dumps(case.component))
-    except Exception as error:  # any exception of its options
+    except Exception as error:  # pickling an option may raise any exception
         raise RequirementViolated(f"{type(error).__name__}: {error}") from error
     digest = digest_or_skip(case.component)  # components without a digest compare by identity
     require(unpickled == case.component, "the unpickled component is not equal")
-    require(unpickled.digest() == digest, "the unpickled component has another digest")
+    require(unpickled.digest() == digest, "the digest of the unpickled component differs")
 
 
 @requirement(
     "is equal after writing to YAML and reading back",
     fix="Do not define to_plain, and declare every option with option(), quantity(), ...",
 )
-def yaml_round_trip(case: ComponentCase) -> None:
+def survives_yaml_round_trip(case: ComponentCase) -> None:
     """Check the component with and without defaults, and with each option changed.
 
     Parameters
@@ -139,11 +139,12 @@ def yaml_round_trip(case: ComponentCase) -> None:
 
 
 @requirement(
-    "distinguishes all options by equality and digest",
+    "includes all options in its equality and digest",
+    old_names=("distinguishes all options by equality and digest",),
     fix="Do not define __eq__, key or digest: an option that they ignore leads to outdated results "
     "from the cache.",
 )
-def every_option_matters(case: ComponentCase) -> None:
+def includes_all_options(case: ComponentCase) -> None:
     """Check equality and digest with each option changed in turn.
 
     Parameters
@@ -186,11 +187,11 @@ def _check_round_trip(
         ) from error
     require(
         loaded_component == component,
-        f"{prefix}it is written as {document!r}, and not equal after reading this",
+        f"{prefix}it is written as {document!r}, and is not equal when read back",
     )
     require(
         loaded_component.digest() == component.digest(),
-        f"{prefix}it has another digest after writing and reading",
+        f"{prefix}its digest differs after writing and reading back",
     )
 
 

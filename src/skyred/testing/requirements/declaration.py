@@ -1,4 +1,4 @@
-"""Requirements of the declaration of components: kind, documentation, options and units."""
+"""Requirements for the declaration of components: kind, documentation, options and units."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requirements of engines: ordered results, errors of tasks, and no workers left running."""
+"""Requirements for engines: ordered results, errors of tasks, and no workers left running."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def ends_workers(case: ComponentCase) -> None:
     fix="Set `slots` to an integer of at least 1: it determines how many tasks are submitted in "
     "advance.",
 )
-def positive_slots(case: ComponentCase) -> None:
+def has_positive_slots(case: ComponentCase) -> None:
     """Check that the number of slots is a positive integer.
 
     Parameters

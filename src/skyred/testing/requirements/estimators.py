@@ -1,4 +1,4 @@
-"""Requirements of estimators and their products: unchanged input, files, tables and plots."""
+"""Requirements for estimators and their products: unchanged input, files, tables and plots."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def leaves_inputs_unchanged(case: ComponentCase) -> None:
     "estimator",
     fix="Set the seed of random numbers by an option, and keep nothing between estimates.",
 )
-def reproducible_estimate(case: ComponentCase) -> None:
+def returns_reproducible_estimate(case: ComponentCase) -> None:
     """Check that the tables of two products are equal, bit by bit.
 
     Parameters
@@ -154,7 +154,7 @@ def reads_back(case: ComponentCase) -> None:
     "estimator",
     fix='Set table["dnde"].unit, or fill the column with a quantity.',
 )
-def table_units(case: ComponentCase) -> None:
+def returns_table_with_units(case: ComponentCase) -> None:
     """Check the units of energies, fluxes, positions and times.
 
     Parameters
@@ -257,7 +257,7 @@ def _product(case: ComponentCase) -> Any:
     """Return the product; if there is none, skip the check, as another requirement reports it."""
     try:
         product = _first_estimate(case).product
-    except Exception as error:  # any exception of the estimator
+    except Exception as error:  # the estimator may raise any exception
         raise NotChecked(f"it returns no product: {type(error).__name__}: {error}") from error
     if not isinstance(product, Product):
         raise NotChecked("its return value is not a product")

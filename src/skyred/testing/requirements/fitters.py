@@ -1,4 +1,4 @@
-"""Requirements of fitters: correct results for known objectives, and success only at a minimum."""
+"""Requirements for fitters: correct results for known objectives, and success only at a minimum."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from skyred.errors import SkyredError
 from skyred.interfaces.records import FitResult
 from skyred.testing.case import ComponentCase
 from skyred.testing.objectives import (
-    KnownObjective,
+    ObjectiveWithKnownMinimum,
     constant_objective,
     correlated_parabola,
     degenerate_objective,
@@ -110,7 +110,7 @@ def finds_errors(case: ComponentCase) -> None:
     "fitter",
     fix="Set errors = sqrt(diag(covariance)), or success=False if that is impossible.",
 )
-def consistent_covariance(case: ComponentCase) -> None:
+def returns_consistent_covariance(case: ComponentCase) -> None:
     """Check the covariance and the errors, and the names and units of the parameters.
 
     Parameters
@@ -146,7 +146,7 @@ def consistent_covariance(case: ComponentCase) -> None:
     "fitter",
     fix="Search inside objective.limits, and add parameters that end at a limit to at_limit.",
 )
-def inside_limits(case: ComponentCase) -> None:
+def stays_inside_limits(case: ComponentCase) -> None:
     """Check parabolas with the minimum beyond the lower or the upper limit of a parameter.
 
     Parameters
@@ -159,7 +159,7 @@ def inside_limits(case: ComponentCase) -> None:
 
 
 @requirement("reports no success for degenerate parameters", "fitter", fix=_SUCCESS)
-def degenerate_parameters(case: ComponentCase) -> None:
+def fails_for_degenerate_parameters(case: ComponentCase) -> None:
     """Check two parameters of which only the sum is constrained, with an error of 0.1.
 
     Parameters
@@ -171,7 +171,7 @@ def degenerate_parameters(case: ComponentCase) -> None:
 
 
 @requirement("reports no success for a constant statistic", "fitter", fix=_SUCCESS)
-def constant_statistic(case: ComponentCase) -> None:
+def fails_for_constant_statistic(case: ComponentCase) -> None:
     """Check a constant statistic; the posterior of a sampler is as wide as the limits.
 
     Parameters
@@ -183,7 +183,7 @@ def constant_statistic(case: ComponentCase) -> None:
 
 
 @requirement("reports no success for a statistic that is not finite", "fitter", fix=_SUCCESS)
-def statistic_not_finite(case: ComponentCase) -> None:
+def fails_for_non_finite_statistic(case: ComponentCase) -> None:
     """Check statistics that are NaN or infinite; the fitter may raise a SkyredError.
 
     Parameters
@@ -205,7 +205,7 @@ def statistic_not_finite(case: ComponentCase) -> None:
     fix="Check the gradient g at the end of the search: the estimated distance to the minimum is "
     "g C g / 2. " + _SUCCESS,
 )
-def success_at_minimum(case: ComponentCase) -> None:
+def succeeds_only_at_minimum(case: ComponentCase) -> None:
     """Check that a fit of Rosenbrock's function fails or ends at the minimum, except for samplers.
 
     Parameters
@@ -252,7 +252,7 @@ def leaves_objective_unchanged(case: ComponentCase) -> None:
     "fitter",
     fix="Set the seed of random numbers by an option, and keep nothing between fits.",
 )
-def reproducible_fit(case: ComponentCase) -> None:
+def returns_reproducible_result(case: ComponentCase) -> None:
     """Check that two results are equal, bit by bit, with another fit in between.
 
     Parameters
@@ -273,7 +273,7 @@ def reproducible_fit(case: ComponentCase) -> None:
     "fitter",
     fix="Create FitResult with plain numbers, strings and arrays of them.",
 )
-def saved_result(case: ComponentCase) -> None:
+def returns_result_that_can_be_saved(case: ComponentCase) -> None:
     """Check that the result is equal after a round trip through text, as in fit.yaml.
 
     Parameters
@@ -293,7 +293,7 @@ def saved_result(case: ComponentCase) -> None:
     "fitter",
     fix="Return FitResult(notes=objective.notes, ...): the notes report approximations.",
 )
-def passes_notes(case: ComponentCase) -> None:
+def passes_on_notes(case: ComponentCase) -> None:
     """Check that the notes of the objective are among those of the result.
 
     Parameters
@@ -307,7 +307,7 @@ def passes_notes(case: ComponentCase) -> None:
     require(not missing, f"the note of the objective is missing in the result, which has {notes!r}")
 
 
-def _fit(case: ComponentCase, reference: KnownObjective) -> FitResult:
+def _fit(case: ComponentCase, reference: ObjectiveWithKnownMinimum) -> FitResult:
     """Fit a known objective, once for the checks of all requirements."""
     fits: dict[str, FitResult] = case.memo.setdefault("fits", {})
     name = reference.description
@@ -316,7 +316,7 @@ def _fit(case: ComponentCase, reference: KnownObjective) -> FitResult:
     return fits[name]
 
 
-def _check_minimum(case: ComponentCase, reference: KnownObjective) -> None:
+def _check_minimum(case: ComponentCase, reference: ObjectiveWithKnownMinimum) -> None:
     """Check that a fit ends at the minimum."""
     result = _fit(case, reference)
     require(result.success, f"on {reference.description} it reports no success: {result.message!r}")
@@ -330,7 +330,7 @@ def _check_minimum(case: ComponentCase, reference: KnownObjective) -> None:
     require(abs(excess) < tolerance, message)
 
 
-def _check_limits(case: ComponentCase, reference: KnownObjective) -> None:
+def _check_limits(case: ComponentCase, reference: ObjectiveWithKnownMinimum) -> None:
     result = _fit(case, reference)
     low, high = reference.objective.limits.T
     in_limits = (result.values >= low).all() and (result.values <= high).all()

@@ -1,4 +1,4 @@
-"""Requirements of geometries: new, empty datasets in each call."""
+"""Requirements for geometries: new, empty datasets in each call."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from skyred.testing.sample import NAME
     fix="Create the dataset with gammapy's `create`, with name=name or self.name, and do not fill "
     "it.",
 )
-def empty_dataset(case: ComponentCase) -> None:
+def returns_empty_dataset(case: ComponentCase) -> None:
     """Check the name of the dataset, and that it has neither counts nor exposure.
 
     Parameters
@@ -37,7 +37,7 @@ def empty_dataset(case: ComponentCase) -> None:
     "geometry",
     fix="Create the dataset in target(), and keep no reference: the next caller stacks onto it.",
 )
-def new_each_time(case: ComponentCase) -> None:
+def returns_new_dataset(case: ComponentCase) -> None:
     """Check that filling a dataset does not affect the next one.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Requirements of selectors that cut the good time of runs into non-overlapping parts."""
+"""Requirements for selectors that cut the good time of runs into non-overlapping parts."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def cuts_without_overlap(case: ComponentCase) -> None:
     "selector",
     fix="Work on gti.copy(), or use gti.select_time, which returns a new object.",
 )
-def leaves_good_time(case: ComponentCase) -> None:
+def leaves_good_time_unchanged(case: ComponentCase) -> None:
     """Check that the times, units and metadata of the good time intervals stay the same.
 
     Parameters
@@ -101,7 +101,7 @@ def leaves_good_time(case: ComponentCase) -> None:
     fix="Use neither random numbers without a seed nor the time of day, and keep nothing between "
     "calls: runs are cut by several workers, in any order.",
 )
-def reproducible_parts(case: ComponentCase) -> None:
+def returns_reproducible_parts(case: ComponentCase) -> None:
     """Check that the parts of the first run are the same after all other runs were cut.
 
     Parameters

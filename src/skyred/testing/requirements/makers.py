@@ -1,4 +1,4 @@
-"""Requirements of makers: reproducible datasets of single observations."""
+"""Requirements for makers, checked with single observations."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from skyred.interfaces import Maker
 from skyred.testing.case import ComponentCase, digest_or_skip
 from skyred.testing.compare import contents, differences
 from skyred.testing.copies import duplicate
-from skyred.testing.maker_bench import (
-    bench_or_skip,
-    find_bench,
+from skyred.testing.maker_test_setup import (
+    find_test_setup,
+    find_test_setup_or_skip,
     output_contents,
     run_maker,
     run_maker_contents,
@@ -36,7 +36,7 @@ def makes_dataset(case: ComponentCase) -> None:
     case : ComponentCase
         The maker to be checked.
     """
-    _, output = find_bench(case).datasets()[0]
+    _, output = find_test_setup(case).datasets()[0]
     require(hasattr(output, "stat_type"), f"make returns {type(output).__name__}, not a dataset")
 
 
@@ -54,11 +54,11 @@ def leaves_observation_unchanged(case: ComponentCase) -> None:
     case : ComponentCase
         The maker to be checked.
     """
-    bench = bench_or_skip(case)
+    setup = find_test_setup_or_skip(case)
     for dataset, run, original in zip(
-        bench.inputs, case.observations(), case.observations(), strict=True
+        setup.inputs, case.observations(), case.observations(), strict=True
     ):
-        run_maker(bench.maker, dataset, run)
+        run_maker(setup.maker, dataset, run)
         changes = differences(contents(original), contents(run))
         require(not changes, f"in run {run.obs_id}, {'; '.join(changes[:3])}")
 
@@ -69,19 +69,21 @@ def leaves_observation_unchanged(case: ComponentCase) -> None:
     fix="Keep nothing between calls, and use random numbers only with a seed: runs are "
     "reduced in any order, and cached datasets must equal those that are reduced again.",
 )
-def reproducible_datasets(case: ComponentCase) -> None:
-    """Check that the dataset of the first run is bit-identical after all runs were reduced.
+def makes_reproducible_datasets(case: ComponentCase) -> None:
+    """Check that reducing the first run again, after all others, gives an identical dataset.
+
+    The datasets are compared bit by bit.
 
     Parameters
     ----------
     case : ComponentCase
         The maker to be checked.
     """
-    bench = bench_or_skip(case)
-    first = output_contents(run_maker(bench.maker, bench.inputs[0], case.observations()[0]))
-    for dataset, run in zip(bench.inputs[1:], case.observations()[1:], strict=True):
-        run_maker(bench.maker, dataset, run)
-    second = output_contents(run_maker(bench.maker, bench.inputs[0], case.observations()[0]))
+    setup = find_test_setup_or_skip(case)
+    first = output_contents(run_maker(setup.maker, setup.inputs[0], case.observations()[0]))
+    for dataset, run in zip(setup.inputs[1:], case.observations()[1:], strict=True):
+        run_maker(setup.maker, dataset, run)
+    second = output_contents(run_maker(setup.maker, setup.inputs[0], case.observations()[0]))
     changes = differences(first, second)
     require(not changes, f"the second time, {'; '.join(changes[:3])}")
 
@@ -102,9 +104,9 @@ def makes_same_dataset_in_another_process(case: ComponentCase) -> None:
     """
     if case.cls.__module__ == "__main__":
         raise NotChecked("its class is defined in a notebook or script")
-    bench = bench_or_skip(case)
-    index, _ = bench.datasets()[0]
-    args = (bench.maker, bench.inputs[index], case.observations()[index])
+    setup = find_test_setup_or_skip(case)
+    index, _ = setup.datasets()[0]
+    args = (setup.maker, setup.inputs[index], case.observations()[index])
     worker_contents = shared_worker().call(run_maker_contents, *args)
     changes = differences(output_contents(run_maker(*args)), worker_contents)
     require(not changes, f"in the other process, {'; '.join(changes[:3])}")
@@ -124,9 +126,9 @@ def keeps_name_and_axes(case: ComponentCase) -> None:
     case : ComponentCase
         The maker to be checked.
     """
-    bench = bench_or_skip(case)
-    for index, output in bench.datasets():
-        original = bench.inputs[index]
+    setup = find_test_setup_or_skip(case)
+    for index, output in setup.datasets():
+        original = setup.inputs[index]
         require(output.name == original.name, f"the name {original.name!r} became {output.name!r}")
         has_same_geom = original.counts is None or output.counts.geom == original.counts.geom
         require(has_same_geom, "the axes or pixels of the counts differ")
@@ -145,11 +147,11 @@ def does_not_widen_mask(case: ComponentCase) -> None:
     case : ComponentCase
         The maker to be checked.
     """
-    bench = bench_or_skip(case)
-    if not bench.setting.is_filled:
+    setup = find_test_setup_or_skip(case)
+    if not setup.setting.is_filled:
         raise NotChecked("it fills empty datasets")
-    for index, output in bench.datasets():
-        mask = bench.inputs[index].mask_safe
+    for index, output in setup.datasets():
+        mask = setup.inputs[index].mask_safe
         require(output.mask_safe is not None or mask is None, "the safe mask is missing")
         n_added = np.sum(output.mask_safe.data & ~mask.data) if mask is not None else 0
         require(not n_added, f"{n_added} bins outside the safe mask became safe")
@@ -168,13 +170,13 @@ def keeps_times_and_metadata(case: ComponentCase) -> None:
     case : ComponentCase
         The maker to be checked.
     """
-    bench = bench_or_skip(case)
-    for index, output in bench.datasets():
-        original = bench.inputs[index]
+    setup = find_test_setup_or_skip(case)
+    for index, output in setup.datasets():
+        original = setup.inputs[index]
         if getattr(original, "gti", None) is not None:
             require(output.gti is not None, "the good time intervals are missing")
             increase = output.gti.time_sum - original.gti.time_sum
-            is_valid = not bench.setting.is_filled or increase.to_value("s") < 1e-6
+            is_valid = not setup.setting.is_filled or increase.to_value("s") < 1e-6
             require(is_valid, f"the good time increased by {increase:.3g}")
         if getattr(original, "meta_table", None) is not None:
             columns = getattr(output.meta_table, "colnames", [])
@@ -195,24 +197,25 @@ def gives_reasons_for_skipping(case: ComponentCase) -> None:
     case : ComponentCase
         The maker to be checked.
     """
-    bench = bench_or_skip(case)
-    pairs = list(zip(bench.inputs, case.observations(), strict=True))
-    empty_run = without_events(case.observations()[0])
-    for dataset, run in [*pairs, (_without_counts(bench.inputs[0]), empty_run)]:
-        output = run_maker(bench.maker, dataset, run)
+    setup = find_test_setup_or_skip(case)
+    pairs = list(zip(setup.inputs, case.observations(), strict=True))
+    empty_run = remove_events(case.observations()[0])
+    for dataset, run in [*pairs, (_without_counts(setup.inputs[0]), empty_run)]:
+        output = run_maker(setup.maker, dataset, run)
         if isinstance(output, SkipObservation):
             reason = output.args and str(output.args[0]).strip()
             require(reason, f"run {run.obs_id} is skipped without a reason")
 
 
 @requirement(
-    "prepares without changing itself or the observations",
+    "leaves itself and the observations unchanged in prepare()",
     "maker",
+    old_names=("prepares without changing itself or the observations",),
     fix="Return self.evolve(...) from prepare, with the results in an option: components are "
     "frozen, and the maker that prepare returns is part of the cache key.",
 )
-def prepares_without_changes(case: ComponentCase) -> None:
-    """Check that `prepare` returns an equal maker each time, and does not change its input.
+def leaves_inputs_of_prepare_unchanged(case: ComponentCase) -> None:
+    """Check that `prepare` returns equal makers, and changes neither the maker nor the runs.
 
     Parameters
     ----------
@@ -232,26 +235,27 @@ def prepares_without_changes(case: ComponentCase) -> None:
 
 
 @requirement(
-    "has another digest if it is prepared with other results",
+    "has a different digest if it is prepared with other runs and its output differs",
     "maker",
+    old_names=("has another digest if it is prepared with other results",),
     fix="Store all results of prepare in options of the maker that it returns: otherwise the cache "
     "returns datasets that were reduced with the results of other runs.",
 )
-def digest_includes_preparation(case: ComponentCase) -> None:
-    """Check that a maker prepared with one run has another digest, if its output differs.
+def includes_preparation_in_digest(case: ComponentCase) -> None:
+    """Check that a maker prepared with one run has a different digest if its output differs.
 
     Parameters
     ----------
     case : ComponentCase
         The maker to be checked.
     """
-    bench = bench_or_skip(case)
+    setup = find_test_setup_or_skip(case)
     other_maker = case.component.prepare(case.observations()[-1:])
-    digests = digest_or_skip(other_maker), digest_or_skip(bench.maker)
-    for dataset, run in zip(bench.inputs, case.observations(), strict=True):
+    digests = digest_or_skip(other_maker), digest_or_skip(setup.maker)
+    for dataset, run in zip(setup.inputs, case.observations(), strict=True):
         other_contents = output_contents(run_maker(other_maker, dataset, run))
         if changes := differences(
-            other_contents, output_contents(run_maker(bench.maker, dataset, run))
+            other_contents, output_contents(run_maker(setup.maker, dataset, run))
         ):
             is_valid = digests[0] != digests[1] or not _is_reproducible(other_maker, dataset, run)
             require(is_valid, f"prepared with other runs, {changes[0]}, but the digest is the same")
@@ -264,7 +268,7 @@ def _is_reproducible(maker: Maker, dataset: Any, run: Any) -> bool:
     return not differences(first, second)
 
 
-def without_events(run: Any) -> Any:
+def remove_events(run: Any) -> Any:
     """Remove all events from an observation.
 
     Parameters

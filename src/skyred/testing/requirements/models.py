@@ -1,4 +1,4 @@
-"""Requirements of models: new gammapy models on each call, which can be evaluated and saved."""
+"""Requirements for models: each call builds new models that can be evaluated and saved."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from skyred.testing.requirement import NotChecked, require, requirement
     fix="Return Models([...]). If it needs other datasets, pass them: check(model, "
     "sample=Sample(datasets=...)).",
 )
-def builds_unique_names(case: ComponentCase) -> None:
+def builds_models_with_unique_names(case: ComponentCase) -> None:
     """Check that the component builds at least one gammapy model, and that names are unique.
 
     Parameters
@@ -43,8 +43,8 @@ def builds_unique_names(case: ComponentCase) -> None:
     fix="Create or copy the models in build(), with names that depend on the options only: a fit "
     "changes the models.",
 )
-def new_each_time(case: ComponentCase) -> None:
-    """Check that changes of built models do not affect models that are built later.
+def builds_new_equal_models(case: ComponentCase) -> None:
+    """Check that a second call builds equal models, even if the first models were changed.
 
     Parameters
     ----------
@@ -80,12 +80,13 @@ def leaves_datasets_unchanged(case: ComponentCase) -> None:
 
 
 @requirement(
-    "starts from finite values inside their limits",
+    "has finite initial parameter values within the parameter limits",
     "model",
-    fix="Give every parameter a finite value, inside its limits if it has any.",
+    old_names=("starts from finite values inside their limits",),
+    fix="Give every parameter a finite value, within its limits if it has any.",
 )
-def finite_values(case: ComponentCase) -> None:
-    """Check the initial values of all parameters, the starting point of a fit.
+def has_valid_initial_values(case: ComponentCase) -> None:
+    """Check the initial values of all parameters, from which a fit starts.
 
     Parameters
     ----------
@@ -117,8 +118,8 @@ def predicts_counts(case: ComponentCase) -> None:
     datasets.models = _build(case)
     for dataset in datasets:
         npred = dataset.npred().data[dataset.mask_safe.data]
-        n_bins = int((~np.isfinite(npred)).sum())
-        require(not n_bins, f"npred of {dataset.name} is not finite in {n_bins} bins")
+        n_invalid = int((~np.isfinite(npred)).sum())
+        require(not n_invalid, f"npred of {dataset.name} is not finite in {n_invalid} bins")
 
 
 @requirement(
@@ -146,7 +147,7 @@ def lists_names(case: ComponentCase) -> None:
     fix="Use gammapy's model classes, or register your own in its MODEL_REGISTRY: models are "
     "saved in models.yaml of the run folder.",
 )
-def file_round_trip(case: ComponentCase) -> None:
+def builds_models_that_can_be_saved(case: ComponentCase) -> None:
     """Check that values, units, limits and frozen flags are the same after reading back.
 
     Parameters
@@ -178,7 +179,7 @@ def _build(case: ComponentCase, datasets: Any = None) -> Any:
     """Build the models; if that fails, skip the check, as another requirement reports it."""
     try:
         return case.component.build(_datasets(case) if datasets is None else datasets)
-    except Exception as error:  # any exception of the model
+    except Exception as error:  # the model may raise any exception
         raise NotChecked(f"it builds no models: {type(error).__name__}: {error}") from error
 
 

@@ -1,4 +1,4 @@
-"""Requirements of selectors: an unchanged input, and a sub-table as the result."""
+"""Requirements for selectors: an unchanged input, and a sub-table as the result."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def leaves_table_unchanged(case: ComponentCase) -> None:
     fix="Use neither random numbers without a seed nor the time of day, and keep nothing between "
     "calls.",
 )
-def reproducible_selection(case: ComponentCase) -> None:
+def returns_same_rows(case: ComponentCase) -> None:
     """Check that two selections are equal, with a selection from fewer rows in between.
 
     Parameters

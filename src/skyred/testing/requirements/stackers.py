@@ -1,4 +1,4 @@
-"""Requirements of stackers: consistent merges, unchanged inputs, picklable totals, valid names."""
+"""Requirements for stackers: consistent merges, unchanged inputs, picklable totals, valid names."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def returns_no_datasets_for_empty_total(case: ComponentCase) -> None:
     "stacker",
     fix="Compute the same sums in merge as in add. " + _MERGE_ADVICE,
 )
-def is_associative(case: ComponentCase) -> None:
+def has_associative_merge(case: ComponentCase) -> None:
     """Check that merge is associative within float32 rounding.
 
     Parameters
@@ -103,7 +103,7 @@ def is_associative(case: ComponentCase) -> None:
     fix="add(t, d) and merge(t, add(zero, d)) must be the same: otherwise results depend on the "
     "chunks. " + _MERGE_ADVICE,
 )
-def adding_equals_merging(case: ComponentCase) -> None:
+def has_equivalent_add_and_merge(case: ComponentCase) -> None:
     """Check that adding and merging agree within float32 rounding.
 
     Parameters

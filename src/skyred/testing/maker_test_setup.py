@@ -1,4 +1,4 @@
-"""The test bench of a maker: its geometry, preceding makers, inputs and outputs."""
+"""The test setup of a maker: its geometry, preceding makers, inputs and outputs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MakerOutput: TypeAlias = "Dataset | SkipObservation"
 
 
 @attrs.frozen(eq=False)
-class MakerBench:
+class MakerTestSetup:
     """A maker in a suitable setting.
 
     Parameters
@@ -59,8 +59,8 @@ class MakerBench:
         ]
 
 
-def bench_or_skip(case: ComponentCase) -> MakerBench:
-    """Return the test bench of a maker, or skip the check if there is none.
+def find_test_setup_or_skip(case: ComponentCase) -> MakerTestSetup:
+    """Return the test setup of a maker, or skip the check if there is none.
 
     Another requirement checks that the maker makes a dataset.
 
@@ -71,7 +71,7 @@ def bench_or_skip(case: ComponentCase) -> MakerBench:
 
     Returns
     -------
-    MakerBench
+    MakerTestSetup
         The maker in the first suitable setting.
 
     Raises
@@ -80,16 +80,16 @@ def bench_or_skip(case: ComponentCase) -> MakerBench:
         If there is no suitable setting, or the output of the maker is not a dataset.
     """
     try:
-        bench = find_bench(case)
+        setup = find_test_setup(case)
     except RequirementViolated as violation:
         raise NotChecked(str(violation)) from violation
-    if not all(hasattr(dataset, "stat_type") for _, dataset in bench.datasets()):
+    if not all(hasattr(dataset, "stat_type") for _, dataset in setup.datasets()):
         raise NotChecked("its output is not a dataset")
-    return bench
+    return setup
 
 
-def find_bench(case: ComponentCase) -> MakerBench:
-    """Return the test bench of a maker in the first setting where it makes a dataset.
+def find_test_setup(case: ComponentCase) -> MakerTestSetup:
+    """Return the test setup of a maker in the first setting where it makes a dataset.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def find_bench(case: ComponentCase) -> MakerBench:
 
     Returns
     -------
-    MakerBench
+    MakerTestSetup
         The maker in the first suitable setting.
 
     Raises
@@ -106,19 +106,19 @@ def find_bench(case: ComponentCase) -> MakerBench:
     RequirementViolated
         If there is no suitable setting; the message contains the error in each setting.
     """
-    if "bench" not in case.memo:
+    if "test setup" not in case.memo:
         messages = []
         for setting in _settings(case):
             outcome = _try_setting(case, setting)
-            if isinstance(outcome, MakerBench):
-                case.memo["bench"] = outcome
+            if isinstance(outcome, MakerTestSetup):
+                case.memo["test setup"] = outcome
                 break
             messages.append(f"on {setting.description}: {outcome}")
         else:
             raise RequirementViolated(f"it makes no dataset in any setting: {'; '.join(messages)}")
-    bench = case.memo["bench"]
-    assert isinstance(bench, MakerBench)
-    return bench
+    setup = case.memo["test setup"]
+    assert isinstance(setup, MakerTestSetup)
+    return setup
 
 
 def run_maker(maker: Maker, dataset: Dataset, observation: Observation) -> MakerOutput:
@@ -195,8 +195,8 @@ def _settings(case: ComponentCase) -> Iterator[MakerSetting]:
     yield MakerSetting(description, reduction.with_name(NAME), is_filled=bool(sample.after))
 
 
-def _try_setting(case: ComponentCase, setting: MakerSetting) -> MakerBench | str:
-    """Return the test bench in a setting, or the reason why the setting is not suitable."""
+def _try_setting(case: ComponentCase, setting: MakerSetting) -> MakerTestSetup | str:
+    """Return the test setup in a setting, or the reason why the setting is not suitable."""
     observations = case.observations()
     try:
         maker = case.component.prepare(case.observations())
@@ -207,12 +207,12 @@ def _try_setting(case: ComponentCase, setting: MakerSetting) -> MakerBench | str
         ]
     except Exception as error:  # the setting is not suitable
         return f"{type(error).__name__}: {error}"
-    bench = MakerBench(setting, maker, inputs, outputs)
-    if not bench.datasets():
+    setup = MakerTestSetup(setting, maker, inputs, outputs)
+    if not setup.datasets():
         return f"it skips every run ({outputs[0].reason})" if outputs else "there is no run"
-    if not setting.is_filled and not case.sample.geometry and not _fills_counts(bench):
+    if not setting.is_filled and not case.sample.geometry and not _fills_counts(setup):
         return "it fills no counts"
-    return bench
+    return setup
 
 
 def _inputs(case: ComponentCase, setting: MakerSetting) -> list[Any]:
@@ -221,6 +221,6 @@ def _inputs(case: ComponentCase, setting: MakerSetting) -> list[Any]:
     return [run_preceding_makers(setting, run) for run in case.observations()]
 
 
-def _fills_counts(bench: MakerBench) -> bool:
-    (_, dataset), *_ = bench.datasets()
+def _fills_counts(setup: MakerTestSetup) -> bool:
+    (_, dataset), *_ = setup.datasets()
     return getattr(dataset, "counts", None) is not None and dataset.counts.data.sum() > 0

@@ -23,7 +23,7 @@ from scipy.stats import norm as gauss
 from skyred.likelihood.flux.norm import find_best_norm, find_upper_limit
 from skyred.likelihood.flux.profile import CashTerm, FixedProfile, WStatTerm
 from skyred.likelihood.flux.ts_map.layers import Layer
-from skyred.likelihood.flux.ts_map.pixels import ColumnSelection, fit_norm_maps
+from skyred.likelihood.flux.ts_map.pixels import MapSelection, fit_norm_maps
 from skyred.likelihood.statistics import WStat
 
 BACKGROUNDS = (3, 8, 20, 100, 1000)
@@ -95,9 +95,9 @@ def ts_map_limits(background: float, flux: float, random: Any) -> list[float]:
     is_centre[PIXELS // 2, PIXELS // 2] = True
     cubes = (plane[None] for plane in (counts, background_map, np.ones_like(background_map)))
     layer = Layer.from_bins(*cubes, np.ones((1, PIXELS, PIXELS), dtype=bool), signal[None])
-    selections = (ColumnSelection(n_sigma_ul=sigma) for sigma in SIGMAS)
+    selections = (MapSelection(n_sigma_ul=sigma) for sigma in SIGMAS)
     maps = (fit_norm_maps([layer], is_centre, selection) for selection in selections)
-    return [float(columns.norm_ul[is_centre].item()) for columns in maps]
+    return [float(norm_maps.norm_ul[is_centre].item()) for norm_maps in maps]
 
 
 def _simulate_map(background: float, flux: float, random: Any) -> tuple[Any, Any, Any]:

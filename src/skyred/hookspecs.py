@@ -1,8 +1,8 @@
-"""The hooks of plugins: to add components, archives and commands, and to watch runs.
+"""The hooks of plugins: to add components, archives and commands, and to follow runs.
 
-Only components change data; lifecycle hooks watch a run. Lifecycle hooks are called in the parent
-process, with frozen records, and their return values are ignored. An exception in a lifecycle hook
-is logged and recorded with the name of the plugin, and does not stop the run.
+Only components change data; lifecycle hooks report the progress of a run to plugins. They are
+called in the parent process, with frozen records, and their return values are ignored. An exception
+in a lifecycle hook is logged and recorded with the name of the plugin, and does not stop the run.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def skyred_components() -> Iterable[type[Component]]:  # type: ignore[empty-body
     """Return the classes of components that this plugin adds.
 
     It is called each time that plugins are loaded. A plugin whose hook raises an exception, or
-    returns anything that is not a component class of an unused kind, is faulty: ``skyred plugins``
-    reports the plugin, and no run starts until the plugin is fixed or blocked.
+    returns anything but component classes whose kinds are not yet registered, is faulty:
+    ``skyred plugins`` reports the plugin, and no run starts until it is fixed or blocked.
 
     .. versionadded:: 0.1
 
@@ -72,10 +72,10 @@ def skyred_commands(cli: click.Group) -> None:
 
     It is called by ``skyred --help``, by ``skyred plugins``, and for a command that is not one of
     ``run``, ``check``, ``plugins``, ``show`` and ``cache``. It is only called for entry points of
-    the group ``skyred.commands``. Define the commands in a separate module that imports slow
-    modules inside the commands, because ``skyred --help`` imports all such modules. If the hook
-    raises an exception, or adds an existing command, all commands of the plugin are ignored, and
-    the help and ``skyred plugins`` report the plugin.
+    the group ``skyred.commands``. Define the commands in a separate module, and import slow modules
+    only inside the commands, because ``skyred --help`` imports the command modules of all plugins.
+    If the hook raises an exception, or adds an existing command, all commands of the plugin are
+    ignored, and the help and ``skyred plugins`` report the plugin.
 
     .. versionadded:: 0.1
 
@@ -132,8 +132,8 @@ def skyred_observation_reduced(run: Run, outcome: Outcome) -> None:
     run : Run
         The run.
     outcome : Outcome
-        Whether the observation was reduced, cached, skipped or failed, and the reason; its time in
-        seconds, its counts and its background norm.
+        Whether the observation was reduced, read from the cache or skipped, or whether it failed;
+        the reason, the processing time in seconds, the counts and the background norm.
     """
 
 

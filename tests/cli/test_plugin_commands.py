@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from distributions import install_distribution
 from skyred import __version__
 from skyred.cli import main
-from skyred.plugins import BLOCK
+from skyred.plugins import BLOCK_VARIABLE
 
 HEAD = "import click\nfrom skyred import ConfigError, Problem, hookimpl\n"
 GREET = """
@@ -131,7 +131,7 @@ def test_faulty_plugin_is_reported_and_does_not_affect_other_commands(
     install("faulty-greet", code, plugin="faulty")
     install("skyred-wave", GREET.replace("greet", "wave"), plugin="wave")
     begin = f"plugin 'faulty' of faulty-greet 1.2 (faulty_greet): {message}"
-    end = f"; fix or remove it, or block it with {BLOCK}=faulty"
+    end = f"; fix or remove it, or block it with {BLOCK_VARIABLE}=faulty"
 
     help_result = invoke("--help")
     assert help_result.exit_code == 0
@@ -161,7 +161,7 @@ def test_faulty_plugin_is_reported_and_does_not_affect_other_commands(
     assert result.exit_code == 2
     assert error in result.stderr
 
-    monkeypatch.setenv(BLOCK, "faulty")
+    monkeypatch.setenv(BLOCK_VARIABLE, "faulty")
     assert "faulty" not in invoke("--help").stdout
     assert "faulty_greet (blocked by SKYRED_BLOCK)" in invoke("plugins").stdout
 
@@ -188,7 +188,7 @@ class TestTwoPluginsWithTheSameCommand:
         install("blue-greet", plugin="blue")
         install("red-greet", GREET.replace("hello", "red"), plugin="red")
         for block, output in (("red", "hello CRAB\n"), ("blue-greet", "red CRAB\n")):
-            monkeypatch.setenv(BLOCK, block)
+            monkeypatch.setenv(BLOCK_VARIABLE, block)
             assert invoke("greet", "crab").stdout == output
 
     def test_plugins_with_the_same_name_are_blocked_by_distribution(self, install: Install) -> None:
@@ -231,7 +231,12 @@ def test_core_commands_do_not_load_plugin_commands(args: list[str], tmp_path: Pa
     path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
     result = subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": path, "SKYRED_CACHE_DIR": str(tmp_path), BLOCK: ""},
+        env={
+            **os.environ,
+            "PYTHONPATH": path,
+            "SKYRED_CACHE_DIR": str(tmp_path),
+            BLOCK_VARIABLE: "",
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -25,10 +25,10 @@ from hypothesis import given, settings, strategies as st
 
 import plain_gammapy as plain
 from skyred.errors import ModelError
-from skyred.likelihood.flux.ts_map import ColumnSelection, Layer, TSMapMaker, fit_norm_maps
+from skyred.likelihood.flux.ts_map import Layer, MapSelection, TSMapFitter, fit_norm_maps
 
 EDGES = [1, 2.2, 10] * u.TeV
-ALL = ColumnSelection(asymmetric_errors=True, n_sigma_ul=2.0, n_sigma_sensitivity=5.0)
+ALL = MapSelection(asymmetric_errors=True, n_sigma_ul=2.0, n_sigma_sensitivity=5.0)
 OPTIONAL = ["errn-errp", "ul", "sensitivity"]
 COLUMNS = ("norm", "norm_err", "ts", "npred", "npred_excess", "stat", "stat_null")
 ROOTS = ("norm_errn", "norm_errp", "norm_ul")
@@ -51,7 +51,7 @@ def dataset() -> MapDataset:
 
 @pytest.fixture(scope="module")
 def cutout(dataset: MapDataset) -> MapDataset:
-    """Return the centre of the dataset, since gammapy takes 10 ms per pixel for all columns."""
+    """Return the centre of the dataset, since gammapy takes 10 ms per pixel for all maps."""
     return dataset.cutout(dataset.counts.geom.center_skydir, width="0.5 deg", name="few")
 
 
@@ -62,7 +62,7 @@ def plain_maps(datasets: Any, model: SkyModel, width: u.Quantity, summed: bool, 
         kernel_width=width,
         energy_edges=options.pop("energy_edges", EDGES),
         sum_over_energy_groups=summed,
-        selection_optional=options.pop("columns", OPTIONAL),
+        selection_optional=options.pop("optional_maps", OPTIONAL),
         rtol=1e-9,
         **options,
     )
@@ -72,9 +72,9 @@ def plain_maps(datasets: Any, model: SkyModel, width: u.Quantity, summed: bool, 
 
 
 def assert_same(result: Any, expected: Any) -> None:
-    """Compare all columns, in the pixels that gammapy fitted, to within 1e-4, or 1e-5 absolute.
+    """Compare all maps, in the pixels that gammapy fitted, to within 1e-4, or 1e-5 absolute.
 
-    The documented relative tolerance of such columns, 1e-3, is ten times larger.
+    The documented relative tolerance of such maps, 1e-3, is ten times larger.
     """
     is_fitted = expected.success.data & np.isfinite(expected.norm.data)
     assert is_fitted.sum() > 80
@@ -102,12 +102,12 @@ class TestAgainstGammapy:
     @pytest.mark.parametrize("summed", [True, False], ids=["summed", "each energy"])
     def test_maps_of_a_point_source_agree(self, cutout: MapDataset, summed: bool) -> None:
         width = 0.35 * u.deg
-        actual = TSMapMaker(source(), width, summed, ALL).run([cutout], EDGES)
+        actual = TSMapFitter(source(), width, summed, ALL).run([cutout], EDGES)
         assert_same(actual, plain_maps(cutout, source(), width, summed))
 
     def test_maps_of_an_extended_source_agree(self, cutout: MapDataset) -> None:
         model, width = source(GaussianSpatialModel(sigma="0.08 deg"), 2.6), 0.45 * u.deg
-        actual = TSMapMaker(model, width, True, ALL).run([cutout], EDGES)
+        actual = TSMapFitter(model, width, True, ALL).run([cutout], EDGES)
         expected = plain_maps(cutout, model, width, True)
         assert_same(actual, expected)
         np.testing.assert_allclose(actual.flux.data, expected.flux.data, rtol=1e-4, atol=1e-16)
@@ -122,20 +122,20 @@ class TestAgainstGammapy:
         background.spectral_model.norm.value = 1.1
         datasets.models = [background, plain.models()["crab"]]
         edges = [1, 10] * u.TeV
-        actual = TSMapMaker(source(), 0.35 * u.deg, True, ALL).run(list(datasets), edges)
+        actual = TSMapFitter(source(), 0.35 * u.deg, True, ALL).run(list(datasets), edges)
         expected = plain_maps(datasets, source(), 0.35 * u.deg, True, energy_edges=edges)
         assert_same(actual, expected)
 
     def test_maps_with_a_kernel_wider_than_the_map_agree(self, cutout: MapDataset) -> None:
         edges, width = [1, 10] * u.TeV, 0.75 * u.deg
-        actual = TSMapMaker(source(), width, True, ALL).run([cutout], edges)
-        expected = plain_maps(cutout, source(), width, True, energy_edges=edges, columns=[])
+        actual = TSMapFitter(source(), width, True, ALL).run([cutout], edges)
+        expected = plain_maps(cutout, source(), width, True, energy_edges=edges, optional_maps=[])
         np.testing.assert_allclose(actual.norm.data, expected.norm.data, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(actual.ts.data, expected.ts.data, rtol=1e-4, atol=1e-5)
 
     def test_maps_agree_within_the_default_precision_of_gammapy(self, dataset: MapDataset) -> None:
         width, edges = 0.35 * u.deg, [1, 10] * u.TeV
-        actual = TSMapMaker(source(), width).run([dataset], edges)
+        actual = TSMapFitter(source(), width).run([dataset], edges)
         expected = TSMapEstimator(source(), kernel_width=width, energy_edges=edges).run(dataset)
         # gammapy's roots are accurate to 1 %, which is a small fraction of the error
         pulls = np.abs(actual.norm.data - expected.norm.data) / expected.norm_err.data
@@ -150,12 +150,12 @@ class TestNullHypothesis:
         datasets = Datasets([dataset.copy(name="sim")])
         datasets.models = plain.models("sim")
         edges, width = [1, 10] * u.TeV, 0.55 * u.deg
-        with_source = TSMapMaker(source(), width).run([datasets[0]], edges)
-        without_source = TSMapMaker(source(), width, excluded_models=["crab"]).run(
+        with_source = TSMapFitter(source(), width).run([datasets[0]], edges)
+        without_source = TSMapFitter(source(), width, excluded_models=["crab"]).run(
             [datasets[0]], edges
         )
         datasets.models = [FoVBackgroundModel(dataset_name="sim")]
-        expected = plain_maps(datasets, source(), width, True, energy_edges=edges, columns=[])
+        expected = plain_maps(datasets, source(), width, True, energy_edges=edges, optional_maps=[])
         # npred is the difference of two float32 sums
         np.testing.assert_allclose(without_source.ts.data, expected.ts.data, rtol=1e-3, atol=1e-2)
         assert np.nanmax(without_source.ts.data) > 400
@@ -163,10 +163,10 @@ class TestNullHypothesis:
 
     def test_confidence_levels_are_applied(self, cutout: MapDataset) -> None:
         edges, width = [1, 10] * u.TeV, 0.35 * u.deg
-        columns = ColumnSelection(
+        optional_maps = MapSelection(
             2.0, asymmetric_errors=True, n_sigma_ul=3.0, n_sigma_sensitivity=3.0
         )
-        result = TSMapMaker(source(), width, True, columns).run([cutout], edges)
+        result = TSMapFitter(source(), width, True, optional_maps).run([cutout], edges)
         options = {"n_sigma": 2, "n_sigma_ul": 3, "n_sigma_sensitivity": 3, "energy_edges": edges}
         expected = plain_maps(cutout, source(), width, True, **options)
         for name in ("norm_err", "norm_errn", "norm_errp", "norm_ul"):
@@ -180,9 +180,9 @@ class TestNullHypothesis:
 
 class TestKernel:
     def test_default_width_contains_the_source(self, dataset: MapDataset) -> None:
-        maker, edges = TSMapMaker(source()), [1, 10] * u.TeV
-        actual = maker.run([dataset], edges)
-        wide = TSMapMaker(source(), 2 * u.deg).run([dataset], edges)
+        fitter, edges = TSMapFitter(source()), [1, 10] * u.TeV
+        actual = fitter.run([dataset], edges)
+        wide = TSMapFitter(source(), 2 * u.deg).run([dataset], edges)
         peak = np.unravel_index(np.nanargmax(wide.ts.data), wide.ts.data.shape)
         # the default kernel contains 99 % of the counts
         assert actual.norm.data[peak] == pytest.approx(wide.norm.data[peak], rel=0.02)
@@ -191,17 +191,19 @@ class TestKernel:
         unexposed = dataset.copy(name="unexposed")
         unexposed.exposure.data[...] = 0
         with pytest.raises(ModelError, match="exposure of unexposed is zero everywhere"):
-            TSMapMaker(source()).run([unexposed], EDGES)
+            TSMapFitter(source()).run([unexposed], EDGES)
         unexposed.exposure = None
         with pytest.raises(ModelError, match="unexposed has no exposure; reduce it"):
-            TSMapMaker(source()).run([unexposed], EDGES)
+            TSMapFitter(source()).run([unexposed], EDGES)
 
     def test_pixels_without_counts_of_the_source_have_zero_ts(self, dataset: MapDataset) -> None:
         unexposed = dataset.copy(name="unexposed")
         unexposed.exposure.data[:, 5:15, 5:15] = 0
         edges, width = [1, 10] * u.TeV, 0.25 * u.deg
-        result = TSMapMaker(source(), width, True, ALL).run([unexposed], edges)
-        expected = plain_maps(unexposed, source(), width, True, energy_edges=edges, columns=[])
+        result = TSMapFitter(source(), width, True, ALL).run([unexposed], edges)
+        expected = plain_maps(
+            unexposed, source(), width, True, energy_edges=edges, optional_maps=[]
+        )
         # gammapy's norm is -1e14 in these pixels
         without_counts = ~result.success.data & np.isfinite(expected.ts.data)
         assert without_counts.sum() > 10
@@ -217,12 +219,12 @@ class TestKernel:
         masked = dataset.copy(name="masked")
         masked.mask_safe.data[...] = False
         with pytest.raises(ModelError, match="no pixels to fit"):
-            TSMapMaker(source()).run([masked], EDGES)
+            TSMapFitter(source()).run([masked], EDGES)
 
     def test_masked_energy_bin_does_not_affect_other_bins(self, dataset: MapDataset) -> None:
         masked = dataset.copy(name="masked")
         masked.mask_safe.data[2] = False
-        actual = TSMapMaker(source()).run([masked], [1, 4.6, 10] * u.TeV)
+        actual = TSMapFitter(source()).run([masked], [1, 4.6, 10] * u.TeV)
         assert np.isfinite(actual.ts.data[0]).any()
         assert np.isnan(actual.ts.data[1]).all()
         assert not actual.success.data[1].any()
@@ -234,7 +236,7 @@ class TestSignOfTheSource:
         for amplitude in (1e-12, -1e-12):
             model = source()
             model.spectral_model.amplitude.value = amplitude
-            maps_by_sign.append(TSMapMaker(model, width, True, ALL).run([dataset], edges))
+            maps_by_sign.append(TSMapFitter(model, width, True, ALL).run([dataset], edges))
         for name in ("flux", "flux_err", "flux_errn", "flux_errp", "flux_ul", "flux_sensitivity",
                      "sqrt_ts", "ts", "npred_excess"):  # fmt: skip
             positive, negative = (getattr(maps, name).data for maps in maps_by_sign)
@@ -252,15 +254,16 @@ class TestSignOfTheSource:
         hard.amplitude.value *= 0.3
         model = SkyModel(CompoundSpectralModel(steep, hard, operator.sub), PointSpatialModel())
         with pytest.raises(ModelError, match="the source changes sign with energy"):
-            TSMapMaker(model, 0.35 * u.deg).run([cutout], [1, 10] * u.TeV)
+            TSMapFitter(model, 0.35 * u.deg).run([cutout], [1, 10] * u.TeV)
 
 
 def layer(counts: np.ndarray, background: float = 0.5, kernel: Any = None) -> Layer:
-    """Return a map of one energy bin; the exposure increases from 1 to 2 along the x axis."""
+    """Return a map of one energy bin; the prediction increases from 1 to 2 along the x axis."""
     if kernel is None:
         kernel = np.array([[0.05, 0.1, 0.05], [0.1, 0.4, 0.1], [0.05, 0.1, 0.05]])
-    exposure = np.broadcast_to(np.linspace(1, 2, counts.shape[1]), counts.shape)
-    arrays = (plane[None] for plane in (counts, np.full(counts.shape, background), exposure))
+    npred_per_norm = np.broadcast_to(np.linspace(1, 2, counts.shape[1]), counts.shape)
+    planes = (counts, np.full(counts.shape, background), npred_per_norm)
+    arrays = (plane[None] for plane in planes)
     mask = np.ones((1, *counts.shape), dtype=bool)
     return Layer.from_bins(*arrays, mask, kernel[None])
 
@@ -274,7 +277,7 @@ class TestExactResults:
         counts = np.zeros((5, 5))
         counts[2, 2] = 7
         data = layer(counts)
-        maps = fit_norm_maps([data], np.ones((5, 5), bool), ColumnSelection(n_sigma_ul=2.0))
+        maps = fit_norm_maps([data], np.ones((5, 5), bool), MapSelection(n_sigma_ul=2.0))
         signal = 0.4 * 1.5
         total = float(data.signal()[2, 2])
         expected = 7 / total - 0.5 / signal
@@ -287,7 +290,7 @@ class TestExactResults:
     def test_limit_without_counts_is_the_poisson_limit(self) -> None:
         data = layer(np.zeros((5, 5)))
         maps = fit_norm_maps(
-            [data], np.ones((5, 5), bool), ColumnSelection(asymmetric_errors=True, n_sigma_ul=2.0)
+            [data], np.ones((5, 5), bool), MapSelection(asymmetric_errors=True, n_sigma_ul=2.0)
         )
         floor = -0.5 / (0.4 * 1.5)  # the brightest bin has no predicted counts at this norm
         assert maps.norm[2, 2] == pytest.approx(floor, rel=1e-9)
@@ -301,11 +304,11 @@ class TestExactResults:
         counts=st.lists(st.integers(0, 5), min_size=49, max_size=49),
         factor=st.floats(0.01, 100),
     )
-    def test_norms_scale_inversely_with_the_exposure(
+    def test_norms_scale_inversely_with_the_prediction(
         self, counts: list[int], factor: float
     ) -> None:
         data = layer(np.array(counts, dtype=float).reshape(7, 7))
-        scaled_data = attrs.evolve(data, exposure=data.exposure * factor)
+        scaled_data = attrs.evolve(data, npred_per_norm=data.npred_per_norm * factor)
         maps, scaled_maps = (
             fit_norm_maps([counts_layer], np.ones((7, 7), bool), ALL)
             for counts_layer in (data, scaled_data)
@@ -320,13 +323,13 @@ class TestExactResults:
     def test_norms_minimise_the_statistic(self, counts: list[int]) -> None:
         """Check that the Cash statistic is not lower at other norms within the limits."""
         data = layer(np.array(counts, dtype=float).reshape(7, 7))
-        maps = fit_norm_maps([data], np.ones((7, 7), bool), ColumnSelection())
+        maps = fit_norm_maps([data], np.ones((7, 7), bool), MapSelection())
         lowest = data.lowest_norms(np.ones((7, 7), bool))
         for step in (-0.3, -1e-3, 1e-3, 0.3):
             norm = np.maximum(maps.norm + step, lowest)
             for j, i in np.ndindex(7, 7):
                 box = slice(j, j + 3), slice(i, i + 3)
-                signal = data.exposure[0][box] * data.kernels[0, 0]
+                signal = data.npred_per_norm[0][box] * data.kernels[0, 0]
                 n, b = data.counts[0][box], data.background[0][box]
                 mu = np.maximum(b + norm[j, i] * signal, 1e-25)
                 stat = 2 * (mu.sum() - (n * np.log(np.maximum(mu, 1e-25))).sum())
@@ -359,7 +362,7 @@ def test_datasets_and_models_are_not_changed(dataset: MapDataset) -> None:
     datasets.models = Models(plain.models("sim"))
     stat, counts = datasets.stat_sum(), datasets[0].counts.data.copy()
     names = datasets.models.names
-    TSMapMaker(source(), excluded_models=["crab"]).run([datasets[0]], EDGES)
+    TSMapFitter(source(), excluded_models=["crab"]).run([datasets[0]], EDGES)
     assert datasets.stat_sum() == stat
     np.testing.assert_array_equal(datasets[0].counts.data, counts)
     assert datasets.models.names == names

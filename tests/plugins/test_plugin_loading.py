@@ -17,7 +17,7 @@ from distributions import install_distribution
 from skyred import hookimpl
 from skyred.errors import ArchiveError, FieldError, PluginError
 from skyred.interfaces.records import Owner
-from skyred.plugins import BLOCK, Plugins
+from skyred.plugins import BLOCK_VARIABLE, Plugins
 from toys import ToyMaker, ToySum
 
 HEAD = "from skyred import Maker, component, hookimpl, option\n"
@@ -124,7 +124,7 @@ def test_faulty_plugin_is_reported_with_a_fix_and_does_not_affect_others(
     assert "valid-maker" not in plugins.catalog.kinds("maker"), (
         "a faulty plugin provides no components"
     )
-    monkeypatch.setenv(BLOCK, f"other, {name}")
+    monkeypatch.setenv(BLOCK_VARIABLE, f"other, {name}")
     blocked = load(folder, monkeypatch)
     blocked.raise_if_faulty()
     assert [plugin.owner.plugin for plugin in blocked.loaded if plugin.blocked] == [name]

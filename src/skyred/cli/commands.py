@@ -13,7 +13,7 @@ import click
 
 from skyred.cli.engine import make_engine
 from skyred.cli.plugin_commands import plugin_commands
-from skyred.plugins.entry_points import distribution_of
+from skyred.plugins.entry_points import distribution_info
 
 if TYPE_CHECKING:
     from skyred.cli.plugin_commands import CommandPlugin
@@ -115,7 +115,7 @@ def plugins(ctx: click.Context, plugin_files: tuple[Path, ...]) -> None:
     commands_of_plugins = plugin_commands(ctx)
     for plugin in commands_of_plugins.plugins:
         point = plugin.entry_point
-        title = f"{point.name}  {' '.join(distribution_of(point))}  {point.value}"
+        title = f"{point.name}  {' '.join(distribution_info(point))}  {point.value}"
         click.echo(f"{title}{_format_status(plugin)}")
         for name, command in plugin.commands.items() if plugin.works else ():
             _echo_component(f"command {name}", command.get_short_help_str(limit=100))

@@ -20,9 +20,10 @@ EXIT_BUG = 1
 
 
 class Program(click.Group):
-    """The group of the commands of skyred's core and of plugins.
+    """The top-level command group: skyred's own commands and those of plugins.
 
-    An error is printed on standard error, and sets the exit code; only a bug has a traceback.
+    Errors are printed to standard error and set the exit code; only for bugs, a traceback is
+    printed.
     Plugins are loaded when commands are listed, and for commands that are not in the core.
     """
 
@@ -191,8 +192,9 @@ def _format_warning(
 @click.group(
     cls=Program,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 success, 1 bug, 2 invalid configuration or other input, 3 failed runs, "
-    "or runs with faults, 4 failed fit, 130 interrupted.",
+    epilog="Exit codes: 0 success, 1 bug, 2 error in the command, the configuration, a plugin, an "
+    "input file, the models, the engine, the cache or the output folder, 3 failed runs, or runs "
+    "with faults, 4 failed fit, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="skyred")
 def main() -> None:

@@ -17,10 +17,10 @@ import pluggy
 from skyred import __version__
 from skyred.errors import PluginError
 from skyred.plugins.entry_points import (
-    COMMANDS,
+    COMMAND_GROUP,
     blocked_names,
     describe_fault,
-    distribution_of,
+    distribution_info,
     find_entry_points,
 )
 from skyred.plugins.hooks import (
@@ -59,7 +59,7 @@ class CommandPlugin:
     @property
     def distribution(self) -> str:
         """Name of the distribution of the plugin."""
-        return distribution_of(self.entry_point)[0]
+        return distribution_info(self.entry_point)[0]
 
     @property
     def works(self) -> bool:
@@ -67,7 +67,7 @@ class CommandPlugin:
         return not (self.fault or self.blocked)
 
     def __str__(self) -> str:
-        return f"{' '.join(distribution_of(self.entry_point))} (plugin {self.entry_point.name!r})"
+        return f"{' '.join(distribution_info(self.entry_point))} (plugin {self.entry_point.name!r})"
 
 
 @attrs.define
@@ -97,12 +97,12 @@ class PluginCommands:
             The commands.
         """
         commands = cls()
-        for point in find_entry_points(COMMANDS):
+        for point in find_entry_points(COMMAND_GROUP):
             commands.plugins.append(commands._load(point, core))
         return commands
 
     def _load(self, point: EntryPoint, core: Collection[str]) -> CommandPlugin:
-        if blocked_names() & {point.name, distribution_of(point)[0]}:
+        if blocked_names() & {point.name, distribution_info(point)[0]}:
             return CommandPlugin(point, blocked=True)
         try:
             plugin = point.load()
@@ -198,7 +198,7 @@ class PluginCommands:
 
     def _describe(self, plugin: CommandPlugin) -> str:
         point = plugin.entry_point
-        distribution, version = distribution_of(point)
+        distribution, version = distribution_info(point)
         names = [other_plugin.entry_point.name for other_plugin in self.plugins]
         # if several plugins have the same name, blocking this name would block all of them
         block = point.name if names.count(point.name) == 1 else distribution
@@ -251,8 +251,8 @@ def _commands_of(plugin: object) -> Mapping[str, click.Command]:
     if hook_names != [COMMAND_HOOK]:
         others = ", ".join(name for name in hook_names if name != COMMAND_HOOK)
         raise PluginError(
-            f"entry points of {COMMANDS} may implement only {COMMAND_HOOK}; move {others} to a "
-            "plugin of the group skyred"
+            f"entry points of {COMMAND_GROUP} may implement only {COMMAND_HOOK}; move {others} to "
+            "a plugin of the group skyred"
             if others
             else f"provides no command; expected a function {COMMAND_HOOK}(cli) with @hookimpl"
         )

@@ -4,7 +4,7 @@ from .catalog import (
     CatalogEntry as CatalogEntry,
 )
 from .entry_points import (
-    BLOCK as BLOCK,
+    BLOCK_VARIABLE as BLOCK_VARIABLE,
 )
 from .loading import (
     LoadedPlugin as LoadedPlugin,

@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 
-COMPONENTS = "skyred"
-COMMANDS = "skyred.commands"
-BLOCK = "SKYRED_BLOCK"
+COMPONENT_GROUP = "skyred"
+COMMAND_GROUP = "skyred.commands"
+BLOCK_VARIABLE = "SKYRED_BLOCK"
 
 
 def find_entry_points(group: str) -> list[EntryPoint]:
@@ -30,7 +30,7 @@ def find_entry_points(group: str) -> list[EntryPoint]:
 def sort_entry_points(points: Iterable[EntryPoint]) -> list[EntryPoint]:
     """Sort entry points by distribution and name, those of skyred first.
 
-    If an entry point of another distribution has the same name as one of skyred, skyred's is
+    If an entry point of another distribution has the same name as one of skyred's, skyred's is
     loaded.
 
     Parameters
@@ -45,14 +45,14 @@ def sort_entry_points(points: Iterable[EntryPoint]) -> list[EntryPoint]:
     """
 
     def order(point: EntryPoint) -> tuple[bool, str, str]:
-        distribution, _ = distribution_of(point)
+        distribution, _ = distribution_info(point)
         return distribution != "skyred", distribution, point.name
 
     return sorted(points, key=order)
 
 
-def distribution_of(point: EntryPoint) -> tuple[str, str]:
-    """Return the distribution of an entry point.
+def distribution_info(point: EntryPoint) -> tuple[str, str]:
+    """Return the name and version of the distribution that provides an entry point.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def distribution_of(point: EntryPoint) -> tuple[str, str]:
     Returns
     -------
     name, version : str
-        Name and version of the distribution.
+        Name and version of the distribution; "unknown" and "" if there is none.
     """
     return ("unknown", "") if point.dist is None else (point.dist.name, point.dist.version)
 
@@ -75,13 +75,13 @@ def blocked_names() -> set[str]:
     set of str
         The names in the environment variable SKYRED_BLOCK.
     """
-    return {name.strip() for name in os.environ.get(BLOCK, "").split(",") if name.strip()}
+    return {name.strip() for name in os.environ.get(BLOCK_VARIABLE, "").split(",") if name.strip()}
 
 
 def describe_fault(
     plugin: str, distribution: str, version: str, module: str, fault: str, block: str
 ) -> str:
-    """Return the error message for a faulty plugin, with its owner, its fault and the fix.
+    """Return the error message for a faulty plugin, with its distribution, the reason and the fix.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def describe_fault(
     module : str
         The module or file of the plugin.
     fault : str
-        The fault.
+        The reason why the plugin cannot be used.
     block : str
         The value of SKYRED_BLOCK that blocks the plugin.
 
@@ -101,5 +101,5 @@ def describe_fault(
     """
     return (
         f"plugin {plugin!r} of {distribution} {version} ({module}): {fault}; fix or remove it, "
-        f"or block it with {BLOCK}={block}"
+        f"or block it with {BLOCK_VARIABLE}={block}"
     )

@@ -14,12 +14,12 @@ from skyred.errors import ArchiveError, PluginError
 from skyred.interfaces.records import Owner
 from skyred.plugins.catalog import Catalog
 from skyred.plugins.entry_points import (
-    BLOCK,
-    COMMANDS,
-    COMPONENTS,
+    BLOCK_VARIABLE,
+    COMMAND_GROUP,
+    COMPONENT_GROUP,
     blocked_names,
     describe_fault,
-    distribution_of,
+    distribution_info,
     find_entry_points,
     sort_entry_points,
 )
@@ -103,9 +103,9 @@ class Plugins:
             If one of `files` cannot be read.
         """
         plugins = cls(create_manager())
-        points = find_entry_points(COMPONENTS) if points is None else sort_entry_points(points)
+        points = find_entry_points(COMPONENT_GROUP) if points is None else sort_entry_points(points)
         for point in points:
-            owner = Owner(*distribution_of(point), point.name)
+            owner = Owner(*distribution_info(point), point.name)
             plugins._load(owner, point.value, point.load)
         for file in dict.fromkeys(OneFile.from_path(Path(path)) for path in files):
             plugins._load(file.owner, str(file.path), file.load)
@@ -264,7 +264,7 @@ class Plugins:
         if len(stores) > 1:
             raise ArchiveError(
                 f"{location!r} can be opened by the plugins {' and '.join(sorted(stores))}; "
-                f"block one with {BLOCK}=NAME"
+                f"block one with {BLOCK_VARIABLE}=NAME"
             )
         if not stores and errors:
             raise errors[0]
@@ -289,4 +289,4 @@ def _find_group_fault(manager: pluggy.PluginManager, plugin: Any, owner: Owner) 
 def _command_advice(owner: Owner) -> str:
     if owner.file:
         return "a file cannot add commands; install a package that does (skyred new-plugin)"
-    return f"move it to its own module, with an entry point in the group {COMMANDS}"
+    return f"move it to its own module, with an entry point in the group {COMMAND_GROUP}"

@@ -45,17 +45,22 @@ def run_to_folder(
 
     Raises
     ------
-    SkyredError
-        If the run fails; the outputs so far are published first, unless the disk failed.
+    ConfigError
+        If `until` is not a step, or an input is in the run folder.
+    OutputError
+        If the run folder cannot be created or published.
+    BaseException
+        Any exception that stops the run, also KeyboardInterrupt; the outputs so far are published
+        first, unless the disk failed.
     """
     steps = steps_until(until)
-    # the folder is reset, so that nothing is written to the folder of an earlier run
+    # clear `folder`, which may still be the folder of an earlier run
     orchestrator.record = attrs.evolve(orchestrator.record, steps=steps, folder=None)
     if folder is None:
         _run_with_hooks(orchestrator, until)
         return orchestrator.result()
     folder = expand_folder(folder)
-    _check_inputs_outside(orchestrator, folder)
+    _check_inputs_outside_run_folder(orchestrator, folder)
     with RunFolder.create(folder, overwrite) as run_folder:
         orchestrator.record = attrs.evolve(orchestrator.record, folder=run_folder.staging)
         error = _run_steps(orchestrator, until, run_folder)
@@ -89,12 +94,12 @@ def _run_steps(
 
 
 def steps_until(last: str) -> tuple[str, ...]:
-    """Return the names of the steps up to one of them.
+    """Return the names of the steps up to and including the last one to run.
 
     Parameters
     ----------
     last : str
-        The name of the last step.
+        The name of the last step to run.
 
     Returns
     -------
@@ -112,7 +117,7 @@ def steps_until(last: str) -> tuple[str, ...]:
     return STEPS[: STEPS.index(last) + 1]
 
 
-def _check_inputs_outside(orchestrator: Orchestrator, target: Path) -> None:
+def _check_inputs_outside_run_folder(orchestrator: Orchestrator, target: Path) -> None:
     """Check that no input is in the run folder, because the old folder is deleted."""
     for path, location in orchestrator.pipeline.iter_locations():
         if location.is_path() and location.path().resolve().is_relative_to(target.resolve()):

@@ -120,8 +120,10 @@ def test_limit_is_not_a_minimum_if_the_statistic_decreases_inwards() -> None:
     stat = lambda x: float(((x[0] - 2e-3) / 1e-3) ** 2)  # noqa: E731
     limits = [[0, np.inf]]
     objective = Objective(names=["s"], start=[0], stat=stat, limits=limits, steps=np.ones(1))
-    minimum = check_minimum(ScaledObjective(objective), np.zeros(1))
-    assert minimum.message == "stopped at the limit of s, where the statistic decreases inwards"
+    minimum_check = check_minimum(ScaledObjective(objective), np.zeros(1))
+    assert (
+        minimum_check.message == "stopped at the limit of s, where the statistic decreases inwards"
+    )
     result = GammapyFit().fit(objective)
     assert result.success, result.message
     assert result.values[0] == pytest.approx(2e-3, abs=1e-5)

@@ -205,7 +205,7 @@ def test_every_catalogue_of_gammapy_is_available():
 def test_unknown_source_is_reported_with_suggestions(fhl_path):
     component = CatalogSources(catalog="3fhl", file=str(fhl_path), sources=["Crab nebul"])
     (problem,) = problems_of(component)
-    assert "has no source 'Crab nebul'; the most similar are Crab Nebula" in str(problem)
+    assert "has no source 'Crab nebul'; did you mean 'Crab Nebula'" in str(problem)
 
 
 def test_source_without_the_requested_model_is_reported(hwc_path):

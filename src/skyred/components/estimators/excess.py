@@ -60,7 +60,7 @@ class ExcessProduct(FluxMapsProduct):
             The axes.
         """
         excess = self.maps.npred_excess.sum_over_axes(keepdims=False)
-        label = "Excess within the radius [counts]"
+        label = "Excess within the correlation radius [counts]"
         ax = draw_map(excess, ax, label, cmap=SEQUENTIAL, interpolation="none")
         ax.set_title(format_energy_range(self.maps.geom.axes["energy"].edges))
         return ax
@@ -79,7 +79,7 @@ class CorrelatedMapEstimator(MapEstimator):
         "events belong to many pixels, and are then counted several times.",
     )
 
-    def excess_maps(self, datasets: Datasets, columns: Sequence[str] = ()) -> FluxMaps:
+    def excess_maps(self, datasets: Datasets, optional_maps: Sequence[str] = ()) -> FluxMaps:
         """Estimate maps of the excess over the fitted background, which contains no sources.
 
         The significance is that of Li & Ma (1983, ApJ 272, 317) for off counts (wstat), or that
@@ -89,7 +89,7 @@ class CorrelatedMapEstimator(MapEstimator):
         ----------
         datasets : gammapy.datasets.Datasets
             The datasets, with their fitted models.
-        columns : sequence of str
+        optional_maps : sequence of str
             Optional maps of gammapy's `ExcessMapEstimator`, such as ``ul``.
 
         Returns
@@ -108,20 +108,20 @@ class CorrelatedMapEstimator(MapEstimator):
         mosaic = Mosaic.from_datasets(select_maps(datasets), include_sources=False)
         estimator = ExcessMapEstimator(
             self.correlation_radius,
-            selection_optional=list(columns),
+            selection_optional=list(optional_maps),
             correlate_off=self.correlate_off,
         )
         exposure = mosaic.reco_exposure(estimator.spectral_model)
         return mosaic.estimate_excess(estimator, self.energy_edges, exposure)
 
-    def write_excess_maps(self, script: Script, columns: Sequence[str] = ()) -> None:
+    def write_excess_maps(self, script: Script, optional_maps: Sequence[str] = ()) -> None:
         """Write code that estimates ``maps``, and writes and draws them.
 
         Parameters
         ----------
         script : Script
             The script to add code to.
-        columns : sequence of str
+        optional_maps : sequence of str
             Optional maps of gammapy's `ExcessMapEstimator`.
 
         Raises
@@ -133,7 +133,7 @@ class CorrelatedMapEstimator(MapEstimator):
         write_without_sources(script, write_map(script))
         options = [script.quantity(self.correlation_radius)]
         options += energy_edges_argument(script, self.label, self.energy_edges)
-        options.append(f"selection_optional={literal(columns)}")
+        options.append(f"selection_optional={literal(optional_maps)}")
         if not self.correlate_off:
             options.append("correlate_off=False")
         script.body.add(
@@ -174,8 +174,8 @@ class ExcessMap(CorrelatedMapEstimator):
             If there is no map dataset, the map datasets cannot be summed, or one of them has no
             background or exposure.
         """
-        columns = ["errn-errp", "ul"] if self.errors else []
-        return ExcessProduct(self.label, self.excess_maps(datasets, columns))
+        optional_maps = ["errn-errp", "ul"] if self.errors else []
+        return ExcessProduct(self.label, self.excess_maps(datasets, optional_maps))
 
     def write_script(self, script: Script) -> None:
         """Write a call to gammapy's `ExcessMapEstimator`.

@@ -189,28 +189,28 @@ class TSMap(MapEstimator):
             If there is no map dataset, the datasets have different pixels or lack IRFs, or no pixel
             can be fitted.
         """
-        from skyred.likelihood.flux.ts_map import ColumnSelection, TSMapMaker
+        from skyred.likelihood.flux.ts_map import MapSelection, TSMapFitter
 
         maps = [_with_known_background(dataset) for dataset in map_datasets(datasets)]
         _require_same_pixels(maps)
         self._require_psf(maps)
-        columns = ColumnSelection(
+        optional_maps = MapSelection(
             self.n_sigma,
             asymmetric_errors="errn-errp" in self.columns,
             n_sigma_ul=self.n_sigma_ul if "ul" in self.columns else None,
             n_sigma_sensitivity=self.n_sigma_sensitivity if "sensitivity" in self.columns else None,
         )
-        maker = TSMapMaker(
+        fitter = TSMapFitter(
             self.build_source(),
             self.kernel_width,
             self.sum_over_energy_groups,
-            columns,
+            optional_maps,
             self.without,
         )
         edges = self.energy_edges
         if edges is None:
             edges = maps[0].counts.geom.axes["energy"].edges[[0, -1]]
-        return TSMapProduct(self.label, maker.run(maps, edges))
+        return TSMapProduct(self.label, fitter.run(maps, edges))
 
     def write_script(self, script: Script) -> None:
         """Write a call to gammapy's `TSMapEstimator`.

@@ -156,19 +156,19 @@ class GammapyFit(Fitter):
         Parameters
         ----------
         scaled : ScaledObjective
-            The objective, as a function of factors.
+            The objective, as a function of scaled offsets.
 
         Returns
         -------
         SearchResult
             The result of the search, with covariance and message.
         """
-        factors, message = self._search(scaled)
-        values = scaled.to_values(factors)
-        minimum = check_minimum(scaled, scaled.to_factors(values))
-        covariance = minimum.covariance * np.outer(scaled.steps, scaled.steps)
-        reason = "; ".join(part for part in (message, minimum.message) if part)
-        return SearchResult(values, covariance, minimum.edm, scaled.calls, reason)
+        offsets, message = self._search(scaled)
+        values = scaled.to_values(offsets)
+        minimum_check = check_minimum(scaled, scaled.to_offsets(values))
+        covariance = minimum_check.covariance * np.outer(scaled.steps, scaled.steps)
+        reason = "; ".join(part for part in (message, minimum_check.message) if part)
+        return SearchResult(values, covariance, minimum_check.edm, scaled.calls, reason)
 
     def _is_missing(self) -> bool:
         """Return whether the backend is not installed."""
@@ -192,17 +192,17 @@ class GammapyFit(Fitter):
             )
 
     def _search(self, scaled: ScaledObjective) -> tuple[Array, str]:
-        """Run the backend; return the final factors, and a message if the backend failed.
+        """Run the backend; return the final scaled offsets, and a message if the backend failed.
 
         Parameters
         ----------
         scaled : ScaledObjective
-            The objective, as a function of factors.
+            The objective, as a function of scaled offsets.
 
         Returns
         -------
         tuple of numpy.ndarray and str
-            The factors, shape (n,), and the message, "" after a success.
+            The scaled offsets, shape (n,), and the message, "" after a success.
         """
         from gammapy.modeling.fit import registry
 
@@ -210,7 +210,7 @@ class GammapyFit(Fitter):
         optimize = registry.get("optimize", self.backend)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # inf beyond the limits is intended
-            factors, info, _ = optimize(
+            offsets, info, _ = optimize(
                 parameters=parameters,
                 function=scaled.create_function(parameters),
                 **self._arguments(scaled),
@@ -218,7 +218,7 @@ class GammapyFit(Fitter):
         message = (
             "" if info["success"] else f"{self._method_name()} did not converge: {info['message']}"
         )
-        return np.array(factors, dtype=float), message
+        return np.array(offsets, dtype=float), message
 
     def _method_name(self) -> str:
         """Return the name of the method with that of its backend, for messages."""
@@ -230,7 +230,7 @@ class GammapyFit(Fitter):
         Parameters
         ----------
         scaled : ScaledObjective
-            The objective, as a function of factors.
+            The objective, as a function of scaled offsets.
 
         Returns
         -------
@@ -272,10 +272,10 @@ def _create_restart(scaled: ScaledObjective, result: SearchResult) -> Objective 
         repeated.
     """
     objective, errors = scaled.objective, result.errors
-    factors = scaled.to_factors(result.values)
-    lower_point = search_inside_limits(scaled, factors)
+    offsets = scaled.to_offsets(result.values)
+    lower_point = search_inside_limits(scaled, offsets)
     if lower_point is not None:
-        step = scaled.steps * (lower_point - factors)
+        step = scaled.steps * (lower_point - offsets)
         start = np.clip(result.values + step, *objective.limits.T)
         return attrs.evolve(
             objective, start=start, steps=np.where(step, np.abs(step), scaled.steps)
@@ -291,12 +291,12 @@ def _create_restart(scaled: ScaledObjective, result: SearchResult) -> Objective 
 
 
 def _create_simplex(scaled: ScaledObjective) -> Array:
-    """Create the initial simplex: the start, and a step along each factor within the limits.
+    """Create the initial simplex: the start, and a step along each axis within the limits.
 
     Parameters
     ----------
     scaled : ScaledObjective
-        The objective, as a function of factors.
+        The objective, as a function of scaled offsets.
 
     Returns
     -------

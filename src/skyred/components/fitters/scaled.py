@@ -21,11 +21,11 @@ STAT_TOLERANCE = 1e-6  # smaller differences of the statistic are ignored
 
 @attrs.define(eq=False)
 class ScaledObjective:
-    """An objective as a function of factors: offsets from the start, in units of a step.
+    """An objective as a function of scaled offsets: offsets from the start, in units of a step.
 
-    A step is about one error. gammapy's own factors are of order one, independent of the errors.
-    With those, an absolute tolerance of 1e-4, as in scipy, could be as large as the error of a
-    position.
+    A step is about one error. gammapy's factors of parameters are of order one, independent of the
+    errors. With those, an absolute tolerance of 1e-4, as in scipy, could be as large as the error
+    of a position.
 
     Parameters
     ----------
@@ -50,19 +50,19 @@ class ScaledObjective:
 
     @property
     def limits(self) -> Array:
-        """The limits of the factors, shape (n, 2)."""
+        """The limits of the scaled offsets, shape (n, 2)."""
         return (self.objective.limits - self.objective.start[:, None]) / self.steps[:, None]
 
-    def to_values(self, factors: Array) -> Array:
-        """Convert the factors at the end of a search to parameter values.
+    def to_values(self, offsets: Array) -> Array:
+        """Convert the scaled offsets at the end of a search to parameter values.
 
         A parameter very close to a limit is moved to the limit, but only if the statistic is not
         higher there, since the step sizes are estimates.
 
         Parameters
         ----------
-        factors : numpy.ndarray
-            The factors, shape (n,).
+        offsets : numpy.ndarray
+            The scaled offsets, shape (n,).
 
         Returns
         -------
@@ -70,7 +70,7 @@ class ScaledObjective:
             The values of the parameters, shape (n,).
         """
         low, high = self.objective.limits.T
-        values = np.clip(self.objective.start + self.steps * factors, low, high)
+        values = np.clip(self.objective.start + self.steps * offsets, low, high)
         margin = LIMIT_MARGIN * self.steps
         near_low, near_high = values - low < margin, high - values < margin
         max_stat = self._evaluate(values) + STAT_TOLERANCE
@@ -81,8 +81,8 @@ class ScaledObjective:
                 values = trial
         return values
 
-    def to_factors(self, values: Array) -> Array:
-        """Convert parameter values to factors.
+    def to_offsets(self, values: Array) -> Array:
+        """Convert parameter values to scaled offsets.
 
         Parameters
         ----------
@@ -92,7 +92,7 @@ class ScaledObjective:
         Returns
         -------
         numpy.ndarray
-            The factors, shape (n,).
+            The scaled offsets, shape (n,).
         """
         return np.asarray((values - self.objective.start) / self.steps)
 
@@ -112,21 +112,21 @@ class ScaledObjective:
         self.calls += 1
         return self.objective.total(values)
 
-    def stat(self, factors: Array) -> float:
+    def stat(self, offsets: Array) -> float:
         """Return the statistic relative to the start.
 
         Parameters
         ----------
-        factors : numpy.ndarray
-            The factors, shape (n,).
+        offsets : numpy.ndarray
+            The scaled offsets, shape (n,).
 
         Returns
         -------
         float
-            The difference from the statistic at the start; inf if it is NaN, or if a factor is
+            The difference from the statistic at the start; inf if it is NaN, or if an offset is
             beyond its limits.
         """
-        values = self.objective.start + self.steps * factors
+        values = self.objective.start + self.steps * offsets
         low, high = self.objective.limits.T
         margin = 1e-9 * self.steps  # scaling causes rounding errors
         if np.any(values < low - margin) or np.any(values > high + margin):
@@ -134,15 +134,15 @@ class ScaledObjective:
         difference = self._evaluate(np.clip(values, low, high)) - self.start_stat
         return float("inf") if np.isnan(difference) else difference
 
-    def gradient(self, factors: Array) -> Array:
-        """Return the gradient with respect to the factors.
+    def gradient(self, offsets: Array) -> Array:
+        """Return the gradient with respect to the scaled offsets.
 
         The objective must have a gradient.
 
         Parameters
         ----------
-        factors : numpy.ndarray
-            The factors, shape (n,).
+        offsets : numpy.ndarray
+            The scaled offsets, shape (n,).
 
         Returns
         -------
@@ -150,41 +150,41 @@ class ScaledObjective:
             The derivatives, shape (n,).
         """
         self.calls += 1
-        values = np.clip(self.objective.start + self.steps * factors, *self.objective.limits.T)
+        values = np.clip(self.objective.start + self.steps * offsets, *self.objective.limits.T)
         return self.objective.gradient(values) * self.steps  # type: ignore[operator]
 
     def create_parameters(
-        self, factors: Array, frozen: NDArray[np.bool_] | None = None
+        self, offsets: Array, frozen: NDArray[np.bool_] | None = None
     ) -> Parameters:
-        """Create gammapy parameters with the factors as values.
+        """Create gammapy parameters with the scaled offsets as values.
 
         Parameters
         ----------
-        factors : numpy.ndarray
-            The factors, shape (n,).
+        offsets : numpy.ndarray
+            The scaled offsets, shape (n,).
         frozen : numpy.ndarray of bool, optional
             Whether each parameter is frozen, shape (n,); by default all are free.
 
         Returns
         -------
         gammapy.modeling.Parameters
-            The parameters, with the limits of the factors.
+            The parameters, with the limits of the scaled offsets.
         """
         from gammapy.modeling import Parameter, Parameters
 
         low, high = np.where(np.isfinite(self.limits), self.limits, np.nan).T
-        frozen = np.zeros(len(factors), dtype=bool) if frozen is None else frozen
+        frozen = np.zeros(len(offsets), dtype=bool) if frozen is None else frozen
         return Parameters(
             [
                 Parameter(
                     f"par{index}",
-                    factor,
+                    offset,
                     min=low[index],
                     max=high[index],
                     error=1,
                     frozen=frozen[index],
                 )
-                for index, factor in enumerate(factors)
+                for index, offset in enumerate(offsets)
             ]
         )
 

@@ -141,12 +141,12 @@ class Absorption(Fields):
             if location.unset_variables():
                 raise ModelError(
                     f"the table of {self.ebl!r} is expected at {location}, but GAMMAPY_DATA is "
-                    "not set; set it to the folder of gammapy's data, or set file"
+                    "not set; set it to the folder of gammapy's data, or set the option file"
                 )
             path = location.path()
             hint = (
                 f"the table of {self.ebl!r} is part of gammapy's data: download it "
-                "(gammapy download datasets), or set file"
+                "(gammapy download datasets), or set the option file"
             )
         if not path.is_file():
             raise ModelError(f"no such file: {path}; {hint}")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 CATALOGS = ("gamma-cat", "hgps", "2hwc", "3hwc", "1LHAASO", "3fgl", "4fgl", "2fhl", "3fhl", "2PC",
             "3PC")  # fmt: skip
-# gammapy's names of the models of a source, for catalogues with more than one model
+# gammapy's names for the alternative models of a source, in catalogues with several per source
 MODEL_VARIANTS = {
     "hgps": ("best", "pl", "ecpl"),
     "2hwc": ("point", "extended"),
@@ -93,12 +93,12 @@ class CatalogSources(Model):
                 yield Problem(("model",), message, "remove it")
 
     def source_names(self) -> Iterable[str]:
-        """Return the names of the sources that are selected by name.
+        """Return the names of the models of the sources that are selected by name.
 
         Returns
         -------
         iterable of str
-            The names.
+            The names of the models, without the special characters of the names of sources.
         """
         return [model_name(name) for name in self.sources]
 
@@ -242,13 +242,13 @@ class CatalogSources(Model):
         if self.file is None and (missing := default.unset_variables()):
             raise ModelError(
                 f"the catalogue {self.catalog} is expected at {default}, but {missing[0]} is not "
-                "set; set it to the folder of gammapy's data, or set file"
+                "set; set it to the folder of gammapy's data, or set the option file"
             )
         path = make_path(default if self.file is None else self.file.path())
         if not path.is_file():
             raise ModelError(
                 f"no such file: {path}; the catalogue {self.catalog} is part of gammapy's data: "
-                "download it (gammapy download datasets), or set file"
+                "download it (gammapy download datasets), or set the option file"
             )
         try:
             catalog = cls(path)
@@ -280,7 +280,7 @@ class CatalogSources(Model):
         rows_by_name = catalog._name_to_index_cache
         if name not in rows_by_name:
             suggestions = difflib.get_close_matches(name, rows_by_name, 3, cutoff=0.4)
-            hint = f"; the most similar are {', '.join(suggestions)}" if suggestions else ""
+            hint = f"; did you mean {' or '.join(map(repr, suggestions))}?" if suggestions else ""
             raise ModelError(f"{self.catalog} has no source {name!r}{hint}")
         return int(rows_by_name[name])
 

@@ -13,7 +13,7 @@ from platformdirs import user_data_path
 
 from skyred.errors import CacheError
 
-LENGTH = 32
+SECRET_LENGTH = 32  # bytes
 
 
 def user_secret() -> bytes:
@@ -46,7 +46,7 @@ def read_or_create(path: Path) -> bytes:
     Returns
     -------
     bytes
-        The secret, of `LENGTH` bytes.
+        The secret, of `SECRET_LENGTH` bytes.
 
     Raises
     ------
@@ -59,10 +59,12 @@ def read_or_create(path: Path) -> bytes:
         secret = path.read_bytes()
         file_stat = path.lstat()
     except OSError as error:
-        raise CacheError(f"the cache's secret {path} cannot be used: {error.strerror}") from error
-    if fault := _find_fault(file_stat) or ("" if len(secret) == LENGTH else "is damaged"):
         raise CacheError(
-            f"the cache's secret {path} {fault}; remove it: a new one will be created, and "
+            f"the cache secret file {path} cannot be used: {error.strerror}"
+        ) from error
+    if fault := _find_fault(file_stat) or ("" if len(secret) == SECRET_LENGTH else "is damaged"):
+        raise CacheError(
+            f"the cache secret file {path} {fault}; remove it: a new one will be created, and "
             "existing cache entries will be computed again"
         )
     return secret
@@ -71,10 +73,10 @@ def read_or_create(path: Path) -> bytes:
 def _create(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary_path = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    handle = os.open(temporary_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor = os.open(temporary_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(secrets.token_bytes(LENGTH))
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(secrets.token_bytes(SECRET_LENGTH))
         with contextlib.suppress(FileExistsError):  # a concurrent run has just created it
             os.link(temporary_path, path)
     finally:

@@ -13,7 +13,7 @@ from skyred.errors import ModelError
 from skyred.likelihood.flux.slices import bins_between
 from skyred.likelihood.flux.ts_map.kernel import source_kernel
 from skyred.likelihood.flux.ts_map.layers import Layer
-from skyred.likelihood.flux.ts_map.pixels import ColumnSelection, NormMaps, fit_norm_maps
+from skyred.likelihood.flux.ts_map.pixels import MapSelection, NormMaps, fit_norm_maps
 
 if TYPE_CHECKING:
     from astropy import units as u
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 
 @attrs.define(eq=False)
-class TSMapMaker:
-    """Maker of TS maps, with the results of gammapy's `TSMapEstimator`.
+class TSMapFitter:
+    """Fit of TS maps that agree with those of gammapy's `TSMapEstimator`.
 
     The norm of a source is fitted in every pixel. The null hypothesis is the prediction of the
     models of the datasets, with all their parameters fixed.
@@ -42,8 +42,8 @@ class TSMapMaker:
     sum_energies : bool
         Whether the energy bins are summed before the norm is fitted; otherwise they are fitted
         jointly.
-    columns : ColumnSelection
-        The optional columns.
+    optional_maps : MapSelection
+        Maps to compute in addition to the norm, its error and its significance.
     excluded_models : collection of str
         Names of models that are excluded from the null hypothesis.
     """
@@ -51,7 +51,7 @@ class TSMapMaker:
     model: SkyModel
     width: u.Quantity | None = None
     sum_energies: bool = True
-    columns: ColumnSelection = attrs.field(factory=ColumnSelection)
+    optional_maps: MapSelection = attrs.field(factory=MapSelection)
     excluded_models: Collection[str] = ()
 
     def run(self, datasets: Sequence[MapDataset], edges: u.Quantity) -> FluxMaps:
@@ -76,8 +76,8 @@ class TSMapMaker:
             If a dataset has no exposure or only zero exposure, the flux of the source changes sign
             with energy, or there is no energy bin or no pixel to fit.
         """
-        maker = attrs.evolve(self, model=_positive_source(self.model, datasets))
-        all_arrays = [DatasetArrays.from_dataset(dataset, maker) for dataset in datasets]
+        fitter = attrs.evolve(self, model=_positive_source(self.model, datasets))
+        all_arrays = [DatasetArrays.from_dataset(dataset, fitter) for dataset in datasets]
         maps_by_energy, energy_ranges = [], []
         for low, high in pairwise(edges):
             ranges = [(arrays, bins_between(arrays.axis, low, high)) for arrays in all_arrays]
@@ -92,12 +92,12 @@ class TSMapMaker:
                 "there are no pixels to fit: all are masked, or have no predicted background; "
                 "check the masks and the background model"
             )
-        return maker._build_flux_maps(datasets, maps_by_energy, energy_ranges)
+        return fitter._build_flux_maps(datasets, maps_by_energy, energy_ranges)
 
     def _fit_energy_range(self, slices: Sequence[tuple[DatasetArrays, slice]]) -> NormMaps:
         layers = [arrays.layer(bins, self.sum_energies) for arrays, bins in slices]
         masks = [arrays.has_prediction(bins) for arrays, bins in slices]
-        return fit_norm_maps(layers, np.any(masks, axis=0), self.columns)
+        return fit_norm_maps(layers, np.any(masks, axis=0), self.optional_maps)
 
     def _build_flux_maps(
         self,
@@ -122,7 +122,10 @@ class TSMapMaker:
             data=maps,
             reference_model=self.model,
             gti=Datasets(datasets).gti,
-            meta={"n_sigma": self.columns.n_sigma, "n_sigma_ul": self.columns.n_sigma_ul or 2},
+            meta={
+                "n_sigma": self.optional_maps.n_sigma,
+                "n_sigma_ul": self.optional_maps.n_sigma_ul or 2,
+            },
         )
 
 
@@ -138,9 +141,9 @@ class DatasetArrays:
         Counts, shape (energies, ny, nx).
     background : array
         Predicted counts without the source, shape (energies, ny, nx).
-    exposure : array
-        Predicted counts of a source of norm one that emits only into one pixel, for each pixel,
-        shape (energies, ny, nx).
+    npred_per_norm : array
+        Predicted counts in each pixel for a source of norm one, before the convolution with the
+        kernel, shape (energies, ny, nx).
     mask : array of bool
         Whether the data are valid, shape (energies, ny, nx).
     kernel : array
@@ -151,20 +154,20 @@ class DatasetArrays:
     axis: Any
     counts: Array
     background: Array
-    exposure: Array
+    npred_per_norm: Array
     mask: Mask
     kernel: Array
 
     @classmethod
-    def from_dataset(cls, dataset: MapDataset, maker: TSMapMaker) -> DatasetArrays:
+    def from_dataset(cls, dataset: MapDataset, fitter: TSMapFitter) -> DatasetArrays:
         """Return the arrays of a dataset.
 
         Parameters
         ----------
         dataset : gammapy.datasets.MapDataset
             The dataset.
-        maker : TSMapMaker
-            The maker of the TS map, with the source.
+        fitter : TSMapFitter
+            The fit of the TS map, with the source.
 
         Returns
         -------
@@ -180,18 +183,18 @@ class DatasetArrays:
 
         if dataset.exposure is None:
             raise ModelError(f"{dataset.name} has no exposure; reduce it with the maker 'map'")
-        kernel = source_kernel(dataset, maker.model, maker.width)
-        spectrum = maker.model.spectral_model
-        exposure = estimate_exposure_reco_energy(dataset, spectrum, normalize=False)
-        background = _predict_null_hypothesis(dataset, maker.excluded_models)
+        kernel = source_kernel(dataset, fitter.model, fitter.width)
+        spectrum = fitter.model.spectral_model
+        npred_per_norm = estimate_exposure_reco_energy(dataset, spectrum, normalize=False)
+        background = _predict_null_hypothesis(dataset, fitter.excluded_models)
         mask = np.isfinite(background)
         if dataset.mask:
             mask &= dataset.mask.data.astype(bool)
         axis, counts = dataset.counts.geom.axes["energy"], dataset.counts.data
-        return cls(axis, counts, background, exposure.data, mask, kernel)
+        return cls(axis, counts, background, npred_per_norm.data, mask, kernel)
 
     def layer(self, bins: slice, sum_energies: bool) -> Layer:
-        """Return the layer of a range of energy bins.
+        """Return the input of the fit in a range of energy bins: counts, predictions and kernels.
 
         Parameters
         ----------
@@ -203,11 +206,12 @@ class DatasetArrays:
         Returns
         -------
         Layer
-            The layer.
+            The input of the fit.
         """
         create = Layer.from_summed_bins if sum_energies else Layer.from_bins
-        counts, background, exposure = self.counts[bins], self.background[bins], self.exposure[bins]
-        return create(counts, background, exposure, self.mask[bins], self.kernel[bins])
+        counts, background = self.counts[bins], self.background[bins]
+        npred_per_norm = self.npred_per_norm[bins]
+        return create(counts, background, npred_per_norm, self.mask[bins], self.kernel[bins])
 
     def has_prediction(self, bins: slice) -> Mask:
         """Return the mask of pixels with predicted background; gammapy only fits these.
@@ -228,7 +232,7 @@ class DatasetArrays:
 
 
 def _positive_source(model: SkyModel, datasets: Sequence[MapDataset]) -> SkyModel:
-    """Return the source with positive fluxes, the reference of the norms."""
+    """Return the source model with positive fluxes, to which the norms are relative."""
     from skyred.likelihood.flux.reference import MagnitudeSpectralModel, positive_model
 
     for dataset in datasets:

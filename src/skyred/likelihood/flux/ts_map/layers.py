@@ -25,8 +25,8 @@ ROUNDING = 1e-12  # relative to the largest signal: smaller signals are rounding
 class Layer:
     """Counts, predicted counts and kernels on a map, padded so that kernels fit at its edges.
 
-    A source of norm one in pixel ``(j, i)`` predicts ``exposure[g, y, x] * kernels[pattern[y, x],
-    g, y - j, x - i]`` counts in the (padded) bin ``(g, y, x)``.
+    In the (padded) bin ``(g, y, x)``, a source of norm one in pixel ``(j, i)`` predicts
+    ``npred_per_norm[g, y, x] * kernels[pattern[y, x], g, y - j, x - i]`` counts.
 
     Parameters
     ----------
@@ -34,9 +34,9 @@ class Layer:
         Counts in g groups of energy bins, shape (g, ny + ky - 1, nx + kx - 1).
     background : array
         Predicted counts without the source, of the same shape.
-    exposure : array
-        Predicted counts of a source of norm one that emits only into one pixel, for each pixel, of
-        the same shape.
+    npred_per_norm : array
+        Predicted counts in each pixel for a source of norm one, before the convolution with the
+        kernels, of the same shape.
     kernels : array
         Distributions of the counts of the source over pixels, shape (p, g, ky, kx), ky and kx odd.
     pattern : array
@@ -45,19 +45,19 @@ class Layer:
 
     counts: Array
     background: Array
-    exposure: Array
+    npred_per_norm: Array
     kernels: Array
     pattern: Integers
 
     @classmethod
     def from_bins(
-        cls, counts: Array, background: Array, exposure: Array, mask: Mask, kernel: Array
+        cls, counts: Array, background: Array, npred_per_norm: Array, mask: Mask, kernel: Array
     ) -> Layer:
         """Create a layer with separate energy bins.
 
         Parameters
         ----------
-        counts, background, exposure : array
+        counts, background, npred_per_norm : array
             The arrays of `Layer` without padding, shape (g, ny, nx).
         mask : array of bool
             Whether the data are valid, shape (g, ny, nx).
@@ -69,12 +69,12 @@ class Layer:
         Layer
             The layer.
         """
-        cubes = [np.where(mask, cube, 0) for cube in (counts, background, exposure)]
+        cubes = [np.where(mask, cube, 0) for cube in (counts, background, npred_per_norm)]
         return _pad(cubes, kernel[None], np.zeros(mask.shape[1:], dtype=np.int64))
 
     @classmethod
     def from_summed_bins(
-        cls, counts: Array, background: Array, exposure: Array, mask: Mask, kernel: Array
+        cls, counts: Array, background: Array, npred_per_norm: Array, mask: Mask, kernel: Array
     ) -> Layer:
         """Create a layer with the sum of the energy bins, and the mean of their kernels.
 
@@ -83,7 +83,7 @@ class Layer:
 
         Parameters
         ----------
-        counts, background, exposure : array
+        counts, background, npred_per_norm : array
             The arrays of `Layer` without padding and before the sum, shape (n, ny, nx).
         mask : array of bool
             Whether the data are valid, shape (n, ny, nx).
@@ -96,7 +96,8 @@ class Layer:
             The layer.
         """
         cubes = [
-            np.where(mask, cube, 0).sum(axis=0)[None] for cube in (counts, background, exposure)
+            np.where(mask, cube, 0).sum(axis=0)[None]
+            for cube in (counts, background, npred_per_norm)
         ]
         # pixels with the same mask have the same kernel
         patterns, indices = np.unique(mask.reshape(len(mask), -1), axis=1, return_inverse=True)
@@ -136,7 +137,7 @@ class Layer:
         if len(self.kernels) > 1:
             pattern = self.pattern.take(bins % self.pattern.size)
             kernel_bins = kernel_bins + self.n_kernel_bins * pattern
-        signal = self.exposure.take(bins) * self.kernels.take(kernel_bins)
+        signal = self.npred_per_norm.take(bins) * self.kernels.take(kernel_bins)
         return self.counts.take(bins), self.background.take(bins), signal
 
     def signal(self) -> Array:
@@ -149,9 +150,9 @@ class Layer:
         """
         total: Any = 0.0
         for pattern, group in np.ndindex(self.kernels.shape[:2]):
-            exposure = np.where(self.pattern == pattern, self.exposure[group], 0)
+            npred_per_norm = np.where(self.pattern == pattern, self.npred_per_norm[group], 0)
             kernel = self.kernels[pattern, group, ::-1, ::-1]  # mirrored, for a correlation
-            total = total + fftconvolve(exposure, kernel, mode="valid")
+            total = total + fftconvolve(npred_per_norm, kernel, mode="valid")
         total[total < ROUNDING * total.max()] = 0
         return np.asarray(total)
 
@@ -171,10 +172,10 @@ class Layer:
         ny, nx = mask.shape
         lowest = np.full(mask.shape, np.inf)
         for pattern, group in np.ndindex(self.kernels.shape[:2]):
-            is_exposed = (self.pattern == pattern) & (self.exposure[group] > 0)
+            is_exposed = (self.pattern == pattern) & (self.npred_per_norm[group] > 0)
             ratio = np.full(is_exposed.shape, np.inf)
             ratio[is_exposed] = (
-                self.background[group][is_exposed] / self.exposure[group][is_exposed]
+                self.background[group][is_exposed] / self.npred_per_norm[group][is_exposed]
             )
             kernel, min_ratio = self.kernels[pattern, group], ratio.min()
             for index in np.argsort(kernel, axis=None)[::-1]:
@@ -220,7 +221,9 @@ class Layer:
 def _pad(cubes: Sequence[Array], kernels: Array, pattern: Integers) -> Layer:
     """Create a layer; pad the arrays by half a kernel, and set negative values to zero."""
     margins = [(size // 2, size // 2) for size in kernels.shape[2:]]
-    counts, background, exposure = (
+    counts, background, npred_per_norm = (
         np.pad(np.maximum(cube, 0).astype(float), [(0, 0), *margins]) for cube in cubes
     )
-    return Layer(counts, background, exposure, kernels.astype(float), np.pad(pattern, margins))
+    return Layer(
+        counts, background, npred_per_norm, kernels.astype(float), np.pad(pattern, margins)
+    )

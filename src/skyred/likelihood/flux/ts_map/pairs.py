@@ -184,7 +184,7 @@ class BinSelection:
 
     @classmethod
     def from_layer(cls, layer: Layer, select: Callable[[Layer], Mask]) -> BinSelection:
-        """Select bins with exposure.
+        """Select bins in which a source can have predicted counts.
 
         Parameters
         ----------
@@ -199,7 +199,7 @@ class BinSelection:
         BinSelection
             The selected bins.
         """
-        group, row, column = np.nonzero(select(layer) & (layer.exposure > 0))
+        group, row, column = np.nonzero(select(layer) & (layer.npred_per_norm > 0))
         order = np.argsort(column, kind="stable")
         group, row, column = group[order], row[order], column[order]
         bins = np.ravel_multi_index((group, row, column), layer.counts.shape)

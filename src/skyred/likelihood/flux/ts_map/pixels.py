@@ -35,8 +35,8 @@ MAX_PAIRS = 300_000  # pairs of a pixel and a bin that are evaluated together: l
 
 
 @attrs.frozen
-class ColumnSelection:
-    """Selection of columns in addition to the norm, its error and its significance.
+class MapSelection:
+    """Selection of maps in addition to the norm, its error and its significance.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class ColumnSelection:
     asymmetric_errors : bool
         Whether to compute asymmetric errors.
     n_sigma_ul, n_sigma_sensitivity : float, optional
-        Number of sigma of the upper limits and of the sensitivity; by default these columns are not
+        Number of sigma of the upper limits and of the sensitivity; by default these maps are not
         computed.
     """
 
@@ -98,7 +98,7 @@ class NormMaps:
     norm_sensitivity: Array | None = None
 
 
-def fit_norm_maps(layers: Sequence[Layer], mask: Mask, columns: ColumnSelection) -> NormMaps:
+def fit_norm_maps(layers: Sequence[Layer], mask: Mask, optional_maps: MapSelection) -> NormMaps:
     """Fit the norm of a source in each pixel, with all other parameters fixed.
 
     The sum of the Cash statistics of all datasets is minimised.
@@ -109,8 +109,8 @@ def fit_norm_maps(layers: Sequence[Layer], mask: Mask, columns: ColumnSelection)
         The datasets, with the same pixels.
     mask : array of bool
         Pixels to fit, shape (ny, nx).
-    columns : ColumnSelection
-        The optional columns.
+    optional_maps : MapSelection
+        The optional maps.
 
     Returns
     -------
@@ -119,7 +119,7 @@ def fit_norm_maps(layers: Sequence[Layer], mask: Mask, columns: ColumnSelection)
     """
     stat_null = np.sum([layer.stat_null() for layer in layers], axis=0)
     background = np.sum([layer.box_sums(layer.background) for layer in layers], axis=0)
-    solver = Solver(layers, mask, columns)
+    solver = Solver(layers, mask, optional_maps)
     blocks = [solver.solve(*pixels) for pixels in _blocks(mask, solver.bins_per_pixel)]
     maps = {
         name: _to_map(mask, [getattr(block, name) for block in blocks])
@@ -143,9 +143,9 @@ class PixelResults:
     Parameters
     ----------
     ts, norm, niter, norm_err, npred_excess, success : array
-        Columns of each pixel, shape (n,).
+        Values of the maps in each pixel, shape (n,).
     norm_errn, norm_errp, norm_ul, norm_sensitivity : array, optional
-        Optional columns of each pixel, shape (n,).
+        Values of the optional maps in each pixel, shape (n,).
     """
 
     ts: Array
@@ -169,12 +169,12 @@ class Solver:
         The datasets, with the same pixels.
     mask : array of bool
         Pixels to fit, shape (ny, nx).
-    columns : ColumnSelection
-        The optional columns.
+    optional_maps : MapSelection
+        The optional maps.
     """
 
-    def __init__(self, layers: Sequence[Layer], mask: Mask, columns: ColumnSelection) -> None:
-        self.columns = columns
+    def __init__(self, layers: Sequence[Layer], mask: Mask, optional_maps: MapSelection) -> None:
+        self.optional_maps = optional_maps
         self.signal = np.sum([layer.signal() for layer in layers], axis=0)
         self.lowest_norms = np.max([layer.lowest_norms(mask) for layer in layers], axis=0)
         self.with_counts, self.without_counts, self.all_bins = (
@@ -182,7 +182,7 @@ class Solver:
             for select in (has_counts, has_no_counts, all_bins)
         )
         self.bins_per_pixel = sum(layer.n_kernel_bins for layer in layers)
-        if not columns.asymmetric_errors and columns.n_sigma_sensitivity is None:
+        if not optional_maps.asymmetric_errors and optional_maps.n_sigma_sensitivity is None:
             # only bins with counts are evaluated
             n_bins = np.sum([layer.box_sums(has_counts(layer)) for layer in layers], axis=0)
             self.bins_per_pixel = int(n_bins.max())
@@ -200,7 +200,7 @@ class Solver:
         PixelResults
             The results.
         """
-        selection, signal = self.columns, self.signal[rows, columns]
+        selection, signal = self.optional_maps, self.signal[rows, columns]
         pairs = _pairs(self.with_counts, rows, columns)
         roots = find_roots(pairs, signal)
         best = Norms.from_roots(roots, self.lowest_norms[rows, columns], pairs, signal)

@@ -19,7 +19,7 @@ from gammapy.utils.regions import (
 )
 
 import plain_flare as flare
-import plain_gammapy as plain
+import plain_gammapy
 from skyred.likelihood import flux_profile, light_curve
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def flare_datasets() -> Datasets:
 def crab_runs() -> Datasets:
     """Reduce four runs of the Crab, with a map and a fitted background for each."""
     datasets = []
-    for observation in plain.observations(plain.RUNS):
-        dataset = plain.make(observation, plain.target())
+    for observation in plain_gammapy.observations(plain_gammapy.RUNS):
+        dataset = plain_gammapy.make(observation, plain_gammapy.target())
         dataset.background = dataset.npred_background()
         dataset.models = None
         datasets.append(dataset)
@@ -75,7 +75,9 @@ def curve(name: str, title: str, **options: Any) -> Job:
         name=name,
         title=title,
         create_datasets=lambda: cases.copies(*datasets()),
-        create_models=flare.models if is_flare else lambda: plain.models(*crab_runs().names),
+        create_models=flare.models
+        if is_flare
+        else lambda: plain_gammapy.models(*crab_runs().names),
         target=TARGET,
     )
     return Job(

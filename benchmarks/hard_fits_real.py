@@ -21,7 +21,7 @@ from gammapy.modeling.models import (
 )
 from hard_fits_problem import Problem
 
-import plain_gammapy as plain
+import plain_gammapy
 
 DNDE = "cm-2 s-1 TeV-1"
 CTA_RUNS = (110380, 111140, 111159)
@@ -83,15 +83,15 @@ def fermi_crab_models() -> Models:
 
 
 def hess_crab() -> Datasets:
-    return Datasets([plain.reduce().copy(name="hess")])
+    return Datasets([plain_gammapy.reduce().copy(name="hess")])
 
 
 def hess_crab_models() -> Models:
-    return plain.models("hess")
+    return plain_gammapy.models("hess")
 
 
 def hess_crab_gauss_models() -> Models:
-    point_models = plain.models("hess")
+    point_models = plain_gammapy.models("hess")
     spatial = GaussianSpatialModel(
         lon_0="83.63 deg", lat_0="22.014 deg", sigma="0.02 deg", frame="icrs"
     )

@@ -24,7 +24,7 @@ from gammapy.modeling.models import (
     SkyModel,
 )
 
-import plain_gammapy as plain
+import plain_gammapy
 
 
 @attrs.frozen
@@ -79,7 +79,7 @@ def copies(*datasets: MapDataset) -> Datasets:
 
 @functools.cache
 def crab_dataset() -> MapDataset:
-    return plain.reduce().copy(name="hess")
+    return plain_gammapy.reduce().copy(name="hess")
 
 
 def crab() -> Case:
@@ -87,10 +87,10 @@ def crab() -> Case:
         name="crab",
         title="H.E.S.S. Crab, map: point, power law",
         create_datasets=lambda: copies(crab_dataset()),
-        create_models=lambda: plain.models("hess"),
+        create_models=lambda: plain_gammapy.models("hess"),
         target=30,
         source="crab",
-        edges=tuple(plain.EDGES.to_value("TeV")),
+        edges=tuple(plain_gammapy.EDGES.to_value("TeV")),
         target_points=120,
     )
 
@@ -104,7 +104,7 @@ def gaussian() -> Case:
         create_models=lambda: simulated.models((simulated.EXTENDED,), names, start=True),
         target=8,
         source=simulated.EXTENDED.name,
-        edges=tuple(plain.EDGES.to_value("TeV")),
+        edges=tuple(plain_gammapy.EDGES.to_value("TeV")),
     )
 
 
@@ -183,13 +183,13 @@ def fluxpoints() -> Case:
 
 def warm_up_cases() -> tuple[Case, ...]:
     """Return small cases for warm-up: a map and a spectrum, with flux points."""
-    small_map = plain.simulate(plain.models("sim"))
+    small_map = plain_gammapy.simulate(plain_gammapy.models("sim"))
     spectrum = onoff_datasets()[0]
     simulated_map = Case(
         name="small-map",
         title="small map",
         create_datasets=lambda: copies(small_map),
-        create_models=lambda: plain.models("sim"),
+        create_models=lambda: plain_gammapy.models("sim"),
         source="crab",
         edges=(1, 10),
     )

@@ -75,7 +75,9 @@ class Case:
 
     estimator: Callable[[], Any]
     datasets: Callable[[], Datasets]
-    plain: Callable[[Any, Datasets], Any] = lambda estimator, datasets: estimator.run(datasets)
+    run_gammapy: Callable[[Any, Datasets], Any] = lambda estimator, datasets: estimator.run(
+        datasets
+    )
     parameter: str | None = None
 
 
@@ -183,7 +185,7 @@ def test_product_of_every_gammapy_estimator_can_be_written_read_and_plotted(
         model_copy is original_model
         for model_copy, original_model in zip(datasets.models, models, strict=True)
     )
-    assert_same(product.value, case.plain(case.estimator(), case.datasets()))
+    assert_same(product.value, case.run_gammapy(case.estimator(), case.datasets()))
     files = product.write(tmp_path)
     assert files
     assert all(path.is_file() for path in files)

@@ -12,7 +12,7 @@ from gammapy.data import DataStore, ObservationTable
 from gammapy.datasets import MapDataset
 from gammapy.modeling.models import Models
 
-import plain_gammapy as plain
+import plain_gammapy
 from skyred import Orchestrator, Pipeline, Result
 
 
@@ -46,27 +46,27 @@ class Crab:
 @pytest.fixture(scope="session")
 def crab(compute_once: Any) -> Crab:
     def run(folder: Path) -> Crab:
-        pipeline = Pipeline.from_yaml(plain.EXAMPLE)
+        pipeline = Pipeline.from_yaml(plain_gammapy.EXAMPLE)
         return Crab(pipeline, pipeline.run(folder / "crab"), folder / "crab")
 
     return compute_once("crab", run)
 
 
 @pytest.fixture(scope="session")
-def plain_reduction(compute_once: Any) -> plain.Reduced:
-    return compute_once("plain-reduced", lambda _: plain.reduce_with_templates())
+def plain_reduction(compute_once: Any) -> plain_gammapy.Reduced:
+    return compute_once("plain-reduced", lambda _: plain_gammapy.reduce_with_templates())
 
 
 @pytest.fixture(scope="session")
-def plain_fit(compute_once: Any, plain_reduction: plain.Reduced) -> plain.Fitted:
+def plain_fit(compute_once: Any, plain_reduction: plain_gammapy.Reduced) -> plain_gammapy.Fitted:
     return compute_once(
-        "plain-fitted", lambda _: plain.fit(plain_reduction.dataset.copy(name="hess"))
+        "plain-fitted", lambda _: plain_gammapy.fit(plain_reduction.dataset.copy(name="hess"))
     )
 
 
 @pytest.fixture(scope="session")
 def store() -> DataStore:
-    return DataStore.from_dir(plain.archive())
+    return DataStore.from_dir(plain_gammapy.archive())
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def run_datasets(compute_once: Any) -> list[MapDataset]:
 
     def reduce(_: Path) -> list[MapDataset]:
         overrides = ["data.hess.stack.kind=keep"]
-        pipeline = Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides)
+        pipeline = Pipeline.from_yaml(plain_gammapy.EXAMPLE, overrides=overrides)
         return list(Orchestrator(pipeline).reduce())
 
     return compute_once("runs", reduce)
@@ -89,7 +89,7 @@ def run_datasets(compute_once: Any) -> list[MapDataset]:
 @pytest.fixture(scope="session")
 def true_models() -> Models:
     """Return the models from which `simulated_dataset` is simulated."""
-    models = plain.models("sim")
+    models = plain_gammapy.models("sim")
     models["crab"].spectral_model.index.value = 2.4
     # between pixel centres: at a centre the likelihood is not differentiable
     models["crab"].spatial_model.lon_0.value = 83.652
@@ -100,4 +100,4 @@ def true_models() -> Models:
 @pytest.fixture(scope="session")
 def simulated_dataset(true_models: Models) -> MapDataset:
     """Return a small simulated dataset: a power law, a flat background, a Gaussian PSF."""
-    return plain.simulate(true_models)
+    return plain_gammapy.simulate(true_models)

@@ -10,7 +10,7 @@ from astropy.io import fits
 from astropy.table import Table, vstack
 from gammapy.data import DataStore
 
-import plain_gammapy as plain
+import plain_gammapy
 from skyred import Orchestrator, Pipeline
 from skyred.components.archives import open_archive
 from skyred.errors import ArchiveError, ConfigError, RunsFailedError
@@ -22,7 +22,8 @@ RUNS = (23523, 23526)
 
 def event_files() -> tuple[str, ...]:
     return tuple(
-        str(plain.archive() / "data" / f"hess_dl3_dr1_obs_id_{run:06d}.fits.gz") for run in RUNS
+        str(plain_gammapy.archive() / "data" / f"hess_dl3_dr1_obs_id_{run:06d}.fits.gz")
+        for run in RUNS
     )
 
 
@@ -57,19 +58,19 @@ def assert_same_run(run, expected):
 @data
 class TestStore:
     def test_folder_is_opened_as_a_data_store(self):
-        store = open_archive(str(plain.archive()))
-        expected = DataStore.from_dir(plain.archive())
+        store = open_archive(str(plain_gammapy.archive()))
+        expected = DataStore.from_dir(plain_gammapy.archive())
         assert store.obs_table["OBS_ID"].tolist() == expected.obs_table["OBS_ID"].tolist()
         assert len(store.hdu_table) == len(expected.hdu_table)
 
     def test_index_file_opens_the_store_of_its_folder(self):
-        index = open_archive(str(plain.archive() / "hdu-index.fits.gz"))
-        folder = open_archive(str(plain.archive()))
+        index = open_archive(str(plain_gammapy.archive() / "hdu-index.fits.gz"))
+        folder = open_archive(str(plain_gammapy.archive()))
         assert index.obs_table["OBS_ID"].tolist() == folder.obs_table["OBS_ID"].tolist()
         assert_same_run(index.obs(RUNS[0]), folder.obs(RUNS[0]))
 
     def test_files_have_the_same_runs_as_the_folder(self):
-        from_files, folder = open_archive(event_files()), open_archive(str(plain.archive()))
+        from_files, folder = open_archive(event_files()), open_archive(str(plain_gammapy.archive()))
         assert from_files.obs_table["OBS_ID"].tolist() == list(RUNS)
         for run in RUNS:
             assert_same_run(from_files.obs(run), folder.obs(run))
@@ -80,7 +81,7 @@ class TestStore:
 
     def test_observation_table_of_files_has_the_columns_that_selectors_use(self):
         table = open_archive(event_files()).obs_table
-        expected = DataStore.from_dir(plain.archive()).obs_table
+        expected = DataStore.from_dir(plain_gammapy.archive()).obs_table
         expected = expected[np.isin(expected["OBS_ID"], RUNS)]
         # the pointings in the index are in single precision
         separation = table.pointing_radec.separation(expected.pointing_radec)
@@ -89,7 +90,7 @@ class TestStore:
         assert table["TSTART"].unit == "s"
 
     def test_files_reduce_to_the_same_dataset_as_the_folder(self):
-        yaml_text = plain.EXAMPLE.read_text()
+        yaml_text = plain_gammapy.EXAMPLE.read_text()
 
         def reduce(archive):
             overrides = [f"data.hess.archive={archive}", "data.hess.geometry.bin_size=0.1 deg"]
@@ -102,8 +103,8 @@ class TestStore:
             reduce(f"[{', '.join(event_files())}]"),
             reduce("$GAMMAPY_DATA/hess-dl3-dr1"),
         )
-        for name, array in plain.arrays(from_files).items():
-            np.testing.assert_array_equal(array, plain.arrays(from_folder)[name])
+        for name, array in plain_gammapy.arrays(from_files).items():
+            np.testing.assert_array_equal(array, plain_gammapy.arrays(from_folder)[name])
 
 
 @data
@@ -124,7 +125,7 @@ class TestPointLike:
 
     def create_pipeline(self, *overrides):
         overrides = [f"data.hess.archive={magic_folder()}", *overrides]
-        return Pipeline.from_yaml(plain.EXAMPLE.read_text(), overrides=overrides)
+        return Pipeline.from_yaml(plain_gammapy.EXAMPLE.read_text(), overrides=overrides)
 
     def test_runs_are_selected_with_point_like_irfs(self):
         orchestrator = Orchestrator(self.create_pipeline("data.hess.irfs=point-like"))
@@ -157,7 +158,7 @@ class TestErrors:
 
     @data
     def test_missing_obs_index_is_reported(self, tmp_path):
-        (tmp_path / "hdu-index.fits.gz").symlink_to(plain.archive() / "hdu-index.fits.gz")
+        (tmp_path / "hdu-index.fits.gz").symlink_to(plain_gammapy.archive() / "hdu-index.fits.gz")
         with pytest.raises(ArchiveError, match="but no obs-index"):
             open_archive(str(tmp_path))
 
@@ -190,12 +191,12 @@ class TestErrors:
     def test_unset_environment_variable_is_reported(self, monkeypatch):
         monkeypatch.delenv("GAMMAPY_DATA", raising=False)
         with pytest.raises(ConfigError, match="GAMMAPY_DATA is not set"):
-            Pipeline.from_yaml(plain.EXAMPLE)
+            Pipeline.from_yaml(plain_gammapy.EXAMPLE)
 
     @data
     def test_empty_selection_is_reported(self):
         overrides = ["data.hess.select.0.center=[0 deg, 89 deg]"]
-        orchestrator = Orchestrator(Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides))
+        orchestrator = Orchestrator(Pipeline.from_yaml(plain_gammapy.EXAMPLE, overrides=overrides))
         with pytest.raises(ArchiveError, match=r"no observation is left after .*'cone' \(105 in"):
             orchestrator.select()
 
@@ -217,8 +218,8 @@ class TestErrors:
 
 @data
 def test_run_listed_twice_in_the_index_is_used_once_with_a_warning(tmp_path, caplog):
-    table = Table.read(plain.archive() / "obs-index.fits.gz")[:2]
-    shutil.copy(plain.archive() / "hdu-index.fits.gz", tmp_path)
+    table = Table.read(plain_gammapy.archive() / "obs-index.fits.gz")[:2]
+    shutil.copy(plain_gammapy.archive() / "hdu-index.fits.gz", tmp_path)
     vstack([table, table[:1]]).write(tmp_path / "obs-index.fits.gz")
     store = open_archive(str(tmp_path))
     assert len(store.obs_table) == 2

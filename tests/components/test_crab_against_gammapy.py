@@ -6,7 +6,7 @@ import pytest
 from astropy.table import Table
 from gammapy.datasets import Datasets
 
-import plain_gammapy as plain
+import plain_gammapy
 from plain_gammapy import arrays
 from skyred.likelihood import objective_of
 
@@ -24,7 +24,9 @@ def plain_points(compute_once, crab, plain_reduction) -> Table:
 
     def estimate(_):
         dataset = plain_reduction.dataset.copy(name="hess")
-        return plain.flux_points(dataset, crab.result.models.copy()).to_table(sed_type="likelihood")
+        return plain_gammapy.flux_points(dataset, crab.result.models.copy()).to_table(
+            sed_type="likelihood"
+        )
 
     return compute_once("plain-points", estimate)
 
@@ -51,7 +53,7 @@ def background_of(crab, plain_reduction) -> np.ndarray:
 
 class TestReduction:
     def test_selected_runs_agree_with_gammapy(self, crab):
-        expected = [observation.obs_id for observation in plain.observations()]
+        expected = [observation.obs_id for observation in plain_gammapy.observations()]
         assert [outcome.obs_id for outcome in crab.result.outcomes] == expected
 
     @pytest.mark.parametrize("name", ["counts", "mask_safe"])
@@ -166,7 +168,7 @@ class TestFit:
     @pytest.mark.slow
     def test_errors_agree_with_hesse_to_1_percent(self, crab, plain_reduction):
         dataset = plain_reduction.dataset.copy(name="hess")
-        expected = plain.hesse_errors(dataset, crab.result.models)
+        expected = plain_gammapy.hesse_errors(dataset, crab.result.models)
         ratios = dict(zip(crab.result.fit.names, crab.result.fit.errors / expected, strict=True))
         # The likelihood is not differentiable at a pixel centre, and the Crab is close to one:
         # HESSE's errors of the position depend on the start by 2 to 5 %. skyred's error of the

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-import plain_gammapy as plain
+import plain_gammapy
 import small_datasets as small
 from html_parser import parse_html
 from skyred import Result
@@ -12,7 +12,7 @@ from skyred import Result
 
 @pytest.mark.data
 def test_datasets_show_counts_background_livetime_and_energies(
-    crab: Any, plain_reduction: plain.Reduced
+    crab: Any, plain_reduction: plain_gammapy.Reduced
 ) -> None:
     row = parse_html(crab.result).row("hess", heading="Dataset")
     dataset = plain_reduction.dataset

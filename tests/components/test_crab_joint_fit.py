@@ -6,7 +6,7 @@ import pytest
 from gammapy.datasets import Datasets
 from gammapy.estimators import FluxPointsEstimator
 
-import plain_gammapy as plain
+import plain_gammapy
 from skyred import Orchestrator, Pipeline, Result
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
@@ -48,7 +48,7 @@ class TestFit:
         assert abs(joint_fit.values[joint_fit.names.index(f"crab.{name}")] - value) < 0.2 * error
 
     def test_each_run_has_a_background_norm(self, joint):
-        expected = [f"hess-{run}-bkg.spectral.norm" for run in plain.RUNS]
+        expected = [f"hess-{run}-bkg.spectral.norm" for run in plain_gammapy.RUNS]
         assert list(joint.fit.names[4:]) == expected
 
     def test_mean_background_norm_agrees_with_the_stack(self, crab, joint, run_datasets):
@@ -103,5 +103,5 @@ class TestEstimates:
 
     def test_folder_can_be_read_back(self, joint):
         loaded = Result.read(joint.folder)
-        assert loaded.datasets.names == [f"hess-{run}" for run in plain.RUNS]
+        assert loaded.datasets.names == [f"hess-{run}" for run in plain_gammapy.RUNS]
         assert set(loaded.estimates) == set(joint.estimates)

@@ -45,7 +45,7 @@ def orchestrator() -> Orchestrator:
 
 
 @pytest.fixture(scope="module")
-def plain() -> MapDataset:
+def gammapy_stack() -> MapDataset:
     """Return the stack of plain gammapy."""
     energy = MapAxis.from_energy_bounds("0.1 TeV", "10 TeV", nbin=10)
     energy_true = MapAxis.from_energy_bounds("0.03 TeV", "30 TeV", nbin=15, name="energy_true")
@@ -70,29 +70,31 @@ def models() -> Models:
     return Models([source, FoVBackgroundModel(dataset_name="cta")])
 
 
-def test_stack_agrees_with_gammapy(orchestrator: Orchestrator, plain: MapDataset) -> None:
+def test_stack_agrees_with_gammapy(orchestrator: Orchestrator, gammapy_stack: MapDataset) -> None:
     (dataset,) = orchestrator.datasets
     assert dataset.counts.data.sum() > 0
-    np.testing.assert_array_equal(dataset.counts.data, plain.counts.data)
-    np.testing.assert_array_equal(dataset.mask_safe.data, plain.mask_safe.data)
+    np.testing.assert_array_equal(dataset.counts.data, gammapy_stack.counts.data)
+    np.testing.assert_array_equal(dataset.mask_safe.data, gammapy_stack.mask_safe.data)
     np.testing.assert_allclose(
-        dataset.gti.time_sum.to_value("s"), plain.gti.time_sum.to_value("s"), rtol=1e-9
+        dataset.gti.time_sum.to_value("s"), gammapy_stack.gti.time_sum.to_value("s"), rtol=1e-9
     )
     for actual, expected in (
-        (dataset.background, plain.background),
-        (dataset.exposure, plain.exposure),
-        (dataset.psf.psf_map, plain.psf.psf_map),
-        (dataset.edisp.edisp_map, plain.edisp.edisp_map),
+        (dataset.background, gammapy_stack.background),
+        (dataset.exposure, gammapy_stack.exposure),
+        (dataset.psf.psf_map, gammapy_stack.psf.psf_map),
+        (dataset.edisp.edisp_map, gammapy_stack.edisp.edisp_map),
     ):
         atol = 1e-6 * np.abs(expected.data).max()
         np.testing.assert_allclose(actual.data, expected.data, rtol=1e-6, atol=atol)
 
 
-def test_fit_is_as_good_as_that_of_gammapy(orchestrator: Orchestrator, plain: MapDataset) -> None:
+def test_fit_is_as_good_as_that_of_gammapy(
+    orchestrator: Orchestrator, gammapy_stack: MapDataset
+) -> None:
     fit = orchestrator.fit_result
     assert fit is not None
     assert fit.success
-    datasets = Datasets([plain.copy(name="cta")])
+    datasets = Datasets([gammapy_stack.copy(name="cta")])
     datasets.models = models()
     gammapy_fit = Fit().run(datasets)
     assert fit.stat <= gammapy_fit.total_stat + 0.01
@@ -102,10 +104,12 @@ def test_fit_is_as_good_as_that_of_gammapy(orchestrator: Orchestrator, plain: Ma
     assert fit.stat == pytest.approx(datasets.stat_sum(), rel=1e-8)
 
 
-def test_flux_points_agree_with_gammapy(orchestrator: Orchestrator, plain: MapDataset) -> None:
+def test_flux_points_agree_with_gammapy(
+    orchestrator: Orchestrator, gammapy_stack: MapDataset
+) -> None:
     points = orchestrator.estimates["flux-points"].flux
     assert isinstance(points, FluxPoints)
-    datasets = Datasets([plain.copy(name="cta")])
+    datasets = Datasets([gammapy_stack.copy(name="cta")])
     datasets.models = orchestrator.datasets.models.copy()
     expected = FluxPointsEstimator(source="gc", energy_edges=EDGES).run(datasets)
     for name in ("norm", "norm_err", "ts", "npred"):

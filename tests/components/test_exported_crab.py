@@ -10,7 +10,7 @@ import pytest
 from gammapy.datasets import Datasets
 from gammapy.modeling.models import Models
 
-import plain_gammapy as plain
+import plain_gammapy
 from exported_scripts import ScriptResults, run_exported
 from skyred import Pipeline
 
@@ -21,7 +21,7 @@ FEWER_COLUMNS = "estimate.0.columns=[ul]"
 
 @pytest.fixture(scope="module")
 def exported(compute_once: Any) -> ScriptResults:
-    pipeline = Pipeline.from_yaml(plain.EXAMPLE, overrides=[FEWER_COLUMNS])
+    pipeline = Pipeline.from_yaml(plain_gammapy.EXAMPLE, overrides=[FEWER_COLUMNS])
     return compute_once("exported-crab", lambda folder: run_exported(pipeline, folder))
 
 

@@ -10,7 +10,7 @@ import pytest
 from astropy import units as u
 from gammapy.datasets import Datasets, SpectrumDatasetOnOff
 
-import plain_gammapy as plain
+import plain_gammapy
 import plain_spectra as spectra
 import skyred
 from exported_scripts import ScriptResults, run_exported
@@ -23,8 +23,8 @@ OVERRIDES = [
     "estimate.0.columns=[ul]",
     "estimate.0.energy_edges=[1 TeV, 4 TeV, 10 TeV]",
 ]
-RUNS = plain.RUNS[:2]
-EXAMPLE = plain.EXAMPLE.parent / "spectrum.yaml"
+RUNS = plain_gammapy.RUNS[:2]
+EXAMPLE = plain_gammapy.EXAMPLE.parent / "spectrum.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def exported(compute_once: Any) -> ScriptResults:
 @pytest.fixture(scope="module")
 def plain_spectra(compute_once: Any) -> list[SpectrumDatasetOnOff]:
     def reduce(_: Path) -> list[SpectrumDatasetOnOff]:
-        return [spectra.make_run(run) for run in plain.observations(plain.RUNS)]
+        return [spectra.make_run(run) for run in plain_gammapy.observations(plain_gammapy.RUNS)]
 
     return compute_once("plain-spectra", reduce)
 

@@ -32,16 +32,16 @@ def test_fit_of_the_crab_is_as_good_as_with_gammapy() -> None:
     orchestrator.run_until("fit")
     fit = orchestrator.fit_result
     assert fit is not None
-    plain = Datasets.read(
+    gammapy_datasets = Datasets.read(
         DATA / "Fermi-LAT-3FHL_datasets.yaml", DATA / "Fermi-LAT-3FHL_models.yaml"
     )
-    assert orchestrator.datasets.names == plain.names == ["Fermi-LAT"]
+    assert orchestrator.datasets.names == gammapy_datasets.names == ["Fermi-LAT"]
     assert fit.success
     # the statistic of skyred's fit may exceed that of gammapy's by 0.01; for equal parameters, the
     # statistics agree to 1e-8
-    assert fit.stat <= Fit().run(plain).total_stat + 0.01
-    plain.models.parameters.value = orchestrator.datasets.models.parameters.value
-    assert fit.stat == pytest.approx(plain.stat_sum(), rel=1e-8)
+    assert fit.stat <= Fit().run(gammapy_datasets).total_stat + 0.01
+    gammapy_datasets.models.parameters.value = orchestrator.datasets.models.parameters.value
+    assert fit.stat == pytest.approx(gammapy_datasets.stat_sum(), rel=1e-8)
 
 
 def test_statistic_of_the_galactic_centre_agrees_with_gammapy() -> None:
@@ -50,9 +50,9 @@ def test_statistic_of_the_galactic_centre_agrees_with_gammapy() -> None:
     fit = orchestrator.fit_result
     assert fit is not None
     assert fit.success
-    plain = Datasets([MapDataset.read(GALACTIC_CENTRE, name="fermi-1")])
-    plain.models = orchestrator.datasets.models.copy()
-    assert fit.stat == pytest.approx(plain.stat_sum(), rel=1e-8)
+    gammapy_datasets = Datasets([MapDataset.read(GALACTIC_CENTRE, name="fermi-1")])
+    gammapy_datasets.models = orchestrator.datasets.models.copy()
+    assert fit.stat == pytest.approx(gammapy_datasets.stat_sum(), rel=1e-8)
 
 
 class TestMapsWithSpectraAndFluxPoints:
@@ -67,7 +67,7 @@ class TestMapsWithSpectraAndFluxPoints:
         return orchestrator
 
     @pytest.fixture(scope="class")
-    def plain(self) -> Datasets:
+    def gammapy_datasets(self) -> Datasets:
         """Return the same datasets and models, read by gammapy."""
         maps = Datasets.read(
             DATA / "Fermi-LAT-3FHL_datasets.yaml", DATA / "Fermi-LAT-3FHL_models.yaml"
@@ -84,33 +84,33 @@ class TestMapsWithSpectraAndFluxPoints:
         return datasets
 
     def test_fit_is_as_good_as_that_of_gammapy(
-        self, orchestrator: Orchestrator, plain: Datasets
+        self, orchestrator: Orchestrator, gammapy_datasets: Datasets
     ) -> None:
         fit, models = orchestrator.fit_result, orchestrator.models
         assert fit is not None
         assert models is not None
         assert fit.success
         assert orchestrator.datasets is not None
-        assert orchestrator.datasets.names == plain.names
-        assert fit.stat <= Fit().run(plain).total_stat + 0.01
-        plain.models.parameters.value = models.parameters.value
-        assert fit.stat == pytest.approx(plain.stat_sum(), rel=1e-8)
+        assert orchestrator.datasets.names == gammapy_datasets.names
+        assert fit.stat <= Fit().run(gammapy_datasets).total_stat + 0.01
+        gammapy_datasets.models.parameters.value = models.parameters.value
+        assert fit.stat == pytest.approx(gammapy_datasets.stat_sum(), rel=1e-8)
         # a fit with gammapy from skyred's minimum changes values by less than 1 % of their errors
         errors = np.array([parameter.error for parameter in models.parameters])
-        Fit().run(plain)
-        differences = np.array(plain.models.parameters.value) - models.parameters.value
+        Fit().run(gammapy_datasets)
+        differences = np.array(gammapy_datasets.models.parameters.value) - models.parameters.value
         assert (np.abs(differences) <= 0.01 * errors).all()
 
     @pytest.mark.parametrize(
         ("estimate", "prefix"), [("fermi-flux-points", "Fermi"), ("hess-flux-points", "hess")]
     )
     def test_flux_points_of_one_instrument_agree_with_gammapy(
-        self, orchestrator: Orchestrator, plain: Datasets, estimate: str, prefix: str
+        self, orchestrator: Orchestrator, gammapy_datasets: Datasets, estimate: str, prefix: str
     ) -> None:
         assert orchestrator.estimates is not None
         assert orchestrator.models is not None
         product = orchestrator.estimates[estimate]
-        selected = [dataset for dataset in plain if dataset.name.startswith(prefix)]
+        selected = [dataset for dataset in gammapy_datasets if dataset.name.startswith(prefix)]
         subset = Datasets([dataset.copy(name=dataset.name) for dataset in selected])
         models = orchestrator.models.copy()
         subset.models = [model for model in models if model.name in selected[0].models.names]
@@ -125,7 +125,9 @@ class TestMapsWithSpectraAndFluxPoints:
         np.testing.assert_allclose(product.flux.norm.data, expected.norm.data, rtol=1e-3)
         np.testing.assert_allclose(product.flux.norm_err.data, expected.norm_err.data, rtol=1e-3)
 
-    def test_flux_points_of_hawc_agree_with_the_publication(self, plain: Datasets) -> None:
+    def test_flux_points_of_hawc_agree_with_the_publication(
+        self, gammapy_datasets: Datasets
+    ) -> None:
         # best fit of Abeysekara et al. 2019 (neural-network energies): flux at 7 TeV, alpha, beta
         published = LogParabolaSpectralModel(
             amplitude="2.31e-13 cm-2 s-1 TeV-1", reference="7 TeV", alpha=2.73, beta=0.06
@@ -134,4 +136,6 @@ class TestMapsWithSpectraAndFluxPoints:
         energy = table["e_ref"].quantity
         pulls = (table["e2dnde"].quantity - energy**2 * published(energy)) / table["e2dnde_err"]
         assert (pulls.to_value("") ** 2).sum() < 20  # 9 points, 3 parameters
-        assert plain["hawc-1"].data.energy_ref.to_value("TeV") == pytest.approx(energy.value)
+        assert gammapy_datasets["hawc-1"].data.energy_ref.to_value("TeV") == pytest.approx(
+            energy.value
+        )

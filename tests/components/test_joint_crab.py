@@ -15,11 +15,11 @@ from gammapy.estimators import FluxPointsEstimator
 from gammapy.modeling import Fit
 from gammapy.modeling.models import LogParabolaSpectralModel, Models, SkyModel
 
-import plain_gammapy as plain
+import plain_gammapy
 from skyred import Pipeline, Result
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
-EXAMPLE = plain.EXAMPLE.with_name("joint-crab.yaml")
+EXAMPLE = plain_gammapy.EXAMPLE.with_name("joint-crab.yaml")
 RANGES = {"hess": (0.66, 30), "magic": (0.08, 30), "veritas": (0.15, 30), "fact": (0.4, 30),
           "fermi": (0.03, 2)}  # fmt: skip
 EDGES = [0.03, 0.1, 0.3, 1, 3, 10, 30] * u.TeV

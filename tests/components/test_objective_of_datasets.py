@@ -7,7 +7,7 @@ from gammapy.modeling import Fit
 from gammapy.modeling.models import GaussianPrior, Models
 from scipy.stats import norm
 
-import plain_gammapy as plain
+import plain_gammapy
 from skyred.components.fitters.minuit import Minuit
 from skyred.errors import FitError
 from skyred.likelihood import objective_of
@@ -189,7 +189,7 @@ class TestAccept:
 @pytest.mark.slow
 def test_errors_agree_with_an_explicit_hesse_to_1_percent(fit, simulated_dataset):
     datasets, result = fit
-    expected = plain.hesse_errors(simulated_dataset.copy(name="sim"), datasets.models)
+    expected = plain_gammapy.hesse_errors(simulated_dataset.copy(name="sim"), datasets.models)
     np.testing.assert_allclose(result.errors, expected, rtol=0.01)
 
 

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from regions import CircleSkyRegion, PointSkyRegion, SkyRegion
 
 import small_datasets as small
-from skyred.products.plotting import dataset_plots
+from skyred.products.plotting import dataset_plot_functions
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def artists_by_label(ax: Axes) -> dict[str, object]:
 
 
 def test_counts_background_and_excess_are_drawn_by_energy(on_off):
-    ax = dataset_plots(on_off)["counts"]()
+    ax = dataset_plot_functions(on_off)["counts"]()
     artists = artists_by_label(ax)
     counts, off = on_off.counts.data.ravel(), on_off.counts_off.data.ravel()
     np.testing.assert_array_equal(artists["counts"].get_data().values, counts)
@@ -58,34 +58,34 @@ def test_counts_background_and_excess_are_drawn_by_energy(on_off):
 
 
 def test_bins_outside_the_mask_are_grey(on_off):
-    ax = dataset_plots(on_off)["counts"]()
+    ax = dataset_plot_functions(on_off)["counts"]()
     box = artists_by_label(ax)["not used"].get_bbox()
     np.testing.assert_allclose([box.x0, box.x1], small.ENERGY.edges.to_value("TeV")[:2])
 
 
 def test_model_is_drawn_if_present(on_off):
-    assert "predicted excess" not in artists_by_label(dataset_plots(on_off)["counts"]())
+    assert "predicted excess" not in artists_by_label(dataset_plot_functions(on_off)["counts"]())
     on_off.models = SkyModel(PowerLawSpectralModel(amplitude="1e-11 cm-2 s-1 TeV-1"), name="crab")
-    artists = artists_by_label(dataset_plots(on_off)["counts"]())
+    artists = artists_by_label(dataset_plot_functions(on_off)["counts"]())
     expected = on_off.npred_signal().data.ravel()
     np.testing.assert_allclose(artists["predicted excess"].get_data().values, expected)
 
 
 def test_spectrum_without_off_counts_is_drawn():
     dataset = small.spectrum_dataset("plain")
-    artists = artists_by_label(dataset_plots(dataset)["counts"]())
+    artists = artists_by_label(dataset_plot_functions(dataset)["counts"]())
     expected = dataset.background.data.ravel()
     np.testing.assert_allclose(artists["background"].get_data().values, expected)
     dataset.background = None
-    assert "excess" not in artists_by_label(dataset_plots(dataset)["counts"]())
-    assert list(dataset_plots(dataset)) == ["counts"]
+    assert "excess" not in artists_by_label(dataset_plot_functions(dataset)["counts"]())
+    assert list(dataset_plot_functions(dataset)) == ["counts"]
 
 
 def test_regions_and_pointing_are_drawn_on_the_sky(on_off):
     radius = on_off.counts.geom.region.radius
     centres = [SkyCoord(83.633, 23.014, unit="deg"), SkyCoord(83.1, 22.5, unit="deg")]
     set_off_regions(on_off, *(CircleSkyRegion(centre, radius) for centre in centres))
-    ax = dataset_plots(on_off)["regions"]()
+    ax = dataset_plot_functions(on_off)["regions"]()
     assert set(artists_by_label(ax)) == {"on region", "off regions", "pointing"}
     assert len(ax.patches) == 3
     wcs = ax.wcs
@@ -102,11 +102,11 @@ def test_regions_and_pointing_are_drawn_on_the_sky(on_off):
 def test_point_regions_are_drawn_as_markers():
     dataset = small.spectrum_on_off("crab", region="icrs;point(83.633, 22.014)")
     set_off_regions(dataset, PointSkyRegion(SkyCoord(83.633, 22.8, unit="deg")))
-    ax = dataset_plots(dataset)["regions"]()
+    ax = dataset_plot_functions(dataset)["regions"]()
     assert len(ax.patches) == 0
     assert set(artists_by_label(ax)) == {"on region", "off regions", "pointing"}
 
 
 def test_off_counts_from_the_on_region_have_no_plot_of_regions(on_off):
     # phase-background counts them in the on region, at other phases
-    assert list(dataset_plots(on_off)) == ["counts"]
+    assert list(dataset_plot_functions(on_off)) == ["counts"]

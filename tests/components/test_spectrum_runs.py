@@ -14,14 +14,14 @@ from gammapy.modeling.models import LogParabolaSpectralModel, Models, SkyModel
 from gammapy.utils.regions import compound_region_to_regions
 from regions import CircleSkyRegion
 
-import plain_gammapy as plain
+import plain_gammapy
 import plain_spectra as spectra
 from flux_points_comparison import assert_same_points, flux_points_by_gammapy
 from skyred import Orchestrator, Pipeline, Result
 
 pytestmark = pytest.mark.data
 
-EXAMPLES = plain.EXAMPLE.parent
+EXAMPLES = plain_gammapy.EXAMPLE.parent
 EDGES = [1, 3, 10] * u.TeV
 TOLERANCE = 0.01  # in units of the error
 
@@ -37,7 +37,7 @@ class Run:
 @pytest.fixture(scope="session")
 def plain_spectra(compute_once) -> list[SpectrumDatasetOnOff]:
     def reduce(_: Path) -> list[SpectrumDatasetOnOff]:
-        return [spectra.make_run(run) for run in plain.observations(plain.RUNS)]
+        return [spectra.make_run(run) for run in plain_gammapy.observations(plain_gammapy.RUNS)]
 
     return compute_once("plain-spectra", reduce)
 

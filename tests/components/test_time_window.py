@@ -15,7 +15,7 @@ from gammapy.makers import ReflectedRegionsBackgroundMaker, SafeMaskMaker, Spect
 
 import light_curve_comparison as comparison
 import plain_flare as flare
-import plain_gammapy as plain
+import plain_gammapy
 from component_checks import problems_of
 from skyred import Orchestrator, Pipeline
 from skyred.components.intervals import Interval
@@ -24,7 +24,7 @@ from skyred.errors import ArchiveError, FieldError
 from skyred.run.worker.good_time import cut_observation, drop_events_outside
 
 RUN = 23523
-EXAMPLE = plain.EXAMPLE.with_name("minutes.yaml")
+EXAMPLE = plain_gammapy.EXAMPLE.with_name("minutes.yaml")
 START, STOP = Time("2006-07-29T20:30:00"), Time("2006-07-30T03:20:00")
 REGION = 'data.hess.geometry.on_region="icrs; circle(329.71693826, -30.2255890, 0.11)"'
 # the window starts during run 33787, and contains the next run
@@ -164,7 +164,7 @@ class TestSelection:
 class TestCuts:
     @pytest.fixture
     def observation(self) -> Observation:
-        return plain.observations((33787,))[0]
+        return plain_gammapy.observations((33787,))[0]
 
     def test_events_and_good_time_agree_with_gammapy(self, observation: Observation) -> None:
         (part,) = cut_observation(observation, [TimeWindow(start=START, stop=STOP)])
@@ -210,7 +210,7 @@ class TestCuts:
 
     def test_gaps_of_the_good_time_are_kept(self, observation: Observation) -> None:
         first = observation.gti.time_start[0]
-        with_gap = plain.observations((33787,))[0]
+        with_gap = plain_gammapy.observations((33787,))[0]
         duration = observation.gti.time_sum.to_value("s")
         with_gap._gti = GTI.create([0, 600] * u.s, [500, duration] * u.s, first)
         window = TimeWindow(start=first + 100 * u.s, stop=first + 700 * u.s)
@@ -276,7 +276,7 @@ class TestFlare:
         bins = [Time([START + 10 * i * u.min, START + 10 * (i + 1) * u.min]) for i in range(n_bins)]
         # run 33801 starts after the window
         runs = [run for run in flare.FLARE if run != 33801]
-        observations = Observations(plain.observations(tuple(runs)))
+        observations = Observations(plain_gammapy.observations(tuple(runs)))
         parts = observations.select_time(bins)
         parts = Observations(sorted(parts, key=lambda part: part.gti.time_start[0].mjd))
         plain_datasets = reduce_plain(parts, lambda index, _: f"part-{index}")
@@ -317,7 +317,9 @@ class TestFlare:
         )
         orchestrator = Orchestrator(pipeline)
         orchestrator.estimate()
-        runs = Observations(plain.observations(flare.FLARE)).select_time(Time([START, STOP]))
+        runs = Observations(plain_gammapy.observations(flare.FLARE)).select_time(
+            Time([START, STOP])
+        )
         plain_datasets = reduce_plain(runs, lambda _, observation: f"hess-{observation.obs_id}")
         assert_same_spectra(orchestrator.datasets, plain_datasets)
         assert plain_datasets.names == orchestrator.datasets.names

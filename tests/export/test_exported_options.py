@@ -12,7 +12,7 @@ import pytest
 from astropy.table import Table
 
 from skyred import Pipeline
-from skyred.components.models.spec import PartError
+from skyred.components.models.spec import SubmodelError
 from skyred.errors import ExportError, FieldError
 from skyred.fields import FrozenMapping, specs
 from skyred.interfaces import Component, Fields
@@ -185,7 +185,7 @@ def iter_effects(pipeline: Pipeline) -> Iterator[tuple[Fields, str, str]]:
             for changed in leaf_variations(part, option):
                 try:
                     script = script_of(replace_part(pipeline, path, changed))
-                except (FieldError, PartError):  # invalid
+                except (FieldError, SubmodelError):  # invalid
                     continue
                 effect = "refused" if not script else "none" if script == base else "changed"
                 yield part, option, effect

@@ -41,16 +41,16 @@ class TestPositions:
     def test_galactic_position_stays_galactic(self) -> None:
         from astropy.coordinates import SkyCoord
 
-        plain = {"lon": "184.55 deg", "lat": "-5.78 deg", "frame": "galactic"}
-        instance = SkyFields(center=plain)
+        yaml_data = {"lon": "184.55 deg", "lat": "-5.78 deg", "frame": "galactic"}
+        instance = SkyFields(center=yaml_data)
         assert instance == SkyFields(center=SkyCoord(184.55, -5.78, unit="deg", frame="galactic"))
         assert SkyFields(**instance.to_plain()) == instance
         assert instance != SkyFields(center=["184.55 deg", "-5.78 deg"])
 
     def test_names_of_coordinates_imply_the_frame(self) -> None:
         galactic = SkyFields(center={"l": "184.55 deg", "b": "-5.78 deg"})
-        plain = {"lon": "184.55 deg", "lat": "-5.78 deg", "frame": "galactic"}
-        assert galactic == SkyFields(center=plain)
+        yaml_data = {"lon": "184.55 deg", "lat": "-5.78 deg", "frame": "galactic"}
+        assert galactic == SkyFields(center=yaml_data)
         assert SkyFields(center={"ra": "83.633 deg", "dec": "22.014 deg"}) == SkyFields()
 
     @pytest.mark.parametrize(

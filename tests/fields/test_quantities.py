@@ -110,9 +110,9 @@ def test_str_keeps_the_original_unit(quantity_string: str) -> None:
 
 def test_plain_quantities_are_read_back_to_the_last_digit() -> None:
     number = 0.1 + 0.2  # 0.30000000000000004
-    plain = Quantities(size=number * u.deg).to_plain()
-    assert plain == {"size": "0.30000000000000004 deg"}
-    assert Quantities(**plain).size.value == number
+    yaml_data = Quantities(size=number * u.deg).to_plain()
+    assert yaml_data == {"size": "0.30000000000000004 deg"}
+    assert Quantities(**yaml_data).size.value == number
 
 
 def test_unit_with_a_scale_is_read_back() -> None:

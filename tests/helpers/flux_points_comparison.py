@@ -19,7 +19,7 @@ from gammapy.modeling.models import (
     SkyModel,
 )
 
-import plain_gammapy as plain
+import plain_gammapy
 import skyred
 
 EDGES = [1, 2, 5, 10] * u.TeV
@@ -105,7 +105,7 @@ def assert_agrees_with_gammapy(
 
 
 def sources() -> Models:
-    """Return models of two overlapping sources and of the background of `plain.simulate`."""
+    """Return models of two overlapping sources and the background of `plain_gammapy.simulate`."""
     steep = PowerLawSpectralModel(index=2.5, amplitude="4e-11 cm-2 s-1 TeV-1")
     hard = PowerLawSpectralModel(index=2.0, amplitude="2e-11 cm-2 s-1 TeV-1")
     point = PointSpatialModel(lon_0="83.651 deg", lat_0="22.03 deg", frame="icrs")
@@ -119,15 +119,15 @@ def sources() -> Models:
 
 def simulated_map(models: Models | None = None) -> Datasets:
     """Return a map that is simulated with `sources()`, and assign these or other models."""
-    dataset: MapDataset = plain.simulate(sources())
+    dataset: MapDataset = plain_gammapy.simulate(sources())
     datasets = Datasets([dataset])
     datasets.models = models if models is not None else sources()
     return datasets
 
 
-def crab_spectra(runs: tuple[int, ...] = plain.RUNS) -> Datasets:
+def crab_spectra(runs: tuple[int, ...] = plain_gammapy.RUNS) -> Datasets:
     """Return the H.E.S.S. spectra of the Crab nebula, with a power law as model."""
-    folder = plain.archive().parent / "joint-crab" / "spectra" / "hess"
+    folder = plain_gammapy.archive().parent / "joint-crab" / "spectra" / "hess"
     spectra = [
         SpectrumDatasetOnOff.read(folder / f"pha_obs{run}.fits", name=f"run-{run}") for run in runs
     ]

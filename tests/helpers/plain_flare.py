@@ -12,7 +12,7 @@ from gammapy.maps import MapAxis, RegionGeom
 from gammapy.modeling.models import Models, PowerLawSpectralModel, SkyModel
 from regions import CircleSkyRegion
 
-import plain_gammapy as plain
+import plain_gammapy
 
 PKS_2155 = SkyCoord(329.71693826, -30.2255890, unit="deg", frame="icrs")
 FLARE = tuple(range(33787, 33802))
@@ -39,7 +39,7 @@ def reduce(runs: tuple[int, ...]) -> Datasets:
     background = ReflectedRegionsBackgroundMaker()
     safe_mask = SafeMaskMaker(methods=["aeff-max"], aeff_percent=10)
     spectra = []
-    for observation in DataStore.from_dir(plain.archive()).get_observations(list(runs)):
+    for observation in DataStore.from_dir(plain_gammapy.archive()).get_observations(list(runs)):
         dataset = spectrum.run(empty_dataset(f"run-{observation.obs_id}"), observation)
         spectra.append(safe_mask.run(background.run(dataset, observation), observation))
     return Datasets(spectra)

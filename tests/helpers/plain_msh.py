@@ -17,7 +17,7 @@ from gammapy.makers import (
 from gammapy.maps import MapAxis, WcsGeom
 from regions import CircleSkyRegion
 
-import plain_gammapy as plain
+import plain_gammapy
 
 RUNS = (20282, 20301, 20302)
 CENTER = SkyCoord(228.32, -59.08, unit="deg")
@@ -70,7 +70,7 @@ def reduce(runs: tuple[int, ...] = RUNS, width: float = 3, bin_size: float = 0.0
     template = MapDataset.create(geom, energy_axis_true=energy_true, name="msh")
     image_exclusion_mask = ~geom.squash("energy").region_mask([source])
     rings = []
-    for observation in DataStore.from_dir(plain.archive()).get_observations(list(runs)):
+    for observation in DataStore.from_dir(plain_gammapy.archive()).get_observations(list(runs)):
         dataset = template.cutout(CENTER, width=width * u.deg, name=f"run-{observation.obs_id}")
         dataset = MapDatasetMaker().run(dataset, observation)
         safe_mask = SafeMaskMaker(["offset-max", "aeff-max"], offset_max=1.6 * u.deg)

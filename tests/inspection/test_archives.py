@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from astropy.table import Table
 
-import plain_gammapy as plain
+import plain_gammapy
 from skyred.inspection.index import list_run_inputs
 from skyred.inspection.records import Finding
 from skyred.inspection.run import inspect_run
@@ -36,9 +36,9 @@ def inspect_archive(folder: Path) -> list[Finding]:
 @pytest.mark.data
 @pytest.mark.parametrize("name", ARCHIVES)
 def test_public_archive_has_no_faults_and_the_listed_warnings(name: str) -> None:
-    folder, variable = plain.archive().parent / name, "$GAMMAPY_DATA"
+    folder, variable = plain_gammapy.archive().parent / name, "$GAMMAPY_DATA"
     if name.startswith(JOINT_CRAB):
-        folder = plain.joint_crab_archive(name.removeprefix(JOINT_CRAB))
+        folder = plain_gammapy.joint_crab_archive(name.removeprefix(JOINT_CRAB))
         variable = "$JOINT_CRAB_DL3"
     if not folder.is_dir():
         pytest.skip(f"needs {variable}: there is no folder {folder}")

@@ -9,7 +9,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-import plain_gammapy as plain
+import plain_gammapy
 from fault_injection.archive_damage import INDEX_FILES, KIND_BY_CLASS, Archive, Damage, find_hdu
 from fault_injection.damage_cases import DAMAGE_CASES, IRFS
 from skyred.inspection.file_content import read_file
@@ -122,7 +122,7 @@ def test_inspected_bytes_are_returned(crab_archive: Path) -> None:
 class TestRealRuns:
     @pytest.mark.slow
     def test_105_runs_of_hess_have_no_faults_and_35_notes(self) -> None:
-        findings = inspect(plain.archive())
+        findings = inspect(plain_gammapy.archive())
         assert faults(findings) == []
         notes = [finding.message.split(" (")[0] for finding in findings]
         assert notes.count("EFFAREA has negative values") == 13
@@ -136,9 +136,11 @@ class TestRealRuns:
     def test_damaged_irf_is_a_fault(self, damage: Damage, tmp_path: Path) -> None:
         run, name = 23523, f"hess_dl3_dr1_obs_id_{23523:06d}.fits.gz"
         (tmp_path / "data").mkdir()
-        (tmp_path / "data" / name).write_bytes((plain.archive() / "data" / name).read_bytes())
+        (tmp_path / "data" / name).write_bytes(
+            (plain_gammapy.archive() / "data" / name).read_bytes()
+        )
         for index in INDEX_FILES.values():
-            (tmp_path / index).write_bytes((plain.archive() / index).read_bytes())
+            (tmp_path / index).write_bytes((plain_gammapy.archive() / index).read_bytes())
         damage.apply(Archive(tmp_path), run, run)
         findings = faults(inspect(tmp_path, run))
         assert any(
@@ -148,13 +150,13 @@ class TestRealRuns:
 
     @pytest.mark.data("magic")
     def test_point_like_runs_of_magic_have_no_faults(self) -> None:
-        folder = plain.archive().parent / "magic" / "rad_max" / "data"
+        folder = plain_gammapy.archive().parent / "magic" / "rad_max" / "data"
         assert faults(inspect(folder, needed=("events", "gti", "aeff", "edisp", "rad_max"))) == []
 
     @pytest.mark.data("cta-caldb")
     @pytest.mark.parametrize("array", ["South", "North"])
     def test_irfs_of_cta_have_no_faults(self, array: str) -> None:
-        (path,) = (plain.archive().parent / "cta-caldb").glob(f"Prod5-{array}*.fits.gz")
+        (path,) = (plain_gammapy.archive().parent / "cta-caldb").glob(f"Prod5-{array}*.fits.gz")
         with fits.open(path) as hdus:
             kinds = {KIND_BY_CLASS[hdu.header["HDUCLAS2"]]: hdu for hdu in hdus[1:]}
             sources = [

@@ -9,7 +9,7 @@ import pytest
 from gammapy.datasets import Datasets
 from gammapy.modeling.models import FoVBackgroundModel, GaussianPrior, Models, SkyModel
 
-import plain_gammapy as plain
+import plain_gammapy
 import small_datasets as small
 from skyred.likelihood import Likelihood, objective_of
 
@@ -24,7 +24,7 @@ def datasets_with_models(negative: bool = False) -> Datasets:
     datasets = Datasets(
         [small.map_dataset("one"), small.map_on_off("two"), small.spectrum_dataset("three")]
     )
-    first, second = (plain.models()["crab"].copy(name=name) for name in ("first", "second"))
+    first, second = (plain_gammapy.models()["crab"].copy(name=name) for name in ("first", "second"))
     second.spatial_model.lon_0.value += 0.1
     second.spectral_model.index = first.spectral_model.index
     if negative:

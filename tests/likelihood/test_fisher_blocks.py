@@ -8,7 +8,7 @@ from gammapy.datasets import Datasets
 from gammapy.modeling.models import FoVBackgroundModel, Models
 from hypothesis import given, strategies as st
 
-import plain_gammapy as plain
+import plain_gammapy
 import small_datasets as small
 from skyred.likelihood import Likelihood
 from skyred.likelihood.fisher import ContributionGradient, fisher_matrix
@@ -47,7 +47,7 @@ def test_sum_of_blocks_agrees_with_dense_derivatives(
 
 def test_fisher_matrix_agrees_with_numerical_derivatives() -> None:
     datasets = Datasets([small.map_dataset("one"), small.map_dataset("two", seed=5)])
-    first, second = (plain.models()["crab"].copy(name=name) for name in ("first", "second"))
+    first, second = (plain_gammapy.models()["crab"].copy(name=name) for name in ("first", "second"))
     second.spatial_model.lon_0.value += 0.25
     second.spectral_model.index = first.spectral_model.index  # linked
     backgrounds = [FoVBackgroundModel(dataset_name=name) for name in ("one", "two")]

@@ -210,9 +210,9 @@ class TestFiles:
         assert_same_fluxes(flux, FluxPointsProduct.read(tmp_path, "fp", model_list(model)).flux)
         assert_same_fluxes(flux, FluxPoints.read(path, reference_model=flux.reference_model))
         # without a model, gammapy interpolates the reference fluxes: only dnde is exact
-        plain = FluxPoints.read(path)
+        gammapy_flux = FluxPoints.read(path)
         for name in ("dnde", "dnde_ul", "dnde_errn", "sqrt_ts"):
-            pair = (getattr(flux_points, name).data for flux_points in (plain, flux))
+            pair = (getattr(flux_points, name).data for flux_points in (gammapy_flux, flux))
             np.testing.assert_allclose(*pair, rtol=1e-5, err_msg=name)
 
     def test_files_with_a_negative_reference_keep_their_fluxes(self, tmp_path: Path) -> None:

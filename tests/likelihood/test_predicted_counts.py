@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from gammapy.datasets import Datasets
 
-import plain_gammapy as plain
+import plain_gammapy
 import small_datasets as small
 from skyred.likelihood import Likelihood
 
@@ -26,7 +26,7 @@ def test_predicted_counts_agree_with_gammapy_inside_and_outside_the_mask(
     dataset = make("data")
     dataset.mask_safe.data[0] = False
     datasets = Datasets([dataset])
-    datasets.models = [plain.models()["crab"].copy(name="crab")]
+    datasets.models = [plain_gammapy.models()["crab"].copy(name="crab")]
     datasets.models["crab"].spectral_model.amplitude.value *= factor
     likelihood = Likelihood(datasets)
     actual = likelihood.npred(likelihood.initial_state[likelihood.space.free])["data"]
@@ -37,7 +37,7 @@ def test_predicted_counts_agree_with_gammapy_inside_and_outside_the_mask(
 def test_predicted_counts_of_on_off_data_include_the_background() -> None:
     dataset = small.spectrum_on_off("data")
     datasets = Datasets([dataset])
-    datasets.models = [plain.models()["crab"].copy(name="crab")]
+    datasets.models = [plain_gammapy.models()["crab"].copy(name="crab")]
     likelihood = Likelihood(datasets)
     npred = likelihood.npred(likelihood.initial_state[likelihood.space.free])["data"]
     signal = dataset.npred_signal().data

@@ -11,7 +11,7 @@ from gammapy.datasets import Datasets
 from gammapy.modeling.models import FoVBackgroundModel, GaussianPrior, Models
 
 import flux_points_comparison as comparison
-import plain_gammapy as plain
+import plain_gammapy
 import skyred
 import small_datasets as small
 from skyred.likelihood.flux import flux_points
@@ -25,7 +25,7 @@ def two_maps(free_tilt: bool = False) -> Datasets:
     backgrounds = [FoVBackgroundModel(dataset_name=name) for name in ("one", "two")]
     for background in backgrounds:
         background.spectral_model.tilt.frozen = not free_tilt
-    source = plain.models()["crab"].copy(name="crab")
+    source = plain_gammapy.models()["crab"].copy(name="crab")
     datasets.models = Models([source, *backgrounds])
     return datasets
 

@@ -125,8 +125,8 @@ def test_values_can_be_shared_within_one_model() -> None:
     datasets.models = [SkyModel(spectral_model=first + second, name="crab")]
     actual = skyred.fit(datasets)
     assert actual.stat == pytest.approx(datasets.stat_sum(), rel=1e-8)
-    plain = PowerLawSpectralModel(index=2.3, amplitude="4e-12 cm-2 s-1 TeV-1")
-    datasets.models = [SkyModel(spectral_model=plain, name="crab")]
+    power_law = PowerLawSpectralModel(index=2.3, amplitude="4e-12 cm-2 s-1 TeV-1")
+    datasets.models = [SkyModel(spectral_model=power_law, name="crab")]
     expected = skyred.fit(datasets)
     assert actual.values + np.array([0, 2e-12]) == pytest.approx(expected.values, rel=1e-4)
     assert actual.errors == pytest.approx(expected.errors, rel=1e-3)

@@ -23,7 +23,7 @@ from gammapy.modeling.models import (
 )
 from hypothesis import given, settings, strategies as st
 
-import plain_gammapy as plain
+import plain_gammapy
 from skyred.errors import ModelError
 from skyred.likelihood.flux.ts_map import Layer, MapSelection, TSMapFitter, fit_norm_maps
 
@@ -42,7 +42,7 @@ def source(spatial: Any = None, index: float = 2.0) -> SkyModel:
 @pytest.fixture(scope="module")
 def dataset() -> MapDataset:
     """Return a simulated source with a safe mask that depends on energy."""
-    dataset = plain.simulate(plain.models("sim"), seed=3)
+    dataset = plain_gammapy.simulate(plain_gammapy.models("sim"), seed=3)
     offset = dataset.counts.geom.to_image().separation(dataset.counts.geom.center_skydir)
     dataset.mask_safe.data[0] = offset < 0.45 * u.deg
     dataset.mask_safe.data[1, :3] = False
@@ -114,13 +114,13 @@ class TestAgainstGammapy:
         assert actual.flux.unit == expected.flux.unit
 
     def test_maps_of_joint_datasets_with_models_agree(self, cutout: MapDataset) -> None:
-        second = plain.simulate(plain.models("other"), seed=4)
+        second = plain_gammapy.simulate(plain_gammapy.models("other"), seed=4)
         second.exposure.data *= 0.5
         second = second.cutout(second.counts.geom.center_skydir, width="0.5 deg", name="other")
         datasets = Datasets([cutout.copy(name="sim"), second])
         background = FoVBackgroundModel(dataset_name="sim")
         background.spectral_model.norm.value = 1.1
-        datasets.models = [background, plain.models()["crab"]]
+        datasets.models = [background, plain_gammapy.models()["crab"]]
         edges = [1, 10] * u.TeV
         actual = TSMapFitter(source(), 0.35 * u.deg, True, ALL).run(list(datasets), edges)
         expected = plain_maps(datasets, source(), 0.35 * u.deg, True, energy_edges=edges)
@@ -148,7 +148,7 @@ class TestAgainstGammapy:
 class TestNullHypothesis:
     def test_source_is_detected_only_without_its_fitted_model(self, dataset: MapDataset) -> None:
         datasets = Datasets([dataset.copy(name="sim")])
-        datasets.models = plain.models("sim")
+        datasets.models = plain_gammapy.models("sim")
         edges, width = [1, 10] * u.TeV, 0.55 * u.deg
         with_source = TSMapFitter(source(), width).run([datasets[0]], edges)
         without_source = TSMapFitter(source(), width, excluded_models=["crab"]).run(
@@ -359,7 +359,7 @@ class TestExactResults:
 
 def test_datasets_and_models_are_not_changed(dataset: MapDataset) -> None:
     datasets = Datasets([dataset.copy(name="sim")])
-    datasets.models = Models(plain.models("sim"))
+    datasets.models = Models(plain_gammapy.models("sim"))
     stat, counts = datasets.stat_sum(), datasets[0].counts.data.copy()
     names = datasets.models.names
     TSMapFitter(source(), excluded_models=["crab"]).run([datasets[0]], EDGES)

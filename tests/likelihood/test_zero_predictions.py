@@ -18,7 +18,7 @@ from gammapy.modeling.models import (
 from gammapy.stats import cash, wstat
 from hypothesis import given, settings, strategies as st
 
-import plain_gammapy as plain
+import plain_gammapy
 import skyred
 import small_datasets as small
 from skyred.likelihood import Likelihood
@@ -30,7 +30,7 @@ LEVELS = [0.0, 1e-30, 1e-25, 1e-20, 1e-12, 1e-6, -1e-30, -1e-6, -0.3, 0.2]
 
 
 def point_source() -> SkyModel:
-    model = plain.models()["crab"].copy(name="crab")
+    model = plain_gammapy.models()["crab"].copy(name="crab")
     model.spatial_model.freeze()
     return model
 

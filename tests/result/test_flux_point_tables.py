@@ -53,8 +53,10 @@ def test_statistic_of_tables_written_by_gammapy_agrees_with_gammapy(
     points = FluxPoints.from_table(table, sed_type="dnde")
     path = tmp_path / f"points.{suffix}"
     points.write(path, sed_type=sed_type)
-    plain = FluxPointsDataset(data=points)
-    assert stat_sum(read_flux_points(path, "points")) == pytest.approx(stat_sum(plain), rel=1e-9)
+    gammapy_dataset = FluxPointsDataset(data=points)
+    assert stat_sum(read_flux_points(path, "points")) == pytest.approx(
+        stat_sum(gammapy_dataset), rel=1e-9
+    )
 
 
 def test_masks_of_a_dataset_written_by_gammapy_are_kept(tmp_path: Path) -> None:

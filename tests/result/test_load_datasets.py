@@ -54,10 +54,12 @@ def test_ogip_file_agrees_with_gammapy(tmp_path: Path) -> None:
 
     path = write_ogip(tmp_path, "run7")
     (loaded,) = create_orchestrator(str(path)).reduce()
-    plain = SpectrumDatasetOnOff.read(path)
+    gammapy_dataset = SpectrumDatasetOnOff.read(path)
     assert loaded.stat_type == "wstat"
     for name in ("counts", "counts_off", "acceptance", "acceptance_off", "exposure"):
-        np.testing.assert_array_equal(getattr(loaded, name).data, getattr(plain, name).data)
+        np.testing.assert_array_equal(
+            getattr(loaded, name).data, getattr(gammapy_dataset, name).data
+        )
 
 
 def test_original_name_and_file_of_a_dataset_are_kept(tmp_path: Path) -> None:

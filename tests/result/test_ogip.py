@@ -61,17 +61,19 @@ def convert_energies_to_kev(path: Path) -> None:
 def test_files_written_by_gammapy_agree_with_gammapy(unit: str, pha_path: Path) -> None:
     for path in pha_path.parent.glob("pha*.fits") if unit == "keV" else ():
         convert_energies_to_kev(path)
-    dataset, plain = read_ogip(pha_path, "x"), SpectrumDatasetOnOff.read(pha_path)
+    dataset, gammapy_dataset = read_ogip(pha_path, "x"), SpectrumDatasetOnOff.read(pha_path)
     assert dataset.counts.geom.axes["energy"].unit == unit
     for name in ("counts", "counts_off", "acceptance", "acceptance_off", "exposure", "mask_safe"):
-        np.testing.assert_array_equal(getattr(dataset, name).data, getattr(plain, name).data)
-    np.testing.assert_allclose(predict_counts(dataset), predict_counts(plain), rtol=1e-9)
-    assert dataset.stat_sum() == pytest.approx(plain.stat_sum(), rel=1e-9)
-    assert dataset.counts.geom.region == plain.counts.geom.region
+        np.testing.assert_array_equal(
+            getattr(dataset, name).data, getattr(gammapy_dataset, name).data
+        )
+    np.testing.assert_allclose(predict_counts(dataset), predict_counts(gammapy_dataset), rtol=1e-9)
+    assert dataset.stat_sum() == pytest.approx(gammapy_dataset.stat_sum(), rel=1e-9)
+    assert dataset.counts.geom.region == gammapy_dataset.counts.geom.region
 
 
 def test_area_scaling_scales_source_and_background(pha_path: Path) -> None:
-    plain = read_ogip(pha_path, "plain")
+    original = read_ogip(pha_path, "plain")
 
     def scale_area(header: fits.Header, columns: dict[str, Any]) -> None:
         columns.pop("AREASCAL", None)
@@ -79,28 +81,28 @@ def test_area_scaling_scales_source_and_background(pha_path: Path) -> None:
 
     edit_spectrum(pha_path, scale_area)
     dataset = read_ogip(pha_path, "read")
-    np.testing.assert_allclose(predict_counts(dataset), 0.5 * predict_counts(plain), rtol=1e-6)
-    np.testing.assert_allclose(dataset.alpha.data, 0.5 * plain.alpha.data, rtol=1e-6)
+    np.testing.assert_allclose(predict_counts(dataset), 0.5 * predict_counts(original), rtol=1e-6)
+    np.testing.assert_allclose(dataset.alpha.data, 0.5 * original.alpha.data, rtol=1e-6)
 
 
 def test_area_scaling_by_channel_scales_each_channel(pha_path: Path) -> None:
-    plain, scale = read_ogip(pha_path, "plain"), np.array([0.5, 1, 0.8])
+    original, scale = read_ogip(pha_path, "plain"), np.array([0.5, 1, 0.8])
     edit_spectrum(pha_path, lambda header, columns: columns.update(AREASCAL=scale))
     dataset = read_ogip(pha_path, "read")
-    np.testing.assert_allclose(predict_counts(dataset), scale * predict_counts(plain), rtol=1e-6)
+    np.testing.assert_allclose(predict_counts(dataset), scale * predict_counts(original), rtol=1e-6)
     np.testing.assert_allclose(
-        dataset.alpha.data.ravel(), scale * plain.alpha.data.ravel(), rtol=1e-6
+        dataset.alpha.data.ravel(), scale * original.alpha.data.ravel(), rtol=1e-6
     )
 
 
 def test_exposure_of_the_background_scales_alpha(pha_path: Path) -> None:
-    plain = read_ogip(pha_path, "plain")
+    original = read_ogip(pha_path, "plain")
     edit_spectrum(
         pha_path.with_name("pha_bkg.fits"), lambda header, columns: header.update(EXPOSURE=400.0)
     )
     dataset = read_ogip(pha_path, "read")
-    np.testing.assert_allclose(dataset.alpha.data, plain.alpha.data / 4, rtol=1e-9)
-    np.testing.assert_array_equal(dataset.counts_off.data, plain.counts_off.data)
+    np.testing.assert_allclose(dataset.alpha.data, original.alpha.data / 4, rtol=1e-9)
+    np.testing.assert_array_equal(dataset.counts_off.data, original.counts_off.data)
 
 
 def test_background_scaling_in_the_header_is_read(pha_path: Path) -> None:
@@ -117,13 +119,13 @@ def test_background_scaling_in_the_header_is_read(pha_path: Path) -> None:
 
 
 def test_rates_are_converted_to_counts(pha_path: Path) -> None:
-    plain = read_ogip(pha_path, "plain")
+    original = read_ogip(pha_path, "plain")
 
     def convert_to_rates(header: fits.Header, columns: dict[str, Any]) -> None:
         columns["RATE"] = (columns.pop("COUNTS") / header["EXPOSURE"]).astype("f4")
 
     edit_spectrum(pha_path, convert_to_rates)
-    np.testing.assert_array_equal(read_ogip(pha_path, "read").counts.data, plain.counts.data)
+    np.testing.assert_array_equal(read_ogip(pha_path, "read").counts.data, original.counts.data)
     edit_spectrum(pha_path, lambda header, columns: columns.update(RATE=columns["RATE"] * 1.01))
     with pytest.raises(FileError, match="is not a whole number"):
         read_ogip(pha_path, "read")
@@ -131,7 +133,7 @@ def test_rates_are_converted_to_counts(pha_path: Path) -> None:
 
 def test_channels_from_1_and_energies_in_the_rmf_file_are_read(pha_path: Path) -> None:
     dataset = read_ogip(pha_path, "plain")
-    plain, redistribution = predict_counts(dataset), dataset.edisp.edisp_map.data[:, :, 0, 0]
+    npred, redistribution = predict_counts(dataset), dataset.edisp.edisp_map.data[:, :, 0, 0]
     with fits.open(pha_path, mode="update") as hdus:
         del hdus["EBOUNDS"]
     rmf = pha_path.with_name("pha_rmf.fits")
@@ -147,7 +149,7 @@ def test_channels_from_1_and_energies_in_the_rmf_file_are_read(pha_path: Path) -
         new_matrix.header["TLMIN4"], new_matrix.name = 1, "SPECRESP MATRIX"
         hdus["EBOUNDS"].data["CHANNEL"] += 1
         hdus[hdus.index_of("MATRIX")] = new_matrix
-    np.testing.assert_allclose(predict_counts(read_ogip(pha_path, "read")), plain, rtol=1e-6)
+    np.testing.assert_allclose(predict_counts(read_ogip(pha_path, "read")), npred, rtol=1e-6)
     with fits.open(rmf, mode="update") as hdus:
         hdus["SPECRESP MATRIX"].header["TLMIN4"] = 3
     with pytest.raises(FileError, match="check TLMIN of F_CHAN"):

@@ -14,7 +14,7 @@ from gammapy.modeling import Fit
 from gammapy.modeling.models import PowerLawSpectralModel, SkyModel
 from regions import CircleSkyRegion
 
-import plain_gammapy as plain
+import plain_gammapy
 from skyred import Pipeline
 
 # the radius of the on region in deg, and the energy range of the fit
@@ -71,7 +71,7 @@ def reduce_with_gammapy(store: DataStore, ids: list[int], name: str) -> Datasets
 @pytest.mark.data
 @pytest.mark.parametrize("name", ARCHIVES)
 def test_counts_exposure_and_fit_agree_with_gammapy(name: str) -> None:
-    folder = plain.joint_crab_archive(name)
+    folder = plain_gammapy.joint_crab_archive(name)
     if not folder.is_dir():
         pytest.skip("needs $JOINT_CRAB_DL3: the event lists of Nigro et al. 2019")
     store = DataStore.from_dir(folder)

@@ -62,12 +62,12 @@ def _format_field(cls: type, name: str, spec: FieldSpec) -> str:
 
 def _describe(spec: FieldSpec, default: object) -> Iterator[str]:
     yield _format_type(spec)
-    plain = None if default is None or default is REQUIRED else spec.plain(default)
-    has_default = plain not in (None, [], {})
+    yaml_default = None if default is None or default is REQUIRED else spec.plain(default)
+    has_default = yaml_default not in (None, [], {})
     if spec.unit and not has_default:
         yield f"in a unit such as {spec.unit}"
     if has_default:
-        yield f"default: {plain!r}"
+        yield f"default: {yaml_default!r}"
     elif default is not REQUIRED:
         yield "optional"
 

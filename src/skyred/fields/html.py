@@ -102,17 +102,17 @@ def format_value(spec: FieldSpec, value: Any) -> str:
         numbers = ", ".join(f"{number:.12g}" for number in np.ravel(value.value))
         return f"{numbers} {value.unit}".rstrip()
     try:
-        return _format_plain(spec.plain(value)) or "none"
+        return _format_yaml(spec.plain(value)) or "none"
     except ConfigError:  # a field for any Python object
         return repr(value)
 
 
-def _format_plain(plain: Any) -> str:
-    if isinstance(plain, Mapping):
-        return f"({', '.join(f'{name}: {_format_plain(item)}' for name, item in plain.items())})"
-    if isinstance(plain, list):
-        return ", ".join(_format_plain(item) for item in plain)
-    return str(plain).lower() if isinstance(plain, bool) else str(plain)
+def _format_yaml(data: Any) -> str:
+    if isinstance(data, Mapping):
+        return f"({', '.join(f'{name}: {_format_yaml(item)}' for name, item in data.items())})"
+    if isinstance(data, list):
+        return ", ".join(_format_yaml(item) for item in data)
+    return str(data).lower() if isinstance(data, bool) else str(data)
 
 
 def _row(fields: Nested, name: str, spec: FieldSpec) -> tuple[object, ...]:

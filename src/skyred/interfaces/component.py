@@ -182,20 +182,20 @@ class Fields:
         dict of str to object
             The values by name.
         """
-        plain: dict[str, Any] = {}
+        yaml_data: dict[str, Any] = {}
         for name, spec in specs(type(self)).items():
             field_value = getattr(self, name)
             if not complete and self._is_default(name, field_value):
                 continue
             if field_value is None:
-                plain[name] = None
+                yaml_data[name] = None
             else:
-                plain[name] = (
+                yaml_data[name] = (
                     spec.plain(field_value)
                     if spec.shape == "leaf"
                     else write_nested(field_value, complete)
                 )
-        return plain
+        return yaml_data
 
     def _is_default(self, name: str, field_value: Any) -> bool:
         default = default_of(type(self), name)

@@ -79,9 +79,9 @@ class Maker(Component):
     def prepare(self, observations: Iterable[Observation]) -> Maker:
         """Prepare the maker with all observations, before any of them is reduced.
 
-        Called once for each data entry, in the parent process. The returned maker is sent to the
-        workers and is part of the cache key, so store results in its fields (`skyred.array` for
-        many numbers).
+        Called once for each entry of ``data:``, in the parent process. The returned maker is sent
+        to the workers and is part of the cache key, so store results in its fields (`skyred.array`
+        for many numbers).
 
         Parameters
         ----------
@@ -181,7 +181,7 @@ def required_irfs(makers: Sequence[Maker]) -> tuple[str, ...] | None:
     tuple of str or None
         The names of the IRFs, without duplicates; None if the IRFs of a maker are unknown.
     """
-    needs = [maker.needs for maker in makers]
-    if any(irfs is None for irfs in needs):
+    irfs_of_makers = [maker.needs for maker in makers]
+    if any(irfs is None for irfs in irfs_of_makers):
         return None
-    return tuple(dict.fromkeys(name for irfs in needs for name in irfs or ()))
+    return tuple(dict.fromkeys(name for irfs in irfs_of_makers for name in irfs or ()))

@@ -134,16 +134,16 @@ def read_observation_log(folder: Path) -> tuple[Outcome, ...]:
     table = Table.read(folder / OBSERVATION_LOG, format="ascii.ecsv")
     string_columns = {name for name in DESCRIPTIONS if table[name].dtype.kind in "UO"}
     table = table.filled("") if table.has_masked_values else table
-    return tuple(Outcome(**_plain_row(row, string_columns)) for row in table)
+    return tuple(Outcome(**_row_to_dict(row, string_columns)) for row in table)
 
 
-def _plain_row(row: Any, string_columns: set[str]) -> dict[str, Any]:
-    plain = {
+def _row_to_dict(row: Any, string_columns: set[str]) -> dict[str, Any]:
+    fields = {
         name: str(row[name]) if name in string_columns else row[name].item()
         for name in DESCRIPTIONS
     }
-    plain["notes"] = tuple(plain["notes"].split("\n")) if plain["notes"] else ()
-    return plain
+    fields["notes"] = tuple(fields["notes"].split("\n")) if fields["notes"] else ()
+    return fields
 
 
 def write_datasets(folder: Path, datasets: Datasets) -> None:

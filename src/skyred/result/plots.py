@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from skyred.errors import did_you_mean
 from skyred.fields import file_name
 from skyred.io.html import Html, bold, paragraph, styled_div, table
-from skyred.products.plotting import dataset_plots
+from skyred.products.plotting import dataset_plot_functions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -116,7 +116,7 @@ def create_plots(datasets: Iterable[Any] | None, products: Iterable[Product]) ->
     """
     functions: FunctionsByName = {}
     for dataset in datasets or ():
-        for prefix, function in _defer_errors(partial(dataset_plots, dataset)).items():
+        for prefix, function in _defer_errors(partial(dataset_plot_functions, dataset)).items():
             functions[f"{prefix or 'dataset'}-{file_name(dataset.name)}"] = function
     for product in products:
         for suffix, function in _defer_errors(product.plot_functions).items():

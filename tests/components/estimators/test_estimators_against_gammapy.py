@@ -85,8 +85,10 @@ class TestFluxPoints:
         # optional columns are compared on the Crab (test_crab_against_gammapy.py)
         estimator = FluxPoints(source="crab", energy_edges=EDGES, columns=(), reoptimize=reoptimize)
         actual = estimator.estimate(datasets, None).flux.to_table(sed_type="likelihood")
-        plain = FluxPointsEstimator(source="crab", energy_edges=EDGES, reoptimize=reoptimize)
-        expected = plain.run(copy_datasets(fit)).to_table(sed_type="likelihood")
+        gammapy_estimator = FluxPointsEstimator(
+            source="crab", energy_edges=EDGES, reoptimize=reoptimize
+        )
+        expected = gammapy_estimator.run(copy_datasets(fit)).to_table(sed_type="likelihood")
         assert actual.colnames == expected.colnames
         for name in expected.colnames:
             if expected[name].dtype.kind == "f":
@@ -105,10 +107,10 @@ class TestFluxPoints:
         edges, options = EDGES[1:], {"n_sigma": 2.0, "n_sigma_ul": 3.0}
         estimator = FluxPoints(source="crab", energy_edges=edges, columns=["ul"], **options)
         actual = estimator.estimate(datasets, None).flux
-        plain = FluxPointsEstimator(
+        gammapy_estimator = FluxPointsEstimator(
             source="crab", energy_edges=edges, selection_optional=["ul"], **options
         )
-        expected = plain.run(copy_datasets(fit))
+        expected = gammapy_estimator.run(copy_datasets(fit))
         for name in ("norm_err", "norm_ul"):
             # tolerance of gammapy's root finding
             np.testing.assert_allclose(
@@ -123,8 +125,8 @@ class TestFluxPoints:
 class TestResiduals:
     def test_significance_agrees_with_gammapy(self, fit, datasets):
         maps = Residuals(correlation_radius="0.12 deg").estimate(datasets, None).maps
-        plain = ExcessMapEstimator(0.12 * u.deg, sum_over_energy_groups=True)
-        expected = plain.run(copy_datasets(fit)["sim"]).sqrt_ts
+        gammapy_estimator = ExcessMapEstimator(0.12 * u.deg, sum_over_energy_groups=True)
+        expected = gammapy_estimator.run(copy_datasets(fit)["sim"]).sqrt_ts
         # npred is float32 in gammapy; if a kernel sum is close to 0, sqrt_ts is also close to 0
         np.testing.assert_allclose(maps["sqrt_ts"].data, expected.data, rtol=1e-3, atol=1e-3)
 
@@ -139,14 +141,14 @@ class TestResiduals:
             maps["residuals"].data, maps["counts"].data - maps["npred"].data, rtol=1e-6
         )
 
-    def test_spectrum_is_counted_in_the_region(self, fit, datasets):
+    def test_counts_spectrum_is_extracted_from_the_region(self, fit, datasets):
         table = Residuals(region=REGION).estimate(datasets, None).table()
         dataset = copy_datasets(fit)["sim"]
         mask = dataset.counts.geom.to_image().region_mask(REGION).data
         assert table["counts"].tolist() == dataset.counts.data[:, mask].sum(axis=1).tolist()
         expected = dataset.npred().data[:, mask].sum(axis=1)
         np.testing.assert_allclose(table["npred"], expected, rtol=1e-5)  # float32
-        # Cash (1979): the square root of the likelihood ratio, with the sign of the excess
+        # Cash (1979): square root of -2 log of the likelihood ratio, with the sign of the excess
         n, mu = table["counts"].data, table["npred"].data
         sqrt_ts = np.sign(n - mu) * np.sqrt(2 * (mu - n + n * np.log(n / mu)))
         np.testing.assert_allclose(table["sqrt_ts"], sqrt_ts, rtol=1e-6)
@@ -163,13 +165,14 @@ class TestResiduals:
         datasets = Datasets([simulated_dataset.copy(name="sim")])
         datasets.models = true_models.copy()
         sqrt_ts = Residuals(correlation_radius="0.2 deg").estimate(datasets, None).maps["sqrt_ts"]
-        # about 25 independent disks: their mean scatters by 0.2, their width by 0.14
+        # about 25 independent disks: the mean of their significances scatters by 0.2, the standard
+        # deviation by 0.14
         assert abs(np.nanmean(sqrt_ts.data)) < 0.8
         assert 0.5 < np.nanstd(sqrt_ts.data) < 1.5
 
 
 class TestExcessMap:
-    def run_plain(self, fit, *, energy_edges=None, **options):
+    def run_gammapy_estimator(self, fit, *, energy_edges=None, **options):
         dataset = copy_datasets(fit)["sim"]
         background = dataset.npred_background()
         dataset.models = None
@@ -179,8 +182,8 @@ class TestExcessMap:
     @pytest.mark.parametrize("edges", [None, EDGES], ids=["one bin", "two bins"])
     def test_maps_agree_with_gammapy(self, fit, datasets, edges):
         maps = ExcessMap(energy_edges=edges).estimate(datasets, None).maps
-        plain_edges = [1, 10] * u.TeV if edges is None else edges
-        expected = self.run_plain(fit, energy_edges=plain_edges)
+        gammapy_edges = [1, 10] * u.TeV if edges is None else edges
+        expected = self.run_gammapy_estimator(fit, energy_edges=gammapy_edges)
         for name in ("npred", "npred_excess", "sqrt_ts", "ts", "flux", "flux_err"):
             quantity, expected_quantity = getattr(maps, name), getattr(expected, name)
             assert quantity.unit == expected_quantity.unit
@@ -195,10 +198,10 @@ class TestExcessMap:
         dataset = datasets["sim"]
         cutout = dataset.cutout(dataset.counts.geom.center_skydir, width="0.3 deg", name="sim")
         maps = ExcessMap(errors=True).estimate(Datasets([cutout]), None).maps
-        plain = ExcessMapEstimator(
+        gammapy_estimator = ExcessMapEstimator(
             0.1 * u.deg, energy_edges=[1, 10] * u.TeV, selection_optional=["errn-errp", "ul"]
         )
-        expected = plain.run(cutout)
+        expected = gammapy_estimator.run(cutout)
         for name in ("norm_errn", "norm_errp", "norm_ul"):
             # tolerance of gammapy's root finding
             np.testing.assert_allclose(
@@ -209,8 +212,8 @@ class TestExcessMap:
         low, high = small.map_dataset("low"), small.map_dataset("high", seed=5)
         high.mask_safe.data[0] = False  # as in a run with a higher energy threshold
         maps = ExcessMap().estimate(Datasets([low, high]), None).maps
-        plain = ExcessMapEstimator(0.1 * u.deg, selection_optional=[])
-        expected = [plain.run(dataset) for dataset in (low, high)]
+        gammapy_estimator = ExcessMapEstimator(0.1 * u.deg, selection_optional=[])
+        expected = [gammapy_estimator.run(dataset) for dataset in (low, high)]
         excess = sum(flux_maps.npred_excess.data for flux_maps in expected)
         exposure = sum(flux_maps.npred_excess.data / flux_maps.norm.data for flux_maps in expected)
         np.testing.assert_allclose(maps.npred_excess.data, excess, rtol=1e-4, atol=1e-4)
@@ -239,7 +242,7 @@ class TestExcessMap:
     def test_maximum_is_at_the_position_of_the_source(self, datasets, true_models):
         table = ExcessMap().estimate(datasets, None).table()
         spatial = true_models["crab"].spatial_model
-        # within one and a half pixels of 0.05 deg
+        # within 0.08 deg; pixels are 0.05 deg wide
         assert table["lon"][0] == pytest.approx(spatial.lon_0.value, abs=0.08)
         assert table["lat"][0] == pytest.approx(spatial.lat_0.value, abs=0.08)
         assert table["sqrt_ts_max"][0] > 10
@@ -296,11 +299,11 @@ class TestSeveralDatasets:
 
 
 def test_gammapy_estimator_is_adapted(fit, datasets, tmp_path):
-    plain = FluxPointsEstimator(source="crab", energy_edges=EDGES)
-    adapted_estimator = Estimator.adapt(plain)
+    gammapy_estimator = FluxPointsEstimator(source="crab", energy_edges=EDGES)
+    adapted_estimator = Estimator.adapt(gammapy_estimator)
     product = adapted_estimator.estimate(datasets, None)
     assert product.name == "FluxPointsEstimator"
-    expected = plain.run(copy_datasets(fit))
+    expected = gammapy_estimator.run(copy_datasets(fit))
     np.testing.assert_allclose(product.value.norm.data, expected.norm.data, rtol=1e-3)
     assert product.table()["norm" if "norm" in product.table().colnames else "dnde"] is not None
     paths = product.write(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from gammapy.utils.regions import (
 from regions import CircleSkyRegion
 
 import light_curve_comparison as comparison
-import plain_gammapy as plain
+import plain_gammapy
 import small_datasets as small
 from skyred import Pipeline
 from skyred.components.gammapy import FluxProfile, Line, Rings
@@ -29,9 +30,9 @@ from skyred.likelihood import flux_profile
 
 EDGES = [1, 3.16, 10] * u.TeV
 STEEP = PowerLawSpectralModel(index=2.6)
-LIMITS = ["errn-errp", "ul"]
+ERRORS_AND_LIMITS = ["errn-errp", "ul"]
 CRAB = SkyCoord(83.633, 22.014, unit="deg")
-EXAMPLE = plain.EXAMPLE.with_name("profile.yaml")
+EXAMPLE = plain_gammapy.EXAMPLE.with_name("profile.yaml")
 
 
 def boxes(dataset: MapDataset, bins: int, length: float = 0.5) -> list[Any]:
@@ -45,14 +46,18 @@ def boxes(dataset: MapDataset, bins: int, length: float = 0.5) -> list[Any]:
 @pytest.mark.data
 class TestCrab:
     @pytest.fixture
-    def crab(self, plain_reduction: plain.Reduced) -> Datasets:
+    def crab(self, plain_reduction: plain_gammapy.Reduced) -> Datasets:
         return Datasets([plain_reduction.dataset.copy(name="hess")])
 
     def test_boxes_on_a_line_agree_with_gammapy(self, crab: Datasets) -> None:
         regions = boxes(crab[0], 2)
-        profile = flux_profile(crab, regions, STEEP, EDGES, selection_optional=LIMITS)
+        profile = flux_profile(crab, regions, STEEP, EDGES, selection_optional=ERRORS_AND_LIMITS)
         expected = comparison.profile_by_gammapy(
-            crab, regions, spectral_model=STEEP, energy_edges=EDGES, selection_optional=LIMITS
+            crab,
+            regions,
+            spectral_model=STEEP,
+            energy_edges=EDGES,
+            selection_optional=ERRORS_AND_LIMITS,
         )
         comparison.assert_same(profile.flux, expected)
         np.testing.assert_allclose(
@@ -80,18 +85,24 @@ class TestCrab:
     def test_good_time_intervals_are_not_repeated(self, crab: Datasets) -> None:
         # gammapy repeats the intervals for each region
         flux = flux_profile(crab, boxes(crab[0], 3)).flux
-        span = crab.gti.time_sum
-        assert flux.gti.time_sum == span
+        assert flux.gti.time_sum == crab.gti.time_sum
 
 
 class TestSmallMaps:
     """Small maps with IRFs that vary with energy and position."""
 
     @pytest.mark.parametrize(
-        "kind", ["kernel", "migra", "none", "on-off"], ids=lambda kind: f"edisp {kind}"
+        "create_dataset",
+        [
+            lambda: small.map_dataset(edisp="kernel"),
+            lambda: small.map_dataset(edisp="migra"),
+            lambda: small.map_dataset(edisp="none"),
+            small.map_on_off,
+        ],
+        ids=["edisp kernel", "edisp migra", "no edisp", "on-off"],
     )
-    def test_profile_agrees_with_gammapy(self, kind: str) -> None:
-        dataset = small.map_on_off() if kind == "on-off" else small.map_dataset(edisp=kind)
+    def test_profile_agrees_with_gammapy(self, create_dataset: Callable[[], MapDataset]) -> None:
+        dataset = create_dataset()
         regions = [CircleSkyRegion(center, 0.12 * u.deg) for center in centers(dataset)]
         profile = flux_profile(dataset, regions, STEEP, EDGES)
         expected = comparison.profile_by_gammapy(
@@ -111,7 +122,7 @@ class TestSmallMaps:
     def test_background_sources_are_subtracted(self, simulated_dataset: Any) -> None:
         dataset = simulated_dataset.copy(name="sim")
         datasets = Datasets([dataset])
-        datasets.models = plain.models("sim")
+        datasets.models = plain_gammapy.models("sim")
         line = line_through(boxes(dataset, 2))
         background = Models([FoVBackgroundModel(dataset_name="sim")])
         for names, models in (([], background), (["crab"], datasets.models)):
@@ -140,7 +151,7 @@ class TestSmallMaps:
 
     def test_datasets_are_unchanged(self, simulated_dataset: MapDataset) -> None:
         datasets = Datasets([simulated_dataset.copy(name="sim")])
-        datasets.models = plain.models("sim")
+        datasets.models = plain_gammapy.models("sim")
         expected = comparison.copy_datasets(datasets)
         line = line_through(boxes(datasets[0], 3))
         FluxProfile(line=line, background_sources=["crab"]).estimate(datasets, None)
@@ -194,7 +205,7 @@ class TestRegionsWithoutFlux:
         )
         comparison.assert_same(profile.flux, expected, slice(2))
         assert np.isnan(profile.flux.norm.data[2:]).all()
-        outside_message, divided_message = (
+        outside_message, partly_masked_message = (
             "the region extends beyond the map",
             "the region is only partly inside the mask",
         )
@@ -203,7 +214,7 @@ class TestRegionsWithoutFlux:
             "",
             outside_message,
             outside_message,
-            divided_message,
+            partly_masked_message,
             "masked in all datasets",
         )
 
@@ -302,7 +313,7 @@ class TestInvalidOptionsAndData:
             FluxProfile(rings=rings, line=line)
 
     @pytest.mark.parametrize("radii", [[0, 0.1], [0, 0.2, 0.1]])
-    def test_radii_that_do_not_increase_are_refused(self, radii: list[float]) -> None:
+    def test_too_few_or_unsorted_radii_are_refused(self, radii: list[float]) -> None:
         with pytest.raises(FieldError, match="expected three or more increasing radii"):
             Rings(center=CRAB, radii=radii * u.deg)
 

@@ -16,7 +16,7 @@ from gammapy.modeling.models import GaussianPrior
 
 import light_curve_comparison as comparison
 import plain_flare as flare
-import plain_gammapy as plain
+import plain_gammapy
 from component_checks import problems_of
 from skyred import Pipeline
 from skyred.components.gammapy import Interval, LightCurve
@@ -26,7 +26,7 @@ from skyred.likelihood import light_curve
 RUNS = (33787, 33791, 33793, 47802, 47827)
 EDGES = [0.4, 0.875, 20] * u.TeV
 LIMITS = ["errn-errp", "ul"]
-EXAMPLE = plain.EXAMPLE.with_name("light-curve.yaml")
+EXAMPLE = plain_gammapy.EXAMPLE.with_name("light-curve.yaml")
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ class TestMaps:
     def maps(self, run_datasets: list[Any]) -> Datasets:
         """Return two runs of the Crab, each with its own background."""
         datasets = Datasets([run.copy(name=run.name) for run in run_datasets[:2]])
-        datasets.models = plain.models(*datasets.names)
+        datasets.models = plain_gammapy.models(*datasets.names)
         return datasets
 
     @pytest.mark.slow

@@ -12,7 +12,7 @@ from gammapy.modeling import Fit
 from gammapy.modeling.models import LogParabolaSpectralModel
 from gammapy.stats.utils import ts_to_sigma
 
-import plain_gammapy as plain
+import plain_gammapy
 import skyred
 from ebl_table import write_table
 from skyred import Pipeline
@@ -281,7 +281,7 @@ def test_unknown_sources_and_parameters_are_reported(datasets, alternative, mess
         ({"name": "a"}, "changes nothing"),
         (
             {"name": "a", "replace": {"crab": {"spctral": {"type": "pl"}}}},
-            "unknown part of a source",
+            "unknown model of a source",
         ),
         ({"name": "a", "replace": {"crab": {"spectral": {"index": 2}}}}, "missing key 'type'"),
         ({"name": "a", "replace": {"crab": {"spectral": None}}}, "missing key 'type'"),
@@ -320,11 +320,11 @@ def test_errors_are_reported_before_data_are_read(alternative, message):
     overrides = ["data.hess.archive=sim:crab",
                f"estimate.0={{kind: model-comparison, alternatives: [{alternative}]}}"]  # fmt: skip
     with pytest.raises(ConfigError, match=message):
-        Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides)
+        Pipeline.from_yaml(plain_gammapy.EXAMPLE, overrides=overrides)
 
 
 def test_parameters_of_a_replacement_can_be_fixed():
     overrides = ["data.hess.archive=sim:crab",
                "estimate.0={kind: model-comparison, alternatives: [{name: a, fix: {crab.beta: 0}, "
                "replace: {crab: {spectral: {type: lp}}}}]}"]  # fmt: skip
-    assert Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides).estimate[0].alternatives
+    assert Pipeline.from_yaml(plain_gammapy.EXAMPLE, overrides=overrides).estimate[0].alternatives

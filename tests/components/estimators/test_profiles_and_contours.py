@@ -18,7 +18,7 @@ from gammapy.modeling.models import (
     SkyModel,
 )
 
-import plain_gammapy as plain
+import plain_gammapy
 import skyred
 from skyred import Pipeline
 from skyred.components.estimators.contours import ContoursProduct
@@ -83,10 +83,10 @@ class TestProfiles:
         for curve in product.curves:
             name = curve.name.split(".")[-1]
             for interval in curve.intervals:
-                plain = Fit().confidence(spectrum, spectrum.parameters[name], sigma=interval.sigma)
+                errors = Fit().confidence(spectrum, spectrum.parameters[name], sigma=interval.sigma)
                 # each search stops within about 5e-4 sigma
-                assert interval.errp == pytest.approx(plain["errp"], rel=1e-3), name
-                assert interval.errn == pytest.approx(plain["errn"], rel=1e-3), name
+                assert interval.errp == pytest.approx(errors["errp"], rel=1e-3), name
+                assert interval.errn == pytest.approx(errors["errn"], rel=1e-3), name
 
     @pytest.mark.slow
     @pytest.mark.data
@@ -181,13 +181,13 @@ class TestContours:
             Contours(parameters=["crab.index", "crab.amplitude"]).estimate(spectrum, None).pairs
         )
         x, y = (spectrum.parameters[name] for name in ("index", "amplitude"))
-        plain = Fit().stat_contour(spectrum, x, y, numpoints=8, sigma=1)
+        gammapy_contour = Fit().stat_contour(spectrum, x, y, numpoints=8, sigma=1)
         line = pair.contours[0]
         # gammapy's points include the extrema of both parameters; some of skyred's 40 points are
         # close to them
         for actual, expected in (
-            (line.x, plain["crab.spectral.index"]),
-            (line.y, plain["crab.spectral.amplitude"]),
+            (line.x, gammapy_contour["crab.spectral.index"]),
+            (line.y, gammapy_contour["crab.spectral.amplitude"]),
         ):
             width = np.ptp(expected)
             assert actual.min() == pytest.approx(expected.min(), abs=0.01 * width)
@@ -349,7 +349,7 @@ class TestPlots:
     ("estimate", "message"),
     [
         ("{kind: profile-likelihood, parameters: [carb.index]}",
-         r"unknown source 'carb' of 'carb.index'.*did you mean 'crab'"),
+         r"unknown source 'carb' in 'carb.index'.*did you mean 'crab'"),
         ("{kind: contours, parameters: [crab.index, index]}", "'index' is not the name"),
         ("{kind: profile-likelihood, parameters: [crab.temporal.t0]}", "no temporal model"),
         ("{kind: contours, parameters: [crab.index, crab.amplitud]}",
@@ -363,11 +363,14 @@ class TestPlots:
 def test_unknown_parameters_are_reported_before_data_are_read(estimate, message):
     overrides = ["data.hess.archive=sim:crab", f"estimate.0={estimate}"]
     with pytest.raises(ConfigError, match=message):
-        Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides)
+        Pipeline.from_yaml(plain_gammapy.EXAMPLE, overrides=overrides)
 
 
 def test_background_parameters_and_wildcards_are_not_checked_before_data_are_read():
     names = "[hess-bkg.norm, '*.index', crab.lon_0]"
     overrides = ["data.hess.archive=sim:crab",
                f"estimate.0={{kind: contours, parameters: {names}}}"]  # fmt: skip
-    assert Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides).estimate[0].kind == "contours"
+    assert (
+        Pipeline.from_yaml(plain_gammapy.EXAMPLE, overrides=overrides).estimate[0].kind
+        == "contours"
+    )

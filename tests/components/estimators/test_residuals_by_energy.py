@@ -37,10 +37,14 @@ def test_significance_by_energy_agrees_with_gammapy(
     product: ResidualsProduct, dataset: MapDataset
 ) -> None:
     edges = dataset.counts.geom.axes["energy"].edges
-    plain = ExcessMapEstimator("0.15 deg", energy_edges=edges, selection_optional=[]).run(dataset)
+    gammapy_maps = ExcessMapEstimator("0.15 deg", energy_edges=edges, selection_optional=[]).run(
+        dataset
+    )
     assert product.by_energy.data.shape == dataset.counts.data.shape
     # skyred first sums the prediction in a float32 map
-    np.testing.assert_allclose(product.by_energy.data, plain.sqrt_ts.data, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        product.by_energy.data, gammapy_maps.sqrt_ts.data, rtol=1e-4, atol=1e-4
+    )
     assert product.by_energy.geom.axes["energy"].edges.to_value("TeV") == pytest.approx(
         edges.to_value("TeV")
     )

@@ -158,11 +158,13 @@ def test_gammapy_estimators_and_those_of_plugins_get_the_selected_datasets(
 ) -> None:
     toy = ToyEstimator(datasets=["magic"]).estimate(datasets, None)
     assert toy.counts == datasets["magic"].counts.data.sum()
-    plain = FluxPointsEstimator(source="crab", energy_edges=EDGES, selection_optional=[])
-    adapted = Estimator.adapt(plain, datasets=["hess-2"])
+    gammapy_estimator = FluxPointsEstimator(
+        source="crab", energy_edges=EDGES, selection_optional=[]
+    )
+    adapted = Estimator.adapt(gammapy_estimator, datasets=["hess-2"])
     assert isinstance(adapted, Estimator)
     norm = adapted.estimate(datasets, None).value.norm.data
-    np.testing.assert_allclose(norm, plain.run(subset("hess-2")).norm.data, rtol=1e-6)
+    np.testing.assert_allclose(norm, gammapy_estimator.run(subset("hess-2")).norm.data, rtol=1e-6)
 
 
 def test_pattern_that_matches_no_dataset_is_refused() -> None:

@@ -23,7 +23,7 @@ from regions import CircleSkyRegion
 
 import flux_points_comparison
 import light_curve_comparison as comparison
-import plain_gammapy as plain
+import plain_gammapy
 import small_datasets as small
 from component_checks import problems_of
 from skyred import Pipeline
@@ -34,7 +34,7 @@ from skyred.errors import ConfigError, FieldError, ModelError
 ON = CircleSkyRegion(SkyCoord(83.633, 22.014, unit="deg"), 0.2 * u.deg)
 ON_REGION = "icrs; circle(83.633, 22.014, 0.2)"
 IRFS = "Prod5-South-20deg-AverageAz-14MSTs37SSTs.180000s-v0.1.fits.gz"
-EXAMPLE = plain.EXAMPLE.with_name("sensitivity.yaml")
+EXAMPLE = plain_gammapy.EXAMPLE.with_name("sensitivity.yaml")
 COLUMNS = ("e_ref", "e_min", "e_max", "e2dnde", "excess", "background")
 
 
@@ -59,7 +59,7 @@ def assert_same(table: Any, expected: Any, bins: Any = slice(None)) -> None:
 @pytest.fixture(scope="module")
 def cta() -> SpectrumDataset:
     """Return a dataset of 50 h on the Crab with CTA South, as in gammapy's tutorial."""
-    path = plain.archive().parent / "cta-caldb" / IRFS
+    path = plain_gammapy.archive().parent / "cta-caldb" / IRFS
     if not path.is_file():
         pytest.skip("needs $GAMMAPY_DATA/cta-caldb")
     energy = MapAxis.from_energy_bounds("0.03 TeV", "30 TeV", nbin=8)
@@ -240,7 +240,7 @@ class TestInvalidOptionsAndData:
             Sensitivity().estimate(Datasets([small.map_dataset()]), None)
         overrides = ["estimate=[{kind: sensitivity}]"]
         with pytest.raises(ConfigError, match="is not set, but the data are maps"):
-            Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides)
+            Pipeline.from_yaml(plain_gammapy.EXAMPLE, overrides=overrides)
 
     def test_region_outside_the_map_is_refused(self) -> None:
         estimator = Sensitivity(region="icrs; circle(83.633, 22.014, 3)")

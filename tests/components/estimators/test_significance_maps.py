@@ -18,7 +18,7 @@ from gammapy.modeling.models import Models, PointSpatialModel, PowerLawSpectralM
 from regions import Regions
 from scipy.stats import norm
 
-import plain_gammapy as plain
+import plain_gammapy
 import plain_msh
 from skyred import Pipeline
 from skyred.components.gammapy import (
@@ -42,7 +42,7 @@ def msh(compute_once: Any) -> plain_msh.Msh:
 
 
 @pytest.fixture(scope="module")
-def crab_ts(compute_once: Any, plain_reduction: plain.Reduced) -> FluxMaps:
+def crab_ts(compute_once: Any, plain_reduction: plain_gammapy.Reduced) -> FluxMaps:
     """Return gammapy's TS map of the Crab, computed with skyred's tolerance."""
 
     def make(_: Path) -> FluxMaps:
@@ -160,7 +160,7 @@ class TestSignificance:
 @pytest.mark.data
 class TestTSMap:
     def test_map_of_the_crab_agrees_with_gammapy(
-        self, plain_reduction: plain.Reduced, crab_ts: FluxMaps
+        self, plain_reduction: plain_gammapy.Reduced, crab_ts: FluxMaps
     ) -> None:
         product = TSMap(kernel_width="0.3 deg").estimate(Datasets([plain_reduction.dataset]), None)
         for name in ("ts", "sqrt_ts", "norm", "norm_err", "flux", "npred_excess", "stat"):
@@ -260,7 +260,7 @@ class TestSimulatedCounts:
         second.spatial_model.lon_0.value -= 0.3
         second.spatial_model.lat_0.value += 0.36
         models = Models([*true_models, second])
-        datasets = Datasets([plain.simulate(models, seed=5)])
+        datasets = Datasets([plain_gammapy.simulate(models, seed=5)])
         product = SourceDetection(min_distance="0.15 deg").estimate(datasets, None)
         table = product.table()
         assert len(table) == 2
@@ -399,7 +399,7 @@ class TestInvalidOptionsAndData:
         ],
     )
     def test_errors_are_reported_before_data_are_read(self, estimate: str, message: str) -> None:
-        example = plain.EXAMPLE.read_text(encoding="utf-8")
+        example = plain_gammapy.EXAMPLE.read_text(encoding="utf-8")
         head = example.replace("$GAMMAPY_DATA/hess-dl3-dr1", "sim:crab").split("estimate:")[0]
         with pytest.raises(ConfigError, match=f"(?s){message}"):
             Pipeline.from_yaml(f"{head}estimate:\n  - {estimate}\n")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import objectives
-import plain_gammapy as plain
+import plain_gammapy
 from component_checks import problems_of
 from skyred import Objective
 from skyred.components.fitters.backends import METHODS, METHODS_WITHOUT_LIMITS
@@ -218,7 +218,7 @@ def test_missing_sherpa_is_reported_by_the_check_and_by_the_fit() -> None:
 @pytest.mark.data
 @pytest.mark.parametrize(("backend", "method"), SOME_METHODS)
 def test_fit_of_the_crab_agrees_with_newton_steps(
-    backend: str, method: str, plain_reduction: plain.Reduced
+    backend: str, method: str, plain_reduction: plain_gammapy.Reduced
 ) -> None:
     from gammapy.datasets import Datasets
 
@@ -226,7 +226,7 @@ def test_fit_of_the_crab_agrees_with_newton_steps(
 
     def objective() -> Objective:
         datasets = Datasets([plain_reduction.dataset.copy(name="hess")])
-        datasets.models = plain.models("hess")
+        datasets.models = plain_gammapy.models("hess")
         return objective_of(datasets)
 
     expected = Newton().fit(objective())

@@ -16,7 +16,7 @@ from gammapy.modeling import Fit
 from gammapy.modeling.models import FoVBackgroundModel, Model
 from regions import Regions
 
-import plain_gammapy as plain
+import plain_gammapy
 from skyred import Maker, Orchestrator, Pipeline, SkipObservation
 from skyred.components.gammapy import FoVBackground, MapData, SafeMask
 from skyred.errors import ConfigError, FieldError, RunsFailedError
@@ -39,7 +39,7 @@ def empty_dataset() -> MapDataset:
 
 @pytest.fixture(scope="session")
 def observation() -> Observation:
-    return plain.observations((RUN,))[0]
+    return plain_gammapy.observations((RUN,))[0]
 
 
 @pytest.fixture(scope="session")
@@ -452,26 +452,26 @@ class TestInvalidExclusion:
         ["garbage", "icrs; circl(83.63, 22.14, 0.2)", "icrs; circle(83.63", "circle(a, b, c)"],
     )
     def test_invalid_region_is_reported_before_data_are_read(self, region_string):
-        yaml_text = plain.EXAMPLE.read_text().replace(CIRCLE, region_string)
+        yaml_text = plain_gammapy.EXAMPLE.read_text().replace(CIRCLE, region_string)
         with pytest.raises(ConfigError, match=r"data\.hess\.make\[2\]\.exclude") as excinfo:
             Pipeline.from_yaml(yaml_text)
         assert region_string in str(excinfo.value)
 
     @pytest.mark.parametrize("name", ["none.reg", "none.fits"])
     def test_missing_file_is_reported_before_data_are_read(self, tmp_path, name):
-        yaml_text = plain.EXAMPLE.read_text().replace(CIRCLE, str(tmp_path / name))
+        yaml_text = plain_gammapy.EXAMPLE.read_text().replace(CIRCLE, str(tmp_path / name))
         with pytest.raises(ConfigError, match=r"make\[2\]\.exclude"):
             Pipeline.from_yaml(yaml_text)
 
     def test_region_file_without_regions_is_reported(self, tmp_path):
         path = tmp_path / "empty.reg"
         path.write_text("# Region file format: DS9\n")
-        yaml_text = plain.EXAMPLE.read_text().replace(CIRCLE, str(path))
+        yaml_text = plain_gammapy.EXAMPLE.read_text().replace(CIRCLE, str(path))
         with pytest.raises(ConfigError, match=r"empty\.reg' contains no regions"):
             Pipeline.from_yaml(yaml_text)
 
     def test_invalid_region_in_python_is_reported_before_data_are_read(self):
-        pipeline = Pipeline.from_yaml(plain.EXAMPLE)
+        pipeline = Pipeline.from_yaml(plain_gammapy.EXAMPLE)
         entry = pipeline.data["hess"]
         makers = [*entry.make[:2], FoVBackground(exclude="icrs; circl(83.63, 22.14, 0.2)")]
         pipeline = pipeline.evolve(data={"hess": entry.evolve(make=makers)})
@@ -482,7 +482,7 @@ class TestInvalidExclusion:
 def create_orchestrator(*makers, **changes) -> Orchestrator:
     """Return an orchestrator of one run of the example, with small maps and other makers."""
     small_maps = ["data.hess.geometry.bin_size=0.1 deg", "data.hess.geometry.width=0.6 deg"]
-    pipeline = Pipeline.from_yaml(plain.EXAMPLE, overrides=small_maps)
+    pipeline = Pipeline.from_yaml(plain_gammapy.EXAMPLE, overrides=small_maps)
     entry = pipeline.data["hess"]
     entry = entry.evolve(make=makers or entry.make, **changes)
     orchestrator = Orchestrator(pipeline.evolve(data={"hess": entry}))

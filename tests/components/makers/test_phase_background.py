@@ -8,7 +8,7 @@ from gammapy.data import EventList, Observation
 from gammapy.datasets import MapDataset, SpectrumDataset
 from gammapy.makers import MapDatasetMaker, PhaseBackgroundMaker, SpectrumDatasetMaker
 
-import plain_gammapy as plain
+import plain_gammapy
 import plain_spectra as spectra
 from skyred.components.gammapy import PhaseBackground
 from skyred.errors import ArchiveError
@@ -21,7 +21,7 @@ ON, OFF = (0.1, 0.3), (0.5, 0.9)
 @pytest.fixture(scope="session")
 def observation() -> Observation:
     """Return a run on the Crab with a random phase for each event."""
-    observation = plain.observations((23523,))[0]
+    observation = plain_gammapy.observations((23523,))[0]
     table = observation.events.table.copy()
     table["PHASE"] = np.random.default_rng(7).random(len(table))
     observation._events = EventList(table)
@@ -41,7 +41,9 @@ def spectrum(plain_spectrum) -> SpectrumDataset:
 
 @pytest.fixture
 def map_dataset(observation) -> MapDataset:
-    return MapDatasetMaker(selection=["counts", "exposure"]).run(plain.target("run"), observation)
+    return MapDatasetMaker(selection=["counts", "exposure"]).run(
+        plain_gammapy.target("run"), observation
+    )
 
 
 def count_events(observation: Observation, low: float, high: float) -> np.ndarray:

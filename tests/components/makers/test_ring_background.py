@@ -19,7 +19,7 @@ from gammapy.modeling import Fit
 from gammapy.modeling.models import GaussianSpatialModel, Models, PowerLawSpectralModel, SkyModel
 from regions import CircleSkyRegion
 
-import plain_gammapy as plain
+import plain_gammapy
 import skyred
 from skyred import Orchestrator, Pipeline, Result, SkipObservation
 from skyred.components.gammapy import AdaptiveRingBackground, RingBackground
@@ -75,7 +75,7 @@ def reduce_with_gammapy(observation, reference: MapDataset) -> MapDataset:
 
 @pytest.fixture(scope="session")
 def observations():
-    return plain.observations(RUNS)
+    return plain_gammapy.observations(RUNS)
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +85,7 @@ def run_datasets(compute_once) -> list[MapDataset]:
     def reduce(_):
         return [
             reduce_with_gammapy(observation, empty_dataset())
-            for observation in plain.observations(RUNS)
+            for observation in plain_gammapy.observations(RUNS)
         ]
 
     return compute_once("msh-runs", reduce)

@@ -19,7 +19,7 @@ from gammapy.makers import (
 from gammapy.maps import Map
 from regions import CircleSkyRegion, EllipseSkyRegion, Regions
 
-import plain_gammapy as plain
+import plain_gammapy
 import plain_spectra as spectra
 from skyred import SkipObservation
 from skyred.components.gammapy import ReflectedRegions, SafeMask, SpectrumData
@@ -35,7 +35,7 @@ ELLIPSE = EllipseSkyRegion(spectra.CRAB, 0.4 * u.deg, 0.2 * u.deg, 30 * u.deg)
 
 @pytest.fixture(scope="session")
 def observation() -> Observation:
-    return plain.observations((RUN,))[0]
+    return plain_gammapy.observations((RUN,))[0]
 
 
 @pytest.fixture(scope="session")

@@ -171,7 +171,7 @@ def test_true_energies_must_overlap_with_reconstructed_energies():
         ),
         (
             {"safe": "fixed_offset: 1 deg, methods: edisp-bias"},
-            "make[1].fixed_offset", "set irfs: DL3, or remove it",
+            "make[1].fixed_offset", "set irfs: DL3, or remove fixed_offset",
         ),
         (
             {"estimate": "{kind: excess-map}"},

@@ -15,7 +15,7 @@ from gammapy.modeling.models import (
     SkyModel,
 )
 
-import plain_gammapy as plain
+import plain_gammapy
 import skyred
 from component_checks import problems_of
 from ebl_table import write_table
@@ -164,12 +164,12 @@ def test_invalid_options_are_refused(options, message):
 def test_absorption_of_a_source_is_read_and_written_as_yaml(table_path):
     absorption = f"model.0.absorption={{file: {table_path}, redshift: 0.1}}"
     pipeline = Pipeline.from_yaml(
-        plain.EXAMPLE, overrides=["data.hess.archive=sim:crab", absorption]
+        plain_gammapy.EXAMPLE, overrides=["data.hess.archive=sim:crab", absorption]
     )
     assert pipeline.model[0].absorption.redshift == 0.1
     assert Pipeline.from_yaml(pipeline.to_yaml()).digest() == pipeline.digest()
     with pytest.raises(ConfigError, match=r"model\[0\]\.absorption\.file: no such file or folder:"):
         Pipeline.from_yaml(
-            plain.EXAMPLE,
+            plain_gammapy.EXAMPLE,
             overrides=["data.hess.archive=sim:crab", "model.0.absorption={file: no, redshift: 1}"],
         )

@@ -12,7 +12,7 @@ from astropy.table import Table
 from gammapy.catalog import CATALOG_REGISTRY, SourceCatalog2HWC, SourceCatalog3FHL
 from gammapy.datasets import Datasets
 
-import plain_gammapy as plain
+import plain_gammapy
 from component_checks import problems_of
 from skyred import Pipeline
 from skyred.components.gammapy import CatalogSources
@@ -261,15 +261,15 @@ def test_estimators_can_use_the_sources_by_name(fhl_path):
     model = f"model.0={{kind: catalog, catalog: 3fhl, file: {fhl_path}, sources: [Crab]}}"
     overrides = ["data.hess.archive=sim:crab", model]
     with pytest.raises(ConfigError, match=r"unknown source 'crab'; available: Crab"):
-        Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides)
-    Pipeline.from_yaml(plain.EXAMPLE, overrides=[*overrides, "estimate.0.source=Crab"])
+        Pipeline.from_yaml(plain_gammapy.EXAMPLE, overrides=overrides)
+    Pipeline.from_yaml(plain_gammapy.EXAMPLE, overrides=[*overrides, "estimate.0.source=Crab"])
 
 
 def test_names_of_sources_in_a_cone_are_not_checked_before_data_are_read(fhl_path):
     cone = "center: [83.6 deg, 22 deg], radius: 1 deg"
     model = f"model.0={{kind: catalog, catalog: 3fhl, file: {fhl_path}, {cone}}}"
     overrides = ["data.hess.archive=sim:crab", model, "estimate.0.source=3FHL-J0534.5+2201"]
-    pipeline = Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides)
+    pipeline = Pipeline.from_yaml(plain_gammapy.EXAMPLE, overrides=overrides)
     assert pipeline.estimate[0].source == "3FHL-J0534.5+2201"
 
 

@@ -24,7 +24,7 @@ from gammapy.modeling.models import (
     UniformPrior,
 )
 
-import plain_gammapy as plain
+import plain_gammapy
 from component_checks import problems_of
 from skyred import Orchestrator, Pipeline
 from skyred.adapters.models import AdaptedModel
@@ -342,7 +342,7 @@ class TestModelFile:
             f"model.0={{kind: file, path: {tmp_path}/no.yaml}}",
         ]
         with pytest.raises(ConfigError, match=r"model\[0\]\.path.*no\.yaml"):
-            Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides)
+            Pipeline.from_yaml(plain_gammapy.EXAMPLE, overrides=overrides)
 
     @pytest.mark.parametrize(
         "yaml_text", ["components: [{name: x, type: Skymodel}]", "just text", "a: b", "a: [b"]
@@ -415,9 +415,11 @@ class TestSeveralModels:
     def test_unknown_source_is_reported_before_data_are_read(self):
         overrides = ["estimate.0.source=carb", "data.hess.archive=sim:crab"]
         with pytest.raises(ConfigError, match=r"unknown source 'carb'.*did you mean 'crab'"):
-            Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides)
+            Pipeline.from_yaml(plain_gammapy.EXAMPLE, overrides=overrides)
 
     def test_estimators_can_use_adapted_models(self):
-        pipeline = Pipeline.from_yaml(plain.EXAMPLE, overrides=["data.hess.archive=sim:crab"])
-        pipeline = pipeline.evolve(model=[plain.models("hess")])
+        pipeline = Pipeline.from_yaml(
+            plain_gammapy.EXAMPLE, overrides=["data.hess.archive=sim:crab"]
+        )
+        pipeline = pipeline.evolve(model=[plain_gammapy.models("hess")])
         assert Orchestrator(pipeline).pipeline is pipeline

@@ -18,7 +18,7 @@ from gammapy.modeling.models import (
 )
 from hypothesis import given, strategies as st
 
-import plain_gammapy as plain
+import plain_gammapy
 import skyred
 from component_checks import problems_of
 from skyred import Pipeline
@@ -221,7 +221,7 @@ class TestLinks:
             f"model.1={{kind: source, name: b, spectral: {{type: pl, {second}}}}}",
         ]
         with pytest.raises(ConfigError, match=message):
-            Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides)
+            Pipeline.from_yaml(plain_gammapy.EXAMPLE, overrides=overrides)
 
     def test_equal_values_in_different_units_can_be_linked(self):
         amplitude = "amplitude: {{value: {}, link: flux}}"
@@ -232,7 +232,7 @@ class TestLinks:
             f"model.0.spectral={{type: pl, {spectra[0]}}}",
             f"model.1={{kind: source, name: b, spectral: {{type: pl, {spectra[1]}}}}}",
         ]
-        pipeline = Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides)
+        pipeline = Pipeline.from_yaml(plain_gammapy.EXAMPLE, overrides=overrides)
         first, second = (model.spectral["amplitude"]["value"] for model in pipeline.model[:2])
         assert u.Quantity(first) == u.Quantity(second)
 

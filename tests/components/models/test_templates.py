@@ -20,7 +20,7 @@ from gammapy.modeling.models import (
     TemplateSpectralModel,
 )
 
-import plain_gammapy as plain
+import plain_gammapy
 import skyred
 from component_checks import problems_of
 from skyred import Pipeline
@@ -259,7 +259,7 @@ class TestTemplateSource:
         with pytest.raises(
             ConfigError, match=r"model\[0\]\.map: no such file or folder: .*no\.fits"
         ):
-            Pipeline.from_yaml(plain.EXAMPLE, overrides=overrides)
+            Pipeline.from_yaml(plain_gammapy.EXAMPLE, overrides=overrides)
 
 
 class TestCountsTemplate:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from gammapy.datasets import MapDataset
 
-import plain_gammapy as plain
+import plain_gammapy
 import skyred
 from skyred import Orchestrator, Pipeline
 from skyred.components.engines import Processes
@@ -85,8 +85,8 @@ def stack_with_gammapy(datasets_by_run: dict[int, MapDataset], runs: tuple[int, 
 
 
 def assert_same(actual: MapDataset, expected: MapDataset) -> None:
-    expected_arrays = plain.arrays(expected)
-    for name, array in plain.arrays(actual).items():
+    expected_arrays = plain_gammapy.arrays(expected)
+    for name, array in plain_gammapy.arrays(actual).items():
         exact = name in ("counts", "mask_safe")
         scale = 1e-7 * np.abs(expected_arrays[name]).max()
         # float32 sums in chunks
@@ -108,7 +108,7 @@ def stack_groups(
     reduction = orchestrator.pipeline.data["hess"].with_name("hess")
     stacker = reduction.stack.prepare(orchestrator.select()["hess"])
     total = stacker.zero(reduction.geometry)
-    for observation in plain.observations(tuple(sorted(runs))):
+    for observation in plain_gammapy.observations(tuple(sorted(runs))):
         dataset = datasets_by_run[observation.obs_id]
         total = stacker.add(total, dataset, observation)
     return {dataset.name: dataset for dataset in stacker.result(total)}
@@ -154,7 +154,9 @@ def test_groups_agree_with_gammapy(datasets_by_run, stack, groups):
 def test_zenith_angles_agree_with_the_observation_table():
     stacker = GroupRuns(by="zenith", edges=[f"{edge} deg" for edge in range(0, 91, 1)])
     table = Orchestrator(create_pipeline()).select()["hess"]
-    for observation, row in zip(plain.observations(tuple(sorted(RUNS))), table, strict=True):
+    for observation, row in zip(
+        plain_gammapy.observations(tuple(sorted(RUNS))), table, strict=True
+    ):
         low = int(stacker.group(observation).label.split("-")[1])
         # the column has one value per run, but the angle changes by up to 7 deg in a run
         assert low <= row["ZEN_PNT"] + 1
@@ -194,14 +196,14 @@ def test_results_with_several_processes_are_bit_identical(datasets_by_run):
     total = stacker.zero(geometry)
     for runs in ((47802, 47803), (47804, 47828)):
         partial_stack = stacker.zero(geometry)
-        for observation in plain.observations(runs):
+        for observation in plain_gammapy.observations(runs):
             dataset = datasets_by_run[observation.obs_id]
             partial_stack = stacker.add(partial_stack, dataset, observation)
         total = stacker.merge(total, partial_stack)
     for dataset, expected in zip(datasets, stacker.result(total), strict=True):
         assert dataset.name == expected.name
-        expected_arrays = plain.arrays(expected)
-        for name, array in plain.arrays(dataset).items():
+        expected_arrays = plain_gammapy.arrays(expected)
+        for name, array in plain_gammapy.arrays(dataset).items():
             np.testing.assert_array_equal(array, expected_arrays[name], err_msg=name)
 
 

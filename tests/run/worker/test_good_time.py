@@ -11,7 +11,7 @@ from astropy import units as u
 from gammapy.data import GTI, DataStore, Observation
 from gammapy.makers import ReflectedRegionsBackgroundMaker, SpectrumDatasetMaker
 
-import plain_gammapy as plain
+import plain_gammapy
 import plain_spectra as spectra
 from fault_injection.archive_damage import Archive
 from skyred import Orchestrator, Pipeline
@@ -124,12 +124,12 @@ def test_events_outside_the_observation_are_a_fault(crab_archive: Path, tmp_path
 class TestRealRuns:
     @pytest.fixture
     def observation(self) -> Observation:
-        return plain.observations((33787,))[0]
+        return plain_gammapy.observations((33787,))[0]
 
     @pytest.mark.slow
     def test_no_event_of_the_archive_is_dropped(self) -> None:
         # some events are up to 0.93 s after the end of the run; gammapy counts them
-        store = DataStore.from_dir(plain.archive())
+        store = DataStore.from_dir(plain_gammapy.archive())
         for observation in store.get_observations():
             observation_inside_gti, number = drop_events_outside(observation)
             assert (observation_inside_gti is observation, number) == (True, 0)

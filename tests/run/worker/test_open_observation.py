@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gammapy.data import DataStore, Observation
 
-import plain_gammapy as plain
+import plain_gammapy
 from skyred.components.simulation.archive import CrabSimulation
 from skyred.inspection.index import list_run_inputs
 from skyred.inspection.run import inspect_run
@@ -28,7 +28,7 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("archive") / "archive"
     if request.param == "simulated":
         CrabSimulation(runs=1, livetime=2).write(folder)
-    elif not plain.archive().is_dir():
+    elif not plain_gammapy.archive().is_dir():
         pytest.skip("needs $GAMMAPY_DATA/hess-dl3-dr1")
     else:
         _copy_run(23523, folder)
@@ -42,13 +42,13 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def _copy_run(obs_id: int, folder: Path) -> None:
-    store = DataStore.from_dir(plain.archive())
+    store = DataStore.from_dir(plain_gammapy.archive())
     hdus = store.hdu_table[store.hdu_table["OBS_ID"] == obs_id]
     table = store.obs_table[store.obs_table["OBS_ID"] == obs_id]
     for row in hdus:
         path = folder / str(row["FILE_DIR"]).strip() / str(row["FILE_NAME"]).strip()
         path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(plain.archive() / path.relative_to(folder), path)
+        shutil.copy(plain_gammapy.archive() / path.relative_to(folder), path)
     for name, index in (("hdu", hdus), ("obs", table)):
         index.write(folder / f"{name}-index.fits.gz")
 

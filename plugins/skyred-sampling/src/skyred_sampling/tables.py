@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_NAME_LENGTH = 56  # characters of a column name
 MEDIAN, LOW, HIGH = 0.5, 0.15865525393145707, 0.8413447460685429
 DESCRIPTIONS = {
-    "parameter": "source.part.parameter",
+    "parameter": "source.model.parameter, such as crab.spectral.index",
     "unit": "unit of the other columns",
     "mean": "mean of the posterior",
     "std": "standard deviation of the posterior",

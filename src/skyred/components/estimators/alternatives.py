@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 
-from skyred.components.estimators.parameters import PARTS, parameter_problems
-from skyred.components.models.spec import build_part, part_problems
+from skyred.components.estimators.parameters import SUBMODELS, parameter_problems
+from skyred.components.models.spec import build_submodel, submodel_problems
 from skyred.errors import ModelError, Problem, did_you_mean, nearest
 from skyred.fields import Name, option
 from skyred.interfaces import Chain, Fields, value
@@ -58,13 +58,13 @@ class Alternative(Fields):
         if not (self.without or self.fix or self.free or self.replace):
             expected = "expected at least one of without, fix, free and replace"
             yield Problem((), "changes nothing", expected)
-        for source, parts in self.replace.items():
-            if not isinstance(parts, Mapping) or not parts:
+        for source, submodels in self.replace.items():
+            if not isinstance(submodels, Mapping) or not submodels:
                 expected = "expected a mapping such as {spectral: {type: pl, index: 2}}"
-                yield Problem(("replace", source), f"is {parts!r:.40}", expected)
+                yield Problem(("replace", source), f"is {submodels!r:.40}", expected)
                 continue
-            for part, spec in parts.items():
-                yield from _part_problems(part, spec, ("replace", source))
+            for submodel, spec in submodels.items():
+                yield from _submodel_problems(submodel, spec, ("replace", source))
 
     def check(self, pipeline: Chain) -> Iterator[Problem]:
         """Yield problems with the sources, the parameters and the replacement models.
@@ -98,26 +98,26 @@ class Alternative(Fields):
             yield from parameter_problems(
                 [name], pipeline, path, replaced_sources=tuple(self.replace)
             )
-        for source, parts in self.replace.items():
-            for part, spec in parts.items():
-                for problem in part_problems(part, spec):
+        for source, submodels in self.replace.items():
+            for submodel, spec in submodels.items():
+                for problem in submodel_problems(submodel, spec):
                     yield problem.with_prefix("replace", source)
 
 
-def _part_problems(part: str, spec: Any, path: tuple[str, ...]) -> Iterator[Problem]:
-    """Yield problems with a model that replaces a part of a source."""
-    if part not in PARTS:
-        nearest_name = nearest(part, PARTS)
+def _submodel_problems(submodel: str, spec: Any, path: tuple[str, ...]) -> Iterator[Problem]:
+    """Yield problems with a model that replaces a submodel of a source."""
+    if submodel not in SUBMODELS:
+        nearest_name = nearest(submodel, SUBMODELS)
         yield Problem(
-            (*path, part),
-            "unknown part of a source",
-            f"available: {', '.join(PARTS)}",
+            (*path, submodel),
+            "unknown model of a source",
+            f"available: {', '.join(SUBMODELS)}",
             nearest_name,
         )
-    elif spec is None and part != "spectral":
-        return  # the part is removed
+    elif spec is None and submodel != "spectral":
+        return  # the submodel is removed
     elif not isinstance(spec, Mapping) or "type" not in spec:
-        yield Problem((*path, part), "missing key 'type'", "expected a model type such as pl")
+        yield Problem((*path, submodel), "missing key 'type'", "expected a model type such as pl")
 
 
 def apply_alternative(datasets: Datasets, alternative: Alternative) -> list[str]:
@@ -152,12 +152,12 @@ def apply_alternative(datasets: Datasets, alternative: Alternative) -> list[str]
     for source in alternative.without:
         caveats += _removal_caveats(models[source])
     new_models = Models([model for model in models if model.name not in alternative.without])
-    for source, parts in alternative.replace.items():
-        for part, spec in parts.items():
-            new_part = None if spec is None else build_part(part, spec)
-            if part == "spectral":
-                new_part = _keep_absorption(new_part, new_models[source].spectral_model)
-            setattr(new_models[source], f"{part}_model", new_part)
+    for source, submodels in alternative.replace.items():
+        for submodel, spec in submodels.items():
+            new_submodel = None if spec is None else build_submodel(submodel, spec)
+            if submodel == "spectral":
+                new_submodel = _keep_absorption(new_submodel, new_models[source].spectral_model)
+            setattr(new_models[source], f"{submodel}_model", new_submodel)
     datasets.models = new_models
     for name, fixed_value in alternative.fix.items():
         parameter = _find_parameter(datasets, name, alternative.name)

@@ -13,10 +13,10 @@ import numpy as np
 
 from skyred.components.estimators.contour_pairs import ContourPair, draw_corner, draw_pair
 from skyred.components.estimators.parameters import (
-    FittedMinimum,
-    fit_minimum,
+    TemporaryFit,
     parameter_problems,
     select_parameters,
+    temporary_fit,
 )
 from skyred.components.estimators.scripted import write_parameters
 from skyred.errors import ModelError, Problem
@@ -236,14 +236,14 @@ class Contours(Estimator):
         ModelError
             If names match fewer than two free parameters, or the fit does not converge.
         """
-        with fit_minimum(datasets) as minimum:
-            indices = select_parameters(self.parameters, minimum.datasets, minimum.objective)
+        with temporary_fit(datasets) as refit:
+            indices = select_parameters(self.parameters, refit.datasets, refit.objective)
             if len(indices) < 2:
                 raise ModelError(
                     f"contours need at least two free parameters, but {', '.join(self.parameters)} "
-                    f"matches only {minimum.objective.names[indices[0]]}"
+                    f"matches only {refit.objective.names[indices[0]]}"
                 )
-            pairs = [self._compute_pair(minimum, *pair) for pair in combinations(indices, 2)]
+            pairs = [self._compute_pair(refit, *pair) for pair in combinations(indices, 2)]
         return ContoursProduct(self.label, pairs)
 
     def write_script(self, script: Script) -> None:
@@ -279,13 +279,13 @@ class Contours(Estimator):
                 f'figure.savefig(folder / f"{self.label}-{{x}}-{{y}}.png")',
             )
 
-    def _compute_pair(self, minimum: FittedMinimum, x: int, y: int) -> ContourPair:
+    def _compute_pair(self, refit: TemporaryFit, x: int, y: int) -> ContourPair:
         """Compute the contours of the parameters with the indices ``x`` and ``y``."""
         from skyred.likelihood.minimise.conditional_fit import ConditionalFit
         from skyred.likelihood.minimise.profile import contour
 
-        result = minimum.fit_result
-        conditional_fit = ConditionalFit(minimum.objective, result, [x, y])
+        result = refit.fit_result
+        conditional_fit = ConditionalFit(refit.objective, result, [x, y])
         covariance = result.covariance[np.ix_([x, y], [x, y])]
         contours = [
             contour(conditional_fit, covariance, rise, self.points) for rise in self._rises()

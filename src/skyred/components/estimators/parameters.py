@@ -1,4 +1,4 @@
-"""Selection and validation of parameters by name, and fits that restore the models."""
+"""Selection and validation of parameters by name, and temporary fits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from skyred.interfaces.objective import Objective
     from skyred.interfaces.records import FitResult
 
-PARTS = ("spectral", "spatial", "temporal")
+SUBMODELS = ("spectral", "spatial", "temporal")
 
 
 def select_parameters(
@@ -125,12 +125,13 @@ def parameter_problems(
     free : bool
         Whether a name must match at least one free parameter.
     replaced_sources : collection of str
-        Sources with replaced models; any name of their parameters is accepted.
+        Sources whose models will be replaced before the fit; any name of their parameters is
+        accepted.
 
     Yields
     ------
     Problem
-        An unknown source, part or parameter, or a frozen parameter.
+        An unknown source, submodel or parameter, or a frozen parameter.
     """
     sources = [name for model in pipeline.model for name in model.source_names()]
     models_by_name = {model.name: model for model in pipeline.model if isinstance(model, Source)}
@@ -139,7 +140,7 @@ def parameter_problems(
         if owner is None:
             yield from _source_problems(name, sources, pipeline, path)
         elif owner not in replaced_sources:
-            problems = list(_part_problems(name, owner, pipeline, path))
+            problems = list(_submodel_problems(name, owner, pipeline, path))
             yield from problems or _name_problems(name, models_by_name.get(owner), path, free)
 
 
@@ -154,7 +155,7 @@ def _source_problems(
         source = name.split(".", maxsplit=1)[0]
         nearest_name = nearest(source, sources)
         expected = f"available: {', '.join(sources) or 'none'}"
-        yield Problem(path, f"unknown source {source!r} of {name!r}", expected, nearest_name)
+        yield Problem(path, f"unknown source {source!r} in {name!r}", expected, nearest_name)
 
 
 def _name_problems(
@@ -184,25 +185,25 @@ def _may_be_known_later(name: str, pipeline: Chain) -> bool:
     return has_wildcards or source.endswith("-bkg") or not all_names_known
 
 
-def _part_problems(
+def _submodel_problems(
     name: str, owner: str, pipeline: Chain, path: tuple[str | int, ...]
 ) -> Iterator[Problem]:
-    """Yield a problem if a name contains a part, such as spatial, that its source does not have."""
-    part = name.removeprefix(f"{owner}.").split(".")[0]
-    if part not in PARTS:
+    """Yield a problem if a name contains a submodel, such as spatial, that its source lacks."""
+    submodel = name.removeprefix(f"{owner}.").split(".")[0]
+    if submodel not in SUBMODELS:
         return
     for model in pipeline.model:
-        if getattr(model, "name", None) == owner and getattr(model, part, ()) is None:
+        if getattr(model, "name", None) == owner and getattr(model, submodel, ()) is None:
             yield Problem(
                 path,
-                f"{owner!r} has no {part} model, so no {name!r}",
+                f"{owner!r} has no {submodel} model, so no {name!r}",
                 "correct the name, or the model",
             )
 
 
 @attrs.frozen(eq=False)
-class FittedMinimum:
-    """A minimum of the fit statistic.
+class TemporaryFit:
+    """A fit of datasets whose parameter values are restored afterwards.
 
     Parameters
     ----------
@@ -220,7 +221,7 @@ class FittedMinimum:
 
 
 @contextmanager
-def fit_minimum(datasets: Datasets) -> Iterator[FittedMinimum]:
+def temporary_fit(datasets: Datasets) -> Iterator[TemporaryFit]:
     """Fit the models of datasets, and restore their parameters on exit.
 
     The fit starts from the current values of the parameters, which are not at the minimum after
@@ -233,8 +234,8 @@ def fit_minimum(datasets: Datasets) -> Iterator[FittedMinimum]:
 
     Yields
     ------
-    FittedMinimum
-        The minimum, with the datasets or copies of them.
+    TemporaryFit
+        The fit, with the datasets or copies of them.
 
     Raises
     ------
@@ -245,7 +246,9 @@ def fit_minimum(datasets: Datasets) -> Iterator[FittedMinimum]:
     from skyred.likelihood.minimise import minimise
 
     objective = objective_of(datasets)
-    if objective.notes:  # perhaps evaluated by gammapy, which caches kernels in the datasets
+    # some notes report datasets that gammapy evaluates; it caches PSF kernels in the datasets, so
+    # copies are fitted
+    if objective.notes:
         datasets = copy_datasets(datasets)
         objective = objective_of(datasets)
     initial_values = [(parameter, parameter.value) for parameter in datasets.models.parameters]
@@ -253,7 +256,7 @@ def fit_minimum(datasets: Datasets) -> Iterator[FittedMinimum]:
         fit_result = minimise(objective)
         if not fit_result.success:
             raise ModelError(f"the fit did not converge: {fit_result.message}")
-        yield FittedMinimum(datasets, objective, fit_result)
+        yield TemporaryFit(datasets, objective, fit_result)
     finally:
         for parameter, value in initial_values:
             parameter.value = value

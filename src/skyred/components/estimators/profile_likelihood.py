@@ -20,10 +20,10 @@ from skyred.components.estimators.likelihood_profiles import (
     summary_table,
 )
 from skyred.components.estimators.parameters import (
-    FittedMinimum,
-    fit_minimum,
+    TemporaryFit,
     parameter_problems,
     select_parameters,
+    temporary_fit,
 )
 from skyred.components.estimators.scripted import write_parameters
 from skyred.errors import ExportError, ModelError, Problem, SkyredWarning
@@ -234,20 +234,20 @@ class ProfileLikelihood(Estimator):
         """
         from skyred.likelihood.minimise.conditional_fit import ConditionalFit
 
-        with fit_minimum(datasets) as minimum:
-            indices = select_parameters(self.parameters, minimum.datasets, minimum.objective)
+        with temporary_fit(datasets) as refit:
+            indices = select_parameters(self.parameters, refit.datasets, refit.objective)
             if self.values is not None and len(indices) > 1:
-                names = ", ".join(minimum.objective.names[index] for index in indices)
+                names = ", ".join(refit.objective.names[index] for index in indices)
                 raise ModelError(
                     f"values need a single parameter; {self.parameters[0]} matches {names}"
                 )
             conditional_fits = [
-                ConditionalFit(minimum.objective, minimum.fit_result, [index]) for index in indices
+                ConditionalFit(refit.objective, refit.fit_result, [index]) for index in indices
             ]
             return ProfileProduct(
                 self.label,
                 [
-                    self._compute_profile(minimum, conditional_fit)
+                    self._compute_profile(refit, conditional_fit)
                     for conditional_fit in conditional_fits
                 ],
             )
@@ -285,16 +285,16 @@ class ProfileLikelihood(Estimator):
                 script.body.add(f"print(name, {literal(sigma)}, fit.confidence({arguments}))")
 
     def _compute_profile(
-        self, minimum: FittedMinimum, conditional_fit: ConditionalFit
+        self, refit: TemporaryFit, conditional_fit: ConditionalFit
     ) -> LikelihoodProfile:
         """Compute the profile of the parameter of a conditional fit."""
         from skyred.likelihood.minimise.profile import interval, profile
 
-        (index,), result = conditional_fit.fixed, minimum.fit_result
-        values = self._profile_values(minimum, index)
+        (index,), result = conditional_fit.fixed, refit.fit_result
+        values = self._profile_values(refit, index)
         scan = profile(conditional_fit, values)
         errors = [
-            interval(minimum.objective, result, index, sigma, conditional_fit)
+            interval(refit.objective, result, index, sigma, conditional_fit)
             for sigma in self.sigmas
         ]
         name = result.names[index]
@@ -315,13 +315,13 @@ class ProfileLikelihood(Estimator):
             intervals=tuple(map(ConfidenceInterval, self.sigmas, *zip(*errors, strict=True))),
         )
 
-    def _profile_values(self, minimum: FittedMinimum, index: int) -> Any:
+    def _profile_values(self, refit: TemporaryFit, index: int) -> Any:
         """Return the values of the profile in the unit of the parameter, shape (m,)."""
-        result = minimum.fit_result
+        result = refit.fit_result
         if self.values is None:
             offsets = result.errors[index] * np.linspace(-self.width, self.width, self.points)
             # all values beyond a limit are replaced by one value at the limit
-            limits = minimum.objective.limits[index]
+            limits = refit.objective.limits[index]
             return np.unique(np.clip(result.values[index] + offsets, *limits))
         unit = u.Unit(result.units[index])
         if not self.values.unit.is_equivalent(unit):
@@ -329,14 +329,14 @@ class ProfileLikelihood(Estimator):
             raise ModelError(
                 f"values are in {_unit_text(self.values.unit)}; {name} is in {_unit_text(unit)}"
             )
-        return _check_limits(self.values.to_value(unit), minimum, index)
+        return _check_limits(self.values.to_value(unit), refit, index)
 
 
-def _check_limits(values: Any, minimum: FittedMinimum, index: int) -> Sequence[float]:
+def _check_limits(values: Any, refit: TemporaryFit, index: int) -> Sequence[float]:
     """Return the values if they are within the limits of the parameter; else raise an error."""
-    low, high = minimum.objective.limits[index]
+    low, high = refit.objective.limits[index]
     if np.any((values < low) | (values > high)):
-        name, unit = minimum.fit_result.names[index], minimum.fit_result.units[index]
+        name, unit = refit.fit_result.names[index], refit.fit_result.units[index]
         raise ModelError(f"values exceed the limits of {name}, {low} to {high} {unit}")
     return list(values)
 

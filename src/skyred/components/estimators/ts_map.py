@@ -21,7 +21,7 @@ from skyred.components.estimators.scripted import (
     write_maps,
 )
 from skyred.components.models.scripted import ModelWriter
-from skyred.components.models.spec import build_part, part_problems
+from skyred.components.models.spec import build_submodel, submodel_problems
 from skyred.errors import ExportError, ModelError, Problem, SkyredWarning
 from skyred.fields import option, quantity
 from skyred.interfaces import Chain, component
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from skyred.scripting import Script
 
 OPTIONAL_COLUMNS = ("errn-errp", "ul", "sensitivity")
-PARTS = ("spatial", "spectral")
+SUBMODELS = ("spatial", "spectral")
 
 
 @attrs.define(eq=False)
@@ -146,8 +146,8 @@ class TSMap(MapEstimator):
     def _model_problems(self) -> Iterable[Problem]:
         """Yield problems with the shape and the spectrum of the source."""
         problems = [
-            *part_problems("spatial", self.spatial),
-            *part_problems("spectral", self.spectral),
+            *submodel_problems("spatial", self.spatial),
+            *submodel_problems("spectral", self.spectral),
         ]
         yield from problems
         if problems:
@@ -260,7 +260,7 @@ class TSMap(MapEstimator):
         """
         from gammapy.modeling.models import SkyModel
 
-        spatial, spectral = (build_part(name, getattr(self, name)) for name in PARTS)
+        spatial, spectral = (build_submodel(name, getattr(self, name)) for name in SUBMODELS)
         return SkyModel(spatial_model=spatial, spectral_model=spectral, name="ts-kernel")
 
     def _require_psf(self, datasets: Iterable[MapDataset]) -> None:

@@ -36,7 +36,10 @@ class SafeMask(Maker):
         doc="Methods; safe pixels are those that pass all of them.",
     )
     aeff_percent: float = option(
-        10.0, min=0, max=100, doc="Percentage of the largest effective area (aeff-max)."
+        10.0,
+        min=0,
+        max=100,
+        doc="Smallest accepted effective area, in percent of the maximum (aeff-max).",
     )
     bias_percent: float = option(
         10.0, min=0, max=100, doc="Largest energy bias in percent (edisp-bias)."
@@ -106,11 +109,14 @@ class SafeMask(Maker):
                     (name,),
                     "has no effect: the DL4 IRFs are evaluated for the on region of "
                     f"data.{entry_name}",
-                    "set irfs: DL3, or remove it",
+                    f"set irfs: DL3, or remove {name}",
                 )
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDataset:
-        """Set the safe mask with gammapy's `SafeMaskMaker`, with a correction for `aeff-max`.
+        """Set the safe mask with the methods of gammapy's `SafeMaskMaker`.
+
+        Unlike in gammapy, ``aeff-max`` with DL4 IRFs keeps the first energy bin if its area is
+        above the limit.
 
         Parameters
         ----------

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 
-from skyred.components.models.spec import PartError, set_parameters
+from skyred.components.models.spec import SubmodelError, set_parameters
 from skyred.errors import ModelError, Problem
 from skyred.fields import Location, option
 from skyred.interfaces import Chain, Fields, value
@@ -65,7 +65,7 @@ class Absorption(Fields):
             self.build()
         except ModelError as error:
             yield Problem(("ebl" if self.file is None else "file",), str(error))
-        except PartError as error:
+        except SubmodelError as error:
             yield error.problem.with_prefix("parameters")
 
     def apply_to(self, spectral: SpectralModel) -> SpectralModel:
@@ -95,7 +95,7 @@ class Absorption(Fields):
         ------
         ModelError
             If the table is missing, cannot be read, or does not reach the redshift.
-        PartError
+        SubmodelError
             If a parameter is not valid.
         """
         from gammapy.modeling.models import EBLAbsorptionNormSpectralModel

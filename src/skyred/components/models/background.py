@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from skyred.components.models.links import LinkUse, find_link_uses
 from skyred.components.models.scripted import ModelWriter, has_only_defaults
 from skyred.components.models.spec import (
-    build_part,
+    build_submodel,
     is_norm,
-    part_problems,
+    submodel_problems,
     to_gammapy,
 )
 from skyred.errors import ExportError, Problem
@@ -56,7 +56,7 @@ class BackgroundModels(Model):
         Problem
             Each problem, with the path of the option.
         """
-        problems = list(part_problems("spectral", self.spectral))
+        problems = list(submodel_problems("spectral", self.spectral))
         if not problems and not is_norm(self.spectral):
             message = f"{self.spectral['type']!r} is not a norm model"
             problems = [Problem(("spectral", "type"), message, "expected one such as pl-norm")]
@@ -111,8 +111,8 @@ class BackgroundModels(Model):
 
     def _write_norm(self, script: Script) -> None:
         """Write the background model of a dataset, with the norm model if it is not the default."""
-        norm, options = build_part("spectral", self.spectral), "dataset_name=dataset.name"
+        norm, options = build_submodel("spectral", self.spectral), "dataset_name=dataset.name"
         if type(norm).__name__ != "PowerLawNormSpectralModel" or not has_only_defaults(norm):
-            norm_variable = ModelWriter(script, script.body).write_part(norm, "norm")
+            norm_variable = ModelWriter(script, script.body).write_submodel(norm, "norm")
             options = f"spectral_model={norm_variable}, {options}"
         script.body.add(f"models.append(FoVBackgroundModel({options}))")

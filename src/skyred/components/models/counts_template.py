@@ -10,7 +10,7 @@ from astropy import units as u
 from skyred.components.models.links import LinkUse, find_link_uses, link_problems
 from skyred.components.models.map_files import geometries_overlap, read_map
 from skyred.components.models.scripted import ModelWriter
-from skyred.components.models.spec import build_part, is_norm, part_problems
+from skyred.components.models.spec import build_submodel, is_norm, submodel_problems
 from skyred.errors import ModelError, Problem
 from skyred.fields import Location, option
 from skyred.interfaces import Chain, Model, component
@@ -74,7 +74,7 @@ class CountsTemplate(Model):
             Each problem, with the path of the option.
         """
         yield from link_problems(self, pipeline)
-        problems = list(part_problems("spectral", self.spectral))
+        problems = list(submodel_problems("spectral", self.spectral))
         if not problems and not is_norm(self.spectral):
             message = f"{self.spectral['type']!r} is not a norm model"
             problems = [Problem(("spectral", "type"), message, "expected one such as pl-norm")]
@@ -106,7 +106,7 @@ class CountsTemplate(Model):
 
         model = TemplateNPredModel(
             map=self._read_counts(),
-            spectral_model=build_part("spectral", self.spectral),
+            spectral_model=build_submodel("spectral", self.spectral),
             name=self.name,
             filename=str(self.map.path().absolute()),
             datasets_names=[self.dataset],
@@ -127,8 +127,8 @@ class CountsTemplate(Model):
         script.use("gammapy.modeling.models", "TemplateNPredModel")
         script.use("gammapy.maps", "Map")
         constant = script.constant(f"{self.name}_MAP", literal(self.map))
-        norm = ModelWriter(script, script.body).write_part(
-            build_part("spectral", self.spectral), "norm"
+        norm = ModelWriter(script, script.body).write_submodel(
+            build_submodel("spectral", self.spectral), "norm"
         )
         script.body.add(
             f"models.append(TemplateNPredModel(map=Map.read({constant}), spectral_model={norm}, "

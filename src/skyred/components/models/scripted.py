@@ -12,7 +12,7 @@ from skyred.errors import ExportError
 from skyred.scripting import Block, Script, literal, number, quantity_text
 
 MODELS_MODULE = "gammapy.modeling.models"
-PARTS = ("spectral", "spatial", "temporal")
+SUBMODELS = ("spectral", "spatial", "temporal")
 OPERATORS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/"}
 PARAMETER_ATTRIBUTES = ("min", "max", "frozen")
 # arguments of gammapy's models in addition to parameters, with their defaults
@@ -21,7 +21,7 @@ OTHER_ARGUMENTS = {"frame": None, "scale": "utc"}
 
 @attrs.define(eq=False)
 class ModelWriter:
-    """Writes models to a script: one variable per part, with the attributes of its parameters.
+    """Writes models to a script: one variable per submodel, with the attributes of its parameters.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class ModelWriter:
         self.block.add(f"models.append({self.write_sky_model(model)})")
 
     def write_sky_model(self, model: Any) -> str:
-        """Write the parts of a sky model, and return the call that creates it.
+        """Write the submodels of a sky model, and return the call that creates it.
 
         Parameters
         ----------
@@ -58,15 +58,17 @@ class ModelWriter:
             The expression that creates the sky model.
         """
         self.script.use(MODELS_MODULE, "SkyModel")
-        names = [name for name in PARTS if getattr(model, f"{name}_model") is not None]
-        variables = {name: self.write_part(getattr(model, f"{name}_model"), name) for name in names}
+        names = [name for name in SUBMODELS if getattr(model, f"{name}_model") is not None]
+        variables = {
+            name: self.write_submodel(getattr(model, f"{name}_model"), name) for name in names
+        }
         options = [f"{name}_model={variable}" for name, variable in variables.items()]
         options.append(f"name={literal(model.name)}")
         if model.datasets_names is not None:
             options.append(f"datasets_names={literal(model.datasets_names)}")
         return f"SkyModel({', '.join(options)})"
 
-    def write_part(self, model: Any, name: str) -> str:
+    def write_submodel(self, model: Any, name: str) -> str:
         """Write a spectral, spatial or temporal model, and return the name of its variable.
 
         Parameters
@@ -99,7 +101,7 @@ class ModelWriter:
                 "be exported"
             )
         left, right = (
-            self.write_part(component, name) for component in (model.model1, model.model2)
+            self.write_submodel(component, name) for component in (model.model1, model.model2)
         )
         return f"{left} {operator} {right}"
 
@@ -155,7 +157,7 @@ class ModelWriter:
 
 
 def has_only_defaults(model: Any) -> bool:
-    """Return whether all parameters and arguments of a part are the defaults of its class.
+    """Return whether all parameters and arguments of a submodel are the defaults of its class.
 
     Parameters
     ----------

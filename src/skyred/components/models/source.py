@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from skyred.components.models.absorption import Absorption
 from skyred.components.models.links import LinkUse, find_link_uses, link_problems
 from skyred.components.models.scripted import ModelWriter
-from skyred.components.models.spec import build_part, part_problems
+from skyred.components.models.spec import build_submodel, submodel_problems
 from skyred.errors import Problem
 from skyred.fields import nested_object, option
 from skyred.interfaces import Chain, Model, component
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from skyred.scripting import Script
 
-PARTS = ("spectral", "spatial", "temporal")
+SUBMODELS = ("spectral", "spatial", "temporal")
 
 
 @component
@@ -48,14 +48,14 @@ class Source(Model):
     )
 
     def validate(self) -> Iterable[Problem]:
-        """Check that each part has a type.
+        """Check that each submodel has a type.
 
         Yields
         ------
         Problem
-            A part without a type.
+            A submodel without a type.
         """
-        for name in PARTS:
+        for name in SUBMODELS:
             spec = getattr(self, name)
             if spec is not None and "type" not in spec:
                 example = {"spectral": "pl", "spatial": "point", "temporal": "const"}[name]
@@ -81,14 +81,14 @@ class Source(Model):
         LinkUse
             Each use of a link label.
         """
-        for name in PARTS:
+        for name in SUBMODELS:
             yield from find_link_uses(getattr(self, name), self.name, (name,))
         if self.absorption is not None:
             path = ("absorption", "parameters")
             yield from find_link_uses(self.absorption.parameters, self.name, path)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems with the links, and with parts that gammapy cannot build.
+        """Yield problems with the links, and with submodels that gammapy cannot build.
 
         Parameters
         ----------
@@ -101,8 +101,8 @@ class Source(Model):
             Each problem, with the path of the option.
         """
         yield from link_problems(self, pipeline)
-        for name in PARTS:
-            yield from part_problems(name, getattr(self, name))
+        for name in SUBMODELS:
+            yield from submodel_problems(name, getattr(self, name))
 
     def build(self, datasets: Datasets) -> Models:
         """Build the sky model.
@@ -119,15 +119,15 @@ class Source(Model):
         """
         from gammapy.modeling.models import Models, SkyModel
 
-        parts = {
-            f"{name}_model": build_part(name, spec)
-            for name in PARTS
+        submodels = {
+            f"{name}_model": build_submodel(name, spec)
+            for name in SUBMODELS
             if (spec := getattr(self, name)) is not None
         }
         if self.absorption is not None:
-            parts["spectral_model"] = self.absorption.apply_to(parts["spectral_model"])
+            submodels["spectral_model"] = self.absorption.apply_to(submodels["spectral_model"])
         names = None if self.datasets is None else list(self.datasets)
-        return Models([SkyModel(name=self.name, datasets_names=names, **parts)])
+        return Models([SkyModel(name=self.name, datasets_names=names, **submodels)])
 
     def build_or_none(self) -> SkyModel | None:
         """Build the sky model for checks of its parameters.

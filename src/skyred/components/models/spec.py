@@ -1,4 +1,4 @@
-"""Model parts: conversion from the configuration to gammapy's dictionaries.
+"""Spectral, spatial and temporal models: conversion of the configuration to dictionaries.
 
 Parameters can be written in two formats: as ``index: 2.7`` and ``amplitude: 4e-11 cm-2 s-1 TeV-1``
 (or a mapping with value, unit, min, max, frozen, prior, link), and as gammapy's own list.
@@ -26,13 +26,13 @@ EXTRA_KEYS = {"type", "parameters", "frame", "filename", "unit", "energy", "valu
 FRAME_ADVICE = "expected icrs, fk5, galactic or supergalactic"
 
 
-def to_gammapy(part: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+def to_gammapy(submodel: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     """Convert a spectral, spatial or temporal model to gammapy's dictionary.
 
     Parameters
     ----------
-    part : {"spectral", "spatial", "temporal"}
-        The part of the model.
+    submodel : {"spectral", "spatial", "temporal"}
+        The submodel of the source.
     spec : mapping
         ``type`` and parameters, in either format.
 
@@ -43,11 +43,11 @@ def to_gammapy(part: str, spec: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises
     ------
-    PartError
+    SubmodelError
         If the type, a parameter or a value is not valid.
     """
     data = thaw(spec)
-    cls = model_class(part, data)
+    cls = model_class(submodel, data)
     defaults = {parameter.name: parameter for parameter in cls.default_parameters}
     model_dict = {"type": data.pop("type")}
     entries = {entry.get("name"): entry for entry in data.pop("parameters", [])}
@@ -55,7 +55,7 @@ def to_gammapy(part: str, spec: Mapping[str, Any]) -> dict[str, Any]:
         if name in defaults and name not in entries:
             entries[name] = _validate_entry(value, name, defaults[name])
         elif isinstance(value, dict) and "type" in value:  # a component of a compound model
-            model_dict[name] = to_gammapy(part, value)
+            model_dict[name] = to_gammapy(submodel, value)
         else:
             model_dict[name] = _check_argument(cls, name, value, defaults)
     for name, parameter in defaults.items():
@@ -68,8 +68,8 @@ def to_gammapy(part: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     return model_dict
 
 
-class PartError(Exception):
-    """An error in the mapping of a model part, with the path of the invalid entry.
+class SubmodelError(Exception):
+    """An error in the mapping of a submodel, with the path of the invalid entry.
 
     Parameters
     ----------
@@ -82,15 +82,15 @@ class PartError(Exception):
         super().__init__(str(problem))
 
 
-def model_class(part: str, data: Mapping[str, Any]) -> Any:
-    """Return the gammapy class of a model part.
+def model_class(submodel: str, data: Mapping[str, Any]) -> Any:
+    """Return the gammapy class of a submodel.
 
     Parameters
     ----------
-    part : {"spectral", "spatial", "temporal"}
-        The part of the model.
+    submodel : {"spectral", "spatial", "temporal"}
+        The submodel of the source.
     data : mapping
-        The mapping of the part. Its ``type`` is gammapy's tag or the name of a class.
+        The mapping of the submodel. Its ``type`` is gammapy's tag or the name of a class.
 
     Returns
     -------
@@ -99,21 +99,21 @@ def model_class(part: str, data: Mapping[str, Any]) -> Any:
 
     Raises
     ------
-    PartError
+    SubmodelError
         If the type is unknown.
     """
     from gammapy.modeling import models
 
-    registry = getattr(models, f"{part.upper()}_MODEL_REGISTRY")
+    registry = getattr(models, f"{submodel.upper()}_MODEL_REGISTRY")
     tags = sorted(tag for cls in registry for tag in _tags(cls))
     model_type = data.get("type")
     if model_type not in tags:
         suggestion = nearest(str(model_type), tags)
         short_tags = [tag for tag in tags if tag == tag.lower()]
-        raise PartError(
+        raise SubmodelError(
             Problem(
                 ("type",) if "type" in data else (),
-                f"unknown {part} model {model_type!r}" if model_type else "missing key 'type'",
+                f"unknown {submodel} model {model_type!r}" if model_type else "missing key 'type'",
                 f"available: {', '.join(short_tags)}",
                 suggestion,
             )
@@ -144,7 +144,7 @@ def _validate_entry(value: Any, name: str, default: Any) -> dict[str, Any]:
 
     Raises
     ------
-    PartError
+    SubmodelError
         If a key or a value is not valid.
     """
     entry = dict(value) if isinstance(value, dict) else {"value": value}
@@ -152,12 +152,12 @@ def _validate_entry(value: Any, name: str, default: Any) -> dict[str, Any]:
         if key not in PARAMETER_KEYS:
             suggestion = nearest(key, PARAMETER_KEYS)
             expected = f"available: {', '.join(PARAMETER_KEYS[:8])}"
-            raise PartError(Problem((name, key), "unknown key", expected, suggestion))
+            raise SubmodelError(Problem((name, key), "unknown key", expected, suggestion))
     entry.setdefault("value", str(default.quantity))
     unit = u.Unit(entry.get("unit") or "")
     quantity = _parse_quantity(entry["value"], unit, name)
     if not quantity.unit.is_equivalent(default.unit):
-        raise PartError(
+        raise SubmodelError(
             Problem(
                 (name,),
                 f"{str(entry['value'])!r} is in {str(quantity.unit) or 'no unit'}",
@@ -170,9 +170,9 @@ def _validate_entry(value: Any, name: str, default: Any) -> dict[str, Any]:
         if key in entry:
             entry[key] = float(_parse_quantity(entry[key], unit, name).to_value(unit))
     if entry.get("min", float("-inf")) > entry.get("max", float("inf")):
-        raise PartError(Problem((name, "min"), "is above max", "expected min below max"))
+        raise SubmodelError(Problem((name, "min"), "is above max", "expected min below max"))
     if not entry.get("min", float("-inf")) <= entry["value"] <= entry.get("max", float("inf")):
-        raise PartError(
+        raise SubmodelError(
             Problem(
                 (name,),
                 f"starts at {quantity}, outside min and max",
@@ -201,14 +201,14 @@ def _parse_quantity(value: Any, unit: u.UnitBase, name: str) -> u.Quantity:
 
     Raises
     ------
-    PartError
+    SubmodelError
         If the value is not a quantity.
     """
     try:
         quantity = u.Quantity(value)
     except (TypeError, ValueError):
         expected = "expected a number with a unit"
-        raise PartError(Problem((name,), f"{value!r} is not a quantity", expected)) from None
+        raise SubmodelError(Problem((name,), f"{value!r} is not a quantity", expected)) from None
     if quantity.unit == u.dimensionless_unscaled and not isinstance(value, u.Quantity):
         return u.Quantity(quantity.value, unit)
     return quantity
@@ -233,7 +233,7 @@ def _convert_entry(name: str, entry: Mapping[str, Any], default: Any) -> dict[st
 
     Raises
     ------
-    PartError
+    SubmodelError
         If the prior is not valid.
     """
     entry = {"name": name, **entry}
@@ -241,7 +241,7 @@ def _convert_entry(name: str, entry: Mapping[str, Any], default: Any) -> dict[st
         unit = u.Unit(entry.get("unit") or getattr(default, "unit", ""))
         prior = prior_to_gammapy(prior_spec, PriorTarget(unit, float(entry["value"])))
         if isinstance(prior, Problem):
-            raise PartError(prior.with_prefix(name, "prior"))
+            raise SubmodelError(prior.with_prefix(name, "prior"))
         entry["prior"] = prior
     return entry
 
@@ -267,13 +267,13 @@ def _check_argument(cls: Any, name: str, value: Any, defaults: Mapping[str, Any]
 
     Raises
     ------
-    PartError
+    SubmodelError
         If the class does not have the argument.
     """
     argument_names = EXTRA_KEYS | set(inspect.signature(cls.__init__).parameters)
     if name not in argument_names:
         suggestion = nearest(name, [*defaults, *argument_names])
-        raise PartError(
+        raise SubmodelError(
             Problem(
                 (name,),
                 f"unknown parameter of {cls.__name__}",
@@ -284,13 +284,13 @@ def _check_argument(cls: Any, name: str, value: Any, defaults: Mapping[str, Any]
     return value
 
 
-def build_part(part: str, spec: Mapping[str, Any]) -> Any:
+def build_submodel(submodel: str, spec: Mapping[str, Any]) -> Any:
     """Build a spectral, spatial or temporal model.
 
     Parameters
     ----------
-    part : {"spectral", "spatial", "temporal"}
-        The part of the model.
+    submodel : {"spectral", "spatial", "temporal"}
+        The submodel of the source.
     spec : mapping
         ``type`` and parameters, in either format.
 
@@ -301,14 +301,14 @@ def build_part(part: str, spec: Mapping[str, Any]) -> Any:
 
     Raises
     ------
-    PartError
+    SubmodelError
         If the type, a parameter or a value is not valid.
     ModelError
         If a map of the model cannot be used.
     """
-    data = to_gammapy(part, spec)
+    data = to_gammapy(submodel, spec)
     check_map_files(data)
-    return model_class(part, data).from_dict({part: data})
+    return model_class(submodel, data).from_dict({submodel: data})
 
 
 def set_parameters(model: Any, spec: Mapping[str, Any]) -> None:
@@ -323,7 +323,7 @@ def set_parameters(model: Any, spec: Mapping[str, Any]) -> None:
 
     Raises
     ------
-    PartError
+    SubmodelError
         If a parameter or a value is not valid.
     """
     from gammapy.modeling import Parameter
@@ -332,7 +332,7 @@ def set_parameters(model: Any, spec: Mapping[str, Any]) -> None:
         if name not in model.parameters.names:
             suggestion = nearest(name, model.parameters.names)
             expected = f"available: {', '.join(model.parameters.names)}"
-            raise PartError(Problem((name,), "unknown parameter", expected, suggestion))
+            raise SubmodelError(Problem((name,), "unknown parameter", expected, suggestion))
         default = model.parameters[name]
         arguments = _convert_entry(name, _validate_entry(entry, name, default), default)
         label = arguments.pop("link", None)
@@ -357,13 +357,13 @@ def is_norm(spectral: Mapping[str, Any]) -> bool:
     return "Norm" in model_class("spectral", spectral).__name__
 
 
-def part_problems(part: str, spec: Mapping[str, Any] | None) -> Iterator[Problem]:
-    """Yield the first problem with a part of a model; no data are needed for the check.
+def submodel_problems(submodel: str, spec: Mapping[str, Any] | None) -> Iterator[Problem]:
+    """Yield the first problem with a submodel; no data are needed for the check.
 
     Parameters
     ----------
-    part : {"spectral", "spatial", "temporal"}
-        The part of the model.
+    submodel : {"spectral", "spatial", "temporal"}
+        The submodel of the source.
     spec : mapping or None
         ``type`` and parameters; no problem if None.
 
@@ -375,16 +375,16 @@ def part_problems(part: str, spec: Mapping[str, Any] | None) -> Iterator[Problem
     if spec is None:
         return
     try:
-        model = build_part(part, spec)
-        if part == "spatial":
+        model = build_submodel(submodel, spec)
+        if submodel == "spatial":
             yield from _position_problems(model)
-    except PartError as error:
-        yield error.problem.with_prefix(part)
+    except SubmodelError as error:
+        yield error.problem.with_prefix(submodel)
     except ModelError as error:
-        yield Problem((part, "filename"), str(error))
+        yield Problem((submodel, "filename"), str(error))
     except (FieldError, ValueError, TypeError, KeyError, AttributeError, OSError) as error:
         message = f"gammapy cannot build the model: {error}"
-        yield Problem((part,), message, "see gammapy's model gallery")
+        yield Problem((submodel,), message, "see gammapy's model gallery")
 
 
 def describe_frame(frame: Any) -> str:

@@ -11,7 +11,7 @@ from astropy import units as u
 from skyred.components.models.links import LinkUse, find_link_uses, link_problems
 from skyred.components.models.map_files import geometries_overlap, read_map
 from skyred.components.models.scripted import ModelWriter
-from skyred.components.models.spec import build_part, is_norm, part_problems
+from skyred.components.models.spec import build_submodel, is_norm, submodel_problems
 from skyred.errors import ModelError, Problem
 from skyred.fields import Location, option
 from skyred.interfaces import Chain, Model, component
@@ -62,23 +62,23 @@ class TemplateSource(Model):
     )
 
     def validate(self) -> Iterable[Problem]:
-        """Check that a file is set, that there is only one shape, and that parts have a type.
+        """Check that a file is set, that there is only one shape, and that submodels have a type.
 
         Yields
         ------
         Problem
-            No file, two shapes, or a part without a type.
+            No file, two shapes, or a submodel without a type.
         """
         if self.map is None and self.spectrum is None:
             yield Problem((), "has neither map nor spectrum", "expected one of them, or both")
         if self.map is not None and self.spatial is not None:
             yield Problem(("spatial",), "cannot be combined with map", "remove one of them")
-        for part in ("spectral", "spatial"):
-            spec = getattr(self, part)
+        for submodel in ("spectral", "spatial"):
+            spec = getattr(self, submodel)
             if spec is not None and "type" not in spec:
-                example = {"spectral": "pl-norm", "spatial": "point"}[part]
+                example = {"spectral": "pl-norm", "spatial": "point"}[submodel]
                 yield Problem(
-                    (part,), "missing key 'type'", f"expected a model type such as {example}"
+                    (submodel,), "missing key 'type'", f"expected a model type such as {example}"
                 )
 
     def source_names(self) -> Iterable[str]:
@@ -99,11 +99,11 @@ class TemplateSource(Model):
         LinkUse
             Each use of a link label.
         """
-        for part in ("spectral", "spatial"):
-            yield from find_link_uses(getattr(self, part), self.name, (part,))
+        for submodel in ("spectral", "spatial"):
+            yield from find_link_uses(getattr(self, submodel), self.name, (submodel,))
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems with the links, and with files and parts that gammapy cannot use.
+        """Yield problems with the links, and with files and submodels that gammapy cannot use.
 
         Parameters
         ----------
@@ -116,8 +116,8 @@ class TemplateSource(Model):
             Each problem, with the path of the option.
         """
         yield from link_problems(self, pipeline)
-        problems = [*part_problems("spectral", self.spectral)]
-        problems += part_problems("spatial", self.spatial)
+        problems = [*submodel_problems("spectral", self.spectral)]
+        problems += submodel_problems("spatial", self.spatial)
         if not problems and self.spectrum is not None and not is_norm(self.spectral):
             message = f"{self.spectral['type']!r} is not a norm model"
             expected = "expected one such as pl-norm: the spectrum is a table"
@@ -191,7 +191,7 @@ class TemplateSource(Model):
         """
         from gammapy.modeling.models import SkyModel
 
-        spectral = build_part("spectral", self.spectral)
+        spectral = build_submodel("spectral", self.spectral)
         table = self._read_spectrum()
         names = None if self.datasets is None else list(self.datasets)
         try:
@@ -225,7 +225,7 @@ class TemplateSource(Model):
         from gammapy.modeling.models import TemplateSpatialModel
 
         if self.map is None:
-            return None if self.spatial is None else build_part("spatial", self.spatial)
+            return None if self.spatial is None else build_submodel("spatial", self.spatial)
         path = self.map.path().absolute()
         skymap = read_map(path)
         if not skymap.geom.is_image and skymap.geom.axes.names != ["energy_true"]:

@@ -63,7 +63,7 @@ def effective_area() -> EffectiveAreaTable2D:
     ----------
     Abramowski et al. (2010), MNRAS 402, 1342, appendix B, for the parametrisation.
     """
-    energy, offset = _energy_true(), _offset()
+    energy, offset = _energy_true_axis(), _offset_axis()
     on_axis = EffectiveAreaTable2D.from_parametrization(energy_axis_true=energy, instrument="HESS")
     area = 1.9 * on_axis.quantity[:, :1] * acceptance(offset.center)[np.newaxis, :]
     return EffectiveAreaTable2D(
@@ -85,9 +85,9 @@ def energy_dispersion() -> EnergyDispersion2D:
         The energy dispersion.
     """
     response = EnergyDispersion2D.from_gauss(
-        energy_axis_true=_energy_true(),
+        energy_axis_true=_energy_true_axis(),
         migra_axis=MapAxis.from_edges(np.linspace(0.2, 2.2, 81), name="migra"),
-        offset_axis=_offset(),
+        offset_axis=_offset_axis(),
         bias=0.0,
         sigma=0.15,
     )
@@ -114,7 +114,7 @@ def point_spread_function() -> PSF3D:
         The PSF.
     """
     rad = MapAxis.from_edges(np.linspace(0, 0.66, 133) * u.deg, name="rad")
-    axes = MapAxes([_energy_true(), _offset(), rad])
+    axes = MapAxes([_energy_true_axis(), _offset_axis(), rad])
     coords = axes.get_coord()
     energy, offset = coords["energy_true"].to_value("TeV"), coords["offset"].to_value("deg")
     core = 0.055 * u.deg * energy**-0.12 * (1 + 0.08 * offset**2)
@@ -187,14 +187,14 @@ def _gauss(separation: u.Quantity, sigma: u.Quantity) -> u.Quantity:
     return np.exp(-0.5 * (separation / sigma).to_value("") ** 2) / (2 * np.pi * sigma**2)
 
 
-def _energy_true() -> MapAxis:
+def _energy_true_axis() -> MapAxis:
     return MapAxis.from_energy_bounds(*ENERGY_RANGE, nbin=12, per_decade=True, name="energy_true")
 
 
-def _offset() -> MapAxis:
+def _offset_axis() -> MapAxis:
     return MapAxis.from_edges(np.linspace(0, FIELD_RADIUS, 7) * u.deg, name="offset")
 
 
 def _to_single_precision(values: Any) -> Any:
-    """Convert values to float32, so that the simulation uses the same values as the files."""
+    """Convert values to float32, so that IRFs in memory equal those read back from FITS files."""
     return np.asarray(values, dtype=np.float32)

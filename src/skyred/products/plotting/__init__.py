@@ -1,6 +1,6 @@
 """Plotting functions for maps, spectra and datasets, independent of skyred's other packages."""
 
-from skyred.products.plotting.datasets import dataset_plots
+from skyred.products.plotting.datasets import dataset_plot_functions
 from skyred.products.plotting.sky import (
     DIVERGING,
     SEQUENTIAL,
@@ -15,7 +15,7 @@ __all__ = [
     "DIVERGING",
     "SEQUENTIAL",
     "bin_style",
-    "dataset_plots",
+    "dataset_plot_functions",
     "draw_map",
     "draw_significance_image",
     "draw_slider",

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from skyred.products.plotting.sky import SEQUENTIAL, draw_map, format_energy_range
-from skyred.products.plotting.spectra import spectrum_plots
+from skyred.products.plotting.spectra import spectrum_plot_functions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SMOOTHING = "0.05 deg"
 
 
-def dataset_plots(dataset: Any) -> dict[str, Callable[..., Axes]]:
+def dataset_plot_functions(dataset: Any) -> dict[str, Callable[..., Axes]]:
     """Return the functions that draw a dataset.
 
     Parameters
@@ -26,14 +26,14 @@ def dataset_plots(dataset: Any) -> dict[str, Callable[..., Axes]]:
     Returns
     -------
     dict of str to callable
-        The functions by the prefix of the plot's name. The argument `ax` of each function is the
-        axes to draw on; by default those of a new figure.
+        Plot functions; the keys are prefixes of the names of the plots. The argument `ax` of each
+        function is the axes to draw on; by default those of a new figure.
     """
     geom = getattr(getattr(dataset, "counts", None), "geom", None)
     if geom is None:
         return {}
     if geom.is_region:
-        return spectrum_plots(dataset)
+        return spectrum_plot_functions(dataset)
     return {"counts": partial(draw_counts, dataset)}
 
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from regions import SkyRegion
 
-ON, OFF = "tab:red", "tab:blue"
+ON_COLOR, OFF_COLOR = "tab:red", "tab:blue"
 
 
-def spectrum_plots(dataset: Any) -> dict[str, Callable[..., Axes]]:
+def spectrum_plot_functions(dataset: Any) -> dict[str, Callable[..., Axes]]:
     """Return the functions that draw a spectrum dataset.
 
     Parameters
@@ -30,7 +30,7 @@ def spectrum_plots(dataset: Any) -> dict[str, Callable[..., Axes]]:
     Returns
     -------
     dict of str to callable
-        The functions by the prefix of the plot's name.
+        Plot functions; the keys are prefixes of the names of the plots.
     """
     plots: dict[str, Callable[..., Axes]] = {"counts": partial(draw_counts_spectrum, dataset)}
     if _off_regions(dataset):
@@ -61,12 +61,12 @@ def draw_counts_spectrum(dataset: Any, ax: Axes | None = None) -> Axes:
     axis = dataset.counts.geom.axes["energy"]
     if axis.unit == "keV":  # the unit of OGIP files
         axis = MapAxis.from_energy_edges(axis.edges.to("TeV"))
-    edges, counts = axis.edges.value, _by_energy(dataset.counts)
-    ax.stairs(counts, edges, color=ON, label="counts")
+    edges, counts = axis.edges.value, _counts_per_energy_bin(dataset.counts)
+    ax.stairs(counts, edges, color=ON_COLOR, label="counts")
     if dataset.background is not None:
         _draw_excess(dataset, ax, axis, counts)
     if dataset.models:
-        npred_signal = _by_energy(dataset.npred_signal())
+        npred_signal = _counts_per_energy_bin(dataset.npred_signal())
         ax.stairs(npred_signal, edges, color="black", linewidth=0.8, label="predicted excess")
     ax.set_xscale("log")
     ax.set_yscale("symlog", linthresh=1)  # linear around zero, because an excess can be negative
@@ -81,15 +81,15 @@ def draw_counts_spectrum(dataset: Any, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _by_energy(counts: RegionNDMap) -> Any:
+def _counts_per_energy_bin(counts: RegionNDMap) -> Any:
     return counts.data.astype(float).ravel()
 
 
 def _draw_excess(dataset: Any, ax: Axes, axis: MapAxis, counts: Any) -> None:
-    background = _by_energy(dataset.background)
-    ax.stairs(background, axis.edges.value, color=OFF, label="background", linestyle="--")
+    background = _counts_per_energy_bin(dataset.background)
+    ax.stairs(background, axis.edges.value, color=OFF_COLOR, label="background", linestyle="--")
     # Poisson errors of the counts, and of the off counts scaled by alpha
-    alpha = _by_energy(dataset.alpha) if hasattr(dataset, "alpha") else 0.0
+    alpha = _counts_per_energy_bin(dataset.alpha) if hasattr(dataset, "alpha") else 0.0
     error = np.sqrt(counts + alpha * background)
     has_error = error > 0
     ax.errorbar(
@@ -130,8 +130,8 @@ def draw_regions(dataset: Any, ax: Axes | None = None) -> Axes:
     if ax is None:
         figure = plt.figure(figsize=(5.6, 5.2), layout="constrained")
         ax = figure.add_subplot(projection=geom.wcs)
-    _draw_regions([on], ax, geom, color=ON, label="on region", fill=True)
-    _draw_regions(off, ax, geom, color=OFF, label="off regions", fill=False)
+    _draw_regions([on], ax, geom, color=ON_COLOR, label="on region", fill=True)
+    _draw_regions(off, ax, geom, color=OFF_COLOR, label="off regions", fill=False)
     if pointings is not None:
         ax.plot(*geom.wcs.world_to_pixel(pointings), "+k", markersize=10, label="pointing")
     label_sky(ax, geom.frame)

@@ -134,7 +134,7 @@ def test_check_and_run_agree_on_a_folder(runs: Path, tmp_path: Path) -> None:
     folder_outcome = CliRunner().invoke(main, ["check", str(runs)])
     for outcome in (*outcomes.values(), folder_outcome):
         assert outcome.exit_code == 3, outcome.output
-        assert "[EFFECTIVE AREA]: has data whose checksum differs" in outcome.output
+        assert "[EFFECTIVE AREA]: the checksum of the data differs" in outcome.output
 
 
 def test_other_fits_files_are_listed_in_a_warning(

@@ -44,7 +44,7 @@ def check_area_offsets(area: ResponseTable) -> Iterator[Finding]:
     Finding
         A finding for each outlier.
     """
-    values = area.cube
+    values = area.values
     nonzero = (values > ZERO_FRACTION * values.max()).any(axis=1)
     empty = np.flatnonzero(~nonzero)
     if len(empty) and empty[0] < np.flatnonzero(nonzero)[-1]:

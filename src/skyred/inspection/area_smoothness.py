@@ -47,7 +47,7 @@ def check_area_smoothness(area: ResponseTable) -> Iterator[Finding]:
     """
     if len(area.low["ENERG"]) < 5:
         return
-    values = np.maximum(area.cube, ZERO_FRACTION * area.cube.max())
+    values = np.maximum(area.values, ZERO_FRACTION * area.values.max())
     deviations = compute_deviations(values)
     excess = np.where(deviations > _compute_limits(values, deviations), deviations, 0.0)
     if not excess.any():

@@ -30,18 +30,18 @@ class ResponseLayout:
     ----------
     axes : tuple of str
         The names of the axes in numpy's order.
-    cubes : mapping of str to str
+    value_units : mapping of str to str
         The units of the columns with values, by name.
     """
 
     axes: tuple[str, ...]
-    cubes: Mapping[str, str]
+    value_units: Mapping[str, str]
 
     @property
     def columns(self) -> dict[str, str]:
         """The required columns, each with a unit of the expected physical type."""
         edges = {f"{axis}_{end}": AXIS_UNITS[axis] for axis in self.axes for end in ("LO", "HI")}
-        return {**edges, **self.cubes}
+        return {**edges, **self.value_units}
 
 
 LAYOUTS = {
@@ -72,7 +72,7 @@ class ResponseTable:
         The HDU of the response.
     low, high : mapping of str to array
         The lower and upper edges of each axis, shape (bins,), in the units of `AXIS_UNITS`.
-    cubes : mapping of str to array
+    values_by_column : mapping of str to array
         The values by column, with the axes in the order of the layout, in the units of the
         layout.
     """
@@ -80,12 +80,12 @@ class ResponseTable:
     hdu: RunHdu
     low: Mapping[str, Floats]
     high: Mapping[str, Floats]
-    cubes: Mapping[str, Floats]
+    values_by_column: Mapping[str, Floats]
 
     @property
-    def cube(self) -> Floats:
+    def values(self) -> Floats:
         """The values of a response that has a single column of values."""
-        return next(iter(self.cubes.values()))
+        return next(iter(self.values_by_column.values()))
 
     def centers(self, axis: str) -> Floats:
         """Return the bin centres of an axis; for the energy, the geometric mean of the edges.
@@ -136,7 +136,9 @@ def check_axes(hdu: RunHdu, layout: ResponseLayout) -> Iterator[Finding]:
     """
     faults = list(hdu.check_columns(layout.columns))
     if not faults and len(hdu.table) != 1:
-        faults.append(hdu.report("response-axes", f"has {len(hdu.table)} rows; expected 1"))
+        faults.append(
+            hdu.report("response-axes", f"the table has {len(hdu.table)} rows; expected 1")
+        )
     yield from faults
     if faults:
         return
@@ -144,7 +146,7 @@ def check_axes(hdu: RunHdu, layout: ResponseLayout) -> Iterator[Finding]:
         if fault := _describe_axis_fault(axis, *_edges(hdu, axis)):
             yield hdu.report("response-axes", f"its axis {axis} {fault}")
     lengths = tuple(len(hdu.table.cell(f"{axis}_LO")) for axis in layout.axes)
-    for name in layout.cubes:
+    for name in layout.value_units:
         shape = hdu.table.cell(name).shape
         if _reorder(hdu.table.cell(name), lengths) is None:
             yield hdu.report(
@@ -169,12 +171,14 @@ def build_response(hdu: RunHdu, layout: ResponseLayout) -> ResponseTable:
     """
     edges = {axis: _edges(hdu, axis) for axis in layout.axes}
     lengths = tuple(len(low) for low, _ in edges.values())
-    cubes = {name: _reorder(hdu.cell(name, unit), lengths) for name, unit in layout.cubes.items()}
+    values_by_column = {
+        name: _reorder(hdu.cell(name, unit), lengths) for name, unit in layout.value_units.items()
+    }
     return ResponseTable(
         hdu,
         {axis: low for axis, (low, _) in edges.items()},
         {axis: high for axis, (_, high) in edges.items()},
-        {name: cube for name, cube in cubes.items() if cube is not None},
+        {name: values for name, values in values_by_column.items() if values is not None},
     )
 
 
@@ -189,12 +193,12 @@ def _describe_axis_fault(axis: str, low: Floats, high: Floats) -> str | None:
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
         return "has edges that are not finite"
     # offset bins may have zero width, as in H.E.S.S. responses
-    are_points = axis == "THETA" and (low == high).all()
+    has_zero_width_bins = axis == "THETA" and (low == high).all()
     if (np.diff(low) <= 0).any() or (np.diff(high) <= 0).any():
         return "is not strictly increasing"
-    if not are_points:
+    if not has_zero_width_bins:
         if (high <= low).any():
-            return "has a bin without width"
+            return "has a bin whose upper edge is not above its lower edge"
         if (np.abs(low[1:] - high[:-1]) > GAP_TOLERANCE * np.abs(high - low)[:-1]).any():
             return "has a gap or an overlap between bins"
     if axis == "ENERG" and low[0] < 0:
@@ -207,12 +211,12 @@ def _describe_axis_fault(axis: str, low: Floats, high: Floats) -> str | None:
     return None
 
 
-def _reorder(cube: Floats, lengths: tuple[int, ...]) -> Floats | None:
+def _reorder(values: Floats, lengths: tuple[int, ...]) -> Floats | None:
     """Return an array with its axes in the order of the layout; None if the lengths differ."""
-    if cube.shape == lengths:
-        return cube
-    if cube.size == np.prod(lengths) and cube.ndim == 1 and sum(n > 1 for n in lengths) <= 1:
-        return cube.reshape(lengths)  # a single offset and no TDIM card
-    if len(lengths) == 3 and cube.shape == (*lengths[1:], lengths[0]):
-        return np.moveaxis(cube, -1, 0)  # CTA backgrounds have the energy last
+    if values.shape == lengths:
+        return values
+    if values.size == np.prod(lengths) and values.ndim == 1 and sum(n > 1 for n in lengths) <= 1:
+        return values.reshape(lengths)  # a single offset and no TDIM card
+    if len(lengths) == 3 and values.shape == (*lengths[1:], lengths[0]):
+        return np.moveaxis(values, -1, 0)  # CTA backgrounds have the energy last
     return None

@@ -54,7 +54,7 @@ def _check_halves(background: ResponseTable) -> Iterator[Finding]:
     weight = background.widths("ENERG")
     plane = np.einsum(
         "eyx,e,y,x->yx",
-        background.cube,
+        background.values,
         weight,
         *(background.widths(axis) for axis in ("DETY", "DETX")),
         optimize=True,
@@ -73,9 +73,9 @@ def _check_halves(background: ResponseTable) -> Iterator[Finding]:
 
 
 def _check_cells(background: ResponseTable) -> Iterator[Finding]:
-    if background.cube.ndim != 3 or min(background.cube.shape[1:]) < 3:
+    if background.values.ndim != 3 or min(background.values.shape[1:]) < 3:
         return
-    cube = background.cube
+    cube = background.values
     neighbours = _neighbours(cube)
     largest = np.maximum(cube.max(axis=(1, 2), keepdims=True), 1e-300)
     too_high = (cube > HIGH_RATIO * neighbours.max(axis=0)) & (cube > HIGH_MIN_FRACTION * largest)
@@ -128,7 +128,7 @@ def check_rate(background: ResponseTable, events: RunHdu) -> Iterator[Finding]:
 
 def _compute_rate(background: ResponseTable) -> float:
     """Return the rate integrated over the energy and the camera, in events per second."""
-    cube, energy = background.cube, background.widths("ENERG") * 1e6  # MeV
+    cube, energy = background.values, background.widths("ENERG") * 1e6  # MeV
     if cube.ndim == 2:
         low, high = np.radians(background.low["THETA"]), np.radians(background.high["THETA"])
         return float(np.einsum("te,t,e", cube, 2 * np.pi * (np.cos(low) - np.cos(high)), energy))

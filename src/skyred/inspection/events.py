@@ -45,7 +45,7 @@ def check_events(events: RunHdu) -> Iterator[Finding]:
         return
     yield from events.list_assumed_units(COLUMNS)
     if len(events.table) == 0:
-        yield events.report("no-events", "has no events")
+        yield events.report("no-events", "the event list has no events")
         return
     columns = {name: events.values(name, unit) for name, unit in COLUMNS.items()}
     for name, values in columns.items():
@@ -83,31 +83,34 @@ def _check_identifiers(events: RunHdu, time: Floats) -> Iterator[Finding]:
     n_duplicates = len(ids) - np.unique(pairs, axis=1).shape[1]
     if n_duplicates:
         yield events.report(
-            "events-repeated", f"{n_duplicates} events occur twice (same EVENT_ID and TIME)"
+            "events-repeated", f"{n_duplicates} duplicate events (same EVENT_ID and TIME)"
         )
     if n_repeated_ids > n_duplicates:
-        n_other_ids = n_repeated_ids - n_duplicates
-        yield events.report("event-ids", f"has duplicated EVENT_IDs ({n_other_ids})")
+        n_reused_ids = n_repeated_ids - n_duplicates
+        yield events.report(
+            "event-ids", f"EVENT_IDs are repeated with a different TIME ({n_reused_ids} events)"
+        )
 
 
 def _check_positions(events: RunHdu, ra: Floats, dec: Floats) -> Iterator[Finding]:
     repeated_ra, _ = _repeated_values(ra)
     is_candidate = np.isin(ra, repeated_ra)
     _, counts = np.unique(ra[is_candidate] + 1j * dec[is_candidate], return_counts=True)
-    largest = int(counts.max(initial=1))
-    if largest > max(MAX_SAME_POSITION, MAX_SAME_POSITION_FRACTION * len(ra)):
+    max_same_position = int(counts.max(initial=1))
+    if max_same_position > max(MAX_SAME_POSITION, MAX_SAME_POSITION_FRACTION * len(ra)):
         yield events.report(
-            "events-same-position", f"{largest} of {len(ra)} events have the same position"
+            "events-same-position",
+            f"{max_same_position} of {len(ra)} events have the same position",
         )
 
 
 def _check_duplicates(events: RunHdu, ra: Floats, dec: Floats, energy: Floats) -> Iterator[Finding]:
     """Check for energies that occur too often, and events with the same position and energy."""
     repeated_energies, counts = _repeated_values(energy)
-    largest = int(counts.max(initial=1))
-    if largest > max(MAX_SAME_ENERGY, MAX_SAME_ENERGY_FRACTION * len(energy)):
+    max_same_energy = int(counts.max(initial=1))
+    if max_same_energy > max(MAX_SAME_ENERGY, MAX_SAME_ENERGY_FRACTION * len(energy)):
         yield events.report(
-            "events-same-energy", f"{largest} of {len(energy)} events have the same ENERGY"
+            "events-same-energy", f"{max_same_energy} of {len(energy)} events have the same ENERGY"
         )
     # few events share their energy with another, so comparing their positions is fast
     candidates = np.stack([ra, dec, energy])[:, np.isin(energy, repeated_energies)]
@@ -115,7 +118,7 @@ def _check_duplicates(events: RunHdu, ra: Floats, dec: Floats, energy: Floats) -
     if n_duplicates >= max(MIN_DUPLICATES, MIN_DUPLICATE_FRACTION * len(energy)):
         yield events.report(
             "events-repeated",
-            f"{n_duplicates} of {len(energy)} events occur twice (same RA, DEC and ENERGY)",
+            f"{n_duplicates} of {len(energy)} events are duplicates (same RA, DEC and ENERGY)",
         )
 
 
@@ -151,8 +154,8 @@ def check_direction(events: RunHdu) -> Iterator[Finding]:
     if (distance := separation(lon, lat, *centre)) > MAX_DISTANCE:
         yield events.report(
             "events-far-from-pointing",
-            f"its events lie {distance:.1f} deg from the pointing, around "
-            f"({centre[0]:.2f}, {centre[1]:.2f}) deg; expected within {MAX_DISTANCE:g} deg",
+            f"the median direction of the events, RA {centre[0]:.2f} and DEC {centre[1]:.2f} deg, "
+            f"is {distance:.1f} deg from the pointing; expected within {MAX_DISTANCE:g} deg",
         )
 
 

@@ -66,7 +66,7 @@ class FileContent:
 
 
 def read_file(path: Path) -> FileContent:
-    """Read a file and verify the CRC and length of gzip, the FITS structure and checksum cards.
+    """Read a file and verify the CRC of gzip data, the FITS structure and checksum cards.
 
     No error is raised for a faulty file; the faults are in `findings`.
 
@@ -86,31 +86,31 @@ def read_file(path: Path) -> FileContent:
         return FileContent(path, findings=_create_findings(path, [("", _describe_os_error(error))]))
     sha256 = hashlib.sha256(stored_bytes).hexdigest()
     try:
-        is_packed = stored_bytes.startswith(_GZIP)
-        content = gzip.decompress(stored_bytes) if is_packed else stored_bytes
+        is_compressed = stored_bytes.startswith(_GZIP)
+        content = gzip.decompress(stored_bytes) if is_compressed else stored_bytes
     except (OSError, EOFError, zlib.error) as error:
-        message = f"the gzip data are damaged: {_describe(error)}; copy or download it again"
+        message = f"the gzip data are damaged: {_describe(error)}; copy or download the file again"
         return FileContent(path, sha256, findings=_create_findings(path, [("", message)]))
     return _parse(path, sha256, content)
 
 
 def _parse(path: Path, sha256: str, content: bytes) -> FileContent:
     if not content.startswith(_FITS):
-        message = "is not a FITS file" if content else "is empty"
+        message = "the file is not a FITS file" if content else "the file is empty"
         return FileContent(path, sha256, findings=_create_findings(path, [("", message)]))
     try:
         hdus = open_hdus(content)
         findings = _create_findings(path, list(check_structure(hdus, content)))
         findings += _create_findings(path, list(_find_code(hdus)), "header-with-code")
     except Exception as error:  # astropy may raise anything for a damaged header
-        message = f"cannot be read as FITS: {_describe(error)}"
+        message = f"the file cannot be read as FITS: {_describe(error)}"
         return FileContent(path, sha256, findings=_create_findings(path, [("", message)]))
     hdus_by_name = {hdu.name.upper(): hdu for hdu in reversed(hdus)}
     return FileContent(path, sha256, content, hdus_by_name, findings)
 
 
 def _find_code(hdus: Any) -> Iterator[tuple[str, str]]:
-    # reported for the file as a whole, not for an HDU: no option accepts such a file
+    # reported without an HDU, so that `on_fault: note` does not accept the file
     for hdu in hdus:
         if code := find_code(hdu.header):
             yield "", f"{hdu.name} {describe_code(code)}"
@@ -118,7 +118,7 @@ def _find_code(hdus: Any) -> Iterator[tuple[str, str]]:
 
 def _read_bytes(path: Path) -> bytes:
     if path.exists() and not path.is_file():
-        raise OSError("is not a regular file")  # reading from a pipe would block
+        raise OSError("it is not a regular file")  # reading from a pipe would block
     return path.read_bytes()
 
 
@@ -131,7 +131,7 @@ def _create_findings(
 def _describe_os_error(error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
         return "the file is missing"
-    return f"cannot be read: {error.strerror or error}"
+    return f"the file cannot be read: {error.strerror or error}"
 
 
 def _describe(error: Exception) -> str:

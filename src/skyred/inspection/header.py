@@ -216,7 +216,7 @@ def check_count(events: RunHdu, row: Mapping[str, Any]) -> Iterator[Finding]:
     """
     expected = as_number(row.get("EVENT_COUNT"))
     if expected is not None and expected != len(events.table):
-        message = f"has {len(events.table)} events, but {expected:.0f} in the index"
+        message = f"there are {len(events.table)} events, but {expected:.0f} in the index"
         is_large = abs(expected - len(events.table)) > COUNT_TOLERANCE * max(expected, 1)
         yield (
             events.report("event-count", message)

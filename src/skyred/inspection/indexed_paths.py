@@ -80,8 +80,10 @@ class IndexedPaths:
             return path
         try:
             target = path.resolve()
-            normal_path = Path(os.path.normpath(path))
-            has_link = normal_path.resolve() != target or normal_path.is_relative_to(self.archive)
+            normalised_path = Path(os.path.normpath(path))
+            has_link = normalised_path.resolve() != target or normalised_path.is_relative_to(
+                self.archive
+            )
         except (OSError, RuntimeError):  # circular links
             return Finding("the path is invalid, or a circular link", "index-path", file=name)
         if target.is_relative_to(self.base):
@@ -111,12 +113,12 @@ def _check_fits_file(path: Path) -> Path | Finding:
         if not path.exists():
             return Finding("the file is missing", "file-damaged", file=path)
         if not path.is_file():
-            message = "is not a regular file, but a pipe, a device or a folder"
+            message = "the path is not a regular file, but a pipe, a device or a folder"
             return Finding(message, "file-damaged", file=path)
         with path.open("rb") as stream:
-            is_packed = stream.read(len(_GZIP)) == _GZIP
-        with gzip.open(path) if is_packed else path.open("rb") as stream:
+            is_compressed = stream.read(len(_GZIP)) == _GZIP
+        with gzip.open(path) if is_compressed else path.open("rb") as stream:
             is_fits = stream.read(len(_FITS)) == _FITS
     except (OSError, EOFError, zlib.error) as error:
-        return Finding(f"cannot be read: {error}", "file-damaged", file=path)
-    return path if is_fits else Finding("is not a FITS file", "file-damaged", file=path)
+        return Finding(f"the file cannot be read: {error}", "file-damaged", file=path)
+    return path if is_fits else Finding("the file is not a FITS file", "file-damaged", file=path)

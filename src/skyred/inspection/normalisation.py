@@ -49,9 +49,9 @@ def check_dispersion(edisp: ResponseTable, area: ResponseTable) -> Iterator[Find
     Finding
         A finding for each violation.
     """
-    integral = np.einsum("tme,m->te", edisp.cube, edisp.widths("MIGRA"))
+    integral = np.einsum("tme,m->te", edisp.values, edisp.widths("MIGRA"))
     # gammapy also accepts matrices that sum to 1 instead of integrating to 1, as in CTA
-    total = edisp.cube.sum(axis=1)
+    total = edisp.values.sum(axis=1)
     fraction = _area_fraction(edisp, area)
     relevant = fraction > RELEVANT_FRACTION
     median = _median(integral, relevant)
@@ -91,11 +91,11 @@ def check_psf(psf: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
     """
     fraction = _area_fraction(psf, area)
     relevant = fraction > RELEVANT_FRACTION
-    if "RPSF" not in psf.cubes:
+    if "RPSF" not in psf.values_by_column:
         yield from _check_parameters(psf, relevant)
         return
     low, high = np.radians(psf.low["RAD"]), np.radians(psf.high["RAD"])
-    integral = np.einsum("rte,r->te", psf.cube, 2 * np.pi * (np.cos(low) - np.cos(high)))
+    integral = np.einsum("rte,r->te", psf.values, 2 * np.pi * (np.cos(low) - np.cos(high)))
     median = _median(integral, relevant)
     if abs(median - 1) > MEDIAN_TOLERANCE:
         yield psf.hdu.report(
@@ -116,7 +116,7 @@ def _check_migration(edisp: ResponseTable, bright: npt.NDArray[np.bool_]) -> Ite
     """Check the median of MIGRA in the cells with the largest effective area."""
     if not bright.any():
         return
-    integrals = (np.swapaxes(edisp.cube, 1, 2)[bright] * edisp.widths("MIGRA")).cumsum(axis=1)
+    integrals = (np.swapaxes(edisp.values, 1, 2)[bright] * edisp.widths("MIGRA")).cumsum(axis=1)
     medians = edisp.centers("MIGRA")[np.argmax(integrals >= integrals[:, -1:] / 2, axis=1)]
     median = float(np.median(medians))
     if not 1 / MAX_MEDIAN_MIGRATION <= median <= MAX_MEDIAN_MIGRATION:
@@ -134,19 +134,21 @@ def _check_migration(edisp: ResponseTable, bright: npt.NDArray[np.bool_]) -> Ite
 
 def _check_parameters(psf: ResponseTable, relevant: npt.NDArray[np.bool_]) -> Iterator[Finding]:
     """Check the parameters of a King profile or of three Gaussians."""
-    width = "SIGMA" if "SIGMA" in psf.cubes else "SIGMA_1"
-    if n_cells := int((psf.cubes[width][relevant] <= 0).sum()):
+    width = "SIGMA" if "SIGMA" in psf.values_by_column else "SIGMA_1"
+    if n_cells := int((psf.values_by_column[width][relevant] <= 0).sum()):
         yield psf.hdu.report(
             "psf-parameters", f"{width} is not above 0 in {n_cells} cells with effective area"
         )
-    for name, cube in psf.cubes.items():
+    for name, cube in psf.values_by_column.items():
         if name.startswith("SIGMA") and (np.abs(cube) > SIGMA_MAX).any():
             yield psf.hdu.report(
                 "psf-parameters",
                 f"{name} has values of {np.abs(cube).max():.3g} deg; "
                 f"expected up to {SIGMA_MAX:g} deg",
             )
-    if "GAMMA" in psf.cubes and (n_cells := int((psf.cubes["GAMMA"][relevant] <= 1).sum())):
+    if "GAMMA" in psf.values_by_column and (
+        n_cells := int((psf.values_by_column["GAMMA"][relevant] <= 1).sum())
+    ):
         yield psf.hdu.report(
             "psf-parameters", f"GAMMA is not above 1 in {n_cells} cells with effective area"
         )
@@ -207,7 +209,7 @@ def _area_fraction(response: ResponseTable, area: ResponseTable) -> Floats:
         Shape (offsets, energies) of the response; 0 to 1.
     """
     energy, offset = np.log(area.centers("ENERG")), area.centers("THETA")
-    values = np.clip(area.cube, 0, None) / area.cube.max()
+    values = np.clip(area.values, 0, None) / area.values.max()
     target_energy = np.log(response.centers("ENERG"))
     by_energy = np.array([np.interp(target_energy, energy, row, 0.0, 0.0) for row in values])
     target_offset = response.centers("THETA")

@@ -90,14 +90,14 @@ def _report_edge(response: ResponseTable, ratio: float, message: str) -> Finding
 
 def _check_coverage(response: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
     """Check that the dispersion covers the effective area, because gammapy extrapolates it."""
-    if "MATRIX" not in response.cubes:
+    if "MATRIX" not in response.values_by_column:
         return
     first, last = float(response.low["ENERG"][0]), float(response.high["ENERG"][-1])
     energy = area.centers("ENERG")
     ratio = max(first / energy[-1], energy[0] / max(last, 1e-300))
     if ratio > 1:  # no common energies: the units are wrong, which another rule reports
         return
-    counts = np.clip(area.cube, 0, None) * area.widths("ENERG") / energy**2
+    counts = np.clip(area.values, 0, None) * area.widths("ENERG") / energy**2
     is_uncovered = (energy < first) | (energy > last)
     total = np.maximum(counts.sum(axis=-1), 1e-300)
     uncovered = float(((counts * is_uncovered).sum(axis=-1) / total).max())
@@ -111,7 +111,7 @@ def _check_coverage(response: ResponseTable, area: ResponseTable) -> Iterator[Fi
 
 def _check_last_energy(response: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
     """Check that the effective area does not end far below the last simulated energy."""
-    name = next(iter(response.cubes))
+    name = next(iter(response.values_by_column))
     if name not in ("MATRIX", "RPSF"):
         return
     last = min(_last_nonzero_energy(response), area.high["ENERG"][-1])
@@ -126,6 +126,6 @@ def _check_last_energy(response: ResponseTable, area: ResponseTable) -> Iterator
 
 def _last_nonzero_energy(response: ResponseTable) -> float:
     """Return the upper edge of the last energy bin with a non-zero value, in TeV."""
-    by_energy = response.cube.reshape(-1, response.cube.shape[-1])
+    by_energy = response.values.reshape(-1, response.values.shape[-1])
     nonzero = np.flatnonzero(by_energy.any(axis=0))
     return float(response.high["ENERG"][nonzero[-1]])

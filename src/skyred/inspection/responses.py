@@ -17,8 +17,8 @@ from skyred.inspection.run_hdu import RunHdu
 # the maximum effective areas of real instruments are 1e4 to 5e6 m2
 AREA_RANGE = (1e2, 1e8)
 MAX_RADIUS = 10.0  # deg
-# a PSF of three Gaussians may have fewer components
-MAY_BE_ZERO = ("SIGMA_2", "SIGMA_3", "AMPL_2", "AMPL_3")
+# in the psf_3gauss format, unused Gaussians have zero amplitude and sigma
+COLUMNS_THAT_MAY_BE_ZERO = ("SIGMA_2", "SIGMA_3", "AMPL_2", "AMPL_3")
 
 
 def read_response(hdu: RunHdu) -> tuple[ResponseTable | None, list[Finding]]:
@@ -39,14 +39,10 @@ def read_response(hdu: RunHdu) -> tuple[ResponseTable | None, list[Finding]]:
     layout = LAYOUTS.get(hdu.hdu_class.lower())
     if layout is None:
         return None, [
-            hdu.report(
-                "not-inspected", f"has the HDU_CLASS {hdu.hdu_class}, which is not inspected"
-            )
+            hdu.report("not-inspected", f"the HDU_CLASS {hdu.hdu_class} is not inspected")
         ]
     if hdu.table.has_variable_length:
-        return None, [
-            hdu.report("not-inspected", "has columns of variable length, which are not inspected")
-        ]
+        return None, [hdu.report("not-inspected", "columns of variable length are not inspected")]
     findings = list(check_axes(hdu, layout))
     if findings:
         return None, findings
@@ -63,7 +59,7 @@ def check_response(response: ResponseTable, area: ResponseTable | None) -> Itera
     ----------
     response : ResponseTable
         The response.
-    area : ResponseTable, optional
+    area : ResponseTable or None
         The effective area of the same run. The energy dispersion and the PSF are tested where the
         area is non-zero.
 
@@ -83,7 +79,9 @@ def check_response(response: ResponseTable, area: ResponseTable | None) -> Itera
         yield from check_psf(response, area)
     elif hdu_type == "bkg":
         yield from check_background(response)
-    elif hdu_type == "rad_max" and (response.cube.min() < 0 or response.cube.max() > MAX_RADIUS):
+    elif hdu_type == "rad_max" and (
+        response.values.min() < 0 or response.values.max() > MAX_RADIUS
+    ):
         yield response.hdu.report("rad-max", f"RAD_MAX has values outside 0 to {MAX_RADIUS:g} deg")
 
 
@@ -100,21 +98,21 @@ def sensitive_energy_range(area: ResponseTable) -> tuple[float, float]:
     low, high : float
         The limits of the range, in TeV.
     """
-    nonzero = np.flatnonzero((area.cube > 0).any(axis=0))
+    nonzero = np.flatnonzero((area.values > 0).any(axis=0))
     return float(area.low["ENERG"][nonzero[0]]), float(area.high["ENERG"][nonzero[-1]])
 
 
 def _check_values(response: ResponseTable) -> Iterator[Finding]:
     hdu = response.hdu
-    for name, cube in response.cubes.items():
-        if n_invalid := int((~np.isfinite(cube)).sum()):
+    for name, values in response.values_by_column.items():
+        if n_invalid := int((~np.isfinite(values)).sum()):
             yield hdu.report(
-                "response-not-finite", f"{name} is not finite in {n_invalid} of {cube.size} cells"
+                "response-not-finite", f"{name} is not finite in {n_invalid} of {values.size} cells"
             )
-        elif name not in MAY_BE_ZERO and not (cube > 0).any():
+        elif name not in COLUMNS_THAT_MAY_BE_ZERO and not (values > 0).any():
             yield hdu.report("response-zero", f"{name} is zero or negative everywhere")
-        elif (cube < 0).any():
-            percentage = 100 * cube.min() / cube.max()
+        elif (values < 0).any():
+            percentage = 100 * values.min() / values.max()
             yield hdu.report(
                 "response-negative",
                 f"{name} has negative values (down to {percentage:.2g} % of the maximum)",
@@ -122,10 +120,10 @@ def _check_values(response: ResponseTable) -> Iterator[Finding]:
 
 
 def _check_maximum(area: ResponseTable) -> Iterator[Finding]:
-    largest = float(area.cube.max())
-    if not AREA_RANGE[0] <= largest <= AREA_RANGE[1]:
+    max_area = float(area.values.max())
+    if not AREA_RANGE[0] <= max_area <= AREA_RANGE[1]:
         yield area.hdu.report(
             "area-maximum",
-            f"EFFAREA is at most {largest:.3g} m2; expected {AREA_RANGE[0]:g} to "
+            f"EFFAREA is at most {max_area:.3g} m2; expected {AREA_RANGE[0]:g} to "
             f"{AREA_RANGE[1]:g} m2; check the unit {area.hdu.table.unit('EFFAREA')!r}",
         )

@@ -219,7 +219,8 @@ class _Inspection:
             run_of_file = as_identifier(hdus["EVENTS"].header.get("OBS_ID"))
             if run_of_file is not None and run_of_file != self.run.obs_id:
                 message = (
-                    f"is in the file of run {run_of_file}, according to the OBS_ID of the events"
+                    f"the HDU is in the file of run {run_of_file}, according to the OBS_ID of the "
+                    "events"
                 )
                 yield Finding(
                     message, "hdu-of-another-run", file=source.path, hdu=source.name.upper()
@@ -247,4 +248,4 @@ def _run_check(
         yield from list(check(*args, **kwargs))
     except Exception as error:
         message = str(error).strip() or type(error).__name__
-        yield hdu.report("hdu-unreadable", f"cannot be read: {message}")
+        yield hdu.report("hdu-unreadable", f"the HDU cannot be read: {message}")

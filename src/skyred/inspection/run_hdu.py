@@ -172,7 +172,7 @@ class RunHdu:
         for name, unit in columns.items():
             if name not in self.table.names:
                 present = ", ".join(self.table.names)
-                yield self.report("columns", f"has no column {name}; available: {present}")
+                yield self.report("columns", f"the column {name} is missing; available: {present}")
             elif conversion_factor(self.unit(name), unit) is None:
                 actual = self.table.unit(name)
                 message = f"has the unit {actual!r}" if actual else "has no unit"

@@ -55,7 +55,7 @@ def check_structure(hdus: fits.HDUList, content: bytes) -> Iterator[tuple[str, s
     name : str
         The name of the HDU.
     message : str
-        The fault, as text that follows the name of the HDU.
+        The fault.
     """
     end = 0
     names: set[str] = set()
@@ -64,18 +64,21 @@ def check_structure(hdus: fits.HDUList, content: bytes) -> Iterator[tuple[str, s
         end = layout["datLoc"] + layout["datSpan"]
         if end > len(content):
             missing = end - len(content)
-            yield name, f"is truncated: {missing} byte{'s' * (missing > 1)} missing at the end"
+            yield (
+                name,
+                f"the HDU is truncated: {missing} byte{'s' * (missing > 1)} missing at the end",
+            )
         elif message := _describe_checksum_fault(hdu.header, content, layout):
             yield name, message
         if name and name in names:  # an index cannot refer to an HDU without a name
-            yield name, "has the same name as an earlier HDU, and readers use the first"
+            yield name, "the HDU has the same name as an earlier HDU; readers use the first"
         names.add(name)
     if end < len(content) and content[end:].strip(b"\0"):
         last = hdus[-1].name if len(hdus) else ""
         trailing = len(content) - end
         yield (
             last,
-            f"is followed by {trailing} bytes that are not an HDU; "
+            f"the HDU is followed by {trailing} bytes that are not an HDU; "
             "the next header is probably damaged",
         )
 
@@ -87,9 +90,9 @@ def _describe_checksum_fault(
     end = layout["datLoc"] + layout["datSpan"]
     data, hdu = content[layout["datLoc"] : end], content[layout["hdrLoc"] : end]
     if "DATASUM" in header and _compute_sum(data) != int(header["DATASUM"]):
-        return "has data whose checksum differs from DATASUM"
+        return "the checksum of the data differs from DATASUM"
     if "CHECKSUM" in header and _compute_sum(hdu) not in (0, _ALL_BITS):
-        return "has a checksum that differs from CHECKSUM"
+        return "the checksum of the HDU differs from CHECKSUM"
     return None
 
 

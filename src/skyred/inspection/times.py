@@ -56,14 +56,14 @@ def check_gti(gti: RunHdu) -> Iterator[Finding]:
     yield from gti.list_assumed_units(COLUMNS)
     start, stop = intervals(gti)
     if len(start) == 0:
-        yield gti.report("gti", "has no rows; expected at least one good time interval")
+        yield gti.report("gti", "the table has no rows; expected at least one good time interval")
     elif not (np.isfinite(start).all() and np.isfinite(stop).all()):
-        yield gti.report("gti", "has times that are not finite")
+        yield gti.report("gti", "some times are not finite")
     elif (stop <= start).any():
         row = int(np.argmax(stop <= start))
         yield gti.report(
             "gti",
-            f"has a row with START {start[row]:.3f} s and STOP {stop[row]:.3f} s; "
+            f"a row has START {start[row]:.3f} s and STOP {stop[row]:.3f} s; "
             "expected START before STOP",
         )
     elif (overlap := _overlap(start, stop)) > OVERLAP_TOLERANCE:
@@ -224,7 +224,7 @@ def check_times(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
     elif n_outside := int(is_outside.sum()):
         yield events.report(
             "few-events-outside-gti",
-            f"has events outside the good time intervals ({n_outside}), which are left out",
+            f"events outside the good time intervals are left out ({n_outside} events)",
         )
     if not is_outside.all():
         yield from _check_event_gap(events, times[~is_outside], start.min(), stop.max())
@@ -302,5 +302,5 @@ def _check_event_gap(events: RunHdu, times: Floats, first: float, last: float) -
     if gap > MAX_EVENT_GAP:
         yield events.report(
             "event-gap",
-            f"has no events in the first or last {gap:.0f} s of its good time intervals",
+            f"there are no events in the first or last {gap:.0f} s of the good time intervals",
         )

@@ -171,7 +171,7 @@ def build_and_record(
 
     Parameters
     ----------
-    _ : OneFile, optional
+    _ : OneFile or None
         The one-file plugin of the module, which is loaded by unpickling it.
     module : str
         The name of the module.

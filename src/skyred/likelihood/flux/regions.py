@@ -35,7 +35,7 @@ def predict_background(dataset: MapDataset, sources: Sequence[str] | None) -> Ar
     ----------
     dataset : gammapy.datasets.MapDataset or MapDatasetOnOff
         The dataset, with models.
-    sources : sequence of str, optional
+    sources : sequence of str or None
         Names of the sources that belong to the background; by default all.
 
     Returns

@@ -57,7 +57,7 @@ class FluxPointsBuilder:
             Values by column, for each bin of the second axis and each energy bin.
         model : gammapy.modeling.models.SpectralModel
             The reference spectrum.
-        gti : GTI, optional
+        gti : GTI or None
             Good time intervals of the data.
 
         Returns

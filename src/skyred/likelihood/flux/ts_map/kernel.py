@@ -31,7 +31,7 @@ def source_kernel(dataset: MapDataset, model: SkyModel, width: u.Quantity | None
         pixels.
     model : gammapy.modeling.models.SkyModel
         The source.
-    width : Quantity, optional
+    width : Quantity or None
         Width of the kernel, rounded up to an odd number of pixels; by default the width that
         contains 99 % of the counts at each energy, at most that of the map.
 

@@ -60,7 +60,7 @@ def crab_runs() -> Datasets:
     """Reduce four runs of the Crab, with a map and a fitted background for each."""
     datasets = []
     for observation in plain_gammapy.observations(plain_gammapy.RUNS):
-        dataset = plain_gammapy.make(observation, plain_gammapy.target())
+        dataset = plain_gammapy.make(observation, plain_gammapy.empty_dataset())
         dataset.background = dataset.npred_background()
         dataset.models = None
         datasets.append(dataset)

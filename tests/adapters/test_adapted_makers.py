@@ -28,14 +28,14 @@ ENERGY = {"min": "1 TeV", "max": "10 TeV", "bins": 1}
 ENERGY_TRUE = {"min": "0.5 TeV", "max": "20 TeV", "bins": 4}
 
 
-def map_target() -> MapDataset:
+def create_empty_map_dataset() -> MapDataset:
     energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=1)
     energy_true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=4, name="energy_true")
     geom = WcsGeom.create(skydir=CENTER, width=2, binsz=0.1, frame="icrs", axes=[energy])
     return MapDataset.create(geom, energy_axis_true=energy_true, binsz_irf=0.5 * u.deg, name="map")
 
 
-def spectrum_target() -> SpectrumDataset:
+def create_empty_spectrum_dataset() -> SpectrumDataset:
     energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=1)
     energy_true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=4, name="energy_true")
     geom = RegionGeom.create("icrs;circle(83.633, 22.014, 0.15)", axes=[energy])
@@ -112,7 +112,7 @@ CASES = {
         spectrum=True,
     ),
 }
-REFUSED = {gm.DatasetsMaker: lambda: gm.DatasetsMaker([gm.MapDatasetMaker()])}
+UNSUPPORTED_MAKERS = {gm.DatasetsMaker: lambda: gm.DatasetsMaker([gm.MapDatasetMaker()])}
 
 
 @pytest.fixture(scope="module")
@@ -145,12 +145,12 @@ def arrays(dataset: Any) -> dict[str, np.ndarray]:
 def test_every_gammapy_maker_works_in_a_pipeline_or_is_refused(
     cls: type, crab_archive: Path, observation: Observation
 ) -> None:
-    if cls in REFUSED:
+    if cls in UNSUPPORTED_MAKERS:
         with pytest.raises(FieldError, match=r"DatasetsMaker, with run\(.*one by one"):
-            pipeline(crab_archive, [REFUSED[cls]()])
+            pipeline(crab_archive, [UNSUPPORTED_MAKERS[cls]()])
         return
     case = CASES[cls]
-    expected = spectrum_target() if case.spectrum else map_target()
+    expected = create_empty_spectrum_dataset() if case.spectrum else create_empty_map_dataset()
     for maker in case.makers():
         expected = maker.run(expected, observation)
     assert any(isinstance(maker, cls) for maker in case.makers())

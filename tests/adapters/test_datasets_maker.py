@@ -56,7 +56,7 @@ def observations(crab_archive: Path) -> Observations:
     return DataStore.from_dir(crab_archive).get_observations()
 
 
-def target() -> MapDataset:
+def empty_dataset() -> MapDataset:
     energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)
     energy_true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=4, name="energy_true")
     center = SkyCoord(83.633, 22.014, unit="deg")
@@ -79,7 +79,7 @@ def gammapy_makers() -> list[gm.Maker]:
 @pytest.fixture(scope="module")
 def expected(observations: Observations) -> dict[str, np.ndarray]:
     """Return the arrays of the dataset that gammapy's makers reduce."""
-    (dataset,) = gm.DatasetsMaker(gammapy_makers()).run(target(), observations)
+    (dataset,) = gm.DatasetsMaker(gammapy_makers()).run(empty_dataset(), observations)
     return arrays(dataset)
 
 
@@ -93,11 +93,11 @@ def test_skyred_makers_in_the_gammapy_datasets_maker_agree_with_gammapy(
     observations: Observations, expected: dict[str, np.ndarray]
 ) -> None:
     (dataset,) = gm.DatasetsMaker(skyred_makers(), cutout_width=2 * OFFSET).run(
-        target(), observations
+        empty_dataset(), observations
     )
     assert_same(dataset, expected)
     mixed = [skyred_makers()[0], gammapy_makers()[1], skyred_makers()[2]]
-    assert_same(gm.DatasetsMaker(mixed).run(target(), observations)[0], expected)
+    assert_same(gm.DatasetsMaker(mixed).run(empty_dataset(), observations)[0], expected)
 
 
 def test_datasets_maker_sets_the_cutout_width_from_the_safe_mask(
@@ -107,7 +107,7 @@ def test_datasets_maker_sets_the_cutout_width_from_the_safe_mask(
     assert maker.cutout_width == 2 * OFFSET
     assert DatasetsMaker(gammapy_makers()).cutout_width == 2 * OFFSET
     assert DatasetsMaker([MapData(), SafeMask()]).cutout_width is None
-    assert_same(maker.run(target(), observations)[0], expected)
+    assert_same(maker.run(empty_dataset(), observations)[0], expected)
     assert maker.skipped == []
 
 
@@ -139,16 +139,16 @@ def test_skipped_run_is_excluded_with_its_reason(
     first, second = observations.ids
     maker = DatasetsMaker([Veto(obs_id=int(first)), *skyred_makers()], n_jobs=n_jobs)
     with caplog.at_level(logging.WARNING, "skyred"):
-        (dataset,) = maker.run(target(), observations)
+        (dataset,) = maker.run(empty_dataset(), observations)
     assert [(outcome.obs_id, outcome.status, outcome.reason) for outcome in maker.skipped] == [
         (int(first), "skipped", "it rained")
     ]
     assert f"run {first} is skipped: it rained" in caplog.text
-    (expected,) = gm.DatasetsMaker(gammapy_makers()).run(target(), observations[[second]])
+    (expected,) = gm.DatasetsMaker(gammapy_makers()).run(empty_dataset(), observations[[second]])
     assert_same(dataset, arrays(expected))
     # the stack does not contain the livetime of the skipped run
     assert u.isclose(dataset.gti.time_sum, expected.gti.time_sum)
-    assert maker.run(target(), observations[[second]])[0].counts.data.sum() > 0
+    assert maker.run(empty_dataset(), observations[[second]])[0].counts.data.sum() > 0
     assert maker.skipped == []
 
 
@@ -158,15 +158,15 @@ def test_skipped_run_in_the_gammapy_datasets_maker_raises_an_error_with_advice(
     first = int(observations.ids[0])
     maker = gm.DatasetsMaker([Veto(obs_id=first), *skyred_makers()])
     with pytest.raises(SkipObservation, match=rf"run {first} .*it rained.*skyred\.DatasetsMaker"):
-        maker.run(target(), observations)
+        maker.run(empty_dataset(), observations)
 
 
 def test_makers_are_prepared_with_all_runs_first(observations: Observations) -> None:
     scale_by_runs = ScaleByRuns()
     maker = DatasetsMaker([gm.MapDatasetMaker(), scale_by_runs], stack_datasets=False)
-    datasets = maker.run(target(), observations)
+    datasets = maker.run(empty_dataset(), observations)
     expected = gm.DatasetsMaker([gm.MapDatasetMaker()], stack_datasets=False).run(
-        target(), observations
+        empty_dataset(), observations
     )
     for dataset, expected_dataset in zip(datasets, expected, strict=True):
         assert (dataset.counts.data == 12 / len(observations) * expected_dataset.counts.data).all()

@@ -167,14 +167,14 @@ class TestReduction:
         orchestrator.observations = {"hess": orchestrator.observations["hess"][:2]}
         (dataset,) = orchestrator.reduce()
         on = CircleSkyRegion(entry.geometry.region().center, 0.11 * u.deg)
-        empty = spectra.target("pks", on)
+        empty = spectra.empty_dataset("pks", on)
         energy_true = empty.exposure.geom.axes["energy_true"]
         expected = SpectrumDatasetOnOff.create(empty.counts.geom, energy_axis_true=energy_true)
         maker = SpectrumDatasetMaker(
             containment_correction=True, selection=["counts", "exposure", "edisp"]
         )
         for observation in orchestrator.observations["hess"]:
-            run = maker.run(spectra.target(f"run-{observation.obs_id}", on), observation)
+            run = maker.run(spectra.empty_dataset(f"run-{observation.obs_id}", on), observation)
             expected.stack(ReflectedRegionsBackgroundMaker().run(run, observation))
         assert_same(dataset, expected, rtol=1e-6)
         # a flaring blazar with many more counts than background

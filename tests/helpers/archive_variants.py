@@ -33,12 +33,12 @@ def change_runs(change: Callable[[Any], object]) -> Apply:
     return lambda archive: [archive.change_hdus(run, change) for run in archive.runs]
 
 
-def set_cards(kinds: Iterable[str], **cards: Any) -> Apply:
+def set_cards(hdu_types: Iterable[str], **cards: Any) -> Apply:
     """Return a function that sets header cards, or removes those that are None."""
 
     def change(hdus: fits.HDUList) -> None:
-        for kind in kinds:
-            header = find_hdu(hdus, kind).header
+        for hdu_type in hdu_types:
+            header = find_hdu(hdus, hdu_type).header
             for key, value in cards.items():
                 if value is None:
                     header.remove(key, ignore_missing=True)
@@ -55,9 +55,9 @@ def columns_of(hdu: Any) -> list[fits.Column]:
     ]
 
 
-def replace_columns(hdus: fits.HDUList, kind: str, columns: list[fits.Column]) -> None:
+def replace_columns(hdus: fits.HDUList, hdu_type: str, columns: list[fits.Column]) -> None:
     """Replace the table of an HDU, and keep the other cards of its header."""
-    hdu = find_hdu(hdus, kind)
+    hdu = find_hdu(hdus, hdu_type)
     table = fits.BinTableHDU.from_columns(columns, name=hdu.name)
     for card in hdu.header.cards:
         if card.keyword and not card.keyword.startswith((*LAYOUT, "COMMENT", "HISTORY")):
@@ -66,7 +66,7 @@ def replace_columns(hdus: fits.HDUList, kind: str, columns: list[fits.Column]) -
 
 
 def change_column(
-    kind: str,
+    hdu_type: str,
     name: str,
     *,
     fits_format: str = "",
@@ -77,7 +77,7 @@ def change_column(
     """Return a function that changes the type, unit and name of a column, and scales its values."""
 
     def change(hdus: fits.HDUList) -> None:
-        columns = columns_of(find_hdu(hdus, kind))
+        columns = columns_of(find_hdu(hdus, hdu_type))
         index = [column.name for column in columns].index(name)
         old = columns[index]
         columns[index] = fits.Column(
@@ -87,7 +87,7 @@ def change_column(
             array=np.asarray(old.array) * scale if scale != 1 else old.array,
             dim=old.dim,
         )
-        replace_columns(hdus, kind, columns)
+        replace_columns(hdus, hdu_type, columns)
 
     return change_runs(change)
 
@@ -97,10 +97,10 @@ def convert_times(unit: str) -> Apply:
     scale = u.s.to(unit)
 
     def apply(archive: Archive) -> None:
-        for kind, names in {"events": ("TIME",), "gti": ("START", "STOP")}.items():
+        for hdu_type, names in {"events": ("TIME",), "gti": ("START", "STOP")}.items():
             for name in names:
-                change_column(kind, name, unit=unit, scale=scale, fits_format="D")(archive)
-            set_cards((kind,), TIMEUNIT=unit)(archive)
+                change_column(hdu_type, name, unit=unit, scale=scale, fits_format="D")(archive)
+            set_cards((hdu_type,), TIMEUNIT=unit)(archive)
         set_cards(TIMES, **{key: lambda value: value * scale for key in ("TSTART", "TSTOP")})(
             archive
         )
@@ -108,9 +108,9 @@ def convert_times(unit: str) -> Apply:
     return apply
 
 
-def reverse_columns(kind: str) -> Apply:
+def reverse_columns(hdu_type: str) -> Apply:
     return change_runs(
-        lambda hdus: replace_columns(hdus, kind, columns_of(find_hdu(hdus, kind))[::-1])
+        lambda hdus: replace_columns(hdus, hdu_type, columns_of(find_hdu(hdus, hdu_type))[::-1])
     )
 
 
@@ -144,8 +144,8 @@ def rename_hdus(archive: Archive, rename: Callable[[str], str]) -> None:
     """Rename the events and the good time intervals, in the files and in the index."""
 
     def change(hdus: fits.HDUList) -> None:
-        for kind in TIMES:
-            hdu = find_hdu(hdus, kind)
+        for hdu_type in TIMES:
+            hdu = find_hdu(hdus, hdu_type)
             hdu.header["EXTNAME"] = rename(hdu.name)
 
     def change_index(table: Table) -> Table:
@@ -249,20 +249,22 @@ def split_files(archive: Archive) -> None:
         path.unlink()
 
     def change_index(table: Table) -> Table:
-        kinds = [str(kind).strip() for kind in table["HDU_TYPE"]]
+        hdu_types = [str(hdu_type).strip() for hdu_type in table["HDU_TYPE"]]
         table["FILE_NAME"] = [
-            f"{kind if kind in TIMES else 'irf'}_{run}.fits"
-            for kind, run in zip(kinds, table["OBS_ID"], strict=True)
+            f"{hdu_type if hdu_type in TIMES else 'irf'}_{run}.fits"
+            for hdu_type, run in zip(hdu_types, table["OBS_ID"], strict=True)
         ]
         return table
 
     archive.change_index("hdu", change_index)
 
 
-def empty_table(kind: str) -> Apply:
+def empty_table(hdu_type: str) -> Apply:
     def change(hdus: fits.HDUList) -> None:
-        columns = columns_of(find_hdu(hdus, kind))
-        replace_columns(hdus, kind, [fits.Column(c.name, c.format, unit=c.unit) for c in columns])
+        columns = columns_of(find_hdu(hdus, hdu_type))
+        replace_columns(
+            hdus, hdu_type, [fits.Column(c.name, c.format, unit=c.unit) for c in columns]
+        )
 
     return change_runs(change)
 
@@ -290,8 +292,8 @@ VALID_VARIANTS: dict[str, Apply] = {
     "OBS_ID as text": set_cards(("events",), OBS_ID=str),
     "TELESCOP is blank": set_cards(("events",), TELESCOP=""),
     "OBS_MODE is WOBBLE": set_cards(("events",), OBS_MODE="WOBBLE"),
-    **{f"columns of {kind} reversed": reverse_columns(kind)
-       for kind in ("events", "gti", "aeff", "edisp", "psf", "bkg")},
+    **{f"columns of {hdu_type} reversed": reverse_columns(hdu_type)
+       for hdu_type in ("events", "gti", "aeff", "edisp", "psf", "bkg")},
     "ENERGY in GeV": change_column("events", "ENERGY", unit="GeV", scale=1e3),
     "ENERGY in double": change_column("events", "ENERGY", fits_format="D"),
     "RA in rad": change_column("events", "RA", unit="rad", scale=np.pi / 180, fits_format="D"),

@@ -69,7 +69,7 @@ def geom() -> WcsGeom:
     )
 
 
-def target(name: str = "plain") -> MapDataset:
+def empty_dataset(name: str = "plain") -> MapDataset:
     """Return an empty dataset with the axes of ``examples/crab.yaml``."""
     axis = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=10, name="energy_true")
     return MapDataset.create(geom(), energy_axis_true=axis, name=name)
@@ -126,7 +126,7 @@ class Reduced:
 
 def reduce(runs: tuple[int, ...] = ()) -> MapDataset:
     """Reduce runs, and stack their datasets."""
-    stacked = target()
+    stacked = empty_dataset()
     for observation in observations(runs):
         stacked.stack(make(observation, stacked))
     return stacked
@@ -134,7 +134,7 @@ def reduce(runs: tuple[int, ...] = ()) -> MapDataset:
 
 def reduce_with_templates() -> Reduced:
     """Reduce all runs of the Crab nebula, and keep their background norms and templates."""
-    stacked = target()
+    stacked = empty_dataset()
     norms, templates = [], []
     for observation in observations():
         dataset = make(observation, stacked)

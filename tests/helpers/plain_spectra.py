@@ -28,7 +28,7 @@ EXCLUDED = CircleSkyRegion(CRAB, 0.5 * u.deg)
 EDGES = [0.7, 1, 2, 4, 10, 30] * u.TeV
 
 
-def target(name: str = "plain", region: SkyRegion = ON) -> SpectrumDataset:
+def empty_dataset(name: str = "plain", region: SkyRegion = ON) -> SpectrumDataset:
     """Return an empty spectrum with the axes of ``examples/spectrum.yaml``, in a region."""
     energy = MapAxis.from_energy_bounds("0.1 TeV", "40 TeV", nbin=10, per_decade=True)
     energy_true = MapAxis.from_energy_bounds(
@@ -46,7 +46,7 @@ def exclusion_mask() -> WcsNDMap:
 
 def make_run(observation: Observation) -> SpectrumDatasetOnOff:
     """Return the spectrum of one run, as in ``examples/spectrum.yaml``."""
-    dataset = target(f"run-{observation.obs_id}")
+    dataset = empty_dataset(f"run-{observation.obs_id}")
     selection = ["counts", "exposure", "edisp"]
     maker = SpectrumDatasetMaker(containment_correction=True, selection=selection)
     dataset = maker.run(dataset, observation)
@@ -67,7 +67,7 @@ def magic_observations() -> list[Observation]:
     return list(store.get_observations(required_irf="point-like"))
 
 
-def magic_target(name: str = "plain", low: str = "50 GeV") -> SpectrumDataset:
+def empty_magic_dataset(name: str = "plain", low: str = "50 GeV") -> SpectrumDataset:
     """Return an empty spectrum at the position of the Crab nebula, above an energy."""
     energy = MapAxis.from_energy_bounds(low, "100 TeV", nbin=5, per_decade=True)
     energy_true = MapAxis.from_energy_bounds(
@@ -82,7 +82,7 @@ def make_magic(observation: Observation) -> SpectrumDatasetOnOff:
     """Return the spectrum of one MAGIC run, as in gammapy's tutorial on energy-dependent cuts."""
     selection = ["counts", "exposure", "edisp"]
     name = f"run-{observation.obs_id}"
-    dataset = SpectrumDatasetMaker(selection=selection).run(magic_target(name), observation)
+    dataset = SpectrumDatasetMaker(selection=selection).run(empty_magic_dataset(name), observation)
     finder = WobbleRegionsFinder(n_off_regions=3)
     dataset = ReflectedRegionsBackgroundMaker(region_finder=finder).run(dataset, observation)
     dataset = SafeMaskMaker(methods=["aeff-default"]).run(dataset, observation)

@@ -10,11 +10,11 @@ from astropy.io import fits
 from astropy.table import Table
 
 import plain_gammapy
-from fault_injection.archive_damage import INDEX_FILES, KIND_BY_CLASS, Archive, Damage, find_hdu
+from fault_injection.archive_damage import INDEX_FILES, TYPE_BY_CLASS, Archive, Damage, find_hdu
 from fault_injection.damage_cases import DAMAGE_CASES, IRFS
 from skyred.inspection.file_content import read_file
 from skyred.inspection.index import list_run_inputs
-from skyred.inspection.records import Finding, HduSource, RunInput
+from skyred.inspection.records import Finding, IndexedHdu, RunInput
 from skyred.inspection.run import inspect_run
 
 # messages about damage that is only detected in real IRFs
@@ -22,13 +22,15 @@ ONLY_IN_REAL_RUNS = ("flipped bit", "reversed", "neighbouring offsets", "zero ab
 REQUIRED_TYPES = ("events", "gti", "aeff", "edisp", "psf", "bkg")
 
 
-def inspect(folder: Path, *runs: int, needed: tuple[str, ...] = REQUIRED_TYPES) -> list[Finding]:
+def inspect(
+    folder: Path, *runs: int, required_types: tuple[str, ...] = REQUIRED_TYPES
+) -> list[Finding]:
     hdu_table = Table.read(folder / INDEX_FILES["hdu"])
     hdu_table.meta["BASE_DIR"] = str(folder)
     obs_table = Table.read(folder / INDEX_FILES["obs"])
     if runs:
         obs_table = obs_table[[row["OBS_ID"] in runs for row in obs_table]]
-    inputs = list_run_inputs(hdu_table, obs_table, required=needed)
+    inputs = list_run_inputs(hdu_table, obs_table, required=required_types)
     return [finding for run in inputs for finding in inspect_run(run).findings]
 
 
@@ -36,9 +38,9 @@ def faults(findings: list[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.level == "fault"]
 
 
-def hdu_name(path: Path, kind: str) -> str:
+def hdu_name(path: Path, hdu_type: str) -> str:
     with fits.open(path) as hdus:
-        return str(find_hdu(hdus, kind).name)
+        return str(find_hdu(hdus, hdu_type).name)
 
 
 def test_undamaged_archive_has_no_findings(crab_archive: Path) -> None:
@@ -51,7 +53,7 @@ def test_damage_is_reported_with_its_level_run_file_and_hdu(
 ) -> None:
     archive = Archive.copy(crab_archive, tmp_path / "archive")
     other_run, run = archive.runs
-    path, name = archive.path(run), damage.kind and hdu_name(archive.path(run), damage.kind)
+    path, name = archive.path(run), damage.hdu_type and hdu_name(archive.path(run), damage.hdu_type)
     damage.apply(archive, run, other_run)
     findings = inspect(archive.folder)
     assert damage.severity == "fault" or faults(findings) == []
@@ -66,7 +68,7 @@ def test_damage_is_reported_with_its_level_run_file_and_hdu(
         assert all(finding.file is not None for finding in matches)
         names = {path.name, archive.path(other_run).name}
         assert names & {finding.file.name for finding in matches}
-    if damage.kind:
+    if damage.hdu_type:
         assert name in {finding.hdu for finding in matches}
 
 
@@ -113,8 +115,9 @@ def test_inspected_bytes_are_returned(crab_archive: Path) -> None:
     inspection = inspect_run(run)
     assert set(inspection.hdus) == set(REQUIRED_TYPES)
     with fits.open(run.files[0]) as hdus:
-        for kind in REQUIRED_TYPES:
-            assert inspection.hdus[kind].data.tobytes() == find_hdu(hdus, kind).data.tobytes()
+        for hdu_type in REQUIRED_TYPES:
+            hdu = find_hdu(hdus, hdu_type)
+            assert inspection.hdus[hdu_type].data.tobytes() == hdu.data.tobytes()
     assert set(inspection.sha256) == set(run.files)
 
 
@@ -144,31 +147,34 @@ class TestRealRuns:
         damage.apply(Archive(tmp_path), run, run)
         findings = faults(inspect(tmp_path, run))
         assert any(
-            damage.message_part in finding.message and finding.hdu == damage.kind.upper()
+            damage.message_part in finding.message and finding.hdu == damage.hdu_type.upper()
             for finding in findings
         ), [str(finding) for finding in findings]
 
     @pytest.mark.data("magic")
     def test_point_like_runs_of_magic_have_no_faults(self) -> None:
         folder = plain_gammapy.archive().parent / "magic" / "rad_max" / "data"
-        assert faults(inspect(folder, needed=("events", "gti", "aeff", "edisp", "rad_max"))) == []
+        assert (
+            faults(inspect(folder, required_types=("events", "gti", "aeff", "edisp", "rad_max")))
+            == []
+        )
 
     @pytest.mark.data("cta-caldb")
     @pytest.mark.parametrize("array", ["South", "North"])
     def test_irfs_of_cta_have_no_faults(self, array: str) -> None:
         (path,) = (plain_gammapy.archive().parent / "cta-caldb").glob(f"Prod5-{array}*.fits.gz")
         with fits.open(path) as hdus:
-            kinds = {KIND_BY_CLASS[hdu.header["HDUCLAS2"]]: hdu for hdu in hdus[1:]}
-            sources = [
-                HduSource(kind, hdu.header["HDUCLAS4"].lower(), path, hdu.name)
-                for kind, hdu in kinds.items()
+            hdus_by_type = {TYPE_BY_CLASS[hdu.header["HDUCLAS2"]]: hdu for hdu in hdus[1:]}
+            indexed_hdus = [
+                IndexedHdu(hdu_type, hdu.header["HDUCLAS4"].lower(), path, hdu.name)
+                for hdu_type, hdu in hdus_by_type.items()
             ]
-        inspection = inspect_run(RunInput(1, tuple(sources)))
+        inspection = inspect_run(RunInput(1, tuple(indexed_hdus)))
         assert inspection.faults == ()
         assert set(inspection.hdus) == {"aeff", "psf", "edisp", "bkg"}
 
 
-def test_missing_file_and_folder_are_findings_of_read_file(tmp_path: Path) -> None:
+def test_read_file_reports_missing_file_and_folder_as_findings(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none"):
         (finding,) = read_file(path).findings
         assert finding.file == path

@@ -47,7 +47,7 @@ def inputs(table: Table, **hdus: Any) -> list[RunInput]:
 
 def names(run: RunInput) -> dict[str, str]:
     assert run.findings == ()
-    return {source.hdu_type: source.name for source in run.sources}
+    return {hdu.hdu_type: hdu.name for hdu in run.indexed_hdus}
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_run_without_the_chosen_hdu_is_refused_even_if_it_has_only_one() -> None
         "no HDU of this run with HDU_TYPE psf matches the option 'hdus' (HDU_NAME: PSF_B8)"
         in messages
     )
-    assert {source.hdu_type for source in second.sources} == {"gti"}
+    assert {hdu.hdu_type for hdu in second.indexed_hdus} == {"gti"}
 
 
 def test_irf_of_a_rejected_class_is_not_used() -> None:
@@ -112,7 +112,7 @@ def test_irf_of_a_rejected_class_is_not_used() -> None:
     assert [str(finding) for finding in run.findings] == [
         "no HDU of this run with HDU_TYPE bkg matches the option 'hdus' (HDU_NAME: BKG_B8)"
     ]
-    assert "bkg" not in {source.hdu_type for source in run.sources}
+    assert "bkg" not in {hdu.hdu_type for hdu in run.indexed_hdus}
     (run,) = inputs(table, EVENT_CLASS=9, bkg="BKG_B8")  # the user's choice
     assert names(run)["bkg"] == "BKG_B8"
     table["EVENT_CLASS"][-1] = -1  # common to all classes

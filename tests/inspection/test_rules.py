@@ -84,9 +84,9 @@ def inspect(folder: Path) -> list[Finding]:
     return [finding for run in inputs for finding in inspect_run(run).findings]
 
 
-def edit_hdu(kind: str, change: Callable[[Any], object]) -> ApplyDamage:
+def edit_hdu(hdu_type: str, change: Callable[[Any], object]) -> ApplyDamage:
     def apply(archive: Archive, run: int, _: int) -> None:
-        archive.change_hdu(run, kind, change)
+        archive.change_hdu(run, hdu_type, change)
 
     return apply
 
@@ -153,9 +153,9 @@ def replace_area_with_rad_max(archive: Archive, run: int, _: int) -> None:
     set_hdu_index(archive, run, "aeff", HDU_CLASS="rad_max_2d", HDU_TYPE="rad_max")
 
 
-def set_hdu_index(archive: Archive, run: int, kind: str, **cells: str) -> None:
+def set_hdu_index(archive: Archive, run: int, hdu_type: str, **cells: str) -> None:
     def change(table: Table) -> Table:
-        is_row = (table["OBS_ID"] == run) & (np.char.strip(table["HDU_TYPE"]) == kind)
+        is_row = (table["OBS_ID"] == run) & (np.char.strip(table["HDU_TYPE"]) == hdu_type)
         for name, value in cells.items():
             column = np.asarray(table[name]).astype("U80")
             column[is_row] = value

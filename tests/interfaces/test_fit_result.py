@@ -107,18 +107,18 @@ def test_result_with_many_parameters_is_read_back_from_its_folder(tmp_path: Path
         success=True,
     )
     write_fit(tmp_path, result)
-    read_back = read_fit(tmp_path)
-    assert read_back is not None
-    assert_same(read_back, result)
+    loaded_result = read_fit(tmp_path)
+    assert loaded_result is not None
+    assert_same(loaded_result, result)
 
 
 @given(fit_results())
 def test_result_is_read_back_from_its_folder_exactly(result: FitResult) -> None:
     with TemporaryDirectory() as folder:
         write_fit(Path(folder), result)
-        read_back = read_fit(Path(folder))
-    assert read_back is not None
-    assert_same(read_back, result)
+        loaded_result = read_fit(Path(folder))
+    assert loaded_result is not None
+    assert_same(loaded_result, result)
 
 
 def test_samples_are_a_table_with_names_and_units(tmp_path: Path) -> None:
@@ -156,13 +156,13 @@ def test_samples_that_do_not_match_the_fit_are_refused(fault: str, tmp_path: Pat
         read_fit(tmp_path)
 
 
-def test_fit_without_samples_removes_earlier_samples(tmp_path: Path) -> None:
+def test_writing_a_fit_without_samples_deletes_the_old_samples_file(tmp_path: Path) -> None:
     fields: dict[str, Any] = {"names": ["x"], "units": [""], "values": [1], "errors": [1]}
     fields |= {"covariance": [[1]], "stat": 0, "success": True}
     write_fit(tmp_path, FitResult(**fields, samples=[[1.0], [2.0]]))
-    read_back = read_fit(tmp_path)
-    assert read_back is not None
-    assert read_back.weights is None
+    loaded_result = read_fit(tmp_path)
+    assert loaded_result is not None
+    assert loaded_result.weights is None
     write_fit(tmp_path, FitResult(**fields))
     assert not (tmp_path / "samples.fits").exists()
 

@@ -25,7 +25,7 @@ from skyred.likelihood import Likelihood
 from skyred.likelihood.convolution_rounding import TOLERANCE
 from skyred.likelihood.statistics import Cash, WStat
 
-EXACT = 1e-8  # relative, of the statistic
+RELATIVE_TOLERANCE = 1e-8  # of the statistic
 LEVELS = [0.0, 1e-30, 1e-25, 1e-20, 1e-12, 1e-6, -1e-30, -1e-6, -0.3, 0.2]
 
 
@@ -35,7 +35,9 @@ def point_source() -> SkyModel:
     return model
 
 
-def with_background(kind: str, seed: int, fraction: float, float32: bool) -> Datasets:
+def create_datasets_with_tiny_background(
+    kind: str, seed: int, fraction: float, float32: bool
+) -> Datasets:
     """Return a dataset with values of `LEVELS` in a fraction of its background bins."""
     makers = {
         "spectrum": lambda: small.spectrum_dataset("data"),
@@ -67,10 +69,10 @@ def stat_after_reassigning_models(datasets: Datasets) -> float:
     float32=st.booleans(),
     factor=st.sampled_from([1.0, 0.3, 0.0, -0.2]),
 )
-def test_statistic_around_zero_agrees_with_gammapy(
+def test_statistic_of_predictions_near_zero_agrees_with_gammapy(
     kind: str, seed: int, fraction: float, float32: bool, factor: float
 ) -> None:
-    datasets = with_background(kind, seed, fraction, float32)
+    datasets = create_datasets_with_tiny_background(kind, seed, fraction, float32)
     likelihood = Likelihood(datasets)
     x = likelihood.initial_state[likelihood.space.free].copy()
     x[likelihood.space.names().index("crab.spectral.amplitude")] *= factor
@@ -78,7 +80,9 @@ def test_statistic_around_zero_agrees_with_gammapy(
     likelihood.space.set(x)
     # models with larger rounding errors of the convolution are evaluated by gammapy
     rounding = TOLERANCE if kind == "map with PSF" else 0
-    assert actual == pytest.approx(stat_after_reassigning_models(datasets), rel=EXACT, abs=rounding)
+    assert actual == pytest.approx(
+        stat_after_reassigning_models(datasets), rel=RELATIVE_TOLERANCE, abs=rounding
+    )
 
 
 @given(
@@ -89,7 +93,7 @@ def test_derivatives_of_cash_are_correct(counts: list[int], predicted: list[floa
     n, mu = np.array(counts, dtype=float), np.array(predicted)
     statistic = Cash(n)
     assert statistic.value(mu, float(mu.sum())) == pytest.approx(
-        float(cash(n, mu).sum()), rel=EXACT
+        float(cash(n, mu).sum()), rel=RELATIVE_TOLERANCE
     )
     derivatives = statistic.derivatives(mu)
     is_predicted = mu > 1e-25
@@ -108,7 +112,7 @@ def test_derivatives_of_cash_are_correct(counts: list[int], predicted: list[floa
     alpha=st.sampled_from([0.0, 0.1, 1.0, np.inf]),
     signal=st.sampled_from([0.0, 1e-30, 1e-9, 0.5, 20.0, -1e-9, -0.3, -40.0]),
 )
-def test_wstat_and_its_derivatives_agree_with_gammapy(
+def test_wstat_agrees_with_gammapy_and_its_slope_with_finite_differences(
     on: int, off: int, alpha: float, signal: float
 ) -> None:
     n_on, n_off, mu = (np.array([float(count)]) for count in (on, off, signal))
@@ -116,20 +120,20 @@ def test_wstat_and_its_derivatives_agree_with_gammapy(
     with np.errstate(all="ignore"):
         expected = np.nan_to_num(wstat(n_on, n_off, ratio, mu))[0]
     statistic = WStat(n_on, n_off, ratio)
-    assert statistic.value(mu) == pytest.approx(expected, rel=EXACT, abs=1e-12)
+    assert statistic.value(mu) == pytest.approx(expected, rel=RELATIVE_TOLERANCE, abs=1e-12)
     derivatives = statistic.derivatives(mu)
     assert np.isfinite([*derivatives.first, *derivatives.second]).all()
     step = 1e-6
-    sides = [statistic.value(mu + side * step) for side in (-1, 0, 1)]
+    stats = [statistic.value(mu + offset) for offset in (-step, 0, step)]
     # gammapy's statistic is constant where it is not defined
-    if sides[0] == sides[1] == sides[2]:
+    if stats[0] == stats[1] == stats[2]:
         assert derivatives.first[0] == 0
-    elif abs(signal) > 0.1 and np.ptp(sides) < 1e-3:  # defined on both sides
-        assert derivatives.first[0] == pytest.approx((sides[2] - sides[0]) / (2 * step), abs=1e-3)
+    elif abs(signal) > 0.1 and np.ptp(stats) < 1e-3:  # defined on both sides
+        assert derivatives.first[0] == pytest.approx((stats[2] - stats[0]) / (2 * step), abs=1e-3)
 
 
 @pytest.mark.parametrize("signal", [np.nan, np.inf, -np.inf, 1e200])
-def test_wstat_of_a_signal_that_overflows_is_nan(signal: float) -> None:
+def test_wstat_of_a_signal_that_is_huge_or_not_finite_is_nan(signal: float) -> None:
     """Check signals for which gammapy's wstat is zero, which is below any minimum."""
     on, off, alpha = np.array([3.0, 2.0]), np.array([1.0, 4.0]), np.array([0.5, 0.5])
     statistic = WStat(on, off, alpha)
@@ -143,24 +147,28 @@ def test_fit_does_not_end_at_infinite_fluxes() -> None:
     )
     datasets = Datasets([small.spectrum_on_off()])  # three bins for four parameters
     datasets.models = [SkyModel(spectral_model=spectral, name="crab")]
-    start = datasets.stat_sum()
+    initial_stat = datasets.stat_sum()
     result = skyred.fit(datasets)
-    assert 0 < result.stat < start
-    assert result.stat == pytest.approx(stat_after_reassigning_models(datasets), rel=EXACT)
+    assert 0 < result.stat < initial_stat
+    assert result.stat == pytest.approx(
+        stat_after_reassigning_models(datasets), rel=RELATIVE_TOLERANCE
+    )
 
 
 @pytest.mark.parametrize("kind", ["spectrum", "map"])
 def test_fit_with_bins_without_background_agrees_with_gammapy(kind: str) -> None:
-    def without_background() -> Datasets:
-        datasets = with_background(kind, 3, 0.0, True)
+    def create_datasets() -> Datasets:
+        datasets = create_datasets_with_tiny_background(kind, 3, 0.0, True)
         datasets[0].background.data[1] = 0
         return datasets
 
-    actual, expected = without_background(), without_background()
+    actual, expected = create_datasets(), create_datasets()
     result = skyred.fit(actual)
     assert result.success, result.message
     Fit().run(expected)
-    assert result.stat == pytest.approx(stat_after_reassigning_models(actual), rel=EXACT)
+    assert result.stat == pytest.approx(
+        stat_after_reassigning_models(actual), rel=RELATIVE_TOLERANCE
+    )
     assert result.stat <= stat_after_reassigning_models(expected) + 0.01
 
 
@@ -174,17 +182,21 @@ def map_with_partial_background() -> Datasets:
     return datasets
 
 
-def test_counts_where_only_rounding_errors_are_predicted_have_a_note() -> None:
+def test_bins_with_counts_but_only_rounding_errors_predicted_cause_a_note() -> None:
     datasets = map_with_partial_background()
     likelihood = Likelihood(datasets)
     (note,) = likelihood.notes
     assert note.startswith("crab in map is evaluated by gammapy: ")
     assert "only rounding errors of the PSF convolution are predicted" in note
     x = likelihood.initial_state[likelihood.space.free]
-    assert likelihood.stat(x) == pytest.approx(stat_after_reassigning_models(datasets), rel=EXACT)
+    assert likelihood.stat(x) == pytest.approx(
+        stat_after_reassigning_models(datasets), rel=RELATIVE_TOLERANCE
+    )
     result = skyred.fit(datasets)
     assert result.notes[0] == note
-    assert result.stat == pytest.approx(stat_after_reassigning_models(datasets), rel=EXACT)
+    assert result.stat == pytest.approx(
+        stat_after_reassigning_models(datasets), rel=RELATIVE_TOLERANCE
+    )
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -203,7 +215,7 @@ def test_model_with_either_sign_of_the_amplitude_is_compiled(sign: int) -> None:
     assert result.values[1] > 0
 
 
-def test_model_on_a_complete_background_is_compiled() -> None:
+def test_model_is_compiled_if_all_bins_have_background() -> None:
     datasets = map_with_partial_background()
     datasets[0].background.data[2] = 0.1
     assert not Likelihood(datasets).notes
@@ -217,12 +229,14 @@ def on_off_without_off_counts() -> Any:
 
 
 @pytest.mark.parametrize("amplitude", [0.0, 1e-30, 4e-11, -1e-12])
-def test_on_off_data_without_counts_or_signal_agree_with_gammapy(amplitude: float) -> None:
+def test_on_off_data_without_off_counts_agree_with_gammapy(amplitude: float) -> None:
     dataset: SpectrumDatasetOnOff = on_off_without_off_counts()
     spectrum = PowerLawSpectralModel(index=2.6, amplitude=f"{amplitude} cm-2 s-1 TeV-1")
     datasets = Datasets([dataset])
     datasets.models = [SkyModel(spectral_model=spectrum, name="source")]
     likelihood = Likelihood(datasets)
     x = likelihood.initial_state[likelihood.space.free]
-    assert likelihood.stat(x) == pytest.approx(stat_after_reassigning_models(datasets), rel=EXACT)
+    assert likelihood.stat(x) == pytest.approx(
+        stat_after_reassigning_models(datasets), rel=RELATIVE_TOLERANCE
+    )
     assert np.isfinite(likelihood.gradient(x)).all()

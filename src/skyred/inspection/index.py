@@ -18,7 +18,7 @@ from skyred.inspection.hdu_choice import (
     strip_cells,
 )
 from skyred.inspection.indexed_paths import IndexedPaths
-from skyred.inspection.records import Finding, HduSource, RunInput
+from skyred.inspection.records import Finding, IndexedHdu, RunInput
 from skyred.inspection.units import conversion_factor
 
 REQUIRED_TYPES = ("events", "gti")
@@ -67,8 +67,8 @@ def list_run_inputs(
     -------
     list of RunInput
         The input for each row of the observation index, in the same order. Files that must not be
-        read are not among the sources. If the HDU index is empty, because the data are stored
-        elsewhere, there are no sources.
+        read are not among the HDUs. If the HDU index is empty, because the data are stored
+        elsewhere, there are no HDUs.
 
     Raises
     ------
@@ -115,7 +115,7 @@ class _RunIndex:
                     "index-run-repeated",
                 )
             )
-        sources = []
+        indexed_hdus = []
         for row in rows:
             if row.hdu_type not in HDU_TYPES and row.hdu_type not in self.required:
                 continue  # gammapy does not read it
@@ -123,16 +123,16 @@ class _RunIndex:
             if isinstance(path, Finding):
                 findings.append(attrs.evolve(path, hdu=row.hdu))
                 continue
-            sources.append(HduSource(row.hdu_type, row.hdu_class, path, row.hdu))
+            indexed_hdus.append(IndexedHdu(row.hdu_type, row.hdu_class, path, row.hdu))
             if (other_run := _other_run(self.shared, obs_id, row)) is not None:
                 message = f"the index also assigns this HDU ({row.hdu_type}) to run {other_run}"
                 findings.append(Finding(message, "index-shared-hdu", file=path, hdu=row.hdu))
         findings_with_run = tuple(attrs.evolve(finding, obs_id=obs_id) for finding in findings)
-        files_with_checksum = {source.path for source in sources} & self.paths.checksums.keys()
+        files_with_checksum = {hdu.path for hdu in indexed_hdus} & self.paths.checksums.keys()
         checksums = {path: self.paths.checksums[path] for path in files_with_checksum}
         if not self.choice.has_all_events(obs_id):  # EVENT_COUNT may include the events not used
             values = {name: value for name, value in values.items() if name != "EVENT_COUNT"}
-        return RunInput(obs_id, tuple(sources), values, findings_with_run, checksums)
+        return RunInput(obs_id, tuple(indexed_hdus), values, findings_with_run, checksums)
 
 
 def _rows_by_run(hdu_table: Any) -> dict[int, list[_Row]]:

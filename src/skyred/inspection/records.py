@@ -61,7 +61,7 @@ class Finding:
 
 
 @attrs.frozen
-class HduSource:
+class IndexedHdu:
     """One row of an HDU index: the file and the HDU that contain part of a run.
 
     Parameters
@@ -90,7 +90,7 @@ class RunInput:
     ----------
     obs_id : int
         The identifier of the run.
-    sources : tuple of HduSource
+    indexed_hdus : tuple of IndexedHdu
         The HDUs of the run.
     row : mapping of str to object
         The row of the observation index by column: numbers in s and deg, and strings.
@@ -101,7 +101,7 @@ class RunInput:
     """
 
     obs_id: int
-    sources: tuple[HduSource, ...]
+    indexed_hdus: tuple[IndexedHdu, ...]
     row: Mapping[str, Any] = attrs.field(factory=dict)
     findings: tuple[Finding, ...] = ()
     checksums: Mapping[Path, str] = attrs.field(factory=dict)
@@ -109,4 +109,4 @@ class RunInput:
     @property
     def files(self) -> tuple[Path, ...]:
         """The files of the run, without duplicates."""
-        return tuple(dict.fromkeys(source.path for source in self.sources))
+        return tuple(dict.fromkeys(hdu.path for hdu in self.indexed_hdus))

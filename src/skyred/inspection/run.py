@@ -19,7 +19,7 @@ from skyred.inspection.header import (
     check_obs_id,
     check_pointing,
 )
-from skyred.inspection.records import Finding, HduSource, RunInput
+from skyred.inspection.records import Finding, IndexedHdu, RunInput
 from skyred.inspection.response_agreement import check_agreement
 from skyred.inspection.responses import check_response, read_response, sensitive_energy_range
 from skyred.inspection.run_hdu import RunHdu, as_identifier
@@ -123,7 +123,11 @@ class _Inspection:
         self.run = run
         self.files = files
         damaged_hdus = {(f.path, finding.hdu) for f in files.values() for finding in f.findings}
-        self.hdus = tuple(self._read_hdu(source) for source in run.sources if self._exists(source))
+        self.hdus = tuple(
+            self._read_hdu(indexed_hdu)
+            for indexed_hdu in run.indexed_hdus
+            if self._exists(indexed_hdu)
+        )
         # the content of a damaged HDU is not checked
         self.intact_hdus = [hdu for hdu in self.hdus if (hdu.path, hdu.name) not in damaged_hdus]
         self.hdus_by_type = {hdu.hdu_type: hdu for hdu in self.intact_hdus}
@@ -138,12 +142,14 @@ class _Inspection:
                 yield Finding(
                     "the file does not match its sha256 in SHA256SUMS", "file-changed", file=path
                 )
-        for source in self.run.sources:
-            file = self.files[source.path]
-            if file.hdus and not self._exists(source):
+        for indexed_hdu in self.run.indexed_hdus:
+            file = self.files[indexed_hdu.path]
+            if file.hdus and not self._exists(indexed_hdu):
                 present = ", ".join(name for name in file.hdus if name != "PRIMARY")
-                message = f"the HDU is missing ({source.hdu_type}); available: {present}"
-                yield Finding(message, "hdu-missing", file=source.path, hdu=source.name.upper())
+                message = f"the HDU is missing ({indexed_hdu.hdu_type}); available: {present}"
+                yield Finding(
+                    message, "hdu-missing", file=indexed_hdu.path, hdu=indexed_hdu.name.upper()
+                )
         yield from self._check_runs_of_files()
 
     def check_hdus(self) -> Iterator[Finding]:
@@ -207,13 +213,17 @@ class _Inspection:
 
     def _check_runs_of_files(self) -> Iterator[Finding]:
         """Check that no response is in the file of another run."""
-        own_files = {source.path for source in self.run.sources if source.hdu_type == "events"}
-        for source in self.run.sources:
-            hdus = self.files[source.path].hdus
+        own_files = {
+            indexed_hdu.path
+            for indexed_hdu in self.run.indexed_hdus
+            if indexed_hdu.hdu_type == "events"
+        }
+        for indexed_hdu in self.run.indexed_hdus:
+            hdus = self.files[indexed_hdu.path].hdus
             if (
-                source.hdu_type in ("events", "gti")
+                indexed_hdu.hdu_type in ("events", "gti")
                 or "EVENTS" not in hdus
-                or source.path in own_files
+                or indexed_hdu.path in own_files
             ):
                 continue  # the OBS_ID of the events of this run is checked separately
             run_of_file = as_identifier(hdus["EVENTS"].header.get("OBS_ID"))
@@ -223,17 +233,27 @@ class _Inspection:
                     "events"
                 )
                 yield Finding(
-                    message, "hdu-of-another-run", file=source.path, hdu=source.name.upper()
+                    message,
+                    "hdu-of-another-run",
+                    file=indexed_hdu.path,
+                    hdu=indexed_hdu.name.upper(),
                 )
 
-    def _exists(self, source: HduSource) -> bool:
-        hdu = self.files[source.path].hdus.get(source.name.upper())
+    def _exists(self, indexed_hdu: IndexedHdu) -> bool:
+        hdu = self.files[indexed_hdu.path].hdus.get(indexed_hdu.name.upper())
         return hdu is not None and "TFIELDS" in hdu.header
 
-    def _read_hdu(self, source: HduSource) -> RunHdu:
-        name = source.name.upper()
-        table = self.files[source.path].table(name)
-        return RunHdu(self.run.obs_id, source.hdu_type, source.hdu_class, source.path, name, table)
+    def _read_hdu(self, indexed_hdu: IndexedHdu) -> RunHdu:
+        name = indexed_hdu.name.upper()
+        table = self.files[indexed_hdu.path].table(name)
+        return RunHdu(
+            self.run.obs_id,
+            indexed_hdu.hdu_type,
+            indexed_hdu.hdu_class,
+            indexed_hdu.path,
+            name,
+            table,
+        )
 
     @staticmethod
     def _has_valid_events(events: RunHdu) -> bool:

@@ -211,7 +211,7 @@ def _open(entry: str, store: DataStore, table: ObservationTable, reduction: Redu
         except (MissingRequiredHDU, ValueError) as error:
             outcome = Outcome(entry, run.obs_id, "failed", reason=str(error), maker="index")
             outcomes.append(outcome)
-    valid_inputs = {run.obs_id: run for run in inputs if run.sources and not run.findings}
+    valid_inputs = {run.obs_id: run for run in inputs if run.indexed_hdus and not run.findings}
     files = [
         *get_index_files(store.hdu_table),
         *(path for run in valid_inputs.values() for path in run.files),

@@ -31,7 +31,7 @@ def observation() -> Observation:
 @pytest.fixture(scope="session")
 def plain_spectrum(observation) -> SpectrumDataset:
     parts = ["counts", "exposure", "edisp"]
-    return SpectrumDatasetMaker(selection=parts).run(spectra.target("run"), observation)
+    return SpectrumDatasetMaker(selection=parts).run(spectra.empty_dataset("run"), observation)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def spectrum(plain_spectrum) -> SpectrumDataset:
 @pytest.fixture
 def map_dataset(observation) -> MapDataset:
     return MapDatasetMaker(selection=["counts", "exposure"]).run(
-        plain_gammapy.target("run"), observation
+        plain_gammapy.empty_dataset("run"), observation
     )
 
 
@@ -51,7 +51,7 @@ def count_events(observation: Observation, low: float, high: float) -> np.ndarra
     in_region = observation.events.radec.separation(spectra.CRAB) < spectra.ON.radius
     phase = observation.events.table["PHASE"].data
     energy = observation.events.energy[in_region & (low <= phase) & (phase < high)].to_value("TeV")
-    edges = spectra.target().counts.geom.axes["energy"].edges.to_value("TeV")
+    edges = spectra.empty_dataset().counts.geom.axes["energy"].edges.to_value("TeV")
     return np.histogram(energy, edges)[0]
 
 

@@ -47,7 +47,7 @@ def magic_observation() -> Observation:
 
 @pytest.fixture(scope="session")
 def plain_spectrum(observation) -> SpectrumDataset:
-    return SpectrumDatasetMaker(selection=PARTS).run(spectra.target("run"), observation)
+    return SpectrumDatasetMaker(selection=PARTS).run(spectra.empty_dataset("run"), observation)
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +75,7 @@ def assert_equal(dataset: SpectrumDataset, expected: SpectrumDataset) -> None:
 
 class TestSpectrumData:
     def test_all_parts_agree_with_gammapy(self, observation, plain_spectrum):
-        assert_equal(SpectrumData().make(spectra.target("run"), observation), plain_spectrum)
+        assert_equal(SpectrumData().make(spectra.empty_dataset("run"), observation), plain_spectrum)
         assert plain_spectrum.counts.data.sum() > 100
 
     @pytest.mark.parametrize(
@@ -92,13 +92,13 @@ class TestSpectrumData:
     def test_agrees_with_gammapy(self, observation, options, region):
         gammapy_options = {name: value for name, value in options.items() if name != "parts"}
         maker = SpectrumDatasetMaker(selection=options.get("parts", PARTS), **gammapy_options)
-        expected = maker.run(spectra.target("run", region), observation)
-        dataset = SpectrumData(**options).make(spectra.target("run", region), observation)
+        expected = maker.run(spectra.empty_dataset("run", region), observation)
+        dataset = SpectrumData(**options).make(spectra.empty_dataset("run", region), observation)
         assert_equal(dataset, expected)
 
     def test_containment_correction_agrees_with_the_psf(self, observation, plain_spectrum):
         maker = SpectrumData(parts=["exposure"], containment_correction=True)
-        corrected = maker.make(spectra.target("run"), observation).exposure.data.ravel()
+        corrected = maker.make(spectra.empty_dataset("run"), observation).exposure.data.ravel()
         offset = spectra.CRAB.separation(observation.get_pointing_icrs(observation.tmid))
         energy = plain_spectrum.exposure.geom.axes["energy_true"].center
         containment = observation.psf.containment(
@@ -114,11 +114,11 @@ class TestSpectrumData:
         large_region = CircleSkyRegion(spectra.CRAB, 0.7 * u.deg)
         maker = SpectrumData(parts=["exposure"], containment_correction=True)
         corrected = maker.make(
-            spectra.target("run", large_region), observation
+            spectra.empty_dataset("run", large_region), observation
         ).exposure.data.ravel()
         maker = SpectrumDatasetMaker(selection=["exposure"])
         uncorrected = maker.run(
-            spectra.target("run", large_region), observation
+            spectra.empty_dataset("run", large_region), observation
         ).exposure.data.ravel()
         np.testing.assert_allclose(corrected, uncorrected, rtol=2e-3)  # H.E.S.S. PSF tails
 
@@ -131,15 +131,15 @@ class TestSpectrumData:
     def test_run_with_the_on_region_outside_its_irfs_is_skipped(self, observation):
         distant_region = CircleSkyRegion(SkyCoord(83.6, 25.5, unit="deg"), 0.1 * u.deg)
         with pytest.raises(SkipObservation, match=r"lies 3\.99 deg from .* end at 2\.75 deg"):
-            SpectrumData().make(spectra.target("run", distant_region), observation)
+            SpectrumData().make(spectra.empty_dataset("run", distant_region), observation)
 
     def test_point_region_needs_a_radius_in_the_irfs(self, observation):
         with pytest.raises(ArchiveError, match=r"is a point, .* have no radius .*circle"):
-            SpectrumData().make(spectra.magic_target("run"), observation)
+            SpectrumData().make(spectra.empty_magic_dataset("run"), observation)
 
     def test_circle_is_refused_if_the_radius_depends_on_energy(self, magic_observation):
         with pytest.raises(ArchiveError, match=r"radius that depends on energy .*point\("):
-            SpectrumData().make(spectra.target("run"), magic_observation)
+            SpectrumData().make(spectra.empty_dataset("run"), magic_observation)
 
     def test_circle_must_have_the_fixed_radius_of_the_irfs(self, magic_observation):
         class FixedRadius:
@@ -151,9 +151,9 @@ class TestSpectrumData:
                 return getattr(magic_observation, name)
 
         with pytest.raises(ArchiveError, match=r"circle with a radius of 0\.1 deg"):
-            SpectrumData().make(spectra.target("run"), FixedRadius())
+            SpectrumData().make(spectra.empty_dataset("run"), FixedRadius())
         circle = CircleSkyRegion(spectra.CRAB, 0.1 * u.deg)
-        spectrum = SpectrumData().make(spectra.target("run", circle), FixedRadius())
+        spectrum = SpectrumData().make(spectra.empty_dataset("run", circle), FixedRadius())
         in_region = magic_observation.events.radec.separation(spectra.CRAB) < 0.1 * u.deg
         energy = magic_observation.events.energy[in_region].to_value("TeV")
         assert spectrum.counts.data.sum() == ((energy > 0.1) & (energy < 39.9)).sum()
@@ -161,7 +161,7 @@ class TestSpectrumData:
     def test_containment_correction_of_point_like_irfs_is_refused(self, magic_observation):
         with pytest.raises(ArchiveError, match=r"remove containment_correction"):
             SpectrumData(containment_correction=True).make(
-                spectra.magic_target("run"), magic_observation
+                spectra.empty_magic_dataset("run"), magic_observation
             )
 
 
@@ -250,7 +250,7 @@ class TestReflectedRegions:
     def test_background_template_does_not_replace_missing_off_counts(self, observation):
         # without off regions, gammapy would use the template
         maker = SpectrumDatasetMaker(selection=[*PARTS, "background"])
-        dataset = maker.run(spectra.target("run"), observation)
+        dataset = maker.run(spectra.empty_dataset("run"), observation)
         with pytest.raises(SkipObservation, match="no off region"):
             ReflectedRegions(exclude="icrs; circle(83.63, 21.5, 3)").make(dataset, observation)
 
@@ -260,7 +260,7 @@ class TestReflectedRegions:
     def test_run_with_its_pointing_inside_the_on_region_is_skipped(self, observation, options):
         pointing = observation.get_pointing_icrs(observation.tmid)
         centre = pointing.directional_offset_by(0 * u.deg, 0.05 * u.deg)
-        target = spectra.target("run", CircleSkyRegion(centre, 0.11 * u.deg))
+        target = spectra.empty_dataset("run", CircleSkyRegion(centre, 0.11 * u.deg))
         dataset = SpectrumDatasetMaker(selection=PARTS).run(target, observation)
         with pytest.raises(SkipObservation, match=r"0\.05 deg .* pointing is inside the on region"):
             ReflectedRegions(**options).make(dataset, observation)
@@ -277,7 +277,7 @@ class TestReflectedRegions:
         }
         counts_maker = SpectrumDatasetMaker(selection=["counts"])
         spectra_by_shape = {
-            name: counts_maker.run(spectra.target("run", region), observation)
+            name: counts_maker.run(spectra.empty_dataset("run", region), observation)
             for name, region in shapes.items()
         }
         assert maker.make(spectra_by_shape["separate"], observation).acceptance_off.data.max() == 1
@@ -289,7 +289,7 @@ class TestReflectedRegions:
 
     def test_point_like_run_with_overlapping_off_regions_is_skipped(self, magic_observation):
         # below 50 GeV the radius is too large for three off regions at an offset of 0.4 deg
-        target = spectra.magic_target("run", low="10 GeV")
+        target = spectra.empty_magic_dataset("run", low="10 GeV")
         dataset = SpectrumDatasetMaker(selection=PARTS).run(target, magic_observation)
         maker = ReflectedRegions(finder="wobble", n_off_regions=3)
         with pytest.raises(SkipObservation, match=r"3 regions would overlap for the radius"):
@@ -325,7 +325,7 @@ class TestSafeMask:
 
 
 def test_spectrum_of_a_run_agrees_with_gammapy(observation):
-    dataset = spectra.target(f"run-{RUN}")
+    dataset = spectra.empty_dataset(f"run-{RUN}")
     for maker in (
         SpectrumData(containment_correction=True),
         ReflectedRegions(exclude=spectra.EXCLUDED),
@@ -337,7 +337,7 @@ def test_spectrum_of_a_run_agrees_with_gammapy(observation):
 
 
 def test_spectrum_of_a_point_like_run_agrees_with_gammapy(magic_observation):
-    dataset = spectra.magic_target(f"run-{magic_observation.obs_id}")
+    dataset = spectra.empty_magic_dataset(f"run-{magic_observation.obs_id}")
     for maker in (
         SpectrumData(),
         ReflectedRegions(finder="wobble", n_off_regions=3),

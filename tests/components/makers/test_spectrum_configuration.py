@@ -21,26 +21,30 @@ data:
       energy: {{min: 1 TeV, max: 10 TeV, bins: 4}}
       energy_true: {{min: 0.5 TeV, max: 20 TeV, bins: 10}}
     make:
-      - {{kind: spectrum, {spectrum}}}
-      - {{kind: safe-mask, {safe}}}
-      - {{kind: {off}}}
+      - {{kind: spectrum, {spectrum_options}}}
+      - {{kind: safe-mask, {safe_mask_options}}}
+      - {{kind: {background_maker}}}
     stack: {{kind: sum}}
 estimate: [{estimate}]
 """
-OFF = "reflected-regions"
+REFLECTED_REGIONS = "reflected-regions"
 WOBBLE = "reflected-regions, finder: wobble"
 
 
 def error_message(
     region: str = CIRCLE,
-    spectrum: str = "use_region_center: true",
-    safe: str = "methods: aeff-max",
-    off: str = OFF,
+    spectrum_options: str = "use_region_center: true",
+    safe_mask_options: str = "methods: aeff-max",
+    background_maker: str = REFLECTED_REGIONS,
     estimate: str = "",
 ) -> str:
     """Return the error message of an invalid pipeline, with one problem per line."""
     yaml_text = CONFIG.format(
-        region=region, spectrum=spectrum, safe=safe, off=off, estimate=estimate
+        region=region,
+        spectrum_options=spectrum_options,
+        safe_mask_options=safe_mask_options,
+        background_maker=background_maker,
+        estimate=estimate,
     )
     with pytest.raises(ConfigError) as excinfo:
         Pipeline.from_yaml(yaml_text)
@@ -50,9 +54,9 @@ def error_message(
 def load(**changes: str) -> Pipeline:
     values = {
         "region": CIRCLE,
-        "spectrum": "use_region_center: true",
-        "safe": "methods: aeff-max",
-        "off": OFF,
+        "spectrum_options": "use_region_center: true",
+        "safe_mask_options": "methods: aeff-max",
+        "background_maker": REFLECTED_REGIONS,
         "estimate": "",
         **changes,
     }
@@ -65,12 +69,13 @@ def load(**changes: str) -> Pipeline:
         {},
         {"region": "icrs; ellipse(83.63, 22.01, 0.2, 0.1, 30)"},
         {"region": "galactic; box(184.56, -5.78, 0.2, 0.1, 0)"},
-        {"region": "icrs; point(83.63, 22.01)", "off": WOBBLE + ", n_off_regions: 3"},
-        {"region": "icrs; polygon(83, 22, 83.2, 22, 83.1, 22.2)", "off": "phase-background, "
-         "on_phase: [0, 0.1], off_phase: [0.5, 0.9]"},
-        {"spectrum": "containment_correction: true"},
-        {"spectrum": "parts: [counts, exposure, edisp, background]", "off": "safe-mask"},
-        {"safe": "position: [83.63 deg, 22.01 deg], methods: aeff-max, irfs: DL3"},
+        {"region": "icrs; point(83.63, 22.01)", "background_maker": WOBBLE + ", n_off_regions: 3"},
+        {"region": "icrs; polygon(83, 22, 83.2, 22, 83.1, 22.2)",
+         "background_maker": "phase-background, on_phase: [0, 0.1], off_phase: [0.5, 0.9]"},
+        {"spectrum_options": "containment_correction: true"},
+        {"spectrum_options": "parts: [counts, exposure, edisp, background]",
+         "background_maker": "safe-mask"},
+        {"safe_mask_options": "position: [83.63 deg, 22.01 deg], methods: aeff-max, irfs: DL3"},
     ],
     ids=lambda changes: "+".join(changes) or "default",
 )  # fmt: skip
@@ -119,16 +124,16 @@ def test_true_energies_must_overlap_with_reconstructed_energies():
     [
         (
             {"region": "icrs; ellipse(83.6, 22, 0.2, 0.1, 0)",
-             "spectrum": "containment_correction: true"},
+             "spectrum_options": "containment_correction: true"},
             "make[0].containment_correction", "needs a circle, but the on region of data.crab is a",
         ),
         (
-            {"region": "icrs; point(83.6, 22)", "spectrum": "use_region_center: false",
-             "off": WOBBLE + ", n_off_regions: 3"},
+            {"region": "icrs; point(83.6, 22)", "spectrum_options": "use_region_center: false",
+             "background_maker": WOBBLE + ", n_off_regions: 3"},
             "make[0].use_region_center", "must be true: the on region of data.crab is a point",
         ),
         (
-            {"off": "safe-mask"},
+            {"background_maker": "safe-mask"},
             "make[0]", "no maker of data.crab creates a background; add a maker such as reflected",
         ),
         (
@@ -140,37 +145,40 @@ def test_true_energies_must_overlap_with_reconstructed_energies():
             "make[2]", "is a PolygonSkyRegion; expected a region with a centre",
         ),
         (
-            {"off": WOBBLE}, "make[2].n_off_regions", "is not set; finder: wobble needs a number",
+            {"background_maker": WOBBLE},
+            "make[2].n_off_regions", "is not set; finder: wobble needs a number",
         ),
         (
-            {"off": WOBBLE + ", n_off_regions: 3, min_distance: 0.2 rad"},
+            {"background_maker": WOBBLE + ", n_off_regions: 3, min_distance: 0.2 rad"},
             "make[2].min_distance", "has no effect with finder: wobble",
         ),
         (
-            {"off": OFF + ", n_off_regions: 3"},
+            {"background_maker": REFLECTED_REGIONS + ", n_off_regions: 3"},
             "make[2].n_off_regions", "has no effect with finder: reflected; set max_region_number",
         ),
         (
-            {"off": WOBBLE + ", n_off_regions: 0"}, "make[2].n_off_regions", "at least 1",
+            {"background_maker": WOBBLE + ", n_off_regions: 0"},
+            "make[2].n_off_regions", "at least 1",
         ),
         (
-            {"off": OFF + ', exclude: "icrs; circl(1, 2, 3)"'},
+            {"background_maker": REFLECTED_REGIONS + ', exclude: "icrs; circl(1, 2, 3)"'},
             "make[2].exclude", "is not a DS9 region",
         ),
         (
-            {"off": "fov-background"},
+            {"background_maker": "fov-background"},
             "make[2]",
             "the maker 'fov-background' needs a geometry for map datasets, but data.crab has",
         ),
         (
-            {"off": "map"}, "make[2]", "the maker 'map' needs a geometry for map datasets",
+            {"background_maker": "map"},
+            "make[2]", "the maker 'map' needs a geometry for map datasets",
         ),
         (
-            {"safe": "position: [83.6 deg, 22 deg], methods: aeff-max"},
+            {"safe_mask_options": "position: [83.6 deg, 22 deg], methods: aeff-max"},
             "make[1].position", "the DL4 IRFs are evaluated for the on region of data.crab",
         ),
         (
-            {"safe": "fixed_offset: 1 deg, methods: edisp-bias"},
+            {"safe_mask_options": "fixed_offset: 1 deg, methods: edisp-bias"},
             "make[1].fixed_offset", "set irfs: DL3, or remove fixed_offset",
         ),
         (
@@ -182,23 +190,24 @@ def test_true_energies_must_overlap_with_reconstructed_energies():
             "estimate[0]", "needs a map, but all data are spectra",
         ),
         (
-            {"off": "phase-background, on_phase: [0.1, 0.3], off_phase: [0.2, 0.9]"},
+            {"background_maker": "phase-background, on_phase: [0.1, 0.3], off_phase: [0.2, 0.9]"},
             "make[2].off_phase", "overlaps with on_phase at phase 0.2",
         ),
         (
-            {"off": "phase-background, on_phase: [[0.9, 0.1], [0, 0.2]], off_phase: [0.5, 0.6]"},
-            "make[2].on_phase", "overlaps with on_phase at phase 0",
+            {"background_maker": "phase-background, on_phase: [[0.9, 0.1], [0, 0.2]], "
+             "off_phase: [0.5, 0.6]"},
+            "make[2].on_phase", "two of its intervals overlap at phase 0",
         ),
         (
-            {"off": "phase-background, on_phase: [0.1, 1.3], off_phase: [0.2, 0.9]"},
+            {"background_maker": "phase-background, on_phase: [0.1, 1.3], off_phase: [0.2, 0.9]"},
             "make[2].on_phase", "contains [0.1, 1.3]; expected [low, high] between 0 and 1",
         ),
         (
-            {"off": "phase-background, on_phase: [0.1], off_phase: [0.2, 0.2]"},
+            {"background_maker": "phase-background, on_phase: [0.1], off_phase: [0.2, 0.2]"},
             "make[2].on_phase", "expected [low, high] between 0 and 1",
         ),
         (
-            {"off": "phase-background, on_phase: [0.1, 0.2], off_phase: []"},
+            {"background_maker": "phase-background, on_phase: [0.1, 0.2], off_phase: []"},
             "make[2].off_phase", "is empty; expected [low, high]",
         ),
     ],
@@ -210,7 +219,7 @@ def test_inconsistent_options_are_reported(changes, option_path, message):
     assert f"{option_path}: " in error
 
 
-def test_maker_of_spectra_needs_the_geometry_spectrum(crab_yaml):
+def test_spectrum_makers_need_a_spectrum_geometry(crab_yaml):
     for kind in ("spectrum", "reflected-regions"):
         with pytest.raises(ConfigError, match=f"maker '{kind}' needs a geometry for spectrum"):
             Pipeline.from_yaml(crab_yaml.replace("{kind: map}", f"{{kind: {kind}}}"))

@@ -17,7 +17,7 @@ from astropy.table import Table
 from skyred.io.checksums import SUMS
 
 INDEX_FILES = {"hdu": "hdu-index.fits.gz", "obs": "obs-index.fits.gz"}
-KIND_BY_CLASS = {"EFF_AREA": "aeff", "EDISP": "edisp", "RPSF": "psf", "PSF": "psf", "BKG": "bkg"}
+TYPE_BY_CLASS = {"EFF_AREA": "aeff", "EDISP": "edisp", "RPSF": "psf", "PSF": "psf", "BKG": "bkg"}
 Change = Callable[[Any], object]
 
 
@@ -68,9 +68,9 @@ class Archive:
 
         self.change_content(run, rewrite)
 
-    def change_hdu(self, run: int, kind: str, change: Change) -> None:
+    def change_hdu(self, run: int, hdu_type: str, change: Change) -> None:
         """Change one HDU of a file."""
-        self.change_hdus(run, lambda hdus: change(find_hdu(hdus, kind)))
+        self.change_hdus(run, lambda hdus: change(find_hdu(hdus, hdu_type)))
 
     def change_index(self, index_name: str, change: Callable[[Table], Table]) -> None:
         """Change an index table: "hdu" or "obs"."""
@@ -95,7 +95,7 @@ class Damage:
         Function that damages a run; its arguments are an archive, the run and another run.
     message_part : str
         Expected part of the message.
-    kind : str
+    hdu_type : str
         The HDU in the message; "" if the complete file is damaged.
     names_file : bool
         Whether the message contains the path of a file.
@@ -108,14 +108,14 @@ class Damage:
     name: str
     apply: Callable[[Archive, int, int], object]
     message_part: str
-    kind: str = ""
+    hdu_type: str = ""
     names_file: bool = True
     both_runs: bool = False
     severity: str = "fault"
 
 
-def find_hdu(hdus: fits.HDUList, kind: str) -> Any:
-    """Return the first HDU of a kind, such as "aeff" or "gti".
+def find_hdu(hdus: fits.HDUList, hdu_type: str) -> Any:
+    """Return the first HDU of a type, such as "aeff" or "gti".
 
     Raises
     ------
@@ -123,10 +123,10 @@ def find_hdu(hdus: fits.HDUList, kind: str) -> Any:
         If there is none.
     """
     for hdu in hdus[1:]:
-        name = KIND_BY_CLASS.get(str(hdu.header.get("HDUCLAS2", "")), hdu.name.lower())
-        if name == kind:
+        name = TYPE_BY_CLASS.get(str(hdu.header.get("HDUCLAS2", "")), hdu.name.lower())
+        if name == hdu_type:
             return hdu
-    raise KeyError(kind)
+    raise KeyError(hdu_type)
 
 
 def flip_bit(array: Any, index: tuple[int, ...], bit: int) -> None:

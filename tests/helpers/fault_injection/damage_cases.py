@@ -13,18 +13,18 @@ from astropy.table import Table, vstack
 from fault_injection.archive_damage import Archive, Damage, find_hdu, find_largest_cell, flip_bit
 
 
-def _set_card(kind: str, key: str, value: Any) -> Callable[[Archive, int, int], object]:
+def _set_card(hdu_type: str, key: str, value: Any) -> Callable[[Archive, int, int], object]:
     def change(hdu: Any) -> None:
         if value is None:
             del hdu.header[key]
         else:
             hdu.header[key] = value
 
-    return lambda archive, run, _: archive.change_hdu(run, kind, change)
+    return lambda archive, run, _: archive.change_hdu(run, hdu_type, change)
 
 
 def _edit_column(
-    kind: str, name: str, change: Callable[[Any], object]
+    hdu_type: str, name: str, change: Callable[[Any], object]
 ) -> Callable[[Archive, int, int], object]:
     """Change a column: `change` edits its values in place, or returns new ones."""
 
@@ -33,29 +33,33 @@ def _edit_column(
         if new_values is not None:
             hdu.data[name] = new_values
 
-    return lambda archive, run, _: archive.change_hdu(run, kind, edit)
+    return lambda archive, run, _: archive.change_hdu(run, hdu_type, edit)
 
 
-def _set_unit(kind: str, names: str, unit: str) -> Callable[[Archive, int, int], object]:
+def _set_unit(hdu_type: str, names: str, unit: str) -> Callable[[Archive, int, int], object]:
     def edit(hdu: Any) -> None:
         for name in names.split():
             hdu.columns[name].unit = unit
 
-    return lambda archive, run, _: archive.change_hdu(run, kind, edit)
+    return lambda archive, run, _: archive.change_hdu(run, hdu_type, edit)
 
 
-def _flip_bit(kind: str, name: str, bit: int) -> Callable[[Archive, int, int], object]:
-    return _edit_column(kind, name, lambda cube: flip_bit(cube[0], find_largest_cell(cube[0]), bit))
+def _flip_bit(hdu_type: str, name: str, bit: int) -> Callable[[Archive, int, int], object]:
+    return _edit_column(
+        hdu_type, name, lambda cube: flip_bit(cube[0], find_largest_cell(cube[0]), bit)
+    )
 
 
-def _edit_rows(kind: str, change: Callable[[Any], Any]) -> Callable[[Archive, int, int], object]:
+def _edit_rows(
+    hdu_type: str, change: Callable[[Any], Any]
+) -> Callable[[Archive, int, int], object]:
     def edit(hdu: Any) -> None:
         units = {column.name: column.unit for column in hdu.columns}
         hdu.data = change(hdu.data)
         for name, unit in units.items():
             hdu.columns[name].unit = unit
 
-    return lambda archive, run, _: archive.change_hdu(run, kind, edit)
+    return lambda archive, run, _: archive.change_hdu(run, hdu_type, edit)
 
 
 def _assign(array: Any, selection: Any, value: float) -> None:
@@ -63,13 +67,13 @@ def _assign(array: Any, selection: Any, value: float) -> None:
 
 
 def _set_in_hdu_index(
-    name: str, value: Callable[[Table, int, int], Any], kind: str = "events"
+    name: str, value: Callable[[Table, int, int], Any], hdu_type: str = "events"
 ) -> Any:
     """Set a cell in the row of an HDU of the run in the HDU index."""
 
     def apply(archive: Archive, run: int, other_run: int) -> None:
         def edit(table: Table) -> Table:
-            is_row = (table["OBS_ID"] == run) & (np.char.strip(table["HDU_TYPE"]) == kind)
+            is_row = (table["OBS_ID"] == run) & (np.char.strip(table["HDU_TYPE"]) == hdu_type)
             table[name][is_row] = value(table, run, other_run)
             return table
 
@@ -106,9 +110,9 @@ def _replace_by_link(archive: Archive, run: int, _: int) -> None:
     (archive.folder / "data" / f"sim_crab_obs_id_{run}.fits.gz").symlink_to(target)
 
 
-def _remove_hdu(kind: str) -> Callable[[Archive, int, int], object]:
+def _remove_hdu(hdu_type: str) -> Callable[[Archive, int, int], object]:
     return lambda archive, run, _: archive.change_hdus(
-        run, lambda hdus: hdus.remove(find_hdu(hdus, kind))
+        run, lambda hdus: hdus.remove(find_hdu(hdus, hdu_type))
     )
 
 
@@ -208,8 +212,8 @@ FILES = [
         run, lambda b: _replace_bytes(b, b"DEC_PNT =", b"DEC_PNT_=")), "CHECKSUM", "events"),
 ]  # fmt: skip
 HDUS = [
-    *(Damage(f"no {kind}", _remove_hdu(kind), "missing", kind)
-      for kind in ("events", "gti", "aeff", "edisp", "psf", "bkg")),
+    *(Damage(f"no {hdu_type}", _remove_hdu(hdu_type), "missing", hdu_type)
+      for hdu_type in ("events", "gti", "aeff", "edisp", "psf", "bkg")),
     Damage("another run's OBS_ID", _set_card("events", "OBS_ID", 77), "OBS_ID is 77", "events"),
     Damage("no OBS_ID", _set_card("events", "OBS_ID", None), "OBS_ID", "events"),
     Damage("pointing moved by 1 deg", _set_card("events", "DEC_PNT", 23.6), "pointing", "events"),
@@ -280,9 +284,10 @@ TIMES = [
     Damage("NaN good time", _edit_column("gti", "STOP", lambda x: x * np.nan), "finite", "gti"),
 ]  # fmt: skip
 IRFS = [
-    *(Damage(f"{kind} all {value}", _edit_column(kind, name, lambda x, v=value: x * 0 + v),
-             "finite" if np.isnan(value) else "zero or negative", kind)
-      for kind, name in (("aeff", "EFFAREA"), ("edisp", "MATRIX"), ("psf", "RPSF"), ("bkg", "BKG"))
+    *(Damage(f"{hdu_type} all {value}", _edit_column(hdu_type, name, lambda x, v=value: x * 0 + v),
+             "finite" if np.isnan(value) else "zero or negative", hdu_type)
+      for hdu_type, name in (
+          ("aeff", "EFFAREA"), ("edisp", "MATRIX"), ("psf", "RPSF"), ("bkg", "BKG"))
       for value in (0.0, np.nan)),
     *(Damage(f"aeff: bit {bit} flipped", _flip_bit("aeff", "EFFAREA", bit), "flipped bit", "aeff")
       for bit in (22, 23, 24, 26)),
@@ -304,14 +309,15 @@ IRFS = [
     Damage("edisp: MIGRA twice as large", _stretch_migra(2.0), "MIGRA", "edisp"),
     Damage("edisp: MIGRA shifted by 30 bins",
            _edit_column("edisp", "MATRIX", lambda x: np.roll(x, 30, axis=2)), "MIGRA", "edisp"),
-    *(Damage(f"{kind}: THETA in {unit}", _set_unit(kind, "THETA_LO THETA_HI", unit), "THETA",
-             kind)
-      for kind in ("aeff", "edisp", "psf") for unit in ("rad", "arcmin")),
+    *(Damage(f"{hdu_type}: THETA in {unit}", _set_unit(hdu_type, "THETA_LO THETA_HI", unit),
+             "THETA", hdu_type)
+      for hdu_type in ("aeff", "edisp", "psf") for unit in ("rad", "arcmin")),
     Damage("edisp: offsets a third of those of aeff", lambda a, run, _: a.change_hdu(
         run, "edisp", lambda hdu: [hdu.data[name].__imul__(1 / 3) for name in (
             "THETA_LO", "THETA_HI")]), "that of the effective area", "edisp"),
-    *(Damage(f"{kind}: ENERG in erg", _set_unit(kind, "ENERG_LO ENERG_HI", "erg"), "ENERG", kind)
-      for kind in ("edisp", "psf")),
+    *(Damage(f"{hdu_type}: ENERG in erg", _set_unit(hdu_type, "ENERG_LO ENERG_HI", "erg"),
+             "ENERG", hdu_type)
+      for hdu_type in ("edisp", "psf")),
     Damage("aeff: ENERG in erg", _set_unit("aeff", "ENERG_LO ENERG_HI", "erg"), "'erg'", "aeff"),
     Damage("edisp: ENERG in GeV", _set_unit("edisp", "ENERG_LO ENERG_HI", "GeV"),
            "that of the effective area", "edisp"),

@@ -87,7 +87,7 @@ def test_events_outside_the_good_time_intervals_are_not_counted(
     maker = SpectrumDatasetMaker(
         containment_correction=True, selection=["counts", "exposure", "edisp"]
     )
-    expected = maker.run(spectra.target("run"), observation)
+    expected = maker.run(spectra.empty_dataset("run"), observation)
     expected = ReflectedRegionsBackgroundMaker().run(expected, observation)
     np.testing.assert_array_equal(dataset.counts_off.data, expected.counts_off.data)
     np.testing.assert_array_equal(dataset.counts.data, expected.counts.data)

@@ -113,7 +113,11 @@ class PhaseBackground(Maker):
         )
         for ((_, stop), previous_name), ((start, _), name) in itertools.pairwise(intervals):
             if start < stop:
-                message = f"overlaps with {previous_name} at phase {start:g}"
+                message = (
+                    f"two of its intervals overlap at phase {start:g}"
+                    if name == previous_name
+                    else f"overlaps with {previous_name} at phase {start:g}"
+                )
                 yield Problem((name,), message, "expected intervals that do not overlap")
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDatasetOnOff:

@@ -189,12 +189,11 @@ def compute_checksums(files: Iterable[Path]) -> dict[Path, str]:
 
 
 def _run_key(run: RunInput, checksums: Mapping[Path, str]) -> Hashable:
-    sources = tuple(
-        (source.hdu_type, source.hdu_class, source.name, checksums[source.path])
-        for source in run.sources
+    hdus = tuple(
+        (hdu.hdu_type, hdu.hdu_class, hdu.name, checksums[hdu.path]) for hdu in run.indexed_hdus
     )
     row = tuple((name, repr(value)) for name, value in sorted(run.row.items()))
-    return (run.obs_id, sources, row)
+    return (run.obs_id, hdus, row)
 
 
 def _owner_key(component: Component, catalog: Catalog) -> Hashable:

@@ -68,10 +68,10 @@ def format_value(value: object) -> str:
     Returns
     -------
     str
-        Its repr, shortened if it is long; its type if its class does not define a repr.
+        Its repr, shortened if it is long; without an address if its class does not define a repr.
     """
     if type(value).__repr__ is object.__repr__:
-        return f"an object of type {type(value).__name__}"
+        return f"<{type(value).__name__} object>"
     formatted = repr(value)
     return (
         formatted

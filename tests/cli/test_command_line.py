@@ -163,7 +163,9 @@ class TestCheck:
         result = invoke("check", "invalid.yaml")
         assert result.exit_code == 2
         assert result.stdout == ""
-        assert result.stderr.startswith("invalid.yaml:2:3: data.x: is 5; expected a data entry")
+        assert result.stderr.startswith(
+            "invalid.yaml:2:3: data.x: invalid value 5; expected a data entry"
+        )
         assert "invalid.yaml:3:1: fti: unknown key" in result.stderr
 
     def test_missing_file_exits_with_2(self, toys: Path) -> None:
@@ -176,7 +178,10 @@ class TestCheck:
         example = str(ROOT / "examples" / "crab.yaml")
         result = invoke("check", example, "--set", "fit.tolerance=70")
         assert result.exit_code == 2
-        assert "fit.tolerance: is 70.0; expected a number from 1e-06 to 10.0" in result.stderr
+        assert (
+            "fit.tolerance: invalid value 70.0; expected a number from 1e-06 to 10.0"
+            in result.stderr
+        )
 
 
 class TestShow:

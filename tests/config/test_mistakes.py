@@ -69,7 +69,7 @@ MESSAGES = {
     "unknown": "data.hess.geometry.binsize: unknown key; available: name, center, ",
     "order": "data.hess.geometry.energy.min: 50.0 TeV is not below max (1.0 TeV); "
     "expected min below max",
-    "bins": "data.hess.geometry.energy_true.bins: is -3; expected a number from 1 to 10000",
+    "bins": "data.hess.geometry.energy_true.bins: invalid value -3; expected a number from 1",
     "missing": "data.hess.make[2]: missing key 'kind'; expected one of ",
     "duplicate": "data.hess.stack: the key 'stack' is duplicated; it is already on line 18",
     "variable": "data.other.archive: the environment variable SKYRED_TEST_NOWHERE is not set",
@@ -141,22 +141,26 @@ def test_mistakes_exit_with_2(tmp_path: Path) -> None:
 
 SINGLE = [
     # string in the example, replacement with a mark at the mistake, message
-    ("kind: minuit}", "kind: minuit, «»strategy: 3}", "fit.strategy: is 3; expected a number from"),
+    ("kind: minuit}", "kind: minuit, «»strategy: 3}",
+     "fit.strategy: invalid value 3; expected a number from"),
     ("kind: minuit}", "«»kind: minuet}", "fit.kind: unknown fitter 'minuet'; available:"),
     ("kind: minuit}", "«»kind: cone}", "unknown fitter 'cone' ('cone' is a kind of selector)"),
-    ("kind: minuit}", "«»kind: [minuit]}", "fit.kind: is ['minuit']; expected a string"),
-    ("kind: minuit}", "«»kind: 5}", "fit.kind: is 5; expected a string"),
-    ("{kind: minuit}", "[minuit]", "fit: is ['minuit']; expected a fitter, as a mapping"),
-    ("fit: {kind: minuit}", "«»fit: minuit", "fit: is 'minuit'; expected a fitter, as a mapping"),
+    ("kind: minuit}", "«»kind: [minuit]}", "fit.kind: invalid value ['minuit']; expected a string"),
+    ("kind: minuit}", "«»kind: 5}", "fit.kind: invalid value 5; expected a string"),
+    ("{kind: minuit}", "[minuit]",
+     "fit: invalid value ['minuit']; expected a fitter, as a mapping"),
+    ("fit: {kind: minuit}", "«»fit: minuit",
+     "fit: invalid value 'minuit'; expected a fitter, as a mapping"),
     ("fit: {kind: minuit}", "«»fit: {}", "fit: missing key 'kind'; expected one of gammapy,"),
     ("fit: {kind: minuit}", "«»fti: {kind: minuit}", "fti: unknown key; available: "
      "data, model, fit, estimate; did you mean 'fit'?"),
     ("    stack: {kind: sum}\n", "", "data.hess: missing key 'stack'; expected a stacker: how the"),
-    ("name: crab", "«»name: 5", "model[0].name: is 5; expected a string"),
+    ("name: crab", "«»name: 5", "model[0].name: invalid value 5; expected a string"),
     ("radius: 5 deg", "«»radius: 5", "radius: '5' has no unit; expected an angle"),
     ("radius: 5 deg", "«»radius: .nan", "radius: 'nan' has no unit; expected"),
     ("radius: 5 deg", "«»radius: null", "data.hess.select[0].radius: is not set; expected"),
-    ("center: [83.633 deg, 22.014 deg], r", "«»center: [22.014 deg], r", "is ['22.014 deg'];"),
+    ("center: [83.633 deg, 22.014 deg], r", "«»center: [22.014 deg], r",
+     "invalid value ['22.014 deg'];"),
     ("methods: [offset-max, aeff-max]", "«»methods: [offset-mx]", "did you mean 'offset-max'?"),
     ('exclude: ["icrs; circle(83.63, 22.14, 0.2)"]', "«»exclude: [Crab]", "neither a region nor"),
     ("energy_edges: [1 TeV,", "«»energy_edges: [5 TeV,", "estimate[0].energy_edges: must increase"),
@@ -165,16 +169,18 @@ SINGLE = [
     ("  - {kind: fov-background}", "  - «»{kind: source, name: crab, spectral: {type: pl}}",
      "model[1]: another model has the same name, 'crab'; choose another name"),
     ("{kind: excess-map}", "{kind: model-comparison, alternatives: [«»5]}",
-     "alternatives[0]: is 5; expected an alternative, as a mapping with name, without, fix, free"),
-    ("kind: sum}", "kind: sum, «»chunk: 0}", "stack.chunk: is 0; expected a number of at least 1"),
+     "alternatives[0]: invalid value 5; expected an alternative, as a mapping with name, without"),
+    ("kind: sum}", "kind: sum, «»chunk: 0}",
+     "stack.chunk: invalid value 0; expected a number of at least 1"),
     ("$GAMMAPY_DATA/hess-dl3-dr1", "$GAMMAPY_DATA/hess-dl4", "no such file or folder: $GAMMAPY"),
     ("width: [2 deg, 2 deg]", "«»width: [2 deg, 2 deg, 2 deg]", "width: has 3 values; expected 2"),
-    ("bins: 4}", "«»bins: 4.5}", "data.hess.geometry.energy.bins: is 4.5; expected a whole number"),
+    ("bins: 4}", "«»bins: 4.5}",
+     "data.hess.geometry.energy.bins: invalid value 4.5; expected a whole number"),
     ("{min: 1 TeV, max: 10 TeV, bins: 4}", "{max: 10 TeV, bins: 4}", "energy: missing key 'min';"),
     ("{min: 1 TeV, max: 10 TeV, bins: 4}", "{«»min: 1 TeV, edges: [1 TeV, 10 TeV]}",
      "energy.min: cannot be combined with edges; set either edges, or min, max and bins"),
     ("  hess:\n", "  «»hess: 5\n  other:\n",
-     "data.hess: is 5; expected a data entry, as a mapping with archive or datasets"),
+     "data.hess: invalid value 5; expected a data entry, as a mapping with archive or datasets"),
 ]  # fmt: skip
 
 
@@ -294,14 +300,14 @@ def test_recursive_data_are_refused(plugins: Plugins) -> None:
         (
             "- a\n- b\n",
             "1:1",
-            "is ['a', 'b']; expected a pipeline, as a mapping with data, model, fit, estimate",
+            "invalid value ['a', 'b']; expected a pipeline, as a mapping with data, model, fit",
         ),
         (
             "just text\n",
             "1:1",
-            "is 'just text'; expected a pipeline, as a mapping with data, model, fit, estimate",
+            "invalid value 'just text'; expected a pipeline, as a mapping with data, model, fit",
         ),
-        ("data: {}\n", "1:1", "data: is {}; expected a mapping from names"),
+        ("data: {}\n", "1:1", "data: invalid value {}; expected a mapping from names"),
         ("data:\n", "1:1", "data: is not set; expected a mapping from names"),
     ],
 )
@@ -385,7 +391,7 @@ def test_override_replaces_the_value_of_the_file(
     [
         ("fit.strategy", "'fit.strategy' is not an override; expected path=value"),
         ("=3", "'=3' is not an override; expected path=value"),
-        ("fit.strategy=3", "fit.strategy: is 3; expected a number from 0 to 2"),
+        ("fit.strategy=3", "fit.strategy: invalid value 3; expected a number from 0 to 2"),
         ("fit.stratgy=1", "did you mean 'strategy'?"),
         ("data.hes.on_error=skip", "data.hes: unknown key; available: hess"),
         (
@@ -429,4 +435,4 @@ def test_mistake_in_one_part_causes_no_other_problem(crab_yaml: str, plugins: Pl
 def test_models_that_are_not_a_list_are_reported_once(crab_yaml: str, plugins: Plugins) -> None:
     start, end = crab_yaml.index("model:"), crab_yaml.index("fit: {")
     (report,) = mistakes(crab_yaml[:start] + "model: 5\n" + crab_yaml[end:], plugins)
-    assert "model: is 5; expected a list of models" in report
+    assert "model: invalid value 5; expected a list of models" in report

@@ -125,7 +125,7 @@ def test_list_of_instants_is_read_back() -> None:
     ("invalid_list", "message"),
     [
         (["2004-12-06", "soon"], r"Moments\.time: 'soon' is not a date and time"),
-        (7, r"Moments\.time: is 7; expected a list of dates and times"),
+        (7, r"Moments\.time: invalid value 7; expected a list of dates and times"),
     ],
 )
 def test_invalid_list_of_instants_is_refused(invalid_list: Any, message: str) -> None:

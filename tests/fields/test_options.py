@@ -35,24 +35,25 @@ class Options(Fields):
 @pytest.mark.parametrize(
     ("invalid_options", "message"),
     [
-        ({"switch": 1}, "Options.switch: is 1; expected true or false"),
-        ({"switch": "yes"}, "Options.switch: is 'yes'; expected true or false"),
-        ({"integer": True}, "Options.integer: is True; expected a whole number"),
-        ({"integer": 2.0}, "Options.integer: is 2.0; expected a whole number"),
-        ({"integer": 0}, "Options.integer: is 0; expected a number from 1 to 9"),
-        ({"integer": 10}, "Options.integer: is 10; expected a number from 1 to 9"),
-        ({"number": "1"}, "Options.number: is '1'; expected a number"),
-        ({"number": 0.4}, "Options.number: is 0.4; expected a number of at least 0.5"),
-        ({"number": float("nan")}, "Options.number: is NaN"),
-        ({"string": 5}, "Options.string: is 5; expected a string"),
-        ({"choice": "grene"}, "Options.choice: is 'grene'; expected one of red, green, blue; "
-                              "did you mean 'green'?"),
-        ({"choices": ["red", "pink"]}, "Options.choices: is 'pink'; expected one of red"),
-        ({"choices": object()}, "Options.choices: is an object of type"),
-        ({"mapping": [1]}, "Options.mapping: is [1]; expected a mapping"),
+        ({"switch": 1}, "Options.switch: invalid value 1; expected true or false"),
+        ({"switch": "yes"}, "Options.switch: invalid value 'yes'; expected true or false"),
+        ({"integer": True}, "Options.integer: invalid value True; expected a whole number"),
+        ({"integer": 2.0}, "Options.integer: invalid value 2.0; expected a whole number"),
+        ({"integer": 0}, "Options.integer: invalid value 0; expected a number from 1 to 9"),
+        ({"integer": 10}, "Options.integer: invalid value 10; expected a number from 1 to 9"),
+        ({"number": "1"}, "Options.number: invalid value '1'; expected a number"),
+        ({"number": 0.4}, "Options.number: invalid value 0.4; expected a number of at least 0.5"),
+        ({"number": float("nan")}, "Options.number: invalid value nan"),
+        ({"string": 5}, "Options.string: invalid value 5; expected a string"),
+        ({"choice": "grene"},
+         "Options.choice: invalid value 'grene'; expected one of red, green, blue; "
+         "did you mean 'green'?"),
+        ({"choices": ["red", "pink"]}, "Options.choices: invalid value 'pink'; expected one of"),
+        ({"choices": object()}, "Options.choices: invalid value <object object>"),
+        ({"mapping": [1]}, "Options.mapping: invalid value [1]; expected a mapping"),
         ({"mapping": {"a": object()}}, "Options.mapping: contains a value of type object; "),
-        ({"location": ""}, "Options.location: is ''; expected a path or a location such as"),
-        ({"location": 3}, "Options.location: is 3; expected a path or a location such as"),
+        ({"location": ""}, "Options.location: invalid value ''; expected a path or a location"),
+        ({"location": 3}, "Options.location: invalid value 3; expected a path or a location"),
     ],
 )  # fmt: skip
 def test_invalid_option_is_refused(invalid_options: dict[str, Any], message: str) -> None:
@@ -200,5 +201,5 @@ def test_declaration_with_an_unknown_type_is_refused() -> None:
 
 
 def test_declaration_with_a_default_outside_the_choices_is_refused() -> None:
-    with pytest.raises(FieldError, match="is 'pink'"):
+    with pytest.raises(FieldError, match="invalid value 'pink'"):
         option("pink", choices=("red",), doc="A colour.")

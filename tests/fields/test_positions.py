@@ -108,9 +108,10 @@ class TestPositions:
     @pytest.mark.parametrize(
         ("invalid_value", "message"),
         [
-            (["83 deg"], "is ['83 deg']; expected [right ascension, declination]"),
+            (["83 deg"], "invalid value ['83 deg']; expected [right ascension, declination]"),
             (["1 deg", "2 deg", "3 deg"], "expected [right ascension, declination]"),
-            ("83 deg, 22 deg", "is '83 deg, 22 deg'; expected [right ascension, declination]"),
+            ("83 deg, 22 deg",
+             "invalid value '83 deg, 22 deg'; expected [right ascension, declination]"),
             (["1 deg", "95 deg"], "has the latitude 95.0 deg; expected -90 deg to 90 deg"),
             ([83, 22], "83 is not an angle"),
             (["1 TeV", "22 deg"], "'1 TeV' is not an angle"),

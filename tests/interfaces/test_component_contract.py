@@ -159,10 +159,13 @@ def test_digest_is_independent_of_the_environment(monkeypatch: pytest.MonkeyPatc
         ({"scale": "3"}, "ToyMaker.scale: '3' has no unit; expected an energy"),
         ({"scale": "many"}, "ToyMaker.scale: 'many' cannot be read as a quantity"),
         ({"scale": None}, "ToyMaker.scale: is not set"),
-        ({"threshold": "-1 deg"}, "ToyMaker.threshold: is -1 deg; expected at least 0 deg"),
-        ({"threshold": "2 deg"}, "ToyMaker.threshold: is 2 deg; expected at most 1 deg"),
-        ({"skip": ["x"]}, "ToyMaker.skip: is 'x'; expected a whole number"),
-        ({"skip": 1.5}, "ToyMaker.skip: is 1.5; expected a whole number"),
+        (
+            {"threshold": "-1 deg"},
+            "ToyMaker.threshold: invalid value -1 deg; expected at least 0 deg",
+        ),
+        ({"threshold": "2 deg"}, "ToyMaker.threshold: invalid value 2 deg; expected at most 1 deg"),
+        ({"skip": ["x"]}, "ToyMaker.skip: invalid value 'x'; expected a whole number"),
+        ({"skip": 1.5}, "ToyMaker.skip: invalid value 1.5; expected a whole number"),
     ],
 )
 def test_invalid_value_is_reported_with_class_and_field(

@@ -73,9 +73,9 @@ def test_invalid_value_of_an_old_option_is_reported_at_its_line(plugins: Any) ->
         index for index, content in enumerate(config.split("\n"), 1) if "limit" in content
     )
     column = config.split("\n")[number - 1].index("limit") + 1
-    assert line.startswith(f"<string>:{number}:{column}: data.toy.select[0].limit: is 0") or (
-        f"{number}:{column}" in line and "limit" in line
-    )
+    assert line.startswith(
+        f"<string>:{number}:{column}: data.toy.select[0].limit: invalid value 0"
+    ) or (f"{number}:{column}" in line and "limit" in line)
 
 
 @pytest.mark.parametrize(

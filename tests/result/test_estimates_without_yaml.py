@@ -74,6 +74,6 @@ def test_estimate_name_outside_the_folder_is_refused(
     (folder / "SHA256SUMS").unlink()
     with (
         pytest.warns(SkyredWarning, match="has no SHA256SUMS"),
-        pytest.raises(OutputError, match=r"cannot be read: is '\.\./numbers'"),
+        pytest.raises(OutputError, match=r"cannot be read: invalid value '\.\./numbers'"),
     ):
         Result.read(folder)

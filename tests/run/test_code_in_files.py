@@ -170,7 +170,7 @@ CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "dataset": (lambda run: insert_expression(run / "datasets" / "map.fits", "COUNTS"), "WCSSHAPE"),
     "template": (add_template, "WCSSHAPE"),
     "estimate": (add_estimate, "WCSSHAPE"),
-    "name": (add_name_outside_the_folder, "is '../x'"),
+    "name": (add_name_outside_the_folder, "invalid value '../x'"),
     "index": (lambda run: add_tag(run / "datasets" / "datasets.yaml"), "for the tag"),
     "models": (lambda run: add_tag(run / "models.yaml"), "for the tag"),
     "observation log": (

@@ -129,5 +129,7 @@ def test_export_refuses_the_choice(archive: Archive) -> None:
 
 
 def test_pattern_must_be_a_string_or_a_number(archive: Archive) -> None:
-    with pytest.raises(ConfigError, match=r"hdus.psf: is .*expected a string or a number"):
+    with pytest.raises(
+        ConfigError, match=r"hdus.psf: invalid value .*expected a string or a number"
+    ):
         pipeline(archive, "{psf: [a, b]}")

@@ -322,9 +322,9 @@ def test_input_inside_the_run_folder_is_refused(tmp_path: Path) -> None:
 )
 def test_name_that_is_invalid_for_files_is_refused(name: str) -> None:
     reduction = toy_pipeline().data["toy"]
-    with pytest.raises(FieldError, match=r"ToyEstimator\.name: is '"):
+    with pytest.raises(FieldError, match=r"ToyEstimator\.name: invalid value '"):
         ToyEstimator(name=name)
-    with pytest.raises(FieldError, match=r"Pipeline\.data: is '"):
+    with pytest.raises(FieldError, match=r"Pipeline\.data: invalid value '"):
         Pipeline(data={name: reduction})
 
 

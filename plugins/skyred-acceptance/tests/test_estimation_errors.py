@@ -49,7 +49,7 @@ def test_unprepared_maker_is_refused(runs):
     ("options", "message"),
     [
         ({"energy": ["5 TeV", "1 TeV"]}, "energy: is"),
-        ({"offset_max": "0 deg"}, "offset_max: is 0"),
+        ({"offset_max": "0 deg"}, "offset_max: invalid value 0"),
         ({"zenith_edges": ["40 deg", "20 deg"]}, "expected increasing angles"),
     ],
 )

@@ -43,7 +43,7 @@ def make_engine(plugins: Plugins, engine_option: str, workers: int | None) -> En
     if not isinstance(document.data, dict):
         problem = Problem(
             ("--engine",),
-            f"is {format_value(engine_option)}",
+            f"invalid value {format_value(engine_option)}",
             "expected the kind of an engine, or {kind: KIND, ...}",
         )
         raise ConfigError([problem])
@@ -58,7 +58,7 @@ def make_engine(plugins: Plugins, engine_option: str, workers: int | None) -> En
 
 def _set_workers(data: dict[str, object], workers: int) -> None:
     if data.setdefault("workers", workers) != workers:
-        message = f"is {workers}, but --engine sets {data['workers']} workers"
+        message = f"{workers} contradicts --engine, which sets {data['workers']} workers"
         raise ConfigError([Problem(("--workers",), message, "use only one of the two options")])
 
 

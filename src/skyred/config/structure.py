@@ -112,7 +112,10 @@ class Structurer:
         """
         if not isinstance(raw, Mapping):
             self._add_value_problem(
-                path, FieldError(f"is {format_value(raw)}", f"expected {_describe_class(cls)}")
+                path,
+                FieldError(
+                    f"invalid value {format_value(raw)}", f"expected {_describe_class(cls)}"
+                ),
             )
             return self._invalid_node(raw, path)
         if issubclass(cls, Component):
@@ -175,7 +178,8 @@ class Structurer:
             return None
         if not isinstance(kind, str):
             self._add_value_problem(
-                (*path, "kind"), FieldError(f"is {format_value(kind)}", "expected a string")
+                (*path, "kind"),
+                FieldError(f"invalid value {format_value(kind)}", "expected a string"),
             )
             return None
         try:
@@ -233,7 +237,7 @@ class Structurer:
         }[spec.shape]
         if not is_valid:
             self._add_value_problem(
-                path, FieldError(f"is {format_value(raw)}", f"expected {spec.type_name}")
+                path, FieldError(f"invalid value {format_value(raw)}", f"expected {spec.type_name}")
             )
         return is_valid
 

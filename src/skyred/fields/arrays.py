@@ -44,7 +44,9 @@ def _parse_array(value: Any) -> NDArray[np.float64]:
     try:
         numbers = np.array(value, dtype=np.float64)  # a copy: the caller's array stays writable
     except (TypeError, ValueError):
-        raise FieldError(f"is {format_value(value)}", "expected an array of numbers") from None
+        raise FieldError(
+            f"invalid value {format_value(value)}", "expected an array of numbers"
+        ) from None
     if not np.all(np.isfinite(numbers)):
         raise FieldError("contains numbers that are not finite", "expected finite numbers")
     numbers.setflags(write=False)

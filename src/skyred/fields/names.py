@@ -31,7 +31,7 @@ def check_name(name: object) -> str:
         If the name is not a string, is empty or too long, or contains unsafe characters.
     """
     if not isinstance(name, str) or not _SAFE_NAME.fullmatch(name):
-        raise FieldError(f"is {format_value(name)}", _EXPECTED)
+        raise FieldError(f"invalid value {format_value(name)}", _EXPECTED)
     return name
 
 

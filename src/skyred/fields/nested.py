@@ -187,7 +187,7 @@ def _object_parser(of: type) -> Callable[[Any], Any]:
             return adapted
         if isinstance(value, type):
             raise FieldError(f"is the class {value.__name__}", f"call it: {value.__name__}(...)")
-        raise FieldError(f"is {format_value(value)}", f"expected {with_article(of)}")
+        raise FieldError(f"invalid value {format_value(value)}", f"expected {with_article(of)}")
 
     return parse
 
@@ -208,7 +208,7 @@ def _mapping_parser(of: type) -> Callable[[Any], FrozenMapping]:
     def parse(value: Any) -> FrozenMapping:
         if not isinstance(value, Mapping) or not value:
             raise FieldError(
-                f"is {format_value(value)}", "expected a mapping with at least one name"
+                f"invalid value {format_value(value)}", "expected a mapping with at least one name"
             )
         return FrozenMapping({check_name(name): parse_object(item) for name, item in value.items()})
 

@@ -163,7 +163,7 @@ def _list_parser(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
         try:
             return tuple(parse(item) for item in value)
         except TypeError:
-            raise FieldError(f"is {format_value(value)}", "expected a list") from None
+            raise FieldError(f"invalid value {format_value(value)}", "expected a list") from None
 
     return parse_all
 
@@ -179,10 +179,14 @@ def _value_parser(
         if choices and result not in choices:
             suggestion = nearest(str(result), choices)
             raise FieldError(
-                f"is {format_value(result)}", f"expected one of {', '.join(choices)}", suggestion
+                f"invalid value {format_value(result)}",
+                f"expected one of {', '.join(choices)}",
+                suggestion,
             )
         if (low is not None and result < low) or (high is not None and result > high):
-            raise FieldError(f"is {format_value(result)}", f"expected {_bounds(low, high)}")
+            raise FieldError(
+                f"invalid value {format_value(result)}", f"expected {_bounds(low, high)}"
+            )
         return result
 
     return parse
@@ -197,45 +201,47 @@ def _bounds(low: float | None, high: float | None) -> str:
 def _bool(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    raise FieldError(f"is {format_value(value)}", "expected true or false")
+    raise FieldError(f"invalid value {format_value(value)}", "expected true or false")
 
 
 def _int(value: Any) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise FieldError(f"is {format_value(value)}", "expected a whole number")
+        raise FieldError(f"invalid value {format_value(value)}", "expected a whole number")
     return int(value)
 
 
 def _float(value: Any) -> float:
     if isinstance(value, (bool, str)) or not hasattr(value, "__float__"):
-        raise FieldError(f"is {format_value(value)}", "expected a number")
+        raise FieldError(f"invalid value {format_value(value)}", "expected a number")
     if math.isnan(number := float(value)):
-        raise FieldError("is NaN", "expected a number")
+        raise FieldError("invalid value nan", "expected a number")
     return number
 
 
 def _scalar(value: Any) -> str:
     if isinstance(value, str) or (hasattr(value, "__float__") and not isinstance(value, bool)):
         return str(value)
-    raise FieldError(f"is {format_value(value)}", "expected a string or a number")
+    raise FieldError(f"invalid value {format_value(value)}", "expected a string or a number")
 
 
 def _str(value: Any) -> str:
     if isinstance(value, str):
         return str(value)
-    raise FieldError(f"is {format_value(value)}", "expected a string")
+    raise FieldError(f"invalid value {format_value(value)}", "expected a string")
 
 
 def _location(value: Any) -> Location:
     if isinstance(value, (str, os.PathLike)) and str(value):
         return Location(value)
-    raise FieldError(f"is {format_value(value)}", "expected a path or a location such as sim:crab")
+    raise FieldError(
+        f"invalid value {format_value(value)}", "expected a path or a location such as sim:crab"
+    )
 
 
 def _dict(value: Any) -> Any:
     if hasattr(value, "items"):
         return freeze(value)
-    raise FieldError(f"is {format_value(value)}", "expected a mapping")
+    raise FieldError(f"invalid value {format_value(value)}", "expected a mapping")
 
 
 class Name(str):

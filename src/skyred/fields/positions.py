@@ -103,7 +103,7 @@ def _parse_position(value: Any) -> Position:
             f"expected one of {', '.join(FRAMES)}; convert the position with astropy's SkyCoord",
         )
     if not isinstance(value, (list, tuple)) or len(value) != 2:
-        raise FieldError(f"is {format_value(value)}", _EXPECTED)
+        raise FieldError(f"invalid value {format_value(value)}", _EXPECTED)
     lon, lat = (_angle(part) for part in value)
     if abs(lat.to_value("deg")) > 90:
         raise FieldError(f"has the latitude {lat}", "expected -90 deg to 90 deg")

@@ -132,9 +132,9 @@ def _quantity_parser(
         if not np.all(np.isfinite(result.value)):
             raise FieldError(f"{str(value)!r} is not finite", expected)
         if low is not None and np.any(result < u.Quantity(low)):
-            raise FieldError(f"is {value}", f"expected at least {low}")
+            raise FieldError(f"invalid value {value}", f"expected at least {low}")
         if high is not None and np.any(result > u.Quantity(high)):
-            raise FieldError(f"is {value}", f"expected at most {high}")
+            raise FieldError(f"invalid value {value}", f"expected at most {high}")
         return result
 
     return parse
@@ -145,7 +145,9 @@ def _array(value: Any, parse_one: Callable[[Any], u.Quantity], count: int | None
     try:
         items = [value] * (count or 1) if is_scalar else list(value)
     except TypeError:
-        raise FieldError(f"is {format_value(value)}", "expected a list of quantities") from None
+        raise FieldError(
+            f"invalid value {format_value(value)}", "expected a list of quantities"
+        ) from None
     if count is not None and len(items) != count:
         raise FieldError(f"has {len(items)} values", f"expected {count}")
     if not items:
@@ -154,7 +156,7 @@ def _array(value: Any, parse_one: Callable[[Any], u.Quantity], count: int | None
         return u.Quantity([parse_one(item) for item in items])
     except u.UnitConversionError:
         raise FieldError(
-            f"is {format_value(value)}", "expected quantities of the same physical type"
+            f"invalid value {format_value(value)}", "expected quantities of the same physical type"
         ) from None
 
 

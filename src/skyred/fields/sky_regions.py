@@ -231,7 +231,7 @@ def _parse_regions(value: Any) -> Regions:
     try:
         return Regions(tuple(_source(item) for item in items))
     except TypeError:
-        raise FieldError(f"is {format_value(value)}", _EXPECTED) from None
+        raise FieldError(f"invalid value {format_value(value)}", _EXPECTED) from None
 
 
 def _source(item: Any) -> str:

@@ -106,7 +106,7 @@ def _parse_all(value: Any) -> tuple[Instant, ...]:
         return tuple(_parse(item) for item in ([value] if is_scalar else value))
     except TypeError:
         raise FieldError(
-            f"is {format_value(value)}", "expected a list of dates and times"
+            f"invalid value {format_value(value)}", "expected a list of dates and times"
         ) from None
 
 

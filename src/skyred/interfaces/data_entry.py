@@ -235,7 +235,9 @@ class Reduction(DataEntry):
         for key, pattern in self.hdus.items():
             if isinstance(pattern, bool) or not isinstance(pattern, (str, int, float)):
                 yield Problem(
-                    ("hdus", key), f"is {format_value(pattern)}", "expected a string or a number"
+                    ("hdus", key),
+                    f"invalid value {format_value(pattern)}",
+                    "expected a string or a number",
                 )
         yield from self._fit_range_problems()
 

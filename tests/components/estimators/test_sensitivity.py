@@ -253,7 +253,7 @@ class TestInvalidOptionsAndData:
         ("region", "message"),
         [
             ("icrs; box(83.6, 22, 0.2, 0.2, 0)", "the containment is computed for circles only"),
-            (["icrs; circle(83.6, 22, 0.1)", "icrs; circle(84, 22, 0.1)"], "has 2 regions"),
+            (["icrs; circle(83.6, 22, 0.1)", "icrs; circle(84, 22, 0.1)"], "2 regions"),
             ("icrs; nonsense(1)", "is not a DS9 region"),
         ],
     )

@@ -275,13 +275,13 @@ class TestInvalidOptions:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"width": "0 deg"}, r"width: is 0\.0 deg"),
-            ({"theta": "0 deg"}, r"theta: is 0\.0 deg"),
-            ({"stepsize": "0 deg"}, r"stepsize: is 0\.0 deg"),
-            ({"threshold_alpha": 0}, r"threshold_alpha: is 0"),
+            ({"width": "0 deg"}, r"width: invalid value 0\.0 deg"),
+            ({"theta": "0 deg"}, r"theta: invalid value 0\.0 deg"),
+            ({"stepsize": "0 deg"}, r"stepsize: invalid value 0\.0 deg"),
+            ({"threshold_alpha": 0}, r"threshold_alpha: invalid value 0"),
             (
                 {"r_out_max": "0.5 deg"},
-                r"r_out_max: is 0\.5 deg; expected more than the sum of r_in and width",
+                r"r_out_max: invalid value 0\.5 deg; expected more than the sum of r_in and width",
             ),
             ({"method": "fixed"}, "did you mean"),
         ],
@@ -291,7 +291,7 @@ class TestInvalidOptions:
             AdaptiveRingBackground(**{**ADAPTIVE, **changes})
 
     def test_ring_without_width_is_refused(self):
-        with pytest.raises(FieldError, match=r"RingBackground\.width: is 0\.0 deg"):
+        with pytest.raises(FieldError, match=r"RingBackground\.width: invalid value 0\.0 deg"):
             RingBackground(r_in="1 deg", width="0 deg")
 
     @pytest.mark.parametrize(
@@ -301,8 +301,9 @@ class TestInvalidOptions:
              r"make\[2\]: needs a single energy bin, but the map has 3; "
              r"set one bin in data\.hess\.geometry\.energy \(bins: 1\)"),
             ("make[2].width=0.02 deg",
-             r"make\[2\]\.width: is 0\.02 deg; expected at least the pixel size"),
-            ("make[2].r_in=4.3 deg", r"make\[2\]\.r_in: is 4\.3 deg: every ring lies outside"),
+             r"make\[2\]\.width: invalid value 0\.02 deg; expected at least the pixel size"),
+            ("make[2].r_in=4.3 deg",
+             r"make\[2\]\.r_in: invalid value 4\.3 deg: every ring lies outside"),
             ("make[0]={kind: map, parts: [counts, exposure]}",
              r"make\[2\]: needs the background template; add 'background'"),
             ("make[1]={kind: ring-background, r_in: 1 deg, width: 1 deg}",

@@ -200,7 +200,7 @@ def test_true_energies_must_overlap_with_reconstructed_energies():
         ),
         (
             {"background_maker": "phase-background, on_phase: [0.1, 1.3], off_phase: [0.2, 0.9]"},
-            "make[2].on_phase", "contains [0.1, 1.3]; expected [low, high] between 0 and 1",
+            "make[2].on_phase", "invalid interval [0.1, 1.3]; expected [low, high] between 0 and 1",
         ),
         (
             {"background_maker": "phase-background, on_phase: [0.1], off_phase: [0.2, 0.2]"},

@@ -246,7 +246,7 @@ def test_invalid_file_is_reported(tmp_path):
         ({"catalog": "4fhl", "sources": ["x"]}, "did you mean '[34]f[gh]l'"),
         (
             {"catalog": "3fhl", "sources": ["x"], "model": "point"},
-            "but 3fhl has no choice of models",
+            "3fhl has one model per source",
         ),
         ({"catalog": "2hwc", "sources": ["x"], "model": "pl"}, "expected one of point, extended"),
     ],

@@ -93,7 +93,7 @@ class TestPriors:
             ({"type": "gaussian", "mean": 2, "sigma": 1}, r"index\.prior\.mean: unknown key"),
             ({"type": "gaussian", "mu": 2}, r"index\.prior: missing key 'sigma'"),
             ({"type": "gaussian", "mu": "2 TeV", "sigma": 1}, r"prior\.mu: '2 TeV' is in TeV"),
-            ({"type": "gaussian", "mu": 2, "sigma": 0}, r"prior\.sigma: is 0; expected more"),
+            ({"type": "gaussian", "mu": 2, "sigma": 0}, r"prior\.sigma: invalid value 0; expected"),
             ({"type": "gaussian", "mu": "two", "sigma": 1}, "is not a quantity"),
             ({"type": "uniform", "min": 3, "max": 1}, r"prior\.min: is not below max"),
             ({"type": "uniform", "min": 3, "max": 4}, "excludes the starting value 2.2"),
@@ -207,7 +207,7 @@ class TestLinks:
         [
             ("index: {value: 2.6, link: shap}",
              r"index\.link: the link 'shap' is used only once.*did you mean 'shape'"),
-            ("index: {value: 2.6, link: shape}", r"index\.value: is 2.6, but 2.5 in crab"),
+            ("index: {value: 2.6, link: shape}", r"index\.value: 2.6 differs from 2.5 in crab"),
             ("index: {link: shape, frozen: true}", r"index\.frozen: is not set for crab"),
             ("amplitude: {value: 1e-12 cm-2 s-1 TeV-1, link: shape}",
              r"amplitude\.link: links amplitude with index of crab"),

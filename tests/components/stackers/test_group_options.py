@@ -255,7 +255,7 @@ class TestColumn:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"by": "nights"}, r"by: is 'nights'.*did you mean 'night'"),
+        ({"by": "nights"}, r"by: invalid value 'nights'.*did you mean 'night'"),
         ({"by": "column"}, "missing key 'column'"),
         ({"by": "zenith"}, "missing key 'edges'"),
         ({"by": "time"}, "needs either times or width"),
@@ -271,7 +271,7 @@ class TestColumn:
         ({"by": "time", "times": "2005-01-01"}, "times: must increase"),
         ({"by": "time", "times": ["2005-01-01", "soon"]}, "times: 'soon' is not a date and time"),
         ({"by": "time", "times": ["2004-01-01", "2005-01-01T00:00:00 tt"]}, "differ in time scale"),
-        ({"by": "time", "width": "0 s"}, r"width: is 0 s; expected at least 1 s"),
+        ({"by": "time", "width": "0 s"}, r"width: invalid value 0 s; expected at least 1 s"),
         ({"by": "time", "width": "1 deg"}, "width: '1 deg' is an angle"),
         ({"by": "time", "times": ["2004-01-01", "2005-01-01"], "start": "2004-01-01"},
          "start: cannot be combined with times"),

@@ -87,12 +87,16 @@ class Acceptance(Maker):
         """Yield a problem for each range that does not increase or is not positive."""
         low, high = self.energy
         if not 0 * low < low < high:
-            yield Problem(("energy",), f"is {self.energy}", "expected two increasing energies")
+            yield Problem(
+                ("energy",), f"invalid range {self.energy}", "expected two increasing energies"
+            )
         if self.offset_max <= 0:
-            yield Problem(("offset_max",), f"is {self.offset_max}", "expected more than 0 deg")
+            yield Problem(
+                ("offset_max",), f"invalid value {self.offset_max}", "expected more than 0 deg"
+            )
         edges = self.zenith_edges
         if edges is not None and (len(edges) < 2 or np.any(np.diff(edges.value) <= 0)):
-            yield Problem(("zenith_edges",), f"is {edges}", "expected increasing angles")
+            yield Problem(("zenith_edges",), f"invalid value {edges}", "expected increasing angles")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
         """Yield problems with the geometry, the coverage of the model and the exclusion regions."""

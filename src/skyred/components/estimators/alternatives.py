@@ -61,7 +61,7 @@ class Alternative(Fields):
         for source, submodels in self.replace.items():
             if not isinstance(submodels, Mapping) or not submodels:
                 expected = "expected a mapping such as {spectral: {type: pl, index: 2}}"
-                yield Problem(("replace", source), f"is {submodels!r:.40}", expected)
+                yield Problem(("replace", source), f"invalid value {submodels!r:.40}", expected)
                 continue
             for submodel, spec in submodels.items():
                 yield from _submodel_problems(submodel, spec, ("replace", source))

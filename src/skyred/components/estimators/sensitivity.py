@@ -214,10 +214,10 @@ class Sensitivity(Estimator):
         if not self.region:
             return
         if len(sky_regions) != 1:
-            yield Problem(("region",), f"has {len(sky_regions)} regions", "expected one")
+            yield Problem(("region",), f"{len(sky_regions)} regions", "expected one")
         elif self.containment and not isinstance(sky_regions[0], CircleSkyRegion):
             region_type = type(sky_regions[0]).__name__
-            message = f"is a {region_type}, but the containment is computed for circles only"
+            message = f"invalid region {region_type}: the containment is computed for circles only"
             yield Problem(("region",), message, "expected a circle, or containment: false")
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> SensitivityProduct:

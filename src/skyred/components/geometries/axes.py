@@ -78,7 +78,7 @@ class EnergyAxis(Fields):
         if self.bins * decades > MAX_BINS:
             yield Problem(
                 ("bins",),
-                f"is {self.bins} per decade over {decades:.3g} decades",
+                f"{self.bins} bins per decade over {decades:.3g} decades",
                 f"expected at most {MAX_BINS} bins in total",
             )
 

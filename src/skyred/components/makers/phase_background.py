@@ -50,12 +50,12 @@ def _parse_intervals(value: Any) -> tuple[PhaseInterval, ...]:
         pairs = [items] if items and isinstance(items[0], int | float) else items
         intervals = [(float(low), float(high)) for low, high in pairs]
     except (TypeError, ValueError):
-        raise FieldError(f"is {value!r}", _EXPECTED) from None
+        raise FieldError(f"invalid value {value!r}", _EXPECTED) from None
     if not intervals:
         raise FieldError("is empty", _EXPECTED)
     for low, high in intervals:
         if not (0 <= low <= 1 and 0 <= high <= 1) or low == high:
-            raise FieldError(f"contains [{low:g}, {high:g}]", _EXPECTED)
+            raise FieldError(f"invalid interval [{low:g}, {high:g}]", _EXPECTED)
     return tuple(sorted(part for interval in intervals for part in _split_wrap(interval)))
 
 

@@ -97,7 +97,9 @@ class ReflectedRegions(Maker):
         yield from geometry_problems(self, "spectrum", pipeline)
         for entry_name, region in on_regions(self, pipeline):
             if self.finder == "reflected" and isinstance(region, PointSkyRegion):
-                message = f"is 'reflected', but the on region of data.{entry_name} is a point"
+                message = (
+                    f"invalid value 'reflected': the on region of data.{entry_name} is a point"
+                )
                 yield Problem(("finder",), message, "expected finder: wobble, with n_off_regions")
             if not hasattr(region, "center"):
                 message = f"the on region of data.{entry_name} is a {type(region).__name__}"

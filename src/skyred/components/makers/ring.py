@@ -162,7 +162,7 @@ class RingBackground(Ring):
             A width that is not positive.
         """
         if self.width <= 0:
-            yield Problem(("width",), f"is {self.width}", "expected more than 0 deg")
+            yield Problem(("width",), f"invalid value {self.width}", "expected more than 0 deg")
 
     @property
     def description(self) -> str:
@@ -253,10 +253,12 @@ class AdaptiveRingBackground(Ring):
         """
         for name in ("width", "stepsize", "theta", "threshold_alpha"):
             if getattr(self, name) <= 0:
-                yield Problem((name,), f"is {getattr(self, name)}", "expected more than 0")
+                yield Problem(
+                    (name,), f"invalid value {getattr(self, name)}", "expected more than 0"
+                )
         if self.r_in + self.width >= self.r_out_max:
             expected = f"expected more than the sum of r_in and width, {self.r_in + self.width}"
-            yield Problem(("r_out_max",), f"is {self.r_out_max}", expected)
+            yield Problem(("r_out_max",), f"invalid value {self.r_out_max}", expected)
 
     @property
     def description(self) -> str:

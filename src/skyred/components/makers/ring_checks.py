@@ -56,12 +56,16 @@ def _map_problems(ring: Ring, path: str, geometry: Any) -> Iterable[Problem]:
     for name in ("width", "stepsize"):
         if (length := getattr(ring, name, None)) is not None and length < pixel_size:
             yield Problem(
-                (name,), f"is {length}", f"expected at least the pixel size, {pixel_size}"
+                (name,),
+                f"invalid value {length}",
+                f"expected at least the pixel size, {pixel_size}",
             )
     diagonal = np.hypot(*getattr(geometry, "width", (180, 180) * u.deg).to_value("deg")) * u.deg
     if ring.r_in >= diagonal:
         expected = f"expected less than the diagonal of the map, {diagonal:.3g}"
-        yield Problem(("r_in",), f"is {ring.r_in}: every ring lies outside the map", expected)
+        yield Problem(
+            ("r_in",), f"invalid value {ring.r_in}: every ring lies outside the map", expected
+        )
 
 
 def _order_problems(ring: Ring, makers: Sequence[Maker]) -> Iterable[Problem]:

@@ -85,11 +85,11 @@ class CatalogSources(Model):
             yield Problem((), f"missing key {missing!r}", "expected center and radius, or neither")
         model_variants = MODEL_VARIANTS.get(self.catalog, ())
         if self.model is not None and self.model not in model_variants:
-            message = f"is {self.model!r}"
+            message = f"invalid value {self.model!r}"
             if model_variants:
                 yield Problem(("model",), message, f"expected one of {', '.join(model_variants)}")
             else:
-                message += f", but {self.catalog} has no choice of models"
+                message += f": {self.catalog} has one model per source"
                 yield Problem(("model",), message, "remove it")
 
     def source_names(self) -> Iterable[str]:

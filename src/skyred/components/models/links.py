@@ -147,7 +147,7 @@ def _setting_problems(use: LinkUse, first_use: LinkUse) -> Iterator[Problem]:
             yield Problem((*use.path, key), message, "set it for both parameters")
         elif not _is_equal(_with_unit(use.settings, key), _with_unit(first_use.settings, key)):
             first_setting = f"{first_use.settings[key]!s:.40} in {first_use.source}"
-            message = f"is {use.settings[key]!s:.40}, but {first_setting}"
+            message = f"{use.settings[key]!s:.40} differs from {first_setting}"
             expected = f"expected equal settings of parameters with the link {use.label!r}"
             yield Problem((*use.path, key), message, expected)
 

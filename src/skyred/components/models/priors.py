@@ -68,7 +68,7 @@ def prior_to_gammapy(prior: Any, target: PriorTarget) -> dict[str, Any] | Proble
     """
     if not isinstance(prior, Mapping) or "type" not in prior:
         expected = "expected a mapping such as {type: gaussian, mu: 2, sigma: 0.1}"
-        return Problem((), f"is {format_value(prior)}", expected)
+        return Problem((), f"invalid value {format_value(prior)}", expected)
     classes = _classes_by_name()
     prior_type = str(prior["type"])
     if prior_type not in classes:
@@ -205,13 +205,15 @@ def _value_problems(
     """
     for name in POSITIVE_KEYS:
         if values.get(name, 1.0) <= 0:
-            yield Problem((name,), f"is {values[name]:g}", "expected more than 0")
+            yield Problem((name,), f"invalid value {values[name]:g}", "expected more than 0")
     if "min" not in values or "max" not in values:
         return
     low, high = values["min"], values["max"]
     if "log" in prior_type.lower() and low <= 0:
         yield Problem(
-            ("min",), f"is {low:g}", "expected more than 0, since the prior is logarithmic"
+            ("min",),
+            f"invalid value {low:g}",
+            "expected more than 0, since the prior is logarithmic",
         )
     if low >= high:
         yield Problem(("min",), "is not below max", "expected min below max")

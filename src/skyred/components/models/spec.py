@@ -421,5 +421,7 @@ def _position_problems(model: Any) -> Iterator[Problem]:
         latitude = model.lat_0.quantity
         if not abs(latitude.to_value("deg")) <= 90:
             yield Problem(
-                ("spatial", "lat_0"), f"is {latitude}", "expected a latitude from -90 deg to 90 deg"
+                ("spatial", "lat_0"),
+                f"invalid value {latitude}",
+                "expected a latitude from -90 deg to 90 deg",
             )

@@ -22,7 +22,7 @@ from hard_fits_run import cpu_limit, fresh_stat
 
 PARABOLIC = 0.05  # largest relative difference of parabolic asymmetric errors from their mean
 AGREEMENT = 0.02  # largest relative difference of an error from the mean asymmetric error
-ACCURACY = 0.004  # of the statistic at a crossing, which is 1/500 of an error
+ACCURACY = 0.004  # of the statistic at a crossing, which is 1/500 sigma
 STEPS = 12
 MAX_DECREASE = 0.01  # of the statistic below the best fit; if it is more, there is another minimum
 CPU_LIMIT = 600.0  # seconds per parameter
@@ -55,7 +55,7 @@ class ErrorRecord:
     errp, errn : float
         Asymmetric errors from the profile, both positive; NaN if there are none.
     near_centre : bool
-        Whether the position of a point source is less than an error from the centre of a pixel.
+        Whether the position of a point source is less than 1 sigma from the centre of a pixel.
     message : str
         The message of the fit or of an exception.
     """

@@ -139,7 +139,7 @@ def free_parameters(models: Models) -> list[Parameter]:
 def start(problem: Problem, number: int, cache: Path) -> Models:
     """Draw a random start of a problem.
 
-    Starts with even numbers are near the reference, with positions within 10 errors. The positions
+    Starts with even numbers are near the reference, with positions within 10 sigma. The positions
     of starts with odd numbers are far from it.
 
     Parameters

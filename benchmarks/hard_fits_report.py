@@ -12,16 +12,14 @@ from hard_fits_run import Record
 from rich.console import Console
 from rich.table import Table
 
-TOLERANCE = (
-    0.01  # excess over the lowest known statistic; with more, a fit ended at a local minimum
-)
+TOLERANCE = 0.01  # above the lowest known statistic; with more, a fit ended at a local minimum
 HEADS = (
     "problem",
     "data and model",
     "fits",
     "success",
     "local minima",
-    "largest excess",
+    "largest Δstat",
     "failures",
     "reported stat",
     "median CPU [s]",
@@ -51,8 +49,8 @@ class Summary:
         Number of fits, and of successful fits.
     local_minima : int
         Number of successful fits with a statistic above the lowest by more than the tolerance.
-    largest_excess : float
-        Largest excess of the statistic of successful fits above the lowest; 0 if there are none.
+    largest_delta_stat : float
+        Largest difference of the statistic of successful fits from the lowest; 0 if there are none.
     largest_difference : float
         Largest difference of the reported statistic of successful fits from that of gammapy.
     failed_off_minimum : int
@@ -64,7 +62,7 @@ class Summary:
     fits: int
     successes: int
     local_minima: int
-    largest_excess: float
+    largest_delta_stat: float
     largest_difference: float
     failed_off_minimum: int
     cpu: float
@@ -75,7 +73,7 @@ class Summary:
             str(self.fits),
             f"{100 * self.successes / max(self.fits, 1):.0f} %",
             str(self.local_minima),
-            f"{self.largest_excess:.3g}",
+            f"{self.largest_delta_stat:.3g}",
             f"{failures} ({self.failed_off_minimum} not at the minimum)" if failures else "0",
             f"{self.largest_difference:.1g}",
             f"{self.cpu:.2f}",
@@ -97,15 +95,15 @@ def summarize(records: list[Record], lowest: dict[str, float]) -> Summary:
     Summary
         Summary of the fits.
     """
-    excesses = np.array([record.fresh_stat - lowest[record.job.problem] for record in records])
+    delta_stats = np.array([record.fresh_stat - lowest[record.job.problem] for record in records])
     differences = np.array([record.stat - record.fresh_stat for record in records])
     success = np.array([record.success for record in records], dtype=bool)
-    is_high = ~(excesses <= TOLERANCE)  # true for NaN
+    is_high = ~(delta_stats <= TOLERANCE)  # true for NaN
     return Summary(
         fits=len(records),
         successes=int(success.sum()),
         local_minima=int((success & is_high).sum()),
-        largest_excess=max([0.0, *excesses[success]]),
+        largest_delta_stat=max([0.0, *delta_stats[success]]),
         largest_difference=max([0.0, *np.abs(differences[success])]),
         failed_off_minimum=int((~success & is_high).sum()),
         cpu=float(np.median([record.cpu for record in records])) if records else np.nan,
@@ -142,14 +140,14 @@ def failures(records: list[Record], lowest: dict[str, float]) -> list[str]:
     """Return a line for each fit that failed, or ended at a local minimum."""
     lines = []
     for record in records:
-        excess = record.fresh_stat - lowest[record.job.problem]
-        if record.success and excess <= TOLERANCE:
+        delta_stat = record.fresh_stat - lowest[record.job.problem]
+        if record.success and delta_stat <= TOLERANCE:
             continue
         kind = "local minimum" if record.success else "no success"
         job = record.job
         message = record.message.replace("\n", " ")[:MAX_LENGTH]
         lines.append(
-            f"{job.problem} {job.fitter} start {job.number}: {kind}, excess {excess:.4g}, "
+            f"{job.problem} {job.fitter} start {job.number}: {kind}, Δstat {delta_stat:.4g}, "
             f"reported {record.stat - record.fresh_stat:+.2g}, CPU {record.cpu:.1f} s: {message}"
         )
     return lines

@@ -202,12 +202,12 @@ ONE = (
     ),
     problem(
         Spec("far-fine", single("point"), 0.5),
-        "point, 8 to 10 pixels of 0.5 PSF off",
+        "point, start 8 to 10 pixels away, pixel of 0.5 PSF",
         pixels=(8.0, 10.0),
     ),
     problem(
         Spec("far-equal", single("point"), 1.0),
-        "point, 8 to 10 pixels of 1 PSF off",
+        "point, start 8 to 10 pixels away, pixel of 1 PSF",
         pixels=(8.0, 10.0),
     ),
     problem(Spec("gauss-pixel", single("gauss", 4e-11, sigma=1.0)), "Gaussian, sigma of a pixel"),

@@ -62,9 +62,9 @@ class Hessian:
     """Errors from second differences of the statistic of gammapy around a fit.
 
     HESSE uses the same method, but its errors depend on its starting point: its steps grow with the
-    statistic (to 5 errors at 200000), are taken along the parameters, which leaves the parabolic
+    statistic (to 5 sigma at 200000), are taken along the parameters, which leaves the parabolic
     region if they are correlated, and are one-sided for pairs of parameters. Here the steps are
-    fractions of an error along the axes of an error ellipse, in both directions.
+    fractions of a sigma along the axes of an error ellipse, in both directions.
 
     Parameters
     ----------

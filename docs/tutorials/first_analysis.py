@@ -2,14 +2,14 @@
 Your first analysis
 ===================
 
-Analyse the Crab nebula from event lists to flux points, with one YAML file and one command.
+Analyse the Crab Nebula from event lists to flux points, with one YAML file and one command.
 """
 
 # %%
 # Data
 # ----
 # An archive contains event lists and IRFs (DL3). With gammapy's example data, this page analyses
-# four H.E.S.S. runs on the Crab nebula; without them, skyred simulates four runs and caches them.
+# four H.E.S.S. runs on the Crab Nebula; without them, skyred simulates four runs and caches them.
 # The rest of this page is the same for both.
 
 import os

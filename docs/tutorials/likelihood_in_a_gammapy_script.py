@@ -9,7 +9,7 @@ Change two lines of a gammapy script to speed up the fit and the flux points.
 # A gammapy script
 # ----------------
 # ``skyred.fit`` and ``skyred.flux_points`` do not need a pipeline: they accept gammapy's datasets
-# with their models, however they were created. This script creates a map of the Crab nebula with
+# with their models, however they were created. This script creates a map of the Crab Nebula with
 # gammapy alone, except that skyred opens the archive, which may be simulated.
 
 import os

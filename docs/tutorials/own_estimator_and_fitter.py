@@ -55,7 +55,7 @@ print(fit)
 # and units on its axes.
 #
 # This estimator computes the integral flux of a source above some energies, in units of the flux
-# of the Crab nebula as published by H.E.S.S. (`Aharonian et al. 2006, A&A 457, 899
+# of the Crab Nebula as published by H.E.S.S. (`Aharonian et al. 2006, A&A 457, 899
 # <https://doi.org/10.1051/0004-6361:20065351>`_).
 
 import numpy as np
@@ -67,7 +67,7 @@ from skyred import Estimator, Problem, TableProduct, component, option, quantity
 
 @component
 class CrabUnits(Estimator):
-    """Integral fluxes of a source in units of the Crab nebula."""
+    """Integral fluxes of a source in units of the Crab Nebula."""
 
     kind = "crab-units"
     product = TableProduct

@@ -8,7 +8,7 @@ Fit maps of one instrument and spectra of another together, each with its own re
 # %%
 # Each entry of ``data:`` is reduced, or read, separately; then all entries are fitted together.
 # Here one entry is reduced from event lists to a map, and the other consists of on-off spectra
-# that are already reduced. With gammapy's example data, these are the spectra of the Crab nebula
+# that are already reduced. With gammapy's example data, these are the spectra of the Crab Nebula
 # published by VERITAS. Without them, they are simulated with another seed and a longer livetime,
 # and reduced first.
 

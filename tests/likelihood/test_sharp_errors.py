@@ -102,7 +102,7 @@ def test_lower_point_of_a_profile_is_returned() -> None:
 
 @pytest.mark.parametrize("factor", [0.4, 2.5])
 def test_profile_that_disagrees_with_the_error_is_noted(factor: float) -> None:
-    """One error away, the statistic is higher by 0.16 or 6.25, and not by about 1."""
+    """At 1 sigma, the statistic is higher by 0.16 or 6.25, and not by about 1."""
     minimum = search_result(np.array([factor, 1, 1, 1]))
     result, lower = with_profile_errors(parabola([SOURCE]), minimum, [SOURCE])
     np.testing.assert_array_equal(result.covariance, minimum.covariance)

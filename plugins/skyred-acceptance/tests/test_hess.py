@@ -47,7 +47,7 @@ def irf_reduction():
 
 
 def significance(dataset):
-    """Return mean and width of the significances (Li & Ma, 0.1 deg) outside the Crab nebula."""
+    """Return mean and width of the significances (Li & Ma, 0.1 deg) outside the Crab Nebula."""
     off_mask = ~dataset.counts.geom.to_image().region_mask(Regions.parse(CRAB, format="ds9"))
     maps = ExcessMapEstimator("0.1 deg", selection_optional=[], correlate_off=False).run(dataset)
     safe = dataset.mask_safe.reduce_over_axes(np.logical_or).data

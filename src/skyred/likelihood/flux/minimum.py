@@ -11,7 +11,7 @@ MAX_STEPS = 300
 EXPANSION = 4.0  # factor between steps of the search for a bracket
 MAX_DISTANCE = 1e60  # largest distance from the start, in units of the scale
 EXPANSION_WHERE_CONSTANT = 1e10  # the additional factor where the function is constant
-ACCURACY = 1e-7  # in errors: a Newton step shorter than this ends the search
+ACCURACY = 1e-7  # in sigma: a Newton step shorter than this ends the search
 MIN_GAIN = 1e-6  # in the statistic: slopes with a smaller expected gain are rounding errors
 ROUNDING = 1e-14  # smallest width of a bracket, relative to its ends
 

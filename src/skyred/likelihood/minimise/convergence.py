@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 MAX_EDM = 0.1  # largest estimated distance to the minimum after HESSE
-LIMIT_MARGIN = 0.5  # in errors, as in Minuit: a parameter this close to a limit is at its limit
-MAX_ASYMMETRY = 0.05  # in errors: largest difference of an asymmetric error from their mean
-MAX_MEAN_DIFFERENCE = 0.02  # in errors: largest difference of their mean from the symmetric error
+LIMIT_MARGIN = 0.5  # in sigma, as in Minuit: a parameter this close to a limit is at its limit
+MAX_ASYMMETRY = 0.05  # relative to the error: of an asymmetric error from the mean of both
+MAX_MEAN_DIFFERENCE = 0.02  # relative to the error: of the mean of both from the error
 MAX_ADDED_RISE = 0.1  # of the statistic, since costly parameters are kept at the minimum
 
 
@@ -132,7 +132,7 @@ def _shift_by_one_error(
     Returns
     -------
     shift : array
-        The shift in errors, shape (n,), zero for as many costly parameters as possible.
+        The shift in sigma, shape (n,), zero for as many costly parameters as possible.
     rise : float
         The rise of the parabola, between 1 and 1 + MAX_ADDED_RISE.
     """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-STEPS = (0.03, 0.01, 0.003, 0.001)  # in errors; short steps are for curved valleys
+STEPS = (0.03, 0.01, 0.003, 0.001)  # in sigma; short steps are for curved valleys
 INVERTIBLE_RATIO = 1e-9  # smallest eigenvalue of an invertible matrix, relative to the largest
 FIRST_TOLERANCE = 0.1  # for the relative difference of the first result from the Fisher matrix
 TOLERANCE = 0.02  # for the relative difference of a later result from the previous one

@@ -21,7 +21,7 @@ MIN_EIGENVALUE_RATIO = 1e-10  # directions with smaller ratios are flat
 SOFT_RATIO = 3e-3  # directions with smaller ratios are soft
 MIN_SOFT_RATIO = 1e-4  # to limit the length of steps in soft directions
 MAX_SOFT_DIRECTIONS = 4
-SOFT_STEP = 0.01  # in errors: length of the differences along soft directions
+SOFT_STEP = 0.01  # in sigma: length of the differences along soft directions
 ZERO_CURVATURE = 1e-8  # in units of single parameters' curvature; smaller ones are rounding errors
 MIN_COMPONENT = 1e-3  # parameters with a larger component in a flat direction are unconstrained
 # if a smaller fraction of the curvature remains without the term of fourth order, the direction is

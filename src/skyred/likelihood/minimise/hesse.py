@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-NEAR_BOUNDARY = 0.5  # in errors: closer to a cell boundary, the second derivative is not used
+NEAR_BOUNDARY = 0.5  # in sigma: closer to a cell boundary, the second derivative is not used
 MAX_EVALUATIONS = 8  # in the search for a rise of the statistic by one
 RISE_ACCURACY = 0.01  # accuracy of this rise
 

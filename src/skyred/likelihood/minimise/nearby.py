@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 RESTARTS = 20  # maximum number of new searches from lower points
-FRACTIONS = (-0.5, -0.25, 0.25, 0.5)  # of an error
+FRACTIONS = (-0.5, -0.25, 0.25, 0.5)  # in sigma
 MIN_GAIN_FACTOR = 10.0  # smallest decrease for a new search, in units of the tolerance
 
 
 def find_lower_neighbour(
     objective: Objective, x: Array, errors: Array, tolerance: float
 ) -> tuple[Array | None, int]:
-    """Search for lower points at fractions of an error on both sides of a minimum.
+    """Search for lower points at fractions of a sigma on both sides of a minimum.
 
     The search is along the parameters along which the statistic may be non-smooth.
 

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 MAX_ITERATIONS = 50
 MAX_TRIALS = 12
-MAX_STEP = 5.0  # in errors: farther away, the statistic may not be parabolic
+MAX_STEP = 5.0  # in sigma: farther away, the statistic may not be parabolic
 GROWTH = 4.0  # factor by which the maximum step grows while steps gain as expected
 GAIN_RATIO = 0.5  # of the expected gain: above it, the maximum step grows
 FIRST_DAMPING = 1e-3
 LIMIT_FRACTION = 0.75  # steps across a limit are cut to this fraction of the distance to it
-LIMIT_MARGIN = 0.01  # in errors: closer to a limit, a step may reach it
+LIMIT_MARGIN = 0.01  # in sigma: closer to a limit, a step may reach it
 MIN_EIGENVALUE_RATIO = 1e-12  # smaller eigenvalues, relative to the largest, are rounding errors
 ROUNDING = 1e-9  # smaller slopes, relative to the largest, are rounding errors
 
@@ -125,7 +125,7 @@ def descend(
                 break
             damping = max(10 * damping, FIRST_DAMPING)
         if lower_point is not None:
-            # far from the minimum, the errors may be small and steps of a few errors too short
+            # far from the minimum, the errors may be small and steps of a few sigma too short
             gain = value - trial_value
             radius *= GROWTH if damping == 0 and gain > GAIN_RATIO * expected else 1
             stalled = gain < min(min_gain, GAIN_RATIO * expected)
@@ -224,7 +224,7 @@ class _Parabola:
         damping : float
             The relative increase of the diagonal of the matrix.
         max_step : float
-            The largest component of the step, in errors.
+            The largest component of the step, in sigma.
 
         Returns
         -------

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-ACCURACY = 1e-3  # of a crossing, in the statistic: 1/2000 of an error
+ACCURACY = 1e-3  # of a crossing, in the statistic: 1/2000 sigma
 GROWTH = 2.0  # factor by which a step grows at most if it did not reach the crossing
 MAX_FITS = 40
 STEEP_RATIO = 3.0  # a bracket is halved if its end exceeds this times the square root of the rise
@@ -143,7 +143,7 @@ def find_crossing_length(
     Parameters
     ----------
     fit : callable
-        Function that returns the conditional fit at a length, in errors.
+        Function that returns the conditional fit at a length, in sigma.
     lowest : float
         The statistic at length 0.
     rise : float
@@ -154,7 +154,7 @@ def find_crossing_length(
     Returns
     -------
     float
-        The length, in errors; if the statistic jumps over this rise, the length up to the
+        The length, in sigma; if the statistic jumps over this rise, the length up to the
         discontinuity; NaN if no crossing was found.
     """
     target = float(np.sqrt(rise))

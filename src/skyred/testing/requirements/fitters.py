@@ -217,9 +217,9 @@ def succeeds_only_at_minimum(case: ComponentCase) -> None:
     result = _fit_or_none(case, reference.objective)
     if result is None or not result.success or result.samples is not None:
         return
-    excess = reference.objective.total(result.values) - reference.stat
-    message = f"it reports success {excess:.2g} above the minimum of {reference.description}"
-    require(excess < 0.01, message)
+    delta_stat = reference.objective.total(result.values) - reference.stat
+    message = f"it reports success {delta_stat:.2g} above the minimum of {reference.description}"
+    require(delta_stat < 0.01, message)
 
 
 @requirement(
@@ -324,10 +324,10 @@ def _check_minimum(case: ComponentCase, reference: ObjectiveWithKnownMinimum) ->
     error = _sampling_error(result)
     message = f"on {reference.description} it ends {pulls.max():.2g} sigma from the minimum"
     require(pulls.max() < 0.05 + error, message)
-    excess = result.stat - reference.stat
+    delta_stat = result.stat - reference.stat
     tolerance = 0.01 + 4 * len(reference.values) * error
     message = f"on {reference.description} stat is {result.stat:.6g}; expected {reference.stat:.6g}"
-    require(abs(excess) < tolerance, message)
+    require(abs(delta_stat) < tolerance, message)
 
 
 def _check_limits(case: ComponentCase, reference: ObjectiveWithKnownMinimum) -> None:
@@ -339,9 +339,11 @@ def _check_limits(case: ComponentCase, reference: ObjectiveWithKnownMinimum) -> 
         all_inside = (result.samples >= low).all() and (result.samples <= high).all()
         require(all_inside, f"on {reference.description} some samples lie outside the limits")
         return
-    excess = result.stat - reference.stat
-    message = f"on {reference.description} it ends {excess:.2g} above the minimum inside the limits"
-    require(excess < 0.01, message)
+    delta_stat = result.stat - reference.stat
+    message = (
+        f"on {reference.description} it ends {delta_stat:.2g} above the minimum inside the limits"
+    )
+    require(delta_stat < 0.01, message)
     message = f"on {reference.description} p0 ends at its limit, but is not in at_limit"
     require("p0" in result.at_limit, message)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
 
 MAX_ITERATIONS = 100
-ACCURACY = 1e-7  # of the last step, in errors; the convergence is quadratic
+ACCURACY = 1e-7  # of the last step, in sigma; the convergence is quadratic
 
 
 @attrs.frozen(eq=False)

@@ -83,7 +83,7 @@ FILE_RULES = (
         "index-repeated-hdu",
         "fault",
         "The HDU index has several HDUs of one type for a run.",
-        f"gammapy uses the first without notice. {NO_VIOLATION}",
+        f"gammapy silently uses the first. {NO_VIOLATION}",
         "choose one with hdus (skyred check ARCHIVE --hdus HDU_NAME=...), or correct the index",
     ),
     Rule(

@@ -140,7 +140,7 @@ EVENT_RULES = (
         "events-not-finite",
         "fault",
         "Times, positions or energies are not finite.",
-        f"gammapy drops these events without notice. {NO_VIOLATION}",
+        f"gammapy silently drops these events. {NO_VIOLATION}",
         ASK,
     ),
     Rule(

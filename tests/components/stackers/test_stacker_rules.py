@@ -17,7 +17,7 @@ from gammapy.makers import RingBackgroundMaker
 from gammapy.maps import Map, RegionGeom
 
 from plain_gammapy import EXAMPLE, RUNS, arrays, observations
-from plain_spectra import make_run, target as spectrum_target
+from plain_spectra import empty_dataset as empty_spectrum, make_run
 from skyred import Pipeline
 from skyred.components.gammapy import EnergyAxis, SpectrumGeometry
 from skyred.components.stackers import GroupRuns, Keep, Stack, Sum
@@ -36,9 +36,9 @@ def map_geometry():
 
 @pytest.fixture(scope="session")
 def spectrum_geometry():
-    axes = spectrum_target().exposure.geom.axes, spectrum_target().counts.geom.axes
+    axes = empty_spectrum().exposure.geom.axes, empty_spectrum().counts.geom.axes
     energy_true, energy = (EnergyAxis(edges=axis[0].edges) for axis in axes)
-    region = spectrum_target().counts.geom.region
+    region = empty_spectrum().counts.geom.region
     return SpectrumGeometry(on_region=region, energy=energy, energy_true=energy_true, name="hess")
 
 
@@ -335,7 +335,7 @@ class TestOnOff:
     def test_on_off_cannot_be_stacked_with_a_dataset_without_off_counts(
         self, spectrum_geometry, spectra
     ):
-        total = Stack(spectrum_geometry, spectrum_target("plain"))
+        total = Stack(spectrum_geometry, empty_spectrum("plain"))
         with pytest.raises(TypeError, match="OnOff cannot be stacked with a SpectrumDataset"):
             Sum().add(total, spectra[0], observation=None)
 

@@ -100,14 +100,14 @@ def _check_plots(result: Result) -> None:
 
 def _check_read_back(result: Result) -> None:
     assert result.folder is not None
-    read_back = Result.read(result.folder)
-    assert list(read_back.estimates) == list(result.estimates)
+    loaded = Result.read(result.folder)
+    assert list(loaded.estimates) == list(result.estimates)
     for name, product in result.estimates.items():
-        _assert_same(read_back.estimates[name].table(), product.table())
+        _assert_same(loaded.estimates[name].table(), product.table())
     if result.datasets is not None and result.fit is not None:
-        assert read_back.datasets is not None
+        assert loaded.datasets is not None
         # maps are written as float32, and PSF kernels are computed at the fitted positions
-        assert read_back.datasets.stat_sum() == pytest.approx(result.datasets.stat_sum(), abs=0.1)
+        assert loaded.datasets.stat_sum() == pytest.approx(result.datasets.stat_sum(), abs=0.1)
 
 
 def _assert_same(actual: Table, expected: Table) -> None:

@@ -88,10 +88,10 @@ def test_example_in_python_equals_example_in_yaml(crab_yaml: str) -> None:
 def test_example_survives_yaml_round_trip(crab_yaml: str, complete: bool) -> None:
     pipeline = Pipeline.from_yaml(crab_yaml)
     content = pipeline.to_yaml(complete=complete)
-    read_back = Pipeline.from_yaml(content)
-    assert read_back == pipeline
-    assert read_back.digest() == pipeline.digest()
-    assert read_back.to_yaml(complete=complete) == content
+    loaded = Pipeline.from_yaml(content)
+    assert loaded == pipeline
+    assert loaded.digest() == pipeline.digest()
+    assert loaded.to_yaml(complete=complete) == content
 
 
 def test_yaml_keeps_variables_and_units(crab_yaml: str) -> None:

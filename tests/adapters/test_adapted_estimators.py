@@ -189,8 +189,8 @@ def test_product_of_every_gammapy_estimator_can_be_written_read_and_plotted(
     files = product.write(tmp_path)
     assert files
     assert all(path.is_file() for path in files)
-    read_back = GammapyProduct.read(tmp_path, "product", None)
-    assert_same(read_back.value, product.value)
+    loaded = GammapyProduct.read(tmp_path, "product", None)
+    assert_same(loaded.value, product.value)
     assert len(product.table()) > 0
     for draw in product.plot_functions().values():
         ax = draw()
@@ -251,10 +251,10 @@ def test_object_with_another_signature_is_refused() -> None:
 def test_strings_and_numbers_are_read_back_from_yaml(tmp_path: Path) -> None:
     value = {"a": [1.5, 2.5] * u.TeV, "b": {"strings": ["x", "y"], "none": None}, "c": np.int64(3)}
     GammapyProduct("product", value).write(tmp_path)
-    read_back = GammapyProduct.read(tmp_path, "product", None).value
-    assert (read_back["a"] == value["a"]).all()
-    assert read_back["b"] == value["b"]
-    assert read_back["c"] == 3
+    loaded = GammapyProduct.read(tmp_path, "product", None).value
+    assert (loaded["a"] == value["a"]).all()
+    assert loaded["b"] == value["b"]
+    assert loaded["c"] == 3
     assert GammapyProduct("product", value["a"].value).table().colnames == ["value"]
 
 

@@ -214,9 +214,9 @@ def test_run_and_check_report_the_same_files_outside(
     assert "allow_outside: true" in failed.reason
     assert f"fault: {failed.reason}\n" in outcome.stdout
     assert invoke_check(path, "--set", "data.sim.allow_outside=true").exit_code == 0
-    refused = invoke_check(path, "--allow-outside")
-    assert refused.exit_code == 2
-    assert "data.NAME.allow_outside: true" in refused.stderr
+    outcome = invoke_check(path, "--allow-outside")
+    assert outcome.exit_code == 2
+    assert "data.NAME.allow_outside: true" in outcome.stderr
 
 
 def test_several_findings_about_a_run_count_as_one_run(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,10 +24,10 @@ PLAIN = st.recursive(
 @settings(max_examples=300)
 @given(st.dictionaries(STRINGS, PLAIN, max_size=4))
 def test_plain_data_are_read_back_unchanged(data: dict[str, Any]) -> None:
-    read_back = Document.parse(dump(data))
-    assert read_back.problems == []
-    assert read_back.data == data
-    assert repr(read_back.data) == repr(data), "1 is not True, and 1.0 is not 1"
+    loaded = Document.parse(dump(data))
+    assert loaded.problems == []
+    assert loaded.data == data
+    assert repr(loaded.data) == repr(data), "1 is not True, and 1.0 is not 1"
 
 
 @pytest.mark.parametrize(

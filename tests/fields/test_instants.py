@@ -58,9 +58,9 @@ def test_time_in_an_unusual_scale_is_converted() -> None:
 )
 def test_instant_is_read_back_to_the_microsecond(moment: datetime, scale: str) -> None:
     instance = Moment(time=f"{moment.isoformat()} {scale}")
-    read_back = Moment(**instance.to_plain())
-    assert read_back == instance
-    assert datetime.fromisoformat(read_back.time.iso) == moment
+    loaded = Moment(**instance.to_plain())
+    assert loaded == instance
+    assert datetime.fromisoformat(loaded.time.iso) == moment
 
 
 @given(

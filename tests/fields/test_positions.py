@@ -100,10 +100,10 @@ class TestPositions:
     )
     def test_position_is_read_back_unchanged(self, lon: float, lat: float, frame: str) -> None:
         instance = SkyFields(center={"lon": lon * u.deg, "lat": lat * u.deg, "frame": frame})
-        read_back = SkyFields(**instance.to_plain(complete=True))
-        assert read_back == instance
-        assert read_back.center.lon.to_value("deg") == lon
-        assert read_back.center.lat.to_value("deg") == lat
+        loaded = SkyFields(**instance.to_plain(complete=True))
+        assert loaded == instance
+        assert loaded.center.lon.to_value("deg") == lon
+        assert loaded.center.lat.to_value("deg") == lat
 
     @pytest.mark.parametrize(
         ("invalid_value", "message"),
@@ -142,9 +142,9 @@ class TestPositions:
 
     def test_position_can_be_pickled(self) -> None:
         instance = SkyFields(center=["1 deg", "2 deg"], exclude=[CIRCLE, "a.reg"])
-        read_back = pickle.loads(pickle.dumps(instance))
-        assert read_back == instance
-        assert read_back.exclude.files == (Location("a.reg"),)
+        loaded = pickle.loads(pickle.dumps(instance))
+        assert loaded == instance
+        assert loaded.exclude.files == (Location("a.reg"),)
 
 
 class TestRegions:
@@ -170,8 +170,8 @@ class TestRegions:
             SkyFields(exclude=[circle, box]),
             SkyFields(exclude=Regions([circle, box])),
         ):
-            read_back = SkyFields(**exclude.to_plain())
-            first, second = read_back.exclude.build()
+            loaded = SkyFields(**exclude.to_plain())
+            first, second = loaded.exclude.build()
             assert first.center.separation(center).deg < 1e-9
             assert first.radius == 0.25 * u.deg
             assert second.width == 3 * u.deg

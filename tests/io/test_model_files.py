@@ -79,22 +79,22 @@ def test_parameters_priors_links_and_covariance_are_read_back(models, tmp_path):
     folder.mkdir()
     expected = state(models)
     write_models(folder / "models.yaml", models)
-    read_back = read_models(folder / "models.yaml")
-    assert state(read_back) == expected
-    assert read_back.names == models.names
-    np.testing.assert_allclose(read_back.covariance.data, models.covariance.data, rtol=1e-12)
+    loaded = read_models(folder / "models.yaml")
+    assert state(loaded) == expected
+    assert loaded.names == models.names
+    np.testing.assert_allclose(loaded.covariance.data, models.covariance.data, rtol=1e-12)
     n_unique = len(models.parameters.unique_parameters)
-    assert len(read_back.parameters.unique_parameters) == n_unique == len(models.parameters) - 2
+    assert len(loaded.parameters.unique_parameters) == n_unique == len(models.parameters) - 2
     for part, name in (("model1", "index"), ("model2", "alpha_norm")):
-        left, right = (getattr(read_back[model].spectral_model, part) for model in "ab")
+        left, right = (getattr(loaded[model].spectral_model, part) for model in "ab")
         assert getattr(left, name) is getattr(right, name)
 
 
 def test_files_are_read_by_gammapy(models, tmp_path):
     write_models(tmp_path / "models.yaml", models)
-    read_back = Models.read(tmp_path / "models.yaml", checksum=True)
-    assert read_back.names == models.names
-    for left, right in zip(read_back.parameters, models.parameters, strict=True):
+    loaded = Models.read(tmp_path / "models.yaml", checksum=True)
+    assert loaded.names == models.names
+    for left, right in zip(loaded.parameters, models.parameters, strict=True):
         assert left.quantity == right.quantity
 
 
@@ -107,12 +107,12 @@ def test_files_can_be_moved_together(models, tmp_path, monkeypatch):
     for path in tmp_path.glob("*.fits"):
         path.unlink()
     monkeypatch.chdir(tmp_path)
-    read_back = read_models(second / "models.yaml")
+    loaded = read_models(second / "models.yaml")
     np.testing.assert_array_equal(
-        read_back["diffuse"].spatial_model.map.data, models["diffuse"].spatial_model.map.data
+        loaded["diffuse"].spatial_model.map.data, models["diffuse"].spatial_model.map.data
     )
-    np.testing.assert_array_equal(read_back["counts"].map.data, models["counts"].map.data)
-    write_models(tmp_path / "copy.yaml", read_back)
+    np.testing.assert_array_equal(loaded["counts"].map.data, models["counts"].map.data)
+    write_models(tmp_path / "copy.yaml", loaded)
     assert state(read_models(tmp_path / "copy.yaml")) == state(models)
 
 
@@ -140,8 +140,8 @@ def test_writing_again_replaces_a_template(models, tmp_path):
     write_models(tmp_path / "models.yaml", models)
     models["counts"].map.data *= 2
     write_models(tmp_path / "models.yaml", models)
-    read_back = read_models(tmp_path / "models.yaml")
-    np.testing.assert_array_equal(read_back["counts"].map.data, models["counts"].map.data)
+    loaded = read_models(tmp_path / "models.yaml")
+    np.testing.assert_array_equal(loaded["counts"].map.data, models["counts"].map.data)
 
 
 def test_empty_models_are_read_back(tmp_path):
@@ -156,8 +156,8 @@ def test_covariance_in_another_folder_is_read(models, tmp_path):
     model_yaml = (tmp_path / "m.yaml").read_text()
     model_yaml = model_yaml.replace("covariance: m_covariance.dat", "covariance: errors/moved.dat")
     (tmp_path / "m.yaml").write_text(model_yaml)
-    read_back = read_models(tmp_path / "m.yaml")
-    np.testing.assert_allclose(read_back.covariance.data, models.covariance.data, rtol=1e-6)
+    loaded = read_models(tmp_path / "m.yaml")
+    np.testing.assert_allclose(loaded.covariance.data, models.covariance.data, rtol=1e-6)
 
 
 def test_covariance_of_other_parameters_is_ignored_with_a_warning(tmp_path, caplog):

@@ -193,9 +193,9 @@ def test_points_can_be_written_read_and_plotted(tmp_path: Path) -> None:
     points = skyred.flux_points(on_off(), "crab", comparison.EDGES, selection_optional="all")
     path = tmp_path / "points.fits"
     points.write(path, sed_type="likelihood", format="gadf-sed")
-    read_back = FluxPoints.read(path, format="gadf-sed", reference_model=points.reference_model)
+    loaded = FluxPoints.read(path, format="gadf-sed", reference_model=points.reference_model)
     for name in ("dnde", "dnde_err", "dnde_ul", "stat_scan", "counts"):
-        actual, expected = getattr(read_back, name).data, getattr(points, name).data
+        actual, expected = getattr(loaded, name).data, getattr(points, name).data
         assert np.squeeze(actual) == pytest.approx(np.squeeze(expected), nan_ok=True)
     import matplotlib.pyplot as plt
 

@@ -221,8 +221,8 @@ class TestFiles:
         maps = {"norm": flux.norm * -1, "norm_err": flux.norm_err * -1}
         negative = FluxPoints.from_maps(maps, "likelihood", model)
         FluxPointsProduct("fp", negative, model).write(tmp_path)
-        read_back = FluxPointsProduct.read(tmp_path, "fp", model_list(model)).flux
-        np.testing.assert_allclose(read_back.dnde.data, flux.dnde.data, rtol=1e-6)
+        loaded = FluxPointsProduct.read(tmp_path, "fp", model_list(model)).flux
+        np.testing.assert_allclose(loaded.dnde.data, flux.dnde.data, rtol=1e-6)
 
     def test_light_curve_can_be_read_back(self, tmp_path: Path) -> None:
         curves = []
@@ -235,8 +235,8 @@ class TestFiles:
 
         table = details_table(curves[0], with_model(power_law(-1e-12)))
         LightCurveProduct("lc", curves[0].flux, table, model).write(tmp_path)
-        read_back = LightCurveProduct.read(tmp_path, "lc", model_list(model))
-        assert_same_fluxes(curves[0].flux, read_back.flux)
+        loaded = LightCurveProduct.read(tmp_path, "lc", model_list(model))
+        assert_same_fluxes(curves[0].flux, loaded.flux)
 
 
 def model_list(model: SkyModel) -> Any:

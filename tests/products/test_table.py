@@ -27,13 +27,13 @@ def table() -> Table:
 def test_table_is_read_back(table: Table, tmp_path: Path) -> None:
     (path,) = TableProduct("fluxes", table).write(tmp_path)
     assert path == tmp_path / "fluxes.ecsv"
-    read_back = TableProduct.read(tmp_path, "fluxes", None).table()
-    assert read_back.colnames == table.colnames
-    assert read_back.meta == table.meta
-    assert read_back["flux"].unit == u.Unit("cm-2 s-1")
-    assert read_back["energy"].description == "Energy."
+    loaded = TableProduct.read(tmp_path, "fluxes", None).table()
+    assert loaded.colnames == table.colnames
+    assert loaded.meta == table.meta
+    assert loaded["flux"].unit == u.Unit("cm-2 s-1")
+    assert loaded["energy"].description == "Energy."
     for name in table.colnames:
-        np.testing.assert_array_equal(read_back[name], table[name])
+        np.testing.assert_array_equal(loaded[name], table[name])
 
 
 @pytest.mark.parametrize("table_class", [Table, QTable])

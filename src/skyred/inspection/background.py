@@ -77,14 +77,14 @@ def _check_cells(background: ResponseTable) -> Iterator[Finding]:
         return
     cube = background.values
     neighbours = _neighbours(cube)
-    largest = np.maximum(cube.max(axis=(1, 2), keepdims=True), 1e-300)
-    too_high = (cube > HIGH_RATIO * neighbours.max(axis=0)) & (cube > HIGH_MIN_FRACTION * largest)
+    maxima = np.maximum(cube.max(axis=(1, 2), keepdims=True), 1e-300)
+    too_high = (cube > HIGH_RATIO * neighbours.max(axis=0)) & (cube > HIGH_MIN_FRACTION * maxima)
     too_low = (cube < LOW_RATIO * neighbours.min(axis=0)) & (
-        neighbours.max(axis=0) > LOW_MIN_FRACTION * largest
+        neighbours.max(axis=0) > LOW_MIN_FRACTION * maxima
     )
     suspects = np.argwhere(too_high | too_low)
     median = np.median(neighbours[:, *suspects.T], axis=0)
-    relevant = too_high[*suspects.T] | (median > LOW_MIN_FRACTION * largest[suspects[:, 0], 0, 0])
+    relevant = too_high[*suspects.T] | (median > LOW_MIN_FRACTION * maxima[suspects[:, 0], 0, 0])
     if not relevant.any():
         return
     energy, y, x = (int(index) for index in suspects[relevant][0])

@@ -48,11 +48,11 @@ def _check_offsets(response: ResponseTable, area: ResponseTable) -> Iterator[Fin
     axis = next((name for name in OFFSETS if name in response.high), None)
     if axis is None or len(area.high["THETA"]) == 1:
         return
-    largest, area_max = float(response.high[axis][-1]), float(area.high["THETA"][-1])
-    if not 1 / OFFSET_RATIO <= largest / area_max <= OFFSET_RATIO:
+    response_max, area_max = float(response.high[axis][-1]), float(area.high["THETA"][-1])
+    if not 1 / OFFSET_RATIO <= response_max / area_max <= OFFSET_RATIO:
         yield response.hdu.report(
             "response-offsets",
-            f"its axis {axis} ends at {largest:.3g} deg, but that of the effective area at "
+            f"its axis {axis} ends at {response_max:.3g} deg, but that of the effective area at "
             f"{area_max:.3g} deg; check the units",
         )
 

@@ -41,17 +41,19 @@ def require_memory(
     """
     available = total_memory()
     sizes = {name: minimum_size({name: table}, data) for name, table in selected.items()}
-    needed = loaded_size + sum(sizes.values())
-    if available is None or needed <= available:
+    required_size = loaded_size + sum(sizes.values())
+    if available is None or required_size <= available:
         return
-    largest = max(sizes, key=lambda name: sizes[name], default="")
-    n_runs = len(selected[largest]) if largest else 0
+    largest_entry = max(sizes, key=lambda name: sizes[name], default="")
+    n_runs = len(selected[largest_entry]) if largest_entry else 0
     message = (
-        f"all datasets need at least {format_size(needed)}, but this machine has "
+        f"all datasets need at least {format_size(required_size)}, but this machine has "
         f"{format_size(available)} of memory"
     )
-    if largest:
-        message += f"; data.{largest}, with {n_runs} runs, needs {format_size(sizes[largest])}"
+    if largest_entry:
+        message += (
+            f"; data.{largest_entry}, with {n_runs} runs, needs {format_size(sizes[largest_entry])}"
+        )
     raise ConfigError(
         [
             Problem(

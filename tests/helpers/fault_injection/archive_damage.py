@@ -50,7 +50,7 @@ class Archive:
     def change_content(self, run: int, change: Callable[[bytes], bytes]) -> None:
         """Change the bytes of a file before compression, so that gzip's checksums are valid."""
         self.change_file(
-            run, lambda packed: gzip.compress(change(gzip.decompress(packed)), 1, mtime=0)
+            run, lambda compressed: gzip.compress(change(gzip.decompress(compressed)), 1, mtime=0)
         )
 
     def change_hdus(self, run: int, change: Change) -> None:

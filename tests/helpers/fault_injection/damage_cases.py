@@ -121,8 +121,8 @@ def _replace_bytes(content: bytes, old: bytes, new: bytes) -> bytes:
     return content.replace(old, new, 1)
 
 
-def _corrupt_crc(packed: bytes) -> bytes:
-    return packed[:-8] + bytes([packed[-8] ^ 1]) + packed[-7:]
+def _corrupt_crc(compressed: bytes) -> bytes:
+    return compressed[:-8] + bytes([compressed[-8] ^ 1]) + compressed[-7:]
 
 
 def _duplicate_events(data: Any) -> Any:

@@ -136,7 +136,10 @@ class TestRun:
             (["--engine", "proceses"], "did you mean 'processes'?"),
             (["--workers", "2"], "the engine 'serial' has no option workers"),
             (["--engine", "{kind: processes, worker: 2}"], "did you mean 'workers'?"),
-            (["--engine", "{kind: processes, workers: 3}", "--workers", "2"], "--engine, which sets 3 workers"),
+            (
+                ["--engine", "{kind: processes, workers: 3}", "--workers", "2"],
+                "--engine, which sets 3 workers",
+            ),
             (["--engine", "[serial]"], "expected the kind of an engine, or {kind: KIND, ...}"),
             (["--workers", "0"], "0 is not in the range"),
             (["--set", "nothing"], "'nothing' is not an override; expected path=value"),

@@ -153,7 +153,7 @@ def test_pipeline_with_a_gammapy_object_cannot_be_written_as_yaml() -> None:
             method()
 
 
-def test_duplicate_estimate_names_are_refused() -> None:
+def test_duplicate_estimate_names_are_rejected() -> None:
     with pytest.raises(
         ConfigError, match=r"estimate\[1\].*another estimate has the same name, 'toy-total'"
     ):
@@ -161,7 +161,7 @@ def test_duplicate_estimate_names_are_refused() -> None:
     toy_pipeline(estimate=[ToyEstimator(), ToyEstimator(name="other")]).check()
 
 
-def test_fit_without_a_model_is_refused() -> None:
+def test_fit_without_a_model_is_rejected() -> None:
     with pytest.raises(ConfigError, match="fit: there is nothing to fit"):
         toy_pipeline(fit=ToyFitter(), model=False).check()
 

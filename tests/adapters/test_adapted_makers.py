@@ -142,7 +142,7 @@ def arrays(dataset: Any) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("cls", gm.MAKER_REGISTRY, ids=lambda cls: cls.__name__)
-def test_every_gammapy_maker_works_in_a_pipeline_or_is_refused(
+def test_every_gammapy_maker_works_in_a_pipeline_or_is_rejected(
     cls: type, crab_archive: Path, observation: Observation
 ) -> None:
     if cls in UNSUPPORTED_MAKERS:
@@ -195,14 +195,14 @@ def test_maker_that_returns_no_dataset_is_reported_by_name(crab_archive: Path) -
 
 
 @pytest.mark.parametrize("finder", [gm.WobbleRegionsFinder(3), gm.ReflectedRegionsFinder()])
-def test_object_that_is_not_a_maker_is_refused_with_its_signature(finder: Any) -> None:
+def test_object_that_is_not_a_maker_is_rejected_with_its_signature(finder: Any) -> None:
     with pytest.raises(
         FieldError, match=r"run\(region, center, exclusion_mask\); expected a maker"
     ):
         Maker.adapt(finder)
 
 
-def test_class_instead_of_a_maker_is_refused(crab_archive: Path) -> None:
+def test_class_instead_of_a_maker_is_rejected(crab_archive: Path) -> None:
     with pytest.raises(FieldError, match="call it: MapDatasetMaker"):
         pipeline(crab_archive, [gm.MapDatasetMaker])
 

@@ -232,7 +232,7 @@ def selected_files(location: str) -> list[Path]:
     return select("sim", reduction, Plugins.load()).files
 
 
-def test_folder_with_an_index_in_a_list_is_refused(crab_archive: Path, runs: Path) -> None:
+def test_folder_with_an_index_in_a_list_is_rejected(crab_archive: Path, runs: Path) -> None:
     with pytest.raises(ArchiveError, match="is a folder with an index, which cannot be combined"):
         open_archive((str(crab_archive), str(files_of(runs)[0])))
 
@@ -279,7 +279,7 @@ def test_unknown_unit_of_time_leaves_out_the_times(
         assert actual == pytest.approx(start, abs=1e-3)
 
 
-def test_files_with_different_time_scales_are_refused(runs: Path) -> None:
+def test_files_with_different_time_scales_are_rejected(runs: Path) -> None:
     with fits.open(files_of(runs)[1]) as hdus:
         hdus["EVENTS"].header["TIMESYS"] = "UTC"
         hdus.writeto(files_of(runs)[1], overwrite=True)

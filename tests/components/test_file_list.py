@@ -119,7 +119,7 @@ def test_column_of_row_numbers_is_not_one_of_data_entries(path: Path) -> None:
     assert read_ids(path) == [900001, 900002]
 
 
-def test_export_of_several_entries_without_a_choice_is_refused(
+def test_export_of_several_entries_without_a_choice_is_rejected(
     crab_archive: Path, log_path: Path
 ) -> None:
     valid = pipeline(crab_archive, f"{log_path}, entry: a")
@@ -234,7 +234,7 @@ def test_exported_script_reduces_the_same_runs(
     np.testing.assert_array_equal(exported.counts.data, dataset.counts.data)
 
 
-def test_export_of_a_missing_list_is_refused(crab_archive: Path, path: Path) -> None:
+def test_export_of_a_missing_list_is_rejected(crab_archive: Path, path: Path) -> None:
     path.write_text("900002\n", encoding="utf-8")
     listed = pipeline(crab_archive, path)
     path.unlink()

@@ -48,7 +48,7 @@ def test_valid_configuration_is_accepted() -> None:
         ("bin_size: 0.02 deg", "psf_bins: 2000000", r"psf_bins: "),
     ],
 )
-def test_invalid_value_is_refused_before_data_are_read(old: str, new: str, message: str) -> None:
+def test_invalid_value_is_rejected_before_data_are_read(old: str, new: str, message: str) -> None:
     assert old in CONFIG
     yaml_text = CONFIG.replace(old, new)
     with pytest.raises(ConfigError, match=message) as excinfo:

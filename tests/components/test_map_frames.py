@@ -38,6 +38,6 @@ def test_equatorial_centre_is_converted() -> None:
     assert position.separation(expected).to_value("arcsec") < 1e-3
 
 
-def test_center_without_frame_is_refused_in_galactic_maps() -> None:
+def test_center_without_frame_is_rejected_in_galactic_maps() -> None:
     with pytest.raises(FieldError, match="ambiguous with frame: galactic"):
         galactic_map(["0 deg", "0 deg"])

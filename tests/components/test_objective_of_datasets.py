@@ -225,7 +225,7 @@ class TestErrors:
         with pytest.raises(FitError, match=r"crab\.spectral\.index starts at nan"):
             objective_of(datasets)
 
-    def test_transform_without_priors_and_limits_is_refused(self, datasets):
+    def test_transform_without_priors_and_limits_is_rejected(self, datasets):
         objective = objective_of(datasets)
         with pytest.raises(FitError, match=r"without a prior or two limits.*crab\.spectral\.index"):
             objective.transform(np.full(len(objective.names), 0.5))

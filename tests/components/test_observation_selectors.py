@@ -84,7 +84,7 @@ class TestObservationIds:
         table = vstack([table, table[table["OBS_ID"] == RUN]])
         assert ids(ObservationIds(ids=[RUN]).select(table)) == [RUN, RUN]
 
-    def test_empty_list_of_ids_is_refused(self):
+    def test_empty_list_of_ids_is_rejected(self):
         with pytest.raises(FieldError, match="ids"):
             ObservationIds(ids=[])
 
@@ -168,7 +168,7 @@ class TestColumnRange:
         with pytest.raises(ArchiveError, match=r"ZEN_PNT is in deg: add a unit to 50.0"):
             ColumnRange(column="ZEN_PNT", max="50").select(table)
 
-    def test_range_of_a_string_column_is_refused(self, table):
+    def test_range_of_a_string_column_is_rejected(self, table):
         with pytest.raises(ArchiveError, match=r"OBJECT contains .*; use values instead"):
             ColumnRange(column="OBJECT", min="4").select(table)
 
@@ -189,7 +189,7 @@ class TestColumnRange:
         ],
         ids=["no limit", "limit and values", "no number", "min above max", "two units"],
     )
-    def test_invalid_options_are_refused(self, options):
+    def test_invalid_options_are_rejected(self, options):
         with pytest.raises(FieldError):
             ColumnRange(column="ZEN_PNT", **options)
 

@@ -68,7 +68,7 @@ class TestOptions:
             ),
         ],
     )
-    def test_invalid_options_are_refused(self, options: Any, message: str) -> None:
+    def test_invalid_options_are_rejected(self, options: Any, message: str) -> None:
         windows = [Interval(**window) for window in options.get("windows", [])]
         with pytest.raises(FieldError, match=message):
             TimeWindow(**{**options, "windows": windows})

@@ -108,7 +108,7 @@ def test_repeated_aliases_are_merged_once(monkeypatch: pytest.MonkeyPatch) -> No
     assert sum(n_pairs) <= 2 * 100  # once for the order and once for the values, not 1000 times
 
 
-def test_merge_bomb_is_refused() -> None:
+def test_merge_bomb_is_rejected() -> None:
     keys = ", ".join(f"k{number}: 1" for number in range(200))
     content = f"a: &a {{{keys}}}\nb: [{', '.join(['{<<: *a}'] * 200)}]\n"
     with hang_guard(), pytest.raises(ConfigError, match="too many values; expected at most 20000"):

@@ -244,7 +244,7 @@ def test_mistakes_in_two_models_are_reported_together(crab_yaml: str, plugins: P
      "!!omap", "!<tag:example.org,2000:x>"],
 )  # fmt: skip
 @pytest.mark.parametrize("value", ["x", "[x]", "{kind: minuit}"])
-def test_yaml_tags_are_refused(crab_yaml: str, plugins: Plugins, tag: str, value: str) -> None:
+def test_yaml_tags_are_rejected(crab_yaml: str, plugins: Plugins, tag: str, value: str) -> None:
     lines = mistakes(crab_yaml.replace("fit: {kind: minuit}", f"fit: {tag} {value}"), plugins)
     assert any(
         "fit: has the YAML tag" in line and "expected plain data without tags" in line
@@ -270,7 +270,7 @@ def test_tags_of_plain_data_are_accepted(crab_yaml: str, plugins: Plugins) -> No
 
 @pytest.mark.parametrize("depth", [60, 1500])
 @pytest.mark.parametrize("brackets", ["[]", "{}"])
-def test_deep_nesting_is_refused(plugins: Plugins, depth: int, brackets: str) -> None:
+def test_deep_nesting_is_rejected(plugins: Plugins, depth: int, brackets: str) -> None:
     key = "a: " if brackets == "{}" else ""
     content = f"data: {(brackets[0] + key) * depth}1{brackets[1] * depth}\n"
     lines = mistakes(content, plugins)
@@ -284,7 +284,7 @@ def test_deep_value_of_an_option_is_one_problem(crab_yaml: str, plugins: Plugins
     assert "nested too deeply" in line
 
 
-def test_recursive_data_are_refused(plugins: Plugins) -> None:
+def test_recursive_data_are_rejected(plugins: Plugins) -> None:
     assert any("nested too deeply" in line for line in mistakes("data: &x\n  a: *x\n", plugins))
 
 
@@ -311,7 +311,7 @@ def test_recursive_data_are_refused(plugins: Plugins) -> None:
         ("data:\n", "1:1", "data: is not set; expected a mapping from names"),
     ],
 )
-def test_invalid_configuration_file_is_refused(
+def test_invalid_configuration_file_is_rejected(
     plugins: Plugins, tmp_path: Path, content: str, position: str, message: str
 ) -> None:
     path = tmp_path / "config.yaml"
@@ -413,7 +413,7 @@ def test_invalid_override_is_reported(
 
 @pytest.mark.parametrize("content", ["", "5\n", "- 1\n", "x\n"])
 @pytest.mark.parametrize("override", ["fit=1", "fit.kind=minuit"])
-def test_override_of_a_document_without_a_mapping_is_refused(
+def test_override_of_a_document_without_a_mapping_is_rejected(
     plugins: Plugins, tmp_path: Path, content: str, override: str
 ) -> None:
     (tmp_path / "config.yaml").write_text(content)

@@ -199,7 +199,7 @@ def test_second_problem_of_a_field_is_not_reported() -> None:
 
 
 @pytest.mark.parametrize("name", ["check_deeply", "check_whole_deeply"])
-def test_misnamed_check_is_refused(name: str) -> None:
+def test_misnamed_check_is_rejected(name: str) -> None:
     def check(self: Fields) -> list[Problem]:
         return []
 

@@ -68,7 +68,7 @@ def add_maker(pipeline: Pipeline, maker: SafeMask) -> Pipeline:
     )
 
 
-def test_subclass_that_inherits_the_method_is_refused(pipeline: Pipeline) -> None:
+def test_subclass_that_inherits_the_method_is_rejected(pipeline: Pipeline) -> None:
     message = (
         r"`changed-mask` has no .*, only its parent SafeMask has one: .* = SafeMask.write_script"
     )
@@ -86,7 +86,7 @@ def test_subclass_that_declares_the_method_is_exported(pipeline: Pipeline) -> No
     assert scripts[0].split("import", 1)[1] == scripts[1].split("import", 1)[1]
 
 
-def test_subclass_within_a_component_is_refused(pipeline: Pipeline) -> None:
+def test_subclass_within_a_component_is_rejected(pipeline: Pipeline) -> None:
     detection = SourceDetection(on=OwnMap())
     with pytest.raises(ExportError, match="parent TSMap"):
         attrs.evolve(pipeline, estimate=(detection,)).to_script()

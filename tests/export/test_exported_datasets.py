@@ -170,7 +170,7 @@ def test_light_curve_by_run(tmp_path: Path, runs: Sequence[int]) -> None:
 
 
 @pytest.mark.parametrize("runs", [(1, 2), (1, 1)])
-def test_datasets_that_start_together_and_stop_apart_are_refused(
+def test_datasets_that_start_together_and_stop_apart_are_rejected(
     tmp_path: Path, runs: Sequence[int]
 ) -> None:
     pipeline = write_runs(tmp_path, runs, (0, 1000), (0, 2000))

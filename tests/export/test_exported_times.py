@@ -210,7 +210,7 @@ def test_uncompressed_index_is_opened(
      "$EXPORT_DATA/hdu-index*", "[$EXPORT_DATA, $EXPORT_DATA]",
      "$EXPORT_DATA/obs-index.fits.gz", "'sim:crab'"],
 )  # fmt: skip
-def test_archives_without_a_single_index_are_refused(
+def test_archives_without_a_single_index_are_rejected(
     folder: Path, monkeypatch: pytest.MonkeyPatch, archive: str
 ) -> None:
     monkeypatch.setenv("EXPORT_DATA", str(folder))
@@ -233,7 +233,7 @@ def test_missing_archive_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch)
     ["start: 2020-01-01, width: 10 min",
      "windows: [{start: 2020-01-01, stop: 2020-01-02}, {start: 2020-01-03, stop: 2020-01-04}]"],
 )  # fmt: skip
-def test_parts_of_runs_are_refused(
+def test_parts_of_runs_are_rejected(
     folder: Path, monkeypatch: pytest.MonkeyPatch, options: str
 ) -> None:
     monkeypatch.setenv("EXPORT_DATA", str(folder))

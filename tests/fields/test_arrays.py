@@ -44,6 +44,6 @@ def test_value_is_a_read_only_copy():
 
 
 @pytest.mark.parametrize("invalid_value", ["text", object(), [[1], [1, 2]], [np.nan]])
-def test_invalid_array_is_refused(invalid_value):
+def test_invalid_array_is_rejected(invalid_value):
     with pytest.raises(FieldError, match=r"WithArray\.numbers"):
         WithArray(numbers=invalid_value)

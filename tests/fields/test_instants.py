@@ -88,7 +88,7 @@ def test_is_before_compares_times(moment: datetime, microseconds: int) -> None:
         (None, "is not set; expected a date and time"),
     ],
 )
-def test_invalid_values_are_refused(invalid_value: Any, message: str) -> None:
+def test_invalid_values_are_rejected(invalid_value: Any, message: str) -> None:
     with pytest.raises(FieldError, match=re.escape(message)):
         Moment(time=invalid_value)
 
@@ -128,6 +128,6 @@ def test_list_of_instants_is_read_back() -> None:
         (7, r"Moments\.time: invalid value 7; expected a list of dates and times"),
     ],
 )
-def test_invalid_list_of_instants_is_refused(invalid_list: Any, message: str) -> None:
+def test_invalid_list_of_instants_is_rejected(invalid_list: Any, message: str) -> None:
     with pytest.raises(FieldError, match=message):
         Moments(time=invalid_list)

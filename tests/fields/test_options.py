@@ -56,7 +56,7 @@ class Options(Fields):
         ({"location": 3}, "Options.location: invalid value 3; expected a path or a location"),
     ],
 )  # fmt: skip
-def test_invalid_option_is_refused(invalid_options: dict[str, Any], message: str) -> None:
+def test_invalid_option_is_rejected(invalid_options: dict[str, Any], message: str) -> None:
     with pytest.raises(FieldError, match=re.escape(message)):
         Options(**invalid_options)
 
@@ -193,13 +193,13 @@ def test_different_keys_have_different_digests(first_value: Any, second_value: A
     assert (digest(first_value) == digest(second_value)) is are_equal
 
 
-def test_declaration_with_an_unknown_type_is_refused() -> None:
+def test_declaration_with_an_unknown_type_is_rejected() -> None:
     with pytest.raises(
         TypeError, match=r"unsupported type of an option: complex; expected one of .*bool"
     ):
         option(1j, doc="A complex number.")
 
 
-def test_declaration_with_a_default_outside_the_choices_is_refused() -> None:
+def test_declaration_with_a_default_outside_the_choices_is_rejected() -> None:
     with pytest.raises(FieldError, match="invalid value 'pink'"):
         option("pink", choices=("red",), doc="A colour.")

@@ -62,7 +62,7 @@ class TestPositions:
             {"ra": "1 deg"},
         ],
     )
-    def test_mixed_coordinates_are_refused(self, center: Any) -> None:
+    def test_mixed_coordinates_are_rejected(self, center: Any) -> None:
         with pytest.raises(FieldError, match=r"expected .*ra and dec"):
             SkyFields(center=center)
 
@@ -131,7 +131,7 @@ class TestPositions:
             (None, "is not set; expected a position on the sky"),
         ],
     )  # fmt: skip
-    def test_invalid_values_are_refused(self, invalid_value: Any, message: str) -> None:
+    def test_invalid_values_are_rejected(self, invalid_value: Any, message: str) -> None:
         with pytest.raises(FieldError, match=re.escape(message)):
             SkyFields(center=invalid_value)
 
@@ -211,7 +211,7 @@ class TestRegions:
         assert exclude.files == ("mask.fits.gz", "a.reg", "b.fits")
 
     @pytest.mark.parametrize("invalid_value", ["the Crab", "", "   ", [5], 5, [None], {"a": 1}])
-    def test_invalid_regions_are_refused_on_construction(self, invalid_value: Any) -> None:
+    def test_invalid_regions_are_rejected_on_construction(self, invalid_value: Any) -> None:
         with pytest.raises(FieldError, match=r"SkyFields\.exclude: .*expected a DS9 region"):
             SkyFields(exclude=invalid_value)
 
@@ -220,12 +220,12 @@ class TestRegions:
         ["icrs; circel(1, 2, 3)", "icrs; circle(1, 2", "circle(a, b, c)", "(", "icrs; ()"],
     )
     @pytest.mark.filterwarnings("ignore")
-    def test_unparsable_regions_are_refused_by_build(self, invalid_value: str) -> None:
+    def test_unparsable_regions_are_rejected_by_build(self, invalid_value: str) -> None:
         with pytest.raises(FieldError, match="region"):
             SkyFields(exclude=invalid_value).exclude.build()
 
     @pytest.mark.filterwarnings("ignore")
-    def test_invalid_region_in_a_list_is_refused(self) -> None:
+    def test_invalid_region_in_a_list_is_rejected(self) -> None:
         # the parser skips invalid regions with a warning, which would drop an exclusion
         exclude = SkyFields(exclude=f"{CIRCLE}; circel(1, 2, 3)").exclude
         with pytest.raises(FieldError):

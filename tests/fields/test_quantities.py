@@ -51,7 +51,7 @@ class Quantities(Fields):
         ({"flux": "1 cm-2 s-1"}, "flux: '1 cm-2 s-1' is"),
     ],
 )
-def test_invalid_quantity_is_refused(invalid_value: dict[str, Any], message: str) -> None:
+def test_invalid_quantity_is_rejected(invalid_value: dict[str, Any], message: str) -> None:
     with pytest.raises(FieldError, match=re.escape(f"Quantities.{message}")):
         Quantities(**invalid_value)
 
@@ -64,7 +64,7 @@ def test_invalid_quantity_is_refused(invalid_value: dict[str, Any], message: str
         {"edges": {"a": "1 TeV"}},
     ],
 )
-def test_quantity_with_a_wrong_shape_is_refused(invalid_value: dict[str, Any]) -> None:
+def test_quantity_with_a_wrong_shape_is_rejected(invalid_value: dict[str, Any]) -> None:
     with pytest.raises(FieldError):
         Quantities(**invalid_value)
 
@@ -123,7 +123,7 @@ def test_unit_with_a_scale_is_read_back() -> None:
     assert Quantities(**instance.to_plain()) == instance
 
 
-def test_declaration_without_default_and_unit_is_refused() -> None:
+def test_declaration_without_default_and_unit_is_rejected() -> None:
     with pytest.raises((TypeError, FieldError)):
         quantity(doc="A size of nothing.")
 

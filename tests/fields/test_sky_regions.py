@@ -42,7 +42,7 @@ def only_problem(source: Any, geom: WcsGeom | None = GEOM) -> Problem:
         ("icrs; box(83.63, 22.012, 1, 0.004, 0)", "covers no pixel"),
     ],
 )
-def test_region_without_effect_is_refused(source: str, reason: str) -> None:
+def test_region_without_effect_is_rejected(source: str, reason: str) -> None:
     problem = only_problem(source)
     assert reason in str(problem)
     assert source in str(problem)
@@ -75,7 +75,7 @@ def test_region_in_any_frame_excludes_the_same_pixels(frame: str) -> None:
     assert np.array_equal(Regions((source,)).outside(GEOM).data, expected)
 
 
-def test_frame_without_pixels_in_fits_is_refused_in_every_part() -> None:
+def test_frame_without_pixels_in_fits_is_rejected_in_every_part() -> None:
     circle, ecliptic = (
         RegionList.parse(source, format="ds9")[0]
         for source in (CIRCLE, "ecliptic; circle(84.1, -1.3, 0.2)")
@@ -89,7 +89,7 @@ def test_frame_without_pixels_in_fits_is_refused_in_every_part() -> None:
 
 
 @pytest.mark.parametrize("frame", ["gcrs", "supergalactic", "compound"])
-def test_region_object_that_ds9_cannot_describe_is_refused(frame: str) -> None:
+def test_region_object_that_ds9_cannot_describe_is_rejected(frame: str) -> None:
     centre = SkyCoord(83.63, 22.01, unit="deg")
     region = CircleSkyRegion(centre, 0.2 * u.deg)
     region = (
@@ -101,7 +101,7 @@ def test_region_object_that_ds9_cannot_describe_is_refused(frame: str) -> None:
         FoVBackground(exclude=region)
 
 
-def test_small_region_is_refused_when_the_mask_is_built() -> None:
+def test_small_region_is_rejected_when_the_mask_is_built() -> None:
     with pytest.raises(FieldError, match="covers no pixel"):
         Regions(("icrs; circle(83.62, 22.0, 0.003)",)).outside(GEOM)
 
@@ -113,12 +113,12 @@ def write_mask(path: Path, data: Any, axes: Any = ()) -> Location:
 
 
 @pytest.mark.parametrize(("value", "reason"), [(1, "excludes nothing"), (np.nan, "not finite")])
-def test_mask_map_without_effect_is_refused(tmp_path: Path, value: float, reason: str) -> None:
+def test_mask_map_without_effect_is_rejected(tmp_path: Path, value: float, reason: str) -> None:
     location = write_mask(tmp_path / "mask.fits", value)
     assert reason in str(only_problem(location))
 
 
-def test_mask_map_by_true_energy_is_refused(tmp_path: Path) -> None:
+def test_mask_map_by_true_energy_is_rejected(tmp_path: Path) -> None:
     axis = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2, name="energy_true")
     location = write_mask(tmp_path / "mask.fits", 0, [axis])
     assert "energy_true" in str(only_problem(location))

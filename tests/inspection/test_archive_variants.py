@@ -115,7 +115,7 @@ def test_invalid_archive_has_a_fault(
     assert any(message in fault for fault in faults), findings
 
 
-def test_identifiers_that_are_not_numbers_are_refused(one_run: Path, tmp_path: Path) -> None:
+def test_identifiers_that_are_not_numbers_are_rejected(one_run: Path, tmp_path: Path) -> None:
     archive = Archive.copy(one_run, tmp_path / "archive")
     set_column("obs", "OBS_ID", lambda table: ["run 1"] * len(table))(archive)
     with pytest.raises(ArchiveError, match=r"obs-index.* an OBS_ID is not a whole number"):

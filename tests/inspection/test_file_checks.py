@@ -34,7 +34,7 @@ def write_map(path: Path, shape: str | None = None) -> Path:
 
 
 @pytest.mark.parametrize("name", ["map.fits", "map.fits.gz"])
-def test_header_with_code_is_refused(
+def test_header_with_code_is_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -100,7 +100,7 @@ def test_flipped_bit_in_a_compressed_file_is_detected(tmp_path: Path, complete_f
 @pytest.mark.parametrize(
     "name", ["/etc/passwd", "../data.fits", "a/../../b.fits", "$HOME/x.fits", "~/x.fits", "a\\b"]
 )
-def test_index_entry_outside_the_folder_is_refused(tmp_path: Path, name: str) -> None:
+def test_index_entry_outside_the_folder_is_rejected(tmp_path: Path, name: str) -> None:
     (tmp_path / "data.fits").touch()
     (tmp_path / "in").mkdir()
     with pytest.raises(

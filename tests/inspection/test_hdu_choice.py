@@ -77,7 +77,7 @@ def test_type_has_its_own_pattern_instead_of_that_of_the_column() -> None:
     assert names(run)["aeff"] == "AEFF_B9"
 
 
-def test_several_hdus_without_a_choice_are_refused_with_all_choices() -> None:
+def test_several_hdus_without_a_choice_are_rejected_with_all_choices() -> None:
     (run,) = inputs(hdu_table({1: (8, 9)}))
     messages = {str(finding) for finding in run.findings}
     assert messages == {
@@ -88,12 +88,12 @@ def test_several_hdus_without_a_choice_are_refused_with_all_choices() -> None:
     assert all("choose one with hdus" in finding.advice for finding in run.findings)
 
 
-def test_pattern_that_matches_several_hdus_is_refused_with_their_names() -> None:
+def test_pattern_that_matches_several_hdus_is_rejected_with_their_names() -> None:
     (run,) = inputs(hdu_table({1: (7, 8, 9)}), EVENT_CLASS="[89]")
     assert "(HDU_NAME: AEFF_B8, AEFF_B9; EVENT_CLASS: 8, 9)" in str(run.findings)
 
 
-def test_run_without_the_chosen_hdu_is_refused_even_if_it_has_only_one() -> None:
+def test_run_without_the_chosen_hdu_is_rejected_even_if_it_has_only_one() -> None:
     first, second = inputs(hdu_table({1: (8, 9), 2: (8,)}), EVENT_CLASS=9)
     assert names(first)["psf"] == "PSF_B9"
     messages = "\n".join(map(str, second.findings))

@@ -90,7 +90,7 @@ def test_folder_named_index_further_up_does_not_extend_the_archive(tmp_path: Pat
     ids=["empty", "text", "gzip", "damaged gzip"],
 )
 @pytest.mark.parametrize("name", ["../secret", "../../secret"])
-def test_other_files_outside_the_folder_of_the_index_are_refused(
+def test_other_files_outside_the_folder_of_the_index_are_rejected(
     tmp_path: Path, content: bytes, name: str
 ) -> None:
     base = tmp_path / "archive" / "index"

@@ -38,7 +38,7 @@ def test_component_is_frozen(instance: Fields) -> None:
     assert instance.digest() == original_digest
 
 
-def test_positional_arguments_are_refused() -> None:
+def test_positional_arguments_are_rejected() -> None:
     with pytest.raises(TypeError):
         ToyMaker("700 GeV")  # type: ignore[misc]
 
@@ -176,7 +176,7 @@ def test_invalid_value_is_reported_with_class_and_field(
     assert str(caught.value).startswith(message)
 
 
-def test_unknown_field_is_refused() -> None:
+def test_unknown_field_is_rejected() -> None:
     with pytest.raises(TypeError, match="treshold"):
         ToyMaker(treshold="1 deg")  # type: ignore[call-arg]
 
@@ -192,7 +192,7 @@ def test_class_without_decorator_is_reported() -> None:
         Undecorated()
 
 
-def test_field_without_option_is_refused() -> None:
+def test_field_without_option_is_rejected() -> None:
     class Undeclared(Maker):
         kind = "undeclared"
         size: float = 3.0
@@ -216,7 +216,7 @@ def test_class_variables_are_not_fields() -> None:
 
 
 @pytest.mark.parametrize("kind", ["", "Upper", "under_score", "-x", "x-", "1st", "a--b", 5])
-def test_kind_that_is_not_kebab_case_is_refused(kind: object) -> None:
+def test_kind_that_is_not_kebab_case_is_rejected(kind: object) -> None:
     with pytest.raises(TypeError, match=r"Odd has the kind .*kebab-case"):
         component(type("Odd", (Maker,), {"kind": kind}))
 
@@ -226,12 +226,12 @@ def test_kind_is_not_inherited() -> None:
         component(type("Child", (ToyMaker,), {}))
 
 
-def test_component_without_a_role_is_refused() -> None:
+def test_component_without_a_role_is_rejected() -> None:
     with pytest.raises(TypeError, match="is not a subclass of an interface"):
         component(type("Nothing", (), {"kind": "nothing"}))
 
 
-def test_field_without_doc_is_refused() -> None:
+def test_field_without_doc_is_rejected() -> None:
     with pytest.raises(TypeError, match="a field needs a doc"):
         option(3, doc=" ")
 
@@ -260,7 +260,7 @@ def test_problems_of_validate_are_reported_with_the_class() -> None:
         Ordered(low=2.5)
 
 
-def test_reduction_without_makers_is_refused() -> None:
+def test_reduction_without_makers_is_rejected() -> None:
     base = toy_pipeline().data["toy"]
     with pytest.raises(FieldError, match=r"Reduction\.make: is empty; expected at least one maker"):
         Reduction(archive="toy:1", geometry=base.geometry, stack=base.stack)

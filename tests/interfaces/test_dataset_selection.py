@@ -138,7 +138,7 @@ def test_adapters_with_the_earlier_arguments_are_called(
     ],
     ids=["number", "string", "optional", "constant"],
 )
-def test_option_of_the_same_name_and_another_type_is_refused(declaration: Any) -> None:
+def test_option_of_the_same_name_and_another_type_is_rejected(declaration: Any) -> None:
     members = {"kind": "own-datasets", "datasets": declaration}
     with pytest.raises(TypeError, match=r"OwnDatasets\.datasets replaces the option datasets of "):
         type("OwnDatasets", (ToyEstimator,), members)

@@ -96,14 +96,14 @@ def test_range_outside_the_safe_mask_is_empty() -> None:
         FitRange(energy=edges[[0, 1]]).apply(dataset)
 
 
-def test_region_for_a_spectrum_is_refused() -> None:
+def test_region_for_a_spectrum_is_rejected() -> None:
     with pytest.raises(ModelError, match="'on-off' is a spectrum, not a map"):
         FitRange(region=small.CIRCLE).apply(small.spectrum_on_off())
     with pytest.raises(ModelError, match="'points' contains flux points"):
         FitRange(region=small.CIRCLE).apply(small.flux_points())
 
 
-def test_invalid_range_is_refused() -> None:
+def test_invalid_range_is_rejected() -> None:
     with pytest.raises(FieldError, match="neither energy nor region"):
         FitRange()
     with pytest.raises(FieldError, match=r"10.0 TeV is not below 1.0 TeV; expected \[lowest"):

@@ -139,7 +139,7 @@ def test_samples_are_a_table_with_names_and_units(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", ["missing", "truncated", "of another fit"])
-def test_samples_that_do_not_match_the_fit_are_refused(fault: str, tmp_path: Path) -> None:
+def test_samples_that_do_not_match_the_fit_are_rejected(fault: str, tmp_path: Path) -> None:
     fit = FitResult(
         names=["a", "b"], units=["", ""], values=[1, 2], errors=[1, 1], covariance=np.eye(2),
         stat=0, success=True, samples=np.ones((4, 2)),

@@ -26,7 +26,7 @@ def test_total_is_statistic_plus_priors() -> None:
     assert create_objective().prior_stat([1, 2]) == 0
 
 
-def test_duplicate_names_are_refused() -> None:
+def test_duplicate_names_are_rejected() -> None:
     with pytest.raises(FitError, match="not unique: a, a"):
         create_objective(names=["a", "a"])
 

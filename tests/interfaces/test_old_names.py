@@ -81,7 +81,7 @@ def test_invalid_value_of_an_old_option_is_reported_at_its_line(plugins: Any) ->
 @pytest.mark.parametrize(
     "select", ["{kind: renamed, limit: 1, largest: 2}", "{kind: renamed, largest: 2, limit: 1}"]
 )
-def test_old_and_new_name_together_are_refused(plugins: Any, select: str) -> None:
+def test_old_and_new_name_together_are_rejected(plugins: Any, select: str) -> None:
     with pytest.raises(
         ConfigError, match=r"limit: is the old name of 'largest', which is .* remove 'limit'"
     ):
@@ -131,7 +131,7 @@ def test_subclass_does_not_inherit_old_kinds() -> None:
         ({"old_names": {"largest": "other"}}, "old_names has current options as keys: largest"),
     ],
 )
-def test_invalid_old_names_are_refused(names: dict[str, Any], message: str) -> None:
+def test_invalid_old_names_are_rejected(names: dict[str, Any], message: str) -> None:
     options = {"largest": option(3, doc="A number."), "other": option(3, doc="A number.")}
     body = {"__doc__": "Wrong.", "kind": "wrong", "select": lambda self, table: table}
     annotations = {"largest": int, "other": int}
@@ -141,7 +141,7 @@ def test_invalid_old_names_are_refused(names: dict[str, Any], message: str) -> N
         )
 
 
-def test_old_name_of_an_unknown_option_is_refused() -> None:
+def test_old_name_of_an_unknown_option_is_rejected() -> None:
     with pytest.raises(TypeError, match="old_names refers to unknown options: size"):
 
         @component

@@ -179,7 +179,7 @@ class ThirdPartySum(Sum):
 
 
 @pytest.mark.parametrize("stacker", [Sum(), ThirdPartySum()])
-def test_light_curve_of_one_dataset_is_refused_for_any_stacker(stacker: Stacker) -> None:
+def test_light_curve_of_one_dataset_is_rejected_for_any_stacker(stacker: Stacker) -> None:
     pipeline = skyred.Pipeline(
         data={"x": Reduction(archive="x", geometry=Image(), make=[MapData()], stack=stacker)},
         estimate=[LightCurve(source="crab", by="run")],

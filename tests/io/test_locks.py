@@ -23,7 +23,7 @@ sys.stdin.read()
 """
 
 
-def test_locked_file_is_refused_with_its_owner(tmp_path: Path) -> None:
+def test_locked_file_is_rejected_with_its_owner(tmp_path: Path) -> None:
     lock = acquire_lock(tmp_path / "lock")
     assert lock is not None
     assert lock.exclusive

@@ -125,7 +125,7 @@ def test_instances_are_unpickled_in_a_process_without_the_plugin(file: Path) -> 
     assert pickle.loads(pickled) == [originals[0], originals[2]]
 
 
-def test_changed_file_is_refused_by_a_worker(file: Path) -> None:
+def test_changed_file_is_rejected_by_a_worker(file: Path) -> None:
     maker = Plugins.load(files=[file]).catalog.get("maker", "even-runs")()
     pickled = pickle.dumps(maker)
     file.write_text(PLUGIN + "# changed\n", encoding="utf-8")
@@ -165,7 +165,7 @@ def test_faulty_file_is_reported_with_fault_and_line(fault: str, tmp_path: Path)
     ("name", "expected"),
     [("absent.py", "cannot be read: No such file"), ("crab.yaml", "is not a Python file")],
 )
-def test_missing_or_invalid_file_is_refused(name: str, expected: str) -> None:
+def test_missing_or_invalid_file_is_rejected(name: str, expected: str) -> None:
     with pytest.raises(PluginError, match=f"{name}.*{expected}|{name} {expected}"):
         Plugins.load(files=[name])
 
@@ -200,7 +200,7 @@ def test_run_folder_has_the_file_as_it_was_loaded(change: str, file: Path, tmp_p
     assert record["version"].removeprefix("sha256:") == hashlib.sha256(original).hexdigest()[:12]
 
 
-def test_two_files_with_the_same_name_are_refused(file: Path) -> None:
+def test_two_files_with_the_same_name_are_rejected(file: Path) -> None:
     copied_file = file.parent / "other" / file.name
     copied_file.parent.mkdir()
     copied_file.write_text(PLUGIN.replace("even-runs", "odd-runs"), encoding="utf-8")

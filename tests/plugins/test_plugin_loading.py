@@ -142,7 +142,7 @@ def test_two_plugins_with_the_same_name_are_blocked_by_distribution(
     assert "one" in plugins.catalog.kinds("maker")
 
 
-def test_plugin_with_the_name_of_a_skyred_plugin_is_refused(
+def test_plugin_with_the_name_of_a_skyred_plugin_is_rejected(
     install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = install("aaa-first", VALID.replace("valid-maker", "aaa"), plugin="gammapy")

@@ -63,7 +63,7 @@ def test_estimates_of_gammapy_and_skyred_are_read_back(run: tuple[Result, Path])
     assert loaded.estimates["flux-points"].source == "crab"
 
 
-def test_estimate_name_outside_the_folder_is_refused(
+def test_estimate_name_outside_the_folder_is_rejected(
     run: tuple[Result, Path], tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"

@@ -63,7 +63,7 @@ def write_spectrum(path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".fits", ".fits.gz"])
 @pytest.mark.parametrize("hdu", ["COUNTS", "PSF", "MASK_SAFE"])
-def test_dataset_with_code_is_refused(tmp_path: Path, hdu: str, suffix: str) -> None:
+def test_dataset_with_code_is_rejected(tmp_path: Path, hdu: str, suffix: str) -> None:
     path = write_index(tmp_path)
     insert_expression(tmp_path / "map.fits", hdu)
     if suffix == ".fits.gz":
@@ -75,14 +75,14 @@ def test_dataset_with_code_is_refused(tmp_path: Path, hdu: str, suffix: str) -> 
 
 
 @pytest.mark.parametrize("part", ["", "_bkg", "_arf", "_rmf"])
-def test_spectrum_and_its_files_with_code_are_refused(tmp_path: Path, part: str) -> None:
+def test_spectrum_and_its_files_with_code_are_rejected(tmp_path: Path, part: str) -> None:
     write_spectrum(tmp_path / "pha_x.fits")
     insert_expression(tmp_path / f"pha_x{part}.fits", -1)
     with pytest.raises(ArchiveError, match=rf"pha_x{part}.fits has the card WCSSHAPE"):
         reduce_datasets(tmp_path / "pha_x.fits")
 
 
-def test_exclusion_mask_with_code_is_refused(tmp_path: Path) -> None:
+def test_exclusion_mask_with_code_is_rejected(tmp_path: Path) -> None:
     Map.from_geom(small.image_geom(), data=np.ones((20, 20))).write(tmp_path / "mask.fits")
     insert_expression(tmp_path / "mask.fits", 0)
     (problem,) = Regions((Location(tmp_path / "mask.fits"),)).problems("exclude")
@@ -90,7 +90,7 @@ def test_exclusion_mask_with_code_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../map.fits", "{folder}/map.fits", "$HOME/map.fits"])
-def test_index_with_a_file_outside_its_folder_is_refused(tmp_path: Path, name: str) -> None:
+def test_index_with_a_file_outside_its_folder_is_rejected(tmp_path: Path, name: str) -> None:
     (tmp_path / "in").mkdir()
     path = write_index(tmp_path / "in")
     write_index(tmp_path)
@@ -102,7 +102,7 @@ def test_index_with_a_file_outside_its_folder_is_refused(tmp_path: Path, name: s
 
 
 @pytest.mark.parametrize("card", ["BACKFILE", "ANCRFILE", "RESPFILE"])
-def test_spectrum_with_a_file_outside_its_folder_is_refused(tmp_path: Path, card: str) -> None:
+def test_spectrum_with_a_file_outside_its_folder_is_rejected(tmp_path: Path, card: str) -> None:
     write_spectrum(tmp_path / "pha_x.fits")
     fits.setval(tmp_path / "pha_x.fits", card, value="/etc/passwd", extname="SPECTRUM")
     with pytest.raises(
@@ -111,7 +111,7 @@ def test_spectrum_with_a_file_outside_its_folder_is_refused(tmp_path: Path, card
         reduce_datasets(tmp_path / "pha_x.fits")
 
 
-def test_yaml_tag_in_an_index_is_refused(tmp_path: Path) -> None:
+def test_yaml_tag_in_an_index_is_rejected(tmp_path: Path) -> None:
     path = write_index(tmp_path)
     path.write_text(path.read_text() + f"\nmore: {TAG}\n")
     with pytest.raises(ArchiveError, match="could not determine a constructor for the tag"):
@@ -184,7 +184,7 @@ CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_run_folder_with_code_is_refused(folder: Path, name: str) -> None:
+def test_run_folder_with_code_is_rejected(folder: Path, name: str) -> None:
     change, message = CHANGES[name]
     change(folder)
     with pytest.raises(OutputError, match=f"run cannot be read: .*({message})"):
@@ -226,7 +226,7 @@ def test_missing_or_truncated_dataset_is_reported(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("removed_name", ["", "config.yaml"])
-def test_truncated_checksum_file_is_refused(folder: Path, removed_name: str) -> None:
+def test_truncated_checksum_file_is_rejected(folder: Path, removed_name: str) -> None:
     sums = folder / "SHA256SUMS"
     lines = [
         line

@@ -98,7 +98,7 @@ def test_reduction_of_a_class_agrees_with_gammapy(archive: Archive, event_class:
     np.testing.assert_allclose(dataset.exposure.data, expected.exposure.data, rtol=1e-6)
 
 
-def test_index_without_a_choice_is_refused_with_the_classes(archive: Archive) -> None:
+def test_index_without_a_choice_is_rejected_with_the_classes(archive: Archive) -> None:
     orchestrator = Orchestrator(pipeline(archive, "{}"))
     with pytest.raises(RunsFailedError, match="EVENT_CLASS: 1, 2"):
         orchestrator.reduce()
@@ -123,7 +123,7 @@ def test_check_accepts_a_choice_in_configurations_and_archives(archive: Archive)
     assert "expected KEY=PATTERN" in outcome.stderr
 
 
-def test_export_refuses_the_choice(archive: Archive) -> None:
+def test_export_rejects_the_choice(archive: Archive) -> None:
     with pytest.raises(ExportError, match="hdu_table"):
         pipeline(archive, "{EVENT_CLASS: 2}").to_script()
 

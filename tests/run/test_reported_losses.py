@@ -80,7 +80,7 @@ def test_maker_with_the_kind_of_another_plugin_is_not_recorded_with_that_plugin(
     assert orchestrator.outcomes[0].maker == f"maker {ToyMaker.kind} of no plugin"
 
 
-def test_entries_with_the_same_dataset_name_are_refused() -> None:
+def test_entries_with_the_same_dataset_name_are_rejected() -> None:
     (reduction,) = toy_pipeline().data.values()
     renamed_reduction: Reduction = reduction.evolve(geometry=reduction.geometry.evolve(name="same"))
     pipeline = Pipeline(data={"one": renamed_reduction, "two": renamed_reduction})
@@ -112,7 +112,7 @@ def test_watcher_error_at_the_end_is_in_the_report(tmp_path: Path) -> None:
     [{"min": "0 TeV", "max": "1 TeV", "bins": 2}, {"edges": ["0 TeV", "1 TeV"]}],
     ids=["min", "edges"],
 )
-def test_logarithmic_axis_from_zero_is_refused(options: dict[str, Any]) -> None:
+def test_logarithmic_axis_from_zero_is_rejected(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="not above 0"):
         EnergyAxis(**options)
 

@@ -51,7 +51,7 @@ def test_variables_in_the_path_are_expanded(
     assert Result.read("$TOY_OUTPUT/run", plugins=toy_plugins()).folder == result.folder
 
 
-def test_unset_variable_in_the_path_is_refused(
+def test_unset_variable_in_the_path_is_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -178,7 +178,7 @@ def test_interrupted_run_is_published_as_interrupted(tmp_path: Path) -> None:
     assert state_of(tmp_path / "run") == "interrupted"
 
 
-def test_existing_folder_is_refused_before_any_work(tmp_path: Path) -> None:
+def test_existing_folder_is_rejected_before_any_work(tmp_path: Path) -> None:
     run(tmp_path / "run")
     before = (tmp_path / "run" / "report.json").read_bytes()
     recorder = Recorder()
@@ -262,7 +262,7 @@ def test_run_without_folder_does_not_change_an_earlier_folder(tmp_path: Path) ->
     assert result.fit is not None
 
 
-def test_unknown_step_is_refused_without_an_output_folder(tmp_path: Path) -> None:
+def test_unknown_step_is_rejected_without_an_output_folder(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="unknown step 'fitt'"):
         run(tmp_path / "run", until="fitt")
     assert list(tmp_path.iterdir()) == []
@@ -309,7 +309,7 @@ def test_folder_created_during_the_run_is_not_replaced(
     assert sibling in str(excinfo.value), "the message contains the folder of the results"
 
 
-def test_input_inside_the_run_folder_is_refused(tmp_path: Path) -> None:
+def test_input_inside_the_run_folder_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "run" / "dl3").mkdir(parents=True)
     with pytest.raises((ConfigError, OutputError)):
         run(tmp_path / "run", toy_pipeline(archive=str(tmp_path / "run" / "dl3")), overwrite=True)
@@ -320,7 +320,7 @@ def test_input_inside_the_run_folder_is_refused(tmp_path: Path) -> None:
     "name",
     ["../outside", "a/b", "a b", "..", ".", ".hidden", "-x", "[x]", "", "x" * 81, "a\nb", "naïve"],
 )
-def test_name_that_is_invalid_for_files_is_refused(name: str) -> None:
+def test_name_that_is_invalid_for_files_is_rejected(name: str) -> None:
     reduction = toy_pipeline().data["toy"]
     with pytest.raises(FieldError, match=r"ToyEstimator\.name: invalid value '"):
         ToyEstimator(name=name)

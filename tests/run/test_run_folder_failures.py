@@ -216,7 +216,7 @@ def test_minimum_size_depends_on_geometry_and_stacker() -> None:
     assert Stacker.minimum_size is ToySum.minimum_size
 
 
-def test_disk_that_is_too_small_is_refused_before_data_are_read(
+def test_disk_that_is_too_small_is_rejected_before_data_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(space, "free_bytes", lambda path: 1000.0)
@@ -250,7 +250,7 @@ def test_every_file_of_a_run_folder_has_a_checksum(tmp_path: Path, failure: bool
 # -- concurrent and earlier runs -------------------------------------------------------------
 
 
-def test_second_concurrent_run_is_refused(tmp_path: Path) -> None:
+def test_second_concurrent_run_is_rejected(tmp_path: Path) -> None:
     messages = []
 
     class SecondRun:
@@ -304,7 +304,7 @@ def test_partial_folder_is_reported_if_locks_are_not_supported(
 
 
 @pytest.mark.parametrize("link_target", ["run", "nothing"])
-def test_symbolic_link_as_run_folder_is_refused(tmp_path: Path, link_target: str) -> None:
+def test_symbolic_link_as_run_folder_is_rejected(tmp_path: Path, link_target: str) -> None:
     run(tmp_path / "run")
     (tmp_path / "link").symlink_to(tmp_path / link_target)
     with pytest.raises(

@@ -58,12 +58,12 @@ def test_expected_failure_that_does_not_occur_is_reported() -> None:
         check(selectors.EverySecond, expected_failures={UNCHANGED: "rounding is intended"})
 
 
-def test_expected_failure_without_a_reason_is_refused() -> None:
+def test_expected_failure_without_a_reason_is_rejected() -> None:
     with pytest.raises(ValueError, match=r"give a reason for the expected failure of 'is frozen'"):
         check(selectors.EverySecond, expected_failures={"is frozen": " "})
 
 
-def test_unknown_check_is_refused_with_a_suggestion() -> None:
+def test_unknown_check_is_rejected_with_a_suggestion() -> None:
     with pytest.raises(
         ValueError,
         match=r"the role selector has no requirement 'is frosen'; .* 'is frozen'",
@@ -77,7 +77,7 @@ def test_old_name_of_a_check_still_works() -> None:
         check(declarations.OmitsOption, expected_failures={old_name: "planted"})
 
 
-def test_class_with_required_options_is_refused() -> None:
+def test_class_with_required_options_is_rejected() -> None:
     with pytest.raises(
         TypeError, match=r"NeedsSize needs size: pass an instance, NeedsSize\(size=...\)"
     ):
@@ -85,7 +85,7 @@ def test_class_with_required_options_is_refused() -> None:
 
 
 @pytest.mark.parametrize("value", [int, 3, Maker])
-def test_objects_that_are_not_components_are_refused(value: Any) -> None:
+def test_objects_that_are_not_components_are_rejected(value: Any) -> None:
     with pytest.raises(
         TypeError, match=r"is not a component|does not implement the abstract methods: make"
     ):

@@ -40,7 +40,7 @@ def test_unknown_target_is_reported(runs):
     assert "has no target position" in prepared_maker.failures["0"]
 
 
-def test_unprepared_maker_is_refused(runs):
+def test_unprepared_maker_is_rejected(runs):
     with pytest.raises(TypeError, match="must be prepared"):
         Acceptance(**OPTIONS).make(None, runs[0])
 
@@ -53,7 +53,7 @@ def test_unprepared_maker_is_refused(runs):
         ({"zenith_edges": ["40 deg", "20 deg"]}, "expected increasing angles"),
     ],
 )
-def test_invalid_options_are_refused(options, message):
+def test_invalid_options_are_rejected(options, message):
     with pytest.raises(ValueError, match=message):
         Acceptance(**OPTIONS | options)
 

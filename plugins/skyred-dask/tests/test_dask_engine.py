@@ -114,7 +114,7 @@ def test_scheduler_without_workers_is_reported(scheduler):
         Dask(scheduler=str(scheduler[0]), workers=1, wait="0.2 s").open()
 
 
-def test_worker_with_several_threads_is_refused(scheduler):
+def test_worker_with_several_threads_is_rejected(scheduler):
     file, start = scheduler
     worker = start("--nthreads", "2", "--no-dashboard", "--no-nanny", "--host", "127.0.0.1")
     try:
@@ -147,7 +147,7 @@ def test_missing_workers_end_the_run_with_an_error(scheduler, tmp_path):
         worker.kill()
 
 
-def test_workers_with_other_versions_are_refused(scheduler, monkeypatch):
+def test_workers_with_other_versions_are_rejected(scheduler, monkeypatch):
     from skyred_dask import check_workers
 
     file, start = scheduler

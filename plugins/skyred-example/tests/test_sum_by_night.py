@@ -167,7 +167,7 @@ def test_night_is_from_noon_to_noon(geometry, runs, time, noon, day):
     assert stacker.result(total).names == [f"toy-{day}"]
 
 
-def test_datasets_of_another_type_are_refused(geometry, runs):
+def test_datasets_of_another_type_are_rejected(geometry, runs):
     dataset, observation = runs[0]
     on_off = MapDatasetOnOff.from_map_dataset(dataset, acceptance=1, acceptance_off=1)
     with pytest.raises(TypeError, match="MapDatasetOnOff"):

@@ -31,6 +31,6 @@ def test_limit_can_be_in_any_unit_of_angle():
 
 
 @pytest.mark.parametrize("invalid_limit", ["40 m", "91 deg", "high"])
-def test_invalid_limit_is_refused(invalid_limit):
+def test_invalid_limit_is_rejected(invalid_limit):
     with pytest.raises(ValueError, match="zenith_max"):
         ZenithVeto(zenith_max=invalid_limit)

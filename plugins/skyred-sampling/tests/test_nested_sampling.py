@@ -156,7 +156,7 @@ def test_all_parameters_that_cannot_be_sampled_are_reported_before_any_call():
         Nested().fit(objective)
 
 
-def test_too_few_live_points_are_refused():
+def test_too_few_live_points_are_rejected():
     objective = quadratic(np.eye(8), np.zeros(8), limits=[[-1, 1]] * 8)
     with pytest.raises(FitError, match="too few for 8 parameters; use at least 17"):
         Nested(live_points=10).fit(objective)

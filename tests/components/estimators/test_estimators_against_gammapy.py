@@ -117,7 +117,7 @@ class TestFluxPoints:
                 getattr(actual, name).data, getattr(expected, name).data, rtol=1e-3
             )
 
-    def test_edges_that_do_not_increase_are_refused(self):
+    def test_edges_that_do_not_increase_are_rejected(self):
         with pytest.raises(FieldError, match="must increase"):
             FluxPoints(source="crab", energy_edges=["2 TeV", "1 TeV"])
 
@@ -220,7 +220,7 @@ class TestExcessMap:
         # float32 maps, convolved by FFT
         np.testing.assert_allclose(maps.norm.data, excess / exposure, rtol=1e-3, atol=1e-6)
 
-    def test_map_without_background_is_refused(self):
+    def test_map_without_background_is_rejected(self):
         dataset = small.map_dataset("sim")
         dataset.background = None
         with pytest.raises(ModelError, match="sim has no background"):
@@ -292,7 +292,7 @@ class TestSeveralDatasets:
         )
         np.testing.assert_allclose(maps.sqrt_ts.data, expected.sqrt_ts.data, rtol=1e-2, atol=1e-2)
 
-    def test_different_grids_are_refused(self, halves):
+    def test_different_grids_are_rejected(self, halves):
         halves[1].counts = halves[1].counts.upsample(2)
         with pytest.raises(ModelError, match=r"east and west are on different pixel grids"):
             Residuals().estimate(halves, None)

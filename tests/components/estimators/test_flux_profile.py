@@ -313,11 +313,11 @@ class TestInvalidOptionsAndData:
             FluxProfile(rings=rings, line=line)
 
     @pytest.mark.parametrize("radii", [[0, 0.1], [0, 0.2, 0.1]])
-    def test_too_few_or_unsorted_radii_are_refused(self, radii: list[float]) -> None:
+    def test_too_few_or_unsorted_radii_are_rejected(self, radii: list[float]) -> None:
         with pytest.raises(FieldError, match="expected three or more increasing radii"):
             Rings(center=CRAB, radii=radii * u.deg)
 
-    def test_line_of_zero_length_is_refused(self) -> None:
+    def test_line_of_zero_length_is_rejected(self) -> None:
         with pytest.raises(FieldError, match="is equal to start"):
             Line(start=CRAB, stop=CRAB)
 
@@ -333,7 +333,7 @@ class TestInvalidOptionsAndData:
         with pytest.raises(ConfigError, match=message):
             Pipeline.from_yaml(EXAMPLE, overrides=[override])
 
-    def test_spectra_and_maps_without_exposure_are_refused(self) -> None:
+    def test_spectra_and_maps_without_exposure_are_rejected(self) -> None:
         spectrum, dataset = small.spectrum_dataset(), small.map_dataset()
         with pytest.raises(FitError, match="'spectrum' is not a map"):
             flux_profile(spectrum, boxes(dataset, 2))
@@ -349,7 +349,7 @@ class TestInvalidOptionsAndData:
         with pytest.raises(FitError, match=r"distances of the 3 regions do not increase .*; pass"):
             flux_profile(dataset, [first, second, first])
 
-    def test_edges_with_the_same_nearest_axis_edge_are_refused(self) -> None:
+    def test_edges_with_the_same_nearest_axis_edge_are_rejected(self) -> None:
         dataset = small.map_dataset()
         with pytest.raises(FitError, match="have the same nearest edge"):
             flux_profile(dataset, boxes(dataset, 2), STEEP, [1, 1.1, 3, 10] * u.TeV)

@@ -249,11 +249,11 @@ class TestInvalidOptionsAndData:
             ({"by": "week"}, "expected one of run, night, interval"),
         ],
     )
-    def test_invalid_options_are_refused(self, options: Any, message: str) -> None:
+    def test_invalid_options_are_rejected(self, options: Any, message: str) -> None:
         with pytest.raises(FieldError, match=message):
             LightCurve(source="pks", **options)
 
-    def test_overlapping_and_reversed_intervals_are_refused(self) -> None:
+    def test_overlapping_and_reversed_intervals_are_rejected(self) -> None:
         first = Interval(start="2006-07-29T20:00", stop="2006-07-29T22:00")
         second = Interval(start="2006-07-29T21:00", stop="2006-07-29T23:00")
         with pytest.raises(FieldError, match="before the end of the previous one"):
@@ -295,7 +295,7 @@ class TestInvalidOptionsAndData:
         ]
 
     @pytest.mark.data
-    def test_intervals_without_runs_are_refused(self, spectra: Datasets) -> None:
+    def test_intervals_without_runs_are_rejected(self, spectra: Datasets) -> None:
         with pytest.raises(ModelError, match=r"none of the 5 datasets .* data are from 20"):
             estimate_light_curve(spectra, by="interval", width="10 min")
 
@@ -305,7 +305,7 @@ class TestInvalidOptionsAndData:
             estimate_light_curve(Datasets(spectra[:1]))
 
     @pytest.mark.data
-    def test_datasets_without_times_and_unknown_intervals_are_refused(
+    def test_datasets_without_times_and_unknown_intervals_are_rejected(
         self, spectra: Datasets
     ) -> None:
         with pytest.raises(FitError, match="unknown intervals 'week'"):

@@ -165,7 +165,7 @@ class TestProfiles:
         ],
         ids=["misspelt", "frozen", "several", "unit", "limits"],
     )
-    def test_invalid_parameters_and_values_are_refused(self, simulation, options, message):
+    def test_invalid_parameters_and_values_are_rejected(self, simulation, options, message):
         with pytest.raises(ModelError, match=message):
             ProfileLikelihood(**options).estimate(simulation, None)
 
@@ -229,7 +229,7 @@ class TestContours:
             ("crab.spectral.amplitude", "sim-bkg.spectral.norm"),
         ]
 
-    def test_fewer_than_two_parameters_are_refused(self, simulation):
+    def test_fewer_than_two_parameters_are_rejected(self, simulation):
         with pytest.raises(FieldError, match=r"parameters: has one name"):
             Contours(parameters=["crab.index"])
         with pytest.raises(ModelError, match="contours need at least two free parameters"):

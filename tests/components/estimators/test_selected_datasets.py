@@ -167,7 +167,7 @@ def test_gammapy_estimators_and_those_of_plugins_get_the_selected_datasets(
     np.testing.assert_allclose(norm, gammapy_estimator.run(subset("hess-2")).norm.data, rtol=1e-6)
 
 
-def test_pattern_that_matches_no_dataset_is_refused() -> None:
+def test_pattern_that_matches_no_dataset_is_rejected() -> None:
     datasets = Datasets([small.map_dataset("y[1]")])  # the name is not a pattern
     assert select_datasets(datasets, ["y[1]"]).names == ["y[1]"]
     with pytest.raises(ModelError, match=r"no dataset is named '\*zzz'; available: y\[1\]"):
@@ -181,7 +181,7 @@ def test_datasets_and_their_models_are_shared_with_the_selection(datasets: Datas
     assert select_datasets(datasets, []) is datasets
 
 
-def test_unknown_name_is_refused_with_the_available_names(datasets: Datasets) -> None:
+def test_unknown_name_is_rejected_with_the_available_names(datasets: Datasets) -> None:
     with pytest.raises(ModelError, match=r"no dataset is named 'hes-1'; available: hess-1, hess-2"):
         ToyEstimator(datasets=["hes-1"]).estimate(datasets, None)
 

@@ -235,14 +235,14 @@ def test_plot_can_be_drawn_without_safe_bins() -> None:
 
 
 class TestInvalidOptionsAndData:
-    def test_maps_without_a_region_are_refused(self) -> None:
+    def test_maps_without_a_region_are_rejected(self) -> None:
         with pytest.raises(ModelError, match="'map' is a map: set the on region"):
             Sensitivity().estimate(Datasets([small.map_dataset()]), None)
         overrides = ["estimate=[{kind: sensitivity}]"]
         with pytest.raises(ConfigError, match="is not set, but the data are maps"):
             Pipeline.from_yaml(plain_gammapy.EXAMPLE, overrides=overrides)
 
-    def test_region_outside_the_map_is_refused(self) -> None:
+    def test_region_outside_the_map_is_rejected(self) -> None:
         estimator = Sensitivity(region="icrs; circle(83.633, 22.014, 3)")
         with pytest.raises(
             ModelError, match=r"cannot extract a spectrum of 'map' from the region: .*contained"
@@ -262,7 +262,7 @@ class TestInvalidOptionsAndData:
         assert message in problem.message
         assert attrs.asdict(problem)["path"] == ("region",)
 
-    def test_mixed_or_incomplete_data_are_refused(self) -> None:
+    def test_mixed_or_incomplete_data_are_rejected(self) -> None:
         datasets = Datasets([small.spectrum_dataset(), small.spectrum_on_off()])
         with pytest.raises(ModelError, match="datasets of one type, not"):
             Sensitivity().estimate(datasets, None)
@@ -281,7 +281,7 @@ class TestInvalidOptionsAndData:
             ({"energy_edges": ["2 TeV", "1 TeV"]}, "must increase"),
         ],
     )
-    def test_invalid_options_are_refused(self, options: Any, message: str) -> None:
+    def test_invalid_options_are_rejected(self, options: Any, message: str) -> None:
         with pytest.raises(FieldError, match=message):
             Sensitivity(**options)
 

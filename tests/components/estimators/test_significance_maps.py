@@ -327,7 +327,7 @@ class TestSimulatedCounts:
         actual = SourceDetection(on=TSMap(kernel_width="0.3 deg")).estimate(datasets, None)
         assert list(product.table()["name"]) == list(actual.table()["name"])
 
-    def test_maps_of_a_gammapy_estimator_in_several_energy_bins_are_refused(
+    def test_maps_of_a_gammapy_estimator_in_several_energy_bins_are_rejected(
         self, datasets: Datasets
     ) -> None:
         plain_estimator = ExcessMapEstimator(0.1 * u.deg, energy_edges=EDGES, selection_optional=[])
@@ -340,7 +340,7 @@ class TestInvalidOptionsAndData:
     def dataset(self, simulated_dataset: MapDataset) -> MapDataset:
         return simulated_dataset.copy(name="sim")
 
-    def test_point_source_without_psf_is_refused(self, dataset: MapDataset) -> None:
+    def test_point_source_without_psf_is_rejected(self, dataset: MapDataset) -> None:
         dataset.psf = None
         with pytest.raises(ModelError, match="sim has no PSF, so a point source would be one"):
             TSMap().estimate(Datasets([dataset]), None)
@@ -348,20 +348,20 @@ class TestInvalidOptionsAndData:
         shape = {"type": "gauss", "sigma": "0.1 deg"}
         assert TSMap(spatial=shape).estimate(Datasets([dataset]), None).table()["sqrt_ts_max"] > 5
 
-    def test_maps_with_different_pixels_are_refused(self, dataset: MapDataset) -> None:
+    def test_maps_with_different_pixels_are_rejected(self, dataset: MapDataset) -> None:
         cutout = dataset.cutout(dataset.counts.geom.center_skydir, width="0.5 deg", name="cutout")
         with pytest.raises(ModelError, match="sim and cutout have different pixels"):
             TSMap().estimate(Datasets([dataset, cutout]), None)
 
     @pytest.mark.parametrize("estimator", [TSMap(), SignificanceMap(), SourceDetection()])
-    def test_spectra_are_refused(self, estimator: Any) -> None:
+    def test_spectra_are_rejected(self, estimator: Any) -> None:
         axis = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)
         geom = RegionGeom.create("icrs;circle(83, 22, 0.1)", axes=[axis])
         spectrum = SpectrumDataset(counts=Map.from_geom(geom), name="spectrum")
         with pytest.raises(ModelError, match="no map dataset; available: spectrum"):
             estimator.estimate(Datasets([spectrum]), None)
 
-    def test_flux_without_exposure_is_refused(self, dataset: MapDataset) -> None:
+    def test_flux_without_exposure_is_rejected(self, dataset: MapDataset) -> None:
         dataset.exposure = None
         with pytest.raises(ModelError, match="sim has no exposure, so fluxes cannot be computed"):
             SignificanceMap().estimate(Datasets([dataset]), None)

@@ -75,7 +75,7 @@ def test_fit_stops_at_the_limit_if_the_minimum_is_outside(
     assert (np.array(evaluations) <= high).all()
 
 
-def test_parameters_with_limits_are_refused_by_methods_without_limits() -> None:
+def test_parameters_with_limits_are_rejected_by_methods_without_limits() -> None:
     objective = objectives.quadratic(COVARIANCE, MINIMUM, limits=[[0, 9]] + [[-np.inf, np.inf]] * 2)
     with pytest.raises(
         FitError, match="BFGS does not support limits, but p0 have limits; use L-BFGS-B"
@@ -194,13 +194,13 @@ def test_lower_minimum_next_to_a_non_differentiable_point_is_reached() -> None:
     assert result.values[0] == pytest.approx(0.3, abs=0.01)
 
 
-def test_start_with_a_non_finite_statistic_is_refused() -> None:
+def test_start_with_a_non_finite_statistic_is_rejected() -> None:
     objective = Objective(names=["x"], start=[1.0], stat=lambda x: np.nan)
     with pytest.raises(FitError, match="the fit statistic is nan at the starting values"):
         GammapyFit().fit(objective)
 
 
-def test_method_of_another_backend_is_refused() -> None:
+def test_method_of_another_backend_is_rejected() -> None:
     with pytest.raises(FieldError, match="minuit has no method 'Powell'; available: migrad"):
         GammapyFit(backend="minuit", method="Powell")
 

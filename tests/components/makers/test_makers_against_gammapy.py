@@ -111,7 +111,7 @@ class TestMapData:
         assert_equal(dataset, expected)
         assert not np.array_equal(dataset.background.data, plain_dataset.background.data)
 
-    def test_unknown_part_is_refused(self):
+    def test_unknown_part_is_rejected(self):
         with pytest.raises(FieldError, match=r"MapData\.parts.*'count'.*did you mean 'counts'"):
             MapData(parts=["count"])
 
@@ -188,7 +188,7 @@ class TestSafeMask:
         with pytest.raises(SkipObservation, match=r"safe mask \(offset-max\) excludes all pixels"):
             maker.make(plain_dataset.copy(name="run"), observation)
 
-    def test_position_together_with_offset_is_refused(self):
+    def test_position_together_with_offset_is_rejected(self):
         with pytest.raises(FieldError, match="cannot be combined with fixed_offset"):
             SafeMask(position=CRAB, fixed_offset="1 deg")
 
@@ -298,7 +298,7 @@ class TestFoVBackground:
         norm = apply_background_norm(FoVBackground().make(dataset, observation))
         assert norm == pytest.approx(expected, rel=0.1)
 
-    def test_dataset_with_models_is_refused(self, copies, observation):
+    def test_dataset_with_models_is_rejected(self, copies, observation):
         copies[0].models = FoVBackgroundModel(dataset_name="run")
         with pytest.raises(ValueError, match=r"already has the models \['run-bkg'\]"):
             FoVBackground().make(copies[0], observation)
@@ -307,7 +307,7 @@ class TestFoVBackground:
         with pytest.raises(FieldError, match="needs method: fit"):
             FoVBackground(method="scale", free_tilt=True)
 
-    def test_tilt_is_refused_for_models_other_than_pl_norm(self):
+    def test_tilt_is_rejected_for_models_other_than_pl_norm(self):
         with pytest.raises(FieldError, match="lp-norm has no tilt"):
             FoVBackground(spectral="lp-norm", free_tilt=True)
 

@@ -96,7 +96,7 @@ def test_bin_without_background_is_ignored():
 
 
 @pytest.mark.parametrize("names", [[], ["tilt"]])
-def test_nan_counts_are_refused(names):
+def test_nan_counts_are_rejected(names):
     counts = np.array([np.nan, 3, 2, 1, 1, 1])
     with pytest.raises(NoMinimumError):
         fit_model("pl-norm", EnergySums(ENERGY, counts, np.ones(6)), names)

@@ -185,7 +185,7 @@ def test_phase_one_is_phase_zero(observation, plain_spectrum):
     ],
     ids=["zero", "constant", "NaN", "text"],
 )
-def test_invalid_phases_are_refused(observation, spectrum, change, message):
+def test_invalid_phases_are_rejected(observation, spectrum, change, message):
     observation = replace_phases(observation, change(observation.events.table["PHASE"].data))
     with pytest.raises(ArchiveError, match=message):
         PhaseBackground(on_phase=ON, off_phase=OFF).make(spectrum, observation)

@@ -137,7 +137,7 @@ class TestSpectrumData:
         with pytest.raises(ArchiveError, match=r"is a point, .* have no radius .*circle"):
             SpectrumData().make(spectra.empty_magic_dataset("run"), observation)
 
-    def test_circle_is_refused_if_the_radius_depends_on_energy(self, magic_observation):
+    def test_circle_is_rejected_if_the_radius_depends_on_energy(self, magic_observation):
         with pytest.raises(ArchiveError, match=r"radius that depends on energy .*point\("):
             SpectrumData().make(spectra.empty_dataset("run"), magic_observation)
 
@@ -158,7 +158,7 @@ class TestSpectrumData:
         energy = magic_observation.events.energy[in_region].to_value("TeV")
         assert spectrum.counts.data.sum() == ((energy > 0.1) & (energy < 39.9)).sum()
 
-    def test_containment_correction_of_point_like_irfs_is_refused(self, magic_observation):
+    def test_containment_correction_of_point_like_irfs_is_rejected(self, magic_observation):
         with pytest.raises(ArchiveError, match=r"remove containment_correction"):
             SpectrumData(containment_correction=True).make(
                 spectra.empty_magic_dataset("run"), magic_observation

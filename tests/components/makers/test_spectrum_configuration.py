@@ -99,7 +99,7 @@ def test_on_region_must_be_a_single_sky_region(region, message):
     assert re.search(r"data\.crab\.geometry\.on_region: .*" + message, error_message(region))
 
 
-def test_mask_map_as_on_region_is_refused(tmp_path):
+def test_mask_map_as_on_region_is_rejected(tmp_path):
     (tmp_path / "mask.fits").touch()
     assert "mask.fits is a map; expected one region" in error_message(str(tmp_path / "mask.fits"))
 
@@ -225,6 +225,6 @@ def test_spectrum_makers_need_a_spectrum_geometry(crab_yaml):
             Pipeline.from_yaml(crab_yaml.replace("{kind: map}", f"{{kind: {kind}}}"))
 
 
-def test_options_of_another_finder_are_refused_in_python():
+def test_options_of_another_finder_are_rejected_in_python():
     with pytest.raises(FieldError, match="angle_increment: has no effect with finder: wobble"):
         ReflectedRegions(finder="wobble", n_off_regions=2, angle_increment="0.2 rad")

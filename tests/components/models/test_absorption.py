@@ -121,7 +121,7 @@ def test_missing_table_is_reported_with_the_download_command(tmp_path, monkeypat
     assert "GAMMAPY_DATA is not set" in str(problem)
 
 
-def test_redshift_outside_the_table_is_refused(table_path):
+def test_redshift_outside_the_table_is_rejected(table_path):
     (problem,) = problems_of(Absorption(file=table_path, redshift=0.9))
     assert "ends at redshift 0.6; expected at least 0.9" in str(problem)
 
@@ -156,7 +156,7 @@ def test_invalid_parameters_are_reported(table_path, parameters, message):
         ({"ebl": "finke"}, "redshift"),
     ],
 )
-def test_invalid_options_are_refused(options, message):
+def test_invalid_options_are_rejected(options, message):
     with pytest.raises((FieldError, TypeError), match=message):
         Absorption(**options)
 

@@ -225,7 +225,7 @@ def test_source_without_the_requested_model_is_reported(hwc_path):
     ],
     ids=["two names", "no index", "empty cone"],
 )
-def test_invalid_selections_are_refused(fhl_path, options, message):
+def test_invalid_selections_are_rejected(fhl_path, options, message):
     component = CatalogSources(catalog="3fhl", file=str(fhl_path), **options)
     with pytest.raises(ModelError, match=message):
         component.build(Datasets())
@@ -252,7 +252,7 @@ def test_invalid_file_is_reported(tmp_path):
     ],
     ids=["no selection", "no radius", "catalogue", "catalogue without variants", "variant"],
 )
-def test_invalid_options_are_refused(options, message):
+def test_invalid_options_are_rejected(options, message):
     with pytest.raises(FieldError, match=message):
         CatalogSources(**options)
 

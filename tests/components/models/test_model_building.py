@@ -401,7 +401,7 @@ class TestAdaptedModel:
 
 
 class TestSeveralModels:
-    def test_duplicate_names_are_refused(self):
+    def test_duplicate_names_are_rejected(self):
         sources = [Source(name="crab", spectral=POWER_LAW)] * 2
         with pytest.raises(ModelError, match="two models are named 'crab'"):
             build_models(sources, Datasets())

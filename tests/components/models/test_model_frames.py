@@ -64,7 +64,7 @@ def test_position_agrees_with_astropy(kind: str, frame: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("kind", ["source", "gammapy", "file"])
 @pytest.mark.parametrize("frame", INVALID)
-def test_other_frames_are_refused(kind: str, frame: str, tmp_path: Path) -> None:
+def test_other_frames_are_rejected(kind: str, frame: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as raised:
         Pipeline.from_yaml(configuration(kind, frame, tmp_path))
     assert f"{INVALID[frame]}; expected icrs, fk5, galactic" in str(raised.value)

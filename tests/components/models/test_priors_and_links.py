@@ -193,7 +193,7 @@ class TestLinks:
         models = build_models([norm], datasets)
         assert models["a-bkg"].parameters["norm"] is models["b-bkg"].parameters["norm"]
 
-    def test_link_between_parameters_of_different_units_is_refused(self):
+    def test_link_between_parameters_of_different_units_is_rejected(self):
         amplitude = {"value": "1e-12 cm-2 s-1 TeV-1", "link": "shape"}
         sources = [
             Source(name="a", spectral={**POWER_LAW, "amplitude": amplitude}),

@@ -152,7 +152,7 @@ class TestTemplateSource:
         # twice the amplitude of the model; the counts are rounded
         assert datasets.parameters["amplitude"].value == pytest.approx(8e-11, rel=0.1)
 
-    def test_map_without_overlap_is_refused(self, tmp_path):
+    def test_map_without_overlap_is_rejected(self, tmp_path):
         path = write_map(tmp_path / "far.fits", centre=(100, 22))
         component = TemplateSource(name="s", map=path, spectral=POWER_LAW)
         assert problems_of(component) == []
@@ -245,7 +245,7 @@ class TestTemplateSource:
             ({"map": "a.fits", "spectral": {"index": 2}}, "missing key 'type'"),
         ],
     )
-    def test_invalid_options_are_refused(self, options, message):
+    def test_invalid_options_are_rejected(self, options, message):
         with pytest.raises(FieldError, match=message):
             TemplateSource(name="s", **options)
 
@@ -279,14 +279,14 @@ class TestCountsTemplate:
         stat, plain_stat = compiled_and_plain_stat(model)
         assert stat == pytest.approx(plain_stat, abs=1e-3)
 
-    def test_other_energies_are_refused(self, tmp_path):
+    def test_other_energies_are_rejected(self, tmp_path):
         axis = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=5)
         path = write_map(tmp_path / "five.fits", axes=[axis])
         component = CountsTemplate(name="extra", map=path, dataset="map")
         with pytest.raises(ModelError, match="has the energy edges"):
             component.build(Datasets([map_dataset("map")]))
 
-    def test_map_without_overlap_is_refused(self, tmp_path):
+    def test_map_without_overlap_is_rejected(self, tmp_path):
         axis = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=3)
         path = write_map(tmp_path / "far.fits", centre=(100, 22), axes=[axis])
         component = CountsTemplate(name="extra", map=path, dataset="map")

@@ -152,6 +152,6 @@ def test_file_modes_follow_the_umask(archive, tmp_path):
     ("field", "value"),
     [("seed", -1), ("seed", 1.0), ("runs", 0), ("runs", True), ("livetime", 0), ("livetime", "2")],
 )
-def test_invalid_value_is_refused(field, value):
+def test_invalid_value_is_rejected(field, value):
     with pytest.raises(ValueError, match=f"^{field} is .*; expected "):
         CrabSimulation(**{field: value})

@@ -360,7 +360,7 @@ def test_types_cannot_be_mixed(stacker, map_geometry, corners):
         stacker.add(total, spectrum_on_map_axes(map_geometry), observation=None)
 
 
-def test_sum_refuses_a_type_that_does_not_match_the_geometry(map_geometry):
+def test_sum_rejects_a_type_that_does_not_match_the_geometry(map_geometry):
     with pytest.raises(
         TypeError, match=r"creates a MapDataset, but the makers return a SpectrumDataset"
     ):

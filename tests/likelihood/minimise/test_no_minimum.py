@@ -136,7 +136,7 @@ def test_derivatives_that_are_not_finite_are_not_needed(argument: str) -> None:
 
 
 @pytest.mark.parametrize("invalid_value", [np.nan, np.inf, -np.inf])
-def test_start_that_is_not_finite_is_refused(invalid_value: float) -> None:
+def test_start_that_is_not_finite_is_rejected(invalid_value: float) -> None:
     with pytest.raises(FitError, match=r"the fit statistic is (nan|inf|-inf) at the starting"):
         minimise(quadratic(COVARIANCE, MINIMUM, stat=lambda x: invalid_value))
 

@@ -207,7 +207,7 @@ def test_conditional_objective_keeps_units_limits_and_derivatives() -> None:
     )
 
 
-def test_fit_without_errors_is_refused() -> None:
+def test_fit_without_errors_is_rejected() -> None:
     objective = quadratic(np.eye(2), [0, 0])
     best = attrs.evolve(minimise(objective), errors=[np.nan, 1.0], message="HESSE failed")
     with pytest.raises(FitError, match="no valid errors of p0: HESSE failed"):

@@ -186,7 +186,7 @@ def test_concurrent_processes_never_read_incomplete_entries(cache: Cache) -> Non
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX modes")
-def test_cache_that_is_writable_by_others_is_refused(
+def test_cache_that_is_writable_by_others_is_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
@@ -197,7 +197,7 @@ def test_cache_that_is_writable_by_others_is_refused(
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX modes")
-def test_secret_that_is_readable_by_others_is_refused(tmp_path: Path) -> None:
+def test_secret_that_is_readable_by_others_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     assert read_or_create(path) == read_or_create(path)
     path.chmod(0o644)
@@ -205,7 +205,7 @@ def test_secret_that_is_readable_by_others_is_refused(tmp_path: Path) -> None:
         read_or_create(path)
 
 
-def test_truncated_secret_is_refused(tmp_path: Path) -> None:
+def test_truncated_secret_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     secret = read_or_create(path)
     path.write_bytes(secret[:16])
@@ -213,7 +213,7 @@ def test_truncated_secret_is_refused(tmp_path: Path) -> None:
         read_or_create(path)
 
 
-def test_secret_that_is_a_link_is_refused(tmp_path: Path) -> None:
+def test_secret_that_is_a_link_is_rejected(tmp_path: Path) -> None:
     read_or_create(tmp_path / "other")
     (tmp_path / "secret").symlink_to(tmp_path / "other")
     with pytest.raises(CacheError, match="not a regular file"):

@@ -23,7 +23,7 @@ def test_chunk_is_reduced_with_the_same_source(chunk: Chunk) -> None:
     assert {outcome.status for outcome in partial_stack.outcomes} == {"reduced"}
 
 
-def test_other_source_is_refused(chunk: Chunk) -> None:
+def test_other_source_is_rejected(chunk: Chunk) -> None:
     with pytest.raises(
         EngineError, match=r"a worker has different source code .* restart the workers"
     ):

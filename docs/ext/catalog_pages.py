@@ -78,8 +78,8 @@ def role_page(role: str) -> Iterator[str]:
 
 
 def inspection_page() -> Iterator[str]:
-    """Yield the lines of the page of the rules of the inspection."""
-    yield from heading("Rules of the inspection", "=")
+    """Yield the lines of the page of the inspection rules."""
+    yield from heading("Inspection rules", "=")
     yield from (
         "``skyred check`` and ``skyred run`` check each run against these rules. A "
         "run with a **fault** is not used, unless ``on_fault: note`` tolerates the fault: gammapy "
@@ -153,8 +153,8 @@ def configuration_page() -> Iterator[str]:
 
 
 def checks_page() -> Iterator[str]:
-    """Yield the lines of the page of the checks of components, with advice for violations."""
-    yield from heading("Checks of components", "=")
+    """Yield the lines of the page of the component checks, with advice for violations."""
+    yield from heading("Component checks", "=")
     yield "The requirements that `skyred.testing` checks, with advice on how to fix violations."
     yield ""
     titles = {"": "Every component"} | {role: plural(role).capitalize() for role in ROLES}

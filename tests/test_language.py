@@ -103,7 +103,7 @@ def test_unclear_test_names_are_detected(test_name: str) -> None:
     assert not is_unclear("test_file_is_read")
 
 
-def public_objects() -> Iterator[str]:
+def public_names() -> Iterator[str]:
     """Yield the names of public classes and functions, and of their members, once."""
     yielded = set()
     for module in (skyred, skyred.testing):
@@ -134,7 +134,7 @@ def test_docstrings_of_public_names_are_numpydoc() -> None:
     validate = pytest.importorskip("numpydoc.validate", reason="numpydoc is not installed").validate
     faults = [
         f"{name}: {code} {message}"
-        for name in public_objects()
+        for name in public_names()
         for code, message in validate(name)["errors"]
         if code not in IGNORED_CODES
     ]

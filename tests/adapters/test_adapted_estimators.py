@@ -64,7 +64,7 @@ def spectrum(index_frozen: bool = True) -> Datasets:
     return Datasets([dataset])
 
 
-def annuli() -> list[Any]:
+def concentric_regions() -> list[Any]:
     inner = CircleSkyRegion(small.centre(), 0.1 * u.deg)
     return [inner, CircleAnnulusSkyRegion(small.centre(), 0.1 * u.deg, 0.3 * u.deg)]
 
@@ -109,7 +109,8 @@ CASES = {
     ),
     ge.SensitivityEstimator: Case(ge.SensitivityEstimator, spectrum, run_on_first),
     ge.FluxProfileEstimator: Case(
-        lambda: ge.FluxProfileEstimator(annuli(), energy_edges=ONE_BIN), map_datasets_without_psf
+        lambda: ge.FluxProfileEstimator(concentric_regions(), energy_edges=ONE_BIN),
+        map_datasets_without_psf,
     ),
     ge.ParameterEstimator: Case(
         lambda: ge.ParameterEstimator(null_value=1e-11),
@@ -218,7 +219,7 @@ def test_missing_parameter_is_reported_with_the_available_ones() -> None:
         adapted.estimate(spectrum(), None)
 
 
-def test_estimator_of_one_dataset_refuses_several() -> None:
+def test_single_dataset_estimator_rejects_several_datasets() -> None:
     datasets = Datasets([small.map_dataset("a"), small.map_dataset("b")])
     with pytest.raises(ModelError, match="needs one dataset, but got 2: stack them"):
         Estimator.adapt(ge.ExcessMapEstimator("0.1 deg")).estimate(datasets, None)
@@ -238,7 +239,7 @@ def test_models_shared_by_datasets_stay_shared_in_the_copy() -> None:
     assert datasets.models["crab"].spectral_model.amplitude.value == 3e-11
 
 
-def test_object_with_another_signature_is_refused() -> None:
+def test_object_with_unsupported_signature_is_rejected() -> None:
     from gammapy.makers import FoVBackgroundMaker
 
     x_edges = [0, 1] * u.deg

@@ -24,7 +24,7 @@ def invoke(*args: object) -> Result:
 
 def test_cached_chunks_of_each_entry_are_shown(folder: Path) -> None:
     output = invoke("--cache", folder).output
-    assert f"{folder / 'chunks'}: 1 chunk, 2.0 MB, at most 20.0 GB" in output
+    assert f"{folder / 'chunks'}: 1 chunk, 2.0 MB (limit: 20.0 GB)" in output
     assert "hess: 1 chunk, 2.0 MB, used today" in output
 
 

@@ -132,7 +132,7 @@ class TestPointLike:
         orchestrator.select()
         assert len(orchestrator.observations["hess"]) == 2
 
-    def test_runs_without_needed_irfs_fail_with_the_reason(self):
+    def test_runs_without_needed_irfs_fail_and_the_reason_is_logged(self):
         orchestrator = Orchestrator(self.create_pipeline())
         with pytest.raises(RunsFailedError, match="5029747 failed"):
             orchestrator.reduce()
@@ -209,7 +209,7 @@ class TestErrors:
         assert "023523.fits.gz is listed twice: it is used once" in caplog.text
 
     @data
-    def test_two_files_of_one_run_are_refused(self, tmp_path):
+    def test_two_files_of_one_run_are_rejected(self, tmp_path):
         path = tmp_path / "copy.fits.gz"
         path.write_bytes(Path(event_files()[0]).read_bytes())
         with pytest.raises(ArchiveError, match=r"copy\.fits\.gz both contain run 23523"):

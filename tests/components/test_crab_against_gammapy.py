@@ -74,14 +74,14 @@ class TestReduction:
 
     @pytest.mark.parametrize("name", ["exposure", "psf", "psf_exposure", "edisp", "edisp_exposure"])
     def test_irfs_agree_to_1e_6(self, stack, plain_reduction, name):
-        # float32 sums in chunks; atol is for negligible values only
+        # float32 sums in another order; atol is for negligible values only
         expected = arrays(plain_reduction.dataset)[name]
         np.testing.assert_allclose(
             arrays(stack)[name], expected, rtol=1e-6, atol=1e-12 * np.abs(expected).max()
         )
 
     def test_background_with_the_same_norms_agrees_to_1e_6(self, crab, stack, plain_reduction):
-        # float32 sums in chunks
+        # float32 sums in another order
         expected = background_of(crab, plain_reduction)
         np.testing.assert_allclose(stack.background.data, expected, rtol=1e-6, atol=1e-12)
 

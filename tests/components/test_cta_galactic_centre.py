@@ -46,7 +46,7 @@ def orchestrator() -> Orchestrator:
 
 @pytest.fixture(scope="module")
 def gammapy_stack() -> MapDataset:
-    """Return the stack of plain gammapy."""
+    """Return the runs stacked with plain gammapy."""
     energy = MapAxis.from_energy_bounds("0.1 TeV", "10 TeV", nbin=10)
     energy_true = MapAxis.from_energy_bounds("0.03 TeV", "30 TeV", nbin=15, name="energy_true")
     centre = SkyCoord(0, 0, unit="deg", frame="galactic")
@@ -98,7 +98,8 @@ def test_fit_is_as_good_as_that_of_gammapy(
     datasets.models = models()
     gammapy_fit = Fit().run(datasets)
     assert fit.stat <= gammapy_fit.total_stat + 0.01
-    # the same statistic at the same values, with IRFs at the position of the source
+    # the same statistic at the same values; gammapy looks up the IRFs at the fitted position when
+    # the models are set again
     datasets.models.parameters.value = orchestrator.datasets.models.parameters.value
     datasets.models = datasets.models
     assert fit.stat == pytest.approx(datasets.stat_sum(), rel=1e-8)

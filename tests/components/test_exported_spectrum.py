@@ -59,7 +59,7 @@ def test_spectra_agree_with_gammapy(
         np.testing.assert_allclose(*[dataset.exposure.data for dataset in pair], rtol=1e-6)
 
 
-def test_fit_agrees(exported: ScriptResults) -> None:
+def test_fit_agrees_with_skyred(exported: ScriptResults) -> None:
     datasets = datasets_with_initial_models(exported)
     fit = skyred.fit(datasets)
     parameters = exported.models.parameters.free_parameters
@@ -70,15 +70,15 @@ def test_fit_agrees(exported: ScriptResults) -> None:
     assert datasets.stat_sum() == pytest.approx(fit.stat, abs=1e-3)
 
 
-def test_flux_points_agree(exported: ScriptResults) -> None:
+def test_flux_points_agree_with_skyred(exported: ScriptResults) -> None:
     datasets = exported.datasets.copy()
     datasets.models = exported.models
     edges = [1, 4, 10] * u.TeV
-    actual = skyred.flux_points(datasets, "crab", edges, selection_optional=["ul"])
+    expected = skyred.flux_points(datasets, "crab", edges, selection_optional=["ul"])
     for name in ("norm_err", "norm_ul", "ts"):
-        values, expected_values = (getattr(flux, name).data for flux in (exported.flux, actual))
+        values, expected_values = (getattr(flux, name).data for flux in (exported.flux, expected))
         np.testing.assert_allclose(values, expected_values, rtol=1e-3)
     # gammapy's fit of a norm stops early, especially with few counts
-    pulls = (exported.flux.norm.data - actual.norm.data) / actual.norm_err.data
+    pulls = (exported.flux.norm.data - expected.norm.data) / expected.norm_err.data
     assert np.max(np.abs(pulls)) < 0.01
-    np.testing.assert_array_equal(exported.flux.counts.data, actual.counts.data)
+    np.testing.assert_array_equal(exported.flux.counts.data, expected.counts.data)

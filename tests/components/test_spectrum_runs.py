@@ -141,7 +141,7 @@ class TestReduction:
 
     def test_sum_agrees_with_gammapy(self, stacked_run, plain_stack):
         assert stacked_run.result.datasets.names == ["hess"]
-        # float32 sums in chunks
+        # float32 sums in another order
         assert_same(stacked_run.result.datasets[0], plain_stack, rtol=1e-6)
 
     def test_observation_log_has_the_counts_of_each_run(self, joint_run, plain_spectra):

@@ -80,7 +80,7 @@ def _single_value(type_name: str, spec: FieldSpec) -> st.SearchStrategy[Any]:
         "a position on the sky": POSITIONS,
         "regions of the sky": st.lists(REGIONS, min_size=1, max_size=2),
         "a date and time": INSTANTS,
-        "an interval of phase, or a list of them": st.sampled_from(
+        "a phase interval, or a list of phase intervals": st.sampled_from(
             [[0.1, 0.2], [[0, 0.05], [0.1, 0.4]], [0.9, 0.1], [[0.6, 0.7]]]
         ),
     }

@@ -69,7 +69,7 @@ def test_dataset_names_that_are_invalid_as_file_names_are_read_back(tmp_path: Pa
 
 
 @pytest.mark.parametrize("create", FACTORIES)
-def test_missing_mask_is_none_without_warnings(
+def test_missing_fit_mask_is_read_as_none_without_log_messages(
     tmp_path: Path, create: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     (loaded,) = write_and_read(tmp_path, create())

@@ -58,7 +58,7 @@ def test_prepared_stacker_is_used_for_runs() -> None:
     assert orchestrator.pipeline.data["toy"].stack.last == 0  # the pipeline is not changed
 
 
-def test_runs_that_are_not_accepted_are_skipped_with_the_reason() -> None:
+def test_runs_that_are_not_accepted_are_skipped_and_the_reason_is_logged() -> None:
     orchestrator = create_orchestrator(limited_pipeline())
     orchestrator.reduce()
     statuses = [outcome.status for outcome in orchestrator.outcomes]

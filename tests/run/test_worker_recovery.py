@@ -49,7 +49,7 @@ def test_only_the_run_that_always_kills_its_worker_fails(
         (obs_id, "failed" if obs_id == 5 else "reduced") for obs_id in range(1, 8)
     ]
     reason = partial_stacks[1].outcomes[1].reason
-    assert "the worker that reduced this run died each time" in reason
+    assert "the worker died each time while reducing this run" in reason
     assert "out of memory?" in reason
     assert "ended with signal 9 (SIGKILL)" in caplog.text
     # bit-identical to a reduction in which the run raises an error

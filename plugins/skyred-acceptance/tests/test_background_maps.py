@@ -107,14 +107,14 @@ def test_alignment_with_the_horizon_is_independent_of_the_events_header(runs):
     assert np.array_equal(background_map.data, expected.data)
 
 
-def test_zenith_angle_outside_all_bins_is_skipped_with_the_reason(runs):
+def test_run_outside_all_zenith_bins_is_skipped_and_the_reason_is_reported(runs):
     maker = Acceptance(**OPTIONS, zenith_edges=["0 deg", "40 deg"]).prepare(runs)
     message = r"zenith angle .* is outside all bins \(0.0 deg to 40.0"
     with pytest.raises(SkipObservation, match=message):
         maker.make(empty_dataset(runs[0]), runs[0])
 
 
-def test_dataset_with_models_is_refused(runs):
+def test_dataset_with_models_is_rejected(runs):
     maker = Acceptance(**OPTIONS | {"model": "radial"}).prepare(runs)
     dataset = empty_dataset(runs[0])
     dataset.models = FoVBackgroundModel(dataset_name="run")

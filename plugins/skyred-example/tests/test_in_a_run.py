@@ -45,7 +45,7 @@ def test_example_survives_yaml_round_trip(example):
     assert pipeline.data["crab"].stack.kind == "sum-by-night"
 
 
-def test_runs_above_the_limit_are_skipped_with_the_reason(result, example, cache_folder):
+def test_runs_above_the_limit_are_skipped_and_the_reason_is_logged(result, example, cache_folder):
     table = Orchestrator(Pipeline.from_yaml(example)).select()["crab"]
     expected = [row["OBS_ID"] for row in table if zenith_angle(row, table.meta) > 48]
     assert 0 < len(expected) < len(table)

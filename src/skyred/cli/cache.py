@@ -25,9 +25,9 @@ _FOLDER_OPTION = click.option(
 @click.option("-v", "--verbose", is_flag=True, help="List every chunk.")
 @click.pass_context
 def cache(ctx: click.Context, folder: Path | None, verbose: bool) -> None:
-    """Show the reduced chunks that are cached for later runs.
+    """Show the reduced chunks that are cached for later analyses.
 
-    A run uses chunks that were previously reduced from the same files, with the same options and
+    An analysis uses chunks that were reduced before from the same files, with the same options and
     the same code. The cache may be removed at any time: missing chunks are reduced again.
     """
     if ctx.invoked_subcommand is not None:
@@ -37,7 +37,7 @@ def cache(ctx: click.Context, folder: Path | None, verbose: bool) -> None:
         return
     entries = cache_store.entries()
     click.echo(
-        f"{cache_store.folder}: {_format_total(entries)}, at most {_format_size(cache_store.limit)}"
+        f"{cache_store.folder}: {_format_total(entries)} (limit: {_format_size(cache_store.limit)})"
     )
     for line in _format_entries(entries) if verbose else _format_by_data_entry(entries):
         click.echo(f"  {line}")
@@ -51,7 +51,7 @@ def cache(ctx: click.Context, folder: Path | None, verbose: bool) -> None:
 )  # fmt: skip
 @click.pass_obj
 def clear(parent_folder: Path | None, folder: Path | None, older_than: float) -> None:
-    """Remove cached chunks; later runs reduce them again."""
+    """Remove cached chunks; later analyses reduce them again."""
     if (cache_store := _open(folder or parent_folder)) is not None:
         click.echo(f"removed {_format_total(cache_store.clear(older_than * DAY))}")
 

@@ -37,7 +37,7 @@ class FileContent:
     hdus : mapping of str to HDU
         The HDUs by name (upper case); the first of several HDUs with the same name.
     findings : tuple of Finding
-        The faults of the file itself, not those of the values in its tables.
+        The faults in the file itself, not those in the values of its tables.
     """
 
     path: Path

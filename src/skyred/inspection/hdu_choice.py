@@ -246,7 +246,7 @@ class HduIndex:
         Yields
         ------
         Finding
-            A fault of the index.
+            A fault in the index.
         """
         for hdu_type, rows in self.rows_of(obs_id).items():
             if hdu_type not in HDU_TYPES:  # gammapy does not read it

@@ -1,4 +1,4 @@
-"""The entries of each run in the index of an archive, and the faults of the index."""
+"""The entries of each run in the index of an archive, and the faults in the index."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class _RunIndex:
         self.shared = _shared_hdus(rows)
 
     def run_input(self, obs_id: int, values: Mapping[str, Any]) -> RunInput:
-        """Return the files of a run and the faults of its entries, with its row `values`."""
+        """Return the files of a run and the faults in its entries, with its row `values`."""
         rows = self.rows.get(obs_id, [])
         findings = [*self.choice.check_run(obs_id), *_check_rows(rows, self.required)]
         if self.obs_id_counts[obs_id] > 1:

@@ -47,7 +47,7 @@ class Finding:
 
     @property
     def is_tolerable(self) -> bool:
-        """Whether the run can be used nevertheless: False for faults of the index and of files."""
+        """Whether the run can be used nevertheless: False for faults in the index and in files."""
         return self.level != "fault" or bool(self.hdu and not self.rule.startswith("index-"))
 
     @property

@@ -1,4 +1,4 @@
-"""A rule of the inspection: its severity, reason, evidence and remedy."""
+"""An inspection rule: its severity, reason, evidence and remedy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SEVERITIES = ("fault", "warning", "note")
 
 @attrs.frozen
 class Rule:
-    """One rule of the inspection.
+    """One inspection rule.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""All rules of the inspection, by name."""
+"""All inspection rules, by name."""
 
 from __future__ import annotations
 

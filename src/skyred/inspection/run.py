@@ -133,7 +133,7 @@ class _Inspection:
         self.hdus_by_type = {hdu.hdu_type: hdu for hdu in self.intact_hdus}
 
     def check_files(self, expected: Mapping[Path, str]) -> Iterator[Finding]:
-        """Yield faults of files, missing HDUs, and HDUs in the files of other runs."""
+        """Yield faults in files, missing HDUs, and HDUs in the files of other runs."""
         for path, file in self.files.items():
             yield from file.findings
             if file.sha256 and expected.get(path, file.sha256) != file.sha256:

@@ -171,7 +171,7 @@ class Reduction(DataEntry):
         "fail",
         choices=("fail", "note"),
         doc="Whether a run with a fault in its input fails, or is used, with a note in the "
-        "observation log. Runs with faults of the index, or with files that cannot be read or have "
+        "observation log. Runs with faults in the index, or with files that cannot be read or have "
         "changed, always fail.",
     )
     on_error: str = option(

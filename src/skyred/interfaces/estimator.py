@@ -41,7 +41,8 @@ class Estimator(Component):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         check_declaration(cls, specs(Estimator)["datasets"])
-        add_selection(cls)  # here, since estimators are also called without the orchestrator
+        # `estimate` is wrapped here, not in the orchestrator: it can also be called directly
+        add_selection(cls)
 
     @abstractmethod
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> Product:

@@ -81,12 +81,12 @@ def describe_registration_error(
     plugin : module or object
         The plugin.
     error : Exception
-        The error of pluggy.
+        The exception raised by pluggy.
 
     Returns
     -------
     str
-        The unknown argument of a hook, or the message of pluggy on one line.
+        The unknown argument of a hook, or pluggy's message on one line.
     """
     for name in implemented_hooks(manager, plugin):
         available = list(getattr(manager.hook, name).spec.argnames)

@@ -68,9 +68,9 @@ class ValidRuns:
     """The runs of a data entry that pass the inspection, without events outside the good time.
 
     Each run is read during the iteration and not kept, so that memory use does not grow with the
-    number of runs. If selectors cut a run, its parts are yielded. A run with a fault is skipped
-    with a warning; it fails when it is reduced, and the observation log contains the reason. `len`
-    reads all runs.
+    number of runs. If selectors restrict a run to time intervals, the events of each interval are
+    yielded as an observation. A run with a fault is skipped with a warning; it fails when it is
+    reduced, and the observation log contains the reason. `len` reads all runs.
 
     Parameters
     ----------
@@ -79,9 +79,9 @@ class ValidRuns:
     selection : Selection
         The selected observations, and their files.
     tolerant : bool
-        Whether faults of single HDUs are tolerated.
+        Whether faults in individual HDUs are tolerated.
     selectors : tuple of Selector
-        The selectors that cut the good time of runs.
+        The selectors that restrict the good time of runs.
     """
 
     entry: str
@@ -93,17 +93,17 @@ class ValidRuns:
     def __iter__(self) -> Iterator[Observation]:
         for observation in self.selection.observations:
             run = self.selection.inputs.get(int(observation.obs_id))
-            if run is None:  # an observation in memory, or of an archive without an index
-                yield from self._cut(observation)
+            if run is None:  # an observation in memory, or from an archive without index
+                yield from self._select_good_time(observation)
                 continue
             try:
                 inspected_observation, _ = inspect_observation(observation, run, {}, self.tolerant)
             except InspectionFailed as error:
                 self._warn(run.obs_id, error)
             else:
-                yield from self._cut(inspected_observation)
+                yield from self._select_good_time(inspected_observation)
 
-    def _cut(self, observation: Observation) -> tuple[Observation, ...]:
+    def _select_good_time(self, observation: Observation) -> tuple[Observation, ...]:
         return cut_observation(drop_events_outside(observation)[0], self.selectors)
 
     def __len__(self) -> int:

@@ -1,6 +1,6 @@
 """Recovery of a chunk that killed its worker: its runs are reduced one by one.
 
-Runs that kill a worker again are left out.
+Runs that kill a worker even when they are reduced alone are marked as failed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ log = logging.getLogger(__name__)
 
 
 def reduce_run_by_run(workers: Workers, chunk: Chunk) -> PartialStack:
-    """Reduce a chunk that killed its worker; runs that also kill a worker on their own fail.
+    """Reduce a chunk that killed its worker, with each run in a separate task first.
+
+    Runs that kill a worker even when they are reduced alone are marked as failed.
 
     The other runs are stacked in one pass, in order, so that the total is bit-identical to that of
     a chunk in which the failed runs failed for another reason.
@@ -43,19 +45,19 @@ def reduce_run_by_run(workers: Workers, chunk: Chunk) -> PartialStack:
     log.warning(
         "the worker of %s died repeatedly; the runs are reduced one by one", _describe_runs(chunk)
     )
-    killing_runs = {
+    fatal_outcomes = {
         outcome.obs_id: outcome
         for observation in chunk.observations
         if (outcome := _try_alone(workers, attrs.evolve(chunk, observations=(observation,))))
     }
     try:
-        return workers.attempt(reduce_chunk, chunk, killing_runs)
+        return workers.attempt(reduce_chunk, chunk, fatal_outcomes)
     except LOST_TASK_ERRORS as error:
-        reason = f"the worker that reduced {_describe_runs(chunk)} together died"
+        reason = f"the worker died while reducing {_describe_runs(chunk)} together"
         failures = _failed_outcomes(
             chunk, f"{reason} ({error}): out of memory? try a smaller stack.chunk"
         )
-        all_failures = {outcome.obs_id: outcome for outcome in failures} | killing_runs
+        all_failures = {outcome.obs_id: outcome for outcome in failures} | fatal_outcomes
         return reduce_chunk(chunk, all_failures)  # an empty total, because all runs are excluded
 
 
@@ -65,7 +67,7 @@ def _try_alone(workers: Workers, chunk: Chunk) -> Outcome | None:
     try:
         workers.attempt(_reduce_and_discard, chunk)
     except LOST_TASK_ERRORS as error:
-        reason = f"the worker that reduced this run died each time ({error}): out of memory?"
+        reason = f"the worker died each time while reducing this run ({error}): out of memory?"
         (outcome,) = _failed_outcomes(chunk, reason)
         return attrs.evolve(outcome, seconds=time.perf_counter() - start)
     return None

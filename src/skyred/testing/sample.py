@@ -1,4 +1,4 @@
-"""Input for the checks of components: from their author, or short runs of a simulated Crab."""
+"""Input for component checks: from their author, or short runs of a simulated Crab."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Input of the checks of stackers: datasets and their totals."""
+"""Input for stacker checks: datasets and their totals."""
 
 from __future__ import annotations
 

@@ -117,11 +117,11 @@ def test_absorption_stays_when_a_spectrum_is_replaced(datasets, tmp_path):
 
 def test_information_criteria_depend_on_parameters_and_bins(datasets):
     table = compare(datasets, fix={"crab.index": None}).table()
-    bins = int(datasets[0].mask_safe.data.sum())
-    assert table.meta["BINS"] == bins
+    n_bins = int(datasets[0].mask_safe.data.sum())
+    assert table.meta["BINS"] == n_bins
     for row in table:
         assert row["aic"] == pytest.approx(row["stat"] + 2 * row["free"])
-        assert row["bic"] == pytest.approx(row["stat"] + row["free"] * np.log(bins))
+        assert row["bic"] == pytest.approx(row["stat"] + row["free"] * np.log(n_bins))
 
 
 def test_statistic_is_evaluated_without_free_parameters(datasets):
@@ -146,7 +146,7 @@ class TestNotes:
 
     def compare(self, first: FittedModel, alternative: FittedModel) -> tuple[float, str]:
         """Return the significance and the note of the alternative."""
-        row = comparison_table([first, alternative], bins=100)[1]
+        row = comparison_table([first, alternative], n_bins=100)[1]
         return float(row["significance"]), str(row["note"])
 
     def create_fitted_model(self, stat: float, free: int, **options: object) -> FittedModel:
@@ -289,12 +289,12 @@ def test_unknown_sources_and_parameters_are_reported(datasets, alternative, mess
     ],
     ids=["nothing", "part", "type", "null", "no mapping"],
 )
-def test_invalid_alternatives_are_refused(options, message):
+def test_invalid_alternatives_are_rejected(options, message):
     with pytest.raises(FieldError, match=message):
         Alternative(**options)
 
 
-def test_duplicate_names_are_refused():
+def test_duplicate_names_are_rejected():
     alternative = Alternative(name="a", without=["crab"])
     with pytest.raises(FieldError, match="two models are named 'a'"):
         ModelComparison(alternatives=[alternative, alternative])

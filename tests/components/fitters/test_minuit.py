@@ -73,8 +73,8 @@ def test_start_at_zero_without_steps_converges() -> None:
 
 def poisson(counts: list[int]) -> Callable[[np.ndarray], float]:
     """Return -2 log L of Poisson counts as a function of their common mean."""
-    total, bins = sum(counts), len(counts)
-    return lambda x: float(2 * (bins * x[0] - total * np.log(x[0])))
+    total, n_bins = sum(counts), len(counts)
+    return lambda x: float(2 * (n_bins * x[0] - total * np.log(x[0])))
 
 
 @settings(max_examples=25)
@@ -155,7 +155,7 @@ def test_fit_without_a_minimum_fails(stat: Callable[[np.ndarray], float]) -> Non
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_start_with_a_non_finite_statistic_is_refused(value: float) -> None:
+def test_start_with_a_non_finite_statistic_is_rejected(value: float) -> None:
     objective = Objective(names=["x"], start=[1.0], stat=lambda x: value)
     with pytest.raises(FitError, match=r"the fit statistic is (nan|inf) at the starting values"):
         Minuit().fit(objective)

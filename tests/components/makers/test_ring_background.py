@@ -286,11 +286,11 @@ class TestInvalidOptions:
             ({"method": "fixed"}, "did you mean"),
         ],
     )
-    def test_invalid_adaptive_ring_is_refused(self, changes, message):
+    def test_invalid_adaptive_ring_is_rejected(self, changes, message):
         with pytest.raises(FieldError, match=message):
             AdaptiveRingBackground(**{**ADAPTIVE, **changes})
 
-    def test_ring_without_width_is_refused(self):
+    def test_ring_without_width_is_rejected(self):
         with pytest.raises(FieldError, match=r"RingBackground\.width: invalid value 0\.0 deg"):
             RingBackground(r_in="1 deg", width="0 deg")
 
@@ -359,7 +359,7 @@ class TestInAPipeline:
         np.testing.assert_array_equal(actual.counts_off.data, np.rint(expected.counts_off.data))
         for name in ("acceptance", "acceptance_off", "alpha", "background"):
             values = [getattr(dataset, name).data[safe] for dataset in (actual, expected)]
-            # float32 sums in chunks; gammapy's off counts differ from integers by 1e-5
+            # float32 sums in another order; gammapy's off counts differ from integers by 1e-5
             np.testing.assert_allclose(*values, rtol=2e-6, err_msg=name)
         np.testing.assert_allclose(actual.exposure.data, expected.exposure.data, rtol=1e-6)
         livetime = expected.exposure.meta["livetime"].to_value("s")

@@ -1,4 +1,4 @@
-"""Groups of runs of PKS 2155-304, against stacks of the same runs by plain gammapy."""
+"""Groups of runs of PKS 2155-304, compared with the same runs stacked with plain gammapy."""
 
 import numpy as np
 import pytest
@@ -89,7 +89,7 @@ def assert_same(actual: MapDataset, expected: MapDataset) -> None:
     for name, array in plain_gammapy.arrays(actual).items():
         exact = name in ("counts", "mask_safe")
         scale = 1e-7 * np.abs(expected_arrays[name]).max()
-        # float32 sums in chunks
+        # float32 sums in another order
         np.testing.assert_allclose(
             array, expected_arrays[name], rtol=0 if exact else 1e-6, atol=0 if exact else scale
         )
@@ -207,7 +207,7 @@ def test_results_with_several_processes_are_bit_identical(datasets_by_run):
             np.testing.assert_array_equal(array, expected_arrays[name], err_msg=name)
 
 
-def test_runs_outside_all_groups_are_skipped_with_the_reason():
+def test_runs_outside_all_groups_are_skipped_and_the_reason_is_logged():
     stack = "{kind: group, by: zenith, edges: [26 deg, 33 deg]}"
     changes = {
         "data.hess.make[0].parts": "[counts]",

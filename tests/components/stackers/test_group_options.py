@@ -79,7 +79,7 @@ class TestTime:
         assert label_of(create_run(time), by="time", times=times) == expected
 
     @pytest.mark.parametrize("time", ["2004-11-30T23:59:59", "2005-01-01T00:00:00"])
-    def test_run_outside_all_bins_is_skipped_with_the_reason(self, time):
+    def test_run_outside_all_bins_is_skipped_and_the_reason_is_reported(self, time):
         stacker = GroupRuns(by="time", times=["2004-12-01", "2005-01-01"])
         expected = rf"run, {time}.*, is outside the time bins \(2004-12-01.* to 2005-01-01"
         with pytest.raises(SkipObservation, match=expected):
@@ -126,7 +126,7 @@ class TestZenith:
         edges = ["0 deg", "22.5 deg", "0.785398163397448 rad"]
         assert label_of(create_run(zenith=angle), by="zenith", edges=edges) == expected
 
-    def test_run_outside_all_bins_is_skipped_with_the_reason(self):
+    def test_run_outside_all_bins_is_skipped_and_the_reason_is_reported(self):
         stacker = GroupRuns(by="zenith", edges=["0 deg", "30 deg", "60 deg"])
         expected = r"zenith angle 61\.2 deg is outside the bins \(0\.0 deg to 60\.0 deg\)"
         with pytest.raises(SkipObservation, match=expected):
@@ -146,7 +146,7 @@ class TestTelescope:
     def test_label_contains_the_array_and_its_telescopes(self, header, expected):
         assert label_of(create_run(**header), by="telescope") == expected
 
-    def test_missing_telescope_is_refused(self):
+    def test_missing_telescope_is_rejected(self):
         with pytest.raises(ValueError, match=r"run 1 has no telescope name \(TELESCOP\)"):
             label_of(create_run(), by="telescope")
 
@@ -226,7 +226,7 @@ class TestColumn:
         with pytest.raises(ArchiveError, match=message):
             GroupRuns(by="column", **options).prepare(create_table())
 
-    def test_values_with_the_same_label_are_refused(self):
+    def test_values_with_the_same_label_are_rejected(self):
         table = create_table()
         table["TARGET_NAME"] = ["MSH 15-52", "MSH_15-52", "Crab", "Crab"]
         with pytest.raises(
@@ -277,6 +277,6 @@ class TestColumn:
          "start: cannot be combined with times"),
     ],
 )  # fmt: skip
-def test_invalid_options_are_refused(options, message):
+def test_invalid_options_are_rejected(options, message):
     with pytest.raises(FieldError, match=message):
         GroupRuns(**options)

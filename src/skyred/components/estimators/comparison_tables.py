@@ -68,14 +68,14 @@ class FittedModel:
     nested: bool = True
 
 
-def comparison_table(models: Sequence[FittedModel], bins: int) -> Table:
+def comparison_table(models: Sequence[FittedModel], n_bins: int) -> Table:
     """Create a table that compares each model with the first.
 
     Parameters
     ----------
     models : sequence of FittedModel
         The first model, followed by the alternatives.
-    bins : int
+    n_bins : int
         Number of fitted bins, for the Bayesian information criterion.
 
     Returns
@@ -85,24 +85,24 @@ def comparison_table(models: Sequence[FittedModel], bins: int) -> Table:
     """
     from astropy.table import Table
 
-    rows = [_comparison_row(model, models[0], bins) for model in models]
+    rows = [_comparison_row(model, models[0], n_bins) for model in models]
     table = Table(rows=rows, names=list(DESCRIPTIONS))
     for name, description in DESCRIPTIONS.items():
         table[name].description = description
     for name in ("stat", "delta_stat", "significance", "aic", "bic"):
         table[name].format = ".3f"
-    table.meta |= {"EXTNAME": "COMPARISON", "BINS": bins}
+    table.meta |= {"EXTNAME": "COMPARISON", "BINS": n_bins}
     return table
 
 
-def _comparison_row(model: FittedModel, first_model: FittedModel, bins: int) -> tuple[Any, ...]:
+def _comparison_row(model: FittedModel, first_model: FittedModel, n_bins: int) -> tuple[Any, ...]:
     """Return the row of a model, with the columns of `DESCRIPTIONS`."""
     n_free, delta_stat = len(model.names), model.stat - first_model.stat
     dof = len(first_model.names) - n_free
     sigma, note = np.nan, ""
     if model is not first_model:
         sigma, note = _wilks_significance(model, first_model, delta_stat, dof)
-    aic, bic = model.stat + 2 * n_free, model.stat + n_free * np.log(max(bins, 1))
+    aic, bic = model.stat + 2 * n_free, model.stat + n_free * np.log(max(n_bins, 1))
     return (model.name, model.stat, n_free, delta_stat, dof, sigma, aic, bic, model.success, note)
 
 

@@ -173,9 +173,9 @@ class ModelComparison(Estimator):
                     f"{self.label}: {fitted_model.name} did not converge: {fitted_model.message}"
                 )
                 warnings.warn(message, SkyredWarning, stacklevel=2)
-        bins = sum(int(_count_bins(dataset)) for dataset in datasets)
+        n_bins = sum(int(_count_bins(dataset)) for dataset in datasets)
         return ComparisonProduct(
-            self.label, comparison_table(models, bins), parameter_table(models)
+            self.label, comparison_table(models, n_bins), parameter_table(models)
         )
 
 

@@ -317,10 +317,10 @@ def _get_maps(product: Product) -> FluxMaps:
     maps = getattr(product, "maps", None) or getattr(product, "value", None)
     if not isinstance(maps, FluxMaps):
         raise ModelError(f"{product.name} has no significance maps")
-    bins = maps.geom.axes["energy"].nbin
-    if bins != 1:
+    n_bins = maps.geom.axes["energy"].nbin
+    if n_bins != 1:
         raise ModelError(
-            f"{product.name} has maps in {bins} energy bins, but sources are "
+            f"{product.name} has maps in {n_bins} energy bins, but sources are "
             "detected in a single one: set two energy edges"
         )
     return maps

@@ -103,8 +103,8 @@ class EnergyAxis(Fields):
         assert self.max is not None
         assert self.bins is not None
         low, high = self.bounds.to_value("TeV")
-        bins = int(np.ceil(np.log10(high / low) * self.bins)) if self.per_decade else self.bins
-        return np.geomspace(low, high, bins + 1) * u.TeV
+        n_bins = int(np.ceil(np.log10(high / low) * self.bins)) if self.per_decade else self.bins
+        return np.geomspace(low, high, n_bins + 1) * u.TeV
 
     def nodes(self) -> u.Quantity:
         """Return the edges of all bins (deprecated name of `bin_edges`).

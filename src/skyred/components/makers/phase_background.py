@@ -32,9 +32,9 @@ _EXPECTED = (
 
 
 def _phase_option(doc: str) -> Any:
-    """Declare an option with intervals of phase, stored as sorted pairs that do not wrap around."""
+    """Declare an option with phase intervals, stored as sorted pairs that do not wrap around."""
     spec = FieldSpec(
-        type_name="an interval of phase, or a list of them",
+        type_name="a phase interval, or a list of phase intervals",
         doc=doc,
         parse=_parse_intervals,
         key=exact_key,
@@ -123,7 +123,7 @@ class PhaseBackground(Maker):
     def make(self, dataset: MapDataset, observation: Observation) -> MapDatasetOnOff:
         """Count on and off events with gammapy's `PhaseBackgroundMaker`.
 
-        The acceptances are the widths of the intervals in phase.
+        The acceptances are the total widths of the phase intervals.
 
         Parameters
         ----------

@@ -81,7 +81,7 @@ def leaves_inputs_unchanged(case: ComponentCase) -> None:
 @requirement(
     "returns the same estimate each time",
     "estimator",
-    fix="Set the seed of random numbers by an option, and keep nothing between estimates.",
+    fix="Set the seed of random numbers by an option, and keep no state between estimates.",
 )
 def returns_reproducible_estimate(case: ComponentCase) -> None:
     """Check that the tables of two products are equal, bit by bit.

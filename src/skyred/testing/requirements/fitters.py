@@ -250,7 +250,7 @@ def leaves_objective_unchanged(case: ComponentCase) -> None:
 @requirement(
     "returns the same result each time",
     "fitter",
-    fix="Set the seed of random numbers by an option, and keep nothing between fits.",
+    fix="Set the seed of random numbers by an option, and keep no state between fits.",
 )
 def returns_reproducible_result(case: ComponentCase) -> None:
     """Check that two results are equal, bit by bit, with another fit in between.

@@ -98,7 +98,7 @@ def leaves_good_time_unchanged(case: ComponentCase) -> None:
 @requirement(
     "cuts runs to the same parts each time",
     "selector",
-    fix="Use neither random numbers without a seed nor the time of day, and keep nothing between "
+    fix="Use neither random numbers without a seed nor the current time, and keep no state between "
     "calls: runs are cut by several workers, in any order.",
 )
 def returns_reproducible_parts(case: ComponentCase) -> None:

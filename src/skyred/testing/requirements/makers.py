@@ -66,7 +66,7 @@ def leaves_observation_unchanged(case: ComponentCase) -> None:
 @requirement(
     "makes the same dataset each time, independent of previous calls",
     "maker",
-    fix="Keep nothing between calls, and use random numbers only with a seed: runs are "
+    fix="Keep no state between calls, and use random numbers only with a seed: runs are "
     "reduced in any order, and cached datasets must equal those that are reduced again.",
 )
 def makes_reproducible_datasets(case: ComponentCase) -> None:

@@ -74,7 +74,7 @@ def leaves_table_unchanged(case: ComponentCase) -> None:
 @requirement(
     "returns the same rows each time",
     "selector",
-    fix="Use neither random numbers without a seed nor the time of day, and keep nothing between "
+    fix="Use neither random numbers without a seed nor the current time, and keep no state between "
     "calls.",
 )
 def returns_same_rows(case: ComponentCase) -> None:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 class FixedCounts:
-    """Sum of model contributions at one state, constant for all states.
+    """Sum of model contributions that do not depend on the parameters that vary.
+
+    It is evaluated once, at the given parameter values.
 
     Parameters
     ----------
@@ -46,12 +48,12 @@ class FixedCounts:
 
     @property
     def may_be_non_smooth(self) -> set[int]:
-        """Empty set: the counts are constant.
+        """Indices of the parameters along which the counts may be non-smooth: none.
 
         Returns
         -------
         set of int
-            Indices in the state.
+            An empty set.
         """
         return set()
 
@@ -66,12 +68,12 @@ class FixedCounts:
         return slice(None)
 
     def counts(self, state: Vector) -> Counts:
-        """Return the predicted counts.
+        """Return the constant predicted counts.
 
         Parameters
         ----------
         state : array
-            Values of all parameters, shape (m,).
+            Values of all parameters, shape (m,); not used.
 
         Returns
         -------
@@ -81,7 +83,7 @@ class FixedCounts:
         return self.sum
 
     def slopes(self, state: Vector, indices: frozenset[int]) -> Iterator[tuple[int, Counts]]:
-        """Return an empty result: there are no derivatives.
+        """Return an empty iterator: the counts are constant, so all derivatives are zero.
 
         Parameters
         ----------
@@ -100,7 +102,7 @@ class FixedCounts:
     def gradient(
         self, state: Vector, weights: Array, weight_of_total: float, indices: frozenset[int]
     ) -> Iterator[tuple[int, float]]:
-        """Return an empty result: there are no derivatives.
+        """Return an empty iterator: the counts are constant, so all derivatives are zero.
 
         Parameters
         ----------
@@ -172,12 +174,12 @@ class FixedDataset:
         self.constant_stat = dataset.stat(state)
 
     def stat(self, state: Vector) -> float:
-        """Return the fit statistic.
+        """Return the constant fit statistic.
 
         Parameters
         ----------
         state : array
-            Values of all parameters, shape (m,).
+            Values of all parameters, shape (m,); not used.
 
         Returns
         -------
@@ -187,7 +189,7 @@ class FixedDataset:
         return self.constant_stat
 
     def gradient(self, state: Vector, indices: frozenset[int]) -> dict[int, float]:
-        """Return an empty result: there are no derivatives.
+        """Return an empty dictionary: the statistic is constant, so all derivatives are zero.
 
         Parameters
         ----------
@@ -204,7 +206,7 @@ class FixedDataset:
         return {}
 
     def fisher(self, state: Vector, indices: frozenset[int]) -> tuple[Index, Array]:
-        """Return an empty result: there are no derivatives.
+        """Return an empty matrix: the statistic is constant, so all elements are zero.
 
         Parameters
         ----------
@@ -224,17 +226,17 @@ class FixedDataset:
 
     @property
     def may_be_non_smooth(self) -> set[int]:
-        """Empty set: the statistic is constant.
+        """Indices of the parameters along which the statistic may be non-smooth: none.
 
         Returns
         -------
         set of int
-            Indices in the state.
+            An empty set.
         """
         return set()
 
     def may_clip(self, state: Vector) -> bool:
-        """Return False: there are no derivatives that clipping could invalidate.
+        """Return False: the derivatives stay zero if negative predicted counts are set to zero.
 
         Parameters
         ----------
@@ -264,7 +266,7 @@ class FixedDataset:
         return False
 
     def condition(self, state: Vector, indices: frozenset[int]) -> FixedDataset:
-        """Return the dataset itself.
+        """Return the dataset with the other parameters fixed: the dataset itself.
 
         Parameters
         ----------

@@ -140,7 +140,7 @@ def run_searches(
 
     monkeypatch.setattr(search, "_search_with_profiles", search_with_profiles)
     objective = attrs.evolve(parabola([SOURCE]), refresh=refreshed.append)
-    result = search._search_sharp_sources(objective, 1e-4, np.ones(4), [SOURCE])
+    result = search._search_sharp_edges(objective, 1e-4, np.ones(4), [SOURCE])
     return result, starts, refreshed
 
 
@@ -167,4 +167,6 @@ def test_point_that_is_lower_only_with_other_irfs_is_ignored(
 def test_too_many_restarts_are_a_failed_search(monkeypatch: pytest.MonkeyPatch) -> None:
     result, starts, _ = run_searches(monkeypatch, results(5, 4, 3, 2))
     assert len(starts) == 1 + search.SHARP_RESTARTS
-    assert result.message == "profiles reach lower values after each of 3 new searches"
+    assert result.message == (
+        "not converged: the likelihood profiles still fall below the minimum after 3 restarts"
+    )

@@ -1,4 +1,4 @@
-"""Covariances of HESSE from differences of the gradient, against analytical results."""
+"""Covariances from differences of the gradient, compared with analytical results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NONE_AT_LIMIT = np.zeros(3, dtype=bool)
 def test_covariance_of_a_parabola_is_exact() -> None:
     result = hesse(quadratic(COVARIANCE, MINIMUM), MINIMUM, NONE_AT_LIMIT)
     assert result.covariance == pytest.approx(COVARIANCE, rel=1e-9)
-    assert result.flat_names == []
+    assert result.unconstrained_names == []
     assert result.calls == 7
 
 
@@ -112,7 +112,7 @@ def objective_with_hessian(matrix: np.ndarray) -> Objective:
 
 
 @pytest.mark.parametrize(
-    ("matrix", "flat"),
+    ("matrix", "names"),
     [
         pytest.param(np.diag([1.0, -1.0, 1.0]), ["p1"], id="saddle point"),
         pytest.param(np.diag([1.0, 0.0, 1.0]), ["p1"], id="no effect"),
@@ -127,18 +127,18 @@ def objective_with_hessian(matrix: np.ndarray) -> Objective:
 )
 @pytest.mark.filterwarnings("ignore:invalid value")
 def test_parameters_without_positive_curvature_are_reported(
-    matrix: np.ndarray, flat: list[str]
+    matrix: np.ndarray, names: list[str]
 ) -> None:
     result = hesse(objective_with_hessian(np.array(matrix)), np.zeros(3), NONE_AT_LIMIT)
-    assert result.flat_names == flat
-    all_unknown = np.ones(3, dtype=bool)
-    is_unknown = np.isin(["p0", "p1", "p2"], flat) if result.zero_curvature else all_unknown
-    np.testing.assert_array_equal(np.isnan(np.diag(result.covariance)), is_unknown)
+    assert result.unconstrained_names == names
+    all_invalid = np.ones(3, dtype=bool)
+    is_invalid = np.isin(["p0", "p1", "p2"], names) if result.zero_curvature else all_invalid
+    np.testing.assert_array_equal(np.isnan(np.diag(result.covariance)), is_invalid)
     assert np.isnan(result.edm)
 
 
 def test_negative_curvature_along_a_parameter_at_its_limit_is_ignored() -> None:
     at_limit = np.array([False, True, False])
     result = hesse(objective_with_hessian(np.diag([1.0, -1.0, 1.0])), np.zeros(3), at_limit)
-    assert result.flat_names == []
+    assert result.unconstrained_names == []
     assert np.isfinite(result.covariance).all()

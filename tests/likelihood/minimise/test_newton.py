@@ -23,7 +23,7 @@ def search(objective: Objective) -> NewtonResult:
 
 
 def draw_correlation(random: np.random.Generator, size: int) -> np.ndarray:
-    """Draw the correlations of a matrix with a ratio of eigenvalues up to 100."""
+    """Draw a correlation matrix; before scaling, the ratio of its eigenvalues is at most 100."""
     axes = np.linalg.qr(random.normal(size=(size, size)))[0]
     matrix = axes @ np.diag(10 ** random.uniform(-1, 1, size)) @ axes.T
     scale = np.sqrt(np.diag(matrix))
@@ -129,7 +129,7 @@ def test_minimum_of_a_curved_valley_is_reached() -> None:
 
 
 @pytest.mark.parametrize("invalid_value", [np.nan, np.inf])
-def test_steps_to_infinite_values_are_shortened(invalid_value: float) -> None:
+def test_steps_to_non_finite_values_are_shortened(invalid_value: float) -> None:
     objective = quadratic(np.eye(1), [1.0])
 
     def stat(x: np.ndarray) -> float:
@@ -221,7 +221,7 @@ def test_search_converges_with_noise_of_float32(seed: int) -> None:
     assert np.abs(result.x - MINIMUM).max() < 0.0063
 
 
-def test_steps_with_little_gain_end_early() -> None:
+def test_descent_with_little_gain_ends_early() -> None:
     def stat(x: np.ndarray) -> float:
         return float(x[0] ** 2 + 3 * abs(x[0] - 0.1) + (x[1] - 2) ** 2)
 

@@ -1,4 +1,4 @@
-"""`minimise` fails if there is no minimum, or if the minimum cannot be reached."""
+"""`minimise` on objectives without a minimum, or with values that are not finite."""
 
 from __future__ import annotations
 

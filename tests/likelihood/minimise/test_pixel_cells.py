@@ -1,4 +1,4 @@
-"""The search in pixel cells, on objectives that are parabolas between integers."""
+"""The search among pixel cells, for objectives that are parabolas within each cell."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from skyred.interfaces.objective import PixelGrid
 from skyred.likelihood.minimise import minimise
 from skyred.likelihood.minimise.pixel_coordinates import PixelCoordinates
 
-PIXEL = 0.02  # deg
+PIXEL_SIZE = 0.02  # deg
 
 
 def ridged_parabola(
@@ -28,7 +28,7 @@ def ridged_parabola(
     centre = np.array(minimum)
 
     def terms(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-        pixels = x[:2] / PIXEL
+        pixels = x[:2] / PIXEL_SIZE
         offset = pixels - np.floor(pixels)
         return pixels - centre, offset, x[2] - 3.0
 
@@ -40,21 +40,23 @@ def ridged_parabola(
 
     def gradient(x: np.ndarray) -> np.ndarray:
         difference, offset, residual = terms(x)
-        return np.array([*((2 * difference - ridge * (4 - 8 * offset)) / PIXEL), 2 * residual])
+        return np.array([*((2 * difference - ridge * (4 - 8 * offset)) / PIXEL_SIZE), 2 * residual])
 
     grid = PixelGrid(
         name="source",
         indices=np.array([0, 1]),
         related=np.array([0, 1, 2]),
-        to_pixels=lambda x: x[:2] / PIXEL,
-        to_sky=lambda pixels, x: pixels * PIXEL,
+        to_pixels=lambda x: x[:2] / PIXEL_SIZE,
+        to_sky=lambda pixels, x: pixels * PIXEL_SIZE,
     )
     return Objective(
         names=["lon", "lat", "amplitude"],
-        start=[start[0] * PIXEL, start[1] * PIXEL, 1.0],
+        start=[start[0] * PIXEL_SIZE, start[1] * PIXEL_SIZE, 1.0],
         stat=stat,
         gradient_of=gradient,
-        fisher_of=lambda x: np.diag([2 / PIXEL**2, 2 / PIXEL**2, 2.0]) * (1 + 4 * max(ridge, 0)),
+        fisher_of=lambda x: (
+            np.diag([2 / PIXEL_SIZE**2, 2 / PIXEL_SIZE**2, 2.0]) * (1 + 4 * max(ridge, 0))
+        ),
         grids=[grid],
     )
 
@@ -94,21 +96,21 @@ def test_fit_to_a_minimum_at_a_pixel_centre_succeeds_with_a_note(
     # negative ridges are valleys at integers; the lowest value is at (1, -1)
     result = minimise(ridged_parabola(-depth, (1.0, -1.0), start))
     assert result.success, result.message
-    assert result.values[:2] / PIXEL == pytest.approx([1, -1], abs=1e-4)
+    assert result.values[:2] / PIXEL_SIZE == pytest.approx([1, -1], abs=1e-4)
     assert any("pixel centre" in note for note in result.notes)
     # along one axis, at a distance y from the minimum, the statistic increases by
     # y^2 + 4 d y (1 - y), with the depth d; the error is the y at which it increases by 1
     slope, curvature = 4 * depth, 1 - 4 * depth
     half_width = (-slope + np.sqrt(slope**2 + 4 * curvature)) / (2 * curvature)
-    assert result.errors[:2] / PIXEL == pytest.approx(half_width, rel=0.02)
+    assert result.errors[:2] / PIXEL_SIZE == pytest.approx(half_width, rel=0.02)
 
 
 def coupled_parabolas(
     ridge: float, minima: list[float], starts: list[float], coupling: float
 ) -> Objective:
     """Return coupled parabolas of several positions along one axis, with ridges at integers."""
-    number, centre = len(minima), np.array(minima)
-    matrix = np.eye(number) + coupling * (np.eye(number, k=1) + np.eye(number, k=-1))
+    n_sources, centre = len(minima), np.array(minima)
+    matrix = np.eye(n_sources) + coupling * (np.eye(n_sources, k=1) + np.eye(n_sources, k=-1))
 
     def stat(z: np.ndarray) -> float:
         offset = z - np.floor(z)
@@ -128,12 +130,12 @@ def coupled_parabolas(
         )
 
     return Objective(
-        names=[f"x{index}" for index in range(number)],
+        names=[f"x{index}" for index in range(n_sources)],
         start=starts,
         stat=stat,
         gradient_of=gradient,
-        fisher_of=lambda z: 2 * matrix + 8 * ridge * np.eye(number),
-        grids=[grid(index) for index in range(number)],
+        fisher_of=lambda z: 2 * matrix + 8 * ridge * np.eye(n_sources),
+        grids=[grid(index) for index in range(n_sources)],
     )
 
 
@@ -172,7 +174,7 @@ def test_unchanged_parameters_keep_their_exact_pixels() -> None:
     invalid_pixels = np.array([np.nan, 1.0])  # of a position without pixel coordinates
 
     def to_pixels(x: np.ndarray) -> np.ndarray:
-        return x[:2] / PIXEL if abs(x[0]) < 1 else invalid_pixels
+        return x[:2] / PIXEL_SIZE if abs(x[0]) < 1 else invalid_pixels
 
     objective.grids = [attrs.evolve(objective.grids[0], to_pixels=to_pixels)]
     pixels = PixelCoordinates(objective, objective.start)

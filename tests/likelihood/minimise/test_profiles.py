@@ -1,4 +1,4 @@
-"""Profiles, asymmetric errors and contours, against analytical results."""
+"""Profiles, asymmetric errors and contours, compared with analytical results."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from skyred import Objective
 from skyred.errors import FitError
 from skyred.interfaces.records import FitResult
 from skyred.likelihood.minimise import minimise
-from skyred.likelihood.minimise.conditional import conditional
+from skyred.likelihood.minimise.conditional import conditional_objective
 from skyred.likelihood.minimise.conditional_fit import ConditionalFit, ConditionalMinimum
 from skyred.likelihood.minimise.profile import (
     ACCURACY,
+    asymmetric_errors,
     contour,
     find_crossing,
     find_crossing_length,
-    interval,
     profile,
 )
 
@@ -65,7 +65,7 @@ def test_asymmetric_errors_of_a_parabola_are_equal(parabola, sigma: float) -> No
     objective, covariance, _ = parabola
     best = minimise(objective)
     expected = sigma * np.sqrt(covariance[0, 0])
-    for error in interval(objective, best, 0, sigma):
+    for error in asymmetric_errors(objective, best, 0, sigma):
         # ACCURACY is that of the statistic at the crossing
         assert error == pytest.approx(expected, rel=ACCURACY / sigma**2)
 
@@ -96,7 +96,7 @@ def test_crossings_of_poisson_counts_are_exact() -> None:
         return 2 * (x - 4 - 4 * np.log(x / 4)) - 4
 
     expected = 4 - brentq(rise, 0.1, 4), brentq(rise, 4, 30) - 4
-    assert interval(objective, best, 0, 2.0) == pytest.approx(expected, rel=ACCURACY / 4)
+    assert asymmetric_errors(objective, best, 0, 2.0) == pytest.approx(expected, rel=ACCURACY / 4)
 
 
 def test_conditional_fits_follow_a_curved_valley() -> None:
@@ -141,7 +141,7 @@ def test_crossings_outside_a_limit_are_marked() -> None:
     assert lower.values == pytest.approx([-1])
     assert not upper.at_limit
     assert upper.values == pytest.approx([2], rel=ACCURACY)
-    errn, errp = interval(conditional_fit.objective, best, 0, 2.0)
+    errn, errp = asymmetric_errors(conditional_fit.objective, best, 0, 2.0)
     assert np.isnan(errn)
     assert errp == pytest.approx(2, rel=ACCURACY)
 
@@ -176,8 +176,8 @@ def test_bounded_statistic_has_no_error() -> None:
         names=["x"], start=[0.3], steps=[0.5], stat=lambda x: float(1 - np.exp(-(x[0] ** 2)))
     )
     conditional_fit, best = conditional_fit_of(objective, 0)
-    assert np.isnan(interval(objective, best, 0, 2.0)).all()
-    assert np.isfinite(interval(objective, best, 0, 0.5)).all()
+    assert np.isnan(asymmetric_errors(objective, best, 0, 2.0)).all()
+    assert np.isfinite(asymmetric_errors(objective, best, 0, 0.5)).all()
     assert len(conditional_fit.minima) < 200  # the search is limited
 
 
@@ -192,23 +192,25 @@ def test_conditional_objective_keeps_units_limits_and_derivatives() -> None:
         np.diag([1.0, 4.0, 9.0]), [0, 0, 0], limits=limits, units=["a", "b", "c"],
         may_be_non_smooth=np.array([True, False, True]), prior=lambda x: float(x.sum()),
     )  # fmt: skip
-    conditional_fit = conditional(objective, np.array([0, 2]), np.array([9.0, 0.5, 9.0]))
-    assert (conditional_fit.names, conditional_fit.units) == (("p0", "p2"), ("a", "c"))
-    np.testing.assert_array_equal(conditional_fit.limits, [[-1, 4], [-3, 6]])
-    np.testing.assert_array_equal(conditional_fit.may_be_non_smooth, [True, True])
+    partial_objective = conditional_objective(
+        objective, np.array([0, 2]), np.array([9.0, 0.5, 9.0])
+    )
+    assert (partial_objective.names, partial_objective.units) == (("p0", "p2"), ("a", "c"))
+    np.testing.assert_array_equal(partial_objective.limits, [[-1, 4], [-3, 6]])
+    np.testing.assert_array_equal(partial_objective.may_be_non_smooth, [True, True])
     x = np.array([1.0, 2.0])
     full_values = np.array([1.0, 0.5, 2.0])
-    assert conditional_fit.total(x) == objective.total(full_values)
+    assert partial_objective.total(x) == objective.total(full_values)
     np.testing.assert_array_equal(
-        conditional_fit.gradient(x), objective.gradient(full_values)[[0, 2]]
+        partial_objective.gradient(x), objective.gradient(full_values)[[0, 2]]
     )
     np.testing.assert_array_equal(
-        conditional_fit.fisher(x), objective.fisher(full_values)[np.ix_([0, 2], [0, 2])]
+        partial_objective.fisher(x), objective.fisher(full_values)[np.ix_([0, 2], [0, 2])]
     )
 
 
 def test_fit_without_errors_is_rejected() -> None:
     objective = quadratic(np.eye(2), [0, 0])
     best = attrs.evolve(minimise(objective), errors=[np.nan, 1.0], message="HESSE failed")
-    with pytest.raises(FitError, match="no valid errors of p0: HESSE failed"):
+    with pytest.raises(FitError, match="no valid errors for p0: HESSE failed"):
         ConditionalFit(objective, best, [0])

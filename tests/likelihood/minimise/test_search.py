@@ -178,9 +178,9 @@ def test_wrong_fisher_matrix_does_not_reduce_the_accuracy(factor: float) -> None
 
 def test_search_continues_with_second_derivatives() -> None:
     exact = quadratic(COVARIANCE, MINIMUM)
-    start = MINIMUM + np.array(
-        [0.2, 0, 0]
-    )  # an estimated 0.0003 sigma, because of the wrong Fisher matrix
+    # with the wrong Fisher matrix, the estimated distance to the minimum is 1e5 times too small:
+    # below the tolerance
+    start = MINIMUM + np.array([0.2, 0, 0])
     result = minimise(
         quadratic(COVARIANCE, MINIMUM, start=start, fisher_of=lambda x: 1e5 * exact.fisher(x))
     )

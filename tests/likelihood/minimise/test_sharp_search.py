@@ -1,4 +1,4 @@
-"""The non-smooth search, on objectives with many minima and a known global minimum."""
+"""The search for sources with sharp edges, with many minima and a known global minimum."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from skyred import Objective
 from skyred.interfaces.objective import SharpSource
 from skyred.likelihood.minimise import minimise
 
-PIXEL = 0.02  # deg
+PIXEL_SIZE = 0.02  # deg
 ERROR = 0.3  # of the positions, in pixels
 WAVELENGTH = 0.25  # distance of the minima, in pixels
-# relative accuracy of widths, from an effective sample size of about 120
+# relative accuracy of widths, for an effective sample size of about 120
 WIDTH_ACCURACY = 0.15
 
 
@@ -26,9 +26,9 @@ def rippled_parabola(
     The minimum is zero. The amplitude is correlated with the first position. The derivatives are
     those of the parabola alone. With a seed, the ripples are replaced by noise.
     """
-    minimum = np.array([1.3 * PIXEL, -0.7 * PIXEL, 3.0])
+    minimum = np.array([1.3 * PIXEL_SIZE, -0.7 * PIXEL_SIZE, 3.0])
     inverse = np.linalg.inv([[1, 0, 0.4], [0, 1, 0], [0.4, 0, 1]])
-    scale = np.array([ERROR * PIXEL, ERROR * PIXEL, 0.2])
+    scale = np.array([ERROR * PIXEL_SIZE, ERROR * PIXEL_SIZE, 0.2])
     curvature = inverse / np.outer(scale, scale)
 
     def stat(x: np.ndarray) -> float:
@@ -38,19 +38,19 @@ def rippled_parabola(
             words = np.frombuffer(x.tobytes(), dtype=np.uint32)
             return parabola + ripple * float(np.random.default_rng([seed, *words]).random())
         return parabola + float(
-            ripple * np.sin(np.pi * difference[:2] / (WAVELENGTH * PIXEL)) ** 2 @ [1, 1]
+            ripple * np.sin(np.pi * difference[:2] / (WAVELENGTH * PIXEL_SIZE)) ** 2 @ [1, 1]
         )
 
     source = SharpSource(
         name="disk",
         indices=np.array([0, 1]),
-        pixels=np.full(2, PIXEL),
+        pixels=np.full(2, PIXEL_SIZE),
         sizes=np.zeros(0, dtype=int),
         related=np.arange(3),
     )
     return Objective(
         names=["lon", "lat", "amplitude"],
-        start=np.array(start) * [PIXEL, PIXEL, 1],
+        start=np.array(start) * [PIXEL_SIZE, PIXEL_SIZE, 1],
         stat=stat,
         gradient_of=lambda x: 2 * curvature @ (x - minimum),
         fisher_of=lambda x: 2 * curvature,
@@ -74,13 +74,13 @@ def test_lowest_of_many_minima_is_reached(
     result = minimise(rippled_parabola(ripple, start), method=method)
     assert result.success, result.message
     assert 0 <= result.stat < 1e-3
-    assert np.abs(result.values / [PIXEL, PIXEL, 1] - [1.3, -0.7, 3.0]).max() < 0.01
+    assert np.abs(result.values / [PIXEL_SIZE, PIXEL_SIZE, 1] - [1.3, -0.7, 3.0]).max() < 0.01
 
 
 @pytest.mark.parametrize("ripple", [0.5, 2.0])
 def test_errors_are_the_widths_of_the_likelihood(ripple: float) -> None:
     result = minimise(rippled_parabola(ripple, (3.0, 1.0, 1.0)))
-    expected = likelihood_width(ripple) * PIXEL
+    expected = likelihood_width(ripple) * PIXEL_SIZE
     assert result.errors[1] == pytest.approx(expected, rel=WIDTH_ACCURACY)
     # the width of the first position is smaller, since the amplitude has no ripples
     assert result.errors[0] == pytest.approx(expected, rel=2 * WIDTH_ACCURACY)

@@ -288,13 +288,13 @@ class ProfileLikelihood(Estimator):
         self, refit: TemporaryFit, conditional_fit: ConditionalFit
     ) -> LikelihoodProfile:
         """Compute the profile of the parameter of a conditional fit."""
-        from skyred.likelihood.minimise.profile import interval, profile
+        from skyred.likelihood.minimise.profile import asymmetric_errors, profile
 
         (index,), result = conditional_fit.fixed, refit.fit_result
         values = self._profile_values(refit, index)
         scan = profile(conditional_fit, values)
         errors = [
-            interval(refit.objective, result, index, sigma, conditional_fit)
+            asymmetric_errors(refit.objective, result, index, sigma, conditional_fit)
             for sigma in self.sigmas
         ]
         name = result.names[index]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Index = NDArray[np.int64]
 
 
-def conditional(objective: Objective, free: Index, values: Array) -> Objective:
+def conditional_objective(objective: Objective, free: Index, values: Array) -> Objective:
     """Return the objective of some parameters, with the others fixed.
 
     Parameters

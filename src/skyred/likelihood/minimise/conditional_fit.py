@@ -13,7 +13,7 @@ import attrs
 import numpy as np
 
 from skyred.errors import FitError
-from skyred.likelihood.minimise.conditional import conditional
+from skyred.likelihood.minimise.conditional import conditional_objective
 from skyred.likelihood.minimise.minuit import MinuitSearch
 from skyred.likelihood.minimise.pixel_cells import CellSearch
 from skyred.likelihood.minimise.pixel_coordinates import PixelCoordinates
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-4  # of a conditional fit, in the statistic: not visible in figures
 MINUIT_TOLERANCE = 0.05  # Minuit ends at an estimated distance of 0.002 times this
-MAX_CALLS = 10000  # of an objective without derivatives
+MAX_CALLS = 10000  # of an objective without derivatives, by MIGRAD
 MAX_CALLS_WITH_GRADIENT = 500  # of an objective with derivatives, if Newton steps failed
 
 
@@ -76,14 +76,14 @@ class ConditionalFit:
     Raises
     ------
     FitError
-        If the best fit has no valid errors of the fixed parameters.
+        If the best fit has no valid errors for the fixed parameters.
     """
 
     def __init__(self, objective: Objective, best: FitResult, indices: Sequence[int]) -> None:
         if not np.all(np.isfinite(best.errors[list(indices)]) & (best.errors[list(indices)] > 0)):
             names = ", ".join(objective.names[index] for index in indices)
             raise FitError(
-                f"the fit has no valid errors of {names}: {best.message or 'it did not converge'}"
+                f"the fit has no valid errors for {names}: {best.message or 'it did not converge'}"
             )
         self.objective, self.fixed = objective, list(indices)
         self.best = ConditionalMinimum(np.array(best.values), best.stat, True)
@@ -91,7 +91,7 @@ class ConditionalFit:
         covariance = np.nan_to_num(best.covariance)
         fixed_covariance = covariance[np.ix_(self.fixed, self.fixed)]
         # derivatives of the best values of all parameters with respect to the fixed parameters
-        self.slope = covariance[:, self.fixed] @ np.linalg.pinv(fixed_covariance, hermitian=True)
+        self.jacobian = covariance[:, self.fixed] @ np.linalg.pinv(fixed_covariance, hermitian=True)
         self.minima, self.lowest = [self.best], self.best
 
     def fit(self, values: Sequence[float] | Array) -> ConditionalMinimum:
@@ -109,14 +109,15 @@ class ConditionalFit:
         """
         fixed_values = np.asarray(values, dtype=float)
         nearest = self._nearest_minimum(fixed_values)
-        start = nearest.values + self.slope @ (fixed_values - nearest.values[self.fixed])
+        start = nearest.values + self.jacobian @ (fixed_values - nearest.values[self.fixed])
         start = np.clip(start, *self.objective.limits.T)
         start[self.fixed] = fixed_values
         minimum = self._fit_from(start)
-        if not minimum.success:  # far from the best fit, the nearest fit may be a poor start
-            second = self._fit_from(np.where(self._is_fixed(), start, self.best.values))
+        if not minimum.success:
+            # far from the best fit, the nearest fit may be a poor starting point
+            new_minimum = self._fit_from(np.where(self._is_fixed(), start, self.best.values))
             minimum = min(
-                minimum, second, key=lambda candidate: (not candidate.success, candidate.stat)
+                minimum, new_minimum, key=lambda candidate: (not candidate.success, candidate.stat)
             )
         if minimum.success:
             self.minima.append(minimum)
@@ -135,7 +136,7 @@ class ConditionalFit:
 
     def _fit_from(self, start: Array) -> ConditionalMinimum:
         free = np.flatnonzero(~self._is_fixed())
-        x, success = fit_without_covariance(conditional(self.objective, free, start))
+        x, success = fit_without_covariance(conditional_objective(self.objective, free, start))
         values = start.copy()
         values[~self._is_fixed()] = x
         stat = self.objective.total(values)
@@ -148,7 +149,8 @@ class ConditionalFit:
 def fit_without_covariance(objective: Objective) -> tuple[Array, bool]:
     """Find the minimum, without its covariance, by Newton steps, or by MIGRAD if these fail.
 
-    If there are sources with sharp edges, the minimum is that of `SharpSearch.update`.
+    If there are sources with sharp edges, `SharpSearch.update` searches for the minimum instead,
+    and the fit always counts as converged.
 
     Parameters
     ----------

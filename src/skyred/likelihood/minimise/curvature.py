@@ -67,7 +67,7 @@ def compute_block_curvature(
                 for direction in directions.T
             ]
         ):
-            # the limits leave too little space: use the single parameters
+            # the limits leave too little space: take steps along the single parameters
             directions = np.diag(np.sqrt(2 / np.diag(block)))
         rows = []
         for direction in directions.T:
@@ -79,9 +79,9 @@ def compute_block_curvature(
         block = inverse.T @ scaled_block @ inverse
         if not np.all(np.isfinite(scaled_block)):
             break
-        values = np.linalg.eigvalsh(scaled_block)
+        eigenvalues = np.linalg.eigvalsh(scaled_block)
         tolerance = FIRST_TOLERANCE if step == STEPS[0] else TOLERANCE
-        if not values[0] > 0 or np.all(np.abs(values / 2 - 1) < tolerance):
+        if not eigenvalues[0] > 0 or np.all(np.abs(eigenvalues / 2 - 1) < tolerance):
             break
     for direction in degenerate_directions(matrix[np.ix_(indices, indices)]):
         block, step_calls = remove_valley_curvature(
@@ -111,10 +111,10 @@ def _decorrelated_steps(block: Array, costly: NDArray[np.bool_]) -> Array:
     """
     scale = 1 / np.sqrt(np.diag(block))
     scaled = block * np.outer(scale, scale)
-    values, axes = np.linalg.eigh(scaled)
-    if not values[0] > INVERTIBLE_RATIO * values[-1]:
-        # along a degenerate direction there is no error: use those of the single parameters
-        lengths = np.where(values > MIN_EIGENVALUE_RATIO * values[-1], values, 1.0)
+    eigenvalues, axes = np.linalg.eigh(scaled)
+    if not eigenvalues[0] > INVERTIBLE_RATIO * eigenvalues[-1]:
+        # along a degenerate direction there is no error: use that of the single parameters
+        lengths = np.where(eigenvalues > MIN_EIGENVALUE_RATIO * eigenvalues[-1], eigenvalues, 1.0)
         return np.asarray(scale[:, None] * axes * np.sqrt(2 / lengths))
     order = np.argsort(~costly, kind="stable")
     directions = np.zeros_like(block)

@@ -1,4 +1,7 @@
-"""Degenerate directions: combinations of parameters with little or no curvature."""
+"""Degenerate directions: combinations of parameters along which there is little or no curvature.
+
+Directions are called flat if they have no curvature, and weak if they have little curvature.
+"""
 
 from __future__ import annotations
 
@@ -18,20 +21,20 @@ if TYPE_CHECKING:
 
 # ratios are those to the largest eigenvalue, after scaling the matrix to a unit diagonal
 MIN_EIGENVALUE_RATIO = 1e-10  # directions with smaller ratios are flat
-SOFT_RATIO = 3e-3  # directions with smaller ratios are soft
-MIN_SOFT_RATIO = 1e-4  # to limit the length of steps in soft directions
-MAX_SOFT_DIRECTIONS = 4
-SOFT_STEP = 0.01  # in sigma: length of the differences along soft directions
+WEAK_RATIO = 3e-3  # directions with smaller ratios are weak
+MIN_WEAK_RATIO = 1e-4  # to limit the length of steps in weak directions
+MAX_WEAK_DIRECTIONS = 4
+WEAK_STEP = 0.01  # in sigma: length of the differences along weak directions
 ZERO_CURVATURE = 1e-8  # in units of single parameters' curvature; smaller ones are rounding errors
-MIN_COMPONENT = 1e-3  # parameters with a larger component in a flat direction are unconstrained
+MIN_COMPONENT = 1e-3  # parameters with a larger component in a flat direction have no errors
 # if a smaller fraction of the curvature remains without the term of fourth order, the direction is
 # degenerate
 DEGENERATE_FRACTION = 0.05
 TOLERANCE = 0.02  # for the relative difference of a curvature from the previous one
 
 
-def measure_soft_directions(objective: Objective, x: Array, matrix: Array, indices: Index) -> int:
-    """Measure the curvature along soft directions across blocks, and update the matrix in place.
+def measure_weak_directions(objective: Objective, x: Array, matrix: Array, indices: Index) -> int:
+    """Measure the curvature along weak directions across blocks, and update the matrix in place.
 
     If two sources nearly coincide, the contributions of several blocks cancel in some direction,
     and the remainder is less accurate than the blocks. The matrix is corrected by Powell's
@@ -59,20 +62,20 @@ def measure_soft_directions(objective: Objective, x: Array, matrix: Array, indic
         return calls
     scale = 1 / np.sqrt(np.diag(block))
     scaled = block * np.outer(scale, scale)
-    for _ in range(MAX_SOFT_DIRECTIONS):
-        values, axes = np.linalg.eigh(scaled)
-        soft = [
-            (value, axis)
-            for value, axis in zip(values, axes.T, strict=True)
-            if value < SOFT_RATIO * values[-1]
+    for _ in range(MAX_WEAK_DIRECTIONS):
+        eigenvalues, axes = np.linalg.eigh(scaled)
+        weak = [
+            (eigenvalue, axis)
+            for eigenvalue, axis in zip(eigenvalues, axes.T, strict=True)
+            if eigenvalue < WEAK_RATIO * eigenvalues[-1]
         ]
         has_changed = False
-        for value, axis in soft[:MAX_SOFT_DIRECTIONS]:
-            length = np.sqrt(2 / max(value, MIN_SOFT_RATIO * values[-1]))
+        for eigenvalue, axis in weak[:MAX_WEAK_DIRECTIONS]:
+            length = np.sqrt(2 / max(eigenvalue, MIN_WEAK_RATIO * eigenvalues[-1]))
             direction, gradient_of = scale * axis * length, gradient_by(objective, indices)
             long_secant, short_secant = (
                 secant(objective, gradient_of, x, indices, direction, step)[0]
-                for step in (SOFT_STEP, SOFT_STEP / 3)
+                for step in (WEAK_STEP, WEAK_STEP / 3)
             )
             calls += 4
             if not np.all(np.isfinite(short_secant + long_secant)):
@@ -85,7 +88,7 @@ def measure_soft_directions(objective: Objective, x: Array, matrix: Array, indic
             ):
                 product -= (axis @ product) * axis
             deviation = product - scaled @ axis
-            has_changed = has_changed or abs(axis @ deviation) > TOLERANCE * abs(value)
+            has_changed = has_changed or abs(axis @ deviation) > TOLERANCE * abs(eigenvalue)
             scaled += (
                 np.outer(deviation, axis)
                 + np.outer(axis, deviation)
@@ -111,8 +114,8 @@ def degenerate_directions(block: Array) -> Array:
         The steps, as long as the errors of the single parameters, shape (m, k).
     """
     scale = 1 / np.sqrt(np.diag(block))
-    values, axes = np.linalg.eigh(block * np.outer(scale, scale))
-    is_flat = values <= MIN_EIGENVALUE_RATIO * values[-1]
+    eigenvalues, axes = np.linalg.eigh(block * np.outer(scale, scale))
+    is_flat = eigenvalues <= MIN_EIGENVALUE_RATIO * eigenvalues[-1]
     return np.asarray(axes.T[is_flat] * scale * np.sqrt(2))
 
 
@@ -125,6 +128,9 @@ def remove_valley_curvature(
     direction: Array,
 ) -> tuple[Array, int]:
     """Set the curvature along a direction to zero if it only comes from a curved valley.
+
+    If the statistic is constant along a curve, it rises along the tangent with the fourth power of
+    the distance. A difference over a finite step is then not zero.
 
     Parameters
     ----------
@@ -153,7 +159,7 @@ def remove_valley_curvature(
         return block, 0
     long_secant, short_secant = (
         float(direction @ secant(objective, gradient_of, x, indices, direction, step)[0])
-        for step in (SOFT_STEP, SOFT_STEP / 3)
+        for step in (WEAK_STEP, WEAK_STEP / 3)
     )
     curvature = (9 * short_secant - long_secant) / 8
     if abs(curvature) > max(DEGENERATE_FRACTION * abs(long_secant), ZERO_CURVATURE):
@@ -166,7 +172,7 @@ def remove_valley_curvature(
     return scaled / np.outer(scale, scale), 4
 
 
-def flat_parameters(matrix: Array, names: list[str]) -> tuple[list[str], bool]:
+def unconstrained_parameters(matrix: Array, names: list[str]) -> tuple[list[str], bool]:
     """Return the parameters without positive curvature.
 
     Parameters
@@ -178,7 +184,7 @@ def flat_parameters(matrix: Array, names: list[str]) -> tuple[list[str], bool]:
 
     Returns
     -------
-    flat_names : list of str
+    unconstrained_names : list of str
         Names of the parameters without positive curvature, or with the largest components in flat
         directions; all names if the matrix is not finite, none if it is positive definite.
     is_zero : bool
@@ -190,17 +196,19 @@ def flat_parameters(matrix: Array, names: list[str]) -> tuple[list[str], bool]:
         return names, False
     diagonal = np.diag(matrix)
     if np.any(diagonal <= 0):
-        flat_names = [name for name, value in zip(names, diagonal, strict=True) if value <= 0]
-        return flat_names, bool(np.all(diagonal >= 0))
+        unconstrained_names = [
+            name for name, value in zip(names, diagonal, strict=True) if value <= 0
+        ]
+        return unconstrained_names, bool(np.all(diagonal >= 0))
     size = np.sqrt(diagonal)
-    values, vectors = np.linalg.eigh(matrix / np.outer(size, size))
-    if values[0] > MIN_EIGENVALUE_RATIO * values[-1]:
+    eigenvalues, vectors = np.linalg.eigh(matrix / np.outer(size, size))
+    if eigenvalues[0] > MIN_EIGENVALUE_RATIO * eigenvalues[-1]:
         return [], False
-    is_flat = values <= MIN_EIGENVALUE_RATIO * values[-1]
+    is_flat = eigenvalues <= MIN_EIGENVALUE_RATIO * eigenvalues[-1]
     components = np.abs(vectors[:, is_flat])
     is_unconstrained = (components > 0.3 * components.max(axis=0)).any(axis=1)
-    flat_names = [name for name, flat in zip(names, is_unconstrained, strict=True) if flat]
-    return flat_names, bool(values[0] >= -ZERO_CURVATURE * values[-1])
+    unconstrained_names = [names[index] for index in np.flatnonzero(is_unconstrained)]
+    return unconstrained_names, bool(eigenvalues[0] >= -ZERO_CURVATURE * eigenvalues[-1])
 
 
 def constrained_covariance(matrix: Array) -> Array:
@@ -219,8 +227,8 @@ def constrained_covariance(matrix: Array) -> Array:
     diagonal = np.diag(matrix)
     scale = np.where(diagonal > 0, 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1)), 0)
     scaled = matrix * np.outer(scale, scale)
-    values, axes = np.linalg.eigh(scaled)
-    is_flat = values <= MIN_EIGENVALUE_RATIO * values[-1]
+    eigenvalues, axes = np.linalg.eigh(scaled)
+    is_flat = eigenvalues <= MIN_EIGENVALUE_RATIO * eigenvalues[-1]
     is_affected = (np.abs(axes[:, is_flat]) > MIN_COMPONENT).any(axis=1) | (diagonal <= 0)
     covariance = 2 * np.linalg.pinv(scaled, rcond=MIN_EIGENVALUE_RATIO, hermitian=True)
     covariance[is_affected] = covariance[:, is_affected] = np.nan

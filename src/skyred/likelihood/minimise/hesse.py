@@ -17,8 +17,8 @@ import numpy as np
 from skyred.likelihood.minimise.curvature import compute_block_curvature
 from skyred.likelihood.minimise.degeneracy import (
     constrained_covariance,
-    flat_parameters,
-    measure_soft_directions,
+    measure_weak_directions,
+    unconstrained_parameters,
 )
 from skyred.likelihood.minimise.logarithmic_factors import LogarithmicFactors
 
@@ -46,26 +46,29 @@ class Hessian:
         the curvature is negative in some direction, or not finite, all elements are NaN. If it is
         zero, those of the unconstrained parameters and of parameters at limits are NaN.
     edm : float
-        Estimated distance to the minimum, in the statistic; NaN if there are flat directions.
+        Estimated distance to the minimum, in the statistic; NaN if some parameters are
+        unconstrained.
     step : array
         The step to the estimated minimum, shape (n,).
     calls : int
         Number of calls of the objective and its derivatives.
-    flat_names : list of str
-        Names of the parameters along which the curvature is not positive; usually empty.
+    unconstrained_names : list of str
+        Names of the parameters that the second derivatives do not constrain, because the curvature
+        along them is zero, negative or not finite; usually empty.
     zero_curvature : bool
         Whether the curvature along these parameters is zero, not negative: the statistic is then
-        constant.
+        constant along them.
     on_boundary : array of bool
-        Whether a parameter is a pixel coordinate close to a cell boundary, shape (n,). Its slope
-        does not contribute to the estimated distance, since the statistic may rise on both sides.
+        Whether a parameter is a pixel coordinate close to a cell boundary, shape (n,). Its
+        derivative does not contribute to the estimated distance, since the statistic may rise on
+        both sides.
     """
 
     covariance: Array
     edm: float
     step: Array
     calls: int
-    flat_names: list[str]
+    unconstrained_names: list[str]
     zero_curvature: bool = False
     on_boundary: NDArray[np.bool_] = attrs.field(factory=lambda: np.zeros(0, dtype=bool))
 
@@ -104,9 +107,9 @@ def hesse(
     at_limit : array of bool
         Whether a parameter is fixed at a limit, shape (n,).
     piecewise_indices : sequence of int
-        Indices of the pixel coordinates along which there is no second derivative at integers, the
-        cell boundaries. Close to an integer, the curvature is that of a parabola that rises by one
-        at the same distance as the statistic.
+        Indices of the pixel coordinates along which there is no second derivative at cell
+        boundaries, where the coordinate is an integer. Close to an integer, the curvature is that
+        of a parabola that rises by one at the same distance as the statistic.
 
     Returns
     -------
@@ -121,15 +124,15 @@ def hesse(
     assert gradient is not None
     free, scale = ~at_limit, logarithmic.scale
     names = [name for name, is_free in zip(objective.names, free, strict=True) if is_free]
-    flat_names, is_zero = flat_parameters(matrix[np.ix_(free, free)], names)
-    if flat_names:
+    unconstrained_names, is_zero = unconstrained_parameters(matrix[np.ix_(free, free)], names)
+    if unconstrained_names:
         covariance = np.full(matrix.shape, np.nan)
         if is_zero:
             block = np.ix_(free, free)
             covariance[block] = (
                 constrained_covariance(matrix[block]) * np.outer(scale, scale)[block]
             )
-        return Hessian(covariance, np.nan, np.zeros(len(x)), calls, flat_names, is_zero)
+        return Hessian(covariance, np.nan, np.zeros(len(x)), calls, unconstrained_names, is_zero)
     diagonal = np.diag(matrix)
     inverse = np.diag(1 / np.where(at_limit & (diagonal > 0), diagonal, 2))
     inverse[np.ix_(free, free)] = _inverse(matrix[np.ix_(free, free)])
@@ -160,7 +163,8 @@ def _second_derivatives(
     at_limit : array of bool
         Whether a parameter is fixed at a limit, shape (n,).
     piecewise_indices : array of int
-        Indices of the pixel coordinates along which there is no second derivative at integers.
+        Indices of the pixel coordinates along which there is no second derivative where the
+        coordinate is an integer.
 
     Returns
     -------
@@ -196,7 +200,7 @@ def _second_derivatives(
             matrix[np.ix_(indices, indices)] = curvature
             calls += block_calls
     if len(objective.blocks) > 1:
-        calls += measure_soft_directions(objective, x, matrix, np.flatnonzero(is_smooth))
+        calls += measure_weak_directions(objective, x, matrix, np.flatnonzero(is_smooth))
     return matrix, calls, boundary_indices
 
 

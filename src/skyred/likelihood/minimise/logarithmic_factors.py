@@ -30,15 +30,15 @@ class LogarithmicFactors:
     Parameters
     ----------
     objective : Objective
-        The objective of the parameters, with gradient and Fisher matrix.
+        The objective to transform, with gradient and Fisher matrix.
     x : array
         A point near the minimum, shape (n,).
 
     Attributes
     ----------
     objective : Objective
-        The objective of the new parameters: for `factors`, the logarithms of the ratios to their
-        values in `x`; the other parameters are unchanged.
+        The objective as a function of the new parameters: for `factors`, the logarithms of the
+        ratios to their values in `x`; the other parameters are unchanged.
     start : array
         The point `x` in the new parameters, shape (n,).
     scale : array
@@ -77,7 +77,7 @@ class LogarithmicFactors:
             else lambda u: original.prior_stat(self.to_parameters(u)),
             gradient_of=self._gradient,
             fisher_of=self._fisher,
-            condition=None if original.condition is None else self._condition,
+            condition=None if original.condition is None else self._with_fixed_parameters,
             gradient_by=None,
             grids=(),
             sharp=None,
@@ -101,33 +101,36 @@ class LogarithmicFactors:
         """
         return np.where(self.factors, self.x * np.exp(np.where(self.factors, u, 0)), u)
 
-    def _slope(self, u: Array) -> tuple[Array, Array]:
+    def _parameters_and_derivatives(self, u: Array) -> tuple[Array, Array]:
         """Return the original parameters, and their derivatives with respect to the new ones."""
         x = self.to_parameters(u)
         return x, np.where(self.factors, x, 1.0)
 
     def _gradient(self, u: Array) -> Array:
-        x, slope = self._slope(u)
+        x, derivatives = self._parameters_and_derivatives(u)
         gradient = self.original.gradient(x)
         assert gradient is not None
-        return np.asarray(gradient) * slope
+        return np.asarray(gradient) * derivatives
 
     def _fisher(self, u: Array) -> Array:
-        x, slope = self._slope(u)
+        x, derivatives = self._parameters_and_derivatives(u)
         fisher = self.original.fisher(x)
         assert fisher is not None
-        return np.asarray(fisher) * np.outer(slope, slope)
+        return np.asarray(fisher) * np.outer(derivatives, derivatives)
 
-    def _condition(self, indices: Index, values: Array) -> Conditional:
+    def _with_fixed_parameters(self, indices: Index, values: Array) -> Conditional:
+        """Return the statistic as a function of some parameters, with the others fixed."""
         assert self.original.condition is not None
         statistic = self.original.condition(indices, self.to_parameters(values))
 
         def gradient_of(u: Array) -> Array:
-            x, slope = self._slope(u)
-            return np.asarray(statistic.gradient_of(x)) * slope[indices]
+            x, derivatives = self._parameters_and_derivatives(u)
+            return np.asarray(statistic.gradient_of(x)) * derivatives[indices]
 
         def fisher_of(u: Array) -> Array:
-            x, slope = self._slope(u)
-            return np.asarray(statistic.fisher_of(x)) * np.outer(slope[indices], slope[indices])
+            x, derivatives = self._parameters_and_derivatives(u)
+            return np.asarray(statistic.fisher_of(x)) * np.outer(
+                derivatives[indices], derivatives[indices]
+            )
 
         return Conditional(lambda u: statistic.stat(self.to_parameters(u)), gradient_of, fisher_of)

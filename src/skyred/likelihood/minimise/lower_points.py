@@ -53,10 +53,10 @@ def find_lower_point(cells: CellSearch, z: Array, errors: Array) -> LowerPoint |
     LowerPoint or None
         The start of the next search; None if no point is lower.
     """
-    lower = cells.find_lower_cell(z)
-    if lower is None:
-        lower = _find_lower_neighbour(cells, z, errors)
-    return relocate_source(cells, z) if lower is None else LowerPoint(lower)
+    lower_z = cells.find_lower_cell(z)
+    if lower_z is None:
+        lower_z = _find_lower_neighbour(cells, z, errors)
+    return relocate_source(cells, z) if lower_z is None else LowerPoint(lower_z)
 
 
 def _find_lower_neighbour(cells: CellSearch, z: Array, errors: Array) -> Array | None:
@@ -71,9 +71,9 @@ def _find_lower_neighbour(cells: CellSearch, z: Array, errors: Array) -> Array |
     if not may_be_non_smooth.any():
         return None
     remaining_objective = attrs.evolve(objective, may_be_non_smooth=may_be_non_smooth)
-    lower, calls = find_lower_neighbour(remaining_objective, z, errors, cells.tolerance)
+    neighbour, calls = find_lower_neighbour(remaining_objective, z, errors, cells.tolerance)
     cells.calls += calls
-    return lower
+    return neighbour
 
 
 def relocate_source(cells: CellSearch, z: Array) -> LowerPoint | None:

@@ -1,4 +1,4 @@
-"""Asymmetric errors of all parameters, and new fits from lower points of their profiles.
+"""Asymmetric errors of all parameters, and restarts from profiles below the minimum.
 
 The method is that of MINOS (James & Roos 1975, Comput. Phys. Commun. 10, 343), which also restarts
 from a new minimum.
@@ -13,7 +13,7 @@ import attrs
 import numpy as np
 
 from skyred.likelihood.minimise.conditional_fit import ConditionalFit
-from skyred.likelihood.minimise.profile import interval
+from skyred.likelihood.minimise.profile import asymmetric_errors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-RESTARTS = 3  # largest number of new fits from lower points
+RESTARTS = 3  # maximum number of new fits from lower points
 
 
 @attrs.frozen(eq=False)
-class Intervals:
+class AsymmetricErrors:
     """The asymmetric errors of all parameters, or a point with a lower statistic.
 
     Parameters
@@ -50,7 +50,7 @@ def add_asymmetric_errors(
     search: Callable[[Objective], FitResult],
     min_gain: float,
 ) -> FitResult:
-    """Add asymmetric errors to a fit result, and fit again if a profile reaches lower values.
+    """Add asymmetric errors to a fit result, and fit again if a profile falls below the minimum.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def add_asymmetric_errors(
     result : FitResult
         The minimum, with errors.
     search : callable
-        Function that minimises an objective from its start.
+        Function that minimises an objective, from its starting values.
     min_gain : float
         Minimum decrease of the statistic for a new fit.
 
@@ -67,28 +67,29 @@ def add_asymmetric_errors(
     -------
     FitResult
         The result with `errn` and `errp`, and with notes on new fits and missing errors. `success`
-        is false if a new fit fails, or if profiles still reach lower values after `RESTARTS` fits.
+        is false if a new fit fails, or if profiles still fall below the minimum after `RESTARTS`
+        fits.
     """
     for restart in range(RESTARTS + 1):
-        intervals = _intervals(objective, result, result.stat - min_gain)
-        if intervals.lower_point is None:
-            return _with_intervals(result, intervals)
+        errors = _compute_errors(objective, result, result.stat - min_gain)
+        if errors.lower_point is None:
+            return _add_errors(result, errors)
         if restart == RESTARTS:
             break
-        second = search(attrs.evolve(objective, start=intervals.lower_point))
+        new_result = search(attrs.evolve(objective, start=errors.lower_point))
         # the point may only be lower with the IRFs of the previous minimum
-        if not second.stat < result.stat - min_gain:
+        if not new_result.stat < result.stat - min_gain:
             if objective.refresh is not None:
                 objective.refresh(result.values)
-            return _with_intervals(result, _intervals(objective, result, -np.inf))
-        result = _add_restart_note(result, second)
+            return _add_errors(result, _compute_errors(objective, result, -np.inf))
+        result = _add_restart_note(result, new_result)
         if not result.success:
             return result
-    message = f"MINOS found lower values after each of {RESTARTS} new fits"
+    message = f"not converged: MINOS still finds lower values after {RESTARTS} new fits"
     return attrs.evolve(result, success=False, message=message)
 
 
-def _intervals(objective: Objective, result: FitResult, threshold: float) -> Intervals:
+def _compute_errors(objective: Objective, result: FitResult, threshold: float) -> AsymmetricErrors:
     """Compute the errors of each parameter, unless the statistic falls below a threshold.
 
     Parameters
@@ -102,38 +103,42 @@ def _intervals(objective: Objective, result: FitResult, threshold: float) -> Int
 
     Returns
     -------
-    Intervals
+    AsymmetricErrors
         The errors, or the point below the threshold.
     """
     errn, errp = np.full((2, len(result.names)), np.nan)
     for index in range(len(result.names)):
         conditional_fit = ConditionalFit(objective, result, [index])
-        errn[index], errp[index] = interval(objective, result, index, 1.0, conditional_fit)
+        errn[index], errp[index] = asymmetric_errors(objective, result, index, 1.0, conditional_fit)
         if conditional_fit.lowest.stat < threshold:
-            return Intervals(errn, errp, conditional_fit.lowest.values)
-    return Intervals(errn, errp)
+            return AsymmetricErrors(errn, errp, conditional_fit.lowest.values)
+    return AsymmetricErrors(errn, errp)
 
 
-def _add_restart_note(first: FitResult, second: FitResult) -> FitResult:
+def _add_restart_note(previous_result: FitResult, new_result: FitResult) -> FitResult:
     note = (
-        f"MINOS found a minimum that is lower by {first.stat - second.stat:.2g}: the fit was "
-        "restarted from there"
+        f"MINOS found a minimum that is lower by {previous_result.stat - new_result.stat:.2g}: the "
+        "fit was restarted from there"
     )
     notes = dict.fromkeys(
-        (*second.notes, *(note for note in first.notes if note.startswith("MINOS")), note)
+        (
+            *new_result.notes,
+            *(note for note in previous_result.notes if note.startswith("MINOS")),
+            note,
+        )
     )
-    return attrs.evolve(second, notes=tuple(notes), nfev=first.nfev + second.nfev)
+    return attrs.evolve(new_result, notes=tuple(notes), nfev=previous_result.nfev + new_result.nfev)
 
 
-def _with_intervals(result: FitResult, intervals: Intervals) -> FitResult:
+def _add_errors(result: FitResult, errors: AsymmetricErrors) -> FitResult:
     missing = [
         f"{side} error of {name}"
-        for name, *errors in zip(result.names, intervals.errn, intervals.errp, strict=True)
-        for side, error in zip(("lower", "upper"), errors, strict=True)
+        for name, *pair in zip(result.names, errors.errn, errors.errp, strict=True)
+        for side, error in zip(("lower", "upper"), pair, strict=True)
         if not np.isfinite(error)
     ]
     notes = result.notes
     if missing:
         notes = (*notes, f"MINOS found no {', no '.join(missing)}: the statistic does not rise "
                          "by 1 before a limit")  # fmt: skip
-    return attrs.evolve(result, errn=intervals.errn, errp=intervals.errp, notes=notes)
+    return attrs.evolve(result, errn=errors.errn, errp=errors.errp, notes=notes)

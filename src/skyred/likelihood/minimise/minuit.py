@@ -25,7 +25,7 @@ HESSE_FIRST_FACTOR = 10
 
 @attrs.define(eq=False)
 class MinuitSearch:
-    """Minuit on one objective, with parameters scaled to order one.
+    """Minimisation of one objective with Minuit, with parameters scaled to order one.
 
     Parameters
     ----------

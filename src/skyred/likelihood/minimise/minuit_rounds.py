@@ -1,4 +1,4 @@
-"""Repeated searches by MIGRAD: from a start, and again from each lower point near the result."""
+"""Repeated searches by MIGRAD: from the start, and from each lower point near the result."""
 
 from __future__ import annotations
 
@@ -55,17 +55,17 @@ def search_by_minuit(
     for _ in range(RESTARTS):
         if result.calls > minuit.max_calls:
             break
-        lower, notes, calls = _find_lower_point(objective, result, tolerance)
+        lower_point, notes, calls = _find_lower_point(objective, result, tolerance)
         result = attrs.evolve(result, calls=result.calls + calls)
-        if lower is None:
+        if lower_point is None:
             break
-        second = minuit.migrad(lower, result.errors)
-        result = _select_better(objective, result, attrs.evolve(second, notes=notes))
-        if result.values is not second.values:
+        new_result = minuit.migrad(lower_point, result.errors)
+        result = _select_better(objective, result, attrs.evolve(new_result, notes=notes))
+        if result.values is not new_result.values:
             # the search ended at a higher statistic than that of its start
             result = attrs.evolve(
                 result,
-                message=second.message or "MIGRAD ended above its start",
+                message=new_result.message or "MIGRAD ended at a higher statistic than its start",
             )
     return _refresh_irfs(objective, minuit, result)
 
@@ -107,15 +107,15 @@ def _find_lower_point(
     if objective.gradient_of is None or objective.fisher_of is None:
         if result.message:
             return None, (), 0
-        lower, calls = find_lower_neighbour(objective, result.values, result.errors, tolerance)
-        return lower, (), calls
+        neighbour, calls = find_lower_neighbour(objective, result.values, result.errors, tolerance)
+        return neighbour, (), calls
     pixels = PixelCoordinates(objective, result.values)
     cells = CellSearch(pixels, tolerance, MIN_GAIN_FACTOR * tolerance)
     z = pixels.to_pixels(result.values)
     if result.message:  # the position of an undetected source cannot converge
         point = relocate_source(cells, z)
     else:
-        point = find_lower_point(cells, z, pixels.errors(result.values, result.errors))
+        point = find_lower_point(cells, z, pixels.errors_to_pixels(result.values, result.errors))
     if point is None:
         return None, (), cells.calls
     return np.clip(pixels.to_sky(point.z), *objective.limits.T), point.notes, cells.calls

@@ -1,4 +1,4 @@
-"""Newton steps to a minimum, damped and limited in length, inside the parameter limits.
+"""Newton steps to a minimum, damped and limited in length, within the parameter limits.
 
 The method is that of Levenberg and Marquardt (Marquardt 1963, J. SIAM 11, 431): the Fisher matrix
 replaces the second derivatives, and its diagonal is increased until a step decreases the statistic.
@@ -25,7 +25,7 @@ MAX_STEP = 5.0  # in sigma: farther away, the statistic may not be parabolic
 GROWTH = 4.0  # factor by which the maximum step grows while steps gain as expected
 GAIN_RATIO = 0.5  # of the expected gain: above it, the maximum step grows
 FIRST_DAMPING = 1e-3
-LIMIT_FRACTION = 0.75  # steps across a limit are cut to this fraction of the distance to it
+LIMIT_FRACTION = 0.75  # steps across a limit are shortened to this fraction of the distance to it
 LIMIT_MARGIN = 0.01  # in sigma: closer to a limit, a step may reach it
 MIN_EIGENVALUE_RATIO = 1e-12  # smaller eigenvalues, relative to the largest, are rounding errors
 ROUNDING = 1e-9  # smaller slopes, relative to the largest, are rounding errors
@@ -103,21 +103,21 @@ def descend(
     """
     bounds = objective.limits if bounds is None else bounds
     x = np.clip(objective.start if x is None else x, *bounds.T)
-    value, calls, damping, radius = objective.total(x), 1, 0.0, MAX_STEP
+    stat, calls, damping, radius = objective.total(x), 1, 0.0, MAX_STEP
     may_reach_bound = np.zeros(len(x), dtype=bool)
     may_reach_bound[[] if piecewise_indices is None else piecewise_indices] = True
     for _ in range(max_iterations):
         parabola, calls = _Parabola.from_objective(objective, x, bounds), calls + 2
         expected = parabola.gain(parabola.step(0.0))
-        if threshold < np.inf and value - 2 * parabola.full_gain > threshold:
+        if threshold < np.inf and stat - 2 * parabola.full_gain > threshold:
             return Descent(x, parabola.errors, calls, False, parabola.at_bound)
         lower_point, stalled = None, False
         for _ in range(MAX_TRIALS):
             trial = _limit_step(
                 x, parabola.step(damping, radius), parabola.scale, bounds, may_reach_bound
             )
-            trial_value, calls = objective.total(trial), calls + 1
-            if trial_value <= value:
+            trial_stat, calls = objective.total(trial), calls + 1
+            if trial_stat <= stat:
                 lower_point = trial
                 break
             radius = max(radius / GROWTH, MAX_STEP)
@@ -126,10 +126,10 @@ def descend(
             damping = max(10 * damping, FIRST_DAMPING)
         if lower_point is not None:
             # far from the minimum, the errors may be small and steps of a few sigma too short
-            gain = value - trial_value
+            gain = stat - trial_stat
             radius *= GROWTH if damping == 0 and gain > GAIN_RATIO * expected else 1
             stalled = gain < min(min_gain, GAIN_RATIO * expected)
-            x, value, damping = lower_point, trial_value, damping / 10
+            x, stat, damping = lower_point, trial_stat, damping / 10
         if expected < tolerance or lower_point is None or stalled:
             converged = expected < tolerance
             return Descent(x, parabola.errors, calls, converged, parabola.at_bound, stalled)
@@ -139,10 +139,11 @@ def descend(
 def _limit_step(
     x: Array, step: Array, scale: Array, bounds: Array, may_reach_bound: NDArray[np.bool_]
 ) -> Array:
-    """Return the end of a step; a step across a limit is cut to a fraction of the distance to it.
+    """Return the end of a step; a step across a limit is shortened to a fraction of the distance.
 
     Only a step that starts close to the limit may reach it. At limits models can be degenerate: if
-    the width or the flux of a source is zero, so is the gradient, and it does not lead back.
+    the width or the flux of a source is zero, the gradient is zero as well, and a search does not
+    leave the limit again.
 
     Parameters
     ----------
@@ -167,9 +168,9 @@ def _limit_step(
     return trial
 
 
-def _is_significant(values: Array) -> NDArray[np.bool_]:
+def _is_significant(eigenvalues: Array) -> NDArray[np.bool_]:
     """Return the mask of the eigenvalues that are larger than rounding errors."""
-    size = np.abs(values)
+    size = np.abs(eigenvalues)
     return np.asarray(size > MIN_EIGENVALUE_RATIO * np.max(size, initial=0))
 
 
@@ -204,20 +205,20 @@ class _Parabola:
     @cached_property
     def decomposition(self) -> tuple[Array, Array]:
         """The eigenvalues and eigenvectors of the matrix, as `numpy.linalg.eigh`."""
-        values, vectors = np.linalg.eigh(self.matrix)
-        return values, vectors
+        eigenvalues, vectors = np.linalg.eigh(self.matrix)
+        return eigenvalues, vectors
 
     @property
     def errors(self) -> Array:
         """The errors of the parameters, shape (n,); see `Descent`."""
-        values, vectors = self.decomposition
-        is_significant = _is_significant(values)
-        variances = np.square(vectors[:, is_significant]) @ (1 / values[is_significant])
+        eigenvalues, vectors = self.decomposition
+        is_significant = _is_significant(eigenvalues)
+        variances = np.square(vectors[:, is_significant]) @ (1 / eigenvalues[is_significant])
         sigmas = np.sqrt(np.maximum(2 * variances, 0))
         return np.where((sigmas > 0) & ~self.at_bound, sigmas * self.scale, self.steps)
 
     def step(self, damping: float, max_step: float = MAX_STEP) -> Array:
-        """Return the step to the minimum of the damped parabola, cut to a length.
+        """Return the step to the minimum of the damped parabola, limited in length.
 
         Parameters
         ----------
@@ -231,16 +232,17 @@ class _Parabola:
         array
             The step, in the units of the parameters, shape (n,).
         """
-        values, vectors = self.decomposition
+        eigenvalues, vectors = self.decomposition
         if damping > 0:
             damped = self.matrix + damping * np.diag(np.diag(self.matrix))
-            values, vectors = np.linalg.eigh(damped)
+            eigenvalues, vectors = np.linalg.eigh(damped)
         slopes = vectors.T @ self.gradient
-        is_significant = _is_significant(values)
+        is_significant = _is_significant(eigenvalues)
         components = np.where(
-            is_significant, -slopes / np.where(is_significant, np.abs(values), 1), 0
+            is_significant, -slopes / np.where(is_significant, np.abs(eigenvalues), 1), 0
         )
-        # a slope without curvature, such as that of a source without counts, is not a minimum
+        # a direction with a slope but without curvature, as for a source without counts, does not
+        # have a minimum: make the largest step
         is_flat = ~is_significant & (np.abs(slopes) > ROUNDING * np.max(np.abs(slopes), initial=0))
         step = vectors @ np.where(is_flat, -np.sign(slopes) * max_step / (1 + damping), components)
         length = np.max(np.abs(step), initial=0)
@@ -249,10 +251,10 @@ class _Parabola:
     @property
     def full_gain(self) -> float:
         """The gain of the step to the minimum of the parabola, without a limit on its length."""
-        values, vectors = self.decomposition
-        is_significant = _is_significant(values)
+        eigenvalues, vectors = self.decomposition
+        is_significant = _is_significant(eigenvalues)
         slopes = vectors[:, is_significant].T @ self.gradient
-        return float(0.5 * np.square(slopes) @ (1 / values[is_significant]))
+        return float(0.5 * np.square(slopes) @ (1 / eigenvalues[is_significant]))
 
     def gain(self, step: Array) -> float:
         """Return the expected gain of a step.

@@ -38,10 +38,11 @@ class NewtonResult:
     converged : bool
         Whether the expected decrease of the statistic is below the tolerance.
     hessian : Hessian or None
-        Covariance, step and estimated distance to the minimum, for the parameters of the models;
-        None if the search did not converge.
-    names_on_boundaries : list of str
-        Names of the position parameters with a minimum on a boundary of a pixel cell.
+        Covariance, step and estimated distance to the minimum, for the model parameters; None
+        if the search did not converge.
+    names_at_pixel_centres : list of str
+        Names of the position parameters with a minimum at a pixel centre, which is on a boundary of
+        the pixel cells.
     notes : tuple of str
         Notes for the user.
     """
@@ -51,7 +52,7 @@ class NewtonResult:
     calls: int
     converged: bool
     hessian: Hessian | None = None
-    names_on_boundaries: list[str] = attrs.field(factory=list)
+    names_at_pixel_centres: list[str] = attrs.field(factory=list)
     notes: tuple[str, ...] = ()
 
 
@@ -61,7 +62,7 @@ class NewtonSearch:
     Parameters
     ----------
     objective : Objective
-        The objective of the parameters of the models.
+        The objective as a function of the model parameters.
     tolerance : float
         The search ends when the expected decrease of the statistic is below this value.
     """
@@ -95,7 +96,7 @@ class NewtonSearch:
                 break
             if hessian is None:
                 descent, hessian = self._polish(cells, descent)
-            elif irfs_changed and not hessian.flat_names:
+            elif irfs_changed and not hessian.unconstrained_names:
                 descent, hessian = self._step_with_same_curvature(cells, descent, hessian)
             previous_x, x = x, self._to_parameters(cells, descent.x)
             if not irfs_changed or np.array_equal(previous_x, x):
@@ -127,15 +128,15 @@ class NewtonSearch:
             descent = cells.descend(descent.x)
         for _ in range(RESTARTS):
             # the position of an undetected source cannot converge
-            lower = (
+            lower_point = (
                 find_lower_point(cells, descent.x, descent.errors)
                 if descent.converged
                 else relocate_source(cells, descent.x)
             )
-            if lower is None:
+            if lower_point is None:
                 break
-            self.notes += lower.notes
-            descent = cells.descend(lower.z)
+            self.notes += lower_point.notes
+            descent = cells.descend(lower_point.z)
             if not descent.converged and descent.calls:
                 descent = cells.descend(descent.x)
         return descent
@@ -210,14 +211,14 @@ class NewtonSearch:
 
     def _polish(self, cells: CellSearch, descent: Descent) -> tuple[Descent, Hessian]:
         """Take the last steps with second derivatives; the Fisher matrix may be inaccurate."""
-        objective, on_boundaries = cells.objective, self._on_boundaries(cells, descent)
+        objective, boundary_indices = cells.objective, self._boundary_indices(cells, descent)
         at_bound = descent.at_bound.copy()
-        at_bound[on_boundaries] = False
+        at_bound[boundary_indices] = False
         hessian = hesse(objective, descent.x, at_bound, cells.pixels.piecewise_indices)
         cells.calls += hessian.calls
         for _ in range(MAX_POLISH_STEPS):
             trial = np.clip(descent.x + hessian.step, *objective.limits.T)
-            trial[on_boundaries] = descent.x[on_boundaries]
+            trial[boundary_indices] = descent.x[boundary_indices]
             if not hessian.edm > self.tolerance:
                 break
             if not objective.total(trial) <= objective.total(descent.x):
@@ -242,7 +243,8 @@ class NewtonSearch:
             descent = attrs.evolve(descent, x=trial)
         return descent, hessian
 
-    def _on_boundaries(self, cells: CellSearch, descent: Descent) -> NDArray[np.int64]:
+    def _boundary_indices(self, cells: CellSearch, descent: Descent) -> NDArray[np.int64]:
+        """Return the indices of the pixel coordinates that are on a cell boundary."""
         indices = cells.pixels.piecewise_indices
         return indices[descent.at_bound[indices]]
 
@@ -253,7 +255,7 @@ class NewtonSearch:
         is_invalid = np.abs(jacobian) @ np.isnan(np.diag(hessian.covariance)) > 0
         covariance = jacobian @ np.nan_to_num(hessian.covariance) @ jacobian.T
         covariance[is_invalid] = covariance[:, is_invalid] = np.nan
-        names = [self.objective.names[index] for index in self._on_boundaries(cells, descent)]
+        names = [self.objective.names[index] for index in self._boundary_indices(cells, descent)]
         sky_hessian = attrs.evolve(hessian, covariance=covariance, step=jacobian @ hessian.step)
         notes = tuple(dict.fromkeys(self.notes))
         return NewtonResult(

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
-from skyred.likelihood.minimise.conditional import conditional
+from skyred.likelihood.minimise.conditional import conditional_objective
 from skyred.likelihood.minimise.newton import Descent, descend
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class CellSearch:
     pixels : PixelCoordinates
         The objective in pixel coordinates.
     tolerance : float
-        Newton steps stop when the expected decrease of the statistic is below this value.
+        Newton steps end when the expected decrease of the statistic is below this value.
     min_gain : float
         Minimum decrease of the statistic for another minimum to be accepted.
     calls : int
@@ -113,7 +113,7 @@ class CellSearch:
         """
         free = self._correlated_with(changed_indices, self._correlations_at(z))
         free_objective, bounds = (
-            conditional(self.objective, free, z),
+            conditional_objective(self.objective, free, z),
             self._positive_flux_bounds(z)[free],
         )
         descent = self._count_calls(
@@ -264,15 +264,19 @@ class CellSearch:
             key = _key(grid, np.floor(start[grid.indices]))
             if grid.piecewise and self.rejected.get(key, np.inf) < stat + STALE_DECREASE:
                 continue
-            trial, value = self._fit(grid, start, bounds, grid.related, lowest + CLOSE_DIFFERENCE)
-            if value > lowest + CLOSE_DIFFERENCE or _ended_at_near_side(grid, trial, bounds, cell):
+            trial, trial_stat = self._fit(
+                grid, start, bounds, grid.related, lowest + CLOSE_DIFFERENCE
+            )
+            if trial_stat > lowest + CLOSE_DIFFERENCE or _ended_at_near_side(
+                grid, trial, bounds, cell
+            ):
                 self.rejected[key] = stat
                 continue
-            if lowest - COARSE_TOLERANCE <= value:
+            if lowest - COARSE_TOLERANCE <= trial_stat:
                 correlated = self._correlated_parameters(grid, z)
-                trial, value = self._fit(grid, trial, bounds, correlated, lowest)
-            if value < lowest:
-                best, lowest = trial, value
+                trial, trial_stat = self._fit(grid, trial, bounds, correlated, lowest)
+            if trial_stat < lowest:
+                best, lowest = trial, trial_stat
         return (z, stat) if best is z else (best, lowest)
 
     def _update_rejected(self, grid: PixelGrid, z: Array, gain: float) -> None:
@@ -328,12 +332,13 @@ class CellSearch:
     def _fit(
         self, grid: PixelGrid, start: Array, bounds: Array, free: Index, threshold: float
     ) -> tuple[Array, float]:
-        is_fine = len(free) > len(grid.related)
-        free_objective = conditional(self.objective, free, start)
+        """Fit the free parameters; return all parameters and the statistic, inf if not finite."""
+        includes_correlated = len(free) > len(grid.related)
+        free_objective = conditional_objective(self.objective, free, start)
         piecewise_indices = np.flatnonzero(np.isin(free, grid.indices)) if grid.piecewise else None
         descent = descend(
             free_objective,
-            self.tolerance if is_fine else COARSE_TOLERANCE,
+            self.tolerance if includes_correlated else COARSE_TOLERANCE,
             start[free],
             bounds=bounds[free],
             piecewise_indices=piecewise_indices,
@@ -343,8 +348,8 @@ class CellSearch:
         self.calls += descent.calls
         trial = start.copy()
         trial[free] = descent.x
-        value = free_objective.total(descent.x)
-        return trial, value if np.isfinite(value) else np.inf
+        trial_stat = free_objective.total(descent.x)
+        return trial, trial_stat if np.isfinite(trial_stat) else np.inf
 
 
 def _key(grid: PixelGrid, cell: Array) -> tuple[float, ...]:

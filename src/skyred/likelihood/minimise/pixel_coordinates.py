@@ -1,7 +1,8 @@
-"""Objectives in pixel coordinates; for point sources, they are not differentiable at integers.
+"""Objectives as functions of pixel coordinates instead of sky positions.
 
 The counts of a point source are distributed over the four pixels around it, so the likelihood is
-smooth only within the cells between pixel centres. In pixel coordinates these cells are boxes.
+smooth only within the cells between pixel centres. In pixel coordinates these cells are boxes, with
+boundaries where a coordinate is an integer.
 """
 
 from __future__ import annotations
@@ -33,41 +34,43 @@ class PixelCoordinates:
     Parameters
     ----------
     objective : Objective
-        The objective of the parameters of the models.
+        The objective as a function of the model parameters.
     start : array
-        The start of a search, shape (n,). Sources that start closer than a pixel to a limit of
-        their position keep their sky coordinates, in which limits are exact.
+        The starting values of a search, shape (n,). Sources that start closer than a pixel to a
+        limit of their position keep their sky coordinates, in which limits are exact.
 
     Attributes
     ----------
     sky_objective : Objective
-        The objective of the parameters of the models.
+        The objective as a function of the model parameters.
     objective : Objective
-        The objective of the parameters with positions in pixels.
+        The objective as a function of the parameters with positions in pixels.
     grids : list of PixelGrid
         The pixel grids of the transformed sources.
     piecewise_indices : array of int
-        Indices of the pixel coordinates along which the statistic is not differentiable at
-        integers.
+        Indices of the pixel coordinates along which the statistic is not differentiable where the
+        coordinate is an integer.
     """
 
     def __init__(self, objective: Objective, start: Array) -> None:
         self.sky_objective, self.start = objective, np.array(start, dtype=float)
         self.cached_positions: dict[tuple[float, ...], Array] = {}
         self.cached_jacobians: dict[tuple[int, ...], Array] = {}
-        self.grids = [grid for grid in objective.grids if grid.small and self._is_free(grid)]
+        self.grids = [
+            grid for grid in objective.grids if grid.small and self._is_far_from_limits(grid)
+        ]
         self.piecewise_indices: Index = _concatenate(
             [grid.indices for grid in self.grids if grid.piecewise]
         )
         self.objective = self._transform() if self.grids else objective
 
-    def _is_free(self, grid: PixelGrid) -> bool:
+    def _is_far_from_limits(self, grid: PixelGrid) -> bool:
         limits = self.sky_objective.limits[grid.indices]
         if not np.isfinite(limits).any():
             return True
         distances = np.where(np.isfinite(limits), limits - self.start[grid.indices, None], np.inf)
-        pixel = np.abs(_slope(grid, self.start)).max(axis=1)
-        return bool(np.all(np.abs(distances) > LIMIT_DISTANCE * pixel[:, None]))
+        pixel_size = np.abs(_sky_jacobian(grid, self.start)).max(axis=1)
+        return bool(np.all(np.abs(distances) > LIMIT_DISTANCE * pixel_size[:, None]))
 
     def to_pixels(self, x: Array) -> Array:
         """Return the parameters with positions in pixels.
@@ -93,10 +96,9 @@ class PixelCoordinates:
         Parameters
         ----------
         z, previous_x : array
-            The vector before the change, in pixel coordinates and as parameters of the models,
-            shape (n,).
+            The vector before the change, in pixel coordinates and as model parameters, shape (n,).
         x : array
-            The parameters of the models after the change, shape (n,).
+            The model parameters after the change, shape (n,).
 
         Returns
         -------
@@ -111,7 +113,7 @@ class PixelCoordinates:
         return new_z
 
     def to_sky(self, z: Array) -> Array:
-        """Return the parameters of the models.
+        """Return the model parameters.
 
         Parameters
         ----------
@@ -141,16 +143,16 @@ class PixelCoordinates:
         """Return the derivatives of a sky position with respect to pixels; cached by cell."""
         key = (*grid.indices.tolist(), *np.floor(z[grid.indices]).astype(int).tolist())
         if key not in self.cached_jacobians:
-            self.cached_jacobians[key] = _slope(grid, x)
+            self.cached_jacobians[key] = _sky_jacobian(grid, x)
         return self.cached_jacobians[key]
 
     def jacobian(self, x: Array, z: Array) -> Array:
-        """Return the derivatives of the parameters with respect to pixel coordinates.
+        """Return the derivatives of the model parameters with respect to pixel coordinates.
 
         Parameters
         ----------
         x, z : array
-            The parameters of the models, and the same point with positions in pixels, shape (n,).
+            The model parameters, and the same point with positions in pixels, shape (n,).
 
         Returns
         -------
@@ -165,7 +167,7 @@ class PixelCoordinates:
             matrix[grid.indices[:, None], grid.indices] = self._position_jacobian(grid, x, z)
         return matrix
 
-    def errors(self, x: Array, errors: Array) -> Array:
+    def errors_to_pixels(self, x: Array, errors: Array) -> Array:
         """Convert errors to pixel coordinates.
 
         Parameters
@@ -195,8 +197,8 @@ class PixelCoordinates:
             else np.array(sky_objective.steps)
         )
         for grid in self.grids:
-            pixel = np.abs(_slope(grid, self.start)).max(axis=1)
-            steps[grid.indices] = np.clip(steps[grid.indices] / pixel, 0.1, 1.0)
+            pixel_size = np.abs(_sky_jacobian(grid, self.start)).max(axis=1)
+            steps[grid.indices] = np.clip(steps[grid.indices] / pixel_size, 0.1, 1.0)
         prior, refresh = sky_objective.prior, sky_objective.refresh
         return attrs.evolve(
             sky_objective,
@@ -207,7 +209,7 @@ class PixelCoordinates:
             prior=None if prior is None else lambda z: sky_objective.prior_stat(self.to_sky(z)),
             gradient_of=self._gradient if sky_objective.gradient_of else None,
             fisher_of=self._fisher if sky_objective.fisher_of else None,
-            condition=None if sky_objective.condition is None else self._condition,
+            condition=None if sky_objective.condition is None else self._with_fixed_parameters,
             gradient_by=None,
             refresh=None if refresh is None else lambda z: refresh(self.to_sky(z)),
             sharp=None,
@@ -236,7 +238,8 @@ class PixelCoordinates:
         assert fisher is not None
         return jacobian.T @ fisher @ jacobian
 
-    def _condition(self, indices: Index, values: Array) -> Conditional:
+    def _with_fixed_parameters(self, indices: Index, values: Array) -> Conditional:
+        """Return the statistic as a function of some parameters, with the others fixed."""
         assert self.sky_objective.condition is not None
         fixed, free = self.to_sky(values), set(indices.tolist())
         statistic = self.sky_objective.condition(indices, fixed)
@@ -259,17 +262,19 @@ class PixelCoordinates:
 
         def fisher_of(z: Array) -> Array:
             x = to_sky(z)
-            slopes = jacobian(x, z)
-            return slopes.T @ statistic.fisher_of(x) @ slopes
+            matrix = jacobian(x, z)
+            return matrix.T @ statistic.fisher_of(x) @ matrix
 
         return Conditional(stat, gradient_of, fisher_of)
 
 
-def _slope(grid: PixelGrid, x: Array) -> Array:
+def _sky_jacobian(grid: PixelGrid, x: Array) -> Array:
     """Return the derivatives of the sky position (rows) with respect to pixels (columns)."""
-    pixel = grid.to_pixels(x)
-    steps = STEP * np.eye(len(pixel))
-    differences = [grid.to_sky(pixel + step, x) - grid.to_sky(pixel - step, x) for step in steps]
+    position = grid.to_pixels(x)
+    steps = STEP * np.eye(len(position))
+    differences = [
+        grid.to_sky(position + step, x) - grid.to_sky(position - step, x) for step in steps
+    ]
     return np.array(differences).T / (2 * STEP)
 
 

@@ -192,7 +192,7 @@ def _next_length(
     return low + (high - low) * float(np.clip(fraction, 0.02, 0.98))
 
 
-def interval(
+def asymmetric_errors(
     objective: Objective,
     best: FitResult,
     index: int,

@@ -1,4 +1,4 @@
-"""Fit of an objective: search for the minimum, covariance, and checks of the result."""
+"""Minimisation of an objective: search for the minimum, covariance, and checks of the result."""
 
 from __future__ import annotations
 
@@ -34,10 +34,11 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-EDM_PER_TOLERANCE = 0.002  # as in Minuit: searches end at an edm of this times the tolerance
+# as in Minuit: a search ends when the edm is below this factor times the tolerance
+EDM_PER_TOLERANCE = 0.002
 MAX_EDM_FACTOR = 10  # as in Minuit: a minimum is invalid if its edm is larger by this factor
 
-SHARP_RESTARTS = 3  # largest number of new searches from lower points on profiles
+SHARP_RESTARTS = 3  # maximum number of restarts from points on profiles below the minimum
 
 Method = Literal["newton", "minuit"]
 
@@ -55,7 +56,8 @@ def minimise(
 
     The statistic of a point source is not differentiable at pixel centres, and that of any small
     source may have several local minima. Both methods search the neighbouring pixels of each small
-    source, and restart from lower points.
+    source, and restart from lower points. If a source with sharp edges, such as a disk, makes the
+    statistic non-smooth, a search with random samples and the simplex method follows.
 
     Parameters
     ----------
@@ -63,8 +65,9 @@ def minimise(
         The objective to minimise.
     method : {"newton", "minuit"}
         Newton steps, with errors from second derivatives (differences of the gradient), or MIGRAD
-        and HESSE of Minuit. If Newton steps fail, MIGRAD is used, and the result has a note. If the
-        objective has no derivatives, Minuit is always used.
+        and HESSE of Minuit. If Newton steps fail, MIGRAD is used, and the result has a note; for
+        sources with sharp edges, the search with random samples is used instead. If the objective
+        has no derivatives, Minuit is always used.
     strategy : int
         Minuit's strategy for MIGRAD, 0 to 2.
     tolerance : float
@@ -73,8 +76,8 @@ def minimise(
     calls : int
         Maximum number of evaluations by MIGRAD.
     minos : bool
-        Whether to compute asymmetric errors, as MINOS does. If their profiles reach lower values,
-        the fit restarts from there, and the result has a note.
+        Whether to compute asymmetric errors, as MINOS does. If a profile falls below the minimum,
+        the fit restarts from the lower point, and the result has a note.
 
     Returns
     -------
@@ -86,7 +89,9 @@ def minimise(
     FitError
         If the objective is not finite at its starting values.
     """
-    search = partial(_search, method=method, strategy=strategy, tolerance=tolerance, calls=calls)
+    search = partial(
+        _search, method=method, strategy=strategy, tolerance=tolerance, max_calls=calls
+    )
     result = search(objective)
     if not minos or not result.success:
         return result
@@ -95,26 +100,33 @@ def minimise(
 
 
 def _search(
-    objective: Objective, *, method: Method, strategy: int, tolerance: float, calls: int
+    objective: Objective, *, method: Method, strategy: int, tolerance: float, max_calls: int
 ) -> FitResult:
-    """Find the minimum and its covariance from the start of an objective."""
+    """Find the minimum and the covariance, from the starting values of the objective."""
     start_stat = objective.total(objective.start)
     if not np.isfinite(start_stat):
         raise FitError(
             f"the fit statistic is {start_stat} at the starting values; start from values at which "
             "the model predicts counts in all bins that contain counts"
         )
-    minuit = MinuitSearch(objective, strategy, tolerance, calls)
+    minuit = MinuitSearch(objective, strategy, tolerance, max_calls)
     target_edm = EDM_PER_TOLERANCE * tolerance
     if method == "minuit" or objective.gradient_of is None or objective.fisher_of is None:
         result = search_by_minuit(objective, minuit, target_edm)
-        sources = objective.sharp(result.values) if objective.sharp else ()
-        if sources and result.calls <= calls and is_non_smooth(objective, result.values, sources):
-            sharp_result = _search_sharp_sources(objective, target_edm, result.values, sources)
+        sharp_edged_sources = objective.sharp(result.values) if objective.sharp else ()
+        if (
+            sharp_edged_sources
+            and result.calls <= max_calls
+            and is_non_smooth(objective, result.values, sharp_edged_sources)
+        ):
+            sharp_result = _search_sharp_edges(
+                objective, target_edm, result.values, sharp_edged_sources
+            )
             result = _add_previous_search(sharp_result, result.calls, result.notes)
         if method == "newton":
             result = attrs.evolve(
-                result, notes=(*result.notes, "fitted by MIGRAD, since there are no derivatives")
+                result,
+                notes=(*result.notes, "fitted by MIGRAD, since the objective has no derivatives"),
             )
     else:
         result = _search_by_newton(objective, minuit, target_edm)
@@ -124,52 +136,61 @@ def _search(
 def _search_by_newton(
     objective: Objective, minuit: MinuitSearch, target_edm: float
 ) -> SearchResult:
-    sources = objective.sharp(objective.start) if objective.sharp else ()
-    if sources:
-        newton = NewtonSearch(with_min_sizes(objective, sources), target_edm).run(objective.start)
-        if not _is_minimum(newton, target_edm) or is_non_smooth(objective, newton.x, sources):
-            result = _search_sharp_sources(objective, target_edm, newton.x, sources)
+    sharp_edged_sources = objective.sharp(objective.start) if objective.sharp else ()
+    if sharp_edged_sources:
+        limited_objective = with_min_sizes(objective, sharp_edged_sources)
+        newton = NewtonSearch(limited_objective, target_edm).run(objective.start)
+        if not _is_minimum(newton, target_edm) or is_non_smooth(
+            objective, newton.x, sharp_edged_sources
+        ):
+            result = _search_sharp_edges(objective, target_edm, newton.x, sharp_edged_sources)
             return _add_previous_search(result, newton.calls, newton.notes)
     else:
         newton = _run_newton(objective, target_edm)
     hessian = newton.hessian
     if hessian is not None and _is_minimum(newton, target_edm):
-        notes = _notes_with_boundaries(newton)
+        notes = _add_pixel_centre_note(newton)
         return SearchResult(newton.x, hessian.covariance, hessian.edm, newton.calls, "", notes)
     minuit.use_gradient = False  # the derivatives did not lead to a minimum
     result = search_by_minuit(objective, minuit, target_edm, newton.x, newton.errors)
     gain = objective.total(newton.x) - objective.total(result.values)
     result = attrs.evolve(result, calls=newton.calls + result.calls)
-    flat_names = [] if hessian is None else hessian.flat_names
+    unconstrained_names = [] if hessian is None else hessian.unconstrained_names
     if hessian is not None and hessian.zero_curvature and not gain > MAX_EDM_FACTOR * target_edm:
         return _create_unconstrained_result(newton.x, hessian, result.calls)
     if result.message and not gain >= 0:
         result = attrs.evolve(result, values=newton.x)  # MIGRAD may have diverged
-    if result.message and flat_names:
-        message = f"{result.message}; the statistic hardly depends on {', '.join(flat_names)}"
+    if result.message and unconstrained_names:
+        message = (
+            f"{result.message}; the statistic hardly depends on {', '.join(unconstrained_names)}"
+        )
         result = attrs.evolve(result, message=message)
     return _polish_after_migrad(objective, result, target_edm)
 
 
-def _search_sharp_sources(
+def _search_sharp_edges(
     objective: Objective, target_edm: float, x: Array, sources: Sequence[SharpSource]
 ) -> SearchResult:
-    """Search for the minimum, and again if the profiles for the errors reach lower points."""
-    result, lower = _search_with_profiles(objective, target_edm, x, sources)
+    """Search for the minimum if sources have sharp edges; restart from lower points on profiles."""
+    result, lower_point = _search_with_profiles(objective, target_edm, x, sources)
     for _ in range(SHARP_RESTARTS):
-        if lower is None:
+        if lower_point is None:
             return result
         stat, calls = objective.total(result.values), result.calls
-        second, lower = _search_with_profiles(objective, target_edm, lower, sources)
-        if not objective.total(second.values) < stat:  # the point was lower only with other IRFs
+        new_result, lower_point = _search_with_profiles(objective, target_edm, lower_point, sources)
+        if not objective.total(new_result.values) < stat:
+            # the point was lower only with the IRFs of the previous position
             if objective.refresh is not None:
                 objective.refresh(result.values)
-            result = attrs.evolve(result, calls=calls + second.calls)
+            result = attrs.evolve(result, calls=calls + new_result.calls)
             return with_profile_errors(objective, result, sources, restart=False)[0]
-        result = attrs.evolve(second, calls=calls + second.calls)
-    if lower is None:
+        result = attrs.evolve(new_result, calls=calls + new_result.calls)
+    if lower_point is None:
         return result
-    message = f"profiles reach lower values after each of {SHARP_RESTARTS} new searches"
+    message = (
+        "not converged: the likelihood profiles still fall below the minimum after "
+        f"{SHARP_RESTARTS} restarts"
+    )
     return attrs.evolve(result, message=message)
 
 
@@ -184,7 +205,9 @@ def _is_minimum(newton: NewtonResult, target_edm: float) -> bool:
     """Return whether a search by Newton steps ended in a valid minimum."""
     hessian = newton.hessian
     return (
-        hessian is not None and not hessian.flat_names and hessian.edm < MAX_EDM_FACTOR * target_edm
+        hessian is not None
+        and not hessian.unconstrained_names
+        and hessian.edm < MAX_EDM_FACTOR * target_edm
     )
 
 
@@ -194,7 +217,7 @@ def _add_previous_search(result: SearchResult, calls: int, notes: tuple[str, ...
 
 
 def _create_unconstrained_result(values: Array, hessian: Hessian, calls: int) -> SearchResult:
-    names = tuple(hessian.flat_names)
+    names = tuple(hessian.unconstrained_names)
     message = f"the likelihood does not constrain {', '.join(names)}: freeze some, or set priors"
     covariance = hessian.covariance
     return SearchResult(values, covariance, np.nan, calls, message, unconstrained=names)
@@ -204,22 +227,22 @@ def _run_newton(objective: Objective, target_edm: float) -> NewtonResult:
     """Search by Newton steps; if these fail, start again from a fit of logarithms of amplitudes."""
     newton = NewtonSearch(objective, target_edm).run(objective.start)
     hessian = newton.hessian
-    if (hessian is not None and not hessian.flat_names) or objective.factors is None:
+    if (hessian is not None and not hessian.unconstrained_names) or objective.factors is None:
         return newton
     logarithmic = LogarithmicFactors(objective, newton.x)
     if not logarithmic.factors.any():
         return newton
     descent = descend(logarithmic.objective, target_edm, logarithmic.start)
-    second = NewtonSearch(objective, target_edm).run(logarithmic.to_parameters(descent.x))
-    calls = newton.calls + descent.calls + second.calls
-    is_better = second.hessian is not None and not second.hessian.flat_names
-    return attrs.evolve(second if is_better else newton, calls=calls)
+    new_search = NewtonSearch(objective, target_edm).run(logarithmic.to_parameters(descent.x))
+    calls = newton.calls + descent.calls + new_search.calls
+    is_better = new_search.hessian is not None and not new_search.hessian.unconstrained_names
+    return attrs.evolve(new_search if is_better else newton, calls=calls)
 
 
 def _polish_after_migrad(
     objective: Objective, result: SearchResult, target_edm: float
 ) -> SearchResult:
-    """Improve the minimum of MIGRAD by Newton steps, and use their errors if both minima agree."""
+    """Improve MIGRAD's minimum by Newton steps; use their errors if the statistic is not higher."""
     if result.message:
         return attrs.evolve(
             result, notes=(*result.notes, "MIGRAD was tried, since Newton steps failed")
@@ -228,26 +251,29 @@ def _polish_after_migrad(
     stat = objective.total(result.values)
     newton = NewtonSearch(objective, target_edm).run(result.values)
     hessian, calls = newton.hessian, result.calls + newton.calls
-    agrees = objective.total(newton.x) <= stat + target_edm
-    if hessian is None or not agrees:
+    is_not_higher = objective.total(newton.x) <= stat + target_edm
+    if hessian is None or not is_not_higher:
         if objective.refresh is not None:
             objective.refresh(result.values)
         return attrs.evolve(result, calls=calls, notes=notes)
-    if hessian.flat_names and hessian.zero_curvature:  # MIGRAD then ends at an arbitrary point
+    if hessian.unconstrained_names and hessian.zero_curvature:
+        # MIGRAD ended at an arbitrary point
         return _create_unconstrained_result(newton.x, hessian, calls)
-    if hessian.flat_names or not hessian.edm < MAX_EDM_FACTOR * target_edm:
+    if hessian.unconstrained_names or not hessian.edm < MAX_EDM_FACTOR * target_edm:
         return attrs.evolve(result, calls=calls, notes=notes)
-    notes = (*notes, *_notes_with_boundaries(newton))
+    notes = (*notes, *_add_pixel_centre_note(newton))
     return SearchResult(newton.x, hessian.covariance, hessian.edm, calls, "", notes)
 
 
-def _notes_with_boundaries(newton: NewtonResult) -> tuple[str, ...]:
-    if not newton.names_on_boundaries:
+def _add_pixel_centre_note(newton: NewtonResult) -> tuple[str, ...]:
+    """Return the notes of a search, with a note on minima at pixel centres if there are any."""
+    if not newton.names_at_pixel_centres:
         return newton.notes
     return (
         *newton.notes,
-        f"{', '.join(newton.names_on_boundaries)}: the best value is at a pixel centre, where the "
-        "statistic has no second derivative; the error is about half the width of the profile",
+        f"{', '.join(newton.names_at_pixel_centres)}: the best value is at a pixel centre, where "
+        "the statistic has no second derivative; the error is about half the width of the "
+        "likelihood profile where the statistic has risen by 1",
     )
 
 
@@ -257,7 +283,9 @@ def _create_fit_result(objective: Objective, result: SearchResult) -> FitResult:
         invalid = [
             name for name, error in zip(objective.names, errors, strict=True) if not error > 0
         ]
-        message = f"no valid errors of {', '.join(invalid)}: the likelihood does not constrain them"
+        message = (
+            f"no valid errors for {', '.join(invalid)}: the likelihood does not constrain them"
+        )
     names = (
         []
         if message
@@ -266,7 +294,7 @@ def _create_fit_result(objective: Objective, result: SearchResult) -> FitResult:
     if names:
         notes = (
             *notes,
-            f"the likelihood of {', '.join(names)} is not parabolic: use minos for asymmetric "
+            f"the fit statistic is not parabolic in {', '.join(names)}: use minos for asymmetric "
             "errors",
         )
     return FitResult(

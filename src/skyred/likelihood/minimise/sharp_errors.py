@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
-from skyred.likelihood.minimise.conditional import conditional
+from skyred.likelihood.minimise.conditional import conditional_objective
 from skyred.likelihood.minimise.sharp_search import SAME_MINIMUM, SharpSearch
 from skyred.likelihood.minimise.sharp_sources import sharp_indices
 
@@ -57,7 +57,7 @@ def with_profile_errors(
         are the means of both sides of the profiles, if both are approximately parabolic; otherwise
         a note lists the parameters. Correlations are unchanged, and so is a result with a message
         or an invalid covariance.
-    lower : array or None
+    lower_point : array or None
         Parameters at a point of a profile with a lower statistic than the result, shape (n,), where
         a new search should start; None if there is none.
     """
@@ -109,14 +109,14 @@ def _profile_point(
     The point is None if it is beyond a limit, or if the edges are not sharp there.
     """
     shift = side * result.errors[index]
-    slopes = result.covariance[:, index] / result.covariance[index, index]
-    start = result.values + slopes * shift
+    changes_per_shift = result.covariance[:, index] / result.covariance[index, index]
+    start = result.values + changes_per_shift * shift
     low, high = objective.limits[index]
     if not low <= start[index] <= high:
         return None, 0
     start = np.clip(start, *objective.limits.T)
     free = np.delete(np.arange(len(start)), index)
-    free_objective = conditional(objective, free, start)
+    free_objective = conditional_objective(objective, free, start)
     sources = free_objective.sharp(start[free]) if free_objective.sharp else ()
     if not sources:  # the edges are not sharp at these values
         return None, 0

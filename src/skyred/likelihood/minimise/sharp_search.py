@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
-from skyred.likelihood.minimise.conditional import conditional
+from skyred.likelihood.minimise.conditional import conditional_objective
 from skyred.likelihood.minimise.newton import descend
 from skyred.likelihood.minimise.newton_search import NewtonSearch
 from skyred.likelihood.minimise.search_result import SearchResult
@@ -244,7 +244,7 @@ class SharpSearch:
             if np.array_equal(start, x):
                 continue
             free = source.related
-            free_objective = conditional(self.objective, free, start)
+            free_objective = conditional_objective(self.objective, free, start)
             descent = descend(
                 free_objective,
                 COARSE_TOLERANCE,
@@ -318,7 +318,9 @@ class SharpSearch:
         others = np.setdiff1d(np.arange(len(x)), sharp_indices(sources))
         if not len(others):
             return x
-        newton = NewtonSearch(conditional(self.objective, others, x), self.tolerance).run(x[others])
+        newton = NewtonSearch(conditional_objective(self.objective, others, x), self.tolerance).run(
+            x[others]
+        )
         self.calls += newton.calls
         fitted = x.copy()
         fitted[others] = newton.x
@@ -331,7 +333,8 @@ class SharpSearch:
         covariance, edm = self._covariance(x, sources)
         notes = (
             f"the statistic has many minima along {names}, since the model has sharp edges: the "
-            "result is the lowest of many searches, and the errors are the width of the likelihood",
+            "result is the lowest of many searches, and the errors are the widths of the "
+            "likelihood",
         )
         message = ""
         if min(agreements) < MIN_AGREEING:
@@ -361,9 +364,9 @@ class SharpSearch:
         others = np.setdiff1d(np.arange(len(x)), sharp_indices(sources))
         covariance, edm = np.zeros((len(x), len(x))), 0.0
         if len(others):
-            newton = NewtonSearch(conditional(self.objective, others, x), self.tolerance).run(
-                x[others]
-            )
+            newton = NewtonSearch(
+                conditional_objective(self.objective, others, x), self.tolerance
+            ).run(x[others])
             if newton.hessian is None:
                 return np.full(covariance.shape, np.nan), np.nan
             edm = newton.hessian.edm

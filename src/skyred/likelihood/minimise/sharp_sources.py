@@ -1,4 +1,4 @@
-"""Sources with sharp edges: their parameters, limits on their sizes, and non-smooth statistics."""
+"""Sources with sharp edges: their parameters, lower limits of their sizes, and smoothness."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def is_non_smooth(objective: Objective, x: Array, sources: Sequence[SharpSource]
     objective : Objective
         The objective that was minimised.
     x : array
-        The minimum, each parameter in its own unit, shape (n,).
+        The minimum, shape (n,).
     sources : sequence of SharpSource
         The sources with sharp edges.
 

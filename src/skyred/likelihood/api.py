@@ -138,12 +138,13 @@ def flux_points(
         finite energies, or two of them are rounded to the same edge.
         If the datasets are from several telescopes and `allow_multiple_telescopes` is false.
         If no parameter is free to reoptimize.
-        If gammapy's estimator has to be used, which would unlink parameters that share one value.
+        If parameters share one value without being linked, and gammapy's estimator has to be used,
+        which would separate their values.
     """
     from astropy import units as u
 
     from skyred.likelihood.flux.flux_points import CompiledFluxPointsEstimator
-    from skyred.likelihood.flux.stack_axis import aligned_axes, rounded_energy_axis
+    from skyred.likelihood.flux.second_axis import aligned_axes, rounded_energy_axis
 
     all_datasets, edges = as_datasets(datasets), u.Quantity(energy_edges)
     require_counts(all_datasets)
@@ -282,7 +283,7 @@ def _energy_edges(datasets: Datasets, edges: Any) -> u.Quantity:
     """Convert the argument `energy_edges`; by default, one bin covers the whole energy axis."""
     from astropy import units as u
 
-    from skyred.likelihood.flux.stack_axis import aligned_axes, energy_range
+    from skyred.likelihood.flux.second_axis import aligned_axes, energy_range
 
     return energy_range(aligned_axes(datasets)) if edges is None else u.Quantity(edges)
 
@@ -331,8 +332,8 @@ def flux_profile(
     -------
     FluxProfileData
         Flux points in gammapy's format along the projected distance, and for each region the reason
-        for missing norms. The fluxes are NaN for regions that extend beyond the map or are only partly
-        inside the mask; gammapy raises an error.
+        for missing norms. The fluxes are NaN for regions that extend beyond the map or are only
+        partly inside the mask; gammapy raises an error.
 
     Raises
     ------

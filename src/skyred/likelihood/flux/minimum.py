@@ -29,7 +29,7 @@ class Convex(Protocol):
         """Ends of the open interval in which the function is convex."""
         ...
 
-    def slopes(self, norm: float) -> tuple[float, float]:
+    def derivatives(self, norm: float) -> tuple[float, float]:
         """Return the first and second derivative.
 
         Parameters
@@ -171,7 +171,7 @@ class BracketSearch:
             self.last_norm = norm
             if side * norm >= side * domain_end:
                 return domain_end
-            slope, curvature = self.function.slopes(norm)
+            slope, curvature = self.function.derivatives(norm)
             if side * slope > 0:
                 return norm
             if norm == limit:
@@ -190,7 +190,7 @@ def _minimise_in_bracket(function: Convex, left: float, right: float, start: flo
     """Find the minimum in a bracket by Newton steps, and by bisection if they fail."""
     norm = start if left < start < right else 0.5 * (left + right)
     previous_width = right - left
-    slope, curvature = function.slopes(norm)
+    slope, curvature = function.derivatives(norm)
     for _ in range(MAX_STEPS):
         left, right = (left, norm) if slope > 0 else (norm, right)
         step = -slope / curvature if curvature > 0 else np.inf
@@ -201,7 +201,7 @@ def _minimise_in_bracket(function: Convex, left: float, right: float, start: flo
         if not left < norm + step < right or abs(step) > 0.5 * previous_width:
             step = 0.5 * (left + right) - norm
         previous_width, norm = abs(step), norm + step
-        slope, curvature = function.slopes(norm)
+        slope, curvature = function.derivatives(norm)
     if curvature > 0 and slope**2 < 2 * MIN_GAIN * curvature:
         return Minimum(norm, curvature)
     # the derivative is discontinuous; for bins without counts, this is at norm zero

@@ -1,4 +1,4 @@
-"""Norm of a source along a profile: best value, errors, upper limits and significance."""
+"""Norm of a source from a profile: best value, errors, upper limits and sensitivity."""
 
 from __future__ import annotations
 
@@ -106,9 +106,9 @@ def find_crossing_distance(
     sigma : float
         Square root of the rise of the statistic.
     side : {-1, 1}
-        Direction: downwards or upwards.
+        Direction of the search: downwards or upwards.
     limit : float
-        The limit of the norm in that direction: the highest or the lowest norm that is allowed.
+        The lowest (side -1) or highest (side 1) norm that is allowed.
 
     Returns
     -------

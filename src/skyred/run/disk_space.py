@@ -1,4 +1,4 @@
-"""Checks of the disk space for a run folder, and errors for a full or faulty disk."""
+"""Checks of the disk space for a run folder, and errors if the disk is full or faulty."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def probe(folder: Path) -> None:
 
 @contextmanager
 def disk_errors(path: Path, required_size: float = 0) -> Iterator[None]:
-    """Convert errors that are caused by a full or faulty disk to a `DiskError`.
+    """Convert errors that a full or faulty disk causes to `DiskError`.
 
     Parameters
     ----------
@@ -152,5 +152,5 @@ def _data(data_map: Any) -> Iterator[np.ndarray]:
 
 def _describe_space(path: Path, required_size: float) -> str:
     existing_folder = next(folder for folder in (path, *path.parents) if folder.exists())
-    requirement = f"at least {format_size(required_size)} are needed, and " if required_size else ""
-    return f"{requirement}{format_size(free_bytes(existing_folder))} are free"
+    requirement = f"at least {format_size(required_size)} is needed, and " if required_size else ""
+    return f"{requirement}{format_size(free_bytes(existing_folder))} is free"

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 def require_memory(
     selected: Mapping[str, ObservationTable], data: Mapping[str, Reduction], loaded_size: float = 0
 ) -> None:
-    """Check that the memory of this machine is enough for the datasets of all data entries.
+    """Check that the datasets of all data entries fit into the memory of this machine.
 
     All of them are in memory for the fit: one for each stack, and one for each run that is not
     stacked. Runs that are stacked are in memory one after the other, and are not counted. The
-    estimate is a lower limit, so that no analysis is rejected for which the memory is enough.
+    estimate is a lower limit, so an analysis that fits into memory is never rejected.
 
     Parameters
     ----------

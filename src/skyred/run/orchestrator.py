@@ -44,7 +44,7 @@ class Orchestrator:
     plugins : Plugins, optional
         The plugins, for archives and lifecycle hooks; by default all installed plugins.
     engine : Engine, optional
-        The engine that runs the work; by default `serial`.
+        The engine that executes the work; by default `serial`.
     cache : Cache, str, Path or bool, optional
         The cache of reduced chunks, or its folder; by default the user's cache folder, unless the
         environment contains ``SKYRED_CACHE=off``. False disables caching.
@@ -191,7 +191,7 @@ class Orchestrator:
 
     @property
     def observations(self) -> dict[str, Observations] | None:
-        """The observations by data entry, read on use; None before they are selected."""
+        """The observations by data entry, read on demand; None before they are selected."""
         selections = self._steps.outputs.get("select")
         if selections is None:
             return None

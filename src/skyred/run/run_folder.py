@@ -203,7 +203,7 @@ def _check_target(target: Path, overwrite: bool) -> None:
             f"{target} is a symbolic link; use the folder that it points to, or another"
         )
     if not target.exists() or (is_unfinished(target) and is_run_folder(target)):
-        return  # a failed or interrupted run may be replaced, by repeating the command
+        return  # a failed or interrupted run may be replaced: the user repeats the command
     if not overwrite:
         raise OutputError(
             f"{target} already exists; choose another folder (-o), or replace it (--overwrite)"
@@ -263,7 +263,7 @@ def _remove(path: Path) -> None:
 def _swap(staging: Path, target: Path) -> None:
     if exchange(staging, target):
         sync_names(target.parent)
-        _remove(staging)  # which contains the previous run now
+        _remove(staging)  # now contains the previous run
         return
     old = _hidden_sibling(target, "old")
     target.rename(old)

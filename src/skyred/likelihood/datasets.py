@@ -362,7 +362,7 @@ class CountsDataset:
         The sum of the predicted counts cannot be used: with clipped bins it is not linear in the
         flux.
         """
-        predicted = np.maximum(self._signal(state)[self.bins.mask], 0)
+        predicted = np.maximum(self._sum_cubes(state)[self.bins.mask], 0)
         return Cash(self.counts[self.bins.mask]).value(predicted, float(predicted.sum()))
 
     def gradient(self, state: Vector, indices: Indices) -> dict[int, float]:
@@ -438,17 +438,17 @@ class CountsDataset:
             Predicted counts, shape (energies, y, x); for flux points the predicted flux in cm-2
             s-1 TeV-1.
         """
-        signal = self._signal(state)
+        predicted = self._sum_cubes(state)
         if isinstance(self.statistic, ChiSquare):
-            return signal
+            return predicted
         if self.on_off_statistic is not None:
             with np.errstate(all="ignore"):
                 statistic = self.on_off_statistic
-                background = statistic.alpha * statistic.background(signal.ravel())
-            signal = signal + np.nan_to_num(background).reshape(signal.shape)
-        return np.maximum(signal, 0)
+                background = statistic.alpha * statistic.background(predicted.ravel())
+            predicted = predicted + np.nan_to_num(background).reshape(predicted.shape)
+        return np.maximum(predicted, 0)
 
-    def _signal(self, state: Vector) -> Array:
+    def _sum_cubes(self, state: Vector) -> Array:
         """Return the sum of all contributions in every bin, without the on-off background."""
         cube = np.zeros(self.bins.mask.shape)
         for contribution in self.contributions:

@@ -127,7 +127,8 @@ def check_flux_points(name: str, bins: Bins, values: Array, errors: Array) -> No
         )
     if n_points := int((~(np.isfinite(bins.select(errors)) & (bins.select(errors) > 0))).sum()):
         raise FitError(
-            f"the error is not positive for {n_points} of the fitted flux points of {name!r}; "
+            f"the error is not positive and finite for {n_points} of the fitted flux points of "
+            f"{name!r}; "
             "set their errors, or set mask_fit to false there"
         )
 

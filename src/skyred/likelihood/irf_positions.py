@@ -1,4 +1,4 @@
-"""Positions of the IRFs of a source, independent of the path of a fit.
+"""Positions at which the IRFs of a source are looked up, independent of the path of a fit.
 
 gammapy looks up the IRFs at the initial position of a source. When a fit moves the source out of
 its cutout, gammapy looks them up again, at the position of that step. gammapy's statistic therefore

@@ -120,7 +120,7 @@ class Relocation:
         score, information = self._score_maps(without_source, norm_index, grid)
         if score is None:
             return
-        # the spectrum is that of the start: a fit without the source does not constrain it
+        # use the initial spectrum, which a fit without the source does not constrain
         initial = self.likelihood.initial_state[self.likelihood.space.free]
         scale = abs(initial[norm_index]) or 1.0
         ts = _test_statistic(score, information)

@@ -1,6 +1,6 @@
-"""Surface brightness of common spatial models on unit vectors.
+"""Surface brightness of common spatial models, computed from unit vectors.
 
-gammapy evaluates the models on longitudes and latitudes, with six trigonometric functions per
+gammapy computes it from longitudes and latitudes, with six trigonometric functions per
 pixel. With unit vectors u of a pixel and c of the centre, ``1 - cos(separation) = |u - c|^2 / 2``.
 The position angle follows from the components of u to the north and to the east.
 """

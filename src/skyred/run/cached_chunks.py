@@ -23,12 +23,12 @@ ReduceChunks = Callable[[Iterable[Chunk], OnReduced], Iterator[PartialStack]]
 
 
 def open_cache(cache: Cache | str | Path | bool | None) -> Cache | None:
-    """Open a cache, by default the cache of the user.
+    """Open a cache, by default the user's cache.
 
     Parameters
     ----------
     cache : Cache, str, Path, bool or None
-        A cache or its folder; None or True for the cache of the user; False to disable caching.
+        A cache or its folder; None or True for the user's cache; False to disable caching.
 
     Returns
     -------

@@ -93,14 +93,16 @@ def require_space(folder: Path, required_size: float) -> None:
         )
 
 
-def minimum_size(selected: Mapping[str, ObservationTable], data: Mapping[str, Reduction]) -> float:
+def minimum_size(
+    tables: Mapping[str, ObservationTable], reductions: Mapping[str, Reduction]
+) -> float:
     """Return the minimum size of the datasets of selected observations, without reading data.
 
     Parameters
     ----------
-    selected : mapping of str to ObservationTable
+    tables : mapping of str to ObservationTable
         The selected observations by data entry.
-    data : mapping of str to Reduction
+    reductions : mapping of str to Reduction
         The data entries by name.
 
     Returns
@@ -109,8 +111,8 @@ def minimum_size(selected: Mapping[str, ObservationTable], data: Mapping[str, Re
         The number of bytes, if all observations are reduced.
     """
     required_size = 0.0
-    for name, table in selected.items():
-        reduction = data[name]
+    for name, table in tables.items():
+        reduction = reductions[name]
         fractions = reduction.geometry.coverage_fractions(table, reduction)
         if size := reduction.stack.minimum_size(fractions):
             required_size += size * size_of([reduction.geometry.target(name)])

@@ -137,7 +137,7 @@ class Orchestrator:
         ------
         RunsFailedError
             If runs failed in an entry with ``on_error: stop``, or no run of an entry was reduced;
-            raised after all runs were tried.
+            raised after all runs have been tried.
         """
         return self._steps.run_until("reduce")
 
@@ -183,7 +183,7 @@ class Orchestrator:
         Raises
         ------
         Exception
-            The first error of an estimator; raised after all estimators were run.
+            The first error of an estimator; raised after all estimators have run.
         """
         return cast("dict[str, Product]", self._steps.run_until("estimate"))
 

@@ -78,7 +78,7 @@ class RunFolder:
         DiskError
             If the disk is full, read-only or faulty.
         """
-        target = Path(os.path.abspath(target))  # noqa: PTH100 - keep symbolic links of the user
+        target = Path(os.path.abspath(target))  # noqa: PTH100 - keep the user's symbolic links
         _check_target(target, overwrite)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -209,7 +209,7 @@ def _check_target(target: Path, overwrite: bool) -> None:
             f"{target} already exists; choose another folder (-o), or replace it (--overwrite)"
         )
     if not is_run_folder(target):
-        raise OutputError(f"{target} is not a run folder of skyred, so it is not replaced")
+        raise OutputError(f"{target} is not a skyred run folder, so it is not replaced")
 
 
 def _hidden_sibling(target: Path, suffix: str) -> Path:

@@ -94,7 +94,7 @@ def select(entry: str, reduction: Reduction, plugins: Plugins) -> Selection:
         stacker needs is missing.
     """
     store = open_store(reduction, plugins)
-    return _open(entry, store, select_table(entry, reduction, store), reduction)
+    return _create_selection(entry, store, select_table(entry, reduction, store), reduction)
 
 
 def select_table(entry: str, reduction: Reduction, store: DataStore) -> ObservationTable:
@@ -188,7 +188,9 @@ def _drop_duplicates(entry: str, table: ObservationTable) -> ObservationTable:
     return table[first_rows]  # sorted by OBS_ID, as np.unique sorts
 
 
-def _open(entry: str, store: DataStore, table: ObservationTable, reduction: Reduction) -> Selection:
+def _create_selection(
+    entry: str, store: DataStore, table: ObservationTable, reduction: Reduction
+) -> Selection:
     from gammapy.data import Observations
     from gammapy.data.data_store import MissingRequiredHDU
 

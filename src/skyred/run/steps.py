@@ -215,11 +215,11 @@ class Steps:
         ]
         return [*names, *to_reduce]
 
-    def _check_estimators(self, expected: Sequence[str]) -> None:
+    def _check_estimators(self, dataset_names: Sequence[str]) -> None:
         """Raise an error if an estimator names a dataset that does not exist."""
         for estimator in self.pipeline.estimate:
             try:
-                require_names(expected, estimator.datasets)
+                require_names(dataset_names, estimator.datasets)
             except ModelError as error:
                 raise ModelError(f"estimate {estimator.label}: {error}") from None
 

@@ -1,6 +1,6 @@
 """gammapy's flux points estimator, with the norm in each bin fitted by the compiled likelihood.
 
-The options, the checks of the datasets and the conversion to `FluxPoints` are those of gammapy.
+The options, the checks of the datasets and the conversion to `FluxPoints` are gammapy's.
 This module imports gammapy at its top, so it is imported only when flux points are estimated.
 """
 

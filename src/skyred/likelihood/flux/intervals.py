@@ -143,7 +143,7 @@ class TimeSpans:
         return [name for name, selected in candidates if selected and name not in within]
 
     def run_intervals(self) -> Array:
-        """Return the time span of each dataset; datasets with the same span have one interval.
+        """Return the time span of each dataset; datasets with the same span share one interval.
 
         Returns
         -------

@@ -16,7 +16,7 @@ MIN_GAIN = 1e-6  # in the statistic: slopes with a smaller expected gain are rou
 ROUNDING = 1e-14  # smallest width of a bracket, relative to its ends
 
 
-class Convex(Protocol):
+class ConvexFunction(Protocol):
     """A convex function of a norm, with its derivatives."""
 
     @property
@@ -67,13 +67,13 @@ class Minimum:
 
 
 def find_minimum(
-    function: Convex, start: float, low: float = -np.inf, high: float = np.inf
+    function: ConvexFunction, start: float, low: float = -np.inf, high: float = np.inf
 ) -> Minimum | None:
     """Find the minimum of a convex function between limits.
 
     Parameters
     ----------
-    function : Convex
+    function : ConvexFunction
         The function.
     start : float
         Start of the search.
@@ -108,7 +108,7 @@ class BracketSearch:
 
     Parameters
     ----------
-    function : Convex
+    function : ConvexFunction
         The function.
     low, high : float
         Limits of the norm.
@@ -118,7 +118,7 @@ class BracketSearch:
         The norm that was evaluated last.
     """
 
-    function: Convex
+    function: ConvexFunction
     low: float
     high: float
     domain_low: float
@@ -186,7 +186,9 @@ class BracketSearch:
         return None
 
 
-def _minimise_in_bracket(function: Convex, left: float, right: float, start: float) -> Minimum:
+def _minimise_in_bracket(
+    function: ConvexFunction, left: float, right: float, start: float
+) -> Minimum:
     """Find the minimum in a bracket by Newton steps, and by bisection if they fail."""
     norm = start if left < start < right else 0.5 * (left + right)
     previous_width = right - left

@@ -349,7 +349,7 @@ def norm_from_result(result: FitResult, index: int, scale: float) -> Norm:
     index : int
         Index of the norm in the parameters.
     scale : float
-        First distance in the search for crossings if the norm has no error.
+        First distance in the search for errors and limits if the norm has no error.
 
     Returns
     -------

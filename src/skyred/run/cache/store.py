@@ -66,7 +66,7 @@ class CachedEntry:
 
 @attrs.define
 class Cache:
-    """Values by key, in a folder of the user.
+    """Values by key, in a folder that belongs to the user.
 
     A file consists of the format, a signature (HMAC-SHA256 of format, key, description and value
     with the user's secret), the description as JSON, and the pickled value. Values are unpickled

@@ -240,7 +240,7 @@ class BinSelection:
         return pairs if signal.all() else pairs.select(signal > 0)
 
 
-def has_counts(layer: Layer) -> Mask:
+def bins_with_counts(layer: Layer) -> Mask:
     """Return the mask of the bins with counts.
 
     Parameters
@@ -256,7 +256,7 @@ def has_counts(layer: Layer) -> Mask:
     return layer.counts > 0
 
 
-def has_no_counts(layer: Layer) -> Mask:
+def bins_without_counts(layer: Layer) -> Mask:
     """Return the mask of the bins without counts.
 
     Parameters

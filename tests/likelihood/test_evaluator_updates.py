@@ -1,4 +1,4 @@
-"""`Instrument.update` sets the same IRFs and cutouts as gammapy's `MapEvaluator.update`."""
+"""`DatasetIrfs.update` sets the same IRFs and cutouts as gammapy's `MapEvaluator.update`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gammapy.maps import Map
 from gammapy.modeling.models import SkyModel
 
 import small_datasets as small
-from skyred.likelihood.response import Instrument, Response
+from skyred.likelihood.response import DatasetIrfs, Response
 
 KINDS = {
     "point": {},
@@ -40,19 +40,19 @@ def update_both(
     dataset: MapDataset, model: SkyModel
 ) -> tuple[MapEvaluator, MapEvaluator, Response | None]:
     """Return skyred's evaluator, gammapy's evaluator, and skyred's response, if there is one."""
-    instrument = Instrument(dataset)
-    actual = instrument.create_evaluator(model)
-    slices = instrument.update(actual)
-    instrument_without_lookup = Instrument(dataset, fast_kernels=False)
-    expected = instrument_without_lookup.create_evaluator(model)
+    dataset_irfs = DatasetIrfs(dataset)
+    actual = dataset_irfs.create_evaluator(model)
+    slices = dataset_irfs.update(actual)
+    irfs_without_lookup = DatasetIrfs(dataset, fast_kernels=False)
+    expected = irfs_without_lookup.create_evaluator(model)
     expected.update(
         dataset.exposure,
-        instrument_without_lookup.psf,
+        irfs_without_lookup.psf,
         dataset.edisp,
         dataset.counts.geom,
-        instrument.mask_image,
+        dataset_irfs.mask_image,
     )
-    response = Response.from_evaluator(actual, instrument, slices) if actual.contributes else None
+    response = Response.from_evaluator(actual, dataset_irfs, slices) if actual.contributes else None
     return actual, expected, response
 
 
@@ -70,7 +70,7 @@ def assert_same_update(dataset: MapDataset, model: SkyModel) -> None:
     if dataset.psf:
         assert actual.psf_width == reference.psf_width
     if response is not None:
-        expected = Response.from_evaluator(reference, Instrument(dataset))
+        expected = Response.from_evaluator(reference, DatasetIrfs(dataset))
         assert response.slices == expected.slices
         np.testing.assert_array_equal(response.exposure, expected.exposure)
 
@@ -134,4 +134,4 @@ def test_energy_dispersion_agrees_with_gammapy_in_and_between_pixels() -> None:
 def test_exposure_with_other_pixels_has_no_fast_cutouts() -> None:
     dataset = small.map_dataset()
     dataset.exposure = small.map_dataset(lonlat=(83.5, 22.1)).exposure
-    assert Instrument(dataset).cutouts is None
+    assert DatasetIrfs(dataset).cutouts is None

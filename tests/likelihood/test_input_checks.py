@@ -158,7 +158,8 @@ def test_model_with_infinite_predictions_is_refused() -> None:
 @pytest.mark.parametrize("value", [np.nan, 0.0, -1e-14, np.inf])
 def test_flux_points_without_errors_are_refused(value: float) -> None:
     assert_refused(
-        points([value]), "the error is not positive for 1 of the fitted flux points of 'points'"
+        points([value]),
+        "the error is not positive and finite for 1 of the fitted flux points of 'points'",
     )
 
 

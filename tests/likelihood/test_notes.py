@@ -116,7 +116,7 @@ def test_flux_points_of_a_template_are_evaluated_by_gammapy() -> None:
     likelihood = assert_agrees_with_gammapy(make, 1, notes=True)
     assert isinstance(make().models[0].spatial_model, TemplateSpatialModel)
     assert likelihood.notes == (
-        "dataset 'points' is evaluated by gammapy: star has a template, which gammapy "
+        "dataset 'points' is evaluated by gammapy: star has a spatial template, which gammapy "
         "converts to a spectrum at every evaluation",
     )
 

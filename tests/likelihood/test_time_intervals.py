@@ -61,7 +61,7 @@ def test_intervals_of_equal_width_cover_all_runs_and_are_not_empty(
     ]
     assert all(names)
     assert set().union(*names) == set(runs.names)
-    assert intervals.describe_overlap(equal_intervals) == ""
+    assert intervals.describe_invalid_interval(equal_intervals) == ""
     np.testing.assert_allclose(np.diff(equal_intervals), width)
     # the intervals start at multiples of the width after the first run
     offsets = (equal_intervals[:, 0] - runs.times.min()) / width
@@ -78,7 +78,7 @@ def test_intervals_by_run_are_the_runs_in_order(
     assert [len(runs.datasets_within(interval)) for interval in run_intervals] == [1] * len(
         run_intervals
     )
-    assert intervals.describe_overlap(run_intervals) == ""
+    assert intervals.describe_invalid_interval(run_intervals) == ""
 
 
 def test_simultaneous_datasets_share_an_interval() -> None:

@@ -187,7 +187,7 @@ def test_bins_with_counts_but_only_rounding_errors_predicted_cause_a_note() -> N
     likelihood = Likelihood(datasets)
     (note,) = likelihood.notes
     assert note.startswith("crab in map is evaluated by gammapy: ")
-    assert "only rounding errors of the PSF convolution are predicted" in note
+    assert "predicted counts are only rounding errors of the PSF convolution" in note
     x = likelihood.initial_state[likelihood.space.free]
     assert likelihood.stat(x) == pytest.approx(
         stat_after_reassigning_models(datasets), rel=RELATIVE_TOLERANCE

@@ -381,7 +381,7 @@ class TestSelection:
     ) -> None:
         orchestrator = create_orchestrator(toy_pipeline(3, select=[DuplicatingSelector()]))
         assert orchestrator.select()["toy"]["OBS_ID"].tolist() == [1, 2, 3]
-        assert "ignored 3 duplicate runs of the selection" in caplog.text
+        assert "ignored 3 duplicate runs in the selection" in caplog.text
 
     def test_empty_selection_raises_an_error(self) -> None:
         @component

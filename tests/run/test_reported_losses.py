@@ -62,7 +62,7 @@ def test_maker_without_a_plugin_is_recorded() -> None:
     orchestrator = Orchestrator(pipeline_with_a_failing_entry(), plugins=toy_plugins())
     with pytest.raises(RunsFailedError):
         orchestrator.reduce()
-    assert orchestrator.outcomes[0].maker == "maker failing of no plugin"
+    assert orchestrator.outcomes[0].maker == "maker failing (not from a plugin)"
 
 
 def test_maker_with_the_kind_of_another_plugin_is_not_recorded_with_that_plugin() -> None:
@@ -77,7 +77,7 @@ def test_maker_with_the_kind_of_another_plugin_is_not_recorded_with_that_plugin(
     orchestrator = Orchestrator(pipeline, plugins=toy_plugins())
     with pytest.raises(RunsFailedError):
         orchestrator.reduce()
-    assert orchestrator.outcomes[0].maker == f"maker {ToyMaker.kind} of no plugin"
+    assert orchestrator.outcomes[0].maker == f"maker {ToyMaker.kind} (not from a plugin)"
 
 
 def test_entries_with_the_same_dataset_name_are_rejected() -> None:

@@ -200,7 +200,7 @@ def test_folders_and_files_that_are_not_run_folders_are_not_replaced(
         (target / "notes.txt").write_text("content")
     else:
         target.write_text("content")
-    with pytest.raises(OutputError, match="is not a run folder of skyred, so it is not replaced"):
+    with pytest.raises(OutputError, match="is not a skyred run folder, so it is not replaced"):
         run(target, overwrite=True)
     assert target.exists()
     assert sibling_names(target) == set()

@@ -29,7 +29,7 @@ from waiting import LIMIT
 KILLED_PUBLISHERS = Path(__file__).with_name("killed_publishers.py")
 BIG = bytes(3_000_000)
 DISK_FULL_MESSAGE = (
-    r"cannot be written: No space left on device \(.*[\d.]+ MB are free\); free some space, or "
+    r"cannot be written: No space left on device \(.*[\d.]+ MB is free\); free some space, or "
     "choose another run folder; this run was not published"
 )
 
@@ -225,7 +225,7 @@ def test_disk_that_is_too_small_is_rejected_before_data_are_read(
         4, geometry=HalfCoveredGeometry(bins=1000), stack=stack, make=[ToyMaker(fail=[1])]
     )
     message = (
-        r"has too little free space for this run: at least 0.026 MB are needed, and 0.001 MB are "
+        r"has too little free space for this run: at least 0.026 MB is needed, and 0.001 MB is "
         r"free; free"
     )
     with pytest.raises(DiskError, match=message):

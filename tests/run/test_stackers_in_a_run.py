@@ -64,7 +64,7 @@ def test_runs_that_are_not_accepted_are_skipped_and_the_reason_is_logged() -> No
     statuses = [outcome.status for outcome in orchestrator.outcomes]
     assert statuses == ["reduced", "reduced", "reduced", "skipped", "skipped"]
     assert orchestrator.outcomes[3].reason == "run 4 comes after 3"
-    assert orchestrator.outcomes[3].maker == "stacker limited-sum of no plugin"
+    assert orchestrator.outcomes[3].maker == "stacker limited-sum (not from a plugin)"
 
 
 def test_error_in_the_preparation_is_raised_by_the_selection() -> None:
@@ -83,7 +83,7 @@ def test_error_of_a_stacker_fails_the_run() -> None:
             raise ValueError("no column")
 
     with pytest.raises(
-        RunsFailedError, match="stacker failing-sum of no plugin: ValueError: no column"
+        RunsFailedError, match=r"stacker failing-sum \(not from a plugin\): ValueError: no column"
     ):
         create_orchestrator(toy_pipeline(2, stack=FailingSum())).reduce()
 

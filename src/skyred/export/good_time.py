@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from skyred.inspection.header import TIME_TOLERANCE
-from skyred.run.worker.good_time import SAME_TIME
+from skyred.run.worker.good_time import GTI_TOLERANCE
 from skyred.scripting import Script
 
 
@@ -95,13 +95,13 @@ def _write_cut(script: Script, select: str) -> str:
         "    if len(gti.table) == 0:",
         "        return None",
         '    length = (gti.time_stop - gti.time_start).to_value("s")',
-        f"    gti.table = gti.table[length > {SAME_TIME}]",
+        f"    gti.table = gti.table[length > {GTI_TOLERANCE}]",
         "if len(gti.table) == 0:",
         "    return None",
         f"start, stop = {seconds}([gti.time_start, gti.time_stop], zero)",
         "# count the events just before and after the run",
-        f"start[abs(start - first.min()) < {SAME_TIME}] = -np.inf",
-        f"stop[abs(stop - last.max()) < {SAME_TIME}] = np.inf",
+        f"start[abs(start - first.min()) < {GTI_TOLERANCE}] = -np.inf",
+        f"stop[abs(stop - last.max()) < {GTI_TOLERANCE}] = np.inf",
         f"events = events.select_row_subset({is_within}(times, start, stop))",
         "return observation.copy(in_memory=True, events=events, gti=gti)",
     )

@@ -56,14 +56,14 @@ def fit(
         the option of the fitter instead.
     check : bool
         Whether to compare every source with gammapy's own evaluation first; by default, only
-        sources with model classes that are not defined in gammapy.
+        sources whose model classes are not defined in gammapy are compared.
 
     Returns
     -------
     FitResult
         The result, with the parameters in the order of
         ``datasets.models.parameters.unique_parameters.free_parameters``. Parameters that share one
-        value, as in gammapy's `NestedModelSelection`, are listed once. `success` is whether a
+        value, as in gammapy's `NestedModelSelection`, are listed once. `success` is true if a
         valid minimum was found. `notes` include the models that gammapy evaluated.
 
     Raises
@@ -138,12 +138,13 @@ def flux_points(
         finite energies, or two of them are rounded to the same edge.
         If the datasets are from several telescopes and `allow_multiple_telescopes` is false.
         If no parameter is free to reoptimize.
-        If gammapy's estimator has to be used, and would separate parameters that share one value.
+        If parameters share one value without being linked, and gammapy's estimator has to be used,
+        which would separate their values.
     """
     from astropy import units as u
 
     from skyred.likelihood.flux.flux_points import CompiledFluxPointsEstimator
-    from skyred.likelihood.flux.stack_axis import aligned_axes, rounded_energy_axis
+    from skyred.likelihood.flux.second_axis import aligned_axes, rounded_energy_axis
 
     all_datasets, edges = as_datasets(datasets), u.Quantity(energy_edges)
     require_counts(all_datasets)
@@ -216,8 +217,8 @@ def light_curve(
     Returns
     -------
     LightCurveData
-        Flux points of gammapy with a time axis, and for each interval its datasets and the reason
-        for missing norms. In intervals without datasets, which gammapy omits, norms are NaN.
+        Flux points in gammapy's format with a time axis, and for each interval its datasets and the
+        reason for missing norms. In intervals without datasets, which gammapy omits, norms are NaN.
 
     Raises
     ------
@@ -268,7 +269,9 @@ def _time_intervals(datasets: Datasets, intervals: Any, start: Time | None) -> N
     if hasattr(intervals, "to_value") and hasattr(intervals, "unit"):
         is_time = intervals.isscalar and intervals.unit.is_equivalent("s")
         if not (is_time and 0 < intervals.value < float("inf")):
-            raise FitError(f"the width of the intervals is {intervals}; expected a positive time")
+            raise FitError(
+                f"the width of the intervals is {intervals}; expected a positive duration"
+            )
         start_s = None if start is None else float(to_seconds(start, reference_time()))
         return spans.equal_intervals(float(intervals.to_value("s")), start_s)
     if not len(intervals):
@@ -280,7 +283,7 @@ def _energy_edges(datasets: Datasets, edges: Any) -> u.Quantity:
     """Convert the argument `energy_edges`; by default, one bin covers the whole energy axis."""
     from astropy import units as u
 
-    from skyred.likelihood.flux.stack_axis import aligned_axes, energy_range
+    from skyred.likelihood.flux.second_axis import aligned_axes, energy_range
 
     return energy_range(aligned_axes(datasets)) if edges is None else u.Quantity(edges)
 
@@ -304,8 +307,8 @@ def flux_profile(
     Parameters
     ----------
     datasets : gammapy.datasets.Datasets, Dataset or iterable of Dataset
-        Map datasets. The background is the predicted one; for on-off data, it is estimated from the
-        off counts.
+        Map datasets. The background is predicted by the models; for on-off data, it is estimated
+        from the off counts.
     regions : sequence of SkyRegion
         The regions; at least two, unless `distance` is set.
     spectral_model : SpectralModel, optional
@@ -328,9 +331,9 @@ def flux_profile(
     Returns
     -------
     FluxProfileData
-        Flux points of gammapy along the projected distance, and for each region the reason for
-        missing norms. The fluxes are NaN for regions that extend beyond the map or are only partly
-        inside the mask; gammapy raises an error.
+        Flux points in gammapy's format along the projected distance, and for each region the reason
+        for missing norms. The fluxes are NaN for regions that extend beyond the map or are only
+        partly inside the mask; gammapy raises an error.
 
     Raises
     ------

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class Bins:
     """Selected bins of a dataset, and its mask.
 
-    The statistic evaluates the selected bins one by one. Of the other bins it only needs the sum of
-    the predicted counts, which is linear in the flux. The selected bins are therefore those with
+    The statistic evaluates the selected bins one by one. For the other bins, it only needs the sum
+    of the predicted counts, which is linear in the flux. The selected bins are therefore those with
     counts, and those in which the predicted counts may be negative although every flux is positive,
     since the statistic sets negative predicted counts to zero. If a flux is negative, the statistic
     evaluates all bins. With on-off data and flux points, all bins inside the mask are selected.
@@ -63,9 +63,9 @@ class Bins:
 class Template:
     """Predicted counts of a source shape for a flux of 1 cm-2 s-1 in each bin of true energy.
 
-    The counts by true energy are a large array, and a search uses most templates only once. So
-    they are computed when `counts` is called for a second flux; before that, counts and weighted
-    sums are computed from the image.
+    The counts by true energy are a large array, and a search uses most templates only once.
+    Therefore they are computed only when `counts` is called for a second flux; before that, counts
+    and weighted sums are computed from the image.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ class Template:
     ----------
     total : array
         Counts summed over the mask, by true energy, shape (true energies,).
-    by_energy : array or None
+    counts_by_energy : array or None
         Counts in each selected bin of the cutout, by true energy, shape (true energies, k').
     last_counts : tuple
         The last flux, as bytes, and the counts for it.
@@ -92,14 +92,14 @@ class Template:
     image: Array
     is_reused: bool = False
     total: Array = attrs.field(init=False)
-    by_energy: Array | None = attrs.field(init=False, default=None)
+    counts_by_energy: Array | None = attrs.field(init=False, default=None)
     last_counts: tuple[bytes, Counts | None] = attrs.field(init=False, default=(b"", None))
     last_sum: tuple[Array | None, float, Array | None] = attrs.field(
         init=False, default=(None, 0.0, None)
     )
 
     def __attrs_post_init__(self) -> None:
-        self.total = np.einsum("tp,tp->t", self.image, self.footprint.per_pixel, dtype=float)
+        self.total = np.einsum("tp,tp->t", self.image, self.footprint.counts_per_pixel, dtype=float)
 
     def counts(self, flux: Array) -> Counts:
         """Return the counts for a flux.
@@ -118,12 +118,12 @@ class Template:
         """
         key, counts = flux.tobytes(), self.last_counts[1]
         if counts is None or self.last_counts[0] != key:
-            if self.by_energy is None and (self.is_reused or counts is not None):
-                self.by_energy = self.footprint.by_energy(self.image)
+            if self.counts_by_energy is None and (self.is_reused or counts is not None):
+                self.counts_by_energy = self.footprint.counts_by_energy(self.image)
             by_bin = (
                 self.footprint.counts(self.image, flux)
-                if self.by_energy is None
-                else flux @ self.by_energy
+                if self.counts_by_energy is None
+                else flux @ self.counts_by_energy
             )
             counts = Counts(by_bin, float(flux @ self.total))
             self.last_counts = key, counts
@@ -149,13 +149,13 @@ class Template:
             cached = self.last_sum = (
                 weights,
                 weight_of_total,
-                self._weighted(weights, weight_of_total),
+                self._compute_weighted_sum(weights, weight_of_total),
             )
         return cached[2]  # type: ignore[return-value]
 
-    def _weighted(self, weights: Array, weight_of_total: float) -> Array:
-        if self.by_energy is not None:
-            return np.asarray(self.by_energy @ weights + self.total * weight_of_total)
+    def _compute_weighted_sum(self, weights: Array, weight_of_total: float) -> Array:
+        if self.counts_by_energy is not None:
+            return np.asarray(self.counts_by_energy @ weights + self.total * weight_of_total)
         projection = self.footprint.back_projection(weights, weight_of_total)
         return np.asarray(np.einsum("tp,tp->t", self.image, projection, dtype=float))
 
@@ -236,8 +236,9 @@ class Footprint:
         Indices of their reconstructed energies, and of their pixels in the cutout, shape (k',).
     exposure : array
         Exposure in cm2 s, shape (true energies, pixels).
-    per_pixel : array
-        Counts summed over the mask per unit of the image, shape (true energies, pixels).
+    counts_per_pixel : array
+        Counts, summed over the mask, for unit flux in one pixel of the image, shape (true energies,
+        pixels).
     """
 
     def __init__(self, response: Response, bins: Bins) -> None:
@@ -250,12 +251,12 @@ class Footprint:
         self.pixels = (y[in_cutout] - rows.start) * width + x[in_cutout] - columns.start
         self.exposure = _flatten_pixels(response.exposure)
         mask = bins.mask[:, rows, columns].reshape(len(bins.mask), -1)
-        self.per_pixel = self.exposure * (response.migration @ mask)
+        self.counts_per_pixel = self.exposure * (response.migration @ mask)
         self.last_projection: tuple[Array, float, Array] | None = None
 
     @cached_property
-    def per_bin(self) -> Array:
-        """Counts in each selected bin per unit of the image, shape (true energies, k')."""
+    def counts_per_bin(self) -> Array:
+        """Counts in each selected bin, for unit flux in its pixel, shape (true energies, k')."""
         return self.exposure[:, self.pixels] * self.response.migration[:, self.energies]
 
     @property
@@ -295,10 +296,10 @@ class Footprint:
         array
             Counts, shape (k',).
         """
-        by_reconstructed = (self.response.migration * flux[:, None]).T @ (image * self.exposure)
-        return np.asarray(np.take(by_reconstructed, self.energies * image.shape[1] + self.pixels))
+        counts = (self.response.migration * flux[:, None]).T @ (image * self.exposure)
+        return np.asarray(np.take(counts, self.energies * image.shape[1] + self.pixels))
 
-    def by_energy(self, image: Array) -> Array:
+    def counts_by_energy(self, image: Array) -> Array:
         """Return the counts of an image per unit flux, by true energy.
 
         Parameters
@@ -312,7 +313,7 @@ class Footprint:
             Counts in each selected bin, shape (true energies, k').
         """
         counts: Array = np.take(image.astype(float, copy=False), self.pixels, axis=1)
-        counts *= self.per_bin
+        counts *= self.counts_per_bin
         return counts
 
     def back_projection(self, weights: Array, weight_of_total: float) -> Array:
@@ -340,7 +341,7 @@ class Footprint:
             by_bin[self.energies, self.pixels] = weights
             projection = migration @ by_bin
             projection *= self.exposure
-            projection += weight_of_total * self.per_pixel
+            projection += weight_of_total * self.counts_per_pixel
             last = self.last_projection = weights, weight_of_total, projection
         return last[2]
 
@@ -360,9 +361,9 @@ class Footprint:
             Predicted counts, shape (energies, y, x).
         """
         response = self.response
-        exposed = np.broadcast_to(image, response.exposure.shape) * response.exposure
+        exposed_image = np.broadcast_to(image, response.exposure.shape) * response.exposure
         cube = np.zeros(self.shape)
-        counts = np.tensordot(response.migration * flux[:, None], exposed, axes=(0, 0))
+        counts = np.tensordot(response.migration * flux[:, None], exposed_image, axes=(0, 0))
         cube[:, response.slices[0], response.slices[1]] = counts
         return cube
 

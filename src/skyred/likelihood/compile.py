@@ -1,4 +1,4 @@
-"""Compiler of gammapy datasets, with notes on what gammapy evaluates instead."""
+"""Compiler of gammapy datasets, with notes on the datasets and models that gammapy evaluates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from skyred.likelihood.flux_points_data import compile_flux_points
 from skyred.likelihood.frames import is_rotation
 from skyred.likelihood.gammapy_evaluated import GammapyCounts, GammapyPrediction
 from skyred.likelihood.input_checks import check_counts
-from skyred.likelihood.response import Instrument
+from skyred.likelihood.response import DatasetIrfs
 from skyred.likelihood.source import SourceContribution
 from skyred.likelihood.spectra import SpectralFlux
 from skyred.likelihood.statistics import Cash, WStat
@@ -70,7 +70,7 @@ class Compiler:
         ------
         FitError
             If counts, flux points or the background have invalid values.
-            If the frame of a model has no fixed positions on the sky.
+            If the frame of a model is not fixed to the sky.
         """
         check_counts(dataset)
         reason = reason_dataset_not_compilable(dataset)
@@ -102,18 +102,18 @@ class Compiler:
     def _convolve_with_gammapy(
         self, compiled: CountsDataset, dataset: MapDataset, n_events: int
     ) -> None:
-        """Replace convolved sources by gammapy's evaluation, with the same rounding errors."""
-        instrument = Instrument(dataset, fast_kernels=False)
+        """Let gammapy evaluate convolved sources, so that rounding errors are the same."""
+        dataset_irfs = DatasetIrfs(dataset, fast_kernels=False)
         reason = (
-            f"{n_events} of the counts are in bins where only rounding errors of the PSF "
-            "convolution are predicted; set mask_fit to false where the background is zero"
+            f"{n_events} of the counts are in bins where the predicted counts are only rounding "
+            "errors of the PSF convolution; set mask_fit to false where the background is zero"
         )
         contributions: list[Contribution] = []
         for contribution in compiled.contributions:
             if is_convolved(contribution):
                 self._add_note(contribution.name, compiled.name, reason)
                 contribution = self._create_gammapy_counts(
-                    contribution.model, instrument, compiled.bins
+                    contribution.model, dataset_irfs, compiled.bins
                 )
             contributions.append(contribution)
         compiled.contributions = contributions
@@ -128,8 +128,8 @@ class Compiler:
             model for model in dataset.models or () if not isinstance(model, FoVBackgroundModel)
         ]
         if models:
-            instrument = Instrument(dataset)
-            contributions += [self._compile_model(model, instrument, bins) for model in models]
+            dataset_irfs = DatasetIrfs(dataset)
+            contributions += [self._compile_model(model, dataset_irfs, bins) for model in models]
         return contributions
 
     def _compile_background(self, dataset: MapDataset, bins: Bins) -> Contribution:
@@ -153,47 +153,47 @@ class Compiler:
         self._add_note(model.name, dataset.name, "its norm varies over the field of view")
         return GammapyCounts(model, predict, bins, self.space)
 
-    def _compile_model(self, model: Any, instrument: Instrument, bins: Bins) -> Contribution:
+    def _compile_model(self, model: Any, dataset_irfs: DatasetIrfs, bins: Bins) -> Contribution:
         if model.tag == "TemplateNPredModel":
-            return self._compile_template(model, instrument, bins)
-        reason = reason_source_not_compilable(model, instrument)
+            return self._compile_template(model, dataset_irfs, bins)
+        reason = reason_source_not_compilable(model, dataset_irfs)
         if not reason:
             source = SourceContribution(
-                model, instrument, bins, self.space, self._compile_spectrum(model, instrument)
+                model, dataset_irfs, bins, self.space, self._compile_spectrum(model, dataset_irfs)
             )
             reason = self.cross_check.reason_to_reject(source, self.space)
         if not reason:
             return source
-        self._add_note(model.name, instrument.dataset.name, reason)
-        return self._create_gammapy_counts(model, instrument, bins)
+        self._add_note(model.name, dataset_irfs.dataset.name, reason)
+        return self._create_gammapy_counts(model, dataset_irfs, bins)
 
     def _create_gammapy_counts(
-        self, model: Any, instrument: Instrument, bins: Bins
+        self, model: Any, dataset_irfs: DatasetIrfs, bins: Bins
     ) -> Contribution:
-        prediction = GammapyPrediction(model, instrument, self.space)
+        prediction = GammapyPrediction(model, dataset_irfs, self.space)
         return GammapyCounts(model, prediction, bins, self.space, prediction.refresh)
 
-    def _compile_template(self, model: Any, instrument: Instrument, bins: Bins) -> Contribution:
+    def _compile_template(self, model: Any, dataset_irfs: DatasetIrfs, bins: Bins) -> Contribution:
         from gammapy.maps import Map
 
         template = model.map
         if model.spatial_model is not None:
             norm = model.spatial_model.evaluate_geom(template.geom).value
             template = template.copy(data=template.data * norm)
-        projected = Map.from_geom(instrument.geom, dtype=float)
+        projected = Map.from_geom(dataset_irfs.geom, dtype=float)
         projected.stack(template)
-        energy = instrument.geom.axes["energy"].center
+        energy = dataset_irfs.geom.axes["energy"].center
         return self._create_scaled_counts(model, projected.data, energy, bins)
 
     def _create_scaled_counts(
         self, model: Any, counts: Array, energy: Any, bins: Bins
     ) -> Contribution:
-        spectral, unitless = model.spectral_model, self.cross_check.is_exempt(model)
-        return ScaledCounts(model.name, counts, spectral, energy, bins, self.space, unitless)
+        spectral, allow_unitless = model.spectral_model, self.cross_check.is_exempt(model)
+        return ScaledCounts(model.name, counts, spectral, energy, bins, self.space, allow_unitless)
 
-    def _compile_spectrum(self, model: Any, instrument: Instrument) -> SpectralFlux:
+    def _compile_spectrum(self, model: Any, dataset_irfs: DatasetIrfs) -> SpectralFlux:
         """Return the spectrum of a model; datasets with the same energies share it."""
-        edges = instrument.dataset.exposure.geom.axes["energy_true"].edges
+        edges = dataset_irfs.dataset.exposure.geom.axes["energy_true"].edges
         key = id(model.spectral_model), edges.to_value("TeV").tobytes()
         if key not in self.spectra:
             self.spectra[key] = SpectralFlux(model.spectral_model, edges, self.space)
@@ -248,20 +248,20 @@ def _reason_flux_points_not_compilable(dataset: Any) -> str:
     for model in dataset.models or ():
         if isinstance(model.spatial_model, TemplateSpatialModel):
             return (
-                f"{model.name} has a template, which gammapy converts to a spectrum at every "
-                "evaluation"
+                f"{model.name} has a spatial template, which gammapy converts to a spectrum at "
+                "every evaluation"
             )
     return ""
 
 
-def reason_source_not_compilable(model: Any, instrument: Instrument) -> str:
+def reason_source_not_compilable(model: Any, dataset_irfs: DatasetIrfs) -> str:
     """Return the reason why gammapy has to evaluate a model.
 
     Parameters
     ----------
     model : gammapy.modeling.models.ModelBase
         The model.
-    instrument : Instrument
+    dataset_irfs : DatasetIrfs
         The IRFs of the dataset.
 
     Returns
@@ -272,33 +272,33 @@ def reason_source_not_compilable(model: Any, instrument: Instrument) -> str:
     Raises
     ------
     FitError
-        If the frame of the model has no fixed positions on the sky.
+        If the frame of the model is not fixed to the sky.
     """
     from gammapy.modeling.models import SkyModel
 
     if not isinstance(model, SkyModel):
         return f"{type(model).__name__} is not a sky model"
-    psf = instrument.psf
+    psf = dataset_irfs.psf
     if psf and psf.energy_name == "energy" and model.spatial_model is not None:
         return "the PSF depends on reconstructed energy"
     if model.spatial_model is not None and (
-        reason := _reason_frame_not_supported(model, instrument)
+        reason := _reason_frame_not_supported(model, dataset_irfs)
     ):
         return reason
-    if instrument.dataset.exposure is None:
+    if dataset_irfs.dataset.exposure is None:
         return "the dataset has no exposure"
     return ""
 
 
-def _reason_frame_not_supported(model: Any, instrument: Instrument) -> str:
+def _reason_frame_not_supported(model: Any, dataset_irfs: DatasetIrfs) -> str:
     """Return the reason if the frame of a model or of its maps is not a rotation of icrs, or ""."""
     try:
         if not is_rotation(frame := model.spatial_model.frame):
             return f"its frame {frame} is not a rotation of icrs"
     except FitError as error:
         raise FitError(f"the model {model.name!r}: {error}; expected one such as icrs") from None
-    exposure = instrument.dataset.exposure
-    for geom in (instrument.geom, *([] if exposure is None else [exposure.geom])):
+    exposure = dataset_irfs.dataset.exposure
+    for geom in (dataset_irfs.geom, *([] if exposure is None else [exposure.geom])):
         if not is_rotation(geom.frame):
             return f"the frame {geom.frame} of the map is not a rotation of icrs"
     return ""

@@ -38,6 +38,8 @@ class Counts(NamedTuple):
 class Contribution(Protocol):
     """Model contribution to the predicted counts of a dataset.
 
+    A state is the vector of the values of all parameters, free and frozen; see `ParameterSpace`.
+
     Attributes
     ----------
     name : str

@@ -1,10 +1,10 @@
 """Datasets with a statistic that depends on the rounding errors of gammapy's PSF convolution.
 
 gammapy convolves in float32 by FFT. Far from a source, the rounding errors are about 1e-9 of the
-largest predicted counts, with either sign. On top of any background they are negligible. But in a
-bin with counts and without other predicted counts, the statistic contains the logarithm of the
-rounding error, or of gammapy's truncation value if the error is negative. The statistic is then
-random, and changes by up to 100 per count as a source moves.
+largest predicted counts, with either sign. They are negligible compared with any background. But in
+a bin with counts and without other predicted counts, the statistic contains the logarithm of
+the rounding error, or of gammapy's truncation value if the error is negative. The statistic then
+fluctuates randomly, by up to 100 per count, as a source moves.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-ROUNDING = 3e-8  # of the maximum: the largest errors measured; their standard deviation is 1e-9
+ROUNDING = 3e-8  # of the maximum: the largest measured error; the standard deviation is 1e-9
 MAX_LOG_CHANGE = 50.0  # from the logarithm of the truncation value to that of a rounding error
 TOLERANCE = 0.05  # in the statistic, for the largest errors; typical errors are 30 times smaller
 # a bin has more counts than MAX_COUNTS + MAX_FACTOR * predicted counts only at start values

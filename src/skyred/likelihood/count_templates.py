@@ -42,7 +42,7 @@ class ScaledCounts:
         The bins of the dataset.
     space : ParameterSpace
         The parameters of all models.
-    unitless : bool
+    allow_unitless : bool
         Whether the norm spectrum may be evaluated without units.
     """
 
@@ -56,10 +56,10 @@ class ScaledCounts:
         energy: u.Quantity,
         bins: Bins,
         space: ParameterSpace,
-        unitless: bool = True,
+        allow_unitless: bool = True,
     ) -> None:
         self.name, self.template = name, counts
-        self.curve = spectral and compile_curve(spectral, energy.to_value("TeV"), unitless)
+        self.curve = spectral and compile_curve(spectral, energy.to_value("TeV"), allow_unitless)
         self.subset = ParameterSubset.from_model(spectral, space)
         self.free = self.subset.free_indices
         self._select(bins)

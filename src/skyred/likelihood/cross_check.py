@@ -31,12 +31,12 @@ class CrossCheck:
 
     Parameters
     ----------
-    check : bool
+    check_all : bool
         Whether all sources are compared; by default, only sources with model classes that are not
-        defined in gammapy. The classes of gammapy are compared in the tests of skyred.
+        defined in gammapy. gammapy's own classes are compared in skyred's tests.
     """
 
-    check: bool = False
+    check_all: bool = False
 
     def is_exempt(self, model: Any) -> bool:
         """Return whether a model may be evaluated without units and without a comparison.
@@ -51,7 +51,7 @@ class CrossCheck:
         bool
             Whether it is exempt.
         """
-        return not self.check and is_from_gammapy(model)
+        return not self.check_all and is_from_gammapy(model)
 
     def reason_to_reject(self, source: SourceContribution, space: ParameterSpace) -> str:
         """Return the reason why gammapy has to evaluate a source, and warn about differences.
@@ -72,12 +72,12 @@ class CrossCheck:
             return ""
         if not source.contributes and not is_from_gammapy(source.model):
             return "it could not be compared: at its start position it does not reach the map"
-        error = largest_difference(source, space)
-        if error <= TOLERANCE:
+        difference = largest_difference(source, space)
+        if difference <= TOLERANCE:
             return ""
         reason = (
-            f"its predicted counts differ by {error:.1e} of their maximum from gammapy's when its "
-            "model is evaluated without units"
+            f"its predicted counts differ by {difference:.1e} of their maximum from gammapy's when "
+            "its model is evaluated without units"
         )
         warnings.warn(f"{source.model.name}: {reason}", SkyredWarning, stacklevel=2)
         return reason
@@ -127,16 +127,16 @@ def largest_difference(source: SourceContribution, space: ParameterSpace) -> flo
         The largest difference of the predicted counts, relative to their maximum.
     """
     start = space.state()
-    errors = []
+    differences = []
     try:
         for state in _nearby_states(space, start):
             npred = source.cube(state)
             expected = _predict_with_gammapy(source, space, state)
             scale = np.max(np.abs(expected), initial=0) or np.max(np.abs(npred), initial=0) or 1.0
-            errors.append(float(np.max(np.abs(npred - expected), initial=0) / scale))
+            differences.append(float(np.max(np.abs(npred - expected), initial=0) / scale))
     finally:
         _set_parameters(space, start)
-    return float(np.max(np.nan_to_num(errors, nan=np.inf)))
+    return float(np.max(np.nan_to_num(differences, nan=np.inf)))
 
 
 def _nearby_states(space: ParameterSpace, start: Vector) -> Iterator[Vector]:
@@ -158,7 +158,7 @@ def _predict_with_gammapy(
     from gammapy.maps import Map
 
     _set_parameters(space, state)
-    npred = Map.from_geom(source.instrument.geom, dtype=float)
+    npred = Map.from_geom(source.dataset_irfs.geom, dtype=float)
     if source.contributes:
         source.evaluator.reset_cache_properties()
         source.evaluator._cached_parameter_values = None

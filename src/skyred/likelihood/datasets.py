@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 class CompiledDataset(Protocol):
     """Dataset that the likelihood can evaluate.
 
+    A state is the vector of the values of all parameters, free and frozen; see `ParameterSpace`.
+
     Attributes
     ----------
     name : str
@@ -107,7 +109,7 @@ class CompiledDataset(Protocol):
     def may_clip(self, state: Vector) -> bool:
         """Return whether negative predicted counts may be set to zero.
 
-        The derivatives are not valid then.
+        If so, the derivatives are not valid.
 
         Parameters
         ----------
@@ -154,7 +156,7 @@ class CompiledDataset(Protocol):
         ...
 
     def npred(self, state: Vector) -> Array:
-        """Return the predicted counts with the background.
+        """Return the predicted counts, including the background.
 
         Parameters
         ----------
@@ -192,7 +194,7 @@ class Prediction:
 class CountsDataset:
     """Counts in bins, with predicted counts that are the sum of model contributions.
 
-    For flux points, the counts are fluxes, and the predicted counts are those of the models.
+    For flux points, counts are the measured fluxes, and predicted counts the fluxes of the models.
 
     Parameters
     ----------
@@ -206,7 +208,7 @@ class CountsDataset:
         Counts in every bin, masked or not, shape (energies, y, x).
     statistic : Cash, WStat or ChiSquare
         Statistic of the selected bins.
-    on_off : WStat, optional
+    on_off_statistic : WStat, optional
         The statistic of all bins of on-off data, masked or not, for the predicted background.
     """
 
@@ -215,7 +217,7 @@ class CountsDataset:
     bins: Bins
     counts: Array
     statistic: Cash | WStat | ChiSquare
-    on_off: WStat | None = None
+    on_off_statistic: WStat | None = None
     predictions: RecentCache[bytes, Prediction] = attrs.field(
         init=False, factory=lambda: RecentCache(1)
     )
@@ -360,7 +362,7 @@ class CountsDataset:
         The sum of the predicted counts cannot be used: with clipped bins it is not linear in the
         flux.
         """
-        predicted = np.maximum(self._signal(state)[self.bins.mask], 0)
+        predicted = np.maximum(self._sum_cubes(state)[self.bins.mask], 0)
         return Cash(self.counts[self.bins.mask]).value(predicted, float(predicted.sum()))
 
     def gradient(self, state: Vector, indices: Indices) -> dict[int, float]:
@@ -421,7 +423,7 @@ class CountsDataset:
         return fisher_matrix(gradients, weights)
 
     def npred(self, state: Vector) -> Array:
-        """Return the predicted counts in every bin, with the background.
+        """Return the predicted counts in every bin, including the background.
 
         For on-off data the background is its maximum likelihood estimate, as in gammapy's `npred`.
 
@@ -436,16 +438,17 @@ class CountsDataset:
             Predicted counts, shape (energies, y, x); for flux points the predicted flux in cm-2
             s-1 TeV-1.
         """
-        signal = self._signal(state)
+        predicted = self._sum_cubes(state)
         if isinstance(self.statistic, ChiSquare):
-            return signal
-        if self.on_off is not None:
+            return predicted
+        if self.on_off_statistic is not None:
             with np.errstate(all="ignore"):
-                background = self.on_off.alpha * self.on_off.background(signal.ravel())
-            signal = signal + np.nan_to_num(background).reshape(signal.shape)
-        return np.maximum(signal, 0)
+                statistic = self.on_off_statistic
+                background = statistic.alpha * statistic.background(predicted.ravel())
+            predicted = predicted + np.nan_to_num(background).reshape(predicted.shape)
+        return np.maximum(predicted, 0)
 
-    def _signal(self, state: Vector) -> Array:
+    def _sum_cubes(self, state: Vector) -> Array:
         """Return the sum of all contributions in every bin, without the on-off background."""
         cube = np.zeros(self.bins.mask.shape)
         for contribution in self.contributions:
@@ -487,7 +490,7 @@ class GammapyDataset:
 
     @property
     def exact(self) -> bool:
-        """Whether its models have no free parameters; derivatives are not needed then."""
+        """Whether its models have no free parameters, so that derivatives are not needed."""
         return not self.may_be_non_smooth
 
     def gradient(self, state: Vector, indices: Indices) -> dict[int, float]:
@@ -541,7 +544,7 @@ class GammapyDataset:
         return set(self.space.indices_of(parameters).tolist()) & set(self.space.free.tolist())
 
     def may_clip(self, state: Vector) -> bool:
-        """Return False: there are no derivatives that clipping could invalidate.
+        """Return False: derivatives, which clipping would invalidate, are not computed.
 
         Parameters
         ----------
@@ -624,7 +627,7 @@ class GammapyDataset:
 
     def _reset_evaluators(self) -> None:
         # once a source has left the map, gammapy does not evaluate it again; without this reset,
-        # all later states that a fitter tries would be evaluated without the source
+        # the source would be missing in all later evaluations of a fit
         for evaluator in self._evaluators_with_position():
             position = tuple(evaluator.model.spatial_model.parameters.value)
             if not evaluator.contributes and self.last_positions.get(evaluator) != position:

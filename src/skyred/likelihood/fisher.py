@@ -102,12 +102,12 @@ def fisher_matrix(gradients: Sequence[ContributionGradient], weights: Array) -> 
     max_parameters = max((len(gradient.indices) for gradient in ordered), default=0)
     scattered_slopes = _ScatteredSlopes(len(weights), max_parameters)
     for number, first in enumerate(ordered):
-        weighted = first.slopes * weights[first.bin_indices]
+        weighted_slopes = first.slopes * weights[first.bin_indices]
         first_positions = [positions[index] for index in first.indices]
-        matrix[np.ix_(first_positions, first_positions)] += weighted @ first.slopes.T
-        scattered_slopes.set(first, weighted)
+        matrix[np.ix_(first_positions, first_positions)] += weighted_slopes @ first.slopes.T
+        scattered_slopes.set(first, weighted_slopes)
         for second in ordered[number + 1 :]:
-            block = scattered_slopes.product(first, weighted, second)
+            block = scattered_slopes.product(first, weighted_slopes, second)
             if block is not None:
                 second_positions = [positions[index] for index in second.indices]
                 matrix[np.ix_(first_positions, second_positions)] += block
@@ -123,10 +123,10 @@ class _ScatteredSlopes:
         self.values = np.zeros((n_bins, n_parameters))
         self.is_reached = np.zeros(n_bins, dtype=bool)
 
-    def set(self, first: ContributionGradient, weighted: Array) -> None:
+    def set(self, first: ContributionGradient, slopes: Array) -> None:
         """Set the values in the bins that a contribution reaches, unless it reaches all bins."""
         if not first.reaches_all_bins:
-            self.values[first.bin_indices, : len(weighted)] = weighted.T
+            self.values[first.bin_indices, : len(slopes)] = slopes.T
             self.is_reached[first.bin_indices] = True
 
     def clear(self, first: ContributionGradient) -> None:
@@ -136,11 +136,11 @@ class _ScatteredSlopes:
             self.is_reached[first.bin_indices] = False
 
     def product(
-        self, first: ContributionGradient, weighted: Array, second: ContributionGradient
+        self, first: ContributionGradient, slopes: Array, second: ContributionGradient
     ) -> Array | None:
-        """Return the products with another contribution; None if they have no bin in common."""
+        """Return the products with a second contribution; None if they have no bin in common."""
         if second.reaches_all_bins:
-            return np.asarray(weighted @ second.slopes[:, first.bin_indices].T)
+            return np.asarray(slopes @ second.slopes[:, first.bin_indices].T)
         if not self.is_reached[second.bin_indices].any():
             return None
-        return np.asarray((second.slopes @ self.values[second.bin_indices, : len(weighted)]).T)
+        return np.asarray((second.slopes @ self.values[second.bin_indices, : len(slopes)]).T)

@@ -1,4 +1,4 @@
-"""Datasets of flux points: the chi-square between flux points and the fluxes of models."""
+"""Datasets of flux points, which are compared with model fluxes by chi-square."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class DifferentialFlux:
         The points that are fitted.
     space : ParameterSpace
         The parameters of all models.
-    unitless : bool
+    allow_unitless : bool
         Whether the spectrum may be evaluated without units.
     """
 
@@ -108,12 +108,12 @@ class DifferentialFlux:
         dataset: FluxPointsDataset,
         bins: Bins,
         space: ParameterSpace,
-        unitless: bool,
+        allow_unitless: bool,
     ) -> None:
         self.bins, self.subset = bins, ParameterSubset.from_model(model.spectral_model, space)
         self.name = str(model.name)
         energy = dataset.data.geom.axes["energy"].center.to_value("TeV")
-        self.curve = compile_curve(model.spectral_model, energy, unitless)
+        self.curve = compile_curve(model.spectral_model, energy, allow_unitless)
         self.time = TimeFactor(model, dataset.gti, space)
         self.free = self.subset.free_indices | self.time.subset.free_indices
 
@@ -129,7 +129,7 @@ class DifferentialFlux:
         return set()
 
     def bin_indices(self) -> slice:
-        """Return all points.
+        """Return all fitted points.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Rotations between the frames of positions on the sky."""
+"""Rotations between celestial coordinate frames."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-ROTATION_ERROR = 1e-10  # rad
+ROTATION_TOLERANCE = 1e-10  # rad
 
 
 def is_rotation(frame: str) -> bool:
@@ -30,7 +30,7 @@ def is_rotation(frame: str) -> bool:
     Returns
     -------
     bool
-        True if directions in icrs and in the frame differ by one rotation of the sky.
+        Whether one rotation of the sky converts all directions from icrs to the frame.
 
     Raises
     ------
@@ -45,8 +45,8 @@ def is_rotation(frame: str) -> bool:
         rotated = _convert(np.eye(3), frame, "icrs") @ directions
         converted = _convert(directions, frame, "icrs")
     except Exception:  # astropy raises errors of several types
-        raise FitError(f"{frame!r} is not a frame of fixed positions on the sky") from None
-    return np.allclose(converted, rotated, rtol=0, atol=ROTATION_ERROR)
+        raise FitError(f"{frame!r} is not a frame with fixed positions on the sky") from None
+    return np.allclose(converted, rotated, rtol=0, atol=ROTATION_TOLERANCE)
 
 
 def rotation_between(frame: str, target: str) -> Array | None:

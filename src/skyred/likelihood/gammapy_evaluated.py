@@ -11,7 +11,7 @@ from skyred.likelihood.bins import Bins
 from skyred.likelihood.contribution import Counts, RecentCache, weighted_slopes
 from skyred.likelihood.irf_positions import IrfPositions
 from skyred.likelihood.parameters import ParameterSubset
-from skyred.likelihood.response import Instrument
+from skyred.likelihood.response import DatasetIrfs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,7 +57,7 @@ class GammapyCounts:
         self.name = str(model.name)
         self.free = self.subset.free_indices
         self.exact = not self.subset.free
-        self.cached: tuple[bytes | None, Array] = (None, np.zeros(bins.mask.shape))
+        self.cached_cube: tuple[bytes | None, Array] = (None, np.zeros(bins.mask.shape))
 
     @property
     def may_be_non_smooth(self) -> set[int]:
@@ -91,19 +91,19 @@ class GammapyCounts:
         Returns
         -------
         bool
-            Whether the IRFs are looked up again, since the spatial parameters have changed.
+            Whether the IRFs will be looked up again, because the spatial parameters have changed.
         """
         self.subset.set(self.subset.values(state))
         if self.update_irfs is None or not self.update_irfs():
             return False
-        self.cached = (None, self.cached[1])
+        self.cached_cube = (None, self.cached_cube[1])
         return True
 
     def _cube(self, values: Vector) -> Array:
-        if values.tobytes() != self.cached[0]:
+        if values.tobytes() != self.cached_cube[0]:
             self.subset.set(values)
-            self.cached = values.tobytes(), np.nan_to_num(self.predict())
-        return self.cached[1]
+            self.cached_cube = values.tobytes(), np.nan_to_num(self.predict())
+        return self.cached_cube[1]
 
     def _counts(self, cube: Array) -> Counts:
         return Counts(self.bins.select(cube), float(cube[self.bins.mask].sum()))
@@ -223,17 +223,17 @@ class GammapyPrediction:
     ----------
     model : object
         The model.
-    instrument : Instrument
+    dataset_irfs : DatasetIrfs
         The IRFs of the dataset.
     space : ParameterSpace
         The parameters of all models.
     """
 
-    def __init__(self, model: Any, instrument: Instrument, space: ParameterSpace) -> None:
-        self.model, self.instrument = model, instrument
+    def __init__(self, model: Any, dataset_irfs: DatasetIrfs, space: ParameterSpace) -> None:
+        self.model, self.dataset_irfs = model, dataset_irfs
         spatial = getattr(model, "spatial_model", None)
         self.subset = ParameterSubset.from_model(spatial, space)
-        self.positions = IrfPositions(spatial, self.subset, instrument.irfs_follow_source(model))
+        self.positions = IrfPositions(spatial, self.subset, dataset_irfs.irfs_follow_source(model))
         self.evaluators = RecentCache[tuple[int, int], Any](MAX_CACHED_EVALUATORS)
 
     def refresh(self) -> bool:
@@ -258,8 +258,8 @@ class GammapyPrediction:
         evaluator = self.evaluators.get(node)
         if evaluator is None:
             self.subset.set(self.positions.values_at(node))
-            evaluator = self.evaluators.store(node, self.instrument.create_evaluator(self.model))
-            self.instrument.update(evaluator)
+            evaluator = self.evaluators.store(node, self.dataset_irfs.create_evaluator(self.model))
+            self.dataset_irfs.update(evaluator)
             self.subset.set(values)
         return evaluator
 
@@ -267,7 +267,7 @@ class GammapyPrediction:
         """Return the predicted counts at the current values of the parameters."""
         from gammapy.maps import Map
 
-        npred, evaluator = Map.from_geom(self.instrument.geom, dtype=float), self._get_evaluator()
+        npred, evaluator = Map.from_geom(self.dataset_irfs.geom, dtype=float), self._get_evaluator()
         if evaluator.contributes:
             npred.stack(evaluator.compute_npred())
         return np.asarray(npred.data, dtype=float)

@@ -127,7 +127,8 @@ def check_flux_points(name: str, bins: Bins, values: Array, errors: Array) -> No
         )
     if n_points := int((~(np.isfinite(bins.select(errors)) & (bins.select(errors) > 0))).sum()):
         raise FitError(
-            f"the error is not positive for {n_points} of the fitted flux points of {name!r}; "
+            f"the error is not positive and finite for {n_points} of the fitted flux points of "
+            f"{name!r}; "
             "set their errors, or set mask_fit to false there"
         )
 
@@ -168,19 +169,19 @@ def check_source_positions(likelihood: CompiledLikelihood) -> None:
     """
     # contributions that do not reach their dataset, and the name of the dataset, by source name
     unreached: dict[str, list[tuple[str, Any]]] = {}
-    reaching, constrained = set[str](), set[int]()  # names of sources, indices of parameters
+    sources_on_maps, constrained_indices = set[str](), set[int]()
     for dataset in likelihood.datasets:
         for contribution in getattr(dataset, "contributions", ()):
             if getattr(contribution, "contributes", True):
-                reaching.add(contribution.name)
-                constrained.update(contribution.free)
+                sources_on_maps.add(contribution.name)
+                constrained_indices.update(contribution.free)
             else:
                 unreached.setdefault(contribution.name, []).append((dataset.name, contribution))
-        if isinstance(dataset, GammapyDataset):  # which sources reach it is unknown
-            reaching.update(model.name for model in dataset.dataset.models or ())
+        if isinstance(dataset, GammapyDataset):  # it is unknown which sources reach this dataset
+            sources_on_maps.update(model.name for model in dataset.dataset.models or ())
     for name, contributions in unreached.items():
         source = contributions[0][1]
-        if name in reaching or source.free <= constrained:
+        if name in sources_on_maps or source.free <= constrained_indices:
             continue
         position = source.model.position
         longitude, latitude = position.data.lon.deg, position.data.lat.deg

@@ -1,7 +1,7 @@
-"""Positions of the IRFs of a source, independent of the path of a fit.
+"""Positions at which the IRFs of a source are looked up, independent of the path of a fit.
 
 gammapy looks up the IRFs at the initial position of a source. When a fit moves the source out of
-its cutout, gammapy looks them up again, at the position of that step. So the statistic of gammapy
+its cutout, gammapy looks them up again, at the position of that step. gammapy's statistic therefore
 depends on the path of the fit. skyred avoids this: near a reference position, within the margin
 that gammapy also uses, the IRFs are those of the reference position. Farther away they are those of
 the nearest node of a grid around this position. The reference position only changes in
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-REFERENCE = (0, 0)  # the grid node at the reference position
-SAME_POSITION = 1e-6  # rad: IRFs vary over degrees; the statistic changes by less than 1e-8
+REFERENCE_NODE = (0, 0)  # the grid node at the reference position
+POSITION_TOLERANCE = 1e-6  # rad: IRFs vary over degrees; the statistic changes by less than 1e-8
 MIN_COS_LATITUDE = 1e-3  # limits the spacing in longitude near the poles
 
 
@@ -63,7 +63,7 @@ class IrfPositions:
         Returns
         -------
         bool
-            Whether the reference has changed; a shift by less than `SAME_POSITION` is ignored.
+            Whether the reference has changed; a shift by less than `POSITION_TOLERANCE` is ignored.
         """
         from gammapy.datasets.evaluator import CUTOUT_MARGIN
 
@@ -83,8 +83,8 @@ class IrfPositions:
             return np.array_equal(reference, values)
         axes = [self.position.lon_index, self.position.lat_index]
         distance = separation(*self.position.radians(reference), *self.position.radians(values))
-        same_shape = np.array_equal(np.delete(reference, axes), np.delete(values, axes))
-        return distance < SAME_POSITION and same_shape
+        has_same_shape = np.array_equal(np.delete(reference, axes), np.delete(values, axes))
+        return distance < POSITION_TOLERANCE and has_same_shape
 
     def node(self, values: Array) -> tuple[int, int]:
         """Return the grid node with the IRFs for values of the spatial parameters.
@@ -100,10 +100,10 @@ class IrfPositions:
             Column and row of the node.
         """
         if self.position is None:
-            return REFERENCE
+            return REFERENCE_NODE
         lon, lat = self.position.radians(values)
         if not separation(lon, lat, *self.centre) > self.radius:
-            return REFERENCE
+            return REFERENCE_NODE
         row = round((lat - self.centre[1]) / self.radius)
         east = np.remainder(lon - self.centre[0] + np.pi, 2 * np.pi) - np.pi
         return round(float(east) / self._longitude_step(row)), row
@@ -127,7 +127,7 @@ class IrfPositions:
             Values of the spatial parameters, shape (k,).
         """
         values = self.reference.copy()
-        if self.position is not None and node != REFERENCE:
+        if self.position is not None and node != REFERENCE_NODE:
             column, row = node
             east, north = column * self._longitude_step(row), row * self.radius
             lon_unit, lat_unit = self.position.unit_scales

@@ -210,7 +210,7 @@ class CompiledLikelihood:
 
     @property
     def blocks(self) -> list[Index]:
-        """Groups of free parameters; no model contribution depends on two groups.
+        """Groups of free parameters; no model contribution depends on more than one group.
 
         Each group is a sorted array of indices in the vector of free parameters. The list is empty
         if a free parameter does not belong to any contribution.
@@ -237,18 +237,18 @@ class CompiledLikelihood:
         if any(dataset.may_clip(state) for dataset in self.datasets):
             return self._finite_differences(indices, x)
         positions = {index: position for position, index in enumerate(indices.tolist())}
-        gradient, requested = np.zeros(len(indices)), frozenset(positions)
+        gradient, requested_indices = np.zeros(len(indices)), frozenset(positions)
         for dataset in self.datasets:
-            for index, slope in dataset.gradient(state, requested).items():
+            for index, slope in dataset.gradient(state, requested_indices).items():
                 gradient[positions[index]] += slope
         return gradient
 
     def _fisher(self, indices: Index, x: Vector) -> Array:
         state = self.state(x)
         positions = {index: position for position, index in enumerate(indices.tolist())}
-        fisher, requested = np.zeros((len(indices), len(indices))), frozenset(positions)
+        fisher, requested_indices = np.zeros((len(indices), len(indices))), frozenset(positions)
         for dataset in self.datasets:
-            block_indices, block = dataset.fisher(state, requested)
+            block_indices, block = dataset.fisher(state, requested_indices)
             block_positions = np.array(
                 [positions[index] for index in block_indices.tolist()], dtype=int
             )
@@ -321,10 +321,10 @@ class CompiledLikelihood:
 class Likelihood(CompiledLikelihood):
     """Compiled likelihood of datasets with their models.
 
-    The vector of the free parameters is first completed to a state with the values of all
-    parameters (`ParameterSpace`). From the state, the flux (`SpectralFlux`) and the template
+    The vector of free parameters is first extended to a state, the values of all parameters
+    (`ParameterSpace`). From the state, the flux (`SpectralFlux`) and the template
     (`Shape`, `Footprint`) of each source are computed. Their product is the predicted counts of
-    the source (`SourceContribution`); backgrounds and templates of counts are usually
+    the source (`SourceContribution`); backgrounds and count templates are usually
     `ScaledCounts`. The sum of all predicted counts enters the statistic (`Cash`, `WStat`,
     `ChiSquare`).
 
@@ -333,8 +333,8 @@ class Likelihood(CompiledLikelihood):
     datasets : gammapy.datasets.Datasets
         Datasets with models assigned.
     check : bool
-        Whether to compare every source with gammapy first; by default, only sources with model
-        classes that are not defined in gammapy.
+        Whether to compare every source with gammapy first; by default, only sources whose model
+        classes are not defined in gammapy are compared.
 
     Attributes
     ----------

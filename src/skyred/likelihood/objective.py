@@ -1,4 +1,4 @@
-"""The objective of datasets, for fitters to minimise or sample."""
+"""The objective for the models of datasets, which fitters minimise or sample."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def objective_of(datasets: Datasets, check: bool = False) -> Objective:
-    """Build the objective of datasets over the free parameters of their models.
+    """Build the objective for datasets, a function of the free parameters of their models.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def objective_of(datasets: Datasets, check: bool = False) -> Objective:
         Datasets with models assigned.
     check : bool
         Whether to compare every source with gammapy's own evaluation first; by default, only
-        sources with model classes that are not defined in gammapy.
+        sources whose model classes are not defined in gammapy are compared.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def build_objective(likelihood: Likelihood) -> Objective:
     Returns
     -------
     Objective
-        The objective of the free parameters.
+        The objective as a function of the free parameters.
     """
     space = likelihood.space
     priors = Priors(space)

@@ -360,8 +360,8 @@ def is_fixed(parameter: Parameter) -> bool:
 def value_key(parameter: Parameter) -> int:
     """Return a key that is the same for parameters that share one value.
 
-    Linked parameters of gammapy are the same object. Those of gammapy's `NestedModelSelection` are
-    different objects with the same ``__dict__``.
+    Parameters that are linked in gammapy are the same object. Those of its `NestedModelSelection`
+    are different objects with the same ``__dict__``.
 
     Parameters
     ----------

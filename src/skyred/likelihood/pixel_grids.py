@@ -1,4 +1,4 @@
-"""Pixel grids of sources; for point sources, the likelihood is not smooth at pixel centres."""
+"""Pixel grids of sources; for point sources, the likelihood is smooth only between grid lines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MAX_SMALL_SIZE = 1.5  # pixels: smaller extended sources are as sensitive to the grid as points
 SIZES = ("sigma", "r_0", "radius")  # names of the sizes of gammapy's spatial models
-ITERATIONS = 4  # secant steps along one axis; only the projection is not linear
+N_SECANT_STEPS = 4  # along one axis; a few are enough, because projections are nearly linear
 STEP = 1e-3  # of a pixel, for the derivative
 
 
@@ -78,14 +78,14 @@ def _create_grid(source: SourceContribution, likelihood: CompiledLikelihood) -> 
     indices = source.subset.state_indices.tolist()
     names = [parameter.name for parameter in source.subset.parameters]
     piecewise = isinstance(shape, PointShape)
-    sizes = [index for index, name in enumerate(names) if name in SIZES]
-    small = piecewise or _is_small(source, sizes, likelihood)
+    size_indices = [index for index, name in enumerate(names) if name in SIZES]
+    small = piecewise or _is_small(source, size_indices, likelihood)
     # pixels of the whole map, since cutouts move with the source
-    position = PixelPosition(source.model.spatial_model, source.instrument.geom.to_image())
+    position = PixelPosition(source.model.spatial_model, source.dataset_irfs.geom.to_image())
     axes = (position.lon_index, position.lat_index)
     free = [axis for axis in axes if axis in source.subset.free]
     free_positions = np.array([positions[indices[axis]] for axis in free], dtype=int)
-    size = next((positions.get(indices[index]) for index in sizes), None)
+    size = next((positions.get(indices[index]) for index in size_indices), None)
     values = source.subset.values(likelihood.initial_state)
     mapping = GridMapping(position, values, free, free_positions)
     related = [positions[index] for index in source.state_indices.tolist() if index in positions]
@@ -102,13 +102,15 @@ def _create_grid(source: SourceContribution, likelihood: CompiledLikelihood) -> 
 
 
 def _is_small(
-    source: SourceContribution, sizes: Sequence[int], likelihood: CompiledLikelihood
+    source: SourceContribution, size_indices: Sequence[int], likelihood: CompiledLikelihood
 ) -> bool:
     values = source.subset.values(likelihood.initial_state)
-    pixel = float(np.min(source.shape.model_image.pixel_scales))  # type: ignore[attr-defined]
-    units = [source.subset.parameters[index].unit.to("deg") for index in sizes]
-    extent = [abs(values[index]) * unit for index, unit in zip(sizes, units, strict=True)]
-    return bool(extent) and max(extent) < MAX_SMALL_SIZE * pixel
+    pixel_size = float(np.min(source.shape.model_image.pixel_scales))  # type: ignore[attr-defined]
+    sizes = [
+        abs(values[index]) * source.subset.parameters[index].unit.to("deg")
+        for index in size_indices
+    ]
+    return bool(sizes) and max(sizes) < MAX_SMALL_SIZE * pixel_size
 
 
 @attrs.define(eq=False)
@@ -164,12 +166,12 @@ class GridMapping:
         coordinates = np.array(self.position(values))
         return coordinates if len(self.free) == 2 else coordinates[[self.axis]]
 
-    def to_sky(self, pixel: Array, x: Array) -> Array:
+    def to_sky(self, coordinates: Array, x: Array) -> Array:
         """Return the position parameters at pixel coordinates.
 
         Parameters
         ----------
-        pixel : array
+        coordinates : array
             Pixel coordinates, as from `to_pixels`, shape (1,) or (2,).
         x : array
             The free parameters, shape (n,). Of equivalent longitudes, the one nearest to the
@@ -182,18 +184,18 @@ class GridMapping:
         """
         start = x[self.indices]
         if len(self.free) == 2:
-            return self._invert_both_axes(pixel, start)
+            return self._invert_both_axes(coordinates, start)
         value = start.astype(float)
         step = STEP / self.position.slope(self.values, self.free[0])[self.axis]
-        for _ in range(ITERATIONS):
-            coordinate = self._pixel_coordinates(value)
-            value = value + (pixel - coordinate) * step / (
-                self._pixel_coordinates(value + step) - coordinate
+        for _ in range(N_SECANT_STEPS):
+            current = self._pixel_coordinates(value)
+            value = value + (coordinates - current) * step / (
+                self._pixel_coordinates(value + step) - current
             )
         return value
 
-    def _invert_both_axes(self, pixel: Array, start: Array) -> Array:
-        lon, lat = self.position.inverse(float(pixel[0]), float(pixel[1]))
+    def _invert_both_axes(self, coordinates: Array, start: Array) -> Array:
+        lon, lat = self.position.inverse(float(coordinates[0]), float(coordinates[1]))
         lon_unit, lat_unit = self.position.unit_scales
         value_by_index = {
             self.position.lon_index: lon / lon_unit,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Quantile = Callable[[float], float]
 
 SLOPE_STEP = 1e-2  # of a parameter's step; differences of parabolic priors are exact
-SMALLEST_PROBABILITY = 1e-6  # of a prior between the limits; quantiles lose precision below
+MIN_PROBABILITY = 1e-6  # of a prior between the limits; otherwise quantiles are not precise
 
 
 class Priors:
@@ -41,7 +41,7 @@ class Priors:
     def __init__(self, space: ParameterSpace) -> None:
         self.space, self.parameters = space, space.models.parameters
         self.penalties = tuple(space.models._penalties or ())
-        penalised = {
+        penalised_keys = {
             value_key(parameter) for penalty in self.penalties for parameter in penalty.parameters
         }
         self.steps = np.array(
@@ -51,11 +51,13 @@ class Priors:
         self.positions = [
             position
             for position, parameter in enumerate(space.free_parameters)
-            if parameter.prior or value_key(parameter) in penalised
+            if parameter.prior or value_key(parameter) in penalised_keys
         ]
         self.quantiles = [quantile_function(parameter) for parameter in space.free_parameters]
         pairs = zip(space.free_parameters, self.quantiles, strict=True)
-        self.with_quantiles = [parameter for parameter, quantile in pairs if quantile is not None]
+        self.parameters_with_quantiles = [
+            parameter for parameter, quantile in pairs if quantile is not None
+        ]
 
     def __bool__(self) -> bool:
         return bool(self.penalties) or any(parameter.prior for parameter in self.parameters)
@@ -72,16 +74,17 @@ class Priors:
     @property
     def has_prior_without_quantile(self) -> bool:
         """Whether the quantiles do not describe all priors and penalties."""
-        constrained = [
+        parameters_with_priors = [
             parameter
             for parameter in self.parameters
             if parameter.prior and not is_fixed(parameter)
         ]
-        is_weighted = any(parameter.prior.weight != 1 for parameter in constrained)
-        return bool(self.penalties) or is_weighted or len(constrained) > len(self.with_quantiles)
+        is_weighted = any(parameter.prior.weight != 1 for parameter in parameters_with_priors)
+        n_without_quantile = len(parameters_with_priors) - len(self.parameters_with_quantiles)
+        return bool(self.penalties) or is_weighted or n_without_quantile > 0
 
     def prior_without_quantile(self, x: Vector) -> float:
-        """Return the priors and penalties that the quantiles do not describe.
+        """Return the statistic of the priors and penalties that the quantiles do not describe.
 
         These are penalties and priors without a quantile function. The multiples of priors that
         gammapy adds for linked parameters, or for weights other than 1, are also included. Priors
@@ -98,15 +101,16 @@ class Priors:
             The sum of their contributions to the statistic.
         """
         total = self(x)
-        frozen = sum(
+        frozen_stat = sum(
             parameter.prior_stat_sum()
             for parameter in self.parameters
             if parameter.prior and is_fixed(parameter)
         )
-        with_quantiles = sum(
-            parameter.prior_stat_sum() / parameter.prior.weight for parameter in self.with_quantiles
+        quantile_stat = sum(
+            parameter.prior_stat_sum() / parameter.prior.weight
+            for parameter in self.parameters_with_quantiles
         )
-        return float(total - frozen - with_quantiles)
+        return float(total - frozen_stat - quantile_stat)
 
     def gradient(self, x: Vector) -> Array:
         """Return the gradient of the sum of priors and penalties.
@@ -175,7 +179,7 @@ def quantile_function(parameter: Parameter) -> Quantile | None:
     high = float(distribution.cdf(_limit_or_default(parameter.max, np.inf)))
     return (
         partial(_quantile_between, distribution, low, high)
-        if high - low > SMALLEST_PROBABILITY
+        if high - low > MIN_PROBABILITY
         else None
     )
 

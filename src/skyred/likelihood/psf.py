@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 PIXELS_IN_DIAMETER = 12  # gammapy's `precision_factor`
-RAD_UPSAMPLING = 20  # as in gammapy, of the radii from which containment radii are selected
+RAD_UPSAMPLING = 20  # as in gammapy: containment radii are selected from upsampled radii
 
 
 @attrs.define(eq=False)
@@ -198,12 +198,12 @@ class RadialProfile:
     values : array
         Density in sr-1 in n bins of distance, shape (energies, n).
     containment : array
-        Containment fraction within each of the radii `steps`, shape (energies, len(steps)).
+        Containment fraction within each of the `radii`, shape (energies, number of radii).
     axis : gammapy.maps.MapAxis
         The energy axis of the PSF.
     edges : array
         Edges of the distance bins in rad, shape (n + 1,).
-    steps : array
+    radii : array
         Radii of the containment fractions in rad.
     """
 
@@ -211,7 +211,7 @@ class RadialProfile:
     containment: Array
     axis: Any
     edges: Array
-    steps: Array
+    radii: Array
 
     @classmethod
     def from_psf_map(cls, psf: PSFMap, position: SkyCoord) -> RadialProfile:
@@ -238,13 +238,13 @@ class RadialProfile:
         lower, upper, fraction = _bracketing_pixels(x, geom.data_shape[3])
         values = (1 - fraction) * rows[..., lower] + fraction * rows[..., upper]
         values = np.nan_to_num(values) * psf.psf_map.unit.to("sr-1")
-        edges, steps = rad.edges.to_value("rad"), rad.upsample(RAD_UPSAMPLING).center
+        edges = rad.edges.to_value("rad")
+        radii = rad.upsample(RAD_UPSAMPLING).center.to_value("rad")
         cumulative = np.cumsum(values * np.pi * np.diff(edges**2), axis=1)
         cumulative = np.concatenate([np.zeros((len(values), 1)), cumulative], axis=1)
-        steps = steps.to_value("rad")
-        containment = np.array([np.interp(steps, edges, row) for row in cumulative])
+        containment = np.array([np.interp(radii, edges, row) for row in cumulative])
         axis = geom.axes[psf.energy_name]
-        return cls(values, containment, axis, edges, steps)
+        return cls(values, containment, axis, edges, radii)
 
     @cached_property
     def has_equal_bins(self) -> bool:
@@ -289,7 +289,7 @@ class RadialProfile:
             Radii in rad, shape (energies,).
         """
         nearest = np.argmin(np.abs(self.containment - fraction), axis=1)
-        return np.asarray(self.steps[nearest])
+        return np.asarray(self.radii[nearest])
 
     def interpolate(self, density: Array, distance: Array) -> Array:
         """Interpolate a profile linearly, with extrapolation at its ends, as gammapy does.

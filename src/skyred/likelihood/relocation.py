@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 DETECTION_TS = 25.0  # sources with a larger TS are detected: 5 sigma
 MIN_GAIN = 9.0  # minimum increase of TS at another position, with all other parameters fixed
 MAX_CANDIDATES = 3
-MAX_OTHERS = 40  # with more parameters of other models, their new fit is neglected
+MAX_OTHER_PARAMETERS = 40  # with more parameters of other models, their refit is neglected
 RCOND = 1e-8  # of the scaled Fisher matrix: smaller relative eigenvalues are treated as zero
 
 
@@ -67,31 +67,31 @@ class Relocation:
             Vectors of all free parameters, the most significant position first; empty if no
             source is undetected or degenerate, or no other position is significantly better.
         """
-        norms = {grid: self._norm_index(grid) for grid in grids if len(grid.indices) == 2}
-        movable = {grid: norm for grid, norm in norms.items() if norm is not None}
+        all_indices = {grid: self._norm_index(grid) for grid in grids if len(grid.indices) == 2}
+        norm_indices = {grid: index for grid, index in all_indices.items() if index is not None}
         starts: list[tuple[float, Array]] = []
-        for grid, norm in movable.items():
+        for grid, norm_index in norm_indices.items():
             without_source = x.copy()
-            without_source[norm] = 0
+            without_source[norm_index] = 0
             ts = self.likelihood.stat(without_source) - self.likelihood.stat(x)
-            if not x[norm] > 0 or ts <= DETECTION_TS:
-                starts += self._better_positions(x, norm, grid, ts)
-        if not starts and len(movable) > 1:
-            starts = list(self._relocate_degenerate_source(x, movable))
+            if not x[norm_index] > 0 or ts <= DETECTION_TS:
+                starts += self._better_positions(x, norm_index, grid, ts)
+        if not starts and len(norm_indices) > 1:
+            starts = list(self._relocate_degenerate_source(x, norm_indices))
         starts.sort(key=lambda start: -start[0])
         return [start for _, start in starts]
 
     def _relocate_degenerate_source(
-        self, x: Array, movable: dict[PixelGrid, int]
+        self, x: Array, norm_indices: dict[PixelGrid, int]
     ) -> Iterator[tuple[float, Array]]:
         """Yield TS and vector for other positions of the least significant source.
 
         Two models may describe the counts of one source, while an excess of counts remains
-        elsewhere. Each of the models is significant with the other fixed, but not with the other
-        fitted again, according to the inverse Fisher matrix.
+        elsewhere. Each of the models is significant if the other is fixed, but not if the other is
+        refitted, according to the inverse Fisher matrix.
         """
         score, information = self._score_maps(
-            x, *next((norm, grid) for grid, norm in movable.items())
+            x, *next((index, grid) for grid, index in norm_indices.items())
         )
         if score is None:
             return
@@ -103,26 +103,26 @@ class Relocation:
         inverse = np.linalg.pinv(fisher * np.outer(scale, scale), rcond=RCOND, hermitian=True)
         variances = 2 * np.diag(inverse) * scale**2
         ts_by_grid = {
-            grid: x[norm] ** 2 / variances[norm]
-            for grid, norm in movable.items()
-            if variances[norm] > 0
+            grid: x[index] ** 2 / variances[index]
+            for grid, index in norm_indices.items()
+            if variances[index] > 0
         }
         if ts_by_grid and min(ts_by_grid.values()) < excess_ts - MIN_GAIN:
             grid = min(ts_by_grid, key=lambda candidate: ts_by_grid[candidate])
-            yield from self._better_positions(x, movable[grid], grid, ts_by_grid[grid])
+            yield from self._better_positions(x, norm_indices[grid], grid, ts_by_grid[grid])
 
     def _better_positions(
-        self, x: Array, norm: int, grid: PixelGrid, current_ts: float
+        self, x: Array, norm_index: int, grid: PixelGrid, current_ts: float
     ) -> Iterator[tuple[float, Array]]:
         """Yield TS and vector for positions at which a source is more significant."""
         without_source = x.copy()
-        without_source[norm] = 0
-        score, information = self._score_maps(without_source, norm, grid)
+        without_source[norm_index] = 0
+        score, information = self._score_maps(without_source, norm_index, grid)
         if score is None:
             return
-        # the spectrum is that of the start: a fit without the source does not constrain it
+        # use the initial spectrum, which a fit without the source does not constrain
         initial = self.likelihood.initial_state[self.likelihood.space.free]
-        scale = abs(initial[norm]) or 1.0
+        scale = abs(initial[norm_index]) or 1.0
         ts = _test_statistic(score, information)
         is_peak = (ts == maximum_filter(ts, size=3)) & (
             ts > max(DETECTION_TS, current_ts + MIN_GAIN)
@@ -132,7 +132,7 @@ class Relocation:
             start = without_source.copy()
             start[grid.related] = initial[grid.related]
             start[grid.indices] = grid.to_sky(np.array([column, row], dtype=float), x)
-            start[norm] = scale * score[row, column] / information[row, column]
+            start[norm_index] = scale * score[row, column] / information[row, column]
             yield float(ts[row, column]), start
 
     def _sources(self, grid: PixelGrid) -> Iterator[tuple[CountsDataset, SourceContribution]]:
@@ -161,18 +161,18 @@ class Relocation:
             return int(positions[0]) if len(positions) else None
         return None
 
-    def _score_maps(self, x: Array, norm: int, grid: PixelGrid) -> tuple[Array | None, Array]:
+    def _score_maps(self, x: Array, norm_index: int, grid: PixelGrid) -> tuple[Array | None, Array]:
         """Return score and information of the amplitude of a source in each pixel.
 
         Both have the shape (y, x), and are in units of the starting amplitude; the score is None if
         the source reaches no dataset. Datasets with a different map shape than the first are
-        ignored. The information accounts for a new fit of the other models, since a neighbouring
+        ignored. The information accounts for a refit of the other models, since a neighbouring
         source may have been fitted to the counts of this source.
         """
         flux_parameters = self.likelihood.initial_state[self.likelihood.space.free]
-        flux_parameters[norm] = abs(flux_parameters[norm]) or 1.0
+        flux_parameters[norm_index] = abs(flux_parameters[norm_index]) or 1.0
         others = np.setdiff1d(np.arange(len(x), dtype=np.int64), grid.related)
-        others = others if len(others) <= MAX_OTHERS else others[:0]
+        others = others if len(others) <= MAX_OTHER_PARAMETERS else others[:0]
         state, flux_state = self.likelihood.state(x), self.likelihood.state(flux_parameters)
         maps: ScoreMaps | None = None
         for dataset, source in self._sources(grid):

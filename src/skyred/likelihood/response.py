@@ -48,8 +48,8 @@ def suppress_evaluator_warnings() -> Iterator[None]:
         log.setLevel(log_level)
 
 
-class Instrument:
-    """The IRFs of a dataset.
+class DatasetIrfs:
+    """The IRFs of a dataset, which can be looked up at the position of a source.
 
     Parameters
     ----------
@@ -247,7 +247,7 @@ class Response:
     def from_evaluator(
         cls,
         evaluator: MapEvaluator,
-        instrument: Instrument,
+        dataset_irfs: DatasetIrfs,
         slices: tuple[slice, slice] | None = None,
     ) -> Response:
         """Copy the arrays of an evaluator that has been updated.
@@ -256,7 +256,7 @@ class Response:
         ----------
         evaluator : gammapy.datasets.evaluator.MapEvaluator
             The evaluator.
-        instrument : Instrument
+        dataset_irfs : DatasetIrfs
             The IRFs of the dataset.
         slices : tuple of slice, optional
             Rows and columns of the cutout; by default they are computed.
@@ -275,14 +275,14 @@ class Response:
         kernel = None
         if evaluator.psf and apply_irf["psf"] and not cutout.is_region:
             kernel = evaluator.psf.psf_kernel_map.data.astype(np.float32)
-        slices = _find_slices(cutout, instrument.geom) if slices is None else slices
+        slices = _find_slices(cutout, dataset_irfs.geom) if slices is None else slices
         return cls(
             slices,
             _set_invalid_to_zero(exposure.astype(float)),
             np.asarray(edisp.pdf_matrix, dtype=float),
             kernel,
             cutout.to_image(),
-            partial(instrument.cutout_area, slices),
+            partial(dataset_irfs.cutout_area, slices),
         )
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-MIN_FRACTION = 0.02  # minimum information with the other parameters fitted, relative to fixed
+MIN_FRACTION = 0.02  # of the information: at least this remains after a refit of the others
 MIN_COUNTS = 1e-12  # predicted counts below which a bin is ignored
 
 
@@ -68,14 +68,14 @@ class ScoreMaps:
             The maps.
         """
         first_order, second_order = _derivatives_by_counts(dataset, state)
-        shape, requested = first_order.shape[1:], frozenset(indices.tolist())
+        shape, requested_indices = first_order.shape[1:], frozenset(indices.tolist())
         correlate = Correlation(kernels, shape)
         # in every bin: bins without counts are not selected, but contribute to the information
         slopes = [np.zeros(first_order.shape) for _ in indices]
         positions = {index: position for position, index in enumerate(indices.tolist())}
         for contribution in dataset.contributions:
             if isinstance(contribution, DifferentiableCube):
-                for index, slope in contribution.slope_cubes(state, requested):
+                for index, slope in contribution.slope_cubes(state, requested_indices):
                     slopes[positions[index]] += slope
         weighted = [second_order * slope for slope in slopes]
         cross = np.array([correlate(slope) for slope in weighted]).reshape(-1, *shape)
@@ -96,7 +96,7 @@ class ScoreMaps:
         )
 
     def profiled_information(self) -> Array:
-        """Return the information on the amplitude if the other parameters are fitted again.
+        """Return the information on the amplitude if the other parameters are refitted.
 
         Returns
         -------
@@ -154,7 +154,7 @@ def _derivatives_by_counts(dataset: CountsDataset, state: Array) -> tuple[Array,
     """Return the derivatives of the log likelihood with respect to the predicted counts.
 
     The second derivatives are those of the negative log likelihood, so they are positive. For
-    `Cash` they are expectation values. For `ChiSquare` all derivatives are zero.
+    `Cash` they are expectation values. For `ChiSquare`, arrays of zeros are returned.
     """
     shape, mask = dataset.bins.mask.shape, dataset.bins.mask
     if isinstance(dataset.statistic, WStat):
@@ -172,7 +172,7 @@ def _derivatives_by_counts(dataset: CountsDataset, state: Array) -> tuple[Array,
 
 
 def point_kernels(source: SourceContribution, state: Array) -> Array:
-    """Return the predicted counts of a point with the flux of a source, in the pixels around it.
+    """Return the predicted counts of a point source with the flux of a source, by pixel around it.
 
     They are computed with the mean exposure of the cutout.
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 SLOPE_STEP = 0.01  # of a parameter's default step, for derivatives of images
 CACHED_DIFFERENCES = 2  # differences of images, per free spatial parameter
 # templates of a point source are cached for as many pixels as fit into this size, since samplers
-# return to the same pixels, and at least for those that a fit and its errors reach
+# return to the same pixels, but at least for the pixels that a fit and its errors usually need
 PIXEL_CACHE_BYTES = 2**26
 MIN_CACHED_PIXELS = 24
 
@@ -291,7 +291,7 @@ class PointShape(Shape):
         return template
 
     def _add_kernel(self, image: Array, pixel: tuple[int, int], weight: float) -> None:
-        """Add the kernel centred on a pixel; as in gammapy, it is cut off outside the cutout."""
+        """Add the kernel centred on a pixel, truncated at the edge of the cutout, as in gammapy."""
         height, width = image.shape[1:]
         if not (0 <= pixel[0] < height and 0 <= pixel[1] < width):
             return
@@ -419,7 +419,7 @@ class ExtendedShape(Shape):
         return self.convolution(image)
 
     def _image_difference(self, low: Array, high: Array) -> Array:
-        # convolving the difference takes half the time, and avoids differences of rounded numbers
+        # half the time of two convolutions, and without the rounding errors of their difference
         return self._convolve(self._unconvolved_difference(low, high))
 
     def _unconvolved_difference(self, low: Array, high: Array) -> Array:
@@ -456,8 +456,8 @@ class ExtendedShape(Shape):
             The derivative.
         """
         low, high = self._shift(values, index)
-        by_pixel = self._project_to_pixels(flux, weights, weight_of_total)
-        difference = np.vdot(by_pixel, self._unconvolved_difference(low, high))
+        projection = self._project_to_pixels(flux, weights, weight_of_total)
+        difference = np.vdot(projection, self._unconvolved_difference(low, high))
         return float(difference / (high[index] - low[index]))
 
     def _project_to_pixels(self, flux: Array, weights: Array, weight_of_total: float) -> Array:

@@ -1,8 +1,8 @@
 """Sources with sharp edges, for which the likelihood is not differentiable.
 
 gammapy evaluates a spatial model at the centres of pixels, or of oversampled pixels. When a model
-with a sharp edge moves, such as a disk or a shell, these points cross the edge one by one. So the
-statistic is not differentiable, and has many minima within the errors.
+with a sharp edge moves, such as a disk or a shell, these points cross the edge one by one. The
+statistic is therefore not differentiable, and has many local minima within the errors.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-# images are compared at positions along a line; in pixels, along longitude and latitude
+# images are compared at the positions OFFSET + STEPS * STEP * DIRECTION relative to the source, in
+# pixels along longitude and latitude
 STEP = 0.03
 STEPS = np.arange(-4, 5)
 DIRECTION = np.array([0.0, 1.0])
@@ -35,7 +36,7 @@ ROTATIONS = ("phi",)
 
 
 def has_sharp_edges(
-    image: Callable[[Array], Array], values: Array, axes: Sequence[int], pixels: Array
+    image: Callable[[Array], Array], values: Array, axes: Sequence[int], pixel_scales: Array
 ) -> bool:
     """Return whether an image has sharp edges.
 
@@ -47,7 +48,7 @@ def has_sharp_edges(
         Values of the spatial parameters, shape (k,).
     axes : sequence of int
         Indices of longitude and latitude among the spatial parameters.
-    pixels : array
+    pixel_scales : array
         The size of a pixel in the units of longitude and latitude, shape (2,).
 
     Returns
@@ -59,7 +60,7 @@ def has_sharp_edges(
     images = []
     for step in STEPS:
         shifted_values = values.copy()
-        shifted_values[axes] += (OFFSET + step * DIRECTION * STEP) * pixels
+        shifted_values[axes] += (OFFSET + step * DIRECTION * STEP) * pixel_scales
         images.append(image(shifted_values))
     first_differences, second_differences = np.diff(images, axis=0), np.diff(images, 2, axis=0)
     return bool(
@@ -68,25 +69,25 @@ def has_sharp_edges(
     )
 
 
-def pixel_sizes(subset: ParameterSubset, pixel: float) -> Array:
+def pixel_sizes(subset: ParameterSubset, pixel_scale: float) -> Array:
     """Return the size of a pixel in the unit of each spatial parameter.
 
     Parameters
     ----------
     subset : ParameterSubset
         The spatial parameters.
-    pixel : float
+    pixel_scale : float
         The size of a pixel in degrees.
 
     Returns
     -------
     array
-        Sizes, shape (k,). For rotations and parameters that are not angles, `SLOPE_STEP` times
-        this size is the fraction `STEP_FRACTION` of the default step.
+        Sizes, shape (k,). For rotations, and for parameters that are not angles, the size is chosen
+        such that `SLOPE_STEP` times the size is `STEP_FRACTION` times the default step.
     """
     return np.array(
         [
-            pixel / parameter.unit.to("deg")
+            pixel_scale / parameter.unit.to("deg")
             if parameter.unit.is_equivalent("deg") and parameter.name not in ROTATIONS
             else default_step(parameter) * STEP_FRACTION / SLOPE_STEP
             for parameter in subset.parameters
@@ -110,12 +111,12 @@ def sharp_sources(likelihood: CompiledLikelihood, x: Array) -> list[SharpSource]
         One for each set of free spatial parameters, even if the source is in several datasets.
     """
     unique: dict[tuple[int, ...], SharpSource] = {}
-    for source in _sources(likelihood, x):
+    for source in _iter_sharp_sources(likelihood, x):
         unique.setdefault(tuple(source.indices.tolist()), source)
     return list(unique.values())
 
 
-def _sources(likelihood: CompiledLikelihood, x: Array) -> Iterator[SharpSource]:
+def _iter_sharp_sources(likelihood: CompiledLikelihood, x: Array) -> Iterator[SharpSource]:
     state = likelihood.state(x)
     positions = {index: position for position, index in enumerate(likelihood.space.free.tolist())}
     for dataset in likelihood.datasets:

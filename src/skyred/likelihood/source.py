@@ -12,7 +12,7 @@ from skyred.likelihood.bins import Bins, Footprint, Mixture, Template
 from skyred.likelihood.contribution import Counts, RecentCache
 from skyred.likelihood.irf_positions import IrfPositions
 from skyred.likelihood.parameters import ParameterSubset
-from skyred.likelihood.response import Instrument, Response, suppress_evaluator_warnings
+from skyred.likelihood.response import DatasetIrfs, Response, suppress_evaluator_warnings
 from skyred.likelihood.shapes import Shape
 from skyred.likelihood.source_cutout import SourceCutout
 from skyred.likelihood.spectra import SpectralFlux
@@ -44,7 +44,7 @@ class SourceContribution:
     ----------
     model : gammapy.modeling.models.SkyModel
         The source.
-    instrument : Instrument
+    dataset_irfs : DatasetIrfs
         The IRFs of the dataset.
     bins : Bins
         The bins of the dataset.
@@ -59,22 +59,23 @@ class SourceContribution:
     def __init__(
         self,
         model: SkyModel,
-        instrument: Instrument,
+        dataset_irfs: DatasetIrfs,
         bins: Bins,
         space: ParameterSpace,
         spectrum: SpectralFlux,
     ) -> None:
-        self.model, self.instrument, self.bins, self.spectrum = model, instrument, bins, spectrum
+        self.model, self.dataset_irfs = model, dataset_irfs
+        self.bins, self.spectrum = bins, spectrum
         self.name = str(model.name)
         self.subset = ParameterSubset.from_model(model.spatial_model, space)
         self.state_indices = space.indices_of(model.parameters)
         self.free = frozenset(self.state_indices.tolist()) & frozenset(space.free.tolist())
-        self.time = TimeFactor(model, instrument.dataset.gti, space)
-        # by the values of all parameters of the source; spectrum and time factor are also cached
+        self.time = TimeFactor(model, dataset_irfs.dataset.gti, space)
+        # by the values of the source's parameters; the spectrum and the time factor have own caches
         self.counts_cache = RecentCache[bytes, tuple[SourceCutout, Counts]](MAX_CACHED_COUNTS)
         self.cutouts = RecentCache[tuple[int, int], SourceCutout](MAX_CACHED_CUTOUTS)
         self.positions = IrfPositions(
-            model.spatial_model, self.subset, instrument.irfs_follow_source(model)
+            model.spatial_model, self.subset, dataset_irfs.irfs_follow_source(model)
         )
         self.cutout = self._select_cutout(self.positions.reference)
 
@@ -98,14 +99,14 @@ class SourceContribution:
     # -- IRFs -----------------------------------------------------------------------------------
 
     def _select_cutout(self, values: Vector) -> SourceCutout:
-        """Make the cutout for values of the spatial parameters the current one, and return it."""
+        """Set the current cutout to that for values of the spatial parameters, and return it."""
         node = self.positions.node(values)
         cutout = self.cutouts.get(node)
         if cutout is None:
             self.subset.set(self.positions.values_at(node))
             # warn only at the start, as gammapy does, and not at every step of a fit
             with suppress_evaluator_warnings() if hasattr(self, "cutout") else nullcontext():
-                new_cutout = SourceCutout(self.model, self.instrument, self.bins, self.subset)
+                new_cutout = SourceCutout(self.model, self.dataset_irfs, self.bins, self.subset)
             cutout = self.cutouts.store(node, new_cutout)
         self.cutout = cutout
         return cutout

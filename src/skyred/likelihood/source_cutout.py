@@ -9,7 +9,7 @@ import numpy as np
 from skyred.likelihood.bins import Bins, Footprint, Mixture, Template
 from skyred.likelihood.contribution import RecentCache
 from skyred.likelihood.parameters import ParameterSubset
-from skyred.likelihood.response import Instrument, Response
+from skyred.likelihood.response import DatasetIrfs, Response
 from skyred.likelihood.shapes import ExtendedShape, GeneralShape, PointShape, Shape
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-TEMPLATE_CACHE_BYTES = 2**25  # for the templates of one cutout, and again for their derivatives
+TEMPLATE_CACHE_BYTES = 2**25  # for the templates of one cutout, and the same for derivatives
 
 
 class SourceCutout:
@@ -30,7 +30,7 @@ class SourceCutout:
     ----------
     model : gammapy.modeling.models.SkyModel
         The source.
-    instrument : Instrument
+    dataset_irfs : DatasetIrfs
         The IRFs of the dataset.
     bins : Bins
         The bins of the dataset.
@@ -51,18 +51,18 @@ class SourceCutout:
     shape: Shape
 
     def __init__(
-        self, model: SkyModel, instrument: Instrument, bins: Bins, subset: ParameterSubset
+        self, model: SkyModel, dataset_irfs: DatasetIrfs, bins: Bins, subset: ParameterSubset
     ) -> None:
         self.subset = subset
-        self.evaluator: MapEvaluator = instrument.create_evaluator(model)
-        slices = instrument.update(self.evaluator)
+        self.evaluator: MapEvaluator = dataset_irfs.create_evaluator(model)
+        slices = dataset_irfs.update(self.evaluator)
         self.contributes = bool(self.evaluator.contributes)
         self.templates = RecentCache[bytes, Template | Mixture](2 * len(subset.free) + 4)
         self.slopes = RecentCache[tuple[int, bytes], Template | Mixture](
             max(1, 2 * len(subset.free))
         )
         if self.contributes:
-            self.response = Response.from_evaluator(self.evaluator, instrument, slices)
+            self.response = Response.from_evaluator(self.evaluator, dataset_irfs, slices)
             self.footprint = Footprint(self.response, bins)
             self.shape = self._create_shape()
             max_templates = TEMPLATE_CACHE_BYTES // self.footprint.template_size

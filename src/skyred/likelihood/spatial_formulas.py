@@ -1,6 +1,6 @@
-"""Surface brightness of common spatial models on unit vectors.
+"""Surface brightness of common spatial models, computed from unit vectors.
 
-gammapy evaluates the models on longitudes and latitudes, with six trigonometric functions per
+gammapy computes it from longitudes and latitudes, with six trigonometric functions per
 pixel. With unit vectors u of a pixel and c of the centre, ``1 - cos(separation) = |u - c|^2 / 2``.
 The position angle follows from the components of u to the north and to the east.
 """
@@ -62,10 +62,10 @@ class SkyGrid:
             Squared chords, shape (y, x).
         """
         (x, y, z), cos_lat = self.vectors, math.cos(lat)
-        chords = np.square(x - cos_lat * math.cos(lon))
-        chords += np.square(y - cos_lat * math.sin(lon))
-        chords += np.square(z - math.sin(lat))
-        return chords
+        squares = np.square(x - cos_lat * math.cos(lon))
+        squares += np.square(y - cos_lat * math.sin(lon))
+        squares += np.square(z - math.sin(lat))
+        return squares
 
     def squared_cosines(self, lon: float, lat: float, angle: float) -> Array:
         """Return the squared cosines of the position angles of pixels around a direction.
@@ -85,11 +85,11 @@ class SkyGrid:
         x, y, z = self.vectors
         east = y * math.cos(lon) - x * math.sin(lon)
         north = z * math.cos(lat) - math.sin(lat) * (x * math.cos(lon) + y * math.sin(lon))
-        length = np.square(east) + np.square(north)
-        projection = np.square(north * math.cos(angle) + east * math.sin(angle))
+        square = np.square(east) + np.square(north)
+        squared_projection = np.square(north * math.cos(angle) + east * math.sin(angle))
         # the position angle of the centre itself is zero
         centre = math.cos(angle) ** 2
-        return np.where(length > 0, projection / np.where(length > 0, length, 1), centre)
+        return np.where(square > 0, squared_projection / np.where(square > 0, square, 1), centre)
 
 
 Formula = Callable[[SkyGrid, "Values"], "Array"]
@@ -170,5 +170,5 @@ def disk(grid: SkyGrid, values: Values) -> Array:
 def _effective_size(grid: SkyGrid, values: Values, major: float) -> Array:
     """Return the radius of an ellipse in each direction, as gammapy's `compute_sigma_eff`."""
     minor = major * math.sqrt(1 - values["e"] ** 2)
-    cosines = grid.squared_cosines(values["lon_0"], values["lat_0"], values["phi"])
-    return np.asarray(major * minor / np.sqrt(major**2 * (1 - cosines) + minor**2 * cosines))
+    cos2 = grid.squared_cosines(values["lon_0"], values["lat_0"], values["phi"])
+    return np.asarray(major * minor / np.sqrt(major**2 * (1 - cos2) + minor**2 * cos2))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 POINTS_PER_DECADE = 100  # as in gammapy's `integrate_spectrum`
 TOLERANCE = 1e-9  # relative: methods agree if they differ only by rounding errors
 SLOPE_STEP = 1e-4  # of a parameter's default step; central differences are accurate to 1e-9
-NORMS = ("norm", "amplitude")  # names of the parameters to which gammapy's spectra are proportional
+NORMS = ("norm", "amplitude")  # parameters that multiply gammapy's spectral models
 
 
 class SpectralFlux:
@@ -49,14 +49,14 @@ class SpectralFlux:
         self.norm = _find_norm(model, self.subset.parameters)
         self.cached_flux: tuple[bytes | None, Array] = (None, np.zeros(0))
         self.cached_slopes: tuple[bytes | None, Sequence[tuple[int, Array]]] = (None, ())
-        self.flux = _find_fastest_method(model, self.subset.parameters, edges)
+        self.flux_method = _find_fastest_method(model, self.subset.parameters, edges)
 
     def __call__(self, state: Vector) -> Array:
         """Return the fluxes for the values of all parameters, shape (n,)."""
         values = self.subset.values(state)
         key = values.tobytes()
         if key != self.cached_flux[0]:
-            self.cached_flux = key, self.flux(values)
+            self.cached_flux = key, self.flux_method(values)
         return self.cached_flux[1]
 
     def slopes(self, state: Vector) -> Sequence[tuple[int, Array]]:
@@ -83,7 +83,8 @@ class SpectralFlux:
         if index == self.norm and values[index] != 0:
             return state_index, self(state) / values[index]
         low, high = self.subset.shift(values, index, SLOPE_STEP)
-        return state_index, (self.flux(high) - self.flux(low)) / (high[index] - low[index])
+        difference = self.flux_method(high) - self.flux_method(low)
+        return state_index, difference / (high[index] - low[index])
 
 
 def _find_norm(model: Any, parameters: list[Any]) -> int | None:
@@ -115,7 +116,7 @@ def _find_fastest_method(
         method = build(model, parameters, edges)
         if method is not None and _agrees(method, values, expected):
             return method
-    return _cache_up_to_norm(integral, _find_norm(model, parameters))
+    return _cache_spectral_shape(integral, _find_norm(model, parameters))
 
 
 def _agrees(method: FluxMethod, values: Vector, expected: Array) -> bool:
@@ -144,7 +145,7 @@ def _gammapy_method(
     return method
 
 
-def _cache_up_to_norm(method: FluxMethod, norm: int | None) -> FluxMethod:
+def _cache_spectral_shape(method: FluxMethod, norm: int | None) -> FluxMethod:
     """Return a method with a cache that is valid until a parameter other than the norm changes."""
     cache: dict[bytes, Array] = {}
 
@@ -184,7 +185,7 @@ def _grid_method(model: Any, parameters: list[Any], edges: u.Quantity) -> FluxMe
     return lambda values: grid.integral(curve(values))
 
 
-def compile_curve(model: Any, energy: Array, unitless: bool = True) -> FluxMethod:
+def compile_curve(model: Any, energy: Array, allow_unitless: bool = True) -> FluxMethod:
     """Return the differential flux as a function of the parameters of a model.
 
     Parameters
@@ -193,7 +194,7 @@ def compile_curve(model: Any, energy: Array, unitless: bool = True) -> FluxMetho
         The model; the components of a compound model are compiled separately.
     energy : array
         The energies in TeV, of any shape.
-    unitless : bool
+    allow_unitless : bool
         Whether the model may be evaluated without units, provided that the result is the same at
         the current values.
 
@@ -209,8 +210,8 @@ def compile_curve(model: Any, energy: Array, unitless: bool = True) -> FluxMetho
     parameters = list(model.parameters)
     if type(model) is CompoundSpectralModel:
         split = len(model.model1.parameters)
-        first = compile_curve(model.model1, energy, unitless)
-        second = compile_curve(model.model2, energy, unitless)
+        first = compile_curve(model.model1, energy, allow_unitless)
+        second = compile_curve(model.model2, energy, allow_unitless)
         return lambda values: model.operator(first(values[:split]), second(values[split:]))
     with_units = _gammapy_method(model, parameters, lambda: u.Quantity(model(energy * u.TeV)))
     scales = _get_scales(parameters)
@@ -219,9 +220,9 @@ def compile_curve(model: Any, energy: Array, unitless: bool = True) -> FluxMetho
         return np.broadcast_to(model.evaluate(energy, *(values * scales)), energy.shape)
 
     values = np.array([parameter.value for parameter in parameters], dtype=float)
-    if unitless and _agrees(without_units, values, with_units(values)):
+    if allow_unitless and _agrees(without_units, values, with_units(values)):
         return without_units
-    return _cache_up_to_norm(with_units, _find_norm(model, parameters))
+    return _cache_spectral_shape(with_units, _find_norm(model, parameters))
 
 
 class EnergyGrid:

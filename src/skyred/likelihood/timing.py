@@ -1,4 +1,4 @@
-"""Temporal models: the factor by which they change the flux in a dataset."""
+"""Temporal models: the factor by which they scale the flux in a dataset."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ class TimeFactor:
     def __init__(self, model: SkyModel, gti: Any, space: ParameterSpace) -> None:
         self.model, self.gti = model.temporal_model, gti
         self.subset = ParameterSubset.from_model(self.model, space)
-        self.cached: tuple[bytes | None, float] = (None, 1.0)
+        self.cached_factor: tuple[bytes | None, float] = (None, 1.0)
 
     def __call__(self, state: Vector) -> float:
         """Return the factor for the values of all parameters."""
         return 1.0 if self.model is None else self._factor(self.subset.values(state))
 
     def _factor(self, values: Vector) -> float:
-        if values.tobytes() != self.cached[0]:
+        if values.tobytes() != self.cached_factor[0]:
             self.subset.set(values)
             integral = self.model.integral(self.gti.time_start, self.gti.time_stop)
             mean = np.sum(integral)  # gammapy divides the integrals by the total duration
             factor = mean.to_value("") if hasattr(mean, "to_value") else mean
-            self.cached = values.tobytes(), float(factor)
-        return self.cached[1]
+            self.cached_factor = values.tobytes(), float(factor)
+        return self.cached_factor[1]
 
     def slopes(self, state: Vector, indices: frozenset[int]) -> Iterator[tuple[int, float]]:
         """Return the derivatives of the factor.

@@ -42,9 +42,9 @@ def scale_of(unit: u.UnitBase | str) -> float:
 
 
 class PlainArray(np.ndarray[Any, Any]):
-    """Numbers in TeV, cm, s and rad, with the methods `value`, `to_value` and `to` of quantities.
+    """Numbers in TeV, cm, s and rad, with `value`, `to_value` and `to`, as quantities have them.
 
-    These methods do not convert units. A formula that relies on a conversion therefore returns a
+    Units are not converted. A formula that relies on a conversion therefore returns a
     different result for these arrays than for quantities: compare both before using the formula.
     """
 

@@ -47,11 +47,11 @@ def build_models(components: Iterable[Model], datasets: Datasets) -> Models:
                 )
             kind_by_name[model.name] = component.kind
             models.append(model)
-    _link(models)
+    _link_parameters(models)
     return Models(models)
 
 
-def _link(models: Iterable[Any]) -> None:
+def _link_parameters(models: Iterable[Any]) -> None:
     # gammapy only links parameters within one file, but these models may come from several files
     first_by_label: dict[str, tuple[str, Any]] = {}
     for model in models:

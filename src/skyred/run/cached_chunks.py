@@ -23,12 +23,12 @@ ReduceChunks = Callable[[Iterable[Chunk], OnReduced], Iterator[PartialStack]]
 
 
 def open_cache(cache: Cache | str | Path | bool | None) -> Cache | None:
-    """Open a cache, by default the cache of the user.
+    """Open a cache, by default the user's cache.
 
     Parameters
     ----------
     cache : Cache, str, Path, bool or None
-        A cache or its folder; None or True for the cache of the user; False to disable caching.
+        A cache or its folder; None or True for the user's cache; False to disable caching.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def open_cache(cache: Cache | str | Path | bool | None) -> Cache | None:
     Raises
     ------
     CacheError
-        If the given folder cannot be used.
+        If the specified folder cannot be used.
     """
     if isinstance(cache, Cache):
         return cache
@@ -77,7 +77,7 @@ class EntryCache:
         makers: Iterable[Maker],
         catalog: Catalog,
     ) -> EntryCache:
-        """Return the cache of a prepared reduction; a disabled one if chunks cannot be cached.
+        """Return the cache for a prepared reduction; it is disabled if chunks cannot be cached.
 
         Parameters
         ----------
@@ -183,7 +183,7 @@ class EntryCache:
         if any(outcome.status == "failed" for outcome in partial_stack.outcomes):
             return
         if not self.recipe.files_unchanged():
-            log.warning("a chunk is not cached: a file that its components read has been changed")
+            log.warning("a chunk is not cached: a file that its components read has changed")
             return
         runs = [outcome.obs_id for outcome in partial_stack.outcomes]
         description = {
@@ -205,7 +205,8 @@ def iter_reduced_chunks(
     reduce_chunks : callable
         A generator function of an iterable of chunks and a callback. It yields the reduced chunks
         in order, and reads the iterable only as far ahead as needed. It calls the callback as soon
-        as a chunk is reduced, possibly before yielding it, so that a killed run loses little work.
+        as a chunk is reduced, possibly before yielding it, so that little work is lost if the
+        process is killed.
 
     Yields
     ------

@@ -1,4 +1,4 @@
-"""Checks of the disk space for a run folder, and errors for a full or faulty disk."""
+"""Checks of the disk space for a run folder, and errors if the disk is full or faulty."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def probe(folder: Path) -> None:
 
 @contextmanager
 def disk_errors(path: Path, required_size: float = 0) -> Iterator[None]:
-    """Convert errors that are caused by a full or faulty disk to a `DiskError`.
+    """Convert errors that a full or faulty disk causes to `DiskError`.
 
     Parameters
     ----------
@@ -93,14 +93,16 @@ def require_space(folder: Path, required_size: float) -> None:
         )
 
 
-def minimum_size(selected: Mapping[str, ObservationTable], data: Mapping[str, Reduction]) -> float:
+def minimum_size(
+    tables: Mapping[str, ObservationTable], reductions: Mapping[str, Reduction]
+) -> float:
     """Return the minimum size of the datasets of selected observations, without reading data.
 
     Parameters
     ----------
-    selected : mapping of str to ObservationTable
+    tables : mapping of str to ObservationTable
         The selected observations by data entry.
-    data : mapping of str to Reduction
+    reductions : mapping of str to Reduction
         The data entries by name.
 
     Returns
@@ -109,8 +111,8 @@ def minimum_size(selected: Mapping[str, ObservationTable], data: Mapping[str, Re
         The number of bytes, if all observations are reduced.
     """
     required_size = 0.0
-    for name, table in selected.items():
-        reduction = data[name]
+    for name, table in tables.items():
+        reduction = reductions[name]
         fractions = reduction.geometry.coverage_fractions(table, reduction)
         if size := reduction.stack.minimum_size(fractions):
             required_size += size * size_of([reduction.geometry.target(name)])
@@ -152,5 +154,5 @@ def _data(data_map: Any) -> Iterator[np.ndarray]:
 
 def _describe_space(path: Path, required_size: float) -> str:
     existing_folder = next(folder for folder in (path, *path.parents) if folder.exists())
-    requirement = f"at least {format_size(required_size)} are needed, and " if required_size else ""
-    return f"{requirement}{format_size(free_bytes(existing_folder))} are free"
+    requirement = f"at least {format_size(required_size)} is needed, and " if required_size else ""
+    return f"{requirement}{format_size(free_bytes(existing_folder))} is free"

@@ -1,4 +1,4 @@
-"""Calls of the lifecycle hooks; errors in hooks are logged, and do not stop the steps."""
+"""Calls to the lifecycle hooks; errors in hooks are logged, and do not stop the steps."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Watchers:
     plugins: Plugins
     faults: list[str] = attrs.field(factory=list)
 
-    def notify(self, hook: str, **record: Any) -> None:
+    def notify(self, hook: str, **hook_arguments: Any) -> None:
         """Call the implementations of a hook, with the arguments that they declare.
 
         Parameters
         ----------
         hook : str
             The name of the hook.
-        **record : object
+        **hook_arguments : object
             The arguments of the hook by name.
 
         Raises
@@ -47,9 +47,10 @@ class Watchers:
         """
         disk_error: Exception | None = None
         for name, implementation in self.plugins.hook_implementations(hook):
-            if "report" in record:  # with the errors of the hooks that were called before
-                record["report"] = attrs.evolve(record["report"], watchers=tuple(self.faults))
-            arguments = [record[argument] for argument in implementation.argnames]
+            if "report" in hook_arguments:  # add the errors of the hooks that were called before
+                report = hook_arguments["report"]
+                hook_arguments["report"] = attrs.evolve(report, watchers=tuple(self.faults))
+            arguments = [hook_arguments[argument] for argument in implementation.argnames]
             try:
                 implementation.function(*arguments)
             except Exception as error:  # no error of a hook may stop the run

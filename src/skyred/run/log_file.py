@@ -42,7 +42,7 @@ class JsonLinesFormatter(logging.Formatter):
 class LogFile(logging.Handler):
     """A log handler that appends lines to a file.
 
-    Data that cannot be written are kept, and written with the next record.
+    Lines that cannot be written are kept in memory, and written with the next record.
 
     Parameters
     ----------

@@ -17,19 +17,21 @@ if TYPE_CHECKING:
 
 
 def require_memory(
-    selected: Mapping[str, ObservationTable], data: Mapping[str, Reduction], loaded_size: float = 0
+    tables: Mapping[str, ObservationTable],
+    reductions: Mapping[str, Reduction],
+    loaded_size: float = 0,
 ) -> None:
-    """Check that the memory of this machine is enough for the datasets of all data entries.
+    """Check that the datasets of all data entries fit into the memory of this machine.
 
     All of them are in memory for the fit: one for each stack, and one for each run that is not
     stacked. Runs that are stacked are in memory one after the other, and are not counted. The
-    estimate is a lower limit, so that no analysis is rejected for which the memory is enough.
+    estimate is a lower limit, so an analysis that fits into memory is never rejected.
 
     Parameters
     ----------
-    selected : mapping of str to ObservationTable
+    tables : mapping of str to ObservationTable
         The selected observations by data entry.
-    data : mapping of str to Reduction
+    reductions : mapping of str to Reduction
         The data entries by name.
     loaded_size : float, optional
         The size of the datasets that are read from files, in bytes.
@@ -40,12 +42,12 @@ def require_memory(
         If the machine has less memory.
     """
     available = total_memory()
-    sizes = {name: minimum_size({name: table}, data) for name, table in selected.items()}
+    sizes = {name: minimum_size({name: table}, reductions) for name, table in tables.items()}
     required_size = loaded_size + sum(sizes.values())
     if available is None or required_size <= available:
         return
     largest_entry = max(sizes, key=lambda name: sizes[name], default="")
-    n_runs = len(selected[largest_entry]) if largest_entry else 0
+    n_runs = len(tables[largest_entry]) if largest_entry else 0
     message = (
         f"all datasets need at least {format_size(required_size)}, but this machine has "
         f"{format_size(available)} of memory"

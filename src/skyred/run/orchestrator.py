@@ -44,7 +44,7 @@ class Orchestrator:
     plugins : Plugins, optional
         The plugins, for archives and lifecycle hooks; by default all installed plugins.
     engine : Engine, optional
-        The engine that runs the work; by default `serial`.
+        The engine that executes the work; by default `serial`.
     cache : Cache, str, Path or bool, optional
         The cache of reduced chunks, or its folder; by default the user's cache folder, unless the
         environment contains ``SKYRED_CACHE=off``. False disables caching.
@@ -137,7 +137,7 @@ class Orchestrator:
         ------
         RunsFailedError
             If runs failed in an entry with ``on_error: stop``, or no run of an entry was reduced;
-            raised after all runs were tried.
+            raised after all runs have been tried.
         """
         return self._steps.run_until("reduce")
 
@@ -183,7 +183,7 @@ class Orchestrator:
         Raises
         ------
         Exception
-            The first error of an estimator; raised after all estimators were run.
+            The first error of an estimator; raised after all estimators have run.
         """
         return cast("dict[str, Product]", self._steps.run_until("estimate"))
 
@@ -191,7 +191,7 @@ class Orchestrator:
 
     @property
     def observations(self) -> dict[str, Observations] | None:
-        """The observations by data entry, read on use; None before they are selected."""
+        """The observations by data entry, read on demand; None before they are selected."""
         selections = self._steps.outputs.get("select")
         if selections is None:
             return None

@@ -1,4 +1,4 @@
-"""Write a run to its folder, and publish the folder, even if the run fails."""
+"""Write the outputs of a run to its folder, and publish the folder, even if the run fails."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def run_to_folder(
     OutputError
         If the run folder cannot be created or published.
     BaseException
-        Any exception that stops the run, also KeyboardInterrupt; the outputs so far are published
-        first, unless the disk failed.
+        Any exception that stops the run, including KeyboardInterrupt; the outputs so far are
+        published first, unless the disk failed.
     """
     steps = steps_until(until)
     # clear `folder`, which may still be the folder of an earlier run
@@ -88,7 +88,7 @@ def _run_steps(
             _run_with_hooks(orchestrator, until)
     except DiskError:
         raise
-    except BaseException as error:  # also Ctrl-C, because the outputs so far are published
+    except BaseException as error:  # including Ctrl-C, because the outputs so far are published
         return error
     return None
 

@@ -25,25 +25,25 @@ if TYPE_CHECKING:
     from gammapy.datasets import Datasets
 
 MAX_LISTED = 10
-LOOK_AHEAD = 2  # chunks per slot of the engine, enough to keep it busy without much memory
+LOOK_AHEAD = 2  # chunks per slot of the engine: keeps the workers busy, and needs little memory
 
 
 @attrs.frozen
 class Reducer:
-    """A reducer of data entries, one after the other, on the same workers.
+    """Reduces data entries, one after the other, on the same workers.
 
     Parameters
     ----------
     workers : Workers
         The workers that reduce chunks.
     slots : int
-        The number of chunks that are reduced at once.
+        The number of chunks that are reduced concurrently.
     catalog : Catalog
         The catalog of the components and their plugins.
     cache : Cache or None
         The cache of reduced chunks.
     checksums : dict of Path to str
-        The sha256 of the files of all observations so far, by path.
+        The sha256, by path, of the files of all observations that were submitted so far.
     """
 
     workers: Workers
@@ -96,9 +96,7 @@ class Reducer:
         self, entry: str, reduction: Reduction, selection: Selection
     ) -> _EntryReduction:
         components = (*reduction.make, reduction.stack)
-        owners = tuple(
-            str(self.catalog.owner(component) or "no plugin") for component in components
-        )
+        owners = tuple(str(self.catalog.owner(component) or "") for component in components)
         makers = prepare_makers(entry, reduction, selection)
         reduction = reduction.with_name(entry)
         reduction = reduction.evolve(stack=reduction.stack.prepare(selection.table))
@@ -151,7 +149,8 @@ class _EntryReduction:
     makers : tuple of Maker
         The prepared makers.
     owners : tuple of str
-        The plugins of the makers and, last, of the stacker.
+        The plugins of the makers and, last, of the stacker; "" for a component that is not from a
+        plugin.
     entry_cache : EntryCache
         The cache of the data entry.
     total : object

@@ -78,7 +78,7 @@ class RunFolder:
         DiskError
             If the disk is full, read-only or faulty.
         """
-        target = Path(os.path.abspath(target))  # noqa: PTH100 - keep symbolic links of the user
+        target = Path(os.path.abspath(target))  # noqa: PTH100 - keep the user's symbolic links
         _check_target(target, overwrite)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -203,13 +203,13 @@ def _check_target(target: Path, overwrite: bool) -> None:
             f"{target} is a symbolic link; use the folder that it points to, or another"
         )
     if not target.exists() or (is_unfinished(target) and is_run_folder(target)):
-        return  # a failed or interrupted run may be replaced, by repeating the command
+        return  # a failed or interrupted run may be replaced: the user repeats the command
     if not overwrite:
         raise OutputError(
             f"{target} already exists; choose another folder (-o), or replace it (--overwrite)"
         )
     if not is_run_folder(target):
-        raise OutputError(f"{target} is not a run folder of skyred, so it is not replaced")
+        raise OutputError(f"{target} is not a skyred run folder, so it is not replaced")
 
 
 def _hidden_sibling(target: Path, suffix: str) -> Path:
@@ -263,7 +263,7 @@ def _remove(path: Path) -> None:
 def _swap(staging: Path, target: Path) -> None:
     if exchange(staging, target):
         sync_names(target.parent)
-        _remove(staging)  # which contains the previous run now
+        _remove(staging)  # now contains the previous run
         return
     old = _hidden_sibling(target, "old")
     target.rename(old)

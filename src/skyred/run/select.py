@@ -35,11 +35,11 @@ class Selection:
     table : ObservationTable
         The selected rows, sorted by OBS_ID, without duplicates.
     observations : Observations
-        The observations that can be opened; they are read on use.
+        The observations that can be opened; they are read on demand.
     outcomes : list of Outcome
         The outcomes of the observations that cannot be opened, with the reason.
     files : list of Path
-        The files of the index and of the observations.
+        The index files and the files of the observations.
     inputs : dict of int to RunInput
         The files and index rows of the observations to be inspected, by OBS_ID; empty if they were
         set in Python, or if the class of the archive is defined by a plugin.
@@ -94,7 +94,7 @@ def select(entry: str, reduction: Reduction, plugins: Plugins) -> Selection:
         stacker needs is missing.
     """
     store = open_store(reduction, plugins)
-    return _open(entry, store, select_table(entry, reduction, store), reduction)
+    return _create_selection(entry, store, select_table(entry, reduction, store), reduction)
 
 
 def select_table(entry: str, reduction: Reduction, store: DataStore) -> ObservationTable:
@@ -181,14 +181,16 @@ def _drop_duplicates(entry: str, table: ObservationTable) -> ObservationTable:
     _, first_rows = np.unique(np.asarray(table["OBS_ID"]), return_index=True)
     if len(first_rows) < len(table):
         log.warning(
-            "data.%s: ignored %d duplicate runs of the selection",
+            "data.%s: ignored %d duplicate runs in the selection",
             entry,
             len(table) - len(first_rows),
         )
     return table[first_rows]  # sorted by OBS_ID, as np.unique sorts
 
 
-def _open(entry: str, store: DataStore, table: ObservationTable, reduction: Reduction) -> Selection:
+def _create_selection(
+    entry: str, store: DataStore, table: ObservationTable, reduction: Reduction
+) -> Selection:
     from gammapy.data import Observations
     from gammapy.data.data_store import MissingRequiredHDU
 
@@ -216,7 +218,7 @@ def _open(entry: str, store: DataStore, table: ObservationTable, reduction: Redu
         *get_index_files(store.hdu_table),
         *(path for run in valid_inputs.values() for path in run.files),
     ]
-    if not _is_plain(store):  # the store of a plugin may transform its files
+    if not _is_gammapy_store(store):  # a store class from a plugin may transform the files
         log.info(
             "data.%s: runs are not inspected, because a plugin defines the class of the archive",
             entry,
@@ -240,7 +242,7 @@ def _iter_run_stores(store: DataStore, table: ObservationTable) -> Iterator[Data
     """Yield for each run a store with only its HDUs, because gammapy searches the whole index."""
     from gammapy.data import DataStore
 
-    if not _is_plain(store):  # the store of a plugin has its own lookup
+    if not _is_gammapy_store(store):  # a store class from a plugin has its own look-up
         yield from (store for _ in range(len(table)))
         return
     rows: dict[int, list[int]] = {}
@@ -250,7 +252,7 @@ def _iter_run_stores(store: DataStore, table: ObservationTable) -> Iterator[Data
         yield DataStore(hdu_table=store.hdu_table[rows.get(obs_id, [])])
 
 
-def _is_plain(store: DataStore) -> bool:
+def _is_gammapy_store(store: DataStore) -> bool:
     from gammapy.data import DataStore
 
     return type(store) is DataStore

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 @attrs.define(eq=False)
 class Steps:
-    """The steps of a pipeline, each run once, with their outputs.
+    """The steps of a pipeline, each of which runs once, and their outputs.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Steps:
     plugins : Plugins
         The plugins, for archives and lifecycle hooks.
     engine : Engine
-        The engine that runs the work.
+        The engine that executes the work.
     record : Run
         The record of the run, as lifecycle hooks receive it.
     watchers : Watchers
@@ -108,8 +108,8 @@ class Steps:
         value : object
             The new output.
         """
-        for invalid_step in STEPS[STEPS.index(step) :]:
-            self.outputs.pop(invalid_step, None)
+        for outdated_step in STEPS[STEPS.index(step) :]:
+            self.outputs.pop(outdated_step, None)
         if step != "estimate":
             self.estimates = {}
         if step == "reduce":
@@ -171,7 +171,7 @@ class Steps:
         datasets_by_entry: dict[str, Any] = {
             name: input_data.datasets for name, input_data in inputs_by_name.items()
         }
-        _check_names(datasets_by_entry)  # before archives are reduced
+        _check_names(datasets_by_entry)  # before observations are reduced
         self._check_estimators(self._expected_names(datasets_by_entry))
         self.reduced_datasets += [
             dataset for datasets in datasets_by_entry.values() for dataset in datasets
@@ -215,11 +215,11 @@ class Steps:
         ]
         return [*names, *to_reduce]
 
-    def _check_estimators(self, expected: Sequence[str]) -> None:
+    def _check_estimators(self, dataset_names: Sequence[str]) -> None:
         """Raise an error if an estimator names a dataset that does not exist."""
         for estimator in self.pipeline.estimate:
             try:
-                require_names(expected, estimator.datasets)
+                require_names(dataset_names, estimator.datasets)
             except ModelError as error:
                 raise ModelError(f"estimate {estimator.label}: {error}") from None
 
@@ -302,8 +302,9 @@ class Steps:
                 self.estimates[estimator.label] = product
             except Exception as error:  # a faulty estimator must not stop the others
                 log.error("the estimate %s failed: %s", estimator.label, error)
-                owner = self.plugins.catalog.owner(estimator) or "no plugin"
-                error.add_note(f"raised in the estimator {estimator.kind} of {owner}")
+                owner = self.plugins.catalog.owner(estimator)
+                origin = f"of {owner}" if owner else "(not from a plugin)"
+                error.add_note(f"raised in the estimator {estimator.kind} {origin}")
                 errors.append(error)
         if errors:
             raise errors[0]

@@ -33,9 +33,9 @@ VALID = ("icrs", "fk5", "galactic", "supergalactic")
 INVALID = {
     "fk4": "positions in the frame 'fk4' depend on the time",
     "gcrs": "positions in the frame 'gcrs' depend on the time",
-    "altaz": "'altaz' is not a frame of fixed positions on the sky",
-    "FK5": "'FK5' is not a frame of fixed positions on the sky",
-    "junk": "'junk' is not a frame of fixed positions on the sky",
+    "altaz": "'altaz' is not a frame with fixed positions on the sky",
+    "FK5": "'FK5' is not a frame with fixed positions on the sky",
+    "junk": "'junk' is not a frame with fixed positions on the sky",
 }
 
 

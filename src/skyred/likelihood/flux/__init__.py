@@ -1,1 +1,1 @@
-"""Estimators of fluxes as norms of a source: flux points, light curves, flux profiles, TS maps."""
+"""Estimation of fluxes from fitted norms: flux points, light curves, flux profiles and TS maps."""

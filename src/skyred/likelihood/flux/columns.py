@@ -9,8 +9,8 @@ import numpy as np
 
 from skyred.likelihood.flux.norm import (
     Norm,
+    find_asymmetric_error,
     find_best_norm,
-    find_crossing_distance,
     find_sensitivity,
     find_upper_limit,
 )
@@ -103,7 +103,7 @@ class FluxColumns:
 
     @property
     def limits(self) -> tuple[float, float]:
-        """Lowest and highest norm."""
+        """Lowest and highest allowed norm; infinite without a limit."""
         low, high = self.parameter.min, self.parameter.max
         return float(np.fmax(low, -np.inf)), float(np.fmin(high, np.inf))  # NaN: no limit
 
@@ -194,8 +194,8 @@ class FluxColumns:
         }
         low, high = self.limits
         if "errn-errp" in self.selected:
-            row["norm_errp"] = find_crossing_distance(profile, norm, self.n_sigma, 1, high)
-            row["norm_errn"] = find_crossing_distance(profile, norm, self.n_sigma, -1, low)
+            row["norm_errp"] = find_asymmetric_error(profile, norm, self.n_sigma, 1, high)
+            row["norm_errn"] = find_asymmetric_error(profile, norm, self.n_sigma, -1, low)
         if "ul" in self.selected:
             row["norm_ul"] = find_upper_limit(profile, norm, self.n_sigma_ul, high)
         if "scan" in self.selected:

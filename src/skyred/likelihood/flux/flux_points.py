@@ -1,6 +1,6 @@
 """gammapy's flux points estimator, with the norm in each bin fitted by the compiled likelihood.
 
-The options, the checks of the datasets and the conversion to `FluxPoints` are those of gammapy.
+The options, the checks of the datasets and the conversion to `FluxPoints` are gammapy's.
 This module imports gammapy at its top, so it is imported only when flux points are estimated.
 """
 
@@ -24,8 +24,8 @@ from skyred.likelihood.flux.norm import Norm
 from skyred.likelihood.flux.profile import FixedProfile, RefittedProfile
 from skyred.likelihood.flux.reference import flux_sign, positive_spectrum, reference_spectrum
 from skyred.likelihood.flux.refit import Refit, norm_from_result, with_start
+from skyred.likelihood.flux.second_axis import aligned_axes
 from skyred.likelihood.flux.slices import EnergySlices, Slice, can_slice
-from skyred.likelihood.flux.stack_axis import aligned_axes
 from skyred.likelihood.likelihood import Likelihood
 from skyred.likelihood.minimise import minimise
 from skyred.likelihood.objective import build_objective
@@ -75,7 +75,8 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         ------
         FitError
             If the energy axes of the datasets are not sections of one axis.
-            If gammapy's estimator has to be used, and would separate parameters that share a value.
+            If parameters share one value without being linked, and gammapy's estimator has to be
+            used, which would separate their values.
         """
         aligned_axes(datasets)
         self.prepare(datasets)
@@ -103,7 +104,8 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         Raises
         ------
         FitError
-            If gammapy's estimator has to be used, and would separate parameters that share a value.
+            If parameters share one value without being linked, and gammapy's estimator has to be
+            used, which would separate their values.
         """
         likelihood = Likelihood(datasets, self.check)
         self.model: SkyModel = likelihood.space.models[self.source]
@@ -124,7 +126,7 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
                 self.refit = Refit.from_likelihood(likelihood, self.slices, self.model, self.norm)
 
     def _check_links(self, models: DatasetModels, reason: str) -> None:
-        """Raise `FitError` if parameters would no longer share values in gammapy's copies."""
+        """Raise `FitError` if parameters would no longer share values in gammapy's model copies."""
         names = names_sharing_values(models) if self.reoptimize else []
         if names:
             raise FitError(
@@ -307,8 +309,8 @@ def _other_priors(
     Returns
     -------
     sequence of (float, callable)
-        The sum of the priors of each model, and a function that returns, for names of datasets,
-        whether the model applies to any of them.
+        For each model, the sum of its priors, and a function that returns whether the model applies
+        to any of the datasets with the given names.
     """
     own_keys = {value_key(parameter) for parameter in model.spectral_model.parameters}
     priors = []

@@ -19,13 +19,13 @@ from gammapy.estimators import FluxPoints, FluxPointsEstimator
 from skyred.likelihood.flux.columns import NO_REFERENCE, FluxColumns, Row
 from skyred.likelihood.flux.reference import flux_sign, positive_spectrum
 from skyred.likelihood.flux.regions import SpectrumExtractor, UnusableRegion
-from skyred.likelihood.flux.slices import bins_between
-from skyred.likelihood.flux.stack_axis import (
+from skyred.likelihood.flux.second_axis import (
     FluxPointsBuilder,
     aligned_axes,
     missing_reasons,
     rounded_energy_axis,
 )
+from skyred.likelihood.flux.slices import bins_between
 
 if TYPE_CHECKING:
     from gammapy.maps import MapAxis

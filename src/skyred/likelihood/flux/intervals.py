@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 REFERENCE = "2000-01-01T00:00:00"
-DAY = 86400.0
-TIME_TOLERANCE = 1e-6  # gammapy's `atol`
+DAY = 86400.0  # s
+TIME_TOLERANCE = 1e-6  # s: gammapy's `atol`
 
 
 def reference_time() -> Time:
@@ -52,7 +52,7 @@ def to_seconds(time: Time, reference: Time) -> Array:
     Returns
     -------
     array
-        Seconds, of the shape of the times.
+        Seconds, in the shape of the times.
     """
     tt = time.tt
     elapsed = (tt.jd1 - reference.jd1) * DAY + (tt.jd2 - reference.jd2) * DAY
@@ -107,7 +107,7 @@ class TimeSpans:
         return cls(tuple(datasets.names), np.array(times))
 
     def datasets_within(self, interval: Array) -> list[str]:
-        """Return the datasets that lie fully in an interval, as `Datasets.select_time` does.
+        """Return the datasets that are fully inside an interval, as `Datasets.select_time` does.
 
         Parameters
         ----------
@@ -124,7 +124,7 @@ class TimeSpans:
         return [name for name, selected in zip(self.names, is_within, strict=True) if selected]
 
     def datasets_partly_within(self, interval: Array) -> list[str]:
-        """Return the datasets that lie only partly in an interval.
+        """Return the datasets that are only partly inside an interval.
 
         Parameters
         ----------
@@ -143,7 +143,7 @@ class TimeSpans:
         return [name for name, selected in candidates if selected and name not in within]
 
     def run_intervals(self) -> Array:
-        """Return the time span of each dataset; datasets with the same span have one interval.
+        """Return the time span of each dataset; datasets with the same span share one interval.
 
         Returns
         -------
@@ -153,7 +153,7 @@ class TimeSpans:
         Raises
         ------
         FitError
-            If two datasets overlap in part.
+            If two datasets partially overlap in time.
         """
         order = np.lexsort((self.times[:, 1], self.times[:, 0]))
         indices: list[int] = []
@@ -184,8 +184,8 @@ class TimeSpans:
         start = self.times[:, 0]
         time_of_day = np.sort(np.unique(start % DAY))
         gaps = np.diff(time_of_day, append=time_of_day[0] + DAY)
-        noon = time_of_day[gaps.argmax()] + gaps.max() / 2
-        night = np.floor((start - noon) / DAY)
+        night_boundary = time_of_day[gaps.argmax()] + gaps.max() / 2
+        night = np.floor((start - night_boundary) / DAY)
         times_by_night = [self.times[night == number] for number in np.unique(night)]
         return np.array([[times[:, 0].min(), times[:, 1].max()] for times in times_by_night])
 
@@ -237,14 +237,14 @@ def intervals_from_pairs(pairs: Sequence[tuple[Any, Any]]) -> Array:
     ends = [to_seconds(Time([pair[side] for pair in pairs]), reference) for side in (0, 1)]
     times = np.stack(ends, axis=1)
     times = times[np.argsort(times[:, 0])]
-    if problem := describe_overlap(times):
+    if problem := describe_invalid_interval(times):
         raise FitError(
             f"{problem}; expected intervals that end after they start and do not overlap"
         )
     return times
 
 
-def describe_overlap(times: Array) -> str:
+def describe_invalid_interval(times: Array) -> str:
     """Describe the first interval that is empty or reversed, or overlaps with the previous one.
 
     Parameters

@@ -16,7 +16,7 @@ from skyred.errors import ModelError
 from skyred.likelihood.flux.columns import FluxColumns, Row
 from skyred.likelihood.flux.flux_points import CompiledFluxPointsEstimator
 from skyred.likelihood.flux.intervals import TimeSpans, reference_time
-from skyred.likelihood.flux.stack_axis import (
+from skyred.likelihood.flux.second_axis import (
     FluxPointsBuilder,
     aligned_axes,
     missing_reasons,
@@ -90,7 +90,8 @@ class CompiledLightCurveEstimator:
         FitError
             If the energy axes of the datasets are not sections of one axis, or a dataset has no
             good time intervals.
-            If gammapy's estimator has to be used, and would separate parameters that share a value.
+            If parameters share one value without being linked, and gammapy's estimator has to be
+            used, which would separate their values.
         """
         axes = aligned_axes(datasets)
         spans = TimeSpans.from_datasets(datasets)
@@ -145,9 +146,9 @@ def _no_dataset_message(datasets: Datasets, n_intervals: int) -> str:
     gti = datasets.gti
     first, last = gti.time_start.min().utc.isot[:16], gti.time_stop.max().utc.isot[:16]
     return (
-        f"none of the {len(datasets)} datasets lies fully in one of the {n_intervals} intervals of "
-        f"the light curve: the data are from {first} to {last} (UTC); correct the intervals, stack "
-        "fewer observations per dataset, or cut the observations into parts (selector time-window)"
+        f"none of the {len(datasets)} datasets is fully inside one of the {n_intervals} intervals "
+        f"of the light curve: the data are from {first} to {last} (UTC); correct the intervals, "
+        "stack fewer observations per dataset, or split the observations (selector time-window)"
     )
 
 

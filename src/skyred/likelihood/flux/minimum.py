@@ -16,7 +16,7 @@ MIN_GAIN = 1e-6  # in the statistic: slopes with a smaller expected gain are rou
 ROUNDING = 1e-14  # smallest width of a bracket, relative to its ends
 
 
-class Convex(Protocol):
+class ConvexFunction(Protocol):
     """A convex function of a norm, with its derivatives."""
 
     @property
@@ -29,7 +29,7 @@ class Convex(Protocol):
         """Ends of the open interval in which the function is convex."""
         ...
 
-    def slopes(self, norm: float) -> tuple[float, float]:
+    def derivatives(self, norm: float) -> tuple[float, float]:
         """Return the first and second derivative.
 
         Parameters
@@ -67,13 +67,13 @@ class Minimum:
 
 
 def find_minimum(
-    function: Convex, start: float, low: float = -np.inf, high: float = np.inf
+    function: ConvexFunction, start: float, low: float = -np.inf, high: float = np.inf
 ) -> Minimum | None:
     """Find the minimum of a convex function between limits.
 
     Parameters
     ----------
-    function : Convex
+    function : ConvexFunction
         The function.
     start : float
         Start of the search.
@@ -108,7 +108,7 @@ class BracketSearch:
 
     Parameters
     ----------
-    function : Convex
+    function : ConvexFunction
         The function.
     low, high : float
         Limits of the norm.
@@ -118,7 +118,7 @@ class BracketSearch:
         The norm that was evaluated last.
     """
 
-    function: Convex
+    function: ConvexFunction
     low: float
     high: float
     domain_low: float
@@ -171,7 +171,7 @@ class BracketSearch:
             self.last_norm = norm
             if side * norm >= side * domain_end:
                 return domain_end
-            slope, curvature = self.function.slopes(norm)
+            slope, curvature = self.function.derivatives(norm)
             if side * slope > 0:
                 return norm
             if norm == limit:
@@ -186,11 +186,13 @@ class BracketSearch:
         return None
 
 
-def _minimise_in_bracket(function: Convex, left: float, right: float, start: float) -> Minimum:
+def _minimise_in_bracket(
+    function: ConvexFunction, left: float, right: float, start: float
+) -> Minimum:
     """Find the minimum in a bracket by Newton steps, and by bisection if they fail."""
     norm = start if left < start < right else 0.5 * (left + right)
     previous_width = right - left
-    slope, curvature = function.slopes(norm)
+    slope, curvature = function.derivatives(norm)
     for _ in range(MAX_STEPS):
         left, right = (left, norm) if slope > 0 else (norm, right)
         step = -slope / curvature if curvature > 0 else np.inf
@@ -201,7 +203,7 @@ def _minimise_in_bracket(function: Convex, left: float, right: float, start: flo
         if not left < norm + step < right or abs(step) > 0.5 * previous_width:
             step = 0.5 * (left + right) - norm
         previous_width, norm = abs(step), norm + step
-        slope, curvature = function.slopes(norm)
+        slope, curvature = function.derivatives(norm)
     if curvature > 0 and slope**2 < 2 * MIN_GAIN * curvature:
         return Minimum(norm, curvature)
     # the derivative is discontinuous; for bins without counts, this is at norm zero

@@ -1,4 +1,4 @@
-"""Norm of a source along a profile: best value, errors, upper limits and significance."""
+"""Norm of a source from a profile: best value, errors, upper limits and sensitivity."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from skyred.likelihood.flux.minimum import Minimum, find_minimum
 if TYPE_CHECKING:
     from skyred.likelihood.flux.profile import FixedProfile, NormProfile
 
-GROWTH = 1.6  # factor by which a bracket grows until it contains the crossing
+GROWTH = 1.6  # factor by which a bracket grows until it contains the root
 MAX_BRACKETS = 120
 MAX_DECREASE = 0.01  # of the statistic below its minimum; more implies another minimum
 HALF_LINE_TOLERANCE = 1e-5  # in the statistic: smaller differences are ignored
@@ -32,10 +32,10 @@ class Norm:
     success : bool
         Whether there is a unique best norm.
     scale : float
-        First distance from `origin` in the search for crossings.
+        First distance from `origin` in the search for errors and limits.
     origin : float
-        The norm at which the search for crossings starts. It is the best norm, or, if all norms
-        below some value have the same statistic, one of them.
+        The norm at which the search for errors and limits starts. It is the best norm, or, if all
+        norms below some value have the same statistic, one of them.
     """
 
     value: float
@@ -92,10 +92,10 @@ def _find_half_line(profile: FixedProfile, minimum: Minimum, scale: float) -> No
     return Norm(np.nan, np.nan, stat, False, scale, max(origin, minimum.norm))
 
 
-def find_crossing_distance(
+def find_asymmetric_error(
     profile: NormProfile, best: Norm, sigma: float, side: int, limit: float = np.inf
 ) -> float:
-    """Find the distance from the best norm at which the statistic has risen by sigma squared.
+    """Find the error of the best norm in one direction, where the statistic has risen by sigma^2.
 
     Parameters
     ----------
@@ -106,14 +106,14 @@ def find_crossing_distance(
     sigma : float
         Square root of the rise of the statistic.
     side : {-1, 1}
-        Direction: downwards or upwards.
+        Direction of the search: downwards or upwards.
     limit : float
-        The limit of the norm in that direction: the highest or the lowest norm that is allowed.
+        The lowest (side -1) or highest (side 1) norm that is allowed.
 
     Returns
     -------
     float
-        The distance; NaN if the statistic does not rise that much.
+        The distance from the best norm; NaN if the statistic does not rise that much.
     """
     return _find_distance(profile, best, sigma, side, limit) if best.success else np.nan
 

@@ -1,7 +1,7 @@
 """Profiles: the statistic as a function of the norm of one source.
 
 The other parameters are either fixed, or fitted at each norm. `skyred.likelihood.flux.norm`
-computes the best norm, its errors, limits and significance from a profile.
+computes the best norm, its errors, limits and sensitivity from a profile.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-NEWTON_TOLERANCE = 1e-8  # of the fit at each norm: much smaller than needed for crossings
+NEWTON_TOLERANCE = 1e-8  # of the fit at each norm: much smaller than errors and limits require
 
 
 class NormProfile(Protocol):
@@ -78,7 +78,7 @@ class Term(Protocol):
         """
         ...
 
-    def slopes(self, norm: float) -> tuple[float, float]:
+    def derivatives(self, norm: float) -> tuple[float, float]:
         """Return the first and second derivative of the statistic.
 
         Parameters
@@ -156,7 +156,8 @@ class CashTerm:
     Attributes
     ----------
     clipping_norm : float
-        The norm below which negative predicted counts of some bin have to be set to zero.
+        The norm below which negative predicted counts of some bin have to be set to zero; infinite
+        if the signal is negative in any bin.
     domain : tuple of float
         Ends of the range of norms where all bins with counts have positive predicted counts.
     """
@@ -169,12 +170,12 @@ class CashTerm:
         self.total_signal, self.total_background = float(signal.sum()), float(background.sum())
         with np.errstate(all="ignore"):
             # a negative background without signal has to be set to zero at any norm
-            zeros = np.where(
+            zero_norms = np.where(
                 signal > 0, -background / signal, np.where(background < 0, np.inf, -np.inf)
             )
             ends = -background_with_counts / signal_with_counts
-        is_positive = signal.min(initial=0) >= 0
-        self.clipping_norm = float(zeros.max(initial=-np.inf)) if is_positive else np.inf
+        is_non_negative = signal.min(initial=0) >= 0
+        self.clipping_norm = float(zero_norms.max(initial=-np.inf)) if is_non_negative else np.inf
         low, high = ends[signal_with_counts > 0], ends[signal_with_counts < 0]
         self.domain = float(low.max(initial=-np.inf)), float(high.min(initial=np.inf))
 
@@ -197,7 +198,7 @@ class CashTerm:
         cash, signal, background = self.bins_with_counts
         return cash.value(norm * signal + background, self.npred(norm))
 
-    def slopes(self, norm: float) -> tuple[float, float]:
+    def derivatives(self, norm: float) -> tuple[float, float]:
         """Return the first and second derivative; bins without predicted counts do not contribute.
 
         Parameters
@@ -294,7 +295,7 @@ class WStatTerm:
 
     def __init__(self, statistic: WStat, signal: Array, other_signal: Array) -> None:
         self.statistic, self.signal, self.other_signal = statistic, signal, other_signal
-        # for other values of alpha, the statistic is not defined, and zero in gammapy
+        # for other values of alpha, the statistic is undefined, and gammapy sets it to zero
         self.is_defined = np.isfinite(statistic.alpha) & (statistic.alpha > 0)
         self.has_no_counts = self.is_defined & (statistic.on == 0)
 
@@ -316,7 +317,7 @@ class WStatTerm:
         """
         return self.statistic.value(self._signal(norm))
 
-    def slopes(self, norm: float) -> tuple[float, float]:
+    def derivatives(self, norm: float) -> tuple[float, float]:
         """Return the first and second derivative of the statistic.
 
         Parameters
@@ -332,9 +333,9 @@ class WStatTerm:
             The second derivative.
         """
         predicted = self._signal(norm)
-        slopes = self.statistic.derivatives(predicted)
-        first = np.where(self.is_defined, slopes.first, 0)
-        second = np.where(self.is_defined, slopes.second, 0)
+        derivatives = self.statistic.derivatives(predicted)
+        first = np.where(self.is_defined, derivatives.first, 0)
+        second = np.where(self.is_defined, derivatives.second, 0)
         off, alpha = self.statistic.off, self.statistic.alpha
         # in bins with a very negative signal, the background cancels it: ``b = -mu / alpha``
         is_cancelled = self.has_no_counts & (predicted < -alpha * off / (1 + alpha))
@@ -440,7 +441,7 @@ class FixedProfile:
         """
         return sum(term.stat(norm) for term in self.terms) + self.offset
 
-    def slopes(self, norm: float) -> tuple[float, float]:
+    def derivatives(self, norm: float) -> tuple[float, float]:
         """Return the first and second derivative of the statistic.
 
         Parameters
@@ -455,8 +456,8 @@ class FixedProfile:
         second : float
             The second derivative.
         """
-        slopes = [term.slopes(norm) for term in self.terms]
-        return sum(first for first, _ in slopes), sum(second for _, second in slopes)
+        derivatives = [term.derivatives(norm) for term in self.terms]
+        return sum(first for first, _ in derivatives), sum(second for _, second in derivatives)
 
     def expected_gain(self, norm: float) -> float:
         """Return the gain in the statistic over norm zero, for counts equal to the prediction.

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import SkyModel
 
 N_ENERGIES = 21  # in a bin, at which the sign of the flux is checked
-FACTORS = ("amplitude", "norm")  # parameters to which spectra of gammapy are proportional
+FACTORS = ("amplitude", "norm")  # parameters that multiply gammapy's spectral models
 
 
 class MagnitudeSpectralModel(SpectralModel):  # type: ignore[misc]
     """The magnitude of another spectrum.
 
-    It is the reference if some fluxes are negative, and the negation of an amplitude or norm does
-    not make all of them positive. Integrals are the magnitude of the other spectrum's integrals,
+    It is the reference if some fluxes are negative and do not all become positive when an amplitude
+    or norm is negated. Integrals are the magnitude of the other spectrum's integrals,
     which is exact unless the sign changes within the energy range.
 
     Parameters
@@ -139,7 +139,7 @@ def _negate_parameter(spectral: SpectralModel, name: str) -> SpectralModel | Non
 
 
 def positive_model(model: SkyModel, edges: u.Quantity) -> SkyModel:
-    """Return a source with the magnitude of the fluxes of another one; see `positive_spectrum`.
+    """Return a source model with the magnitude of the fluxes of another; see `positive_spectrum`.
 
     Parameters
     ----------

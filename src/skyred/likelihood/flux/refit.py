@@ -1,4 +1,4 @@
-"""Fits of the norm of a source together with the norm spectra of backgrounds.
+"""Joint fits of the norm of a source and the norm spectra of backgrounds.
 
 All other model contributions are fixed, so only the norm spectra of the backgrounds have to be
 evaluated again.
@@ -162,7 +162,7 @@ class Signal:
 
 @attrs.define(eq=False)
 class Refit:
-    """Fit of the norm of a source together with the free parameters of backgrounds.
+    """Joint fit of the norm of a source and the free parameters of backgrounds.
 
     Parameters
     ----------
@@ -275,8 +275,8 @@ class Refit:
         dataset = split.dataset
         mask = np.zeros_like(dataset.bins.mask)
         mask[first:last] = dataset.bins.mask[first:last]
-        in_range = split.in_range(first, last)
-        bins = Bins(mask, dataset.bins.indices[in_range])
+        range_mask = split.range_mask(first, last)
+        bins = Bins(mask, dataset.bins.indices[range_mask])
         state, fixed_counts = self.space.state(), np.zeros(mask.shape)
         contributions: list[Contribution] = [Signal(sign * split.signal, self.index, bins)]
         for contribution in dataset.contributions:
@@ -288,7 +288,7 @@ class Refit:
                 fixed_counts += contribution.cube(state)
         energy = split.axis.center
         contributions.append(ScaledCounts("", fixed_counts, None, energy, bins, self.space))
-        statistic: Any = split.wstat(in_range) or Cash(bins.select(dataset.counts))
+        statistic: Any = split.wstat(range_mask) or Cash(bins.select(dataset.counts))
         return CountsDataset(dataset.name, contributions, bins, dataset.counts, statistic)
 
     def _evaluate_at(self, split: SplitDataset, state: Vector) -> SplitDataset:
@@ -307,7 +307,7 @@ class Refit:
 def _free_indices(contribution: Any, free: set[int]) -> set[int] | None:
     """Return the state indices of the free parameters of a contribution.
 
-    None if it has free parameters, and is more than a template with a norm spectrum.
+    None if it has free parameters, but is not a template with a norm spectrum.
     """
     owner = contribution if hasattr(contribution, "state_indices") else contribution.subset
     indices = set(owner.state_indices.tolist()) & free
@@ -349,7 +349,7 @@ def norm_from_result(result: FitResult, index: int, scale: float) -> Norm:
     index : int
         Index of the norm in the parameters.
     scale : float
-        First distance in the search for crossings if the norm has no error.
+        First distance in the search for errors and limits if the norm has no error.
 
     Returns
     -------

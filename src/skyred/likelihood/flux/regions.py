@@ -54,7 +54,7 @@ def predict_background(dataset: MapDataset, sources: Sequence[str] | None) -> Ar
         raise FitError(f"the dataset {dataset.name!r} is not a map; expected a map dataset")
     if dataset.exposure is None:
         raise FitError(
-            f"the dataset {dataset.name!r} has no exposure; expected one, to compute fluxes"
+            f"the dataset {dataset.name!r} has no exposure, which is needed to compute fluxes"
         )
     if dataset.stat_type == "wstat":
         return np.zeros(geom.data_shape)
@@ -141,8 +141,8 @@ class SpectrumExtractor:
         edges = dataset.exposure.geom.axes["energy_true"].edges
         flux = spectral.integral(edges[:-1], edges[1:])
         self.flux = flux.value * scale_of(flux.unit)
-        self.on_off = dataset.stat_type == "wstat"
-        if self.on_off:
+        self.is_on_off = dataset.stat_type == "wstat"
+        if self.is_on_off:
             # NaN (0 / 0) in bins with neither acceptance nor off counts
             self.off_background = np.nan_to_num(dataset.background.data.astype(float))
         self.migrations: dict[tuple[int, int], Array] = {}
@@ -182,7 +182,7 @@ class SpectrumExtractor:
             background=_sum(self.background, weights),
             mask=np.asarray(masks.any(axis=1)),
         )
-        if self.on_off:
+        if self.is_on_off:
             spectrum.off = _sum(self.dataset.counts_off.data, weights)
             spectrum.background = _sum(self.off_background, weights)
         return spectrum
@@ -275,6 +275,6 @@ class RegionSpectrum:
             return CashTerm(counts, signal, self.background[indices])
         off = self.off[indices]
         with np.errstate(all="ignore"):
-            # alpha is the ratio of background and off counts; without off counts 0, as in gammapy
+            # alpha is the ratio of background to off counts; 0 without off counts, as in gammapy
             alpha = np.where(off > 0, self.background[indices] / off, 0.0)
         return WStatTerm(WStat(counts, off, alpha), signal, np.zeros(len(indices)))

@@ -1,4 +1,4 @@
-"""Datasets in a range of reconstructed energy, with the statistic along the norm of a source."""
+"""Datasets in a range of reconstructed energy, with the statistic as a function of a norm."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ class SplitDataset:
     background: Array
 
     @cached_property
-    def edges(self) -> bytes:
-        """Edges of the energy axis as bytes, to look up bins."""
+    def edges_key(self) -> bytes:
+        """Edges of the energy axis as bytes, a key of cached bin ranges."""
         return self.axis.edges.to_value("TeV").tobytes()  # type: ignore[no-any-return]
 
     @classmethod
@@ -125,7 +125,7 @@ class SplitDataset:
         term = self._term(first, last, counts, signal, background)
         return Slice(self.dataset.name, edges, int(counts.sum()), int(mask.sum()), term)
 
-    def in_range(self, first: int, last: int) -> NDArray[np.bool_]:
+    def range_mask(self, first: int, last: int) -> NDArray[np.bool_]:
         """Return the mask of the selected bins in a range of energy bins.
 
         Parameters
@@ -160,7 +160,7 @@ class SplitDataset:
         return WStat(statistic.on[mask], statistic.off[mask], statistic.alpha[mask])
 
     def _term(self, first: int, last: int, counts: Array, signal: Array, background: Array) -> Term:
-        statistic = self.wstat(self.in_range(first, last))
+        statistic = self.wstat(self.range_mask(first, last))
         if statistic is None:
             return CashTerm(counts, signal, background)
         return WStatTerm(statistic, signal, background)
@@ -242,7 +242,7 @@ class EnergySlices:
     def _find_bins(
         self, split: SplitDataset, energy_min: u.Quantity, energy_max: u.Quantity
     ) -> tuple[int, int] | None:
-        key = split.edges, energy_min.to_value("TeV"), energy_max.to_value("TeV")
+        key = split.edges_key, energy_min.to_value("TeV"), energy_max.to_value("TeV")
         if key not in self.ranges:
             self.ranges[key] = bins_between(split.axis, energy_min, energy_max)
         return self.ranges[key]
@@ -253,7 +253,7 @@ class EnergySlices:
         Returns
         -------
         list of Slice
-            A slice of each dataset.
+            One slice per dataset.
         """
         return [split.slice(0, len(split.signal)) for split in self.split_datasets]
 

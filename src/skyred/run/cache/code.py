@@ -24,7 +24,7 @@ class NoCacheError(SkyredError):
 def code_digests(component_classes: Iterable[type[Fields]]) -> dict[str, str]:
     """Return digests of the source code of the packages that define classes and their bases.
 
-    The standard library and the packages in `VERSIONED` are left out. Each digest covers the whole
+    The standard library and the packages in `VERSIONED` are excluded. Each digest covers the whole
     package, because a component may import any of its modules. For a top-level module, it covers
     the module and, outside ``site-packages``, the Python files in its folder.
 
@@ -74,7 +74,7 @@ def _file_of(cls: type) -> Path:
     file = _file(sys.modules.get(cls.__module__))
     if file is None:
         raise NoCacheError(
-            f"{cls.__name__} is not defined in a source file, but for example in a notebook; "
+            f"{cls.__name__} is not defined in a source file (for example, in a notebook); "
             "put it into a module"
         )
     return file

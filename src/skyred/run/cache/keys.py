@@ -35,14 +35,14 @@ class Recipe:
 
     These are the geometry and the prepared makers and stacker with all their options, their plugins
     and source code, the files that they read, the option `on_fault`, and the versions of Python and
-    the numerical packages. Earlier steps (selection, except for cuts within runs) and later steps
-    (fit range, models) are not included.
+    the numerical packages. Earlier steps (selection, except for selectors of good time) and later
+    steps (fit range, models) are not included.
 
     Parameters
     ----------
     components : tuple of Fields
-        Geometry, makers, stacker and selectors that cut the good time, and all objects nested in
-        these.
+        Geometry, makers, stacker and selectors that restrict the good time, and all objects nested
+        in these.
     digest : str
         The digest of all of these.
     files : Hashable
@@ -121,10 +121,11 @@ def reduction_components(reduction: Reduction, makers: Iterable[Maker]) -> tuple
     Returns
     -------
     tuple of Fields
-        Geometry, makers, stacker, selectors that cut the good time, and the objects nested in each.
+        Geometry, makers, stacker, selectors that restrict the good time, and the objects nested in
+        each of these.
     """
-    cuts = cutting_selectors(reduction.select)
-    roots = (reduction.geometry, *reduction.make, *makers, reduction.stack, *cuts)
+    selectors = cutting_selectors(reduction.select)
+    roots = (reduction.geometry, *reduction.make, *makers, reduction.stack, *selectors)
     return tuple(component for root in roots for _, component in walk(root))
 
 

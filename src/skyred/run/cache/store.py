@@ -66,12 +66,12 @@ class CachedEntry:
 
 @attrs.define
 class Cache:
-    """Values by key, in a folder of the user.
+    """Values by key, in a folder that belongs to the user.
 
     A file consists of the format, a signature (HMAC-SHA256 of format, key, description and value
     with the user's secret), the description as JSON, and the pickled value. Values are unpickled
-    only after their signature was verified. If a damaged entry, an entry of another user, or an
-    entry that was moved to another key is read, it is deleted.
+    only after their signature has been verified. An entry that is damaged, was written by another
+    user, or was moved to another key is deleted when it is read.
 
     Parameters
     ----------

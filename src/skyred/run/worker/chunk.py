@@ -11,8 +11,8 @@ import attrs
 from skyred.inspection.records import RunInput
 from skyred.interfaces import Maker, Reduction
 from skyred.interfaces.records import Outcome
+from skyred.run.worker.code_check import require_same_code
 from skyred.run.worker.observation import RunReduction
-from skyred.run.worker.source_check import require_same_code
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
@@ -34,14 +34,15 @@ class Chunk:
     makers : tuple of Maker
         The prepared makers.
     observations : tuple of Observation
-        The observations, not read yet.
+        The observations, which have not been read yet.
     inputs : mapping of int to RunInput
         The files and index rows of the observations by OBS_ID; observations that are not inspected
         are omitted.
     checksums : mapping of Path to str
-        The sha256 by file, where known; a file must still have it when it is read.
+        The sha256 by file, where known; it must be unchanged when the file is read.
     owners : tuple of str
-        The plugins of the makers and, last, of the stacker; () if unknown.
+        The plugins of the makers and, last, of the stacker; "" for a component that is not from a
+        plugin, () if unknown.
     code : tuple of str
         Digests of the source code that workers must have; () if unknown.
     """
@@ -58,7 +59,7 @@ class Chunk:
 
 @attrs.frozen
 class PartialStack:
-    """The result of a chunk.
+    """The result of reducing a chunk.
 
     Parameters
     ----------
@@ -99,7 +100,7 @@ def reduce_chunk(chunk: Chunk, excluded: Mapping[int, Outcome] | None = None) ->
     total = reduction.stack.zero(reduction.geometry)
     outcomes = []
     for observation in chunk.observations:
-        # an observation that was built in Python may have a string as id
+        # an observation that was created in Python may have a string as OBS_ID
         obs_id = int(observation.obs_id)
         if obs_id in excluded:
             outcomes.append(excluded[obs_id])

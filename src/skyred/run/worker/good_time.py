@@ -1,4 +1,4 @@
-"""Good time of observations: removal of events outside it, and cuts by selectors."""
+"""Good time of observations: removal of events outside it, and its restriction by selectors."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
-SAME_TIME = 1e-6  # s, as in gammapy
+GTI_TOLERANCE = 1e-6  # s, as in gammapy
 
 
 def drop_events_outside(observation: Observation) -> tuple[Observation, int]:
-    """Leave out events outside the good time intervals, which the livetime does not include.
+    """Remove events outside the good time intervals, because the livetime does not cover them.
 
-    Where the good time begins or ends with the observation, events within 2 s of it remain.
+    Where the good time begins or ends with the observation, events up to 2 s outside are kept.
 
     Parameters
     ----------
@@ -36,18 +36,18 @@ def drop_events_outside(observation: Observation) -> tuple[Observation, int]:
     Returns
     -------
     observation : Observation
-        The same observation if no event is left out, otherwise a copy.
-    number : int
-        The number of events that were left out.
+        The same observation if no event is removed, otherwise a copy.
+    n_removed : int
+        The number of removed events.
     """
-    # an observation that was built in Python may have neither
+    # an observation that was created in Python may have neither
     events, gti = (getattr(observation, name, None) for name in ("events", "gti"))
     if events is None or "TIME" not in events.table.colnames or gti is None or not len(gti.table):
         return observation, 0
-    zero = gti.time_start.min()
-    start, stop = _seconds(gti.time_start, zero), _seconds(gti.time_stop, zero)
-    times = _seconds(events.time, zero)
-    is_outside = find_outside(times, start, stop, _span(events, zero, start, stop))
+    reference = gti.time_start.min()
+    start, stop = _seconds(gti.time_start, reference), _seconds(gti.time_stop, reference)
+    times = _seconds(events.time, reference)
+    is_outside = find_outside(times, start, stop, _span(events, reference, start, stop))
     if not is_outside.any():
         return observation, 0
     return _copy_with(observation, ~is_outside), int(is_outside.sum())
@@ -56,14 +56,14 @@ def drop_events_outside(observation: Observation) -> tuple[Observation, int]:
 def cut_observation(
     observation: Observation, selectors: Iterable[Selector]
 ) -> tuple[Observation, ...]:
-    """Cut an observation into the parts that selectors keep.
+    """Split an observation into the parts of its good time that selectors keep.
 
     Parameters
     ----------
     observation : Observation
         The observation, without events outside its good time; it is not changed.
     selectors : iterable of Selector
-        The selectors that cut, in order.
+        The selectors that restrict the good time, in order.
 
     Returns
     -------
@@ -82,15 +82,15 @@ def cut_observation(
     if gti is None:
         kinds = ", ".join(selector.kind for selector in selectors)
         raise ValueError(
-            f"the observation has no good time intervals, which {kinds} would cut; set its gti"
+            f"the observation has no good time intervals that {kinds} could restrict; set its gti"
         )
     parts: list[GTI] = [gti] if len(gti.table) else []
     for selector in selectors:
-        parts = [piece for part in parts for piece in selector.cut_gti(part)]
+        parts = [new_part for part in parts for new_part in selector.cut_gti(part)]
     return tuple(
-        _cut(observation, part)
+        _select_part(observation, part)
         for part in parts
-        if len(part.table) and part.time_sum.to_value("s") > SAME_TIME
+        if len(part.table) and part.time_sum.to_value("s") > GTI_TOLERANCE
     )
 
 
@@ -114,16 +114,16 @@ def describe_time(observation: Observation) -> str:
     return f"{start[:19]} to {stop[:19]}"
 
 
-def _cut(observation: Observation, part: GTI) -> Observation:
+def _select_part(observation: Observation, part: GTI) -> Observation:
     """Return a copy of an observation with a part of its good time, and the events in it."""
     gti = observation.gti
-    zero = gti.time_start.min()
-    ends = [_seconds(time, zero) for time in (gti.time_start.min(), gti.time_stop.max())]
-    start, stop = _seconds(part.time_start, zero), _seconds(part.time_stop, zero)
-    # events just before and after the observation are counted, as in `drop_events_outside`
-    low = np.where(np.abs(start - ends[0]) < SAME_TIME, -np.inf, start)
-    high = np.where(np.abs(stop - ends[1]) < SAME_TIME, np.inf, stop)
-    times = _seconds(observation.events.time, zero)
+    reference = gti.time_start.min()
+    ends = [_seconds(time, reference) for time in (gti.time_start.min(), gti.time_stop.max())]
+    start, stop = _seconds(part.time_start, reference), _seconds(part.time_stop, reference)
+    # events just before and after the observation are kept, as in `drop_events_outside`
+    low = np.where(np.abs(start - ends[0]) < GTI_TOLERANCE, -np.inf, start)
+    high = np.where(np.abs(stop - ends[1]) < GTI_TOLERANCE, np.inf, stop)
+    times = _seconds(observation.events.time, reference)
     is_inside = np.zeros(len(times), dtype=bool)
     for limits in zip(low, high, strict=True):
         is_inside |= (times >= limits[0]) & (times < limits[1])
@@ -138,8 +138,8 @@ def _copy_with(observation: Observation, selected: NDArray[np.bool_]) -> Any:
     return copied
 
 
-def _span(events: Any, zero: Time, start: Array, stop: Array) -> tuple[float, float]:
-    """Return start and stop from the header of the events, or else of the good time, in seconds."""
+def _span(events: Any, reference: Time, start: Array, stop: Array) -> tuple[float, float]:
+    """Return start and stop in seconds from the events header, by default from the good time."""
     from astropy import units as u
 
     meta = events.table.meta
@@ -149,9 +149,9 @@ def _span(events: Any, zero: Time, start: Array, stop: Array) -> tuple[float, fl
         limits = events.time_ref + u.Quantity([begin, end], unit)
     except (KeyError, TypeError, ValueError):
         return float(start.min()), float(stop.max())
-    low, high = _seconds(limits, zero)
+    low, high = _seconds(limits, reference)
     return float(low), float(high)
 
 
-def _seconds(times: Time, zero: Time) -> Array:
-    return np.asarray((times - zero).to_value("s"), dtype=float)
+def _seconds(times: Time, reference: Time) -> Array:
+    return np.asarray((times - reference).to_value("s"), dtype=float)

@@ -1,4 +1,4 @@
-"""The reduction of one observation: inspection, cuts, makers, stacking and outcome."""
+"""The reduction of one observation: inspection, selectors, makers, stacking and outcome."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ReducedPart:
     Parameters
     ----------
     observation : Observation
-        The observation, cut to the part.
+        The observation, with only the good time and events of the part.
     dataset : Dataset
         The dataset of the part.
     norm : float
@@ -75,7 +75,7 @@ class RunReduction:
     _start_time: float = attrs.field(factory=time.perf_counter)
 
     def run(self, target: Dataset) -> tuple[ReducedPart, ...]:
-        """Inspect, cut and reduce the observation, and set its outcome.
+        """Inspect, split and reduce the observation, and set its outcome.
 
         Parameters
         ----------
@@ -85,7 +85,7 @@ class RunReduction:
         Returns
         -------
         tuple of ReducedPart
-            The observation with its dataset, or its parts if selectors cut it; empty if the
+            The observation with its dataset, or its parts if selectors split it; empty if the
             observation is skipped or fails.
         """
         notes: list[str] = []
@@ -122,7 +122,7 @@ class RunReduction:
     def _try_reduce(self, target: Dataset, notes: list[str]) -> tuple[ReducedPart, ...]:
         try:
             notes += self._inspect()
-            parts = self._reduce_parts(self._cut(), target, notes)
+            parts = self._reduce_parts(self._split(), target, notes)
         except InspectionFailed as error:
             self._set_outcome("failed", reason=str(error), maker=self.step)
             return ()
@@ -140,9 +140,10 @@ class RunReduction:
     def _inspect(self) -> list[str]:
         """Inspect the files of the run, use the inspected copy from then on, and return notes."""
         run = self.chunk.inputs.get(int(self.observation.obs_id))
-        if run is None:  # an observation in memory, or of an archive without an index
-            self.observation, number = drop_events_outside(self.observation)
-            return [f"left out {number} events outside the good time intervals"] if number else []
+        if run is None:  # an observation in memory, or from an archive without an index
+            self.observation, n_removed = drop_events_outside(self.observation)
+            note = f"left out {n_removed} events outside the good time intervals"
+            return [note] if n_removed else []
         tolerant = self.chunk.reduction.on_fault == "note"
         self.observation, notes = inspect_observation(
             self.observation, run, self.chunk.checksums, tolerant
@@ -150,7 +151,7 @@ class RunReduction:
         self.observation, _ = drop_events_outside(self.observation)  # the notes mention them
         return notes
 
-    def _cut(self) -> tuple[Observation, ...]:
+    def _split(self) -> tuple[Observation, ...]:
         """Return the parts of the observation that the selectors keep."""
         self.step = "selector"
         selectors = cutting_selectors(self.chunk.reduction.select)
@@ -194,15 +195,18 @@ class RunReduction:
         for index, maker in enumerate(self.chunk.makers):
             self._set_step(index, maker)
             dataset = maker.make(dataset, observation)
-            if dataset is None:  # otherwise the next maker would fail
+            if dataset is None:  # raised here, because otherwise the next maker would fail
                 raise TypeError("make() returned None; it must return the dataset")
         return ReducedPart(observation, dataset, apply_background_norm(dataset))
 
     def _set_step(self, owner_index: int, component: Component) -> None:
         """Set the current step to a component, with its plugin at an index of the owners."""
         owners = self.chunk.owners
-        owner = f" of {owners[owner_index]}" if owners else ""
-        self.step = f"{component.role} {component.kind}{owner}"
+        origin = ""
+        if owners:
+            owner = owners[owner_index]
+            origin = f" of {owner}" if owner else " (not from a plugin)"
+        self.step = f"{component.role} {component.kind}{origin}"
 
     def _fail(self, error: BaseException) -> None:
         reason = f"{type(error).__name__}: {error}"

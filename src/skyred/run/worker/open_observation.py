@@ -44,7 +44,7 @@ def inspect_observation(
     checksums : mapping of Path to str
         The sha256 by file, where known.
     tolerant : bool
-        Whether faults of single HDUs are only reported (``on_fault: note``).
+        Whether faults in individual HDUs are only reported (``on_fault: note``).
 
     Returns
     -------

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skyred.interfaces import cutting_selectors
-from skyred.run.worker.good_time import SAME_TIME
+from skyred.run.worker.good_time import GTI_TOLERANCE
 from skyred.testing.case import ComponentCase
 from skyred.testing.compare import contents, differences
 from skyred.testing.requirement import NotChecked, require, requirement
@@ -42,10 +42,12 @@ def cuts_to_parts(case: ComponentCase) -> None:
             require(len(low), "it returns an empty part; leave out empty parts")
             require((high > low).all(), "it returns an interval that does not end after its start")
             require(
-                (low[1:] >= high[:-1] - SAME_TIME).all(),
+                (low[1:] >= high[:-1] - GTI_TOLERANCE).all(),
                 f"it returns a part whose intervals overlap: {_describe(low, high)}",
             )
-            is_inside = (low[:, None] >= start - SAME_TIME) & (high[:, None] <= stop + SAME_TIME)
+            is_inside = (low[:, None] >= start - GTI_TOLERANCE) & (
+                high[:, None] <= stop + GTI_TOLERANCE
+            )
             require(
                 is_inside.any(axis=1).all(),
                 f"it returns good time outside that of the run: {_describe(low, high)} for "
@@ -70,7 +72,7 @@ def cuts_without_overlap(case: ComponentCase) -> None:
         intervals = [_intervals(part, gti) for part in _cut(case, gti)]
         for (low, high), (next_low, next_high) in pairwise(intervals):
             require(
-                next_low.min(initial=np.inf) >= high.max(initial=-np.inf) - SAME_TIME,
+                next_low.min(initial=np.inf) >= high.max(initial=-np.inf) - GTI_TOLERANCE,
                 f"after a part {_describe(low, high)} it returns {_describe(next_low, next_high)}",
             )
 

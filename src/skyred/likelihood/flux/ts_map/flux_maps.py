@@ -96,7 +96,7 @@ class TSMapFitter:
 
     def _fit_energy_range(self, slices: Sequence[tuple[DatasetArrays, slice]]) -> NormMaps:
         layers = [arrays.layer(bins, self.sum_energies) for arrays, bins in slices]
-        masks = [arrays.has_prediction(bins) for arrays, bins in slices]
+        masks = [arrays.prediction_mask(bins) for arrays, bins in slices]
         return fit_norm_maps(layers, np.any(masks, axis=0), self.optional_maps)
 
     def _build_flux_maps(
@@ -213,7 +213,7 @@ class DatasetArrays:
         npred_per_norm = self.npred_per_norm[bins]
         return create(counts, background, npred_per_norm, self.mask[bins], self.kernel[bins])
 
-    def has_prediction(self, bins: slice) -> Mask:
+    def prediction_mask(self, bins: slice) -> Mask:
         """Return the mask of pixels with predicted background; gammapy only fits these.
 
         Parameters

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skyred.errors import ModelError
-from skyred.likelihood.response import Instrument
+from skyred.likelihood.response import DatasetIrfs
 
 if TYPE_CHECKING:
     from astropy import units as u
@@ -54,7 +54,7 @@ def source_kernel(dataset: MapDataset, model: SkyModel, width: u.Quantity | None
 
 
 def _predict_counts(dataset: MapDataset, model: SkyModel, width: u.Quantity | None) -> Array:
-    """Predict counts as `TSMapEstimator.estimate_kernel` does, but with the PSF of `Instrument`."""
+    """Predict counts as `TSMapEstimator.estimate_kernel`, but with the PSF of `DatasetIrfs`."""
     from gammapy.datasets.evaluator import MapEvaluator
     from gammapy.maps import Map
 
@@ -65,7 +65,7 @@ def _predict_counts(dataset: MapDataset, model: SkyModel, width: u.Quantity | No
     exposure = Map.from_geom(geom, unit=dataset.exposure.unit)
     exposure.data[...] = _get_exposure(dataset, geom.center_skydir)
     evaluator = MapEvaluator(model=model)
-    psf, mask = Instrument(dataset).psf, dataset.mask_image
+    psf, mask = DatasetIrfs(dataset).psf, dataset.mask_image
     evaluator.update(exposure, psf, dataset.edisp, dataset.counts.geom, mask)
     counts = np.nan_to_num(evaluator.compute_npred().data.astype(float))
     return np.asarray(np.maximum(counts, 0))  # the rounding errors of a convolution may be negative

@@ -162,7 +162,7 @@ class Layer:
         Parameters
         ----------
         mask : array of bool
-            Pixels to compute, shape (ny, nx); the norms of others may be wrong.
+            Mask of the pixels to compute, shape (ny, nx); the norms of others are not valid.
 
         Returns
         -------

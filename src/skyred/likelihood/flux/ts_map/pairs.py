@@ -38,7 +38,7 @@ class PixelBinPairs:
     Attributes
     ----------
     pixels_with_pairs : array of int
-        The pixels that have any pairs.
+        The pixels that belong to at least one pair.
     starts : array of int
         Index of the first pair of each of these pixels.
     """
@@ -227,7 +227,7 @@ class BinSelection:
             sorted_columns = self.column[candidates]
             first, last = (np.searchsorted(sorted_columns, row_columns + end) for end in (0, width))
             n_bins = last - first
-            # first[0], ..., last[0] - 1, first[1], ...: positions in the candidates
+            # first[0], ..., last[0] - 1, first[1], ...: indices in the candidates
             positions = np.arange(n_bins.sum()) - np.repeat(np.cumsum(n_bins) - last, n_bins)
             indices.append(candidates[positions])
             offsets = np.repeat(row * width + row_columns, n_bins)
@@ -240,7 +240,7 @@ class BinSelection:
         return pairs if signal.all() else pairs.select(signal > 0)
 
 
-def has_counts(layer: Layer) -> Mask:
+def bins_with_counts(layer: Layer) -> Mask:
     """Return the mask of the bins with counts.
 
     Parameters
@@ -256,7 +256,7 @@ def has_counts(layer: Layer) -> Mask:
     return layer.counts > 0
 
 
-def has_no_counts(layer: Layer) -> Mask:
+def bins_without_counts(layer: Layer) -> Mask:
     """Return the mask of the bins without counts.
 
     Parameters

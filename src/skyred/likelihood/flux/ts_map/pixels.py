@@ -13,8 +13,8 @@ from skyred.likelihood.flux.ts_map.pairs import (
     BinSelection,
     PixelBinPairs,
     all_bins,
-    has_counts,
-    has_no_counts,
+    bins_with_counts,
+    bins_without_counts,
 )
 from skyred.likelihood.flux.ts_map.solve import (
     Norms,
@@ -179,12 +179,12 @@ class Solver:
         self.lowest_norms = np.max([layer.lowest_norms(mask) for layer in layers], axis=0)
         self.with_counts, self.without_counts, self.all_bins = (
             [BinSelection.from_layer(layer, select) for layer in layers]
-            for select in (has_counts, has_no_counts, all_bins)
+            for select in (bins_with_counts, bins_without_counts, all_bins)
         )
         self.bins_per_pixel = sum(layer.n_kernel_bins for layer in layers)
         if not optional_maps.asymmetric_errors and optional_maps.n_sigma_sensitivity is None:
             # only bins with counts are evaluated
-            n_bins = np.sum([layer.box_sums(has_counts(layer)) for layer in layers], axis=0)
+            n_bins = np.sum([layer.box_sums(bins_with_counts(layer)) for layer in layers], axis=0)
             self.bins_per_pixel = int(n_bins.max())
 
     def solve(self, rows: Integers, columns: Integers) -> PixelResults:

@@ -1,8 +1,8 @@
 """Norms of many pixels at once: best values, errors, limits and sensitivities.
 
-Each value is the root of a function of the norm of a pixel. The functions are chosen such that
+Each value is the root of a function of the norm in a pixel. The functions are chosen such that
 Newton steps approach the root from one side, so that no bracket is needed; see the notes of the
-functions below. Pixels are independent. The iteration ends when all of them have converged.
+functions below. Pixels are independent. The iteration ends when all pixels have converged.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ class FluxPointsBuilder:
     def _create_map_by_dataset(self, rows: Sequence[Sequence[Row]], name: str) -> RegionNDMap:
         """Return a column that has a value for each dataset.
 
-        gammapy's own estimators label these values with the names in a different order.
+        gammapy's own estimators label these values with dataset names in a different order.
         """
         from gammapy.maps import LabelMapAxis
 

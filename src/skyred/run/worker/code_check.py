@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def require_same_code(chunk: Chunk) -> None:
     """Check that this process has the source code and versions of the process that sent a chunk.
 
-    Workers may have been started before or after a change of the source code.
+    The source code may have changed since a worker was started.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ def require_same_code(chunk: Chunk) -> None:
         is_same = False
     if not is_same:
         raise EngineError(
-            "a worker has different source code of skyred or of a plugin, or different versions "
-            "of their dependencies; restart the workers and run again"
+            "a worker has different source code for skyred or for a plugin, or different versions "
+            "of their dependencies; restart the workers and repeat the analysis"
         )
 
 

@@ -26,7 +26,7 @@ class Counts(NamedTuple):
     Parameters
     ----------
     by_bin : array
-        Counts in the selected bins that the contribution reaches, shape (k',).
+        Counts in the selected bins that the contribution covers, shape (k',).
     total : float
         Counts summed over the mask.
     """

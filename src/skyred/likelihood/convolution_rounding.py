@@ -86,7 +86,7 @@ def is_convolved(contribution: object) -> TypeGuard[SourceContribution]:
     Returns
     -------
     bool
-        Whether it is a source that reaches the map and has a PSF kernel.
+        Whether it is a source that contributes to the map and has a PSF kernel.
     """
     return (
         isinstance(contribution, SourceContribution)

@@ -32,8 +32,8 @@ class ContributionGradient:
     indices : list of int
         State indices of the parameters, unique, shape (n,).
     bin_indices : array of int or slice
-        Indices, among the selected bins, of those that the contribution reaches: k' of them, or
-        all.
+        Indices, among the selected bins, of those in which the contribution may have counts: k'
+        of them, or all.
     slopes : array
         The derivatives in these bins, shape (n, k').
     """
@@ -69,8 +69,8 @@ class ContributionGradient:
         return cls(list(slopes), contribution.bin_indices(), np.array(list(slopes.values())))
 
     @property
-    def reaches_all_bins(self) -> bool:
-        """Whether the contribution reaches all selected bins."""
+    def covers_all_bins(self) -> bool:
+        """Whether the contribution covers all selected bins."""
         return isinstance(self.bin_indices, slice)
 
 
@@ -91,10 +91,10 @@ def fisher_matrix(gradients: Sequence[ContributionGradient], weights: Array) -> 
     matrix : array
         The Fisher matrix, shape (n, n).
     """
-    # contributions that reach all bins are last: as `second`, they need no scattered slopes
+    # contributions that cover all bins are last: as `second`, they need no scattered slopes
     ordered = sorted(
         (gradient for gradient in gradients if gradient.indices),
-        key=lambda gradient: gradient.reaches_all_bins,
+        key=lambda gradient: gradient.covers_all_bins,
     )
     indices = list(dict.fromkeys(index for gradient in ordered for index in gradient.indices))
     positions = {index: position for position, index in enumerate(indices)}
@@ -121,26 +121,26 @@ class _ScatteredSlopes:
 
     def __init__(self, n_bins: int, n_parameters: int) -> None:
         self.values = np.zeros((n_bins, n_parameters))
-        self.is_reached = np.zeros(n_bins, dtype=bool)
+        self.is_covered = np.zeros(n_bins, dtype=bool)
 
     def set(self, first: ContributionGradient, slopes: Array) -> None:
-        """Set the values in the bins that a contribution reaches, unless it reaches all bins."""
-        if not first.reaches_all_bins:
+        """Set the values in the bins that a contribution covers, unless it covers all bins."""
+        if not first.covers_all_bins:
             self.values[first.bin_indices, : len(slopes)] = slopes.T
-            self.is_reached[first.bin_indices] = True
+            self.is_covered[first.bin_indices] = True
 
     def clear(self, first: ContributionGradient) -> None:
-        """Reset the values in the bins that a contribution reaches to zero."""
-        if not first.reaches_all_bins:
+        """Reset the values in the bins that a contribution covers to zero."""
+        if not first.covers_all_bins:
             self.values[first.bin_indices] = 0
-            self.is_reached[first.bin_indices] = False
+            self.is_covered[first.bin_indices] = False
 
     def product(
         self, first: ContributionGradient, slopes: Array, second: ContributionGradient
     ) -> Array | None:
         """Return the products with a second contribution; None if they have no bin in common."""
-        if second.reaches_all_bins:
+        if second.covers_all_bins:
             return np.asarray(slopes @ second.slopes[:, first.bin_indices].T)
-        if not self.is_reached[second.bin_indices].any():
+        if not self.is_covered[second.bin_indices].any():
             return None
         return np.asarray((second.slopes @ self.values[second.bin_indices, : len(slopes)]).T)

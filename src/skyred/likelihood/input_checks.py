@@ -155,7 +155,7 @@ def check_bins(likelihood: CompiledLikelihood) -> None:
 
 
 def check_source_positions(likelihood: CompiledLikelihood) -> None:
-    """Check that every source with free parameters reaches a dataset.
+    """Check that every source with free parameters contributes to a dataset.
 
     Parameters
     ----------
@@ -167,8 +167,8 @@ def check_source_positions(likelihood: CompiledLikelihood) -> None:
     FitError
         If a source with free parameters starts outside the fitted part of all maps.
     """
-    # contributions that do not reach their dataset, and the name of the dataset, by source name
-    unreached: dict[str, list[tuple[str, Any]]] = {}
+    # sources that do not contribute to a dataset, and the name of the dataset, by source name
+    non_contributing: dict[str, list[tuple[str, Any]]] = {}
     sources_on_maps, constrained_indices = set[str](), set[int]()
     for dataset in likelihood.datasets:
         for contribution in getattr(dataset, "contributions", ()):
@@ -176,10 +176,12 @@ def check_source_positions(likelihood: CompiledLikelihood) -> None:
                 sources_on_maps.add(contribution.name)
                 constrained_indices.update(contribution.free)
             else:
-                unreached.setdefault(contribution.name, []).append((dataset.name, contribution))
-        if isinstance(dataset, GammapyDataset):  # it is unknown which sources reach this dataset
+                non_contributing.setdefault(contribution.name, []).append(
+                    (dataset.name, contribution)
+                )
+        if isinstance(dataset, GammapyDataset):  # it is unknown which sources contribute here
             sources_on_maps.update(model.name for model in dataset.dataset.models or ())
-    for name, contributions in unreached.items():
+    for name, contributions in non_contributing.items():
         source = contributions[0][1]
         if name in sources_on_maps or source.free <= constrained_indices:
             continue

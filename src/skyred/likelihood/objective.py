@@ -56,7 +56,7 @@ def objective_of(datasets: Datasets, check: bool = False) -> Objective:
         If there are no models, no free parameters or no bins to fit.
         If a parameter is not finite, or its limits are not valid.
         If counts, background, flux points or predicted counts are not valid.
-        If a source with free parameters does not reach any dataset.
+        If a source with free parameters contributes to no dataset.
     """
     if not any(dataset.models for dataset in datasets):
         raise FitError("the datasets have no models: there is nothing to fit")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Index = NDArray[np.int64]
 
 MAX_SMALL_SIZE = 1.5  # pixels: smaller extended sources are as sensitive to the grid as points
-SIZES = ("sigma", "r_0", "radius")  # names of the sizes of gammapy's spatial models
+SIZE_PARAMETERS = ("sigma", "r_0", "radius")  # of gammapy's spatial models
 N_SECANT_STEPS = 4  # along one axis; a few are enough, because projections are nearly linear
 STEP = 1e-3  # of a pixel, for the derivative
 
@@ -30,9 +30,10 @@ STEP = 1e-3  # of a pixel, for the derivative
 def pixel_grids(likelihood: CompiledLikelihood) -> list[PixelGrid]:
     """Return a pixel grid for each source with a free position.
 
-    A source in several datasets has the grid of the first dataset that it reaches. Datasets with
-    other pixels add non-differentiable points that are not on this grid. Models without a position
-    or with an energy-dependent image, and sources in region datasets, have no grid.
+    A source in several datasets has the grid of the first dataset to which it contributes. Datasets
+    with a different pixel grid add non-differentiable points that are not on this one. Models
+    without a position or with an energy-dependent image, and sources in region datasets, have no
+    grid.
 
     Parameters
     ----------
@@ -74,24 +75,26 @@ def _create_grid(source: SourceContribution, likelihood: CompiledLikelihood) -> 
     shape = source.shape
     if not isinstance(shape, PointShape | ExtendedShape):
         return None
-    positions = {index: position for position, index in enumerate(likelihood.space.free.tolist())}
+    index_in_free = {index: i for i, index in enumerate(likelihood.space.free.tolist())}
     indices = source.subset.state_indices.tolist()
     names = [parameter.name for parameter in source.subset.parameters]
     piecewise = isinstance(shape, PointShape)
-    size_indices = [index for index, name in enumerate(names) if name in SIZES]
+    size_indices = [index for index, name in enumerate(names) if name in SIZE_PARAMETERS]
     small = piecewise or _is_small(source, size_indices, likelihood)
     # pixels of the whole map, since cutouts move with the source
     position = PixelPosition(source.model.spatial_model, source.dataset_irfs.geom.to_image())
     axes = (position.lon_index, position.lat_index)
     free = [axis for axis in axes if axis in source.subset.free]
-    free_positions = np.array([positions[indices[axis]] for axis in free], dtype=int)
-    size = next((positions.get(indices[index]) for index in size_indices), None)
+    free_indices = np.array([index_in_free[indices[axis]] for axis in free], dtype=int)
+    size = next((index_in_free.get(indices[index]) for index in size_indices), None)
     values = source.subset.values(likelihood.initial_state)
-    mapping = GridMapping(position, values, free, free_positions)
-    related = [positions[index] for index in source.state_indices.tolist() if index in positions]
+    mapping = GridMapping(position, values, free, free_indices)
+    related = [
+        index_in_free[index] for index in source.state_indices.tolist() if index in index_in_free
+    ]
     return PixelGrid(
         name=source.name,
-        indices=free_positions,
+        indices=free_indices,
         related=np.array(related, dtype=int),
         to_pixels=mapping.to_pixels,
         to_sky=mapping.to_sky,
@@ -120,7 +123,7 @@ class GridMapping:
     Parameters
     ----------
     position : PixelPosition
-        The mapping of longitude and latitude.
+        The mapping from the spatial parameters to pixel coordinates.
     values : array
         Values of all spatial parameters, shape (k,); those of the free ones are starting values.
     free : list of int
@@ -202,8 +205,8 @@ class GridMapping:
             self.position.lat_index: lat / lat_unit,
         }
         values = np.array([value_by_index[index] for index in self.free])
-        lon_position = self.free.index(self.position.lon_index)
+        lon_axis = self.free.index(self.position.lon_index)
         period = 2 * np.pi / lon_unit
-        turns = np.round((start[lon_position] - values[lon_position]) / period)
-        values[lon_position] += period * turns
+        turns = np.round((start[lon_axis] - values[lon_axis]) / period)
+        values[lon_axis] += period * turns
         return values

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Index = NDArray[np.int64]
 
 DETECTION_TS = 25.0  # sources with a larger TS are detected: 5 sigma
-MIN_GAIN = 9.0  # minimum increase of TS at another position, with all other parameters fixed
+MIN_GAIN = 9.0  # minimum increase of TS at another position
 MAX_CANDIDATES = 3
 MAX_OTHER_PARAMETERS = 40  # with more parameters of other models, their refit is neglected
 RCOND = 1e-8  # of the scaled Fisher matrix: smaller relative eigenvalues are treated as zero
@@ -120,7 +120,7 @@ class Relocation:
         score, information = self._score_maps(without_source, norm_index, grid)
         if score is None:
             return
-        # use the initial spectrum, which a fit without the source does not constrain
+        # use the initial spectrum: a fit that has lost the source does not constrain it
         initial = self.likelihood.initial_state[self.likelihood.space.free]
         scale = abs(initial[norm_index]) or 1.0
         ts = _test_statistic(score, information)
@@ -157,26 +157,27 @@ class Relocation:
             if source.spectrum.norm is None:
                 return None
             state_index = source.spectrum.subset.state_indices[source.spectrum.norm]
-            positions = np.flatnonzero(self.likelihood.space.free == state_index)
-            return int(positions[0]) if len(positions) else None
+            indices = np.flatnonzero(self.likelihood.space.free == state_index)
+            return int(indices[0]) if len(indices) else None
         return None
 
     def _score_maps(self, x: Array, norm_index: int, grid: PixelGrid) -> tuple[Array | None, Array]:
         """Return score and information of the amplitude of a source in each pixel.
 
-        Both have the shape (y, x), and are in units of the starting amplitude; the score is None if
-        the source reaches no dataset. Datasets with a different map shape than the first are
-        ignored. The information accounts for a refit of the other models, since a neighbouring
-        source may have been fitted to the counts of this source.
+        Both have the shape (y, x), and are derivatives with respect to the amplitude in units of
+        its starting value. The score is None if the source contributes to no dataset. Datasets with
+        a map shape that differs from that of the first are ignored. The information accounts for a
+        refit of the other models, since a neighbouring source may have been fitted to the counts of
+        this source.
         """
-        flux_parameters = self.likelihood.initial_state[self.likelihood.space.free]
-        flux_parameters[norm_index] = abs(flux_parameters[norm_index]) or 1.0
+        start_values = self.likelihood.initial_state[self.likelihood.space.free]
+        start_values[norm_index] = abs(start_values[norm_index]) or 1.0
         others = np.setdiff1d(np.arange(len(x), dtype=np.int64), grid.related)
         others = others if len(others) <= MAX_OTHER_PARAMETERS else others[:0]
-        state, flux_state = self.likelihood.state(x), self.likelihood.state(flux_parameters)
+        state, start_state = self.likelihood.state(x), self.likelihood.state(start_values)
         maps: ScoreMaps | None = None
         for dataset, source in self._sources(grid):
-            kernels = point_kernels(source, flux_state)  # before the next call changes its cutout
+            kernels = point_kernels(source, start_state)  # before the next call changes its cutout
             dataset_maps = ScoreMaps.from_dataset(
                 dataset, state, kernels, self.likelihood.space.free[others]
             )

@@ -118,7 +118,7 @@ def sharp_sources(likelihood: CompiledLikelihood, x: Array) -> list[SharpSource]
 
 def _iter_sharp_sources(likelihood: CompiledLikelihood, x: Array) -> Iterator[SharpSource]:
     state = likelihood.state(x)
-    positions = {index: position for position, index in enumerate(likelihood.space.free.tolist())}
+    index_in_free = {index: i for i, index in enumerate(likelihood.space.free.tolist())}
     for dataset in likelihood.datasets:
         for contribution in getattr(dataset, "contributions", ()):
             shape = contribution.shape_at(state) if hasattr(contribution, "shape_at") else None
@@ -127,24 +127,27 @@ def _iter_sharp_sources(likelihood: CompiledLikelihood, x: Array) -> Iterator[Sh
             free = contribution.subset.free
             sizes = [index for index in free if _is_size(contribution.subset, index)]
 
-            def free_positions(
+            def to_free_indices(
                 indices: list[int], contribution: SourceContribution = contribution
             ) -> NDArray[np.int64]:
                 return np.array(
-                    [positions[int(contribution.subset.state_indices[index])] for index in indices],
+                    [
+                        index_in_free[int(contribution.subset.state_indices[index])]
+                        for index in indices
+                    ],
                     int,
                 )
 
             related = [
-                positions[index]
+                index_in_free[index]
                 for index in contribution.state_indices.tolist()
-                if index in positions
+                if index in index_in_free
             ]
             yield SharpSource(
                 name=contribution.name,
-                indices=free_positions(free),
+                indices=to_free_indices(free),
                 pixels=shape.pixel_sizes[free],
-                sizes=free_positions(sizes),
+                sizes=to_free_indices(sizes),
                 related=np.unique(related),
             )
 

@@ -134,7 +134,7 @@ class SourceContribution:
 
     @property
     def contributes(self) -> bool:
-        """Whether the source at its last position reaches the map."""
+        """Whether the source at its last position contributes to the map."""
         return self.cutout.contributes
 
     @property
@@ -168,7 +168,7 @@ class SourceContribution:
         Returns
         -------
         Shape or None
-            The shape; None if the source does not reach the map, or has no free spatial
+            The shape; None if the source does not contribute to the map, or has no free spatial
             parameters.
         """
         cutout = self._select_cutout(self.subset.values(state))

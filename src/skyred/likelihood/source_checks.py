@@ -92,7 +92,7 @@ def require_one_telescope(datasets: Datasets) -> None:
 
 
 def require_other_free_parameters(datasets: Datasets, source: SkyModel) -> None:
-    """Raise `FitError` if no other model than the source has free parameters.
+    """Raise `FitError` if no model other than the source has free parameters.
 
     Parameters
     ----------

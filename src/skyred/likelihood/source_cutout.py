@@ -42,8 +42,8 @@ class SourceCutout:
     evaluator : gammapy.datasets.evaluator.MapEvaluator
         Updated gammapy evaluator.
     contributes : bool
-        Whether the source reaches the map; if not, there are no `response`, `footprint` and
-        `shape`.
+        Whether the source contributes to the map; if not, there are no `response`, `footprint`
+        and `shape`.
     """
 
     response: Response

@@ -1,4 +1,4 @@
-"""Spectra: the integral flux of a spectral model in bins of energy, without units.
+"""Spectra: the integral flux of a spectral model in bins of energy, as plain numbers.
 
 The formulas are gammapy's: `evaluate_integral` if a model has it, otherwise the log-log trapezoidal
 rule for `evaluate`. They are evaluated without units, and only used if they agree with

@@ -44,7 +44,7 @@ TOLERANCES = {"minuit": "tol", "scipy": "tol", "sherpa": "ftol"}
 
 @component
 class GammapyFit(Fitter):
-    """Minimise with a backend of gammapy (minuit, scipy or sherpa); errors from gammapy's HESSE."""
+    """Minimise with a backend of gammapy (minuit, scipy or sherpa); errors from Minuit's HESSE."""
 
     kind = "gammapy"
     samples = False
@@ -98,7 +98,7 @@ class GammapyFit(Fitter):
             yield Problem(("backend",), "sherpa is not installed", 'pip install "skyred[sherpa]"')
 
     def fit(self, objective: Objective) -> FitResult:
-        """Minimise the total of the objective, and check that the result is a minimum.
+        """Minimise the fit statistic with priors, and check that the result is a minimum.
 
         Parameters
         ----------
@@ -202,7 +202,7 @@ class GammapyFit(Fitter):
         Returns
         -------
         tuple of numpy.ndarray and str
-            The scaled offsets, shape (n,), and the message, "" after a success.
+            The scaled offsets, shape (n,), and the message, "" if the search succeeded.
         """
         from gammapy.modeling.fit import registry
 

@@ -1,4 +1,4 @@
-"""Check that a search ended at a minimum: gammapy's covariance, and the statistic nearby."""
+"""Check that a search ended at a minimum, with gammapy's covariance and the statistic nearby."""
 
 from __future__ import annotations
 

@@ -54,12 +54,12 @@ class FluxProfileData:
 
 @attrs.define(eq=False)
 class RegionFluxProfileEstimator:
-    """Estimator of flux profiles, with the results of gammapy's `FluxProfileEstimator`.
+    """Estimator of flux profiles, equivalent to gammapy's `FluxProfileEstimator`.
 
     Parameters
     ----------
     points_estimator : gammapy.estimators.FluxPointsEstimator
-        Estimator with the options: energy edges, columns, sigmas of errors and limits.
+        gammapy estimator with the options: energy edges, columns, `n_sigma` and `n_sigma_ul`.
     spectral : gammapy.modeling.models.SpectralModel
         The spectrum that the norm scales.
     """
@@ -107,8 +107,11 @@ class RegionFluxProfileEstimator:
             SpectrumExtractor(dataset, background, self.spectral)
             for dataset, background in zip(datasets, backgrounds, strict=True)
         ]
-        ends = list(pairwise(self.points_estimator.energy_edges))
-        bins = [[bins_between(extractor.axis, *pair) for extractor in extractors] for pair in ends]
+        energy_ranges = list(pairwise(self.points_estimator.energy_edges))
+        bins = [
+            [bins_between(extractor.axis, *energy_range) for extractor in extractors]
+            for energy_range in energy_ranges
+        ]
         signs = [flux_sign(self.spectral, *pair) for pair in pairwise(energy.edges)]
         rows, reasons = [], []
         for region in regions:

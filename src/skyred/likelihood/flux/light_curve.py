@@ -53,7 +53,7 @@ class LightCurveData:
 
 @attrs.define(eq=False)
 class CompiledLightCurveEstimator:
-    """Estimator of light curves, with the results of gammapy's `LightCurveEstimator`.
+    """Estimator of light curves, equivalent to gammapy's `LightCurveEstimator`.
 
     gammapy slices and evaluates the datasets again for each interval. Here all datasets are
     compiled once, and the statistic of an interval is the sum of the terms of its datasets. For an

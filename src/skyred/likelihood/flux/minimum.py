@@ -1,4 +1,4 @@
-"""Minimum of a convex statistic along a norm, even if it is non-differentiable or not unique."""
+"""Minimum of a convex function of a norm, which may be non-differentiable or partly constant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asymmetric errors of all parameters, and restarts from profiles below the minimum.
+"""Asymmetric errors of all parameters, and new fits if a profile falls below the minimum.
 
 The method is that of MINOS (James & Roos 1975, Comput. Phys. Commun. 10, 343), which also restarts
 from a new minimum.
@@ -33,8 +33,8 @@ class AsymmetricErrors:
     Parameters
     ----------
     errn, errp : array
-        Errors downwards and upwards, both positive, shape (n,); NaN where no rise of the statistic
-        by one was found before a limit.
+        Lower and upper errors, both positive, shape (n,); NaN if the statistic does not rise by 1
+        within the parameter limits.
     lower_point : array or None
         Parameters at a point with a lower statistic, shape (n,); the errors are then incomplete.
     """
@@ -77,7 +77,7 @@ def add_asymmetric_errors(
         if restart == RESTARTS:
             break
         new_result = search(attrs.evolve(objective, start=errors.lower_point))
-        # the point may only be lower with the IRFs of the previous minimum
+        # the point may be lower only with the IRFs of the previous minimum
         if not new_result.stat < result.stat - min_gain:
             if objective.refresh is not None:
                 objective.refresh(result.values)
@@ -140,5 +140,5 @@ def _add_errors(result: FitResult, errors: AsymmetricErrors) -> FitResult:
     notes = result.notes
     if missing:
         notes = (*notes, f"MINOS found no {', no '.join(missing)}: the statistic does not rise "
-                         "by 1 before a limit")  # fmt: skip
+                         "by 1 within the parameter limits")  # fmt: skip
     return attrs.evolve(result, errn=errors.errn, errp=errors.errp, notes=notes)

@@ -217,8 +217,8 @@ def asymmetric_errors(
     Returns
     -------
     errn, errp : float
-        Distances downwards and upwards over which the statistic rises by ``sigma**2``, both
-        positive; NaN if no crossing was found before a limit.
+        Distances below and above the best value at which the statistic has risen by ``sigma**2``,
+        both positive; NaN if it does not rise that much within the parameter limits.
     """
     conditional_fit = conditional_fit or ConditionalFit(objective, best, [index])
     ends = [

@@ -1,4 +1,4 @@
-"""The statistic along the parameters of a source with sharp edges, with other parameters fitted."""
+"""Profiles of the statistic for the parameters of a source with sharp edges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sources with sharp edges: their parameters, lower limits of their sizes, and smoothness."""
+"""Sources with sharp edges: parameters, lower limits of sizes, smoothness of the statistic."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def is_non_smooth(objective: Objective, x: Array, sources: Sequence[SharpSource]
     Returns
     -------
     bool
-        Whether the statistic is non-smooth along the spatial parameters of any source.
+        Whether the statistic is a non-smooth function of the spatial parameters of any source.
     """
     indices = sharp_indices(sources)
     return any(

@@ -1,4 +1,4 @@
-"""Checks of a background for outlying cells, unequal halves and implausible event rates."""
+"""Checks of a background: outlying cells, asymmetric camera halves, implausible event rates."""
 
 from __future__ import annotations
 

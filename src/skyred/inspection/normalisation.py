@@ -13,7 +13,7 @@ from skyred.inspection.tables import Floats
 
 # integrals are tested where the effective area is above this fraction of its maximum
 RELEVANT_FRACTION = 1e-3
-# the dispersion of real runs is normalised to 1e-6 there; the limit is the relative error of a flux
+# the dispersion of H.E.S.S. is normalised to 1e-6 there; the limit is the relative error of a flux
 DISPERSION_TOLERANCE = 0.01
 # the PSF of H.E.S.S. is normalised to 0.4 %; a truncated PSF loses a little more
 PSF_TOLERANCE = 0.02

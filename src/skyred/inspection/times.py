@@ -31,7 +31,7 @@ MAX_EVENT_GAP = 60.0  # s
 COLUMNS = {"START": "s", "STOP": "s"}
 REFERENCES = ("MJDREFI", "MJDREFF")
 REFERENCE_TOLERANCE = 0.01  # s: headers have different numbers of digits
-# the times of all real runs are in seconds; an observation is shorter than two days
+# times are in seconds in all runs of H.E.S.S. DL3 DR1; an observation is shorter than two days
 MAX_DAYS = 2.0
 
 

@@ -1,4 +1,4 @@
-"""The interface of fitters that minimise or sample an objective, without gammapy."""
+"""The interface of fitters that minimise or sample an objective; independent of gammapy."""
 
 from __future__ import annotations
 

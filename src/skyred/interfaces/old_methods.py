@@ -1,4 +1,4 @@
-"""Methods under their old names: classes of plugins that define them, and callers that use them."""
+"""Support for renamed methods: plugins may still define or call them by their old names."""
 
 from __future__ import annotations
 

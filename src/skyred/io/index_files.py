@@ -61,7 +61,7 @@ def _list_indices(folder: Path) -> list[Path]:
     """Return the index in a folder with a usual name, or else those with other names."""
     if index := _find_named_index(folder):
         return [index]
-    paths = (path for ending in ("fits", "fits.gz") for path in folder.glob(f"hdu-index*.{ending}"))
+    paths = (path for suffix in ("fits", "fits.gz") for path in folder.glob(f"hdu-index*.{suffix}"))
     return [path for path in paths if path.is_file()]
 
 
@@ -105,8 +105,8 @@ def get_index_files(hdu_table: Any) -> list[Path]:
     Returns
     -------
     list of Path
-        The files stored by `set_index_files`; otherwise, for the archives of plugins, those in the
-        folder of the archive.
+        The files stored by `set_index_files`; otherwise, for archives opened by plugins, those in
+        the folder of the archive.
     """
     if _KEY in hdu_table.meta:
         return [Path(path) for path in hdu_table.meta[_KEY]]

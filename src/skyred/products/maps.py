@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MAIN_MAPS = ("sqrt_ts", "flux", "norm")  # in order of preference; if there is none, the first map
-MIN_COLOUR_RANGE = 5.0  # sigma
+MIN_COLOUR_LIMIT = 5.0  # sigma; the colours cover at least -5 to 5
 
 
 def maps_table(maps: Mapping[str, Any]) -> Table:
@@ -75,7 +75,7 @@ def draw_main_map(maps: Mapping[str, Any], title: str, ax: Axes | None) -> Axes:
     if name == "sqrt_ts":
         low, _, high = _min_mean_max(image.data)
         ax = draw_significance_image(
-            image, ax, r"Significance [$\sigma$]", max(MIN_COLOUR_RANGE, -low, high)
+            image, ax, r"Significance [$\sigma$]", max(MIN_COLOUR_LIMIT, -low, high)
         )
     else:
         ax = draw_map(image, ax, label, cmap=SEQUENTIAL)

@@ -1,4 +1,4 @@
-"""Checks of makers against the on regions and maps in the whole pipeline."""
+"""The on regions used with a maker, and checks of its exclusion regions on the maps."""
 
 from __future__ import annotations
 

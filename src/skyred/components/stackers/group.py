@@ -269,7 +269,7 @@ class GroupRuns(Stacker):
         Returns
         -------
         float
-            The minimum size, in units of the whole dataset of the geometry.
+            The minimum size, in units of the size of one dataset of the full geometry.
         """
         return 1.0
 
@@ -310,7 +310,7 @@ class GroupRuns(Stacker):
         SkipObservation
             If the run is not in any group.
         TypeError
-            If the dataset is of another type than the total.
+            If the dataset and the total have different types.
         """
         _check_same_type(total.stacks, dataset)
         group = self.group(observation)
@@ -403,5 +403,5 @@ class PreparedGroupRuns(GroupRuns):
 
 
 def _check_same_type(stacks: Mapping[Group, Stack], dataset: Any) -> None:
-    """Raise if a dataset is of another type than the stacks of the other groups."""
+    """Raise if the type of a dataset differs from that of the stacks of the other groups."""
     require_same_type(*(stack.dataset for stack in islice(stacks.values(), 1)), dataset)

@@ -55,7 +55,7 @@ class Sum(Stacker):
         Returns
         -------
         float
-            The minimum size, in units of the whole dataset of the geometry.
+            The minimum size, in units of the size of one dataset of the full geometry.
         """
         return 1.0
 
@@ -94,7 +94,7 @@ class Sum(Stacker):
         Raises
         ------
         TypeError
-            If the dataset is of another type than the total.
+            If the dataset and the total have different types.
         """
         return stack_dataset(total, dataset)
 
@@ -183,7 +183,7 @@ class Keep(Stacker):
         Returns
         -------
         float
-            The minimum size, in units of the whole dataset of the geometry.
+            The minimum size, in units of the size of one dataset of the full geometry.
         """
         return float(coverage_fractions.sum())
 
@@ -222,7 +222,7 @@ class Keep(Stacker):
         Raises
         ------
         TypeError
-            If the dataset is of another type than the total.
+            If the dataset and the total have different types.
         """
         require_same_type(*total[:1], dataset)
         total.append(dataset.copy(name=dataset.name))

@@ -45,7 +45,7 @@ def stack_dataset(stack: Stack, dataset: Any) -> Stack:
     Raises
     ------
     TypeError
-        If the dataset is of another type than the total, or does not fit the geometry.
+        If the dataset and the total have different types, or the dataset does not fit the geometry.
     """
     if stack.dataset is None:
         stack.dataset = _create_empty(stack.geometry, dataset)

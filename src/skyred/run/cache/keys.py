@@ -44,7 +44,7 @@ class Recipe:
         Geometry, makers, stacker and selectors that restrict the good time, and all objects nested
         in these.
     digest : str
-        The digest of all of these.
+        The digest of the components, their plugins and code, the files, and `on_fault`.
     files : Hashable
         The sha256 of the files that the components read.
     code : tuple of str

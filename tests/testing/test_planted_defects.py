@@ -112,7 +112,7 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
     models.DoesNotReadBack: ("reads back the product that it wrote",),
     models.NoUnits: ("returns a table with units",),
     models.DrawsElsewhere: ("draws on the given axes, and labels them",),
-    models.HidesErrors: ("raises the error of a task",),
+    models.HidesErrors: ("propagates exceptions raised in tasks",),
     models.NoSlots: ("defines the number of tasks that may run at once",),
 }
 

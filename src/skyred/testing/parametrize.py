@@ -1,4 +1,4 @@
-"""Parametrisation of pytest: one test for each component and requirement."""
+"""Parametrisation of pytest tests: one for each component and requirement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Input for component checks: from their author, or short runs of a simulated Crab."""
+"""Input for component checks: from the author of the component, or simulated Crab runs."""
 
 from __future__ import annotations
 

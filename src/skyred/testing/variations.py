@@ -1,4 +1,4 @@
-"""Copies of components with another value of one option, derived from its declaration."""
+"""Copies of components with a different value of one option, derived from its declaration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames of model positions: those that do not depend on the time are accepted."""
+"""Frames of model positions: those that do not depend on time are accepted."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ SOURCE = "  - {kind: source, name: crab, spectral: {type: pl}, spatial: SPATIAL}
 SPATIAL = "{type: point, lon_0: 1 deg, lat_0: 2 deg, frame: FRAME}"
 VALID = ("icrs", "fk5", "galactic", "supergalactic")
 INVALID = {
-    "fk4": "positions in the frame 'fk4' depend on the time",
-    "gcrs": "positions in the frame 'gcrs' depend on the time",
+    "fk4": "positions in the frame 'fk4' depend on time",
+    "gcrs": "positions in the frame 'gcrs' depend on time",
     "altaz": "'altaz' is not a frame with fixed positions on the sky",
     "FK5": "'FK5' is not a frame with fixed positions on the sky",
     "junk": "'junk' is not a frame with fixed positions on the sky",

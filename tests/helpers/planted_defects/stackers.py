@@ -104,7 +104,7 @@ class ConvertsType(KeepsAnyType):
 
 @component
 class DropsOtherType(KeepsAnyType):
-    """A stacker that drops datasets of another type than the first."""
+    """A stacker that drops datasets whose type differs from that of the first."""
 
     kind = "planted-drops-other-type"
 

@@ -406,7 +406,7 @@ def describe_frame(frame: Any) -> str:
         is_supported = is_rotation(frame)
     except FitError as error:
         return str(error)
-    return "" if is_supported else f"positions in the frame {frame!r} depend on the time"
+    return "" if is_supported else f"positions in the frame {frame!r} depend on time"
 
 
 def _position_problems(model: Any) -> Iterator[Problem]:

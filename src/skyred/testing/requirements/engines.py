@@ -1,4 +1,4 @@
-"""Requirements for engines: ordered results, errors of tasks, and no workers left running."""
+"""Requirements for engines: ordered results, propagated exceptions, no workers left running."""
 
 from __future__ import annotations
 
@@ -35,13 +35,14 @@ def runs_tasks(case: ComponentCase) -> None:
 
 
 @requirement(
-    "raises the error of a task",
+    "propagates exceptions raised in tasks",
     "engine",
-    fix="Store the exception in the future (set_exception): it is reported as the reason of a "
-    "failed run.",
+    fix="Store the exception in the future (set_exception): it is reported as the reason why the "
+    "run failed.",
+    old_names=("raises the error of a task",),
 )
-def raises_errors(case: ComponentCase) -> None:
-    """Check the type and message of the error, and that other tasks still run.
+def propagates_exceptions(case: ComponentCase) -> None:
+    """Check the type and message of the exception, and that other tasks still run.
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ def raises_errors(case: ComponentCase) -> None:
     fix="End all processes in the executor's __exit__ (or shutdown), and wait for them.",
 )
 def ends_workers(case: ComponentCase) -> None:
-    """Check that all workers end, even if the caller raises an error.
+    """Check that all workers end, even if the caller raises an exception.
 
     Parameters
     ----------
@@ -87,8 +88,8 @@ def ends_workers(case: ComponentCase) -> None:
         while any(map(_is_running, pids)) and time.monotonic() < deadline:
             time.sleep(0.05)
         running = sorted(filter(_is_running, pids))
-        end = "an error of the caller" if fails else "the end"
-        require(not running, f"after {end}, the processes {running} still run")
+        event = "an exception in the caller" if fails else "the executor was closed"
+        require(not running, f"after {event}, the processes {running} are still running")
 
 
 @requirement(

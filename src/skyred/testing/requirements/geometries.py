@@ -1,4 +1,4 @@
-"""Requirements for geometries: new, empty datasets in each call."""
+"""Requirements for geometries: each call returns a new, empty dataset."""
 
 from __future__ import annotations
 

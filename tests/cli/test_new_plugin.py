@@ -135,7 +135,10 @@ INVALID_ARGS = {
     "name with capitals": (["Dust", "--maker", "a"], "'Dust' is not a valid name of a plugin"),
     "path as name": (["../dust", "--maker", "a"], "'../dust' is not a valid name of a plugin"),
     "invalid kind": (["dust", "--maker", "DustVeto"], "'DustVeto' is not a valid kind"),
-    "kind of skyred": (["dust", "--maker", "safe-mask"], "'safe-mask' is provided by skyred"),
+    "kind already used by skyred": (
+        ["dust", "--maker", "safe-mask"],
+        "'safe-mask' is provided by skyred",
+    ),
     "keyword as name": (
         ["class", "--maker", "a"],
         "'class' is a Python keyword or an installed module",

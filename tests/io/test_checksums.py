@@ -64,7 +64,7 @@ def test_damage_is_reported(tmp_path: Path, apply_damage, message: str) -> None:
     assert message in report
 
 
-def test_unlisted_file_is_reported_only_for_a_list_of_files(tmp_path: Path) -> None:
+def test_unlisted_file_is_reported_only_if_it_is_expected(tmp_path: Path) -> None:
     folder = create_folder(tmp_path / "folder", {"a": b"1"})
     (folder / "notes.txt").write_text("notes")
     assert find_damage(folder) is None

@@ -131,7 +131,7 @@ def test_energy_dispersion_agrees_with_gammapy_in_and_between_pixels() -> None:
         assert_same_update(dataset, model)
 
 
-def test_exposure_with_other_pixels_has_no_fast_cutouts() -> None:
+def test_exposure_on_a_different_pixel_grid_has_no_fast_cutouts() -> None:
     dataset = small.map_dataset()
     dataset.exposure = small.map_dataset(lonlat=(83.5, 22.1)).exposure
     assert DatasetIrfs(dataset).cutouts is None

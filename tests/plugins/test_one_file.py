@@ -143,7 +143,8 @@ FAULTS = {
     "adds commands": (PLUGIN + "\n@hookimpl\ndef skyred_commands(cli):\n    pass\n",
                       "is not allowed in this module: a file cannot add commands", ""),
     "no @hookimpl": (PLUGIN.replace("@hookimpl", ""), "is not decorated: decorate it", ""),
-    "kind of skyred": (PLUGIN.replace("even-runs", "map"), "already provided by skyred", ""),
+    "kind already used by skyred": (PLUGIN.replace("even-runs", "map"),
+                                    "already provided by skyred", ""),
 }  # fmt: skip
 
 
@@ -187,7 +188,7 @@ def test_run_uses_the_file_in_workers_and_keeps_a_copy(file: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("change", ["edited", "removed"])
 def test_run_folder_has_the_file_as_it_was_loaded(change: str, file: Path, tmp_path: Path) -> None:
-    """Check a run in Python, where the file is read only with the pipeline."""
+    """Check a run in Python, where the file may change between loading and the run."""
     pipeline = Pipeline.from_yaml(CONFIG, plugins=Plugins.load(files=[file]))
     original = file.read_bytes()
     file.write_text(PLUGIN + "# changed\n", encoding="utf-8")

@@ -49,7 +49,7 @@ FAULTS = {
                              "ValidMaker does not implement make: write the method"),
     "wrong argument of a hook": ("@hookimpl\ndef skyred_run_started(rnu):\n    pass\n",
                                  "the hook skyred_run_started has no argument 'rnu'"),
-    "kind of skyred": (VALID.replace('"valid-maker"', '"safe-mask"'),
+    "kind already used by skyred": (VALID.replace('"valid-maker"', '"safe-mask"'),
                               "the maker 'safe-mask' is already provided by skyred "),
     "duplicate kind": (VALID.replace("[ValidMaker]", "[ValidMaker, ValidMaker]"),
                             "the maker 'valid-maker' is already provided by "),

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.data
 
 RUN = 23523  # 0.5 deg from the Crab
 PARTS = ["counts", "exposure", "edisp"]
-JOINT_CRAB = "$GAMMAPY_DATA/joint-crab/exclusion/exclusion_mask_crab.fits.gz"
+EXCLUSION_MASK = "$GAMMAPY_DATA/joint-crab/exclusion/exclusion_mask_crab.fits.gz"
 ELLIPSE = EllipseSkyRegion(spectra.CRAB, 0.4 * u.deg, 0.2 * u.deg, 30 * u.deg)
 
 
@@ -215,10 +215,8 @@ class TestReflectedRegions:
         not_excluded = ReflectedRegions().make(plain_spectrum.copy(name="run"), observation)
         assert dataset.acceptance_off.data.max() < not_excluded.acceptance_off.data.max()
 
-    def test_exclusion_by_the_mask_map_of_the_joint_crab(
-        self, spectrum, plain_spectrum, observation
-    ):
-        mask_path = Path(os.path.expandvars(JOINT_CRAB))
+    def test_exclusion_by_mask_map(self, spectrum, plain_spectrum, observation):
+        mask_path = Path(os.path.expandvars(EXCLUSION_MASK))
         if not mask_path.is_file():
             pytest.skip("needs $GAMMAPY_DATA/joint-crab")
         mask = Map.read(mask_path)
@@ -226,7 +224,7 @@ class TestReflectedRegions:
         expected = ReflectedRegionsBackgroundMaker(exclusion_mask=mask).run(
             plain_spectrum, observation
         )
-        assert_equal(ReflectedRegions(exclude=JOINT_CRAB).make(spectrum, observation), expected)
+        assert_equal(ReflectedRegions(exclude=EXCLUSION_MASK).make(spectrum, observation), expected)
 
     def test_exclusion_by_region_file(self, spectrum, plain_spectrum, observation, tmp_path):
         Regions([spectra.EXCLUDED]).write(tmp_path / "crab.reg", format="ds9")
@@ -260,8 +258,8 @@ class TestReflectedRegions:
     def test_run_with_its_pointing_inside_the_on_region_is_skipped(self, observation, options):
         pointing = observation.get_pointing_icrs(observation.tmid)
         centre = pointing.directional_offset_by(0 * u.deg, 0.05 * u.deg)
-        target = spectra.empty_dataset("run", CircleSkyRegion(centre, 0.11 * u.deg))
-        dataset = SpectrumDatasetMaker(selection=PARTS).run(target, observation)
+        empty = spectra.empty_dataset("run", CircleSkyRegion(centre, 0.11 * u.deg))
+        dataset = SpectrumDatasetMaker(selection=PARTS).run(empty, observation)
         with pytest.raises(SkipObservation, match=r"0\.05 deg .* pointing is inside the on region"):
             ReflectedRegions(**options).make(dataset, observation)
 
@@ -273,7 +271,7 @@ class TestReflectedRegions:
         shapes = {
             "separate": CircleSkyRegion(centre, 0.119 * u.deg),
             "overlapping": CircleSkyRegion(centre, 0.121 * u.deg),
-            "rotated": EllipseSkyRegion(centre, 0.1 * u.deg, 0.3 * u.deg),
+            "elongated": EllipseSkyRegion(centre, 0.1 * u.deg, 0.3 * u.deg),
         }
         counts_maker = SpectrumDatasetMaker(selection=["counts"])
         spectra_by_shape = {
@@ -281,7 +279,7 @@ class TestReflectedRegions:
             for name, region in shapes.items()
         }
         assert maker.make(spectra_by_shape["separate"], observation).acceptance_off.data.max() == 1
-        for name in ("overlapping", "rotated"):
+        for name in ("overlapping", "elongated"):
             finder = WobbleRegionsFinder(n_off_regions=1)
             assert len(finder.run(shapes[name], pointing)[0]) == 1
             with pytest.raises(SkipObservation, match="no off region"):
@@ -289,8 +287,8 @@ class TestReflectedRegions:
 
     def test_point_like_run_with_overlapping_off_regions_is_skipped(self, magic_observation):
         # below 50 GeV the radius is too large for three off regions at an offset of 0.4 deg
-        target = spectra.empty_magic_dataset("run", low="10 GeV")
-        dataset = SpectrumDatasetMaker(selection=PARTS).run(target, magic_observation)
+        empty = spectra.empty_magic_dataset("run", low="10 GeV")
+        dataset = SpectrumDatasetMaker(selection=PARTS).run(empty, magic_observation)
         maker = ReflectedRegions(finder="wobble", n_off_regions=3)
         with pytest.raises(SkipObservation, match=r"3 regions would overlap for the radius"):
             maker.make(dataset, magic_observation)

@@ -129,7 +129,7 @@ result.plot.counts_crab()
 result.plot.flux_points()
 
 # %%
-# The underlying object is a ``FluxPoints`` object of gammapy:
+# The underlying object is a gammapy ``FluxPoints`` object:
 
 flux = result.estimates["flux-points"].flux
 flux.to_table(sed_type="dnde", formatted=True)["e_ref", "dnde", "dnde_err", "sqrt_ts"]

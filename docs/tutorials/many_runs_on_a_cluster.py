@@ -173,4 +173,4 @@ print({str(status): int((statuses == status).sum()) for status in np.unique(stat
 # The exit code is still 3, so that scripts can detect the failed run, but the results are written.
 #
 # More: :doc:`/how-to/cluster` on lost workers, TLS and ``dask-jobqueue``; :doc:`/how-to/resume` on
-# the cache; :doc:`/how-to/check-input`; :doc:`/explanation/many-runs` on memory and time.
+# the cache; :doc:`/how-to/check-input`; :doc:`/explanation/many-runs` on memory use and run time.

@@ -86,13 +86,29 @@ def assert_signs(points: FluxPoints) -> None:
     assert np.sign(flux) == np.sign(value(points, "dnde"))
 
 
+def stat_rounding_error(dataset: Any) -> float:
+    """Return how much the statistic changes with the rounding of a source that is convolved.
+
+    gammapy convolves in float32, with errors of about 1e-6 of the source (measured: 1.2e-6). Where
+    a negative source nearly cancels the background of a bin with counts, the logarithm of the
+    prediction multiplies this error.
+    """
+    if dataset.psf is None:
+        return 0.0
+    counts, npred = dataset.counts.data, dataset.npred().data
+    is_relevant = (counts > 0) & (npred > 0)
+    signal = np.abs(dataset.npred_signal().data[is_relevant])
+    return 2 * 3e-6 * float(np.sum(counts[is_relevant] * signal / npred[is_relevant]))
+
+
 def assert_agrees_with_scan(datasets: Datasets, points: FluxPoints) -> None:
     """Compare the columns with gammapy's statistic, which is convex, at other norms."""
     stat, norm = stat_by_norm(datasets), value(points, "norm")
     error, errn, errp = (value(points, f"norm_{name}") for name in ("err", "errn", "errp"))
     minimum = stat(norm)
-    assert value(points, "stat") == pytest.approx(minimum, rel=1e-7, abs=1e-7)
-    assert value(points, "ts") == pytest.approx(stat(0) - minimum, rel=1e-6, abs=1e-4)
+    rounding = stat_rounding_error(datasets[0])
+    assert value(points, "stat") == pytest.approx(minimum, rel=1e-7, abs=1e-7 + rounding)
+    assert value(points, "ts") == pytest.approx(stat(0) - minimum, rel=1e-6, abs=1e-4 + rounding)
     assert stat(norm - 0.1 * errn) > minimum
     assert stat(norm + 0.1 * errp) > minimum
     ul = value(points, "norm_ul") - norm

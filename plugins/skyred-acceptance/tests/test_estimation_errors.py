@@ -48,7 +48,7 @@ def test_unprepared_maker_is_rejected(runs):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"energy": ["5 TeV", "1 TeV"]}, "energy: is"),
+        ({"energy": ["5 TeV", "1 TeV"]}, "energy: invalid range"),
         ({"offset_max": "0 deg"}, "offset_max: invalid value 0"),
         ({"zenith_edges": ["40 deg", "20 deg"]}, "expected increasing angles"),
     ],

@@ -30,7 +30,7 @@ model: []
 def test_pipe_as_regions_is_rejected(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / name)  # opening it for reading would block
     (problem,) = Regions((Location(tmp_path / name),)).problems("exclude")
-    assert "not a regular file" in str(problem)
+    assert "expected a regular file" in str(problem)
 
 
 def test_pipe_as_configuration_is_rejected(tmp_path: Path) -> None:

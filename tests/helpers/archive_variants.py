@@ -335,22 +335,22 @@ VALID_VARIANTS: dict[str, Apply] = {
 INVALID_VARIANTS: dict[str, tuple[Apply, str]] = {
     "MJDREF only": (
         set_cards(TIMES, MJDREFI=None, MJDREFF=None, MJDREF=51544.0),
-        "has no time reference MJDREFI, MJDREFF",
+        "has no time reference (MJDREFI, MJDREFF)",
     ),
-    "no MJDREFF": (set_cards(TIMES, MJDREFF=None), "has no time reference MJDREFF"),
+    "no MJDREFF": (set_cards(TIMES, MJDREFF=None), "has no time reference (MJDREFF)"),
     "TIMEUNIT is S": (set_cards(TIMES, TIMEUNIT="S"), "TIMEUNIT is 'S'; expected a unit of time"),
     "no location": (
         set_cards(("events",), GEOLON=None, ALTITUDE=None),
-        "no position of the telescope (GEOLON, ALTITUDE or GEOALT)",
+        "no observatory location (GEOLON, ALTITUDE or GEOALT)",
     ),
     "tev": (change_column("events", "ENERGY", unit="tev"), "has the unit 'tev'"),
     "degree": (
         change_column("events", "RA", unit="degree"),
-        "has the unit 'degree', which FITS does not have; expected a unit such as 'deg'",
+        "has the unit 'degree', which is not a FITS unit; expected a unit such as 'deg'",
     ),
     "column in lower case": (
         change_column("events", "ENERGY", new_name="energy"),
-        "the column ENERGY is not in upper case",
+        "the column name 'energy' is not in upper case; expected 'ENERGY'",
     ),
     "ENERGY without unit": (change_column("events", "ENERGY", unit=""), "ENERGY has no unit"),
     "empty good time": (empty_table("gti"), "has no rows; expected at least one good time"),

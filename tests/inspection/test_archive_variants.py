@@ -118,5 +118,5 @@ def test_invalid_archive_has_a_fault(
 def test_identifiers_that_are_not_numbers_are_rejected(one_run: Path, tmp_path: Path) -> None:
     archive = Archive.copy(one_run, tmp_path / "archive")
     set_column("obs", "OBS_ID", lambda table: ["run 1"] * len(table))(archive)
-    with pytest.raises(ArchiveError, match=r"obs-index.* an OBS_ID is not a whole number"):
+    with pytest.raises(ArchiveError, match=r"obs-index.* an OBS_ID is not an integer"):
         open_archive(str(archive.folder))

@@ -228,7 +228,7 @@ def test_files_of_runs_with_large_identifiers_are_distinguished(
                 if "OBS_ID" in hdu.header:
                     hdu.header["OBS_ID"] = first_id + number
     messages = [str(finding) for finding in inspect(archive.folder) if finding.level == "fault"]
-    assert any(f"is in the file of run {first_id}, according" in message for message in messages)
+    assert any(f"OBS_ID of the events in its file is {first_id}" in message for message in messages)
     assert not any("its OBS_ID is" in message for message in messages)
 
 

@@ -65,11 +65,15 @@ def _check_halves(background: ResponseTable) -> Iterator[Finding]:
             continue
         low, high = float(rate[:half].sum()), float(rate[-half:].sum())
         if max(low, high) > MAX_HALVES_RATIO * min(low, high):
-            yield background.hdu.report(
-                "background-halves",
-                f"BKG of the half with {axis} below 0 is {low / max(high, 1e-300):.3g} times that "
-                f"of the other half; expected {1 / MAX_HALVES_RATIO:.2g} to {MAX_HALVES_RATIO:g}",
-            )
+            if min(low, high) > 0:
+                message = (
+                    f"BKG of the half with {axis} below 0 is {low / high:.3g} times that of the "
+                    f"other half; expected {1 / MAX_HALVES_RATIO:.2g} to {MAX_HALVES_RATIO:g}"
+                )
+            else:
+                side = "below" if low < high else "above"
+                message = f"BKG is zero or negative in the half with {axis} {side} 0"
+            yield background.hdu.report("background-halves", message)
 
 
 def _check_cells(background: ResponseTable) -> Iterator[Finding]:

@@ -61,14 +61,15 @@ def check_events(events: RunHdu) -> Iterator[Finding]:
 
 def _check_ranges(events: RunHdu, ra: Floats, dec: Floats, energy: Floats) -> Iterator[Finding]:
     for name, is_out_of_range, expected in (
-        ("ENERGY", energy <= 0, "above 0"),
+        ("ENERGY", energy <= 0, "more than 0"),
         ("RA", (ra < RA_RANGE[0]) | (ra > RA_RANGE[1]), "-360 to 720 deg"),
         ("DEC", np.abs(dec) > 90, "-90 to 90 deg"),
     ):
         if n_invalid := int(is_out_of_range.sum()):
             yield events.report(
                 "events-out-of-range",
-                f"{name} of {n_invalid} events is out of range; expected {expected}",
+                f"{name} is out of range for {n_invalid} of {len(energy)} events; "
+                f"expected {expected}",
             )
 
 
@@ -83,12 +84,15 @@ def _check_identifiers(events: RunHdu, time: Floats) -> Iterator[Finding]:
     n_duplicates = len(ids) - np.unique(pairs, axis=1).shape[1]
     if n_duplicates:
         yield events.report(
-            "events-repeated", f"{n_duplicates} duplicate events (same EVENT_ID and TIME)"
+            "events-repeated",
+            f"{n_duplicates} of {len(ids)} events are duplicates (same EVENT_ID and TIME)",
         )
     if n_repeated_ids > n_duplicates:
         n_reused_ids = n_repeated_ids - n_duplicates
         yield events.report(
-            "event-ids", f"EVENT_IDs are repeated with a different TIME ({n_reused_ids} events)"
+            "event-ids",
+            "EVENT_IDs are repeated with a different TIME "
+            f"(in {n_reused_ids} of {len(ids)} events)",
         )
 
 

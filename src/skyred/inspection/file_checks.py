@@ -38,7 +38,7 @@ def check_regular_file(path: Path) -> None:
         If the path exists and is not a regular file.
     """
     if path.exists() and not path.is_file():
-        raise FileError(f"{path} is not a regular file, but a pipe, a device or a folder")
+        raise FileError(f"{path} is a pipe, a device or a folder; expected a regular file")
 
 
 def check_fits_file(path: Path) -> None:

@@ -194,9 +194,10 @@ class HduIndex:
         is_candidate = np.isin(self.hdu_types, sorted(hdu_types or set(self.hdu_types)))
         if not np.any(is_match & is_candidate):
             values = _format_values(np.asarray(strip_cells(self.table[column]))[is_candidate])
+            missing = f"HDU_TYPE {key}" if key in HDU_TYPES else key
             raise ArchiveError(
                 f"hdus: no HDU has {column} {pattern!r}; "
-                + (f"expected one of: {values}" if values else f"the index has no {key}")
+                + (f"expected one of: {values}" if values else f"no row of the index has {missing}")
             )
         is_limited = np.isin(self.hdu_types, sorted(hdu_types))
         if key in HDU_TYPES or key == "HDU_NAME":
@@ -220,8 +221,8 @@ class HduIndex:
         if (is_data & ~is_match).any():
             others = _format_values(values[is_data & ~is_match])
             raise ArchiveError(
-                f"hdus: no run has several HDUs of a type, and {column} is not {pattern!r} for all "
-                f"events and IRFs, but also {others}; remove {column} from the option 'hdus'"
+                f"hdus: no run has several HDUs of the same type, and {column} of some events or "
+                f"IRFs is {others} instead of {pattern!r}; remove {column} from the option 'hdus'"
             )
         return np.ones(len(values), dtype=bool)
 

@@ -48,7 +48,7 @@ def check_obs_id(hdu: RunHdu, *, required: bool) -> Iterator[Finding]:
 
 
 def check_location(events: RunHdu) -> Iterator[Finding]:
-    """Check that the header has the position of the telescope.
+    """Check that the header has the location of the observatory.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def check_location(events: RunHdu) -> Iterator[Finding]:
     ]
     if missing:
         yield events.report(
-            "location", f"its header has no position of the telescope ({', '.join(missing)})"
+            "location", f"its header has no observatory location ({', '.join(missing)})"
         )
 
 

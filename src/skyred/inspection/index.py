@@ -153,7 +153,8 @@ def _check_rows(rows: list[_Row], required: Collection[str]) -> Iterator[Finding
     if missing:
         present = ", ".join(hdu_types)
         yield Finding(
-            f"the index has no {', '.join(missing)} for this run; available: {present}",
+            f"the index has no row with HDU_TYPE {', '.join(missing)} for this run; "
+            f"available: {present}",
             "index-missing-hdu",
         )
 

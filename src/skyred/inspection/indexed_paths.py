@@ -74,7 +74,9 @@ class IndexedPaths:
                 file=name,
             )
         if "\0" in str(name):
-            return Finding("the path is invalid: it contains a NUL", "index-path", file=name)
+            return Finding(
+                "the path is invalid: it contains a NUL character", "index-path", file=name
+            )
         path = self.base / name
         if self.allow_outside:
             return path
@@ -113,7 +115,7 @@ def _check_fits_file(path: Path) -> Path | Finding:
         if not path.exists():
             return Finding("the file is missing", "file-damaged", file=path)
         if not path.is_file():
-            message = "the path is not a regular file, but a pipe, a device or a folder"
+            message = "the path is a pipe, a device or a folder; expected a regular file"
             return Finding(message, "file-damaged", file=path)
         with path.open("rb") as stream:
             is_compressed = stream.read(len(_GZIP)) == _GZIP

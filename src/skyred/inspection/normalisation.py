@@ -64,8 +64,8 @@ def check_dispersion(edisp: ResponseTable, area: ResponseTable) -> Iterator[Find
     if lost_flux := _lost_flux(edisp, fraction, empty):
         yield edisp.hdu.report(
             "response-empty",
-            f"MATRIX is zero for {empty.sum()} of {relevant.sum()} energies and offsets that "
-            f"have effective area ({100 * lost_flux:.2g} % of the counts of an E^-2 spectrum)",
+            f"MATRIX is zero for {empty.sum()} of {relevant.sum()} energies and offsets with "
+            f"non-zero effective area ({100 * lost_flux:.2g} % of the counts of an E^-2 spectrum)",
         )
     if median > 0 and _is_uniform(integral[relevant & ~empty]):
         yield from _check_uniform(
@@ -106,8 +106,8 @@ def check_psf(psf: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
     if lost_flux := _lost_flux(psf, fraction, empty):
         yield psf.hdu.report(
             "response-empty",
-            f"RPSF is zero for {empty.sum()} of {relevant.sum()} energies and offsets that have "
-            f"effective area ({100 * lost_flux:.2g} % of the counts of an E^-2 spectrum)",
+            f"RPSF is zero for {empty.sum()} of {relevant.sum()} energies and offsets with "
+            f"non-zero effective area ({100 * lost_flux:.2g} % of the counts of an E^-2 spectrum)",
         )
     yield from _check_uniform(psf, integral / median, relevant & ~empty, PSF_TOLERANCE, "RPSF")
 
@@ -137,7 +137,8 @@ def _check_parameters(psf: ResponseTable, relevant: npt.NDArray[np.bool_]) -> It
     width = "SIGMA" if "SIGMA" in psf.values_by_column else "SIGMA_1"
     if n_cells := int((psf.values_by_column[width][relevant] <= 0).sum()):
         yield psf.hdu.report(
-            "psf-parameters", f"{width} is not above 0 in {n_cells} cells with effective area"
+            "psf-parameters",
+            f"{width} is not above 0 in {n_cells} cells with non-zero effective area",
         )
     for name, cube in psf.values_by_column.items():
         if name.startswith("SIGMA") and (np.abs(cube) > SIGMA_MAX).any():
@@ -150,7 +151,8 @@ def _check_parameters(psf: ResponseTable, relevant: npt.NDArray[np.bool_]) -> It
         n_cells := int((psf.values_by_column["GAMMA"][relevant] <= 1).sum())
     ):
         yield psf.hdu.report(
-            "psf-parameters", f"GAMMA is not above 1 in {n_cells} cells with effective area"
+            "psf-parameters",
+            f"GAMMA is not above 1 in {n_cells} cells with non-zero effective area",
         )
 
 

@@ -105,7 +105,7 @@ def _check_coverage(response: ResponseTable, area: ResponseTable) -> Iterator[Fi
         yield response.hdu.report(
             "dispersion-coverage",
             f"its axis ENERG is {first:.3g} to {last:.3g} TeV, but {100 * uncovered:.2g} % of the "
-            "counts of an E^-2 spectrum are at other energies with effective area",
+            "counts of an E^-2 spectrum are at other energies with non-zero effective area",
         )
 
 

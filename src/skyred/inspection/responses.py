@@ -39,7 +39,7 @@ def read_response(hdu: RunHdu) -> tuple[ResponseTable | None, list[Finding]]:
     layout = LAYOUTS.get(hdu.hdu_class.lower())
     if layout is None:
         return None, [
-            hdu.report("not-inspected", f"the HDU_CLASS {hdu.hdu_class} is not inspected")
+            hdu.report("not-inspected", f"HDUs of HDU_CLASS {hdu.hdu_class} are not inspected")
         ]
     if hdu.table.has_variable_length:
         return None, [hdu.report("not-inspected", "columns of variable length are not inspected")]

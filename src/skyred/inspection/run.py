@@ -229,8 +229,8 @@ class _Inspection:
             run_of_file = as_identifier(hdus["EVENTS"].header.get("OBS_ID"))
             if run_of_file is not None and run_of_file != self.run.obs_id:
                 message = (
-                    f"the HDU is in the file of run {run_of_file}, according to the OBS_ID of the "
-                    "events"
+                    f"the HDU belongs to another run: OBS_ID of the events in its file is "
+                    f"{run_of_file}"
                 )
                 yield Finding(
                     message,

@@ -179,15 +179,16 @@ class RunHdu:
                 expected = f"a unit such as {unit!r}" if unit else "none"
                 yield self.report("units", f"the column {name} {message}; expected {expected}")
             elif self.hdu_type in EXACT_TYPES and name not in self.table.exact_names:
+                actual = next(word for word in self.table.exact_names if word.upper() == name)
                 yield self.report(
                     "columns",
-                    f"the name of the column {name} is not in upper case; expected {name}",
+                    f"the column name {actual!r} is not in upper case; expected {name!r}",
                 )
             elif self.hdu_type in EXACT_TYPES and not is_fits_unit(self.unit(name)):
                 yield self.report(
                     "units",
-                    f"the column {name} has the unit {self.unit(name)!r}, which FITS does not "
-                    f"have; expected a unit such as {unit!r}",
+                    f"the column {name} has the unit {self.unit(name)!r}, which is not a FITS "
+                    f"unit; expected a unit such as {unit!r}",
                 )
             elif is_unusual_energy(self.unit(name)):
                 yield self.report(

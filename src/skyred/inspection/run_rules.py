@@ -31,7 +31,7 @@ HEADER_RULES = (
         "location",
         "fault",
         "GEOLON, GEOLAT, or both ALTITUDE and GEOALT are missing.",
-        f"gammapy cannot reduce events without the position of the telescope. {NO_VIOLATION}",
+        f"gammapy cannot reduce events without the observatory location. {NO_VIOLATION}",
         FIX_HEADER,
     ),
     Rule("durations", "fault", "ONTIME or LIVETIME is not above 0.", NO_VIOLATION, FIX_HEADER),

@@ -89,7 +89,7 @@ def check_references(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
         missing = [key for key in REFERENCES if hdu.number(key) is None]
         if missing:
             yield hdu.report(
-                "time-reference", f"its header has no time reference {', '.join(missing)}"
+                "time-reference", f"its header has no time reference ({', '.join(missing)})"
             )
     reference, gti_reference = (reference_time(hdu.header) for hdu in (events, gti))
     if (
@@ -224,7 +224,8 @@ def check_times(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
     elif n_outside := int(is_outside.sum()):
         yield events.report(
             "few-events-outside-gti",
-            f"events outside the good time intervals are left out ({n_outside} events)",
+            "events outside the good time intervals are left out "
+            f"({n_outside} of {len(times)} events)",
         )
     if not is_outside.all():
         yield from _check_event_gap(events, times[~is_outside], start.min(), stop.max())

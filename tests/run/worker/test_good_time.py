@@ -101,7 +101,7 @@ def test_events_outside_the_good_time_intervals_are_not_counted(
     (outcome,) = [outcome for outcome in orchestrator.outcomes if outcome.obs_id == run]
     number = int((~is_inside).sum())
     assert any(
-        f"outside the good time intervals are left out ({number} events)" in note
+        f"outside the good time intervals are left out ({number} of " in note
         for note in outcome.notes
     )
 

@@ -132,8 +132,8 @@ def test_created_source_passes_ruff(args: list[str], tmp_path: Path) -> None:
 
 INVALID_ARGS = {
     "no component": (["skyred-dust"], "no component is requested; add one: --maker"),
-    "name with capitals": (["Dust", "--maker", "a"], "'Dust' is not a valid name of a plugin"),
-    "path as name": (["../dust", "--maker", "a"], "'../dust' is not a valid name of a plugin"),
+    "name with capitals": (["Dust", "--maker", "a"], "'Dust' is not a valid plugin name"),
+    "path as name": (["../dust", "--maker", "a"], "'../dust' is not a valid plugin name"),
     "invalid kind": (["dust", "--maker", "DustVeto"], "'DustVeto' is not a valid kind"),
     "kind already used by skyred": (
         ["dust", "--maker", "safe-mask"],

@@ -36,7 +36,7 @@ FAULTS = {
     "exits on import": ("raise SystemExit('bye')", "cannot be imported: SystemExit: bye"),
     "syntax error": ("def f(:", "cannot be imported: SyntaxError"),
     "misspelt hook": (GREET.replace("skyred_commands", "skyred_comands"),
-                      "unknown hook 'skyred_comands'; did you mean 'skyred_commands'?"),
+                      "unknown hook 'skyred_comands' (did you mean 'skyred_commands'?)"),
     "undecorated hook": (GREET.replace("@hookimpl", ""), "skyred_commands is not decorated"),
     "raises": (GREET + "    1 / 0", "skyred_commands() failed: ZeroDivisionError"),
     "exits": (GREET + "    raise SystemExit(3)", "skyred_commands() failed: SystemExit: 3"),
@@ -46,7 +46,7 @@ FAULTS = {
     "has no hook": ("", "provides no command; expected a function skyred_commands(cli)"),
     "has another hook": (GREET + "@hookimpl\ndef skyred_components():\n    return []\n",
                          "entry points of skyred.commands may implement only skyred_commands; "
-                         "move skyred_components to a plugin of the group skyred"),
+                         "move skyred_components to an entry point in the group skyred"),
     "takes a name of the core": (GREET + "    cli.add_command(greet, 'run')",
                                  f"the command 'run' is already provided by skyred {__version__}"),
     "takes a name of skyred": (GREET + "    cli.add_command(greet, 'export')",
@@ -131,7 +131,7 @@ def test_faulty_plugin_is_reported_and_does_not_affect_other_commands(
     install("faulty-greet", code, plugin="faulty")
     install("skyred-wave", GREET.replace("greet", "wave"), plugin="wave")
     begin = f"plugin 'faulty' of faulty-greet 1.2 (faulty_greet): {message}"
-    end = f"; fix or remove it, or block it with {BLOCK_VARIABLE}=faulty"
+    end = f"; fix or remove the plugin, or block it with {BLOCK_VARIABLE}=faulty"
 
     help_result = invoke("--help")
     assert help_result.exit_code == 0
@@ -175,8 +175,8 @@ class TestTwoPluginsWithTheSameCommand:
         assert result.stdout == ""
         assert result.stderr == (
             "skyred: plugin 'red' of red-greet 1.2 (red_greet): the command 'greet' is already "
-            "provided by blue-greet 1.2 (plugin 'blue'); fix or remove it, or block it with "
-            "SKYRED_BLOCK=red\n"
+            "provided by blue-greet 1.2 (plugin 'blue'); fix or remove the plugin, or block it "
+            "with SKYRED_BLOCK=red\n"
         )
         assert "plugin 'red' of red-greet" in invoke("--help").stdout
         # the other commands of the faulty plugin are not added either

@@ -40,11 +40,11 @@ FAULTS = {
     "exits on import": ("raise SystemExit('bye')", "cannot be imported: SystemExit: bye"),
     "syntax error": ("def f(:", "cannot be imported: SyntaxError"),
     "misspelt hook": (VALID.replace("skyred_components", "skyred_componets"),
-                      "unknown hook 'skyred_componets'; did you mean 'skyred_components'?"),
+                      "unknown hook 'skyred_componets' (did you mean 'skyred_components'?)"),
     "undecorated hook": (VALID.replace("@hookimpl", ""), "skyred_components is not decorated: "
                          "decorate it with @hookimpl"),
-    "undecorated component": (VALID.replace("@component", ""), "ValidMaker is not decorated: put "
-                              "@component above the class"),
+    "undecorated component": (VALID.replace("@component", ""), "ValidMaker is not decorated: "
+                              "decorate it with @component"),
     "abstract component": (VALID.replace("def make", "def other"),
                              "ValidMaker does not implement make: write the method"),
     "wrong argument of a hook": ("@hookimpl\ndef skyred_run_started(rnu):\n    pass\n",
@@ -116,7 +116,7 @@ def test_faulty_plugin_is_reported_with_a_fix_and_does_not_affect_others(
     plugins = load(folder, monkeypatch)
     (sentence,) = plugins.faults()
     assert sentence.startswith(f"plugin '{name}' of {name} 3.4 ({module}): {message}")
-    assert sentence.endswith(f"fix or remove it, or block it with SKYRED_BLOCK={name}")
+    assert sentence.endswith(f"fix or remove the plugin, or block it with SKYRED_BLOCK={name}")
     with pytest.raises(PluginError, match=name):
         plugins.raise_if_faulty()
     assert "other-maker" in plugins.catalog.kinds("maker")
@@ -227,7 +227,9 @@ class TestCatalog:
             FieldError, match=r"unknown maker 'toy-sum' \('toy-sum' is a kind of stacker\)"
         ):
             catalog.get("maker", "toy-sum")
-        with pytest.raises(FieldError, match="no plugin provides a component of the role fitter"):
+        with pytest.raises(
+            FieldError, match="no plugin provides a component with the role 'fitter'"
+        ):
             catalog.get("fitter", "minuit")
 
     def test_kind_can_have_two_roles(self) -> None:

@@ -252,9 +252,10 @@ def _commands_of(plugin: object) -> Mapping[str, click.Command]:
         others = ", ".join(name for name in hook_names if name != COMMAND_HOOK)
         raise PluginError(
             f"entry points of {COMMAND_GROUP} may implement only {COMMAND_HOOK}; move {others} to "
-            "a plugin of the group skyred"
+            "an entry point in the group skyred"
             if others
-            else f"provides no command; expected a function {COMMAND_HOOK}(cli) with @hookimpl"
+            else f"provides no command; expected a function {COMMAND_HOOK}(cli) decorated with "
+            "@hookimpl"
         )
     try:
         manager.register(plugin)

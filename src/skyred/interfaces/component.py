@@ -62,7 +62,9 @@ class Fields:
     old_names: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, **fields: Any) -> None:
-        raise TypeError(f"{type(self).__name__} has no decorator: put @component above the class")
+        raise TypeError(
+            f"{type(self).__name__} is not decorated: decorate the class with @component"
+        )
 
     def __attrs_post_init__(self) -> None:
         for problem in self.validate():

@@ -111,7 +111,7 @@ class Catalog:
         available = (
             f"available: {', '.join(kinds)}"
             if kinds
-            else f"no plugin provides a component of the role {role}"
+            else f"no plugin provides a component with the role {role!r}"
         )
         raise FieldError(f"unknown {role} {kind!r}{hint}", available, suggestion)
 
@@ -210,7 +210,7 @@ def _find_fault(cls: Any) -> str:
     if not cls.role:
         return f"{cls.__name__} is not a subclass of an interface such as skyred.Maker"
     if "__attrs_attrs__" not in cls.__dict__:
-        return f"{cls.__name__} is not decorated: put @component above the class"
+        return f"{cls.__name__} is not decorated: decorate it with @component"
     if missing := sorted(getattr(cls, "__abstractmethods__", ())):
         return f"{cls.__name__} does not implement {', '.join(missing)}: write the method"
     return ""

@@ -100,6 +100,6 @@ def describe_fault(
         The message.
     """
     return (
-        f"plugin {plugin!r} of {distribution} {version} ({module}): {fault}; fix or remove it, "
-        f"or block it with {BLOCK_VARIABLE}={block}"
+        f"plugin {plugin!r} of {distribution} {version} ({module}): {fault}; fix or remove "
+        f"the plugin, or block it with {BLOCK_VARIABLE}={block}"
     )

@@ -8,7 +8,7 @@ from typing import Any
 import pluggy
 
 from skyred import hookspecs
-from skyred.errors import did_you_mean
+from skyred.errors import nearest
 
 COMMAND_HOOK = "skyred_commands"
 HOOKS = [name for name in vars(hookspecs) if name.startswith("skyred_")]
@@ -63,7 +63,9 @@ def find_hook_error(manager: pluggy.PluginManager, plugin: Any) -> str:
     implemented = implemented_hooks(manager, plugin)
     for name in dir(plugin):
         if name not in HOOKS and (name in implemented or name.startswith("skyred_")):
-            return f"unknown hook {name!r}{did_you_mean(name, HOOKS)}"
+            suggestion = nearest(name, HOOKS)
+            hint = f" (did you mean {suggestion!r}?)" if suggestion else ""
+            return f"unknown hook {name!r}{hint}"
         if name in HOOKS and name not in implemented:
             return f"{name} is not decorated: decorate it with @hookimpl"
     return ""

@@ -73,7 +73,7 @@ def _find_problems(name: str, drafts: list[Any]) -> Iterator[Any]:
 
     if not re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*(\.py)?", name):
         expected = "expected lower-case letters, digits, - and _, such as skyred-dust or dust.py"
-        yield Problem(("NAME",), f"{name!r} is not a valid name of a plugin", expected)
+        yield Problem(("NAME",), f"{name!r} is not a valid plugin name", expected)
     elif not name.endswith(".py") and not _is_free(name.replace("-", "_")):
         yield Problem(
             ("NAME",),

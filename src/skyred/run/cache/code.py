@@ -106,7 +106,9 @@ def _check_unchanged(name: str, import_time: float, files: Iterable[Path]) -> No
         try:
             file_stat = path.stat()
         except OSError:
-            raise NoCacheError(f"{path.name}, the source of {name}, does not exist") from None
+            raise NoCacheError(
+                f"{path.name}, the source of {name}, does not exist; restore it"
+            ) from None
         # a file that was moved has an old modification time, but a new st_ctime
         if max(file_stat.st_mtime, file_stat.st_ctime) > import_time:
             raise NoCacheError(f"{path.name} was changed after {name} was imported; restart Python")

@@ -203,7 +203,7 @@ def test_object_that_is_not_a_maker_is_rejected_with_its_signature(finder: Any) 
 
 
 def test_class_instead_of_a_maker_is_rejected(crab_archive: Path) -> None:
-    with pytest.raises(FieldError, match="call it: MapDatasetMaker"):
+    with pytest.raises(FieldError, match="expected an instance: MapDatasetMaker"):
         pipeline(crab_archive, [gm.MapDatasetMaker])
 
 

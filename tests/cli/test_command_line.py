@@ -205,7 +205,7 @@ class TestShow:
         assert "geometry map" in output
         assert "maker map" in output
         assert "energy: an energy axis (required)" in output
-        assert "bins: a whole number from 1 to 10000" in output, "an option of a nested value"
+        assert "bins: an integer from 1 to 10000" in output, "an option of a nested value"
 
     def test_options_of_list_items_are_shown(self) -> None:
         assert "start: a date and time (required)" in invoke("show", "light-curve").stdout

@@ -157,7 +157,7 @@ def run_outcomes(archive: Path, folder: Path) -> list[Outcome]:
     [
         ("", "has no OBS_ID"),
         ("# nothing\n", "has no OBS_ID"),
-        ("1\nabc\n", r"'abc' \(line 2\) is not an OBS_ID; expected a whole number of at least 0"),
+        ("1\nabc\n", r"'abc' \(line 2\) is not an OBS_ID; expected an integer of at least 0"),
         ("1.5\n", r"'1.5' \(line 1\) is not"),
         ("-1\n", r"'-1' \(line 1\) is not"),
         ("nan\n", r"'nan' \(line 1\) is not"),

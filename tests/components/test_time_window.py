@@ -48,7 +48,7 @@ class TestOptions:
             ({"start": "2005-01-01", "stop": "2004-01-01"}, "is not before"),
             ({"start": "2005-01-01", "partial": True}, "set cut: false"),
             ({"start": "2005-01-01", "width": "10 min", "cut": False}, "with cut: false"),
-            ({"stop": "2005-01-01", "width": "10 min"}, "needs a start"),
+            ({"stop": "2005-01-01", "width": "10 min"}, "requires start"),
             ({"start": "2005-01-01", "width": "10 TeV"}, "expected a time"),
             (
                 {
@@ -64,7 +64,7 @@ class TestOptions:
                         {"start": "2005-01-02", "stop": "2005-01-04"},
                     ]
                 },
-                "before the end of the previous one",
+                "before the end of the previous interval",
             ),
         ],
     )
@@ -80,7 +80,7 @@ class TestOptions:
             Interval(start="2006-07-29T21:00:30 tt", stop="2006-07-29T22:00:00 tt"),
         ]
         (problem,) = problems_of(TimeWindow(windows=windows))
-        assert "before the end of the previous one" in problem.message
+        assert "before the end of the previous window" in problem.message
 
 
 @pytest.mark.data

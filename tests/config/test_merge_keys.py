@@ -67,11 +67,11 @@ def test_random_merges_agree_with_ruamel(
 @pytest.mark.parametrize(
     ("content", "line"),
     [
-        ("a: &a {x: 1}\nb:\n  <<: 5\n", "s.yaml:3:3: b.<<: does not merge other mappings"),
-        ("a: &a [1]\nb: {<<: *a}\n", "s.yaml:2:5: b.<<: does not merge other mappings"),
-        ("a: &a\n  <<: *a\n", "s.yaml:2:3: a.<<: does not merge other mappings"),
-        ("a: {<<: [[{x: 1}]]}\n", "s.yaml:1:5: a.<<: does not merge other mappings"),
-        ("a:\n  <<:\n", "s.yaml:2:3: a.<<: does not merge other mappings"),
+        ("a: &a {x: 1}\nb:\n  <<: 5\n", "s.yaml:3:3: b.<<: the value cannot be merged"),
+        ("a: &a [1]\nb: {<<: *a}\n", "s.yaml:2:5: b.<<: the value cannot be merged"),
+        ("a: &a\n  <<: *a\n", "s.yaml:2:3: a.<<: the value cannot be merged"),
+        ("a: {<<: [[{x: 1}]]}\n", "s.yaml:1:5: a.<<: the value cannot be merged"),
+        ("a:\n  <<:\n", "s.yaml:2:3: a.<<: the value cannot be merged"),
         ("a: &a {x: 1}\nb:\n  <<: *a\n  <<: *a\n", "s.yaml:4:3: b.<<: the key '<<' is duplicated"),
     ],
 )
@@ -182,7 +182,7 @@ def test_invalid_merge_is_the_only_problem(  # type: ignore[no-untyped-def]
     with pytest.raises(ConfigError) as raised:
         Pipeline.from_yaml(config)
     (problem_line,) = str(raised.value).splitlines()
-    assert problem_line.startswith(f"{line}: does not merge other mappings")
+    assert problem_line.startswith(f"{line}: the value cannot be merged")
 
 
 @pytest.mark.parametrize(
@@ -203,4 +203,4 @@ estimate: [{{kind: flux-points, source: crab, energy_edges: [1 TeV, 10 TeV]}}]
     with pytest.raises(ConfigError) as raised:
         Pipeline.from_yaml(config.replace(old, new))
     (problem_line,) = str(raised.value).splitlines()
-    assert "<<: does not merge other mappings" in problem_line
+    assert "<<: the value cannot be merged" in problem_line

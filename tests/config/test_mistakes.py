@@ -74,7 +74,7 @@ MESSAGES = {
     "duplicate": "data.hess.stack: the key 'stack' is duplicated; it is already on line 18",
     "variable": "data.other.archive: the environment variable SKYRED_TEST_NOWHERE is not set",
     "source": "estimate[0].source: unknown source 'carb'; available: crab; did you mean 'crab'?",
-    "edges": "estimate[1].energy_edges: 1.0 TeV to 30.0 TeV is beyond the energy axis of "
+    "edges": "estimate[1].energy_edges: 1.0 TeV to 30.0 TeV extends beyond the energy axis of "
     "data.other",
 }
 
@@ -175,7 +175,7 @@ SINGLE = [
     ("$GAMMAPY_DATA/hess-dl3-dr1", "$GAMMAPY_DATA/hess-dl4", "no such file or folder: $GAMMAPY"),
     ("width: [2 deg, 2 deg]", "«»width: [2 deg, 2 deg, 2 deg]", "width: has 3 values; expected 2"),
     ("bins: 4}", "«»bins: 4.5}",
-     "data.hess.geometry.energy.bins: invalid value 4.5; expected a whole number"),
+     "data.hess.geometry.energy.bins: invalid value 4.5; expected an integer"),
     ("{min: 1 TeV, max: 10 TeV, bins: 4}", "{max: 10 TeV, bins: 4}", "energy: missing key 'min';"),
     ("{min: 1 TeV, max: 10 TeV, bins: 4}", "{«»min: 1 TeV, edges: [1 TeV, 10 TeV]}",
      "energy.min: cannot be combined with edges; set either edges, or min, max and bins"),
@@ -396,9 +396,9 @@ def test_override_replaces_the_value_of_the_file(
         ("data.hes.on_error=skip", "data.hes: unknown key; available: hess"),
         (
             "data.hess.make[3].parts=1",
-            "make[3]: unknown index; expected an index from 0 to 2",
+            "make[3]: invalid index; expected an index from 0 to 2",
         ),
-        ("data.hess.make[x]=1", "make.x: unknown index"),
+        ("data.hess.make[x]=1", "make.x: invalid index"),
         ("fit.kind.deeper=1", "fit.kind.deeper: cannot be set: fit.kind is 'minuit'"),
         ("fit.strategy=[", "invalid YAML"),
         ("fit.strategy=!!python/name:os.system x", "fit.strategy: has the YAML tag"),

@@ -21,7 +21,7 @@ class Options(Fields):
     """One option of each type."""
 
     switch = option(True, doc="A switch.")
-    integer = option(3, min=1, max=9, doc="A whole number.")
+    integer = option(3, min=1, max=9, doc="An integer.")
     number = option(1.0, min=0.5, doc="A number.")
     string = option("a", doc="A string.")
     choice = option("red", choices=("red", "green", "blue"), doc="A choice.")
@@ -37,8 +37,8 @@ class Options(Fields):
     [
         ({"switch": 1}, "Options.switch: invalid value 1; expected true or false"),
         ({"switch": "yes"}, "Options.switch: invalid value 'yes'; expected true or false"),
-        ({"integer": True}, "Options.integer: invalid value True; expected a whole number"),
-        ({"integer": 2.0}, "Options.integer: invalid value 2.0; expected a whole number"),
+        ({"integer": True}, "Options.integer: invalid value True; expected an integer"),
+        ({"integer": 2.0}, "Options.integer: invalid value 2.0; expected an integer"),
         ({"integer": 0}, "Options.integer: invalid value 0; expected a number from 1 to 9"),
         ({"integer": 10}, "Options.integer: invalid value 10; expected a number from 1 to 9"),
         ({"number": "1"}, "Options.number: invalid value '1'; expected a number"),

@@ -65,7 +65,7 @@ def _single_value(type_name: str, spec: FieldSpec) -> st.SearchStrategy[Any]:
     ]
     low = bounds[0] if bounds else -1000.0
     high = bounds[1] if len(bounds) > 1 else low + 2000.0
-    if type_name.startswith("a whole number"):
+    if type_name.startswith("an integer"):
         return st.integers(int(low), int(high))
     if re.match("a number (from|of)|a number$", type_name):
         return st.floats(low, high)

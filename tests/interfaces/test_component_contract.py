@@ -164,8 +164,8 @@ def test_digest_is_independent_of_the_environment(monkeypatch: pytest.MonkeyPatc
             "ToyMaker.threshold: invalid value -1 deg; expected at least 0 deg",
         ),
         ({"threshold": "2 deg"}, "ToyMaker.threshold: invalid value 2 deg; expected at most 1 deg"),
-        ({"skip": ["x"]}, "ToyMaker.skip: invalid value 'x'; expected a whole number"),
-        ({"skip": 1.5}, "ToyMaker.skip: invalid value 1.5; expected a whole number"),
+        ({"skip": ["x"]}, "ToyMaker.skip: invalid value 'x'; expected an integer"),
+        ({"skip": 1.5}, "ToyMaker.skip: invalid value 1.5; expected an integer"),
     ],
 )
 def test_invalid_value_is_reported_with_class_and_field(
@@ -188,7 +188,9 @@ def test_class_without_decorator_is_reported() -> None:
         def make(self, dataset: object, observation: object) -> object:
             return dataset
 
-    with pytest.raises(TypeError, match="Undecorated has no decorator: put @component above"):
+    with pytest.raises(
+        TypeError, match="Undecorated is not decorated: decorate the class with @component"
+    ):
         Undecorated()
 
 
@@ -267,7 +269,9 @@ def test_reduction_without_makers_is_rejected() -> None:
 
 
 def test_class_instead_of_an_object_is_reported() -> None:
-    with pytest.raises(FieldError, match=r"is the class ToyMaker; call it: ToyMaker\(\.\.\.\)"):
+    with pytest.raises(
+        FieldError, match=r"is the class ToyMaker; expected an instance: ToyMaker\(\.\.\.\)"
+    ):
         toy_pipeline(make=[ToyMaker])
 
 

@@ -165,7 +165,7 @@ def test_files_without_datasets_are_reported(tmp_path: Path) -> None:
         create_orchestrator(str(notes)).reduce()
     models = tmp_path / "models.yaml"
     models.write_text("components: []")
-    with pytest.raises(ArchiveError, match=r"models.yaml has no list 'datasets'"):
+    with pytest.raises(ArchiveError, match=r"models.yaml has no 'datasets' list"):
         create_orchestrator(str(models)).reduce()
 
 

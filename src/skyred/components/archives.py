@@ -147,7 +147,7 @@ def _open_index(hdu_index: Path) -> DataStore:
 
     obs_index = find_obs_index(hdu_index)
     if not hdu_index.is_file():
-        raise ArchiveError(f"{hdu_index} is not a regular file")
+        raise ArchiveError(f"{hdu_index} is not a regular file; expected a FITS file")
     if not obs_index.is_file():
         raise ArchiveError(f"{hdu_index.parent} has {hdu_index.name}, but no {obs_index.name}")
     try:
@@ -173,7 +173,7 @@ def _convert_text_ids(table: Table, path: Path) -> None:
     Raises
     ------
     ArchiveError
-        If one of them is not a whole number.
+        If one of them is not an integer.
     """
     if table["OBS_ID"].dtype.kind not in "SU":
         return
@@ -181,7 +181,7 @@ def _convert_text_ids(table: Table, path: Path) -> None:
         table["OBS_ID"] = [int(str(obs_id)) for obs_id in table["OBS_ID"]]
     except ValueError as error:
         raise ArchiveError(
-            f"{path}: an OBS_ID is not a whole number ({error}); gammapy needs whole numbers"
+            f"{path}: an OBS_ID is not an integer ({error}); gammapy requires integers"
         ) from None
 
 

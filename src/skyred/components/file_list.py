@@ -272,8 +272,8 @@ def _parse(cell: _Cell, path: Path) -> int:
     value = cell.value.strip()
     if not (value.isascii() and value.isdigit()):
         raise ArchiveError(
-            f"{path}: {format_value(value)} ({cell.location}) is not an OBS_ID; expected a "
-            "whole number of at least 0"
+            f"{path}: {format_value(value)} ({cell.location}) is not an OBS_ID; expected an "
+            "integer of at least 0"
         )
     return int(value)
 

@@ -46,10 +46,11 @@ def interval_problems(option: str, intervals: Sequence[Interval]) -> Iterable[Pr
     Yields
     ------
     Problem
-        An interval that starts before the end of the previous one.
+        An interval that starts before the end of the previous interval.
     """
     for index, (previous, interval) in enumerate(pairwise(intervals), start=1):
         if previous.stop.scale != interval.start.scale or previous.stop.iso <= interval.start.iso:
             continue
-        message = f"starts at {interval.start}, before the end of the previous one, {previous.stop}"
+        end = f"the end of the previous interval, {previous.stop}"
+        message = f"starts at {interval.start}, before {end}"
         yield Problem((option, index), message, "expected intervals in order, without overlap")

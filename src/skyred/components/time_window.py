@@ -87,7 +87,7 @@ class TimeWindow(Selector):
         if self.width is not None and not self.cut:
             yield Problem(("width",), "has no effect with cut: false", "remove one of the two")
         elif self.width is not None and self.start is None and not self.windows:
-            yield Problem(("width",), "needs a start", "set start, where the first part begins")
+            yield Problem(("width",), "requires start", "set start to the start of the first part")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
         """Check the order of windows in different time scales.
@@ -115,7 +115,7 @@ class TimeWindow(Selector):
             ):
                 yield Problem(
                     path,
-                    "starts before the end of the previous one",
+                    "starts before the end of the previous window",
                     "expected windows without overlap",
                 )
             previous_stop = stop

@@ -233,8 +233,8 @@ class Document:
             self.problems.append(
                 Problem(
                     path,
-                    "does not merge other mappings",
-                    "expected a mapping with an anchor (<<: *name), or a list of such mappings",
+                    "the value cannot be merged",
+                    "expected an alias of a mapping (<<: *name), or a list of such aliases",
                 )
             )
             return {}
@@ -282,7 +282,7 @@ def _scalar(node: Node) -> Any:
 def _invalid_scalar(node: Node, path: Path) -> Problem:
     tag = str(node.tag).rpartition(":")[2]
     expected = {
-        "int": f"expected a whole number of at most {MAX_BITS} bits",
+        "int": f"expected an integer of at most {MAX_BITS} bits",
         "bool": "expected true or false",
     }.get(tag, "expected a number")
     return Problem(path, f"{format_value(node.value)} cannot be read as {tag}", expected)
@@ -325,7 +325,7 @@ def _missing_key_error(path: Path, container: Any) -> ConfigError:
         return ConfigError([Problem(path, "unknown key", available)])
     expected = f"expected an index from 0 to {len(container) - 1}"
     expected = {0: "the list is empty", 1: "expected index 0"}.get(len(container), expected)
-    return ConfigError([Problem(path, "unknown index", expected)])
+    return ConfigError([Problem(path, "invalid index", expected)])
 
 
 def split_path(dotted_path: str) -> Path:

@@ -136,4 +136,5 @@ def _read_content_and_name(source: str | Path) -> tuple[str, str]:
     except OSError as error:
         raise ConfigError([Problem((), f"{path}: cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError:
-        raise ConfigError([Problem((), f"{path}: is not valid UTF-8")]) from None
+        message = f"{path}: is not valid UTF-8"
+        raise ConfigError([Problem((), message, "expected a text file in UTF-8")]) from None

@@ -11,12 +11,12 @@ from skyred.fields.spec import REQUIRED, FieldSpec, default_of, specs
 _DESCRIPTION = "_description"  # attribute of the class
 _SECTION = re.compile(r"^([A-Z][\w ]*)\n-+$", re.MULTILINE)
 _PYTHON_TYPES = {
+    "integer": "int",
     "location": "path",
     "name": "str",
     "string": "str",
     "text": "str",
     "true or false": "bool",
-    "whole number": "int",
 }
 _TYPE_IN_WORDS = re.compile(rf"\b({'|'.join(_PYTHON_TYPES)})\b")
 

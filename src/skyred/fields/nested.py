@@ -186,7 +186,9 @@ def _object_parser(of: type) -> Callable[[Any], Any]:
         if adapted is not None:
             return adapted
         if isinstance(value, type):
-            raise FieldError(f"is the class {value.__name__}", f"call it: {value.__name__}(...)")
+            raise FieldError(
+                f"is the class {value.__name__}", f"expected an instance: {value.__name__}(...)"
+            )
         raise FieldError(f"invalid value {format_value(value)}", f"expected {with_article(of)}")
 
     return parse

@@ -206,7 +206,7 @@ def _bool(value: Any) -> bool:
 
 def _int(value: Any) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise FieldError(f"invalid value {format_value(value)}", "expected a whole number")
+        raise FieldError(f"invalid value {format_value(value)}", "expected an integer")
     return int(value)
 
 
@@ -265,7 +265,7 @@ _TYPE_NAMES: dict[type, str] = {
     Name: "a name",
     object: "a string or number",
     bool: "true or false",
-    int: "a whole number",
+    int: "an integer",
     float: "a number",
     str: "a string",
     dict: "a mapping",

@@ -96,6 +96,8 @@ def _to_quantity(value: Any) -> u.Quantity:
 
 def _unit_of(default: Any) -> u.UnitBase:
     first = default[0] if isinstance(default, (list, tuple)) and default else default
+    if first is None or first is REQUIRED:
+        raise FieldError("has no default and no unit", "set unit, such as 'deg'")
     return _to_quantity(first).unit
 
 

@@ -239,8 +239,9 @@ def _source(item: Any) -> str:
         try:
             lines = str(item.serialize(format="ds9", precision=12)).split("\n")
         except (ValueError, KeyError) as error:  # a compound region, or an unknown frame
+            reason = f"DS9 has no frame {error}" if isinstance(error, KeyError) else error
             raise FieldError(
-                f"{format_value(item)} cannot be written as a DS9 region: {error}", _EXPECTED
+                f"{format_value(item)} cannot be written as a DS9 region: {reason}", _EXPECTED
             ) from None
         return "; ".join(line for line in lines if line and not line.startswith(("#", "global")))
     if isinstance(item, Location) or hasattr(item, "__fspath__"):

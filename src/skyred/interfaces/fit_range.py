@@ -96,7 +96,8 @@ class FitRange(Fields):
         if not (mask_data & mask_safe).any():
             raise ModelError(
                 f"the fit range ({self}) contains no bins of the dataset {dataset.name!r}, "
-                f"which has data from {self._data_range(dataset)}; widen it, or remove the dataset"
+                f"which has data from {self._data_range(dataset)}; change the range, or remove the "
+                "dataset"
             )
         dataset.mask_fit = mask
 

@@ -124,7 +124,7 @@ def read_index(index: Path, *, allow_outside: bool = False) -> list[tuple[dict[s
         data = read_yaml(index, checksum=True)  # gammapy would warn if there is no checksum
     entries = data.get("datasets") if isinstance(data, dict) else None
     if not isinstance(entries, list):
-        raise FileError(f"{index} has no list 'datasets'; expected an index written by gammapy")
+        raise FileError(f"{index} has no 'datasets' list; expected an index written by gammapy")
     types = [dataset_class.tag for dataset_class in DATASET_REGISTRY]
     files = []
     for number, entry in enumerate(entries, start=1):

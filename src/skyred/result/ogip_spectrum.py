@@ -152,7 +152,7 @@ def _read_counts(path: Path, data: Any, columns: set[str], exposure: float) -> A
     rounded = np.round(counts)
     if (np.abs(counts - rounded) > RATE_TOLERANCE * np.maximum(1, np.abs(rounded) * 1e-3)).any():
         raise FileError(
-            f"{path}: RATE times EXPOSURE ({exposure} s) is not a whole number, so the rates are "
+            f"{path}: RATE times EXPOSURE ({exposure} s) is not an integer, so the rates are "
             "weighted or background-subtracted; expected the COUNTS, which wstat needs"
         )
     return rounded

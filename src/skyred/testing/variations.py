@@ -144,7 +144,7 @@ def _values_of_type(spec: FieldSpec) -> Iterator[Any]:
     bounds = [
         float(bound) for bound in re.findall(r"(?:from|to|least|most) (-?[\d.e+-]+)", type_name)
     ]
-    if type_name.startswith("a whole number"):
+    if type_name.startswith("an integer"):
         yield from (wrap(int(bound) + step) for bound in bounds or [1] for step in (0, 1, -1))
     elif re.match("a number", type_name):
         yield from (wrap(bound + step) for bound in bounds or [1.0] for step in (0, 0.5, -0.5))

@@ -54,7 +54,7 @@ def test_edges_inside_one_of_the_axes_are_valid() -> None:
 
 def test_edges_outside_all_axes_are_reported_with_the_range_of_the_axes() -> None:
     (problem,) = messages(flux_points(0.1, 1, 30), low=entry(LOW), high=entry(HIGH))
-    assert "0.1 TeV to 30.0 TeV is beyond the energy axes of data.low and data.high" in problem
+    assert "0.1 TeV to 30.0 TeV extends beyond the energy axes of data.low and data.high" in problem
     assert "expected edges within 0.1 TeV to 10.0 TeV" in problem
 
 

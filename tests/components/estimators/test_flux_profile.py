@@ -326,7 +326,7 @@ class TestInvalidOptionsAndData:
         ("override", "message"),
         [
             ("estimate.0.background_sources=[crab]", "unknown source 'crab'"),
-            ("estimate.1.energy_edges=[0.1 TeV, 1 TeV]", "is beyond the energy axis"),
+            ("estimate.1.energy_edges=[0.1 TeV, 1 TeV]", "extends beyond the energy axis"),
         ],
     )
     def test_errors_are_reported_before_data_are_read(self, override: str, message: str) -> None:

@@ -256,7 +256,7 @@ class TestInvalidOptionsAndData:
     def test_overlapping_and_reversed_intervals_are_rejected(self) -> None:
         first = Interval(start="2006-07-29T20:00", stop="2006-07-29T22:00")
         second = Interval(start="2006-07-29T21:00", stop="2006-07-29T23:00")
-        with pytest.raises(FieldError, match="before the end of the previous one"):
+        with pytest.raises(FieldError, match="before the end of the previous interval"):
             LightCurve(source="pks", by="interval", intervals=[first, second])
         with pytest.raises(FieldError, match=r"is not before .*; expected start before stop"):
             Interval(start="2006-07-29T22:00", stop="2006-07-29T20:00")
@@ -277,7 +277,7 @@ class TestInvalidOptionsAndData:
         [
             ("data.hess.stack.kind=sum", "stack: {kind: keep}"),
             ("estimate.0.source=crab", "unknown source 'crab'"),
-            ("estimate.1.energy_edges=[0.1 TeV, 1 TeV]", "is beyond the energy axis"),
+            ("estimate.1.energy_edges=[0.1 TeV, 1 TeV]", "extends beyond the energy axis"),
         ],
     )
     def test_errors_are_reported_before_data_are_read(self, override: str, message: str) -> None:

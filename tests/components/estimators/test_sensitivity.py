@@ -288,5 +288,5 @@ class TestInvalidOptionsAndData:
     @pytest.mark.data
     def test_edges_outside_the_axis_are_reported_before_data_are_read(self) -> None:
         overrides = ["estimate.0.energy_edges=[0.1 TeV, 1 TeV]"]
-        with pytest.raises(ConfigError, match="is beyond the energy axis"):
+        with pytest.raises(ConfigError, match="extends beyond the energy axis"):
             Pipeline.from_yaml(EXAMPLE, overrides=overrides)

@@ -380,7 +380,7 @@ class TestInvalidOptionsAndData:
         ("estimate", "message"),
         [
             ("{kind: ts-map, energy_edges: [2 TeV, 1 TeV]}", "energy_edges.*must increase"),
-            ("{kind: ts-map, energy_edges: [1 TeV, 30 TeV]}", "is beyond the energy axis"),
+            ("{kind: ts-map, energy_edges: [1 TeV, 30 TeV]}", "extends beyond the energy axis"),
             (
                 "{kind: ts-map, without: [krab]}",
                 r"without\[0\]: unknown source 'krab'.*did you mean 'crab'",

@@ -113,7 +113,7 @@ def _range_problems(
         entry_names = " and ".join(f"data.{entry_name}" for entry_name in axes)
         yield Problem(
             ("energy_edges",),
-            f"{edges.min()} to {edges.max()} is beyond the energy "
+            f"{edges.min()} to {edges.max()} extends beyond the energy "
             f"{'axis' if len(axes) == 1 else 'axes'} of {entry_names}",
             f"expected edges within {low} to {high}",
         )

@@ -64,9 +64,8 @@ class MapGeometry(Geometry):
             A map smaller than a pixel, an ambiguous centre, or energy axes that do not overlap.
         """
         if np.any(self.width < self.bin_size):
-            yield Problem(
-                ("width",), f"{self.width} is below bin_size", "expected at least one pixel"
-            )
+            message = f"{self.width.min():g} is smaller than bin_size ({self.bin_size:g})"
+            yield Problem(("width",), message, "expected at least one pixel")
         if self.frame != "icrs" and not self.center.has_frame:
             pair = f"{self.center.lon}, {self.center.lat}"
             yield Problem(

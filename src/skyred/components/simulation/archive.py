@@ -32,7 +32,7 @@ LIVETIME_MAX = 300.0
 
 
 def _integer_between(low: int, high: int) -> Any:
-    """Return a validator of whole numbers in a range.
+    """Return a validator of integers in a range.
 
     Parameters
     ----------
@@ -49,9 +49,7 @@ def _integer_between(low: int, high: int) -> Any:
 
     def validate(_: object, field: attrs.Attribute[int], value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise ValueError(
-                f"{field.name} is {value!r}; expected a whole number from {low} to {high}"
-            )
+            raise ValueError(f"{field.name} is {value!r}; expected an integer from {low} to {high}")
 
     return validate
 

@@ -122,7 +122,7 @@ def _parse_query(query: str) -> dict[str, str]:
 
 
 def _parse_integer(key: str, value: str) -> int:
-    """Parse a whole number.
+    """Parse an integer.
 
     Parameters
     ----------
@@ -139,10 +139,10 @@ def _parse_integer(key: str, value: str) -> int:
     Raises
     ------
     ValueError
-        If the value is not a whole number.
+        If the value is not an integer.
     """
     if not re.fullmatch(r"-?[0-9]{1,20}", value):
-        raise ValueError(f"{key} is {value!r}; expected a whole number")
+        raise ValueError(f"{key} is {value!r}; expected an integer")
     return int(value)
 
 

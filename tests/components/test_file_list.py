@@ -104,7 +104,7 @@ def test_runs_of_one_entry_of_an_observation_log_are_selected(
         (", entry: c", "has no runs of the data entry 'c'; expected one of: a, b"),
     ],
 )
-def test_missing_or_unknown_entry_is_a_problem_of_the_option(
+def test_missing_or_unknown_entry_is_reported_at_the_option(
     entry: str, message: str, crab_archive: Path, log_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match=rf"select\[0\]\.entry: .*{message}"):
@@ -113,7 +113,7 @@ def test_missing_or_unknown_entry_is_a_problem_of_the_option(
         read_ids(log_path, entry[-1:] or None)
 
 
-def test_column_of_row_numbers_is_not_one_of_data_entries(path: Path) -> None:
+def test_numeric_column_entry_is_ignored(path: Path) -> None:
     table = Table({"entry": [1, 2], "OBS_ID": [900001, 900002]})
     table.write(path, format="ascii.ecsv")
     assert read_ids(path) == [900001, 900002]
@@ -197,7 +197,7 @@ def test_binary_file_is_rejected(path: Path) -> None:
         read_ids(path)
 
 
-def test_invalid_file_is_a_problem_of_the_configuration(crab_archive: Path, path: Path) -> None:
+def test_invalid_file_is_reported_as_configuration_error(crab_archive: Path, path: Path) -> None:
     path.write_text("900001\nabc\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"sim.select\[0\].path: .*'abc' \(line 2\) is not"):
         pipeline(crab_archive, path)
@@ -207,8 +207,10 @@ def test_invalid_file_is_a_problem_of_the_configuration(crab_archive: Path, path
 
 def test_missing_runs_are_reported_with_the_file(crab_archive: Path, path: Path) -> None:
     path.write_text("900001\n" + "\n".join(map(str, range(1, 13))), encoding="utf-8")
-    listed = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, and 2 more"
-    with pytest.raises(ArchiveError, match=rf"'file-list' \(.*runs.txt\) .*: {listed}; correct"):
+    missing_runs = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, and 2 more"
+    with pytest.raises(
+        ArchiveError, match=rf"'file-list' \(.*runs.txt\) .*: {missing_runs}; correct"
+    ):
         Orchestrator(pipeline(crab_archive, path)).select()
 
 
@@ -236,10 +238,10 @@ def test_exported_script_reduces_the_same_runs(
 
 def test_export_of_a_missing_list_is_rejected(crab_archive: Path, path: Path) -> None:
     path.write_text("900002\n", encoding="utf-8")
-    listed = pipeline(crab_archive, path)
+    valid_pipeline = pipeline(crab_archive, path)
     path.unlink()
     with pytest.raises(ExportError, match=r"reads the list .*: .* is not a file"):
-        listed.to_script()
+        valid_pipeline.to_script()
 
 
 def test_selected_rows_are_unchanged(crab_archive: Path, path: Path) -> None:

@@ -48,10 +48,9 @@ def raw_values(spec: FieldSpec) -> st.SearchStrategy[Any]:
     if type_name.startswith("a list of quantities"):
         numbers = st.lists(NUMBERS, min_size=2, max_size=4, unique=True).map(sorted)
         strategy: Any = numbers.map(lambda values: [f"{value!r} {spec.unit}" for value in values])
-    elif type_name.startswith("a list, each "):
-        strategy = st.lists(
-            _single_value(type_name.removeprefix("a list, each "), spec), min_size=1, max_size=3
-        )
+    elif type_name.startswith("a list of values, each "):
+        item_type = type_name.removeprefix("a list of values, each ")
+        strategy = st.lists(_single_value(item_type, spec), min_size=1, max_size=3)
     else:
         strategy = _single_value(type_name, spec)
     return strategy.filter(lambda raw: _is_valid(spec, raw))

@@ -140,7 +140,7 @@ def test_adapters_with_the_earlier_arguments_are_called(
 )
 def test_option_of_the_same_name_and_another_type_is_rejected(declaration: Any) -> None:
     members = {"kind": "own-datasets", "datasets": declaration}
-    with pytest.raises(TypeError, match=r"OwnDatasets\.datasets replaces the option datasets of "):
+    with pytest.raises(TypeError, match=r"OwnDatasets\.datasets conflicts with the option "):
         type("OwnDatasets", (ToyEstimator,), members)
 
 

@@ -130,6 +130,6 @@ def test_upper_limits_are_not_fitted(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_missing_column_or_unit_is_reported(content: str, message: str, tmp_path: Path) -> None:
+def test_missing_or_invalid_content_is_reported(content: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(FileError, match=message):
         read_flux_points(write_csv(tmp_path, content), "points")

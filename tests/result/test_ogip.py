@@ -194,7 +194,9 @@ def test_files_in_other_folders_need_allow_outside(pha_path: Path, tmp_path: Pat
         (lambda header, columns: header.remove("ANCRFILE"), "names no effective area file"),
     ],
 )
-def test_missing_card_or_column_is_reported(edit: Any, message: str, pha_path: Path) -> None:
+def test_missing_or_invalid_card_or_column_is_reported(
+    edit: Any, message: str, pha_path: Path
+) -> None:
     edit_spectrum(pha_path, edit)
     with pytest.raises(FileError, match=message):
         read_ogip(pha_path, "x")
@@ -264,7 +266,7 @@ def test_file_with_several_spectra_is_rejected(
 
 
 @pytest.mark.parametrize("card", ["HDUCLAS3", "HDUCLAS4"])
-def test_single_spectrum_with_the_card_of_several_is_rejected(card: str, pha_path: Path) -> None:
+def test_single_spectrum_labelled_as_type_ii_is_rejected(card: str, pha_path: Path) -> None:
     edit_spectrum(pha_path, lambda header, columns: header.update({card: "TYPE:II"}))
     with pytest.raises(FileError, match=f"has {card} = 'TYPE:II' .* set the card to 'TYPE:I'"):
         read_ogip(pha_path, "x")

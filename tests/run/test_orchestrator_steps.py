@@ -151,8 +151,8 @@ def test_error_of_a_watcher_is_recorded_and_does_not_stop_the_run(hook: str) -> 
     result = orchestrator.run()
     assert result.estimates["toy-total"].counts > 0
     assert hook_names(watcher) == hook_names(faulty) == EXPECTED_CALLS
-    fault = f"plugin 'faulty' failed in skyred_{hook}: RuntimeError: the watcher is broken"
-    assert orchestrator.report("finished").watchers[0] == fault
+    message = f"plugin 'faulty' failed in skyred_{hook}: RuntimeError: the watcher is broken"
+    assert orchestrator.report("finished").watchers[0] == message
 
 
 ATTRIBUTES = ("observations", "datasets", "models", "fit_result", "estimates")

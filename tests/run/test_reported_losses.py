@@ -104,7 +104,7 @@ def test_watcher_error_at_the_end_is_in_the_report(tmp_path: Path) -> None:
         tmp_path / "run"
     )
     report = json.loads((tmp_path / "run" / "report.json").read_text())
-    assert any("an error at the end" in fault for fault in report["watchers"])
+    assert any("an error at the end" in message for message in report["watchers"])
 
 
 @pytest.mark.parametrize(

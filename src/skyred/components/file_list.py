@@ -254,7 +254,7 @@ def _mask_of_entry(table: Table, entry: str | None, path: Path) -> list[bool]:
     entries = [str(value) for value in table[ENTRY]]
     available = list(dict.fromkeys(entries))
     listed = format_list(available, MAX_LISTED)
-    # a column of numbers, such as those of the rows, is not that of an observation log
+    # a numeric column `entry`, for example of row numbers, does not contain names of data entries
     if entry is None and len(available) > 1 and table[ENTRY].dtype.kind in "OU":
         raise EntryError(
             f"{path} has the runs of several data entries, {listed}",

@@ -76,7 +76,7 @@ def _format_type(spec: FieldSpec) -> str:
     if spec.of is not None:
         containers = {"one": "", "many": "list of ", "map": "mapping of str to "}
         return containers[spec.shape] + spec.of.__name__
-    type_name = re.sub(r"^a list, each (an? )?", "list of ", spec.type_name)
+    type_name = re.sub(r"^a list of values, each (an? )?", "list of ", spec.type_name)
     type_name = re.sub(r"^an? ", "", type_name)
     if match := re.fullmatch(r"(.*)one of (.+)", type_name):
         return f"{match[1]}{{{', '.join(map(repr, match[2].split(', ')))}}}"

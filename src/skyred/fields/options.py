@@ -145,7 +145,7 @@ def option(
     parse: Callable[[Any], Any] = _value_parser(parse_type, tuple(choices), min, max)
     name = _type_name(value_type, tuple(choices), min, max)
     if many:
-        parse, name = _list_parser(parse), f"a list, each {name}"
+        parse, name = _list_parser(parse), f"a list of values, each {name}"
     # strings in a mapping may be quantities; elsewhere '1e2' and '100' are different strings
     key = plain_key if value_type is dict else exact_key
     return declare(FieldSpec(type_name=name, doc=doc, parse=parse, key=key, plain=thaw), default)

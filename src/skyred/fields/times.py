@@ -87,7 +87,7 @@ def instant(default: Any = REQUIRED, *, doc: str, many: bool = False) -> Any:
     spec = FieldSpec(type_name=name, doc=doc, parse=_parse, key=_key, plain=str)
     if many:
         spec = FieldSpec(
-            type_name=f"a list, each {name}",
+            type_name=f"a list of values, each {name}",
             doc=doc,
             parse=_parse_all,
             key=lambda instants: tuple(_key(instant) for instant in instants),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Estimate = Callable[[Estimator, Datasets, FitResult | None], Product]
 
-_SELECTS = "_selects_datasets"
+_WRAPPER = "_selection_wrapper"  # attribute of a wrapper that refers to the wrapper itself
 # the ids of the estimators whose datasets are selected, while their methods run
 _RUNNING: ContextVar[frozenset[int]] = ContextVar("_RUNNING", default=frozenset())
 
@@ -44,8 +44,8 @@ def check_declaration(cls: type[Estimator], inherited: FieldSpec) -> None:
     spec = getattr(vars(cls).get("datasets"), "metadata", {}).get(SPEC)
     if spec is None or spec.type_name != inherited.type_name or spec.optional:
         raise TypeError(
-            f"{cls.__name__}.datasets replaces the option datasets of all estimators, "
-            f"{inherited.type_name}: rename it, or declare it with "
+            f"{cls.__name__}.datasets conflicts with the option datasets that all estimators have "
+            "(a list of strings): rename it, or declare it with "
             "option((), type=str, many=True, doc=...)"
         )
 
@@ -60,7 +60,7 @@ def add_selection(cls: type[Estimator]) -> None:
     """
     estimate: Any = cls.estimate
     # functools.wraps copies the attribute, so a true value is not enough
-    is_wrapped = getattr(estimate, _SELECTS, None) is estimate
+    is_wrapped = getattr(estimate, _WRAPPER, None) is estimate
     if not is_wrapped and not getattr(estimate, "__isabstractmethod__", False):
         cls.estimate = _with_selection(estimate)  # type: ignore[method-assign, assignment]
 
@@ -68,8 +68,9 @@ def add_selection(cls: type[Estimator]) -> None:
 def _with_selection(estimate: Estimate) -> Estimate:
     """Return the method `estimate` with a selection of the datasets before it.
 
-    A method that this estimator calls within, such as ``super().estimate(...)``, uses the datasets
-    as they are passed: they are already selected, and the subclass may have removed others.
+    Nested calls of `estimate` on the same estimator, such as ``super().estimate(...)``, use the
+    datasets that are passed to them: they are already selected, and the subclass may have removed
+    others.
     """
 
     @functools.wraps(estimate)
@@ -83,5 +84,5 @@ def _with_selection(estimate: Estimate) -> Estimate:
         finally:
             _RUNNING.reset(token)
 
-    setattr(estimate_selected, _SELECTS, estimate_selected)
+    setattr(estimate_selected, _WRAPPER, estimate_selected)
     return estimate_selected

@@ -149,7 +149,7 @@ class Run:
 
 @attrs.frozen
 class Report:
-    """The report at the end of a run, also of a failed or interrupted one.
+    """The report at the end of a finished, failed or interrupted run.
 
     Parameters
     ----------

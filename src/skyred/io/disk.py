@@ -97,11 +97,11 @@ def sync_folder(folder: Path) -> None:
     for path in files_below(folder):
         sync(path)
     for path in (*(path for path in folder.rglob("*") if path.is_dir()), folder):
-        sync_names(path)
+        sync_directory_entries(path)
 
 
-def sync_names(folder: Path) -> None:
-    """Flush the names of the files in a folder to disk, if the system supports it.
+def sync_directory_entries(folder: Path) -> None:
+    """Flush the directory entries of a folder to disk, if the system supports it.
 
     Parameters
     ----------

@@ -63,9 +63,9 @@ class Bins:
 class Template:
     """Predicted counts of a source shape for a flux of 1 cm-2 s-1 in each bin of true energy.
 
-    The counts by true energy are a large array, and a search uses most templates only once.
-    Therefore they are computed only when `counts` is called for a second flux; before that, counts
-    and weighted sums are computed from the image.
+    The counts by true energy are a large array, and during a fit, most templates are evaluated for
+    one flux only. Therefore they are computed only when `counts` is called for a second flux;
+    before that, counts and weighted sums are computed from the image.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class Template:
     last_counts : tuple
         The last flux, as bytes, and the counts for it.
     last_sum : tuple
-        The last weights, the last weight of the total, and their weighted sum.
+        The last arguments of `weighted_sum`, and its result for them.
     """
 
     footprint: Footprint
@@ -130,7 +130,9 @@ class Template:
         return counts
 
     def weighted_sum(self, weights: Array, weight_of_total: float) -> Array:
-        """Return the weighted sum over the bins and the total.
+        """Return a weighted sum of the counts per unit flux, by true energy.
+
+        It is the weighted sum over the selected bins, plus the weighted total.
 
         Parameters
         ----------
@@ -198,7 +200,9 @@ class Mixture:
         return Counts(by_bin, total)
 
     def weighted_sum(self, weights: Array, weight_of_total: float) -> Array:
-        """Return the weighted sum over the bins and the total.
+        """Return a weighted sum of the counts per unit flux, by true energy.
+
+        It is the weighted sum over the selected bins, plus the weighted total.
 
         Parameters
         ----------
@@ -272,7 +276,7 @@ class Footprint:
         image : array
             Fraction of the flux in each pixel of the cutout, shape (true energies, y, x).
         is_reused : bool
-            Whether the template will be used at many steps of a search.
+            Whether the template will be used in many iterations of a fit.
 
         Returns
         -------

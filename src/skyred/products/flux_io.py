@@ -1,4 +1,4 @@
-"""Files of flux points and flux maps of gammapy, with their reference model."""
+"""Files of gammapy's flux points and flux maps, with their reference model."""
 
 from __future__ import annotations
 

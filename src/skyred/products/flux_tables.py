@@ -53,7 +53,7 @@ SUFFIXES: Mapping[str, str] = {
 
 
 def add_descriptions(table: Table) -> Table:
-    """Add descriptions to the columns of a table of gammapy, unless they have one.
+    """Add descriptions to the columns of a table from gammapy, unless they have one.
 
     Parameters
     ----------

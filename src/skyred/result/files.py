@@ -288,7 +288,7 @@ def read_estimates(
     Returns
     -------
     dict of str to Product
-        The products by name, without those of estimators that are not installed or wrote no file.
+        The products by name, except those of estimators that are not installed or wrote no file.
     """
     estimates = dict[str, Product]()
     for name, kind in kinds.items():

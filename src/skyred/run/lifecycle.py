@@ -21,12 +21,12 @@ class Watchers:
     ----------
     plugins : Plugins
         The plugins.
-    faults : list of str
+    errors : list of str
         A message for each error.
     """
 
     plugins: Plugins
-    faults: list[str] = attrs.field(factory=list)
+    errors: list[str] = attrs.field(factory=list)
 
     def notify(self, hook: str, **hook_arguments: Any) -> None:
         """Call the implementations of a hook, with the arguments that they declare.
@@ -47,16 +47,16 @@ class Watchers:
         """
         disk_error: Exception | None = None
         for name, implementation in self.plugins.hook_implementations(hook):
-            if "report" in hook_arguments:  # add the errors of the hooks that were called before
+            if "report" in hook_arguments:  # add the errors in hooks that were called before
                 report = hook_arguments["report"]
-                hook_arguments["report"] = attrs.evolve(report, watchers=tuple(self.faults))
+                hook_arguments["report"] = attrs.evolve(report, watchers=tuple(self.errors))
             arguments = [hook_arguments[argument] for argument in implementation.argnames]
             try:
                 implementation.function(*arguments)
-            except Exception as error:  # no error of a hook may stop the run
-                fault = f"plugin {name!r} failed in {hook}: {type(error).__name__}: {error}"
-                log.warning(fault, exc_info=True)
-                self.faults.append(fault)
+            except Exception as error:  # errors in hooks must not stop the run
+                message = f"plugin {name!r} failed in {hook}: {type(error).__name__}: {error}"
+                log.warning(message, exc_info=True)
+                self.errors.append(message)
                 if hook == "skyred_run_finished" and disk_failure(error):
                     disk_error = disk_error or error
         if disk_error is not None:

@@ -358,7 +358,7 @@ class Orchestrator:
             error=error,
             steps=self.steps,
             outcomes=self.outcomes,
-            watchers=tuple(steps.watchers.faults),
+            watchers=tuple(steps.watchers.errors),
             owners=steps.plugins.catalog.owners(components),
             result=self.result(),
             engine=steps.engine.to_plain(complete=True),

@@ -24,7 +24,7 @@ import attrs
 
 from skyred.errors import OutputError
 from skyred.io.checksums import SUMS, write_checksums
-from skyred.io.disk import files_below, sync_folder, sync_names
+from skyred.io.disk import files_below, sync_directory_entries, sync_folder
 from skyred.io.exchange import exchange
 from skyred.io.locks import Lock, acquire_lock, holder
 from skyred.run.disk_space import probe
@@ -143,7 +143,7 @@ class RunFolder:
             path = _move(self.staging, self.target, self.target.with_name(self._failed_name))
         else:
             path = _move(self.staging, self.target, self.target)
-        sync_names(path.parent)
+        sync_directory_entries(path.parent)
         if path != self.target and not failed:
             raise OutputError(
                 f"{self.target} was created by another process during the run; "
@@ -262,7 +262,7 @@ def _remove(path: Path) -> None:
 
 def _swap(staging: Path, target: Path) -> None:
     if exchange(staging, target):
-        sync_names(target.parent)
+        sync_directory_entries(target.parent)
         _remove(staging)  # now contains the previous run
         return
     old = _hidden_sibling(target, "old")
@@ -272,7 +272,7 @@ def _swap(staging: Path, target: Path) -> None:
     except OSError:
         old.rename(target)
         raise
-    sync_names(target.parent)
+    sync_directory_entries(target.parent)
     _remove(old)
 
 

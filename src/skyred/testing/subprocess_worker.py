@@ -25,7 +25,7 @@ _PROGRAM = "from skyred.testing.subprocess_worker import serve; serve()"
 
 @attrs.frozen
 class RaisedError:
-    """The exception of a call in the other process.
+    """The exception raised by a call in the other process.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class Worker:
         Raises
         ------
         RequirementViolated
-            If the call fails, or its arguments cannot be pickled or unpickled.
+            If the call fails, or its arguments or its return value cannot be pickled or unpickled.
         """
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
@@ -81,7 +81,8 @@ class Worker:
         except (EOFError, BrokenPipeError) as error:
             raise RequirementViolated("it terminated the other process") from error
         except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise RequirementViolated(f"it cannot be sent to another process: {error}") from error
+            message = f"it cannot be sent to or from another process: {error}"
+            raise RequirementViolated(message) from error
         if isinstance(answer, RaisedError):
             raise RequirementViolated(f"in another process: {answer.message}")
         return answer

@@ -207,7 +207,7 @@ def test_possible_dataset_names_are_known_before_the_reduction(
 
 
 class TestConfiguration:
-    def test_unknown_name_is_a_problem_of_the_configuration(self, crab_yaml: str) -> None:
+    def test_unknown_name_is_reported_as_configuration_error(self, crab_yaml: str) -> None:
         changed = crab_yaml.replace("kind: excess-map", "kind: excess-map, datasets: [hes]")
         with pytest.raises(ConfigError) as error:
             Pipeline.from_yaml(changed)

@@ -49,7 +49,7 @@ def test_sums_agree_with_sums_pixel_by_pixel(ring_images, r_in, width):
 
 
 @given(images(), st.floats(0, 3), st.floats(0.01, 100))
-def test_norm_of_the_template_cancels(ring_images, r_in, norm):
+def test_ratio_of_counts_to_acceptance_is_the_norm(ring_images, r_in, norm):
     _, background, not_excluded = ring_images
     off = sum_around(
         norm * 1e4 * background, 1e4 * background, not_excluded, ring_kernel(r_in, r_in + 2)

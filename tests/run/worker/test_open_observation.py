@@ -86,7 +86,7 @@ def test_times_pointing_and_metadata_are_equal(pair: Pair) -> None:
     )
     assert actual.separation(expected).deg == 0
     actual, expected = (observation.meta.to_header() for observation in (in_memory, from_files))
-    assert actual | {"CREATED": ""} == expected | {"CREATED": ""}  # CREATED is the present time
+    assert actual | {"CREATED": ""} == expected | {"CREATED": ""}  # CREATED is the current time
 
 
 def test_irfs_are_created_once(pair: Pair) -> None:

@@ -154,7 +154,7 @@ class FluxPointsProduct(Product):
 
 
 def _write_source_name(path: Path, source: str) -> None:
-    """Add the name of the source to a file of gammapy, for `FluxPointsProduct.read`."""
+    """Add the source name, for `FluxPointsProduct.read`, to a FITS file written by gammapy."""
     from astropy.io import fits
 
     fits.setval(

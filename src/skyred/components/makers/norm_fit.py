@@ -6,7 +6,7 @@ log-linear in their parameters (except for the exponent of the cutoff of ``ecpl-
 frozen). The fit is therefore a Poisson regression: its statistic is convex, and Newton steps
 converge to its only minimum. If only the norm is free, it is counts divided by background.
 
-The fit of gammapy agrees within the tolerance of MIGRAD, but is slower.
+gammapy's fit agrees within the tolerance of MIGRAD, but is slower.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ class CatalogSources(Model):
         Returns
         -------
         iterable of str
-            The names of the models, without the special characters of the names of sources.
+            The names of the models: those of the sources, with dashes for special characters.
         """
         return [model_name(name) for name in self.sources]
 
@@ -214,7 +214,7 @@ class CatalogSources(Model):
                 source = catalog[row]
                 models += self._build_source_models(source, model_name(str(source.name)))
             except ModelError as error:
-                warnings.warn(f"{self.catalog}: {error}; the source is skipped", SkyredWarning, 2)
+                warnings.warn(f"{self.catalog}: source skipped: {error}", SkyredWarning, 2)
         if not models:
             raise ModelError(
                 f"{self.catalog} has no usable source within {self.radius} of {self.center}"
@@ -326,7 +326,11 @@ class CatalogSources(Model):
         except Exception as error:  # gammapy raises various errors for invalid entries
             raise ModelError(f"{source.name} cannot be converted to a model: {error}") from error
         if models[0] is None:
-            raise ModelError(f"{source.name} has no spectrum{f' of {variant}' if variant else ''}")
+            if variant is None:
+                raise ModelError(f"{source.name} has no spectrum")
+            raise ModelError(
+                f"{source.name} has no {variant} spectrum; set the option model to another variant"
+            )
         names = [
             name if len(models) == 1 else f"{name}-{model_name(model.name)}" for model in models
         ]

@@ -100,7 +100,7 @@ def is_equal_if_rebuilt(case: ComponentCase) -> None:
 @requirement(
     "survives pickling",
     fix="Define the class at the top level of a module, and store plain values: components are "
-    "sent to workers by pickle.",
+    "pickled when they are sent to workers.",
 )
 def is_picklable(case: ComponentCase) -> None:
     """Check that the unpickled component is equal and has the same digest.

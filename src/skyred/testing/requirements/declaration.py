@@ -23,7 +23,7 @@ _IN_UNITS = re.compile(rf"\bin (?:units of )?({_UNITS})\b")
 @requirement(
     "is declared with @component and a unique kind",
     fix='Add @component above the class, and kind = "my-kind" in it: otherwise both are inherited '
-    "from the parent, and YAML builds the parent.",
+    "from the parent, and the parent is built from YAML.",
 )
 def is_declared(case: ComponentCase) -> None:
     """Check that the class itself, and not only its parent, has a decorator and a kind.

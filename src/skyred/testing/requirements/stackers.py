@@ -98,7 +98,7 @@ def has_associative_merge(case: ComponentCase) -> None:
 
 
 @requirement(
-    "gives the same total by adding a dataset as by merging its total",
+    "has a merge that is consistent with add",
     "stacker",
     fix="add(t, d) and merge(t, add(zero, d)) must be the same: otherwise results depend on the "
     "chunks. " + _MERGE_ADVICE,
@@ -169,7 +169,8 @@ def shares_no_data(case: ComponentCase) -> None:
 @requirement(
     "has totals that survive pickling",
     "stacker",
-    fix="Use datasets, lists and plain values in totals: workers return them by pickle.",
+    fix="Use datasets, lists and plain values in totals: they are pickled when workers return "
+    "them.",
 )
 def has_picklable_totals(case: ComponentCase) -> None:
     """Check that empty and filled totals have the same result after pickling.
@@ -195,7 +196,7 @@ def has_picklable_totals(case: ComponentCase) -> None:
     "already includes. " + _MERGE_ADVICE,
 )
 def counts_each_run_once(case: ComponentCase) -> None:
-    """Check that counts in safe masks and livetimes add up to those of the runs.
+    """Check that livetimes, and counts in safe masks, add up to those of the runs.
 
     Parameters
     ----------
@@ -293,7 +294,7 @@ def keeps_mixed_types(case: ComponentCase) -> None:
 @requirement(
     "has a chunk of at least one run",
     "stacker",
-    fix="Keep the declaration of `chunk` by Stacker, or change its default only.",
+    fix="Keep the declaration of `chunk` by Stacker, or change only its default.",
 )
 def has_positive_chunk(case: ComponentCase) -> None:
     """Check that the number of runs in a chunk is a positive integer.

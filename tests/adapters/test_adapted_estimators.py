@@ -260,7 +260,7 @@ def test_strings_and_numbers_are_read_back_from_yaml(tmp_path: Path) -> None:
 
 
 def test_product_without_file_format_is_reported_by_name(tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="product: the type object cannot be written"):
+    with pytest.raises(TypeError, match="product: an object of type object cannot be written"):
         GammapyProduct("product", object()).write(tmp_path)
     with pytest.raises(TypeError, match=r"a\.b has the type object; only numbers, strings"):
         GammapyProduct("product", {"a": {"b": object()}}).write(tmp_path)

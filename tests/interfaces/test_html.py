@@ -126,7 +126,8 @@ def test_product_shows_its_summary_and_table() -> None:
 def test_product_without_a_table_shows_the_reason() -> None:
     page_text = parse_html(GammapyProduct("x", object())).text
     message = (
-        "x: the type object cannot be shown as a table: it has no `to_table`; use the attribute"
+        "x: an object of type object cannot be shown as a table: it has no `to_table`; "
+        "use the attribute"
     )
     assert message in page_text
 

@@ -79,7 +79,7 @@ def remove_counts(datasets: Datasets) -> None:
     datasets[0].counts.data[...] = 0
 
 
-def remove_counts_and_negative_fluxes(datasets: Datasets) -> None:
+def remove_counts_and_forbid_negative_fluxes(datasets: Datasets) -> None:
     remove_counts(datasets)
     for parameter in free_parameters(datasets):
         if parameter.name in ("norm", "amplitude"):
@@ -94,7 +94,7 @@ def test_fit_without_counts_on_a_known_background_fails(make: Any) -> None:
 
 
 def test_positive_fluxes_without_counts_end_at_their_limits() -> None:
-    datasets = spectrum(remove_counts_and_negative_fluxes)
+    datasets = spectrum(remove_counts_and_forbid_negative_fluxes)
     result = assert_fails(datasets, "does not constrain crab.spectral.index")
     assert result.at_limit == ("crab.spectral.amplitude",)
     assert datasets.models["crab"].spectral_model.amplitude.value == pytest.approx(0, abs=1e-16)
@@ -112,8 +112,8 @@ def test_fit_without_on_and_off_counts_predicts_no_source() -> None:
         datasets[0].counts_off.data[...] = 0
 
     datasets = spectrum(clear_counts, on_off=True)
-    result = skyred.fit(datasets)  # not differentiable at zero, so that the errors are meaningless
+    result = skyred.fit(datasets)  # not differentiable at zero, so the errors are meaningless
     assert_consistent(datasets, result)
-    # above the least value, 0, by far less than the statistical errors allow to see
+    # the minimum is 0; the difference is negligible compared with the statistical errors
     assert result.stat == pytest.approx(0, abs=1e-4)
     assert np.abs(datasets[0].npred_signal().data).max() < 1e-4

@@ -27,58 +27,60 @@ from skyred.io.html import (
 MAX_LENGTH = 100  # characters of a value in the summary line of a component
 
 
-def component_html(fields: Nested) -> str:
-    """Return the HTML representation of a component or value.
+def component_html(instance: Nested) -> str:
+    """Return the HTML representation of an object with fields.
 
     Parameters
     ----------
-    fields : Nested
-        The component or value.
+    instance : Nested
+        The object, such as a component or a position.
 
     Returns
     -------
     str
         The title, the summary, the options and the nested objects.
     """
-    return styled_div(paragraph(_title(fields), " ", _summary(type(fields))), html_body(fields))
+    return styled_div(
+        paragraph(_title(instance), " ", _summary(type(instance))), html_body(instance)
+    )
 
 
-def html_body(fields: Nested) -> Html:
+def html_body(instance: Nested) -> Html:
     """Return the options as a table, followed by the nested objects.
 
     Parameters
     ----------
-    fields : Nested
-        The component or value.
+    instance : Nested
+        The object, such as a component or a position.
 
     Returns
     -------
     Html
         The table and the nested objects.
     """
-    field_specs = specs(type(fields)).items()
-    rows = [_row(fields, name, spec) for name, spec in field_specs if spec.shape == "leaf"]
-    nested = [_nested(fields, name, spec) for name, spec in field_specs if spec.shape != "leaf"]
+    field_specs = specs(type(instance)).items()
+    rows = [_row(instance, name, spec) for name, spec in field_specs if spec.shape == "leaf"]
+    nested = [_nested(instance, name, spec) for name, spec in field_specs if spec.shape != "leaf"]
     options = table(("Option", "Value", "Default", "Description"), rows) if rows else ""
     return join(options, *nested) if field_specs else paragraph(muted("It has no options."))
 
 
-def format_changes(fields: Nested) -> str:
+def format_changes(instance: Nested) -> str:
     """Return the required options, and those that differ from their defaults, on one line.
 
     Nested lists and mappings are left out.
 
     Parameters
     ----------
-    fields : Nested
-        The component or value.
+    instance : Nested
+        The object, such as a component or a position.
 
     Returns
     -------
     str
         The options with their values, separated by commas.
     """
-    return ", ".join(f"{name}: {value}" for name, value in _changed_options(fields))
+    return ", ".join(f"{name}: {value}" for name, value in _changed_options(instance))
 
 
 def format_value(spec: FieldSpec, value: Any) -> str:
@@ -94,7 +96,7 @@ def format_value(spec: FieldSpec, value: Any) -> str:
     Returns
     -------
     str
-        The value as in YAML, with its unit.
+        The value as text, with its unit.
     """
     if value is None:
         return "not set"
@@ -102,30 +104,30 @@ def format_value(spec: FieldSpec, value: Any) -> str:
         numbers = ", ".join(f"{number:.12g}" for number in np.ravel(value.value))
         return f"{numbers} {value.unit}".rstrip()
     try:
-        return _format_yaml(spec.plain(value)) or "none"
+        return _format_plain(spec.plain(value)) or "none"
     except ConfigError:  # a field for any Python object
         return repr(value)
 
 
-def _format_yaml(data: Any) -> str:
+def _format_plain(data: Any) -> str:
     if isinstance(data, Mapping):
-        return f"({', '.join(f'{name}: {_format_yaml(item)}' for name, item in data.items())})"
+        return f"({', '.join(f'{name}: {_format_plain(item)}' for name, item in data.items())})"
     if isinstance(data, list):
-        return ", ".join(_format_yaml(item) for item in data)
+        return ", ".join(_format_plain(item) for item in data)
     return str(data).lower() if isinstance(data, bool) else str(data)
 
 
-def _row(fields: Nested, name: str, spec: FieldSpec) -> tuple[object, ...]:
-    formatted = format_value(spec, getattr(fields, name))
-    default = default_of(type(fields), name)
+def _row(instance: Nested, name: str, spec: FieldSpec) -> tuple[object, ...]:
+    formatted = format_value(spec, getattr(instance, name))
+    default = default_of(type(instance), name)
     formatted_default = "required" if default is REQUIRED else format_value(spec, default)
     value = formatted if formatted == formatted_default else bold(formatted)
     return hint(name, spec.type_name), value, muted(formatted_default), spec.doc
 
 
-def _changed_options(fields: Nested) -> Iterator[tuple[str, str]]:
-    for name, spec in specs(type(fields)).items():
-        value, default = getattr(fields, name), default_of(type(fields), name)
+def _changed_options(instance: Nested) -> Iterator[tuple[str, str]]:
+    for name, spec in specs(type(instance)).items():
+        value, default = getattr(instance, name), default_of(type(instance), name)
         if value is None:
             continue
         if spec.shape != "leaf":
@@ -142,28 +144,28 @@ def _nested_changes(name: str, spec: FieldSpec, value: Any) -> Iterator[tuple[st
         yield name, f"({summary})"
 
 
-def _nested(fields: Nested, name: str, spec: FieldSpec) -> Html:
+def _nested(instance: Nested, name: str, spec: FieldSpec) -> Html:
     """Return a nested object, collapsed below a summary line, or an expanded list or mapping."""
-    value, label = getattr(fields, name), hint(bold(name), spec.doc)
+    value, label = getattr(instance, name), hint(bold(name), spec.doc)
     if not value:
         return paragraph(label, " ", muted("not set" if value is None else "none"))
     if spec.shape == "one":
         return _collapsible(label, value)
     if spec.shape == "many":
-        return details(label, *(_collapsible("", item) for item in value), unfolded=True)
-    entries = [details(bold(key), html_body(item), unfolded=True) for key, item in value.items()]
-    return details(label, *entries, unfolded=True)
+        return details(label, *(_collapsible("", item) for item in value), expanded=True)
+    entries = [details(bold(key), html_body(item), expanded=True) for key, item in value.items()]
+    return details(label, *entries, expanded=True)
 
 
-def _collapsible(label: object, fields: Nested) -> Html:
-    name = getattr(fields, "kind", "") or type(fields).__name__
-    line = join(label, " " if label else "", name, " ", muted(format_changes(fields)))
-    return details(line, paragraph(_summary(type(fields))), html_body(fields))
+def _collapsible(label: object, instance: Nested) -> Html:
+    name = getattr(instance, "kind", "") or type(instance).__name__
+    line = join(label, " " if label else "", name, " ", muted(format_changes(instance)))
+    return details(line, paragraph(_summary(type(instance))), html_body(instance))
 
 
-def _title(fields: Nested) -> Html:
-    kind, role = getattr(fields, "kind", ""), getattr(fields, "role", "")
-    return join(muted(role), " ", bold(kind)) if kind else bold(type(fields).__name__)
+def _title(instance: Nested) -> Html:
+    kind, role = getattr(instance, "kind", ""), getattr(instance, "role", "")
+    return join(muted(role), " ", bold(kind)) if kind else bold(type(instance).__name__)
 
 
 def _summary(cls: type) -> str:

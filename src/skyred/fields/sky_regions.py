@@ -121,7 +121,7 @@ class Regions:
     def problems(self, name: str, geom: WcsGeom | None = None) -> Iterable[Problem]:
         """Yield a problem if a region or mask map cannot be read, or has no effect.
 
-        For use in `check`, because gammapy ignores regions that it cannot read.
+        For use in `check`, because gammapy skips regions that it cannot parse, with only a warning.
 
         Parameters
         ----------

@@ -52,7 +52,7 @@ FILE_RULES = (
         "index-run-repeated",
         "fault",
         "The observation index lists a run more than once.",
-        f"gammapy counts the run repeatedly. {NO_VIOLATION}",
+        f"gammapy silently uses the first row. {NO_VIOLATION}",
         FIX_INDEX,
     ),
     Rule(
@@ -83,7 +83,7 @@ FILE_RULES = (
         "index-repeated-hdu",
         "fault",
         "The HDU index has several HDUs of one type for a run.",
-        f"gammapy silently uses the first. {NO_VIOLATION}",
+        f"gammapy logs a warning and uses the first. {NO_VIOLATION}",
         "choose one with hdus (skyred check ARCHIVE --hdus HDU_NAME=...), or correct the index",
     ),
     Rule(

@@ -70,8 +70,8 @@ RESPONSE_RULES = (
         "warning",
         "The first energy differs from that of the effective area, or the last one is lower, by a "
         "factor of 1.5 to 30.",
-        "gammapy has no energy dispersion there. The factors are 4.5 (MAGIC 2013), 2.8 (VERITAS) "
-        "and 2.5 (CTA 1DC).",
+        "gammapy extrapolates the energy dispersion there. The factors are 4.5 (MAGIC 2013), 2.8 "
+        "(VERITAS) and 2.5 (CTA 1DC).",
         "choose an energy range inside both",
     ),
     Rule(

@@ -464,12 +464,12 @@ def walk(
                 yield from walk(item, (*path, name, *item_path))
 
 
-def locations(fields: Fields) -> Iterator[tuple[tuple[str | int, ...], Location]]:
+def locations(instance: Fields) -> Iterator[tuple[tuple[str | int, ...], Location]]:
     """Yield the locations in the fields of an object.
 
     Parameters
     ----------
-    fields : Fields
+    instance : Fields
         The object; objects nested in it are not searched.
 
     Yields
@@ -479,7 +479,7 @@ def locations(fields: Fields) -> Iterator[tuple[tuple[str | int, ...], Location]
     location : Location
         The location.
     """
-    for name, content in vars(fields).items():
+    for name, content in vars(instance).items():
         content = getattr(content, "sources", content)  # Regions contain files too
         if isinstance(content, Location):
             yield (name,), content

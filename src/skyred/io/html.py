@@ -152,8 +152,8 @@ def table(headings: Sequence[object], rows: Iterable[Sequence[object]]) -> Html:
     return Html(f"<table><thead>{head}</thead><tbody>{body}</tbody></table>")
 
 
-def details(summary: object, *body: object, unfolded: bool = False) -> Html:
-    """Return content that unfolds when its summary is clicked.
+def details(summary: object, *body: object, expanded: bool = False) -> Html:
+    """Return content that expands when its summary is clicked.
 
     Parameters
     ----------
@@ -161,15 +161,15 @@ def details(summary: object, *body: object, unfolded: bool = False) -> Html:
         The summary.
     *body : object
         The pieces of content.
-    unfolded : bool
-        Whether the content is unfolded from the start.
+    expanded : bool
+        Whether the content is expanded at first.
 
     Returns
     -------
     Html
         The HTML.
     """
-    state = " open" if unfolded else ""
+    state = " open" if expanded else ""
     return Html(f"<details{state}><summary>{escape(summary)}</summary>{join(*body)}</details>")
 
 

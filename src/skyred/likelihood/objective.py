@@ -158,7 +158,10 @@ def _gradient_by(likelihood: Likelihood, priors: Priors, positions: NDArray[np.i
 def _condition_with_priors(
     likelihood: Likelihood, priors: Priors
 ) -> Callable[[NDArray[np.int64], Array], Conditional]:
-    """Return a function that fixes all but some parameters; its derivatives include the priors."""
+    """Return a function that fixes all parameters except those given.
+
+    The derivatives of the `Conditional` that it returns include those of the priors.
+    """
 
     def condition(positions: NDArray[np.int64], values: Array) -> Conditional:
         conditional = likelihood.condition(positions, values)

@@ -160,6 +160,6 @@ class GammapyProduct(Product):
 
     def _unsupported(self, action: str) -> TypeError:
         return TypeError(
-            f"{self.name}: the type {type(self.value).__name__} cannot {action}; "
+            f"{self.name}: an object of type {type(self.value).__name__} cannot {action}; "
             "use the attribute `value`"
         )

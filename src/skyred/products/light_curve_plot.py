@@ -55,13 +55,20 @@ def draw_light_curve(
 
     if ax is None:
         _, ax = plt.subplots(figsize=(7.2, 4.8), layout="constrained")
-    bins = [EnergyBin.from_flux_points(flux, index) for index in range(flux.energy_axis.nbin)]
-    log_scale = flux_ratio(bins) > MIN_LOG_RATIO
-    for index, (energy_bin, variability) in enumerate(zip(bins, variabilities, strict=True)):
-        label = energy_bin.label if variability is None else f"{energy_bin.label}: {variability}"
-        energy_bin.draw(ax, index, label, log_scale)
+    light_curves = [
+        BinLightCurve.from_flux_points(flux, index) for index in range(flux.energy_axis.nbin)
+    ]
+    log_scale = flux_ratio(light_curves) > MIN_LOG_RATIO
+    for index, (light_curve, variability) in enumerate(
+        zip(light_curves, variabilities, strict=True)
+    ):
+        label = light_curve.label
+        if variability is not None:
+            label += f": {variability}"
+        light_curve.draw(ax, index, label, log_scale)
     has_flux = np.isfinite(flux.norm.data).any(axis=(1, 2, 3))
-    for low, high in zip(bins[0].start[~has_flux], bins[0].stop[~has_flux], strict=True):
+    start, stop = light_curves[0].start, light_curves[0].stop
+    for low, high in zip(start[~has_flux], stop[~has_flux], strict=True):
         ax.axvspan(low, high, facecolor="none", edgecolor="0.7", hatch="///", linewidth=0)
     if log_scale:
         ax.set_yscale("log")
@@ -79,7 +86,7 @@ def draw_light_curve(
 
 
 @attrs.frozen(eq=False)
-class EnergyBin:
+class BinLightCurve:
     """The light curve in one energy bin; arrays have shape (times,), times are matplotlib dates.
 
     Parameters
@@ -118,8 +125,8 @@ class EnergyBin:
 
         Returns
         -------
-        EnergyBin
-            The energy bin.
+        BinLightCurve
+            The light curve.
         """
         from matplotlib.dates import date2num
 
@@ -181,13 +188,13 @@ class EnergyBin:
                         markersize=0, color=colour)  # fmt: skip
 
 
-def flux_ratio(bins: Sequence[EnergyBin]) -> float:
+def flux_ratio(light_curves: Sequence[BinLightCurve]) -> float:
     """Return the ratio of the highest to the lowest flux or limit that is drawn.
 
     Parameters
     ----------
-    bins : sequence of EnergyBin
-        The energy bins.
+    light_curves : sequence of BinLightCurve
+        The light curves in the energy bins.
 
     Returns
     -------
@@ -195,7 +202,7 @@ def flux_ratio(bins: Sequence[EnergyBin]) -> float:
         The ratio; 0 if a value is not positive, or if there are no values.
     """
     fluxes = np.concatenate(
-        [np.concatenate([energy_bin.flux, energy_bin.limit]) for energy_bin in bins]
+        [np.concatenate([light_curve.flux, light_curve.limit]) for light_curve in light_curves]
     )
     fluxes = fluxes[np.isfinite(fluxes)]
     return float(fluxes.max() / fluxes.min()) if len(fluxes) and fluxes.min() > 0 else 0.0

@@ -44,16 +44,16 @@ def _iter_sections(result: Result) -> Iterator[Html]:
         names = ", ".join(result.replaced)
         yield paragraph(f"The output of these steps was replaced from Python: {names}.")
     steps = [(step.name, f"{step.seconds:.1f} s", step.summary) for step in result.steps]
-    yield details(bold("steps"), table(("Step", "Time", "Output"), steps), unfolded=True)
+    yield details(bold("steps"), table(("Step", "Time", "Output"), steps), expanded=True)
     any_unsuccessful = any(outcome.status not in SUCCESSFUL for outcome in result.outcomes)
     label = join(bold("observations"), " ", muted(_count_statuses(result.outcomes)))
-    yield details(label, _outcome_table(result.outcomes), unfolded=any_unsuccessful)
-    yield details(bold("datasets"), _dataset_table(list(result.datasets or ())), unfolded=True)
+    yield details(label, _outcome_table(result.outcomes), expanded=any_unsuccessful)
+    yield details(bold("datasets"), _dataset_table(list(result.datasets or ())), expanded=True)
     if result.fit is not None:
-        yield details(bold("fit"), result.fit.html(), unfolded=True)
+        yield details(bold("fit"), result.fit.html(), expanded=True)
     for name, product in result.estimates.items():
         label = join(bold(f"estimates[{name!r}]"), " ", muted(result.kinds.get(name, "")))
-        yield details(label, product_body(product), unfolded=True)
+        yield details(label, product_body(product), expanded=True)
     yield details(bold("plot"), plots_table(result.plot))
 
 

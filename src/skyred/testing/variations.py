@@ -29,14 +29,14 @@ _EXAMPLES: dict[str, tuple[Any, ...]] = {
 }
 
 
-def variations(fields: Fields) -> Iterator[tuple[str, Any]]:
+def variations(instance: Fields) -> Iterator[tuple[str, Any]]:
     """Yield copies of an object that differ in one option.
 
     Options without another valid value among the candidates are skipped.
 
     Parameters
     ----------
-    fields : Fields
+    instance : Fields
         The object.
 
     Yields
@@ -46,22 +46,22 @@ def variations(fields: Fields) -> Iterator[tuple[str, Any]]:
     variation : Fields
         A copy with another value of the option.
     """
-    for name, spec in specs(type(fields)).items():
-        for value in _candidates(getattr(fields, name), spec):
-            variation = _with_value(fields, name, value)
+    for name, spec in specs(type(instance)).items():
+        for value in _candidates(getattr(instance, name), spec):
+            variation = _with_value(instance, name, value)
             if variation is not None and spec.key(getattr(variation, name)) != _key(
-                fields, name, spec
+                instance, name, spec
             ):
                 yield name, variation
                 break
 
 
-def leaf_variations(fields: Fields, name: str, max_number: int = 3) -> Iterator[Any]:
+def leaf_variations(instance: Fields, name: str, max_number: int = 3) -> Iterator[Any]:
     """Yield copies of an object with other values of one option.
 
     Parameters
     ----------
-    fields : Fields
+    instance : Fields
         The object.
     name : str
         The name of the option. There are no variations if its values are objects with options.
@@ -73,13 +73,13 @@ def leaf_variations(fields: Fields, name: str, max_number: int = 3) -> Iterator[
     Fields
         Each copy.
     """
-    spec = specs(type(fields))[name]
+    spec = specs(type(instance))[name]
     if spec.shape != "leaf":
         return
     number = 0
-    for value in _candidates(getattr(fields, name), spec):
-        variation = _with_value(fields, name, value)
-        if variation is None or spec.key(getattr(variation, name)) == _key(fields, name, spec):
+    for value in _candidates(getattr(instance, name), spec):
+        variation = _with_value(instance, name, value)
+        if variation is None or spec.key(getattr(variation, name)) == _key(instance, name, spec):
             continue
         yield variation
         number += 1
@@ -87,14 +87,14 @@ def leaf_variations(fields: Fields, name: str, max_number: int = 3) -> Iterator[
             return
 
 
-def _key(fields: Fields, name: str, spec: FieldSpec) -> Any:
-    value = getattr(fields, name)
+def _key(instance: Fields, name: str, spec: FieldSpec) -> Any:
+    value = getattr(instance, name)
     return None if value is None else spec.key(value)
 
 
-def _with_value(fields: Fields, name: str, value: Any) -> Any:
+def _with_value(instance: Fields, name: str, value: Any) -> Any:
     try:
-        variation = attrs.evolve(fields, **{name: value})  # type: ignore[misc]
+        variation = attrs.evolve(instance, **{name: value})  # type: ignore[misc]
     except (FieldError, TypeError, ValueError):
         return None
     return variation if getattr(variation, name) is not None else None
@@ -114,8 +114,8 @@ def _candidates(value: Any, spec: FieldSpec) -> Iterator[Any]:
             yield FrozenMapping({**value, first_name: variation})
 
 
-def _iter_variations(fields: Fields) -> Iterator[Any]:
-    for _, variation in variations(fields):
+def _iter_variations(instance: Fields) -> Iterator[Any]:
+    for _, variation in variations(instance):
         yield variation
 
 

@@ -234,7 +234,17 @@ class TestSource:
         ("change", "option_path", "message"),
         [
             ({"amplitude": "4e-11 cm-2 s-1"}, "spectral.amplitude", "expected a unit such as"),
-            ({"amplitude": "4e-11 foo"}, "spectral.amplitude", "is not a quantity"),
+            (
+                {"amplitude": "4e-11 foo"},
+                "spectral.amplitude",
+                "is not a quantity; expected a number, with a unit such as 1 / (TeV s cm2)",
+            ),
+            (
+                {"amplitude": {"value": "4e-11 cm-2 s-1 TeV-1", "min": "low"}},
+                "spectral.amplitude",
+                "'low' is not a quantity; expected a number, optionally with a unit such as",
+            ),
+            ({"index": "two"}, "spectral.index", "expected a number without a unit"),
             ({"index": "2 TeV"}, "spectral.index", "is in TeV"),
             ({"indx": 2}, "spectral.indx", "did you mean 'index'"),
             ({"type": "power"}, "spectral.type", "unknown spectral model 'power'"),

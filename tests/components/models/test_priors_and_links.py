@@ -108,6 +108,21 @@ class TestPriors:
         (problem,) = problems_of(source_with_prior("index", prior, 2.2))
         assert re.search(message, str(problem)), str(problem)
 
+    @pytest.mark.parametrize(
+        ("name", "expected"),
+        [
+            ("mu", "expected a number, optionally with a unit such as 1 / (TeV s cm2)"),
+            ("eta", "expected a number without a unit"),
+            ("weight", "expected a number without a unit"),
+        ],
+    )
+    def test_text_is_rejected_with_a_hint_on_the_unit(self, name, expected):
+        prior = {"type": "generalized-gaussian", "mu": 4e-11, "sigma": 1e-12, name: "two"}
+        source = source_with_prior("amplitude", prior, "4e-11 cm-2 s-1 TeV-1")
+        (problem,) = problems_of(source)
+        message = f"spectral.amplitude.prior.{name}: 'two' is not a quantity; {expected}"
+        assert str(problem) == message
+
     @pytest.mark.slow
     def test_fit_agrees_with_gammapy(self):
         prior = {"type": "gaussian", "mu": 2.0, "sigma": 0.02}

@@ -62,8 +62,9 @@ def rates(camera: Camera, tally: Tally, min_counts: int, description: str) -> Ar
 def response(camera: Camera, rate: Array) -> BackgroundIRF:
     """Return rates as gammapy's `Background2D` or `Background3D`.
 
-    `Background2D` gets one more bin beyond the largest offset, with constant rates, as in
-    `MapDatasetMaker`. Otherwise gammapy would extrapolate logarithms there.
+    `Background2D` gets one more bin at each end of the offset axis, with constant rates, as in
+    `MapDatasetMaker`. Otherwise gammapy would extrapolate logarithms beyond the centres of the
+    first and the last bin.
     """
     from gammapy.irf import Background2D, Background3D, FoVAlignment
 

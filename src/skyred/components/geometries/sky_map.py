@@ -56,7 +56,7 @@ class MapGeometry(Geometry):
     psf_bins: int = option(66, min=2, max=10_000, doc="Number of bins in the radius of the PSF.")
 
     def validate(self) -> Iterable[Problem]:
-        """Check that the map has pixels and a clear centre, and that the energy axes overlap.
+        """Check the size of the map, the frame of its centre, and the overlap of the energy axes.
 
         Yields
         ------
@@ -243,7 +243,9 @@ class MapGeometry(Geometry):
         with script.loop.inside("try:"):
             cutout = f"pointing, width={script.quantity(width)}, name={name}"
             script.loop.add(f"dataset = target.cutout({cutout})")
-        with script.loop.inside("except NoOverlapError:  # the run points elsewhere"):
+        with script.loop.inside(
+            "except NoOverlapError:  # the map does not overlap with the cutout"
+        ):
             script.loop.add("continue")
 
     def coverage_fractions(

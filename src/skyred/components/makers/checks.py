@@ -45,7 +45,7 @@ def on_regions(maker: Maker, pipeline: Chain) -> Iterator[tuple[str, SkyRegion]]
 
 
 def exclusion_problems(exclude: Regions, maker: Maker, pipeline: Chain) -> Iterable[Problem]:
-    """Yield the first problem with the exclusion of a maker for maps.
+    """Yield the first problem with a maker's exclusion regions on the maps that it is applied to.
 
     Parameters
     ----------

@@ -208,7 +208,7 @@ def _correct_for_whole_psf(dataset: SpectrumDataset, observation: Observation) -
 def _check_offset(geom: RegionGeom, observation: Observation, aeff: Any) -> None:
     """Skip the run if the on region is beyond the offsets of the IRFs.
 
-    gammapy would silently extrapolate the IRFs.
+    gammapy would silently set the exposure to 0.
     """
     offsets = aeff.axes["offset"].edges
     separation = geom.separation(observation.get_pointing_icrs(observation.tmid)).squeeze()

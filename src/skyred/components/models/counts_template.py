@@ -100,7 +100,8 @@ class CountsTemplate(Model):
         Raises
         ------
         ModelError
-            If the map cannot be used, does not overlap with the dataset, or has other energy bins.
+            If the map cannot be used, does not overlap with the dataset, or has different energy
+            bins.
         """
         from gammapy.modeling.models import Models, TemplateNPredModel
 
@@ -147,7 +148,7 @@ class CountsTemplate(Model):
         Raises
         ------
         ModelError
-            If the map cannot be read, or has other axes or another unit.
+            If the map cannot be read, has axes other than energy, or has a unit.
         """
         counts = read_map(self.map.path())
         if counts.geom.axes.names != ["energy"]:

@@ -109,7 +109,7 @@ def _classes_by_name() -> dict[str, Any]:
 
 
 def _collect_settings(prior: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a prior by name, from either format (see `spec`).
+    """Return the settings of a prior by name, in skyred's or gammapy's format.
 
     Parameters
     ----------
@@ -173,8 +173,7 @@ def _to_value(name: str, setting: Any, unit: u.UnitBase) -> float | Problem:
     try:
         quantity = u.Quantity(setting)
     except (TypeError, ValueError):
-        message = f"{setting!r:.40} is not a quantity"
-        return Problem((name,), message, "expected a number with a unit")
+        return Problem((name,), f"{setting!r:.40} is not a quantity", expected_number(unit))
     if quantity.unit == u.dimensionless_unscaled:
         quantity = u.Quantity(quantity.value, unit)
     if not quantity.unit.is_equivalent(unit):
@@ -182,6 +181,27 @@ def _to_value(name: str, setting: Any, unit: u.UnitBase) -> float | Problem:
         expected = f"expected {f'a unit such as {unit}' if str(unit) else 'no unit'}"
         return Problem((name,), message, expected)
     return float(quantity.to_value(unit))
+
+
+def expected_number(unit: u.UnitBase, unit_required: bool = False) -> str:
+    """Return what is expected if a value is not a number.
+
+    Parameters
+    ----------
+    unit : astropy.units.UnitBase
+        A unit of the value; dimensionless if units are rejected.
+    unit_required : bool
+        Whether a number without a unit is rejected.
+
+    Returns
+    -------
+    str
+        The hint of the error message.
+    """
+    if not str(unit):
+        return "expected a number without a unit"
+    with_unit = "with a unit" if unit_required else "optionally with a unit"
+    return f"expected a number, {with_unit} such as {unit}"
 
 
 def _value_problems(

@@ -13,7 +13,7 @@ from typing import Any
 from astropy import units as u
 
 from skyred.components.models.map_files import check_map_files
-from skyred.components.models.priors import PriorTarget, prior_to_gammapy
+from skyred.components.models.priors import PriorTarget, expected_number, prior_to_gammapy
 from skyred.errors import FieldError, FitError, ModelError, Problem, nearest
 from skyred.fields import thaw
 
@@ -155,7 +155,8 @@ def _validate_entry(value: Any, name: str, default: Any) -> dict[str, Any]:
             raise SubmodelError(Problem((name, key), "unknown key", expected, suggestion))
     entry.setdefault("value", str(default.quantity))
     unit = u.Unit(entry.get("unit") or "")
-    quantity = _parse_quantity(entry["value"], unit, name)
+    expected = expected_number(default.unit, unit_required="unit" not in entry)
+    quantity = _parse_quantity(entry["value"], unit, name, expected)
     if not quantity.unit.is_equivalent(default.unit):
         raise SubmodelError(
             Problem(
@@ -166,9 +167,10 @@ def _validate_entry(value: Any, name: str, default: Any) -> dict[str, Any]:
         )
     unit = quantity.unit
     entry["value"], entry["unit"] = float(quantity.value), unit.to_string()
+    expected = expected_number(unit)
     for key in ("min", "max", "error"):
         if key in entry:
-            entry[key] = float(_parse_quantity(entry[key], unit, name).to_value(unit))
+            entry[key] = float(_parse_quantity(entry[key], unit, name, expected).to_value(unit))
     if entry.get("min", float("-inf")) > entry.get("max", float("inf")):
         raise SubmodelError(Problem((name, "min"), "is above max", "expected min below max"))
     if not entry.get("min", float("-inf")) <= entry["value"] <= entry.get("max", float("inf")):
@@ -182,7 +184,7 @@ def _validate_entry(value: Any, name: str, default: Any) -> dict[str, Any]:
     return {"name": name, "frozen": default.frozen, **entry}
 
 
-def _parse_quantity(value: Any, unit: u.UnitBase, name: str) -> u.Quantity:
+def _parse_quantity(value: Any, unit: u.UnitBase, name: str, expected: str) -> u.Quantity:
     """Convert a value to a quantity; numbers without a unit are in the default unit.
 
     Parameters
@@ -193,6 +195,8 @@ def _parse_quantity(value: Any, unit: u.UnitBase, name: str) -> u.Quantity:
         The default unit.
     name : str
         The name of the parameter, for the error message.
+    expected : str
+        What is expected, for the error message.
 
     Returns
     -------
@@ -207,7 +211,6 @@ def _parse_quantity(value: Any, unit: u.UnitBase, name: str) -> u.Quantity:
     try:
         quantity = u.Quantity(value)
     except (TypeError, ValueError):
-        expected = "expected a number with a unit"
         raise SubmodelError(Problem((name,), f"{value!r} is not a quantity", expected)) from None
     if quantity.unit == u.dimensionless_unscaled and not isinstance(value, u.Quantity):
         return u.Quantity(quantity.value, unit)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-4  # of a conditional fit, in the statistic: not visible in figures
 MINUIT_TOLERANCE = 0.05  # Minuit ends at an estimated distance of 0.002 times this
-MAX_CALLS = 10000  # of an objective without derivatives, by MIGRAD
+MAX_CALLS = 10000  # of an objective without derivatives, with MIGRAD
 MAX_CALLS_WITH_GRADIENT = 500  # of an objective with derivatives, if Newton steps failed
 
 
@@ -147,7 +147,7 @@ class ConditionalFit:
 
 
 def fit_without_covariance(objective: Objective) -> tuple[Array, bool]:
-    """Find the minimum, without its covariance, by Newton steps, or by MIGRAD if these fail.
+    """Find the minimum, without its covariance, by Newton steps, or with MIGRAD if these fail.
 
     If there are sources with sharp edges, `SharpSearch.update` searches for the minimum instead,
     and the fit always counts as converged.

@@ -22,7 +22,7 @@ MAX_ADDED_RISE = 0.1  # of the statistic, since costly parameters are kept at th
 
 
 def failure_reason(minuit: Minuit) -> str:
-    """Return the reason why a search by MIGRAD is not valid.
+    """Return the reason why a MIGRAD search is not valid.
 
     Parameters
     ----------

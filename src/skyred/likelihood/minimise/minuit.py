@@ -61,7 +61,7 @@ class MinuitSearch:
         self.scale = np.where(scale > 0, scale, 1.0)
 
     def migrad(self, start: Array, steps: Array | None) -> SearchResult:
-        """Minimise by MIGRAD, and call HESSE if the minimum is valid.
+        """Minimise with MIGRAD, and call HESSE if the minimum is valid.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Repeated searches by MIGRAD: from the start, and from each lower point near the result."""
+"""Repeated MIGRAD searches: from the start, and from each lower point near the result."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
-def search_by_minuit(
+def search_with_minuit(
     objective: Objective,
     minuit: MinuitSearch,
     tolerance: float,
     start: Array | None = None,
     errors: Array | None = None,
 ) -> SearchResult:
-    """Minimise by MIGRAD, and restart from lower points near the result.
+    """Minimise with MIGRAD, and restart from lower points near the result.
 
     Parameters
     ----------
     objective : Objective
         The objective to minimise.
     minuit : MinuitSearch
-        Minuit on this objective.
+        The minimisation of this objective with Minuit.
     tolerance : float
-        The accuracy of the minimum, in the statistic, in the search for lower points.
+        Tolerance on the fit statistic in the search for lower points.
     start, errors : array, optional
         Starting values and estimated errors, shape (n,); by default those of the objective.
 
@@ -62,7 +62,7 @@ def search_by_minuit(
         new_result = minuit.migrad(lower_point, result.errors)
         result = _select_better(objective, result, attrs.evolve(new_result, notes=notes))
         if result.values is not new_result.values:
-            # the search ended at a higher statistic than that of its start
+            # the new search failed, or ended at a higher statistic than the previous one
             result = attrs.evolve(
                 result,
                 message=new_result.message or "MIGRAD ended at a higher statistic than its start",
@@ -93,7 +93,7 @@ def _find_lower_point(
     result : SearchResult
         The result of the search.
     tolerance : float
-        The accuracy of the minimum, in the statistic.
+        Tolerance on the fit statistic.
 
     Returns
     -------

@@ -32,7 +32,7 @@ def find_lower_neighbour(
     x, errors : array
         A minimum and its errors, shape (n,).
     tolerance : float
-        The accuracy of the minimum, in the statistic.
+        Tolerance on the fit statistic.
 
     Returns
     -------

@@ -19,7 +19,7 @@ from skyred.likelihood.minimise.hesse import Hessian
 from skyred.likelihood.minimise.logarithmic_factors import LogarithmicFactors
 from skyred.likelihood.minimise.minos import add_asymmetric_errors
 from skyred.likelihood.minimise.minuit import MinuitSearch
-from skyred.likelihood.minimise.minuit_rounds import search_by_minuit
+from skyred.likelihood.minimise.minuit_rounds import search_with_minuit
 from skyred.likelihood.minimise.newton import descend
 from skyred.likelihood.minimise.newton_search import NewtonResult, NewtonSearch
 from skyred.likelihood.minimise.search_result import SearchResult
@@ -112,7 +112,7 @@ def _search(
     minuit = MinuitSearch(objective, strategy, tolerance, max_calls)
     target_edm = EDM_PER_TOLERANCE * tolerance
     if method == "minuit" or objective.gradient_of is None or objective.fisher_of is None:
-        result = search_by_minuit(objective, minuit, target_edm)
+        result = search_with_minuit(objective, minuit, target_edm)
         sharp_edged_sources = objective.sharp(result.values) if objective.sharp else ()
         if (
             sharp_edged_sources
@@ -126,14 +126,14 @@ def _search(
         if method == "newton":
             result = attrs.evolve(
                 result,
-                notes=(*result.notes, "fitted by MIGRAD, since the objective has no derivatives"),
+                notes=(*result.notes, "fitted with MIGRAD, since the objective has no derivatives"),
             )
     else:
-        result = _search_by_newton(objective, minuit, target_edm)
+        result = _search_with_newton(objective, minuit, target_edm)
     return _create_fit_result(objective, result)
 
 
-def _search_by_newton(
+def _search_with_newton(
     objective: Objective, minuit: MinuitSearch, target_edm: float
 ) -> SearchResult:
     sharp_edged_sources = objective.sharp(objective.start) if objective.sharp else ()
@@ -152,7 +152,7 @@ def _search_by_newton(
         notes = _add_pixel_centre_note(newton)
         return SearchResult(newton.x, hessian.covariance, hessian.edm, newton.calls, "", notes)
     minuit.use_gradient = False  # the derivatives did not lead to a minimum
-    result = search_by_minuit(objective, minuit, target_edm, newton.x, newton.errors)
+    result = search_with_minuit(objective, minuit, target_edm, newton.x, newton.errors)
     gain = objective.total(newton.x) - objective.total(result.values)
     result = attrs.evolve(result, calls=newton.calls + result.calls)
     unconstrained_names = [] if hessian is None else hessian.unconstrained_names

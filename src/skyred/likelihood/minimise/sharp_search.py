@@ -68,7 +68,7 @@ class SharpSearch:
     objective : Objective
         The objective, with derivatives and `sharp`.
     tolerance : float
-        The accuracy of the minimum, in the statistic.
+        Tolerance on the fit statistic.
 
     Attributes
     ----------

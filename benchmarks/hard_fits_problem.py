@@ -53,7 +53,7 @@ class Problem:
         Whether the problem belongs to the subset that is also fitted with gammapy.
     constrained : bool
         Whether the data constrain all free parameters.
-    sharp : bool
+    sharp_edged : bool
         Whether a source has a sharp edge. gammapy evaluates such a source on a grid with a step
         that depends on its size, so that the statistic has jumps and many minima within an error.
     version : str
@@ -68,7 +68,7 @@ class Problem:
     starts: int = 12
     gammapy: bool = False
     constrained: bool = True
-    sharp: bool = False
+    sharp_edged: bool = False
     version: str = "1"
 
     def datasets(self, models: Models | None, cache: Path) -> Datasets:

@@ -123,7 +123,7 @@ def rows(
         if fits:
             table.append([name, problem.title + flag(problem), *summarize(fits, lowest).cells()])
     constrained = [record for record in selected if problems[record.job.problem].constrained]
-    smooth = [record for record in constrained if not problems[record.job.problem].sharp]
+    smooth = [record for record in constrained if not problems[record.job.problem].sharp_edged]
     totals = {"all": selected, "constrained": constrained, "constrained, no sharp edges": smooth}
     for title, total in totals.items():
         if total:
@@ -132,7 +132,7 @@ def rows(
 
 
 def flag(problem: Problem) -> str:
-    flags = ["not constrained"] * (not problem.constrained) + ["sharp edge"] * problem.sharp
+    flags = ["not constrained"] * (not problem.constrained) + ["sharp edge"] * problem.sharp_edged
     return f" ({', '.join(flags)})" if flags else ""
 
 

@@ -217,10 +217,14 @@ ONE = (
     ),
     problem(Spec("gauss-large", single("gauss", 8e-11, sigma=5.0)), "Gaussian, sigma of 5 pixels"),
     problem(
-        Spec("disk-pixel", single("disk", 4e-11, r_0=1.0)), "disk, radius of a pixel", sharp=True
+        Spec("disk-pixel", single("disk", 4e-11, r_0=1.0)),
+        "disk, radius of a pixel",
+        sharp_edged=True,
     ),
     problem(
-        Spec("disk-small", single("disk", 6e-11, r_0=3.0)), "disk, radius of 3 pixels", sharp=True
+        Spec("disk-small", single("disk", 6e-11, r_0=3.0)),
+        "disk, radius of 3 pixels",
+        sharp_edged=True,
     ),
     problem(
         Spec("disk-soft", single("disk", 6e-11, r_0=3.0, edge_width=0.5)),
@@ -230,7 +234,7 @@ ONE = (
         Spec("shell-small", single("shell", 1e-10, radius=4.0, width=2.0)),
         "shell, radius of 4 pixels, width of 2",
         starts=8,
-        sharp=True,
+        sharp_edged=True,
     ),
 )
 SEVERAL = (
@@ -238,7 +242,7 @@ SEVERAL = (
     problem(Spec("close-half", PAIR), "two points, 1 PSF apart"),
     problem(Spec("close-three", CLOSE), "three points, 1.7 PSF apart", starts=14),
     problem(Spec("crowded", CROWDED), "point inside a Gaussian, and a point"),
-    problem(Spec("mixed", MIXED), "two points, Gaussian, disk, shell", starts=8, sharp=True),
+    problem(Spec("mixed", MIXED), "two points, Gaussian, disk, shell", starts=8, sharp_edged=True),
     problem(Spec("points-5", field(5, 1, 11, 5), 0.5, 70), "5 points", starts=10),
 )
 MANY = (

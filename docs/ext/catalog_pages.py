@@ -86,9 +86,9 @@ def inspection_page() -> Iterator[str]:
         "cannot read the run, or a number is wrong. A **warning** is unusual content, which is "
         "used and reported. A **note** is for information.",
         "",
-        "The limits were calibrated with 240 runs of six archives: H.E.S.S. DL3 DR1, MAGIC with "
-        "``RAD_MAX``, CTA 1DC, and FACT, MAGIC and VERITAS of the joint Crab release. None of them "
-        "has a fault.",
+        "The limits were calibrated with the 240 runs of six reference archives: H.E.S.S. DL3 DR1, "
+        "MAGIC with ``RAD_MAX``, CTA 1DC, and FACT, MAGIC (called MAGIC 2013) and VERITAS of the "
+        "joint Crab release. None of them has a fault.",
         "",
     )
     for part, rules in RULES_BY_PART.items():

@@ -1,4 +1,4 @@
-"""Map centres are converted to the frame of the map; ambiguous centres are refused."""
+"""Map centres are converted to the frame of the map; ambiguous centres are rejected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Malicious configurations are refused with a clear error."""
+"""Malicious configurations are rejected with a clear error."""
 
 from __future__ import annotations
 

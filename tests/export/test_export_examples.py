@@ -183,7 +183,7 @@ def test_every_default_component_can_be_exported_or_has_a_reason(catalog: Catalo
         (cls.role, cls.kind) for cls in default if cls.write_script is Component.write_script
     }
     assert not_exportable == set(WITHOUT_EQUIVALENT)
-    # an inherited method is refused
+    # an inherited method is rejected
     assert all(
         "write_script" in vars(cls)
         for cls in default

@@ -1,4 +1,4 @@
-"""Export of subclasses of components: an inherited `write_script` is refused."""
+"""Export of subclasses of components: an inherited `write_script` is rejected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every option of a pipeline changes the exported script, or is refused, or has no effect."""
+"""Every option of a pipeline changes the exported script, or is rejected, or has no effect."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def replace_part(root: Any, path: tuple[str | int, ...], part: Any) -> Any:
 
 
 def script_of(pipeline: Pipeline) -> str:
-    """Return the script without the digest of the pipeline; "" if the export is refused."""
+    """Return the script without the digest of the pipeline; "" if the export is rejected."""
     try:
         return re.sub(r"^[0-9a-f]{64}$", "", pipeline.to_script(), flags=re.MULTILINE)
     except ExportError:
@@ -187,7 +187,7 @@ def iter_effects(pipeline: Pipeline) -> Iterator[tuple[Fields, str, str]]:
                     script = script_of(replace_part(pipeline, path, changed))
                 except (FieldError, SubmodelError):  # invalid
                     continue
-                effect = "refused" if not script else "none" if script == base else "changed"
+                effect = "rejected" if not script else "none" if script == base else "changed"
                 yield part, option, effect
 
 
@@ -211,4 +211,4 @@ def test_no_option_is_ignored(catalog: Catalog) -> None:
         and cls.write_script is not Component.write_script
         and cls.role != "model"  # compared in test_exported_models.py
     }
-    assert uncovered == {("maker", "adaptive-ring-background")}  # always refused
+    assert uncovered == {("maker", "adaptive-ring-background")}  # always rejected

@@ -1,4 +1,4 @@
-"""Plain options accept and refuse values, with clear error messages."""
+"""Plain options accept and reject values, with clear error messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Positions and regions accept several forms, and refuse invalid values."""
+"""Positions and regions accept several forms, and reject invalid values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Regions and masks without effect are refused, and masks with energies are evaluated."""
+"""Regions and masks without effect are rejected, and masks with energies are evaluated."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Pipes and devices in a configuration are refused and not opened."""
+"""Pipes and devices in a configuration are rejected and not opened."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Fit ranges agree with gammapy's masks, and empty ranges are refused."""
+"""Fit ranges agree with gammapy's masks, and empty ranges are rejected."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from skyred.io.locks import acquire_lock
 lock = acquire_lock(Path(sys.argv[1]))
-print("locked" if lock else "refused", flush=True)
+print("locked" if lock else "not locked", flush=True)
 sys.stdin.read()
 """
 

@@ -108,7 +108,7 @@ def test_exposure_that_is_not_finite_is_treated_as_in_gammapy() -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_background_that_is_not_finite_is_refused_with_the_number_of_bins(value: float) -> None:
+def test_background_that_is_not_finite_is_rejected_with_the_number_of_bins(value: float) -> None:
     def set_invalid(datasets: Datasets) -> None:
         datasets[0].background.data[1, 3:6, 4] = value
 
@@ -158,14 +158,14 @@ def test_fit_that_reaches_the_limit_on_calls_is_reported() -> None:
     assert_consistent(datasets, result)
 
 
-def test_fit_without_free_parameters_is_refused() -> None:
+def test_fit_without_free_parameters_is_rejected() -> None:
     datasets = map_with_source()
     datasets.models.freeze()
     with pytest.raises(FitError, match="No free parameters"):
         skyred.fit(datasets)
 
 
-def test_fit_without_models_is_refused() -> None:
+def test_fit_without_models_is_rejected() -> None:
     with pytest.raises(FitError, match="no models"):
         skyred.fit(small.map_dataset())
 

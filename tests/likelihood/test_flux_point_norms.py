@@ -187,6 +187,6 @@ def test_datasets_that_cannot_be_compiled_are_estimated_by_gammapy() -> None:
     comparison.assert_same_points(actual, expected)
 
 
-def test_flux_points_as_data_are_refused() -> None:
+def test_flux_points_as_data_are_rejected() -> None:
     with pytest.raises(FitError, match="'points' contains flux points; expected counts"):
         skyred.flux_points(with_model(small.flux_points()), "crab", WIDE)

@@ -208,7 +208,7 @@ def test_points_can_be_written_read_and_plotted(tmp_path: Path) -> None:
 # -- invalid input -----------------------------------------------------------------------------
 
 
-def test_datasets_without_aligned_bins_are_refused() -> None:
+def test_datasets_without_aligned_bins_are_rejected() -> None:
     coarse_dataset = small.spectrum_dataset("other")
     coarse = MapAxis.from_energy_edges([1, 3, 10] * u.TeV)
     coarse_dataset = coarse_dataset.resample_energy_axis(coarse, name="other")
@@ -222,7 +222,7 @@ def test_datasets_without_aligned_bins_are_refused() -> None:
         skyred.flux_points(datasets, "crab", WIDE)
 
 
-def test_several_telescopes_are_refused_unless_allowed() -> None:
+def test_several_telescopes_are_rejected_unless_allowed() -> None:
     from astropy.table import Table
 
     datasets = Datasets([small.spectrum_on_off("one"), small.spectrum_on_off("two")])

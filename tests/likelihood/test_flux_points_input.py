@@ -1,4 +1,4 @@
-"""`skyred.flux_points` accepts and refuses the same sources and datasets as gammapy."""
+"""`skyred.flux_points` accepts and rejects the same sources and datasets as gammapy."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_source_of_a_light_curve_can_be_selected_by_index() -> None:
 
 @both_estimators
 @pytest.mark.parametrize("source", [5, "vela"])
-def test_unknown_source_is_refused(estimate: Estimate, source: str | int) -> None:
+def test_unknown_source_is_rejected(estimate: Estimate, source: str | int) -> None:
     with pytest.raises((IndexError, ValueError)):
         estimate(on_off(), source, WIDE)
 
@@ -70,7 +70,7 @@ def test_unknown_source_is_refused(estimate: Estimate, source: str | int) -> Non
         ([1, 10] * u.m, "expected energies"),
     ],
 )
-def test_invalid_energy_edges_are_refused(edges: u.Quantity, message: str) -> None:
+def test_invalid_energy_edges_are_rejected(edges: u.Quantity, message: str) -> None:
     with pytest.raises(FitError, match=message):
         skyred.flux_points(on_off(), "crab", edges)
 
@@ -84,12 +84,12 @@ def test_energy_edges_can_be_a_list_of_energies() -> None:
 
 
 @pytest.mark.parametrize("width", [0 * u.h, -3 * u.h, np.inf * u.h, 3 * u.m, [1, 2] * u.h])
-def test_intervals_without_positive_width_are_refused(width: u.Quantity) -> None:
+def test_intervals_without_positive_width_are_rejected(width: u.Quantity) -> None:
     with pytest.raises(FitError, match=r"the width of the intervals is .*; expected a positive"):
         light_curve(on_off(), "crab", width)
 
 
-def test_light_curve_without_intervals_is_refused() -> None:
+def test_light_curve_without_intervals_is_rejected() -> None:
     with pytest.raises(FitError, match="intervals is empty"):
         light_curve(on_off(), "crab", [])
 
@@ -110,20 +110,20 @@ def spectra(bins: tuple[int, int], telescopes: tuple[str, str]) -> Datasets:
 
 
 @both_estimators
-def test_misaligned_energy_axes_are_refused_before_models_are_checked(estimate: Estimate) -> None:
+def test_misaligned_energy_axes_are_rejected_before_models_are_checked(estimate: Estimate) -> None:
     with pytest.raises(ValueError, match="All datasets must have aligned energy axes"):
         estimate(spectra((10, 7), ("A", "A")), 0, WIDE)
 
 
 @both_estimators
-def test_two_telescopes_are_refused_before_models_are_checked(estimate: Estimate) -> None:
+def test_two_telescopes_are_rejected_before_models_are_checked(estimate: Estimate) -> None:
     match = "All datasets must use the same value of the 'TELESCOP' meta keyword"
     with pytest.raises(ValueError, match=match):
         estimate(spectra((10, 10), ("A", "B")), 0, WIDE)
 
 
 @both_estimators
-def test_reoptimize_without_free_parameters_is_refused(estimate: Estimate) -> None:
+def test_reoptimize_without_free_parameters_is_rejected(estimate: Estimate) -> None:
     with pytest.raises(ValueError, match="No free parameters for fitting"):
         estimate(on_off(), "crab", WIDE, reoptimize=True)
 

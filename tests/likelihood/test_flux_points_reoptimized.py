@@ -119,7 +119,7 @@ def test_each_bin_starts_with_the_original_models() -> None:
         assert point.norm.data.squeeze() == pytest.approx(all_points.norm.data[index].item())
 
 
-def test_missing_other_free_parameters_are_refused_as_in_gammapy() -> None:
+def test_missing_other_free_parameters_are_rejected_as_in_gammapy() -> None:
     for estimate in (skyred.flux_points, comparison.flux_points_by_gammapy):
         datasets = two_spectra()
         datasets.models["weak"].freeze()

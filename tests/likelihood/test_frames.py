@@ -82,12 +82,12 @@ def test_exposure_in_a_frame_with_aberration_is_evaluated_by_gammapy() -> None:
 
 
 @pytest.mark.parametrize("frame", WITHOUT_POSITIONS)
-def test_frame_without_fixed_positions_is_refused(frame: str) -> None:
+def test_frame_without_fixed_positions_is_rejected(frame: str) -> None:
     with pytest.raises(FitError, match=f"'{frame}' is not a frame with fixed positions on the sky"):
         is_rotation(frame)
 
 
-def test_model_without_a_fixed_position_is_refused_with_its_name() -> None:
+def test_model_without_a_fixed_position_is_rejected_with_its_name() -> None:
     model = source(PointSpatialModel, "icrs")
     model.spatial_model.frame = "altaz"
     factory = with_models(lambda: [map_dataset("map")], lambda: [model])

@@ -1,4 +1,4 @@
-"""Invalid input of fits is refused, and the message names the dataset or model."""
+"""Invalid input of fits is rejected, and the message names the dataset or model."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from skyred.likelihood import Likelihood, objective_of
 EXACT = 1e-8  # relative, of the statistic
 
 
-def assert_refused(datasets: Datasets, message: str) -> None:
+def assert_rejected(datasets: Datasets, message: str) -> None:
     initial_values = [parameter.value for parameter in datasets.models.parameters]
     with pytest.raises(FitError, match=message):
         skyred.fit(datasets)
@@ -51,12 +51,12 @@ def assert_refused(datasets: Datasets, message: str) -> None:
     ("value", "kind"), [(np.nan, "not finite"), (np.inf, "not finite"), (-1.0, "negative")]
 )
 @pytest.mark.parametrize("attribute", ["counts", "counts_off"])
-def test_invalid_counts_are_refused(attribute: str, value: float, kind: str) -> None:
+def test_invalid_counts_are_rejected(attribute: str, value: float, kind: str) -> None:
     def set_invalid(datasets: Datasets) -> None:
         getattr(datasets[0], attribute).data[1, 0, 0] = value
 
     name = "off counts" if attribute == "counts_off" else "counts"
-    assert_refused(
+    assert_rejected(
         spectrum(set_invalid, on_off=True), f"the {name} of 'on-off' are {kind} in 1 of the fitted"
     )
 
@@ -92,7 +92,7 @@ def test_number_of_bins_with_invalid_counts_is_reported() -> None:
     def set_invalid(datasets: Datasets) -> None:
         datasets[0].counts.data[1, 3:6, 4] = -1
 
-    assert_refused(
+    assert_rejected(
         map_with_source(set_invalid), "the counts of 'map' are negative in 3 of the fitted bins"
     )
 
@@ -133,15 +133,15 @@ def test_parameter_with_equal_limits_is_fixed_as_in_gammapy() -> None:
     assert abs(amplitudes[0] - amplitudes[1]) < CLOSE * result.errors[0]
 
 
-def test_equal_limits_at_another_value_are_refused() -> None:
+def test_equal_limits_at_another_value_are_rejected() -> None:
     def set_equal_limits(datasets: Datasets) -> None:
         index = datasets.models["crab"].parameters["index"]
         index.min = index.max = index.value + 1
 
-    assert_refused(spectrum(set_equal_limits), "index starts at .*, but both its limits are")
+    assert_rejected(spectrum(set_equal_limits), "index starts at .*, but both its limits are")
 
 
-def test_model_with_infinite_predictions_is_refused() -> None:
+def test_model_with_infinite_predictions_is_rejected() -> None:
     datasets = map_with_source()
     original = datasets.models["point"]
     gauss = GaussianSpatialModel(
@@ -152,12 +152,12 @@ def test_model_with_infinite_predictions_is_refused() -> None:
     )
     model = SkyModel(original.spectral_model, gauss, name="point")
     datasets.models = [model, background_model()]
-    assert_refused(datasets, r"predicted by model 'point' are not finite .* \(sigma = 0 deg")
+    assert_rejected(datasets, r"predicted by model 'point' are not finite .* \(sigma = 0 deg")
 
 
 @pytest.mark.parametrize("value", [np.nan, 0.0, -1e-14, np.inf])
-def test_flux_points_without_errors_are_refused(value: float) -> None:
-    assert_refused(
+def test_flux_points_without_errors_are_rejected(value: float) -> None:
+    assert_rejected(
         points([value]),
         "the error is not positive and finite for 1 of the fitted flux points of 'points'",
     )
@@ -181,11 +181,11 @@ def test_acceptances_that_are_not_finite_are_treated_as_in_gammapy() -> None:
     assert likelihood.stat(x) == pytest.approx(datasets.stat_sum(), rel=EXACT)
 
 
-def test_fit_is_refused_if_all_masks_are_empty() -> None:
+def test_fit_is_rejected_if_all_masks_are_empty() -> None:
     def clear_mask(datasets: Datasets) -> None:
         datasets[0].mask_safe.data[...] = False
 
-    assert_refused(map_with_source(clear_mask), "no bin is fitted: the mask of 'map' is empty")
+    assert_rejected(map_with_source(clear_mask), "no bin is fitted: the mask of 'map' is empty")
     datasets = Datasets([*map_with_source(clear_mask), small.map_dataset("other")])
     datasets.models = [point_source(), background_model("map"), background_model("other")]
     datasets.models["map-bkg"].freeze()
@@ -213,22 +213,22 @@ def test_numeric_masks_are_used_as_bool(make: Any) -> None:
 # -- parameters ------------------------------------------------------------------------------
 
 
-def test_limits_without_valid_values_are_refused() -> None:
+def test_limits_without_valid_values_are_rejected() -> None:
     def limit(datasets: Datasets) -> None:
         datasets.models["point"].spectral_model.index.min = 3
         datasets.models["point"].spectral_model.index.max = 2
 
-    assert_refused(
+    assert_rejected(
         map_with_source(limit), "point.spectral.index has a minimum, 3, above its maximum, 2"
     )
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_start_that_is_not_finite_is_refused(value: float) -> None:
+def test_start_that_is_not_finite_is_rejected(value: float) -> None:
     def set_invalid(datasets: Datasets) -> None:
         datasets.models["point"].spectral_model.index.value = value
 
-    assert_refused(map_with_source(set_invalid), f"point.spectral.index starts at {value}")
+    assert_rejected(map_with_source(set_invalid), f"point.spectral.index starts at {value}")
 
 
 def test_start_outside_its_limits_is_changed_with_a_note() -> None:
@@ -255,22 +255,22 @@ def map_with_distant_source(change: Change | None = None, free: bool = False) ->
 
 
 @pytest.mark.parametrize("free", [False, True])
-def test_source_outside_all_datasets_is_refused(free: bool) -> None:
+def test_source_outside_all_datasets_is_rejected(free: bool) -> None:
     message = (
         r"source 'far' does not reach any dataset: its position, longitude 90 deg, "
         r"latitude 22.03 deg \(icrs\), is outside the fitted part of the maps of 'map'"
     )
-    assert_refused(map_with_distant_source(free=free), message)
+    assert_rejected(map_with_distant_source(free=free), message)
 
 
-def test_source_in_a_masked_area_is_refused() -> None:
+def test_source_in_a_masked_area_is_rejected() -> None:
     def mask_source(datasets: Datasets) -> None:
         """Mask the map except for the corner that is farthest from the source."""
         datasets.models["point"].spatial_model.lon_0.value = 84.1
         datasets.models["point"].spatial_model.lat_0.value = 22.45
         datasets[0].mask_safe.data[:, 4:] = datasets[0].mask_safe.data[:, :, :16] = False
 
-    assert_refused(map_with_source(mask_source), "source 'point' does not reach any dataset")
+    assert_rejected(map_with_source(mask_source), "source 'point' does not reach any dataset")
 
 
 def test_source_in_one_of_two_datasets_is_fitted() -> None:

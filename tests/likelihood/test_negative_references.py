@@ -24,7 +24,7 @@ import small_datasets as small
 from skyred.components.estimators.flux_points import FluxPointsProduct
 from skyred.errors import SkyredWarning
 from skyred.likelihood import flux_profile, light_curve
-from skyred.likelihood.flux.reference import MagnitudeSpectralModel, positive_spectrum
+from skyred.likelihood.flux.reference import AbsoluteValueSpectralModel, positive_spectrum
 from skyred.likelihood.flux.variability import Variability
 from skyred.products.light_curve import LightCurveProduct
 
@@ -106,12 +106,12 @@ class TestReference:
         expected[1:, 0] *= -1
         np.testing.assert_array_equal(opposite.covariance.data, expected)
 
-    def test_reference_of_a_spectrum_with_both_signs_is_its_magnitude(self) -> None:
+    def test_reference_of_a_spectrum_with_both_signs_is_its_absolute_value(self) -> None:
         spectral = SignChange()
-        magnitude = positive_spectrum(spectral, EDGES)
-        assert isinstance(magnitude, MagnitudeSpectralModel)
+        absolute_value = positive_spectrum(spectral, EDGES)
+        assert isinstance(absolute_value, AbsoluteValueSpectralModel)
         np.testing.assert_allclose(
-            magnitude.integral(EDGES[:-1], EDGES[1:]),
+            absolute_value.integral(EDGES[:-1], EDGES[1:]),
             abs(spectral.integral(EDGES[:-1], EDGES[1:])),
         )
 

@@ -1,7 +1,7 @@
 """Parameters that share a value without being linked are fitted like linked parameters.
 
 gammapy's `NestedModelSelection` creates such parameters with a common ``__dict__``. gammapy's fit
-treats them as two parameters, so that expected values are computed by gammapy with a link.
+treats them as two parameters, so the expected values are those of gammapy for linked parameters.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from skyred.errors import FitError
 from skyred.likelihood import objective_of
 from skyred.likelihood.minimise import minimise
 
-WIDE = [1, 10] * u.TeV
+EDGES = [1, 10] * u.TeV
 JoinModels = Callable[[SkyModel, SkyModel], None]
 
 
@@ -171,26 +171,26 @@ def three_sources(join_models: JoinModels) -> Datasets:
 
 def test_flux_points_agree_with_a_link() -> None:
     shared, options = three_sources(share_value), {"reoptimize": True}
-    actual = skyred.flux_points(shared, "crab", WIDE, **options)
-    linked = skyred.flux_points(three_sources(link), "crab", WIDE, **options)
+    actual = skyred.flux_points(shared, "crab", EDGES, **options)
+    linked = skyred.flux_points(three_sources(link), "crab", EDGES, **options)
     comparison.assert_same_points(actual, linked)
     first, second = (shared.models[name].spectral_model for name in ("weak-one", "weak-two"))
     assert first.amplitude.__dict__ is second.amplitude.__dict__
-    expected = comparison.flux_points_by_gammapy(three_sources(link), "crab", WIDE, **options)
+    expected = comparison.flux_points_by_gammapy(three_sources(link), "crab", EDGES, **options)
     comparison.assert_same_points(actual, expected)
 
 
-def test_flux_points_of_shared_values_by_gammapy_are_refused() -> None:
+def test_shared_values_raise_if_gammapy_estimates_the_flux_points() -> None:
     options = {"reoptimize": True, "norm": {"prior": GaussianPrior(mu=1, sigma=0.1)}}
     with pytest.raises(FitError, match=r"weak-one.*, weak-two.* share values without being linked"):
-        skyred.flux_points(three_sources(share_value), "crab", WIDE, **options)
+        skyred.flux_points(three_sources(share_value), "crab", EDGES, **options)
 
 
-def test_source_without_other_free_parameters_is_refused() -> None:
+def test_reoptimize_without_other_free_parameters_raises() -> None:
     datasets = two_sources(share_value)
     datasets.models[1].spectral_model.amplitude.frozen = True
     with pytest.raises(FitError, match="No free parameters for fitting"):
-        skyred.flux_points(datasets, "source-one", WIDE, reoptimize=True)
+        skyred.flux_points(datasets, "source-one", EDGES, reoptimize=True)
 
 
 def test_shared_parameter_has_a_name_in_each_model() -> None:

@@ -129,7 +129,7 @@ def test_equal_times_of_different_scales_have_equal_seconds() -> None:
         ([("20:00", "21:00"), ("20:30", "22:00")], "T20:00:00 and 2006-07-29T20:30:00 .* overlap"),
     ],
 )
-def test_invalid_intervals_are_refused(times: list[tuple[str, str]], message: str) -> None:
+def test_invalid_intervals_are_rejected(times: list[tuple[str, str]], message: str) -> None:
     pairs = [(Time(f"2006-07-29T{start}"), Time(f"2006-07-29T{stop}")) for start, stop in times]
     with pytest.raises(FitError, match=message):
         intervals.intervals_from_pairs(pairs)

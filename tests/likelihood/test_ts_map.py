@@ -249,7 +249,7 @@ class TestSignOfTheSource:
         assert np.all(np.sign(maps.sqrt_ts.data[is_fitted]) == np.sign(maps.flux.data[is_fitted]))
         assert np.any(maps.flux.data[is_fitted] < 0)
 
-    def test_source_with_both_signs_is_refused(self, cutout: MapDataset) -> None:
+    def test_source_with_both_signs_is_rejected(self, cutout: MapDataset) -> None:
         steep, hard = (PowerLawSpectralModel(index=index) for index in (3, 2))
         hard.amplitude.value *= 0.3
         model = SkyModel(CompoundSpectralModel(steep, hard, operator.sub), PointSpatialModel())

@@ -117,7 +117,7 @@ def _quantity_parser(
         expected = "expected a number such as 4 or '50 deg'"
     else:
         expected = f"expected {_describe_type(reference_unit)}"
-        if " " not in str(reference_unit):  # '1 1 / (TeV s cm2)' cannot be read as an example
+        if " " not in str(reference_unit):  # '1 1 / (TeV s cm2)' would be confusing
             expected += f" such as '{f'1 {reference_unit}'.rstrip()}'"
 
     def parse(value: Any) -> u.Quantity:

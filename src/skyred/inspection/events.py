@@ -14,15 +14,16 @@ from skyred.inspection.tables import Floats
 COLUMNS = {"TIME": "s", "RA": "deg", "DEC": "deg", "ENERGY": "TeV"}
 # the files of MAGIC 2013 have RA + 360 deg, those of CTA 1DC negative RA; gammapy reads both
 RA_RANGE = (-360.0, 720.0)  # deg
-# in the six archives, the median direction of the events is within 0.45 deg of the pointing
+# in the reference archives (see `rule`), the median direction of the events is within 0.45 deg of
+# the pointing
 MAX_DISTANCE = 3.0  # deg
 # largest number and fraction of events with the same position; in H.E.S.S. DL3 DR1, no two
 # events of a run have the same position
 MAX_SAME_POSITION, MAX_SAME_POSITION_FRACTION = 10, 0.01
 # minimum number and fraction of events with the same position and energy for a fault
 MIN_DUPLICATES, MIN_DUPLICATE_FRACTION = 2, 0.001
-# largest number and fraction of events with the same energy; in the archives, only single pairs of
-# events, or up to 0.04 % of the events, share an energy, because energies are stored in float32
+# largest number and fraction of events with the same energy; in the reference archives, at most
+# three events of a run have the same energy, because energies are stored in float32
 MAX_SAME_ENERGY, MAX_SAME_ENERGY_FRACTION = 10, 0.01
 
 

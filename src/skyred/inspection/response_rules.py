@@ -45,7 +45,8 @@ RESPONSE_RULES = (
     Rule(
         "response-outlier",
         "fault",
-        "Single integrals of the energy dispersion (PSF) differ from the others by over 1 % (2 %).",
+        "Individual integrals of the energy dispersion (PSF) differ from the others by more than "
+        "1 % (2 %).",
         "A flipped bit looks like this. Not applied to dispersions "
         f"that are not normalised (CTA 1DC). {NO_VIOLATION}",
         COPY_AGAIN,
@@ -94,7 +95,7 @@ RESPONSE_RULES = (
         "migration",
         "fault",
         "The median of MIGRA is off by a factor of 1.5, or by a factor of 2 in 10 % of the cells.",
-        "In the archives, the median over all cells is 0.84 to 1.01.",
+        "In the reference archives, the median over all cells is 0.84 to 1.01.",
         REPRODUCE,
     ),
     Rule(
@@ -128,7 +129,7 @@ RESPONSE_RULES = (
     Rule(
         "area-outlier",
         "fault",
-        "Single effective areas differ from their neighbours.",
+        "Individual effective areas differ from their neighbours.",
         f"A flipped bit changes a flux by 1.4 to 4.7 %. {NO_VIOLATION}",
         COPY_AGAIN,
     ),
@@ -144,7 +145,8 @@ RESPONSE_RULES = (
         "fault",
         "The effective area ends below a quarter of the last energy of the energy dispersion or "
         "PSF.",
-        "In the archives, the last energy is at most 1.66 times the end of the effective area.",
+        "In the reference archives, the last energy is at most 1.66 times the end of the effective "
+        "area.",
         REPRODUCE,
     ),
     Rule(
@@ -164,7 +166,7 @@ RESPONSE_RULES = (
     Rule(
         "background-outlier",
         "fault",
-        "Single background rates differ from their neighbours.",
+        "Individual background rates differ from their neighbours.",
         f"A flipped bit looks like this. {NO_VIOLATION}",
         COPY_AGAIN,
     ),

@@ -24,7 +24,8 @@ HEADER_RULES = (
         "pointing",
         "fault",
         "The pointing is missing, or differs from the index by more than 0.05 deg.",
-        "Offsets and IRFs would be wrong. In the archives, they agree to 1.4e-5 deg (float32).",
+        "Offsets and IRFs would be wrong. In the reference archives, they agree to 1.4e-5 deg, the "
+        "rounding of float32.",
         FIX_HEADER,
     ),
     Rule(
@@ -54,7 +55,7 @@ HEADER_RULES = (
         "deadtime",
         "fault",
         "LIVETIME / ONTIME differs from DEADC by more than 0.02, or exceeds 1.01.",
-        "The flux is wrong by the same ratio. In the archives, they agree to 1e-7.",
+        "The flux is wrong by the same factor. In the reference archives, they agree to 1e-7.",
         FIX_HEADER,
     ),
     Rule(
@@ -77,7 +78,8 @@ HEADER_RULES = (
         "event-count-small",
         "warning",
         "The number of events differs from EVENT_COUNT by up to 1 %.",
-        "This is below the error of a flux. In H.E.S.S. DR1 and CTA 1DC, the numbers are equal.",
+        "The effect is smaller than the error of a flux. In H.E.S.S. DR1 and CTA 1DC, the numbers "
+        "are equal.",
         "check whether the events were filtered after the index was written",
     ),
     Rule(
@@ -105,7 +107,7 @@ HEADER_RULES = (
     Rule(
         "gti",
         "fault",
-        "Good time intervals are missing, not finite or without length.",
+        "Good time intervals are missing or not finite, or do not end after they start.",
         f"gammapy drops the run. {NO_VIOLATION}",
         ASK,
     ),
@@ -121,16 +123,17 @@ HEADER_RULES = (
         "fault",
         "The sum of the good time intervals differs from ONTIME by more than 2 s and "
         "by more than 1 %.",
-        "The flux is wrong by the same ratio. ONTIME is that of the header, "
-        f"LIVETIME / DEADC, or that of the index. {NO_VIOLATION}",
+        "The flux is wrong by the ratio of the two. ONTIME is that of the header, LIVETIME / "
+        f"DEADC, or that of the index. {NO_VIOLATION}",
         ASK,
     ),
     Rule(
         "gti-outside-run",
         "fault",
-        "Good time intervals are outside TSTART to TSTOP by more than 2 s plus the rounding of "
-        "float32.",
-        "TSTOP of CTA 1DC is 8 s early (float32).",
+        "Good time intervals begin before TSTART or end after TSTOP, by more than 2 s plus the "
+        "rounding of float32.",
+        "In CTA 1DC, TSTOP is up to 8 s too early, because it was rounded to float32; this is "
+        "within the limit.",
         ASK,
     ),
 )
@@ -175,14 +178,15 @@ EVENT_RULES = (
         "events-same-energy",
         "fault",
         "More than 1 % of the events, and more than 10, have the same energy.",
-        "In the archives, up to 0.04 % of the energies are repeated, because they are in float32.",
+        "In the reference archives, at most three events of a run have the same energy, because "
+        "energies are stored in float32.",
         ASK,
     ),
     Rule(
         "events-far-from-pointing",
         "fault",
         "The median direction of the events is more than 3 deg from the pointing.",
-        "In the archives, it is within 0.45 deg.",
+        "In the reference archives, it is within 0.45 deg.",
         FIX_HEADER,
     ),
     Rule(
@@ -196,7 +200,7 @@ EVENT_RULES = (
         "events-outside-gti",
         "fault",
         "More than 1 % of the events are outside the observation and its good time intervals.",
-        "The clock is shifted. H.E.S.S. has single events up to 0.93 s late.",
+        "The clock is shifted. H.E.S.S. has individual events up to 0.93 s after the end.",
         ASK,
     ),
     Rule(

@@ -74,7 +74,7 @@ class PixelGrid:
 
 
 @attrs.frozen(eq=False, kw_only=True)
-class SharpSource:
+class SharpEdgedSource:
     """A source with sharp edges; the fit statistic is not smooth along its spatial parameters.
 
     Parameters
@@ -163,8 +163,8 @@ class Objective:
     grids : sequence of PixelGrid, optional
         The pixel grids of the sources with free positions.
     sharp : callable, optional
-        Function of a vector. Returns the sources that have sharp edges for these parameters, a
-        sequence of `SharpSource`.
+        Function of a vector. Returns the sources that have sharp edges for these parameter values,
+        a sequence of `SharpEdgedSource`.
     refresh : callable, optional
         Function of a vector that looks up the IRFs at the source positions in the vector. Returns
         whether the IRFs have changed, which may change the statistic; fitters call it before they
@@ -200,7 +200,7 @@ class Objective:
     factors: NDArray[np.bool_] | None = None
     costly: NDArray[np.bool_] | None = None
     grids: Sequence[PixelGrid] = ()
-    sharp: Callable[[Vector], Sequence[SharpSource]] | None = None
+    sharp: Callable[[Vector], Sequence[SharpEdgedSource]] | None = None
     refresh: Callable[[Vector], bool] | None = None
     relocate: Callable[[Vector], Sequence[Vector]] | None = None
     condition: Callable[[NDArray[np.int64], Vector], Conditional] | None = None

@@ -22,7 +22,7 @@ from skyred.likelihood.likelihood import Likelihood
 from skyred.likelihood.pixel_grids import pixel_grids
 from skyred.likelihood.priors import Priors
 from skyred.likelihood.relocation import Relocation
-from skyred.likelihood.sharp_edges import sharp_sources
+from skyred.likelihood.sharp_edges import sharp_edged_sources
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
@@ -135,7 +135,7 @@ def build_objective(likelihood: Likelihood) -> Objective:
         factors=likelihood.factors,
         costly=likelihood.costly,
         grids=grids,
-        sharp=partial(sharp_sources, likelihood) if likelihood.exact else None,
+        sharp=partial(sharp_edged_sources, likelihood) if likelihood.exact else None,
         relocate=partial(Relocation(likelihood), grids=grids),
         refresh=likelihood.refresh,
         blocks=likelihood.blocks if likelihood.exact else (),

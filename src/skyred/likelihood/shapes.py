@@ -95,7 +95,7 @@ class Shape(ABC):
         """
         return self.footprint.template(self.image(values))
 
-    def is_sharp(self, values: Array) -> bool:
+    def has_sharp_edges(self, values: Array) -> bool:
         """Return whether the image has sharp edges; only extended sources can have them.
 
         Parameters
@@ -365,9 +365,9 @@ class ExtendedShape(Shape):
             self.convolution = Convolution(response.kernel, response.image_geom.data_shape)
         largest_side = float(np.max(self.model_image.pixel_scales))
         self.pixel_sizes = sharp_edges.pixel_sizes(subset, largest_side)
-        self.cached_is_sharp: bool | None = None
+        self.cached_has_sharp_edges: bool | None = None
 
-    def is_sharp(self, values: Array) -> bool:
+    def has_sharp_edges(self, values: Array) -> bool:
         """Return whether the image has sharp edges; the first result is cached.
 
         Parameters
@@ -380,16 +380,16 @@ class ExtendedShape(Shape):
         bool
             Whether it has sharp edges.
         """
-        if self.cached_is_sharp is None:
+        if self.cached_has_sharp_edges is None:
             axes = [self.model_image.position.lon_index, self.model_image.position.lat_index]
             sizes = self.pixel_sizes[axes]
-            self.cached_is_sharp = sharp_edges.has_sharp_edges(
+            self.cached_has_sharp_edges = sharp_edges.has_sharp_edges(
                 self._unconvolved, values, axes, sizes
             )
-        return self.cached_is_sharp
+        return self.cached_has_sharp_edges
 
     def _shift(self, values: Array, index: int) -> tuple[Array, Array]:
-        if not self.is_sharp(values):
+        if not self.has_sharp_edges(values):
             return super()._shift(values, index)
         fraction = sharp_edges.SLOPE_STEP * self.pixel_sizes[index] / self.subset.steps[index]
         return self.subset.shift(values, index, fraction)

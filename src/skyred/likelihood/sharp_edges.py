@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skyred.interfaces.objective import SharpSource
+from skyred.interfaces.objective import SharpEdgedSource
 from skyred.likelihood.parameters import ParameterSubset, default_step
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def pixel_sizes(subset: ParameterSubset, pixel_scale: float) -> Array:
     )
 
 
-def sharp_sources(likelihood: CompiledLikelihood, x: Array) -> list[SharpSource]:
+def sharp_edged_sources(likelihood: CompiledLikelihood, x: Array) -> list[SharpEdgedSource]:
     """Return the sources with sharp edges and free spatial parameters.
 
     Parameters
@@ -107,22 +107,24 @@ def sharp_sources(likelihood: CompiledLikelihood, x: Array) -> list[SharpSource]
 
     Returns
     -------
-    list of SharpSource
+    list of SharpEdgedSource
         One for each set of free spatial parameters, even if the source is in several datasets.
     """
-    unique: dict[tuple[int, ...], SharpSource] = {}
-    for source in _iter_sharp_sources(likelihood, x):
+    unique: dict[tuple[int, ...], SharpEdgedSource] = {}
+    for source in _iter_sharp_edged_sources(likelihood, x):
         unique.setdefault(tuple(source.indices.tolist()), source)
     return list(unique.values())
 
 
-def _iter_sharp_sources(likelihood: CompiledLikelihood, x: Array) -> Iterator[SharpSource]:
+def _iter_sharp_edged_sources(
+    likelihood: CompiledLikelihood, x: Array
+) -> Iterator[SharpEdgedSource]:
     state = likelihood.state(x)
     index_in_free = {index: i for i, index in enumerate(likelihood.space.free.tolist())}
     for dataset in likelihood.datasets:
         for contribution in getattr(dataset, "contributions", ()):
             shape = contribution.shape_at(state) if hasattr(contribution, "shape_at") else None
-            if shape is None or not shape.is_sharp(contribution.subset.values(state)):
+            if shape is None or not shape.has_sharp_edges(contribution.subset.values(state)):
                 continue
             free = contribution.subset.free
             sizes = [index for index in free if _is_size(contribution.subset, index)]
@@ -143,7 +145,7 @@ def _iter_sharp_sources(likelihood: CompiledLikelihood, x: Array) -> Iterator[Sh
                 for index in contribution.state_indices.tolist()
                 if index in index_in_free
             ]
-            yield SharpSource(
+            yield SharpEdgedSource(
                 name=contribution.name,
                 indices=to_free_indices(free),
                 pixels=shape.pixel_sizes[free],

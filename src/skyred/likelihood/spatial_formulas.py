@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Values = Mapping[str, float]
 
-EDGE_95 = 2.326174307353347  # as in gammapy: the edge width contains 95 % of the error function
+# as in gammapy: over the edge width, a disk drops from 95 % to 5 % of its amplitude
+EDGE_95 = 2.326174307353347
 
 
 @attrs.define(eq=False, slots=False)
@@ -114,7 +115,7 @@ def find_formula(model: Any) -> Formula | None:
 
 
 def gaussian(grid: SkyGrid, values: Values) -> Array:
-    """Return the surface brightness of a Gaussian in sr-1, as `GaussianSpatialModel.evaluate`.
+    """Return the surface brightness of a Gaussian in sr-1, as `GaussianSpatialModel.evaluate` does.
 
     Parameters
     ----------
@@ -139,7 +140,7 @@ def gaussian(grid: SkyGrid, values: Values) -> Array:
 
 
 def disk(grid: SkyGrid, values: Values) -> Array:
-    """Return the surface brightness of a disk in sr-1, as `DiskSpatialModel.evaluate`.
+    """Return the surface brightness of a disk in sr-1, as `DiskSpatialModel.evaluate` does.
 
     Parameters
     ----------
@@ -168,7 +169,7 @@ def disk(grid: SkyGrid, values: Values) -> Array:
 
 
 def _effective_size(grid: SkyGrid, values: Values, major: float) -> Array:
-    """Return the radius of an ellipse in each direction, as gammapy's `compute_sigma_eff`."""
+    """Return the radius of an ellipse in each direction, as `compute_sigma_eff` does."""
     minor = major * math.sqrt(1 - values["e"] ** 2)
     cos2 = grid.squared_cosines(values["lon_0"], values["lat_0"], values["phi"])
     return np.asarray(major * minor / np.sqrt(major**2 * (1 - cos2) + minor**2 * cos2))

@@ -139,7 +139,7 @@ class Script:
     reduction : Reduction or None
         The current data entry; None if its datasets are read from files.
     cuts : list of tuple of str
-        The code of the start and stop of each time window; runs are cut to all of them.
+        The code of the start and stop of each time window; runs are cut to their intersection.
     on_off : bool
         Whether the datasets of the data entry have off counts.
     datasets : str
@@ -216,7 +216,7 @@ class Script:
         return free_name
 
     def local(self, name: str) -> str:
-        """Return an unused name for a variable of the current function.
+        """Return an unused name for a variable of the current function, and reserve it.
 
         Parameters
         ----------
@@ -231,7 +231,7 @@ class Script:
         return _free_name(name, self._locals)
 
     def name(self, name: str) -> str:
-        """Return an unused name for a function of the script.
+        """Return an unused name for a function of the script, and reserve it.
 
         Parameters
         ----------

@@ -67,12 +67,18 @@ def test_folder_is_parsed():
         ("sim:crab?seed=-1", "seed is -1; expected an integer from 0 to 4294967295"),
         ("sim:crab?runs=0", "runs is 0; expected an integer from 1 to 20000"),
         ("sim:crab?runs=two", "runs is 'two'; expected an integer"),
-        ("sim:crab?livetime=28", "livetime is '28'; expected a number with s, min or h"),
+        ("sim:crab?livetime=28", "livetime is '28'; expected a number with the unit s, min or h"),
         ("sim:crab?livetime=1.2.3min", "livetime is '1.2.3min'; expected a number with"),
         ("sim:crab?livetime=nanmin", "livetime is 'nanmin'; expected a number with"),
-        ("sim:crab?livetime=0min", "livetime is 0.0 (minutes); expected above 0 and up to 300"),
-        ("sim:crab?livetime=1e999h", "livetime is inf (minutes); expected above 0 and up to 300"),
-        ("sim:crab?folder=", "folder is empty; expected the name of a folder"),
+        (
+            "sim:crab?livetime=0min",
+            "livetime is 0.0 (minutes); expected a number above 0 and up to 300",
+        ),
+        (
+            "sim:crab?livetime=1e999h",
+            "livetime is inf (minutes); expected a number above 0 and up to 300",
+        ),
+        ("sim:crab?folder=", "folder has no value; expected the name of a folder"),
     ],
 )
 def test_invalid_location_is_reported(location_string, message):

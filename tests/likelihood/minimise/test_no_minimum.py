@@ -24,7 +24,7 @@ DERIVATIVES = pytest.mark.parametrize(
 
 
 def diagonal_objective(second_derivatives: list[float], **overrides: Any) -> Objective:
-    """Return an objective with a diagonal Hessian, and its magnitude as Fisher matrix."""
+    """Return an objective with a diagonal Hessian, and its absolute values as Fisher matrix."""
     diagonal = np.array(second_derivatives)
     defaults = {
         "names": ["x", "y"],

@@ -184,8 +184,8 @@ def draw_significance(plane: WcsNDMap, ax: Axes | None, label: str) -> Axes:
         The axes.
     """
     image = plane.sum_over_axes(keepdims=False)
-    magnitudes = np.where(np.isfinite(image.data), np.abs(image.data), 0)
-    limit = max(5.0, float(magnitudes.max()))
+    absolute_values = np.where(np.isfinite(image.data), np.abs(image.data), 0)
+    limit = max(5.0, float(absolute_values.max()))
     ax = draw_significance_image(image, ax, label, limit)
     ax.set_title(format_energy_range(plane.geom.axes["energy"].edges))
     return ax

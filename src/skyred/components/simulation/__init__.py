@@ -1,4 +1,4 @@
-"""The simulated archive `sim:crab`: H.E.S.S.-like runs on the Crab, created offline on first use.
+"""The simulated archive `sim:crab`: H.E.S.S.-like runs on the Crab, simulated on first use.
 
 gammapy and astropy take seconds to import. This module imports neither; `archive` imports the
 modules that need them (`irfs`, `observations`, `files`, `index`) only when an archive is created.

@@ -56,7 +56,7 @@ def _integer_between(low: int, high: int) -> Any:
 
 def _round_minutes(value: Any) -> Any:
     """Round a number of minutes, so that equal durations give the same archive."""
-    # 12 digits, so that 0.7 h equals 42 min
+    # 12 digits, so that 0.57 h equals 34.2 min
     return float(f"{value:.12g}") if isinstance(value, (int, float)) else value
 
 
@@ -64,13 +64,14 @@ def _validate_livetime(_: object, field: attrs.Attribute[float], value: object) 
     """Raise if a livetime is not a number in its range."""
     if not isinstance(value, float) or not math.isfinite(value) or not 0 < value <= LIVETIME_MAX:
         raise ValueError(
-            f"{field.name} is {value!r} (minutes); expected above 0 and up to {LIVETIME_MAX:g}"
+            f"{field.name} is {value!r} (minutes); expected a number above 0 and up to "
+            f"{LIVETIME_MAX:g}"
         )
 
 
 @attrs.frozen
 class CrabSimulation:
-    """A H.E.S.S.-like archive of wobble runs on the Crab, simulated offline.
+    """A simulated H.E.S.S.-like archive of wobble runs on the Crab.
 
     Parameters
     ----------
@@ -129,12 +130,12 @@ class CrabSimulation:
         """Write the archive: DL3 files, index files, the true parameters and models, SHA256SUMS.
 
         The files are written to a hidden folder, which is renamed at the end. With the same
-        versions of gammapy, numpy and astropy, the same simulation results in the same bytes.
+        versions of gammapy, numpy and astropy, equal simulations write identical files.
 
         Parameters
         ----------
         folder : pathlib.Path or str
-            The folder; it must not exist, or be empty.
+            The folder; it must be empty or not exist yet.
 
         Returns
         -------

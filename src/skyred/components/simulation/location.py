@@ -105,7 +105,7 @@ def _create_location(values: Mapping[str, str]) -> SimulationLocation:
         livetime=_parse_minutes(values["livetime"]) if "livetime" in values else default.livetime,
     )
     if not values.get("folder", "."):
-        raise ValueError("folder is empty; expected the name of a folder")
+        raise ValueError("folder has no value; expected the name of a folder")
     return SimulationLocation(simulation, Path(values["folder"]) if "folder" in values else None)
 
 
@@ -129,7 +129,7 @@ def _parse_integer(key: str, value: str) -> int:
     key : str
         The key of the value, for the error message.
     value : str
-        The digits.
+        The value, such as ``7``.
 
     Returns
     -------
@@ -152,7 +152,7 @@ def _parse_minutes(duration: str) -> float:
     Parameters
     ----------
     duration : str
-        A number with s, min or h, such as ``10min``.
+        A number with the unit s, min or h, such as ``10min``.
 
     Returns
     -------
@@ -167,7 +167,7 @@ def _parse_minutes(duration: str) -> float:
     match = re.fullmatch(r"(-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?) ?(s|min|h)", duration)
     if match is None:
         raise ValueError(
-            f"livetime is {duration!r}; expected a number with s, min or h, as in 10min"
+            f"livetime is {duration!r}; expected a number with the unit s, min or h, as in 10min"
         )
     return float(match[1]) * MINUTES_PER_UNIT[match[2]]
 

@@ -2,8 +2,8 @@
 
 A norm is a flux in units of a reference flux. If the reference flux is negative, as after a fit
 with a negative best-fit amplitude, all signs are reversed: errors are negative, and upper limits
-are below the estimate. Therefore the reference is the magnitude of the model's flux, and the norm
-has the sign of the flux.
+are below the estimate. Therefore the reference is the absolute value of the model's flux, and the
+norm has the sign of the flux.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ N_ENERGIES = 21  # in a bin, at which the sign of the flux is checked
 FACTORS = ("amplitude", "norm")  # parameters that multiply gammapy's spectral models
 
 
-class MagnitudeSpectralModel(SpectralModel):  # type: ignore[misc]
-    """The magnitude of another spectrum.
+class AbsoluteValueSpectralModel(SpectralModel):  # type: ignore[misc]
+    """The absolute value of another spectrum.
 
     It is the reference if some fluxes are negative and do not all become positive when an amplitude
-    or norm is negated. Integrals are the magnitude of the other spectrum's integrals,
-    which is exact unless the sign changes within the energy range.
+    or norm is negated. Integrals are the absolute values of the other spectrum's integrals, which
+    is exact unless the sign changes within the energy range.
 
     Parameters
     ----------
@@ -37,14 +37,14 @@ class MagnitudeSpectralModel(SpectralModel):  # type: ignore[misc]
         The other spectrum.
     """
 
-    tag = ("MagnitudeSpectralModel", "magnitude")
+    tag = ("AbsoluteValueSpectralModel", "absolute-value")
 
     def __init__(self, model: SpectralModel) -> None:
         self.model = model
         super().__init__()
 
     def evaluate(self, energy: u.Quantity) -> u.Quantity:
-        """Evaluate the magnitude of the differential flux.
+        """Evaluate the absolute value of the differential flux.
 
         Parameters
         ----------
@@ -59,7 +59,7 @@ class MagnitudeSpectralModel(SpectralModel):  # type: ignore[misc]
         return np.abs(self.model(energy))
 
     def integral(self, energy_min: u.Quantity, energy_max: u.Quantity, **options: Any) -> Any:
-        """Return the magnitude of the integral flux.
+        """Return the absolute value of the integral flux.
 
         Parameters
         ----------
@@ -71,12 +71,12 @@ class MagnitudeSpectralModel(SpectralModel):  # type: ignore[misc]
         Returns
         -------
         Quantity
-            The magnitude of the integral flux, of the shape of the edges.
+            The absolute value of the integral flux, of the shape of the edges.
         """
         return np.abs(self.model.integral(energy_min, energy_max, **options))
 
     def energy_flux(self, energy_min: u.Quantity, energy_max: u.Quantity, **options: Any) -> Any:
-        """Return the magnitude of the energy flux.
+        """Return the absolute value of the energy flux.
 
         Parameters
         ----------
@@ -88,13 +88,13 @@ class MagnitudeSpectralModel(SpectralModel):  # type: ignore[misc]
         Returns
         -------
         Quantity
-            The magnitude of the energy flux, of the shape of the edges.
+            The absolute value of the energy flux, of the shape of the edges.
         """
         return np.abs(self.model.energy_flux(energy_min, energy_max, **options))
 
 
 def positive_spectrum(spectral: SpectralModel, edges: u.Quantity) -> SpectralModel:
-    """Return a spectrum with the magnitude of another spectrum's fluxes.
+    """Return a spectrum with the absolute values of another spectrum's fluxes.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def positive_spectrum(spectral: SpectralModel, edges: u.Quantity) -> SpectralMod
     gammapy.modeling.models.SpectralModel
         The spectrum itself if its flux is not negative at any edge or centre of the bins; a copy
         with a negated amplitude if it is not positive at any, and proportional to an amplitude;
-        otherwise a `MagnitudeSpectralModel`.
+        otherwise a `AbsoluteValueSpectralModel`.
     """
     energies = np.sort(u.Quantity([*edges, *MapAxis.from_energy_edges(edges).center]))
     with np.errstate(all="ignore"):
@@ -120,7 +120,7 @@ def positive_spectrum(spectral: SpectralModel, edges: u.Quantity) -> SpectralMod
             negated = _negate_parameter(spectral, name)
             if negated is not None and u.allclose(negated(energies), -values, equal_nan=True):
                 return negated
-    return MagnitudeSpectralModel(spectral)
+    return AbsoluteValueSpectralModel(spectral)
 
 
 def _negate_parameter(spectral: SpectralModel, name: str) -> SpectralModel | None:
@@ -139,7 +139,9 @@ def _negate_parameter(spectral: SpectralModel, name: str) -> SpectralModel | Non
 
 
 def positive_model(model: SkyModel, edges: u.Quantity) -> SkyModel:
-    """Return a source model with the magnitude of the fluxes of another; see `positive_spectrum`.
+    """Return a source model with the absolute values of the fluxes of another model.
+
+    See `positive_spectrum`.
 
     Parameters
     ----------

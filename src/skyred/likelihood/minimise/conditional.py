@@ -14,7 +14,7 @@ from skyred.likelihood.minimise.differences import gradient_by
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skyred.interfaces.objective import Derivative, Objective, PixelGrid, SharpSource
+    from skyred.interfaces.objective import Derivative, Objective, PixelGrid, SharpEdgedSource
 
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
@@ -78,7 +78,7 @@ def conditional_objective(objective: Objective, free: Index, values: Array) -> O
         grids=conditional_grids(objective, free, to_full),
         sharp=None
         if objective.sharp is None
-        else lambda x: _conditional_sharp_sources(objective, positions, to_full(x)),
+        else lambda x: _conditional_sharp_edged_sources(objective, positions, to_full(x)),
         blocks=(),
         refresh=None,
         relocate=None,
@@ -96,9 +96,9 @@ def _conditional_statistic(objective: Objective, free: Index, values: Array) -> 
     )
 
 
-def _conditional_sharp_sources(
+def _conditional_sharp_edged_sources(
     objective: Objective, positions: dict[int, int], x: Array
-) -> list[SharpSource]:
+) -> list[SharpEdgedSource]:
     """Return the sources with sharp edges that have free parameters.
 
     Parameters
@@ -113,7 +113,7 @@ def _conditional_sharp_sources(
 
     Returns
     -------
-    list of SharpSource
+    list of SharpEdgedSource
         The sources, with indices among the free parameters.
     """
     sources = []

@@ -17,7 +17,7 @@ from skyred.likelihood.minimise.conditional import conditional_objective
 from skyred.likelihood.minimise.minuit import MinuitSearch
 from skyred.likelihood.minimise.pixel_cells import CellSearch
 from skyred.likelihood.minimise.pixel_coordinates import PixelCoordinates
-from skyred.likelihood.minimise.sharp_search import SharpSearch
+from skyred.likelihood.minimise.sharp_edge_search import SharpEdgeSearch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -149,8 +149,8 @@ class ConditionalFit:
 def fit_without_covariance(objective: Objective) -> tuple[Array, bool]:
     """Find the minimum, without its covariance, by Newton steps, or with MIGRAD if these fail.
 
-    If there are sources with sharp edges, `SharpSearch.update` searches for the minimum instead,
-    and the fit always counts as converged.
+    If there are sources with sharp edges, `SharpEdgeSearch.update` searches for the minimum
+    instead, and the fit always counts as converged.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def fit_without_covariance(objective: Objective) -> tuple[Array, bool]:
     if objective.gradient_of is not None and objective.fisher_of is not None:
         sources = objective.sharp(start) if objective.sharp else ()
         if sources:
-            return SharpSearch(objective, TOLERANCE).update(start, sources), True
+            return SharpEdgeSearch(objective, TOLERANCE).update(start, sources), True
         pixels = PixelCoordinates(objective, start)
         cells = CellSearch(pixels, TOLERANCE, TOLERANCE)
         end = cells.descend(pixels.to_pixels(start))

@@ -22,15 +22,15 @@ from skyred.likelihood.minimise.minuit import MinuitSearch
 from skyred.likelihood.minimise.minuit_rounds import search_with_minuit
 from skyred.likelihood.minimise.newton import descend
 from skyred.likelihood.minimise.newton_search import NewtonResult, NewtonSearch
+from skyred.likelihood.minimise.profile_errors import with_profile_errors
 from skyred.likelihood.minimise.search_result import SearchResult
-from skyred.likelihood.minimise.sharp_errors import with_profile_errors
-from skyred.likelihood.minimise.sharp_search import SharpSearch
-from skyred.likelihood.minimise.sharp_sources import is_non_smooth, with_min_sizes
+from skyred.likelihood.minimise.sharp_edge_search import SharpEdgeSearch
+from skyred.likelihood.minimise.sharp_edged_sources import is_non_smooth, with_min_sizes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skyred.interfaces.objective import Objective, SharpSource
+    from skyred.interfaces.objective import Objective, SharpEdgedSource
 
     Array = NDArray[np.float64]
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 EDM_PER_TOLERANCE = 0.002
 MAX_EDM_FACTOR = 10  # as in Minuit: a minimum is invalid if its edm is larger by this factor
 
-SHARP_RESTARTS = 3  # maximum number of restarts from points on profiles below the minimum
+SHARP_EDGE_RESTARTS = 3  # maximum number of restarts from points on profiles below the minimum
 
 Method = Literal["newton", "minuit"]
 
@@ -119,10 +119,10 @@ def _search(
             and result.calls <= max_calls
             and is_non_smooth(objective, result.values, sharp_edged_sources)
         ):
-            sharp_result = _search_sharp_edges(
+            sharp_edge_result = _search_sharp_edges(
                 objective, target_edm, result.values, sharp_edged_sources
             )
-            result = _add_previous_search(sharp_result, result.calls, result.notes)
+            result = _add_previous_search(sharp_edge_result, result.calls, result.notes)
         if method == "newton":
             result = attrs.evolve(
                 result,
@@ -169,11 +169,11 @@ def _search_with_newton(
 
 
 def _search_sharp_edges(
-    objective: Objective, target_edm: float, x: Array, sources: Sequence[SharpSource]
+    objective: Objective, target_edm: float, x: Array, sources: Sequence[SharpEdgedSource]
 ) -> SearchResult:
     """Search for the minimum if sources have sharp edges; restart from lower points on profiles."""
     result, lower_point = _search_with_profiles(objective, target_edm, x, sources)
-    for _ in range(SHARP_RESTARTS):
+    for _ in range(SHARP_EDGE_RESTARTS):
         if lower_point is None:
             return result
         stat, calls = objective.total(result.values), result.calls
@@ -189,15 +189,15 @@ def _search_sharp_edges(
         return result
     message = (
         "not converged: the likelihood profiles still fall below the minimum after "
-        f"{SHARP_RESTARTS} restarts"
+        f"{SHARP_EDGE_RESTARTS} restarts"
     )
     return attrs.evolve(result, message=message)
 
 
 def _search_with_profiles(
-    objective: Objective, target_edm: float, x: Array, sources: Sequence[SharpSource]
+    objective: Objective, target_edm: float, x: Array, sources: Sequence[SharpEdgedSource]
 ) -> tuple[SearchResult, Array | None]:
-    result = SharpSearch(objective, target_edm).run(x, sources)
+    result = SharpEdgeSearch(objective, target_edm).run(x, sources)
     return with_profile_errors(objective, result, sources)
 
 

@@ -233,11 +233,11 @@ class DatasetArrays:
 
 def _positive_source(model: SkyModel, datasets: Sequence[MapDataset]) -> SkyModel:
     """Return the source model with positive fluxes, to which the norms are relative."""
-    from skyred.likelihood.flux.reference import MagnitudeSpectralModel, positive_model
+    from skyred.likelihood.flux.reference import AbsoluteValueSpectralModel, positive_model
 
     for dataset in datasets:
         model = positive_model(model, dataset.counts.geom.axes["energy"].edges)
-    if isinstance(model.spectral_model, MagnitudeSpectralModel):
+    if isinstance(model.spectral_model, AbsoluteValueSpectralModel):
         raise ModelError(
             "the flux of the source changes sign with energy; expected a spectrum with the same "
             "sign at all energies"

@@ -12,7 +12,7 @@ from skyred.likelihood.minimise.differences import gradient_by
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skyred.interfaces.objective import Objective, SharpSource
+    from skyred.interfaces.objective import Objective, SharpEdgedSource
 
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
@@ -106,7 +106,7 @@ def _covariance(weights: Array, first: Array, second: Array) -> Array:
     return np.asarray((deviations * weights[:, None]).T @ (second - weights @ second))
 
 
-class SharpProfile:
+class SharpEdgeProfile:
     """The statistic as a function of shifts of one source, in units of `scale`.
 
     The other parameters are fitted by one Newton step, ``-F^-1 g``, with their gradient g and
@@ -117,7 +117,7 @@ class SharpProfile:
     ----------
     objective : Objective
         The objective of all n parameters, with derivatives.
-    source : SharpSource
+    source : SharpEdgedSource
         The source, with k parameters.
     values : array
         Values of all parameters, shape (n,), with the other parameters at their minimum.
@@ -138,7 +138,7 @@ class SharpProfile:
     def __init__(
         self,
         objective: Objective,
-        source: SharpSource,
+        source: SharpEdgedSource,
         values: Array,
         fixed: Index,
         scale: Array | None = None,

@@ -23,13 +23,13 @@ from skyred.likelihood.minimise.conditional import conditional_objective
 from skyred.likelihood.minimise.newton import descend
 from skyred.likelihood.minimise.newton_search import NewtonSearch
 from skyred.likelihood.minimise.search_result import SearchResult
-from skyred.likelihood.minimise.sharp_profile import SharpProfile
-from skyred.likelihood.minimise.sharp_sources import sharp_indices
+from skyred.likelihood.minimise.sharp_edge_profile import SharpEdgeProfile
+from skyred.likelihood.minimise.sharp_edged_sources import spatial_indices
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skyred.interfaces.objective import Objective, SharpSource
+    from skyred.interfaces.objective import Objective, SharpEdgedSource
 
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
@@ -60,7 +60,7 @@ MIN_GAIN = 10  # times the tolerance: after a larger decrease, another round fol
 
 
 @attrs.define(eq=False)
-class SharpSearch:
+class SharpEdgeSearch:
     """A search for the minimum of an objective with sharp edges.
 
     Parameters
@@ -85,14 +85,14 @@ class SharpSearch:
         init=False, factory=lambda: np.random.default_rng(SEED)
     )
 
-    def run(self, x: Array, sources: Sequence[SharpSource]) -> SearchResult:
+    def run(self, x: Array, sources: Sequence[SharpEdgedSource]) -> SearchResult:
         """Search around a point close to the minimum.
 
         Parameters
         ----------
         x : array
             All parameters, shape (n,).
-        sources : sequence of SharpSource
+        sources : sequence of SharpEdgedSource
             The sources with sharp edges, at least one.
 
         Returns
@@ -115,14 +115,14 @@ class SharpSearch:
         self._refresh(x)
         return self._result(x, sources, agreements)
 
-    def update(self, x: Array, sources: Sequence[SharpSource]) -> Array:
+    def update(self, x: Array, sources: Sequence[SharpEdgedSource]) -> Array:
         """Update a minimum after a small change of the other parameters.
 
         Parameters
         ----------
         x : array
             All parameters, shape (n,).
-        sources : sequence of SharpSource
+        sources : sequence of SharpEdgedSource
             The sources with sharp edges, at least one.
 
         Returns
@@ -148,26 +148,26 @@ class SharpSearch:
 
     def _profile(
         self,
-        source: SharpSource,
+        source: SharpEdgedSource,
         x: Array,
-        sources: Sequence[SharpSource],
+        sources: Sequence[SharpEdgedSource],
         scale: Array | None = None,
-    ) -> SharpProfile:
-        fixed = np.setdiff1d(sharp_indices(sources), source.indices)
-        return SharpProfile(self.objective, source, x, fixed, scale)
+    ) -> SharpEdgeProfile:
+        fixed = np.setdiff1d(spatial_indices(sources), source.indices)
+        return SharpEdgeProfile(self.objective, source, x, fixed, scale)
 
     def _search_around(
-        self, source: SharpSource, x: Array, sources: Sequence[SharpSource]
+        self, source: SharpEdgedSource, x: Array, sources: Sequence[SharpEdgedSource]
     ) -> tuple[Array, int]:
         """Search for the lowest point around a source.
 
         Parameters
         ----------
-        source : SharpSource
+        source : SharpEdgedSource
             The source.
         x : array
             All parameters, shape (n,).
-        sources : sequence of SharpSource
+        sources : sequence of SharpEdgedSource
             All sources with sharp edges.
 
         Returns
@@ -195,17 +195,17 @@ class SharpSearch:
         return x, n_agreeing
 
     def _determine_scale(
-        self, source: SharpSource, x: Array, sources: Sequence[SharpSource]
+        self, source: SharpEdgedSource, x: Array, sources: Sequence[SharpEdgedSource]
     ) -> tuple[Array, Array]:
         """Determine the scale of the likelihood around a source.
 
         Parameters
         ----------
-        source : SharpSource
+        source : SharpEdgedSource
             The source, with k parameters.
         x : array
             All parameters, shape (n,).
-        sources : sequence of SharpSource
+        sources : sequence of SharpEdgedSource
             All sources with sharp edges.
 
         Returns
@@ -229,7 +229,7 @@ class SharpSearch:
                 break
         return x, scale
 
-    def _find_lower_sizes(self, source: SharpSource, x: Array) -> Array | None:
+    def _find_lower_sizes(self, source: SharpEdgedSource, x: Array) -> Array | None:
         """Return a lower point with other sizes of a source; None if there is none.
 
         A search may have reached sizes at which the statistic is constant, such as a shell with an
@@ -262,13 +262,13 @@ class SharpSearch:
         return candidate if self.objective.total(candidate) < self.objective.total(x) else x
 
     def _search_lowest(
-        self, profile: SharpProfile, samples_per_parameter: int, search_range: tuple[int, int]
+        self, profile: SharpEdgeProfile, samples_per_parameter: int, search_range: tuple[int, int]
     ) -> tuple[Array, int]:
         """Return the lowest of the points at which several searches end.
 
         Parameters
         ----------
-        profile : SharpProfile
+        profile : SharpEdgeProfile
             The statistic around a source with k parameters.
         samples_per_parameter : int
             Number of samples per parameter.
@@ -297,7 +297,9 @@ class SharpSearch:
                 break
         return shifts[int(np.argmin(stats))], n_agreeing
 
-    def _run_simplex(self, profile: SharpProfile, start: Array, size: float) -> tuple[Array, float]:
+    def _run_simplex(
+        self, profile: SharpEdgeProfile, start: Array, size: float
+    ) -> tuple[Array, float]:
         from scipy.optimize import minimize
 
         sides = size * self.random.choice([-1.0, 1.0], size=len(start))
@@ -306,16 +308,18 @@ class SharpSearch:
         result = minimize(profile, start, method="Nelder-Mead", options=options)
         return result.x, float(result.fun)
 
-    def _polish(self, source: SharpSource, x: Array, sources: Sequence[SharpSource]) -> Array:
+    def _polish(
+        self, source: SharpEdgedSource, x: Array, sources: Sequence[SharpEdgedSource]
+    ) -> Array:
         """Improve a point close to the minimum with a small simplex."""
         profile = self._profile(source, x, sources)
         shift, _ = self._run_simplex(profile, np.zeros(len(profile.indices)), SMALL_SIMPLEX_SIZE)
         self.calls += profile.calls
         return self._choose_lower(x, profile.point(shift))
 
-    def _fit_others(self, x: Array, sources: Sequence[SharpSource]) -> Array:
+    def _fit_others(self, x: Array, sources: Sequence[SharpEdgedSource]) -> Array:
         """Fit all parameters except those of the sources with sharp edges."""
-        others = np.setdiff1d(np.arange(len(x)), sharp_indices(sources))
+        others = np.setdiff1d(np.arange(len(x)), spatial_indices(sources))
         if not len(others):
             return x
         newton = NewtonSearch(conditional_objective(self.objective, others, x), self.tolerance).run(
@@ -327,9 +331,9 @@ class SharpSearch:
         return self._choose_lower(x, fitted)
 
     def _result(
-        self, x: Array, sources: Sequence[SharpSource], agreements: Sequence[int]
+        self, x: Array, sources: Sequence[SharpEdgedSource], agreements: Sequence[int]
     ) -> SearchResult:
-        names = ", ".join(self.objective.names[index] for index in sharp_indices(sources))
+        names = ", ".join(self.objective.names[index] for index in spatial_indices(sources))
         covariance, edm = self._covariance(x, sources)
         notes = (
             f"the statistic has many minima along {names}, since the model has sharp edges: the "
@@ -344,14 +348,14 @@ class SharpSearch:
             )
         return SearchResult(x, covariance, edm, self.calls, message, notes)
 
-    def _covariance(self, x: Array, sources: Sequence[SharpSource]) -> tuple[Array, float]:
+    def _covariance(self, x: Array, sources: Sequence[SharpEdgedSource]) -> tuple[Array, float]:
         """Return the covariance of all parameters.
 
         Parameters
         ----------
         x : array
             The minimum, shape (n,).
-        sources : sequence of SharpSource
+        sources : sequence of SharpEdgedSource
             The sources with sharp edges.
 
         Returns
@@ -361,7 +365,7 @@ class SharpSearch:
         edm : float
             Estimated distance to the minimum, in the statistic.
         """
-        others = np.setdiff1d(np.arange(len(x)), sharp_indices(sources))
+        others = np.setdiff1d(np.arange(len(x)), spatial_indices(sources))
         covariance, edm = np.zeros((len(x), len(x))), 0.0
         if len(others):
             newton = NewtonSearch(

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
-from skyred.likelihood.minimise.sharp_profile import SharpProfile
+from skyred.likelihood.minimise.sharp_edge_profile import SharpEdgeProfile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skyred.interfaces.objective import Objective, SharpSource
+    from skyred.interfaces.objective import Objective, SharpEdgedSource
 
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 MIN_SIZE = 0.2  # pixels: lower limit of sizes in the first search
 
 
-def sharp_indices(sources: Sequence[SharpSource]) -> Index:
+def spatial_indices(sources: Sequence[SharpEdgedSource]) -> Index:
     """Return the indices of the free spatial parameters of sources with sharp edges.
 
     Parameters
     ----------
-    sources : sequence of SharpSource
+    sources : sequence of SharpEdgedSource
         The sources, at least one.
 
     Returns
@@ -37,7 +37,7 @@ def sharp_indices(sources: Sequence[SharpSource]) -> Index:
     return np.concatenate([source.indices for source in sources])
 
 
-def is_non_smooth(objective: Objective, x: Array, sources: Sequence[SharpSource]) -> bool:
+def is_non_smooth(objective: Objective, x: Array, sources: Sequence[SharpEdgedSource]) -> bool:
     """Return whether sharp edges make the statistic non-smooth around a minimum.
 
     If a source is weak, or large compared with a pixel, the effect of the edges is negligible.
@@ -48,7 +48,7 @@ def is_non_smooth(objective: Objective, x: Array, sources: Sequence[SharpSource]
         The objective that was minimised.
     x : array
         The minimum, shape (n,).
-    sources : sequence of SharpSource
+    sources : sequence of SharpEdgedSource
         The sources with sharp edges.
 
     Returns
@@ -56,14 +56,14 @@ def is_non_smooth(objective: Objective, x: Array, sources: Sequence[SharpSource]
     bool
         Whether the statistic is a non-smooth function of the spatial parameters of any source.
     """
-    indices = sharp_indices(sources)
+    indices = spatial_indices(sources)
     return any(
-        SharpProfile(objective, source, x, np.setdiff1d(indices, source.indices)).is_non_smooth
+        SharpEdgeProfile(objective, source, x, np.setdiff1d(indices, source.indices)).is_non_smooth
         for source in sources
     )
 
 
-def with_min_sizes(objective: Objective, sources: Sequence[SharpSource]) -> Objective:
+def with_min_sizes(objective: Objective, sources: Sequence[SharpEdgedSource]) -> Objective:
     """Return an objective with lower limits on the sizes of sources with sharp edges.
 
     If a size is small compared with a pixel, gammapy evaluates the model at thousands of points per
@@ -73,7 +73,7 @@ def with_min_sizes(objective: Objective, sources: Sequence[SharpSource]) -> Obje
     ----------
     objective : Objective
         The objective to minimise.
-    sources : sequence of SharpSource
+    sources : sequence of SharpEdgedSource
         The sources with sharp edges.
 
     Returns

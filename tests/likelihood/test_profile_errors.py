@@ -6,10 +6,10 @@ import attrs
 import numpy as np
 import pytest
 
-from skyred.interfaces.objective import Objective, SharpSource
+from skyred.interfaces.objective import Objective, SharpEdgedSource
 from skyred.likelihood.minimise import search
+from skyred.likelihood.minimise.profile_errors import with_profile_errors
 from skyred.likelihood.minimise.search_result import SearchResult
-from skyred.likelihood.minimise.sharp_errors import with_profile_errors
 
 NAMES = ("amplitude", "lon_0", "lat_0", "norm")
 COVARIANCE = np.array(
@@ -21,14 +21,14 @@ COVARIANCE = np.array(
     ]
 )
 FISHER = 2 * np.linalg.inv(COVARIANCE)
-SOURCE = SharpSource(
+SOURCE = SharpEdgedSource(
     name="disk", indices=np.array([1, 2]), pixels=np.ones(2), sizes=np.array([], int),
     related=np.arange(3),
 )  # fmt: skip
 
 
-def parabola(sources: list[SharpSource]) -> Objective:
-    """Return a parabola with `COVARIANCE`; the sources are sharp-edged for all parameters."""
+def parabola(sources: list[SharpEdgedSource]) -> Objective:
+    """Return a parabola with `COVARIANCE`; for all parameter values, `sources` have sharp edges."""
     return Objective(
         names=NAMES,
         units=[""] * 4,
@@ -66,7 +66,7 @@ def test_errors_of_uncorrelated_parameters_are_unchanged() -> None:
     assert lower is None
 
 
-def test_errors_are_unchanged_if_no_source_is_sharp_near_the_minimum() -> None:
+def test_errors_are_unchanged_if_no_source_has_sharp_edges_near_the_minimum() -> None:
     minimum = search_result(np.array([0.8, 1, 1, 1]))
     result, lower = with_profile_errors(parabola([]), minimum, [SOURCE])
     np.testing.assert_array_equal(result.covariance, minimum.covariance)
@@ -108,11 +108,11 @@ def test_profile_that_disagrees_with_the_error_is_noted(factor: float) -> None:
     np.testing.assert_array_equal(result.covariance, minimum.covariance)
     assert lower is None
     (note,) = result.notes
-    assert note == "the profile of amplitude is not parabolic: minos computes asymmetric errors"
+    assert note == "the profile of amplitude is not parabolic: use minos for asymmetric errors"
 
 
 def results(*stats: float) -> list[tuple[SearchResult, np.ndarray | None]]:
-    """Return results of searches, each with a lower point.
+    """Return results of searches, each with a point that has a lower statistic.
 
     Their statistics exceed the minimum, 100, by `stats`.
     """
@@ -132,7 +132,7 @@ def run_searches(
     queue = iter(searches)
 
     def search_with_profiles(
-        objective: Objective, target_edm: float, x: np.ndarray, sources: list[SharpSource]
+        objective: Objective, target_edm: float, x: np.ndarray, sources: list[SharpEdgedSource]
     ) -> tuple[SearchResult, np.ndarray | None]:
         del objective, target_edm, sources
         starts.append(x)
@@ -164,9 +164,9 @@ def test_point_that_is_lower_only_with_other_irfs_is_ignored(
     assert result.message == ""
 
 
-def test_too_many_restarts_are_a_failed_search(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_search_fails_after_too_many_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
     result, starts, _ = run_searches(monkeypatch, results(5, 4, 3, 2))
-    assert len(starts) == 1 + search.SHARP_RESTARTS
+    assert len(starts) == 1 + search.SHARP_EDGE_RESTARTS
     assert result.message == (
         "not converged: the likelihood profiles still fall below the minimum after 3 restarts"
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from skyred import Objective
-from skyred.interfaces.objective import SharpSource
+from skyred.interfaces.objective import SharpEdgedSource
 from skyred.likelihood.minimise import minimise
 
 PIXEL_SIZE = 0.02  # deg
@@ -41,7 +41,7 @@ def rippled_parabola(
             ripple * np.sin(np.pi * difference[:2] / (WAVELENGTH * PIXEL_SIZE)) ** 2 @ [1, 1]
         )
 
-    source = SharpSource(
+    source = SharpEdgedSource(
         name="disk",
         indices=np.array([0, 1]),
         pixels=np.full(2, PIXEL_SIZE),

@@ -14,13 +14,13 @@ import attrs
 import numpy as np
 
 from skyred.likelihood.minimise.conditional import conditional_objective
-from skyred.likelihood.minimise.sharp_search import SAME_MINIMUM, SharpSearch
-from skyred.likelihood.minimise.sharp_sources import sharp_indices
+from skyred.likelihood.minimise.sharp_edge_search import SAME_MINIMUM, SharpEdgeSearch
+from skyred.likelihood.minimise.sharp_edged_sources import spatial_indices
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skyred.interfaces.objective import Objective, SharpSource
+    from skyred.interfaces.objective import Objective, SharpEdgedSource
     from skyred.likelihood.minimise.search_result import SearchResult
 
     Array = NDArray[np.float64]
@@ -33,7 +33,7 @@ MIN_RISE, MAX_RISE = 0.25, 4.0  # at a shift of one error; the profile is otherw
 def with_profile_errors(
     objective: Objective,
     result: SearchResult,
-    sources: Sequence[SharpSource],
+    sources: Sequence[SharpEdgedSource],
     *,
     restart: bool = True,
 ) -> tuple[SearchResult, Array | None]:
@@ -45,7 +45,7 @@ def with_profile_errors(
         The objective, with derivatives and `sharp`.
     result : SearchResult
         The minimum, with the covariance of samples.
-    sources : sequence of SharpSource
+    sources : sequence of SharpEdgedSource
         The sources with sharp edges, at least one.
     restart : bool
         Whether to stop at a point with a lower statistic, and return it.
@@ -85,14 +85,14 @@ def with_profile_errors(
         names = ", ".join(dict.fromkeys(not_parabolic))
         notes = (
             *notes,
-            f"the profile of {names} is not parabolic: minos computes asymmetric errors",
+            f"the profile of {names} is not parabolic: use minos for asymmetric errors",
         )
     return attrs.evolve(result, covariance=covariance, calls=calls, notes=notes), None
 
 
-def _correlated_indices(covariance: Array, sources: Sequence[SharpSource]) -> list[int]:
+def _correlated_indices(covariance: Array, sources: Sequence[SharpEdgedSource]) -> list[int]:
     """Return the indices of other parameters that are correlated with those of the sources."""
-    indices = sharp_indices(sources)
+    indices = spatial_indices(sources)
     others = np.setdiff1d(np.arange(len(covariance)), indices)
     cross = covariance[np.ix_(others, indices)]
     inverse = np.linalg.pinv(covariance[np.ix_(indices, indices)], hermitian=True)
@@ -120,7 +120,7 @@ def _profile_point(
     sources = free_objective.sharp(start[free]) if free_objective.sharp else ()
     if not sources:  # the edges are not sharp at these values
         return None, 0
-    search = SharpSearch(free_objective, TOLERANCE)
+    search = SharpEdgeSearch(free_objective, TOLERANCE)
     point = start.copy()
     point[free] = search.update(start[free], sources)
     return point, search.calls

@@ -95,14 +95,23 @@ class TestPriors:
             ({"type": "gaussian", "mu": "2 TeV", "sigma": 1}, r"prior\.mu: '2 TeV' is in TeV"),
             ({"type": "gaussian", "mu": 2, "sigma": 0}, r"prior\.sigma: invalid value 0; expected"),
             ({"type": "gaussian", "mu": "two", "sigma": 1}, "is not a quantity"),
+            (
+                {"type": "gaussian", "mu": [1, 2], "sigma": 1},
+                r"prior\.mu: \[1, 2\] is not a single number; expected a number without a unit",
+            ),
+            ({"type": "gaussian", "mu": 2, "sigma": []}, r"prior\.sigma: \[\] is not a single"),
+            (
+                {"type": "gaussian", "mu": 2, "sigma": 1, "weight": [1]},
+                r"prior\.weight: \[1\] is not a single number",
+            ),
             ({"type": "uniform", "min": 3, "max": 1}, r"prior\.min: is not below max"),
             ({"type": "uniform", "min": 3, "max": 4}, "excludes the starting value 2.2"),
             ({"type": "log-uniform", "min": -1, "max": 4}, "expected more than 0"),
             ({"mu": 2, "sigma": 1}, "expected a mapping such as"),
             (2.5, "expected a mapping such as"),
         ],
-        ids=["type", "key", "missing", "unit", "sigma", "text", "order", "start", "log", "no type",
-             "number"],
+        ids=["type", "key", "missing", "unit", "sigma", "text", "list", "empty list", "weight",
+             "order", "start", "log", "no type", "number"],
     )  # fmt: skip
     def test_error_is_reported_with_its_path(self, prior, message):
         (problem,) = problems_of(source_with_prior("index", prior, 2.2))

@@ -174,6 +174,8 @@ def _to_value(name: str, setting: Any, unit: u.UnitBase) -> float | Problem:
         quantity = u.Quantity(setting)
     except (TypeError, ValueError):
         return Problem((name,), f"{setting!r:.40} is not a quantity", expected_number(unit))
+    if not quantity.isscalar:
+        return Problem((name,), f"{setting!r:.40} is not a single number", expected_number(unit))
     if quantity.unit == u.dimensionless_unscaled:
         quantity = u.Quantity(quantity.value, unit)
     if not quantity.unit.is_equivalent(unit):

@@ -213,7 +213,7 @@ ONE = (
     problem(Spec("gauss-pixel", single("gauss", 4e-11, sigma=1.0)), "Gaussian, sigma of a pixel"),
     problem(
         Spec("gauss-coarse", single("gauss", 8e-11, sigma=0.7), 2.0, 40),
-        "Gaussian, sigma of 0.7 pixels of 2 PSF",
+        "Gaussian, sigma of 0.7 pixels, pixel of 2 PSF",
     ),
     problem(Spec("gauss-large", single("gauss", 8e-11, sigma=5.0)), "Gaussian, sigma of 5 pixels"),
     problem(

@@ -120,7 +120,7 @@ def test_runs_are_cut_to_one_window(folder: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("fractions", [(0.2, 0.5, 0.3, 0.9), (0.1, 0.9, 0.7, 2)])
-def test_two_windows_in_succession_are_both_applied(
+def test_two_overlapping_windows_are_both_applied(
     folder: Path, monkeypatch: pytest.MonkeyPatch, fractions: tuple[float, ...]
 ) -> None:
     # gammapy's `Observations.select_time` replaces an earlier selection
@@ -215,9 +215,10 @@ def test_archives_without_a_single_index_are_rejected(
 ) -> None:
     monkeypatch.setenv("EXPORT_DATA", str(folder))
     config = CONFIG.replace("$EXPORT_DATA", archive).replace("SELECT", "[]").replace("MAKE", MAKE)
-    with pytest.raises(ExportError, match="plain gammapy opens one folder with index files") as e:
+    message = "plain gammapy can only open a single folder with index files"
+    with pytest.raises(ExportError, match=message) as excinfo:
         Pipeline.from_yaml(config).to_script()
-    assert str(e.value).count("plain gammapy") == 1
+    assert str(excinfo.value).count("plain gammapy") == 1
 
 
 def test_missing_archive_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Fits that start far away reach the minimum of gammapy, or the simulated values."""
+"""Fits that start far away reach the minimum found by gammapy, or the simulated values."""
 
 from __future__ import annotations
 

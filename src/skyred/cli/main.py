@@ -22,9 +22,8 @@ EXIT_BUG = 1
 class Program(click.Group):
     """The top-level command group: skyred's own commands and those of plugins.
 
-    Errors are printed to standard error and set the exit code; only for bugs, a traceback is
-    printed.
-    Plugins are loaded when commands are listed, and for commands that are not in the core.
+    Errors are printed to standard error and set the exit code; a traceback is printed only for
+    bugs. Plugins are loaded when commands are listed, and for commands that are not in the core.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:

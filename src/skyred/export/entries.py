@@ -16,9 +16,9 @@ from skyred.result.flux_point_tables import TEXT_FORMATS
 from skyred.result.load_datasets import INDEX_SUFFIXES, dataset_files
 from skyred.scripting import Script, ScriptDatasets, literal
 
-# lazy reading leaves out the table of the runs
+# lazy reading omits `meta_table`
 READ_INDICES = "dataset for path in paths for dataset in Datasets.read(path, lazy=False)"
-ONE_INDEX = "plain gammapy opens one folder with index files"
+ONE_INDEX = "plain gammapy can only open a single folder with index files"
 
 
 def write_archive(
@@ -187,18 +187,20 @@ def write_fit_range(script: Script, fit_range: FitRange) -> None:
     if script.datasets != "datasets":
         script.end.add(f"datasets = {script.datasets}")
         script.datasets = "datasets"
+    doc = "Restrict the fit to a region."
     masks: list[str] = []
     options: dict[str, str] = {}
     if fit_range.energy is not None:
-        # allow for rounding if an edge of the axis is written in another unit
+        doc = "Restrict the fit, with a tolerance for rounding errors of unit conversions."
+        # the edges of the axis may have been converted from another unit, with rounding errors
         masks.append(f"geom.energy_mask({1 - TOLERANCE} * low, {1 + TOLERANCE} * high)")
         options |= zip(("low", "high"), map(script.quantity, fit_range.energy), strict=True)
     if fit_range.region:
         masks.append("geom.region_mask(regions)")
         options["regions"] = script.regions(f"{script.entry}_FITTED", fit_range.region)
     function = script.shared(
-        f"{_fit_within(fit_range)}({', '.join(['datasets', *options])})",
-        "Restrict the fit, with a tolerance for edges that are rounded in another unit.",
+        f"{_fit_range_function_name(fit_range)}({', '.join(['datasets', *options])})",
+        doc,
         "for dataset in datasets:",
         "    geom = dataset.counts.geom",
         f"    dataset.mask_fit = {' & '.join(masks)}",
@@ -207,8 +209,8 @@ def write_fit_range(script: Script, fit_range: FitRange) -> None:
     script.end.add(f"{function}({', '.join(['datasets', *arguments])})")
 
 
-def _fit_within(fit_range: FitRange) -> str:
-    """Return the name of the function: for a range of energies, a region, or both."""
+def _fit_range_function_name(fit_range: FitRange) -> str:
+    """Return the name of the exported function that applies a fit range."""
     if not fit_range.region:
         return "fit_within_energies"
     return "fit_within" if fit_range.energy is not None else "fit_within_region"

@@ -277,7 +277,7 @@ class Component(Fields, ABC):
         ExportError
             If plain gammapy cannot do the same; the message gives the reason.
         """
-        raise ExportError("has no plain gammapy form")
+        raise ExportError("has no equivalent in plain gammapy")
 
     @classmethod
     def adapt(cls, candidate: object) -> Component | None:
@@ -322,14 +322,14 @@ def write_component(component: Component, script: Script) -> None:
     Raises
     ------
     ExportError
-        If the component has no plain gammapy form, or only its parent has one.
+        If the component has no equivalent in plain gammapy, or only its parent has one.
     """
     cls = type(component)
     defining_class = next(base for base in cls.__mro__ if "write_script" in vars(base))
     if defining_class not in (cls, Component):
         parent = defining_class.__name__
         raise ExportError(
-            f"has no plain gammapy form, only its parent {parent} has one: "
+            f"has no equivalent in plain gammapy, only its parent {parent} has one: "
             f"define write_script in {cls.__name__}, or, if it does the same as its parent, set "
             f"write_script = {parent}.write_script"
         )

@@ -120,7 +120,7 @@ def write_estimator(estimator: Estimator, script: Script) -> None:
     Raises
     ------
     ExportError
-        If the estimator has no plain gammapy form.
+        If the estimator has no equivalent in plain gammapy.
     """
     if not estimator.datasets:
         write_component(estimator, script)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from skyred.interfaces.chain import Chain
 
-TOLERANCE = 1e-6  # relative: an edge of the axis may be given in another unit, with rounding
+TOLERANCE = 1e-6  # relative, for rounding errors of edges given in a different unit
 
 
 @value

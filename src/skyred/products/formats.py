@@ -26,7 +26,7 @@ SINGLE = "value"  # the name under which a single number is written
 class ProductFormat(ABC):
     """The files, table and plot of the results that one format supports.
 
-    Parameters
+    Attributes
     ----------
     drawable : bool
         Whether there is a plot.

@@ -105,7 +105,7 @@ def test_window_agrees_with_gammapy(
 
 
 @given(TIMES, st.lists(st.tuples(OFFSETS, OFFSETS), min_size=2, max_size=3))
-def test_windows_in_succession_leave_their_intersection(
+def test_windows_applied_one_after_another_keep_their_intersection(
     times: list[float], windows: list[tuple[float, float]]
 ) -> None:
     run = create_run([time for time in times if 0 <= time < LENGTH])
@@ -127,8 +127,8 @@ def test_windows_outside_the_good_time_leave_nothing() -> None:
     run = create_run([1.0, 2.0])
     for start, stop in ((-100, 0), (LENGTH, LENGTH + 100), (LENGTH + 1, LENGTH + 2)):
         assert cut_observation(run, [TimeWindow(start=instant(start), stop=instant(stop))]) == ()
-    gap = create_run([1.0, 2.0], [(100.0, 200.0)])
-    assert cut_observation(gap, [TimeWindow(start=instant(100), stop=instant(200))]) == ()
+    run = create_run([1.0, 2.0], [(100.0, 200.0)])  # with a gap
+    assert cut_observation(run, [TimeWindow(start=instant(100), stop=instant(200))]) == ()
 
 
 def test_run_without_good_time_has_no_part() -> None:

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 MAX_EDM = 0.1  # largest estimated distance to the minimum after HESSE
 LIMIT_MARGIN = 0.5  # in sigma, as in Minuit: a parameter this close to a limit is at its limit
-MAX_ASYMMETRY = 0.05  # relative to the error: of an asymmetric error from the mean of both
-MAX_MEAN_DIFFERENCE = 0.02  # relative to the error: of the mean of both from the error
-MAX_ADDED_RISE = 0.1  # of the statistic, since costly parameters are kept at the minimum
+# largest difference between an asymmetric error and the mean of the two, in units of the error
+MAX_ASYMMETRY = 0.05
+# largest difference between the mean of the asymmetric errors and the error, in units of the error
+MAX_MEAN_DIFFERENCE = 0.02
+# largest increase above 1 of the rise of a parabola if costly parameters are kept at the minimum
+MAX_ADDED_RISE = 0.1
 
 
 def failure_reason(minuit: Minuit) -> str:
@@ -140,7 +143,8 @@ def _shift_by_one_error(
     order = order[np.argsort(np.abs(correlations[order]))]
     ordered = correlations[order]
     cross = np.tril(curvature[np.ix_(order, order)] * np.outer(ordered, ordered))
-    # rise of the parabola if the shifts of the first 1, 2, ... of these parameters are set to zero
+    # increase of the rise above 1 if the shifts of the first 1, 2, ... of these parameters are set
+    # to zero
     added_rises = np.cumsum(2 * cross.sum(axis=1) - np.diag(cross))
     n_kept = int(np.searchsorted(np.maximum.accumulate(added_rises), MAX_ADDED_RISE))
     shift = correlations.copy()

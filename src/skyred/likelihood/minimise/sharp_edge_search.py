@@ -278,7 +278,8 @@ class SharpEdgeSearch:
         Returns
         -------
         shift : array
-            The shift of the lowest end, in units of the scale, shape (k,).
+            The shift of the end point with the lowest statistic, in units of the scale,
+            shape (k,).
         n_agreeing : int
             Number of searches that ended there.
         """

@@ -61,10 +61,13 @@ class RunReduction:
         without events outside the good time.
     step : str
         The current step, for the observation log.
-    outcome : Outcome
-        The outcome, once `run` is done.
     total_invalid : bool
         Whether the total may include a part of the observation.
+
+    Attributes
+    ----------
+    outcome : Outcome
+        The outcome, once `run` is done.
     """
 
     chunk: Chunk

@@ -152,3 +152,18 @@ def test_negative_radius_of_a_shell_is_not_a_minimum() -> None:
     assert result.success, result.message
     assert spatial.radius.value > 0
     assert result.stat < stat_of_true_values
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("amplitude", "has_note"), [(1e-11, True), (8e-11, False)])
+def test_size_compatible_with_zero_has_a_note(amplitude: float, has_note: bool) -> None:
+    radius = PIXEL if has_note else 3 * PIXEL
+    datasets = simulated_source(DiskSpatialModel(r_0=radius))
+    datasets.models["source"].spectral_model.amplitude.value = amplitude
+    datasets[0].fake(random_state=3)
+    result = skyred.fit(datasets)
+    r_0 = datasets.models["source"].spatial_model.r_0
+    assert (r_0.value < 3 * r_0.error) == has_note
+    notes = [note for note in result.notes if "compare the fit with that of a point" in note]
+    assert len(notes) == has_note
+    assert all(note.startswith("source.spatial.r_0: less than 3 errors") for note in notes)

@@ -53,6 +53,7 @@ MAX_CENTRES = 6
 # searches from other sizes of the source
 SIZE_FACTORS = (1.0, 1 / 3, 3.0)
 MIN_SIZE = 0.5  # pixels
+MIN_SIGNIFICANCE = 3  # of a size, in units of its error
 COARSE_TOLERANCE = 1e-2  # in the statistic
 MAX_ITERATIONS = 15
 MAX_ROUNDS = 10
@@ -336,18 +337,32 @@ class SharpEdgeSearch:
     ) -> SearchResult:
         names = ", ".join(self.objective.names[index] for index in spatial_indices(sources))
         covariance, edm = self._covariance(x, sources)
-        notes = (
+        notes = [
             f"the statistic has many minima along {names}, since the model has sharp edges: the "
             "result is the lowest of many searches, and the errors are the widths of the "
             "likelihood",
-        )
+        ]
+        if unresolved := self._list_unresolved(x, covariance, sources):
+            notes.append(
+                f"{', '.join(unresolved)}: less than {MIN_SIGNIFICANCE} errors from zero; the "
+                "statistic may be lower at sizes of a few percent of a pixel: compare the fit with "
+                "that of a point source"
+            )
         message = ""
         if min(agreements) < MIN_AGREEING:
             message = (
                 f"the statistic has many minima along {names}, since the model has sharp edges; "
                 "a lower one may exist: start closer to it, or freeze some of these parameters"
             )
-        return SearchResult(x, covariance, edm, self.calls, message, notes)
+        return SearchResult(x, covariance, edm, self.calls, message, tuple(notes))
+
+    def _list_unresolved(
+        self, x: Array, covariance: Array, sources: Sequence[SharpEdgedSource]
+    ) -> list[str]:
+        """Return the names of the sizes that are compatible with zero."""
+        sizes = np.concatenate([source.sizes for source in sources])
+        limits = MIN_SIGNIFICANCE * np.sqrt(np.diag(covariance)[sizes])
+        return [self.objective.names[size] for size in sizes[np.abs(x[sizes]) < limits]]
 
     def _covariance(self, x: Array, sources: Sequence[SharpEdgedSource]) -> tuple[Array, float]:
         """Return the covariance of all parameters.

@@ -23,7 +23,7 @@ from skyred.likelihood import Likelihood
 from skyred.likelihood.objective import build_objective
 
 EXACT = 1e-8  # relative, of the statistic
-FLOAT32 = 2e-5  # absolute; rounding errors of convolutions, in a statistic of few counts
+FLOAT32 = 2e-5  # absolute; rounding errors of convolutions, for a dataset with few counts
 DISTANCES = [0.0, 0.05, 0.11, 0.2, 0.5]  # deg; gammapy's margin is 0.1 deg
 
 
@@ -122,7 +122,7 @@ def test_irfs_far_from_the_start_are_updated() -> None:
         x = move_sources(likelihood, distance)
         actual = likelihood.stat(x)
         likelihood.space.set(x)
-        # the PSF varies by 40 % over 1 deg, and so differs by 3 % at a distance of 0.07 deg
+        # the nearest node is at most 0.07 deg away; there the PSF differs by 3 % (40 % per deg)
         assert actual == pytest.approx(stat_after_reassigning_models(datasets), abs=1)
         values = likelihood.datasets[0].contributions[1].positions.values_at((2, -3))
         assert np.isfinite(values).all()

@@ -1,7 +1,7 @@
 """Priors for samplers: the transformation of the unit cube matches the prior density.
 
 For any prior, -2 log of the density of transformed values, plus the part of the prior that is
-left in the sampled statistic, must be the statistic of the prior, except for a constant.
+left in the sampled statistic, must be the statistic of the prior, up to a constant.
 """
 
 from __future__ import annotations

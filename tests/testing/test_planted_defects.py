@@ -24,7 +24,7 @@ _COUNTED_ONCE = "includes the counts and livetime of each run exactly once"
 _TWO_TYPES = "keeps all data if datasets are of two types"
 _PRIORS = "includes priors exactly once"
 _NOT_FINITE = "reports no success for a statistic that is not finite"
-_NO_OVERLAP = "cuts good time to parts in order of time, without overlap"
+_NO_OVERLAP = "cuts good time into non-overlapping parts in chronological order"
 _NEW_MODELS = "builds new but equal models each time"
 
 # the check that reports a defect, followed by other checks that the defect necessarily fails
@@ -53,11 +53,11 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
     selectors.RandomRuns: ("returns the same rows each time",),
     selectors.NeedsRows: ("accepts a table without rows",),
     selectors.OverlappingParts: (_NO_OVERLAP,),
-    selectors.OverlappingIntervals: ("cuts good time to parts of it",),
-    selectors.LongerParts: ("cuts good time to parts of it",),
-    selectors.EmptyParts: ("cuts good time to parts of it",),
+    selectors.OverlappingIntervals: ("cuts good time into non-empty parts within it",),
+    selectors.LongerParts: ("cuts good time into non-empty parts within it",),
+    selectors.EmptyParts: ("cuts good time into non-empty parts within it",),
     selectors.CutsInPlace: ("cuts runs without changing their good time",),
-    selectors.CutsMoreEachTime: ("cuts runs to the same parts each time",),
+    selectors.CutsMoreEachTime: ("cuts runs into the same parts each time",),
     makers.ChangesEvents: ("leaves the observation unchanged",),
     makers.RandomCounts: (_REPRODUCIBLE, "makes the same dataset in another process"),
     makers.CountsCalls: (_REPRODUCIBLE, "makes the same dataset in another process"),

@@ -179,8 +179,8 @@ class TimeWindow(Selector):
         Returns
         -------
         sequence of gammapy.data.GTI
-            The good time in each window or part of a window, in order of time; windows without
-            good time are left out. The unchanged `gti` if runs are not cut.
+            The good time in each window or part of a window, in chronological order; windows
+            without good time are left out. The unchanged `gti` if runs are not cut.
         """
         if not self.cut:
             return (gti,)

@@ -218,7 +218,8 @@ class Document:
                 own[name] = (key, value)
         data: dict[str, Any] = {}
         for name, (key, value) in (inherited | own).items():
-            self.marks[*path, name] = _position(key)  # of an inherited key: in the anchored mapping
+            # for an inherited key, this is its position in the anchored mapping
+            self.marks[*path, name] = _position(key)
             data[name] = self._build(value, (*path, name))
         return data
 

@@ -8,17 +8,17 @@ FILE_RULES = (
     Rule(
         "file-damaged",
         "fault",
-        "A file is missing, empty, truncated or not FITS, has two HDUs of one name, or differs "
-        "from its checksums (gzip, CHECKSUM, DATASUM).",
+        "A file is missing, empty, truncated or not FITS, has two HDUs with the same name, or "
+        "differs from its checksums (gzip, CHECKSUM, DATASUM).",
         f"gammapy ignores the CRC of gzip, and reads some truncated files. {NO_VIOLATION}",
         COPY_AGAIN,
     ),
     Rule(
         "header-with-code",
         "fault",
-        "A card WCSSHAPE is not a tuple of integers.",
+        "The value of a card WCSSHAPE is not a tuple of integers.",
         f"gammapy evaluates the card as Python code. {NO_VIOLATION}",
-        "do not use files of this origin",
+        "do not use files from this source",
     ),
     Rule(
         "file-changed",
@@ -75,8 +75,10 @@ FILE_RULES = (
     Rule(
         "index-shared-hdu",
         "fault",
-        "Two runs have the same events or good time intervals, or another HDU in a file of events.",
-        f"gammapy counts the events twice (+7.7 % in the flux of four runs). {NO_VIOLATION}",
+        "The index lists the same HDU for two runs: events, good time intervals, or any HDU in the "
+        "same file as events.",
+        "gammapy counts the events twice (in an example, +7.7 % in the flux of four runs). "
+        f"{NO_VIOLATION}",
         FIX_INDEX,
     ),
     Rule(

@@ -236,8 +236,8 @@ def find_outside(
 ) -> NDArray[np.bool_]:
     """Return whether each event is outside the good time intervals.
 
-    Where the good time begins or ends with the observation, a tolerance of 2 s allows for rounded
-    times. Real files have events up to 0.93 s after the end, which gammapy counts.
+    If the good time starts or ends with the observation, a tolerance of 2 s at this time allows for
+    rounded times. Real files have events up to 0.93 s after the end, which gammapy counts.
 
     Parameters
     ----------

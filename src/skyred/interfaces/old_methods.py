@@ -11,7 +11,7 @@ _ALIAS = "_is_alias_of_old_method"
 
 
 def use_old_method(cls: type, old: str, new: str) -> None:
-    """Use the old method of a class in place of the new one, with a warning, if it defines it.
+    """Use the old method as the new one, and warn, if a class overrides only the old one.
 
     Parameters
     ----------
@@ -34,10 +34,10 @@ def use_old_method(cls: type, old: str, new: str) -> None:
 
 
 def call_new_method(instance: Any, new: str, *arguments: Any) -> Any:
-    """Call the new method, as defined in the first class that does not use an old one for it.
+    """Call the new method, skipping the aliases of old methods that `use_old_method` has added.
 
-    For the declaration of an old method, which is also called by ``super()`` in the methods that
-    override it.
+    Base classes implement their old methods with this function. Methods that override an old one
+    may call it through ``super()``.
 
     Parameters
     ----------

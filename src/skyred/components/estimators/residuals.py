@@ -250,7 +250,7 @@ class Residuals(Estimator):
         return ResidualsProduct(self.label, maps, by_energy, self._create_spectrum(mosaic))
 
     def write_script(self, script: Script) -> None:
-        """Write a call to gammapy's `ExcessMapEstimator`, and sum the counts in the region.
+        """Write code that calls gammapy's `ExcessMapEstimator` and sums the counts in the region.
 
         Parameters
         ----------

@@ -42,8 +42,8 @@ def times_of_cut_runs(datasets: Datasets) -> list[tuple[Time, Time]]:
     Returns
     -------
     list of tuple of Time
-        First start and last stop of the datasets of each run, in order of time; empty if no run was
-        cut, or if a dataset does not belong to exactly one known run.
+        First start and last stop of the datasets of each run, in chronological order; empty if no
+        run was cut, or if a dataset does not belong to exactly one known run.
     """
     gtis_by_run: dict[tuple[str, ...], list[Any]] = {}
     for dataset in datasets:

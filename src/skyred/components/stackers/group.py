@@ -71,8 +71,8 @@ class GroupRuns(Stacker):
     kind = "group"
     by: str = option(
         choices=tuple(OPTIONS_BY_GROUPING),
-        doc="Criterion of the groups: nights (noon to noon at the site), bins in time, bins of "
-        "zenith angle, telescopes (TELESCOP and TELLIST), or a column of the observation table.",
+        doc="Grouping criterion: nights (noon to noon at the site), bins in time, bins of zenith "
+        "angle, telescopes (TELESCOP and TELLIST), or a column of the observation table.",
     )
     column: str | None = option(
         None,

@@ -1,9 +1,9 @@
 """The covariance at a minimum: second derivatives from differences of the gradient.
 
-The differences are along scaled and decorrelated directions, in which the contours of the statistic
-are nearly circles. So the results do not depend on units, scales or the reference energy of a
-spectrum. HESSE of Minuit uses differences of the statistic itself along the parameters; they are
-inaccurate for nearly degenerate parameters.
+The differences are taken along scaled and decorrelated directions, in which the contours of the
+statistic are nearly circles. So the results do not depend on units, scales or the reference energy
+of a spectrum. HESSE of Minuit uses differences of the statistic itself along the parameters; they
+are inaccurate for nearly degenerate parameters.
 """
 
 from __future__ import annotations

@@ -26,7 +26,12 @@ _PARTS = (
 )
 
 
-@requirement("cuts good time to parts of it", "selector", fix=_PARTS)
+@requirement(
+    "cuts good time into non-empty parts within it",
+    "selector",
+    fix=_PARTS,
+    old_names=("cuts good time to parts of it",),
+)
 def cuts_to_parts(case: ComponentCase) -> None:
     """Check that parts are GTIs with rows, without overlap, inside the good time of the run.
 
@@ -56,9 +61,10 @@ def cuts_to_parts(case: ComponentCase) -> None:
 
 
 @requirement(
-    "cuts good time to parts in order of time, without overlap",
+    "cuts good time into non-overlapping parts in chronological order",
     "selector",
     fix=_PARTS + " Events in two parts would be counted twice.",
+    old_names=("cuts good time to parts in order of time, without overlap",),
 )
 def cuts_without_overlap(case: ComponentCase) -> None:
     """Check that the intervals of all parts of a run follow each other.
@@ -98,10 +104,11 @@ def leaves_good_time_unchanged(case: ComponentCase) -> None:
 
 
 @requirement(
-    "cuts runs to the same parts each time",
+    "cuts runs into the same parts each time",
     "selector",
     fix="Use neither random numbers without a seed nor the current time, and keep no state between "
     "calls: runs are cut by several workers, in any order.",
+    old_names=("cuts runs to the same parts each time",),
 )
 def returns_reproducible_parts(case: ComponentCase) -> None:
     """Check that the parts of the first run are the same after all other runs were cut.

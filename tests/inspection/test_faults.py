@@ -117,7 +117,7 @@ def test_inspected_bytes_are_returned(crab_archive: Path) -> None:
     with fits.open(run.files[0]) as hdus:
         for hdu_type in REQUIRED_TYPES:
             hdu = find_hdu(hdus, hdu_type)
-            assert inspection.hdus[hdu_type].data.tobytes() == hdu.data.tobytes()
+            assert inspection.hdus[hdu_type].open().data.tobytes() == hdu.data.tobytes()
     assert set(inspection.sha256) == set(run.files)
 
 

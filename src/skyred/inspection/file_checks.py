@@ -92,8 +92,8 @@ def find_code(header: Any) -> str:
 
     Parameters
     ----------
-    header : astropy.io.fits.Header
-        The header of an HDU.
+    header : astropy.io.fits.Header or mapping of str to object
+        The header of an HDU, or its values.
 
     Returns
     -------
@@ -209,7 +209,8 @@ def _uncompressed_size(path: Path) -> int:
 
 
 def _shapes(header: Any) -> Iterator[str]:
-    return (str(card.value) for card in header.cards if card.keyword.upper() == SHAPE_CARD)
+    items = header.cards if hasattr(header, "cards") else header.items()
+    return (str(item[1]) for item in items if item[0].upper() == SHAPE_CARD)
 
 
 def _end(hdu: Any) -> int:

@@ -10,13 +10,12 @@ import hashlib
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import attrs
 
 from skyred.inspection.file_checks import describe_code, find_code
 from skyred.inspection.records import Finding
-from skyred.inspection.structure import check_structure, open_hdus
+from skyred.inspection.structure import StoredHdu, check_structure, list_hdus
 from skyred.inspection.tables import Table
 
 _GZIP, _FITS = b"\x1f\x8b", b"SIMPLE  ="
@@ -34,7 +33,7 @@ class FileContent:
         The digest of the stored bytes; "" if the file cannot be read.
     content : bytes
         The uncompressed bytes; empty if they are not a readable FITS file.
-    hdus : mapping of str to HDU
+    hdus : mapping of str to StoredHdu
         The HDUs by name (upper case); the first of several HDUs with the same name.
     findings : tuple of Finding
         The faults in the file itself, not those in the values of its tables.
@@ -43,7 +42,7 @@ class FileContent:
     path: Path
     sha256: str = ""
     content: bytes = attrs.field(default=b"", repr=False)
-    hdus: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    hdus: Mapping[str, StoredHdu] = attrs.field(factory=dict, repr=False)
     findings: tuple[Finding, ...] = ()
 
     def table(self, name: str) -> Table:
@@ -60,9 +59,9 @@ class FileContent:
             The header and the rows.
         """
         hdu = self.hdus[name]
-        start = hdu.fileinfo()["datLoc"]
         size = hdu.header["NAXIS1"] * hdu.header["NAXIS2"]
-        return Table(hdu.header, memoryview(self.content)[start : start + size])
+        rows = memoryview(self.content)[hdu.data_start : hdu.data_start + size]
+        return Table(hdu.header, rows)
 
 
 def read_file(path: Path) -> FileContent:
@@ -99,7 +98,7 @@ def _parse(path: Path, sha256: str, content: bytes) -> FileContent:
         message = "the file is not a FITS file" if content else "the file is empty"
         return FileContent(path, sha256, findings=_create_findings(path, [("", message)]))
     try:
-        hdus = open_hdus(content)
+        hdus = list_hdus(content)
         findings = _create_findings(path, list(check_structure(hdus, content)))
         findings += _create_findings(path, list(_find_code(hdus)), "header-with-code")
     except Exception as error:  # astropy may raise anything for a damaged header
@@ -109,7 +108,7 @@ def _parse(path: Path, sha256: str, content: bytes) -> FileContent:
     return FileContent(path, sha256, content, hdus_by_name, findings)
 
 
-def _find_code(hdus: Any) -> Iterator[tuple[str, str]]:
+def _find_code(hdus: tuple[StoredHdu, ...]) -> Iterator[tuple[str, str]]:
     # reported without an HDU, so that `on_fault: note` does not accept the file
     for hdu in hdus:
         if code := find_code(hdu.header):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import ParamSpec
 
 import attrs
 
@@ -23,6 +23,7 @@ from skyred.inspection.records import Finding, IndexedHdu, RunInput
 from skyred.inspection.response_agreement import check_agreement
 from skyred.inspection.responses import check_response, read_response, sensitive_energy_range
 from skyred.inspection.run_hdu import RunHdu, as_identifier
+from skyred.inspection.structure import StoredHdu
 from skyred.inspection.times import (
     check_gti,
     check_gti_against_header,
@@ -44,15 +45,18 @@ class InspectedRun:
         The identifier of the run.
     findings : tuple of Finding
         The faults, warnings and notes, without duplicates.
-    hdus : mapping of str to HDU
+    hdus : mapping of str to StoredHdu
         The HDUs by type (events, gti, aeff, ...), from the same bytes that were checked.
+    run_hdus : mapping of str to RunHdu
+        Their headers and tables, by the same types.
     sha256 : mapping of Path to str
         The digests of all files that could be read.
     """
 
     obs_id: int
     findings: tuple[Finding, ...] = ()
-    hdus: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    hdus: Mapping[str, StoredHdu] = attrs.field(factory=dict, repr=False)
+    run_hdus: Mapping[str, RunHdu] = attrs.field(factory=dict, repr=False)
     sha256: Mapping[Path, str] = attrs.field(factory=dict, repr=False)
 
     @property
@@ -96,6 +100,7 @@ def inspect_run(run: RunInput, expected: Mapping[Path, str] | None = None) -> In
         run.obs_id,
         tuple(dict.fromkeys(findings_with_run)),
         {hdu.hdu_type: files[hdu.path].hdus[hdu.name] for hdu in inspection.hdus},
+        {hdu.hdu_type: hdu for hdu in inspection.hdus},
         {path: file.sha256 for path, file in files.items() if file.sha256},
     )
 

@@ -4,21 +4,87 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
+import attrs
 import numpy as np
 from astropy.io import fits
 
-BLOCK = 2880
+from skyred.inspection.cards import BLOCK, data_size, read_header
+
 _ALL_BITS = 0xFFFFFFFF
 
 
-def open_hdus(content: bytes) -> fits.HDUList:
-    """Open a FITS file in memory, without the warnings of astropy.
+@attrs.define(slots=False, eq=False)
+class FitsBytes:
+    """A FITS file in memory.
 
-    Faults that astropy would warn about are reported by `check_structure`. Compressed images are
-    opened as the tables in which they are stored, because the checksums are those of the tables.
+    Parameters
+    ----------
+    content : bytes
+        The uncompressed file.
+    """
+
+    content: bytes = attrs.field(repr=False)
+
+    @cached_property
+    def astropy_hdus(self) -> fits.HDUList:
+        """All HDUs that astropy can read, opened without the warnings of astropy.
+
+        Compressed images are opened as the tables in which they are stored, because the checksums
+        are those of the tables.
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `check_structure` reports the same faults
+            return fits.open(
+                io.BytesIO(self.content),
+                memmap=False,
+                lazy_load_hdus=False,
+                disable_image_compression=True,
+            )
+
+
+@attrs.frozen(eq=False)
+class StoredHdu:
+    """An HDU of a file in memory, which astropy opens only if it is needed.
+
+    Parameters
+    ----------
+    file : FitsBytes
+        The file.
+    index : int
+        The number of the HDU in the file.
+    name : str
+        The name of the HDU; "" if it has none.
+    header : mapping of str to object
+        The values of the header.
+    header_start, data_start, end : int
+        The positions of the header, of the data, and of the next HDU.
+    """
+
+    file: FitsBytes
+    index: int
+    name: str
+    header: Mapping[str, Any] = attrs.field(repr=False)
+    header_start: int
+    data_start: int
+    end: int
+
+    def open(self) -> Any:
+        """Return the HDU as astropy reads it.
+
+        Returns
+        -------
+        HDU
+            The HDU, such as `astropy.io.fits.BinTableHDU`.
+        """
+        return self.file.astropy_hdus[self.index]
+
+
+def list_hdus(content: bytes) -> tuple[StoredHdu, ...]:
+    """Return the HDUs of a file in memory.
 
     Parameters
     ----------
@@ -27,25 +93,63 @@ def open_hdus(content: bytes) -> fits.HDUList:
 
     Returns
     -------
-    astropy.io.fits.HDUList
-        All HDUs that astropy can read.
+    tuple of StoredHdu
+        The HDUs, in order. Headers that are not quite as the FITS standard requires are read by
+        astropy; its errors are raised.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return fits.open(
-            io.BytesIO(content),
-            memmap=False,
-            lazy_load_hdus=False,
-            disable_image_compression=True,
-        )
+    return _scan(content) or _list_with_astropy(content)
 
 
-def check_structure(hdus: fits.HDUList, content: bytes) -> Iterator[tuple[str, str]]:
+def _scan(content: bytes) -> tuple[StoredHdu, ...]:
+    """Return the HDUs of a file whose headers are plain and whose size is right, otherwise none."""
+    file, start = FitsBytes(content), 0
+    hdus: list[StoredHdu] = []
+    while start < len(content):
+        result = read_header(content, start)
+        if result is None:
+            return ()
+        header, data_start = result
+        size = data_size(header)
+        if size is None or not _is_plain(header, is_first=not hdus):
+            return ()
+        end = data_start - (-size // BLOCK) * BLOCK
+        if end > len(content):
+            return ()
+        name = header.get("EXTNAME", "" if hdus else "PRIMARY")
+        hdus.append(StoredHdu(file, len(hdus), name, header, start, data_start, end))
+        start = end
+    return tuple(hdus)
+
+
+def _is_plain(header: Mapping[str, Any], *, is_first: bool) -> bool:
+    first_key = next(iter(header), "")
+    if not isinstance(header.get("EXTNAME", ""), str):
+        return False
+    if is_first:
+        return first_key == "SIMPLE" and header["SIMPLE"] is True and "GROUPS" not in header
+    if first_key != "XTENSION" or header["XTENSION"] not in ("BINTABLE", "IMAGE"):
+        return False
+    is_table = header["XTENSION"] == "BINTABLE"
+    return not is_table or (header["BITPIX"] == 8 and header["NAXIS"] == 2 and "TFIELDS" in header)
+
+
+def _list_with_astropy(content: bytes) -> tuple[StoredHdu, ...]:
+    file = FitsBytes(content)
+    hdus = []
+    for index, hdu in enumerate(file.astropy_hdus):
+        layout = hdu.fileinfo()
+        start, data_start = layout["hdrLoc"], layout["datLoc"]
+        end = data_start + layout["datSpan"]
+        hdus.append(StoredHdu(file, index, hdu.name, hdu.header, start, data_start, end))
+    return tuple(hdus)
+
+
+def check_structure(hdus: tuple[StoredHdu, ...], content: bytes) -> Iterator[tuple[str, str]]:
     """Check the length, the checksums and the names of the HDUs of a file.
 
     Parameters
     ----------
-    hdus : astropy.io.fits.HDUList
+    hdus : tuple of StoredHdu
         The HDUs.
     content : bytes
         The uncompressed file.
@@ -60,15 +164,14 @@ def check_structure(hdus: fits.HDUList, content: bytes) -> Iterator[tuple[str, s
     end = 0
     names: set[str] = set()
     for hdu in hdus:
-        name, layout = hdu.name.upper(), hdu.fileinfo()
-        end = layout["datLoc"] + layout["datSpan"]
+        name, end = hdu.name.upper(), hdu.end
         if end > len(content):
             missing = end - len(content)
             yield (
                 name,
                 f"the HDU is truncated: {missing} byte{'s' * (missing > 1)} missing at the end",
             )
-        elif message := _describe_checksum_fault(hdu.header, content, layout):
+        elif message := _describe_checksum_fault(hdu, content):
             yield name, message
         if name and name in names:  # an index cannot refer to an HDU without a name
             yield name, "the HDU has the same name as an earlier HDU; readers use the first"
@@ -83,15 +186,12 @@ def check_structure(hdus: fits.HDUList, content: bytes) -> Iterator[tuple[str, s
         )
 
 
-def _describe_checksum_fault(
-    header: fits.Header, content: bytes, layout: dict[str, Any]
-) -> str | None:
+def _describe_checksum_fault(hdu: StoredHdu, content: bytes) -> str | None:
     """Check the cards CHECKSUM and DATASUM, if present (FITS standard 4.0, section 4.4.2.7)."""
-    end = layout["datLoc"] + layout["datSpan"]
-    data, hdu = content[layout["datLoc"] : end], content[layout["hdrLoc"] : end]
-    if "DATASUM" in header and _compute_sum(data) != int(header["DATASUM"]):
+    data, parent = content[hdu.data_start : hdu.end], content[hdu.header_start : hdu.end]
+    if "DATASUM" in hdu.header and _compute_sum(data) != int(hdu.header["DATASUM"]):
         return "the checksum of the data differs from DATASUM"
-    if "CHECKSUM" in header and _compute_sum(hdu) not in (0, _ALL_BITS):
+    if "CHECKSUM" in hdu.header and _compute_sum(parent) not in (0, _ALL_BITS):
         return "the checksum of the HDU differs from CHECKSUM"
     return None
 

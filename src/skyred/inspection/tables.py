@@ -15,7 +15,7 @@ import numpy.typing as npt
 ALIASES = {"ETRUE_LO": "ENERG_LO", "ETRUE_HI": "ENERG_HI", "BGD": "BKG"}
 Floats = npt.NDArray[np.float64]
 _FORMAT = re.compile(r"\s*(\d*)([LXBIJKEDCMAPQ])")
-_CARD = re.compile(r"(TTYPE|TFORM|TUNIT|TDIM|TSCAL|TZERO)(\d+)")
+_CARD = re.compile(r"(TTYPE|TFORM|TUNIT|TDIM|TSCAL|TZERO|TNULL)(\d+)")
 _TYPES = {
     **{"L": "i1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8"},
     **{"E": ">f4", "D": ">f8", "C": ">c8", "M": ">c16", "P": ">2i4", "Q": ">2i8"},
@@ -46,12 +46,29 @@ class Table:
         """The names of the columns, in upper case, with aliases replaced by the names of GADF."""
         return tuple(self._numbers)
 
-    @property
-    def exact_names(self) -> frozenset[str]:
+    @cached_property
+    def exact_names(self) -> tuple[str, ...]:
         """The names of the columns as they are written in the file."""
-        return frozenset(
-            str(name).strip() for (key, _), name in self._cards.items() if key == "TTYPE"
+        return tuple(
+            str(self._cards[("TTYPE", i + 1)]).strip() for i in range(int(self.header["TFIELDS"]))
         )
+
+    def is_plain(self, exact_name: str) -> bool:
+        """Return whether a column is stored without scaling, null values and variable length.
+
+        Parameters
+        ----------
+        exact_name : str
+            The name of the column, as it is written in the file.
+
+        Returns
+        -------
+        bool
+            Whether it is; otherwise, astropy must read it.
+        """
+        number = self.exact_names.index(exact_name) + 1
+        is_scaled = any((key, number) in self._cards for key in ("TSCAL", "TZERO", "TNULL"))
+        return not is_scaled and self._format(number)[1] not in "PQ"
 
     @property
     def has_variable_length(self) -> bool:
@@ -95,6 +112,40 @@ class Table:
             self._columns[name] = self._read(self._numbers[name])
         return self._columns[name]
 
+    def stored_column(self, exact_name: str) -> npt.NDArray[Any]:
+        """Return a copy of a column, without TSCAL and TZERO.
+
+        Parameters
+        ----------
+        exact_name : str
+            The name of the column, as it is written in the file.
+
+        Returns
+        -------
+        array
+            Shape (rows, ...), of the type in the file.
+        """
+        number = self.exact_names.index(exact_name) + 1
+        values = self._rows[f"f{number}"]
+        shape = self._cell_shape(number)
+        return values.reshape(len(values), *shape).astype(values.dtype.newbyteorder("="))
+
+    def stored_unit(self, exact_name: str) -> str | None:
+        """Return the unit of a column.
+
+        Parameters
+        ----------
+        exact_name : str
+            The name of the column, as it is written in the file.
+
+        Returns
+        -------
+        str or None
+            The unit; None if the column has none.
+        """
+        unit = self._cards.get(("TUNIT", self.exact_names.index(exact_name) + 1))
+        return None if unit is None else str(unit)
+
     def cell(self, name: str) -> Floats:
         """Return the single cell of a column of a response.
 
@@ -112,12 +163,16 @@ class Table:
 
     def _read(self, number: int) -> Floats:
         values = self._rows[f"f{number}"].astype(float)
-        # TDIM lists the fastest axis first
-        shape = re.findall(r"\d+", str(self._cards.get(("TDIM", number), "")))[::-1]
-        if shape:
-            values = values.reshape(len(values), *(int(size) for size in shape))
+        values = values.reshape(len(values), *self._cell_shape(number))
         scale, zero = self._cards.get(("TSCAL", number), 1), self._cards.get(("TZERO", number), 0)
         return values if (scale, zero) == (1, 0) else values * scale + zero
+
+    def _cell_shape(self, number: int) -> tuple[int, ...]:
+        """Return the shape of the cells of a column; TDIM lists the fastest axis first."""
+        dimensions = re.findall(r"\d+", str(self._cards.get(("TDIM", number), "")))[::-1]
+        if dimensions:
+            return tuple(int(size) for size in dimensions)
+        return self._rows[f"f{number}"].shape[1:]
 
     @cached_property
     def _cards(self) -> dict[tuple[str, int], Any]:

@@ -64,7 +64,10 @@ def distribution_info(point: EntryPoint) -> tuple[str, str]:
     name, version : str
         Name and version of the distribution; "unknown" and "" if there is none.
     """
-    return ("unknown", "") if point.dist is None else (point.dist.name, point.dist.version)
+    if point.dist is None:
+        return "unknown", ""
+    metadata = point.dist.metadata  # parsed at each access
+    return metadata["Name"], metadata["Version"]
 
 
 def blocked_names() -> set[str]:

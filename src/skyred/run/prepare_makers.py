@@ -94,17 +94,15 @@ class ValidRuns:
         for observation in self.selection.observations:
             run = self.selection.inputs.get(int(observation.obs_id))
             if run is None:  # an observation in memory, or from an archive without index
-                yield from self._select_good_time(observation)
+                in_good_time, _ = drop_events_outside(observation)
+                yield from cut_observation(in_good_time, self.selectors)
                 continue
             try:
                 inspected_observation, _ = inspect_observation(observation, run, {}, self.tolerant)
             except InspectionFailed as error:
                 self._warn(run.obs_id, error)
             else:
-                yield from self._select_good_time(inspected_observation)
-
-    def _select_good_time(self, observation: Observation) -> tuple[Observation, ...]:
-        return cut_observation(drop_events_outside(observation)[0], self.selectors)
+                yield from cut_observation(inspected_observation, self.selectors)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

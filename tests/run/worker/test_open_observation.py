@@ -36,7 +36,7 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     shutil.copytree(folder, copy_folder)
     store = DataStore.from_dir(folder)
     (run,) = list_run_inputs(store.hdu_table, store.obs_table)
-    in_memory = open_in_memory(store.obs(run.obs_id), inspect_run(run).hdus)
+    in_memory = open_in_memory(store.obs(run.obs_id), inspect_run(run))
     shutil.rmtree(folder)  # the observation must not read its files
     return Pair(DataStore.from_dir(copy_folder).obs(run.obs_id), in_memory)
 

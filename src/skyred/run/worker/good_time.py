@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyred.inspection.times import find_outside
+from skyred.inspection.times import find_outside, intervals
 
 if TYPE_CHECKING:
     from astropy.time import Time
     from gammapy.data import GTI, Observation
     from numpy.typing import NDArray
 
+    from skyred.inspection.run_hdu import RunHdu
     from skyred.interfaces import Selector
 
     Array = NDArray[np.float64]
@@ -51,6 +52,36 @@ def drop_events_outside(observation: Observation) -> tuple[Observation, int]:
     if not is_outside.any():
         return observation, 0
     return _copy_with(observation, ~is_outside), int(is_outside.sum())
+
+
+def is_all_in_good_time(hdus: Mapping[str, RunHdu]) -> bool:
+    """Return whether the inspection shows that `drop_events_outside` would leave out no event.
+
+    Parameters
+    ----------
+    hdus : mapping of str to RunHdu
+        The inspected HDUs by type.
+
+    Returns
+    -------
+    bool
+        False also if the times cannot be compared without astropy.
+    """
+    events, gti = hdus.get("events"), hdus.get("gti")
+    if events is None or gti is None:
+        return False
+    keys = ("MJDREFI", "MJDREFF", "TIMESYS", "TIMEUNIT")
+    if any(events.header.get(key) != gti.header.get(key) for key in keys):
+        return False
+    try:
+        start, stop = intervals(gti)
+        times = events.values("TIME", "s")
+        tstart, tstop = events.time("TSTART"), events.time("TSTOP")
+        if tstart is None or tstop is None or not len(start) or not np.isfinite(times).all():
+            return False
+        return not find_outside(times, start, stop, (tstart, tstop)).any()
+    except (KeyError, ValueError, TypeError):  # an invalid table
+        return False
 
 
 def cut_observation(

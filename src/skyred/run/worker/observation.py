@@ -151,7 +151,6 @@ class RunReduction:
         self.observation, notes = inspect_observation(
             self.observation, run, self.chunk.checksums, tolerant
         )
-        self.observation, _ = drop_events_outside(self.observation)  # the notes mention them
         return notes
 
     def _split(self) -> tuple[Observation, ...]:

@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skyred.inspection.records import RunInput
+from skyred.run.worker.good_time import drop_events_outside, is_all_in_good_time
 
 if TYPE_CHECKING:
-    from astropy.io.fits import BinTableHDU
     from gammapy.data import Observation
+
+    from skyred.inspection.run import InspectedRun
+    from skyred.inspection.structure import StoredHdu
+    from skyred.inspection.tables import Table
 
 # attributes of gammapy's `Observation` by type of HDU
 ATTRIBUTES = {
@@ -63,12 +67,13 @@ def inspect_observation(
     inspection = inspect_run(run, checksums)
     if fatal := [fault for fault in inspection.faults if not (tolerant and fault.is_tolerable)]:
         raise InspectionFailed("; ".join(fault.advice for fault in fatal))
-    return open_in_memory(observation, inspection.hdus), [
-        str(finding) for finding in inspection.findings
-    ]
+    in_memory = open_in_memory(observation, inspection)
+    if not is_all_in_good_time(inspection.run_hdus):
+        in_memory, _ = drop_events_outside(in_memory)  # a finding mentions them
+    return in_memory, [str(finding) for finding in inspection.findings]
 
 
-def open_in_memory(observation: Observation, hdus: Mapping[str, BinTableHDU]) -> Observation:
+def open_in_memory(observation: Observation, inspection: InspectedRun) -> Observation:
     """Return a copy of an observation that reads from HDUs in memory, and converts them once.
 
     gammapy opens and decompresses the file for each part of the observation, and for IRFs at each
@@ -78,8 +83,8 @@ def open_in_memory(observation: Observation, hdus: Mapping[str, BinTableHDU]) ->
     ----------
     observation : Observation
         The observation as the archive returned it, not changed.
-    hdus : mapping of str to BinTableHDU
-        The HDUs by type (events, gti, aeff, ...).
+    inspection : InspectedRun
+        The inspected HDUs.
 
     Returns
     -------
@@ -88,21 +93,23 @@ def open_in_memory(observation: Observation, hdus: Mapping[str, BinTableHDU]) ->
     """
     in_memory = copy.copy(observation)
     for kind, attribute in ATTRIBUTES.items():
-        if kind in hdus:
-            _set_hdu(in_memory, attribute, hdus[kind])
-    if "events" in hdus:
-        for attribute in EVENTS_ATTRIBUTES:
-            _set_hdu(in_memory, attribute, hdus["events"])
+        _set_hdu(in_memory, attribute, kind, inspection)
+    for attribute in EVENTS_ATTRIBUTES:
+        _set_hdu(in_memory, attribute, "events", inspection)
     return in_memory
 
 
-def _set_hdu(observation: Any, attribute: str, hdu: BinTableHDU) -> None:
+def _set_hdu(observation: Any, attribute: str, kind: str, inspection: InspectedRun) -> None:
+    if kind not in inspection.hdus:
+        return
     attributes = vars(observation)
     location = attributes.get(f"_{attribute}_hdu")  # as gammapy's LazyFitsData stores it
     if location is None or location.hdu_class == "map":
         return
     attributes.pop(attribute, None)  # may have been read from bytes that were not inspected
-    attributes[f"_{attribute}_hdu"] = InMemoryHDU(location.hdu_class, hdu)
+    attributes[f"_{attribute}_hdu"] = InMemoryHDU(
+        location.hdu_class, inspection.hdus[kind], inspection.run_hdus[kind].table
+    )
 
 
 class InMemoryHDU:
@@ -112,16 +119,19 @@ class InMemoryHDU:
     ----------
     hdu_class : str
         The class of the HDU, as in the HDU index.
-    hdu : BinTableHDU
+    hdu : StoredHdu
         The HDU.
+    table : Table, optional
+        Its table, as read by the inspection.
     """
 
     cache = True
 
-    def __init__(self, hdu_class: str, hdu: BinTableHDU) -> None:
+    def __init__(self, hdu_class: str, hdu: StoredHdu, table: Table | None = None) -> None:
         self.hdu_class = hdu_class
         self.hdu_name = hdu.name
         self._hdu = hdu
+        self._table = table
         self._loaded: Any = None
 
     def load(self) -> Any:
@@ -133,21 +143,22 @@ class InMemoryHDU:
             Events, good time intervals, an IRF, pointing or metadata.
         """
         if self._loaded is None:
-            self._loaded = _read_hdu(self.hdu_class, self._hdu)
+            self._loaded = _read_hdu(self.hdu_class, self._hdu, self._table)
         return self._loaded
 
 
-def _read_hdu(hdu_class: str, hdu: BinTableHDU) -> Any:
-    from gammapy.data import GTI, FixedPointingInfo, ObservationMetaData
-    from gammapy.data.io import EventListReader
-    from gammapy.irf import IRF_REGISTRY
+def _read_hdu(hdu_class: str, hdu: StoredHdu, table: Table | None) -> Any:
+    from gammapy.data import FixedPointingInfo, ObservationMetaData
+
+    from skyred.run.worker.gadf_tables import read_gti, read_irf
+    from skyred.run.worker.inspected_events import InspectedEvents
 
     if hdu_class == "events":
-        return EventListReader.from_gadf_hdu(hdu)
+        return InspectedEvents.read(hdu, table)
     if hdu_class == "gti":
-        return GTI.from_table_hdu(hdu)
+        return read_gti(hdu, table)
     if hdu_class == "pointing":
         return FixedPointingInfo.from_fits_header(hdu.header)
     if hdu_class == "observation_metadata":
         return ObservationMetaData.from_header(hdu.header)
-    return IRF_REGISTRY.get_cls(hdu_class).from_hdulist({hdu.name: hdu}, hdu=hdu.name)
+    return read_irf(hdu_class, hdu, table)

@@ -1,0 +1,184 @@
+"""Events of a run from the inspected bytes, whose table is only created if it is used."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy import units as u
+from gammapy.data import EventList
+from gammapy.maps import MapCoord
+
+from skyred.likelihood.frames import rotation_between
+from skyred.run.worker.gadf_tables import GadfTable
+
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+
+    from skyred.inspection.structure import StoredHdu
+    from skyred.inspection.tables import Table
+
+
+class InspectedEvents(EventList):  # type: ignore[misc]
+    """An `EventList` that needs no astropy table to count its events.
+
+    Creating the table takes longer than counting the events on a map.
+
+    Parameters
+    ----------
+    table : astropy.table.Table
+        The table. It is passed by gammapy for a selection of events.
+    meta : object, optional
+        The metadata.
+    """
+
+    _hdu: StoredHdu
+    _columns: GadfTable
+    _events: EventList | None
+
+    def __init__(self, table: Any, meta: Any = None) -> None:
+        self._events = EventList(table, meta)
+
+    @classmethod
+    def read(cls, hdu: StoredHdu, table: Table | None) -> EventList:
+        """Return the events of an HDU.
+
+        Parameters
+        ----------
+        hdu : StoredHdu
+            The HDU.
+        table : Table, optional
+            Its table, as read by the inspection.
+
+        Returns
+        -------
+        gammapy.data.EventList
+            The events.
+        """
+        if table is not None and _has_plain_columns(table):
+            events = cls.__new__(cls)
+            events._hdu, events._columns, events._events = hdu, GadfTable(table), None
+            return events
+        return _read(hdu)
+
+    @property
+    def table(self) -> Any:
+        """The table of the events, as gammapy reads it."""
+        return self._loaded.table
+
+    @table.setter
+    def table(self, table: Any) -> None:
+        self._loaded.table = table
+
+    @property
+    def meta(self) -> Any:
+        """The metadata of the events."""
+        return self._loaded.meta
+
+    @meta.setter
+    def meta(self, meta: Any) -> None:
+        self._loaded.meta = meta
+
+    @property
+    def _loaded(self) -> EventList:
+        if self._events is None:
+            self._events = _read(self._hdu)
+        return self._events
+
+    @property
+    def radec(self) -> SkyCoord:
+        """The reconstructed positions in ICRS."""
+        from astropy.coordinates import SkyCoord
+
+        if self._events is not None:  # its table may have been changed
+            return self._events.radec
+        ra, dec = (self._columns[name].quantity for name in ("RA", "DEC"))
+        return SkyCoord(ra, dec, unit="deg", frame="icrs")
+
+    @property
+    def pointing_radec(self) -> SkyCoord:
+        """The pointing in ICRS."""
+        from astropy.coordinates import SkyCoord
+
+        if self._events is not None:
+            return self._events.pointing_radec
+        lon, lat = (self._columns.meta[key] for key in ("RA_PNT", "DEC_PNT"))
+        return SkyCoord(lon, lat, unit="deg", frame="icrs")
+
+    @property
+    def energy(self) -> u.Quantity:
+        """The reconstructed energies."""
+        if self._events is not None:
+            return self._events.energy
+        return self._columns["ENERGY"].quantity
+
+    def map_coord(self, geom: Any) -> MapCoord:
+        """Return the coordinates of the events for a geometry.
+
+        Parameters
+        ----------
+        geom : gammapy.maps.Geom
+            The geometry.
+
+        Returns
+        -------
+        gammapy.maps.MapCoord
+            The coordinates.
+        """
+        if self._events is not None or geom.axes.names not in ([], ["energy"]):
+            return super().map_coord(geom)
+        coordinates = self._positions(geom.frame)
+        for axis in geom.axes:
+            coordinates[axis.name] = self._columns["ENERGY"].quantity.to(axis.unit)
+        return MapCoord.create(coordinates, frame=geom.frame)
+
+    def _positions(self, frame: str) -> dict[str, Any]:
+        """Return the positions, as longitudes and latitudes in deg if they are float64.
+
+        astropy rotates float32 positions with float32 matrices, which shifts events to other
+        pixels; the counts would differ from those of gammapy.
+        """
+        matrix = _find_rotation(frame)
+        if matrix is not None and self._columns["RA"].data.dtype != np.float64:
+            return {"skycoord": self.radec}
+        ra, dec = (self._columns[name].quantity.to_value("deg", float) for name in ("RA", "DEC"))
+        if matrix is None:
+            return {"lon": ra % 360, "lat": dec}
+        lon, lat = np.radians(ra), np.radians(dec)
+        x, y, z = matrix @ [np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)]
+        return {
+            "lon": np.degrees(np.arctan2(y, x)) % 360,
+            "lat": np.degrees(np.arctan2(z, np.hypot(x, y))),
+        }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return EventList, (self.table, self.meta)
+
+
+@cache
+def _find_rotation(frame: str) -> Any:
+    return rotation_between("icrs", frame)
+
+
+def _read(hdu: StoredHdu) -> EventList:
+    from gammapy.data.io import EventListReader
+
+    return EventListReader.from_gadf_hdu(hdu.open())
+
+
+def _has_plain_columns(table: Table) -> bool:
+    """Return whether directions and energies are numbers with units, stored without scaling."""
+    columns = GadfTable(table)
+    for name, physical_type in (("RA", "angle"), ("DEC", "angle"), ("ENERGY", "energy")):
+        if name not in columns.colnames or not table.is_plain(name):
+            return False
+        column = columns[name]
+        if (
+            column.unit is None
+            or u.Unit(column.unit).physical_type != physical_type
+            or column.data.ndim != 1
+            or not np.isfinite(column.data).all()
+        ):
+            return False
+    return {"TIME"} <= set(columns.colnames)

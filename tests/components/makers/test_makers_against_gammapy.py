@@ -17,6 +17,7 @@ from gammapy.modeling.models import FoVBackgroundModel, Model
 from regions import Regions
 
 import plain_gammapy
+from array_comparison import assert_same_arrays
 from skyred import Maker, Orchestrator, Pipeline, SkipObservation
 from skyred.components.gammapy import FoVBackground, MapData, SafeMask
 from skyred.errors import ConfigError, FieldError, RunsFailedError
@@ -74,11 +75,7 @@ def arrays(dataset: MapDataset) -> dict[str, np.ndarray]:
 
 
 def assert_equal(dataset: MapDataset, expected: MapDataset) -> None:
-    """Require bit-identical data: skyred and gammapy run the same code on the same numbers."""
-    dataset_arrays, expected_arrays = arrays(dataset), arrays(expected)
-    assert dataset_arrays.keys() == expected_arrays.keys()
-    for name, array in dataset_arrays.items():
-        np.testing.assert_array_equal(array, expected_arrays[name], err_msg=name)
+    assert_same_arrays(arrays(dataset), arrays(expected))
     assert str(dataset.gti) == str(expected.gti)
     if expected.exposure:
         assert dataset.exposure.meta == expected.exposure.meta

@@ -189,13 +189,19 @@ class MapGeometry(Geometry):
         """
         from astropy.nddata.utils import NoOverlapError
 
+        from skyred.components.projection.cutouts import cut_out
+        from skyred.components.projection.grid_cache import GRIDS
+        from skyred.components.projection.pointing import find_pointing
+
         name = f"{target.name}-{observation.obs_id}"
-        pointing = observation.get_pointing_icrs(observation.tmid)
+        pointing = find_pointing(observation)
         width = self._get_cutout_width(reduction)
+        for part in (target.counts, target.psf.psf_map):
+            GRIDS.register(part.geom)
         if width is None:
             return target.copy(name=name)
         try:
-            return target.cutout(position=pointing, width=width, name=name)
+            return cut_out(target, pointing, width, name)
         except NoOverlapError:
             raise SkipObservation(
                 f"the map does not overlap with the cutout of {width.to('deg'):.2f} around the "

@@ -143,8 +143,10 @@ class FoVBackground(Maker):
         ValueError
             If counts are not finite.
         """
+        from skyred.components.projection.exclusion import mask_outside
+
         background = dataset.background.data
-        fit_mask = self.exclude.outside(dataset.counts.geom).data & np.isfinite(background)
+        fit_mask = mask_outside(self.exclude, dataset.counts.geom) & np.isfinite(background)
         for mask in (dataset.mask_safe, dataset.mask_fit):
             if mask is not None:
                 fit_mask &= mask.data.astype(bool)

@@ -56,7 +56,7 @@ class MapData(Maker):
         yield from geometry_problems(self, "map", pipeline)
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDataset:
-        """Fill the maps with gammapy's `MapDatasetMaker`.
+        """Fill the maps, with the numbers of gammapy's `MapDatasetMaker`.
 
         Parameters
         ----------
@@ -70,9 +70,9 @@ class MapData(Maker):
         gammapy.datasets.MapDataset
             The dataset of the run.
         """
-        from gammapy.makers import MapDatasetMaker
+        from skyred.components.projection.makers import MapProjection
 
-        maker = MapDatasetMaker(
+        maker = MapProjection(
             selection=list(self.parts), background_oversampling=self.background_oversampling
         )
         return maker.run(dataset, observation)

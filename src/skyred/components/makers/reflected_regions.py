@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
     from gammapy.data import Observation
     from gammapy.datasets import SpectrumDataset, SpectrumDatasetOnOff
-    from gammapy.maps import RegionGeom, WcsGeom, WcsNDMap
+    from gammapy.maps import RegionGeom, RegionNDMap, WcsGeom, WcsNDMap
 
     from skyred.scripting import Script
 
@@ -107,7 +107,7 @@ class ReflectedRegions(Maker):
         yield from self.exclude.problems("exclude", self._typical_search_geom(pipeline))
 
     def make(self, dataset: SpectrumDataset, observation: Observation) -> SpectrumDatasetOnOff:
-        """Count off events with gammapy's `ReflectedRegionsBackgroundMaker`.
+        """Count off events, with the numbers of gammapy's `ReflectedRegionsBackgroundMaker`.
 
         Parameters
         ----------
@@ -126,20 +126,36 @@ class ReflectedRegions(Maker):
         SkipObservation
             If there is no off region, or an off region overlaps with the on region.
         """
-        from gammapy.makers import ReflectedRegionsBackgroundMaker
+        from skyred.components.projection.pointing import find_pointing
 
-        geom, pointing = dataset.counts.geom, observation.get_pointing_icrs(observation.tmid)
+        geom, pointing = dataset.counts.geom, find_pointing(observation)
         search_geom = self._search_geom(geom, pointing)
         mask = self.exclude.outside(search_geom) if self.exclude else None
-        maker = ReflectedRegionsBackgroundMaker(
-            region_finder=self._create_finder(), exclusion_mask=mask
-        )
-        # `run` of the maker is not used: without off regions, it computes off counts from a
-        # background template
-        counts_off, acceptance_off = maker.make_counts_off(dataset, observation)
+        counts_off, acceptance_off = self._count_off(dataset, observation, search_geom, mask)
         if counts_off is None or self._regions_overlap(geom, counts_off.geom, search_geom):
             raise SkipObservation(self._describe_missing_regions(geom, pointing, mask))
         return add_off_counts(dataset, counts_off, acceptance=1, acceptance_off=acceptance_off)
+
+    def _count_off(
+        self,
+        dataset: SpectrumDataset,
+        observation: Observation,
+        search_geom: WcsGeom,
+        mask: WcsNDMap | None,
+    ) -> tuple[RegionNDMap | None, RegionNDMap]:
+        """Return off counts and the acceptance; no counts if there is no off region."""
+        from gammapy.makers import ReflectedRegionsBackgroundMaker
+
+        from skyred.components.projection.off_counts import count_off
+
+        finder = self._create_finder()
+        maps = count_off(dataset.counts.geom, observation, finder, search_geom, mask)
+        if maps is None:
+            maker = ReflectedRegionsBackgroundMaker(region_finder=finder, exclusion_mask=mask)
+            # `run` of the maker is not used: without off regions, it computes off counts from a
+            # background template
+            maps = maker.make_counts_off(dataset, observation)
+        return maps
 
     def write_script(self, script: Script) -> None:
         """Write code that runs gammapy's maker, with an exclusion mask on the map of the finder.

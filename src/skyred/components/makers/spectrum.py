@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from astropy import units as u
+
 from skyred.components.makers.checks import on_regions
 from skyred.errors import ArchiveError, Problem, SkipObservation
 from skyred.fields import option
@@ -102,7 +104,7 @@ class SpectrumData(Maker):
                 yield Problem(("use_region_center",), f"must be true: {region_name} is a point")
 
     def make(self, dataset: SpectrumDataset, observation: Observation) -> SpectrumDataset:
-        """Fill the spectrum with gammapy's `SpectrumDatasetMaker`.
+        """Fill the spectrum, with the numbers of gammapy's `SpectrumDatasetMaker`.
 
         Parameters
         ----------
@@ -123,12 +125,12 @@ class SpectrumData(Maker):
         SkipObservation
             If the on region lies outside the offsets of the IRFs.
         """
-        from gammapy.makers import SpectrumDatasetMaker
+        from skyred.components.projection.makers import SpectrumProjection
 
         geom = dataset.counts.geom
         self._check_irfs(geom, observation)
         beyond_psf = self.containment_correction and _is_beyond_psf(geom, observation.psf)
-        maker = SpectrumDatasetMaker(
+        maker = SpectrumProjection(
             selection=list(self.parts),
             containment_correction=self.containment_correction and not beyond_psf,
             background_oversampling=self.background_oversampling,
@@ -199,7 +201,7 @@ def _correct_for_whole_psf(dataset: SpectrumDataset, observation: Observation) -
     geom, psf = dataset.exposure.geom, observation.psf
     containment = psf.containment(
         rad=psf.axes["rad"].edges[-1] * (1 - 1e-9),
-        offset=geom.separation(observation.get_pointing_icrs(observation.tmid)),
+        offset=_separate(geom, observation),
         energy_true=geom.axes["energy_true"].center,
     )
     dataset.exposure.quantity *= containment.reshape(geom.data_shape)
@@ -211,13 +213,23 @@ def _check_offset(geom: RegionGeom, observation: Observation, aeff: Any) -> None
     gammapy would silently set the exposure to 0.
     """
     offsets = aeff.axes["offset"].edges
-    separation = geom.separation(observation.get_pointing_icrs(observation.tmid)).squeeze()
+    separation = _separate(geom, observation)
     # IRFs with a single offset have no valid range
     if len(offsets) > 2 and separation > offsets[-1]:
         raise SkipObservation(
-            f"the on region lies {separation.deg:.2f} deg from the pointing, but the IRFs "
+            f"the on region lies {separation.value:.2f} deg from the pointing, but the IRFs "
             f"end at {offsets[-1].to_value('deg'):.2f} deg"
         )
+
+
+def _separate(geom: RegionGeom, observation: Observation) -> u.Quantity:
+    """Return the distance of the centre of the on region from the pointing."""
+    from skyred.components.projection.grid_cache import GRIDS
+    from skyred.components.projection.pixels import Direction
+    from skyred.components.projection.pointing import find_pointing
+
+    direction = Direction.create(find_pointing(observation))
+    return u.Quantity(GRIDS.find_region(geom).offsets(direction)[0], "deg")
 
 
 def _check_radius(geom: RegionGeom, rad_max: Any) -> None:

@@ -164,6 +164,11 @@ def _stack(total: Any, dataset: Any) -> None:
     and the predicted background would be lost. As long as the total has no off counts, the off
     acceptances are therefore added.
     """
+    from skyred.components.projection.stacking import Overlap, stack_cutout
+
+    if (overlap := Overlap.find(total, dataset)) is not None:
+        stack_cutout(total, dataset, overlap)
+        return
     acceptance_off = getattr(total, "acceptance_off", None)
     if acceptance_off is not None:
         acceptance_off = acceptance_off.copy()

@@ -1,0 +1,52 @@
+"""The pointing in the middle of a run, which several makers need."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+
+
+ATTRIBUTE = "_skyred_pointing"
+
+
+@attrs.frozen(eq=False)
+class _Pointing:
+    """A position, and the objects of the run that it was computed from."""
+
+    sources: tuple[Any, ...]
+    position: SkyCoord
+
+    def is_of(self, *sources: Any) -> bool:
+        """Return whether the position was computed from these objects."""
+        return all(first is second for first, second in zip(self.sources, sources, strict=True))
+
+
+def find_pointing(observation: Any) -> SkyCoord:
+    """Return the pointing in the middle of a run.
+
+    gammapy computes it again for each use, which takes as long as projecting an IRF.
+
+    Parameters
+    ----------
+    observation : gammapy.data.Observation
+        The run.
+
+    Returns
+    -------
+    astropy.coordinates.SkyCoord
+        The position in ICRS.
+    """
+    info, gti = observation.pointing, observation.gti
+    fixed = (info.fixed_icrs, info.fixed_altaz)
+    cached = getattr(observation, ATTRIBUTE, None)
+    if cached is None or not cached.is_of(info, gti, *fixed):
+        position = observation.get_pointing_icrs(observation.tmid)
+        cached = _Pointing((info, gti, *fixed), position)
+        with contextlib.suppress(AttributeError):  # an observation of a plugin, with slots
+            setattr(observation, ATTRIBUTE, cached)
+    return cached.position

@@ -106,7 +106,7 @@ def list_maps(dataset: Any) -> dict[str, np.ndarray]:
     for name in ("psf", "edisp"):
         irf = getattr(dataset, name, None)
         maps[name] = None if irf is None else irf._irf_map
-    return {name: found.data.astype(float) for name, found in maps.items() if found is not None}
+    return {name: item.data.astype(float) for name, item in maps.items() if item is not None}
 
 
 def show(comparisons: list[Comparison]) -> None:

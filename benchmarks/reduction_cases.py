@@ -125,6 +125,7 @@ class MapCase(Case):
     exclude: str = "icrs; circle(83.63, 22.14, 0.2)"
 
     def entry(self) -> dict[str, Any]:
+        """Return the geometry, the makers and the stacker of a map."""
         makers: list[dict[str, Any]] = [
             {"kind": "map"},
             {"kind": "safe-mask", "methods": list(self.methods), "offset_max": "2.5 deg"},
@@ -144,6 +145,7 @@ class MapCase(Case):
         return {"geometry": geometry, "make": makers, "stack": {"kind": "sum"}}
 
     def reduce_with_gammapy(self) -> MapDataset:
+        """Stack cutouts of the runs, as in gammapy's tutorial on 3D analysis."""
         energy, energy_true = self.axes()
         geom = WcsGeom.create(
             skydir=self.center, frame=self.frame, width=self.width, binsz=self.bin_size,
@@ -201,6 +203,7 @@ class SpectrumCase(Case):
     method: str = "aeff-max"
 
     def entry(self) -> dict[str, Any]:
+        """Return the geometry, the makers and the stacker of spectra."""
         reflected: dict[str, Any] = {"kind": "reflected-regions"}
         if self.n_off_regions:
             reflected |= {"finder": "wobble", "n_off_regions": self.n_off_regions}
@@ -215,6 +218,7 @@ class SpectrumCase(Case):
         return {"geometry": geometry, "make": makers, "stack": {"kind": "keep"}}
 
     def reduce_with_gammapy(self) -> Datasets:
+        """Return a spectrum for each run, as in gammapy's tutorial on spectra."""
         energy, energy_true = self.axes()
         region = Regions.parse(self.on_region, format="ds9")[0]
         geom = RegionGeom.create(region, axes=[energy])

@@ -66,8 +66,23 @@ def distribution_info(point: EntryPoint) -> tuple[str, str]:
     """
     if point.dist is None:
         return "unknown", ""
-    metadata = point.dist.metadata  # parsed at each access
-    return metadata["Name"], metadata["Version"]
+    content = point.dist.read_text("METADATA")  # `metadata` parses it as an e-mail, slowly
+    values = _read_header(content or "")
+    if not {"Name", "Version"} <= values.keys():  # an old format of metadata
+        return point.dist.metadata["Name"], point.dist.metadata["Version"]
+    return values["Name"], values["Version"]
+
+
+def _read_header(content: str) -> dict[str, str]:
+    """Return the first value of each field in the metadata of a distribution, up to the text."""
+    header: dict[str, str] = {}
+    for line in content.splitlines():
+        if not line:
+            break
+        name, separator, value = line.partition(":")
+        if separator:
+            header.setdefault(name, value.strip())
+    return header
 
 
 def blocked_names() -> set[str]:

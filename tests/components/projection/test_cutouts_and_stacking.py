@@ -17,6 +17,7 @@ import plain_gammapy
 from random_irfs import create_irf, create_observation
 from skyred.components.projection.cutouts import cut_out, find_slices
 from skyred.components.projection.stacking import Overlap, stack_cutout
+from skyred.components.stackers.records import stack_records
 
 ENERGY = MapAxis.from_energy_bounds("0.3 TeV", "80 TeV", nbin=4, name="energy")
 ENERGY_TRUE = MapAxis.from_energy_bounds("0.1 TeV", "120 TeV", nbin=6, name="energy_true")
@@ -101,6 +102,7 @@ def test_stack_is_that_of_gammapy(frame, projection, mask):
         overlap = Overlap.find(total, dataset)
         assert overlap is not None
         stack_cutout(total, dataset, overlap)
+        stack_records(total, dataset)
         expected.stack(dataset)
     assert expected.counts.data.any()
     assert_same_datasets(total, expected)

@@ -121,6 +121,12 @@ class MapGeometry(Geometry):
         gammapy.datasets.MapDataset
             The empty dataset.
         """
+        from skyred.components.geometries.empty_maps import create_empty
+
+        key = (type(self), self.key())
+        return create_empty(key, self._create_target, name or self.name)
+
+    def _create_target(self) -> MapDataset:
         from gammapy.datasets import MapDataset
         from gammapy.maps import MapAxis
 
@@ -132,7 +138,6 @@ class MapGeometry(Geometry):
             energy_axis_true=self.energy_true.build("energy_true"),
             rad_axis=radius,
             binsz_irf=self.irf_bin_size.to_value("deg"),
-            name=name or self.name,
         )
 
     def build(self) -> WcsGeom:

@@ -29,7 +29,8 @@ class _Pointing:
 def find_pointing(observation: Any) -> SkyCoord:
     """Return the pointing in the middle of a run.
 
-    gammapy computes it again for each use, which takes as long as projecting an IRF.
+    gammapy computes it again for each use, which takes as long as projecting an IRF. A fixed
+    pointing does not depend on the time, which is left out.
 
     Parameters
     ----------
@@ -41,8 +42,10 @@ def find_pointing(observation: Any) -> SkyCoord:
     astropy.coordinates.SkyCoord
         The position in ICRS.
     """
-    info, gti = observation.pointing, observation.gti
-    fixed = (info.fixed_icrs, info.fixed_altaz)
+    info = observation.pointing
+    if _is_fixed(observation, info):
+        return info.fixed_icrs
+    gti, fixed = observation.gti, (info.fixed_icrs, info.fixed_altaz)
     cached = getattr(observation, ATTRIBUTE, None)
     if cached is None or not cached.is_of(info, gti, *fixed):
         position = observation.get_pointing_icrs(observation.tmid)
@@ -50,3 +53,17 @@ def find_pointing(observation: Any) -> SkyCoord:
         with contextlib.suppress(AttributeError):  # an observation of a plugin, with slots
             setattr(observation, ATTRIBUTE, cached)
     return cached.position
+
+
+def _is_fixed(observation: Any, info: Any) -> bool:
+    """Return whether gammapy's position of an observation is the fixed position in ICRS."""
+    from gammapy.data import FixedPointingInfo, Observation, PointingMode
+
+    method = type(observation).get_pointing_icrs
+    return (
+        method is Observation.get_pointing_icrs
+        and type(info) is FixedPointingInfo
+        and info.mode is PointingMode.POINTING
+        and info.fixed_icrs is not None
+        and info.fixed_icrs.frame.name == "icrs"
+    )

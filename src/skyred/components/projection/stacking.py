@@ -9,7 +9,6 @@ import numpy as np
 from gammapy.datasets import MapDataset
 from gammapy.irf import EDispKernelMap, PSFMap
 from gammapy.maps import WcsNDMap
-from gammapy.utils.table import hstack_columns
 from numpy.typing import NDArray
 
 from skyred.components.projection.cutouts import Slices, find_slices
@@ -111,6 +110,8 @@ def _have_same_axes(first: MapDataset, second: MapDataset) -> bool:
 def stack_cutout(total: MapDataset, dataset: MapDataset, overlap: Overlap) -> None:
     """Stack a dataset onto a total, with the numbers of gammapy's `MapDataset.stack`.
 
+    Good time intervals and metadata are not stacked.
+
     Parameters
     ----------
     total : gammapy.datasets.MapDataset
@@ -128,7 +129,6 @@ def stack_cutout(total: MapDataset, dataset: MapDataset, overlap: Overlap) -> No
     _stack_irf(total.psf, dataset.psf, _mask_psf(dataset, image), overlap.irf_pixels)
     _stack_irf(total.edisp, dataset.edisp, _mask_edisp(dataset), overlap.irf_pixels)
     total.mask_safe.data[(..., *overlap.pixels)] |= mask
-    _stack_records(total, dataset)
 
 
 def _add(total: WcsNDMap, part: WcsNDMap, weights: NDArray[np.bool_], pixels: Slices) -> None:
@@ -244,16 +244,3 @@ def _pixel_positions(geom: WcsGeom, irf_geom: WcsGeom) -> tuple[Array, Array]:
     position = irf_geom.wcs.wcs_pix2world(columns, rows, 0)
     lon, lat = geom.wcs.wcs_world2pix(*position, 0)
     return lon, lat
-
-
-def _stack_records(total: MapDataset, dataset: MapDataset) -> None:
-    """Stack good time intervals and metadata."""
-    if total.gti and dataset.gti:
-        total.gti.stack(dataset.gti)
-        total.gti = total.gti.union()
-    if total.meta_table and dataset.meta_table:
-        total.meta_table = hstack_columns(total.meta_table, dataset.meta_table)
-    elif dataset.meta_table:
-        total.meta_table = dataset.meta_table.copy()
-    if total.meta and dataset.meta:
-        total.meta.stack(dataset.meta)

@@ -158,17 +158,31 @@ def _create_empty(geometry: Geometry, dataset: Any) -> Any:
 
 
 def _stack(total: Any, dataset: Any) -> None:
+    """Stack as gammapy does, but quickly where the type of the datasets is one of gammapy's."""
+    from skyred.components.projection.stacking import Overlap, stack_cutout
+    from skyred.components.stackers.records import stack_records
+
+    if (overlap := Overlap.find(total, dataset)) is not None:
+        stack_cutout(total, dataset, overlap)
+    elif type(total).__module__.startswith("gammapy."):
+        records, total.gti, total.meta_table = (total.gti, total.meta_table), None, None
+        try:
+            _stack_counts(total, dataset)
+        finally:
+            total.gti, total.meta_table = records
+    else:
+        _stack_counts(total, dataset)
+        return
+    stack_records(total, dataset)
+
+
+def _stack_counts(total: Any, dataset: Any) -> None:
     """Stack as gammapy does, except for the off acceptance of a total without off counts.
 
     gammapy computes the off acceptance of a stack from the off counts: without any, it would be NaN
     and the predicted background would be lost. As long as the total has no off counts, the off
     acceptances are therefore added.
     """
-    from skyred.components.projection.stacking import Overlap, stack_cutout
-
-    if (overlap := Overlap.find(total, dataset)) is not None:
-        stack_cutout(total, dataset, overlap)
-        return
     acceptance_off = getattr(total, "acceptance_off", None)
     if acceptance_off is not None:
         acceptance_off = acceptance_off.copy()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import time
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from skyred.errors import SkyredError
 from skyred.interfaces import Fields
@@ -15,6 +18,7 @@ from skyred.interfaces import Fields
 # data
 VERSIONED = {"gammapy", "numpy", "scipy", "astropy", "regions", "attr", "attrs"}
 COMPILED = {".pyc", ".pyo"}
+TIMESTAMP_RESOLUTION = 2_000_000_000  # ns, the largest of common file systems
 
 
 class NoCacheError(SkyredError):
@@ -115,8 +119,23 @@ def _check_unchanged(name: str, import_time: float, files: Iterable[Path]) -> No
 
 
 def _digest(files: Iterable[Path]) -> str:
+    """Return the digest of files; it is computed once per process while they are unchanged."""
+    states = tuple((path, *_describe_state(path)) for path in files)
+    newest = max((max(times) for _, *times, _, _ in states), default=0)
+    # a file may be changed again without a new timestamp
+    is_recent = time.time_ns() - newest < TIMESTAMP_RESOLUTION
+    return (_compute_digest.__wrapped__ if is_recent else _compute_digest)(states)
+
+
+def _describe_state(path: Path) -> tuple[int, int, int, int]:
+    state = path.stat()
+    return state.st_mtime_ns, state.st_ctime_ns, state.st_size, state.st_ino
+
+
+@lru_cache(maxsize=64)
+def _compute_digest(states: tuple[tuple[Any, ...], ...]) -> str:
     digest = hashlib.sha256()
-    for path in files:
+    for path, *_ in states:
         content = path.read_bytes()
         digest.update(f"{path.name} {len(content)}\n".encode())
         digest.update(content)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from importlib.metadata import version
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Self
 
@@ -27,6 +28,7 @@ from skyred.plugins import Catalog
 from skyred.run.cache.code import NoCacheError, code_digests
 
 PACKAGES = ("skyred", "gammapy", "numpy", "scipy", "astropy", "regions")
+version = cache(metadata.version)  # reads a file
 
 
 @attrs.frozen

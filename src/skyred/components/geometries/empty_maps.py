@@ -1,0 +1,67 @@
+"""Empty map datasets on geometries that are computed once per process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skyred.components.projection.grid_cache import Recent
+
+if TYPE_CHECKING:
+    from gammapy.datasets import MapDataset
+
+MAPS = ("counts", "exposure", "background", "mask_safe")
+IRFS = ("psf", "edisp")
+_TEMPLATES: Recent[MapDataset] = Recent()  # without memory for zeros
+
+
+def create_empty(key: Hashable, create: Callable[[], MapDataset], name: str | None) -> MapDataset:
+    """Return an empty dataset; those with the same key share their geometries.
+
+    Parameters
+    ----------
+    key : hashable
+        The key of the geometry.
+    create : callable
+        Returns an empty dataset.
+    name : str or None
+        The name of the dataset; a random one if it is None.
+
+    Returns
+    -------
+    gammapy.datasets.MapDataset
+        The dataset, with its own arrays.
+    """
+    template = _TEMPLATES.find(key)
+    if template is None:
+        template = _copy(create(), "", _compress)
+        _TEMPLATES.add(key, template, 1)
+    return _copy(template, name, _expand)
+
+
+def _compress(data: np.ndarray) -> np.ndarray:
+    """Return the same array; one of zeros is a view of a single zero."""
+    return data if data.any() else np.broadcast_to(np.zeros((), data.dtype), data.shape)
+
+
+def _expand(data: np.ndarray) -> np.ndarray:
+    """Return a copy of a compressed array."""
+    return data.copy() if any(data.strides) else np.zeros(data.shape, data.dtype)
+
+
+def _copy(
+    dataset: MapDataset, name: str | None, convert: Callable[[np.ndarray], np.ndarray]
+) -> MapDataset:
+    from gammapy.data import GTI
+
+    def copy_map(part: Any) -> Any:
+        return type(part)(part.geom, convert(part.data), unit=part.unit)
+
+    maps = {part: copy_map(getattr(dataset, part)) for part in MAPS}
+    for part in IRFS:
+        irf = getattr(dataset, part)
+        maps[part] = type(irf)(copy_map(irf._irf_map), copy_map(irf.exposure_map))
+    gti = GTI(dataset.gti.table.copy(), reference_time=dataset.gti.time_ref)
+    return type(dataset)(name=name, gti=gti, **maps)

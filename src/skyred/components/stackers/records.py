@@ -1,0 +1,130 @@
+"""Stacking of the good time intervals and the tables of metadata of datasets.
+
+gammapy merges intervals in a loop over `astropy.time.Time` objects, again for each stacked run, so
+that the time per run is proportional to the number of runs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from astropy.table import Table
+from astropy.time import Time
+from astropy.utils.metadata import merge
+from gammapy.data import GTI
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+DAYS = ("jd1", "jd2")
+
+
+def stack_records(total: Any, dataset: Any) -> None:
+    """Stack good time intervals and metadata, as gammapy's `MapDataset.stack`.
+
+    Parameters
+    ----------
+    total : gammapy.datasets.MapDataset
+        The total, changed in place.
+    dataset : gammapy.datasets.MapDataset
+        The dataset.
+    """
+    if total.gti and dataset.gti:
+        total.gti = unite_good_times(total.gti, dataset.gti)
+    if total.meta_table and dataset.meta_table:
+        total.meta_table = _join_cells(total.meta_table, dataset.meta_table)
+    elif dataset.meta_table:
+        total.meta_table = dataset.meta_table.copy()
+
+
+def unite_good_times(first: GTI, second: GTI) -> GTI:
+    """Return the union of good time intervals, as gammapy's `GTI.union` after `GTI.stack`.
+
+    Parameters
+    ----------
+    first, second : gammapy.data.GTI
+        The intervals.
+
+    Returns
+    -------
+    gammapy.data.GTI
+        The union, with the reference time of the first; intervals that touch are merged.
+    """
+    times = [[gti.table[name] for gti in (first, second)] for name in ("START", "STOP")]
+    if not all(_is_simple(time) for columns in times for time in columns):
+        united = first.copy()
+        united.stack(second)
+        return united.union() if len(united.table) else united
+    start, stop = (_concatenate(columns) for columns in times)
+    order = _sort(start)
+    start, stop = start[:, order], stop[:, order]
+    is_apart = _is_before(stop[:, :-1], start[:, 1:])
+    if not is_apart.all():
+        start, stop = _merge(start, stop)
+    columns = {
+        name: _create_time(days, columns[0])
+        for name, days, columns in zip(("START", "STOP"), (start, stop), times, strict=True)
+    }
+    meta = merge(first.table.meta, second.table.meta, metadata_conflicts="silent")
+    return GTI(Table(columns, meta=meta), reference_time=first.time_ref)
+
+
+def _is_simple(time: Any) -> bool:
+    """Return whether times are complete, and can be converted without a location."""
+    return type(time) is Time and time.location is None and not time.masked
+
+
+def _concatenate(times: list[Time]) -> Array:
+    """Return the two parts of Julian dates in the scale of the first times, shape (2, n)."""
+    scale = times[0].scale
+    converted = [time if time.scale == scale else getattr(time, scale) for time in times]
+    return np.array([np.concatenate([getattr(time, day) for time in converted]) for day in DAYS])
+
+
+def _create_time(days: Array, template: Time) -> Time:
+    time = Time(*days, format="jd", scale=template.scale, precision=template.precision)
+    time.format = template.format
+    return time
+
+
+def _sort(days: Array) -> NDArray[np.intp]:
+    """Return the order of Julian dates, as `astropy.time.Time.argsort`."""
+    total = days.sum(axis=0)
+    return np.lexsort(((days[0] - total) + days[1], total))
+
+
+def _is_before(first: Array, second: Array) -> NDArray[np.bool_]:
+    """Compare Julian dates as astropy does."""
+    return np.asarray((first[0] - second[0]) + (first[1] - second[1]) < 0)
+
+
+def _merge(start: Array, stop: Array) -> tuple[Array, Array]:
+    """Merge sorted intervals that overlap or touch.
+
+    Parameters
+    ----------
+    start, stop : numpy.ndarray
+        The two parts of the Julian dates, shape (2, n).
+
+    Returns
+    -------
+    start, stop : numpy.ndarray
+        The merged intervals, shape (2, m).
+    """
+    merged: list[list[Array]] = [[start[:, 0], stop[:, 0]]]
+    for next_start, next_stop in zip(start.T[1:], stop.T[1:], strict=True):
+        if _is_before(merged[-1][1], next_start):
+            merged.append([next_start, next_stop])
+        elif _is_before(merged[-1][1], next_stop):
+            merged[-1][1] = next_stop
+    return np.array([item[0] for item in merged]).T, np.array([item[1] for item in merged]).T
+
+
+def _join_cells(first: Table, second: Table) -> Table:
+    """Join the cells of tables with one row, as gammapy's `hstack_columns`."""
+    return Table(
+        {
+            name: np.hstack([first[name].data[0], second[name].data[0]])[np.newaxis, :]
+            for name in first.colnames
+        }
+    )

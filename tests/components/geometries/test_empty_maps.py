@@ -1,0 +1,67 @@
+"""Empty datasets of a geometry share their geometries, and nothing else."""
+
+import numpy as np
+import pytest
+from gammapy.datasets import MapDataset
+from gammapy.maps import MapAxis, WcsGeom
+
+from skyred.components.geometries.axes import EnergyAxis
+from skyred.components.geometries.sky_map import MapGeometry
+
+OPTIONS = {
+    "center": ("83.6 deg", "22 deg"),
+    "width": "2 deg",
+    "bin_size": "0.1 deg",
+    "energy": {"min": "1 TeV", "max": "10 TeV", "bins": 4},
+    "energy_true": {"min": "0.5 TeV", "max": "20 TeV", "bins": 6},
+}
+MAPS = ("counts", "exposure", "background", "mask_safe")
+
+
+def create_geometry(**options):
+    axes = {name: EnergyAxis(**OPTIONS[name]) for name in ("energy", "energy_true")}
+    return MapGeometry(**(OPTIONS | axes | options))
+
+
+def list_maps(dataset):
+    maps = [getattr(dataset, name) for name in MAPS]
+    for irf in (dataset.psf, dataset.edisp):
+        maps += [irf._irf_map, irf.exposure_map]
+    return maps
+
+
+@pytest.mark.parametrize("options", [{}, {"irf_bin_size": "0.5 deg"}, {"psf_bins": 10}])
+def test_target_is_that_of_gammapy(options):
+    geometry = create_geometry(**options)
+    energy, energy_true = (
+        MapAxis.from_energy_bounds(values["min"], values["max"], values["bins"], name=name)
+        for name, values in ((name, OPTIONS[name]) for name in ("energy", "energy_true"))
+    )
+    geom = WcsGeom.create(skydir=(83.6, 22), width=2, binsz=0.1, frame="icrs", axes=[energy])
+    radius = MapAxis.from_bounds(0, 0.66, options.get("psf_bins", 66), unit="deg", name="rad")
+    binsz_irf = float(options.get("irf_bin_size", "0.2 deg").split()[0])
+    expected = MapDataset.create(geom, energy_true, rad_axis=radius, binsz_irf=binsz_irf)
+    for _ in range(2):  # the second one is a copy of the template
+        target = geometry.target("crab")
+        assert target.name == "crab"
+        for part, expected_part in zip(list_maps(target), list_maps(expected), strict=True):
+            assert part.geom == expected_part.geom
+            assert (part.unit, part.data.dtype) == (expected_part.unit, expected_part.data.dtype)
+            np.testing.assert_array_equal(part.data, expected_part.data)
+        assert len(target.gti.table) == 0
+        assert target.gti.time_ref == expected.gti.time_ref
+
+
+def test_targets_have_their_own_arrays_and_good_times():
+    first, second = (create_geometry().target() for _ in range(2))
+    for part in list_maps(first):
+        part.data[...] = 1
+    first.gti.table["NEW"] = []
+    for dataset in (second, create_geometry().target()):
+        assert not any((part.data == 1).any() for part in list_maps(dataset))
+        assert "NEW" not in dataset.gti.table.colnames
+
+
+def test_different_options_give_a_different_target():
+    create_geometry().target()
+    assert create_geometry(bin_size="0.2 deg").target().counts.geom.data_shape == (4, 10, 10)

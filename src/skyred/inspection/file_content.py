@@ -8,8 +8,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -37,6 +38,11 @@ class FileContent:
         The HDUs by name (upper case); the first of several HDUs with the same name.
     findings : tuple of Finding
         The faults in the file itself, not those in the values of its tables.
+
+    Attributes
+    ----------
+    results : dict
+        The results of checks that do not depend on the run, by check and HDU.
     """
 
     path: Path
@@ -44,6 +50,8 @@ class FileContent:
     content: bytes = attrs.field(default=b"", repr=False)
     hdus: Mapping[str, StoredHdu] = attrs.field(factory=dict, repr=False)
     findings: tuple[Finding, ...] = ()
+    results: dict[Hashable, Any] = attrs.field(factory=dict, init=False, repr=False)
+    _tables: dict[str, Table] = attrs.field(factory=dict, init=False, repr=False)
 
     def table(self, name: str) -> Table:
         """Return the table of an HDU.
@@ -58,13 +66,17 @@ class FileContent:
         Table
             The header and the rows.
         """
-        hdu = self.hdus[name]
-        size = hdu.header["NAXIS1"] * hdu.header["NAXIS2"]
-        rows = memoryview(self.content)[hdu.data_start : hdu.data_start + size]
-        return Table(hdu.header, rows)
+        if name not in self._tables:
+            hdu = self.hdus[name]
+            size = hdu.header["NAXIS1"] * hdu.header["NAXIS2"]
+            rows = memoryview(self.content)[hdu.data_start : hdu.data_start + size]
+            self._tables[name] = Table(hdu.header, rows)
+        return self._tables[name]
 
 
-def read_file(path: Path) -> FileContent:
+def read_file(
+    path: Path, find: Callable[[Path, str], FileContent | None] = lambda path, sha256: None
+) -> FileContent:
     """Read a file and verify the CRC of gzip data, the FITS structure and checksum cards.
 
     No error is raised for a faulty file; the faults are in `findings`.
@@ -73,6 +85,8 @@ def read_file(path: Path) -> FileContent:
     ----------
     path : Path
         The file.
+    find : callable, optional
+        Returns the file that was read before from the same path with the same sha256, or None.
 
     Returns
     -------
@@ -84,6 +98,8 @@ def read_file(path: Path) -> FileContent:
     except OSError as error:
         return FileContent(path, findings=_create_findings(path, [("", _describe_os_error(error))]))
     sha256 = hashlib.sha256(stored_bytes).hexdigest()
+    if (file := find(path, sha256)) is not None:
+        return file
     try:
         is_compressed = stored_bytes.startswith(_GZIP)
         content = gzip.decompress(stored_bytes) if is_compressed else stored_bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import ParamSpec
@@ -23,6 +24,7 @@ from skyred.inspection.records import Finding, IndexedHdu, RunInput
 from skyred.inspection.response_agreement import check_agreement
 from skyred.inspection.responses import check_response, read_response, sensitive_energy_range
 from skyred.inspection.run_hdu import RunHdu, as_identifier
+from skyred.inspection.shared_files import SHARED_FILES
 from skyred.inspection.structure import StoredHdu
 from skyred.inspection.times import (
     check_gti,
@@ -92,7 +94,9 @@ def inspect_run(run: RunInput, expected: Mapping[Path, str] | None = None) -> In
     InspectedRun
         The findings, the HDUs and the digests of the files.
     """
-    files = {path: read_file(path) for path in run.files}
+    files = {path: read_file(path, SHARED_FILES.find) for path in run.files}
+    for file in files.values():
+        SHARED_FILES.add(file)
     inspection = _Inspection(run, files)
     findings = [*run.findings, *inspection.check_files(expected or {}), *inspection.check_hdus()]
     findings_with_run = (attrs.evolve(finding, obs_id=run.obs_id) for finding in findings)
@@ -162,20 +166,40 @@ class _Inspection:
         responses: dict[str, ResponseTable] = {}
         for hdu in self.intact_hdus:
             if hdu.hdu_type not in ("events", "gti", "pointing"):
-                yield from _run_check(hdu, self._read_response, hdu, responses)
-        for hdu_type, response in responses.items():
-            area = responses.get("aeff")
-            yield from _run_check(self.hdus_by_type[hdu_type], check_response, response, area)
-            if area is not None and hdu_type != "aeff":
-                yield from _run_check(self.hdus_by_type[hdu_type], check_agreement, response, area)
+                yield from _run_check(hdu, check_obs_id, hdu, required=False)
+                yield from self._read_response(hdu, responses)
+        area = responses.get("aeff")
+        for response in responses.values():
+            yield from self._check_response(response, area)
         yield from self._check_events_against_responses(responses)
 
     def _read_response(self, hdu: RunHdu, responses: dict[str, ResponseTable]) -> Iterator[Finding]:
-        yield from check_obs_id(hdu, required=False)
-        response, findings = read_response(hdu)
+        """Read a response, and check its axes and values, once for all runs that share its file."""
+        results = self.files[hdu.path].results
+        key = "read", hdu.name, hdu.hdu_type, hdu.hdu_class
+        if key not in results:
+            read: list[ResponseTable | None] = [None]
+            results[key] = read, tuple(_run_check(hdu, _read_into, hdu, read))
+        (response,), findings = results[key]
         yield from findings
         if response is not None:
             responses[hdu.hdu_type] = response
+
+    def _check_response(
+        self, response: ResponseTable, area: ResponseTable | None
+    ) -> Iterator[Finding]:
+        """Check a response and its agreement with the area, once for runs that share both."""
+        hdu, results = response.hdu, self.files[response.hdu.path].results
+        key = "check", hdu.name, hdu.hdu_type, hdu.hdu_class
+        checked_area, findings = results.get(key, (None, ()))
+        if checked_area is None or checked_area() is not area:
+            new_findings = list(_run_check(hdu, check_response, response, area))
+            if area is not None and response is not area:
+                new_findings += _run_check(hdu, check_agreement, response, area)
+            findings = tuple(new_findings)
+            # not the area itself, which keeps the file of a run in memory
+            results[key] = (lambda: None) if area is None else weakref.ref(area), findings
+        yield from findings
 
     def _check_events(self) -> Iterator[Finding]:
         events, gti = self.hdus_by_type.get("events"), self.hdus_by_type.get("gti")
@@ -263,6 +287,11 @@ class _Inspection:
     @staticmethod
     def _has_valid_events(events: RunHdu) -> bool:
         return len(events.table) > 0 and not list(_run_check(events, events.check_columns, COLUMNS))
+
+
+def _read_into(hdu: RunHdu, read: list[ResponseTable | None]) -> list[Finding]:
+    read[0], findings = read_response(hdu)
+    return findings
 
 
 def _run_check(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -17,7 +18,7 @@ from skyred.interfaces import Fields
 # not digested: their versions are part of every key, except that of attrs, which does not affect
 # data
 VERSIONED = {"gammapy", "numpy", "scipy", "astropy", "regions", "attr", "attrs"}
-COMPILED = {".pyc", ".pyo"}
+COMPILED = (".pyc", ".pyo")
 TIMESTAMP_RESOLUTION = 2_000_000_000  # ns, the largest of common file systems
 
 
@@ -86,8 +87,14 @@ def _file_of(cls: type) -> Path:
 
 def _files_below(folders: list[Path]) -> list[Path]:
     """Return all files of a package, because it may read any of them."""
-    paths = (path for folder in folders for path in folder.rglob("*"))
-    return sorted(path for path in paths if path.suffix not in COMPILED and path.is_file())
+    files = (
+        Path(parent, name)
+        for folder in folders
+        for parent, _, names in os.walk(folder)
+        for name in names
+        if not name.endswith(COMPILED)
+    )
+    return sorted(path for path in files if path.is_file())
 
 
 def _with_siblings(modules: list[Path]) -> list[Path]:

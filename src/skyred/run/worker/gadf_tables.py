@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import warnings
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import attrs
 from astropy import units as u
@@ -34,6 +36,8 @@ CLASSES = (
 )
 MAX_AXES = 64  # sets of axes that are kept
 _AXES: dict[tuple[Any, ...], MapAxes] = {}
+# class and IRF of tables that runs share, never changed
+_TEMPLATES: WeakKeyDictionary[Table, tuple[str, Any]] = WeakKeyDictionary()
 
 
 def read_irf(hdu_class: str, hdu: StoredHdu, table: Table | None) -> Any:
@@ -58,9 +62,19 @@ def read_irf(hdu_class: str, hdu: StoredHdu, table: Table | None) -> Any:
     irf_class = IRF_REGISTRY.get_cls(hdu_class)
     if hdu_class not in CLASSES or table is None or not is_plain(table):
         return irf_class.from_hdulist({hdu.name: hdu.open()}, hdu=hdu.name)
-    irf = irf_class.from_table(GadfTable(table))
-    irf._axes = _share_axes(irf.axes)
-    return irf
+    template = _TEMPLATES.get(table)
+    if template is None or template[0] != hdu_class:
+        template = _TEMPLATES[table] = hdu_class, irf_class.from_table(GadfTable(table))
+        template[1]._axes = _share_axes(template[1].axes)
+    return _copy_irf(template[1])
+
+
+def _copy_irf(irf: Any) -> Any:
+    """Return a copy whose values and metadata a maker may change; it shares the axes."""
+    copied = copy.copy(irf)
+    copied.data = irf.data.copy()
+    copied.meta, copied.interp_kwargs = copy.copy(irf.meta), dict(irf.interp_kwargs)
+    return copied
 
 
 def _share_axes(axes: MapAxes) -> MapAxes:

@@ -144,6 +144,7 @@ class Pipeline(Chain):
         overwrite: bool = False,
         plugins: Plugins | None = None,
         cache: Cache | str | Path | bool | None = None,
+        plots: bool = True,
     ) -> Result:
         """Run the pipeline, as ``Orchestrator(pipeline).run(folder)``.
 
@@ -162,6 +163,8 @@ class Pipeline(Chain):
         cache : Cache or str or Path or bool, optional
             The cache of reduced chunks, or its folder; by default the cache folder of the user.
             False disables the cache.
+        plots : bool
+            Whether to draw the plots in the run folder.
 
         Returns
         -------
@@ -169,4 +172,4 @@ class Pipeline(Chain):
             The result of the run.
         """
         orchestrator = Orchestrator(self, plugins=plugins, engine=engine, cache=cache)
-        return orchestrator.run(folder, until=until, overwrite=overwrite)
+        return orchestrator.run(folder, until=until, overwrite=overwrite, plots=plots)

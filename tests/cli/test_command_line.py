@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from skyred import Pipeline
 from skyred.cli import main
+from skyred.components.watchers import plots as plot_watcher
 from skyred.plugins import Plugins
 from toys import ToyEstimator, ToyFitter, ToyMaker, toy_pipeline, toy_plugins
 
@@ -34,6 +35,7 @@ def toys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 PLUGINS = toy_plugins()
+PLUGINS_WITH_PLOTS = toy_plugins(("plots", plot_watcher))
 
 
 def write_toy_pipeline(folder: Path, **changes: Any) -> str:
@@ -50,6 +52,16 @@ class TestRun:
         assert "3 of 3 observations are in the result" in result.stdout
         assert str(toys / "toy") in result.stdout
         assert json.loads((toys / "toy" / "report.json").read_text())["state"] == "finished"
+
+    @pytest.mark.parametrize(("options", "plots"), [([], True), (["--no-plots"], False)])
+    def test_no_plots_leaves_them_out_and_is_reported(
+        self, toys: Path, options: list[str], plots: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Plugins, "load", classmethod(lambda cls, **_: PLUGINS_WITH_PLOTS))
+        assert invoke("run", write_toy_pipeline(toys), *options).exit_code == 0
+        assert (toys / "toy" / "plots" / "counts-toy.png").is_file() is plots
+        assert (toys / "toy" / "plots").is_dir() is plots
+        assert json.loads((toys / "toy" / "report.json").read_text())["plots"] is plots
 
     def test_second_run_needs_overwrite(self, toys: Path) -> None:
         name = write_toy_pipeline(toys)

@@ -66,6 +66,7 @@ PLUGIN = click.option(
     help="Folder of the cache; by default the user's cache folder (see skyred cache).",
 )
 @click.option("--no-cache", is_flag=True, help="Neither read from the cache nor write to it.")
+@click.option("--no-plots", is_flag=True, help="Draw no plots in the run folder.")
 @SET
 @PLUGIN
 def run(
@@ -77,6 +78,7 @@ def run(
     overwrite: bool,
     cache_folder: Path | None,
     no_cache: bool,
+    no_plots: bool,
     overrides: tuple[str, ...],
     plugin_files: tuple[Path, ...],
 ) -> None:
@@ -91,6 +93,7 @@ def run(
         overwrite=overwrite,
         plugins=plugins,
         cache=False if no_cache else cache_folder,
+        plots=not no_plots,
     )
     report_result(result)
     if any(outcome.status == "failed" for outcome in result.outcomes):

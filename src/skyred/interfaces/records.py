@@ -137,6 +137,8 @@ class Run:
     replaced : tuple of str
         Steps with outputs that were replaced from Python, so that later outputs do not depend on
         `config` alone.
+    plots : bool
+        Whether plots are drawn in the folder.
     """
 
     config: str = ""
@@ -145,6 +147,7 @@ class Run:
     steps: tuple[str, ...] = STEPS
     observations: int = 0
     replaced: tuple[str, ...] = ()
+    plots: bool = True
 
 
 @attrs.frozen

@@ -288,7 +288,12 @@ class Orchestrator:
         self.run_until(until)
 
     def run(
-        self, folder: str | Path | None = None, *, until: str = "estimate", overwrite: bool = False
+        self,
+        folder: str | Path | None = None,
+        *,
+        until: str = "estimate",
+        overwrite: bool = False,
+        plots: bool = True,
     ) -> Result:
         """Run the steps, write the run folder and publish it.
 
@@ -300,6 +305,8 @@ class Orchestrator:
             The last step.
         overwrite : bool
             Whether an existing run folder may be replaced.
+        plots : bool
+            Whether to draw the plots in the run folder.
 
         Returns
         -------
@@ -312,7 +319,7 @@ class Orchestrator:
             If the run fails. The outputs so far are published with ``state: failed``, unless the
             disk failed or the run could not start.
         """
-        return run_to_folder(self, folder, until, overwrite)
+        return run_to_folder(self, folder, until, overwrite, plots)
 
     def result(self) -> Result:
         """Return the outputs of all steps that have run so far.

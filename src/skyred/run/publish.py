@@ -23,7 +23,11 @@ log = logging.getLogger(__name__)
 
 
 def run_to_folder(
-    orchestrator: Orchestrator, folder: str | Path | None, until: str, overwrite: bool
+    orchestrator: Orchestrator,
+    folder: str | Path | None,
+    until: str,
+    overwrite: bool,
+    plots: bool = True,
 ) -> Result:
     """Run the steps of an orchestrator, and write and publish their outputs.
 
@@ -37,6 +41,8 @@ def run_to_folder(
         The last step.
     overwrite : bool
         Whether an existing run folder may be replaced.
+    plots : bool
+        Whether to draw the plots in the run folder.
 
     Returns
     -------
@@ -55,7 +61,7 @@ def run_to_folder(
     """
     steps = steps_until(until)
     # clear `folder`, which may still be the folder of an earlier run
-    orchestrator.record = attrs.evolve(orchestrator.record, steps=steps, folder=None)
+    orchestrator.record = attrs.evolve(orchestrator.record, steps=steps, folder=None, plots=plots)
     if folder is None:
         _run_with_hooks(orchestrator, until)
         return orchestrator.result()

@@ -74,11 +74,11 @@ class KillableRun:
     def start(self) -> subprocess.Popen[str]:
         """Start ``skyred run`` with the configuration, without progress bar and plots."""
         command = [sys.executable, "-m", "skyred", "run", str(self.config), "-o", str(self.output)]
-        command += ["--cache", str(self.folder / "cache"), "--engine", self.engine]
+        command += ["--cache", str(self.folder / "cache"), "--engine", self.engine, "--no-plots"]
         environment = {name: value for name, value in os.environ.items() if name != "SKYRED_CACHE"}
         return subprocess.Popen(
             command,
-            env=environment | {"SKYRED_BLOCK": "progress,plots"},
+            env=environment | {"SKYRED_BLOCK": "progress"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

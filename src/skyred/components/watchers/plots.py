@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @hookimpl
 def skyred_run_finished(run: Run, report: Report) -> None:
-    """Write the plots to ``plots/`` in the folder of the run.
+    """Write the plots to ``plots/`` in the folder of the run, unless the run has none.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def skyred_run_finished(run: Run, report: Report) -> None:
         If some plots cannot be drawn; all others are written first. An error that is caused by the
         disk is raised at once.
     """
-    if run.folder is None:
+    if run.folder is None or not run.plots:
         return
     failures = []
     plot = _limit_datasets(report.result).plot

@@ -91,6 +91,7 @@ class Provenance:
             "plugins": [_describe_owner(owner) for owner in report.owners],
             "watchers": list(report.watchers),
             "engine": dict(report.engine),
+            "plots": run.plots,
             "steps": [
                 {"name": step.name, "seconds": round(step.seconds, 3), "summary": step.summary}
                 for step in report.steps

@@ -1,10 +1,12 @@
 """The plots of a result, called as methods and by name."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import attrs
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 
 import small_datasets as small
@@ -131,19 +133,77 @@ def test_result_without_plots_is_empty() -> None:
     assert repr(Result().plot) == "<Plots: none>"
 
 
-def test_number_of_plotted_datasets_is_limited_with_a_log_message(
-    tmp_path: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def create_spectra(total: int) -> Any:
     from gammapy.datasets import Datasets
 
-    monkeypatch.setattr(plots, "MAX_DATASETS", 1)
-    datasets = Datasets([small.spectrum_dataset("one"), small.spectrum_dataset("two")])
-    result = Result(datasets=datasets, estimates={"total": ProductWithPlots("total", 1.0)})
+    return Datasets([small.spectrum_on_off(f"run-{number}") for number in range(total)])
+
+
+def write_plots(result: Result, folder: Path) -> dict[str, bytes]:
+    """Write the plots of a run, and return the content of the files by name."""
+    folder.mkdir()
+    report = Report("finished", "", (), (), (), (), result)
+    plots.skyred_run_finished(Run(folder=folder), report)
+    return {path.stem: path.read_bytes() for path in (folder / "plots").iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("total", "names"),
+    [(1, {"counts-run-0"}), (2, {"datasets-spectra"}), (3, {"datasets-spectra"})],
+)
+def test_several_spectra_are_drawn_in_one_figure(
+    tmp_path: Path, total: int, names: set[str]
+) -> None:
+    result = Result(datasets=create_spectra(total))
+    assert write_plots(result, tmp_path / "run").keys() == names
+    assert {f"counts-run-{number}" for number in range(total)} | names == set(result.plot)
+
+
+def test_several_maps_are_drawn_in_one_figure_relative_to_their_maxima(tmp_path: Path) -> None:
+    from gammapy.datasets import Datasets
+
+    first, second = small.map_dataset("one"), small.map_dataset("two")
+    second.counts.data *= 3
+    result = Result(datasets=Datasets([first, second]))
+    assert write_plots(result, tmp_path / "run").keys() == {"datasets-maps"}
+    ax = result.plot.datasets_maps()
+    assert len(ax.images) == 2
+    for image in ax.images:
+        assert image.get_array().max() == pytest.approx(1)
+    maxima = [float(label.get_text().split("max ")[1]) for label in ax.texts]
+    assert maxima[1] == pytest.approx(3 * maxima[0], rel=0.1)
+
+
+def test_panels_show_the_values_of_each_dataset() -> None:
+    datasets = create_spectra(2)
+    ax = Result(datasets=datasets).plot.datasets_spectra()
+    lines = {line.get_label(): line.get_xydata() for line in ax.lines}
+    highest = [dataset.counts.data.max() for dataset in datasets]
+    heights = [lines["counts"][lines["counts"][:, 0] < 1, 1], lines["counts"][:, 1]]
+    assert np.nanmax(heights[0]) == pytest.approx(np.nanmax(heights[1]))  # the same counts
+    # the scale is linear up to 1, and logarithmic above
+    tick_heights = dict(zip([label.get_text() for label in ax.get_yticklabels()],
+                            ax.get_yticks(), strict=True))  # fmt: skip
+    decade = tick_heights["10"] - tick_heights["1"]
+    expected = tick_heights["1"] + decade * np.log10(highest[0])
+    assert np.nanmax(heights[0]) == pytest.approx(expected)
+    assert [label.get_text() for label in ax.texts] == ["run-0", "run-1"]
+
+
+def test_figure_and_log_say_that_not_all_datasets_are_drawn(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    result = Result(datasets=create_spectra(30))
     with caplog.at_level("INFO"):
-        report = Report("finished", "", (), (), (), (), result)
-        plots.skyred_run_finished(Run(folder=tmp_path), report)
-    names = {path.stem for path in (tmp_path / "plots").iterdir()}
-    assert {"counts-one", "total"} <= names
-    assert "counts-two" not in names
-    assert "first 1 of 2 datasets" in caplog.text
-    assert "counts-two" in list(result.plot)
+        names = set(write_plots(result, tmp_path / "run"))
+    assert names == {"datasets-spectra"}
+    assert "first 24 of 30 datasets" in caplog.text
+    ax = result.plot.datasets_spectra()
+    assert ax.get_legend().get_title().get_text() == "The first 24 of 30 datasets"
+    assert len(ax.texts) == 24
+    assert "counts-run-29" in result.plot
+
+
+def test_plots_have_the_same_bytes_each_time(tmp_path: Path) -> None:
+    result = Result(datasets=create_spectra(2), estimates={"a": ProductWithPlots("a", 1.0)})
+    assert write_plots(result, tmp_path / "one") == write_plots(result, tmp_path / "two")

@@ -13,6 +13,7 @@ import numpy as np
 from skyred.inspection.file_checks import check_fits_file
 from skyred.products.flux_io import read_maps, read_points, write_maps, write_points
 from skyred.products.maps import draw_main_map, maps_table
+from skyred.products.plotting import create_axes
 from skyred.products.table import TableProduct
 from skyred.products.values import read_values, values_table, write_values
 
@@ -136,15 +137,13 @@ class _Points(ProductFormat):
         return value.to_table()
 
     def draw(self, value: Any, name: str, ax: Axes | None) -> Axes:
-        import matplotlib.pyplot as plt
-
         from skyred.products.plotting.flux_points import draw_flux_points
 
         second_axis = next((axis for axis in value.geom.axes if axis.name != "energy"), None)
         if second_axis is None:
             return draw_flux_points(value, None, name, ax)
         if ax is None:
-            _, ax = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
+            ax = create_axes(6.4, 4.8)
         value.plot(ax=ax, sed_type="flux", axis_name=second_axis.name)
         ax.set_yscale("linear")  # a flux may be negative
         ax.autoscale()

@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 from astropy import units as u
 
-from skyred.products.plotting import bin_style
+from skyred.products.plotting import bin_style, create_axes, format_unit
 
 if TYPE_CHECKING:
     from gammapy.estimators import FluxPoints
@@ -50,11 +50,10 @@ def draw_light_curve(
     matplotlib axes
         The axes.
     """
-    import matplotlib.pyplot as plt
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     if ax is None:
-        _, ax = plt.subplots(figsize=(7.2, 4.8), layout="constrained")
+        ax = create_axes(7.2, 4.8, top=3.6 + 1.2 * flux.energy_axis.nbin)
     light_curves = [
         BinLightCurve.from_flux_points(flux, index) for index in range(flux.energy_axis.nbin)
     ]
@@ -78,7 +77,7 @@ def draw_light_curve(
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     ax.set_xlabel("Time [UTC]")
-    ax.set_ylabel(f"Flux [{flux.flux.unit:latex_inline}]")
+    ax.set_ylabel(f"Flux [{format_unit(flux.flux.unit)}]")
     ax.legend(
         title=title, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False
     )

@@ -75,7 +75,7 @@ def draw_main_map(maps: Mapping[str, Any], title: str, ax: Axes | None) -> Axes:
     if name == "sqrt_ts":
         low, _, high = _min_mean_max(image.data)
         ax = draw_significance_image(
-            image, ax, r"Significance [$\sigma$]", max(MIN_COLOUR_LIMIT, -low, high)
+            image, ax, "Significance [σ]", max(MIN_COLOUR_LIMIT, -low, high)
         )
     else:
         ax = draw_map(image, ax, label, cmap=SEQUENTIAL)

@@ -10,6 +10,7 @@ import attrs
 import numpy as np
 
 from skyred.interfaces.product import Product
+from skyred.products.plotting import create_axes
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -116,13 +117,11 @@ class TableProduct(Product):
         TypeError
             If there is no numeric column after the first.
         """
-        import matplotlib.pyplot as plt
-
         column = self._drawn_column()
         if column is None:
             raise TypeError(f"{self.name}: no numeric column to draw after the first")
         if ax is None:
-            _, ax = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
+            ax = create_axes(6.4, 4.8)
         x, y = self.value.columns[0], self.value[column]
         error_column = f"{column}_err"
         yerr = _numbers(self.value[error_column]) if error_column in self.value.colnames else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any
 from skyred.errors import did_you_mean
 from skyred.fields import file_name
 from skyred.io.html import Html, bold, paragraph, styled_div, table
-from skyred.products.plotting import dataset_plot_functions
+from skyred.products.plotting import (
+    dataset_plot_functions,
+    dataset_type,
+    overview_plot_functions,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -114,14 +118,70 @@ def create_plots(datasets: Iterable[Any] | None, products: Iterable[Product]) ->
     Plots
         The plots.
     """
+    datasets = list(datasets or ())
+    functions = _overviews(datasets)
+    for dataset in datasets:
+        functions |= _dataset_plots(dataset)
+    return Plots(functions | _product_plots(products))
+
+
+def create_run_plots(datasets: Iterable[Any] | None, products: Iterable[Product]) -> Plots:
+    """Create the plots in a run folder: several datasets of a type are drawn in one figure.
+
+    Parameters
+    ----------
+    datasets : iterable of Dataset or None
+        The datasets.
+    products : iterable of Product
+        The products.
+
+    Returns
+    -------
+    Plots
+        The plots, which have the names and content of those of `create_plots`.
+    """
+    datasets = list(datasets or ())
+    functions = _overviews(datasets)
+    types = Counter(_type_or_none(dataset) for dataset in datasets)
+    for dataset in datasets:
+        kind = _type_or_none(dataset)
+        if not kind or types[kind] == 1:
+            functions |= _dataset_plots(dataset)
+    return Plots(functions | _product_plots(products))
+
+
+def _overviews(datasets: Sequence[Any]) -> FunctionsByName:
+    """Return the functions that draw all datasets of a type, if there are several."""
     functions: FunctionsByName = {}
-    for dataset in datasets or ():
-        for prefix, function in _defer_errors(partial(dataset_plot_functions, dataset)).items():
-            functions[f"{prefix or 'dataset'}-{file_name(dataset.name)}"] = function
+    for kind in ("map", "spectrum"):
+        group = [dataset for dataset in datasets if _type_or_none(dataset) == kind]
+        if len(group) > 1:
+            get_plots = partial(overview_plot_functions, group, kind)
+            for name, function in _defer_errors(get_plots).items():
+                functions[name or f"datasets-{kind}"] = function
+    return functions
+
+
+def _type_or_none(dataset: Any) -> str | None:
+    """Return the type of a dataset; None if it raises an error, which its plots report."""
+    try:
+        return dataset_type(dataset)
+    except Exception:
+        return None
+
+
+def _dataset_plots(dataset: Any) -> FunctionsByName:
+    functions = _defer_errors(partial(dataset_plot_functions, dataset))
+    name = file_name(dataset.name)
+    return {f"{prefix or 'dataset'}-{name}": function for prefix, function in functions.items()}
+
+
+def _product_plots(products: Iterable[Product]) -> FunctionsByName:
+    functions: FunctionsByName = {}
     for product in products:
         for suffix, function in _defer_errors(product.plot_functions).items():
             functions[file_name(product.name) + suffix] = function
-    return Plots(functions)
+    return functions
 
 
 def _defer_errors(get_plots: Callable[[], FunctionsByName]) -> FunctionsByName:

@@ -322,7 +322,7 @@ class TestPlots:
         axes = self.draw(product)
         assert list(axes) == ["", "-crab.spectral.index", "-crab.spectral.amplitude",
                                "-crab.spatial.lon_0", "-crab.spatial.lat_0"]  # fmt: skip
-        assert "TeV^{-1}" in axes["-crab.spectral.amplitude"].get_xlabel()
+        assert "10⁻¹¹ TeV⁻¹" in axes["-crab.spectral.amplitude"].get_xlabel()
         assert axes["-crab.spatial.lon_0"].get_xlabel() == "crab.spatial.lon_0 [deg]"
         assert axes[""].get_ylabel() == r"$\Delta$ fit statistic"
         labels = [label.get_text() for label in axes[""].get_legend().get_texts()]
@@ -336,7 +336,7 @@ class TestPlots:
         assert list(axes) == [""]
         assert axes[""].get_xlabel() == "crab.spatial.lon_0 [deg]"
         labels = [label.get_text() for label in axes[""].get_legend().get_texts()]
-        assert labels == ["best fit", r"1$\sigma$ (39.3 %)", r"2$\sigma$ (86.5 %)"]
+        assert labels == ["best fit", "1σ (39.3 %)", "2σ (86.5 %)"]
 
     def test_several_pairs_are_drawn_together_and_separately(self, simulation):
         estimator = Contours(parameters=["crab.spectral.*", "sim-bkg.norm"], points=5)

@@ -208,7 +208,7 @@ def draw_comparison(table: Table, ax: Axes | None = None) -> Axes:
     ax.set_axisbelow(True)
     ax.set_yticks(positions, [f"{row['model']}\n{_annotation(row)}" for row in rows])
     ax.invert_yaxis()
-    ax.set_xlabel(r"$\Delta$ fit statistic (worse fits to the right)")
+    ax.set_xlabel("Δ fit statistic (worse fits to the right)")
     ax.set_ylabel("Alternative")
     ax.set_title(f"Compared with the model {first_name!r}", fontsize="medium")
     return ax
@@ -218,5 +218,5 @@ def _annotation(row: Row) -> str:
     """Return the label of a bar: the difference of the statistic and its significance."""
     difference = f"{row['delta_stat']:+.2f}"
     if np.isfinite(row["significance"]):
-        return rf"{difference}, {abs(int(row['dof']))} dof: {row['significance']:.1f}$\sigma$"
+        return f"{difference}, {abs(int(row['dof']))} dof: {row['significance']:.1f}σ"
     return f"{difference}, no significance" if row["success"] else f"{difference}, not converged"

@@ -12,6 +12,7 @@ from astropy import units as u
 
 from skyred.components.estimators.likelihood_profiles import axis_label, power_of_ten, reduce_ticks
 from skyred.likelihood.minimise.profile import Contour
+from skyred.products.plotting import create_axes
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -142,7 +143,7 @@ def _contour_label(rise: float) -> str:
     """Return the label of a contour: its probability, and sigma if that is a multiple of 0.5."""
     sigma, percentage = np.sqrt(rise), f"{100 * probability(rise):.3g} %"
     is_multiple = np.isclose(sigma, round(2 * sigma) / 2)
-    return f"{sigma:g}$\\sigma$ ({percentage})" if is_multiple else percentage
+    return f"{sigma:g}σ ({percentage})" if is_multiple else percentage
 
 
 def draw_pair(pair: ContourPair, ax: Axes | None = None, *, standalone: bool = True) -> Axes:
@@ -163,10 +164,8 @@ def draw_pair(pair: ContourPair, ax: Axes | None = None, *, standalone: bool = T
     matplotlib.axes.Axes
         The axes.
     """
-    import matplotlib.pyplot as plt
-
     if ax is None:
-        ax = plt.subplots(figsize=(5.6, 4.8), layout="constrained")[1]
+        ax = create_axes(5.6, 4.8)
     powers = [power_of_ten(value, 0.0 if value else 1.0) for value in pair.best_fit]
     scales = [10.0**power for power in powers]
     for index, contour in reversed(list(enumerate(pair.contours))):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class ExcessProduct(FluxMapsProduct):
     """Maps of counts, excess, flux and significance within a correlation radius."""
 
-    significance_label = r"Significance of the excess [$\sigma$]"
+    significance_label = "Significance of the excess [σ]"
 
     def plot_functions(self) -> dict[str, Callable[[], Axes]]:
         """Return the functions that draw the significance and the excess counts.

@@ -50,7 +50,7 @@ class FluxMapsProduct(Product):
     """
 
     maps: FluxMaps
-    significance_label: ClassVar[str] = r"Significance [$\sigma$]"
+    significance_label: ClassVar[str] = "Significance [σ]"
 
     def write(self, folder: Path) -> list[Path]:
         """Write the maps as ``NAME.fits``, and the reference model as ``NAME.yaml``.

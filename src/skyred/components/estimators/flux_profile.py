@@ -39,7 +39,7 @@ from skyred.products.flux_tables import (
     read_header,
     write_flux,
 )
-from skyred.products.plotting import bin_style
+from skyred.products.plotting import bin_style, create_axes, format_unit
 from skyred.scripting import literal
 
 if TYPE_CHECKING:
@@ -141,10 +141,8 @@ class FluxProfileProduct(Product):
         matplotlib.axes.Axes
             The axes.
         """
-        import matplotlib.pyplot as plt
-
         if ax is None:
-            _, ax = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
+            ax = create_axes(6.4, 4.4)
         unit = self.flux.flux.unit / u.deg**2
         axis = self.flux.geom.axes["projected-distance"]
         edges = axis.edges.to_value("deg")
@@ -165,7 +163,7 @@ class FluxProfileProduct(Product):
                        hatch="///", linewidth=0)  # fmt: skip
         ax.axhline(0, color="0.5", linewidth=0.8)
         ax.set_xlabel("Projected distance [deg]")
-        ax.set_ylabel(f"Flux per solid angle [{unit:latex_inline}]")
+        ax.set_ylabel(f"Flux per solid angle [{format_unit(unit)}]")
         spectral_index = self.flux.reference_model.spectral_model.index.value
         ax.set_title(f"{self.name}, spectral index {spectral_index:.3g}")
         ax.legend(fontsize="small")

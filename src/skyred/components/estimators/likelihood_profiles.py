@@ -9,6 +9,8 @@ import attrs
 import numpy as np
 from astropy import units as u
 
+from skyred.products.plotting import create_axes, format_power, format_unit
+
 if TYPE_CHECKING:
     from astropy.table import Row, Table
     from matplotlib.axes import Axes
@@ -206,8 +208,8 @@ def axis_label(name: str, unit: str, power: int = 0) -> str:
     """
     parsed_unit = u.Unit(unit)
     # astropy's degree sign is hard to see between brackets
-    unit_text = "deg" if parsed_unit == u.deg else f"{parsed_unit:latex_inline}" if unit else ""
-    parts = [rf"$10^{{{power}}}$"] * bool(power) + [unit_text] * bool(unit_text)
+    unit_text = "deg" if parsed_unit == u.deg else format_unit(parsed_unit) if unit else ""
+    parts = [format_power(power)] * bool(power) + [unit_text] * bool(unit_text)
     return f"{name} [{' '.join(parts)}]" if parts else name
 
 
@@ -300,10 +302,7 @@ def draw_profiles(profiles: Sequence[LikelihoodProfile], ax: Axes | None = None)
 
 
 def _create_axes() -> Axes:
-    import matplotlib.pyplot as plt
-
-    ax: Axes = plt.subplots(figsize=(6.4, 4.6), layout="constrained")[1]
-    return ax
+    return create_axes(6.4, 4.6)
 
 
 def _draw_levels(ax: Axes, sigmas: Sequence[float], max_delta_stat: float) -> None:
@@ -312,10 +311,10 @@ def _draw_levels(ax: Axes, sigmas: Sequence[float], max_delta_stat: float) -> No
     for sigma in sigmas:
         if sigma**2 < 1.05 * max_delta_stat:
             ax.axhline(sigma**2, color="0.7", linewidth=0.8, zorder=0)
-            ax.annotate(f"{sigma:g}$\\sigma$", (0.99, sigma**2), color="0.4", fontsize="small",
+            ax.annotate(f"{sigma:g}σ", (0.99, sigma**2), color="0.4", fontsize="small",
                         **style)  # fmt: skip
     ax.set_ylim(0, 1.1 * max_delta_stat)
-    ax.set_ylabel(r"$\Delta$ fit statistic")
+    ax.set_ylabel("Δ fit statistic")
 
 
 def _result_text(profile: LikelihoodProfile) -> str:
@@ -331,8 +330,8 @@ def _result_text(profile: LikelihoodProfile) -> str:
     power = power_of_ten(profile.value, profile.error)
     scale = 10.0**power
     decimals = max(1 - int(np.floor(np.log10(profile.error / scale))), 0)
-    errn, errp = (f"{error / scale:.{decimals}f}" if np.isfinite(error) else r"\infty"
+    errn, errp = (f"{error / scale:.{decimals}f}" if np.isfinite(error) else "∞"
                   for error in (interval.errn, interval.errp))  # fmt: skip
-    number = f"{profile.value / scale:.{decimals}f}_{{-{errn}}}^{{+{errp}}}"
-    number = rf"({number}) \times 10^{{{power}}}" if power else number
-    return f"{profile.name} = ${number}$ ({interval.sigma:g}$\\sigma$)"
+    number = f"{profile.value / scale:.{decimals}f} -{errn} +{errp}"
+    number = f"({number}) × {format_power(power)}" if power else number
+    return f"{profile.name} = {number} ({interval.sigma:g}σ)"

@@ -16,7 +16,7 @@ from skyred.components.estimators.scripted import write_map, write_maps
 from skyred.errors import Problem
 from skyred.fields import Regions, quantity, regions
 from skyred.interfaces import Chain, Estimator, Product, component
-from skyred.products.plotting import DIVERGING, draw_significance_image, draw_slider
+from skyred.products.plotting import DIVERGING, create_axes, draw_significance_image, draw_slider
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -145,7 +145,7 @@ class ResidualsProduct(Product):
     @property
     def _label(self) -> str:
         """Label of the significance, with the correlation radius."""
-        return f"Residual significance [$\\sigma$] ({self.spectrum.meta['correlation_radius']})"
+        return f"Residual significance [σ] ({self.spectrum.meta['correlation_radius']})"
 
     def plot_spectrum(self, ax: Axes | None = None) -> Axes:
         """Draw the residuals in the region, in units of sqrt(npred), against energy.
@@ -160,10 +160,8 @@ class ResidualsProduct(Product):
         matplotlib.axes.Axes
             The axes.
         """
-        import matplotlib.pyplot as plt
-
         if ax is None:
-            _, ax = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
+            ax = create_axes(6.4, 4.0)
         low, high = (self.spectrum[name].quantity.to_value("TeV") for name in ("e_min", "e_max"))
         center = np.sqrt(low * high)
         scale = np.sqrt(np.maximum(self.spectrum["npred"], 1e-12))
@@ -176,7 +174,7 @@ class ResidualsProduct(Product):
         limit = 1.1 * max(3.0, float(np.max(np.abs(pulls) + errors)))
         ax.set_ylim(-limit, limit)
         ax.set_xlabel("Reconstructed energy [TeV]")
-        ax.set_ylabel(r"(counts - npred) / $\sqrt{\mathrm{npred}}$")
+        ax.set_ylabel("(counts - npred) / √npred")
         ax.set_title(f"Residuals in {self.spectrum.meta['region']}", fontsize="medium")
         return ax
 

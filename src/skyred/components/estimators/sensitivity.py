@@ -17,6 +17,7 @@ from skyred.errors import ExportError, FieldError, Problem
 from skyred.fields import Regions, option, regions
 from skyred.interfaces import Chain, Estimator, Product, component
 from skyred.products.fits_tables import read_tables, write_tables
+from skyred.products.plotting import create_axes, format_unit
 from skyred.scripting import literal
 
 if TYPE_CHECKING:
@@ -113,10 +114,8 @@ class SensitivityProduct(Product):
         matplotlib.axes.Axes
             The axes.
         """
-        import matplotlib.pyplot as plt
-
         if ax is None:
-            _, ax = plt.subplots(figsize=(6.4, 4.6), layout="constrained")
+            ax = create_axes(6.4, 4.6)
         energy, low, high = (
             self.curve[name].quantity.to_value("TeV") for name in ("e_ref", "e_min", "e_max")
         )
@@ -133,7 +132,7 @@ class SensitivityProduct(Product):
             ax.set_yscale("log")
             ax.legend(fontsize="small")
         ax.set_xlabel("Reconstructed energy [TeV]")
-        ax.set_ylabel(f"$E^2\\,dN/dE$ [{u.Unit('erg cm-2 s-1'):latex_inline}]")
+        ax.set_ylabel(f"E² dN/dE [{format_unit(u.Unit('erg cm-2 s-1'))}]")
         meta = self.curve.meta
         ax.set_title(f"Sensitivity, {meta['NSIGMA']:g} sigma in {meta['LIVETIME']:.3g} h")
         return ax

@@ -17,7 +17,7 @@ from skyred.errors import Problem
 from skyred.fields import Regions, exclusion
 from skyred.interfaces import Chain, component
 from skyred.products.flux_io import read_maps
-from skyred.products.plotting import format_energy_range
+from skyred.products.plotting import create_axes, format_energy_range
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -51,7 +51,7 @@ class SignificanceProduct(FluxMapsProduct):
     """
 
     mask_outside: WcsNDMap
-    significance_label = r"Significance of the excess [$\sigma$]"
+    significance_label = "Significance of the excess [σ]"
 
     def write(self, folder: Path) -> list[Path]:
         """Write maps (``NAME.fits``, ``NAME.yaml``), ``NAME.outside.fits`` and ``NAME.ecsv``.
@@ -173,10 +173,8 @@ class SignificanceProduct(FluxMapsProduct):
         matplotlib.axes.Axes
             The axes.
         """
-        import matplotlib.pyplot as plt
-
         if ax is None:
-            _, ax = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
+            ax = create_axes(6.4, 4.4)
         plane = self.strongest_plane
         values, values_outside = plane.data[np.isfinite(plane.data)], self.distribution(plane)
         bins = list(np.arange(LOWEST, HIGHEST + BIN_WIDTH / 2, BIN_WIDTH))
@@ -197,8 +195,8 @@ class SignificanceProduct(FluxMapsProduct):
                         label=f"measured: mean {mean:.2f}, width {sigma:.2f}")  # fmt: skip
         ax.set_yscale("log")
         ax.set_ylim(bottom=0.5)
-        ax.set_xlabel(r"Significance [$\sigma$]")
-        ax.set_ylabel(f"Pixels per {BIN_WIDTH} $\\sigma$")
+        ax.set_xlabel("Significance [σ]")
+        ax.set_ylabel(f"Pixels per {BIN_WIDTH} σ")
         ax.set_title(format_energy_range(plane.geom.axes["energy"].edges))
         ax.legend(fontsize="small")
         return ax

@@ -188,7 +188,7 @@ class DetectionProduct(Product):
         from matplotlib.patches import Circle
 
         plane = next(iter(self.maps.sqrt_ts.iter_by_image(keepdims=True)))
-        ax = draw_significance(plane, ax, r"Significance [$\sigma$]")
+        ax = draw_significance(plane, ax, "Significance [σ]")
         radius = self.distance / plane.geom.pixel_scales.mean()
         for row in self.sources:
             linestyle = "--" if row["at_edge"] else "-"

@@ -25,7 +25,12 @@ from skyred.components.models.spec import build_submodel, submodel_problems
 from skyred.errors import ExportError, ModelError, Problem, SkyredWarning
 from skyred.fields import option, quantity
 from skyred.interfaces import Chain, component
-from skyred.products.plotting import SEQUENTIAL, draw_map, format_energy_range
+from skyred.products.plotting import (
+    SEQUENTIAL,
+    draw_map,
+    format_energy_range,
+    format_unit,
+)
 from skyred.scripting import literal
 
 if TYPE_CHECKING:
@@ -44,7 +49,7 @@ SUBMODELS = ("spatial", "spectral")
 class TSMapProduct(FluxMapsProduct):
     """Maps of TS, flux and its errors, with the model of the source."""
 
-    significance_label = r"$\sqrt{TS}$ [$\sigma$]"
+    significance_label = "√TS [σ]"
 
     def plot_functions(self) -> dict[str, Callable[[], Axes]]:
         """Return the functions that draw the significance and the flux.
@@ -71,7 +76,7 @@ class TSMapProduct(FluxMapsProduct):
         """
         axis = self.strongest_plane.geom.axes["energy"]
         flux = self.maps.flux.slice_by_idx({"energy": self._bin_index(axis)})
-        label = f"Flux [{flux.unit:latex_inline}]"
+        label = f"Flux [{format_unit(flux.unit)}]"
         ax = draw_map(flux, ax, label, cmap=SEQUENTIAL, interpolation="none")
         ax.set_title(format_energy_range(axis.edges))
         return ax

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
 from skyred.hookspecs import hookimpl
 from skyred.io.disk import disk_failure
+from skyred.products.plotting import MAX_PANELS, dataset_type
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from skyred.interfaces.records import Report, Run
 
-DPI = 120
-MAX_DATASETS = 12  # to limit the time for plots of many runs
 log = logging.getLogger(__name__)
 
 
@@ -43,7 +41,8 @@ def skyred_run_finished(run: Run, report: Report) -> None:
     if run.folder is None or not run.plots:
         return
     failures = []
-    plot = _limit_datasets(report.result).plot
+    result = report.result
+    plot = result.run_plots()
     for name in plot:  # plots of datasets are defined in skyred/products/plotting/datasets.py
         try:
             save_plot(partial(plot, name), run.folder / "plots" / f"{name}.png")
@@ -51,21 +50,22 @@ def skyred_run_finished(run: Run, report: Report) -> None:
             if disk_failure(error):
                 raise
             failures.append(f"{name}: {type(error).__name__}: {error}")
+    _log_limit(result.datasets or ())
     if failures:
         raise RuntimeError(f"cannot draw plots: {'; '.join(failures)}")
 
 
-def _limit_datasets(result: Any) -> Any:
-    """Return the result with at most `MAX_DATASETS` datasets."""
-    datasets = result.datasets or ()
-    if len(datasets) <= MAX_DATASETS:
-        return result
-    log.info(
-        "plots/ contains plots of the first %d of %d datasets; result.plot can draw all of them",
-        MAX_DATASETS,
-        len(datasets),
-    )
-    return attrs.evolve(result, datasets=datasets[:MAX_DATASETS])
+def _log_limit(datasets: Iterable[Any]) -> None:
+    """Log that plots do not show all datasets of a type."""
+    types = Counter(dataset_type(dataset) for dataset in datasets)
+    for kind, total in types.items():
+        if kind and total > MAX_PANELS:
+            log.info(
+                "plots/ shows the first %d of %d datasets with a %s; result.plot draws all of them",
+                MAX_PANELS,
+                total,
+                kind,
+            )
 
 
 def save_plot(draw: Callable[[], Axes], path: Path) -> None:
@@ -80,10 +80,11 @@ def save_plot(draw: Callable[[], Axes], path: Path) -> None:
     """
     import matplotlib.pyplot as plt
 
+    from skyred.products.plotting.images import write_png
+
     path.parent.mkdir(exist_ok=True)
     with plt.ioff():
         figure = draw().get_figure(root=True)
         assert figure is not None
-        # a fixed "Software" keeps the bytes of a plot independent of the installed version
-        figure.savefig(path, dpi=DPI, metadata={"Software": "skyred"})
+        write_png(figure, path)
         plt.close(figure)

@@ -1,6 +1,12 @@
 """Plotting functions for maps, spectra and datasets, independent of skyred's other packages."""
 
-from skyred.products.plotting.datasets import dataset_plot_functions
+from skyred.products.plotting.datasets import (
+    dataset_plot_functions,
+    dataset_type,
+    overview_plot_functions,
+)
+from skyred.products.plotting.figures import create_axes, format_power, format_unit
+from skyred.products.plotting.panels import MAX_PANELS
 from skyred.products.plotting.sky import (
     DIVERGING,
     SEQUENTIAL,
@@ -13,11 +19,17 @@ from skyred.products.plotting.slider import draw_slider
 
 __all__ = [
     "DIVERGING",
+    "MAX_PANELS",
     "SEQUENTIAL",
     "bin_style",
+    "create_axes",
     "dataset_plot_functions",
+    "dataset_type",
     "draw_map",
     "draw_significance_image",
     "draw_slider",
     "format_energy_range",
+    "format_power",
+    "format_unit",
+    "overview_plot_functions",
 ]

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 
+from skyred.products.plotting.figures import LEGEND, TOP, create_axes, format_unit
+
 if TYPE_CHECKING:
     from gammapy.estimators import FluxPoints
     from gammapy.modeling.models import SpectralModel
     from matplotlib.axes import Axes
 
+N_NODES = 50  # energies at which the model is evaluated; its errors are computed from samples
 MIN_SYMLOG_RATIO = 20  # the scale is symlog above this ratio of highest flux to median error
 
 
@@ -39,17 +42,17 @@ def draw_flux_points(
         The axes. The flux axis is logarithmic, unless a flux, a limit or the model is not positive:
         then it is linear, or symlog if the fluxes are large compared with their errors.
     """
-    import matplotlib.pyplot as plt
-
     if ax is None:
-        _, ax = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
+        ax = create_axes(6.4, 4.8, top=TOP + LEGEND)
     flux = _with_limits(flux)
     flux.plot(ax=ax, sed_type="e2dnde", color="black", label="flux points")
     if spectral_model is not None:
         _draw_model(spectral_model, ax, flux.energy_axis.bounds)
     _set_scale(ax, flux, spectral_model)
-    ax.set_xlabel(f"Energy [{ax.xaxis.get_units()}]")
-    ax.set_ylabel(f"$E^2\\,dN/dE$ [{u.Unit(ax.yaxis.get_units()):latex_inline}]")
+    x_axis: Any = ax.xaxis  # matplotlib has no types for units
+    y_axis: Any = ax.yaxis
+    ax.set_xlabel(f"Energy [{x_axis.get_units()}]")
+    ax.set_ylabel(f"E² dN/dE [{format_unit(u.Unit(y_axis.get_units()))}]")
     # the legend is between title and axes, where it hides no point
     ax.set_title(title, pad=28)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
@@ -66,7 +69,12 @@ def _with_limits(flux: FluxPoints) -> FluxPoints:
 
 
 def _draw_model(spectral_model: SpectralModel, ax: Axes, bounds: u.Quantity) -> None:
-    style: dict[str, Any] = {"ax": ax, "energy_bounds": bounds, "sed_type": "e2dnde"}
+    from gammapy.maps import MapAxis
+
+    low, high = bounds.value
+    nodes = np.geomspace(low, high, N_NODES) * bounds.unit
+    axis = MapAxis.from_nodes(nodes, name="energy", interp="log")
+    style: dict[str, Any] = {"ax": ax, "energy_bounds": axis, "sed_type": "e2dnde"}
     with warnings.catch_warnings():
         # each call sets the units of the axes again
         warnings.filterwarnings("ignore", message="This axis already has a converter")

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skyred.products.plotting.figures import create_axes
+
 if TYPE_CHECKING:
     from gammapy.maps import WcsNDMap
     from matplotlib.axes import Axes
@@ -36,13 +38,10 @@ def draw_map(image: WcsNDMap, ax: Axes | None, label: str, **style: Any) -> Axes
     matplotlib axes
         The axes.
     """
-    import matplotlib.pyplot as plt
-
     if ax is None:
-        figure = plt.figure(figsize=(6.4, 5.2), layout="constrained")
-        ax = figure.add_subplot(projection=image.geom.wcs)
+        ax = create_axes(6.4, 5.2, right=6.0, projection=image.geom.wcs)
     image.plot(ax=ax, add_cbar=False, **style)
-    bar = ax.figure.colorbar(ax.images[-1], ax=ax, shrink=0.9)
+    bar = ax.figure.colorbar(ax.images[-1], ax=ax, shrink=0.9, fraction=0.06, pad=0.03)
     bar.set_label(label)
     label_sky(ax, image.geom.frame)
     return ax
@@ -91,12 +90,12 @@ def label_sky(ax: Axes, frame: str) -> None:
     frame : str
         The frame; "galactic", or any other for equatorial coordinates.
     """
-    names = ("Right ascension", "Declination")
+    names = {"longitude": "Right ascension", "latitude": "Declination"}
     if frame == "galactic":
-        names = ("Galactic longitude", "Galactic latitude")
-    ax.set_xlabel(f"{names[0]} [deg]")
-    ax.set_ylabel(f"{names[1]} [deg]")
+        names = {"longitude": "Galactic longitude", "latitude": "Galactic latitude"}
     for coordinate in ax.coords:  # type: ignore[attr-defined]
+        # unlike `set_xlabel`, this does not compute the positions of all ticks
+        coordinate.set_axislabel(f"{names[coordinate.coord_type]} [deg]")
         coordinate.set_major_formatter("d.d")
 
 

@@ -1,41 +1,117 @@
-"""The plots of spectrum datasets: counts by energy, and the on and off regions on the sky."""
+"""The counts spectrum of a dataset, and its plot."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+import attrs
 import numpy as np
+from astropy import units as u
 
-from skyred.products.plotting.sky import format_energy_range, label_sky
+from skyred.products.plotting.figures import create_axes
+from skyred.products.plotting.sky import format_energy_range
 
 if TYPE_CHECKING:
-    from astropy.coordinates import SkyCoord
-    from gammapy.maps import MapAxis, RegionNDMap, WcsGeom
+    from gammapy.maps import RegionNDMap
     from matplotlib.axes import Axes
-    from regions import SkyRegion
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
 
 ON_COLOR, OFF_COLOR = "tab:red", "tab:blue"
 
 
-def spectrum_plot_functions(dataset: Any) -> dict[str, Callable[..., Axes]]:
-    """Return the functions that draw a spectrum dataset.
+@attrs.frozen(eq=False)
+class CountsSpectrum:
+    """The counts of a spectrum dataset by energy; arrays have shape (bins,).
 
     Parameters
     ----------
-    dataset : SpectrumDataset
-        The dataset.
-
-    Returns
-    -------
-    dict of str to callable
-        Plot functions; the keys are prefixes of the names of the plots.
+    name : str
+        The name of the dataset.
+    edges, centers : array
+        The edges of the bins, shape (bins + 1,), and their centres.
+    counts : array
+        The counts.
+    background, excess, error : array or None
+        The background, and the excess with its error; None without a background.
+    predicted_excess : array or None
+        The predicted excess; None without models.
+    is_excluded : array of bool
+        Whether the bins are outside the mask.
     """
-    plots: dict[str, Callable[..., Axes]] = {"counts": partial(draw_counts_spectrum, dataset)}
-    if _off_regions(dataset):
-        plots["regions"] = partial(draw_regions, dataset)
-    return plots
+
+    name: str
+    edges: Array
+    centers: Array
+    counts: Array
+    background: Array | None
+    excess: Array | None
+    error: Array | None
+    predicted_excess: Array | None
+    is_excluded: NDArray[np.bool_]
+
+    @classmethod
+    def from_dataset(cls, dataset: Any, unit: u.UnitBase = u.TeV) -> Self:
+        """Return the counts of a dataset.
+
+        Parameters
+        ----------
+        dataset : SpectrumDataset
+            The dataset.
+        unit : astropy.units.UnitBase
+            The unit of the energies.
+
+        Returns
+        -------
+        CountsSpectrum
+            The counts.
+        """
+        axis = dataset.counts.geom.axes["energy"]
+        counts = _counts_per_energy_bin(dataset.counts)
+        background = excess = error = None
+        if (background_map := dataset.background) is not None:  # gammapy computes it at each access
+            background = _counts_per_energy_bin(background_map)
+            excess = counts - background
+            # Poisson errors of the counts, and of the off counts scaled by alpha
+            alpha = _counts_per_energy_bin(dataset.alpha) if hasattr(dataset, "alpha") else 0.0
+            error = np.sqrt(counts + alpha * background)
+        predicted = _counts_per_energy_bin(dataset.npred_signal()) if dataset.models else None
+        mask = np.ones(len(counts)) if dataset.mask is None else dataset.mask.data.ravel()
+        edges, centers = axis.edges.to_value(unit), axis.center.to_value(unit)
+        return cls(
+            dataset.name, edges, centers, counts, background, excess, error, predicted,
+            ~mask.astype(bool),
+        )  # fmt: skip
+
+    def by_label(self, label: str) -> Array | None:
+        """Return the values that have a label in the legend.
+
+        Parameters
+        ----------
+        label : {"counts", "background", "predicted excess"}
+            The label.
+
+        Returns
+        -------
+        array or None
+            The values, if there are any.
+        """
+        values: Array | None = getattr(self, label.replace(" ", "_"))
+        return values
+
+    def values(self) -> Array:
+        """Return all values that are drawn.
+
+        Returns
+        -------
+        array
+            Counts, background, predicted excess and the ends of the error bars, shape (n,).
+        """
+        values = [self.counts, self.background, self.predicted_excess]
+        if self.excess is not None and self.error is not None:
+            values += [self.excess - self.error, self.excess + self.error]
+        return np.concatenate([array for array in values if array is not None])
 
 
 def draw_counts_spectrum(dataset: Any, ax: Axes | None = None) -> Axes:
@@ -53,140 +129,45 @@ def draw_counts_spectrum(dataset: Any, ax: Axes | None = None) -> Axes:
     matplotlib axes
         The axes.
     """
-    import matplotlib.pyplot as plt
-    from gammapy.maps import MapAxis
-
+    unit = dataset.counts.geom.axes["energy"].unit
+    unit = u.TeV if unit == u.keV else unit  # keV is the unit of OGIP files
+    spectrum = CountsSpectrum.from_dataset(dataset, unit)
     if ax is None:
-        _, ax = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
-    axis = dataset.counts.geom.axes["energy"]
-    if axis.unit == "keV":  # the unit of OGIP files
-        axis = MapAxis.from_energy_edges(axis.edges.to("TeV"))
-    edges, counts = axis.edges.value, _counts_per_energy_bin(dataset.counts)
-    ax.stairs(counts, edges, color=ON_COLOR, label="counts")
-    if dataset.background is not None:
-        _draw_excess(dataset, ax, axis, counts)
-    if dataset.models:
-        npred_signal = _counts_per_energy_bin(dataset.npred_signal())
-        ax.stairs(npred_signal, edges, color="black", linewidth=0.8, label="predicted excess")
+        ax = create_axes(6.4, 4.8)
+    edges = spectrum.edges
+    ax.stairs(spectrum.counts, edges, color=ON_COLOR, label="counts")
+    if spectrum.background is not None:
+        ax.stairs(spectrum.background, edges, color=OFF_COLOR, label="background", linestyle="--")
+    if spectrum.excess is not None and spectrum.error is not None:
+        has_error = spectrum.error > 0
+        ax.errorbar(
+            spectrum.centers[has_error], spectrum.excess[has_error], spectrum.error[has_error],
+            fmt="o", color="black", markersize=4, label="excess",
+        )  # fmt: skip
+    if spectrum.predicted_excess is not None:
+        ax.stairs(spectrum.predicted_excess, edges, color="black", linewidth=0.8,
+                  label="predicted excess")  # fmt: skip
     ax.set_xscale("log")
     ax.set_yscale("symlog", linthresh=1)  # linear around zero, because an excess can be negative
-    ax.set_ylim(top=3 * max(1, counts.max()))
+    ax.set_ylim(top=3 * max(1, spectrum.counts.max()))
     ax.axhline(0, color="0.7", linewidth=0.8, zorder=0)
-    _shade_excluded_bins(dataset, ax, edges)
+    _shade_excluded_bins(spectrum, ax)
     ax.set_xlim(edges[0], edges[-1])
-    ax.set_xlabel(f"Energy [{axis.unit}]")
+    ax.set_xlabel(f"Energy [{unit}]")
     ax.set_ylabel("Counts per bin")
-    ax.set_title(f"{dataset.name}, {format_energy_range(axis.edges)}")
+    ax.set_title(f"{spectrum.name}, {format_energy_range(edges * unit)}")
     ax.legend()
     return ax
 
 
-def _counts_per_energy_bin(counts: RegionNDMap) -> Any:
-    return counts.data.astype(float).ravel()
+def _counts_per_energy_bin(counts: RegionNDMap) -> Array:
+    array: Array = counts.data.astype(float).ravel()
+    return array
 
 
-def _draw_excess(dataset: Any, ax: Axes, axis: MapAxis, counts: Any) -> None:
-    background = _counts_per_energy_bin(dataset.background)
-    ax.stairs(background, axis.edges.value, color=OFF_COLOR, label="background", linestyle="--")
-    # Poisson errors of the counts, and of the off counts scaled by alpha
-    alpha = _counts_per_energy_bin(dataset.alpha) if hasattr(dataset, "alpha") else 0.0
-    error = np.sqrt(counts + alpha * background)
-    has_error = error > 0
-    ax.errorbar(
-        axis.center.value[has_error], (counts - background)[has_error], error[has_error], fmt="o",
-        color="black", markersize=4, label="excess",
-    )  # fmt: skip
-
-
-def _shade_excluded_bins(dataset: Any, ax: Axes, edges: Any) -> None:
-    if dataset.mask is None:
-        return
-    is_excluded = ~dataset.mask.data.astype(bool).ravel()
-    label = "not used"
+def _shade_excluded_bins(spectrum: CountsSpectrum, ax: Axes) -> None:
+    label, edges = "not used", spectrum.edges
+    is_excluded = spectrum.is_excluded
     for low, high in zip(edges[:-1][is_excluded], edges[1:][is_excluded], strict=True):
         ax.axvspan(low, high, color="0.9", linewidth=0, zorder=-1, label=label)
         label = "_"  # only one entry in the legend
-
-
-def draw_regions(dataset: Any, ax: Axes | None = None) -> Axes:
-    """Draw the on region, the off regions and the pointings on the sky.
-
-    Parameters
-    ----------
-    dataset : SpectrumDatasetOnOff
-        The dataset.
-    ax : matplotlib axes, optional
-        The axes to draw on; those of a new figure by default.
-
-    Returns
-    -------
-    matplotlib axes
-        The axes.
-    """
-    import matplotlib.pyplot as plt
-
-    on, off, pointings = dataset.counts.geom.region, _off_regions(dataset), _pointings(dataset)
-    geom = _field_of_view([on, *off])
-    if ax is None:
-        figure = plt.figure(figsize=(5.6, 5.2), layout="constrained")
-        ax = figure.add_subplot(projection=geom.wcs)
-    _draw_regions([on], ax, geom, color=ON_COLOR, label="on region", fill=True)
-    _draw_regions(off, ax, geom, color=OFF_COLOR, label="off regions", fill=False)
-    if pointings is not None:
-        ax.plot(*geom.wcs.world_to_pixel(pointings), "+k", markersize=10, label="pointing")
-    label_sky(ax, geom.frame)
-    height, width = geom.data_shape
-    ax.set_xlim(-0.5, width - 0.5)
-    ax.set_ylim(-0.5, height - 0.5)
-    ax.set_aspect("equal")
-    ax.set_title(dataset.name)
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, frameon=False)
-    return ax
-
-
-def _draw_regions(regions: Iterable[SkyRegion], ax: Axes, geom: WcsGeom, **style: Any) -> None:
-    from regions import PointSkyRegion
-
-    color, fill = style["color"], style["fill"]
-    for region in regions:
-        pixel_region = region.to_pixel(geom.wcs)
-        if isinstance(region, PointSkyRegion):  # the radius (RAD_MAX) depends on energy
-            marker, center = "*" if fill else "o", pixel_region.center
-            ax.plot(center.x, center.y, marker, color=color, label=style["label"])
-        else:
-            pixel_region.plot(ax=ax, facecolor=color, edgecolor=color, alpha=0.6 if fill else 1,
-                              fill=fill, label=style["label"])  # fmt: skip
-        style["label"] = "_"
-
-
-def _off_regions(dataset: Any) -> list[SkyRegion]:
-    """Return the off regions that differ from the on region; stacked datasets have none."""
-    from gammapy.utils.regions import compound_region_to_regions
-
-    counts_off = getattr(dataset, "counts_off", None)
-    if counts_off is None or counts_off.geom.region is None:
-        return []
-    regions = list(compound_region_to_regions(counts_off.geom.region))
-    return [region for region in regions if repr(region) != repr(dataset.counts.geom.region)]
-
-
-def _pointings(dataset: Any) -> SkyCoord | None:
-    from astropy.coordinates import SkyCoord
-
-    table = dataset.meta_table
-    if table is None or "RA_PNT" not in table.colnames:
-        return None
-    return SkyCoord(*(np.ravel(table[name].data) for name in ("RA_PNT", "DEC_PNT")), unit="deg")
-
-
-def _field_of_view(regions: list[SkyRegion]) -> WcsGeom:
-    """Return a field of view that contains all regions, with a margin."""
-    from astropy.coordinates import SkyCoord
-    from gammapy.maps import RegionGeom, WcsGeom
-
-    region_geom = RegionGeom.from_regions(regions)
-    bounding_geom = region_geom.to_wcs_geom(width_min="0.5 deg")
-    width = 1.25 * bounding_geom.width.max()
-    center = SkyCoord(bounding_geom.center_skydir)
-    return WcsGeom.create(skydir=center, width=width, binsz=width / 400, proj="TAN",
-                          frame=bounding_geom.frame)  # fmt: skip

@@ -1,0 +1,230 @@
+"""The plot of the counts spectra of several datasets, in panels with common scales."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+
+from skyred.products.plotting.figures import LEGEND, TOP, create_axes, format_power
+from skyred.products.plotting.panels import PanelGrid, join_with_gaps, limit_panels, short_name
+from skyred.products.plotting.spectra import OFF_COLOR, ON_COLOR, CountsSpectrum
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+PITCH = (1.06, 1.2)  # of panels, in units of their size
+PANEL_SIZE = 1.7  # in inches
+HEADROOM = 0.2  # free space above the highest value, in decades
+
+
+def draw_spectra(datasets: Sequence[Any], ax: Axes | None = None) -> Axes:
+    """Draw counts, background, excess and predicted excess of datasets in panels.
+
+    Parameters
+    ----------
+    datasets : sequence of SpectrumDataset
+        The datasets.
+    ax : matplotlib axes, optional
+        The axes to draw on; those of a new figure by default.
+
+    Returns
+    -------
+    matplotlib axes
+        The axes, which contain all panels.
+    """
+    datasets, title = limit_panels(datasets)
+    spectra = [CountsSpectrum.from_dataset(dataset) for dataset in datasets]
+    grid = PanelGrid.create(len(spectra), PITCH)
+    if ax is None:
+        width, height = grid.size
+        ax = create_axes(
+            max(PANEL_SIZE * width + 1.2, 5.6), PANEL_SIZE * height + 1.2, top=TOP + 2 * LEGEND
+        )
+    scale = PanelScale.create(spectra)
+    _draw_counts(spectra, grid, scale, ax)
+    _draw_excess(spectra, grid, scale, ax)
+    _shade_excluded_bins(spectra, grid, scale, ax)
+    for index, spectrum in enumerate(spectra):
+        grid.draw_title(ax, index, short_name(spectrum.name))
+    grid.draw_frames(ax, len(spectra))
+    scale.draw_ticks(ax, grid)
+    ax.set_xlabel("Energy [TeV]")
+    ax.set_ylabel("Counts per bin")
+    ax.legend(title=title, title_fontsize="large", loc="lower center", frameon=False, ncols=3,
+              bbox_to_anchor=(0.5, 1 + 0.12 / grid.size[1]))  # fmt: skip
+    return ax
+
+
+@attrs.frozen
+class PanelScale:
+    """The scales of all panels: logarithmic energies, and counts that are linear around zero.
+
+    Parameters
+    ----------
+    energies : tuple of float
+        The lowest and the highest energy, as decimal logarithms of TeV.
+    counts : tuple of float
+        The lowest and the highest counts, after `compress`.
+    """
+
+    energies: tuple[float, float]
+    counts: tuple[float, float]
+
+    @classmethod
+    def create(cls, spectra: Sequence[CountsSpectrum]) -> PanelScale:
+        """Create the scales that contain all spectra.
+
+        Parameters
+        ----------
+        spectra : sequence of CountsSpectrum
+            The spectra.
+
+        Returns
+        -------
+        PanelScale
+            The scales.
+        """
+        edges = np.log10(np.concatenate([spectrum.edges for spectrum in spectra]))
+        values = compress(np.concatenate([spectrum.values() for spectrum in spectra]))
+        values = values[np.isfinite(values)]
+        low, high = float(values.min(initial=0)), float(values.max(initial=1))
+        return cls((float(edges.min()), float(edges.max())), (low - 0.1, high + HEADROOM))
+
+    def points(self, energies: Array, counts: Array, origin: tuple[float, float]) -> Array:
+        """Return the positions of points in a panel.
+
+        Parameters
+        ----------
+        energies : array
+            Energies in TeV, shape (n,).
+        counts : array
+            Counts, shape (n,).
+        origin : tuple of float
+            The position of the panel.
+
+        Returns
+        -------
+        array
+            The positions, shape (n, 2).
+        """
+        columns = [
+            (values - low) / (high - low) + offset
+            for values, (low, high), offset in (
+                (np.log10(energies), self.energies, origin[0]),
+                (compress(counts), self.counts, origin[1]),
+            )
+        ]
+        return np.stack(columns, axis=-1)
+
+    def draw_ticks(self, ax: Axes, grid: PanelGrid) -> None:
+        """Draw ticks and their labels below and on the left of all panels.
+
+        Parameters
+        ----------
+        ax : matplotlib axes
+            The axes.
+        grid : PanelGrid
+            The panels.
+        """
+        powers = np.arange(np.ceil(self.energies[0]), np.floor(self.energies[1]) + 1)
+        top = int(np.floor(self.counts[1])) - 1
+        counts = [0, *(10**power for power in range(0, top + 1, 1 + top // 4))]
+        x = [(self.points(10.0**powers, np.zeros(len(powers)), grid.origin(column))[:, 0])
+             for column in range(grid.columns)]  # fmt: skip
+        ones = np.ones(len(counts))
+        y = [self.points(ones, np.array(counts, dtype=float), grid.origin(row * grid.columns))[:, 1]
+             for row in range(grid.rows)]  # fmt: skip
+        labels = [f"{10.0**power:g}" if abs(power) < 3 else format_power(int(power))
+                  for power in powers]  # fmt: skip
+        ax.set_xticks(np.concatenate(x), labels * grid.columns, fontsize="small")
+        count_labels = [str(count) if count < 1e4 else format_power(len(str(count)) - 1)
+                        for count in counts]  # fmt: skip
+        ax.set_yticks(np.concatenate(y), count_labels * grid.rows, fontsize="small")
+
+
+def compress(counts: Array) -> Array:
+    """Return counts on a scale that is linear up to 1, and logarithmic above.
+
+    Parameters
+    ----------
+    counts : array
+        The counts, possibly negative, shape (n,).
+
+    Returns
+    -------
+    array
+        The counts up to an absolute value of 1; above, 1 plus the decimal logarithm, with the
+        sign of the counts.
+    """
+    magnitude = np.abs(counts)
+    return np.where(
+        magnitude <= 1, counts, np.sign(counts) * (1 + np.log10(np.maximum(magnitude, 1)))
+    )
+
+
+def _draw_counts(
+    spectra: Sequence[CountsSpectrum], grid: PanelGrid, scale: PanelScale, ax: Axes
+) -> None:
+    styles: dict[str, dict[str, Any]] = {
+        "counts": {"color": ON_COLOR, "linewidth": 1},
+        "background": {"color": OFF_COLOR, "linewidth": 1, "linestyle": "--"},
+        "predicted excess": {"color": "black", "linewidth": 0.8},
+    }
+    for label, style in styles.items():
+        steps = [
+            scale.points(np.repeat(spectrum.edges, 2)[1:-1], np.repeat(values, 2),
+                         grid.origin(index))
+            for index, spectrum in enumerate(spectra)
+            if (values := spectrum.by_label(label)) is not None
+        ]  # fmt: skip
+        if steps:
+            ax.plot(*join_with_gaps(steps).T, label=label, **style)
+    zero = [scale.points(spectrum.edges[[0, -1]], np.zeros(2), grid.origin(index))
+            for index, spectrum in enumerate(spectra)]  # fmt: skip
+    ax.plot(*join_with_gaps(zero).T, color="0.7", linewidth=0.8, zorder=0)
+
+
+def _draw_excess(
+    spectra: Sequence[CountsSpectrum], grid: PanelGrid, scale: PanelScale, ax: Axes
+) -> None:
+    points, bars = [], []
+    for index, spectrum in enumerate(spectra):
+        if spectrum.excess is None or spectrum.error is None:
+            continue
+        has_error = spectrum.error > 0
+        energies, origin = spectrum.centers[has_error], grid.origin(index)
+        excess, error = spectrum.excess[has_error], spectrum.error[has_error]
+        points.append(scale.points(energies, excess, origin))
+        ends = (scale.points(energies, excess + sign * error, origin) for sign in (-1, 1))
+        bars += list(np.stack(list(ends), axis=1))
+    if points:
+        ax.plot(*join_with_gaps(bars).T, color="black", linewidth=1)
+        ax.plot(*np.concatenate(points).T, "o", color="black", markersize=2.5, label="excess")
+
+
+def _shade_excluded_bins(
+    spectra: Sequence[CountsSpectrum], grid: PanelGrid, scale: PanelScale, ax: Axes
+) -> None:
+    from matplotlib.collections import PolyCollection
+
+    boxes = []
+    for index, spectrum in enumerate(spectra):
+        x, y = grid.origin(index)
+        columns = scale.points(spectrum.edges, np.zeros(len(spectrum.edges)), (x, y))[:, 0]
+        boxes += [
+            [(low, y), (high, y), (high, y + 1), (low, y + 1)]
+            for low, high in zip(
+                columns[:-1][spectrum.is_excluded], columns[1:][spectrum.is_excluded], strict=True
+            )
+        ]
+    if boxes:
+        ax.add_collection(
+            PolyCollection(boxes, facecolor="0.9", linewidth=0, zorder=-1, label="not used"),
+            autolim=False,
+        )

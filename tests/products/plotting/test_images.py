@@ -1,0 +1,60 @@
+"""Images of figures: margins, labels of logarithmic axes, and labels that do not fit."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from skyred.products.plotting import create_axes
+from skyred.products.plotting.images import write_png
+from skyred.products.plotting.log_labels import use_plain_log_labels
+
+
+@pytest.fixture(autouse=True)
+def close_figures() -> Iterator[None]:
+    yield
+    plt.close("all")
+
+
+def test_margins_are_in_units_of_the_font_size():
+    ax = create_axes(6.4, 4.8)
+    ax.figure.draw_without_rendering()
+    left = ax.get_position().x0
+    with plt.rc_context({"font.size": 20}):
+        ax.figure.draw_without_rendering()
+    assert ax.get_position().x0 == pytest.approx(2 * left)
+
+
+def test_labels_that_do_not_fit_get_larger_margins(tmp_path: Path):
+    ax = create_axes(6.4, 4.8)
+    ax.set_yticks([0, 1], ["a label that is wider than the margin", "b"])
+    write_png(ax.figure, tmp_path / "plot.png")
+    pixels = imread(tmp_path / "plot.png")
+    assert (pixels[:, 0] == 1).all()  # the labels do not touch the edge
+    assert ax.get_position().x0 > 0.3
+
+
+def test_size_does_not_depend_on_the_layout(tmp_path: Path):
+    for layout in ("constrained", "none"):
+        figure, _ = plt.subplots(figsize=(3, 2), layout=layout)
+        write_png(figure, tmp_path / "plot.png")
+        assert imread(tmp_path / "plot.png").shape[:2] == (240, 360)
+
+
+def test_labels_of_logarithmic_axes_are_those_of_matplotlib_as_plain_text():
+    ax = create_axes(6.4, 4.8)
+    ax.set_xscale("log")
+    ax.set_xlim(2e-12, 9e-12)
+    ax.set_yscale("symlog")
+    ax.set_ylim(-200, 200)
+    use_plain_log_labels(ax.figure)
+    ax.figure.draw_without_rendering()
+    x_labels = [label.get_text() for label in ax.get_xticklabels(minor=True)]
+    assert "3×10⁻¹²" in x_labels
+    y_labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert {"\N{MINUS SIGN}10²", "0", "10²"} <= set(y_labels)
+    assert not any("$" in label for label in x_labels + y_labels)
+    np.testing.assert_allclose(ax.get_ylim(), (-200, 200))

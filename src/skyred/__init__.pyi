@@ -155,7 +155,7 @@ from .products.table import (
 from .result import (
     Result as Result,
 )
-from .run import (
+from .run.orchestrator import (
     Orchestrator as Orchestrator,
 )
 from .scripting import (

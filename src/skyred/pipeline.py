@@ -11,8 +11,8 @@ from skyred.errors import ConfigError
 from skyred.export import export
 from skyred.interfaces import Chain, Engine, value
 from skyred.plugins import Plugins
-from skyred.run import Orchestrator
 from skyred.run.cache import Cache
+from skyred.run.orchestrator import Orchestrator
 
 if TYPE_CHECKING:
     from skyred.result import Result

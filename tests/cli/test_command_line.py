@@ -18,7 +18,6 @@ from skyred.components.watchers import plots as plot_watcher
 from skyred.plugins import Plugins
 from toys import ToyEstimator, ToyFitter, ToyMaker, toy_pipeline, toy_plugins
 
-SLOW_IMPORTS = ("gammapy", "regions", "matplotlib", "astropy.coordinates", "scipy", "iminuit")
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -236,19 +235,24 @@ class TestShow:
             assert entry.cls.summary() in result.stdout
 
 
-@pytest.mark.parametrize(
-    "args",
-    [["--help"], ["run", "--help"], ["--version"], ["plugins"], ["show", "flux-points"]],
-    ids=" ".join,
+COMPONENTS = ("gammapy", "regions", "matplotlib", "astropy.coordinates", "scipy", "iminuit", "rich")
+DEVELOPMENT = ("IPython", "ipywidgets", "jinja2", "dask", "distributed", "skyred.testing")
+UNUSED_BY_CHECKS = (
+    *("gammapy.data", "gammapy.datasets", "gammapy.makers", "gammapy.estimators"),
+    *("gammapy.catalog", "gammapy.workflow", "gammapy.astro", *DEVELOPMENT),
 )
-def test_commands_without_data_do_not_import_gammapy(args: list[str]) -> None:
+UNUSED_BY_RUNS = ("gammapy.catalog", "gammapy.workflow", "gammapy.astro", *DEVELOPMENT)
+
+
+def imported_by(args: list[str], names: tuple[str, ...]) -> str:
+    """Run a command in a new process, and return the modules of `names` that it imports."""
     code = (
         "import sys\n"
         "from skyred.cli import main\n"
         "try:\n"
         f"    main({args!r})\n"
         "finally:\n"
-        f"    print('imported:', [name for name in {SLOW_IMPORTS} if name in sys.modules])\n"
+        f"    print('imported:', *[name for name in {names} if name in sys.modules])\n"
     )
     result = subprocess.run(
         [sys.executable, "-c", code],
@@ -258,7 +262,31 @@ def test_commands_without_data_do_not_import_gammapy(args: list[str]) -> None:
         env={**os.environ, "SKYRED_BLOCK": ""},
     )
     assert result.returncode == 0, result.stderr
-    assert result.stdout.strip().endswith("imported: []")
+    return result.stdout.rpartition("imported:")[2].strip()
+
+
+@pytest.mark.parametrize("args", [["--help"], ["run", "--help"], ["--version"]], ids=" ".join)
+def test_help_imports_only_the_command_line(args: list[str]) -> None:
+    assert imported_by(args, ("numpy", "astropy", "ruamel.yaml", *COMPONENTS, *DEVELOPMENT)) == ""
+
+
+@pytest.mark.parametrize("args", [["plugins"], ["show", "flux-points"], ["cache"]], ids=" ".join)
+def test_commands_without_data_do_not_import_gammapy(args: list[str]) -> None:
+    assert imported_by(args, ("ruamel.yaml", *COMPONENTS, *DEVELOPMENT)) == ""
+
+
+def test_check_of_a_configuration_imports_gammapy_for_its_models_only() -> None:
+    args = ["check", "--no-data", str(ROOT / "examples" / "crab.yaml")]
+    assert imported_by(args, ("gammapy.modeling.models", *UNUSED_BY_CHECKS)) == (
+        "gammapy.modeling.models"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.data("hess-dl3-dr1")
+def test_run_imports_no_unused_package(tmp_path: Path) -> None:
+    args = ["run", str(ROOT / "examples" / "crab.yaml"), "--no-cache", "-o", str(tmp_path / "crab")]
+    assert imported_by(args, UNUSED_BY_RUNS) == ""
 
 
 def test_choices_of_the_until_option_are_the_steps_of_a_run() -> None:

@@ -13,6 +13,7 @@ import click
 
 from skyred.cli.engine import make_engine
 from skyred.cli.plugin_commands import plugin_commands
+from skyred.io.garbage_collection import pause_collection
 from skyred.plugins.entry_points import distribution_info
 
 if TYPE_CHECKING:
@@ -175,11 +176,12 @@ def read_pipeline(
     pipeline : Pipeline
         The pipeline.
     """
-    from skyred.pipeline import Pipeline
-    from skyred.plugins import Plugins
+    with pause_collection():  # most modules are imported here, gammapy by the checks of the models
+        from skyred.pipeline import Pipeline
+        from skyred.plugins import Plugins
 
-    plugins = Plugins.load(files=plugin_files)
-    return plugins, Pipeline.from_yaml(file, overrides=overrides, plugins=plugins)
+        plugins = Plugins.load(files=plugin_files)
+        return plugins, Pipeline.from_yaml(file, overrides=overrides, plugins=plugins)
 
 
 def report_result(result: Result) -> None:

@@ -1,5 +1,4 @@
-"""Runs of pipelines: select, reduce, model, fit and estimate, without console output."""
+"""Runs of pipelines: select, reduce, model, fit and estimate, without console output.
 
-from skyred.run.orchestrator import Orchestrator
-
-__all__ = ["Orchestrator"]
+This module imports nothing: workers and `skyred cache` need only a part of this package.
+"""

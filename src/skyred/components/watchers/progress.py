@@ -1,26 +1,22 @@
-"""Progress of a run on standard error: bars on a terminal, plain lines elsewhere."""
+"""Progress of a run on standard error: bars on a terminal, plain lines elsewhere.
+
+rich is imported when a run starts: `skyred plugins` and `skyred check` also load this module.
+"""
 
 from __future__ import annotations
 
-import sys
 import time
+from functools import cache
 from typing import TYPE_CHECKING
 
 import attrs
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
 
 from skyred.hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
     from skyred.interfaces.records import Outcome, Report, Run, StepRecord
 
 
@@ -28,7 +24,6 @@ if TYPE_CHECKING:
 class ProgressWatcher:
     """Watcher that shows the steps of a run, and a progress bar of its observations."""
 
-    console: Console = attrs.field(factory=lambda: Console(file=sys.stderr, highlight=False))
     bars: Progress | None = None
     task: TaskID | None = None
     observation_count: int = 0
@@ -44,16 +39,8 @@ class ProgressWatcher:
             The run.
         """
         self.start_time = time.perf_counter()
-        if self.console.is_terminal:
-            self.bars = Progress(
-                SpinnerColumn(),
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                console=self.console,
-                transient=True,
-            )
+        if _console().is_terminal:
+            self.bars = _create_bars()
             self.bars.start()
 
     @hookimpl
@@ -84,7 +71,7 @@ class ProgressWatcher:
         """
         self.observation_count += 1
         if outcome.status in ("skipped", "failed"):
-            self.console.print(
+            _console().print(
                 f"  {outcome.entry} {outcome.obs_id} {outcome.status}: {outcome.reason}",
                 markup=False,
                 soft_wrap=True,
@@ -92,7 +79,7 @@ class ProgressWatcher:
         if self.bars is not None and self.task is not None:
             self.bars.advance(self.task)
         elif run.observations >= 20 and self.observation_count % (run.observations // 10) == 0:
-            self.console.print(f"  {self.observation_count} of {run.observations} observations")
+            _console().print(f"  {self.observation_count} of {run.observations} observations")
 
     @hookimpl
     def skyred_step_finished(self, run: Run, step: str, record: StepRecord) -> None:
@@ -110,7 +97,7 @@ class ProgressWatcher:
         if self.bars is not None and self.task is not None:
             self.bars.remove_task(self.task)
         line = f"{step:<9} {record.seconds:7.1f} s  {record.summary}"
-        self.console.print(line, markup=False, soft_wrap=True)
+        _console().print(line, markup=False, soft_wrap=True)
 
     @hookimpl(trylast=True)  # after the watchers that write plots and reports
     def skyred_run_finished(self, run: Run, report: Report) -> None:
@@ -127,7 +114,28 @@ class ProgressWatcher:
             self.bars.stop()
             self.bars = None
         seconds = time.perf_counter() - self.start_time
-        self.console.print(f"{report.state} after {seconds:.1f} s", markup=False)
+        _console().print(f"{report.state} after {seconds:.1f} s", markup=False)
+
+
+@cache
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def _create_bars() -> Progress:
+    from rich import progress
+
+    return progress.Progress(
+        progress.SpinnerColumn(),
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeElapsedColumn(),
+        console=_console(),
+        transient=True,
+    )
 
 
 def _task_total(run: Run, step: str) -> int | None:

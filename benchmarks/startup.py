@@ -2,9 +2,11 @@
 
 A first run, which is not timed, lists the modules that are imported. In each round, new processes
 then run alternately, so that other load on the machine affects all of them equally: imports of the
-modules of gammapy in the list, imports of all modules in the list as `skyred run` does them, whole
-runs without and with cached observations, and commands that do not run an analysis. The CPU time is
-that of the process, including its start and exit. Use one thread::
+modules of gammapy in the list, imports of skyred's modules and those of its main dependencies, runs
+without and with cached observations, and commands that do not run an analysis. Imports of gammapy
+are plain; those of skyred pause the garbage collector, as `skyred run` does until it has read the
+configuration (the few modules that are imported later are paused here too). The CPU time is that of
+the process, including its start and exit. Use one thread::
 
     OMP_NUM_THREADS=1 GAMMAPY_DATA=... python benchmarks/startup.py --rounds 5 --json out.json
 """

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from astropy import units as u
+from astropy.io import fits
+from astropy.table import Table
 from gammapy.datasets import Datasets
 
 import small_datasets as small
@@ -53,6 +55,34 @@ def test_livetime_is_read_back(tmp_path: Path, create: Any) -> None:
     dataset.exposure.meta = {"livetime": 1581.73675841 * u.s}
     (loaded,) = write_and_read(tmp_path, dataset)
     assert loaded.exposure.meta["livetime"].to_value("s") == 1581.73675841
+
+
+def cards_without_times(header: fits.Header) -> list[tuple[Any, ...]]:
+    """Return the cards, without creation time, checksum and the comments of checksums."""
+    ignored = ("CREATED", "CHECKSUM")
+    cards = [card for card in header.cards if card.keyword not in ignored]
+    return [tuple(card) if card.keyword != "DATASUM" else tuple(card)[:2] for card in cards]
+
+
+@pytest.mark.parametrize("create", FACTORIES)
+def test_files_have_the_hdus_of_gammapy(tmp_path: Path, create: Any) -> None:
+    dataset = create()
+    dataset.exposure.meta = {"livetime": 1581.73675841 * u.s}
+    dataset.mask_fit = dataset.mask_safe
+    dataset.meta_table = Table({"OBS_ID": [[1, 2]], "TELESCOP": [["HESS", "HESS"]]})
+    write_datasets(tmp_path, Datasets([dataset]))
+    (path,) = tmp_path.glob("*.fits")
+    expected = dataset.to_hdulist()
+    expected["EXPOSURE"].header["LIVETIME"] = (1581.73675841, "[s] livetime")
+    expected.writeto(tmp_path / "expected.fits", checksum=True)
+    with (
+        fits.open(path, checksum=True) as hdulist,
+        fits.open(tmp_path / "expected.fits") as expected_hdulist,
+    ):
+        assert [hdu.name for hdu in hdulist] == [hdu.name for hdu in expected_hdulist]
+        for hdu, expected_hdu in zip(hdulist, expected_hdulist, strict=True):
+            assert cards_without_times(hdu.header) == cards_without_times(expected_hdu.header)
+            assert hdu.verify_checksum() == hdu.verify_datasum() == 1
 
 
 def test_files_are_read_by_gammapy(tmp_path: Path) -> None:

@@ -34,10 +34,7 @@ def write_models(path: Path, models: Models) -> None:
 
     if len(models.parameters):
         covariance = COVARIANCE.format(stem=path.stem)
-        # next to the YAML file, where gammapy looks for it
-        models.write_covariance(
-            path.parent / covariance, format="ascii.fixed_width", delimiter="|", overwrite=True
-        )
+        _write_covariance(models, path.parent / covariance)  # where gammapy looks for it
         models._covar_file = covariance
     with _templates_beside(path, models) as names:
         data = models.to_dict(full_output=True)  # writes the templates too
@@ -45,6 +42,16 @@ def write_models(path: Path, models: Models) -> None:
     _number_links(data)
     # with a checksum, because `Datasets.read` looks for one
     write_yaml(to_yaml(data), path, overwrite=True, checksum=True)
+
+
+def _write_covariance(models: Models, path: Path) -> None:
+    """Write the covariance as `Models.write_covariance` does, which computes it for each row."""
+    from astropy.table import Table
+
+    table = Table({"Parameters": models.parameters_unique_names})
+    for number, row in enumerate(models.covariance.data):
+        table[str(number)] = row
+    table.write(path, format="ascii.fixed_width", delimiter="|", overwrite=True)
 
 
 @contextmanager

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from skyred.io.fits_encoding import encode_with_astropy, format_card
+from skyred.io.map_files import encode_maps
+from skyred.io.table_encoding import encode_gti, encode_table
 
 if TYPE_CHECKING:
     from gammapy.estimators import FluxMaps, FluxPoints
@@ -30,10 +35,15 @@ def write_maps(maps: FluxMaps, path: Path) -> list[Path]:
     list of Path
         The files.
     """
-    hdulist = maps.to_hdulist("flux")
+    from astropy.io import fits
+
+    primary = fits.PrimaryHDU()
+    primary.header["SED_TYPE"] = "flux"
     for key, card in CARDS.items():
-        hdulist[0].header[card] = getattr(maps, key)  # gammapy writes no metadata
-    hdulist.writeto(path, overwrite=True)
+        primary.header[card] = getattr(maps, key)  # gammapy writes no metadata
+    hdus = [*encode_with_astropy([primary]), *encode_maps(maps.to_maps("flux"))]
+    hdus += [encode_gti(maps.gti)] if maps.gti else []
+    path.write_bytes(b"".join(hdus))
     return [path, _write_model(maps, path)]
 
 
@@ -78,16 +88,41 @@ def write_points(points: FluxPoints, path: Path) -> list[Path]:
     list of Path
         The files.
     """
+    # gammapy does not write these cards for light curves and profiles
+    cards = [format_card("SED_TYPE", points.sed_type_init)]
+    cards += [format_card(card, getattr(points, key)) for key, card in CARDS.items()]
+    write_points_table(points, path, cards)
+    return [path, _write_model(points, path)]
+
+
+def write_points_table(
+    points: FluxPoints,
+    path: Path,
+    cards: Sequence[str] = (),
+    sed_type: str | None = None,
+    table_format: str | None = None,
+) -> None:
+    """Write flux points and their good time, as `FluxPoints.write` does.
+
+    Parameters
+    ----------
+    points : FluxPoints
+        The flux points.
+    path : Path
+        The FITS file.
+    cards : sequence of str
+        Further cards of the header of the table.
+    sed_type : str, optional
+        The type of the fluxes; by default that of the flux points.
+    table_format : str, optional
+        The format of the table; by default the one that fits the axes.
+    """
     from astropy.io import fits
 
-    points.write(path, overwrite=True)
-    with fits.open(path, mode="update") as hdulist:
-        header = hdulist["FLUXPOINTS"].header
-        # gammapy does not write it for light curves and profiles
-        header["SED_TYPE"] = points.sed_type_init
-        for key, card in CARDS.items():
-            header[card] = getattr(points, key)
-    return [path, _write_model(points, path)]
+    table = points.to_table(sed_type=sed_type or points.sed_type_init, format=table_format)
+    hdus = [*encode_with_astropy([fits.PrimaryHDU()]), encode_table(table, "FLUXPOINTS", cards)]
+    hdus += [encode_gti(points.gti)] if points.gti else []
+    path.write_bytes(b"".join(hdus))
 
 
 def read_points(path: Path) -> FluxPoints:

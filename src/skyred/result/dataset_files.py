@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from skyred.errors import FileError
 from skyred.fields import file_name
 from skyred.inspection.file_checks import check_fits_file, resolve_indexed_file
+from skyred.io.fits_encoding import format_card
+from skyred.result.dataset_encoding import encode_dataset, is_encodable
 from skyred.result.flux_point_tables import (
     TEXT_FORMATS,
     is_flux_points_table,
@@ -51,10 +53,17 @@ def _write_dataset(dataset: Dataset, path: Path) -> None:
     if not hasattr(dataset, "to_hdulist"):  # flux points
         dataset.write(path, overwrite=True, checksum=True)
         return
-    hdus = dataset.to_hdulist()
+    cards = []
     livetime = getattr(dataset.exposure, "meta", {}).get("livetime")
     if livetime is not None:  # gammapy does not write it
-        hdus["EXPOSURE"].header[LIVETIME] = (float(livetime.to_value("s")), "[s] livetime")
+        cards.append((LIVETIME, float(livetime.to_value("s")), "[s] livetime"))
+    if is_encodable(dataset):
+        encoded_cards = {"exposure": [format_card(*card) for card in cards]}
+        path.write_bytes(b"".join(encode_dataset(dataset, encoded_cards)))
+        return
+    hdus = dataset.to_hdulist()
+    if cards:
+        hdus["EXPOSURE"].header.extend(cards)
     hdus.writeto(path, overwrite=True, checksum=True)
 
 

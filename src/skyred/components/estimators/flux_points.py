@@ -26,7 +26,9 @@ from skyred.components.estimators.scripted import energy_edges_argument, non_def
 from skyred.errors import Problem
 from skyred.fields import option, quantity
 from skyred.interfaces import Chain, Estimator, Product, component
+from skyred.io.fits_encoding import format_card
 from skyred.products.fits_text import decode_text, encode_text
+from skyred.products.flux_io import write_points_table
 from skyred.products.flux_tables import read_reference
 from skyred.scripting import literal
 
@@ -85,8 +87,8 @@ class FluxPointsProduct(Product):
             The files written.
         """
         fits, ecsv = folder / f"{self.name}.fits", folder / f"{self.name}.ecsv"
-        self.flux.write(fits, format="gadf-sed", sed_type="likelihood", overwrite=True)
-        _write_source_name(fits, self.source)
+        source = format_card("SOURCE", encode_text(self.source), "name of the source's model")
+        write_points_table(self.flux, fits, [source], "likelihood", "gadf-sed")
         self.table().write(ecsv, format="ascii.ecsv", overwrite=True)
         return [fits, ecsv]
 
@@ -151,15 +153,6 @@ class FluxPointsProduct(Product):
 
         spectral = None if self.model is None else self.model.spectral_model
         return draw_flux_points(self.flux, spectral, self.source or self.name, ax)
-
-
-def _write_source_name(path: Path, source: str) -> None:
-    """Add the source name, for `FluxPointsProduct.read`, to a FITS file written by gammapy."""
-    from astropy.io import fits
-
-    fits.setval(
-        path, "SOURCE", value=encode_text(source), comment="name of the source's model", ext=1
-    )
 
 
 @component

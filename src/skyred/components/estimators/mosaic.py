@@ -10,6 +10,7 @@ import numpy as np
 from astropy import units as u
 
 from skyred.errors import ModelError
+from skyred.likelihood.npred import update_evaluators
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets, MapDataset, MapDatasetOnOff
@@ -165,6 +166,8 @@ class Mosaic:
         """
         _require_same_stat_type(datasets)
         geom = union_geom([dataset.counts.geom for dataset in datasets])
+        for dataset in datasets if include_sources else ():
+            update_evaluators(dataset)
         if datasets[0].stat_type == "wstat":
             signals = [dataset.npred_signal() for dataset in datasets] if include_sources else []
             signal = _sum_maps(geom, datasets, signals) if signals else None

@@ -16,6 +16,7 @@ from skyred.components.estimators.scripted import write_map, write_maps
 from skyred.errors import Problem
 from skyred.fields import Regions, quantity, regions
 from skyred.interfaces import Chain, Estimator, Product, component
+from skyred.io import map_files
 from skyred.products.plotting import DIVERGING, create_axes, draw_significance_image, draw_slider
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ class ResidualsProduct(Product):
         """
         fits, ecsv = folder / f"{self.name}.fits", folder / f"{self.name}.ecsv"
         cube_fits = folder / f"{self.name}.by-energy.fits"
-        self.maps.write(fits, overwrite=True)
-        self.by_energy.write(cube_fits, overwrite=True)
+        map_files.write_maps(fits, self.maps)
+        map_files.write_map(cube_fits, self.by_energy)
         self.spectrum.write(ecsv, format="ascii.ecsv", overwrite=True)
         return [fits, cube_fits, ecsv]
 

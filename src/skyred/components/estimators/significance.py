@@ -16,6 +16,7 @@ from skyred.components.makers.scripted import write_exclusion
 from skyred.errors import Problem
 from skyred.fields import Regions, exclusion
 from skyred.interfaces import Chain, component
+from skyred.io.map_files import write_map
 from skyred.products.flux_io import read_maps
 from skyred.products.plotting import create_axes, format_energy_range
 
@@ -67,7 +68,7 @@ class SignificanceProduct(FluxMapsProduct):
             The files written.
         """
         mask_path, ecsv = folder / f"{self.name}.outside.fits", folder / f"{self.name}.ecsv"
-        self.mask_outside.write(mask_path, overwrite=True)
+        write_map(mask_path, self.mask_outside)
         self.table().write(ecsv, format="ascii.ecsv", overwrite=True)
         return [*super().write(folder), mask_path, ecsv]
 

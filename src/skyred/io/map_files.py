@@ -1,0 +1,239 @@
+"""Maps in FITS files: the bytes that gammapy writes, encoded many times as fast.
+
+gammapy and astropy spend most of the time on the tables of the axes, and on the verification of
+headers. Maps without a fast encoding, such as maps of regions, are encoded by gammapy.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skyred.io.fits_encoding import CARD_SIZE, encode_hdu, encode_with_astropy, format_card
+from skyred.io.table_encoding import Column, encode_columns
+
+if TYPE_CHECKING:
+    from gammapy.maps import Map, MapAxis, WcsGeom
+    from numpy.typing import NDArray
+
+BITPIX = {"i2": 16, "i4": 32, "i8": 64, "f4": -32, "f8": -64}
+
+
+def write_map(path: Path, sky_map: Map) -> None:
+    """Write a map, as `Map.write` does; an existing file is replaced.
+
+    Parameters
+    ----------
+    path : Path
+        The FITS file.
+    sky_map : gammapy.maps.Map
+        The map.
+    """
+    if _is_supported(sky_map):
+        path.write_bytes(b"".join(encode_map(sky_map)))
+    else:
+        sky_map.write(path, overwrite=True)
+
+
+def write_maps(path: Path, maps: Mapping[str, Map]) -> None:
+    """Write maps, as `Maps.write` does; an existing file is replaced.
+
+    Parameters
+    ----------
+    path : Path
+        The FITS file.
+    maps : mapping of str to Map
+        The maps by name.
+    """
+    from astropy.io import fits
+
+    hdus = encode_with_astropy([fits.PrimaryHDU()])
+    path.write_bytes(b"".join([*hdus, *encode_maps(maps, "BANDS")]))
+
+
+def encode_maps(maps: Mapping[str, Map], hdu_bands: str | None = None) -> Iterator[bytes]:
+    """Encode maps as extensions.
+
+    Parameters
+    ----------
+    maps : mapping of str to Map
+        The maps by name.
+    hdu_bands : str, optional
+        The name of the tables of the axes; by default the name of the map with ``_BANDS``.
+
+    Yields
+    ------
+    bytes
+        Each HDU.
+    """
+    for name, sky_map in maps.items():
+        yield from encode_map(sky_map, name, hdu_bands)
+
+
+def encode_map(
+    sky_map: Map,
+    name: str = "PRIMARY",
+    hdu_bands: str | None = None,
+    cards: Sequence[str] = (),
+    map_cards: Sequence[str] = (),
+    checksum: bool = False,
+) -> Iterator[bytes]:
+    """Encode a map and the table of its axes.
+
+    Parameters
+    ----------
+    sky_map : gammapy.maps.Map
+        The map.
+    name : str
+        The name of the HDU with the map.
+    hdu_bands : str, optional
+        The name of the HDU with the table of the axes; by default that of the map with ``_BANDS``.
+    cards : sequence of str
+        Further cards of both headers.
+    map_cards : sequence of str
+        Further cards of the header of the map.
+    checksum : bool
+        Whether to add the cards CHECKSUM and DATASUM.
+
+    Yields
+    ------
+    bytes
+        The HDU of the map, and that of the table if the map has axes.
+    """
+    from astropy.io import fits
+
+    name = name.upper()
+    hdu_bands = (hdu_bands or f"{name}_BANDS").upper()
+    if not _is_supported(sky_map):
+        map_hdu, *tables = _create_hdus(sky_map, name, hdu_bands, cards)
+        map_hdu.header.extend(fits.Card.fromstring(card) for card in map_cards)
+        yield from encode_with_astropy([fits.PrimaryHDU(), map_hdu, *tables], checksum)[1:]
+        return
+    data = sky_map.data.astype(int) if sky_map.is_mask else sky_map.data
+    axes = list(sky_map.geom.axes)
+    header = [
+        *_format_image_structure(data, name == "PRIMARY", bool(axes)),
+        *_format_geom(sky_map.geom),
+        *([format_card("BANDSHDU", hdu_bands)] if axes else []),
+        *([] if name == "PRIMARY" else [format_card("EXTNAME", name, "extension name")]),
+        format_card("META", _format_meta(sky_map.meta)),
+        format_card("BUNIT", sky_map.unit.to_string("fits")),
+        *cards,
+        *map_cards,
+    ]
+    yield encode_hdu(header, _to_big_endian(data), checksum)
+    if axes:
+        extension = format_card("EXTNAME", hdu_bands, "extension name")
+        table_cards = [*_format_axes(axes), extension, *cards]
+        yield encode_columns(_create_columns(axes), table_cards, checksum)
+
+
+def _is_supported(sky_map: Map) -> bool:
+    """Return whether the fast encoding supports a map."""
+    from gammapy.maps import MapAxis, WcsNDMap
+
+    if type(sky_map) is not WcsNDMap:
+        return False
+    geom, dtype = sky_map.geom, sky_map.data.dtype
+    axes_are_supported = all(
+        type(axis) is MapAxis
+        and axis.node_type in ("edges", "center")
+        and axis.edges.dtype == np.float64
+        and axis.unit.to_string()
+        for axis in geom.axes
+    )
+    return bool(
+        axes_are_supported
+        and geom.is_regular
+        and not geom.wcs.has_distortion
+        and (sky_map.is_mask or dtype.str[1:] in BITPIX)
+    )
+
+
+def _create_hdus(sky_map: Map, name: str, hdu_bands: str, cards: Sequence[str]) -> list[Any]:
+    """Return the extensions that gammapy creates for a map, with further cards."""
+    from astropy.io import fits
+
+    hdus = sky_map.to_hdulist(hdu=name, hdu_bands=hdu_bands)[1:]
+    for hdu in hdus:
+        hdu.header.extend(fits.Card.fromstring(card) for card in cards)
+    return list(hdus)
+
+
+def _format_image_structure(data: NDArray[Any], is_primary: bool, extend: bool) -> list[str]:
+    sizes = [format_card(f"NAXIS{n}", size) for n, size in enumerate(data.shape[::-1], start=1)]
+    cards = [
+        format_card("BITPIX", BITPIX[data.dtype.str[1:]], "array data type"),
+        format_card("NAXIS", data.ndim, "number of array dimensions"),
+        *sizes,
+    ]
+    if is_primary:
+        start = format_card("SIMPLE", True, "conforms to FITS standard")
+        return [start, *cards, *([format_card("EXTEND", True)] if extend else [])]
+    return [
+        format_card("XTENSION", "IMAGE", "Image extension"),
+        *cards,
+        format_card("PCOUNT", 0, "number of parameters"),
+        format_card("GCOUNT", 1, "number of groups"),
+    ]
+
+
+def _format_geom(geom: WcsGeom) -> list[str]:
+    from astropy.wcs import WCSHDO_P14, WCSHDO_safe
+
+    header = geom.wcs.wcs.to_header(relax=WCSHDO_safe | WCSHDO_P14)  # as `WCS.to_header`
+    cards = [header[start : start + CARD_SIZE] for start in range(0, len(header), CARD_SIZE)]
+    shape = ",".join(str(size) for size in geom.data_shape[::-1])
+    return [
+        *(card for card in cards if card.strip() and not card.startswith("COMMENT")),
+        *_format_axes(geom.axes),
+        format_card("WCSSHAPE", f"({shape})"),
+    ]
+
+
+def _format_axes(axes: Iterable[MapAxis]) -> list[str]:
+    cards = []
+    for number, axis in enumerate(axes, start=1):
+        names = _column_names(axis)
+        columns = names[0] if axis.node_type == "center" else ",".join(names[1:])
+        cards.append(format_card(f"AXCOLS{number}", columns))
+        cards.append(format_card(f"INTERP{number}", axis.interp))
+    return cards
+
+
+def _column_names(axis: MapAxis) -> tuple[str, str, str]:
+    """Return the names of the columns with centres, lower and upper edges of an axis."""
+    name = axis.name.upper()
+    return (name, "E_MIN", "E_MAX") if name == "ENERGY" else (name, f"{name}_MIN", f"{name}_MAX")
+
+
+def _create_columns(axes: Sequence[MapAxis]) -> list[Column]:
+    """Return the columns of the table of axes, with one row for each bin."""
+    grids = [
+        np.meshgrid(*values)
+        for values in (
+            [axis.center.value for axis in axes],
+            [axis.edges_min.value for axis in axes],
+            [axis.edges_max.value for axis in axes],
+        )
+    ]
+    columns = [Column("CHANNEL", np.arange(grids[0][0].size))]
+    for index, axis in enumerate(axes):
+        unit = axis.unit.to_string("fits")
+        for name, grid in zip(_column_names(axis), grids, strict=True):
+            columns.append(Column(name, grid[index].ravel(), unit))
+    return columns
+
+
+def _format_meta(meta: Mapping[str, Any]) -> str:
+    from gammapy.utils.types import JsonQuantityEncoder
+
+    return json.dumps(meta, cls=JsonQuantityEncoder)
+
+
+def _to_big_endian(data: NDArray[Any]) -> bytes:
+    return data.astype(data.dtype.newbyteorder(">")).tobytes()

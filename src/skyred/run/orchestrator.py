@@ -343,7 +343,7 @@ class Orchestrator:
             kinds={estimator.label: estimator.kind for estimator in self.pipeline.estimate},
         )
 
-    def report(self, state: str, error: str = "") -> Report:
+    def report(self, state: str, error: str = "", result: Result | None = None) -> Report:
         """Return the report of the run, for lifecycle hooks.
 
         Parameters
@@ -352,6 +352,8 @@ class Orchestrator:
             The final state: finished, failed or interrupted.
         error : str
             The error that stopped the run; "" if there is none.
+        result : Result, optional
+            The current result; by default it is created.
 
         Returns
         -------
@@ -367,7 +369,7 @@ class Orchestrator:
             outcomes=self.outcomes,
             watchers=tuple(steps.watchers.errors),
             owners=steps.plugins.catalog.owners(components),
-            result=self.result(),
+            result=result or self.result(),
             engine=steps.engine.to_plain(complete=True),
         )
 

@@ -63,26 +63,26 @@ def run_to_folder(
     # clear `folder`, which may still be the folder of an earlier run
     orchestrator.record = attrs.evolve(orchestrator.record, steps=steps, folder=None, plots=plots)
     if folder is None:
-        _run_with_hooks(orchestrator, until)
-        return orchestrator.result()
+        return _run_with_hooks(orchestrator, until)
     folder = expand_folder(folder)
     _check_inputs_outside_run_folder(orchestrator, folder)
     with RunFolder.create(folder, overwrite) as run_folder:
         orchestrator.record = attrs.evolve(orchestrator.record, folder=run_folder.staging)
-        error = _run_steps(orchestrator, until, run_folder)
+        result = _run_steps(orchestrator, until, run_folder)
+        failed = isinstance(result, BaseException)
         with disk_errors(run_folder.target.parent):
-            published_folder = run_folder.publish(failed=error is not None)
+            published_folder = run_folder.publish(failed)
     orchestrator.record = attrs.evolve(orchestrator.record, folder=published_folder)
-    if error is not None:
+    if isinstance(result, BaseException):
         log.error("the run did not finish; its outputs so far are in %s", published_folder)
-        raise error
-    return orchestrator.result().with_folder(published_folder)
+        raise result
+    return result.with_folder(published_folder)
 
 
 def _run_steps(
     orchestrator: Orchestrator, until: str, run_folder: RunFolder
-) -> BaseException | None:
-    """Run the steps and write their outputs; return the error that stopped them, or None.
+) -> Result | BaseException:
+    """Run the steps and write their outputs; return the result, or the error that stopped them.
 
     Raises
     ------
@@ -91,12 +91,11 @@ def _run_steps(
     """
     try:
         with disk_errors(run_folder.target.parent), log_to_file(run_folder.staging / "log.jsonl"):
-            _run_with_hooks(orchestrator, until)
+            return _run_with_hooks(orchestrator, until)
     except DiskError:
         raise
     except BaseException as error:  # including Ctrl-C, because the outputs so far are published
         return error
-    return None
 
 
 def steps_until(last: str) -> tuple[str, ...]:
@@ -132,16 +131,18 @@ def _check_inputs_outside_run_folder(orchestrator: Orchestrator, target: Path) -
             raise ConfigError([problem])
 
 
-def _run_with_hooks(orchestrator: Orchestrator, until: str) -> None:
+def _run_with_hooks(orchestrator: Orchestrator, until: str) -> Result:
     watchers = orchestrator.watchers
     watchers.notify("skyred_run_started", run=orchestrator.record)
     state, error = "failed", ""
+    result: Result | None = None
     try:
         try:
             _check_space(orchestrator)
             orchestrator.run_until(until)
         finally:
-            _write(orchestrator.result(), orchestrator.record.folder)
+            result = orchestrator.result()  # once: copies of models are slow
+            _write(result, orchestrator.record.folder)
         state = "finished"
     except KeyboardInterrupt:
         state, error = "interrupted", "interrupted by the user"
@@ -152,8 +153,9 @@ def _run_with_hooks(orchestrator: Orchestrator, until: str) -> None:
         log.info("the run failed: %s", error, exc_info=True)
         raise
     finally:
-        report = orchestrator.report(state, error)
+        report = orchestrator.report(state, error, result)
         watchers.notify("skyred_run_finished", run=orchestrator.record, report=report)
+    return result
 
 
 def _write(result: Result, folder: Path | None) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from astropy import units as u
 
 from skyred.components.estimators.checks import map_problems, region_problems
+from skyred.components.estimators.correlated_significance import estimate_sqrt_ts
 from skyred.components.estimators.mosaic import Mosaic, select_maps
 from skyred.components.estimators.scripted import write_map, write_maps
 from skyred.errors import Problem
@@ -218,7 +219,7 @@ class Residuals(Estimator):
         """Compare the summed counts with the summed predictions of the datasets.
 
         The significance is that for a known background (Cash statistic), here the prediction of all
-        models, or that of Li & Ma (1983, ApJ 272, 317) for off counts (wstat). Both are computed by
+        models, or that of Li & Ma (1983, ApJ 272, 317) for off counts (wstat), which is computed by
         gammapy's `ExcessMapEstimator`.
 
         Parameters
@@ -243,9 +244,12 @@ class Residuals(Estimator):
         mosaic = Mosaic.from_datasets(select_maps(datasets), include_sources=True)
         counts = _sum_over_energy(mosaic.total.counts, mosaic.total)
         npred = _sum_over_energy(mosaic.npred, mosaic.total)
-        sqrt_ts = Map.from_geom(counts.geom, data=self._estimate_sqrt_ts(mosaic, None).data)
+        sqrt_ts = Map.from_geom(
+            counts.geom,
+            data=estimate_sqrt_ts(mosaic, self.correlation_radius, by_energy=False).data,
+        )
         maps = Maps(counts=counts, npred=npred, residuals=counts - npred, sqrt_ts=sqrt_ts)
-        by_energy = self._estimate_sqrt_ts(mosaic, mosaic.geom.axes["energy"].edges)
+        by_energy = estimate_sqrt_ts(mosaic, self.correlation_radius, by_energy=True)
         return ResidualsProduct(self.label, maps, by_energy, self._create_spectrum(mosaic))
 
     def write_script(self, script: Script) -> None:
@@ -285,13 +289,6 @@ class Residuals(Estimator):
             "print(table)",
             f'table.write(folder / "{self.label}.ecsv", overwrite=True)',
         )
-
-    def _estimate_sqrt_ts(self, mosaic: Mosaic, edges: u.Quantity | None) -> WcsNDMap:
-        """Estimate the significance within the correlation radius, in one bin if edges is None."""
-        from gammapy.estimators import ExcessMapEstimator
-
-        estimator = ExcessMapEstimator(self.correlation_radius, selection_optional=[])
-        return mosaic.estimate_excess(estimator, edges).sqrt_ts
 
     def _create_spectrum(self, mosaic: Mosaic) -> Any:
         """Create the table of the residual spectrum in the region."""

@@ -44,7 +44,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> Counter[Path]:
     return counter
 
 
-def run(archive: Path, folder: Path, cache: Path | bool) -> Result:
+def run_pipeline(archive: Path, folder: Path, cache: Path | bool) -> Result:
     pipeline = Pipeline.from_yaml(PIPELINE.format(archive=archive))
     return Orchestrator(pipeline, cache=cache).run(folder)
 
@@ -52,22 +52,22 @@ def run(archive: Path, folder: Path, cache: Path | bool) -> Result:
 def test_output_and_index_files_are_hashed_once(
     crab_archive: Path, tmp_path: Path, hashed: Counter[Path]
 ) -> None:
-    result = run(crab_archive, tmp_path / "run", cache=False)
-    written = {path.name for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    result = run_pipeline(crab_archive, tmp_path / "run", cache=False)
+    output_names = {path.name for path in (tmp_path / "run").rglob("*") if path.is_file()}
     by_name = Counter(path.name for path in hashed.elements() if ".run.part" in str(path))
-    assert by_name == dict.fromkeys(written - {"SHA256SUMS"}, 1)
+    assert by_name == dict.fromkeys(output_names - {"SHA256SUMS"}, 1)
     inputs = {Path(entry["path"]) for entry in result.report["inputs"]}
-    indices = {path for path in inputs if "index" in path.name}
-    assert len(indices) == 2
-    assert {hashed[path] for path in indices} == {1}
+    index_files = {path for path in inputs if "index" in path.name}
+    assert len(index_files) == 2
+    assert {hashed[path] for path in index_files} == {1}
 
 
 def test_files_of_cached_runs_are_hashed_once(
     crab_archive: Path, tmp_path: Path, hashed: Counter[Path]
 ) -> None:
-    run(crab_archive, tmp_path / "first", tmp_path / "cache")
+    run_pipeline(crab_archive, tmp_path / "first", tmp_path / "cache")
     hashed.clear()
-    result = run(crab_archive, tmp_path / "second", tmp_path / "cache")
+    result = run_pipeline(crab_archive, tmp_path / "second", tmp_path / "cache")
     assert {outcome.status for outcome in result.outcomes} == {"cached"}
     inputs = [Path(entry["path"]) for entry in result.report["inputs"]]
     assert {path: hashed[path] for path in inputs} == dict.fromkeys(inputs, 1)
@@ -77,7 +77,9 @@ def test_files_of_cached_runs_are_hashed_once(
 def test_files_of_other_runs_are_hashed_for_the_key_and_when_they_are_read(
     crab_archive: Path, tmp_path: Path, hashed: Counter[Path], use_cache: bool
 ) -> None:
-    result = run(crab_archive, tmp_path / "run", tmp_path / "cache" if use_cache else False)
+    result = run_pipeline(
+        crab_archive, tmp_path / "run", tmp_path / "cache" if use_cache else False
+    )
     assert {outcome.status for outcome in result.outcomes} == {"reduced"}
     inputs = {Path(entry["path"]) for entry in result.report["inputs"]}
     files = {path for path in inputs if "index" not in path.name}

@@ -13,6 +13,7 @@ from astropy.table import Table
 from astropy.time import Time
 from gammapy.data import GTI
 
+from skyred.io import table_encoding
 from skyred.io.fits_encoding import encode_with_astropy, format_card
 from skyred.io.table_encoding import encode_gti, encode_table
 
@@ -86,3 +87,9 @@ def test_checksums_of_a_table_are_those_of_astropy() -> None:
     expected.add_checksum()
     assert hdu.header["DATASUM"] == expected.header["DATASUM"]
     assert hdu.verify_checksum() == hdu.verify_datasum() == 1
+
+
+def test_good_time_is_encoded_without_astropy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_encoding, "encode_with_astropy", None)
+    gti = GTI.create([0] * u.s, [1687] * u.s, Time("2004-12-04T22:08:49.184"))
+    assert encode_gti(gti).startswith(b"XTENSION= 'BINTABLE'")

@@ -208,7 +208,7 @@ def _is_plain(meta: Any) -> bool:
     from astropy.io.fits.connect import REMOVE_KEYWORDS, is_column_keyword
 
     return all(
-        isinstance(value, (str, int, float))
+        isinstance(value, (str, int, float, np.integer))
         and len(key) <= 8
         and key.upper() not in {*REMOVE_KEYWORDS, "COMMENT", "COMMENTS", "HISTORY"}
         and not is_column_keyword(key.upper())

@@ -7,7 +7,6 @@ import platform
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ import attrs
 
 from skyred.hookspecs import hookimpl
 from skyred.io.checksums import file_checksum
+from skyred.io.versions import installed_version
 
 if TYPE_CHECKING:
     from skyred.interfaces.records import Owner, Report, Run
@@ -87,7 +87,7 @@ class Provenance:
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "python": sys.version.split()[0],
             "platform": platform.platform(),
-            "versions": {name: version(name) for name in PACKAGES},
+            "versions": {name: installed_version(name) for name in PACKAGES},
             "plugins": [_describe_owner(owner) for owner in report.owners],
             "watchers": list(report.watchers),
             "engine": dict(report.engine),

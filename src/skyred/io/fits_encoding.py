@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,6 +99,20 @@ def encode_with_astropy(hdus: Iterable[fits.PrimaryHDU], checksum: bool = False)
     ends = np.cumsum([hdu.filebytes() for hdu in hdulist]).tolist()
     content = buffer.getvalue()
     return [content[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def write_hdus(path: Path, hdus: Iterable[bytes]) -> None:
+    """Write HDUs one by one; an existing file is replaced.
+
+    Parameters
+    ----------
+    path : Path
+        The FITS file.
+    hdus : iterable of bytes
+        The HDUs; each may be encoded when it is needed.
+    """
+    with path.open("wb") as stream:
+        stream.writelines(hdus)
 
 
 def sum_words(content: bytes, start: int = 0) -> int:

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyred.io.fits_encoding import CARD_SIZE, encode_hdu, encode_with_astropy, format_card
+from skyred.io.fits_encoding import (
+    CARD_SIZE,
+    encode_hdu,
+    encode_with_astropy,
+    format_card,
+    write_hdus,
+)
 from skyred.io.table_encoding import Column, encode_columns
 
 if TYPE_CHECKING:
@@ -34,7 +41,7 @@ def write_map(path: Path, sky_map: Map) -> None:
         The map.
     """
     if _is_supported(sky_map):
-        path.write_bytes(b"".join(encode_map(sky_map)))
+        write_hdus(path, encode_map(sky_map))
     else:
         sky_map.write(path, overwrite=True)
 
@@ -51,8 +58,8 @@ def write_maps(path: Path, maps: Mapping[str, Map]) -> None:
     """
     from astropy.io import fits
 
-    hdus = encode_with_astropy([fits.PrimaryHDU()])
-    path.write_bytes(b"".join([*hdus, *encode_maps(maps, "BANDS")]))
+    primary = encode_with_astropy([fits.PrimaryHDU()])
+    write_hdus(path, chain(primary, encode_maps(maps, "BANDS")))
 
 
 def encode_maps(maps: Mapping[str, Map], hdu_bands: str | None = None) -> Iterator[bytes]:

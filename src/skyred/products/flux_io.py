@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skyred.io.fits_encoding import encode_with_astropy, format_card
+from skyred.io.fits_encoding import encode_with_astropy, format_card, write_hdus
 from skyred.io.map_files import encode_maps
 from skyred.io.table_encoding import encode_gti, encode_table
 
@@ -41,9 +42,9 @@ def write_maps(maps: FluxMaps, path: Path) -> list[Path]:
     primary.header["SED_TYPE"] = "flux"
     for key, card in CARDS.items():
         primary.header[card] = getattr(maps, key)  # gammapy writes no metadata
-    hdus = [*encode_with_astropy([primary]), *encode_maps(maps.to_maps("flux"))]
-    hdus += [encode_gti(maps.gti)] if maps.gti else []
-    path.write_bytes(b"".join(hdus))
+    tables = [encode_gti(maps.gti)] if maps.gti else []
+    encoded_maps = encode_maps(maps.to_maps("flux"))
+    write_hdus(path, chain(encode_with_astropy([primary]), encoded_maps, tables))
     return [path, _write_model(maps, path)]
 
 
@@ -122,7 +123,7 @@ def write_points_table(
     table = points.to_table(sed_type=sed_type or points.sed_type_init, format=table_format)
     hdus = [*encode_with_astropy([fits.PrimaryHDU()]), encode_table(table, "FLUXPOINTS", cards)]
     hdus += [encode_gti(points.gti)] if points.gti else []
-    path.write_bytes(b"".join(hdus))
+    write_hdus(path, hdus)
 
 
 def read_points(path: Path) -> FluxPoints:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from skyred.errors import FileError
 from skyred.fields import file_name
 from skyred.inspection.file_checks import check_fits_file, resolve_indexed_file
-from skyred.io.fits_encoding import format_card
+from skyred.io.fits_encoding import format_card, write_hdus
 from skyred.result.dataset_encoding import encode_dataset, is_encodable
 from skyred.result.flux_point_tables import (
     TEXT_FORMATS,
@@ -59,7 +59,7 @@ def _write_dataset(dataset: Dataset, path: Path) -> None:
         cards.append((LIVETIME, float(livetime.to_value("s")), "[s] livetime"))
     if is_encodable(dataset):
         encoded_cards = {"exposure": [format_card(*card) for card in cards]}
-        path.write_bytes(b"".join(encode_dataset(dataset, encoded_cards)))
+        write_hdus(path, encode_dataset(dataset, encoded_cards))
         return
     hdus = dataset.to_hdulist()
     if cards:

@@ -31,7 +31,7 @@ INTRODUCTIONS = {
     "model": "Describe sources and background; under ``model:``, combined in order.",
     "fitter": "Fit the free parameters; under ``fit:``.",
     "estimator": "Derive products from fitted datasets; under ``estimate:``, each with a name.",
-    "engine": "Run the reduction: ``skyred run --engine KIND``, or ``Orchestrator(engine=...)``.",
+    "engine": "Run the reduction, and tasks of estimators: ``skyred run --engine KIND``.",
 }
 HOOK_KINDS = {
     "Registration": ("skyred_components", "skyred_archive", "skyred_commands"),
@@ -39,6 +39,7 @@ HOOK_KINDS = {
         "skyred_run_started",
         "skyred_step_started",
         "skyred_observation_reduced",
+        "skyred_task_finished",
         "skyred_step_finished",
         "skyred_run_finished",
     ),

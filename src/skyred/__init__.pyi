@@ -96,6 +96,7 @@ from .hookspecs import (
     hookimpl as hookimpl,
 )
 from .interfaces import (
+    SERIAL_TASKS as SERIAL_TASKS,
     Chain as Chain,
     Component as Component,
     DataEntry as DataEntry,
@@ -111,6 +112,7 @@ from .interfaces import (
     Reduction as Reduction,
     Selector as Selector,
     Stacker as Stacker,
+    Tasks as Tasks,
     component as component,
     geometry_problems as geometry_problems,
     largest_offset as largest_offset,

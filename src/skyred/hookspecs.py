@@ -138,6 +138,28 @@ def skyred_observation_reduced(run: Run, outcome: Outcome) -> None:
 
 
 @hookspec
+def skyred_task_finished(run: Run, estimate: str, finished: int, total: int) -> None:
+    """Handle the end of a task of an estimator.
+
+    It is called for estimators that divide their work into tasks (`Tasks`), in the step
+    ``estimate``. The numbers start again each time that an estimator calls `Tasks.map`.
+
+    .. versionadded:: 0.1
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    estimate : str
+        The name of the estimate.
+    finished : int
+        The number of finished tasks.
+    total : int
+        The number of all tasks.
+    """
+
+
+@hookspec
 def skyred_step_finished(run: Run, step: str, record: StepRecord) -> None:
     """Handle the end of a step.
 

@@ -302,6 +302,10 @@ class Recorder:
         self._record("observation_reduced", run=run, outcome=outcome)
 
     @hookimpl
+    def skyred_task_finished(self, run: Any, estimate: str, finished: int, total: int) -> None:
+        self._record("task_finished", estimate=estimate, finished=finished, total=total)
+
+    @hookimpl
     def skyred_step_finished(self, run: Any, step: str, record: Any) -> None:
         self._record("step_finished", run=run, step=step, record=record)
 

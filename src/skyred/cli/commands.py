@@ -57,7 +57,12 @@ PLUGIN = click.option(
     metavar="KIND|YAML",
     help="The engine: serial, processes, or with options {kind: processes, workers: 4}.",
 )
-@click.option("--workers", type=click.IntRange(min=1), help="Number of workers of the engine.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Number of workers of the engine, which reduce the runs and share the work of some "
+    "estimators.",
+)
 @click.option("--until", type=click.Choice(STEPS), default=STEPS[-1], help="Last step to execute.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing run folder.")
 @click.option(

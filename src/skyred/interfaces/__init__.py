@@ -37,6 +37,7 @@ from skyred.interfaces.selector import (
     cutting_selectors as cutting_selectors,
 )
 from skyred.interfaces.stacker import Stacker as Stacker
+from skyred.interfaces.tasks import SERIAL_TASKS as SERIAL_TASKS, Tasks as Tasks
 
 ROLES: dict[str, type[Component]] = {
     role.role: role

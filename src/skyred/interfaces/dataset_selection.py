@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from skyred.interfaces.product import Product
     from skyred.interfaces.records import FitResult
 
-    Estimate = Callable[[Estimator, Datasets, FitResult | None], Product]
+    Estimate = Callable[..., Product]
 
 _WRAPPER = "_selection_wrapper"  # attribute of a wrapper that refers to the wrapper itself
 # the ids of the estimators whose datasets are selected, while their methods run
@@ -62,7 +62,7 @@ def add_selection(cls: type[Estimator]) -> None:
     # functools.wraps copies the attribute, so a true value is not enough
     is_wrapped = getattr(estimate, _WRAPPER, None) is estimate
     if not is_wrapped and not getattr(estimate, "__isabstractmethod__", False):
-        cls.estimate = _with_selection(estimate)  # type: ignore[method-assign, assignment]
+        cls.estimate = _with_selection(estimate)  # type: ignore[method-assign]
 
 
 def _with_selection(estimate: Estimate) -> Estimate:
@@ -74,13 +74,15 @@ def _with_selection(estimate: Estimate) -> Estimate:
     """
 
     @functools.wraps(estimate)
-    def estimate_selected(self: Estimator, datasets: Datasets, fit: FitResult | None) -> Product:
+    def estimate_selected(
+        self: Estimator, datasets: Datasets, fit: FitResult | None, **options: Any
+    ) -> Product:
         running = _RUNNING.get()
         if id(self) in running:
-            return estimate(self, datasets, fit)
+            return estimate(self, datasets, fit, **options)
         token = _RUNNING.set(running | {id(self)})
         try:
-            return estimate(self, select_datasets(datasets, self.datasets), fit)
+            return estimate(self, select_datasets(datasets, self.datasets), fit, **options)
         finally:
             _RUNNING.reset(token)
 

@@ -1,4 +1,4 @@
-"""The interface of engines that run the reduction, and helpers to start workers."""
+"""The interface of engines that run chunks and tasks, and helpers to start workers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from skyred.interfaces.component import Component
 
 
 class Engine(Component):
-    """Opens an executor, in which chunks of observations are reduced.
+    """Opens an executor, in which observations are reduced and tasks of estimators run.
 
     Parameters
     ----------

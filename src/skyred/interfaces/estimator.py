@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from gammapy.datasets import Datasets
 
     from skyred.interfaces.records import FitResult
+    from skyred.interfaces.tasks import Tasks
 
 
 @value
@@ -48,6 +50,9 @@ class Estimator(Component):
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> Product:
         """Derive the product from datasets and their models, without changing them.
 
+        A subclass may add the parameter `tasks`, a `Tasks` with the default `SERIAL_TASKS`. In a
+        run, its tasks are then distributed over the workers of the engine.
+
         Parameters
         ----------
         datasets : Datasets
@@ -60,6 +65,26 @@ class Estimator(Component):
         Product
             The product.
         """
+
+    def estimate_with(self, datasets: Datasets, fit: FitResult | None, tasks: Tasks) -> Product:
+        """Call `estimate`, with the tasks if it has this parameter.
+
+        Parameters
+        ----------
+        datasets : Datasets
+            The datasets, with their (fitted) models.
+        fit : FitResult or None
+            The result of the fit; None if there was no fit.
+        tasks : Tasks
+            Runs the tasks of the estimator.
+
+        Returns
+        -------
+        Product
+            The product.
+        """
+        has_tasks = "tasks" in inspect.signature(self.estimate).parameters
+        return self.estimate(datasets, fit, **({"tasks": tasks} if has_tasks else {}))
 
     @property
     def label(self) -> str:

@@ -169,6 +169,9 @@ class Objective:
         Function of a vector that looks up the IRFs at the source positions in the vector. Returns
         whether the IRFs have changed, which may change the statistic; fitters call it before they
         return.
+    clear_caches : callable, optional
+        Function without arguments that drops cached values, so that later results do not depend on
+        earlier calls, not even in their last digits.
     relocate : callable, optional
         Function of a vector. Returns vectors in which one source, not detected at its position or
         degenerate with another source, is moved to an excess over the prediction, the most
@@ -202,6 +205,7 @@ class Objective:
     grids: Sequence[PixelGrid] = ()
     sharp: Callable[[Vector], Sequence[SharpEdgedSource]] | None = None
     refresh: Callable[[Vector], bool] | None = None
+    clear_caches: Callable[[], None] | None = None
     relocate: Callable[[Vector], Sequence[Vector]] | None = None
     condition: Callable[[NDArray[np.int64], Vector], Conditional] | None = None
     gradient_by: Callable[[NDArray[np.int64]], Derivative] | None = None

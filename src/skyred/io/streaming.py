@@ -33,6 +33,8 @@ POLL_INTERVAL = 1.0  # seconds; wait() does not return when a future is cancelle
 class Workers:
     """An executor that is replaced when its workers die; a context manager.
 
+    The executor is opened with the first task, and closed at the end of the outermost context.
+
     Parameters
     ----------
     open_executor : callable
@@ -41,10 +43,11 @@ class Workers:
 
     def __init__(self, open_executor: Callable[[], Executor]) -> None:
         self._open = open_executor
-        self._executor: Executor
+        self._opened: Executor | None = None
+        self._depth = 0
 
     def __enter__(self) -> Self:
-        self._executor = self._open().__enter__()
+        self._depth += 1
         return self
 
     def __exit__(
@@ -53,7 +56,21 @@ class Workers:
         exception: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._executor.__exit__(exception_type, exception, traceback)
+        self._depth -= 1
+        if self._depth == 0 and self._opened is not None:
+            executor, self._opened = self._opened, None
+            executor.__exit__(exception_type, exception, traceback)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the executor has been opened."""
+        return self._opened is not None
+
+    @property
+    def _executor(self) -> Executor:
+        if self._opened is None:
+            self._opened = self._open().__enter__()
+        return self._opened
 
     def submit(self, work: Callable[..., R], /, *args: Any) -> Future[R]:
         """Submit a task; if the workers are already dead, the future has the error.
@@ -123,7 +140,7 @@ class Workers:
         else:
             return False
         self._executor.__exit__(None, None, None)  # completes all of its futures
-        self._executor = self._open().__enter__()
+        self._opened = self._open().__enter__()
         try:
             self._executor.submit(_do_nothing).result()
         except LOST_TASK_ERRORS as error:

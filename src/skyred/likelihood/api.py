@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from skyred.errors import FitError
+from skyred.interfaces.tasks import SERIAL_TASKS, Tasks
 from skyred.likelihood.minimise import minimise
 from skyred.likelihood.objective import objective_of, restored_on_error
 from skyred.likelihood.source_checks import (
@@ -98,6 +99,7 @@ def flux_points(
     norm: Any = None,
     allow_multiple_telescopes: bool = False,
     check: bool = False,
+    tasks: Tasks = SERIAL_TASKS,
 ) -> FluxPoints:
     """Estimate flux points of a source, as gammapy's `FluxPointsEstimator` does.
 
@@ -124,6 +126,8 @@ def flux_points(
         Whether datasets of different telescopes may be combined.
     check : bool
         Whether to compare every source with gammapy's own evaluation first.
+    tasks : Tasks
+        Runs the fits of bins, if each of them takes long; by default one after the other.
 
     Returns
     -------
@@ -156,6 +160,7 @@ def flux_points(
         require_other_free_parameters(all_datasets, model)
     estimator = CompiledFluxPointsEstimator(
         check=check,
+        tasks=tasks,
         source=str(model.name),
         energy_edges=edges,
         selection_optional=selection_optional,
@@ -183,6 +188,7 @@ def light_curve(
     reoptimize: bool = False,
     norm: Any = None,
     check: bool = False,
+    tasks: Tasks = SERIAL_TASKS,
 ) -> LightCurveData:
     """Estimate the light curve of a source, as gammapy's `LightCurveEstimator` does.
 
@@ -213,6 +219,8 @@ def light_curve(
         Start, limits and scan values of the norm.
     check : bool
         Whether to compare every source with gammapy's own evaluation first.
+    tasks : Tasks
+        Runs the fits of bins, if each of them takes long; by default one after the other.
 
     Returns
     -------
@@ -235,6 +243,7 @@ def light_curve(
     model = find_source(all_datasets, source)
     points_estimator = CompiledFluxPointsEstimator(
         check=check,
+        tasks=tasks,
         source=str(model.name),
         energy_edges=_energy_edges(all_datasets, energy_edges),
         selection_optional=selection_optional,

@@ -205,6 +205,15 @@ class Refreshable(Protocol):
         ...
 
 
+@runtime_checkable
+class HasCaches(Protocol):
+    """Object with cached values."""
+
+    def clear_caches(self) -> None:
+        """Drop all values whose rounding errors depend on earlier calls."""
+        ...
+
+
 def weighted_slopes(
     contribution: Contribution,
     state: Vector,

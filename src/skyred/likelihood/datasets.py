@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 
 from skyred.likelihood.bins import Bins
-from skyred.likelihood.contribution import Contribution, RecentCache, Refreshable
+from skyred.likelihood.contribution import Contribution, HasCaches, RecentCache, Refreshable
 from skyred.likelihood.fisher import ContributionGradient, fisher_matrix
 from skyred.likelihood.fixed_counts import FixedCounts, FixedDataset, sum_of_counts
 from skyred.likelihood.statistics import Cash, ChiSquare, Derivatives, WStat
@@ -326,6 +326,13 @@ class CountsDataset:
         ]
         self.predictions.clear()
         return any(changes)
+
+    def clear_caches(self) -> None:
+        """Drop all values whose rounding errors depend on earlier calls."""
+        self.predictions.clear()
+        for contribution in self.contributions:
+            if isinstance(contribution, HasCaches):
+                contribution.clear_caches()
 
     def condition(self, state: Vector, indices: Indices) -> CompiledDataset:
         """Return the dataset as a function of some parameters, with the others fixed.

@@ -11,6 +11,7 @@ import numpy as np
 
 from skyred.interfaces.objective import Conditional
 from skyred.likelihood.compile import Compiler
+from skyred.likelihood.contribution import HasCaches
 from skyred.likelihood.cross_check import CrossCheck
 from skyred.likelihood.datasets import CompiledDataset
 from skyred.likelihood.input_checks import check_parameters
@@ -287,6 +288,17 @@ class CompiledLikelihood:
         state = self.state(x)
         changes = [dataset.refresh(state) for dataset in self.datasets]
         return any(changes)
+
+    def clear_caches(self) -> None:
+        """Drop all cached values whose rounding errors depend on earlier calls.
+
+        Results after a call are bit-identical, whatever was computed before. Otherwise they may
+        differ in the last digits, since the first counts of a source shape are computed by another
+        method than later ones (`Template`).
+        """
+        for dataset in self.datasets:
+            if isinstance(dataset, HasCaches):
+                dataset.clear_caches()
 
     def npred(self, x: Vector) -> dict[str, Array]:
         """Return the predicted counts of each dataset, as gammapy's `npred`.

@@ -138,6 +138,7 @@ def build_objective(likelihood: Likelihood) -> Objective:
         sharp=partial(sharp_edged_sources, likelihood) if likelihood.exact else None,
         relocate=partial(Relocation(likelihood), grids=grids),
         refresh=likelihood.refresh,
+        clear_caches=likelihood.clear_caches,
         blocks=likelihood.blocks if likelihood.exact else (),
         condition=_condition_with_priors(likelihood, priors) if likelihood.exact else None,
         gradient_by=partial(_gradient_by, likelihood, priors) if likelihood.exact else None,

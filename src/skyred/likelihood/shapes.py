@@ -65,6 +65,9 @@ class Shape(ABC):
         self.evaluator, self.response, self.footprint = evaluator, response, footprint
         self.subset = subset
 
+    def clear_caches(self) -> None:  # noqa: B027, most shapes have none
+        """Drop all cached templates."""
+
     @abstractmethod
     def image(self, values: Array) -> Array:
         """Return the image, convolved with the PSF.
@@ -223,6 +226,10 @@ class PointShape(Shape):
         self.position = PixelPosition(evaluator.model.spatial_model, response.image_geom)
         self.pixel_templates: dict[tuple[int, int], Template] = {}
         self.max_templates = max(MIN_CACHED_PIXELS, PIXEL_CACHE_BYTES // footprint.template_size)
+
+    def clear_caches(self) -> None:
+        """Drop the cached templates of all pixels."""
+        self.pixel_templates.clear()
 
     def image(self, values: Array) -> Array:
         """Return the image: the weighted sum of the kernels at the four nearest pixels.

@@ -10,7 +10,7 @@ import numpy as np
 
 from skyred.likelihood.bins import Bins, Footprint, Mixture, Template
 from skyred.likelihood.contribution import Counts, RecentCache
-from skyred.likelihood.irf_positions import IrfPositions
+from skyred.likelihood.irf_positions import REFERENCE_NODE, IrfPositions
 from skyred.likelihood.parameters import ParameterSubset
 from skyred.likelihood.response import DatasetIrfs, Response, suppress_evaluator_warnings
 from skyred.likelihood.shapes import Shape
@@ -131,6 +131,16 @@ class SourceContribution:
         self.counts_cache.clear()
         self._select_cutout(values)
         return True
+
+    def clear_caches(self) -> None:
+        """Drop all cached values, and all cutouts except that at the reference position."""
+        reference = self.cutouts.get(REFERENCE_NODE)
+        self.counts_cache.clear()
+        self.cutouts.clear()
+        if reference is not None:
+            reference.clear_caches()
+            self.cutouts.store(REFERENCE_NODE, reference)
+        self._select_cutout(self.positions.reference)
 
     @property
     def contributes(self) -> bool:

@@ -86,6 +86,13 @@ class SourceCutout:
         """The bins in the cutout, as indices among the selected bins, shape (k',)."""
         return self.footprint.bin_indices if self.contributes else np.zeros(0, dtype=int)
 
+    def clear_caches(self) -> None:
+        """Drop all cached templates and derivatives."""
+        self.templates.clear()
+        self.slopes.clear()
+        if self.contributes:
+            self.shape.clear_caches()
+
     def template(self, values: Array) -> Template | Mixture:
         """Return the template.
 

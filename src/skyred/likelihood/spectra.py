@@ -146,18 +146,27 @@ def _gammapy_method(
 
 
 def _cache_spectral_shape(method: FluxMethod, norm: int | None) -> FluxMethod:
-    """Return a method with a cache that is valid until a parameter other than the norm changes."""
+    """Return a method with a cache that is valid until a parameter other than the norm changes.
+
+    The flux is always computed for the first norm, so that results are bit-identical in any order.
+    """
     cache: dict[bytes, Array] = {}
+    first_norm = 0.0
 
     def cached(values: Vector) -> Array:
-        factor = 1.0 if norm is None else values[norm]
+        nonlocal first_norm
+        factor = 1.0 if norm is None else float(values[norm])
         if factor == 0:
             return method(values)
+        first_norm = first_norm or factor
         others = values if norm is None else np.delete(values, norm)
         flux = cache.get(others.tobytes())
         if flux is None:
             cache.clear()
-            flux = cache[others.tobytes()] = method(values) / factor
+            values_at_first_norm = values.copy()
+            if norm is not None:
+                values_at_first_norm[norm] = first_norm
+            flux = cache[others.tobytes()] = method(values_at_first_norm) / first_norm
         return flux * factor
 
     return cached

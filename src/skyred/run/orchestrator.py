@@ -271,10 +271,12 @@ class Orchestrator:
         FitError
             If the fit did not converge (its result is still available as `fit_result`).
         """
-        for step in steps_until(until):
-            output = self._steps.run_until(step)
-            if step == "fit" and output is not None and not output.success:
-                raise FitError(f"the fit did not converge: {output.message}")
+        steps = steps_until(until)
+        with self._steps.workers:
+            for step in steps:
+                output = self._steps.run_until(step)
+                if step == "fit" and output is not None and not output.success:
+                    raise FitError(f"the fit did not converge: {output.message}")
 
     def take(self, until: str = "estimate") -> None:
         """Run the steps up to one of them (old name of `run_until`).

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from skyred.result.load_datasets import check_unique_names, load_datasets
 from skyred.run.build_models import build_models
 from skyred.run.cache import Cache
 from skyred.run.disk_space import size_of
+from skyred.run.estimate import EstimatorRunner
 from skyred.run.failures import raise_on_failures, require_reduced
 from skyred.run.lifecycle import Watchers
 from skyred.run.memory import require_memory
@@ -64,6 +66,8 @@ class Steps:
         The datasets so far, which are kept if another run fails.
     outputs : dict of str to object
         The output of each step that has run.
+    workers : Workers
+        The workers of the engine, which run while a step or several steps use them.
     """
 
     pipeline: Chain
@@ -77,6 +81,9 @@ class Steps:
     estimates: dict[str, Product] = attrs.field(factory=dict)
     reduced_datasets: list[Any] = attrs.field(factory=list)
     outputs: dict[str, Any] = attrs.field(factory=dict)
+    workers: Workers = attrs.field(
+        init=False, default=attrs.Factory(lambda steps: Workers(steps.engine.open), takes_self=True)
+    )
 
     def run_until(self, step: str) -> Any:
         """Run a step and the steps before it, unless they have already run.
@@ -91,11 +98,12 @@ class Steps:
         object
             The output of the step.
         """
-        for name in STEPS[: STEPS.index(step) + 1]:
-            if name not in self.outputs:
-                run_step = _STEP_METHODS[name]
-                with self._notify_and_record(name) as details:
-                    self.outputs[name] = run_step(self, details)
+        with self.workers:
+            for name in STEPS[: STEPS.index(step) + 1]:
+                if name not in self.outputs:
+                    run_step = _STEP_METHODS[name]
+                    with self._notify_and_record(name) as details:
+                        self.outputs[name] = run_step(self, details)
         return self.outputs[step]
 
     def replace(self, step: str, value: Any) -> None:
@@ -230,12 +238,9 @@ class Steps:
             for name, reduction in self.pipeline.reductions()
             if name in selections
         ]
-        if not entries:
-            return
-        with Workers(self.engine.open) as workers:
-            reducer = Reducer(workers, self.engine.slots, self.plugins.catalog, self.cache)
-            details["sums"] = reducer.checksums
-            yield from reducer.reduce(entries, self._record_outcome)
+        reducer = Reducer(self.workers, self.engine.slots, self.plugins.catalog, self.cache)
+        details["sums"] = reducer.checksums
+        yield from reducer.reduce(entries, self._record_outcome)
 
     def _active_entries(self) -> list[tuple[str, DataEntry]]:
         """Return the entries with reduced data, and those with selected observations."""
@@ -295,19 +300,10 @@ class Steps:
 
     def _estimate(self, details: dict[str, Any]) -> dict[str, Product]:
         self.estimates = {}
-        errors: list[Exception] = []
-        for estimator in self.pipeline.estimate:
-            try:
-                product = estimator.estimate(self.outputs["reduce"], self.outputs["fit"])
-                self.estimates[estimator.label] = product
-            except Exception as error:  # a faulty estimator must not stop the others
-                log.error("the estimate %s failed: %s", estimator.label, error)
-                owner = self.plugins.catalog.owner(estimator)
-                origin = f"of {owner}" if owner else "(not from a plugin)"
-                error.add_note(f"raised in the estimator {estimator.kind} {origin}")
-                errors.append(error)
-        if errors:
-            raise errors[0]
+        report = partial(self.watchers.notify, "skyred_task_finished", run=self.record)
+        runner = EstimatorRunner(self.workers, self.engine.slots, self.plugins.catalog, report)
+        datasets, fit = self.outputs["reduce"], self.outputs["fit"]
+        runner.run(self.pipeline.estimate, datasets, fit, self.estimates)
         details["summary"] = ", ".join(self.estimates) or "nothing to estimate"
         return self.estimates
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -21,7 +21,8 @@ from skyred.components.estimators.parameters import (
 from skyred.components.estimators.scripted import write_parameters
 from skyred.errors import ModelError, Problem
 from skyred.fields import file_name, option
-from skyred.interfaces import Chain, Estimator, Product, component
+from skyred.interfaces import SERIAL_TASKS, Chain, Estimator, Product, Tasks, component
+from skyred.likelihood.minimise.profile import Contour
 from skyred.products.fits_tables import read_tables, write_tables
 from skyred.scripting import literal
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from skyred.interfaces.records import FitResult
     from skyred.scripting import Script
 
+POINTS_PER_ARC = 10  # points that are computed together, each starting from the nearest other one
 DESCRIPTIONS = {
     "x": "first parameter",
     "x_unit": "unit of the first parameter",
@@ -214,7 +216,9 @@ class Contours(Estimator):
         """
         yield from parameter_problems(self.parameters, pipeline, ("parameters",), free=True)
 
-    def estimate(self, datasets: Datasets, fit: FitResult | None) -> ContoursProduct:
+    def estimate(
+        self, datasets: Datasets, fit: FitResult | None, tasks: Tasks = SERIAL_TASKS
+    ) -> ContoursProduct:
         """Compute contours of the compiled likelihood.
 
         The contours agree with those of gammapy's `Fit.stat_contour`.
@@ -225,6 +229,8 @@ class Contours(Estimator):
             The datasets, with their fitted models.
         fit : FitResult or None
             Result of the fit, None if nothing was fitted; not used.
+        tasks : Tasks
+            Runs the arcs of the contours.
 
         Returns
         -------
@@ -236,6 +242,8 @@ class Contours(Estimator):
         ModelError
             If names match fewer than two free parameters, or the fit does not converge.
         """
+        from skyred.likelihood.minimise.conditional_fit import ConditionalFit
+
         with temporary_fit(datasets) as refit:
             indices = select_parameters(self.parameters, refit.datasets, refit.objective)
             if len(indices) < 2:
@@ -243,8 +251,19 @@ class Contours(Estimator):
                     f"contours need at least two free parameters, but {', '.join(self.parameters)} "
                     f"matches only {refit.objective.names[indices[0]]}"
                 )
-            pairs = [self._compute_pair(refit, *pair) for pair in combinations(indices, 2)]
-        return ContoursProduct(self.label, pairs)
+            pairs = list(combinations(indices, 2))
+            for pair in pairs:
+                ConditionalFit(refit.objective, refit.fit_result, pair)  # checks the errors
+            arcs = iter(refit.map(tasks, _compute_arc, self._arcs(pairs)))
+            n_arcs = len(self._arcs(pairs[:1]))
+            arcs_by_pair = [[next(arcs) for _ in range(n_arcs)] for _ in pairs]
+        return ContoursProduct(
+            self.label,
+            [
+                _join_arcs(refit.fit_result, *pair, pair_arcs)
+                for pair, pair_arcs in zip(pairs, arcs_by_pair, strict=True)
+            ],
+        )
 
     def write_script(self, script: Script) -> None:
         """Write calls to gammapy's `Fit.stat_contour`.
@@ -279,27 +298,60 @@ class Contours(Estimator):
                 f'figure.savefig(folder / f"{self.label}-{{x}}-{{y}}.png")',
             )
 
-    def _compute_pair(self, refit: TemporaryFit, x: int, y: int) -> ContourPair:
-        """Compute the contours of the parameters with the indices ``x`` and ``y``."""
-        from skyred.likelihood.minimise.conditional_fit import ConditionalFit
-        from skyred.likelihood.minimise.profile import contour
-
-        result = refit.fit_result
-        conditional_fit = ConditionalFit(refit.objective, result, [x, y])
-        covariance = result.covariance[np.ix_([x, y], [x, y])]
-        contours = [
-            contour(conditional_fit, covariance, rise, self.points) for rise in self._rises()
+    def _arcs(self, pairs: Sequence[tuple[int, int]]) -> list[_Arc]:
+        """Return the arcs of all contours, by pair of parameters."""
+        return [
+            _Arc(pair, tuple(self._rises()), self.points, first)
+            for pair in pairs
+            for first in range(0, self.points, POINTS_PER_ARC)
         ]
-        return ContourPair(
-            x=result.names[x],
-            y=result.names[y],
-            units=(result.units[x], result.units[y]),
-            best_fit=(float(result.values[x]), float(result.values[y])),
-            contours=tuple(contours),
-        )
 
     def _rises(self) -> list[float]:
         """Return the rise of the statistic on each contour, from the innermost outwards."""
         # chi-square with two degrees of freedom: 1 - exp(-rise / 2)
         rises = [float(-2 * np.log1p(-probability)) for probability in self.probabilities]
         return sorted({*(sigma**2 for sigma in self.sigmas), *rises})
+
+
+@attrs.frozen
+class _Arc:
+    """An arc of the contours of two parameters; its numbers do not depend on other arcs.
+
+    Parameters
+    ----------
+    indices : tuple of int
+        Indices of the two parameters.
+    rises : tuple of float
+        Rises of the statistic on the contours.
+    n_points : int
+        Number of points of each contour.
+    first : int
+        The first point of the arc.
+    """
+
+    indices: tuple[int, int]
+    rises: tuple[float, ...]
+    n_points: int
+    first: int
+
+
+def _compute_arc(refit: TemporaryFit, arc: _Arc) -> list[Contour]:
+    """Compute an arc of each contour."""
+    from skyred.likelihood.minimise.conditional_fit import ConditionalFit
+    from skyred.likelihood.minimise.profile import contour
+
+    conditional_fit = ConditionalFit(refit.objective, refit.fit_result, arc.indices)
+    covariance = refit.fit_result.covariance[np.ix_(arc.indices, arc.indices)]
+    rays = slice(arc.first, arc.first + POINTS_PER_ARC)
+    return [contour(conditional_fit, covariance, rise, arc.n_points, rays) for rise in arc.rises]
+
+
+def _join_arcs(result: FitResult, x: int, y: int, arcs: Sequence[list[Contour]]) -> ContourPair:
+    """Join the arcs of the contours of the parameters with the indices ``x`` and ``y``."""
+    return ContourPair(
+        x=result.names[x],
+        y=result.names[y],
+        units=(result.units[x], result.units[y]),
+        best_fit=(float(result.values[x]), float(result.values[y])),
+        contours=tuple(Contour.join(parts) for parts in zip(*arcs, strict=True)),
+    )

@@ -25,7 +25,7 @@ from skyred.components.estimators.flux_options import (
 from skyred.components.estimators.scripted import energy_edges_argument, non_default_arguments
 from skyred.errors import Problem
 from skyred.fields import option, quantity
-from skyred.interfaces import Chain, Estimator, Product, component
+from skyred.interfaces import SERIAL_TASKS, Chain, Estimator, Product, Tasks, component
 from skyred.io.fits_encoding import format_card
 from skyred.products.fits_text import decode_text, encode_text
 from skyred.products.flux_io import write_points_table
@@ -199,7 +199,9 @@ class FluxPoints(Estimator):
         yield from source_problems(self.source, pipeline)
         yield from bin_problems(self.energy_edges, pipeline)
 
-    def estimate(self, datasets: Datasets, fit: FitResult | None) -> FluxPointsProduct:
+    def estimate(
+        self, datasets: Datasets, fit: FitResult | None, tasks: Tasks = SERIAL_TASKS
+    ) -> FluxPointsProduct:
         """Estimate flux points with the compiled likelihood.
 
         The results agree with those of gammapy's `FluxPointsEstimator`.
@@ -210,6 +212,8 @@ class FluxPoints(Estimator):
             The datasets, with their fitted models.
         fit : FitResult or None
             Result of the fit, None if nothing was fitted; not used.
+        tasks : Tasks
+            Runs the fits of bins, if each of them takes long.
 
         Returns
         -------
@@ -227,6 +231,7 @@ class FluxPoints(Estimator):
             n_sigma=self.n_sigma,
             n_sigma_ul=self.n_sigma_ul,
             allow_multiple_telescopes=True,  # all data entries are combined
+            tasks=tasks,
         )
         _warn_about_moved_edges(self.label, self.energy_edges, flux.geom.axes["energy"].edges)
         return FluxPointsProduct(self.label, flux, datasets.models.copy()[self.source])

@@ -26,7 +26,7 @@ from skyred.components.estimators.times import livetime, times_of_cut_runs
 from skyred.components.intervals import Interval, interval_problems
 from skyred.errors import Problem, SkyredWarning
 from skyred.fields import Instant, instant, nested_list, option, quantity
-from skyred.interfaces import Chain, Estimator, Stacker, component
+from skyred.interfaces import SERIAL_TASKS, Chain, Estimator, Stacker, Tasks, component
 from skyred.products.light_curve import LightCurveProduct
 
 if TYPE_CHECKING:
@@ -141,7 +141,9 @@ class LightCurve(Estimator):
             except FitError as error:
                 yield Problem(("intervals",), str(error))
 
-    def estimate(self, datasets: Datasets, fit: FitResult | None) -> LightCurveProduct:
+    def estimate(
+        self, datasets: Datasets, fit: FitResult | None, tasks: Tasks = SERIAL_TASKS
+    ) -> LightCurveProduct:
         """Estimate the light curve with the compiled likelihood.
 
         The results agree with those of gammapy's `LightCurveEstimator`.
@@ -152,6 +154,8 @@ class LightCurve(Estimator):
             The datasets, with their fitted models.
         fit : FitResult or None
             Result of the fit, None if nothing was fitted; not used.
+        tasks : Tasks
+            Runs the fits of bins, if each of them takes long.
 
         Returns
         -------
@@ -177,6 +181,7 @@ class LightCurve(Estimator):
             reoptimize=self.reoptimize,
             n_sigma=self.n_sigma,
             n_sigma_ul=self.n_sigma_ul,
+            tasks=tasks,
         )
         if self.by == "run" and len(light_curve_data.reasons) < 2:
             warn_about_one_point(datasets)

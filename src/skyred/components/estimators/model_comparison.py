@@ -21,7 +21,7 @@ from skyred.components.estimators.comparison_tables import (
 from skyred.components.estimators.parameters import copy_datasets
 from skyred.errors import FitError, Problem, SkyredWarning
 from skyred.fields import REQUIRED, nested_list, option
-from skyred.interfaces import Estimator, Product, component
+from skyred.interfaces import SERIAL_TASKS, Estimator, Product, Tasks, component
 from skyred.products.fits_tables import read_tables, write_tables
 
 if TYPE_CHECKING:
@@ -141,7 +141,9 @@ class ModelComparison(Estimator):
                 message = f"two models are named {alternative.name!r}"
                 yield Problem(("alternatives", index), message, "choose another name")
 
-    def estimate(self, datasets: Datasets, fit: FitResult | None) -> ComparisonProduct:
+    def estimate(
+        self, datasets: Datasets, fit: FitResult | None, tasks: Tasks = SERIAL_TASKS
+    ) -> ComparisonProduct:
         """Refit the fitted model and fit each alternative, with copies of the datasets.
 
         Parameters
@@ -150,6 +152,8 @@ class ModelComparison(Estimator):
             The datasets, with their fitted models.
         fit : FitResult or None
             Result of the fit, None if nothing was fitted; not used.
+        tasks : Tasks
+            Runs the fits.
 
         Returns
         -------
@@ -162,21 +166,25 @@ class ModelComparison(Estimator):
             If a source or parameter of an alternative does not exist, or a value has the wrong
             unit.
         """
-        models = [_fit_model(self.reference, copy_datasets(datasets), ())]
-        for alternative in self.alternatives:
-            copied_datasets = copy_datasets(datasets)
-            caveats = apply_alternative(copied_datasets, alternative)
-            fitted_model = _fit_model(alternative.name, copied_datasets, caveats)
-            models.append(attrs.evolve(fitted_model, nested=alternative.nested))
-            if not fitted_model.success:
-                message = (
-                    f"{self.label}: {fitted_model.name} did not converge: {fitted_model.message}"
-                )
+        fits: list[str | Alternative] = [self.reference, *self.alternatives]
+        models = tasks.map(_fit_copies, datasets, fits)
+        for model in models[1:]:
+            if not model.success:
+                message = f"{self.label}: {model.name} did not converge: {model.message}"
                 warnings.warn(message, SkyredWarning, stacklevel=2)
         n_bins = sum(int(_count_bins(dataset)) for dataset in datasets)
         return ComparisonProduct(
             self.label, comparison_table(models, n_bins), parameter_table(models)
         )
+
+
+def _fit_copies(datasets: Datasets, model: str | Alternative) -> FittedModel:
+    """Fit copies of datasets, with their own models (a name) or with an alternative."""
+    copies = copy_datasets(datasets)
+    if isinstance(model, str):
+        return _fit_model(model, copies, ())
+    caveats = apply_alternative(copies, model)
+    return attrs.evolve(_fit_model(model.name, copies, caveats), nested=model.nested)
 
 
 def _fit_model(name: str, datasets: Datasets, caveats: Iterable[str]) -> FittedModel:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
 from skyred.components.models.source import Source
 from skyred.errors import ModelError, Problem, did_you_mean, nearest
-from skyred.interfaces import Chain
+from skyred.interfaces import SERIAL_TASKS, Chain, Tasks
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from skyred.interfaces.objective import Objective
     from skyred.interfaces.records import FitResult
 
+T = TypeVar("T")
+R = TypeVar("R")
 SUBMODELS = ("spectral", "spatial", "temporal")
 
 
@@ -213,11 +216,64 @@ class TemporaryFit:
         Objective of the datasets.
     fit_result : FitResult
         Minimum of the objective.
+    initial_values : tuple of float
+        Values of all parameters before the fit.
     """
 
     datasets: Datasets
     objective: Objective
     fit_result: FitResult
+    initial_values: tuple[float, ...]
+
+    def map(
+        self, tasks: Tasks, function: Callable[[TemporaryFit, T], R], items: Sequence[T]
+    ) -> list[R]:
+        """Call a function of this fit for each item; results do not depend on other items.
+
+        Parameters
+        ----------
+        tasks : Tasks
+            Runs the calls. They run in this process if the objective is evaluated by gammapy, since
+            gammapy's results depend on earlier evaluations.
+        function : callable
+            Called as ``function(fit, item)``, with empty caches.
+        items : sequence
+            The items.
+
+        Returns
+        -------
+        list
+            The results.
+        """
+        if self.objective.notes or self.objective.clear_caches is None:
+            tasks = SERIAL_TASKS
+        return tasks.map(partial(_call_with_empty_caches, function), self, items)
+
+    def __reduce__(self) -> Any:
+        # the objective cannot be pickled, so that the fit is repeated, with the same result
+        return _repeat_fit, (self.datasets, self.initial_values)
+
+
+def _repeat_fit(datasets: Datasets, initial_values: tuple[float, ...]) -> TemporaryFit:
+    from skyred.likelihood import objective_of
+    from skyred.likelihood.minimise import minimise
+
+    _set_values(datasets, initial_values)
+    objective = objective_of(datasets)
+    return TemporaryFit(datasets, objective, minimise(objective), initial_values)
+
+
+def _set_values(datasets: Datasets, values: Sequence[float]) -> None:
+    for parameter, value in zip(datasets.models.parameters, values, strict=True):
+        parameter.value = value
+
+
+def _call_with_empty_caches(
+    function: Callable[[TemporaryFit, T], R], refit: TemporaryFit, item: T
+) -> R:
+    if refit.objective.clear_caches is not None:
+        refit.objective.clear_caches()
+    return function(refit, item)
 
 
 @contextmanager
@@ -245,21 +301,20 @@ def temporary_fit(datasets: Datasets) -> Iterator[TemporaryFit]:
     from skyred.likelihood import objective_of
     from skyred.likelihood.minimise import minimise
 
-    objective = objective_of(datasets)
     # some notes report datasets that gammapy evaluates; it caches PSF kernels in the datasets, so
     # copies are fitted
+    objective = objective_of(datasets)
     if objective.notes:
         datasets = copy_datasets(datasets)
         objective = objective_of(datasets)
-    initial_values = [(parameter, parameter.value) for parameter in datasets.models.parameters]
+    initial_values = tuple(parameter.value for parameter in datasets.models.parameters)
     try:
         fit_result = minimise(objective)
         if not fit_result.success:
             raise ModelError(f"the fit did not converge: {fit_result.message}")
-        yield TemporaryFit(datasets, objective, fit_result)
+        yield TemporaryFit(datasets, objective, fit_result, initial_values)
     finally:
-        for parameter, value in initial_values:
-            parameter.value = value
+        _set_values(datasets, initial_values)
 
 
 def copy_datasets(datasets: Datasets) -> Datasets:

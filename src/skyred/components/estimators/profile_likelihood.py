@@ -25,10 +25,11 @@ from skyred.components.estimators.parameters import (
     select_parameters,
     temporary_fit,
 )
+from skyred.components.estimators.profile_sides import ComputedSide, ProfileSide, compute_side
 from skyred.components.estimators.scripted import write_parameters
 from skyred.errors import ExportError, ModelError, Problem, SkyredWarning
 from skyred.fields import file_name, option, quantity
-from skyred.interfaces import Chain, Estimator, Product, component
+from skyred.interfaces import SERIAL_TASKS, Chain, Estimator, Product, Tasks, component
 from skyred.products.fits_tables import read_tables, write_tables
 from skyred.scripting import literal
 
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from skyred.interfaces.records import FitResult
-    from skyred.likelihood.minimise.conditional_fit import ConditionalFit
     from skyred.scripting import Script
 
 # a warning is issued if a profile is lower than the minimum of the fit by more than this
@@ -209,7 +209,9 @@ class ProfileLikelihood(Estimator):
         """
         yield from parameter_problems(self.parameters, pipeline, ("parameters",), free=True)
 
-    def estimate(self, datasets: Datasets, fit: FitResult | None) -> ProfileProduct:
+    def estimate(
+        self, datasets: Datasets, fit: FitResult | None, tasks: Tasks = SERIAL_TASKS
+    ) -> ProfileProduct:
         """Compute profiles of the compiled likelihood.
 
         The profiles agree with those of gammapy's `Fit.stat_profile`.
@@ -220,6 +222,8 @@ class ProfileLikelihood(Estimator):
             The datasets, with their fitted models.
         fit : FitResult or None
             Result of the fit, None if nothing was fitted; not used.
+        tasks : Tasks
+            Runs the two sides of each profile.
 
         Returns
         -------
@@ -232,8 +236,6 @@ class ProfileLikelihood(Estimator):
             If a name matches no free parameter, values have the wrong unit or exceed the limits, or
             the fit does not converge.
         """
-        from skyred.likelihood.minimise.conditional_fit import ConditionalFit
-
         with temporary_fit(datasets) as refit:
             indices = select_parameters(self.parameters, refit.datasets, refit.objective)
             if self.values is not None and len(indices) > 1:
@@ -241,16 +243,8 @@ class ProfileLikelihood(Estimator):
                 raise ModelError(
                     f"values need a single parameter; {self.parameters[0]} matches {names}"
                 )
-            conditional_fits = [
-                ConditionalFit(refit.objective, refit.fit_result, [index]) for index in indices
-            ]
-            return ProfileProduct(
-                self.label,
-                [
-                    self._compute_profile(refit, conditional_fit)
-                    for conditional_fit in conditional_fits
-                ],
-            )
+            profiles = self._compute_profiles(refit, indices, tasks)
+        return ProfileProduct(self.label, profiles)
 
     def write_script(self, script: Script) -> None:
         """Write calls to gammapy's `Fit.stat_profile` and `Fit.confidence`.
@@ -284,21 +278,33 @@ class ProfileLikelihood(Estimator):
                 arguments = f"datasets, parameter, sigma={literal(sigma)}"
                 script.body.add(f"print(name, {literal(sigma)}, fit.confidence({arguments}))")
 
-    def _compute_profile(
-        self, refit: TemporaryFit, conditional_fit: ConditionalFit
-    ) -> LikelihoodProfile:
-        """Compute the profile of the parameter of a conditional fit."""
-        from skyred.likelihood.minimise.profile import asymmetric_errors, profile
+    def _compute_profiles(
+        self, refit: TemporaryFit, indices: Sequence[int], tasks: Tasks
+    ) -> list[LikelihoodProfile]:
+        """Compute the profiles of parameters, both sides separately."""
+        from skyred.likelihood.minimise.conditional_fit import ConditionalFit
 
-        (index,), result = conditional_fit.fixed, refit.fit_result
-        values = self._profile_values(refit, index)
-        scan = profile(conditional_fit, values)
-        errors = [
-            asymmetric_errors(refit.objective, result, index, sigma, conditional_fit)
-            for sigma in self.sigmas
+        values = [self._profile_values(refit, index) for index in indices]
+        sides: list[ProfileSide] = []
+        for index, grid in zip(indices, values, strict=True):
+            ConditionalFit(refit.objective, refit.fit_result, [index])  # checks the error
+            is_low = grid < refit.fit_result.values[index]
+            sides.append(ProfileSide(index, -1, grid[is_low], self.sigmas))
+            sides.append(ProfileSide(index, 1, grid[~is_low], self.sigmas))
+        computed_sides = refit.map(tasks, compute_side, sides)
+        pairs = zip(computed_sides[::2], computed_sides[1::2], strict=True)
+        return [
+            self._join_sides(refit.fit_result, index, grid, *pair)
+            for index, grid, pair in zip(indices, values, pairs, strict=True)
         ]
-        name = result.names[index]
-        decrease = result.stat - float(np.nanmin(scan.stat, initial=result.stat))
+
+    def _join_sides(
+        self, result: FitResult, index: int, values: Any, low: ComputedSide, high: ComputedSide
+    ) -> LikelihoodProfile:
+        name, stat = result.names[index], np.empty(len(values))
+        is_low = values < result.values[index]
+        stat[is_low], stat[~is_low] = low.stat, high.stat
+        decrease = result.stat - float(np.nanmin(stat, initial=result.stat))
         if decrease > MAX_DECREASE:
             message = (
                 f"the profile of {name} is {decrease:.2g} below the minimum of the fit; "
@@ -310,9 +316,9 @@ class ProfileLikelihood(Estimator):
             unit=result.units[index],
             value=float(result.values[index]),
             error=float(result.errors[index]),
-            values=scan.values,
-            delta_stat=scan.stat - result.stat,
-            intervals=tuple(map(ConfidenceInterval, self.sigmas, *zip(*errors, strict=True))),
+            values=values,
+            delta_stat=stat - result.stat,
+            intervals=tuple(map(ConfidenceInterval, self.sigmas, low.errors, high.errors)),
         )
 
     def _profile_values(self, refit: TemporaryFit, index: int) -> Any:
@@ -332,13 +338,13 @@ class ProfileLikelihood(Estimator):
         return _check_limits(self.values.to_value(unit), refit, index)
 
 
-def _check_limits(values: Any, refit: TemporaryFit, index: int) -> Sequence[float]:
+def _check_limits(values: Any, refit: TemporaryFit, index: int) -> Any:
     """Return the values if they are within the limits of the parameter; else raise an error."""
     low, high = refit.objective.limits[index]
     if np.any((values < low) | (values > high)):
         name, unit = refit.fit_result.names[index], refit.fit_result.units[index]
         raise ModelError(f"values exceed the limits of {name}, {low} to {high} {unit}")
-    return list(values)
+    return values
 
 
 def _unit_text(unit: u.UnitBase) -> str:

@@ -14,7 +14,7 @@ from skyred.components.estimators.flux_maps import FluxMapsProduct, draw_signifi
 from skyred.components.estimators.ts_map import TSMap, get_amplitude
 from skyred.errors import ModelError, Problem
 from skyred.fields import nested_object, option, quantity
-from skyred.interfaces import Estimator, Product, component, write_estimator
+from skyred.interfaces import SERIAL_TASKS, Estimator, Product, Tasks, component, write_estimator
 from skyred.products.fits_tables import read_tables, write_tables
 from skyred.products.flux_io import read_maps, write_maps
 from skyred.products.gammapy_product import GammapyProduct
@@ -242,7 +242,9 @@ class SourceDetection(Estimator):
                 "expected two edges, or none",
             )
 
-    def estimate(self, datasets: Datasets, fit: FitResult | None) -> DetectionProduct:
+    def estimate(
+        self, datasets: Datasets, fit: FitResult | None, tasks: Tasks = SERIAL_TASKS
+    ) -> DetectionProduct:
         """Estimate the map, and find its peaks with gammapy's `find_peaks`.
 
         Parameters
@@ -251,6 +253,8 @@ class SourceDetection(Estimator):
             The datasets, with their fitted models.
         fit : FitResult or None
             Result of the fit, None if nothing was fitted; not used.
+        tasks : Tasks
+            Runs the tasks of the estimator of the map.
 
         Returns
         -------
@@ -262,7 +266,7 @@ class SourceDetection(Estimator):
         ModelError
             If a gammapy estimator does not return maps in one energy bin.
         """
-        product = self.on.estimate(datasets, fit)
+        product = self.on.estimate_with(datasets, fit, tasks)
         maps = _get_maps(product)
         return DetectionProduct(self.label, self._find_sources(maps), maps)
 

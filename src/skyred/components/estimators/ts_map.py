@@ -24,7 +24,7 @@ from skyred.components.models.scripted import ModelWriter
 from skyred.components.models.spec import build_submodel, submodel_problems
 from skyred.errors import ExportError, ModelError, Problem, SkyredWarning
 from skyred.fields import option, quantity
-from skyred.interfaces import Chain, component
+from skyred.interfaces import SERIAL_TASKS, Chain, Tasks, component
 from skyred.products.plotting import (
     SEQUENTIAL,
     draw_map,
@@ -171,7 +171,9 @@ class TSMap(MapEstimator):
                 "expected a spectrum with an amplitude, such as pl, lp or ecpl",
             )
 
-    def estimate(self, datasets: Datasets, fit: FitResult | None) -> TSMapProduct:
+    def estimate(
+        self, datasets: Datasets, fit: FitResult | None, tasks: Tasks = SERIAL_TASKS
+    ) -> TSMapProduct:
         """Fit the norm of the source in each pixel.
 
         The results agree with those of gammapy's `TSMapEstimator`.
@@ -182,6 +184,8 @@ class TSMap(MapEstimator):
             The datasets, with their fitted models.
         fit : FitResult or None
             Result of the fit, None if nothing was fitted; not used.
+        tasks : Tasks
+            Runs the blocks of pixels.
 
         Returns
         -------
@@ -211,6 +215,7 @@ class TSMap(MapEstimator):
             self.sum_over_energy_groups,
             optional_maps,
             self.without,
+            tasks,
         )
         edges = self.energy_edges
         if edges is None:

@@ -82,6 +82,25 @@ class ProgressWatcher:
             _console().print(f"  {self.observation_count} of {run.observations} observations")
 
     @hookimpl
+    def skyred_task_finished(self, run: Run, estimate: str, finished: int, total: int) -> None:
+        """Show the finished tasks of an estimator, on a terminal.
+
+        Parameters
+        ----------
+        run : Run
+            The run.
+        estimate : str
+            The name of the estimate.
+        finished : int
+            The number of finished tasks.
+        total : int
+            The number of all tasks.
+        """
+        if self.bars is not None and self.task is not None:
+            description = f"estimate {estimate}"
+            self.bars.update(self.task, description=description, completed=finished, total=total)
+
+    @hookimpl
     def skyred_step_finished(self, run: Run, step: str, record: StepRecord) -> None:
         """Print the summary and the duration of a step.
 

@@ -9,16 +9,19 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
 from astropy import units as u
+from gammapy.datasets import Datasets
 from gammapy.estimators import FluxPoints, FluxPointsEstimator
 from gammapy.maps import MapAxis
 from gammapy.modeling.models import ScaleSpectralModel
 
 from skyred.errors import FitError, SkyredWarning
+from skyred.interfaces.tasks import SERIAL_TASKS, Tasks
 from skyred.likelihood.flux.columns import NO_REFERENCE, FittedNorm, FluxColumns, Row
 from skyred.likelihood.flux.norm import Norm
 from skyred.likelihood.flux.profile import FixedProfile, RefittedProfile
@@ -37,7 +40,6 @@ from skyred.likelihood.parameters import (
 )
 
 if TYPE_CHECKING:
-    from gammapy.datasets import Datasets
     from gammapy.modeling.models import DatasetModels, SkyModel, SpectralModel
 
 
@@ -48,14 +50,16 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
     ----------
     check : bool
         Whether to compare every source with gammapy's own evaluation first.
+    tasks : Tasks
+        Runs the fits of bins, if each of them takes long.
     **options
         Options of gammapy's estimator.
     """
 
     tag = "CompiledFluxPointsEstimator"
 
-    def __init__(self, check: bool = False, **options: Any) -> None:
-        self.check = check
+    def __init__(self, check: bool = False, tasks: Tasks = SERIAL_TASKS, **options: Any) -> None:
+        self.check, self.tasks, self.options = check, tasks, options
         super().__init__(**options)
 
     def run(self, datasets: Datasets) -> FluxPoints:
@@ -80,6 +84,8 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         """
         aligned_axes(datasets)
         self.prepare(datasets)
+        bins = [Bin(datasets.names, *ends) for ends in pairwise(self.energy_edges)]
+        self.rows = iter(self.fit_norms(datasets, bins))
         points = super().run(datasets)
         return FluxPoints(points._data, self.reference_spectrum(), points.meta, points.gti)
 
@@ -170,16 +176,36 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         dict
             Values by column; columns with one value per dataset include all datasets.
         """
+        row = next(self.rows)  # gammapy calls this method for each bin, in order
         if not self.is_compiled:
-            return self.fit_norm(datasets, energy_min, energy_max)
+            return row
         slices = self.slices.between(energy_min, energy_max)
         if not slices:
             model = positive_spectrum(self.model.spectral_model, self.energy_edges)
             return dict(self._nan_result(datasets, model, energy_min, energy_max))
-        row = self.fit_norm(datasets, energy_min, energy_max)
         row.pop("reason")
         edges = [dataset_slice.edges for dataset_slice in slices]
         return self._expand_to_all_datasets(slices, {**self.reference(edges), **row})
+
+    def fit_norms(self, datasets: Datasets, bins: Sequence[Bin]) -> list[Row]:
+        """Fit the norms in several bins.
+
+        Parameters
+        ----------
+        datasets : gammapy.datasets.Datasets
+            The prepared datasets.
+        bins : sequence of Bin
+            The bins.
+
+        Returns
+        -------
+        list of dict
+            Values by column for each bin; see `fit_norm`.
+        """
+        shared = _PreparedEstimator(self, datasets)
+        if self.is_compiled and not (self.reoptimize and self.refit is None):
+            return [_fit_bin(shared, fitted_bin) for fitted_bin in bins]  # milliseconds per bin
+        return self.tasks.map(_fit_bin, shared, bins)
 
     def fit_norm(self, datasets: Datasets, energy_min: u.Quantity, energy_max: u.Quantity) -> Row:
         """Fit the norm in an energy bin.
@@ -292,6 +318,49 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         slices = EnergySlices(likelihood, source.name).all()
         fixed_profile = FixedProfile([dataset_slice.term for dataset_slice in slices])
         return FittedNorm(norm, profile, slices, fixed_profile)
+
+
+@attrs.frozen(eq=False)
+class Bin:
+    """A bin in energy, and possibly in time, in which a norm is fitted.
+
+    Parameters
+    ----------
+    datasets : sequence of str
+        Names of the datasets to use.
+    energy_min, energy_max : Quantity
+        Edges of the energy bin.
+    """
+
+    datasets: Sequence[str]
+    energy_min: u.Quantity
+    energy_max: u.Quantity
+
+
+@attrs.frozen(eq=False)
+class _PreparedEstimator:
+    """An estimator and its prepared datasets; a pickled copy is prepared again."""
+
+    estimator: CompiledFluxPointsEstimator
+    datasets: Datasets
+
+    def __reduce__(self) -> Any:
+        return _prepare_estimator, (self.estimator.check, self.estimator.options, self.datasets)
+
+
+def _prepare_estimator(
+    check: bool, options: dict[str, Any], datasets: Datasets
+) -> _PreparedEstimator:
+    estimator = CompiledFluxPointsEstimator(check, **options)
+    estimator.prepare(datasets)
+    return _PreparedEstimator(estimator, datasets)
+
+
+def _fit_bin(prepared: _PreparedEstimator, fitted_bin: Bin) -> Row:
+    datasets = prepared.datasets
+    if list(fitted_bin.datasets) != datasets.names:
+        datasets = Datasets([datasets[name] for name in fitted_bin.datasets])
+    return prepared.estimator.fit_norm(datasets, fitted_bin.energy_min, fitted_bin.energy_max)
 
 
 def _other_priors(

@@ -14,7 +14,7 @@ from gammapy.maps import MapAxis, TimeMapAxis
 
 from skyred.errors import ModelError
 from skyred.likelihood.flux.columns import FluxColumns, Row
-from skyred.likelihood.flux.flux_points import CompiledFluxPointsEstimator
+from skyred.likelihood.flux.flux_points import Bin, CompiledFluxPointsEstimator
 from skyred.likelihood.flux.intervals import TimeSpans, reference_time
 from skyred.likelihood.flux.second_axis import (
     FluxPointsBuilder,
@@ -100,7 +100,7 @@ class CompiledLightCurveEstimator:
             raise ModelError(_no_dataset_message(datasets, len(names_by_interval)))
         self.points_estimator.prepare(datasets)
         edges = self.points_estimator.energy_edges
-        rows = [self._fit_interval(datasets, names) for names in names_by_interval]
+        rows = self._fit_intervals(datasets, names_by_interval)
         reasons = []
         for interval_rows, names, interval in zip(rows, names_by_interval, intervals, strict=True):
             missing = (
@@ -113,14 +113,26 @@ class CompiledLightCurveEstimator:
             tuple(reasons),
         )
 
-    def _fit_interval(self, datasets: Datasets, names: list[str]) -> list[Row]:
-        edges = self.points_estimator.energy_edges
-        if not self._has_source(names):
-            return [
-                FluxColumns.from_estimator(self.points_estimator).missing_row() for _ in edges[1:]
+    def _fit_intervals(
+        self, datasets: Datasets, names_by_interval: list[list[str]]
+    ) -> list[list[Row]]:
+        """Return the rows of each interval, one for each energy bin."""
+        energy_ranges = list(pairwise(self.points_estimator.energy_edges))
+        columns = FluxColumns.from_estimator(self.points_estimator)
+        bins = [
+            Bin(names, *energy_range)
+            for names in names_by_interval
+            if self._has_source(names)
+            for energy_range in energy_ranges
+        ]
+        rows = iter(self.points_estimator.fit_norms(datasets, bins))
+        return [
+            [
+                next(rows) if self._has_source(names) else columns.missing_row()
+                for _ in energy_ranges
             ]
-        subset = Datasets([datasets[name] for name in names])
-        return [self.points_estimator.fit_norm(subset, *ends) for ends in pairwise(edges)]
+            for names in names_by_interval
+        ]
 
     def _has_source(self, names: list[str]) -> bool:
         allowed = self.points_estimator.model.datasets_names

@@ -221,14 +221,31 @@ def asymmetric_errors(
         both positive; NaN if it does not rise that much within the parameter limits.
     """
     conditional_fit = conditional_fit or ConditionalFit(objective, best, [index])
-    ends = [
-        find_crossing(conditional_fit, np.array([side * best.errors[index]]), sigma**2)
-        for side in (-1, 1)
-    ]
-    errn, errp = (
-        np.nan if end.at_limit else abs(float(end.values[0] - best.values[index])) for end in ends
-    )
+    errn, errp = (asymmetric_error(conditional_fit, side, sigma) for side in (-1, 1))
     return errn, errp
+
+
+def asymmetric_error(conditional_fit: ConditionalFit, side: int, sigma: float) -> float:
+    """Compute the asymmetric error on one side of the best value of the fixed parameter.
+
+    Parameters
+    ----------
+    conditional_fit : ConditionalFit
+        The fit with one parameter fixed.
+    side : {-1, 1}
+        The side: below or above the best value.
+    sigma : float
+        Number of standard deviations.
+
+    Returns
+    -------
+    float
+        The error, positive; NaN if the statistic does not rise by ``sigma**2`` within the limits of
+        the parameter.
+    """
+    end = find_crossing(conditional_fit, side * conditional_fit.errors, sigma**2)
+    best = conditional_fit.best.values[conditional_fit.fixed[0]]
+    return np.nan if end.at_limit else abs(float(end.values[0] - best))
 
 
 @attrs.frozen(eq=False)
@@ -251,9 +268,32 @@ class Contour:
     y: Array
     at_limit: NDArray[np.bool_]
 
+    @classmethod
+    def join(cls, arcs: Sequence[Contour]) -> Contour:
+        """Return the contour that consists of several arcs.
+
+        Parameters
+        ----------
+        arcs : sequence of Contour
+            The arcs, in the order of their angles, with the same rise.
+
+        Returns
+        -------
+        Contour
+            The contour.
+        """
+        x, y, at_limit = (
+            np.concatenate([getattr(arc, name) for arc in arcs]) for name in ("x", "y", "at_limit")
+        )
+        return cls(arcs[0].rise, x, y, at_limit)
+
 
 def contour(
-    conditional_fit: ConditionalFit, covariance: Array, rise: float, n_points: int
+    conditional_fit: ConditionalFit,
+    covariance: Array,
+    rise: float,
+    n_points: int,
+    rays: slice = slice(None),
 ) -> Contour:
     """Compute points around the best fit at which the statistic has risen by some amount.
 
@@ -269,7 +309,9 @@ def contour(
     rise : float
         The rise of the statistic.
     n_points : int
-        Number of points.
+        Number of points around the best fit.
+    rays : slice
+        The points to compute; by default all.
 
     Returns
     -------
@@ -278,7 +320,7 @@ def contour(
     """
     size = np.sqrt(np.diag(covariance))
     factor = size[:, None] * np.linalg.cholesky(covariance / np.outer(size, size))
-    angles = np.linspace(0, 2 * np.pi, n_points, endpoint=False)
+    angles = np.linspace(0, 2 * np.pi, n_points, endpoint=False)[rays]
     points = [
         find_crossing(conditional_fit, factor @ [np.cos(angle), np.sin(angle)], rise)
         for angle in angles

@@ -10,6 +10,7 @@ import attrs
 import numpy as np
 
 from skyred.errors import ModelError
+from skyred.interfaces.tasks import SERIAL_TASKS, Tasks
 from skyred.likelihood.flux.slices import bins_between
 from skyred.likelihood.flux.ts_map.kernel import source_kernel
 from skyred.likelihood.flux.ts_map.layers import Layer
@@ -46,6 +47,8 @@ class TSMapFitter:
         Maps to compute in addition to the norm, its error and its significance.
     excluded_models : collection of str
         Names of models that are excluded from the null hypothesis.
+    tasks : Tasks
+        Runs the blocks of pixels.
     """
 
     model: SkyModel
@@ -53,6 +56,7 @@ class TSMapFitter:
     sum_energies: bool = True
     optional_maps: MapSelection = attrs.field(factory=MapSelection)
     excluded_models: Collection[str] = ()
+    tasks: Tasks = SERIAL_TASKS
 
     def run(self, datasets: Sequence[MapDataset], edges: u.Quantity) -> FluxMaps:
         """Compute the maps for each energy bin; the datasets are left unchanged.
@@ -97,7 +101,7 @@ class TSMapFitter:
     def _fit_energy_range(self, slices: Sequence[tuple[DatasetArrays, slice]]) -> NormMaps:
         layers = [arrays.layer(bins, self.sum_energies) for arrays, bins in slices]
         masks = [arrays.prediction_mask(bins) for arrays, bins in slices]
-        return fit_norm_maps(layers, np.any(masks, axis=0), self.optional_maps)
+        return fit_norm_maps(layers, np.any(masks, axis=0), self.optional_maps, self.tasks)
 
     def _build_flux_maps(
         self,

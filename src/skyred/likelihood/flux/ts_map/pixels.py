@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
+from skyred.interfaces.tasks import SERIAL_TASKS, Tasks
 from skyred.likelihood.flux.ts_map.layers import Layer
 from skyred.likelihood.flux.ts_map.pairs import (
     BinSelection,
@@ -98,7 +99,12 @@ class NormMaps:
     norm_sensitivity: Array | None = None
 
 
-def fit_norm_maps(layers: Sequence[Layer], mask: Mask, optional_maps: MapSelection) -> NormMaps:
+def fit_norm_maps(
+    layers: Sequence[Layer],
+    mask: Mask,
+    optional_maps: MapSelection,
+    tasks: Tasks = SERIAL_TASKS,
+) -> NormMaps:
     """Fit the norm of a source in each pixel, with all other parameters fixed.
 
     The sum of the Cash statistics of all datasets is minimised.
@@ -111,6 +117,8 @@ def fit_norm_maps(layers: Sequence[Layer], mask: Mask, optional_maps: MapSelecti
         Pixels to fit, shape (ny, nx).
     optional_maps : MapSelection
         The optional maps.
+    tasks : Tasks
+        Runs the blocks of pixels.
 
     Returns
     -------
@@ -120,7 +128,7 @@ def fit_norm_maps(layers: Sequence[Layer], mask: Mask, optional_maps: MapSelecti
     stat_null = np.sum([layer.stat_null() for layer in layers], axis=0)
     background = np.sum([layer.box_sums(layer.background) for layer in layers], axis=0)
     solver = Solver(layers, mask, optional_maps)
-    blocks = [solver.solve(*pixels) for pixels in _blocks(mask, solver.bins_per_pixel)]
+    blocks = tasks.map(_solve_block, solver, list(_blocks(mask, solver.bins_per_pixel)))
     maps = {
         name: _to_map(mask, [getattr(block, name) for block in blocks])
         for name in attrs.fields_dict(PixelResults)
@@ -228,6 +236,10 @@ class Solver:
             limit,
             sensitivity,
         )
+
+
+def _solve_block(solver: Solver, pixels: tuple[Integers, Integers]) -> PixelResults:
+    return solver.solve(*pixels)
 
 
 def _pairs(selections: Sequence[BinSelection], rows: Integers, columns: Integers) -> PixelBinPairs:

@@ -1,0 +1,84 @@
+"""The estimators of a pipeline, whose tasks run on the workers of the engine."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import attrs
+
+from skyred.interfaces import Estimator, Product
+from skyred.interfaces.records import FitResult
+from skyred.io.streaming import Workers
+from skyred.plugins import Catalog
+from skyred.run.engine_tasks import EngineTasks
+
+if TYPE_CHECKING:
+    from gammapy.datasets import Datasets
+
+log = logging.getLogger(__name__)
+
+
+@attrs.define(eq=False)
+class EstimatorRunner:
+    """Runs estimators one after the other; a faulty estimator does not stop the others.
+
+    Parameters
+    ----------
+    workers : Workers
+        The workers of the engine.
+    slots : int
+        Number of tasks that may run at once.
+    catalog : Catalog
+        The components of the plugins.
+    report : callable
+        Called after each task, with the arguments `estimate`, the name of the estimate, and
+        `finished` and `total`, the numbers of finished tasks and of all tasks.
+    """
+
+    workers: Workers
+    slots: int
+    catalog: Catalog
+    report: Callable[..., None]
+
+    def run(
+        self,
+        estimators: Iterable[Estimator],
+        datasets: Datasets,
+        fit: FitResult | None,
+        estimates: dict[str, Product],
+    ) -> None:
+        """Run estimators.
+
+        Parameters
+        ----------
+        estimators : iterable of Estimator
+            The estimators.
+        datasets : Datasets
+            The datasets, with their models.
+        fit : FitResult or None
+            The result of the fit.
+        estimates : dict of str to Product
+            Each estimate is added to it as soon as it is known.
+
+        Raises
+        ------
+        Exception
+            The first error of an estimator; raised after all estimators have run.
+        """
+        errors: list[Exception] = []
+        for estimator in estimators:
+            report = partial(self.report, estimate=estimator.label)
+            tasks = EngineTasks(self.workers, self.slots, report)
+            try:
+                estimates[estimator.label] = estimator.estimate_with(datasets, fit, tasks)
+            except Exception as error:
+                log.error("the estimate %s failed: %s", estimator.label, error)
+                owner = self.catalog.owner(estimator)
+                origin = f"of {owner}" if owner else "(not from a plugin)"
+                error.add_note(f"raised in the estimator {estimator.kind} {origin}")
+                errors.append(error)
+        if errors:
+            raise errors[0]

@@ -1,0 +1,166 @@
+"""Estimates are bit-identical, whatever the number of workers that run their tasks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from gammapy.datasets import Datasets
+from gammapy.modeling.models import (
+    GaussianSpatialModel,
+    LogParabolaSpectralModel,
+    SkyModel,
+)
+
+import plain_gammapy
+import skyred
+from estimator_tasks import EmulatedWorkers
+from skyred import Pipeline, Tasks
+from skyred.components.engines import Processes
+from skyred.components.estimators.parameters import TemporaryFit
+from skyred.components.gammapy import (
+    Alternative,
+    Contours,
+    FluxPoints,
+    LightCurve,
+    ModelComparison,
+    ProfileLikelihood,
+    SourceDetection,
+    TSMap,
+)
+from skyred.interfaces import Estimator
+from skyred.interfaces.objective import Objective
+from skyred.likelihood.flux.ts_map import pixels
+from skyred.run import engine_tasks
+
+EDGES = ["1 TeV", "4 TeV", "10 TeV"]
+ESTIMATORS = {
+    "profile": ProfileLikelihood(parameters=["*.index", "*.lon_0"], points=7),
+    "contours": Contours(parameters=["*.index", "*.amplitude"], points=24, sigmas=[1, 2]),
+    "points": FluxPoints(source="crab", energy_edges=EDGES, reoptimize=True, columns=["ul"]),
+    "light-curve": LightCurve(source="crab", energy_edges=EDGES, reoptimize=True),
+    "ts-map": TSMap(kernel_width="0.2 deg", columns=["errn-errp", "ul", "sensitivity"]),
+    "detection": SourceDetection(on=TSMap(kernel_width="0.2 deg")),
+    "comparison": ModelComparison(
+        alternatives=[
+            Alternative(name="without", without=["crab"]),
+            Alternative(name="fixed", fix={"crab.index": 2.3}),
+        ]
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    """Divide the pixels of TS maps into several blocks."""
+    monkeypatch.setattr(pixels, "MAX_PAIRS", 50_000)
+
+
+@pytest.fixture(scope="module")
+def crab_runs(run_datasets) -> Datasets:
+    """Return maps of two runs of the Crab with the fitted models."""
+    datasets = Datasets([dataset.copy(name=dataset.name) for dataset in run_datasets[:2]])
+    datasets.models = plain_gammapy.models(*datasets.names)
+    skyred.fit(datasets)
+    return datasets
+
+
+@pytest.fixture(scope="module")
+def extended(simulated_dataset, true_models) -> Datasets:
+    """Return a simulated map with a Gaussian source, whose spectrum is not compiled."""
+    datasets = Datasets([simulated_dataset.copy(name="sim")])
+    models = true_models.copy()
+    spatial = GaussianSpatialModel(lon_0="83.65 deg", lat_0="22.03 deg", sigma="0.05 deg",
+                                   frame="icrs")  # fmt: skip
+    spectral = ScaledLogParabola(amplitude="4e-11 cm-2 s-1 TeV-1", alpha=2.4, beta=0.05)
+    models_of_dataset = [model for model in models if model.name != "crab"]
+    datasets.models = [SkyModel(spectral, spatial, name="crab"), *models_of_dataset]
+    skyred.fit(datasets)
+    return datasets
+
+
+class ScaledLogParabola(LogParabolaSpectralModel):
+    """Log parabola with a numerical integral, which is cached relative to its norm."""
+
+    tag = "ScaledLogParabola"
+
+    def integral(self, energy_min: Any, energy_max: Any, **options: Any) -> Any:
+        return super().integral(energy_min, energy_max, **options)
+
+
+def numbers(product: Any) -> list[np.ndarray]:
+    """Return all numbers of a product."""
+    arrays = []
+    for name in ("maps", "flux", "flux_maps"):
+        if hasattr(product, name):
+            quantities = getattr(product, name)._data
+            arrays += [quantities[key].data for key in quantities]
+    for curve in getattr(product, "curves", ()):
+        arrays += [curve.values, curve.delta_stat]
+        arrays += [np.array([limits.errn, limits.errp]) for limits in curve.intervals]
+    for pair in getattr(product, "pairs", ()):
+        arrays += [getattr(line, axis) for line in pair.contours for axis in ("x", "y")]
+    for name in ("comparison", "parameters", "sources"):
+        table = getattr(product, name, None)
+        if table is not None:
+            arrays += [np.asarray(table[column].data) for column in table.colnames]
+    assert arrays
+    return arrays
+
+
+def assert_identical(product: Any, expected: Any) -> None:
+    for array, expected_array in zip(numbers(product), numbers(expected), strict=True):
+        assert array.tobytes() == expected_array.tobytes()
+
+
+def assert_independent_of_workers(estimator: Estimator, datasets: Datasets) -> None:
+    expected = estimator.estimate(datasets, None)
+    for workers in (1, 2, 3):
+        product = estimator.estimate_with(datasets, None, EmulatedWorkers(workers))
+        assert_identical(product, expected)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["profile", "points", "ts-map", "comparison"])
+def test_estimates_of_the_crab_do_not_depend_on_workers(crab_runs, name):
+    assert_independent_of_workers(ESTIMATORS[name], crab_runs)
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["contours", "light-curve", "detection"])
+def test_slower_estimates_of_the_crab_do_not_depend_on_workers(crab_runs, name):
+    assert_independent_of_workers(ESTIMATORS[name], crab_runs)
+
+
+@pytest.mark.slow
+def test_profiles_of_an_extended_source_do_not_depend_on_workers(extended):
+    estimator = ProfileLikelihood(parameters=["*.sigma", "*.alpha", "*.amplitude"], points=5)
+    assert_independent_of_workers(estimator, extended)
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_estimates_of_a_run_are_identical_with_processes(monkeypatch):
+    monkeypatch.setattr(engine_tasks, "SECONDS_BEFORE_WORKERS", 0.0)
+    monkeypatch.setattr(engine_tasks, "SECONDS_BEFORE_NEW_WORKERS", 0.0)
+    pipeline = Pipeline.from_yaml(plain_gammapy.EXAMPLE).evolve(estimate=list(ESTIMATORS.values()))
+    expected = pipeline.run()
+    for workers in (1, 2, 3):
+        result = pipeline.run(engine=Processes(workers=workers))
+        for name, product in result.estimates.items():
+            assert_identical(product, expected.estimates[name])
+
+
+def test_tasks_run_in_this_process_if_gammapy_evaluates_a_model():
+    class NoWorkers(Tasks):
+        def map(self, function: Any, shared: Any, items: Any) -> Any:
+            raise AssertionError("results of gammapy depend on earlier evaluations")
+
+    objective = Objective(
+        names=["x"], start=np.zeros(1), limits=np.array([[-1.0, 1.0]]), steps=np.ones(1),
+        stat=lambda x: float(x @ x), notes=("evaluated by gammapy",), clear_caches=lambda: None,
+    )  # fmt: skip
+    refit = TemporaryFit(Datasets(), objective, None, ())
+    assert refit.map(NoWorkers(), lambda fit, item: 2 * item, [1, 2]) == [2, 4]

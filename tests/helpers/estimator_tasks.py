@@ -1,0 +1,102 @@
+"""Tasks of estimators: functions that workers can import, and workers emulated in one process."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import warnings
+from typing import Any
+
+import attrs
+
+from skyred import SERIAL_TASKS, Tasks, component
+from skyred.errors import SkyredWarning
+from skyred.io.exact_pickle import dump_exactly
+from toys import ToyEstimator, ToyProduct
+
+unpickled: list[int] = []  # one entry for each time that `CountedData` were unpickled
+process_ids: set[int] = set()  # of the tasks of the last estimate of TotalByDataset
+
+
+@attrs.define
+class EmulatedWorkers(Tasks):
+    """Runs tasks in this process, each in the state that it would have in one of the workers.
+
+    Each worker has its own copy of the shared data, and runs its tasks in reverse order.
+    """
+
+    workers: int
+
+    def map(self, function: Any, shared: Any, items: Any) -> list[Any]:
+        results = {}
+        for worker in range(self.workers):
+            called, copy = pickle.loads(dump_exactly((function, shared)))
+            for index in reversed(range(worker, len(items), self.workers)):
+                result = called(copy, pickle.loads(dump_exactly(items[index])))
+                results[index] = pickle.loads(dump_exactly(result))
+        return [results[index] for index in range(len(items))]
+
+
+class CountedData:
+    """Data that count how often they are unpickled in a process."""
+
+    def __reduce__(self) -> Any:
+        return _unpickle_counted, ()
+
+
+def _unpickle_counted() -> CountedData:
+    unpickled.append(os.getpid())
+    return CountedData()
+
+
+def count_unpickled(shared: CountedData, item: int) -> tuple[int, int]:
+    """Return the process id, and how often the data have been unpickled in this process."""
+    return os.getpid(), len(unpickled)
+
+
+def scale(shared: float, item: float) -> float:
+    return shared * item
+
+
+def raise_for_large(shared: int, item: int) -> int:
+    if item >= shared:
+        raise ArithmeticError(f"{item} is too large")
+    return item
+
+
+class UnpicklableError(Exception):
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(f"{first} and {second}")
+
+
+def raise_unpicklable(shared: None, item: int) -> None:
+    raise UnpicklableError("one", "two")
+
+
+def kill_worker(shared: int, item: int) -> int:
+    if os.getpid() != shared:
+        os._exit(3)
+    return item
+
+
+def warn_about(shared: str, item: int) -> int:
+    warnings.warn(f"{shared} {item}", SkyredWarning, stacklevel=1)
+    return item
+
+
+def sum_counts(datasets: Any, name: str) -> tuple[int, float]:
+    """Return the process id, and the sum of counts of a dataset."""
+    return os.getpid(), float(datasets[name].counts.data.sum())
+
+
+@component
+class TotalByDataset(ToyEstimator):
+    """A third party's estimator that divides its work into tasks."""
+
+    kind = "toy-total-by-dataset"
+
+    def estimate(self, datasets: Any, fit: Any, tasks: Tasks = SERIAL_TASKS) -> ToyProduct:
+        results = tasks.map(sum_counts, datasets, datasets.names)
+        process_ids.clear()
+        process_ids.update(process_id for process_id, _ in results)
+        return ToyProduct(self.label, sum(counts for _, counts in results))

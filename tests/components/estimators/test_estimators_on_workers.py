@@ -16,7 +16,7 @@ from gammapy.modeling.models import (
 import plain_gammapy
 import skyred
 from estimator_tasks import EmulatedWorkers
-from skyred import Pipeline, Tasks
+from skyred import Tasks
 from skyred.components.engines import Processes
 from skyred.components.estimators.parameters import TemporaryFit
 from skyred.components.gammapy import (
@@ -31,8 +31,10 @@ from skyred.components.gammapy import (
 )
 from skyred.interfaces import Estimator
 from skyred.interfaces.objective import Objective
+from skyred.io.streaming import Workers
 from skyred.likelihood.flux.ts_map import pixels
 from skyred.run import engine_tasks
+from skyred.run.engine_tasks import EngineTasks
 
 EDGES = ["1 TeV", "4 TeV", "10 TeV"]
 ESTIMATORS = {
@@ -68,25 +70,16 @@ def crab_runs(run_datasets) -> Datasets:
 
 @pytest.fixture(scope="module")
 def extended(simulated_dataset, true_models) -> Datasets:
-    """Return a simulated map with a Gaussian source, whose spectrum is not compiled."""
+    """Return a simulated map with a Gaussian source, and the fitted models."""
     datasets = Datasets([simulated_dataset.copy(name="sim")])
     models = true_models.copy()
     spatial = GaussianSpatialModel(lon_0="83.65 deg", lat_0="22.03 deg", sigma="0.05 deg",
                                    frame="icrs")  # fmt: skip
-    spectral = ScaledLogParabola(amplitude="4e-11 cm-2 s-1 TeV-1", alpha=2.4, beta=0.05)
+    spectral = LogParabolaSpectralModel(amplitude="4e-11 cm-2 s-1 TeV-1", alpha=2.4, beta=0.05)
     models_of_dataset = [model for model in models if model.name != "crab"]
     datasets.models = [SkyModel(spectral, spatial, name="crab"), *models_of_dataset]
     skyred.fit(datasets)
     return datasets
-
-
-class ScaledLogParabola(LogParabolaSpectralModel):
-    """Log parabola with a numerical integral, which is cached relative to its norm."""
-
-    tag = "ScaledLogParabola"
-
-    def integral(self, energy_min: Any, energy_max: Any, **options: Any) -> Any:
-        return super().integral(energy_min, energy_max, **options)
 
 
 def numbers(product: Any) -> list[np.ndarray]:
@@ -142,15 +135,15 @@ def test_profiles_of_an_extended_source_do_not_depend_on_workers(extended):
 
 @pytest.mark.slow
 @pytest.mark.data
-def test_estimates_of_a_run_are_identical_with_processes(monkeypatch):
+@pytest.mark.parametrize("workers", [2, 3])
+def test_estimates_of_the_crab_are_identical_with_processes(crab_runs, monkeypatch, workers):
     monkeypatch.setattr(engine_tasks, "SECONDS_BEFORE_WORKERS", 0.0)
     monkeypatch.setattr(engine_tasks, "SECONDS_BEFORE_NEW_WORKERS", 0.0)
-    pipeline = Pipeline.from_yaml(plain_gammapy.EXAMPLE).evolve(estimate=list(ESTIMATORS.values()))
-    expected = pipeline.run()
-    for workers in (1, 2, 3):
-        result = pipeline.run(engine=Processes(workers=workers))
-        for name, product in result.estimates.items():
-            assert_identical(product, expected.estimates[name])
+    with Workers(Processes(workers=workers).open) as pool:
+        tasks = EngineTasks(pool, workers)
+        for name in ("profile", "points", "comparison"):
+            product = ESTIMATORS[name].estimate_with(crab_runs, None, tasks)
+            assert_identical(product, ESTIMATORS[name].estimate(crab_runs, None))
 
 
 def test_tasks_run_in_this_process_if_gammapy_evaluates_a_model():

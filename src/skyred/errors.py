@@ -276,7 +276,7 @@ class StepError(SkyredError, AttributeError):
 
 
 class RunsFailedError(SkyredError):
-    """Raised if observations could not be reduced; the message lists the first few."""
+    """Raised if observations could not be reduced, or differ from those that gammapy reduces."""
 
     exit_code = 3
 

@@ -29,6 +29,9 @@ class FitsBytes:
 
     content: bytes = attrs.field(repr=False)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> FitsBytes:
+        return self  # the bytes of a file do not change
+
     @cached_property
     def astropy_hdus(self) -> fits.HDUList:
         """All HDUs that astropy can read, opened without the warnings of astropy.

@@ -41,6 +41,9 @@ class Table:
     def __len__(self) -> int:
         return int(self.header["NAXIS2"])
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Table:
+        return self  # the bytes of a file do not change
+
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The names of the columns, in upper case, with aliases replaced by the names of GADF."""

@@ -174,6 +174,12 @@ class Reduction(DataEntry):
         "observation log. Runs with faults in the index, or with files that cannot be read or have "
         "changed, always fail.",
     )
+    compare_with_gammapy: bool = option(
+        False,
+        doc="Whether the first run of each combination of IRF types is also reduced with gammapy's "
+        "MapDatasetMaker or SpectrumDatasetMaker, and the analysis stops if the datasets differ. "
+        "The results do not depend on it.",
+    )
     on_error: str = option(
         "stop",
         choices=("stop", "skip"),

@@ -16,6 +16,7 @@ from skyred.io.streaming import Workers, stream
 from skyred.plugins import Catalog
 from skyred.run.cache import Cache, compute_checksums
 from skyred.run.cached_chunks import EntryCache, OnReduced, iter_reduced_chunks
+from skyred.run.comparisons import Comparisons
 from skyred.run.prepare_makers import prepare_makers
 from skyred.run.select import Selection
 from skyred.run.worker import Chunk, PartialStack, reduce_chunk
@@ -42,6 +43,8 @@ class Reducer:
         The catalog of the components and their plugins.
     cache : Cache or None
         The cache of reduced chunks.
+    comparisons : Comparisons
+        The comparisons with gammapy of the data entries that request them.
     checksums : dict of Path to str
         The sha256, by path, of the files of all observations that were submitted so far.
     """
@@ -50,6 +53,7 @@ class Reducer:
     slots: int
     catalog: Catalog
     cache: Cache | None = None
+    comparisons: Comparisons = attrs.field(factory=Comparisons)
     checksums: dict[Path, str] = attrs.field(factory=dict)
 
     def reduce(
@@ -75,6 +79,11 @@ class Reducer:
         tuple of str and Datasets
             The name of each entry and its datasets, which are empty if no observation could be
             reduced.
+
+        Raises
+        ------
+        RunsFailedError
+            If a dataset differs from that of gammapy, with ``compare_with_gammapy``.
         """
         active_entries: deque[_EntryReduction] = deque()
 
@@ -89,6 +98,8 @@ class Reducer:
             while active_entries[0].entry != chunk.entry:
                 yield active_entries.popleft().finish(report)
             active_entries[0].add(partial_stack, report)
+            if chunk.reduction.compare_with_gammapy:
+                self.comparisons.add(self.workers, chunk, partial_stack)
         while active_entries:
             yield active_entries.popleft().finish(report)
 

@@ -202,7 +202,8 @@ class Steps:
         ]
         n_datasets = len(self.reduced_datasets)
         statuses = _format_other_statuses(self.outcomes)
-        details["summary"] = f"{n_datasets} dataset{'' if n_datasets == 1 else 's'}{statuses}"
+        number = f"{n_datasets} dataset{'' if n_datasets == 1 else 's'}{statuses}"
+        details["summary"] = "; ".join(filter(None, (number, details.get("summary"))))
         details["inputs"] = tuple(
             path for input_data in inputs_by_name.values() for path in input_data.files
         )
@@ -241,6 +242,7 @@ class Steps:
         reducer = Reducer(self.workers, self.engine.slots, self.plugins.catalog, self.cache)
         details["sums"] = reducer.checksums
         yield from reducer.reduce(entries, self._record_outcome)
+        details["summary"] = reducer.comparisons.summary()
 
     def _active_entries(self) -> list[tuple[str, DataEntry]]:
         """Return the entries with reduced data, and those with selected observations."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from skyred.errors import Problem
 from skyred.fields import option
 from skyred.interfaces import Chain, Maker, component, geometry_problems
+from skyred.interfaces.reference import run_with_reference
 from skyred.scripting import literal
 
 if TYPE_CHECKING:
@@ -70,12 +71,13 @@ class MapData(Maker):
         gammapy.datasets.MapDataset
             The dataset of the run.
         """
+        from gammapy.makers import MapDatasetMaker
+
         from skyred.components.projection.makers import MapProjection
 
-        maker = MapProjection(
-            selection=list(self.parts), background_oversampling=self.background_oversampling
-        )
-        return maker.run(dataset, observation)
+        options = list(self.parts), self.background_oversampling
+        makers = MapProjection(*options), MapDatasetMaker(*options)
+        return run_with_reference(*makers, dataset, observation)
 
     def write_script(self, script: Script) -> None:
         """Write code that runs gammapy's `MapDatasetMaker`.

@@ -11,6 +11,7 @@ from skyred.components.makers.checks import on_regions
 from skyred.errors import ArchiveError, Problem, SkipObservation
 from skyred.fields import option
 from skyred.interfaces import Chain, Maker, component, geometry_problems, reductions_using
+from skyred.interfaces.reference import run_with_reference
 from skyred.scripting import literal
 
 if TYPE_CHECKING:
@@ -125,18 +126,23 @@ class SpectrumData(Maker):
         SkipObservation
             If the on region lies outside the offsets of the IRFs.
         """
+        from gammapy.makers import SpectrumDatasetMaker
+
         from skyred.components.projection.makers import SpectrumProjection
 
         geom = dataset.counts.geom
         self._check_irfs(geom, observation)
         beyond_psf = self.containment_correction and _is_beyond_psf(geom, observation.psf)
-        maker = SpectrumProjection(
-            selection=list(self.parts),
-            containment_correction=self.containment_correction and not beyond_psf,
-            background_oversampling=self.background_oversampling,
-            use_region_center=self.use_region_center,
+        maker, reference = (
+            maker_class(
+                selection=list(self.parts),
+                containment_correction=self.containment_correction and not beyond_psf,
+                background_oversampling=self.background_oversampling,
+                use_region_center=self.use_region_center,
+            )
+            for maker_class in (SpectrumProjection, SpectrumDatasetMaker)
         )
-        dataset = maker.run(dataset, observation)
+        dataset = run_with_reference(maker, reference, dataset, observation)
         if beyond_psf and dataset.exposure is not None:
             _correct_for_whole_psf(dataset, observation)
         return dataset

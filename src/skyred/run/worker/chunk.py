@@ -12,6 +12,7 @@ from skyred.inspection.records import RunInput
 from skyred.interfaces import Maker, Reduction
 from skyred.interfaces.records import Outcome
 from skyred.run.worker.code_check import require_same_code
+from skyred.run.worker.irf_types import describe_irfs
 from skyred.run.worker.observation import RunReduction
 
 if TYPE_CHECKING:
@@ -67,10 +68,13 @@ class PartialStack:
         The total of the stacker.
     outcomes : tuple of Outcome
         The outcome of each observation.
+    irf_types : tuple of str
+        The types of the IRFs of each observation; "" if it was not reduced.
     """
 
     total: Any
     outcomes: tuple[Outcome, ...]
+    irf_types: tuple[str, ...] = ()
 
 
 def reduce_chunk(chunk: Chunk, excluded: Mapping[int, Outcome] | None = None) -> PartialStack:
@@ -98,12 +102,13 @@ def reduce_chunk(chunk: Chunk, excluded: Mapping[int, Outcome] | None = None) ->
     reduction = chunk.reduction
     target = reduction.geometry.target()
     total = reduction.stack.zero(reduction.geometry)
-    outcomes = []
+    outcomes, irf_types = [], []
     for observation in chunk.observations:
         # an observation that was created in Python may have a string as OBS_ID
         obs_id = int(observation.obs_id)
         if obs_id in excluded:
             outcomes.append(excluded[obs_id])
+            irf_types.append("")
             continue
         run_reduction = RunReduction(chunk, observation)
         if parts := run_reduction.run(target):
@@ -111,4 +116,5 @@ def reduce_chunk(chunk: Chunk, excluded: Mapping[int, Outcome] | None = None) ->
         if run_reduction.total_invalid:  # start again without this run
             return reduce_chunk(chunk, {**excluded, obs_id: run_reduction.outcome})
         outcomes.append(run_reduction.outcome)
-    return PartialStack(total, tuple(outcomes))
+        irf_types.append(describe_irfs(parts[0].observation) if parts else "")
+    return PartialStack(total, tuple(outcomes), tuple(irf_types))

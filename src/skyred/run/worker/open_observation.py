@@ -123,6 +123,11 @@ class InMemoryHDU:
         The HDU.
     table : Table, optional
         Its table, as read by the inspection.
+
+    Attributes
+    ----------
+    loaded : object
+        The object that `load` has returned; None before.
     """
 
     cache = True
@@ -132,7 +137,7 @@ class InMemoryHDU:
         self.hdu_name = hdu.name
         self._hdu = hdu
         self._table = table
-        self._loaded: Any = None
+        self.loaded: Any = None
 
     def load(self) -> Any:
         """Return the object that gammapy reads from the HDU.
@@ -142,9 +147,9 @@ class InMemoryHDU:
         object
             Events, good time intervals, an IRF, pointing or metadata.
         """
-        if self._loaded is None:
-            self._loaded = _read_hdu(self.hdu_class, self._hdu, self._table)
-        return self._loaded
+        if self.loaded is None:
+            self.loaded = _read_hdu(self.hdu_class, self._hdu, self._table)
+        return self.loaded
 
 
 def _read_hdu(hdu_class: str, hdu: StoredHdu, table: Table | None) -> Any:

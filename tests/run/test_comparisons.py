@@ -11,6 +11,7 @@ import pytest
 from astropy.io import fits
 
 from fault_injection.inexact_makers import InexactMapData, OwnMapData, ScaledMapData
+from plain_gammapy import EXAMPLE
 from skyred import Orchestrator, Pipeline, Processes, RunsFailedError, Serial
 from skyred.run import comparisons
 
@@ -244,3 +245,23 @@ def test_spectra_are_compared(crab_archive: Path) -> None:
     orchestrator = Orchestrator(Pipeline.from_yaml(SPECTRUM.format(archive=crab_archive)))
     orchestrator.reduce()
     assert "compared with gammapy: 1 combination" in summary(orchestrator)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param("crab.yaml", marks=pytest.mark.data),
+        pytest.param("spectrum.yaml", marks=pytest.mark.data),
+        pytest.param("cta-galactic-centre.yaml", marks=pytest.mark.data("cta-1dc")),
+    ],
+)
+def test_public_data_agree_with_gammapy(example: str) -> None:
+    path = EXAMPLE.parent / example
+    (name,) = Pipeline.from_yaml(path).data
+    orchestrator = Orchestrator(
+        Pipeline.from_yaml(path, overrides=[f"data.{name}.compare_with_gammapy=true"])
+    )
+    orchestrator.reduce()
+    assert "; compared with gammapy: " in summary(orchestrator)
+    assert "not compared" not in summary(orchestrator)

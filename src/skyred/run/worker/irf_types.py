@@ -44,6 +44,7 @@ def _describe(attributes: dict[str, Any], name: str) -> Iterator[str]:
     yield str(getattr(irf, "unit", ""))
     yield "point-like" if getattr(irf, "is_pointlike", False) else "full-enclosure"
     yield str(getattr(irf, "fov_alignment", ""))
-    for axis in getattr(irf, "axes", ()):
-        # a single bin is not interpolated
-        yield f"{axis.name}({axis.unit}, {axis.interp}{', one bin' * (axis.nbin == 1)})"
+    for axis in getattr(irf, "axes", None) or ():
+        yield ":".join(str(getattr(axis, word, "")) for word in ("name", "unit", "interp"))
+        if getattr(axis, "nbin", 0) == 1:  # not interpolated
+            yield "one bin"

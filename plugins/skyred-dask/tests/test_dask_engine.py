@@ -1,5 +1,6 @@
 """The engine dask: same results as the serial engine, killed workers, schedulers and Ctrl-C."""
 
+import gc
 import logging
 import os
 import subprocess
@@ -52,9 +53,22 @@ def test_only_the_run_that_always_kills_its_worker_fails(tmp_path):
 def test_local_workers_have_one_thread_and_are_not_reachable_from_outside():
     with Dask(workers=1).open() as executor:
         assert executor.submit(os.getenv, "OMP_NUM_THREADS").result() == "1"
+        # with a threshold, new arrays cause many page faults
+        assert executor.submit(os.getenv, "MALLOC_TRIM_THRESHOLD_").result() is None
         (worker,) = executor._client.scheduler_info(n_workers=-1)["workers"].values()
     assert worker["nthreads"] == 1
     assert worker["host"] == "127.0.0.1"
+
+
+def test_results_are_not_kept_without_garbage_collection():
+    gc.disable()
+    try:
+        with Dask(workers=1).open() as executor:
+            for size in range(3):
+                assert executor.submit(bytes, size).result() == bytes(size)
+            wait_for(lambda: not executor._client.futures)  # the worker keeps what is listed here
+    finally:
+        gc.enable()
 
 
 def test_timeout_of_a_closing_cluster_is_not_an_error(monkeypatch):

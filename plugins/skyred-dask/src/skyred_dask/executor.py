@@ -7,11 +7,14 @@ import os
 import signal
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, InvalidStateError
+from concurrent.futures import wait as wait_for_futures
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import dask
+import distributed
 from distributed import Client, LocalCluster
 from distributed.scheduler import KilledWorker
 
@@ -20,10 +23,19 @@ from skyred_dask.check_workers import check_workers
 from skyred_dask.worker_monitor import WorkerMonitor
 
 START_TIMEOUT = 60.0  # seconds, for workers on this machine
-# dask profiles each worker a hundred times per second, which slows tasks down by a third
-NO_PROFILING = {
+# Defaults of dask that cost CPU time, measured for the reduction of maps:
+LOCAL_SETTINGS = {
+    # a profile of each worker, a hundred times per second: a third of the time of the tasks
     "distributed.worker.profile.enabled": False,
     "distributed.admin.system-monitor.gil.enabled": False,
+    # a small trim threshold: freed arrays go back to the system, and each new array causes page
+    # faults, ten times as many as in other processes, and a third of the time of the tasks
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
+    # health checks of the event loops, 50 per second in each worker, nanny, scheduler and client:
+    # 3 % to 5 % of the time of each process
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.tick.cycle": "10s",
+    "distributed.admin.system-monitor.interval": "10s",
 }
 CLOSE_TIMEOUT = 10.0  # seconds, for workers to stop and for the connection to close
 
@@ -53,7 +65,6 @@ class DaskExecutor(Executor):
     ) -> None:
         self._client = client
         self._cluster = cluster
-        self._dask_executor = client.get_executor(pure=False)
         self._pending: set[Future[Any]] = set()
         self._monitor = WorkerMonitor(client, worker_timeout, self._fail_pending)
 
@@ -64,15 +75,18 @@ class DaskExecutor(Executor):
         future: Future[Any] = Future()
         self._pending.add(future)
         future.add_done_callback(self._pending.discard)
-        dask_future = self._dask_executor.submit(fn, *args, **kwargs)
-        dask_future.add_done_callback(lambda _: _copy_result(dask_future, future))
+        dask_future = self._client.submit(partial(fn, *args, **kwargs), pure=False)
+        self._client.loop.add_callback(_copy_result, dask_future, future)
         future.add_done_callback(lambda _: dask_future.cancel() if future.cancelled() else None)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Close the connection, and stop the workers if they were started here."""
+        if cancel_futures or not wait or self._client.status != "running":
+            for future in list(self._pending):
+                future.cancel()
+        wait_for_futures(list(self._pending))
         self._monitor.stop()
-        self._dask_executor.shutdown(wait=wait and self._client.status == "running")
         # a timeout on a busy machine must not discard the results
         with suppress(TimeoutError):
             self._client.close(CLOSE_TIMEOUT)
@@ -105,17 +119,27 @@ class DaskExecutor(Executor):
                     os.kill(nanny.pid, signal.SIGKILL)
 
 
-def _copy_result(dask_future: Future[Any], future: Future[Any]) -> None:
-    if future.done():  # cancelled by the caller
-        return
-    error = CancelledError() if dask_future.cancelled() else dask_future.exception()
-    if isinstance(error, KilledWorker):
-        error = WorkerDied(f"{error.allowed_failures + 1} dask workers died while running the task")
-    elif isinstance(error, CancelledError):
+async def _copy_result(dask_future: distributed.Future, future: Future[Any]) -> None:
+    """Wait for a task, and copy its result; the worker can then remove it from its memory.
+
+    Dask's own executor keeps the results of finished tasks, here and on the workers, until the
+    garbage collector runs.
+    """
+    result = error = None
+    try:
+        result = await dask_future
+    except KilledWorker as killed:
+        error = WorkerDied(
+            f"{killed.allowed_failures + 1} dask workers died while running the task"
+        )
+    except CancelledError:
         error = WorkerDied("the dask scheduler dropped the task")
-    with suppress(InvalidStateError):  # failed by the monitor in the meantime
+    except Exception as task_error:
+        error = task_error
+    dask_future.release()
+    with suppress(InvalidStateError):  # cancelled by the caller, or failed by the monitor
         if error is None:
-            future.set_result(dask_future.result())
+            future.set_result(result)
         else:
             future.set_exception(error)
 
@@ -137,7 +161,7 @@ def open_local(workers: int, allowed_failures: int) -> DaskExecutor:
     settings = {
         "distributed.scheduler.allowed-failures": allowed_failures,
         "distributed.comm.timeouts.connect": START_TIMEOUT,
-        **NO_PROFILING,
+        **LOCAL_SETTINGS,
     }
     with dask.config.set(settings), block_interrupts():
         try:
@@ -151,7 +175,9 @@ def open_local(workers: int, allowed_failures: int) -> DaskExecutor:
                 memory_limit=0,  # dask pauses workers near a limit, possibly forever
                 silence_logs="ERROR",
             )
-            return DaskExecutor(Client(cluster, timeout=START_TIMEOUT), cluster)
+            # results need not pass through the scheduler, which would read and send them again
+            client = Client(cluster, timeout=START_TIMEOUT, direct_to_workers=True)
+            return DaskExecutor(client, cluster)
         except (OSError, RuntimeError, TimeoutError) as error:
             raise EngineError(
                 f"cannot start dask workers: {error}; in a script, run the pipeline inside "

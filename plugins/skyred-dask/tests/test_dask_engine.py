@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
@@ -64,8 +65,11 @@ def test_results_are_not_kept_without_garbage_collection():
     gc.disable()
     try:
         with Dask(workers=1).open() as executor:
-            for size in range(3):
-                assert executor.submit(bytes, size).result() == bytes(size)
+            future = executor.submit(bytes, 3)
+            assert future.result() == bytes(3)
+            reference = weakref.ref(future)
+            del future
+            wait_for(lambda: reference() is None)
             wait_for(lambda: not executor._client.futures)  # the worker keeps what is listed here
     finally:
         gc.enable()

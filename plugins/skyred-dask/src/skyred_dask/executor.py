@@ -77,7 +77,8 @@ class DaskExecutor(Executor):
         future.add_done_callback(self._pending.discard)
         dask_future = self._client.submit(partial(fn, *args, **kwargs), pure=False)
         self._client.loop.add_callback(_copy_result, dask_future, future)
-        future.add_done_callback(lambda _: dask_future.cancel() if future.cancelled() else None)
+        # a reference to the future here would keep its result until the garbage collector runs
+        future.add_done_callback(lambda done: dask_future.cancel() if done.cancelled() else None)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:

@@ -6,9 +6,9 @@ engine::
 
     GAMMAPY_DATA=... python benchmarks/engines.py --repeats 2
 
-Times are wall-clock times including the start of the workers, and the shortest of all repeats is
-reported. A second worker only helps if a second core is free, so the load before each run is
-printed too.
+Times include the start and the end of the workers; CPU times are those of the main process and of
+its workers. The smallest of all repeats is reported. A second worker only helps if a second core is
+free, so the load before each run is printed too; CPU times depend less on it.
 """
 
 from __future__ import annotations
@@ -46,13 +46,22 @@ class Reduction:
         The sha256 of each array, by data entry and name.
     seconds : float
         Wall-clock time in seconds.
+    parent_cpu, workers_cpu : float
+        CPU times of the main process and of its workers in seconds.
     load : float
         Load of the machine before the reduction.
     """
 
     digests: dict[tuple[str, str], str]
     seconds: float
+    parent_cpu: float
+    workers_cpu: float
     load: float
+
+    @property
+    def cpu(self) -> float:
+        """The CPU time of all processes in seconds."""
+        return self.parent_cpu + self.workers_cpu
 
 
 def arrays(dataset: MapDataset) -> Iterator[tuple[str, np.ndarray]]:
@@ -89,6 +98,12 @@ def create_engine(name: str) -> Engine:
     return Plugins.load().catalog.get("engine", kind)(**options)
 
 
+def cpu_seconds() -> tuple[float, float]:
+    """Return the CPU times of this process and of the child processes that have ended."""
+    times = os.times()
+    return times.user + times.system, times.children_user + times.children_system
+
+
 def reduce(engine: str, overrides: list[str]) -> Reduction:
     """Reduce the targets with an engine."""
     from skyred import Orchestrator, Pipeline
@@ -96,30 +111,54 @@ def reduce(engine: str, overrides: list[str]) -> Reduction:
     pipeline = Pipeline.from_yaml(EXAMPLE, overrides=overrides)
     orchestrator = Orchestrator(pipeline, engine=create_engine(engine), cache=False)
     orchestrator.select()
-    load, start = os.getloadavg()[0], time.perf_counter()
+    load, start, (parent, workers) = os.getloadavg()[0], time.perf_counter(), cpu_seconds()
     datasets = orchestrator.reduce()
-    seconds = time.perf_counter() - start
+    seconds, (parent_end, workers_end) = time.perf_counter() - start, cpu_seconds()
     digests = {
         (dataset.name, name): digest(data) for dataset in datasets for name, data in arrays(dataset)
     }
-    return Reduction(digests, seconds, load)
+    return Reduction(digests, seconds, parent_end - parent, workers_end - workers, load)
 
 
 def show_times(reductions_by_engine: dict[str, list[Reduction]]) -> None:
-    """Print the times of each engine, and the speed-up from a second worker."""
-    print("\n| engine | best, s | all, s | load before |\n|---|---:|---|---|")
-    best_times = {}
+    """Print the times of each engine, their ratios, and the speed-up from a second worker."""
+    print("\n| engine | wall, s | CPU, s | parent | workers | all wall times, s | load before |")
+    print("|---|---:|---:|---:|---:|---|---|")
+    wall_times, cpu_times = {}, {}
     for engine, reductions in reductions_by_engine.items():
-        best_times[engine] = min(reduction.seconds for reduction in reductions)
+        wall_times[engine] = min(reduction.seconds for reduction in reductions)
+        best = min(reductions, key=lambda reduction: reduction.cpu)
+        cpu_times[engine] = best.cpu
         times, loads = (
             ", ".join(f"{getattr(reduction, name):.1f}" for reduction in reductions)
             for name in ("seconds", "load")
         )
-        print(f"| {engine} | {best_times[engine]:.1f} | {times} | {loads} |")
-    for engine, seconds in best_times.items():
+        print(
+            f"| {engine} | {wall_times[engine]:.1f} | {best.cpu:.1f} | {best.parent_cpu:.1f} "
+            f"| {best.workers_cpu:.1f} | {times} | {loads} |"
+        )
+    print("", *speed_ups(wall_times), *cpu_ratios(cpu_times), sep="\n")
+
+
+def speed_ups(wall_times: dict[str, float]) -> list[str]:
+    """Return the speed-up from a second worker for each engine, as text."""
+    lines = []
+    for engine, seconds in wall_times.items():
         kind, _, workers = engine.partition(":")
-        if workers == "2" and f"{kind}:1" in best_times:
-            print(f"\n{kind}: 2 workers are {best_times[f'{kind}:1'] / seconds:.2f} times as fast")
+        if workers == "2" and f"{kind}:1" in wall_times:
+            ratio = wall_times[f"{kind}:1"] / seconds
+            lines.append(f"{kind}: 2 workers are {ratio:.2f} times as fast")
+    return lines
+
+
+def cpu_ratios(cpu_times: dict[str, float]) -> list[str]:
+    """Return the CPU time of each engine relative to `processes` with as many workers, as text."""
+    ratios = []
+    for engine, seconds in cpu_times.items():
+        reference = f"processes:{engine.partition(':')[2]}"
+        if reference in cpu_times and engine != reference:
+            ratios.append(f"{engine}: {seconds / cpu_times[reference]:.2f} times the CPU time")
+    return ratios
 
 
 def show_digests(reductions_by_engine: dict[str, list[Reduction]]) -> bool:

@@ -6,8 +6,14 @@ import logging
 import os
 import signal
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, InvalidStateError
-from concurrent.futures import wait as wait_for_futures
+from concurrent.futures import (
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    InvalidStateError,
+    wait as wait_for_futures,
+)
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -126,7 +132,8 @@ async def _copy_result(dask_future: distributed.Future, future: Future[Any]) -> 
     Dask's own executor keeps the results of finished tasks, here and on the workers, until the
     garbage collector runs.
     """
-    result = error = None
+    result: Any = None
+    error: Exception | None = None
     try:
         result = await dask_future
     except KilledWorker as killed:

@@ -57,7 +57,7 @@ class SharedFiles:
             return
         with self._lock:
             self._files[file.path, file.sha256] = file
-            while sum(len(kept.content) for kept in self._files.values()) > self._max_bytes:
+            while sum(len(file.content) for file in self._files.values()) > self._max_bytes:
                 self._files.popitem(last=False)
 
 

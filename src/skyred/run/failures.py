@@ -1,12 +1,13 @@
-"""Errors for failed runs that stop the analysis, and for data entries without a reduced run."""
+"""Errors and a summary of failed runs, and an error for data entries without a reduced run."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from skyred.errors import RunsFailedError
 from skyred.interfaces import Chain
-from skyred.interfaces.records import Outcome
+from skyred.interfaces.records import STATUSES, Outcome
 from skyred.run.reduce import format_outcomes
 
 _ON_FAULT_HINT = "use runs with faults anyway (data.{}.on_fault: note), "
@@ -73,3 +74,21 @@ def require_reduced(outcomes: Iterable[Outcome], entries: Iterable[str]) -> None
             f"none of {len(outcomes)} observations of data.{', data.'.join(empty_entries)} "
             f"could be reduced:\n{format_outcomes(outcomes)}"
         )
+
+
+def format_other_statuses(outcomes: Iterable[Outcome]) -> str:
+    """Return the numbers of cached, skipped and failed observations: " (4 cached, 1 failed)".
+
+    Parameters
+    ----------
+    outcomes : iterable of Outcome
+        The outcomes.
+
+    Returns
+    -------
+    str
+        The numbers; "" if all observations were reduced.
+    """
+    counts = Counter(outcome.status for outcome in outcomes)
+    phrases = [f"{counts[status]} {status}" for status in STATUSES[1:] if counts[status]]
+    return f" ({', '.join(phrases)})" if phrases else ""

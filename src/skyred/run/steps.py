@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -16,7 +15,7 @@ import attrs
 from skyred.errors import ModelError
 from skyred.interfaces import Chain, DataEntry, Engine, Product, ReducedData
 from skyred.interfaces.dataset_names import require_names
-from skyred.interfaces.records import STATUSES, STEPS, FitResult, Outcome, Run, StepRecord
+from skyred.interfaces.records import STEPS, FitResult, Outcome, Run, StepRecord
 from skyred.io.streaming import Workers
 from skyred.likelihood import objective_of, restored_on_error
 from skyred.plugins import Plugins
@@ -25,7 +24,7 @@ from skyred.run.build_models import build_models
 from skyred.run.cache import Cache
 from skyred.run.disk_space import size_of
 from skyred.run.estimate import EstimatorRunner
-from skyred.run.failures import raise_on_failures, require_reduced
+from skyred.run.failures import format_other_statuses, raise_on_failures, require_reduced
 from skyred.run.lifecycle import Watchers
 from skyred.run.memory import require_memory
 from skyred.run.reduce import Reducer
@@ -201,7 +200,7 @@ class Steps:
             dataset for name, _ in self._active_entries() for dataset in datasets_by_entry[name]
         ]
         n_datasets = len(self.reduced_datasets)
-        statuses = _format_other_statuses(self.outcomes)
+        statuses = format_other_statuses(self.outcomes)
         number = f"{n_datasets} dataset{'' if n_datasets == 1 else 's'}{statuses}"
         details["summary"] = "; ".join(filter(None, (number, details.get("summary"))))
         details["inputs"] = tuple(
@@ -308,13 +307,6 @@ class Steps:
         runner.run(self.pipeline.estimate, datasets, fit, self.estimates)
         details["summary"] = ", ".join(self.estimates) or "nothing to estimate"
         return self.estimates
-
-
-def _format_other_statuses(outcomes: Iterable[Outcome]) -> str:
-    """Return the numbers of cached, skipped and failed observations: " (4 cached, 1 failed)"."""
-    counts = Counter(outcome.status for outcome in outcomes)
-    phrases = [f"{counts[status]} {status}" for status in STATUSES[1:] if counts[status]]
-    return f" ({', '.join(phrases)})" if phrases else ""
 
 
 def _check_names(datasets_by_entry: Mapping[str, Iterable[Any]]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import numpy as np
 from astropy import units as u
 from gammapy.data import Observation, PointingMode
@@ -31,7 +30,7 @@ from skyred.components.projection.edisp import project_kernel, project_migration
 from skyred.components.projection.grid_cache import GRIDS
 from skyred.components.projection.irf_values import evaluate_at_offsets, is_supported
 from skyred.components.projection.pixels import Direction, PixelGrid
-from skyred.components.projection.pointing import find_pointing
+from skyred.components.projection.pointing import RunValues
 from skyred.components.projection.psf import project_parameters, project_table
 from skyred.components.projection.rad_max import count_in_rad_max
 from skyred.components.projection.rotation import project_rotating_background
@@ -39,47 +38,6 @@ from skyred.errors import SkyredWarning
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-
-@attrs.frozen(eq=False)
-class RunValues:
-    """Times and pointing of a run.
-
-    Parameters
-    ----------
-    observation : gammapy.data.Observation
-        The run.
-    pointing : Direction
-        The pointing in the middle of the run.
-    ontime, livetime : astropy.units.Quantity
-        The good time, and the good time without dead time.
-    """
-
-    observation: Any
-    pointing: Direction
-    ontime: u.Quantity
-    livetime: u.Quantity
-
-    @classmethod
-    def read(cls, observation: Any) -> RunValues:
-        """Read times and pointing of a run.
-
-        Parameters
-        ----------
-        observation : gammapy.data.Observation
-            The run.
-
-        Returns
-        -------
-        RunValues
-            The values.
-        """
-        return cls(
-            observation,
-            Direction.create(find_pointing(observation)),
-            observation.observation_time_duration,
-            observation.observation_live_time_duration,
-        )
 
 
 class MapProjection(MapDatasetMaker):  # type: ignore[misc]

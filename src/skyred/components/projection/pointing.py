@@ -1,4 +1,4 @@
-"""The pointing in the middle of a run, which several makers need."""
+"""The pointing in the middle of a run and its times, which several makers need."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from skyred.components.projection.pixels import Direction
+
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
+    from astropy.units import Quantity
 
 
 ATTRIBUTE = "_skyred_pointing"
@@ -67,3 +70,44 @@ def _is_fixed(observation: Any, info: Any) -> bool:
         and info.fixed_icrs is not None
         and info.fixed_icrs.frame.name == "icrs"
     )
+
+
+@attrs.frozen(eq=False)
+class RunValues:
+    """Times and pointing of a run.
+
+    Parameters
+    ----------
+    observation : gammapy.data.Observation
+        The run.
+    pointing : Direction
+        The pointing in the middle of the run.
+    ontime, livetime : astropy.units.Quantity
+        The good time, and the good time without dead time.
+    """
+
+    observation: Any
+    pointing: Direction
+    ontime: Quantity
+    livetime: Quantity
+
+    @classmethod
+    def read(cls, observation: Any) -> RunValues:
+        """Read times and pointing of a run.
+
+        Parameters
+        ----------
+        observation : gammapy.data.Observation
+            The run.
+
+        Returns
+        -------
+        RunValues
+            The values.
+        """
+        return cls(
+            observation,
+            Direction.create(find_pointing(observation)),
+            observation.observation_time_duration,
+            observation.observation_live_time_duration,
+        )

@@ -52,6 +52,15 @@ def test_first_numeric_column_is_plotted_against_the_first_column(
     plt.close()
 
 
+def test_names_with_dollar_signs_are_drawn_as_they_are(table: Table) -> None:
+    name = r"a_$\b$"
+    table.rename_columns(["energy", "flux"], [name, f"{name} flux"])
+    ax = TableProduct(name, table).plot()
+    ax.figure.draw_without_rendering()  # type: ignore[union-attr]
+    assert ax.get_title() == ax.get_xlabel().removesuffix(" [TeV]") == name
+    plt.close()
+
+
 def test_times_are_dates_on_the_axis() -> None:
     times = Time(["2004-12-06", "2004-12-08"])
     table = QTable({"time": times, "time_2": times, "counts": [3, 4]})

@@ -147,7 +147,7 @@ class _Points(ProductFormat):
         value.plot(ax=ax, sed_type="flux", axis_name=second_axis.name)
         ax.set_yscale("linear")  # a flux may be negative
         ax.autoscale()
-        ax.set_title(name)
+        ax.set_title(name, parse_math=False)
         return ax
 
 

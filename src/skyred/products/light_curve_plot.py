@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 from astropy import units as u
 
-from skyred.products.plotting import bin_style, create_axes, format_unit
+from skyred.products.plotting import bin_style, create_axes, draw_legend, format_unit
 
 if TYPE_CHECKING:
     from gammapy.estimators import FluxPoints
@@ -78,9 +78,8 @@ def draw_light_curve(
     ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     ax.set_xlabel("Time [UTC]")
     ax.set_ylabel(f"Flux [{format_unit(flux.flux.unit)}]")
-    ax.legend(
-        title=title, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False
-    )
+    draw_legend(ax, title=title, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1),
+                frameon=False)  # fmt: skip
     return ax
 
 

@@ -80,7 +80,8 @@ def draw_main_map(maps: Mapping[str, Any], title: str, ax: Axes | None) -> Axes:
     else:
         ax = draw_map(image, ax, label, cmap=SEQUENTIAL)
     ax.set_title(
-        ", ".join(label_part for label_part in (title, _format_energies(plane)) if label_part)
+        ", ".join(label_part for label_part in (title, _format_energies(plane)) if label_part),
+        parse_math=False,
     )
     return ax
 

@@ -128,9 +128,9 @@ class TableProduct(Product):
         ax.errorbar(_axis_values(x), _numbers(y), yerr=yerr, fmt="o", capsize=2)
         if getattr(getattr(x, "unit", None), "physical_type", None) == "energy":
             ax.set_xscale("log")
-        ax.set_xlabel(_label(x))
-        ax.set_ylabel(_label(y))
-        ax.set_title(self.name)
+        ax.set_xlabel(_label(x), parse_math=False)
+        ax.set_ylabel(_label(y), parse_math=False)
+        ax.set_title(self.name, parse_math=False)
         return ax
 
     def _drawn_column(self) -> str | None:

@@ -297,7 +297,7 @@ class TestFiles:
 
         ax = product.plot()
         assert ax.get_xlabel() == "Projected distance [deg]"
-        assert "deg^{-2}" in ax.get_ylabel()
+        assert "deg⁻²" in ax.get_ylabel()
         plt.close(ax.figure)
 
 

@@ -324,9 +324,21 @@ class TestPlots:
                                "-crab.spatial.lon_0", "-crab.spatial.lat_0"]  # fmt: skip
         assert "10⁻¹¹ TeV⁻¹" in axes["-crab.spectral.amplitude"].get_xlabel()
         assert axes["-crab.spatial.lon_0"].get_xlabel() == "crab.spatial.lon_0 [deg]"
-        assert axes[""].get_ylabel() == r"$\Delta$ fit statistic"
+        assert axes[""].get_ylabel() == "Δ fit statistic"
         labels = [label.get_text() for label in axes[""].get_legend().get_texts()]
         assert labels[:1] == ["crab.spectral.index"]
+
+    def test_names_with_dollar_signs_are_drawn_as_they_are(self, simulation):
+        simulation.models["crab"]._name = r"a_$\b$"
+        parameters = [r"a_$\b$.lon_0", r"a_$\b$.lat_0"]
+        for estimator in (ProfileLikelihood(parameters=parameters, points=5),
+                          Contours(parameters=parameters, points=5)):  # fmt: skip
+            for draw in estimator.estimate(simulation, None).plot_functions().values():
+                ax = draw()
+                ax.figure.draw_without_rendering()
+                labels = [label.get_text() for label in ax.get_legend().get_texts()]
+                assert any(r"a_$\b$" in label for label in [ax.get_xlabel(), *labels])
+        plt.close("all")
 
     def test_contours_are_labelled_with_units_and_levels(self, simulation):
         product = Contours(parameters=["crab.lon_0", "crab.lat_0"], points=8).estimate(

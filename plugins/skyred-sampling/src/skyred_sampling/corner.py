@@ -144,7 +144,7 @@ def _label(name: str, unit: str, exponent: int) -> str:
     """Return the name in two lines, and below it the power of ten and the unit."""
     from astropy import units as u
 
-    source, _, parameter = name.partition(".")
+    source, _, parameter = name.replace("$", r"\$").partition(".")
     parsed_unit = u.Unit(unit, parse_strict="silent")
     # not LaTeX for deg, because a degree sign alone is hard to recognise
     is_plain = parsed_unit == u.deg or not unit

@@ -206,11 +206,12 @@ def draw_comparison(table: Table, ax: Axes | None = None) -> Axes:
     ax.set_xlim(-limit if differences.min() < 0 else -1, limit if differences.max() > 0 else 1)
     ax.grid(axis="x", color="0.9")
     ax.set_axisbelow(True)
-    ax.set_yticks(positions, [f"{row['model']}\n{_annotation(row)}" for row in rows])
+    ax.set_yticks(positions, [f"{row['model']}\n{_annotation(row)}" for row in rows],
+                  parse_math=False)  # fmt: skip
     ax.invert_yaxis()
     ax.set_xlabel("Δ fit statistic (worse fits to the right)")
     ax.set_ylabel("Alternative")
-    ax.set_title(f"Compared with the model {first_name!r}", fontsize="medium")
+    ax.set_title(f"Compared with the model {first_name!r}", fontsize="medium", parse_math=False)
     return ax
 
 

@@ -180,8 +180,8 @@ def draw_pair(pair: ContourPair, ax: Axes | None = None, *, standalone: bool = T
     ax.plot(*best_fit, "+", color="black", markersize=9, label="best fit")
     reduce_ticks(ax)
     names = [name if standalone else PART.sub(".", name) for name in (pair.x, pair.y)]
-    ax.set_xlabel(axis_label(names[0], pair.units[0], powers[0]))
-    ax.set_ylabel(axis_label(names[1], pair.units[1], powers[1]))
+    ax.set_xlabel(axis_label(names[0], pair.units[0], powers[0]), parse_math=False)
+    ax.set_ylabel(axis_label(names[1], pair.units[1], powers[1]), parse_math=False)
     if standalone:
         ax.legend(*(items[::-1] for items in ax.get_legend_handles_labels()), fontsize="small")
     return ax

@@ -165,7 +165,7 @@ class FluxProfileProduct(Product):
         ax.set_xlabel("Projected distance [deg]")
         ax.set_ylabel(f"Flux per solid angle [{format_unit(unit)}]")
         spectral_index = self.flux.reference_model.spectral_model.index.value
-        ax.set_title(f"{self.name}, spectral index {spectral_index:.3g}")
+        ax.set_title(f"{self.name}, spectral index {spectral_index:.3g}", parse_math=False)
         ax.legend(fontsize="small")
         return ax
 

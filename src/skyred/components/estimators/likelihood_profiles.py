@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 from astropy import units as u
 
-from skyred.products.plotting import create_axes, format_power, format_unit
+from skyred.products.plotting import create_axes, draw_legend, format_power, format_unit
 
 if TYPE_CHECKING:
     from astropy.table import Row, Table
@@ -261,9 +261,9 @@ def draw_profile(profile: LikelihoodProfile, ax: Axes | None = None) -> Axes:
             if low <= bound / scale <= high:
                 ax.vlines(bound / scale, 0, interval.sigma**2, color="0.5", linewidth=0.8)
     reduce_ticks(ax)
-    ax.set_xlabel(axis_label(profile.name, profile.unit, power))
+    ax.set_xlabel(axis_label(profile.name, profile.unit, power), parse_math=False)
     ax.set_xlim(low, high)
-    ax.set_title(_result_text(profile), fontsize="medium")
+    ax.set_title(_result_text(profile), fontsize="medium", parse_math=False)
     ax.legend(loc="upper center", fontsize="small")
     return ax
 
@@ -297,7 +297,7 @@ def draw_profiles(profiles: Sequence[LikelihoodProfile], ax: Axes | None = None)
     _draw_levels(ax, [interval.sigma for interval in profiles[0].intervals], max_delta_stat)
     ax.set_xlabel("(value - best-fit value) / error")
     ax.set_xlim(-width, width)
-    ax.legend(fontsize="small")
+    draw_legend(ax, fontsize="small")
     return ax
 
 

@@ -177,7 +177,8 @@ class ResidualsProduct(Product):
         ax.set_ylim(-limit, limit)
         ax.set_xlabel("Reconstructed energy [TeV]")
         ax.set_ylabel("(counts - npred) / √npred")
-        ax.set_title(f"Residuals in {self.spectrum.meta['region']}", fontsize="medium")
+        ax.set_title(f"Residuals in {self.spectrum.meta['region']}", fontsize="medium",
+                     parse_math=False)  # fmt: skip
         return ax
 
 

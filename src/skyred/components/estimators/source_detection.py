@@ -196,8 +196,9 @@ class DetectionProduct(Product):
             ax.add_patch(Circle(center, size, fill=False, edgecolor="black", linestyle=linestyle))
             label_position = (row["x"], row["y"] + size)
             ax.annotate(
-                row["name"], label_position, (0, 3), textcoords="offset points", ha="center"
-            )
+                row["name"], label_position, (0, 3), textcoords="offset points", ha="center",
+                parse_math=False,
+            )  # fmt: skip
         return ax
 
 

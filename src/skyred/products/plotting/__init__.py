@@ -3,9 +3,15 @@
 from skyred.products.plotting.datasets import (
     dataset_plot_functions,
     dataset_type,
+    dataset_type_or_none,
     overview_plot_functions,
 )
-from skyred.products.plotting.figures import create_axes, format_power, format_unit
+from skyred.products.plotting.figures import (
+    create_axes,
+    draw_legend,
+    format_power,
+    format_unit,
+)
 from skyred.products.plotting.panels import MAX_PANELS
 from skyred.products.plotting.sky import (
     DIVERGING,
@@ -25,6 +31,8 @@ __all__ = [
     "create_axes",
     "dataset_plot_functions",
     "dataset_type",
+    "dataset_type_or_none",
+    "draw_legend",
     "draw_map",
     "draw_significance_image",
     "draw_slider",

@@ -37,7 +37,8 @@ def draw_counts(dataset: Any, ax: Axes | None = None) -> Axes:
     """
     label = f"Counts per pixel (smoothed, {SMOOTHING})"
     ax = draw_map(_smooth_counts(dataset), ax, label, cmap=SEQUENTIAL, vmin=0)
-    ax.set_title(f"{dataset.name}, {format_energy_range(dataset.counts.geom.axes['energy'].edges)}")
+    energies = format_energy_range(dataset.counts.geom.axes["energy"].edges)
+    ax.set_title(f"{dataset.name}, {energies}", parse_math=False)
     return ax
 
 
@@ -74,7 +75,7 @@ def draw_count_maps(datasets: Sequence[Any], ax: Axes | None = None) -> Axes:
     ax.set_aspect("equal")
     ax.set_xticks([])
     ax.set_yticks([])
-    ax.set_title(title, pad=36)
+    ax.set_title(title, pad=36, parse_math=False)
     bar = ax.figure.colorbar(ax.images[-1], ax=ax, shrink=0.9, fraction=0.06, pad=0.03)
     bar.set_label(f"Counts per pixel / maximum\n(smoothed, {SMOOTHING})")
     return ax

@@ -79,3 +79,22 @@ def dataset_type(dataset: Any) -> str:
     if geom is None:
         return ""
     return "spectrum" if geom.is_region else "map"
+
+
+def dataset_type_or_none(dataset: Any) -> str | None:
+    """Return the type of a dataset; None if it raises an error, which its plots report.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The dataset.
+
+    Returns
+    -------
+    {"map", "spectrum", "", None}
+        The type, as `dataset_type` returns it.
+    """
+    try:
+        return dataset_type(dataset)
+    except Exception:
+        return None

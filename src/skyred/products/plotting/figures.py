@@ -1,4 +1,4 @@
-"""New figures, and labels that are drawn without mathematical text."""
+"""New figures, and labels and legends that are drawn without mathematical text."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from astropy.units import UnitBase
     from matplotlib.axes import Axes
+    from matplotlib.legend import Legend
 
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 LEFT, RIGHT, BOTTOM, TOP = 7.0, 1.5, 4.3, 2.9  # margins, in units of the font size
@@ -39,6 +40,32 @@ def create_axes(
     layout = FixedMargins(LEFT, right, BOTTOM, top)
     ax: Axes = plt.figure(figsize=(width, height), layout=layout).add_subplot(**subplot)
     return ax
+
+
+def draw_legend(ax: Axes, *entries: Any, **style: Any) -> Legend:
+    """Draw a legend whose labels and title are plain text: names can contain ``$``.
+
+    Parameters
+    ----------
+    ax : matplotlib axes
+        The axes.
+    *entries : sequence
+        Handles and labels; by default those of the axes, each label once.
+    **style : object
+        Passed to ``ax.legend``.
+
+    Returns
+    -------
+    matplotlib.legend.Legend
+        The legend.
+    """
+    if not entries:
+        handles_by_label = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+        entries = (list(handles_by_label.values()), list(handles_by_label))
+    legend = ax.legend(*entries, **style)
+    for label in (legend.get_title(), *legend.get_texts()):
+        label.set_parse_math(False)
+    return legend
 
 
 def format_unit(unit: UnitBase) -> str:

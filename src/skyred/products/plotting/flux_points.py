@@ -54,7 +54,7 @@ def draw_flux_points(
     ax.set_xlabel(f"Energy [{x_axis.get_units()}]")
     ax.set_ylabel(f"E² dN/dE [{format_unit(u.Unit(y_axis.get_units()))}]")
     # the legend is between title and axes, where it hides no point
-    ax.set_title(title, pad=28)
+    ax.set_title(title, pad=28, parse_math=False)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
     return ax
 

@@ -17,7 +17,7 @@ MAX_NAME_LENGTH = 18  # of the title of a panel
 
 
 def limit_panels(datasets: Sequence[Any]) -> tuple[Sequence[Any], str]:
-    """Return the datasets that are drawn, and a title that says how many there are.
+    """Return the datasets that are drawn, and a title that contains their number.
 
     Parameters
     ----------
@@ -132,7 +132,8 @@ class PanelGrid:
             The title.
         """
         x, y = self.origin(index)
-        ax.text(x + 0.5, y + 1.02, title, ha="center", va="bottom", fontsize="small")
+        ax.text(x + 0.5, y + 1.02, title, ha="center", va="bottom", fontsize="small",
+                parse_math=False)  # fmt: skip
 
 
 def short_name(name: str) -> str:

@@ -42,7 +42,7 @@ def draw_map(image: WcsNDMap, ax: Axes | None, label: str, **style: Any) -> Axes
         ax = create_axes(6.4, 5.2, right=6.0, projection=image.geom.wcs)
     image.plot(ax=ax, add_cbar=False, **style)
     bar = ax.figure.colorbar(ax.images[-1], ax=ax, shrink=0.9, fraction=0.06, pad=0.03)
-    bar.set_label(label)
+    bar.set_label(label, parse_math=False)
     label_sky(ax, image.geom.frame)
     return ax
 

@@ -155,7 +155,7 @@ def draw_counts_spectrum(dataset: Any, ax: Axes | None = None) -> Axes:
     ax.set_xlim(edges[0], edges[-1])
     ax.set_xlabel(f"Energy [{unit}]")
     ax.set_ylabel("Counts per bin")
-    ax.set_title(f"{spectrum.name}, {format_energy_range(edges * unit)}")
+    ax.set_title(f"{spectrum.name}, {format_energy_range(edges * unit)}", parse_math=False)
     ax.legend()
     return ax
 

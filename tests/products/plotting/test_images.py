@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from matplotlib.ticker import LogFormatterSciNotation
 
 from skyred.products.plotting import create_axes
 from skyred.products.plotting.images import write_png
@@ -58,3 +59,34 @@ def test_labels_of_logarithmic_axes_are_those_of_matplotlib_as_plain_text():
     assert {"\N{MINUS SIGN}10²", "0", "10²"} <= set(y_labels)
     assert not any("$" in label for label in x_labels + y_labels)
     np.testing.assert_allclose(ax.get_ylim(), (-200, 200))
+
+
+@pytest.mark.parametrize("scale", [{"base": 2}, {"base": 10}])
+def test_labels_keep_the_base_of_the_axis(scale: dict[str, float]):
+    ax = create_axes(6.4, 4.8)
+    ax.set_xscale("log", **scale)
+    ax.set_xlim(1, 1000)
+    ax.figure.draw_without_rendering()
+    expected = [label.get_text() for label in ax.get_xticklabels()]
+    use_plain_log_labels(ax.figure)
+    ax.figure.draw_without_rendering()
+    labels = [label.get_text() for label in ax.get_xticklabels()]
+    superscripts = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+    for label, mathematical in zip(labels, expected, strict=True):
+        base, power = str(scale["base"]), label.translate(superscripts)[len(str(scale["base"])) :]
+        assert mathematical == rf"$\mathdefault{{{base}^{{{power}}}}}$"
+
+
+def test_labels_keep_the_thresholds_of_a_formatter():
+    ax = create_axes(6.4, 4.8)
+    ax.set_xscale("log")
+    ax.set_xlim(2, 300)
+    formatter = LogFormatterSciNotation(labelOnlyBase=False, minor_thresholds=(5, 5))
+    ax.xaxis.set_minor_formatter(formatter)
+    ax.figure.draw_without_rendering()
+    is_labelled = [bool(label.get_text()) for label in ax.get_xticklabels(minor=True)]
+    use_plain_log_labels(ax.figure)
+    ax.figure.draw_without_rendering()
+    labels = [label.get_text() for label in ax.get_xticklabels(minor=True)]
+    assert [bool(label) for label in labels] == is_labelled
+    assert any(is_labelled)

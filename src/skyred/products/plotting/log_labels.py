@@ -59,4 +59,6 @@ def use_plain_log_labels(figure: Figure) -> None:
         ):
             formatter = get_formatter()
             if type(formatter) is LogFormatterSciNotation:
-                set_formatter(PlainLogLabels(labelOnlyBase=formatter.labelOnlyBase))
+                plain_labels = PlainLogLabels()
+                vars(plain_labels).update(vars(formatter))  # the base, thresholds and the axis
+                set_formatter(plain_labels)

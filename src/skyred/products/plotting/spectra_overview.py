@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from skyred.products.plotting.figures import LEGEND, TOP, create_axes, format_power
+from skyred.products.plotting.figures import LEGEND, TOP, create_axes, draw_legend, format_power
 from skyred.products.plotting.panels import PanelGrid, join_with_gaps, limit_panels, short_name
 from skyred.products.plotting.spectra import OFF_COLOR, ON_COLOR, CountsSpectrum
 
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-PITCH = (1.06, 1.2)  # of panels, in units of their size
+PITCH = (1.15, 1.2)  # of panels, in units of their size
 PANEL_SIZE = 1.7  # in inches
 HEADROOM = 0.2  # free space above the highest value, in decades
+ROUNDING = 1e-6  # of energies at the ends, in decades
+MIN_TICKS, MAX_TICKS = 2, 5  # of energies
 
 
 def draw_spectra(datasets: Sequence[Any], ax: Axes | None = None) -> Axes:
@@ -56,8 +58,8 @@ def draw_spectra(datasets: Sequence[Any], ax: Axes | None = None) -> Axes:
     scale.draw_ticks(ax, grid)
     ax.set_xlabel("Energy [TeV]")
     ax.set_ylabel("Counts per bin")
-    ax.legend(title=title, title_fontsize="large", loc="lower center", frameon=False, ncols=3,
-              bbox_to_anchor=(0.5, 1 + 0.12 / grid.size[1]))  # fmt: skip
+    draw_legend(ax, title=title, title_fontsize="large", loc="lower center", frameon=False, ncols=3,
+                bbox_to_anchor=(0.5, 1 + 0.12 / grid.size[1]))  # fmt: skip
     return ax
 
 
@@ -132,20 +134,57 @@ class PanelScale:
         grid : PanelGrid
             The panels.
         """
-        powers = np.arange(np.ceil(self.energies[0]), np.floor(self.energies[1]) + 1)
+        energies = energy_ticks(*self.energies)
         top = int(np.floor(self.counts[1])) - 1
         counts = [0, *(10**power for power in range(0, top + 1, 1 + top // 4))]
-        x = [(self.points(10.0**powers, np.zeros(len(powers)), grid.origin(column))[:, 0])
+        x = [self.points(energies, np.zeros(len(energies)), grid.origin(column))[:, 0]
              for column in range(grid.columns)]  # fmt: skip
         ones = np.ones(len(counts))
         y = [self.points(ones, np.array(counts, dtype=float), grid.origin(row * grid.columns))[:, 1]
              for row in range(grid.rows)]  # fmt: skip
-        labels = [f"{10.0**power:g}" if abs(power) < 3 else format_power(int(power))
-                  for power in powers]  # fmt: skip
+        labels = [_format_energy(energy) for energy in energies]
         ax.set_xticks(np.concatenate(x), labels * grid.columns, fontsize="small")
         count_labels = [str(count) if count < 1e4 else format_power(len(str(count)) - 1)
                         for count in counts]  # fmt: skip
         ax.set_yticks(np.concatenate(y), count_labels * grid.rows, fontsize="small")
+
+
+def energy_ticks(low: float, high: float) -> Array:
+    """Return the energies of at least two ticks.
+
+    Parameters
+    ----------
+    low, high : float
+        The lowest and the highest energy, as decimal logarithms.
+
+    Returns
+    -------
+    array
+        Powers of ten, at most five; in narrow ranges, multiples of 1, 2 and 5 of them, or round
+        numbers. Shape (n,).
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    low, high = low - ROUNDING, high + ROUNDING  # includes powers of ten at the ends
+    first, last = int(np.ceil(low)), int(np.floor(high))
+    step = 1 + max(last - first, 0) // MAX_TICKS
+    ticks = np.array([10.0**power for power in range(first, last + 1, step)])
+    if len(ticks) < MIN_TICKS:
+        powers = 10.0 ** np.arange(np.floor(low), np.ceil(high) + 1)
+        ticks = _within(low, high, np.outer(powers, (1, 2, 5)).ravel())
+    if len(ticks) < MIN_TICKS:
+        ticks = _within(low, high, MaxNLocator(3).tick_values(10**low, 10**high))
+    return ticks
+
+
+def _within(low: float, high: float, energies: Any) -> Array:
+    return np.array([energy for energy in energies if 10**low <= energy <= 10**high])
+
+
+def _format_energy(energy: float) -> str:
+    power = np.log10(energy)
+    is_power = abs(power - round(power)) < ROUNDING
+    return format_power(round(power)) if is_power and abs(round(power)) > 2 else f"{energy:.4g}"
 
 
 def compress(counts: Array) -> Array:

@@ -1,0 +1,56 @@
+"""The ticks of energies in the overview of counts spectra."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from gammapy.datasets import SpectrumDataset
+from gammapy.maps import MapAxis, RegionGeom
+
+from skyred.products.plotting.images import write_png
+from skyred.products.plotting.spectra_overview import draw_spectra
+
+
+@pytest.fixture(autouse=True)
+def close_figures() -> Iterator[None]:
+    yield
+    plt.close("all")
+
+
+def create_spectrum(low: float, high: float, name: str = "crab") -> SpectrumDataset:
+    axis = MapAxis.from_energy_bounds(low, high, nbin=3, unit="TeV")
+    geom = RegionGeom.create("icrs;circle(83.6, 22, 0.1)", axes=[axis])
+    dataset = SpectrumDataset.create(
+        geom, energy_axis_true=axis.copy(name="energy_true"), name=name
+    )
+    dataset.counts.data += 3
+    return dataset
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "labels"),
+    [
+        (0.1, 100, ["0.1", "1", "10", "100"]),
+        (2, 8, ["2", "5"]),
+        (0.3, 3, ["0.5", "1", "2"]),
+        (2.1, 4.5, ["3", "4"]),
+        (1e-4, 1e4, ["10⁻⁴", "0.01", "1", "100", "10⁴"]),
+    ],
+)
+def test_ticks_have_labels_at_the_energies(low: float, high: float, labels: list[str]):
+    ax = draw_spectra([create_spectrum(low, high)])
+    assert [label.get_text() for label in ax.get_xticklabels()] == labels
+    energies = [float(label.translate(str.maketrans("⁴⁻", "4-")).replace("10-4", "1e-4")
+                      .replace("104", "1e4")) for label in labels]  # fmt: skip
+    expected = np.log(np.array(energies) / low) / np.log(high / low)
+    np.testing.assert_allclose(ax.get_xticks(), expected, atol=1e-6)
+
+
+def test_names_with_dollar_signs_are_drawn_as_they_are(tmp_path: Path):
+    name = r"a_$\b$"
+    ax = draw_spectra([create_spectrum(1, 10, name), create_spectrum(1, 10, "b")])
+    write_png(ax.figure, tmp_path / "plot.png")
+    assert ax.texts[0].get_text() == name
+    assert not ax.texts[0].get_parse_math()

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from astropy.coordinates import SkyCoord
+from astropy import units as u
+from astropy.coordinates import FK4, FK5, SkyCoord
 from astropy.table import Table
 from gammapy.datasets import SpectrumDatasetOnOff
 from gammapy.maps import RegionGeom, RegionNDMap
@@ -16,7 +17,9 @@ from matplotlib.axes import Axes
 from regions import CircleSkyRegion, PointSkyRegion, SkyRegion
 
 import small_datasets as small
-from skyred.products.plotting import dataset_plot_functions
+from skyred.products.plotting import dataset_plot_functions, overview_plot_functions
+from skyred.products.plotting.images import write_png
+from skyred.products.plotting.region_shapes import pixel_centres
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +100,85 @@ def test_regions_and_pointing_are_drawn_on_the_sky(on_off):
     low, high = ax.get_xlim()
     assert all(low < vertices.min() and vertices[:, 0].max() < high for vertices in circles)
     assert ax.get_xlabel() == "Right ascension [deg]"
+
+
+def test_circles_in_a_frame_with_an_equinox_are_drawn_at_their_position(on_off):
+    frame = FK5(equinox="J1975")
+    centres = [SkyCoord(83.3, dec, unit="deg", frame=frame) for dec in (21.6, 22.6)]
+    circles = [CircleSkyRegion(centre, on_off.counts.geom.region.radius) for centre in centres]
+    set_off_regions(on_off, *circles)
+    ax = dataset_plot_functions(on_off)["regions"]()
+    paths = ax.collections[1].get_paths()
+    for circle, path in zip(circles, paths, strict=True):
+        expected = circle.to_pixel(ax.wcs).center.xy
+        np.testing.assert_allclose(path.vertices[:-1].mean(axis=0), expected, atol=1e-3)
+
+
+def test_centres_in_several_frames_are_those_of_the_pixel_regions():
+    wcs = small.image_geom(proj="TAN").wcs
+    frames = [FK5(equinox="J1975"), "icrs", FK5(equinox="J2000"), "galactic",
+              FK5(equinox="J1975"), FK4(equinox="B1950", obstime="J1980")]  # fmt: skip
+    circles = [CircleSkyRegion(SkyCoord(83 + 0.1 * index, 22, unit="deg").transform_to(frame),
+                               0.1 * u.deg) for index, frame in enumerate(frames)]  # fmt: skip
+    expected = [circle.to_pixel(wcs).center.xy for circle in circles]
+    np.testing.assert_allclose(pixel_centres(circles, wcs), expected, atol=1e-6)
+
+
+def dataset_at(ra: float, dec: float, name: str) -> SpectrumDatasetOnOff:
+    dataset = small.spectrum_on_off(name, region=f"icrs;circle({ra}, {dec}, 0.1)")
+    centre = SkyCoord(ra, dec, unit="deg")
+    off = [centre.directional_offset_by(angle * u.deg, 1 * u.deg) for angle in (0, 90, 180)]
+    set_off_regions(dataset, *(CircleSkyRegion(position, 0.1 * u.deg) for position in off))
+    dataset.meta_table = Table({"RA_PNT": [[ra]], "DEC_PNT": [[dec + 0.5]]})
+    return dataset
+
+
+@pytest.mark.parametrize("distant_position", [(49.0, 41.0), (329.7, -30.2), (263.6, -22.0)])
+def test_distant_datasets_have_panels_that_contain_their_regions(distant_position, tmp_path):
+    datasets = [dataset_at(83.6, 22.0, "crab"), dataset_at(83.7, 22.4, "crab-2"),
+                dataset_at(*distant_position, "other")]  # fmt: skip
+    ax = overview_plot_functions(datasets, "spectrum")["datasets-regions"]()
+    write_png(ax.figure, tmp_path / "regions.png")
+    titles = [label.get_text() for label in ax.texts]
+    assert titles[0].startswith("2 datasets\nRA 84.")
+    assert titles[1].startswith("other\nRA ")
+    assert len(set(artists_by_label(ax))) == 3
+    left, right = (0, 1), (1.08, 2.08)  # the panels along x
+    for index, (low, high) in enumerate((left, right)):
+        circles = ax.collections[2 * index : 2 * index + 2]
+        to_data = circles[0].get_transform() - ax.transData
+        on, off = (
+            [to_data.transform(path.vertices[:-1]) for path in circle.get_paths()]
+            for circle in circles
+        )
+        assert len(off) == 3 * len(on) == (6, 3)[index]
+        vertices = np.concatenate(on + off)
+        assert low < vertices[:, 0].min() < vertices[:, 0].max() < high
+        assert 0 < vertices[:, 1].min() < vertices[:, 1].max() < 1
+        size = np.ptp(on[0], axis=0)
+        assert (size > 0.05).all()  # visible
+        # 1 deg between on and off regions, in units of the diameter of 0.2 deg
+        distance = np.linalg.norm(off[0].mean(axis=0) - on[0].mean(axis=0))
+        assert distance / size[0] == pytest.approx(5, rel=1e-3)
+
+
+@pytest.mark.parametrize("pointing", [(np.nan, np.nan), (83.6, np.nan), (263.6, -22), (40, 60)])
+def test_invalid_and_distant_pointings_do_not_affect_the_limits(pointing):
+    dataset = dataset_at(83.6, 22.0, "crab")
+    expected = dataset_plot_functions(dataset)["regions"]()
+    dataset.meta_table = Table({name: [[value]] for name, value in
+                                zip(("RA_PNT", "DEC_PNT"), pointing, strict=True)})  # fmt: skip
+    ax = dataset_plot_functions(dataset)["regions"]()
+    assert set(artists_by_label(ax)) == {"on region", "off regions"}
+    np.testing.assert_allclose(ax.get_xlim(), expected.get_xlim())
+
+
+@pytest.mark.parametrize("prefix", ["counts", "regions"])
+def test_titles_are_not_mathematical_text(prefix, tmp_path):
+    dataset = dataset_at(83.6, 22.0, r"a_$\b$")
+    ax = dataset_plot_functions(dataset)[prefix]()
+    write_png(ax.figure, tmp_path / "plot.png")
+    assert ax.get_title().startswith(r"a_$\b$")
 
 
 def test_point_regions_are_drawn_as_markers():

@@ -7,68 +7,51 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyred.products.plotting.figures import LEGEND, TOP, create_axes
-from skyred.products.plotting.panels import limit_panels
+from skyred.products.plotting.figures import LEGEND, TOP, create_axes, draw_legend
+from skyred.products.plotting.panels import PanelGrid, limit_panels, short_name
+from skyred.products.plotting.region_shapes import BIN_SIZE, draw_pointings, draw_shapes
 from skyred.products.plotting.sky import label_sky
 
 if TYPE_CHECKING:
-    from astropy.wcs import WCS
+    from gammapy.maps import WcsGeom
     from matplotlib.axes import Axes
+    from matplotlib.transforms import Transform
     from numpy.typing import NDArray
     from regions import SkyRegion
 
 ON_COLOR = "tab:red"
 OFF_COLORS = ("tab:blue", "tab:orange", "tab:green", "tab:purple", "tab:brown", "tab:cyan")
-BIN_SIZE = 0.01  # size of a pixel, in deg
-MIN_WIDTH = 0.5  # smallest width of the plot, in deg
-MARGIN = 1.1  # ratio of the width of the plot to that of the regions
-N_VERTICES = 48  # of a circle
+BY_DATASET = "off regions (by dataset)"
+MIN_WIDTH = 0.5  # smallest width of a field, in deg
+MARGIN = 1.1  # ratio of the width of a field to that of the regions
+MAX_SEPARATION = 5.0  # between the on regions of a field and its first on region, in deg
+PITCH = (1.08, 1.3)  # of panels, in units of their size
+PANEL_SIZE = 2.2  # in inches
 
 
 def draw_regions(datasets: Sequence[Any], ax: Axes | None = None) -> Axes:
     """Draw the on regions, the off regions and the pointings of datasets on the sky.
 
-    Off regions of several datasets have several colours.
+    Off regions of several datasets have several colours. If on regions are more than 5 deg apart,
+    each field has a panel.
 
     Parameters
     ----------
     datasets : sequence of SpectrumDatasetOnOff
         The datasets.
     ax : matplotlib axes, optional
-        The axes to draw on; those of a new figure by default.
+        The axes to draw on, a `WCSAxes` if there is one field; those of a new figure by default.
 
     Returns
     -------
     matplotlib axes
         The axes.
     """
-    from gammapy.maps import WcsGeom
-
     datasets, title = limit_panels(datasets)
-    center = datasets[0].counts.geom.center_skydir
-    geom = WcsGeom.create(skydir=center, width=1, binsz=BIN_SIZE, proj="TAN",
-                          frame=datasets[0].counts.geom.frame)  # fmt: skip
-    if ax is None:
-        ax = create_axes(5.6, 5.6, top=TOP + LEGEND, projection=geom.wcs)
-    on_regions = {repr(dataset.counts.geom.region): dataset.counts.geom.region
-                  for dataset in datasets}  # fmt: skip
-    off = [
-        (region, OFF_COLORS[index % len(OFF_COLORS)])
-        for index, dataset in enumerate(datasets)
-        for region in off_regions(dataset)
-    ]
-    label = "off regions (by dataset)" if len(datasets) > 1 else "off regions"
-    limits = [
-        _draw_regions([(region, ON_COLOR) for region in on_regions.values()], ax, geom.wcs,
-                      "on region", True),
-        _draw_regions(off, ax, geom.wcs, label, False),
-        _draw_pointings(datasets, ax, geom.wcs),
-    ]  # fmt: skip
-    label_sky(ax, geom.frame)
-    _set_limits(ax, np.concatenate(limits))
-    ax.set_title(title, pad=28)
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
-    return ax
+    fields = _group_by_position(datasets)
+    if len(fields) == 1:
+        return _draw_single_field(datasets, title, ax)
+    return _draw_panels(fields, title, ax)
 
 
 def off_regions(dataset: Any) -> list[SkyRegion]:
@@ -94,115 +77,108 @@ def off_regions(dataset: Any) -> list[SkyRegion]:
     return [] if is_on_region else regions
 
 
-def _draw_regions(
-    regions_and_colours: Sequence[tuple[SkyRegion, str]],
-    ax: Axes,
-    wcs: WCS,
-    label: str,
-    fill: bool,
-) -> NDArray[np.float64]:
-    """Draw regions, and return pixel coordinates of their edges, shape (n, 2)."""
-    from regions import CircleSkyRegion, PointSkyRegion
+def _group_by_position(datasets: Sequence[Any]) -> list[list[Any]]:
+    """Return the datasets by field, in the order of the first dataset of each field."""
+    fields: list[tuple[Any, list[Any]]] = []
+    for dataset in datasets:
+        centre = dataset.counts.geom.center_skydir
+        for first_centre, field in fields:
+            if centre.separation(first_centre).deg <= MAX_SEPARATION:
+                field.append(dataset)
+                break
+        else:
+            fields.append((centre, [dataset]))
+    return [field for _, field in fields]
 
-    edges = [np.empty((0, 2))]
-    by_type: dict[str, list[tuple[Any, str]]] = {"circle": [], "point": [], "": []}
-    for region, colour in regions_and_colours:
-        is_point = isinstance(region, PointSkyRegion)
-        kind = "circle" if isinstance(region, CircleSkyRegion) else "point" if is_point else ""
-        by_type[kind].append((region, colour))
-    for kind, draw in (("circle", _draw_circles), ("point", _draw_points), ("", _draw_others)):
-        if by_type[kind]:
-            regions, colours = zip(*by_type[kind], strict=True)
-            edges.append(draw(regions, colours, ax, wcs, label, fill))
-            label = "_"  # only one entry in the legend
+
+def _draw_single_field(datasets: Sequence[Any], title: str, ax: Axes | None) -> Axes:
+    geom = _create_projection(datasets)
+    if ax is None:
+        ax = create_axes(5.6, 5.6, top=TOP + LEGEND, projection=geom.wcs)
+    off_label = BY_DATASET if len(datasets) > 1 else "off regions"
+    edges = _draw_field(datasets, geom, ax, ax.transData, off_label)
+    label_sky(ax, geom.frame)
+    (x, y), half_width = _square(edges)
+    ax.set_xlim(x - half_width, x + half_width)
+    ax.set_ylim(y - half_width, y + half_width)
+    ax.set_aspect("equal")
+    ax.set_title(title, pad=28, parse_math=False)
+    draw_legend(ax, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
+    return ax
+
+
+def _draw_panels(fields: Sequence[Sequence[Any]], title: str, ax: Axes | None) -> Axes:
+    from matplotlib.transforms import Affine2D
+
+    grid = PanelGrid.create(len(fields), PITCH)
+    width, height = grid.size
+    if ax is None:
+        ax = create_axes(
+            max(PANEL_SIZE * width + 2, 5.6), PANEL_SIZE * height + 1.6, top=TOP + 2.5 * LEGEND
+        )
+    for index, datasets in enumerate(fields):
+        geom, pixels_to_panel = _create_projection(datasets), Affine2D()
+        edges = _draw_field(datasets, geom, ax, pixels_to_panel + ax.transData, BY_DATASET)
+        centre, half_width = _square(edges)
+        pixels_to_panel.translate(*(half_width - centre)).scale(0.5 / half_width)
+        pixels_to_panel.translate(*grid.origin(index))
+        grid.draw_title(ax, index, _panel_title(datasets, geom, centre, half_width))
+    grid.draw_frames(ax, len(fields))
+    ax.set_aspect("equal")
+    ax.set_xticks([])
+    ax.set_yticks([])
+    draw_legend(ax, title=title, title_fontsize="large", loc="lower center", ncols=3,
+                frameon=False, bbox_to_anchor=(0.5, 1 + 0.2 / height))  # fmt: skip
+    return ax
+
+
+def _create_projection(datasets: Sequence[Any]) -> WcsGeom:
+    """Return a geometry that defines the projection around the first on region."""
+    from gammapy.maps import WcsGeom
+
+    geom = datasets[0].counts.geom
+    return WcsGeom.create(
+        skydir=geom.center_skydir, width=1, binsz=BIN_SIZE, proj="TAN", frame=geom.frame
+    )
+
+
+def _draw_field(
+    datasets: Sequence[Any], geom: WcsGeom, ax: Axes, transform: Transform, off_label: str
+) -> NDArray[np.float64]:
+    """Draw the regions of a field, and return pixel coordinates of their edges, shape (n, 2)."""
+    on_regions = {repr(dataset.counts.geom.region): dataset.counts.geom.region
+                  for dataset in datasets}  # fmt: skip
+    on = [(region, ON_COLOR) for region in on_regions.values()]
+    off = [
+        (region, OFF_COLORS[index % len(OFF_COLORS)])
+        for index, dataset in enumerate(datasets)
+        for region in off_regions(dataset)
+    ]
+    edges = [
+        draw_shapes(on, ax, geom.wcs, transform, "on region", True),
+        draw_shapes(off, ax, geom.wcs, transform, off_label, False),
+        draw_pointings(datasets, ax, geom.wcs, transform),
+    ]
     return np.concatenate(edges)
 
 
-def _draw_circles(
-    circles: Sequence[Any], colours: Sequence[str], ax: Axes, wcs: WCS, label: str, fill: bool
-) -> NDArray[np.float64]:
-    from matplotlib.collections import PolyCollection
+def _square(edges: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """Return the centre and half the width of a square that contains all finite edges.
 
-    vertices = _circle_vertices(circles, wcs)
-    ax.add_collection(
-        PolyCollection(list(vertices), facecolor=colours if fill else "none", edgecolor=colours,
-                       label=label, alpha=0.6 if fill else 1),
-        autolim=False,
-    )  # fmt: skip
-    return vertices.reshape(-1, 2)
-
-
-def _draw_points(
-    points: Sequence[Any], colours: Sequence[str], ax: Axes, wcs: WCS, label: str, fill: bool
-) -> NDArray[np.float64]:
-    """Draw points, whose radius (RAD_MAX) depends on energy, as markers."""
-    centres = _pixel_centres(points, wcs)
-    ax.scatter(*centres.T, marker="*" if fill else "o", color=colours, label=label)
-    return centres
-
-
-def _draw_others(
-    regions: Sequence[Any], colours: Sequence[str], ax: Axes, wcs: WCS, label: str, fill: bool
-) -> NDArray[np.float64]:
-    edges = []
-    for region, colour in zip(regions, colours, strict=True):
-        pixel_region = region.to_pixel(wcs)
-        pixel_region.plot(ax=ax, facecolor=colour, edgecolor=colour, label=label, fill=fill,
-                          alpha=0.6 if fill else 1)  # fmt: skip
-        box = pixel_region.bounding_box
-        edges += [[box.ixmin, box.iymin], [box.ixmax, box.iymax]]
-        label = "_"
-    return np.array(edges, dtype=float)
-
-
-def _circle_vertices(circles: Sequence[Any], wcs: WCS) -> NDArray[np.float64]:
-    """Return pixel coordinates of the vertices of circles, shape (n, vertices, 2)."""
-    radii = np.array([circle.radius.to_value("deg") for circle in circles]) / BIN_SIZE
-    angles = np.linspace(0, 2 * np.pi, N_VERTICES, endpoint=False)
-    offsets = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-    vertices: NDArray[np.float64] = radii[:, None, None] * offsets
-    return vertices + _pixel_centres(circles, wcs)[:, None]
-
-
-def _pixel_centres(regions: Sequence[Any], wcs: WCS) -> NDArray[np.float64]:
-    """Return pixel coordinates of the centres of regions, shape (n, 2)."""
-    from astropy.coordinates import SkyCoord
-
-    centres = np.empty((len(regions), 2))
-    frames = [region.center.frame.name for region in regions]
-    for name in set(frames):  # coordinates are converted together, because one by one is slow
-        indices = [index for index, frame in enumerate(frames) if frame == name]
-        longitudes, latitudes = (
-            [getattr(regions[index].center.data, axis).to_value("deg") for index in indices]
-            for axis in ("lon", "lat")
-        )
-        coordinates = SkyCoord(longitudes, latitudes, unit="deg", frame=name)
-        centres[indices] = np.transpose(wcs.world_to_pixel(coordinates))
-    return centres
-
-
-def _draw_pointings(datasets: Sequence[Any], ax: Axes, wcs: WCS) -> NDArray[np.float64]:
-    """Draw the pointings of datasets, and return their pixel coordinates, shape (n, 2)."""
-    from astropy.coordinates import SkyCoord
-
-    tables = [dataset.meta_table for dataset in datasets]
-    tables = [table for table in tables if table is not None and "RA_PNT" in table.colnames]
-    if not tables:
-        return np.empty((0, 2))
-    positions = (np.concatenate([np.ravel(table[name].data) for table in tables])
-                 for name in ("RA_PNT", "DEC_PNT"))  # fmt: skip
-    centres: NDArray[np.float64] = np.transpose(
-        wcs.world_to_pixel(SkyCoord(*positions, unit="deg"))
-    )
-    ax.plot(*centres.T, "+", color="black", markersize=10, label="pointing")
-    return centres
-
-
-def _set_limits(ax: Axes, edges: NDArray[np.float64]) -> None:
-    """Set the limits of the axes to a square that contains all edges, shape (n, 2)."""
+    The coordinates of the edges have the shape (n, 2).
+    """
+    edges = edges[np.isfinite(edges).all(axis=1)]
     low, high = edges.min(axis=0), edges.max(axis=0)
     half_width = max(MARGIN * float((high - low).max()), MIN_WIDTH / BIN_SIZE) / 2
-    centre = (low + high) / 2
-    ax.set_xlim(centre[0] - half_width, centre[0] + half_width)
-    ax.set_ylim(centre[1] - half_width, centre[1] + half_width)
-    ax.set_aspect("equal")
+    return (low + high) / 2, half_width
+
+
+def _panel_title(
+    datasets: Sequence[Any], geom: WcsGeom, centre: NDArray[np.float64], half_width: float
+) -> str:
+    """Return the name or the number of the datasets, and the centre and width of the panel."""
+    name = short_name(datasets[0].name) if len(datasets) == 1 else f"{len(datasets)} datasets"
+    longitude, latitude = geom.wcs.wcs_pix2world([centre], 0)[0]
+    axes = ("l", "b") if geom.frame == "galactic" else ("RA", "Dec")
+    position = f"{axes[0]} {longitude:.1f}°, {axes[1]} {latitude:.1f}°"
+    return f"{name}\n{position}, {2 * half_width * BIN_SIZE:.2g}° wide"

@@ -190,7 +190,7 @@ def test_panels_show_the_values_of_each_dataset() -> None:
     assert [label.get_text() for label in ax.texts] == ["run-0", "run-1"]
 
 
-def test_figure_and_log_say_that_not_all_datasets_are_drawn(
+def test_figure_and_log_contain_the_number_of_datasets(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     result = Result(datasets=create_spectra(30))
@@ -202,6 +202,43 @@ def test_figure_and_log_say_that_not_all_datasets_are_drawn(
     assert ax.get_legend().get_title().get_text() == "The first 24 of 30 datasets"
     assert len(ax.texts) == 24
     assert "counts-run-29" in result.plot
+
+
+def test_estimates_with_the_names_of_other_plots_replace_none() -> None:
+    estimates = {name: ProductWithPlots(name, 1.0)
+                 for name in ("datasets-spectra", "counts-run-1", "a", "a-by-run")}  # fmt: skip
+    result = Result(datasets=create_spectra(2), estimates=estimates)
+    plot = result.plot
+    assert plot("datasets-spectra").get_legend().get_title().get_text() == "2 datasets"
+    assert plot("datasets-spectra-2").get_title() == "datasets-spectra"
+    assert plot("counts-run-1").get_title().startswith("run-1, ")
+    assert plot("counts-run-1-2").get_title() == "counts-run-1"
+    assert plot("a-by-run").get_title() == "a by run"
+    assert plot("a-by-run-2").get_title() == "a-by-run"
+    # the names in the run folder are the same
+    single = {"counts-run-0", "counts-run-1"}
+    assert list(result.overview_plots()) == [name for name in plot if name not in single]
+
+
+class DatasetWithoutCounts:
+    """A dataset with an error in its counts."""
+
+    name = "faulty"
+
+    @property
+    def counts(self) -> Any:
+        raise RuntimeError("no counts available")
+
+
+def test_datasets_with_errors_do_not_hide_failed_plots(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    datasets: Any = [*create_spectra(25), DatasetWithoutCounts()]
+    result = Result(datasets=datasets, estimates={"bad": FaultyProduct("bad", 1.0)})
+    message = "cannot draw plots: dataset-faulty: .*no counts available; bad: .*no plots available"
+    with caplog.at_level("INFO"), pytest.raises(RuntimeError, match=message):
+        write_plots(result, tmp_path / "run")
+    assert "first 24 of 25 datasets with a spectrum; result.plot has a plot of each" in caplog.text
 
 
 def test_plots_have_the_same_bytes_each_time(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from skyred.io.folders import expand_folder
 from skyred.plugins import Plugins
 from skyred.result import files
 from skyred.result.html import result_html
-from skyred.result.plots import Plots, create_plots, create_run_plots
+from skyred.result.plots import Plots, create_overview_plots, create_plots
 from skyred.result.verifying import convert_read_errors, verify_folder
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Result:
     def _create_plots(self) -> Plots:
         return create_plots(self.datasets, self.estimates.values())
 
-    def run_plots(self) -> Plots:
+    def overview_plots(self) -> Plots:
         """Return the plots of a run folder, where one figure shows all datasets of a type.
 
         Returns
@@ -100,7 +100,7 @@ class Result:
         Plots
             The plots; they are also in the attribute `plot`, with those of single datasets.
         """
-        return create_run_plots(self.datasets, self.estimates.values())
+        return create_overview_plots(self.datasets, self.estimates.values())
 
     @property
     def observations(self) -> Table:

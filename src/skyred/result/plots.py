@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain, count
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from skyred.fields import file_name
 from skyred.io.html import Html, bold, paragraph, styled_div, table
 from skyred.products.plotting import (
     dataset_plot_functions,
-    dataset_type,
+    dataset_type_or_none,
     overview_plot_functions,
 )
 
@@ -118,14 +119,11 @@ def create_plots(datasets: Iterable[Any] | None, products: Iterable[Product]) ->
     Plots
         The plots.
     """
-    datasets = list(datasets or ())
-    functions = _overviews(datasets)
-    for dataset in datasets:
-        functions |= _dataset_plots(dataset)
-    return Plots(functions | _product_plots(products))
+    groups = _group_plots(list(datasets or ()), products)
+    return Plots({name: function for group in groups for name, function in group.items()})
 
 
-def create_run_plots(datasets: Iterable[Any] | None, products: Iterable[Product]) -> Plots:
+def create_overview_plots(datasets: Iterable[Any] | None, products: Iterable[Product]) -> Plots:
     """Create the plots in a run folder: several datasets of a type are drawn in one figure.
 
     Parameters
@@ -141,33 +139,46 @@ def create_run_plots(datasets: Iterable[Any] | None, products: Iterable[Product]
         The plots, which have the names and content of those of `create_plots`.
     """
     datasets = list(datasets or ())
-    functions = _overviews(datasets)
-    types = Counter(_type_or_none(dataset) for dataset in datasets)
-    for dataset in datasets:
-        kind = _type_or_none(dataset)
-        if not kind or types[kind] == 1:
-            functions |= _dataset_plots(dataset)
-    return Plots(functions | _product_plots(products))
+    overviews, *groups = _group_plots(datasets, products)
+    kinds = [dataset_type_or_none(dataset) for dataset in datasets]
+    totals = Counter(kinds)
+    is_in_overview = [bool(kind) and totals[kind] > 1 for kind in kinds]
+    functions = dict(overviews)
+    for index, group in enumerate(groups):  # of the datasets, and then of the products
+        if index >= len(datasets) or not is_in_overview[index]:
+            functions |= group
+    return Plots(functions)
+
+
+def _group_plots(datasets: Sequence[Any], products: Iterable[Product]) -> list[FunctionsByName]:
+    """Return the plots of the overviews, of each dataset and of each product, by unique names."""
+    groups = [
+        _overviews(datasets),
+        *(_dataset_plots(dataset) for dataset in datasets),
+        *(_product_plots(product) for product in products),
+    ]
+    names: set[str] = set()
+    return [{_unique_name(name, names): group[name] for name in group} for group in groups]
+
+
+def _unique_name(name: str, names: set[str]) -> str:
+    """Return a name, with a number if it is one of `names`, to which the result is added."""
+    numbered = (f"{name}-{number}" for number in count(2))
+    unique = next(candidate for candidate in chain([name], numbered) if candidate not in names)
+    names.add(unique)
+    return unique
 
 
 def _overviews(datasets: Sequence[Any]) -> FunctionsByName:
     """Return the functions that draw all datasets of a type, if there are several."""
     functions: FunctionsByName = {}
     for kind in ("map", "spectrum"):
-        group = [dataset for dataset in datasets if _type_or_none(dataset) == kind]
+        group = [dataset for dataset in datasets if dataset_type_or_none(dataset) == kind]
         if len(group) > 1:
             get_plots = partial(overview_plot_functions, group, kind)
             for name, function in _defer_errors(get_plots).items():
                 functions[name or f"datasets-{kind}"] = function
     return functions
-
-
-def _type_or_none(dataset: Any) -> str | None:
-    """Return the type of a dataset; None if it raises an error, which its plots report."""
-    try:
-        return dataset_type(dataset)
-    except Exception:
-        return None
 
 
 def _dataset_plots(dataset: Any) -> FunctionsByName:
@@ -176,12 +187,9 @@ def _dataset_plots(dataset: Any) -> FunctionsByName:
     return {f"{prefix or 'dataset'}-{name}": function for prefix, function in functions.items()}
 
 
-def _product_plots(products: Iterable[Product]) -> FunctionsByName:
-    functions: FunctionsByName = {}
-    for product in products:
-        for suffix, function in _defer_errors(product.plot_functions).items():
-            functions[file_name(product.name) + suffix] = function
-    return functions
+def _product_plots(product: Product) -> FunctionsByName:
+    functions = _defer_errors(product.plot_functions)
+    return {file_name(product.name) + suffix: function for suffix, function in functions.items()}
 
 
 def _defer_errors(get_plots: Callable[[], FunctionsByName]) -> FunctionsByName:

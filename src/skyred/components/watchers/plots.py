@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from skyred.hookspecs import hookimpl
 from skyred.io.disk import disk_failure
-from skyred.products.plotting import MAX_PANELS, dataset_type
+from skyred.products.plotting import MAX_PANELS, dataset_type_or_none
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +42,7 @@ def skyred_run_finished(run: Run, report: Report) -> None:
         return
     failures = []
     result = report.result
-    plot = result.run_plots()
+    plot = result.overview_plots()
     for name in plot:  # plots of datasets are defined in skyred/products/plotting/datasets.py
         try:
             save_plot(partial(plot, name), run.folder / "plots" / f"{name}.png")
@@ -57,11 +57,12 @@ def skyred_run_finished(run: Run, report: Report) -> None:
 
 def _log_limit(datasets: Iterable[Any]) -> None:
     """Log that plots do not show all datasets of a type."""
-    types = Counter(dataset_type(dataset) for dataset in datasets)
+    types = Counter(dataset_type_or_none(dataset) for dataset in datasets)
     for kind, total in types.items():
         if kind and total > MAX_PANELS:
             log.info(
-                "plots/ shows the first %d of %d datasets with a %s; result.plot draws all of them",
+                "plots/ shows the first %d of %d datasets with a %s; "
+                "result.plot has a plot of each",
                 MAX_PANELS,
                 total,
                 kind,

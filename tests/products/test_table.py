@@ -77,6 +77,16 @@ def test_strings_are_categories_on_the_axis() -> None:
     plt.close()
 
 
+def test_categories_with_dollar_signs_are_drawn_as_they_are() -> None:
+    table = Table({"dataset": [r"a_$\b$", "b"], "counts": [3, 4]})
+    ax = TableProduct("counts", table).plot()
+    ax.figure.draw_without_rendering()  # type: ignore[union-attr]
+    label = ax.get_xticklabels()[0]
+    expected = ax.text(0, 0, r"a_$\b$", parse_math=False)
+    assert label.get_window_extent().width == expected.get_window_extent().width
+    plt.close()
+
+
 @pytest.mark.parametrize("columns", [{"a": [1.0]}, {"a": [1.0], "b": ["x"]}, {}])
 def test_table_without_numbers_has_no_plot(columns: dict[str, list[object]]) -> None:
     product = TableProduct("empty", Table(columns))

@@ -148,7 +148,9 @@ def _axis_values(column: Any) -> Any:
     """Return the values of the first column for the x axis: numbers, dates or strings."""
     if _is_numeric(column):
         return _numbers(column)
-    return column.datetime if hasattr(column, "datetime") else [str(value) for value in column]
+    if hasattr(column, "datetime"):
+        return column.datetime
+    return [str(value).replace("$", r"\$") for value in column]  # no mathematical text
 
 
 def _numbers(column: Any) -> Any:

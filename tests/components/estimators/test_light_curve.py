@@ -232,7 +232,7 @@ class TestFiles:
 
         ax = product.plot()
         assert ax.get_xlabel() == "Time [UTC]"
-        assert "cm^{-2}" in ax.get_ylabel()
+        assert "cm⁻²" in ax.get_ylabel()
         assert len(ax.patches) == 1
         plt.close(ax.figure)
 

@@ -43,6 +43,7 @@ def draw_map(image: WcsNDMap, ax: Axes | None, label: str, **style: Any) -> Axes
     image.plot(ax=ax, add_cbar=False, **style)
     bar = ax.figure.colorbar(ax.images[-1], ax=ax, shrink=0.9, fraction=0.06, pad=0.03)
     bar.set_label(label, parse_math=False)
+    bar.ax.yaxis.set_offset_position("left")  # the power of ten starts there, outside the map
     label_sky(ax, image.geom.frame)
     return ax
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from skyred.inspection.file_content import read_file
 from skyred.inspection.records import IndexedHdu, RunInput
 from skyred.inspection.run import inspect_run
 from skyred.inspection.shared_files import SharedFiles
+from skyred.io.captured_warnings import capture_warnings
 from skyred.run.worker.gadf_tables import read_irf
 
 pytestmark = pytest.mark.data
@@ -148,14 +150,47 @@ def test_files_with_events_are_not_kept(runs, shared_files, irf_file) -> None:
     assert kept_paths == [irf_file]
 
 
-def test_files_up_to_the_limit_of_bytes_are_kept(irf_file, tmp_path) -> None:
+def test_files_of_several_runs_up_to_the_limit_of_bytes_are_kept(irf_file, tmp_path) -> None:
     shutil.copyfile(irf_file, tmp_path / "second.fits")
     files = [read_file(path) for path in (irf_file, tmp_path / "second.fits")]
     for n_files, expected in ((0.5, [False, False]), (1.5, [False, True]), (2.5, [True, True])):
         shared_files = SharedFiles(int(n_files * len(files[0].content)))
         for file in files:
             shared_files.add(file)
+            shared_files.find(file.path, file.sha256)  # by the second run
         assert [shared_files.find(file.path, file.sha256) is file for file in files] == expected
+
+
+def test_only_the_last_file_of_a_single_run_is_kept(irf_file, tmp_path, shared_files) -> None:
+    paths = [tmp_path / f"{number}.fits" for number in range(3)]
+    for path in paths:
+        shutil.copyfile(irf_file, path)
+        shared_files.add(read_file(path))
+    sha256 = read_file(irf_file).sha256
+    assert [shared_files.find(path, sha256) is not None for path in paths] == [False, False, True]
+
+
+def test_findings_without_a_valid_area_are_not_those_of_an_earlier_area(
+    runs, irf_file, tmp_path, monkeypatch
+) -> None:
+    areas = [tmp_path / f"area-{number}.fits" for number in range(2)]
+    for path in areas:
+        shutil.copyfile(irf_file, path)
+    change_area(areas[1], np.nan)
+    runs = [
+        attrs.evolve(
+            run,
+            indexed_hdus=tuple(
+                attrs.evolve(hdu, path=path) if hdu.hdu_type == "aeff" else hdu
+                for hdu in run.indexed_hdus
+            ),
+        )
+        for run, path in zip(runs, areas, strict=True)
+    ]
+    inspect_run(runs[0])
+    skyred.inspection.run.SHARED_FILES.add(read_file(areas[1]))  # replaces the first area
+    gc.collect()
+    assert inspect_run(runs[1]).findings == inspect_alone(runs[1], monkeypatch).findings
 
 
 def test_irfs_of_a_shared_file_can_be_changed_independently(irf_file) -> None:
@@ -171,3 +206,32 @@ def test_irfs_of_a_shared_file_can_be_changed_independently(irf_file) -> None:
         np.testing.assert_array_equal(irf.data, expected)
         assert "NEW" not in irf.meta
         assert irf.interp_kwargs["fill_value"] == 0.0
+
+
+def test_scaled_irfs_of_a_shared_file_can_be_changed_independently(irf_file) -> None:
+    with fits.open(irf_file, mode="update") as hdus:
+        header = hdus["EFFECTIVE AREA"].header
+        number = hdus["EFFECTIVE AREA"].columns.names.index("EFFAREA") + 1
+        header[f"TSCAL{number}"] = 2.0
+    file = read_file(irf_file)
+    hdu, table = file.hdus["EFFECTIVE AREA"], file.table("EFFECTIVE AREA")
+    assert not table.is_plain("EFFAREA")
+    first = read_irf("aeff_2d", hdu, table)
+    expected = first.data.copy()
+    assert expected.any()
+    first.data *= 2
+    np.testing.assert_array_equal(read_irf("aeff_2d", hdu, table).data, expected)
+
+
+def test_each_run_has_the_warnings_of_a_shared_irf(irf_file) -> None:
+    with fits.open(irf_file, mode="update") as hdus:
+        hdus["BACKGROUND"].header["TUNIT7"] = "s-1 MeV-1 sr-1 foo"
+    file = read_file(irf_file)
+    hdu, table = file.hdus["BACKGROUND"], file.table("BACKGROUND")
+    notes = []
+    for _ in range(3):
+        with capture_warnings() as run_notes:
+            read_irf("bkg_3d", hdu, table)
+        notes.append(run_notes)
+    assert any("foo" in note for note in notes[0])
+    assert notes[0] == notes[1] == notes[2]

@@ -33,8 +33,16 @@ from skyred.inspection.times import (
     check_time_unit,
     check_times,
 )
+from skyred.io.captured_warnings import notice_warnings
 
 P = ParamSpec("P")
+
+
+class _NoArea:
+    """Replaces the area in the results of a run without one."""
+
+
+NO_AREA = _NoArea()
 
 
 @attrs.frozen(eq=False)
@@ -176,11 +184,15 @@ class _Inspection:
     def _read_response(self, hdu: RunHdu, responses: dict[str, ResponseTable]) -> Iterator[Finding]:
         """Read a response, and check its axes and values, once for all runs that share its file."""
         results = self.files[hdu.path].results
-        key = "read", hdu.name, hdu.hdu_type, hdu.hdu_class
-        if key not in results:
-            read: list[ResponseTable | None] = [None]
-            results[key] = read, tuple(_run_check(hdu, _read_into, hdu, read))
-        (response,), findings = results[key]
+        key = "values", hdu.name, hdu.hdu_type, hdu.hdu_class
+        response, findings = results.get(key, (None, None))
+        if findings is None:
+            responses_of_hdu: list[ResponseTable] = []
+            with notice_warnings() as notes:
+                findings = tuple(_run_check(hdu, _read_into, hdu, responses_of_hdu))
+            response = next(iter(responses_of_hdu), None)
+            if not notes:  # each run has its own notes
+                results[key] = response, findings
         yield from findings
         if response is not None:
             responses[hdu.hdu_type] = response
@@ -188,17 +200,17 @@ class _Inspection:
     def _check_response(
         self, response: ResponseTable, area: ResponseTable | None
     ) -> Iterator[Finding]:
-        """Check a response and its agreement with the area, once for runs that share both."""
+        """Check a response and its agreement with the area, once if that is the same object."""
         hdu, results = response.hdu, self.files[response.hdu.path].results
-        key = "check", hdu.name, hdu.hdu_type, hdu.hdu_class
-        checked_area, findings = results.get(key, (None, ()))
-        if checked_area is None or checked_area() is not area:
-            new_findings = list(_run_check(hdu, check_response, response, area))
-            if area is not None and response is not area:
-                new_findings += _run_check(hdu, check_agreement, response, area)
-            findings = tuple(new_findings)
-            # not the area itself, which keeps the file of a run in memory
-            results[key] = (lambda: None) if area is None else weakref.ref(area), findings
+        key = "agreement", hdu.name, hdu.hdu_type, hdu.hdu_class
+        get_area, findings = results.get(key, (None, ()))
+        if get_area is None or get_area() is not (area or NO_AREA):
+            with notice_warnings() as notes:
+                findings = tuple(_check_with_area(response, area))
+            results.pop(key, None)
+            if not notes:
+                # not the area itself, which keeps the file of a run in memory
+                results[key] = weakref.ref(area or NO_AREA), findings
         yield from findings
 
     def _check_events(self) -> Iterator[Finding]:
@@ -289,9 +301,17 @@ class _Inspection:
         return len(events.table) > 0 and not list(_run_check(events, events.check_columns, COLUMNS))
 
 
-def _read_into(hdu: RunHdu, read: list[ResponseTable | None]) -> list[Finding]:
-    read[0], findings = read_response(hdu)
+def _read_into(hdu: RunHdu, responses: list[ResponseTable]) -> list[Finding]:
+    """Read a response, append it to a list if it has no faults, and return the findings."""
+    response, findings = read_response(hdu)
+    responses += [] if response is None else [response]
     return findings
+
+
+def _check_with_area(response: ResponseTable, area: ResponseTable | None) -> Iterator[Finding]:
+    yield from _run_check(response.hdu, check_response, response, area)
+    if area is not None and response is not area:
+        yield from _run_check(response.hdu, check_agreement, response, area)
 
 
 def _run_check(

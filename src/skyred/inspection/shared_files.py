@@ -12,16 +12,17 @@ from threading import Lock
 
 from skyred.inspection.file_content import FileContent
 
-MAX_BYTES = 64_000_000  # of all files that are kept
+MAX_BYTES = 16_000_000  # of all files that are kept; with tables and IRFs, about six times as much
 _Key = tuple[Path, str]
 
 
 class SharedFiles:
-    """The most recently used files without events."""
+    """The files without events that several runs used, and the last one that a single run used."""
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         self._max_bytes = max_bytes
         self._files: OrderedDict[_Key, FileContent] = OrderedDict()
+        self._unshared: _Key | None = None
         self._lock = Lock()  # the workers of an engine may be threads
 
     def find(self, path: Path, sha256: str) -> FileContent | None:
@@ -43,6 +44,8 @@ class SharedFiles:
             file = self._files.get((path, sha256))
             if file is not None:
                 self._files.move_to_end((path, sha256))
+                if self._unshared == (path, sha256):
+                    self._unshared = None
             return file
 
     def add(self, file: FileContent) -> None:
@@ -55,8 +58,13 @@ class SharedFiles:
         """
         if not file.hdus or "EVENTS" in file.hdus or len(file.content) > self._max_bytes:
             return
+        key = file.path, file.sha256
         with self._lock:
-            self._files[file.path, file.sha256] = file
+            if key in self._files:
+                return
+            if self._unshared is not None:  # an archive may have a file of IRFs for each run
+                self._files.pop(self._unshared, None)
+            self._files[key], self._unshared = file, key
             while sum(len(file.content) for file in self._files.values()) > self._max_bytes:
                 self._files.popitem(last=False)
 

@@ -85,6 +85,16 @@ class StoredHdu:
         """
         return self.file.astropy_hdus[self.index]
 
+    def open_copy(self) -> Any:
+        """Return the HDU as astropy reads it, with its own memory.
+
+        Returns
+        -------
+        HDU
+            The HDU, which shares nothing with other runs that use the same file.
+        """
+        return FitsBytes(self.file.content).astropy_hdus[self.index]
+
 
 def list_hdus(content: bytes) -> tuple[StoredHdu, ...]:
     """Return the HDUs of a file in memory.

@@ -48,3 +48,33 @@ def capture_warnings(logger: str = "gammapy") -> Iterator[list[str]]:
         captured_logger.removeHandler(collector)
         captured_logger.propagate = propagate
         notes[:] = dict.fromkeys(notes)
+
+
+@contextmanager
+def notice_warnings(logger: str = "gammapy") -> Iterator[list[str]]:
+    """Collect the warnings of a logger and of Python, which are issued as usual.
+
+    Parameters
+    ----------
+    logger : str
+        The name of the logger.
+
+    Yields
+    ------
+    list of str
+        The warnings; complete once the context ends.
+    """
+    notes: list[str] = []
+    collector, watched_logger = _Collector(notes), logging.getLogger(logger)
+    watched_logger.addHandler(collector)
+    try:
+        with warnings.catch_warnings(record=True) as python_warnings:
+            warnings.simplefilter("always")
+            yield notes
+    finally:
+        watched_logger.removeHandler(collector)
+    for warning in python_warnings:
+        notes.append(str(warning.message))
+        warnings.warn_explicit(
+            warning.message, warning.category, warning.filename, warning.lineno, registry={}
+        )

@@ -5,6 +5,7 @@ import pytest
 from gammapy.datasets import MapDataset
 from gammapy.maps import MapAxis, WcsGeom
 
+from skyred import component
 from skyred.components.geometries.axes import EnergyAxis
 from skyred.components.geometries.sky_map import MapGeometry
 
@@ -65,3 +66,30 @@ def test_targets_have_their_own_arrays_and_good_times():
 def test_different_options_give_a_different_target():
     create_geometry().target()
     assert create_geometry(bin_size="0.2 deg").target().counts.geom.data_shape == (4, 10, 10)
+
+
+def test_axes_have_the_units_of_the_configuration():
+    tev = create_geometry().target()
+    energy = EnergyAxis(min="1000 GeV", max="10000 GeV", bins=4)
+    gev = create_geometry(energy=energy).target()
+    assert tev.counts.geom.axes["energy"].unit == "TeV"
+    assert gev.counts.geom.axes["energy"].unit == "GeV"
+
+
+@component
+class WideGeometry(MapGeometry):
+    """A map whose width is not an option."""
+
+    kind = "wide-map"
+    n_pixels = 10
+
+    def build_image(self):
+        return WcsGeom.create(skydir=(83.6, 22), npix=self.n_pixels, binsz=0.1, frame="icrs")
+
+
+def test_target_of_a_subclass_is_built_each_time(monkeypatch):
+    options = {name: EnergyAxis(**OPTIONS[name]) for name in ("energy", "energy_true")}
+    geometry = WideGeometry(**(OPTIONS | options))
+    assert geometry.target().counts.geom.data_shape == (4, 10, 10)
+    monkeypatch.setattr(WideGeometry, "n_pixels", 20)
+    assert geometry.target().counts.geom.data_shape == (4, 20, 20)

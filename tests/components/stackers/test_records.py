@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from skyred.components.stackers.records import stack_records, unite_good_times
 from skyred.components.stackers.stacking import Stack, stack_dataset
 
-INTERVALS = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 10)), max_size=6)
+INTERVALS = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 10)), max_size=8)
 SCALES = st.sampled_from(["utc", "tt", "tai"])
 REFERENCES = st.sampled_from(["2010-01-01", "2009-12-31T12:00:00"])
 

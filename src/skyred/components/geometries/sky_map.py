@@ -123,10 +123,13 @@ class MapGeometry(Geometry):
         """
         from skyred.components.geometries.empty_maps import create_empty
 
-        key = (type(self), self.key())
-        return create_empty(key, self._create_target, name or self.name)
+        name = name or self.name
+        if type(self) is not MapGeometry:  # a subclass may build another geometry
+            return self._create_target(name)
+        key = self.key(), str(self.to_plain(complete=True))  # the second contains the units
+        return create_empty(key, self._create_target, name)
 
-    def _create_target(self) -> MapDataset:
+    def _create_target(self, name: str | None = None) -> MapDataset:
         from gammapy.datasets import MapDataset
         from gammapy.maps import MapAxis
 
@@ -138,6 +141,7 @@ class MapGeometry(Geometry):
             energy_axis_true=self.energy_true.build("energy_true"),
             rad_axis=radius,
             binsz_irf=self.irf_bin_size.to_value("deg"),
+            name=name,
         )
 
     def build(self) -> WcsGeom:

@@ -1,7 +1,7 @@
 """Stacking of the good time intervals and the tables of metadata of datasets.
 
-gammapy merges intervals in a loop over `astropy.time.Time` objects, again for each stacked run, so
-that the time per run is proportional to the number of runs.
+gammapy merges intervals in a loop over `astropy.time.Time` objects, again for each stacked run,
+which takes 0.6 ms per interval.
 """
 
 from __future__ import annotations
@@ -52,15 +52,12 @@ def unite_good_times(first: GTI, second: GTI) -> GTI:
     """
     times = [[gti.table[name] for gti in (first, second)] for name in ("START", "STOP")]
     if not all(_is_simple(time) for columns in times for time in columns):
-        united = first.copy()
-        united.stack(second)
-        return united.union() if len(united.table) else united
+        union = first.copy()
+        union.stack(second)
+        return union.union() if len(union.table) else union
     start, stop = (_concatenate(columns) for columns in times)
     order = _sort(start)
-    start, stop = start[:, order], stop[:, order]
-    is_apart = _is_before(stop[:, :-1], start[:, 1:])
-    if not is_apart.all():
-        start, stop = _merge(start, stop)
+    start, stop = _merge(start[:, order], stop[:, order])
     columns = {
         name: _create_time(days, columns[0])
         for name, days, columns in zip(("START", "STOP"), (start, stop), times, strict=True)
@@ -77,8 +74,10 @@ def _is_simple(time: Any) -> bool:
 def _concatenate(times: list[Time]) -> Array:
     """Return the two parts of Julian dates in the scale of the first times, shape (2, n)."""
     scale = times[0].scale
-    converted = [time if time.scale == scale else getattr(time, scale) for time in times]
-    return np.array([np.concatenate([getattr(time, day) for time in converted]) for day in DAYS])
+    times_in_scale = [time if time.scale == scale else getattr(time, scale) for time in times]
+    return np.array(
+        [np.concatenate([getattr(time, day) for time in times_in_scale]) for day in DAYS]
+    )
 
 
 def _create_time(days: Array, template: Time) -> Time:
@@ -111,13 +110,15 @@ def _merge(start: Array, stop: Array) -> tuple[Array, Array]:
     start, stop : numpy.ndarray
         The merged intervals, shape (2, m).
     """
-    merged: list[list[Array]] = [[start[:, 0], stop[:, 0]]]
-    for next_start, next_stop in zip(start.T[1:], stop.T[1:], strict=True):
-        if _is_before(merged[-1][1], next_start):
-            merged.append([next_start, next_stop])
-        elif _is_before(merged[-1][1], next_stop):
-            merged[-1][1] = next_stop
-    return np.array([item[0] for item in merged]).T, np.array([item[1] for item in merged]).T
+    if not stop.size:
+        return start, stop
+    rank = np.empty(stop.shape[1], dtype=int)
+    order = _sort(stop)
+    rank[order] = np.arange(len(order))
+    latest = stop[:, order[np.maximum.accumulate(rank)]]  # of this interval and all before it
+    is_first = np.append(True, _is_before(latest[:, :-1], start[:, 1:]))
+    is_last = np.append(is_first[1:], True)
+    return start[:, is_first], latest[:, is_last]
 
 
 def _join_cells(first: Table, second: Table) -> Table:

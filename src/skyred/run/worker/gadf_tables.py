@@ -15,6 +15,7 @@ from astropy.io.fits.connect import REMOVE_KEYWORDS, is_column_keyword
 from numpy.typing import NDArray
 
 from skyred.inspection.cards import COMMENTARY
+from skyred.io.captured_warnings import notice_warnings
 
 if TYPE_CHECKING:
     from gammapy.data import GTI
@@ -36,7 +37,7 @@ CLASSES = (
 )
 MAX_AXES = 64  # sets of axes that are kept
 _AXES: dict[tuple[Any, ...], MapAxes] = {}
-# class and IRF of tables that runs share, never changed
+# class and IRF of tables that runs share, never changed, if reading them issues no warning
 _TEMPLATES: WeakKeyDictionary[Table, tuple[str, Any]] = WeakKeyDictionary()
 
 
@@ -61,20 +62,24 @@ def read_irf(hdu_class: str, hdu: StoredHdu, table: Table | None) -> Any:
 
     irf_class = IRF_REGISTRY.get_cls(hdu_class)
     if hdu_class not in CLASSES or table is None or not is_plain(table):
-        return irf_class.from_hdulist({hdu.name: hdu.open()}, hdu=hdu.name)
-    template = _TEMPLATES.get(table)
-    if template is None or template[0] != hdu_class:
-        template = _TEMPLATES[table] = hdu_class, irf_class.from_table(GadfTable(table))
-        template[1]._axes = _share_axes(template[1].axes)
-    return _copy_irf(template[1])
+        return irf_class.from_hdulist({hdu.name: hdu.open_copy()}, hdu=hdu.name)
+    template_class, template = _TEMPLATES.get(table, ("", None))
+    if template_class != hdu_class:
+        with notice_warnings() as notes:
+            template = irf_class.from_table(GadfTable(table))
+        template._axes = _share_axes(template.axes)
+        if notes:  # each run has its own notes
+            return template
+        _TEMPLATES[table] = hdu_class, template
+    return _copy_irf(template)
 
 
 def _copy_irf(irf: Any) -> Any:
     """Return a copy whose values and metadata a maker may change; it shares the axes."""
-    copied = copy.copy(irf)
-    copied.data = irf.data.copy()
-    copied.meta, copied.interp_kwargs = copy.copy(irf.meta), dict(irf.interp_kwargs)
-    return copied
+    new_irf = copy.copy(irf)
+    new_irf.data = irf.data.copy()
+    new_irf.meta, new_irf.interp_kwargs = copy.copy(irf.meta), dict(irf.interp_kwargs)
+    return new_irf
 
 
 def _share_axes(axes: MapAxes) -> MapAxes:

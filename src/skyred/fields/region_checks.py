@@ -142,6 +142,8 @@ def check_coverage(regions: Regions, wcs: WCS) -> None:
 
 def _covers_pixel(region: Any, wcs: WCS) -> bool:
     """Return whether a region covers a pixel centre, on the map or beyond its edges."""
+    if _is_large_circle(region, wcs):
+        return True
     try:
         pixel_region = region.to_pixel(wcs)
         box = pixel_region.bounding_box
@@ -150,6 +152,18 @@ def _covers_pixel(region: Any, wcs: WCS) -> bool:
         return bool(pixel_region.to_mask(mode="center").data.any())
     except (ValueError, TypeError, AttributeError, NotImplementedError):
         return True  # outside the projection, or a combination of regions
+
+
+def _is_large_circle(region: Any, wcs: WCS) -> bool:
+    """Return whether a region is a circle with a radius of at least two pixels.
+
+    A circle covers a pixel centre if its radius is larger than half a diagonal, 0.71 pixels; the
+    rest is a margin for the distortion of the projection.
+    """
+    if type(region).__name__ != "CircleSkyRegion":
+        return False
+    radius = region.radius.to_value("deg")
+    return bool(radius >= 2 * np.max(np.abs(wcs.pixel_scale_matrix).sum(axis=0)))
 
 
 def _is_finite(parameter: Any) -> bool:

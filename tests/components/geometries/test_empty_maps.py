@@ -1,5 +1,7 @@
 """Empty datasets of a geometry share their geometries, and nothing else."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from gammapy.datasets import MapDataset
@@ -8,6 +10,7 @@ from gammapy.maps import MapAxis, WcsGeom
 from skyred import component
 from skyred.components.geometries.axes import EnergyAxis
 from skyred.components.geometries.sky_map import MapGeometry
+from skyred.components.geometries.spectrum import SpectrumGeometry
 
 OPTIONS = {
     "center": ("83.6 deg", "22 deg"),
@@ -93,3 +96,23 @@ def test_target_of_a_subclass_is_built_each_time(monkeypatch):
     assert geometry.target().counts.geom.data_shape == (4, 10, 10)
     monkeypatch.setattr(WideGeometry, "n_pixels", 20)
     assert geometry.target().counts.geom.data_shape == (4, 20, 20)
+
+
+def test_copies_of_an_empty_spectrum_are_those_of_gammapy():
+    axes = {name: EnergyAxis(**OPTIONS[name]) for name in ("energy", "energy_true")}
+    geometry = SpectrumGeometry(on_region="icrs; circle(83.6, 22, 0.1)", **axes)
+    target = geometry.target("crab")
+    observation = SimpleNamespace(obs_id=5)
+    first, second = (geometry.cutout(target, observation, None) for _ in range(2))
+    expected = target.copy(name="crab-5")
+    assert first.name == expected.name
+    assert first.psf is expected.psf is None
+    for name in MAPS:
+        part, expected_part = getattr(first, name), getattr(expected, name)
+        assert part.geom == expected_part.geom
+        assert (part.unit, part.data.dtype) == (expected_part.unit, expected_part.data.dtype)
+        np.testing.assert_array_equal(part.data, expected_part.data)
+        assert not np.shares_memory(part.data, getattr(second, name).data)
+    np.testing.assert_array_equal(first.edisp.edisp_map.data, expected.edisp.edisp_map.data)
+    assert first.edisp.exposure_map.geom == expected.edisp.exposure_map.geom
+    assert first.gti.table is not second.gti.table

@@ -51,17 +51,36 @@ def _expand(data: np.ndarray) -> np.ndarray:
     return data.copy() if any(data.strides) else np.zeros(data.shape, data.dtype)
 
 
-def _copy(
-    dataset: MapDataset, name: str | None, convert: Callable[[np.ndarray], np.ndarray]
-) -> MapDataset:
+def copy_empty(dataset: Any, name: str | None) -> Any:
+    """Return a copy of an empty dataset on the same geometries, which keep what they computed.
+
+    Parameters
+    ----------
+    dataset : gammapy.datasets.MapDataset or SpectrumDataset
+        The empty dataset, without models and fit mask.
+    name : str or None
+        The name of the copy; a random one if it is None.
+
+    Returns
+    -------
+    gammapy.datasets.MapDataset or SpectrumDataset
+        The copy, with its own arrays.
+    """
+    return _copy(dataset, name, np.copy)
+
+
+def _copy(dataset: Any, name: str | None, convert: Callable[[np.ndarray], np.ndarray]) -> Any:
     from gammapy.data import GTI
 
     def copy_map(part: Any) -> Any:
+        if part is None:
+            return None
         return type(part)(part.geom, convert(part.data), unit=part.unit)
 
     maps = {part: copy_map(getattr(dataset, part)) for part in MAPS}
     for part in IRFS:
         irf = getattr(dataset, part)
-        maps[part] = type(irf)(copy_map(irf._irf_map), copy_map(irf.exposure_map))
+        if irf is not None:
+            maps[part] = type(irf)(copy_map(irf._irf_map), copy_map(irf.exposure_map))
     gti = GTI(dataset.gti.table.copy(), reference_time=dataset.gti.time_ref)
     return type(dataset)(name=name, gti=gti, **maps)

@@ -171,7 +171,13 @@ class SpectrumGeometry(Geometry):
         gammapy.datasets.SpectrumDataset
             The empty spectrum of the run.
         """
-        return target.copy(name=f"{target.name}-{observation.obs_id}")
+        from gammapy.datasets import SpectrumDataset
+
+        from skyred.components.geometries.empty_maps import copy_empty
+
+        name = f"{target.name}-{observation.obs_id}"
+        # the target of a subclass may have other attributes
+        return copy_empty(target, name) if type(target) is SpectrumDataset else target.copy(name)
 
     def write_script(self, script: Script) -> None:
         """Write code that creates the empty spectrum, and a copy of it for each run.

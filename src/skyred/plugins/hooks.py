@@ -14,6 +14,16 @@ COMMAND_HOOK = "skyred_commands"
 HOOKS = [name for name in vars(hookspecs) if name.startswith("skyred_")]
 
 
+class _PluginManager(pluggy.PluginManager):
+    """A plugin manager that looks for hooks among the functions of a module only."""
+
+    def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
+        # pluggy inspects each class and module that a plugin imports
+        if inspect.ismodule(plugin) and not inspect.isroutine(vars(plugin).get(name)):
+            return None
+        return super().parse_hookimpl_opts(plugin, name)
+
+
 def create_manager() -> pluggy.PluginManager:
     """Create a plugin manager with the hooks of skyred, without plugins.
 
@@ -22,7 +32,7 @@ def create_manager() -> pluggy.PluginManager:
     pluggy.PluginManager
         The manager.
     """
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager = _PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     return manager
 

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from gammapy.datasets import MapDataset
-from gammapy.maps import MapAxis, WcsGeom
+from gammapy.datasets import MapDataset, SpectrumDataset
+from gammapy.maps import MapAxis, RegionGeom, WcsGeom
 
 from skyred import component
 from skyred.components.geometries.axes import EnergyAxis
@@ -116,3 +116,37 @@ def test_copies_of_an_empty_spectrum_are_those_of_gammapy():
     np.testing.assert_array_equal(first.edisp.edisp_map.data, expected.edisp.edisp_map.data)
     assert first.edisp.exposure_map.geom == expected.edisp.exposure_map.geom
     assert first.gti.table is not second.gti.table
+
+
+@pytest.mark.parametrize("region", ["circle(83.6, 22, 0.1)", "circle(83.6, 22, 0.2)"])
+def test_target_of_a_spectrum_is_that_of_gammapy(region):
+    energy, energy_true = (
+        MapAxis.from_energy_bounds(values["min"], values["max"], values["bins"], name=name)
+        for name, values in ((name, OPTIONS[name]) for name in ("energy", "energy_true"))
+    )
+    axes = {name: EnergyAxis(**OPTIONS[name]) for name in ("energy", "energy_true")}
+    geometry = SpectrumGeometry(on_region=f"icrs; {region}", **axes)
+    geom = RegionGeom.create(f"icrs; {region}", axes=[energy])
+    expected = SpectrumDataset.create(geom, energy_axis_true=energy_true)
+    for _ in range(2):  # the second one is a copy of the template
+        target = geometry.target("crab")
+        assert target.name == "crab"
+        assert target.psf is None
+        for name in MAPS:
+            part, expected_part = getattr(target, name), getattr(expected, name)
+            assert part.geom.axes == expected_part.geom.axes
+            assert part.geom.region.radius == expected_part.geom.region.radius
+            assert (part.unit, part.data.dtype) == (expected_part.unit, expected_part.data.dtype)
+            np.testing.assert_array_equal(part.data, expected_part.data)
+        expected_kernel = expected.edisp.edisp_map.data
+        np.testing.assert_array_equal(target.edisp.edisp_map.data, expected_kernel)
+
+
+def test_region_file_is_read_for_each_target(tmp_path):
+    axes = {name: EnergyAxis(**OPTIONS[name]) for name in ("energy", "energy_true")}
+    path = tmp_path / "on.reg"
+    geometry = SpectrumGeometry(on_region=str(path), **axes)
+    for radius in (0.1, 0.2):
+        path.write_text(f"icrs; circle(83.6, 22, {radius})")
+        region = geometry.target().counts.geom.region
+        assert region.radius.to_value("deg") == pytest.approx(radius)

@@ -1,23 +1,20 @@
-"""Empty map datasets on geometries that are computed once per process."""
+"""Empty datasets on geometries that are computed once per process."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from skyred.components.projection.grid_cache import Recent
 
-if TYPE_CHECKING:
-    from gammapy.datasets import MapDataset
-
 MAPS = ("counts", "exposure", "background", "mask_safe")
 IRFS = ("psf", "edisp")
-_TEMPLATES: Recent[MapDataset] = Recent()  # without memory for zeros
+_TEMPLATES: Recent[Any] = Recent()  # without memory for zeros
 
 
-def create_empty(key: Hashable, create: Callable[[], MapDataset], name: str | None) -> MapDataset:
+def create_empty(key: Hashable, create: Callable[[], Any], name: str | None) -> Any:
     """Return an empty dataset; those with the same key share their geometries.
 
     Parameters
@@ -31,7 +28,7 @@ def create_empty(key: Hashable, create: Callable[[], MapDataset], name: str | No
 
     Returns
     -------
-    gammapy.datasets.MapDataset
+    gammapy.datasets.MapDataset or SpectrumDataset
         The dataset, with its own arrays.
     """
     template = _TEMPLATES.find(key)

@@ -132,12 +132,20 @@ class SpectrumGeometry(Geometry):
         gammapy.datasets.SpectrumDataset
             The empty dataset.
         """
+        from skyred.components.geometries.empty_maps import create_empty
+
+        name = name or self.name
+        # a subclass may build another geometry, and the content of a region file may change
+        if type(self) is not SpectrumGeometry or self.on_region.files:
+            return self._create_target(name)
+        key = self.key(), str(self.to_plain(complete=True))  # the second contains the units
+        return create_empty(key, self._create_target, name)
+
+    def _create_target(self, name: str | None = None) -> SpectrumDataset:
         from gammapy.datasets import SpectrumDataset
 
         energy_axis_true = self.energy_true.build("energy_true")
-        return SpectrumDataset.create(
-            self.build(), energy_axis_true=energy_axis_true, name=name or self.name
-        )
+        return SpectrumDataset.create(self.build(), energy_axis_true=energy_axis_true, name=name)
 
     def build(self) -> RegionGeom:
         """Create the geometry of the counts: the on region, with the energy axis.

@@ -22,7 +22,6 @@ from skyred.components.estimators.scripted import write_parameters
 from skyred.errors import ModelError, Problem
 from skyred.fields import file_name, option
 from skyred.interfaces import SERIAL_TASKS, Chain, Estimator, Product, Tasks, component
-from skyred.likelihood.minimise.profile import Contour
 from skyred.products.fits_tables import read_tables, write_tables
 from skyred.scripting import literal
 
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from skyred.interfaces.records import FitResult
+    from skyred.likelihood.minimise.profile import Contour
     from skyred.scripting import Script
 
 POINTS_PER_ARC = 10  # points that are computed together, each starting from the nearest other one
@@ -348,6 +348,8 @@ def _compute_arc(refit: TemporaryFit, arc: _Arc) -> list[Contour]:
 
 def _join_arcs(result: FitResult, x: int, y: int, arcs: Sequence[list[Contour]]) -> ContourPair:
     """Join the arcs of the contours of the parameters with the indices ``x`` and ``y``."""
+    from skyred.likelihood.minimise.profile import Contour
+
     return ContourPair(
         x=result.names[x],
         y=result.names[y],

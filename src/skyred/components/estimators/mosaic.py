@@ -10,7 +10,6 @@ import numpy as np
 from astropy import units as u
 
 from skyred.errors import ModelError
-from skyred.likelihood.npred import update_evaluators
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets, MapDataset, MapDatasetOnOff
@@ -164,6 +163,8 @@ class Mosaic:
             If only some of the datasets have off counts, or if sources are not included and a
             dataset has no background.
         """
+        from skyred.likelihood.npred import update_evaluators
+
         _require_same_stat_type(datasets)
         geom = union_geom([dataset.counts.geom for dataset in datasets])
         for dataset in datasets if include_sources else ():

@@ -14,6 +14,7 @@ from fault_injection.inexact_makers import InexactMapData, OwnMapData, ScaledMap
 from plain_gammapy import EXAMPLE
 from skyred import Orchestrator, Pipeline, Processes, RunsFailedError, Serial
 from skyred.run import comparisons
+from skyred.run.worker import dataset_comparison
 
 YAML = """
 data:
@@ -238,6 +239,19 @@ def test_error_of_gammapy_is_reported(crab_archive: Path, monkeypatch: pytest.Mo
     orchestrator = create_orchestrator(crab_archive)
     orchestrator.reduce()
     assert summary(orchestrator).endswith("gammapy's MapDatasetMaker failed: ValueError: broken")
+
+
+def test_error_of_the_comparison_stops_the_analysis(
+    crab_archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raise_error(*args: Any) -> None:
+        raise AttributeError("broken")
+
+    monkeypatch.setattr(dataset_comparison, "compare_datasets", raise_error)
+    with pytest.raises(RunsFailedError) as caught:
+        create_orchestrator(crab_archive).reduce()
+    assert "run 900001: the comparison of the dataset of the maker map" in str(caught.value)
+    assert "gammapy's MapDatasetMaker failed: AttributeError: broken; " in str(caught.value)
 
 
 @pytest.mark.slow

@@ -57,11 +57,6 @@ def comparison_with_references(compare: Compare) -> Iterator[None]:
     compare : callable
         Called after each maker with its reference, the dataset of the maker, a function that
         returns the dataset of the reference, and the observation.
-
-    Yields
-    ------
-    None
-        Nothing.
     """
     token = _COMPARE.set(compare)
     try:

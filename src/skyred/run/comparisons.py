@@ -56,7 +56,7 @@ class Comparisons:
         Raises
         ------
         RunsFailedError
-            If a dataset differs from that of gammapy.
+            If a dataset differs from that of gammapy, or the comparison of the two fails.
         """
         runs = zip(chunk.observations, partial_stack.outcomes, partial_stack.irf_types, strict=True)
         for observation, outcome, irf_type in runs:
@@ -117,7 +117,14 @@ def _compare(workers: Workers, chunk: Chunk, observation: object) -> RunComparis
 
 
 def _require_agreement(name: str, maker: MakerComparison) -> None:
-    """Raise an error if a dataset differs from that of gammapy."""
+    """Raise an error if a dataset differs from that of gammapy, or could not be compared."""
+    if maker.comparison_error:
+        raise RunsFailedError(
+            f"{name}: the comparison of the dataset of the {maker.step} with that of gammapy's "
+            f"{maker.reference} failed: {maker.comparison_error}; report this as an issue of "
+            "skyred, with the run; until it is fixed, the analysis runs without "
+            "compare_with_gammapy, but its numbers are not confirmed"
+        )
     mismatches = [agreement for agreement in maker.agreements if not agreement.is_equal]
     if not mismatches:
         return

@@ -83,7 +83,8 @@ class Reducer:
         Raises
         ------
         RunsFailedError
-            If a dataset differs from that of gammapy, with ``compare_with_gammapy``.
+            If a dataset differs from that of gammapy, or cannot be compared because of an error in
+            skyred, with ``compare_with_gammapy``.
         """
         active_entries: deque[_EntryReduction] = deque()
 

@@ -10,6 +10,7 @@ import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from gammapy.datasets import MapDataset, SpectrumDataset
+from gammapy.irf import Background3D
 from gammapy.makers import MapDatasetMaker, SpectrumDatasetMaker
 from gammapy.maps import MapAxis, RegionGeom, WcsGeom
 
@@ -155,6 +156,14 @@ def test_nan_in_other_bins_is_a_mismatch():
     assert f"instead of nan at energy {low:.4g} to {high:.4g} TeV" in agreement.details
 
 
+def test_background_must_be_0_where_gammapy_has_nan():
+    result, expected, observation = wide_datasets()
+    is_lost = np.isnan(expected.background.data)
+    assert (result.background.data[is_lost] == 0).all()
+    result.background.data[is_lost] = 1e-9
+    assert "instead of nan" in find_mismatches(result, expected, observation)["background"].details
+
+
 @pytest.mark.parametrize("quantity", ["background", "exposure", "PSF", "energy dispersion"])
 def test_nan_instead_of_a_value_is_a_mismatch(quantity, equal_datasets):
     result, expected, observation = copy.deepcopy(equal_datasets)
@@ -189,6 +198,103 @@ def test_pixels_next_to_the_edge_of_the_irf_must_agree():
     assert "pixel (3, 12)" in find_mismatches(result, expected, observation)["background"].details
 
 
+def test_values_on_the_edge_of_the_irf_must_agree_unless_one_is_0():
+    result, expected, observation = edge_datasets()
+    index = 0, 12, 2  # 2.5 deg from the pointing
+    for value, is_accepted in ((0, True), (1e-3, False)):
+        result.background.data[index], expected.background.data[index] = value, 2e-3
+        assert (find_mismatches(result, expected, observation) == {}) == is_accepted
+
+
+def centred_datasets() -> tuple[Any, Any, Any]:
+    """Return equal datasets with pixels at offsets of 0, 2.4 and 2.8 deg; the IRFs end at 2.4."""
+    pointing = SkyCoord(10, 0, unit="deg")
+    kinds = {"aeff": "aeff_2d", "edisp": "edisp_2d", "psf": "psf_table", "bkg": "bkg_2d"}
+    irfs = {name: create_irf(kind, max_offset=2.4) for name, kind in kinds.items()}
+    observation = create_observation(pointing, **irfs)
+    geom = WcsGeom.create(skydir=pointing, binsz=0.4, npix=(17, 17), axes=[ENERGY])
+    empty = MapDataset.create(
+        geom, energy_axis_true=ENERGY_TRUE, rad_axis=RAD, binsz_irf=0.4, migra_axis=None
+    )
+    makers = MapDatasetMaker(), MapDatasetMaker()
+    return *run_both(empty, observation, makers), observation
+
+
+@pytest.mark.parametrize("factor", [0, 3])
+@pytest.mark.parametrize("quantity", [name for name in MAPS if name != "counts"])
+def test_pixel_at_the_pointing_must_agree(quantity, factor):
+    result, expected, observation = centred_datasets()
+    data = find_map(result, quantity).data
+    row, column = (size // 2 for size in data.shape[-2:])
+    assert find_map(result, quantity).geom.to_image().get_coord().skycoord[row, column].separation(
+        observation.get_pointing_icrs(observation.tmid)
+    ) < u.Quantity(1e-9, "deg")
+    data[..., row, column] *= factor
+    assert list(find_mismatches(result, expected, observation)) == [quantity]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "column", "is_accepted"),
+    [
+        *(("exposure", 2, True), ("exposure", 1, False)),  # 2.4 and 2.8 deg from the pointing
+        *(("background", 2, False), ("background", 1, True)),  # continued by one bin
+    ],
+)
+def test_outer_edge_of_the_offset_depends_on_the_quantity(quantity, column, is_accepted):
+    result, expected, observation = centred_datasets()
+    pair = [getattr(dataset, quantity).data for dataset in (result, expected)]
+    for data, value in zip(pair, (0, pair[1].max()), strict=True):
+        data[2, 8, column] = value
+    assert (find_mismatches(result, expected, observation) == {}) == is_accepted
+
+
+@pytest.mark.parametrize("kind", ["bkg_3d", "bkg_3d_reversed"])
+def test_edge_of_the_longitude_is_on_the_side_of_the_alignment(kind):
+    irf = create_irf(kind)
+    lon = MapAxis.from_edges(np.linspace(-1.5, 3.5, 11), unit="deg", name="fov_lon")
+    axes = [irf.axes["energy"], lon, irf.axes["fov_lat"]]
+    irf = Background3D(axes, irf.data, irf.unit, fov_alignment=irf.fov_alignment)
+    pointing = SkyCoord(10, 0, unit="deg")
+    observation = create_observation(pointing, bkg=irf, aeff=create_irf("aeff_2d"))
+    geom = WcsGeom.create(skydir=pointing, binsz=0.5, npix=(13, 13), axes=[ENERGY])
+    empty = MapDataset.create(geom, energy_axis_true=ENERGY_TRUE)
+    maker = MapDatasetMaker(selection=["background"])
+    changed, expected = run_both(empty, observation, (maker, maker))
+    columns = 3, 9  # 1.5 deg from the pointing, on both sides
+    outer = [expected.background.data[1, 6, column] for column in (2, 10)]
+    assert sorted(value > 0 for value in outer) == [False, True]
+    for column, value in zip(columns, outer, strict=True):
+        changed.background.data[1, 6, column] = 0
+        expected.background.data[1, 6, column] = 1
+        assert (find_mismatches(changed, expected, observation) == {}) == (value == 0)
+        changed.background.data[1, 6, column] = 1
+
+
+def create_spectra(region: str, background: str) -> tuple[Any, Any, Any]:
+    """Return equal spectra of a region."""
+    observation = create_observation(POINTING, **create_irfs(background))
+    geom = RegionGeom.create(region, axes=[ENERGY])
+    empty = SpectrumDataset.create(geom, energy_axis_true=ENERGY_TRUE)
+    maker = SpectrumDatasetMaker(selection=["counts", "exposure", "edisp", "background"])
+    return *run_both(empty, observation, (maker, maker)), observation
+
+
+@pytest.mark.parametrize("background", BACKGROUNDS)
+@pytest.mark.parametrize("quantity", ["background", "exposure", "energy dispersion"])
+@pytest.mark.parametrize("center", ["83.63, 22.01", "84.1, 22.3"], ids=["on-axis", "off-axis"])
+def test_wrong_spectra_are_detected(center, quantity, background):
+    result, expected, observation = create_spectra(f"icrs;circle({center}, 0.2)", background)
+    sky_map = find_map(result, quantity) if quantity != "energy dispersion" else result.edisp
+    getattr(sky_map, "edisp_map", sky_map).data *= 2
+    assert list(find_mismatches(result, expected, observation)) == [quantity]
+
+
+def test_other_region_is_a_mismatch():
+    result, expected, observation = create_spectra("icrs;circle(84.1, 22.3, 0.2)", "bkg_2d")
+    result.counts._geom = RegionGeom.create("icrs;circle(84.1, 22.3, 0.1)", axes=[ENERGY])
+    assert list(find_mismatches(result, expected, observation)) == ["geometry of the counts"]
+
+
 @pytest.mark.parametrize(("value", "is_accepted"), [(1.00000001e-8, True), (1.1e-8, False)])
 def test_kernel_elements_of_1e_8_may_be_cut(value, is_accepted, equal_datasets):
     result, expected, observation = copy.deepcopy(equal_datasets)
@@ -203,3 +309,11 @@ def test_livetime_in_another_unit_agrees(equal_datasets):
     result, expected, observation = copy.deepcopy(equal_datasets)
     result.exposure.meta["livetime"] = u.Quantity(result.exposure.meta["livetime"]).to("h")
     assert find_mismatches(result, expected, observation) == {}
+
+
+@pytest.mark.parametrize(("livetime", "is_accepted"), [(0, True), (1, False)])
+def test_livetime_of_0_must_be_equal(livetime, is_accepted, equal_datasets):
+    result, expected, observation = copy.deepcopy(equal_datasets)
+    expected.exposure.meta["livetime"] = 0 * u.s
+    result.exposure.meta["livetime"] = livetime * u.s
+    assert ("livetime" not in find_mismatches(result, expected, observation)) == is_accepted

@@ -34,12 +34,15 @@ class MakerComparison:
         The comparison of each quantity.
     error : str
         The error of gammapy's maker; "" if there was none.
+    comparison_error : str
+        The error of the comparison of the two datasets; "" if there was none.
     """
 
     step: str
     reference: str
     agreements: tuple[Agreement, ...] = ()
     error: str = ""
+    comparison_error: str = ""
 
 
 @attrs.frozen
@@ -51,7 +54,8 @@ class RunComparison:
     makers : tuple of MakerComparison
         The comparisons of those makers that have a reference.
     failure : str
-        The reason if the run could not be reduced again; "" if it was.
+        The reason if the run could not be reduced again, so that there is no dataset to compare; ""
+        if it was.
     """
 
     makers: tuple[MakerComparison, ...]
@@ -112,13 +116,21 @@ class _ComparedReduction(RunReduction):
                 with capture_warnings():  # a second maker would repeat the notes of the first
                     expected = make_expected()
             except Exception as error:  # gammapy rejects the data, but skyred does not
-                reason = f"{type(error).__name__}: {error}"
-                comparisons.append(MakerComparison(self.step, name, error=reason))
-            else:
+                comparisons.append(MakerComparison(self.step, name, error=_describe(error)))
+                return
+            try:
                 agreements = compare_datasets(dataset, expected, observation)
-                comparisons.append(MakerComparison(self.step, name, agreements))
+                comparison = MakerComparison(self.step, name, agreements)
+            except Exception as error:  # not a failure of the run: it must stop the analysis
+                message = _describe(error)
+                comparison = MakerComparison(self.step, name, comparison_error=message)
+            comparisons.append(comparison)
 
         with comparison_with_references(compare):
             part = RunReduction._make(self, target, observation)
         self.comparisons = comparisons
         return part
+
+
+def _describe(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

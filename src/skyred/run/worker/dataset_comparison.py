@@ -125,7 +125,10 @@ def _compare_livetime(dataset: Any, expected: Any) -> Agreement:
     ]
     if np.isnan(values).all():
         return Agreement("livetime")
-    difference = abs(values[0] / values[1] - 1) if np.isfinite(values).all() else np.inf
+    if values[0] == values[1]:  # also 0
+        return Agreement("livetime", 0.0, LIVETIME_TOLERANCE)
+    is_comparable = np.isfinite(values).all() and values[1]
+    difference = abs(values[0] / values[1] - 1) if is_comparable else np.inf
     details = f"{values[0]} s instead of {values[1]} s"
     return Agreement("livetime", float(difference), LIVETIME_TOLERANCE, details)
 
@@ -138,7 +141,9 @@ def _compare_maps(name: str, result: Map, expected: Map, observation: Any) -> Ag
         return _mismatch(f"unit of the {name}", repr(result.unit), repr(expected.unit))
     if _describe_axes(geoms[0]) != _describe_axes(geoms[1]):
         return _mismatch(f"axes of the {name}", *map(_describe_axes, geoms))
-    if type(geoms[0]) is not type(geoms[1]) or (geoms[0].is_regular and geoms[0] != geoms[1]):
+    regions = [getattr(geom, "region", None) for geom in geoms]  # which RegionGeom does not compare
+    differ = geoms[0].is_regular and geoms[0] != geoms[1]
+    if type(geoms[0]) is not type(geoms[1]) or differ or regions[0] != regions[1]:
         return _mismatch(f"geometry of the {name}", *geoms)
     if name in EXACT:
         difference = result.data != expected.data
@@ -190,10 +195,10 @@ def _documented(
 ) -> NDArray[np.bool_]:
     """Return the elements that may differ."""
     geom = result.geom
-    is_documented = np.zeros(result.data.shape, dtype=bool)
-    is_documented |= find_edge_pixels(geom, irf, observation)
+    is_cut = (result.data == 0) != (expected.data == 0)
+    is_documented: NDArray[np.bool_] = is_cut & find_edge_pixels(geom, irf, observation)
     if name == "background":
-        is_lost = np.isnan(expected.data) & np.isfinite(result.data)
+        is_lost = np.isnan(expected.data) & (result.data == 0)
         is_documented |= is_lost & find_partial_energies(geom, irf)
     if name == "energy dispersion":
         is_documented |= find_clipped(geom, result.data, expected.data)

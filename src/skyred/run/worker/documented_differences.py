@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 from gammapy.irf import FoVAlignment
+from gammapy.irf.background import BackgroundIRF
 
 if TYPE_CHECKING:
     from gammapy.maps import Geom
@@ -21,7 +22,7 @@ CLIPPED_PROBABILITY = 1e-8  # gammapy sets smaller elements of energy dispersion
 def find_partial_energies(geom: Geom, irf: Any) -> Mask:
     """Return the bins of reconstructed energy with one edge beyond the background IRF.
 
-    gammapy's background can be NaN there; skyred's is that of the energies inside the IRF.
+    gammapy's background can be NaN there; skyred's is 0.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ def find_edge_pixels(geom: Geom, irf: Any, observation: Any) -> Mask:
     """Return the pixels whose centre is exactly on the outer edge of an IRF.
 
     Beyond the edge, the IRF is 0: rounding errors of the coordinates decide on which side such a
-    pixel is.
+    pixel is. An offset of 0 is not an edge, because there are no negative offsets.
 
     Parameters
     ----------
@@ -67,17 +68,18 @@ def find_edge_pixels(geom: Geom, irf: Any, observation: Any) -> Mask:
     positions = geom.to_image().get_coord().skycoord.icrs
     pointing = observation.get_pointing_icrs(observation.tmid)
     if "offset" in irf.axes.names:
-        offset = irf.axes["offset"]
-        # a background is continued by one bin
-        edges = u.Quantity([*offset.edges, offset.edges[-1] + offset.bin_width[-1]])
-        return _is_at(positions.separation(pointing), edges[[0, -2, -1]])
-    is_edge = np.zeros(geom.data_shape_image, dtype=bool)
+        if isinstance(irf, BackgroundIRF):  # continued by one bin at both ends, as by the makers
+            irf = irf.pad(1, mode="edge", axis_name="offset")
+        edges = irf.axes["offset"].edges[[0, -1]]
+        return _is_at(positions.separation(pointing), edges[edges > 0])
+    is_edge = np.zeros(positions.shape, dtype=bool)
     is_rotating = str(getattr(irf, "fov_alignment", "")) == str(FoVAlignment.ALTAZ)
     if {"fov_lon", "fov_lat"} <= set(irf.axes.names) and not is_rotating:
         frame = positions.transform_to(pointing.skyoffset_frame())
-        for name, angle in (("fov_lon", frame.lon.wrap_at("180d")), ("fov_lat", frame.lat)):
-            edges = irf.axes[name].edges[[0, -1]]
-            is_edge |= _is_at(angle, edges) | _is_at(-angle, edges)  # either sign of FOVALIGN
+        is_reversed = str(irf.fov_alignment) == str(FoVAlignment.REVERSE_LON_RADEC)
+        lon = frame.lon.wrap_at("180d") * (1 if is_reversed else -1)
+        for name, angle in (("fov_lon", lon), ("fov_lat", frame.lat)):
+            is_edge |= _is_at(angle, irf.axes[name].edges[[0, -1]])
     return is_edge
 
 
@@ -105,4 +107,7 @@ def find_clipped(geom: Geom, values: NDArray[Any], expected: NDArray[Any]) -> Ma
 
 
 def _is_at(angles: u.Quantity, edges: u.Quantity) -> Mask:
-    return np.asarray(np.any([abs(angles - edge) < EDGE_TOLERANCE for edge in edges], axis=0))
+    is_at = np.zeros(angles.shape, dtype=bool)
+    for edge in edges:
+        is_at |= abs(angles - edge) < EDGE_TOLERANCE
+    return is_at

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ import pytest
 from astropy import units as u
 from astropy.io import fits
 from gammapy.maps import LabelMapAxis, Map, MapAxis, Maps, RegionGeom, WcsGeom, WcsNDMap
+from hypothesis import given, settings, strategies as st
 
-from skyred.io.fits_encoding import encode_with_astropy, format_card
+from fits_comparison import try_to_encode
+from skyred.io.fits_encoding import encode_with_astropy, format_card, write_hdus
 from skyred.io.map_files import encode_map, write_map, write_maps
 
 ENERGY = MapAxis.from_energy_bounds("0.7 TeV", "31 TeV", nbin=5)
@@ -34,6 +37,34 @@ GEOMS = {
 }
 DTYPES = ["float32", "float64", "int64", "int32", "int16", "bool", "uint8", "uint16"]
 META = {"livetime": 12.5 * u.s, "text": "a long value " * 12}
+
+AXIS_NAMES = ["energy", "energy_true", "rad", "time", "energy_min", "x", "x_min", "channel"]
+AXIS_NAMES += ["ENERGY", "Energy", "X", "a b", "é", "x" * 70]
+UNITS = ["", "TeV", "keV", "deg", "cm-2 s-1 TeV-1", "m2 s", "erg", "1000 s", "3 m", "foo", "mag"]
+METAS = st.none() | st.dictionaries(
+    st.text(max_size=9),
+    st.text(max_size=90) | st.integers() | st.floats() | st.sampled_from([2 * u.s, b"a", [None]]),
+    max_size=3,
+)
+
+
+@st.composite
+def axes(draw: st.DrawFn, name: str) -> MapAxis:
+    """Draw axes of all types of nodes, interpolations and units."""
+    create = draw(st.sampled_from([MapAxis.from_edges, MapAxis.from_nodes]))
+    unit = u.Unit(draw(st.sampled_from(UNITS)), parse_strict="silent")
+    interp = draw(st.sampled_from(["lin", "log", "sqrt"]))
+    values = np.arange(1, draw(st.integers(3, 5)), dtype=draw(st.sampled_from(["f8", "f8", "i8"])))
+    return create(values, unit=unit, interp=interp, name=name)
+
+
+@st.composite
+def maps(draw: st.DrawFn) -> Map:
+    """Draw maps with any axes, units, metadata and types of data."""
+    names = draw(st.lists(st.sampled_from(AXIS_NAMES), max_size=2, unique_by=str.upper))
+    geom = WcsGeom.create(**SKY, axes=[draw(axes(name)) for name in names])
+    unit = u.Unit(draw(st.sampled_from(UNITS)), parse_strict="silent")
+    return create_map(geom, draw(st.sampled_from(DTYPES)), unit=unit, meta=draw(METAS))
 
 
 def create_map(geom: Any, dtype: str = "float32", **options: Any) -> Map:
@@ -62,6 +93,48 @@ def test_bytes_do_not_depend_on_the_type_of_the_data(tmp_path: Path, dtype: str)
     sky_map = create_map(GEOMS["energies"], dtype)
     write_map(tmp_path / "map.fits", sky_map)
     assert (tmp_path / "map.fits").read_bytes() == gammapy_bytes(sky_map.to_hdulist())
+
+
+@settings(max_examples=100, deadline=None)
+@given(sky_map=maps())
+def test_bytes_and_warnings_of_any_map_are_those_of_gammapy(sky_map: Map) -> None:
+    expected = try_to_encode(lambda: gammapy_bytes(sky_map.to_hdulist()))
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "map.fits")
+        encoded = try_to_encode(lambda: write_map(path, sky_map) or path.read_bytes())
+        assert list(Path(folder).iterdir()) == ([path] if isinstance(encoded[0], bytes) else [])
+    assert encoded == expected
+
+
+@pytest.mark.parametrize("write", [write_map, lambda path, m: write_maps(path, Maps(counts=m))])
+def test_masked_arrays_are_refused(tmp_path: Path, write: Any) -> None:
+    sky_map = create_map(GEOMS["energies"])
+    sky_map._data = np.ma.masked_array(sky_map.data, sky_map.data > 3)
+    with pytest.raises(TypeError, match="masked array"):
+        write(tmp_path / "map.fits", sky_map)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_earlier_file_is_kept_if_writing_fails(tmp_path: Path) -> None:
+    path = tmp_path / "map.fits"
+    path.write_bytes(b"earlier")
+    with pytest.raises(ZeroDivisionError):
+        write_hdus(path, (bytes(1 // n) for n in (1, 0)))
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == b"earlier"
+
+
+def test_checksums_are_valid_after_a_map_was_read_changed_and_written(tmp_path: Path) -> None:
+    sky_map, path = create_map(GEOMS["psf"], meta=META), tmp_path / "map.fits"
+    for _ in range(3):
+        hdus = encode_with_astropy([fits.PrimaryHDU()], checksum=True)
+        write_hdus(path, [*hdus, *encode_map(sky_map, "psf", checksum=True)])
+        with fits.open(path, checksum=True) as hdulist:  # warns of an invalid checksum
+            hdulist.verify("exception")
+            assert all(hdu.verify_checksum() == hdu.verify_datasum() == 1 for hdu in hdulist)
+        expected, sky_map = sky_map, Map.read(path, hdu="psf")
+        np.testing.assert_array_equal(sky_map.data, expected.data)
+        sky_map.data += 1
 
 
 def test_bytes_of_several_maps_are_those_of_gammapy(tmp_path: Path) -> None:

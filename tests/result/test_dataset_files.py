@@ -10,7 +10,7 @@ import pytest
 from astropy import units as u
 from astropy.io import fits
 from astropy.table import Table
-from gammapy.datasets import Datasets
+from gammapy.datasets import Datasets, MapDataset, SpectrumDataset
 
 import small_datasets as small
 from skyred.interfaces import FitRange
@@ -83,6 +83,43 @@ def test_files_have_the_hdus_of_gammapy(tmp_path: Path, create: Any) -> None:
         for hdu, expected_hdu in zip(hdulist, expected_hdulist, strict=True):
             assert cards_without_times(hdu.header) == cards_without_times(expected_hdu.header)
             assert hdu.verify_checksum() == hdu.verify_datasum() == 1
+
+
+@pytest.mark.parametrize("create", [*FACTORIES, small.flux_points])
+def test_checksums_are_valid_after_datasets_were_read_changed_and_written(
+    tmp_path: Path, create: Any
+) -> None:
+    dataset = create()
+    dataset.meta_table = Table({"OBS_ID": [1, 2], "TELESCOP": ["MAGIC-I+II", "HESS"]})[1:]
+    # gammapy writes flux points without checksums of some HDUs
+    valid = (1, 2) if create is small.flux_points else (1,)
+    for generation in range(3):
+        folder = tmp_path / str(generation)
+        folder.mkdir()
+        write_datasets(folder, Datasets([dataset]))
+        (dataset,) = read_datasets(folder / "datasets.yaml", lazy=False)
+        for path in folder.glob("*.fits"):
+            with fits.open(path, checksum=True) as hdulist:  # warns of an invalid checksum
+                for hdu in hdulist:
+                    cards = list(hdu.header)
+                    assert cards.count("CHECKSUM") == cards.count("DATASUM") <= 1
+                    assert hdu.verify_checksum() in valid
+                    assert hdu.verify_datasum() in valid
+        if isinstance(dataset, MapDataset) and not isinstance(dataset, SpectrumDataset):
+            assert dataset.meta_table["OBS_ID"].tolist() == [2 + generation]
+            dataset.meta_table["OBS_ID"] += 1
+
+
+def test_table_with_metadata_that_fits_cannot_store_is_written(tmp_path: Path) -> None:
+    dataset = small.map_dataset()
+    dataset.meta_table = Table({"OBS_ID": [1]}, meta={"ZEN": float("nan"), "A": 1})
+    with pytest.warns(UserWarning, match="Attribute `ZEN`"):
+        write_datasets(tmp_path, Datasets([dataset]))
+    (path,) = tmp_path.glob("*.fits")
+    loaded = Table.read(path, hdu="META_TABLE")
+    assert loaded["OBS_ID"].tolist() == [1]
+    assert loaded.meta["A"] == 1
+    assert "ZEN" not in loaded.meta
 
 
 def test_files_are_read_by_gammapy(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -21,7 +22,6 @@ NO_CHECKSUM = "0" * 16  # the value of CHECKSUM while the checksum is computed
 EXCLUDED = {*range(0x3A, 0x41), *range(0x5B, 0x61)}
 
 
-@lru_cache(maxsize=4096, typed=True)
 def format_card(keyword: str, value: Any, comment: str = "") -> str:
     """Format a card of a header, as astropy does.
 
@@ -44,6 +44,13 @@ def format_card(keyword: str, value: Any, comment: str = "") -> str:
     ValueError
         If the value contains characters that FITS does not allow.
     """
+    if value == 0 and str(value).startswith("-"):  # the cache does not distinguish -0.0 and 0.0
+        return _format_card.__wrapped__(keyword, value, comment)
+    return _format_card(keyword, value, comment)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _format_card(keyword: str, value: Any, comment: str) -> str:
     from astropy.io import fits
 
     return str(fits.Card(keyword, value, comment or None).image)
@@ -91,10 +98,21 @@ def encode_with_astropy(hdus: Iterable[fits.PrimaryHDU], checksum: bool = False)
     -------
     list of bytes
         Header and data of each HDU.
+
+    Raises
+    ------
+    TypeError
+        If the data of an HDU are a masked array.
     """
     from astropy.io import fits
 
     hdulist, buffer = fits.HDUList(list(hdus)), BytesIO()
+    for hdu in hdulist:
+        if isinstance(hdu.data, np.ma.MaskedArray):  # in a buffer, astropy drops the mask
+            raise TypeError(
+                f"the data of HDU {hdu.name} are a masked array, which FITS files cannot store; "
+                "replace masked values, for example with NaN"
+            )
     hdulist.writeto(buffer, checksum=checksum)
     ends = np.cumsum([hdu.filebytes() for hdu in hdulist]).tolist()
     content = buffer.getvalue()
@@ -102,7 +120,9 @@ def encode_with_astropy(hdus: Iterable[fits.PrimaryHDU], checksum: bool = False)
 
 
 def write_hdus(path: Path, hdus: Iterable[bytes]) -> None:
-    """Write HDUs one by one; an existing file is replaced.
+    """Write HDUs one by one; an existing file is replaced at the end.
+
+    The HDUs are written to a hidden file in the same folder, which is removed on error.
 
     Parameters
     ----------
@@ -111,8 +131,14 @@ def write_hdus(path: Path, hdus: Iterable[bytes]) -> None:
     hdus : iterable of bytes
         The HDUs; each may be encoded when it is needed.
     """
-    with path.open("wb") as stream:
-        stream.writelines(hdus)
+    hidden_path = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        with hidden_path.open("wb") as stream:
+            stream.writelines(hdus)
+        hidden_path.replace(path)
+    except BaseException:
+        hidden_path.unlink(missing_ok=True)
+        raise
 
 
 def sum_words(content: bytes, start: int = 0) -> int:

@@ -7,6 +7,7 @@ headers. Maps without a fast encoding, such as maps of regions, are encoded by g
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -21,12 +22,14 @@ from skyred.io.fits_encoding import (
     format_card,
     write_hdus,
 )
-from skyred.io.table_encoding import Column, encode_columns
+from skyred.io.table_encoding import Column, encode_columns, format_unit
 
 if TYPE_CHECKING:
     from gammapy.maps import Map, MapAxis, WcsGeom
     from numpy.typing import NDArray
 
+# other names, such as "ENERGY", have columns that differ from the header of gammapy
+AXIS_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 BITPIX = {"i2": 16, "i4": 32, "i8": 64, "f4": -32, "f8": -64}
 
 
@@ -40,10 +43,10 @@ def write_map(path: Path, sky_map: Map) -> None:
     sky_map : gammapy.maps.Map
         The map.
     """
-    if _is_supported(sky_map):
-        write_hdus(path, encode_map(sky_map))
-    else:
-        sky_map.write(path, overwrite=True)
+    is_supported = _is_supported(sky_map)
+    write_hdus(
+        path, encode_map(sky_map) if is_supported else encode_with_astropy(sky_map.to_hdulist())
+    )
 
 
 def write_maps(path: Path, maps: Mapping[str, Map]) -> None:
@@ -128,7 +131,7 @@ def encode_map(
         *([format_card("BANDSHDU", hdu_bands)] if axes else []),
         *([] if name == "PRIMARY" else [format_card("EXTNAME", name, "extension name")]),
         format_card("META", _format_meta(sky_map.meta)),
-        format_card("BUNIT", sky_map.unit.to_string("fits")),
+        format_card("BUNIT", str(format_unit(sky_map.unit))),
         *cards,
         *map_cards,
     ]
@@ -141,23 +144,35 @@ def encode_map(
 
 def _is_supported(sky_map: Map) -> bool:
     """Return whether the fast encoding supports a map."""
-    from gammapy.maps import MapAxis, WcsNDMap
+    from gammapy.maps import WcsGeom, WcsNDMap
 
-    if type(sky_map) is not WcsNDMap:
+    if type(sky_map) is not WcsNDMap or type(sky_map.geom) is not WcsGeom:
         return False
-    geom, dtype = sky_map.geom, sky_map.data.dtype
-    axes_are_supported = all(
-        type(axis) is MapAxis
-        and axis.node_type in ("edges", "center")
-        and axis.edges.dtype == np.float64
-        and axis.unit.to_string()
-        for axis in geom.axes
-    )
+    geom, data = sky_map.geom, sky_map.data
     return bool(
-        axes_are_supported
+        _axes_are_supported(geom.axes)
         and geom.is_regular
         and not geom.wcs.has_distortion
-        and (sky_map.is_mask or dtype.str[1:] in BITPIX)
+        and type(data) is np.ndarray
+        and data.size
+        and data.shape == geom.data_shape
+        and (sky_map.is_mask or data.dtype.str[1:] in BITPIX)
+        and format_unit(sky_map.unit) is not None
+    )
+
+
+def _axes_are_supported(axes: Sequence[MapAxis]) -> bool:
+    from gammapy.maps import MapAxis
+
+    if not all(type(axis) is MapAxis and AXIS_NAME.fullmatch(axis.name) for axis in axes):
+        return False
+    names = ["CHANNEL", *chain.from_iterable(_column_names(axis) for axis in axes)]
+    return len(set(names)) == len(names) and all(
+        axis.node_type in ("edges", "center")
+        and axis.edges.dtype == np.float64
+        and axis.unit.to_string()
+        and format_unit(axis.unit) is not None
+        for axis in axes
     )
 
 
@@ -230,7 +245,7 @@ def _create_columns(axes: Sequence[MapAxis]) -> list[Column]:
     ]
     columns = [Column("CHANNEL", np.arange(grids[0][0].size))]
     for index, axis in enumerate(axes):
-        unit = axis.unit.to_string("fits")
+        unit = format_unit(axis.unit)
         for name, grid in zip(_column_names(axis), grids, strict=True):
             columns.append(Column(name, grid[index].ravel(), unit))
     return columns

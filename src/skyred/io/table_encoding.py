@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+import re
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -12,16 +16,29 @@ from skyred.io.fits_encoding import encode_hdu, encode_with_astropy, format_card
 
 if TYPE_CHECKING:
     from astropy.table import Table
+    from astropy.units import UnitBase
     from gammapy.data import GTI
     from numpy.typing import NDArray
 
-# formats of columns by dtype; strings have the format A
+# formats of columns by dtype, and their sizes in bytes
 FORMATS = {"b1": "L", "i2": "I", "i4": "J", "i8": "K", "f4": "E", "f8": "D"}
+SIZES = {"L": 1, "I": 2, "J": 4, "K": 8, "E": 4, "D": 8}
+COLUMN_NAME = re.compile(r"[A-Za-z0-9_]{1,60}")
+KEY = re.compile(r"[A-Za-z0-9_-]{1,8}")  # of a card without HIERARCH
+TEXT = re.compile(r"[ -~]*")  # the characters that FITS allows
+MAX_COLUMNS = 999
+MAX_INTEGER = 2**63
+# cards that are not metadata: they describe the HDU, and are wrong for another one; tables that
+# astropy reads keep some of them as metadata
+STRUCTURE = {"SIMPLE", "EXTEND", "CHECKSUM", "DATASUM"}
+# cards that astropy does not write as any other card
+SPECIAL = {"COMMENT", "COMMENTS", "HISTORY", "CONTINUE", "HIERARCH", "EXTNAME", "EXTVER"}
+SPECIAL |= {"END", "EXTLEVEL", "XTENSION", "BLOCKED", "GROUPS", "BSCALE", "BZERO", "BLANK"}
 
 
 @attrs.frozen(eq=False)
 class Column:
-    """A column of a table.
+    """A column of numbers or booleans.
 
     Parameters
     ----------
@@ -39,22 +56,20 @@ class Column:
 
     @property
     def is_supported(self) -> bool:
-        """Whether the dtype of the values has a format."""
-        if self.values.dtype.kind in "US":
-            return bool(self.values.dtype.itemsize) and _is_ascii(self.values)
-        return self.values.dtype.str[1:] in FORMATS
+        """Whether the column has a fast encoding."""
+        has_format = self.values.dtype.str[1:] in FORMATS and self.values.size > 0
+        return has_format and COLUMN_NAME.fullmatch(self.name) is not None
 
     def encode(self) -> NDArray[Any]:
         """Return the values as they are stored: big-endian, and booleans as letters."""
         if self.values.dtype.kind == "b":
             return np.where(self.values, ord("T"), ord("F")).astype("i1")
-        if self.values.dtype.kind in "US":
-            return np.char.encode(self.values, "ascii") if self._is_text else self.values
         return self.values.astype(self.values.dtype.newbyteorder(">"))
 
     @property
-    def _is_text(self) -> bool:
-        return self.values.dtype.kind == "U"
+    def form(self) -> tuple[int, str]:
+        """The number of values in a row, and the letter of their format."""
+        return int(np.prod(self.values.shape[1:])), FORMATS[self.values.dtype.str[1:]]
 
     def format_cards(self, number: int) -> list[str]:
         """Return the cards of the column.
@@ -70,12 +85,7 @@ class Column:
             The cards.
         """
         shape = self.values.shape[:0:-1]
-        if self.values.dtype.kind in "US":
-            width = self.values.dtype.itemsize // (4 if self._is_text else 1)
-            letter, repeats = "A", width * int(np.prod(shape))
-            shape = (width, *shape) if shape else ()
-        else:
-            letter, repeats = FORMATS[self.values.dtype.str[1:]], int(np.prod(shape))
+        repeats, letter = self.form
         prefix = str(repeats) if repeats != 1 else ""
         cards = [format_card(f"TTYPE{number}", self.name)]
         cards.append(format_card(f"TFORM{number}", f"{prefix}{letter}"))
@@ -86,13 +96,39 @@ class Column:
         return cards
 
 
+@lru_cache(maxsize=1024)
+def format_unit(unit: UnitBase) -> str | None:
+    """Return a unit in the format of FITS.
+
+    Parameters
+    ----------
+    unit : astropy.units.UnitBase
+        The unit.
+
+    Returns
+    -------
+    str or None
+        The unit; None if astropy refuses the unit, or warns of it.
+    """
+    from astropy.units import Unit
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            name = str(unit.to_string("fits"))
+            Unit(name, format="fits", parse_strict="raise")
+        except (ValueError, Warning):
+            return None
+    return name if TEXT.fullmatch(name) else None
+
+
 def encode_columns(columns: Sequence[Column], cards: Sequence[str], checksum: bool) -> bytes:
     """Encode columns as the HDU of a table.
 
     Parameters
     ----------
     columns : sequence of Column
-        The columns.
+        The columns; each has a fast encoding.
     cards : sequence of str
         The cards after those of the columns.
     checksum : bool
@@ -108,6 +144,8 @@ def encode_columns(columns: Sequence[Column], cards: Sequence[str], checksum: bo
     rows = np.empty(len(values[0]), dtype=fields)
     for (field, *_), item in zip(fields, values, strict=True):
         rows[field] = item
+    forms = [column.form for column in columns]
+    assert rows.itemsize == sum(repeats * SIZES[letter] for repeats, letter in forms)
     header = [
         format_card("XTENSION", "BINTABLE", "binary table extension"),
         format_card("BITPIX", 8, "array data type"),
@@ -128,8 +166,8 @@ def encode_table(
 ) -> bytes:
     """Encode a table, with its metadata, as ``BinTableHDU(table, name=name)`` does.
 
-    Tables with masked values, times, formats or other data without a fast encoding are encoded by
-    astropy.
+    Tables with strings, masked values, times, formats or other data without a fast encoding are
+    encoded by astropy. Metadata that describe another HDU, such as checksums, are dropped.
 
     Parameters
     ----------
@@ -147,10 +185,11 @@ def encode_table(
     bytes
         The HDU.
     """
+    meta = {key: value for key, value in table.meta.items() if not _is_structure(key)}
     columns = _create_columns(table)
-    if columns is None or not _is_plain(table.meta):
-        return _encode_with_astropy(table, name, cards, checksum)
-    header = {key.upper(): format_card(key.upper(), value) for key, value in table.meta.items()}
+    if columns is None or not all(_is_plain(*item) for item in meta.items()):
+        return _encode_with_astropy(table, meta, name, cards, checksum)
+    header = {key.upper(): format_card(key.upper(), value) for key, value in meta.items()}
     header["EXTNAME"] = format_card("EXTNAME", name.upper(), "extension name")
     header |= {card[:8].rstrip(): card for card in cards}
     return encode_columns(columns, list(header.values()), checksum)
@@ -194,37 +233,43 @@ def _create_columns(table: Table) -> list[Column] | None:
     for column in table.itercols():
         if type(column) is not TableColumn or column.format is not None:
             return None
-        try:
-            unit = None if column.unit is None else column.unit.to_string("fits")
-        except ValueError:  # astropy warns that the unit is not written
+        unit = None if column.unit is None else format_unit(column.unit)
+        if unit is None and column.unit is not None:
             return None
         columns.append(Column(column.name, np.asarray(column), unit))
-    is_supported = columns and len(table) and all(column.is_supported for column in columns)
-    return columns if is_supported else None
+    names = {column.name.upper() for column in columns}
+    is_supported = 0 < len(columns) == len(names) <= MAX_COLUMNS
+    return columns if is_supported and all(column.is_supported for column in columns) else None
 
 
-def _is_plain(meta: Any) -> bool:
-    """Return whether each item of metadata is one card without a special meaning for astropy."""
+def _is_structure(key: Any) -> bool:
+    return isinstance(key, str) and key.upper() in STRUCTURE
+
+
+def _is_plain(key: Any, value: Any) -> bool:
+    """Return whether metadata are one card without a special meaning for astropy."""
     from astropy.io.fits.connect import REMOVE_KEYWORDS, is_column_keyword
 
-    return all(
-        isinstance(value, (str, int, float, np.integer))
-        and len(key) <= 8
-        and key.upper() not in {*REMOVE_KEYWORDS, "COMMENT", "COMMENTS", "HISTORY"}
-        and not is_column_keyword(key.upper())
-        for key, value in meta.items()
-    )
+    if not (type(key) is str and KEY.fullmatch(key)):
+        return False
+    if key.upper() in {*REMOVE_KEYWORDS, *SPECIAL} or is_column_keyword(key.upper()):
+        return False
+    if type(value) is str:
+        return TEXT.fullmatch(value) is not None
+    if type(value) in (int, np.int64):
+        return abs(int(value)) < MAX_INTEGER
+    is_float = type(value) in (float, np.float64)
+    return type(value) is bool or (is_float and math.isfinite(value))
 
 
-def _encode_with_astropy(table: Table, name: str, cards: Iterable[str], checksum: bool) -> bytes:
+def _encode_with_astropy(
+    table: Table, meta: Mapping[str, Any], name: str, cards: Iterable[str], checksum: bool
+) -> bytes:
     from astropy.io import fits
 
+    if len(meta) < len(table.meta):
+        table = table.copy(copy_data=False)
+        table.meta = dict(meta)
     hdu = fits.BinTableHDU(table, name=name)
     hdu.header.update(fits.Header(fits.Card.fromstring(card) for card in cards))
     return encode_with_astropy([fits.PrimaryHDU(), hdu], checksum)[1]
-
-
-def _is_ascii(values: NDArray[Any]) -> bool:
-    if values.dtype.kind == "S":
-        return True
-    return all(str(value).isascii() for value in values.ravel())

@@ -16,7 +16,7 @@ from gammapy.data import GTI
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fits_comparison import try_to_encode
+from fits_comparison import in_any_order, try_to_encode
 from skyred.io import table_encoding
 from skyred.io.fits_encoding import encode_with_astropy, format_card
 from skyred.io.table_encoding import encode_gti, encode_table
@@ -88,13 +88,14 @@ def tables(draw: st.DrawFn) -> Table:
 @given(table=tables(), stale=st.booleans())
 def test_bytes_and_warnings_of_any_table_are_those_of_astropy(table: Table, stale: bool) -> None:
     expected = try_to_encode(
-        lambda: written_by_astropy(fits.BinTableHDU(table.copy(), name="points"))
+        lambda: in_any_order(written_by_astropy(fits.BinTableHDU(table.copy(), name="points")))
     )
     table.meta.update(STALE if stale else {})
-    encoded = try_to_encode(lambda: encode_table(table, "points"))
-    assert encoded == expected
-    if isinstance(encoded[0], bytes):
-        check_row_size(encoded[0])
+    encoded, messages = try_to_encode(lambda: encode_table(table, "points"))
+    is_written = isinstance(encoded, bytes)
+    assert (in_any_order(encoded) if is_written else encoded, messages) == expected
+    if is_written:
+        check_row_size(encoded)
 
 
 def check_row_size(encoded: bytes) -> None:
@@ -159,7 +160,8 @@ def test_bytes_of_a_column_are_those_of_astropy(name: str) -> None:
     expected = fits.BinTableHDU(table, name="points")
     expected.header["CREATOR"] = "a test"
     cards = [format_card("CREATOR", "a test")]
-    assert encode_table(table, "points", cards) == written_by_astropy(expected)
+    encoded = encode_table(table, "points", cards)
+    assert in_any_order(encoded) == in_any_order(written_by_astropy(expected))
 
 
 @pytest.mark.parametrize(
@@ -175,7 +177,7 @@ def test_bytes_of_a_column_are_those_of_astropy(name: str) -> None:
 def test_bytes_of_other_tables_are_those_of_astropy(change: Any) -> None:
     table = change(Table({"flux": [1.0, 2.0], "n": [1, 2]}))
     expected = written_by_astropy(fits.BinTableHDU(table.copy(), name="points"))
-    assert encode_table(table, "points") == expected
+    assert in_any_order(encode_table(table, "points")) == in_any_order(expected)
 
 
 @pytest.mark.parametrize("scale", ["tt", "utc"])
@@ -183,7 +185,7 @@ def test_bytes_of_good_time_are_those_of_gammapy(scale: str) -> None:
     reference = Time("2004-12-04T22:08:49.184", scale=scale)
     gti = GTI.create([0, 2000] * u.s, [1687, 3000.5] * u.s, reference)
     expected = written_by_astropy(gti.to_table_hdu())
-    assert encode_gti(gti) == expected
+    assert in_any_order(encode_gti(gti)) == in_any_order(expected)
 
 
 def test_checksums_of_a_table_are_those_of_astropy() -> None:

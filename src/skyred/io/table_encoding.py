@@ -96,7 +96,6 @@ class Column:
         return cards
 
 
-@lru_cache(maxsize=1024)
 def format_unit(unit: UnitBase) -> str | None:
     """Return a unit in the format of FITS.
 
@@ -110,6 +109,14 @@ def format_unit(unit: UnitBase) -> str | None:
     str or None
         The unit; None if astropy refuses the unit, or warns of it.
     """
+    from astropy.units import UnrecognizedUnit
+
+    # some versions of astropy raise an error for the hash of such a unit
+    return None if isinstance(unit, UnrecognizedUnit) else _format_unit(unit)
+
+
+@lru_cache(maxsize=1024)
+def _format_unit(unit: UnitBase) -> str | None:
     from astropy.units import Unit
 
     with warnings.catch_warnings():
@@ -117,7 +124,7 @@ def format_unit(unit: UnitBase) -> str | None:
         try:
             name = str(unit.to_string("fits"))
             Unit(name, format="fits", parse_strict="raise")
-        except (ValueError, Warning):
+        except (TypeError, ValueError, Warning):
             return None
     return name if TEXT.fullmatch(name) else None
 

@@ -75,6 +75,24 @@ def test_finished_items_are_reported_immediately() -> None:
     assert reported[0] != "first FIRST"
 
 
+def test_items_that_end_while_the_caller_uses_a_result_are_reported() -> None:
+    reported: list[int] = []
+    second_may_end = threading.Event()
+
+    def work(item: int) -> int:
+        assert item == 0 or second_may_end.wait(LIMIT)
+        return item
+
+    executor = ThreadPoolExecutor(2)
+    with create_workers(executor) as pool:
+        results = stream(pool, work, range(2), 2, on_result=lambda item, _: reported.append(item))
+        assert next(results) == 0
+        second_may_end.set()
+        executor.shutdown()  # waits for the second item
+        assert next(results) == 1
+    assert reported == [0, 1]
+
+
 @given(st.integers(0, 12), st.integers(1, 5))
 def test_number_of_submitted_items_is_limited(count: int, ahead: int) -> None:
     submitted_items: list[int] = []

@@ -256,6 +256,7 @@ class _Stream(Generic[T, R]):
             else:
                 break  # an error of the work itself
             self._report_results()
+        self._report_results()  # the first task may have ended before the loop
         return self.pending.popleft().future.result()
 
     def _report_results(self) -> None:

@@ -75,6 +75,16 @@ def test_results_are_not_kept_without_garbage_collection():
         gc.enable()
 
 
+def test_error_that_is_not_an_exception_is_raised():
+    def fail():  # a local function, which workers need not import
+        raise GeneratorExit("stopped")
+
+    with Dask(workers=1).open() as executor:
+        future = executor.submit(fail)
+        with pytest.raises(GeneratorExit, match="stopped"):
+            future.result(LIMIT)
+
+
 def test_timeout_of_a_closing_cluster_is_not_an_error(monkeypatch):
     with Dask(workers=1).open() as executor:
         result = executor.submit(sum, (1, 2)).result()

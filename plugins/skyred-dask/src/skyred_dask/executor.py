@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
@@ -133,16 +134,16 @@ async def _copy_result(dask_future: distributed.Future, future: Future[Any]) -> 
     garbage collector runs.
     """
     result: Any = None
-    error: Exception | None = None
+    error: BaseException | None = None
     try:
         result = await dask_future
     except KilledWorker as killed:
         error = WorkerDied(
             f"{killed.allowed_failures + 1} dask workers died while running the task"
         )
-    except CancelledError:
+    except (CancelledError, asyncio.CancelledError):
         error = WorkerDied("the dask scheduler dropped the task")
-    except Exception as task_error:
+    except BaseException as task_error:  # whatever the task raised: the caller waits
         error = task_error
     dask_future.release()
     with suppress(InvalidStateError):  # cancelled by the caller, or failed by the monitor

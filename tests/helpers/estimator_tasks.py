@@ -84,6 +84,46 @@ def warn_about(shared: str, item: int) -> int:
     return item
 
 
+def warn_and_fail(shared: str, item: int) -> int:
+    warnings.warn(f"{shared} {item}", SkyredWarning, stacklevel=1)
+    raise ArithmeticError(f"{item} failed")
+
+
+def warn_repeatedly(shared: str, item: int) -> int:
+    for _ in range(3):
+        warnings.warn(shared, SkyredWarning, stacklevel=1)
+    return item
+
+
+def call_shared(shared: Any, item: Any) -> Any:
+    """Call a function or method that the shared data contain."""
+    return shared(item)
+
+
+class OnlyIn:
+    """Data or items that can be unpickled in one process only, like a class of a notebook."""
+
+    def __init__(self, process_id: int) -> None:
+        self.process_id = process_id
+
+    def __reduce__(self) -> Any:
+        return _unpickle_only_in, (self.process_id,)
+
+    def __call__(self, item: int) -> int:
+        return 2 * item
+
+
+def _unpickle_only_in(process_id: int) -> OnlyIn:
+    if os.getpid() != process_id:
+        raise AttributeError("Can't get attribute 'OnlyIn' on <module '__main__'>")
+    return OnlyIn(process_id)
+
+
+def create_function(shared: None, item: int) -> Any:
+    """Return a result that cannot be pickled."""
+    return lambda: item
+
+
 def sum_counts(datasets: Any, name: str) -> tuple[int, float]:
     """Return the process id, and the sum of counts of a dataset."""
     return os.getpid(), float(datasets[name].counts.data.sum())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
 from pathlib import Path
@@ -15,13 +16,18 @@ import pytest
 import estimator_tasks
 from estimator_tasks import (
     CountedData,
+    OnlyIn,
     TotalByDataset,
+    call_shared,
     count_unpickled,
+    create_function,
     kill_worker,
     raise_for_large,
     raise_unpicklable,
     scale,
     warn_about,
+    warn_and_fail,
+    warn_repeatedly,
 )
 from skyred import Orchestrator
 from skyred.components.engines import InlineExecutor, Processes, Serial
@@ -30,6 +36,7 @@ from skyred.errors import EngineError, SkyredError, SkyredWarning
 from skyred.io.streaming import Workers
 from skyred.run import engine_tasks
 from skyred.run.engine_tasks import EngineTasks
+from skyred.run.worker.shared_call import CallResult, SharedCall, run_shared_call
 from toys import Recorder, ToyEstimator, toy_pipeline, toy_plugins
 from waiting import LIMIT
 
@@ -82,6 +89,59 @@ def test_warnings_of_workers_are_issued_in_this_process(tasks):
     assert messages == [f"faint source {item}" for item in range(3)]
 
 
+def test_repeated_warnings_of_workers_are_issued_as_the_filters_here_require(tasks):
+    with pytest.warns(SkyredWarning) as caught:  # shows all
+        tasks.map(warn_repeatedly, "faint source", range(2))
+    assert [str(warning.message) for warning in caught] == ["faint source"] * 6
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(SkyredWarning, match="faint source"):
+            tasks.map(warn_repeatedly, "faint source", range(2))
+
+
+def test_failing_task_issues_its_warnings_and_shows_its_traceback(tasks):
+    with (
+        pytest.warns(SkyredWarning, match=r"^faint source 0$"),
+        pytest.raises(ArithmeticError, match=r"^0 failed$") as caught,
+    ):
+        tasks.map(warn_and_fail, "faint source", range(2))
+    assert "in warn_and_fail" in str(caught.value.__cause__)
+
+
+def unpicklable(item: int) -> Any:
+    return lambda: item
+
+
+@pytest.mark.parametrize(
+    ("shared", "reason"),
+    [(lambda item: 2 * item, "PicklingError"), (OnlyIn(os.getpid()), "AttributeError")],
+    ids=["not-pickled", "not-read-by-workers"],
+)
+def test_shared_data_that_workers_cannot_receive_are_used_in_this_process(
+    tasks, caplog, shared, reason
+):
+    assert tasks.map(call_shared, shared, range(6)) == [0, 2, 4, 6, 8, 10]
+    assert tasks.map(call_shared, shared, range(2)) == [0, 2]
+    (message,) = caplog.messages
+    assert message.startswith("tasks run in the main process, because a worker cannot receive")
+    assert reason in message
+
+
+def test_functions_items_and_results_that_cannot_be_pickled_are_used_in_this_process(tasks):
+    assert tasks.map(lambda shared, item: shared + item, 1, range(3)) == [1, 2, 3]
+    items = [*range(9), unpicklable(9), OnlyIn(os.getpid())]
+    assert tasks.map(lambda shared, item: item, None, items) == items
+    results = tasks.map(create_function, None, range(3))
+    assert [result() for result in results] == [0, 1, 2]
+
+
+def test_only_items_that_cannot_be_pickled_and_later_ones_run_in_this_process(tasks):
+    items = [*range(9), OnlyIn(os.getpid()), 10]
+    process_ids = [process_id for process_id, _ in tasks.map(count_unpickled, None, items)]
+    assert os.getpid() not in process_ids[:9]
+    assert process_ids[9:] == [os.getpid()] * 2
+
+
 @pytest.mark.slow
 def test_task_that_kills_its_worker_is_reported(immediately):
     with (
@@ -91,14 +151,50 @@ def test_task_that_kills_its_worker_is_reported(immediately):
         EngineTasks(workers, 2).map(kill_worker, os.getpid(), range(2))
 
 
-def test_workers_that_do_not_see_the_file_receive_the_data_with_the_task(immediately):
-    class RemoteExecutor(InlineExecutor):
-        def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-            calls = [attrs.evolve(call, file=Path("missing")) for call in args]
-            return super().submit(fn, *calls, **kwargs)
+class RemoteExecutor(InlineExecutor):
+    """A worker that does not see the files of the main process, and counts what it receives."""
 
-    with Workers(RemoteExecutor) as workers:
+    calls: list[Any]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = []
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.calls += [hide_file(call) for call in args]
+        return super().submit(fn, *map(hide_file, args), **kwargs)
+
+
+def hide_file(call: SharedCall) -> SharedCall:
+    return attrs.evolve(call, file=Path("missing"))
+
+
+def test_worker_that_does_not_see_the_file_receives_the_data_once(immediately):
+    executor = RemoteExecutor()
+    with Workers(lambda: executor) as workers:
         assert EngineTasks(workers, 2).map(scale, 2.0, range(8)) == [2.0 * i for i in range(8)]
+    assert sum(call.data is not None for call in executor.calls) == 1
+    assert len(executor.calls) == 9  # one is repeated
+
+
+def hide_file_and_call(call: SharedCall) -> CallResult:
+    """Run a call in a worker that does not see the file."""
+    return run_shared_call(hide_file(call))
+
+
+def test_each_of_several_workers_that_do_not_see_the_file_keeps_the_data(immediately, monkeypatch):
+    n_sent = 0
+
+    class RemoteWorkers(Workers):
+        def submit(self, work: Any, /, *args: Any) -> Future[Any]:
+            nonlocal n_sent
+            n_sent += args[0].data is not None
+            return super().submit(hide_file_and_call, *args)
+
+    with RemoteWorkers(Processes(workers=2).open) as workers:
+        results = EngineTasks(workers, 2).map(scale, 2.0, range(40))
+    assert results == [2.0 * item for item in range(40)]
+    assert 1 <= n_sent <= 8  # at most the calls that were submitted before the data arrived
 
 
 def test_quick_tasks_and_those_of_one_worker_do_not_start_workers(monkeypatch):

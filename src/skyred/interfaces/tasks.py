@@ -27,14 +27,17 @@ class Tasks:
     ) -> list[ResultT]:
         """Call a function for each item.
 
+        If the function, an argument or a result cannot be pickled, or not be read in a worker, the
+        remaining tasks run in this process.
+
         Parameters
         ----------
         function : callable
-            Called as ``function(shared, item)``. It must be defined at the top level of a module,
-            and must change neither argument.
+            Called as ``function(shared, item)``; it must change neither argument. Workers can only
+            run functions that are defined at the top level of a module.
         shared : object
-            The data that all tasks need, such as the datasets. Each worker receives them once, as
-            a pickled copy.
+            The data that all tasks need, such as the datasets. Workers receive a pickled copy, and
+            keep it for all their tasks.
         items : sequence
             One small object for each task; it is pickled with the task.
 

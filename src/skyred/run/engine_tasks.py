@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 import tempfile
 import time
 import uuid
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import attrs
 
 from skyred.errors import EngineError
 from skyred.interfaces.tasks import Tasks
 from skyred.io.exact_pickle import dump_exactly
-from skyred.io.streaming import Workers, stream
-from skyred.run.worker.shared_call import CallResult, SharedCall, run_shared_call
+from skyred.io.streaming import LOST_TASK_ERRORS, Workers, stream
+from skyred.run.worker.shared_call import (
+    CallResult,
+    SharedCall,
+    describe_error,
+    run_shared_call,
+)
+
+log = logging.getLogger(__name__)
 
 SharedT = TypeVar("SharedT")
 ItemT = TypeVar("ItemT")
@@ -34,7 +44,8 @@ LOOK_AHEAD = 2  # tasks per worker that are submitted ahead
 class EngineTasks(Tasks):
     """Runs tasks in this process at first, and the remaining ones on the workers of an engine.
 
-    The results do not depend on where a task runs.
+    The results do not depend on where a task runs. If function, data, items or results cannot be
+    pickled, the remaining tasks run in this process too, and the reason is logged.
 
     Parameters
     ----------
@@ -50,6 +61,7 @@ class EngineTasks(Tasks):
     workers: Workers
     slots: int
     report: Callable[..., None] = lambda finished, total: None
+    is_logged: bool = attrs.field(default=False, init=False)
 
     def map(
         self,
@@ -78,18 +90,38 @@ class EngineTasks(Tasks):
         EngineError
             If a task repeatedly kills its worker, or no worker can be started.
         """
-        start, results = time.perf_counter(), list[ResultT]()
-        for item in items:
-            n_remaining = len(items) - len(results)
-            if n_remaining > 1 and self._is_worthwhile(time.perf_counter() - start):
-                break
-            results.append(function(shared, item))
+        results = list[ResultT]()
+        for result in self._results(function, shared, items):
+            results.append(result)
             self.report(finished=len(results), total=len(items))
-        if len(results) < len(items):
-            for result in self._map_on_workers(function, shared, items[len(results) :]):
-                results.append(result)
-                self.report(finished=len(results), total=len(items))
         return results
+
+    def _results(
+        self, function: Callable[[Any, Any], Any], shared: Any, items: Sequence[Any]
+    ) -> Iterator[Any]:
+        start, remaining = time.perf_counter(), deque(items)
+        while remaining:
+            if len(remaining) > 1 and self._is_worthwhile(time.perf_counter() - start):
+                break
+            yield function(shared, remaining.popleft())
+        try:
+            for result in self._map_on_workers(function, shared, list(remaining)):
+                remaining.popleft()
+                yield result
+        except _UnpicklableError as error:
+            self._log_unpicklable(error)
+            while remaining:
+                yield function(shared, remaining.popleft())
+
+    def _log_unpicklable(self, error: Exception) -> None:
+        """Log once per estimator that its tasks do not run on the workers."""
+        if not self.is_logged:
+            log.warning(
+                "tasks run in the main process, because a worker cannot receive their data: %s; "
+                "define functions and classes in a module that workers can import",
+                error,
+            )
+        self.is_logged = True
 
     def _is_worthwhile(self, seconds: float) -> bool:
         """Return whether to use the workers after some time in this process."""
@@ -101,42 +133,95 @@ class EngineTasks(Tasks):
     def _map_on_workers(
         self, function: Callable[[Any, Any], Any], shared: Any, items: Sequence[Any]
     ) -> Iterator[Any]:
+        if not items:
+            return
         with tempfile.TemporaryDirectory(prefix="skyred-") as folder:
-            data, file = dump_exactly((function, shared)), Path(folder, "shared.pickle")
+            data, file = _dump((function, shared)), Path(folder, "shared.pickle")
             file.write_bytes(data)
-            calls = _SharedCalls(uuid.uuid4().hex, file)
-            results = stream(
-                self.workers,
-                run_shared_call,
-                calls.of(items),
-                self.slots * LOOK_AHEAD,
-                _raise_worker_died,
+            token = uuid.uuid4().hex
+            calls = (
+                SharedCall(token, number, _dump(item), file) for number, item in enumerate(items)
             )
-            for call, result in zip(calls.of(items), results, strict=True):
-                if not result.value:  # this worker does not see the file, and others may not
-                    calls.data = data
-                    result = self.workers.attempt(run_shared_call, attrs.evolve(call, data=data))
-                yield _unpack(result)
+            with _Retries(self.workers, data) as retries:
+                results = stream(
+                    self.workers,
+                    run_shared_call,
+                    calls,
+                    self.slots * LOOK_AHEAD,
+                    _raise_worker_died,
+                    retries.start,
+                )
+                for number, result in enumerate(results):
+                    yield _unpack(retries.result(number) if result.is_missing else result)
 
 
 @attrs.define(eq=False)
-class _SharedCalls:
-    """Calls with the same shared data, which are attached to them once `data` is set."""
+class _Retries:
+    """Retried calls, with the shared data, of workers that do not see the file.
 
-    token: str
-    file: Path
-    data: bytes | None = None
+    A worker keeps the data that it received, so later calls do not need them. The retries are
+    cancelled at the end of the context.
+    """
 
-    def of(self, items: Sequence[Any]) -> Iterator[SharedCall]:
-        for item in items:
-            yield SharedCall(self.token, item, self.file, self.data)
+    workers: Workers
+    data: bytes
+    calls: dict[int, SharedCall] = attrs.field(factory=dict)
+    futures: dict[int, Future[CallResult]] = attrs.field(factory=dict)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for future in self.futures.values():
+            future.cancel()
+
+    def start(self, call: SharedCall, result: CallResult) -> None:
+        """Submit a call again if the shared data are missing."""
+        if result.is_missing:
+            call = attrs.evolve(call, data=self.data)
+            self.calls[call.number] = call
+            self.futures[call.number] = self.workers.submit(run_shared_call, call)
+
+    def result(self, number: int) -> CallResult:
+        """Wait for the result of a call; repeat it alone if it is lost with its worker."""
+        call, future = self.calls.pop(number), self.futures.pop(number)
+        try:
+            return future.result()
+        except LOST_TASK_ERRORS:
+            self.workers.restart_if_broken()
+        try:
+            return self.workers.attempt(run_shared_call, call)
+        except LOST_TASK_ERRORS:
+            return _raise_worker_died(call)
+
+
+class _UnpicklableError(Exception):
+    """Raised if tasks cannot be sent to workers, or their results cannot be received."""
+
+
+class _WorkerTracebackError(Exception):
+    """The cause of an error of a task: its traceback in the worker."""
+
+
+def _dump(obj: object) -> bytes:
+    try:
+        return dump_exactly(obj)
+    except Exception as error:  # classes may raise any error when they are pickled
+        raise _UnpicklableError(describe_error(error)) from error
 
 
 def _unpack(result: CallResult) -> Any:
-    """Return the value of a call, and issue its warnings in this process."""
+    """Return the value of a call, or raise its error; issue its warnings in this process."""
+    if result.unpicklable:
+        raise _UnpicklableError(result.unpicklable)
     for warning in result.warnings:
         warnings.warn(warning, stacklevel=4)
-    return pickle.loads(result.value)
+    if result.error is not None:
+        raise result.error from _WorkerTracebackError(f"\n{result.traceback}")
+    try:
+        return pickle.loads(result.value)
+    except Exception as error:  # classes may raise any error when they are unpickled
+        raise _UnpicklableError(describe_error(error)) from error
 
 
 def _raise_worker_died(call: SharedCall) -> CallResult:

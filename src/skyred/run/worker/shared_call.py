@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import traceback
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,8 @@ import attrs
 from skyred.errors import SkyredError
 from skyred.io.exact_pickle import dump_exactly
 
-# function and shared data by token; only those of the current estimator are kept
+# Function and shared data of the last token. They remain in memory until a call with another token,
+# or the end of the worker.
 _SHARED: dict[str, tuple[Callable[[Any, Any], Any], Any]] = {}
 
 
@@ -25,16 +27,19 @@ class SharedCall:
     ----------
     token : str
         Identifies the function and the shared data.
-    item : object
-        The item.
+    number : int
+        The position of the item.
+    item : bytes
+        The pickled item.
     file : Path
         The file with the pickled function and data; workers on other machines may not see it.
     data : bytes, optional
-        The content of the file, for workers that do not see it.
+        The content of the file, for a worker that does not see it.
     """
 
     token: str
-    item: Any
+    number: int
+    item: bytes
     file: Path
     data: bytes | None = None
 
@@ -46,13 +51,25 @@ class CallResult:
     Parameters
     ----------
     value : bytes
-        The pickled value that the function returned; empty if the shared data are missing.
+        The pickled value that the function returned.
     warnings : tuple of Warning
-        The warnings that were issued.
+        The warnings that were issued, including repeated ones.
+    error : Exception, optional
+        The error of the function; a `SkyredError` with its message if it cannot be pickled.
+    traceback : str
+        The traceback of the error.
+    is_missing : bool
+        Whether this worker does not see the shared data; the function was not called.
+    unpicklable : str
+        Why function, data, item or value cannot be pickled, or not be read in this worker.
     """
 
     value: bytes = b""
     warnings: tuple[Warning, ...] = ()
+    error: Exception | None = None
+    traceback: str = ""
+    is_missing: bool = False
+    unpicklable: str = ""
 
 
 def run_shared_call(call: SharedCall) -> CallResult:
@@ -66,25 +83,33 @@ def run_shared_call(call: SharedCall) -> CallResult:
     Returns
     -------
     CallResult
-        The result; without a value if this worker does not see the shared data.
-
-    Raises
-    ------
-    Exception
-        The exception of the function; a `SkyredError` with its message if it cannot be pickled.
+        The result, or the reason why there is none.
     """
-    if call.token not in _SHARED and not _read_shared_data(call):
-        return CallResult()
+    try:
+        if call.token not in _SHARED and not _read_shared_data(call):
+            return CallResult(is_missing=True)
+        item = pickle.loads(call.item)
+    except Exception as error:  # classes may raise any error when they are unpickled
+        return CallResult(unpicklable=describe_error(error))
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("default")
-        function, shared = _SHARED[call.token]
-        try:
-            value = dump_exactly(function(shared, call.item))
-        except Exception as error:
-            if _can_be_pickled(error):
-                raise
-            raise SkyredError(f"{type(error).__name__}: {error}") from None
-    return CallResult(value, tuple(_picklable_warning(warning.message) for warning in caught))
+        warnings.simplefilter("always")  # the filters of the main process decide
+        result = _call(*_SHARED[call.token], item)
+    messages = tuple(_picklable_warning(warning.message) for warning in caught)
+    return attrs.evolve(result, warnings=messages)
+
+
+def _call(function: Callable[[Any, Any], Any], shared: Any, item: Any) -> CallResult:
+    try:
+        value = function(shared, item)
+    except Exception as error:
+        formatted = traceback.format_exc()
+        if _can_be_pickled(error):
+            return CallResult(error=error, traceback=formatted)
+        return CallResult(error=SkyredError(describe_error(error)), traceback=formatted)
+    try:
+        return CallResult(dump_exactly(value))
+    except Exception as error:
+        return CallResult(unpicklable=describe_error(error))
 
 
 def _read_shared_data(call: SharedCall) -> bool:
@@ -98,6 +123,22 @@ def _read_shared_data(call: SharedCall) -> bool:
             return False
     _SHARED[call.token] = pickle.loads(data)
     return True
+
+
+def describe_error(error: Exception) -> str:
+    """Return the class and the message of an error.
+
+    Parameters
+    ----------
+    error : Exception
+        The error.
+
+    Returns
+    -------
+    str
+        The description.
+    """
+    return f"{type(error).__name__}: {error}"
 
 
 def _can_be_pickled(candidate: object) -> bool:

@@ -10,6 +10,7 @@ from gammapy.datasets import Datasets
 from gammapy.modeling.models import (
     GaussianSpatialModel,
     LogParabolaSpectralModel,
+    Models,
     SkyModel,
 )
 
@@ -69,15 +70,16 @@ def crab_runs(run_datasets) -> Datasets:
 
 
 @pytest.fixture(scope="module")
-def extended(simulated_dataset, true_models) -> Datasets:
-    """Return a simulated map with a Gaussian source, and the fitted models."""
-    datasets = Datasets([simulated_dataset.copy(name="sim")])
-    models = true_models.copy()
-    spatial = GaussianSpatialModel(lon_0="83.65 deg", lat_0="22.03 deg", sigma="0.05 deg",
+def extended(true_models) -> Datasets:
+    """Return a simulated map of a Gaussian source, and the fitted models."""
+    spatial = GaussianSpatialModel(lon_0="83.65 deg", lat_0="22.03 deg", sigma="0.12 deg",
                                    frame="icrs")  # fmt: skip
     spectral = LogParabolaSpectralModel(amplitude="4e-11 cm-2 s-1 TeV-1", alpha=2.4, beta=0.05)
-    models_of_dataset = [model for model in models if model.name != "crab"]
-    datasets.models = [SkyModel(spectral, spatial, name="crab"), *models_of_dataset]
+    spectral.beta.frozen = True
+    others = [model for model in true_models.copy() if model.name != "crab"]
+    models = Models([SkyModel(spectral, spatial, name="crab"), *others])
+    datasets = Datasets([plain_gammapy.simulate(models)])
+    datasets.models = models
     skyred.fit(datasets)
     return datasets
 

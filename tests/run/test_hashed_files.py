@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,9 +35,9 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> Counter[Path]:
         counter[path] += 1
         return compute_digest(path)
 
-    def count_inspection(path: Path) -> file_content.FileContent:
+    def count_inspection(path: Path, *args: Any) -> file_content.FileContent:
         counter[path] += 1  # of the bytes from which the run is reduced
-        return read_file(path)
+        return read_file(path, *args)
 
     monkeypatch.setattr(checksums, "_compute_digest", count_digest)
     monkeypatch.setattr(inspection, "read_file", count_inspection)

@@ -38,3 +38,28 @@ def test_runs_need_not_be_hashable():
     observation = create_observation(CRAB)
     observation.__class__ = EqualRuns
     assert find_pointing(observation).separation(CRAB).arcsec == 0
+
+
+class OwnPointing(Observation):
+    """Runs whose pointing is not that of the headers."""
+
+    def get_pointing_icrs(self, time):
+        return M31
+
+
+class Proxy:
+    """Runs that look up everything in another object."""
+
+    def __init__(self, observation):
+        self._observation = observation
+
+    def __getattr__(self, name):
+        return getattr(self._observation, name)
+
+
+def test_pointing_of_a_plugin_is_used():
+    observation = create_observation(CRAB)
+    observation.__class__ = OwnPointing
+    assert find_pointing(observation).separation(M31).arcsec == 0
+    assert find_pointing(Proxy(observation)).separation(M31).arcsec == 0
+    assert find_pointing(Proxy(create_observation(CRAB))).separation(CRAB).arcsec == 0

@@ -62,7 +62,8 @@ def _is_fixed(observation: Any, info: Any) -> bool:
     """Return whether gammapy's position of an observation is the fixed position in ICRS."""
     from gammapy.data import FixedPointingInfo, Observation, PointingMode
 
-    method = type(observation).get_pointing_icrs
+    # an observation of a plugin may be a proxy, or have its own method
+    method = getattr(observation.get_pointing_icrs, "__func__", None)
     return (
         method is Observation.get_pointing_icrs
         and type(info) is FixedPointingInfo

@@ -115,6 +115,7 @@ PIPELINES = {
 # options that never change the script, with the reasons
 WITHOUT_EFFECT = {
     ("data", "allow_outside"): "gammapy follows all paths",
+    ("data", "compare_with_gammapy"): "the script runs gammapy's makers",
     ("data", "on_error"): "the script stops at a run that fails, as it says",
     ("data", "on_fault"): "the script does not inspect files, as it says",
     ("stacker", "chunk"): "results do not depend on it",

@@ -107,9 +107,9 @@ class Measurement:
 
     def parts_row(self) -> str:
         """Return the parts of the main process, in ms per run, as a row of a table."""
-        rest = self.parent_cpu - sum(self.parts.values())
+        remainder = self.parent_cpu - sum(self.parts.values())
         times = " | ".join(
-            f"{1000 * seconds / self.runs:.2f}" for seconds in (*self.parts.values(), rest)
+            f"{1000 * seconds / self.runs:.2f}" for seconds in (*self.parts.values(), remainder)
         )
         return f"| {self.engine} | {self.runs} | {times} |"
 

@@ -245,9 +245,9 @@ def _commands_of(plugin: object) -> Mapping[str, click.Command]:
         If the plugin does not implement the hook correctly, or implements others.
     """
     manager = create_manager()
-    if fault := find_hook_error(manager, plugin):
-        raise PluginError(fault)
     hook_names = implemented_hooks(manager, plugin)
+    if fault := find_hook_error(plugin, hook_names):
+        raise PluginError(fault)
     if hook_names != [COMMAND_HOOK]:
         others = ", ".join(name for name in hook_names if name != COMMAND_HOOK)
         raise PluginError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,8 +124,8 @@ class Run:
 
     Parameters
     ----------
-    config : str
-        The complete, normalised configuration as YAML ("" if the pipeline has none).
+    write_config : callable
+        Returns `config`; it is called at most once.
     digest : str
         The pipeline's digest ("" if it has none).
     folder : Path or None
@@ -141,13 +141,18 @@ class Run:
         Whether plots are drawn in the folder.
     """
 
-    config: str = ""
+    write_config: Callable[[], str] = attrs.field(default=str, repr=False, eq=False)
     digest: str = ""
     folder: Path | None = None
     steps: tuple[str, ...] = STEPS
     observations: int = 0
     replaced: tuple[str, ...] = ()
     plots: bool = True
+
+    @property
+    def config(self) -> str:
+        """The complete, normalised configuration as YAML ("" if the pipeline has none)."""
+        return self.write_config()
 
 
 @attrs.frozen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Collection
 from typing import Any
 
 import pluggy
@@ -11,6 +12,7 @@ from skyred import hookspecs
 from skyred.errors import nearest
 
 COMMAND_HOOK = "skyred_commands"
+MARKER = f"{hookspecs.PROJECT}_impl"  # the attribute that pluggy's `HookimplMarker` sets
 HOOKS = [name for name in vars(hookspecs) if name.startswith("skyred_")]
 
 
@@ -19,8 +21,10 @@ class _PluginManager(pluggy.PluginManager):
 
     def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
         # pluggy inspects each class and module that a plugin imports
-        if inspect.ismodule(plugin) and not inspect.isroutine(vars(plugin).get(name)):
-            return None
+        if inspect.ismodule(plugin):
+            value = vars(plugin).get(name)
+            if not (inspect.isroutine(value) and hasattr(value, MARKER)):
+                return None
         return super().parse_hookimpl_opts(plugin, name)
 
 
@@ -55,22 +59,21 @@ def implemented_hooks(manager: pluggy.PluginManager, plugin: Any) -> list[str]:
     return [name for name in dir(plugin) if manager.parse_hookimpl_opts(plugin, name) is not None]
 
 
-def find_hook_error(manager: pluggy.PluginManager, plugin: Any) -> str:
+def find_hook_error(plugin: Any, implemented: Collection[str]) -> str:
     """Find an error in the names or decorators of the hooks of a plugin.
 
     Parameters
     ----------
-    manager : pluggy.PluginManager
-        A plugin manager of skyred.
     plugin : module or object
         The plugin.
+    implemented : collection of str
+        The names of its decorated functions.
 
     Returns
     -------
     str
         The error message; "" if there is no error.
     """
-    implemented = implemented_hooks(manager, plugin)
     for name in dir(plugin):
         if name not in HOOKS and (name in implemented or name.startswith("skyred_")):
             suggestion = nearest(name, HOOKS)

@@ -143,9 +143,8 @@ class Plugins:
         module : str
             The module or file of the plugin, for error messages.
         """
-        fault = find_hook_error(self.manager, plugin) or _find_group_fault(
-            self.manager, plugin, owner
-        )
+        implemented = implemented_hooks(self.manager, plugin)
+        fault = find_hook_error(plugin, implemented) or _find_group_fault(implemented, owner)
         if not fault:
             try:
                 self.manager.register(plugin, name=owner.plugin)
@@ -276,9 +275,8 @@ class Plugins:
         return next(iter(stores.values()))
 
 
-def _find_group_fault(manager: pluggy.PluginManager, plugin: Any, owner: Owner) -> str:
+def _find_group_fault(implemented: list[str], owner: Owner) -> str:
     """Return the fault if a plugin implements a hook of another group, or a file has no hook."""
-    implemented = implemented_hooks(manager, plugin)
     if COMMAND_HOOK in implemented:
         return f"{COMMAND_HOOK}() is not allowed in this module: {_command_advice(owner)}"
     if owner.file and not implemented:

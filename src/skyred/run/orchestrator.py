@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -396,6 +397,8 @@ class Orchestrator:
 def _create_record(pipeline: Chain) -> Run:
     """Return a record with configuration and digest; both "" if the pipeline has no YAML form."""
     try:
-        return Run(dump(pipeline.to_plain(complete=True)), pipeline.digest())
+        # many reductions in Python never need the configuration as YAML
+        write_config = functools.cache(functools.partial(dump, pipeline.to_plain(complete=True)))
+        return Run(write_config, pipeline.digest())
     except ConfigError:
         return Run()

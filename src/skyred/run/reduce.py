@@ -194,9 +194,9 @@ class _EntryReduction:
 
 
 def _iter_chunks(entry: _EntryReduction, selection: Selection) -> Iterator[Chunk]:
-    size = entry.reduction.stack.chunk
-    for start in range(0, len(selection.observations), size):
-        observations = tuple(selection.observations[start : start + size])
+    size, all_observations = entry.reduction.stack.chunk, tuple(selection.observations)
+    for start in range(0, len(all_observations), size):
+        observations = all_observations[start : start + size]
         known_inputs = (
             selection.inputs.get(int(observation.obs_id)) for observation in observations
         )

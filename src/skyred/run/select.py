@@ -224,9 +224,10 @@ def _create_selection(
             entry,
         )
         valid_inputs = {}
-    return Selection(
-        table, Observations(observations), outcomes, list(dict.fromkeys(files)), valid_inputs
-    )
+    collection = Observations()
+    # gammapy compares each observation that it adds with all others, 40 s for 10,000 runs
+    collection._observations = observations
+    return Selection(table, collection, outcomes, list(dict.fromkeys(files)), valid_inputs)
 
 
 def _with_hdus(store: DataStore, choice: HduChoice) -> DataStore:

@@ -1,9 +1,11 @@
 """Names and versions of the distributions of entry points."""
 
+import shutil
 from importlib.metadata import EntryPoint, PathDistribution
 
 import pytest
 
+from distributions import install_distribution
 from skyred.plugins.entry_points import distribution_info, find_entry_points
 
 VALID = "Metadata-Version: 2.1\nName: sky-red\nVersion: 1.2\n"
@@ -37,3 +39,13 @@ def test_names_of_installed_plugins_are_those_of_the_metadata():
 
 def test_entry_point_without_distribution_is_unknown():
     assert distribution_info(EntryPoint("a", "b", "skyred")) == ("unknown", "")
+
+
+def test_plugin_that_is_installed_or_removed_while_python_runs_is_noticed(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    names = {point.name for point in find_entry_points("skyred")}
+    assert "late" not in names
+    install_distribution(tmp_path, "late", "")
+    assert {point.name for point in find_entry_points("skyred")} == names | {"late"}
+    shutil.rmtree(tmp_path / "late-1.2.dist-info")
+    assert {point.name for point in find_entry_points("skyred")} == names

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
 COMPONENT_GROUP = "skyred"
 COMMAND_GROUP = "skyred.commands"
@@ -24,7 +27,23 @@ def find_entry_points(group: str) -> list[EntryPoint]:
     list of EntryPoint
         The entry points.
     """
+    # Python reads the metadata of each installed distribution again for each call
+    return list(_find_installed(group, tuple(map(_describe_folder, sys.path)), len(sys.meta_path)))
+
+
+@lru_cache(maxsize=8)
+def _find_installed(
+    group: str, folders: tuple[tuple[str, int], ...], n_finders: int
+) -> list[EntryPoint]:
     return sort_entry_points(entry_points(group=group))
+
+
+def _describe_folder(folder: str) -> tuple[str, int]:
+    """Return a folder and the time when a distribution was last installed in it or removed."""
+    try:
+        return folder, Path(folder).stat().st_mtime_ns
+    except OSError:  # an entry of `sys.path` need not exist
+        return folder, 0
 
 
 def sort_entry_points(points: Iterable[EntryPoint]) -> list[EntryPoint]:

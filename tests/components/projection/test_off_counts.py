@@ -5,7 +5,7 @@ from __future__ import annotations
 import astropy.units as u
 import numpy as np
 import pytest
-from astropy.coordinates import SkyCoord
+from astropy.coordinates import Angle, SkyCoord
 from gammapy.irf import RadMax2D
 from gammapy.makers import (
     ReflectedRegionsBackgroundMaker,
@@ -13,6 +13,7 @@ from gammapy.makers import (
     SpectrumDatasetMaker,
     WobbleRegionsFinder,
 )
+from gammapy.makers.background.reflected import are_regions_overlapping_rad_max
 from gammapy.maps import MapAxis, RegionGeom, RegionNDMap, WcsGeom
 from hypothesis import given, settings, strategies as st
 from regions import CircleSkyRegion, EllipseSkyRegion, PointSkyRegion
@@ -21,6 +22,7 @@ from array_comparison import assert_same_regions
 from random_irfs import create_observation
 from skyred.components.projection.makers import SpectrumProjection
 from skyred.components.projection.off_counts import count_off
+from skyred.components.projection.rad_max import do_overlap
 
 ENERGY = MapAxis.from_energy_bounds("0.1 TeV", "100 TeV", nbin=4, name="energy")
 ON = SkyCoord(84.2, 22.2, unit="deg")
@@ -204,3 +206,19 @@ def test_energies_at_the_edges_of_bins_are_counted_as_by_gammapy(dtype, edges, i
     )
     assert expected.data.any()
     np.testing.assert_array_equal(counts.data, expected.data)
+
+
+@given(
+    centers=st.lists(st.tuples(st.floats(0, 1), st.floats(-0.5, 0.5)), min_size=2, max_size=5),
+    pole=st.sampled_from([0.0, 60.0, 89.4]),
+    offset=st.floats(0, 2),
+    bounds=st.sampled_from([(0.1, 100), (0.06, 0.2), (20, 80)]),
+)
+def test_regions_around_points_overlap_as_for_gammapy(centers, pole, offset, bounds):
+    rad_max, offset = create_rad_max(), Angle(offset, "deg")
+    points = [SkyCoord(lon, pole + lat, unit="deg") for lon, lat in centers]
+    axis = MapAxis.from_energy_bounds(*bounds * u.TeV, nbin=3, name="energy")
+    regions = [PointSkyRegion(point) for point in points]
+    expected = are_regions_overlapping_rad_max(regions, rad_max, offset, *axis.bounds)
+    lon, lat = (np.array([getattr(point, name).rad for point in points]) for name in ("ra", "dec"))
+    assert do_overlap(lon, lat, rad_max, offset, axis) == expected

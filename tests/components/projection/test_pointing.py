@@ -1,10 +1,11 @@
 """The pointing of a run is computed once, and again if the run changes."""
 
+import pytest
 from astropy.coordinates import SkyCoord
 from gammapy.data import FixedPointingInfo, Observation
 
 from random_irfs import create_observation
-from skyred.components.projection.pointing import find_pointing
+from skyred.components.projection.pointing import RunValues, find_pointing
 
 CRAB, M31 = SkyCoord(83.6, 22, unit="deg"), SkyCoord(10, 20, unit="deg")
 
@@ -63,3 +64,29 @@ def test_pointing_of_a_plugin_is_used():
     assert find_pointing(observation).separation(M31).arcsec == 0
     assert find_pointing(Proxy(observation)).separation(M31).arcsec == 0
     assert find_pointing(Proxy(create_observation(CRAB))).separation(CRAB).arcsec == 0
+
+
+class Header:
+    """Metadata in memory that gammapy has not converted."""
+
+    def __init__(self, **cards):
+        self.header = cards
+
+
+@pytest.mark.parametrize("live_fraction", [1, 0.9, 0.123456789])
+def test_live_time_is_that_of_gammapy(live_fraction):
+    observation = create_observation(CRAB)
+    observation._meta.deadtime_fraction = 1 - live_fraction
+    expected = observation.observation_live_time_duration
+    assert RunValues.read(observation).livetime == expected
+    vars(observation).update({"__meta_hdu": Header(DEADC=live_fraction)})
+    del vars(observation)["_meta"]
+    assert RunValues.read(observation).livetime == expected
+    assert RunValues.read(observation).ontime == observation.observation_time_duration
+
+
+def test_dead_time_that_a_maker_changed_is_used():
+    observation = create_observation(CRAB)
+    vars(observation).update({"__meta_hdu": Header(DEADC=0.9)})
+    observation._meta.deadtime_fraction = 0.5
+    assert RunValues.read(observation).livetime == observation.observation_time_duration * 0.5

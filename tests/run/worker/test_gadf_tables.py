@@ -14,8 +14,9 @@ from astropy.table import Table as AstropyTable
 from gammapy.data import GTI, EventList
 from gammapy.data.io import EventListReader
 from gammapy.irf import IRF_REGISTRY
-from gammapy.maps import MapAxis, WcsGeom
+from gammapy.maps import MapAxis, WcsGeom, WcsNDMap
 
+from skyred.components.projection.map_counts import count_on_map
 from skyred.inspection.file_content import read_file
 from skyred.run.worker.gadf_tables import read_gti, read_irf, read_meta
 from skyred.run.worker.inspected_events import InspectedEvents
@@ -87,6 +88,11 @@ def test_events_and_good_time_are_those_of_gammapy(path):
         )
         for index, expected_index in zip(indices, expected_indices, strict=True):
             np.testing.assert_array_equal(index, expected_index)
+        expected_counts = WcsNDMap(geom)
+        expected_counts.fill_events(expected)
+        counts = count_on_map(events, geom)
+        np.testing.assert_array_equal(counts.data, expected_counts.data)
+        assert counts.data.dtype == expected_counts.data.dtype
     assert events._events is None  # no table was needed so far
     assert events.table.colnames == expected.table.colnames
     np.testing.assert_array_equal(events.time.mjd, expected.time.mjd)
@@ -157,6 +163,41 @@ def test_positions_of_float64_are_rotated_as_by_astropy(tmp_path):
     expected = SkyCoord([10, 350, 359.9, 0.1], [1, 2, 3, 4], unit="deg").galactic
     np.testing.assert_allclose(coordinates.lon, expected.l.deg, rtol=0, atol=1e-10)
     np.testing.assert_allclose(coordinates.lat, expected.b.deg, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("frame", ["icrs", "galactic"])
+def test_events_at_the_edges_of_a_map_are_counted_as_by_gammapy(tmp_path, dtype, frame):
+    rng, n_events = np.random.default_rng(0), 20_000
+    edges = np.array([0.1, 0.3, 1, 10])
+    energy = rng.choice([*edges, *(edges * (1 + 1e-7)), *(edges * (1 - 1e-7)), 0.05, 0.5], n_events)
+    columns = {
+        "EVENT_ID": np.arange(n_events),
+        "TIME": np.linspace(0, 4, n_events) * u.s,
+        "RA": u.Quantity(rng.choice([-1, 1, 358.5, 0, 361], n_events).astype(dtype), "deg"),
+        "DEC": u.Quantity(rng.uniform(-2, 2, n_events).round(2).astype(dtype), "deg"),
+        "ENERGY": u.Quantity(energy.astype(dtype), "TeV").to("GeV"),
+    }
+    path = write_events(tmp_path / "events.fits", **columns)
+    axis = MapAxis.from_energy_bounds("0.1 TeV", "10 TeV", nbin=2, name="energy")
+    center = SkyCoord(0, 0, unit="deg")
+    geom = WcsGeom.create(skydir=center, width=3, binsz=0.1, frame=frame, axes=[axis])
+    expected = WcsNDMap(geom)
+    with fits.open(path) as hdus:
+        expected.fill_events(EventListReader.from_gadf_hdu(hdus["EVENTS"]))
+    counts = count_on_map(read_events(path), geom)
+    assert 0 < counts.data.sum() < n_events
+    np.testing.assert_array_equal(counts.data, expected.data)
+
+
+def test_changed_events_are_counted_by_gammapy(tmp_path):
+    events = read_events(write_events(tmp_path / "events.fits"))
+    axis = MapAxis.from_energy_bounds("0.1 TeV", "10 TeV", nbin=2, name="energy")
+    geom = WcsGeom.create(npix=(2, 2), axes=[axis])
+    assert count_on_map(events, geom) is not None
+    events.table["ENERGY"][0] = 7
+    assert count_on_map(events, geom) is None
+    assert count_on_map(EventList(events.table), geom) is None
 
 
 def test_metadata_are_those_of_astropy(path):

@@ -150,18 +150,23 @@ def _integrate(
     with np.errstate(over="ignore"):  # far beyond the offsets of the IRF, where it is set to 0
         rate = np.exp(logarithms)
     rate[~in_range] = 0
-    rate[~np.isfinite(rate)] = 0
     rate[:, ~pixel_in_range] = 0
+    if not np.isfinite(rate.sum()):
+        rate[~np.isfinite(rate)] = 0
     weighted = rate * edges[:, None]
     width = np.diff(np.log(edges))[:, None]
     # the exponent of the integral of a power law through two values, times the width
-    exponent = width + np.diff(logarithms, axis=0)
+    exponent = np.diff(logarithms, axis=0)
+    exponent += width
     with np.errstate(all="ignore"):
-        integral = np.diff(weighted, axis=0) * (width / exponent)
+        integral = np.diff(weighted, axis=0)
+        integral *= width
+        integral /= exponent
     flat = np.abs(exponent) < FLAT
     if flat.any():
         expansion = weighted[:-1] * width * (1 + exponent / 2 + exponent**2 / 6)
         integral[flat] = expansion[flat]
-    integral[(rate[:-1] <= 0) | (rate[1:] <= 0)] = 0
-    factor: float = (u.Unit(irf.unit) * u.Unit(irf.axes["energy"].unit)).to("s-1 sr-1")
-    return np.asarray(integral * factor)
+    positive = rate > 0
+    integral[~(positive[:-1] & positive[1:])] = 0
+    integral *= (u.Unit(irf.unit) * u.Unit(irf.axes["energy"].unit)).to("s-1 sr-1")
+    return np.asarray(integral)

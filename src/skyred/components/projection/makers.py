@@ -29,6 +29,7 @@ from skyred.components.projection.circles import count_in_circles, describe_regi
 from skyred.components.projection.edisp import project_kernel, project_migration
 from skyred.components.projection.grid_cache import GRIDS
 from skyred.components.projection.irf_values import evaluate_at_offsets, is_supported
+from skyred.components.projection.map_counts import count_on_map
 from skyred.components.projection.pixels import Direction, PixelGrid
 from skyred.components.projection.pointing import RunValues
 from skyred.components.projection.psf import project_parameters, project_table
@@ -49,6 +50,25 @@ class MapProjection(MapDatasetMaker):  # type: ignore[misc]
 
     tag = "MapProjection"
     _run_values: RunValues | None = None
+
+    @staticmethod
+    def make_counts(geom: Any, observation: Any) -> Map:
+        """Return the counts.
+
+        Parameters
+        ----------
+        geom : gammapy.maps.Geom
+            The geometry.
+        observation : gammapy.data.Observation
+            The run.
+
+        Returns
+        -------
+        gammapy.maps.Map
+            The counts.
+        """
+        counts = count_on_map(observation.events, geom)
+        return MapDatasetMaker.make_counts(geom, observation) if counts is None else counts
 
     def make_exposure(self, geom: Any, observation: Any, use_region_center: bool = True) -> Map:
         """Return the exposure.

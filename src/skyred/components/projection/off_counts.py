@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from astropy.coordinates import SkyCoord
 from gammapy.makers import ReflectedRegionsFinder
-from gammapy.makers.background.reflected import (
-    are_regions_overlapping_rad_max,
-    is_rad_max_compatible_region_geom,
-)
+from gammapy.makers.background.reflected import is_rad_max_compatible_region_geom
 from gammapy.maps import RegionGeom, RegionNDMap
 from regions import PointSkyRegion
 
@@ -21,7 +19,7 @@ from skyred.components.projection.off_circles import (
     may_overlap,
 )
 from skyred.components.projection.pointing import find_pointing
-from skyred.components.projection.rad_max import count_in_rad_max
+from skyred.components.projection.rad_max import count_in_rad_max, do_overlap
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
@@ -99,10 +97,13 @@ def _count_around_points(
     points = find_wobble(search, finder.n_off_regions)
     centers = _find_centers(points, search)
     regions = [PointSkyRegion(center) for center in centers]
-    offset = geom.region.center.separation(events.pointing_radec)
-    if not regions or are_regions_overlapping_rad_max(
-        [geom.region, *regions], rad_max, offset, *geom.axes["energy"].bounds
-    ):
+    on_center = geom.region.center
+    offset = on_center.separation(events.pointing_radec)
+    lon, lat = (
+        np.append(getattr(on_center.spherical, name).rad, getattr(centers.spherical, name).rad)
+        for name in ("lon", "lat")
+    )
+    if not regions or do_overlap(lon, lat, rad_max, offset, geom.axes["energy"]):
         return None
     geom_off = _create_geom(geom, regions, search)
     counts_off = count_in_rad_max(events, geom_off, centers, rad_max)

@@ -106,9 +106,26 @@ class RunValues:
         RunValues
             The values.
         """
+        ontime = observation.observation_time_duration
         return cls(
             observation,
             Direction.create(find_pointing(observation)),
-            observation.observation_time_duration,
-            observation.observation_live_time_duration,
+            ontime,
+            _find_livetime(observation, ontime),
         )
+
+
+def _find_livetime(observation: Any, ontime: Quantity) -> Quantity:
+    """Return the good time without dead time, as gammapy's `observation_live_time_duration`.
+
+    Only `DEADC` is read from metadata in memory. gammapy converts all of them, which takes as long
+    as projecting the effective area.
+    """
+    from gammapy.data import Observation
+
+    if type(observation) is Observation and "_meta" not in vars(observation):
+        header = getattr(vars(observation).get("__meta_hdu"), "header", {})
+        if isinstance(live_fraction := header.get("DEADC"), (int, float)):
+            dead_fraction = 1 - live_fraction
+            return ontime * (1 - dead_fraction) * observation.obs_filter.livetime_fraction
+    return observation.observation_live_time_duration

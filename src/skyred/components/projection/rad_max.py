@@ -10,10 +10,12 @@ from astropy.coordinates import SkyCoord, angular_separation
 from gammapy.maps import RegionNDMap
 
 from skyred.components.projection.circles import count_by_energy
+from skyred.components.projection.interpolation import Array
 
 if TYPE_CHECKING:
+    from astropy.coordinates import Angle
     from gammapy.irf import RadMax2D
-    from gammapy.maps import RegionGeom
+    from gammapy.maps import MapAxis, RegionGeom
 
 MARGIN = 1e-6  # deg, for rounding
 
@@ -39,18 +41,47 @@ def count_in_rad_max(
     gammapy.maps.RegionNDMap
         The counts. An event near several points is counted several times.
     """
-    axis, pointing, position = geom.axes["energy"], events.pointing_radec, events.radec
-    ra, dec, energy = position.ra.rad, position.dec.rad, events.energy
+    axis, energy, position = geom.axes["energy"], events.energy, events.radec
+    points = centers.icrs
+    lon, lat = points.ra.rad[:, None], points.dec.rad[:, None]
+    separation = angular_separation(lon, lat, position.ra.rad, position.dec.rad)
     largest = np.nanmax(rad_max.quantity.to_value("deg")) + MARGIN
-    counts = np.zeros(axis.nbin, dtype=int)
-    for center in centers.icrs:
-        separation = angular_separation(center.ra.rad, center.dec.rad, ra, dec)
-        is_near = np.degrees(separation) <= largest
-        radius = rad_max.evaluate(
-            method="nearest", energy=energy[is_near], offset=center.separation(pointing)
-        )
-        is_inside = u.Quantity(separation[is_near], "rad") <= radius
-        counts += count_by_energy(axis, energy[is_near][is_inside])
+    point, event = np.nonzero(np.degrees(separation) <= largest)
+    offset = points.separation(events.pointing_radec)
+    radius = rad_max.evaluate(method="nearest", energy=energy[event], offset=offset[point])
+    is_inside = u.Quantity(separation[point, event], "rad") <= radius
+    counts = count_by_energy(axis, energy[event][is_inside])
     result = RegionNDMap.from_geom(geom)
     result.data += counts.reshape(result.data.shape)
     return result
+
+
+def do_overlap(lon: Array, lat: Array, rad_max: RadMax2D, offset: Angle, energy: MapAxis) -> bool:
+    """Return whether the regions around points overlap at any energy.
+
+    Parameters
+    ----------
+    lon, lat : numpy.ndarray
+        The points in rad, shape (n,).
+    rad_max : gammapy.irf.RadMax2D
+        The radius, which depends on the energy and the offset.
+    offset : astropy.coordinates.Angle
+        The offset of the points.
+    energy : gammapy.maps.MapAxis
+        The axis whose energies are considered.
+
+    Returns
+    -------
+    bool
+        Whether they do.
+
+    References
+    ----------
+    gammapy's `are_regions_overlapping_rad_max`, with all separations at once.
+    """
+    first, second = np.triu_indices(len(lon), 1)
+    separations = angular_separation(lon[first], lat[first], lon[second], lat[second])
+    low, high = energy.bounds
+    axis = rad_max.axes["energy"]
+    radius = rad_max.evaluate(offset=offset)[(axis.edges_max >= low) & (axis.edges_min <= high)]
+    return bool(np.any(u.Quantity(separations, "rad") < 2 * radius))

@@ -204,11 +204,10 @@ def _mask_edisp(dataset: MapDataset) -> NDArray[np.bool_]:
     gammapy interpolates the mask linearly, and extrapolates it beyond the map; the energy
     dispersion is used where the result is not exactly 0.
     """
-    geom, mask = dataset.mask_safe.geom, dataset.mask_safe.data.astype(float)
+    geom, mask = dataset.mask_safe.geom, dataset.mask_safe.data
     lon, lat = _pixel_positions(geom, dataset.edisp.edisp_map.geom)
     energy = geom.axes["energy"]
-    values = mask
-    values = _interpolate_index(values, np.asarray(energy.coord_to_pix(energy.center)), 0)
+    energy_index = np.asarray(energy.coord_to_pix(energy.center))
     rows, row_fraction = _split_index(lat, mask.shape[1])
     columns, column_fraction = _split_index(lon, mask.shape[2])
     safe = np.zeros((mask.shape[0], *lat.shape))
@@ -216,7 +215,9 @@ def _mask_edisp(dataset: MapDataset) -> NDArray[np.bool_]:
         for j, column_weight in enumerate((1 - column_fraction, column_fraction)):
             if (i and mask.shape[1] == 1) or (j and mask.shape[2] == 1):
                 continue
-            safe += values[:, rows + i, columns + j] * (row_weight * column_weight)
+            pixels = mask[:, rows + i, columns + j].astype(float)
+            values = _interpolate_index(pixels, energy_index, 0)
+            safe += values * (row_weight * column_weight)
     return np.asarray(safe != 0)
 
 

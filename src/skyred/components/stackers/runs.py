@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 from skyred.components.stackers.scripted import write_empty
@@ -225,7 +226,7 @@ class Keep(Stacker):
             If the dataset and the total have different types.
         """
         require_same_type(*total[:1], dataset)
-        total.append(dataset.copy(name=dataset.name))
+        total.append(_copy_with_same_geometries(dataset))
         return total
 
     def merge(self, left: list[Any], right: list[Any]) -> list[Any]:
@@ -280,3 +281,23 @@ class Keep(Stacker):
         script.body.add("datasets = Datasets()")
         script.loop.add("datasets.append(dataset)")
         script.add_datasets(single=False)
+
+
+def _copy_with_same_geometries(dataset: Any) -> Any:
+    """Return a copy of a dataset, as gammapy's `Dataset.copy`, without copying its geometries.
+
+    Copying these takes most of the time, and gammapy never changes them.
+    """
+    from gammapy.datasets import Dataset
+    from gammapy.irf import IRFMap
+    from gammapy.maps import Map
+
+    if type(dataset).copy is not Dataset.copy:
+        return dataset.copy(name=dataset.name)
+    parts = list(vars(dataset).values())
+    parts += [vars(irf).get("_irf_map") for irf in parts if isinstance(irf, IRFMap)]
+    parts += [irf.exposure_map for irf in parts if isinstance(irf, IRFMap)]
+    geometries = {id(part.geom): part.geom for part in parts if isinstance(part, Map)}
+    new_dataset = copy.deepcopy(dataset, geometries)
+    new_dataset.models = None
+    return new_dataset

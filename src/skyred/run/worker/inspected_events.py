@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
+from astropy.coordinates import SkyCoord
 from gammapy.data import EventList
 from gammapy.maps import MapCoord
 
@@ -14,10 +15,11 @@ from skyred.likelihood.frames import rotation_between
 from skyred.run.worker.gadf_tables import GadfTable
 
 if TYPE_CHECKING:
-    from astropy.coordinates import SkyCoord
-
     from skyred.inspection.structure import StoredHdu
     from skyred.inspection.tables import Table
+
+
+MARGIN = 1e-6  # of energies, for rounding
 
 
 class InspectedEvents(EventList):  # type: ignore[misc]
@@ -89,8 +91,6 @@ class InspectedEvents(EventList):  # type: ignore[misc]
     @property
     def radec(self) -> SkyCoord:
         """The reconstructed positions in ICRS."""
-        from astropy.coordinates import SkyCoord
-
         if self._events is not None:  # its table may have been changed
             return self._events.radec
         ra, dec = (self._columns[name].quantity for name in ("RA", "DEC"))
@@ -99,8 +99,6 @@ class InspectedEvents(EventList):  # type: ignore[misc]
     @property
     def pointing_radec(self) -> SkyCoord:
         """The pointing in ICRS."""
-        from astropy.coordinates import SkyCoord
-
         if self._events is not None:
             return self._events.pointing_radec
         lon, lat = (self._columns.meta[key] for key in ("RA_PNT", "DEC_PNT"))
@@ -128,25 +126,53 @@ class InspectedEvents(EventList):  # type: ignore[misc]
         """
         if self._events is not None or geom.axes.names not in ([], ["energy"]):
             return super().map_coord(geom)
-        coordinates = self._positions(geom.frame)
+        return self._find_coordinates(geom, slice(None))
+
+    def map_coord_in_range(self, geom: Any) -> MapCoord | None:
+        """Return the coordinates of the events with energies on the axis of a geometry.
+
+        Parameters
+        ----------
+        geom : gammapy.maps.Geom
+            The geometry, with the axis ``energy``.
+
+        Returns
+        -------
+        gammapy.maps.MapCoord or None
+            The coordinates; None if the events have been loaded, because a maker may have changed
+            them.
+        """
+        if self._events is not None:
+            return None
+        axis = geom.axes["energy"]
+        energy, edges = self._columns["ENERGY"].quantity.to_value(axis.unit), axis.edges.value
+        is_in_range = (energy > edges[0] * (1 - MARGIN)) & (energy < edges[-1] * (1 + MARGIN))
+        return self._find_coordinates(geom, np.flatnonzero(is_in_range))
+
+    def _find_coordinates(self, geom: Any, rows: Any) -> MapCoord:
+        coordinates = self._positions(geom.frame, rows)
         for axis in geom.axes:
-            coordinates[axis.name] = self._columns["ENERGY"].quantity.to(axis.unit)
+            coordinates[axis.name] = self._columns["ENERGY"].quantity[rows].to(axis.unit)
         return MapCoord.create(coordinates, frame=geom.frame)
 
-    def _positions(self, frame: str) -> dict[str, Any]:
-        """Return the positions, as longitudes and latitudes in deg if they are float64.
-
-        astropy rotates float32 positions with float32 matrices, which shifts events to other
-        pixels; the counts would differ from those of gammapy.
-        """
+    def _positions(self, frame: str, rows: Any) -> dict[str, Any]:
+        """Return positions, as longitudes and latitudes in deg unless no rotation is needed."""
         matrix = _find_rotation(frame)
-        if matrix is not None and self._columns["RA"].data.dtype != np.float64:
-            return {"skycoord": self.radec}
-        ra, dec = (self._columns[name].quantity.to_value("deg", float) for name in ("RA", "DEC"))
+        ra, dec = (self._columns[name].quantity[rows] for name in ("RA", "DEC"))
+        is_double = ra.dtype.itemsize == 8
         if matrix is None:
-            return {"lon": ra % 360, "lat": dec}
-        lon, lat = np.radians(ra), np.radians(dec)
-        x, y, z = matrix @ [np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)]
+            if is_double:
+                return {"lon": ra.to_value("deg") % 360, "lat": dec.to_value("deg")}
+            return {"skycoord": SkyCoord(ra, dec, frame="icrs")}
+        if is_double:
+            lon, lat = ra.to_value("rad"), dec.to_value("rad")
+        else:  # converted to rad in the type of the file, as by astropy: rounding shifts events
+            position = SkyCoord(ra, dec, frame="icrs").data
+            lon, lat = (
+                angle.to_value("rad").astype(float) for angle in (position.lon, position.lat)
+            )
+        cos_lat = np.cos(lat)
+        x, y, z = matrix @ np.stack([cos_lat * np.cos(lon), cos_lat * np.sin(lon), np.sin(lat)])
         return {
             "lon": np.degrees(np.arctan2(y, x)) % 360,
             "lat": np.degrees(np.arctan2(z, np.hypot(x, y))),

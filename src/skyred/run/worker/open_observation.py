@@ -139,6 +139,11 @@ class InMemoryHDU:
         self._table = table
         self.loaded: Any = None
 
+    @property
+    def header(self) -> Mapping[str, Any]:
+        """The values in the header of the HDU, as the inspection read them."""
+        return self._table.header if self._table is not None else self._hdu.header
+
     def load(self) -> Any:
         """Return the object that gammapy reads from the HDU.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 
 import numpy as np
 
@@ -82,17 +83,17 @@ def _check_cells(background: ResponseTable) -> Iterator[Finding]:
     cube = background.values
     neighbours = _neighbours(cube)
     maxima = np.maximum(cube.max(axis=(1, 2), keepdims=True), 1e-300)
-    too_high = (cube > HIGH_RATIO * neighbours.max(axis=0)) & (cube > HIGH_MIN_FRACTION * maxima)
-    too_low = (cube < LOW_RATIO * neighbours.min(axis=0)) & (
-        neighbours.max(axis=0) > LOW_MIN_FRACTION * maxima
-    )
+    highest, lowest = reduce(np.maximum, neighbours), reduce(np.minimum, neighbours)
+    too_high = (cube > HIGH_RATIO * highest) & (cube > HIGH_MIN_FRACTION * maxima)
+    too_low = (cube < LOW_RATIO * lowest) & (highest > LOW_MIN_FRACTION * maxima)
     suspects = np.argwhere(too_high | too_low)
-    median = np.median(neighbours[:, *suspects.T], axis=0)
+    median = np.median([values[*suspects.T] for values in neighbours], axis=0)
     relevant = too_high[*suspects.T] | (median > LOW_MIN_FRACTION * maxima[suspects[:, 0], 0, 0])
     if not relevant.any():
         return
     energy, y, x = (int(index) for index in suspects[relevant][0])
-    ratio = cube[energy, y, x] / max(float(np.median(neighbours[:, energy, y, x])), 1e-300)
+    median_of_suspect = float(median[relevant][0])
+    ratio = cube[energy, y, x] / max(median_of_suspect, 1e-300)
     yield background.hdu.report(
         "background-outlier",
         f"BKG at {background.centers('ENERG')[energy]:.3g} TeV and "
@@ -140,7 +141,7 @@ def _compute_rate(background: ResponseTable) -> float:
     return float(np.einsum("eyx,e,y,x", cube, energy, y, x, optimize=True))
 
 
-def _neighbours(cube: Floats) -> Floats:
+def _neighbours(cube: Floats) -> list[Floats]:
     """Return the eight neighbours of each cell in its plane, with the border cells repeated.
 
     Parameters
@@ -150,10 +151,10 @@ def _neighbours(cube: Floats) -> Floats:
 
     Returns
     -------
-    array
-        Shape (8, energy, y, x).
+    list of array
+        Views, shape (energy, y, x).
     """
     _, rows, columns = cube.shape
     padded = np.pad(cube, ((0, 0), (1, 1), (1, 1)), mode="edge")
     steps = [(y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1)]
-    return np.stack([padded[:, y : y + rows, x : x + columns] for y, x in steps])
+    return [padded[:, y : y + rows, x : x + columns] for y, x in steps]

@@ -1,7 +1,6 @@
 """Names of functions and constants in a script, for any names in the pipeline."""
 
 import ast
-import keyword
 import sys
 from collections import Counter
 from pathlib import Path
@@ -11,12 +10,10 @@ import numpy as np
 import pytest
 from astropy import units as u
 from gammapy.datasets import Datasets
-from hypothesis import given, settings, strategies as st
 from regions import Regions
 
 from skyred import Pipeline
 from skyred.export import export
-from skyred.scripting import Script
 from small_datasets import map_dataset, spectrum_on_off
 
 ENTRY = """
@@ -26,7 +23,6 @@ ENTRY = """
     make: [{kind: map}]
     stack: {kind: sum}"""
 REGION = '"icrs; circle(83.63, 22.01, 0.1)"'
-NAMES = st.from_regex(r"[A-Za-z0-9_][\w.+-]{0,8}", fullmatch=True).filter(str.isascii)
 
 
 @pytest.fixture(autouse=True)
@@ -133,33 +129,3 @@ def test_name_of_the_file_is_quoted_in_the_script(
     monkeypatch.chdir(tmp_path)
     variables["main"]()
     assert (tmp_path / f"{name.removesuffix('.yaml')}-gammapy" / "datasets.yaml").exists()
-
-
-@settings(max_examples=30)
-@given(st.lists(NAMES, max_size=5))
-def test_function_names_are_unique(requested_names: list[str]) -> None:
-    script = Script()
-    script_names = [script.name(requested_name) for requested_name in [*requested_names, "main"]]
-    script_names += [
-        script.shared(f"{name}(x)", "Doc.", f"return {index}")
-        for index, name in enumerate(script_names)
-    ]
-    assert all(name.isidentifier() and not keyword.iskeyword(name) for name in script_names)
-    assert len({*script_names, "main", "build_models", "fit_models"}) == len(script_names) + 3
-
-
-@settings(max_examples=30)
-@given(st.lists(NAMES, max_size=5, unique=True))
-def test_constant_names_are_unique(requested_names: list[str]) -> None:
-    script = Script()
-    script_names = [script.constant(name, str(index)) for index, name in enumerate(requested_names)]
-    assert all(name.isidentifier() for name in script_names)
-    assert len(set(script_names)) == len(script_names)
-
-
-def test_equal_shared_functions_are_defined_once() -> None:
-    script = Script()
-    script_names = [script.shared("add(x)", "Add.", f"return x + {number}") for number in (1, 2, 1)]
-    assert script_names == ["add", "add_2", "add"]
-    variables = execute_definitions(script.text(["Adds."]))
-    assert [variables[name](0) for name in script_names] == [1, 2, 1]

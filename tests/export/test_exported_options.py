@@ -16,7 +16,7 @@ from skyred.components.models.spec import SubmodelError
 from skyred.errors import ExportError, FieldError
 from skyred.fields import FrozenMapping, specs
 from skyred.interfaces import Component, Fields
-from skyred.interfaces.component import walk
+from skyred.interfaces.traversal import walk
 from skyred.plugins import Catalog
 from skyred.testing.variations import leaf_variations
 

@@ -3,11 +3,7 @@
 from skyred.interfaces.chain import Chain as Chain
 from skyred.interfaces.component import (
     Component as Component,
-    Fields as Fields,
     component as component,
-    locations as locations,
-    value as value,
-    walk as walk,
     write_component as write_component,
 )
 from skyred.interfaces.data_entry import (
@@ -38,6 +34,8 @@ from skyred.interfaces.selector import (
 )
 from skyred.interfaces.stacker import Stacker as Stacker
 from skyred.interfaces.tasks import SERIAL_TASKS as SERIAL_TASKS, Tasks as Tasks
+from skyred.interfaces.traversal import locations as locations, walk as walk
+from skyred.interfaces.value_class import Fields as Fields, value as value
 
 ROLES: dict[str, type[Component]] = {
     role.role: role

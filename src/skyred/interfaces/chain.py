@@ -9,12 +9,14 @@ from typing import Any, ClassVar
 
 from skyred.errors import Problem
 from skyred.fields import FrozenMapping, Location, nested_list, nested_mapping, nested_object
-from skyred.interfaces.component import Component, Fields, locations, value, walk
+from skyred.interfaces.component import Component
 from skyred.interfaces.data_entry import DataEntry, Reduction
 from skyred.interfaces.estimator import Estimator
 from skyred.interfaces.estimator_datasets import pipeline_used_by, unknown_datasets
 from skyred.interfaces.fitter import Fitter
 from skyred.interfaces.model import Model
+from skyred.interfaces.traversal import locations, walk
+from skyred.interfaces.value_class import Fields, value
 
 Path = tuple[str | int, ...]
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from skyred.errors import FieldError, Problem, format_value, warn_of_old_name
 from skyred.fields import Location, nested_list, nested_object, option
-from skyred.interfaces.component import Fields, value
 from skyred.interfaces.fit_range import FitRange
 from skyred.interfaces.geometry import Geometry
 from skyred.interfaces.maker import Maker
 from skyred.interfaces.selector import Selector
 from skyred.interfaces.stacker import Stacker
+from skyred.interfaces.value_class import Fields, value
 
 
 class DataEntry(Fields):

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from skyred.fields import Name, option, specs
 from skyred.interfaces.adapting import adapt_object
-from skyred.interfaces.component import Component, value
+from skyred.interfaces.component import Component
 from skyred.interfaces.dataset_selection import add_selection, check_declaration
 from skyred.interfaces.product import Product
+from skyred.interfaces.value_class import value
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets

@@ -10,9 +10,11 @@ import attrs
 
 from skyred.errors import Problem, nearest
 from skyred.fields import FrozenMapping
-from skyred.interfaces.component import Fields, walk, write_component
+from skyred.interfaces.component import write_component
 from skyred.interfaces.dataset_names import has_wildcard, may_match
 from skyred.interfaces.estimator import Estimator
+from skyred.interfaces.traversal import walk
+from skyred.interfaces.value_class import Fields
 from skyred.scripting import literal
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from skyred.errors import FieldError, ModelError, Problem
 from skyred.fields import Regions, quantity, regions
-from skyred.interfaces.component import Fields, value
+from skyred.interfaces.value_class import Fields, value
 
 if TYPE_CHECKING:
     from astropy import units as u

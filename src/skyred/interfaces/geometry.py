@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from skyred.fields import Name, option
-from skyred.interfaces.component import Component, value
+from skyred.interfaces.component import Component
+from skyred.interfaces.value_class import value
 
 if TYPE_CHECKING:
     from gammapy.data import Observation, ObservationTable

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from skyred.errors import warn_of_old_name
 from skyred.fields import option
-from skyred.interfaces.component import Component, value
+from skyred.interfaces.component import Component
 from skyred.interfaces.old_methods import call_new_method, use_old_method
+from skyred.interfaces.value_class import value
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,10 +10,10 @@ from astropy import units as u
 from skyred.errors import FieldError
 from skyred.fields import FieldSpec, specs
 from skyred.interfaces import Component
+from skyred.interfaces.component import KIND
 from skyred.testing.case import ComponentCase
 from skyred.testing.requirement import require, requirement
 
-_KIND = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _UNITS = (
     "deg|degrees?|arcmin|arcsec|rad|TeV|GeV|MeV|keV|seconds?|minutes?|hours?|days?|metres?|km|cm"
 )
@@ -37,7 +37,7 @@ def is_declared(case: ComponentCase) -> None:
     is_decorated = "__attrs_attrs__" in namespace
     require(is_decorated, f"{case.cls.__name__} is not decorated with @component")
     kind = namespace.get("kind", "")
-    require(_KIND.fullmatch(kind), f"its class has kind = {kind!r}, which is not in kebab-case")
+    require(KIND.fullmatch(kind), f"its class has kind = {kind!r}, which is not in kebab-case")
 
 
 @requirement(

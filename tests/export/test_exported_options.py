@@ -12,7 +12,7 @@ import pytest
 from astropy.table import Table
 
 from skyred import Pipeline
-from skyred.components.models.spec import SubmodelError
+from skyred.components.models.parameter_entries import SubmodelError
 from skyred.errors import ExportError, FieldError
 from skyred.fields import FrozenMapping, specs
 from skyred.interfaces import Component, Fields

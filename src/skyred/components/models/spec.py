@@ -10,15 +10,15 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from astropy import units as u
-
 from skyred.components.models.map_files import check_map_files
-from skyred.components.models.priors import PriorTarget, expected_number, prior_to_gammapy
+from skyred.components.models.parameter_entries import (
+    SubmodelError,
+    convert_entry,
+    validate_entry,
+)
 from skyred.errors import FieldError, FitError, ModelError, Problem, nearest
 from skyred.fields import thaw
 
-PARAMETER_KEYS = ("value", "unit", "min", "max", "error", "frozen", "prior", "link", "interp",
-                  "scale_method", "scale_transform", "name")  # fmt: skip
 # keys of gammapy's own dictionaries in addition to parameters
 EXTRA_KEYS = {"type", "parameters", "frame", "filename", "unit", "energy", "values", "interp",
               "normalize", "param", "map", "model"}  # fmt: skip
@@ -53,7 +53,7 @@ def to_gammapy(submodel: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     entries = {entry.get("name"): entry for entry in data.pop("parameters", [])}
     for name, value in data.items():
         if name in defaults and name not in entries:
-            entries[name] = _validate_entry(value, name, defaults[name])
+            entries[name] = validate_entry(value, name, defaults[name])
         elif isinstance(value, dict) and "type" in value:  # a component of a compound model
             model_dict[name] = to_gammapy(submodel, value)
         else:
@@ -61,25 +61,11 @@ def to_gammapy(submodel: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     for name, parameter in defaults.items():
         entries.setdefault(name, parameter.to_dict())
     model_dict["parameters"] = [
-        _convert_entry(name, entry, defaults.get(name)) for name, entry in entries.items()
+        convert_entry(name, entry, defaults.get(name)) for name, entry in entries.items()
     ]
     if not model_dict["parameters"]:
         del model_dict["parameters"]
     return model_dict
-
-
-class SubmodelError(Exception):
-    """An error in the mapping of a submodel, with the path of the invalid entry.
-
-    Parameters
-    ----------
-    problem : Problem
-        The problem, with its path in the mapping.
-    """
-
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
-        super().__init__(str(problem))
 
 
 def model_class(submodel: str, data: Mapping[str, Any]) -> Any:
@@ -123,130 +109,6 @@ def model_class(submodel: str, data: Mapping[str, Any]) -> Any:
 
 def _tags(cls: Any) -> list[str]:
     return [cls.tag] if isinstance(cls.tag, str) else list(cls.tag)
-
-
-def _validate_entry(value: Any, name: str, default: Any) -> dict[str, Any]:
-    """Check the value, unit and limits of a parameter, and return a complete entry.
-
-    Parameters
-    ----------
-    value : object
-        The value, or the mapping, of the parameter in the configuration.
-    name : str
-        The name of the parameter.
-    default : gammapy.modeling.Parameter
-        The parameter with the defaults of its class.
-
-    Returns
-    -------
-    dict
-        The entry. Value, limits and error are numbers in the unit of the entry.
-
-    Raises
-    ------
-    SubmodelError
-        If a key or a value is not valid.
-    """
-    entry = dict(value) if isinstance(value, dict) else {"value": value}
-    for key in entry:
-        if key not in PARAMETER_KEYS:
-            suggestion = nearest(key, PARAMETER_KEYS)
-            expected = f"available: {', '.join(PARAMETER_KEYS[:8])}"
-            raise SubmodelError(Problem((name, key), "unknown key", expected, suggestion))
-    entry.setdefault("value", str(default.quantity))
-    unit = u.Unit(entry.get("unit") or "")
-    expected = expected_number(default.unit, unit_required="unit" not in entry)
-    quantity = _parse_quantity(entry["value"], unit, name, expected)
-    if not quantity.unit.is_equivalent(default.unit):
-        raise SubmodelError(
-            Problem(
-                (name,),
-                f"{str(entry['value'])!r} is in {str(quantity.unit) or 'no unit'}",
-                f"expected {f'a unit such as {default.unit}' if str(default.unit) else 'no unit'}",
-            )
-        )
-    unit = quantity.unit
-    entry["value"], entry["unit"] = float(quantity.value), unit.to_string()
-    expected = expected_number(unit)
-    for key in ("min", "max", "error"):
-        if key in entry:
-            entry[key] = float(_parse_quantity(entry[key], unit, name, expected).to_value(unit))
-    if entry.get("min", float("-inf")) > entry.get("max", float("inf")):
-        raise SubmodelError(Problem((name, "min"), "is above max", "expected min below max"))
-    if not entry.get("min", float("-inf")) <= entry["value"] <= entry.get("max", float("inf")):
-        raise SubmodelError(
-            Problem(
-                (name,),
-                f"starts at {quantity}, outside min and max",
-                "expected a value between them",
-            )
-        )
-    return {"name": name, "frozen": default.frozen, **entry}
-
-
-def _parse_quantity(value: Any, unit: u.UnitBase, name: str, expected: str) -> u.Quantity:
-    """Convert a value to a quantity; numbers without a unit are in the default unit.
-
-    Parameters
-    ----------
-    value : object
-        The number, string or quantity.
-    unit : astropy.units.UnitBase
-        The default unit.
-    name : str
-        The name of the parameter, for the error message.
-    expected : str
-        What is expected, for the error message.
-
-    Returns
-    -------
-    astropy.units.Quantity
-        The quantity, in the unit of the value.
-
-    Raises
-    ------
-    SubmodelError
-        If the value is not a quantity.
-    """
-    try:
-        quantity = u.Quantity(value)
-    except (TypeError, ValueError):
-        raise SubmodelError(Problem((name,), f"{value!r} is not a quantity", expected)) from None
-    if quantity.unit == u.dimensionless_unscaled and not isinstance(value, u.Quantity):
-        return u.Quantity(quantity.value, unit)
-    return quantity
-
-
-def _convert_entry(name: str, entry: Mapping[str, Any], default: Any) -> dict[str, Any]:
-    """Convert the entry of a parameter to gammapy's format: with its name and gammapy's prior.
-
-    Parameters
-    ----------
-    name : str
-        The name of the parameter.
-    entry : mapping
-        The entry of the parameter.
-    default : gammapy.modeling.Parameter or None
-        The parameter with the defaults of its class.
-
-    Returns
-    -------
-    dict
-        The entry.
-
-    Raises
-    ------
-    SubmodelError
-        If the prior is not valid.
-    """
-    entry = {"name": name, **entry}
-    if prior_spec := entry.pop("prior", None):
-        unit = u.Unit(entry.get("unit") or getattr(default, "unit", ""))
-        prior = prior_to_gammapy(prior_spec, PriorTarget(unit, float(entry["value"])))
-        if isinstance(prior, Problem):
-            raise SubmodelError(prior.with_prefix(name, "prior"))
-        entry["prior"] = prior
-    return entry
 
 
 def _check_argument(cls: Any, name: str, value: Any, defaults: Mapping[str, Any]) -> Any:
@@ -312,36 +174,6 @@ def build_submodel(submodel: str, spec: Mapping[str, Any]) -> Any:
     data = to_gammapy(submodel, spec)
     check_map_files(data)
     return model_class(submodel, data).from_dict({submodel: data})
-
-
-def set_parameters(model: Any, spec: Mapping[str, Any]) -> None:
-    """Set parameters of a model that was built with the default parameters.
-
-    Parameters
-    ----------
-    model : gammapy.modeling.models.ModelBase
-        The model, which is changed in place.
-    spec : mapping
-        The parameters by name, as numbers, quantities or mappings.
-
-    Raises
-    ------
-    SubmodelError
-        If a parameter or a value is not valid.
-    """
-    from gammapy.modeling import Parameter
-
-    for name, entry in thaw(spec).items():
-        if name not in model.parameters.names:
-            suggestion = nearest(name, model.parameters.names)
-            expected = f"available: {', '.join(model.parameters.names)}"
-            raise SubmodelError(Problem((name,), "unknown parameter", expected, suggestion))
-        default = model.parameters[name]
-        arguments = _convert_entry(name, _validate_entry(entry, name, default), default)
-        label = arguments.pop("link", None)
-        parameter = Parameter(**arguments)
-        parameter._link_label_io = label
-        setattr(model, name, parameter)
 
 
 def is_norm(spectral: Mapping[str, Any]) -> bool:

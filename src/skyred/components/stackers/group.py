@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import islice, pairwise
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import numpy as np
 from astropy import units as u
 
 from skyred.components.stackers.columns import groups_by_column
-from skyred.components.stackers.groupings import (
-    Group,
-    Grouping,
-    Night,
-    Telescopes,
-    TimeEdges,
-    TimeSteps,
-    ZenithBins,
+from skyred.components.stackers.grouping_options import (
+    OPTIONS_BY_GROUPING,
+    create_grouping,
+    option_problems,
 )
+from skyred.components.stackers.groupings import Group
 from skyred.components.stackers.scripted import write_group
 from skyred.components.stackers.stacking import (
     Stack,
@@ -32,20 +28,12 @@ from skyred.fields import Instant, instant, option, quantity, specs
 from skyred.interfaces import Geometry, Stacker, component
 
 if TYPE_CHECKING:
+    import numpy as np
     from gammapy.data import Observation, ObservationTable
     from gammapy.datasets import Dataset, Datasets
     from numpy.typing import NDArray
 
     from skyred.scripting import Script
-
-OPTIONS_BY_GROUPING: Mapping[str, tuple[str, ...]] = {
-    "night": (),
-    "time": ("times", "width", "start"),
-    "zenith": ("edges",),
-    "telescope": (),
-    "column": ("column", "edges"),
-}
-EPOCH = Instant("2000-01-01T00:00:00.000000")
 
 
 @attrs.define(eq=False)
@@ -106,50 +94,7 @@ class GroupRuns(Stacker):
         Problem
             An option that is missing, invalid, or has no effect with this grouping.
         """
-        for name in ("column", "edges", "times", "width", "start"):
-            if getattr(self, name) is not None and name not in OPTIONS_BY_GROUPING[self.by]:
-                groupings = " or ".join(
-                    grouping for grouping, names in OPTIONS_BY_GROUPING.items() if name in names
-                )
-                message = f"has no effect with by: {self.by}"
-                yield Problem((name,), message, f"remove it, or group by: {groupings}")
-        yield from self._missing_options()
-        if self.edges is not None:
-            yield from self._edge_problems(self.edges)
-        if self.times is not None:
-            yield from self._time_problems(self.times)
-
-    def _missing_options(self) -> Iterable[Problem]:
-        """Yield problems with missing options, and with options that exclude each other."""
-        if self.by == "column" and self.column is None:
-            yield Problem((), "missing key 'column'", "expected a column such as TARGET_NAME")
-        if self.by == "zenith" and self.edges is None:
-            yield Problem(
-                (), "missing key 'edges'", "expected edges such as [0 deg, 30 deg, 60 deg]"
-            )
-        if self.by == "time" and (self.times is None) == (self.width is None):
-            yield Problem((), "needs either times or width", "set exactly one of them")
-        if self.start is not None and self.times is not None:
-            yield Problem(("start",), "cannot be combined with times", "use it with width")
-
-    def _edge_problems(self, edges: u.Quantity) -> Iterable[Problem]:
-        """Yield problems with the edges of bins."""
-        if self.by == "zenith" and not edges.unit.is_equivalent("deg"):
-            yield Problem(("edges",), f"{edges} are not angles", "expected angles such as 30 deg")
-        if len(edges) < 2 or np.any(np.diff(edges.value) <= 0):
-            yield Problem(
-                ("edges",), f"{edges} must increase", "expected two or more increasing values"
-            )
-
-    def _time_problems(self, times: tuple[Instant, ...]) -> Iterable[Problem]:
-        """Yield problems with the edges of bins in time."""
-        pairs = list(pairwise(times))
-        if not pairs or any(not start.is_before(stop) for start, stop in pairs):
-            yield Problem(
-                ("times",), "must increase", "expected two or more times in increasing order"
-            )
-        if len({time.scale for time in times}) > 1:
-            yield Problem(("times",), "differ in time scale", "use one time scale for all")
+        yield from option_problems(self)
 
     def prepare(self, table: ObservationTable) -> Stacker:
         """Assign the runs to groups if they are grouped by a column.
@@ -214,19 +159,7 @@ class GroupRuns(Stacker):
         ValueError
             If the run lacks the information for its group.
         """
-        return self._grouping().find_group(observation)
-
-    def _grouping(self) -> Grouping:
-        """Create the grouping from the options."""
-        if self.by == "time":
-            if self.times is not None:
-                return TimeEdges(self.times)
-            return TimeSteps(self.width, self.start or EPOCH)
-        if self.by == "zenith":
-            return ZenithBins(self.edges)
-        if self.by == "column":
-            raise TypeError("to group by a column, prepare the stacker with the observation table")
-        return Night() if self.by == "night" else Telescopes()
+        return create_grouping(self).find_group(observation)
 
     def write_script(self, script: Script) -> None:
         """Write code that stacks the runs of each group.

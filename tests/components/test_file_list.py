@@ -15,7 +15,7 @@ from skyred import Orchestrator, Pipeline
 from skyred.components.file_list import FileList, read_ids
 from skyred.errors import ArchiveError, ConfigError, ExportError
 from skyred.interfaces.records import Outcome
-from skyred.result.files import write_observation_log
+from skyred.result.observation_log import write_observation_log
 
 CONFIG = """
 data:

@@ -16,6 +16,11 @@ from skyred.io.folders import expand_folder
 from skyred.plugins import Plugins
 from skyred.result import files
 from skyred.result.html import result_html
+from skyred.result.observation_log import (
+    observation_log,
+    read_observation_log,
+    write_observation_log,
+)
 from skyred.result.plots import Plots, create_overview_plots, create_plots
 from skyred.result.verifying import convert_read_errors, verify_folder
 
@@ -105,7 +110,7 @@ class Result:
     @property
     def observations(self) -> Table:
         """The observation log as a table, with one row for each requested observation."""
-        return files.observation_log(self.outcomes)
+        return observation_log(self.outcomes)
 
     def __str__(self) -> str:
         status_counts = Counter(outcome.status for outcome in self.outcomes)
@@ -150,7 +155,7 @@ class Result:
         """
         folder = Path(folder)
         files.write_config(folder, self.config, self.replaced)
-        files.write_observation_log(folder, self.outcomes)
+        write_observation_log(folder, self.outcomes)
         if self.datasets:
             files.write_datasets(folder, self.datasets)
         if self.models:
@@ -208,7 +213,7 @@ class Result:
             config=config,
             digest=report.get("digest", ""),
             replaced=tuple(report.get("replaced", ())),
-            outcomes=files.read_observation_log(folder),
+            outcomes=read_observation_log(folder),
             steps=files.read_steps(report),
             datasets=datasets,
             models=models,

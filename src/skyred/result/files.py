@@ -1,4 +1,4 @@
-"""Files of a run folder: configuration, observation log, datasets, models, fit and estimates."""
+"""Files of a run folder: configuration, datasets, models, fit and estimates."""
 
 from __future__ import annotations
 
@@ -8,21 +8,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
 from skyred.adapters.estimators import AdaptedEstimator
 from skyred.config import Document, dump
 from skyred.errors import SkyredWarning
 from skyred.fields import check_name
 from skyred.inspection.file_checks import check_models
 from skyred.interfaces import Estimator, Product
-from skyred.interfaces.records import FitResult, Outcome, StepRecord
+from skyred.interfaces.records import FitResult, StepRecord
 from skyred.io import model_files
 from skyred.plugins import Catalog
 from skyred.result import dataset_files, sample_files
 
 if TYPE_CHECKING:
-    from astropy.table import Table
     from gammapy.datasets import Datasets
     from gammapy.modeling.models import Models
 
@@ -30,34 +27,6 @@ NO_CONFIG = "# This pipeline was built in Python, from objects without a YAML fo
 _OLD_NO_CONFIG = (  # in folders of earlier versions
     "# This run was made from Python with objects that have no YAML.\n"
 )
-OBSERVATION_LOG = "observations.ecsv"
-DESCRIPTIONS = {
-    "entry": "data entry of the observation",
-    "obs_id": "observation id",
-    "status": "reduced, cached, skipped or failed",
-    "reason": "reason for skipping the observation, or error message",
-    "maker": "step or component that skipped the observation or failed",
-    "seconds": "processing time",
-    "counts": "counts inside the safe mask",
-    "background_norm": "fitted background norm",
-    "notes": "notes of inspection and reduction, and warnings",
-    "traceback": "traceback of the error",
-}
-
-COLUMN_TYPES = {"obs_id": int, "counts": int, "seconds": float, "background_norm": float}
-
-
-def write_text(path: Path, content: str) -> None:
-    """Write a text file in UTF-8.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    content : str
-        The content of the file.
-    """
-    path.write_text(content, encoding="utf-8")
 
 
 def write_config(folder: Path, config: str, replaced: Iterable[str]) -> None:
@@ -74,76 +43,8 @@ def write_config(folder: Path, config: str, replaced: Iterable[str]) -> None:
     """
     names = ", ".join(replaced)
     note = f"# The output of these steps was replaced from Python: {names}.\n"
-    write_text(folder / "config.yaml", (note if names else "") + (config or NO_CONFIG))
-
-
-def observation_log(outcomes: Iterable[Outcome]) -> Table:
-    """Return the outcomes of observations as a table.
-
-    Parameters
-    ----------
-    outcomes : iterable of Outcome
-        The outcomes.
-
-    Returns
-    -------
-    Table
-        One row for each outcome.
-    """
-    from astropy.table import Table
-
-    rows = [{**attrs.asdict(outcome), "notes": "\n".join(outcome.notes)} for outcome in outcomes]
-    types = [COLUMN_TYPES.get(name, str) for name in DESCRIPTIONS]
-    table = Table({name: [row[name] for row in rows] for name in DESCRIPTIONS}, dtype=types)
-    for name, description in DESCRIPTIONS.items():
-        table[name].description = description
-    table["seconds"].unit = "s"
-    return table
-
-
-def write_observation_log(folder: Path, outcomes: Iterable[Outcome]) -> None:
-    """Write ``observations.ecsv``.
-
-    Parameters
-    ----------
-    folder : Path
-        The run folder.
-    outcomes : iterable of Outcome
-        The outcomes.
-    """
-    observation_log(outcomes).write(folder / OBSERVATION_LOG, format="ascii.ecsv", overwrite=True)
-
-
-def read_observation_log(folder: Path) -> tuple[Outcome, ...]:
-    """Read ``observations.ecsv``.
-
-    Parameters
-    ----------
-    folder : Path
-        The run folder.
-
-    Returns
-    -------
-    tuple of Outcome
-        The outcomes; () if there is no such file.
-    """
-    from astropy.table import Table
-
-    if not (folder / OBSERVATION_LOG).is_file():
-        return ()
-    table = Table.read(folder / OBSERVATION_LOG, format="ascii.ecsv")
-    string_columns = {name for name in DESCRIPTIONS if table[name].dtype.kind in "UO"}
-    table = table.filled("") if table.has_masked_values else table
-    return tuple(Outcome(**_row_to_dict(row, string_columns)) for row in table)
-
-
-def _row_to_dict(row: Any, string_columns: set[str]) -> dict[str, Any]:
-    fields = {
-        name: str(row[name]) if name in string_columns else row[name].item()
-        for name in DESCRIPTIONS
-    }
-    fields["notes"] = tuple(fields["notes"].split("\n")) if fields["notes"] else ()
-    return fields
+    content = (note if names else "") + (config or NO_CONFIG)
+    (folder / "config.yaml").write_text(content, encoding="utf-8")
 
 
 def write_datasets(folder: Path, datasets: Datasets) -> None:
@@ -229,7 +130,7 @@ def write_fit(folder: Path, fit: FitResult) -> None:
         The result of the fit.
     """
     data = fit.to_dict() | sample_files.write_samples(folder, fit)
-    write_text(folder / "fit.yaml", dump(data))
+    (folder / "fit.yaml").write_text(dump(data), encoding="utf-8")
 
 
 def read_fit(folder: Path) -> FitResult | None:

@@ -16,7 +16,7 @@ import plain_gammapy
 from component_checks import problems_of
 from skyred import Pipeline
 from skyred.components.gammapy import CatalogSources
-from skyred.components.models.catalog import CATALOGS
+from skyred.components.models.catalog_sources import CATALOGS
 from skyred.errors import ConfigError, FieldError, ModelError, SkyredWarning
 from skyred.testing import Sample, check
 from small_datasets import map_dataset

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import inspect
-import re
 import warnings
 from collections.abc import Iterable
 from types import MappingProxyType
@@ -13,27 +10,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 
+from skyred.components.models.catalog_sources import (
+    CATALOGS,
+    MODEL_VARIANTS,
+    build_source_models,
+    find_row,
+    model_name,
+    read_catalog,
+)
 from skyred.components.models.scripted import ModelWriter
 from skyred.errors import ModelError, Problem, SkyredWarning
 from skyred.fields import Location, Position, option, position, quantity
 from skyred.interfaces import Chain, Model, component
 
 if TYPE_CHECKING:
-    from astropy.table import Table
-    from gammapy.catalog import SourceCatalog, SourceCatalogObject
+    from gammapy.catalog import SourceCatalog
     from gammapy.datasets import Datasets
     from gammapy.modeling.models import Models, SkyModel
 
     from skyred.scripting import Script
 
-CATALOGS = ("gamma-cat", "hgps", "2hwc", "3hwc", "1LHAASO", "3fgl", "4fgl", "2fhl", "3fhl", "2PC",
-            "3PC")  # fmt: skip
-# gammapy's names for the alternative models of a source, in catalogues with several per source
-MODEL_VARIANTS = {
-    "hgps": ("best", "pl", "ecpl"),
-    "2hwc": ("point", "extended"),
-    "1LHAASO": ("KM2A", "WCDA"),
-}
 FREEZE_CHOICES = ("nothing", "spatial", "all-but-norm", "all")
 NORM_PARAMETERS = ("amplitude", "norm")
 
@@ -129,7 +125,7 @@ class CatalogSources(Model):
             return  # invalid options would be reported as errors of the catalogue
         field = "catalog" if self.file is None else "file"
         try:
-            catalog = self._read()
+            catalog = read_catalog(self.catalog, self.file)
             field = "sources" if self.sources else "catalog"
             with warnings.catch_warnings():  # `build` issues these warnings
                 warnings.simplefilter("ignore", SkyredWarning)
@@ -158,7 +154,7 @@ class CatalogSources(Model):
         """
         from gammapy.modeling.models import Models
 
-        models = self._build_models(self._read())
+        models = self._build_models(read_catalog(self.catalog, self.file))
         for model in models:
             model.datasets_names = None if self.datasets is None else list(self.datasets)
             freeze_parameters(model, self.freeze)
@@ -197,22 +193,23 @@ class CatalogSources(Model):
             If a source is missing, is listed twice or cannot be converted to a model, or if no
             source is in the cone.
         """
+        variant = self.model or MODEL_VARIANTS.get(self.catalog, (None,))[0]
         names_by_row: dict[int, str] = {}
         models: list[SkyModel] = []
         for name in self.sources:
-            row = self._find_row(catalog, name)
+            row = find_row(catalog, name)
             if row in names_by_row:
                 raise ModelError(
                     f"{names_by_row[row]!r} and {name!r} are the same source: list only one of them"
                 )
             names_by_row[row] = name
-            models += self._build_source_models(catalog[row], model_name(name))
+            models += build_source_models(catalog[row], model_name(name), variant)
         for row in self._rows_in_cone(catalog):
             if row in names_by_row:
                 continue
             try:
                 source = catalog[row]
-                models += self._build_source_models(source, model_name(str(source.name)))
+                models += build_source_models(source, model_name(str(source.name)), variant)
             except ModelError as error:
                 warnings.warn(f"{self.catalog}: source skipped: {error}", SkyredWarning, 2)
         if not models:
@@ -221,155 +218,12 @@ class CatalogSources(Model):
             )
         return models
 
-    def _read(self) -> SourceCatalog:
-        """Read the catalogue, with missing values as NaN.
-
-        Returns
-        -------
-        gammapy.catalog.SourceCatalog
-            The catalogue.
-
-        Raises
-        ------
-        ModelError
-            If the catalogue is missing or cannot be read.
-        """
-        from gammapy.catalog import CATALOG_REGISTRY
-        from gammapy.utils.scripts import make_path
-
-        cls = CATALOG_REGISTRY.get_cls(self.catalog)
-        default = Location(inspect.signature(cls).parameters["filename"].default)
-        if self.file is None and (missing := default.unset_variables()):
-            raise ModelError(
-                f"the catalogue {self.catalog} is expected at {default}, but {missing[0]} is not "
-                "set; set it to the folder of gammapy's data, or set the option file"
-            )
-        path = make_path(default if self.file is None else self.file.path())
-        if not path.is_file():
-            raise ModelError(
-                f"no such file: {path}; the catalogue {self.catalog} is part of gammapy's data: "
-                "download it (gammapy download datasets), or set the option file"
-            )
-        try:
-            catalog = cls(path)
-        except Exception as error:  # gammapy and astropy raise various errors for invalid files
-            raise ModelError(f"{path} cannot be read as {self.catalog}: {error}") from error
-        _unmask(catalog.table)
-        return catalog
-
-    def _find_row(self, catalog: SourceCatalog, name: str) -> int:
-        """Find the row of a source.
-
-        Parameters
-        ----------
-        catalog : gammapy.catalog.SourceCatalog
-            The catalogue.
-        name : str
-            The name of the source.
-
-        Returns
-        -------
-        int
-            The index of the row.
-
-        Raises
-        ------
-        ModelError
-            If the catalogue does not contain the source.
-        """
-        rows_by_name = catalog._name_to_index_cache
-        if name not in rows_by_name:
-            suggestions = difflib.get_close_matches(name, rows_by_name, 3, cutoff=0.4)
-            hint = f"; did you mean {' or '.join(map(repr, suggestions))}?" if suggestions else ""
-            raise ModelError(f"{self.catalog} has no source {name!r}{hint}")
-        return int(rows_by_name[name])
-
     def _rows_in_cone(self, catalog: SourceCatalog) -> list[int]:
         """Return the rows of the sources within the cone."""
         if self.center is None or self.radius is None:
             return []
         separation = catalog.positions.separation(self.center.skycoord)
         return [int(row) for row in np.flatnonzero(separation <= self.radius)]
-
-    def _build_source_models(self, source: SourceCatalogObject, name: str) -> list[SkyModel]:
-        """Build the models of a source: one model, or one per component.
-
-        Parameters
-        ----------
-        source : gammapy.catalog.SourceCatalogObject
-            The source.
-        name : str
-            The name of the model, and the first part of the names of components.
-
-        Returns
-        -------
-        list of gammapy.modeling.models.SkyModel
-            The models.
-
-        Raises
-        ------
-        ModelError
-            If gammapy cannot create a model, or a parameter has no value in the catalogue.
-        """
-        variant = self.model or (
-            MODEL_VARIANTS[self.catalog][0] if self.catalog in MODEL_VARIANTS else None
-        )
-        options = {} if variant is None else {"which": variant}
-        component_models = getattr(source, "components_models", None)
-        try:
-            # gammapy would create one map of all components, which cannot be fitted
-            models = (
-                list(component_models(**options))
-                if component_models
-                else [source.sky_model(**options)]
-            )
-        except Exception as error:  # gammapy raises various errors for invalid entries
-            raise ModelError(f"{source.name} cannot be converted to a model: {error}") from error
-        if models[0] is None:
-            if variant is None:
-                raise ModelError(f"{source.name} has no spectrum")
-            raise ModelError(
-                f"{source.name} has no {variant} spectrum; set the option model to another variant"
-            )
-        names = [
-            name if len(models) == 1 else f"{name}-{model_name(model.name)}" for model in models
-        ]
-        return [
-            _check_finite(model.copy(name=new_name))
-            for model, new_name in zip(models, names, strict=True)
-        ]
-
-
-def model_name(name: str) -> str:
-    """Convert the name of a source to the name of a model, with dashes for special characters.
-
-    Parameters
-    ----------
-    name : str
-        The name in the catalogue.
-
-    Returns
-    -------
-    str
-        The name, which can be part of a file name.
-    """
-    return re.sub(r"[^\w.+-]+", "-", name.strip())
-
-
-def _unmask(table: Table) -> None:
-    """Replace masked numbers by NaN; otherwise gammapy would create models with an index of 0."""
-    for name in table.colnames:
-        column = table[name]
-        if column.dtype.kind == "f" and hasattr(column, "mask") and np.any(column.mask):
-            table[name] = column.filled(np.nan)
-
-
-def _check_finite(model: SkyModel) -> SkyModel:
-    """Return the model; raise an error if a parameter has no value in the catalogue."""
-    missing = [parameter.name for parameter in model.parameters if not np.isfinite(parameter.value)]
-    if missing:
-        raise ModelError(f"{model.name} has no value for {', '.join(missing)} in the catalogue")
-    return model
 
 
 def freeze_parameters(model: Any, scope: str) -> None:

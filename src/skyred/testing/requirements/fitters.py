@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skyred.errors import SkyredError
 from skyred.interfaces.records import FitResult
 from skyred.testing.case import ComponentCase
+from skyred.testing.fits import (
+    check_errors,
+    check_minimum,
+    error_tolerance,
+    find_known_minimum,
+    minimise,
+    minimise_or_none,
+)
 from skyred.testing.objectives import (
     ObjectiveWithKnownMinimum,
     constant_objective,
@@ -21,7 +28,7 @@ from skyred.testing.objectives import (
     poisson_counts,
     rosenbrock,
 )
-from skyred.testing.requirement import RequirementViolated, require, requirement
+from skyred.testing.requirement import require, requirement
 
 if TYPE_CHECKING:
     from skyred.interfaces.objective import Objective
@@ -47,7 +54,7 @@ def finds_minimum(case: ComponentCase) -> None:
         The fitter to be checked.
     """
     for reference in (correlated_parabola(), parabola_without_derivatives(), poisson_counts()):
-        _check_minimum(case, reference)
+        check_minimum(case, reference)
 
 
 @requirement(
@@ -65,13 +72,8 @@ def includes_priors(case: ComponentCase) -> None:
         The fitter to be checked.
     """
     reference = parabola_with_prior()
-    _check_minimum(case, reference)
-    ratio, precision = (
-        _fit(case, reference).errors / reference.errors,
-        0.02 + _sampling_error(_fit(case, reference)),
-    )
-    message = f"on {reference.description} the errors are {ratio.round(3)} times the true errors"
-    require(np.abs(ratio - 1).max() < precision, message)
+    check_minimum(case, reference)
+    check_errors(case, reference)
 
 
 @requirement(
@@ -89,17 +91,12 @@ def finds_errors(case: ComponentCase) -> None:
         The fitter to be checked.
     """
     for reference in (correlated_parabola(), parabola_without_derivatives(), poisson_counts()):
-        result = _fit(case, reference)
-        ratio = result.errors / reference.errors
-        deviation, precision = np.abs(ratio - 1).max(), 0.02 + _sampling_error(result)
-        require(
-            deviation < precision,
-            f"on {reference.description} the errors are {ratio.round(3)} times the true errors",
-        )
+        check_errors(case, reference)
+        result = find_known_minimum(case, reference)
         expected = reference.covariance / np.outer(reference.errors, reference.errors)
         correlation = result.covariance / np.outer(result.errors, result.errors)
         require(
-            np.abs(correlation - expected).max() < precision,
+            np.abs(correlation - expected).max() < error_tolerance(result),
             f"on {reference.description} the correlation is {correlation[0, 1]:.3f}, "
             f"not {expected[0, 1]:.3f}",
         )
@@ -119,7 +116,7 @@ def returns_consistent_covariance(case: ComponentCase) -> None:
         The fitter to be checked.
     """
     for reference in (correlated_parabola(), poisson_counts()):
-        result = _fit(case, reference)
+        result = find_known_minimum(case, reference)
         objective = reference.objective
         same = (result.names, result.units) == (objective.names, objective.units)
         message = f"its parameters {result.names} in {result.units} are not those of the objective"
@@ -192,7 +189,7 @@ def fails_for_non_finite_statistic(case: ComponentCase) -> None:
         The fitter to be checked.
     """
     for value in (np.nan, np.inf):
-        result = _fit_or_none(case, constant_objective(value))
+        result = minimise_or_none(case, constant_objective(value))
         require(
             result is None or not result.success,
             f"it reports success for a statistic of {value}",
@@ -214,7 +211,7 @@ def succeeds_only_at_minimum(case: ComponentCase) -> None:
         The fitter to be checked.
     """
     reference = rosenbrock()
-    result = _fit_or_none(case, reference.objective)
+    result = minimise_or_none(case, reference.objective)
     if result is None or not result.success or result.samples is not None:
         return
     delta_stat = reference.objective.total(result.values) - reference.stat
@@ -240,7 +237,7 @@ def leaves_objective_unchanged(case: ComponentCase) -> None:
     objective = reference.objective
     objective.on_accept = accepted.append
     before = [objective.start.copy(), objective.limits.copy(), np.array(objective.steps)]
-    _minimise(case, objective)
+    minimise(case, objective)
     after = [objective.start, objective.limits, np.array(objective.steps)]
     for name, old, new in zip(("start", "limits", "steps"), before, after, strict=True):
         require(np.array_equal(old, new), f"it changes the {name} of the objective")
@@ -260,9 +257,9 @@ def returns_reproducible_result(case: ComponentCase) -> None:
     case : ComponentCase
         The fitter to be checked.
     """
-    first = _minimise(case, correlated_parabola().objective)
-    _minimise(case, poisson_counts().objective)
-    second = _minimise(case, correlated_parabola().objective)
+    first = minimise(case, correlated_parabola().objective)
+    minimise(case, poisson_counts().objective)
+    second = minimise(case, correlated_parabola().objective)
     for name in ("values", "errors", "covariance"):
         same = np.array_equal(getattr(first, name), getattr(second, name))
         require(same, f"a second fit of the same objective returns other {name}")
@@ -281,7 +278,7 @@ def returns_result_that_can_be_saved(case: ComponentCase) -> None:
     case : ComponentCase
         The fitter to be checked.
     """
-    result = _fit(case, poisson_counts())
+    result = find_known_minimum(case, poisson_counts())
     loaded = FitResult.from_dict(json.loads(json.dumps(result.to_dict())))
     for name in ("values", "covariance", "errors"):
         same = np.array_equal(getattr(result, name), getattr(loaded, name))
@@ -302,36 +299,13 @@ def passes_on_notes(case: ComponentCase) -> None:
         The fitter to be checked.
     """
     reference = correlated_parabola()
-    notes = _fit(case, reference).notes
+    notes = find_known_minimum(case, reference).notes
     missing = set(reference.objective.notes) - set(notes)
     require(not missing, f"the note of the objective is missing in the result, which has {notes!r}")
 
 
-def _fit(case: ComponentCase, reference: ObjectiveWithKnownMinimum) -> FitResult:
-    """Fit a known objective, once for the checks of all requirements."""
-    fits: dict[str, FitResult] = case.memo.setdefault("fits", {})
-    name = reference.description
-    if name not in fits:
-        fits[name] = _minimise(case, reference.objective)
-    return fits[name]
-
-
-def _check_minimum(case: ComponentCase, reference: ObjectiveWithKnownMinimum) -> None:
-    """Check that a fit ends at the minimum."""
-    result = _fit(case, reference)
-    require(result.success, f"on {reference.description} it reports no success: {result.message!r}")
-    pulls = np.abs(result.values - reference.values) / reference.errors
-    error = _sampling_error(result)
-    message = f"on {reference.description} it ends {pulls.max():.2g} sigma from the minimum"
-    require(pulls.max() < 0.05 + error, message)
-    delta_stat = result.stat - reference.stat
-    tolerance = 0.01 + 4 * len(reference.values) * error
-    message = f"on {reference.description} stat is {result.stat:.6g}; expected {reference.stat:.6g}"
-    require(abs(delta_stat) < tolerance, message)
-
-
 def _check_limits(case: ComponentCase, reference: ObjectiveWithKnownMinimum) -> None:
-    result = _fit(case, reference)
+    result = find_known_minimum(case, reference)
     low, high = reference.objective.limits.T
     in_limits = (result.values >= low).all() and (result.values <= high).all()
     require(in_limits, f"on {reference.description} it ends at {result.values}, outside the limits")
@@ -348,33 +322,9 @@ def _check_limits(case: ComponentCase, reference: ObjectiveWithKnownMinimum) -> 
     require("p0" in result.at_limit, message)
 
 
-def _minimise(case: ComponentCase, objective: Objective) -> FitResult:
-    result: Any = case.component.fit(objective)
-    if not isinstance(result, FitResult):
-        raise RequirementViolated(f"fit returns {type(result).__name__}, not a FitResult")
-    return result
-
-
 def _require_no_success(case: ComponentCase, objective: Objective) -> None:
     """Require that a fit is not successful, or that its errors are larger than 1."""
-    result = _fit_or_none(case, objective)
+    result = minimise_or_none(case, objective)
     if result is not None and result.success:
         error = result.errors.min()
         require(error > 1, f"it reports success, with errors of {error:.2g}")
-
-
-def _fit_or_none(case: ComponentCase, objective: Objective) -> FitResult | None:
-    try:
-        with np.errstate(all="ignore"):
-            return _minimise(case, objective)
-    except SkyredError:  # an error with a clear message is accepted
-        return None
-
-
-def _sampling_error(result: FitResult) -> float:
-    """Return five times the error of the mean of the samples, in sigma; 0 for a minimiser."""
-    if result.samples is None:
-        return 0.0
-    weights = result.weights if result.weights is not None else np.ones(len(result.samples))
-    effective_size = weights.sum() ** 2 / (weights**2).sum()
-    return float(5 / np.sqrt(effective_size))

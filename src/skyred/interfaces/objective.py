@@ -321,26 +321,20 @@ class Objective:
             If parameters have neither a prior with a function in `quantiles` nor two finite limits;
             the message lists all of them.
         """
-        self._require_bounded()
-        return np.array([self._quantile(index, float(q)) for index, q in enumerate(cube)])
-
-    def _require_bounded(self) -> None:
-        priors = self.quantiles or [None] * len(self.names)
-        finite = [bool(np.isfinite(pair).all()) for pair in self.limits]
-        parameters = zip(self.names, priors, finite, strict=True)
+        quantiles = self.quantiles or [None] * len(self.names)
+        is_bounded = [bool(np.isfinite(pair).all()) for pair in self.limits]
+        parameters = zip(self.names, quantiles, is_bounded, strict=True)
         unbounded = [name for name, prior, bounded in parameters if prior is None and not bounded]
         if unbounded:
             raise FitError(
                 f"parameters without a prior or two limits: {', '.join(map(repr, unbounded))}; "
                 "to sample them, set prior, or min and max"
             )
-
-    def _quantile(self, index: int, q: float) -> float:
-        prior = self.quantiles[index] if self.quantiles else None
-        if prior is not None:
-            return float(prior(q))
-        low, high = self.limits[index]
-        return float(low + q * (high - low))
+        values = [
+            low + q * (high - low) if quantile is None else quantile(float(q))
+            for q, quantile, (low, high) in zip(cube, quantiles, self.limits, strict=True)
+        ]
+        return np.array(values, dtype=float)
 
     def accept(self, result: FitResult) -> None:
         """Write a result back to the models, if `on_accept` is set.

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import click
 
 from skyred.cli.check_datasets import check_datasets
@@ -74,14 +75,13 @@ def check(
     FILE may also be an archive: a folder, an HDU index, a DL3 file, or a location such as
     sim:crab. Then all its runs are inspected.
     """
-    pipeline: Pipeline | None = None
-    tables: Tables = {}
     if _is_archive(file):
         from skyred.plugins import Plugins
 
-        plugins = Plugins.load(files=plugin_files)
-        runs = _all_runs(plugins.open_archive(str(file)), allow_outside, _parse_patterns(hdus))
-        entries = {str(file): runs}
+        inspector = Inspector(Plugins.load(files=plugin_files), workers, verbose)
+        store = inspector.plugins.open_archive(str(file))
+        runs = _all_runs(store, allow_outside, _parse_patterns(hdus))
+        has_fault = inspector.inspect(str(file), *runs)
     else:
         if allow_outside or hdus:
             raise click.UsageError(
@@ -96,24 +96,36 @@ def check(
         )
         if no_data:
             return
-        if all_runs:
-            entries = _runs_of_archives(pipeline, plugins)
-        else:
-            entries, tables = _runs_of_entries(pipeline, plugins)
-            _require_memory(pipeline, tables, 0)  # before the inspection, which may take long
-    have_faults = [
-        _inspect(name, *runs, plugins, workers, verbose) for name, runs in entries.items()
-    ]
-    if pipeline is not None:
-        loaded_size = check_datasets(pipeline)
-        tables = _select_tables(pipeline, plugins) if all_runs else tables
-        _require_memory(pipeline, tables, loaded_size)
-    if any(have_faults):
+        has_fault = _check_data(pipeline, all_runs, Inspector(plugins, workers, verbose))
+    if has_fault:
         sys.exit(EXIT_FAULTY)
 
 
 Runs = tuple[Sequence["RunInput"], Sequence["Finding"]]
 Tables = dict[str, "ObservationTable"]
+
+
+def _check_data(pipeline: Pipeline, all_runs: bool, inspector: Inspector) -> bool:
+    """Inspect the runs of a pipeline, read its datasets, and check that they fit into memory.
+
+    Returns
+    -------
+    bool
+        True if a run has a fault.
+    """
+    plugins = inspector.plugins
+    tables: Tables = {}
+    if all_runs:
+        entries = _runs_of_archives(pipeline, plugins)
+    else:
+        entries, tables = _runs_of_entries(pipeline, plugins)
+        _require_memory(pipeline, tables, 0)  # before the inspection, which may take long
+    have_faults = [inspector.inspect(name, *runs) for name, runs in entries.items()]
+    loaded_size = check_datasets(pipeline)
+    if all_runs:
+        tables = _select_tables(pipeline, plugins)
+    _require_memory(pipeline, tables, loaded_size)
+    return any(have_faults)
 
 
 def _is_archive(file: Path) -> bool:
@@ -220,67 +232,76 @@ def _selected_runs(selection: Selection) -> Runs:
     return [run for obs_id, run in selection.inputs.items() if obs_id not in failed_ids], findings
 
 
-def _inspect(
-    name: str,
-    runs: Sequence[RunInput],
-    skipped: Sequence[Finding],
-    plugins: Plugins,
-    workers: int | None,
-    verbose: bool,
-) -> bool:
-    """Inspect runs and print the findings.
+@attrs.frozen
+class Inspector:
+    """The inspection of runs on the command line.
 
     Parameters
     ----------
-    name : str
-        The name of the archive or data entry.
-    runs : sequence of RunInput
-        The runs to inspect.
-    skipped : sequence of Finding
-        Findings about selected runs that have already failed and are not inspected.
     plugins : Plugins
         The plugins.
     workers : int or None
         The number of processes; None to inspect in this process.
     verbose : bool
         Whether to print warnings and notes of each run.
-
-    Returns
-    -------
-    bool
-        True if a run has a fault.
     """
-    if not runs and not skipped:
-        click.echo(
-            f"{name}: no runs to inspect; archives without an HDU index, or with a plugin's own "
-            "class, are not inspected"
-        )
-        return False
-    from skyred.inspection.run import collect_findings
-    from skyred.io.streaming import Workers, stream
 
-    engine = make_engine(plugins, "serial" if workers is None else "processes", workers)
-    all_findings = list(skipped)
-    with (
-        Workers(engine.open) as executor,
-        click.progressbar(
-            stream(executor, collect_findings, runs, TASKS_PER_WORKER * (workers or 1)),
-            length=len(runs),
-            label=f"{name}: inspecting",
-            file=sys.stderr,
-        ) as progress,
-    ):
-        for findings in progress:
-            all_findings += findings
-    _report(all_findings, verbose)
-    faults = [finding for finding in all_findings if finding.level == "fault"]
-    if any(fault.rule for fault in faults):
-        tolerate = f"{_TOLERATE}, " if any(fault.is_tolerable for fault in faults) else ""
-        click.echo(f"{name}: fix or exclude the runs with faults, {tolerate}{_SKIP}")
-    faulty_ids = {fault.obs_id for fault in faults}
-    n_runs = len({run.obs_id for run in runs} | {finding.obs_id for finding in skipped})
-    click.echo(f"{name}: {_format_runs(n_runs)} inspected, {len(faulty_ids) or 'none'} with faults")
-    return bool(faulty_ids)
+    plugins: Plugins
+    workers: int | None
+    verbose: bool
+
+    def inspect(self, name: str, runs: Sequence[RunInput], skipped: Sequence[Finding]) -> bool:
+        """Inspect runs and print the findings.
+
+        Parameters
+        ----------
+        name : str
+            The name of the archive or data entry.
+        runs : sequence of RunInput
+            The runs to inspect.
+        skipped : sequence of Finding
+            Findings about selected runs that have already failed and are not inspected.
+
+        Returns
+        -------
+        bool
+            True if a run has a fault.
+        """
+        if not runs and not skipped:
+            click.echo(
+                f"{name}: no runs to inspect; archives without an HDU index, or with a plugin's "
+                "own class, are not inspected"
+            )
+            return False
+        findings = [*skipped, *self._collect_findings(name, runs)]
+        _report(findings, self.verbose)
+        faults = [finding for finding in findings if finding.level == "fault"]
+        if any(fault.rule for fault in faults):
+            tolerate = f"{_TOLERATE}, " if any(fault.is_tolerable for fault in faults) else ""
+            click.echo(f"{name}: fix or exclude the runs with faults, {tolerate}{_SKIP}")
+        n_runs = len({run.obs_id for run in runs} | {finding.obs_id for finding in skipped})
+        n_faulty = len({fault.obs_id for fault in faults})
+        click.echo(f"{name}: {_format_runs(n_runs)} inspected, {n_faulty or 'none'} with faults")
+        return bool(faults)
+
+    def _collect_findings(self, name: str, runs: Sequence[RunInput]) -> list[Finding]:
+        """Inspect runs, and show the progress."""
+        from skyred.inspection.run import collect_findings
+        from skyred.io.streaming import Workers, stream
+
+        engine_kind = "serial" if self.workers is None else "processes"
+        engine = make_engine(self.plugins, engine_kind, self.workers)
+        n_tasks = TASKS_PER_WORKER * (self.workers or 1)
+        with (
+            Workers(engine.open) as executor,
+            click.progressbar(
+                stream(executor, collect_findings, runs, n_tasks),
+                length=len(runs),
+                label=f"{name}: inspecting",
+                file=sys.stderr,
+            ) as progress,
+        ):
+            return [finding for findings in progress for finding in findings]
 
 
 def _report(findings: Iterable[Finding], verbose: bool) -> None:

@@ -108,18 +108,20 @@ def write_datasets(script: Script, entry: str, data: ReducedData) -> None:
     is_index = [path.suffix in INDEX_SUFFIXES for path in paths]
     if any(is_index) and not all(is_index):
         raise ExportError("mixes datasets.yaml with other files: put them into two entries")
-    if not all(is_index):
+    are_spectra = not all(is_index)
+    if are_spectra:
         _check_spectra(paths)
     files = [_restore_variables(path, data.datasets) for path in paths]
     constant = script.constant(f"{entry}_FILES", literal(files))
-    keep_names = all(is_index) and data.names == "keep"
-    script_datasets = ScriptDatasets(
-        "*" if keep_names else f"{entry}-*",
-        is_map=all(is_index),
-        on_off=not all(is_index),
-        single=False,
+    keep_names = not are_spectra and data.names == "keep"
+    script.all_datasets.append(
+        ScriptDatasets(
+            "*" if keep_names else f"{entry}-*",
+            is_map=not are_spectra,
+            on_off=are_spectra,
+            single=False,
+        )
     )
-    script.all_datasets.append(script_datasets)
     script.use("gammapy.datasets", "Datasets")
     if keep_names:
         function = script.shared(
@@ -128,24 +130,25 @@ def write_datasets(script: Script, entry: str, data: ReducedData) -> None:
             f"return Datasets([{READ_INDICES}])",
         )
         script.datasets = f"{function}({constant})"
-        return
-    if all(is_index):
-        function_name, datasets_code = "read_datasets", READ_INDICES
     else:
+        function = _write_reader(script, are_spectra)
+        script.datasets = f"{function}({literal(entry)}, {constant})"
+
+
+def _write_reader(script: Script, are_spectra: bool) -> str:
+    """Write a function that reads datasets and names them after their entry; return its name."""
+    name, datasets_code = "read_datasets", READ_INDICES
+    if are_spectra:
         script.use("gammapy.datasets", "SpectrumDatasetOnOff")
-        function_name, datasets_code = (
-            "read_spectra",
-            "SpectrumDatasetOnOff.read(path) for path in paths",
-        )
-    function = script.shared(
-        f"{function_name}(entry, paths)",
+        name, datasets_code = "read_spectra", "SpectrumDatasetOnOff.read(path) for path in paths"
+    return script.shared(
+        f"{name}(entry, paths)",
         "Read datasets, and name them after their entry.",
         f"datasets = [{datasets_code}]",
         "return Datasets(",
         '    [dataset.copy(name=f"{entry}-{i}") for i, dataset in enumerate(datasets, 1)]',
         ")",
     )
-    script.datasets = f"{function}({literal(entry)}, {constant})"
 
 
 def _check_spectra(paths: Iterable[Path]) -> None:

@@ -50,13 +50,10 @@ def draw_light_curve(
     matplotlib axes
         The axes.
     """
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
+    n_bins = flux.energy_axis.nbin
     if ax is None:
-        ax = create_axes(7.2, 4.8, top=3.6 + 1.2 * flux.energy_axis.nbin)
-    light_curves = [
-        BinLightCurve.from_flux_points(flux, index) for index in range(flux.energy_axis.nbin)
-    ]
+        ax = create_axes(7.2, 4.8, top=3.6 + 1.2 * n_bins)
+    light_curves = [BinLightCurve.from_flux_points(flux, index) for index in range(n_bins)]
     log_scale = flux_ratio(light_curves) > MIN_LOG_RATIO
     for index, (light_curve, variability) in enumerate(
         zip(light_curves, variabilities, strict=True)
@@ -65,22 +62,33 @@ def draw_light_curve(
         if variability is not None:
             label += f": {variability}"
         light_curve.draw(ax, index, label, log_scale)
-    has_flux = np.isfinite(flux.norm.data).any(axis=(1, 2, 3))
-    start, stop = light_curves[0].start, light_curves[0].stop
-    for low, high in zip(start[~has_flux], stop[~has_flux], strict=True):
-        ax.axvspan(low, high, facecolor="none", edgecolor="0.7", hatch="///", linewidth=0)
+    _hatch_missing_fluxes(ax, flux, light_curves[0])
     if log_scale:
         ax.set_yscale("log")
     else:
         ax.axhline(0, color="0.5", linewidth=0.8)
-    locator = AutoDateLocator()
-    ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-    ax.set_xlabel("Time [UTC]")
+    _format_time_axis(ax)
     ax.set_ylabel(f"Flux [{format_unit(flux.flux.unit)}]")
     draw_legend(ax, title=title, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1),
                 frameon=False)  # fmt: skip
     return ax
+
+
+def _hatch_missing_fluxes(ax: Axes, flux: FluxPoints, light_curve: BinLightCurve) -> None:
+    """Hatch the time intervals without a flux in any energy bin."""
+    is_missing = ~np.isfinite(flux.norm.data).any(axis=(1, 2, 3))
+    intervals = zip(light_curve.start[is_missing], light_curve.stop[is_missing], strict=True)
+    for start, stop in intervals:
+        ax.axvspan(start, stop, facecolor="none", edgecolor="0.7", hatch="///", linewidth=0)
+
+
+def _format_time_axis(ax: Axes) -> None:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator()
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    ax.set_xlabel("Time [UTC]")
 
 
 @attrs.frozen(eq=False)

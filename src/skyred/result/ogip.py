@@ -11,10 +11,11 @@ import numpy as np
 from skyred.errors import FileError
 from skyred.inspection.file_checks import check_fits_file, resolve_indexed_file
 from skyred.result.ogip_response import read_edisp, read_energy_axis, read_exposure
-from skyred.result.ogip_spectrum import SPECTRUM, read_spectrum, require_one_spectrum
+from skyred.result.ogip_spectrum import SPECTRUM, Spectrum, read_spectrum, require_one_spectrum
 
 if TYPE_CHECKING:
     from gammapy.datasets import SpectrumDatasetOnOff
+    from gammapy.maps import RegionGeom, RegionNDMap
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
@@ -63,7 +64,7 @@ def read_ogip(path: Path, name: str, *, allow_outside: bool = False) -> Spectrum
     from astropy.io import fits
     from gammapy.data import GTI
     from gammapy.datasets import SpectrumDatasetOnOff
-    from gammapy.maps import RegionGeom, RegionNDMap
+    from gammapy.maps import RegionGeom
 
     require_one_spectrum(path)
     files = _existing_companions(path, allow_outside)
@@ -76,17 +77,7 @@ def read_ogip(path: Path, name: str, *, allow_outside: bool = False) -> Spectrum
         )
     region, wcs = _read_region(path)
     geom = RegionGeom(region, wcs=wcs, axes=[axis])
-    maps = {
-        "counts": on.counts,
-        "counts_off": off.counts,
-        "acceptance": on.backscal,
-        "acceptance_off": off.backscal * _ratio(off.scaled_exposure, on.scaled_exposure),
-        "mask_safe": on.is_good,
-    }
-    arguments: dict[str, Any] = {
-        key: RegionNDMap(geom, data=values.reshape(geom.data_shape), dtype=values.dtype)
-        for key, values in maps.items()
-    }
+    arguments = dict[str, Any](_create_maps(geom, on, off))
     arguments["exposure"] = read_exposure(files["ANCRFILE"], on, geom)
     if "RESPFILE" in files:
         arguments["edisp"] = read_edisp(files["RESPFILE"], axis, arguments["exposure"], on)
@@ -95,6 +86,23 @@ def read_ogip(path: Path, name: str, *, allow_outside: bool = False) -> Spectrum
     with fits.open(path, memmap=False) as hdus:
         arguments["gti"] = GTI.from_table_hdu(hdus["GTI"]) if "GTI" in hdus else None
     return SpectrumDatasetOnOff(name=name, **arguments)
+
+
+def _create_maps(geom: RegionGeom, on: Spectrum, off: Spectrum) -> dict[str, RegionNDMap]:
+    """Return the maps of counts, acceptances and the safe mask, by argument of the dataset."""
+    from gammapy.maps import RegionNDMap
+
+    arrays = {
+        "counts": on.counts,
+        "counts_off": off.counts,
+        "acceptance": on.backscal,
+        "acceptance_off": off.backscal * _ratio(off.scaled_exposure, on.scaled_exposure),
+        "mask_safe": on.is_good,
+    }
+    return {
+        name: RegionNDMap(geom, data=values.reshape(geom.data_shape), dtype=values.dtype)
+        for name, values in arrays.items()
+    }
 
 
 def companion_files(path: Path) -> dict[str, str]:

@@ -118,23 +118,14 @@ class GammapyFit(Fitter):
         """
         scaled = ScaledObjective(objective)
         self._check_supported(objective, scaled.start_stat)
-        result = self._find_minimum(scaled)
-        for _ in range(RESTARTS):
-            restart = _create_restart(scaled, result)
-            if restart is None:
-                break
-            scaled = ScaledObjective(restart, calls=scaled.calls)
-            result = self._find_minimum(scaled)
-        if (
-            not result.message
-            and objective.refresh is not None
-            and objective.refresh(result.values)
-        ):
+        scaled, result = self._find_minimum_with_restarts(scaled)
+        refresh = None if result.message else objective.refresh
+        if refresh is not None and refresh(result.values):
             # the IRFs at the fitted position differ from those at the start
             refit = attrs.evolve(objective, start=result.values, steps=result.errors)
             scaled = ScaledObjective(refit, calls=scaled.calls)
             result = self._find_minimum(scaled)
-            objective.refresh(result.values)
+            refresh(result.values)
         return FitResult(
             names=objective.names,
             units=objective.units,
@@ -149,6 +140,30 @@ class GammapyFit(Fitter):
             at_limit=parameters_at_limit(objective, result.values, result.errors),
             notes=objective.notes,
         )
+
+    def _find_minimum_with_restarts(
+        self, scaled: ScaledObjective
+    ) -> tuple[ScaledObjective, SearchResult]:
+        """Search, and repeat the search from other starts as long as that is needed.
+
+        Parameters
+        ----------
+        scaled : ScaledObjective
+            The objective of the first search.
+
+        Returns
+        -------
+        tuple of ScaledObjective and SearchResult
+            The objective of the last search, with the number of all calls, and its result.
+        """
+        result = self._find_minimum(scaled)
+        for _ in range(RESTARTS):
+            restart = _create_restart(scaled, result)
+            if restart is None:
+                break
+            scaled = ScaledObjective(restart, calls=scaled.calls)
+            result = self._find_minimum(scaled)
+        return scaled, result
 
     def _find_minimum(self, scaled: ScaledObjective) -> SearchResult:
         """Search once, and check that the search ended at a minimum.

@@ -1,4 +1,4 @@
-"""Reference makers: gammapy's makers, whose numbers faster makers must have."""
+"""Reference makers: gammapy's makers, whose results faster makers must reproduce."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def is_encodable(dataset: Any) -> bool:
 
 
 def encode_dataset(dataset: MapDataset, cards: Mapping[str, Sequence[str]]) -> Iterator[bytes]:
-    """Encode a map dataset with checksums; the time of creation is now.
+    """Encode a map dataset, with checksums and the current time as the time of creation.
 
     Parameters
     ----------

@@ -186,7 +186,7 @@ def _to_value(name: str, setting: Any, unit: u.UnitBase) -> float | Problem:
 
 
 def expected_number(unit: u.UnitBase, unit_required: bool = False) -> str:
-    """Return what is expected if a value is not a number.
+    """Return the hint for a value that is not a number.
 
     Parameters
     ----------

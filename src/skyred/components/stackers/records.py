@@ -20,7 +20,7 @@ DAYS = ("jd1", "jd2")
 
 
 def stack_records(total: Any, dataset: Any) -> None:
-    """Stack good time intervals and metadata, as gammapy's `MapDataset.stack`.
+    """Stack good time intervals and metadata like gammapy's `MapDataset.stack`.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def stack_records(total: Any, dataset: Any) -> None:
 
 
 def unite_good_times(first: GTI, second: GTI) -> GTI:
-    """Return the union of good time intervals, as gammapy's `GTI.union` after `GTI.stack`.
+    """Return the union of good time intervals, like gammapy's `GTI.stack` and `GTI.union`.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def _create_time(days: Array, template: Time) -> Time:
 
 
 def _sort(days: Array) -> NDArray[np.intp]:
-    """Return the order of Julian dates, as `astropy.time.Time.argsort`."""
+    """Return the order of Julian dates, like `astropy.time.Time.argsort`."""
     total = days.sum(axis=0)
     return np.lexsort(((days[0] - total) + days[1], total))
 
@@ -122,7 +122,7 @@ def _merge(start: Array, stop: Array) -> tuple[Array, Array]:
 
 
 def _join_cells(first: Table, second: Table) -> Table:
-    """Join the cells of tables with one row, as gammapy's `hstack_columns`."""
+    """Join the cells of tables with one row, like gammapy's `hstack_columns`."""
     return Table(
         {
             name: np.hstack([first[name].data[0], second[name].data[0]])[np.newaxis, :]

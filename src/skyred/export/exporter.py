@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import version
 
 import attrs
@@ -120,7 +121,7 @@ class _Exporter:
             write_archive(
                 script,
                 reduction,
-                [self._selector_writer(selector) for selector in reduction.select],
+                [partial(self._write_component, selector) for selector in reduction.select],
             )
         script.body.add("")
         self._write_component(reduction.geometry)
@@ -129,9 +130,6 @@ class _Exporter:
             self._write_component(maker)
         script.body.add("")
         self._write_component(reduction.stack)
-
-    def _selector_writer(self, selector: Component) -> Callable[[], None]:
-        return lambda: self._write_component(selector)
 
     # -- models, fit and estimates ---------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from skyred.errors import FieldError, Problem
+from skyred.errors import FieldError
 
 SPEC = "skyred"
 REQUIRED: Any = attrs.NOTHING
@@ -111,11 +111,8 @@ def add_field_name(error: FieldError, owner: type, field: str) -> FieldError:
         The new error.
     """
     problem = error.problem.with_prefix(owner.__name__, field)
-    return FieldError(_message_with_path(problem), problem.expected, problem.suggestion)
-
-
-def _message_with_path(problem: Problem) -> str:
-    return str(attrs.evolve(problem, expected="", suggestion=""))
+    message = str(attrs.evolve(problem, expected="", suggestion=""))
+    return FieldError(message, problem.expected, problem.suggestion)
 
 
 def parse_field(spec: FieldSpec, value: Any) -> Any:

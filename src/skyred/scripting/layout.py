@@ -43,12 +43,9 @@ def lay_out(code: str, indent: str = "") -> list[str]:
     comma = "" if len(clauses) > 1 else ","
     lines = [indent + code[: start + 1]]
     for item in items:
-        lines += _append_to_last(lay_out(item, indent + INDENT), comma)
+        lines += lay_out(item, indent + INDENT)
+        lines[-1] += comma
     return [*lines, indent + code[end:]]
-
-
-def _append_to_last(lines: list[str], end: str) -> list[str]:
-    return [*lines[:-1], lines[-1] + end]
 
 
 def _last_brackets(code: str) -> tuple[int, int] | None:

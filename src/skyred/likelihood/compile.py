@@ -9,13 +9,15 @@ import numpy as np
 
 from skyred.errors import FitError
 from skyred.likelihood.bins import Bins
+from skyred.likelihood.compiled_dataset import CompiledDataset
 from skyred.likelihood.contribution import Contribution
 from skyred.likelihood.convolution_rounding import count_unpredicted_events, is_convolved
 from skyred.likelihood.count_templates import ScaledCounts
+from skyred.likelihood.counts_dataset import CountsDataset
 from skyred.likelihood.cross_check import CrossCheck
-from skyred.likelihood.datasets import CompiledDataset, CountsDataset, GammapyDataset
 from skyred.likelihood.flux_points_data import compile_flux_points
 from skyred.likelihood.frames import is_rotation
+from skyred.likelihood.gammapy_dataset import GammapyDataset
 from skyred.likelihood.gammapy_evaluated import GammapyCounts, GammapyPrediction
 from skyred.likelihood.input_checks import check_counts
 from skyred.likelihood.response import DatasetIrfs

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 
+from skyred.likelihood.fixed_counts import sum_of_cubes
 from skyred.likelihood.source import SourceContribution
 from skyred.likelihood.statistics import TRUNCATION, Cash
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skyred.likelihood.datasets import CountsDataset
+    from skyred.likelihood.counts_dataset import CountsDataset
     from skyred.likelihood.parameters import Vector
 
     Array = NDArray[np.float64]
@@ -63,9 +64,7 @@ def count_unpredicted_events(dataset: CountsDataset, state: Vector) -> int:
         others = [
             contribution for contribution in dataset.contributions if contribution not in sources
         ]
-        predicted = sum(
-            (contribution.cube(state) for contribution in others), np.zeros(dataset.counts.shape)
-        )
+        predicted = sum_of_cubes(others, dataset.counts.shape, state)
         predicted = dataset.bins.select(predicted + sum(np.maximum(cube, 0) for cube in cubes))
         rounding = ROUNDING * sum(
             _find_maxima(source, cube, dataset) for source, cube in zip(sources, cubes, strict=True)

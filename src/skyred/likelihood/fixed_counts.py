@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skyred.likelihood.bins import Bins
-    from skyred.likelihood.datasets import CompiledDataset
+    from skyred.likelihood.compiled_dataset import CompiledDataset
     from skyred.likelihood.parameters import Vector
 
     Array = NDArray[np.float64]
@@ -135,10 +135,7 @@ class FixedCounts:
         array
             Predicted counts, shape (energies, y, x).
         """
-        cube = np.zeros(self.bins.mask.shape)
-        for contribution in self.contributions:
-            cube += contribution.cube(self.state)
-        return cube
+        return sum_of_cubes(self.contributions, self.bins.mask.shape, self.state)
 
     def may_be_negative(self, state: Vector) -> bool:
         """Return whether any of the contributions may be negative.
@@ -321,3 +318,28 @@ def sum_of_counts(contributions: Sequence[Contribution], n_bins: int, state: Vec
         by_bin[contribution.bin_indices()] += counts.by_bin
         total += counts.total
     return Counts(by_bin, total)
+
+
+def sum_of_cubes(
+    contributions: Iterable[Contribution], shape: tuple[int, ...], state: Vector
+) -> Array:
+    """Return the sum of the predicted counts of contributions in every bin, masked or not.
+
+    Parameters
+    ----------
+    contributions : iterable of Contribution
+        The contributions.
+    shape : tuple of int
+        Shape of the data, (energies, y, x).
+    state : array
+        Values of all parameters, shape (m,).
+
+    Returns
+    -------
+    array
+        Predicted counts, shape (energies, y, x).
+    """
+    cube = np.zeros(shape)
+    for contribution in contributions:
+        cube += contribution.cube(state)
+    return cube

@@ -9,8 +9,8 @@ import numpy as np
 
 from skyred.likelihood.bins import Bins
 from skyred.likelihood.contribution import Counts, weighted_slopes
+from skyred.likelihood.counts_dataset import CountsDataset
 from skyred.likelihood.cross_check import CrossCheck
-from skyred.likelihood.datasets import CountsDataset
 from skyred.likelihood.input_checks import check_flux_points
 from skyred.likelihood.parameters import ParameterSubset
 from skyred.likelihood.spectra import compile_curve

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skyred.errors import FitError
-from skyred.likelihood.datasets import GammapyDataset
+from skyred.likelihood.gammapy_dataset import GammapyDataset
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,9 +11,9 @@ import numpy as np
 
 from skyred.interfaces.objective import Conditional
 from skyred.likelihood.compile import Compiler
+from skyred.likelihood.compiled_dataset import CompiledDataset
 from skyred.likelihood.contribution import HasCaches
 from skyred.likelihood.cross_check import CrossCheck
-from skyred.likelihood.datasets import CompiledDataset
 from skyred.likelihood.input_checks import check_parameters
 from skyred.likelihood.parameters import ParameterSpace
 from skyred.likelihood.shapes import PointShape

@@ -19,7 +19,7 @@ import attrs
 import numpy as np
 from scipy.ndimage import maximum_filter
 
-from skyred.likelihood.datasets import CountsDataset
+from skyred.likelihood.counts_dataset import CountsDataset
 from skyred.likelihood.score_maps import ScoreMaps, point_kernels
 from skyred.likelihood.source import SourceContribution
 

@@ -14,7 +14,7 @@ from skyred.likelihood.statistics import Cash, WStat
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skyred.likelihood.datasets import CountsDataset
+    from skyred.likelihood.counts_dataset import CountsDataset
     from skyred.likelihood.source import SourceContribution
 
     Array = NDArray[np.float64]

@@ -16,7 +16,8 @@ from skyred.interfaces.objective import Objective
 from skyred.likelihood.bins import Bins
 from skyred.likelihood.contribution import Counts, weighted_slopes
 from skyred.likelihood.count_templates import ScaledCounts
-from skyred.likelihood.datasets import CountsDataset
+from skyred.likelihood.counts_dataset import CountsDataset
+from skyred.likelihood.fixed_counts import sum_of_cubes
 from skyred.likelihood.flux.columns import FittedNorm
 from skyred.likelihood.flux.norm import Norm
 from skyred.likelihood.flux.profile import FixedProfile, RefittedProfile
@@ -298,9 +299,7 @@ class Refit:
             for contribution in split.dataset.contributions
             if contribution.name != self.source
         ]
-        background = sum(
-            (contribution.cube(state) for contribution in others), np.zeros(split.signal.shape)
-        )
+        background = sum_of_cubes(others, split.signal.shape, state)
         return attrs.evolve(split, background=background)
 
 

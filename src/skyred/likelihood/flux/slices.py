@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from skyred.likelihood.datasets import CountsDataset
+from skyred.likelihood.counts_dataset import CountsDataset
 from skyred.likelihood.flux.profile import CashTerm, Term, WStatTerm
 from skyred.likelihood.statistics import Cash, WStat
 

@@ -1,15 +1,13 @@
-"""Selected bins of a dataset, and the predicted counts per unit flux in them."""
+"""Selected bins of a dataset, and the bins in the cutout of a source."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import attrs
 import numpy as np
 
-from skyred.likelihood.contribution import Counts
 from skyred.likelihood.response import Response
 
 if TYPE_CHECKING:
@@ -59,169 +57,6 @@ class Bins:
         return cube.ravel()[self.indices]
 
 
-@attrs.define(eq=False)
-class Template:
-    """Predicted counts of a source shape for a flux of 1 cm-2 s-1 in each bin of true energy.
-
-    The counts by true energy are a large array, and during a fit, most templates are evaluated for
-    one flux only. Therefore they are computed only when `counts` is called for a second flux;
-    before that, counts and weighted sums are computed from the image.
-
-    Parameters
-    ----------
-    footprint : Footprint
-        The bins in the cutout.
-    image : array
-        Fraction of the flux in each pixel of the cutout, shape (true energies, pixels).
-    is_reused : bool
-        Whether the counts by true energy are computed at the first call of `counts`.
-
-    Attributes
-    ----------
-    total : array
-        Counts summed over the mask, by true energy, shape (true energies,).
-    counts_by_energy : array or None
-        Counts in each selected bin of the cutout, by true energy, shape (true energies, k').
-    last_counts : tuple
-        The last flux, as bytes, and the counts for it.
-    last_sum : tuple
-        The last arguments of `weighted_sum`, and its result for them.
-    """
-
-    footprint: Footprint
-    image: Array
-    is_reused: bool = False
-    total: Array = attrs.field(init=False)
-    counts_by_energy: Array | None = attrs.field(init=False, default=None)
-    last_counts: tuple[bytes, Counts | None] = attrs.field(init=False, default=(b"", None))
-    last_sum: tuple[Array | None, float, Array | None] = attrs.field(
-        init=False, default=(None, 0.0, None)
-    )
-
-    def __attrs_post_init__(self) -> None:
-        self.total = np.einsum("tp,tp->t", self.image, self.footprint.counts_per_pixel, dtype=float)
-
-    def counts(self, flux: Array) -> Counts:
-        """Return the counts for a flux.
-
-        The last counts are cached, since `Mixture` needs them for several derivatives.
-
-        Parameters
-        ----------
-        flux : array
-            Flux in each bin of true energy in cm-2 s-1, shape (true energies,).
-
-        Returns
-        -------
-        Counts
-            The predicted counts.
-        """
-        key, counts = flux.tobytes(), self.last_counts[1]
-        if counts is None or self.last_counts[0] != key:
-            if self.counts_by_energy is None and (self.is_reused or counts is not None):
-                self.counts_by_energy = self.footprint.counts_by_energy(self.image)
-            by_bin = (
-                self.footprint.counts(self.image, flux)
-                if self.counts_by_energy is None
-                else flux @ self.counts_by_energy
-            )
-            counts = Counts(by_bin, float(flux @ self.total))
-            self.last_counts = key, counts
-        return counts
-
-    def weighted_sum(self, weights: Array, weight_of_total: float) -> Array:
-        """Return a weighted sum of the counts per unit flux, by true energy.
-
-        It is the weighted sum over the selected bins, plus the weighted total.
-
-        Parameters
-        ----------
-        weights : array
-            Weights of the selected bins of the cutout, shape (k',).
-        weight_of_total : float
-            Weight of the total counts.
-
-        Returns
-        -------
-        array
-            Sum by true energy, shape (true energies,).
-        """
-        cached = self.last_sum
-        if cached[0] is not weights or cached[1] != weight_of_total or cached[2] is None:
-            cached = self.last_sum = (
-                weights,
-                weight_of_total,
-                self._compute_weighted_sum(weights, weight_of_total),
-            )
-        return cached[2]  # type: ignore[return-value]
-
-    def _compute_weighted_sum(self, weights: Array, weight_of_total: float) -> Array:
-        if self.counts_by_energy is not None:
-            return np.asarray(self.counts_by_energy @ weights + self.total * weight_of_total)
-        projection = self.footprint.back_projection(weights, weight_of_total)
-        return np.asarray(np.einsum("tp,tp->t", self.image, projection, dtype=float))
-
-
-@attrs.define(eq=False)
-class Mixture:
-    """Weighted sum of templates in the same bins.
-
-    Parameters
-    ----------
-    terms : sequence of (float, Template)
-        Weights and templates.
-    n_bins : int
-        Number of selected bins in the cutout, k'.
-    """
-
-    terms: Sequence[tuple[float, Template]]
-    n_bins: int
-
-    def counts(self, flux: Array) -> Counts:
-        """Return the counts for a flux.
-
-        Summing the counts of the templates is faster than summing the templates.
-
-        Parameters
-        ----------
-        flux : array
-            Flux in each bin of true energy in cm-2 s-1, shape (true energies,).
-
-        Returns
-        -------
-        Counts
-            The predicted counts.
-        """
-        by_bin, total = np.zeros(self.n_bins), 0.0
-        for weight, template in self.terms:
-            counts = template.counts(flux)
-            by_bin += weight * counts.by_bin
-            total += weight * counts.total
-        return Counts(by_bin, total)
-
-    def weighted_sum(self, weights: Array, weight_of_total: float) -> Array:
-        """Return a weighted sum of the counts per unit flux, by true energy.
-
-        It is the weighted sum over the selected bins, plus the weighted total.
-
-        Parameters
-        ----------
-        weights : array
-            Weights of the selected bins of the cutout, shape (k',).
-        weight_of_total : float
-            Weight of the total counts.
-
-        Returns
-        -------
-        array
-            Sum by true energy, shape (true energies,).
-        """
-        return sum(  # type: ignore[return-value]
-            weight * template.weighted_sum(weights, weight_of_total)
-            for weight, template in self.terms
-        )
-
-
 class Footprint:
     """Bins in the cutout of a source, to compute its template from its image.
 
@@ -253,7 +88,7 @@ class Footprint:
         self.bin_indices, self.energies = np.flatnonzero(in_cutout), energy[in_cutout]
         width = columns.stop - columns.start
         self.pixels = (y[in_cutout] - rows.start) * width + x[in_cutout] - columns.start
-        self.exposure = _flatten_pixels(response.exposure)
+        self.exposure = response.exposure.reshape(len(response.exposure), -1)
         mask = bins.mask[:, rows, columns].reshape(len(bins.mask), -1)
         self.counts_per_pixel = self.exposure * (response.migration @ mask)
         self.last_projection: tuple[Array, float, Array] | None = None
@@ -267,23 +102,6 @@ class Footprint:
     def template_size(self) -> int:
         """Size in bytes of the counts by true energy of a template."""
         return 8 * max(len(self.exposure) * len(self.pixels), 1)
-
-    def template(self, image: Array, *, is_reused: bool = False) -> Template:
-        """Return the template of an image that is convolved with the PSF.
-
-        Parameters
-        ----------
-        image : array
-            Fraction of the flux in each pixel of the cutout, shape (true energies, y, x).
-        is_reused : bool
-            Whether the template will be used in many iterations of a fit.
-
-        Returns
-        -------
-        Template
-            The template.
-        """
-        return Template(self, _flatten_pixels(image), is_reused)
 
     def counts(self, image: Array, flux: Array) -> Array:
         """Return the counts of an image in each selected bin.
@@ -370,7 +188,3 @@ class Footprint:
         counts = np.tensordot(response.migration * flux[:, None], exposed_image, axes=(0, 0))
         cube[:, response.slices[0], response.slices[1]] = counts
         return cube
-
-
-def _flatten_pixels(cube: Array) -> Array:
-    return cube.reshape(len(cube), -1)

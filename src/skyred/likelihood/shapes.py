@@ -15,11 +15,12 @@ import numpy as np
 from scipy import fft
 
 from skyred.likelihood import sharp_edges
-from skyred.likelihood.bins import Footprint, Mixture, Template
+from skyred.likelihood.bins import Footprint
 from skyred.likelihood.contribution import RecentCache
 from skyred.likelihood.parameters import ParameterSubset
 from skyred.likelihood.response import Response
 from skyred.likelihood.sky import ModelImage, PixelPosition
+from skyred.likelihood.source_templates import Mixture, Template
 from skyred.likelihood.units import scale_of
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Shape(ABC):
         Template or Mixture
             The predicted counts per unit flux.
         """
-        return self.footprint.template(self.image(values))
+        return Template(self.footprint, self.image(values))
 
     def has_sharp_edges(self, values: Array) -> bool:
         """Return whether the image has sharp edges; only extended sources can have them.
@@ -132,7 +133,7 @@ class Shape(ABC):
         Template or Mixture
             The derivative.
         """
-        return self.footprint.template(self.image_slope(values, index))
+        return Template(self.footprint, self.image_slope(values, index))
 
     def image_slope(self, values: Array, index: int) -> Array:
         """Return the derivative of the convolved image with respect to one of the parameters.
@@ -291,7 +292,7 @@ class PointShape(Shape):
         if template is None:
             image = np.zeros(self.response.exposure.shape)
             self._add_kernel(image, pixel, 1.0)
-            template = self.footprint.template(image, is_reused=True)
+            template = Template(self.footprint, image, is_reused=True)
             while len(self.pixel_templates) >= self.max_templates:
                 self.pixel_templates.pop(next(iter(self.pixel_templates)))
             self.pixel_templates[pixel] = template

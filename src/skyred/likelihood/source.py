@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skyred.likelihood.bins import Bins, Footprint, Mixture, Template
+from skyred.likelihood.bins import Bins, Footprint
 from skyred.likelihood.contribution import Counts, RecentCache
 from skyred.likelihood.irf_positions import REFERENCE_NODE, IrfPositions
 from skyred.likelihood.parameters import ParameterSubset
 from skyred.likelihood.response import DatasetIrfs, Response, suppress_evaluator_warnings
 from skyred.likelihood.shapes import Shape
 from skyred.likelihood.source_cutout import SourceCutout
+from skyred.likelihood.source_templates import Mixture, Template
 from skyred.likelihood.spectra import SpectralFlux
 from skyred.likelihood.timing import TimeFactor
 

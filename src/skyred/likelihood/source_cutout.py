@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skyred.likelihood.bins import Bins, Footprint, Mixture, Template
+from skyred.likelihood.bins import Bins, Footprint
 from skyred.likelihood.contribution import RecentCache
 from skyred.likelihood.parameters import ParameterSubset
 from skyred.likelihood.response import DatasetIrfs, Response
 from skyred.likelihood.shapes import ExtendedShape, GeneralShape, PointShape, Shape
+from skyred.likelihood.source_templates import Mixture, Template
 
 if TYPE_CHECKING:
     from gammapy.datasets.evaluator import MapEvaluator

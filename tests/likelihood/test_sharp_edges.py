@@ -27,8 +27,8 @@ import small_datasets as small
 from fit_comparison import free_parameters
 from skyred.components.fitters.minuit import Minuit, Newton
 from skyred.likelihood import Likelihood, objective_of
+from skyred.likelihood.model_image import ModelImage
 from skyred.likelihood.sharp_edges import SLOPE_STEP, has_sharp_edges
-from skyred.likelihood.sky import ModelImage
 
 PIXEL = 0.05 * u.deg
 # minima of the statistic agree within 0.005; IRFs at slightly different positions and rounding to

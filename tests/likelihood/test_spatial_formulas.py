@@ -10,8 +10,8 @@ from gammapy.modeling.models import DiskSpatialModel, GaussianSpatialModel, Spat
 from hypothesis import given, strategies as st
 from scipy.signal import fftconvolve
 
-from skyred.likelihood.shapes import Convolution
-from skyred.likelihood.sky import ModelImage
+from skyred.likelihood.extended_shape import Convolution
+from skyred.likelihood.model_image import ModelImage
 from skyred.likelihood.spatial_formulas import SkyGrid, find_formula
 from small_datasets import image_geom
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from skyred.likelihood.sky import pixel_at
+from skyred.likelihood.pixel_positions import pixel_at
 
 if TYPE_CHECKING:
     from astropy import units as u

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyred.likelihood.sky import ModelPosition, separation
+from skyred.likelihood.pixel_positions import ModelPosition, separation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,7 +16,7 @@ from skyred.likelihood.contribution import HasCaches
 from skyred.likelihood.cross_check import CrossCheck
 from skyred.likelihood.input_checks import check_parameters
 from skyred.likelihood.parameters import ParameterSpace
-from skyred.likelihood.shapes import PointShape
+from skyred.likelihood.point_shape import PointShape
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets

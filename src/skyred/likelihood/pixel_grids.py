@@ -9,8 +9,9 @@ import attrs
 import numpy as np
 
 from skyred.interfaces.objective import PixelGrid
-from skyred.likelihood.shapes import ExtendedShape, PointShape
-from skyred.likelihood.sky import PixelPosition
+from skyred.likelihood.extended_shape import ExtendedShape
+from skyred.likelihood.pixel_positions import PixelPosition
+from skyred.likelihood.point_shape import PointShape
 from skyred.likelihood.source import SourceContribution
 
 if TYPE_CHECKING:

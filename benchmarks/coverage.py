@@ -21,7 +21,8 @@ import numpy as np
 from scipy.stats import norm as gauss
 
 from skyred.likelihood.flux.norm import find_best_norm, find_upper_limit
-from skyred.likelihood.flux.profile import CashTerm, FixedProfile, WStatTerm
+from skyred.likelihood.flux.norm_terms import CashTerm, WStatTerm
+from skyred.likelihood.flux.profile import FixedProfile
 from skyred.likelihood.flux.ts_map.layers import Layer
 from skyred.likelihood.flux.ts_map.pixels import MapSelection, fit_norm_maps
 from skyred.likelihood.statistics import WStat

@@ -9,7 +9,8 @@ import attrs
 import numpy as np
 
 from skyred.errors import FitError
-from skyred.likelihood.flux.profile import CashTerm, Term, WStatTerm
+from skyred.likelihood.flux.norm_terms import CashTerm, WStatTerm
+from skyred.likelihood.flux.profile import Term
 from skyred.likelihood.flux.slices import Slice
 from skyred.likelihood.statistics import WStat
 from skyred.likelihood.units import scale_of

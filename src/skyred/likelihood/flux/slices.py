@@ -10,7 +10,8 @@ import attrs
 import numpy as np
 
 from skyred.likelihood.counts_dataset import CountsDataset
-from skyred.likelihood.flux.profile import CashTerm, Term, WStatTerm
+from skyred.likelihood.flux.norm_terms import CashTerm, WStatTerm
+from skyred.likelihood.flux.profile import Term
 from skyred.likelihood.statistics import Cash, WStat
 
 if TYPE_CHECKING:

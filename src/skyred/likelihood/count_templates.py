@@ -10,7 +10,7 @@ import numpy as np
 
 from skyred.likelihood.bins import Bins
 from skyred.likelihood.contribution import Counts, weighted_slopes
-from skyred.likelihood.parameters import ParameterSubset
+from skyred.likelihood.parameter_subset import ParameterSubset
 from skyred.likelihood.spectra import compile_curve
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from skyred.likelihood.contribution import Counts, weighted_slopes
 from skyred.likelihood.counts_dataset import CountsDataset
 from skyred.likelihood.cross_check import CrossCheck
 from skyred.likelihood.input_checks import check_flux_points
-from skyred.likelihood.parameters import ParameterSubset
+from skyred.likelihood.parameter_subset import ParameterSubset
 from skyred.likelihood.spectra import compile_curve
 from skyred.likelihood.statistics import ChiSquare
 from skyred.likelihood.timing import TimeFactor

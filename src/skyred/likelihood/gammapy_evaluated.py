@@ -10,7 +10,7 @@ import numpy as np
 from skyred.likelihood.bins import Bins
 from skyred.likelihood.contribution import Counts, RecentCache, weighted_slopes
 from skyred.likelihood.irf_positions import IrfPositions
-from skyred.likelihood.parameters import ParameterSubset
+from skyred.likelihood.parameter_subset import ParameterSubset
 from skyred.likelihood.response import DatasetIrfs
 
 if TYPE_CHECKING:

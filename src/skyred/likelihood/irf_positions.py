@@ -19,7 +19,7 @@ from skyred.likelihood.pixel_positions import ModelPosition, separation
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skyred.likelihood.parameters import ParameterSubset
+    from skyred.likelihood.parameter_subset import ParameterSubset
 
     Array = NDArray[np.float64]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import attrs
 import numpy as np
+
+from skyred.likelihood.shared_values import unique_parameters, value_key
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
@@ -203,144 +205,6 @@ class ParameterSpace:
         self.datasets._covariance = covariance
 
 
-@attrs.define(eq=False)
-class ParameterSubset:
-    """Parameters of one model component, and their indices in the state of all parameters.
-
-    Parameters
-    ----------
-    parameters : list of Parameter
-        The k parameters of the component.
-    state_indices : array of int
-        Indices of the parameters in the state, shape (k,).
-    free : list of int
-        Indices of the free parameters in `parameters`.
-    steps : array
-        Default steps of the parameters, shape (k,).
-    """
-
-    parameters: list[Parameter]
-    state_indices: NDArray[np.int64]
-    free: list[int]
-    steps: Vector
-
-    @classmethod
-    def from_model(cls, model: Any, space: ParameterSpace) -> ParameterSubset:
-        """Return the parameters of a model component.
-
-        Parameters
-        ----------
-        model : gammapy.modeling.models.ModelBase or None
-            The model component; None has no parameters.
-        space : ParameterSpace
-            The parameters of all models.
-
-        Returns
-        -------
-        ParameterSubset
-            The parameters.
-        """
-        parameters = [] if model is None else list(model.parameters)
-        indices, free = space.indices_of(parameters), set(space.free.tolist())
-        free_positions = [
-            position for position, index in enumerate(indices.tolist()) if index in free
-        ]
-        return cls(
-            parameters,
-            indices,
-            free_positions,
-            np.array([default_step(parameter) for parameter in parameters]),
-        )
-
-    @property
-    def free_indices(self) -> frozenset[int]:
-        """State indices of the free parameters."""
-        return frozenset(self.state_indices[self.free].tolist())
-
-    def values(self, state: Vector) -> Vector:
-        """Return the values of these parameters in a state.
-
-        Parameters
-        ----------
-        state : array
-            Values of all parameters, shape (m,).
-
-        Returns
-        -------
-        array
-            Values of these parameters, shape (k,).
-        """
-        return state[self.state_indices]
-
-    def set(self, values: Vector) -> None:
-        """Set the values of these parameters, before gammapy evaluates the model.
-
-        Parameters
-        ----------
-        values : array
-            Values of these parameters, shape (k,).
-        """
-        for parameter, value in zip(self.parameters, values, strict=True):
-            parameter.value = value
-
-    def shift(self, values: Vector, index: int, fraction: float) -> tuple[Vector, Vector]:
-        """Shift one parameter down and up, within its limits.
-
-        Parameters
-        ----------
-        values : array
-            Values of these parameters, shape (k,).
-        index : int
-            Index of the parameter to shift.
-        fraction : float
-            Size of the shift, as a fraction of the default step.
-
-        Returns
-        -------
-        tuple of array
-            The values with the parameter shifted down and up, shape (k,) each.
-        """
-        parameter, step = self.parameters[index], fraction * self.steps[index]
-        low, high = values.copy(), values.copy()
-        low[index] = np.fmax(values[index] - step, parameter.min)  # NaN: no limit
-        high[index] = np.fmin(values[index] + step, parameter.max)
-        return low, high
-
-    def slopes(
-        self,
-        function: Callable[[Vector], Any],
-        state: Vector,
-        fraction: float,
-        indices: frozenset[int],
-    ) -> Iterator[tuple[int, Any]]:
-        """Evaluate the derivatives of a function by finite differences.
-
-        Parameters
-        ----------
-        function : callable
-            Function of the values of these parameters, shape (k,).
-        state : array
-            Values of all parameters, shape (m,).
-        fraction : float
-            Step of the differences, as a fraction of the default step.
-        indices : frozenset of int
-            State indices of the parameters to differentiate with respect to.
-
-        Yields
-        ------
-        int
-            Index of a parameter in the state.
-        object
-            The derivative with respect to this parameter.
-        """
-        for index in self.free:
-            if int(self.state_indices[index]) not in indices:
-                continue
-            low, high = self.shift(self.values(state), index, fraction)
-            difference = function(high) - function(low)
-            yield int(self.state_indices[index]), difference / (high[index] - low[index])
-
-
 def is_fixed(parameter: Parameter) -> bool:
     """Return whether a parameter is frozen, or fixed by limits that are equal to its value.
 
@@ -355,85 +219,6 @@ def is_fixed(parameter: Parameter) -> bool:
         Whether it is fixed.
     """
     return bool(parameter.frozen or parameter.min == parameter.max == parameter.value)
-
-
-def value_key(parameter: Parameter) -> int:
-    """Return a key that is the same for parameters that share one value.
-
-    Parameters that are linked in gammapy are the same object. Those of its `NestedModelSelection`
-    are different objects with the same ``__dict__``.
-
-    Parameters
-    ----------
-    parameter : gammapy.modeling.Parameter
-        The parameter.
-
-    Returns
-    -------
-    int
-        The key.
-    """
-    return id(parameter.__dict__)
-
-
-def unique_parameters(parameters: Iterable[Parameter]) -> list[Parameter]:
-    """Return the first of each group of parameters that share one value.
-
-    Parameters
-    ----------
-    parameters : iterable of Parameter
-        The parameters.
-
-    Returns
-    -------
-    list of Parameter
-        The unique parameters, in the same order.
-    """
-    unique: dict[int, Parameter] = {}
-    for parameter in parameters:
-        unique.setdefault(value_key(parameter), parameter)
-    return list(unique.values())
-
-
-def share_values(models: DatasetModels, copies: DatasetModels) -> None:
-    """Make copied parameters share values if the parameters of the original models do.
-
-    Copies of models preserve gammapy's links, but not a shared ``__dict__``.
-
-    Parameters
-    ----------
-    models : gammapy.modeling.models.DatasetModels
-        The original models.
-    copies : gammapy.modeling.models.DatasetModels
-        Their copies, in the same order; they are changed.
-    """
-    first_by_key: dict[int, Parameter] = {}
-    for original, parameter in zip(models.parameters, copies.parameters, strict=True):
-        parameter.__dict__ = first_by_key.setdefault(value_key(original), parameter).__dict__
-
-
-def names_sharing_values(models: DatasetModels) -> list[str]:
-    """Return the names of free parameters that share one value without being the same object.
-
-    Parameters
-    ----------
-    models : gammapy.modeling.models.DatasetModels
-        The models.
-
-    Returns
-    -------
-    list of str
-        Unique names of the parameters.
-    """
-    first_by_key: dict[int, tuple[Parameter, str]] = {}
-    names: dict[str, None] = {}
-    for parameter, name in zip(models.parameters, models.parameters_unique_names, strict=True):
-        first_parameter, first_name = first_by_key.setdefault(
-            value_key(parameter), (parameter, name)
-        )
-        if first_parameter is not parameter and not parameter.frozen:
-            names |= dict.fromkeys((first_name, name))
-    return list(names)
 
 
 def parameter_step(parameter: Parameter) -> float:

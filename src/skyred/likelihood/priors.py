@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyred.likelihood.parameters import ParameterSpace, is_fixed, parameter_step, value_key
+from skyred.likelihood.parameters import ParameterSpace, is_fixed, parameter_step
+from skyred.likelihood.shared_values import value_key
 
 if TYPE_CHECKING:
     from gammapy.modeling import Parameter

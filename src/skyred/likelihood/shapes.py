@@ -14,7 +14,7 @@ import attrs
 import numpy as np
 
 from skyred.likelihood.bins import Footprint
-from skyred.likelihood.parameters import ParameterSubset
+from skyred.likelihood.parameter_subset import ParameterSubset
 from skyred.likelihood.response import Response
 from skyred.likelihood.source_templates import Mixture, Template
 from skyred.likelihood.units import scale_of

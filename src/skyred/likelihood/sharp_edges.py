@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skyred.interfaces.objective import SharpEdgedSource
-from skyred.likelihood.parameters import ParameterSubset, default_step
+from skyred.likelihood.parameter_subset import ParameterSubset
+from skyred.likelihood.parameters import default_step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

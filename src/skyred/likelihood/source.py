@@ -11,7 +11,7 @@ import numpy as np
 from skyred.likelihood.bins import Bins, Footprint
 from skyred.likelihood.contribution import Counts, RecentCache
 from skyred.likelihood.irf_positions import REFERENCE_NODE, IrfPositions
-from skyred.likelihood.parameters import ParameterSubset
+from skyred.likelihood.parameter_subset import ParameterSubset
 from skyred.likelihood.response import DatasetIrfs, Response, suppress_evaluator_warnings
 from skyred.likelihood.shapes import Shape
 from skyred.likelihood.source_cutout import SourceCutout

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skyred.errors import FitError
-from skyred.likelihood.parameters import value_key
+from skyred.likelihood.shared_values import value_key
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets

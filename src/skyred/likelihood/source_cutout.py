@@ -9,7 +9,7 @@ import numpy as np
 from skyred.likelihood.bins import Bins, Footprint
 from skyred.likelihood.contribution import RecentCache
 from skyred.likelihood.extended_shape import ExtendedShape
-from skyred.likelihood.parameters import ParameterSubset
+from skyred.likelihood.parameter_subset import ParameterSubset
 from skyred.likelihood.point_shape import PointShape
 from skyred.likelihood.response import DatasetIrfs, Response
 from skyred.likelihood.shapes import GeneralShape, Shape

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyred.likelihood.parameters import ParameterSubset
+from skyred.likelihood.parameter_subset import ParameterSubset
 
 if TYPE_CHECKING:
     from gammapy.modeling.models import SkyModel

@@ -68,7 +68,8 @@ def select_parameters(
 
 def _free_parameter_names(datasets: Datasets) -> list[list[str]]:
     """Return all names of each free parameter, in the order of the objective."""
-    from skyred.likelihood.parameters import is_fixed, unique_parameters, value_key
+    from skyred.likelihood.parameters import is_fixed
+    from skyred.likelihood.shared_values import unique_parameters, value_key
 
     models = datasets.models
     names_by_key: dict[int, list[str]] = {}
@@ -332,7 +333,7 @@ def copy_datasets(datasets: Datasets) -> Datasets:
     """
     from gammapy.datasets import Datasets
 
-    from skyred.likelihood.parameters import share_values
+    from skyred.likelihood.shared_values import share_values
 
     copies = Datasets([dataset.copy(name=dataset.name) for dataset in datasets])
     if datasets.models:

@@ -32,12 +32,8 @@ from skyred.likelihood.flux.slices import EnergySlices, Slice, can_slice
 from skyred.likelihood.likelihood import Likelihood
 from skyred.likelihood.minimise import minimise
 from skyred.likelihood.objective import build_objective
-from skyred.likelihood.parameters import (
-    ParameterSpace,
-    names_sharing_values,
-    share_values,
-    value_key,
-)
+from skyred.likelihood.parameters import ParameterSpace
+from skyred.likelihood.shared_values import names_sharing_values, share_values, value_key
 
 if TYPE_CHECKING:
     from gammapy.modeling.models import DatasetModels, SkyModel, SpectralModel

@@ -14,7 +14,8 @@ import attrs
 import numpy as np
 
 from skyred.likelihood.minimise.conditional import conditional_objective
-from skyred.likelihood.minimise.sharp_edge_search import SAME_MINIMUM, SharpEdgeSearch
+from skyred.likelihood.minimise.sharp_edge_search import SharpEdgeSearch
+from skyred.likelihood.minimise.sharp_edge_simplex import SAME_MINIMUM
 from skyred.likelihood.minimise.sharp_edged_sources import spatial_indices
 
 if TYPE_CHECKING:

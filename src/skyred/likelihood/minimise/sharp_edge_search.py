@@ -6,24 +6,33 @@ Searches with derivatives end in an arbitrary one of them.
 
 This search samples the statistic around the source. The width of the sampling distribution is
 adapted to the likelihood by weighted samples (Cappe et al. 2004, J. Comp. Graph. Stat. 13, 907).
-The simplex method (Nelder & Mead 1965, Computer Journal 7, 308), which needs no derivatives, starts
-from the lowest samples. The lowest value is accepted if several of these searches end there.
+Simplex searches start from the lowest samples (`sharp_edge_simplex`). The lowest value is accepted
+if several of these searches end there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
 from typing import TYPE_CHECKING
 
 import attrs
 import numpy as np
 
 from skyred.likelihood.minimise.conditional import conditional_objective
-from skyred.likelihood.minimise.newton import descend
-from skyred.likelihood.minimise.newton_search import NewtonSearch
+from skyred.likelihood.minimise.newton_search import NewtonResult, NewtonSearch
 from skyred.likelihood.minimise.search_result import SearchResult
 from skyred.likelihood.minimise.sharp_edge_profile import SharpEdgeProfile
+from skyred.likelihood.minimise.sharp_edge_simplex import (
+    MIN_AGREEING,
+    SAME_MINIMUM,
+    run_simplex,
+    search_lowest,
+)
+from skyred.likelihood.minimise.sharp_edge_sizes import (
+    MIN_SIGNIFICANCE,
+    find_lower_sizes,
+    list_unresolved_sizes,
+)
 from skyred.likelihood.minimise.sharp_edged_sources import spatial_indices
 
 if TYPE_CHECKING:
@@ -37,25 +46,14 @@ if TYPE_CHECKING:
 SEED = 1  # makes fits reproducible
 SAMPLES = 60  # per parameter of a source, to determine the scale
 MORE_SAMPLES = 200  # per parameter, for the starts of searches and the covariance
-MIN_SEPARATION = 0.3  # between the starts of searches, in units of the scale
-MIN_SEARCHES, MAX_SEARCHES = 20, 40
-FEW_SEARCHES = (3, 3)  # smallest and largest number of searches in conditional fits
+MANY_SEARCHES = (20, 40)  # smallest and largest number of searches around a source
+FEW_SEARCHES = (3, 3)  # the same in conditional fits
 FEW_SAMPLES = 20  # per parameter, in conditional fits
-MIN_AGREEING = 3  # number of searches that must end at the lowest value
-SAME_MINIMUM = 0.005  # in the statistic: searches that end within this have the same minimum
-SIMPLEX_SIZE = 0.15  # in units of the scale
-SMALL_SIMPLEX_SIZE = 0.03  # for the last steps
-SIMPLEX_OPTIONS = {"xatol": 1e-5, "fatol": 1e-5, "maxfev": 600}
+SMALL_SIMPLEX_SIZE = 0.03  # for the last steps, in units of the scale
 MAX_RESCALINGS = 12
 VARIANCE_RANGE = (0.4, 2.5)  # allowed variances of shifts, in squared units of the scale
 MAX_OFFSET = 1.5  # of the minimum from the centre of the samples, in units of the scale
 MAX_CENTRES = 6
-# searches from other sizes of the source
-SIZE_FACTORS = (1.0, 1 / 3, 3.0)
-MIN_SIZE = 0.5  # pixels
-MIN_SIGNIFICANCE = 3  # of a size, in units of its error
-COARSE_TOLERANCE = 1e-2  # in the statistic
-MAX_ITERATIONS = 15
 MAX_ROUNDS = 10
 MIN_GAIN = 10  # times the tolerance: after a larger decrease, another round follows
 
@@ -135,7 +133,7 @@ class SharpEdgeSearch:
             previous_stat = self.objective.total(x)
             for source in sources:
                 profile = self._profile(source, x, sources)
-                shift, _ = self._search_lowest(profile, FEW_SAMPLES, FEW_SEARCHES)
+                shift, _ = search_lowest(profile, self.random, FEW_SAMPLES, FEW_SEARCHES)
                 self.calls += profile.calls
                 x = self._choose_lower(x, profile.point(shift))
             x = self._fit_others(x, sources)
@@ -183,9 +181,7 @@ class SharpEdgeSearch:
         for _ in range(MAX_CENTRES):
             x, scale = self._determine_scale(source, x, sources)
             profile = self._profile(source, x, sources, scale)
-            shift, n_agreeing = self._search_lowest(
-                profile, MORE_SAMPLES, (MIN_SEARCHES, MAX_SEARCHES)
-            )
+            shift, n_agreeing = search_lowest(profile, self.random, MORE_SAMPLES, MANY_SEARCHES)
             self.calls += profile.calls
             previous_x, x = x, self._choose_lower(x, profile.point(shift))
             if x is previous_x or np.linalg.norm(shift) < MAX_OFFSET:
@@ -231,91 +227,22 @@ class SharpEdgeSearch:
         return x, scale
 
     def _find_lower_sizes(self, source: SharpEdgedSource, x: Array) -> Array | None:
-        """Return a lower point with other sizes of a source; None if there is none.
-
-        A search may have reached sizes at which the statistic is constant, such as a shell with an
-        inner radius of zero.
-        """
-        stat, sizes = self.objective.total(x), source.sizes
-        min_sizes = MIN_SIZE * source.pixels[np.isin(source.indices, sizes)]
-        for factors in product(SIZE_FACTORS, repeat=len(sizes)):
-            start = x.copy()
-            start[sizes] = np.maximum(np.abs(x[sizes]) * factors, min_sizes)
-            start = np.clip(start, *self.objective.limits.T)
-            if np.array_equal(start, x):
-                continue
-            free = source.related
-            free_objective = conditional_objective(self.objective, free, start)
-            descent = descend(
-                free_objective,
-                COARSE_TOLERANCE,
-                start[free],
-                max_iterations=MAX_ITERATIONS,
-                threshold=stat - SAME_MINIMUM,
-            )
-            self.calls += descent.calls
-            start[free] = descent.x
-            if self.objective.total(start) < stat - SAME_MINIMUM:
-                return start
-        return None
+        max_stat = self.objective.total(x) - SAME_MINIMUM
+        lower, calls = find_lower_sizes(self.objective, source, x, max_stat)
+        self.calls += calls
+        return lower
 
     def _choose_lower(self, x: Array, candidate: Array) -> Array:
         return candidate if self.objective.total(candidate) < self.objective.total(x) else x
-
-    def _search_lowest(
-        self, profile: SharpEdgeProfile, samples_per_parameter: int, search_range: tuple[int, int]
-    ) -> tuple[Array, int]:
-        """Return the lowest of the points at which several searches end.
-
-        Parameters
-        ----------
-        profile : SharpEdgeProfile
-            The statistic around a source with k parameters.
-        samples_per_parameter : int
-            Number of samples per parameter.
-        search_range : (int, int)
-            Smallest and largest number of searches.
-
-        Returns
-        -------
-        shift : array
-            The shift of the end point with the lowest statistic, in units of the scale,
-            shape (k,).
-        n_agreeing : int
-            Number of searches that ended there.
-        """
-        local_samples = profile.sample(self.random, samples_per_parameter * len(profile.indices))
-        min_searches, max_searches = search_range
-        shifts: list[Array] = []
-        stats: list[float] = []
-        for start in _select_separate(
-            local_samples.shifts[np.argsort(local_samples.stats, kind="stable")], max_searches
-        ):
-            shift, stat = self._run_simplex(profile, start, SIMPLEX_SIZE)
-            shifts.append(shift)
-            stats.append(stat)
-            n_agreeing = int(np.count_nonzero(np.array(stats) < min(stats) + SAME_MINIMUM))
-            if n_agreeing >= MIN_AGREEING and len(stats) >= min_searches:
-                break
-        return shifts[int(np.argmin(stats))], n_agreeing
-
-    def _run_simplex(
-        self, profile: SharpEdgeProfile, start: Array, size: float
-    ) -> tuple[Array, float]:
-        from scipy.optimize import minimize
-
-        sides = size * self.random.choice([-1.0, 1.0], size=len(start))
-        simplex = np.vstack([start, start + np.diag(sides)])
-        options = {**SIMPLEX_OPTIONS, "initial_simplex": simplex}
-        result = minimize(profile, start, method="Nelder-Mead", options=options)
-        return result.x, float(result.fun)
 
     def _polish(
         self, source: SharpEdgedSource, x: Array, sources: Sequence[SharpEdgedSource]
     ) -> Array:
         """Improve a point close to the minimum with a small simplex."""
         profile = self._profile(source, x, sources)
-        shift, _ = self._run_simplex(profile, np.zeros(len(profile.indices)), SMALL_SIMPLEX_SIZE)
+        shift, _ = run_simplex(
+            profile, self.random, np.zeros(len(profile.indices)), SMALL_SIMPLEX_SIZE
+        )
         self.calls += profile.calls
         return self._choose_lower(x, profile.point(shift))
 
@@ -324,13 +251,15 @@ class SharpEdgeSearch:
         others = np.setdiff1d(np.arange(len(x)), spatial_indices(sources))
         if not len(others):
             return x
-        newton = NewtonSearch(conditional_objective(self.objective, others, x), self.tolerance).run(
-            x[others]
-        )
+        newton = self._search_others(x, others)
         self.calls += newton.calls
         fitted = x.copy()
         fitted[others] = newton.x
         return self._choose_lower(x, fitted)
+
+    def _search_others(self, x: Array, others: Index) -> NewtonResult:
+        objective = conditional_objective(self.objective, others, x)
+        return NewtonSearch(objective, self.tolerance).run(x[others])
 
     def _result(
         self, x: Array, sources: Sequence[SharpEdgedSource], agreements: Sequence[int]
@@ -342,7 +271,7 @@ class SharpEdgeSearch:
             "result is the lowest of many searches, and the errors are the widths of the "
             "likelihood",
         ]
-        if unresolved := self._list_unresolved(x, covariance, sources):
+        if unresolved := list_unresolved_sizes(self.objective, x, covariance, sources):
             notes.append(
                 f"{', '.join(unresolved)}: less than {MIN_SIGNIFICANCE} errors from zero; the "
                 "statistic may be lower at sizes of a few percent of a pixel: compare the fit with "
@@ -355,14 +284,6 @@ class SharpEdgeSearch:
                 "a lower one may exist: start closer to it, or freeze some of these parameters"
             )
         return SearchResult(x, covariance, edm, self.calls, message, tuple(notes))
-
-    def _list_unresolved(
-        self, x: Array, covariance: Array, sources: Sequence[SharpEdgedSource]
-    ) -> list[str]:
-        """Return the names of the sizes that are compatible with zero."""
-        sizes = np.concatenate([source.sizes for source in sources])
-        limits = MIN_SIGNIFICANCE * np.sqrt(np.diag(covariance)[sizes])
-        return [self.objective.names[size] for size in sizes[np.abs(x[sizes]) < limits]]
 
     def _covariance(self, x: Array, sources: Sequence[SharpEdgedSource]) -> tuple[Array, float]:
         """Return the covariance of all parameters.
@@ -384,9 +305,7 @@ class SharpEdgeSearch:
         others = np.setdiff1d(np.arange(len(x)), spatial_indices(sources))
         covariance, edm = np.zeros((len(x), len(x))), 0.0
         if len(others):
-            newton = NewtonSearch(
-                conditional_objective(self.objective, others, x), self.tolerance
-            ).run(x[others])
+            newton = self._search_others(x, others)
             if newton.hessian is None:
                 return np.full(covariance.shape, np.nan), np.nan
             edm = newton.hessian.edm
@@ -404,27 +323,3 @@ class SharpEdgeSearch:
             covariance[np.ix_(profile.others, profile.others)] += inner
             self.calls += profile.calls
         return covariance, edm
-
-
-def _select_separate(points: Array, max_number: int) -> list[Array]:
-    """Select points in order, except those that are close to a point already selected.
-
-    Parameters
-    ----------
-    points : array
-        The points, in units of the scale, shape (m, k).
-    max_number : int
-        Largest number of selected points.
-
-    Returns
-    -------
-    list of array
-        The selected points, each of shape (k,).
-    """
-    selected: list[Array] = []
-    for point in points:
-        if all(np.linalg.norm(point - neighbour) > MIN_SEPARATION for neighbour in selected):
-            selected.append(point)
-        if len(selected) == max_number:
-            break
-    return selected

@@ -13,13 +13,19 @@ lowest cell, and ends if no cell is lower.
 
 from __future__ import annotations
 
-from itertools import product
 from typing import TYPE_CHECKING
 
 import attrs
 import numpy as np
 
 from skyred.likelihood.minimise.conditional import conditional_objective
+from skyred.likelihood.minimise.correlations import correlated_with, fisher_correlations
+from skyred.likelihood.minimise.neighbouring_cells import (
+    EDGE_MARGIN,
+    cell_bounds,
+    ended_at_near_side,
+    starts_around,
+)
 from skyred.likelihood.minimise.newton import Descent, descend
 
 if TYPE_CHECKING:
@@ -31,15 +37,11 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-EDGE_MARGIN = 1e-7  # pixels: searches keep this distance from the boundaries of their cell
 MAX_CROSSINGS = 40
 MAX_ITERATIONS = 12  # of a fit of one source in a neighbouring cell, or after it was moved
 CLOSE_DIFFERENCE = 2.0  # in the statistic: cells whose fit ends higher by more are rejected
-MIN_CORRELATION = 0.03  # parameters with a larger correlation are fitted together with a source
 STALE_DECREASE = 0.5  # in the statistic: rejected cells are fitted again after a larger decrease
 COARSE_TOLERANCE = 1e-2  # in the statistic: tolerance of preliminary fits of one source
-SHIFTS = (0.0, -1.0, 1.0)  # pixels: shifts of extended sources
-SIZE_FACTORS = (1.0, 0.5, 2.0)  # changes of the size of extended sources
 
 
 @attrs.define(eq=False)
@@ -111,21 +113,16 @@ class CellSearch:
         array
             All parameters after the fit, shape (n,); positive amplitudes do not become negative.
         """
-        free = self._correlated_with(changed_indices, self._correlations_at(z))
-        free_objective, bounds = (
+        free = correlated_with(self._correlations_at(z), changed_indices)
+        descent = descend(
             conditional_objective(self.objective, free, z),
-            self._positive_flux_bounds(z)[free],
+            COARSE_TOLERANCE,
+            z[free],
+            bounds=self._positive_flux_bounds(z)[free],
+            max_iterations=MAX_ITERATIONS,
+            min_gain=COARSE_TOLERANCE,
         )
-        descent = self._count_calls(
-            descend(
-                free_objective,
-                COARSE_TOLERANCE,
-                z[free],
-                bounds=bounds,
-                max_iterations=MAX_ITERATIONS,
-                min_gain=COARSE_TOLERANCE,
-            )
-        )
+        self.calls += descent.calls
         fitted = z.copy()
         fitted[free] = descent.x
         return fitted
@@ -160,14 +157,15 @@ class CellSearch:
         descent = self._descend_across_boundaries(z, self.objective.limits)
         if not len(piecewise_indices):
             return self._count_calls(descent)
-        cells = np.floor(descent.x[piecewise_indices])
+        cells, bounds = np.floor(descent.x[piecewise_indices]), self.objective.limits.copy()
         for _ in range(MAX_CROSSINGS):
             self._count_calls(descent)
+            bounds[piecewise_indices] = cell_bounds(cells)
             descent = descend(
                 self.objective,
                 self.tolerance,
                 descent.x,
-                bounds=self._cell_bounds(piecewise_indices, cells),
+                bounds=bounds,
                 piecewise_indices=piecewise_indices,
             )
             crossings = self._find_crossings(descent, cells)
@@ -179,11 +177,6 @@ class CellSearch:
     def _count_calls(self, descent: Descent) -> Descent:
         self.calls += descent.calls
         return descent
-
-    def _cell_bounds(self, piecewise_indices: Index, cells: Array) -> Array:
-        bounds = self.objective.limits.copy()
-        bounds[piecewise_indices] = np.array([cells + EDGE_MARGIN, cells + 1 - EDGE_MARGIN]).T
-        return bounds
 
     def _find_crossings(self, descent: Descent, cells: Array) -> Array:
         """Return the number of cells to move along each pixel coordinate.
@@ -260,14 +253,14 @@ class CellSearch:
         best, lowest = z, stat - self.min_gain
         cell = np.floor(z[grid.indices])
         self.rejected[_key(grid, cell)] = stat
-        for start, bounds in _starts_around(grid, z, self.objective.limits):
+        for start, bounds in starts_around(grid, z, self.objective.limits):
             key = _key(grid, np.floor(start[grid.indices]))
             if grid.piecewise and self.rejected.get(key, np.inf) < stat + STALE_DECREASE:
                 continue
             trial, trial_stat = self._fit(
                 grid, start, bounds, grid.related, lowest + CLOSE_DIFFERENCE
             )
-            if trial_stat > lowest + CLOSE_DIFFERENCE or _ended_at_near_side(
+            if trial_stat > lowest + CLOSE_DIFFERENCE or ended_at_near_side(
                 grid, trial, bounds, cell
             ):
                 self.rejected[key] = stat
@@ -312,22 +305,13 @@ class CellSearch:
         """Return the indices of the parameters of a source and of correlated parameters."""
         if self.correlations is None:
             self.correlations = self._correlations_at(z)
-        return self._correlated_with(grid.related, self.correlations)
+        return correlated_with(self.correlations, grid.related)
 
     def _correlations_at(self, z: Array) -> Array:
         fisher = self.objective.fisher(z)
         assert fisher is not None
         self.calls += 1
-        scale = np.sqrt(np.where(np.diag(fisher) > 0, np.diag(fisher), np.inf))
-        return np.asarray(np.abs(fisher / np.outer(scale, scale)))
-
-    @staticmethod
-    def _correlated_with(indices: Index, correlations: Array) -> Index:
-        is_correlated = np.array(
-            np.any(correlations[indices] > MIN_CORRELATION, axis=0), dtype=bool
-        )
-        is_correlated[indices] = True
-        return np.flatnonzero(is_correlated)
+        return fisher_correlations(fisher)
 
     def _fit(
         self, grid: PixelGrid, start: Array, bounds: Array, free: Index, threshold: float
@@ -354,62 +338,3 @@ class CellSearch:
 
 def _key(grid: PixelGrid, cell: Array) -> tuple[float, ...]:
     return (*grid.indices.tolist(), *cell.tolist())
-
-
-def _ended_at_near_side(grid: PixelGrid, trial: Array, bounds: Array, cell: Array) -> bool:
-    """Return whether a fit in a cell ended at the boundary nearest to the original cell.
-
-    The cell beyond this boundary shares it, so its minimum is not higher.
-    """
-    if not grid.piecewise:
-        return False
-    low, high = bounds[grid.indices].T
-    direction = np.floor((low + high) / 2) - cell
-    distance = np.where(direction > 0, trial[grid.indices] - low, high - trial[grid.indices])
-    return bool(np.any((direction != 0) & (distance <= 0)))
-
-
-def _starts_around(grid: PixelGrid, z: Array, limits: Array) -> list[tuple[Array, Array]]:
-    """Return starting values and bounds for fits of a source in neighbouring cells.
-
-    An extended source has no cells: it is shifted by a pixel, and its size is changed.
-
-    Parameters
-    ----------
-    grid : PixelGrid
-        The pixel grid of the source.
-    z : array
-        A minimum, in pixel coordinates, shape (n,).
-    limits : array
-        Limits of the parameters, shape (n, 2).
-
-    Returns
-    -------
-    list of (array, array)
-        Starting values, shape (n,), and bounds, shape (n, 2).
-    """
-    if grid.piecewise:
-        return _cells_around(grid, z, limits)
-    starts = []
-    sizes = SIZE_FACTORS if grid.size is not None else (1.0,)
-    for *shift, factor in product(*[SHIFTS] * len(grid.indices), sizes):
-        if not any(shift) and factor == 1:
-            continue
-        start = z.copy()
-        start[grid.indices] += shift
-        if grid.size is not None:
-            start[grid.size] = np.clip(factor * z[grid.size], *limits[grid.size])
-        starts.append((start, limits))
-    return starts
-
-
-def _cells_around(grid: PixelGrid, z: Array, limits: Array) -> list[tuple[Array, Array]]:
-    cell, starts = np.floor(z[grid.indices]), []
-    for shift in product((-1, 0, 1), repeat=len(grid.indices)):
-        if not any(shift):
-            continue
-        start, bounds, neighbour = z.copy(), limits.copy(), cell + shift
-        start[grid.indices] = neighbour + 0.5
-        bounds[grid.indices] = np.array([neighbour + EDGE_MARGIN, neighbour + 1 - EDGE_MARGIN]).T
-        starts.append((start, bounds))
-    return starts

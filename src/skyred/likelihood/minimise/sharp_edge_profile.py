@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
+from skyred.likelihood.minimise.correlations import correlated_with, fisher_correlations
 from skyred.likelihood.minimise.differences import gradient_by
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-MIN_CORRELATION = 0.03  # of the other parameters that are fitted
 MAX_SHIFT = 6.0  # in units of the scale; the other parameters are not linear in larger shifts
 MAX_SCALE = 2.0  # pixels
 MIN_SCALE = 1e-3  # in units of the largest scale
@@ -162,12 +162,9 @@ class SharpEdgeProfile:
         self.scale = scale * np.minimum(1, self.max_scale / widths)[:, None]
 
     def _select_correlated(self, fixed: Index) -> Index:
-        own = np.sqrt(np.where(np.diag(self.fisher) > 0, np.diag(self.fisher), np.inf))
-        correlation = np.abs(self.fisher / np.outer(own, own))
-        is_correlated = np.asarray(np.any(correlation[self.indices] > MIN_CORRELATION, axis=0))
-        is_correlated[self.indices] = is_correlated[fixed] = False
         at_limit = np.any(self.values[:, None] == self.objective.limits, axis=1)
-        return np.flatnonzero(is_correlated & ~at_limit)
+        correlated = correlated_with(fisher_correlations(self.fisher), self.indices)
+        return np.setdiff1d(correlated[~at_limit[correlated]], [*self.indices, *fixed])
 
     def _scale_from_fisher(self, curvature: Array) -> Array:
         """Return the matrix that converts shifts, in units of the errors, to parameters."""

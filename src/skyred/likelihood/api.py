@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from gammapy.estimators import FluxPoints
     from gammapy.maps import MapAxis
     from gammapy.modeling.models import SpectralModel
-    from numpy.typing import NDArray
     from regions import SkyRegion
 
     from skyred.interfaces import Fitter
@@ -78,7 +77,7 @@ def fit(
             "minos cannot be combined with a fitter: set it on the fitter "
             f"({fitter.kind!r}) if that has such an option"
         )
-    all_datasets = as_datasets(datasets)
+    all_datasets = _as_datasets(datasets)
     objective = objective_of(all_datasets, check)
     with restored_on_error(all_datasets):
         result = fitter.fit(objective) if fitter else minimise(objective, minos=minos)
@@ -150,7 +149,7 @@ def flux_points(
     from skyred.likelihood.flux.flux_points import CompiledFluxPointsEstimator
     from skyred.likelihood.flux.second_axis import aligned_axes, rounded_energy_axis
 
-    all_datasets, edges = as_datasets(datasets), u.Quantity(energy_edges)
+    all_datasets, edges = _as_datasets(datasets), u.Quantity(energy_edges)
     require_counts(all_datasets)
     rounded_energy_axis(aligned_axes(all_datasets), edges)
     if not allow_multiple_telescopes:
@@ -237,15 +236,17 @@ def light_curve(
         If no dataset lies fully in any interval.
     """
     from skyred.likelihood.flux.flux_points import CompiledFluxPointsEstimator
+    from skyred.likelihood.flux.intervals import select_intervals
     from skyred.likelihood.flux.light_curve import CompiledLightCurveEstimator
+    from skyred.likelihood.flux.second_axis import energy_edges_or_range
 
-    all_datasets = as_datasets(datasets)
+    all_datasets = _as_datasets(datasets)
     model = find_source(all_datasets, source)
     points_estimator = CompiledFluxPointsEstimator(
         check=check,
         tasks=tasks,
         source=str(model.name),
-        energy_edges=_energy_edges(all_datasets, energy_edges),
+        energy_edges=energy_edges_or_range(all_datasets, energy_edges),
         selection_optional=selection_optional,
         n_sigma=n_sigma,
         n_sigma_ul=n_sigma_ul,
@@ -254,47 +255,8 @@ def light_curve(
         norm=norm,
     )
     return CompiledLightCurveEstimator(points_estimator).run(
-        all_datasets, _time_intervals(all_datasets, intervals, start)
+        all_datasets, select_intervals(all_datasets, intervals, start)
     )
-
-
-def _time_intervals(datasets: Datasets, intervals: Any, start: Time | None) -> NDArray[Any]:
-    """Convert the argument `intervals` to starts and stops, shape (n, 2)."""
-    from skyred.likelihood.flux.intervals import (
-        TimeSpans,
-        intervals_from_pairs,
-        reference_time,
-        to_seconds,
-    )
-
-    spans = TimeSpans.from_datasets(datasets)
-    if isinstance(intervals, str):
-        if intervals not in ("run", "night"):
-            raise FitError(
-                f"unknown intervals {intervals!r}; expected 'run', 'night', a width, or pairs of "
-                "times"
-            )
-        return spans.run_intervals() if intervals == "run" else spans.night_intervals()
-    if hasattr(intervals, "to_value") and hasattr(intervals, "unit"):
-        is_time = intervals.isscalar and intervals.unit.is_equivalent("s")
-        if not (is_time and 0 < intervals.value < float("inf")):
-            raise FitError(
-                f"the width of the intervals is {intervals}; expected a positive duration"
-            )
-        start_s = None if start is None else float(to_seconds(start, reference_time()))
-        return spans.equal_intervals(float(intervals.to_value("s")), start_s)
-    if not len(intervals):
-        raise FitError("intervals is empty; expected start and stop of at least one interval")
-    return intervals_from_pairs(intervals)
-
-
-def _energy_edges(datasets: Datasets, edges: Any) -> u.Quantity:
-    """Convert the argument `energy_edges`; by default, one bin covers the whole energy axis."""
-    from astropy import units as u
-
-    from skyred.likelihood.flux.second_axis import aligned_axes, energy_range
-
-    return energy_range(aligned_axes(datasets)) if edges is None else u.Quantity(edges)
 
 
 def flux_profile(
@@ -352,15 +314,16 @@ def flux_profile(
         If the energy axes of the datasets are not sections of one axis, or `energy_edges` are not
         finite energies, or two of them are rounded to the same edge.
     """
-    from gammapy.estimators import FluxPointsEstimator, FluxProfileEstimator
+    from gammapy.estimators import FluxPointsEstimator
     from gammapy.modeling.models import PowerLawSpectralModel
 
-    from skyred.likelihood.flux.flux_profile import RegionFluxProfileEstimator
+    from skyred.likelihood.flux.flux_profile import RegionFluxProfileEstimator, projected_distances
     from skyred.likelihood.flux.regions import predict_background
+    from skyred.likelihood.flux.second_axis import energy_edges_or_range
 
-    all_datasets = as_datasets(datasets)
+    all_datasets = _as_datasets(datasets)
     points_estimator = FluxPointsEstimator(
-        energy_edges=_energy_edges(all_datasets, energy_edges),
+        energy_edges=energy_edges_or_range(all_datasets, energy_edges),
         selection_optional=selection_optional,
         n_sigma=n_sigma,
         n_sigma_ul=n_sigma_ul,
@@ -369,32 +332,15 @@ def flux_profile(
     )
     backgrounds = [predict_background(dataset, background_sources) for dataset in all_datasets]
     if distance is None:
-        try:
-            distance = FluxProfileEstimator(regions).projected_distance_axis
-        except ValueError as error:
-            raise FitError(
-                f"the distances of the {len(regions)} regions do not increase ({error}); pass two "
-                "or more regions in the order of their distances, or the distances (distance=...)"
-            ) from None
+        distance = projected_distances(regions)
     estimator = RegionFluxProfileEstimator(
         points_estimator, spectral_model or PowerLawSpectralModel()
     )
     return estimator.run(all_datasets, backgrounds, regions, distance)
 
 
-def as_datasets(datasets: Any) -> Datasets:
-    """Return one or several datasets as `Datasets`.
-
-    Parameters
-    ----------
-    datasets : gammapy.datasets.Datasets, Dataset or iterable of Dataset
-        The datasets; `Datasets` are returned unchanged, so that they keep their covariance.
-
-    Returns
-    -------
-    gammapy.datasets.Datasets
-        The datasets.
-    """
+def _as_datasets(datasets: Any) -> Datasets:
+    """Return datasets as `Datasets`; those that are `Datasets` keep their covariance."""
     from gammapy.datasets import Dataset, Datasets
 
     if isinstance(datasets, Datasets):

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 from gammapy.datasets import Datasets
-from gammapy.estimators import FluxPoints, FluxPointsEstimator
+from gammapy.estimators import FluxPoints, FluxPointsEstimator, FluxProfileEstimator
 
+from skyred.errors import FitError
 from skyred.likelihood.flux.columns import NO_REFERENCE, FluxColumns, Row
 from skyred.likelihood.flux.reference import flux_sign, positive_spectrum
 from skyred.likelihood.flux.regions import SpectrumExtractor, UnusableRegion
@@ -156,3 +157,30 @@ class RegionFluxProfileEstimator:
                 row = columns.with_counts(slices, empty_row)
             rows.append(row)
         return rows, missing_reasons(rows, self.points_estimator.energy_edges)
+
+
+def projected_distances(regions: Sequence[SkyRegion]) -> MapAxis:
+    """Return gammapy's distances of regions: mean radii of annuli, or distances of their centres.
+
+    Parameters
+    ----------
+    regions : sequence of SkyRegion
+        The regions.
+
+    Returns
+    -------
+    gammapy.maps.MapAxis
+        The axis ``projected-distance``.
+
+    Raises
+    ------
+    FitError
+        If the distances do not increase.
+    """
+    try:
+        return FluxProfileEstimator(regions).projected_distance_axis
+    except ValueError as error:
+        raise FitError(
+            f"the distances of the {len(regions)} regions do not increase ({error}); pass two "
+            "or more regions in the order of their distances, or the distances (distance=...)"
+        ) from None

@@ -213,6 +213,50 @@ class TimeSpans:
         return np.stack([starts, starts + width], axis=1)
 
 
+def select_intervals(datasets: Datasets, intervals: Any, start: Time | None = None) -> Array:
+    """Return the intervals of a light curve of datasets.
+
+    Parameters
+    ----------
+    datasets : gammapy.datasets.Datasets
+        The datasets.
+    intervals : {"run", "night"}, Quantity or list of pairs of Time
+        One interval per dataset or per night, the width of intervals of equal width, or the start
+        and stop of each interval.
+    start : Time, optional
+        Start of one of the intervals of equal width; by default the start of the first dataset.
+
+    Returns
+    -------
+    array
+        Start and stop in seconds, shape (n, 2), increasing.
+
+    Raises
+    ------
+    FitError
+        If a dataset has no good time intervals, or the intervals are not valid.
+    """
+    spans = TimeSpans.from_datasets(datasets)
+    if isinstance(intervals, str):
+        if intervals not in ("run", "night"):
+            raise FitError(
+                f"unknown intervals {intervals!r}; expected 'run', 'night', a width, or pairs of "
+                "times"
+            )
+        return spans.run_intervals() if intervals == "run" else spans.night_intervals()
+    if hasattr(intervals, "to_value") and hasattr(intervals, "unit"):
+        is_time = intervals.isscalar and intervals.unit.is_equivalent("s")
+        if not (is_time and 0 < intervals.value < float("inf")):
+            raise FitError(
+                f"the width of the intervals is {intervals}; expected a positive duration"
+            )
+        start_s = None if start is None else float(to_seconds(start, reference_time()))
+        return spans.equal_intervals(float(intervals.to_value("s")), start_s)
+    if not len(intervals):
+        raise FitError("intervals is empty; expected start and stop of at least one interval")
+    return intervals_from_pairs(intervals)
+
+
 def intervals_from_pairs(pairs: Sequence[tuple[Any, Any]]) -> Array:
     """Convert pairs of times to intervals in seconds, sorted by start.
 

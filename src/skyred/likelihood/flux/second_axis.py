@@ -205,21 +205,30 @@ def _describe_bins(axis: MapAxis) -> str:
     return f"{low:.4g} to {high:.4g} in {axis.nbin} bins"
 
 
-def energy_range(axes: Sequence[MapAxis]) -> u.Quantity:
-    """Return the lowest and the highest energy of several axes.
+def energy_edges_or_range(datasets: Datasets, edges: Any) -> u.Quantity:
+    """Return energy edges; by default, the lowest and the highest energy of datasets.
 
     Parameters
     ----------
-    axes : sequence of gammapy.maps.MapAxis
-        The energy axes.
+    datasets : gammapy.datasets.Datasets
+        The datasets.
+    edges : Quantity, list of Quantity or None
+        Edges of bins, shape (n + 1,).
 
     Returns
     -------
     Quantity
-        The energies in TeV, shape (2,).
+        The edges, shape (n + 1,); without edges, the two energies in TeV, shape (2,).
+
+    Raises
+    ------
+    FitError
+        If there are no edges, and the energy axes of the datasets are not sections of one axis.
     """
-    edges = u.Quantity([axis.edges[[0, -1]] for axis in axes])
-    return u.Quantity([edges.min(), edges.max()]).to("TeV")
+    if edges is not None:
+        return u.Quantity(edges)
+    ends = u.Quantity([axis.edges[[0, -1]] for axis in aligned_axes(datasets)])
+    return u.Quantity([ends.min(), ends.max()]).to("TeV")
 
 
 def rounded_energy_axis(axes: Sequence[MapAxis], edges: u.Quantity) -> MapAxis:

@@ -13,6 +13,7 @@ from skyred.likelihood.shared_values import value_key
 
 if TYPE_CHECKING:
     from gammapy.modeling import Parameter
+    from gammapy.modeling.models import SkyModel
     from numpy.typing import NDArray
 
     from skyred.likelihood.parameters import Vector
@@ -155,6 +156,35 @@ class Priors:
             if (width := high[position] - low[position]) > 0:
                 derivatives[position] = (function(high) - function(low)) / width
         return derivatives
+
+
+def priors_of_other_models(
+    space: ParameterSpace, model: SkyModel
+) -> list[tuple[float, set[str] | None]]:
+    """Return the priors that gammapy includes in flux points: all but those of their spectrum.
+
+    Parameters
+    ----------
+    space : ParameterSpace
+        The parameters of all models.
+    model : gammapy.modeling.models.SkyModel
+        The source of the flux points.
+
+    Returns
+    -------
+    list of (float, set of str or None)
+        For each model with priors, their sum, and the names of the datasets to which the model
+        applies; None for all datasets.
+    """
+    own_keys = {value_key(parameter) for parameter in model.spectral_model.parameters}
+    priors = []
+    for other_model in space.models:
+        parameters = [p for p in other_model.parameters if value_key(p) not in own_keys and p.prior]
+        if parameters:
+            total = float(sum(parameter.prior_stat_sum() for parameter in parameters))
+            names = other_model.datasets_names
+            priors.append((total, None if names is None else set(names)))
+    return priors
 
 
 def quantile_function(parameter: Parameter) -> Quantile | None:

@@ -7,8 +7,7 @@ This module imports gammapy at its top, so it is imported only when flux points 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -17,23 +16,24 @@ import numpy as np
 from astropy import units as u
 from gammapy.datasets import Datasets
 from gammapy.estimators import FluxPoints, FluxPointsEstimator
-from gammapy.maps import MapAxis
 from gammapy.modeling.models import ScaleSpectralModel
 
 from skyred.errors import FitError, SkyredWarning
 from skyred.interfaces.tasks import SERIAL_TASKS, Tasks
 from skyred.likelihood.flux.columns import NO_REFERENCE, FittedNorm, FluxColumns, Row
 from skyred.likelihood.flux.norm import Norm
-from skyred.likelihood.flux.profile import FixedProfile, RefittedProfile
-from skyred.likelihood.flux.reference import flux_sign, positive_spectrum, reference_spectrum
-from skyred.likelihood.flux.refit import Refit, norm_from_result, with_start
+from skyred.likelihood.flux.reference import (
+    flux_sign,
+    positive_spectrum,
+    reference_fluxes,
+    reference_spectrum,
+)
+from skyred.likelihood.flux.refit import Refit, refit_likelihood
 from skyred.likelihood.flux.second_axis import aligned_axes
 from skyred.likelihood.flux.slices import EnergySlices, Slice, can_slice
 from skyred.likelihood.likelihood import Likelihood
-from skyred.likelihood.minimise import minimise
-from skyred.likelihood.objective import build_objective
-from skyred.likelihood.parameters import ParameterSpace
-from skyred.likelihood.shared_values import names_sharing_values, share_values, value_key
+from skyred.likelihood.priors import priors_of_other_models
+from skyred.likelihood.shared_values import names_sharing_values, share_values
 
 if TYPE_CHECKING:
     from gammapy.modeling.models import DatasetModels, SkyModel, SpectralModel
@@ -121,7 +121,7 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
             warnings.warn(f"flux points are estimated by gammapy: {reason}", SkyredWarning, 4)
         else:
             self.slices = EnergySlices(likelihood, self.model.name)
-            self.priors = _other_priors(likelihood.space, self.model)
+            self.priors = priors_of_other_models(likelihood.space, self.model)
             self.columns = FluxColumns.from_estimator(self)
             self.refit = None
             if self.reoptimize:
@@ -181,7 +181,8 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
             return dict(self._nan_result(datasets, model, energy_min, energy_max))
         row.pop("reason")
         edges = [dataset_slice.edges for dataset_slice in slices]
-        return self._expand_to_all_datasets(slices, {**self.reference(edges), **row})
+        reference = reference_fluxes(self.model.spectral_model, edges, self.energy_edges.unit)
+        return self._expand_to_all_datasets(slices, {**reference, **row})
 
     def fit_norms(self, datasets: Datasets, bins: Sequence[Bin]) -> list[Row]:
         """Fit the norms in several bins.
@@ -233,7 +234,11 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         if not self.sign:
             return self._row_without_reference(slices, energy_min, energy_max)
         slices = self.slices.between(energy_min, energy_max, datasets.names, self.sign)
-        offset = sum(prior for prior, applies in self.priors if applies(datasets.names))
+        offset = sum(
+            prior
+            for prior, names in self.priors
+            if names is None or not names.isdisjoint(datasets.names)
+        )
         fitted = self.columns.fit(slices, offset)
         if self.reoptimize:
             fitted = self._reoptimise(datasets, energy_min, energy_max, fitted.norm)
@@ -270,27 +275,6 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
             row[column] = by_dataset
         return {**row, "datasets": names}
 
-    def reference(self, ranges: Sequence[u.Quantity]) -> Row:
-        """Return the reference fluxes between the lowest and highest energy of several ranges.
-
-        Parameters
-        ----------
-        ranges : sequence of Quantity
-            Lowest and highest energy of each range, shape (2,) each.
-
-        Returns
-        -------
-        dict
-            Reference fluxes by column.
-        """
-        edges = u.Quantity([u.Quantity(ranges).min(), u.Quantity(ranges).max()])
-        # in the unit of the requested edges: the axes of OGIP spectra are in keV
-        axis = MapAxis.from_energy_edges(edges.to(self.energy_edges.unit))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            spectral = positive_spectrum(self.model.spectral_model, axis.edges)
-            fluxes = spectral.reference_fluxes(energy_axis=axis)
-        return {name: value.item() for name, value in fluxes.items()}
-
     def _refit_compiled_bin(
         self, datasets: Datasets, energy_min: u.Quantity, energy_max: u.Quantity, start: Norm
     ) -> FittedNorm:
@@ -302,18 +286,7 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         source.parameters.freeze_all()
         source.spectral_model = scaled
         sliced.models = models
-        likelihood = Likelihood(sliced, self.check)
-        parameter_ids = [id(parameter) for parameter in likelihood.space.free_parameters]
-        index = parameter_ids.index(id(scaled.norm))
-        objective = with_start(build_objective(likelihood), index, start)
-        result = minimise(objective)
-        likelihood.space.set(result.values)
-        norm = norm_from_result(result, index, start.scale)
-        profile = RefittedProfile(attrs.evolve(objective, start=result.values), index)
-        scaled.norm.value = 1.0
-        slices = EnergySlices(likelihood, source.name).all()
-        fixed_profile = FixedProfile([dataset_slice.term for dataset_slice in slices])
-        return FittedNorm(norm, profile, slices, fixed_profile)
+        return refit_likelihood(Likelihood(sliced, self.check), source.name, scaled.norm, start)
 
 
 @attrs.frozen(eq=False)
@@ -357,35 +330,3 @@ def _fit_bin(prepared: _PreparedEstimator, fitted_bin: Bin) -> Row:
     if list(fitted_bin.datasets) != datasets.names:
         datasets = Datasets([datasets[name] for name in fitted_bin.datasets])
     return prepared.estimator.fit_norm(datasets, fitted_bin.energy_min, fitted_bin.energy_max)
-
-
-def _other_priors(
-    space: ParameterSpace, model: SkyModel
-) -> Sequence[tuple[float, Callable[[Sequence[str]], bool]]]:
-    """Return the priors that gammapy includes: all but those of the source's own spectrum.
-
-    Parameters
-    ----------
-    space : ParameterSpace
-        The parameters of all models.
-    model : gammapy.modeling.models.SkyModel
-        The source.
-
-    Returns
-    -------
-    sequence of (float, callable)
-        For each model, the sum of its priors, and a function that returns whether the model applies
-        to any of the datasets with the given names.
-    """
-    own_keys = {value_key(parameter) for parameter in model.spectral_model.parameters}
-    priors = []
-    for other_model in space.models:
-        parameters = [p for p in other_model.parameters if value_key(p) not in own_keys and p.prior]
-        if parameters:
-            total = float(sum(parameter.prior_stat_sum() for parameter in parameters))
-            priors.append((total, partial(_applies_to, other_model)))
-    return priors
-
-
-def _applies_to(model: SkyModel, names: Sequence[str]) -> bool:
-    return model.datasets_names is None or bool(set(model.datasets_names) & set(names))

@@ -8,6 +8,7 @@ norm has the sign of the flux.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -206,6 +207,32 @@ def stored_reference(model: SkyModel, table: Table) -> SpectralModel:
     if np.any(table["ref_dnde"].quantity.value < 0):
         return _get_reference_model(model, edges)
     return reference_spectrum(model, edges)
+
+
+def reference_fluxes(
+    spectral: SpectralModel, ranges: Sequence[u.Quantity], unit: u.UnitBase
+) -> dict[str, u.Quantity]:
+    """Return the reference fluxes between the lowest and highest energy of several ranges.
+
+    Parameters
+    ----------
+    spectral : gammapy.modeling.models.SpectralModel
+        The spectrum of the source.
+    ranges : sequence of Quantity
+        Lowest and highest energy of each range, shape (2,) each.
+    unit : Unit
+        The unit of the requested edges; the axes of OGIP spectra are in keV.
+
+    Returns
+    -------
+    dict of Quantity
+        Reference fluxes by column.
+    """
+    edges = u.Quantity([u.Quantity(ranges).min(), u.Quantity(ranges).max()])
+    axis = MapAxis.from_energy_edges(edges.to(unit))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        fluxes = positive_spectrum(spectral, axis.edges).reference_fluxes(energy_axis=axis)
+    return {name: value.item() for name, value in fluxes.items()}
 
 
 def flux_sign(spectral: SpectralModel, low: u.Quantity, high: u.Quantity) -> int:

@@ -1,12 +1,12 @@
-"""Joint fits of the norm of a source and the norm spectra of backgrounds.
+"""Joint fits of the norm of a source and the free parameters of other models.
 
-All other model contributions are fixed, so only the norm spectra of the backgrounds have to be
-evaluated again.
+If only norm spectra of backgrounds are free, all other model contributions are fixed, so only these
+norm spectra have to be evaluated again (`Refit`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import attrs
@@ -14,15 +14,17 @@ import numpy as np
 
 from skyred.interfaces.objective import Objective
 from skyred.likelihood.bins import Bins
-from skyred.likelihood.contribution import Counts, weighted_slopes
 from skyred.likelihood.count_templates import ScaledCounts
 from skyred.likelihood.counts_dataset import CountsDataset
 from skyred.likelihood.fixed_counts import sum_of_cubes
 from skyred.likelihood.flux.columns import FittedNorm
 from skyred.likelihood.flux.norm import Norm
+from skyred.likelihood.flux.norm_signal import Signal
 from skyred.likelihood.flux.profile import FixedProfile, RefittedProfile
+from skyred.likelihood.flux.slices import EnergySlices, SplitDataset
 from skyred.likelihood.likelihood import CompiledLikelihood, Likelihood
 from skyred.likelihood.minimise import minimise
+from skyred.likelihood.objective import build_objective
 from skyred.likelihood.priors import Priors
 from skyred.likelihood.statistics import Cash
 
@@ -33,132 +35,9 @@ if TYPE_CHECKING:
 
     from skyred.interfaces.records import FitResult
     from skyred.likelihood.contribution import Contribution
-    from skyred.likelihood.flux.slices import EnergySlices, SplitDataset
     from skyred.likelihood.parameters import ParameterSpace, Vector
 
     Array = NDArray[np.float64]
-
-
-class Signal:
-    """Model contribution of the source, with its norm as the parameter.
-
-    Parameters
-    ----------
-    counts : array
-        Predicted counts at norm one in every bin, shape (energies, y, x).
-    index : int
-        Index of the norm in the state.
-    bins : Bins
-        The bins of the dataset.
-    """
-
-    name, exact = "", True
-
-    def __init__(self, counts: Array, index: int, bins: Bins) -> None:
-        self.template, self.index = counts, index
-        self.free = frozenset([index])
-        self.unit_counts = Counts(bins.select(counts), float(counts[bins.mask].sum()))
-
-    @property
-    def may_be_non_smooth(self) -> set[int]:
-        """Empty set: the counts are linear in the norm."""
-        return set()
-
-    def bin_indices(self) -> slice:
-        """Return all selected bins.
-
-        Returns
-        -------
-        slice
-            All indices.
-        """
-        return slice(None)
-
-    def counts(self, state: Vector) -> Counts:
-        """Return the predicted counts.
-
-        Parameters
-        ----------
-        state : array
-            Values of all parameters, shape (m,).
-
-        Returns
-        -------
-        Counts
-            The predicted counts.
-        """
-        norm = float(state[self.index])
-        return Counts(norm * self.unit_counts.by_bin, norm * self.unit_counts.total)
-
-    def slopes(self, state: Vector, indices: frozenset[int]) -> Iterator[tuple[int, Counts]]:
-        """Yield the derivative of the predicted counts with respect to the norm.
-
-        Parameters
-        ----------
-        state : array
-            Values of all parameters, shape (m,).
-        indices : frozenset of int
-            Ignored.
-
-        Yields
-        ------
-        (int, Counts)
-            Index of the norm in the state, and the derivative.
-        """
-        yield self.index, self.unit_counts
-
-    def gradient(
-        self, state: Vector, weights: Array, weight_of_total: float, indices: frozenset[int]
-    ) -> Iterator[tuple[int, float]]:
-        """Return the derivative of a weighted sum of the predicted counts with respect to the norm.
-
-        Parameters
-        ----------
-        state : array
-            Values of all parameters, shape (m,).
-        weights : array
-            Weights of the counts in the selected bins, shape (k,).
-        weight_of_total : float
-            Weight of the total counts.
-        indices : frozenset of int
-            State indices of the parameters to differentiate with respect to.
-
-        Returns
-        -------
-        iterator of (int, float)
-            Index of the norm in the state, and the derivative.
-        """
-        return weighted_slopes(self, state, weights, weight_of_total, indices)
-
-    def cube(self, state: Vector) -> Array:
-        """Return the predicted counts in every bin, masked or not.
-
-        Parameters
-        ----------
-        state : array
-            Values of all parameters, shape (m,).
-
-        Returns
-        -------
-        array
-            Predicted counts, shape (energies, y, x).
-        """
-        return float(state[self.index]) * self.template
-
-    def may_be_negative(self, state: Vector) -> bool:
-        """Return whether the norm is negative.
-
-        Parameters
-        ----------
-        state : array
-            Values of all parameters, shape (m,).
-
-        Returns
-        -------
-        bool
-            Whether predicted counts may be negative.
-        """
-        return bool(state[self.index] < 0)
 
 
 @attrs.define(eq=False)
@@ -207,12 +86,12 @@ class Refit:
         space = likelihood.space
         free = set(space.free.tolist()) - set(space.indices_of(model.parameters).tolist())
         split_datasets = {split.dataset.name: split for split in slices.split_datasets}
-        contributions = [
+        others = [
             contribution
             for split in split_datasets.values()
             for contribution in split.dataset.contributions
+            if contribution.name != model.name
         ]
-        others = [contribution for contribution in contributions if contribution.name != model.name]
         if Priors(space) or any(
             _free_indices(contribution, free) is None for contribution in others
         ):
@@ -246,22 +125,18 @@ class Refit:
             self._select_energies(self.split_datasets[name], *bins, sign)
             for name, bins in ranges.items()
         ]
-        contributions = [
+        others = [
             contribution
             for name in ranges
             for contribution in self.split_datasets[name].dataset.contributions
-        ]
-        others = [
-            contribution for contribution in contributions if contribution.name != self.source
+            if contribution.name != self.source
         ]
         other_indices = [_free_indices(contribution, self.free) or set() for contribution in others]
         free = [*sorted(set().union(*other_indices)), self.index]
         likelihood = CompiledLikelihood(attrs.evolve(self.space, free=np.array(free)), datasets)
-        objective = with_start(build_objective_without_priors(likelihood), len(free) - 1, start)
-        result = minimise(objective)
-        norm = norm_from_result(result, len(free) - 1, start.scale)
-        profile = RefittedProfile(attrs.evolve(objective, start=result.values), len(free) - 1)
-        state = likelihood.state(result.values)
+        objective = _build_objective_without_priors(likelihood)
+        values, norm, profile = _fit_norm(objective, len(free) - 1, start)
+        state = likelihood.state(values)
         slices = [
             self._evaluate_at(self.split_datasets[name], state).slice(*bins, sign)
             for name, bins in ranges.items()
@@ -313,48 +188,71 @@ def _free_indices(contribution: Any, free: set[int]) -> set[int] | None:
     return None if indices and not isinstance(contribution, ScaledCounts) else indices
 
 
-def with_start(objective: Objective, index: int, norm: Norm) -> Objective:
-    """Return an objective that starts at a fitted norm, clipped to the limits.
+def refit_likelihood(
+    likelihood: Likelihood, source: str, parameter: Parameter, start: Norm
+) -> FittedNorm:
+    """Fit the norm of a source and all other free parameters of a likelihood.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+        The likelihood. Its parameters are set to the result, and the norm is set to one.
+    source : str
+        The name of the source.
+    parameter : gammapy.modeling.Parameter
+        The norm, one of the free parameters.
+    start : Norm
+        Start of the fit: the norm that was fitted with all other parameters fixed.
+
+    Returns
+    -------
+    FittedNorm
+        The fitted norm.
+    """
+    parameter_ids = [id(free_parameter) for free_parameter in likelihood.space.free_parameters]
+    index = parameter_ids.index(id(parameter))
+    values, norm, profile = _fit_norm(build_objective(likelihood), index, start)
+    likelihood.space.set(values)
+    parameter.value = 1.0
+    slices = EnergySlices(likelihood, source).all()
+    fixed_profile = FixedProfile([dataset_slice.term for dataset_slice in slices])
+    return FittedNorm(norm, profile, slices, fixed_profile)
+
+
+def _fit_norm(
+    objective: Objective, index: int, start: Norm
+) -> tuple[Vector, Norm, RefittedProfile]:
+    """Fit all parameters of an objective, from a norm that was fitted with the others fixed.
 
     Parameters
     ----------
     objective : Objective
-        The objective.
+        The objective of n parameters.
     index : int
         Index of the norm in its parameters.
+    start : Norm
+        The norm at which the fit starts, unless its fit failed.
+
+    Returns
+    -------
+    values : array
+        The best values of all parameters, shape (n,).
     norm : Norm
         The fitted norm.
-
-    Returns
-    -------
-    Objective
-        The objective with this start; the same objective if the fit of the norm failed.
+    profile : RefittedProfile
+        The statistic along the norm.
     """
-    low, high = objective.limits[index]
-    if not norm.success or not np.isfinite(norm.value):
-        return objective
-    start = objective.start.copy()
-    start[index] = np.clip(norm.value, low, high)
-    return attrs.evolve(objective, start=start)
+    if start.success and np.isfinite(start.value):
+        values = objective.start.copy()
+        values[index] = np.clip(start.value, *objective.limits[index])
+        objective = attrs.evolve(objective, start=values)
+    result = minimise(objective)
+    profile = RefittedProfile(attrs.evolve(objective, start=result.values), index)
+    return result.values, _norm_from_result(result, index, start.scale), profile
 
 
-def norm_from_result(result: FitResult, index: int, scale: float) -> Norm:
-    """Return the norm in a fit result.
-
-    Parameters
-    ----------
-    result : FitResult
-        Result of the fit of the norm and other parameters.
-    index : int
-        Index of the norm in the parameters.
-    scale : float
-        First distance in the search for errors and limits if the norm has no error.
-
-    Returns
-    -------
-    Norm
-        The norm.
-    """
+def _norm_from_result(result: FitResult, index: int, scale: float) -> Norm:
+    """Return the norm in a fit result; its scale is the error, or the given one without error."""
     value, error = float(result.values[index]), float(result.errors[index])
     is_constrained = np.isfinite(error) and error > 0
     # the norm may be constrained although other parameters are degenerate, such as norm and tilt
@@ -363,19 +261,7 @@ def norm_from_result(result: FitResult, index: int, scale: float) -> Norm:
     return Norm(value, error, float(result.stat), bool(success), error if is_constrained else scale)
 
 
-def build_objective_without_priors(likelihood: CompiledLikelihood) -> Objective:
-    """Build the objective of datasets without priors.
-
-    Parameters
-    ----------
-    likelihood : CompiledLikelihood
-        The likelihood of the datasets.
-
-    Returns
-    -------
-    Objective
-        The objective of its free parameters.
-    """
+def _build_objective_without_priors(likelihood: CompiledLikelihood) -> Objective:
     space = likelihood.space
     return Objective(
         names=[f"parameter {index}" for index in space.free],

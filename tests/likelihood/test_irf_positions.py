@@ -124,7 +124,7 @@ def test_irfs_far_from_the_start_are_updated() -> None:
         likelihood.space.set(x)
         # the nearest node is at most 0.07 deg away; there the PSF differs by 3 % (40 % per deg)
         assert actual == pytest.approx(stat_after_reassigning_models(datasets), abs=1)
-        values = likelihood.datasets[0].contributions[1].positions.values_at((2, -3))
+        values = likelihood.datasets[0].contributions[1].cutouts.positions.values_at((2, -3))
         assert np.isfinite(values).all()
 
 

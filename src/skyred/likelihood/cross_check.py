@@ -160,9 +160,9 @@ def _predict_with_gammapy(
     _set_parameters(space, state)
     npred = Map.from_geom(source.dataset_irfs.geom, dtype=float)
     if source.contributes:
-        source.evaluator.reset_cache_properties()
-        source.evaluator._cached_parameter_values = None
-        npred.stack(source.evaluator.compute_npred())
+        source.cutout.evaluator.reset_cache_properties()
+        source.cutout.evaluator._cached_parameter_values = None
+        npred.stack(source.cutout.evaluator.compute_npred())
     return np.asarray(npred.data, dtype=float)
 
 

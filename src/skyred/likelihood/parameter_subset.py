@@ -71,6 +71,23 @@ class ParameterSubset:
         """State indices of the free parameters."""
         return frozenset(self.state_indices[self.free].tolist())
 
+    def select_free(self, indices: frozenset[int]) -> list[tuple[int, int]]:
+        """Return the free parameters with some indices in the state.
+
+        Parameters
+        ----------
+        indices : frozenset of int
+            State indices.
+
+        Returns
+        -------
+        list of (int, int)
+            Index of each parameter in `parameters`, and its index in the state.
+        """
+        state_indices = self.state_indices.tolist()
+        pairs = [(index, state_indices[index]) for index in self.free]
+        return [pair for pair in pairs if pair[1] in indices]
+
     def values(self, state: Vector) -> Vector:
         """Return the values of these parameters in a state.
 
@@ -147,9 +164,7 @@ class ParameterSubset:
         object
             The derivative with respect to this parameter.
         """
-        for index in self.free:
-            if int(self.state_indices[index]) not in indices:
-                continue
+        for index, state_index in self.select_free(indices):
             low, high = self.shift(self.values(state), index, fraction)
             difference = function(high) - function(low)
-            yield int(self.state_indices[index]), difference / (high[index] - low[index])
+            yield state_index, difference / (high[index] - low[index])

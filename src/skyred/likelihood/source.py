@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skyred.likelihood.bins import Bins, Footprint
+from skyred.likelihood.bins import Bins
 from skyred.likelihood.contribution import Counts, RecentCache
-from skyred.likelihood.irf_positions import REFERENCE_NODE, IrfPositions
+from skyred.likelihood.cutout_grid import CutoutGrid
 from skyred.likelihood.parameter_subset import ParameterSubset
-from skyred.likelihood.response import DatasetIrfs, Response, suppress_evaluator_warnings
+from skyred.likelihood.response import DatasetIrfs, Response
 from skyred.likelihood.shapes import Shape
 from skyred.likelihood.source_cutout import SourceCutout
 from skyred.likelihood.source_templates import Mixture, Template
@@ -20,7 +19,6 @@ from skyred.likelihood.spectra import SpectralFlux
 from skyred.likelihood.timing import TimeFactor
 
 if TYPE_CHECKING:
-    from gammapy.datasets.evaluator import MapEvaluator
     from gammapy.modeling.models import SkyModel
     from numpy.typing import NDArray
 
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     Indices = frozenset[int]
 
 MAX_CACHED_COUNTS = 4
-MAX_CACHED_CUTOUTS = 9  # a node of the grid of IRF positions and its eight neighbours
 
 
 class SourceContribution:
@@ -74,11 +71,8 @@ class SourceContribution:
         self.time = TimeFactor(model, dataset_irfs.dataset.gti, space)
         # by the values of the source's parameters; the spectrum and the time factor have own caches
         self.counts_cache = RecentCache[bytes, tuple[SourceCutout, Counts]](MAX_CACHED_COUNTS)
-        self.cutouts = RecentCache[tuple[int, int], SourceCutout](MAX_CACHED_CUTOUTS)
-        self.positions = IrfPositions(
-            model.spatial_model, self.subset, dataset_irfs.irfs_follow_source(model)
-        )
-        self.cutout = self._select_cutout(self.positions.reference)
+        self.cutouts = CutoutGrid(model, dataset_irfs, bins, self.subset)
+        self.cutout = self.cutouts.select(self.cutouts.positions.reference)
 
     @property
     def may_be_non_smooth(self) -> set[int]:
@@ -97,20 +91,10 @@ class SourceContribution:
         )
         return set() if smooth else set(self.subset.free_indices)
 
-    # -- IRFs -----------------------------------------------------------------------------------
-
     def _select_cutout(self, values: Vector) -> SourceCutout:
         """Set the current cutout to that for values of the spatial parameters, and return it."""
-        node = self.positions.node(values)
-        cutout = self.cutouts.get(node)
-        if cutout is None:
-            self.subset.set(self.positions.values_at(node))
-            # warn only at the start, as gammapy does, and not at every step of a fit
-            with suppress_evaluator_warnings() if hasattr(self, "cutout") else nullcontext():
-                new_cutout = SourceCutout(self.model, self.dataset_irfs, self.bins, self.subset)
-            cutout = self.cutouts.store(node, new_cutout)
-        self.cutout = cutout
-        return cutout
+        self.cutout = self.cutouts.select(values)
+        return self.cutout
 
     def refresh(self, state: Vector) -> bool:
         """Look up the IRFs at the position of a state, as gammapy does for newly assigned models.
@@ -126,22 +110,17 @@ class SourceContribution:
             Whether the IRFs were looked up again, since the spatial parameters have changed.
         """
         values = self.subset.values(state)
-        if not self.subset.free or not self.positions.move_to(values):
+        if not self.cutouts.move_to(values):
             return False
-        self.cutouts.clear()
         self.counts_cache.clear()
         self._select_cutout(values)
         return True
 
     def clear_caches(self) -> None:
         """Drop all cached values, and all cutouts except that at the reference position."""
-        reference = self.cutouts.get(REFERENCE_NODE)
         self.counts_cache.clear()
-        self.cutouts.clear()
-        if reference is not None:
-            reference.clear_caches()
-            self.cutouts.store(REFERENCE_NODE, reference)
-        self._select_cutout(self.positions.reference)
+        self.cutouts.clear_caches()
+        self._select_cutout(self.cutouts.positions.reference)
 
     @property
     def contributes(self) -> bool:
@@ -149,19 +128,9 @@ class SourceContribution:
         return self.cutout.contributes
 
     @property
-    def evaluator(self) -> MapEvaluator:
-        """The gammapy evaluator for the current cutout."""
-        return self.cutout.evaluator
-
-    @property
     def response(self) -> Response:
         """The IRFs of the current cutout."""
         return self.cutout.response
-
-    @property
-    def footprint(self) -> Footprint:
-        """The footprint of the current cutout."""
-        return self.cutout.footprint
 
     @property
     def shape(self) -> Shape:
@@ -184,8 +153,6 @@ class SourceContribution:
         """
         cutout = self._select_cutout(self.subset.values(state))
         return cutout.shape if cutout.contributes and self.subset.free else None
-
-    # -- predicted counts -----------------------------------------------------------------------
 
     def _template(self, state: Vector) -> Template | Mixture | None:
         values = self.subset.values(state)
@@ -263,9 +230,9 @@ class SourceContribution:
             return
         for index, flux_slope in self._flux_slopes(state, indices):
             yield index, template.counts(flux_slope)
-        flux = self.flux(state)
-        for index, template_slope in self._template_slopes(state, indices):
-            yield index, template_slope.counts(flux)
+        flux, values = self.flux(state), self.subset.values(state)
+        for index, state_index in self.subset.select_free(indices):
+            yield state_index, self.cutout.slope(values, index).counts(flux)
 
     def gradient(
         self, state: Vector, weights: Array, weight_of_total: float, indices: Indices
@@ -300,12 +267,11 @@ class SourceContribution:
         for state_index, flux_slope in self._flux_slopes(state, indices):
             yield state_index, float(sum_by_energy @ flux_slope)
         flux, values = self.flux(state), self.subset.values(state)
-        for index in self.subset.free:
-            if int(self.subset.state_indices[index]) in indices:
-                slope = self.cutout.weighted_slope(
-                    values, index, flux, cutout_weights, weight_of_total
-                )
-                yield int(self.subset.state_indices[index]), slope
+        for index, state_index in self.subset.select_free(indices):
+            yield (
+                state_index,
+                self.cutout.weighted_slope(values, index, flux, cutout_weights, weight_of_total),
+            )
 
     def _flux_slopes(self, state: Vector, indices: Indices) -> Iterator[tuple[int, Array]]:
         factor = self.time(state)
@@ -314,14 +280,6 @@ class SourceContribution:
                 yield index, slope * factor
         for index, factor_slope in self.time.slopes(state, indices):
             yield index, self.spectrum(state) * factor_slope
-
-    def _template_slopes(
-        self, state: Vector, indices: Indices
-    ) -> Iterator[tuple[int, Template | Mixture]]:
-        values = self.subset.values(state)
-        for index in self.subset.free:
-            if int(self.subset.state_indices[index]) in indices:
-                yield int(self.subset.state_indices[index]), self.cutout.slope(values, index)
 
     def cube(self, state: Vector) -> Array:
         """Return the predicted counts in every bin.
@@ -338,7 +296,8 @@ class SourceContribution:
         """
         if self._template(state) is None:
             return np.zeros(self.bins.mask.shape)
-        return self.footprint.cube(self.shape.image(self.subset.values(state)), self.flux(state))
+        image = self.shape.image(self.subset.values(state))
+        return self.cutout.footprint.cube(image, self.flux(state))
 
     def slope_cubes(self, state: Vector, indices: Indices) -> Iterator[tuple[int, Array]]:
         """Yield the derivatives of the predicted counts in every bin, masked or not.
@@ -362,14 +321,10 @@ class SourceContribution:
         values, flux = self.subset.values(state), self.flux(state)
         image = self.shape.image(values)
         for index, flux_slope in self._flux_slopes(state, indices):
-            yield index, self.footprint.cube(image, flux_slope)
-        for index in self.subset.free:
-            if int(self.subset.state_indices[index]) in indices:
-                image_slope = self.shape.image_slope(values, index)
-                yield (
-                    int(self.subset.state_indices[index]),
-                    self.footprint.cube(image_slope, flux),
-                )
+            yield index, self.cutout.footprint.cube(image, flux_slope)
+        for index, state_index in self.subset.select_free(indices):
+            image_slope = self.shape.image_slope(values, index)
+            yield state_index, self.cutout.footprint.cube(image_slope, flux)
 
     def may_be_negative(self, state: Vector) -> bool:
         """Return whether any flux is negative.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from skyred.likelihood.contribution import HasCaches
 from skyred.likelihood.cross_check import CrossCheck
 from skyred.likelihood.input_checks import check_parameters
 from skyred.likelihood.parameters import ParameterSpace
-from skyred.likelihood.point_shape import PointShape
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
@@ -64,41 +63,20 @@ class CompiledLikelihood:
         return all(dataset.exact for dataset in self.datasets)
 
     @property
-    def may_be_non_smooth(self) -> NDArray[np.bool_]:
-        """Mask of parameters along which the statistic may be non-differentiable, shape (n,)."""
-        indices = {index for dataset in self.datasets for index in dataset.may_be_non_smooth}
-        return np.array([index in indices for index in self.space.free.tolist()], dtype=bool)
-
-    @property
-    def costly(self) -> NDArray[np.bool_]:
-        """Mask of the spatial parameters of sources that are not points, shape (n,)."""
-        indices: set[int] = set()
-        for dataset in self.datasets:
-            for contribution in getattr(dataset, "contributions", ()):
-                if hasattr(contribution, "cutout") and contribution.contributes:
-                    is_point = isinstance(contribution.shape, PointShape)
-                    indices |= set() if is_point else contribution.subset.free_indices
-        return np.array([index in indices for index in self.space.free.tolist()], dtype=bool)
-
-    @property
-    def factors(self) -> NDArray[np.bool_]:
-        """Mask of the norms and amplitudes of sources, shape (n,)."""
-        contributions = [
+    def contributions(self) -> list[Any]:
+        """The model contributions of all datasets that gammapy does not evaluate."""
+        return [
             contribution
             for dataset in self.datasets
             for contribution in getattr(dataset, "contributions", ())
         ]
-        spectra = [
-            contribution.spectrum
-            for contribution in contributions
-            if hasattr(contribution, "spectrum")
-        ]
-        indices = {
-            int(spectrum.subset.state_indices[spectrum.norm])
-            for spectrum in spectra
-            if spectrum.norm is not None
-        }
-        return np.array([index in indices for index in self.space.free.tolist()], dtype=bool)
+
+    @property
+    def may_be_non_smooth(self) -> NDArray[np.bool_]:
+        """Mask of parameters along which the statistic may be non-differentiable, shape (n,)."""
+        return self.space.free_mask(
+            index for dataset in self.datasets for index in dataset.may_be_non_smooth
+        )
 
     def state(self, x: Vector) -> Vector:
         """Return the values of all parameters.
@@ -208,30 +186,6 @@ class CompiledLikelihood:
         gradient = partial(conditional._gradient, indices)
         fisher = partial(conditional._fisher, indices)
         return Conditional(conditional.stat, gradient, fisher)
-
-    @property
-    def blocks(self) -> list[Index]:
-        """Groups of free parameters; no model contribution depends on more than one group.
-
-        Each group is a sorted array of indices in the vector of free parameters. The list is empty
-        if a free parameter does not belong to any contribution.
-        """
-        positions = {index: position for position, index in enumerate(self.space.free.tolist())}
-        groups = [
-            set(contribution.free)
-            for dataset in self.datasets
-            for contribution in getattr(dataset, "contributions", ())
-        ]
-        blocks: list[set[int]] = []
-        for group in groups:
-            disjoint = [block for block in blocks if block.isdisjoint(group)]
-            overlapping = [block for block in blocks if not block.isdisjoint(group)]
-            blocks = [*disjoint, group.union(*overlapping)]
-        sorted_blocks = [
-            np.array(sorted(positions[index] for index in block)) for block in blocks if block
-        ]
-        is_complete = sum(map(len, sorted_blocks)) == len(positions)
-        return sorted(sorted_blocks, key=lambda block: int(block[0])) if is_complete else []
 
     def _gradient(self, indices: Index, x: Vector) -> Array:
         state = self.state(x)

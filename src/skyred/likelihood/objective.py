@@ -19,6 +19,11 @@ from skyred.likelihood.input_checks import (
     list_starts_outside_limits,
 )
 from skyred.likelihood.likelihood import Likelihood
+from skyred.likelihood.parameter_roles import (
+    costly_parameters,
+    independent_blocks,
+    norm_parameters,
+)
 from skyred.likelihood.pixel_grids import pixel_grids
 from skyred.likelihood.priors import Priors
 from skyred.likelihood.relocation import Relocation
@@ -132,14 +137,14 @@ def build_objective(likelihood: Likelihood) -> Objective:
         gradient_of=_add_functions(gradient, priors.gradient) if likelihood.exact else None,
         fisher_of=_add_functions(fisher, priors.curvature) if likelihood.exact else None,
         may_be_non_smooth=likelihood.may_be_non_smooth,
-        factors=likelihood.factors,
-        costly=likelihood.costly,
+        factors=norm_parameters(likelihood),
+        costly=costly_parameters(likelihood),
         grids=grids,
         sharp=partial(sharp_edged_sources, likelihood) if likelihood.exact else None,
         relocate=partial(Relocation(likelihood), grids=grids),
         refresh=likelihood.refresh,
         clear_caches=likelihood.clear_caches,
-        blocks=likelihood.blocks if likelihood.exact else (),
+        blocks=independent_blocks(likelihood) if likelihood.exact else (),
         condition=_condition_with_priors(likelihood, priors) if likelihood.exact else None,
         gradient_by=partial(_gradient_by, likelihood, priors) if likelihood.exact else None,
         on_accept=likelihood.accept,

@@ -94,6 +94,21 @@ class ParameterSpace:
         }
         return np.array([index_by_key[value_key(parameter)] for parameter in parameters], dtype=int)
 
+    def free_mask(self, indices: Iterable[int]) -> NDArray[np.bool_]:
+        """Return a mask of the free parameters with some indices in the state.
+
+        Parameters
+        ----------
+        indices : iterable of int
+            State indices.
+
+        Returns
+        -------
+        array of bool
+            The mask, shape (n,).
+        """
+        return np.isin(self.free, list(indices))
+
     def state(self, x: Vector | None = None) -> Vector:
         """Return the values of all parameters.
 

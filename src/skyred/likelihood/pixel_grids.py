@@ -62,14 +62,13 @@ def pixel_grids(likelihood: CompiledLikelihood) -> list[PixelGrid]:
 
 
 def _sources(likelihood: CompiledLikelihood) -> Iterator[SourceContribution]:
-    for dataset in likelihood.datasets:
-        for contribution in getattr(dataset, "contributions", ()):
-            if (
-                isinstance(contribution, SourceContribution)
-                and contribution.contributes
-                and contribution.subset.free
-            ):
-                yield contribution
+    for contribution in likelihood.contributions:
+        if (
+            isinstance(contribution, SourceContribution)
+            and contribution.contributes
+            and contribution.subset.free
+        ):
+            yield contribution
 
 
 def _create_grid(source: SourceContribution, likelihood: CompiledLikelihood) -> PixelGrid | None:

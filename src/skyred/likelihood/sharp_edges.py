@@ -122,37 +122,33 @@ def _iter_sharp_edged_sources(
 ) -> Iterator[SharpEdgedSource]:
     state = likelihood.state(x)
     index_in_free = {index: i for i, index in enumerate(likelihood.space.free.tolist())}
-    for dataset in likelihood.datasets:
-        for contribution in getattr(dataset, "contributions", ()):
-            shape = contribution.shape_at(state) if hasattr(contribution, "shape_at") else None
-            if shape is None or not shape.has_sharp_edges(contribution.subset.values(state)):
-                continue
-            free = contribution.subset.free
-            sizes = [index for index in free if _is_size(contribution.subset, index)]
+    for contribution in likelihood.contributions:
+        shape = contribution.shape_at(state) if hasattr(contribution, "shape_at") else None
+        if shape is None or not shape.has_sharp_edges(contribution.subset.values(state)):
+            continue
+        free = contribution.subset.free
+        sizes = [index for index in free if _is_size(contribution.subset, index)]
 
-            def to_free_indices(
-                indices: list[int], contribution: SourceContribution = contribution
-            ) -> NDArray[np.int64]:
-                return np.array(
-                    [
-                        index_in_free[int(contribution.subset.state_indices[index])]
-                        for index in indices
-                    ],
-                    int,
-                )
-
-            related = [
-                index_in_free[index]
-                for index in contribution.state_indices.tolist()
-                if index in index_in_free
-            ]
-            yield SharpEdgedSource(
-                name=contribution.name,
-                indices=to_free_indices(free),
-                pixels=shape.pixel_sizes[free],
-                sizes=to_free_indices(sizes),
-                related=np.unique(related),
+        def to_free_indices(
+            indices: list[int], contribution: SourceContribution = contribution
+        ) -> NDArray[np.int64]:
+            return np.array(
+                [index_in_free[int(contribution.subset.state_indices[index])] for index in indices],
+                int,
             )
+
+        related = [
+            index_in_free[index]
+            for index in contribution.state_indices.tolist()
+            if index in index_in_free
+        ]
+        yield SharpEdgedSource(
+            name=contribution.name,
+            indices=to_free_indices(free),
+            pixels=shape.pixel_sizes[free],
+            sizes=to_free_indices(sizes),
+            related=np.unique(related),
+        )
 
 
 def _is_size(subset: ParameterSubset, index: int) -> bool:

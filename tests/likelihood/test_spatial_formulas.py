@@ -1,4 +1,4 @@
-"""Formulas of spatial models, and transposed convolutions."""
+"""Formulas of spatial models, and images that are computed with them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from astropy import units as u
 from gammapy.modeling import Parameter
 from gammapy.modeling.models import DiskSpatialModel, GaussianSpatialModel, SpatialModel
 from hypothesis import given, strategies as st
-from scipy.signal import fftconvolve
 
-from skyred.likelihood.extended_shape import Convolution
 from skyred.likelihood.model_image import ModelImage
 from skyred.likelihood.spatial_formulas import SkyGrid, find_formula
 from small_datasets import image_geom
@@ -82,30 +80,6 @@ def test_only_classes_of_gammapy_are_evaluated_by_formulas() -> None:
         "_evaluate_formula",
         "_evaluate_without_units",
     ]
-
-
-@given(
-    seed=st.integers(0, 10**6),
-    shape=st.tuples(st.integers(1, 12), st.integers(1, 12)),
-    half_size=st.tuples(st.integers(0, 7), st.integers(0, 7)),
-)
-def test_transposed_convolution_is_the_adjoint_of_the_convolution(
-    seed: int, shape: tuple[int, int], half_size: tuple[int, int]
-) -> None:
-    random = np.random.default_rng(seed)
-    kernel = random.uniform(size=(3, 2 * half_size[0] + 1, 2 * half_size[1] + 1)).astype(np.float32)
-    image, weights = random.uniform(size=shape), random.normal(size=(3, *shape))
-    convolution = Convolution(kernel, shape)
-    padded = np.pad(image, [(width, width) for width in half_size])
-    expected = sum(
-        np.sum(weight * fftconvolve(padded, kernel_at_energy, mode="valid"))
-        for weight, kernel_at_energy in zip(weights, kernel.astype(float), strict=True)
-    )
-    product = np.vdot(convolution.apply_transpose(weights), image)
-    assert product == pytest.approx(expected, abs=1e-6 * float(kernel.sum()))
-    assert np.sum(weights * convolution(image)) == pytest.approx(
-        expected, abs=1e-5 * float(kernel.sum())
-    )
 
 
 def test_brightness_of_a_model_without_extent_is_not_finite() -> None:

@@ -132,7 +132,7 @@ def _check_duplicates(events: RunHdu, ra: Floats, dec: Floats, energy: Floats) -
 def _count_most_frequent(limit: float, *columns: Floats) -> int:
     """Return how often the most frequent values occur, or 0 if not more often than the limit."""
     sums, step = _sort_sums(*columns), int(limit)
-    if not (sums[step:] == sums[: len(sums) - step]).any():
+    if not (sums[step:] == sums[: max(0, len(sums) - step)]).any():
         return 0
     _, counts = np.unique(_select_finite(*columns), axis=1, return_counts=True)
     return int(counts.max(initial=0))
@@ -144,7 +144,9 @@ def _sort_sums(*columns: Floats) -> Floats:
     Events with the same values have the same sum. Sorting sums is much faster than sorting events.
     """
     weights = np.sqrt([2, 3, 5])  # events with the same sum have other values in rare cases only
-    return np.sort(sum(weight * column for weight, column in zip(weights, columns, strict=False)))
+    with np.errstate(invalid="ignore"):  # infinite values of both signs
+        sums = sum(weight * column for weight, column in zip(weights, columns, strict=False))
+    return np.sort(sums)
 
 
 def _select_finite(*columns: Floats) -> Floats:

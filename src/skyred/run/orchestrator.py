@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
-from skyred.config import dump
-from skyred.errors import ConfigError, FitError, StepError, warn_of_old_name
+from skyred.errors import ConfigError, StepError, warn_of_old_name
 from skyred.interfaces import Chain, Engine, Product
 from skyred.interfaces.records import FitResult, Outcome, Report, Run, StepRecord
 from skyred.likelihood import objective_of
@@ -20,7 +18,9 @@ from skyred.run.cache import Cache
 from skyred.run.cached_chunks import open_cache
 from skyred.run.html import orchestrator_html
 from skyred.run.lifecycle import Watchers
-from skyred.run.publish import run_to_folder, steps_until
+from skyred.run.publish import run_steps, run_to_folder, steps_until
+from skyred.run.run_records import create_record, create_report, create_result
+from skyred.run.select import replace_observations
 from skyred.run.steps import Steps
 
 if TYPE_CHECKING:
@@ -32,11 +32,10 @@ if TYPE_CHECKING:
 class Orchestrator:
     """Runs the steps of a pipeline, all together or one by one.
 
-    The methods `select`, `reduce`, `model`, `fit` and `estimate` run a step, and the steps before
-    it that have not run yet. The attributes `observations`, `datasets`, `models`, `fit_result` and
-    `estimates` are the current outputs of these steps. They are None if the step has not run;
-    reading them does not run a step. If an attribute is set, the later steps run again when they
-    are needed.
+    The methods `select`, `reduce`, `model`, `fit` and `estimate` run a step and those before it, if
+    they have not run yet. The attributes `observations`, `datasets`, `models`, `fit_result` and
+    `estimates` are the outputs of these steps, or None if the step has not run. If an attribute is
+    set, the later steps run again when they are needed.
 
     Parameters
     ----------
@@ -63,8 +62,7 @@ class Orchestrator:
     --------
     >>> from skyred import Orchestrator, Pipeline
     >>> orchestrator = Orchestrator(Pipeline.from_yaml("crab.yaml"))  # doctest: +SKIP
-    >>> datasets = orchestrator.reduce()  # doctest: +SKIP
-    >>> datasets[0].counts.data.sum()  # doctest: +SKIP
+    >>> orchestrator.reduce()[0].counts.data.sum()  # doctest: +SKIP
     >>> result = orchestrator.run("crab")  # doctest: +SKIP
     """
 
@@ -86,7 +84,7 @@ class Orchestrator:
             pipeline,
             plugins,
             engine,
-            _create_record(pipeline),
+            create_record(pipeline),
             Watchers(plugins),
             open_cache(cache),
         )
@@ -105,8 +103,6 @@ class Orchestrator:
     def steps(self) -> tuple[StepRecord, ...]:
         """The steps that have run, with their durations."""
         return tuple(self._steps.records)
-
-    # -- the steps ---------------------------------------------------------------------------
 
     def select(self) -> dict[str, ObservationTable]:
         """Select the observations of each data entry.
@@ -200,11 +196,8 @@ class Orchestrator:
 
     @observations.setter
     def observations(self, observations: Mapping[str, Observations]) -> None:
-        selections = dict(self._require_output("select", "observations"))
-        for entry, replacement in observations.items():
-            if entry not in selections:
-                raise KeyError(f"no data entry {entry!r}; available: {', '.join(selections)}")
-            selections[entry] = selections[entry].with_observations(replacement)
+        old_selections = self._require_output("select", "observations")
+        selections = replace_observations(old_selections, observations)
         self._steps.replace("select", selections)
         total = sum(len(selection.table) for selection in selections.values())
         self.record = attrs.evolve(self.record, observations=total)
@@ -257,8 +250,6 @@ class Orchestrator:
             raise StepError(f"{attribute} cannot be set before {step}() is called: call it first")
         return self._steps.outputs[step]
 
-    # -- whole runs --------------------------------------------------------------------------
-
     def run_until(self, until: str = "estimate") -> None:
         """Run the steps up to one of select, reduce, model, fit and estimate.
 
@@ -272,21 +263,10 @@ class Orchestrator:
         FitError
             If the fit did not converge (its result is still available as `fit_result`).
         """
-        steps = steps_until(until)
-        with self._steps.workers:
-            for step in steps:
-                output = self._steps.run_until(step)
-                if step == "fit" and output is not None and not output.success:
-                    raise FitError(f"the fit did not converge: {output.message}")
+        run_steps(self._steps, steps_until(until))
 
     def take(self, until: str = "estimate") -> None:
-        """Run the steps up to one of them (old name of `run_until`).
-
-        Parameters
-        ----------
-        until : str
-            The last step.
-        """
+        """Run the steps up to one of them (the old name of `run_until`)."""
         warn_of_old_name("Orchestrator.take", "Orchestrator.run_until")
         self.run_until(until)
 
@@ -332,19 +312,7 @@ class Orchestrator:
         Result
             The result.
         """
-        steps = self._steps
-        return Result(
-            config=steps.record.config,
-            replaced=steps.record.replaced,
-            digest=steps.record.digest,
-            outcomes=self.outcomes,
-            steps=self.steps,
-            datasets=steps.datasets(),
-            models=steps.models(),
-            fit=steps.outputs.get("fit"),
-            estimates=dict(steps.outputs.get("estimate", steps.estimates)),
-            kinds={estimator.label: estimator.kind for estimator in self.pipeline.estimate},
-        )
+        return create_result(self._steps)
 
     def report(self, state: str, error: str = "", result: Result | None = None) -> Report:
         """Return the report of the run, for lifecycle hooks.
@@ -363,18 +331,7 @@ class Orchestrator:
         Report
             The report.
         """
-        steps = self._steps
-        components = [*self.pipeline.components(), steps.engine]
-        return Report(
-            state=state,
-            error=error,
-            steps=self.steps,
-            outcomes=self.outcomes,
-            watchers=tuple(steps.watchers.errors),
-            owners=steps.plugins.catalog.owners(components),
-            result=result or self.result(),
-            engine=steps.engine.to_plain(complete=True),
-        )
+        return create_report(self._steps, state, error, result or self.result())
 
     def _repr_html_(self) -> str:
         return orchestrator_html(self._steps)
@@ -392,13 +349,3 @@ class Orchestrator:
     def watchers(self) -> Watchers:
         """The lifecycle hooks of the plugins."""
         return self._steps.watchers
-
-
-def _create_record(pipeline: Chain) -> Run:
-    """Return a record with configuration and digest; both "" if the pipeline has no YAML form."""
-    try:
-        # many reductions in Python never need the configuration as YAML
-        write_config = functools.cache(functools.partial(dump, pipeline.to_plain(complete=True)))
-        return Run(write_config, pipeline.digest())
-    except ConfigError:
-        return Run()

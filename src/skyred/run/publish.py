@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
 
-from skyred.errors import ConfigError, DiskError, Problem
+from skyred.errors import ConfigError, DiskError, FitError, Problem
 from skyred.interfaces.records import STEPS
 from skyred.io.folders import expand_folder
 from skyred.run.disk_space import disk_errors, minimum_size, require_space, size_of
@@ -18,6 +19,7 @@ from skyred.run.run_folder import RunFolder
 if TYPE_CHECKING:
     from skyred.result import Result
     from skyred.run.orchestrator import Orchestrator
+    from skyred.run.steps import Steps
 
 log = logging.getLogger(__name__)
 
@@ -120,6 +122,28 @@ def steps_until(last: str) -> tuple[str, ...]:
         expected = f"available: {', '.join(STEPS)}"
         raise ConfigError([Problem((), f"unknown step {last!r}", expected)])
     return STEPS[: STEPS.index(last) + 1]
+
+
+def run_steps(steps: Steps, names: Iterable[str]) -> None:
+    """Run several steps with the same workers.
+
+    Parameters
+    ----------
+    steps : Steps
+        The steps of the pipeline.
+    names : iterable of str
+        The names of the steps to run, in order.
+
+    Raises
+    ------
+    FitError
+        If the fit did not converge; its result is still available.
+    """
+    with steps.workers:
+        for name in names:
+            output = steps.run_until(name)
+            if name == "fit" and output is not None and not output.success:
+                raise FitError(f"the fit did not converge: {output.message}")
 
 
 def _check_inputs_outside_run_folder(orchestrator: Orchestrator, target: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +68,36 @@ class Selection:
         return attrs.evolve(
             self, table=self.table[mask], observations=observations, outcomes=[], inputs={}
         )
+
+
+def replace_observations(
+    selections: Mapping[str, Selection], observations: Mapping[str, Observations]
+) -> dict[str, Selection]:
+    """Replace the observations of data entries.
+
+    Parameters
+    ----------
+    selections : mapping of str to Selection
+        The selections of all data entries.
+    observations : mapping of str to gammapy.data.Observations
+        The new observations of some of them.
+
+    Returns
+    -------
+    dict of str to Selection
+        The new selections.
+
+    Raises
+    ------
+    KeyError
+        If there is no data entry of that name.
+    """
+    new_selections = dict(selections)
+    for entry, new_observations in observations.items():
+        if entry not in selections:
+            raise KeyError(f"no data entry {entry!r}; available: {', '.join(selections)}")
+        new_selections[entry] = selections[entry].with_observations(new_observations)
+    return new_selections
 
 
 def select(entry: str, reduction: Reduction, plugins: Plugins) -> Selection:

@@ -1,0 +1,95 @@
+"""The records of a run at its start and end: configuration, result and report."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from skyred.config import dump
+from skyred.errors import ConfigError
+from skyred.interfaces import Chain
+from skyred.interfaces.records import Report, Run
+from skyred.result import Result
+
+if TYPE_CHECKING:
+    from skyred.run.steps import Steps
+
+
+def create_record(pipeline: Chain) -> Run:
+    """Return the record of a run that has not started.
+
+    Parameters
+    ----------
+    pipeline : Chain
+        The pipeline.
+
+    Returns
+    -------
+    Run
+        The record, with configuration and digest; both are "" if the pipeline has no YAML form.
+    """
+    try:
+        # many reductions in Python never need the configuration as YAML
+        write_config = functools.cache(functools.partial(dump, pipeline.to_plain(complete=True)))
+        return Run(write_config, pipeline.digest())
+    except ConfigError:
+        return Run()
+
+
+def create_result(steps: Steps) -> Result:
+    """Return the outputs of all steps that have run so far.
+
+    Parameters
+    ----------
+    steps : Steps
+        The steps.
+
+    Returns
+    -------
+    Result
+        The result.
+    """
+    return Result(
+        config=steps.record.config,
+        replaced=steps.record.replaced,
+        digest=steps.record.digest,
+        outcomes=tuple(steps.outcomes),
+        steps=tuple(steps.records),
+        datasets=steps.datasets(),
+        models=steps.models(),
+        fit=steps.outputs.get("fit"),
+        estimates=dict(steps.outputs.get("estimate", steps.estimates)),
+        kinds={estimator.label: estimator.kind for estimator in steps.pipeline.estimate},
+    )
+
+
+def create_report(steps: Steps, state: str, error: str, result: Result) -> Report:
+    """Return the report of a run, for lifecycle hooks.
+
+    Parameters
+    ----------
+    steps : Steps
+        The steps.
+    state : str
+        The final state: finished, failed or interrupted.
+    error : str
+        The error that stopped the run; "" if there is none.
+    result : Result
+        The current result.
+
+    Returns
+    -------
+    Report
+        The report.
+    """
+    components = [*steps.pipeline.components(), steps.engine]
+    return Report(
+        state=state,
+        error=error,
+        steps=result.steps,
+        outcomes=result.outcomes,
+        watchers=tuple(steps.watchers.errors),
+        owners=steps.plugins.catalog.owners(components),
+        result=result,
+        engine=steps.engine.to_plain(complete=True),
+    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
-from skyred.errors import ConfigError, StepError, warn_of_old_name
+from skyred.errors import ConfigError, StepError
 from skyred.interfaces import Chain, Engine, Product
 from skyred.interfaces.records import FitResult, Outcome, Report, Run, StepRecord
 from skyred.likelihood import objective_of
@@ -264,11 +264,6 @@ class Orchestrator:
             If the fit did not converge (its result is still available as `fit_result`).
         """
         run_steps(self._steps, steps_until(until))
-
-    def take(self, until: str = "estimate") -> None:
-        """Run the steps up to one of them (the old name of `run_until`)."""
-        warn_of_old_name("Orchestrator.take", "Orchestrator.run_until")
-        self.run_until(until)
 
     def run(
         self,

@@ -257,13 +257,13 @@ def test_keep_returns_the_datasets_in_order(geometry, datasets):
     assert_equal(results(Keep(), stack_all(Keep(), geometry, datasets)), datasets, rtol=0)
 
 
-def test_kept_datasets_are_copies_as_by_gammapy_that_share_geometries(geometry, datasets):
+def test_keep_copies_datasets_as_gammapy_but_shares_geometries(geometry, datasets):
     for dataset in datasets:
-        (kept,) = Keep().add([], dataset, None)
+        (copied,) = Keep().add([], dataset, None)
         expected = dataset.copy(name=dataset.name)
-        assert_equal([kept], [expected], rtol=0)
-        assert vars(kept).keys() == vars(expected).keys()
-        assert kept.counts.geom is dataset.counts.geom
+        assert_equal([copied], [expected], rtol=0)
+        assert vars(copied).keys() == vars(expected).keys()
+        assert copied.counts.geom is dataset.counts.geom
 
 
 def test_zero_has_no_datasets(stacker, map_geometry):

@@ -33,7 +33,7 @@ from skyred.inspection.times import (
     check_time_unit,
     check_times,
 )
-from skyred.io.captured_warnings import notice_warnings
+from skyred.io.captured_warnings import capture_warnings
 
 P = ParamSpec("P")
 
@@ -188,7 +188,7 @@ class _Inspection:
         response, findings = results.get(key, (None, None))
         if findings is None:
             responses_of_hdu: list[ResponseTable] = []
-            with notice_warnings() as notes:
+            with capture_warnings(is_shown=True) as notes:
                 findings = tuple(_run_check(hdu, _read_into, hdu, responses_of_hdu))
             response = next(iter(responses_of_hdu), None)
             if not notes:  # each run has its own notes
@@ -205,7 +205,7 @@ class _Inspection:
         key = "agreement", hdu.name, hdu.hdu_type, hdu.hdu_class
         get_area, findings = results.get(key, (None, ()))
         if get_area is None or get_area() is not (area or NO_AREA):
-            with notice_warnings() as notes:
+            with capture_warnings(is_shown=True) as notes:
                 findings = tuple(_check_with_area(response, area))
             results.pop(key, None)
             if not notes:

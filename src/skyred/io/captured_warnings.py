@@ -18,15 +18,16 @@ class _Collector(logging.Handler):
 
 
 @contextmanager
-def capture_warnings(logger: str = "gammapy") -> Iterator[list[str]]:
+def capture_warnings(logger: str = "gammapy", *, is_shown: bool = False) -> Iterator[list[str]]:
     """Collect the warnings of a logger and of Python, without duplicates.
-
-    The warnings are not shown as usual, because the output of workers is not visible.
 
     Parameters
     ----------
     logger : str
         The name of the logger.
+    is_shown : bool
+        Whether the warnings are issued as usual too. They are not by default, because the output of
+        workers is not visible.
 
     Yields
     ------
@@ -35,46 +36,21 @@ def capture_warnings(logger: str = "gammapy") -> Iterator[list[str]]:
     """
     notes: list[str] = []
     collector, captured_logger = _Collector(notes), logging.getLogger(logger)
-    propagate, captured_logger.propagate = captured_logger.propagate, False
+    propagate = captured_logger.propagate
+    captured_logger.propagate = propagate and is_shown
     captured_logger.addHandler(collector)
+    python_warnings: list[warnings.WarningMessage] = []
     try:
         with warnings.catch_warnings(record=True) as python_warnings:
-            warnings.simplefilter("default")
+            # repeated warnings are only needed if they are issued again
+            warnings.simplefilter("always" if is_shown else "default")
             yield notes
-            notes += [
-                f"{warning.category.__name__}: {warning.message}" for warning in python_warnings
-            ]
     finally:
         captured_logger.removeHandler(collector)
         captured_logger.propagate = propagate
+        notes += [f"{warning.category.__name__}: {warning.message}" for warning in python_warnings]
         notes[:] = dict.fromkeys(notes)
-
-
-@contextmanager
-def notice_warnings(logger: str = "gammapy") -> Iterator[list[str]]:
-    """Collect the warnings of a logger and of Python, which are issued as usual.
-
-    Parameters
-    ----------
-    logger : str
-        The name of the logger.
-
-    Yields
-    ------
-    list of str
-        The warnings; complete once the context ends.
-    """
-    notes: list[str] = []
-    collector, watched_logger = _Collector(notes), logging.getLogger(logger)
-    watched_logger.addHandler(collector)
-    try:
-        with warnings.catch_warnings(record=True) as python_warnings:
-            warnings.simplefilter("always")
-            yield notes
-    finally:
-        watched_logger.removeHandler(collector)
-    for warning in python_warnings:
-        notes.append(str(warning.message))
-        warnings.warn_explicit(
-            warning.message, warning.category, warning.filename, warning.lineno, registry={}
-        )
+        for warning in python_warnings if is_shown else ():
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno, registry={}
+            )

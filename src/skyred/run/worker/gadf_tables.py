@@ -15,7 +15,7 @@ from astropy.io.fits.connect import REMOVE_KEYWORDS, is_column_keyword
 from numpy.typing import NDArray
 
 from skyred.inspection.cards import COMMENTARY
-from skyred.io.captured_warnings import notice_warnings
+from skyred.io.captured_warnings import capture_warnings
 
 if TYPE_CHECKING:
     from gammapy.data import GTI
@@ -65,7 +65,7 @@ def read_irf(hdu_class: str, hdu: StoredHdu, table: Table | None) -> Any:
         return irf_class.from_hdulist({hdu.name: hdu.open_copy()}, hdu=hdu.name)
     template_class, template = _TEMPLATES.get(table, ("", None))
     if template_class != hdu_class:
-        with notice_warnings() as notes:
+        with capture_warnings(is_shown=True) as notes:
             template = irf_class.from_table(GadfTable(table))
         template._axes = _share_axes(template.axes)
         if notes:  # each run has its own notes

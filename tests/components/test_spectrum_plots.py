@@ -189,6 +189,21 @@ def test_point_regions_are_drawn_as_markers():
     assert set(artists_by_label(ax)) == {"on region", "off regions", "pointing"}
 
 
+def test_several_on_regions_are_drawn():
+    dataset = small.spectrum_on_off("crab")
+    centres = [SkyCoord(83.633, dec, unit="deg") for dec in (22.014, 22.5)]
+    geom = RegionGeom.from_regions(
+        [CircleSkyRegion(centre, 0.1 * u.deg) for centre in centres], axes=dataset.counts.geom.axes
+    )
+    dataset.counts = RegionNDMap.from_geom(geom, data=dataset.counts.data)
+    set_off_regions(dataset, CircleSkyRegion(SkyCoord(83.633, 23, unit="deg"), 0.1 * u.deg))
+    ax = dataset_plot_functions(dataset)["regions"]()
+    on_circles = ax.collections[0].get_paths()
+    for path, centre in zip(on_circles, centres, strict=True):
+        separation = ax.wcs.pixel_to_world(*path.vertices[:-1].mean(axis=0)).separation(centre)
+        assert separation.deg < 1e-3
+
+
 def test_off_counts_from_the_on_region_have_no_plot_of_regions(on_off):
     # phase-background counts them in the on region, at other phases
     assert list(dataset_plot_functions(on_off)) == ["counts"]

@@ -126,6 +126,17 @@ def test_run_writes_all_plots_and_reports_failures(tmp_path: Any) -> None:
     assert plt.get_fignums() == []
 
 
+def test_figure_is_closed_if_a_plot_fails(tmp_path: Path) -> None:
+    def draw() -> Any:
+        plt.subplots()
+        raise RuntimeError("no values")
+
+    earlier = plt.figure()
+    with pytest.raises(RuntimeError, match="no values"):
+        plots.save_plot(draw, tmp_path / "plots" / "a.png")
+    assert plt.get_fignums() == [earlier.number]
+
+
 def test_result_without_plots_is_empty() -> None:
     pipeline = toy_pipeline(estimate=[ToyEstimator()])
     plot = Orchestrator(pipeline, plugins=toy_plugins()).run().plot

@@ -68,7 +68,8 @@ def draw_main_map(maps: Mapping[str, Any], title: str, ax: Axes | None) -> Axes:
     """
     name = next((name for name in MAIN_MAPS if name in maps), next(iter(maps)))
     plane = max(
-        maps[name].iter_by_image(keepdims=True), key=lambda plane: _min_mean_max(plane.data)[2]
+        maps[name].iter_by_image(keepdims=True),
+        key=lambda plane: np.nan_to_num(_min_mean_max(plane.data)[2], nan=-np.inf),
     )
     label = f"{name} [{plane.unit}]" if str(plane.unit) else name
     image = _image(plane)

@@ -29,6 +29,16 @@ def test_margins_are_in_units_of_the_font_size():
     assert ax.get_position().x0 == pytest.approx(2 * left)
 
 
+def test_large_margins_leave_space_for_the_axes(tmp_path: Path):
+    with plt.rc_context({"font.size": 60}):
+        ax = create_axes(6.4, 4.8)
+        write_png(ax.figure, tmp_path / "plot.png")
+        ax = create_axes(3, 2, right=60, top=60)
+        ax.figure.draw_without_rendering()
+        assert ax.get_position().width == pytest.approx(0.2)
+        assert ax.get_position().height == pytest.approx(0.2)
+
+
 def test_labels_that_do_not_fit_get_larger_margins(tmp_path: Path):
     ax = create_axes(6.4, 4.8)
     ax.set_yticks([0, 1], ["a label that is wider than the margin", "b"])

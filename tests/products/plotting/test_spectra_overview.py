@@ -1,4 +1,4 @@
-"""The ticks of energies in the overview of counts spectra."""
+"""The overview of counts spectra: ticks of energies, names, and spectra without counts."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,3 +54,14 @@ def test_names_with_dollar_signs_are_drawn_as_they_are(tmp_path: Path):
     write_png(ax.figure, tmp_path / "plot.png")
     assert ax.texts[0].get_text() == name
     assert not ax.texts[0].get_parse_math()
+
+
+def test_spectra_without_counts_are_drawn(tmp_path: Path):
+    datasets = [create_spectrum(1, 10, name) for name in ("a", "b")]
+    for dataset in datasets:
+        dataset.counts.data[...] = 0
+    ax = draw_spectra(datasets)
+    write_png(ax.figure, tmp_path / "plot.png")
+    labels = ax.get_legend_handles_labels()[1]
+    assert "counts" in labels
+    assert "excess" not in labels

@@ -70,7 +70,7 @@ def _log_limit(datasets: Iterable[Any]) -> None:
 
 
 def save_plot(draw: Callable[[], Axes], path: Path) -> None:
-    """Draw a plot, write it to a file, and close the figure.
+    """Draw a plot, write it to a file, and close the figure, even if it cannot be drawn.
 
     Parameters
     ----------
@@ -84,8 +84,12 @@ def save_plot(draw: Callable[[], Axes], path: Path) -> None:
     from skyred.products.plotting.images import write_png
 
     path.parent.mkdir(exist_ok=True)
+    earlier_figures = set(plt.get_fignums())
     with plt.ioff():
-        figure = draw().get_figure(root=True)
-        assert figure is not None
-        write_png(figure, path)
-        plt.close(figure)
+        try:
+            figure = draw().get_figure(root=True)
+            assert figure is not None
+            write_png(figure, path)
+        finally:
+            for number in set(plt.get_fignums()) - earlier_figures:
+                plt.close(number)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyred.products.plotting.figures import create_axes
 from skyred.products.plotting.panels import PanelGrid, limit_panels, short_name
 from skyred.products.plotting.sky import SEQUENTIAL, draw_map, format_energy_range
 
@@ -59,22 +58,17 @@ def draw_count_maps(datasets: Sequence[Any], ax: Axes | None = None) -> Axes:
     """
     datasets, title = limit_panels(datasets)
     grid = PanelGrid.create(len(datasets), PITCH)
-    width, height = grid.size
     if ax is None:
-        ax = create_axes(max(PANEL_SIZE * width + 2, 5.6), PANEL_SIZE * height + 1.2, right=6.0,
-                         top=6.0)  # fmt: skip
+        ax = grid.create_axes(PANEL_SIZE, (2, 1.2), right=6.0, top=6.0)
     for index, dataset in enumerate(datasets):
         image = _smooth_counts(dataset)
-        maximum = max(float(np.nanmax(image.data, initial=0)), 1e-30)
-        ax.imshow(image.data / maximum, cmap=SEQUENTIAL, vmin=0, vmax=1, origin="lower",
+        maximum = float(np.nanmax(image.data, initial=0))
+        ax.imshow(image.data / (maximum or 1), cmap=SEQUENTIAL, vmin=0, vmax=1, origin="lower",
                   extent=_extent(image, grid.origin(index)))  # fmt: skip
         grid.draw_title(
             ax, index, f"{short_name(dataset.name)}\n{_format_size(image)}, max {maximum:.2g}"
         )
-    grid.draw_frames(ax, len(datasets))
-    ax.set_aspect("equal")
-    ax.set_xticks([])
-    ax.set_yticks([])
+    grid.draw_square_frames(ax)
     ax.set_title(title, pad=36, parse_math=False)
     bar = ax.figure.colorbar(ax.images[-1], ax=ax, shrink=0.9, fraction=0.06, pad=0.03)
     bar.set_label(f"Counts per pixel / maximum\n(smoothed, {SMOOTHING})")

@@ -48,9 +48,8 @@ def _draw(figure: Figure) -> memoryview:
     # unlike `Figure.savefig`, which draws a figure with a layout twice
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    pixels: memoryview = (
-        canvas.buffer_rgba()
-    )  # `imsave` converts arrays, but writes this buffer as it is
+    # not an array, which `imsave` would convert
+    pixels: memoryview = canvas.buffer_rgba()
     return pixels
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from matplotlib import rcParams
 from matplotlib.layout_engine import LayoutEngine
 
@@ -11,12 +12,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 POINTS_PER_INCH = 72.0
+MAX_FRACTION = 0.8  # of the width or the height of a figure, for both of its margins
 
 
 class FixedMargins(LayoutEngine):
     """A layout with fixed margins, in units of the font size.
 
-    Matplotlib's layouts measure all labels, which takes as long as drawing them, or longer.
+    Matplotlib's layouts measure all labels, which takes as long as drawing them, or longer. Margins
+    that would leave no space for the axes are reduced.
 
     Parameters
     ----------
@@ -30,7 +33,7 @@ class FixedMargins(LayoutEngine):
 
     def __init__(self, left: float, right: float, bottom: float, top: float) -> None:
         super().__init__()
-        self._margins = (left, right, bottom, top)
+        self._margins = np.array([[left, bottom], [right, top]])
 
     def execute(self, fig: Figure) -> None:
         """Set the margins of a figure.
@@ -40,6 +43,8 @@ class FixedMargins(LayoutEngine):
         fig : matplotlib.figure.Figure
             The figure.
         """
-        width, height = fig.get_size_inches() * POINTS_PER_INCH / rcParams["font.size"]
-        left, right, bottom, top = self._margins
-        fig.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height)
+        size = fig.get_size_inches() * POINTS_PER_INCH / rcParams["font.size"]
+        margins = self._margins / size
+        margins *= np.minimum(1, MAX_FRACTION / margins.sum(axis=0))
+        (left, bottom), (right, top) = margins
+        fig.subplots_adjust(left, bottom, 1 - right, 1 - top)

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any, Self
 import attrs
 import numpy as np
 
+from skyred.products.plotting.figures import create_axes
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
 MAX_PANELS = 24
+MIN_WIDTH = 5.6  # of a figure, in inches
 MAX_NAME_LENGTH = 18  # of the title of a panel
 
 
@@ -51,11 +54,14 @@ class PanelGrid:
         The numbers of columns and rows.
     pitch : tuple of float
         The distances of columns and rows.
+    total : int
+        The number of panels.
     """
 
     columns: int
     rows: int
     pitch: tuple[float, float]
+    total: int
 
     @classmethod
     def create(cls, total: int, pitch: tuple[float, float]) -> Self:
@@ -77,7 +83,7 @@ class PanelGrid:
         # more columns if they fill all rows
         columns = next((columns for columns in range(fewest, int(1.5 * np.sqrt(total)) + 1)
                         if total % columns == 0), fewest)  # fmt: skip
-        return cls(columns, -(-total // columns), pitch)
+        return cls(columns, -(-total // columns), pitch, total)
 
     @property
     def size(self) -> tuple[float, float]:
@@ -101,23 +107,56 @@ class PanelGrid:
         row, column = divmod(index, self.columns)
         return column * self.pitch[0], (self.rows - 1 - row) * self.pitch[1]
 
-    def draw_frames(self, ax: Axes, total: int) -> None:
+    def create_axes(self, panel_size: float, margins: tuple[float, float], **layout: float) -> Axes:
+        """Create the axes of a new figure for the panels.
+
+        Parameters
+        ----------
+        panel_size : float
+            The size of a panel, in inches.
+        margins : tuple of float
+            The width and the height of the figure that are not used by panels, in inches.
+        **layout : float
+            Passed to `create_axes`.
+
+        Returns
+        -------
+        matplotlib axes
+            The axes.
+        """
+        width, height = (
+            panel_size * size + margin for size, margin in zip(self.size, margins, strict=True)
+        )
+        return create_axes(max(width, MIN_WIDTH), height, **layout)
+
+    def draw_frames(self, ax: Axes) -> None:
         """Draw the frames of the panels instead of that of the axes, and set the limits.
 
         Parameters
         ----------
         ax : matplotlib axes
             The axes.
-        total : int
-            The number of panels.
         """
         corners = np.array([[0, 0], [0, 1], [1, 1], [1, 0], [0, 0], [np.nan, np.nan]])
-        frames = np.concatenate([self.origin(index) + corners for index in range(total)])
+        frames = np.concatenate([self.origin(index) + corners for index in range(self.total)])
         ax.plot(*frames.T, color="black", linewidth=0.8, clip_on=False)
         ax.spines[:].set_visible(False)
         width, height = self.size
         ax.set_xlim(0, width)
         ax.set_ylim(0, height)
+
+    def draw_square_frames(self, ax: Axes) -> None:
+        """Draw the frames of panels with equal scales in x and y, and without ticks.
+
+        Parameters
+        ----------
+        ax : matplotlib axes
+            The axes.
+        """
+        self.draw_frames(ax)
+        ax.set_aspect("equal")
+        ax.set_xticks([])
+        ax.set_yticks([])
 
     def draw_title(self, ax: Axes, index: int, title: str) -> None:
         """Draw the title of a panel above its frame.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -67,14 +68,18 @@ def off_regions(dataset: Any) -> list[SkyRegion]:
     list of SkyRegion
         The regions; datasets that were stacked have none.
     """
-    from gammapy.utils.regions import compound_region_to_regions
-
     counts_off = getattr(dataset, "counts_off", None)
     if counts_off is None or counts_off.geom.region is None:
         return []
-    regions = list(compound_region_to_regions(counts_off.geom.region))
-    is_on_region = len(regions) == 1 and repr(regions[0]) == repr(dataset.counts.geom.region)
-    return [] if is_on_region else regions
+    regions = _split(counts_off.geom.region)
+    return [] if repr(regions) == repr(_split(dataset.counts.geom.region)) else regions
+
+
+def _split(region: Any) -> list[SkyRegion]:
+    """Return the regions of which a region is the union."""
+    is_union = getattr(region, "operator", None) is operator.or_
+    parts = (region.region1, region.region2) if is_union else ()
+    return [single for part in parts for single in _split(part)] or [region]
 
 
 def _group_by_position(datasets: Sequence[Any]) -> list[list[Any]]:
@@ -111,11 +116,8 @@ def _draw_panels(fields: Sequence[Sequence[Any]], title: str, ax: Axes | None) -
     from matplotlib.transforms import Affine2D
 
     grid = PanelGrid.create(len(fields), PITCH)
-    width, height = grid.size
     if ax is None:
-        ax = create_axes(
-            max(PANEL_SIZE * width + 2, 5.6), PANEL_SIZE * height + 1.6, top=TOP + 2.5 * LEGEND
-        )
+        ax = grid.create_axes(PANEL_SIZE, (2, 1.6), top=TOP + 2.5 * LEGEND)
     for index, datasets in enumerate(fields):
         geom, pixels_to_panel = _create_projection(datasets), Affine2D()
         edges = _draw_field(datasets, geom, ax, pixels_to_panel + ax.transData, BY_DATASET)
@@ -123,12 +125,9 @@ def _draw_panels(fields: Sequence[Sequence[Any]], title: str, ax: Axes | None) -
         pixels_to_panel.translate(*(half_width - centre)).scale(0.5 / half_width)
         pixels_to_panel.translate(*grid.origin(index))
         grid.draw_title(ax, index, _panel_title(datasets, geom, centre, half_width))
-    grid.draw_frames(ax, len(fields))
-    ax.set_aspect("equal")
-    ax.set_xticks([])
-    ax.set_yticks([])
+    grid.draw_square_frames(ax)
     draw_legend(ax, title=title, title_fontsize="large", loc="lower center", ncols=3,
-                frameon=False, bbox_to_anchor=(0.5, 1 + 0.2 / height))  # fmt: skip
+                frameon=False, bbox_to_anchor=(0.5, 1 + 0.2 / grid.size[1]))  # fmt: skip
     return ax
 
 
@@ -146,8 +145,8 @@ def _draw_field(
     datasets: Sequence[Any], geom: WcsGeom, ax: Axes, transform: Transform, off_label: str
 ) -> NDArray[np.float64]:
     """Draw the regions of a field, and return pixel coordinates of their edges, shape (n, 2)."""
-    on_regions = {repr(dataset.counts.geom.region): dataset.counts.geom.region
-                  for dataset in datasets}  # fmt: skip
+    on_regions = {repr(region): region for dataset in datasets
+                  for region in _split(dataset.counts.geom.region)}  # fmt: skip
     on = [(region, ON_COLOR) for region in on_regions.values()]
     off = [
         (region, OFF_COLORS[index % len(OFF_COLORS)])

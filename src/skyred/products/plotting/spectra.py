@@ -100,6 +100,20 @@ class CountsSpectrum:
         values: Array | None = getattr(self, label.replace(" ", "_"))
         return values
 
+    def excess_points(self) -> tuple[Array, Array, Array]:
+        """Return the excess in the bins with an error.
+
+        Returns
+        -------
+        energies, excess, error : array
+            The centres of the bins, the excess and its error, each of shape (n,); empty without a
+            background.
+        """
+        if self.excess is None or self.error is None:
+            return np.empty(0), np.empty(0), np.empty(0)
+        has_error = self.error > 0
+        return self.centers[has_error], self.excess[has_error], self.error[has_error]
+
     def values(self) -> Array:
         """Return all values that are drawn.
 
@@ -138,18 +152,16 @@ def draw_counts_spectrum(dataset: Any, ax: Axes | None = None) -> Axes:
     ax.stairs(spectrum.counts, edges, color=ON_COLOR, label="counts")
     if spectrum.background is not None:
         ax.stairs(spectrum.background, edges, color=OFF_COLOR, label="background", linestyle="--")
-    if spectrum.excess is not None and spectrum.error is not None:
-        has_error = spectrum.error > 0
-        ax.errorbar(
-            spectrum.centers[has_error], spectrum.excess[has_error], spectrum.error[has_error],
-            fmt="o", color="black", markersize=4, label="excess",
-        )  # fmt: skip
+    energies, excess, error = spectrum.excess_points()
+    if len(energies):
+        ax.errorbar(energies, excess, error, fmt="o", color="black", markersize=4, label="excess")
     if spectrum.predicted_excess is not None:
         ax.stairs(spectrum.predicted_excess, edges, color="black", linewidth=0.8,
                   label="predicted excess")  # fmt: skip
     ax.set_xscale("log")
     ax.set_yscale("symlog", linthresh=1)  # linear around zero, because an excess can be negative
-    ax.set_ylim(top=3 * max(1, spectrum.counts.max()))
+    values = spectrum.values()
+    ax.set_ylim(top=3 * float(values[np.isfinite(values)].max(initial=1)))
     ax.axhline(0, color="0.7", linewidth=0.8, zorder=0)
     _shade_excluded_bins(spectrum, ax)
     ax.set_xlim(edges[0], edges[-1])

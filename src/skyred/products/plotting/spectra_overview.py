@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from skyred.products.plotting.figures import LEGEND, TOP, create_axes, draw_legend, format_power
+from skyred.products.plotting.figures import LEGEND, TOP, draw_legend, format_power
 from skyred.products.plotting.panels import PanelGrid, join_with_gaps, limit_panels, short_name
 from skyred.products.plotting.spectra import OFF_COLOR, ON_COLOR, CountsSpectrum
 
@@ -44,17 +44,14 @@ def draw_spectra(datasets: Sequence[Any], ax: Axes | None = None) -> Axes:
     spectra = [CountsSpectrum.from_dataset(dataset) for dataset in datasets]
     grid = PanelGrid.create(len(spectra), PITCH)
     if ax is None:
-        width, height = grid.size
-        ax = create_axes(
-            max(PANEL_SIZE * width + 1.2, 5.6), PANEL_SIZE * height + 1.2, top=TOP + 2 * LEGEND
-        )
+        ax = grid.create_axes(PANEL_SIZE, (1.2, 1.2), top=TOP + 2 * LEGEND)
     scale = PanelScale.create(spectra)
     _draw_counts(spectra, grid, scale, ax)
     _draw_excess(spectra, grid, scale, ax)
     _shade_excluded_bins(spectra, grid, scale, ax)
     for index, spectrum in enumerate(spectra):
         grid.draw_title(ax, index, short_name(spectrum.name))
-    grid.draw_frames(ax, len(spectra))
+    grid.draw_frames(ax)
     scale.draw_ticks(ax, grid)
     ax.set_xlabel("Energy [TeV]")
     ax.set_ylabel("Counts per bin")
@@ -234,15 +231,11 @@ def _draw_excess(
 ) -> None:
     points, bars = [], []
     for index, spectrum in enumerate(spectra):
-        if spectrum.excess is None or spectrum.error is None:
-            continue
-        has_error = spectrum.error > 0
-        energies, origin = spectrum.centers[has_error], grid.origin(index)
-        excess, error = spectrum.excess[has_error], spectrum.error[has_error]
+        (energies, excess, error), origin = spectrum.excess_points(), grid.origin(index)
         points.append(scale.points(energies, excess, origin))
-        ends = (scale.points(energies, excess + sign * error, origin) for sign in (-1, 1))
-        bars += list(np.stack(list(ends), axis=1))
-    if points:
+        ends = [scale.points(energies, excess + sign * error, origin) for sign in (-1, 1)]
+        bars += list(np.stack(ends, axis=1))
+    if bars:
         ax.plot(*join_with_gaps(bars).T, color="black", linewidth=1)
         ax.plot(*np.concatenate(points).T, "o", color="black", markersize=2.5, label="excess")
 

@@ -54,6 +54,16 @@ class Overridden(Divided):
         return super().estimate(datasets, fit)
 
 
+@component
+class Extended(Divided):
+    """A subclass that passes the tasks on, by position."""
+
+    kind = "extended"
+
+    def estimate(self, datasets: Any, fit: Any, tasks: Tasks = SERIAL_TASKS) -> ToyProduct:
+        return super().estimate(datasets, fit, tasks)
+
+
 def test_results_are_in_the_order_of_the_items():
     assert Tasks().map(scale, 2.0, [3.0, 1.0, 2.0]) == [6.0, 2.0, 4.0]
 
@@ -61,6 +71,12 @@ def test_results_are_in_the_order_of_the_items():
 def test_tasks_are_passed_to_an_estimator_with_this_parameter():
     tasks = CountingTasks()
     assert Divided().estimate_with([], None, tasks).counts == 6.0
+    assert tasks.calls == 1
+
+
+def test_tasks_can_be_passed_by_position():
+    tasks = CountingTasks()
+    assert Extended().estimate([], None, tasks).counts == 6.0
     assert tasks.calls == 1
 
 

@@ -75,14 +75,15 @@ def _with_selection(estimate: Estimate) -> Estimate:
 
     @functools.wraps(estimate)
     def estimate_selected(
-        self: Estimator, datasets: Datasets, fit: FitResult | None, **options: Any
+        self: Estimator, datasets: Datasets, fit: FitResult | None, *args: Any, **options: Any
     ) -> Product:
         running = _RUNNING.get()
         if id(self) in running:
-            return estimate(self, datasets, fit, **options)
+            return estimate(self, datasets, fit, *args, **options)
         token = _RUNNING.set(running | {id(self)})
         try:
-            return estimate(self, select_datasets(datasets, self.datasets), fit, **options)
+            selected_datasets = select_datasets(datasets, self.datasets)
+            return estimate(self, selected_datasets, fit, *args, **options)
         finally:
             _RUNNING.reset(token)
 

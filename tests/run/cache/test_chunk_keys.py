@@ -367,10 +367,10 @@ def test_versions_of_numerical_packages_change_all_keys(
     package: str, inputs_and_keys: tuple[Inputs, dict[int, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inputs, keys = inputs_and_keys
-    real_version = skyred.run.cache.keys.version
+    real_version = skyred.run.cache.keys.installed_version
     monkeypatch.setattr(
         skyred.run.cache.keys,
-        "version",
+        "installed_version",
         lambda name: "9" if name == package else real_version(name),
     )
     changed_keys = inputs.keys()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Self
 
@@ -24,11 +22,11 @@ from skyred.interfaces import (
     walk,
 )
 from skyred.io.checksums import file_checksum
+from skyred.io.versions import installed_version
 from skyred.plugins import Catalog
 from skyred.run.cache.code import NoCacheError, code_digests
 
 PACKAGES = ("skyred", "gammapy", "numpy", "scipy", "astropy", "regions")
-version = cache(metadata.version)  # reads a file
 
 
 @attrs.frozen
@@ -151,7 +149,7 @@ def source_versions(classes: Iterable[type[Fields]]) -> tuple[str, ...]:
     """
     # without module names: the module __main__ has a different name in a worker
     digests = sorted(code_digests(dict.fromkeys(classes)).values())
-    versions = [f"{name} {version(name)}" for name in PACKAGES]
+    versions = [f"{name} {installed_version(name)}" for name in PACKAGES]
     return (*digests, *versions, f"python {platform.python_version()}")
 
 

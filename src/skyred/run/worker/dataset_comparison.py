@@ -78,9 +78,8 @@ def compare_datasets(dataset: Any, expected: Any, observation: Any) -> tuple[Agr
     for name in dict.fromkeys((*maps, *expected_maps)):
         pair = maps.get(name), expected_maps.get(name)
         if pair[0] is None or pair[1] is None:
-            comparisons.append(
-                _mismatch(name, *("missing" if m is None else "a map" for m in pair))
-            )
+            states = ("missing" if sky_map is None else "a map" for sky_map in pair)
+            comparisons.append(_mismatch(name, *states))
         else:
             comparisons.append(_compare_maps(name, *pair, observation))
     return tuple(comparisons)

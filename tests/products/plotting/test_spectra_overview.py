@@ -1,5 +1,6 @@
 """The overview of counts spectra: ticks of energies, names, and spectra without counts."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +47,16 @@ def test_ticks_have_labels_at_the_energies(low: float, high: float, labels: list
                       .replace("104", "1e4")) for label in labels]  # fmt: skip
     expected = np.log(np.array(energies) / low) / np.log(high / low)
     np.testing.assert_allclose(ax.get_xticks(), expected, atol=1e-6)
+
+
+def test_labels_of_neighbouring_panels_do_not_touch(tmp_path: Path):
+    ax = draw_spectra([create_spectrum(0.01, 100, name) for name in ("a", "b", "c", "d")])
+    write_png(ax.figure, tmp_path / "plot.png")
+    labels = [label for label in ax.get_xticklabels() if label.get_text()]
+    assert [label.get_text() for label in labels] == [*(["0.01", "0.1", "1", "10"] * 2), "100"]
+    boxes = [label.get_window_extent() for label in labels]
+    for left, right in itertools.pairwise(boxes):
+        assert left.x1 < right.x0
 
 
 def test_names_with_dollar_signs_are_drawn_as_they_are(tmp_path: Path):

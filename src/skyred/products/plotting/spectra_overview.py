@@ -23,6 +23,7 @@ PANEL_SIZE = 1.7  # in inches
 HEADROOM = 0.2  # free space above the highest value, in decades
 ROUNDING = 1e-6  # of energies at the ends, in decades
 MIN_TICKS, MAX_TICKS = 2, 5  # of energies
+MIN_DISTANCE = 0.3  # of labels in neighbouring panels, in units of the size of a panel
 
 
 def draw_spectra(datasets: Sequence[Any], ax: Axes | None = None) -> Axes:
@@ -140,7 +141,11 @@ class PanelScale:
         y = [self.points(ones, np.array(counts, dtype=float), grid.origin(row * grid.columns))[:, 1]
              for row in range(grid.rows)]  # fmt: skip
         labels = [_format_energy(energy) for energy in energies]
-        ax.set_xticks(np.concatenate(x), labels * grid.columns, fontsize="small")
+        # labels at the ends of neighbouring panels would read as one number
+        overlaps = grid.pitch[0] + x[0][0] - x[0][-1] < MIN_DISTANCE
+        inner_labels = [*labels[:-1], ""] if overlaps else labels
+        x_labels = inner_labels * (grid.columns - 1) + labels
+        ax.set_xticks(np.concatenate(x), x_labels, fontsize="small")
         count_labels = [str(count) if count < 1e4 else format_power(len(str(count)) - 1)
                         for count in counts]  # fmt: skip
         ax.set_yticks(np.concatenate(y), count_labels * grid.rows, fontsize="small")

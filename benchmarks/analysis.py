@@ -3,7 +3,7 @@
 The analysis is `examples/crab.yaml`. skyred and gammapy alternate in one process, after one round
 that is not timed, so that imports are left out, and other load on the machine affects both. skyred
 also loads plugins, inspects the files, and writes the observation log, the report and checksums;
-its cache is off. It runs with and without pictures. Use one thread::
+its cache is off. It runs with and without plots. Use one thread::
 
     OMP_NUM_THREADS=1 GAMMAPY_DATA=... python benchmarks/analysis.py --rounds 3 --json out.json
 """
@@ -32,8 +32,8 @@ from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "helpers"))  # the tests also use the gammapy script there
-STEPS = ("reduction", "fit", "flux points", "residuals", "excess map", "run folder", "pictures")
-GOALS = {"without pictures": 20.0, "all": 12.0}  # ratios to the time of plain gammapy
+STEPS = ("reduction", "fit", "flux points", "residuals", "excess map", "run folder", "plots")
+GOALS = {"without plots": 20.0, "all": 12.0}  # ratios to the time of plain gammapy
 Times = dict[str, float]
 
 
@@ -75,12 +75,12 @@ def run_gammapy(folder: Path) -> tuple[Times, float]:
 def run_skyred(folder: Path) -> tuple[Times, float]:
     """Run the analysis with skyred; return the times and the fit statistic.
 
-    The run without pictures is timed by step, and that with pictures as the difference of the times
+    The run without plots is timed by step, and that with plots as the difference of the times
     of the run folders.
     """
     times, stat = time_steps(folder / "without", "progress,plots")
-    with_pictures, _ = time_steps(folder / "with", "progress")
-    return {**times, "pictures": with_pictures["run folder"] - times["run folder"]}, stat
+    with_plots, _ = time_steps(folder / "with", "progress")
+    return {**times, "plots": with_plots["run folder"] - times["run folder"]}, stat
 
 
 def time_steps(folder: Path, blocked: str) -> tuple[Times, float]:
@@ -142,7 +142,7 @@ def measure(rounds: int) -> dict[str, list[Times]]:
 def summarise(times: dict[str, list[Times]]) -> list[dict[str, Any]]:
     """Return the median times of each step and of all steps, and the quartiles of the ratio."""
     groups = {step: (step,) for step in STEPS}
-    groups |= {"without pictures": STEPS[:-1], "all": STEPS}
+    groups |= {"without plots": STEPS[:-1], "all": STEPS}
     rows = []
     for name, steps in groups.items():
         gammapy, skyred = (

@@ -1,7 +1,7 @@
 """The analysis of `examples/crab.yaml` in plain gammapy, as a user would write it.
 
 The products are those of skyred: datasets, models with covariance, flux points with all columns,
-residual maps in total and by energy, the residual spectrum, an excess map, and six pictures.
+residual maps in total and by energy, the residual spectrum, an excess map, and six plots.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def analyse(folder: Path, timer: Timer) -> float:
         for name, maps in {**residuals, "excess-map": excess}.items():
             maps.write(folder / f"{name}.fits")
         spectrum.write(folder / "residuals.ecsv")
-    with timer("pictures"):
+    with timer("plots"):
         draw(folder, datasets[0], points, residuals["residuals"], excess, spectrum)
     return float(result.total_stat)
 

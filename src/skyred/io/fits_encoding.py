@@ -119,6 +119,34 @@ def encode_with_astropy(hdus: Iterable[fits.PrimaryHDU], checksum: bool = False)
     return [content[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
+def encode_extension(hdu: Any, cards: Iterable[str] = (), checksum: bool = False) -> bytes:
+    """Encode an extension with astropy.
+
+    Parameters
+    ----------
+    hdu : astropy.io.fits.ImageHDU or astropy.io.fits.BinTableHDU
+        The extension.
+    cards : iterable of str
+        Further cards of the header, added to that of the extension.
+    checksum : bool
+        Whether to add the cards CHECKSUM and DATASUM.
+
+    Returns
+    -------
+    bytes
+        Header and data.
+
+    Raises
+    ------
+    TypeError
+        If the data are a masked array.
+    """
+    from astropy.io import fits
+
+    hdu.header.update(fits.Header(fits.Card.fromstring(card) for card in cards))
+    return encode_with_astropy([fits.PrimaryHDU(), hdu], checksum)[1]
+
+
 def write_hdus(path: Path, hdus: Iterable[bytes]) -> None:
     """Write HDUs one by one; an existing file is replaced at the end.
 

@@ -17,12 +17,13 @@ import numpy as np
 
 from skyred.io.fits_encoding import (
     CARD_SIZE,
+    encode_extension,
     encode_hdu,
     encode_with_astropy,
     format_card,
     write_hdus,
 )
-from skyred.io.table_encoding import Column, encode_columns, format_unit
+from skyred.io.table_encoding import encode_columns, format_unit
 
 if TYPE_CHECKING:
     from gammapy.maps import Map, MapAxis, WcsGeom
@@ -114,14 +115,12 @@ def encode_map(
     bytes
         The HDU of the map, and that of the table if the map has axes.
     """
-    from astropy.io import fits
-
     name = name.upper()
     hdu_bands = (hdu_bands or f"{name}_BANDS").upper()
     if not _is_supported(sky_map):
-        map_hdu, *tables = _create_hdus(sky_map, name, hdu_bands, cards)
-        map_hdu.header.extend(fits.Card.fromstring(card) for card in map_cards)
-        yield from encode_with_astropy([fits.PrimaryHDU(), map_hdu, *tables], checksum)[1:]
+        map_hdu, *tables = sky_map.to_hdulist(hdu=name, hdu_bands=hdu_bands)[1:]
+        yield encode_extension(map_hdu, [*cards, *map_cards], checksum)
+        yield from (encode_extension(table, cards, checksum) for table in tables)
         return
     data = sky_map.data.astype(int) if sky_map.is_mask else sky_map.data
     axes = list(sky_map.geom.axes)
@@ -139,7 +138,7 @@ def encode_map(
     if axes:
         extension = format_card("EXTNAME", hdu_bands, "extension name")
         table_cards = [*_format_axes(axes), extension, *cards]
-        yield encode_columns(_create_columns(axes), table_cards, checksum)
+        yield encode_columns(_create_columns(axes), _format_units(axes), table_cards, checksum)
 
 
 def _is_supported(sky_map: Map) -> bool:
@@ -170,20 +169,9 @@ def _axes_are_supported(axes: Sequence[MapAxis]) -> bool:
     return len(set(names)) == len(names) and all(
         axis.node_type in ("edges", "center")
         and axis.edges.dtype == np.float64
-        and axis.unit.to_string()
-        and format_unit(axis.unit) is not None
+        and format_unit(axis.unit)
         for axis in axes
     )
-
-
-def _create_hdus(sky_map: Map, name: str, hdu_bands: str, cards: Sequence[str]) -> list[Any]:
-    """Return the extensions that gammapy creates for a map, with further cards."""
-    from astropy.io import fits
-
-    hdus = sky_map.to_hdulist(hdu=name, hdu_bands=hdu_bands)[1:]
-    for hdu in hdus:
-        hdu.header.extend(fits.Card.fromstring(card) for card in cards)
-    return list(hdus)
 
 
 def _format_image_structure(data: NDArray[Any], is_primary: bool, extend: bool) -> list[str]:
@@ -233,22 +221,20 @@ def _column_names(axis: MapAxis) -> tuple[str, str, str]:
     return (name, "E_MIN", "E_MAX") if name == "ENERGY" else (name, f"{name}_MIN", f"{name}_MAX")
 
 
-def _create_columns(axes: Sequence[MapAxis]) -> list[Column]:
+def _create_columns(axes: Sequence[MapAxis]) -> dict[str, NDArray[Any]]:
     """Return the columns of the table of axes, with one row for each bin."""
     grids = [
-        np.meshgrid(*values)
-        for values in (
-            [axis.center.value for axis in axes],
-            [axis.edges_min.value for axis in axes],
-            [axis.edges_max.value for axis in axes],
-        )
+        np.meshgrid(*(getattr(axis, name).value for axis in axes))
+        for name in ("center", "edges_min", "edges_max")
     ]
-    columns = [Column("CHANNEL", np.arange(grids[0][0].size))]
-    for index, axis in enumerate(axes):
-        unit = format_unit(axis.unit)
-        for name, grid in zip(_column_names(axis), grids, strict=True):
-            columns.append(Column(name, grid[index].ravel(), unit))
+    columns = {"CHANNEL": np.arange(grids[0][0].size)}
+    for axis, *values in zip(axes, *grids, strict=True):
+        columns |= zip(_column_names(axis), map(np.ravel, values), strict=True)
     return columns
+
+
+def _format_units(axes: Sequence[MapAxis]) -> dict[str, str]:
+    return {name: str(format_unit(axis.unit)) for axis in axes for name in _column_names(axis)}
 
 
 def _format_meta(meta: Mapping[str, Any]) -> str:

@@ -49,7 +49,7 @@ def test_shown_warnings_are_collected_and_issued_as_the_filters_require(
 
 
 @pytest.mark.parametrize("is_shown", [False, True])
-def test_warnings_before_an_error_are_not_lost(is_shown: bool) -> None:
+def test_warnings_before_an_error_are_collected(is_shown: bool) -> None:
     with warnings.catch_warnings(record=True) as issued:
         warnings.simplefilter("always")
         with pytest.raises(ZeroDivisionError), capture_warnings(is_shown=is_shown) as notes:

@@ -9,7 +9,13 @@ import attrs
 import numpy as np
 from astropy import units as u
 
-from skyred.products.plotting import bin_style, create_axes, draw_legend, format_unit
+from skyred.products.plotting import (
+    bin_style,
+    create_axes,
+    draw_legend,
+    format_power,
+    format_unit,
+)
 
 if TYPE_CHECKING:
     from gammapy.estimators import FluxPoints
@@ -64,12 +70,14 @@ def draw_light_curve(
             label += f": {variability}"
         light_curve.draw(ax, index, label, log_scale)
     _hatch_missing_fluxes(ax, flux, light_curves[0])
+    unit = format_unit(flux.flux.unit)
     if log_scale:
         ax.set_yscale("log")
     else:
         ax.axhline(0, color="0.5", linewidth=0.8)
+        unit = f"{_use_common_power(ax)}{unit}"
     _format_time_axis(ax)
-    ax.set_ylabel(f"Flux [{format_unit(flux.flux.unit)}]")
+    ax.set_ylabel(f"Flux [{unit}]")
     draw_legend(ax, title=title, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1),
                 frameon=False)  # fmt: skip
     return ax
@@ -90,6 +98,20 @@ def _format_time_axis(ax: Axes) -> None:
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     ax.set_xlabel("Time [UTC]")
+
+
+def _use_common_power(ax: Axes) -> str:
+    """Divide the labels of the flux axis by a power of ten, and return it for the unit.
+
+    Matplotlib's own label for the power is where the legend is.
+    """
+    power = int(np.floor(np.log10(np.max(np.abs(ax.get_ylim())))))
+    if -3 < power < 4:
+        return ""
+    ax.yaxis.set_major_formatter(
+        lambda value, _: f"{value / 10.0**power:.6g}".replace("-", "\N{MINUS SIGN}")
+    )
+    return f"{format_power(power)} "
 
 
 @attrs.frozen(eq=False)

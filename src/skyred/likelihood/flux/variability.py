@@ -74,6 +74,6 @@ class Variability:
     def __str__(self) -> str:
         fvar = ""
         if np.isfinite(self.fvar):
-            fvar = f"$F_\\mathrm{{var}}$ = {self.fvar:.2f} ± {self.fvar_err:.2f}, "
+            fvar = f"Fvar = {self.fvar:.2f} ± {self.fvar_err:.2f}, "
         p_value = "p < 1e-10" if self.p_value < 1e-10 else f"p = {self.p_value:.2g}"
-        return f"{fvar}constant: $\\chi^2$ = {self.chi2:.1f} / {self.dof}, {p_value}"
+        return f"{fvar}constant: χ² = {self.chi2:.1f} / {self.dof}, {p_value}"

@@ -33,15 +33,15 @@ def create_light_curve(n_bins: int) -> FluxPoints:
     return FluxPoints(maps, SkyModel(PowerLawSpectralModel(), name="crab"))
 
 
-def test_legend_has_the_variability_as_plain_text_and_no_label_of_the_axis_touches_it():
+def test_legend_has_the_variability_as_plain_text_and_is_not_hidden():
     flux = create_light_curve(1)
     label = str(Variability(0.75, 0.01, 2280.4, 7, 0.0))
     assert "$" not in label
     assert "χ² = 2280.4 / 7" in label
     ax = draw_light_curve(flux, [Variability(0.75, 0.01, 2280.4, 7, 0.0)], "crab")
     ax.figure.draw_without_rendering()
-    (text,) = ax.get_legend().get_texts()
-    assert text.get_text() == f"1 to 10 TeV: {label}"
+    (entry,) = ax.get_legend().get_texts()
+    assert entry.get_text() == f"1 to 10 TeV: {label}"
     assert ax.yaxis.get_offset_text().get_text() == ""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Self
 import attrs
 import numpy as np
 
+from skyred.components.estimators.contour_arcs import compute_arc, join_arcs, list_arcs
 from skyred.components.estimators.contour_pairs import ContourPair, draw_corner, draw_pair
 from skyred.components.estimators.parameters import (
-    TemporaryFit,
     parameter_problems,
     select_parameters,
     temporary_fit,
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from skyred.likelihood.minimise.profile import Contour
     from skyred.scripting import Script
 
-POINTS_PER_ARC = 10  # points that are computed together, each starting from the nearest other one
 DESCRIPTIONS = {
     "x": "first parameter",
     "x_unit": "unit of the first parameter",
@@ -254,15 +253,15 @@ class Contours(Estimator):
             pairs = list(combinations(indices, 2))
             for pair in pairs:
                 ConditionalFit(refit.objective, refit.fit_result, pair)  # checks the errors
-            arcs = iter(refit.map(tasks, _compute_arc, self._arcs(pairs)))
-            n_arcs = len(self._arcs(pairs[:1]))
-            arcs_by_pair = [[next(arcs) for _ in range(n_arcs)] for _ in pairs]
+            rises = self._rises()
+            arcs = [arc for pair in pairs for arc in list_arcs(pair, rises, self.points)]
+            computed_arcs = refit.map(tasks, compute_arc, arcs)
+        contours_by_pair: dict[tuple[int, int], list[list[Contour]]] = {pair: [] for pair in pairs}
+        for arc, contours in zip(arcs, computed_arcs, strict=True):
+            contours_by_pair[arc.indices].append(contours)
         return ContoursProduct(
             self.label,
-            [
-                _join_arcs(refit.fit_result, *pair, pair_arcs)
-                for pair, pair_arcs in zip(pairs, arcs_by_pair, strict=True)
-            ],
+            [join_arcs(refit.fit_result, *item) for item in contours_by_pair.items()],
         )
 
     def write_script(self, script: Script) -> None:
@@ -298,62 +297,8 @@ class Contours(Estimator):
                 f'figure.savefig(folder / f"{self.label}-{{x}}-{{y}}.png")',
             )
 
-    def _arcs(self, pairs: Sequence[tuple[int, int]]) -> list[_Arc]:
-        """Return the arcs of all contours, by pair of parameters."""
-        return [
-            _Arc(pair, tuple(self._rises()), self.points, first)
-            for pair in pairs
-            for first in range(0, self.points, POINTS_PER_ARC)
-        ]
-
     def _rises(self) -> list[float]:
         """Return the rise of the statistic on each contour, from the innermost outwards."""
         # chi-square with two degrees of freedom: 1 - exp(-rise / 2)
         rises = [float(-2 * np.log1p(-probability)) for probability in self.probabilities]
         return sorted({*(sigma**2 for sigma in self.sigmas), *rises})
-
-
-@attrs.frozen
-class _Arc:
-    """An arc of the contours of two parameters; its numbers do not depend on other arcs.
-
-    Parameters
-    ----------
-    indices : tuple of int
-        Indices of the two parameters.
-    rises : tuple of float
-        Rises of the statistic on the contours.
-    n_points : int
-        Number of points of each contour.
-    first : int
-        The first point of the arc.
-    """
-
-    indices: tuple[int, int]
-    rises: tuple[float, ...]
-    n_points: int
-    first: int
-
-
-def _compute_arc(refit: TemporaryFit, arc: _Arc) -> list[Contour]:
-    """Compute an arc of each contour."""
-    from skyred.likelihood.minimise.conditional_fit import ConditionalFit
-    from skyred.likelihood.minimise.profile import contour
-
-    conditional_fit = ConditionalFit(refit.objective, refit.fit_result, arc.indices)
-    covariance = refit.fit_result.covariance[np.ix_(arc.indices, arc.indices)]
-    rays = slice(arc.first, arc.first + POINTS_PER_ARC)
-    return [contour(conditional_fit, covariance, rise, arc.n_points, rays) for rise in arc.rises]
-
-
-def _join_arcs(result: FitResult, x: int, y: int, arcs: Sequence[list[Contour]]) -> ContourPair:
-    """Join the arcs of the contours of the parameters with the indices ``x`` and ``y``."""
-    from skyred.likelihood.minimise.profile import Contour
-
-    return ContourPair(
-        x=result.names[x],
-        y=result.names[y],
-        units=(result.units[x], result.units[y]),
-        best_fit=(float(result.values[x]), float(result.values[y])),
-        contours=tuple(Contour.join(parts) for parts in zip(*arcs, strict=True)),
-    )

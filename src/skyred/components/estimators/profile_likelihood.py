@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,6 @@ import numpy as np
 from astropy import units as u
 
 from skyred.components.estimators.likelihood_profiles import (
-    ConfidenceInterval,
     LikelihoodProfile,
     draw_profile,
     draw_profiles,
@@ -25,9 +23,14 @@ from skyred.components.estimators.parameters import (
     select_parameters,
     temporary_fit,
 )
-from skyred.components.estimators.profile_sides import ComputedSide, ProfileSide, compute_side
+from skyred.components.estimators.profile_sides import (
+    ProfileSide,
+    compute_side,
+    join_sides,
+    split_profile,
+)
 from skyred.components.estimators.scripted import write_parameters
-from skyred.errors import ExportError, ModelError, Problem, SkyredWarning
+from skyred.errors import ExportError, ModelError, Problem
 from skyred.fields import file_name, option, quantity
 from skyred.interfaces import SERIAL_TASKS, Chain, Estimator, Product, Tasks, component
 from skyred.products.fits_tables import read_tables, write_tables
@@ -41,9 +44,6 @@ if TYPE_CHECKING:
 
     from skyred.interfaces.records import FitResult
     from skyred.scripting import Script
-
-# a warning is issued if a profile is lower than the minimum of the fit by more than this
-MAX_DECREASE = 0.05
 
 
 @attrs.define(eq=False)
@@ -284,42 +284,17 @@ class ProfileLikelihood(Estimator):
         """Compute the profiles of parameters, both sides separately."""
         from skyred.likelihood.minimise.conditional_fit import ConditionalFit
 
-        values = [self._profile_values(refit, index) for index in indices]
+        result, values = refit.fit_result, [self._profile_values(refit, index) for index in indices]
         sides: list[ProfileSide] = []
         for index, grid in zip(indices, values, strict=True):
-            ConditionalFit(refit.objective, refit.fit_result, [index])  # checks the error
-            is_low = grid < refit.fit_result.values[index]
-            sides.append(ProfileSide(index, -1, grid[is_low], self.sigmas))
-            sides.append(ProfileSide(index, 1, grid[~is_low], self.sigmas))
+            ConditionalFit(refit.objective, result, [index])  # checks the error
+            sides += split_profile(result, index, grid, self.sigmas)
         computed_sides = refit.map(tasks, compute_side, sides)
         pairs = zip(computed_sides[::2], computed_sides[1::2], strict=True)
         return [
-            self._join_sides(refit.fit_result, index, grid, *pair)
+            join_sides(result, index, grid, pair, self.sigmas)
             for index, grid, pair in zip(indices, values, pairs, strict=True)
         ]
-
-    def _join_sides(
-        self, result: FitResult, index: int, values: Any, low: ComputedSide, high: ComputedSide
-    ) -> LikelihoodProfile:
-        name, stat = result.names[index], np.empty(len(values))
-        is_low = values < result.values[index]
-        stat[is_low], stat[~is_low] = low.stat, high.stat
-        decrease = result.stat - float(np.nanmin(stat, initial=result.stat))
-        if decrease > MAX_DECREASE:
-            message = (
-                f"the profile of {name} is {decrease:.2g} below the minimum of the fit; "
-                "repeat the fit from the lowest value of the profile"
-            )
-            warnings.warn(message, SkyredWarning, stacklevel=2)
-        return LikelihoodProfile(
-            name=name,
-            unit=result.units[index],
-            value=float(result.values[index]),
-            error=float(result.errors[index]),
-            values=values,
-            delta_stat=stat - result.stat,
-            intervals=tuple(map(ConfidenceInterval, self.sigmas, low.errors, high.errors)),
-        )
 
     def _profile_values(self, refit: TemporaryFit, index: int) -> Any:
         """Return the values of the profile in the unit of the parameter, shape (m,)."""

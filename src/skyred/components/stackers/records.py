@@ -51,11 +51,12 @@ def unite_good_times(first: GTI, second: GTI) -> GTI:
         The union, with the reference time of the first; intervals that touch are merged.
     """
     times = [[gti.table[name] for gti in (first, second)] for name in ("START", "STOP")]
-    if not all(_is_simple(time) for columns in times for time in columns):
-        union = first.copy()
-        union.stack(second)
-        return union.union() if len(union.table) else union
+    is_simple = all(_is_simple(time) for columns in times for time in columns)
+    if not is_simple or times[0][0].scale != times[1][0].scale:
+        return _unite_with_gammapy(first, second)
     start, stop = (_concatenate(columns) for columns in times)
+    if _is_before(stop, start).any():  # invalid intervals
+        return _unite_with_gammapy(first, second)
     order = _sort(start)
     start, stop = _merge(start[:, order], stop[:, order])
     columns = {
@@ -64,6 +65,12 @@ def unite_good_times(first: GTI, second: GTI) -> GTI:
     }
     meta = merge(first.table.meta, second.table.meta, metadata_conflicts="silent")
     return GTI(Table(columns, meta=meta), reference_time=first.time_ref)
+
+
+def _unite_with_gammapy(first: GTI, second: GTI) -> GTI:
+    union = first.copy()
+    union.stack(second)
+    return union.union() if len(union.table) else union
 
 
 def _is_simple(time: Any) -> bool:

@@ -84,6 +84,21 @@ def test_lookup_can_be_reused_for_positions_in_any_order() -> None:
         assert actual == pytest.approx(expected, abs=float(TOLERANCE * expected.max()))
 
 
+@pytest.mark.parametrize("pixel", [0.03, 0.04])
+def test_kernels_do_not_depend_on_larger_kernels_that_were_computed_before(pixel: float) -> None:
+    rad = MapAxis.from_edges(np.linspace(0, 0.66, 67), unit="deg", name="rad")
+    coarse_geom = small.image_geom().to_binsz(0.2).to_cube([rad, small.ENERGY_TRUE])
+    psf = make_psf_map(king_psf(rad), small.centre(), coarse_geom)
+    image = WcsGeom.create(skydir=small.centre(), width=1.2, binsz=pixel, frame="icrs", proj="TAN")
+    geom = image.to_cube([small.ENERGY_TRUE])
+    expected = PsfLookup(psf).get_psf_kernel(small.centre(), geom, PSF_CONTAINMENT).data
+    lookup = PsfLookup(psf)
+    larger = lookup.get_psf_kernel(positions_on_map(geom)[2], geom, PSF_CONTAINMENT).data
+    assert larger.shape[-1] > expected.shape[-1]
+    kernel = lookup.get_psf_kernel(small.centre(), geom, PSF_CONTAINMENT).data
+    assert kernel.tobytes() == expected.tobytes()
+
+
 def test_default_position_is_the_centre() -> None:
     assert_same_kernel(
         small.psf_map(small.image_geom(), True),

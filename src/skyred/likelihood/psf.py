@@ -176,7 +176,9 @@ class PsfLookup:
             direction = image.center_skydir.data
             self.centre = float(direction.lon.rad), float(direction.lat.rad)
         middle = (self.centred_geom.data_shape[0] - 1) / 2
-        offsets = ((np.arange(size * factor) + 0.5) / factor - size / 2) + middle
+        n_points = size * factor
+        # relative to the centre, so that the rounding does not depend on the size
+        offsets = (np.arange(n_points) - (n_points - 1) / 2) / factor + middle
         x, y = np.meshgrid(offsets, offsets)
         lon, lat = np.deg2rad(self.centred_geom.wcs.wcs_pix2world(x.ravel(), y.ravel(), 0))
         separation = angular_separation(lon, lat, *self.centre)

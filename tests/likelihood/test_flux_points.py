@@ -20,6 +20,7 @@ from gammapy.modeling.models import (
     SkyModel,
     TemplateSpatialModel,
 )
+from gammapy.utils.parallel import multiprocessing_manager
 
 import flux_points_comparison as comparison
 import skyred
@@ -260,3 +261,11 @@ def test_reference_flux_of_zero_has_no_norm() -> None:
         )
     assert not points.success.data.any()
     assert np.isnan([points.norm.data, points.norm_err.data, points.norm_ul.data]).all()
+
+
+def test_points_do_not_depend_on_the_processes_that_gammapy_may_start() -> None:
+    edges = small.ENERGY.edges
+    expected = skyred.flux_points(on_off(), "crab", edges)
+    with multiprocessing_manager(pool_kwargs={"processes": 2}):
+        points = skyred.flux_points(on_off(), "crab", edges)
+    np.testing.assert_array_equal(points.norm.data, expected.norm.data)

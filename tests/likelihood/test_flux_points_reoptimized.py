@@ -12,12 +12,13 @@ import pytest
 from astropy import units as u
 from gammapy.datasets import Datasets, SpectrumDatasetOnOff
 from gammapy.estimators import FluxPoints
-from gammapy.modeling import Fit
+from gammapy.modeling import Fit, Parameter
 from gammapy.modeling.models import GaussianPrior, PowerLawSpectralModel, SkyModel
 
 import flux_points_comparison as comparison
 import skyred
 import small_datasets as small
+from estimator_tasks import EmulatedWorkers
 from skyred.errors import SkyredWarning
 
 WIDE = [1, 10] * u.TeV
@@ -127,13 +128,38 @@ def test_missing_other_free_parameters_are_rejected_as_in_gammapy() -> None:
             estimate(datasets, "crab", WIDE, reoptimize=True)
 
 
+class UserDataset(SpectrumDatasetOnOff):
+    """A class that skyred cannot compile."""
+
+
 @pytest.mark.slow
 def test_datasets_that_cannot_be_compiled_are_estimated_by_gammapy() -> None:
-    class UserDataset(SpectrumDatasetOnOff):
-        """A class that skyred cannot compile."""
-
     datasets = two_spectra()
     datasets[1].__class__ = UserDataset
     with pytest.warns(SkyredWarning, match="flux points are estimated by gammapy"):
         actual = skyred.flux_points(datasets, "crab", WIDE, reoptimize=True)
     comparison.assert_same_points(actual, reoptimized_by_gammapy(two_spectra()), **ERRORS)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:flux points are estimated by gammapy")
+def test_points_that_gammapy_estimates_do_not_depend_on_workers() -> None:
+    datasets = two_spectra()
+    datasets[1].__class__ = UserDataset
+    options = {"reoptimize": True, "selection_optional": []}
+    expected = skyred.flux_points(datasets, "crab", [1, 3, 10] * u.TeV, **options)
+    points = skyred.flux_points(
+        datasets, "crab", [1, 3, 10] * u.TeV, tasks=EmulatedWorkers(2), **options
+    )
+    for name in expected._data:
+        assert points._data[name].data.tobytes() == expected._data[name].data.tobytes(), name
+
+
+def test_scans_around_the_best_norm_do_not_depend_on_workers() -> None:
+    norm = Parameter("norm", 1.0, interp="log", scan_n_sigma=1, error=0.1)
+    options = {"reoptimize": True, "selection_optional": ["scan"], "norm": norm}
+    expected = skyred.flux_points(two_spectra(), "crab", small.ENERGY.edges, **options)
+    points = skyred.flux_points(
+        two_spectra(), "crab", small.ENERGY.edges, tasks=EmulatedWorkers(2), **options
+    )
+    assert points.stat_scan.data.tobytes() == expected.stat_scan.data.tobytes()

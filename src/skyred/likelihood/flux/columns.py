@@ -107,6 +107,15 @@ class FluxColumns:
         low, high = self.parameter.min, self.parameter.max
         return float(np.fmax(low, -np.inf)), float(np.fmin(high, np.inf))  # NaN: no limit
 
+    @property
+    def scan_depends_on_fit(self) -> bool:
+        """Whether the norms of the scan depend on the best norm of the first row."""
+        if "scan" not in self.selected:
+            return False
+        moved = self.parameter.copy()
+        moved.value, moved.error = 2 * moved.value + 1, 2 * moved.error + 1
+        return not np.array_equal(moved.scan_values, self.parameter.scan_values)
+
     def fit(self, slices: Sequence[Slice], offset: float = 0.0) -> FittedNorm:
         """Fit the norm with all other parameters fixed.
 

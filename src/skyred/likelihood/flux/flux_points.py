@@ -57,6 +57,7 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
     def __init__(self, check: bool = False, tasks: Tasks = SERIAL_TASKS, **options: Any) -> None:
         self.check, self.tasks, self.options = check, tasks, options
         super().__init__(**options)
+        self.n_jobs = 1  # the processes that gammapy can start do not share the iterator of rows
 
     def run(self, datasets: Datasets) -> FluxPoints:
         """Estimate the flux points; datasets and models are left unchanged.
@@ -199,10 +200,12 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         list of dict
             Values by column for each bin; see `fit_norm`.
         """
-        shared = _PreparedEstimator(self, datasets)
-        if self.is_compiled and not (self.reoptimize and self.refit is None):
-            return [_fit_bin(shared, fitted_bin) for fitted_bin in bins]  # milliseconds per bin
-        return self.tasks.map(_fit_bin, shared, bins)
+        tasks = self.tasks
+        if self.is_compiled:
+            is_quick = not self.reoptimize or self.refit is not None  # milliseconds per bin
+            if is_quick or self.columns.scan_depends_on_fit:
+                tasks = SERIAL_TASKS
+        return tasks.map(_fit_bin, _PreparedEstimator(self, datasets), bins)
 
     def fit_norm(self, datasets: Datasets, energy_min: u.Quantity, energy_max: u.Quantity) -> Row:
         """Fit the norm in an energy bin.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import warnings
@@ -71,6 +72,47 @@ class UnpicklableError(Exception):
 
 def raise_unpicklable(shared: None, item: int) -> None:
     raise UnpicklableError("one", "two")
+
+
+class NumberedError(ArithmeticError):
+    """An error whose unpickled copy has another message."""
+
+    def __init__(self, number: object) -> None:
+        super().__init__(f"number {number}")
+
+
+class NumberedWarning(SkyredWarning):
+    """A warning whose unpickled copy has another message."""
+
+    def __init__(self, number: object) -> None:
+        super().__init__(f"number {number}")
+
+
+def warn_and_raise_numbered(shared: None, item: int) -> None:
+    warnings.warn(NumberedWarning(item), stacklevel=1)
+    raise NumberedError(item)
+
+
+def log_about(shared: str, item: int) -> int:
+    logging.getLogger("gammapy.estimators").warning("%s %d", shared, item)
+    return item
+
+
+class NoisyData:
+    """Data that issue a warning and a log message when they are unpickled."""
+
+    def __reduce__(self) -> Any:
+        return _unpickle_noisy, ()
+
+
+def _unpickle_noisy() -> NoisyData:
+    warnings.warn("prepared again", SkyredWarning, stacklevel=1)
+    logging.getLogger("gammapy.estimators").warning("prepared again")
+    return NoisyData()
+
+
+def return_item(shared: object, item: int) -> int:
+    return item
 
 
 def kill_worker(shared: int, item: int) -> int:

@@ -55,10 +55,10 @@ class Overridden(Divided):
 
 
 @component
-class Extended(Divided):
-    """A subclass that passes the tasks on, by position."""
+class Inherited(Divided):
+    """A subclass that passes the tasks to its base class by position."""
 
-    kind = "extended"
+    kind = "inherited"
 
     def estimate(self, datasets: Any, fit: Any, tasks: Tasks = SERIAL_TASKS) -> ToyProduct:
         return super().estimate(datasets, fit, tasks)
@@ -74,14 +74,15 @@ def test_tasks_are_passed_to_an_estimator_with_this_parameter():
     assert tasks.calls == 1
 
 
-def test_tasks_can_be_passed_by_position():
-    tasks = CountingTasks()
-    assert Extended().estimate([], None, tasks).counts == 6.0
-    assert tasks.calls == 1
-
-
 def test_tasks_are_optional_when_an_estimator_is_called_directly():
     assert Divided().estimate([], None).counts == 6.0
+
+
+def test_tasks_can_be_passed_by_position():
+    tasks = CountingTasks()
+    assert Divided().estimate([], None, tasks).counts == 6.0
+    assert Inherited().estimate_with([], None, tasks).counts == 6.0
+    assert tasks.calls == 2
 
 
 def test_estimators_without_this_parameter_are_called_without_tasks():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
+import tempfile
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
@@ -16,23 +18,28 @@ import pytest
 import estimator_tasks
 from estimator_tasks import (
     CountedData,
+    NoisyData,
     OnlyIn,
     TotalByDataset,
     call_shared,
     count_unpickled,
     create_function,
     kill_worker,
+    log_about,
     raise_for_large,
     raise_unpicklable,
+    return_item,
     scale,
     warn_about,
     warn_and_fail,
+    warn_and_raise_numbered,
     warn_repeatedly,
 )
 from skyred import Orchestrator
 from skyred.components.engines import InlineExecutor, Processes, Serial
 from skyred.components.stackers.runs import Keep
 from skyred.errors import EngineError, SkyredError, SkyredWarning
+from skyred.io.exact_pickle import dump_exactly
 from skyred.io.streaming import Workers
 from skyred.run import engine_tasks
 from skyred.run.engine_tasks import EngineTasks
@@ -80,6 +87,30 @@ def test_error_of_a_task_is_that_of_the_first_item_that_fails(tasks):
 def test_error_that_cannot_be_pickled_is_reported_with_its_message(tasks):
     with pytest.raises(SkyredError, match=r"^UnpicklableError: one and two$"):
         tasks.map(raise_unpicklable, None, range(2))
+
+
+def test_messages_are_those_of_the_worker_even_if_copies_have_another_one(tasks):
+    with (
+        pytest.warns(UserWarning, match=r"^number 0$"),
+        pytest.raises(SkyredError, match=r"^NumberedError: number 0$"),
+    ):
+        tasks.map(warn_and_raise_numbered, None, range(2))
+
+
+def test_log_messages_of_workers_are_logged_in_this_process(tasks, caplog):
+    assert tasks.map(log_about, "no dataset", range(3)) == [0, 1, 2]
+    assert caplog.record_tuples == [
+        ("gammapy.estimators", logging.WARNING, f"no dataset {item}") for item in range(3)
+    ]
+
+
+def test_preparation_in_a_worker_issues_no_messages(tmp_path, capsys):
+    file = tmp_path / "shared.pickle"
+    file.write_bytes(dump_exactly((return_item, NoisyData())))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = run_shared_call(SharedCall("noisy", 0, dump_exactly(5), file))
+    assert result == CallResult(dump_exactly(5))
 
 
 def test_warnings_of_workers_are_issued_in_this_process(tasks):
@@ -140,6 +171,16 @@ def test_only_items_that_cannot_be_pickled_and_later_ones_run_in_this_process(ta
     process_ids = [process_id for process_id, _ in tasks.map(count_unpickled, None, items)]
     assert os.getpid() not in process_ids[:9]
     assert process_ids[9:] == [os.getpid()] * 2
+
+
+def test_tasks_run_in_this_process_if_their_data_cannot_be_written(
+    tasks, caplog, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    assert tasks.map(scale, 2.0, range(4)) == [0.0, 2.0, 4.0, 6.0]
+    (message,) = caplog.messages
+    assert "No such file or directory" in message
+    assert message.endswith("set TMPDIR to a folder with enough space")
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -38,6 +39,8 @@ ResultT = TypeVar("ResultT")
 SECONDS_BEFORE_WORKERS = 0.5
 SECONDS_BEFORE_NEW_WORKERS = 3.0
 LOOK_AHEAD = 2  # tasks per worker that are submitted ahead
+IMPORT_HINT = "define functions and classes in a module that workers can import"
+DISK_HINT = "set TMPDIR to a folder with enough space"
 
 
 @attrs.define(eq=False)
@@ -45,7 +48,8 @@ class EngineTasks(Tasks):
     """Runs tasks in this process at first, and the remaining ones on the workers of an engine.
 
     The results do not depend on where a task runs. If function, data, items or results cannot be
-    pickled, the remaining tasks run in this process too, and the reason is logged.
+    pickled or written to a temporary file, the remaining tasks run in this process too, and the
+    reason is logged.
 
     Parameters
     ----------
@@ -108,17 +112,16 @@ class EngineTasks(Tasks):
             for result in self._map_on_workers(function, shared, list(remaining)):
                 remaining.popleft()
                 yield result
-        except _UnpicklableError as error:
-            self._log_unpicklable(error)
+        except _TransferError as error:
+            self._log_transfer_error(error)
             while remaining:
                 yield function(shared, remaining.popleft())
 
-    def _log_unpicklable(self, error: Exception) -> None:
+    def _log_transfer_error(self, error: Exception) -> None:
         """Log once per estimator that its tasks do not run on the workers."""
         if not self.is_logged:
             log.warning(
-                "tasks run in the main process, because a worker cannot receive their data: %s; "
-                "define functions and classes in a module that workers can import",
+                "tasks run in the main process, because a worker cannot receive their data: %s",
                 error,
             )
         self.is_logged = True
@@ -135,14 +138,12 @@ class EngineTasks(Tasks):
     ) -> Iterator[Any]:
         if not items:
             return
-        with tempfile.TemporaryDirectory(prefix="skyred-") as folder:
-            data, file = _dump((function, shared)), Path(folder, "shared.pickle")
-            file.write_bytes(data)
+        with _write_temporary_file((function, shared)) as file:
             token = uuid.uuid4().hex
             calls = (
                 SharedCall(token, number, _dump(item), file) for number, item in enumerate(items)
             )
-            with _Retries(self.workers, data) as retries:
+            with _Retries(self.workers) as retries:
                 results = stream(
                     self.workers,
                     run_shared_call,
@@ -164,7 +165,7 @@ class _Retries:
     """
 
     workers: Workers
-    data: bytes
+    data: bytes | None = None
     calls: dict[int, SharedCall] = attrs.field(factory=dict)
     futures: dict[int, Future[CallResult]] = attrs.field(factory=dict)
 
@@ -178,6 +179,7 @@ class _Retries:
     def start(self, call: SharedCall, result: CallResult) -> None:
         """Submit a call again if the shared data are missing."""
         if result.is_missing:
+            self.data = self.data or call.file.read_bytes()
             call = attrs.evolve(call, data=self.data)
             self.calls[call.number] = call
             self.futures[call.number] = self.workers.submit(run_shared_call, call)
@@ -195,8 +197,20 @@ class _Retries:
             return _raise_worker_died(call)
 
 
-class _UnpicklableError(Exception):
-    """Raised if tasks cannot be sent to workers, or their results cannot be received."""
+class _TransferError(Exception):
+    """Raised if tasks cannot be sent to workers, or their results cannot be received.
+
+    Parameters
+    ----------
+    error : Exception or str
+        The reason.
+    hint : str
+        How to avoid it.
+    """
+
+    def __init__(self, error: Exception | str, hint: str = IMPORT_HINT) -> None:
+        reason = describe_error(error) if isinstance(error, Exception) else error
+        super().__init__(f"{reason}; {hint}")
 
 
 class _WorkerTracebackError(Exception):
@@ -207,13 +221,30 @@ def _dump(obj: object) -> bytes:
     try:
         return dump_exactly(obj)
     except Exception as error:  # classes may raise any error when they are pickled
-        raise _UnpicklableError(describe_error(error)) from error
+        raise _TransferError(error) from error
+
+
+@contextmanager
+def _write_temporary_file(obj: object) -> Iterator[Path]:
+    """Pickle an object to a file that is removed at the end of the context."""
+    data = _dump(obj)
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="skyred-"))
+            file = Path(folder, "shared.pickle")
+            file.write_bytes(data)
+        except OSError as error:
+            raise _TransferError(error, DISK_HINT) from error
+        del data  # which may be large
+        yield file
 
 
 def _unpack(result: CallResult) -> Any:
-    """Return the value of a call, or raise its error; issue its warnings in this process."""
+    """Return the value of a call, or raise its error; issue its messages in this process."""
     if result.unpicklable:
-        raise _UnpicklableError(result.unpicklable)
+        raise _TransferError(result.unpicklable)
+    for name, level, message in result.log_messages:
+        logging.getLogger(name).log(level, "%s", message)
     for warning in result.warnings:
         warnings.warn(warning, stacklevel=4)
     if result.error is not None:
@@ -221,7 +252,7 @@ def _unpack(result: CallResult) -> Any:
     try:
         return pickle.loads(result.value)
     except Exception as error:  # classes may raise any error when they are unpickled
-        raise _UnpicklableError(describe_error(error)) from error
+        raise _TransferError(error) from error
 
 
 def _raise_worker_died(call: SharedCall) -> CallResult:

@@ -61,7 +61,7 @@ class EstimatorRunner:
         fit : FitResult or None
             The result of the fit.
         estimates : dict of str to Product
-            Each estimate is added to it as soon as it is known.
+            The estimates by name; each is added as soon as it is computed.
 
         Raises
         ------

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from skyred.io.exact_pickle import dump_exactly
 # Function and shared data of the last token. They remain in memory until a call with another token,
 # or the end of the worker.
 _SHARED: dict[str, tuple[Callable[[Any, Any], Any], Any]] = {}
+LogMessage = tuple[str, int, str]
 
 
 @attrs.frozen
@@ -54,6 +57,8 @@ class CallResult:
         The pickled value that the function returned.
     warnings : tuple of Warning
         The warnings that were issued, including repeated ones.
+    log_messages : tuple of (str, int, str)
+        The log messages of level WARNING and above: name of the logger, level and message.
     error : Exception, optional
         The error of the function; a `SkyredError` with its message if it cannot be pickled.
     traceback : str
@@ -66,6 +71,7 @@ class CallResult:
 
     value: bytes = b""
     warnings: tuple[Warning, ...] = ()
+    log_messages: tuple[LogMessage, ...] = ()
     error: Exception | None = None
     traceback: str = ""
     is_missing: bool = False
@@ -85,17 +91,43 @@ def run_shared_call(call: SharedCall) -> CallResult:
     CallResult
         The result, or the reason why there is none.
     """
-    try:
-        if call.token not in _SHARED and not _read_shared_data(call):
-            return CallResult(is_missing=True)
-        item = pickle.loads(call.item)
-    except Exception as error:  # classes may raise any error when they are unpickled
-        return CallResult(unpicklable=describe_error(error))
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")  # the filters of the main process decide
+    with _capture_messages():  # the main process has already issued those of the preparation
+        try:
+            if call.token not in _SHARED and not _read_shared_data(call):
+                return CallResult(is_missing=True)
+            item = pickle.loads(call.item)
+        except Exception as error:  # classes may raise any error when they are unpickled
+            return CallResult(unpicklable=describe_error(error))
+    with _capture_messages() as (caught, log_messages):
         result = _call(*_SHARED[call.token], item)
     messages = tuple(_picklable_warning(warning.message) for warning in caught)
-    return attrs.evolve(result, warnings=messages)
+    return attrs.evolve(result, warnings=messages, log_messages=tuple(log_messages))
+
+
+@contextmanager
+def _capture_messages() -> Iterator[tuple[list[warnings.WarningMessage], list[LogMessage]]]:
+    """Capture warnings and log messages, which a worker would print."""
+    log_messages: list[LogMessage] = []
+    collector, logger = _LogCollector(log_messages), logging.getLogger()
+    logger.addHandler(collector)
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")  # the filters of the main process decide
+            yield caught, log_messages
+    finally:
+        logger.removeHandler(collector)
+
+
+class _LogCollector(logging.Handler):
+    def __init__(self, messages: list[LogMessage]) -> None:
+        super().__init__(logging.WARNING)
+        self.messages = messages
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self.messages.append((record.name, record.levelno, self.format(record)))
+        except Exception:  # as in other handlers, an invalid message is no error of the task
+            self.handleError(record)
 
 
 def _call(function: Callable[[Any, Any], Any], shared: Any, item: Any) -> CallResult:
@@ -141,9 +173,11 @@ def describe_error(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _can_be_pickled(candidate: object) -> bool:
+def _can_be_pickled(candidate: Exception) -> bool:
+    """Return whether a copy of an error or a warning has the same class and message."""
     try:
-        return type(pickle.loads(pickle.dumps(candidate))) is type(candidate)
+        copied = pickle.loads(pickle.dumps(candidate))
+        return type(copied) is type(candidate) and str(copied) == str(candidate)
     except Exception:  # a class may raise any error
         return False
 

@@ -243,8 +243,8 @@ def _unpack(result: CallResult) -> Any:
     """Return the value of a call, or raise its error; issue its messages in this process."""
     if result.unpicklable:
         raise _TransferError(result.unpicklable)
-    for name, level, message in result.log_messages:
-        logging.getLogger(name).log(level, "%s", message)
+    for name, severity, message in result.log_messages:
+        logging.getLogger(name).log(severity, "%s", message)
     for warning in result.warnings:
         warnings.warn(warning, stacklevel=4)
     if result.error is not None:

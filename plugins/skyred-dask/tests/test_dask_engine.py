@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+import warnings
 import weakref
 from pathlib import Path
 
@@ -73,6 +74,12 @@ def test_results_are_not_kept_without_garbage_collection():
             wait_for(lambda: not executor._client.futures)  # the worker keeps what is listed here
     finally:
         gc.enable()
+
+
+def test_large_tasks_cause_no_warning():
+    with Dask(workers=1).open() as executor, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert executor.submit(len, bytes(20_000_000)).result() == 20_000_000
 
 
 def test_error_that_is_not_an_exception_is_raised():

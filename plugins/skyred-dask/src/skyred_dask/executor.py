@@ -44,6 +44,8 @@ LOCAL_SETTINGS = {
     "distributed.admin.tick.cycle": "10s",
     "distributed.admin.system-monitor.interval": "10s",
 }
+# the first tasks of an estimator contain its datasets if the workers do not see the file with them
+NO_SIZE_WARNING = {"distributed.admin.large-graph-warning-threshold": "1 PB"}
 CLOSE_TIMEOUT = 10.0  # seconds, for workers to stop and for the connection to close
 
 
@@ -82,7 +84,8 @@ class DaskExecutor(Executor):
         future: Future[Any] = Future()
         self._pending.add(future)
         future.add_done_callback(self._pending.discard)
-        dask_future = self._client.submit(partial(fn, *args, **kwargs), pure=False)
+        with dask.config.set(NO_SIZE_WARNING):
+            dask_future = self._client.submit(partial(fn, *args, **kwargs), pure=False)
         self._client.loop.add_callback(_copy_result, dask_future, future)
         # a reference to the future here would keep its result until the garbage collector runs
         future.add_done_callback(lambda done: dask_future.cancel() if done.cancelled() else None)

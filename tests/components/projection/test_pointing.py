@@ -1,11 +1,13 @@
 """The pointing of a run is computed once, and again if the run changes."""
 
+import copy
+
 import pytest
 from astropy.coordinates import SkyCoord
 from gammapy.data import FixedPointingInfo, Observation
 
-from random_irfs import create_observation
-from skyred.components.projection.pointing import RunValues, find_pointing
+from random_irfs import create_irf, create_observation
+from skyred.components.projection.pointing import RunValues, find_background, find_pointing
 
 CRAB, M31 = SkyCoord(83.6, 22, unit="deg"), SkyCoord(10, 20, unit="deg")
 
@@ -90,3 +92,25 @@ def test_dead_time_that_a_maker_changed_is_used():
     vars(observation).update({"__meta_hdu": Header(DEADC=0.9)})
     observation._meta.deadtime_fraction = 0.5
     assert RunValues.read(observation).livetime == observation.observation_time_duration * 0.5
+
+
+@pytest.mark.parametrize("creator", ["SASH FITS::EventListWriter", "gammapy"])
+@pytest.mark.parametrize("version", ["0.2", "0.3", None])
+def test_alignment_of_the_background_is_that_of_gammapy(creator, version):
+    cards = {"CREATOR": creator, "HDUVERS": version, "DEADC": 1}
+    background = create_irf("bkg_3d")
+    observation, expected = create_observation(CRAB), create_observation(CRAB)
+    observation._bkg, expected._bkg = background, copy.copy(background)
+    expected._meta.optional = cards
+    del vars(observation)["_meta"]
+    vars(observation).update({"__meta_hdu": Header(**cards)})
+    assert find_background(observation) is background
+    assert background.fov_alignment == expected.bkg.fov_alignment
+
+
+def test_run_without_background_has_none():
+    observation = create_observation(CRAB)
+    assert find_background(observation) is None
+    del vars(observation)["_meta"]
+    vars(observation).update({"__meta_hdu": Header(DEADC=1)})
+    assert find_background(observation) is None

@@ -31,7 +31,7 @@ from skyred.components.projection.grid_cache import GRIDS
 from skyred.components.projection.irf_values import evaluate_at_offsets, is_supported
 from skyred.components.projection.map_counts import count_on_map
 from skyred.components.projection.pixels import Direction, PixelGrid
-from skyred.components.projection.pointing import RunValues
+from skyred.components.projection.pointing import RunValues, find_background
 from skyred.components.projection.psf import project_parameters, project_table
 from skyred.components.projection.rad_max import count_in_rad_max
 from skyred.components.projection.rotation import project_rotating_background
@@ -131,7 +131,7 @@ class MapProjection(MapDatasetMaker):  # type: ignore[misc]
             The background in counts.
         """
         grid = _find_grid(geom, ["energy"], self._uses_region_center)
-        irf = observation.bkg
+        irf = find_background(observation)
         if grid is None or not self._is_projectable(irf, observation):
             _warn_of_fallback("background", irf, grid)
             return super().make_background(geom, observation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 
 ATTRIBUTE = "_skyred_pointing"
+EARLY_HESS = ("SASH FITS::EventListWriter", "0.2")  # CREATOR and HDUVERS
 
 
 @attrs.frozen(eq=False)
@@ -116,16 +118,47 @@ class RunValues:
 
 
 def _find_livetime(observation: Any, ontime: Quantity) -> Quantity:
-    """Return the good time without dead time, as gammapy's `observation_live_time_duration`.
+    """Return the good time without dead time, as gammapy's `observation_live_time_duration`."""
+    live_fraction = _unconverted_metadata(observation).get("DEADC")
+    if not isinstance(live_fraction, (int, float)):
+        return observation.observation_live_time_duration
+    dead_fraction = 1 - live_fraction
+    return ontime * (1 - dead_fraction) * observation.obs_filter.livetime_fraction
 
-    Only `DEADC` is read from metadata in memory. gammapy converts all of them, which takes as long
-    as projecting the effective area.
+
+def find_background(observation: Any) -> Any:
+    """Return the background IRF, as gammapy's property `Observation.bkg`.
+
+    Parameters
+    ----------
+    observation : gammapy.data.Observation
+        The run.
+
+    Returns
+    -------
+    gammapy.irf.IRF or None
+        The background; None if the run has none. As in gammapy, its longitude increases with right
+        ascension if it is in an early format of H.E.S.S.
+    """
+    from gammapy.irf import FoVAlignment
+
+    header = _unconverted_metadata(observation)
+    if not header:
+        return observation.bkg
+    background = observation._bkg
+    is_early_hess = (header.get("CREATOR"), header.get("HDUVERS")) == EARLY_HESS
+    if background is not None and is_early_hess:
+        background._fov_alignment = FoVAlignment.REVERSE_LON_RADEC
+    return background
+
+
+def _unconverted_metadata(observation: Any) -> Mapping[str, Any]:
+    """Return the header with the metadata of a run; {} if gammapy has converted them.
+
+    gammapy converts all of them if it needs one, which takes as long as projecting an IRF.
     """
     from gammapy.data import Observation
 
-    if type(observation) is Observation and "_meta" not in vars(observation):
-        header = getattr(vars(observation).get("__meta_hdu"), "header", {})
-        if isinstance(live_fraction := header.get("DEADC"), (int, float)):
-            dead_fraction = 1 - live_fraction
-            return ontime * (1 - dead_fraction) * observation.obs_filter.livetime_fraction
-    return observation.observation_live_time_duration
+    if type(observation) is not Observation or "_meta" in vars(observation):
+        return {}
+    return getattr(vars(observation).get("__meta_hdu"), "header", {})

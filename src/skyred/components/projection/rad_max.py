@@ -8,6 +8,7 @@ import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord, angular_separation
 from gammapy.maps import RegionNDMap
+from numpy.typing import NDArray
 
 from skyred.components.projection.circles import count_by_energy
 from skyred.components.projection.interpolation import Array
@@ -42,18 +43,28 @@ def count_in_rad_max(
         The counts. An event near several points is counted several times.
     """
     axis, energy, position = geom.axes["energy"], events.energy, events.radec
+    ra, dec = position.ra.rad, position.dec.rad
+    largest = np.radians(np.nanmax(rad_max.quantity.to_value("deg")) + MARGIN)
     points = centers.icrs
-    lon, lat = points.ra.rad[:, None], points.dec.rad[:, None]
-    separation = angular_separation(lon, lat, position.ra.rad, position.dec.rad)
-    largest = np.nanmax(rad_max.quantity.to_value("deg")) + MARGIN
-    point, event = np.nonzero(np.degrees(separation) <= largest)
-    offset = points.separation(events.pointing_radec)
-    radius = rad_max.evaluate(method="nearest", energy=energy[event], offset=offset[point])
-    is_inside = u.Quantity(separation[point, event], "rad") <= radius
-    counts = count_by_energy(axis, energy[event][is_inside])
+    near = [_find_near(point.ra.rad, point.dec.rad, ra, dec, largest) for point in points]
+    event = np.concatenate([rows for rows, _ in near])
+    separation = u.Quantity(np.concatenate([distances for _, distances in near]), "rad")
+    offset = np.repeat(points.separation(events.pointing_radec), [len(rows) for rows, _ in near])
+    radius = rad_max.evaluate(method="nearest", energy=energy[event], offset=offset)
+    counts = count_by_energy(axis, energy[event][separation <= radius])
     result = RegionNDMap.from_geom(geom)
     result.data += counts.reshape(result.data.shape)
     return result
+
+
+def _find_near(
+    lon: float, lat: float, ra: Array, dec: Array, largest: float
+) -> tuple[NDArray[np.intp], Array]:
+    """Return the events near a point, and their distances, all in rad."""
+    candidates = np.flatnonzero(np.abs(dec - lat) <= largest)
+    separation = angular_separation(lon, lat, ra[candidates], dec[candidates])
+    is_near = separation <= largest
+    return candidates[is_near], separation[is_near]
 
 
 def do_overlap(lon: Array, lat: Array, rad_max: RadMax2D, offset: Angle, energy: MapAxis) -> bool:

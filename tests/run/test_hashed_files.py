@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -74,9 +75,9 @@ def test_files_of_cached_runs_are_hashed_once(
     assert {path: hashed[path] for path in inputs} == dict.fromkeys(inputs, 1)
 
 
-@pytest.mark.parametrize("use_cache", [False, True])
+@pytest.mark.parametrize(("use_cache", "times"), [(False, 1), (True, 2)])
 def test_files_of_other_runs_are_hashed_for_the_key_and_when_they_are_read(
-    crab_archive: Path, tmp_path: Path, hashed: Counter[Path], use_cache: bool
+    crab_archive: Path, tmp_path: Path, hashed: Counter[Path], use_cache: bool, times: int
 ) -> None:
     result = run_pipeline(
         crab_archive, tmp_path / "run", tmp_path / "cache" if use_cache else False
@@ -84,4 +85,6 @@ def test_files_of_other_runs_are_hashed_for_the_key_and_when_they_are_read(
     assert {outcome.status for outcome in result.outcomes} == {"reduced"}
     inputs = {Path(entry["path"]) for entry in result.report["inputs"]}
     files = {path for path in inputs if "index" not in path.name}
-    assert {hashed[path] for path in files} == {2}
+    assert {hashed[path] for path in files} == {times}
+    expected = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in inputs}
+    assert {Path(entry["path"]): entry["sha256"] for entry in result.report["inputs"]} == expected

@@ -46,7 +46,8 @@ class Reducer:
     comparisons : Comparisons
         The comparisons with gammapy of the data entries that request them.
     checksums : dict of Path to str
-        The sha256, by path, of the files of all observations that were submitted so far.
+        The sha256, by path, of the files of observations: from their submission, or without a cache
+        as soon as they are reduced.
     """
 
     workers: Workers
@@ -99,6 +100,7 @@ class Reducer:
             while active_entries[0].entry != chunk.entry:
                 yield active_entries.popleft().finish(report)
             active_entries[0].add(partial_stack, report)
+            self.checksums.update(partial_stack.checksums)
             if chunk.reduction.compare_with_gammapy:
                 self.comparisons.add(self.workers, chunk, partial_stack)
         while active_entries:
@@ -201,8 +203,9 @@ def _iter_chunks(entry: _EntryReduction, selection: Selection) -> Iterator[Chunk
             selection.inputs.get(int(observation.obs_id)) for observation in observations
         )
         inputs = {run.obs_id: run for run in known_inputs if run is not None}
+        files = (path for run in inputs.values() for path in run.files)
         # computed here, not during the selection: each file is hashed just before it is read
-        checksums = compute_checksums(path for run in inputs.values() for path in run.files)
+        checksums = compute_checksums(files) if entry.entry_cache.cache is not None else {}
         yield Chunk(
             *(entry.entry, entry.reduction, entry.makers, observations, inputs, checksums),
             *(entry.owners, entry.entry_cache.code),

@@ -70,11 +70,14 @@ class PartialStack:
         The outcome of each observation.
     irf_types : tuple of str
         The types of the IRFs of each observation; "" if it was not reduced.
+    checksums : mapping of Path to str
+        The sha256, by path, of the files that were read, unless the chunk contains them.
     """
 
     total: Any
     outcomes: tuple[Outcome, ...]
     irf_types: tuple[str, ...] = ()
+    checksums: Mapping[Path, str] = attrs.field(factory=dict)
 
 
 def reduce_chunk(chunk: Chunk, excluded: Mapping[int, Outcome] | None = None) -> PartialStack:
@@ -102,7 +105,7 @@ def reduce_chunk(chunk: Chunk, excluded: Mapping[int, Outcome] | None = None) ->
     reduction = chunk.reduction
     target = reduction.geometry.target()
     total = reduction.stack.zero(reduction.geometry)
-    outcomes, irf_types = [], []
+    outcomes, irf_types, checksums = [], [], dict[Path, str]()
     for observation in chunk.observations:
         # an observation that was created in Python may have a string as OBS_ID
         obs_id = int(observation.obs_id)
@@ -116,5 +119,7 @@ def reduce_chunk(chunk: Chunk, excluded: Mapping[int, Outcome] | None = None) ->
         if run_reduction.total_invalid:  # start again without this run
             return reduce_chunk(chunk, {**excluded, obs_id: run_reduction.outcome})
         outcomes.append(run_reduction.outcome)
+        checksums |= run_reduction.checksums
         irf_types.append(describe_irfs(parts[0].observation) if parts else "")
-    return PartialStack(total, tuple(outcomes), tuple(irf_types))
+    new_checksums = {} if chunk.checksums else checksums
+    return PartialStack(total, tuple(outcomes), tuple(irf_types), new_checksums)

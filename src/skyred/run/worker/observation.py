@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -68,12 +69,15 @@ class RunReduction:
     ----------
     outcome : Outcome
         The outcome, once `run` is done.
+    checksums : mapping of Path to str
+        The sha256 of the inspected files, by path.
     """
 
     chunk: Chunk
     observation: Observation
     step: str = "inspection"
     outcome: Outcome = attrs.field(init=False)
+    checksums: Mapping[Path, str] = attrs.field(init=False, factory=dict)
     total_invalid: bool = False
     _start_time: float = attrs.field(factory=time.perf_counter)
 
@@ -148,10 +152,11 @@ class RunReduction:
             note = f"left out {n_removed} events outside the good time intervals"
             return [note] if n_removed else []
         tolerant = self.chunk.reduction.on_fault == "note"
-        self.observation, notes = inspect_observation(
+        self.observation, inspection = inspect_observation(
             self.observation, run, self.chunk.checksums, tolerant
         )
-        return notes
+        self.checksums = inspection.sha256
+        return [str(finding) for finding in inspection.findings]
 
     def _split(self) -> tuple[Observation, ...]:
         """Return the parts of the observation that the selectors keep."""

@@ -36,7 +36,7 @@ class InspectionFailed(Exception):  # noqa: N818 - a result of the inspection
 
 def inspect_observation(
     observation: Observation, run: RunInput, checksums: Mapping[Path, str], tolerant: bool
-) -> tuple[Observation, list[str]]:
+) -> tuple[Observation, InspectedRun]:
     """Inspect the files of a run, and return a copy of the observation with the inspected data.
 
     Parameters
@@ -54,8 +54,8 @@ def inspect_observation(
     -------
     observation : Observation
         The copy, which reads from memory.
-    findings : list of str
-        The findings of the inspection.
+    inspection : InspectedRun
+        The findings, and the sha256 of the files.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def inspect_observation(
     in_memory = open_in_memory(observation, inspection)
     if not is_all_in_good_time(inspection.run_hdus):
         in_memory, _ = drop_events_outside(in_memory)  # a finding mentions them
-    return in_memory, [str(finding) for finding in inspection.findings]
+    return in_memory, inspection
 
 
 def open_in_memory(observation: Observation, inspection: InspectedRun) -> Observation:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from astropy.wcs.utils import wcs_to_celestial_frame
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
     from astropy.units import Quantity
+    from astropy.wcs import WCS
     from gammapy.datasets import MapDataset
     from gammapy.maps import WcsGeom, WcsNDMap
 
@@ -107,6 +109,7 @@ def cut_out(dataset: MapDataset, position: SkyCoord, width: Quantity, name: str)
     astropy.nddata.utils.NoOverlapError
         If the map does not overlap with the cutout.
     """
+    center = position.transform_to(wcs_to_celestial_frame(dataset.counts.geom.wcs))
     images: dict[Any, tuple[WcsGeom, Slices]] = {}
     geoms: dict[Any, WcsGeom] = {}  # maps on the same pixels and axes share their geometry
 
@@ -115,7 +118,8 @@ def cut_out(dataset: MapDataset, position: SkyCoord, width: Quantity, name: str)
             return None
         key = (describe_pixels(parent.geom), parent.geom.data_shape[-2:], min_pixels)
         if key not in images:
-            image = parent.geom.to_image().cutout(position, width, min_npix=min_pixels)
+            pixel = _find_pixel(parent.geom.wcs, center)
+            image = parent.geom.to_image().cutout(pixel, width, min_npix=min_pixels)
             slices = find_slices(parent.geom, image)
             if slices is None:
                 raise ValueError("the cutout does not have the pixels of the map")
@@ -148,3 +152,16 @@ def cut_out(dataset: MapDataset, position: SkyCoord, width: Quantity, name: str)
         gti=dataset.gti,
         meta_table=dataset.meta_table,
     )
+
+
+def _find_pixel(wcs: WCS, position: SkyCoord) -> tuple[float, float]:
+    """Return the pixel coordinates of a position in the frame of a WCS.
+
+    They are the same bits as from `astropy.wcs.utils.skycoord_to_pixel`, which transforms each
+    position: cutouts start at another pixel if the coordinates of a pixel edge are rounded
+    otherwise.
+    """
+    angles = position.spherical.lon, position.spherical.lat
+    degrees = (angle.to_value(unit) for angle, unit in zip(angles, wcs.wcs.cunit, strict=True))
+    x, y = wcs.all_world2pix(*degrees, 0)
+    return float(x), float(y)

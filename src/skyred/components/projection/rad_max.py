@@ -46,10 +46,10 @@ def count_in_rad_max(
     ra, dec = position.ra.rad, position.dec.rad
     largest = np.radians(np.nanmax(rad_max.quantity.to_value("deg")) + MARGIN)
     points = centers.icrs
-    near = [_find_near(point.ra.rad, point.dec.rad, ra, dec, largest) for point in points]
-    event = np.concatenate([rows for rows, _ in near])
-    separation = u.Quantity(np.concatenate([distances for _, distances in near]), "rad")
-    offset = np.repeat(points.separation(events.pointing_radec), [len(rows) for rows, _ in near])
+    matches = [_find_near(point.ra.rad, point.dec.rad, ra, dec, largest) for point in points]
+    event = np.concatenate([rows for rows, _ in matches])
+    separation = u.Quantity(np.concatenate([distances for _, distances in matches]), "rad")
+    offset = np.repeat(points.separation(events.pointing_radec), [len(rows) for rows, _ in matches])
     radius = rad_max.evaluate(method="nearest", energy=energy[event], offset=offset)
     counts = count_by_energy(axis, energy[event][separation <= radius])
     result = RegionNDMap.from_geom(geom)

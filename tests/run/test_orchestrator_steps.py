@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 from typing import Any
 
@@ -19,7 +20,7 @@ from skyred.errors import (
     RunsFailedError,
     StepError,
 )
-from skyred.interfaces.records import Owner
+from skyred.interfaces.records import Owner, Run
 from skyred.plugins import Plugins
 from toys import (
     DuplicatingSelector,
@@ -515,3 +516,12 @@ class TestErrors:
         pipeline = pipeline.evolve(model=[*pipeline.model, *pipeline.model])
         with pytest.raises(ConfigError, match="another model has the same name, 'toy'"):
             create_orchestrator(pipeline).model()
+
+
+def test_record_can_be_pickled_and_contains_the_configuration() -> None:
+    pipeline = full_pipeline()
+    record = create_orchestrator(pipeline).record
+    assert pickle.loads(pickle.dumps(record)).config == record.config
+    assert Pipeline.from_yaml(record.config, plugins=toy_plugins()) == pipeline
+    assert Run("a: 1").config == Run(config="a: 1").config == "a: 1"
+    assert Run().config == ""

@@ -124,8 +124,9 @@ class Run:
 
     Parameters
     ----------
-    write_config : callable
-        Returns `config`; it is called at most once.
+    config : str or callable
+        The complete, normalised configuration as YAML ("" if the pipeline has none), or a function
+        that returns it.
     digest : str
         The pipeline's digest ("" if it has none).
     folder : Path or None
@@ -141,7 +142,7 @@ class Run:
         Whether plots are drawn in the folder.
     """
 
-    write_config: Callable[[], str] = attrs.field(default=str, repr=False, eq=False)
+    _config: str | Callable[[], str] = attrs.field(default="", repr=False)
     digest: str = ""
     folder: Path | None = None
     steps: tuple[str, ...] = STEPS
@@ -152,7 +153,7 @@ class Run:
     @property
     def config(self) -> str:
         """The complete, normalised configuration as YAML ("" if the pipeline has none)."""
-        return self.write_config()
+        return self._config if isinstance(self._config, str) else self._config()
 
 
 @attrs.frozen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -46,8 +46,7 @@ class Reducer:
     comparisons : Comparisons
         The comparisons with gammapy of the data entries that request them.
     checksums : dict of Path to str
-        The sha256, by path, of the files of observations: from their submission, or without a cache
-        as soon as they are reduced.
+        The sha256, by path, of the files of observations, as they were first read.
     """
 
     workers: Workers
@@ -92,8 +91,7 @@ class Reducer:
         def iter_chunks() -> Iterator[tuple[EntryCache, Chunk]]:
             for entry, reduction, selection in entries:
                 active_entries.append(self._start_entry(entry, reduction, selection))
-                for chunk in _iter_chunks(active_entries[-1], selection):
-                    self.checksums.update(chunk.checksums)
+                for chunk in _iter_chunks(active_entries[-1], selection, self.checksums):
                     yield active_entries[-1].entry_cache, chunk
 
         for chunk, partial_stack in iter_reduced_chunks(iter_chunks(), self._reduce_chunks):
@@ -195,18 +193,32 @@ class _EntryReduction:
         return self.entry, self.reduction.stack.result(self.total)
 
 
-def _iter_chunks(entry: _EntryReduction, selection: Selection) -> Iterator[Chunk]:
+def _iter_chunks(
+    entry: _EntryReduction, selection: Selection, checksums: dict[Path, str]
+) -> Iterator[Chunk]:
+    """Yield the chunks of a data entry, and add new checksums to those of all entries."""
     size, all_observations = entry.reduction.stack.chunk, tuple(selection.observations)
+    n_runs = Counter(path for run in selection.inputs.values() for path in set(run.files))
+    is_cached = entry.entry_cache.cache is not None
     for start in range(0, len(all_observations), size):
         observations = all_observations[start : start + size]
         known_inputs = (
             selection.inputs.get(int(observation.obs_id)) for observation in observations
         )
         inputs = {run.obs_id: run for run in known_inputs if run is not None}
-        files = (path for run in inputs.values() for path in run.files)
-        # computed here, not during the selection: each file is hashed just before it is read
-        checksums = compute_checksums(files) if entry.entry_cache.cache is not None else {}
+        # workers hash files as they read them: here, only for cache keys, and to detect that a file
+        # of several runs was changed after the first of them
+        files = [
+            path for run in inputs.values() for path in run.files if is_cached or n_runs[path] > 1
+        ]
+        checksums.update(compute_checksums(path for path in files if not checksums.get(path)))
         yield Chunk(
-            *(entry.entry, entry.reduction, entry.makers, observations, inputs, checksums),
-            *(entry.owners, entry.entry_cache.code),
+            entry.entry,
+            entry.reduction,
+            entry.makers,
+            observations,
+            inputs,
+            {path: checksums[path] for path in files},
+            entry.owners,
+            entry.entry_cache.code,
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import attrs
 
 from skyred.config import dump
 from skyred.errors import ConfigError
@@ -13,6 +14,19 @@ from skyred.result import Result
 
 if TYPE_CHECKING:
     from skyred.run.steps import Steps
+
+
+@attrs.define(eq=False)
+class _LazyYaml:
+    """A function that writes plain data as YAML once; many reductions in Python never need it."""
+
+    data: Any
+    _text: str | None = None
+
+    def __call__(self) -> str:
+        if self._text is None:
+            self._text = dump(self.data)
+        return self._text
 
 
 def create_record(pipeline: Chain) -> Run:
@@ -29,9 +43,7 @@ def create_record(pipeline: Chain) -> Run:
         The record, with configuration and digest; both are "" if the pipeline has no YAML form.
     """
     try:
-        # many reductions in Python never need the configuration as YAML
-        write_config = functools.cache(functools.partial(dump, pipeline.to_plain(complete=True)))
-        return Run(write_config, pipeline.digest())
+        return Run(_LazyYaml(pipeline.to_plain(complete=True)), pipeline.digest())
     except ConfigError:
         return Run()
 

@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -36,7 +37,7 @@ def module_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write_component(path: Path, imports: str = "", bases: str = "", work: str = "pass") -> None:
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(exist_ok=True, parents=True)
     path.write_text(COMPONENT.format(imports=imports, bases=bases, work=work))
 
 
@@ -97,6 +98,37 @@ def test_source_that_is_replaced_after_the_import_is_detected(module_folder: Pat
     replacement.rename(module_folder / "digested_a.py")
     with pytest.raises(NoCacheError, match="was changed after OwnMaker was imported"):
         code_digests([sys.modules["digested_a"].OwnMaker])
+
+
+def test_folders_that_cannot_be_listed_are_left_out(module_folder: Path) -> None:
+    write_component(module_folder / "digested_a" / "__init__.py")
+    expected = digests("digested_a")
+    package = sys.modules["digested_a"]
+    # the placeholder that an editable installation adds for a namespace package
+    package.__path__.append("__editable__.digested_a-1.finder.__path_hook__")
+    assert code_digests([package.OwnMaker]).items() >= expected.items()
+
+
+def test_digest_is_independent_of_compiled_modules(module_folder: Path) -> None:
+    write_component(module_folder / "digested_a" / "__init__.py")
+    expected = digests("digested_a")
+    folder = module_folder / "digested_a" / "__pycache__"
+    folder.mkdir(exist_ok=True)
+    (folder / "__init__.cpython-311.pyc.1234").write_bytes(b"being written")
+    assert code_digests([sys.modules["digested_a"].OwnMaker]).items() >= expected.items()
+
+
+def test_package_in_a_zip_file_cannot_be_cached(module_folder: Path) -> None:
+    write_component(module_folder / "folder" / "digested_a" / "__init__.py")
+    source = module_folder / "folder" / "digested_a" / "__init__.py"
+    with ZipFile(module_folder / "packages.zip", "w") as archive:
+        archive.write(source, "digested_a/__init__.py")
+    sys.path.insert(0, str(module_folder / "packages.zip"))
+    try:
+        with pytest.raises(NoCacheError, match="has no folder that can be listed"):
+            digests("digested_a")
+    finally:
+        del sys.path[0]
 
 
 def test_class_without_a_file_cannot_be_cached() -> None:

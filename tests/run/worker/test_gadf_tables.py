@@ -167,6 +167,51 @@ def test_positions_of_float64_are_rotated_as_by_astropy(tmp_path):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("frame", ["icrs", "galactic"])
+@pytest.mark.parametrize("unit", ["deg", "rad", "arcsec"])
+def test_positions_in_any_unit_are_counted_as_by_gammapy(tmp_path, dtype, frame, unit):
+    rng, n_events = np.random.default_rng(0), 50_000
+    columns = {
+        "EVENT_ID": np.arange(n_events),
+        "TIME": np.linspace(0, 4, n_events) * u.s,
+        "RA": u.Quantity(rng.uniform(264, 268, n_events), "deg").to(unit).astype(dtype),
+        "DEC": u.Quantity(rng.uniform(-31, -27, n_events), "deg").to(unit).astype(dtype),
+        "ENERGY": u.Quantity(rng.uniform(0.1, 10, n_events).astype(dtype), "TeV"),
+    }
+    path = write_events(tmp_path / "events.fits", **columns)
+    axis = MapAxis.from_energy_bounds("0.1 TeV", "10 TeV", nbin=1, name="energy")
+    center = SkyCoord(266, -29, unit="deg")
+    geom = WcsGeom.create(skydir=center, width=3, binsz=0.01, frame=frame, axes=[axis])
+    expected = WcsNDMap(geom)
+    with fits.open(path) as hdus:
+        expected.fill_events(EventListReader.from_gadf_hdu(hdus["EVENTS"]))
+    counts = count_on_map(read_events(path), geom)
+    assert 0 < counts.data.sum() < n_events
+    np.testing.assert_array_equal(counts.data, expected.data)
+
+
+@pytest.mark.parametrize("energy_unit", ["eV", "GeV", "TeV"])
+def test_energies_next_to_the_ends_of_an_axis_are_counted_as_by_gammapy(tmp_path, energy_unit):
+    energy = np.full(401, 100, dtype="float32").view("int32") + np.arange(-200, 201)
+    n_events = len(energy)
+    columns = {
+        "EVENT_ID": np.arange(n_events),
+        "TIME": np.linspace(0, 4, n_events) * u.s,
+        "RA": u.Quantity(np.zeros(n_events), "deg"),
+        "DEC": u.Quantity(np.zeros(n_events), "deg"),
+        "ENERGY": u.Quantity(energy.astype("int32").view("float32"), "TeV"),
+    }
+    path = write_events(tmp_path / "events.fits", **columns)
+    edges = np.geomspace(0.1, 100, 21) * u.TeV
+    axis = MapAxis.from_energy_edges(edges.to(energy_unit), name="energy")
+    geom = WcsGeom.create(skydir=(0, 0), width=1, binsz=0.1, axes=[axis])
+    expected = WcsNDMap(geom)
+    with fits.open(path) as hdus:
+        expected.fill_events(EventListReader.from_gadf_hdu(hdus["EVENTS"]))
+    assert count_on_map(read_events(path), geom).data.sum() == expected.data.sum() > 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("frame", ["icrs", "galactic"])
 def test_events_at_the_edges_of_a_map_are_counted_as_by_gammapy(tmp_path, dtype, frame):
     rng, n_events = np.random.default_rng(0), 20_000
     edges = np.array([0.1, 0.3, 1, 10])

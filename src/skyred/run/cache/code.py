@@ -89,15 +89,20 @@ def _package_digest(name: str, import_times: Mapping[type, float]) -> str:
     modules = [_file_of(cls) for cls in import_times]
     first_class = min(import_times, key=lambda cls: import_times[cls])
     class_name, import_time = first_class.__name__, import_times[first_class]
-    paths = [] if folders else _with_siblings(modules)
-    files = sorted(_iter_files(folders)) or [_read_state(path, class_name) for path in paths]
-    for file in files:
-        if file.changed > import_time * 1e9:
-            file_name = Path(file.path).name
-            raise NoCacheError(
-                f"{file_name} was changed after {class_name} was imported; restart Python"
-            )
-    return _digest(tuple(files))
+    try:
+        paths = [] if folders else _with_siblings(modules)
+        files = sorted(_iter_files(folders)) or [_read_state(path, class_name) for path in paths]
+        if not files:
+            raise NoCacheError(f"the package {name} has no folder that can be listed")
+        for file in files:
+            if file.changed > import_time * 1e9:
+                file_name = Path(file.path).name
+                raise NoCacheError(
+                    f"{file_name} was changed after {class_name} was imported; restart Python"
+                )
+        return _digest(tuple(files))
+    except OSError as error:
+        raise NoCacheError(f"the source of {class_name} cannot be read: {error}") from None
 
 
 def _file_of(cls: type) -> Path:
@@ -111,15 +116,21 @@ def _file_of(cls: type) -> Path:
 
 
 def _iter_files(folders: Iterable[str]) -> Iterator[_SourceFile]:
-    """Yield all files of a package, because it may read any of them."""
+    """Yield all files of a package, because it may read any of them.
+
+    Folders that cannot be listed are left out, such as the placeholders of editable installations.
+    """
     for folder in folders:
-        with os.scandir(folder) as entries:  # one system call per file: there are hundreds
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    if entry.name != "__pycache__":
-                        yield from _iter_files([entry.path])
-                elif entry.is_file() and not entry.name.endswith(COMPILED):
-                    yield _SourceFile.create(entry.path, entry.stat())
+        try:
+            entries = list(os.scandir(folder))
+        except OSError:
+            continue
+        for entry in entries:  # one system call per file: there are hundreds
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name != "__pycache__":
+                    yield from _iter_files([entry.path])
+            elif entry.is_file() and not entry.name.endswith(COMPILED):
+                yield _SourceFile.create(entry.path, entry.stat())
 
 
 def _with_siblings(modules: list[Path]) -> list[Path]:

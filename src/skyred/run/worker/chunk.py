@@ -71,7 +71,7 @@ class PartialStack:
     irf_types : tuple of str
         The types of the IRFs of each observation; "" if it was not reduced.
     checksums : mapping of Path to str
-        The sha256, by path, of the files that were read, unless the chunk contains them.
+        The sha256, by path, of the files that were read and whose sha256 is not in the chunk.
     """
 
     total: Any
@@ -80,7 +80,11 @@ class PartialStack:
     checksums: Mapping[Path, str] = attrs.field(factory=dict)
 
 
-def reduce_chunk(chunk: Chunk, excluded: Mapping[int, Outcome] | None = None) -> PartialStack:
+def reduce_chunk(
+    chunk: Chunk,
+    excluded: Mapping[int, Outcome] | None = None,
+    checksums: Mapping[Path, str] | None = None,
+) -> PartialStack:
     """Reduce and stack the observations of a chunk; a run that fails does not stop the others.
 
     Parameters
@@ -89,6 +93,8 @@ def reduce_chunk(chunk: Chunk, excluded: Mapping[int, Outcome] | None = None) ->
         The chunk.
     excluded : mapping of int to Outcome, optional
         Outcomes of observations that failed in an earlier attempt, and are not reduced again.
+    checksums : mapping of Path to str, optional
+        The sha256, by path, of the files that were read in an earlier attempt.
 
     Returns
     -------
@@ -105,7 +111,7 @@ def reduce_chunk(chunk: Chunk, excluded: Mapping[int, Outcome] | None = None) ->
     reduction = chunk.reduction
     target = reduction.geometry.target()
     total = reduction.stack.zero(reduction.geometry)
-    outcomes, irf_types, checksums = [], [], dict[Path, str]()
+    outcomes, irf_types, checksums = [], [], dict(checksums or {})
     for observation in chunk.observations:
         # an observation that was created in Python may have a string as OBS_ID
         obs_id = int(observation.obs_id)
@@ -116,10 +122,10 @@ def reduce_chunk(chunk: Chunk, excluded: Mapping[int, Outcome] | None = None) ->
         run_reduction = RunReduction(chunk, observation)
         if parts := run_reduction.run(target):
             total = run_reduction.stack(total, parts)
-        if run_reduction.total_invalid:  # start again without this run
-            return reduce_chunk(chunk, {**excluded, obs_id: run_reduction.outcome})
-        outcomes.append(run_reduction.outcome)
         checksums |= run_reduction.checksums
+        if run_reduction.total_invalid:  # start again without this run
+            return reduce_chunk(chunk, {**excluded, obs_id: run_reduction.outcome}, checksums)
+        outcomes.append(run_reduction.outcome)
         irf_types.append(describe_irfs(parts[0].observation) if parts else "")
-    new_checksums = {} if chunk.checksums else checksums
+    new_checksums = {path: checksums[path] for path in checksums if path not in chunk.checksums}
     return PartialStack(total, tuple(outcomes), tuple(irf_types), new_checksums)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from skyred.inspection.tables import Table
 
 
-MARGIN = 1e-6  # of energies, for rounding
+MARGIN = 1e-5  # of energies, for rounding of float32, also in a conversion of units
 
 
 class InspectedEvents(EventList):  # type: ignore[misc]
@@ -163,11 +163,11 @@ class InspectedEvents(EventList):  # type: ignore[misc]
         if matrix is None:
             if is_double:
                 return {"lon": ra.to_value("deg") % 360, "lat": dec.to_value("deg")}
-            return {"skycoord": SkyCoord(ra, dec, frame="icrs")}
+            return {"skycoord": SkyCoord(ra, dec, unit="deg", frame="icrs")}
         if is_double:
             lon, lat = ra.to_value("rad"), dec.to_value("rad")
         else:  # converted to rad in the type of the file, as by astropy: rounding shifts events
-            position = SkyCoord(ra, dec, frame="icrs").data
+            position = SkyCoord(ra, dec, unit="deg", frame="icrs").data
             lon, lat = (
                 angle.to_value("rad").astype(float) for angle in (position.lon, position.lat)
             )

@@ -131,6 +131,7 @@ class RunReduction:
             notes += self._inspect()
             parts = self._reduce_parts(self._split(), target, notes)
         except InspectionFailed as error:
+            self.checksums = error.checksums
             self._set_outcome("failed", reason=str(error), maker=self.step)
             return ()
         except SkipObservation as skip:
@@ -151,9 +152,8 @@ class RunReduction:
             self.observation, n_removed = drop_events_outside(self.observation)
             note = f"left out {n_removed} events outside the good time intervals"
             return [note] if n_removed else []
-        tolerant = self.chunk.reduction.on_fault == "note"
         self.observation, inspection = inspect_observation(
-            self.observation, run, self.chunk.checksums, tolerant
+            self.observation, run, self.chunk.checksums, self.chunk.reduction.on_fault == "note"
         )
         self.checksums = inspection.sha256
         return [str(finding) for finding in inspection.findings]

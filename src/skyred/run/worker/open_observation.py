@@ -31,7 +31,19 @@ EVENTS_ATTRIBUTES = ("_pointing", "_meta")
 
 
 class InspectionFailed(Exception):  # noqa: N818 - a result of the inspection
-    """Raised if faults in the files of a run prevent its use."""
+    """Raised if faults in the files of a run prevent its use.
+
+    Parameters
+    ----------
+    reason : str
+        The faults.
+    checksums : mapping of Path to str
+        The sha256 of the files that could be read.
+    """
+
+    def __init__(self, reason: str, checksums: Mapping[Path, str]) -> None:
+        super().__init__(reason)
+        self.checksums = checksums
 
 
 def inspect_observation(
@@ -66,7 +78,8 @@ def inspect_observation(
 
     inspection = inspect_run(run, checksums)
     if fatal := [fault for fault in inspection.faults if not (tolerant and fault.is_tolerable)]:
-        raise InspectionFailed("; ".join(fault.advice for fault in fatal))
+        reason = "; ".join(fault.advice for fault in fatal)
+        raise InspectionFailed(reason, inspection.sha256)
     in_memory = open_in_memory(observation, inspection)
     if not is_all_in_good_time(inspection.run_hdus):
         in_memory, _ = drop_events_outside(in_memory)  # a finding mentions them

@@ -58,8 +58,8 @@ def draw_light_curve(
     """
     n_bins = flux.energy_axis.nbin
     if ax is None:
-        height = 4.8 + 0.17 * max(0, n_bins - 6)  # for the lines of the legend above the axes
-        ax = create_axes(7.2, height, top=3.6 + 1.2 * n_bins)
+        height = 4.8 + 0.18 * max(0, n_bins - 6)  # for the lines of the legend above the axes
+        ax = create_axes(7.2, height, top=3.6 + 1.28 * n_bins)
     light_curves = [BinLightCurve.from_flux_points(flux, index) for index in range(n_bins)]
     log_scale = flux_ratio(light_curves) > MIN_LOG_RATIO
     for index, (light_curve, variability) in enumerate(

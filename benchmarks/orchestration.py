@@ -103,7 +103,7 @@ def time_additional_steps(clock: Clock) -> None:
         *((cached_chunks.EntryCache, name) for name in ("key", "get", "put")),
         (cached_chunks.Recipe, "from_reduction"), (cached_chunks.Cache, "prune"),
         (orchestrator.Plugins, "load"),
-        (orchestrator, "open_cache"), (orchestrator, "_create_record"),
+        (orchestrator, "open_cache"), (orchestrator, "create_record"),
         (steps.Steps, "_record_outcome"), (Chain, "problems"),
     ]  # fmt: skip
     for owner, name in timed_functions:

@@ -11,6 +11,7 @@ import numpy as np
 
 from skyred.components.dl3_files import find_fits_files, open_dl3_files
 from skyred.errors import ArchiveError, format_list
+from skyred.inspection.astropy_tables import read_table
 from skyred.io.index_files import (
     HDU_INDEX,
     find_hdu_index,
@@ -21,7 +22,7 @@ from skyred.io.index_files import (
 
 if TYPE_CHECKING:
     from astropy.table import Table
-    from gammapy.data import DataStore, ObservationTable
+    from gammapy.data import DataStore, HDUIndexTable, ObservationTable
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +144,7 @@ def _open_index(hdu_index: Path) -> DataStore:
     ArchiveError
         If an index is missing, not a regular file, or cannot be read.
     """
-    from gammapy.data import DataStore, HDUIndexTable, ObservationTable
+    from gammapy.data import DataStore, ObservationTable
 
     obs_index = find_obs_index(hdu_index)
     if not hdu_index.is_file():
@@ -151,8 +152,8 @@ def _open_index(hdu_index: Path) -> DataStore:
     if not obs_index.is_file():
         raise ArchiveError(f"{hdu_index.parent} has {hdu_index.name}, but no {obs_index.name}")
     try:
-        hdu_table = HDUIndexTable.read(hdu_index, format="fits")
-        obs_table = ObservationTable.read(obs_index, format="fits")
+        hdu_table = _read_hdu_index(hdu_index)
+        obs_table = ObservationTable(read_table(obs_index), copy=False)
         for table, path in ((hdu_table, hdu_index), (obs_table, obs_index)):
             _convert_text_ids(table, path)
         _warn_about_duplicates(obs_table, obs_index)
@@ -165,6 +166,16 @@ def _open_index(hdu_index: Path) -> DataStore:
         raise ArchiveError(
             f"the index of {hdu_index.parent} ({names}) cannot be read: {error}"
         ) from None
+
+
+def _read_hdu_index(path: Path) -> HDUIndexTable:
+    """Read an HDU index, as gammapy's `HDUIndexTable.read`."""
+    from gammapy.data import HDUIndexTable
+
+    table = HDUIndexTable(read_table(path), copy=False)
+    table.meta["BASE_DIR"] = path.parent.as_posix()
+    table["FILE_DIR"].fill_value = ""
+    return table.filled() if table.has_masked_columns else table
 
 
 def _convert_text_ids(table: Table, path: Path) -> None:

@@ -17,8 +17,9 @@ from gammapy.irf import IRF_REGISTRY
 from gammapy.maps import MapAxis, WcsGeom, WcsNDMap
 
 from skyred.components.projection.map_counts import count_on_map
+from skyred.inspection.astropy_tables import read_meta
 from skyred.inspection.file_content import read_file
-from skyred.run.worker.gadf_tables import read_gti, read_irf, read_meta
+from skyred.run.worker.gadf_tables import read_gti, read_irf
 from skyred.run.worker.inspected_events import InspectedEvents
 
 FILES = (

@@ -60,6 +60,7 @@ class Serial(Engine):
     """One task after the other, in this process."""
 
     kind = "serial"
+    in_process = True
 
     def open(self) -> Executor:
         """Return an executor that runs each task immediately.

@@ -135,6 +135,29 @@ def test_counts_around_points_are_those_of_gammapy(has_exclusion):
     np.testing.assert_array_equal(on_counts.data, expected.data)
 
 
+@given(
+    lon=st.sampled_from([0.0, 0.1, 83.6, 359.95]),
+    lat=st.sampled_from([-90.0, -89.9, -60.0, 0.0, 22.0, 89.3, 89.8]),
+    angle=st.floats(0, 360),
+    offset=st.floats(0, 1),
+    radius=st.sampled_from([0.02, 0.3, 0.9]),
+    turns=st.sampled_from([-360, 0, 360]),
+)
+def test_counts_around_a_point_are_those_of_gammapy_at_any_position(
+    lon, lat, angle, offset, radius, turns
+):
+    pointing = SkyCoord(lon, lat, unit="deg")
+    rad_max = create_rad_max((radius, radius / 2, radius))
+    observation = create_observation(pointing, n_events=3000, rad_max=rad_max)
+    observation.events.table["RA"] = observation.events.table["RA"] + turns * u.deg
+    center = pointing.directional_offset_by(angle * u.deg, offset * u.deg)
+    geom = RegionGeom.create(PointSkyRegion(center), axes=[ENERGY])
+    counts, expected = (
+        maker.make_counts(geom, observation) for maker in (SpectrumProjection, SpectrumDatasetMaker)
+    )
+    np.testing.assert_array_equal(counts.data, expected.data)
+
+
 def test_circle_of_the_radius_of_point_like_irfs_is_accepted():
     pointing = SkyCoord(83.6, 22, unit="deg")
     region = CircleSkyRegion(SkyCoord(84.2, 22.2, unit="deg"), 0.2 * u.deg)

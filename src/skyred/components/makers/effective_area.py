@@ -32,6 +32,24 @@ class AreaMaskMaker(SafeMaskMaker):  # type: ignore[misc]
 
     tag = "AreaMaskMaker"
 
+    @staticmethod
+    def make_mask_bkg_invalid(dataset: Any) -> Any:
+        """Return the mask of the pixels with a valid background.
+
+        Parameters
+        ----------
+        dataset : gammapy.datasets.MapDataset or gammapy.datasets.SpectrumDataset
+            The dataset, with a background or off counts.
+
+        Returns
+        -------
+        numpy.ndarray of bool
+            The mask.
+        """
+        if dataset.stat_type == "wstat":  # without gammapy's copies of the geometry
+            return np.isfinite(dataset.alpha.data * dataset.counts_off.data)
+        return SafeMaskMaker.make_mask_bkg_invalid(dataset)
+
     def make_mask_offset_max(self, dataset: Any, observation: Any) -> Any:
         """Return the mask of the pixels within the largest offset.
 

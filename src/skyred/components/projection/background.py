@@ -101,7 +101,7 @@ def project_background_3d(irf: Background3D, lon: Array, lat: Array, energy: Map
         for name, values in (("fov_lon", lon), ("fov_lat", lat))
     ]
     matrix = _combine(*pair)
-    logarithms = (matrix @ table.reshape(len(table), -1).T).T
+    logarithms = np.ascontiguousarray((matrix @ table.reshape(len(table), -1).T).T)
     return _integrate(irf, logarithms, edges, in_range, pair[0].in_range & pair[1].in_range)
 
 

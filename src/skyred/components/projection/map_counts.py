@@ -38,5 +38,5 @@ def count_on_map(events: Any, geom: Any) -> WcsNDMap | None:
     contained = indices[:, (indices >= 0).all(axis=0)]
     counts = WcsNDMap(geom)
     pixels = np.ravel_multi_index(tuple(contained), counts.data.shape)
-    counts.data += np.bincount(pixels, minlength=counts.data.size).reshape(counts.data.shape)
+    np.add.at(counts.data.reshape(-1), pixels, 1)
     return counts

@@ -46,7 +46,10 @@ def count_in_rad_max(
     ra, dec = position.ra.rad, position.dec.rad
     largest = np.radians(np.nanmax(rad_max.quantity.to_value("deg")) + MARGIN)
     points = centers.icrs
-    matches = [_find_near(point.ra.rad, point.dec.rad, ra, dec, largest) for point in points]
+    matches = [
+        _find_near(lon, lat, ra, dec, largest)
+        for lon, lat in zip(points.ra.rad, points.dec.rad, strict=True)
+    ]
     event = np.concatenate([rows for rows, _ in matches])
     separation = u.Quantity(np.concatenate([distances for _, distances in matches]), "rad")
     offset = np.repeat(points.separation(events.pointing_radec), [len(rows) for rows, _ in matches])
@@ -62,6 +65,10 @@ def _find_near(
 ) -> tuple[NDArray[np.intp], Array]:
     """Return the events near a point, and their distances, all in rad."""
     candidates = np.flatnonzero(np.abs(dec - lat) <= largest)
+    sine = np.sin(min(largest, np.pi / 2)) / np.cos(lat)
+    if sine < 1:  # the circle contains no pole: this is its largest difference in longitude
+        difference = np.abs(np.remainder(ra[candidates] - lon + np.pi, 2 * np.pi) - np.pi)
+        candidates = candidates[difference <= np.arcsin(sine) + MARGIN]
     separation = angular_separation(lon, lat, ra[candidates], dec[candidates])
     is_near = separation <= largest
     return candidates[is_near], separation[is_near]

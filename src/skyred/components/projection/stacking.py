@@ -180,10 +180,10 @@ def _stack_irf(total: Any, irf: Any, mask: NDArray[np.bool_], pixels: Slices) ->
     )
     sum_exposure, values = total.exposure_map.data[where], total._irf_map.data[where]
     values *= sum_exposure
-    values += weighted * mask
+    values += np.multiply(weighted, mask, out=weighted)
     sum_exposure += exposure * mask.any(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        values /= sum_exposure
+    # without exposure, the values are 0
+    np.divide(values, sum_exposure, out=values, where=sum_exposure != 0)
     if not np.isfinite(values.sum()):
         np.nan_to_num(values, copy=False)
 

@@ -25,6 +25,8 @@ class Engine(Component):
     role: ClassVar[str] = "engine"
     #: Maximum number of tasks that run at the same time.
     slots: int = 1
+    #: Whether tasks run in this process, with the source code that it has imported.
+    in_process: bool = False
 
     @abstractmethod
     def open(self) -> Executor:

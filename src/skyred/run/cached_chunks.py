@@ -13,7 +13,15 @@ from skyred.errors import CacheError
 from skyred.interfaces import Maker, Reduction
 from skyred.interfaces.records import Outcome
 from skyred.plugins import Catalog
-from skyred.run.cache import Cache, NoCacheError, Recipe, chunk_key, is_disabled
+from skyred.run.cache import (
+    Cache,
+    NoCacheError,
+    Recipe,
+    chunk_key,
+    is_disabled,
+    reduction_components,
+    source_versions,
+)
 from skyred.run.worker import Chunk, PartialStack
 
 log = logging.getLogger(__name__)
@@ -64,10 +72,13 @@ class EntryCache:
         The cache of reduced chunks.
     recipe : Recipe or None
         Everything that a chunk depends on, except its observations; without it, nothing is cached.
+    code : tuple of str
+        The digests of the source code that reduces chunks; () if unknown.
     """
 
     cache: Cache | None = None
     recipe: Recipe | None = None
+    code: tuple[str, ...] = ()
 
     @classmethod
     def from_reduction(
@@ -76,6 +87,7 @@ class EntryCache:
         reduction: Reduction,
         makers: Iterable[Maker],
         catalog: Catalog,
+        in_process: bool = False,
     ) -> EntryCache:
         """Return the cache for a prepared reduction; it is disabled if chunks cannot be cached.
 
@@ -89,23 +101,27 @@ class EntryCache:
             The prepared makers.
         catalog : Catalog
             The catalog of the components and their plugins.
+        in_process : bool
+            Whether chunks are reduced in this process; the code is then only needed for the cache.
 
         Returns
         -------
         EntryCache
             The cache of the entry.
         """
+        makers = tuple(makers)
+        if cache is None and in_process:
+            return cls()
         try:
-            return cls(cache, Recipe.from_reduction(reduction, makers, catalog))
+            if cache is None:
+                components = reduction_components(reduction, makers)
+                return cls(code=source_versions(type(component) for component in components))
+            recipe = Recipe.from_reduction(reduction, makers, catalog)
+            return cls(cache, recipe, recipe.code)
         except NoCacheError as error:
             if cache is not None:
                 log.info("data.%s is not cached: %s", reduction.geometry.name, error)
             return cls()
-
-    @property
-    def code(self) -> tuple[str, ...]:
-        """The digests of the source code that reduces chunks; () if unknown."""
-        return self.recipe.code if self.recipe is not None else ()
 
     def key(self, chunk: Chunk) -> str:
         """Return the cache key of a chunk.

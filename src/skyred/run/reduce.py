@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from skyred.interfaces import Maker, Reduction
+from skyred.interfaces import Engine, Maker, Reduction
 from skyred.interfaces.records import Outcome
 from skyred.io.streaming import Workers, stream
 from skyred.plugins import Catalog
@@ -37,8 +37,8 @@ class Reducer:
     ----------
     workers : Workers
         The workers that reduce chunks.
-    slots : int
-        The number of chunks that are reduced concurrently.
+    engine : Engine
+        Their engine.
     catalog : Catalog
         The catalog of the components and their plugins.
     cache : Cache or None
@@ -50,7 +50,7 @@ class Reducer:
     """
 
     workers: Workers
-    slots: int
+    engine: Engine
     catalog: Catalog
     cache: Cache | None = None
     comparisons: Comparisons = attrs.field(factory=Comparisons)
@@ -112,7 +112,9 @@ class Reducer:
         makers = prepare_makers(entry, reduction, selection)
         reduction = reduction.with_name(entry)
         reduction = reduction.evolve(stack=reduction.stack.prepare(selection.table))
-        entry_cache = EntryCache.from_reduction(self.cache, reduction, makers, self.catalog)
+        entry_cache = EntryCache.from_reduction(
+            self.cache, reduction, makers, self.catalog, self.engine.in_process
+        )
         total = reduction.stack.zero(reduction.geometry)
         return _EntryReduction(
             entry, reduction, makers, owners, entry_cache, total, selection.outcomes
@@ -121,7 +123,10 @@ class Reducer:
     def _reduce_chunks(
         self, chunks: Iterable[Chunk], on_reduced: OnReduced
     ) -> Iterator[PartialStack]:
-        recover, look_ahead = partial(reduce_run_by_run, self.workers), self.slots * LOOK_AHEAD
+        recover, look_ahead = (
+            partial(reduce_run_by_run, self.workers),
+            self.engine.slots * LOOK_AHEAD,
+        )
         return stream(self.workers, reduce_chunk, chunks, look_ahead, recover, on_reduced)
 
 

@@ -238,7 +238,7 @@ class Steps:
             for name, reduction in self.pipeline.reductions()
             if name in selections
         ]
-        reducer = Reducer(self.workers, self.engine.slots, self.plugins.catalog, self.cache)
+        reducer = Reducer(self.workers, self.engine, self.plugins.catalog, self.cache)
         details["sums"] = reducer.checksums
         yield from reducer.reduce(entries, self._record_outcome)
         details["summary"] = reducer.comparisons.summary()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import pluggy
@@ -21,9 +22,9 @@ class _PluginManager(pluggy.PluginManager):
 
     def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
         # pluggy inspects each class and module that a plugin imports
-        if inspect.ismodule(plugin):
+        if isinstance(plugin, ModuleType):
             value = vars(plugin).get(name)
-            if not (inspect.isroutine(value) and hasattr(value, MARKER)):
+            if not (isinstance(value, FunctionType | MethodType) and hasattr(value, MARKER)):
                 return None
         return super().parse_hookimpl_opts(plugin, name)
 

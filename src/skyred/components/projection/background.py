@@ -101,7 +101,7 @@ def project_background_3d(irf: Background3D, lon: Array, lat: Array, energy: Map
         for name, values in (("fov_lon", lon), ("fov_lat", lat))
     ]
     matrix = _combine(*pair)
-    logarithms = np.ascontiguousarray((matrix @ table.reshape(len(table), -1).T).T)
+    logarithms = np.stack([matrix @ row for row in table.reshape(len(table), -1)])
     return _integrate(irf, logarithms, edges, in_range, pair[0].in_range & pair[1].in_range)
 
 
@@ -123,10 +123,13 @@ def _combine(first: Weights, second: Weights) -> csr_array:
         for j in range(steps[1] + 1):
             columns.append((first.index + i) * second.n_nodes + second.index + j)
             values.append(_weight(first, i) * _weight(second, j))
-    n_pixels = len(first.index)
-    row_ends = np.arange(0, n_pixels * len(columns) + 1, len(columns))
+    n_pixels, n_columns = len(first.index), len(columns)
+    fits_int32 = n_pixels * n_columns <= np.iinfo(np.int32).max
+    index_type = np.int32 if fits_int32 else np.int64  # scipy converts int64 if it can
+    row_ends = np.arange(0, n_pixels * n_columns + 1, n_columns, dtype=index_type)
+    indices = np.stack(columns, axis=1).astype(index_type).ravel()
     return csr_array(
-        (np.stack(values, axis=1).ravel(), np.stack(columns, axis=1).ravel(), row_ends),
+        (np.stack(values, axis=1).ravel(), indices, row_ends),
         shape=(n_pixels, first.n_nodes * second.n_nodes),
     )
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy import units as u
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.table import Table
 
@@ -90,6 +92,37 @@ def test_first_of_several_tables_is_read_with_the_warning_of_astropy(tmp_path):
     path = tmp_path / "index.fits"
     fits.HDUList([fits.PrimaryHDU(), first, second]).writeto(path)
     assert_as_astropy(path)
+
+
+def test_tables_without_names_are_read_with_the_warning_of_astropy(tmp_path):
+    path = tmp_path / "index.fits"
+    tables = [fits.BinTableHDU.from_columns([item]) for item in (IDS, FLOATS)]
+    fits.HDUList([fits.PrimaryHDU(), *tables]).writeto(path)
+    assert_as_astropy(path)
+
+
+@pytest.mark.parametrize("data", [None, np.ones(3)])
+def test_table_after_an_image_is_read_by_astropy(tmp_path, data):
+    path = tmp_path / "index.fits"
+    image = fits.ImageHDU(data)
+    fits.HDUList([fits.PrimaryHDU(), image, fits.BinTableHDU.from_columns([IDS])]).writeto(path)
+    assert_as_astropy(path)
+
+
+@pytest.mark.parametrize("values", [(1, 2), ("HESS", "HESS"), (1.5, 2.5)])
+def test_repeated_cards_are_lists_as_in_astropy(tmp_path, values):
+    assert_as_astropy(write(tmp_path / "index.fits", [IDS], [("RELEASE", v) for v in values]))
+
+
+def test_columns_that_astropy_serialised_are_read_by_astropy(tmp_path):
+    path = tmp_path / "index.fits"
+    table = Table({"OBS_ID": [1, 2], "RA_PNT": [83.6, 84.6] * u.deg})
+    table["RA_PNT"].description = "right ascension of the pointing"
+    table["CENTER"] = SkyCoord([83.6, 84.6], [22, 22], unit="deg")
+    table.write(path)
+    result = read_table(path)
+    assert result.colnames == ["OBS_ID", "RA_PNT", "CENTER"]
+    assert result["RA_PNT"].description == "right ascension of the pointing"
 
 
 @pytest.mark.parametrize("content", [b"", b"SIMPLE  = but not FITS", b"\x1f\x8b damaged"])

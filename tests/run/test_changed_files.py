@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from astropy.io import fits
 from astropy.table import Table
 
 from skyred import Orchestrator, Pipeline
+from skyred.run import reduce as reduction
 from skyred.run.worker import observation as run_reduction
 
 PIPELINE = """
@@ -83,6 +86,44 @@ def test_irfs_that_are_changed_after_the_first_run_fail_the_next(
     assert (first.status, second.status) == ("reduced", "failed")
     assert "changed during the analysis" in second.reason
     assert dict(orchestrator.steps[-1].sums)[path] == original
+
+
+@pytest.mark.parametrize("use_cache", [False, True])
+def test_files_that_are_changed_between_data_entries_fail_the_second(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use_cache: bool
+) -> None:
+    path, inspect = min((archive / "data").iterdir()), run_reduction.inspect_observation
+    original = checksum(path)
+
+    def inspect_and_change(*args: Any) -> Any:
+        inspected = inspect(*args)
+        with fits.open(path, mode="update") as hdus:
+            hdus["EVENTS"].data["ENERGY"] *= 1.1
+        return inspected
+
+    monkeypatch.setattr(run_reduction, "inspect_observation", inspect_and_change)
+    content = yaml.safe_load(PIPELINE.format(archive=archive, chunk=1))
+    content["data"]["again"] = content["data"]["sim"]
+    pipeline = Pipeline.from_yaml(yaml.safe_dump(content, sort_keys=False))
+    orchestrator = Orchestrator(pipeline, cache=tmp_path / "cache" if use_cache else False)
+    orchestrator.reduce()
+    states = [(outcome.entry, outcome.status) for outcome in orchestrator.outcomes]
+    assert states == [("sim", "reduced")] * 2 + [("again", "failed"), ("again", "reduced")]
+    assert "changed during the analysis" in orchestrator.outcomes[2].reason
+    assert dict(orchestrator.steps[-1].sums)[path] == original
+
+
+def test_files_that_the_main_process_cannot_read_are_read_by_workers(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = archive / "irfs.fits"
+
+    def compute_checksums(files: Iterable[Path]) -> dict[Path, str]:
+        return {file: "" if file == path else checksum(file) for file in files}
+
+    monkeypatch.setattr(reduction, "compute_checksums", compute_checksums)
+    orchestrator = reduce(archive, cache=False)
+    assert [outcome.status for outcome in orchestrator.outcomes] == ["reduced"] * 2
 
 
 @pytest.mark.parametrize("use_cache", [False, True])

@@ -113,6 +113,7 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
     models.NoUnits: ("returns a table with units",),
     models.DrawsElsewhere: ("draws on the given axes, and labels them",),
     models.HidesErrors: ("propagates exceptions raised in tasks",),
+    models.ClaimsThisProcess: ("declares whether tasks run in this process",),
     models.NoSlots: ("defines the number of tasks that may run at once",),
 }
 

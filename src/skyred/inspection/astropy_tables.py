@@ -16,9 +16,10 @@ from astropy.io.fits.connect import REMOVE_KEYWORDS, is_column_keyword
 from astropy.table import Column, MaskedColumn, Table as AstropyTable
 
 from skyred.inspection.cards import COMMENTARY
-from skyred.inspection.file_content import read_file
+from skyred.inspection.file_content import FileContent, read_file
 from skyred.inspection.tables import Table
 
+SERIALIZED = "--BEGIN-ASTROPY-SERIALIZED-COLUMNS--"  # of columns such as SkyCoord
 _SIMPLE_FORMAT = re.compile(r"1?[BIJKED]|[1-9]\d*A")
 _EXCEPTIONS = re.compile(r"(TDIM|TDISP|TSCAL|TZERO|TNULL|TCTYP|TCUNI|TRPOS)\d+")
 
@@ -45,24 +46,33 @@ def read_table(path: Path) -> AstropyTable:
         The errors of astropy for a file that it cannot read.
     """
     file = read_file(path)
-    names = [name for name, hdu in file.hdus.items() if "XTENSION" in hdu.header]
-    if len(names) == 1 and not file.findings:
-        table = file.table(names[0])
+    if not file.findings and (name := _find_only_table(file)) is not None:
         with contextlib.suppress(KeyError, ValueError):  # cards that do not match each other
+            table = file.table(name)
             if _is_simple(table):
                 columns = [_create_column(table, name) for name in table.exact_names]
                 return AstropyTable(columns, copy=False, meta=read_meta(table.header))
     return AstropyTable.read(path, format="fits")
 
 
+def _find_only_table(file: FileContent) -> str | None:
+    """Return the name of the table of a file with one extension; several may have the same name."""
+    for name, hdu in file.hdus.items():
+        is_only = hdu.index == 1 and hdu.end == len(file.content)
+        if is_only and hdu.header.get("XTENSION") == "BINTABLE":
+            return name
+    return None
+
+
 def _is_simple(table: Table) -> bool:
+    """Return whether astropy would read the columns as they are stored."""
     header = table.header
     formats = [str(header.get(f"TFORM{i + 1}", "")) for i in range(header.get("TFIELDS", 0))]
     return (
-        header["XTENSION"] == "BINTABLE"
-        and len(table) > 0
+        len(table) > 0
         and all(_SIMPLE_FORMAT.fullmatch(column_format.strip()) for column_format in formats)
         and not any(_EXCEPTIONS.fullmatch(key) for key in header)
+        and SERIALIZED not in header.get("COMMENT", ())
         and len(formats) == len(set(table.exact_names)) == len(table.names)
     )
 
@@ -138,7 +148,8 @@ def read_meta(header: Any) -> dict[str, Any]:
         if _describes_table(key):
             continue
         name = "comments" if key == "COMMENT" else key
-        value = header[key]
-        is_list = key in COMMENTARY or (isinstance(header, Header) and header.count(key) > 1)
-        meta[name] = list(value) if is_list else value
+        if isinstance(header, Header) and key not in COMMENTARY and header.count(key) > 1:
+            meta[name] = [card.value for card in header.cards if card.keyword == key]
+        else:
+            meta[name] = list(header[key]) if key in COMMENTARY else header[key]
     return meta

@@ -153,7 +153,8 @@ class _Inspection:
         """Yield faults in files, missing HDUs, and HDUs in the files of other runs."""
         for path, file in self.files.items():
             yield from file.findings
-            if file.sha256 and expected.get(path, file.sha256) != file.sha256:
+            # "" if the main process could not read the file
+            if file.sha256 and (expected.get(path) or file.sha256) != file.sha256:
                 yield Finding("the file changed during the analysis", "file-changed", file=path)
             if file.sha256 and self.run.checksums.get(path, file.sha256) != file.sha256:
                 yield Finding(

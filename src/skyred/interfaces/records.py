@@ -142,7 +142,7 @@ class Run:
         Whether plots are drawn in the folder.
     """
 
-    _config: str | Callable[[], str] = attrs.field(default="", repr=False)
+    _config: str | Callable[[], str] = attrs.field(default="", repr=False, eq=False)
     digest: str = ""
     folder: Path | None = None
     steps: tuple[str, ...] = STEPS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection
-from types import FunctionType, MethodType, ModuleType
+from types import ModuleType
 from typing import Any
 
 import pluggy
@@ -24,7 +24,8 @@ class _PluginManager(pluggy.PluginManager):
         # pluggy inspects each class and module that a plugin imports
         if isinstance(plugin, ModuleType):
             value = vars(plugin).get(name)
-            if not (isinstance(value, FunctionType | MethodType) and hasattr(value, MARKER)):
+            is_routine = not isinstance(value, type) and inspect.isroutine(value)
+            if not (is_routine and hasattr(value, MARKER)):
                 return None
         return super().parse_hookimpl_opts(plugin, name)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,18 +87,26 @@ class Reducer:
             skyred, with ``compare_with_gammapy``.
         """
         active_entries: deque[_EntryReduction] = deque()
+        entries = tuple(entries)
+        n_runs = Counter(
+            path
+            for _, _, selection in entries
+            for run in selection.inputs.values()
+            for path in set(run.files)
+        )
 
         def iter_chunks() -> Iterator[tuple[EntryCache, Chunk]]:
             for entry, reduction, selection in entries:
                 active_entries.append(self._start_entry(entry, reduction, selection))
-                for chunk in _iter_chunks(active_entries[-1], selection, self.checksums):
+                for chunk in _iter_chunks(active_entries[-1], selection, self.checksums, n_runs):
                     yield active_entries[-1].entry_cache, chunk
 
         for chunk, partial_stack in iter_reduced_chunks(iter_chunks(), self._reduce_chunks):
             while active_entries[0].entry != chunk.entry:
                 yield active_entries.popleft().finish(report)
             active_entries[0].add(partial_stack, report)
-            self.checksums.update(partial_stack.checksums)
+            for path, sha256 in partial_stack.checksums.items():
+                self.checksums.setdefault(path, sha256)
             if chunk.reduction.compare_with_gammapy:
                 self.comparisons.add(self.workers, chunk, partial_stack)
         while active_entries:
@@ -199,11 +207,16 @@ class _EntryReduction:
 
 
 def _iter_chunks(
-    entry: _EntryReduction, selection: Selection, checksums: dict[Path, str]
+    entry: _EntryReduction,
+    selection: Selection,
+    checksums: dict[Path, str],
+    n_runs: Mapping[Path, int],
 ) -> Iterator[Chunk]:
-    """Yield the chunks of a data entry, and add new checksums to those of all entries."""
+    """Yield the chunks of a data entry, and add new checksums to those of all entries.
+
+    `n_runs` has the number of runs of each file, in all entries.
+    """
     size, all_observations = entry.reduction.stack.chunk, tuple(selection.observations)
-    n_runs = Counter(path for run in selection.inputs.values() for path in set(run.files))
     is_cached = entry.entry_cache.cache is not None
     for start in range(0, len(all_observations), size):
         observations = all_observations[start : start + size]

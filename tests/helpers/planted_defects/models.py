@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor, Future
+import multiprocessing
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +241,17 @@ class HidesErrors(Engine):
 
     def open(self) -> Executor:
         return ErrorHidingExecutor()
+
+
+@component
+class ClaimsThisProcess(Engine):
+    """An engine whose tasks run in another process, although it states that they do not."""
+
+    kind = "planted-claims-this-process"
+    in_process = True
+
+    def open(self) -> Executor:
+        return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
 
 
 @component

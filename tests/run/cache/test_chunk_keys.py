@@ -149,7 +149,7 @@ class Inputs:
         ((entry, reduction),) = pipeline.entries()
         selection = select(entry, reduction, plugins)
         plan = _create_plan(self, entry, reduction, plugins)
-        chunks = _iter_chunks(plan, selection, {})
+        chunks = _iter_chunks(plan, selection, {}, {})
         return {
             int(observation.obs_id): plan.entry_cache.key(chunk)
             for chunk in chunks

@@ -109,6 +109,18 @@ def test_folders_that_cannot_be_listed_are_left_out(module_folder: Path) -> None
     assert code_digests([package.OwnMaker]).items() >= expected.items()
 
 
+def test_digest_depends_on_linked_folders(module_folder: Path) -> None:
+    package, target = module_folder / "digested_a", module_folder / "target"
+    write_component(package / "__init__.py")
+    target.mkdir()
+    (target / "helper.py").write_text("FACTOR = 1\n")
+    (package / "linked").symlink_to(target)
+    (target / "cycle").symlink_to(package)
+    expected = digests("digested_a")
+    (target / "helper.py").write_text("FACTOR = 3\n")
+    assert digests("digested_a") != expected
+
+
 def test_digest_is_independent_of_compiled_modules(module_folder: Path) -> None:
     write_component(module_folder / "digested_a" / "__init__.py")
     expected = digests("digested_a")

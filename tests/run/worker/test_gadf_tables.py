@@ -16,6 +16,7 @@ from gammapy.data.io import EventListReader
 from gammapy.irf import IRF_REGISTRY
 from gammapy.maps import MapAxis, WcsGeom, WcsNDMap
 
+from skyred.components.projection import map_counts
 from skyred.components.projection.map_counts import count_on_map
 from skyred.inspection.astropy_tables import read_meta
 from skyred.inspection.file_content import read_file
@@ -166,17 +167,17 @@ def test_positions_of_float64_are_rotated_as_by_astropy(tmp_path):
     np.testing.assert_allclose(coordinates.lat, expected.b.deg, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtypes", [("float32",) * 2, ("float64",) * 2, ("float64", "float32")])
 @pytest.mark.parametrize("frame", ["icrs", "galactic"])
 @pytest.mark.parametrize("unit", ["deg", "rad", "arcsec"])
-def test_positions_in_any_unit_are_counted_as_by_gammapy(tmp_path, dtype, frame, unit):
+def test_positions_in_any_unit_are_counted_as_by_gammapy(tmp_path, dtypes, frame, unit):
     rng, n_events = np.random.default_rng(0), 50_000
     columns = {
         "EVENT_ID": np.arange(n_events),
         "TIME": np.linspace(0, 4, n_events) * u.s,
-        "RA": u.Quantity(rng.uniform(264, 268, n_events), "deg").to(unit).astype(dtype),
-        "DEC": u.Quantity(rng.uniform(-31, -27, n_events), "deg").to(unit).astype(dtype),
-        "ENERGY": u.Quantity(rng.uniform(0.1, 10, n_events).astype(dtype), "TeV"),
+        "RA": u.Quantity(rng.uniform(264, 268, n_events), "deg").to(unit).astype(dtypes[0]),
+        "DEC": u.Quantity(rng.uniform(-31, -27, n_events), "deg").to(unit).astype(dtypes[1]),
+        "ENERGY": u.Quantity(rng.uniform(0.1, 10, n_events).astype(dtypes[0]), "TeV"),
     }
     path = write_events(tmp_path / "events.fits", **columns)
     axis = MapAxis.from_energy_bounds("0.1 TeV", "10 TeV", nbin=1, name="energy")
@@ -234,6 +235,18 @@ def test_events_at_the_edges_of_a_map_are_counted_as_by_gammapy(tmp_path, dtype,
     counts = count_on_map(read_events(path), geom)
     assert 0 < counts.data.sum() < n_events
     np.testing.assert_array_equal(counts.data, expected.data)
+
+
+def test_more_events_than_float32_can_count_one_by_one(tmp_path, monkeypatch):
+    events = read_events(write_events(tmp_path / "events.fits"))
+    axis = MapAxis.from_energy_bounds("0.01 TeV", "100 TeV", nbin=2, name="energy")
+    geom = WcsGeom.create(
+        skydir=events.pointing_radec, npix=(20, 20), binsz=1, frame="icrs", axes=[axis]
+    )
+    expected = count_on_map(events, geom)
+    assert expected.data.sum() == 3
+    monkeypatch.setattr(map_counts, "MAX_FLOAT32", 3)
+    np.testing.assert_array_equal(count_on_map(events, geom).data, expected.data)
 
 
 def test_changed_events_are_counted_by_gammapy(tmp_path):

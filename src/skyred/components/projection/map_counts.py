@@ -10,6 +10,8 @@ from gammapy.maps import WcsGeom, WcsNDMap
 if TYPE_CHECKING:
     from gammapy.maps import MapCoord
 
+MAX_FLOAT32 = 2**24  # the integers up to this one are exact in float32
+
 
 def count_on_map(events: Any, geom: Any) -> WcsNDMap | None:
     """Count events in the pixels of a map, as gammapy's `Map.fill_events`.
@@ -38,5 +40,8 @@ def count_on_map(events: Any, geom: Any) -> WcsNDMap | None:
     contained = indices[:, (indices >= 0).all(axis=0)]
     counts = WcsNDMap(geom)
     pixels = np.ravel_multi_index(tuple(contained), counts.data.shape)
-    np.add.at(counts.data.reshape(-1), pixels, 1)
+    if len(pixels) < MAX_FLOAT32:
+        np.add.at(counts.data.reshape(-1), pixels, 1)
+    else:
+        counts.data += np.bincount(pixels, minlength=counts.data.size).reshape(counts.data.shape)
     return counts

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gammapy.irf import RadMax2D
     from gammapy.maps import MapAxis, RegionGeom
 
-MARGIN = 1e-6  # deg, for rounding
+MARGIN = 1e-6  # deg or rad, for rounding
 
 
 def count_in_rad_max(

@@ -171,19 +171,21 @@ def _stack_irf(total: Any, irf: Any, mask: NDArray[np.bool_], pixels: Slices) ->
     pixels : tuple of slice
         The pixels of the IRF in the total.
     """
-    where = (..., *pixels)
+    in_total = (..., *pixels)
     if not total.exposure_map.data.any():  # empty datasets have a diagonal energy dispersion
         total._irf_map.data[...] = 0
     exposure = _convert(irf.exposure_map, total.exposure_map)
     weighted = _convert_values(
         irf._irf_map.data * irf.exposure_map.data, irf._irf_map, total._irf_map
     )
-    sum_exposure, values = total.exposure_map.data[where], total._irf_map.data[where]
+    sum_exposure, values = total.exposure_map.data[in_total], total._irf_map.data[in_total]
     values *= sum_exposure
     values += np.multiply(weighted, mask, out=weighted)
     sum_exposure += exposure * mask.any(axis=0)
-    # without exposure, the values are 0
-    np.divide(values, sum_exposure, out=values, where=sum_exposure != 0)
+    # without exposure, the values are already 0, unless exposures cancel
+    where = True if (exposure < 0).any() else sum_exposure != 0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        np.divide(values, sum_exposure, out=values, where=where)
     if not np.isfinite(values.sum()):
         np.nan_to_num(values, copy=False)
 

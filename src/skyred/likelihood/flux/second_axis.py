@@ -123,7 +123,7 @@ class FluxPointsBuilder:
         return self._create_map(stats, [axis])
 
 
-def missing_reason(row: Row) -> str:
+def _missing_reason(row: Row) -> str:
     """Return the reason for a missing norm in a bin.
 
     Parameters
@@ -155,7 +155,7 @@ def missing_reasons(rows: Sequence[Row], edges: u.Quantity) -> str:
         The reasons, with the energies of the bins unless all reasons are equal; "" if all bins have
         a norm.
     """
-    reasons = [missing_reason(row) for row in rows]
+    reasons = [_missing_reason(row) for row in rows]
     if len(set(reasons)) == 1:
         return reasons[0]
     bins = zip(edges[:-1], edges[1:], reasons, strict=True)

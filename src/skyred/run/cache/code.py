@@ -115,10 +115,13 @@ def _file_of(cls: type) -> Path:
     return file
 
 
-def _iter_files(folders: Iterable[str]) -> Iterator[_SourceFile]:
+def _iter_files(
+    folders: Iterable[str], linked: frozenset[str] = frozenset()
+) -> Iterator[_SourceFile]:
     """Yield all files of a package, because it may read any of them.
 
     Folders that cannot be listed are left out, such as the placeholders of editable installations.
+    `linked` has the folders of the links that were followed, to detect cycles.
     """
     for folder in folders:
         try:
@@ -128,7 +131,10 @@ def _iter_files(folders: Iterable[str]) -> Iterator[_SourceFile]:
         for entry in entries:  # one system call per file: there are hundreds
             if entry.is_dir(follow_symlinks=False):
                 if entry.name != "__pycache__":
-                    yield from _iter_files([entry.path])
+                    yield from _iter_files([entry.path], linked)
+            elif entry.is_symlink() and entry.is_dir():
+                if (target := os.path.realpath(entry.path)) not in linked:
+                    yield from _iter_files([entry.path], linked | {target})
             elif entry.is_file() and not entry.name.endswith(COMPILED):
                 yield _SourceFile.create(entry.path, entry.stat())
 

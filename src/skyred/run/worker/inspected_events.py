@@ -159,7 +159,7 @@ class InspectedEvents(EventList):  # type: ignore[misc]
         """Return positions, as longitudes and latitudes in deg unless no rotation is needed."""
         matrix = _find_rotation(frame)
         ra, dec = (self._columns[name].quantity[rows] for name in ("RA", "DEC"))
-        is_double = ra.dtype.itemsize == 8
+        is_double = ra.dtype.itemsize == dec.dtype.itemsize == 8
         if matrix is None:
             if is_double:
                 return {"lon": ra.to_value("deg") % 360, "lat": dec.to_value("deg")}

@@ -110,6 +110,27 @@ def has_positive_slots(case: ComponentCase) -> None:
     require(isinstance(slots, int) and slots >= 1, f"slots is {slots!r}")
 
 
+@requirement(
+    "declares whether tasks run in this process",
+    "engine",
+    fix="Set `in_process` to False unless all tasks run in the process that opens the executor: "
+    "the source code of other processes is compared with that of this one.",
+)
+def declares_process(case: ComponentCase) -> None:
+    """Check that tasks run in this process if the engine says so.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The engine to be checked.
+    """
+    if not case.component.in_process:
+        return
+    with _open(case) as executor:
+        pid = executor.submit(os.getpid).result()
+    require(pid == os.getpid(), "in_process is True, but a task ran in another process")
+
+
 def slow_square(number: int) -> int:
     """Return the square of a number, after a delay that is longer for smaller numbers.
 

@@ -182,10 +182,10 @@ def _stack_irf(total: Any, irf: Any, mask: NDArray[np.bool_], pixels: Slices) ->
     values *= sum_exposure
     values += np.multiply(weighted, mask, out=weighted)
     sum_exposure += exposure * mask.any(axis=0)
-    # without exposure, the values are already 0, unless exposures cancel
-    where = True if (exposure < 0).any() else sum_exposure != 0
+    if not (exposure < 0).any():  # without exposure, the values are already 0
+        sum_exposure = np.where(sum_exposure == 0, 1, sum_exposure)
     with np.errstate(invalid="ignore", divide="ignore"):
-        np.divide(values, sum_exposure, out=values, where=where)
+        values /= sum_exposure
     if not np.isfinite(values.sum()):
         np.nan_to_num(values, copy=False)
 

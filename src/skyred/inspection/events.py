@@ -57,8 +57,12 @@ def check_events(events: RunHdu) -> Iterator[Finding]:
             )
     yield from _check_ranges(events, columns["RA"], columns["DEC"], columns["ENERGY"])
     yield from _check_identifiers(events, columns["TIME"])
-    yield from _check_positions(events, columns["RA"], columns["DEC"])
-    yield from _check_duplicates(events, columns["RA"], columns["DEC"], columns["ENERGY"])
+    positions = _sort_sums(columns["RA"], columns["DEC"])
+    yield from _check_positions(events, positions, columns["RA"], columns["DEC"])
+    yield from _check_repeated_energies(events, columns["ENERGY"])
+    yield from _check_duplicates(
+        events, positions, columns["RA"], columns["DEC"], columns["ENERGY"]
+    )
 
 
 def _check_ranges(events: RunHdu, ra: Floats, dec: Floats, energy: Floats) -> Iterator[Finding]:
@@ -100,25 +104,35 @@ def _check_identifiers(events: RunHdu, time: Floats) -> Iterator[Finding]:
         )
 
 
-def _check_positions(events: RunHdu, ra: Floats, dec: Floats) -> Iterator[Finding]:
+def _check_positions(
+    events: RunHdu, positions: Floats, ra: Floats, dec: Floats
+) -> Iterator[Finding]:
+    """Check for positions that occur too often, with the sorted sums of their coordinates."""
     limit = max(MAX_SAME_POSITION, MAX_SAME_POSITION_FRACTION * len(ra))
-    if (max_same_position := _count_most_frequent(limit, ra, dec)) > limit:
+    if (max_same_position := _count_most_frequent(limit, positions, ra, dec)) > limit:
         yield events.report(
             "events-same-position",
             f"{max_same_position} of {len(ra)} events have the same position",
         )
 
 
-def _check_duplicates(events: RunHdu, ra: Floats, dec: Floats, energy: Floats) -> Iterator[Finding]:
-    """Check for energies that occur too often, and events with the same position and energy."""
+def _check_repeated_energies(events: RunHdu, energy: Floats) -> Iterator[Finding]:
+    """Check for energies that occur too often."""
     limit = max(MAX_SAME_ENERGY, MAX_SAME_ENERGY_FRACTION * len(energy))
-    if (max_same_energy := _count_most_frequent(limit, energy)) > limit:
+    if (max_same_energy := _count_most_frequent(limit, np.sort(energy), energy)) > limit:
         yield events.report(
             "events-same-energy", f"{max_same_energy} of {len(energy)} events have the same ENERGY"
         )
-    sums = _sort_sums(ra, dec, energy)
+
+
+def _check_duplicates(
+    events: RunHdu, positions: Floats, ra: Floats, dec: Floats, energy: Floats
+) -> Iterator[Finding]:
+    """Check for events with the same position and energy."""
     minimum = max(MIN_DUPLICATES, MIN_DUPLICATE_FRACTION * len(energy))
-    if (sums[1:] == sums[:-1]).sum() < minimum:
+    if _count_repeated(positions) < minimum:
+        return
+    if _count_repeated(_sort_sums(ra, dec, energy)) < minimum:
         return
     columns = _select_finite(ra, dec, energy)
     n_duplicates = columns.shape[1] - np.unique(columns, axis=1).shape[1]
@@ -129,9 +143,13 @@ def _check_duplicates(events: RunHdu, ra: Floats, dec: Floats, energy: Floats) -
         )
 
 
-def _count_most_frequent(limit: float, *columns: Floats) -> int:
+def _count_repeated(sums: Floats) -> int:
+    return int((sums[1:] == sums[:-1]).sum())
+
+
+def _count_most_frequent(limit: float, sums: Floats, *columns: Floats) -> int:
     """Return how often the most frequent values occur, or 0 if not more often than the limit."""
-    sums, step = _sort_sums(*columns), int(limit)
+    step = int(limit)
     if not (sums[step:] == sums[: max(0, len(sums) - step)]).any():
         return 0
     _, counts = np.unique(_select_finite(*columns), axis=1, return_counts=True)

@@ -156,7 +156,8 @@ def _integrate(
     rate[:, ~pixel_in_range] = 0
     if not np.isfinite(rate.sum()):
         rate[~np.isfinite(rate)] = 0
-    weighted = rate * edges[:, None]
+    unit = u.Unit(irf.unit) * u.Unit(irf.axes["energy"].unit)
+    weighted = rate * (edges * unit.to("s-1 sr-1"))[:, None]
     width = np.diff(np.log(edges))[:, None]
     # the exponent of the integral of a power law through two values, times the width
     exponent = np.diff(logarithms, axis=0)
@@ -171,5 +172,4 @@ def _integrate(
         integral[flat] = expansion[flat]
     positive = rate > 0
     integral[~(positive[:-1] & positive[1:])] = 0
-    integral *= (u.Unit(irf.unit) * u.Unit(irf.axes["energy"].unit)).to("s-1 sr-1")
     return np.asarray(integral)

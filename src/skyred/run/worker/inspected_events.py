@@ -58,11 +58,12 @@ class InspectedEvents(EventList):  # type: ignore[misc]
         gammapy.data.EventList
             The events.
         """
-        if table is not None and _has_plain_columns(table):
-            events = cls.__new__(cls)
-            events._hdu, events._columns, events._events = hdu, GadfTable(table), None
-            return events
-        return _read(hdu)
+        columns = None if table is None else _read_plain_columns(table)
+        if columns is None:
+            return _read(hdu)
+        events = cls.__new__(cls)
+        events._hdu, events._columns, events._events = hdu, columns, None
+        return events
 
     @property
     def table(self) -> Any:
@@ -193,12 +194,12 @@ def _read(hdu: StoredHdu) -> EventList:
     return EventListReader.from_gadf_hdu(hdu.open())
 
 
-def _has_plain_columns(table: Table) -> bool:
-    """Return whether directions and energies are numbers with units, stored without scaling."""
+def _read_plain_columns(table: Table) -> GadfTable | None:
+    """Return the columns; None unless directions and energies are finite, unscaled, with units."""
     columns = GadfTable(table)
     for name, physical_type in (("RA", "angle"), ("DEC", "angle"), ("ENERGY", "energy")):
         if name not in columns.colnames or not table.is_plain(name):
-            return False
+            return None
         column = columns[name]
         if (
             column.unit is None
@@ -206,5 +207,5 @@ def _has_plain_columns(table: Table) -> bool:
             or column.data.ndim != 1
             or not np.isfinite(column.data).all()
         ):
-            return False
-    return {"TIME"} <= set(columns.colnames)
+            return None
+    return columns if "TIME" in columns.colnames else None

@@ -235,7 +235,8 @@ def test_each_of_several_workers_that_do_not_see_the_file_keeps_the_data(immedia
     with RemoteWorkers(Processes(workers=2).open) as workers:
         results = EngineTasks(workers, 2).map(scale, 2.0, range(40))
     assert results == [2.0 * item for item in range(40)]
-    assert 1 <= n_sent <= 8  # at most the calls that were submitted before the data arrived
+    # it would be 40 if workers did not keep the data; a few more are sent if one starts late
+    assert 1 <= n_sent <= 20
 
 
 def test_quick_tasks_and_those_of_one_worker_do_not_start_workers(monkeypatch):

@@ -31,9 +31,10 @@ from skyred.likelihood.model_image import ModelImage
 from skyred.likelihood.sharp_edges import SLOPE_STEP, has_sharp_edges
 
 PIXEL = 0.05 * u.deg
-# minima of the statistic agree within 0.005; IRFs at slightly different positions and rounding to
-# float32 change it by up to 0.001
-STAT_TOLERANCE = 0.006
+# the accuracy of all fits; the search ends about 0.005 above the minimum, which depends on the
+# rounding of the processor (0.0063 with AVX-512), and IRFs at slightly different positions and
+# rounding to float32 change the statistic by up to 0.001
+STAT_TOLERANCE = 0.01
 
 SHARP: dict[str, Callable[[], SpatialModel]] = {
     "disk": lambda: DiskSpatialModel(r_0=3 * PIXEL),

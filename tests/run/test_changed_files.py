@@ -124,6 +124,7 @@ def test_files_that_the_main_process_cannot_read_are_read_by_workers(
     monkeypatch.setattr(reduction, "compute_checksums", compute_checksums)
     orchestrator = reduce(archive, cache=False)
     assert [outcome.status for outcome in orchestrator.outcomes] == ["reduced"] * 2
+    assert dict(orchestrator.steps[-1].sums)[path] == checksum(path)
 
 
 @pytest.mark.parametrize("use_cache", [False, True])

@@ -141,7 +141,7 @@ def read_meta(header: Any) -> dict[str, Any]:
     Returns
     -------
     dict of str to object
-        The cards that do not describe the table itself.
+        The cards that do not describe the table itself; None for one without a value.
     """
     meta: dict[str, Any] = {}
     for key in dict.fromkeys(header):
@@ -151,5 +151,6 @@ def read_meta(header: Any) -> dict[str, Any]:
         if isinstance(header, Header) and key not in COMMENTARY and header.count(key) > 1:
             meta[name] = [card.value for card in header.cards if card.keyword == key]
         else:
-            meta[name] = list(header[key]) if key in COMMENTARY else header[key]
+            value = list(header[key]) if key in COMMENTARY else header[key]
+            meta[name] = value[0] if key == "" and len(value) == 1 else value
     return meta

@@ -104,7 +104,7 @@ def read_file(
         is_compressed = stored_bytes.startswith(_GZIP)
         content = gzip.decompress(stored_bytes) if is_compressed else stored_bytes
     except (OSError, EOFError, zlib.error) as error:
-        message = f"the gzip data are damaged: {_describe(error)}; copy or download the file again"
+        message = f"the gzip data are damaged: {_describe(error)}"
         return FileContent(path, sha256, findings=_create_findings(path, [("", message)]))
     return _parse(path, sha256, content)
 

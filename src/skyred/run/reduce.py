@@ -106,7 +106,7 @@ class Reducer:
                 yield active_entries.popleft().finish(report)
             active_entries[0].add(partial_stack, report)
             for path, sha256 in partial_stack.checksums.items():
-                self.checksums.setdefault(path, sha256)
+                self.checksums[path] = self.checksums.get(path) or sha256
             if chunk.reduction.compare_with_gammapy:
                 self.comparisons.add(self.workers, chunk, partial_stack)
         while active_entries:

@@ -179,10 +179,11 @@ def _stack_irf(total: Any, irf: Any, mask: NDArray[np.bool_], pixels: Slices) ->
         irf._irf_map.data * irf.exposure_map.data, irf._irf_map, total._irf_map
     )
     sum_exposure, values = total.exposure_map.data[in_total], total._irf_map.data[in_total]
+    may_cancel = (sum_exposure < 0).any() or (exposure < 0).any()
     values *= sum_exposure
     values += np.multiply(weighted, mask, out=weighted)
     sum_exposure += exposure * mask.any(axis=0)
-    if not (exposure < 0).any():  # without exposure, the values are already 0
+    if not may_cancel:  # without exposure, the values are already 0
         sum_exposure = np.where(sum_exposure == 0, 1, sum_exposure)
     with np.errstate(invalid="ignore", divide="ignore"):
         values /= sum_exposure

@@ -115,17 +115,17 @@ def _file_of(cls: type) -> Path:
     return file
 
 
-def _iter_files(
-    folders: Iterable[str], linked: frozenset[str] = frozenset()
-) -> Iterator[_SourceFile]:
+def _iter_files(folders: Iterable[str], linked: set[str] | None = None) -> Iterator[_SourceFile]:
     """Yield all files of a package, because it may read any of them.
 
     Folders that cannot be listed are left out, such as the placeholders of editable installations.
-    `linked` has the folders of the links that were followed, to detect cycles.
+    Links are followed to folders with Python files, not to data; `linked` has those that were
+    already followed.
     """
+    linked = set() if linked is None else linked
     for folder in folders:
         try:
-            entries = list(os.scandir(folder))
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError:
             continue
         for entry in entries:  # one system call per file: there are hundreds
@@ -133,8 +133,10 @@ def _iter_files(
                 if entry.name != "__pycache__":
                     yield from _iter_files([entry.path], linked)
             elif entry.is_symlink() and entry.is_dir():
-                if (target := os.path.realpath(entry.path)) not in linked:
-                    yield from _iter_files([entry.path], linked | {target})
+                target = os.path.realpath(entry.path)
+                if target not in linked and any(Path(target).glob("*.py")):
+                    linked.add(target)
+                    yield from _iter_files([entry.path], linked)
             elif entry.is_file() and not entry.name.endswith(COMPILED):
                 yield _SourceFile.create(entry.path, entry.stat())
 

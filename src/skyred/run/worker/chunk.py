@@ -127,5 +127,5 @@ def reduce_chunk(
             return reduce_chunk(chunk, {**excluded, obs_id: run_reduction.outcome}, checksums)
         outcomes.append(run_reduction.outcome)
         irf_types.append(describe_irfs(parts[0].observation) if parts else "")
-    new_checksums = {path: checksums[path] for path in checksums if path not in chunk.checksums}
+    new_checksums = {path: checksums[path] for path in checksums if not chunk.checksums.get(path)}
     return PartialStack(total, tuple(outcomes), tuple(irf_types), new_checksums)

@@ -237,6 +237,13 @@ class PluginError(SkyredError):
     exit_code = 2
 
 
+class ComponentError(PluginError):
+    """Raised if a component violates a rule of its interface, such as a fitter with wrong results.
+
+    It is never raised for the input of a user.
+    """
+
+
 class ArchiveError(SkyredError, ValueError):
     """Raised if an archive or reduced datasets cannot be read, or do not contain what is needed."""
 

@@ -183,7 +183,7 @@ def _select_tables(pipeline: Pipeline, plugins: Plugins) -> Tables:
     from skyred.run.select import open_store, select_table
 
     return {
-        name: select_table(name, reduction, open_store(reduction, plugins))
+        name: select_table(name, reduction, open_store(reduction, plugins), plugins.catalog)
         for name, reduction in pipeline.reductions()
     }
 

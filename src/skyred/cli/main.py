@@ -138,7 +138,7 @@ class Program(click.Group):
 
 def _format_error(error: SkyredError) -> str:
     if not isinstance(error, ConfigError):
-        return f"skyred: {error}"
+        return "\n".join([f"skyred: {error}", *getattr(error, "__notes__", ())])
     n_problems = len(error.problems)
     plural = "s" if n_problems > 1 else ""
     return f"{error}\nskyred: {n_problems} problem{plural} found"

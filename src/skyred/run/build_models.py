@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from skyred.errors import ModelError
+from skyred.errors import ComponentError, ModelError
 from skyred.interfaces import Model
+from skyred.plugins import Catalog
+from skyred.run.component_errors import describe_component, errors_of
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
     from gammapy.modeling.models import Models
 
 
-def build_models(components: Iterable[Model], datasets: Datasets) -> Models:
+def build_models(
+    components: Iterable[Model], datasets: Datasets, catalog: Catalog | None = None
+) -> Models:
     """Build the models of all components, and link parameters that share a link label.
 
     Parameters
@@ -22,6 +26,8 @@ def build_models(components: Iterable[Model], datasets: Datasets) -> Models:
         The components of the `model:` section.
     datasets : Datasets
         The reduced datasets.
+    catalog : Catalog, optional
+        The components of the plugins, to name them in errors.
 
     Returns
     -------
@@ -30,16 +36,25 @@ def build_models(components: Iterable[Model], datasets: Datasets) -> Models:
 
     Raises
     ------
+    ComponentError
+        If a component builds something else than models of gammapy.
     ModelError
         If two models have the same name, or linked parameters have different names or
         incompatible units.
     """
-    from gammapy.modeling.models import Models
+    from gammapy.modeling.models import ModelBase, Models
 
     kind_by_name: dict[str, str] = {}
     models = []
     for component in components:
-        for model in component.build(datasets):
+        with errors_of(component, catalog):
+            built_models = list(component.build(datasets))
+        for model in built_models:
+            if not isinstance(model, ModelBase):
+                raise ComponentError(
+                    f"the {describe_component(component, catalog)} built {type(model).__name__}; "
+                    "expected models of gammapy with a name, such as SkyModel"
+                )
             if model.name in kind_by_name:
                 raise ModelError(
                     f"two models are named {model.name!r}: one from {kind_by_name[model.name]!r}, "

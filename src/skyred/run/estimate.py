@@ -13,6 +13,7 @@ from skyred.interfaces import Estimator, Product
 from skyred.interfaces.records import FitResult
 from skyred.io.streaming import Workers
 from skyred.plugins import Catalog
+from skyred.run.component_errors import errors_of
 from skyred.run.engine_tasks import EngineTasks
 
 if TYPE_CHECKING:
@@ -73,12 +74,10 @@ class EstimatorRunner:
             report = partial(self.report, estimate=estimator.label)
             tasks = EngineTasks(self.workers, self.slots, report)
             try:
-                estimates[estimator.label] = estimator.estimate_with(datasets, fit, tasks)
+                with errors_of(estimator, self.catalog):
+                    estimates[estimator.label] = estimator.estimate_with(datasets, fit, tasks)
             except Exception as error:
                 log.error("the estimate %s failed: %s", estimator.label, error)
-                owner = self.catalog.owner(estimator)
-                origin = f"of {owner}" if owner else "(not from a plugin)"
-                error.add_note(f"raised in the estimator {estimator.kind} {origin}")
                 errors.append(error)
         if errors:
             raise errors[0]

@@ -18,7 +18,9 @@ from skyred.inspection.records import RunInput
 from skyred.interfaces import Reduction, required_irfs
 from skyred.interfaces.records import Outcome
 from skyred.io.index_files import get_index_files
-from skyred.plugins import Plugins
+from skyred.plugins import Catalog, Plugins
+from skyred.run.component_errors import errors_of
+from skyred.run.selection_checks import run_selector
 
 if TYPE_CHECKING:
     from gammapy.data import DataStore, Observations, ObservationTable
@@ -124,10 +126,13 @@ def select(entry: str, reduction: Reduction, plugins: Plugins) -> Selection:
         stacker needs is missing.
     """
     store = open_store(reduction, plugins)
-    return _create_selection(entry, store, select_table(entry, reduction, store), reduction)
+    table = select_table(entry, reduction, store, plugins.catalog)
+    return _create_selection(entry, store, table, reduction)
 
 
-def select_table(entry: str, reduction: Reduction, store: DataStore) -> ObservationTable:
+def select_table(
+    entry: str, reduction: Reduction, store: DataStore, catalog: Catalog
+) -> ObservationTable:
     """Select the observations of a data entry from the table of its archive.
 
     Parameters
@@ -138,6 +143,8 @@ def select_table(entry: str, reduction: Reduction, store: DataStore) -> Observat
         The data entry.
     store : DataStore
         The archive.
+    catalog : Catalog
+        The components of the plugins.
 
     Returns
     -------
@@ -148,17 +155,20 @@ def select_table(entry: str, reduction: Reduction, store: DataStore) -> Observat
     ------
     ArchiveError
         If no observation is left, or a column or value that the stacker needs is missing.
+    ComponentError
+        If a selector changes the table.
     """
     table = store.obs_table
     for selector in reduction.select:
-        table = selector.select(table)
+        table = run_selector(selector, table, catalog)
         if len(table) == 0:
             raise ArchiveError(
                 f"data.{entry}: no observation is left after the selector {selector.kind!r} "
                 f"({len(store.obs_table)} in the archive); relax its options"
             )
     table = _drop_duplicates(entry, table)
-    reduction.stack.prepare(table)  # reports missing columns before any data are read
+    with errors_of(reduction.stack, catalog):
+        reduction.stack.prepare(table)  # reports missing columns before any data are read
     return table
 
 

@@ -15,6 +15,7 @@ import attrs
 from skyred.errors import ModelError
 from skyred.interfaces import Chain, DataEntry, Engine, Product, ReducedData
 from skyred.interfaces.dataset_names import require_names
+from skyred.interfaces.fit_checks import run_fitter
 from skyred.interfaces.records import STEPS, FitResult, Outcome, Run, StepRecord
 from skyred.io.streaming import Workers
 from skyred.likelihood import objective_of, restored_on_error
@@ -22,6 +23,7 @@ from skyred.plugins import Plugins
 from skyred.result.load_datasets import check_unique_names, load_datasets
 from skyred.run.build_models import build_models
 from skyred.run.cache import Cache
+from skyred.run.component_errors import errors_of
 from skyred.run.disk_space import size_of
 from skyred.run.estimate import EstimatorRunner
 from skyred.run.failures import format_other_statuses, raise_on_failures, require_reduced
@@ -278,7 +280,7 @@ class Steps:
     def _model(self, details: dict[str, Any]) -> Models | None:
         datasets = self.outputs["reduce"]
         self._check_estimators(datasets.names)  # before the fit, because it may take a long time
-        models = build_models(self.pipeline.model, datasets)
+        models = build_models(self.pipeline.model, datasets, self.plugins.catalog)
         datasets.models = models
         # gammapy silently drops a model if none of its datasets exists
         if unused := sorted(set(models.names) - set(datasets.models.names)):
@@ -293,8 +295,9 @@ class Steps:
         if self.pipeline.fit is None:
             return None
         objective = objective_of(self.outputs["reduce"])
-        with restored_on_error(self.outputs["reduce"]):
-            result = self.pipeline.fit.fit(objective)
+        fitter, catalog = self.pipeline.fit, self.plugins.catalog
+        with restored_on_error(self.outputs["reduce"]), errors_of(fitter, catalog):
+            result = run_fitter(fitter, objective)
         objective.accept(result)
         details["summary"] = str(result).split("\n")[0]
         return result

@@ -1,0 +1,90 @@
+"""Checks that selectors return a subset of the observation table, with unchanged values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skyred.errors import ComponentError, format_list
+from skyred.interfaces import Selector
+from skyred.plugins import Catalog
+from skyred.run.component_errors import describe_component, errors_of
+
+
+def run_selector(selector: Selector, table: Any, catalog: Catalog) -> Any:
+    """Run a selector on a copy of a table, and check its result.
+
+    Parameters
+    ----------
+    selector : Selector
+        The selector.
+    table : gammapy.data.ObservationTable
+        The observation table, not changed.
+    catalog : Catalog
+        The components of the plugins.
+
+    Returns
+    -------
+    gammapy.data.ObservationTable
+        The selected rows.
+
+    Raises
+    ------
+    ComponentError
+        If the selector returns something else than a table, rows that are not in the table, or
+        changed values.
+    """
+    with errors_of(selector, catalog):
+        selected = selector.select(table.copy())
+    if fault := _find_fault(table, selected):
+        raise ComponentError(
+            f"the {describe_component(selector, catalog)} {fault}; a selector returns rows of the "
+            "observation table, with unchanged values"
+        )
+    return selected
+
+
+def _find_fault(table: Any, selected: Any) -> str:
+    """Return what is wrong with selected rows; "" if nothing is."""
+    if not isinstance(selected, type(table)):
+        return f"returned {type(selected).__name__}, not {type(table).__name__}"
+    if missing := [name for name in table.colnames if name not in selected.colnames]:
+        return f"removed the columns {format_list(missing, 5)}"
+    if len(selected) == 0:
+        return ""
+    ids, first_rows, counts = np.unique(
+        np.asarray(table["OBS_ID"]), return_index=True, return_counts=True
+    )
+    selected_ids = np.asarray(selected["OBS_ID"])
+    positions = np.clip(np.searchsorted(ids, selected_ids), 0, len(ids) - 1)
+    unknown = selected_ids[ids[positions] != selected_ids]
+    if len(unknown):
+        return (
+            f"returned observations that are not in the table: {format_list(unknown.tolist(), 5)}"
+        )
+    is_unique = counts[positions] == 1  # gammapy uses the first of several rows of a run
+    rows, expected_rows = np.flatnonzero(is_unique), first_rows[positions[is_unique]]
+    for name in table.colnames:
+        is_changed = _differ(selected[name][rows], table[name][expected_rows])
+        if is_changed.any():
+            changed = selected_ids[rows][is_changed]
+            return f"changed {name} of the observations {format_list(changed.tolist(), 5)}"
+    return ""
+
+
+def _differ(column: Any, expected: Any) -> NDArray[np.bool_]:
+    """Return whether the values of each row differ, shape (n,); NaN and masked values are equal."""
+    if column.unit != expected.unit or column.dtype.kind != expected.dtype.kind:
+        return np.ones(len(column), dtype=bool)
+    values, expected_values = np.asarray(column), np.asarray(expected)
+    is_equal = values == expected_values
+    if values.dtype.kind == "f":
+        is_equal |= np.isnan(values) & np.isnan(expected_values)
+    mask, expected_mask = (
+        np.broadcast_to(np.ma.getmaskarray(item) if hasattr(item, "mask") else False, values.shape)
+        for item in (column, expected)
+    )
+    is_equal = np.where(mask | expected_mask, mask == expected_mask, is_equal)
+    return np.asarray(~is_equal.reshape(len(column), -1).all(axis=1))

@@ -1,0 +1,178 @@
+"""Components that violate a rule of their interface are stopped, and named with their plugin."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import attrs
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from skyred import (
+    Estimator,
+    FitResult,
+    Fitter,
+    Model,
+    Orchestrator,
+    Product,
+    Selector,
+    component,
+    option,
+)
+from skyred.errors import ComponentError
+from skyred.interfaces.records import Owner
+from toys import ToyEstimator, ToyFitter, toy_pipeline, toy_plugins
+
+OWNER = Owner("badly-made", "0.3", "bad")
+ORIGIN = "of badly-made 0.3"
+
+
+@component
+class BadSelector(Selector):
+    """A selector with a fault."""
+
+    kind = "bad-selector"
+    fault: str = option("", doc="The fault.")
+
+    def select(self, table: Any) -> Any:
+        if self.fault == "exit":
+            sys.exit("no licence")
+        if self.fault == "list":
+            return list(table["OBS_ID"])
+        if self.fault == "other table":
+            return Table({"OBS_ID": [1]})
+        if self.fault == "in place":
+            table["RA_PNT"] = 83.0
+        selected = table[:2].copy()
+        if self.fault == "unknown":
+            selected["OBS_ID"] = [1, 77]
+        if self.fault == "value":
+            selected["OBS_ID"].unit = "deg"
+        if self.fault == "column":
+            selected.remove_column(selected.colnames[-1])
+        return selected
+
+
+@component
+class BadModel(Model):
+    """A model with a fault."""
+
+    kind = "bad-model"
+    fault: str = option("", doc="The fault.")
+
+    def build(self, datasets: Any) -> Any:
+        if self.fault == "exit":
+            sys.exit(3)
+        if self.fault == "raise":
+            raise ZeroDivisionError("no parameters")
+        return ["a power law"]
+
+
+@component
+class BadFitter(Fitter):
+    """A fitter that changes a valid result."""
+
+    kind = "bad-fitter"
+    fault: str = option("", doc="The fault.")
+
+    def fit(self, objective: Any) -> Any:
+        result = ToyFitter().fit(objective)
+        n = len(result.names)
+        changes: dict[str, dict[str, Any]] = {
+            "stat": {"stat": 1.0, "nfev": 0},
+            "values": {"values": result.values + 8},
+            "nan": {"errors": np.full(n, np.nan)},
+            "infinite": {"values": np.full(n, np.inf)},
+            "shape": {"covariance": np.eye(n + 1)},
+            "names": {"names": tuple(f"{name}!" for name in result.names)},
+        }
+        if self.fault == "exit":
+            sys.exit(0)
+        if self.fault == "none":
+            return None
+        return attrs.evolve(result, **changes[self.fault])
+
+
+@component
+class ExitingEstimator(Estimator):
+    """An estimator that exits Python."""
+
+    kind = "exiting"
+
+    def estimate(self, datasets: Any, fit: FitResult | None) -> Product:
+        raise SystemExit(0)
+
+
+def create_orchestrator(**options: Any) -> Orchestrator:
+    plugins = toy_plugins()
+    for cls in (BadSelector, BadModel, BadFitter, ExitingEstimator):
+        assert plugins.catalog.add(cls, OWNER) == ""
+    changes = {name: options.pop(name) for name in ("model",) if name in options}
+    pipeline = toy_pipeline(3, **options)
+    return Orchestrator(attrs.evolve(pipeline, **changes), plugins=plugins)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("exit", r"selector bad-selector of badly-made 0\.3.* exits Python \(code no licence\)"),
+        ("list", "returned list, not ObservationTable"),
+        ("other table", "returned Table, not ObservationTable"),
+        ("unknown", "observations that are not in the table: 77"),
+        ("value", "changed OBS_ID of the observations 1, 2"),
+    ],
+)
+def test_selector_that_does_not_return_rows_of_the_table_is_stopped(fault, message):
+    orchestrator = create_orchestrator(select=[BadSelector(fault=fault)])
+    with pytest.raises(ComponentError, match=message) as excinfo:
+        orchestrator.reduce()
+    assert ORIGIN in str(excinfo.value)
+
+
+@pytest.mark.parametrize("fault", ["exit", "list"])
+def test_model_that_builds_no_models_is_stopped(fault):
+    orchestrator = create_orchestrator(model=[BadModel(fault=fault)])
+    with pytest.raises(ComponentError, match=r"the model bad-model of badly-made 0\.3"):
+        orchestrator.model()
+
+
+def test_error_of_a_model_names_its_plugin():
+    orchestrator = create_orchestrator(model=[BadModel(fault="raise")])
+    with pytest.raises(ZeroDivisionError) as excinfo:
+        orchestrator.model()
+    assert excinfo.value.__notes__ == [f"raised in the model bad-model {ORIGIN} (plugin 'bad')"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("exit", r"fitter bad-fitter of badly-made 0\.3.* exits Python \(code 0\)"),
+        ("none", "returned NoneType, not a FitResult"),
+        ("stat", "returned the statistic 1, but the objective is"),
+        ("values", "but the objective is"),
+        ("nan", "success, but no finite error of toy"),
+        ("infinite", "values or a statistic that are not finite"),
+        ("shape", r"covariance with the shape \(2, 2\); expected \(1, 1\)"),
+        ("names", r"the parameters \('toy.*!',\), not"),
+    ],
+)
+def test_fitter_with_a_wrong_result_is_stopped(fault, message):
+    orchestrator = create_orchestrator(fit=BadFitter(fault=fault))
+    with pytest.raises(ComponentError, match=message) as excinfo:
+        orchestrator.fit()
+    text = "\n".join([str(excinfo.value), *getattr(excinfo.value, "__notes__", ())])
+    assert ORIGIN in text
+    assert orchestrator.models.parameters["const"].value == pytest.approx(
+        create_orchestrator().model().parameters["const"].value
+    )
+
+
+def test_estimator_that_exits_does_not_stop_the_others():
+    orchestrator = create_orchestrator(
+        fit=ToyFitter(), estimate=[ExitingEstimator(), ToyEstimator()]
+    )
+    with pytest.raises(ComponentError, match=r"estimator exiting of badly-made 0\.3.* exits"):
+        orchestrator.estimate()
+    assert list(orchestrator.estimates) == ["toy-total"]

@@ -105,9 +105,33 @@ class ExitingEstimator(Estimator):
         raise SystemExit(0)
 
 
+@component
+class ChangingEstimator(ToyEstimator):
+    """An estimator that changes its input."""
+
+    kind = "changing"
+    change: str = option("", doc="The change.")
+
+    def estimate(self, datasets: Any, fit: FitResult | None) -> Any:
+        parameter = datasets.models.parameters["const"]
+        if self.change == "value":
+            parameter.value *= 2
+        elif self.change == "frozen":
+            parameter.frozen = True
+        elif self.change == "models":
+            datasets.models = None
+        elif self.change == "counts":
+            datasets[0].counts.data[0] += 1
+        elif self.change == "mask_fit":
+            datasets[0].mask_fit = datasets[0].mask_safe
+        elif self.change == "exposure":
+            datasets[0].exposure = datasets[0].exposure * 2
+        return super().estimate(datasets, fit)
+
+
 def create_orchestrator(**options: Any) -> Orchestrator:
     plugins = toy_plugins()
-    for cls in (BadSelector, BadModel, BadFitter, ExitingEstimator):
+    for cls in (BadSelector, BadModel, BadFitter, ExitingEstimator, ChangingEstimator):
         assert plugins.catalog.add(cls, OWNER) == ""
     changes = {name: options.pop(name) for name in ("model",) if name in options}
     pipeline = toy_pipeline(3, **options)
@@ -167,6 +191,31 @@ def test_fitter_with_a_wrong_result_is_stopped(fault, message):
     assert orchestrator.models.parameters["const"].value == pytest.approx(
         create_orchestrator().model().parameters["const"].value
     )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("value", r"changed the parameter toy\.const"),
+        ("frozen", r"changed the parameter toy\.const"),
+        ("models", r"changed the parameter toy\.const"),
+        ("counts", "changed counts of toy"),
+        ("mask_fit", "changed mask_fit of toy"),
+        ("exposure", "changed exposure of toy"),
+    ],
+)
+def test_estimator_that_changes_its_input_is_stopped(change, message):
+    orchestrator = create_orchestrator(
+        fit=ToyFitter(), estimate=[ChangingEstimator(change=change), ToyEstimator()]
+    )
+    result = orchestrator.fit()
+    with pytest.raises(ComponentError, match=message) as excinfo:
+        orchestrator.estimate()
+    assert f"estimator changing {ORIGIN}" in str(excinfo.value)
+    assert not orchestrator.estimates
+    parameter = orchestrator.models.parameters["const"]
+    assert (parameter.value, parameter.error) == (result.values[0], result.errors[0])
+    assert not parameter.frozen
 
 
 def test_estimator_that_exits_does_not_stop_the_others():

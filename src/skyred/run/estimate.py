@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from skyred.errors import ComponentError, format_list
 from skyred.interfaces import Estimator, Product
 from skyred.interfaces.records import FitResult
 from skyred.io.streaming import Workers
 from skyred.plugins import Catalog
-from skyred.run.component_errors import errors_of
+from skyred.run.component_errors import describe_component, errors_of
 from skyred.run.engine_tasks import EngineTasks
+from skyred.run.unchanged import DatasetState
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
@@ -66,10 +68,13 @@ class EstimatorRunner:
 
         Raises
         ------
+        ComponentError
+            If an estimator changes the datasets or their models; later ones do not run.
         Exception
             The first error of an estimator; raised after all estimators have run.
         """
         errors: list[Exception] = []
+        state = DatasetState.read(datasets)
         for estimator in estimators:
             report = partial(self.report, estimate=estimator.label)
             tasks = EngineTasks(self.workers, self.slots, report)
@@ -79,5 +84,26 @@ class EstimatorRunner:
             except Exception as error:
                 log.error("the estimate %s failed: %s", estimator.label, error)
                 errors.append(error)
+            self._require_unchanged(estimator, datasets, state, estimates)
         if errors:
             raise errors[0]
+
+    def _require_unchanged(
+        self,
+        estimator: Estimator,
+        datasets: Datasets,
+        state: DatasetState,
+        estimates: dict[str, Product],
+    ) -> None:
+        """Raise an error if an estimator has changed datasets or models; the models are restored.
+
+        The next estimators and the run folder would have other values than the fit.
+        """
+        if changes := state.find_changes(datasets):
+            state.restore_models(datasets)
+            estimates.pop(estimator.label, None)  # may depend on the changes
+            raise ComponentError(
+                f"the {describe_component(estimator, self.catalog)} changed "
+                f"{format_list(changes, 5)}; an estimator must copy datasets and models before it "
+                "changes them, because the next estimators and the run folder use them too"
+            )

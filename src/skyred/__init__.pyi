@@ -151,6 +151,10 @@ from .pipeline import (
 from .plugins import (
     Plugins as Plugins,
 )
+from .products.flux_band import (
+    FluxBand as FluxBand,
+    flux_band as flux_band,
+)
 from .products.table import (
     TableProduct as TableProduct,
 )

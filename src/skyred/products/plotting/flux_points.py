@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
 
+from skyred.products.flux_band import flux_band
 from skyred.products.plotting.figures import LEGEND, TOP, create_axes, format_unit
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import SpectralModel
     from matplotlib.axes import Axes
 
-N_NODES = 50  # energies at which the model is evaluated; its errors are computed from samples
+N_NODES = 50  # energies at which the model is evaluated
 MIN_SYMLOG_RATIO = 20  # the scale is symlog above this ratio of highest flux to median error
 
 
@@ -69,17 +69,16 @@ def _with_limits(flux: FluxPoints) -> FluxPoints:
 
 
 def _draw_model(spectral_model: SpectralModel, ax: Axes, bounds: u.Quantity) -> None:
-    from gammapy.maps import MapAxis
-
     low, high = bounds.value
-    nodes = np.geomspace(low, high, N_NODES) * bounds.unit
-    axis = MapAxis.from_nodes(nodes, name="energy", interp="log")
-    style: dict[str, Any] = {"ax": ax, "energy_bounds": axis, "sed_type": "e2dnde"}
-    with warnings.catch_warnings():
-        # each call sets the units of the axes again
-        warnings.filterwarnings("ignore", message="This axis already has a converter")
-        spectral_model.plot(color="tab:blue", label="fitted model", **style)
-        spectral_model.plot_error(facecolor="tab:blue", alpha=0.25, **style)
+    band = flux_band(spectral_model, np.geomspace(low, high, N_NODES) * bounds.unit)
+    axes: Any = ax  # matplotlib has no types for units
+    energy = band.energy.to_value(axes.xaxis.get_units())
+    unit = u.Unit(axes.yaxis.get_units())
+    flux, lower, upper = (
+        (band.energy**2 * dnde).to_value(unit) for dnde in (band.dnde, band.lower, band.upper)
+    )
+    ax.plot(energy, flux, color="tab:blue", label="fitted model")
+    ax.fill_between(energy, lower, upper, facecolor="tab:blue", alpha=0.25)
 
 
 def _set_scale(ax: Axes, flux: FluxPoints, spectral_model: SpectralModel | None) -> None:

@@ -18,7 +18,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "numpydoc",
     "myst_parser",
-    "catalog_pages",  # docs/ext: the pages of components, configuration and hooks
+    "catalog_pages",  # docs/ext: the pages of components, plugins, configuration and hooks
     "mathml",  # docs/ext: formulas
     "sphinx_gallery.gen_gallery",  # runs docs/tutorials/*.py into docs/generated
 ]

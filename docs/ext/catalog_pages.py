@@ -1,7 +1,8 @@
-"""Reference pages generated from the code: components, configuration, checks and hooks.
+"""Reference pages generated from the code: components, plugins, configuration, checks and hooks.
 
 As a Sphinx extension it writes them to ``docs/reference/generated`` before a build; `write_pages`
-writes them to any folder. Components of plugins outside this repository are not included.
+writes them to any folder. Components of plugins outside this repository are only listed in the
+registry.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from catalog_examples import find_example
 
 import skyred
 from skyred import Pipeline, ReducedData, Reduction, hookspecs
-from skyred.fields import REQUIRED, FieldSpec, default_of, describe_class, specs
+from skyred.cli import main
+from skyred.cli.plugin_commands import PluginCommands
+from skyred.cli.registry import format_markdown, read_registry
 from skyred.inspection.rules import RULES_BY_PART
 from skyred.interfaces import ROLES
-from skyred.plugins import CatalogEntry, Plugins
+from skyred.plugins import Plugins
+from skyred.sphinx_ext.sections import component, heading, options
 from skyred.testing import requirements
 
 PLUGINS = Plugins.load()
@@ -53,9 +57,11 @@ def write_pages(folder: Path) -> list[Path]:
     pages["inspection"] = inspection_page()
     pages["plugins"] = plugins_page()
     pages |= {plural(role): role_page(role) for role in ROLES}
+    files = {f"{name}.rst": lines for name, lines in pages.items()}
+    files["registry.md"] = registry_page()
     written = []
-    for name, lines in pages.items():
-        path = folder / f"{name}.rst"
+    for name, lines in files.items():
+        path = folder / name
         text = "\n".join(lines).rstrip() + "\n"
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")  # unchanged pages are not built again
@@ -75,7 +81,7 @@ def role_page(role: str) -> Iterator[str]:
     yield from (f"To write one, subclass `skyred.{role.capitalize()}`.", "") * (role != "geometry")
     for entry in PLUGINS.catalog:
         if entry.cls.role == role and entry.owner.distribution == "skyred":
-            yield from component(entry)
+            yield from component(entry, PLUGINS, *find_example(entry.cls))
 
 
 def inspection_page() -> Iterator[str]:
@@ -116,27 +122,20 @@ def plugins_page() -> Iterator[str]:
         if entries:
             yield from heading(folder.name, "-")
         for entry in entries:
-            yield from component(entry, "~")
+            yield from component(entry, PLUGINS, *find_example(entry.cls), line="~")
 
 
-def component(entry: CatalogEntry, line: str = "-") -> Iterator[str]:
-    """Yield the section of a component: its docstring, an example, its options."""
-    modules = {plugin.owner: plugin.module for plugin in PLUGINS.loaded}
-    yield from heading(entry.cls.kind, line)
-    yield from (*describe_class(entry.cls).split("\n"), "")
-    role = f" ({entry.cls.role})" if line == "~" else ""
-    yield from (f"In Python: ``{python_name(entry.cls, modules[entry.owner])}``{role}", "")
-    text, file = find_example(entry.cls)
-    if text:
-        yield from (f"Example, from ``{file}``:", "", ".. code-block:: yaml", "")
-        yield from (*(f"    {line}" for line in text.rstrip().split("\n")), "")
-    yield from options(entry.cls)
-
-
-def python_name(cls: type, module: str) -> str:
-    """Return the public name of a class, or its name in the module of its plugin."""
-    public = getattr(skyred, cls.__name__, None) is cls
-    return f"skyred.{cls.__name__}" if public else f"{module}.{cls.__name__}"
+def registry_page() -> Iterator[str]:
+    """Yield the lines of the page of all distributions with plugins in this environment."""
+    yield from (
+        "# Installed plugins",
+        "",
+        "All distributions with plugins in the environment in which this documentation was built, "
+        "from their metadata and entry points. `skyred plugins --format markdown` lists those of "
+        "your environment; see [Create a plugin](../../how-to/plugin.md).",
+        "",
+        format_markdown(read_registry(PLUGINS, PluginCommands.load(main.commands))),
+    )
 
 
 def configuration_page() -> Iterator[str]:
@@ -172,61 +171,6 @@ def escape(text: str) -> str:
     return re.sub(r"([*|\\])", r"\\\1", literal)
 
 
-def options(cls: type) -> Iterator[str]:
-    """Yield the options of a class as a definition list."""
-    declared = specs(cls)
-    if not declared:
-        yield from ("It has no options.", "")
-    for name, spec in declared.items():
-        yield from option(cls, name, spec)
-        if inner := value_class(spec):
-            yield from (f"    Its keys ({inner.__name__}):", "")
-            for key, inner_spec in specs(inner).items():
-                yield from (
-                    "    " + line if line else "" for line in option(inner, key, inner_spec)
-                )
-
-
-def option(cls: type, name: str, spec: FieldSpec) -> Iterator[str]:
-    """Yield the definition of an option: type, unit, default and description."""
-    facts = [spec.type_name, default_text(default_of(cls, name), spec)]
-    if spec.unit:
-        facts.insert(1, f"unit compatible with {spec.unit}")
-    yield f"``{name}`` : {', '.join(facts)}"
-    yield f"    {spec.doc}"
-    yield ""
-
-
-def default_text(default: Any, spec: FieldSpec) -> str:
-    """Describe the default of an option."""
-    if default is REQUIRED:
-        return "required"
-    if default is None:
-        return "optional"
-    plain = spec.plain(default)
-    if plain in ([], {}):
-        return "empty by default"
-    return f"default ``{yaml_text(plain)}``"
-
-
-def yaml_text(plain: Any) -> str:
-    """Format a default as YAML."""
-    if isinstance(plain, bool):
-        return str(plain).lower()
-    if isinstance(plain, list):
-        return f"[{', '.join(map(yaml_text, plain))}]"
-    if isinstance(plain, dict):
-        return f"{{{', '.join(f'{name}: {yaml_text(value)}' for name, value in plain.items())}}}"
-    return str(plain)
-
-
-def value_class(spec: FieldSpec) -> type | None:
-    """Return the class of a nested value that is not a component, to list its keys inline."""
-    if spec.shape != "one" or spec.of is None or getattr(spec.of, "role", ""):
-        return None
-    return spec.of
-
-
 def hooks_page() -> Iterator[str]:
     """Yield the lines of the page of the hooks, with their descriptions from the source."""
     yield from heading("Hooks", "=")
@@ -238,11 +182,6 @@ def hooks_page() -> Iterator[str]:
         for name in names:
             yield from heading(f"``{name}``", "~")
             yield from (f".. autofunction:: {hookspecs.__name__}.{name}", "")
-
-
-def heading(text: str, line: str) -> tuple[str, str, str]:
-    """Return a heading with its underline."""
-    return text, line * len(text), ""
 
 
 def setup(app: Any) -> dict[str, Any]:

@@ -208,7 +208,20 @@ def test_every_component_is_in_the_reference_with_all_its_options(
         assert spec.doc in section[1]
 
 
-@pytest.mark.parametrize("page", ["selectors", "makers", "stackers", "models", "hooks"])
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_registry_lists_the_components_of_each_distribution(
+    distribution: str, reference: dict[str, str]
+) -> None:
+    section = re.search(rf"^## {distribution} (.*?)(?=^## |\Z)", reference["registry"], re.S | re.M)
+    assert section
+    for entry in ENTRIES:
+        row = f"| {entry.owner.plugin} | {entry.cls.role} | `{entry.cls.kind}` | "
+        assert (row in section[1]) is (entry.owner.distribution == distribution)
+
+
+@pytest.mark.parametrize(
+    "page", ["selectors", "makers", "stackers", "models", "hooks", "plugins", "registry"]
+)
 def test_index_of_the_reference_lists_the_generated_pages(page: str) -> None:
     code = (ROOT / "docs" / "reference" / "index.md").read_text(encoding="utf-8")
     assert f"\ngenerated/{page}\n" in code

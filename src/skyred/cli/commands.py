@@ -17,7 +17,7 @@ from skyred.io.garbage_collection import pause_collection
 from skyred.plugins.entry_points import distribution_info
 
 if TYPE_CHECKING:
-    from skyred.cli.plugin_commands import CommandPlugin
+    from skyred.cli.plugin_commands import CommandPlugin, PluginCommands
     from skyred.pipeline import Pipeline
     from skyred.plugins import LoadedPlugin, Plugins
     from skyred.result import Result
@@ -108,12 +108,32 @@ def run(
 
 @click.command()
 @PLUGIN
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "markdown", "json"]),
+    default="text",
+    help="Format of the list; markdown and json include the licences and links of distributions.",
+)
 @click.pass_context
-def plugins(ctx: click.Context, plugin_files: tuple[Path, ...]) -> None:
+def plugins(ctx: click.Context, plugin_files: tuple[Path, ...], output_format: str) -> None:
     """List the installed plugins with their components, commands and faults."""
     from skyred.plugins import Plugins
 
     installed_plugins = Plugins.load(files=plugin_files)
+    commands_of_plugins = plugin_commands(ctx)
+    if output_format == "text":
+        _echo_plugins(installed_plugins, commands_of_plugins)
+    else:
+        from skyred.cli.registry import format_json, format_markdown, read_registry
+
+        format_registry = format_json if output_format == "json" else format_markdown
+        click.echo(format_registry(read_registry(installed_plugins, commands_of_plugins)))
+    for fault in [*installed_plugins.faults(), *commands_of_plugins.faults()]:
+        click.echo(fault, err=True)
+
+
+def _echo_plugins(installed_plugins: Plugins, commands_of_plugins: PluginCommands) -> None:
     for loaded_plugin in installed_plugins.loaded:
         owner = loaded_plugin.owner
         title = f"{owner.plugin}  {owner.distribution} {owner.version}  {loaded_plugin.module}"
@@ -121,15 +141,12 @@ def plugins(ctx: click.Context, plugin_files: tuple[Path, ...]) -> None:
         for entry in installed_plugins.catalog:
             if entry.owner == owner:
                 _echo_component(f"{entry.cls.role} {entry.cls.kind}", entry.cls.summary())
-    commands_of_plugins = plugin_commands(ctx)
     for plugin in commands_of_plugins.plugins:
         point = plugin.entry_point
         title = f"{point.name}  {' '.join(distribution_info(point))}  {point.value}"
         click.echo(f"{title}{_format_status(plugin)}")
         for name, command in plugin.commands.items() if plugin.works else ():
             _echo_component(f"command {name}", command.get_short_help_str(limit=100))
-    for fault in [*installed_plugins.faults(), *commands_of_plugins.faults()]:
-        click.echo(fault, err=True)
 
 
 def _format_status(plugin: LoadedPlugin | CommandPlugin) -> str:

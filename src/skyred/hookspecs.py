@@ -2,7 +2,9 @@
 
 Only components change data; lifecycle hooks report the progress of a run to plugins. They are
 called in the parent process, with frozen records, and their return values are ignored. An exception
-in a lifecycle hook is logged and recorded with the name of the plugin, and does not stop the run.
+in a lifecycle hook, also `SystemExit`, is logged and recorded with the name of the plugin, and does
+not stop the run; only `KeyboardInterrupt` does. The run waits for the hooks: ``report.json`` has
+their duration for each plugin, and a warning names plugins that take more than a tenth of the time.
 """
 
 from __future__ import annotations
@@ -183,9 +185,10 @@ def skyred_step_finished(run: Run, step: str, record: StepRecord) -> None:
 def skyred_run_finished(run: Run, report: Report) -> None:
     """Handle the end of a run, before its folder is published.
 
-    It is called for failed and interrupted runs too. Files that it writes into `run.folder` are
-    published with the run. An `OSError` caused by a full or broken disk stops the publication,
-    because the files may be incomplete; other exceptions do not.
+    It is called for failed and interrupted runs too. Files that it adds to `run.folder` are
+    published with the run. It must not change or remove files of the run or of other plugins: they
+    are restored, and a warning names the plugin. An `OSError` caused by a full or broken disk stops
+    the publication, because the files may be incomplete; other exceptions do not.
 
     .. versionadded:: 0.1
 

@@ -66,8 +66,7 @@ class Outcome:
     reason : str
         The reason for skipping the observation, or the error message.
     maker : str
-        The component that skipped the observation or failed (role, kind and owner), or another step
-        such as inspection.
+        The component (role, kind and owner) or the step that skipped the observation or failed.
     traceback : str
         The traceback of the error.
     notes : tuple of str
@@ -77,8 +76,7 @@ class Outcome:
     counts : int
         The number of counts inside the safe mask.
     background_norm : float
-        The fitted norm of the background; NaN if none was fitted, or if the observation was cut
-        into several parts.
+        The fitted norm of the background; NaN if there is none, or one for each part of the run.
     """
 
     entry: str
@@ -171,13 +169,15 @@ class Report:
     outcomes : tuple of Outcome
         One for each requested observation.
     watchers : tuple of str
-        Messages of the errors that were raised by lifecycle hooks of plugins.
+        Messages about lifecycle hooks of plugins that raised errors or damaged the run folder.
     owners : tuple of Owner
         The owners of the components that were used.
     result : object
         The `skyred.Result`, complete up to the last step that was executed.
     engine : mapping of str to object
         The kind and options of the engine.
+    watcher_seconds : mapping of str to float
+        The time that the lifecycle hooks of each plugin took; no step includes it.
     """
 
     state: str
@@ -188,6 +188,7 @@ class Report:
     owners: tuple[Owner, ...]
     result: Any
     engine: Mapping[str, Any] = attrs.field(factory=dict)
+    watcher_seconds: Mapping[str, float] = attrs.field(factory=dict)
 
 
 def _array(value: Any) -> NDArray[np.float64]:

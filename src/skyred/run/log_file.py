@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,7 +53,8 @@ class LogFile(logging.Handler):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        self._file = path.open("ab", buffering=0)
+        self._path = path
+        self._file = path.open("a+b", buffering=0)
         self._buffer = b""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -92,10 +94,23 @@ class LogFile(logging.Handler):
         """
         try:
             self.flush()
+            self._restore()
         finally:
             self._buffer = b""
             self._file.close()
             super().close()
+
+    def _restore(self) -> None:
+        """Write the file again if a plugin has removed or replaced it."""
+        if self._file.closed:
+            return
+        if not (
+            self._path.is_file()
+            and os.path.samestat(self._path.stat(), os.fstat(self._file.fileno()))
+        ):
+            self._file.seek(0)
+            self._path.unlink(missing_ok=True)
+            self._path.write_bytes(self._file.read())
 
 
 @contextmanager

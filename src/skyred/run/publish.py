@@ -14,6 +14,7 @@ from skyred.interfaces.records import STEPS
 from skyred.io.folders import expand_folder
 from skyred.run.disk_space import disk_errors, minimum_size, require_space, size_of
 from skyred.run.log_file import log_to_file
+from skyred.run.run_finished import notify_finished
 from skyred.run.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -178,13 +179,14 @@ def _run_with_hooks(orchestrator: Orchestrator, until: str) -> Result:
         raise
     finally:
         report = orchestrator.report(state, error, result)
-        watchers.notify("skyred_run_finished", run=orchestrator.record, report=report)
+        notify_finished(watchers, orchestrator.record, report)
     return result
 
 
 def _write(result: Result, folder: Path | None) -> None:
     if folder is not None:
         with disk_errors(folder.parent, required_size=size_of(result.datasets or ())):
+            folder.mkdir(exist_ok=True)  # a plugin may have removed it
             result.write(folder)
 
 

@@ -228,7 +228,7 @@ def _clean_up(target: Path, lock: Lock) -> None:
     if old.is_dir() and not target.exists():
         log.warning("restored %s: the run that was replacing it was killed", target)
         old.rename(target)
-    for folder in (old, staging):
+    for folder in (old, staging, staging.with_suffix(".copy")):
         if os.path.lexists(folder):
             log.info("removed %s, left behind by a killed run", folder)
             _remove(folder)

@@ -101,6 +101,7 @@ def create_report(steps: Steps, state: str, error: str, result: Result) -> Repor
         steps=result.steps,
         outcomes=result.outcomes,
         watchers=tuple(steps.watchers.errors),
+        watcher_seconds=dict(steps.watchers.seconds),
         owners=steps.plugins.catalog.owners(components),
         result=result,
         engine=steps.engine.to_plain(complete=True),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -143,9 +142,9 @@ class Steps:
     @contextmanager
     def _notify_and_record(self, step: str) -> Iterator[dict[str, Any]]:
         self.watchers.notify("skyred_step_started", run=self.record, step=step)
-        start, details = time.perf_counter(), dict[str, Any]()
+        start, details = self.watchers.work_time(), dict[str, Any]()
         yield details
-        record = StepRecord(step, time.perf_counter() - start, **details)
+        record = StepRecord(step, self.watchers.work_time() - start, **details)
         log.info("%s in %.1f s: %s", step, record.seconds, record.summary)
         self.records.append(record)
         self.watchers.notify("skyred_step_finished", run=self.record, step=step, record=record)

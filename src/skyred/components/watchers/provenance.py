@@ -90,6 +90,9 @@ class Provenance:
             "versions": {name: installed_version(name) for name in PACKAGES},
             "plugins": [_describe_owner(owner) for owner in report.owners],
             "watchers": list(report.watchers),
+            "watcher_seconds": {
+                name: round(seconds, 3) for name, seconds in report.watcher_seconds.items()
+            },
             "engine": dict(report.engine),
             "plots": run.plots,
             "steps": [

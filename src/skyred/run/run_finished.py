@@ -1,0 +1,125 @@
+"""Calls to the hook ``skyred_run_finished``, after which the run folder must be undamaged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from skyred.errors import ComponentError, format_list
+from skyred.interfaces.records import Report, Run
+from skyred.io.disk import disk_failure
+from skyred.run.folder_guard import MAX_LISTED, FolderGuard, describe_damage
+from skyred.run.lifecycle import Watchers
+
+HOOK = "skyred_run_finished"
+REPORT = "report.json"
+
+
+def notify_finished(watchers: Watchers, run: Run, report: Report) -> None:
+    """Call the implementations of ``skyred_run_finished``, and check the run folder after each.
+
+    The report includes the errors and durations of the implementations that were called before. If
+    an implementation changes or removes files of others in the run folder, they are restored.
+
+    Parameters
+    ----------
+    watchers : Watchers
+        The lifecycle hooks of plugins.
+    run : Run
+        The run.
+    report : Report
+        The report of the run.
+
+    Raises
+    ------
+    OSError
+        If the disk failed in an implementation, so that a file in the run folder may be incomplete.
+        This error, possibly of another type, and the following ones are raised after all
+        implementations have been called.
+    KeyboardInterrupt
+        If the user interrupts an implementation.
+    ComponentError
+        If files of a finished run that a plugin changed cannot be restored, because the disk has no
+        space for a copy.
+    """
+    _Calls(watchers, run, report, dict(watchers.plugins.hook_implementations(HOOK))).run_all()
+
+
+@attrs.define
+class _Calls:
+    """The calls of the implementations, by name of the plugin, and their errors."""
+
+    watchers: Watchers
+    run: Run
+    report: Report
+    implementations: dict[str, Any]
+    errors: list[BaseException] = attrs.field(factory=list)
+
+    def run_all(self) -> None:
+        is_finished = self.report.state == "finished"
+        if self.run.folder is None or all(map(self.watchers.is_default, self.implementations)):
+            for name in self.implementations:
+                self._call(name)
+        else:
+            with FolderGuard(self.run.folder) as guard:
+                self._run_guarded(guard)
+        for error in self.errors:
+            if is_finished or not isinstance(error, ComponentError):
+                raise error
+
+    def _run_guarded(self, guard: FolderGuard) -> None:
+        guard.protect()
+        n_reported = 0
+        for name in self.implementations:
+            self._call(name)
+            self._restore_damaged(guard, name)
+            guard.protect(name)
+            if guard.writer(REPORT) == name:
+                n_reported = len(self.report.watchers)
+        self._restore_damaged(guard)
+        if n_reported < len(self.watchers.errors):  # errors in plugins that were called later
+            self._call(guard.writer(REPORT))
+
+    def _call(self, name: str) -> None:
+        if name not in self.implementations:
+            return
+        self.report = attrs.evolve(
+            self.report,
+            watchers=tuple(self.watchers.errors),
+            watcher_seconds=dict(self.watchers.seconds),
+        )
+        arguments = {"run": self.run, "report": self.report}
+        try:
+            error = self.watchers.call(name, HOOK, self.implementations[name], arguments)
+        except KeyboardInterrupt as interruption:
+            self._stop("interrupted", self.watchers.errors[-1], interruption)
+            return
+        if isinstance(error, Exception) and disk_failure(error):
+            self.errors.insert(0, error)
+
+    def _restore_damaged(self, guard: FolderGuard, name: str = "") -> None:
+        """Restore the files that a plugin has damaged."""
+        damage = guard.find_damage(name)
+        if not damage:
+            return
+        source = f"plugin {name!r}" if name else f"one of the plugins {self._plugins_with_hooks()}"
+        message = f"{source} damaged the run folder in {HOOK}: {describe_damage(damage)}"
+        unsaved = [file for file in damage if not guard.restore(file)]
+        if not unsaved:
+            self.watchers.record(f"{message}; restored")
+            return
+        files = format_list(unsaved, MAX_LISTED)
+        message += f"; without space for a copy, {files} cannot be restored"
+        self.watchers.record(message)
+        self._stop("failed", message, ComponentError(message))
+
+    def _plugins_with_hooks(self) -> str:
+        return ", ".join(
+            repr(name) for name in self.implementations if not self.watchers.is_default(name)
+        )
+
+    def _stop(self, state: str, message: str, error: BaseException) -> None:
+        self.errors.append(error)
+        if self.report.state == "finished":
+            self.report = attrs.evolve(self.report, state=state, error=message)

@@ -98,7 +98,8 @@ class TestRun:
         result = invoke("run", write_toy_pipeline(toys, estimate=[ToyEstimator(fails=True)]))
         assert result.exit_code == 1
         assert "RuntimeError: the estimator failed" in result.stderr
-        assert "this is a bug" in result.stderr
+        assert "raised in the estimator toy-total of toys 1.0 (plugin 'toys')" in result.stderr
+        assert "the estimator toy-total of toys 1.0 (plugin 'toys') failed; please" in result.stderr
 
     def test_closed_pipe_ends_the_command_without_error(self) -> None:
         command = f"{sys.executable} -m skyred plugins | head -n 1"

@@ -150,24 +150,21 @@ class ToyModel(Model):
 
 @component
 class ToyFitter(Fitter):
-    """Fit with one numerical Newton step, which is exact for a quadratic objective."""
+    """Fit with numerical Newton steps, which are halved until the statistic falls."""
 
     kind = "toy-newton"
     fails: bool = option(False, doc="Whether to report that the fit failed.")
 
     def fit(self, objective: Any) -> FitResult:
-        start, h = objective.start, 1e-3
-        eye = np.eye(len(start)) * h
-        f = objective.total
-        gradient = np.array([(f(start + e) - f(start - e)) / (2 * h) for e in eye])
-        hessian = np.array(
-            [
-                [(f(start + a + b) - f(start + a) - f(start + b) + f(start)) / h**2 for b in eye]
-                for a in eye
-            ]
-        )
+        f, values = objective.total, objective.start
+        for _ in range(20):
+            gradient, hessian = self._derivatives(f, values)
+            step = -np.linalg.solve(hessian, gradient)
+            while f(values + step) > f(values) and np.abs(step).max() > 1e-6:
+                step /= 2
+            values = values + step
+        _, hessian = self._derivatives(f, values)
         covariance = 2 * np.linalg.inv(hessian)
-        values = start - np.linalg.solve(hessian, gradient)
         return FitResult(
             names=objective.names,
             units=objective.units,
@@ -178,6 +175,16 @@ class ToyFitter(Fitter):
             success=not self.fails,
             message="too many iterations" if self.fails else "",
         )
+
+    @staticmethod
+    def _derivatives(f: Any, x: Any) -> tuple[Any, Any]:
+        h = 1e-3
+        steps = np.eye(len(x)) * h
+        gradient = [(f(x + a) - f(x - a)) / (2 * h) for a in steps]
+        hessian = [
+            [(f(x + a + b) - f(x + a) - f(x + b) + f(x)) / h**2 for b in steps] for a in steps
+        ]
+        return np.array(gradient), np.array(hessian)
 
 
 @attrs.define(eq=False)

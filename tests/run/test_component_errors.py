@@ -23,7 +23,7 @@ from skyred import (
 )
 from skyred.errors import ComponentError
 from skyred.interfaces.records import Owner
-from toys import ToyEstimator, ToyFitter, toy_pipeline, toy_plugins
+from toys import ToyEstimator, ToyFitter, ToyModel, toy_pipeline, toy_plugins
 
 OWNER = Owner("badly-made", "0.3", "bad")
 ORIGIN = "of badly-made 0.3"
@@ -67,6 +67,9 @@ class BadModel(Model):
             sys.exit(3)
         if self.fault == "raise":
             raise ZeroDivisionError("no parameters")
+        if self.fault == "counts":
+            datasets[0].counts.data *= 2
+            return ToyModel().build(datasets)
         return ["a power law"]
 
 
@@ -77,8 +80,13 @@ class BadFitter(Fitter):
     kind = "bad-fitter"
     fault: str = option("", doc="The fault.")
 
+    shift: float = option(0.0, doc="The distance from the minimum, in standard deviations.")
+
     def fit(self, objective: Any) -> Any:
         result = ToyFitter().fit(objective)
+        if self.fault == "early":
+            values = result.values + self.shift * result.errors
+            return attrs.evolve(result, values=values, stat=objective.total(values))
         n = len(result.names)
         changes: dict[str, dict[str, Any]] = {
             "stat": {"stat": 1.0, "nfev": 0},
@@ -122,6 +130,9 @@ class ChangingEstimator(ToyEstimator):
             datasets.models = None
         elif self.change == "counts":
             datasets[0].counts.data[0] += 1
+        elif self.change == "error":
+            datasets[0].counts.data[0] += 1
+            raise ComponentError("changed counts of toy, then failed")
         elif self.change == "mask_fit":
             datasets[0].mask_fit = datasets[0].mask_safe
         elif self.change == "exposure":
@@ -162,6 +173,12 @@ def test_model_that_builds_no_models_is_stopped(fault):
         orchestrator.model()
 
 
+def test_model_that_changes_datasets_is_stopped():
+    orchestrator = create_orchestrator(model=[BadModel(fault="counts")])
+    with pytest.raises(ComponentError, match=r"bad-model of badly-made.* changed counts of"):
+        orchestrator.model()
+
+
 def test_error_of_a_model_names_its_plugin():
     orchestrator = create_orchestrator(model=[BadModel(fault="raise")])
     with pytest.raises(ZeroDivisionError) as excinfo:
@@ -186,8 +203,8 @@ def test_fitter_with_a_wrong_result_is_stopped(fault, message):
     orchestrator = create_orchestrator(fit=BadFitter(fault=fault))
     with pytest.raises(ComponentError, match=message) as excinfo:
         orchestrator.fit()
-    text = "\n".join([str(excinfo.value), *getattr(excinfo.value, "__notes__", ())])
-    assert ORIGIN in text
+    message_and_notes = "\n".join([str(excinfo.value), *getattr(excinfo.value, "__notes__", ())])
+    assert ORIGIN in message_and_notes
     assert orchestrator.models.parameters["const"].value == pytest.approx(
         create_orchestrator().model().parameters["const"].value
     )
@@ -202,6 +219,7 @@ def test_fitter_with_a_wrong_result_is_stopped(fault, message):
         ("counts", "changed counts of toy"),
         ("mask_fit", "changed mask_fit of toy"),
         ("exposure", "changed exposure of toy"),
+        ("error", "changed counts of toy, then failed"),
     ],
 )
 def test_estimator_that_changes_its_input_is_stopped(change, message):
@@ -209,13 +227,31 @@ def test_estimator_that_changes_its_input_is_stopped(change, message):
         fit=ToyFitter(), estimate=[ChangingEstimator(change=change), ToyEstimator()]
     )
     result = orchestrator.fit()
+    expected = create_orchestrator(fit=ToyFitter(), estimate=[ToyEstimator()])
     with pytest.raises(ComponentError, match=message) as excinfo:
         orchestrator.estimate()
-    assert f"estimator changing {ORIGIN}" in str(excinfo.value)
-    assert not orchestrator.estimates
+    message_and_notes = "\n".join([str(excinfo.value), *getattr(excinfo.value, "__notes__", ())])
+    assert f"estimator changing {ORIGIN}" in message_and_notes
+    assert list(orchestrator.estimates) == ["toy-total"]
+    total, expected_total = orchestrator.estimates["toy-total"], expected.estimate()["toy-total"]
+    assert total.counts == expected_total.counts
+    dataset, expected_dataset = orchestrator.datasets[0], expected.datasets[0]
+    for name in ("counts", "exposure", "mask_safe"):
+        np.testing.assert_array_equal(
+            getattr(dataset, name).data, getattr(expected_dataset, name).data
+        )
+    assert dataset.mask_fit is None
     parameter = orchestrator.models.parameters["const"]
     assert (parameter.value, parameter.error) == (result.values[0], result.errors[0])
     assert not parameter.frozen
+
+
+@pytest.mark.parametrize("shift", [0.5, 100.0])
+def test_fitter_that_stops_away_from_the_minimum_has_no_success(shift):
+    orchestrator = create_orchestrator(fit=BadFitter(fault="early", shift=shift))
+    result = orchestrator.fit()
+    assert not result.success
+    assert "the fitter 'bad-fitter' reported success, but the statistic is lower by" in str(result)
 
 
 def test_estimator_that_exits_does_not_stop_the_others():

@@ -130,9 +130,9 @@ class Program(click.Group):
             ctx.exit(EXIT_INTERRUPTED)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise  # click exits without a message if a pipe is closed (`skyred plugins | head`)
-        except Exception:
+        except Exception as error:
             click.echo(traceback.format_exc(), err=True)
-            click.echo(_bug_report_request(ctx), err=True)
+            click.echo(_bug_report_request(ctx, error), err=True)
             ctx.exit(EXIT_BUG)
 
 
@@ -144,7 +144,7 @@ def _format_error(error: SkyredError) -> str:
     return f"{error}\nskyred: {n_problems} problem{plural} found"
 
 
-def _bug_report_request(ctx: click.Context) -> str:
+def _bug_report_request(ctx: click.Context, error: Exception) -> str:
     """Return the message that asks the user to report a bug, printed below a traceback.
 
     Returns
@@ -152,16 +152,19 @@ def _bug_report_request(ctx: click.Context) -> str:
     str
         The request, with the name of the package to report the bug to.
     """
+    from skyred.run.component_errors import find_failed_component
+
     name = ctx.invoked_subcommand or ""
     owner = None if name in main.commands else plugin_commands(ctx).owner(name)
-    if owner is None or owner.distribution == "skyred":
+    failed = f"command {name!r} of {owner}" if owner else find_failed_component(error)
+    if not failed or (owner and owner.distribution == "skyred"):
         return (
-            "skyred: this is a bug in skyred or in a plugin named above; please report it "
-            "with the lines above (and report.json, if a run folder was written)"
+            "skyred: this is a bug in skyred; please report it with the lines above (and "
+            "report.json, if a run folder was written)"
         )
     return (
-        f"skyred: the command {name!r} of {owner} failed; please report it to the authors of "
-        f"{owner.distribution}, with the lines above"
+        f"skyred: the {failed} failed; please report it to the authors of this plugin, with the "
+        "lines above (and report.json, if a run folder was written)"
     )
 
 

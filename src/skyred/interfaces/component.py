@@ -7,6 +7,7 @@ from abc import ABC
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from skyred.errors import ExportError
+from skyred.interfaces.signatures import check_methods
 from skyred.interfaces.value_class import Fields, value
 
 if TYPE_CHECKING:
@@ -138,7 +139,8 @@ def component(cls: T) -> T:
     TypeError
         If the class is not a subclass of an interface, has no `kind` in kebab-case, has a field
         that is not declared with `option`, `quantity`, ..., has invalid `old_kinds` or `old_names`,
-        or defines `check` under an old name, so that it would never be called.
+        defines `check` under an old name, so that it would never be called, or a method with
+        another signature than the interface.
     """
     if not (isinstance(cls, type) and issubclass(cls, Component) and cls.role):
         raise TypeError(f"{cls!r} is not a subclass of an interface such as skyred.Maker")
@@ -152,4 +154,5 @@ def component(cls: T) -> T:
         raise TypeError(
             f'{cls.__name__} has the kind {kind!r}; expected kebab-case: kind = "my-kind"'
         )
+    check_methods(cls)
     return value(cls)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import numpy as np
 
 from skyred.errors import ComponentError
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from skyred.interfaces.objective import Objective
 
 STAT_TOLERANCE = 1e-3  # of the statistic, 0.03 standard deviations of a parameter
+DECREASE_MAX = 0.01  # of the statistic, at other points than a minimum
 RELATIVE_TOLERANCE = 1e-8  # of large statistics, for rounding
 
 
@@ -31,17 +33,24 @@ def run_fitter(fitter: Fitter, objective: Objective) -> FitResult:
     Returns
     -------
     FitResult
-        The result.
+        The result. Its `success` is False, with a note, if the statistic is lower at the start of
+        the fit or a Newton step away from the returned values.
 
     Raises
     ------
     ComponentError
         If the result is not one of this objective, or claims a success that it does not have.
     """
-    result: Any = fitter.fit(objective)
+    result = fitter.fit(objective)
     if faults := list(_find_faults(objective, result)):
         raise ComponentError(f"the fitter {fitter.kind!r} returned {'; '.join(faults)}")
-    return result  # type: ignore[no-any-return]
+    if result.success and (decrease := _find_decrease(objective, result)):
+        message = (
+            f"the fitter {fitter.kind!r} reported success, but the statistic is lower by "
+            f"{decrease:.3g} nearby or at the start"
+        )
+        return attrs.evolve(result, success=False, message=message, notes=(*result.notes, message))
+    return result
 
 
 def _find_faults(objective: Objective, result: Any) -> Iterator[str]:
@@ -72,8 +81,8 @@ def _find_wrong_success(objective: Objective, result: FitResult) -> Iterator[str
         yield "success, but values or a statistic that are not finite"
         return
     low, high = objective.limits.T
-    if outside := _list_names(result, (values < low) | (values > high)):
-        yield f"success, but {outside} outside the limits"
+    if invalid_values := _list_names(result, (values < low) | (values > high)):
+        yield f"success, but {invalid_values} outside the limits"
         return
     stat = objective.total(values)
     if abs(stat - result.stat) > STAT_TOLERANCE + RELATIVE_TOLERANCE * abs(stat):
@@ -83,6 +92,38 @@ def _find_wrong_success(objective: Objective, result: FitResult) -> Iterator[str
         )
     if invalid := _list_names(result, ~np.isfinite(result.errors) & _has_error(objective, result)):
         yield f"success, but no finite error of {invalid}"
+
+
+def _find_decrease(objective: Objective, result: FitResult) -> float:
+    """Return by how much the statistic is lower at the start or a Newton step away; 0 if not.
+
+    Samplers return mean values, at which the statistic is above the minimum.
+    """
+    if result.samples is not None:
+        return 0.0
+    points = [objective.start, *_iter_newton_points(objective, result)]
+    decrease = result.stat - min(objective.total(point) for point in points)
+    return decrease if decrease > DECREASE_MAX + RELATIVE_TOLERANCE * abs(result.stat) else 0.0
+
+
+def _iter_newton_points(objective: Objective, result: FitResult) -> Iterator[Any]:
+    """Yield points along a Newton step in the parameters for which the statistic is smooth."""
+    gradient, fisher = objective.gradient(result.values), objective.fisher(result.values)
+    if gradient is None or fisher is None:
+        return
+    low, high = objective.limits.T
+    is_free = _has_error(objective, result) & (result.values > low) & (result.values < high)
+    if not (np.isfinite(gradient).all() and np.isfinite(fisher).all() and is_free.any()):
+        return
+    step = np.zeros(len(gradient))
+    scale = 1 / np.sqrt(np.diag(fisher)[is_free].clip(np.finfo(float).tiny))
+    scaled_fisher = fisher[np.ix_(is_free, is_free)] * np.outer(scale, scale)
+    scaled_step = np.linalg.lstsq(scaled_fisher, gradient[is_free] * scale, rcond=1e-12)[0]
+    step[is_free] = -scale * scaled_step
+    if -gradient @ step < DECREASE_MAX:  # twice the decrease of a parabola
+        return
+    for fraction in (1, 0.3, 0.03):
+        yield np.clip(result.values + fraction * step, low, high)
 
 
 def _has_error(objective: Objective, result: FitResult) -> Any:

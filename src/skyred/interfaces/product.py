@@ -12,6 +12,7 @@ import attrs
 
 from skyred.errors import warn_of_old_name
 from skyred.interfaces.old_methods import call_new_method, use_old_method
+from skyred.interfaces.signatures import check_methods
 from skyred.io.html import Html, bold, data_table, muted, paragraph, styled_div
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Product(ABC):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         use_old_method(cls, "pictures", "plot_functions")
+        check_methods(cls)
 
     @abstractmethod
     def write(self, folder: Path) -> list[Path]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from skyred.errors import FitError
+from skyred.interfaces.fit_checks import run_fitter
 from skyred.interfaces.tasks import SERIAL_TASKS, Tasks
 from skyred.likelihood.minimise import minimise
 from skyred.likelihood.objective import objective_of, restored_on_error
@@ -68,6 +69,9 @@ def fit(
 
     Raises
     ------
+    ComponentError
+        If the result of `fitter` is not one of these datasets, or a success is false: values or
+        errors that are not finite, or another statistic than at the values.
     FitError
         If there is nothing to fit, if the statistic is not finite at the start, or if both
         `fitter` and `minos` are passed.
@@ -80,7 +84,7 @@ def fit(
     all_datasets = _as_datasets(datasets)
     objective = objective_of(all_datasets, check)
     with restored_on_error(all_datasets):
-        result = fitter.fit(objective) if fitter else minimise(objective, minos=minos)
+        result = run_fitter(fitter, objective) if fitter else minimise(objective, minos=minos)
     objective.accept(result)
     return result
 

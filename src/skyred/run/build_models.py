@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from skyred.errors import ComponentError, ModelError
+from skyred.errors import ComponentError, ModelError, format_list
 from skyred.interfaces import Model
 from skyred.plugins import Catalog
-from skyred.run.component_errors import describe_component, errors_of
+from skyred.run.component_errors import describe_component, errors_of, is_default
+from skyred.run.dataset_state import DatasetState
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
-    from gammapy.modeling.models import Models
+    from gammapy.modeling.models import ModelBase, Models
 
 
 def build_models(
@@ -37,24 +38,17 @@ def build_models(
     Raises
     ------
     ComponentError
-        If a component builds something else than models of gammapy.
+        If a component changes the datasets, or builds something else than models of gammapy.
     ModelError
         If two models have the same name, or linked parameters have different names or
         incompatible units.
     """
-    from gammapy.modeling.models import ModelBase, Models
+    from gammapy.modeling.models import Models
 
     kind_by_name: dict[str, str] = {}
     models = []
     for component in components:
-        with errors_of(component, catalog):
-            built_models = list(component.build(datasets))
-        for model in built_models:
-            if not isinstance(model, ModelBase):
-                raise ComponentError(
-                    f"the {describe_component(component, catalog)} built {type(model).__name__}; "
-                    "expected models of gammapy with a name, such as SkyModel"
-                )
+        for model in _build(component, datasets, catalog):
             if model.name in kind_by_name:
                 raise ModelError(
                     f"two models are named {model.name!r}: one from {kind_by_name[model.name]!r}, "
@@ -64,6 +58,28 @@ def build_models(
             models.append(model)
     _link_parameters(models)
     return Models(models)
+
+
+def _build(component: Model, datasets: Datasets, catalog: Catalog | None) -> list[ModelBase]:
+    from gammapy.modeling.models import ModelBase
+
+    # components of skyred do not change datasets; checksums of large maps take time
+    state = None if is_default(component, catalog) else DatasetState.read(datasets, copy=True)
+    with errors_of(component, catalog):
+        models = list(component.build(datasets))
+    for model in models:
+        if not isinstance(model, ModelBase):
+            raise ComponentError(
+                f"the {describe_component(component, catalog)} built {type(model).__name__}; "
+                "expected models of gammapy with a name, such as SkyModel"
+            )
+    if state and (changes := state.find_changes(datasets)):
+        state.restore(datasets)
+        raise ComponentError(
+            f"the {describe_component(component, catalog)} changed {format_list(changes, 5)}; a "
+            "model must not change the datasets that it is built for"
+        )
+    return models
 
 
 def _link_parameters(models: Iterable[Any]) -> None:

@@ -63,11 +63,45 @@ def errors_of(component: Component, catalog: Catalog | None) -> Iterator[None]:
             f"the {source} exits Python (code {error.code}); it must raise an error instead"
         ) from error
     except Exception as error:
-        if not (isinstance(error, SkyredError) and _is_default(component, catalog)):
+        if not (isinstance(error, SkyredError) and is_default(component, catalog)):
             error.add_note(f"{NOTE}{source}")
         raise
 
 
-def _is_default(component: Component, catalog: Catalog | None) -> bool:
+def find_failed_component(error: BaseException) -> str:
+    """Return the component of a plugin that an error names in its notes.
+
+    Parameters
+    ----------
+    error : BaseException
+        The error.
+
+    Returns
+    -------
+    str
+        Role, kind and plugin; "" if the error names no component, or one of skyred.
+    """
+    notes: list[str] = getattr(error, "__notes__", [])
+    for note in notes:
+        if note.startswith(NOTE) and " of skyred " not in note:
+            return note.removeprefix(NOTE)
+    return ""
+
+
+def is_default(component: Component, catalog: Catalog | None) -> bool:
+    """Return whether a component belongs to skyred itself.
+
+    Parameters
+    ----------
+    component : Component
+        The component.
+    catalog : Catalog or None
+        The components of the plugins.
+
+    Returns
+    -------
+    bool
+        False for components of other distributions, and without a catalog.
+    """
     owner = None if catalog is None else catalog.owner(component)
     return owner is not None and owner.distribution == "skyred"

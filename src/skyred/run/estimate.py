@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,9 @@ from skyred.interfaces import Estimator, Product
 from skyred.interfaces.records import FitResult
 from skyred.io.streaming import Workers
 from skyred.plugins import Catalog
-from skyred.run.component_errors import describe_component, errors_of
+from skyred.run.component_errors import describe_component, errors_of, is_default
+from skyred.run.dataset_state import DatasetState
 from skyred.run.engine_tasks import EngineTasks
-from skyred.run.unchanged import DatasetState
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
@@ -68,42 +69,48 @@ class EstimatorRunner:
 
         Raises
         ------
-        ComponentError
-            If an estimator changes the datasets or their models; later ones do not run.
         Exception
-            The first error of an estimator; raised after all estimators have run.
+            The first error of an estimator, or a `ComponentError` if it has changed the datasets
+            or their models, which are restored; raised after all estimators have run.
         """
         errors: list[Exception] = []
-        state = DatasetState.read(datasets)
+        # estimators of skyred change nothing; copies of large maps take memory
+        copy = not all(is_default(estimator, self.catalog) for estimator in estimators)
+        state = DatasetState.read(datasets, copy=copy)
         for estimator in estimators:
-            report = partial(self.report, estimate=estimator.label)
-            tasks = EngineTasks(self.workers, self.slots, report)
             try:
-                with errors_of(estimator, self.catalog):
-                    estimates[estimator.label] = estimator.estimate_with(datasets, fit, tasks)
+                with self._restore_changes(estimator, state, datasets):
+                    estimates[estimator.label] = self._estimate(estimator, datasets, fit)
             except Exception as error:
+                estimates.pop(estimator.label, None)
                 log.error("the estimate %s failed: %s", estimator.label, error)
                 errors.append(error)
-            self._require_unchanged(estimator, datasets, state, estimates)
         if errors:
             raise errors[0]
 
-    def _require_unchanged(
-        self,
-        estimator: Estimator,
-        datasets: Datasets,
-        state: DatasetState,
-        estimates: dict[str, Product],
-    ) -> None:
-        """Raise an error if an estimator has changed datasets or models; the models are restored.
+    def _estimate(self, estimator: Estimator, datasets: Datasets, fit: FitResult | None) -> Product:
+        report = partial(self.report, estimate=estimator.label)
+        tasks = EngineTasks(self.workers, self.slots, report)
+        with errors_of(estimator, self.catalog):
+            return estimator.estimate_with(datasets, fit, tasks)
+
+    @contextmanager
+    def _restore_changes(
+        self, estimator: Estimator, state: DatasetState, datasets: Datasets
+    ) -> Iterator[None]:
+        """Restore datasets and models that an estimator has changed, and raise an error.
 
         The next estimators and the run folder would have other values than the fit.
         """
-        if changes := state.find_changes(datasets):
-            state.restore_models(datasets)
-            estimates.pop(estimator.label, None)  # may depend on the changes
+        try:
+            yield
+        finally:
+            if changes := state.find_changes(datasets):
+                state.restore(datasets)
+        if changes:
             raise ComponentError(
                 f"the {describe_component(estimator, self.catalog)} changed "
-                f"{format_list(changes, 5)}; an estimator must copy datasets and models before it "
-                "changes them, because the next estimators and the run folder use them too"
+                f"{format_list(changes, 5)}, which is restored; an estimator must copy datasets "
+                "and models before it changes them, because the next estimators and the run folder "
+                "use them too"
             )

@@ -1,4 +1,4 @@
-"""The state of datasets and models, to find out whether an estimator has changed them."""
+"""The state of datasets and models: whether a component has changed it, and its restoration."""
 
 from __future__ import annotations
 
@@ -17,7 +17,39 @@ MAPS = (
     *("counts", "counts_off", "exposure", "background", "acceptance", "acceptance_off"),
     *("mask_safe", "mask_fit"),
 )
+IRFS = ("psf", "edisp")
 ATTRIBUTES = ("value", "error", "min", "max", "frozen")
+
+
+@attrs.frozen(eq=False)
+class MapState:
+    """A map of a dataset, with its values.
+
+    Parameters
+    ----------
+    container : object
+        The dataset, or one of its IRFs.
+    attribute : str
+        The attribute of `container` with the map.
+    map : object
+        The map; None if there is none.
+    checksum : int
+        The checksum of the values.
+    values : numpy.ndarray or None
+        A copy of the values, if they are to be restored.
+    """
+
+    container: Any
+    attribute: str
+    map: Any
+    checksum: int
+    values: NDArray[Any] | None
+
+    def restore(self) -> None:
+        """Set the map and its values to this state."""
+        setattr(self.container, self.attribute, self.map)
+        if self.map is not None and self.values is not None:
+            self.map.data = self.values
 
 
 @attrs.frozen(eq=False)
@@ -26,8 +58,10 @@ class DatasetState:
 
     Parameters
     ----------
-    checksums : dict of str to int
-        A checksum of the values of each map, by dataset and map.
+    datasets : list of Dataset
+        The datasets.
+    maps : dict of str to MapState
+        The maps, by map and dataset.
     parameters : dict of str to tuple
         Each parameter and its attributes, by model and name.
     models : gammapy.modeling.models.DatasetModels or None
@@ -36,19 +70,22 @@ class DatasetState:
         The covariance matrix of each spectral, spatial or temporal model, by name.
     """
 
-    checksums: dict[str, int]
+    datasets: list[Any]
+    maps: dict[str, MapState]
     parameters: dict[str, tuple[Any, tuple[Any, ...]]]
     models: Any
     covariances: dict[str, NDArray[np.float64]]
 
     @classmethod
-    def read(cls, datasets: Datasets) -> Self:
+    def read(cls, datasets: Datasets, *, copy: bool = False) -> Self:
         """Return the state of datasets.
 
         Parameters
         ----------
         datasets : gammapy.datasets.Datasets
             The datasets, with their models.
+        copy : bool
+            Whether to copy the values of maps, so that they can be restored.
 
         Returns
         -------
@@ -57,7 +94,8 @@ class DatasetState:
         """
         models = datasets.models
         return cls(
-            dict(_iter_checksums(datasets)),
+            list(datasets),
+            dict(_iter_maps(datasets, copy)),
             dict(_iter_parameters(models)),
             models,
             {name: np.array(part.covariance.data) for name, part in _iter_parts(models)},
@@ -79,8 +117,8 @@ class DatasetState:
         state = DatasetState.read(datasets)
         changes = [
             name
-            for name in {**self.checksums, **state.checksums}
-            if self.checksums.get(name) != state.checksums.get(name)
+            for name in {**self.maps, **state.maps}
+            if _checksum_of(self.maps.get(name)) != _checksum_of(state.maps.get(name))
         ]
         for name in {**self.parameters, **state.parameters}:
             _, attributes = self.parameters.get(name, (None, ()))
@@ -94,14 +132,18 @@ class DatasetState:
         ]
         return changes
 
-    def restore_models(self, datasets: Datasets) -> None:
-        """Set the models, their parameters and their covariance to this state.
+    def restore(self, datasets: Datasets) -> None:
+        """Set datasets, maps, models, parameters and covariances to this state.
 
         Parameters
         ----------
         datasets : gammapy.datasets.Datasets
-            The datasets.
+            The datasets. Values that were changed in place are only restored if this state has
+            copies of them.
         """
+        datasets._datasets[:] = self.datasets
+        for state in self.maps.values():
+            state.restore()
         datasets.models = self.models
         for parameter, attributes in self.parameters.values():
             for name, value in zip(ATTRIBUTES, attributes, strict=True):
@@ -110,23 +152,32 @@ class DatasetState:
             part.covariance = self.covariances[name]
 
 
-def _iter_checksums(datasets: Datasets) -> Iterator[tuple[str, int]]:
+def _iter_maps(datasets: Datasets, copy: bool) -> Iterator[tuple[str, MapState]]:
     for dataset in datasets:
         for name in MAPS:
             # the background of on-off datasets is computed, and not in vars()
-            part = vars(dataset).get(f"_{name}", vars(dataset).get(name))
-            if hasattr(part, "data"):
-                yield f"{name} of {dataset.name}", _checksum(part.data)
-        for name in ("psf", "edisp"):
-            irf = getattr(dataset, name, None)
-            for part_name in (f"{name}_map", "exposure_map"):
-                part = getattr(irf, part_name, None)
-                if part is not None:
-                    yield f"{part_name} of the {name} of {dataset.name}", _checksum(part.data)
+            attribute = f"_{name}" if f"_{name}" in vars(dataset) else name
+            if attribute in vars(dataset):
+                yield f"{name} of {dataset.name}", _read_map(dataset, attribute, copy)
+        for irf_name in IRFS:
+            irf = getattr(dataset, irf_name, None)
+            for name in (f"{irf_name}_map", "exposure_map"):
+                if name in vars(irf) if hasattr(irf, "__dict__") else ():
+                    label = f"{name} of the {irf_name} of {dataset.name}"
+                    yield label, _read_map(irf, name, copy)
 
 
-def _checksum(values: Any) -> int:
-    return zlib.crc32(np.ascontiguousarray(values).data.cast("B"))
+def _read_map(container: Any, attribute: str, copy: bool) -> MapState:
+    part = getattr(container, attribute)
+    if not hasattr(part, "data"):
+        return MapState(container, attribute, part, 0, None)
+    values = part.data
+    checksum = zlib.crc32(np.ascontiguousarray(values).data.cast("B"))
+    return MapState(container, attribute, part, checksum, values.copy() if copy else None)
+
+
+def _checksum_of(state: MapState | None) -> int:
+    return 0 if state is None else state.checksum
 
 
 def _iter_parameters(models: Any) -> Iterator[tuple[str, tuple[Any, tuple[Any, ...]]]]:

@@ -126,6 +126,10 @@ from .interfaces.engine import (
 from .interfaces.objective import (
     Objective as Objective,
 )
+from .interfaces.observation_rows import (
+    record_row as record_row,
+    record_table as record_table,
+)
 from .interfaces.records import (
     FitResult as FitResult,
     Outcome as Outcome,

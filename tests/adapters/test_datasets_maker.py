@@ -17,7 +17,7 @@ from gammapy.datasets import MapDataset
 from gammapy.maps import MapAxis, WcsGeom
 
 from plain_gammapy import arrays
-from skyred import DatasetsMaker, Maker, SkipObservation, component, option
+from skyred import DatasetsMaker, Maker, SkipObservation, component, option, record_row
 from skyred.components.gammapy import FoVBackground, MapData, SafeMask
 
 OFFSET = 1.5 * u.deg
@@ -171,3 +171,28 @@ def test_makers_are_prepared_with_all_runs_first(observations: Observations) -> 
     for dataset, expected_dataset in zip(datasets, expected, strict=True):
         assert (dataset.counts.data == 12 / len(observations) * expected_dataset.counts.data).all()
     assert maker.makers[1] is scale_by_runs
+
+
+@component
+class RecordEvents(Maker):
+    """Record the number of events of each run, and skip one run."""
+
+    kind = "record-events"
+    obs_id: int = option(type=int, doc="The run to skip.")
+
+    def make(self, dataset: Any, observation: Observation) -> Any:
+        record_row("events", {"n_events": len(observation.events.table)})
+        return Veto(obs_id=self.obs_id).run(dataset, observation)
+
+
+@pytest.mark.parametrize("stack", [True, False])
+def test_recorded_rows_are_collected(observations: Observations, stack: bool) -> None:
+    maker = RecordEvents(obs_id=int(observations[1].obs_id))
+    datasets_maker = DatasetsMaker([gm.MapDatasetMaker(), maker], stack_datasets=stack)
+    dataset = empty_dataset()
+    datasets_maker.run(dataset, observations)
+    table = datasets_maker.observation_tables["events"]
+    assert list(table["obs_id"]) == [int(observation.obs_id) for observation in observations]
+    assert list(table["n_events"]) == [len(run.events.table) for run in observations]
+    assert set(table["entry"]) == {dataset.name}
+    assert [outcome.obs_id for outcome in datasets_maker.skipped] == [maker.obs_id]

@@ -13,7 +13,7 @@ FIXES = {requirement.name: requirement.fix for requirement in requirements()}
 
 VALID = [
     declarations.Valid, selectors.EverySecond, selectors.HalfRuns, makers.EnoughEvents,
-    makers.MeanEvents,
+    makers.MeanEvents, makers.RecordsRows,
     stackers.ValidList, stackers.KeepsAnyType, models.FlatSpectrum, fitters.ValidNewton,
     fitters.ValidBoxSampler, models.SumOfCounts, models.ValidEngine,
 ]  # fmt: skip
@@ -70,6 +70,7 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
     makers.HidesPreparation: (
         "has a different digest if it is prepared with other runs and its output differs",
     ),
+    makers.ChangesUnit: ("records the same columns for all runs, and the same rows each time",),
     makers.ReturnsNone: ("makes a dataset of an observation",),
     stackers.Aliases: ("shares no data with added datasets",),
     stackers.MergesInReverse: ("has a merge that is consistent with add",),

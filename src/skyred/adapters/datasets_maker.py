@@ -11,10 +11,13 @@ from gammapy import makers
 
 from skyred.errors import SkipObservation
 from skyred.interfaces import Maker, largest_offset
+from skyred.interfaces.observation_rows import RowRecorder, recorded_by
+from skyred.interfaces.observation_tables import ObservationTables
 from skyred.interfaces.records import Outcome
 
 if TYPE_CHECKING:
     from astropy.coordinates import Angle
+    from astropy.table import Table
     from gammapy.data import Observation, Observations
     from gammapy.datasets import Dataset, Datasets
 
@@ -47,6 +50,9 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
     ----------
     skipped : list of Outcome
         The runs that were left out in the last call of `run`, with the reasons.
+    observation_tables : dict of str to Table
+        The rows that makers recorded in the last call of `run`, with the name of the reference
+        dataset in the column `entry`.
 
     Examples
     --------
@@ -57,6 +63,8 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
 
     makers: list[Any]
     skipped: list[Outcome]
+    observation_tables: dict[str, Table]
+    _outcomes: list[Outcome]
 
     @property
     def offset_max(self) -> Angle | None:
@@ -81,12 +89,20 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
             The dataset; an outcome with the reason if a maker skips the observation; None if the
             observation does not overlap with the reference dataset.
         """
+        recorder = RowRecorder()
+        obs_id = int(observation.obs_id)
         try:
-            return super().make_dataset(dataset, observation)
+            with recorded_by(recorder):
+                reduced_dataset: Dataset | None = super().make_dataset(dataset, observation)
         except SkipObservation as skip:
             reason = getattr(skip.__cause__, "reason", skip.reason)
-            obs_id = int(observation.obs_id)
-            return Outcome(dataset.name, obs_id, "skipped", reason=reason)
+            rows = tuple(recorder.rows)
+            return Outcome(dataset.name, obs_id, "skipped", reason=reason, rows=rows)
+        if reduced_dataset is not None and recorder.rows:
+            # an attribute, because gammapy's processes return only the dataset
+            outcome = Outcome(dataset.name, obs_id, "reduced", rows=tuple(recorder.rows))
+            reduced_dataset._outcome = outcome
+        return reduced_dataset
 
     def callback(self, dataset: Dataset | Outcome | None) -> None:
         """Stack or store the dataset of an observation, or record that it was skipped.
@@ -96,7 +112,11 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
         dataset : Dataset or Outcome or None
             The return value of `make_dataset`.
         """
+        if (outcome := getattr(dataset, "_outcome", None)) is not None:
+            self._outcomes.append(outcome)
+            del dataset._outcome  # type: ignore[union-attr]
         if isinstance(dataset, Outcome):
+            self._outcomes.append(dataset)
             log.warning("run %d is skipped: %s", dataset.obs_id, dataset.reason)
             self.skipped.append(dataset)
         else:
@@ -124,10 +144,19 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
         Datasets
             The stacked dataset, or one dataset for each observation that was not left out.
         """
-        self.skipped = []
+        self.skipped, self._outcomes, self.observation_tables = [], [], {}
         with self._prepare_makers(observations):
             reduced: Datasets = super().run(dataset, observations, datasets)
+        self.observation_tables = self._create_tables(observations)
         return reduced
+
+    def _create_tables(self, observations: Observations) -> dict[str, Table]:
+        """Return the recorded rows in the order of the observations, not of completion."""
+        order = {int(observation.obs_id): index for index, observation in enumerate(observations)}
+        tables = ObservationTables()
+        for outcome in sorted(self._outcomes, key=lambda outcome: order[outcome.obs_id]):
+            tables.add(outcome)
+        return tables.tables()
 
     @contextmanager
     def _prepare_makers(self, observations: Observations) -> Iterator[None]:

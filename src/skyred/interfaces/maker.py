@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from skyred.errors import SkipObservation
 from skyred.interfaces.adapting import adapt_object
 from skyred.interfaces.component import Component
+from skyred.interfaces.observation_rows import running_maker
 
 if TYPE_CHECKING:
     from astropy.units import Quantity
@@ -121,7 +122,8 @@ class Maker(Component):
             If the observation must be skipped.
         """
         try:
-            return self.make(dataset, observation)
+            with running_maker(f"maker {self.kind}", id(self)):
+                return self.make(dataset, observation)
         except SkipObservation as skip:
             raise SkipObservation(
                 f"run {observation.obs_id} must be skipped: {skip.reason} (maker {self.kind}), "

@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
+from skyred.interfaces.outcome import STATUSES, Outcome
 from skyred.io.html import Html, bold, join, paragraph, styled_div, table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+__all__ = [
+    "STATUSES", "STEPS", "FitResult", "Outcome", "Owner", "Report", "Run", "StepRecord",
+]  # fmt: skip
+
 STEPS = ("select", "reduce", "model", "fit", "estimate")
-STATUSES = ("reduced", "cached", "skipped", "failed")
-_OLD_STATUSES = {"made": "reduced"}  # in folders of earlier versions
-
-
-def _current_status(status: str) -> str:
-    return _OLD_STATUSES.get(status, status)
 
 
 @attrs.frozen
@@ -49,46 +48,6 @@ class Owner:
 
     def __str__(self) -> str:
         return f"{self.distribution} {self.version} (plugin {self.plugin!r})"
-
-
-@attrs.frozen
-class Outcome:
-    """The outcome of one observation.
-
-    Parameters
-    ----------
-    entry : str
-        The data entry that requested the observation.
-    obs_id : int
-        The identifier of the observation.
-    status : {"reduced", "cached", "skipped", "failed"}
-        Whether the observation was reduced in this run, read from the cache, skipped, or failed.
-    reason : str
-        The reason for skipping the observation, or the error message.
-    maker : str
-        The component (role, kind and owner) or the step that skipped the observation or failed.
-    traceback : str
-        The traceback of the error.
-    notes : tuple of str
-        Notes of the inspection and the reduction, and the warnings captured during them.
-    seconds : float
-        The duration of the reduction, in seconds.
-    counts : int
-        The number of counts inside the safe mask.
-    background_norm : float
-        The fitted norm of the background; NaN if there is none, or one for each part of the run.
-    """
-
-    entry: str
-    obs_id: int
-    status: str = attrs.field(converter=_current_status, validator=attrs.validators.in_(STATUSES))
-    reason: str = ""
-    maker: str = ""
-    traceback: str = ""
-    notes: tuple[str, ...] = ()
-    seconds: float = 0.0
-    counts: int = 0
-    background_norm: float = float("nan")
 
 
 @attrs.frozen

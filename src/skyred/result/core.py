@@ -21,6 +21,7 @@ from skyred.result.observation_log import (
     read_observation_log,
     write_observation_log,
 )
+from skyred.result.observation_tables import read_observation_tables, write_observation_tables
 from skyred.result.plots import Plots, create_overview_plots, create_plots
 from skyred.result.verifying import convert_read_errors, verify_folder
 
@@ -46,6 +47,9 @@ class Result:
         not follow from `config` alone.
     outcomes : tuple of Outcome
         The outcome of each requested observation.
+    observation_tables : mapping of str to Table
+        The rows that makers recorded with `record_row` and `record_table`, as one table for each
+        name. The columns `entry` and `obs_id` are those of `observations`.
     steps : tuple of StepRecord
         The steps that have run, with their durations.
     datasets : Datasets or None
@@ -82,6 +86,7 @@ class Result:
     digest: str = ""
     replaced: tuple[str, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
+    observation_tables: Mapping[str, Table] = attrs.field(factory=dict)
     steps: tuple[StepRecord, ...] = ()
     datasets: Datasets | None = None
     models: Models | None = None
@@ -119,6 +124,9 @@ class Result:
         lines = [
             f"folder: {self.folder}" if self.folder else "",
             f"runs: {runs}" if runs else "",
+            f"observation tables: {', '.join(self.observation_tables)}"
+            if self.observation_tables
+            else "",
             f"datasets: {', '.join(names)}" if names else "",
             f"fit: {self.fit}" if self.fit is not None else "",
             f"estimates: {', '.join(self.estimates)}" if self.estimates else "",
@@ -156,6 +164,7 @@ class Result:
         folder = Path(folder)
         files.write_config(folder, self.config, self.replaced)
         write_observation_log(folder, self.outcomes)
+        write_observation_tables(folder, self.observation_tables)
         if self.datasets:
             files.write_datasets(folder, self.datasets)
         if self.models:
@@ -214,6 +223,7 @@ class Result:
             digest=report.get("digest", ""),
             replaced=tuple(report.get("replaced", ())),
             outcomes=read_observation_log(folder),
+            observation_tables=read_observation_tables(folder),
             steps=files.read_steps(report),
             datasets=datasets,
             models=models,

@@ -10,7 +10,17 @@ import numpy as np
 
 from skyred.interfaces.product import product_body
 from skyred.interfaces.records import STATUSES, Outcome
-from skyred.io.html import Html, bold, details, join, muted, paragraph, styled_div, table
+from skyred.io.html import (
+    Html,
+    bold,
+    data_table,
+    details,
+    join,
+    muted,
+    paragraph,
+    styled_div,
+    table,
+)
 from skyred.result.plots import plots_table
 
 if TYPE_CHECKING:
@@ -48,6 +58,9 @@ def _iter_sections(result: Result) -> Iterator[Html]:
     any_unsuccessful = any(outcome.status not in SUCCESSFUL for outcome in result.outcomes)
     label = join(bold("observations"), " ", muted(_count_statuses(result.outcomes)))
     yield details(label, _outcome_table(result.outcomes), expanded=any_unsuccessful)
+    for name, observation_table in result.observation_tables.items():
+        label = bold(f"observation_tables[{name!r}]")
+        yield details(label, data_table(observation_table))
     yield details(bold("datasets"), _dataset_table(list(result.datasets or ())), expanded=True)
     if result.fit is not None:
         yield details(bold("fit"), result.fit.html(), expanded=True)

@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
 from skyred.interfaces.records import Outcome
 
 if TYPE_CHECKING:
@@ -44,7 +42,7 @@ def observation_log(outcomes: Iterable[Outcome]) -> Table:
     """
     from astropy.table import Table
 
-    rows = [{**attrs.asdict(outcome), "notes": "\n".join(outcome.notes)} for outcome in outcomes]
+    rows = [{**outcome.to_dict(), "notes": "\n".join(outcome.notes)} for outcome in outcomes]
     types = [COLUMN_TYPES.get(name, str) for name in DESCRIPTIONS]
     table = Table({name: [row[name] for row in rows] for name in DESCRIPTIONS}, dtype=types)
     for name, description in DESCRIPTIONS.items():

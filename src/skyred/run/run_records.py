@@ -66,6 +66,7 @@ def create_result(steps: Steps) -> Result:
         replaced=steps.record.replaced,
         digest=steps.record.digest,
         outcomes=tuple(steps.outcomes),
+        observation_tables=steps.tables.tables(),
         steps=tuple(steps.records),
         datasets=steps.datasets(),
         models=steps.models(),

@@ -15,6 +15,7 @@ from skyred.errors import ModelError
 from skyred.interfaces import Chain, DataEntry, Engine, Product, ReducedData
 from skyred.interfaces.dataset_names import require_names
 from skyred.interfaces.fit_checks import run_fitter
+from skyred.interfaces.observation_tables import ObservationTables
 from skyred.interfaces.records import STEPS, FitResult, Outcome, Run, StepRecord
 from skyred.io.streaming import Workers
 from skyred.likelihood import objective_of, restored_on_error
@@ -58,6 +59,8 @@ class Steps:
         The cache of reduced chunks; None if caching is disabled.
     outcomes : list of Outcome
         The outcome of each requested observation.
+    tables : ObservationTables
+        The rows of observation tables, which makers recorded.
     records : list of StepRecord
         The steps that have run.
     estimates : dict of str to Product
@@ -77,6 +80,7 @@ class Steps:
     watchers: Watchers
     cache: Cache | None = None
     outcomes: list[Outcome] = attrs.field(factory=list)
+    tables: ObservationTables = attrs.field(factory=ObservationTables)
     records: list[StepRecord] = attrs.field(factory=list)
     estimates: dict[str, Product] = attrs.field(factory=dict)
     reduced_datasets: list[Any] = attrs.field(factory=list)
@@ -121,7 +125,7 @@ class Steps:
         if step != "estimate":
             self.estimates = {}
         if step == "reduce":
-            self.outcomes, self.reduced_datasets = [], []
+            self._clear_reduction()
         self.outputs.setdefault("select", {})
         self.outputs[step] = value
         replaced_steps = dict.fromkeys((*self.record.replaced, step))
@@ -170,7 +174,7 @@ class Steps:
     def _reduce(self, details: dict[str, Any]) -> Datasets:
         from gammapy.datasets import Datasets
 
-        self.outcomes, self.reduced_datasets = [], []
+        self._clear_reduction()
         inputs_by_name = {
             name: load_datasets(name, entry)
             for name, entry in self._active_entries()
@@ -208,6 +212,9 @@ class Steps:
             path for input_data in inputs_by_name.values() for path in input_data.files
         )
         return Datasets(self.reduced_datasets)
+
+    def _clear_reduction(self) -> None:
+        self.outcomes, self.reduced_datasets, self.tables = [], [], ObservationTables()
 
     def _require_memory(self) -> None:
         """Raise an error if the datasets of all entries do not fit into memory."""
@@ -275,6 +282,7 @@ class Steps:
         for note in outcome.notes:
             log.info("%s %d: %s", outcome.entry, outcome.obs_id, note)
         self.watchers.notify("skyred_observation_reduced", run=self.record, outcome=outcome)
+        self.tables.add(outcome)
 
     def _model(self, details: dict[str, Any]) -> Models | None:
         datasets = self.outputs["reduce"]

@@ -6,8 +6,9 @@ import itertools
 from typing import Any
 
 import numpy as np
+from astropy import units as u
 
-from skyred import Maker, SkipObservation, component, option
+from skyred import Maker, SkipObservation, component, option, record_row
 
 _COUNTER = itertools.count()
 _SCALES = list[float]()
@@ -167,3 +168,25 @@ class ReturnsNone(Maker):
 
     def make(self, dataset: Any, observation: Any) -> Any:
         dataset.background.data *= 1.0
+
+
+@component
+class RecordsRows(Maker):
+    """A maker that records rows: a valid maker."""
+
+    kind = "planted-records-rows"
+
+    def make(self, dataset: Any, observation: Any) -> Any:
+        record_row("planted", {"n_events": len(observation.events.table), "rate": 1 / u.s})
+        return dataset
+
+
+@component
+class ChangesUnit(Maker):
+    """A maker that records a column with different units."""
+
+    kind = "planted-changes-unit"
+
+    def make(self, dataset: Any, observation: Any) -> Any:
+        record_row("planted", {"x": 1 * (u.s if int(observation.obs_id) % 2 else u.m)})
+        return dataset

@@ -104,7 +104,7 @@ class Provenance:
             ],
             # the only record of the kinds if the configuration cannot be written as YAML
             "estimates": dict(report.result.kinds),
-            "outcomes": [_replace_nan(attrs.asdict(outcome)) for outcome in report.outcomes],
+            "outcomes": [_replace_nan(outcome.to_dict()) for outcome in report.outcomes],
         }
 
 

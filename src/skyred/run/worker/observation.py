@@ -13,6 +13,7 @@ import attrs
 
 from skyred.errors import SkipObservation
 from skyred.interfaces import cutting_selectors
+from skyred.interfaces.observation_rows import RowRecorder, recorded_by
 from skyred.interfaces.records import Outcome
 from skyred.io.captured_warnings import capture_warnings
 from skyred.run.worker.good_time import cut_observation, describe_time, drop_events_outside
@@ -71,6 +72,8 @@ class RunReduction:
         The outcome, once `run` is done.
     checksums : mapping of Path to str
         The sha256 of the inspected files, by path.
+    recorder : RowRecorder
+        The rows of observation tables that the makers recorded.
     """
 
     chunk: Chunk
@@ -78,6 +81,7 @@ class RunReduction:
     step: str = "inspection"
     outcome: Outcome = attrs.field(init=False)
     checksums: Mapping[Path, str] = attrs.field(init=False, factory=dict)
+    recorder: RowRecorder = attrs.field(init=False, factory=RowRecorder)
     total_invalid: bool = False
     _start_time: float = attrs.field(factory=time.perf_counter)
 
@@ -96,7 +100,7 @@ class RunReduction:
             observation is skipped or fails.
         """
         notes: list[str] = []
-        with capture_warnings() as warning_notes:
+        with capture_warnings() as warning_notes, recorded_by(self.recorder):
             parts = self._try_reduce(target, notes)
         self.outcome = attrs.evolve(self.outcome, notes=(*notes, *warning_notes))
         return parts
@@ -118,8 +122,9 @@ class RunReduction:
         """
         self._set_step(-1, self.chunk.reduction.stack)
         try:
-            for part in parts:
-                total = self.chunk.reduction.stack.add(total, part.dataset, part.observation)
+            with recorded_by(self.recorder):
+                for part in parts:
+                    total = self.chunk.reduction.stack.add(total, part.dataset, part.observation)
         except FAILURES as error:
             notes = self.outcome.notes
             self._fail(error)
@@ -174,6 +179,7 @@ class RunReduction:
         """Reduce the parts; if there are several, skipped parts are mentioned in the notes."""
         parts, skips = [], []
         for number, observation in enumerate(observations, 1):
+            self.recorder.part = number if len(observations) > 1 else 0
             try:
                 part = self._make(target, observation)
             except SkipObservation as skip:
@@ -201,7 +207,8 @@ class RunReduction:
         dataset = reduction.geometry.cutout(target, observation, reduction)
         for index, maker in enumerate(self.chunk.makers):
             self._set_step(index, maker)
-            dataset = maker.make(dataset, observation)
+            with self.recorder.running(self.step, index):
+                dataset = maker.make(dataset, observation)
             if dataset is None:  # raised here, because otherwise the next maker would fail
                 raise TypeError("make() returned None; it must return the dataset")
         return ReducedPart(observation, dataset, apply_background_norm(dataset))
@@ -226,6 +233,7 @@ class RunReduction:
             obs_id=int(self.observation.obs_id),
             status=status,
             seconds=time.perf_counter() - self._start_time,
+            rows=tuple(self.recorder.rows),
             **details,
         )
 

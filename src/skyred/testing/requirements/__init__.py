@@ -15,13 +15,15 @@ from skyred.testing.requirements import (
     good_time,
     makers,
     models,
+    observation_tables,
     selectors,
     stackers,
 )
 
 _MODULES: tuple[ModuleType, ...] = (
     *(declaration, construction),
-    *(selectors, good_time, geometries, makers, stackers, models, fitters, estimators, engines),
+    *(selectors, good_time, geometries, makers, observation_tables, stackers),
+    *(models, fitters, estimators, engines),
 )
 
 

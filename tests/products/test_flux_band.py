@@ -82,7 +82,7 @@ def test_error_is_the_linear_propagation_of_small_errors(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_edges_agree_with_gammapys_samples(case: str) -> None:
+def test_bands_match_samples_of_gammapy(case: str) -> None:
     model = set_covariance(*CASES[case])
     band = flux_band(model, ENERGIES)
     dnde, lower, upper = model.evaluate_error(ENERGIES)

@@ -38,7 +38,7 @@ INTRODUCTIONS = {
     "engine": "Run the reduction, and tasks of estimators: ``skyred run --engine KIND``.",
 }
 HOOK_KINDS = {
-    "Registration": ("skyred_components", "skyred_archive", "skyred_commands"),
+    "Registration": ("skyred_components", "skyred_models", "skyred_archive", "skyred_commands"),
     "Events of a run": (
         "skyred_run_started",
         "skyred_step_started",

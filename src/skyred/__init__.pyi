@@ -123,6 +123,9 @@ from .interfaces.engine import (
     block_interrupts as block_interrupts,
     cores as cores,
 )
+from .interfaces.model_class import (
+    ModelClass as ModelClass,
+)
 from .interfaces.objective import (
     Objective as Objective,
 )

@@ -17,8 +17,10 @@ import pluggy
 if TYPE_CHECKING:
     import click
     from gammapy.data import DataStore
+    from gammapy.modeling.models import ModelBase
 
     from skyred.interfaces import Component
+    from skyred.interfaces.model_class import ModelClass
     from skyred.interfaces.records import Outcome, Report, Run, StepRecord
 
 PROJECT = "skyred"
@@ -40,6 +42,26 @@ def skyred_components() -> Iterable[type[Component]]:  # type: ignore[empty-body
     -------
     iterable of type
         Subclasses of `skyred.Component`, of any role, each decorated with `skyred.component`.
+    """
+
+
+@hookspec
+def skyred_models() -> Iterable[type[ModelBase] | ModelClass]:  # type: ignore[empty-body]
+    """Return the spectral, spatial and temporal models of gammapy that this plugin adds.
+
+    They can be used by their tags like gammapy's own (``source: {spectral: {type: my-tag}}``), and
+    run folders with these models can be read where the plugin is installed. It is called each time
+    that plugins are loaded. A `skyred.ModelClass` declares a class that is only imported, and added
+    to gammapy's registry, when it is used. If two plugins, or a plugin and gammapy, have the same
+    tag, the use of this tag is an error that contains both names.
+
+    .. versionadded:: 0.1
+
+    Returns
+    -------
+    iterable of (type or skyred.ModelClass)
+        Subclasses of gammapy's `SpectralModel`, `SpatialModel` and `TemporalModel`, or their
+        declarations.
     """
 
 

@@ -121,18 +121,24 @@ class Pipeline(Chain):
         """
         return export(self, source)
 
-    def check(self) -> None:  # type: ignore[override]  # a pipeline is not nested
+    def check(self, *, plugins: Plugins | None = None) -> None:  # type: ignore[override]  # a pipeline is not nested
         """Check the pipeline, without reading data.
 
         A pipeline is also checked when it is read from YAML, or, if it was built in Python, before
         it is run.
+
+        Parameters
+        ----------
+        plugins : Plugins, optional
+            The plugins that provide model classes; by default all installed plugins.
 
         Raises
         ------
         ConfigError
             If there are problems; the error contains all of them.
         """
-        if problems := self.problems():
+        models = (plugins or Plugins.load()).catalog.models
+        if problems := self.problems(models.problems(self)):
             raise ConfigError(problems)
 
     def run(

@@ -141,6 +141,10 @@ def _echo_plugins(installed_plugins: Plugins, commands_of_plugins: PluginCommand
         for entry in installed_plugins.catalog:
             if entry.owner == owner:
                 _echo_component(f"{entry.cls.role} {entry.cls.kind}", entry.cls.summary())
+        for model in installed_plugins.catalog.models:
+            if model.owner == owner:
+                title = f"{model.declaration.submodel} model {model.declaration.tag[-1]}"
+                _echo_component(title, model.declaration.doc)
     for plugin in commands_of_plugins.plugins:
         point = plugin.entry_point
         title = f"{point.name}  {' '.join(distribution_info(point))}  {point.value}"
@@ -161,20 +165,24 @@ def _echo_component(title: str, summary: str) -> None:
 @click.argument("kind")
 @PLUGIN
 def show(kind: str, plugin_files: tuple[Path, ...]) -> None:
-    """Show the description of the component KIND and its options with types, units and defaults."""
-    from skyred.cli.describe import describe
+    """Show the description of the component KIND and its options with types, units and defaults.
+
+    KIND can also be the type of a gammapy model that a plugin adds; its parameters are shown.
+    """
+    from skyred.cli.describe import describe, describe_model
     from skyred.errors import ConfigError, Problem, nearest
     from skyred.plugins import Plugins
 
     catalog = Plugins.load(files=plugin_files).catalog
-    entries = catalog.find(kind)
-    if not entries:
-        kinds = sorted({entry.cls.kind for entry in catalog})
+    entries, models = catalog.find(kind), catalog.models.find(kind)
+    if not entries and not models:
+        kinds = sorted({entry.cls.kind for entry in catalog} | catalog.models.tags())
         suggestion = nearest(kind, kinds)
         raise ConfigError(
             [Problem((), f"unknown kind {kind!r}", f"available: {', '.join(kinds)}", suggestion)]
         )
-    click.echo("\n\n".join(describe(entry) for entry in entries))
+    descriptions = [*map(describe, entries), *map(describe_model, models)]
+    click.echo("\n\n".join(descriptions))
 
 
 def read_pipeline(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 from typing import Any
 
 from skyred.fields import REQUIRED, FieldSpec, default_of, describe_class, specs
-from skyred.plugins import CatalogEntry
+from skyred.plugins import CatalogEntry, ModelEntry
 
 
 def describe(entry: CatalogEntry) -> str:
@@ -45,3 +47,40 @@ def _format_default(cls: type, name: str, spec: FieldSpec) -> str:
         return " (optional)"
     plain_default = spec.plain(default)
     return f" {plain_default}" if isinstance(plain_default, list) else f" [{plain_default}]"
+
+
+def describe_model(entry: ModelEntry) -> str:
+    """Return the description of a model class of a plugin.
+
+    Parameters
+    ----------
+    entry : ModelEntry
+        The model class.
+
+    Returns
+    -------
+    str
+        Kind of model, tags, owner, docstring and parameters.
+
+    Raises
+    ------
+    PluginError
+        If the class cannot be imported or used.
+    """
+    cls, declaration = entry.load(), entry.declaration
+    lines = [f"{declaration.submodel} model {', '.join(declaration.tag)}    ({entry.owner})", ""]
+    lines += [inspect.getdoc(cls) or declaration.doc, "", "Parameters:"]
+    lines += [f"  {_format_parameter(parameter)}" for parameter in cls.default_parameters]
+    return "\n".join(lines).rstrip()
+
+
+def _format_parameter(parameter: Any) -> str:
+    """Return name, value, unit, limits and status of a parameter of gammapy."""
+    limits = [
+        f"{name} {getattr(parameter, name):g}"
+        for name in ("min", "max")
+        if not math.isnan(getattr(parameter, name))
+    ]
+    details = [*limits, *(["frozen"] if parameter.frozen else [])]
+    description = f"{parameter.name}: {parameter.value:g} {parameter.unit}".rstrip()
+    return description + (f" ({', '.join(details)})" if details else "")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from skyred.plugins import LoadedPlugin, Plugins
 
-COMPONENT_HOOK = "skyred_components"  # its components are listed instead
+LISTED_HOOKS = ("skyred_components", "skyred_models")  # their classes are listed instead
 LICENSE_CLASSIFIER = "License :: OSI Approved :: "
 
 
@@ -194,11 +194,16 @@ def _list_provided(plugin: LoadedPlugin, plugins: Plugins) -> Iterator[Provided]
     for entry in plugins.catalog:
         if entry.owner == plugin.owner:
             yield Provided(entry.cls.role, entry.cls.kind, entry.cls.summary())
+    for model in plugins.catalog.models:
+        if model.owner == plugin.owner:
+            declaration = model.declaration
+            role = f"{declaration.submodel} model"
+            yield Provided(role, declaration.tag[-1], declaration.doc)
     instance = plugins.manager.get_plugin(plugin.owner.plugin)
     if instance is None or plugin.fault or plugin.blocked:
         return
     for hook in implemented_hooks(plugins.manager, instance):
-        if hook != COMPONENT_HOOK:
+        if hook not in LISTED_HOOKS:
             documentation = inspect.getdoc(getattr(instance, hook)) or ""
             yield Provided("hook", hook, documentation.partition("\n")[0])
 

@@ -77,7 +77,8 @@ def load(pipeline_class: type[C], document: Document, catalog: Catalog) -> C:
     pipeline = structurer.build(pipeline_class, document.data or {})
     if not isinstance(pipeline, pipeline_class) or () in document.unreadable:
         raise _config_error(structurer.problems, document)
-    if problems := pipeline.problems(structurer.problems):
+    model_problems = catalog.models.problems(pipeline)
+    if problems := pipeline.problems([*structurer.problems, *model_problems]):
         raise _config_error(problems, document)
     # the class is frozen; `checked` is not a field, so that equality and digest ignore it
     object.__setattr__(pipeline, "checked", True)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ COVARIANCE = "{stem}_covariance.dat"  # the name that gammapy uses
 RESTORED_ATTRIBUTES = ("frozen", "min", "max")
 
 
-def write_models(path: Path, models: Models) -> None:
+def write_models(
+    path: Path, models: Models, plugins: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+) -> None:
     """Write models to YAML, with their covariance and templates as separate files next to it.
 
     The files can be moved together. The labels of links are numbered, because gammapy's labels are
@@ -29,6 +32,8 @@ def write_models(path: Path, models: Models) -> None:
         The YAML file.
     models : Models
         The models.
+    plugins : mapping of str to mapping of str to str
+        The distribution and version of each type that is not gammapy's; gammapy ignores them.
     """
     from gammapy.utils.scripts import to_yaml, write_yaml
 
@@ -40,6 +45,8 @@ def write_models(path: Path, models: Models) -> None:
         data = models.to_dict(full_output=True)  # writes the templates too
     _rename_templates(data, names)
     _number_links(data)
+    if plugins:
+        data["plugins"] = {name: dict(owner) for name, owner in sorted(plugins.items())}
     # with a checksum, because `Datasets.read` looks for one
     write_yaml(to_yaml(data), path, overwrite=True, checksum=True)
 

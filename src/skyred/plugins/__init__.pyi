@@ -10,5 +10,9 @@ from .loading import (
     LoadedPlugin as LoadedPlugin,
     Plugins as Plugins,
 )
+from .model_classes import (
+    ModelCatalog as ModelCatalog,
+    ModelEntry as ModelEntry,
+)
 
 __all__: list[str]

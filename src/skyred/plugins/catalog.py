@@ -10,6 +10,7 @@ import attrs
 from skyred.errors import FieldError, nearest, warn_of_old_name
 from skyred.interfaces import ROLES, Component
 from skyred.interfaces.records import Owner
+from skyred.plugins.model_classes import ModelCatalog
 from skyred.plugins.one_file import file_of
 
 
@@ -31,8 +32,15 @@ class CatalogEntry:
 
 @attrs.define
 class Catalog:
-    """The component classes of all plugins."""
+    """The component classes of all plugins, and their model classes.
 
+    Parameters
+    ----------
+    models : ModelCatalog
+        The model classes of gammapy that plugins add.
+    """
+
+    models: ModelCatalog = attrs.field(factory=ModelCatalog, kw_only=True)
     _entries: dict[tuple[str, str], CatalogEntry] = attrs.field(factory=dict)
     _old_entries: dict[tuple[str, str], CatalogEntry] = attrs.field(factory=dict)  # by old kind
 
@@ -70,13 +78,14 @@ class Catalog:
         return ""
 
     def drop(self, owner: Owner) -> None:
-        """Remove all components of a plugin.
+        """Remove all components and model classes of a plugin.
 
         Parameters
         ----------
         owner : Owner
             The plugin.
         """
+        self.models.drop(owner)
         for entries in (self._entries, self._old_entries):
             for key in [key for key, entry in entries.items() if entry.owner == owner]:
                 del entries[key]

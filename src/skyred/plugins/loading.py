@@ -151,7 +151,7 @@ class Plugins:
             except (ValueError, pluggy.PluginValidationError) as error:
                 fault = describe_registration_error(self.manager, plugin, error)
         if not fault:
-            fault = self._add_components(plugin, owner)
+            fault = self._add_components(plugin, owner) or self._add_models(plugin, owner)
         if fault and self.manager.get_plugin(owner.plugin) is plugin:
             # only a part of its components could be added
             self.manager.unregister(name=owner.plugin)
@@ -166,6 +166,17 @@ class Plugins:
             faults = [self.catalog.add(cls, owner) for cls in component_hook()]
         except Exception as error:  # a plugin may raise anything
             return f"skyred_components() failed: {type(error).__name__}: {error}"
+        return "; ".join(fault for fault in faults if fault)
+
+    def _add_models(self, plugin: Any, owner: Owner) -> str:
+        model_hook = getattr(plugin, "skyred_models", None)
+        if model_hook is None:
+            return ""
+        try:
+            declarations = list(model_hook())
+        except (Exception, SystemExit) as error:  # a plugin may raise anything
+            return f"skyred_models() failed: {type(error).__name__}: {error}"
+        faults = [self.catalog.models.add(declaration, owner) for declaration in declarations]
         return "; ".join(fault for fault in faults if fault)
 
     def _find_loaded(self, name: str) -> LoadedPlugin | None:

@@ -238,11 +238,13 @@ def read_reference(path: Path, model: Any) -> Any:
     Returns
     -------
     SpectralModel or None
-        The spectrum; None if there is no model.
+        The spectrum; without a model, that of the reference fluxes in the file, if there are any.
     """
     from skyred.likelihood.flux.reference import stored_reference
+    from skyred.likelihood.flux.tabulated_reference import TabulatedReference
 
-    return None if model is None else stored_reference(model, read_tables(path)[0])
+    table = read_tables(path)[0]
+    return TabulatedReference.from_table(table) if model is None else stored_reference(model, table)
 
 
 def _between_edges(values: Any, table: Table) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from skyred.errors import OutputError
+from skyred.errors import OutputError, SkyredWarning
 from skyred.interfaces import Product
 from skyred.interfaces.records import FitResult, Outcome, StepRecord
 from skyred.io.folders import expand_folder
@@ -66,6 +67,9 @@ class Result:
         The provenance, as in ``report.json``; empty for a run without folder.
     folder : Path or None
         The run folder.
+    unread : mapping of str to str
+        The parts of the folder that cannot be read, "models" or names of estimates, with the
+        reason, such as a plugin that is not installed.
 
     Attributes
     ----------
@@ -89,12 +93,13 @@ class Result:
     observation_tables: Mapping[str, Table] = attrs.field(factory=dict)
     steps: tuple[StepRecord, ...] = ()
     datasets: Datasets | None = None
-    models: Models | None = None
+    _models: Models | None = None
     fit: FitResult | None = None
     estimates: Mapping[str, Product] = attrs.field(factory=dict)
     kinds: Mapping[str, str] = attrs.field(factory=dict)
     report: Mapping[str, Any] = attrs.field(factory=dict)
     folder: Path | None = None
+    unread: Mapping[str, str] = attrs.field(factory=dict)
     # not a property, because tab completion in notebooks does not evaluate properties
     plot: Plots = attrs.field(init=False, repr=False)
 
@@ -111,6 +116,13 @@ class Result:
             The plots; they are also in the attribute `plot`, with those of single datasets.
         """
         return create_overview_plots(self.datasets, self.estimates.values())
+
+    @property
+    def models(self) -> Models | None:
+        """The (fitted) models, with covariance; an `OutputError` if they cannot be read."""
+        if reason := self.unread.get("models"):
+            raise OutputError(f"the models of {self.folder} cannot be read: {reason}")
+        return self._models
 
     @property
     def observations(self) -> Table:
@@ -130,6 +142,7 @@ class Result:
             f"datasets: {', '.join(names)}" if names else "",
             f"fit: {self.fit}" if self.fit is not None else "",
             f"estimates: {', '.join(self.estimates)}" if self.estimates else "",
+            *(f"not read: {name}: {reason}" for name, reason in self.unread.items()),
         ]
         return "\n".join(line for line in lines if line) or "an empty result"
 
@@ -180,14 +193,16 @@ class Result:
     ) -> Result:
         """Read a run folder.
 
-        No code in the folder is executed; estimates are read by classes that plugins provide.
+        No code in the folder is executed; estimates, and models of types that are not gammapy's,
+        are read by classes that plugins provide. Where a plugin is missing, everything else is
+        read, and the attribute `unread` contains the reason.
 
         Parameters
         ----------
         folder : str or Path
             The run folder.
         plugins : Plugins, optional
-            The plugins with the classes of the estimates; by default all installed plugins.
+            The plugins with the classes of estimates and models; by default all installed plugins.
         verify : bool
             Whether the files must match SHA256SUMS. If that file is missing, a `SkyredWarning` is
             issued.
@@ -214,10 +229,18 @@ class Result:
     def _read(cls, folder: Path, plugins: Plugins) -> Result:
         config = files.read_config(folder)
         report = files.read_report(folder)
-        datasets, models = files.read_datasets(folder), files.read_models(folder)
+        datasets, (models, reason) = (
+            files.read_datasets(folder),
+            files.read_models(folder, plugins.catalog),
+        )
         if datasets is not None and models is not None:
             datasets.models = models
+        if reason:
+            warnings.warn(
+                f"{folder}: models.yaml is not read: {reason}", SkyredWarning, stacklevel=3
+            )
         kinds = files.estimator_kinds(config) if config else files.reported_kinds(report)
+        estimates, unread = files.read_estimates(folder, kinds, models, plugins.catalog)
         return cls(
             config=config,
             digest=report.get("digest", ""),
@@ -228,8 +251,9 @@ class Result:
             datasets=datasets,
             models=models,
             fit=files.read_fit(folder),
-            estimates=files.read_estimates(folder, kinds, models, plugins.catalog),
+            estimates=estimates,
             kinds=kinds,
             report=report,
             folder=folder,
+            unread=({"models": reason} if reason else {}) | unread,
         )

@@ -18,6 +18,7 @@ from skyred.interfaces.records import FitResult, StepRecord
 from skyred.io import model_files
 from skyred.plugins import Catalog
 from skyred.result import dataset_files, sample_files
+from skyred.result.model_plugins import find_missing, owners_of, read_owners
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
@@ -89,21 +90,25 @@ def write_models(folder: Path, models: Models) -> None:
     models : Models
         The models.
     """
-    model_files.write_models(folder / "models.yaml", models)
+    model_files.write_models(folder / "models.yaml", models, owners_of(models))
 
 
-def read_models(folder: Path) -> Models | None:
+def read_models(folder: Path, catalog: Catalog) -> tuple[Models | None, str]:
     """Read the models with their covariance.
 
     Parameters
     ----------
     folder : Path
         The run folder.
+    catalog : Catalog
+        The catalog, with the model classes of plugins.
 
     Returns
     -------
-    Models or None
-        The models; None if there are none.
+    models : Models or None
+        The models; None if there are none, or if they cannot be read.
+    reason : str
+        The reason why they cannot be read, such as a missing plugin; "" otherwise.
 
     Raises
     ------
@@ -114,9 +119,15 @@ def read_models(folder: Path) -> Models | None:
 
     path = folder / "models.yaml"
     if not path.is_file():
-        return None
-    check_models(read_yaml(path), folder)
-    return model_files.read_models(path)
+        return None, ""
+    data = read_yaml(path)
+    check_models(data, folder)
+    if reason := find_missing(data, catalog.models, read_owners(data)):
+        return None, reason
+    try:
+        return model_files.read_models(path), ""
+    except NotImplementedError as error:  # raised by the class of a model, such as naima's
+        return None, str(error) or "a class of its models cannot be read from YAML"
 
 
 def write_fit(folder: Path, fit: FitResult) -> None:
@@ -172,7 +183,7 @@ def write_estimates(folder: Path, estimates: Mapping[str, Product]) -> None:
 
 def read_estimates(
     folder: Path, kinds: Mapping[str, str], models: Models | None, catalog: Catalog
-) -> dict[str, Product]:
+) -> tuple[dict[str, Product], dict[str, str]]:
     """Read the products, each with the class of its estimator.
 
     Parameters
@@ -188,11 +199,17 @@ def read_estimates(
 
     Returns
     -------
-    dict of str to Product
+    estimates : dict of str to Product
         The products by name, except those of estimators that are not installed or wrote no file.
+    unread : dict of str to str
+        By name, the reason why a product cannot be read, such as a missing plugin.
     """
-    estimates = dict[str, Product]()
+    estimates, unread = dict[str, Product](), dict[str, str]()
+    owners = _read_model_owners(folder)
     for name, kind in kinds.items():
+        if reason := _find_missing_reference(folder / "estimates", name, catalog, owners):
+            unread[name] = reason
+            continue
         if kind == AdaptedEstimator.kind:
             estimates[name] = AdaptedEstimator.product.read(folder / "estimates", name, models)
             continue
@@ -201,12 +218,34 @@ def read_estimates(
             if (folder / "plugins").is_dir():
                 message += "; pass plugins=Plugins.load(files=[...]) with the files in plugins/"
             warnings.warn(message, SkyredWarning, stacklevel=3)
+            unread[name] = f"no plugin provides its estimator {kind!r}"
             continue
         estimator = catalog.get(Estimator.role, kind)
         assert issubclass(estimator, Estimator)
         if any((folder / "estimates").glob(f"{name}.*")):
             estimates[name] = estimator.product.read(folder / "estimates", name, models)
-    return estimates
+    return estimates, unread
+
+
+def _read_model_owners(folder: Path) -> Mapping[str, Any]:
+    from gammapy.utils.scripts import read_yaml
+
+    path = folder / "models.yaml"
+    return read_owners(read_yaml(path)) if path.is_file() else {}
+
+
+def _find_missing_reference(
+    folder: Path, name: str, catalog: Catalog, owners: Mapping[str, Any]
+) -> str:
+    """Return the reason why the reference model of a product cannot be read, if it has one."""
+    from gammapy.utils.scripts import read_yaml
+
+    for path in [folder / f"{name}.yaml", *sorted(folder.glob(f"{name}.*.yaml"))]:
+        data = read_yaml(path) if path.is_file() else None
+        components = data.get("components") if isinstance(data, dict) else None
+        if reason := find_missing(components, catalog.models, owners):
+            return f"its reference model: {reason}"
+    return ""
 
 
 def read_config(folder: Path) -> str:

@@ -53,6 +53,8 @@ def _iter_sections(result: Result) -> Iterator[Html]:
     if result.replaced:
         names = ", ".join(result.replaced)
         yield paragraph(f"The output of these steps was replaced from Python: {names}.")
+    for name, reason in result.unread.items():
+        yield paragraph(bold(f"{name} is not read: "), reason)
     steps = [(step.name, f"{step.seconds:.1f} s", step.summary) for step in result.steps]
     yield details(bold("steps"), table(("Step", "Time", "Output"), steps), expanded=True)
     any_unsuccessful = any(outcome.status not in SUCCESSFUL for outcome in result.outcomes)

@@ -74,10 +74,13 @@ class Orchestrator:
         engine: Engine | None = None,
         cache: Cache | str | Path | bool | None = None,
     ) -> None:
-        # gammapy objects in a pipeline built in Python may have changed since the last check
-        if not pipeline.checked and (problems := pipeline.problems()):
-            raise ConfigError(problems)
         plugins = plugins or Plugins.load()
+        model_problems = list(plugins.catalog.models.problems(pipeline))
+        # gammapy objects in a pipeline built in Python may have changed since the last check
+        if (model_problems or not pipeline.checked) and (
+            problems := pipeline.problems(model_problems)
+        ):
+            raise ConfigError(problems)
         plugins.raise_if_faulty()
         engine = engine or cast("Engine", plugins.catalog.get("engine", "serial")())
         self._steps = Steps(

@@ -29,6 +29,7 @@ from skyred.run.estimate import EstimatorRunner
 from skyred.run.failures import format_other_statuses, raise_on_failures, require_reduced
 from skyred.run.lifecycle import Watchers
 from skyred.run.memory import require_memory
+from skyred.run.model_round_trip import check_round_trip
 from skyred.run.reduce import Reducer
 from skyred.run.select import Selection, select
 
@@ -288,6 +289,7 @@ class Steps:
         datasets = self.outputs["reduce"]
         self._check_estimators(datasets.names)  # before the fit, because it may take a long time
         models = build_models(self.pipeline.model, datasets, self.plugins.catalog)
+        check_round_trip(models, self.plugins.catalog, is_written=self.record.folder is not None)
         datasets.models = models
         # gammapy silently drops a model if none of its datasets exists
         if unused := sorted(set(models.names) - set(datasets.models.names)):

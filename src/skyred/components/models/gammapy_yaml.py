@@ -14,6 +14,7 @@ from skyred.errors import ModelError, Problem
 from skyred.fields import Location, option, thaw
 from skyred.interfaces import Chain, Model, component
 from skyred.io.model_files import read_models
+from skyred.io.model_types import iter_model_types
 from skyred.scripting import literal
 
 if TYPE_CHECKING:
@@ -52,6 +53,21 @@ class ModelFile(Model):
             attrs.evolve(use, path=("path",))
             for use in find_link_uses(self._components(), str(self.path))
         )
+
+    def model_types(self) -> Iterable[tuple[tuple[str, ...], str, str]]:
+        """Yield the types of the models in the file.
+
+        Yields
+        ------
+        path : tuple of str
+            The path of the option.
+        submodel : str
+            The kind of model.
+        type : str
+            The type.
+        """
+        for _, submodel, model_type in iter_model_types(self._components()):
+            yield ("path",), submodel, model_type
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
         """Yield problems with the frames of positions in the file.

@@ -18,6 +18,7 @@ from skyred.components.models.parameter_entries import (
 )
 from skyred.errors import FieldError, FitError, ModelError, Problem, nearest
 from skyred.fields import thaw
+from skyred.io.model_types import find_tags, registry_of
 
 # keys of gammapy's own dictionaries in addition to parameters
 EXTRA_KEYS = {"type", "parameters", "frame", "filename", "unit", "energy", "values", "interp",
@@ -88,10 +89,8 @@ def model_class(submodel: str, data: Mapping[str, Any]) -> Any:
     SubmodelError
         If the type is unknown.
     """
-    from gammapy.modeling import models
-
-    registry = getattr(models, f"{submodel.upper()}_MODEL_REGISTRY")
-    tags = sorted(tag for cls in registry for tag in _tags(cls))
+    registry = registry_of(submodel)
+    tags = sorted(tag for cls in registry for tag in find_tags(cls.tag))
     model_type = data.get("type")
     if model_type not in tags:
         suggestion = nearest(str(model_type), tags)
@@ -105,10 +104,6 @@ def model_class(submodel: str, data: Mapping[str, Any]) -> Any:
             )
         )
     return registry.get_cls(model_type)
-
-
-def _tags(cls: Any) -> list[str]:
-    return [cls.tag] if isinstance(cls.tag, str) else list(cls.tag)
 
 
 def _check_argument(cls: Any, name: str, value: Any, defaults: Mapping[str, Any]) -> Any:
@@ -173,7 +168,20 @@ def build_submodel(submodel: str, spec: Mapping[str, Any]) -> Any:
     """
     data = to_gammapy(submodel, spec)
     check_map_files(data)
-    return model_class(submodel, data).from_dict({submodel: data})
+    cls = model_class(submodel, data)
+    if _inherits_from_dict(cls):  # gammapy's method ignores the arguments of a subclass
+        own_arguments = inspect.signature(cls.__init__).parameters
+        names = own_arguments.keys() & data.keys() - {"type", "parameters"}
+        options = {name: data.pop(name) for name in names}
+        return cls.from_dict({submodel: {"parameters": [], **data}}, **options)
+    return cls.from_dict({submodel: data})
+
+
+def _inherits_from_dict(cls: Any) -> bool:
+    """Return whether a class of a plugin inherits gammapy's method `from_dict`."""
+    method = cls.from_dict.__func__
+    is_inherited = cls.__module__.split(".")[0] != "gammapy" == method.__module__.split(".")[0]
+    return is_inherited and "kwargs" in inspect.signature(method).parameters
 
 
 def is_norm(spectral: Mapping[str, Any]) -> bool:

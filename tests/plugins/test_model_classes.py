@@ -1,0 +1,235 @@
+"""Model classes of plugins are registered when they are used; conflicts and faults are reported."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+from gammapy.modeling import Parameter
+from gammapy.modeling.models import (
+    SPATIAL_MODEL_REGISTRY,
+    SPECTRAL_MODEL_REGISTRY,
+    TEMPORAL_MODEL_REGISTRY,
+    DiskSpatialModel,
+    PowerLawSpectralModel,
+    SpectralModel,
+)
+
+from skyred import ModelClass, Pipeline, hookimpl
+from skyred.components import gammapy as default_components
+from skyred.components.fitters import minuit
+from skyred.errors import ConfigError, PluginError
+from skyred.interfaces.records import Owner
+from skyred.plugins import Plugins
+
+CONFIG = """
+data: {{small: {{datasets: {folder}}}}}
+model:
+  - {{kind: source, name: halo, spectral: {spectral}}}
+  - {{kind: source, name: other, spectral: {{type: pl, index: 2 TeV}}}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def registries() -> Iterator[None]:
+    """Restore gammapy's registries."""
+    registries = SPECTRAL_MODEL_REGISTRY, SPATIAL_MODEL_REGISTRY, TEMPORAL_MODEL_REGISTRY
+    saved_registries = [list(registry) for registry in registries]
+    yield
+    for registry, classes in zip(registries, saved_registries, strict=True):
+        registry[:] = classes
+
+
+class Box(SpectralModel):
+    """A box."""
+
+    tag = ("BoxSpectralModel", "dm-box")
+    norm = Parameter("norm", "1e-11 cm-2 s-1 TeV-1")
+    mass = Parameter("mass", "20 TeV", min=1)
+
+    def __init__(self, channel: str = "tau", **parameters: Any) -> None:
+        self.channel = channel
+        super().__init__(**parameters)
+
+    @staticmethod
+    def evaluate(energy: Any, norm: Any, mass: Any) -> Any:
+        """Evaluate the box."""
+        return norm * (energy / mass).to_value("") ** -2
+
+
+class Derived(PowerLawSpectralModel):
+    """A power law that inherits no parameters."""
+
+    tag = "derived"
+
+
+class WithoutTag(SpectralModel):
+    """A model with the tag of its base class."""
+
+    norm = Parameter("norm", 1)
+
+    @staticmethod
+    def evaluate(energy: Any, norm: Any) -> Any:
+        """Evaluate the model."""
+        return norm * energy.value
+
+
+class WrongArguments(SpectralModel):
+    """A model that cannot be evaluated."""
+
+    tag = "wrong-arguments"
+    norm = Parameter("norm", 1)
+
+    @staticmethod
+    def evaluate(energy: Any, amplitude: Any) -> Any:
+        """Evaluate the model."""
+        return amplitude * energy.value
+
+
+class WithGammapysTag(Box):
+    """A model with a tag of gammapy."""
+
+    tag = ("WithGammapysTag", "pl")
+    norm, mass = Box.norm, Box.mass
+
+
+def load(**declarations: Any) -> Plugins:
+    """Return plugins with model classes, by the name of the plugin."""
+    plugins = Plugins.load(points=[])
+    for name, plugin in (("gammapy", default_components), ("minuit", minuit)):
+        plugins.register(plugin, Owner("skyred", "1", name))
+    for name, declared in declarations.items():
+        plugin = SimpleNamespace(
+            skyred_models=hookimpl(
+                lambda declared=declared: declared() if callable(declared) else declared
+            )
+        )
+        plugins.register(plugin, Owner(f"dist-{name}", "0.3", name))
+    return plugins
+
+
+def problems(plugins: Plugins, tmp_path: Path, spectral: str) -> list[Any]:
+    with pytest.raises(ConfigError) as info:
+        Pipeline.from_yaml(CONFIG.format(folder=tmp_path, spectral=spectral), plugins=plugins)
+    return [problem for problem in info.value.problems if problem.path[:2] == ("model", 0)]
+
+
+def test_type_of_a_plugin_is_used_like_those_of_gammapy(tmp_path: Path) -> None:
+    plugins = load(dark=[Box])
+    assert Box not in SPECTRAL_MODEL_REGISTRY
+    mass = "{value: 5 TeV, max: 9}"
+    spectral = f"{{type: dm-box, channel: bb, norm: 1e-14 cm-2 s-1 GeV-1, mass: {mass}}}"
+    assert problems(plugins, tmp_path, spectral) == []
+    assert Box in SPECTRAL_MODEL_REGISTRY
+
+    pipeline = Pipeline.from_yaml(
+        CONFIG.format(folder=tmp_path, spectral=spectral).replace("2 TeV", "2"), plugins=plugins
+    )
+    spectrum = pipeline.model[0].build([])[0].spectral_model
+    assert isinstance(spectrum, Box)
+    assert spectrum.channel == "bb"
+    assert spectrum.mass.max == 9
+    assert spectrum.norm.quantity.to_value("cm-2 s-1 TeV-1") == pytest.approx(1e-11)
+
+
+def test_errors_in_parameters_are_reported_with_the_other_errors(tmp_path: Path) -> None:
+    found_problems = problems(load(dark=[Box]), tmp_path, "{type: dm-box, mas: 3 TeV}")
+    assert [str(problem.path[-1]) for problem in found_problems] == ["mas"]
+    assert found_problems[0].suggestion == "mass"
+    spectral = "{type: dm-box, mass: {value: 0 TeV, min: 1}}"
+    (problem,) = problems(load(dark=[Box]), tmp_path, spectral)
+    assert "outside min and max" in problem.message
+
+
+def test_type_of_two_plugins_is_an_error_only_where_it_is_used(tmp_path: Path) -> None:
+    plugins = load(first=[Box], second=[Box])
+    assert plugins.faults() == []
+    (problem,) = problems(plugins, tmp_path, "{type: dm-box}")
+    assert problem.path == ("model", 0, "spectral", "type")
+    assert "dist-first 0.3" in problem.message
+    assert "dist-second 0.3" in problem.message
+    assert problems(plugins, tmp_path, "{type: pl}") == []
+
+
+def test_type_of_gammapy_and_a_plugin_is_an_error_where_it_is_used(tmp_path: Path) -> None:
+    plugins = load(dark=[WithGammapysTag])
+    (problem,) = problems(plugins, tmp_path, "{type: pl}")
+    assert "'pl' of dist-dark 0.3" in problem.message
+    assert "PowerLawSpectralModel" in problem.message
+    assert problems(plugins, tmp_path, "{type: lp}") == []
+
+
+@pytest.mark.parametrize(
+    ("declared", "fault"),
+    [
+        (5, "skyred_models() failed: TypeError"),
+        (lambda: 1 / 0, "skyred_models() failed: ZeroDivisionError"),
+        (lambda: sys.exit(3), "skyred_models() failed: SystemExit: 3"),
+        ([5], "5 is not a SpectralModel, SpatialModel or TemporalModel class"),
+        ([Box()], "is not a SpectralModel, SpatialModel or TemporalModel class"),
+        ([Box, Box], "skyred_models() returns two spectral models with the tag"),
+        ([Derived], "Derived has no parameters: gammapy does not inherit those of a base class"),
+        ([WithoutTag], "WithoutTag has no tag of its own"),
+        ([WrongArguments], "WrongArguments.evaluate has no argument norm, a parameter"),
+        (lambda: [ModelClass("no path", "tag")], "invalid path 'no path'"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_faulty_hook_makes_only_its_plugin_faulty(declared: Any, fault: str) -> None:
+    plugins = load(faulty=declared, dark=[Box])
+    (message,) = plugins.faults()
+    assert "dist-faulty 0.3" in message
+    assert fault in message
+    assert [entry.owner.plugin for entry in plugins.catalog.models] == ["dark"]
+
+
+@pytest.mark.parametrize(
+    ("path", "tag", "submodel", "message"),
+    [
+        ("missing_module:Box", "dm-box", "spectral", "cannot be imported from missing_module:Box"),
+        ("declared_models:Missing", "dm-box", "spectral", "has no attribute 'Missing'"),
+        ("declared_models:Box", "dm-box", "spectral", "but Box.tag is BoxSpectralModel, dm-box"),
+        ("declared_models:Disk", ("a", "b"), "spectral", "is a spatial model"),
+    ],
+)
+def test_faulty_declaration_is_reported_where_it_is_used(
+    path: str,
+    tag: Any,
+    submodel: str,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = ModuleType("declared_models")
+    disk = type("Disk", (DiskSpatialModel,), {"tag": ["a", "b"], "r_0": DiskSpatialModel.r_0,
+                "evaluate": staticmethod(lambda lon, lat, **kwargs: lon)})  # fmt: skip
+    vars(module).update(Box=Box, Disk=disk)
+    monkeypatch.setitem(sys.modules, "declared_models", module)
+    plugins = load(dark=[ModelClass(path, tag, submodel)])
+    assert plugins.faults() == []
+    name = tag if isinstance(tag, str) else tag[0]
+    (problem,) = problems(plugins, tmp_path, f"{{type: {name}}}")
+    assert message in problem.message
+    assert "dist-dark 0.3" in problem.message
+
+
+def test_class_of_a_changed_module_replaces_the_registered_one() -> None:
+    first, second = (
+        type("Changed", (Box,), {"tag": "changed", "norm": Box.norm, "mass": Box.mass})
+        for _ in range(2)
+    )
+    load(dark=[first]).catalog.models.register("changed")
+    load(dark=[second]).catalog.models.register("changed")
+    assert second in SPECTRAL_MODEL_REGISTRY
+    assert first not in SPECTRAL_MODEL_REGISTRY
+
+
+def test_class_of_another_module_with_the_same_tag_is_an_error() -> None:
+    other_class = type("Other", (Box,), {"tag": "dm-box", "norm": Box.norm, "mass": Box.mass})
+    SPECTRAL_MODEL_REGISTRY.append(other_class)
+    with pytest.raises(PluginError, match="has the same tag as"):
+        load(dark=[Box]).catalog.models.register("dm-box")

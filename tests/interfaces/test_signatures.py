@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from skyred import Estimator, Maker, Model, Product, Selector, component
+from skyred import Estimator, Maker, Model, Product, Selector, TableProduct, component
 
 
 def declare(base: type, **members: Any) -> type:
@@ -54,7 +54,10 @@ def test_method_that_cannot_be_called_is_an_error_of_the_declaration(base, membe
         (Selector, {"select": functools.partialmethod(lambda self, a, table: table, 1)}),
         (Maker, {"largest_offset": None}),
         (Maker, {"largest_offset": functools.cached_property(is_method)}),
-        (Estimator, {"estimate": lambda self, datasets, fit, tasks=None: None}),
+        (
+            Estimator,
+            {"estimate": lambda self, datasets, fit, tasks=None: None, "product": TableProduct},
+        ),
         (Model, {"adapt": classmethod(lambda cls, candidate, name="x": None)}),
         (Selector, {"own_method": lambda self, *, anything: None}),
     ],

@@ -23,7 +23,7 @@ from skyred import (
 )
 from skyred.errors import ComponentError
 from skyred.interfaces.records import Owner
-from toys import ToyEstimator, ToyFitter, ToyModel, toy_pipeline, toy_plugins
+from toys import ToyEstimator, ToyFitter, ToyModel, ToyProduct, toy_pipeline, toy_plugins
 
 OWNER = Owner("badly-made", "0.3", "bad")
 ORIGIN = "of badly-made 0.3"
@@ -108,6 +108,7 @@ class ExitingEstimator(Estimator):
     """An estimator that exits Python."""
 
     kind = "exiting"
+    product = ToyProduct
 
     def estimate(self, datasets: Any, fit: FitResult | None) -> Product:
         raise SystemExit(0)

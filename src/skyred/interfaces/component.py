@@ -86,6 +86,16 @@ class Component(Fields, ABC):
         return None
 
     @classmethod
+    def check_class(cls) -> None:
+        """Check the declaration of the class, when it is decorated.
+
+        Raises
+        ------
+        TypeError
+            If the declaration violates a rule of the role.
+        """
+
+    @classmethod
     def summary(cls) -> str:
         """Return the first line of the docstring of the class.
 
@@ -140,7 +150,7 @@ def component(cls: T) -> T:
         If the class is not a subclass of an interface, has no `kind` in kebab-case, has a field
         that is not declared with `option`, `quantity`, ..., has invalid `old_kinds` or `old_names`,
         defines `check` under an old name, so that it would never be called, or a method with
-        another signature than the interface.
+        another signature than the interface; or if an estimator has no `product`.
     """
     if not (isinstance(cls, type) and issubclass(cls, Component) and cls.role):
         raise TypeError(f"{cls!r} is not a subclass of an interface such as skyred.Maker")
@@ -155,4 +165,5 @@ def component(cls: T) -> T:
             f'{cls.__name__} has the kind {kind!r}; expected kebab-case: kind = "my-kind"'
         )
     check_methods(cls)
+    cls.check_class()
     return value(cls)

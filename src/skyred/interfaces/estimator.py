@@ -12,6 +12,7 @@ from skyred.interfaces.adapting import adapt_object
 from skyred.interfaces.component import Component
 from skyred.interfaces.dataset_selection import add_selection, check_declaration
 from skyred.interfaces.product import Product
+from skyred.interfaces.product_checks import check_product_class
 from skyred.interfaces.value_class import value
 
 if TYPE_CHECKING:
@@ -25,11 +26,29 @@ if TYPE_CHECKING:
 class Estimator(Component):
     """Derives a product, such as flux points, from fitted datasets.
 
-    The method `estimate` of a subclass receives only the datasets that the option `datasets`
-    selects.
+    A subclass implements `estimate`, and sets the class attribute `product` to the class of the
+    product that it returns. This class reads the product from a run folder, and defines its files,
+    table and plots: see `Product`, or use `TableProduct` if the result is a table. An estimator
+    without `product` is an error of the declaration. The method `estimate` receives only the
+    datasets that the option `datasets` selects.
+
+    Examples
+    --------
+    >>> @component
+    ... class Counts(Estimator):
+    ...     "The number of counts in the mask of each dataset."
+    ...
+    ...     kind = "counts-table"
+    ...     product = TableProduct
+    ...
+    ...     def estimate(self, datasets, fit):
+    ...         counts = [dataset.counts.data[dataset.mask.data].sum() for dataset in datasets]
+    ...         table = Table({"dataset": datasets.names, "counts": counts})
+    ...         return TableProduct(self.label, table)  # doctest: +SKIP
     """
 
     role: ClassVar[str] = "estimator"
+    #: The class of the products, which reads them from a run folder.
     product: ClassVar[type[Product]]
     name: str | None = option(
         None, type=Name, doc="Name of the estimate in the results; by default the kind."
@@ -46,6 +65,17 @@ class Estimator(Component):
         check_declaration(cls, specs(Estimator)["datasets"])
         # `estimate` is wrapped here, not in the orchestrator: it can also be called directly
         add_selection(cls)
+
+    @classmethod
+    def check_class(cls) -> None:
+        """Check the declaration of the class.
+
+        Raises
+        ------
+        TypeError
+            If `product` is missing or invalid.
+        """
+        check_product_class(cls)
 
     @abstractmethod
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> Product:
@@ -64,7 +94,7 @@ class Estimator(Component):
         Returns
         -------
         Product
-            The product.
+            The product: an object of the class `product`, with the name ``self.label``.
         """
 
     def estimate_with(self, datasets: Datasets, fit: FitResult | None, tasks: Tasks) -> Product:

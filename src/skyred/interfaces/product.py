@@ -25,10 +25,51 @@ if TYPE_CHECKING:
 class Product(ABC):
     """The result of an estimator, with methods to write, read, tabulate and plot it.
 
+    A subclass is decorated with ``attrs.define(eq=False)``, adds fields for its values, and
+    implements four methods:
+
+    ===========  ==================================================  ============================
+    method       used for                                            returns
+    ===========  ==================================================  ============================
+    `write`      ``estimates/`` in the run folder                    the paths of all files
+    `read`       `Result.read`, and the check after writing          a new product
+    `table`      notebooks, exports and the conformance checks       an astropy table with units
+    `plot`       ``plots/`` in the run folder, and `Result.plot`     matplotlib axes
+    ===========  ==================================================  ============================
+
+    Without a plot of its own, return {} from `plot_functions`. A product that is a single table
+    does not need a class: `TableProduct` implements all methods.
+
     Parameters
     ----------
     name : str
-        The name of the estimate, from which the names of its files are derived.
+        The name of the estimate, from which the names of its files are derived: `Estimator.label`.
+
+    Examples
+    --------
+    A number with its unit in a text file, without a plot:
+
+    >>> @attrs.define(eq=False)
+    ... class Number(Product):
+    ...     value: Quantity
+    ...
+    ...     def write(self, folder):
+    ...         path = folder / f"{self.name}.txt"
+    ...         path.write_text(f"{self.value.value!r} {self.value.unit}")
+    ...         return [path]
+    ...
+    ...     @classmethod
+    ...     def read(cls, folder, name, models):
+    ...         return cls(name, Quantity((folder / f"{name}.txt").read_text()))
+    ...
+    ...     def table(self):
+    ...         return Table({"value": [self.value.value] * self.value.unit})
+    ...
+    ...     def plot_functions(self):
+    ...         return {}
+    ...
+    ...     def plot(self, ax=None):
+    ...         raise NotImplementedError("a number has no plot")  # doctest: +SKIP
     """
 
     name: str
@@ -40,23 +81,35 @@ class Product(ABC):
 
     @abstractmethod
     def write(self, folder: Path) -> list[Path]:
-        """Write the product to files.
+        """Write the product to files that `read` can read.
+
+        Any format is possible; those of gammapy and astropy can be read without skyred: FITS for
+        maps and flux points, ECSV or FITS for tables (with units), YAML for models and numbers.
+        Files in ``estimates/`` that end in ``.fits`` or ``.yaml`` are checked when a run folder is
+        read: FITS files for damage, YAML files for models that would execute code. Existing files
+        are replaced.
+
+        After writing, skyred reads the product back. If this fails, the files are removed, and
+        the run stops with an error after all other estimates have been written.
 
         Parameters
         ----------
         folder : Path
-            The folder to write to.
+            The folder to write to, which exists. Other estimates use it too, so all names start
+            with ``self.name``, and at least one file is called ``NAME.SUFFIX``.
 
         Returns
         -------
         list of Path
-            The files that were written.
+            All files that were written.
         """
 
     @classmethod
     @abstractmethod
     def read(cls, folder: Path, name: str, models: Models | None) -> Self:
         """Read a product from the files written by `write`.
+
+        No code in the files may be executed: do not use pickle.
 
         Parameters
         ----------
@@ -65,46 +118,59 @@ class Product(ABC):
         name : str
             The name of the estimate.
         models : Models or None
-            The fitted models of the run.
+            The fitted models of the run, for example the reference model of flux points.
 
         Returns
         -------
         Product
-            The product.
+            The product, whose table and plots are those of the product that was written.
         """
 
     @abstractmethod
     def table(self) -> Table:
         """Return the product as a table.
 
+        Notebooks show its first rows. The conformance checks compare the tables before and after
+        writing, so it contains everything that is worth keeping. It is created from the values of
+        the product, without reading files or computing anything new.
+
         Returns
         -------
         Table
-            The values, with units.
+            The values, a row for each measurement. Energies, fluxes, positions and times have
+            units; the names of common columns are those of gammapy (``e_ref``, ``dnde``,
+            ``dnde_err``, ``dnde_ul``, ``sqrt_ts``).
         """
 
     @abstractmethod
     def plot(self, ax: Axes | None = None) -> Axes:
         """Plot the product.
 
+        Import matplotlib inside the method. Neither save nor close the figure.
+
         Parameters
         ----------
         ax : Axes, optional
-            The axes to plot on; by default new axes are created.
+            The axes to plot on; by default new axes are created, for example with ``plt.gca()``.
 
         Returns
         -------
         Axes
-            The axes.
+            The axes: `ax`, if it is not None. Both axes have labels, with units.
         """
 
     def plot_functions(self) -> dict[str, Callable[[], Axes]]:
         """Return the plots of the product.
 
+        By default there is a single plot, that of the method `plot`. Override this method for
+        several plots, or if some products have none.
+
         Returns
         -------
         dict of str to callable
-            Functions that draw a plot and return its axes, by the suffix of the file name.
+            Functions without required arguments that draw a plot and return its axes. The key is
+            the suffix of the file name: "" for ``plots/NAME.png``, "-residuals" for
+            ``plots/NAME-residuals.png``. Empty if there is nothing to draw.
         """
         return {"": self.plot}
 

@@ -24,6 +24,7 @@ from skyred.result.observation_log import (
 )
 from skyred.result.observation_tables import read_observation_tables, write_observation_tables
 from skyred.result.plots import Plots, create_overview_plots, create_plots
+from skyred.result.product_files import write_products
 from skyred.result.verifying import convert_read_errors, verify_folder
 
 if TYPE_CHECKING:
@@ -173,8 +174,25 @@ class Result:
         ----------
         folder : str or Path
             The folder.
+
+        Raises
+        ------
+        ComponentError
+            If an estimate cannot be read back from its files, which are removed; everything else
+            is written. Errors that products raise are not converted.
         """
-        folder = Path(folder)
+        self.write_with_sources(Path(folder), {})
+
+    def write_with_sources(self, folder: Path, sources: Mapping[str, str]) -> None:
+        """Write the outputs of the run, with the sources of the estimates in error messages.
+
+        Parameters
+        ----------
+        folder : Path
+            The folder.
+        sources : mapping of str to str
+            The estimators with their plugins, by name of the estimate.
+        """
         files.write_config(folder, self.config, self.replaced)
         write_observation_log(folder, self.outcomes)
         write_observation_tables(folder, self.observation_tables)
@@ -185,7 +203,7 @@ class Result:
         if self.fit is not None:
             files.write_fit(folder, self.fit)
         if self.estimates:
-            files.write_estimates(folder, self.estimates)
+            write_products(folder, self.estimates, self.models, sources)
 
     @classmethod
     def read(

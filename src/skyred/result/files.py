@@ -19,6 +19,7 @@ from skyred.io import model_files
 from skyred.plugins import Catalog
 from skyred.result import dataset_files, sample_files
 from skyred.result.model_plugins import find_missing, owners_of, read_owners
+from skyred.result.product_files import FOLDER, has_files
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
@@ -166,21 +167,6 @@ def read_fit(folder: Path) -> FitResult | None:
     return FitResult.from_dict(data | sample_files.read_samples(folder, data))
 
 
-def write_estimates(folder: Path, estimates: Mapping[str, Product]) -> None:
-    """Write each product into ``estimates/``.
-
-    Parameters
-    ----------
-    folder : Path
-        The run folder.
-    estimates : mapping of str to Product
-        The products by name.
-    """
-    (folder / "estimates").mkdir(exist_ok=True)
-    for product in estimates.values():
-        product.write(folder / "estimates")
-
-
 def read_estimates(
     folder: Path, kinds: Mapping[str, str], models: Models | None, catalog: Catalog
 ) -> tuple[dict[str, Product], dict[str, str]]:
@@ -207,11 +193,13 @@ def read_estimates(
     estimates, unread = dict[str, Product](), dict[str, str]()
     owners = _read_model_owners(folder)
     for name, kind in kinds.items():
-        if reason := _find_missing_reference(folder / "estimates", name, catalog, owners):
+        if not has_files(folder / FOLDER, name):
+            continue
+        if reason := _find_missing_reference(folder / FOLDER, name, catalog, owners):
             unread[name] = reason
             continue
         if kind == AdaptedEstimator.kind:
-            estimates[name] = AdaptedEstimator.product.read(folder / "estimates", name, models)
+            estimates[name] = AdaptedEstimator.product.read(folder / FOLDER, name, models)
             continue
         if kind not in catalog.kinds(Estimator.role):
             message = f"{folder}: no plugin provides the estimator {kind!r}: {name} is not read"
@@ -222,8 +210,7 @@ def read_estimates(
             continue
         estimator = catalog.get(Estimator.role, kind)
         assert issubclass(estimator, Estimator)
-        if any((folder / "estimates").glob(f"{name}.*")):
-            estimates[name] = estimator.product.read(folder / "estimates", name, models)
+        estimates[name] = estimator.product.read(folder / FOLDER, name, models)
     return estimates, unread
 
 

@@ -12,6 +12,7 @@ import attrs
 
 from skyred.errors import ComponentError, format_list
 from skyred.interfaces import Estimator, Product
+from skyred.interfaces.product_checks import check_product
 from skyred.interfaces.records import FitResult
 from skyred.io.streaming import Workers
 from skyred.plugins import Catalog
@@ -92,7 +93,9 @@ class EstimatorRunner:
         report = partial(self.report, estimate=estimator.label)
         tasks = EngineTasks(self.workers, self.slots, report)
         with errors_of(estimator, self.catalog):
-            return estimator.estimate_with(datasets, fit, tasks)
+            product = estimator.estimate_with(datasets, fit, tasks)
+            check_product(estimator, product)
+            return product
 
     @contextmanager
     def _restore_changes(

@@ -12,6 +12,7 @@ import attrs
 from skyred.errors import ConfigError, DiskError, FitError, Problem
 from skyred.interfaces.records import STEPS
 from skyred.io.folders import expand_folder
+from skyred.run.component_errors import describe_component
 from skyred.run.disk_space import disk_errors, minimum_size, require_space, size_of
 from skyred.run.log_file import log_to_file
 from skyred.run.run_finished import notify_finished
@@ -165,9 +166,12 @@ def _run_with_hooks(orchestrator: Orchestrator, until: str) -> Result:
         try:
             _check_space(orchestrator)
             orchestrator.run_until(until)
-        finally:
-            result = orchestrator.result()  # once: copies of models are slow
-            _write(result, orchestrator.record.folder)
+        except BaseException:
+            result = orchestrator.result()
+            _write_after_error(orchestrator, result)
+            raise
+        result = orchestrator.result()  # once: copies of models are slow
+        _write(orchestrator, result)
         state = "finished"
     except KeyboardInterrupt:
         state, error = "interrupted", "interrupted by the user"
@@ -183,11 +187,26 @@ def _run_with_hooks(orchestrator: Orchestrator, until: str) -> Result:
     return result
 
 
-def _write(result: Result, folder: Path | None) -> None:
+def _write_after_error(orchestrator: Orchestrator, result: Result) -> None:
+    """Write the outputs so far; errors are only logged, because that of the run is raised."""
+    try:
+        _write(orchestrator, result)
+    except DiskError:  # the folder must not be published
+        raise
+    except Exception as error:
+        log.error("the outputs so far cannot be written completely: %s", error)
+
+
+def _write(orchestrator: Orchestrator, result: Result) -> None:
+    folder, catalog = orchestrator.record.folder, orchestrator.watchers.plugins.catalog
+    sources = {
+        estimator.label: describe_component(estimator, catalog)
+        for estimator in orchestrator.pipeline.estimate
+    }
     if folder is not None:
         with disk_errors(folder.parent, required_size=size_of(result.datasets or ())):
             folder.mkdir(exist_ok=True)  # a plugin may have removed it
-            result.write(folder)
+            result.write_with_sources(folder, sources)
 
 
 def _check_space(orchestrator: Orchestrator) -> None:

@@ -115,6 +115,9 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
     models.DrawsElsewhere: ("draws on the given axes, and labels them",),
     models.HidesErrors: ("propagates exceptions raised in tasks",),
     models.ClaimsThisProcess: ("declares whether tasks run in this process",),
+    models.ReadOnlyResults: ("returns results that can be changed",),
+    models.Threads: ("runs each task in a process of its own",),
+    models.OtherErrorForDeadWorkers: ("reports a dead worker with a BrokenExecutor",),
     models.NoSlots: ("defines the number of tasks that may run at once",),
 }
 

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +258,68 @@ class ClaimsThisProcess(Engine):
 
     def open(self) -> Executor:
         return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+
+
+class ReadOnlyExecutor(InlineExecutor):
+    """An executor that returns read-only arrays."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        future = super().submit(fn, *args, **kwargs)
+        if not future.exception() and isinstance(future.result(), list):
+            for array in future.result():
+                array.setflags(write=False)
+        return future
+
+
+@component
+class ReadOnlyResults(Engine):
+    """An engine that returns read-only arrays."""
+
+    kind = "planted-read-only-results"
+
+    def open(self) -> Executor:
+        return ReadOnlyExecutor()
+
+
+@component
+class Threads(Engine):
+    """An engine that runs tasks in threads."""
+
+    kind = "planted-threads"
+    slots = 2
+
+    def open(self) -> Executor:
+        return ThreadPoolExecutor(2)
+
+
+class OtherErrorExecutor(ProcessPoolExecutor):
+    """An executor that reports a dead worker with another exception."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        inner = super().submit(fn, *args, **kwargs)
+        future: Future[Any] = Future()
+
+        def copy_outcome(done: Future[Any]) -> None:
+            error = done.exception()
+            if isinstance(error, BrokenExecutor):
+                error = ConnectionResetError(str(error))
+            if error is None:
+                future.set_result(done.result())
+            else:
+                future.set_exception(error)
+
+        inner.add_done_callback(copy_outcome)
+        return future
+
+
+@component
+class OtherErrorForDeadWorkers(Engine):
+    """An engine that reports dead workers with another exception."""
+
+    kind = "planted-other-error-for-dead-workers"
+
+    def open(self) -> Executor:
+        return OtherErrorExecutor(1, mp_context=multiprocessing.get_context("spawn"))
 
 
 @component

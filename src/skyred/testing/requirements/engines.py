@@ -1,16 +1,23 @@
-"""Requirements for engines: ordered results, propagated exceptions, no workers left running."""
+"""Requirements for engines: ordered results that can be changed, errors, processes that end."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import time
-from concurrent.futures import Executor
+from concurrent.futures import CancelledError, Executor
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from skyred.io.streaming import LOST_TASK_ERRORS
+from skyred.run.worker.identified_task import Caller, run_task
 from skyred.testing.case import ComponentCase
-from skyred.testing.requirement import RequirementViolated, require, requirement
+from skyred.testing.requirement import NotChecked, RequirementViolated, require, requirement
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 TIMEOUT = 120.0  # s, for workers to stop; long enough for slow machines
 _EXECUTOR = "Return a concurrent.futures.Executor from open(), or a subclass of it."
@@ -129,6 +136,109 @@ def declares_process(case: ComponentCase) -> None:
     with _open(case) as executor:
         pid = executor.submit(os.getpid).result()
     require(pid == os.getpid(), "in_process is True, but a task ran in another process")
+
+
+@requirement(
+    "returns results that can be changed",
+    "engine",
+    fix="Send results as bytes (pickle.dumps in the worker, pickle.loads in the main process), or "
+    "copy the arrays: stacks are added in place.",
+)
+def returns_writable_arrays(case: ComponentCase) -> None:
+    """Check that small and large arrays of a result are writable.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The engine to be checked.
+    """
+    with _open(case) as executor:
+        arrays = executor.submit(create_arrays).result()
+    sizes = [array.size for array in arrays if not array.flags.writeable]
+    require(not sizes, f"arrays with {' and '.join(map(str, sizes))} numbers are read-only")
+
+
+@requirement(
+    "runs each task in a process of its own",
+    "engine",
+    fix="Use worker processes with one thread: gammapy and astropy are not thread-safe, because "
+    "threads share filters of warnings, caches, and files that are read on demand.",
+)
+def runs_no_threads(case: ComponentCase) -> None:
+    """Check that no thread of this process runs tasks, and no process several at the same time.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The engine to be checked.
+    """
+    caller = Caller.current()
+    with _open(case) as executor:
+        futures = [
+            executor.submit(run_task, caller, number, time.sleep, 0.2) for number in range(4)
+        ]
+        results = [future.result() for future in futures]
+    violations = {result.violation for result in results} - {""}
+    require(not violations, f"it {' and '.join(sorted(violations))}")
+
+
+@requirement(
+    "reports a dead worker with a BrokenExecutor",
+    "engine",
+    fix="Set a concurrent.futures.BrokenExecutor as the exception of the futures whose worker died "
+    "(BrokenProcessPool is one): their tasks are repeated with new workers.",
+)
+def reports_dead_worker(case: ComponentCase) -> None:
+    """Check the exception of a task that kills its worker, and that a new executor works.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The engine to be checked.
+    """
+    if case.component.in_process:
+        raise NotChecked("its tasks run in the main process")
+    with _open(case) as executor:
+        pid = executor.submit(os.getpid).result()
+        if pid == os.getpid():
+            raise NotChecked("its tasks run in the main process")
+        future = executor.submit(end_process, os.getpid())
+        try:
+            error = future.exception(TIMEOUT)
+        except (TimeoutError, CancelledError) as exception:
+            error = exception
+    event = (
+        f"after {TIMEOUT:g} s, the future of its task is not finished"
+        if isinstance(error, TimeoutError)
+        else f"its task has the exception {type(error).__name__}: {error}"
+    )
+    require(isinstance(error, LOST_TASK_ERRORS), event)
+    with _open(case) as executor:
+        result = executor.submit(slow_square, 3).result()
+    require(result == 9, "a new executor does not run tasks")
+
+
+def create_arrays() -> list[NDArray[np.float64]]:
+    """Return arrays of different sizes.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        An array with 10 numbers and one with 1,000,000 numbers.
+    """
+    return [np.zeros(10), np.zeros(1_000_000)]
+
+
+def end_process(main_process: int) -> None:
+    """End the process that runs this function, as the system does if there is no memory.
+
+    Parameters
+    ----------
+    main_process : int
+        The process that must not end.
+    """
+    if os.getpid() != main_process:
+        os._exit(1)
 
 
 def slow_square(number: int) -> int:

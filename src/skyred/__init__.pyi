@@ -56,6 +56,9 @@ from .components.gammapy import (
     TimeWindow as TimeWindow,
     TSMap as TSMap,
 )
+from .components.stackers.stacking import (
+    merge_stacks as merge_stacks,
+)
 from .errors import (
     ArchiveError as ArchiveError,
     CacheError as CacheError,

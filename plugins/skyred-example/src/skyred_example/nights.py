@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyred import Stacker, component, quantity
+from skyred import Stacker, component, merge_stacks, quantity
 
 if TYPE_CHECKING:
     from astropy.units import Quantity
@@ -81,23 +81,6 @@ def format_date(night: int) -> str:
     from astropy.time import Time
 
     return str(Time(night, format="mjd", scale="utc").strftime("%Y%m%d"))
-
-
-def merge_stacks(left: Any, right: Any) -> None:
-    """Stack the map dataset `right`, itself a stack, onto `left`.
-
-    `MapDataset.stack` applies the safe mask of the other dataset to its IRFs, on their coarse
-    pixels. This is correct for a single run, but a stack was already masked run by run, and would
-    lose IRFs at its edge. Therefore it is stacked with an all-True mask, and the masks are combined
-    separately.
-    """
-    combined_mask = left.mask_safe.copy()
-    combined_mask.data |= right.mask_safe.data
-    all_true_mask = right.mask_safe.copy()
-    all_true_mask.data[...] = True
-    right.mask_safe = all_true_mask
-    left.stack(right)
-    left.mask_safe = combined_mask
 
 
 def _check_type(stack: Any, dataset: Any) -> None:

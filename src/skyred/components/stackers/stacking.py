@@ -78,13 +78,12 @@ def merge_totals(left: Stack, right: Stack) -> Stack:
         return left
     if left.dataset is None:
         return right
-    require_same_type(left.dataset, right.dataset)
     merge_stacks(left.dataset, right.dataset)
     return left
 
 
 def merge_stacks(left: Any, right: Any) -> None:
-    """Stack a stacked dataset onto another one.
+    """Stack a stacked dataset onto another one, for the method `merge` of a stacker.
 
     gammapy's `stack` masks the IRFs of the right dataset on their coarse grid. This is correct for
     one run, but wrong for a stack of masked runs, since it erases IRFs at the edge of the mask. The
@@ -93,11 +92,27 @@ def merge_stacks(left: Any, right: Any) -> None:
 
     Parameters
     ----------
-    left : gammapy.datasets.MapDataset
+    left : gammapy.datasets.MapDataset or gammapy.datasets.SpectrumDataset
         A stacked dataset, which is changed in place.
-    right : gammapy.datasets.MapDataset
-        The dataset that is stacked onto the left one.
+    right : gammapy.datasets.MapDataset or gammapy.datasets.SpectrumDataset
+        The dataset that is stacked onto the left one; it is not changed.
+
+    Raises
+    ------
+    TypeError
+        If the datasets have different types.
+
+    Examples
+    --------
+    >>> def merge(self, left, right):  # totals are dictionaries of datasets by group
+    ...     for group, stack in right.items():
+    ...         if group in left:
+    ...             merge_stacks(left[group], stack)
+    ...         else:
+    ...             left[group] = stack
+    ...     return left
     """
+    require_same_type(left, right)
     right_mask = right.mask_safe
     if right_mask is None or left.mask_safe is None:
         _stack(left, right)

@@ -15,8 +15,8 @@ from skyred.testing.requirement import RequirementViolated, require, requirement
 from skyred.testing.stacker_inputs import FLOAT32_RTOL, StackerInputs, accepted_inputs
 
 _MERGE_ADVICE = (
-    "MapDataset.stack applies the mask of the other dataset again, to its IRF maps. To merge "
-    "totals, set an all-True mask_safe on the right total, stack, and combine the masks with |."
+    "To merge stacked datasets, use skyred.merge_stacks, or the methods of a stacker such as Sum: "
+    "MapDataset.stack would apply the mask of the other dataset again, to its IRF maps."
 )
 
 

@@ -20,7 +20,7 @@ CODE = (
     "plugins/*/tests/**/*.py",
     "docs/tutorials/*.py",
     "examples/**/*.py",
-    "src/skyred/cli/new_plugin/templates/*",
+    "src/skyred/cli/new_plugin/templates/*/*.txt",
 )
 PAGES = ("README.md", "docs/**/*.md", "plugins/*/README.md")
 

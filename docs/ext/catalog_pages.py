@@ -132,7 +132,7 @@ def registry_page() -> Iterator[str]:
         "",
         "All distributions with plugins in the environment in which this documentation was built, "
         "from their metadata and entry points. `skyred plugins --format markdown` lists those of "
-        "your environment; see [Create a plugin](../../how-to/plugin.md).",
+        "your environment; see [Publish your plugin](../../how-to/publish-plugin.md).",
         "",
         format_markdown(read_registry(PLUGINS, PluginCommands.load(main.commands))),
     )

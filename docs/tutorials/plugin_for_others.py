@@ -37,8 +37,9 @@ for path in sorted((folder / "skyred-dust").rglob("*")):
         print(path.relative_to(folder))
 
 # %%
-# The package is small. The last two lines of ``pyproject.toml`` make it a plugin: they set the
-# name of the plugin, and the module with its hooks.
+# The files are those of a complete repository: the package, tests, documentation, workflows, a
+# licence. The entry point in ``pyproject.toml``, in ``[project.entry-points.skyred]``, makes the
+# package a plugin: it sets the name of the plugin, and the module with its hooks.
 
 print((folder / "skyred-dust" / "pyproject.toml").read_text())
 
@@ -93,20 +94,24 @@ for owner in report["plugins"]:
 # %%
 # Test
 # ----
-# The generated test checks all requirements for makers, on which skyred relies when it sends your
-# maker to workers and caches its results.
+# The generated tests check all requirements for makers, on which skyred relies when it sends your
+# maker to workers and caches its results, compare the maker with plain gammapy, and run the
+# example.
 
-print((folder / "skyred-dust" / "tests" / "test_components.py").read_text())
+print((folder / "skyred-dust" / "tests" / "test_conformance.py").read_text())
 
 # %%
-shell("python -m pytest -q -p no:cacheprovider", "skyred-dust")
+print((folder / "skyred-dust" / "tests" / "test_numbers.py").read_text())
+
+# %%
+shell("python -m pytest -q -p no:cacheprovider tests/test_conformance.py", "skyred-dust")
 
 # %%
 # Share
 # -----
 # ``python -m build`` builds a wheel; users who install it can write ``{kind: dust-veto}`` in their
-# YAML files. Run the checks in your continuous integration, and pin the minor version of skyred,
-# as ``pyproject.toml`` does.
+# YAML files. :doc:`/how-to/publish-plugin` describes versions, releases on PyPI and conda-forge,
+# and citation.
 #
 # More: :doc:`/how-to/plugin` on hooks, archives and watchers; :doc:`/plugins/index` for more
 # plugins; :doc:`your own estimator and fitter <own_estimator_and_fitter>`.

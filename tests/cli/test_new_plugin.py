@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import Distribution
+from datetime import UTC, datetime
+from importlib.metadata import Distribution, distribution, metadata
 from pathlib import Path
-from textwrap import dedent
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from ruamel.yaml import YAML
 
-from distributions import install_distribution
 from skyred import TableProduct
 from skyred.cli import main
+from skyred.cli.new_plugin.command import LICENSES, ROLES
+from skyred.cli.new_plugin.package import LICENSES as LICENSE_TEMPLATES
+from skyred.cli.new_plugin.source import COMPONENT_ROLES, ROLES as DRAFT_ROLES
+from skyred.interfaces import ROLES as INTERFACE_ROLES
 from skyred.plugins import Plugins
 from skyred.result import Result as RunResult
 from skyred.testing import check
 
-ROLES = ("selector", "maker", "stacker", "model", "fitter", "estimator", "engine")
-SLOW_ROLES = {"maker", "engine"}  # their conformance checks take more than a second
+ROOT = Path(__file__).parents[2]
+SLOW_ROLES = {"geometry", "maker", "engine"}  # their conformance checks take more than a second
 ALL_ROLES = [arg for role in ROLES for arg in (f"--{role}", f"my-{role}")]
+FILE_ROLES = [arg for arg in ALL_ROLES if arg not in ("--command", "my-command")]
+CITED_AUTHOR = 'Ada "Dust" Smith'
 
 
 def new_plugin(folder: Path, *args: str) -> Result:
@@ -40,7 +47,12 @@ def test_package_of_a_maker_has_few_lines(
     assert new_plugin(tmp_path, "skyred-dust", "--maker", "dust-veto").exit_code == 0
     folder = tmp_path / "skyred-dust"
     assert count_code_lines((folder / "src/skyred_dust/__init__.py").read_text()) <= 15
-    assert count_code_lines((folder / "pyproject.toml").read_text()) <= 10
+
+
+def test_every_role_can_be_created() -> None:
+    assert set(COMPONENT_ROLES) == set(INTERFACE_ROLES)
+    assert ROLES == DRAFT_ROLES
+    assert set(LICENSES) == set(LICENSE_TEMPLATES)
 
 
 def test_package_is_loaded_by_its_entry_point(
@@ -66,25 +78,12 @@ def test_package_is_loaded_by_its_entry_point(
     assert plugins.catalog.kinds("maker") == ["dust-veto"]
 
 
-def test_code_in_the_readme_adds_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert new_plugin(tmp_path, "skyred-sand", "--maker", "sand-veto").exit_code == 0
-    folder = tmp_path / "skyred-sand"
-    blocks = re.findall(r"((?:^    .*\n|^\n)+)", (folder / "README.md").read_text(), re.MULTILINE)
-    (module,) = [dedent(block) for block in blocks if "def skyred_commands" in block]
-    (points,) = [dedent(block) for block in blocks if "skyred.commands" in block]
-    assert tomllib.loads(points)["project"]["entry-points"]["skyred.commands"] == {
-        "sand": "skyred_sand.commands"
-    }
-    site = install_distribution(
-        tmp_path, "sand-commands", module, plugin="sand", group="skyred.commands"
-    )
-    monkeypatch.syspath_prepend(str(site))
-    assert CliRunner().invoke(main, ["hello"]).stdout == "hello\n"
-
-
 @pytest.mark.parametrize(
     "role",
-    [pytest.param(role, marks=[pytest.mark.slow] if role in SLOW_ROLES else []) for role in ROLES],
+    [
+        pytest.param(role, marks=[pytest.mark.slow] if role in SLOW_ROLES else [])
+        for role in COMPONENT_ROLES
+    ],
 )
 def test_created_components_pass_the_conformance_checks(role: str, tmp_path: Path) -> None:
     result = new_plugin(tmp_path, "mine.py", f"--{role}", f"my-{role}")
@@ -94,7 +93,7 @@ def test_created_components_pass_the_conformance_checks(role: str, tmp_path: Pat
 
 @pytest.mark.slow
 def test_file_with_components_of_all_roles_runs_with_the_printed_command(tmp_path: Path) -> None:
-    result = new_plugin(tmp_path, "mine.py", *ALL_ROLES)
+    result = new_plugin(tmp_path, "mine.py", *FILE_ROLES)
     assert result.exit_code == 0, result.output
     command = result.output.partition("try: ")[2].split()
     assert command[0] == "skyred"
@@ -112,22 +111,175 @@ def test_file_with_components_of_all_roles_runs_with_the_printed_command(tmp_pat
     table = run_result.estimates["my-estimator"].table()
     assert table["counts"].sum() == sum(outcome.counts for outcome in run_result.outcomes)
     assert (tmp_path / "out" / "plots" / "my-estimator.png").is_file()
+    lines = (tmp_path / "out" / "my-observer.csv").read_text(encoding="utf-8").split("\n")
+    assert lines[0] == "obs_id,status,counts"
+    assert len(lines) == 6
 
 
-@pytest.mark.parametrize("args", [ALL_ROLES, ["--engine", "e"], ["--model", "m", "--maker", "k"]])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ALL_ROLES,
+        ["--engine", "e"],
+        ["--model", "m", "--maker", "k", "--maker", "n"],
+        ["--command", "c"],
+        ["--observer", "o"],
+        ["--archive", "a", "--command", "c"],
+    ],
+)
 def test_created_source_passes_ruff(args: list[str], tmp_path: Path) -> None:
     assert new_plugin(tmp_path, "skyred-mine", *args).exit_code == 0
-    ruff = [sys.executable, "-m", "ruff"]
-    options = ["--isolated", "--line-length", "100", "."]
-    for command in (["check", "--select", "E,F,W,I,B,UP"], ["format", "--check"]):
-        result = subprocess.run(
-            [*ruff, *command, *options],
-            cwd=tmp_path / "skyred-mine",
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert result.returncode == 0, result.stdout
+    run_in(tmp_path / "skyred-mine", "ruff", "check", "--no-cache")
+    run_in(tmp_path / "skyred-mine", "ruff", "format", "--check", "--no-cache")
+
+
+def run_in(folder: Path, module: str, *args: str, python_path: Path | None = None) -> str:
+    """Run a Python module in a folder, and return its output."""
+    paths = [str(python_path)] * (python_path is not None) + [os.environ.get("PYTHONPATH", "")]
+    result = subprocess.run(
+        [sys.executable, "-m", module, *args],
+        cwd=folder,
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join(paths)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.mark.slow
+def test_package_of_all_roles_passes_its_tests_and_builds(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling")
+    metadata_args = ["--author", CITED_AUTHOR, "--url", "https://example.org/mine"]
+    assert new_plugin(tmp_path, "skyred-mine", *ALL_ROLES, *metadata_args).exit_code == 0
+    folder, site = tmp_path / "skyred-mine", tmp_path / "site"
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+    run_in(folder, "hatchling", "build")
+    (sdist,) = (folder / "dist").glob("*.tar.gz")
+    (wheel,) = (folder / "dist").glob("*.whl")
+    assert sdist_files(sdist) == files | {"PKG-INFO"}
+    options = ("--quiet", "--no-deps", "--no-index", "--disable-pip-version-check")
+    run_in(folder, "pip", "install", *options, "--target", str(site), str(wheel))
+
+    output = run_in(folder, "skyred", "plugins", "--format", "markdown", python_path=site)
+    section = output[output.index("## skyred-mine 0.1.0") :]
+    for role in (*COMPONENT_ROLES, "command"):
+        assert f"| mine | {role} | `my-{role}` |" in section
+    assert "| mine | hook | `skyred_archive` | Open ``my-archive:LOCATION``" in section
+    run_in(folder, "mypy")
+    # the conformance checks of each role are run above
+    tests = ("tests/test_numbers.py", "tests/test_example.py")
+    run_in(folder, "pytest", "-q", *tests, python_path=site)
+
+
+def sdist_files(path: Path) -> set[str]:
+    """Return the names of the files in an sdist, relative to its folder."""
+    import tarfile
+
+    with tarfile.open(path) as archive:
+        return {name.partition("/")[2] for name in archive.getnames()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--selector", "my-selector", "--command", "my-command", "--observer", "my-observer"],
+        ["--archive", "my-archive"],
+    ],
+)
+def test_package_passes_its_tests_and_its_documentation_has_no_warnings(
+    args: list[str], tmp_path: Path
+) -> None:
+    pytest.importorskip("pydata_sphinx_theme")
+    assert new_plugin(tmp_path, "skyred-mine", *args, "--license", "none").exit_code == 0
+    folder, site = tmp_path / "skyred-mine", tmp_path / "site"
+    options = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index")
+    run_in(folder, "pip", "install", *options, "--target", str(site), ".")
+    run_in(folder, "pytest", "-q", python_path=site)
+    run_in(folder, "sphinx", "-W", "-q", "docs", "docs/_build", python_path=site)
+    page = (folder / "docs" / "_build" / "reference.html").read_text(encoding="utf-8")
+    for name in args[1::2]:
+        assert name in page
+
+
+def test_metadata_are_in_all_files(tmp_path: Path) -> None:
+    args = ["--email", "ada@example.org", "--url", "https://example.org/mine/", "--license", "MIT"]
+    description = "Removes dust: from 10 % of all runs."
+    args += ["--author", CITED_AUTHOR, "--description", description, "--model", "dusty-model"]
+    result = new_plugin(tmp_path, "skyred-mine", *args)
+    assert result.exit_code == 0, result.output
+    folder = tmp_path / "skyred-mine"
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["authors"] == [{"name": CITED_AUTHOR, "email": "ada@example.org"}]
+    assert project["description"] == description.rstrip(".")
+    assert (project["license"], project["license-files"]) == ("MIT", ["LICENSE"])
+    assert project["urls"]["Issues"] == "https://example.org/mine/issues"
+    assert project["dependencies"] == ["skyred>=0.1,<0.2"]
+    assert project["requires-python"] == metadata("skyred")["Requires-Python"]
+    citation = read_yaml(folder / "CITATION.cff")
+    assert citation["authors"] == [{"name": CITED_AUTHOR}]
+    assert citation["abstract"] == description.rstrip(".")
+    assert (citation["license"], citation["version"]) == ("MIT", project["version"])
+    year = datetime.now(UTC).year
+    assert f"(c) {year} {CITED_AUTHOR}\n" in (folder / "LICENSE").read_text("utf-8")
+    readme = (folder / "README.md").read_text("utf-8")
+    assert readme.startswith(f"# skyred-mine\n\n{description} It is a plugin")
+
+
+def read_yaml(path: Path) -> Any:
+    return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+
+
+def test_workflows_test_the_supported_versions_of_python_and_publish_tags(tmp_path: Path) -> None:
+    assert new_plugin(tmp_path, "skyred-mine", "--maker", "dust-veto").exit_code == 0
+    folder = tmp_path / "skyred-mine"
+    tests = read_yaml(folder / ".github/workflows/ci.yml")["jobs"]["test"]
+    matrix = tests["strategy"]["matrix"]
+    classifiers = metadata("skyred").get_all("Classifier") or []
+    names = [f"Programming Language :: Python :: {version}" for version in matrix["python"]]
+    assert names == [line for line in classifiers if " :: Python :: 3." in line]
+    assert matrix["include"] == [{"python": matrix["python"][0], "resolution": "lowest-direct"}]
+    commands = [step["run"] for step in tests["steps"] if "run" in step]
+    assert "--resolution ${{ matrix.resolution }} " in commands[1]
+    publish = read_yaml(folder / ".github/workflows/publish.yml")
+    assert publish["on"]["push"]["tags"] == ["v*"]
+    job = publish["jobs"]["publish"]
+    assert (job["environment"], job["permissions"]) == ("pypi", {"id-token": "write"})
+    for name in (".readthedocs.yaml", ".pre-commit-config.yaml", ".github/dependabot.yml"):
+        assert read_yaml(folder / name)
+
+
+def test_package_without_licence_has_a_warning_in_its_readme(
+    tmp_path: Path,
+) -> None:
+    assert new_plugin(tmp_path, "skyred-mine", "--maker", "a", "--license", "none").exit_code == 0
+    folder = tmp_path / "skyred-mine"
+    assert not (folder / "LICENSE").exists()
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert not {"license", "license-files"} & project.keys()
+    assert "license" not in read_yaml(folder / "CITATION.cff")
+    assert "It has no licence yet" in (folder / "README.md").read_text(encoding="utf-8")
+
+
+def words_of_license(content: str) -> list[str]:
+    """Return the words of a licence after the copyright notice."""
+    return content.partition("Copyright (c)")[2].partition("\n\n")[2].split()
+
+
+@pytest.mark.parametrize("name", ["BSD-3-Clause", "MIT"])
+def test_licence_has_the_exact_words(name: str, tmp_path: Path) -> None:
+    expected = {
+        "BSD-3-Clause": (ROOT / "LICENSE").read_text(encoding="utf-8"),
+        "MIT": distribution("attrs").read_text("licenses/LICENSE"),
+    }[name]
+    assert expected
+    assert new_plugin(tmp_path, "skyred-mine", "--maker", "a", "--license", name).exit_code == 0
+    content = (tmp_path / "skyred-mine" / "LICENSE").read_text(encoding="utf-8")
+    assert words_of_license(content) == words_of_license(expected)
+    assert "The skyred-mine developers" in content
 
 
 INVALID_ARGS = {
@@ -148,6 +300,33 @@ INVALID_ARGS = {
         "'numpy' is a Python keyword or an installed module",
     ),
     "kind for two roles": (["dust", "--maker", "a", "--model", "a"], "'a' is repeated"),
+    "two archives": (
+        ["dust", "--archive", "a", "--archive", "b"],
+        "--archive: is set twice; a plugin has at most one archive",
+    ),
+    "command in a file": (
+        ["dust.py", "--command", "a"],
+        "--command: is not possible for a file; create a package: NAME without .py",
+    ),
+    "command of skyred": (["dust", "--command", "run"], "'run' is provided by skyred"),
+    "command of a plugin": (["dust", "--command", "export"], "'export' is provided by skyred 0"),
+    "invalid e-mail address": (
+        ["dust", "--maker", "a", "--email", "ada"],
+        "--email: 'ada' is not an e-mail address; expected name@example.org",
+    ),
+    "invalid address": (
+        ["dust", "--maker", "a", "--url", "example.org"],
+        "--url: 'example.org' is not an address",
+    ),
+    "line break": (
+        ["dust", "--maker", "a", "--author", "Ada\nSmith"],
+        "--author: 'Ada\\nSmith' contains control characters",
+    ),
+    "metadata of a file": (
+        ["dust.py", "--maker", "a", "--license", "MIT"],
+        "--license: has no effect for a file",
+    ),
+    "unknown licence": (["dust", "--maker", "a", "--license", "GPL"], "'GPL' is not one of"),
     "duplicated kind": (["dust", "--maker", "a", "--maker", "a"], "'a' is repeated"),
 }
 
@@ -178,3 +357,28 @@ def test_existing_files_are_not_replaced(tmp_path: Path) -> None:
         assert "already exists; choose another name" in result.output
     assert (tmp_path / "dust.yaml").read_text(encoding="utf-8") == "mine"
     assert not (tmp_path / "dust.py").exists()
+
+
+def test_failed_write_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_text = Path.write_text
+
+    def fail(path: Path, *args: Any, **kwargs: Any) -> int:
+        if path.name == "README.md":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_text(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "write_text", fail)
+    result = new_plugin(tmp_path, "skyred-sand", "--maker", "dust-veto")
+    assert result.exit_code == 2
+    assert "skyred-sand cannot be written: No space left on device" in result.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_file_is_removed_if_its_example_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dust.yaml").symlink_to(tmp_path / "missing" / "dust.yaml")  # `exists` is False
+    result = new_plugin(tmp_path, "dust.py", "--maker", "dust-veto")
+    assert result.exit_code == 2
+    assert "cannot be written" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["dust.yaml"]

@@ -170,7 +170,14 @@ class TestLocations:
 
     @pytest.mark.parametrize(
         ("location_string", "is_path"),
-        [("sim:crab", False), ("a/b", True), ("C:/x", True), ("~/x", True)],
+        [
+            ("sim:crab", False),
+            ("my-archive:crab", False),
+            ("a/b", True),
+            ("./my-archive:crab", True),
+            ("C:/x", True),
+            ("~/x", True),
+        ],
     )
     def test_location_with_a_scheme_is_not_a_path(
         self, location_string: str, is_path: bool

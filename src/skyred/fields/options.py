@@ -15,6 +15,7 @@ from skyred.fields.canonical import exact_key, freeze, plain_key, thaw
 from skyred.fields.names import check_name
 from skyred.fields.spec import REQUIRED, FieldSpec, declare
 
+_SCHEME = re.compile(r"\w[\w+-]+:")  # longer than the drive of a path on Windows
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
@@ -42,7 +43,7 @@ class Location(str):
         bool
             True for a path.
         """
-        return not re.match(r"\w{2,}:", self)
+        return not _SCHEME.match(self)
 
     def path(self) -> Path:
         """Return the location as a path, with expanded variables and ``~``.

@@ -1,0 +1,236 @@
+"""The source code of a new plugin and of its tests, from the templates of its components."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from string import Template
+from sys import stdlib_module_names
+
+import attrs
+
+import skyred
+
+COMPONENT_ROLES = (
+    *("selector", "geometry", "maker", "stacker"),
+    *("model", "fitter", "estimator", "engine"),
+)
+ROLES = (*COMPONENT_ROLES, "archive", "observer", "command")
+IMPORTED_NAMES = {*skyred.__all__, *("Models", "SkyModel", "Table", "Datasets")}
+MAX_LINE_LENGTH = 88  # the default of most formatters
+
+
+@attrs.frozen
+class Draft:
+    """A component, archive, observer or command to create.
+
+    Parameters
+    ----------
+    role : str
+        One of `ROLES`.
+    kind : str
+        The kind of a component, the scheme of an archive, the name of an observer or a command.
+    """
+
+    role: str
+    kind: str
+
+    @property
+    def name(self) -> str:
+        """Name of the class: the kind, with the role appended if templates may import the name."""
+        name = "".join(word.capitalize() for word in self.kind.split("-"))
+        return name + self.role.capitalize() * (name in IMPORTED_NAMES)
+
+    @property
+    def function(self) -> str:
+        """Name of a function: the kind, with the role appended if it is a single word."""
+        name = self.kind.replace("-", "_")
+        return name if "_" in name else f"{name}_{self.role}"
+
+    @property
+    def is_component(self) -> bool:
+        """Whether it is a component class."""
+        return self.role in COMPONENT_ROLES
+
+
+def read_template(name: str) -> Template:
+    """Return a template.
+
+    Parameters
+    ----------
+    name : str
+        The path of the file in ``templates``, without ``.txt``.
+
+    Returns
+    -------
+    string.Template
+        The template.
+    """
+    file = files("skyred.cli.new_plugin") / "templates" / f"{name}.txt"
+    return Template(file.read_text(encoding="utf-8"))
+
+
+def module_source(drafts: Sequence[Draft]) -> str:
+    """Return the source code of the module of a plugin, without its commands.
+
+    Parameters
+    ----------
+    drafts : sequence of Draft
+        The components, and at most one archive and one observer.
+
+    Returns
+    -------
+    str
+        The imports, the classes of the components, and the hooks.
+    """
+    parts = [_parts("components", draft, "") for draft in drafts]
+    imports, bodies = [part[0] for part in parts], [part[1] for part in parts]
+    if names := [draft.name for draft in drafts if draft.is_component]:
+        class_list = wrap_names("    return [", names, "]")
+        imports.append("from skyred import hookimpl")
+        bodies.append(f"@hookimpl\ndef skyred_components():\n{class_list}\n")
+    return _join(describe(drafts), imports, bodies)
+
+
+def commands_source(drafts: Sequence[Draft]) -> str:
+    """Return the source code of the module with the commands of a plugin.
+
+    Parameters
+    ----------
+    drafts : sequence of Draft
+        The commands.
+
+    Returns
+    -------
+    str
+        The imports, the commands, and the hook.
+    """
+    parts = [_parts("components", draft, "") for draft in drafts]
+    calls = [f"    cli.add_command({draft.function})" for draft in drafts]
+    hook = "\n".join(["@hookimpl", "def skyred_commands(cli):", *calls, ""])
+    bodies = [*(body for _, body in parts), hook]
+    title = "Commands. Slow modules are imported inside them, because skyred --help imports this."
+    return _join(title, [head for head, _ in parts], bodies)
+
+
+def tests_source(drafts: Sequence[Draft], module: str) -> str:
+    """Return the source code of the tests that compare with gammapy.
+
+    Parameters
+    ----------
+    drafts : sequence of Draft
+        The components, archives, observers and commands.
+    module : str
+        The name of the package.
+
+    Returns
+    -------
+    str
+        The imports and the tests.
+    """
+    parts = [_parts("tests", draft, module) for draft in drafts]
+    title = "Numbers are compared with plain gammapy or with a formula."
+    return _join(title, [head for head, _ in parts], [body for _, body in parts], module)
+
+
+def describe(drafts: Sequence[Draft]) -> str:
+    """Return the first line of the docstring of a module.
+
+    Parameters
+    ----------
+    drafts : sequence of Draft
+        The contents of the module.
+
+    Returns
+    -------
+    str
+        One sentence.
+    """
+    if len(drafts) == 1:
+        return f"skyred plugin with the {drafts[0].role} {drafts[0].kind}."
+    return f"skyred plugin with {len(drafts)} components." if drafts else "skyred plugin."
+
+
+def format_import(module: str, names: Sequence[str]) -> str:
+    """Return an import, on several lines if it is long.
+
+    Parameters
+    ----------
+    module : str
+        The module.
+    names : sequence of str
+        The names, sorted.
+
+    Returns
+    -------
+    str
+        The code.
+    """
+    line = f"from {module} import {', '.join(names)}"
+    if len(line) <= MAX_LINE_LENGTH:
+        return line
+    return wrap_names(f"from {module} import (", names, ")")
+
+
+def wrap_names(head: str, names: Sequence[str], tail: str) -> str:
+    """Return names on one line, or one per line if they do not fit on one line.
+
+    Parameters
+    ----------
+    head, tail : str
+        The code before and after the names.
+    names : sequence of str
+        The names.
+
+    Returns
+    -------
+    str
+        The code.
+    """
+    line = head + ", ".join(names) + tail
+    if len(line) <= MAX_LINE_LENGTH:
+        return line
+    indent = " " * (len(head) - len(head.lstrip()))
+    return "\n".join([head, *(f"{indent}    {name}," for name in names), indent + tail])
+
+
+def _parts(folder: str, draft: Draft, module: str) -> tuple[str, str]:
+    """Return the imports and the definitions in a template."""
+    values = {"name": draft.name, "kind": draft.kind, "function": draft.function, "module": module}
+    source = read_template(f"{folder}/{draft.role}").substitute(values)
+    head, separator, body = source.partition("\n\n\n")
+    return head, body.rstrip("\n") if separator else ""
+
+
+def _join(title: str, heads: Sequence[str], bodies: Sequence[str], module: str = "") -> str:
+    imports = _format_imports(heads, module)
+    sections = ["\n\n".join(filter(None, [f'"""{title}"""', imports])), *bodies]
+    return "\n\n\n".join(section.rstrip("\n") for section in sections) + "\n"
+
+
+def _format_imports(heads: Sequence[str], own_module: str) -> str:
+    """Return all imports without duplicates: standard library, other packages, own module."""
+    names: dict[str, set[str]] = {}  # by module
+    lines = {line for head in heads for line in head.split("\n") if line}
+    for line in [line for line in lines if line.startswith("from ")]:
+        module, imported = line.removeprefix("from ").split(" import ")
+        names.setdefault(module, set()).update(imported.split(", "))
+    imports = {line for line in lines if line.startswith("import ")} | {
+        format_import(module, sorted(imported, key=_name_order))
+        for module, imported in names.items()
+    }
+    groups: tuple[list[str], ...] = ([], [], [])
+    for line in sorted(imports, key=_import_order):
+        package = line.split()[1].split(".")[0]
+        groups[0 if package in stdlib_module_names else 2 if package == own_module else 1].append(
+            line
+        )
+    return "\n\n".join("\n".join(group) for group in groups if group)
+
+
+def _name_order(name: str) -> tuple[bool, str]:
+    return (name[0].islower(), name)
+
+
+def _import_order(line: str) -> tuple[bool, str]:
+    return (line.startswith("from "), line.split()[1])

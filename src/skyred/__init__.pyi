@@ -81,15 +81,18 @@ from .errors import (
     StepError as StepError,
 )
 from .fields import (
+    ModelParameter as ModelParameter,
     Position as Position,
     Regions as Regions,
     array as array,
+    build_parameters as build_parameters,
     exclusion as exclusion,
     instant as instant,
     nested_list as nested_list,
     nested_mapping as nested_mapping,
     nested_object as nested_object,
     option as option,
+    parameter as parameter,
     position as position,
     quantity as quantity,
     regions as regions,

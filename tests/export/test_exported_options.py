@@ -12,9 +12,9 @@ import pytest
 from astropy.table import Table
 
 from skyred import Pipeline
-from skyred.components.models.parameter_entries import SubmodelError
 from skyred.errors import ExportError, FieldError
 from skyred.fields import FrozenMapping, specs
+from skyred.fields.parameter_entries import SubmodelError
 from skyred.interfaces import Component, Fields
 from skyred.interfaces.traversal import walk
 from skyred.plugins import Catalog

@@ -16,6 +16,12 @@ from skyred.fields.nested import (
     write_nested as write_nested,
 )
 from skyred.fields.options import Location as Location, Name as Name, option as option
+from skyred.fields.parameters import (
+    ModelParameter as ModelParameter,
+    build_parameters as build_parameters,
+    find_parameters as find_parameters,
+    parameter as parameter,
+)
 from skyred.fields.positions import Position as Position, position as position
 from skyred.fields.quantities import quantity as quantity
 from skyred.fields.sky_regions import Regions as Regions, exclusion as exclusion, regions as regions

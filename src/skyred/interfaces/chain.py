@@ -8,12 +8,20 @@ from functools import partial
 from typing import Any, ClassVar
 
 from skyred.errors import Problem
-from skyred.fields import FrozenMapping, Location, nested_list, nested_mapping, nested_object
+from skyred.fields import (
+    FrozenMapping,
+    Location,
+    find_parameters,
+    nested_list,
+    nested_mapping,
+    nested_object,
+)
 from skyred.interfaces.component import Component
 from skyred.interfaces.data_entry import DataEntry, Reduction
 from skyred.interfaces.estimator import Estimator
 from skyred.interfaces.estimator_datasets import pipeline_used_by, unknown_datasets
 from skyred.interfaces.fitter import Fitter
+from skyred.interfaces.links import link_problems
 from skyred.interfaces.model import Model
 from skyred.interfaces.traversal import locations, walk
 from skyred.interfaces.value_class import Fields, value
@@ -122,6 +130,9 @@ class Chain(Fields):
         yield from (((), self._duplicate_sources), ((), self._duplicate_estimates))
         yield (), self._fit_without_model
         yield (), partial(unknown_datasets, self)
+        for index, model in enumerate(self.model):
+            if find_parameters(model):
+                yield ("model", index), partial(link_problems, model, self)
         for path, inner in walk(self):
             if inner is not self:
                 yield path, partial(self._check_part, path, inner)

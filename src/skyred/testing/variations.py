@@ -11,7 +11,7 @@ import numpy as np
 from astropy import units as u
 
 from skyred.errors import FieldError
-from skyred.fields import FieldSpec, FrozenMapping, specs
+from skyred.fields import FieldSpec, FrozenMapping, ModelParameter, specs
 from skyred.interfaces import Fields
 
 #: Examples of YAML values by the name of the type of an option.
@@ -125,6 +125,8 @@ def _changed_values(value: Any) -> Iterator[Any]:
         yield not value
     elif isinstance(value, int):
         yield from (value + 1, value - 1)
+    elif isinstance(value, ModelParameter):
+        yield from _changed_values(value.quantity)
     elif isinstance(value, (float, u.Quantity)):
         yield from (value * 0.9, value * 1.1, value + np.ones_like(value))
     elif isinstance(value, tuple) and value:

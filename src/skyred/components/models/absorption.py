@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 
-from skyred.components.models.parameter_entries import SubmodelError, set_parameters
 from skyred.errors import ModelError, Problem
 from skyred.fields import Location, option
+from skyred.fields.parameter_entries import SubmodelError, set_parameters
 from skyred.interfaces import Chain, Fields, value
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from skyred.components.models.links import LinkUse, find_link_uses
 from skyred.components.models.scripted import ModelWriter, has_only_defaults
 from skyred.components.models.spec import (
     build_submodel,
@@ -16,6 +15,7 @@ from skyred.components.models.spec import (
 from skyred.errors import ExportError, Problem
 from skyred.fields import option
 from skyred.interfaces import Chain, Model, component
+from skyred.interfaces.links import LinkUse, find_link_uses
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from astropy import units as u
 
-from skyred.components.models.links import LinkUse, find_link_uses, link_problems
 from skyred.components.models.map_files import geometries_overlap, read_map
 from skyred.components.models.scripted import ModelWriter
 from skyred.components.models.spec import build_submodel, is_norm, submodel_problems
 from skyred.errors import ModelError, Problem
 from skyred.fields import Location, option
 from skyred.interfaces import Chain, Model, component
+from skyred.interfaces.links import LinkUse, find_link_uses, link_problems
 from skyred.scripting import literal
 
 if TYPE_CHECKING:

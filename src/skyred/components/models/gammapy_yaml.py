@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from skyred.components.models.links import LinkUse, find_link_uses, link_problems
 from skyred.components.models.map_files import check_map_files
 from skyred.components.models.spec import FRAME_ADVICE, describe_frame
 from skyred.errors import ModelError, Problem
 from skyred.fields import Location, option, thaw
 from skyred.interfaces import Chain, Model, component
+from skyred.interfaces.links import LinkUse, find_link_uses, link_problems
 from skyred.io.model_files import read_models
 from skyred.io.model_types import iter_model_types
 from skyred.scripting import literal

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from skyred.components.models.absorption import Absorption
-from skyred.components.models.links import LinkUse, find_link_uses, link_problems
 from skyred.components.models.scripted import ModelWriter
 from skyred.components.models.spec import build_submodel, submodel_problems
 from skyred.errors import Problem
 from skyred.fields import nested_object, option
 from skyred.interfaces import Chain, Model, component
+from skyred.interfaces.links import LinkUse, find_link_uses, link_problems
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from skyred.components.models.map_files import check_map_files
-from skyred.components.models.parameter_entries import (
+from skyred.errors import FieldError, FitError, ModelError, Problem, nearest
+from skyred.fields import thaw
+from skyred.fields.parameter_entries import (
     SubmodelError,
     convert_entry,
     validate_entry,
 )
-from skyred.errors import FieldError, FitError, ModelError, Problem, nearest
-from skyred.fields import thaw
 from skyred.io.model_types import find_tags, registry_of
 
 # keys of gammapy's own dictionaries in addition to parameters

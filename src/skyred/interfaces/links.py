@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from astropy import units as u
 
 from skyred.errors import Problem, nearest
-from skyred.interfaces import Chain
+from skyred.fields import find_parameters
+
+if TYPE_CHECKING:
+    from skyred.interfaces.chain import Chain
 
 SHARED_KEYS = ("value", "min", "max", "frozen", "prior")
 OptionPath = tuple[str | int, ...]
@@ -102,9 +105,14 @@ def link_problems(model: Any, pipeline: Chain) -> Iterator[Problem]:
 
 
 def _get_uses(model: Any) -> Iterator[LinkUse]:
-    """Return the uses in a model; no uses for None, which replaces a model with invalid options."""
-    find_links = getattr(model, "links", None)
-    return iter(find_links() if find_links else ())
+    """Yield the uses in a model; none for None, which replaces a model with invalid options."""
+    if model is None:
+        return
+    if find_links := getattr(model, "links", None):
+        yield from find_links()
+    source = next(iter(model.source_names()), model.kind)
+    for name, parameter in find_parameters(model).items():
+        yield from find_link_uses(parameter.setting, source, (name,))
 
 
 def _single_use_problem(use: LinkUse, all_uses: Iterable[LinkUse]) -> Problem:

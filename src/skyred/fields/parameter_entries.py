@@ -7,13 +7,17 @@ frozen, prior and link.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from astropy import units as u
 
-from skyred.components.models.priors import PriorTarget, expected_number, prior_to_gammapy
 from skyred.errors import Problem, nearest
-from skyred.fields import thaw
+from skyred.fields.canonical import thaw
+from skyred.fields.priors import PriorTarget, expected_number, prior_to_gammapy
+
+if TYPE_CHECKING:
+    from gammapy.modeling import Parameter
 
 PARAMETER_KEYS = ("value", "unit", "min", "max", "error", "frozen", "prior", "link", "interp",
                   "scale_method", "scale_transform", "name")  # fmt: skip
@@ -64,6 +68,9 @@ def validate_entry(value: Any, name: str, default: Any) -> dict[str, Any]:
     entry.setdefault("value", str(default.quantity))
     quantity = _starting_value(entry, name, default.unit)
     unit = quantity.unit
+    for key in ("min", "max"):  # in the unit of the entry
+        if not np.isnan(limit := getattr(default, key)):
+            entry.setdefault(key, u.Quantity(limit, default.unit))
     entry["value"], entry["unit"] = float(quantity.value), unit.to_string()
     expected = expected_number(unit)
     for key in ("min", "max", "error"):
@@ -179,16 +186,41 @@ def set_parameters(model: Any, spec: Mapping[str, Any]) -> None:
     SubmodelError
         If a parameter or a value is not valid.
     """
-    from gammapy.modeling import Parameter
-
     for name, entry in thaw(spec).items():
         if name not in model.parameters.names:
             suggestion = nearest(name, model.parameters.names)
             expected = f"available: {', '.join(model.parameters.names)}"
             raise SubmodelError(Problem((name,), "unknown parameter", expected, suggestion))
         default = model.parameters[name]
-        arguments = convert_entry(name, validate_entry(entry, name, default), default)
-        label = arguments.pop("link", None)
-        parameter = Parameter(**arguments)
-        parameter._link_label_io = label
-        setattr(model, name, parameter)
+        setattr(model, name, create_parameter(name, validate_entry(entry, name, default), default))
+
+
+def create_parameter(name: str, entry: Mapping[str, Any], default: Any) -> Parameter:
+    """Create a parameter of gammapy from its entry.
+
+    Parameters
+    ----------
+    name : str
+        The name of the parameter.
+    entry : mapping
+        The entry, as returned by `validate_entry`.
+    default : gammapy.modeling.Parameter
+        The parameter with the defaults of its class.
+
+    Returns
+    -------
+    gammapy.modeling.Parameter
+        The parameter; its link label is resolved when all models are built.
+
+    Raises
+    ------
+    SubmodelError
+        If the prior is not valid.
+    """
+    from gammapy.modeling import Parameter
+
+    arguments = convert_entry(name, entry, default)
+    label = arguments.pop("link", None)
+    parameter = Parameter(**arguments)
+    parameter._link_label_io = label
+    return parameter

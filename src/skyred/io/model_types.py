@@ -42,6 +42,31 @@ def iter_model_types(data: Any, submodel: str = "") -> Iterator[tuple[Path, str,
             yield (key, *path), kind, name
 
 
+def iter_submodels(model: Any) -> Iterator[Any]:
+    """Yield the spectral, spatial and temporal models of a model, with the parts of compound ones.
+
+    Parameters
+    ----------
+    model : gammapy.modeling.models.ModelBase
+        The model.
+
+    Yields
+    ------
+    gammapy.modeling.models.ModelBase
+        The models that are not compound.
+    """
+    for name in SUBMODELS:
+        yield from _iter_parts(getattr(model, f"{name}_model", None))
+
+
+def _iter_parts(submodel: Any) -> Iterator[Any]:
+    if hasattr(submodel, "model1"):
+        yield from _iter_parts(submodel.model1)
+        yield from _iter_parts(submodel.model2)
+    elif submodel is not None:
+        yield submodel
+
+
 def find_tags(tag: object) -> tuple[str, ...]:
     """Return the tags in the attribute `tag` of a model class.
 

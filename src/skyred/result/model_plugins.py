@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from skyred.errors import PluginError
-from skyred.io.model_types import SUBMODELS, is_registered, iter_model_types
+from skyred.io.model_types import find_tags, is_registered, iter_model_types, iter_submodels
 from skyred.plugins import ModelCatalog
 from skyred.plugins.model_classes import OWNER
 
@@ -30,27 +30,17 @@ def owners_of(models: Models) -> dict[str, dict[str, str]]:
     """
     owners = {}
     for model in models:
-        for name in SUBMODELS:
-            for submodel in _iter_simple_models(getattr(model, f"{name}_model", None)):
-                cls = type(submodel)
-                if cls.__module__.split(".")[0] == "gammapy":
-                    continue
-                tag = cls.tag if isinstance(cls.tag, str) else cls.tag[0]
-                owner = vars(cls).get(OWNER)
-                owners[tag] = (
-                    {"module": cls.__module__}
-                    if owner is None
-                    else {"distribution": owner.distribution, "version": owner.version}
-                )
+        for submodel in iter_submodels(model):
+            cls = type(submodel)
+            if cls.__module__.split(".")[0] == "gammapy":
+                continue
+            owner = vars(cls).get(OWNER)
+            owners[find_tags(cls.tag)[0]] = (
+                {"module": cls.__module__}
+                if owner is None
+                else {"distribution": owner.distribution, "version": owner.version}
+            )
     return owners
-
-
-def _iter_simple_models(submodel: Any) -> Iterator[Any]:
-    if hasattr(submodel, "model1"):
-        yield from _iter_simple_models(submodel.model1)
-        yield from _iter_simple_models(submodel.model2)
-    elif submodel is not None:
-        yield submodel
 
 
 def find_missing(data: Any, catalog: ModelCatalog, owners: Mapping[str, Any]) -> str:

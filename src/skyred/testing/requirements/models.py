@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from skyred.io.model_types import iter_submodels
+from skyred.plugins import Plugins
 from skyred.testing.case import ComponentCase
 from skyred.testing.compare import contents, differences
 from skyred.testing.copies import duplicate
@@ -144,7 +146,7 @@ def lists_names(case: ComponentCase) -> None:
 @requirement(
     "builds models that gammapy can write and read back",
     "model",
-    fix="Use gammapy's model classes, or register your own in its MODEL_REGISTRY: models are "
+    fix="Use gammapy's model classes, or declare your own with the hook skyred_models: models are "
     "saved in models.yaml of the run folder.",
 )
 def builds_models_that_can_be_saved(case: ComponentCase) -> None:
@@ -165,6 +167,10 @@ def builds_models_that_can_be_saved(case: ComponentCase) -> None:
                 if owner is not None and getattr(owner, "filename", None) is not None:
                     owner.filename = str(Path(folder) / Path(owner.filename).name)
         models.write(path, full_output=True, overwrite_templates=True)
+        catalog = Plugins.load().catalog
+        for model in models:  # as in a run
+            for submodel in iter_submodels(model):
+                catalog.models.register_class(type(submodel))
         loaded_models = Models.read(path)
         changes = differences(_values(models), _values(loaded_models))
     require(not changes, f"after reading the file back, {'; '.join(changes[:3])}")

@@ -125,6 +125,9 @@ from .interfaces import (
     reductions_using as reductions_using,
     value as value,
 )
+from .interfaces.archive import (
+    Archive as Archive,
+)
 from .interfaces.engine import (
     block_interrupts as block_interrupts,
     cores as cores,

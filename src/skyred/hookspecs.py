@@ -16,10 +16,10 @@ import pluggy
 
 if TYPE_CHECKING:
     import click
-    from gammapy.data import DataStore
     from gammapy.modeling.models import ModelBase
 
     from skyred.interfaces import Component
+    from skyred.interfaces.archive import Archive
     from skyred.interfaces.model_class import ModelClass
     from skyred.interfaces.records import Outcome, Report, Run, StepRecord
 
@@ -66,14 +66,15 @@ def skyred_models() -> Iterable[type[ModelBase] | ModelClass]:  # type: ignore[e
 
 
 @hookspec
-def skyred_archive(location: str | tuple[str, ...]) -> DataStore | None:
+def skyred_archive(location: str | tuple[str, ...]) -> Archive | None:
     """Open an archive if this plugin supports its location.
 
     It is called for every plugin when an archive is opened, by ``skyred run``, ``skyred check`` or
     `skyred.Plugins.open_archive`. It is an error if several plugins open the same location, or if
     none does. If the hook raises a `skyred.ArchiveError`, the error is reported unless another
     plugin opens the archive; any other exception becomes an `~skyred.ArchiveError` that names the
-    plugin.
+    plugin. If no plugin opens a location, the error lists the first paragraph of the docstring of
+    each implementation: write there which locations it opens.
 
     .. versionadded:: 0.1
 
@@ -85,8 +86,9 @@ def skyred_archive(location: str | tuple[str, ...]) -> DataStore | None:
 
     Returns
     -------
-    gammapy.data.DataStore or None
-        The archive; None if this plugin does not support the location.
+    Archive or None
+        The archive, such as a `gammapy.data.DataStore`; None if this plugin does not support the
+        location.
     """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -11,6 +12,7 @@ import attrs
 import pluggy
 
 from skyred.errors import ArchiveError, PluginError
+from skyred.interfaces.archive import require_archive
 from skyred.interfaces.records import Owner
 from skyred.plugins.catalog import Catalog
 from skyred.plugins.entry_points import (
@@ -249,13 +251,37 @@ class Plugins:
 
         Returns
         -------
-        object
-            The data store, with the interface of gammapy's `DataStore`.
+        Archive
+            The archive, usually gammapy's `DataStore`.
 
         Raises
         ------
         ArchiveError
             If no plugin supports the location, if several do, or if the archive cannot be opened.
+        """
+        return self.find_archive(location)[0]
+
+    def find_archive(self, location: str | tuple[str, ...]) -> tuple[Any, str]:
+        """Open an archive, and return the plugin that supports its location.
+
+        Parameters
+        ----------
+        location : str or tuple of str
+            The location, or the files of the archive.
+
+        Returns
+        -------
+        archive : Archive
+            The archive.
+        source : str
+            The plugin and the location, for messages.
+
+        Raises
+        ------
+        ArchiveError
+            If no plugin supports the location, if several do, or if the archive cannot be opened.
+        ComponentError
+            If the plugin returns an object without the interface of an `Archive`.
         """
         stores, errors = dict[str, Any](), list[ArchiveError]()
         for name, implementation in self.hook_implementations("skyred_archive"):
@@ -264,8 +290,10 @@ class Plugins:
             except ArchiveError as error:  # another plugin may support the location
                 errors.append(error)
                 continue
-            except Exception as error:  # a plugin may raise anything
+            except (Exception, SystemExit) as error:  # a plugin may raise anything
                 details = str(error).removeprefix(f"{location}: ")
+                if isinstance(error, SystemExit):
+                    details = f"it exits Python (code {error.code})"
                 raise ArchiveError(
                     f"plugin {name!r} cannot open {location!r}: {details}"
                 ) from error
@@ -280,10 +308,25 @@ class Plugins:
             raise errors[0]
         if not stores:
             raise ArchiveError(
-                f"no plugin can open {location!r}; expected the folder or index file of "
-                "a DL3 data store, a list of DL3 files, or sim:crab"
+                f"no plugin can open {location!r}; expected one of:\n{self._list_archives()}"
             )
-        return next(iter(stores.values()))
+        ((name, store),) = stores.items()
+        loaded = self._find_loaded(name)
+        plugin = name if loaded is None else loaded.owner
+        source = f"the archive {location!r} of {plugin}"
+        require_archive(store, source)
+        return store, source
+
+    def _list_archives(self) -> str:
+        """Return the summary of each hook that opens archives, one per line."""
+        summaries = {
+            name: inspect.cleandoc(implementation.function.__doc__ or "").split("\n\n")[0]
+            for name, implementation in self.hook_implementations("skyred_archive")
+        }
+        return "\n".join(
+            f"  {name}: {' '.join(summary.split()) or 'not documented'}"
+            for name, summary in summaries.items()
+        )
 
 
 def _find_group_fault(implemented: list[str], owner: Owner) -> str:

@@ -16,6 +16,7 @@ from skyred.inspection.hdu_choice import HduChoice, choose_hdus
 from skyred.inspection.index import list_run_inputs
 from skyred.inspection.records import RunInput
 from skyred.interfaces import Reduction, required_irfs
+from skyred.interfaces.archive import Archive, require_observation
 from skyred.interfaces.records import Outcome
 from skyred.io.index_files import get_index_files
 from skyred.plugins import Catalog, Plugins
@@ -23,7 +24,7 @@ from skyred.run.component_errors import errors_of
 from skyred.run.selection_checks import run_selector
 
 if TYPE_CHECKING:
-    from gammapy.data import DataStore, Observations, ObservationTable
+    from gammapy.data import DataStore, Observation, Observations, ObservationTable
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,11 @@ class Selection:
     outcomes: list[Outcome] = attrs.field(factory=list)
     files: list[Path] = attrs.field(factory=list)
     inputs: dict[int, RunInput] = attrs.field(factory=dict)
+
+    @property
+    def is_inspected(self) -> bool:
+        """Whether files of the observations are inspected, if there are observations."""
+        return bool(self.inputs) or not len(self.observations)
 
     def with_observations(self, observations: Observations) -> Selection:
         """Return a selection with other observations, and only their rows of the table.
@@ -125,9 +131,9 @@ def select(entry: str, reduction: Reduction, plugins: Plugins) -> Selection:
         If the archive cannot be opened, no observation is left, or a column or value that the
         stacker needs is missing.
     """
-    store = open_store(reduction, plugins)
+    store, source = plugins.find_archive(_archive_of(reduction))
     table = select_table(entry, reduction, store, plugins.catalog)
-    return _create_selection(entry, store, table, reduction)
+    return _create_selection(entry, store, table, reduction, source)
 
 
 def select_table(
@@ -229,7 +235,7 @@ def _drop_duplicates(entry: str, table: ObservationTable) -> ObservationTable:
 
 
 def _create_selection(
-    entry: str, store: DataStore, table: ObservationTable, reduction: Reduction
+    entry: str, store: Archive, table: ObservationTable, reduction: Reduction, source: str
 ) -> Selection:
     from gammapy.data import Observations
     from gammapy.data.data_store import MissingRequiredHDU
@@ -249,7 +255,7 @@ def _create_selection(
         try:
             if run.findings:
                 raise ValueError("; ".join(finding.advice for finding in run.findings))
-            observations.append(run_store.obs(run.obs_id, required_irf=irfs))
+            observations.append(_open_run(run_store, run.obs_id, irfs, source))
         except (MissingRequiredHDU, ValueError) as error:
             outcome = Outcome(entry, run.obs_id, "failed", reason=str(error), maker="index")
             outcomes.append(outcome)
@@ -268,6 +274,20 @@ def _create_selection(
     # gammapy compares each observation that it adds with all others, 40 s for 10,000 runs
     collection._observations = observations
     return Selection(table, collection, outcomes, list(dict.fromkeys(files)), valid_inputs)
+
+
+def _open_run(store: Archive, obs_id: int, irfs: list[str], source: str) -> Observation:
+    """Open a run; an error of a class of a plugin becomes a `ValueError`, so that others remain."""
+    if _is_gammapy_store(store):
+        return store.obs(obs_id, required_irf=irfs)
+    try:
+        observation = store.obs(obs_id, required_irf=irfs)
+    except ValueError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{source}: {type(error).__name__}: {error}") from error
+    require_observation(observation, obs_id, source)
+    return observation
 
 
 def _with_hdus(store: DataStore, choice: HduChoice) -> DataStore:

@@ -27,7 +27,12 @@ from skyred.run.checked_engine import open_executor, require_slots
 from skyred.run.component_errors import errors_of
 from skyred.run.disk_space import size_of
 from skyred.run.estimate import EstimatorRunner
-from skyred.run.failures import format_other_statuses, raise_on_failures, require_reduced
+from skyred.run.failures import (
+    format_not_inspected,
+    format_other_statuses,
+    raise_on_failures,
+    require_reduced,
+)
 from skyred.run.lifecycle import Watchers
 from skyred.run.memory import require_memory
 from skyred.run.model_round_trip import check_round_trip
@@ -166,7 +171,7 @@ class Steps:
         }
         total = sum(len(selection.table) for selection in selections.values())
         self.record = attrs.evolve(self.record, observations=total)
-        details["summary"] = f"{total} observations"
+        details["summary"] = f"{total} observations{format_not_inspected(selections)}"
         files = [path for selection in selections.values() for path in selection.files]
         details["inputs"] = (*files, *self._component_files())
         return selections

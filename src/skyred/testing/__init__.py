@@ -3,6 +3,7 @@
 from typing import Any
 
 from skyred.errors import warn_of_old_name
+from skyred.testing.archives import check_archive
 from skyred.testing.case import ComponentCase
 from skyred.testing.checking import ConformanceError, Violation, check
 from skyred.testing.parametrize import parametrize_with_checks
@@ -17,6 +18,7 @@ __all__ = [
     "Sample",
     "Violation",
     "check",
+    "check_archive",
     "parametrize_with_checks",
     "requirements",
 ]

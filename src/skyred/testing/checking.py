@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import attrs
 
@@ -15,6 +12,7 @@ from skyred.testing.case import ComponentCase
 from skyred.testing.requirement import NotChecked, Requirement, RequirementViolated
 from skyred.testing.requirements import requirements
 from skyred.testing.sample import Sample
+from skyred.testing.steps import describe_error
 
 
 @attrs.frozen
@@ -219,16 +217,5 @@ def check_requirement(case: ComponentCase, requirement: Requirement) -> str:
     except NotChecked:
         raise
     except Exception as error:  # the component may raise any exception
-        return f"{type(error).__name__}: {error} ({_location(error)})".replace("\n", " ")
+        return describe_error(error)
     return ""
-
-
-def _location(error: BaseException) -> str:
-    package_folder = str(Path(__file__).parent)
-    frames: list[Any] = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(package_folder)
-    ]
-    frame = frames[0] if frames else traceback.extract_tb(error.__traceback__)[-1]
-    return f"{Path(frame.filename).name}:{frame.lineno}, in {frame.name}"

@@ -11,6 +11,7 @@ from skyred.interfaces.records import FitResult
 from skyred.testing.case import ComponentCase
 from skyred.testing.objectives import ObjectiveWithKnownMinimum
 from skyred.testing.requirement import RequirementViolated, require
+from skyred.testing.steps import step
 
 if TYPE_CHECKING:
     from skyred.interfaces.objective import Objective
@@ -36,7 +37,8 @@ def minimise(case: ComponentCase, objective: Objective) -> FitResult:
     RequirementViolated
         If the fitter returns an object of another type.
     """
-    result: Any = case.component.fit(objective)
+    with step("fitting an objective"):
+        result: Any = case.component.fit(objective)
     if not isinstance(result, FitResult):
         raise RequirementViolated(f"fit returns {type(result).__name__}, not a FitResult")
     return result

@@ -14,6 +14,7 @@ from skyred.testing.compare import Contents, contents
 from skyred.testing.copies import duplicate
 from skyred.testing.requirement import NotChecked, RequirementViolated
 from skyred.testing.sample import NAME, MakerSetting, run_preceding_makers
+from skyred.testing.steps import describe_error, step
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
@@ -139,7 +140,8 @@ def run_maker(maker: Maker, dataset: Dataset, observation: Observation) -> Maker
         The output, or the exception with which the maker skips the observation.
     """
     try:
-        return maker.make(duplicate(dataset), observation)
+        with step(f"reducing run {observation.obs_id}"):
+            return maker.make(duplicate(dataset), observation)
     except SkipObservation as skip:
         return skip
 
@@ -199,14 +201,15 @@ def _try_setting(case: ComponentCase, setting: MakerSetting) -> MakerTestSetup |
     """Return the test setup in a setting, or the reason why the setting is not suitable."""
     observations = case.observations()
     try:
-        maker = case.component.prepare(case.observations())
+        with step("preparing the maker"):
+            maker = case.component.prepare(case.observations())
         inputs = _inputs(case, setting)
         outputs = [
             run_maker(maker, dataset, observation)
             for dataset, observation in zip(inputs, observations, strict=True)
         ]
     except Exception as error:  # the setting is not suitable
-        return f"{type(error).__name__}: {error}"
+        return describe_error(error)
     setup = MakerTestSetup(setting, maker, inputs, outputs)
     if not setup.datasets():
         return f"it skips every run ({outputs[0].reason})" if outputs else "there is no run"

@@ -15,6 +15,7 @@ from skyred.pipeline import Pipeline
 from skyred.plugins import Plugins
 from skyred.run.worker.observation import apply_background_norm
 from skyred.testing.copies import Snapshot
+from skyred.testing.steps import step
 
 if TYPE_CHECKING:
     from gammapy.data import Observation, ObservationTable
@@ -103,7 +104,8 @@ class Crab:
     def _observations(self) -> Snapshot:
         import numpy as np
 
-        runs = self._store.get_observations()
+        with step("opening the runs of the sample"):
+            runs = self._store.get_observations()
         copies = [run.copy(in_memory=True, obs_id=run.obs_id) for run in runs]
         for seed, run in enumerate(copies):  # for makers that need the phase
             table = run.events.table
@@ -245,11 +247,13 @@ class Crab:
         from skyred.run.build_models import build_models
 
         datasets = self.stacked_datasets()
-        datasets.models = build_models(self.pipeline.model, datasets)
+        with step("building the models of the sample"):
+            datasets.models = build_models(self.pipeline.model, datasets)
         assert self.pipeline.fit is not None
-        objective = objective_of(datasets)
-        result = self.pipeline.fit.fit(objective)
-        objective.accept(result)
+        with step("fitting the sample"):
+            objective = objective_of(datasets)
+            result = self.pipeline.fit.fit(objective)
+            objective.accept(result)
         return Snapshot((datasets, result))
 
     def fitted_datasets(self) -> tuple[Datasets, FitResult]:
@@ -298,7 +302,8 @@ def reduce_run(reduction: Reduction, makers: Sequence[Maker], run: Observation) 
     target = reduction.geometry.target()
     dataset = reduction.geometry.cutout(target, run, reduction)
     for maker in makers:
-        dataset = maker.make(dataset, run)
+        with step(f"reducing run {run.obs_id} of the sample with the maker {maker.kind}"):
+            dataset = maker.make(dataset, run)
     apply_background_norm(dataset)
     return dataset
 
@@ -321,7 +326,8 @@ def run_preceding_makers(setting: MakerSetting, run: Observation) -> Dataset:
     geometry = setting.reduction.geometry
     dataset = geometry.cutout(geometry.target(), run, setting.reduction)
     for maker in setting.reduction.make if setting.is_filled else ():
-        dataset = maker.make(dataset, run)
+        with step(f"reducing run {run.obs_id} with the preceding maker {maker.kind}"):
+            dataset = maker.make(dataset, run)
     return dataset
 
 

@@ -13,11 +13,18 @@ from skyred.testing.compare import Contents, contents
 from skyred.testing.copies import duplicate
 from skyred.testing.requirement import RequirementViolated
 from skyred.testing.sample import NAME
+from skyred.testing.steps import NamedSteps, describe_error, step
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
     from gammapy.datasets import Dataset
 
+STEPS = {
+    "zero": "creating an empty total",
+    "add": "adding a dataset",
+    "merge": "merging two totals",
+    "result": "returning the datasets of a total",
+}
 FLOAT32_RTOL = 1e-6  # relative, for sums of float32 in another order
 
 
@@ -127,7 +134,7 @@ def accepted_inputs(case: ComponentCase) -> list[StackerInputs]:
                 inputs.result(inputs.total(0))
                 usable_inputs.append(inputs)
             except Exception as error:  # the stacker may be intended for other datasets
-                messages.append(f"{inputs.description}: {type(error).__name__}: {error}")
+                messages.append(f"{inputs.description}: {describe_error(error)}")
         if not usable_inputs:
             raise RequirementViolated(f"it accepts none of the datasets: {'; '.join(messages)}")
         case.memo["inputs"] = usable_inputs
@@ -136,7 +143,9 @@ def accepted_inputs(case: ComponentCase) -> list[StackerInputs]:
 
 
 def _inputs(case: ComponentCase) -> Iterable[StackerInputs]:
-    stacker = case.component.prepare(_table(case))
+    table = _table(case)
+    with step("preparing the stacker"):
+        stacker: Any = NamedSteps(case.component.prepare(table), STEPS)
     crab, sample = case.crab, case.sample
     if sample.datasets is not None:
         geometry = sample.geometry or crab.reduction("maps").geometry

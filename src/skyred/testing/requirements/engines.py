@@ -15,6 +15,7 @@ from skyred.io.streaming import LOST_TASK_ERRORS
 from skyred.run.worker.identified_task import Caller, run_task
 from skyred.testing.case import ComponentCase
 from skyred.testing.requirement import NotChecked, RequirementViolated, require, requirement
+from skyred.testing.steps import step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -287,7 +288,8 @@ def worker_pid() -> int:
 
 
 def _open(case: ComponentCase) -> Any:
-    return case.component.open()
+    with step("opening its executor"):
+        return case.component.open()
 
 
 def _is_running(pid: int) -> bool:

@@ -16,6 +16,7 @@ from skyred.testing.case import ComponentCase
 from skyred.testing.compare import contents, differences
 from skyred.testing.copies import duplicate
 from skyred.testing.requirement import NotChecked, require, requirement
+from skyred.testing.steps import describe_error, step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,9 +92,11 @@ def returns_reproducible_estimate(case: ComponentCase) -> None:
     case : ComponentCase
         The estimator to be checked.
     """
-    first = contents(_product(case).table())
-    second = case.component.estimate(*_inputs(case))
-    changes = differences(first, contents(second.table()))
+    first = contents(_table(_product(case)))
+    datasets, fit = _inputs(case)
+    with step("estimating a second time"):
+        second = case.component.estimate(datasets, fit)
+    changes = differences(first, contents(_table(second)))
     require(not changes, f"the second time, {'; '.join(changes[:3])}")
 
 
@@ -140,10 +143,11 @@ def reads_back(case: ComponentCase) -> None:
     product = _product(case)
     with _write_to_temporary(case) as (folder, _):
         datasets, _ = _inputs(case)
-        loaded_product = type(product).read(folder, product.name, datasets.models)
+        with step("reading its files"):
+            loaded_product = type(product).read(folder, product.name, datasets.models)
         written_contents, loaded_contents = (
-            _table_contents(product.table()),
-            _table_contents(loaded_product.table()),
+            _table_contents(_table(product)),
+            _table_contents(_table(loaded_product)),
         )
     changes = differences(written_contents, loaded_contents, RTOL)
     require(not changes, f"after reading the files back, {'; '.join(changes[:3])}")
@@ -162,7 +166,7 @@ def returns_table_with_units(case: ComponentCase) -> None:
     case : ComponentCase
         The estimator to be checked.
     """
-    table = _product(case).table()
+    table = _table(_product(case))
     class_name = type(table).__name__
     require(hasattr(table, "colnames"), f"table returns {class_name}, not an astropy Table")
     without_unit = [
@@ -190,24 +194,28 @@ def draws_on_axes(case: ComponentCase) -> None:
         The estimator to be checked.
     """
     product = _product(case)
-    if not product.plot_functions():
-        raise NotChecked("its product has no plots")
+    with step("listing its plots"):
+        if not product.plot_functions():
+            raise NotChecked("its product has no plots")
     import matplotlib as mpl
 
     with mpl.rc_context({"backend": "agg"}), _close_new_figures() as plt:
         plt.figure()
-        new_axes = product.plot()
+        with step("plotting on new axes"):
+            new_axes = product.plot()
         class_name = type(new_axes).__name__
         require(hasattr(new_axes, "get_xlabel"), f"plot returns {class_name}, not axes")
         axes = _similar_axes(new_axes, plt.figure())
         n_figures = len(plt.get_fignums())
-        returned_axes = product.plot(ax=axes)
+        with step("plotting on given axes"):
+            returned_axes = product.plot(ax=axes)
         n_new_figures = len(plt.get_fignums()) - n_figures
         require(n_new_figures == 0, f"called with axes, it opens {n_new_figures} more figures")
         panels = [panel for panel in (axes, *axes.child_axes) if panel.has_data()]
         require(panels, "the given axes stay empty")
         require(returned_axes is axes, "it does not return the given axes")
-        returned_axes.figure.canvas.draw()
+        with step("drawing its figure"):
+            returned_axes.figure.canvas.draw()
         for axis in ("x", "y"):
             labels = [getattr(panel, f"get_{axis}label")().strip() for panel in panels]
             require(any(labels), f"the {axis} axis has no label")
@@ -237,7 +245,15 @@ def _write_to_temporary(case: ComponentCase) -> Iterator[tuple[Path, list[Path]]
     with TemporaryDirectory() as temporary:
         folder = Path(temporary) / "estimates"
         folder.mkdir()
-        yield folder, list(_product(case).write(folder))
+        product = _product(case)
+        with step("writing its files"):
+            files = list(product.write(folder))
+        yield folder, files
+
+
+def _table(product: Product) -> Any:
+    with step("creating its table"):
+        return product.table()
 
 
 def _table_contents(table: Any) -> dict[str, Any]:
@@ -258,7 +274,7 @@ def _product(case: ComponentCase) -> Any:
     try:
         product = _first_estimate(case).product
     except Exception as error:  # the estimator may raise any exception
-        raise NotChecked(f"it returns no product: {type(error).__name__}: {error}") from error
+        raise NotChecked(f"it returns no product: {describe_error(error)}") from error
     if not isinstance(product, Product):
         raise NotChecked("its return value is not a product")
     return product
@@ -268,7 +284,8 @@ def _first_estimate(case: ComponentCase) -> _Estimate:
     if "estimate" not in case.memo:
         datasets, fit = _inputs(case)
         original_contents = _state(datasets, fit)
-        product = case.component.estimate(datasets, fit)
+        with step("estimating"):
+            product = case.component.estimate(datasets, fit)
         changes = differences(original_contents, _state(datasets, fit))
         case.memo["estimate"] = _Estimate(product, changes)
     estimate = case.memo["estimate"]

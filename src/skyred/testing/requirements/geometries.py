@@ -9,6 +9,7 @@ from skyred.testing.case import ComponentCase
 from skyred.testing.compare import contents, differences
 from skyred.testing.requirement import require, requirement
 from skyred.testing.sample import NAME
+from skyred.testing.steps import step
 
 
 @requirement(
@@ -87,4 +88,5 @@ def cuts_out_datasets(case: ComponentCase) -> None:
 
 
 def _target(case: ComponentCase) -> Any:
-    return case.component.target(NAME)
+    with step("creating the empty dataset"):
+        return case.component.target(NAME)

@@ -13,6 +13,7 @@ from skyred.run.worker.good_time import GTI_TOLERANCE
 from skyred.testing.case import ComponentCase
 from skyred.testing.compare import contents, differences
 from skyred.testing.requirement import NotChecked, require, requirement
+from skyred.testing.steps import step
 
 if TYPE_CHECKING:
     from gammapy.data import GTI
@@ -161,7 +162,8 @@ def _with_gap(gti: GTI) -> GTI:
 def _cut(case: ComponentCase, gti: GTI) -> Sequence[GTI]:
     from gammapy.data import GTI
 
-    parts = case.component.cut_gti(gti)
+    with step("cutting good time"):
+        parts = case.component.cut_gti(gti)
     names = [type(part).__name__ for part in parts if not isinstance(part, GTI)]
     require(not names, f"it returns a part of type {', '.join(names)}; expected gammapy's GTI")
     return tuple(parts)

@@ -19,6 +19,7 @@ from skyred.testing.maker_test_setup import (
     run_maker_contents,
 )
 from skyred.testing.requirement import NotChecked, require, requirement
+from skyred.testing.steps import step
 from skyred.testing.subprocess_worker import shared_worker
 
 
@@ -223,7 +224,8 @@ def leaves_inputs_of_prepare_unchanged(case: ComponentCase) -> None:
         The maker to be checked.
     """
     runs, original_maker = case.observations(), duplicate(case.component)
-    maker = case.component.prepare(runs)
+    with step("preparing the maker"):
+        maker = case.component.prepare(runs)
     require(isinstance(maker, Maker), f"prepare returns {type(maker).__name__}, not a maker")
     require(case.component == original_maker, "prepare changed the maker itself")
     for run, original in zip(runs, case.observations(), strict=True):

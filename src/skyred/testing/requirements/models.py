@@ -14,6 +14,7 @@ from skyred.testing.case import ComponentCase
 from skyred.testing.compare import contents, differences
 from skyred.testing.copies import duplicate
 from skyred.testing.requirement import NotChecked, require, requirement
+from skyred.testing.steps import step
 
 
 @requirement(
@@ -32,7 +33,9 @@ def builds_models_with_unique_names(case: ComponentCase) -> None:
     """
     from gammapy.modeling.models import Models
 
-    models = case.component.build(_datasets(case))
+    datasets = _datasets(case)
+    with step("building its models"):
+        models = case.component.build(datasets)
     require(isinstance(models, Models), f"build returns {type(models).__name__}, not Models")
     require(len(models) > 0, "it builds no model")
     names = list(models.names)
@@ -117,9 +120,12 @@ def predicts_counts(case: ComponentCase) -> None:
         The model to be checked.
     """
     datasets = _datasets(case)
-    datasets.models = _build(case)
+    models = _build(case)
+    with step("setting its models on the datasets"):
+        datasets.models = models
     for dataset in datasets:
-        npred = dataset.npred().data[dataset.mask_safe.data]
+        with step(f"predicting the counts of {dataset.name}"):
+            npred = dataset.npred().data[dataset.mask_safe.data]
         n_invalid = int((~np.isfinite(npred)).sum())
         require(not n_invalid, f"npred of {dataset.name} is not finite in {n_invalid} bins")
 
@@ -166,12 +172,14 @@ def builds_models_that_can_be_saved(case: ComponentCase) -> None:
             for owner in (model, getattr(model, "spatial_model", None)):
                 if owner is not None and getattr(owner, "filename", None) is not None:
                     owner.filename = str(Path(folder) / Path(owner.filename).name)
-        models.write(path, full_output=True, overwrite_templates=True)
+        with step("writing the models"):
+            models.write(path, full_output=True, overwrite_templates=True)
         catalog = Plugins.load().catalog
         for model in models:  # as in a run
             for submodel in iter_submodels(model):
                 catalog.models.register_class(type(submodel))
-        loaded_models = Models.read(path)
+        with step("reading the models"):
+            loaded_models = Models.read(path)
         changes = differences(_values(models), _values(loaded_models))
     require(not changes, f"after reading the file back, {'; '.join(changes[:3])}")
 

@@ -10,6 +10,7 @@ from skyred.errors import SkyredError
 from skyred.testing.case import ComponentCase
 from skyred.testing.compare import contents, differences
 from skyred.testing.requirement import require, requirement
+from skyred.testing.steps import step
 
 _SUB_TABLE = "Return table[mask] or table[indices]: unchanged rows with all columns."
 
@@ -113,7 +114,8 @@ def accepts_empty_table(case: ComponentCase) -> None:
 
 
 def _select(case: ComponentCase, table: Any) -> Any:
-    return case.component.select(table)
+    with step("selecting runs"):
+        return case.component.select(table)
 
 
 def _row(row: Any) -> tuple[str, ...]:

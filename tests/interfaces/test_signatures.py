@@ -59,6 +59,7 @@ def test_method_that_cannot_be_called_is_an_error_of_the_declaration(base, membe
             {"estimate": lambda self, datasets, fit, tasks=None: None, "product": TableProduct},
         ),
         (Model, {"adapt": classmethod(lambda cls, candidate, name="x": None)}),
+        (Selector, {"evolve": lambda self, **changes: self}),
         (Selector, {"own_method": lambda self, *, anything: None}),
     ],
 )

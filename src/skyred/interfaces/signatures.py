@@ -78,7 +78,12 @@ def _find_fault(member: Any, interface_member: Any) -> str:
     if not (is_function or isinstance(member, classmethod | staticmethod)):
         is_method = callable(member) or hasattr(member, "__get__")
         return "" if is_method else f"is {member!r}; expected a method"
-    arguments = _list_arguments(interface_member)
+    # keyword arguments, such as the options of `evolve`, are not passed by position
+    arguments = [
+        argument
+        for argument in _list_arguments(interface_member)
+        if argument.kind in (argument.POSITIONAL_ONLY, argument.POSITIONAL_OR_KEYWORD)
+    ]
     required = [argument for argument in arguments if argument.default is argument.empty]
     signature = inspect.Signature(_list_arguments(member))
     for called_arguments in (required, arguments):

@@ -6,13 +6,14 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, InvalidStateError
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from types import TracebackType
 from typing import Any, Self
 
 from skyred.errors import ComponentError, EngineError, SkyredError
 from skyred.interfaces import Engine
-from skyred.io.streaming import LOST_TASK_ERRORS
+from skyred.io.streaming import LOST_TASK_ERRORS, Workers
 from skyred.plugins import Catalog
 from skyred.run.component_errors import describe_component, errors_of, is_default
 from skyred.run.worker.identified_task import Caller, TaskResult, run_task
@@ -45,6 +46,30 @@ def require_slots(engine: Engine, catalog: Catalog) -> None:
     if not isinstance(slots, int) or slots < 1:
         source = describe_component(engine, catalog)
         raise ComponentError(f"the {source} has slots = {slots!r}; expected an integer >= 1")
+
+
+def create_workers(engine: Engine, catalog: Catalog) -> Workers:
+    """Return the workers of an engine, whose executor is opened when it is used.
+
+    Parameters
+    ----------
+    engine : Engine
+        The engine.
+    catalog : Catalog
+        The components of the plugins.
+
+    Returns
+    -------
+    Workers
+        The workers.
+
+    Raises
+    ------
+    ComponentError
+        If the engine has no valid number of slots.
+    """
+    require_slots(engine, catalog)
+    return Workers(partial(open_executor, engine, catalog))
 
 
 def open_executor(engine: Engine, catalog: Catalog) -> Executor:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from skyred.errors import RunsFailedError
 from skyred.interfaces import Chain
 from skyred.interfaces.records import STATUSES, Outcome
 from skyred.run.reduce import format_outcomes
-from skyred.run.select import Selection
 
 _ON_FAULT_HINT = "use runs with faults anyway (data.{}.on_fault: note), "
 
@@ -93,22 +92,3 @@ def format_other_statuses(outcomes: Iterable[Outcome]) -> str:
     counts = Counter(outcome.status for outcome in outcomes)
     phrases = [f"{counts[status]} {status}" for status in STATUSES[1:] if counts[status]]
     return f" ({', '.join(phrases)})" if phrases else ""
-
-
-def format_not_inspected(selections: Mapping[str, Selection]) -> str:
-    """Return the data entries whose runs are not inspected: "; data.hess is not inspected".
-
-    Parameters
-    ----------
-    selections : mapping of str to Selection
-        The selections by data entry.
-
-    Returns
-    -------
-    str
-        The data entries; "" if the runs of all are inspected.
-    """
-    names = [f"data.{name}" for name, selection in selections.items() if not selection.is_inspected]
-    if not names:
-        return ""
-    return f"; {', '.join(names)}: not inspected (the archive gives no files)"

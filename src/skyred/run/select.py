@@ -108,6 +108,25 @@ def replace_observations(
     return new_selections
 
 
+def format_not_inspected(selections: Mapping[str, Selection]) -> str:
+    """Return the data entries whose runs are not inspected: "; data.hess is not inspected".
+
+    Parameters
+    ----------
+    selections : mapping of str to Selection
+        The selections by data entry.
+
+    Returns
+    -------
+    str
+        The data entries; "" if the runs of all are inspected.
+    """
+    names = [f"data.{name}" for name, selection in selections.items() if not selection.is_inspected]
+    if not names:
+        return ""
+    return f"; {', '.join(names)}: not inspected (the archive gives no files)"
+
+
 def select(entry: str, reduction: Reduction, plugins: Plugins) -> Selection:
     """Open the archive of a data entry and select its observations.
 

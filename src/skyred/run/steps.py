@@ -23,21 +23,16 @@ from skyred.plugins import Plugins
 from skyred.result.load_datasets import check_unique_names, load_datasets
 from skyred.run.build_models import build_models
 from skyred.run.cache import Cache
-from skyred.run.checked_engine import open_executor, require_slots
+from skyred.run.checked_engine import create_workers
 from skyred.run.component_errors import errors_of
 from skyred.run.disk_space import size_of
 from skyred.run.estimate import EstimatorRunner
-from skyred.run.failures import (
-    format_not_inspected,
-    format_other_statuses,
-    raise_on_failures,
-    require_reduced,
-)
+from skyred.run.failures import format_other_statuses, raise_on_failures, require_reduced
 from skyred.run.lifecycle import Watchers
 from skyred.run.memory import require_memory
 from skyred.run.model_round_trip import check_round_trip
 from skyred.run.reduce import Reducer
-from skyred.run.select import Selection, select
+from skyred.run.select import Selection, format_not_inspected, select
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
@@ -93,12 +88,11 @@ class Steps:
     reduced_datasets: list[Any] = attrs.field(factory=list)
     outputs: dict[str, Any] = attrs.field(factory=dict)
     workers: Workers = attrs.field(
-        init=False, default=attrs.Factory(lambda steps: steps._create_workers(), takes_self=True)
+        init=False,
+        default=attrs.Factory(
+            lambda steps: create_workers(steps.engine, steps.plugins.catalog), takes_self=True
+        ),
     )
-
-    def _create_workers(self) -> Workers:
-        require_slots(self.engine, self.plugins.catalog)
-        return Workers(partial(open_executor, self.engine, self.plugins.catalog))
 
     def run_until(self, step: str) -> Any:
         """Run a step and the steps before it, unless they have already run.

@@ -51,8 +51,8 @@ PIPELINES = [param for param in code_blocks("yaml") if re.search(r"^data:", para
 
 @pytest.fixture(scope="module")
 def plugins() -> Plugins:
-    """Return the installed plugins, with the example plugin from its source if necessary."""
-    plugins = Plugins.load()
+    """Return the installed plugins and those in one file, and the example plugin."""
+    plugins = Plugins.load(files=ROOT.glob("examples/plugins/*.py"))
     if "example" not in [plugin.owner.plugin for plugin in plugins.loaded]:
         with pytest.MonkeyPatch.context() as patch:
             patch.syspath_prepend(EXAMPLE / "src")

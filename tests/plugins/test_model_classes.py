@@ -22,7 +22,7 @@ from gammapy.modeling.models import (
 from skyred import ModelClass, Pipeline, hookimpl
 from skyred.components import gammapy as default_components
 from skyred.components.fitters import minuit
-from skyred.errors import ConfigError, PluginError
+from skyred.errors import ConfigError, ExportError, PluginError
 from skyred.interfaces.records import Owner
 from skyred.plugins import Plugins
 
@@ -134,6 +134,14 @@ def test_type_of_a_plugin_is_used_like_those_of_gammapy(tmp_path: Path) -> None:
     assert spectrum.channel == "bb"
     assert spectrum.mass.max == 9
     assert spectrum.norm.quantity.to_value("cm-2 s-1 TeV-1") == pytest.approx(1e-11)
+
+
+def test_type_of_a_plugin_is_not_exported_as_a_model_of_gammapy(tmp_path: Path) -> None:
+    config = CONFIG.format(folder=tmp_path, spectral="{type: dm-box}").replace("2 TeV", "2")
+    pipeline = Pipeline.from_yaml(config, plugins=load(dark=[Box]))
+    (tmp_path / "datasets.yaml").write_text("datasets: []\n", encoding="utf-8")
+    with pytest.raises(ExportError, match="which plain gammapy does not have"):
+        pipeline.to_script()
 
 
 def test_errors_in_parameters_are_reported_with_the_other_errors(tmp_path: Path) -> None:

@@ -108,6 +108,10 @@ class ModelWriter:
     def _write_call(self, model: Any) -> str:
         """Return the call that creates a model."""
         class_name = type(model).__name__
+        if type(model).__module__.split(".")[0] != "gammapy":
+            raise ExportError(
+                f"has a {class_name} of {type(model).__module__}, which plain gammapy does not have"
+            )
         self.script.use(MODELS_MODULE, class_name)
         if class_name in SPECIAL_CALLS:
             return str(SPECIAL_CALLS[class_name](self.script, model))

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 from ruamel.yaml import YAML
 
-from skyred import TableProduct
+from skyred import Pipeline, TableProduct
 from skyred.cli import main
 from skyred.cli.new_plugin.command import LICENSES, ROLES
 from skyred.cli.new_plugin.package import LICENSES as LICENSE_TEMPLATES
@@ -124,6 +124,7 @@ def test_file_with_components_of_all_roles_runs_with_the_printed_command(tmp_pat
         ["--model", "m", "--maker", "k", "--maker", "n"],
         ["--command", "c"],
         ["--observer", "o"],
+        ["--spectral-model", "table"],
         ["--archive", "a", "--command", "c"],
     ],
 )
@@ -187,7 +188,7 @@ def sdist_files(path: Path) -> set[str]:
     "args",
     [
         ["--selector", "my-selector", "--command", "my-command", "--observer", "my-observer"],
-        ["--archive", "my-archive"],
+        ["--archive", "my-archive", "--spectral-model", "my-spectral-model"],
     ],
 )
 def test_package_passes_its_tests_and_its_documentation_has_no_warnings(
@@ -291,6 +292,10 @@ INVALID_ARGS = {
         ["dust", "--maker", "safe-mask"],
         "'safe-mask' is provided by skyred",
     ),
+    "type of gammapy": (
+        ["dust", "--spectral-model", "pl"],
+        "--spectral-model: 'pl' is provided by gammapy; choose another type",
+    ),
     "keyword as name": (
         ["class", "--maker", "a"],
         "'class' is a Python keyword or an installed module",
@@ -338,6 +343,16 @@ def test_invalid_arguments_are_reported_and_no_file_is_written(case: str, tmp_pa
     assert result.exit_code == 2
     assert message in result.output
     assert not list(tmp_path.iterdir())
+
+
+def test_file_with_a_spectral_model_declares_its_class(tmp_path: Path) -> None:
+    result = new_plugin(tmp_path, "mine.py", "--spectral-model", "dust-spectrum")
+    assert result.exit_code == 0, result.output
+    plugins = Plugins.load(files=[tmp_path / "mine.py"])
+    plugins.raise_if_faulty()
+    (entry,) = plugins.catalog.models.find("dust-spectrum")
+    assert entry.load().__name__ == "DustSpectrum"
+    Pipeline.from_yaml(tmp_path / "mine.yaml", plugins=plugins)
 
 
 def test_class_name_does_not_clash_with_imported_names(tmp_path: Path) -> None:

@@ -11,11 +11,12 @@ import click
 # copies of constants in `source` and `package`: importing them would make `--help` slow
 ROLES = (
     *("selector", "geometry", "maker", "stacker", "model", "fitter", "estimator", "engine"),
-    *("archive", "observer", "command"),
+    *("spectral-model", "archive", "observer", "command"),
 )
 LICENSES = ("BSD-3-Clause", "MIT", "none")
-METAVARS = {"archive": "SCHEME", "observer": "NAME", "command": "NAME"}
+METAVARS = {"spectral-model": "TYPE", "archive": "SCHEME", "observer": "NAME", "command": "NAME"}
 HELP = {
+    "spectral-model": "Create a spectral model for gammapy, for `type: TYPE` in YAML.",
     "archive": "Open archives with locations that start with SCHEME and a colon.",
     "observer": "Follow runs, and write a file of this name into the run folder.",
     "command": "Add a command of this name to skyred.",
@@ -83,8 +84,8 @@ def new_plugin(
     a licence, and workflows for GitHub. If NAME ends in .py, a single file is created that needs
     no installation: skyred run FILE --plugin dust.py
 
-    All options for components can be repeated and combined; --archive and --observer are possible
-    once.
+    All these options can be combined and repeated, except that --archive and --observer are
+    possible only once.
 
     \b
     skyred new-plugin skyred-dust --maker dust-veto --author "Ada Smith"
@@ -95,7 +96,7 @@ def new_plugin(
     from skyred.cli.new_plugin.writing import write_file, write_package
     from skyred.errors import ConfigError
 
-    drafts = [Draft(role, kind) for role in ROLES for kind in kinds[role]]
+    drafts = [Draft(role, kind) for role in ROLES for kind in kinds[role.replace("-", "_")]]
     values = {"author": author, "email": email, "url": url, "description": description}
     problems = [
         *_name_problems(name),
@@ -168,6 +169,8 @@ def _draft_problems(drafts: list[Any], *, is_file: bool) -> Iterator[Any]:
         elif draft.kind in catalog.kinds(draft.role):
             owner = catalog.owner_of(draft.role, draft.kind)
             yield Problem(path, f"{draft.kind!r} is provided by {owner}", "choose another kind")
+        elif draft.role == "spectral-model" and (package := _owner_of_type(draft.kind, catalog)):
+            yield Problem(path, f"{draft.kind!r} is provided by {package}", "choose another type")
         if draft.role in SINGLE and draft.role in [previous.role for previous in previous_drafts]:
             yield Problem(path, "is set twice", f"a plugin has at most one {draft.role}")
     commands = [draft for draft in drafts if draft.role == "command"]
@@ -176,6 +179,16 @@ def _draft_problems(drafts: list[Any], *, is_file: bool) -> Iterator[Any]:
             ("--command",), "is not possible for a file", "create a package: NAME without .py"
         )
     yield from _taken_commands(commands)
+
+
+def _owner_of_type(model_type: str, catalog: Any) -> str:
+    """Return the package with a spectral model of this type; "" if there is none."""
+    from gammapy.modeling.models import SPECTRAL_MODEL_REGISTRY
+
+    if entries := catalog.models.find(model_type):
+        return str(entries[0].owner)
+    tags = {tag for cls in SPECTRAL_MODEL_REGISTRY for tag in cls.tag}
+    return "gammapy" if model_type in tags else ""
 
 
 def _taken_commands(drafts: list[Any]) -> Iterator[Any]:

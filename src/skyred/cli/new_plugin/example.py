@@ -66,11 +66,13 @@ def example(drafts: Sequence[Draft]) -> dict[str, Any]:
     }
     if "selector" in kinds:
         data["select"] = kinds["selector"]
+    types = [draft.kind for draft in drafts if draft.role == "spectral-model"]
+    power_law = {"type": "pl", "index": 2.5, "amplitude": "4e-11 cm-2 s-1 TeV-1"}
     crab = {
         "kind": "source",
         "name": "crab",
         "spatial": {"type": "point", "lon_0": "83.633 deg", "lat_0": "22.014 deg"},
-        "spectral": {"type": "pl", "index": 2.5, "amplitude": "4e-11 cm-2 s-1 TeV-1"},
+        "spectral": {"type": types[0]} if types else power_law,
     }
     return {
         "data": {"crab": data},

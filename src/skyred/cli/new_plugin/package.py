@@ -15,6 +15,7 @@ from skyred.cli.new_plugin.source import (
     Draft,
     commands_source,
     format_import,
+    models_source,
     module_source,
     read_template,
     tests_source,
@@ -99,7 +100,11 @@ def package_files(name: str, drafts: Sequence[Draft], details: Metadata) -> dict
     }
     contents["example.yaml"] = example_yaml(drafts)
     contents["tests/test_numbers.py"] = tests_source(drafts, module)
-    init_source = module_source(others) if others else f'"""Commands of {name}."""\n'
+    if models := [draft for draft in drafts if draft.role == "spectral-model"]:
+        contents[f"src/{module}/models.py"] = models_source(models)
+    init_source = (
+        module_source(others, f"{module}.models") if others else f'"""Commands of {name}."""\n'
+    )
     contents[f"src/{module}/__init__.py"] = init_source
     if commands:
         contents[f"src/{module}/commands.py"] = commands_source(commands)
@@ -163,7 +168,7 @@ def _version_values() -> dict[str, str]:
 
 def _draft_values(name: str, drafts: Sequence[Draft]) -> dict[str, str]:
     module, plugin = name.replace("-", "_"), name.removeprefix("skyred-")
-    items = [f"the {draft.role} `{draft.kind}`" for draft in drafts]
+    items = [f"the {draft.role.replace('-', ' ')} `{draft.kind}`" for draft in drafts]
     components = [draft for draft in drafts if draft.is_component]
     class_names = sorted(draft.name for draft in components)
     first_kind = components[0].kind if components else ""
@@ -197,6 +202,10 @@ def _reference_lines(
         if role in roles:
             lines += ["", f"The {role}", "-" * len(f"The {role}")]
             lines += ["", f".. autofunction:: {module}.{hook}"]
+    for draft in drafts:
+        if draft.role == "spectral-model":
+            lines += ["", draft.kind, "-" * len(draft.kind)]
+            lines += ["", f".. autoclass:: {module}.models.{draft.name}"]
     for draft in commands:
         title = f"skyred {draft.kind}"
         lines += ["", title, "-" * len(title), ""]
@@ -207,6 +216,8 @@ def _reference_lines(
 def _file_table(module: str, drafts: Sequence[Draft]) -> str:
     roles = {draft.role for draft in drafts}
     rows = {f"`src/{module}/__init__.py`": "the components and the hooks of the plugin"}
+    if "spectral-model" in roles:
+        rows[f"`src/{module}/models.py`"] = "the spectral models"
     if "command" in roles:
         rows[f"`src/{module}/commands.py`"] = "the commands"
     if any(draft.is_component for draft in drafts):

@@ -15,21 +15,22 @@ COMPONENT_ROLES = (
     *("selector", "geometry", "maker", "stacker"),
     *("model", "fitter", "estimator", "engine"),
 )
-ROLES = (*COMPONENT_ROLES, "archive", "observer", "command")
+ROLES = (*COMPONENT_ROLES, "spectral-model", "archive", "observer", "command")
 IMPORTED_NAMES = {*skyred.__all__, *("Models", "SkyModel", "Table", "Datasets")}
 MAX_LINE_LENGTH = 88  # the default of most formatters
 
 
 @attrs.frozen
 class Draft:
-    """A component, archive, observer or command to create.
+    """A component, model class, archive, observer or command to create.
 
     Parameters
     ----------
     role : str
         One of `ROLES`.
     kind : str
-        The kind of a component, the scheme of an archive, the name of an observer or a command.
+        The kind of a component, the type of a model class, the scheme of an archive, the name of
+        an observer or a command.
     """
 
     role: str
@@ -39,13 +40,13 @@ class Draft:
     def name(self) -> str:
         """Name of the class: the kind, with the role appended if templates may import the name."""
         name = "".join(word.capitalize() for word in self.kind.split("-"))
-        return name + self.role.capitalize() * (name in IMPORTED_NAMES)
+        return name + self.role.title().replace("-", "") * (name in IMPORTED_NAMES)
 
     @property
     def function(self) -> str:
         """Name of a function: the kind, with the role appended if it is a single word."""
         name = self.kind.replace("-", "_")
-        return name if "_" in name else f"{name}_{self.role}"
+        return name if "_" in name else f"{name}_{self.role.replace('-', '_')}"
 
     @property
     def is_component(self) -> bool:
@@ -70,26 +71,69 @@ def read_template(name: str) -> Template:
     return Template(file.read_text(encoding="utf-8"))
 
 
-def module_source(drafts: Sequence[Draft]) -> str:
+def module_source(drafts: Sequence[Draft], models_module: str = "") -> str:
     """Return the source code of the module of a plugin, without its commands.
 
     Parameters
     ----------
     drafts : sequence of Draft
-        The components, and at most one archive and one observer.
+        The components, model classes, and at most one archive and one observer.
+    models_module : str
+        The module with the model classes; by default they are in the same module.
 
     Returns
     -------
     str
         The imports, the classes of the components, and the hooks.
     """
-    parts = [_parts("components", draft, "") for draft in drafts]
+    models = [draft for draft in drafts if draft.role == "spectral-model"]
+    own = [draft for draft in drafts if draft not in models or not models_module]
+    parts = [_parts("components", draft, "") for draft in own]
     imports, bodies = [part[0] for part in parts], [part[1] for part in parts]
+    if models:
+        imports.append(f"from skyred import {'ModelClass, ' * bool(models_module)}hookimpl")
+        bodies.append(_models_hook(models, models_module))
     if names := [draft.name for draft in drafts if draft.is_component]:
         class_list = wrap_names("    return [", names, "]")
         imports.append("from skyred import hookimpl")
         bodies.append(f"@hookimpl\ndef skyred_components():\n{class_list}\n")
     return _join(describe(drafts), imports, bodies)
+
+
+def models_source(drafts: Sequence[Draft]) -> str:
+    """Return the source code of the module with the model classes of a package.
+
+    Parameters
+    ----------
+    drafts : sequence of Draft
+        The model classes.
+
+    Returns
+    -------
+    str
+        The imports and the classes.
+    """
+    parts = [_parts("components", draft, "") for draft in drafts]
+    title = "Spectral models. This module is only imported when one of them is used."
+    return _join(title, [head for head, _ in parts], [body for _, body in parts])
+
+
+def _models_hook(models: Sequence[Draft], module: str) -> str:
+    lines = ["@hookimpl", "def skyred_models():"]
+    if not module:
+        return "\n".join(
+            [*lines, wrap_names("    return [", [draft.name for draft in models], "]")]
+        )
+    lines.append("    return [")
+    for draft in models:
+        lines += [
+            "        ModelClass(",
+            f'            "{module}:{draft.name}",',
+            f'            tag=("{draft.name}SpectralModel", "{draft.kind}"),',
+            '            doc="A power law with a cutoff.",',
+            "        ),",
+        ]
+    return "\n".join([*lines, "    ]"])
 
 
 def commands_source(drafts: Sequence[Draft]) -> str:
@@ -147,7 +191,8 @@ def describe(drafts: Sequence[Draft]) -> str:
         One sentence.
     """
     if len(drafts) == 1:
-        return f"skyred plugin with the {drafts[0].role} {drafts[0].kind}."
+        role = drafts[0].role.replace("-", " ")
+        return f"skyred plugin with the {role} {drafts[0].kind}."
     return f"skyred plugin with {len(drafts)} components." if drafts else "skyred plugin."
 
 

@@ -124,6 +124,7 @@ from .interfaces import (
     largest_offset as largest_offset,
     reductions_using as reductions_using,
     value as value,
+    with_irfs as with_irfs,
 )
 from .interfaces.archive import (
     Archive as Archive,

@@ -20,7 +20,7 @@ from gammapy.maps import MapAxis, RegionGeom, WcsGeom
 from skyred import Maker, Orchestrator, Pipeline, Reduction
 from skyred.adapters.makers import AdaptedMaker
 from skyred.components.gammapy import EnergyAxis, Keep, MapGeometry, SpectrumGeometry
-from skyred.errors import ConfigError, FieldError, RunsFailedError
+from skyred.errors import ComponentError, ConfigError, FieldError, RunsFailedError
 
 CENTER = SkyCoord(83.633, 22.014, unit="deg")
 REGION = "icrs; circle(83.633, 22.014, 0.15)"
@@ -189,7 +189,7 @@ def test_maker_that_returns_no_dataset_is_reported_by_name(crab_archive: Path) -
 
     orchestrator = Orchestrator(pipeline(crab_archive, [gm.MapDatasetMaker(), NoResultMaker()]))
     with pytest.raises(
-        RunsFailedError, match=r"NoResultMaker\.run returned None; expected a dataset"
+        ComponentError, match=r"adapted NoResultMaker .*returned None; it must return the dataset"
     ):
         orchestrator.reduce()
 

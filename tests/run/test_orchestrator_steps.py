@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import sys
 from typing import Any
 
 import numpy as np
@@ -316,44 +315,6 @@ class TestOutcomes:
         assert [by_id[obs_id].status for obs_id in (1, 2, 3)] == ["skipped", "failed", "reduced"]
         assert by_id[13].status == "failed"
         assert "no effective area" in by_id[13].reason
-
-    def test_maker_that_returns_none_is_reported(self) -> None:
-        @component
-        class ReturnsNone(Maker):
-            """Do not return the dataset."""
-
-            kind = "returns-none"
-
-            def make(self, dataset: Any, observation: Any) -> Any:
-                pass
-
-        orchestrator = create_orchestrator(toy_pipeline(1, make=[ReturnsNone(), ToyMaker()]))
-        with pytest.raises(RunsFailedError, match=r"tracebacks are in observations\.ecsv"):
-            orchestrator.reduce()
-        (outcome,) = orchestrator.outcomes
-        assert outcome.maker.startswith("maker returns-none")
-        assert "make() returned None; it must return the dataset" in outcome.reason
-
-    def test_maker_that_exits_fails_only_its_observation(self) -> None:
-        @component
-        class Exits(Maker):
-            """Exit the process for run 2."""
-
-            kind = "exits"
-
-            def make(self, dataset: Any, observation: Any) -> Any:
-                if observation.obs_id == 2:
-                    sys.exit(0)
-                return dataset
-
-        pipeline = toy_pipeline(3, make=[ToyMaker(), Exits()], on_error="skip")
-        orchestrator = create_orchestrator(pipeline)
-        orchestrator.reduce()
-        assert [outcome.status for outcome in orchestrator.outcomes] == [
-            "reduced",
-            "failed",
-            "reduced",
-        ]
 
     def test_error_of_the_stacker_fails_the_observation(self) -> None:
         @component

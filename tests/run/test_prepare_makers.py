@@ -83,7 +83,7 @@ def test_error_of_a_preparation_is_reported_with_maker_and_entry(crab_archive: P
             raise ValueError("two runs are too few")
 
     with pytest.raises(
-        PrepareError, match=r"data\.crab: the maker 'failing-preparation' cannot be prepared"
+        PrepareError, match=r"data\.crab: the maker failing-preparation .*cannot be prepared"
     ) as excinfo:
         create_orchestrator(crab_archive, FailingPreparation()).reduce()
     assert "two runs are too few" in str(excinfo.value)

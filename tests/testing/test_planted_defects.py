@@ -13,7 +13,7 @@ FIXES = {requirement.name: requirement.fix for requirement in requirements()}
 
 VALID = [
     declarations.Valid, selectors.EverySecond, selectors.HalfRuns, makers.EnoughEvents,
-    makers.MeanEvents, makers.RecordsRows,
+    makers.MeanEvents, makers.RecordsRows, makers.ScaledArea,
     stackers.ValidList, stackers.KeepsAnyType, models.FlatSpectrum, fitters.ValidNewton,
     fitters.ValidBoxSampler, models.SumOfCounts, models.ValidEngine,
 ]  # fmt: skip
@@ -59,6 +59,8 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
     selectors.CutsInPlace: ("cuts runs without changing their good time",),
     selectors.CutsMoreEachTime: ("cuts runs into the same parts each time",),
     makers.ChangesEvents: ("leaves the observation unchanged",),
+    makers.ChangesArea: ("leaves the observation unchanged",),
+    makers.ModifiesToNone: ("returns an observation with the same OBS_ID from modify_observation",),
     makers.RandomCounts: (_REPRODUCIBLE, "makes the same dataset in another process"),
     makers.CountsCalls: (_REPRODUCIBLE, "makes the same dataset in another process"),
     makers.UsesModuleState: ("makes the same dataset in another process",),
@@ -73,6 +75,7 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
     makers.ChangesUnit: ("records the same columns for all runs, and the same rows each time",),
     makers.ReturnsNone: ("makes a dataset of an observation",),
     stackers.Aliases: ("shares no data with added datasets",),
+    stackers.ReturnsList: ("returns Datasets, and a total from each method that adds to it",),
     stackers.MergesInReverse: ("has a merge that is consistent with add",),
     stackers.DropsRightTotal: ("has a zero that is a left identity of merge",),
     stackers.DoublesCounts: (

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from gammapy import makers
 
 from skyred.errors import SkipObservation
-from skyred.interfaces import Maker, largest_offset
+from skyred.interfaces import Maker, largest_offset, modifying_makers
+from skyred.interfaces.modified_observations import observations_are_modified
 from skyred.interfaces.observation_rows import RowRecorder, recorded_by
 from skyred.interfaces.observation_tables import ObservationTables
 from skyred.interfaces.records import Outcome
@@ -28,7 +29,8 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
     """Subclass of gammapy's `DatasetsMaker` that supports all features of skyred's makers.
 
     skyred's makers also work in gammapy's own class. This subclass prepares them with all
-    observations (`Maker.prepare`), leaves out runs that they skip, and derives the width of the
+    observations (`Maker.prepare`), reduces the observations that they return
+    (`Maker.modify_observation`), leaves out runs that they skip, and derives the width of the
     cutouts from `Maker.largest_offset` as well as from gammapy's safe mask.
 
     Parameters
@@ -92,7 +94,8 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
         recorder = RowRecorder()
         obs_id = int(observation.obs_id)
         try:
-            with recorded_by(recorder):
+            with recorded_by(recorder), observations_are_modified():
+                observation = _modify(observation, self.makers)
                 reduced_dataset: Dataset | None = super().make_dataset(dataset, observation)
         except SkipObservation as skip:
             reason = getattr(skip.__cause__, "reason", skip.reason)
@@ -162,11 +165,33 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
     def _prepare_makers(self, observations: Observations) -> Iterator[None]:
         """Replace the makers with prepared makers inside the context."""
         original_makers = self.makers
-        self.makers = [
-            maker.prepare(observations) if isinstance(maker, Maker) else maker
-            for maker in original_makers
-        ]
+        prepared_makers = list(original_makers)
+        modifiers: list[Maker] = []
+        for is_modifying in (True, False):  # the others receive modified observations
+            for index, maker in enumerate(original_makers):
+                if not isinstance(maker, Maker) or bool(modifying_makers([maker])) != is_modifying:
+                    continue
+                runs = _modify_all(observations, modifiers) if modifiers else observations
+                prepared_makers[index] = maker.prepare(runs)
+                modifiers += [prepared_makers[index]] if is_modifying else []
+        self.makers = prepared_makers
         try:
             yield
         finally:
             self.makers = original_makers
+
+
+def _modify(observation: Observation, makers: Iterable[Any]) -> Observation:
+    """Return the observation that makers use, modified by those that do so."""
+    for maker in modifying_makers(maker for maker in makers if isinstance(maker, Maker)):
+        observation = maker.modify_observation(observation)
+    return observation
+
+
+def _modify_all(observations: Observations, makers: Iterable[Maker]) -> Observations:
+    """Return modified observations, without those that a maker skips."""
+    modified = []
+    for observation in observations:
+        with suppress(SkipObservation):
+            modified.append(_modify(observation, makers))
+    return type(observations)(modified)

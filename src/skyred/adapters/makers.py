@@ -71,20 +71,20 @@ class AdaptedMaker(Maker):
         Returns
         -------
         Dataset
-            The dataset that the maker returns.
+            The dataset that the maker returns, with the name of `dataset`.
 
         Raises
         ------
         SkipObservation
             If the maker empties the safe mask, as gammapy's makers do to exclude a run.
-        TypeError
-            If the maker does not return a dataset.
         """
-        had_safe_bins = _has_safe_bins(dataset)
+        had_safe_bins, name_of_dataset = _has_safe_bins(dataset), dataset.name
         reduced_dataset = self.adapted.run(dataset=dataset, observation=observation)
         name = type(self.adapted).__name__
         if not hasattr(reduced_dataset, "mask_safe"):
-            raise TypeError(f"{name}.run returned {reduced_dataset!r:.80}; expected a dataset")
+            return reduced_dataset  # an error of the run, which names the maker
+        if reduced_dataset.name != name_of_dataset:  # gammapy drops it in PhaseBackgroundMaker
+            reduced_dataset._name = name_of_dataset
         if had_safe_bins and not _has_safe_bins(reduced_dataset):
             raise SkipObservation(f"{name} leaves no bins in the safe mask")
         return reduced_dataset

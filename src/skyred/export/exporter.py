@@ -18,6 +18,7 @@ from skyred.interfaces import (
     Estimator,
     ReducedData,
     Reduction,
+    modifying_makers,
     write_component,
     write_estimator,
 )
@@ -126,6 +127,10 @@ class _Exporter:
         script.body.add("")
         self._write_component(reduction.geometry)
         script.body.add("")
+        is_modifying = [bool(modifying_makers([maker])) for maker in reduction.make]
+        if is_modifying != sorted(is_modifying, reverse=True):
+            with self._collect_errors(f"data.{name}.make"):
+                raise ExportError("makers that modify observations must come first to be exported")
         for maker in reduction.make:
             self._write_component(maker)
         script.body.add("")

@@ -1,6 +1,7 @@
 """The interfaces of components, and the records and objects that they exchange."""
 
 from skyred.interfaces.chain import Chain as Chain
+from skyred.interfaces.changed_irfs import with_irfs as with_irfs
 from skyred.interfaces.component import (
     Component as Component,
     component as component,
@@ -21,9 +22,10 @@ from skyred.interfaces.geometry_checks import (
     geometry_problems as geometry_problems,
     reductions_using as reductions_using,
 )
-from skyred.interfaces.maker import (
-    Maker as Maker,
+from skyred.interfaces.maker import Maker as Maker
+from skyred.interfaces.maker_sequence import (
     largest_offset as largest_offset,
+    modifying_makers as modifying_makers,
     required_irfs as required_irfs,
 )
 from skyred.interfaces.model import Model as Model

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 from skyred.errors import SkipObservation
 from skyred.interfaces.adapting import adapt_object
 from skyred.interfaces.component import Component
+from skyred.interfaces.modified_observations import are_observations_modified
 from skyred.interfaces.observation_rows import running_maker
 
 if TYPE_CHECKING:
@@ -64,6 +65,30 @@ class Maker(Component):
             If the observation must be skipped, with the reason.
         """
 
+    def modify_observation(self, observation: Observation) -> Observation:
+        """Return the observation to use in place of another one, for example with scaled IRFs.
+
+        Called for each observation before the first maker, also for makers that come later in
+        ``make:``. All makers, the geometry and the stacker receive the returned observation.
+
+        Parameters
+        ----------
+        observation : Observation
+            The observation, or a part of it if selectors cut it; it must not be modified.
+
+        Returns
+        -------
+        Observation
+            A new observation with the same OBS_ID, for example from `skyred.with_irfs`, or
+            `observation` itself if nothing is changed.
+
+        Raises
+        ------
+        SkipObservation
+            If the observation must be skipped, with the reason.
+        """
+        return observation
+
     @property
     def largest_offset(self) -> Quantity | None:
         """Maximum offset of used events from the pointing; None if there is no limit.
@@ -82,7 +107,8 @@ class Maker(Component):
 
         Called once for each entry of ``data:``, in the parent process. The returned maker is sent
         to the workers and is part of the cache key, so store results in its fields (`skyred.array`
-        for many numbers).
+        for many numbers). Makers with `modify_observation` are prepared first, and the others
+        receive the observations that those return.
 
         Parameters
         ----------
@@ -120,7 +146,15 @@ class Maker(Component):
         ------
         SkipObservation
             If the observation must be skipped.
+        TypeError
+            If the maker modifies observations, which gammapy's class does not support.
         """
+        is_modifying = type(self).modify_observation is not Maker.modify_observation
+        if is_modifying and not are_observations_modified():
+            raise TypeError(
+                f"the maker {self.kind} modifies observations (modify_observation), but gammapy's "
+                "DatasetsMaker gives the original ones to other makers; use skyred.DatasetsMaker"
+            )
         try:
             with running_maker(f"maker {self.kind}", id(self)):
                 return self.make(dataset, observation)
@@ -151,39 +185,3 @@ class Maker(Component):
             If the ``run`` of `candidate` takes other arguments.
         """
         return adapt_object(cls.role, candidate)
-
-
-def largest_offset(makers: Sequence[Maker]) -> Quantity | None:
-    """Return the maximum offset of events, the smallest limit of all makers.
-
-    Parameters
-    ----------
-    makers : sequence of Maker
-        The makers.
-
-    Returns
-    -------
-    Quantity or None
-        The angle; None if no maker limits the offset.
-    """
-    offsets = [offset for maker in makers if (offset := maker.largest_offset) is not None]
-    return min(offsets, default=None)
-
-
-def required_irfs(makers: Sequence[Maker]) -> tuple[str, ...] | None:
-    """Return the IRFs that makers read.
-
-    Parameters
-    ----------
-    makers : sequence of Maker
-        The makers.
-
-    Returns
-    -------
-    tuple of str or None
-        The names of the IRFs, without duplicates; None if the IRFs of a maker are unknown.
-    """
-    irfs_of_makers = [maker.needs for maker in makers]
-    if any(irfs is None for irfs in irfs_of_makers):
-        return None
-    return tuple(dict.fromkeys(name for irfs in irfs_of_makers for name in irfs or ()))

@@ -27,11 +27,51 @@ def describe_component(component: Component, catalog: Catalog | None) -> str:
     str
         For example "fitter annealing of skyred-annealing 1.2 (plugin 'annealing')".
     """
+    return describe_owned(component, None if catalog is None else catalog.owner(component) or "")
+
+
+def describe_owned(component: Component, owner: object | None) -> str:
+    """Return role, kind and plugin of a component whose plugin is known.
+
+    Parameters
+    ----------
+    component : Component
+        The component.
+    owner : object or None
+        Its plugin; "" if it is not from a plugin, None if that is unknown.
+
+    Returns
+    -------
+    str
+        For example "maker zenith-veto of skyred-dust 1.2 (plugin 'dust')". The name of the class is
+        added for adapted objects of gammapy.
+    """
     source = f"{component.role} {component.kind}"
-    if catalog is None:
+    if (adapted := getattr(component, "adapted", None)) is not None:
+        source += f" {type(adapted).__name__}"
+    if owner is None:
         return source
-    owner = catalog.owner(component)
     return f"{source} of {owner}" if owner else f"{source} (not from a plugin)"
+
+
+def exit_error(source: str, error: SystemExit) -> ComponentError:
+    """Return the error of a component that exits Python.
+
+    Parameters
+    ----------
+    source : str
+        The component, with its plugin.
+    error : SystemExit
+        The exception that it raised.
+
+    Returns
+    -------
+    ComponentError
+        The error.
+    """
+    return ComponentError(
+        f"the {source} exits Python (code {error.code}); it must raise an error instead"
+    )
 
 
 @contextmanager
@@ -59,9 +99,7 @@ def errors_of(component: Component, catalog: Catalog | None) -> Iterator[None]:
     try:
         yield
     except SystemExit as error:
-        raise ComponentError(
-            f"the {source} exits Python (code {error.code}); it must raise an error instead"
-        ) from error
+        raise exit_error(source, error) from error
     except Exception as error:
         if not (isinstance(error, SkyredError) and is_default(component, catalog)):
             error.add_note(f"{NOTE}{source}")

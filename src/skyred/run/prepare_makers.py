@@ -8,10 +8,20 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from skyred.errors import PrepareError, SkyredError
-from skyred.interfaces import Maker, Reduction, Selector, cutting_selectors
+from skyred.errors import ComponentError, PrepareError, SkipObservation, SkyredError
+from skyred.interfaces import (
+    Maker,
+    Reduction,
+    Selector,
+    cutting_selectors,
+    modifying_makers,
+)
+from skyred.plugins import Catalog
+from skyred.run.component_errors import describe_component
 from skyred.run.select import Selection
+from skyred.run.worker.component_calls import faults_of, modify_observation
 from skyred.run.worker.good_time import cut_observation, drop_events_outside
+from skyred.run.worker.observation_guard import ObservationGuard, protect_observation
 from skyred.run.worker.open_observation import InspectionFailed, inspect_observation
 
 if TYPE_CHECKING:
@@ -20,8 +30,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def prepare_makers(entry: str, reduction: Reduction, selection: Selection) -> tuple[Maker, ...]:
+def prepare_makers(
+    entry: str, reduction: Reduction, selection: Selection, catalog: Catalog | None = None
+) -> tuple[Maker, ...]:
     """Return the makers of a data entry, prepared with its valid runs.
+
+    Makers that modify observations are prepared first; the others receive modified observations.
 
     Parameters
     ----------
@@ -31,6 +45,8 @@ def prepare_makers(entry: str, reduction: Reduction, selection: Selection) -> tu
         The data entry.
     selection : Selection
         The selected observations of the data entry.
+    catalog : Catalog, optional
+        The components of the plugins, which are named in errors.
 
     Returns
     -------
@@ -41,6 +57,8 @@ def prepare_makers(entry: str, reduction: Reduction, selection: Selection) -> tu
     ------
     PrepareError
         If a maker cannot be prepared; the message contains the reason.
+    ComponentError
+        If a maker violates a rule of its interface.
     """
     observations = ValidRuns(
         entry,
@@ -48,19 +66,33 @@ def prepare_makers(entry: str, reduction: Reduction, selection: Selection) -> tu
         tolerant=reduction.on_fault == "note",
         selectors=cutting_selectors(reduction.select),
     )
-    return tuple(_prepare(entry, maker, observations) for maker in reduction.make)
+    makers = list(reduction.make)
+    is_modifying = [bool(modifying_makers([maker])) for maker in makers]
+    for index in sorted(range(len(makers)), key=lambda index: not is_modifying[index]):
+        source = describe_component(makers[index], catalog)
+        makers[index] = _prepare(entry, makers[index], observations, source)
+        if is_modifying[index]:
+            modifiers = (*observations.modifiers, (makers[index], source))
+            observations = attrs.evolve(observations, modifiers=modifiers)
+    return tuple(makers)
 
 
-def _prepare(entry: str, maker: Maker, observations: ValidRuns) -> Maker:
+def _prepare(entry: str, maker: Maker, observations: ValidRuns, source: str) -> Maker:
     try:
-        return maker.prepare(observations)
+        with faults_of(source):
+            prepared = maker.prepare(observations)
     except SkyredError:
         raise
     except Exception as error:  # a maker of a plugin may raise anything
         raise PrepareError(
-            f"data.{entry}: the maker {maker.kind!r} cannot be prepared: "
-            f"{type(error).__name__}: {error}"
+            f"data.{entry}: the {source} cannot be prepared: {type(error).__name__}: {error}"
         ) from error
+    if not isinstance(prepared, Maker):
+        raise ComponentError(
+            f"prepare of the {source} returned {type(prepared).__name__}; it must return the maker "
+            "to use"
+        )
+    return prepared
 
 
 @attrs.frozen(eq=False)
@@ -82,15 +114,29 @@ class ValidRuns:
         Whether faults in individual HDUs are tolerated.
     selectors : tuple of Selector
         The selectors that restrict the good time of runs.
+    modifiers : tuple of tuple of Maker and str
+        The prepared makers that modify observations, with their plugins.
     """
 
     entry: str
     selection: Selection
     tolerant: bool = False
     selectors: tuple[Selector, ...] = ()
+    modifiers: tuple[tuple[Maker, str], ...] = ()
     _warned: set[int] = attrs.field(factory=set, init=False)
 
     def __iter__(self) -> Iterator[Observation]:
+        for observation in self._iter_valid():
+            guard = ObservationGuard.create(protect_observation(observation))
+            try:
+                for maker, source in self.modifiers:
+                    modified = modify_observation(maker, guard, source)
+                    guard = ObservationGuard.create(protect_observation(modified))
+            except SkipObservation:  # it is skipped when it is reduced, with the reason
+                continue
+            yield guard.observation
+
+    def _iter_valid(self) -> Iterator[Observation]:
         for observation in self.selection.observations:
             run = self.selection.inputs.get(int(observation.obs_id))
             if run is None:  # an observation in memory, or from an archive without index

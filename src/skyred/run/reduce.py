@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -17,8 +17,10 @@ from skyred.plugins import Catalog
 from skyred.run.cache import Cache, compute_checksums
 from skyred.run.cached_chunks import EntryCache, OnReduced, iter_reduced_chunks
 from skyred.run.comparisons import Comparisons
+from skyred.run.component_errors import errors_of
 from skyred.run.prepare_makers import prepare_makers
 from skyred.run.select import Selection
+from skyred.run.stacking import Stacking, prepare_stacker
 from skyred.run.worker import Chunk, PartialStack, reduce_chunk
 from skyred.run.worker_recovery import reduce_run_by_run
 
@@ -85,6 +87,8 @@ class Reducer:
         RunsFailedError
             If a dataset differs from that of gammapy, or cannot be compared because of an error in
             skyred, with ``compare_with_gammapy``.
+        ComponentError
+            If a maker or a stacker violates a rule of its interface.
         """
         active_entries: deque[_EntryReduction] = deque()
         entries = tuple(entries)
@@ -117,15 +121,19 @@ class Reducer:
     ) -> _EntryReduction:
         components = (*reduction.make, reduction.stack)
         owners = tuple(str(self.catalog.owner(component) or "") for component in components)
-        makers = prepare_makers(entry, reduction, selection)
+        makers = prepare_makers(entry, reduction, selection, self.catalog)
         reduction = reduction.with_name(entry)
-        reduction = reduction.evolve(stack=reduction.stack.prepare(selection.table))
+        pattern = reduction.name_pattern(entry)
+        stack = prepare_stacker(reduction.stack, selection.table, self.catalog)
+        reduction = reduction.evolve(stack=stack)
         entry_cache = EntryCache.from_reduction(
             self.cache, reduction, makers, self.catalog, self.engine.in_process
         )
-        total = reduction.stack.zero(reduction.geometry)
+        with errors_of(stack, self.catalog):
+            total = stack.zero(reduction.geometry)
+        stacking = Stacking(stack, self.catalog, total, pattern)
         return _EntryReduction(
-            entry, reduction, makers, owners, entry_cache, total, selection.outcomes
+            entry, reduction, makers, owners, entry_cache, stacking, selection.outcomes
         )
 
     def _reduce_chunks(
@@ -178,8 +186,8 @@ class _EntryReduction:
         plugin.
     entry_cache : EntryCache
         The cache of the data entry.
-    total : object
-        The current total of the stacker.
+    stacking : Stacking
+        The stacker, with its current total.
     unreported : sequence of Outcome
         The outcomes of observations that could not be opened, until they are reported.
     """
@@ -189,7 +197,7 @@ class _EntryReduction:
     makers: tuple[Maker, ...]
     owners: tuple[str, ...]
     entry_cache: EntryCache
-    total: Any
+    stacking: Stacking
     unreported: Sequence[Outcome] = ()
 
     def add(self, partial_stack: PartialStack, report: Callable[[Outcome], None]) -> None:
@@ -197,13 +205,13 @@ class _EntryReduction:
         for outcome in (*self.unreported, *partial_stack.outcomes):
             report(outcome)
         self.unreported = ()
-        self.total = self.reduction.stack.merge(self.total, partial_stack.total)
+        self.stacking.merge(partial_stack)
 
     def finish(self, report: Callable[[Outcome], None]) -> tuple[str, Datasets]:
         """Return the name of the entry and its datasets."""
         for outcome in self.unreported:
             report(outcome)
-        return self.entry, self.reduction.stack.result(self.total)
+        return self.entry, self.stacking.finish()
 
 
 def _iter_chunks(

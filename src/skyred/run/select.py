@@ -20,8 +20,8 @@ from skyred.interfaces.archive import Archive, require_observation
 from skyred.interfaces.records import Outcome
 from skyred.io.index_files import get_index_files
 from skyred.plugins import Catalog, Plugins
-from skyred.run.component_errors import errors_of
 from skyred.run.selection_checks import run_selector
+from skyred.run.stacking import prepare_stacker
 
 if TYPE_CHECKING:
     from gammapy.data import DataStore, Observation, Observations, ObservationTable
@@ -192,8 +192,8 @@ def select_table(
                 f"({len(store.obs_table)} in the archive); relax its options"
             )
     table = _drop_duplicates(entry, table)
-    with errors_of(reduction.stack, catalog):
-        reduction.stack.prepare(table)  # reports missing columns before any data are read
+    # reports missing columns before any data are read
+    prepare_stacker(reduction.stack, table, catalog)
     return table
 
 

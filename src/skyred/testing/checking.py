@@ -216,6 +216,8 @@ def check_requirement(case: ComponentCase, requirement: Requirement) -> str:
         return str(violation).rstrip(".")
     except NotChecked:
         raise
+    except SystemExit as error:
+        return f"it exits Python (code {error.code}); it must raise an error instead"
     except Exception as error:  # the component may raise any exception
         return describe_error(error)
     return ""

@@ -141,7 +141,7 @@ def run_maker(maker: Maker, dataset: Dataset, observation: Observation) -> Maker
     """
     try:
         with step(f"reducing run {observation.obs_id}"):
-            return maker.make(duplicate(dataset), observation)
+            return maker.make(duplicate(dataset), maker.modify_observation(observation))
     except SkipObservation as skip:
         return skip
 

@@ -13,7 +13,7 @@ from skyred.config import load, read_document
 from skyred.interfaces import Geometry, Maker, Reduction
 from skyred.pipeline import Pipeline
 from skyred.plugins import Plugins
-from skyred.run.worker.observation import apply_background_norm
+from skyred.run.worker.background_norm import apply_background_norm
 from skyred.testing.copies import Snapshot
 from skyred.testing.steps import step
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from typing import Any
 
 import numpy as np
 from astropy import units as u
 
-from skyred import Maker, SkipObservation, component, option, record_row
+from skyred import Maker, SkipObservation, component, option, record_row, with_irfs
 
 _COUNTER = itertools.count()
 _SCALES = list[float]()
@@ -50,6 +51,46 @@ class ChangesEvents(Maker):
 
     def make(self, dataset: Any, observation: Any) -> Any:
         observation.events.table["ENERGY"][:] = 1.0
+        return dataset
+
+
+@component
+class ChangesArea(Maker):
+    """A maker that changes the effective area of the observation."""
+
+    kind = "planted-changes-area"
+
+    def make(self, dataset: Any, observation: Any) -> Any:
+        observation.aeff = copy.deepcopy(observation.aeff)
+        observation.aeff.data *= 0.5
+        return dataset
+
+
+@component
+class ScaledArea(Maker):
+    """Scale the effective area: a valid maker."""
+
+    kind = "planted-scaled-area"
+
+    def modify_observation(self, observation: Any) -> Any:
+        aeff = copy.deepcopy(observation.aeff)
+        aeff.data *= 1.1
+        return with_irfs(observation, aeff=aeff)
+
+    def make(self, dataset: Any, observation: Any) -> Any:
+        return dataset
+
+
+@component
+class ModifiesToNone(Maker):
+    """A maker that returns no observation from modify_observation."""
+
+    kind = "planted-modifies-to-none"
+
+    def modify_observation(self, observation: Any) -> Any:
+        observation.events.select_offset([0, 1] * u.deg)
+
+    def make(self, dataset: Any, observation: Any) -> Any:
         return dataset
 
 

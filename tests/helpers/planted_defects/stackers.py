@@ -69,6 +69,16 @@ class DropsRightTotal(ListStacker):
 
 
 @component
+class ReturnsList(ListStacker):
+    """A stacker that returns a list instead of datasets."""
+
+    kind = "planted-returns-list"
+
+    def result(self, total: Any) -> Any:
+        return total
+
+
+@component
 class DoublesCounts(ListStacker):
     """A stacker that doubles counts when merging."""
 

@@ -11,7 +11,9 @@ import attrs
 from skyred.inspection.records import RunInput
 from skyred.interfaces import Maker, Reduction
 from skyred.interfaces.records import Outcome
+from skyred.run.component_errors import describe_owned
 from skyred.run.worker.code_check import require_same_code
+from skyred.run.worker.component_calls import faults_of
 from skyred.run.worker.irf_types import describe_irfs
 from skyred.run.worker.observation import RunReduction
 
@@ -105,12 +107,16 @@ def reduce_chunk(
     ------
     EngineError
         If the source code in this process differs from that of the main process.
+    RuleError
+        If a component violates a rule of its interface.
     """
     require_same_code(chunk)
     excluded = excluded or {}
     reduction = chunk.reduction
-    target = reduction.geometry.target()
-    total = reduction.stack.zero(reduction.geometry)
+    with faults_of(describe_owned(reduction.geometry, None)):
+        target = reduction.geometry.target()
+    with faults_of(describe_owned(reduction.stack, chunk.owners[-1] if chunk.owners else None)):
+        total = reduction.stack.zero(reduction.geometry)
     outcomes, irf_types, checksums = [], [], dict(checksums or {})
     for observation in chunk.observations:
         # an observation that was created in Python may have a string as OBS_ID

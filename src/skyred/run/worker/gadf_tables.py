@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from skyred.inspection.astropy_tables import parse_unit, read_meta
 from skyred.io.captured_warnings import capture_warnings
+from skyred.run.worker.irf_state import is_large
 
 if TYPE_CHECKING:
     from gammapy.data import GTI
@@ -65,6 +66,8 @@ def read_irf(hdu_class: str, hdu: StoredHdu, table: Table | None) -> Any:
         with capture_warnings(is_shown=True) as notes:
             template = irf_class.from_table(GadfTable(table))
         template._axes = _share_axes(template.axes)
+        if is_large(template.data):
+            template.data.flags.writeable = False
         if notes:  # each run has its own notes
             return template
         _TEMPLATES[table] = hdu_class, template
@@ -72,9 +75,9 @@ def read_irf(hdu_class: str, hdu: StoredHdu, table: Table | None) -> Any:
 
 
 def _copy_irf(irf: Any) -> Any:
-    """Return a copy whose values and metadata a maker may change; it shares the axes."""
+    """Return a copy of an IRF; it shares the axes, and values that are read-only."""
     new_irf = copy.copy(irf)
-    new_irf.data = irf.data.copy()
+    new_irf.data = irf.data.copy() if irf.data.flags.writeable else irf.data
     new_irf.meta, new_irf.interp_kwargs = copy.copy(irf.meta), dict(irf.interp_kwargs)
     return new_irf
 
@@ -87,7 +90,12 @@ def _share_axes(axes: MapAxes) -> MapAxes:
     )
     if key not in _AXES and len(_AXES) >= MAX_AXES:
         _AXES.clear()
-    return _AXES.setdefault(key, axes)
+    if key not in _AXES:
+        for axis in axes:
+            for array in (axis._nodes, axis.edges, axis.center):
+                array.flags.writeable = False
+        _AXES[key] = axes
+    return _AXES[key]
 
 
 def is_plain(table: Table) -> bool:

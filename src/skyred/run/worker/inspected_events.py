@@ -13,6 +13,7 @@ from gammapy.maps import MapCoord
 
 from skyred.likelihood.frames import rotation_between
 from skyred.run.worker.gadf_tables import GadfTable
+from skyred.run.worker.part_states import EventsState
 
 if TYPE_CHECKING:
     from skyred.inspection.structure import StoredHdu
@@ -38,6 +39,7 @@ class InspectedEvents(EventList):  # type: ignore[misc]
     _hdu: StoredHdu
     _columns: GadfTable
     _events: EventList | None
+    state: EventsState | None = None  # once the table is created
 
     def __init__(self, table: Any, meta: Any = None) -> None:
         self._events = EventList(table, meta)
@@ -87,6 +89,7 @@ class InspectedEvents(EventList):  # type: ignore[misc]
     def _loaded(self) -> EventList:
         if self._events is None:
             self._events = _read(self._hdu)
+            self.state = EventsState.read(self)
         return self._events
 
     @property

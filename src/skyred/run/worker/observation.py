@@ -12,11 +12,22 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from skyred.errors import SkipObservation
-from skyred.interfaces import cutting_selectors
+from skyred.interfaces import cutting_selectors, modifying_makers
 from skyred.interfaces.observation_rows import RowRecorder, recorded_by
 from skyred.interfaces.records import Outcome
 from skyred.io.captured_warnings import capture_warnings
+from skyred.run.component_errors import describe_owned
+from skyred.run.worker.background_norm import apply_background_norm, count_safe
+from skyred.run.worker.component_calls import (
+    RuleError,
+    faults_of,
+    modify_observation,
+    require_dataset,
+    require_total,
+    run_maker,
+)
 from skyred.run.worker.good_time import cut_observation, describe_time, drop_events_outside
+from skyred.run.worker.observation_guard import ObservationGuard, protect_observation
 from skyred.run.worker.open_observation import InspectionFailed, inspect_observation
 
 if TYPE_CHECKING:
@@ -25,10 +36,6 @@ if TYPE_CHECKING:
 
     from skyred.interfaces import Component
     from skyred.run.worker.chunk import Chunk
-
-
-# a faulty run must neither discard the others nor exit the program
-FAILURES = (Exception, SystemExit)
 
 
 @attrs.frozen
@@ -98,6 +105,11 @@ class RunReduction:
         tuple of ReducedPart
             The observation with its dataset, or its parts if selectors split it; empty if the
             observation is skipped or fails.
+
+        Raises
+        ------
+        RuleError
+            If a component violates a rule of its interface.
         """
         notes: list[str] = []
         with capture_warnings() as warning_notes, recorded_by(self.recorder):
@@ -119,13 +131,24 @@ class RunReduction:
         -------
         object
             The new total.
+
+        Raises
+        ------
+        RuleError
+            If the stacker violates a rule of its interface.
         """
         self._set_step(-1, self.chunk.reduction.stack)
         try:
             with recorded_by(self.recorder):
                 for part in parts:
-                    total = self.chunk.reduction.stack.add(total, part.dataset, part.observation)
-        except FAILURES as error:
+                    with faults_of(self.step):
+                        total = self.chunk.reduction.stack.add(
+                            total, part.dataset, part.observation
+                        )
+                    require_total(total, self.step)
+        except RuleError:
+            raise
+        except Exception as error:  # a faulty run must not discard the others
             notes = self.outcome.notes
             self._fail(error)
             self.outcome, self.total_invalid = attrs.evolve(self.outcome, notes=notes), True
@@ -142,10 +165,12 @@ class RunReduction:
         except SkipObservation as skip:
             self._set_outcome("skipped", reason=skip.reason, maker=self.step)
             return ()
-        except FAILURES as error:
+        except RuleError:
+            raise
+        except Exception as error:  # as above
             self._fail(error)
             return ()
-        counts = sum(_counts(part.dataset) for part in parts)
+        counts = sum(count_safe(part.dataset) for part in parts)
         norm = parts[0].norm if len(parts) == 1 else float("nan")
         self._set_outcome("reduced", counts=counts, background_norm=norm)
         return parts
@@ -167,7 +192,8 @@ class RunReduction:
         """Return the parts of the observation that the selectors keep."""
         self.step = "selector"
         selectors = cutting_selectors(self.chunk.reduction.select)
-        parts = cut_observation(self.observation, selectors)
+        with faults_of(self.step):
+            parts = cut_observation(self.observation, selectors)
         if not parts:
             kinds = ", ".join(dict.fromkeys(selector.kind for selector in selectors))
             raise SkipObservation(f"no good time is left after {kinds}")
@@ -202,25 +228,36 @@ class RunReduction:
     def _make(self, target: Dataset, observation: Observation) -> ReducedPart:
         reduction = self.chunk.reduction
         self._set_step(-1, reduction.stack)
-        reduction.stack.check_observation(observation)
+        with faults_of(self.step):
+            reduction.stack.check_observation(observation)
+        guard = self._modify(observation)
         self.step = "geometry"
-        dataset = reduction.geometry.cutout(target, observation, reduction)
+        with faults_of(f"geometry {reduction.geometry.kind}"):
+            dataset = reduction.geometry.cutout(target, guard.observation, reduction)
+        require_dataset(dataset, f"geometry {reduction.geometry.kind}")
         for index, maker in enumerate(self.chunk.makers):
             self._set_step(index, maker)
             with self.recorder.running(self.step, index):
-                dataset = maker.make(dataset, observation)
-            if dataset is None:  # raised here, because otherwise the next maker would fail
-                raise TypeError("make() returned None; it must return the dataset")
-        return ReducedPart(observation, dataset, apply_background_norm(dataset))
+                dataset = run_maker(maker, dataset, guard, self.step)
+        return ReducedPart(guard.observation, dataset, apply_background_norm(dataset))
+
+    def _modify(self, observation: Observation) -> ObservationGuard:
+        """Return the observation that the makers use, modified by those that do so."""
+        makers = self.chunk.makers
+        guard = ObservationGuard.create(protect_observation(observation))
+        for maker in modifying_makers(makers):
+            index = makers.index(maker)
+            self._set_step(index, maker)
+            with self.recorder.running(self.step, index):
+                modified = modify_observation(maker, guard, self.step)
+            if modified is not guard.observation:
+                guard = ObservationGuard.create(protect_observation(modified))
+        return guard
 
     def _set_step(self, owner_index: int, component: Component) -> None:
         """Set the current step to a component, with its plugin at an index of the owners."""
         owners = self.chunk.owners
-        origin = ""
-        if owners:
-            owner = owners[owner_index]
-            origin = f" of {owner}" if owner else " (not from a plugin)"
-        self.step = f"{component.role} {component.kind}{origin}"
+        self.step = describe_owned(component, owners[owner_index] if owners else None)
 
     def _fail(self, error: BaseException) -> None:
         reason = f"{type(error).__name__}: {error}"
@@ -236,41 +273,3 @@ class RunReduction:
             rows=tuple(self.recorder.rows),
             **details,
         )
-
-
-def apply_background_norm(dataset: Dataset) -> float:
-    """Apply the fitted background model to the background of a dataset, and remove its models.
-
-    Norm and tilt are parameters of these models, and would be lost when models are set again. If
-    there are off counts, the maker has already included the norm in the acceptance.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        The dataset, changed in place.
-
-    Returns
-    -------
-    float
-        The norm; NaN if there is none.
-    """
-    model = getattr(dataset, "background_model", None)
-    norm = float("nan")
-    if model is not None:
-        parameters = model.spectral_model.parameters
-        norm = float(parameters["norm"].value) if "norm" in parameters.names else norm
-        if dataset.stat_type == "cash":
-            dataset.background = dataset.npred_background()
-            # the map is cached by gammapy, which would write the next prediction into it
-            dataset._background_cached = dataset._background_parameters_cached = None
-    if getattr(dataset, "models", None):
-        dataset.models = None
-    return norm
-
-
-def _counts(dataset: Any) -> int:
-    if getattr(dataset, "counts", None) is None:
-        return 0
-    data = dataset.counts.data
-    mask = dataset.mask_safe.data.astype(bool) if dataset.mask_safe else slice(None)
-    return int(data[mask].sum())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from skyred.inspection.records import RunInput
 from skyred.run.worker.good_time import drop_events_outside, is_all_in_good_time
+from skyred.run.worker.part_states import PartState, protect
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
@@ -151,6 +152,7 @@ class InMemoryHDU:
         self._hdu = hdu
         self._table = table
         self.loaded: Any = None
+        self._state: PartState | None = None
 
     @property
     def header(self) -> Mapping[str, Any]:
@@ -167,7 +169,14 @@ class InMemoryHDU:
         """
         if self.loaded is None:
             self.loaded = _read_hdu(self.hdu_class, self._hdu, self._table)
+            if not hasattr(self.loaded, "state"):  # events without a table
+                self._state = protect(self.loaded)
         return self.loaded
+
+    @property
+    def state(self) -> PartState | None:
+        """The state in which the object was read; None before, and for events without a table."""
+        return self._state or getattr(self.loaded, "state", None)
 
 
 def _read_hdu(hdu_class: str, hdu: StoredHdu, table: Table | None) -> Any:

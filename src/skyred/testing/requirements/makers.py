@@ -37,15 +37,18 @@ def makes_dataset(case: ComponentCase) -> None:
     case : ComponentCase
         The maker to be checked.
     """
-    _, output = find_test_setup(case).datasets()[0]
-    require(hasattr(output, "stat_type"), f"make returns {type(output).__name__}, not a dataset")
+    from gammapy.datasets import Dataset
+
+    for _, output in find_test_setup(case).datasets():
+        require(isinstance(output, Dataset), f"make returns {type(output).__name__}, not a dataset")
 
 
 @requirement(
     "leaves the observation unchanged",
     "maker",
     fix="Copy everything that you change (events, tables, IRFs): the next maker reads the "
-    "same observation.",
+    "same observation. To change it for all makers, return a new observation from "
+    "modify_observation, for example with skyred.with_irfs.",
 )
 def leaves_observation_unchanged(case: ComponentCase) -> None:
     """Check that events, good time intervals, IRFs, pointing and metadata are unchanged.
@@ -62,6 +65,31 @@ def leaves_observation_unchanged(case: ComponentCase) -> None:
         run_maker(setup.maker, dataset, run)
         changes = differences(contents(original), contents(run))
         require(not changes, f"in run {run.obs_id}, {'; '.join(changes[:3])}")
+
+
+@requirement(
+    "returns an observation with the same OBS_ID from modify_observation",
+    "maker",
+    fix="Return the observation, or a new one from skyred.with_irfs or copy.copy(observation).",
+)
+def modifies_to_observation(case: ComponentCase) -> None:
+    """Check what `modify_observation` returns for each observation.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The maker to be checked.
+    """
+    maker = case.component.prepare(case.observations())
+    for run in case.observations():
+        try:
+            modified = maker.modify_observation(run)
+        except SkipObservation:
+            continue
+        is_observation = hasattr(modified, "obs_id") and hasattr(modified, "events")
+        require(is_observation, f"it returns {type(modified).__name__}, not an observation")
+        is_same = str(modified.obs_id) == str(run.obs_id)
+        require(is_same, f"the OBS_ID {run.obs_id} became {modified.obs_id}")
 
 
 @requirement(

@@ -217,6 +217,32 @@ def counts_each_run_once(case: ComponentCase) -> None:
 
 
 @requirement(
+    "returns Datasets, and a total from each method that adds to it",
+    "stacker",
+    fix="Return the new total from add and merge, also if it was changed in place, and gammapy's "
+    "Datasets from result.",
+)
+def returns_totals_and_datasets(case: ComponentCase) -> None:
+    """Check the types of what the methods of the stacker return.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The stacker to be checked.
+    """
+    from gammapy.datasets import Datasets
+
+    for inputs in accepted_inputs(case):
+        total = inputs.total(0)
+        require(total is not None, "add returns None")
+        total = inputs.stacker.merge(inputs.zero(), total)
+        require(total is not None, "merge returns None")
+        datasets = inputs.stacker.result(total)
+        is_valid = isinstance(datasets, Datasets)
+        require(is_valid, f"result returns {type(datasets).__name__}, not Datasets")
+
+
+@requirement(
     "returns datasets with unique names",
     "stacker",
     fix="Begin names with geometry.name, and append a suffix that is unique to the dataset.",

@@ -1,0 +1,228 @@
+"""Makers and stackers that violate rules of their interfaces, for runs with any engine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from skyred import Keep, Maker, Orchestrator, component, option
+from skyred.interfaces.records import Owner
+from skyred.plugins import Plugins
+
+OWNER = Owner("badly-made", "0.3", "bad")
+ORIGIN = "of badly-made 0.3 (plugin 'bad')"
+
+
+def _scale(irf: Any) -> None:
+    irf.data *= 0.5
+
+
+def _scale_elements(irf: Any) -> None:
+    irf.data[...] = 0.5 * irf.data
+
+
+def _shift_axis(irf: Any) -> None:
+    irf.axes["offset"]._nodes[0] += 0.1
+
+
+def _scale_column(table: Any) -> None:
+    table["ENERGY"] *= 1.1
+
+
+def _add_column(table: Any) -> None:
+    table["PHASE"] = np.zeros(len(table))
+
+
+def _drop_events(observation: Any) -> None:
+    from gammapy.data import EventList
+
+    observation._events = EventList(observation.events.table[::2])
+
+
+def _shorten(table: Any) -> None:
+    table["STOP"] = table["START"]
+
+
+def _set_threshold(meta: Any) -> None:
+    meta["LO_THRES"] = 3.0
+
+
+# the change, and what the error says; "read-only" if numpy prevents the change
+_CHANGES: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "small array": (lambda run: _scale(run.aeff), "changed the effective area (values)"),
+    "elements": (lambda run: _scale_elements(run.aeff), "changed the effective area (values)"),
+    "large array": (lambda run: _scale(run.edisp), "read-only"),
+    "new array": (
+        lambda run: setattr(run.bkg, "data", 2 * run.bkg.data),
+        "changed the background (values)",
+    ),
+    "quantity": (
+        lambda run: setattr(run.psf, "quantity", 2 * run.psf.quantity),
+        "changed the PSF (values)",
+    ),
+    "axis": (lambda run: _shift_axis(run.aeff), "read-only"),
+    "unit": (lambda run: setattr(run.aeff, "_unit", "km2"), "changed the effective area (unit)"),
+    "other axes": (
+        lambda run: setattr(run.aeff, "_axes", run.aeff.axes.copy()),
+        "changed the effective area (axes)",
+    ),
+    "IRF metadata": (
+        lambda run: _set_threshold(run.aeff.meta),
+        "changed the effective area (metadata)",
+    ),
+    "alignment": (
+        lambda run: setattr(run.bkg, "_fov_alignment", "ALTAZ"),
+        "changed the background (alignment of the field of view)",
+    ),
+    "replaced IRF": (
+        lambda run: setattr(run, "aeff", run.edisp),
+        "changed the effective area (replaced)",
+    ),
+    "events": (lambda run: _scale_column(run.events.table), "read-only"),
+    "column": (lambda run: _add_column(run.events.table), "changed the events (column PHASE)"),
+    "other events": (_drop_events, "changed the events (replaced)"),
+    "good time": (
+        lambda run: _shorten(run.gti.table),
+        "changed the good time intervals (times)",
+    ),
+    "dead time": (
+        lambda run: setattr(run.meta, "deadtime_fraction", 0.5),
+        "changed the metadata (deadtime fraction)",
+    ),
+    "pointing": (
+        lambda run: setattr(run.pointing, "_fixed_icrs", run.pointing.fixed_icrs.galactic),
+        "changed the pointing (fixed icrs)",
+    ),
+    "filter": (
+        lambda run: run.obs_filter.event_filters.append({"type": "custom", "opts": {}}),
+        "changed the filter of the events (event filters)",
+    ),
+}
+CHANGES = {name: message for name, (_, message) in _CHANGES.items()}
+
+
+@component
+class BadMaker(Maker):
+    """A maker with a fault."""
+
+    kind = "bad-maker"
+    fault: str = option("", doc="The fault.")
+
+    def prepare(self, observations: Any) -> Any:
+        if self.fault == "prepare exits":
+            sys.exit("no licence")
+        return None if self.fault == "prepare returns None" else self
+
+    def modify_observation(self, observation: Any) -> Any:
+        if self.fault == "modify returns None":
+            return None
+        if self.fault == "modify in place":
+            observation.aeff.data *= 0.5
+        if self.fault == "modify OBS_ID":
+            import copy
+
+            observation = copy.copy(observation)
+            observation.obs_id = 999
+        return observation
+
+    def make(self, dataset: Any, observation: Any) -> Any:
+        if self.fault in _CHANGES:
+            _CHANGES[self.fault][0](observation)
+        if self.fault == "exit":
+            sys.exit(0)
+        if self.fault == "None":
+            return None
+        if self.fault == "name":
+            return dataset.copy(name="another")
+        return {"counts": dataset.counts} if self.fault == "dict" else dataset
+
+
+@component
+class BadStacker(Keep):
+    """A stacker with a fault, otherwise the stacker `keep`."""
+
+    kind = "bad-stacker"
+    fault: str = option("", doc="The fault.")
+
+    def prepare(self, table: Any) -> Any:
+        return "stacker" if self.fault == "prepare" else Keep.prepare(self, table)
+
+    def zero(self, geometry: Any) -> Any:
+        if self.fault == "zero exits":
+            sys.exit(1)
+        return Keep.zero(self, geometry)
+
+    def add(self, total: Any, dataset: Any, observation: Any) -> Any:
+        if self.fault == "add exits":
+            sys.exit(4)
+        if self.fault == "add returns None":
+            return None
+        if self.fault == "drops":
+            return total
+        total = Keep.add(self, total, dataset, observation)
+        if self.fault == "adds twice":
+            dataset = dataset.copy(name=f"{dataset.name}-again")
+            total = Keep.add(self, total, dataset, observation)
+        return total
+
+    def merge(self, left: Any, right: Any) -> Any:
+        if self.fault == "merge raises":
+            raise ZeroDivisionError("no totals")
+        if self.fault == "merge returns None":
+            return None
+        if self.fault == "merge drops":
+            return right
+        return Keep.merge(self, left, right)
+
+    def result(self, total: Any) -> Any:
+        datasets = Keep.result(self, total)
+        if self.fault == "result":
+            return list(datasets)
+        if self.fault == "result exits":
+            sys.exit(0)
+        for dataset in datasets:
+            if self.fault == "names":
+                dataset._name = "another"
+            if self.fault == "same names":
+                dataset._name = datasets[0].name
+        return datasets
+
+
+# the fault, and what the error says
+STACKER_FAULTS = {
+    "prepare": "prepare of the stacker bad-stacker {} returned str",
+    "zero exits": "stacker bad-stacker {} exits Python (code 1)",
+    "add exits": "stacker bad-stacker {} exits Python (code 4)",
+    "add returns None": "stacker bad-stacker {} returned None in place of the total",
+    "drops": "stacker bad-stacker {} returned no datasets, although 2 runs were added",
+    "adds twice": "stacker bad-stacker {} returned datasets with",
+    "merge returns None": "merge of the stacker bad-stacker {} returned None",
+    "merge drops": "stacker bad-stacker {} returned datasets with",
+    "result": "stacker bad-stacker {} returned list; result must return Datasets",
+    "result exits": "stacker bad-stacker {} exits Python (code 0)",
+    "names": "stacker bad-stacker {} returned",
+    "same names": "stacker bad-stacker {} returned several datasets with the name",
+}
+MAKER_FAULTS = {
+    "exit": "maker bad-maker {} exits Python (code 0)",
+    "None": "maker bad-maker {} returned None; it must return the dataset",
+    "dict": "maker bad-maker {} returned an object of the type dict",
+    "name": "maker bad-maker {} returned the dataset 'another' in place of",
+    "prepare exits": "maker bad-maker {} exits Python (code no licence)",
+    "prepare returns None": "prepare of the maker bad-maker {} returned NoneType",
+    "modify returns None": "modify_observation of the maker bad-maker {} returned None",
+    "modify in place": "maker bad-maker {} changed the effective area (values)",
+    "modify OBS_ID": "returned the observation 999 in place of",
+}
+
+
+def create_orchestrator(pipeline: Any, engine: Any = None) -> Orchestrator:
+    """Return an orchestrator that knows the plugin of the components of this module."""
+    plugins = Plugins.load()
+    for cls in (BadMaker, BadStacker):
+        assert plugins.catalog.add(cls, OWNER) == ""
+    options = {} if engine is None else {"engine": engine}
+    return Orchestrator(pipeline, plugins=plugins, cache=False, **options)

@@ -1,0 +1,139 @@
+"""Makers and stackers that violate rules of their interfaces are stopped, with their plugin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gammapy.data import GTI, DataStore, EventList, Observation
+from gammapy.datasets import SpectrumDataset
+
+from misbehaving_reductions import (
+    CHANGES,
+    MAKER_FAULTS,
+    ORIGIN,
+    STACKER_FAULTS,
+    BadMaker,
+    BadStacker,
+    create_orchestrator,
+)
+from skyred import EnergyAxis, Keep, MapData, MapGeometry, Pipeline, Processes, Reduction, SafeMask
+from skyred.errors import ComponentError
+from skyred.run.worker.component_calls import run_maker
+from skyred.run.worker.observation_guard import ObservationGuard, protect_observation
+
+
+def create_pipeline(archive: Any, *makers: Any, stack: Any = None) -> Pipeline:
+    geometry = MapGeometry(
+        center=("83.633 deg", "22.014 deg"),
+        width="2 deg",
+        bin_size="0.1 deg",
+        irf_bin_size="0.5 deg",
+        energy=EnergyAxis(min="1 TeV", max="10 TeV", bins=1),
+        energy_true=EnergyAxis(min="0.5 TeV", max="20 TeV", bins=4),
+    )
+    make = [MapData(), *makers, SafeMask(methods=["offset-max"], offset_max="2 deg")]
+    stack = Keep(chunk=1) if stack is None else stack
+    reduction = Reduction(archive=str(archive), geometry=geometry, make=make, stack=stack)
+    return Pipeline(data={"crab": reduction})
+
+
+def reduce(archive: Path, *makers: Any, stack: Any = None, engine: Any = None) -> Any:
+    return create_orchestrator(create_pipeline(archive, *makers, stack=stack), engine).reduce()
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_maker_that_changes_the_observation_is_stopped(crab_archive: Path, change: str) -> None:
+    with pytest.raises(ComponentError) as excinfo:
+        reduce(crab_archive, BadMaker(fault=change))
+    message = str(excinfo.value)
+    assert f"the maker bad-maker {ORIGIN}" in message
+    assert CHANGES[change] in message
+    assert "modify_observation" in message
+
+
+@pytest.mark.parametrize("fault", MAKER_FAULTS)
+def test_maker_with_a_fault_is_stopped(crab_archive: Path, fault: str) -> None:
+    with pytest.raises(ComponentError) as excinfo:
+        reduce(crab_archive, BadMaker(fault=fault))
+    assert MAKER_FAULTS[fault].format(ORIGIN) in str(excinfo.value)
+
+
+@pytest.mark.parametrize("fault", STACKER_FAULTS)
+def test_stacker_with_a_fault_is_stopped(crab_archive: Path, fault: str) -> None:
+    with pytest.raises(ComponentError) as excinfo:
+        reduce(crab_archive, stack=BadStacker(fault=fault, chunk=1))
+    assert STACKER_FAULTS[fault].format(ORIGIN) in str(excinfo.value)
+
+
+def test_error_of_a_stacker_names_its_plugin(crab_archive: Path) -> None:
+    with pytest.raises(ZeroDivisionError) as excinfo:
+        reduce(crab_archive, stack=BadStacker(fault="merge raises"))
+    assert excinfo.value.__notes__ == [f"raised in the stacker bad-stacker {ORIGIN}"]
+
+
+def test_components_without_a_fault_are_not_stopped(crab_archive: Path) -> None:
+    datasets = reduce(crab_archive, BadMaker(), stack=BadStacker())
+    expected = reduce(crab_archive)
+    assert [dataset.name for dataset in datasets] == [dataset.name for dataset in expected]
+    for dataset, expected_dataset in zip(datasets, expected, strict=True):
+        np.testing.assert_array_equal(dataset.exposure.data, expected_dataset.exposure.data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("components", "message"),
+    [
+        ({"makers": [BadMaker(fault="small array")]}, CHANGES["small array"]),
+        ({"makers": [BadMaker(fault="large array")]}, "writes to a read-only array"),
+        ({"makers": [BadMaker(fault="exit")]}, "exits Python (code 0)"),
+        ({"makers": [BadMaker(fault="None")]}, "returned None; it must return the dataset"),
+        ({"stack": BadStacker(fault="add exits")}, "exits Python (code 4)"),
+        ({"stack": BadStacker(fault="add returns None")}, "returned None in place of the total"),
+    ],
+)
+def test_fault_in_a_worker_process_is_stopped(
+    crab_archive: Path, components: dict[str, Any], message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    makers = components.pop("makers", [])
+    with pytest.raises(ComponentError) as excinfo:
+        reduce(crab_archive, *makers, **components, engine=Processes(workers=1))
+    assert message in str(excinfo.value)
+    assert ORIGIN in str(excinfo.value)
+    assert "a worker died" not in caplog.text
+
+
+def test_gammapy_maker_that_changes_irfs_is_stopped_by_name(crab_archive: Path) -> None:
+    class HalfArea:
+        def run(self, dataset: Any, observation: Any) -> Any:
+            observation.aeff.data *= 0.5
+            return dataset
+
+    with pytest.raises(ComponentError, match=r"adapted HalfArea .*changed the effective area"):
+        reduce(crab_archive, HalfArea())
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_observations_in_memory_are_neither_changed_nor_read_only(
+    crab_archive: Path, change: str
+) -> None:
+    read = DataStore.from_dir(crab_archive).get_observations()[0]
+    observation = Observation(
+        obs_id=read.obs_id,
+        gti=GTI(read.gti.table.copy(), read.gti.time_ref),
+        events=EventList(read.events.table.copy()),
+        pointing=read.pointing,
+        meta=read.meta,
+        **{name: getattr(read, name) for name in ("aeff", "edisp", "psf", "bkg")},
+    )
+    arrays = {name: getattr(observation, name).data for name in ("aeff", "edisp", "psf", "bkg")}
+    arrays["energy"] = observation.events.table["ENERGY"]
+    copies = {name: np.array(array) for name, array in arrays.items()}
+    guard = ObservationGuard.create(protect_observation(observation))
+    with pytest.raises(ComponentError, match=r"changed the|read-only"):
+        run_maker(BadMaker(fault=change), SpectrumDataset(), guard, "maker bad-maker")
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, copies[name])
+        assert array.flags.writeable

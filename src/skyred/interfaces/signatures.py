@@ -79,11 +79,8 @@ def _find_fault(member: Any, interface_member: Any) -> str:
         is_method = callable(member) or hasattr(member, "__get__")
         return "" if is_method else f"is {member!r}; expected a method"
     # keyword arguments, such as the options of `evolve`, are not passed by position
-    arguments = [
-        argument
-        for argument in _list_arguments(interface_member)
-        if argument.kind in (argument.POSITIONAL_ONLY, argument.POSITIONAL_OR_KEYWORD)
-    ]
+    function = getattr(interface_member, "__func__", interface_member)
+    arguments = _list_arguments(interface_member)[: function.__code__.co_argcount - 1]
     required = [argument for argument in arguments if argument.default is argument.empty]
     signature = inspect.Signature(_list_arguments(member))
     for called_arguments in (required, arguments):

@@ -79,6 +79,7 @@ class ExtensionProduct(Product):
         if np.isfinite(row["size_ul"]):
             label = f"{self.summary.meta['confidence']:.0%} upper limit"
             ax.axvline(row["size_ul"], color="C2", linestyle=":", label=label)
+        ax.set_xscale("log")
         ax.set_xlabel("size [deg]")
         ax.set_ylabel("difference of the statistic")
         ax.set_title(f"{row['source']}: TS_ext = {row['ts_ext']:.1f}", parse_math=False)

@@ -63,8 +63,8 @@ shell("skyred show dust-veto")
 
 # %%
 # ``skyred plugins`` lists the installed plugins, their distributions, and their errors: modules
-# that cannot be imported, kinds that another distribution already provides, misspelt hooks. No run
-# starts until a faulty plugin is fixed, or disabled with ``SKYRED_BLOCK``.
+# that cannot be imported, misspelt hooks, requirements that are not met. A run that does not use a
+# faulty plugin warns of it; ``SKYRED_BLOCK`` disables the plugin, and the warning.
 
 shell("skyred plugins | grep -A 1 '^dust'")
 

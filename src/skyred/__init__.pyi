@@ -81,9 +81,11 @@ from .errors import (
     StepError as StepError,
 )
 from .fields import (
+    Location as Location,
     ModelParameter as ModelParameter,
     Position as Position,
     Regions as Regions,
+    Secret as Secret,
     array as array,
     build_parameters as build_parameters,
     exclusion as exclusion,
@@ -96,6 +98,7 @@ from .fields import (
     position as position,
     quantity as quantity,
     regions as regions,
+    secret as secret,
     specs as specs,
 )
 from .hookspecs import (
@@ -108,6 +111,7 @@ from .interfaces import (
     DataEntry as DataEntry,
     Engine as Engine,
     Estimator as Estimator,
+    Fields as Fields,
     FitRange as FitRange,
     Fitter as Fitter,
     Geometry as Geometry,
@@ -116,6 +120,7 @@ from .interfaces import (
     Product as Product,
     ReducedData as ReducedData,
     Reduction as Reduction,
+    Renamed as Renamed,
     Selector as Selector,
     Stacker as Stacker,
     Tasks as Tasks,

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from skyred.interfaces.records import Outcome, Report, Run, StepRecord
 
 PROJECT = "skyred"
+#: Version of the plugin API: the hooks, the interfaces and the declarations of options. It is
+#: increased when a plugin can use something that earlier versions of skyred do not have. A module
+#: with hooks may set ``SKYRED_API = 1``, the version that it is made for; a plugin for a newer
+#: version than that of the running skyred is faulty, older ones keep working.
+API_VERSION = 1
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
@@ -33,8 +38,9 @@ def skyred_components() -> Iterable[type[Component]]:  # type: ignore[empty-body
     """Return the classes of components that this plugin adds.
 
     It is called each time that plugins are loaded. A plugin whose hook raises an exception, or
-    returns anything but component classes whose kinds are not yet registered, is faulty:
-    ``skyred plugins`` reports the plugin, and no run starts until it is fixed or blocked.
+    returns anything but component classes with a kind that is unique in its distribution, is
+    faulty: none of its hooks is called, and each run warns of it. If several distributions provide
+    a kind, its name in a configuration is ``distribution:kind``.
 
     .. versionadded:: 0.1
 

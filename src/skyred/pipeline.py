@@ -11,6 +11,7 @@ from skyred.errors import ConfigError
 from skyred.export import export
 from skyred.interfaces import Chain, Engine, value
 from skyred.plugins import Plugins
+from skyred.plugins.run_checks import check_requirements, check_usable
 from skyred.run.cache import Cache
 from skyred.run.orchestrator import Orchestrator
 
@@ -69,11 +70,13 @@ class Pipeline(Chain):
         ConfigError
             If there are problems; the error contains all of them, with file, line and column.
         PluginError
-            If a plugin is faulty.
+            If a plugin of skyred or a plugin file is faulty; other faulty plugins cause a warning.
         """
         plugins = plugins or Plugins.load()
-        plugins.raise_if_faulty()
-        return load(cls, read_document(source, overrides), plugins.catalog)
+        check_usable(plugins)
+        pipeline = load(cls, read_document(source, overrides), plugins.catalog)
+        check_requirements(plugins, pipeline.components())
+        return pipeline
 
     def __str__(self) -> str:
         try:

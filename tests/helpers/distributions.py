@@ -14,6 +14,7 @@ def install_distribution(
     version: str = "1.2",
     group: str = "skyred",
     cls: str = "",
+    requires: str = "",
 ) -> Path:
     """Install a distribution of one module into a folder.
 
@@ -33,6 +34,8 @@ def install_distribution(
         Group of the entry point.
     cls : str
         Name of the class that is the plugin; by default the module is the plugin.
+    requires : str
+        Lines with the requirements in the metadata.
 
     Returns
     -------
@@ -43,7 +46,9 @@ def install_distribution(
     (folder / f"{module}.py").write_text(code, encoding="utf-8")
     info = folder / f"{module}-{version}.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{requires.lstrip()}"
+    )
     value = f"{module}:{cls}" if cls else module
     (info / "entry_points.txt").write_text(f"[{group}]\n{plugin or name} = {value}\n")
     return folder

@@ -143,8 +143,7 @@ FAULTS = {
     "adds commands": (PLUGIN + "\n@hookimpl\ndef skyred_commands(cli):\n    pass\n",
                       "is not allowed in this module: a file cannot add commands", ""),
     "no @hookimpl": (PLUGIN.replace("@hookimpl", ""), "is not decorated: decorate it", ""),
-    "kind already used by skyred": (PLUGIN.replace("even-runs", "map"),
-                                    "already provided by skyred", ""),
+    "kind twice": (PLUGIN.replace("[EvenRuns]", "[EvenRuns, EvenRuns]"), "already provided by", ""),
 }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -14,12 +15,14 @@ from types import SimpleNamespace
 import pytest
 from astropy.table import Table
 
+import toys
 from distributions import install_distribution
-from skyred import hookimpl
-from skyred.errors import ArchiveError, FieldError, PluginError
+from skyred import Orchestrator, Pipeline, __version__, hookimpl
+from skyred.errors import ArchiveError, FieldError, PluginError, SkyredWarning
+from skyred.hookspecs import API_VERSION
 from skyred.interfaces.records import Owner
-from skyred.plugins import BLOCK_VARIABLE, Plugins
-from toys import ToyMaker, ToySum
+from skyred.plugins import BLOCK_VARIABLE, LoadedPlugin, Plugins
+from toys import ToyMaker, ToySum, toy_pipeline, toy_plugins
 
 HEAD = "from skyred import Maker, component, hookimpl, option\n"
 VALID = """
@@ -50,8 +53,6 @@ FAULTS = {
                              "ValidMaker does not implement make: write the method"),
     "wrong argument of a hook": ("@hookimpl\ndef skyred_run_started(rnu):\n    pass\n",
                                  "the hook skyred_run_started has no argument 'rnu'"),
-    "kind already used by skyred": (VALID.replace('"valid-maker"', '"safe-mask"'),
-                              "the maker 'safe-mask' is already provided by skyred "),
     "duplicate kind": (VALID.replace("[ValidMaker]", "[ValidMaker, ValidMaker]"),
                             "the maker 'valid-maker' is already provided by "),
     "components that raise": (VALID.replace("return [ValidMaker]", "return 1 / 0"),
@@ -70,10 +71,8 @@ Install = Callable[..., Path]
 def install(tmp_path: Path) -> Install:
     """Return a function that installs a distribution with one module."""
 
-    def install_module(name: str, code: str, *, plugin: str = "", version: str = "1.2") -> Path:
-        return install_distribution(
-            tmp_path, name, HEAD + dedent(code), plugin=plugin, version=version
-        )
+    def install_module(name: str, code: str, **options: str) -> Path:
+        return install_distribution(tmp_path, name, HEAD + dedent(code), **options)
 
     return install_module
 
@@ -94,10 +93,11 @@ def load(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Plugins:
     )
 
 
-def run_skyred(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+def run_skyred(folder: Path | str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
         [sys.executable, "-c", "from skyred.cli import main; main()", *arguments],
-        env={**os.environ, "PYTHONPATH": str(folder), **env},
+        env={**os.environ, "PYTHONPATH": path, **env},
         capture_output=True,
         text=True,
         check=False,
@@ -168,22 +168,141 @@ def test_faulty_plugins_cannot_stop_the_list_of_plugins(install: Install) -> Non
     assert "SKYRED_BLOCK=leaves" in plugin_list.stderr
 
 
+TOY_CONFIG = toy_pipeline(2).to_yaml()
+
+
 @pytest.mark.slow
-def test_check_and_run_with_a_faulty_plugin_exit_with_2(install: Install, tmp_path: Path) -> None:
-    folder = install("breaks", "raise RuntimeError('no libfoo')")
-    config = tmp_path / "config.yaml"
-    config.write_text("data: {}\n")
+def test_run_without_a_faulty_plugin_warns_and_one_that_may_need_it_stops(
+    install: Install, tmp_path: Path
+) -> None:
+    install("breaks", "raise RuntimeError('no libfoo')")
+    code = "import toys\nskyred_components = toys.skyred_components\n"
+    folder = install("toy-parts", f"{code}skyred_archive = toys.skyred_archive\n")
+    (tmp_path / "toy.yaml").write_text(TOY_CONFIG, encoding="utf-8")
+    path = f"{folder}{os.pathsep}{Path(toys.__file__).parent}"
+    process = run_skyred(path, "run", str(tmp_path / "toy.yaml"), "-o", str(tmp_path / "out"))
+    assert process.returncode == 0, process.stderr
+    fault = "plugin 'breaks' of breaks 1.2 (breaks): cannot be imported: RuntimeError: no libfoo"
+    assert process.stderr.count(f"WARNING: {fault}") == 1
+    report = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
+    assert report["watchers"][0].startswith(fault)
+    assert report["state"] == "finished"
+    (tmp_path / "other.yaml").write_text(TOY_CONFIG.replace("toy-fill", "from-breaks"))
     for command in ("check", "run"):
-        process = run_skyred(folder, command, str(config))
+        process = run_skyred(path, command, str(tmp_path / "other.yaml"))
         assert process.returncode == 2
-        assert "plugin 'breaks' of breaks 1.2" in process.stderr
+        assert "unknown maker 'from-breaks'" in process.stderr
+        reason = "may be provided by breaks 1.2 (plugin 'breaks'), which is faulty: cannot be imp"
+        assert reason in process.stderr
         assert "Traceback" not in process.stderr
-        process = run_skyred(folder, command, str(config), SKYRED_BLOCK="breaks")
-        assert process.returncode == 2, "the configuration is invalid"
-        assert "breaks" not in process.stderr
+    blocked = run_skyred(path, "check", str(tmp_path / "toy.yaml"), SKYRED_BLOCK="breaks")
+    assert "breaks" not in blocked.stderr
     plugin_list = run_skyred(folder, "plugins", SKYRED_BLOCK="breaks")
     assert "breaks (blocked by SKYRED_BLOCK)" in plugin_list.stdout
-    assert plugin_list.stderr == ""
+
+
+def test_warning_of_a_faulty_plugin_is_shown_once() -> None:
+    plugins = toy_plugins()
+    plugins.register(SimpleNamespace(skyred_nothing=1), Owner("wrong-hooks", "1", "wrong"))
+    with pytest.warns(SkyredWarning, match="unknown hook 'skyred_nothing'.* is not used") as record:
+        pipeline = Pipeline.from_yaml(TOY_CONFIG, plugins=plugins)
+    assert len(record) == 1
+    orchestrator = Orchestrator(pipeline, plugins=plugins)  # would raise another warning
+    assert "wrong-hooks" in orchestrator.watchers.errors[0]
+
+
+def test_faulty_plugin_of_skyred_stops_a_run() -> None:
+    plugins = toy_plugins()
+    plugins.register(SimpleNamespace(skyred_nothing=1), Owner("skyred", "1", "provenance-2"))
+    with pytest.raises(PluginError, match="unknown hook 'skyred_nothing'"):
+        Pipeline.from_yaml(TOY_CONFIG, plugins=plugins)
+
+
+def test_archive_that_a_faulty_plugin_may_open_names_the_plugin() -> None:
+    plugins = toy_plugins()
+    plugins.register(SimpleNamespace(skyred_nothing=1), Owner("wrong-hooks", "1", "wrong"))
+    with pytest.raises(
+        ArchiveError, match=r"(?s)no plugin can open 'tape:3'.*supported by wrong-hooks"
+    ):
+        plugins.open_archive("tape:3")
+
+
+REQUIREMENTS = """
+Requires-Dist: skyred>=99
+Requires-Dist: numpy>=1.0
+Requires-Dist: no-such-package<2
+Requires-Dist: no-such-extra; extra == "all"
+Requires-Dist: no-such-platform; sys_platform == "amiga"
+"""
+UNMET = [
+    f"plugin 'needy' of needy 1.2 requires skyred>=99, but skyred {__version__} is installed",
+    "plugin 'needy' of needy 1.2 requires no-such-package<2, which is not installed",
+]
+
+
+def test_unmet_requirements_are_listed(install: Install) -> None:
+    folder = install("needy", VALID, requires=REQUIREMENTS)
+    plugin_list = run_skyred(folder, "plugins")
+    assert plugin_list.returncode == 0
+    assert plugin_list.stderr.splitlines() == UNMET
+
+
+def test_unmet_requirements_of_a_plugin_in_use_cause_a_warning(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = install("needy", VALID, requires=REQUIREMENTS)
+    needy = load(folder, monkeypatch)
+    plugins = toy_plugins()
+    for entry in needy.catalog:
+        if entry.owner.distribution == "needy":
+            plugins.catalog.add(entry.cls, entry.owner)
+            plugins.loaded.append(LoadedPlugin(entry.owner, "needy"))
+    Pipeline.from_yaml(TOY_CONFIG, plugins=plugins)  # does not use it
+    config = TOY_CONFIG.replace("kind: toy-fill", "kind: valid-maker")
+    with pytest.warns(SkyredWarning) as record:
+        pipeline = Pipeline.from_yaml(config, plugins=plugins)
+    Orchestrator(pipeline, plugins=plugins)  # would raise other warnings
+    assert [str(warning.message) for warning in record] == UNMET
+
+
+def test_failed_import_names_the_unmet_requirement(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = install("too-new", "from skyred import Future", requires="Requires-Dist: skyred>=99\n")
+    (fault,) = load(folder, monkeypatch).faults()
+    assert f"; it requires skyred>=99, but skyred {__version__} is installed" in fault
+
+
+class TestApiVersion:
+    def test_plugin_for_a_newer_version_is_faulty(
+        self, install: Install, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # its hook would be reported as misspelt
+        code = f"SKYRED_API = {API_VERSION + 1}\n" + VALID.replace("_components", "_new_hook")
+        folder = install("newer-api", code)
+        (fault,) = load(folder, monkeypatch).faults()
+        assert f"it is made for version {API_VERSION + 1} of the plugin API" in fault
+        assert "update skyred (python -m pip install --upgrade skyred)" in fault
+
+    @pytest.mark.parametrize("version", range(1, API_VERSION + 1))
+    def test_older_version_works(self, version: int) -> None:
+        plugin = plugin_with(ToyMaker)
+        plugin.SKYRED_API = version
+        plugins = plugins_of(("old", plugin))
+        assert plugins.catalog.kinds("maker") == ["toy-fill"]
+        assert plugins.faults() == []
+
+    @pytest.mark.parametrize("version", ["1", 0, True, 1.5])
+    def test_invalid_version_is_a_fault(self, version: object) -> None:
+        plugins = plugins_of(("odd", SimpleNamespace(SKYRED_API=version)))
+        assert "expected an integer such as 1" in plugins.faults()[0]
+
+    def test_version_in_the_module_of_a_class_counts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Watcher:
+            """A watcher without hooks."""
+
+        monkeypatch.setattr(sys.modules[__name__], "SKYRED_API", API_VERSION + 1, raising=False)
+        assert "is made for version" in plugins_of(("watcher", Watcher())).faults()[0]
 
 
 def test_owner_of_a_component_is_its_distribution(

@@ -435,10 +435,11 @@ class TestErrors:
         with pytest.raises(ConfigError, match="nothing to fit"):
             create_orchestrator(toy_pipeline(fit=ToyFitter(), model=False))
 
-    def test_faulty_plugin_is_rejected_on_construction(self) -> None:
+    def test_faulty_plugin_of_skyred_is_rejected_on_construction(self) -> None:
         plugins = Plugins.load(points=[])
         plugins.register(object(), Owner("x", "1", "x"))
-        plugins.register(type("P", (), {"skyred_nothing": lambda: None})(), Owner("y", "1", "y"))
+        faulty = type("P", (), {"skyred_nothing": lambda: None})()
+        plugins.register(faulty, Owner("skyred", "1", "y"))
         with pytest.raises(PluginError, match="skyred_nothing"):
             Orchestrator(toy_pipeline(), plugins=plugins)
 

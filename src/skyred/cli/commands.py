@@ -14,10 +14,12 @@ import click
 from skyred.cli.engine import make_engine
 from skyred.cli.plugin_commands import plugin_commands
 from skyred.io.garbage_collection import pause_collection
+from skyred.io.requirements import unmet_requirements
 from skyred.plugins.entry_points import distribution_info
 
 if TYPE_CHECKING:
     from skyred.cli.plugin_commands import CommandPlugin, PluginCommands
+    from skyred.interfaces import Component
     from skyred.pipeline import Pipeline
     from skyred.plugins import LoadedPlugin, Plugins
     from skyred.result import Result
@@ -52,10 +54,9 @@ PLUGIN = click.option(
 )
 @click.option(
     "--engine",
-    default="serial",
-    show_default=True,
     metavar="KIND|YAML",
-    help="The engine: serial, processes, or with options {kind: processes, workers: 4}.",
+    help="The engine: serial (the default), processes, or with options {kind: processes, "
+    "workers: 4}.",
 )
 @click.option(
     "--workers",
@@ -78,7 +79,7 @@ PLUGIN = click.option(
 def run(
     file: Path,
     output: Path | None,
-    engine: str,
+    engine: str | None,
     workers: int | None,
     until: str,
     overwrite: bool,
@@ -119,6 +120,7 @@ def run(
 def plugins(ctx: click.Context, plugin_files: tuple[Path, ...], output_format: str) -> None:
     """List the installed plugins with their components, commands and faults."""
     from skyred.plugins import Plugins
+    from skyred.plugins.unmet_requirements import describe_unmet_requirements
 
     installed_plugins = Plugins.load(files=plugin_files)
     commands_of_plugins = plugin_commands(ctx)
@@ -129,8 +131,15 @@ def plugins(ctx: click.Context, plugin_files: tuple[Path, ...], output_format: s
 
         format_registry = format_json if output_format == "json" else format_markdown
         click.echo(format_registry(read_registry(installed_plugins, commands_of_plugins)))
-    for fault in [*installed_plugins.faults(), *commands_of_plugins.faults()]:
-        click.echo(fault, err=True)
+    unmet = (
+        message
+        for loaded_plugin in installed_plugins.loaded
+        for message in describe_unmet_requirements(loaded_plugin.owner)
+        if not loaded_plugin.blocked
+    )
+    messages = [*installed_plugins.faults(), *commands_of_plugins.faults(), *unmet]
+    for message in dict.fromkeys(messages):
+        click.echo(message, err=True)
 
 
 def _echo_plugins(installed_plugins: Plugins, commands_of_plugins: PluginCommands) -> None:
@@ -140,7 +149,10 @@ def _echo_plugins(installed_plugins: Plugins, commands_of_plugins: PluginCommand
         click.echo(f"{title}{_format_status(loaded_plugin)}")
         for entry in installed_plugins.catalog:
             if entry.owner == owner:
-                _echo_component(f"{entry.cls.role} {entry.cls.kind}", entry.cls.summary())
+                _echo_component(
+                    f"{entry.cls.role} {installed_plugins.catalog.name(entry)}",
+                    f"{entry.cls.summary()}{_format_missing(entry.cls)}",
+                )
         for model in installed_plugins.catalog.models:
             if model.owner == owner:
                 title = f"{model.declaration.submodel} model {model.declaration.tag[-1]}"
@@ -151,6 +163,12 @@ def _echo_plugins(installed_plugins: Plugins, commands_of_plugins: PluginCommand
         click.echo(f"{title}{_format_status(plugin)}")
         for name, command in plugin.commands.items() if plugin.works else ():
             _echo_component(f"command {name}", command.get_short_help_str(limit=100))
+
+
+def _format_missing(cls: type[Component]) -> str:
+    return "".join(
+        f" (needs {unmet.requirement}, {unmet.state})" for unmet in unmet_requirements(cls.requires)
+    )
 
 
 def _format_status(plugin: LoadedPlugin | CommandPlugin) -> str:
@@ -176,12 +194,16 @@ def show(kind: str, plugin_files: tuple[Path, ...]) -> None:
     catalog = Plugins.load(files=plugin_files).catalog
     entries, models = catalog.find(kind), catalog.models.find(kind)
     if not entries and not models:
-        kinds = sorted({entry.cls.kind for entry in catalog} | catalog.models.tags())
+        kinds = sorted({catalog.name(entry) for entry in catalog} | catalog.models.tags())
         suggestion = nearest(kind, kinds)
-        raise ConfigError(
-            [Problem((), f"unknown kind {kind!r}", f"available: {', '.join(kinds)}", suggestion)]
-        )
-    descriptions = [*map(describe, entries), *map(describe_model, models)]
+        expected = f"available: {', '.join(kinds)}"
+        if catalog.faulty_plugins:
+            expected += f"; it may be provided by {'; or by '.join(catalog.faulty_plugins)}"
+        raise ConfigError([Problem((), f"unknown kind {kind!r}", expected, suggestion)])
+    descriptions = [
+        *(describe(entry, catalog.name(entry)) for entry in entries),
+        *map(describe_model, models),
+    ]
     click.echo("\n\n".join(descriptions))
 
 

@@ -7,16 +7,19 @@ import math
 from typing import Any
 
 from skyred.fields import REQUIRED, FieldSpec, default_of, describe_class, specs
+from skyred.io.requirements import unmet_requirements
 from skyred.plugins import CatalogEntry, ModelEntry
 
 
-def describe(entry: CatalogEntry) -> str:
+def describe(entry: CatalogEntry, name: str = "") -> str:
     """Return the description of a component.
 
     Parameters
     ----------
     entry : CatalogEntry
         The component.
+    name : str
+        Its name in YAML; by default its kind.
 
     Returns
     -------
@@ -24,7 +27,13 @@ def describe(entry: CatalogEntry) -> str:
         Role, kind, owner, docstring and options.
     """
     cls = entry.cls
-    lines = [f"{cls.role} {cls.kind}    ({entry.owner})", "", describe_class(cls)]
+    lines = [f"{cls.role} {name or cls.kind}    ({entry.owner})", "", describe_class(cls)]
+    if cls.requires:
+        lines += ["", f"Required packages: {', '.join(cls.requires)}"]
+        lines += [
+            f"  {unmet.requirement}: {unmet.state}; install it: {unmet.pip_command}"
+            for unmet in unmet_requirements(cls.requires)
+        ]
     options = list(_format_options(cls))
     lines += ["", "Options:" if options else "It has no options.", *options]
     return "\n".join(lines).rstrip()

@@ -6,20 +6,22 @@ from typing import TYPE_CHECKING
 
 from skyred.errors import ConfigError, FieldError, Problem, format_value
 
+DEFAULT_ENGINE = "skyred:serial"  # even if a plugin has an engine of this kind
+
 if TYPE_CHECKING:
     from skyred.interfaces import Component, Engine
     from skyred.plugins import Plugins
 
 
-def make_engine(plugins: Plugins, engine_option: str, workers: int | None) -> Engine:
+def make_engine(plugins: Plugins, engine_option: str | None, workers: int | None) -> Engine:
     """Create an engine from the options ``--engine`` and ``--workers``.
 
     Parameters
     ----------
     plugins : Plugins
         The plugins.
-    engine_option : str
-        A kind, or the component in YAML, ``{kind: KIND, ...}``.
+    engine_option : str or None
+        A kind, or the component in YAML, ``{kind: KIND, ...}``; None for skyred's engine `serial`.
     workers : int or None
         The number of workers; None for the default of the engine.
 
@@ -37,7 +39,7 @@ def make_engine(plugins: Plugins, engine_option: str, workers: int | None) -> En
     from skyred.fields import specs
     from skyred.interfaces import Engine
 
-    document = Document.parse(engine_option, "--engine")
+    document = Document.parse(engine_option or DEFAULT_ENGINE, "--engine")
     if isinstance(document.data, str):
         document.data = {"kind": document.data}
     if not isinstance(document.data, dict):

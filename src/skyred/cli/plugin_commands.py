@@ -27,6 +27,7 @@ from skyred.plugins.hooks import (
     COMMAND_HOOK,
     create_manager,
     describe_registration_error,
+    find_api_fault,
     find_hook_error,
     implemented_hooks,
 )
@@ -246,7 +247,7 @@ def _commands_of(plugin: object) -> Mapping[str, click.Command]:
     """
     manager = create_manager()
     hook_names = implemented_hooks(manager, plugin)
-    if fault := find_hook_error(plugin, hook_names):
+    if fault := find_api_fault(plugin) or find_hook_error(plugin, hook_names):
         raise PluginError(fault)
     if hook_names != [COMMAND_HOOK]:
         others = ", ".join(name for name in hook_names if name != COMMAND_HOOK)

@@ -193,7 +193,7 @@ def _list_plugins(
 def _list_provided(plugin: LoadedPlugin, plugins: Plugins) -> Iterator[Provided]:
     for entry in plugins.catalog:
         if entry.owner == plugin.owner:
-            yield Provided(entry.cls.role, entry.cls.kind, entry.cls.summary())
+            yield Provided(entry.cls.role, plugins.catalog.name(entry), entry.cls.summary())
     for model in plugins.catalog.models:
         if model.owner == plugin.owner:
             declaration = model.declaration

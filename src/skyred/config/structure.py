@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import attrs
 
 from skyred.config.document import Path
-from skyred.errors import FieldError, Problem, format_value, nearest, path_text, warn_of_old_name
+from skyred.errors import FieldError, Problem, format_value, nearest, path_text
 from skyred.fields import (
     REQUIRED,
     FieldSpec,
@@ -25,6 +25,7 @@ from skyred.fields import (
     with_article,
 )
 from skyred.interfaces import Component, DataEntry, Fields
+from skyred.interfaces.renamed import warn_of_renamed_option
 from skyred.plugins import Catalog
 
 F = TypeVar("F", bound=Fields)
@@ -205,7 +206,7 @@ class Structurer:
             else:
                 keys[name] = key
                 if name != key:
-                    warn_of_old_name(path_text((*path, key)), repr(name))
+                    warn_of_renamed_option(cls, path_text((*path, key)), name)
         for name, spec in field_specs.items():
             if name not in keys and default_of(cls, name) is REQUIRED:
                 self._add_missing_key(

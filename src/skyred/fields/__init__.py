@@ -24,6 +24,7 @@ from skyred.fields.parameters import (
 )
 from skyred.fields.positions import Position as Position, position as position
 from skyred.fields.quantities import quantity as quantity
+from skyred.fields.secrets import Secret as Secret, secret as secret
 from skyred.fields.sky_regions import Regions as Regions, exclusion as exclusion, regions as regions
 from skyred.fields.spec import (
     REQUIRED as REQUIRED,
@@ -35,3 +36,4 @@ from skyred.fields.spec import (
     specs as specs,
 )
 from skyred.fields.times import Instant as Instant, instant as instant
+from skyred.fields.variables import TextWithVariables as TextWithVariables

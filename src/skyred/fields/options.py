@@ -14,26 +14,15 @@ from skyred.errors import FieldError, format_value, nearest
 from skyred.fields.canonical import exact_key, freeze, plain_key, thaw
 from skyred.fields.names import check_name
 from skyred.fields.spec import REQUIRED, FieldSpec, declare
+from skyred.fields.variables import TextWithVariables
 
 _SCHEME = re.compile(r"\w[\w+-]+:")  # longer than the drive of a path on Windows
-_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
-class Location(str):
+class Location(TextWithVariables):
     """A path or other location, with unexpanded environment variables."""
 
     __slots__ = ()
-
-    def unset_variables(self) -> list[str]:
-        """Return the environment variables in the location that are not set.
-
-        Returns
-        -------
-        list of str
-            The names of the variables.
-        """
-        names = [first or second for first, second in _VARIABLE.findall(self)]
-        return [name for name in names if name not in os.environ]
 
     def is_path(self) -> bool:
         """Return whether the location is a path, without a scheme such as ``sim:crab``.
@@ -91,12 +80,7 @@ class Location(str):
         FieldError
             If a variable is not set.
         """
-        if missing := self.unset_variables():
-            raise FieldError(
-                f"{str(self)!r} uses the environment variable {missing[0]}, which is not set",
-                f"set it (export {missing[0]}=...)",
-            )
-        return os.path.expanduser(os.path.expandvars(self))  # noqa: PTH111 - may not be a path
+        return os.path.expanduser(super().expanded())  # noqa: PTH111 - may not be a path
 
 
 def option(
@@ -108,6 +92,7 @@ def option(
     many: bool = False,
     min: float | None = None,
     max: float | None = None,
+    expand: bool = False,
 ) -> Any:
     """Declare a plain option.
 
@@ -126,6 +111,10 @@ def option(
         Whether it is a list of such values, stored as a tuple.
     min, max : float, optional
         Bounds of a number, both included.
+    expand : bool
+        Whether a string may contain environment variables (``$NAME`` or ``${NAME}``). It is stored
+        as it is written; its method ``expanded()`` returns the text with their values. A variable
+        that is not set is reported by the check of a pipeline. A `Location` always works like this.
 
     Returns
     -------
@@ -135,9 +124,13 @@ def option(
     Raises
     ------
     TypeError
-        If the type is not supported.
+        If the type is not supported, or `expand` is set for an option that is not any string.
     """
     value_type = type or _infer_type(default, many)
+    if expand and (value_type not in (str, Location) or choices):
+        raise TypeError("expand=True is only for options of type str without choices")
+    if expand and value_type is str:
+        value_type = TextWithVariables
     parse_type = _PARSERS.get(value_type)
     if parse_type is None:
         raise TypeError(
@@ -231,6 +224,10 @@ def _str(value: Any) -> str:
     raise FieldError(f"invalid value {format_value(value)}", "expected a string")
 
 
+def _text_with_variables(value: Any) -> TextWithVariables:
+    return TextWithVariables(_str(value))
+
+
 def _location(value: Any) -> Location:
     if isinstance(value, (str, os.PathLike)) and str(value):
         return Location(value)
@@ -262,6 +259,7 @@ _PARSERS: dict[type, Callable[[Any], Any]] = {
     Location: _location,
 }
 _SUPPORTED = ", ".join(value_type.__name__ for value_type in _PARSERS)
+_PARSERS[TextWithVariables] = _text_with_variables  # declared with `expand`
 _TYPE_NAMES: dict[type, str] = {
     Name: "a name",
     object: "a string or number",
@@ -271,6 +269,7 @@ _TYPE_NAMES: dict[type, str] = {
     str: "a string",
     dict: "a mapping",
     Location: "a location",
+    TextWithVariables: "a string, which may contain environment variables",
 }
 
 

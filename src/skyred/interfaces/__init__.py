@@ -30,13 +30,18 @@ from skyred.interfaces.maker_sequence import (
 )
 from skyred.interfaces.model import Model as Model
 from skyred.interfaces.product import Product as Product
+from skyred.interfaces.renamed import Renamed as Renamed
 from skyred.interfaces.selector import (
     Selector as Selector,
     cutting_selectors as cutting_selectors,
 )
 from skyred.interfaces.stacker import Stacker as Stacker
 from skyred.interfaces.tasks import SERIAL_TASKS as SERIAL_TASKS, Tasks as Tasks
-from skyred.interfaces.traversal import locations as locations, walk as walk
+from skyred.interfaces.traversal import (
+    locations as locations,
+    texts_with_variables as texts_with_variables,
+    walk as walk,
+)
 from skyred.interfaces.value_class import Fields as Fields, value as value
 
 ROLES: dict[str, type[Component]] = {

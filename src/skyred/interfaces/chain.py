@@ -24,6 +24,7 @@ from skyred.interfaces.fitter import Fitter
 from skyred.interfaces.links import link_problems
 from skyred.interfaces.model import Model
 from skyred.interfaces.traversal import locations, walk
+from skyred.interfaces.unusable_fields import unusable_fields
 from skyred.interfaces.value_class import Fields, value
 
 Path = tuple[str | int, ...]
@@ -130,6 +131,7 @@ class Chain(Fields):
         yield from (((), self._duplicate_sources), ((), self._duplicate_estimates))
         yield (), self._fit_without_model
         yield (), partial(unknown_datasets, self)
+        yield (), partial(unusable_fields, self)
         for index, model in enumerate(self.model):
             if find_parameters(model):
                 yield ("model", index), partial(link_problems, model, self)

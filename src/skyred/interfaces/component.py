@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from abc import ABC
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from skyred.errors import ExportError
+from skyred.interfaces.class_origin import package_of
 from skyred.interfaces.signatures import check_methods
 from skyred.interfaces.value_class import Fields, value
+from skyred.io.requirements import find_syntax_error
 
 if TYPE_CHECKING:
     from skyred.scripting import Script
@@ -33,11 +36,19 @@ class Component(Fields, ABC):
 
     role: ClassVar[str] = ""
     kind: ClassVar[str] = ""
-    #: Old names of the kind. They work in YAML, with a warning, for one release.
+    #: Old names of the kind. They work in YAML, with a warning. A `Renamed` also has the versions
+    #: of the plugin in which the name was changed, and in which it will be removed.
     old_kinds: ClassVar[tuple[str, ...]] = ()
+    #: The kind as it is written in YAML: with the distribution if several installed plugins provide
+    #: the same kind.
+    yaml_kind: ClassVar[str] = ""
+    #: The packages that the component needs, as in the dependencies of a project ("torch>=2").
+    requires: ClassVar[tuple[str, ...]] = ()
 
     def _identity(self) -> tuple[str, ...]:
-        return (self.role, self.kind)
+        # kinds are only unique within a distribution
+        package = package_of(type(self))
+        return (self.role, self.kind, *((package,) if package else ()))
 
     def to_plain(self, complete: bool = False) -> dict[str, Any]:
         """Return kind and fields as plain YAML data.
@@ -52,7 +63,7 @@ class Component(Fields, ABC):
         dict of str to object
             The kind, and the values by name.
         """
-        return {"kind": self.kind, **super().to_plain(complete)}
+        return {"kind": self.yaml_kind or self.kind, **super().to_plain(complete)}
 
     def write_script(self, script: Script) -> None:
         """Write the code of this component into a plain gammapy script (`skyred export`).
@@ -136,22 +147,52 @@ def write_component(component: Component, script: Script) -> None:
     component.write_script(script)
 
 
-def component(cls: T) -> T:
+@overload
+def component(component_class: T) -> T: ...
+
+
+@overload
+def component(*, requires: Iterable[str] = ()) -> Callable[[T], T]: ...
+
+
+def component(
+    component_class: T | None = None, *, requires: Iterable[str] = ()
+) -> T | Callable[[T], T]:
     """Turn a class into a component, a frozen class with keyword-only fields.
+
+    Parameters
+    ----------
+    component_class : type, optional
+        The class, if the decorator is used without arguments.
+    requires : sequence of str
+        The packages that the component needs in addition to the dependencies of its plugin, as in
+        the dependencies of a project: ``("torch>=2",)``. They are looked up, but not imported. If
+        one is missing, the check of a pipeline reports it, with the command that installs it.
 
     Returns
     -------
-    type
-        The class itself, modified.
+    type or callable
+        The class itself, modified; a decorator if only `requires` is passed.
 
     Raises
     ------
     TypeError
         If the class is not a subclass of an interface, has no `kind` in kebab-case, has a field
-        that is not declared with `option`, `quantity`, ..., has invalid `old_kinds` or `old_names`,
-        defines `check` under an old name, so that it would never be called, or a method with
-        another signature than the interface; or if an estimator has no `product`.
+        that is not declared with `option`, `quantity`, ..., has invalid `old_kinds`, `old_names` or
+        `requires`, defines `check` under an old name, so that it would never be called, or a method
+        with another signature than the interface; or if an estimator has no `product`.
     """
+    if isinstance(requires, str):
+        raise TypeError(f"requires is a string; expected a tuple: ({requires!r},)")
+    requirements = tuple(requires)
+
+    def declare_component(cls: T) -> T:
+        return _declare_component(cls, requirements)
+
+    return declare_component if component_class is None else declare_component(component_class)
+
+
+def _declare_component(cls: T, requirements: tuple[str, ...]) -> T:
     if not (isinstance(cls, type) and issubclass(cls, Component) and cls.role):
         raise TypeError(f"{cls!r} is not a subclass of an interface such as skyred.Maker")
     cls.old_kinds = vars(cls).get("old_kinds", ())  # not inherited from the parent class
@@ -166,4 +207,9 @@ def component(cls: T) -> T:
         )
     check_methods(cls)
     cls.check_class()
+    cls.yaml_kind = kind
+    for requirement in requirements:
+        if error := find_syntax_error(requirement):
+            raise TypeError(f"{cls.__name__} requires {requirement!r}, which is invalid: {error}")
+    cls.requires = tuple(dict.fromkeys((*cls.requires, *requirements)))
     return value(cls)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
-from skyred.fields import FrozenMapping, Location, specs
+from skyred.fields import FrozenMapping, Location, Secret, TextWithVariables, specs
 from skyred.interfaces.value_class import Fields
+
+S = TypeVar("S", bound=str)
 
 
 def walk(
@@ -53,15 +55,61 @@ def locations(instance: Fields) -> Iterator[tuple[tuple[str | int, ...], Locatio
     location : Location
         The location.
     """
+    yield from _fields_of_type(instance, Location)
+
+
+def texts_with_variables(
+    instance: Fields,
+) -> Iterator[tuple[tuple[str | int, ...], TextWithVariables]]:
+    """Yield the strings in the fields of an object that may contain environment variables.
+
+    Parameters
+    ----------
+    instance : Fields
+        The object; objects nested in it are not searched.
+
+    Yields
+    ------
+    path : tuple of (str or int)
+        The path of the string in the object.
+    string : TextWithVariables
+        The string; locations are left out.
+    """
+    for path, string in _fields_of_type(instance, TextWithVariables):
+        if not isinstance(string, Location):
+            yield path, string
+
+
+def secrets(instance: Fields) -> Iterator[tuple[str, Secret]]:
+    """Yield the secrets in the fields of an object.
+
+    Parameters
+    ----------
+    instance : Fields
+        The object; objects nested in it are not searched.
+
+    Yields
+    ------
+    name : str
+        The name of the field.
+    secret : Secret
+        The reference to the secret.
+    """
+    for name, content in vars(instance).items():
+        if isinstance(content, Secret):
+            yield name, content
+
+
+def _fields_of_type(instance: Fields, cls: type[S]) -> Iterator[tuple[tuple[str | int, ...], S]]:
     for name, content in vars(instance).items():
         content = getattr(content, "sources", content)  # Regions contain files too
-        if isinstance(content, Location):
+        if isinstance(content, cls):
             yield (name,), content
         elif isinstance(content, tuple):
             yield from (
                 ((name, index) if len(content) > 1 else (name,), item)
                 for index, item in enumerate(content)
-                if isinstance(item, Location)
+                if isinstance(item, cls)
             )
 
 

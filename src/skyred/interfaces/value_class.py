@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import attrs
 
-from skyred.errors import FieldError, Problem, warn_of_old_name
+from skyred.errors import FieldError, Problem
 from skyred.fields import SPEC, default_of, digest, document_fields, specs, write_nested
 from skyred.fields.html import component_html
+from skyred.interfaces.renamed import warn_of_renamed_option
 
 if TYPE_CHECKING:
     from skyred.interfaces.chain import Chain
@@ -34,7 +35,8 @@ class Fields:
     #: Time at which the class was defined, in seconds since 1970. Later changes of its source file
     #: have no effect on it.
     declared_at: ClassVar[float] = 0.0
-    #: Current names of options by old name. Old names work, with a warning, for one release.
+    #: Current names of options by old name. Old names work, with a warning. A `Renamed` has
+    #: the versions in which the name was changed, and in which the old one will be removed.
     old_names: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, **fields: Any) -> None:
@@ -244,8 +246,8 @@ def _accept_old_names(cls: Any) -> None:
             new = cls.old_names[old]
             if new in fields:
                 raise TypeError(f"{cls.__name__} got both {new!r} and its old name {old!r}")
-            warn_of_old_name(f"the option {old!r} of {cls.__name__}", repr(new))
-            fields[new] = fields.pop(old)
+            warn_of_renamed_option(cls, f"the option {old!r} of {cls.__name__}", new)
+            fields[str(new)] = fields.pop(old)
         init(self, **fields)
 
     cls.__init__ = init_with_old_names

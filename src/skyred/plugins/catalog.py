@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import attrs
 
-from skyred.errors import FieldError, nearest, warn_of_old_name
+from skyred.errors import FieldError, nearest
 from skyred.interfaces import ROLES, Component
 from skyred.interfaces.records import Owner
+from skyred.interfaces.renamed import warn_of_renamed_kind
 from skyred.plugins.model_classes import ModelCatalog
 from skyred.plugins.one_file import file_of
+
+CORE = "skyred"  # the distribution of the default components
 
 
 @attrs.frozen
@@ -29,6 +33,11 @@ class CatalogEntry:
     cls: type[Component]
     owner: Owner
 
+    @property
+    def qualified_kind(self) -> str:
+        """The distribution and the kind, as in ``skyred-foo:ring``."""
+        return f"{self.owner.distribution}:{self.cls.kind}"
+
 
 @attrs.define
 class Catalog:
@@ -36,16 +45,22 @@ class Catalog:
 
     Parameters
     ----------
+    faulty_plugins : list of str
+        A sentence for each faulty plugin, for errors about kinds that it may provide.
     models : ModelCatalog
         The model classes of gammapy that plugins add.
     """
 
+    # by role and kind, current or old; several plugins may provide the same kind
+    _entries: dict[tuple[str, str], list[CatalogEntry]] = attrs.field(factory=dict)
+    faulty_plugins: list[str] = attrs.field(factory=list)
     models: ModelCatalog = attrs.field(factory=ModelCatalog, kw_only=True)
-    _entries: dict[tuple[str, str], CatalogEntry] = attrs.field(factory=dict)
-    _old_entries: dict[tuple[str, str], CatalogEntry] = attrs.field(factory=dict)  # by old kind
 
     def add(self, cls: Any, owner: Owner) -> str:
         """Add a component class.
+
+        If another distribution provides the same kind, both need their qualified names in YAML:
+        the distribution and the kind, as in ``skyred-foo:ring``.
 
         Parameters
         ----------
@@ -61,21 +76,37 @@ class Catalog:
         """
         if fault := _find_fault(cls):
             return fault
-        key = cls.role, cls.kind
-        existing_entry = self._entries.get(key) or self._old_entries.get(key)
-        if existing_entry is not None:
-            return f"the {cls.role} {cls.kind!r} is already provided by {existing_entry.owner}"
-        for kind in cls.old_kinds:
-            key = cls.role, kind
-            existing_entry = self._entries.get(key) or self._old_entries.get(key)
-            if existing_entry is not None:
-                return (
-                    f"the {cls.role} {kind!r}, an old kind of {cls.kind!r}, is already provided by "
-                    f"{existing_entry.owner}"
-                )
-        entry = self._entries[cls.role, cls.kind] = CatalogEntry(cls, owner)
-        self._old_entries |= {(cls.role, kind): entry for kind in cls.old_kinds}
+        for kind in (cls.kind, *cls.old_kinds):
+            for entry in self._entries.get((cls.role, kind), ()):
+                is_same_distribution = entry.owner.distribution == owner.distribution
+                if is_same_distribution or entry.cls is cls:
+                    old = f", an old kind of {cls.kind!r}," * (kind != cls.kind)
+                    return f"the {cls.role} {kind!r}{old} is already provided by {entry.owner}"
+        entry = CatalogEntry(cls, owner)
+        for kind in dict.fromkeys((cls.kind, *cls.old_kinds)):
+            entries = self._entries.setdefault((cls.role, kind), [])
+            entries.append(entry)
+            if len(entries) > 1:
+                _write_qualified_kinds([entry for entry in entries if entry.cls.kind == kind])
         return ""
+
+    def _is_ambiguous(self, entry: CatalogEntry) -> bool:
+        return len(self._entries[entry.cls.role, entry.cls.kind]) > 1
+
+    def name(self, entry: CatalogEntry) -> str:
+        """Return the name of a component in YAML.
+
+        Parameters
+        ----------
+        entry : CatalogEntry
+            The component.
+
+        Returns
+        -------
+        str
+            The kind; with the distribution if several plugins provide this kind.
+        """
+        return entry.qualified_kind if self._is_ambiguous(entry) else entry.cls.kind
 
     def drop(self, owner: Owner) -> None:
         """Remove all components and model classes of a plugin.
@@ -86,17 +117,22 @@ class Catalog:
             The plugin.
         """
         self.models.drop(owner)
-        for entries in (self._entries, self._old_entries):
-            for key in [key for key, entry in entries.items() if entry.owner == owner]:
-                del entries[key]
+        for key, entries in list(self._entries.items()):
+            remaining_entries = [entry for entry in entries if entry.owner != owner]
+            if remaining_entries:
+                self._entries[key] = remaining_entries
+            else:
+                del self._entries[key]
 
     def get(self, role: str, kind: str) -> type[Component]:
         """Return a component class.
 
         Parameters
         ----------
-        role, kind : str
-            Role and kind of the component; old kinds work, with a warning.
+        role : str
+            The role of the component.
+        kind : str
+            Its kind, or its qualified name with the distribution; old kinds work, with a warning.
 
         Returns
         -------
@@ -106,15 +142,58 @@ class Catalog:
         Raises
         ------
         FieldError
-            If there is no such kind; the message suggests the most similar one, if any is similar.
+            If there is no such kind, or several plugins provide it. The message suggests the most
+            similar kind, or lists the qualified names, and names faulty plugins.
         """
-        entry = self._entries.get((role, kind))
-        if entry is None and (entry := self._old_entries.get((role, kind))) is not None:
-            warn_of_old_name(f"the {role} {kind!r}", repr(entry.cls.kind))
-        if entry is not None:
-            return entry.cls
-        kinds = self.kinds(role)
-        suggestion = nearest(str(kind), kinds)
+        entries = self._find(role, kind)
+        if len(entries) > 1:
+            owners = " and ".join(str(entry.owner) for entry in entries)
+            names = ", ".join(entry.qualified_kind for entry in entries)
+            raise FieldError(
+                f"the {role} {kind!r} is ambiguous: it is provided by {owners}",
+                f"expected one of {names}",
+            )
+        if not entries:
+            raise self._unknown_kind(role, kind)
+        (entry,) = entries
+        if (old_kind := kind.rpartition(":")[2]) != entry.cls.kind:
+            warn_of_renamed_kind(entry.cls, old_kind)
+        return entry.cls
+
+    def default(self, role: str, kind: str) -> type[Component]:
+        """Return the class that is used if a configuration does not set a component.
+
+        Parameters
+        ----------
+        role, kind : str
+            Role and kind of the component.
+
+        Returns
+        -------
+        type
+            The class of skyred, even if other plugins provide the same kind.
+
+        Raises
+        ------
+        FieldError
+            If skyred does not provide the kind, and there is no such kind or several.
+        """
+        for entry in self._entries.get((role, kind), ()):
+            if entry.owner.distribution == CORE:
+                return entry.cls
+        return self.get(role, kind)
+
+    def _find(self, role: str, kind: str) -> list[CatalogEntry]:
+        distribution, _, short_kind = kind.rpartition(":")
+        entries = self._entries.get((role, short_kind), [])
+        if not distribution:
+            return entries
+        name = _normalise(distribution)
+        return [entry for entry in entries if _normalise(entry.owner.distribution) == name]
+
+    def _unknown_kind(self, role: str, kind: str) -> FieldError:
+        kinds, short_kind = self.kinds(role), kind.rpartition(":")[2]
+        namesakes = [self.name(entry) for entry in self._entries.get((role, short_kind), ())]
         other_roles = [entry_role for entry_role, name in self._entries if name == kind]
         hint = f" ({kind!r} is a kind of {other_roles[0]})" if other_roles else ""
         available = (
@@ -122,10 +201,13 @@ class Catalog:
             if kinds
             else f"no plugin provides a component with the role {role!r}"
         )
-        raise FieldError(f"unknown {role} {kind!r}{hint}", available, suggestion)
+        if self.faulty_plugins:
+            available += f"; it may be provided by {'; or by '.join(self.faulty_plugins)}"
+        suggestion = namesakes[0] if namesakes else nearest(kind, kinds)
+        return FieldError(f"unknown {role} {kind!r}{hint}", available, suggestion)
 
     def kinds(self, role: str) -> list[str]:
-        """Return the kinds of a role.
+        """Return the names of the components of a role in YAML.
 
         Parameters
         ----------
@@ -135,9 +217,9 @@ class Catalog:
         Returns
         -------
         list of str
-            The kinds, sorted.
+            The kinds, sorted; with the distribution if several plugins provide the same kind.
         """
-        return sorted(kind for entry_role, kind in self._entries if entry_role == role)
+        return sorted(self.name(entry) for entry in self if entry.cls.role == role)
 
     def find(self, kind: str) -> list[CatalogEntry]:
         """Return the components of a kind in all roles.
@@ -145,15 +227,17 @@ class Catalog:
         Parameters
         ----------
         kind : str
-            The kind; an old kind is accepted if no component has it as its current kind.
+            The kind, or the qualified name with the distribution; an old kind is accepted if no
+            component has it as its current kind.
 
         Returns
         -------
         list of CatalogEntry
             The components.
         """
-        entries = [entry for (_, name), entry in self._entries.items() if name == kind]
-        return entries or [entry for (_, name), entry in self._old_entries.items() if name == kind]
+        entries = [entry for role in ROLES for entry in self._find(role, kind)]
+        short_kind = kind.rpartition(":")[2]
+        return [entry for entry in entries if entry.cls.kind == short_kind] or entries
 
     def owner(self, component: Component) -> Owner | None:
         """Return the owner of a component.
@@ -168,9 +252,9 @@ class Catalog:
         Owner or None
             The owner; None if no plugin provides its class.
         """
-        entry = self._entries.get((component.role, component.kind))
-        if entry is not None and entry.cls is type(component):
-            return entry.owner
+        for entry in self._entries.get((component.role, component.kind), ()):
+            if entry.cls is type(component):
+                return entry.owner
         file = file_of(type(component))  # loaded for a configuration, not for this catalog
         return None if file is None else file.owner
 
@@ -179,16 +263,18 @@ class Catalog:
 
         Parameters
         ----------
-        role, kind : str
-            Role and kind of the component.
+        role : str
+            The role of the component.
+        kind : str
+            Its kind, or its qualified name with the distribution.
 
         Returns
         -------
         Owner or None
-            The owner; None if no plugin provides the kind.
+            The owner, the first one if several plugins provide the kind; None if no plugin does.
         """
-        entry = self._entries.get((role, kind))
-        return None if entry is None else entry.owner
+        entries = [entry for entry in self.find(kind) if entry.cls.role == role]
+        return entries[0].owner if entries else None
 
     def owners(self, components: Iterable[Component]) -> tuple[Owner, ...]:
         """Return the owners of components.
@@ -208,9 +294,34 @@ class Catalog:
 
     def __iter__(self) -> Iterator[CatalogEntry]:
         roles = list(ROLES)
-        yield from sorted(
-            self._entries.values(), key=lambda entry: (roles.index(entry.cls.role), entry.cls.kind)
+        entries = (
+            entry
+            for (_, kind), entries in self._entries.items()
+            for entry in entries
+            if entry.cls.kind == kind
         )
+        yield from sorted(
+            entries,
+            key=lambda entry: (
+                roles.index(entry.cls.role),
+                entry.cls.kind,
+                entry.owner.distribution != CORE,
+                entry.owner.distribution,
+            ),
+        )
+
+
+def _write_qualified_kinds(entries: Iterable[CatalogEntry]) -> None:
+    """Write components with their distributions in YAML, because their kind is ambiguous.
+
+    This is stored in the classes, because components are also written without a catalog.
+    """
+    for entry in entries:
+        entry.cls.yaml_kind = entry.qualified_kind
+
+
+def _normalise(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()  # as pip does
 
 
 def _find_fault(cls: Any) -> str:

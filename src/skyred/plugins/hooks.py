@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Collection
 from types import ModuleType
 from typing import Any
 
 import pluggy
 
-from skyred import hookspecs
+from skyred import __version__, hookspecs
 from skyred.errors import nearest
+from skyred.hookspecs import API_VERSION
+from skyred.interfaces.records import Owner
+from skyred.plugins.entry_points import COMMAND_GROUP
 
 COMMAND_HOOK = "skyred_commands"
+API_ATTRIBUTE = "SKYRED_API"  # the version of the plugin API that a plugin is made for
 MARKER = f"{hookspecs.PROJECT}_impl"  # the attribute that pluggy's `HookimplMarker` sets
 HOOKS = [name for name in vars(hookspecs) if name.startswith("skyred_")]
 
@@ -59,6 +64,33 @@ def implemented_hooks(manager: pluggy.PluginManager, plugin: Any) -> list[str]:
         The names.
     """
     return [name for name in dir(plugin) if manager.parse_hookimpl_opts(plugin, name) is not None]
+
+
+def find_api_fault(plugin: Any) -> str:
+    """Return the fault of a plugin that is made for a newer version of the plugin API.
+
+    Parameters
+    ----------
+    plugin : module or object
+        The plugin; `SKYRED_API` in it, or in the module of its class, is the version.
+
+    Returns
+    -------
+    str
+        The fault; "" if the version is supported, or not set.
+    """
+    module = sys.modules.get(type(plugin).__module__)
+    version = getattr(plugin, API_ATTRIBUTE, getattr(module, API_ATTRIBUTE, None))
+    if version is None:
+        return ""
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        return f"{API_ATTRIBUTE} is {version!r}; expected an integer such as {API_VERSION}"
+    if version > API_VERSION:
+        return (
+            f"it is made for version {version} of the plugin API, and skyred {__version__} has "
+            f"version {API_VERSION}: update skyred (python -m pip install --upgrade skyred)"
+        )
+    return ""
 
 
 def find_hook_error(plugin: Any, implemented: Collection[str]) -> str:
@@ -114,3 +146,31 @@ def describe_registration_error(
                     f"available: {', '.join(available) or 'none'}"
                 )
     return f"cannot be registered: {' '.join(str(error).split())}"
+
+
+def find_group_fault(implemented: Collection[str], owner: Owner) -> str:
+    """Return the fault if a plugin implements a hook of another group, or a file has no hook.
+
+    Parameters
+    ----------
+    implemented : collection of str
+        The names of the decorated functions of the plugin.
+    owner : Owner
+        The plugin.
+
+    Returns
+    -------
+    str
+        The fault; "" if there is none.
+    """
+    if COMMAND_HOOK in implemented:
+        return f"{COMMAND_HOOK}() is not allowed in this module: {_command_advice(owner)}"
+    if owner.file and not implemented:
+        return "provides nothing; expected a function skyred_components() decorated with @hookimpl"
+    return ""
+
+
+def _command_advice(owner: Owner) -> str:
+    if owner.file:
+        return "a file cannot add commands; install a package that does (skyred new-plugin)"
+    return f"move it to its own module, with an entry point in the group {COMMAND_GROUP}"

@@ -17,7 +17,6 @@ from skyred.interfaces.records import Owner
 from skyred.plugins.catalog import Catalog
 from skyred.plugins.entry_points import (
     BLOCK_VARIABLE,
-    COMMAND_GROUP,
     COMPONENT_GROUP,
     blocked_names,
     describe_fault,
@@ -26,13 +25,15 @@ from skyred.plugins.entry_points import (
     sort_entry_points,
 )
 from skyred.plugins.hooks import (
-    COMMAND_HOOK,
     create_manager,
     describe_registration_error,
+    find_api_fault,
+    find_group_fault,
     find_hook_error,
     implemented_hooks,
 )
 from skyred.plugins.one_file import OneFile, line_in_file
+from skyred.plugins.unmet_requirements import describe_unmet_requirements
 
 
 @attrs.frozen
@@ -72,11 +73,14 @@ class Plugins:
         The components of these plugins.
     loaded : list of LoadedPlugin
         All plugins, including faulty and blocked ones.
+    warnings : list of str
+        The warnings about these plugins that have been shown.
     """
 
     manager: pluggy.PluginManager
     catalog: Catalog = attrs.field(factory=Catalog)
     loaded: list[LoadedPlugin] = attrs.field(factory=list)
+    warnings: list[str] = attrs.field(factory=list)
 
     @classmethod
     def load(
@@ -121,7 +125,7 @@ class Plugins:
             # SKYRED_BLOCK=<plugin name> would block both plugins, so the message suggests the name
             # of the distribution
             fault = f"{namesake.owner} has the same name" + "; rename the file" * bool(owner.file)
-            self.loaded.append(LoadedPlugin(owner, module, fault, block=owner.distribution))
+            self._add_faulty(LoadedPlugin(owner, module, fault, block=owner.distribution))
             return
         try:
             plugin = load()
@@ -129,7 +133,8 @@ class Plugins:
         except (Exception, SystemExit) as error:  # must not prevent the import of other plugins
             line = line_in_file(Path(owner.file), error) if owner.file else ""
             fault = f"cannot be imported: {type(error).__name__}: {error}{line}"
-            self.loaded.append(LoadedPlugin(owner, module, fault))
+            unmet = "".join(f"; {message}" for message in describe_unmet_requirements(owner, "it"))
+            self._add_faulty(LoadedPlugin(owner, module, f"{fault}{unmet}"))
             return
         self.register(plugin, owner, module)
 
@@ -146,7 +151,11 @@ class Plugins:
             The module or file of the plugin, for error messages.
         """
         implemented = implemented_hooks(self.manager, plugin)
-        fault = find_hook_error(plugin, implemented) or _find_group_fault(implemented, owner)
+        fault = (
+            find_api_fault(plugin)
+            or find_hook_error(plugin, implemented)
+            or find_group_fault(implemented, owner)
+        )
         if not fault:
             try:
                 self.manager.register(plugin, name=owner.plugin)
@@ -158,7 +167,14 @@ class Plugins:
             # only a part of its components could be added
             self.manager.unregister(name=owner.plugin)
             self.catalog.drop(owner)
-        self.loaded.append(LoadedPlugin(owner, module, fault))
+        if fault:
+            self._add_faulty(LoadedPlugin(owner, module, fault))
+        else:
+            self.loaded.append(LoadedPlugin(owner, module))
+
+    def _add_faulty(self, loaded: LoadedPlugin) -> None:
+        self.loaded.append(loaded)
+        self.catalog.faulty_plugins.append(f"{loaded.owner}, which is faulty: {loaded.fault}")
 
     def _add_components(self, plugin: Any, owner: Owner) -> str:
         component_hook = getattr(plugin, "skyred_components", None)
@@ -307,8 +323,10 @@ class Plugins:
         if not stores and errors:
             raise errors[0]
         if not stores:
+            faulty_plugins = "; or by ".join(self.catalog.faulty_plugins)
             raise ArchiveError(
                 f"no plugin can open {location!r}; expected one of:\n{self._list_archives()}"
+                + f"\nit may be supported by {faulty_plugins}" * bool(faulty_plugins)
             )
         ((name, store),) = stores.items()
         loaded = self._find_loaded(name)
@@ -327,18 +345,3 @@ class Plugins:
             f"  {name}: {' '.join(summary.split()) or 'not documented'}"
             for name, summary in summaries.items()
         )
-
-
-def _find_group_fault(implemented: list[str], owner: Owner) -> str:
-    """Return the fault if a plugin implements a hook of another group, or a file has no hook."""
-    if COMMAND_HOOK in implemented:
-        return f"{COMMAND_HOOK}() is not allowed in this module: {_command_advice(owner)}"
-    if owner.file and not implemented:
-        return "provides nothing; expected a function skyred_components() decorated with @hookimpl"
-    return ""
-
-
-def _command_advice(owner: Owner) -> str:
-    if owner.file:
-        return "a file cannot add commands; install a package that does (skyred new-plugin)"
-    return f"move it to its own module, with an entry point in the group {COMMAND_GROUP}"

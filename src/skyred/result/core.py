@@ -16,6 +16,7 @@ from skyred.interfaces.records import FitResult, Outcome, StepRecord
 from skyred.io.folders import expand_folder
 from skyred.plugins import Plugins
 from skyred.result import files
+from skyred.result.estimator_classes import reported_distributions
 from skyred.result.html import result_html
 from skyred.result.observation_log import (
     observation_log,
@@ -258,7 +259,9 @@ class Result:
                 f"{folder}: models.yaml is not read: {reason}", SkyredWarning, stacklevel=3
             )
         kinds = files.estimator_kinds(config) if config else files.reported_kinds(report)
-        estimates, unread = files.read_estimates(folder, kinds, models, plugins.catalog)
+        estimates, unread = files.read_estimates(
+            folder, kinds, models, plugins.catalog, reported_distributions(report)
+        )
         return cls(
             config=config,
             digest=report.get("digest", ""),

@@ -13,11 +13,12 @@ from skyred.config import Document, dump
 from skyred.errors import SkyredWarning
 from skyred.fields import check_name
 from skyred.inspection.file_checks import check_models
-from skyred.interfaces import Estimator, Product
+from skyred.interfaces import Product
 from skyred.interfaces.records import FitResult, StepRecord
 from skyred.io import model_files
 from skyred.plugins import Catalog
 from skyred.result import dataset_files, sample_files
+from skyred.result.estimator_classes import find_estimator
 from skyred.result.model_plugins import find_missing, owners_of, read_owners
 from skyred.result.product_files import FOLDER, has_files
 
@@ -168,7 +169,11 @@ def read_fit(folder: Path) -> FitResult | None:
 
 
 def read_estimates(
-    folder: Path, kinds: Mapping[str, str], models: Models | None, catalog: Catalog
+    folder: Path,
+    kinds: Mapping[str, str],
+    models: Models | None,
+    catalog: Catalog,
+    distributions: Iterable[str] = (),
 ) -> tuple[dict[str, Product], dict[str, str]]:
     """Read the products, each with the class of its estimator.
 
@@ -182,6 +187,8 @@ def read_estimates(
         The fitted models.
     catalog : Catalog
         The catalog of components.
+    distributions : iterable of str
+        The distributions that the run used, in case that several provide the same kind now.
 
     Returns
     -------
@@ -201,15 +208,14 @@ def read_estimates(
         if kind == AdaptedEstimator.kind:
             estimates[name] = AdaptedEstimator.product.read(folder / FOLDER, name, models)
             continue
-        if kind not in catalog.kinds(Estimator.role):
+        estimator = find_estimator(kind, catalog, distributions)
+        if estimator is None:
             message = f"{folder}: no plugin provides the estimator {kind!r}: {name} is not read"
             if (folder / "plugins").is_dir():
                 message += "; pass plugins=Plugins.load(files=[...]) with the files in plugins/"
             warnings.warn(message, SkyredWarning, stacklevel=3)
             unread[name] = f"no plugin provides its estimator {kind!r}"
             continue
-        estimator = catalog.get(Estimator.role, kind)
-        assert issubclass(estimator, Estimator)
         estimates[name] = estimator.product.read(folder / FOLDER, name, models)
     return estimates, unread
 
@@ -268,7 +274,10 @@ def estimator_kinds(config: str) -> dict[str, str]:
     data = Document.parse(config).data if config else None
     entries = (data or {}).get("estimate") or []
     # an invalid name could be a path outside the folder
-    return {check_name(entry.get("name") or entry["kind"]): entry["kind"] for entry in entries}
+    return {
+        check_name(entry.get("name") or entry["kind"].rpartition(":")[2]): entry["kind"]
+        for entry in entries
+    }
 
 
 def reported_kinds(report: Mapping[str, Any]) -> dict[str, str]:

@@ -26,7 +26,8 @@ class Watchers:
     plugins : Plugins
         The plugins.
     errors : list of str
-        A message for each error.
+        A message for each error; first the warnings about faulty plugins, whose hooks are not
+        called.
     seconds : dict of str to float
         The time that the hooks of each plugin took, in seconds.
     """

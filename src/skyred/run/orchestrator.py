@@ -11,8 +11,10 @@ import attrs
 from skyred.errors import ConfigError, StepError
 from skyred.interfaces import Chain, Engine, Product
 from skyred.interfaces.records import FitResult, Outcome, Report, Run, StepRecord
+from skyred.interfaces.unusable_fields import require_usable_engine
 from skyred.likelihood import objective_of
 from skyred.plugins import Plugins
+from skyred.plugins.run_checks import check_requirements, check_usable
 from skyred.result import Result
 from skyred.run.cache import Cache
 from skyred.run.cached_chunks import open_cache
@@ -81,15 +83,13 @@ class Orchestrator:
             problems := pipeline.problems(model_problems)
         ):
             raise ConfigError(problems)
-        plugins.raise_if_faulty()
-        engine = engine or cast("Engine", plugins.catalog.get("engine", "serial")())
+        check_usable(plugins)
+        engine = engine or cast("Engine", plugins.catalog.default("engine", "serial")())
+        require_usable_engine(engine)
+        check_requirements(plugins, [*pipeline.components(), engine])
+        watchers = Watchers(plugins, list(plugins.warnings))
         self._steps = Steps(
-            pipeline,
-            plugins,
-            engine,
-            create_record(pipeline),
-            Watchers(plugins),
-            open_cache(cache),
+            pipeline, plugins, engine, create_record(pipeline), watchers, open_cache(cache)
         )
 
     @property

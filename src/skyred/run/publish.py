@@ -14,6 +14,7 @@ from skyred.interfaces.records import STEPS
 from skyred.io.folders import expand_folder
 from skyred.run.component_errors import describe_component
 from skyred.run.disk_space import disk_errors, minimum_size, require_space, size_of
+from skyred.run.hidden_secrets import hidden_secrets
 from skyred.run.log_file import log_to_file
 from skyred.run.run_finished import notify_finished
 from skyred.run.run_folder import RunFolder
@@ -141,7 +142,7 @@ def run_steps(steps: Steps, names: Iterable[str]) -> None:
     FitError
         If the fit did not converge; its result is still available.
     """
-    with steps.workers:
+    with hidden_secrets(steps.pipeline, steps.engine), steps.workers:
         for name in names:
             output = steps.run_until(name)
             if name == "fit" and output is not None and not output.success:
@@ -168,10 +169,12 @@ def _run_with_hooks(orchestrator: Orchestrator, until: str) -> Result:
             orchestrator.run_until(until)
         except BaseException:
             result = orchestrator.result()
-            _write_after_error(orchestrator, result)
+            with hidden_secrets(orchestrator.pipeline):
+                _write_after_error(orchestrator, result)
             raise
         result = orchestrator.result()  # once: copies of models are slow
-        _write(orchestrator, result)
+        with hidden_secrets(orchestrator.pipeline):
+            _write(orchestrator, result)
         state = "finished"
     except KeyboardInterrupt:
         state, error = "interrupted", "interrupted by the user"

@@ -72,7 +72,10 @@ def create_result(steps: Steps) -> Result:
         models=steps.models(),
         fit=steps.outputs.get("fit"),
         estimates=dict(steps.outputs.get("estimate", steps.estimates)),
-        kinds={estimator.label: estimator.kind for estimator in steps.pipeline.estimate},
+        kinds={
+            estimator.label: estimator.yaml_kind or estimator.kind
+            for estimator in steps.pipeline.estimate
+        },
     )
 
 

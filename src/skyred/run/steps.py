@@ -28,6 +28,7 @@ from skyred.run.component_errors import errors_of
 from skyred.run.disk_space import size_of
 from skyred.run.estimate import EstimatorRunner
 from skyred.run.failures import format_other_statuses, raise_on_failures, require_reduced
+from skyred.run.hidden_secrets import hidden_secrets, hide_in_outcome, secret_values
 from skyred.run.lifecycle import Watchers
 from skyred.run.memory import require_memory
 from skyred.run.model_round_trip import check_round_trip
@@ -107,7 +108,7 @@ class Steps:
         object
             The output of the step.
         """
-        with self.workers:
+        with hidden_secrets(self.pipeline, self.engine), self.workers:
             for name in STEPS[: STEPS.index(step) + 1]:
                 if name not in self.outputs:
                     run_step = _STEP_METHODS[name]
@@ -253,7 +254,8 @@ class Steps:
         ]
         reducer = Reducer(self.workers, self.engine, self.plugins.catalog, self.cache)
         details["sums"] = reducer.checksums
-        yield from reducer.reduce(entries, self._record_outcome)
+        values = secret_values((self.pipeline, self.engine))
+        yield from reducer.reduce(entries, partial(self._record_outcome, values))
         details["summary"] = reducer.comparisons.summary()
 
     def _active_entries(self) -> list[tuple[str, DataEntry]]:
@@ -279,7 +281,8 @@ class Steps:
             "reduce", Datasets(self.reduced_datasets) if self.reduced_datasets else None
         )
 
-    def _record_outcome(self, outcome: Outcome) -> None:
+    def _record_outcome(self, secrets: tuple[str, ...], outcome: Outcome) -> None:
+        outcome = hide_in_outcome(outcome, secrets)
         self.outcomes.append(outcome)
         # for the log file only, because watchers report outcomes on the terminal
         message = f"{outcome.status}: {outcome.reason}" if outcome.reason else outcome.status

@@ -39,6 +39,8 @@ def component(
     role = "" if entry.owner.distribution == "skyred" else f" ({entry.cls.role})"
     yield from heading(entry.cls.kind, line)
     yield from (*describe_class(entry.cls).split("\n"), "")
+    if entry.cls.requires:
+        yield from (f"Required packages: {', '.join(entry.cls.requires)}", "")
     yield from (f"In Python: ``{module}.{entry.cls.__name__}``{role}", "")
     if example:
         yield from (f"Example, from ``{file}``:", "", ".. code-block:: yaml", "")

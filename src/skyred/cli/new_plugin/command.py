@@ -166,8 +166,7 @@ def _draft_problems(drafts: list[Any], *, is_file: bool) -> Iterator[Any]:
             )
         elif draft.kind in [previous_draft.kind for previous_draft in previous_drafts]:
             yield Problem(path, f"{draft.kind!r} is repeated", "use each kind once")
-        elif draft.kind in catalog.kinds(draft.role):
-            owner = catalog.owner_of(draft.role, draft.kind)
+        elif owner := catalog.owner_of(draft.role, draft.kind):
             yield Problem(path, f"{draft.kind!r} is provided by {owner}", "choose another kind")
         elif draft.role == "spectral-model" and (package := _owner_of_type(draft.kind, catalog)):
             yield Problem(path, f"{draft.kind!r} is provided by {package}", "choose another type")

@@ -19,6 +19,7 @@ from skyred.interfaces import (
     Reduction,
     cutting_selectors,
     locations,
+    texts_with_variables,
     walk,
 )
 from skyred.io.checksums import file_checksum
@@ -206,6 +207,8 @@ def _iter_file_digests(components: Iterable[Fields]) -> Iterator[Hashable]:
     for component in components:
         for _, location in locations(component):
             yield tuple(file_checksum(path) for path in _iter_files(location))
+        # text is compared as it is written, but its variables may have other values
+        yield from (string.expanded() for _, string in texts_with_variables(component))
 
 
 def _iter_files(location: Location) -> Iterator[Path]:

@@ -12,6 +12,7 @@ from skyred.inspection.records import RunInput
 from skyred.interfaces import Maker, Reduction
 from skyred.interfaces.records import Outcome
 from skyred.run.component_errors import describe_owned
+from skyred.run.hidden_secrets import hide_in_outcome, secret_values
 from skyred.run.worker.code_check import require_same_code
 from skyred.run.worker.component_calls import faults_of
 from skyred.run.worker.irf_types import describe_irfs
@@ -134,4 +135,6 @@ def reduce_chunk(
         outcomes.append(run_reduction.outcome)
         irf_types.append(describe_irfs(parts[0].observation) if parts else "")
     new_checksums = {path: checksums[path] for path in checksums if not chunk.checksums.get(path)}
-    return PartialStack(total, tuple(outcomes), tuple(irf_types), new_checksums)
+    values = secret_values((chunk.reduction, *chunk.makers))
+    hidden_outcomes = tuple(hide_in_outcome(outcome, values) for outcome in outcomes)
+    return PartialStack(total, hidden_outcomes, tuple(irf_types), new_checksums)

@@ -196,9 +196,13 @@ def _check_round_trip(
 
 
 def _catalog(case: ComponentCase) -> Catalog:
-    # the component is added first, because an installed component may have the same kind
+    # without other components of the same kind, whose names would be ambiguous
     catalog = Catalog()
     catalog.add(case.cls, Owner("checked", "", "checked"))
+    names = {(case.cls.role, kind) for kind in (case.cls.kind, *case.cls.old_kinds)}
     for entry in case.crab.plugins.catalog:
-        catalog.add(entry.cls, entry.owner)
+        if names.isdisjoint(
+            (entry.cls.role, kind) for kind in (entry.cls.kind, *entry.cls.old_kinds)
+        ):
+            catalog.add(entry.cls, entry.owner)
     return catalog

@@ -42,8 +42,8 @@ def is_declared(case: ComponentCase) -> None:
 
 @requirement(
     "has a kind that no other component of its role has",
-    fix="Choose another kind: a plugin with a kind that is already in use is faulty, and no run "
-    "starts.",
+    fix="Choose another kind: if several distributions provide a kind, each configuration with its "
+    "short name stops, until distribution:kind is written.",
 )
 def has_unique_kind(case: ComponentCase) -> None:
     """Check the kind against those of all installed components.

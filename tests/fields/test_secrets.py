@@ -1,0 +1,212 @@
+"""Secrets are references; their values are never written."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secret_toys import Downloader, Uploader
+from skyred import FieldError, Orchestrator, Pipeline, Secret
+from skyred.errors import ConfigError, SkyredError
+from skyred.fields.secrets import hide
+from skyred.interfaces.records import Owner
+from skyred.plugins import Plugins
+from skyred.run.hidden_secrets import hidden_secrets
+from toys import ToyMaker, toy_pipeline, toy_plugins
+
+VALUE = "hunter2 is 'my' secret"
+REFERENCE = {"env": "TOY_TOKEN"}
+
+
+@pytest.fixture
+def plugins() -> Plugins:
+    plugins = toy_plugins()
+    for cls in (Downloader, Uploader):
+        assert plugins.catalog.add(cls, Owner("toy-secrets", "1", "secrets")) == ""
+    return plugins
+
+
+@pytest.fixture
+def token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOY_TOKEN", VALUE)
+
+
+def config_with(reference: str) -> str:
+    maker = f"kind: toy-downloader\n        token: {reference}\n"
+    return toy_pipeline(3).to_yaml().replace("kind: toy-fill\n", maker)
+
+
+def test_secret_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    token = Downloader(token=REFERENCE).token
+    monkeypatch.setenv("TOY_TOKEN", VALUE)
+    assert token.reveal() == VALUE
+    monkeypatch.delenv("TOY_TOKEN")
+    with pytest.raises(FieldError, match="variable TOY_TOKEN of the secret is not set; set it"):
+        token.reveal()
+
+
+def test_secret_is_read_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOY_FOLDER", str(tmp_path))
+    token = Downloader(token={"file": "$TOY_FOLDER/token"}).token
+    with pytest.raises(FieldError, match=r"cannot be read: .*token: No such file"):
+        token.reveal()
+    (tmp_path / "token").write_text(f"{VALUE}\n", encoding="utf-8")
+    assert token.reveal() == VALUE
+    (tmp_path / "token").write_text(" \n", encoding="utf-8")
+    with pytest.raises(FieldError, match="file of the secret is empty"):
+        token.reveal()
+
+
+@pytest.mark.parametrize(
+    "literal",
+    [VALUE, 1234567, [VALUE], {"value": VALUE}, {"env": VALUE}, {"env": "A", "file": VALUE},
+     {"env": {"file": VALUE}}, {"env": 1234567}, {VALUE: "x"}, True, {}],
+)  # fmt: skip
+def test_literal_value_is_refused_without_showing_it(literal: object) -> None:
+    with pytest.raises(FieldError, match=r"expected \{env: NAME\}") as exc_info:
+        Downloader(token=literal)
+    assert VALUE not in str(exc_info.value)
+    assert "1234567" not in str(exc_info.value)
+
+
+def test_literal_value_in_yaml_is_refused_with_line_and_column(plugins: Plugins) -> None:
+    with pytest.raises(ConfigError) as exc_info:
+        Pipeline.from_yaml(config_with("hunter2"), plugins=plugins)
+    (line,) = exc_info.value.lines
+    assert "token: a secret must not be written in a configuration" in line
+    assert line.startswith("<string>:")
+    assert "hunter2" not in line
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("{env: NO_SUCH_VARIABLE}", "variable NO_SUCH_VARIABLE of the secret is not set"),
+        ("{file: /no/such/file}", "file of the secret cannot be read: /no/such/file"),
+        ("{file: $NO_SUCH/file}", "environment variable NO_SUCH, which is not set"),
+        ("{file: /}", "is a folder, a pipe or a device: /"),
+        ("{file: /dev/zero}", "is a folder, a pipe or a device: /dev/zero"),
+    ],
+)
+def test_unreadable_secret_is_an_error_of_the_configuration(
+    plugins: Plugins, reference: str, message: str
+) -> None:
+    with pytest.raises(ConfigError) as exc_info:
+        Pipeline.from_yaml(config_with(reference), plugins=plugins)
+    (line,) = exc_info.value.lines
+    assert message in line
+    assert ".token" in line
+
+
+@pytest.mark.usefixtures("token")
+def test_no_form_of_a_component_contains_the_value(plugins: Plugins) -> None:
+    pipeline = Pipeline.from_yaml(config_with("{env: TOY_TOKEN}"), plugins=plugins)
+    (maker,) = pipeline.data["toy"].make
+    assert maker.to_plain() == {"kind": "toy-downloader", "token": REFERENCE}
+    assert maker.to_plain(complete=True)["backup"] is None
+    assert Pipeline.from_yaml(pipeline.to_yaml(complete=True), plugins=plugins) == pipeline
+    forms = [repr(maker), str(pipeline), maker._repr_html_(), repr(maker.key())]
+    assert all("hunter2" not in form for form in forms)
+    pickled = pickle.dumps(pipeline)
+    assert b"hunter2" not in pickled
+    assert pickle.loads(pickled).data["toy"].make[0].token.reveal() == VALUE
+
+
+def test_digest_does_not_depend_on_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = set()
+    for value in ("first", "second"):
+        monkeypatch.setenv("TOY_TOKEN", value)
+        digests.add(Downloader(token=REFERENCE).digest())
+    assert len(digests) == 1
+    assert Downloader(token={"env": "OTHER"}).digest() not in digests
+    assert Downloader(token=Secret(env="TOY_TOKEN")) == Downloader(token=REFERENCE)
+
+
+@pytest.mark.usefixtures("token")
+@pytest.mark.parametrize("engine", ["serial", "processes"])
+def test_run_folder_of_a_failed_run_does_not_contain_the_value(
+    plugins: Plugins, tmp_path: Path, engine: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pipeline = toy_pipeline(
+        3,
+        make=[ToyMaker(), Downloader(token=REFERENCE)],
+        on_error="skip",
+        estimate=[Uploader(token=REFERENCE)],
+    )
+    cls = plugins.catalog.get("engine", engine)
+    orchestrator = Orchestrator(pipeline, plugins=plugins, engine=cls(), cache=False)
+    with pytest.raises(RuntimeError) as exc_info:
+        orchestrator.run(tmp_path / "run")
+    assert str(exc_info.value) == "cannot upload with *****"
+    assert "hunter2" not in str(exc_info.value.__cause__)
+    (outcome,) = [outcome for outcome in orchestrator.outcomes if outcome.status == "failed"]
+    assert outcome.reason == "ConnectionError: https://archive?token=*****"
+    notes = [note for outcome in orchestrator.outcomes for note in outcome.notes]
+    assert any("the token ***** expires" in note for note in notes)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {"config.yaml", "report.json", "log.jsonl"} <= {path.name for path in files}
+    for path in files:
+        assert b"hunter2" not in path.read_bytes(), path
+    log_lines = (tmp_path / "run" / "log.jsonl").read_text("utf-8")
+    assert "upload with *****" in log_lines
+    assert "KeyError" in log_lines
+    report = json.loads((tmp_path / "run" / "report.json").read_text("utf-8"))
+    assert "*****" in report["error"]
+    config = (tmp_path / "run" / "config.yaml").read_text("utf-8")
+    assert "token: {env: TOY_TOKEN}" in config
+    assert "hunter2" not in "".join(capfd.readouterr())
+    Pipeline.from_yaml(tmp_path / "run" / "config.yaml", plugins=plugins)
+
+
+@pytest.mark.usefixtures("token")
+def test_outcomes_of_a_worker_do_not_contain_the_value(
+    plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skyred.run.steps.hide_in_outcome", lambda outcome, values: outcome)
+    makers = [ToyMaker(), Downloader(token=REFERENCE)]
+    pipeline = toy_pipeline(3, make=makers, on_error="skip")
+    orchestrator = Orchestrator(pipeline, plugins=plugins, cache=False)
+    orchestrator.reduce()
+    for outcome in orchestrator.outcomes:
+        assert "*****" in str(outcome)
+        assert "hunter2" not in str(outcome)
+
+
+class OpaqueError(SkyredError):
+    """An error whose message is not in its arguments."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+        super().__init__()
+
+    def __str__(self) -> str:
+        return f"no access with {self.token}"
+
+
+@pytest.mark.usefixtures("token")
+def test_error_with_a_fixed_message_is_replaced() -> None:
+    maker = Downloader(token=REFERENCE)
+    with pytest.raises(SkyredError, match=r"^OpaqueError: no access with \*{5}$") as exc_info:
+        _raise_opaque(maker)
+    assert exc_info.value.__cause__ is None
+
+
+def _raise_opaque(maker: Any) -> None:
+    with hidden_secrets(maker):
+        raise OpaqueError(maker.token.reveal())
+
+
+def test_log_is_unchanged_without_secrets() -> None:
+    factory = logging.getLogRecordFactory()
+    with hidden_secrets(ToyMaker()):
+        assert logging.getLogRecordFactory() is factory
+
+
+def test_representation_of_a_value_is_hidden_too() -> None:
+    assert hide("KeyError: 'a\\nb-c'", ["a\nb-c"]) == "KeyError: '*****'"
+    assert hide("a word", ["a"]) == "a word", "short values would hide parts of words"

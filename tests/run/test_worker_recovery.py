@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from functools import partial
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,10 @@ class FailingExecutor(InlineExecutor):
         self.fails_for = fails_for
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        excluded_runs = args[1] if len(args) > 1 else {}
-        observations = args[0].observations if args else ()
+        # a checked executor passes other arguments first
+        chunk_arguments = [*dropwhile(lambda arg: not hasattr(arg, "observations"), args)]
+        observations = chunk_arguments[0].observations if chunk_arguments else ()
+        excluded_runs = chunk_arguments[1] if len(chunk_arguments) > 1 else {}
         obs_ids = {int(observation.obs_id) for observation in observations} - set(excluded_runs)
         if self.fails_for(obs_ids):
             future: Future[Any] = Future()

@@ -53,8 +53,7 @@ def fit(
         Fitter that minimises or samples the statistic; by default Newton steps, MIGRAD if Newton
         steps fail, and HESSE.
     minos : bool
-        Whether to compute asymmetric errors with MINOS. It cannot be combined with `fitter`: set
-        the option of the fitter instead.
+        Whether to compute asymmetric errors with MINOS. With `fitter`, set its option instead.
     check : bool
         Whether to compare every source with gammapy's own evaluation first; by default, only
         sources whose model classes are not defined in gammapy are compared.
@@ -70,8 +69,7 @@ def fit(
     Raises
     ------
     ComponentError
-        If the result of `fitter` is not one of these datasets, or a success is false: values or
-        errors that are not finite, or another statistic than at the values.
+        If `fitter` returns an invalid result, such as another statistic than at its values.
     FitError
         If there is nothing to fit, if the statistic is not finite at the start, or if both
         `fitter` and `minos` are passed.

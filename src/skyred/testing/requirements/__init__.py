@@ -17,12 +17,14 @@ from skyred.testing.requirements import (
     models,
     observation_tables,
     selectors,
+    stacked_datasets,
     stackers,
 )
 
 _MODULES: tuple[ModuleType, ...] = (
     *(declaration, construction),
-    *(selectors, good_time, geometries, makers, observation_tables, stackers),
+    *(selectors, good_time, geometries, makers, observation_tables),
+    *(stackers, stacked_datasets),
     *(models, fitters, estimators, engines),
 )
 

@@ -329,14 +329,14 @@ def toy_plugins(*watchers: tuple[str, Any]) -> Plugins:
     from skyred.components.watchers import provenance
 
     plugins = Plugins.load(points=[])
-    for name, plugin in (
-        ("engines", engines),
-        ("minuit", minuit),
-        ("provenance", provenance.Provenance()),
-        ("toys", toys),
-        *watchers,
+    for distribution, name, plugin in (
+        ("skyred", "engines", engines),
+        ("skyred", "minuit", minuit),
+        ("skyred", "provenance", provenance.Provenance()),
+        ("toys", "toys", toys),
+        *(("toys", *watcher) for watcher in watchers),
     ):
-        plugins.register(plugin, Owner("toys", "1.0", name))
+        plugins.register(plugin, Owner(distribution, "1.0", name))
     plugins.raise_if_faulty()
     return plugins
 

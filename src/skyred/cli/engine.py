@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from skyred.errors import ConfigError, FieldError, Problem, format_value
 
-DEFAULT_ENGINE = "skyred:serial"  # even if a plugin has an engine of this kind
+DEFAULT_ENGINE = "skyred:serial"  # the kind of another distribution would be ambiguous
 
 if TYPE_CHECKING:
     from skyred.interfaces import Component, Engine

@@ -6,15 +6,17 @@ import inspect
 import sys
 from collections.abc import Collection
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from skyred import __version__, hookspecs
 from skyred.errors import nearest
 from skyred.hookspecs import API_VERSION
-from skyred.interfaces.records import Owner
 from skyred.plugins.entry_points import COMMAND_GROUP
+
+if TYPE_CHECKING:
+    from skyred.interfaces.records import Owner
 
 COMMAND_HOOK = "skyred_commands"
 API_ATTRIBUTE = "SKYRED_API"  # the version of the plugin API that a plugin is made for

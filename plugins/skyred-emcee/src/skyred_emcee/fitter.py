@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skyred import FitResult, Fitter, component, minimise, option
+from skyred import FitResult, Fitter, component, option
 from skyred_emcee.ensemble import Chains, sample
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ class Emcee(Fitter):
         FitError
             If the statistic is not finite at the start, or there are too few walkers.
         """
+        from skyred import minimise  # imports the likelihood, which takes time
+
         minimum = minimise(objective)
         n = len(objective.names)
         chains = sample(

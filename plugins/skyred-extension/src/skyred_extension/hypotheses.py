@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from skyred import FitError, ModelError, minimise, objective_of
+from skyred import FitError, ModelError
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
@@ -117,6 +117,8 @@ class Hypothesis:
         FitError
             If there is nothing to fit, or the statistic is not finite.
         """
+        from skyred import minimise, objective_of
+
         objective = objective_of(self.datasets)
         result = minimise(objective)
         objective.accept(result)

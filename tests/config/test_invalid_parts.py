@@ -41,6 +41,8 @@ def plugins() -> Plugins:
         ("data.hess.make=[{kind: mpa}]", r"data\.hess\.make\[0\]\.kind: unknown maker 'mpa'"),
         ("data.other=3", r"data\.other: invalid value 3"),
         ("data.other.geometry={kind: mp}", r"data\.other\.geometry\.kind: unknown geometry"),
+        ("model.0.kind=sourc", r"model\[0\]\.kind: unknown model 'sourc'; available: .*source"),
+        ("data.hess.select=[{kind: con}]", r"select\[0\]\.kind: unknown selector 'con'"),
         ("model.0.spectral.type=plaw", r"model\[0\]\.spectral\.type: unknown spectral model"),
         ("fit={kind: newtn}", r"fit\.kind: unknown fitter 'newtn'"),
         ("estimate.0.kind=flux-pionts", r"estimate\[0\]\.kind: unknown estimator"),
@@ -55,3 +57,14 @@ def test_invalid_part_is_the_only_problem(override: str, message: str, plugins: 
     with pytest.raises(ConfigError, match=message) as exc_info:
         Pipeline.from_yaml(CONFIGURATION, plugins=plugins, overrides=[override])
     assert len(exc_info.value.problems) == 1, exc_info.value
+
+
+def test_links_of_other_models_are_checked_next_to_an_unknown_model(plugins: Plugins) -> None:
+    link = "model.1={kind: source, name: b, spectral: {type: pl, index: {value: 2, link: alone}}}"
+    overrides = ["model.0.kind=sourc", link]
+    configuration = CONFIGURATION.replace("fit:", "  - {kind: fov-background}\nfit:")
+    with pytest.raises(ConfigError) as exc_info:
+        Pipeline.from_yaml(configuration, plugins=plugins, overrides=overrides)
+    messages = [problem.message for problem in exc_info.value.problems]
+    assert "unknown model 'sourc'" in messages
+    assert "the link 'alone' is used only once" in messages

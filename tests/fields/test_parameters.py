@@ -129,13 +129,29 @@ def test_yaml_pickles_and_digests_are_preserved(tmp_path: Path) -> None:
     assert Halo(index=2.2) != Halo(index=2.1)
 
 
+def test_parameters_of_one_gammapy_model_are_selected() -> None:
+    parameters = build_parameters(Halo(), "reference", "index")
+    assert list(parameters) == ["reference", "index"]
+    message = r"Halo has no parameter 'indx'; did you mean 'index'\?; it has index, amplitude, ref"
+    with pytest.raises(ValueError, match=message):
+        build_parameters(Halo(), "indx")
+
+
+def test_parameter_is_named_after_its_field_by_default() -> None:
+    copy = pickle.loads(pickle.dumps(Halo(index={"value": 2.2, "max": 4})))
+    for halo in (Halo(), Halo(index=2.2), copy):
+        assert halo.index.build().name == "index"
+        assert halo.index.build("slope").name == "slope"
+    assert Halo().reference.build().name == "reference"
+
+
 def test_required_parameter_needs_a_value() -> None:
     @component
     class Required(Halo):
         """A component with a required parameter."""
 
         kind = "test-required"
-        mass: ModelParameter = parameter(unit="TeV", doc="The mass.")
+        mass: ModelParameter = parameter(unit="TeV", min=0, doc="The mass.")
 
     assert Required(mass="3 GeV").mass.quantity.to_value("GeV") == 3
     with pytest.raises(FieldError, match="has no value"):

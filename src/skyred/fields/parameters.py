@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 from astropy import units as u
 
-from skyred.errors import FieldError, format_value
+from skyred.errors import FieldError, did_you_mean, format_value
 from skyred.fields.canonical import freeze, plain_key, thaw
 from skyred.fields.parameter_entries import (
     SubmodelError,
@@ -61,30 +61,34 @@ class ModelParameter:
         All keys, with numbers in the unit of the value.
     default : DeclaredParameter
         The declared defaults.
+    name : str
+        The name of the field.
     """
 
     setting: Mapping[str, Any]
     entry: Mapping[str, Any] = attrs.field(repr=False)
     default: DeclaredParameter = attrs.field(repr=False)
+    name: str = attrs.field(default="", eq=False, repr=False)
 
     @property
     def quantity(self) -> u.Quantity:
         """The starting value."""
         return u.Quantity(self.entry["value"], self.entry["unit"])
 
-    def build(self, name: str) -> Parameter:
+    def build(self, name: str | None = None) -> Parameter:
         """Create a new parameter of gammapy.
 
         Parameters
         ----------
-        name : str
-            The name of the parameter in its gammapy model.
+        name : str, optional
+            The name of the parameter in its gammapy model; by default the name of the field.
 
         Returns
         -------
         gammapy.modeling.Parameter
             The parameter, with limits, prior and link.
         """
+        name = name or self.name
         return create_parameter(name, thaw(self.entry) | {"name": name}, self.default)
 
 
@@ -112,7 +116,7 @@ def parameter(
     unit : str
         A unit of the parameter; by default that of the starting value.
     min, max : str or float, optional
-        The default limits, with units.
+        The default limits, with units; numbers are in the unit of the parameter.
     frozen : bool
         Whether the parameter is fixed by default.
 
@@ -124,7 +128,7 @@ def parameter(
     value = None if default in (None, REQUIRED) else u.Quantity(default)
     reference_unit = value.unit if value is not None and not unit else u.Unit(unit)
     limits = [
-        np.nan if limit is None else float(u.Quantity(limit).to_value(reference_unit))
+        np.nan if limit is None else float(_as_quantity(limit, reference_unit).value)
         for limit in (min, max)
     ]
     low, high = limits
@@ -140,8 +144,16 @@ def parameter(
         key=lambda field_value: plain_key(field_value.setting),
         plain=_to_plain,
         unit=reference_unit.to_string(),
+        add_name=lambda field_value, name: attrs.evolve(field_value, name=name),
     )
     return declare(spec, default)
+
+
+def _as_quantity(limit: Any, unit: u.UnitBase) -> u.Quantity:
+    """Return a limit in a unit; a number without a unit is in this unit."""
+    return (
+        u.Quantity(limit, unit) if isinstance(limit, (int, float)) else u.Quantity(limit).to(unit)
+    )
 
 
 def _parse(setting: Any, declared: DeclaredParameter) -> ModelParameter:
@@ -191,26 +203,42 @@ def find_parameters(component: Any) -> dict[str, ModelParameter]:
     Returns
     -------
     dict of str to ModelParameter
-        The parameters by name, except those that are None or invalid.
+        The parameters by name, except those that are None or invalid; none for placeholders of
+        components that could not be built.
     """
-    if component is None:
+    if not attrs.has(type(component)):
         return {}
     values = {name: getattr(component, name, None) for name in specs(type(component))}
     return {name: item for name, item in values.items() if isinstance(item, ModelParameter)}
 
 
-def build_parameters(component: Any) -> dict[str, Parameter]:
+def build_parameters(component: Any, *names: str) -> dict[str, Parameter]:
     """Create the gammapy parameters of a model component, which were declared with `parameter`.
 
     Parameters
     ----------
     component : Component
         The component.
+    *names : str
+        The names of the fields, if the component has parameters of several gammapy models; by
+        default all.
 
     Returns
     -------
     dict of str to gammapy.modeling.Parameter
         New parameters by name, to be passed to a model of gammapy with the same names:
         ``DarkMatterBox(**build_parameters(self))``.
+
+    Raises
+    ------
+    ValueError
+        If the component has no parameter of a name.
     """
-    return {name: item.build(name) for name, item in find_parameters(component).items()}
+    parameters = find_parameters(component)
+    for name in names:
+        if name not in parameters:
+            raise ValueError(
+                f"{type(component).__name__} has no parameter {name!r}"
+                f"{did_you_mean(name, parameters)}; it has {', '.join(parameters) or 'none'}"
+            )
+    return {name: parameters[name].build(name) for name in names or parameters}

@@ -37,6 +37,8 @@ class FieldSpec:
         The class of nested objects: the interface of a role, or a value class.
     optional : bool
         Whether None ("not set") is allowed.
+    add_name : callable or None
+        Function that returns a stored value with the name of its field.
     """
 
     type_name: str
@@ -48,6 +50,7 @@ class FieldSpec:
     shape: str = "leaf"
     of: type | None = None
     optional: bool = False
+    add_name: Callable[[Any, str], Any] | None = None
 
 
 def declare(spec: FieldSpec, default: Any) -> Any:
@@ -87,10 +90,14 @@ def declare(spec: FieldSpec, default: Any) -> Any:
 
 
 def _convert(value: Any, owner: Any, field: attrs.Attribute[Any]) -> Any:
+    spec = spec_of(field)
     try:
-        return parse_field(spec_of(field), value)
+        parsed_value = parse_field(spec, value)
     except FieldError as error:
         raise add_field_name(error, type(owner), field.name) from None
+    if spec.add_name is not None and parsed_value is not None:
+        return spec.add_name(parsed_value, field.name)
+    return parsed_value
 
 
 def add_field_name(error: FieldError, owner: type, field: str) -> FieldError:

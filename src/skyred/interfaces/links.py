@@ -10,6 +10,7 @@ from astropy import units as u
 
 from skyred.errors import Problem, nearest
 from skyred.fields import find_parameters
+from skyred.interfaces.model import Model
 
 if TYPE_CHECKING:
     from skyred.interfaces.chain import Chain
@@ -105,8 +106,8 @@ def link_problems(model: Any, pipeline: Chain) -> Iterator[Problem]:
 
 
 def _get_uses(model: Any) -> Iterator[LinkUse]:
-    """Yield the uses in a model; none for None, which replaces a model with invalid options."""
-    if model is None:
+    """Yield the uses in a model; none for a placeholder of a model that could not be built."""
+    if not isinstance(model, Model):
         return
     if find_links := getattr(model, "links", None):
         yield from find_links()

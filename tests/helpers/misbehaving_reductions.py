@@ -8,7 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from skyred import Keep, Maker, Orchestrator, component, option
+from skyred import (
+    EnergyAxis,
+    Keep,
+    Maker,
+    MapData,
+    MapGeometry,
+    Orchestrator,
+    Pipeline,
+    Reduction,
+    SafeMask,
+    component,
+    option,
+)
 from skyred.interfaces.records import Owner
 from skyred.plugins import Plugins
 
@@ -83,6 +95,18 @@ _CHANGES: dict[str, tuple[Callable[[Any], Any], str]] = {
     ),
     "events": (lambda run: _scale_column(run.events.table), "read-only"),
     "column": (lambda run: _add_column(run.events.table), "changed the events (column PHASE)"),
+    "unit of a column": (
+        lambda run: setattr(run.events.table["ENERGY"], "unit", "GeV"),
+        "changed the events (unit of the column ENERGY)",
+    ),
+    "unit in the info of a column": (
+        lambda run: setattr(run.events.table["ENERGY"].info, "unit", "GeV"),
+        "changed the events (unit of the column ENERGY)",
+    ),
+    "metadata of events": (
+        lambda run: run.events.table.meta.update(DEADC=0.1),
+        "changed the events (metadata)",
+    ),
     "other events": (_drop_events, "changed the events (replaced)"),
     "good time": (
         lambda run: _shorten(run.gti.table),
@@ -155,6 +179,13 @@ class BadStacker(Keep):
             sys.exit(1)
         return Keep.zero(self, geometry)
 
+    def check_observation(self, observation: Any) -> None:
+        Keep.check_observation(self, observation)
+        if self.fault == "drops events":
+            _drop_events(observation)
+        if self.fault == "scales":
+            _scale(observation.aeff)
+
     def add(self, total: Any, dataset: Any, observation: Any) -> Any:
         if self.fault == "add exits":
             sys.exit(4)
@@ -195,6 +226,8 @@ class BadStacker(Keep):
 STACKER_FAULTS = {
     "prepare": "prepare of the stacker bad-stacker {} returned str",
     "zero exits": "stacker bad-stacker {} exits Python (code 1)",
+    "drops events": "stacker bad-stacker {} changed the events (replaced)",
+    "scales": "stacker bad-stacker {} changed the effective area (values)",
     "add exits": "stacker bad-stacker {} exits Python (code 4)",
     "add returns None": "stacker bad-stacker {} returned None in place of the total",
     "drops": "stacker bad-stacker {} returned no datasets, although 2 runs were added",
@@ -217,6 +250,22 @@ MAKER_FAULTS = {
     "modify in place": "maker bad-maker {} changed the effective area (values)",
     "modify OBS_ID": "returned the observation 999 in place of",
 }
+
+
+def create_pipeline(archive: Any, *makers: Any, stack: Any = None) -> Pipeline:
+    """Return a pipeline with one data entry, whose observations are not merged by default."""
+    geometry = MapGeometry(
+        center=("83.633 deg", "22.014 deg"),
+        width="2 deg",
+        bin_size="0.1 deg",
+        irf_bin_size="0.5 deg",
+        energy=EnergyAxis(min="1 TeV", max="10 TeV", bins=1),
+        energy_true=EnergyAxis(min="0.5 TeV", max="20 TeV", bins=4),
+    )
+    make = [MapData(), *makers, SafeMask(methods=["offset-max"], offset_max="2 deg")]
+    stack = Keep(chunk=1) if stack is None else stack
+    reduction = Reduction(archive=str(archive), geometry=geometry, make=make, stack=stack)
+    return Pipeline(data={"crab": reduction})
 
 
 def create_orchestrator(pipeline: Any, engine: Any = None) -> Orchestrator:

@@ -18,26 +18,12 @@ from misbehaving_reductions import (
     BadMaker,
     BadStacker,
     create_orchestrator,
+    create_pipeline,
 )
-from skyred import EnergyAxis, Keep, MapData, MapGeometry, Pipeline, Processes, Reduction, SafeMask
+from skyred import Processes
 from skyred.errors import ComponentError
 from skyred.run.worker.component_calls import run_maker
 from skyred.run.worker.observation_guard import ObservationGuard, protect_observation
-
-
-def create_pipeline(archive: Any, *makers: Any, stack: Any = None) -> Pipeline:
-    geometry = MapGeometry(
-        center=("83.633 deg", "22.014 deg"),
-        width="2 deg",
-        bin_size="0.1 deg",
-        irf_bin_size="0.5 deg",
-        energy=EnergyAxis(min="1 TeV", max="10 TeV", bins=1),
-        energy_true=EnergyAxis(min="0.5 TeV", max="20 TeV", bins=4),
-    )
-    make = [MapData(), *makers, SafeMask(methods=["offset-max"], offset_max="2 deg")]
-    stack = Keep(chunk=1) if stack is None else stack
-    reduction = Reduction(archive=str(archive), geometry=geometry, make=make, stack=stack)
-    return Pipeline(data={"crab": reduction})
 
 
 def reduce(archive: Path, *makers: Any, stack: Any = None, engine: Any = None) -> Any:

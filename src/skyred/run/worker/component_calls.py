@@ -58,6 +58,36 @@ def faults_of(source: str) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def unchanged_by(source: str, guard: ObservationGuard) -> Iterator[None]:
+    """Raise a `RuleError` as `faults_of`, or if a component changes the observation.
+
+    Parameters
+    ----------
+    source : str
+        The component, with its plugin.
+    guard : ObservationGuard
+        The observation.
+
+    Yields
+    ------
+    None
+        The component is called inside the context.
+
+    Raises
+    ------
+    RuleError
+        If it does.
+    """
+    try:
+        with faults_of(source):
+            yield
+    except SkipObservation:
+        _require_unchanged(guard, source)
+        raise
+    _require_unchanged(guard, source)
+
+
 def require_dataset(dataset: Any, source: str) -> None:
     """Check that a geometry or a maker returned a dataset.
 
@@ -128,13 +158,8 @@ def run_maker(maker: Maker, dataset: Dataset, guard: ObservationGuard, source: s
         If the maker skips the observation.
     """
     name = getattr(dataset, "name", None)
-    try:
-        with faults_of(source):
-            dataset = maker.make(dataset, guard.observation)
-    except SkipObservation:
-        _require_unchanged(guard, source)
-        raise
-    _require_unchanged(guard, source)
+    with unchanged_by(source, guard):
+        dataset = maker.make(dataset, guard.observation)
     require_dataset(dataset, source)
     new_name = getattr(dataset, "name", None)
     if new_name != name:
@@ -168,9 +193,8 @@ def modify_observation(maker: Maker, guard: ObservationGuard, source: str) -> Ob
         If the maker changes the observation, or returns something else than an observation with the
         same OBS_ID.
     """
-    with faults_of(source):
+    with unchanged_by(source, guard):
         modified = maker.modify_observation(guard.observation)
-    _require_unchanged(guard, source)
     original = guard.observation
     if not hasattr(modified, "obs_id"):
         raise RuleError(

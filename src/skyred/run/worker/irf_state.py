@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -70,7 +71,7 @@ class IrfState:
                 array.flags.writeable = False
             arrays[name] = array, compute_checksum(array) if array.flags.writeable else None
         attributes = {
-            name: dict(value) if isinstance(value, dict) else value
+            name: copy_container(value)
             for name, value in vars(irf).items()
             if name in IRF_ATTRIBUTES
         }
@@ -161,6 +162,22 @@ def compute_checksum(array: Any) -> int:
         The checksum.
     """
     return zlib.crc32(array.tobytes())
+
+
+def copy_container(value: Any) -> Any:
+    """Return a copy of a dictionary or list, which keeps its type.
+
+    Parameters
+    ----------
+    value : object
+        The value.
+
+    Returns
+    -------
+    object
+        The copy, not of the elements; the value itself if it is something else.
+    """
+    return copy.copy(value) if isinstance(value, dict | list) else value
 
 
 def is_same(old: Any, new: Any) -> bool:

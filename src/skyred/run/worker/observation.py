@@ -25,6 +25,7 @@ from skyred.run.worker.component_calls import (
     require_dataset,
     require_total,
     run_maker,
+    unchanged_by,
 )
 from skyred.run.worker.good_time import cut_observation, describe_time, drop_events_outside
 from skyred.run.worker.observation_guard import ObservationGuard, protect_observation
@@ -227,12 +228,13 @@ class RunReduction:
 
     def _make(self, target: Dataset, observation: Observation) -> ReducedPart:
         reduction = self.chunk.reduction
+        guard = ObservationGuard.create(protect_observation(observation))
         self._set_step(-1, reduction.stack)
-        with faults_of(self.step):
-            reduction.stack.check_observation(observation)
-        guard = self._modify(observation)
+        with unchanged_by(self.step, guard):
+            reduction.stack.check_observation(guard.observation)
+        guard = self._modify(guard)
         self.step = "geometry"
-        with faults_of(f"geometry {reduction.geometry.kind}"):
+        with unchanged_by(f"geometry {reduction.geometry.kind}", guard):
             dataset = reduction.geometry.cutout(target, guard.observation, reduction)
         require_dataset(dataset, f"geometry {reduction.geometry.kind}")
         for index, maker in enumerate(self.chunk.makers):
@@ -241,10 +243,9 @@ class RunReduction:
                 dataset = run_maker(maker, dataset, guard, self.step)
         return ReducedPart(guard.observation, dataset, apply_background_norm(dataset))
 
-    def _modify(self, observation: Observation) -> ObservationGuard:
+    def _modify(self, guard: ObservationGuard) -> ObservationGuard:
         """Return the observation that the makers use, modified by those that do so."""
         makers = self.chunk.makers
-        guard = ObservationGuard.create(protect_observation(observation))
         for maker in modifying_makers(makers):
             index = makers.index(maker)
             self._set_step(index, maker)

@@ -101,6 +101,8 @@ class ObservationGuard:
             attributes = vars(observation)
             for name in NAMES:
                 if name in attributes:
+                    if isinstance(attributes[name], InMemoryHDU):
+                        attributes[name].protect()  # a deep copy is not protected
                     guard._add(name, attributes[name])
         return guard
 
@@ -125,14 +127,20 @@ class ObservationGuard:
                 return f"the {_label(name)} (replaced)"
             self._add(name, part)
         for name, hdu_name in HDUS.items():
-            hdu = attributes.get(hdu_name)
-            states = (hdu.state if isinstance(hdu, InMemoryHDU) else None, self.states.get(name))
-            for state in states:
+            for state in (self._hdu_state(name, hdu_name), self.states.get(name)):
                 if state is None or not (change := state.find_change()):
                     continue
                 if not self._is_reversed_by_gammapy(name, state):
                     return f"the {_label(name)} ({change})"
         return ""
+
+    def _hdu_state(self, name: str, hdu_name: str) -> PartState | None:
+        """Return the state of a part that is read from the bytes of the inspection, if it is."""
+        attributes = vars(self.observation)
+        hdu = attributes.get(hdu_name)
+        if not isinstance(hdu, InMemoryHDU) or attributes.get(name, hdu.loaded) is not hdu.loaded:
+            return None
+        return hdu.state
 
     def _add(self, name: str, part: Any) -> None:
         self.values[name] = part

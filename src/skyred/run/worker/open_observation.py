@@ -142,6 +142,11 @@ class InMemoryHDU:
     ----------
     loaded : object
         The object that `load` has returned; None before.
+
+    Notes
+    -----
+    A deep copy, which gammapy's `Observation.select_time` makes too, can be changed: it shares no
+    arrays, and is not protected.
     """
 
     cache = True
@@ -153,6 +158,13 @@ class InMemoryHDU:
         self._table = table
         self.loaded: Any = None
         self._state: PartState | None = None
+        self._is_protected = True
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> InMemoryHDU:
+        copied = InMemoryHDU(self.hdu_class, self._hdu, self._table)
+        copied.loaded = copy.deepcopy(self.loaded, memo)
+        copied._is_protected = False
+        return copied
 
     @property
     def header(self) -> Mapping[str, Any]:
@@ -169,9 +181,18 @@ class InMemoryHDU:
         """
         if self.loaded is None:
             self.loaded = _read_hdu(self.hdu_class, self._hdu, self._table)
-            if not hasattr(self.loaded, "state"):  # events without a table
-                self._state = protect(self.loaded)
+            if self._is_protected:
+                self.protect()
+            else:
+                self.loaded = copy.deepcopy(self.loaded)  # shares no arrays with other copies
         return self.loaded
+
+    def protect(self) -> None:
+        """Protect the object against changes, now or once it is loaded."""
+        self._is_protected = True
+        # events without a table protect it once it is created
+        if self.loaded is not None and self._state is None and not hasattr(self.loaded, "state"):
+            self._state = protect(self.loaded)
 
     @property
     def state(self) -> PartState | None:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import attrs
 import numpy as np
 
-from skyred.run.worker.irf_state import IrfState, compute_checksum, is_same
+from skyred.run.worker.irf_state import IrfState, compute_checksum, copy_container, is_same
 
 
 class PartState(Protocol):
@@ -51,6 +51,8 @@ class EventsState:
         Their table.
     columns : dict of str to object
         The columns by name.
+    units : dict of str to object
+        The units of the columns; None for a column without a unit.
     meta : dict of str to object
         A copy of the metadata of the table.
     """
@@ -58,6 +60,7 @@ class EventsState:
     events: Any
     table: Any
     columns: dict[str, Any]
+    units: dict[str, Any]
     meta: dict[str, Any]
 
     @classmethod
@@ -79,7 +82,8 @@ class EventsState:
         for column in columns.values():
             if hasattr(column, "flags"):
                 column.flags.writeable = False
-        return cls(events, table, columns, dict(table.meta))
+        units = {name: getattr(column, "unit", None) for name, column in columns.items()}
+        return cls(events, table, columns, units, copy_container(table.meta))
 
     def find_change(self) -> str:
         """Return what has changed.
@@ -98,6 +102,9 @@ class EventsState:
             is_writable = isinstance(column, np.ndarray) and column.flags.writeable
             if not is_kept or is_writable:
                 return f"column {name}"
+            unit, old_unit = getattr(column, "unit", None), self.units[name]
+            if unit is not old_unit and unit != old_unit:
+                return f"unit of the column {name}"
         return "" if is_same(self.meta, self.table.meta) else "metadata"
 
 
@@ -188,13 +195,7 @@ class FieldsState:
             The state.
         """
         fields = getattr(part, "__dict__", {})
-        return cls(
-            part,
-            {
-                name: value.copy() if isinstance(value, (dict, list)) else value
-                for name, value in fields.items()
-            },
-        )
+        return cls(part, {name: copy_container(value) for name, value in fields.items()})
 
     def find_change(self) -> str:
         """Return the first attribute that has changed; new attributes are ignored.

@@ -8,7 +8,10 @@ from typing import Any
 import attrs
 import numpy as np
 import pytest
+from astropy import units as u
 from astropy.table import Table
+from gammapy.data import GTI
+from gammapy.modeling.models import ConstantSpectralModel, GaussianPrior
 
 from skyred import (
     Estimator,
@@ -41,8 +44,6 @@ class BadSelector(Selector):
             sys.exit("no licence")
         if self.fault == "list":
             return list(table["OBS_ID"])
-        if self.fault == "other table":
-            return Table({"OBS_ID": [1]})
         if self.fault == "in place":
             table["RA_PNT"] = 83.0
         selected = table[:2].copy()
@@ -84,18 +85,34 @@ class BadFitter(Fitter):
 
     def fit(self, objective: Any) -> Any:
         result = ToyFitter().fit(objective)
-        if self.fault == "early":
+        if self.shift:
             values = result.values + self.shift * result.errors
-            return attrs.evolve(result, values=values, stat=objective.total(values))
+            result = attrs.evolve(result, values=values, stat=objective.total(values))
+        if self.fault == "early":
+            return result
+        if self.fault == "unconstrained":
+            errors = np.full(len(values), np.nan)
+            return attrs.evolve(result, errors=errors, unconstrained=result.names)
+        if self.fault == "samples":
+            return attrs.evolve(result, samples=np.tile(values, (10, 1)))
         n = len(result.names)
         changes: dict[str, dict[str, Any]] = {
             "stat": {"stat": 1.0, "nfev": 0},
             "values": {"values": result.values + 8},
+            "negative error": {"errors": -result.errors},
+            "no error": {"errors": 0 * result.errors},
+            "large error": {"errors": 10 * result.errors},
+            "nan covariance": {"covariance": np.full((n, n), np.nan)},
+            "negative variance": {"covariance": -result.covariance},
+            "units": {"units": ("deg",) * n},
             "nan": {"errors": np.full(n, np.nan)},
             "infinite": {"values": np.full(n, np.inf)},
             "shape": {"covariance": np.eye(n + 1)},
             "names": {"names": tuple(f"{name}!" for name in result.names)},
         }
+        if self.fault == "objective":
+            objective.stat = lambda values: 1.0
+            return attrs.evolve(result, stat=1.0)
         if self.fault == "exit":
             sys.exit(0)
         if self.fault == "none":
@@ -122,23 +139,48 @@ class ChangingEstimator(ToyEstimator):
     change: str = option("", doc="The change.")
 
     def estimate(self, datasets: Any, fit: FitResult | None) -> Any:
-        parameter = datasets.models.parameters["const"]
-        if self.change == "value":
-            parameter.value *= 2
-        elif self.change == "frozen":
-            parameter.frozen = True
-        elif self.change == "models":
-            datasets.models = None
-        elif self.change == "counts":
-            datasets[0].counts.data[0] += 1
-        elif self.change == "error":
-            datasets[0].counts.data[0] += 1
+        CHANGES[self.change](datasets, datasets.models.parameters["const"])
+        if self.change == "error":
             raise ComponentError("changed counts of toy, then failed")
-        elif self.change == "mask_fit":
-            datasets[0].mask_fit = datasets[0].mask_safe
-        elif self.change == "exposure":
-            datasets[0].exposure = datasets[0].exposure * 2
         return super().estimate(datasets, fit)
+
+
+def change_counts(datasets, parameter):
+    datasets[0].counts.data[0] += 1
+
+
+CHANGES: dict[str, Any] = {
+    "value": lambda datasets, parameter: setattr(parameter, "value", 2.0),
+    "frozen": lambda datasets, parameter: setattr(parameter, "frozen", True),
+    "limits": lambda datasets, parameter: setattr(parameter, "max", 100),
+    "unit": lambda datasets, parameter: setattr(parameter, "unit", "m-2 s-1 TeV-1"),
+    "quantity": lambda datasets, parameter: setattr(
+        parameter, "quantity", parameter.quantity.to("m-2 s-1 TeV-1")
+    ),
+    "prior": lambda datasets, parameter: setattr(
+        parameter, "prior", GaussianPrior(mu=2, sigma=0.01)
+    ),
+    "models": lambda datasets, parameter: setattr(datasets, "models", None),
+    "datasets_names": lambda datasets, parameter: setattr(
+        datasets.models[0], "datasets_names", ["another"]
+    ),
+    "spectral_model": lambda datasets, parameter: setattr(
+        datasets.models[0], "spectral_model", ConstantSpectralModel()
+    ),
+    "counts": change_counts,
+    "error": change_counts,
+    "mask_fit": lambda datasets, parameter: setattr(datasets[0], "mask_fit", datasets[0].mask_safe),
+    "exposure": lambda datasets, parameter: setattr(
+        datasets[0], "exposure", datasets[0].exposure * 2
+    ),
+    "gti": lambda datasets, parameter: setattr(
+        datasets[0], "gti", GTI.create([0] * u.s, [10] * u.s)
+    ),
+    "meta_table": lambda datasets, parameter: setattr(
+        datasets[0], "meta_table", Table({"OBS_ID": [1]})
+    ),
+    "name": lambda datasets, parameter: setattr(datasets[0], "_name", "another"),
+}
 
 
 def create_orchestrator(**options: Any) -> Orchestrator:
@@ -155,7 +197,6 @@ def create_orchestrator(**options: Any) -> Orchestrator:
     [
         ("exit", r"selector bad-selector of badly-made 0\.3.* exits Python \(code no licence\)"),
         ("list", "returned list, not ObservationTable"),
-        ("other table", "returned Table, not ObservationTable"),
         ("unknown", "observations that are not in the table: 77"),
         ("value", "changed OBS_ID of the observations 1, 2"),
     ],
@@ -194,7 +235,14 @@ def test_error_of_a_model_names_its_plugin():
         ("none", "returned NoneType, not a FitResult"),
         ("stat", "returned the statistic 1, but the objective is"),
         ("values", "but the objective is"),
-        ("nan", "success, but no finite error of toy"),
+        ("nan", "success, but no finite, positive error of toy"),
+        ("negative error", "success, but no finite, positive error of toy"),
+        ("no error", "success, but no finite, positive error of toy"),
+        ("large error", "errors that are not those of the covariance: toy"),
+        ("nan covariance", "a covariance that is not finite"),
+        ("negative variance", "a covariance with negative eigenvalues"),
+        ("units", r"the units \('deg',\), not"),
+        ("objective", "returned the statistic 1, but the objective is"),
         ("infinite", "values or a statistic that are not finite"),
         ("shape", r"covariance with the shape \(2, 2\); expected \(1, 1\)"),
         ("names", r"the parameters \('toy.*!',\), not"),
@@ -216,11 +264,20 @@ def test_fitter_with_a_wrong_result_is_stopped(fault, message):
     [
         ("value", r"changed the parameter toy\.const"),
         ("frozen", r"changed the parameter toy\.const"),
-        ("models", r"changed the parameter toy\.const"),
+        ("models", "changed the model toy"),
         ("counts", "changed counts of toy"),
         ("mask_fit", "changed mask_fit of toy"),
         ("exposure", "changed exposure of toy"),
         ("error", "changed counts of toy, then failed"),
+        ("unit", r"changed the parameter toy\.const"),
+        ("quantity", r"changed the parameter toy\.const"),
+        ("prior", r"changed the parameter toy\.const"),
+        ("limits", r"changed the parameter toy\.const"),
+        ("datasets_names", "changed the model toy"),
+        ("spectral_model", "changed the model toy"),
+        ("gti", "changed gti of toy"),
+        ("meta_table", "changed meta_table of toy"),
+        ("name", "changed the names or the order of the datasets"),
     ],
 )
 def test_estimator_that_changes_its_input_is_stopped(change, message):
@@ -242,14 +299,20 @@ def test_estimator_that_changes_its_input_is_stopped(change, message):
             getattr(dataset, name).data, getattr(expected_dataset, name).data
         )
     assert dataset.mask_fit is None
+    assert (dataset.name, dataset.gti, dataset.meta_table) == ("toy", None, None)
     parameter = orchestrator.models.parameters["const"]
     assert (parameter.value, parameter.error) == (result.values[0], result.errors[0])
-    assert not parameter.frozen
+    assert (parameter.unit, parameter.prior, parameter.frozen) == (result.units[0], None, False)
+    assert np.isnan(parameter.max)
+    assert orchestrator.models["toy"].datasets_names is None
 
 
-@pytest.mark.parametrize("shift", [0.5, 100.0])
-def test_fitter_that_stops_away_from_the_minimum_has_no_success(shift):
-    orchestrator = create_orchestrator(fit=BadFitter(fault="early", shift=shift))
+@pytest.mark.parametrize(
+    ("fault", "shift"),
+    [("early", 0.5), ("early", 100.0), ("unconstrained", 2.0), ("samples", 20.0)],
+)
+def test_fitter_that_stops_away_from_the_minimum_has_no_success(fault, shift):
+    orchestrator = create_orchestrator(fit=BadFitter(fault=fault, shift=shift))
     result = orchestrator.fit()
     assert not result.success
     assert "the fitter 'bad-fitter' reported success, but the statistic is lower by" in str(result)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from skyred.interfaces.objective import Objective
 
 STAT_TOLERANCE = 1e-3  # of the statistic, 0.03 standard deviations of a parameter
+ERROR_TOLERANCE = 0.01  # of errors, relative to the root of the variance
+CORRELATION_TOLERANCE = 1e-6
 DECREASE_MAX = 0.01  # of the statistic, at other points than a minimum
 RELATIVE_TOLERANCE = 1e-8  # of large statistics, for rounding
 
@@ -41,7 +43,10 @@ def run_fitter(fitter: Fitter, objective: Objective) -> FitResult:
     ComponentError
         If the result is not one of this objective, or claims a success that it does not have.
     """
-    result = fitter.fit(objective)
+    # a copy, because the checks below use the objective, which a fitter could change
+    result = fitter.fit(
+        attrs.evolve(objective, start=objective.start.copy(), limits=objective.limits.copy())
+    )
     if faults := list(_find_faults(objective, result)):
         raise ComponentError(f"the fitter {fitter.kind!r} returned {'; '.join(faults)}")
     if result.success and (decrease := _find_decrease(objective, result)):
@@ -60,6 +65,8 @@ def _find_faults(objective: Objective, result: Any) -> Iterator[str]:
     if result.names != objective.names:
         yield f"the parameters {result.names}, not {objective.names}, those of the objective"
         return
+    if result.units != objective.units:
+        yield f"the units {result.units}, not {objective.units}, those of the objective"
     faults = list(_find_wrong_shapes(result))
     yield from faults
     if not faults and result.success:
@@ -90,20 +97,49 @@ def _find_wrong_success(objective: Objective, result: FitResult) -> Iterator[str
             f"the statistic {result.stat:.6g}, but the objective is {stat:.6g} at the returned "
             "values"
         )
-    if invalid := _list_names(result, ~np.isfinite(result.errors) & _has_error(objective, result)):
-        yield f"success, but no finite error of {invalid}"
+    yield from _find_wrong_errors(objective, result)
+
+
+def _find_wrong_errors(objective: Objective, result: FitResult) -> Iterator[str]:
+    """Find errors and covariances that a successful fit cannot have."""
+    has_error = _has_error(objective, result)
+    errors, covariance = result.errors[has_error], result.covariance[np.ix_(has_error, has_error)]
+    if invalid := _list_names(
+        result, has_error & ~((result.errors > 0) & (result.errors < np.inf))
+    ):
+        yield f"success, but no finite, positive error of {invalid}"
+        return
+    correlation = covariance / np.outer(errors, errors)
+    if not np.isfinite(correlation).all():
+        yield "success, but a covariance that is not finite"
+    elif not np.allclose(correlation, correlation.T, atol=CORRELATION_TOLERANCE):
+        yield "success, but a covariance that is not symmetric"
+    elif correlation.size and np.linalg.eigvalsh(correlation)[0] < -CORRELATION_TOLERANCE:
+        yield "success, but a covariance with negative eigenvalues"
+    elif (
+        not _has_sharp_edges(objective, result)
+        and (wrong := np.abs(np.sqrt(np.diag(correlation)) - 1) > ERROR_TOLERANCE).any()
+    ):
+        names = [name for name, selected in zip(result.names, has_error, strict=True) if selected]
+        wrong_names = ", ".join(name for name, w in zip(names, wrong, strict=True) if w)
+        yield f"success, but errors that are not those of the covariance: {wrong_names}"
 
 
 def _find_decrease(objective: Objective, result: FitResult) -> float:
     """Return by how much the statistic is lower at the start or a Newton step away; 0 if not.
 
-    Samplers return mean values, at which the statistic is above the minimum.
+    Samplers return mean values, at which the statistic is above the minimum: by the number of
+    parameters at most, if the posterior is normal.
     """
-    if result.samples is not None:
-        return 0.0
-    points = [objective.start, *_iter_newton_points(objective, result)]
+    points = [objective.start]
+    decrease_max = DECREASE_MAX + RELATIVE_TOLERANCE * abs(result.stat)
+    if result.samples is None:
+        points += _iter_newton_points(objective, result)
+    else:
+        n = len(result.names)
+        decrease_max += n + 5 * np.sqrt(2 * n)
     decrease = result.stat - min(objective.total(point) for point in points)
-    return decrease if decrease > DECREASE_MAX + RELATIVE_TOLERANCE * abs(result.stat) else 0.0
+    return float(decrease) if decrease > decrease_max else 0.0
 
 
 def _iter_newton_points(objective: Objective, result: FitResult) -> Iterator[Any]:
@@ -112,7 +148,7 @@ def _iter_newton_points(objective: Objective, result: FitResult) -> Iterator[Any
     if gradient is None or fisher is None:
         return
     low, high = objective.limits.T
-    is_free = _has_error(objective, result) & (result.values > low) & (result.values < high)
+    is_free = _is_smooth(objective, result) & (result.values > low) & (result.values < high)
     if not (np.isfinite(gradient).all() and np.isfinite(fisher).all() and is_free.any()):
         return
     step = np.zeros(len(gradient))
@@ -134,11 +170,22 @@ def _has_error(objective: Objective, result: FitResult) -> Any:
     """
     exempt = {*result.at_limit, *result.unconstrained}
     is_exempt = np.array([name in exempt for name in result.names], dtype=bool)
+    return _is_smooth(objective, result) & ~is_exempt
+
+
+def _is_smooth(objective: Objective, result: FitResult) -> Any:
+    """Return for which parameters the statistic is smooth, shape (n,)."""
+    is_smooth = np.ones(len(result.names), dtype=bool)
     for grid in objective.grids:
-        is_exempt[grid.indices] = True
+        is_smooth[grid.indices] = False
     for source in objective.sharp(result.values) if objective.sharp else ():
-        is_exempt[source.indices] = True
-    return ~is_exempt
+        is_smooth[source.indices] = False
+    return is_smooth
+
+
+def _has_sharp_edges(objective: Objective, result: FitResult) -> bool:
+    """Return whether errors come from profiles, because the statistic is not smooth."""
+    return bool(objective.sharp and objective.sharp(result.values)) or bool(objective.grids)
 
 
 def _list_names(result: FitResult, mask: Any) -> str:

@@ -66,12 +66,14 @@ def _build(component: Model, datasets: Datasets, catalog: Catalog | None) -> lis
     # components of skyred do not change datasets; checksums of large maps take time
     state = None if is_default(component, catalog) else DatasetState.read(datasets, copy=True)
     with errors_of(component, catalog):
-        models = list(component.build(datasets))
+        built: Any = component.build(datasets)
+        models = list(built) if isinstance(built, Iterable) else [None]
     for model in models:
-        if not isinstance(model, ModelBase):
+        if not (isinstance(model, ModelBase) and hasattr(model, "name")):
+            classes = type(built).__name__ + (f" of {type(model).__name__}" if model else "")
             raise ComponentError(
-                f"the {describe_component(component, catalog)} built {type(model).__name__}; "
-                "expected models of gammapy with a name, such as SkyModel"
+                f"the {describe_component(component, catalog)} built {classes}; expected Models, "
+                "or a list of models of gammapy with names, such as SkyModel"
             )
     if state and (changes := state.find_changes(datasets)):
         state.restore(datasets)

@@ -2,54 +2,77 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 import attrs
-import numpy as np
-from numpy.typing import NDArray
+
+from skyred.run.model_state import ModelState
+from skyred.run.part_copies import checksum_of, copy_values, restore_values
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
 
-MAPS = (
+PARTS = (
     *("counts", "counts_off", "exposure", "background", "acceptance", "acceptance_off"),
-    *("mask_safe", "mask_fit"),
+    *("mask_safe", "mask_fit", "gti", "meta_table", "data"),
 )
 IRFS = ("psf", "edisp")
-ATTRIBUTES = ("value", "error", "min", "max", "frozen")
 
 
 @attrs.frozen(eq=False)
-class MapState:
-    """A map of a dataset, with its values.
+class PartState:
+    """A part of a dataset (a map, a mask, a table), with its values.
 
     Parameters
     ----------
-    container : object
-        The dataset, or one of its IRFs.
-    attribute : str
-        The attribute of `container` with the map.
-    map : object
-        The map; None if there is none.
+    container : object or dict
+        The object or dict that contains the part.
+    name : str
+        The attribute or key of the part.
+    part : object
+        The part; None if there is none.
     checksum : int
         The checksum of the values.
-    values : numpy.ndarray or None
+    values : object
         A copy of the values, if they are to be restored.
     """
 
     container: Any
-    attribute: str
-    map: Any
+    name: str
+    part: Any
     checksum: int
-    values: NDArray[Any] | None
+    values: Any
+
+    @classmethod
+    def read(cls, container: Any, name: str, *, copy: bool) -> Self:
+        """Return the state of a part.
+
+        Parameters
+        ----------
+        container : object or dict
+            The object or dict that contains the part.
+        name : str
+            The attribute or key of the part.
+        copy : bool
+            Whether to copy the values.
+
+        Returns
+        -------
+        PartState
+            The state.
+        """
+        part = container[name] if isinstance(container, dict) else getattr(container, name)
+        values = copy_values(part) if copy else None
+        return cls(container, name, part, checksum_of(part), values)
 
     def restore(self) -> None:
-        """Set the map and its values to this state."""
-        setattr(self.container, self.attribute, self.map)
-        if self.map is not None and self.values is not None:
-            self.map.data = self.values
+        """Set the part and its values to this state."""
+        restore_values(self.part, self.values)
+        if isinstance(self.container, dict):
+            self.container[self.name] = self.part
+        else:
+            setattr(self.container, self.name, self.part)
 
 
 @attrs.frozen(eq=False)
@@ -60,21 +83,18 @@ class DatasetState:
     ----------
     datasets : list of Dataset
         The datasets.
-    maps : dict of str to MapState
-        The maps, by map and dataset.
-    parameters : dict of str to tuple
-        Each parameter and its attributes, by model and name.
-    models : gammapy.modeling.models.DatasetModels or None
-        The models.
-    covariances : dict of str to numpy.ndarray
-        The covariance matrix of each spectral, spatial or temporal model, by name.
+    names : list of str
+        Their names.
+    parts : dict of str to PartState
+        The parts of the datasets, by description.
+    models : ModelState
+        The state of the models.
     """
 
     datasets: list[Any]
-    maps: dict[str, MapState]
-    parameters: dict[str, tuple[Any, tuple[Any, ...]]]
-    models: Any
-    covariances: dict[str, NDArray[np.float64]]
+    names: list[str]
+    parts: dict[str, PartState]
+    models: ModelState
 
     @classmethod
     def read(cls, datasets: Datasets, *, copy: bool = False) -> Self:
@@ -85,24 +105,22 @@ class DatasetState:
         datasets : gammapy.datasets.Datasets
             The datasets, with their models.
         copy : bool
-            Whether to copy the values of maps, so that they can be restored.
+            Whether to copy the values of maps and tables, so that they can be restored.
 
         Returns
         -------
         DatasetState
             The state.
         """
-        models = datasets.models
         return cls(
             list(datasets),
-            dict(_iter_maps(datasets, copy)),
-            dict(_iter_parameters(models)),
-            models,
-            {name: np.array(part.covariance.data) for name, part in _iter_parts(models)},
+            list(datasets.names),
+            dict(_iter_parts(datasets, copy)),
+            ModelState.read(datasets.models),
         )
 
     def find_changes(self, datasets: Datasets) -> list[str]:
-        """Return the names of the maps and parameters that differ from this state.
+        """Return descriptions of everything that differs from this state.
 
         Parameters
         ----------
@@ -112,28 +130,20 @@ class DatasetState:
         Returns
         -------
         list of str
-            The names; empty if nothing has changed.
+            The descriptions; empty if nothing has changed.
         """
         state = DatasetState.read(datasets)
+        if state.names != self.names:
+            return ["the names or the order of the datasets"]
         changes = [
             name
-            for name in {**self.maps, **state.maps}
-            if _checksum_of(self.maps.get(name)) != _checksum_of(state.maps.get(name))
+            for name in {**self.parts, **state.parts}
+            if _checksum(self.parts.get(name)) != _checksum(state.parts.get(name))
         ]
-        for name in {**self.parameters, **state.parameters}:
-            _, attributes = self.parameters.get(name, (None, ()))
-            _, new_attributes = state.parameters.get(name, (None, ()))
-            if not _are_equal(attributes, new_attributes):
-                changes.append(f"the parameter {name}")
-        changes += [
-            f"the covariance of {name}"
-            for name, covariance in self.covariances.items()
-            if not changes and not _are_equal(covariance, state.covariances.get(name))
-        ]
-        return changes
+        return changes + self.models.find_changes(datasets.models)
 
     def restore(self, datasets: Datasets) -> None:
-        """Set datasets, maps, models, parameters and covariances to this state.
+        """Set datasets, their parts and their models to this state.
 
         Parameters
         ----------
@@ -142,60 +152,40 @@ class DatasetState:
             copies of them.
         """
         datasets._datasets[:] = self.datasets
-        for state in self.maps.values():
-            state.restore()
-        datasets.models = self.models
-        for parameter, attributes in self.parameters.values():
-            for name, value in zip(ATTRIBUTES, attributes, strict=True):
-                setattr(parameter, name, value)
-        for name, part in _iter_parts(self.models):
-            part.covariance = self.covariances[name]
+        for dataset, name in zip(self.datasets, self.names, strict=True):
+            dataset._name = name
+        for part in self.parts.values():
+            part.restore()
+        self.models.restore()
+        datasets.models = self.models.models
 
 
-def _iter_maps(datasets: Datasets, copy: bool) -> Iterator[tuple[str, MapState]]:
+def _iter_parts(datasets: Datasets, copy: bool) -> Iterator[tuple[str, PartState]]:
     for dataset in datasets:
-        for name in MAPS:
-            # the background of on-off datasets is computed, and not in vars()
-            attribute = f"_{name}" if f"_{name}" in vars(dataset) else name
-            if attribute in vars(dataset):
-                yield f"{name} of {dataset.name}", _read_map(dataset, attribute, copy)
+        for name in PARTS:
+            if attribute := _find_attribute(dataset, name):
+                yield f"{name} of {dataset.name}", PartState.read(dataset, attribute, copy=copy)
         for irf_name in IRFS:
             irf = getattr(dataset, irf_name, None)
-            for name in (f"{irf_name}_map", "exposure_map"):
-                if name in vars(irf) if hasattr(irf, "__dict__") else ():
-                    label = f"{name} of the {irf_name} of {dataset.name}"
-                    yield label, _read_map(irf, name, copy)
+            if irf is None:
+                continue
+            yield f"{irf_name} of {dataset.name}", PartState.read(dataset, irf_name, copy=copy)
+            for name in ("_irf_map", "exposure_map"):
+                if name in vars(irf):
+                    label = f"{name.strip('_')} of the {irf_name} of {dataset.name}"
+                    yield label, PartState.read(irf, name, copy=copy)
+        flux_maps = getattr(getattr(dataset, "data", None), "_data", None)
+        for name in flux_maps if isinstance(flux_maps, dict) else ():
+            label = f"{name} of the flux points of {dataset.name}"
+            yield label, PartState.read(flux_maps, name, copy=copy)
 
 
-def _read_map(container: Any, attribute: str, copy: bool) -> MapState:
-    part = getattr(container, attribute)
-    if not hasattr(part, "data"):
-        return MapState(container, attribute, part, 0, None)
-    values = part.data
-    checksum = zlib.crc32(np.ascontiguousarray(values).data.cast("B"))
-    return MapState(container, attribute, part, checksum, values.copy() if copy else None)
+def _find_attribute(dataset: Any, name: str) -> str:
+    """Return the attribute of a part; "" for parts that a dataset computes or does not have."""
+    if f"_{name}_hdu" in vars(dataset):
+        getattr(dataset, name)  # gammapy reads the maps of some files when they are used
+    return next((key for key in (f"_{name}", name) if key in vars(dataset)), "")
 
 
-def _checksum_of(state: MapState | None) -> int:
+def _checksum(state: PartState | None) -> int:
     return 0 if state is None else state.checksum
-
-
-def _iter_parameters(models: Any) -> Iterator[tuple[str, tuple[Any, tuple[Any, ...]]]]:
-    for model in models or ():
-        for parameter in model.parameters:
-            attributes = tuple(getattr(parameter, name) for name in ATTRIBUTES)
-            yield f"{model.name}.{parameter.name}", (parameter, attributes)
-
-
-def _iter_parts(models: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the spectral, spatial and temporal models, which gammapy reads covariances from."""
-    for model in models or ():
-        for name in ("spectral_model", "spatial_model", "temporal_model"):
-            if (part := getattr(model, name, None)) is not None:
-                yield f"the {name.replace('_', ' ')} of {model.name}", part
-
-
-def _are_equal(first: Any, second: Any) -> bool:
-    if first is None or second is None or np.shape(first) != np.shape(second):
-        return first is None and second is None
-    return bool(np.array_equal(np.array(first, float), np.array(second, float), equal_nan=True))

@@ -37,13 +37,20 @@ def run_selector(selector: Selector, table: Any, catalog: Catalog) -> Any:
         changed values.
     """
     with errors_of(selector, catalog):
-        selected = selector.select(table.copy())
+        selected = _convert(selector.select(table.copy()), type(table))
     if fault := _find_fault(table, selected):
         raise ComponentError(
             f"the {describe_component(selector, catalog)} {fault}; a selector returns rows of the "
             "observation table, with unchanged values"
         )
     return selected
+
+
+def _convert(selected: Any, cls: type) -> Any:
+    """Convert other tables of astropy to the class of the observation table."""
+    from astropy.table import Table
+
+    return cls(selected) if isinstance(selected, Table) else selected
 
 
 def _find_fault(table: Any, selected: Any) -> str:
@@ -76,9 +83,14 @@ def _find_fault(table: Any, selected: Any) -> str:
 
 def _differ(column: Any, expected: Any) -> NDArray[np.bool_]:
     """Return whether the values of each row differ, shape (n,); NaN and masked values are equal."""
-    if column.unit != expected.unit or column.dtype.kind != expected.dtype.kind:
+    if len(column) == 0:
+        return np.zeros(0, dtype=bool)
+    if not (hasattr(column, "dtype") and hasattr(expected, "dtype")):  # such as Time
+        return np.broadcast_to(~np.asarray(column == expected, dtype=bool), (len(column),))
+    values, expected_values = _decode(column), _decode(expected)
+    has_unit = getattr(column, "unit", None) == getattr(expected, "unit", None)
+    if not has_unit or values.dtype.kind != expected_values.dtype.kind:
         return np.ones(len(column), dtype=bool)
-    values, expected_values = np.asarray(column), np.asarray(expected)
     is_equal = values == expected_values
     if values.dtype.kind == "f":
         is_equal |= np.isnan(values) & np.isnan(expected_values)
@@ -88,3 +100,9 @@ def _differ(column: Any, expected: Any) -> NDArray[np.bool_]:
     )
     is_equal = np.where(mask | expected_mask, mask == expected_mask, is_equal)
     return np.asarray(~is_equal.reshape(len(column), -1).all(axis=1))
+
+
+def _decode(column: Any) -> NDArray[Any]:
+    """Return the values of a column, with strings for bytes."""
+    values = np.asarray(column)
+    return np.char.decode(values, "utf-8", "replace") if values.dtype.kind == "S" else values

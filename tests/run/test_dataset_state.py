@@ -74,7 +74,7 @@ def append(datasets):
         (append, "the names or the order of the datasets"),
     ],
 )
-def test_change_is_found_and_restored(change, message):
+def test_changes_are_listed_and_restored(change, message):
     datasets = create_datasets()
     state = DatasetState.read(datasets, copy=True)
     assert state.find_changes(datasets) == []

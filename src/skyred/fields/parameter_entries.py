@@ -103,7 +103,8 @@ def _check_limits(entry: Mapping[str, Any], name: str, quantity: u.Quantity) -> 
         raise SubmodelError(Problem((name, "min"), "is above max", "expected min below max"))
     if not low <= entry["value"] <= high:
         message = f"starts at {quantity}, outside min and max"
-        raise SubmodelError(Problem((name,), message, "expected a value between them"))
+        expected = f"expected a value from {low:g} to {high:g} {quantity.unit}".rstrip()
+        raise SubmodelError(Problem((name,), message, expected))
 
 
 def _parse_quantity(value: Any, unit: u.UnitBase, name: str, expected: str) -> u.Quantity:

@@ -104,9 +104,8 @@ def _find_wrong_errors(objective: Objective, result: FitResult) -> Iterator[str]
     """Find errors and covariances that a successful fit cannot have."""
     has_error = _has_error(objective, result)
     errors, covariance = result.errors[has_error], result.covariance[np.ix_(has_error, has_error)]
-    if invalid := _list_names(
-        result, has_error & ~((result.errors > 0) & (result.errors < np.inf))
-    ):
+    is_valid = (result.errors > 0) & (result.errors < np.inf)
+    if invalid := _list_names(result, has_error & ~is_valid):
         yield f"success, but no finite, positive error of {invalid}"
         return
     correlation = covariance / np.outer(errors, errors)
@@ -116,13 +115,11 @@ def _find_wrong_errors(objective: Objective, result: FitResult) -> Iterator[str]
         yield "success, but a covariance that is not symmetric"
     elif correlation.size and np.linalg.eigvalsh(correlation)[0] < -CORRELATION_TOLERANCE:
         yield "success, but a covariance with negative eigenvalues"
-    elif (
-        not _has_sharp_edges(objective, result)
-        and (wrong := np.abs(np.sqrt(np.diag(correlation)) - 1) > ERROR_TOLERANCE).any()
-    ):
-        names = [name for name, selected in zip(result.names, has_error, strict=True) if selected]
-        wrong_names = ", ".join(name for name, w in zip(names, wrong, strict=True) if w)
-        yield f"success, but errors that are not those of the covariance: {wrong_names}"
+    elif not _has_sharp_edges(objective, result):
+        differs = np.zeros(len(result.names), dtype=bool)
+        differs[has_error] = np.abs(np.sqrt(np.diag(correlation)) - 1) > ERROR_TOLERANCE
+        if names := _list_names(result, differs):
+            yield f"success, but errors that are not those of the covariance: {names}"
 
 
 def _find_decrease(objective: Objective, result: FitResult) -> float:

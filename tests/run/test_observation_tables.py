@@ -16,6 +16,7 @@ from recording_makers import FaultyMaker, QualityMaker, RecordingSum
 from skyred import Maker, Orchestrator, Pipeline, Result, component, record_row, record_table
 from skyred.components.engines import Processes, Serial
 from skyred.errors import ComponentError, OutputError, RunsFailedError
+from skyred.interfaces.observation_rows import RowRecorder, recorded_by, running_maker
 from skyred.interfaces.records import Owner
 from skyred.plugins import Plugins
 from toys import Recorder, ToyMaker, ToySum, toy_pipeline, toy_plugins
@@ -194,6 +195,16 @@ def test_invalid_row_fails_the_run_and_names_the_maker(fault: str, message: str)
     assert f"maker faulty {ORIGIN}" in orchestrator.outcomes[0].maker
     with pytest.raises(ComponentError, match=message):  # also outside a reduction
         FaultyMaker(fault=fault).make(None, orchestrator.observations["toy"][0])
+
+
+def test_strings_are_recorded_as_they_are_read_from_files() -> None:
+    recorder = RowRecorder()
+    with recorded_by(recorder), running_maker("maker", 0):
+        record_row("names", {"name": "  Crab nebula ", "names": [" a", "b "]})
+        record_table("lists", Table({"name": [" Crab", ""]}))
+    columns = [column for rows in recorder.rows for column in rows.columns.values()]
+    values = [column.values.tolist() for column in columns if column.values is not None]
+    assert values == [["Crab nebula"], [["a", "b"]], ["Crab", ""]]
 
 
 def test_two_makers_cannot_record_the_same_table() -> None:

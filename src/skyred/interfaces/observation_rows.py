@@ -297,6 +297,8 @@ def _column(table: str, name: str, value: Any) -> RecordedColumn:
         raise ComponentError(
             f"{source} has the type {array.dtype} and the shape {array.shape}; expected {_EXPECTED}"
         )
+    if array.dtype.kind == "U":  # as the table is read from its file
+        array = np.asarray(np.char.strip(array))
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     mask = np.broadcast_to(np.asarray(mask, dtype=bool), array.shape) if mask is not None else None
     if mask is not None and mask.any():

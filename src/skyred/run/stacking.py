@@ -170,7 +170,9 @@ class Stacking:
         if total < self.counts - tolerance:
             return (
                 f"returned datasets with {total:.10g} counts, but its {self.n_reduced} runs have "
-                f"{self.counts}; to leave out a run, raise SkipObservation in check_observation"
+                f"{self.counts}; to leave out a run, raise SkipObservation in check_observation, "
+                "or in a maker if that depends on the dataset; to restrict energies or regions, "
+                "use a maker"
             )
         if safe > self.counts + tolerance:
             return (

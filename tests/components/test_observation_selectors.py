@@ -4,6 +4,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
+from astropy.table import MaskedColumn
 
 from skyred.components.selectors import ColumnRange, Cone, ObservationIds
 from skyred.components.time_window import TimeWindow
@@ -57,6 +58,12 @@ class TestCone:
         assert len(selected) > 0
         assert ids(selected) == ids(Cone(center=icrs, radius="3 deg").select(table))
 
+    def test_missing_column_is_reported(self, table):
+        table = table.copy()
+        table.remove_column("DEC_PNT")
+        with pytest.raises(ArchiveError, match="selector 'cone' needs the column 'DEC_PNT'"):
+            Cone(center=["83.633 deg", "22.014 deg"], radius="5 deg").select(table)
+
     def test_rows_metadata_and_type_are_kept(self, table):
         selected = Cone(center=["83.633 deg", "22.014 deg"]).select(table)
         expected = table[np.isin(table["OBS_ID"], ids(selected))]
@@ -87,6 +94,33 @@ class TestObservationIds:
     def test_empty_list_of_ids_is_rejected(self):
         with pytest.raises(FieldError, match="ids"):
             ObservationIds(ids=[])
+
+
+def with_masked(table, name):
+    """Return the table with a masked value of the run, whose number is still in the column."""
+    table = table.copy()
+    table[name] = MaskedColumn(table[name], mask=table["OBS_ID"] == RUN)
+    assert np.isfinite(table[name].data.data).all()
+    return table
+
+
+class TestMaskedValues:
+    def test_run_with_a_masked_pointing_is_outside_any_cone(self, table):
+        cone = Cone(center=["83.633 deg", "22.014 deg"], radius="5 deg")
+        expected = [run for run in ids(cone.select(table)) if run != RUN]
+        for name in ("RA_PNT", "DEC_PNT"):
+            assert ids(cone.select(with_masked(table, name))) == expected
+
+    def test_run_with_a_masked_value_is_outside_any_range(self, table):
+        selector = ColumnRange(column="ZEN_PNT", max="90 deg")
+        expected = [run for run in ids(table) if run != RUN]
+        assert ids(selector.select(with_masked(table, "ZEN_PNT"))) == expected
+
+    @pytest.mark.parametrize("cut", [True, False])
+    def test_run_with_a_masked_time_is_only_selected_if_runs_are_cut(self, table, cut):
+        window = {"start": "2000-01-01", "stop": "2002-01-01"}
+        masked = with_masked(table, "TSTART")
+        assert ids(TimeWindow(**window, cut=cut).select(masked)) == ([RUN] if cut else [])
 
 
 class TestColumnRange:

@@ -10,13 +10,15 @@ from typing import Any
 import attrs
 import numpy as np
 import pytest
-from astropy.table import Table
+from astropy.table import QTable, Table
 from astropy.time import Time
 
 from skyred import Orchestrator, hookimpl
+from skyred.components.selectors import Cone
 from skyred.errors import ArchiveError, ComponentError, RunsFailedError
 from skyred.interfaces.records import Owner
 from skyred.plugins import Plugins
+from skyred.run.select import select_table
 from skyred.testing import ConformanceError, check_archive
 from toys import ToyStore, toy_pipeline, toy_plugins
 
@@ -77,11 +79,26 @@ class FailingTable(ToyStore):
         raise OSError("no network")
 
 
+class TextIds(ToyStore):
+    """An archive whose OBS_IDs are text."""
+
+    obs_table = Table({"OBS_ID": ["1", "2"]})  # type: ignore[assignment]
+
+
+class MaskedIds(ToyStore):
+    """An archive with a masked OBS_ID."""
+
+    obs_table = Table({"OBS_ID": np.ma.array([1, 2], mask=[False, True])})  # type: ignore[assignment]
+
+
 STORES = {
     "no table": NoTable,
     "no obs": NoObs,
     "no ids": lambda: NoIds(3),
+    "text ids": lambda: TextIds(2),
+    "masked ids": lambda: MaskedIds(2),
     "failing table": lambda: FailingTable(3),
+    "empty": lambda: TableStore(3, Table({"OBS_ID": []})),
     "object": object,
 }
 
@@ -118,6 +135,8 @@ def create_orchestrator(fault: str) -> Orchestrator:
         ("no table", "is NoTable without obs_table; expected a skyred.Archive"),
         ("no obs", "is NoObs without the method obs; expected a skyred.Archive"),
         ("no ids", "obs_table of NoIds has no column OBS_ID, only RUN"),
+        ("text ids", "OBS_ID in obs_table of TextIds contains text; expected integers"),
+        ("masked ids", "OBS_ID in obs_table of MaskedIds has masked values"),
         ("failing table", "obs_table of FailingTable cannot be read: OSError: no network"),
         ("none", r"obs\(1\) returned NoneType; expected a gammapy.data.Observation"),
         ("list", r"obs\(1\) returned list; expected a gammapy.data.Observation"),
@@ -162,6 +181,64 @@ def test_unknown_location_lists_the_locations_of_all_plugins() -> None:
         create_plugins().open_archive("vo:hess")
     assert "  bad: Open `bad:FAULT`, an archive with a fault.\n" in f"{excinfo.value}\n"
     assert "  toys: Open ``toy:N``, an archive of N runs.\n" in f"{excinfo.value}\n"
+
+
+# -- observation tables of any class of astropy ----------------------------------------------------
+
+
+def create_table(cls: Any, **options: Any) -> Any:
+    columns = {"OBS_ID": [1, 2, 3], "RA_PNT": [83.0, 84.0, 120.0], "DEC_PNT": [22.0, 22.0, 22.0]}
+    return cls(columns, units={"RA_PNT": "deg", "DEC_PNT": "deg"}, **options)
+
+
+def create_masked_table(cls: Any) -> Any:
+    table = create_table(cls, masked=True)
+    table["DEC_PNT"].mask = [False, True, False]
+    return table
+
+
+@attrs.define
+class TableStore(ToyStore):
+    """An archive with a table of the user."""
+
+    obs_table: Any = None
+
+
+def select_cone(table: Any) -> Any:
+    cone = Cone(center=["83.633 deg", "22.014 deg"], radius="5 deg")
+    reduction = toy_pipeline(select=[cone]).data["toy"]
+    return select_table("toy", reduction, TableStore(3, table), Plugins.load().catalog)
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        (create_table(Table), [1, 2]),
+        (create_table(QTable), [1, 2]),
+        (create_table(Table, masked=True), [1, 2]),
+        (create_masked_table(Table), [1]),
+        (QTable(create_masked_table(Table)), [1]),
+    ],
+    ids=["Table", "QTable", "masked", "masked value", "masked quantity"],
+)
+def test_selectors_accept_all_tables_of_astropy(table: Any, expected: list[int]) -> None:
+    original = repr(table)
+    selected = select_cone(table)
+    assert selected["OBS_ID"].tolist() == expected
+    assert selected["RA_PNT"].unit == "deg"
+    assert repr(table) == original
+
+
+def test_selector_names_a_missing_column() -> None:
+    with pytest.raises(ArchiveError, match=r"needs the column 'RA_PNT'.*available: OBS_ID"):
+        select_cone(Table({"OBS_ID": [1, 2, 3]}))
+
+
+@pytest.mark.parametrize("location", ["bad:empty", "toy:0"])
+def test_archive_without_observations_is_an_error(location: str) -> None:
+    orchestrator = Orchestrator(toy_pipeline(archive=location), plugins=create_plugins())
+    with pytest.raises(ArchiveError, match=f"the archive {location} has no observations"):
+        orchestrator.reduce()
 
 
 # -- conformance ---------------------------------------------------------------------------------

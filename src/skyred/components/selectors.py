@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from skyred.scripting import Script
 
 MAX_LISTED = 10
+POINTING = ("RA_PNT", "DEC_PNT")
 
 
 @component
@@ -42,10 +43,17 @@ class Cone(Selector):
         Returns
         -------
         gammapy.data.ObservationTable
-            The selected rows, unchanged.
+            The selected rows, unchanged; not those with a masked pointing.
+
+        Raises
+        ------
+        ArchiveError
+            If the table does not have one of the columns.
         """
+        pointings = [get_column(table, name, "the selector 'cone'") for name in POINTING]
         separation = table.pointing_radec.separation(self.center.skycoord)
-        return table[np.asarray(separation <= self.radius)]
+        is_masked = np.any([np.ma.getmaskarray(column) for column in pointings], axis=0)
+        return table[np.asarray(separation <= self.radius) & ~is_masked]
 
     def write_script(self, script: Script) -> None:
         """Write code that selects runs by the separation of pointing and centre.
@@ -215,7 +223,7 @@ class ColumnRange(Selector):
         """
         if self.values:
             return np.isin([str(value).strip() for value in column], self.values)
-        mask = np.ones(len(column), dtype=bool)
+        mask = ~np.ma.getmaskarray(column)
         for limit, sign in ((self.min, 1), (self.max, -1)):
             if limit is not None:
                 bound = convert_limits(column, limit, "use values instead")

@@ -309,7 +309,8 @@ def _write_whole(script: Script, *, partial: bool) -> str:
 
 def _to_seconds(column: Any) -> NDArray[np.float64]:
     """Return a column of times in seconds, as gammapy reads it, with NaN for masked values."""
-    return np.ma.filled(np.ma.asarray(u.Quantity(column, "s").value, dtype=float), np.nan)
+    seconds = u.Quantity(column, "s").value  # ignores the mask
+    return np.where(np.ma.getmaskarray(column), np.nan, seconds)
 
 
 def _limits(window: Window, reference: Time) -> tuple[float, float]:

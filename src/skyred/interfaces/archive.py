@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from skyred.errors import ComponentError
 
 if TYPE_CHECKING:
@@ -32,7 +34,8 @@ class Archive(Protocol):
         """The observation table, with a row for each run and at least the integers ``OBS_ID``.
 
         Selectors and stackers need further columns, as in GADF: ``RA_PNT`` and ``DEC_PNT`` in deg,
-        ``TSTART`` and ``TSTOP`` in s, with ``MJDREFI`` and ``MJDREFF`` in the metadata.
+        ``TSTART`` and ``TSTOP`` in s, with ``MJDREFI`` and ``MJDREFF`` in the metadata. They
+        receive the table as a `gammapy.data.ObservationTable`.
         """
 
     @property
@@ -99,6 +102,14 @@ def require_archive(archive: Any, source: str) -> None:
         raise ComponentError(
             f"{source}: obs_table of {name} has no column OBS_ID, only {', '.join(columns) or '-'}"
         )
+    obs_ids = archive.obs_table["OBS_ID"]
+    if len(obs_ids) and obs_ids.dtype.kind not in "iu":
+        content = "text" if obs_ids.dtype.kind in "SU" else str(obs_ids.dtype)
+        raise ComponentError(
+            f"{source}: OBS_ID in obs_table of {name} contains {content}; expected integers"
+        )
+    if np.ma.is_masked(obs_ids):
+        raise ComponentError(f"{source}: OBS_ID in obs_table of {name} has masked values")
 
 
 def require_observation(observation: Any, obs_id: int, source: str) -> None:

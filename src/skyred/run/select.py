@@ -179,22 +179,34 @@ def select_table(
     Raises
     ------
     ArchiveError
-        If no observation is left, or a column or value that the stacker needs is missing.
+        If there is no observation, or a column or value that a component needs is missing.
     ComponentError
         If a selector changes the table.
     """
-    table = store.obs_table
+    table = _observation_table(store)
+    n_runs = len(table)
+    if n_runs == 0:
+        location = " ".join(map(str, reduction.archive))
+        raise ArchiveError(f"data.{entry}: the archive {location} has no observations")
     for selector in reduction.select:
         table = run_selector(selector, table, catalog)
         if len(table) == 0:
             raise ArchiveError(
                 f"data.{entry}: no observation is left after the selector {selector.kind!r} "
-                f"({len(store.obs_table)} in the archive); relax its options"
+                f"({n_runs} in the archive); relax its options"
             )
     table = _drop_duplicates(entry, table)
     # reports missing columns before any data are read
     prepare_stacker(reduction.stack, table, catalog)
     return table
+
+
+def _observation_table(store: Archive) -> ObservationTable:
+    """Return the table of an archive with the properties that selectors use, such as pointings."""
+    from gammapy.data import ObservationTable
+
+    table = store.obs_table
+    return table if isinstance(table, ObservationTable) else ObservationTable(table)
 
 
 def open_store(reduction: Reduction, plugins: Plugins) -> DataStore:

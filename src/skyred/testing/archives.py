@@ -133,7 +133,7 @@ class _Case:
             require(number == expected, f"the copy of run {obs_id} has {number} events")
 
     def _check_unknown_run(self) -> None:
-        obs_id = int(np.max(self.archive.obs_table["OBS_ID"])) + 1
+        obs_id = max(map(int, self.archive.obs_table["OBS_ID"]), default=0) + 1
         try:
             observation = self._open(obs_id)
         except ValueError:

@@ -278,6 +278,54 @@ def test_run_is_not_published_as_finished_if_the_disk_has_no_space_for_a_copy(
     assert "fit.yaml cannot be restored" in report["error"]
 
 
+def elsewhere(run: Any) -> Path:
+    folder: Path = run.folder.parent / "elsewhere"
+    folder.mkdir(exist_ok=True)
+    (folder / "config.yaml").write_text("precious")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("obstruct", "description"),
+    [
+        (
+            lambda run: (run.folder / "datasets").symlink_to(elsewhere(run)),
+            "datasets is a symbolic link",
+        ),
+        (
+            lambda run: (run.folder / "config.yaml").symlink_to(elsewhere(run) / "config.yaml"),
+            "config.yaml is a symbolic link",
+        ),
+        (
+            lambda run: (run.folder / "config.yaml").hardlink_to(elsewhere(run) / "config.yaml"),
+            "config.yaml is a hard link",
+        ),
+        (lambda run: (run.folder / "models.yaml").mkdir(), "models.yaml is a folder"),
+        (lambda run: (run.folder / "plots").write_text(""), "plots is no regular file or folder"),
+        (lambda run: os.mkfifo(run.folder / "fit.yaml"), "fit.yaml is no regular file or folder"),
+        (lambda run: run.folder.chmod(0o500), "the folder is read-only"),
+        (lambda run: (run.folder / "datasets").mkdir(mode=0o500), "datasets is read-only"),
+    ],
+    ids=["link", "file link", "hard link", "folder", "file", "pipe", "read-only", "subfolder"],
+)
+def test_obstacles_are_removed_before_files_are_written(
+    tmp_path: Path, obstruct: Any, description: str
+) -> None:
+    def damage(run: Any, report: Any) -> None:
+        (run.folder / "notes.txt").write_text("a note")
+        obstruct(run)
+
+    run_with(tmp_path / "run", ("bad", Observer(damage, "skyred_run_started")))
+    assert Result.read(tmp_path / "run", plugins=toy_plugins()).fit.success
+    assert (tmp_path / "run" / "notes.txt").read_text() == "a note"
+    assert read_report(tmp_path / "run")["watchers"] == [
+        "plugin 'bad' damaged the run folder before its files were written: "
+        f"{description}; repaired"
+    ]
+    for path in tmp_path.glob("elsewhere/*"):
+        assert (path.name, path.read_text()) == ("config.yaml", "precious")
+
+
 @pytest.mark.parametrize("delete_log", [True, False])
 def test_damage_to_the_log_is_reported_for_the_hook_that_causes_it(
     tmp_path: Path, delete_log: bool

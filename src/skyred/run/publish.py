@@ -16,7 +16,7 @@ from skyred.run.component_errors import describe_component
 from skyred.run.disk_space import disk_errors, minimum_size, require_space, size_of
 from skyred.run.hidden_secrets import hidden_secrets
 from skyred.run.log_file import log_to_file
-from skyred.run.run_finished import notify_finished
+from skyred.run.run_finished import notify_finished, repair_folder
 from skyred.run.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def _write(orchestrator: Orchestrator, result: Result) -> None:
     }
     if folder is not None:
         with disk_errors(folder.parent, required_size=size_of(result.datasets or ())):
-            folder.mkdir(exist_ok=True)  # a plugin may have removed it
+            repair_folder(orchestrator.watchers, folder)
             result.write_with_sources(folder, sources)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -10,6 +12,7 @@ from skyred.errors import ComponentError, format_list
 from skyred.interfaces.records import Report, Run
 from skyred.io.disk import disk_failure
 from skyred.run.folder_guard import MAX_LISTED, FolderGuard, describe_damage
+from skyred.run.folder_obstacles import remove_obstacles
 from skyred.run.lifecycle import Watchers
 
 HOOK = "skyred_run_finished"
@@ -44,6 +47,43 @@ def notify_finished(watchers: Watchers, run: Run, report: Report) -> None:
         space for a copy.
     """
     _Calls(watchers, run, report, dict(watchers.plugins.hook_implementations(HOOK))).run_all()
+
+
+def repair_folder(watchers: Watchers, folder: Path) -> None:
+    """Remove what plugins have put in the way of the files of a run, before they are written.
+
+    Parameters
+    ----------
+    watchers : Watchers
+        The lifecycle hooks of plugins; a message about the plugins that were called is added.
+    folder : Path
+        The run folder; it is created if it is missing.
+
+    Raises
+    ------
+    ComponentError
+        If something cannot be removed.
+    """
+    plugins = [name for name in watchers.seconds if not watchers.is_default(name)]
+    source = f"plugin {plugins[0]!r}" if len(plugins) == 1 else _one_of(plugins)
+    try:
+        obstacles = remove_obstacles(folder)
+    except OSError as error:
+        if disk_failure(error):
+            raise
+        raise ComponentError(
+            f"{source} damaged the run folder before its files were written: {error}"
+        ) from error
+    if obstacles:
+        watchers.record(
+            f"{source} damaged the run folder before its files were written: "
+            f"{describe_damage(obstacles)}; repaired"
+        )
+
+
+def _one_of(plugins: Iterable[str]) -> str:
+    names = ", ".join(map(repr, plugins))
+    return f"one of the plugins {names}" if names else "another process"
 
 
 @attrs.define

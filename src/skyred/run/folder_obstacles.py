@@ -1,0 +1,107 @@
+"""Removal of links, and of folders in the place of files, where a run writes its own files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Container, Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+from skyred.io.checksums import SUMS
+from skyred.result.verifying import READ_FILES, READ_FOLDERS
+from skyred.run.folder_guard import LOG
+
+FILES = (*READ_FILES, "models_covariance.dat", "models-template-*.fits", SUMS, LOG)
+FOLDERS = (*READ_FOLDERS, "plots", "plugins")
+# a folder with another suffix in one of the folders is of a plugin, and in nobody's way
+SUFFIXES = {".dat", ".ecsv", ".fits", ".gz", ".json", ".png", ".py", ".txt", ".yaml"}
+
+
+def remove_obstacles(folder: Path, ignored: Container[str] = ()) -> dict[str, str]:
+    """Remove what is in the way of the files of a run, and make read-only folders writable.
+
+    Links are removed, but not their targets. Other files of plugins are not changed.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder; it is created if it is missing.
+    ignored : container of str
+        The files to ignore, relative to the folder.
+
+    Returns
+    -------
+    dict of str to str
+        What was wrong, by the name of the file or folder.
+
+    Raises
+    ------
+    OSError
+        If something cannot be removed.
+    """
+    obstacles = {}
+    if fault := _remove_fault(folder, expects_folder=True):
+        obstacles["the folder"] = fault
+    folder.mkdir(exist_ok=True)
+    for path, expects_folder in _iter_paths(folder):
+        name = path.relative_to(folder).as_posix()
+        if name not in ignored and (fault := _remove_fault(path, expects_folder)):
+            obstacles[name] = fault
+    return obstacles
+
+
+def _iter_paths(folder: Path) -> Iterator[tuple[Path, bool]]:
+    """Yield the existing paths that the run may write, and whether they must be folders."""
+    for path in sorted(folder.iterdir()):
+        if path.name in FOLDERS:
+            yield path, True
+            if path.is_dir():  # unless it has been removed
+                yield from _iter_nested(path)
+        elif any(fnmatch(path.name, pattern) for pattern in FILES):
+            yield path, False
+
+
+def _iter_nested(folder: Path) -> Iterator[tuple[Path, bool]]:
+    for path in sorted(folder.iterdir()):
+        is_folder = stat.S_ISDIR(path.lstat().st_mode) and path.suffix not in SUFFIXES
+        yield path, is_folder
+        if is_folder:
+            yield from _iter_nested(path)
+
+
+def _remove_fault(path: Path, expects_folder: bool) -> str:
+    """Remove a path of the wrong type, or correct its mode; return what was wrong, or ""."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return ""
+    mode = status.st_mode
+    if stat.S_ISDIR(mode) and not expects_folder:
+        _remove_folder(path)
+        return "is a folder"
+    if not stat.S_ISDIR(mode) and (expects_folder or not stat.S_ISREG(mode)):
+        path.unlink()
+        return "is a symbolic link" if stat.S_ISLNK(mode) else "is no regular file or folder"
+    if stat.S_ISREG(mode) and status.st_nlink > 1 and path.name != LOG:
+        _copy_linked(path)
+        return "is a hard link"
+    required = stat.S_IRWXU if expects_folder else stat.S_IRUSR | stat.S_IWUSR
+    if mode & required != required:
+        path.chmod(stat.S_IMODE(mode) | required)
+        return "is read-only"
+    return ""
+
+
+def _remove_folder(path: Path) -> None:
+    for parent, _, _ in os.walk(path):  # a read-only folder cannot be emptied
+        Path(parent).chmod(stat.S_IRWXU)
+    shutil.rmtree(path)
+
+
+def _copy_linked(path: Path) -> None:
+    """Replace a hard link by a copy, so that the other file is not overwritten."""
+    copy = path.with_name(f".{path.name}.copy")
+    shutil.copyfile(path, copy)
+    copy.replace(path)

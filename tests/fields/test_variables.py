@@ -63,6 +63,20 @@ def test_unset_variable_is_an_error_with_line_and_column(monkeypatch: pytest.Mon
     assert "tag: $TOY_TAG" in pipeline.to_yaml()
 
 
+def test_names_are_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOY_TAG", "$TOY_OTHER")
+    tag = Tagger(tag="$TOY_TAGé ${TOY_TAG}$ $$ $é").tag
+    assert tag.unset_variables() == []
+    assert tag.expanded() == "$TOY_OTHERé $TOY_OTHER$ $$ $é"
+
+
+@pytest.mark.parametrize("invalid", ["${TOY-TAG}", "${TOY_É}", "${", "${}"])
+def test_braces_without_a_valid_name_are_an_error(invalid: str) -> None:
+    pipeline = toy_pipeline(2, make=[ToyMaker(), Tagger(tag=f"x{invalid}")])
+    (problem,) = pipeline.problems()
+    assert str(problem).startswith(f"data.toy.make[1].tag: {invalid!r} has no valid name of an env")
+
+
 def test_value_is_a_part_of_the_cache_key(monkeypatch: pytest.MonkeyPatch) -> None:
     reduction = toy_pipeline(2, make=[ToyMaker(), Tagger()]).data["toy"]
     catalog, digests = toy_plugins().catalog, []

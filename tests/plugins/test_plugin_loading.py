@@ -57,6 +57,12 @@ FAULTS = {
                             "the maker 'valid-maker' is already provided by "),
     "components that raise": (VALID.replace("return [ValidMaker]", "return 1 / 0"),
                               "skyred_components() failed: ZeroDivisionError"),
+    "components that exit": (VALID.replace("return [ValidMaker]", "raise SystemExit(4)"),
+                             "skyred_components() failed: SystemExit: 4"),
+    "attributes that exit": ("class Hooks:\n    @property\n    def SKYRED_API(self):\n"
+                             "        raise SystemExit(5)\nimport sys\n"
+                             "sys.modules[__name__] = Hooks()",
+                             "cannot be loaded: SystemExit: 5"),
     "commands": ("@hookimpl\ndef skyred_commands(cli):\n    pass\n",
                  "skyred_commands() is not allowed in this module: move it to its own module, with "
                  "an entry point in the group skyred.commands"),
@@ -394,6 +400,20 @@ class TestArchives:
 
         plugins = plugins_of(("red", SimpleNamespace(skyred_archive=hookimpl(skyred_archive))))
         with pytest.raises(ArchiveError, match="plugin 'red' cannot open 'x:1': bad options"):
+            plugins.open_archive("x:1")
+
+    @pytest.mark.parametrize("error", [ValueError("bad options"), SystemExit(3)])
+    def test_failing_plugin_does_not_stop_the_others(self, error: BaseException) -> None:
+        def skyred_archive(location: object) -> object:
+            raise error
+
+        plugins = plugins_of(archive_plugin("red", "red:"))
+        broken = SimpleNamespace(skyred_archive=hookimpl(skyred_archive))
+        plugins.register(broken, Owner("broken-archives", "1.2", "broken"))
+        message = r"plugin 'broken' cannot open 'red:1': .*raised by broken-archives 1\.2; block .*"
+        with pytest.warns(SkyredWarning, match=message + "SKYRED_BLOCK=broken"):
+            assert plugins.open_archive("red:1").name == "red"
+        with pytest.raises(ArchiveError, match=message.replace("red:1", "x:1")):
             plugins.open_archive("x:1")
 
     def test_location_that_is_not_a_path_can_be_opened_by_a_plugin(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -15,6 +16,7 @@ import toys
 from distributions import install_distribution
 from skyred import FieldError, Maker, Orchestrator, Pipeline, Result, component
 from skyred.errors import ConfigError, OldNameWarning
+from skyred.interfaces.class_origin import package_of
 from skyred.interfaces.records import Owner
 from skyred.plugins import Catalog, Plugins
 from toys import ToyEstimator, ToyMaker, toy_pipeline, toy_plugins
@@ -116,6 +118,24 @@ def test_components_of_two_distributions_are_unequal_with_unequal_digests() -> N
     assert pipelines[0] != pipelines[1]
     assert pipelines[0].digest() != pipelines[1].digest()
     assert create_maker("red.other")().digest() == red().digest()
+
+
+def test_distributions_that_share_a_namespace_package_are_unequal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("red/__init__", "red/rings", "blue"):
+        module = tmp_path / "shared_rings" / f"{name}.py"
+        module.parent.mkdir(parents=True, exist_ok=True)
+        module.touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("red.rings", "blue"):
+        importlib.import_module(f"shared_rings.{name}")
+    red, blue = create_maker("shared_rings.red.rings")(), create_maker("shared_rings.blue")()
+    assert red != blue
+    assert red.digest() != blue.digest()
+    assert package_of(type(red)) == "shared_rings.red"
+    assert package_of(type(blue)) == "shared_rings.blue"
+    assert package_of(create_maker("toys.rings")) == "toys"
 
 
 def test_digest_does_not_depend_on_other_plugins(rings: Any) -> None:

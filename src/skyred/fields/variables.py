@@ -7,7 +7,8 @@ import re
 
 from skyred.errors import FieldError
 
-_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))", re.ASCII)
+_INVALID = re.compile(r"\$\{(?!\w+\})[^}]*\}?", re.ASCII)
 
 
 class TextWithVariables(str):
@@ -26,8 +27,19 @@ class TextWithVariables(str):
         names = [first or second for first, second in _VARIABLE.findall(self)]
         return [name for name in names if name not in os.environ]
 
+    def invalid_variable(self) -> str:
+        """Return the first part of the text that looks like a variable but has no valid name.
+
+        Returns
+        -------
+        str
+            The part, such as ``"${A-B}"``; "" if there is none.
+        """
+        match = _INVALID.search(self)
+        return match[0] if match else ""
+
     def expanded(self) -> str:
-        """Expand environment variables.
+        """Expand environment variables; everything else remains as it is.
 
         Returns
         -------
@@ -44,4 +56,4 @@ class TextWithVariables(str):
                 f"{str(self)!r} uses the environment variable {missing[0]}, which is not set",
                 f"set it (export {missing[0]}=...)",
             )
-        return os.path.expandvars(self)
+        return _VARIABLE.sub(lambda match: os.environ[match[1] or match[2]], self)

@@ -23,13 +23,19 @@ def unusable_fields(root: Fields) -> Iterator[Problem]:
     Yields
     ------
     Problem
-        A missing package, an environment variable in a string that is not set, or a secret that
-        cannot be read.
+        A missing package, an environment variable in a string that is not set or has an invalid
+        name, or a secret that cannot be read.
     """
     for path, item in walk(root):
         if isinstance(item, Component) and item.requires:
             yield from (problem.with_prefix(*path) for problem in _missing_packages(item))
         for field_path, string in texts_with_variables(item):
+            if invalid := string.invalid_variable():
+                yield Problem(
+                    (*path, *field_path),
+                    f"{invalid!r} has no valid name of an environment variable",
+                    "expected ${NAME}, with ASCII letters, digits and underscores",
+                )
             for name in string.unset_variables():
                 yield Problem(
                     (*path, *field_path),

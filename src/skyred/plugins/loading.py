@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -11,12 +10,11 @@ from typing import Any
 import attrs
 import pluggy
 
-from skyred.errors import ArchiveError, PluginError
-from skyred.interfaces.archive import require_archive
+from skyred.errors import PluginError
 from skyred.interfaces.records import Owner
+from skyred.plugins.archives import find_archive
 from skyred.plugins.catalog import Catalog
 from skyred.plugins.entry_points import (
-    BLOCK_VARIABLE,
     COMPONENT_GROUP,
     blocked_names,
     describe_fault,
@@ -121,7 +119,7 @@ class Plugins:
         if blocked_names() & {owner.plugin, owner.distribution}:
             self.loaded.append(LoadedPlugin(owner, module, blocked=True))
             return
-        if namesake := self._find_loaded(owner.plugin):
+        if namesake := self.find_loaded(owner.plugin):
             # SKYRED_BLOCK=<plugin name> would block both plugins, so the message suggests the name
             # of the distribution
             fault = f"{namesake.owner} has the same name" + "; rename the file" * bool(owner.file)
@@ -150,6 +148,21 @@ class Plugins:
         module : str
             The module or file of the plugin, for error messages.
         """
+        try:
+            fault = self._add_hooks(plugin, owner)
+            fault = fault or self._add_components(plugin, owner) or self._add_models(plugin, owner)
+        except (Exception, SystemExit) as error:  # attributes of a plugin may raise anything
+            fault = f"cannot be loaded: {type(error).__name__}: {error}"
+        if fault and self.manager.get_plugin(owner.plugin) is plugin:
+            # only a part of its components could be added
+            self.manager.unregister(name=owner.plugin)
+            self.catalog.drop(owner)
+        if fault:
+            self._add_faulty(LoadedPlugin(owner, module, fault))
+        else:
+            self.loaded.append(LoadedPlugin(owner, module))
+
+    def _add_hooks(self, plugin: Any, owner: Owner) -> str:
         implemented = implemented_hooks(self.manager, plugin)
         fault = (
             find_api_fault(plugin)
@@ -161,16 +174,7 @@ class Plugins:
                 self.manager.register(plugin, name=owner.plugin)
             except (ValueError, pluggy.PluginValidationError) as error:
                 fault = describe_registration_error(self.manager, plugin, error)
-        if not fault:
-            fault = self._add_components(plugin, owner) or self._add_models(plugin, owner)
-        if fault and self.manager.get_plugin(owner.plugin) is plugin:
-            # only a part of its components could be added
-            self.manager.unregister(name=owner.plugin)
-            self.catalog.drop(owner)
-        if fault:
-            self._add_faulty(LoadedPlugin(owner, module, fault))
-        else:
-            self.loaded.append(LoadedPlugin(owner, module))
+        return fault
 
     def _add_faulty(self, loaded: LoadedPlugin) -> None:
         self.loaded.append(loaded)
@@ -182,7 +186,7 @@ class Plugins:
             return ""
         try:
             faults = [self.catalog.add(cls, owner) for cls in component_hook()]
-        except Exception as error:  # a plugin may raise anything
+        except (Exception, SystemExit) as error:  # a plugin may raise anything
             return f"skyred_components() failed: {type(error).__name__}: {error}"
         return "; ".join(fault for fault in faults if fault)
 
@@ -197,7 +201,19 @@ class Plugins:
         faults = [self.catalog.models.add(declaration, owner) for declaration in declarations]
         return "; ".join(fault for fault in faults if fault)
 
-    def _find_loaded(self, name: str) -> LoadedPlugin | None:
+    def find_loaded(self, name: str) -> LoadedPlugin | None:
+        """Return the plugin of a name, unless it is blocked.
+
+        Parameters
+        ----------
+        name : str
+            The name.
+
+        Returns
+        -------
+        LoadedPlugin or None
+            The plugin, which may be faulty.
+        """
         return next(
             (
                 loaded
@@ -296,52 +312,8 @@ class Plugins:
         ------
         ArchiveError
             If no plugin supports the location, if several do, or if the archive cannot be opened.
+            Errors of other plugins are warnings if a plugin supports it.
         ComponentError
             If the plugin returns an object without the interface of an `Archive`.
         """
-        stores, errors = dict[str, Any](), list[ArchiveError]()
-        for name, implementation in self.hook_implementations("skyred_archive"):
-            try:
-                store = implementation.function(location=location)
-            except ArchiveError as error:  # another plugin may support the location
-                errors.append(error)
-                continue
-            except (Exception, SystemExit) as error:  # a plugin may raise anything
-                details = str(error).removeprefix(f"{location}: ")
-                if isinstance(error, SystemExit):
-                    details = f"it exits Python (code {error.code})"
-                raise ArchiveError(
-                    f"plugin {name!r} cannot open {location!r}: {details}"
-                ) from error
-            if store is not None:
-                stores[name] = store
-        if len(stores) > 1:
-            raise ArchiveError(
-                f"{location!r} can be opened by the plugins {' and '.join(sorted(stores))}; "
-                f"block one with {BLOCK_VARIABLE}=NAME"
-            )
-        if not stores and errors:
-            raise errors[0]
-        if not stores:
-            faulty_plugins = "; or by ".join(self.catalog.faulty_plugins)
-            raise ArchiveError(
-                f"no plugin can open {location!r}; expected one of:\n{self._list_archives()}"
-                + f"\nit may be supported by {faulty_plugins}" * bool(faulty_plugins)
-            )
-        ((name, store),) = stores.items()
-        loaded = self._find_loaded(name)
-        plugin = name if loaded is None else loaded.owner
-        source = f"the archive {location!r} of {plugin}"
-        require_archive(store, source)
-        return store, source
-
-    def _list_archives(self) -> str:
-        """Return the summary of each hook that opens archives, one per line."""
-        summaries = {
-            name: inspect.cleandoc(implementation.function.__doc__ or "").split("\n\n")[0]
-            for name, implementation in self.hook_implementations("skyred_archive")
-        }
-        return "\n".join(
-            f"  {name}: {' '.join(summary.split()) or 'not documented'}"
-            for name, summary in summaries.items()
-        )
+        return find_archive(self, location)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -11,6 +12,7 @@ from skyred.errors import ConfigError
 from skyred.export import export
 from skyred.interfaces import Chain, Engine, value
 from skyred.plugins import Plugins
+from skyred.plugins.component_errors import errors_of
 from skyred.plugins.run_checks import check_requirements, check_usable
 from skyred.run.cache import Cache
 from skyred.run.orchestrator import Orchestrator
@@ -140,8 +142,9 @@ class Pipeline(Chain):
         ConfigError
             If there are problems; the error contains all of them.
         """
-        models = (plugins or Plugins.load()).catalog.models
-        if problems := self.problems(models.problems(self)):
+        catalog = (plugins or Plugins.load()).catalog
+        calls = partial(errors_of, catalog=catalog)
+        if problems := self.problems(catalog.models.problems(self), calls):
             raise ConfigError(problems)
 
     def run(

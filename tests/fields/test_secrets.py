@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import logging
 import pickle
+import traceback
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from secret_toys import Downloader, Uploader
+from secret_toys import Checker, Downloader, Uploader, call_with_token
 from skyred import FieldError, Orchestrator, Pipeline, Secret
-from skyred.errors import ConfigError, SkyredError
+from skyred.errors import ComponentError, ConfigError, SkyredError
 from skyred.fields.secrets import hide
+from skyred.interfaces.hidden_secrets import hidden_secrets
 from skyred.interfaces.records import Owner
 from skyred.plugins import Plugins
-from skyred.run.hidden_secrets import hidden_secrets
+from skyred.run.worker.shared_call import HiddenCall
 from toys import ToyMaker, toy_pipeline, toy_plugins
 
 VALUE = "hunter2 is 'my' secret"
@@ -26,7 +29,7 @@ REFERENCE = {"env": "TOY_TOKEN"}
 @pytest.fixture
 def plugins() -> Plugins:
     plugins = toy_plugins()
-    for cls in (Downloader, Uploader):
+    for cls in (Checker, Downloader, Uploader):
         assert plugins.catalog.add(cls, Owner("toy-secrets", "1", "secrets")) == ""
     return plugins
 
@@ -45,6 +48,8 @@ def test_secret_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) ->
     token = Downloader(token=REFERENCE).token
     monkeypatch.setenv("TOY_TOKEN", VALUE)
     assert token.reveal() == VALUE
+    monkeypatch.setenv("TOY_TOKEN", f" {VALUE}\n")
+    assert token.reveal() == VALUE, "white space is removed, as from a file"
     monkeypatch.delenv("TOY_TOKEN")
     with pytest.raises(FieldError, match="variable TOY_TOKEN of the secret is not set; set it"):
         token.reveal()
@@ -65,13 +70,20 @@ def test_secret_is_read_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     "literal",
     [VALUE, 1234567, [VALUE], {"value": VALUE}, {"env": VALUE}, {"env": "A", "file": VALUE},
-     {"env": {"file": VALUE}}, {"env": 1234567}, {VALUE: "x"}, True, {}],
+     {"env": {"file": VALUE}}, {"env": 1234567}, {VALUE: "x"}, True, {},
+     {"env": "1234567a"}, {"env": f"é{VALUE}"}],
 )  # fmt: skip
 def test_literal_value_is_refused_without_showing_it(literal: object) -> None:
     with pytest.raises(FieldError, match=r"expected \{env: NAME\}") as exc_info:
         Downloader(token=literal)
     assert VALUE not in str(exc_info.value)
     assert "1234567" not in str(exc_info.value)
+
+
+def test_name_that_may_be_a_literal_value_is_not_shown() -> None:
+    (problem,) = Downloader(token={"env": "hunter2pw"}).token.problems("token")
+    assert str(problem).startswith("token: the environment variable of the secret is not set (its")
+    assert "hunter2" not in str(problem)
 
 
 def test_literal_value_in_yaml_is_refused_with_line_and_column(plugins: Plugins) -> None:
@@ -177,6 +189,91 @@ def test_outcomes_of_a_worker_do_not_contain_the_value(
         assert "hunter2" not in str(outcome)
 
 
+@pytest.mark.usefixtures("token")
+@pytest.mark.parametrize("method", ["validate", "check"])
+def test_problems_do_not_contain_the_value(plugins: Plugins, method: str) -> None:
+    maker = f"toy-checker\n        token: {{env: TOY_TOKEN}}\n        act: '{method}: problem'\n"
+    config = toy_pipeline(3).to_yaml().replace("toy-fill\n", maker)
+    with pytest.raises(ConfigError) as exc_info:
+        Pipeline.from_yaml(config, plugins=plugins)
+    assert "token: bad token *****; expected another than *****" in str(exc_info.value)
+    assert "hunter2" not in f"{exc_info.value} {exc_info.value.problems}"
+
+
+@pytest.mark.usefixtures("token")
+@pytest.mark.parametrize("method", ["validate", "check"])
+@pytest.mark.parametrize(
+    ("act", "error", "message"),
+    [("error", RuntimeError, "{} fails with *****"), ("exit", ComponentError, "exits with *****")],
+)
+def test_error_of_a_check_names_the_plugin_and_not_the_value(
+    plugins: Plugins, method: str, act: str, error: type[Exception], message: str
+) -> None:
+    maker = f"toy-checker\n        token: {{env: TOY_TOKEN}}\n        act: '{method}: {act}'\n"
+    config = toy_pipeline(3).to_yaml().replace("toy-fill\n", maker)
+    with pytest.raises(error) as exc_info:
+        Pipeline.from_yaml(config, plugins=plugins)
+    text = "".join(traceback.format_exception(exc_info.value))
+    assert message.format(method) in text
+    assert "the maker toy-checker of toy-secrets 1 (plugin 'secrets')" in text
+    assert "hunter2" not in text
+
+
+@pytest.mark.usefixtures("token")
+@pytest.mark.parametrize("act", ["problem", "error"])
+def test_errors_in_python_do_not_contain_the_value(plugins: Plugins, act: str) -> None:
+    with pytest.raises((FieldError, RuntimeError)) as exc_info:
+        Checker(token=REFERENCE, act=f"validate: {act}")
+    assert "*****" in str(exc_info.value)
+    assert "hunter2" not in f"{exc_info.value} {getattr(exc_info.value, 'problem', '')}"
+    pipeline = toy_pipeline(3, make=[ToyMaker(), Checker(token=REFERENCE, act=f"check: {act}")])
+    with pytest.raises((ConfigError, RuntimeError)) as check_info:
+        Orchestrator(pipeline, plugins=plugins, cache=False)
+    text = "".join(traceback.format_exception(check_info.value))
+    assert "*****" in text
+    assert "hunter2" not in text
+    if act == "error":
+        assert "raised in the maker toy-checker of toy-secrets 1 (plugin 'secrets')" in text
+
+
+@pytest.mark.usefixtures("token")
+@pytest.mark.parametrize("method", ["validate", "check"])
+def test_messages_of_checks_do_not_contain_the_value(
+    method: str, caplog: pytest.LogCaptureFixture, plugins: Plugins
+) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        maker = Checker(token=REFERENCE, act=f"{method}: messages")
+        toy_pipeline(3, make=[ToyMaker(), maker]).check(plugins=plugins)
+    messages = [str(warning.message) for warning in caught] + caplog.messages
+    assert messages.count(f"{method} with *****") == 2
+    assert "hunter2" not in str(messages)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("token")
+def test_worker_does_not_print_the_value(
+    plugins: Plugins, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pipeline = toy_pipeline(
+        3, make=[ToyMaker(), Checker(token=REFERENCE, act="make: messages")], on_error="skip"
+    )
+    engine = plugins.catalog.get("engine", "processes")(workers=2)
+    Orchestrator(pipeline, plugins=plugins, engine=engine, cache=False).reduce()
+    output = "".join(capfd.readouterr())
+    assert "make with *****" in output
+    assert "hunter2" not in output
+
+
+@pytest.mark.usefixtures("token")
+def test_tasks_of_an_estimator_do_not_show_the_value(caplog: pytest.LogCaptureFixture) -> None:
+    token = Downloader(token=REFERENCE).token
+    call = pickle.loads(pickle.dumps(HiddenCall(call_with_token, (token,))))
+    with pytest.raises(RuntimeError, match=r"task fails with \*{5}"):
+        call(token, "task")
+    assert caplog.messages == ["task with *****"]
+
+
 class OpaqueError(SkyredError):
     """An error whose message is not in its arguments."""
 
@@ -194,6 +291,37 @@ def test_error_with_a_fixed_message_is_replaced() -> None:
     with pytest.raises(SkyredError, match=r"^OpaqueError: no access with \*{5}$") as exc_info:
         _raise_opaque(maker)
     assert exc_info.value.__cause__ is None
+
+
+@pytest.mark.usefixtures("token")
+def test_values_in_groups_and_in_each_cause_are_hidden() -> None:
+    maker = Downloader(token=REFERENCE)
+    value = maker.token.reveal()
+    context = RuntimeError("without")
+    context.__context__ = ExceptionGroup("inner", [KeyError(value)])
+    cause = ValueError(value)
+    cause.__context__ = context
+    error = ExceptionGroup("outer", [RuntimeError(f"part {value}"), TypeError()])
+    with pytest.raises(ExceptionGroup) as exc_info, hidden_secrets(maker):
+        raise error from cause
+    text = "".join(traceback.format_exception(exc_info.value))
+    assert "part *****" in text
+    assert "hunter2" not in text
+    assert "hunter2" not in "".join(traceback.format_exception(context))
+
+
+@pytest.mark.usefixtures("token")
+def test_group_with_a_fixed_message_is_replaced_with_its_notes() -> None:
+    maker = Downloader(token=REFERENCE)
+    value = maker.token.reveal()
+    error = ExceptionGroup("outer", [ValueError(["list", value])])
+    error.add_note(f"raised with {value}")
+    with pytest.raises(ComponentError) as exc_info, hidden_secrets(maker):
+        raise error
+    text = "".join(traceback.format_exception(exc_info.value))
+    assert "ExceptionGroup: outer" in text
+    assert "raised with *****" in text
+    assert "hunter2" not in text
 
 
 def _raise_opaque(maker: Any) -> None:

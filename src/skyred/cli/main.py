@@ -152,7 +152,7 @@ def _bug_report_request(ctx: click.Context, error: Exception) -> str:
     str
         The request, with the name of the package to report the bug to.
     """
-    from skyred.run.component_errors import find_failed_component
+    from skyred.plugins.component_errors import find_failed_component
 
     name = ctx.invoked_subcommand or ""
     owner = None if name in main.commands else plugin_commands(ctx).owner(name)

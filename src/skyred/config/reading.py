@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,7 +11,9 @@ from skyred.config.document import Document, split_path
 from skyred.config.structure import Structurer
 from skyred.errors import ConfigError, Problem
 from skyred.interfaces import Chain, Fields
+from skyred.interfaces.hidden_secrets import hide_in_problems
 from skyred.plugins import Catalog
+from skyred.plugins.component_errors import errors_of
 
 C = TypeVar("C", bound=Chain)
 F = TypeVar("F", bound=Fields)
@@ -78,7 +81,9 @@ def load(pipeline_class: type[C], document: Document, catalog: Catalog) -> C:
     if not isinstance(pipeline, pipeline_class) or () in document.unreadable:
         raise _config_error(structurer.problems, document)
     model_problems = catalog.models.problems(pipeline)
-    if problems := pipeline.problems([*structurer.problems, *model_problems]):
+    if problems := pipeline.problems(
+        [*structurer.problems, *model_problems], partial(errors_of, catalog=catalog)
+    ):
         raise _config_error(problems, document)
     # the class is frozen; `checked` is not a field, so that equality and digest ignore it
     object.__setattr__(pipeline, "checked", True)
@@ -110,7 +115,8 @@ def load_component(role: type[F], document: Document, catalog: Catalog) -> F:
     structurer = Structurer(catalog, list(document.problems), document.unreadable)
     component = structurer.build(role, document.data)
     if structurer.problems:
-        raise _config_error(structurer.problems, document)
+        roots = (component,) if isinstance(component, Fields) else ()
+        raise _config_error(hide_in_problems(structurer.problems, *roots), document)
     return component  # type: ignore[return-value]
 
 

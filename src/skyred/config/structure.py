@@ -25,8 +25,10 @@ from skyred.fields import (
     with_article,
 )
 from skyred.interfaces import Component, DataEntry, Fields
+from skyred.interfaces.hidden_secrets import hidden_secrets
 from skyred.interfaces.renamed import warn_of_renamed_option
 from skyred.plugins import Catalog
+from skyred.plugins.component_errors import errors_of
 
 F = TypeVar("F", bound=Fields)
 
@@ -127,6 +129,11 @@ class Structurer:
                 component_class,
                 {name: option for name, option in raw.items() if name != "kind"},
             )
+            with errors_of(component_class, self.catalog):
+                return self._build_fields(cls, raw, path)
+        return self._build_fields(cls, raw, path)
+
+    def _build_fields(self, cls: type[F], raw: Mapping[str, Any], path: Path) -> F | InvalidNode:
         try:
             cls = cls.variant(raw)  # type: ignore[assignment]
         except FieldError as error:
@@ -267,9 +274,10 @@ class Structurer:
         if path in self.unreadable:  # some of its options are unknown
             return
         try:
-            for problem in instance.validate():  # keep the problems found before an exception
-                self.problems.append(problem.with_prefix(*path))
-        except Exception:  # validate() may raise anything if fields are invalid
+            with hidden_secrets(instance):
+                for problem in instance.validate():  # keep problems found before an exception
+                    self.problems.append(problem.with_prefix(*path))
+        except (Exception, SystemExit):  # validate() may raise anything if fields are invalid
             if is_valid:  # a bug of the component; otherwise caused by a reported problem
                 raise
 

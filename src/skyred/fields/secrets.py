@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -15,6 +15,8 @@ from skyred.fields.spec import REQUIRED, FieldSpec, declare
 
 EXPECTED = "expected {env: NAME} (an environment variable) or {file: PATH}"
 HIDDEN = "*****"
+_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+_SHOWN_NAME = re.compile("[A-Z_][A-Z0-9_]*")  # others may be secrets that are written by mistake
 MIN_LENGTH = 4  # shorter values would hide parts of ordinary words
 
 
@@ -28,7 +30,7 @@ class Secret:
     Parameters
     ----------
     env : str
-        The name of an environment variable with the secret.
+        The name of an environment variable with the secret; white space at its ends is removed.
     file : Location
         A file with the secret; white space at its ends is removed.
     """
@@ -52,14 +54,16 @@ class Secret:
             If the environment variable is not set, or the file cannot be read, or is empty.
         """
         if self.env:
-            if not (value := os.environ.get(self.env, "")):
-                raise FieldError(
-                    f"the environment variable {self.env} of the secret is not set",
-                    f"set it (export {self.env}=...)",
-                )
+            if not (value := os.environ.get(self.env, "").strip()):
+                raise self._unset_error()
             return value
         path = self.file.path()
         try:
+            if path.exists() and not path.is_file():  # reading it may never end
+                raise FieldError(
+                    f"the file of the secret is a folder, a pipe or a device: {self.file}",
+                    "expected a regular file",
+                )
             value = path.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", "") or "it is not a text file"
@@ -85,18 +89,20 @@ class Secret:
             The problem; it does not contain the value.
         """
         try:
-            if self.file and not self.file.unset_variables() and not self._is_file():
-                raise FieldError(
-                    f"the file of the secret is a folder, a pipe or a device: {self.file}",
-                    "expected a regular file",
-                )
             self.reveal()
         except FieldError as error:
             yield error.problem.with_prefix(*path)
 
-    def _is_file(self) -> bool:
-        path: Path = self.file.path()
-        return path.is_file() or not path.exists()
+    def _unset_error(self) -> FieldError:
+        if _SHOWN_NAME.fullmatch(self.env):
+            return FieldError(
+                f"the environment variable {self.env} of the secret is not set",
+                f"set it (export {self.env}=...)",
+            )
+        return FieldError(  # it may be the secret itself
+            "the environment variable of the secret is not set (its name is not shown)",
+            f"set it; names in capital letters are shown; {EXPECTED}",
+        )
 
     def to_plain(self) -> dict[str, str]:
         """Return the reference as plain YAML data.
@@ -152,7 +158,7 @@ def _parse(value: Any) -> Secret:
         raise FieldError(f"invalid {name} of a secret (its content is not shown)", EXPECTED)
     if name == "file":
         return Secret(file=Location(os.fspath(content)))
-    if not isinstance(content, str) or not content.replace("_", "a").isalnum():
+    if not isinstance(content, str) or not _NAME.fullmatch(content):
         raise FieldError("invalid name of an environment variable (it is not shown)", EXPECTED)
     return Secret(env=content)
 
@@ -172,7 +178,8 @@ def hide(message: str, values: Iterable[str]) -> str:
     str
         The message without the values, and without their Python representation.
     """
-    for value in sorted(values, key=len, reverse=True):
+    forms = {form for value in values for form in (value, value.strip())}
+    for value in sorted(forms, key=len, reverse=True):
         if len(value) >= MIN_LENGTH:
             message = message.replace(value, HIDDEN).replace(repr(value)[1:-1], HIDDEN)
     return message

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, ClassVar
 
@@ -21,6 +22,7 @@ from skyred.interfaces.data_entry import DataEntry, Reduction
 from skyred.interfaces.estimator import Estimator
 from skyred.interfaces.estimator_datasets import pipeline_used_by, unknown_datasets
 from skyred.interfaces.fitter import Fitter
+from skyred.interfaces.hidden_secrets import hidden_secrets, hide_in_problems
 from skyred.interfaces.links import link_problems
 from skyred.interfaces.model import Model
 from skyred.interfaces.traversal import locations, walk
@@ -89,36 +91,54 @@ class Chain(Fields):
             if isinstance(item, Component):
                 yield item
 
-    def problems(self, earlier_problems: Iterable[Problem] = ()) -> list[Problem]:
+    def problems(
+        self,
+        earlier_problems: Iterable[Problem] = (),
+        calls_of: Callable[[Component], AbstractContextManager[None]] | None = None,
+    ) -> list[Problem]:
         """Check the pipeline and all its components, without reading data.
 
         Parameters
         ----------
         earlier_problems : iterable of Problem
             Problems that were found when the pipeline was built; the invalid fields are not set.
+        calls_of : callable, optional
+            Called with a component; returns the context of its check, which adds the component to
+            errors.
 
         Returns
         -------
         list of Problem
             The earlier problems and those found by the checks, except follow-up problems of fields
             that already have one. If a location is a pipe or a device, nothing else is checked.
+            The values of secrets are hidden.
 
         Raises
         ------
         Exception
             The first exception raised by a check, if there are no problems that may have caused it.
         """
-        problems = list(earlier_problems)
+        with hidden_secrets(self):
+            return hide_in_problems(self._find_problems(list(earlier_problems), calls_of), self)
+
+    def _find_problems(
+        self,
+        problems: list[Problem],
+        calls_of: Callable[[Component], AbstractContextManager[None]] | None,
+    ) -> list[Problem]:
         if special_files := list(self._special_files()):
             return [*problems, *special_files]  # the other checks would open these files
+        components = {path: item for path, item in walk(self) if isinstance(item, Component)}
         failure: Exception | None = None
         for path, check in self._checks():
             earlier_paths = [problem.path for problem in problems]
+            component = _innermost(components, path)
             try:
-                for problem in check():
-                    prefixed_problem = problem.with_prefix(*path)
-                    if not _is_follow_up(prefixed_problem, path, earlier_paths):
-                        problems.append(prefixed_problem)
+                with calls_of(component) if component and calls_of else nullcontext():
+                    for problem in check():
+                        prefixed_problem = problem.with_prefix(*path)
+                        if not _is_follow_up(prefixed_problem, path, earlier_paths):
+                            problems.append(prefixed_problem)
             except Exception as error:  # a check may raise anything if other fields are invalid
                 failure = failure or error
         if failure is not None and not problems:
@@ -215,6 +235,12 @@ class Chain(Fields):
     def _fit_without_model(self) -> Iterator[Problem]:
         if self.fit is not None and not self.model:
             yield Problem(("fit",), "there is nothing to fit", "add a model, or remove fit")
+
+
+def _innermost(components: Mapping[Path, Component], path: Path) -> Component | None:
+    """Return the component at a path, or the one that contains it."""
+    lengths = range(len(path), 0, -1)
+    return next((components[path[:n]] for n in lengths if path[:n] in components), None)
 
 
 def _is_follow_up(problem: Problem, path: Path, earlier_paths: Iterable[Path]) -> bool:

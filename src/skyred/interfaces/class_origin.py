@@ -25,7 +25,7 @@ def package_of(cls: type) -> str:
     Returns
     -------
     str
-        The package, such as ``"dust"``; the name of the file for a one-file plugin; "" for skyred and for scripts,
+        The package; the name of the file for a one-file plugin; "" for skyred and for scripts,
         whose module has a different name in workers.
     """
     package = cls.__module__.partition(".")[0]

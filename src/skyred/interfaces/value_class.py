@@ -45,9 +45,14 @@ class Fields:
         )
 
     def __attrs_post_init__(self) -> None:
-        for problem in self.validate():
-            prefixed_problem = problem.with_prefix(type(self).__name__)
-            raise FieldError(str(attrs.evolve(prefixed_problem, expected="")), problem.expected)
+        if type(self).validate is Fields.validate:
+            return
+        from skyred.interfaces.hidden_secrets import hidden_secrets
+
+        with hidden_secrets(self):
+            for problem in self.validate():
+                prefixed_problem = problem.with_prefix(type(self).__name__)
+                raise FieldError(str(attrs.evolve(prefixed_problem, expected="")), problem.expected)
 
     def validate(self) -> Iterable[Problem]:
         """Yield problems in the combination of fields, such as a minimum above the maximum.

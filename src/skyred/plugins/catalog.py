@@ -239,23 +239,24 @@ class Catalog:
         short_kind = kind.rpartition(":")[2]
         return [entry for entry in entries if entry.cls.kind == short_kind] or entries
 
-    def owner(self, component: Component) -> Owner | None:
+    def owner(self, component: Component | type[Component]) -> Owner | None:
         """Return the owner of a component.
 
         Parameters
         ----------
-        component : Component
-            The component.
+        component : Component or type
+            The component, or its class.
 
         Returns
         -------
         Owner or None
             The owner; None if no plugin provides its class.
         """
-        for entry in self._entries.get((component.role, component.kind), ()):
-            if entry.cls is type(component):
+        cls = component if isinstance(component, type) else type(component)
+        for entry in self._entries.get((cls.role, cls.kind), ()):
+            if entry.cls is cls:
                 return entry.owner
-        file = file_of(type(component))  # loaded for a configuration, not for this catalog
+        file = file_of(cls)  # loaded for a configuration, not for this catalog
         return None if file is None else file.owner
 
     def owner_of(self, role: str, kind: str) -> Owner | None:

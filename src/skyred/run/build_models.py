@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from skyred.errors import ComponentError, ModelError, format_list
 from skyred.interfaces import Model
 from skyred.plugins import Catalog
-from skyred.run.component_errors import describe_component, errors_of, is_default
+from skyred.plugins.component_errors import describe_component, errors_of, is_default
 from skyred.run.dataset_state import DatasetState
 
 if TYPE_CHECKING:

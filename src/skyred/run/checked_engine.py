@@ -15,7 +15,7 @@ from skyred.errors import ComponentError, EngineError, SkyredError
 from skyred.interfaces import Engine
 from skyred.io.streaming import LOST_TASK_ERRORS, Workers
 from skyred.plugins import Catalog
-from skyred.run.component_errors import describe_component, errors_of, is_default
+from skyred.plugins.component_errors import describe_component, errors_of, is_default
 from skyred.run.worker.identified_task import Caller, TaskResult, run_task
 
 log = logging.getLogger(__name__)

@@ -18,11 +18,13 @@ from typing import Any, Self, TypeVar
 import attrs
 
 from skyred.errors import EngineError
+from skyred.fields import Secret
 from skyred.interfaces.tasks import Tasks
 from skyred.io.exact_pickle import dump_exactly
 from skyred.io.streaming import LOST_TASK_ERRORS, Workers, stream
 from skyred.run.worker.shared_call import (
     CallResult,
+    HiddenCall,
     SharedCall,
     describe_error,
     run_shared_call,
@@ -60,11 +62,14 @@ class EngineTasks(Tasks):
     report : callable
         Called after each task, with the arguments `finished` and `total`, the numbers of finished
         tasks and of all tasks.
+    secrets : tuple of Secret
+        Secrets whose values are hidden in messages and errors of the tasks.
     """
 
     workers: Workers
     slots: int
     report: Callable[..., None] = lambda finished, total: None
+    secrets: tuple[Secret, ...] = ()
     is_logged: bool = attrs.field(default=False, init=False)
 
     def map(
@@ -94,6 +99,8 @@ class EngineTasks(Tasks):
         EngineError
             If a task repeatedly kills its worker, or no worker can be started.
         """
+        if self.secrets:
+            function = HiddenCall(function, self.secrets)
         results = list[ResultT]()
         for result in self._results(function, shared, items):
             results.append(result)

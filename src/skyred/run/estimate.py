@@ -12,11 +12,12 @@ import attrs
 
 from skyred.errors import ComponentError, format_list
 from skyred.interfaces import Estimator, Product
+from skyred.interfaces.hidden_secrets import find_secrets
 from skyred.interfaces.product_checks import check_product
 from skyred.interfaces.records import FitResult
 from skyred.io.streaming import Workers
 from skyred.plugins import Catalog
-from skyred.run.component_errors import describe_component, errors_of, is_default
+from skyred.plugins.component_errors import describe_component, errors_of, is_default
 from skyred.run.dataset_state import DatasetState
 from skyred.run.engine_tasks import EngineTasks
 
@@ -91,7 +92,7 @@ class EstimatorRunner:
 
     def _estimate(self, estimator: Estimator, datasets: Datasets, fit: FitResult | None) -> Product:
         report = partial(self.report, estimate=estimator.label)
-        tasks = EngineTasks(self.workers, self.slots, report)
+        tasks = EngineTasks(self.workers, self.slots, report, find_secrets([estimator]))
         with errors_of(estimator, self.catalog):
             product = estimator.estimate_with(datasets, fit, tasks)
             check_product(estimator, product)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,6 +15,7 @@ from skyred.interfaces.records import FitResult, Outcome, Report, Run, StepRecor
 from skyred.interfaces.unusable_fields import require_usable_engine
 from skyred.likelihood import objective_of
 from skyred.plugins import Plugins
+from skyred.plugins.component_errors import errors_of
 from skyred.plugins.run_checks import check_requirements, check_usable
 from skyred.result import Result
 from skyred.run.cache import Cache
@@ -80,7 +82,9 @@ class Orchestrator:
         model_problems = list(plugins.catalog.models.problems(pipeline))
         # gammapy objects in a pipeline built in Python may have changed since the last check
         if (model_problems or not pipeline.checked) and (
-            problems := pipeline.problems(model_problems)
+            problems := pipeline.problems(
+                model_problems, partial(errors_of, catalog=plugins.catalog)
+            )
         ):
             raise ConfigError(problems)
         check_usable(plugins)

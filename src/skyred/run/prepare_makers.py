@@ -17,7 +17,7 @@ from skyred.interfaces import (
     modifying_makers,
 )
 from skyred.plugins import Catalog
-from skyred.run.component_errors import describe_component
+from skyred.plugins.component_errors import describe_component
 from skyred.run.select import Selection
 from skyred.run.worker.component_calls import faults_of, modify_observation
 from skyred.run.worker.good_time import cut_observation, drop_events_outside

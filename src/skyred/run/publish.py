@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import attrs
 
 from skyred.errors import ConfigError, DiskError, FitError, Problem
+from skyred.interfaces.hidden_secrets import hidden_secrets
 from skyred.interfaces.records import STEPS
 from skyred.io.folders import expand_folder
-from skyred.run.component_errors import describe_component
+from skyred.plugins.component_errors import describe_component
 from skyred.run.disk_space import disk_errors, minimum_size, require_space, size_of
-from skyred.run.hidden_secrets import hidden_secrets
 from skyred.run.log_file import log_to_file
 from skyred.run.run_finished import notify_finished, repair_folder
 from skyred.run.run_folder import RunFolder

@@ -14,10 +14,10 @@ from skyred.interfaces import Engine, Maker, Reduction
 from skyred.interfaces.records import Outcome
 from skyred.io.streaming import Workers, stream
 from skyred.plugins import Catalog
+from skyred.plugins.component_errors import errors_of
 from skyred.run.cache import Cache, compute_checksums
 from skyred.run.cached_chunks import EntryCache, OnReduced, iter_reduced_chunks
 from skyred.run.comparisons import Comparisons
-from skyred.run.component_errors import errors_of
 from skyred.run.prepare_makers import prepare_makers
 from skyred.run.select import Selection
 from skyred.run.stacking import Stacking, prepare_stacker

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from skyred.errors import ComponentError, format_list
 from skyred.interfaces import Selector
 from skyred.plugins import Catalog
-from skyred.run.component_errors import describe_component, errors_of
+from skyred.plugins.component_errors import describe_component, errors_of
 
 
 def run_selector(selector: Selector, table: Any, catalog: Catalog) -> Any:

@@ -11,7 +11,7 @@ from skyred.errors import ComponentError, format_list
 from skyred.interfaces import Stacker
 from skyred.interfaces.dataset_names import matches_any
 from skyred.plugins import Catalog
-from skyred.run.component_errors import describe_component, errors_of
+from skyred.plugins.component_errors import describe_component, errors_of
 
 if TYPE_CHECKING:
     from gammapy.data import ObservationTable

@@ -15,20 +15,20 @@ from skyred.errors import ModelError
 from skyred.interfaces import Chain, DataEntry, Engine, Product, ReducedData
 from skyred.interfaces.dataset_names import require_names
 from skyred.interfaces.fit_checks import run_fitter
+from skyred.interfaces.hidden_secrets import hidden_secrets, hide_in_outcome, secret_values
 from skyred.interfaces.observation_tables import ObservationTables
 from skyred.interfaces.records import STEPS, FitResult, Outcome, Run, StepRecord
 from skyred.io.streaming import Workers
 from skyred.likelihood import objective_of, restored_on_error
 from skyred.plugins import Plugins
+from skyred.plugins.component_errors import errors_of
 from skyred.result.load_datasets import check_unique_names, load_datasets
 from skyred.run.build_models import build_models
 from skyred.run.cache import Cache
 from skyred.run.checked_engine import create_workers
-from skyred.run.component_errors import errors_of
 from skyred.run.disk_space import size_of
 from skyred.run.estimate import EstimatorRunner
 from skyred.run.failures import format_other_statuses, raise_on_failures, require_reduced
-from skyred.run.hidden_secrets import hidden_secrets, hide_in_outcome, secret_values
 from skyred.run.lifecycle import Watchers
 from skyred.run.memory import require_memory
 from skyred.run.model_round_trip import check_round_trip

@@ -10,9 +10,9 @@ import attrs
 
 from skyred.inspection.records import RunInput
 from skyred.interfaces import Maker, Reduction
+from skyred.interfaces.hidden_secrets import hidden_secrets, hide_in_outcome, secret_values
 from skyred.interfaces.records import Outcome
-from skyred.run.component_errors import describe_owned
-from skyred.run.hidden_secrets import hide_in_outcome, secret_values
+from skyred.plugins.component_errors import describe_owned
 from skyred.run.worker.code_check import require_same_code
 from skyred.run.worker.component_calls import faults_of
 from skyred.run.worker.irf_types import describe_irfs
@@ -112,13 +112,19 @@ def reduce_chunk(
         If a component violates a rule of its interface.
     """
     require_same_code(chunk)
-    excluded = excluded or {}
+    with hidden_secrets(chunk.reduction, *chunk.makers):
+        return _reduce(chunk, excluded or {}, checksums or {})
+
+
+def _reduce(
+    chunk: Chunk, excluded: Mapping[int, Outcome], checksums: Mapping[Path, str]
+) -> PartialStack:
     reduction = chunk.reduction
     with faults_of(describe_owned(reduction.geometry, None)):
         target = reduction.geometry.target()
     with faults_of(describe_owned(reduction.stack, chunk.owners[-1] if chunk.owners else None)):
         total = reduction.stack.zero(reduction.geometry)
-    outcomes, irf_types, checksums = [], [], dict(checksums or {})
+    outcomes, irf_types, checksums = [], [], dict(checksums)
     for observation in chunk.observations:
         # an observation that was created in Python may have a string as OBS_ID
         obs_id = int(observation.obs_id)
@@ -131,7 +137,7 @@ def reduce_chunk(
             total = run_reduction.stack(total, parts)
         checksums |= run_reduction.checksums
         if run_reduction.total_invalid:  # start again without this run
-            return reduce_chunk(chunk, {**excluded, obs_id: run_reduction.outcome}, checksums)
+            return _reduce(chunk, {**excluded, obs_id: run_reduction.outcome}, checksums)
         outcomes.append(run_reduction.outcome)
         irf_types.append(describe_irfs(parts[0].observation) if parts else "")
     new_checksums = {path: checksums[path] for path in checksums if not chunk.checksums.get(path)}

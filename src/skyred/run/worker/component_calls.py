@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from skyred.errors import ComponentError, SkipObservation
-from skyred.run.component_errors import exit_error
+from skyred.plugins.component_errors import exit_error
 
 if TYPE_CHECKING:
     from gammapy.data import Observation

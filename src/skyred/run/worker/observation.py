@@ -16,7 +16,7 @@ from skyred.interfaces import cutting_selectors, modifying_makers
 from skyred.interfaces.observation_rows import RowRecorder, recorded_by
 from skyred.interfaces.records import Outcome
 from skyred.io.captured_warnings import capture_warnings
-from skyred.run.component_errors import describe_owned
+from skyred.plugins.component_errors import describe_owned
 from skyred.run.worker.background_norm import apply_background_norm, count_safe
 from skyred.run.worker.component_calls import (
     RuleError,

@@ -14,6 +14,8 @@ from typing import Any
 import attrs
 
 from skyred.errors import SkyredError
+from skyred.fields import Secret
+from skyred.interfaces.hidden_secrets import hidden_secrets
 from skyred.io.exact_pickle import dump_exactly
 
 # Function and shared data of the last token. They remain in memory until a call with another token,
@@ -76,6 +78,38 @@ class CallResult:
     traceback: str = ""
     is_missing: bool = False
     unpicklable: str = ""
+
+
+@attrs.frozen
+class HiddenCall:
+    """A function that is called without showing the values of secrets.
+
+    Parameters
+    ----------
+    function : callable
+        The function.
+    secrets : tuple of Secret
+        The secrets.
+    """
+
+    function: Callable[[Any, Any], Any]
+    secrets: tuple[Secret, ...]
+
+    def __call__(self, shared: Any, item: Any) -> Any:
+        """Call the function.
+
+        Parameters
+        ----------
+        shared, item : object
+            The arguments of the function.
+
+        Returns
+        -------
+        object
+            The result of the function.
+        """
+        with hidden_secrets(*self.secrets):
+            return self.function(shared, item)
 
 
 def run_shared_call(call: SharedCall) -> CallResult:

@@ -7,18 +7,18 @@ from contextlib import contextmanager
 
 from skyred.errors import ComponentError, SkyredError
 from skyred.interfaces import Component
-from skyred.plugins import Catalog
+from skyred.plugins.catalog import Catalog
 
 NOTE = "raised in the "
 
 
-def describe_component(component: Component, catalog: Catalog | None) -> str:
+def describe_component(component: Component | type[Component], catalog: Catalog | None) -> str:
     """Return role, kind and plugin of a component.
 
     Parameters
     ----------
-    component : Component
-        The component.
+    component : Component or type
+        The component, or its class.
     catalog : Catalog or None
         The components of the plugins; without it, the plugin is not named.
 
@@ -30,13 +30,13 @@ def describe_component(component: Component, catalog: Catalog | None) -> str:
     return describe_owned(component, None if catalog is None else catalog.owner(component) or "")
 
 
-def describe_owned(component: Component, owner: object | None) -> str:
+def describe_owned(component: Component | type[Component], owner: object | None) -> str:
     """Return role, kind and plugin of a component whose plugin is known.
 
     Parameters
     ----------
-    component : Component
-        The component.
+    component : Component or type
+        The component, or its class.
     owner : object or None
         Its plugin; "" if it is not from a plugin, None if that is unknown.
 
@@ -75,13 +75,15 @@ def exit_error(source: str, error: SystemExit) -> ComponentError:
 
 
 @contextmanager
-def errors_of(component: Component, catalog: Catalog | None) -> Iterator[None]:
+def errors_of(component: Component | type[Component], catalog: Catalog | None) -> Iterator[None]:
     """Add the component and its plugin to errors that are raised in this context.
+
+    Errors that name a component, such as one nested in this component, are not changed.
 
     Parameters
     ----------
-    component : Component
-        The component that is called.
+    component : Component or type
+        The component that is called, or its class.
     catalog : Catalog or None
         The components of the plugins; without it, the plugin is not named.
 
@@ -95,15 +97,19 @@ def errors_of(component: Component, catalog: Catalog | None) -> Iterator[None]:
     ComponentError
         If the component exits Python.
     """
-    source = describe_component(component, catalog)
     try:
         yield
     except SystemExit as error:
-        raise exit_error(source, error) from error
+        raise exit_error(describe_component(component, catalog), error) from error
     except Exception as error:
-        if not (isinstance(error, SkyredError) and is_default(component, catalog)):
-            error.add_note(f"{NOTE}{source}")
+        is_expected = isinstance(error, SkyredError) and is_default(component, catalog)
+        if not is_expected and not _names_component(error):
+            error.add_note(f"{NOTE}{describe_component(component, catalog)}")
         raise
+
+
+def _names_component(error: BaseException) -> bool:
+    return any(note.startswith(NOTE) for note in getattr(error, "__notes__", ()))
 
 
 def find_failed_component(error: BaseException) -> str:
@@ -126,13 +132,13 @@ def find_failed_component(error: BaseException) -> str:
     return ""
 
 
-def is_default(component: Component, catalog: Catalog | None) -> bool:
+def is_default(component: Component | type[Component], catalog: Catalog | None) -> bool:
     """Return whether a component belongs to skyred itself.
 
     Parameters
     ----------
-    component : Component
-        The component.
+    component : Component or type
+        The component, or its class.
     catalog : Catalog or None
         The components of the plugins.
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 import pytest
-from gammapy.modeling.models import Models, PowerLawSpectralModel, SkyModel
+from gammapy.datasets import Datasets
+from gammapy.modeling.models import SPECTRAL_MODEL_REGISTRY, Models, PowerLawSpectralModel, SkyModel
 
 from skyred import Pipeline, Reduction, hookspecs
 from skyred.cli import main
@@ -100,6 +101,20 @@ def test_every_fragment_of_a_pipeline_in_the_pages_is_valid(code: str, plugins: 
     for role, component in list_components(document.data):
         structurer.build(ROLES[role], component)
     assert structurer.problems == []
+
+
+def test_model_class_of_the_page_is_built_from_its_yaml(plugins: Plugins) -> None:
+    page, names = "docs/how-to/plugin-models.md", dict[str, Any]()
+    exec(code_block(page, "import numpy as np\nfrom gammapy"), names)
+    SPECTRAL_MODEL_REGISTRY.append(names["DarkMatterBox"])
+    try:
+        (entry,) = Document.parse(code_block(page, "model:")).data["model"]
+        component = Structurer(plugins.catalog, []).build(ROLES["model"], entry)
+        (model,) = component.build(Datasets())
+    finally:
+        SPECTRAL_MODEL_REGISTRY.remove(names["DarkMatterBox"])
+    assert model.spectral_model.mass.value == 8
+    assert model.spatial_model.lon_0.frozen
 
 
 def list_components(data: Any) -> list[tuple[str, Any]]:

@@ -158,6 +158,40 @@ def test_everything_else_is_read_without_the_plugin(
         assert without[name] == pytest.approx(with_plugin[name], rel=1e-6)
 
 
+RENAMED = MODELS.replace("norm", "amplitude").replace('"norm"', '"amplitude"')
+SLOPE = '    slope = Parameter("slope", 2.5)\n\n    def __init__'
+ADDED = MODELS.replace("    def __init__", SLOPE, 1).replace("norm, mass):", "norm, mass, slope):")
+EXIT = MODELS.replace("return norm *", "raise SystemExit(3)\n        return norm *")
+CHANGES = {
+    "renamed": (RENAMED, "has the parameters amplitude, mass, but it was written with norm, mass"),
+    "added": (ADDED, "has the parameters norm, mass, slope, but it was written with norm, mass"),
+    "option": (MODELS.replace('data["spectral"]["channel"], **', 'data["decay"], **'), "KeyError"),
+    "exit": (EXIT, "SystemExit: 3"),
+    "evaluate": (MODELS.replace("norm * (", "norm / 0 * x * ("), "NameError"),
+    "unit": (MODELS.replace("norm * (", "mass * norm * ("), "is not equivalent"),
+    "import": (MODELS.replace("import numpy", "import no_module, numpy"), "cannot be imported"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", CHANGES)
+def test_everything_else_is_read_with_another_version_of_the_plugin(
+    folder: Path, tmp_path: Path, with_plugin: dict[str, Any], change: str
+) -> None:
+    code, message = CHANGES[change]
+    install_distribution(tmp_path, "dark-spectra", PLUGIN, version="0.4")
+    (tmp_path / "dark_models.py").write_text(code, encoding="utf-8")
+    result = read(folder, tmp_path)
+    assert message in result["unread"]["models"]
+    assert "dark-spectra 0.4" in result["unread"]["models"]
+    if change != "import":
+        assert "written with version 0.3" in result["unread"]["models"]
+    for name in ("stat", "counts"):
+        assert result[name] == with_plugin[name]
+    for name in ("dnde", "flux", "flux_of_points"):
+        assert result[name] == pytest.approx(with_plugin[name], rel=1e-6)
+
+
 @pytest.mark.slow
 def test_plain_gammapy_reads_the_models_if_the_class_is_registered(folder: Path) -> None:
     code = (

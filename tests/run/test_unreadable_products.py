@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,15 @@ import attrs
 import pytest
 
 from skyred import Estimator, Orchestrator, Product, Result, component, option
-from skyred.errors import ComponentError
+from skyred.errors import ComponentError, OutputError, SkyredWarning
 from skyred.interfaces.records import Owner
 from toys import ToyEstimator, ToyFitter, ToyProduct, toy_pipeline, toy_plugins
 
 OWNER = Owner("badly-made", "0.3", "bad")
 SOURCE = r"estimator bad-product of badly-made 0\.3"
+
+
+LATER_FAULTS: dict[str, Callable[[], object]] = {}  # by name of the product, after the run
 
 
 @attrs.define(eq=False)
@@ -39,6 +43,9 @@ class BadProduct(ToyProduct):
 
     @classmethod
     def read(cls, folder: Path, name: str, models: Any) -> Any:
+        if name in LATER_FAULTS:
+            LATER_FAULTS[name]()
+            return 42
         if name == "unreadable":
             raise NotImplementedError("read")
         return None if name == "none" else super().read(folder, name, models)
@@ -165,6 +172,37 @@ def test_estimator_of_an_incomplete_product_is_rejected_when_it_is_declared() ->
 
     with pytest.raises(TypeError, match="`product` NoReader, which does not implement read"):
         component(Incomplete)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (lambda: {}["version"], "raised KeyError: 'version'"),
+        (lambda: sys.exit(3), "raised SystemExit: 3"),
+        (lambda: None, "returned int, not a Product"),
+    ],
+)
+def test_folder_opens_without_a_product_that_another_version_cannot_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Any, message: str
+) -> None:
+    create_orchestrator(BadEstimator(name="later")).run(tmp_path / "run")
+    monkeypatch.setitem(LATER_FAULTS, "later", fault)
+    plugins = toy_plugins()
+    assert plugins.catalog.add(BadEstimator, Owner("badly-made", "0.4", "bad")) == ""
+    with pytest.warns(SkyredWarning, match="the estimate later is not read"):
+        result = Result.read(tmp_path / "run", plugins=plugins)
+    source = "badly-made 0.4 (plugin 'bad'), written with version 0.3"
+    assert result.unread == {"later": f"BadProduct.read of {source} {message}"}
+    assert sorted(result.estimates) == ["toy-total"]
+    assert result.fit is not None
+
+
+def test_damaged_product_of_skyred_is_an_error(tmp_path: Path) -> None:
+    create_orchestrator().run(tmp_path / "run")
+    (tmp_path / "run/estimates/toy-total.txt").write_text("no number", encoding="utf-8")
+    plugins = toy_plugins()
+    with pytest.raises(OutputError, match="SHA256SUMS"):
+        Result.read(tmp_path / "run", plugins=plugins)
 
 
 class FailingEstimator:

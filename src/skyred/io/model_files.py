@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+from skyred.errors import ModelError
+from skyred.io.model_types import find_tags
 
 if TYPE_CHECKING:
     from gammapy.modeling.models import Models
@@ -82,7 +85,7 @@ def _templates_beside(path: Path, models: Models) -> Iterator[dict[str, str]]:
             vars(template).update(attributes)
 
 
-def read_models(path: Path) -> Models:
+def read_models(path: Path, *, complete: bool = False) -> Models:
     """Read models, and restore all attributes of their parameters.
 
     For parameters of EBL absorption, gammapy restores only the values; limits, priors, links and
@@ -92,11 +95,19 @@ def read_models(path: Path) -> Models:
     ----------
     path : Path
         The YAML file.
+    complete : bool
+        Whether the file contains all parameters, as in run folders, so that models whose classes
+        have other parameters now are refused.
 
     Returns
     -------
     Models
         The models, with their covariance if there is one.
+
+    Raises
+    ------
+    ModelError
+        If the file is complete, and a class that is not gammapy's has other parameters.
     """
     from gammapy.modeling.models import Models
     from gammapy.utils.scripts import read_yaml
@@ -106,6 +117,8 @@ def read_models(path: Path) -> Models:
     linked_parameters: dict[str, Any] = {}
     for model, model_data in zip(models, data["components"], strict=True):
         for submodel, submodel_data in _iter_submodels(model, model_data):
+            if complete:
+                _check_parameters(submodel, submodel_data.get("parameters", ()))
             _restore_parameters(submodel, submodel_data.get("parameters", ()), linked_parameters)
     for submodel in _iter_templates(models):  # gammapy keeps the relative name
         submodel.filename = str(path.parent.absolute() / submodel.filename)
@@ -120,6 +133,40 @@ def _read_covariance(models: Models, path: Path) -> None:
         models.read_covariance(path.parent, path.name, format="ascii.fixed_width")
     except ValueError as error:  # a file was edited by hand and has other parameters
         log.warning("ignored %s, which does not match its models: %s", path, error)
+
+
+def _check_parameters(submodel: Any, parameter_data: Any) -> None:
+    if type(submodel).__module__.split(".")[0] == "gammapy":
+        return
+    names, written_names = submodel.parameters.names, [entry["name"] for entry in parameter_data]
+    if set(names) != set(written_names):
+        source = f"{submodel.type} model {find_tags(submodel.tag)[0]}"
+        raise ModelError(describe_other_parameters(source, names, written_names))
+
+
+def describe_other_parameters(
+    source: str, names: Iterable[str], written_names: Iterable[str]
+) -> str:
+    """Return the message about a model whose class has other parameters than its file.
+
+    Parameters
+    ----------
+    source : str
+        Kind and type of the model.
+    names : iterable of str
+        The parameters of the class.
+    written_names : iterable of str
+        The parameters in the file.
+
+    Returns
+    -------
+    str
+        The message.
+    """
+    return (
+        f"the {source} has the parameters {', '.join(names)}, but it was written with "
+        f"{', '.join(written_names)}"
+    )
 
 
 def _restore_parameters(

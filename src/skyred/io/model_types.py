@@ -103,6 +103,24 @@ def registry_of(submodel: str) -> Any:
     return getattr(models, f"{submodel.upper()}_MODEL_REGISTRY")
 
 
+def find_registered(submodel: str, tag: str) -> list[Any]:
+    """Return the classes with a tag in gammapy's registry.
+
+    Parameters
+    ----------
+    submodel : str
+        The kind of model.
+    tag : str
+        The tag.
+
+    Returns
+    -------
+    list of type
+        The classes; at most one, unless tags are not unique.
+    """
+    return [cls for cls in registry_of(submodel) if tag in find_tags(getattr(cls, "tag", ()))]
+
+
 def is_registered(submodel: str, tag: str) -> bool:
     """Return whether gammapy's registry has a class with a tag.
 
@@ -118,4 +136,4 @@ def is_registered(submodel: str, tag: str) -> bool:
     bool
         Whether it has one.
     """
-    return any(tag in find_tags(getattr(cls, "tag", ())) for cls in registry_of(submodel))
+    return bool(find_registered(submodel, tag))

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from skyred.errors import ComponentError, SkyredError
 from skyred.interfaces import Component
 from skyred.plugins.catalog import Catalog
+from skyred.plugins.model_values import find_failed_model
 
 NOTE = "raised in the "
 
@@ -100,11 +101,13 @@ def errors_of(component: Component | type[Component], catalog: Catalog | None) -
     try:
         yield
     except SystemExit as error:
-        raise exit_error(describe_component(component, catalog), error) from error
+        source = find_failed_model(error) or describe_component(component, catalog)
+        raise exit_error(source, error) from error
     except Exception as error:
         is_expected = isinstance(error, SkyredError) and is_default(component, catalog)
-        if not is_expected and not _names_component(error):
-            error.add_note(f"{NOTE}{describe_component(component, catalog)}")
+        failed_model = find_failed_model(error)
+        if not _names_component(error) and (failed_model or not is_expected):
+            error.add_note(f"{NOTE}{failed_model or describe_component(component, catalog)}")
         raise
 
 

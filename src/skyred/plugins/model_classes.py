@@ -225,6 +225,25 @@ class ModelCatalog:
                 except PluginError as error:
                     yield Problem((*path, *type_path), str(error))
 
+    def owners(self, components: Iterable[Fields]) -> tuple[Owner, ...]:
+        """Return the owners of the model classes that components use by their type.
+
+        Parameters
+        ----------
+        components : iterable of Component
+            The components.
+
+        Returns
+        -------
+        tuple of Owner
+            The owners, without duplicates.
+        """
+        if not self._entries:
+            return ()
+        types = (names for component in components for names in _types_in(component))
+        entries = (entry for _, submodel, tag in types for entry in self.find(tag, submodel))
+        return tuple(dict.fromkeys(entry.owner for entry in entries))
+
     def __iter__(self) -> Iterator[ModelEntry]:
         yield from sorted(
             self._entries, key=lambda entry: (entry.declaration.submodel, entry.declaration.tag)

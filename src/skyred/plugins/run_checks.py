@@ -52,7 +52,10 @@ def check_requirements(plugins: Plugins, components: Iterable[Component]) -> Non
         loaded.owner for loaded in plugins.loaded if loaded.fault or loaded.blocked
     }
     watchers = (loaded.owner for loaded in plugins.loaded if loaded.owner not in excluded_owners)
-    owners = dict.fromkeys((*plugins.catalog.owners(components), *watchers))
+    components = list(components)
+    catalog = plugins.catalog
+    model_owners = catalog.models.owners(components)
+    owners = dict.fromkeys((*catalog.owners(components), *model_owners, *watchers))
     for owner in owners:
         for message in describe_unmet_requirements(owner):
             _warn_once(plugins, message)

@@ -16,7 +16,7 @@ from skyred.interfaces.records import FitResult, Outcome, StepRecord
 from skyred.io.folders import expand_folder
 from skyred.plugins import Plugins
 from skyred.result import files
-from skyred.result.estimator_classes import reported_distributions
+from skyred.result.estimate_files import read_estimates
 from skyred.result.html import result_html
 from skyred.result.observation_log import (
     observation_log,
@@ -248,20 +248,14 @@ class Result:
     def _read(cls, folder: Path, plugins: Plugins) -> Result:
         config = files.read_config(folder)
         report = files.read_report(folder)
-        datasets, (models, reason) = (
-            files.read_datasets(folder),
-            files.read_models(folder, plugins.catalog),
-        )
-        if datasets is not None and models is not None:
-            datasets.models = models
+        datasets = files.read_datasets(folder)
+        models, reason = files.read_models(folder, plugins.catalog, datasets)
         if reason:
             warnings.warn(
                 f"{folder}: models.yaml is not read: {reason}", SkyredWarning, stacklevel=3
             )
         kinds = files.estimator_kinds(config) if config else files.reported_kinds(report)
-        estimates, unread = files.read_estimates(
-            folder, kinds, models, plugins.catalog, reported_distributions(report)
-        )
+        estimates, unread = read_estimates(folder, kinds, models, plugins.catalog, report)
         return cls(
             config=config,
             digest=report.get("digest", ""),

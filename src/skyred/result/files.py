@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skyred.adapters.estimators import AdaptedEstimator
 from skyred.config import Document, dump
-from skyred.errors import SkyredWarning
+from skyred.errors import FileError, ModelError
 from skyred.fields import check_name
 from skyred.inspection.file_checks import check_models
-from skyred.interfaces import Product
 from skyred.interfaces.records import FitResult, StepRecord
 from skyred.io import model_files
 from skyred.plugins import Catalog
+from skyred.plugins.model_values import find_value_fault
 from skyred.result import dataset_files, sample_files
-from skyred.result.estimator_classes import find_estimator
-from skyred.result.model_plugins import find_missing, owners_of, read_owners
-from skyred.result.product_files import FOLDER, has_files
+from skyred.result.model_plugins import (
+    describe_versions,
+    find_missing,
+    has_foreign_models,
+    owners_of,
+    read_owners,
+)
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
@@ -95,8 +97,10 @@ def write_models(folder: Path, models: Models) -> None:
     model_files.write_models(folder / "models.yaml", models, owners_of(models))
 
 
-def read_models(folder: Path, catalog: Catalog) -> tuple[Models | None, str]:
-    """Read the models with their covariance.
+def read_models(
+    folder: Path, catalog: Catalog, datasets: Datasets | None
+) -> tuple[Models | None, str]:
+    """Read the models with their covariance, and set them on the datasets.
 
     Parameters
     ----------
@@ -104,18 +108,23 @@ def read_models(folder: Path, catalog: Catalog) -> tuple[Models | None, str]:
         The run folder.
     catalog : Catalog
         The catalog, with the model classes of plugins.
+    datasets : Datasets or None
+        The datasets, for which models of plugins are evaluated.
 
     Returns
     -------
     models : Models or None
         The models; None if there are none, or if they cannot be read.
     reason : str
-        The reason why they cannot be read, such as a missing plugin; "" otherwise.
+        The reason why they cannot be read, such as a missing plugin, or one with another version;
+        "" otherwise.
 
     Raises
     ------
     FileError
         If the models would execute code, or a template is damaged.
+    Exception
+        If models of gammapy alone cannot be read, because the file is damaged.
     """
     from gammapy.utils.scripts import read_yaml
 
@@ -124,12 +133,30 @@ def read_models(folder: Path, catalog: Catalog) -> tuple[Models | None, str]:
         return None, ""
     data = read_yaml(path)
     check_models(data, folder)
-    if reason := find_missing(data, catalog.models, read_owners(data)):
+    if reason := find_missing(data, catalog.models, read_owners(data), folder):
         return None, reason
+    models, reason = _read_models(path, data, datasets)
+    if datasets is not None and models is None:
+        datasets.models = None
+    return models, reason
+
+
+def _read_models(path: Path, data: Any, datasets: Datasets | None) -> tuple[Models | None, str]:
     try:
-        return model_files.read_models(path), ""
+        models = model_files.read_models(path, complete=True)
+        if not (reason := find_value_fault(models, datasets or ())):
+            if datasets is not None:
+                datasets.models = models
+            return models, ""
+    except FileError:
+        raise
     except NotImplementedError as error:  # raised by the class of a model, such as naima's
-        return None, str(error) or "a class of its models cannot be read from YAML"
+        reason = str(error) or "a class of its models cannot be read from YAML"
+    except (Exception, SystemExit) as error:  # a plugin may raise anything
+        if not has_foreign_models(data):
+            raise
+        reason = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
+    return None, reason + describe_versions(data)
 
 
 def write_fit(folder: Path, fit: FitResult) -> None:
@@ -166,79 +193,6 @@ def read_fit(folder: Path) -> FitResult | None:
     # not the default limit: the covariance of n parameters has n**2 values
     data = Document.parse(content, str(path), max_nodes=len(content)).data
     return FitResult.from_dict(data | sample_files.read_samples(folder, data))
-
-
-def read_estimates(
-    folder: Path,
-    kinds: Mapping[str, str],
-    models: Models | None,
-    catalog: Catalog,
-    distributions: Iterable[str] = (),
-) -> tuple[dict[str, Product], dict[str, str]]:
-    """Read the products, each with the class of its estimator.
-
-    Parameters
-    ----------
-    folder : Path
-        The run folder.
-    kinds : mapping of str to str
-        The kinds of the estimators by name of the product.
-    models : Models or None
-        The fitted models.
-    catalog : Catalog
-        The catalog of components.
-    distributions : iterable of str
-        The distributions that the run used, in case that several provide the same kind now.
-
-    Returns
-    -------
-    estimates : dict of str to Product
-        The products by name, except those of estimators that are not installed or wrote no file.
-    unread : dict of str to str
-        By name, the reason why a product cannot be read, such as a missing plugin.
-    """
-    estimates, unread = dict[str, Product](), dict[str, str]()
-    owners = _read_model_owners(folder)
-    for name, kind in kinds.items():
-        if not has_files(folder / FOLDER, name):
-            continue
-        if reason := _find_missing_reference(folder / FOLDER, name, catalog, owners):
-            unread[name] = reason
-            continue
-        if kind == AdaptedEstimator.kind:
-            estimates[name] = AdaptedEstimator.product.read(folder / FOLDER, name, models)
-            continue
-        estimator = find_estimator(kind, catalog, distributions)
-        if estimator is None:
-            message = f"{folder}: no plugin provides the estimator {kind!r}: {name} is not read"
-            if (folder / "plugins").is_dir():
-                message += "; pass plugins=Plugins.load(files=[...]) with the files in plugins/"
-            warnings.warn(message, SkyredWarning, stacklevel=3)
-            unread[name] = f"no plugin provides its estimator {kind!r}"
-            continue
-        estimates[name] = estimator.product.read(folder / FOLDER, name, models)
-    return estimates, unread
-
-
-def _read_model_owners(folder: Path) -> Mapping[str, Any]:
-    from gammapy.utils.scripts import read_yaml
-
-    path = folder / "models.yaml"
-    return read_owners(read_yaml(path)) if path.is_file() else {}
-
-
-def _find_missing_reference(
-    folder: Path, name: str, catalog: Catalog, owners: Mapping[str, Any]
-) -> str:
-    """Return the reason why the reference model of a product cannot be read, if it has one."""
-    from gammapy.utils.scripts import read_yaml
-
-    for path in [folder / f"{name}.yaml", *sorted(folder.glob(f"{name}.*.yaml"))]:
-        data = read_yaml(path) if path.is_file() else None
-        components = data.get("components") if isinstance(data, dict) else None
-        if reason := find_missing(components, catalog.models, owners):
-            return f"its reference model: {reason}"
-    return ""
 
 
 def read_config(folder: Path) -> str:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skyred.errors import PluginError
-from skyred.io.model_types import find_tags, is_registered, iter_model_types, iter_submodels
+from skyred.interfaces.records import Owner
+from skyred.io.model_files import describe_other_parameters
+from skyred.io.model_types import (
+    find_registered,
+    find_tags,
+    is_registered,
+    iter_model_types,
+    iter_submodels,
+)
 from skyred.plugins import ModelCatalog
 from skyred.plugins.model_classes import OWNER
 
@@ -43,7 +52,7 @@ def owners_of(models: Models) -> dict[str, dict[str, str]]:
     return owners
 
 
-def find_missing(data: Any, catalog: ModelCatalog, owners: Mapping[str, Any]) -> str:
+def find_missing(data: Any, catalog: ModelCatalog, owners: Mapping[str, Any], folder: Path) -> str:
     """Register the model classes in a file, and return a message about the first missing one.
 
     Parameters
@@ -54,6 +63,8 @@ def find_missing(data: Any, catalog: ModelCatalog, owners: Mapping[str, Any]) ->
         The model classes of the plugins.
     owners : mapping of str to mapping
         The distributions by type, as in ``models.yaml``.
+    folder : Path
+        The run folder, which may contain one-file plugins.
 
     Returns
     -------
@@ -66,23 +77,130 @@ def find_missing(data: Any, catalog: ModelCatalog, owners: Mapping[str, Any]) ->
         except PluginError as error:
             return str(error)
         if not is_registered(submodel, tag):
-            return f"the {submodel} model {tag!r} {_describe_owner(owners.get(tag))}"
+            return f"the {submodel} model {tag!r} {_describe_owner(owners.get(tag), folder)}"
     return ""
 
 
-def _describe_owner(owner: Any) -> str:
+def _describe_owner(owner: Any, folder: Path) -> str:
     owner = owner if isinstance(owner, Mapping) else {}
     distribution, version = (str(owner.get(key, ""))[:80] for key in ("distribution", "version"))
     if distribution.endswith(".py"):
-        return (
-            f"is defined in the plugin file {distribution}; pass plugins=Plugins.load(files=[...]) "
-            "with the files in plugins/"
-        )
+        return f"is defined in the plugin file {distribution}; {load_hint(folder)}"
     if distribution:
         return f"needs {distribution} {version}, which is not installed, or blocked"
     module = str(owner.get("module", ""))[:80]
     origin = f"is defined in the module {module}, which" if module else "is unknown:"
     return f"{origin} no installed plugin declares"
+
+
+def load_hint(folder: Path) -> str:
+    """Return how to read a run folder with one-file plugins.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+
+    Returns
+    -------
+    str
+        The hint; it mentions the copies of the plugins in the folder, if there are any.
+    """
+    hint = "pass plugins=Plugins.load(files=[...])"
+    return f"{hint} with the files in plugins/" if (folder / "plugins").is_dir() else hint
+
+
+def has_foreign_models(data: Any) -> bool:
+    """Return whether plain data contain types of models that are not gammapy's.
+
+    Parameters
+    ----------
+    data : mapping or list
+        The content of a file of models, whose classes are registered.
+
+    Returns
+    -------
+    bool
+        Whether there is such a type.
+    """
+    return any(
+        cls.__module__.split(".")[0] != "gammapy"
+        for _, submodel, tag in iter_model_types(data)
+        for cls in find_registered(submodel, tag)
+    )
+
+
+def find_other_parameters(data: Any) -> str:
+    """Return a message about the first model whose class has other parameters now.
+
+    Parameters
+    ----------
+    data : mapping or list
+        The content of a file of models, whose classes are registered.
+
+    Returns
+    -------
+    str
+        The message; "" if all parameters agree, or are only known to the models themselves.
+    """
+    for path, submodel, tag in iter_model_types(data):
+        model_data = data
+        for key in path[:-1]:
+            model_data = model_data[key]
+        written_names = [entry["name"] for entry in model_data.get("parameters", ())]
+        for cls in find_registered(submodel, tag):
+            names = cls.default_parameters.names
+            is_foreign = cls.__module__.split(".")[0] != "gammapy"
+            if is_foreign and names and set(names) != set(written_names):
+                return describe_other_parameters(f"{submodel} model {tag}", names, written_names)
+    return ""
+
+
+def describe_versions(data: Any) -> str:
+    """Return the installed versions of the plugins of models, and those that wrote the models.
+
+    Parameters
+    ----------
+    data : mapping
+        The content of ``models.yaml``, whose classes are registered.
+
+    Returns
+    -------
+    str
+        In brackets, after a space; "" if no plugin is known.
+    """
+    owners, sources = read_owners(data), dict[str, None]()
+    for _, submodel, tag in iter_model_types(data):
+        for cls in find_registered(submodel, tag):
+            owner = vars(cls).get(OWNER)
+            if owner is not None:
+                written = owners.get(tag)
+                written = written if isinstance(written, Mapping) else {}
+                source = (
+                    f"model {tag} of {describe_version(owner, str(written.get('version', '')))}"
+                )
+                sources[source] = None
+    return f" ({', '.join(sources)})" if sources else ""
+
+
+def describe_version(owner: Owner, written_version: str) -> str:
+    """Return a plugin, and the version that wrote the folder if it is another one.
+
+    Parameters
+    ----------
+    owner : Owner
+        The installed plugin.
+    written_version : str
+        The version that wrote the folder; "" if it is unknown.
+
+    Returns
+    -------
+    str
+        For example "skyred-dark 0.4 (plugin 'dark'), written with version 0.3".
+    """
+    if written_version in ("", owner.version):
+        return str(owner)
+    return f"{owner}, written with version {written_version[:80]}"
 
 
 def read_owners(data: Any) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from skyred.errors import ComponentError, ModelError, format_list
 from skyred.interfaces import Model
 from skyred.plugins import Catalog
 from skyred.plugins.component_errors import describe_component, errors_of, is_default
+from skyred.plugins.model_values import find_value_fault, foreign_classes
 from skyred.run.dataset_state import DatasetState
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def build_models(
     Raises
     ------
     ComponentError
-        If a component changes the datasets, or builds something else than models of gammapy.
+        If a component changes the datasets, or builds something else than models of gammapy, or if
+        a model of a plugin cannot be evaluated for the datasets.
     ModelError
         If two models have the same name, or linked parameters have different names or
         incompatible units.
@@ -57,6 +59,11 @@ def build_models(
             kind_by_name[model.name] = component.kind
             models.append(model)
     _link_parameters(models)
+    if catalog is not None:
+        for cls in {cls for model in models for cls in foreign_classes(model)}:
+            catalog.models.register_class(cls)  # with its owner, for messages
+    if fault := find_value_fault(models, datasets):
+        raise ComponentError(fault)
     return Models(models)
 
 

@@ -8,8 +8,11 @@ import attrs
 
 from skyred.config import dump
 from skyred.errors import ConfigError
-from skyred.interfaces import Chain
-from skyred.interfaces.records import Report, Run
+from skyred.interfaces import Chain, Component
+from skyred.interfaces.records import Owner, Report, Run
+from skyred.plugins import Catalog
+from skyred.plugins.model_classes import OWNER
+from skyred.plugins.model_values import foreign_classes
 from skyred.result import Result
 
 if TYPE_CHECKING:
@@ -106,7 +109,15 @@ def create_report(steps: Steps, state: str, error: str, result: Result) -> Repor
         outcomes=result.outcomes,
         watchers=tuple(steps.watchers.errors),
         watcher_seconds=dict(steps.watchers.seconds),
-        owners=steps.plugins.catalog.owners(components),
+        owners=_owners(steps.plugins.catalog, components, result),
         result=result,
         engine=steps.engine.to_plain(complete=True),
     )
+
+
+def _owners(catalog: Catalog, components: list[Component], result: Result) -> tuple[Owner, ...]:
+    """Return the owners of components and of the classes of models, without duplicates."""
+    classes = [cls for model in result.models or () for cls in foreign_classes(model)]
+    owners = [*catalog.owners(components), *catalog.models.owners(components)]
+    owners += [vars(cls)[OWNER] for cls in classes if OWNER in vars(cls)]
+    return tuple(dict.fromkeys(owners))

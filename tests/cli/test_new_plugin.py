@@ -304,6 +304,22 @@ INVALID_ARGS = {
         ["numpy", "--maker", "a"],
         "'numpy' is a Python keyword or an installed module",
     ),
+    "keyword as name of a file": (
+        ["class.py", "--maker", "a"],
+        "'class.py' is a Python keyword or an installed module",
+    ),
+    "file with the name of a standard module": (
+        ["json.py", "--maker", "a"],
+        "'json.py' is a Python keyword or an installed module",
+    ),
+    "file with the name of an installed package": (
+        ["numpy.py", "--maker", "a"],
+        "'numpy.py' is a Python keyword or an installed module",
+    ),
+    "scheme of skyred": (
+        ["dust.py", "--archive", "sim"],
+        "--archive: 'sim' is provided by the plugin simulation; choose another scheme",
+    ),
     "kind for two roles": (["dust", "--maker", "a", "--model", "a"], "'a' is repeated"),
     "two archives": (
         ["dust", "--archive", "a", "--archive", "b"],

@@ -44,3 +44,9 @@ def test_plain_data_are_read_back_unchanged(data: dict[str, Any]) -> None:
 )
 def test_string_that_looks_like_yaml_syntax_stays_a_string(string: str, wrap: Any) -> None:
     assert Document.parse(dump(wrap(string))).data == wrap(string)
+
+
+@pytest.mark.parametrize("word", ["y", "N", "yes", "No", "on", "OFF", "true", "null"])
+def test_words_of_other_versions_of_yaml_are_quoted(word: str) -> None:
+    # in YAML 1.1 they are booleans
+    assert dump({"kind": word, word: [word]}) == f"kind: '{word}'\n'{word}': ['{word}']\n"

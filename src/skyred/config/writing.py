@@ -10,6 +10,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, SingleQuotedScalarString
 
 WIDTH = 100
+BOOLEANS = ("y", "n", "yes", "no", "on", "off")  # in YAML 1.1, which most other programs read
 
 
 def dump(data: Any) -> str:
@@ -46,6 +47,8 @@ def _add_style(data: Any) -> Any:
         return items
     if isinstance(data, str) and data.startswith(("?", ":", "-")):
         return SingleQuotedScalarString(data)  # ruamel cannot read such strings without quotes
+    if isinstance(data, str) and data.lower() in BOOLEANS:
+        return SingleQuotedScalarString(data)
     if isinstance(data, str) and not data.isprintable():
         return DoubleQuotedScalarString(data)  # with escapes: U+0085 is a line break in YAML
     return data

@@ -131,7 +131,7 @@ def _name_problems(name: str) -> Iterator[Any]:
     if not re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*(\.py)?", name):
         expected = "expected lower-case letters, digits, - and _, such as skyred-dust or dust.py"
         yield Problem(("NAME",), f"{name!r} is not a valid plugin name", expected)
-    elif not name.endswith(".py") and not _is_free(name.replace("-", "_")):
+    elif not _is_free(name.removesuffix(".py") if name.endswith(".py") else name.replace("-", "_")):
         yield Problem(
             ("NAME",),
             f"{name!r} is a Python keyword or an installed module",
@@ -140,11 +140,18 @@ def _name_problems(name: str) -> Iterator[Any]:
 
 
 def _is_free(module: str) -> bool:
-    """Return whether a name is neither a keyword nor an installed module."""
+    """Return whether a name is neither a keyword nor an installed module.
+
+    Files and folders of the current folder, which ``python -m skyred`` can import, are ignored.
+    """
     import keyword
     from importlib.util import find_spec
 
-    return not keyword.iskeyword(module) and find_spec(module) is None
+    spec = find_spec(module)
+    is_local = spec is not None and (
+        spec.origin is None or Path.cwd() in list(Path(spec.origin).parents)[:2]
+    )
+    return not keyword.iskeyword(module) and (spec is None or is_local)
 
 
 def _draft_problems(drafts: list[Any], *, is_file: bool) -> Iterator[Any]:
@@ -156,7 +163,8 @@ def _draft_problems(drafts: list[Any], *, is_file: bool) -> Iterator[Any]:
 
     if not drafts:
         yield Problem((), "no component is requested", "add one: --maker my-kind")
-    catalog = Plugins.load().catalog
+    plugins = Plugins.load()
+    catalog = plugins.catalog
     for index, draft in enumerate(drafts):
         path = (f"--{draft.role}",)
         previous_drafts = drafts[:index]
@@ -170,6 +178,9 @@ def _draft_problems(drafts: list[Any], *, is_file: bool) -> Iterator[Any]:
             yield Problem(path, f"{draft.kind!r} is provided by {owner}", "choose another kind")
         elif draft.role == "spectral-model" and (package := _owner_of_type(draft.kind, catalog)):
             yield Problem(path, f"{draft.kind!r} is provided by {package}", "choose another type")
+        elif draft.role == "archive" and (plugin := _owner_of_scheme(draft.kind, plugins)):
+            problem = f"{draft.kind!r} is provided by the plugin {plugin}"
+            yield Problem(path, problem, "choose another scheme")
         if draft.role in SINGLE and draft.role in [previous.role for previous in previous_drafts]:
             yield Problem(path, "is set twice", f"a plugin has at most one {draft.role}")
     commands = [draft for draft in drafts if draft.role == "command"]
@@ -188,6 +199,25 @@ def _owner_of_type(model_type: str, catalog: Any) -> str:
         return str(entries[0].owner)
     tags = {tag for cls in SPECTRAL_MODEL_REGISTRY for tag in cls.tag}
     return "gammapy" if model_type in tags else ""
+
+
+def _owner_of_scheme(scheme: str, plugins: Any) -> str:
+    """Return the plugin that opens archives with this scheme; "" if there is none."""
+    for name, implementation in plugins.hook_implementations("skyred_archive"):
+        # plugins that accept or refuse locations of all schemes have none of their own
+        if _is_for(implementation.function, scheme) and not _is_for(
+            implementation.function, "no-such-scheme"
+        ):
+            return str(name)
+    return ""
+
+
+def _is_for(open_archive: Callable[..., Any], scheme: str) -> bool:
+    """Return whether a hook opens a location with this scheme, or says why it cannot be opened."""
+    try:
+        return open_archive(location=f"{scheme}:no-such-archive") is not None
+    except (Exception, SystemExit):  # a plugin may raise anything
+        return True
 
 
 def _taken_commands(drafts: list[Any]) -> Iterator[Any]:

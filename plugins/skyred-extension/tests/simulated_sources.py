@@ -16,11 +16,11 @@ PSF = 0.05 * u.deg
 CENTRE = (83.63, 22.01)
 
 
-def empty_dataset(name="maps"):
-    """Return maps of 1.4 deg with a Gaussian PSF of 0.05 deg and a flat background."""
+def empty_dataset(name="maps", width=1.4):
+    """Return maps with a Gaussian PSF of 0.05 deg and a flat background."""
     energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=1)
     energy_true = MapAxis.from_energy_bounds("0.7 TeV", "15 TeV", nbin=2, name="energy_true")
-    options = {"skydir": CENTRE, "width": 1.4, "frame": "icrs"}
+    options = {"skydir": CENTRE, "width": width, "frame": "icrs"}
     geom = WcsGeom.create(binsz=0.04, axes=[energy], **options)
     geom_true = WcsGeom.create(binsz=0.04, axes=[energy_true], **options)
     exposure = Map.from_geom(geom_true, unit="m2 s")
@@ -49,9 +49,9 @@ def create_models(spatial_model, amplitude=2e-11):
     return [source, background]
 
 
-def simulate(spatial_model, seed, amplitude=2e-11):
+def simulate(spatial_model, seed, amplitude=2e-11, width=1.4):
     """Return simulated datasets, with models of a point source at the true position."""
-    dataset = empty_dataset()
+    dataset = empty_dataset(width=width)
     dataset.models = create_models(spatial_model, amplitude)
     dataset.fake(random_state=seed)
     datasets = Datasets([dataset])

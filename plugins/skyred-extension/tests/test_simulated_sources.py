@@ -11,9 +11,10 @@ from gammapy.modeling import Fit
 from gammapy.modeling.models import DiskSpatialModel, GaussianSpatialModel, PointSpatialModel
 from simulated_sources import CENTRE, create_models, simulate
 
-from skyred import ModelError
+from skyred import FitError, ModelError
 from skyred.testing import Sample, check
 from skyred_extension import SourceExtension
+from skyred_extension.hypotheses import Hypothesis, half_pixel
 
 LON, LAT = (f"{value} deg" for value in CENTRE)
 SIZE = 0.12  # deg
@@ -36,8 +37,14 @@ def extended():
 
 
 @pytest.fixture(scope="module")
+def small():
+    """Maps with a quarter of the pixels."""
+    return simulate(GAUSSIAN, seed=1, width=0.8)
+
+
+@pytest.fixture(scope="module")
 def point():
-    return simulate(POINT, seed=2)
+    return simulate(POINT, seed=2, width=0.8)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +100,7 @@ def test_statistic_at_the_upper_limit_agrees_with_gammapy(extended, extension):
 
 
 def test_point_source_is_not_extended_and_has_a_limit(point):
-    product = ESTIMATOR.evolve(points=5).estimate(point, None)
+    product = ESTIMATOR.evolve(points=5, size_max="0.12 deg").estimate(point, None)
     [row] = product.table()
     assert row["success"]
     assert not row["is_extended"]
@@ -104,10 +111,10 @@ def test_point_source_is_not_extended_and_has_a_limit(point):
 
 
 def test_radius_of_a_disk_agrees_with_the_truth():
-    datasets = simulate(create_spatial_model(DiskSpatialModel, r_0="0.2 deg"), seed=3)
+    datasets = simulate(create_spatial_model(DiskSpatialModel, r_0="0.2 deg"), seed=3, width=0.8)
     position = datasets.models["source"].spatial_model
     position.lon_0.frozen = position.lat_0.frozen = True
-    estimator = ESTIMATOR.evolve(shape="disk", points=5, size_min="0.1 deg", free_position=False)
+    estimator = ESTIMATOR.evolve(shape="disk", points=5, size_min="0.15 deg", size_max="0.3 deg")
     [row] = estimator.estimate(datasets, None).table()
     assert row["is_extended"]
     assert row["size"] == pytest.approx(0.2, abs=2 * row["size_err"])
@@ -122,38 +129,107 @@ def test_profile_is_lowest_at_the_size(extension):
     assert profile["size"][lowest - 1] < row["size"] < profile["size"][lowest + 1]
 
 
-def test_frozen_parameters_and_links_are_respected(extended):
-    datasets = copy.deepcopy(extended)
+def test_frozen_parameters_and_links_are_respected(small):
+    datasets = copy.deepcopy(small)
     source = datasets.models["source"]
     source.spatial_model.lon_0.frozen = source.spatial_model.lat_0.frozen = True
-    product = ESTIMATOR.evolve(free_position=False, points=5).estimate(datasets, None)
+    product = ESTIMATOR.evolve(points=5).estimate(datasets, None)
     names = set(product.parameters["parameter"])
     assert names == {"source.spectral.amplitude", "source.spatial.sigma", "maps-bkg.spectral.norm"}
     [row] = product.table()
     assert (row["lon"], row["lat"]) == pytest.approx(CENTRE)
+    assert np.isnan([row["lon_err"], row["lat_err"]]).all()
 
 
-def test_failed_fit_has_no_ts_and_gives_the_reason(extended):
-    datasets = copy.deepcopy(extended)
+def test_failed_fit_has_no_ts_and_gives_the_reason(small):
+    datasets = copy.deepcopy(small)
     source = datasets.models["source"]
     source.spectral_model.amplitude.value = 0
     source.spectral_model.amplitude.frozen = True
     [row] = ESTIMATOR.evolve(points=5).estimate(datasets, None).table()
     assert not row["success"]
     assert np.isnan(row["ts_ext"])
+    assert not row["is_small"]
+    assert "negative or zero" in row["message"]
+    assert np.isnan([row["lon"], row["lat"], row["lon_err"], row["lat_err"]]).all()
+
+
+def test_size_below_size_min_is_fitted(small):
+    [row] = ESTIMATOR.evolve(points=5, size_min="0.3 deg").estimate(small, None).table()
+    assert row["success"]
+    assert row["is_extended"]
+    assert row["size"] == pytest.approx(SIZE, abs=2 * row["size_err"])
+
+
+def test_size_far_below_size_min_is_not_a_measurement():
+    datasets = simulate(GAUSSIAN, seed=1, width=0.8)
+    estimator = ESTIMATOR.evolve(points=5, size_min="9 deg", size_max="20 deg")
+    [row] = estimator.estimate(datasets, None).table()
+    assert not row["success"]
+    assert np.isnan(row["size"])
+
+
+def test_size_at_size_max_is_not_a_measurement(small):
+    [row] = ESTIMATOR.evolve(points=5, size_max="0.06 deg").estimate(small, None).table()
+    assert not row["success"]
+    assert row["is_extended"]
+    assert np.isnan([row["size"], row["size_err"], row["size_ul"]]).all()
+    assert "larger size_max; TS is a lower bound" in row["message"]
+
+
+def test_position_stays_within_the_radius():
+    datasets = simulate(POINT, seed=5, amplitude=1e-15, width=0.8)
+    product = ESTIMATOR.evolve(points=5, radius="0.1 deg").estimate(datasets, None)
+    [row] = product.table()
+    coordinates = product.parameters
+    for name, centre in zip(("lon_0", "lat_0"), CENTRE, strict=True):
+        is_name = coordinates["parameter"] == f"source.spatial.{name}"
+        assert np.all(abs(coordinates["value"][is_name] - centre) < 0.11)
+    assert row["message"]
+
+
+def test_position_is_fixed_if_the_fit_fails_with_a_free_position(small, monkeypatch):
+    fit = Hypothesis.fit
+
+    def fail_if_free(self):
+        if self.has_free_position:
+            raise FitError("singular")
+        return fit(self)
+
+    monkeypatch.setattr(Hypothesis, "fit", fail_if_free)
+    [row] = ESTIMATOR.evolve(points=5).estimate(small, None).table()
+    assert row["success"]
+    assert row["is_extended"]
+    assert "the position is fixed" in row["message"]
+    assert "singular" in row["message"]
+
+
+def test_source_of_negative_flux_has_no_size(small):
+    datasets = copy.deepcopy(small)
+    position = datasets.models["source"].spatial_model
+    position.lon_0.frozen = position.lat_0.frozen = True
+    datasets[0].counts.data[:] = 50 - small[0].counts.data.clip(max=50)
+    [row] = ESTIMATOR.evolve(points=5).estimate(datasets, None).table()
+    assert not row["success"]
     assert not row["is_extended"]
-    assert "converge" in row["message"]
+    assert "negative" in row["message"]
 
 
-def test_unknown_source_is_an_error_with_the_available_names(extended):
+def test_default_size_min_is_half_a_pixel(small):
+    assert half_pixel(small) == pytest.approx(0.02, rel=1e-3)
+    with pytest.raises(ModelError, match="not larger than half a pixel"):
+        ESTIMATOR.evolve(size_max="0.02 deg").estimate(small, None)
+
+
+def test_unknown_source_is_an_error_with_the_available_names(small):
     with pytest.raises(ModelError, match="no model 'crab'; available: source, maps-bkg"):
-        ESTIMATOR.evolve(source="crab").estimate(extended, None)
+        ESTIMATOR.evolve(source="crab").estimate(small, None)
 
 
-def test_model_without_position_is_an_error(extended):
+def test_model_without_position_is_an_error(small):
     with pytest.raises(ModelError, match="'maps-bkg' has no spatial model with a position"):
-        ESTIMATOR.evolve(source="maps-bkg").estimate(extended, None)
+        ESTIMATOR.evolve(source="maps-bkg").estimate(small, None)
 
 
-def test_estimator_passes_the_checks(extended):
-    check(ESTIMATOR.evolve(points=5), sample=Sample(datasets=extended))
+def test_estimator_passes_the_checks(small):
+    check(ESTIMATOR.evolve(points=5), sample=Sample(datasets=small))

@@ -9,13 +9,24 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from skyred import SERIAL_TASKS, Estimator, Problem, Tasks, component, option, quantity
+from skyred import (
+    SERIAL_TASKS,
+    Estimator,
+    ModelError,
+    Problem,
+    Tasks,
+    component,
+    option,
+    quantity,
+)
 from skyred_extension.hypotheses import (
     POINT,
     R68,
     SIZES,
     Hypothesis,
     fit_or_message,
+    half_pixel,
+    is_close,
     point_hypothesis,
 )
 from skyred_extension.product import ExtensionProduct
@@ -32,6 +43,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 TOLERANCE = 0.01  # of the statistic, by which a profile may be below the minimum
+BELOW_MIN = 0.1  # the smallest size of the fit, relative to size_min
+AT_LIMIT = "the best size is {}: choose a {}; TS is a lower bound"
+NO_FLUX = "the flux of the source is negative or zero: there is no excess that could be extended"
 
 
 @attrs.frozen(eq=False)
@@ -45,7 +59,7 @@ class Extension:
     size, error, limit : float
         The best size (0 for a point source), its error, and its upper limit.
     message : str
-        The reason, if the test failed, and remarks on the limit.
+        The reason, if the test failed, and remarks.
     """
 
     stat_point: float = np.nan
@@ -59,6 +73,15 @@ class Extension:
     def ts(self) -> float:
         """The test statistic: the difference of the statistic between the hypotheses."""
         return self.stat_point - self.stat
+
+    @property
+    def success(self) -> bool:
+        """Whether TS and size are established."""
+        return bool(np.isfinite([self.ts, self.size]).all())
+
+    def with_remarks(self, *remarks: str) -> Extension:
+        """Return a copy with more remarks."""
+        return attrs.evolve(self, message="; ".join(filter(None, (self.message, *remarks))))
 
 
 @component
@@ -75,10 +98,20 @@ class SourceExtension(Estimator):
         "the disk.",
     )
     free_position: bool = option(
-        True, doc="Whether the position is fitted in both hypotheses, even if the model freezes it."
+        False, doc="Whether the position is fitted even if the model freezes it."
     )
-    size_min: Quantity = quantity(
-        "0.01 deg", min="1e-4 deg", max="10 deg", doc="Smallest size of the profile."
+    radius: Quantity = quantity(
+        "0.5 deg",
+        min="1e-3 deg",
+        max="10 deg",
+        doc="Largest distance of the fitted position from that of the model, in each coordinate.",
+    )
+    size_min: Quantity | None = quantity(
+        None,
+        unit="deg",
+        min="1e-4 deg",
+        max="10 deg",
+        doc="Smallest size of the profile; by default, half a pixel.",
     )
     size_max: Quantity = quantity(
         "1 deg", min="1e-3 deg", max="30 deg", doc="Largest size of the profile and of the source."
@@ -95,7 +128,7 @@ class SourceExtension(Estimator):
 
     def validate(self) -> Iterable[Problem]:
         """Yield a problem if the range of sizes is empty."""
-        if not self.size_min < self.size_max:
+        if self.size_min is not None and not self.size_min < self.size_max:
             message = f"{self.size_max} is not larger than size_min, {self.size_min}"
             yield Problem(("size_max",), message, "expected a larger value")
 
@@ -117,26 +150,51 @@ class SourceExtension(Estimator):
         Raises
         ------
         ModelError
-            If the source does not exist or has no position, or if no dataset is a map.
+            If the source does not exist or has no position, if no dataset is a map, or if half a
+            pixel is not smaller than `size_max`.
         """
-        point = point_hypothesis(datasets, self.source, free_position=self.free_position)
-        sizes = np.geomspace(
-            self.size_min.to_value("deg"), self.size_max.to_value("deg"), self.points
+        point = point_hypothesis(
+            datasets,
+            self.source,
+            free_position=self.free_position,
+            radius=self.radius.to_value("deg"),
         )
-        result, message = fit_or_message(point)
-        extended = point.with_shape(self.shape)
-        extended.size.quantity = self.size_min
-        extended.size.min = self.size_min.to_value(extended.size.unit)
-        extended.size.max = self.size_max.to_value(extended.size.unit)
-        extended.size.frozen = False
+        sizes = self._sizes(datasets)
+        point, result, message = _fit_point(point)
         if result is None:
             nothing = np.full(self.points, np.nan)
-            return self._product(Extension(message=message), point, extended, sizes, nothing, {})
+            return self._product(Extension(message=message), point, sizes, nothing, {})
+        extended = point.with_shape(self.shape)
         profile = compute_profile(extended, sizes, tasks)
         extension, extended_result = self._find_size(result.stat, extended, sizes, profile)
+        extension = extension.with_remarks(message)
         results = {POINT: result, self.shape: extended_result}
-        best = extended if extension.size > 0 else point
-        return self._product(extension, best, extended, sizes, profile, results)
+        is_point = extension.size == 0 or extended_result is None
+        best = point if is_point else extended
+        if best.has_no_flux():
+            extension = Extension(result.stat, message=NO_FLUX).with_remarks(extension.message)
+        elif point.has_no_flux():
+            extension = extension.with_remarks(
+                "the flux of the best point source is negative or zero"
+            )
+        if best.is_at_limit():
+            extension = extension.with_remarks(
+                f"the position is at its limit, {self.radius} from the model"
+            )
+        return self._product(extension, best, sizes, profile, results)
+
+    def _sizes(self, datasets: Datasets) -> Array:
+        """Return the sizes of the profile, in deg."""
+        size_max = self.size_max.to_value("deg")
+        if self.size_min is not None:
+            return np.geomspace(self.size_min.to_value("deg"), size_max, self.points)
+        size_min = half_pixel(datasets)
+        if not size_min < size_max:
+            raise ModelError(
+                f"size_max, {size_max:g} deg, is not larger than half a pixel, {size_min:g} deg; "
+                "expected a larger size_max, or a size_min below it"
+            )
+        return np.geomspace(size_min, size_max, self.points)
 
     def _find_size(
         self, stat_point: float, extended: Hypothesis, sizes: Array, profile: Array
@@ -145,51 +203,66 @@ class SourceExtension(Estimator):
         if np.isnan(profile).all():
             message = f"no fit of the {self.shape} converged"
             return Extension(stat_point, message=message), None
-        lowest = int(np.nanargmin(profile))
         reference = extended.copy()  # the starting point of all fits with a fixed size
-        extended.size.quantity = f"{sizes[lowest]} deg"
-        result, message = fit_or_message(extended)
-        is_smallest = result is not None and extended.size.value <= extended.size.min
-        if result is not None and not is_smallest and result.stat < stat_point:
-            if profile[lowest] < result.stat - TOLERANCE:
-                message = "the profile is below the minimum: the fit did not find the best size"
-                return Extension(stat_point, message=message), result
-            size, error = (
-                float(value.to_value("deg"))
-                for value in (extended.size.quantity, extended.size.error * extended.size.unit)
+        start, smallest, largest = sizes[int(np.nanargmin(profile))], sizes[0], sizes[-1]
+        result, message = extended.fit_from(start, smallest=smallest, largest=largest)
+        if result is not None and is_close(extended.size_in_deg, smallest, smallest):
+            profile[0] = np.fmin(profile[0], result.stat)
+            if result.stat < stat_point:
+                smallest *= BELOW_MIN
+                result, message = extended.fit_from(start, smallest=smallest, largest=largest)
+        lowest = float(np.nanmin(profile))
+        stat = np.inf if result is None else result.stat
+        if lowest < min(stat, stat_point) - TOLERANCE:
+            message = message or (
+                "the profile is below the minimum: the fit did not find the best size"
             )
-            extension = Extension(stat_point, result.stat, size, error)
-        elif profile[lowest] > stat_point or lowest == 0:
-            stat = min(stat_point, float(profile[0])) if lowest == 0 else stat_point
-            extension = Extension(stat_point, stat, 0.0)
-        else:
             return Extension(stat_point, message=message), result
+        if stat >= stat_point:
+            extension = Extension(stat_point, stat_point, 0.0)
+            if _misses_small_sizes(profile, stat_point + self._rise):
+                message = "a better size is not excluded: fits of the profile did not converge"
+                return Extension(stat_point, message=message), result
+        elif is_close(extended.size_in_deg, largest, largest):
+            message = AT_LIMIT.format("at or above size_max", "larger size_max")
+            return Extension(stat_point, stat, message=message), result
+        elif is_close(extended.size_in_deg, smallest, smallest):
+            message = AT_LIMIT.format(f"below {smallest:.2g} deg", "smaller size_min")
+            return Extension(stat_point, stat, message=message), result
+        else:
+            error = float((extended.size.error * extended.size.unit).to_value("deg"))
+            extension = Extension(stat_point, stat, extended.size_in_deg, error)
         return self._add_limit(extension, reference, sizes, profile), result
+
+    @property
+    def _rise(self) -> float:
+        """The rise of the statistic at the upper limit."""
+        from scipy.stats import chi2
+
+        return float(chi2.ppf(2 * self.confidence - 1, 1))
 
     def _add_limit(
         self, extension: Extension, reference: Hypothesis, sizes: Array, profile: Array
     ) -> Extension:
-        from scipy.stats import chi2
-
         @cache
         def stat(size: float) -> float:
-            return stat_at_size(reference, size)
+            if size == 0:
+                return extension.stat_point
+            value = stat_at_size(reference, size)
+            if np.isnan(value) and extension.size > 0:
+                return stat_at_size(reference, size, start=extension.size)
+            return value
 
-        rise = float(chi2.ppf(2 * self.confidence - 1, 1))
-        threshold = extension.stat + rise
-        limit = find_upper_limit(stat, extension.size, threshold, sizes, profile)
-        remarks = []
-        if np.isnan(limit):
-            remarks.append("no upper limit: it is above size_max, or fits did not converge")
-        elif limit == sizes[0]:
-            remarks.append("the upper limit is below size_min")
-        if n_failed := int(np.isnan(profile).sum()):
-            remarks.append(f"{n_failed} of {len(sizes)} fits of the profile did not converge")
-        return attrs.evolve(extension, limit=limit, message="; ".join(remarks))
+        threshold = extension.stat + self._rise
+        limit, remark = find_upper_limit(stat, extension.size, threshold, sizes, profile)
+        n_failed = int(np.isnan(profile).sum())
+        failures = f"{n_failed} of {len(sizes)} fits of the profile did not converge"
+        extension = attrs.evolve(extension, limit=limit)
+        return extension.with_remarks(remark, failures if n_failed else "")
 
     def _product(
-        self, extension: Extension, best: Hypothesis, extended: Hypothesis, sizes: Array,
-        profile: Array, results: dict[str, Any],
+        self, extension: Extension, best: Hypothesis, sizes: Array, profile: Array,
+        results: dict[str, Any],
     ) -> ExtensionProduct:  # fmt: skip
         row = {
             "source": self.source,
@@ -203,10 +276,10 @@ class SourceExtension(Estimator):
             "r68": R68[self.shape] * extension.size,
             "r68_err": R68[self.shape] * extension.error,
             "r68_ul": R68[self.shape] * extension.limit,
-            **best.position(),
+            **best.position(is_valid=bool(np.isfinite(extension.ts))),
             "stat_point": extension.stat_point,
             "stat_ext": extension.stat,
-            "success": bool(np.isfinite(extension.ts)),
+            "success": extension.success,
             "message": extension.message,
         }
         meta = {"threshold": self.threshold, "confidence": self.confidence}
@@ -216,3 +289,31 @@ class SourceExtension(Estimator):
             profile_table(sizes, profile, extension.stat),
             parameter_table(results),
         )
+
+
+def _fit_point(point: Hypothesis) -> tuple[Hypothesis, FitResult | None, str]:
+    """Fit the point source; if this fails with a free position, fit it with a fixed position.
+
+    Returns
+    -------
+    hypothesis : Hypothesis
+        The hypothesis that was fitted.
+    result : FitResult or None
+        The result, if it is valid.
+    message : str
+        The reason if it is not, or that the position is fixed.
+    """
+    fixed = point.with_fixed_position()
+    result, message = fit_or_message(point)
+    if result is not None or not point.has_free_position:
+        return point, result, message
+    result, _ = fit_or_message(fixed)
+    remark = f"the position is fixed, because {message} with a free position"
+    return fixed, result, remark if result is not None else message
+
+
+def _misses_small_sizes(profile: Array, threshold: float) -> bool:
+    """Return whether fits failed below the first size whose statistic is above a threshold."""
+    is_above = profile > threshold
+    first = int(np.argmax(is_above)) if is_above.any() else len(profile)
+    return bool(np.isnan(profile[:first]).any())

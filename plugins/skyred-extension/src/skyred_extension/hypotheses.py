@@ -7,6 +7,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import numpy as np
+from astropy import units as u
 
 from skyred import FitError, ModelError
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from gammapy.datasets import Datasets
 
     from skyred import FitResult
+
+    FitOutcome = tuple[FitResult | None, str]  # the result if it is valid, or the reason
 
 POINT = "point"
 TAGS = {POINT: "point", "gaussian": "gauss", "disk": "disk"}  # in gammapy
@@ -50,19 +54,22 @@ class Hypothesis:
         """The parameter that is the size of the source."""
         return getattr(self.spatial_model, SIZES[self.shape])
 
+    @property
+    def size_in_deg(self) -> float:
+        """The value of the size, in deg."""
+        return float(self.size.quantity.to_value("deg"))
+
     def copy(self) -> Hypothesis:
         """Return a copy, with copies of datasets and models; linked parameters stay linked."""
         return attrs.evolve(self, datasets=copy.deepcopy(self.datasets))
 
-    def with_shape(self, shape: str, *, free_position: bool = False) -> Hypothesis:
+    def with_shape(self, shape: str) -> Hypothesis:
         """Return a copy in which the source has another shape at the same position.
 
         Parameters
         ----------
         shape : {"point", "gaussian", "disk"}
             The shape.
-        free_position : bool
-            Whether the position is made free, if it is frozen.
 
         Returns
         -------
@@ -77,9 +84,7 @@ class Hypothesis:
             frame=old_model.spatial_model.frame
         )
         for name in ("lon_0", "lat_0"):
-            parameter = getattr(old_model.spatial_model, name)
-            parameter.frozen = parameter.frozen and not free_position
-            setattr(spatial_model, name, parameter)
+            setattr(spatial_model, name, getattr(old_model.spatial_model, name))
         model = SkyModel(
             spectral_model=old_model.spectral_model,
             spatial_model=spatial_model,
@@ -92,14 +97,75 @@ class Hypothesis:
         new.datasets.models = [model if other is old_model else other for other in models]
         return attrs.evolve(new, shape=shape)
 
-    def position(self) -> dict[str, float]:
-        """Return position and errors in deg, as columns of the result."""
-        return {
-            f"{name}{suffix}": float((value * parameter.unit).to_value("deg"))
-            for name in ("lon", "lat")
-            for parameter in [getattr(self.spatial_model, f"{name}_0")]
-            for suffix, value in (("", parameter.value), ("_err", parameter.error))
-        }
+    @property
+    def coordinates(self) -> tuple[Any, Any]:
+        """The parameters of the position: longitude and latitude."""
+        return self.spatial_model.lon_0, self.spatial_model.lat_0
+
+    @property
+    def has_free_position(self) -> bool:
+        """Whether a coordinate of the position is fitted."""
+        return not all(parameter.frozen for parameter in self.coordinates)
+
+    def with_fixed_position(self) -> Hypothesis:
+        """Return a copy in which the position is frozen."""
+        new = self.copy()
+        for parameter in new.coordinates:
+            parameter.frozen = True
+        return new
+
+    def limit_position(self, radius: float) -> None:
+        """Limit both coordinates of the position to a distance in deg from their values.
+
+        Limits of the model that are narrower stay. In longitude, the distance is on the sky.
+        """
+        lon, lat = self.coordinates
+        cosine = max(math.cos(lat.quantity.to_value("rad")), 1e-3)
+        for parameter, distance in ((lon, min(radius / cosine, 180.0)), (lat, radius)):
+            width = (distance * u.deg).to_value(parameter.unit)
+            low, high = parameter.value - width, parameter.value + width
+            parameter.min = np.fmax(parameter.min, low)
+            parameter.max = np.fmin(parameter.max, high)
+
+    def is_at_limit(self) -> bool:
+        """Return whether a free coordinate of the position is at a limit."""
+        return any(
+            is_close(parameter.value, limit, parameter.max - parameter.min)
+            for parameter in self.coordinates
+            if not parameter.frozen
+            for limit in (parameter.min, parameter.max)
+        )
+
+    def has_no_flux(self) -> bool:
+        """Return whether the flux is negative or zero in the range of energy of the maps."""
+        spectral_model = self.datasets.models[self.source].spectral_model
+        axes = [dataset.counts.geom.axes["energy"] for dataset in self.datasets if is_map(dataset)]
+        return any(np.sum(spectral_model(axis.center)) <= 0 for axis in axes)
+
+    def position(self, *, is_valid: bool = True) -> dict[str, float]:
+        """Return position and errors in deg, as columns of the result.
+
+        Parameters
+        ----------
+        is_valid : bool
+            Whether the parameters are those of a fit that converged.
+
+        Returns
+        -------
+        dict
+            The columns, NaN if the fit failed. Errors of frozen coordinates, and of those at a
+            limit, are NaN.
+        """
+        columns = {}
+        for name, parameter in zip(("lon", "lat"), self.coordinates, strict=True):
+            has_error = not parameter.frozen and parameter.error > 0
+            for suffix, value in (
+                ("", parameter.value),
+                ("_err", parameter.error if has_error else np.nan),
+            ):
+                degrees = float((value * parameter.unit).to_value("deg"))
+                columns[f"{name}{suffix}"] = degrees if is_valid else np.nan
+        return columns
 
     def fit(self) -> FitResult:
         """Fit all free parameters of the models, from their current values.
@@ -124,13 +190,15 @@ class Hypothesis:
         objective.accept(result)
         return result
 
-    def fit_with_size(self, size: float) -> FitResult:
+    def fit_with_size(self, size: float, *, start: float | None = None) -> FitResult:
         """Fit a copy with the size of the source fixed.
 
         Parameters
         ----------
         size : float
             The size, in deg.
+        start : float, optional
+            Another size, in deg, from whose parameters at the minimum the fit starts.
 
         Returns
         -------
@@ -143,12 +211,38 @@ class Hypothesis:
             If there is nothing to fit, or the statistic is not finite.
         """
         new = self.copy()
-        new.size.quantity = f"{size} deg"
         new.size.frozen = True
+        if start is not None:
+            new.size.quantity = f"{start} deg"
+            new.fit()
+        new.size.quantity = f"{size} deg"
         return new.fit()
 
+    def fit_from(self, size: float, *, smallest: float, largest: float) -> FitOutcome:
+        """Fit the size from a start value within limits, all in deg; set the parameters.
 
-def point_hypothesis(datasets: Datasets, source: str, *, free_position: bool) -> Hypothesis:
+        If the fit fails, it starts again from the minimum at the start value.
+        """
+        parameter = self.size
+        parameter.min = (smallest * u.deg).to_value(parameter.unit)
+        parameter.max = (largest * u.deg).to_value(parameter.unit)
+        parameter.quantity = f"{size} deg"
+        parameter.frozen = False
+        start = self.copy()
+        result, message = fit_or_message(self)
+        if result is not None:
+            return result, ""
+        start.size.frozen = True
+        if fit_or_message(start)[0] is None:
+            return None, message
+        for old, new in zip(self.datasets.parameters, start.datasets.parameters, strict=True):
+            old.value = new.value
+        return fit_or_message(self)
+
+
+def point_hypothesis(
+    datasets: Datasets, source: str, *, free_position: bool, radius: float
+) -> Hypothesis:
     """Return copies of datasets in which the source is a point.
 
     Parameters
@@ -159,6 +253,8 @@ def point_hypothesis(datasets: Datasets, source: str, *, free_position: bool) ->
         The name of the source.
     free_position : bool
         Whether the position is made free, if it is frozen.
+    radius : float
+        The largest distance in each coordinate from the position of the model, in deg.
 
     Returns
     -------
@@ -184,8 +280,22 @@ def point_hypothesis(datasets: Datasets, source: str, *, free_position: bool) ->
             "no dataset is a map, so there is no information on the size of a source: use maps "
             "(geometry: {kind: map}), or select them with datasets"
         )
-    original = Hypothesis(datasets, source, POINT)
-    return original.with_shape(POINT, free_position=free_position)
+    point = Hypothesis(datasets, source, POINT).with_shape(POINT)
+    for parameter in point.coordinates:
+        parameter.frozen = parameter.frozen and not free_position
+    point.limit_position(radius)
+    return point
+
+
+def half_pixel(datasets: Datasets) -> float:
+    """Return half of the smallest pixel size of all maps, in deg."""
+    scales = [dataset.counts.geom.pixel_scales for dataset in datasets if is_map(dataset)]
+    return float(min(scale.to_value("deg").min() for scale in scales)) / 2
+
+
+def is_close(value: float, limit: float, scale: float) -> bool:
+    """Return whether a value is at a limit, to a thousandth of a scale."""
+    return abs(value - limit) <= 1e-3 * scale
 
 
 def is_map(dataset: Any) -> bool:
@@ -194,7 +304,7 @@ def is_map(dataset: Any) -> bool:
     return counts is not None and not counts.geom.is_region
 
 
-def fit_or_message(hypothesis: Hypothesis) -> tuple[FitResult | None, str]:
+def fit_or_message(hypothesis: Hypothesis) -> FitOutcome:
     """Fit a hypothesis; return the result if it is valid, or None, and the reason if it is not."""
     try:
         result = hypothesis.fit()

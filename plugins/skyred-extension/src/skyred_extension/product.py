@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from astropy.table import Table
     from gammapy.modeling.models import Models
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 FILES = {"summary": "", "profile": "-profile", "parameters": "-parameters"}  # suffixes
 
@@ -70,7 +71,8 @@ class ExtensionProduct(Product):
         row, sizes = self.summary[0], np.asarray(self.profile["size"])
         ax.plot(sizes, self.profile["delta_stat"], "o-", markersize=3, label=str(row["shape"]))
         if np.isfinite(row["ts_ext"]):
-            ax.axhline(row["ts_ext"], color="black", linestyle="--", label="point source")
+            label = "point source (best)" if row["size"] == 0 else "point source"
+            ax.axhline(row["ts_ext"], color="black", linestyle="--", label=label)
         if row["size"] > 0:
             ax.axvline(row["size"], color="C1", label=f"size {row['size']:.3g} deg")
             low, high = row["size"] - row["size_err"], row["size"] + row["size_err"]
@@ -80,12 +82,23 @@ class ExtensionProduct(Product):
             label = f"{self.summary.meta['confidence']:.0%} upper limit"
             ax.axvline(row["size_ul"], color="C2", linestyle=":", label=label)
         ax.set_xscale("log")
+        _label_sizes(ax.xaxis, *ax.get_xlim())
         ax.set_xlabel("size [deg]")
         ax.set_ylabel("difference of the statistic")
         ax.set_title(f"{row['source']}: TS_ext = {row['ts_ext']:.1f}", parse_math=False)
         ax.set_ylim(bottom=0, top=_upper_edge(self.profile["delta_stat"], row["ts_ext"]))
         ax.legend()
         return ax
+
+
+def _label_sizes(axis: Axis, low: float, high: float) -> None:
+    """Label a logarithmic axis with plain numbers, also if its range is below a decade."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    multiples = (1, 2, 3, 5, 7) if high < 10 * low else (1, 2, 5) if high < 300 * low else (1,)
+    axis.set_major_locator(LogLocator(subs=multiples))
+    axis.set_major_formatter(FuncFormatter(lambda size, _: f"{size:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _upper_edge(delta_stat: np.ndarray, ts_ext: float) -> float:

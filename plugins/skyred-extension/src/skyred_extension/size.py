@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ACCURACY = 1e-3  # of an upper limit, relative
 
 
-def stat_at_size(hypothesis: Hypothesis, size: float) -> float:
+def stat_at_size(hypothesis: Hypothesis, size: float, start: float | None = None) -> float:
     """Return the statistic with the size fixed and all other free parameters fitted.
 
     Parameters
@@ -28,6 +28,8 @@ def stat_at_size(hypothesis: Hypothesis, size: float) -> float:
         An extended source, from whose parameters the fit starts; it is not changed.
     size : float
         The size, in deg.
+    start : float, optional
+        Another size, in deg, from whose parameters at the minimum the fit starts.
 
     Returns
     -------
@@ -35,14 +37,21 @@ def stat_at_size(hypothesis: Hypothesis, size: float) -> float:
         The statistic; NaN if the fit does not converge.
     """
     try:
-        result = hypothesis.fit_with_size(size)
+        result = hypothesis.fit_with_size(size, start=start)
     except FitError:
         return np.nan
     return result.stat if result.success else np.nan
 
 
+def stat_from_neighbour(hypothesis: Hypothesis, pair: tuple[float, float]) -> float:
+    """Return the statistic at a size, from the parameters of another size: size, other size."""
+    return stat_at_size(hypothesis, *pair)
+
+
 def compute_profile(hypothesis: Hypothesis, sizes: Array, tasks: Tasks) -> Array:
     """Return the profile of the statistic; the fits run as tasks of the engine.
+
+    Fits that do not converge start again from the parameters of a neighbour that did.
 
     Parameters
     ----------
@@ -58,40 +67,63 @@ def compute_profile(hypothesis: Hypothesis, sizes: Array, tasks: Tasks) -> Array
     array
         The statistic, shape (n,); NaN where a fit does not converge.
     """
-    return np.array(tasks.map(stat_at_size, hypothesis, [float(size) for size in sizes]))
+    profile = np.array(tasks.map(stat_at_size, hypothesis, [float(size) for size in sizes]))
+    tried: set[tuple[int, int]] = set()
+    while pairs := [pair for pair in _failed_and_neighbours(profile) if pair not in tried]:
+        tried.update(pairs)
+        starts = [(float(sizes[failed]), float(sizes[start])) for failed, start in pairs]
+        stats = tasks.map(stat_from_neighbour, hypothesis, starts)
+        for (failed, _), stat in zip(pairs, stats, strict=True):
+            profile[failed] = np.fmin(profile[failed], stat)
+    return profile
+
+
+def _failed_and_neighbours(profile: Array) -> list[tuple[int, int]]:
+    """Return the indices of points that are NaN, with those of finite neighbours."""
+    return [
+        (index, neighbour)
+        for index in np.flatnonzero(np.isnan(profile)).tolist()
+        for neighbour in (index - 1, index + 1)
+        if 0 <= neighbour < len(profile) and np.isfinite(profile[neighbour])
+    ]
 
 
 def find_upper_limit(
     stat: Callable[[float], float], best: float, threshold: float, sizes: Array, profile: Array
-) -> float:
+) -> tuple[float, str]:
     """Return the size above the best value at which the statistic reaches a threshold.
 
     Parameters
     ----------
     stat : callable
-        Function of a size in deg. Returns the statistic of the profile.
+        Function of a size in deg. Returns the statistic of the profile, also at `best`.
     best : float
         The best value, in deg; 0 for a point source.
     threshold : float
         The statistic.
     sizes, profile : array
-        Sizes at which the profile is known, ascending, and the profile, shape (n,).
+        Sizes of the profile, ascending, and the profile, shape (n,); NaN where unknown.
 
     Returns
     -------
-    float
-        The size, in deg. It is the smallest of the sizes if that is above the threshold, and NaN if
-        none is, or if a fit does not converge.
+    limit : float
+        The size, in deg; NaN if no size is above the threshold. If fits do not converge, it is the
+        first size above the threshold, which is conservative.
+    remark : str
+        The reason, if the limit is not the size at which the statistic reaches the threshold.
     """
     from scipy.optimize import brentq
 
     is_above = (sizes > best) & (profile > threshold)
     if not is_above.any():
-        return float("nan")
+        if np.isnan(profile[-1]):
+            return np.nan, "no upper limit: the fits at the largest sizes did not converge"
+        return np.nan, "no upper limit: it is above size_max"
     high = int(np.argmax(is_above))
-    if high == 0 and best < sizes[0]:
-        return float(sizes[0]) if best == 0 else float("nan")
-    low = max(best, float(sizes[high - 1]))
+    if high == 0 and best == 0:
+        return float(sizes[0]), "the upper limit is below size_min"
+    is_below = np.isfinite(profile[:high]) & (sizes[:high] > best)
+    low = float(sizes[:high][is_below][-1]) if is_below.any() else best
 
     def difference(size: float) -> float:
         value = stat(size) - threshold
@@ -100,6 +132,7 @@ def find_upper_limit(
         return value
 
     try:
-        return float(brentq(difference, low, float(sizes[high]), rtol=ACCURACY))
-    except (ArithmeticError, ValueError):  # ValueError: the profile is below the threshold at `low`
-        return float("nan")
+        return float(brentq(difference, low, float(sizes[high]), rtol=ACCURACY)), ""
+    except (ArithmeticError, ValueError):  # ValueError: the statistic at `low` is too high
+        remark = "fits did not converge: the upper limit is the next size above it (conservative)"
+        return float(sizes[high]), remark

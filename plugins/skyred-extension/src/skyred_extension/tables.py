@@ -17,7 +17,7 @@ SUMMARY = {
     "ts_ext": "difference of the statistic between the best point source and the best size",
     "sqrt_ts": "significance of the extension in sigma",
     "is_extended": "whether TS is at least the threshold",
-    "size": "best size (sigma or radius); 0 if a point source fits best",
+    "size": "best size (sigma or radius); 0 if a point source fits best, NaN if unknown",
     "size_err": "error of the size",
     "size_ul": "upper limit of the size",
     "r68": "radius that contains 68 % of the flux",
@@ -29,8 +29,8 @@ SUMMARY = {
     "lat_err": "error of the latitude",
     "stat_point": "statistic of the best point source",
     "stat_ext": "lowest statistic of any size",
-    "success": "whether both hypotheses were fitted",
-    "message": "the reason if not, or a remark on the upper limit",
+    "success": "whether TS and size are established",
+    "message": "the reason if not, and remarks",
 }
 ANGLES = (
     "size", "size_err", "size_ul", "r68", "r68_err", "r68_ul", "lon", "lat", "lon_err", "lat_err",

@@ -14,6 +14,7 @@ from skyred.interfaces import Chain, Engine, value
 from skyred.plugins import Plugins
 from skyred.plugins.component_errors import errors_of
 from skyred.plugins.run_checks import check_requirements, check_usable
+from skyred.plugins.unknown_models import add_plugin_types
 from skyred.run.cache import Cache
 from skyred.run.orchestrator import Orchestrator
 
@@ -145,7 +146,7 @@ class Pipeline(Chain):
         catalog = (plugins or Plugins.load()).catalog
         calls = partial(errors_of, catalog=catalog)
         if problems := self.problems(catalog.models.problems(self), calls):
-            raise ConfigError(problems)
+            raise ConfigError(add_plugin_types(problems, self, catalog))
 
     def run(
         self,

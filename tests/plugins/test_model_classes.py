@@ -153,6 +153,28 @@ def test_errors_in_parameters_are_reported_with_the_other_errors(tmp_path: Path)
     assert "outside min and max" in problem.message
 
 
+def test_unknown_type_is_compared_with_the_types_of_plugins(tmp_path: Path) -> None:
+    plugins = load(dark=[Box])
+    plugins.catalog.unavailable_plugins.append("blocky 1.0, which is blocked by SKYRED_BLOCK")
+    (problem,) = problems(plugins, tmp_path, "{type: dm-bx}")
+    assert problem.path == ("model", 0, "spectral", "type")
+    assert problem.message == "unknown spectral model 'dm-bx'"
+    reason = "it may be provided by blocky 1.0, which is blocked by SKYRED_BLOCK"
+    assert problem.expected.endswith(f", dm-box; {reason}")
+    assert problem.suggestion == "dm-box"
+    (problem,) = problems(plugins, tmp_path, "{type: pll}")
+    assert problem.suggestion == "pl"
+    pipeline = Pipeline.from_yaml(
+        CONFIG.format(folder=tmp_path, spectral="{type: pl}").replace("2 TeV", "2"),
+        plugins=plugins,
+    )
+    source = pipeline.model[0].evolve(spectral={"type": "dm-bx"})
+    changed_pipeline = pipeline.evolve(model=[source])
+    for run in (changed_pipeline.check, changed_pipeline.run):
+        with pytest.raises(ConfigError, match="did you mean 'dm-box'"):
+            run(plugins=plugins)
+
+
 def test_type_of_two_plugins_is_an_error_only_where_it_is_used(tmp_path: Path) -> None:
     plugins = load(first=[Box], second=[Box])
     assert plugins.faults() == []

@@ -135,6 +135,8 @@ def test_faulty_plugin_is_reported_with_a_fix_and_does_not_affect_others(
     blocked = load(folder, monkeypatch)
     blocked.raise_if_faulty()
     assert [plugin.owner.plugin for plugin in blocked.loaded if plugin.blocked] == [name]
+    with pytest.raises(FieldError, match=f"provided by .*{name}.* which is blocked by SKYRED_BLOC"):
+        blocked.catalog.get("maker", "no-such-kind")
 
 
 def test_two_plugins_with_the_same_name_are_blocked_by_distribution(

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from planted_defects import declarations, selectors
-from skyred import Maker, component, option
+from skyred import Maker, component, option, secret
 from skyred.components.time_window import TimeWindow
-from skyred.errors import OldNameWarning
+from skyred.errors import ConfigError, OldNameWarning
 from skyred.interfaces import ROLES
 from skyred.testing import (
     ComponentCase,
@@ -134,3 +134,25 @@ def test_good_time_that_is_never_selected_is_not_checked(start: str) -> None:
         else:
             with pytest.raises(NotChecked, match="it selects no good time of the sample; pass"):
                 condition.test(case)
+
+
+@component(requires=("no-such-package>=2",))
+class NeedsPackageAndToken(TwoViolations):
+    """A selector that needs a package and a token."""
+
+    kind = "planted-needs-package"
+    token: Any = secret({"env": "NO_SUCH_TOKEN"}, doc="A token.")
+
+
+def test_missing_packages_and_secrets_are_reported_instead_of_violations(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("NO_SUCH_TOKEN", raising=False)
+    message = r"(?s)needs the package no-such-package>=2, which is not installed; install it: .*"
+    message += r"selector\.token: .*NO_SUCH_TOKEN"
+    with pytest.raises(ConfigError, match=message):
+        check(NeedsPackageAndToken)
+    mark = parametrize_with_checks([NeedsPackageAndToken])
+    for parameter in mark.args[1]:
+        with pytest.raises(ConfigError, match=message):
+            parameter.values[0]()

@@ -196,9 +196,7 @@ def show(kind: str, plugin_files: tuple[Path, ...]) -> None:
     if not entries and not models:
         kinds = sorted({catalog.name(entry) for entry in catalog} | catalog.models.tags())
         suggestion = nearest(kind, kinds)
-        expected = f"available: {', '.join(kinds)}"
-        if catalog.faulty_plugins:
-            expected += f"; it may be provided by {'; or by '.join(catalog.faulty_plugins)}"
+        expected = f"available: {', '.join(kinds)}{catalog.describe_unavailable_plugins()}"
         raise ConfigError([Problem((), f"unknown kind {kind!r}", expected, suggestion)])
     descriptions = [
         *(describe(entry, catalog.name(entry)) for entry in entries),

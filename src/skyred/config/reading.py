@@ -14,6 +14,7 @@ from skyred.interfaces import Chain, Fields
 from skyred.interfaces.hidden_secrets import hide_in_problems
 from skyred.plugins import Catalog
 from skyred.plugins.component_errors import errors_of
+from skyred.plugins.unknown_models import add_plugin_types
 
 C = TypeVar("C", bound=Chain)
 F = TypeVar("F", bound=Fields)
@@ -84,7 +85,7 @@ def load(pipeline_class: type[C], document: Document, catalog: Catalog) -> C:
     if problems := pipeline.problems(
         [*structurer.problems, *model_problems], partial(errors_of, catalog=catalog)
     ):
-        raise _config_error(problems, document)
+        raise _config_error(add_plugin_types(problems, pipeline, catalog), document)
     # the class is frozen; `checked` is not a field, so that equality and digest ignore it
     object.__setattr__(pipeline, "checked", True)
     return pipeline

@@ -95,9 +95,8 @@ def _convert(value: Any, owner: Any, field: attrs.Attribute[Any]) -> Any:
         parsed_value = parse_field(spec, value)
     except FieldError as error:
         raise add_field_name(error, type(owner), field.name) from None
-    if spec.add_name is not None and parsed_value is not None:
-        return spec.add_name(parsed_value, field.name)
-    return parsed_value
+    add_name = spec.add_name if parsed_value is not None else None
+    return add_name(parsed_value, field.name) if add_name else parsed_value
 
 
 def add_field_name(error: FieldError, owner: type, field: str) -> FieldError:

@@ -46,20 +46,20 @@ def unusable_fields(root: Fields) -> Iterator[Problem]:
             yield from secret.problems(*path, field_name)
 
 
-def require_usable_engine(engine: Component) -> None:
-    """Raise an error if an engine, which is not a part of a pipeline, cannot be used.
+def require_usable(component: Component) -> None:
+    """Raise an error if a component that is not a part of a pipeline cannot be used.
 
     Parameters
     ----------
-    engine : Engine
-        The engine.
+    component : Component
+        The component, such as an engine.
 
     Raises
     ------
     ConfigError
         If a package, an environment variable or a secret is missing.
     """
-    if problems := [problem.with_prefix("engine") for problem in unusable_fields(engine)]:
+    if problems := [problem.with_prefix(component.role) for problem in unusable_fields(component)]:
         raise ConfigError(problems)
 
 

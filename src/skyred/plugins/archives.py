@@ -99,11 +99,11 @@ class _HookCalls:
             error = ArchiveError("\n".join(self.failures))
             error.__cause__ = next(iter(self.failures.values()))
             return error
-        faulty_plugins = "; or by ".join(self.plugins.catalog.faulty_plugins)
+        unavailable_plugins = "; or by ".join(self.plugins.catalog.unavailable_plugins)
         return ArchiveError(
             f"no plugin can open {self.location!r}; expected one of:\n"
             + _list_archives(self.plugins)
-            + f"\nit may be supported by {faulty_plugins}" * bool(faulty_plugins)
+            + f"\nit may be supported by {unavailable_plugins}" * bool(unavailable_plugins)
         )
 
     def _describe(self, name: str, error: BaseException) -> str:

@@ -45,15 +45,15 @@ class Catalog:
 
     Parameters
     ----------
-    faulty_plugins : list of str
-        A sentence for each faulty plugin, for errors about kinds that it may provide.
+    unavailable_plugins : list of str
+        A phrase for each faulty or blocked plugin, for errors about kinds that it may provide.
     models : ModelCatalog
         The model classes of gammapy that plugins add.
     """
 
     # by role and kind, current or old; several plugins may provide the same kind
     _entries: dict[tuple[str, str], list[CatalogEntry]] = attrs.field(factory=dict)
-    faulty_plugins: list[str] = attrs.field(factory=list)
+    unavailable_plugins: list[str] = attrs.field(factory=list)
     models: ModelCatalog = attrs.field(factory=ModelCatalog, kw_only=True)
 
     def add(self, cls: Any, owner: Owner) -> str:
@@ -201,10 +201,20 @@ class Catalog:
             if kinds
             else f"no plugin provides a component with the role {role!r}"
         )
-        if self.faulty_plugins:
-            available += f"; it may be provided by {'; or by '.join(self.faulty_plugins)}"
+        available += self.describe_unavailable_plugins()
         suggestion = namesakes[0] if namesakes else nearest(kind, kinds)
         return FieldError(f"unknown {role} {kind!r}{hint}", available, suggestion)
+
+    def describe_unavailable_plugins(self) -> str:
+        """Return a hint to plugins that may provide an unknown kind or type of model.
+
+        Returns
+        -------
+        str
+            The faulty and blocked plugins, to append to a message; "" if there are none.
+        """
+        plugins = "; or by ".join(self.unavailable_plugins)
+        return f"; it may be provided by {plugins}" if plugins else ""
 
     def kinds(self, role: str) -> list[str]:
         """Return the names of the components of a role in YAML.

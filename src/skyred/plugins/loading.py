@@ -118,6 +118,8 @@ class Plugins:
     def _load(self, owner: Owner, module: str, load: Callable[[], Any]) -> None:
         if blocked_names() & {owner.plugin, owner.distribution}:
             self.loaded.append(LoadedPlugin(owner, module, blocked=True))
+            reason = f"{owner}, which is blocked by {BLOCK_VARIABLE}"
+            self.catalog.unavailable_plugins.append(reason)
             return
         if namesake := self.find_loaded(owner.plugin):
             # SKYRED_BLOCK=<plugin name> would block both plugins, so the message suggests the name
@@ -178,7 +180,7 @@ class Plugins:
 
     def _add_faulty(self, loaded: LoadedPlugin) -> None:
         self.loaded.append(loaded)
-        self.catalog.faulty_plugins.append(f"{loaded.owner}, which is faulty: {loaded.fault}")
+        self.catalog.unavailable_plugins.append(f"{loaded.owner}, which is faulty: {loaded.fault}")
 
     def _add_components(self, plugin: Any, owner: Owner) -> str:
         component_hook = getattr(plugin, "skyred_components", None)

@@ -219,7 +219,7 @@ class ModelCatalog:
         if not self._entries:
             return
         for path, inner in walk(root):
-            for type_path, submodel, tag in _types_in(inner):
+            for type_path, submodel, tag in types_in(inner):
                 try:
                     self.register(tag, submodel)
                 except PluginError as error:
@@ -250,8 +250,19 @@ class ModelCatalog:
         )
 
 
-def _types_in(fields: Fields) -> Iterable[tuple[tuple[str | int, ...], str, str]]:
-    """Return path, submodel and type of each model in the options of a component."""
+def types_in(fields: Fields) -> Iterable[tuple[tuple[str | int, ...], str, str]]:
+    """Return the types of the models in the options of a component.
+
+    Parameters
+    ----------
+    fields : Fields
+        The component.
+
+    Returns
+    -------
+    iterable of tuple
+        The path, the kind of model and the type of each model.
+    """
     list_types = getattr(fields, "model_types", None)  # of the models in a file
     types: Iterable[tuple[tuple[str | int, ...], str, str]] = (
         iter_model_types(vars(fields)) if list_types is None else list_types()

@@ -12,11 +12,12 @@ import attrs
 from skyred.errors import ConfigError, StepError
 from skyred.interfaces import Chain, Engine, Product
 from skyred.interfaces.records import FitResult, Outcome, Report, Run, StepRecord
-from skyred.interfaces.unusable_fields import require_usable_engine
+from skyred.interfaces.unusable_fields import require_usable
 from skyred.likelihood import objective_of
 from skyred.plugins import Plugins
 from skyred.plugins.component_errors import errors_of
 from skyred.plugins.run_checks import check_requirements, check_usable
+from skyred.plugins.unknown_models import add_plugin_types
 from skyred.result import Result
 from skyred.run.cache import Cache
 from skyred.run.cached_chunks import open_cache
@@ -86,10 +87,10 @@ class Orchestrator:
                 model_problems, partial(errors_of, catalog=plugins.catalog)
             )
         ):
-            raise ConfigError(problems)
+            raise ConfigError(add_plugin_types(problems, pipeline, plugins.catalog))
         check_usable(plugins)
         engine = engine or cast("Engine", plugins.catalog.default("engine", "serial")())
-        require_usable_engine(engine)
+        require_usable(engine)
         check_requirements(plugins, [*pipeline.components(), engine])
         watchers = Watchers(plugins, list(plugins.warnings))
         self._steps = Steps(

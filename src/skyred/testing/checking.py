@@ -8,6 +8,7 @@ import attrs
 
 from skyred.errors import did_you_mean, warn_of_old_name
 from skyred.interfaces import Component
+from skyred.interfaces.unusable_fields import require_usable
 from skyred.testing.case import ComponentCase
 from skyred.testing.requirement import NotChecked, Requirement, RequirementViolated
 from skyred.testing.requirements import requirements
@@ -87,6 +88,8 @@ def check(
         If `component` is not a component, or a class that needs options or is abstract.
     ValueError
         If an expected failure is not a requirement of the role, or has no reason.
+    ConfigError
+        If a package, an environment variable or a secret of the component is missing.
 
     Examples
     --------
@@ -209,7 +212,10 @@ def check_requirement(case: ComponentCase, requirement: Requirement) -> str:
     ------
     NotChecked
         If the requirement cannot be checked.
+    ConfigError
+        If a package, an environment variable or a secret of the component is missing.
     """
+    require_usable(case.component)
     try:
         requirement.test(case)
     except RequirementViolated as violation:

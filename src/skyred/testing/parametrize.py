@@ -89,6 +89,8 @@ class Check:
         ------
         ConformanceError
             If the requirement is not met.
+        ConfigError
+            If a package, an environment variable or a secret of the component is missing.
         """
         import pytest
 

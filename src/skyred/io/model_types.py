@@ -60,11 +60,29 @@ def iter_submodels(model: Any) -> Iterator[Any]:
 
 
 def _iter_parts(submodel: Any) -> Iterator[Any]:
-    if hasattr(submodel, "model1"):
+    if is_compound(submodel):
         yield from _iter_parts(submodel.model1)
         yield from _iter_parts(submodel.model2)
     elif submodel is not None:
         yield submodel
+
+
+def is_compound(submodel: Any) -> bool:
+    """Return whether a model is a compound model, with two parts and an operator.
+
+    Parameters
+    ----------
+    submodel : object
+        The model.
+
+    Returns
+    -------
+    bool
+        Whether it is one.
+    """
+    from gammapy.modeling.models import CompoundSpectralModel
+
+    return isinstance(submodel, CompoundSpectralModel)
 
 
 def find_tags(tag: object) -> tuple[str, ...]:

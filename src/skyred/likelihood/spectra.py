@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skyred.io.model_types import is_compound
 from skyred.likelihood.parameter_subset import ParameterSubset
 from skyred.likelihood.units import scale_of
 
@@ -97,7 +98,7 @@ def _find_norm(model: Any, parameters: list[Any]) -> int | None:
 
 def _is_product(model: Any) -> bool:
     """Return whether a model is one component or a product, so that it is proportional to norms."""
-    if not hasattr(model, "operator"):
+    if not is_compound(model):
         return True
     return model.operator is operator.mul and all(map(_is_product, (model.model1, model.model2)))
 

@@ -240,7 +240,7 @@ class ModelCatalog:
         """
         if not self._entries:
             return ()
-        types = (names for component in components for names in _types_in(component))
+        types = (names for component in components for names in types_in(component))
         entries = (entry for _, submodel, tag in types for entry in self.find(tag, submodel))
         return tuple(dict.fromkeys(entry.owner for entry in entries))
 

@@ -296,7 +296,8 @@ class Steps:
         datasets = self.outputs["reduce"]
         self._check_estimators(datasets.names)  # before the fit, because it may take a long time
         models = build_models(self.pipeline.model, datasets, self.plugins.catalog)
-        check_round_trip(models, self.plugins.catalog, is_written=self.record.folder is not None)
+        is_written = self.record.folder is not None
+        check_round_trip(models, self.plugins.catalog, is_written=is_written, datasets=datasets)
         datasets.models = models
         # gammapy silently drops a model if none of its datasets exists
         if unused := sorted(set(models.names) - set(datasets.models.names)):

@@ -9,6 +9,7 @@ import attrs
 import numpy as np
 
 from skyred.errors import ExportError
+from skyred.io.model_types import is_compound
 from skyred.scripting import Block, Script, literal, number, quantity_text
 
 MODELS_MODULE = "gammapy.modeling.models"
@@ -86,13 +87,13 @@ class ModelWriter:
         variable = self.script.local(name)
         code = self._write_compound(model, name) or self._write_call(model)
         self.block.add(f"{variable} = {code}")
-        if not hasattr(model, "operator"):
+        if not is_compound(model):
             self.block.add(*self._attribute_lines(model, variable))
         return variable
 
     def _write_compound(self, model: Any, name: str) -> str:
         """Write the components of a compound model, and return its code; "" for other models."""
-        if not hasattr(model, "operator"):
+        if not is_compound(model):
             return ""
         operator = OPERATORS.get(model.operator.__name__)
         if operator is None:

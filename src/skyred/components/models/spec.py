@@ -6,10 +6,12 @@ Parameters can be written in two formats: as ``index: 2.7`` and ``amplitude: 4e-
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from skyred.components.models.ignored_settings import ignored_settings
 from skyred.components.models.map_files import check_map_files
 from skyred.errors import FieldError, FitError, ModelError, Problem, nearest
 from skyred.fields import thaw
@@ -168,13 +170,21 @@ def build_submodel(submodel: str, spec: Mapping[str, Any]) -> Any:
     """
     data = to_gammapy(submodel, spec)
     check_map_files(data)
-    cls = model_class(submodel, data)
-    if _inherits_from_dict(cls):  # gammapy's method ignores the arguments of a subclass
+
+    def build(cls: Any, data: dict[str, Any]) -> Any:
+        if not _inherits_from_dict(cls):
+            return cls.from_dict({submodel: data})
+        # gammapy's method ignores the arguments of a subclass
         own_arguments = inspect.signature(cls.__init__).parameters
         names = own_arguments.keys() & data.keys() - {"type", "parameters"}
         options = {name: data.pop(name) for name in names}
-        return cls.from_dict({submodel: {"parameters": [], **data}}, **options)
-    return cls.from_dict({submodel: data})
+        data.setdefault("parameters", [])
+        return cls.from_dict({submodel: data}, **options)
+
+    model = build(model_class(submodel, data), copy.deepcopy(data))
+    for problem in ignored_settings(model, thaw(spec), data, build):
+        raise SubmodelError(problem)
+    return model
 
 
 def _inherits_from_dict(cls: Any) -> bool:

@@ -25,6 +25,8 @@ from toys import ToyMaker, toy_pipeline, toy_plugins
 VALUE = "hunter2 is 'my' secret"
 REFERENCE = {"env": "TOY_TOKEN"}
 
+MAKER = "the maker toy-checker of toy-secrets 1 (plugin 'secrets')"
+
 
 @pytest.fixture
 def plugins() -> Plugins:
@@ -213,10 +215,10 @@ def test_error_of_a_check_names_the_plugin_and_not_the_value(
     config = toy_pipeline(3).to_yaml().replace("toy-fill\n", maker)
     with pytest.raises(error) as exc_info:
         Pipeline.from_yaml(config, plugins=plugins)
-    text = "".join(traceback.format_exception(exc_info.value))
-    assert message.format(method) in text
-    assert "the maker toy-checker of toy-secrets 1 (plugin 'secrets')" in text
-    assert "hunter2" not in text
+    traceback_text = "".join(traceback.format_exception(exc_info.value))
+    assert message.format(method) in traceback_text
+    assert MAKER in traceback_text
+    assert "hunter2" not in traceback_text
 
 
 @pytest.mark.usefixtures("token")
@@ -229,11 +231,13 @@ def test_errors_in_python_do_not_contain_the_value(plugins: Plugins, act: str) -
     pipeline = toy_pipeline(3, make=[ToyMaker(), Checker(token=REFERENCE, act=f"check: {act}")])
     with pytest.raises((ConfigError, RuntimeError)) as check_info:
         Orchestrator(pipeline, plugins=plugins, cache=False)
-    text = "".join(traceback.format_exception(check_info.value))
-    assert "*****" in text
-    assert "hunter2" not in text
+    traceback_text = "".join(traceback.format_exception(check_info.value))
+    assert "*****" in traceback_text
+    assert "hunter2" not in traceback_text
     if act == "error":
-        assert "raised in the maker toy-checker of toy-secrets 1 (plugin 'secrets')" in text
+        assert (
+            "raised in the maker toy-checker of toy-secrets 1 (plugin 'secrets')" in traceback_text
+        )
 
 
 @pytest.mark.usefixtures("token")
@@ -304,9 +308,9 @@ def test_values_in_groups_and_in_each_cause_are_hidden() -> None:
     error = ExceptionGroup("outer", [RuntimeError(f"part {value}"), TypeError()])
     with pytest.raises(ExceptionGroup) as exc_info, hidden_secrets(maker):
         raise error from cause
-    text = "".join(traceback.format_exception(exc_info.value))
-    assert "part *****" in text
-    assert "hunter2" not in text
+    traceback_text = "".join(traceback.format_exception(exc_info.value))
+    assert "part *****" in traceback_text
+    assert "hunter2" not in traceback_text
     assert "hunter2" not in "".join(traceback.format_exception(context))
 
 
@@ -318,10 +322,10 @@ def test_group_with_a_fixed_message_is_replaced_with_its_notes() -> None:
     error.add_note(f"raised with {value}")
     with pytest.raises(ComponentError) as exc_info, hidden_secrets(maker):
         raise error
-    text = "".join(traceback.format_exception(exc_info.value))
-    assert "ExceptionGroup: outer" in text
-    assert "raised with *****" in text
-    assert "hunter2" not in text
+    traceback_text = "".join(traceback.format_exception(exc_info.value))
+    assert "ExceptionGroup: outer" in traceback_text
+    assert "raised with *****" in traceback_text
+    assert "hunter2" not in traceback_text
 
 
 def _raise_opaque(maker: Any) -> None:

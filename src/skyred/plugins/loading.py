@@ -15,6 +15,7 @@ from skyred.interfaces.records import Owner
 from skyred.plugins.archives import find_archive
 from skyred.plugins.catalog import Catalog
 from skyred.plugins.entry_points import (
+    BLOCK_VARIABLE,
     COMPONENT_GROUP,
     blocked_names,
     describe_fault,

@@ -174,11 +174,9 @@ def describe_versions(data: Any) -> str:
         for cls in find_registered(submodel, tag):
             owner = vars(cls).get(OWNER)
             if owner is not None:
-                written = owners.get(tag)
-                written = written if isinstance(written, Mapping) else {}
-                source = (
-                    f"model {tag} of {describe_version(owner, str(written.get('version', '')))}"
-                )
+                record = owners.get(tag)
+                record = record if isinstance(record, Mapping) else {}
+                source = f"model {tag} of {describe_version(owner, str(record.get('version', '')))}"
                 sources[source] = None
     return f" ({', '.join(sources)})" if sources else ""
 

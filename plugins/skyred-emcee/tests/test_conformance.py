@@ -9,6 +9,6 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 
 # short chains are sufficient, because the checks take their precision into account
-@parametrize_with_checks([Emcee(length=20, walkers=20, steps=4000)])
+@parametrize_with_checks([Emcee(length=10, walkers=20, steps=2000)])
 def test_fitter_passes_the_checks(check):
     check()

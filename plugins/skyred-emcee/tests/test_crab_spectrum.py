@@ -97,4 +97,4 @@ def test_unconstrained_parameter_is_no_success(datasets):
     model = ExpCutoffPowerLawSpectralModel(amplitude="4e-11 cm-2 s-1 TeV-1", lambda_="0 TeV-1")
     model.lambda_.frozen, model.alpha.frozen = True, False  # without a cutoff, alpha has no effect
     copies.models = [SkyModel(model, name="crab")]
-    assert not fit(copies, Emcee(steps=1000)).success
+    assert not fit(copies, Emcee(steps=300)).success

@@ -206,11 +206,19 @@ class SourceExtension(Estimator):
         reference = extended.copy()  # the starting point of all fits with a fixed size
         start, smallest, largest = sizes[int(np.nanargmin(profile))], sizes[0], sizes[-1]
         result, message = extended.fit_from(start, smallest=smallest, largest=largest)
-        if result is not None and is_close(extended.size_in_deg, smallest, smallest):
+        is_smallest = result is not None and is_close(extended.size_in_deg, smallest, smallest)
+        if result is not None and is_smallest:
             profile[0] = np.fmin(profile[0], result.stat)
-            if result.stat < stat_point:
-                smallest *= BELOW_MIN
-                result, message = extended.fit_from(start, smallest=smallest, largest=largest)
+        pixel = half_pixel(extended.datasets)
+        is_point = result is None or result.stat >= stat_point
+        if (is_smallest and not is_point) or (is_point and smallest > 1.01 * pixel):
+            # the best size may be between zero and size_min
+            start = min(smallest, pixel) if is_point else start
+            smallest = BELOW_MIN * min(smallest, pixel)
+            result, message = extended.fit_from(start, smallest=smallest, largest=largest)
+            if result is None:
+                message = f"sizes below size_min are not excluded: {message}"
+                return Extension(stat_point, message=message), None
         lowest = float(np.nanmin(profile))
         stat = np.inf if result is None else result.stat
         if lowest < min(stat, stat_point) - TOLERANCE:

@@ -151,7 +151,7 @@ SINGLE = [
      "fit: invalid value ['minuit']; expected a fitter, as a mapping"),
     ("fit: {kind: minuit}", "«»fit: minuit",
      "fit: invalid value 'minuit'; expected a fitter, as a mapping"),
-    ("fit: {kind: minuit}", "«»fit: {}", "fit: missing key 'kind'; expected one of gammapy,"),
+    ("fit: {kind: minuit}", "«»fit: {}", "fit: missing key 'kind'; expected one of"),
     ("fit: {kind: minuit}", "«»fti: {kind: minuit}", "fti: unknown key; available: "
      "data, model, fit, estimate; did you mean 'fit'?"),
     ("    stack: {kind: sum}\n", "", "data.hess: missing key 'stack'; expected a stacker: how the"),

@@ -152,7 +152,7 @@ class Chain(Fields):
         yield (), self._fit_without_model
         yield (), partial(unknown_datasets, self)
         yield (), partial(unusable_fields, self)
-        for index, model in enumerate(self.model):
+        for index, model in enumerate(getattr(self, "model", ())):  # not set if it is invalid
             if find_parameters(model):
                 yield ("model", index), partial(link_problems, model, self)
         for path, inner in walk(self):

@@ -112,7 +112,7 @@ def test_orchestrator_shows_finished_steps_without_running_others() -> None:
     orchestrator.reduce()
     page = parse_html(orchestrator)
     assert [row[1] for row in page.tables[0][1:]] == ["done", "done", *["not run"] * 3]
-    assert page.row("select")[3] .startswith("5 observations; data.toy: not inspected")
+    assert page.row("select")[3].startswith("5 observations; data.toy: not inspected")
     assert "toy-fill" in page.text
 
 

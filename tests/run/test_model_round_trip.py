@@ -245,7 +245,8 @@ class Table(Base):
         """Evaluate the model, or fail."""
         if np.any(energy < self.lowest):
             raise ValueError("outside the table")
-        return super().evaluate(energy, norm) * (1 + self.noise * np.random.default_rng().normal())
+        noise = self.noise * np.random.default_rng().normal(size=np.shape(energy))
+        return super().evaluate(energy, norm) * (1 + noise)
 
 
 def test_models_with_noise_or_limited_energies_are_accepted(

@@ -196,3 +196,15 @@ def test_sky_models_are_accepted_and_nothing_is_changed() -> None:
     assert band.upper.shape == (4, 5)
     np.testing.assert_array_equal(spectral.parameters.value, before[0])
     np.testing.assert_array_equal(spectral.covariance.data, before[1])
+
+
+@pytest.mark.parametrize("bounds", [(2.6, 5.0), (2.5998, 2.6002)], ids=["at-limit", "narrow"])
+def test_limits_in_both_directions_do_not_narrow_the_band(bounds: tuple[float, float]) -> None:
+    model = PowerLawSpectralModel(amplitude="3.5e-11 cm-2 s-1 TeV-1", index=2.6)
+    model = set_covariance(model, {"amplitude": 3.5e-13, "index": 0.01}, -0.9)
+    expected = linear_errors(model, ENERGIES).to_value("cm-2 s-1 TeV-1")
+    model.index.min, model.index.max = bounds
+    model.amplitude.min = model.amplitude.value
+    error = flux_band(model, ENERGIES).error.to_value("cm-2 s-1 TeV-1")
+    # small errors: the flux is linear in the parameters to about 2 %
+    np.testing.assert_allclose(error, expected, rtol=0.03)

@@ -54,7 +54,9 @@ def flux_band(model: SpectralModel | SkyModel, energies: u.Quantity) -> FluxBand
     principal axes of their correlation matrix. The standard deviation of the flux is the root of
     the sum of squares of the central differences along the axes; to first order, this is the linear
     propagation of the covariance. The edges of the band sum the increases and the decreases
-    separately. Steps end at the limits of parameters, and their differences are scaled up.
+    separately. Steps end at the limits of parameters, and their differences are scaled up. Along an
+    axis that is blocked in both directions, the changes by each parameter are added: at most `n`
+    more evaluations for each axis.
 
     Parameters
     ----------
@@ -149,10 +151,39 @@ def _differences(
             differences[index] = difference / length
     forward, backward = differences
     if forward is None and backward is None:
-        return np.zeros(flux.shape), np.zeros(flux.shape)
+        change = _sum_of_changes(spectrum, parameters, axis, energies, flux)
+        return change, -change
     forward = -backward if forward is None else forward
     backward = -forward if backward is None else backward
     return forward, backward
+
+
+def _sum_of_changes(
+    spectrum: Any,
+    parameters: list[Any],
+    axis: NDArray[np.float64],
+    energies: u.Quantity,
+    flux: u.Quantity,
+) -> NDArray[np.float64]:
+    """Return the change of the flux along an axis that limits block in both directions.
+
+    It is the sum of the changes by each parameter, in the direction that its limits allow. If they
+    allow none, the step crosses the limit.
+    """
+    change = np.zeros(flux.shape)
+    for index, component in enumerate(axis):
+        step = np.zeros(len(axis))
+        lengths = {}
+        for sign in (1, -1):
+            step[index] = sign * component
+            lengths[sign] = _allowed_length(parameters, step)
+        sign = max(lengths, key=lambda direction: lengths[direction])
+        length = sign * (max(lengths[sign], MIN_STEP))
+        step[index] = length * component
+        if component:
+            with _shifted(parameters, step):
+                change += (spectrum(energies).to_value(flux.unit) - flux.value) / length
+    return change
 
 
 def _allowed_length(parameters: list[Any], step: NDArray[np.float64]) -> float:

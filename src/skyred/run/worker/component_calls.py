@@ -53,8 +53,9 @@ def faults_of(source: str) -> Iterator[None]:
         if "read-only" not in str(error) and "read only" not in str(error):
             raise
         raise RuleError(
-            f"the {source} writes to a read-only array ({error}); the IRFs and events of an "
-            f"observation must not be changed: {HOW_TO_CHANGE}"
+            f"the {source} writes to a read-only array ({error}); copy options and views before "
+            "you change them (np.array(x)); the IRFs and events of an observation must not be "
+            f"changed: {HOW_TO_CHANGE}"
         ) from error
 
 

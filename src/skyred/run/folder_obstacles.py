@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -19,7 +19,7 @@ FOLDERS = (*READ_FOLDERS, "plots", "plugins")
 SUFFIXES = {".dat", ".ecsv", ".fits", ".gz", ".json", ".png", ".py", ".txt", ".yaml"}
 
 
-def remove_obstacles(folder: Path, ignored: Container[str] = ()) -> dict[str, str]:
+def remove_obstacles(folder: Path) -> dict[str, str]:
     """Remove what is in the way of the files of a run, and make read-only folders writable.
 
     Links are removed, but not their targets. Other files of plugins are not changed.
@@ -28,8 +28,6 @@ def remove_obstacles(folder: Path, ignored: Container[str] = ()) -> dict[str, st
     ----------
     folder : Path
         The run folder; it is created if it is missing.
-    ignored : container of str
-        The files to ignore, relative to the folder.
 
     Returns
     -------
@@ -46,9 +44,8 @@ def remove_obstacles(folder: Path, ignored: Container[str] = ()) -> dict[str, st
         obstacles["the folder"] = fault
     folder.mkdir(exist_ok=True)
     for path, expects_folder in _iter_paths(folder):
-        name = path.relative_to(folder).as_posix()
-        if name not in ignored and (fault := _remove_fault(path, expects_folder)):
-            obstacles[name] = fault
+        if fault := _remove_fault(path, expects_folder):
+            obstacles[path.relative_to(folder).as_posix()] = fault
     return obstacles
 
 

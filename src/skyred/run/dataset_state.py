@@ -15,9 +15,14 @@ if TYPE_CHECKING:
 
 PARTS = (
     *("counts", "counts_off", "exposure", "background", "acceptance", "acceptance_off"),
-    *("mask_safe", "mask_fit", "gti", "meta_table", "data"),
+    *("mask_safe", "mask_fit", "gti", "meta_table", "data", "stat_type"),
 )
 IRFS = ("psf", "edisp")
+SUBMODELS = ("spectral_model", "spatial_model", "temporal_model")
+MODEL_PARTS = (
+    *("frame", "normalize", "_map", "map", "table", "energy", "values", "scale"),
+    *("operator", "model1", "model2"),
+)
 
 
 @attrs.frozen(eq=False)
@@ -68,7 +73,8 @@ class PartState:
 
     def restore(self) -> None:
         """Set the part and its values to this state."""
-        restore_values(self.part, self.values)
+        if checksum_of(self.part) != self.checksum:
+            restore_values(self.part, self.values)
         if isinstance(self.container, dict):
             self.container[self.name] = self.part
         else:
@@ -86,7 +92,7 @@ class DatasetState:
     names : list of str
         Their names.
     parts : dict of str to PartState
-        The parts of the datasets, by description.
+        The parts of the datasets, and the maps and settings of their models, by description.
     models : ModelState
         The state of the models.
     """
@@ -115,7 +121,7 @@ class DatasetState:
         return cls(
             list(datasets),
             list(datasets.names),
-            dict(_iter_parts(datasets, copy)),
+            {**dict(_iter_parts(datasets, copy)), **dict(_iter_model_parts(datasets.models, copy))},
             ModelState.read(datasets.models),
         )
 
@@ -178,6 +184,27 @@ def _iter_parts(datasets: Datasets, copy: bool) -> Iterator[tuple[str, PartState
         for name in flux_maps if isinstance(flux_maps, dict) else ():
             label = f"{name} of the flux points of {dataset.name}"
             yield label, PartState.read(flux_maps, name, copy=copy)
+        if isinstance(flux_maps, dict):
+            label = f"reference model of the flux points of {dataset.name}"
+            yield label, PartState.read(dataset.data, "_reference_model", copy=copy)
+
+
+def _iter_model_parts(models: Any, copy: bool) -> Iterator[tuple[str, PartState]]:
+    """Yield maps, tables and settings of the models of gammapy, which are no parameters."""
+    for model in models or ():
+        yield from _iter_attributes(model, f"the model {model.name}", copy)
+        for name in SUBMODELS:
+            if (submodel := getattr(model, name, None)) is not None:
+                label = f"the {name.replace('_', ' ')} of {model.name}"
+                yield from _iter_attributes(submodel, label, copy)
+
+
+def _iter_attributes(model: Any, label: str, copy: bool) -> Iterator[tuple[str, PartState]]:
+    # other classes may change attributes while they are evaluated, except the frame
+    is_native = type(model).__module__.startswith("gammapy.")
+    for name in MODEL_PARTS if is_native else ("frame",):
+        if name in vars(model):
+            yield f"{name.strip('_')} of {label}", PartState.read(model, name, copy=copy)
 
 
 def _find_attribute(dataset: Any, name: str) -> str:

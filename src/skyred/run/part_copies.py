@@ -1,4 +1,4 @@
-"""Checksums and copies of the values of maps, arrays, good time intervals and tables."""
+"""Checksums and copies of maps, arrays, good time intervals, tables and settings."""
 
 from __future__ import annotations
 
@@ -10,47 +10,51 @@ import numpy as np
 
 
 def checksum_of(part: Any) -> int:
-    """Return the checksum of the values of a part of a dataset.
+    """Return the checksum of the values, the unit and the geometry of a part of a dataset.
 
     Parameters
     ----------
-    part : gammapy.maps.Map, numpy.ndarray, gammapy.data.GTI, astropy.table.Table or None
-        The part.
+    part : object
+        A map, an array, a table, good time intervals, a model, a number, text or None.
 
     Returns
     -------
     int
-        The checksum; 0 for None, and for objects without values.
+        The checksum; 0 for None. Other objects, such as functions, only equal themselves.
     """
+    if part is None:
+        return 0
     if (table := _table_of(part)) is not None:
-        checksum = zlib.crc32(repr(table.colnames).encode())
-        for name in table.colnames:
-            column = table[name]
-            checksum = zlib.crc32(str(getattr(column, "unit", None)).encode(), checksum)
-            checksum = zlib.crc32(_bytes_of(column), checksum)
+        return _checksum_table(table)
+    if (arrays := _arrays_of(part)) is not None:
+        checksum = zlib.crc32(f"{getattr(part, 'unit', None)} {id(_geom_of(part))}".encode())
+        for array in arrays:
+            checksum = zlib.crc32(np.ascontiguousarray(array).data.cast("B"), checksum)
         return checksum
-    if (values := _array_of(part)) is not None:
-        return zlib.crc32(np.ascontiguousarray(values).data.cast("B"))
-    return 0
+    if hasattr(part, "parameters"):
+        return zlib.crc32(part.parameters.value.tobytes(), id(part) & 0xFFFFFFFF)
+    is_plain = isinstance(part, str | float | int | tuple)
+    return zlib.crc32(repr(part).encode()) if is_plain else id(part)
 
 
 def copy_values(part: Any) -> Any:
-    """Return a copy of the values of a part of a dataset.
+    """Return a copy of everything in a part of a dataset that `checksum_of` reads.
 
     Parameters
     ----------
-    part : gammapy.maps.Map, numpy.ndarray, gammapy.data.GTI, astropy.table.Table or None
+    part : object
         The part.
 
     Returns
     -------
-    numpy.ndarray, Table or None
+    object
         The values; None if there are none.
     """
     if (table := _table_of(part)) is not None:
         return table.copy()
-    values = _array_of(part)
-    return None if values is None else values.copy()
+    if (arrays := _arrays_of(part)) is not None:
+        return dict(getattr(part, "__dict__", {})), [array.copy() for array in arrays]
+    return part.parameters.value if hasattr(part, "parameters") else None
 
 
 def restore_values(part: Any, values: Any) -> None:
@@ -58,20 +62,16 @@ def restore_values(part: Any, values: Any) -> None:
 
     Parameters
     ----------
-    part : gammapy.maps.Map, numpy.ndarray, gammapy.data.GTI, astropy.table.Table or None
+    part : object
         The part.
-    values : numpy.ndarray, Table or None
+    values : object
         The values, from `copy_values`; None to leave the part unchanged.
     """
     if values is None:
         return
     table = _table_of(part)
     if table is None:
-        target = part if isinstance(part, np.ndarray) else None
-        if target is None:
-            part.data = values
-        else:
-            target[...] = values
+        _restore_arrays(part, values)
     elif table is part:
         part.remove_columns(part.colnames)
         for name in values.colnames:
@@ -80,12 +80,42 @@ def restore_values(part: Any, values: Any) -> None:
         part.table = values
 
 
-def _array_of(part: Any) -> Any:
-    """Return the array of a map, or an array itself; None for other objects."""
+def _restore_arrays(part: Any, values: Any) -> None:
+    if isinstance(values, np.ndarray):
+        part.parameters.value = values
+        return
+    attributes, copies = values
+    getattr(part, "__dict__", {}).update(attributes)
+    for array, copy in zip(_arrays_of(part) or (), copies, strict=True):
+        array[...] = copy
+
+
+def _checksum_table(table: Any) -> int:
+    checksum = zlib.crc32(repr(table.colnames).encode())
+    for name in table.colnames:
+        column = table[name]
+        checksum = zlib.crc32(str(getattr(column, "unit", None)).encode(), checksum)
+        checksum = zlib.crc32(_bytes_of(column), checksum)
+        if (mask := getattr(column, "mask", None)) is not None:
+            checksum = zlib.crc32(np.asarray(mask).tobytes(), checksum)
+    return checksum
+
+
+def _arrays_of(part: Any) -> list[Any] | None:
+    """Return an array itself, or the arrays of a map and its geometry; None for other objects."""
     if isinstance(part, np.ndarray):
-        return part
-    data = getattr(part, "data", None)
-    return data if isinstance(data, np.ndarray) else None
+        return [part.view(np.ndarray)]
+    data, geom = getattr(part, "data", None), _geom_of(part)
+    if not isinstance(data, np.ndarray):
+        return None
+    arrays = [data, *(axis._nodes for axis in getattr(geom, "axes", ()) if hasattr(axis, "_nodes"))]
+    if (wcs := getattr(geom, "wcs", None)) is not None:
+        arrays += [wcs.wcs.crval, wcs.wcs.crpix, wcs.wcs.cdelt]
+    return arrays
+
+
+def _geom_of(part: Any) -> Any:
+    return getattr(part, "geom", None)
 
 
 def _table_of(part: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Makers and stackers that violate rules of their interfaces, for runs with any engine."""
+"""Makers, stackers and geometries that violate rules, for runs with any engine."""
 
 from __future__ import annotations
 
@@ -177,6 +177,8 @@ class BadStacker(Keep):
     def zero(self, geometry: Any) -> Any:
         if self.fault == "zero exits":
             sys.exit(1)
+        if self.fault == "zero raises":
+            raise KeyError("energy")
         return Keep.zero(self, geometry)
 
     def check_observation(self, observation: Any) -> None:
@@ -222,9 +224,44 @@ class BadStacker(Keep):
         return datasets
 
 
+@component
+class BadGeometry(MapGeometry):
+    """A geometry with a fault, otherwise the geometry `map`."""
+
+    kind = "bad-geometry"
+    fault: str = option("", doc="The fault.")
+
+    def target(self, name: str | None = None) -> Any:
+        if self.fault == "target exits":
+            sys.exit(3)
+        if self.fault == "target raises":
+            raise KeyError("energy")
+        return None if self.fault == "target" else MapGeometry.target(self, name)
+
+    def cutout(self, target: Any, observation: Any, reduction: Any) -> Any:
+        if self.fault == "scales":
+            _scale(observation.aeff)
+        dataset = MapGeometry.cutout(self, target, observation, reduction)
+        return dataset.counts if self.fault == "cutout" else dataset
+
+    def coverage_fractions(self, table: Any, reduction: Any) -> Any:
+        if self.fault == "fractions":
+            raise KeyError("RA_PNT")
+        return MapGeometry.coverage_fractions(self, table, reduction)
+
+
 # the fault, and what the error says
+GEOMETRY_FAULTS = {
+    "target exits": "geometry bad-geometry {} exits Python (code 3)",
+    "target raises": "raised in the geometry bad-geometry {}",
+    "target": "geometry bad-geometry {} returned None; it must return the dataset",
+    "scales": "geometry bad-geometry {} changed the effective area (values)",
+    "cutout": "geometry bad-geometry {} returned an object of the type WcsNDMap",
+    "fractions": "raised in the geometry bad-geometry {}",
+}
 STACKER_FAULTS = {
     "prepare": "prepare of the stacker bad-stacker {} returned str",
+    "zero raises": "raised in the stacker bad-stacker {}",
     "zero exits": "stacker bad-stacker {} exits Python (code 1)",
     "drops events": "stacker bad-stacker {} changed the events (replaced)",
     "scales": "stacker bad-stacker {} changed the effective area (values)",
@@ -271,7 +308,7 @@ def create_pipeline(archive: Any, *makers: Any, stack: Any = None) -> Pipeline:
 def create_orchestrator(pipeline: Any, engine: Any = None) -> Orchestrator:
     """Return an orchestrator that knows the plugin of the components of this module."""
     plugins = Plugins.load()
-    for cls in (BadMaker, BadStacker):
+    for cls in (BadMaker, BadStacker, BadGeometry):
         assert plugins.catalog.add(cls, OWNER) == ""
     options = {} if engine is None else {"engine": engine}
     return Orchestrator(pipeline, plugins=plugins, cache=False, **options)

@@ -1,4 +1,4 @@
-"""Makers and stackers that violate rules of their interfaces are stopped, with their plugin."""
+"""Makers, stackers and geometries that violate rules are stopped, with their plugin."""
 
 from __future__ import annotations
 
@@ -12,22 +12,29 @@ from gammapy.datasets import SpectrumDataset
 
 from misbehaving_reductions import (
     CHANGES,
+    GEOMETRY_FAULTS,
     MAKER_FAULTS,
     ORIGIN,
     STACKER_FAULTS,
+    BadGeometry,
     BadMaker,
     BadStacker,
     create_orchestrator,
     create_pipeline,
 )
-from skyred import Processes
+from skyred import MapGeometry, Processes
 from skyred.errors import ComponentError
+from skyred.fields import specs
 from skyred.run.worker.component_calls import run_maker
 from skyred.run.worker.observation_guard import ObservationGuard, protect_observation
 
 
 def reduce(archive: Path, *makers: Any, stack: Any = None, engine: Any = None) -> Any:
     return create_orchestrator(create_pipeline(archive, *makers, stack=stack), engine).reduce()
+
+
+def describe(error: BaseException) -> str:
+    return "\n".join([str(error), *getattr(error, "__notes__", ())])
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -49,9 +56,20 @@ def test_maker_with_a_fault_is_stopped(crab_archive: Path, fault: str) -> None:
 
 @pytest.mark.parametrize("fault", STACKER_FAULTS)
 def test_stacker_with_a_fault_is_stopped(crab_archive: Path, fault: str) -> None:
-    with pytest.raises(ComponentError) as excinfo:
+    with pytest.raises((ComponentError, KeyError)) as excinfo:
         reduce(crab_archive, stack=BadStacker(fault=fault, chunk=1))
-    assert STACKER_FAULTS[fault].format(ORIGIN) in str(excinfo.value)
+    assert STACKER_FAULTS[fault].format(ORIGIN) in describe(excinfo.value)
+
+
+@pytest.mark.parametrize("fault", GEOMETRY_FAULTS)
+def test_geometry_with_a_fault_is_stopped(crab_archive: Path, fault: str) -> None:
+    pipeline = create_pipeline(crab_archive)
+    entry = pipeline.data["crab"]
+    options = {name: getattr(entry.geometry, name) for name in specs(MapGeometry)}
+    entry = entry.evolve(geometry=BadGeometry(fault=fault, **options))
+    with pytest.raises((ComponentError, KeyError)) as excinfo:
+        create_orchestrator(pipeline.evolve(data={"crab": entry})).reduce()
+    assert GEOMETRY_FAULTS[fault].format(ORIGIN) in describe(excinfo.value)
 
 
 def test_error_of_a_stacker_names_its_plugin(crab_archive: Path) -> None:

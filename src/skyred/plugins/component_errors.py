@@ -106,13 +106,23 @@ def errors_of(component: Component | type[Component], catalog: Catalog | None) -
     except Exception as error:
         is_expected = isinstance(error, SkyredError) and is_default(component, catalog)
         failed_model = find_failed_model(error)
-        if not _names_component(error) and (failed_model or not is_expected):
-            error.add_note(f"{NOTE}{failed_model or describe_component(component, catalog)}")
+        if failed_model or not is_expected:
+            add_source(error, failed_model or describe_component(component, catalog))
         raise
 
 
-def _names_component(error: BaseException) -> bool:
-    return any(note.startswith(NOTE) for note in getattr(error, "__notes__", ()))
+def add_source(error: BaseException, source: str) -> None:
+    """Add the component that raised an error to its notes, unless they name one.
+
+    Parameters
+    ----------
+    error : BaseException
+        The error.
+    source : str
+        The component, with its plugin.
+    """
+    if not any(note.startswith(NOTE) for note in getattr(error, "__notes__", ())):
+        error.add_note(f"{NOTE}{source}")
 
 
 def find_failed_component(error: BaseException) -> str:

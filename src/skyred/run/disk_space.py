@@ -11,12 +11,14 @@ import numpy as np
 
 from skyred.errors import DiskError
 from skyred.io.disk import disk_failure, format_size, free_bytes, sync
+from skyred.plugins.component_errors import errors_of
 
 if TYPE_CHECKING:
     from gammapy.data import ObservationTable
     from gammapy.datasets import Dataset
 
     from skyred.interfaces import Reduction
+    from skyred.plugins import Catalog
 
 PROBE_SIZE = 65536  # bytes; more than file systems store inline with the metadata of a file
 
@@ -94,7 +96,9 @@ def require_space(folder: Path, required_size: float) -> None:
 
 
 def minimum_size(
-    tables: Mapping[str, ObservationTable], reductions: Mapping[str, Reduction]
+    tables: Mapping[str, ObservationTable],
+    reductions: Mapping[str, Reduction],
+    catalog: Catalog | None = None,
 ) -> float:
     """Return the minimum size of the datasets of selected observations, without reading data.
 
@@ -104,6 +108,8 @@ def minimum_size(
         The selected observations by data entry.
     reductions : mapping of str to Reduction
         The data entries by name.
+    catalog : Catalog, optional
+        The components of the plugins, which errors name.
 
     Returns
     -------
@@ -113,9 +119,14 @@ def minimum_size(
     required_size = 0.0
     for name, table in tables.items():
         reduction = reductions[name]
-        fractions = reduction.geometry.coverage_fractions(table, reduction)
-        if size := reduction.stack.minimum_size(fractions):
-            required_size += size * size_of([reduction.geometry.target(name)])
+        geometry, stacker = reduction.geometry, reduction.stack
+        with errors_of(geometry, catalog):
+            fractions = geometry.coverage_fractions(table, reduction)
+        with errors_of(stacker, catalog):
+            n_datasets = stacker.minimum_size(fractions)
+        if n_datasets:
+            with errors_of(geometry, catalog):
+                required_size += n_datasets * size_of([geometry.target(name)])
     return required_size
 
 

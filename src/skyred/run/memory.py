@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from gammapy.data import ObservationTable
 
     from skyred.interfaces import Reduction
+    from skyred.plugins import Catalog
 
 
 def require_memory(
     tables: Mapping[str, ObservationTable],
     reductions: Mapping[str, Reduction],
     loaded_size: float = 0,
+    catalog: Catalog | None = None,
 ) -> None:
     """Check that the datasets of all data entries fit into the memory of this machine.
 
@@ -35,6 +37,8 @@ def require_memory(
         The data entries by name.
     loaded_size : float, optional
         The size of the datasets that are read from files, in bytes.
+    catalog : Catalog, optional
+        The components of the plugins, which errors name.
 
     Raises
     ------
@@ -42,7 +46,9 @@ def require_memory(
         If the machine has less memory.
     """
     available = total_memory()
-    sizes = {name: minimum_size({name: table}, reductions) for name, table in tables.items()}
+    sizes = {
+        name: minimum_size({name: table}, reductions, catalog) for name, table in tables.items()
+    }
     required_size = loaded_size + sum(sizes.values())
     if available is None or required_size <= available:
         return

@@ -215,5 +215,9 @@ def _write(orchestrator: Orchestrator, result: Result) -> None:
 def _check_space(orchestrator: Orchestrator) -> None:
     folder = orchestrator.record.folder
     if folder is not None:
-        required_size = minimum_size(orchestrator.select(), orchestrator.pipeline.data)
+        required_size = minimum_size(
+            orchestrator.select(),
+            orchestrator.pipeline.data,
+            orchestrator.watchers.plugins.catalog,
+        )
         require_space(folder.parent, required_size)

@@ -225,7 +225,8 @@ class Steps:
     def _require_memory(self) -> None:
         """Raise an error if the datasets of all entries do not fit into memory."""
         tables = {name: selection.table for name, selection in self.outputs["select"].items()}
-        require_memory(tables, self.pipeline.data, size_of(self.reduced_datasets))
+        loaded_size, catalog = size_of(self.reduced_datasets), self.plugins.catalog
+        require_memory(tables, self.pipeline.data, loaded_size, catalog)
 
     def _expected_names(self, datasets_by_entry: Mapping[str, Iterable[Any]]) -> list[str]:
         """Return the names of the existing datasets, and patterns for those to be reduced."""

@@ -14,12 +14,14 @@ from skyred.interfaces.hidden_secrets import hidden_secrets, hide_in_outcome, se
 from skyred.interfaces.records import Outcome
 from skyred.plugins.component_errors import describe_owned
 from skyred.run.worker.code_check import require_same_code
-from skyred.run.worker.component_calls import faults_of
+from skyred.run.worker.component_calls import errors_outside_runs, require_dataset
 from skyred.run.worker.irf_types import describe_irfs
-from skyred.run.worker.observation import RunReduction
+from skyred.run.worker.observation import GEOMETRY, STACKER, RunReduction
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
+
+    from skyred.interfaces import Component
 
 
 @attrs.frozen
@@ -45,8 +47,8 @@ class Chunk:
     checksums : mapping of Path to str
         The sha256 by file, where known; it must be unchanged when the file is read.
     owners : tuple of str
-        The plugins of the makers and, last, of the stacker; "" for a component that is not from a
-        plugin, () if unknown.
+        The plugins of the makers, the geometry and the stacker, in this order; "" for a component
+        that is not from a plugin, () if unknown.
     code : tuple of str
         Digests of the source code that workers must have; () if unknown.
     """
@@ -59,6 +61,23 @@ class Chunk:
     checksums: Mapping[Path, str] = attrs.field(factory=dict)
     owners: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
+
+    def describe(self, component: Component, index: int) -> str:
+        """Return a component with its plugin, at an index of the owners, for messages.
+
+        Parameters
+        ----------
+        component : Component
+            The component.
+        index : int
+            The index of its plugin: that of the maker, `GEOMETRY` or `STACKER`.
+
+        Returns
+        -------
+        str
+            Role, kind and plugin.
+        """
+        return describe_owned(component, self.owners[index] if self.owners else None)
 
 
 @attrs.frozen
@@ -120,9 +139,11 @@ def _reduce(
     chunk: Chunk, excluded: Mapping[int, Outcome], checksums: Mapping[Path, str]
 ) -> PartialStack:
     reduction = chunk.reduction
-    with faults_of(describe_owned(reduction.geometry, None)):
+    source = chunk.describe(reduction.geometry, GEOMETRY)
+    with errors_outside_runs(source):
         target = reduction.geometry.target()
-    with faults_of(describe_owned(reduction.stack, chunk.owners[-1] if chunk.owners else None)):
+    require_dataset(target, source)
+    with errors_outside_runs(chunk.describe(reduction.stack, STACKER)):
         total = reduction.stack.zero(reduction.geometry)
     outcomes, irf_types, checksums = [], [], dict(checksums)
     for observation in chunk.observations:

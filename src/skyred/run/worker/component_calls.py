@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from skyred.errors import ComponentError, SkipObservation
-from skyred.plugins.component_errors import exit_error
+from skyred.errors import ComponentError, SkipObservation, SkyredError
+from skyred.plugins.component_errors import add_source, exit_error
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
@@ -57,6 +57,35 @@ def faults_of(source: str) -> Iterator[None]:
             "you change them (np.array(x)); the IRFs and events of an observation must not be "
             f"changed: {HOW_TO_CHANGE}"
         ) from error
+
+
+@contextmanager
+def errors_outside_runs(source: str) -> Iterator[None]:
+    """Raise a `RuleError` as `faults_of`, and add the component to other errors.
+
+    Parameters
+    ----------
+    source : str
+        The component, with its plugin.
+
+    Yields
+    ------
+    None
+        The component is called inside the context.
+
+    Raises
+    ------
+    RuleError
+        If it does.
+    """
+    try:
+        with faults_of(source):
+            yield
+    except SkyredError:  # a `RuleError` names the component
+        raise
+    except Exception as error:
+        add_source(error, source)
+        raise
 
 
 @contextmanager

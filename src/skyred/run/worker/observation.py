@@ -16,7 +16,6 @@ from skyred.interfaces import cutting_selectors, modifying_makers
 from skyred.interfaces.observation_rows import RowRecorder, recorded_by
 from skyred.interfaces.records import Outcome
 from skyred.io.captured_warnings import capture_warnings
-from skyred.plugins.component_errors import describe_owned
 from skyred.run.worker.background_norm import apply_background_norm, count_safe
 from skyred.run.worker.component_calls import (
     RuleError,
@@ -37,6 +36,9 @@ if TYPE_CHECKING:
 
     from skyred.interfaces import Component
     from skyred.run.worker.chunk import Chunk
+
+# the indices of their plugins in the owners of a chunk, after those of the makers
+GEOMETRY, STACKER = -2, -1
 
 
 @attrs.frozen
@@ -138,7 +140,7 @@ class RunReduction:
         RuleError
             If the stacker violates a rule of its interface.
         """
-        self._set_step(-1, self.chunk.reduction.stack)
+        self._set_step(STACKER, self.chunk.reduction.stack)
         try:
             with recorded_by(self.recorder):
                 for part in parts:
@@ -229,14 +231,14 @@ class RunReduction:
     def _make(self, target: Dataset, observation: Observation) -> ReducedPart:
         reduction = self.chunk.reduction
         guard = ObservationGuard.create(protect_observation(observation))
-        self._set_step(-1, reduction.stack)
+        self._set_step(STACKER, reduction.stack)
         with unchanged_by(self.step, guard):
             reduction.stack.check_observation(guard.observation)
         guard = self._modify(guard)
-        self.step = "geometry"
-        with unchanged_by(f"geometry {reduction.geometry.kind}", guard):
+        self._set_step(GEOMETRY, reduction.geometry)
+        with unchanged_by(self.step, guard):
             dataset = reduction.geometry.cutout(target, guard.observation, reduction)
-        require_dataset(dataset, f"geometry {reduction.geometry.kind}")
+        require_dataset(dataset, self.step)
         for index, maker in enumerate(self.chunk.makers):
             self._set_step(index, maker)
             with self.recorder.running(self.step, index):
@@ -257,8 +259,7 @@ class RunReduction:
 
     def _set_step(self, owner_index: int, component: Component) -> None:
         """Set the current step to a component, with its plugin at an index of the owners."""
-        owners = self.chunk.owners
-        self.step = describe_owned(component, owners[owner_index] if owners else None)
+        self.step = self.chunk.describe(component, owner_index)
 
     def _fail(self, error: BaseException) -> None:
         reason = f"{type(error).__name__}: {error}"

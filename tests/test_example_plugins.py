@@ -12,8 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 from astropy import units as u
+from gammapy.maps import Map
 
-from skyred import ArchiveError, Component, Orchestrator, Pipeline, Plugins, Result
+from skyred import (
+    ArchiveError,
+    Component,
+    ConfigError,
+    EnergyAxis,
+    Orchestrator,
+    Pipeline,
+    Plugins,
+    Result,
+)
 from skyred.testing import check
 
 FOLDER = Path(__file__).parents[1] / "examples" / "plugins"
@@ -22,8 +32,13 @@ OPTIONS = {
     "sum-by-phase": {"period": "3.9 d", "reference": 53000.0},
     "dark-matter-line": {"mass": "2 TeV", "center": ["83.633 deg", "22.014 deg"]},
     "polite-processes": {"workers": 2},
+    "like-map": {
+        "file": "map.fits",
+        "energy_true": EnergyAxis(min="0.3 TeV", max="20 TeV", bins=10),
+    },
 }
 MAX_LINES = 100
+TRUE_ENERGIES = "{min: 0.3 TeV, max: 20 TeV, bins: 10}"
 CONFIG = """
 data:
   crab:
@@ -64,6 +79,12 @@ def open_runs(location: str = "sim:crab?runs=4&livetime=5min") -> Any:
     return Plugins.load().open_archive(location).get_observations()
 
 
+def write_map(path: Path, axes: bool = True) -> None:
+    """Write a map on the geometry of the pipeline."""
+    counts = Map.from_geom(pipeline("like_map").data["crab"].geometry.build())
+    (counts if axes else counts.sum_over_axes(keepdims=False)).write(path)
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_example_is_short_and_imports_only_the_public_api(path: Path) -> None:
     content = path.read_text("utf-8")
@@ -80,7 +101,11 @@ def test_example_is_on_its_page(path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_components_pass_the_checks(path: Path) -> None:
+def test_components_pass_the_checks(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_map(Path("map.fits"))
     plugins = load(path.stem)
     plugins.raise_if_faulty()
     for kind, cls in components(plugins).items():
@@ -98,6 +123,25 @@ def test_runs_in_moonlight_are_not_selected() -> None:
     full_moon["TSTOP"] += 15 * 86400.0
     assert len(selector.select(full_moon)) == 0
     assert len(selector.evolve(altitude_max="90 deg").select(full_moon)) == 4
+
+
+def test_dataset_like_a_map_is_that_of_the_same_geometry(tmp_path: Path) -> None:
+    write_map(tmp_path / "map.fits")
+    geometry = f"{{kind: like-map, file: {tmp_path}/map.fits, energy_true: {TRUE_ENERGIES}}}"
+    [dataset] = orchestrator("like_map", f"data.crab.geometry={geometry}").reduce()
+    [expected] = orchestrator("like_map").reduce()
+    assert dataset.name == expected.name
+    assert dataset.counts.geom == expected.counts.geom
+    for name in ("counts", "exposure", "background"):
+        assert getattr(dataset, name).data.sum() > 0
+        np.testing.assert_array_equal(getattr(dataset, name).data, getattr(expected, name).data)
+
+
+def test_map_without_energies_is_an_error(tmp_path: Path) -> None:
+    write_map(tmp_path / "image.fits", axes=False)
+    geometry = f"{{kind: like-map, file: {tmp_path}/image.fits, energy_true: {TRUE_ENERGIES}}}"
+    with pytest.raises(ConfigError, match=r"geometry\.file: the axes of the map are \[\]"):
+        pipeline("like_map", f"data.crab.geometry={geometry}")
 
 
 def test_energies_below_the_threshold_are_excluded() -> None:

@@ -13,7 +13,16 @@ import pytest
 from astropy import units as u
 from hypothesis import given, strategies as st
 
-from skyred import FitResult, Maker, Objective, Reduction, component, option, quantity
+from skyred import (
+    FitResult,
+    Maker,
+    Objective,
+    Reduction,
+    SpectrumGeometry,
+    component,
+    option,
+    quantity,
+)
 from skyred.errors import FieldError, Problem
 from skyred.interfaces import Fields, value
 from toys import ToyEstimator, ToyFitter, ToyMaker, ToySum, toy_pipeline
@@ -273,6 +282,13 @@ def test_class_instead_of_an_object_is_reported() -> None:
         FieldError, match=r"is the class ToyMaker; expected an instance: ToyMaker\(\.\.\.\)"
     ):
         toy_pipeline(make=[ToyMaker])
+
+
+def test_mapping_instead_of_an_object_is_reported() -> None:
+    with pytest.raises(FieldError, match=r"expected an energy axis: EnergyAxis\(\.\.\.\)"):
+        SpectrumGeometry(
+            on_region="icrs; circle(0, 0, 0.1)", energy_true={}, energy={"min": "1 TeV"}
+        )  # type: ignore[arg-type]
 
 
 def test_toy_fitter_reaches_the_minimum() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from planted_defects import declarations, fitters, makers, models, selectors, stackers
+from planted_defects import declarations, fitters, geometries, makers, models, selectors, stackers
 from skyred.testing import ConformanceError, check, requirements
 
 FIXES = {requirement.name: requirement.fix for requirement in requirements()}
@@ -15,11 +15,12 @@ VALID = [
     declarations.Valid, selectors.EverySecond, selectors.HalfRuns, makers.EnoughEvents,
     makers.MeanEvents, makers.RecordsRows, makers.ScaledArea,
     stackers.ValidList, stackers.KeepsAnyType, models.FlatSpectrum, fitters.ValidNewton,
-    fitters.ValidBoxSampler, models.SumOfCounts, models.ValidEngine,
+    fitters.ValidBoxSampler, models.SumOfCounts, models.ValidEngine, geometries.SmallMap,
 ]  # fmt: skip
 
 _KIND = "is declared with @component and a unique kind"
 _REPRODUCIBLE = "makes the same dataset each time, independent of previous calls"
+_CUTOUT = "cuts out datasets of runs without changing the target"
 _COUNTED_ONCE = "includes the counts and livetime of each run exactly once"
 _TWO_TYPES = "keeps all data if datasets are of two types"
 _PRIORS = "includes priors exactly once"
@@ -58,6 +59,10 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
     selectors.EmptyParts: ("cuts good time into non-empty parts within it",),
     selectors.CutsInPlace: ("cuts runs without changing their good time",),
     selectors.CutsMoreEachTime: ("cuts runs into the same parts each time",),
+    geometries.FilledTarget: ("returns an empty dataset with the requested name",),
+    geometries.NoCopy: (_CUTOUT,),
+    geometries.RandomNames: (_CUTOUT,),
+    geometries.OneName: (_CUTOUT,),
     makers.ChangesEvents: ("leaves the observation unchanged",),
     makers.ChangesArea: ("leaves the observation unchanged",),
     makers.ModifiesToNone: ("returns an observation with the same OBS_ID from modify_observation",),

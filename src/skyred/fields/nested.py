@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Mapping
+from inspect import isabstract
 from typing import Any, Protocol, runtime_checkable
 
 from skyred.errors import FieldError, format_value
@@ -189,7 +190,9 @@ def _object_parser(of: type) -> Callable[[Any], Any]:
             raise FieldError(
                 f"is the class {value.__name__}", f"expected an instance: {value.__name__}(...)"
             )
-        raise FieldError(f"invalid value {format_value(value)}", f"expected {with_article(of)}")
+        how = f": {of.__name__}(...)" if isinstance(value, Mapping) and not isabstract(of) else ""
+        message = f"invalid value {format_value(value)}"
+        raise FieldError(message, f"expected {with_article(of)}{how}")
 
     return parse
 

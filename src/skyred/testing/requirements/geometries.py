@@ -57,10 +57,11 @@ def returns_new_dataset(case: ComponentCase) -> None:
 @requirement(
     "cuts out datasets of runs without changing the target",
     "geometry",
-    fix="Copy or cut out (dataset.cutout): makers write to the dataset that cutout() returns.",
+    fix="Copy or cut out (dataset.cutout): makers write to the dataset that cutout() returns. Name "
+    'it f"{target.name}-{observation.obs_id}".',
 )
 def cuts_out_datasets(case: ComponentCase) -> None:
-    """Check that filling the dataset of a run does not change the target dataset.
+    """Check the dataset of a run: its name, and that filling it does not change the target.
 
     Parameters
     ----------
@@ -69,14 +70,17 @@ def cuts_out_datasets(case: ComponentCase) -> None:
     """
     geometry = case.component
     reduction = case.crab.reduction("maps").evolve(geometry=geometry)
-    target = _target(case)
+    target, names = _target(case), set()
     for run in case.observations():
         try:
-            dataset = geometry.cutout(target, run, reduction)
+            dataset, again = (geometry.cutout(target, run, reduction) for _ in range(2))
         except SkipObservation as skip:
             require(skip.args and str(skip.args[0]).strip(), "it skips a run without a reason")
             continue
         require(type(dataset) is type(target), f"it returns a {type(dataset).__name__} for a run")
+        require(dataset.name == again.name, "the name of the dataset of a run is a random one")
+        require(dataset.name not in names, f"datasets of two runs have the name {dataset.name!r}")
+        names.add(dataset.name)
         if dataset.counts is not None:
             has_same_axes = dataset.counts.geom.axes == target.counts.geom.axes
             require(

@@ -1,30 +1,14 @@
-"""A stacker that is composed of others, and `merge_stacks`, agree with the stackers of skyred."""
+"""`merge_stacks` agrees with the stacker `sum`."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from composed_stackers import SumByPhase
 from skyred import Sum, merge_stacks
-from skyred.testing import check
 from skyred.testing.sample import crab
-
-ROOT = Path(__file__).parents[3]
-
-
-@pytest.mark.slow
-def test_composed_stacker_passes_all_checks() -> None:
-    check(SumByPhase)
-
-
-def test_composed_stacker_is_the_example_of_the_guide() -> None:
-    code = (ROOT / "tests/helpers/composed_stackers.py").read_text(encoding="utf-8")
-    page = (ROOT / "docs/how-to/plugin.md").read_text(encoding="utf-8")
-    assert code.partition("\n\n")[2] in page
 
 
 def stack_runs(entry: str, *indices: int) -> Any:

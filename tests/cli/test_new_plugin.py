@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import os
 import subprocess
@@ -9,7 +10,9 @@ import sys
 import tomllib
 from datetime import UTC, datetime
 from importlib.metadata import Distribution, distribution, metadata
+from importlib.resources import files
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import pytest
@@ -20,7 +23,12 @@ from skyred import Pipeline, TableProduct
 from skyred.cli import main
 from skyred.cli.new_plugin.command import LICENSES, ROLES
 from skyred.cli.new_plugin.package import LICENSES as LICENSE_TEMPLATES
-from skyred.cli.new_plugin.source import COMPONENT_ROLES, ROLES as DRAFT_ROLES
+from skyred.cli.new_plugin.source import (
+    COMPONENT_ROLES,
+    IMPORTED_NAMES,
+    ROLES as DRAFT_ROLES,
+    Draft,
+)
 from skyred.interfaces import ROLES as INTERFACE_ROLES
 from skyred.plugins import Plugins
 from skyred.result import Result as RunResult
@@ -208,7 +216,7 @@ def test_package_passes_its_tests_and_its_documentation_has_no_warnings(
 
 def test_metadata_are_in_all_files(tmp_path: Path) -> None:
     args = ["--email", "ada@example.org", "--url", "https://example.org/mine/", "--license", "MIT"]
-    description = "Removes dust: from 10 % of all runs."
+    description = "Removes dust: |b| < 5* in 10 % of runs_."
     args += ["--author", CITED_AUTHOR, "--description", description, "--model", "dusty-model"]
     result = new_plugin(tmp_path, "skyred-mine", *args)
     assert result.exit_code == 0, result.output
@@ -228,6 +236,8 @@ def test_metadata_are_in_all_files(tmp_path: Path) -> None:
     assert f"(c) {year} {CITED_AUTHOR}\n" in (folder / "LICENSE").read_text("utf-8")
     readme = (folder / "README.md").read_text("utf-8")
     assert readme.startswith(f"# skyred-mine\n\n{description} It is a plugin")
+    page = (folder / "docs" / "index.rst").read_text("utf-8")
+    assert r"Removes dust: \|b\| \< 5\* in 10 % of runs\_." in page
 
 
 def read_yaml(path: Path) -> Any:
@@ -295,6 +305,14 @@ INVALID_ARGS = {
     "type of gammapy": (
         ["dust", "--spectral-model", "pl"],
         "--spectral-model: 'pl' is provided by gammapy; choose another type",
+    ),
+    "class of gammapy": (
+        ["dust", "--spectral-model", "power-law"],
+        "--spectral-model: 'power-law' is provided by gammapy; choose another type",
+    ),
+    "two classes of one name": (
+        ["dust", "--maker", "dust-2", "--model", "dust2"],
+        "--model: 'dust2' has the class name of 'dust-2'; rename one of them",
     ),
     "keyword as name": (
         ["class", "--maker", "a"],
@@ -369,6 +387,20 @@ def test_file_with_a_spectral_model_declares_its_class(tmp_path: Path) -> None:
     (entry,) = plugins.catalog.models.find("dust-spectrum")
     assert entry.load().__name__ == "DustSpectrum"
     Pipeline.from_yaml(tmp_path / "mine.yaml", plugins=plugins)
+
+
+def test_imported_names_include_all_imports_of_the_templates() -> None:
+    folder = files("skyred.cli.new_plugin") / "templates"
+    imported: set[str] = set()
+    for path in (path for name in ("components", "tests") for path in (folder / name).iterdir()):
+        source = Template(path.read_text(encoding="utf-8")).substitute(
+            name="Draft", kind="draft", function="draft", module="draft_module"
+        )
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ImportFrom):
+                imported |= {alias.name for alias in node.names}
+    assert {name for name in imported if name[0].isupper()} - {"Draft"} <= IMPORTED_NAMES
+    assert Draft("maker", "none").name == "NoneMaker"
 
 
 def test_class_name_does_not_clash_with_imported_names(tmp_path: Path) -> None:

@@ -11,13 +11,14 @@ import pytest
 from distributions import install_distribution
 
 CODE = '''
-from skyred import Maker, component, hookimpl, quantity
+from skyred import Maker, component, hookimpl, option, quantity
 
 @component
 class Cut(Maker):
     """Remove short runs."""
     kind = "{kind}"
     limit = quantity("1 min", doc="Shortest livetime.")
+    prefix = option("", doc="Beginning of names.")
     def make(self, dataset, observation):
         return dataset
 
@@ -54,6 +55,7 @@ def test_each_component_has_a_section_with_its_options(
     assert "skyred_directive.Cut" in page
     assert '"limit"' in page
     assert "Shortest livetime." in page
+    assert "empty by default" in page
 
 
 @pytest.mark.parametrize(

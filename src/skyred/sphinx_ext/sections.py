@@ -108,7 +108,7 @@ def _default_text(default: Any, spec: FieldSpec) -> str:
     if default is None:
         return "optional"
     plain = spec.plain(default)
-    if plain in ([], {}):
+    if plain in ([], {}, ""):
         return "empty by default"
     return f"default ``{_yaml_text(plain)}``"
 

@@ -29,7 +29,7 @@ def _add_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             f"--{role}",
             multiple=True,
-            metavar=METAVARS.get(role, "KIND"),
+            metavar=_metavar(role),
             help=HELP.get(role) or f"Create {_article(role)} {role} of this kind.",
         )
         for role in ROLES
@@ -37,6 +37,10 @@ def _add_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def _metavar(role: str) -> str:
+    return METAVARS.get(role, "KIND")
 
 
 def _article(noun: str) -> str:
@@ -156,49 +160,69 @@ def _is_free(module: str) -> bool:
 
 def _draft_problems(drafts: list[Any], *, is_file: bool) -> Iterator[Any]:
     """Yield problems: invalid names, conflicts with other plugins, and impossible combinations."""
-    import re
-
     from skyred.errors import Problem
     from skyred.plugins import Plugins
 
     if not drafts:
         yield Problem((), "no component is requested", "add one: --maker my-kind")
     plugins = Plugins.load()
-    catalog = plugins.catalog
     for index, draft in enumerate(drafts):
-        path = (f"--{draft.role}",)
-        previous_drafts = drafts[:index]
-        if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", draft.kind):
-            yield Problem(
-                path, f"{draft.kind!r} is not a valid kind", "expected kebab-case: my-kind"
-            )
-        elif draft.kind in [previous_draft.kind for previous_draft in previous_drafts]:
-            yield Problem(path, f"{draft.kind!r} is repeated", "use each kind once")
-        elif owner := catalog.owner_of(draft.role, draft.kind):
-            yield Problem(path, f"{draft.kind!r} is provided by {owner}", "choose another kind")
-        elif draft.role == "spectral-model" and (package := _owner_of_type(draft.kind, catalog)):
-            yield Problem(path, f"{draft.kind!r} is provided by {package}", "choose another type")
-        elif draft.role == "archive" and (plugin := _owner_of_scheme(draft.kind, plugins)):
-            problem = f"{draft.kind!r} is provided by the plugin {plugin}"
-            yield Problem(path, problem, "choose another scheme")
+        path, previous_drafts = (f"--{draft.role}",), drafts[:index]
+        if conflict := _find_conflict(draft, previous_drafts, plugins):
+            problem, advice = conflict
+            yield Problem(path, f"{draft.kind!r} {problem}", advice)
         if draft.role in SINGLE and draft.role in [previous.role for previous in previous_drafts]:
             yield Problem(path, "is set twice", f"a plugin has at most one {draft.role}")
-    commands = [draft for draft in drafts if draft.role == "command"]
-    if is_file and commands:
+    if is_file and "command" in [draft.role for draft in drafts]:
         yield Problem(
             ("--command",), "is not possible for a file", "create a package: NAME without .py"
         )
-    yield from _taken_commands(commands)
 
 
-def _owner_of_type(model_type: str, catalog: Any) -> str:
-    """Return the package with a spectral model of this type; "" if there is none."""
+def _find_conflict(draft: Any, previous_drafts: list[Any], plugins: Any) -> tuple[str, str] | None:
+    """Return why the name of a draft is not possible, and what to do; None if it is."""
+    import re
+
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", draft.kind):
+        return "is not a valid kind", "expected kebab-case: my-kind"
+    if draft.kind in [previous.kind for previous in previous_drafts]:
+        return "is repeated", "use each kind once"
+    if twin := _find_twin(draft, previous_drafts):
+        return f"has the class name of {twin!r}", "rename one of them"
+    if owner := _find_owner(draft, plugins):
+        return f"is provided by {owner}", f"choose another {_metavar(draft.role).lower()}"
+    return None
+
+
+def _find_twin(draft: Any, previous_drafts: list[Any]) -> str:
+    """Return the kind of a previous draft with the same name of its class; "" if there is none."""
+    hooks = (*SINGLE, "command")  # without a class
+    names = {
+        previous.name: previous.kind for previous in previous_drafts if previous.role not in hooks
+    }
+    return "" if draft.role in hooks else names.get(draft.name, "")
+
+
+def _find_owner(draft: Any, plugins: Any) -> str:
+    """Return the plugin or package that already provides the draft; "" if there is none."""
+    if draft.role == "command":
+        return _owner_of_command(draft.kind)
+    if draft.role == "archive":
+        return _owner_of_scheme(draft.kind, plugins)
+    if draft.role == "spectral-model":
+        return _owner_of_type(draft.tags, plugins.catalog)
+    return str(plugins.catalog.owner_of(draft.role, draft.kind) or "")
+
+
+def _owner_of_type(tags: tuple[str, ...], catalog: Any) -> str:
+    """Return the package with a spectral model of one of these tags; "" if there is none."""
     from gammapy.modeling.models import SPECTRAL_MODEL_REGISTRY
 
-    if entries := catalog.models.find(model_type):
-        return str(entries[0].owner)
-    tags = {tag for cls in SPECTRAL_MODEL_REGISTRY for tag in cls.tag}
-    return "gammapy" if model_type in tags else ""
+    for tag in tags:
+        if entries := catalog.models.find(tag):
+            return str(entries[0].owner)
+    native_tags = {tag for cls in SPECTRAL_MODEL_REGISTRY for tag in cls.tag}
+    return "gammapy" if native_tags.intersection(tags) else ""
 
 
 def _owner_of_scheme(scheme: str, plugins: Any) -> str:
@@ -208,7 +232,7 @@ def _owner_of_scheme(scheme: str, plugins: Any) -> str:
         if _is_for(implementation.function, scheme) and not _is_for(
             implementation.function, "no-such-scheme"
         ):
-            return str(name)
+            return f"the plugin {name}"
     return ""
 
 
@@ -220,18 +244,14 @@ def _is_for(open_archive: Callable[..., Any], scheme: str) -> bool:
         return True
 
 
-def _taken_commands(drafts: list[Any]) -> Iterator[Any]:
+def _owner_of_command(name: str) -> str:
+    """Return the owner of a command of skyred; "" if there is none."""
     from skyred.cli.plugin_commands import plugin_commands
-    from skyred.errors import Problem
 
     ctx = click.get_current_context()
     program = ctx.find_root().command
     names = program.list_commands(ctx) if isinstance(program, click.Group) else []
-    for draft in drafts:
-        if draft.kind in names:
-            owner = plugin_commands(ctx).owner(draft.kind) or "skyred"
-            problem = f"{draft.kind!r} is provided by {owner}"
-            yield Problem(("--command",), problem, "choose another name")
+    return str(plugin_commands(ctx).owner(name) or "skyred") if name in names else ""
 
 
 def _metadata_problems(values: Mapping[str, str]) -> Iterator[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import metadata
@@ -122,6 +123,7 @@ def _metadata_values(name: str, details: Metadata) -> dict[str, str]:
         "author_name": author,
         "description": _quote(description),
         "description_text": description,
+        "description_rst": re.sub(r"([\\`*_|<>])", r"\\\1", description),
         "license": license_lines + license_files,
         "license_sentence": LICENSE_SENTENCE.format(details.license)
         if license_lines

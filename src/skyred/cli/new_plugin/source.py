@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.resources import files
+from keyword import iskeyword
 from string import Template
 from sys import stdlib_module_names
 
@@ -16,7 +17,19 @@ COMPONENT_ROLES = (
     *("model", "fitter", "estimator", "engine"),
 )
 ROLES = (*COMPONENT_ROLES, "spectral-model", "archive", "observer", "command")
-IMPORTED_NAMES = {*skyred.__all__, *("Models", "SkyModel", "Table", "Datasets")}
+IMPORTED_NAMES = {  # by the templates
+    *skyred.__all__,
+    *(
+        "CliRunner",
+        "Datasets",
+        "ExpCutoffPowerLaw3FGLSpectralModel",
+        "Fit",
+        "MapAxis",
+        "MapDataset",
+    ),
+    *("Models", "Parameter", "Path", "PointSpatialModel", "ProcessPoolExecutor", "SimpleNamespace"),
+    *("SkyModel", "SpectralModel", "Table", "WcsGeom"),
+}
 MAX_LINE_LENGTH = 88  # the default of most formatters
 
 
@@ -38,15 +51,21 @@ class Draft:
 
     @property
     def name(self) -> str:
-        """Name of the class: the kind, with the role appended if templates may import the name."""
+        """Name of the class: the kind, with the role appended if the name is already used."""
         name = "".join(word.capitalize() for word in self.kind.split("-"))
-        return name + self.role.title().replace("-", "") * (name in IMPORTED_NAMES)
+        is_used = name in IMPORTED_NAMES or iskeyword(name)
+        return name + self.role.title().replace("-", "") * is_used
 
     @property
     def function(self) -> str:
         """Name of a function: the kind, with the role appended if it is a single word."""
         name = self.kind.replace("-", "_")
         return name if "_" in name else f"{name}_{self.role.replace('-', '_')}"
+
+    @property
+    def tags(self) -> tuple[str, str]:
+        """Tags of a model class in gammapy's registry."""
+        return (f"{self.name}SpectralModel", self.kind)
 
     @property
     def is_component(self) -> bool:
@@ -129,7 +148,7 @@ def _models_hook(models: Sequence[Draft], module: str) -> str:
         lines += [
             "        ModelClass(",
             f'            "{module}:{draft.name}",',
-            f'            tag=("{draft.name}SpectralModel", "{draft.kind}"),',
+            '            tag=("{}", "{}"),'.format(*draft.tags),
             '            doc="A power law with a cutoff.",',
             "        ),",
         ]

@@ -276,6 +276,7 @@ def test_commands_without_data_do_not_import_gammapy(args: list[str]) -> None:
     assert imported_by(args, ("ruamel.yaml", *COMPONENTS, *DEVELOPMENT)) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.data("hess-dl3-dr1")
 def test_check_of_a_configuration_imports_gammapy_for_its_models_only() -> None:
     args = ["check", "--no-data", str(ROOT / "examples" / "crab.yaml")]

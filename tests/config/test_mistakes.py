@@ -118,6 +118,7 @@ def test_ten_mistakes_are_reported_at_once_with_their_positions(plugins: Plugins
     assert reported_positions == sorted(reported_positions)
 
 
+@pytest.mark.slow
 def test_mistakes_exit_with_2(tmp_path: Path) -> None:
     content, positions = remove_marks(TEN_MISTAKES)
     path = tmp_path / "wrong.yaml"

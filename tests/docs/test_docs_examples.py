@@ -255,6 +255,7 @@ def test_source_tree_of_the_onboarding_page_is_up_to_date() -> None:
     assert not missing, f"without a docstring: {missing}"
 
 
+@pytest.mark.slow
 def test_names_in_the_description_of_a_run_are_in_the_source() -> None:
     code = (ROOT / "docs" / "onboarding.md").read_text(encoding="utf-8")
     description = code[code.index("## How a run is executed") :]

@@ -65,6 +65,7 @@ def assert_same_flux_points(pipeline: Pipeline, datasets: Datasets, folder: Path
         )
 
 
+@pytest.mark.slow
 def test_datasets_of_a_file_are_selected_by_name(tmp_path: Path) -> None:
     names = ("hess-1", "hess-2", "magic[1]", "magic1")
     files = Datasets([map_dataset(name, seed=seed) for seed, name in enumerate(names)])
@@ -154,6 +155,7 @@ def write_runs(folder: Path, runs: Sequence[int], *limits: tuple[float, float]) 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs", [(1, 1, 2), (1, 3, 2)], ids=["cut", "whole"])
 def test_light_curve_by_run(tmp_path: Path, runs: Sequence[int]) -> None:
     pipeline = write_runs(tmp_path, runs, (0, 500), (600, 1000), (2000, 3000))

@@ -261,6 +261,7 @@ estimate:
 """  # noqa: E501
 
 
+@pytest.mark.slow
 def test_light_curves_agree(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     gtis = [observation.gti for observation in DataStore.from_dir(folder).get_observations()]
     middle = gtis[0].time_stop[-1] + 1 * u.s

@@ -139,6 +139,7 @@ class TestMappings:
 
 
 class TestFrozenMapping:
+    @pytest.mark.slow
     @given(items=st.dictionaries(st.text(), st.integers()), random=st.randoms())
     def test_equal_mappings_have_the_same_hash(self, items: dict[str, int], random: Any) -> None:
         shuffled_items = list(items.items())

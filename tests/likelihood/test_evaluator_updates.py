@@ -23,6 +23,7 @@ KINDS = {
 }
 # in pixels: the middle of the map, centres and edges of pixels, the edge of the map, and outside
 PIXELS = (9.5, 9.0, 12.25, 0.0, -0.5, 19.6, -3.0, 24.0, 80.0)
+POSITIONS = [*((x, 9.5) for x in PIXELS), (9.0, 3.0), (-0.5, -0.5), (12.25, -0.5), (19.6, 22.0)]
 
 
 def model_at(dataset: MapDataset, kind: str, pixel: tuple[float, float]) -> SkyModel:
@@ -75,11 +76,12 @@ def assert_same_update(dataset: MapDataset, model: SkyModel) -> None:
         np.testing.assert_array_equal(response.exposure, expected.exposure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("frame", "proj"), [("icrs", "CAR"), ("galactic", "TAN")])
 def test_cutouts_agree_with_gammapy_everywhere(kind: str, frame: str, proj: str) -> None:
     dataset = small.map_dataset(frame=frame, proj=proj)
-    for pixel in product(PIXELS, (9.5, 3.0, -0.5, 22.0)):
+    for pixel in POSITIONS:
         assert_same_update(dataset, model_at(dataset, kind, pixel))
 
 
@@ -119,11 +121,12 @@ def with_kernel_per_pixel(dataset: MapDataset) -> MapDataset:
     return dataset
 
 
+@pytest.mark.slow
 def test_energy_dispersion_agrees_with_gammapy_in_and_between_pixels() -> None:
     dataset = with_kernel_per_pixel(small.map_dataset(edisp="migra"))
     edisp_geom = dataset.edisp.edisp_map.geom.to_image()
     pixels = (-0.6, 0.0, 0.3, 0.5, 0.5 + 1e-9, 1.0, 1.5 - 1e-4, 1.5 + 1e-4, 2.2)
-    for pixel in product(pixels, pixels):
+    for pixel in (*product(pixels, (0.0, 1.0)), *product((1.0,), pixels)):
         position = edisp_geom.pix_to_coord(pixel)
         model = model_at(dataset, "point", (9.5, 9.5))
         for name, value in zip(("lon_0", "lat_0"), position, strict=True):

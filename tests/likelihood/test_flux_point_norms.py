@@ -78,6 +78,7 @@ def test_norm_outside_its_limits_ends_at_the_limit(best_norm: float, low: Any, h
         assert np.isnan(value(actual, "norm_errn" if low else "norm_errp"))
 
 
+@pytest.mark.slow
 def test_source_without_background_agrees_with_gammapy() -> None:
     # in bins without predicted counts, rounding errors of the PSF convolution have both signs
     dataset = small.map_dataset()

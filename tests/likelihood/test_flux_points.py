@@ -49,10 +49,12 @@ def test_columns_of_one_of_several_sources_on_a_map_agree_with_gammapy() -> None
     )
 
 
+@pytest.mark.slow
 def test_each_bin_of_a_map_agrees_with_gammapy() -> None:
     comparison.assert_agrees_with_gammapy(comparison.simulated_map(), "hard", [1, 2, 10] * u.TeV)
 
 
+@pytest.mark.slow
 @pytest.mark.data("joint-crab")
 def test_joint_on_off_spectra_agree_with_gammapy() -> None:
     optional = ["errn-errp", "ul"]
@@ -82,6 +84,7 @@ def test_other_confidence_levels_agree_with_gammapy() -> None:
     assert (points.n_sigma, points.n_sigma_ul) == (2, 3)
 
 
+@pytest.mark.slow
 def test_joint_map_and_spectrum_agree_with_gammapy() -> None:
     datasets = Datasets([small.spectrum_dataset(), small.map_dataset()])
     datasets.models = [comparison.sources()["steep"], FoVBackgroundModel(dataset_name="map")]
@@ -113,6 +116,7 @@ def test_edges_within_one_bin_have_no_fluxes_as_in_gammapy() -> None:
     assert not points.success.data.any()
 
 
+@pytest.mark.slow
 def test_masked_bins_are_ignored_as_in_gammapy() -> None:
     datasets = Datasets([small.spectrum_on_off("one"), small.spectrum_on_off("two", seed=5)])
     axis = small.ENERGY.edges

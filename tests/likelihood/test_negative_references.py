@@ -157,6 +157,7 @@ class TestFluxPoints:
         assert not flux_points.success.data.any()
         assert np.isnan(flux_points.flux_ul.data).all()
 
+    @pytest.mark.slow
     def test_estimates_by_gammapy_have_a_positive_reference(self) -> None:
         class UnknownDataset(SpectrumDatasetOnOff):
             pass

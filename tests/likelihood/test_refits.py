@@ -72,6 +72,7 @@ def test_norms_agree_with_those_of_newly_compiled_likelihoods(
         np.testing.assert_allclose(actual, reference, rtol=rtol, atol=1e-6, err_msg=name)
 
 
+@pytest.mark.slow
 def test_negative_norm_of_a_hole_agrees_with_gammapy() -> None:
     datasets = two_maps()
     for dataset in datasets:

@@ -81,6 +81,7 @@ def test_shared_value_is_fitted_like_a_link() -> None:
     )
 
 
+@pytest.mark.slow
 def test_fit_of_a_shared_value_agrees_with_gammapy_with_a_link() -> None:
     actual, expected = skyred.fit(two_sources(share_value)), two_sources(link)
     assert Fit(optimize_opts={"tol": 1e-4}).run(expected).success
@@ -104,6 +105,7 @@ def test_gradient_of_a_shared_value_is_correct() -> None:
     assert objective.gradient_of(objective.start)[0] == pytest.approx(difference / 2e-4, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_null_hypothesis_of_nested_models_is_fitted() -> None:
     datasets, unlinked, linked = two_sources(), two_sources(), two_sources(link)
     first, second = (model.spectral_model.index for model in datasets.models)
@@ -169,6 +171,7 @@ def three_sources(join_models: JoinModels) -> Datasets:
     return datasets
 
 
+@pytest.mark.slow
 def test_flux_points_agree_with_a_link() -> None:
     shared, options = three_sources(share_value), {"reoptimize": True}
     actual = skyred.flux_points(shared, "crab", EDGES, **options)

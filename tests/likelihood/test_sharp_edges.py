@@ -143,6 +143,7 @@ def test_minimum_is_independent_of_start_and_fitter(kind: str) -> None:
     assert max(stats) < gammapy_datasets.copy().stat_sum() + STAT_TOLERANCE
 
 
+@pytest.mark.slow
 def test_negative_radius_of_a_shell_is_not_a_minimum() -> None:
     """Check a fit from a local minimum at a radius below 0, which gammapy does not exclude."""
     datasets = simulated_source(ShellSpatialModel(radius=3 * PIXEL, width=1.5 * PIXEL))

@@ -121,6 +121,7 @@ def hess_spectra() -> Datasets:
     return Datasets([SpectrumDatasetOnOff.read(path) for path in sorted(folder.glob("pha_obs*"))])
 
 
+@pytest.mark.slow
 @pytest.mark.data("joint-crab")
 @settings(deadline=None, max_examples=8)
 @given(decades=st.floats(-4, 1), unit=st.sampled_from(["cm-2 s-1 TeV-1", "m-2 s-1 GeV-1"]))

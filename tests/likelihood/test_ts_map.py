@@ -113,6 +113,7 @@ class TestAgainstGammapy:
         np.testing.assert_allclose(actual.flux.data, expected.flux.data, rtol=1e-4, atol=1e-16)
         assert actual.flux.unit == expected.flux.unit
 
+    @pytest.mark.slow
     def test_maps_of_joint_datasets_with_models_agree(self, cutout: MapDataset) -> None:
         second = plain_gammapy.simulate(plain_gammapy.models("other"), seed=4)
         second.exposure.data *= 0.5

@@ -61,6 +61,7 @@ def stat_after_reassigning_models(datasets: Datasets) -> float:
     return float(datasets.stat_sum())
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(
     kind=st.sampled_from(["spectrum", "map", "map with PSF"]),
@@ -155,6 +156,7 @@ def test_fit_does_not_end_at_infinite_fluxes() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["spectrum", "map"])
 def test_fit_with_bins_without_background_agrees_with_gammapy(kind: str) -> None:
     def create_datasets() -> Datasets:

@@ -38,6 +38,7 @@ def create_orchestrator(locations: Any, **options: Any) -> Orchestrator:
     return Orchestrator(pipeline, plugins=toy_plugins())
 
 
+@pytest.mark.slow
 def test_all_types_of_datasets_in_an_index_are_read(tmp_path: Path) -> None:
     expected = Datasets(
         [small.map_dataset(), small.map_on_off(), small.spectrum_on_off(), small.flux_points()]
@@ -139,6 +140,7 @@ def test_all_read_files_are_inputs_of_the_run(tmp_path: Path) -> None:
     assert names >= {"pha_obsrun7_rmf.fits", "datasets.yaml", "map.fits"}
 
 
+@pytest.mark.slow
 def test_datasets_of_a_run_folder_can_be_used_by_another_run(tmp_path: Path) -> None:
     first = create_orchestrator(
         str(write_ogip(tmp_path, "run7")), fit_range=FitRange(energy=small.ENERGY.edges[[0, 2]])

@@ -80,6 +80,7 @@ def test_datasets_and_models_are_unchanged(fit, datasets, estimator):
 
 
 class TestFluxPoints:
+    @pytest.mark.slow
     @pytest.mark.parametrize("reoptimize", [False, True], ids=["norm only", "reoptimized"])
     def test_agree_with_gammapy(self, fit, datasets, reoptimize):
         # optional columns are compared on the Crab (test_crab_against_gammapy.py)

@@ -116,6 +116,7 @@ def assert_independent_of_workers(estimator: Estimator, datasets: Datasets) -> N
         assert_identical(product, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.parametrize("name", ["profile", "points", "ts-map", "comparison"])
 def test_estimates_of_the_crab_do_not_depend_on_workers(crab_runs, name):

@@ -98,6 +98,7 @@ def test_freed_parameter_lowers_the_statistic(datasets):
     assert -9 < row["delta_stat"] <= 1e-6
 
 
+@pytest.mark.slow
 def test_spatial_model_is_replaced(datasets):
     product = compare(datasets, replace={"crab": {"spatial": GAUSSIAN}})
     names = set(product.parameters["parameter"])

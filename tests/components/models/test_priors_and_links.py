@@ -161,6 +161,7 @@ def linked_source(name: str, **index: object) -> Source:
 
 
 class TestLinks:
+    @pytest.mark.slow
     def test_fit_agrees_with_gammapy(self):
         def two_spectra() -> Datasets:
             return Datasets([spectrum_dataset("a", seed=2), spectrum_dataset("b", seed=5)])

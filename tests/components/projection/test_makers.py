@@ -106,6 +106,7 @@ def test_energy_dispersion_equals_that_of_gammapy(name, axis, assert_same_map):
         assert_same_map(result, expected)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(geom=geometries, pointing=positions, kind=st.sampled_from(BACKGROUNDS[:3]))
 def test_maps_of_any_geometry_equal_those_of_gammapy(geom, pointing, kind, assert_same_map):

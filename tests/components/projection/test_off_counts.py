@@ -66,6 +66,7 @@ def compare(region, pointing, finder, excluded=None, **irfs):
     return counts
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(
     pointing=positions,
@@ -135,6 +136,7 @@ def test_counts_around_points_are_those_of_gammapy(has_exclusion):
     np.testing.assert_array_equal(on_counts.data, expected.data)
 
 
+@pytest.mark.slow
 @given(
     lon=st.sampled_from([0.0, 0.1, 83.6, 359.95]),
     lat=st.sampled_from([-90.0, -89.9, -60.0, 0.0, 22.0, 89.3, 89.8]),

@@ -139,7 +139,7 @@ def test_changed_file_is_rejected_by_a_worker(file: Path) -> None:
 FAULTS = {
     "raises": ("import skyred\n\nx = undefined\n", "NameError", "(line 3 of faulty.py)"),
     "syntax error": ("def f(:\n", "cannot be imported: SyntaxError", "line 1"),
-    "has no hook": ("x = 1\n", "provides nothing; expected a function skyred_components()", ""),
+    "has no hook": ("x = 1\n", "provides nothing; expected functions with the names of hooks", ""),
     "adds commands": (PLUGIN + "\n@hookimpl\ndef skyred_commands(cli):\n    pass\n",
                       "is not allowed in this module: a file cannot add commands", ""),
     "no @hookimpl": (PLUGIN.replace("@hookimpl", ""), "is not decorated: decorate it", ""),

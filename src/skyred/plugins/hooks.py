@@ -168,7 +168,10 @@ def find_group_fault(implemented: Collection[str], owner: Owner) -> str:
     if COMMAND_HOOK in implemented:
         return f"{COMMAND_HOOK}() is not allowed in this module: {_command_advice(owner)}"
     if owner.file and not implemented:
-        return "provides nothing; expected a function skyred_components() decorated with @hookimpl"
+        return (
+            "provides nothing; expected functions with the names of hooks, such as "
+            "skyred_components(), decorated with @hookimpl"
+        )
     return ""
 
 

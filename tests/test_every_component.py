@@ -35,6 +35,7 @@ def build_from_yaml(content: str, cls: type[Any], catalog: Catalog = CATALOG) ->
     return instance
 
 
+@pytest.mark.slow
 @component_settings
 @given(data=st.data())
 def test_component_reads_back_from_yaml_and_pickle(data: st.DataObject) -> None:

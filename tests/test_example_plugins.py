@@ -171,6 +171,7 @@ def test_each_phase_is_a_dataset_with_the_counts_of_its_runs() -> None:
     assert {d.name: d.counts.data[d.mask_safe.data].sum() for d in result.datasets} == expected
 
 
+@pytest.mark.slow
 def test_line_is_fitted_and_read_back(tmp_path: Path) -> None:
     crab = (
         "{kind: source, name: crab, spectral: {type: pl, amplitude: 3e-11 cm-2 s-1 TeV-1}, "

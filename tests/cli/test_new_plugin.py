@@ -39,6 +39,7 @@ SLOW_ROLES = {"geometry", "maker", "engine"}  # their conformance checks take mo
 ALL_ROLES = [arg for role in ROLES for arg in (f"--{role}", f"my-{role}")]
 FILE_ROLES = [arg for arg in ALL_ROLES if arg not in ("--command", "my-command")]
 CITED_AUTHOR = 'Ada "Dust" Smith'
+DESCRIPTION = "Removes dust: |b| < 5* in 10 % of runs_."  # with characters of reStructuredText
 
 
 def new_plugin(folder: Path, *args: str) -> Result:
@@ -158,9 +159,13 @@ def run_in(folder: Path, module: str, *args: str, python_path: Path | None = Non
 
 
 @pytest.mark.slow
-def test_package_of_all_roles_passes_its_tests_and_builds(tmp_path: Path) -> None:
+def test_package_of_all_roles_builds_and_passes_its_tests_and_has_documentation(
+    tmp_path: Path,
+) -> None:
     pytest.importorskip("hatchling")
+    pytest.importorskip("pydata_sphinx_theme")
     metadata_args = ["--author", CITED_AUTHOR, "--url", "https://example.org/mine"]
+    metadata_args += ["--description", DESCRIPTION]
     assert new_plugin(tmp_path, "skyred-mine", *ALL_ROLES, *metadata_args).exit_code == 0
     folder, site = tmp_path / "skyred-mine", tmp_path / "site"
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
@@ -178,9 +183,23 @@ def test_package_of_all_roles_passes_its_tests_and_builds(tmp_path: Path) -> Non
         assert f"| mine | {role} | `my-{role}` |" in section
     assert "| mine | hook | `skyred_archive` | Open ``my-archive:LOCATION``" in section
     run_in(folder, "mypy")
-    # the conformance checks of each role are run above
-    tests = ("tests/test_numbers.py", "tests/test_example.py")
-    run_in(folder, "pytest", "-q", *tests, python_path=site)
+    # the conformance checks of all roles are run above
+    run_in(folder, "pytest", "-q", "-k", "not test_component or selector", python_path=site)
+    run_in(folder, "sphinx", "-W", "-q", "docs", "docs/_build", python_path=site)
+    page = (folder / "docs" / "_build" / "reference.html").read_text(encoding="utf-8")
+    for name in ALL_ROLES[1::2]:
+        assert name in page
+
+
+def test_package_without_components_has_no_conformance_tests(tmp_path: Path) -> None:
+    args = ("--archive", "my-archive", "--command", "my-command")
+    assert new_plugin(tmp_path, "skyred-mine", *args).exit_code == 0
+    folder = tmp_path / "skyred-mine"
+    assert not (folder / "tests" / "test_conformance.py").exists()
+    reference = (folder / "docs" / "reference.rst").read_text(encoding="utf-8")
+    assert "skyred-components" not in reference
+    assert ".. autofunction:: skyred_mine.skyred_archive" in reference
+    assert "$ skyred my-command --help" in reference
 
 
 def sdist_files(path: Path) -> set[str]:
@@ -191,51 +210,27 @@ def sdist_files(path: Path) -> set[str]:
         return {name.partition("/")[2] for name in archive.getnames()}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "args",
-    [
-        ["--selector", "my-selector", "--command", "my-command", "--observer", "my-observer"],
-        ["--archive", "my-archive", "--spectral-model", "my-spectral-model"],
-    ],
-)
-def test_package_passes_its_tests_and_its_documentation_has_no_warnings(
-    args: list[str], tmp_path: Path
-) -> None:
-    pytest.importorskip("pydata_sphinx_theme")
-    assert new_plugin(tmp_path, "skyred-mine", *args, "--license", "none").exit_code == 0
-    folder, site = tmp_path / "skyred-mine", tmp_path / "site"
-    options = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index")
-    run_in(folder, "pip", "install", *options, "--target", str(site), ".")
-    run_in(folder, "pytest", "-q", python_path=site)
-    run_in(folder, "sphinx", "-W", "-q", "docs", "docs/_build", python_path=site)
-    page = (folder / "docs" / "_build" / "reference.html").read_text(encoding="utf-8")
-    for name in args[1::2]:
-        assert name in page
-
-
 def test_metadata_are_in_all_files(tmp_path: Path) -> None:
     args = ["--email", "ada@example.org", "--url", "https://example.org/mine/", "--license", "MIT"]
-    description = "Removes dust: |b| < 5* in 10 % of runs_."
-    args += ["--author", CITED_AUTHOR, "--description", description, "--model", "dusty-model"]
+    args += ["--author", CITED_AUTHOR, "--description", DESCRIPTION, "--model", "dusty-model"]
     result = new_plugin(tmp_path, "skyred-mine", *args)
     assert result.exit_code == 0, result.output
     folder = tmp_path / "skyred-mine"
     project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["authors"] == [{"name": CITED_AUTHOR, "email": "ada@example.org"}]
-    assert project["description"] == description.rstrip(".")
+    assert project["description"] == DESCRIPTION.rstrip(".")
     assert (project["license"], project["license-files"]) == ("MIT", ["LICENSE"])
     assert project["urls"]["Issues"] == "https://example.org/mine/issues"
     assert project["dependencies"] == ["skyred>=0.1,<0.2"]
     assert project["requires-python"] == metadata("skyred")["Requires-Python"]
     citation = read_yaml(folder / "CITATION.cff")
     assert citation["authors"] == [{"name": CITED_AUTHOR}]
-    assert citation["abstract"] == description.rstrip(".")
+    assert citation["abstract"] == DESCRIPTION.rstrip(".")
     assert (citation["license"], citation["version"]) == ("MIT", project["version"])
     year = datetime.now(UTC).year
     assert f"(c) {year} {CITED_AUTHOR}\n" in (folder / "LICENSE").read_text("utf-8")
     readme = (folder / "README.md").read_text("utf-8")
-    assert readme.startswith(f"# skyred-mine\n\n{description} It is a plugin")
+    assert readme.startswith(f"# skyred-mine\n\n{DESCRIPTION} It is a plugin")
     page = (folder / "docs" / "index.rst").read_text("utf-8")
     assert r"Removes dust: \|b\| \< 5\* in 10 % of runs\_." in page
 

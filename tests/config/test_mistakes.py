@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from skyred import Pipeline
+from skyred.cli import main
 from skyred.errors import ConfigError
 from skyred.plugins import Plugins
 
@@ -118,26 +117,19 @@ def test_ten_mistakes_are_reported_at_once_with_their_positions(plugins: Plugins
     assert reported_positions == sorted(reported_positions)
 
 
-@pytest.mark.slow
-def test_mistakes_exit_with_2(tmp_path: Path) -> None:
+def test_mistakes_exit_with_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content, positions = remove_marks(TEN_MISTAKES)
     path = tmp_path / "wrong.yaml"
     path.write_text(content, encoding="utf-8")
-    env = {name: value for name, value in os.environ.items() if name != "SKYRED_TEST_NOWHERE"}
-    process = subprocess.run(
-        [sys.executable, "-m", "skyred", "check", str(path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=env,
-    )
-    assert process.returncode == 2, process.stderr
-    assert not process.stdout
-    *problems, last = process.stderr.strip().split("\n")
-    assert len(problems) == 10, process.stderr
+    monkeypatch.delenv("SKYRED_TEST_NOWHERE", raising=False)
+    result = CliRunner().invoke(main, ["check", str(path)])
+    assert result.exit_code == 2, result.stderr
+    assert not result.stdout
+    *problems, last = result.stderr.strip().split("\n")
+    assert len(problems) == 10, result.stderr
     assert last == "skyred: 10 problems found"
     for line, column in positions.values():
-        assert f"{path}:{line}:{column}: " in process.stderr
+        assert f"{path}:{line}:{column}: " in result.stderr
 
 
 SINGLE = [

@@ -141,9 +141,8 @@ def test_digest_does_not_depend_on_the_value(monkeypatch: pytest.MonkeyPatch) ->
     assert Downloader(token=Secret(env="TOY_TOKEN")) == Downloader(token=REFERENCE)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("token")
-@pytest.mark.parametrize("engine", ["serial", "processes"])
+@pytest.mark.parametrize("engine", ["serial", pytest.param("processes", marks=pytest.mark.slow)])
 def test_run_folder_of_a_failed_run_does_not_contain_the_value(
     plugins: Plugins, tmp_path: Path, engine: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

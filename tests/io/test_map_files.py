@@ -97,6 +97,7 @@ def test_bytes_do_not_depend_on_the_type_of_the_data(tmp_path: Path, dtype: str)
     assert in_any_order(encoded) == in_any_order(gammapy_bytes(sky_map.to_hdulist()))
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(sky_map=maps())
 def test_bytes_and_warnings_of_any_map_are_those_of_gammapy(sky_map: Map) -> None:

@@ -133,6 +133,7 @@ def test_dataset_without_models_changes_only_the_statistic() -> None:
     assert result.stat == pytest.approx(datasets.stat_sum())
 
 
+@pytest.mark.slow
 def test_partly_masked_source_is_fitted_as_in_gammapy() -> None:
     def mask_source(datasets: Datasets) -> None:
         position = datasets.models["point"].spatial_model.position

@@ -39,6 +39,7 @@ def datasets_with_models(negative: bool = False) -> Datasets:
     return datasets
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("negative", [False, True])
 def test_conditional_likelihood_agrees_with_the_full_likelihood(negative: bool) -> None:
     objective = objective_of(datasets_with_models(negative))

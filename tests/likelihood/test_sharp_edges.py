@@ -117,7 +117,6 @@ def test_minimum_is_independent_of_start_and_fitter(kind: str) -> None:
     counts = simulated_source(SHARP[kind]())[0].counts
     stats = []
     for fitter, shift_in_pixels, size_factor in [
-        (Newton(), (0, 0), 1.0),
         (Newton(), (2.0, -1.0), 0.6),
         (Newton(), (-0.6, 0.9), 1.5),
         (Minuit(), (-0.6, 0.9), 1.1),

@@ -223,6 +223,7 @@ def hide_file_and_call(call: SharedCall) -> CallResult:
     return run_shared_call(hide_file(call))
 
 
+@pytest.mark.slow
 def test_each_of_several_workers_that_do_not_see_the_file_keeps_the_data(immediately, monkeypatch):
     n_sent = 0
 
@@ -266,6 +267,7 @@ def create_orchestrator(engine: Any, *watchers: Any) -> Orchestrator:
     return Orchestrator(pipeline, plugins=toy_plugins(*watchers), engine=engine)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_third_party_estimators_with_and_without_tasks_do_not_depend_on_workers(
     immediately, workers
@@ -278,6 +280,7 @@ def test_third_party_estimators_with_and_without_tasks_do_not_depend_on_workers(
     assert (os.getpid() in estimator_tasks.process_ids) == (workers == 1)
 
 
+@pytest.mark.slow
 def test_reduction_and_estimators_of_a_run_use_the_same_workers(immediately, monkeypatch):
     executors, open_executor = [], Processes.open
 

@@ -67,7 +67,7 @@ def compare(region, pointing, finder, excluded=None, **irfs):
 
 
 @pytest.mark.slow
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(
     pointing=positions,
     angle=st.floats(0, 360),

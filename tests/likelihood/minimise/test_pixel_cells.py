@@ -74,6 +74,7 @@ def exact_minimum(ridge: float, minimum: float) -> float:
     return best
 
 
+@pytest.mark.slow
 @given(
     ridge=st.floats(0.05, 3.0),
     minimum=st.tuples(st.floats(-2, 2), st.floats(-2, 2)),

@@ -216,7 +216,7 @@ def test_warning_of_a_faulty_plugin_is_shown_once() -> None:
         pipeline = Pipeline.from_yaml(TOY_CONFIG, plugins=plugins)
     assert len(record) == 1
     orchestrator = Orchestrator(pipeline, plugins=plugins)  # would raise another warning
-    assert "wrong-hooks" in orchestrator.watchers.errors[0]
+    assert "wrong-hooks" in orchestrator.report("finished").watchers[0]
 
 
 def test_faulty_plugin_of_skyred_stops_a_run() -> None:

@@ -10,82 +10,17 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 
-from skyred import Orchestrator, Result, hookimpl
+from observers import LastObserver, Observer, Undamaged, read_files, read_report, run_with
+from skyred import Result
 from skyred.errors import ComponentError
 from skyred.io.checksums import SUMS, find_damage
 from skyred.run import lifecycle
-from toys import Recorder, ToyEstimator, ToyFitter, toy_pipeline, toy_plugins
-
-
-@attrs.define
-class Observer:
-    """A watcher that calls a function in one of its hooks, with the run and its report."""
-
-    function: Callable[[Any, Any], Any]
-    hook: str = "skyred_run_finished"
-
-    def _call(self, hook: str, run: Any, report: Any = None) -> None:
-        if hook == self.hook:
-            self.function(run, report)
-
-    @hookimpl
-    def skyred_run_started(self, run: Any) -> None:
-        self._call("skyred_run_started", run)
-
-    @hookimpl
-    def skyred_observation_reduced(self, run: Any, outcome: Any) -> None:
-        self._call("skyred_observation_reduced", run)
-
-    @hookimpl
-    def skyred_run_finished(self, run: Any, report: Any) -> None:
-        self._call("skyred_run_finished", run, report)
-
-
-@attrs.define
-class LastObserver:
-    """A watcher that is called after the report has been written."""
-
-    function: Callable[[Any, Any], Any]
-
-    @hookimpl(trylast=True)
-    def skyred_run_finished(self, run: Any, report: Any) -> None:
-        self.function(run, report)
-
-
-def run_with(folder: Path | None, *watchers: tuple[str, Any], **options: Any) -> Result:
-    pipeline = toy_pipeline(fit=ToyFitter(), estimate=[ToyEstimator()])
-    return Orchestrator(pipeline, plugins=toy_plugins(*watchers)).run(folder, **options)
-
-
-def read_report(folder: Path) -> Any:
-    return json.loads((folder / "report.json").read_text())
-
-
-def read_files(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in ("log.jsonl", "report.json", SUMS)
-    }
-
-
-@attrs.define
-class Undamaged:
-    """A watcher that is called first, and records the files of the run."""
-
-    files: dict[str, bytes] = attrs.field(factory=dict)
-
-    @hookimpl(tryfirst=True)
-    def skyred_run_finished(self, run: Any) -> None:
-        self.files = read_files(run.folder)
-
+from toys import Recorder, toy_plugins
 
 # -- errors and durations ----------------------------------------------------------------------
 
@@ -278,52 +213,19 @@ def test_run_is_not_published_as_finished_if_the_disk_has_no_space_for_a_copy(
     assert "fit.yaml cannot be restored" in report["error"]
 
 
-def elsewhere(run: Any) -> Path:
-    folder: Path = run.folder.parent / "elsewhere"
-    folder.mkdir(exist_ok=True)
-    (folder / "config.yaml").write_text("precious")
-    return folder
+@pytest.mark.parametrize("has_folder", [True, False])
+def test_run_fails_if_a_hook_changes_the_result(tmp_path: Path, has_folder: bool) -> None:
+    def change_result(run: Any, report: Any) -> None:
+        report.result.models.parameters[0].value *= 2
 
-
-@pytest.mark.parametrize(
-    ("obstruct", "description"),
-    [
-        (
-            lambda run: (run.folder / "datasets").symlink_to(elsewhere(run)),
-            "datasets is a symbolic link",
-        ),
-        (
-            lambda run: (run.folder / "config.yaml").symlink_to(elsewhere(run) / "config.yaml"),
-            "config.yaml is a symbolic link",
-        ),
-        (
-            lambda run: (run.folder / "config.yaml").hardlink_to(elsewhere(run) / "config.yaml"),
-            "config.yaml is a hard link",
-        ),
-        (lambda run: (run.folder / "models.yaml").mkdir(), "models.yaml is a folder"),
-        (lambda run: (run.folder / "plots").write_text(""), "plots is no regular file or folder"),
-        (lambda run: os.mkfifo(run.folder / "fit.yaml"), "fit.yaml is no regular file or folder"),
-        (lambda run: run.folder.chmod(0o500), "the folder is read-only"),
-        (lambda run: (run.folder / "datasets").mkdir(mode=0o500), "datasets is read-only"),
-    ],
-    ids=["link", "file link", "hard link", "folder", "file", "pipe", "read-only", "subfolder"],
-)
-def test_obstacles_are_removed_before_files_are_written(
-    tmp_path: Path, obstruct: Any, description: str
-) -> None:
-    def damage(run: Any, report: Any) -> None:
-        (run.folder / "notes.txt").write_text("a note")
-        obstruct(run)
-
-    run_with(tmp_path / "run", ("bad", Observer(damage, "skyred_run_started")))
-    assert Result.read(tmp_path / "run", plugins=toy_plugins()).fit.success
-    assert (tmp_path / "run" / "notes.txt").read_text() == "a note"
-    assert read_report(tmp_path / "run")["watchers"] == [
-        "plugin 'bad' damaged the run folder before its files were written: "
-        f"{description}; repaired"
-    ]
-    for path in tmp_path.glob("elsewhere/*"):
-        assert (path.name, path.read_text()) == ("config.yaml", "precious")
+    undamaged = Undamaged()
+    watchers = [("bad", Observer(change_result))]
+    folder = tmp_path / "run" if has_folder else None
+    with pytest.raises(ComponentError, match=r"plugin 'bad' changed the result .* the parameter "):
+        run_with(folder, *watchers, *([("undamaged", undamaged)] if has_folder else []))
+    if has_folder:
+        assert read_report(tmp_path / "run")["state"] == "failed"
+        assert read_files(tmp_path / "run") == undamaged.files
 
 
 @pytest.mark.parametrize("delete_log", [True, False])

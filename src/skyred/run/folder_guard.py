@@ -62,16 +62,19 @@ class FolderGuard:
     ) -> None:
         shutil.rmtree(self.copy, ignore_errors=True)
 
-    def protect(self, writer: str = "") -> None:
+    def protect(self, writer: str = "", *, replaces: bool = False) -> None:
         """Copy the new files in the folder, and earlier files of a writer that it has changed.
 
         Parameters
         ----------
         writer : str
             The plugin that wrote the new files; "" for the run itself.
+        replaces : bool
+            Whether it may replace files of others, as the plots and the report do.
         """
         for name, file in list(self.files.items()):
-            if file.writer == writer and _signature(self.folder / name) != file.signature:
+            is_own = replaces or file.writer == writer
+            if is_own and _signature(self.folder / name) != file.signature:
                 del self.files[name]
         for path in files_below(self.folder):
             name = path.relative_to(self.folder).as_posix()

@@ -1,4 +1,4 @@
-"""Removal of links, and of folders in the place of files, where a run writes its own files."""
+"""Removal of links, and renaming of folders, where a run writes its own files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from itertools import count
 from pathlib import Path
 
 from skyred.io.checksums import SUMS
@@ -19,15 +20,21 @@ FOLDERS = (*READ_FOLDERS, "plots", "plugins")
 SUFFIXES = {".dat", ".ecsv", ".fits", ".gz", ".json", ".png", ".py", ".txt", ".yaml"}
 
 
-def remove_obstacles(folder: Path) -> dict[str, str]:
+def remove_obstacles(
+    folder: Path, files: tuple[str, ...] = FILES, folders: tuple[str, ...] = FOLDERS
+) -> dict[str, str]:
     """Remove what is in the way of the files of a run, and make read-only folders writable.
 
-    Links are removed, but not their targets. Other files of plugins are not changed.
+    Links are removed, but not their targets. Folders in the place of files are renamed. Other files
+    of plugins are not changed.
 
     Parameters
     ----------
     folder : Path
         The run folder; it is created if it is missing.
+    files, folders : tuple of str
+        The patterns of names of the files that will be written into the folder, and the names of
+        the folders.
 
     Returns
     -------
@@ -43,20 +50,22 @@ def remove_obstacles(folder: Path) -> dict[str, str]:
     if fault := _remove_fault(folder, expects_folder=True):
         obstacles["the folder"] = fault
     folder.mkdir(exist_ok=True)
-    for path, expects_folder in _iter_paths(folder):
+    for path, expects_folder in _iter_paths(folder, files, folders):
         if fault := _remove_fault(path, expects_folder):
             obstacles[path.relative_to(folder).as_posix()] = fault
     return obstacles
 
 
-def _iter_paths(folder: Path) -> Iterator[tuple[Path, bool]]:
+def _iter_paths(
+    folder: Path, files: tuple[str, ...], folders: tuple[str, ...]
+) -> Iterator[tuple[Path, bool]]:
     """Yield the existing paths that the run may write, and whether they must be folders."""
     for path in sorted(folder.iterdir()):
-        if path.name in FOLDERS:
+        if path.name in folders:
             yield path, True
             if path.is_dir():  # unless it has been removed
                 yield from _iter_nested(path)
-        elif any(fnmatch(path.name, pattern) for pattern in FILES):
+        elif any(fnmatch(path.name, pattern) for pattern in files):
             yield path, False
 
 
@@ -76,8 +85,7 @@ def _remove_fault(path: Path, expects_folder: bool) -> str:
         return ""
     mode = status.st_mode
     if stat.S_ISDIR(mode) and not expects_folder:
-        _remove_folder(path)
-        return "is a folder"
+        return f"is a folder, now {_rename(path)}"
     if not stat.S_ISDIR(mode) and (expects_folder or not stat.S_ISREG(mode)):
         path.unlink()
         return "is a symbolic link" if stat.S_ISLNK(mode) else "is no regular file or folder"
@@ -91,10 +99,12 @@ def _remove_fault(path: Path, expects_folder: bool) -> str:
     return ""
 
 
-def _remove_folder(path: Path) -> None:
-    for parent, _, _ in os.walk(path):  # a read-only folder cannot be emptied
-        Path(parent).chmod(stat.S_IRWXU)
-    shutil.rmtree(path)
+def _rename(path: Path) -> str:
+    """Rename a folder in the place of a file, so that nothing in it is lost; return the name."""
+    names = (f"{path.name}.moved{number or ''}" for number in count())
+    target = next(path.with_name(name) for name in names if not os.path.lexists(path.parent / name))
+    path.rename(target)
+    return target.name
 
 
 def _copy_linked(path: Path) -> None:

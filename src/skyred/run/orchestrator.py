@@ -208,7 +208,7 @@ class Orchestrator:
         selections = replace_observations(old_selections, observations)
         self._steps.replace("select", selections)
         total = sum(len(selection.table) for selection in selections.values())
-        self.record = attrs.evolve(self.record, observations=total)
+        self._steps.record = attrs.evolve(self._steps.record, observations=total)
 
     @property
     def datasets(self) -> Datasets | None:
@@ -305,7 +305,7 @@ class Orchestrator:
             If the run fails. The outputs so far are published with ``state: failed``, unless the
             disk failed or the run could not start.
         """
-        return run_to_folder(self, folder, until, overwrite, plots)
+        return run_to_folder(self._steps, folder, until, overwrite, plots)
 
     def result(self) -> Result:
         """Return the outputs of all steps that have run so far.
@@ -343,12 +343,3 @@ class Orchestrator:
     def record(self) -> Run:
         """The record of the run, as lifecycle hooks receive it."""
         return self._steps.record
-
-    @record.setter
-    def record(self, record: Run) -> None:
-        self._steps.record = record
-
-    @property
-    def watchers(self) -> Watchers:
-        """The lifecycle hooks of the plugins."""
-        return self._steps.watchers

@@ -18,28 +18,28 @@ from skyred.run.disk_space import disk_errors, minimum_size, require_space, size
 from skyred.run.log_file import log_to_file
 from skyred.run.run_finished import notify_finished, repair_folder
 from skyred.run.run_folder import RunFolder
+from skyred.run.run_records import create_report, create_result
 
 if TYPE_CHECKING:
     from skyred.result import Result
-    from skyred.run.orchestrator import Orchestrator
     from skyred.run.steps import Steps
 
 log = logging.getLogger(__name__)
 
 
 def run_to_folder(
-    orchestrator: Orchestrator,
+    steps: Steps,
     folder: str | Path | None,
     until: str,
     overwrite: bool,
     plots: bool = True,
 ) -> Result:
-    """Run the steps of an orchestrator, and write and publish their outputs.
+    """Run the steps of a pipeline, and write and publish their outputs.
 
     Parameters
     ----------
-    orchestrator : Orchestrator
-        The orchestrator.
+    steps : Steps
+        The steps.
     folder : str, Path or None
         The run folder; nothing is written without it.
     until : str
@@ -64,29 +64,26 @@ def run_to_folder(
         Any exception that stops the run, including KeyboardInterrupt; the outputs so far are
         published first, unless the disk failed.
     """
-    steps = steps_until(until)
     # clear `folder`, which may still be the folder of an earlier run
-    orchestrator.record = attrs.evolve(orchestrator.record, steps=steps, folder=None, plots=plots)
+    steps.record = attrs.evolve(steps.record, steps=steps_until(until), folder=None, plots=plots)
     if folder is None:
-        return _run_with_hooks(orchestrator, until)
+        return _run_with_hooks(steps, until)
     folder = expand_folder(folder)
-    _check_inputs_outside_run_folder(orchestrator, folder)
+    _check_inputs_outside_run_folder(steps, folder)
     with RunFolder.create(folder, overwrite) as run_folder:
-        orchestrator.record = attrs.evolve(orchestrator.record, folder=run_folder.staging)
-        result = _run_steps(orchestrator, until, run_folder)
+        steps.record = attrs.evolve(steps.record, folder=run_folder.staging)
+        result = _run_steps(steps, until, run_folder)
         failed = isinstance(result, BaseException)
         with disk_errors(run_folder.target.parent):
             published_folder = run_folder.publish(failed)
-    orchestrator.record = attrs.evolve(orchestrator.record, folder=published_folder)
+    steps.record = attrs.evolve(steps.record, folder=published_folder)
     if isinstance(result, BaseException):
         log.error("the run did not finish; its outputs so far are in %s", published_folder)
         raise result
     return result.with_folder(published_folder)
 
 
-def _run_steps(
-    orchestrator: Orchestrator, until: str, run_folder: RunFolder
-) -> Result | BaseException:
+def _run_steps(steps: Steps, until: str, run_folder: RunFolder) -> Result | BaseException:
     """Run the steps and write their outputs; return the result, or the error that stopped them.
 
     Raises
@@ -96,7 +93,7 @@ def _run_steps(
     """
     try:
         with disk_errors(run_folder.target.parent), log_to_file(run_folder.staging / "log.jsonl"):
-            return _run_with_hooks(orchestrator, until)
+            return _run_with_hooks(steps, until)
     except DiskError:
         raise
     except BaseException as error:  # including Ctrl-C, because the outputs so far are published
@@ -149,32 +146,32 @@ def run_steps(steps: Steps, names: Iterable[str]) -> None:
                 raise FitError(f"the fit did not converge: {output.message}")
 
 
-def _check_inputs_outside_run_folder(orchestrator: Orchestrator, target: Path) -> None:
+def _check_inputs_outside_run_folder(steps: Steps, target: Path) -> None:
     """Check that no input is in the run folder, because the old folder is deleted."""
-    for path, location in orchestrator.pipeline.iter_locations():
+    for path, location in steps.pipeline.iter_locations():
         if location.is_path() and location.path().resolve().is_relative_to(target.resolve()):
             message = f"{location} is in the run folder {target}"
             problem = Problem(path, message, "choose another run folder")
             raise ConfigError([problem])
 
 
-def _run_with_hooks(orchestrator: Orchestrator, until: str) -> Result:
-    watchers = orchestrator.watchers
-    watchers.notify("skyred_run_started", run=orchestrator.record)
+def _run_with_hooks(steps: Steps, until: str) -> Result:
+    watchers = steps.watchers
+    watchers.notify("skyred_run_started", run=steps.record)
     state, error = "failed", ""
     result: Result | None = None
     try:
         try:
-            _check_space(orchestrator)
-            orchestrator.run_until(until)
+            _check_space(steps)
+            run_steps(steps, steps_until(until))
         except BaseException:
-            result = orchestrator.result()
-            with hidden_secrets(orchestrator.pipeline):
-                _write_after_error(orchestrator, result)
+            result = create_result(steps)
+            with hidden_secrets(steps.pipeline):
+                _write_after_error(steps, result)
             raise
-        result = orchestrator.result()  # once: copies of models are slow
-        with hidden_secrets(orchestrator.pipeline):
-            _write(orchestrator, result)
+        result = create_result(steps)  # once: copies of models are slow
+        with hidden_secrets(steps.pipeline):
+            _write(steps, result)
         state = "finished"
     except KeyboardInterrupt:
         state, error = "interrupted", "interrupted by the user"
@@ -185,39 +182,39 @@ def _run_with_hooks(orchestrator: Orchestrator, until: str) -> Result:
         log.info("the run failed: %s", error, exc_info=True)
         raise
     finally:
-        report = orchestrator.report(state, error, result)
-        notify_finished(watchers, orchestrator.record, report)
+        report = create_report(steps, state, error, result or create_result(steps))
+        notify_finished(watchers, steps.record, report)
     return result
 
 
-def _write_after_error(orchestrator: Orchestrator, result: Result) -> None:
+def _write_after_error(steps: Steps, result: Result) -> None:
     """Write the outputs so far; errors are only logged, because that of the run is raised."""
     try:
-        _write(orchestrator, result)
+        _write(steps, result)
     except DiskError:  # the folder must not be published
         raise
     except Exception as error:
         log.error("the outputs so far cannot be written completely: %s", error)
 
 
-def _write(orchestrator: Orchestrator, result: Result) -> None:
-    folder, catalog = orchestrator.record.folder, orchestrator.watchers.plugins.catalog
+def _write(steps: Steps, result: Result) -> None:
+    folder, catalog = steps.record.folder, steps.watchers.plugins.catalog
     sources = {
         estimator.label: describe_component(estimator, catalog)
-        for estimator in orchestrator.pipeline.estimate
+        for estimator in steps.pipeline.estimate
     }
     if folder is not None:
         with disk_errors(folder.parent, required_size=size_of(result.datasets or ())):
-            repair_folder(orchestrator.watchers, folder)
+            repair_folder(steps.watchers, folder)
             result.write_with_sources(folder, sources)
 
 
-def _check_space(orchestrator: Orchestrator) -> None:
-    folder = orchestrator.record.folder
+def _check_space(steps: Steps) -> None:
+    folder = steps.record.folder
     if folder is not None:
         required_size = minimum_size(
-            orchestrator.select(),
-            orchestrator.pipeline.data,
-            orchestrator.watchers.plugins.catalog,
+            {name: selection.table for name, selection in steps.run_until("select").items()},
+            steps.pipeline.data,
+            steps.watchers.plugins.catalog,
         )
         require_space(folder.parent, required_size)

@@ -10,20 +10,24 @@ import attrs
 
 from skyred.errors import ComponentError, format_list
 from skyred.interfaces.records import Report, Run
+from skyred.io.checksums import SUMS
 from skyred.io.disk import disk_failure
+from skyred.run.dataset_state import DatasetState
 from skyred.run.folder_guard import MAX_LISTED, FolderGuard, describe_damage
 from skyred.run.folder_obstacles import remove_obstacles
 from skyred.run.lifecycle import Watchers
 
 HOOK = "skyred_run_finished"
 REPORT = "report.json"
+LATER_FILES = (REPORT, SUMS)  # written after the hooks of plugins, as the plots are
 
 
 def notify_finished(watchers: Watchers, run: Run, report: Report) -> None:
     """Call the implementations of ``skyred_run_finished``, and check the run folder after each.
 
     The report includes the errors and durations of the implementations that were called before. If
-    an implementation changes or removes files of others in the run folder, they are restored.
+    an implementation changes or removes files of others in the run folder, they are restored, and
+    what it has put in the way of plots and reports is removed.
 
     Parameters
     ----------
@@ -43,8 +47,8 @@ def notify_finished(watchers: Watchers, run: Run, report: Report) -> None:
     KeyboardInterrupt
         If the user interrupts an implementation.
     ComponentError
-        If files of a finished run that a plugin changed cannot be restored, because the disk has no
-        space for a copy.
+        If a plugin changed the datasets or models of a finished run in memory, or files that cannot
+        be restored, because the disk has no space for a copy.
     """
     _Calls(watchers, run, report, dict(watchers.plugins.hook_implementations(HOOK))).run_all()
 
@@ -100,21 +104,24 @@ class _Calls:
         is_finished = self.report.state == "finished"
         if self.run.folder is None or all(map(self.watchers.is_default, self.implementations)):
             for name in self.implementations:
-                self._call(name)
+                self._call_and_compare(name)
         else:
             with FolderGuard(self.run.folder) as guard:
-                self._run_guarded(guard)
+                self._run_guarded(guard, self.run.folder)
         for error in self.errors:
             if is_finished or not isinstance(error, ComponentError):
                 raise error
 
-    def _run_guarded(self, guard: FolderGuard) -> None:
+    def _run_guarded(self, guard: FolderGuard, folder: Path) -> None:
         guard.protect()
         n_reported = 0
         for name in self.implementations:
-            self._call(name)
-            self._restore_damaged(guard, name)
-            guard.protect(name)
+            self._call_and_compare(name)
+            is_default = self.watchers.is_default(name)
+            if not is_default:
+                self._restore_damaged(guard, name)
+                self._remove_obstacles(folder, name)
+            guard.protect(name, replaces=is_default)
             if guard.writer(REPORT) == name:
                 n_reported = len(self.report.watchers)
         self._restore_damaged(guard)
@@ -137,6 +144,32 @@ class _Calls:
             return
         if isinstance(error, Exception) and disk_failure(error):
             self.errors.insert(0, error)
+
+    def _call_and_compare(self, name: str) -> None:
+        """Call an implementation; the run fails if it changes the datasets or models in memory."""
+        datasets = getattr(self.report.result, "datasets", None)
+        if not datasets or self.watchers.is_default(name):
+            self._call(name)
+            return
+        state = DatasetState.read(datasets)
+        self._call(name)
+        if changes := state.find_changes(datasets):
+            state.restore(datasets)
+            message = (
+                f"plugin {name!r} changed the result in {HOOK}: "
+                f"{format_list(changes, MAX_LISTED)}; a hook must copy datasets and models before "
+                "it changes them"
+            )
+            self.watchers.record(message)
+            self._stop("failed", message, ComponentError(message))
+
+    def _remove_obstacles(self, folder: Path, name: str) -> None:
+        """Remove what a plugin has put in the way of plots and reports."""
+        if obstacles := remove_obstacles(folder, LATER_FILES, ("plots",)):
+            self.watchers.record(
+                f"plugin {name!r} damaged the run folder in {HOOK}: "
+                f"{describe_damage(obstacles)}; repaired"
+            )
 
     def _restore_damaged(self, guard: FolderGuard, name: str = "") -> None:
         """Restore the files that a plugin has damaged."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -111,9 +111,9 @@ class Steps:
         with hidden_secrets(self.pipeline, self.engine), self.workers:
             for name in STEPS[: STEPS.index(step) + 1]:
                 if name not in self.outputs:
-                    run_step = _STEP_METHODS[name]
+                    run_step = getattr(self, f"_{name}")
                     with self._notify_and_record(name) as details:
-                        self.outputs[name] = run_step(self, details)
+                        self.outputs[name] = run_step(details)
         return self.outputs[step]
 
     def replace(self, step: str, value: Any) -> None:
@@ -341,12 +341,3 @@ def _set_fit_ranges(datasets_of_entries: Sequence[tuple[DataEntry, Sequence[Any]
         for dataset in datasets:
             if entry.fit_range is not None:
                 entry.fit_range.apply(dataset)
-
-
-_STEP_METHODS: dict[str, Callable[[Steps, dict[str, Any]], Any]] = {
-    "select": Steps._select,
-    "reduce": Steps._reduce,
-    "model": Steps._model,
-    "fit": Steps._fit,
-    "estimate": Steps._estimate,
-}

@@ -8,10 +8,12 @@ registry.
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from catalog_examples import find_example
 
@@ -26,7 +28,10 @@ from skyred.plugins import Plugins
 from skyred.sphinx_ext.sections import component, heading, options
 from skyred.testing import requirements
 
-PLUGINS = Plugins.load()
+# conf.py blocks the progress bars, for the output of tutorials only
+BLOCKED = os.environ.get("SKYRED_BLOCK", "").removesuffix(",progress")
+with mock.patch.dict(os.environ, SKYRED_BLOCK=BLOCKED):
+    PLUGINS = Plugins.load()
 INTRODUCTIONS = {
     "selector": "Select observations from their table; under ``select:``, applied in order.",
     "geometry": "Define axes, centre and size of the reduced data; under ``geometry:``.",

@@ -116,11 +116,14 @@ def test_derivatives_use_steps_of_a_tenth_of_a_pixel(kind: str) -> None:
 def test_minimum_is_independent_of_start_and_fitter(kind: str) -> None:
     counts = simulated_source(SHARP[kind]())[0].counts
     stats = []
-    for fitter, shift_in_pixels, size_factor in [
+    starts = [
         (Newton(), (2.0, -1.0), 0.6),
         (Newton(), (-0.6, 0.9), 1.5),
         (Minuit(), (-0.6, 0.9), 1.1),
-    ]:
+    ]
+    if kind == "shell":  # a fit takes ten times as long
+        del starts[1]
+    for fitter, shift_in_pixels, size_factor in starts:
         datasets = simulated_source(SHARP[kind]())
         datasets[0].counts = counts
         truth = {parameter.name: float(parameter.value) for parameter in free_parameters(datasets)}

@@ -138,12 +138,11 @@ def test_profiles_of_an_extended_source_do_not_depend_on_workers(extended):
 
 @pytest.mark.slow
 @pytest.mark.data
-@pytest.mark.parametrize("workers", [2, 3])
-def test_estimates_of_the_crab_are_identical_with_processes(crab_runs, monkeypatch, workers):
+def test_estimates_of_the_crab_are_identical_with_processes(crab_runs, monkeypatch):
     monkeypatch.setattr(engine_tasks, "SECONDS_BEFORE_WORKERS", 0.0)
     monkeypatch.setattr(engine_tasks, "SECONDS_BEFORE_NEW_WORKERS", 0.0)
-    with Workers(Processes(workers=workers).open) as pool:
-        tasks = EngineTasks(pool, workers)
+    with Workers(Processes(workers=2).open) as pool:
+        tasks = EngineTasks(pool, 2)
         for name in ("profile", "points", "comparison"):
             product = ESTIMATORS[name].estimate_with(crab_runs, None, tasks)
             assert_identical(product, ESTIMATORS[name].estimate(crab_runs, None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
@@ -137,8 +138,32 @@ def test_parameters_without_positive_curvature_are_reported(
     assert np.isnan(result.edm)
 
 
-def test_negative_curvature_along_a_parameter_at_its_limit_is_ignored() -> None:
+@pytest.mark.parametrize("curvature", [-1.0, 0.0])
+@pytest.mark.parametrize("side", [1, -1])
+def test_error_of_a_linear_statistic_at_a_limit_is_the_distance_of_a_rise(
+    curvature: float, side: int
+) -> None:
+    matrix, slope = np.diag([1.0, curvature, 1.0]), np.array([0, 2.0 * side, 0])
     at_limit = np.array([False, True, False])
-    result = hesse(objective_with_hessian(np.diag([1.0, -1.0, 1.0])), np.zeros(3), at_limit)
+    limits = np.full((3, 2), [-np.inf, np.inf])
+    limits[1, (1 - side) // 2] = 0
+    objective = attrs.evolve(
+        objective_with_hessian(matrix),
+        stat=lambda x: float(x @ matrix @ x / 2 + slope @ x),
+        gradient_of=lambda x: matrix @ x + slope,
+        limits=limits,
+    )
+    result = hesse(objective, np.zeros(3), at_limit)
+    # 2 d + curvature d^2 / 2 = 1
+    distance = 0.5 if curvature == 0 else 2 - np.sqrt(2)
     assert result.unconstrained_names == []
-    assert np.isfinite(result.covariance).all()
+    # of the search for the rise
+    assert np.sqrt(result.covariance[1, 1]) == pytest.approx(distance, rel=0.01)
+    assert np.diag(result.covariance)[[0, 2]] == pytest.approx([2, 2])
+
+
+def test_parameter_at_its_limit_without_effect_is_unconstrained() -> None:
+    at_limit = np.array([False, True, False])
+    result = hesse(objective_with_hessian(np.diag([1.0, 0.0, 1.0])), np.zeros(3), at_limit)
+    assert result.unconstrained_names == ["p1"]
+    assert result.zero_curvature

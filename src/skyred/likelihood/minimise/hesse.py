@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 NEAR_BOUNDARY = 0.5  # in sigma: closer to a cell boundary, the second derivative is not used
 MAX_EVALUATIONS = 8  # in the search for a rise of the statistic by one
 RISE_ACCURACY = 0.01  # accuracy of this rise
+LINEAR_RATIO = 1e-6  # at a limit: curvature of a linear statistic, relative to the gradient squared
 
 
 @attrs.define(eq=False)
@@ -42,7 +43,8 @@ class Hessian:
     Parameters
     ----------
     covariance : array
-        Covariance, shape (n, n). A parameter at its limit has a variance and no correlations. If
+        Covariance, shape (n, n). A parameter at its limit has a variance and no correlations; if
+        the statistic is linear there, the error is the distance at which it has risen by one. If
         the curvature is negative in some direction, or not finite, all elements are NaN. If it is
         zero, those of the unconstrained parameters and of parameters at limits are NaN.
     edm : float
@@ -125,6 +127,10 @@ def hesse(
     free, scale = ~at_limit, logarithmic.scale
     names = [name for name, is_free in zip(objective.names, free, strict=True) if is_free]
     unconstrained_names, is_zero = unconstrained_parameters(matrix[np.ix_(free, free)], names)
+    is_constant = at_limit & ~(np.diag(matrix) > 0)
+    if is_constant.any():
+        is_zero |= not unconstrained_names
+        unconstrained_names += [objective.names[index] for index in np.flatnonzero(is_constant)]
     if unconstrained_names:
         covariance = np.full(matrix.shape, np.nan)
         if is_zero:
@@ -133,8 +139,7 @@ def hesse(
                 constrained_covariance(matrix[block]) * np.outer(scale, scale)[block]
             )
         return Hessian(covariance, np.nan, np.zeros(len(x)), calls, unconstrained_names, is_zero)
-    diagonal = np.diag(matrix)
-    inverse = np.diag(1 / np.where(at_limit & (diagonal > 0), diagonal, 2))
+    inverse = np.diag(1 / np.diag(matrix))
     inverse[np.ix_(free, free)] = _inverse(matrix[np.ix_(free, free)])
     on_boundary = np.isin(np.arange(len(x)), boundary_indices)
     covariance = 2 * inverse * np.outer(scale, scale)
@@ -197,6 +202,11 @@ def _second_derivatives(
         groups += [limit_indices[[number]] for number in range(len(limit_indices))]
         for indices in groups:
             curvature, block_calls = compute_block_curvature(objective, x, indices, matrix)
+            if at_limit[indices[0]]:
+                curvature[0, 0], rise_calls = _curvature_at_limit(
+                    objective, x, int(indices[0]), float(curvature[0, 0])
+                )
+                block_calls += rise_calls
             matrix[np.ix_(indices, indices)] = curvature
             calls += block_calls
     if len(objective.blocks) > 1:
@@ -227,26 +237,93 @@ def _curvature_across_boundary(
     calls : int
         Number of calls of the objective and its gradient.
     """
-    lowest, distances, gradients, calls = objective.total(x), [], [], 1
+    distances, gradients, calls = [], [], 0
     for side in (-1, 1):
-        step = np.sqrt(2 / curvature)
-        for _ in range(MAX_EVALUATIONS):
-            point = x.copy()
-            point[index] += side * step
-            rise, calls = objective.total(point) - lowest, calls + 1
-            if not np.isfinite(rise):
-                step /= 2
-            elif abs(rise - 1) < RISE_ACCURACY:
-                break
-            else:
-                step *= float(np.clip(1 / np.sqrt(max(rise, 0.1)), 0.5, 2))
-        distances.append(step)
+        step, _, rise_calls = _find_rise(objective, x, index, side * np.sqrt(2 / curvature))
+        point = x.copy()
+        point[index] += step
+        calls += rise_calls
+        distances.append(abs(step))
         gradient = objective.gradient(point)
         assert gradient is not None
         gradients.append(gradient)
     row = np.nan_to_num((gradients[1] - gradients[0]) / sum(distances))
     row[index] = 2 / np.mean(distances) ** 2
     return row, calls + 2
+
+
+def _curvature_at_limit(
+    objective: Objective, x: Array, index: int, curvature: float
+) -> tuple[float, int]:
+    """Return the curvature of a parameter at its limit, also where the statistic is linear.
+
+    Parameters
+    ----------
+    objective : Objective
+        The objective, with gradient.
+    x : array
+        The minimum, shape (n,).
+    index : int
+        Index of the parameter.
+    curvature : float
+        The second derivative.
+
+    Returns
+    -------
+    curvature : float
+        The second derivative; if it is negligible, that of a parabola that rises as much as the
+        statistic at the distance at which it has risen by one; zero if the statistic is constant.
+    calls : int
+        Number of calls of the objective and its gradient.
+    """
+    gradient = objective.gradient(x)
+    assert gradient is not None
+    slope = float(gradient[index])
+    if curvature > LINEAR_RATIO * slope**2:
+        return curvature, 1
+    low, high = objective.limits[index]
+    side = 1.0 if x[index] - low < high - x[index] else -1.0
+    if not (np.isfinite(slope) and side * slope > 0):
+        return 0.0, 1
+    step, rise, calls = _find_rise(objective, x, index, 1 / slope)
+    return max(2 * rise / step**2, 0.0), calls + 1
+
+
+def _find_rise(objective: Objective, x: Array, index: int, step: float) -> tuple[float, float, int]:
+    """Find the step along a parameter at which the statistic has risen by one.
+
+    Parameters
+    ----------
+    objective : Objective
+        The objective.
+    x : array
+        The minimum, shape (n,).
+    index : int
+        Index of the parameter.
+    step : float
+        Approximate step, negative for smaller values.
+
+    Returns
+    -------
+    step : float
+        The step.
+    rise : float
+        The rise of the statistic, one unless the accuracy is not reached.
+    calls : int
+        Number of calls of the objective.
+    """
+    lowest = objective.total(x)
+    for number in range(MAX_EVALUATIONS):
+        point = x.copy()
+        point[index] += step
+        rise = objective.total(point) - lowest
+        if not np.isfinite(rise):
+            step /= 2
+        elif abs(rise - 1) < RISE_ACCURACY or number == MAX_EVALUATIONS - 1:
+            break
+        else:
+            step *= float(np.clip(1 / np.sqrt(max(rise, 0.1)), 0.5, 2))
+    return step, float(rise), number + 2
 
 
 def _positive_fisher(objective: Objective, x: Array) -> Array:

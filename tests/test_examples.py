@@ -58,6 +58,7 @@ def example(request: pytest.FixtureRequest) -> Path:
     return Path(request.param)
 
 
+@pytest.mark.slow
 def test_example_runs(example: Path, tmp_path: Path) -> None:
     pipeline = Pipeline.from_yaml(example, overrides=OVERRIDES.get(example.stem, []))
     result = pipeline.run(tmp_path / "run")

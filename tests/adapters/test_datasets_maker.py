@@ -161,6 +161,7 @@ def test_skipped_run_in_the_gammapy_datasets_maker_raises_an_error_with_advice(
         maker.run(empty_dataset(), observations)
 
 
+@pytest.mark.slow
 def test_makers_are_prepared_with_all_runs_first(observations: Observations) -> None:
     scale_by_runs = ScaleByRuns()
     maker = DatasetsMaker([gm.MapDatasetMaker(), scale_by_runs], stack_datasets=False)

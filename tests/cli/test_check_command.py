@@ -164,6 +164,7 @@ def test_warnings_are_counted_and_exit_with_0(crab_archive: Path, tmp_path: Path
     assert "compare DEADC with the publication" in result.stdout
 
 
+@pytest.mark.slow
 def test_several_workers_report_the_same_faults(damaged_archive: Archive) -> None:
     assert (
         invoke_check(damaged_archive.folder, "--workers", 2).stdout

@@ -101,6 +101,7 @@ class TestRun:
         assert "raised in the estimator toy-total of toys 1.0 (plugin 'toys')" in result.stderr
         assert "the estimator toy-total of toys 1.0 (plugin 'toys') failed; please" in result.stderr
 
+    @pytest.mark.slow
     def test_closed_pipe_ends_the_command_without_error(self) -> None:
         command = f"{sys.executable} -m skyred plugins | head -n 1"
         result = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)

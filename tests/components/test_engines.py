@@ -26,6 +26,7 @@ def child(tmp_path: Path) -> Iterator[ReductionProcess]:
     process.end()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whole_group", [False, True], ids=["parent", "group"])
 def test_ctrl_c_during_a_run_stops_all_workers(child: ReductionProcess, whole_group: bool) -> None:
     output = child.interrupt(whole_group)
@@ -55,6 +56,7 @@ def test_script_without_main_guard_is_reported_with_the_fix(tmp_path: Path) -> N
     assert "if __name__ == '__main__'" in message
 
 
+@pytest.mark.slow
 def test_workers_start_once_and_have_one_thread_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

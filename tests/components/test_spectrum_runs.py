@@ -141,6 +141,7 @@ class TestReduction:
         ]
         assert [outcome.counts for outcome in joint_run.result.outcomes] == counts
 
+    @pytest.mark.slow
     def test_spectrum_of_another_source_agrees_with_gammapy(self):
         # PKS 2155-304, with the default options of gammapy's makers
         region = "icrs; circle(329.717, -30.226, 0.11)"

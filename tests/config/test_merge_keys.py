@@ -108,6 +108,7 @@ def test_repeated_aliases_are_merged_once(monkeypatch: pytest.MonkeyPatch) -> No
     assert sum(n_pairs) <= 2 * 100  # once for the order and once for the values, not 1000 times
 
 
+@pytest.mark.slow
 def test_merge_bomb_is_rejected() -> None:
     keys = ", ".join(f"k{number}: 1" for number in range(200))
     content = f"a: &a {{{keys}}}\nb: [{', '.join(['{<<: *a}'] * 200)}]\n"

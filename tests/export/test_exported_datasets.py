@@ -82,6 +82,7 @@ def test_datasets_of_a_file_are_selected_by_name(tmp_path: Path) -> None:
     assert_same_flux_points(pipeline, datasets, tmp_path)
 
 
+@pytest.mark.slow
 def test_one_of_several_maps_is_selected(tmp_path: Path) -> None:
     Datasets([map_dataset("hess-1"), map_dataset("hess-2", seed=7)]).write(
         tmp_path / "datasets.yaml"
@@ -116,6 +117,7 @@ REDUCED = """
 """
 
 
+@pytest.mark.slow
 def test_runs_of_two_entries_are_selected(
     crab_archive: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -183,6 +183,7 @@ def test_same_runs_are_selected_without_times_in_the_index(
     assert_same(actual, reference)
 
 
+@pytest.mark.slow
 def test_phases_of_cut_runs_agree(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     start, stop = times_in_first_run(folder, 0.1, 0.8)
     select = f"[{{kind: time-window, start: {start}, stop: {stop}}}]"

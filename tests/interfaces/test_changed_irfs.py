@@ -117,6 +117,7 @@ def test_other_makers_are_prepared_with_modified_observations(crab_archive: Path
     assert modified == pytest.approx(2 * plain)
 
 
+@pytest.mark.slow
 def test_cached_chunks_depend_on_the_options(crab_archive: Path, tmp_path: Path) -> None:
     for factor in (1.0, 2.0, 1.0):
         reduction = Reduction(

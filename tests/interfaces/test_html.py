@@ -151,6 +151,7 @@ def test_fit_results_show_values_errors_units_limits_and_notes() -> None:
     assert "The fit converged" in asymmetric.text
 
 
+@pytest.mark.slow
 def test_views_do_not_import_gammapy() -> None:
     code = (
         "import sys; from toys import *; from skyred.components.fitters.minuit import Minuit\n"

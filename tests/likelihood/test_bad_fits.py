@@ -22,6 +22,7 @@ from skyred.components.fitters.minuit import Minuit
 from skyred.errors import FitError
 
 
+@pytest.mark.slow
 def test_simple_fit_agrees_with_gammapy() -> None:
     assert assert_as_good_as_gammapy(map_with_source).at_limit == ()
 
@@ -100,6 +101,7 @@ def test_start_that_is_not_finite_is_reported(name: str) -> None:
 # -- data ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_exposure_that_is_not_finite_is_treated_as_in_gammapy() -> None:
     def set_invalid(datasets: Datasets) -> None:
         datasets[0].exposure.data[:, 3:6, 4] = np.nan
@@ -116,6 +118,7 @@ def test_background_that_is_not_finite_is_rejected_with_the_number_of_bins(value
         skyred.fit(map_with_source(set_invalid))
 
 
+@pytest.mark.slow
 def test_background_that_is_not_finite_outside_the_mask_is_ignored() -> None:
     def set_invalid(datasets: Datasets) -> None:
         datasets[0].background.data[1, 3:6, 4] = np.nan

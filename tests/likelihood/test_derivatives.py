@@ -180,6 +180,7 @@ def linked_models() -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 def test_gradient_of_linked_parameters_is_correct_for_all_dataset_types() -> None:
     make = with_models(all_dataset_types, linked_models)
     assert len(make().models.parameters.free_parameters) > len(Likelihood(make()).space.free)

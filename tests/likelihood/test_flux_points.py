@@ -64,6 +64,7 @@ def test_joint_on_off_spectra_agree_with_gammapy() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.data("joint-crab")
 def test_bins_outside_the_data_agree_with_gammapy() -> None:
     edges = [0.001, 0.002, 1, 3, 500, 1000] * u.TeV
@@ -74,6 +75,7 @@ def test_bins_outside_the_data_agree_with_gammapy() -> None:
     assert points.success.data.ravel().tolist() == [False, True, True, True, False]
 
 
+@pytest.mark.slow
 @pytest.mark.data("joint-crab")
 def test_other_confidence_levels_agree_with_gammapy() -> None:
     sigmas = {"n_sigma": 2, "n_sigma_ul": 3, "n_sigma_sensitivity": 3}
@@ -155,6 +157,7 @@ def test_energy_dependent_template_agrees_with_gammapy() -> None:
     comparison.assert_agrees_with_gammapy(datasets, "template", [1, 3] * u.TeV)
 
 
+@pytest.mark.slow
 def test_priors_shift_the_statistic_as_in_gammapy() -> None:
     datasets = comparison.simulated_map()
     datasets.models["hard"].spectral_model.index.prior = GaussianPrior(mu=2.5, sigma=0.2)
@@ -170,6 +173,7 @@ def test_priors_shift_the_statistic_as_in_gammapy() -> None:
     assert points.stat.data - without_priors.stat.data == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_datasets_and_models_are_not_changed() -> None:
     datasets = comparison.simulated_map()
     skyred.fit(datasets)

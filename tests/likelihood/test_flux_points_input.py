@@ -39,6 +39,7 @@ def on_off(name: str = "on-off") -> Datasets:
     return datasets
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", [0, 1, -2])
 def test_source_can_be_selected_by_index(source: int) -> None:
     comparison.assert_agrees_with_gammapy(comparison.simulated_map(), source, [1, 3] * u.TeV)

@@ -82,6 +82,7 @@ def test_points_of_a_map_agree_with_gammapy() -> None:
     comparison.assert_same_points(actual, expected, **ERRORS, norm=5e-3, npred_excess=5e-3, ts=0.05)
 
 
+@pytest.mark.slow
 def test_errors_are_larger_with_other_free_parameters() -> None:
     fixed = skyred.flux_points(map_with_free_amplitudes(), "steep", WIDE)
     free = skyred.flux_points(map_with_free_amplitudes(), "steep", WIDE, reoptimize=True)
@@ -112,6 +113,7 @@ def test_norm_ends_at_its_limit() -> None:
     assert np.isnan(points.norm_errn.data.squeeze())
 
 
+@pytest.mark.slow
 def test_each_bin_starts_with_the_original_models() -> None:
     edges = small.ENERGY.edges
     all_points = skyred.flux_points(two_spectra(), "crab", edges, reoptimize=True)
@@ -155,6 +157,7 @@ def test_points_that_gammapy_estimates_do_not_depend_on_workers() -> None:
         assert points._data[name].data.tobytes() == expected._data[name].data.tobytes(), name
 
 
+@pytest.mark.slow
 def test_scans_around_the_best_norm_do_not_depend_on_workers() -> None:
     norm = Parameter("norm", 1.0, interp="log", scan_n_sigma=1, error=0.1)
     options = {"reoptimize": True, "selection_optional": ["scan"], "norm": norm}

@@ -97,6 +97,7 @@ def test_number_of_bins_with_invalid_counts_is_reported() -> None:
     )
 
 
+@pytest.mark.slow
 def test_invalid_counts_outside_the_mask_are_ignored() -> None:
     def set_invalid(datasets: Datasets) -> None:
         datasets[0].counts.data[1, 3:6, 4] = [np.nan, np.inf, -1]

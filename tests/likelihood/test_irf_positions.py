@@ -145,6 +145,7 @@ class UserSkyModel(SkyModel):
     """A third-party model class: its predicted counts are compared with those of gammapy."""
 
 
+@pytest.mark.slow
 def test_models_evaluated_by_gammapy_are_refreshed(monkeypatch: pytest.MonkeyPatch) -> None:
     # the comparison always fails
     monkeypatch.setattr("skyred.likelihood.cross_check.TOLERANCE", -1.0)
@@ -168,6 +169,7 @@ def test_models_evaluated_by_gammapy_are_refreshed(monkeypatch: pytest.MonkeyPat
         )
 
 
+@pytest.mark.slow
 def test_dataset_evaluated_by_gammapy_is_refreshed() -> None:
     datasets = create_datasets(lambda: [point()])
     datasets[0].mask_safe.data = datasets[0].mask_safe.data.astype(float)

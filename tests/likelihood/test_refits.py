@@ -52,6 +52,7 @@ def find_fast_refits(
     return was_fast
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("free_tilt", [False, True], ids=["norm", "norm and tilt"])
 def test_norms_agree_with_those_of_newly_compiled_likelihoods(
     monkeypatch: pytest.MonkeyPatch, free_tilt: bool

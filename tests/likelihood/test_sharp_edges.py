@@ -87,6 +87,7 @@ def simulated_source(spatial: SpatialModel, seed: int = 7) -> Datasets:
     return Datasets([dataset])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["disk", "shell"])
 def test_derivatives_use_steps_of_a_tenth_of_a_pixel(kind: str) -> None:
     """Compare with derivatives of the Cash statistic, from counts predicted by gammapy."""

@@ -154,6 +154,7 @@ def test_columns_of_maps_agree_with_a_scan(seed: int, ratio: float, amplitude: f
     assert_agrees_with_scan(datasets, points)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reoptimize", [False, True])
 def test_fluxes_do_not_depend_on_the_sign_of_the_amplitude(reoptimize: bool) -> None:
     on, off, edges = [30, 14, 1], [200, 61, 0], small.ENERGY.edges

@@ -101,6 +101,7 @@ def two_sources() -> Datasets:
     return datasets
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fitter", [Newton(), Minuit()], ids=lambda fitter: fitter.kind)
 @pytest.mark.parametrize("shift", [0.02, 0.06, 0.1])
 def test_two_models_are_fitted_to_two_sources(fitter: Newton | Minuit, shift: float) -> None:

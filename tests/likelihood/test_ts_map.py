@@ -99,12 +99,14 @@ def assert_same(result: Any, expected: Any) -> None:
 
 
 class TestAgainstGammapy:
+    @pytest.mark.slow
     @pytest.mark.parametrize("summed", [True, False], ids=["summed", "each energy"])
     def test_maps_of_a_point_source_agree(self, cutout: MapDataset, summed: bool) -> None:
         width = 0.35 * u.deg
         actual = TSMapFitter(source(), width, summed, ALL).run([cutout], EDGES)
         assert_same(actual, plain_maps(cutout, source(), width, summed))
 
+    @pytest.mark.slow
     def test_maps_of_an_extended_source_agree(self, cutout: MapDataset) -> None:
         model, width = source(GaussianSpatialModel(sigma="0.08 deg"), 2.6), 0.45 * u.deg
         actual = TSMapFitter(model, width, True, ALL).run([cutout], EDGES)

@@ -101,6 +101,7 @@ def test_positive_fluxes_without_counts_end_at_their_limits() -> None:
     assert result.stat == pytest.approx(2 * datasets[0].background.data.sum())
 
 
+@pytest.mark.slow
 def test_fit_without_on_counts_agrees_with_gammapy() -> None:
     assert_as_good_as_gammapy(lambda: spectrum(remove_counts, on_off=True))
 

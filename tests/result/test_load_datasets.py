@@ -128,6 +128,7 @@ def test_datasets_from_files_and_from_observations_are_combined(tmp_path: Path) 
     assert list(orchestrator.select()) == ["toy"]
 
 
+@pytest.mark.slow
 def test_all_read_files_are_inputs_of_the_run(tmp_path: Path) -> None:
     path = write_ogip(tmp_path, "run7")
     index = write_index(tmp_path, small.map_dataset())
@@ -221,6 +222,7 @@ def test_entry_in_yaml_equals_the_entry_in_python(tmp_path: Path) -> None:
     assert Pipeline.from_yaml(pipeline.to_yaml(), plugins=toy_plugins()) == pipeline
 
 
+@pytest.mark.slow
 def test_names_of_datasets_are_kept_or_derived_from_the_entry(tmp_path: Path) -> None:
     index = write_index(tmp_path, small.map_dataset("a"), small.spectrum_dataset("b"))
     assert create_orchestrator(str(index)).reduce().names == ["a", "b"]
@@ -229,6 +231,7 @@ def test_names_of_datasets_are_kept_or_derived_from_the_entry(tmp_path: Path) ->
     assert datasets[1].meta_table["DATASET_NAME"].tolist() == ["b"]
 
 
+@pytest.mark.slow
 def test_equal_names_in_two_entries_are_reported_with_the_remedy(tmp_path: Path) -> None:
     for folder in ("first", "second"):
         (tmp_path / folder).mkdir()

@@ -301,6 +301,7 @@ def test_archive_that_violates_a_requirement_is_reported(archive: Any, message: 
         check_memory_archive(archive)
 
 
+@pytest.mark.slow
 def test_archive_in_the_documentation_passes_the_checks(tmp_path: Path) -> None:
     from skyred.components.simulation.location import ensure_archive
 

@@ -300,6 +300,7 @@ def test_reduction_and_estimators_of_a_run_use_the_same_workers(immediately, mon
     assert {call["estimate"] for call in finished} == {"toy-total-by-dataset"}
 
 
+@pytest.mark.slow
 def test_interrupt_during_tasks_stops_the_workers(immediately):
     other_processes = set(multiprocessing.active_children())
     with pytest.raises(KeyboardInterrupt), Workers(Processes(workers=2).open) as workers:

@@ -28,6 +28,7 @@ def limit_time() -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 def test_run_that_kills_its_worker_once_is_reduced_again(tmp_path: Path) -> None:
     partial_stacks = reduce(
         KillingMaker(killing_runs=[5], max_kills=1, state_folder=str(tmp_path)),

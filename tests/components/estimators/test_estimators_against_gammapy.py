@@ -104,6 +104,7 @@ class TestFluxPoints:
         # raises if the units differ; the chance of a pull above 4 sigma is 1 in 8000
         assert np.all(np.abs(pulls.to_value("")) < 4)
 
+    @pytest.mark.slow
     def test_errors_and_limits_for_other_n_sigma_agree_with_gammapy(self, fit, datasets):
         edges, options = EDGES[1:], {"n_sigma": 2.0, "n_sigma_ul": 3.0}
         estimator = FluxPoints(source="crab", energy_edges=edges, columns=["ul"], **options)
@@ -299,6 +300,7 @@ class TestSeveralDatasets:
             Residuals().estimate(halves, None)
 
 
+@pytest.mark.slow
 def test_gammapy_estimator_is_adapted(fit, datasets, tmp_path):
     gammapy_estimator = FluxPointsEstimator(source="crab", energy_edges=EDGES)
     adapted_estimator = Estimator.adapt(gammapy_estimator)

@@ -119,6 +119,7 @@ class TestSmallMaps:
         expected = comparison.profile_by_gammapy(datasets, regions, spectral_model=STEEP, **options)
         comparison.assert_same(profile.flux, expected)
 
+    @pytest.mark.slow
     def test_background_sources_are_subtracted(self, simulated_dataset: Any) -> None:
         dataset = simulated_dataset.copy(name="sim")
         datasets = Datasets([dataset])

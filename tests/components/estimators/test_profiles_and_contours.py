@@ -175,6 +175,7 @@ class TestProfiles:
 
 
 class TestContours:
+    @pytest.mark.slow
     @pytest.mark.data
     def test_contours_of_a_spectrum_agree_with_gammapy(self, spectrum):
         (pair,) = (

@@ -176,6 +176,7 @@ class TestTSMap:
         assert position.separation(SkyCoord(83.63308, 22.01450, unit="deg")) < 0.02 * u.deg
         assert row["sqrt_ts_max"] > 30
 
+    @pytest.mark.slow
     def test_maps_in_several_energy_bins_agree_with_gammapy(self, msh: plain_msh.Msh) -> None:
         cutout = msh.template.cutout(plain_msh.CENTER, width="1 deg", name="cutout")
         options = {"kernel_width": 0.33 * u.deg, "sum_over_energy_groups": False}

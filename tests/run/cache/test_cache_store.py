@@ -169,6 +169,7 @@ def test_old_partial_files_of_killed_processes_are_removed(cache: Cache) -> None
     assert (old.exists(), new.exists()) == (False, True)
 
 
+@pytest.mark.slow
 def test_concurrent_processes_never_read_incomplete_entries(cache: Cache) -> None:
     script = (
         "import sys; from pathlib import Path; from skyred.run.cache import Cache\n"

@@ -50,6 +50,7 @@ def identifiers(observations: Any) -> list[int]:
     return [int(i) for part in observations for i in part.events.table["EVENT_ID"]]
 
 
+@pytest.mark.slow
 @given(
     TIMES,
     st.lists(st.tuples(OFFSETS, st.sampled_from(SCALES)), min_size=1, max_size=6),
@@ -70,6 +71,7 @@ def test_adjacent_windows_share_no_event_and_lose_none(
     assert total == pytest.approx(run.gti.time_sum.to_value("s"), abs=1e-5)
 
 
+@pytest.mark.slow
 @given(TIMES, st.integers(-5000, LENGTH), st.integers(1, 600))
 def test_parts_of_equal_width_share_no_event_and_lose_none(
     times: list[float], start: int, width: int

@@ -84,6 +84,25 @@ def test_repeated_rows_are_accepted():
     assert len(select(lambda table: table[table["OBS_ID"] > 3], table)) == 4
 
 
+def test_changed_value_of_a_repeated_row_is_named():
+    def create() -> ObservationTable:
+        first, second = create_table(), create_table()
+        second["QUALITY"] = [4, 5, 6]
+        return vstack([first, second])
+
+    def swap(table):
+        table["QUALITY"] = table["QUALITY"][[3, 4, 5, 0, 1, 2]]
+        return table
+
+    def change_value(table):
+        table["QUALITY"][4] = 7
+        return table[::-1]
+
+    assert len(select(swap, create())) == 6
+    with pytest.raises(ComponentError, match="changed QUALITY of the observations 3;"):
+        select(change_value, create())
+
+
 def change(name, value):
     def change_value(table):
         table[name][0] = value

@@ -61,9 +61,8 @@ def _find_fault(table: Any, selected: Any) -> str:
         return f"removed the columns {format_list(missing, 5)}"
     if len(selected) == 0:
         return ""
-    ids, first_rows, counts = np.unique(
-        np.asarray(table["OBS_ID"]), return_index=True, return_counts=True
-    )
+    all_ids = np.asarray(table["OBS_ID"])
+    ids, counts = np.unique(all_ids, return_counts=True)
     selected_ids = np.asarray(selected["OBS_ID"])
     positions = np.clip(np.searchsorted(ids, selected_ids), 0, len(ids) - 1)
     unknown = selected_ids[ids[positions] != selected_ids]
@@ -71,14 +70,40 @@ def _find_fault(table: Any, selected: Any) -> str:
         return (
             f"returned observations that are not in the table: {format_list(unknown.tolist(), 5)}"
         )
-    is_unique = counts[positions] == 1  # gammapy uses the first of several rows of a run
-    rows, expected_rows = np.flatnonzero(is_unique), first_rows[positions[is_unique]]
-    for name in table.colnames:
-        is_changed = _differ(selected[name][rows], table[name][expected_rows])
-        if is_changed.any():
-            changed = selected_ids[rows][is_changed]
-            return f"changed {name} of the observations {format_list(changed.tolist(), 5)}"
-    return ""
+    rows_by_id = np.split(np.argsort(all_ids, kind="stable"), np.cumsum(counts)[:-1])
+    return _find_changed(table, selected, rows_by_id, positions)
+
+
+def _find_changed(
+    table: Any, selected: Any, rows_by_id: list[NDArray[np.intp]], positions: NDArray[np.intp]
+) -> str:
+    """Return which column of selected rows is changed; "" if each row is one of its observation.
+
+    Parameters
+    ----------
+    table, selected : gammapy.data.ObservationTable
+        The observation table, and the selected rows.
+    rows_by_id : list of array
+        The rows of the observation table with each OBS_ID.
+    positions : array
+        The index in `rows_by_id` of each selected row, shape (n,).
+    """
+    names, rows = table.colnames, np.arange(len(selected))
+    is_changed = np.ones((len(selected), len(names)), dtype=bool)
+    # usually one row, but archives may have several of a run, of which gammapy uses the first
+    for repetition in range(max(map(len, rows_by_id))):
+        expected = np.array([ids[repetition % len(ids)] for ids in rows_by_id])[positions[rows]]
+        differs = np.stack(
+            [_differ(selected[name][rows], table[name][expected]) for name in names], axis=1
+        )
+        is_closer = differs.sum(axis=1) < is_changed[rows].sum(axis=1)
+        is_changed[rows[is_closer]] = differs[is_closer]
+        rows = rows[is_changed[rows].any(axis=1)]
+    if not len(rows):
+        return ""
+    index = int(is_changed.any(axis=0).argmax())
+    changed = selected["OBS_ID"][is_changed[:, index]]
+    return f"changed {names[index]} of the observations {format_list(changed.tolist(), 5)}"
 
 
 def _differ(column: Any, expected: Any) -> NDArray[np.bool_]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 from collections.abc import Callable
 from typing import Any
 
+import astropy.units as u
 import numpy as np
 
 from skyred import (
@@ -76,6 +78,14 @@ _CHANGES: dict[str, tuple[Callable[[Any], Any], str]] = {
         "changed the PSF (values)",
     ),
     "axis": (lambda run: _shift_axis(run.aeff), "read-only"),
+    "unit of an axis": (
+        lambda run: setattr(run.aeff.axes["energy_true"], "_unit", u.GeV),
+        "changed the effective area (axes)",
+    ),
+    "edges of an axis": (
+        lambda run: setattr(run.edisp.axes["migra"], "edges", 2 * run.edisp.axes["migra"].edges),
+        "changed the energy dispersion (axes)",
+    ),
     "unit": (lambda run: setattr(run.aeff, "_unit", "km2"), "changed the effective area (unit)"),
     "other axes": (
         lambda run: setattr(run.aeff, "_axes", run.aeff.axes.copy()),
@@ -125,6 +135,24 @@ _CHANGES: dict[str, tuple[Callable[[Any], Any], str]] = {
         "changed the filter of the events (event filters)",
     ),
 }
+
+
+def _set_interpolation(irf: Any) -> None:
+    irf.axes["energy_true"]._interp = "lin"
+
+
+def _read_only(shape: tuple[int, ...]) -> Any:
+    return np.broadcast_to(1.0, shape)
+
+
+# errors of numpy because of read-only arrays that are not those of the observation
+OWN_ARRAYS: dict[str, Callable[[Any, Any], Any]] = {
+    "own array": lambda dataset, run: np.multiply(2, 3, out=_read_only((2,))),
+    "view of an option": lambda dataset, run: _read_only((3,)).fill(0),
+    "array of the dataset": lambda dataset, run: operator.setitem(
+        _read_only(dataset.counts.data.shape), ..., run.edisp.data.sum()
+    ),
+}
 CHANGES = {name: message for name, (_, message) in _CHANGES.items()}
 
 
@@ -155,6 +183,11 @@ class BadMaker(Maker):
     def make(self, dataset: Any, observation: Any) -> Any:
         if self.fault in _CHANGES:
             _CHANGES[self.fault][0](observation)
+        if self.fault == "error after a change":
+            _set_interpolation(observation.aeff)
+            raise ZeroDivisionError("no events")
+        if self.fault in OWN_ARRAYS:
+            OWN_ARRAYS[self.fault](dataset, observation)
         if self.fault == "exit":
             sys.exit(0)
         if self.fault == "None":
@@ -241,7 +274,13 @@ class BadGeometry(MapGeometry):
     def cutout(self, target: Any, observation: Any, reduction: Any) -> Any:
         if self.fault == "scales":
             _scale(observation.aeff)
+        if self.fault == "cutout is target":
+            return target
+        if self.fault == "changes the target":
+            target.counts.data += 1
         dataset = MapGeometry.cutout(self, target, observation, reduction)
+        if self.fault == "counts of the target":
+            dataset.counts = target.counts
         return dataset.counts if self.fault == "cutout" else dataset
 
     def coverage_fractions(self, table: Any, reduction: Any) -> Any:
@@ -257,6 +296,8 @@ GEOMETRY_FAULTS = {
     "target": "geometry bad-geometry {} returned None; it must return the dataset",
     "scales": "geometry bad-geometry {} changed the effective area (values)",
     "cutout": "geometry bad-geometry {} returned an object of the type WcsNDMap",
+    "cutout is target": "geometry bad-geometry {} returned maps of the full geometry",
+    "counts of the target": "geometry bad-geometry {} returned maps of the full geometry",
     "fractions": "raised in the geometry bad-geometry {}",
 }
 STACKER_FAULTS = {
@@ -277,6 +318,7 @@ STACKER_FAULTS = {
     "same names": "stacker bad-stacker {} returned several datasets with the name",
 }
 MAKER_FAULTS = {
+    "error after a change": "maker bad-maker {} changed the effective area (axes)",
     "exit": "maker bad-maker {} exits Python (code 0)",
     "None": "maker bad-maker {} returned None; it must return the dataset",
     "dict": "maker bad-maker {} returned an object of the type dict",
@@ -289,15 +331,19 @@ MAKER_FAULTS = {
 }
 
 
-def create_pipeline(archive: Any, *makers: Any, stack: Any = None) -> Pipeline:
+def create_pipeline(
+    archive: Any, *makers: Any, stack: Any = None, geometry_fault: str | None = None
+) -> Pipeline:
     """Return a pipeline with one data entry, whose observations are not merged by default."""
-    geometry = MapGeometry(
+    options = {} if geometry_fault is None else {"fault": geometry_fault}
+    geometry = (BadGeometry if options else MapGeometry)(
         center=("83.633 deg", "22.014 deg"),
         width="2 deg",
         bin_size="0.1 deg",
         irf_bin_size="0.5 deg",
         energy=EnergyAxis(min="1 TeV", max="10 TeV", bins=1),
         energy_true=EnergyAxis(min="0.5 TeV", max="20 TeV", bins=4),
+        **options,
     )
     make = [MapData(), *makers, SafeMask(methods=["offset-max"], offset_max="2 deg")]
     stack = Keep(chunk=1) if stack is None else stack

@@ -15,22 +15,21 @@ from misbehaving_reductions import (
     GEOMETRY_FAULTS,
     MAKER_FAULTS,
     ORIGIN,
+    OWN_ARRAYS,
     STACKER_FAULTS,
-    BadGeometry,
     BadMaker,
     BadStacker,
     create_orchestrator,
     create_pipeline,
 )
-from skyred import MapGeometry, Processes
-from skyred.errors import ComponentError
-from skyred.fields import specs
+from skyred import Processes
+from skyred.errors import ComponentError, RunsFailedError
 from skyred.run.worker.component_calls import run_maker
 from skyred.run.worker.observation_guard import ObservationGuard, protect_observation
 
 
-def reduce(archive: Path, *makers: Any, stack: Any = None, engine: Any = None) -> Any:
-    return create_orchestrator(create_pipeline(archive, *makers, stack=stack), engine).reduce()
+def reduce(archive: Path, *makers: Any, engine: Any = None, **options: Any) -> Any:
+    return create_orchestrator(create_pipeline(archive, *makers, **options), engine).reduce()
 
 
 def describe(error: BaseException) -> str:
@@ -54,6 +53,32 @@ def test_maker_with_a_fault_is_stopped(crab_archive: Path, fault: str) -> None:
     assert MAKER_FAULTS[fault].format(ORIGIN) in str(excinfo.value)
 
 
+@pytest.mark.parametrize("fault", OWN_ARRAYS)
+def test_maker_that_writes_to_other_read_only_arrays_fails(crab_archive: Path, fault: str) -> None:
+    with pytest.raises(RunsFailedError, match=r"2 of 2 runs failed") as excinfo:
+        reduce(crab_archive, BadMaker(fault=fault))
+    assert f"maker bad-maker {ORIGIN}: ValueError: " in str(excinfo.value)
+
+
+def test_axes_that_runs_share_are_restored(crab_archive: Path) -> None:
+    (first, _) = reduce(crab_archive)
+    for change in ("unit of an axis", "edges of an axis"):
+        with pytest.raises(ComponentError, match=r"\(axes\)"):
+            reduce(crab_archive, BadMaker(fault=change))
+    (second, _) = reduce(crab_archive)
+    for name in ("exposure", "background"):
+        expected = getattr(first, name).data
+        np.testing.assert_array_equal(getattr(second, name).data, expected)
+    np.testing.assert_array_equal(second.edisp.edisp_map.data, first.edisp.edisp_map.data)
+
+
+def test_geometry_cannot_change_the_maps_of_other_runs(crab_archive: Path) -> None:
+    with pytest.raises(RunsFailedError, match=r"geometry bad-geometry .*read-only") as excinfo:
+        reduce(crab_archive, geometry_fault="changes the target")
+    assert ORIGIN in str(excinfo.value)
+    assert len(reduce(crab_archive, geometry_fault="")) == 2
+
+
 @pytest.mark.parametrize("fault", STACKER_FAULTS)
 def test_stacker_with_a_fault_is_stopped(crab_archive: Path, fault: str) -> None:
     with pytest.raises((ComponentError, KeyError)) as excinfo:
@@ -63,12 +88,8 @@ def test_stacker_with_a_fault_is_stopped(crab_archive: Path, fault: str) -> None
 
 @pytest.mark.parametrize("fault", GEOMETRY_FAULTS)
 def test_geometry_with_a_fault_is_stopped(crab_archive: Path, fault: str) -> None:
-    pipeline = create_pipeline(crab_archive)
-    entry = pipeline.data["crab"]
-    options = {name: getattr(entry.geometry, name) for name in specs(MapGeometry)}
-    entry = entry.evolve(geometry=BadGeometry(fault=fault, **options))
     with pytest.raises((ComponentError, KeyError)) as excinfo:
-        create_orchestrator(pipeline.evolve(data={"crab": entry})).reduce()
+        reduce(crab_archive, geometry_fault=fault)
     assert GEOMETRY_FAULTS[fault].format(ORIGIN) in describe(excinfo.value)
 
 

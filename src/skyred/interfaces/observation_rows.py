@@ -142,13 +142,13 @@ _RECORDER: ContextVar[RowRecorder | None] = ContextVar("_RECORDER", default=None
 
 
 @contextmanager
-def recorded_by(recorder: RowRecorder) -> Iterator[None]:
+def recorded_by(recorder: RowRecorder | None) -> Iterator[None]:
     """Pass rows that are recorded in this context to a recorder.
 
     Parameters
     ----------
-    recorder : RowRecorder
-        The recorder.
+    recorder : RowRecorder or None
+        The recorder; None if rows are only checked.
     """
     token = _RECORDER.set(recorder)
     try:

@@ -17,6 +17,7 @@ from skyred.run.worker.code_check import require_same_code
 from skyred.run.worker.component_calls import errors_outside_runs, require_dataset
 from skyred.run.worker.irf_types import describe_irfs
 from skyred.run.worker.observation import GEOMETRY, STACKER, RunReduction
+from skyred.run.worker.target_maps import protect_maps
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
@@ -143,6 +144,7 @@ def _reduce(
     with errors_outside_runs(source):
         target = reduction.geometry.target()
     require_dataset(target, source)
+    protect_maps(target)
     with errors_outside_runs(chunk.describe(reduction.stack, STACKER)):
         total = reduction.stack.zero(reduction.geometry)
     outcomes, irf_types, checksums = [], [], dict(checksums)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from skyred.errors import ComponentError, SkipObservation, SkyredError
+from skyred.errors import ComponentError, SkyredError
+from skyred.interfaces.observation_rows import recorded_by
+from skyred.io.captured_warnings import capture_warnings
 from skyred.plugins.component_errors import add_source, exit_error
 
 if TYPE_CHECKING:
@@ -28,7 +32,7 @@ class RuleError(ComponentError):
 
 @contextmanager
 def faults_of(source: str) -> Iterator[None]:
-    """Raise a `RuleError` if a component exits Python, or writes to a read-only array.
+    """Raise a `RuleError` if a component exits Python.
 
     Parameters
     ----------
@@ -49,14 +53,6 @@ def faults_of(source: str) -> Iterator[None]:
         yield
     except SystemExit as error:
         raise RuleError(str(exit_error(source, error))) from error
-    except ValueError as error:
-        if "read-only" not in str(error) and "read only" not in str(error):
-            raise
-        raise RuleError(
-            f"the {source} writes to a read-only array ({error}); copy options and views before "
-            "you change them (np.array(x)); the IRFs and events of an observation must not be "
-            f"changed: {HOW_TO_CHANGE}"
-        ) from error
 
 
 @contextmanager
@@ -88,34 +84,47 @@ def errors_outside_runs(source: str) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def unchanged_by(source: str, guard: ObservationGuard) -> Iterator[None]:
-    """Raise a `RuleError` as `faults_of`, or if a component changes the observation.
+def call_guarded(
+    function: Callable[[Observation], Any], guard: ObservationGuard, source: str
+) -> Any:
+    """Call a component with an observation, and check that it leaves the observation unchanged.
 
     Parameters
     ----------
-    source : str
-        The component, with its plugin.
+    function : callable
+        The call, with the observation as its only argument.
     guard : ObservationGuard
         The observation.
+    source : str
+        The component, with its plugin.
 
-    Yields
-    ------
-    None
-        The component is called inside the context.
+    Returns
+    -------
+    object
+        The value that the component returns.
 
     Raises
     ------
     RuleError
-        If it does.
+        If the component changes the observation, also by writing to its read-only arrays, or exits
+        Python.
     """
     try:
         with faults_of(source):
-            yield
-    except SkipObservation:
+            returned = function(guard.observation)
+    except Exception as error:
         _require_unchanged(guard, source)
+        if _is_read_only(error):
+            if _succeeds(function, copy.deepcopy(guard.observation)):
+                raise RuleError(
+                    f"the {source} writes to a read-only array of the observation "
+                    f"{guard.observation.obs_id} ({error}), which other makers read too: "
+                    f"{HOW_TO_CHANGE}"
+                ) from error
+            error.add_note("copy options and views before you change them, with np.array")
         raise
     _require_unchanged(guard, source)
+    return returned
 
 
 def require_dataset(dataset: Any, source: str) -> None:
@@ -188,8 +197,7 @@ def run_maker(maker: Maker, dataset: Dataset, guard: ObservationGuard, source: s
         If the maker skips the observation.
     """
     name = getattr(dataset, "name", None)
-    with unchanged_by(source, guard):
-        dataset = maker.make(dataset, guard.observation)
+    dataset = call_guarded(partial(maker.make, dataset), guard, source)
     require_dataset(dataset, source)
     new_name = getattr(dataset, "name", None)
     if new_name != name:
@@ -223,8 +231,7 @@ def modify_observation(maker: Maker, guard: ObservationGuard, source: str) -> Ob
         If the maker changes the observation, or returns something else than an observation with the
         same OBS_ID.
     """
-    with unchanged_by(source, guard):
-        modified = maker.modify_observation(guard.observation)
+    modified = call_guarded(maker.modify_observation, guard, source)
     original = guard.observation
     if not hasattr(modified, "obs_id"):
         raise RuleError(
@@ -245,6 +252,21 @@ def _require_unchanged(guard: ObservationGuard, source: str) -> None:
             f"the {source} changed {change} of the observation {guard.observation.obs_id}, which "
             f"other makers read too: {HOW_TO_CHANGE}"
         )
+
+
+def _is_read_only(error: Exception) -> bool:
+    """Return whether an error is that of numpy for a change of a read-only array."""
+    return isinstance(error, ValueError) and "read-only" in str(error).replace(" ", "-")
+
+
+def _succeeds(function: Callable[[Observation], Any], observation: Observation) -> bool:
+    """Return whether a call succeeds with another observation; nothing is recorded."""
+    try:
+        with capture_warnings(), recorded_by(None):
+            function(observation)
+    except (Exception, SystemExit):
+        return False
+    return True
 
 
 def _describe_type(result: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -23,7 +24,67 @@ IRF_ATTRIBUTES = {
     "meta": "metadata",
     "interp_kwargs": "options of the interpolation",
 }
+PLOT_ATTRIBUTES = ("_use_center_as_plot_labels", "_time_format")
 IrfArrays = dict[str, tuple[Any, int | None]]
+
+
+@attrs.frozen(eq=False)
+class GridState:
+    """The state of an axis or a geometry, which the IRFs of several runs may share.
+
+    Parameters
+    ----------
+    grid : gammapy.maps.MapAxis or gammapy.maps.Geom
+        The axis or geometry.
+    attributes : dict of str to object
+        Its attributes, except for those of plots.
+    arrays : list of tuple of numpy.ndarray and int
+        Those that are writable arrays, with their checksums.
+    """
+
+    grid: Any
+    attributes: dict[str, Any]
+    arrays: list[tuple[Any, int]]
+
+    @classmethod
+    def read(cls, grid: Any) -> GridState:
+        """Return the state of an axis or a geometry.
+
+        Parameters
+        ----------
+        grid : gammapy.maps.MapAxis or gammapy.maps.Geom
+            The axis or geometry.
+
+        Returns
+        -------
+        GridState
+            The state.
+        """
+        for name in ("edges", "center"):  # stored by gammapy once they are computed
+            getattr(grid, name, None)
+        attributes = {name: vars(grid)[name] for name in vars(grid) if name not in PLOT_ATTRIBUTES}
+        arrays = [
+            np.asarray(array)  # without the unit
+            for array in attributes.values()
+            if isinstance(array, np.ndarray) and array.flags.writeable
+        ]
+        return cls(grid, attributes, [(array, compute_checksum(array)) for array in arrays])
+
+    def undo_change(self) -> bool:
+        """Set attributes that have been replaced, for other runs, and return whether any changed.
+
+        Returns
+        -------
+        bool
+            Whether an attribute or an array has changed; new attributes are ignored.
+        """
+        attributes = vars(self.grid)
+        new_values = [attributes.get(name) for name in self.attributes]
+        is_changed = any(compute_checksum(array) != checksum for array, checksum in self.arrays)
+        if not all(map(operator.is_, new_values, self.attributes.values())):
+            is_changed |= not all(map(is_same, self.attributes.values(), new_values))
+            attributes.update(self.attributes)
+        return is_changed
 
 
 @attrs.frozen(eq=False)
@@ -40,15 +101,15 @@ class IrfState:
         The arrays by name, each with its checksum; without one if it is read-only.
     attributes : dict of str to object
         Its attributes; dictionaries are copied.
-    nodes : list of tuple of numpy.ndarray and int
-        The nodes of its axes that are writable, with their checksums.
+    grids : list of GridState
+        The states of its axes or geometry.
     """
 
     irf: Any
     data: Any
     arrays: IrfArrays
     attributes: dict[str, Any]
-    nodes: list[tuple[Any, int]]
+    grids: list[GridState]
 
     @classmethod
     def read(cls, irf: Any) -> IrfState:
@@ -75,17 +136,21 @@ class IrfState:
             for name, value in vars(irf).items()
             if name in IRF_ATTRIBUTES
         }
-        nodes = [(array, compute_checksum(array)) for array in _list_writable_nodes(irf)]
-        return cls(irf, data, arrays, attributes, nodes)
+        grids = [GridState.read(grid) for grid in _iter_grids(irf)]
+        return cls(irf, data, arrays, attributes, grids)
 
     def find_change(self) -> str:
-        """Return the name of what has changed, and undo gammapy's `interp_missing_data`.
+        """Return the name of what has changed, and undo changes of axes and missing values.
+
+        Runs share the axes, and gammapy's `interp_missing_data` replaces the values.
 
         Returns
         -------
         str
             "values", or the name of an attribute; "" if nothing has changed.
         """
+        if sum(grid.undo_change() for grid in self.grids):  # of all
+            return "axes"
         data = _find_data(self.irf)
         if data is not self.data:
             if not _fills_missing_values(self.data, data):
@@ -109,8 +174,7 @@ class IrfState:
             # gammapy compares axes with a tolerance
             if is_exchanged and (name in ("_axes", "_geom") or not is_same(value, new_value)):
                 return IRF_ATTRIBUTES[name]
-        is_changed = any(compute_checksum(array) != checksum for array, checksum in self.nodes)
-        return "axes" if is_changed else ""
+        return ""
 
 
 def is_large(array: Any) -> bool:
@@ -205,10 +269,12 @@ def _find_data(irf: Any) -> Any:
     return vars(irf).get("_data") if "_data" in vars(irf) else getattr(irf, "data", None)
 
 
-def _list_writable_nodes(irf: Any) -> list[Any]:
-    """Return the nodes of those axes of an IRF that runs do not share."""
-    nodes = [getattr(axis, "_nodes", None) for axis in vars(irf).get("_axes") or ()]
-    return [array for array in nodes if isinstance(array, np.ndarray) and array.flags.writeable]
+def _iter_grids(irf: Any) -> Iterator[Any]:
+    """Yield the axes of an IRF, or the geometry of a map and its axes."""
+    attributes = vars(irf)
+    if (geom := attributes.get("_geom")) is not None:
+        yield geom
+    yield from attributes.get("_axes") or getattr(geom, "axes", None) or ()
 
 
 def _fills_missing_values(old: Any, new: Any) -> bool:

@@ -19,16 +19,17 @@ from skyred.io.captured_warnings import capture_warnings
 from skyred.run.worker.background_norm import apply_background_norm, count_safe
 from skyred.run.worker.component_calls import (
     RuleError,
+    call_guarded,
     faults_of,
     modify_observation,
     require_dataset,
     require_total,
     run_maker,
-    unchanged_by,
 )
 from skyred.run.worker.good_time import cut_observation, describe_time, drop_events_outside
 from skyred.run.worker.observation_guard import ObservationGuard, protect_observation
 from skyred.run.worker.open_observation import InspectionFailed, inspect_observation
+from skyred.run.worker.target_maps import shares_maps
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
@@ -232,18 +233,30 @@ class RunReduction:
         reduction = self.chunk.reduction
         guard = ObservationGuard.create(protect_observation(observation))
         self._set_step(STACKER, reduction.stack)
-        with unchanged_by(self.step, guard):
-            reduction.stack.check_observation(guard.observation)
+        call_guarded(reduction.stack.check_observation, guard, self.step)
         guard = self._modify(guard)
-        self._set_step(GEOMETRY, reduction.geometry)
-        with unchanged_by(self.step, guard):
-            dataset = reduction.geometry.cutout(target, guard.observation, reduction)
-        require_dataset(dataset, self.step)
+        dataset = self._cut_out(target, guard)
         for index, maker in enumerate(self.chunk.makers):
             self._set_step(index, maker)
             with self.recorder.running(self.step, index):
                 dataset = run_maker(maker, dataset, guard, self.step)
         return ReducedPart(guard.observation, dataset, apply_background_norm(dataset))
+
+    def _cut_out(self, target: Dataset, guard: ObservationGuard) -> Dataset:
+        reduction = self.chunk.reduction
+        self._set_step(GEOMETRY, reduction.geometry)
+        dataset = call_guarded(
+            lambda observation: reduction.geometry.cutout(target, observation, reduction),
+            guard,
+            self.step,
+        )
+        require_dataset(dataset, self.step)
+        if shares_maps(dataset, target):
+            raise RuleError(
+                f"the {self.step} returned maps of the full geometry, which all runs share; cutout "
+                "must return a new dataset, such as target.copy(name=...)"
+            )
+        return dataset
 
     def _modify(self, guard: ObservationGuard) -> ObservationGuard:
         """Return the observation that the makers use, modified by those that do so."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -116,23 +117,25 @@ class ObservationGuard:
         str
             For example "the effective area (values)"; "" if nothing has changed.
         """
-        if not self.values:
-            return ""
+        changes = list(self._iter_changes()) if self.values else []  # all axes are restored
+        return changes[0] if changes else ""
+
+    def _iter_changes(self) -> Iterator[str]:
         attributes = vars(self.observation)
         for name in NAMES:
             part, old_part = attributes.get(name, _MISSING), self.values.get(name, _MISSING)
             if part is old_part:
                 continue
-            if not self._is_read_by_gammapy(name, part, old_part):
-                return f"the {_label(name)} (replaced)"
-            self._add(name, part)
+            if self._is_read_by_gammapy(name, part, old_part):
+                self._add(name, part)
+            else:
+                yield f"the {_label(name)} (replaced)"
         for name, hdu_name in HDUS.items():
             for state in (self._hdu_state(name, hdu_name), self.states.get(name)):
                 if state is None or not (change := state.find_change()):
                     continue
                 if not self._is_reversed_by_gammapy(name, state):
-                    return f"the {_label(name)} ({change})"
-        return ""
+                    yield f"the {_label(name)} ({change})"
 
     def _hdu_state(self, name: str, hdu_name: str) -> PartState | None:
         """Return the state of a part that is read from the bytes of the inspection, if it is."""

@@ -1,7 +1,4 @@
 # The public names and their modules, imported on first use
-from .adapters.datasets_maker import (
-    DatasetsMaker as DatasetsMaker,
-)
 from .components.engines import (
     Processes as Processes,
     Serial as Serial,
@@ -182,6 +179,9 @@ from .products.table import (
 )
 from .result import (
     Result as Result,
+)
+from .run.datasets_maker import (
+    DatasetsMaker as DatasetsMaker,
 )
 from .run.orchestrator import (
     Orchestrator as Orchestrator,

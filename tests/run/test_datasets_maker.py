@@ -19,6 +19,7 @@ from gammapy.maps import MapAxis, WcsGeom
 from plain_gammapy import arrays
 from skyred import DatasetsMaker, Maker, SkipObservation, component, option, record_row
 from skyred.components.gammapy import FoVBackground, MapData, SafeMask
+from skyred.errors import ComponentError
 
 OFFSET = 1.5 * u.deg
 
@@ -172,6 +173,38 @@ def test_makers_are_prepared_with_all_runs_first(observations: Observations) -> 
     for dataset, expected_dataset in zip(datasets, expected, strict=True):
         assert (dataset.counts.data == 12 / len(observations) * expected_dataset.counts.data).all()
     assert maker.makers[1] is scale_by_runs
+
+
+class HalfArea:
+    """A maker of gammapy that changes the effective area."""
+
+    tag = "half-area"
+
+    def run(self, dataset: Any, observation: Observation) -> Any:
+        observation.aeff.data *= 0.5
+        return dataset
+
+
+@component
+class SwapsArea(Maker):
+    """Exchange the effective area."""
+
+    kind = "swaps-area"
+
+    def make(self, dataset: Any, observation: Observation) -> Any:
+        observation.aeff = observation.edisp
+        return dataset
+
+
+@pytest.mark.parametrize(("maker", "name"), [(HalfArea(), "HalfArea"), (SwapsArea(), "swaps-area")])
+def test_maker_that_changes_observations_is_stopped(
+    observations: Observations, maker: Any, name: str
+) -> None:
+    in_memory = Observations([run.copy(in_memory=True) for run in observations])
+    area = in_memory[0].aeff.data.copy()
+    with pytest.raises(ComponentError, match=rf"maker {name} changed the effective area"):
+        DatasetsMaker([maker, *gammapy_makers()]).run(empty_dataset(), in_memory)
+    np.testing.assert_array_equal(in_memory[0].aeff.data, area)
 
 
 @component

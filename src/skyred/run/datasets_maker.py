@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import attrs
 from gammapy import makers
 
 from skyred.errors import SkipObservation
@@ -15,6 +18,8 @@ from skyred.interfaces.modified_observations import observations_are_modified
 from skyred.interfaces.observation_rows import RowRecorder, recorded_by
 from skyred.interfaces.observation_tables import ObservationTables
 from skyred.interfaces.records import Outcome
+from skyred.run.worker.component_calls import call_guarded, modify_observation, require_dataset
+from skyred.run.worker.observation_guard import ObservationGuard, protect_observation
 
 if TYPE_CHECKING:
     from astropy.coordinates import Angle
@@ -31,7 +36,8 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
     skyred's makers also work in gammapy's own class. This subclass prepares them with all
     observations (`Maker.prepare`), reduces the observations that they return
     (`Maker.modify_observation`), leaves out runs that they skip, and derives the width of the
-    cutouts from `Maker.largest_offset` as well as from gammapy's safe mask.
+    cutouts from `Maker.largest_offset` as well as from gammapy's safe mask. A maker, also one of
+    gammapy, that changes an observation in place raises an error.
 
     Parameters
     ----------
@@ -90,13 +96,22 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
         Dataset or Outcome or None
             The dataset; an outcome with the reason if a maker skips the observation; None if the
             observation does not overlap with the reference dataset.
+
+        Raises
+        ------
+        ComponentError
+            If a maker changes the observation, or returns something else than a dataset.
         """
         recorder = RowRecorder()
         obs_id = int(observation.obs_id)
         try:
             with recorded_by(recorder), observations_are_modified():
-                observation = _modify(observation, self.makers)
-                reduced_dataset: Dataset | None = super().make_dataset(dataset, observation)
+                guard = _modify(observation, self.makers)
+                guarded = copy.copy(self)
+                guarded.makers = [_GuardedMaker(maker, guard) for maker in self.makers]
+                reduced_dataset: Dataset | None = makers.DatasetsMaker.make_dataset(
+                    guarded, dataset, guard.observation
+                )
         except SkipObservation as skip:
             reason = getattr(skip.__cause__, "reason", skip.reason)
             rows = tuple(recorder.rows)
@@ -181,11 +196,45 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
             self.makers = original_makers
 
 
-def _modify(observation: Observation, makers: Iterable[Any]) -> Observation:
+@attrs.frozen(eq=False)
+class _GuardedMaker:
+    """A maker that must leave an observation unchanged.
+
+    Parameters
+    ----------
+    maker : Maker or gammapy.makers.Maker
+        The maker.
+    guard : ObservationGuard
+        The observation.
+    """
+
+    maker: Any
+    guard: ObservationGuard
+
+    @property
+    def tag(self) -> str:
+        """The name of the maker in log messages of gammapy."""
+        return str(self.maker.tag)
+
+    def run(self, dataset: Dataset, observation: Observation) -> Dataset:
+        """Run the maker, and check the observation and the type of the returned dataset."""
+        source = _describe(self.maker)
+        dataset = call_guarded(partial(self.maker.run, dataset), self.guard, source)
+        require_dataset(dataset, source)
+        return dataset
+
+
+def _describe(maker: Any) -> str:
+    return f"maker {maker.kind if isinstance(maker, Maker) else type(maker).__name__}"
+
+
+def _modify(observation: Observation, makers: Iterable[Any]) -> ObservationGuard:
     """Return the observation that makers use, modified by those that do so."""
+    guard = ObservationGuard.create(protect_observation(observation))
     for maker in modifying_makers(maker for maker in makers if isinstance(maker, Maker)):
-        observation = maker.modify_observation(observation)
-    return observation
+        modified = modify_observation(maker, guard, _describe(maker))
+        guard = ObservationGuard.create(protect_observation(modified))
+    return guard
 
 
 def _modify_all(observations: Observations, makers: Iterable[Maker]) -> Observations:
@@ -193,5 +242,5 @@ def _modify_all(observations: Observations, makers: Iterable[Maker]) -> Observat
     modified = []
     for observation in observations:
         with suppress(SkipObservation):
-            modified.append(_modify(observation, makers))
+            modified.append(_modify(observation, makers).observation)
     return type(observations)(modified)

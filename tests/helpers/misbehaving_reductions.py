@@ -20,6 +20,7 @@ from skyred import (
     Pipeline,
     Reduction,
     SafeMask,
+    Selector,
     component,
     option,
 )
@@ -198,6 +199,26 @@ class BadMaker(Maker):
 
 
 @component
+class BadSelector(Selector):
+    """A selector of good time with a fault."""
+
+    kind = "bad-selector"
+    fault: str = option("", doc="The fault.")
+
+    def select(self, table: Any) -> Any:
+        return table
+
+    def cut_gti(self, gti: Any) -> Any:
+        if self.fault == "exits":
+            sys.exit(5)
+        if self.fault == "raises":
+            raise ZeroDivisionError("no phase")
+        if self.fault == "None":
+            return None
+        return [gti, gti] if self.fault == "repeats" else [gti]
+
+
+@component
 class BadStacker(Keep):
     """A stacker with a fault, otherwise the stacker `keep`."""
 
@@ -290,6 +311,12 @@ class BadGeometry(MapGeometry):
 
 
 # the fault, and what the error says
+SELECTOR_FAULTS = {
+    "exits": "selector bad-selector {} exits Python (code 5)",
+    "raises": "selector bad-selector {}: ZeroDivisionError: no phase",
+    "None": "selector bad-selector {}: TypeError",
+    "repeats": "selector bad-selector {} returned more good time",
+}
 GEOMETRY_FAULTS = {
     "target exits": "geometry bad-geometry {} exits Python (code 3)",
     "target raises": "raised in the geometry bad-geometry {}",
@@ -332,7 +359,11 @@ MAKER_FAULTS = {
 
 
 def create_pipeline(
-    archive: Any, *makers: Any, stack: Any = None, geometry_fault: str | None = None
+    archive: Any,
+    *makers: Any,
+    stack: Any = None,
+    geometry_fault: str | None = None,
+    select: Any = (),
 ) -> Pipeline:
     """Return a pipeline with one data entry, whose observations are not merged by default."""
     options = {} if geometry_fault is None else {"fault": geometry_fault}
@@ -347,14 +378,16 @@ def create_pipeline(
     )
     make = [MapData(), *makers, SafeMask(methods=["offset-max"], offset_max="2 deg")]
     stack = Keep(chunk=1) if stack is None else stack
-    reduction = Reduction(archive=str(archive), geometry=geometry, make=make, stack=stack)
+    reduction = Reduction(
+        archive=str(archive), select=select, geometry=geometry, make=make, stack=stack
+    )
     return Pipeline(data={"crab": reduction})
 
 
 def create_orchestrator(pipeline: Any, engine: Any = None) -> Orchestrator:
     """Return an orchestrator that knows the plugin of the components of this module."""
     plugins = Plugins.load()
-    for cls in (BadMaker, BadStacker, BadGeometry):
+    for cls in (BadMaker, BadStacker, BadGeometry, BadSelector):
         assert plugins.catalog.add(cls, OWNER) == ""
     options = {} if engine is None else {"engine": engine}
     return Orchestrator(pipeline, plugins=plugins, cache=False, **options)

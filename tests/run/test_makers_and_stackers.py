@@ -16,14 +16,16 @@ from misbehaving_reductions import (
     MAKER_FAULTS,
     ORIGIN,
     OWN_ARRAYS,
+    SELECTOR_FAULTS,
     STACKER_FAULTS,
     BadMaker,
+    BadSelector,
     BadStacker,
     create_orchestrator,
     create_pipeline,
 )
-from skyred import Processes
-from skyred.errors import ComponentError, RunsFailedError
+from skyred import Maker, Processes, component
+from skyred.errors import ComponentError, RunsFailedError, SkyredError
 from skyred.run.worker.component_calls import run_maker
 from skyred.run.worker.observation_guard import ObservationGuard, protect_observation
 
@@ -91,6 +93,32 @@ def test_geometry_with_a_fault_is_stopped(crab_archive: Path, fault: str) -> Non
     with pytest.raises((ComponentError, KeyError)) as excinfo:
         reduce(crab_archive, geometry_fault=fault)
     assert GEOMETRY_FAULTS[fault].format(ORIGIN) in describe(excinfo.value)
+
+
+@component
+class Counts(Maker):
+    """Count all runs first."""
+
+    kind = "counts-runs"
+
+    def prepare(self, observations: Any) -> Any:
+        assert len(list(observations)) == 2
+        return self
+
+    def make(self, dataset: Any, observation: Any) -> Any:
+        return dataset
+
+
+@pytest.mark.parametrize("fault", SELECTOR_FAULTS)
+def test_selector_of_good_time_with_a_fault_is_named(crab_archive: Path, fault: str) -> None:
+    message = SELECTOR_FAULTS[fault].format(ORIGIN)
+    with pytest.raises(SkyredError) as excinfo:
+        reduce(crab_archive, select=[BadSelector(fault=fault)])
+    assert message in str(excinfo.value)
+    with pytest.raises(SkyredError) as excinfo:
+        reduce(crab_archive, Counts(), select=[BadSelector(fault=fault)])
+    assert message.split(":")[0] in str(excinfo.value)
+    assert len(reduce(crab_archive, Counts(), select=[BadSelector()])) == 2
 
 
 def test_error_of_a_stacker_names_its_plugin(crab_archive: Path) -> None:

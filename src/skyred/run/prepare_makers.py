@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import attrs
@@ -17,7 +18,7 @@ from skyred.interfaces import (
     modifying_makers,
 )
 from skyred.plugins import Catalog
-from skyred.plugins.component_errors import describe_component
+from skyred.plugins.component_errors import describe_component, errors_of
 from skyred.run.select import Selection
 from skyred.run.worker.component_calls import faults_of, modify_observation
 from skyred.run.worker.good_time import cut_observation, drop_events_outside
@@ -65,6 +66,7 @@ def prepare_makers(
         selection,
         tolerant=reduction.on_fault == "note",
         selectors=cutting_selectors(reduction.select),
+        catalog=catalog,
     )
     makers = list(reduction.make)
     is_modifying = [bool(modifying_makers([maker])) for maker in makers]
@@ -84,8 +86,9 @@ def _prepare(entry: str, maker: Maker, observations: ValidRuns, source: str) -> 
     except SkyredError:
         raise
     except Exception as error:  # a maker of a plugin may raise anything
+        notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
         raise PrepareError(
-            f"data.{entry}: the {source} cannot be prepared: {type(error).__name__}: {error}"
+            f"data.{entry}: the {source} cannot be prepared: {type(error).__name__}: {error}{notes}"
         ) from error
     if not isinstance(prepared, Maker):
         raise ComponentError(
@@ -116,6 +119,8 @@ class ValidRuns:
         The selectors that restrict the good time of runs.
     modifiers : tuple of tuple of Maker and str
         The prepared makers that modify observations, with their plugins.
+    catalog : Catalog, optional
+        The components of the plugins, which are named in errors of selectors.
     """
 
     entry: str
@@ -123,6 +128,7 @@ class ValidRuns:
     tolerant: bool = False
     selectors: tuple[Selector, ...] = ()
     modifiers: tuple[tuple[Maker, str], ...] = ()
+    catalog: Catalog | None = None
     _warned: set[int] = attrs.field(factory=set, init=False)
 
     def __iter__(self) -> Iterator[Observation]:
@@ -141,14 +147,22 @@ class ValidRuns:
             run = self.selection.inputs.get(int(observation.obs_id))
             if run is None:  # an observation in memory, or from an archive without index
                 in_good_time, _ = drop_events_outside(observation)
-                yield from cut_observation(in_good_time, self.selectors)
+                yield from self._cut(in_good_time)
                 continue
             try:
                 inspected_observation, _ = inspect_observation(observation, run, {}, self.tolerant)
             except InspectionFailed as error:
                 self._warn(run.obs_id, error)
             else:
-                yield from cut_observation(inspected_observation, self.selectors)
+                yield from self._cut(inspected_observation)
+
+    def _cut(self, observation: Observation) -> tuple[Observation, ...]:
+        return cut_observation(observation, self.selectors, self._calling_selector)
+
+    @contextmanager
+    def _calling_selector(self, selector: Selector) -> Iterator[str]:
+        with errors_of(selector, self.catalog):
+            yield describe_component(selector, self.catalog)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

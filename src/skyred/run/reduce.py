@@ -119,7 +119,8 @@ class Reducer:
     def _start_entry(
         self, entry: str, reduction: Reduction, selection: Selection
     ) -> _EntryReduction:
-        components = (*reduction.make, reduction.geometry, reduction.stack)
+        makers_and_selectors = (*reduction.make, *reduction.select)
+        components = (*makers_and_selectors, reduction.geometry, reduction.stack)
         owners = tuple(str(self.catalog.owner(component) or "") for component in components)
         makers = prepare_makers(entry, reduction, selection, self.catalog)
         reduction = reduction.with_name(entry)
@@ -182,8 +183,8 @@ class _EntryReduction:
     makers : tuple of Maker
         The prepared makers.
     owners : tuple of str
-        The plugins of the makers, the geometry and the stacker, in this order; "" for a component
-        that is not from a plugin.
+        The plugins of the makers, the selectors, the geometry and the stacker, in this order; ""
+        for a component that is not from a plugin.
     entry_cache : EntryCache
         The cache of the data entry.
     stacking : Stacking

@@ -48,8 +48,8 @@ class Chunk:
     checksums : mapping of Path to str
         The sha256 by file, where known; it must be unchanged when the file is read.
     owners : tuple of str
-        The plugins of the makers, the geometry and the stacker, in this order; "" for a component
-        that is not from a plugin, () if unknown.
+        The plugins of the makers, the selectors, the geometry and the stacker, in this order; ""
+        for a component that is not from a plugin, () if unknown.
     code : tuple of str
         Digests of the source code that workers must have; () if unknown.
     """
@@ -71,7 +71,7 @@ class Chunk:
         component : Component
             The component.
         index : int
-            The index of its plugin: that of the maker, `GEOMETRY` or `STACKER`.
+            The index of its plugin in `owners`, such as `GEOMETRY` or `STACKER`.
 
         Returns
         -------

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skyred.inspection.times import find_outside, intervals
+from skyred.run.worker.component_calls import RuleError
 
 if TYPE_CHECKING:
     from astropy.time import Time
@@ -85,7 +87,9 @@ def is_all_in_good_time(hdus: Mapping[str, RunHdu]) -> bool:
 
 
 def cut_observation(
-    observation: Observation, selectors: Iterable[Selector]
+    observation: Observation,
+    selectors: Iterable[Selector],
+    calling: Callable[[Selector], AbstractContextManager[str]] | None = None,
 ) -> tuple[Observation, ...]:
     """Split an observation into the parts of its good time that selectors keep.
 
@@ -95,6 +99,8 @@ def cut_observation(
         The observation, without events outside its good time; it is not changed.
     selectors : iterable of Selector
         The selectors that restrict the good time, in order.
+    calling : callable, optional
+        Returns the context in which a selector is called; it yields the selector with its plugin.
 
     Returns
     -------
@@ -105,6 +111,8 @@ def cut_observation(
     ------
     ValueError
         If the observation has no good time intervals at all.
+    RuleError
+        If a selector returns more good time than there is.
     """
     selectors = tuple(selectors)
     if not selectors:
@@ -117,12 +125,24 @@ def cut_observation(
         )
     parts: list[GTI] = [gti] if len(gti.table) else []
     for selector in selectors:
-        parts = [new_part for part in parts for new_part in selector.cut_gti(part)]
+        seconds = _sum_seconds(parts)
+        with calling(selector) if calling else nullcontext(f"selector {selector.kind}") as source:
+            parts = [new_part for part in parts for new_part in selector.cut_gti(part)]
+            if _sum_seconds(parts) > seconds + GTI_TOLERANCE * (1 + len(parts)):
+                raise RuleError(
+                    f"the {source} returned more good time ({_sum_seconds(parts):.10g} s) than the "
+                    f"observation {observation.obs_id} has ({seconds:.10g} s); the parts that "
+                    "cut_gti returns must be within its good time, and not overlap"
+                )
     return tuple(
         _select_part(observation, part)
         for part in parts
         if len(part.table) and part.time_sum.to_value("s") > GTI_TOLERANCE
     )
+
+
+def _sum_seconds(parts: Iterable[GTI]) -> float:
+    return sum(float(part.time_sum.to_value("s")) for part in parts)
 
 
 def describe_time(observation: Observation) -> str:

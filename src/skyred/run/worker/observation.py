@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,10 +36,10 @@ if TYPE_CHECKING:
     from gammapy.data import Observation
     from gammapy.datasets import Dataset
 
-    from skyred.interfaces import Component
+    from skyred.interfaces import Component, Selector
     from skyred.run.worker.chunk import Chunk
 
-# the indices of their plugins in the owners of a chunk, after those of the makers
+# the indices of their plugins in the owners of a chunk, after those of makers and selectors
 GEOMETRY, STACKER = -2, -1
 
 
@@ -194,14 +195,20 @@ class RunReduction:
 
     def _split(self) -> tuple[Observation, ...]:
         """Return the parts of the observation that the selectors keep."""
-        self.step = "selector"
         selectors = cutting_selectors(self.chunk.reduction.select)
-        with faults_of(self.step):
-            parts = cut_observation(self.observation, selectors)
+        parts = cut_observation(self.observation, selectors, self._calling_selector)
         if not parts:
+            self.step = "selector"
             kinds = ", ".join(dict.fromkeys(selector.kind for selector in selectors))
             raise SkipObservation(f"no good time is left after {kinds}")
         return parts
+
+    @contextmanager
+    def _calling_selector(self, selector: Selector) -> Iterator[str]:
+        index = self.chunk.reduction.select.index(selector)
+        self._set_step(len(self.chunk.makers) + index, selector)
+        with faults_of(self.step):
+            yield self.step
 
     def _reduce_parts(
         self, observations: tuple[Observation, ...], target: Dataset, notes: list[str]

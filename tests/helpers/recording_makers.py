@@ -52,6 +52,7 @@ class FaultyMaker(Maker):
             "time": {"x": Time("2026-01-01")},
             "object": {"x": object()},
             "mixed": {"x": [1, [2, 3]]},
+            "quantities": {"x": [1 * u.deg, 2 * u.deg]},
             "empty": {"x": np.array([])},
             "reserved": {"OBS_ID": 1},
             "column": {3: 1},  # type: ignore[dict-item]

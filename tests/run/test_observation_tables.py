@@ -180,6 +180,7 @@ def test_rows_that_do_not_fit_stop_the_run(tmp_path: Path, fault: str, message: 
     [
         ("time", "is a Time; expected a number, .* record times as strings"),
         ("object", "is a object; expected a number"),
+        ("quantities", r"convert a list of quantities with astropy.units.Quantity"),
         ("mixed", "expected a number"),
         ("empty", "is an empty array"),
         ("reserved", "'OBS_ID' is added automatically"),

@@ -39,7 +39,13 @@ class BadProduct(ToyProduct):
             raise ZeroDivisionError("no counts")
         if self.name == "nothing":
             return []
-        return super().write(folder)
+        paths = super().write(folder)
+        returned: dict[str, Any] = {
+            "no-list": None,
+            "numbers": [*paths, 1],
+            "missing": [*paths, folder / "missing.png"],
+        }
+        return returned.get(self.name, paths)
 
     @classmethod
     def read(cls, folder: Path, name: str, models: Any) -> Any:
@@ -89,6 +95,9 @@ def create_orchestrator(*estimators: Estimator) -> Orchestrator:
         ("exits", ComponentError, r"BadProduct\.write exits Python \(code 2\)"),
         ("name", ComponentError, r"wrote no file name\.\*"),
         ("nothing", ComponentError, r"wrote no file nothing\.\*"),
+        ("no-list", ComponentError, r"BadProduct\.write returned NoneType, not a list"),
+        ("numbers", ComponentError, r"BadProduct\.write returned a list with int"),
+        ("missing", ComponentError, r"write returned .*missing\.png, which is no file"),
         ("raises", ZeroDivisionError, "no counts"),
         ("unreadable", ComponentError, r"BadProduct\.read raised NotImplementedError: read"),
         ("none", ComponentError, r"BadProduct\.read returned NoneType, not a Product"),
@@ -134,7 +143,9 @@ def test_error_of_the_run_is_raised_if_a_product_cannot_be_written(
         name="fails", fails=True))  # fmt: skip
     with caplog.at_level(logging.ERROR), pytest.raises(RuntimeError, match="estimator failed"):
         orchestrator.run(tmp_path / "run")
-    assert "the estimate unreadable cannot be saved" in caplog.text
+    messages = [record.getMessage() for record in caplog.records]
+    (message,) = [message for message in messages if "NotImplementedError" in message]
+    assert message.count("the estimate unreadable") == 1
 
 
 def test_estimator_without_product_is_rejected_when_it_is_declared() -> None:

@@ -290,7 +290,9 @@ def _column(table: str, name: str, value: Any) -> RecordedColumn:
     try:
         array = np.array(np.ma.getdata(values), subok=False)
     except (TypeError, ValueError) as error:
-        raise ComponentError(f"{source}: {error}; expected {_EXPECTED}") from error
+        has_units = any(hasattr(item, "unit") for item in value)
+        hint = "; convert a list of quantities with astropy.units.Quantity" * has_units
+        raise ComponentError(f"{source}: {error}; expected {_EXPECTED}{hint}") from error
     if array.dtype.kind == "S":
         array = np.char.decode(array, "utf-8")
     if array.dtype.kind not in "biufU" or (array.ndim and 0 in array.shape[1:]):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from skyred.errors import ComponentError
 from skyred.interfaces import Product
@@ -48,7 +49,8 @@ def write_products(
         try:
             _write(folder / FOLDER, product, models)
         except Exception as error:
-            log.error("the estimate %s cannot be saved: %s", name, error)
+            prefix = "" if isinstance(error, ComponentError) else f"the estimate {name}: "
+            log.error("%s%s", prefix, error)
             if name in sources:
                 error.add_note(f"raised in the {sources[name]}")
             errors.append(error)
@@ -69,16 +71,19 @@ def _write(folder: Path, product: Product, models: Models | None) -> None:
 
 def _write_and_check(folder: Path, product: Product, models: Models | None) -> None:
     cls = type(product)
+    source = f"the estimate {product.name} cannot be saved: {cls.__name__}.write"
     try:
-        product.write(folder)
+        paths: Any = product.write(folder)
     except SystemExit as error:
         raise ComponentError(
-            f"{cls.__name__}.write exits Python (code {error.code}); it must raise an error instead"
+            f"{source} exits Python (code {error.code}); it must raise an error instead"
         ) from error
+    if fault := _find_fault(paths):
+        raise ComponentError(f"{source} returned {fault}; expected the paths of all its files")
     if not has_files(folder, product.name):
         raise ComponentError(
-            f"{cls.__name__}.write wrote no file {product.name}.*, so that the estimate "
-            f"{product.name} cannot be read back; derive all file names from self.name"
+            f"{source} wrote no file {product.name}.*, which is read back; derive all file names "
+            "from self.name"
         )
     if cls.__module__.startswith("skyred."):  # their files are tested
         return
@@ -94,6 +99,18 @@ def _write_and_check(folder: Path, product: Product, models: Models | None) -> N
             f"the estimate {product.name} cannot be read back: {cls.__name__}.read "
             f"returned {type(loaded_product).__name__}, not a Product"
         )
+
+
+def _find_fault(paths: Any) -> str:
+    """Return what is wrong with the return value of `Product.write`, or ""."""
+    if not isinstance(paths, list | tuple):
+        return f"{type(paths).__name__}, not a list"
+    for path in paths:
+        if not isinstance(path, str | os.PathLike):
+            return f"a list with {type(path).__name__}"
+        if not Path(path).is_file():
+            return f"{path}, which is no file"
+    return ""
 
 
 def has_files(folder: Path, name: str) -> bool:

@@ -33,12 +33,6 @@ ESTIMATOR = SourceExtension(source="source", points=8, size_max="0.5 deg")
 
 @pytest.fixture(scope="module")
 def extended():
-    return simulate(GAUSSIAN, seed=1)
-
-
-@pytest.fixture(scope="module")
-def small():
-    """Maps with a quarter of the pixels."""
     return simulate(GAUSSIAN, seed=1, width=0.8)
 
 
@@ -50,6 +44,12 @@ def point():
 @pytest.fixture(scope="module")
 def extension(extended):
     return ESTIMATOR.estimate(extended, None)
+
+
+@pytest.fixture(scope="module")
+def gammapy_fit(extended, extension):
+    """The statistic and the spatial model of an extended source, fitted with gammapy."""
+    return fit_with_gammapy(extended, extension)
 
 
 def fit_with_gammapy(datasets, product, size=None, shape="gaussian"):
@@ -69,9 +69,9 @@ def fit_with_gammapy(datasets, product, size=None, shape="gaussian"):
     return copies.stat_sum(), spatial_model
 
 
-def test_size_of_a_gaussian_agrees_with_the_truth_and_with_gammapy(extended, extension):
+def test_size_of_a_gaussian_agrees_with_the_truth_and_with_gammapy(extension, gammapy_fit):
     [row] = extension.table()
-    stat, spatial_model = fit_with_gammapy(extended, extension)
+    stat, spatial_model = gammapy_fit
     assert row["success"]
     assert row["is_extended"]
     assert row["size"] == pytest.approx(SIZE, abs=2 * row["size_err"])
@@ -82,10 +82,10 @@ def test_size_of_a_gaussian_agrees_with_the_truth_and_with_gammapy(extended, ext
     assert row["r68"] == pytest.approx(row["size"] * np.sqrt(-2 * np.log(0.32)))
 
 
-def test_ts_agrees_with_gammapy(extended, extension):
+def test_ts_agrees_with_gammapy(extended, extension, gammapy_fit):
     [row] = extension.table()
     stat_point, _ = fit_with_gammapy(extended, extension, shape="point")
-    stat_extended, _ = fit_with_gammapy(extended, extension)
+    stat_extended, _ = gammapy_fit
     assert row["ts_ext"] > 100
     assert row["ts_ext"] == pytest.approx(stat_point - stat_extended, abs=2 * TOLERANCE)
     assert row["stat_point"] == pytest.approx(stat_point, abs=TOLERANCE)
@@ -129,8 +129,8 @@ def test_profile_is_lowest_at_the_size(extension):
     assert profile["size"][lowest - 1] < row["size"] < profile["size"][lowest + 1]
 
 
-def test_frozen_parameters_and_links_are_respected(small):
-    datasets = copy.deepcopy(small)
+def test_frozen_parameters_and_links_are_respected(extended):
+    datasets = copy.deepcopy(extended)
     source = datasets.models["source"]
     source.spatial_model.lon_0.frozen = source.spatial_model.lat_0.frozen = True
     product = ESTIMATOR.evolve(points=5).estimate(datasets, None)
@@ -141,8 +141,8 @@ def test_frozen_parameters_and_links_are_respected(small):
     assert np.isnan([row["lon_err"], row["lat_err"]]).all()
 
 
-def test_failed_fit_has_no_ts_and_gives_the_reason(small):
-    datasets = copy.deepcopy(small)
+def test_failed_fit_has_no_ts_and_gives_the_reason(extended):
+    datasets = copy.deepcopy(extended)
     source = datasets.models["source"]
     source.spectral_model.amplitude.value = 0
     source.spectral_model.amplitude.frozen = True
@@ -154,22 +154,18 @@ def test_failed_fit_has_no_ts_and_gives_the_reason(small):
     assert np.isnan([row["lon"], row["lat"], row["lon_err"], row["lat_err"]]).all()
 
 
-def test_size_below_size_min_is_fitted(small):
-    [row] = ESTIMATOR.evolve(points=5, size_min="0.3 deg").estimate(small, None).table()
+@pytest.mark.parametrize("limits", [("0.3 deg", "0.5 deg"), ("2 deg", "4 deg")])
+def test_size_below_size_min_is_fitted(extended, limits):
+    size_min, size_max = limits
+    estimator = ESTIMATOR.evolve(points=5, size_min=size_min, size_max=size_max)
+    [row] = estimator.estimate(extended, None).table()
     assert row["success"]
     assert row["is_extended"]
     assert row["size"] == pytest.approx(SIZE, abs=2 * row["size_err"])
 
 
-def test_size_far_below_size_min_is_not_a_point_source(small):
-    estimator = ESTIMATOR.evolve(points=5, size_min="9 deg", size_max="20 deg")
-    [row] = estimator.estimate(small, None).table()
-    assert row["size"] != 0
-    assert row["ts_ext"] != 0
-
-
-def test_size_at_size_max_is_not_a_measurement(small):
-    [row] = ESTIMATOR.evolve(points=5, size_max="0.06 deg").estimate(small, None).table()
+def test_size_at_size_max_is_not_a_measurement(extended):
+    [row] = ESTIMATOR.evolve(points=5, size_max="0.06 deg").estimate(extended, None).table()
     assert not row["success"]
     assert row["is_extended"]
     assert np.isnan([row["size"], row["size_err"], row["size_ul"]]).all()
@@ -187,7 +183,7 @@ def test_position_stays_within_the_radius():
     assert row["message"]
 
 
-def test_position_is_fixed_if_the_fit_fails_with_a_free_position(small, monkeypatch):
+def test_position_is_fixed_if_the_fit_fails_with_a_free_position(extended, monkeypatch):
     fit = Hypothesis.fit
 
     def fail_if_free(self):
@@ -196,39 +192,39 @@ def test_position_is_fixed_if_the_fit_fails_with_a_free_position(small, monkeypa
         return fit(self)
 
     monkeypatch.setattr(Hypothesis, "fit", fail_if_free)
-    [row] = ESTIMATOR.evolve(points=5).estimate(small, None).table()
+    [row] = ESTIMATOR.evolve(points=5).estimate(extended, None).table()
     assert row["success"]
     assert row["is_extended"]
     assert "the position is fixed" in row["message"]
     assert "singular" in row["message"]
 
 
-def test_source_of_negative_flux_has_no_size(small):
-    datasets = copy.deepcopy(small)
+def test_source_of_negative_flux_has_no_size(extended):
+    datasets = copy.deepcopy(extended)
     position = datasets.models["source"].spatial_model
     position.lon_0.frozen = position.lat_0.frozen = True
-    datasets[0].counts.data[:] = 50 - small[0].counts.data.clip(max=50)
+    datasets[0].counts.data[:] = 50 - extended[0].counts.data.clip(max=50)
     [row] = ESTIMATOR.evolve(points=5).estimate(datasets, None).table()
     assert not row["success"]
     assert not row["is_extended"]
     assert "negative" in row["message"]
 
 
-def test_default_size_min_is_half_a_pixel(small):
-    assert half_pixel(small) == pytest.approx(0.02, rel=1e-3)
+def test_default_size_min_is_half_a_pixel(extended):
+    assert half_pixel(extended) == pytest.approx(0.02, rel=1e-3)
     with pytest.raises(ModelError, match="not larger than half a pixel"):
-        ESTIMATOR.evolve(size_max="0.02 deg").estimate(small, None)
+        ESTIMATOR.evolve(size_max="0.02 deg").estimate(extended, None)
 
 
-def test_unknown_source_is_an_error_with_the_available_names(small):
+def test_unknown_source_is_an_error_with_the_available_names(extended):
     with pytest.raises(ModelError, match="no model 'crab'; available: source, maps-bkg"):
-        ESTIMATOR.evolve(source="crab").estimate(small, None)
+        ESTIMATOR.evolve(source="crab").estimate(extended, None)
 
 
-def test_model_without_position_is_an_error(small):
+def test_model_without_position_is_an_error(extended):
     with pytest.raises(ModelError, match="'maps-bkg' has no spatial model with a position"):
-        ESTIMATOR.evolve(source="maps-bkg").estimate(small, None)
+        ESTIMATOR.evolve(source="maps-bkg").estimate(extended, None)
 
 
-def test_estimator_passes_the_checks(small):
-    check(ESTIMATOR.evolve(points=5), sample=Sample(datasets=small))
+def test_estimator_passes_the_checks(extended):
+    check(ESTIMATOR.evolve(points=5), sample=Sample(datasets=extended))

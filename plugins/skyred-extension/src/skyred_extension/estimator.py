@@ -215,6 +215,7 @@ class SourceExtension(Estimator):
             # the best size may be between zero and size_min
             start = min(smallest, pixel) if is_point else start
             smallest = BELOW_MIN * min(smallest, pixel)
+            extended.copy_values(reference)  # a fit that ends at a limit may be far from the best
             result, message = extended.fit_from(start, smallest=smallest, largest=largest)
             if result is None:
                 message = f"sizes below size_min are not excluded: {message}"

@@ -235,9 +235,13 @@ class Hypothesis:
         start.size.frozen = True
         if fit_or_message(start)[0] is None:
             return None, message
-        for old, new in zip(self.datasets.parameters, start.datasets.parameters, strict=True):
-            old.value = new.value
+        self.copy_values(start)
         return fit_or_message(self)
+
+    def copy_values(self, other: Hypothesis) -> None:
+        """Set all parameters to the values of another copy of this hypothesis."""
+        for old, new in zip(self.datasets.parameters, other.datasets.parameters, strict=True):
+            old.value = new.value
 
 
 def point_hypothesis(

@@ -49,6 +49,18 @@ def test_error_is_the_distance_at_which_the_statistic_has_risen_by_one(
     np.testing.assert_allclose(amplitude.error, result.errors)
 
 
+def test_statistic_of_gammapy_has_risen_by_one_at_the_error_of_a_deficit() -> None:
+    datasets = create_datasets(5.0, "cm-2 s-1 TeV-1")
+    datasets[0].counts.data[2] = 1
+    result = skyred.fit(datasets)
+    assert result.at_limit == ("source.spectral.amplitude",)
+    amplitude = datasets.models.parameters["amplitude"]
+    stats = []
+    for amplitude.value in (0, result.errors[0]):
+        stats.append(datasets.stat_sum())
+    assert np.diff(stats) == pytest.approx(1, abs=0.02)
+
+
 def test_amplitude_without_exposure_is_unconstrained() -> None:
     datasets = create_datasets(1.0, "cm-2 s-1 TeV-1")
     datasets[0].exposure.data[...] = 0

@@ -143,8 +143,7 @@ def test_error_of_the_run_is_raised_if_a_product_cannot_be_written(
         name="fails", fails=True))  # fmt: skip
     with caplog.at_level(logging.ERROR), pytest.raises(RuntimeError, match="estimator failed"):
         orchestrator.run(tmp_path / "run")
-    messages = [record.getMessage() for record in caplog.records]
-    (message,) = [message for message in messages if "NotImplementedError" in message]
+    message, *_ = [message for message in caplog.messages if "NotImplementedError" in message]
     assert message.count("the estimate unreadable") == 1
 
 

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 NEAR_BOUNDARY = 0.5  # in sigma: closer to a cell boundary, the second derivative is not used
 MAX_EVALUATIONS = 8  # in the search for a rise of the statistic by one
 RISE_ACCURACY = 0.01  # accuracy of this rise
-LINEAR_RATIO = 1e-6  # at a limit: curvature of a linear statistic, relative to the gradient squared
 
 
 @attrs.define(eq=False)
@@ -43,10 +42,10 @@ class Hessian:
     Parameters
     ----------
     covariance : array
-        Covariance, shape (n, n). A parameter at its limit has a variance and no correlations; if
-        the statistic is linear there, the error is the distance at which it has risen by one. If
-        the curvature is negative in some direction, or not finite, all elements are NaN. If it is
-        zero, those of the unconstrained parameters and of parameters at limits are NaN.
+        Covariance, shape (n, n). A parameter at its limit has a variance and no correlations; its
+        error is the distance at which the statistic has risen by one. If the curvature is negative
+        in some direction, or not finite, all elements are NaN. If it is zero, those of the
+        unconstrained parameters and of parameters at limits are NaN.
     edm : float
         Estimated distance to the minimum, in the statistic; NaN if some parameters are
         unconstrained.
@@ -271,21 +270,20 @@ def _curvature_at_limit(
     Returns
     -------
     curvature : float
-        The second derivative; if it is negligible, that of a parabola that rises as much as the
-        statistic at the distance at which it has risen by one; zero if the statistic is constant.
+        That of a parabola that rises as much as the statistic, at the distance at which it has
+        risen by one; zero if the statistic is constant.
     calls : int
         Number of calls of the objective and its gradient.
     """
     gradient = objective.gradient(x)
     assert gradient is not None
-    slope = float(gradient[index])
-    if curvature > LINEAR_RATIO * slope**2:
-        return curvature, 1
     low, high = objective.limits[index]
     side = 1.0 if x[index] - low < high - x[index] else -1.0
-    if not (np.isfinite(slope) and side * slope > 0):
-        return 0.0, 1
-    step, rise, calls = _find_rise(objective, x, index, 1 / slope)
+    slope, curvature = side * float(gradient[index]), max(curvature, 0.0)
+    if not (np.isfinite(slope) and slope > 0):
+        return curvature, 1
+    length = 2 / (slope + np.sqrt(slope**2 + 2 * curvature))  # of a parabola
+    step, rise, calls = _find_rise(objective, x, index, side * length)
     return max(2 * rise / step**2, 0.0), calls + 1
 
 
@@ -301,7 +299,7 @@ def _find_rise(objective: Objective, x: Array, index: int, step: float) -> tuple
     index : int
         Index of the parameter.
     step : float
-        Approximate step, negative for smaller values.
+        Approximate step, negative for smaller values; it does not cross limits.
 
     Returns
     -------
@@ -313,7 +311,9 @@ def _find_rise(objective: Objective, x: Array, index: int, step: float) -> tuple
         Number of calls of the objective.
     """
     lowest = objective.total(x)
+    range_of_steps = objective.limits[index] - x[index]
     for number in range(MAX_EVALUATIONS):
+        step = float(np.clip(step, *range_of_steps))
         point = x.copy()
         point[index] += step
         rise = objective.total(point) - lowest

@@ -293,30 +293,7 @@ class Plugins:
         ------
         ArchiveError
             If no plugin supports the location, if several do, or if the archive cannot be opened.
-        """
-        return self.find_archive(location)[0]
-
-    def find_archive(self, location: str | tuple[str, ...]) -> tuple[Any, str]:
-        """Open an archive, and return the plugin that supports its location.
-
-        Parameters
-        ----------
-        location : str or tuple of str
-            The location, or the files of the archive.
-
-        Returns
-        -------
-        archive : Archive
-            The archive.
-        source : str
-            The plugin and the location, for messages.
-
-        Raises
-        ------
-        ArchiveError
-            If no plugin supports the location, if several do, or if the archive cannot be opened.
-            Errors of other plugins are warnings if a plugin supports it.
         ComponentError
             If the plugin returns an object without the interface of an `Archive`.
         """
-        return find_archive(self, location)
+        return find_archive(self, location)[0]

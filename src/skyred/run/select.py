@@ -20,6 +20,7 @@ from skyred.interfaces.archive import Archive, require_observation
 from skyred.interfaces.records import Outcome
 from skyred.io.index_files import get_index_files
 from skyred.plugins import Catalog, Plugins
+from skyred.plugins.archives import find_archive
 from skyred.run.selection_checks import run_selector
 from skyred.run.stacking import prepare_stacker
 
@@ -150,7 +151,7 @@ def select(entry: str, reduction: Reduction, plugins: Plugins) -> Selection:
         If the archive cannot be opened, no observation is left, or a column or value that the
         stacker needs is missing.
     """
-    store, source = plugins.find_archive(_archive_of(reduction))
+    store, source = find_archive(plugins, _archive_of(reduction))
     table = select_table(entry, reduction, store, plugins.catalog)
     return _create_selection(entry, store, table, reduction, source)
 

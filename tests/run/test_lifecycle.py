@@ -228,6 +228,15 @@ def test_run_fails_if_a_hook_changes_the_result(tmp_path: Path, has_folder: bool
         assert read_files(tmp_path / "run") == undamaged.files
 
 
+def test_run_fails_if_a_hook_changes_an_estimate() -> None:
+    def change_estimate(run: Any, report: Any) -> None:
+        report.result.estimates["toy-total"].counts *= 2
+
+    message = "plugin 'bad' changed the result .* counts of the estimate toy-total"
+    with pytest.raises(ComponentError, match=message):
+        run_with(None, ("bad", Observer(change_estimate)))
+
+
 @pytest.mark.parametrize("delete_log", [True, False])
 def test_damage_to_the_log_is_reported_for_the_hook_that_causes_it(
     tmp_path: Path, delete_log: bool

@@ -12,10 +12,10 @@ from skyred.errors import ComponentError, format_list
 from skyred.interfaces.records import Report, Run
 from skyred.io.checksums import SUMS
 from skyred.io.disk import disk_failure
-from skyred.run.dataset_state import DatasetState
 from skyred.run.folder_guard import MAX_LISTED, FolderGuard, describe_damage
 from skyred.run.folder_obstacles import remove_obstacles
 from skyred.run.lifecycle import Watchers
+from skyred.run.result_state import ResultState
 
 HOOK = "skyred_run_finished"
 REPORT = "report.json"
@@ -47,8 +47,8 @@ def notify_finished(watchers: Watchers, run: Run, report: Report) -> None:
     KeyboardInterrupt
         If the user interrupts an implementation.
     ComponentError
-        If a plugin changed the datasets or models of a finished run in memory, or files that cannot
-        be restored, because the disk has no space for a copy.
+        If a plugin changed the result of a finished run in memory, or files that cannot be
+        restored, because the disk has no space for a copy.
     """
     _Calls(watchers, run, report, dict(watchers.plugins.hook_implementations(HOOK))).run_all()
 
@@ -146,19 +146,19 @@ class _Calls:
             self.errors.insert(0, error)
 
     def _call_and_compare(self, name: str) -> None:
-        """Call an implementation; the run fails if it changes the datasets or models in memory."""
-        datasets = getattr(self.report.result, "datasets", None)
-        if not datasets or self.watchers.is_default(name):
+        """Call an implementation; the run fails if it changes the result in memory."""
+        result = self.report.result
+        if result is None or self.watchers.is_default(name):
             self._call(name)
             return
-        state = DatasetState.read(datasets)
+        state = ResultState.read(result)
         self._call(name)
-        if changes := state.find_changes(datasets):
-            state.restore(datasets)
+        if changes := state.find_changes(result):
+            state.restore(result)
             message = (
                 f"plugin {name!r} changed the result in {HOOK}: "
-                f"{format_list(changes, MAX_LISTED)}; a hook must copy datasets and models before "
-                "it changes them"
+                f"{format_list(changes, MAX_LISTED)}; a hook must copy outputs before it changes "
+                "them"
             )
             self.watchers.record(message)
             self._stop("failed", message, ComponentError(message))

@@ -15,7 +15,9 @@ from gammapy.modeling.models import (
     SPECTRAL_MODEL_REGISTRY,
     TEMPORAL_MODEL_REGISTRY,
     DiskSpatialModel,
+    Models,
     PowerLawSpectralModel,
+    SkyModel,
     SpectralModel,
 )
 
@@ -39,7 +41,10 @@ def registries() -> Iterator[None]:
     """Restore gammapy's registries."""
     registries = SPECTRAL_MODEL_REGISTRY, SPATIAL_MODEL_REGISTRY, TEMPORAL_MODEL_REGISTRY
     saved_registries = [list(registry) for registry in registries]
+    saved_tags = {cls: cls.tag for cls in (Box, WithGammapysTag)}
     yield
+    for cls, tag in saved_tags.items():
+        cls.tag = tag
     for registry, classes in zip(registries, saved_registries, strict=True):
         registry[:] = classes
 
@@ -182,7 +187,48 @@ def test_type_of_two_plugins_is_an_error_only_where_it_is_used(tmp_path: Path) -
     assert problem.path == ("model", 0, "spectral", "type")
     assert "dist-first 0.3" in problem.message
     assert "dist-second 0.3" in problem.message
+    assert "write dist-first:dm-box or dist-second:dm-box" in problem.message
     assert problems(plugins, tmp_path, "{type: pl}") == []
+
+
+def create_steep_box() -> type[SpectralModel]:
+    """Return another class with the tags of `Box`."""
+    return type("SteepBox", (Box,), {"tag": Box.tag, "norm": Box.norm, "mass": Box.mass})
+
+
+def test_qualified_types_of_two_plugins_are_used_and_written_together(tmp_path: Path) -> None:
+    steep_box = create_steep_box()
+    plugins = load(first=[Box], second=[steep_box])
+    spectrum = "{{type: {}, mass: 8 TeV}}"
+    for tag, cls in (("dist-first:dm-box", Box), ("Dist_Second:dm-box", steep_box)):
+        assert problems(plugins, tmp_path, spectrum.format(tag)) == []
+        assert SPECTRAL_MODEL_REGISTRY.get_cls(tag) is cls
+    models = Models([SkyModel(Box(), name="a"), SkyModel(steep_box(), name="b")])
+    data = models.to_dict()
+    types = [entry["spectral"]["type"] for entry in data["components"]]
+    assert types == ["dist-first:BoxSpectralModel", "dist-second:BoxSpectralModel"]
+    SPECTRAL_MODEL_REGISTRY[:] = [PowerLawSpectralModel]
+    for tag in types:
+        load(first=[Box], second=[steep_box]).catalog.models.register(tag)
+    assert [type(model.spectral_model) for model in Models.from_dict(data)] == [Box, steep_box]
+
+
+def test_short_type_is_used_again_without_the_other_plugin() -> None:
+    both = load(first=[Box], second=[create_steep_box()]).catalog.models
+    both.register("dist-first:dm-box")
+    assert {both.name(entry) for entry in both} == {"dist-first:dm-box", "dist-second:dm-box"}
+    plugins = load(first=[Box])
+    assert plugins.faults() == []
+    plugins.catalog.models.register("dm-box")
+    assert SPECTRAL_MODEL_REGISTRY.get_cls("dm-box") is Box
+    assert SkyModel(Box(), name="a").to_dict()["spectral"]["type"] == "BoxSpectralModel"
+
+
+def test_qualified_type_is_used_for_a_type_of_gammapy(tmp_path: Path) -> None:
+    plugins = load(dark=[WithGammapysTag])
+    assert problems(plugins, tmp_path, "{type: 'dist-dark:pl', mass: 3 TeV}") == []
+    assert SPECTRAL_MODEL_REGISTRY.get_cls("dist-dark:pl") is WithGammapysTag
+    assert SPECTRAL_MODEL_REGISTRY.get_cls("pl") is PowerLawSpectralModel
 
 
 def test_type_of_gammapy_and_a_plugin_is_an_error_where_it_is_used(tmp_path: Path) -> None:

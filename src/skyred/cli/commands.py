@@ -155,7 +155,8 @@ def _echo_plugins(installed_plugins: Plugins, commands_of_plugins: PluginCommand
                 )
         for model in installed_plugins.catalog.models:
             if model.owner == owner:
-                title = f"{model.declaration.submodel} model {model.declaration.tag[-1]}"
+                name = installed_plugins.catalog.models.name(model)
+                title = f"{model.declaration.submodel} model {name}"
                 _echo_component(title, model.declaration.doc)
     for plugin in commands_of_plugins.plugins:
         point = plugin.entry_point

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ from skyred.interfaces.records import Owner
 from skyred.interfaces.renamed import warn_of_renamed_kind
 from skyred.plugins.model_classes import ModelCatalog
 from skyred.plugins.one_file import file_of
+from skyred.plugins.same_distribution import is_same_distribution
 
 CORE = "skyred"  # the distribution of the default components
 
@@ -188,8 +188,7 @@ class Catalog:
         entries = self._entries.get((role, short_kind), [])
         if not distribution:
             return entries
-        name = _normalise(distribution)
-        return [entry for entry in entries if _normalise(entry.owner.distribution) == name]
+        return [entry for entry in entries if is_same_distribution(distribution, entry.owner)]
 
     def _unknown_kind(self, role: str, kind: str) -> FieldError:
         kinds, short_kind = self.kinds(role), kind.rpartition(":")[2]
@@ -329,10 +328,6 @@ def _write_qualified_kinds(entries: Iterable[CatalogEntry]) -> None:
     """
     for entry in entries:
         entry.cls.yaml_kind = entry.qualified_kind
-
-
-def _normalise(distribution: str) -> str:
-    return re.sub(r"[-_.]+", "-", distribution).lower()  # as pip does
 
 
 def _find_fault(cls: Any) -> str:

@@ -13,10 +13,11 @@ from skyred.errors import PluginError, Problem
 from skyred.interfaces import Fields, walk
 from skyred.interfaces.model_class import ModelClass
 from skyred.interfaces.records import Owner
-from skyred.io.model_types import find_tags, iter_model_types, registry_of
-from skyred.plugins.one_file import file_of
+from skyred.io.model_types import iter_model_types
+from skyred.plugins.model_faults import find_model_fault
+from skyred.plugins.model_registration import add_to_registry, declared_tags
+from skyred.plugins.same_distribution import is_same_distribution
 
-OWNER = "__skyred_owner__"  # set on registered classes, for the files of their models
 BLOCK_HINT = "block one of them with SKYRED_BLOCK=NAME"
 
 
@@ -37,6 +38,11 @@ class ModelEntry:
     declaration: ModelClass
     owner: Owner
     cls: Any = None
+
+    @property
+    def qualified_tag(self) -> str:
+        """The distribution and the short tag, as in ``skyred-foo:dm-box``."""
+        return f"{self.owner.distribution}:{self.declaration.tag[-1]}"
 
     def load(self) -> Any:
         """Import the class, and check it.
@@ -68,8 +74,8 @@ class ModelEntry:
         return cls
 
     def _declaration_fault(self, cls: Any) -> str:
-        if set(find_tags(cls.tag)) != set(self.declaration.tag):
-            declared, tags = ", ".join(self.declaration.tag), ", ".join(find_tags(cls.tag))
+        if set(declared_tags(cls)) != set(self.declaration.tag):
+            declared, tags = ", ".join(self.declaration.tag), ", ".join(declared_tags(cls))
             return f"is declared with the tag {declared}, but {cls.__name__}.tag is {tags}"
         if cls._type != self.declaration.submodel:
             return f"is declared as {self.declaration.submodel}, but is a {cls._type} model"
@@ -104,7 +110,8 @@ class ModelCatalog:
         else:
             cls = declaration
             path, doc = f"{cls.__module__}:{cls.__qualname__}", inspect.getdoc(cls) or ""
-            declared = ModelClass(path, cls.tag, cls._type, doc.split("\n")[0])
+            tags = declared_tags(cls)
+            declared = ModelClass(path, tags, cls._type, doc.split("\n")[0])
             entry = ModelEntry(declared, owner, cls)
         submodel = entry.declaration.submodel
         for tag in entry.declaration.tag:
@@ -129,7 +136,7 @@ class ModelCatalog:
         Parameters
         ----------
         tag : str
-            The tag.
+            The tag, or the qualified tag with the distribution, as in ``skyred-foo:dm-box``.
         submodel : str
             The kind of model; "" for any.
 
@@ -138,11 +145,35 @@ class ModelCatalog:
         list of ModelEntry
             The entries, one for each plugin that declares such a class.
         """
+        distribution, _, short_tag = tag.rpartition(":")
         return [
             entry
             for entry in self._entries
-            if tag in entry.declaration.tag and submodel in ("", entry.declaration.submodel)
+            if short_tag in entry.declaration.tag
+            and submodel in ("", entry.declaration.submodel)
+            and (not distribution or is_same_distribution(distribution, entry.owner))
         ]
+
+    def name(self, entry: ModelEntry) -> str:
+        """Return the type of a model in YAML.
+
+        Parameters
+        ----------
+        entry : ModelEntry
+            The model class.
+
+        Returns
+        -------
+        str
+            The short tag; with the distribution if several plugins have a model with this tag.
+        """
+        tag = entry.declaration.tag[-1]
+        return entry.qualified_tag if self._is_ambiguous(entry) else tag
+
+    def _is_ambiguous(self, entry: ModelEntry) -> bool:
+        submodel = entry.declaration.submodel
+        same_tags = (same for tag in entry.declaration.tag for same in self.find(tag, submodel))
+        return any(same.owner != entry.owner for same in same_tags)
 
     def tags(self) -> set[str]:
         """Return the tags of all declared classes.
@@ -160,23 +191,30 @@ class ModelCatalog:
         Parameters
         ----------
         tag : str
-            The tag.
+            The tag, or the qualified tag with the distribution. If several plugins, or gammapy and
+            a plugin, have a class with this tag, the qualified tag is needed, and written to files.
         submodel : str
             The kind of model; "" for any.
 
         Raises
         ------
         PluginError
-            If several plugins, or gammapy and a plugin, have a class with this tag, or if the class
-            cannot be used.
+            If the tag is not unique, or if the class cannot be used.
         """
         entries = self.find(tag, submodel)
         if len(owners := sorted({str(entry.owner) for entry in entries})) > 1:
+            names = " or ".join(sorted(entry.qualified_tag for entry in entries))
             raise PluginError(
-                f"the model {tag!r} is provided by {' and by '.join(owners)}; {BLOCK_HINT}"
+                f"the model {tag!r} is provided by {' and by '.join(owners)}; write {names}, or "
+                f"{BLOCK_HINT}"
             )
         for entry in entries:
-            _add_to_registry(entry.load(), entry)
+            self._add_to_registry(entry, tag)
+
+    def _add_to_registry(self, entry: ModelEntry, tag: str) -> None:
+        is_ambiguous = self._is_ambiguous(entry)
+        tag = tag or entry.qualified_tag * is_ambiguous
+        add_to_registry(entry.load(), entry.declaration.submodel, entry.owner, tag, is_ambiguous)
 
     def register_class(self, cls: Any) -> bool:
         """Add a class to gammapy's registry if a plugin declares it.
@@ -194,12 +232,12 @@ class ModelCatalog:
         Raises
         ------
         PluginError
-            If gammapy, or another plugin, has a class with the same tag.
+            If gammapy has a class with the same tag.
         """
         path = f"{cls.__module__}:{cls.__qualname__}"
         for entry in self._entries:
             if cls is entry.cls or (entry.cls is None and path == entry.declaration.path):
-                self.register(entry.declaration.tag[0], entry.declaration.submodel)
+                self._add_to_registry(entry, "")
                 return True
         return False
 
@@ -268,77 +306,3 @@ def types_in(fields: Fields) -> Iterable[tuple[tuple[str | int, ...], str, str]]
         iter_model_types(vars(fields)) if list_types is None else list_types()
     )
     return types
-
-
-def _add_to_registry(cls: Any, entry: ModelEntry) -> None:
-    registry = registry_of(entry.declaration.submodel)
-    for registered in list(registry):
-        common = set(find_tags(getattr(registered, "tag", ()))) & set(entry.declaration.tag)
-        if registered is cls or not common:
-            continue
-        if not _is_earlier_version(registered, cls):
-            raise PluginError(
-                f"the {entry.declaration.submodel} model {min(common)!r} of {entry.owner} has the "
-                f"same tag as {registered.__module__}.{registered.__qualname__}; rename it, or "
-                f"block the plugin with SKYRED_BLOCK={entry.owner.plugin}"
-            )
-        registry.remove(registered)
-    if cls not in registry:
-        registry.append(cls)
-    setattr(cls, OWNER, entry.owner)
-
-
-def _is_earlier_version(registered: Any, cls: Any) -> bool:
-    """Return whether a class is that of a module, or of a plugin file, before it was changed."""
-    if registered.__qualname__ != cls.__qualname__:
-        return False
-    files = [file_of(registered), file_of(cls)]
-    if None not in files:
-        return files[0].path == files[1].path  # type: ignore[union-attr]
-    return bool(registered.__module__ == cls.__module__)
-
-
-def find_model_fault(cls: Any) -> str:
-    """Return the reason why a class cannot be used as a model of gammapy.
-
-    Parameters
-    ----------
-    cls : object
-        The candidate.
-
-    Returns
-    -------
-    str
-        The reason; "" if there is none.
-    """
-    from gammapy.modeling.models import SpatialModel, SpectralModel, TemporalModel
-
-    bases = (SpectralModel, SpatialModel, TemporalModel)
-    if not (isinstance(cls, type) and issubclass(cls, bases)):
-        return (
-            f"{cls!r} is not a SpectralModel, SpatialModel or TemporalModel class of gammapy, nor "
-            "a skyred.ModelClass"
-        )
-    if not find_tags(vars(cls).get("tag", ())):
-        return f'{cls.__name__} has no tag of its own: add one, such as tag = ["{cls.__name__}"]'
-    model_class: Any = cls  # gammapy has no types
-    names = model_class.default_parameters.names
-    if not names and any(len(getattr(base, "default_parameters", ())) for base in cls.__mro__[1:]):
-        return (
-            f"{cls.__name__} has no parameters: gammapy does not inherit those of a base class; "
-            "repeat them in the class: index = Base.index"
-        )
-    return _find_evaluate_fault(cls, names)
-
-
-def _find_evaluate_fault(cls: Any, names: list[str]) -> str:
-    """Return a fault if `evaluate`, which gammapy calls by name, lacks a parameter."""
-    if not callable(getattr(cls, "evaluate", None)):
-        return f"{cls.__name__} has no method evaluate: add it, with its parameters as arguments"
-    arguments = inspect.signature(cls.evaluate).parameters
-    variable = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
-    if any(argument.kind in variable for argument in arguments.values()):
-        return ""
-    if missing := [name for name in names if name not in arguments]:
-        return f"{cls.__name__}.evaluate has no argument {', '.join(missing)}, a parameter"
-    return ""

@@ -10,7 +10,7 @@ import numpy as np
 from astropy import units as u
 
 from skyred.io.model_types import find_tags, iter_submodels
-from skyred.plugins.model_classes import OWNER
+from skyred.plugins.model_registration import OWNER
 
 DNDE, FLUX = u.Unit("cm-2 s-1 TeV-1"), u.Unit("cm-2 s-1")
 

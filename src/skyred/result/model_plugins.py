@@ -17,7 +17,7 @@ from skyred.io.model_types import (
     iter_submodels,
 )
 from skyred.plugins import ModelCatalog
-from skyred.plugins.model_classes import OWNER
+from skyred.plugins.model_registration import OWNER
 
 if TYPE_CHECKING:
     from gammapy.modeling.models import Models

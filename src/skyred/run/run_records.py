@@ -11,7 +11,7 @@ from skyred.errors import ConfigError
 from skyred.interfaces import Chain, Component
 from skyred.interfaces.records import Owner, Report, Run
 from skyred.plugins import Catalog
-from skyred.plugins.model_classes import OWNER
+from skyred.plugins.model_registration import OWNER
 from skyred.plugins.model_values import foreign_classes
 from skyred.result import Result
 

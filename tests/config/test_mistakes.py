@@ -240,7 +240,7 @@ def test_mistakes_in_two_models_are_reported_together(crab_yaml: str, plugins: P
 def test_yaml_tags_are_rejected(crab_yaml: str, plugins: Plugins, tag: str, value: str) -> None:
     lines = mistakes(crab_yaml.replace("fit: {kind: minuit}", f"fit: {tag} {value}"), plugins)
     assert any(
-        "fit: has the YAML tag" in line and "expected plain data without tags" in line
+        "fit: has a YAML tag" in line and "expected plain data without tags" in line
         for line in lines
     )
 
@@ -383,6 +383,7 @@ def test_override_replaces_the_value_of_the_file(
     ("override", "message"),
     [
         ("fit.strategy", "'fit.strategy' is not an override; expected path=value"),
+        ("fit.token: hunter2", "'fit.token' is not an override; expected path=value"),
         ("=3", "'=3' is not an override; expected path=value"),
         ("fit.strategy=3", "fit.strategy: invalid value 3; expected a number from 0 to 2"),
         ("fit.stratgy=1", "did you mean 'strategy'?"),
@@ -394,8 +395,8 @@ def test_override_replaces_the_value_of_the_file(
         ("data.hess.make[x]=1", "make.x: invalid index"),
         ("fit.kind.deeper=1", "fit.kind.deeper: cannot be set: fit.kind is 'minuit'"),
         ("fit.strategy=[", "invalid YAML"),
-        ("fit.strategy=!!python/name:os.system x", "fit.strategy: has the YAML tag"),
-        ("fit=!mine {kind: minuit}", "fit: has the YAML tag"),
+        ("fit.strategy=!!python/name:os.system x", "fit.strategy: has a YAML tag"),
+        ("fit=!mine {kind: minuit}", "fit: has a YAML tag"),
     ],
 )
 def test_invalid_override_is_reported(

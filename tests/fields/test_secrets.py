@@ -14,7 +14,7 @@ import pytest
 
 from secret_toys import Checker, Downloader, Uploader, call_with_token
 from skyred import FieldError, Orchestrator, Pipeline, Secret
-from skyred.errors import ComponentError, ConfigError, SkyredError
+from skyred.errors import ComponentError, ConfigError, Problem, SkyredError
 from skyred.fields.secrets import hide
 from skyred.interfaces.hidden_secrets import hidden_secrets
 from skyred.interfaces.records import Owner
@@ -86,6 +86,20 @@ def test_name_that_may_be_a_literal_value_is_not_shown() -> None:
     (problem,) = Downloader(token={"env": "hunter2pw"}).token.problems("token")
     assert str(problem).startswith("token: the environment variable of the secret is not set (its")
     assert "hunter2" not in str(problem)
+
+
+@pytest.mark.parametrize("path", ["hunter2pw", "folder/hunter2pw"])
+def test_path_that_may_be_a_literal_value_is_not_shown(path: str) -> None:
+    (problem,) = Downloader(token={"file": path}).token.problems("token")
+    assert "cannot be read: (its name is not shown): No such file" in str(problem)
+    assert "hunter2" not in str(problem)
+
+
+@pytest.mark.parametrize("literal", ["*hunter2", "!hunter2", "!hunter2!x", "'hunter2"])
+def test_literal_value_that_is_invalid_yaml_is_not_shown(plugins: Plugins, literal: str) -> None:
+    with pytest.raises(ConfigError, match="YAML") as exc_info:
+        Pipeline.from_yaml(config_with(literal), plugins=plugins)
+    assert "hunter2" not in str(exc_info.value)
 
 
 def test_literal_value_in_yaml_is_refused_with_line_and_column(plugins: Plugins) -> None:
@@ -331,6 +345,25 @@ def test_group_with_a_fixed_message_is_replaced_with_its_notes() -> None:
 def _raise_opaque(maker: Any) -> None:
     with hidden_secrets(maker):
         raise OpaqueError(maker.token.reveal())
+
+
+@pytest.mark.usefixtures("token")
+def test_problems_of_an_error_are_hidden() -> None:
+    maker = Downloader(token=REFERENCE)
+    problem = Problem((), f"bad token {VALUE}")
+    with pytest.raises(ConfigError, match=r"^bad token \*{5}$") as exc_info, hidden_secrets(maker):
+        raise ConfigError([problem])
+    assert "hunter2" not in f"{exc_info.value.problems} {exc_info.value.lines}"
+
+
+@pytest.mark.usefixtures("token")
+def test_invalid_log_message_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    maker = Downloader(token=REFERENCE)
+    with hidden_secrets(maker):
+        logging.getLogger("another").warning("%d runs", maker.token.reveal())
+    (message,) = caplog.messages
+    assert message.startswith("invalid log message: TypeError")
+    assert "hunter2" not in caplog.text
 
 
 def test_log_is_unchanged_without_secrets() -> None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from skyred import Estimator, Maker, Model, Product, Selector, TableProduct, component
+from skyred import Estimator, Maker, Model, Product, Selector, TableProduct, component, option
 
 
 def declare(base: type, **members: Any) -> type:
@@ -23,6 +23,16 @@ def prepare_by_keyword(self, *, observations): ...
 def is_method(self): ...
 
 
+def with_margin(method):
+    """Return a method that passes one more argument, as a decorator does."""
+    return functools.wraps(method)(lambda self, gti: method(self, gti, 1))
+
+
+def unchanged(method):
+    """Return a method with the arguments of another, as most decorators do."""
+    return functools.wraps(method)(lambda *arguments: print(arguments))
+
+
 @pytest.mark.parametrize(
     ("base", "members", "message"),
     [
@@ -32,6 +42,8 @@ def is_method(self): ...
         (Selector, {"check": lambda self: ()}, r"check has the signature \(\).*\(pipeline\)"),
         (Selector, {"validate": lambda self, pipeline: ()}, r"validate has the signature"),
         (Maker, {"prepare": prepare_by_keyword}, r"called with \(observations\)"),
+        (Selector, {"cut_gti": unchanged(cut_one)}, r"cut_gti has the signature \(gti, margin\)"),
+        (Selector, {"summary": option("", doc="Text.")}, "is an option; expected a method: choose"),
         (Maker, {"make": property(is_method)}, "is a property; expected a method"),
         (Maker, {"prepare": 3}, "is 3; expected a method"),
         (Maker, {"largest_offset": is_method}, "expected a property: decorate it with @property"),
@@ -50,6 +62,7 @@ def test_method_that_cannot_be_called_is_an_error_of_the_declaration(base, membe
     [
         (Selector, {"cut_gti": lambda self, time_range, margin=0: ()}),
         (Selector, {"cut_gti": lambda *arguments: ()}),
+        (Selector, {"cut_gti": with_margin(cut_one)}),
         (Selector, {"cut_gti": staticmethod(lambda gti: ())}),
         (Selector, {"select": functools.partialmethod(lambda self, a, table: table, 1)}),
         (Maker, {"largest_offset": None}),

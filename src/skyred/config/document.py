@@ -190,7 +190,11 @@ class Document:
         if str(node.tag) not in _PLAIN_TAGS:
             self.unreadable.add(path)
             self.problems.append(
-                Problem(path, f"has the YAML tag {node.tag}", "expected plain data without tags")
+                Problem(  # it may be a secret that starts with an exclamation mark
+                    path,
+                    "has a YAML tag (it is not shown)",
+                    "expected plain data without tags; quote text that starts with !",
+                )
             )
         if isinstance(node, MappingNode):
             return self._mapping(node, path)
@@ -296,7 +300,9 @@ def _document_error(name: str, message: str, expected: str = "") -> ConfigError:
 
 def _syntax_error(error: MarkedYAMLError, name: str) -> ConfigError:
     mark = error.problem_mark
-    details = " ".join(str(part) for part in (error.context, error.problem) if part)
+    # the name may be a secret that starts with an asterisk or an exclamation mark
+    fault = re.sub("(undefined (alias|tag handle)) .*", r"\1", str(error.problem or ""))
+    details = " ".join(str(part) for part in (error.context, fault) if part)
     problem = Problem((), f"invalid YAML: {details}")
     position = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
     return ConfigError([problem], [f"{position}: {problem}"])

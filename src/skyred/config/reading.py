@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -45,9 +46,8 @@ def read_document(source: str | Path, overrides: Iterable[str] = ()) -> Document
     for override in overrides:
         path, separator, value = override.partition("=")
         if not separator or not path:
-            raise ConfigError(
-                [Problem((), f"{override!r} is not an override", "expected path=value")]
-            )
+            name = re.split(r"[:\s]", override)[0]  # the remaining text may be a secret
+            raise ConfigError([Problem((), f"{name!r} is not an override", "expected path=value")])
         document.set(split_path(path), value)
     return document
 

@@ -17,6 +17,7 @@ EXPECTED = "expected {env: NAME} (an environment variable) or {file: PATH}"
 HIDDEN = "*****"
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 _SHOWN_NAME = re.compile("[A-Z_][A-Z0-9_]*")  # others may be secrets that are written by mistake
+_SHOWN_PATHS = ("/", "~", "$", ".")
 MIN_LENGTH = 4  # shorter values would hide parts of ordinary words
 
 
@@ -67,8 +68,10 @@ class Secret:
             value = path.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", "") or "it is not a text file"
+            is_shown = path.exists() or self.file.startswith(_SHOWN_PATHS)
+            name = path if is_shown else "(its name is not shown)"
             raise FieldError(
-                f"the file of the secret cannot be read: {path}: {reason}",
+                f"the file of the secret cannot be read: {name}: {reason}",
                 "expected a text file with the secret",
             ) from None
         if not value:

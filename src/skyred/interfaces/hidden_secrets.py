@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from skyred.errors import ComponentError, FieldError, Problem
+from skyred.errors import ComponentError, ConfigError, FieldError, Problem
 from skyred.fields.secrets import Secret, hide
 from skyred.interfaces.traversal import secrets, walk
 from skyred.interfaces.value_class import Fields
@@ -157,7 +157,11 @@ def hidden_secrets(*roots: Fields | Secret) -> Iterator[None]:
 
 def _create_record(factory: Any, values: tuple[str, ...], *args: Any, **kwargs: Any) -> Any:
     record = factory(*args, **kwargs)
-    message = record.getMessage()
+    try:
+        message = record.getMessage()
+    except Exception as error:  # as for other log messages, this is no error of the component
+        message = f"invalid log message: {type(error).__name__}: {error}"
+        record.msg, record.args = message, ()
     if (hidden_message := hide(message, values)) != message:
         record.msg, record.args = hidden_message, ()
     if record.exc_info and record.exc_info[0] is not None:
@@ -165,14 +169,16 @@ def _create_record(factory: Any, values: tuple[str, ...], *args: Any, **kwargs: 
     return record
 
 
-def _show_warning(show: Any, values: tuple[str, ...], message: Any, *args: Any) -> None:
+def _show_warning(
+    show: Any, values: tuple[str, ...], message: Any, *args: Any, **kwargs: Any
+) -> None:
     hidden_message = hide(str(message), values)
     if hidden_message != str(message):
         category = type(message) if isinstance(message, Warning) else UserWarning
         message = hidden_message
         with suppress(TypeError):
             message = category(hidden_message)
-    show(message, *args)
+    show(message, *args, **kwargs)
 
 
 def _hide_in_error(error: BaseException, values: tuple[str, ...]) -> bool:
@@ -188,6 +194,11 @@ def _hide_in_error(error: BaseException, values: tuple[str, ...]) -> bool:
             exception.code = hide(exception.code, values)
         if isinstance(exception, FieldError):
             exception.problem = _hide_in_problem(exception.problem, values)
+        if isinstance(exception, ConfigError):
+            exception.problems = tuple(
+                _hide_in_problem(item, values) for item in exception.problems
+            )
+            exception.lines = tuple(hide(line, values) for line in exception.lines)
         notes = getattr(exception, "__notes__", None)
         if notes:
             exception.__notes__ = [hide(note, values) for note in notes]

@@ -8,6 +8,8 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
+from skyred.fields import SPEC
+
 INTERFACES = f"{__name__.rpartition('.')[0]}."  # the package of the interfaces
 
 
@@ -75,6 +77,8 @@ def _find_fault(member: Any, interface_member: Any) -> str:
         return "is a method of instances; decorate it with @classmethod"
     if isinstance(member, property):
         return "is a property; expected a method"
+    if SPEC in getattr(member, "metadata", ()):
+        return "is an option; expected a method: choose another name"
     if not (is_function or isinstance(member, classmethod | staticmethod)):
         is_method = callable(member) or hasattr(member, "__get__")
         return "" if is_method else f"is {member!r}; expected a method"
@@ -89,8 +93,8 @@ def _find_fault(member: Any, interface_member: Any) -> str:
         except TypeError:
             return (
                 f"has the signature {signature}; it is called with "
-                f"({', '.join(argument.name for argument in called_arguments)}), so all other "
-                "arguments need a default"
+                f"({', '.join(argument.name for argument in called_arguments)}), by position, so "
+                "all other arguments need a default"
             )
     return ""
 
@@ -98,7 +102,11 @@ def _find_fault(member: Any, interface_member: Any) -> str:
 def _list_arguments(member: Any) -> list[inspect.Parameter]:
     """Return the positional arguments of a method, without `self` or `cls`."""
     function = getattr(member, "__func__", member)
-    parameters = list(inspect.signature(function).parameters.values())
+    # a decorator may add arguments, but `*arguments` are those of the decorated function
+    own_parameters = inspect.signature(function, follow_wrapped=False).parameters
+    is_variadic = any(item.kind is item.VAR_POSITIONAL for item in own_parameters.values())
+    signature = inspect.signature(function, follow_wrapped=is_variadic)
+    parameters = list(signature.parameters.values())
     is_bound = not isinstance(member, staticmethod)
     has_self = bool(parameters) and not str(parameters[0]).startswith("*")
     return parameters[1:] if is_bound and has_self else parameters

@@ -18,6 +18,7 @@ from skyred.testing import (
     parametrize_with_checks,
     requirements,
 )
+from skyred.testing.checking import check_requirement
 from skyred.testing.requirement import NotChecked
 
 UNCHANGED = "returns a sub-table with unchanged rows"
@@ -142,6 +143,26 @@ class NeedsPackageAndToken(TwoViolations):
 
     kind = "planted-needs-package"
     token: Any = secret({"env": "NO_SUCH_TOKEN"}, doc="A token.")
+
+
+@component
+class ShowsToken(TwoViolations):
+    """A selector whose error shows its token."""
+
+    kind = "planted-shows-token"
+    token: Any = secret({"env": "TOY_TOKEN"}, doc="A token.")
+
+    def select(self, table: Any) -> Any:
+        raise ValueError(f"no access with {self.token.reveal()}")
+
+
+def test_violations_do_not_show_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOY_TOKEN", "hunter2")
+    case = ComponentCase(ShowsToken())
+    requirement = next(item for item in requirements("selector") if item.name == UNCHANGED)
+    observed = check_requirement(case, requirement)
+    assert "no access with *****" in observed
+    assert "hunter2" not in observed
 
 
 def test_missing_packages_and_secrets_are_reported_instead_of_violations(

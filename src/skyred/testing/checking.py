@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from skyred.errors import did_you_mean, warn_of_old_name
+from skyred.fields.secrets import hide
 from skyred.interfaces import Component
+from skyred.interfaces.hidden_secrets import hidden_secrets, secret_values
 from skyred.interfaces.unusable_fields import require_usable
 from skyred.testing.case import ComponentCase
 from skyred.testing.requirement import NotChecked, Requirement, RequirementViolated
@@ -206,7 +208,8 @@ def check_requirement(case: ComponentCase, requirement: Requirement) -> str:
     Returns
     -------
     str
-        The observation that contradicts the requirement; "" if it holds.
+        The observation that contradicts the requirement, without the values of secrets; "" if it
+        holds.
 
     Raises
     ------
@@ -216,6 +219,11 @@ def check_requirement(case: ComponentCase, requirement: Requirement) -> str:
         If a package, an environment variable or a secret of the component is missing.
     """
     require_usable(case.component)
+    with hidden_secrets(case.component):
+        return hide(_find_contradiction(case, requirement), secret_values([case.component]))
+
+
+def _find_contradiction(case: ComponentCase, requirement: Requirement) -> str:
     try:
         requirement.test(case)
     except RequirementViolated as violation:

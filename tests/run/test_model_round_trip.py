@@ -35,6 +35,7 @@ import small_datasets as small
 from skyred import Orchestrator, Pipeline, ReducedData, Result
 from skyred.errors import ModelError, OutputError, SkyredWarning
 from skyred.interfaces.records import Owner
+from skyred.io.model_files import read_models, write_models
 from skyred.io.model_types import iter_submodels
 from skyred.plugins import Catalog
 from skyred.run.model_round_trip import check_round_trip
@@ -52,7 +53,7 @@ class Base(SpectralModel):
 
     def evaluate(self, energy: Any, norm: Any) -> Any:
         """Evaluate the power law."""
-        return norm * (energy / (1 * energy.unit)).value ** -self.slope
+        return norm * energy.to_value("TeV") ** -self.slope
 
 
 class Complete(Base):
@@ -283,9 +284,48 @@ def test_template_with_a_map_that_is_written_later_is_accepted(
     skymap.data += 1
     declared = Catalog()
     assert declared.models.add(Template, Owner("dist", "0.3", "dark")) == ""
-    model = SkyModel(PowerLawSpectralModel(), Template(skymap, filename=str(tmp_path / "map.fits")))
+    for filename in (None, str(tmp_path / "map.fits")):
+        model = SkyModel(PowerLawSpectralModel(), Template(skymap, filename=filename))
+        check_round_trip([model], declared, is_written=True)
+        write_models(tmp_path / "models.yaml", Models([model]))
+        (copy,) = read_models(tmp_path / "models.yaml")
+        np.testing.assert_array_equal(copy.spatial_model.map, model.spatial_model.map)
+    assert not (tmp_path / "map.fits").exists()
+    assert not [record for record in caplog.records if record.name.startswith("skyred")]
+
+
+def test_template_that_is_built_from_options_is_compared(tmp_path: Path) -> None:
+    class Layer(TemplateSpatialModel):
+        """A map with a slope, without a file."""
+
+        tag = "layer"
+        lon_0, lat_0 = TemplateSpatialModel.lon_0, TemplateSpatialModel.lat_0
+        default = 1.0
+
+        def __init__(self, slope: float = 1.0, **kwargs: Any) -> None:
+            self.slope = slope
+            skymap = Map.create(npix=4, unit="sr-1")
+            skymap.data += 1 + slope * np.arange(4)
+            super().__init__(skymap, **kwargs)
+
+        def to_dict(self, full_output: bool = False) -> dict[str, Any]:
+            return {"spatial": {"type": self.tag, "slope": self.slope, "parameters": []}}
+
+        @classmethod
+        def from_dict(cls, data: dict[str, Any]) -> Any:
+            return cls(data["spatial"]["slope"] * cls.default)
+
+    declared = Catalog()
+    assert declared.models.add(Layer, Owner("dist", "0.3", "dark")) == ""
+    model = SkyModel(PowerLawSpectralModel(), Layer(2.0))
     check_round_trip([model], declared, is_written=True)
-    assert caplog.records == []
+    write_models(tmp_path / "models.yaml", Models([model]))
+    (copy,) = read_models(tmp_path / "models.yaml")
+    assert copy.spatial_model.slope == 2
+    assert not list(tmp_path.glob("*.fits"))
+    Layer.default = 0.5
+    with pytest.raises(ModelError, match="another value of slope"):
+        check_round_trip([model], declared, is_written=True)
 
 
 def test_unreadable_model_is_reported_before_the_fit(caplog: pytest.LogCaptureFixture) -> None:

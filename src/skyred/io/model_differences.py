@@ -74,9 +74,16 @@ def is_equal(value: Any, second: Any, rtol: float = OPTION_RTOL) -> bool:
     ):
         return _is_same(value, second)
     try:
-        value, second = u.Quantity(value), u.Quantity(second)
+        return _is_close(u.Quantity(value), u.Quantity(second), rtol)
     except (TypeError, ValueError):  # not numbers
         return _is_same(value, second)
+
+
+def _is_close(value: u.Quantity, second: u.Quantity, rtol: float) -> bool:
+    if value.dtype.names or second.dtype.names:  # tables
+        return value.dtype.names == second.dtype.names and all(
+            is_equal(value[name], second[name], rtol) for name in value.dtype.names
+        )
     return (
         value.shape == second.shape
         and value.unit.is_equivalent(second.unit)

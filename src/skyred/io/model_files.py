@@ -45,7 +45,8 @@ def write_models(
         _write_covariance(models, path.parent / covariance)  # where gammapy looks for it
         models._covar_file = covariance
     with _templates_beside(path, models) as names:
-        data = models.to_dict(full_output=True)  # writes the templates too
+        data = models.to_dict(full_output=True)  # writes the templates of gammapy's classes too
+        _write_maps_of_subclasses(models)
     _rename_templates(data, names)
     _number_links(data)
     if plugins:
@@ -85,6 +86,15 @@ def _templates_beside(path: Path, models: Models) -> Iterator[dict[str, str]]:
             vars(template).update(attributes)
 
 
+def _write_maps_of_subclasses(models: Models) -> None:
+    """Write the maps of the template classes of plugins, which gammapy does not write."""
+    for template in _iter_templates(models):
+        if not Path(template.filename).exists() and (
+            template.to_dict()["spatial"].get("filename") == template.filename
+        ):
+            template.write()
+
+
 def read_models(path: Path, *, complete: bool = False) -> Models:
     """Read models, and restore all attributes of their parameters.
 
@@ -121,7 +131,8 @@ def read_models(path: Path, *, complete: bool = False) -> Models:
                 _check_parameters(submodel, submodel_data.get("parameters", ()))
             _restore_parameters(submodel, submodel_data.get("parameters", ()), linked_parameters)
     for submodel in _iter_templates(models):  # gammapy keeps the relative name
-        submodel.filename = str(path.parent.absolute() / submodel.filename)
+        if submodel.filename is not None:  # a class may build its map from other options
+            submodel.filename = str(path.parent.absolute() / submodel.filename)
     if covariance := data.get("covariance"):  # read again, because parameters were replaced
         covariance_path = path.parent / covariance
         _read_covariance(models, covariance_path if covariance_path.is_file() else Path(covariance))
@@ -207,11 +218,13 @@ def _iter_simple_models(
 
 def _iter_templates(models: Models) -> Iterator[Any]:
     """Yield the models that have a map and the name of its file."""
+    from gammapy.modeling.models import TemplateSpatialModel
+
     for model in models:
         if model.tag == "TemplateNPredModel":
             yield model
         spatial = getattr(model, "spatial_model", None)
-        if spatial is not None and "template" in spatial.tag:
+        if isinstance(spatial, TemplateSpatialModel):
             yield spatial
 
 

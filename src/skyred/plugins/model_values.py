@@ -13,6 +13,7 @@ from skyred.io.model_types import find_tags, iter_submodels
 from skyred.plugins.model_registration import OWNER
 
 DNDE, FLUX = u.Unit("cm-2 s-1 TeV-1"), u.Unit("cm-2 s-1")
+MAX_CHANGE = 1e-3  # of values, by rounding errors of energies or noise of numerical integrals
 
 
 def foreign_classes(model: Any, submodel: str = "") -> list[type]:
@@ -154,15 +155,36 @@ def _spectral_faults(model: Any, dataset: Any, checked_values: set[bytes]) -> It
     spatial_model = getattr(model, "spatial_model", None)
     # a template may have the unit of the flux, and its spectrum none
     has_unit = isinstance(model, SkyModel) and not isinstance(spatial_model, TemplateSpatialModel)
+    edges: tuple[Any, ...]
     if type(spectrum).integral is SpectralModel.integral or dataset.tag == "FluxPointsDataset":
-        values, method, unit, shape = spectrum(energies), "evaluate", DNDE, energies.shape
+        evaluate, edges, method, unit = spectrum, (energies,), "evaluate", DNDE
     else:  # that of a line, for example, which may not have finite values
-        values = spectrum.integral(energies[:-1], energies[1:])
-        method, unit, shape = "integral", FLUX, energies[1:].shape
-    yield from _value_faults(values, method, unit if has_unit else None, shape)
+        evaluate, edges = spectrum.integral, (energies[:-1], energies[1:])
+        method, unit = "integral", FLUX
+    values = evaluate(*edges)
+    yield from _value_faults(values, method, unit if has_unit else None, edges[0].shape)
     if not np.isfinite(u.Quantity(values).value).all():
         low, high = energies.min(), energies.max()
         yield f"has values that are not finite between {low:.3g} and {high:.3g}"
+    if _depends_on_unit(evaluate, edges, values):
+        yield (
+            f"has other values in {method} for the same energies in another unit; convert them, "
+            "for example with energy.to_value('TeV') instead of energy.value"
+        )
+
+
+def _depends_on_unit(evaluate: Any, edges: tuple[Any, ...], values: Any) -> bool:
+    """Return whether most values change with the unit of the energies, and are not random."""
+    unit = "TeV" if edges[0].unit == u.GeV else "GeV"
+    try:
+        values_of_unit = evaluate(*(energies.to(unit) for energies in edges))
+        changes = np.abs(values_of_unit - values) > MAX_CHANGE * np.abs(values)
+        # a few values may change, at the limits of a table or the edges of a box
+        if np.sum(changes) <= 0.5 * np.sum(np.abs(values.value) > 0):
+            return False
+        return bool(u.allclose(evaluate(*edges), values, rtol=MAX_CHANGE, atol=0 * values.unit))
+    except Exception:  # a class may raise anything, and is not evaluated so in the fit
+        return False
 
 
 def _spatial_faults(model: Any, dataset: Any, checked_values: set[bytes]) -> Iterator[str]:

@@ -165,7 +165,7 @@ class SourceExtension(Estimator):
             nothing = np.full(self.points, np.nan)
             return self._product(Extension(message=message), point, sizes, nothing, {})
         extended = point.with_shape(self.shape)
-        profile = compute_profile(extended, sizes, tasks)
+        profile = compute_profile(attrs.evolve(extended, stat_point=result.stat), sizes, tasks)
         extension, extended_result = self._find_size(result.stat, extended, sizes, profile)
         extension = extension.with_remarks(message)
         results = {POINT: result, self.shape: extended_result}

@@ -24,6 +24,9 @@ TAGS = {POINT: "point", "gaussian": "gauss", "disk": "disk"}  # in gammapy
 SIZES = {"gaussian": "sigma", "disk": "r_0"}  # the parameter that is the size
 # the radius that contains 68 % of the flux, in units of the size, as in fermipy
 R68 = {"gaussian": math.sqrt(-2 * math.log(0.32)), "disk": math.sqrt(0.68)}
+EXCLUDED_RISE = 100.0  # of the statistic above that of a point source, where a fit can be coarse
+COARSE_ACCURACY = 0.01  # of the rise: largest estimated distance to the minimum
+COARSE_FIT = {"tolerance": 50.0, "calls": 300}  # options of `minimise`
 
 
 @attrs.frozen(eq=False)
@@ -38,11 +41,14 @@ class Hypothesis:
         The name of the source.
     shape : {"point", "gaussian", "disk"}
         The shape of the source.
+    stat_point : float
+        The statistic of the best point source; infinite if it is unknown.
     """
 
     datasets: Datasets
     source: str
     shape: str
+    stat_point: float = math.inf
 
     @property
     def spatial_model(self) -> Any:
@@ -167,11 +173,16 @@ class Hypothesis:
                 columns[f"{name}{suffix}"] = degrees if is_valid else np.nan
         return columns
 
-    def fit(self) -> FitResult:
+    def fit(self, **options: Any) -> FitResult:
         """Fit all free parameters of the models, from their current values.
 
         The fitter is that of the pipeline's default, Newton steps. The models are set to the
         result.
+
+        Parameters
+        ----------
+        **options
+            Options of `skyred.minimise`.
 
         Returns
         -------
@@ -186,12 +197,14 @@ class Hypothesis:
         from skyred import minimise, objective_of
 
         objective = objective_of(self.datasets)
-        result = minimise(objective)
+        result = minimise(objective, **options)
         objective.accept(result)
         return result
 
     def fit_with_size(self, size: float, *, start: float | None = None) -> FitResult:
         """Fit a copy with the size of the source fixed.
+
+        Where the statistic is far above that of a point source, the fit is coarse.
 
         Parameters
         ----------
@@ -216,6 +229,11 @@ class Hypothesis:
             new.size.quantity = f"{start} deg"
             new.fit()
         new.size.quantity = f"{size} deg"
+        if math.isfinite(self.stat_point):
+            result = new.fit(**COARSE_FIT)
+            if (rise := result.stat - self.stat_point) > EXCLUDED_RISE:
+                is_accurate = result.success or result.edm < COARSE_ACCURACY * rise
+                return attrs.evolve(result, success=is_accurate)
         return new.fit()
 
     def fit_from(self, size: float, *, smallest: float, largest: float) -> FitOutcome:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skyred import FitError, Tasks
+from skyred_extension.hypotheses import EXCLUDED_RISE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,7 +52,8 @@ def stat_from_neighbour(hypothesis: Hypothesis, pair: tuple[float, float]) -> fl
 def compute_profile(hypothesis: Hypothesis, sizes: Array, tasks: Tasks) -> Array:
     """Return the profile of the statistic; the fits run as tasks of the engine.
 
-    Fits that do not converge start again from the parameters of a neighbour that did.
+    Fits that do not converge start again from the parameters of a neighbour that did, unless the
+    statistic of the neighbour is far above that of a point source.
 
     Parameters
     ----------
@@ -69,7 +71,8 @@ def compute_profile(hypothesis: Hypothesis, sizes: Array, tasks: Tasks) -> Array
     """
     profile = np.array(tasks.map(stat_at_size, hypothesis, [float(size) for size in sizes]))
     tried: set[tuple[int, int]] = set()
-    while pairs := [pair for pair in _failed_and_neighbours(profile) if pair not in tried]:
+    highest = hypothesis.stat_point + EXCLUDED_RISE
+    while pairs := [pair for pair in _failed_and_neighbours(profile, highest) if pair not in tried]:
         tried.update(pairs)
         starts = [(float(sizes[failed]), float(sizes[start])) for failed, start in pairs]
         stats = tasks.map(stat_from_neighbour, hypothesis, starts)
@@ -78,13 +81,13 @@ def compute_profile(hypothesis: Hypothesis, sizes: Array, tasks: Tasks) -> Array
     return profile
 
 
-def _failed_and_neighbours(profile: Array) -> list[tuple[int, int]]:
-    """Return the indices of points that are NaN, with those of finite neighbours."""
+def _failed_and_neighbours(profile: Array, highest: float) -> list[tuple[int, int]]:
+    """Return the indices of points that are NaN, with those of neighbours up to a statistic."""
     return [
         (index, neighbour)
         for index in np.flatnonzero(np.isnan(profile)).tolist()
         for neighbour in (index - 1, index + 1)
-        if 0 <= neighbour < len(profile) and np.isfinite(profile[neighbour])
+        if 0 <= neighbour < len(profile) and profile[neighbour] <= highest
     ]
 
 

@@ -75,11 +75,10 @@ class CrossCheck:
         difference = largest_difference(source, space)
         if difference <= TOLERANCE:
             return ""
-        reason = (
-            f"its predicted counts differ by {difference:.1e} of their maximum from gammapy's when "
-            "its model is evaluated without units"
-        )
-        warnings.warn(f"{source.model.name}: {reason}", SkyredWarning, stacklevel=2)
+        # not only without units: the image and its convolution differ too
+        reason = f"its predicted counts differ by {difference:.1e} of their maximum from gammapy's"
+        message = f"{source.model.name}: {reason}; gammapy evaluates it"
+        warnings.warn(message, SkyredWarning, stacklevel=2)
         return reason
 
 

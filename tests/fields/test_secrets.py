@@ -342,6 +342,22 @@ def test_group_with_a_fixed_message_is_replaced_with_its_notes() -> None:
     assert "hunter2" not in traceback_text
 
 
+def test_overlapping_contexts_of_threads_hide_their_secrets(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    factory = logging.getLogRecordFactory()
+    monkeypatch.setenv("FIRST_TOKEN", "first-value")
+    monkeypatch.setenv("SECOND_TOKEN", "second-value")
+    first, second = (hidden_secrets(Secret(env=f"{name}_TOKEN")) for name in ("FIRST", "SECOND"))
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)  # as if another thread were still using the second one
+    logging.getLogger("toy").warning("first-value and second-value")
+    second.__exit__(None, None, None)
+    assert caplog.messages == ["first-value and *****"]
+    assert logging.getLogRecordFactory() is factory
+
+
 def _raise_opaque(maker: Any) -> None:
     with hidden_secrets(maker):
         raise OpaqueError(maker.token.reveal())

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import traceback
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import chain
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -19,6 +21,11 @@ from skyred.interfaces.value_class import Fields
 
 if TYPE_CHECKING:
     from skyred.interfaces.records import Outcome
+
+# of all contexts, also those of other threads, because log and warnings are those of the process
+_hidden_values: list[tuple[str, ...]] = []
+_restore_functions: list[Callable[[], None]] = []
+_lock = RLock()
 
 
 def find_secrets(roots: Iterable[Fields]) -> tuple[Secret, ...]:
@@ -138,9 +145,7 @@ def hidden_secrets(*roots: Fields | Secret) -> Iterator[None]:
     if not values:
         yield
         return
-    factory, show = logging.getLogRecordFactory(), warnings.showwarning
-    logging.setLogRecordFactory(partial(_create_record, factory, values))
-    warnings.showwarning = partial(_show_warning, show, values)
+    _hide_in_messages(values)
     try:
         yield
     except (Exception, SystemExit) as error:
@@ -151,28 +156,49 @@ def hidden_secrets(*roots: Fields | Secret) -> Iterator[None]:
             new_error.add_note(note)
         raise new_error from None
     finally:
-        logging.setLogRecordFactory(factory)
-        warnings.showwarning = show
+        _show_in_messages(values)
 
 
-def _create_record(factory: Any, values: tuple[str, ...], *args: Any, **kwargs: Any) -> Any:
+def _hide_in_messages(values: tuple[str, ...]) -> None:
+    """Hide values in log messages and warnings; the first context replaces their functions."""
+    with _lock:
+        _hidden_values.append(values)
+        if len(_hidden_values) == 1:
+            factory, show = logging.getLogRecordFactory(), warnings.showwarning
+            _restore_functions.append(partial(logging.setLogRecordFactory, factory))
+            _restore_functions.append(partial(setattr, warnings, "showwarning", show))
+            logging.setLogRecordFactory(partial(_create_record, factory))
+            warnings.showwarning = partial(_show_warning, show)
+
+
+def _show_in_messages(values: tuple[str, ...]) -> None:
+    """End the hiding of values; the last context restores the functions."""
+    with _lock:
+        _hidden_values.remove(values)
+        while _restore_functions and not _hidden_values:
+            _restore_functions.pop()()
+
+
+def _hide_all(message: str) -> str:
+    return hide(message, chain.from_iterable(tuple(_hidden_values)))
+
+
+def _create_record(factory: Any, *args: Any, **kwargs: Any) -> Any:
     record = factory(*args, **kwargs)
     try:
         message = record.getMessage()
     except Exception as error:  # as for other log messages, this is no error of the component
         message = f"invalid log message: {type(error).__name__}: {error}"
         record.msg, record.args = message, ()
-    if (hidden_message := hide(message, values)) != message:
+    if (hidden_message := _hide_all(message)) != message:
         record.msg, record.args = hidden_message, ()
     if record.exc_info and record.exc_info[0] is not None:
-        record.exc_text = hide(logging.Formatter().formatException(record.exc_info), values)
+        record.exc_text = _hide_all(logging.Formatter().formatException(record.exc_info))
     return record
 
 
-def _show_warning(
-    show: Any, values: tuple[str, ...], message: Any, *args: Any, **kwargs: Any
-) -> None:
-    hidden_message = hide(str(message), values)
+def _show_warning(show: Any, message: Any, *args: Any, **kwargs: Any) -> None:
+    hidden_message = _hide_all(str(message))
     if hidden_message != str(message):
         category = type(message) if isinstance(message, Warning) else UserWarning
         message = hidden_message

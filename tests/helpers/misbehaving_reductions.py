@@ -5,10 +5,12 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import astropy.units as u
 import numpy as np
+from astropy.time import Time
+from gammapy.data import GTI
 
 from skyred import (
     EnergyAxis,
@@ -215,6 +217,9 @@ class BadSelector(Selector):
             raise ZeroDivisionError("no phase")
         if self.fault == "None":
             return None
+        if self.fault == "milliseconds":  # no fault: times in ISO format
+            times = (Time(time.utc.isot) for time in (gti.time_start, gti.time_stop))
+            return [GTI.create(*((time - gti.time_ref).to("s") for time in times), gti.time_ref)]
         return [gti, gti] if self.fault == "repeats" else [gti]
 
 
@@ -284,8 +289,11 @@ class BadGeometry(MapGeometry):
 
     kind = "bad-geometry"
     fault: str = option("", doc="The fault.")
+    _cache: ClassVar[dict[str, Any]] = {}
 
     def target(self, name: str | None = None) -> Any:
+        if self.fault == "cached target":  # no fault
+            return self._cache.setdefault(str(name), MapGeometry.target(self, name))
         if self.fault == "target exits":
             sys.exit(3)
         if self.fault == "target raises":
@@ -302,6 +310,11 @@ class BadGeometry(MapGeometry):
         dataset = MapGeometry.cutout(self, target, observation, reduction)
         if self.fault == "counts of the target":
             dataset.counts = target.counts
+        if self.fault == "IRFs of the target":  # no fault: makers replace them
+            dataset.psf, dataset.edisp = target.psf, target.edisp
+        if self.fault == "changed IRFs of the target":
+            dataset.psf = target.psf
+            target.psf.psf_map = target.psf.psf_map.copy()
         return dataset.counts if self.fault == "cutout" else dataset
 
     def coverage_fractions(self, table: Any, reduction: Any) -> Any:
@@ -325,6 +338,7 @@ GEOMETRY_FAULTS = {
     "cutout": "geometry bad-geometry {} returned an object of the type WcsNDMap",
     "cutout is target": "geometry bad-geometry {} returned maps of the full geometry",
     "counts of the target": "geometry bad-geometry {} returned maps of the full geometry",
+    "changed IRFs of the target": "geometry bad-geometry {} gives the datasets of runs the psf",
     "fractions": "raised in the geometry bad-geometry {}",
 }
 STACKER_FAULTS = {

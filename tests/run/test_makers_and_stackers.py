@@ -25,6 +25,7 @@ from misbehaving_reductions import (
     create_pipeline,
 )
 from skyred import Maker, Processes, component
+from skyred.components.stackers import Sum
 from skyred.errors import ComponentError, RunsFailedError, SkyredError
 from skyred.run.worker.component_calls import run_maker
 from skyred.run.worker.observation_guard import ObservationGuard, protect_observation
@@ -93,6 +94,26 @@ def test_geometry_with_a_fault_is_stopped(crab_archive: Path, fault: str) -> Non
     with pytest.raises((ComponentError, KeyError)) as excinfo:
         reduce(crab_archive, geometry_fault=fault)
     assert GEOMETRY_FAULTS[fault].format(ORIGIN) in describe(excinfo.value)
+
+
+@pytest.mark.parametrize("chunk", [1, 5])
+@pytest.mark.parametrize("fault", ["cached target", "IRFs of the target"])
+def test_geometries_may_cache_the_target_and_share_irfs_that_makers_replace(
+    crab_archive: Path, fault: str, chunk: int
+) -> None:
+    expected, dataset = (
+        reduce(crab_archive, geometry_fault=name, stack=Sum(chunk=chunk))[0] for name in ("", fault)
+    )
+    np.testing.assert_array_equal(dataset.counts, expected.counts)
+    np.testing.assert_array_equal(dataset.psf.psf_map, expected.psf.psf_map)
+
+
+def test_good_time_may_be_rounded_to_milliseconds(crab_archive: Path) -> None:
+    expected = reduce(crab_archive)
+    datasets = reduce(crab_archive, select=[BadSelector(fault="milliseconds")])
+    assert [dataset.counts.data.sum() for dataset in datasets] == [
+        dataset.counts.data.sum() for dataset in expected
+    ]
 
 
 @component

@@ -219,7 +219,8 @@ class _GuardedMaker:
     def run(self, dataset: Dataset, observation: Observation) -> Dataset:
         """Run the maker, and check the observation and the type of the returned dataset."""
         source = _describe(self.maker)
-        dataset = call_guarded(partial(self.maker.run, dataset), self.guard, source)
+        run = partial(self.maker.run, dataset=dataset)
+        dataset = call_guarded(lambda protected: run(observation=protected), self.guard, source)
         require_dataset(dataset, source)
         return dataset
 

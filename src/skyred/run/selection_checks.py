@@ -70,12 +70,17 @@ def _find_fault(table: Any, selected: Any) -> str:
         return (
             f"returned observations that are not in the table: {format_list(unknown.tolist(), 5)}"
         )
-    rows_by_id = np.split(np.argsort(all_ids, kind="stable"), np.cumsum(counts)[:-1])
-    return _find_changed(table, selected, rows_by_id, positions)
+    order = np.argsort(all_ids, kind="stable")
+    first = np.cumsum(counts) - counts
+    return _find_changed(table, selected, order, first[positions], counts[positions])
 
 
 def _find_changed(
-    table: Any, selected: Any, rows_by_id: list[NDArray[np.intp]], positions: NDArray[np.intp]
+    table: Any,
+    selected: Any,
+    order: NDArray[np.intp],
+    first: NDArray[np.intp],
+    counts: NDArray[np.intp],
 ) -> str:
     """Return which column of selected rows is changed; "" if each row is one of its observation.
 
@@ -83,23 +88,26 @@ def _find_changed(
     ----------
     table, selected : gammapy.data.ObservationTable
         The observation table, and the selected rows.
-    rows_by_id : list of array
-        The rows of the observation table with each OBS_ID.
-    positions : array
-        The index in `rows_by_id` of each selected row, shape (n,).
+    order : array
+        The rows of the observation table, sorted by OBS_ID.
+    first, counts : array
+        For each selected row, the index in `order` of the first row of its observation, and the
+        number of rows of this observation, shape (n,).
     """
     names, rows = table.colnames, np.arange(len(selected))
     is_changed = np.ones((len(selected), len(names)), dtype=bool)
     # usually one row, but archives may have several of a run, of which gammapy uses the first
-    for repetition in range(max(map(len, rows_by_id))):
-        expected = np.array([ids[repetition % len(ids)] for ids in rows_by_id])[positions[rows]]
+    for repetition in range(counts.max()):
+        rows = rows[(counts[rows] > repetition) & is_changed[rows].any(axis=1)]
+        if not len(rows):
+            break
+        expected = order[first[rows] + repetition]
         differs = np.stack(
             [_differ(selected[name][rows], table[name][expected]) for name in names], axis=1
         )
         is_closer = differs.sum(axis=1) < is_changed[rows].sum(axis=1)
         is_changed[rows[is_closer]] = differs[is_closer]
-        rows = rows[is_changed[rows].any(axis=1)]
-    if not len(rows):
+    if not is_changed.any():
         return ""
     index = int(is_changed.any(axis=0).argmax())
     changed = selected["OBS_ID"][is_changed[:, index]]

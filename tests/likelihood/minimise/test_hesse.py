@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 import numpy as np
 import pytest
@@ -167,3 +169,41 @@ def test_parameter_at_its_limit_without_effect_is_unconstrained() -> None:
     result = hesse(objective_with_hessian(np.diag([1.0, 0.0, 1.0])), np.zeros(3), at_limit)
     assert result.unconstrained_names == ["p1"]
     assert result.zero_curvature
+
+
+def limited_by(function: Callable[[float], float], slope: float, high: float) -> Objective:
+    """Return an objective with a parabola, and a function of a parameter at its lower limit 0."""
+    return attrs.evolve(
+        objective_with_hessian(np.diag([2.0, 0.0])),
+        stat=lambda x: x[0] ** 2 + function(x[1]),
+        gradient_of=lambda x: np.array([2 * x[0], slope]),
+        limits=[[-np.inf, np.inf], [0, high]],
+    )
+
+
+@pytest.mark.parametrize(
+    ("function", "slope", "high", "error"),
+    [
+        # the statistic rises by 0.8 at most: a parabola that rises as much at its maximum
+        (lambda p: 0.8 * np.sin(p), 0.8, 4.0, np.pi / 2 / np.sqrt(0.8)),
+        (lambda p: 4 * p, 4.0, 0.02, 0.02 / np.sqrt(0.08)),  # to the other limit
+        (lambda p: np.inf if p > 0 else 0, 4.0, np.inf, 0.25),  # from the slope
+        (lambda p: np.nan if p > 0 else 0, 4.0, np.inf, 0.25),
+    ],
+)
+def test_error_at_a_limit_is_finite_if_the_statistic_does_not_rise_by_one(
+    function: Callable[[float], float], slope: float, high: float, error: float
+) -> None:
+    result = hesse(limited_by(function, slope, high), np.zeros(2), np.array([False, True]))
+    assert result.unconstrained_names == []
+    # the maximum is found within a factor of two
+    assert np.sqrt(result.covariance[1, 1]) == pytest.approx(error, rel=0.3)
+    assert result.covariance[0, 0] == pytest.approx(1)
+
+
+def test_parameter_with_equal_limits_does_not_prevent_a_fit() -> None:
+    limits = [[-np.inf, np.inf], [2, 2], [-np.inf, np.inf]]
+    objective = quadratic(COVARIANCE, np.array([1.0, 3, 30]), limits=limits)
+    result = hesse(objective, np.array([1.0, 2, 30]), np.array([False, True, False]))
+    assert result.unconstrained_names == []
+    assert np.isfinite(result.covariance).all()

@@ -158,6 +158,8 @@ def _create_empty(geometry: Geometry, dataset: Any) -> Any:
     counts and acceptances of zero.
     """
     target = geometry.target()
+    if not target.counts.data.flags.writeable:  # the geometry returns the same dataset each time
+        target = target.copy(name=target.name)
     if type(target) is type(dataset):
         return target
     if type(dataset).__name__ != f"{type(target).__name__}OnOff":

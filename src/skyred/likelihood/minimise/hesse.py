@@ -21,6 +21,7 @@ from skyred.likelihood.minimise.degeneracy import (
     unconstrained_parameters,
 )
 from skyred.likelihood.minimise.logarithmic_factors import LogarithmicFactors
+from skyred.likelihood.minimise.rises import curvature_at_limit, find_rise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     Index = NDArray[np.int64]
 
 NEAR_BOUNDARY = 0.5  # in sigma: closer to a cell boundary, the second derivative is not used
-MAX_EVALUATIONS = 8  # in the search for a rise of the statistic by one
-RISE_ACCURACY = 0.01  # accuracy of this rise
 
 
 @attrs.define(eq=False)
@@ -128,7 +127,10 @@ def hesse(
     unconstrained_names, is_zero = unconstrained_parameters(matrix[np.ix_(free, free)], names)
     is_constant = at_limit & ~(np.diag(matrix) > 0)
     if is_constant.any():
-        is_zero |= not unconstrained_names
+        # not if the curvature is not finite
+        is_zero = (is_zero or not unconstrained_names) and bool(
+            np.all(np.diag(matrix)[is_constant] <= 0)
+        )
         unconstrained_names += [objective.names[index] for index in np.flatnonzero(is_constant)]
     if unconstrained_names:
         covariance = np.full(matrix.shape, np.nan)
@@ -201,11 +203,13 @@ def _second_derivatives(
         groups += [limit_indices[[number]] for number in range(len(limit_indices))]
         for indices in groups:
             curvature, block_calls = compute_block_curvature(objective, x, indices, matrix)
-            if at_limit[indices[0]]:
-                curvature[0, 0], rise_calls = _curvature_at_limit(
+            if at_limit[indices[0]] and np.ptp(objective.limits[indices[0]]) > 0:
+                curvature[0, 0], rise_calls = curvature_at_limit(
                     objective, x, int(indices[0]), float(curvature[0, 0])
                 )
                 block_calls += rise_calls
+            elif at_limit[indices[0]]:  # as if it were frozen: the derivatives do not exist
+                curvature = matrix[np.ix_(indices, indices)]
             matrix[np.ix_(indices, indices)] = curvature
             calls += block_calls
     if len(objective.blocks) > 1:
@@ -238,7 +242,7 @@ def _curvature_across_boundary(
     """
     distances, gradients, calls = [], [], 0
     for side in (-1, 1):
-        step, _, rise_calls = _find_rise(objective, x, index, side * np.sqrt(2 / curvature))
+        step, _, rise_calls = find_rise(objective, x, index, side * np.sqrt(2 / curvature))
         point = x.copy()
         point[index] += step
         calls += rise_calls
@@ -249,81 +253,6 @@ def _curvature_across_boundary(
     row = np.nan_to_num((gradients[1] - gradients[0]) / sum(distances))
     row[index] = 2 / np.mean(distances) ** 2
     return row, calls + 2
-
-
-def _curvature_at_limit(
-    objective: Objective, x: Array, index: int, curvature: float
-) -> tuple[float, int]:
-    """Return the curvature of a parameter at its limit, also where the statistic is linear.
-
-    Parameters
-    ----------
-    objective : Objective
-        The objective, with gradient.
-    x : array
-        The minimum, shape (n,).
-    index : int
-        Index of the parameter.
-    curvature : float
-        The second derivative.
-
-    Returns
-    -------
-    curvature : float
-        That of a parabola that rises as much as the statistic, at the distance at which it has
-        risen by one; zero if the statistic is constant.
-    calls : int
-        Number of calls of the objective and its gradient.
-    """
-    gradient = objective.gradient(x)
-    assert gradient is not None
-    low, high = objective.limits[index]
-    side = 1.0 if x[index] - low < high - x[index] else -1.0
-    slope, curvature = side * float(gradient[index]), max(curvature, 0.0)
-    if not (np.isfinite(slope) and slope > 0):
-        return curvature, 1
-    length = 2 / (slope + np.sqrt(slope**2 + 2 * curvature))  # of a parabola
-    step, rise, calls = _find_rise(objective, x, index, side * length)
-    return max(2 * rise / step**2, 0.0), calls + 1
-
-
-def _find_rise(objective: Objective, x: Array, index: int, step: float) -> tuple[float, float, int]:
-    """Find the step along a parameter at which the statistic has risen by one.
-
-    Parameters
-    ----------
-    objective : Objective
-        The objective.
-    x : array
-        The minimum, shape (n,).
-    index : int
-        Index of the parameter.
-    step : float
-        Approximate step, negative for smaller values; it does not cross limits.
-
-    Returns
-    -------
-    step : float
-        The step.
-    rise : float
-        The rise of the statistic, one unless the accuracy is not reached.
-    calls : int
-        Number of calls of the objective.
-    """
-    lowest = objective.total(x)
-    range_of_steps = objective.limits[index] - x[index]
-    for number in range(MAX_EVALUATIONS):
-        step = float(np.clip(step, *range_of_steps))
-        point = x.copy()
-        point[index] += step
-        rise = objective.total(point) - lowest
-        if not np.isfinite(rise):
-            step /= 2
-        elif abs(rise - 1) < RISE_ACCURACY or number == MAX_EVALUATIONS - 1:
-            break
-        else:
-            step *= float(np.clip(1 / np.sqrt(max(rise, 0.1)), 0.5, 2))
-    return step, float(rise), number + 2
 
 
 def _positive_fisher(objective: Objective, x: Array) -> Array:

@@ -14,10 +14,14 @@ from skyred.interfaces.hidden_secrets import hidden_secrets, hide_in_outcome, se
 from skyred.interfaces.records import Outcome
 from skyred.plugins.component_errors import describe_owned
 from skyred.run.worker.code_check import require_same_code
-from skyred.run.worker.component_calls import errors_outside_runs, require_dataset
+from skyred.run.worker.component_calls import (
+    RuleError,
+    errors_outside_runs,
+    require_dataset,
+)
 from skyred.run.worker.irf_types import describe_irfs
 from skyred.run.worker.observation import GEOMETRY, STACKER, RunReduction
-from skyred.run.worker.target_maps import protect_maps
+from skyred.run.worker.target_maps import find_replaced, protect_maps
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
@@ -144,7 +148,7 @@ def _reduce(
     with errors_outside_runs(source):
         target = reduction.geometry.target()
     require_dataset(target, source)
-    protect_maps(target)
+    arrays = protect_maps(target)
     with errors_outside_runs(chunk.describe(reduction.stack, STACKER)):
         total = reduction.stack.zero(reduction.geometry)
     outcomes, irf_types, checksums = [], [], dict(checksums)
@@ -156,7 +160,14 @@ def _reduce(
             irf_types.append("")
             continue
         run_reduction = RunReduction(chunk, observation)
-        if parts := run_reduction.run(target):
+        parts = run_reduction.run(target)
+        if replaced := find_replaced(target, arrays):
+            raise RuleError(
+                f"the {source} gives the datasets of runs the {replaced} of the full geometry, "
+                f"which makers have replaced in the run {obs_id}; cutout must return a new "
+                "dataset, such as target.copy(name=...)"
+            )
+        if parts:
             total = run_reduction.stack(total, parts)
         checksums |= run_reduction.checksums
         if run_reduction.total_invalid:  # start again without this run

@@ -115,7 +115,7 @@ def call_guarded(
     except Exception as error:
         _require_unchanged(guard, source)
         if _is_read_only(error):
-            if _succeeds(function, copy.deepcopy(guard.observation)):
+            if guard.values and _succeeds(function, guard.observation):
                 raise RuleError(
                     f"the {source} writes to a read-only array of the observation "
                     f"{guard.observation.obs_id} ({error}), which other makers read too: "
@@ -260,10 +260,10 @@ def _is_read_only(error: Exception) -> bool:
 
 
 def _succeeds(function: Callable[[Observation], Any], observation: Observation) -> bool:
-    """Return whether a call succeeds with another observation; nothing is recorded."""
+    """Return whether a call succeeds with a copy of an observation; nothing is recorded."""
     try:
         with capture_warnings(), recorded_by(None):
-            function(observation)
+            function(copy.deepcopy(observation))
     except (Exception, SystemExit):
         return False
     return True

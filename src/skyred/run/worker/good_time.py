@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 GTI_TOLERANCE = 1e-6  # s, as in gammapy
+ROUNDING = 2e-3  # s, of an interval whose times were rounded to milliseconds, as in ISO format
 
 
 def drop_events_outside(observation: Observation) -> tuple[Observation, int]:
@@ -128,7 +129,8 @@ def cut_observation(
         seconds = _sum_seconds(parts)
         with calling(selector) if calling else nullcontext(f"selector {selector.kind}") as source:
             parts = [new_part for part in parts for new_part in selector.cut_gti(part)]
-            if _sum_seconds(parts) > seconds + GTI_TOLERANCE * (1 + len(parts)):
+            n_intervals = sum(len(part.table) for part in parts)
+            if _sum_seconds(parts) > seconds * (1 + 1e-6) + ROUNDING * n_intervals:
                 raise RuleError(
                     f"the {source} returned more good time ({_sum_seconds(parts):.10g} s) than the "
                     f"observation {observation.obs_id} has ({seconds:.10g} s); the parts that "

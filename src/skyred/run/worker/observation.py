@@ -30,7 +30,7 @@ from skyred.run.worker.component_calls import (
 from skyred.run.worker.good_time import cut_observation, describe_time, drop_events_outside
 from skyred.run.worker.observation_guard import ObservationGuard, protect_observation
 from skyred.run.worker.open_observation import InspectionFailed, inspect_observation
-from skyred.run.worker.target_maps import shares_maps
+from skyred.run.worker.target_maps import shares_counts
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
@@ -258,7 +258,7 @@ class RunReduction:
             self.step,
         )
         require_dataset(dataset, self.step)
-        if shares_maps(dataset, target):
+        if shares_counts(dataset, target):
             raise RuleError(
                 f"the {self.step} returned maps of the full geometry, which all runs share; cutout "
                 "must return a new dataset, such as target.copy(name=...)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,20 +11,46 @@ MAPS = ("counts", "exposure", "background", "mask_safe")
 IRFS = ("psf", "edisp")
 
 
-def protect_maps(target: Any) -> None:
+def protect_maps(target: Any) -> dict[str, Any]:
     """Make the maps of a dataset read-only.
 
     Parameters
     ----------
     target : gammapy.datasets.Dataset
         The dataset.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        The arrays of its maps, by name.
     """
-    for _, array in _iter_arrays(target):
+    arrays = dict(_iter_arrays(target))
+    for array in arrays.values():
         array.flags.writeable = False
+    return arrays
 
 
-def shares_maps(dataset: Any, target: Any) -> bool:
-    """Return whether makers that fill a dataset in place would fill another one too.
+def find_replaced(target: Any, arrays: Mapping[str, Any]) -> str:
+    """Return the first map of a dataset that was replaced.
+
+    Parameters
+    ----------
+    target : gammapy.datasets.Dataset
+        The dataset.
+    arrays : mapping of str to numpy.ndarray
+        The arrays of its maps before, from `protect_maps`.
+
+    Returns
+    -------
+    str
+        The name; "" if all maps are the same.
+    """
+    current = dict(_iter_arrays(target))
+    return next((name for name in arrays if current.get(name) is not arrays[name]), "")
+
+
+def shares_counts(dataset: Any, target: Any) -> bool:
+    """Return whether a dataset and another one have the same counts.
 
     Parameters
     ----------
@@ -34,14 +60,13 @@ def shares_maps(dataset: Any, target: Any) -> bool:
     Returns
     -------
     bool
-        Whether they are the same, or one of their maps is.
+        Whether filling the counts of the first one would fill the second one too.
     """
-    if dataset is target:
-        return True
-    arrays = dict(_iter_arrays(target))
-    return any(
-        name in arrays and np.may_share_memory(array, arrays[name])
-        for name, array in _iter_arrays(dataset)
+    counts, target_counts = (getattr(item, "counts", None) for item in (dataset, target))
+    return dataset is target or (
+        target_counts is not None
+        and counts is not None
+        and np.may_share_memory(counts.data, target_counts.data)
     )
 
 

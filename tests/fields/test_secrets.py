@@ -358,6 +358,19 @@ def test_overlapping_contexts_of_threads_hide_their_secrets(
     assert logging.getLogRecordFactory() is factory
 
 
+def test_warnings_that_are_recorded_in_a_context_are_hidden(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TOY_TOKEN", "token-value")
+    token, show = Secret(env="TOY_TOKEN"), warnings.showwarning
+    with hidden_secrets(token):
+        with warnings.catch_warnings(record=True) as records, hidden_secrets(token):
+            warnings.simplefilter("always")
+            warnings.warn("with token-value", UserWarning, stacklevel=1)
+        assert [str(record.message) for record in records] == ["with *****"]
+    assert warnings.showwarning is show
+
+
 def _raise_opaque(maker: Any) -> None:
     with hidden_secrets(maker):
         raise OpaqueError(maker.token.reveal())

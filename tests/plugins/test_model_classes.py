@@ -229,6 +229,30 @@ def test_qualified_type_is_used_for_a_type_of_gammapy(tmp_path: Path) -> None:
     assert problems(plugins, tmp_path, "{type: 'dist-dark:pl', mass: 3 TeV}") == []
     assert SPECTRAL_MODEL_REGISTRY.get_cls("dist-dark:pl") is WithGammapysTag
     assert SPECTRAL_MODEL_REGISTRY.get_cls("pl") is PowerLawSpectralModel
+    assert plugins.catalog.models.register_class(WithGammapysTag)  # as before a fit
+    model = SkyModel(WithGammapysTag(), name="a")
+    assert model.to_dict()["spectral"]["type"] == "dist-dark:WithGammapysTag"
+
+
+def test_class_of_a_plugin_that_is_no_longer_loaded_is_replaced() -> None:
+    load(first=[Box]).catalog.models.register("dm-box")
+    steep_box = create_steep_box()
+    load(second=[steep_box]).catalog.models.register("dm-box")
+    assert SPECTRAL_MODEL_REGISTRY.get_cls("dm-box") is steep_box
+    assert Box not in SPECTRAL_MODEL_REGISTRY
+
+
+def test_tag_with_a_colon_is_used() -> None:
+    with_colon = type("Colon", (Box,), {"tag": "my:box", "norm": Box.norm, "mass": Box.mass})
+    load(dark=[with_colon]).catalog.models.register("my:box")
+    assert SPECTRAL_MODEL_REGISTRY.get_cls("my:box") is with_colon
+
+
+def test_class_that_two_plugins_of_a_distribution_declare_is_no_conflict() -> None:
+    models = load(first=[Box]).catalog.models
+    assert models.add(Box, Owner("dist-first", "0.3", "again")) == ""
+    models.register("dm-box")
+    assert SPECTRAL_MODEL_REGISTRY.get_cls("dm-box") is Box
 
 
 def test_type_of_gammapy_and_a_plugin_is_an_error_where_it_is_used(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from gammapy.modeling.models import (
 )
 
 from skyred.run.dataset_state import DatasetState
+from skyred.run.part_copies import checksum_of
 
 
 def create_datasets() -> Datasets:
@@ -184,3 +185,11 @@ def test_maps_that_gammapy_reads_when_they_are_used_are_no_changes(tmp_path):
     state = DatasetState.read(lazy_datasets, copy=True)
     assert np.isfinite(lazy_datasets[0].npred().data).all()
     assert state.find_changes(lazy_datasets) == []
+
+
+def test_arrays_of_times_and_objects_have_checksums():
+    times = np.array(["2020-01-01", "2021-01-01"], dtype="M8[s]")
+    assert checksum_of(times) == checksum_of(times.copy())
+    assert checksum_of(times) != checksum_of(times + np.timedelta64(1, "s"))
+    objects = np.array([{"a": 1}, None], dtype=object)
+    assert checksum_of(objects) == checksum_of(objects.copy())

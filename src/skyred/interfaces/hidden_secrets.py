@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 # of all contexts, also those of other threads, because log and warnings are those of the process
 _hidden_values: list[tuple[str, ...]] = []
-_restore_functions: list[Callable[[], None]] = []
 _lock = RLock()
 
 
@@ -160,14 +159,13 @@ def hidden_secrets(*roots: Fields | Secret) -> Iterator[None]:
 
 
 def _hide_in_messages(values: tuple[str, ...]) -> None:
-    """Hide values in log messages and warnings; the first context replaces their functions."""
+    """Hide values in log messages and warnings, also if others have replaced their functions."""
     with _lock:
         _hidden_values.append(values)
-        if len(_hidden_values) == 1:
-            factory, show = logging.getLogRecordFactory(), warnings.showwarning
-            _restore_functions.append(partial(logging.setLogRecordFactory, factory))
-            _restore_functions.append(partial(setattr, warnings, "showwarning", show))
+        factory, show = logging.getLogRecordFactory(), warnings.showwarning
+        if not _calls(factory, _create_record):
             logging.setLogRecordFactory(partial(_create_record, factory))
+        if not _calls(show, _show_warning):  # for example by warnings.catch_warnings
             warnings.showwarning = partial(_show_warning, show)
 
 
@@ -175,8 +173,16 @@ def _show_in_messages(values: tuple[str, ...]) -> None:
     """End the hiding of values; the last context restores the functions."""
     with _lock:
         _hidden_values.remove(values)
-        while _restore_functions and not _hidden_values:
-            _restore_functions.pop()()
+        if _hidden_values:
+            return
+        while _calls(factory := logging.getLogRecordFactory(), _create_record):
+            logging.setLogRecordFactory(factory.args[0])  # type: ignore[attr-defined]
+        while _calls(show := warnings.showwarning, _show_warning):
+            warnings.showwarning = show.args[0]  # type: ignore[attr-defined]
+
+
+def _calls(function: Any, inner: Callable[..., Any]) -> bool:
+    return isinstance(function, partial) and function.func is inner
 
 
 def _hide_all(message: str) -> str:

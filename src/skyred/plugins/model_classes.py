@@ -44,6 +44,11 @@ class ModelEntry:
         """The distribution and the short tag, as in ``skyred-foo:dm-box``."""
         return f"{self.owner.distribution}:{self.declaration.tag[-1]}"
 
+    @property
+    def source(self) -> tuple[str, str]:
+        """The distribution and the path of the class, which several plugins may declare."""
+        return self.owner.distribution, self.declaration.path
+
     def load(self) -> Any:
         """Import the class, and check it.
 
@@ -149,9 +154,14 @@ class ModelCatalog:
         return [
             entry
             for entry in self._entries
-            if short_tag in entry.declaration.tag
-            and submodel in ("", entry.declaration.submodel)
-            and (not distribution or is_same_distribution(distribution, entry.owner))
+            if submodel in ("", entry.declaration.submodel)
+            and (
+                tag in entry.declaration.tag
+                or (
+                    short_tag in entry.declaration.tag
+                    and is_same_distribution(distribution, entry.owner)
+                )
+            )
         ]
 
     def name(self, entry: ModelEntry) -> str:
@@ -173,7 +183,7 @@ class ModelCatalog:
     def _is_ambiguous(self, entry: ModelEntry) -> bool:
         submodel = entry.declaration.submodel
         same_tags = (same for tag in entry.declaration.tag for same in self.find(tag, submodel))
-        return any(same.owner != entry.owner for same in same_tags)
+        return any(same.source != entry.source for same in same_tags)
 
     def tags(self) -> set[str]:
         """Return the tags of all declared classes.
@@ -202,19 +212,24 @@ class ModelCatalog:
             If the tag is not unique, or if the class cannot be used.
         """
         entries = self.find(tag, submodel)
-        if len(owners := sorted({str(entry.owner) for entry in entries})) > 1:
-            names = " or ".join(sorted(entry.qualified_tag for entry in entries))
-            raise PluginError(
-                f"the model {tag!r} is provided by {' and by '.join(owners)}; write {names}, or "
-                f"{BLOCK_HINT}"
-            )
-        for entry in entries:
+        if len({entry.source for entry in entries}) > 1:
+            owners = " and by ".join(sorted({str(entry.owner) for entry in entries}))
+            names = sorted({entry.qualified_tag for entry in entries})
+            hint = f"write {' or '.join(names)}, or " * (len(names) > 1)
+            raise PluginError(f"the model {tag!r} is provided by {owners}; {hint}{BLOCK_HINT}")
+        for entry in entries[:1]:
             self._add_to_registry(entry, tag)
 
     def _add_to_registry(self, entry: ModelEntry, tag: str) -> None:
-        is_ambiguous = self._is_ambiguous(entry)
-        tag = tag or entry.qualified_tag * is_ambiguous
-        add_to_registry(entry.load(), entry.declaration.submodel, entry.owner, tag, is_ambiguous)
+        owners = {other.owner for other in self._entries}
+        add_to_registry(
+            entry.load(),
+            entry.declaration.submodel,
+            entry.owner,
+            tag,
+            self._is_ambiguous(entry),
+            owners.__contains__,
+        )
 
     def register_class(self, cls: Any) -> bool:
         """Add a class to gammapy's registry if a plugin declares it.

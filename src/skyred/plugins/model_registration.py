@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from skyred.errors import PluginError
@@ -13,7 +14,14 @@ OWNER = "__skyred_owner__"  # set on registered classes, for the files of their 
 TAGS = "__skyred_tags__"  # the tags of a registered class before qualified ones were added
 
 
-def add_to_registry(cls: Any, submodel: str, owner: Owner, tag: str, is_ambiguous: bool) -> None:
+def add_to_registry(
+    cls: Any,
+    submodel: str,
+    owner: Owner,
+    tag: str,
+    is_ambiguous: bool,
+    is_loaded: Callable[[Owner], bool],
+) -> None:
     """Add a class of a plugin to gammapy's registry.
 
     Parameters
@@ -25,10 +33,13 @@ def add_to_registry(cls: Any, submodel: str, owner: Owner, tag: str, is_ambiguou
     owner : Owner
         The plugin.
     tag : str
-        The tag that is used, which may be qualified with the distribution; "" if none is.
+        The tag that is used, which may be qualified with the distribution; "" if only the class is
+        used.
     is_ambiguous : bool
         Whether another plugin has a model with one of its tags, so that the class only has
         qualified tags.
+    is_loaded : callable
+        Returns whether a plugin is loaded; classes of other plugins are removed from the registry.
 
     Raises
     ------
@@ -36,14 +47,15 @@ def add_to_registry(cls: Any, submodel: str, owner: Owner, tag: str, is_ambiguou
         If another class in the registry has one of the tags, and `tag` is not qualified.
     """
     registry, declared = registry_of(submodel), declared_tags(cls)
-    earlier_versions = []
+    outdated = []
     for registered in list(registry):
         common = set(find_tags(getattr(registered, "tag", ()))) & set(declared)
         if registered is cls or not common:
             continue
-        if _is_earlier_version(registered, cls):
-            earlier_versions.append(registered)
-        elif ":" in tag:
+        other = vars(registered).get(OWNER)
+        if _is_earlier_version(registered, cls) or (other is not None and not is_loaded(other)):
+            outdated.append(registered)
+        elif tag not in declared:
             is_ambiguous = True
         else:
             raise PluginError(
@@ -52,7 +64,7 @@ def add_to_registry(cls: Any, submodel: str, owner: Owner, tag: str, is_ambiguou
                 f"{owner.distribution}:{declared[-1]}, rename it, or block the plugin with "
                 f"SKYRED_BLOCK={owner.plugin}"
             )
-    for registered in earlier_versions:
+    for registered in outdated:
         registry.remove(registered)
     _set_tags(cls, owner, tag, is_ambiguous)
     if cls not in registry:
@@ -64,9 +76,10 @@ def _set_tags(cls: Any, owner: Owner, tag: str, is_ambiguous: bool) -> None:
     """Set the tags of a class; gammapy writes the first one to files."""
     declared = declared_tags(cls)
     qualified = [f"{owner.distribution}:{name}" for name in declared]
-    has_qualified = ":" in tag or any(":" in name for name in find_tags(cls.tag))
+    uses_qualified = tag not in ("", *declared)
+    has_qualified = uses_qualified or is_ambiguous or bool({*find_tags(cls.tag)} & {*qualified})
     tags = [*(() if is_ambiguous else declared), *(qualified if has_qualified else ())]
-    tags += [tag] * (":" in tag and tag not in tags)
+    tags += [tag] * (uses_qualified and tag not in tags)
     if tuple(tags) != find_tags(cls.tag):
         setattr(cls, TAGS, declared)
         cls.tag = tags

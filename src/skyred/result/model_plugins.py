@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skyred.errors import PluginError
+from skyred.errors import PluginError, SkyredWarning
 from skyred.interfaces.records import Owner
 from skyred.io.model_files import describe_other_parameters
 from skyred.io.model_types import (
@@ -18,9 +19,12 @@ from skyred.io.model_types import (
 )
 from skyred.plugins import ModelCatalog
 from skyred.plugins.model_registration import OWNER
+from skyred.plugins.same_distribution import is_same_distribution
 
 if TYPE_CHECKING:
     from gammapy.modeling.models import Models
+
+    from skyred.plugins.model_classes import ModelEntry
 
 
 def owners_of(models: Models) -> dict[str, dict[str, str]]:
@@ -72,13 +76,33 @@ def find_missing(data: Any, catalog: ModelCatalog, owners: Mapping[str, Any], fo
         One sentence that contains the distribution that provides the class; "" if there is none.
     """
     for _, submodel, tag in iter_model_types(data):
+        writer = _read_distribution(owners.get(tag))
         try:
             catalog.register(tag, submodel)
         except PluginError as error:
-            return str(error)
+            return str(error) + f" (the folder was written with {writer})" * bool(writer)
+        _warn_of_other_plugin(tag, writer, catalog.find(tag, submodel), folder)
         if not is_registered(submodel, tag):
             return f"the {submodel} model {tag!r} {_describe_owner(owners.get(tag), folder)}"
     return ""
+
+
+def _read_distribution(owner: Any) -> str:
+    return str(owner.get("distribution", ""))[:80] if isinstance(owner, Mapping) else ""
+
+
+def _warn_of_other_plugin(
+    tag: str, writer: str, entries: Iterable[ModelEntry], folder: Path
+) -> None:
+    """Warn if the class of a model is that of another plugin than the one in a run folder."""
+    owners = [entry.owner for entry in entries]
+    if writer and owners and not any(is_same_distribution(writer, owner) for owner in owners):
+        warnings.warn(
+            f"{folder}: the model {tag!r} was written with {writer}, and is read with {owners[0]}; "
+            "its values may differ",
+            SkyredWarning,
+            stacklevel=5,
+        )
 
 
 def _describe_owner(owner: Any, folder: Path) -> str:

@@ -29,7 +29,7 @@ def checksum_of(part: Any) -> int:
     if (arrays := _arrays_of(part)) is not None:
         checksum = zlib.crc32(f"{getattr(part, 'unit', None)} {id(_geom_of(part))}".encode())
         for array in arrays:
-            checksum = zlib.crc32(np.ascontiguousarray(array).data.cast("B"), checksum)
+            checksum = zlib.crc32(_buffer_of(array), checksum)
         return checksum
     if hasattr(part, "parameters"):
         return zlib.crc32(part.parameters.value.tobytes(), id(part) & 0xFFFFFFFF)
@@ -110,8 +110,16 @@ def _arrays_of(part: Any) -> list[Any] | None:
         return None
     arrays = [data, *(axis._nodes for axis in getattr(geom, "axes", ()) if hasattr(axis, "_nodes"))]
     if (wcs := getattr(geom, "wcs", None)) is not None:
-        arrays += [wcs.wcs.crval, wcs.wcs.crpix, wcs.wcs.cdelt]
+        scale = wcs.wcs.cd if wcs.wcs.has_cd() else wcs.wcs.cdelt
+        arrays += [wcs.wcs.crval, wcs.wcs.crpix, scale]
     return arrays
+
+
+def _buffer_of(array: Any) -> Any:
+    try:
+        return np.ascontiguousarray(array).data.cast("B")
+    except (TypeError, ValueError):  # times and objects
+        return array.tobytes()
 
 
 def _geom_of(part: Any) -> Any:

@@ -221,7 +221,7 @@ class ModelCatalog:
             self._add_to_registry(entry, tag)
 
     def _add_to_registry(self, entry: ModelEntry, tag: str) -> None:
-        owners = {other.owner for other in self._entries}
+        owners = {declared.owner for declared in self._entries}
         add_to_registry(
             entry.load(),
             entry.declaration.submodel,

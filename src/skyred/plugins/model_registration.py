@@ -52,8 +52,10 @@ def add_to_registry(
         common = set(find_tags(getattr(registered, "tag", ()))) & set(declared)
         if registered is cls or not common:
             continue
-        other = vars(registered).get(OWNER)
-        if _is_earlier_version(registered, cls) or (other is not None and not is_loaded(other)):
+        earlier_owner = vars(registered).get(OWNER)
+        if _is_earlier_version(registered, cls) or (
+            earlier_owner is not None and not is_loaded(earlier_owner)
+        ):
             outdated.append(registered)
         elif tag not in declared:
             is_ambiguous = True

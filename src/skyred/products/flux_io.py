@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from gammapy.estimators import FluxMaps, FluxPoints
 
 CARDS = {"n_sigma": "NSIGMA", "n_sigma_ul": "NSIGMAUL"}
+# metadata without a default in gammapy
+SENSITIVITY_CARDS = {
+    "n_sigma_sensitivity": "NSIGSENS",
+    "gamma_min_sensitivity": "GAMMAMIN",
+    "bkg_syst_fraction_sensitivity": "BKGSYST",
+}
+# maps that `FluxMaps.to_maps` and `FluxMaps.from_maps` drop
+ON_OFF_MAPS = ("alpha", "acceptance_on", "acceptance_off")
 
 
 def write_maps(maps: FluxMaps, path: Path) -> list[Path]:
@@ -42,8 +50,14 @@ def write_maps(maps: FluxMaps, path: Path) -> list[Path]:
     primary.header["SED_TYPE"] = "flux"
     for key, card in CARDS.items():
         primary.header[card] = getattr(maps, key)  # gammapy writes no metadata
+    for key, card in SENSITIVITY_CARDS.items():
+        if key in maps.meta:
+            primary.header[card] = maps.meta[key]
     tables = [encode_gti(maps.gti)] if maps.gti else []
-    encoded_maps = encode_maps(maps.to_maps("flux"))
+    on_off_maps = {
+        name: getattr(maps, name) for name in ON_OFF_MAPS if name in maps.available_quantities
+    }
+    encoded_maps = encode_maps({**maps.to_maps("flux"), **on_off_maps})
     write_hdus(path, chain(encode_with_astropy([primary]), encoded_maps, tables))
     return [path, _write_model(maps, path)]
 
@@ -70,8 +84,12 @@ def read_maps(path: Path) -> FluxMaps:
         header = hdulist[0].header
         gti = GTI.from_table_hdu(hdulist["GTI"]) if "GTI" in hdulist else None
         maps = Maps.from_hdulist(hdulist, hdu_bands=None)
-    meta = {key: header[card] for key, card in CARDS.items() if card in header}
-    return FluxMaps.from_maps(maps, header["SED_TYPE"], _read_model(path), gti, meta)
+    cards = CARDS | SENSITIVITY_CARDS
+    meta = {key: header[card] for key, card in cards.items() if card in header}
+    flux_maps = FluxMaps.from_maps(maps, header["SED_TYPE"], _read_model(path), gti, meta)
+    data = {name: getattr(flux_maps, name) for name in flux_maps.available_quantities}
+    data |= {name: maps[name] for name in ON_OFF_MAPS if name in maps}
+    return FluxMaps(data, flux_maps.reference_model, meta, gti)
 
 
 def write_points(points: FluxPoints, path: Path) -> list[Path]:

@@ -195,21 +195,6 @@ class TestExcessMap:
                 quantity.data, expected_quantity.data, rtol=1e-4, atol=1e-5 * scale
             )
 
-    def test_errors_and_limits_agree_with_gammapy(self, datasets):
-        # only a few pixels: errors and limits need a root search in each
-        dataset = datasets["sim"]
-        cutout = dataset.cutout(dataset.counts.geom.center_skydir, width="0.3 deg", name="sim")
-        maps = ExcessMap(errors=True).estimate(Datasets([cutout]), None).maps
-        gammapy_estimator = ExcessMapEstimator(
-            0.1 * u.deg, energy_edges=[1, 10] * u.TeV, selection_optional=["errn-errp", "ul"]
-        )
-        expected = gammapy_estimator.run(cutout)
-        for name in ("norm_errn", "norm_errp", "norm_ul"):
-            # tolerance of gammapy's root finding
-            np.testing.assert_allclose(
-                getattr(maps, name).data, getattr(expected, name).data, rtol=1e-3
-            )
-
     def test_flux_of_several_datasets_uses_the_exposure_within_their_masks(self):
         low, high = small.map_dataset("low"), small.map_dataset("high", seed=5)
         high.mask_safe.data[0] = False  # as in a run with a higher energy threshold

@@ -185,6 +185,26 @@ def map_problems(pipeline: Chain) -> Iterable[Problem]:
         yield Problem((), "needs a map, but all data are spectra", "remove it")
 
 
+def without_off_counts(pipeline: Chain) -> bool:
+    """Return whether it is certain that no dataset of a pipeline has off counts.
+
+    Parameters
+    ----------
+    pipeline : Chain
+        The pipeline with the data entries.
+
+    Returns
+    -------
+    bool
+        True if all data are reduced by makers that declare what they create, which is not off
+        counts.
+    """
+    reductions = [reduction for _, reduction in pipeline.reductions()]
+    parts = [maker.makes for reduction in reductions for maker in reduction.make]
+    is_complete = len(reductions) == len(list(pipeline.entries())) and None not in parts
+    return is_complete and not any("off" in names for names in parts if names is not None)
+
+
 def region_problems(name: str, regions: Regions, pipeline: Chain) -> Iterable[Problem]:
     """Yield the first problem with regions that select or exclude pixels of the maps.
 

@@ -42,9 +42,10 @@ def estimate_sqrt_ts(mosaic: Mosaic, radius: u.Quantity, by_energy: bool) -> Wcs
 
     total, geom = mosaic.total, mosaic.geom
     if total.stat_type != "cash":
-        edges = geom.axes["energy"].edges if by_energy else None
-        estimator = ExcessMapEstimator(radius, selection_optional=[])
-        return mosaic.estimate_excess(estimator, edges).sqrt_ts
+        estimator = ExcessMapEstimator(
+            radius, selection_optional=[], sum_over_energy_groups=not by_energy
+        )
+        return mosaic.estimate_excess(estimator, None).sqrt_ts
     mask = total.mask_safe.data
     counts, background = (
         np.where(mask, cube.data, 0).astype(float) for cube in (total.counts, mosaic.npred)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -19,7 +20,13 @@ from skyred.components.estimators.flux_options import energy_edges_option
 from skyred.errors import Problem
 from skyred.interfaces import Chain, Estimator, Product, value
 from skyred.products.flux_io import read_maps, write_maps
-from skyred.products.plotting import draw_significance_image, format_energy_range
+from skyred.products.plotting import (
+    SEQUENTIAL,
+    draw_map,
+    draw_significance_image,
+    format_energy_range,
+    format_unit,
+)
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -36,6 +43,24 @@ COLUMNS = {
     "lat": "Latitude of the pixel with the highest significance, in the frame of the map",
     "flux": "Integral flux in the pixel with the highest significance",
     "flux_err": "Error of the flux",
+}
+OPTIONAL_COLUMNS = {
+    "flux_errn": "Error of the flux, downwards",
+    "flux_errp": "Error of the flux, upwards",
+    "flux_ul": "Upper limit of the flux",
+    "flux_sensitivity": "Sensitivity: flux with the expected significance n_sigma_sensitivity",
+    "alpha": "Ratio of the acceptances of the on and off counts",
+    "acceptance_on": "Acceptance of the on counts in the pixel",
+    "acceptance_off": "Acceptance of the off counts in the pixel",
+}
+# suffix and label of the plots of maps
+PLOTS = {
+    "flux": ("-flux", "Flux"),
+    "flux_ul": ("-ul", "Upper limit of the flux"),
+    "flux_sensitivity": ("-sensitivity", "Sensitivity (flux)"),
+    "alpha": ("-alpha", "Alpha"),
+    "acceptance_on": ("-acceptance-on", "Acceptance of the on counts"),
+    "acceptance_off": ("-acceptance-off", "Acceptance of the off counts"),
 }
 
 
@@ -95,13 +120,15 @@ class FluxMapsProduct(Product):
         Returns
         -------
         astropy.table.Table
-            One row per energy bin.
+            One row per energy bin, with the values of the optional maps in the same pixel.
         """
         from astropy.table import QTable, Table
 
-        rows = [_peak_row(self.maps, plane) for plane in self.planes]
-        table = Table(QTable(rows=rows, names=list(COLUMNS)))
-        for column, description in COLUMNS.items():
+        optional = {name: OPTIONAL_COLUMNS[name] for name in optional_maps(self.maps)}
+        rows = [_peak_row(self.maps, plane, optional) for plane in self.planes]
+        columns = COLUMNS | optional
+        table = Table(QTable(rows=rows, names=list(columns)))
+        for column, description in columns.items():
             table[column].description = description
         table.meta["frame"] = self.maps.geom.frame
         return table
@@ -115,6 +142,42 @@ class FluxMapsProduct(Product):
     def strongest_plane(self) -> WcsNDMap:
         """Significance map of the energy bin with the highest significance."""
         return max(self.planes, key=_max_significance)
+
+    def optional_plots(self) -> dict[str, Callable[[], Axes]]:
+        """Return the functions that draw the optional maps: limits, sensitivity and acceptances.
+
+        Returns
+        -------
+        dict of str to callable
+            Functions that draw a plot; keys are appended to the name of the product.
+        """
+        names = [name for name in optional_maps(self.maps) if name in PLOTS]
+        return {PLOTS[name][0]: partial(self.plot_quantity, name) for name in names}
+
+    def plot_quantity(self, name: str, ax: Axes | None = None) -> Axes:
+        """Draw a map in the energy bin with the highest significance.
+
+        Parameters
+        ----------
+        name : str
+            Name of the map in `maps`, such as ``flux_ul``.
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on; by default those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
+        """
+        axis = self.strongest_plane.geom.axes["energy"]
+        sky_map = getattr(self.maps, name)
+        index = int(sky_map.geom.axes["energy"].coord_to_idx(axis.center)[0])
+        unit = format_unit(sky_map.unit)
+        label = PLOTS[name][1] + (f" [{unit}]" if unit else "")
+        image = sky_map.slice_by_idx({"energy": index})
+        ax = draw_map(image, ax, label, cmap=SEQUENTIAL, interpolation="none")
+        ax.set_title(format_energy_range(axis.edges))
+        return ax
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the significance in the energy bin with the highest significance.
@@ -201,18 +264,36 @@ def _max_significance(plane: WcsNDMap) -> float:
     return float(np.max(plane.data, where=_is_finite(plane), initial=-np.inf))
 
 
-def _peak_row(maps: FluxMaps, plane: WcsNDMap) -> tuple[Any, ...]:
-    """Return the row of an energy bin, with the columns of `COLUMNS`."""
+def optional_maps(maps: FluxMaps) -> list[str]:
+    """Return the names of the optional maps that exist, with fluxes instead of norms.
+
+    Parameters
+    ----------
+    maps : gammapy.estimators.FluxMaps
+        The maps.
+
+    Returns
+    -------
+    list of str
+        The names, in the order of `OPTIONAL_COLUMNS`.
+    """
+    available = {name.replace("norm_", "flux_") for name in maps.available_quantities}
+    return [name for name in OPTIONAL_COLUMNS if name in available]
+
+
+def _peak_row(maps: FluxMaps, plane: WcsNDMap, optional: Iterable[str]) -> tuple[Any, ...]:
+    """Return the row of an energy bin, with the columns of `COLUMNS` and optional ones."""
     axis = plane.geom.axes["energy"]
     edges = axis.edges.to("TeV")
-    unit = maps.flux.unit
+    quantities = [getattr(maps, name) for name in ("flux", "flux_err", *optional)]
     if not _is_finite(plane).any():
-        return (*edges, np.nan, *[np.nan * u.deg] * 2, *[np.nan * unit] * 2)
+        missing = (np.nan * quantity.unit for quantity in quantities)
+        return (*edges, np.nan, *[np.nan * u.deg] * 2, *missing)
     data = np.where(_is_finite(plane), plane.data, -np.inf)[0]
     pixel = np.unravel_index(np.argmax(data), data.shape)
     lon, lat = (
         coordinate.to("deg") for coordinate in plane.geom.to_image().pix_to_coord(pixel[::-1])
     )
     index = maps.geom.axes["energy"].coord_to_idx(axis.center)[0]
-    fluxes = (getattr(maps, name).data[(index, *pixel)] * unit for name in ("flux", "flux_err"))
-    return (*edges, data[pixel], lon, lat, *fluxes)
+    values = (quantity.data[(index, *pixel)] * quantity.unit for quantity in quantities)
+    return (*edges, data[pixel], lon, lat, *values)

@@ -69,3 +69,14 @@ def n_sigma_ul_option() -> Any:
         The option.
     """
     return option(2.0, min=0.1, doc="Confidence level of the upper limits, in sigma.")
+
+
+def n_sigma_sensitivity_option() -> Any:
+    """Declare the option of the significance that defines the sensitivity, in sigma.
+
+    Returns
+    -------
+    Any
+        The option.
+    """
+    return option(5.0, min=0.1, doc="Significance that defines the sensitivity, in sigma.")

@@ -203,7 +203,8 @@ class Mosaic:
         estimator : gammapy.estimators.ExcessMapEstimator
             The estimator.
         edges : astropy.units.Quantity or None
-            Edges of the energy bins; one bin if None.
+            Edges of the energy bins; if None, the estimator defines whether the energy axis is one
+            bin (``sum_over_energy_groups``).
         exposure : WcsNDMap, optional
             Expected counts of the reference spectrum, for fluxes; see `reco_exposure`.
 
@@ -215,7 +216,8 @@ class Mosaic:
         from gammapy.maps import MapAxis
 
         if edges is None:
-            edges = self.geom.axes["energy"].edges[[0, -1]]
+            edges = self.geom.axes["energy"].edges
+            edges = edges[[0, -1]] if estimator.sum_over_energy_groups else edges
         axis = MapAxis.from_energy_edges(edges)
         with np.errstate(divide="ignore", invalid="ignore"):  # divisions by 0 outside the masks
             dataset, exposure = self._rebin(axis, exposure)

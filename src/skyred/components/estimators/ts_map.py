@@ -12,7 +12,11 @@ from astropy import units as u
 
 from skyred.components.estimators.checks import source_problems
 from skyred.components.estimators.flux_maps import FluxMapsProduct, MapEstimator
-from skyred.components.estimators.flux_options import n_sigma_option, n_sigma_ul_option
+from skyred.components.estimators.flux_options import (
+    n_sigma_option,
+    n_sigma_sensitivity_option,
+    n_sigma_ul_option,
+)
 from skyred.components.estimators.mosaic import map_datasets
 from skyred.components.estimators.scripted import (
     energy_edges_argument,
@@ -25,12 +29,6 @@ from skyred.components.models.spec import build_submodel, submodel_problems
 from skyred.errors import ExportError, ModelError, Problem, SkyredWarning
 from skyred.fields import option, quantity
 from skyred.interfaces import SERIAL_TASKS, Chain, Tasks, component
-from skyred.products.plotting import (
-    SEQUENTIAL,
-    draw_map,
-    format_energy_range,
-    format_unit,
-)
 from skyred.scripting import literal
 
 if TYPE_CHECKING:
@@ -52,14 +50,14 @@ class TSMapProduct(FluxMapsProduct):
     significance_label = "√TS [σ]"
 
     def plot_functions(self) -> dict[str, Callable[[], Axes]]:
-        """Return the functions that draw the significance and the flux.
+        """Return the functions that draw the significance, the flux and optional maps.
 
         Returns
         -------
         dict of str to callable
             Functions that draw a plot; keys are appended to the name of the product.
         """
-        return {"": self.plot, "-flux": self.plot_flux}
+        return {"": self.plot, "-flux": self.plot_flux, **self.optional_plots()}
 
     def plot_flux(self, ax: Axes | None = None) -> Axes:
         """Draw the flux in the energy bin with the highest significance.
@@ -74,16 +72,7 @@ class TSMapProduct(FluxMapsProduct):
         matplotlib.axes.Axes
             The axes.
         """
-        axis = self.strongest_plane.geom.axes["energy"]
-        flux = self.maps.flux.slice_by_idx({"energy": self._bin_index(axis)})
-        label = f"Flux [{format_unit(flux.unit)}]"
-        ax = draw_map(flux, ax, label, cmap=SEQUENTIAL, interpolation="none")
-        ax.set_title(format_energy_range(axis.edges))
-        return ax
-
-    def _bin_index(self, axis: Any) -> int:
-        """Return the index of an energy bin in the maps."""
-        return int(self.maps.geom.axes["energy"].coord_to_idx(axis.center)[0])
+        return self.plot_quantity("flux", ax)
 
 
 @component
@@ -125,9 +114,7 @@ class TSMap(MapEstimator):
     )
     n_sigma: float = n_sigma_option()
     n_sigma_ul: float = n_sigma_ul_option()
-    n_sigma_sensitivity: float = option(
-        5.0, min=0.1, doc="Significance that defines the sensitivity, in sigma."
-    )
+    n_sigma_sensitivity: float = n_sigma_sensitivity_option()
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
         """Yield problems with the maps, the energy edges, the sources and the model.

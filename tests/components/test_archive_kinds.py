@@ -127,10 +127,29 @@ class TestPointLike:
         overrides = [f"data.hess.archive={magic_folder()}", *overrides]
         return Pipeline.from_yaml(plain_gammapy.EXAMPLE.read_text(), overrides=overrides)
 
-    def test_runs_are_selected_with_point_like_irfs(self):
-        orchestrator = Orchestrator(self.create_pipeline("data.hess.irfs=point-like"))
+    MAPS = "data.hess.make=[{kind: map, parts: [counts, exposure, edisp]}]"
+
+    @pytest.mark.parametrize(
+        ("irfs", "gammapys"),
+        [
+            ("point-like", "point-like"),
+            ("[]", []),
+            ("[rad_max]", ["rad_max", "aeff", "edisp"]),
+            ("[aeff, psf]", ["aeff", "psf"]),
+            ("full-enclosure", "full-enclosure"),
+        ],
+    )
+    def test_runs_with_the_required_irfs_are_those_of_gammapy(self, irfs, gammapys):
+        orchestrator = Orchestrator(self.create_pipeline(self.MAPS, f"data.hess.irfs={irfs}"))
         orchestrator.select()
-        assert len(orchestrator.observations["hess"]) == 2
+        store = open_archive(str(magic_folder()))
+        expected = store.get_observations(required_irf=gammapys)
+        assert orchestrator.observations["hess"].ids == expected.ids
+
+    def test_irfs_of_the_makers_are_required_with_fewer_irfs_too(self):
+        orchestrator = Orchestrator(self.create_pipeline("data.hess.irfs=[aeff]"))
+        with pytest.raises(RunsFailedError, match="5029747 failed"):
+            orchestrator.reduce()
 
     def test_runs_without_needed_irfs_fail_and_the_reason_is_logged(self):
         orchestrator = Orchestrator(self.create_pipeline())

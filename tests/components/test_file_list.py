@@ -12,7 +12,8 @@ from gammapy.analysis import Analysis, AnalysisConfig
 from gammapy.data import DataStore
 
 from skyred import Orchestrator, Pipeline
-from skyred.components.file_list import FileList, read_ids
+from skyred.components.file_list import FileList
+from skyred.components.run_lists import read_ids
 from skyred.errors import ArchiveError, ConfigError, ExportError
 from skyred.interfaces.records import Outcome
 from skyred.result.observation_log import write_observation_log
@@ -63,7 +64,34 @@ def test_text_file_selects_the_runs_that_gammapy_selects(
 
 def test_comments_and_leading_zeros_are_accepted(path: Path) -> None:
     path.write_text("# good runs\n7  # first\n\n0008\n# 9\n", encoding="utf-8")
-    assert read_ids(path) == [7, 8]
+    assert read_ids(path).ids == (7, 8)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "900001,20.5\n900002,21\n",
+        "900001 crab\n900002 crab\n",
+        "# runs and nights\n900001, 1\n900002, 2  # cloudy\n",
+        "night,OBS_ID\n1,900001\n2,900002\n",
+    ],
+)
+def test_further_columns_of_a_text_file_are_ignored(
+    crab_archive: Path, path: Path, content: str
+) -> None:
+    path.write_text(content, encoding="utf-8")
+    assert read_ids(path).ids == (900001, 900002)
+    selected = Orchestrator(pipeline(crab_archive, path)).select()["sim"]
+    assert selected["OBS_ID"].tolist() == [900001, 900002]
+    if "OBS_ID" not in content:  # gammapy does not support a line with names
+        table = Table.read(path, format="ascii", data_start=0)
+        assert table.columns[0].tolist() == [900001, 900002]
+
+
+def test_several_runs_on_a_line_are_an_error(crab_archive: Path, path: Path) -> None:
+    path.write_text("900001 900002\n900002 900001\n", encoding="utf-8")
+    with pytest.raises(ArchiveError, match="several OBS_IDs on line 1; expected one per line"):
+        Orchestrator(pipeline(crab_archive, path)).select()
 
 
 @pytest.mark.parametrize("name", ["OBS_ID", "obs_id"])
@@ -71,13 +99,13 @@ def test_comments_and_leading_zeros_are_accepted(path: Path) -> None:
 def test_ids_are_read_from_a_column_of_an_ecsv_table(path: Path, name: str, dtype: type) -> None:
     table = Table({"LIVETIME": [1.0, 2.0], name: np.array([900001, 900002], dtype)})
     table.write(path, format="ascii.ecsv")
-    assert read_ids(path) == [900001, 900002]
+    assert read_ids(path).ids == (900001, 900002)
 
 
 @pytest.mark.slow
 def test_observation_log_of_a_run_is_accepted(crab_archive: Path, tmp_path: Path) -> None:
     write_observation_log(tmp_path, run_outcomes(crab_archive, tmp_path))
-    assert read_ids(tmp_path / "observations.ecsv") == [900001, 900002]
+    assert read_ids(tmp_path / "observations.ecsv").ids == (900001, 900002)
 
 
 @pytest.fixture
@@ -91,8 +119,8 @@ def log_path(tmp_path: Path) -> Path:
 def test_runs_of_one_entry_of_an_observation_log_are_selected(
     crab_archive: Path, log_path: Path
 ) -> None:
-    assert read_ids(log_path, "a") == [900001]
-    assert read_ids(log_path, "b") == [900001, 900002]
+    assert read_ids(log_path, "a").ids == (900001,)
+    assert read_ids(log_path, "b").ids == (900001, 900002)
     table = DataStore.from_dir(crab_archive).obs_table
     assert FileList(path=log_path, entry="a").select(table)["OBS_ID"].tolist() == [900001]
 
@@ -116,7 +144,7 @@ def test_missing_or_unknown_entry_is_reported_at_the_option(
 def test_numeric_column_entry_is_ignored(path: Path) -> None:
     table = Table({"entry": [1, 2], "OBS_ID": [900001, 900002]})
     table.write(path, format="ascii.ecsv")
-    assert read_ids(path) == [900001, 900002]
+    assert read_ids(path).ids == (900001, 900002)
 
 
 def test_export_of_several_entries_without_a_choice_is_rejected(
@@ -142,7 +170,7 @@ def test_entry_of_a_file_without_entries_is_reported(path: Path) -> None:
 def test_ecsv_table_may_begin_with_a_byte_order_mark(crab_archive: Path, path: Path) -> None:
     Table({"OBS_ID": [900002]}).write(path, format="ascii.ecsv")
     path.write_text("\ufeff" + path.read_text("utf-8"), encoding="utf-8")
-    assert read_ids(path) == [900002]
+    assert read_ids(path).ids == (900002,)
 
 
 def run_outcomes(archive: Path, folder: Path) -> list[Outcome]:
@@ -161,7 +189,8 @@ def run_outcomes(archive: Path, folder: Path) -> list[Outcome]:
         ("1.5\n", r"'1.5' \(line 1\) is not"),
         ("-1\n", r"'-1' \(line 1\) is not"),
         ("nan\n", r"'nan' \(line 1\) is not"),
-        ("1,2\n", r"'1,2' \(line 1\) is not"),
+        ("1,2\n", "has 2 values on line 1; expected one OBS_ID per line"),
+        ("1 2\n3\n", "has 2 values on line 1; expected one OBS_ID per line, with the same columns"),
         ("\u0661\n", r"\(line 1\) is not"),
         ("1 2\n", "has 2 values on line 1; expected one OBS_ID per line"),
         ("1\n2\n1\n2\n1", r"more than once: 1 \(line 1, line 3, line 5\), 2 \(line 2, line"),

@@ -118,11 +118,13 @@ WITHOUT_EFFECT = {
     ("data", "compare_with_gammapy"): "the script runs gammapy's makers",
     ("data", "on_error"): "the script stops at a run that fails, as it says",
     ("data", "on_fault"): "the script does not inspect files, as it says",
+    ("maker", "no_background"): "gammapy does not require a background",
     ("stacker", "chunk"): "results do not depend on it",
     ("fitter", "strategy"): "always 2 for maps, as documented; for spectra it is exported",
 }
 # options whose effect depends on others: the script is allowed to be the same for some values
 WITH_CONDITIONS = {
+    ("Reduction", "irfs"): "the IRFs that the makers read are required anyway",
     ("maker:safe-mask", "aeff_percent"): "only for aeff-max",
     ("maker:safe-mask", "bias_percent"): "only for edisp-bias",
     ("maker:safe-mask", "offset_max"): "only for offset-max",

@@ -8,7 +8,7 @@ from pathlib import Path
 from skyred.errors import ExportError
 from skyred.export.good_time import write_good_time
 from skyred.fields import Location
-from skyred.interfaces import FitRange, ReducedData, Reduction, required_irfs
+from skyred.interfaces import FitRange, ReducedData, Reduction
 from skyred.interfaces.fit_range import TOLERANCE
 from skyred.io.index_files import HDU_INDEX, find_hdu_index, find_obs_index
 from skyred.result.dataset_files import is_ogip
@@ -51,7 +51,8 @@ def write_archive(
     script.body.add(
         "# sorted by OBS_ID, without the duplicates that gammapy would read twice",
         'runs = np.unique(table["OBS_ID"])',
-        f"observations = store.get_observations(runs, required_irf={_irf_code(reduction)})",
+        f"observations = store.get_observations(runs, "
+        f"required_irf={literal(reduction.required_irfs())})",
     )
     write_good_time(script)
 
@@ -77,13 +78,6 @@ def _archive_code(script: Script, reduction: Reduction) -> str:
     if hdu_index.name != HDU_INDEX:
         arguments += [literal(hdu_index.name), literal(find_obs_index(hdu_index).name)]
     return ", ".join(arguments)
-
-
-def _irf_code(reduction: Reduction) -> str:
-    if reduction.irfs is not None:
-        return literal(reduction.irfs)
-    irfs = required_irfs(reduction.make)
-    return literal("full-enclosure" if irfs is None else irfs)
 
 
 def write_datasets(script: Script, entry: str, data: ReducedData) -> None:

@@ -26,7 +26,6 @@ from skyred.interfaces.maker import Maker as Maker
 from skyred.interfaces.maker_sequence import (
     largest_offset as largest_offset,
     modifying_makers as modifying_makers,
-    required_irfs as required_irfs,
 )
 from skyred.interfaces.model import Model as Model
 from skyred.interfaces.product import Product as Product

@@ -10,9 +10,15 @@ from skyred.fields import Location, nested_list, nested_object, option
 from skyred.interfaces.fit_range import FitRange
 from skyred.interfaces.geometry import Geometry
 from skyred.interfaces.maker import Maker
+from skyred.interfaces.maker_sequence import required_irfs
 from skyred.interfaces.selector import Selector
 from skyred.interfaces.stacker import Stacker
 from skyred.interfaces.value_class import Fields, value
+
+IRF_TYPES = {  # as in gammapy
+    "full-enclosure": ("aeff", "bkg", "edisp", "psf"),
+    "point-like": ("aeff", "edisp"),
+}
 
 
 class DataEntry(Fields):
@@ -150,11 +156,13 @@ class Reduction(DataEntry):
         "classes: a pattern of HDU_NAME by type (psf: PSF_B9), or a pattern of a column of the HDU "
         "index for all types with several HDUs (EVENT_CLASS: 9). Patterns may contain * and ?.",
     )
-    irfs: str | None = option(
+    irfs: tuple[str, ...] | None = option(
         None,
-        choices=("full-enclosure", "point-like"),
-        doc="The type of the IRFs that a run must have; by default, a run must have the IRFs that "
-        "the makers read (all full-enclosure IRFs, if one of the makers is a gammapy maker).",
+        many=True,
+        choices=("rad_max", "psf", "bkg", "edisp", "aeff", *IRF_TYPES),
+        doc="The IRFs that a run must have, in addition to those that the makers read: a list of "
+        "aeff, bkg, edisp, psf and rad_max, or the type full-enclosure or point-like. The IRFs "
+        "that gammapy makers read are unknown: for these, the default is full-enclosure.",
     )
     select: tuple[Selector, ...] = nested_list(
         Selector, doc="The selectors, applied in this order; all observations if empty."
@@ -192,6 +200,21 @@ class Reduction(DataEntry):
             warn_of_old_name("Reduction(datasets=...)", "ReducedData(datasets=...)")
             return ReducedData(**fields)
         return super().__new__(cls)
+
+    def required_irfs(self) -> tuple[str, ...]:
+        """Return the IRFs that a run must have: those in `irfs`, and those that the makers read.
+
+        Returns
+        -------
+        tuple of str
+            The names of the IRFs, sorted.
+        """
+        irfs_of_makers = required_irfs(self.make)
+        requested = self.irfs
+        if requested is None:
+            requested = ("full-enclosure",) if irfs_of_makers is None else ()
+        names = {irf for name in requested for irf in IRF_TYPES.get(name, (name,))}
+        return tuple(sorted(names | set(irfs_of_makers or ())))
 
     def name_pattern(self, entry: str) -> str:
         """Return a pattern for the names of the datasets.

@@ -15,7 +15,7 @@ from skyred.fields import Location
 from skyred.inspection.hdu_choice import HduChoice, choose_hdus
 from skyred.inspection.index import list_run_inputs
 from skyred.inspection.records import RunInput
-from skyred.interfaces import Reduction, required_irfs
+from skyred.interfaces import Reduction
 from skyred.interfaces.archive import Archive, require_observation
 from skyred.interfaces.records import Outcome
 from skyred.io.index_files import get_index_files
@@ -244,15 +244,6 @@ def _expand(location: Location) -> list[str]:
     return [str(path) for path in matches] or [location.expanded()]
 
 
-def _required_irfs(reduction: Reduction) -> list[str]:
-    from gammapy.data.data_store import REQUIRED_IRFS
-
-    irfs = required_irfs(reduction.make)
-    if reduction.irfs is None and irfs is not None:
-        return list(irfs)
-    return sorted(REQUIRED_IRFS[reduction.irfs or "full-enclosure"])
-
-
 def _drop_duplicates(entry: str, table: ObservationTable) -> ObservationTable:
     import numpy as np
 
@@ -272,7 +263,7 @@ def _create_selection(
     from gammapy.data import Observations
     from gammapy.data.data_store import MissingRequiredHDU
 
-    irfs = _required_irfs(reduction)
+    irfs = list(reduction.required_irfs())
     choice = choose_hdus(store.hdu_table, reduction.hdus)
     inputs = list_run_inputs(
         store.hdu_table,

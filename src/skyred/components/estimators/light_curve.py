@@ -115,7 +115,7 @@ class LightCurve(Estimator):
             A problem, with the option and the reason.
         """
         yield from source_problems(self.source, pipeline)
-        if len(entries := list(pipeline.entries())) == 1:
+        if len(self.intervals) != 1 and len(entries := list(pipeline.entries())) == 1:
             ((entry_name, entry),) = entries
             stacker = getattr(entry, "stack", None)
             if isinstance(stacker, Stacker) and stacker.one_dataset:

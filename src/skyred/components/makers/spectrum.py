@@ -49,6 +49,11 @@ class SpectrumData(Maker):
         doc="Whether IRFs are evaluated at the centre of the on region; if false, they are "
         "averaged over the region.",
     )
+    no_background: bool = option(
+        False,
+        doc="Whether no background is subtracted, so that all counts are attributed to the "
+        "sources; if false, the absence of a background is an error.",
+    )
 
     @property
     def needs(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -79,14 +84,15 @@ class SpectrumData(Maker):
         yield from self._region_problems(pipeline)
         for entry_name, reduction in reductions_using(self, pipeline):
             parts_by_maker = [maker.makes for maker in reduction.make]
-            if all(
+            if not self.no_background and all(
                 parts is not None and not {"background", "off"} & set(parts)
                 for parts in parts_by_maker
             ):
                 yield Problem(
                     (),
                     f"no maker of data.{entry_name} creates a background",
-                    "add a maker such as reflected-regions, or background to the parts",
+                    "add a maker such as reflected-regions, or background to the parts; or "
+                    "set no_background, to attribute all counts to the sources",
                 )
 
     def _region_problems(self, pipeline: Chain) -> Iterable[Problem]:

@@ -85,6 +85,7 @@ from .fields import (
     Secret as Secret,
     array as array,
     build_parameters as build_parameters,
+    energy_edges as energy_edges,
     exclusion as exclusion,
     instant as instant,
     nested_list as nested_list,

@@ -6,6 +6,7 @@ from skyred.fields.docstrings import (
     describe_class as describe_class,
     document_fields as document_fields,
 )
+from skyred.fields.energy_edges import energy_edges as energy_edges, log_edges as log_edges
 from skyred.fields.foreign import foreign as foreign
 from skyred.fields.names import check_name as check_name, file_name as file_name
 from skyred.fields.nested import (

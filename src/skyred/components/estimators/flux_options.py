@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from skyred.fields import option, quantity
+from skyred.fields import energy_edges, option
 
 OPTIONAL_COLUMNS = ("errn-errp", "ul", "scan", "sensitivity")
 
@@ -22,8 +22,7 @@ def energy_edges_option(default: str) -> Any:
     Any
         The option.
     """
-    doc = f"Edges of the energy bins; by default {default}."
-    return quantity(None, many=True, unit="TeV", min="1e-9 TeV", doc=doc)
+    return energy_edges(None, doc=f"Edges of the energy bins, by default {default}.")
 
 
 def columns_option() -> Any:

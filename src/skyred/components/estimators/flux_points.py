@@ -24,7 +24,7 @@ from skyred.components.estimators.flux_options import (
 )
 from skyred.components.estimators.scripted import energy_edges_argument, non_default_arguments
 from skyred.errors import Problem
-from skyred.fields import option, quantity
+from skyred.fields import energy_edges, option
 from skyred.interfaces import SERIAL_TASKS, Chain, Estimator, Product, Tasks, component
 from skyred.io.fits_encoding import format_card
 from skyred.products.fits_text import decode_text, encode_text
@@ -162,11 +162,8 @@ class FluxPoints(Estimator):
     kind = "flux-points"
     product = FluxPointsProduct
     source: str = option(type=str, doc="Name of the source.")
-    energy_edges: u.Quantity = quantity(
-        many=True,
-        unit="TeV",
-        min="1e-9 TeV",
-        doc="Edges of the bins; each edge is replaced by the nearest edge of the energy axis.",
+    energy_edges: u.Quantity = energy_edges(
+        doc="Edges of the bins, each replaced by the nearest edge of the energy axis."
     )
     columns: tuple[str, ...] = columns_option()
     reoptimize: bool = reoptimize_option()

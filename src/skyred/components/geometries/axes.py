@@ -9,7 +9,7 @@ import numpy as np
 from astropy import units as u
 
 from skyred.errors import Problem, warn_of_old_name
-from skyred.fields import option, quantity
+from skyred.fields import log_edges, option, quantity
 from skyred.interfaces import Fields, value
 from skyred.scripting import literal, quantity_text
 
@@ -102,9 +102,8 @@ class EnergyAxis(Fields):
         assert self.min is not None
         assert self.max is not None
         assert self.bins is not None
-        low, high = self.bounds.to_value("TeV")
-        n_bins = int(np.ceil(np.log10(high / low) * self.bins)) if self.per_decade else self.bins
-        return np.geomspace(low, high, n_bins + 1) * u.TeV
+        low, high = self.bounds.to("TeV")
+        return log_edges(low, high, self.bins, per_decade=self.per_decade)
 
     def nodes(self) -> u.Quantity:
         """Return the edges of all bins (deprecated name of `bin_edges`).

@@ -147,6 +147,8 @@ SINGLE = [
     ("fit: {kind: minuit}", "«»fit: {}", "fit: missing key 'kind'; expected one of"),
     ("fit: {kind: minuit}", "«»fti: {kind: minuit}", "fti: unknown key; available: "
      "data, model, fit, estimate; did you mean 'fit'?"),
+    ("methods: [offset-max, aeff-max]", "methods: [], «»energy_min: 9 TeV",
+     "no energy bin of data.hess is entirely above 9.0 TeV; expected a range within 1.0 TeV to"),
     ("    stack: {kind: sum}\n", "", "data.hess: missing key 'stack'; expected a stacker: how the"),
     ("name: crab", "«»name: 5", "model[0].name: invalid value 5; expected a string"),
     ("radius: 5 deg", "«»radius: 5", "radius: '5' has no unit; expected an angle"),

@@ -185,6 +185,55 @@ class TestSafeMask:
         with pytest.raises(SkipObservation, match=r"safe mask \(offset-max\) excludes all pixels"):
             maker.make(plain_dataset.copy(name="run"), observation)
 
+    @pytest.mark.parametrize(
+        "bounds",
+        [
+            {"energy_min": "2.5 TeV"},
+            {"energy_max": "7 TeV"},
+            {"energy_min": "2.5 TeV", "energy_max": "7 TeV"},
+        ],
+        ids="+".join,
+    )
+    def test_energy_range_agrees_with_gammapy(self, plain_dataset, observation, bounds):
+        quantities = {name: u.Quantity(value) for name, value in bounds.items()}
+        energy_mask = plain_dataset.counts.geom.energy_mask(**quantities)
+        result = SafeMask(methods=[], **bounds).make(plain_dataset.copy(name="run"), observation)
+        expected = energy_mask.data & np.isfinite(plain_dataset.background.data)
+        np.testing.assert_array_equal(result.mask_safe.data, expected)
+        assert expected.any()
+        assert not expected.all()
+        options = {"methods": ["offset-max"], "offset_max": 1.3 * u.deg}
+        gammapy_dataset = SafeMaskMaker(**options).run(plain_dataset.copy(name="run"), observation)
+        result = SafeMask(**options, **bounds).make(plain_dataset.copy(name="run"), observation)
+        expected = gammapy_dataset.mask_safe.data & energy_mask.data
+        np.testing.assert_array_equal(result.mask_safe.data, expected)
+
+    def test_energy_range_at_rounded_edges_contains_the_bins_between_them(self, observation):
+        axis = MapAxis.from_energy_bounds("0.1 TeV", "10 TeV", nbin=10, per_decade=True)
+        dataset = MapDataset.create(WcsGeom.create(npix=2, axes=[axis]), name="run")
+        dataset.mask_safe.data[...] = True
+        dataset.background = None
+        for index in range(1, axis.nbin):
+            edge = f"{axis.edges[index].value:.9g} TeV"
+            masks = [
+                SafeMask(methods=[], **{name: edge})
+                .make(dataset.copy(name="run"), observation)
+                .mask_safe.data.all(axis=(1, 2))
+                for name in ("energy_min", "energy_max")
+            ]
+            assert [mask.sum() for mask in masks] == [axis.nbin - index, index]
+
+    def test_energy_range_without_a_bin_skips_a_run_and_is_named(self, plain_dataset, observation):
+        maker = SafeMask(methods=[], energy_min="900 TeV")
+        with pytest.raises(SkipObservation, match=r"safe mask \(above 900.0 TeV\) excludes all"):
+            maker.make(plain_dataset.copy(name="run"), observation)
+
+    def test_invalid_energy_ranges_are_rejected(self):
+        with pytest.raises(FieldError, match=r"2\.0 TeV is not below energy_max, 1\.0 TeV"):
+            SafeMask(energy_min="2 TeV", energy_max="1 TeV")
+        with pytest.raises(FieldError, match=r"expected at least one of .* or energy_min"):
+            SafeMask(methods=[])
+
     def test_position_together_with_offset_is_rejected(self):
         with pytest.raises(FieldError, match="cannot be combined with fixed_offset"):
             SafeMask(position=CRAB, fixed_offset="1 deg")

@@ -314,6 +314,19 @@ class TestSafeMask:
         assert_equal(dataset, expected)
         assert dataset.mask_safe.data.any()
 
+    @pytest.mark.parametrize("with_off_counts", [False, True], ids=["no off", "off"])
+    def test_energy_range_agrees_with_gammapy(
+        self, plain_spectrum, on_off_spectrum, observation, with_off_counts
+    ):
+        spectrum = on_off_spectrum if with_off_counts else plain_spectrum
+        options = {"methods": ["aeff-max"], "aeff_percent": 20}
+        expected = SafeMaskMaker(**options).run(spectrum.copy(name="run"), observation)
+        expected.mask_safe &= spectrum.counts.geom.energy_mask(1.3 * u.TeV, 9 * u.TeV)
+        bounds = {"energy_min": "1.3 TeV", "energy_max": "9000 GeV"}
+        dataset = SafeMask(**options, **bounds).make(spectrum.copy(name="run"), observation)
+        assert_equal(dataset, expected)
+        assert dataset.mask_safe.data.any()
+
     def test_run_is_skipped_if_the_mask_excludes_all_bins(self, spectrum, observation):
         with pytest.raises(SkipObservation, match=r"\(offset-max\) excludes all pixels"):
             SafeMask(methods="offset-max", offset_max="0.4 deg").make(spectrum, observation)

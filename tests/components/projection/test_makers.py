@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 from gammapy.data import FixedPointingInfo, PointingMode
+from gammapy.datasets import MapDataset
 from gammapy.irf import FoVAlignment
 from gammapy.makers import MapDatasetMaker, SpectrumDatasetMaker
 from gammapy.maps import MapAxis, RegionGeom, WcsGeom
 from hypothesis import given, settings, strategies as st
 
 from random_irfs import AREAS, BACKGROUNDS, HESS, PSFS, create_irf, create_observation
+from skyred.components.gammapy import MapData
 from skyred.components.projection.grid_cache import GRIDS
 from skyred.components.projection.makers import MapProjection, SpectrumProjection
 from skyred.errors import SkyredWarning
@@ -227,12 +229,49 @@ def test_value_that_is_not_finite_spreads_as_in_gammapy(assert_same_map):
     assert_same_map(*project("make_exposure", geom, create_observation(POINTING, aeff=aeff)))
 
 
-def test_option_to_keep_missing_background_values_is_honoured(assert_same_map):
-    observation = create_observation(POINTING, bkg=create_irf("bkg_2d"))
-    options = {"background_interp_missing_data": False}
-    with pytest.warns(SkyredWarning, match="background .* is projected by gammapy"):
-        result, expected = project("make_background", image(), observation, **options)
-    assert_same_map(result, expected)
+@pytest.mark.parametrize("kind", BACKGROUNDS)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"background_interp_missing_data": False},
+        {"background_pad_offset": False},
+        {"fov_rotation_step": 10 * u.deg},
+        {"fov_rotation_step": 0.4 * u.deg},
+    ],
+    ids=" ".join,
+)
+def test_background_options_have_the_effect_of_gammapy(kind, options, assert_same_map):
+    irf = create_irf(kind)
+    irf.data[1, 0] = 0  # missing at some positions
+    geom = image(5, 1.2)
+    observation = create_observation(POINTING, bkg=irf)
+    default = MapProjection().make_background(geom, observation)
+    result, expected = project("make_background", geom, observation, **options)
+    expected.data = np.nan_to_num(expected.data)
+    assert_same_map(result, expected, 1e-5 if kind == "bkg_3d_altaz" else 2e-6)
+    is_relevant = {
+        "background_interp_missing_data": True,
+        "background_pad_offset": kind == "bkg_2d",
+        "fov_rotation_step": kind == "bkg_3d_altaz",
+    }
+    assert np.array_equal(result.data, default.data) != is_relevant[next(iter(options))]
+
+
+@pytest.mark.parametrize("kind", ["bkg_2d", "bkg_3d_altaz"])
+def test_background_options_of_the_component_are_those_of_gammapy(kind, assert_same_map):
+    options = {
+        "background_oversampling": 2,
+        "background_interp_missing_data": False,
+        "background_pad_offset": False,
+        "fov_rotation_step": 10 * u.deg,
+    }
+    empty = MapDataset.create(image(5, 1.2), name="run")
+    observation = create_observation(POINTING, bkg=create_irf(kind))
+    observation.aeff = create_irf("aeff_2d")  # for the name of the telescope
+    result = MapData(parts=["counts", "background"], **options).make(empty, observation)
+    expected = MapDatasetMaker(["counts", "background"], **options).run(empty, observation)
+    expected.background.data = np.nan_to_num(expected.background.data)
+    assert_same_map(result.background, expected.background, 1e-5)
 
 
 @pytest.mark.parametrize("kind", BACKGROUNDS)

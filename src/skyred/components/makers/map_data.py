@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from astropy import units as u
+
 from skyred.errors import Problem
-from skyred.fields import option
+from skyred.fields import option, quantity
 from skyred.interfaces import Chain, Maker, component, geometry_problems
 from skyred.interfaces.reference import run_with_reference
 from skyred.scripting import literal
@@ -18,6 +20,12 @@ if TYPE_CHECKING:
     from skyred.scripting import Script
 
 PARTS = ("counts", "exposure", "background", "psf", "edisp")
+BACKGROUND_OPTIONS = (
+    "background_oversampling",
+    "background_interp_missing_data",
+    "background_pad_offset",
+    "fov_rotation_step",
+)
 IRF_BY_PART = {"exposure": "aeff", "background": "bkg", "psf": "psf", "edisp": "edisp"}
 
 
@@ -29,6 +37,22 @@ class MapData(Maker):
     parts: tuple[str, ...] = option(PARTS, choices=PARTS, many=True, doc="The maps to create.")
     background_oversampling: int | None = option(
         None, type=int, min=1, doc="Oversampling factor in energy for the background."
+    )
+    background_interp_missing_data: bool = option(
+        True,
+        doc="Whether values of the background IRF that are 0 or not finite are interpolated along "
+        "the energy, between valid values.",
+    )
+    background_pad_offset: bool = option(
+        True,
+        doc="Whether a background that depends on the offset is extended by one bin beyond the "
+        "largest offset, with the value of the last bin.",
+    )
+    fov_rotation_step: u.Quantity = quantity(
+        "1 deg",
+        min="1e-3 deg",
+        doc="Largest rotation of the field of view between the times at which a background that is "
+        "aligned with the horizon (ALTAZ) is evaluated.",
     )
 
     @property
@@ -75,8 +99,9 @@ class MapData(Maker):
 
         from skyred.components.projection.makers import MapProjection
 
-        options = list(self.parts), self.background_oversampling
-        makers = MapProjection(*options), MapDatasetMaker(*options)
+        options = {name: getattr(self, name) for name in BACKGROUND_OPTIONS}
+        parts = list(self.parts)
+        makers = MapProjection(parts, **options), MapDatasetMaker(parts, **options)
         return run_with_reference(*makers, dataset, observation)
 
     def write_script(self, script: Script) -> None:
@@ -89,8 +114,11 @@ class MapData(Maker):
         """
         script.use("gammapy.makers", "MapDatasetMaker")
         options = [] if self.parts == PARTS else [f"selection={literal(self.parts)}"]
-        if self.background_oversampling is not None:
-            options.append(f"background_oversampling={self.background_oversampling}")
+        for name in BACKGROUND_OPTIONS:
+            value = getattr(self, name)
+            if not self._is_default(name, value):
+                is_quantity = isinstance(value, u.Quantity)
+                options.append(f"{name}={script.quantity(value) if is_quantity else value}")
         maker = script.local("map_maker")
         script.body.add(f"{maker} = MapDatasetMaker({', '.join(options)})")
         script.loop.add(f"dataset = {maker}.run(dataset, observation)")

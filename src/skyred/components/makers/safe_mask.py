@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import numpy as np
 from astropy import units as u
 
+from skyred.components.geometries.axes import EnergyAxis
 from skyred.components.makers.checks import on_regions
 from skyred.components.makers.scripted import skip_if_empty
 from skyred.errors import Problem, SkipObservation
 from skyred.fields import Position, option, position, quantity
-from skyred.interfaces import Chain, Maker, component
+from skyred.interfaces import Chain, Maker, component, reductions_using
+from skyred.interfaces.fit_range import TOLERANCE
 from skyred.scripting import literal
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
     from gammapy.datasets import MapDataset
+    from numpy.typing import NDArray
 
     from skyred.scripting import Script
 
@@ -33,7 +37,20 @@ class SafeMask(Maker):
         ("aeff-default",),
         choices=METHODS,
         many=True,
-        doc="Methods; safe pixels are those that pass all of them.",
+        doc="Methods; safe pixels are those that pass all of them, inside the energy range. Can be "
+        "empty if energy_min or energy_max is set.",
+    )
+    energy_min: u.Quantity | None = quantity(
+        None,
+        unit="TeV",
+        min="1e-9 TeV",
+        doc="Lowest safe reconstructed energy; a bin that is partly below it is not safe.",
+    )
+    energy_max: u.Quantity | None = quantity(
+        None,
+        unit="TeV",
+        min="1e-9 TeV",
+        doc="Highest safe reconstructed energy; a bin that is partly above it is not safe.",
     )
     aeff_percent: float = option(
         10.0,
@@ -70,16 +87,26 @@ class SafeMask(Maker):
         return self.offset_max if "offset-max" in self.methods else None
 
     def validate(self) -> Iterable[Problem]:
-        """Check that at least one method is set, and not both a position and an offset.
+        """Check the energy range, and that not both a position and an offset are set.
 
         Yields
         ------
         Problem
-            No method, or both a position and an offset.
+            Neither a method nor an energy range, an invalid range, or both a position and an
+            offset.
         """
-        if not self.methods:
+        low, high = self.energy_min, self.energy_max
+        if not self.methods and low is None and high is None:
             yield Problem(
-                ("methods",), "is empty", f"expected at least one of {', '.join(METHODS)}"
+                ("methods",),
+                "is empty",
+                f"expected at least one of {', '.join(METHODS)}, or energy_min or energy_max",
+            )
+        if low is not None and high is not None and low >= high:
+            yield Problem(
+                ("energy_min",),
+                f"{low} is not below energy_max, {high}",
+                "expected the lowest and the highest safe energy",
             )
         if self.position is not None and self.fixed_offset is not None:
             yield Problem(
@@ -87,7 +114,7 @@ class SafeMask(Maker):
             )
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Check that a position or offset has an effect.
+        """Check that the energy range contains a bin, and that a position or offset has an effect.
 
         gammapy ignores both for spectra with DL4 IRFs.
 
@@ -99,8 +126,19 @@ class SafeMask(Maker):
         Yields
         ------
         Problem
-            A position or offset without effect.
+            An energy range without a complete bin, or a position or offset without effect.
         """
+        for entry_name, reduction in reductions_using(self, pipeline):
+            axis = getattr(getattr(reduction, "geometry", None), "energy", None)
+            if not isinstance(axis, EnergyAxis) or any(True for _ in axis.validate()):
+                continue  # the geometry reports it
+            if not self._safe_bins(axis.bin_edges()).any():
+                low, high = axis.bounds
+                yield Problem(
+                    ("energy_min" if self.energy_min is not None else "energy_max",),
+                    f"no energy bin of data.{entry_name} is entirely {self._energy_text}",
+                    f"expected a range within {low} to {high} that contains at least one bin",
+                )
         for name in ("position", "fixed_offset"):
             if getattr(self, name) is None or self.irfs == "DL3":
                 continue
@@ -113,7 +151,7 @@ class SafeMask(Maker):
                 )
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDataset:
-        """Set the safe mask with the methods of gammapy's `SafeMaskMaker`.
+        """Set the safe mask with the methods of gammapy's `SafeMaskMaker`, and the energy range.
 
         Unlike in gammapy, ``aeff-max`` with DL4 IRFs keeps the first energy bin if its area is
         above the limit.
@@ -147,9 +185,33 @@ class SafeMask(Maker):
             irfs=self.irfs,
         )
         dataset = maker.run(dataset, observation)
+        if self._energy_text:
+            axis = dataset._geom.axes["energy"]
+            dataset.mask_safe.data &= self._safe_bins(axis.edges)[:, None, None]
         if not dataset.mask_safe.data.any():
-            raise SkipObservation(f"the safe mask ({', '.join(self.methods)}) excludes all pixels")
+            names = ", ".join(filter(None, (*self.methods, self._energy_text)))
+            raise SkipObservation(f"the safe mask ({names}) excludes all pixels")
         return dataset
+
+    @property
+    def _energy_text(self) -> str:
+        """Description of the energy range; "" without a range."""
+        low, high = self.energy_min, self.energy_max
+        if low is not None and high is not None:
+            return f"within {low} to {high}"
+        return f"above {low}" if low is not None else f"below {high}" if high is not None else ""
+
+    def _safe_bins(self, edges: u.Quantity) -> NDArray[np.bool_]:
+        """Return the mask of the energy bins inside the energy range, as `Geom.energy_mask`.
+
+        Edges that differ from the range only by rounding are inside.
+        """
+        safe = np.ones(len(edges) - 1, dtype=bool)
+        if self.energy_min is not None:
+            safe &= edges[:-1] >= self.energy_min * (1 - TOLERANCE)
+        if self.energy_max is not None:
+            safe &= edges[1:] <= self.energy_max * (1 + TOLERANCE)
+        return safe
 
     def write_script(self, script: Script) -> None:
         """Write code that runs gammapy's maker, with the options of the selected methods.
@@ -180,4 +242,13 @@ class SafeMask(Maker):
 
             write_area_mask(script, maker, self.aeff_percent)
         script.loop.add(f"dataset = {maker}.run(dataset, observation)")
+        bounds = [
+            f"{name}={factor} * {script.quantity(getattr(self, name))}"
+            for name, factor in (("energy_min", 1 - TOLERANCE), ("energy_max", 1 + TOLERANCE))
+            if getattr(self, name) is not None
+        ]
+        if bounds:
+            script.loop.add(
+                f"dataset.mask_safe &= dataset.mask_safe.geom.energy_mask({', '.join(bounds)})"
+            )
         skip_if_empty(script)

@@ -56,7 +56,9 @@ def fill_missing_energies(values: NDArray[Any]) -> NDArray[Any]:
     return filled
 
 
-def project_background_2d(irf: Background2D, offsets: Array, energy: MapAxis) -> Array:
+def project_background_2d(
+    irf: Background2D, offsets: Array, energy: MapAxis, fill_missing: bool = True
+) -> Array:
     """Integrate a background rate that depends on the offset over the bins of an energy axis.
 
     Parameters
@@ -67,18 +69,22 @@ def project_background_2d(irf: Background2D, offsets: Array, energy: MapAxis) ->
         The offsets of the pixels in deg, shape (n,).
     energy : gammapy.maps.MapAxis
         The reconstructed energy, with m bins.
+    fill_missing : bool
+        Whether missing values are interpolated along the energy; see `fill_missing_energies`.
 
     Returns
     -------
     numpy.ndarray
         The rate in s-1 sr-1, shape (m, n).
     """
-    table, in_range, edges = _interpolate_logarithms(irf, energy)
+    table, in_range, edges = _interpolate_logarithms(irf, energy, fill_missing)
     weights = weigh_offsets(irf, offsets)
     return _integrate(irf, weights.apply_to_last(table), edges, in_range, weights.in_range)
 
 
-def project_background_3d(irf: Background3D, lon: Array, lat: Array, energy: MapAxis) -> Array:
+def project_background_3d(
+    irf: Background3D, lon: Array, lat: Array, energy: MapAxis, fill_missing: bool = True
+) -> Array:
     """Integrate a background rate that depends on field-of-view coordinates over energy.
 
     Parameters
@@ -89,13 +95,15 @@ def project_background_3d(irf: Background3D, lon: Array, lat: Array, energy: Map
         The field-of-view coordinates of the pixels in deg, shape (n,).
     energy : gammapy.maps.MapAxis
         The reconstructed energy, with m bins.
+    fill_missing : bool
+        Whether missing values are interpolated along the energy; see `fill_missing_energies`.
 
     Returns
     -------
     numpy.ndarray
         The rate in s-1 sr-1, shape (m, n).
     """
-    table, in_range, edges = _interpolate_logarithms(irf, energy)
+    table, in_range, edges = _interpolate_logarithms(irf, energy, fill_missing)
     pair = [
         Weights.create(irf.axes[name], values * u.deg.to(irf.axes[name].unit))
         for name, values in (("fov_lon", lon), ("fov_lat", lat))
@@ -106,11 +114,11 @@ def project_background_3d(irf: Background3D, lon: Array, lat: Array, energy: Map
 
 
 def _interpolate_logarithms(
-    irf: BackgroundIRF, energy: MapAxis
+    irf: BackgroundIRF, energy: MapAxis, fill_missing: bool
 ) -> tuple[Array, NDArray[np.bool_], Array]:
     """Return logarithms of the rate at the edges of energy bins, and the edges in its unit."""
     edges = energy.edges.to_value(irf.axes["energy"].unit)
-    logarithms = scale(fill_missing_energies(irf.data), "log")
+    logarithms = scale(fill_missing_energies(irf.data) if fill_missing else irf.data, "log")
     table, in_range = interpolate_table(irf, logarithms, {"energy": edges})
     return table, in_range, edges
 

@@ -147,27 +147,25 @@ class MapProjection(MapDatasetMaker):  # type: ignore[misc]
 
     def _is_projectable(self, irf: Any, observation: Any) -> bool:
         """Return whether a background IRF is supported."""
-        return (
-            self.background_interp_missing_data
-            and observation.pointing.mode == PointingMode.POINTING
-            and is_supported(irf, Background2D, Background3D)
-        )
+        is_fixed = observation.pointing.mode == PointingMode.POINTING
+        return is_fixed and is_supported(irf, Background2D, Background3D)
 
     def _project_background(
         self, irf: Any, grid: PixelGrid, energy: Any, observation: Observation
     ) -> NDArray[np.float64]:
+        fill_missing = self.background_interp_missing_data
         if isinstance(irf, Background3D) and irf.fov_alignment == FoVAlignment.ALTAZ:
             step = self.fov_rotation_step
-            return project_rotating_background(irf, grid, energy, observation, step)
+            return project_rotating_background(irf, grid, energy, observation, step, fill_missing)
         pointing = Direction.create(observation.pointing.fixed_icrs)
         if isinstance(irf, Background2D):
             if self.background_pad_offset:
                 irf = irf.pad(1, mode="edge", axis_name="offset")
-            return project_background_2d(irf, grid.offsets(pointing), energy)
+            return project_background_2d(irf, grid.offsets(pointing), energy, fill_missing)
         lon, lat = grid.field_of_view_coordinates(pointing)
         if irf.fov_alignment == FoVAlignment.REVERSE_LON_RADEC:
             lon = -lon
-        return project_background_3d(irf, lon, lat, energy)
+        return project_background_3d(irf, lon, lat, energy, fill_missing)
 
     def make_psf(self, geom: Any, observation: Any) -> PSFMap:
         """Return the PSF map.

@@ -25,7 +25,12 @@ TIME_RESOLUTION = 1000 * u.s  # of precession, nutation and aberration, as in ga
 
 
 def project_rotating_background(
-    irf: Background3D, grid: PixelGrid, energy: MapAxis, observation: Observation, step: u.Quantity
+    irf: Background3D,
+    grid: PixelGrid,
+    energy: MapAxis,
+    observation: Observation,
+    step: u.Quantity,
+    fill_missing: bool = True,
 ) -> Array:
     """Average a background rate over a run, during which the field of view rotates.
 
@@ -41,6 +46,8 @@ def project_rotating_background(
         The run, with a fixed pointing in ICRS or in horizontal coordinates.
     step : astropy.units.Quantity
         The rotation of the field of view between two times, an angle.
+    fill_missing : bool
+        Whether missing values of the IRF are interpolated along the energy.
 
     Returns
     -------
@@ -56,7 +63,7 @@ def project_rotating_background(
     rate = np.zeros((energy.nbin, len(grid.lon)))
     coordinates = _iter_coordinates(grid, observation, times)
     for weight, (lon, lat) in zip(weights, coordinates, strict=True):
-        rate += weight * project_background_3d(irf, lon, lat, energy)
+        rate += weight * project_background_3d(irf, lon, lat, energy, fill_missing)
     return rate
 
 

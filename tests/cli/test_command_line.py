@@ -110,9 +110,9 @@ class TestRun:
 
     def test_skyred_warnings_are_printed_without_source_lines(self, toys: Path) -> None:
         code = (
-            "import warnings; from skyred.cli.main import _log_to_console; "
-            "from skyred.errors import warn_of_old_name; _log_to_console(); "
-            "warn_of_old_name('one', 'two'); warnings.warn('other')"
+            "import warnings; from skyred.cli.log_options import log_to_console\n"
+            "from skyred.errors import warn_of_old_name\n"
+            "with log_to_console(): warn_of_old_name('one', 'two'); warnings.warn('other')"
         )
         result = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True

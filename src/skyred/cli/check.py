@@ -13,6 +13,7 @@ import click
 from skyred.cli.check_datasets import check_datasets
 from skyred.cli.commands import FILE, PLUGIN, SET, read_pipeline
 from skyred.cli.engine import make_engine
+from skyred.cli.log_options import log_options
 
 if TYPE_CHECKING:
     from gammapy.data import ObservationTable
@@ -59,6 +60,7 @@ TASKS_PER_WORKER = 4  # submitted ahead of time
 )
 @SET
 @PLUGIN
+@log_options(verbose=False)
 def check(
     file: Path,
     no_data: bool,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from skyred.cli.engine import make_engine
+from skyred.cli.log_options import log_options
 from skyred.cli.plugin_commands import plugin_commands
 from skyred.io.garbage_collection import pause_collection
 from skyred.io.requirements import unmet_requirements
@@ -76,6 +77,7 @@ PLUGIN = click.option(
 @click.option("--no-plots", is_flag=True, help="Draw no plots in the run folder.")
 @SET
 @PLUGIN
+@log_options()
 def run(
     file: Path,
     output: Path | None,

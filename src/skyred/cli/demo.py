@@ -10,6 +10,7 @@ import click
 
 from skyred.cli.commands import report_result
 from skyred.cli.engine import make_engine
+from skyred.cli.log_options import log_options
 from skyred.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ MAX_PULL = 3.0
     help="Run folder.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing run folder.")
+@log_options()
 def demo(output: Path, overwrite: bool) -> None:
     """Run a complete analysis of a simulated Crab, and compare the fit with the truth.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from skyred.cli.commands import FILE, PLUGIN, SET, read_pipeline
+from skyred.cli.log_options import log_options
 from skyred.hookspecs import hookimpl
 
 
@@ -20,6 +21,7 @@ from skyred.hookspecs import hookimpl
 )
 @SET
 @PLUGIN
+@log_options()
 def export(
     file: Path,
     output: Path | None,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import traceback
-import warnings
 
 import click
 
@@ -12,8 +10,9 @@ from skyred import __version__
 from skyred.cli.cache import cache
 from skyred.cli.check import check
 from skyred.cli.commands import plugins, run, show
+from skyred.cli.log_options import log_to_console
 from skyred.cli.plugin_commands import plugin_commands
-from skyred.errors import ConfigError, SkyredError, SkyredWarning
+from skyred.errors import ConfigError, SkyredError
 
 EXIT_INTERRUPTED = 130
 EXIT_BUG = 1
@@ -119,9 +118,9 @@ class Program(click.Group):
         object
             The return value of the command.
         """
-        _log_to_console()
         try:
-            return super().invoke(ctx)
+            with log_to_console():
+                return super().invoke(ctx)
         except SkyredError as error:
             click.echo(_format_error(error), err=True)
             ctx.exit(error.exit_code)
@@ -171,24 +170,6 @@ def _bug_report_request(ctx: click.Context, error: Exception) -> str:
 def _print_faults(faults: list[str]) -> None:
     for fault in faults:
         click.echo(fault, err=True)
-
-
-def _log_to_console() -> None:
-    # set the level on the handler: a run lowers the levels of its loggers for its log file
-    handler = logging.StreamHandler()
-    handler.setLevel(logging.WARNING)
-    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-    logging.basicConfig(handlers=[handler])
-    warnings.formatwarning = _format_warning
-
-
-def _format_warning(
-    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: object = None
-) -> str:
-    """Format warnings of skyred without file name and line number, unlike other warnings."""
-    if issubclass(category, SkyredWarning):
-        return f"WARNING: {message}\n"
-    return f"{filename}:{lineno}: {category.__name__}: {message}\n"
 
 
 @click.group(

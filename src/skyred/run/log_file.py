@@ -1,4 +1,4 @@
-"""The log file of a run: one JSON object per line."""
+"""Log files: that of a run, with one JSON object per line, and those of commands."""
 
 from __future__ import annotations
 
@@ -113,6 +113,45 @@ class LogFile(logging.Handler):
             self._path.write_bytes(self._file.read())
 
 
+class TextFormatter(logging.Formatter):
+    """Format log records as text, with time (UTC), level, logger, message and traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a log record as text.
+
+        Parameters
+        ----------
+        record : logging.LogRecord
+            The log record.
+
+        Returns
+        -------
+        str
+            The line, and the lines of a traceback, without a newline at the end.
+        """
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = f"{time} {record.levelname} {record.name}: {record.getMessage()}"
+        if record.exc_info:
+            line += "\n" + (record.exc_text or self.formatException(record.exc_info))
+        return line
+
+
+def create_formatter(path: Path) -> logging.Formatter:
+    """Return the formatter of a log file: JSON lines for ``.jsonl``, text for other names.
+
+    Parameters
+    ----------
+    path : Path
+        The log file.
+
+    Returns
+    -------
+    logging.Formatter
+        The formatter.
+    """
+    return JsonLinesFormatter() if path.suffix == ".jsonl" else TextFormatter()
+
+
 @contextmanager
 def log_to_file(path: Path) -> Iterator[None]:
     """Write log messages of skyred and gammapy (INFO and above) and Python warnings to a file.
@@ -130,7 +169,7 @@ def log_to_file(path: Path) -> Iterator[None]:
         If some messages could not be written.
     """
     handler = LogFile(path)
-    handler.setFormatter(JsonLinesFormatter())
+    handler.setFormatter(create_formatter(path))
     handler.setLevel(logging.INFO)
     loggers = [logging.getLogger(name) for name in ("skyred", "gammapy", "py.warnings")]
     previous_levels = [logger.level for logger in loggers]
@@ -138,24 +177,67 @@ def log_to_file(path: Path) -> Iterator[None]:
         logger.addHandler(handler)
         if logger.getEffectiveLevel() > logging.INFO:
             logger.setLevel(logging.INFO)
-    # logging.captureWarnings would hide warnings; here they are shown and also logged
-    original_showwarning, loggers[-1].propagate = warnings.showwarning, False
-    warnings.showwarning = _show_and_log(original_showwarning)
     try:
-        yield
+        with captured_warnings():
+            yield
     finally:
-        warnings.showwarning, loggers[-1].propagate = original_showwarning, True
         for logger, previous_level in zip(loggers, previous_levels, strict=True):
             logger.removeHandler(handler)
             logger.setLevel(previous_level)
         handler.close()
 
 
-def _show_and_log(showwarning: Any) -> Any:
-    logger = logging.getLogger("py.warnings")
+@contextmanager
+def captured_warnings() -> Iterator[None]:
+    """Log Python warnings with the logger ``py.warnings``, and show them as usual.
 
-    def show_and_log(message: Any, category: Any, filename: str, lineno: int, *args: Any) -> None:
-        logger.warning("%s: %s (%s:%d)", category.__name__, message, Path(filename).name, lineno)
-        showwarning(message, category, filename, lineno, *args)
+    `logging.captureWarnings` would not show them. Contexts can be nested: each warning is logged
+    once.
 
-    return show_and_log
+    Yields
+    ------
+    None
+        The context.
+    """
+    original_show, logger = warnings.showwarning, logging.getLogger("py.warnings")
+    original_propagate, logger.propagate = logger.propagate, False
+    if not isinstance(original_show, LogWarnings):
+        warnings.showwarning = LogWarnings(original_show)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        warnings.showwarning, logger.propagate = original_show, original_propagate
+
+
+class LogWarnings:
+    """A replacement of `warnings.showwarning` that logs a warning before it is shown.
+
+    Parameters
+    ----------
+    showwarning : callable
+        The function that shows warnings.
+    """
+
+    def __init__(self, showwarning: Any) -> None:
+        self._showwarning = showwarning
+
+    def __call__(self, message: Any, category: Any, filename: str, lineno: int, *args: Any) -> None:
+        """Log and show a warning.
+
+        Parameters
+        ----------
+        message : Warning or str
+            The warning.
+        category : type
+            Its class.
+        filename : str
+            The file that issued it.
+        lineno : int
+            The line that issued it.
+        *args : object
+            Other arguments of `warnings.showwarning`.
+        """
+        logging.getLogger("py.warnings").warning(
+            "%s: %s (%s:%d)", category.__name__, message, Path(filename).name, lineno
+        )
+        self._showwarning(message, category, filename, lineno, *args)
